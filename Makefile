@@ -1,0 +1,56 @@
+# PeopleInfo. `make help` lists the verbs.
+PYTHON ?= python3
+VENV := .venv
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check fix bench lock clean
+
+help: ## list these verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/ready-to-run ## set everything up and serve on http://127.0.0.1:3000 (settings: PEOPLEINFO_*, see the README)
+	@exec $(VENV)/bin/peopleinfo serve
+
+test: $(VENV)/ready-to-test ## set everything up and run every test (ARGS="-k name" for some)
+	@$(VENV)/bin/python -m pytest $(ARGS)
+
+check: $(VENV)/ready-to-test ## lint, formatting, types, imports, spelling
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-cache
+	$(VENV)/bin/typos
+
+fix: $(VENV)/ready-to-test ## format the code and mend what the linter can mend
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+bench: $(VENV)/ready-to-test ## measure requests per CPU-second beside a bare handler (bench/*/README.md)
+	@$(VENV)/bin/python -m bench
+
+lock: $(VENV)/ready-to-test ## lock newer dependencies, none younger than a week
+	$(PIP) uv
+	$(VENV)/bin/python requirements/lock.py
+
+clean: ## remove the environment and every cache; people are kept
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "PeopleInfo needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) -V): make $(MAKECMDGOALS) PYTHON=python3.13, say" >&2; exit 1; }
+	@echo "making the environment $(VENV) with $$($(PYTHON) -V)"
+	@$(PYTHON) -m venv $(VENV) || { \
+	  echo "cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2; rm -rf $(VENV); exit 1; }
+
+$(VENV)/ready-to-run: requirements/run.lock pyproject.toml | $(VENV)/bin/python
+	@echo "installing what the service needs, versions and hashes as locked"
+	@$(PIP) --require-hashes --requirement requirements/run.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/ready-to-test: requirements/dev.lock $(VENV)/ready-to-run
+	@echo "installing what the tests need, versions and hashes as locked"
+	@$(PIP) --require-hashes --requirement requirements/dev.lock
+	@touch $@

@@ -1,0 +1,18 @@
+"""Lock the dependencies with hashes, for every platform, none published within the last week: `make lock`."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+COOLDOWN = timedelta(days=7)  # most malicious releases are found within days
+
+
+def lock(target: str, *sources: str) -> None:
+    youngest = (datetime.now(UTC) - COOLDOWN).date().isoformat()
+    options = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url", "--no-header", "--upgrade"]
+    command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", *options, "--exclude-newer", youngest]
+    subprocess.run([*command, *sources, "--output-file", target], check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+
+
+lock("requirements/run.lock", "pyproject.toml", "requirements/build.in")
+lock("requirements/dev.lock", "pyproject.toml", "requirements/build.in", "--group", "dev")

@@ -1,0 +1,5 @@
+"""Run the command line: `python -m peopleinfo`."""
+
+from peopleinfo.cli import main
+
+main()

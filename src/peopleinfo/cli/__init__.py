@@ -1,0 +1,5 @@
+"""The command `peopleinfo`."""
+
+
+def main() -> None:
+    """Run the command line."""

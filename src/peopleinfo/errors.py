@@ -1,0 +1,108 @@
+"""What can go wrong, in the words of the domain.
+
+    PeopleInfoError
+    ├── InvalidJson            not JSON that everybody reads alike
+    ├── InvalidPerson          JSON, but not a person; names every reason
+    ├── InvalidSearch          a search that cannot be answered; names every reason
+    ├── PersonNotFound
+    ├── VersionConflict        the person has changed since it was read
+    ├── KeyReused              an idempotency key came back with other content
+    ├── CreationErased         the person made under that idempotency key has been erased
+    ├── ImportOverlap          the same import is running somewhere else
+    ├── StoreUnavailable       for now; nothing was stored
+    └── StoreUnusable          until somebody mends it (permissions, schema, not a database)
+
+An exception takes data and writes its own message; no message holds a value of a person's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class FieldError(NamedTuple):
+    """One reason why a document was refused.
+
+    `pointer` is the JSON Pointer (RFC 6901) of the member, "" for the document itself, or the bare name
+    of a query parameter; `reason` says what is wrong and how to mend it, never what the value was.
+    """
+
+    pointer: str
+    reason: str
+
+
+class PeopleInfoError(Exception):
+    """Everything that this service refuses or fails to do."""
+
+
+class _Refused(PeopleInfoError):
+    """A document was refused for the listed reasons."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("; ".join(f"{e.pointer or 'document'}: {e.reason}" for e in self.errors))
+
+
+class InvalidJson(PeopleInfoError):
+    """The text is not JSON, or is JSON that two readers may understand differently."""
+
+
+class InvalidPerson(_Refused):
+    """The document is JSON but not a person."""
+
+
+class InvalidSearch(_Refused):
+    """The search cannot be answered."""
+
+
+class PersonNotFound(PeopleInfoError):
+    """There is no such person, or it was erased."""
+
+    def __init__(self, person_id: str) -> None:
+        self.person_id = person_id
+        super().__init__("there is no person with this id")
+
+
+class VersionConflict(PeopleInfoError):
+    """The person is at another version than the caller has seen."""
+
+    def __init__(self, person_id: str, *, actual: int) -> None:
+        self.person_id = person_id
+        self.actual = actual
+        super().__init__(f"the person is at version {actual} now: read it again, then repeat the change")
+
+
+class KeyReused(PeopleInfoError):
+    """An idempotency key came back with other content than the first time."""
+
+    def __init__(self) -> None:
+        super().__init__("this Idempotency-Key was used with other content: take a new key for a new request")
+
+
+class CreationErased(PeopleInfoError):
+    """The person that was created under this idempotency key has been erased; it is not created again."""
+
+    def __init__(self) -> None:
+        super().__init__("the person created with this Idempotency-Key has been erased since: take a new key")
+
+
+class ImportOverlap(PeopleInfoError):
+    """The same import is running somewhere else, or was continued there."""
+
+    def __init__(self) -> None:
+        super().__init__("the same import is running somewhere else: nobody was stored twice, wait for that one")
+
+
+class StoreUnavailable(PeopleInfoError):
+    """The store cannot answer now; nothing was stored, and trying again later may help."""
+
+    def __init__(self, what: str, *, retry_after: int = 1) -> None:
+        self.retry_after = retry_after
+        super().__init__(what)
+
+
+class StoreUnusable(PeopleInfoError):
+    """The store cannot be opened until somebody mends what the message says."""

@@ -1,0 +1,1 @@
+"""Rows in and out of files: CSV, NDJSON and JSON, as they come."""

@@ -1,0 +1,132 @@
+"""What can be done with people, over any store: the rules that belong to no store and no protocol."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from peopleinfo import strictjson
+from peopleinfo.errors import VersionConflict
+from peopleinfo.person import Details, Record, details_from_json, details_from_seed, details_of
+from peopleinfo.store import Once, Page, Store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from datetime import date, datetime
+
+    from peopleinfo.search import Filter
+
+_FIRST_TIME_ZONE: Final = timedelta(hours=14)  # where every new day begins (Kiribati)
+_DUMPED: Final = 1_000  # people read at a time by `everyone`
+
+
+class People:
+    """The people in a store. `now` gives the time, with its zone."""
+
+    def __init__(self, store: Store, *, now: Callable[[], datetime]) -> None:
+        self.store = store
+        self._now = now
+
+    @property
+    def today(self) -> date:
+        """The latest date that it is anywhere on earth: nobody is refused for having been born today."""
+        return (self._now() + _FIRST_TIME_ZONE).date()
+
+    async def get(self, person_id: str) -> Record:
+        """Return a person. Raises PersonNotFound."""
+        return await self.store.get(person_id)
+
+    async def create(self, data: Any, *, once: str | None = None) -> Record:
+        """Store a new person; a second call with the same `once` and the same content returns the first one's answer.
+
+        Raises InvalidPerson, KeyReused, CreationErased.
+        """
+        details = details_from_json(data, today=self.today)
+        return await self.store.create(details, once=_once(once, details) if once else None)
+
+    async def create_from_seed(self, data: Any) -> Record:
+        """Store a new person as `POST /data` takes it. Raises InvalidPerson."""
+        return await self.store.create(details_from_seed(data, today=self.today))
+
+    async def replace(self, person_id: str, data: Any, *, versions: frozenset[int] | None) -> Record:
+        """Put new details in the place of the old ones, if the person is at one of `versions` (None: at any).
+
+        Raises InvalidPerson, PersonNotFound, VersionConflict.
+        """
+        return await self._change(person_id, versions, lambda _: data)
+
+    async def patch(self, person_id: str, patch: Any, *, versions: frozenset[int] | None) -> Record:
+        """Change some members (JSON Merge Patch, RFC 7396), if the person is at one of `versions` (None: at any).
+
+        Raises InvalidPerson, PersonNotFound, VersionConflict.
+        """
+        return await self._change(person_id, versions, lambda members: merge(members, patch))
+
+    async def erase(self, person_id: str, *, versions: frozenset[int] | None = None) -> None:
+        """Remove a person for good, if it is at one of `versions` (None: at any). Raises PersonNotFound, VersionConflict."""
+        expected = None
+        if versions is not None:
+            expected = _at_one_of(versions, await self.store.get(person_id))
+        await self.store.erase(person_id, expected=expected)
+
+    async def find(self, where: Filter, *, after: bytes | None = None, limit: int) -> Page:
+        """Return a page of the people that are meant; see `Store.find` and `Store.scan`."""
+        if where.surname_key is None and where.prefix_key is None:
+            return await self.store.scan(after=after, limit=limit, where=where)
+        return await self.store.find(where, after=after, limit=limit)
+
+    async def everyone(self, where: Filter | None = None) -> AsyncIterator[list[bytes]]:
+        """Yield the JSON of everyone, or of those who are meant, some at a time."""
+        after: bytes | None = None
+        while True:
+            if where is None:
+                page = await self.store.scan(after=after, limit=_DUMPED)
+            else:
+                page = await self.find(where, after=after, limit=_DUMPED)
+            if page.people:
+                yield page.people
+            if page.next is None:
+                return
+            after = page.next
+
+    async def _change(
+        self, person_id: str, versions: frozenset[int] | None, new: Callable[[dict[str, Any]], Any]
+    ) -> Record:
+        while True:
+            record = await self.store.get(person_id)
+            expected = _at_one_of(versions, record)
+            old, given = details_of(record)
+            details = details_from_json(
+                new(old.members()), today=self.today, known_birthdate=old.person_birthdate, server_members=given
+            )
+            try:
+                return await self.store.replace(person_id, details, expected=expected)
+            except VersionConflict:
+                if versions is not None:
+                    raise
+                # Any version will do, and somebody else was faster: change what is there now.
+
+
+def merge(target: Any, patch: Any) -> Any:
+    """Apply a JSON Merge Patch (RFC 7396, section 2); `target` stays as it is."""
+    if not isinstance(patch, dict):
+        return patch
+    merged: dict[str, Any] = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge(merged.get(name), value)
+    return merged
+
+
+def _at_one_of(versions: frozenset[int] | None, record: Record) -> int:
+    if versions is not None and record.version not in versions:
+        raise VersionConflict(record.person_id, actual=record.version)
+    return record.version
+
+
+def _once(key: str, details: Details) -> Once:
+    content = hashlib.sha256(strictjson.encode(details.members())).digest()
+    return Once(hashlib.sha256(key.encode()).digest(), content)

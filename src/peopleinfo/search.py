@@ -1,0 +1,121 @@
+"""What may be asked for: whose surname, and what else must be true of the people found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from peopleinfo import birthdate
+from peopleinfo.errors import FieldError, InvalidSearch
+from peopleinfo.names import fold
+from peopleinfo.person import normalised
+
+if TYPE_CHECKING:
+    from datetime import date
+
+Match = Literal["folded", "exact"]
+
+
+class Search(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The filters of a search; all of them must hold. Names are compared folded unless `match` is "exact"."""
+
+    surname: str | None = None
+    surname_prefix: str | None = None
+    name: str | None = None
+    born_from: str | None = None
+    born_to: str | None = None
+    match: Match = "folded"
+
+
+class Filter:
+    """A checked search: which key leads to the people, and which of those are meant.
+
+    `surname_key` or `prefix_key` is the folded surname to look up; both None: everyone. `refines` is False when whoever lies under the
+    key is meant, so that `matches` need not be asked.
+    """
+
+    def __init__(self, search: Search) -> None:
+        """Raise InvalidSearch with every reason."""
+        errors = [
+            FieldError(name, "must not be empty")
+            for name in ("surname", "surname_prefix", "name", "born_from", "born_to")
+            if (text := getattr(search, name)) is not None and not normalised(text)
+        ]
+        if search.surname is not None and search.surname_prefix is not None:
+            errors.append(FieldError("surname_prefix", "cannot be combined with surname: give one of them"))
+        first = _first_day(search.born_from, errors)
+        last = _last_day(search.born_to, errors)
+        if errors:
+            raise InvalidSearch(errors)
+        self.surname_key = fold(search.surname) if search.surname is not None else None
+        self.prefix_key = fold(search.surname_prefix) if search.surname_prefix is not None else None
+        self._exact = search.match == "exact"
+        self._surname = normalised(search.surname) if search.surname and self._exact else None
+        self._prefix = normalised(search.surname_prefix) if search.surname_prefix and self._exact else None
+        self._name = normalised(search.name) if search.name else None
+        self._name_key = fold(search.name) if search.name and not self._exact else None
+        self._born = (first, last) if first or last else None
+        self.refines = bool(self._exact or self._name or self._born)
+
+    def matches(self, body: bytes) -> bool:
+        """Say whether the person with this JSON (of a `Record`) is meant, beyond having the right key."""
+        person = _decode(body)
+        return self._has_surname(person) and self._has_name(person) and self._was_born(person.person_birthdate)
+
+    def _has_surname(self, person: _Compared) -> bool:
+        surname = person.person_surname or person.person_name or ""
+        if self._surname is not None:
+            return surname == self._surname
+        return self._prefix is None or surname.startswith(self._prefix)
+
+    def _has_name(self, person: _Compared) -> bool:
+        if self._name is None:
+            return True
+        name = person.person_name or ""
+        return name == self._name if self._exact else fold(name) == self._name_key
+
+    def _was_born(self, text: str | None) -> bool:
+        """A partial birthdate is meant when any day it can stand for lies in the range; an unknown year never is."""
+        if self._born is None:
+            return True
+        try:
+            days = birthdate.span(text or "")
+        except ValueError:  # whatever text came in through POST /data
+            return False
+        first, last = self._born
+        return days is not None and (first is None or days[1] >= first) and (last is None or days[0] <= last)
+
+
+class _Compared(msgspec.Struct):
+    """The members that a search looks at; the others are skipped unread."""
+
+    person_name: str | None = None
+    person_surname: str | None = None
+    person_birthdate: str | None = None
+
+
+_decode = msgspec.json.Decoder(_Compared).decode
+
+
+def _first_day(text: str | None, errors: list[FieldError]) -> date | None:
+    days = _range("born_from", text, errors)
+    return days[0] if days else None
+
+
+def _last_day(text: str | None, errors: list[FieldError]) -> date | None:
+    days = _range("born_to", text, errors)
+    return days[1] if days else None
+
+
+def _range(parameter: str, text: str | None, errors: list[FieldError]) -> tuple[date, date] | None:
+    if text is None or not normalised(text):
+        return None
+    try:
+        days = birthdate.span(normalised(text))
+    except ValueError as reason:
+        errors.append(FieldError(parameter, str(reason)))
+        return None
+    if days is None:
+        errors.append(FieldError(parameter, "needs a year"))
+    return days

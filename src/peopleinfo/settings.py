@@ -1,0 +1,101 @@
+"""Every setting of the service, in one place: `PEOPLEINFO_*` in the environment, or the flag of the same name."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_type_hints
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from peopleinfo.errors import PeopleInfoError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX = "PEOPLEINFO_"
+
+
+class InvalidSettings(PeopleInfoError):
+    """The settings cannot be used; each line of the message names one and says what it takes."""
+
+
+def _setting(default: Any, description: str) -> Any:
+    return dataclasses.field(default=default, metadata={"description": description})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings; each field's description is what `--help` and the reference say of it."""
+
+    host: Annotated[str, Meta(min_length=1)] = _setting("127.0.0.1", "Address to listen on.")
+    port: Annotated[int, Meta(ge=0, le=65535)] = _setting(3000, "Port to listen on; 0 takes a free one.")
+    workers: Annotated[int, Meta(ge=1, le=64)] = _setting(1, "Processes that serve; they share the store.")
+    store: Annotated[str, Meta(min_length=1)] = _setting(
+        "sqlite:///people.db", "Where people are kept: sqlite:///relative.db or sqlite:////absolute.db."
+    )
+    open: bool = _setting(
+        False, "Serve on other addresses than loopback although everybody who reaches them may read and change people."
+    )
+    body_seconds: Annotated[float, Meta(gt=0)] = _setting(
+        20.0, "Seconds in which a request's body, or in an import its next piece, has to arrive."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "Least level that is logged.")
+
+    @classmethod
+    def load(cls, environment: Mapping[str, str] = os.environ, **flags: Any) -> Self:
+        """Read the settings from the environment; flags that are not None come before it.
+
+        Raises InvalidSettings naming every wrong one, and every `PEOPLEINFO_` variable that is no setting.
+        """
+        hints = get_type_hints(cls, include_extras=True)
+        given = {name[len(PREFIX) :].lower(): text for name, text in environment.items() if name.startswith(PREFIX)}
+        problems = [f"{PREFIX}{name.upper()} is not a setting" for name in given if name not in hints]
+        values: dict[str, Any] = {}
+        for name, kind in hints.items():
+            value = flags.get(name) if flags.get(name) is not None else given.get(name)
+            if value is None:
+                continue
+            try:
+                values[name] = msgspec.convert(value, kind, strict=False)
+            except msgspec.ValidationError as error:
+                problems.append(f"{PREFIX}{name.upper()}={value}: {error}")
+        if problems:
+            raise InvalidSettings("\n".join(problems))
+        settings = cls(**values)
+        settings.check()
+        return settings
+
+    def check(self) -> None:
+        """Raise InvalidSettings when settings that are right by themselves do not go together."""
+        self.sqlite_path  # noqa: B018 - asked for its exception
+        if not (self.open or is_loopback(self.host)):
+            raise InvalidSettings(
+                f"{PREFIX}HOST={self.host} is not a loopback address, and everybody who reaches it could read and change people.\n"
+                f"Serve on 127.0.0.1 behind a proxy that lets in only whom you know, or say {PREFIX}OPEN=true to serve openly."
+            )
+
+    @property
+    def sqlite_path(self) -> Path:
+        """The file of the store. Raises InvalidSettings when `store` is no URL of one."""
+        url = urlsplit(self.store)
+        if url.scheme != "sqlite" or url.netloc or not url.path.strip("/"):
+            raise InvalidSettings(
+                f"{PREFIX}STORE={self.store} is not understood: write sqlite:///relative.db or sqlite:////absolute.db"
+            )
+        return Path(url.path[1:])
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only programs on this machine reach an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,114 @@
+"""The layout of the database file, and how a file of an older layout comes to today's."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Final
+
+from peopleinfo.errors import StoreUnusable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+APPLICATION_ID: Final = 0x50656F70  # "Peop", in the file's header
+
+# Step n takes a file from layout n to layout n + 1. A step that was released is never changed.
+#
+# People lie in the order of their surname's key, so that a page of one surname is read from neighbouring pages of the file however large
+# it grows (ADR 2). `seq` is the order of creation and is never used twice; the id of a person is made from it.
+STEPS: Final = (
+    """
+    CREATE TABLE people (
+        surname_key TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        fold INTEGER NOT NULL,      -- FOLD_VERSION of surname_key
+        version INTEGER NOT NULL,
+        body BLOB NOT NULL,         -- the JSON that is sent
+        PRIMARY KEY (surname_key, seq)
+    ) STRICT, WITHOUT ROWID;
+    CREATE UNIQUE INDEX people_by_seq ON people (seq);
+
+    CREATE TABLE once (             -- idempotency keys of the last day
+        key BLOB PRIMARY KEY,
+        content BLOB NOT NULL,      -- digest of what was asked
+        seq INTEGER NOT NULL,
+        answer BLOB,                -- the JSON of the first answer; NULL when the person has been erased
+        expires_at INTEGER NOT NULL -- seconds since 1970
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX once_by_seq ON once (seq);
+    CREATE INDEX once_by_expiry ON once (expires_at);
+
+    CREATE TABLE imports (
+        import_id BLOB PRIMARY KEY,
+        rows INTEGER NOT NULL,
+        stored INTEGER NOT NULL,
+        digest BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE deployment (
+        only INTEGER PRIMARY KEY CHECK (only = 1),
+        secret BLOB NOT NULL,
+        last_seq INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO deployment VALUES (1, new_secret(), 0);
+    """,
+)
+
+
+def upgrade(db: sqlite3.Connection, path: Path, steps: Sequence[str] = STEPS) -> None:
+    """Bring the file to today's layout; an older one is copied beside itself first (`people.db.v1.bak`).
+
+    Several processes may do this at once: the first one does the work. Raises StoreUnusable for a newer layout or another program's file.
+    """
+    if _layout(db, path, len(steps)) == len(steps):
+        return
+    db.create_function("new_secret", 0, lambda: secrets.token_bytes(32))
+    before = _layout(db, path, len(steps))
+    if before > 0:
+        _copy(db, path.with_name(f"{path.name}.v{before}.bak"))
+    db.execute("BEGIN EXCLUSIVE")
+    try:
+        for step in range(_layout(db, path, len(steps)), len(steps)):
+            for statement in _statements(steps[step]):
+                db.execute(statement)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {len(steps)}")
+        db.execute("COMMIT")
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+
+
+def _layout(db: sqlite3.Connection, path: Path, newest: int) -> int:
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (layout,) = db.execute("PRAGMA user_version").fetchone()
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if tables and application != APPLICATION_ID:
+        raise StoreUnusable(f"{path} is a database of another program: name another file in PEOPLEINFO_STORE")
+    if layout > newest:
+        raise StoreUnusable(
+            f"{path} was written by a newer PeopleInfo (layout {layout}, this one knows {newest}): upgrade PeopleInfo, "
+            f"or go back to the copy made before the upgrade ({path.name}.v{newest}.bak, if it is there)"
+        )
+    return int(layout)
+
+
+def _copy(db: sqlite3.Connection, target: Path) -> None:
+    target.unlink(missing_ok=True)
+    target.touch(mode=0o600)
+    with closing(sqlite3.connect(target)) as copy:
+        db.backup(copy)
+
+
+def _statements(script: str) -> list[str]:
+    """Divide a script into statements; `executescript` would commit the transaction first."""
+    statements, statement = [], ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            statements.append(statement)
+            statement = ""
+    return statements

@@ -1,0 +1,307 @@
+"""The embedded store on one SQLite file. The promises are those of `peopleinfo.store`; comments here say how they are kept."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from peopleinfo.errors import (
+    CreationErased,
+    ImportOverlap,
+    KeyReused,
+    PersonNotFound,
+    StoreUnavailable,
+    StoreUnusable,
+    VersionConflict,
+)
+from peopleinfo.ids import BLOCK_SIZE, IdCipher
+from peopleinfo.names import FOLD_VERSION
+from peopleinfo.person import Details, Record, details_of, render, timestamp
+from peopleinfo.sqlite import schema
+from peopleinfo.sqlite.writer import Writer, unavailable
+from peopleinfo.store import EXAMINED, ONCE_SECONDS, Once, Page, Progress
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from peopleinfo.search import Filter
+
+_BUSY_SECONDS: Final = 5.0  # how long a write waits for another process's
+_CACHE_KIB: Final = 16 * 1024  # of the file's pages, a connection
+_SEQ: Final = 8  # bytes; the other half of an id's block is zero, which tells a real id from a made-up one
+_BEYOND: Final = "\U0010ffff"
+
+_INSERT: Final = "INSERT INTO people (surname_key, seq, fold, version, body) VALUES (?, ?, ?, ?, ?)"
+_BY_SEQ: Final = "SELECT version, body FROM people WHERE seq = ?"
+_BY_SURNAME: Final = "SELECT seq, body FROM people WHERE surname_key = ? AND seq > ? ORDER BY seq LIMIT ?"
+_BY_PREFIX: Final = """
+    SELECT seq, body, surname_key FROM people WHERE (surname_key, seq) > (?, ?) AND surname_key < ? ORDER BY surname_key, seq LIMIT ?
+"""
+_SCAN: Final = (
+    "SELECT seq, body FROM people INDEXED BY people_by_seq WHERE seq > ? AND seq % ? = ? ORDER BY seq LIMIT ?"
+)
+
+
+@asynccontextmanager
+async def open_sqlite(path: Path, *, now: Callable[[], datetime]) -> AsyncIterator[SqliteStore]:
+    """Open the store in a file, which is made (readable by its owner alone) when it is not there.
+
+    Raises StoreUnusable, saying what to mend.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            _make_private(path)
+            reader = stack.enter_context(closing(_connect(path)))
+            schema.upgrade(reader, path)
+            scanner = stack.enter_context(closing(_connect(path)))
+            written = stack.enter_context(closing(_connect(path)))
+        except (sqlite3.Error, OSError) as error:
+            raise StoreUnusable(
+                f"cannot open {path}: {_words(error)}; see PEOPLEINFO_STORE and its permissions"
+            ) from error
+        threads = stack.enter_context(ThreadPoolExecutor(1, "sqlite-scanner"))
+        writer = Writer(written)
+        stack.push_async_callback(writer.close)
+        yield SqliteStore(path, reader, scanner, threads, writer, now)
+
+
+class SqliteStore:
+    """People in one SQLite file, which other processes may use at the same time."""
+
+    def __init__(
+        self,
+        path: Path,
+        reader: sqlite3.Connection,
+        scanner: sqlite3.Connection,
+        threads: ThreadPoolExecutor,
+        writer: Writer,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._path = path
+        self._file = path.stat().st_ino
+        # Short reads run in the event loop itself: they cost less than the way to a thread and back (ADR 3).
+        self._reader = reader
+        self._scanner = scanner
+        self._threads = threads
+        self._writer = writer
+        self._now = now
+        (self.secret,) = reader.execute("SELECT secret FROM deployment").fetchone()
+        self._ids = IdCipher(self.secret)  # ids are sealed in the writer's thread only, and opened in the loop's
+
+    async def get(self, person_id: str) -> Record:
+        row = self._read(_BY_SEQ, self._seq(person_id))
+        if row is None:
+            raise PersonNotFound(person_id)
+        return Record(person_id, *row)
+
+    async def create(self, details: Details, *, once: Once | None = None) -> Record:
+        def change(db: sqlite3.Connection) -> Record:
+            if once is not None and (record := self._first_answer(db, once)):
+                return record
+            (record,) = self._insert(db, [details])
+            if once is not None:
+                self._remember(db, once, record)
+            return record
+
+        return await self._writer.run(change)
+
+    async def replace(self, person_id: str, details: Details, *, expected: int) -> Record:
+        seq = self._seq(person_id)
+
+        def change(db: sqlite3.Connection) -> Record:
+            version, body = _at_version(db, person_id, seq, expected)
+            _, given = details_of(Record(person_id, version, body))
+            now = timestamp(self._now())
+            record = render(person_id, version + 1, details, created_at=given["created_at"], updated_at=now)
+            db.execute(
+                "UPDATE people SET surname_key = ?, fold = ?, version = ?, body = ? WHERE seq = ?",
+                (details.surname_key, FOLD_VERSION, record.version, record.body, seq),
+            )
+            return record
+
+        return await self._writer.run(change)
+
+    async def erase(self, person_id: str, *, expected: int | None = None) -> None:
+        seq = self._seq(person_id)
+
+        def change(db: sqlite3.Connection) -> None:
+            _at_version(db, person_id, seq, expected)
+            db.execute("DELETE FROM people WHERE seq = ?", (seq,))
+            db.execute("UPDATE once SET answer = NULL WHERE seq = ?", (seq,))
+
+        await self._writer.run(change)
+
+    async def find(self, where: Filter, *, after: bytes | None, limit: int) -> Page:
+        def read(db: sqlite3.Connection) -> Page:
+            fetch = EXAMINED + 1 if where.refines else limit + 1
+            if where.surname_key is not None:
+                seq, _ = _position(after)
+                rows = db.execute(_BY_SURNAME, (where.surname_key, seq, fetch))
+            else:
+                prefix = where.prefix_key or ""
+                seq, key = _position(after)
+                rows = db.execute(_BY_PREFIX, (key or prefix, seq, prefix + _BEYOND, fetch))
+            return _page(rows, limit, where if where.refines else None)
+
+        if where.refines:  # may look at thousands of people, which the loop must not wait for
+            return await self._in_thread(read)
+        with _translated():
+            return read(self._reader)
+
+    async def scan(
+        self, *, after: bytes | None, limit: int, where: Filter | None = None, segment: int = 0, segments: int = 1
+    ) -> Page:
+        def read(db: sqlite3.Connection) -> Page:
+            seq, _ = _position(after)
+            rows = db.execute(_SCAN, (seq, segments, segment, EXAMINED + 1))
+            return _page(rows, limit, where if where and where.refines else None)
+
+        return await self._in_thread(read)
+
+    async def load(self, people: Sequence[Details], *, step: tuple[Progress, Progress] | None = None) -> list[str]:
+        def change(db: sqlite3.Connection) -> list[str]:
+            if step is not None:
+                before, after = step
+                if _progress(db, before.import_id) != before:
+                    raise ImportOverlap
+                row = (after.import_id, after.rows, after.stored, after.digest)
+                db.execute("INSERT OR REPLACE INTO imports (import_id, rows, stored, digest) VALUES (?, ?, ?, ?)", row)
+            return [record.person_id for record in self._insert(db, people)]
+
+        return await self._writer.run(change)
+
+    async def progress(self, import_id: bytes) -> Progress:
+        with _translated():
+            return _progress(self._reader, import_id)
+
+    async def ready(self) -> None:
+        try:
+            same_file = self._path.stat().st_ino == self._file
+        except OSError:
+            same_file = False
+        if not same_file:
+            raise StoreUnavailable(f"{self._path} was removed or replaced while it was open: restart the service")
+        with _translated():
+            self._reader.execute("SELECT last_seq FROM deployment").fetchone()
+        if self._writer.trouble:  # the last write failed: another one tells whether that is over
+            await self._writer.run(lambda db: db.execute("UPDATE deployment SET last_seq = last_seq"))
+
+    def _seq(self, person_id: str) -> int:
+        block = self._ids.open(person_id)
+        if block is None or any(block[_SEQ:]):
+            raise PersonNotFound(person_id)
+        return int.from_bytes(block[:_SEQ])
+
+    def _read(self, sql: str, *values: Any) -> Any:
+        with _translated():
+            return self._reader.execute(sql, values).fetchone()
+
+    async def _in_thread(self, read: Callable[[sqlite3.Connection], Page]) -> Page:
+        def work() -> Page:
+            with _translated():
+                return read(self._scanner)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def _insert(self, db: sqlite3.Connection, people: Sequence[Details]) -> list[Record]:
+        (last,) = db.execute(
+            "UPDATE deployment SET last_seq = last_seq + ? RETURNING last_seq", (len(people),)
+        ).fetchone()
+        now = timestamp(self._now())
+        rows, records = [], []
+        for seq, details in enumerate(people, start=last - len(people) + 1):
+            person_id = self._ids.seal(seq.to_bytes(_SEQ).ljust(BLOCK_SIZE, b"\0"))
+            record = render(person_id, 1, details, created_at=now, updated_at=now)
+            rows.append((details.surname_key, seq, FOLD_VERSION, 1, record.body))
+            records.append(record)
+        rows.sort()  # neighbours in the file are written together
+        db.executemany(_INSERT, rows)
+        return records
+
+    def _first_answer(self, db: sqlite3.Connection, once: Once) -> Record | None:
+        now = int(self._now().timestamp())
+        db.execute("DELETE FROM once WHERE expires_at <= ?", (now,))
+        row = db.execute("SELECT content, seq, answer FROM once WHERE key = ?", (once.key,)).fetchone()
+        if row is None:
+            return None
+        content, seq, answer = row
+        if content != once.content:
+            raise KeyReused
+        if answer is None:
+            raise CreationErased
+        return Record(self._ids.seal(seq.to_bytes(_SEQ).ljust(BLOCK_SIZE, b"\0")), 1, answer)
+
+    def _remember(self, db: sqlite3.Connection, once: Once, record: Record) -> None:
+        expires_at = int(self._now().timestamp()) + ONCE_SECONDS
+        (seq,) = db.execute("SELECT last_seq FROM deployment").fetchone()
+        db.execute("INSERT INTO once VALUES (?, ?, ?, ?, ?)", (once.key, once.content, seq, record.body, expires_at))
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        if db.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+            db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")  # a commit is synced before it is acknowledged
+        db.execute("PRAGMA secure_delete = ON")  # an erased person's bytes are overwritten in the file
+        db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _make_private(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+
+
+def _words(error: Exception) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise unavailable(error) from error
+
+
+def _at_version(db: sqlite3.Connection, person_id: str, seq: int, expected: int | None) -> tuple[int, bytes]:
+    row = db.execute(_BY_SEQ, (seq,)).fetchone()
+    if row is None:
+        raise PersonNotFound(person_id)
+    version, body = row
+    if expected not in (None, version):
+        raise VersionConflict(person_id, actual=version)
+    return version, body
+
+
+def _progress(db: sqlite3.Connection, import_id: bytes) -> Progress:
+    row = db.execute("SELECT rows, stored, digest FROM imports WHERE import_id = ?", (import_id,)).fetchone()
+    return Progress(import_id, *row) if row else Progress(import_id)
+
+
+def _position(after: bytes | None) -> tuple[int, str]:
+    """Take apart where a page ended: the seq of the last person looked at and, in a search by prefix, its surname key."""
+    return (int.from_bytes(after[:_SEQ]), after[_SEQ:].decode()) if after else (0, "")
+
+
+def _page(cursor: sqlite3.Cursor, limit: int, where: Filter | None) -> Page:
+    """Fill a page from rows of seq, body and, in a search by prefix, surname key."""
+    people: list[bytes] = []
+    last: tuple[Any, ...] = ()
+    with closing(cursor) as rows:  # ends the read transaction even when rows are left
+        for examined, row in enumerate(rows):
+            if len(people) == limit or examined == EXAMINED:
+                return Page(people, last[0].to_bytes(_SEQ) + "".join(last[2:]).encode())
+            last = row
+            if where is None or where.matches(row[1]):
+                people.append(row[1])
+    return Page(people, None)

@@ -1,0 +1,130 @@
+"""One writer, group commit: whatever is waiting is written in one transaction and made durable by one sync."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+
+from peopleinfo.errors import PeopleInfoError, StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+GROUP: Final = 256  # writes in one transaction: bounds how long the first of them waits for the others
+WAITING: Final = 20_000  # writes in the queue; beyond that a caller had better come back later
+
+
+class _Waiting(NamedTuple):
+    change: Callable[[sqlite3.Connection], Any]
+    future: asyncio.Future[Any]
+
+
+class Writer:
+    """Runs changes in a thread of its own, in the order in which they came.
+
+    A change is a function of the connection. It raises the domain's errors before it writes anything, and can be called again: when its
+    group fails, the group is rolled back and each change is tried alone, so that no change suffers from its neighbours.
+    """
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
+        self._thread.start()
+        self.trouble: str | None = None
+        """Why the last commit failed; None when it did not."""
+
+    async def run(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a change and return its result once it is durable. Raises what the change raises, and StoreUnavailable."""
+        if self._queue.qsize() >= WAITING:
+            raise StoreUnavailable("too many writes are waiting")
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._queue.put(_Waiting(change, future))
+        return await future
+
+    async def close(self) -> None:
+        """Finish what is waiting, then end the thread."""
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _work(self) -> None:
+        while (first := self._queue.get()) is not None:
+            group = [first]
+            closing = False
+            while len(group) < GROUP and not closing:
+                try:
+                    waiting = self._queue.get_nowait()
+                except Empty:
+                    break
+                if waiting is None:
+                    closing = True
+                else:
+                    group.append(waiting)
+            outcomes = self._write(group)
+            self._loop.call_soon_threadsafe(_tell, group, outcomes)
+            if closing:
+                return
+
+    def _write(self, group: list[_Waiting]) -> list[Any]:
+        try:
+            outcomes = self._transaction(group)
+        except Exception as error:  # noqa: BLE001 - it is handed to whoever asked for the change
+            if len(group) > 1:
+                return [outcome for waiting in group for outcome in self._write([waiting])]
+            return [self._failure(error)]
+        self.trouble = None
+        return outcomes
+
+    def _transaction(self, group: list[_Waiting]) -> list[Any]:
+        """Return the result, or the error of the domain, of each change."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            outcomes = [_attempt(waiting.change, self._db) for waiting in group]
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+        return outcomes
+
+    def _failure(self, error: Exception) -> Exception:
+        if not isinstance(error, sqlite3.Error):
+            return error
+        self.trouble = str(error)
+        return unavailable(error)
+
+
+def unavailable(error: sqlite3.Error) -> StoreUnavailable:
+    """Translate SQLite's words into what the store says of itself."""
+    code = getattr(error, "sqlite_errorname", "")
+    if code.startswith("SQLITE_BUSY"):
+        told = StoreUnavailable("another process holds the database")
+    elif code == "SQLITE_FULL":
+        told = StoreUnavailable("the disk is full", retry_after=30)
+    else:
+        told = StoreUnavailable(f"the database does not answer ({code or type(error).__name__})", retry_after=5)
+    told.__cause__ = error
+    return told
+
+
+def _attempt(change: Callable[[sqlite3.Connection], Any], db: sqlite3.Connection) -> Any:
+    try:
+        return change(db)
+    except PeopleInfoError as refusal:
+        return refusal
+
+
+def _tell(group: list[_Waiting], outcomes: list[Any]) -> None:
+    for (_, future), outcome in zip(group, outcomes, strict=True):
+        if future.done():  # whoever asked has gone away
+            continue
+        if isinstance(outcome, BaseException):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)

@@ -1,0 +1,105 @@
+"""The port to whatever keeps the people. Its promises stand here, once; the conformance suite (tests/stores) holds every store to them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from peopleinfo.person import Details, Record
+    from peopleinfo.search import Filter
+
+ONCE_SECONDS: Final = 24 * 60 * 60  # how long an idempotency key is remembered
+EXAMINED: Final = 5_000  # at most so many people are looked at for one page, however few of them are meant
+
+
+class Once(NamedTuple):
+    """Makes a creation happen at most once: `key` names the request, `content` is the digest of what was asked (32 bytes each)."""
+
+    key: bytes
+    content: bytes
+
+
+class Page(NamedTuple):
+    """People as JSON texts, and where the next page begins: opaque bytes of the store's, None when there are no more.
+
+    A page may hold fewer people than its limit, even none, and yet have a next one.
+    """
+
+    people: list[bytes]
+    next: bytes | None
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far an import has come: `rows` of its input are dealt with, `stored` of them as people.
+
+    `digest` is of those rows, so that a repetition with another input is noticed.
+    """
+
+    import_id: bytes
+    rows: int = 0
+    stored: int = 0
+    digest: bytes = b""
+
+
+class Store(Protocol):
+    """Keeps people.
+
+    Every method may raise StoreUnavailable: the store could not do it in time, nothing was stored, and it may be tried again. An
+    acknowledged write survives the end of the process and the loss of power. Reads by id and by surname see every write that was
+    acknowledged, by any process, before they began.
+    """
+
+    @property
+    def secret(self) -> bytes:
+        """32 random bytes, made with the store and the same for everybody who opens it. Keys are derived from it."""
+
+    async def get(self, person_id: str) -> Record:
+        """Return a person. Raises PersonNotFound."""
+
+    async def create(self, details: Details, *, once: Once | None = None) -> Record:
+        """Store a new person and return it with its id and version 1.
+
+        With `once`, a second call within 24 hours and with the same content returns the first call's record, whatever became of the
+        person since. Raises KeyReused (same key, other content), CreationErased (the person has been erased meanwhile).
+        """
+
+    async def replace(self, person_id: str, details: Details, *, expected: int) -> Record:
+        """Store new details under the next version. Raises PersonNotFound, VersionConflict unless at version `expected`."""
+
+    async def erase(self, person_id: str, *, expected: int | None = None) -> None:
+        """Remove a person and every copy of it that the store keeps.
+
+        Raises PersonNotFound, VersionConflict unless at version `expected` (None: at any).
+        """
+
+    async def find(self, where: Filter, *, after: bytes | None, limit: int) -> Page:
+        """Return a page of the people under a surname key (oldest first) or a prefix (by key, then oldest first).
+
+        From page to page nobody comes twice, and nobody is left out who was there and had the surname throughout. At most `EXAMINED`
+        people are looked at. A search by prefix may miss writes of the last seconds. `after` is the `next` of the page before.
+        """
+
+    async def scan(
+        self, *, after: bytes | None, limit: int, where: Filter | None = None, segment: int = 0, segments: int = 1
+    ) -> Page:
+        """Return a page of everyone, or of those who match `where`, in no order to rely on; with the promises of `find`.
+
+        The people are divided into `segments` that can be read side by side; this reads number `segment`, counted from 0.
+        """
+
+    async def load(self, people: Sequence[Details], *, step: tuple[Progress, Progress] | None = None) -> list[str]:
+        """Store many new people durably and return their ids, in order.
+
+        With `step`, the import's progress goes from the first to the second together with what is stored: either both or neither.
+        Raises ImportOverlap when the import is not where `step` begins: it runs a second time somewhere else.
+        """
+
+    async def progress(self, import_id: bytes) -> Progress:
+        """Return how far an import had come at its last `load`; one that is not known is at its beginning."""
+
+    async def ready(self) -> None:
+        """Return when the store can serve reads and writes. Raises StoreUnavailable, saying what is wrong."""
