@@ -1,0 +1,1 @@
+"""The contract over HTTP."""  # noqa: A005 - named after what it tests

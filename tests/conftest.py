@@ -1,0 +1,62 @@
+"""What every test may ask for: a clock, a store of each kind, and the people in it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+from hypothesis import HealthCheck, settings
+
+from peopleinfo.people import People
+from tests.stores_under_test import KNOWN_DIFFERENCES, STORES, Clock, open_store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from peopleinfo.store import Store
+
+# How long an example takes says nothing about what it shows. HYPOTHESIS_PROFILE=thorough looks for longer.
+settings.register_profile("quick", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("thorough", settings.get_profile("quick"), max_examples=2_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "needs(feature): skipped for the stores that are known not to have the feature")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=STORES)
+def store_kind(request: pytest.FixtureRequest) -> str:
+    kind = str(request.param)
+    for marker in request.node.iter_markers("needs"):
+        if reason := KNOWN_DIFFERENCES.get((kind, marker.args[0])):
+            pytest.skip(f"{kind}: {reason}")
+    return kind
+
+
+@pytest.fixture
+async def store(store_kind: str, tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
+    async with open_store(store_kind, tmp_path, clock) as store:
+        yield store
+    assert what_is_left_of_stores(tmp_path) == []
+
+
+@pytest.fixture
+def people(store: Store, clock: Clock) -> People:
+    return People(store, now=clock.now)
+
+
+def what_is_left_of_stores(folder: Path) -> list[str]:
+    """Name the threads and the open files that closed stores should not have left."""
+    threads = [thread.name for thread in threading.enumerate() if thread.name.startswith("sqlite-")]
+    files = [file.path for file in psutil.Process().open_files() if file.path.startswith(f"{folder}{os.sep}")]
+    return threads + files

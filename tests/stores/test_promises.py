@@ -1,0 +1,227 @@
+"""What a store promises of one person, and of what is found under a name."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from peopleinfo import strictjson
+from peopleinfo.errors import PersonNotFound
+from peopleinfo.person import Details, details_of
+from tests.stores_under_test import Clock, everyone_found, everyone_scanned, named, open_store, where
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from peopleinfo.store import Store
+
+
+async def test_a_new_person_is_read_back_byte_for_byte(store: Store) -> None:
+    made = await store.create(named("Curie", "Marie", "1867-11-07"))
+    assert await store.get(made.person_id) == made
+
+
+async def test_a_new_person_is_at_version_one_and_has_the_time_of_its_creation(store: Store, clock: Clock) -> None:
+    made = await store.create(named("Curie"))
+    assert json.loads(made.body) == {
+        "person_id": made.person_id,
+        "person_surname": "Curie",
+        "version": 1,
+        "created_at": "2026-03-01T12:00:00.000Z",
+        "updated_at": "2026-03-01T12:00:00.000Z",
+    }
+
+
+async def test_what_was_said_of_a_person_comes_back_unchanged(store: Store) -> None:
+    details = Details(
+        person_name="Sōseki",
+        person_surname="Natsume",
+        person_birthdate="1867-02-09",
+        person_address="東京\n新宿区",
+        more={"balance": msgspec.Raw(b"1.2300000000000000000001e+400"), "tags": ["a", None, {"": True}], "": "empty"},
+    )
+    made = await store.create(details)
+    kept, _ = details_of(await store.get(made.person_id))
+    assert kept == details
+
+
+async def test_a_large_person_comes_back_whole(store: Store) -> None:
+    made = await store.create(named("Large", note="ü" * 30_000))
+    assert await store.get(made.person_id) == made
+    assert await everyone_found(store, where(surname="large")) == [made.body]
+
+
+async def test_twins_who_share_everything_are_two_people(store: Store) -> None:
+    first = await store.create(named("Weasley", "Fred", "1978-04-01"))
+    second = await store.create(named("Weasley", "Fred", "1978-04-01"))
+    assert first.person_id != second.person_id
+    assert await everyone_found(store, where(surname="Weasley")) == [first.body, second.body]
+
+
+@pytest.mark.parametrize("spelling", ["Müller", "MULLER", "muller", "Mu\u0308ller", " Mül-ler ", "Mul'ler"])
+async def test_a_surname_is_found_however_it_is_typed(store: Store, spelling: str) -> None:
+    made = await store.create(named("Müller", "Hans"))
+    await store.create(named("Möller", "Hans"))
+    assert await everyone_found(store, where(surname=spelling)) == [made.body]
+
+
+async def test_an_exact_search_asks_for_the_spelling(store: Store) -> None:
+    await store.create(named("Muller"))
+    meant = await store.create(named("Müller"))
+    await store.create(named("MÜLLER"))
+    assert await everyone_found(store, where(surname="Müller", match="exact")) == [meant.body]
+
+
+async def test_a_person_of_one_name_is_found_by_it(store: Store) -> None:
+    made = await store.create(named(None, "Suharto"))
+    assert await everyone_found(store, where(surname="suharto")) == [made.body]
+
+
+async def test_the_people_of_a_surname_come_oldest_first(store: Store, clock: Clock) -> None:
+    made = []
+    for name in ("Zoe", "Ann", "Mia", "Bob"):
+        made.append(await store.create(named("Same", name)))
+        clock.advance(seconds=-1)  # the order is that of creation even when the clock is set back
+    assert await everyone_found(store, where(surname="same")) == [record.body for record in made]
+
+
+@pytest.mark.needs("prefixes are fresh")
+async def test_a_prefix_finds_by_key_and_then_oldest_first(store: Store) -> None:
+    later = await store.create(named("Okoye"))
+    second = await store.create(named("O'Hara", "Scarlett"))
+    third = await store.create(named("Ohara", "John"))
+    await store.create(named("Nkomo"))
+    await store.create(named("Peters"))
+    found = await everyone_found(store, where(surname_prefix="O"))
+    assert found == [second.body, third.body, later.body]
+
+
+@pytest.mark.needs("prefixes are fresh")
+async def test_a_prefix_finds_whatever_letter_follows_it(store: Store) -> None:
+    follows = ["", "a", "z", "\u7b20", "\uffee", "\U0001f600", "\U00100000", "\U0010fffd", "\U0010ffff", "\U0010ffffa"]
+    made = {(await store.create(named(f"Li{letter}"))).body for letter in follows}
+    assert set(await everyone_found(store, where(surname_prefix="li"))) == made
+
+
+async def test_a_search_may_also_ask_for_the_name_and_the_birthdate(store: Store) -> None:
+    meant = await store.create(named("Bach", "Johann", "1685-03-31"))
+    await store.create(named("Bach", "Johann", "1640"))
+    await store.create(named("Bach", "Anna", "1685-03-31"))
+    await store.create(named("Bach", "Johann"))
+    filtered = where(surname="bach", name="JOHANN", born_from="1685", born_to="1685-03")
+    assert await everyone_found(store, filtered) == [meant.body]
+
+
+async def test_everyone_can_be_searched_without_a_surname(store: Store) -> None:
+    meant = {(await store.create(named(surname, "Ada"))).body for surname in ("Lovelace", "Yonath")}
+    await store.create(named("Byron", "George"))
+    assert set(await everyone_scanned(store, where(name="ada"))) == meant
+
+
+async def test_nobody_is_found_in_an_empty_store(store: Store) -> None:
+    assert await everyone_found(store, where(surname="Nobody")) == []
+    assert await everyone_found(store, where(surname_prefix="n")) == []
+    assert await everyone_scanned(store) == []
+
+
+@pytest.mark.parametrize("invented", ["", "x", "a" * 26, "a" * 25 + "b", "A" * 26, "a" * 27, "ſ" * 26, "7" * 25 + "4"])
+async def test_an_invented_id_leads_to_nobody(store: Store, invented: str) -> None:
+    await store.create(named("Somebody"))
+    with pytest.raises(PersonNotFound):
+        await store.get(invented)
+    with pytest.raises(PersonNotFound):
+        await store.replace(invented, named("Other"), expected=1)
+    with pytest.raises(PersonNotFound):
+        await store.erase(invented)
+
+
+async def test_an_id_says_nothing_of_order_or_name(store: Store) -> None:
+    ids = [(await store.create(named("Same"))).person_id for _ in range(20)]
+    assert len({person_id[:8] for person_id in ids}) == 20
+    assert ids != sorted(ids)
+
+
+async def test_an_erased_person_is_found_nowhere(store: Store) -> None:
+    erased = await store.create(named("Gone", "Girl"))
+    kept = await store.create(named("Gone", "Boy"))
+    await store.erase(erased.person_id)
+    with pytest.raises(PersonNotFound):
+        await store.get(erased.person_id)
+    with pytest.raises(PersonNotFound):
+        await store.erase(erased.person_id)
+    assert await everyone_found(store, where(surname="gone")) == [kept.body]
+    assert await everyone_scanned(store) == [kept.body]
+
+
+async def test_the_id_of_an_erased_person_is_not_given_again(store: Store) -> None:
+    ids = set()
+    for _ in range(10):
+        made = await store.create(named("Phoenix"))
+        await store.erase(made.person_id)
+        ids.add(made.person_id)
+    assert len(ids) == 10
+
+
+async def test_a_changed_surname_moves_the_person_and_keeps_the_id(store: Store) -> None:
+    made = await store.create(named("Sklodowska", "Marie"))
+    married = await store.replace(made.person_id, named("Curie", "Marie"), expected=1)
+    assert married.person_id == made.person_id
+    assert await store.get(made.person_id) == married
+    assert await everyone_found(store, where(surname="Sklodowska")) == []
+    assert await everyone_found(store, where(surname="Curie")) == [married.body]
+
+
+async def test_two_instances_see_each_others_acknowledged_writes(
+    store_kind: str, store: Store, tmp_path: Path, clock: Clock
+) -> None:
+    async with open_store(store_kind, tmp_path, clock) as other:
+        made = await store.create(named("Shared"))
+        assert await other.get(made.person_id) == made
+        changed = await other.replace(made.person_id, named("Common"), expected=1)
+        assert await store.get(made.person_id) == changed
+        assert await everyone_found(store, where(surname="common")) == [changed.body]
+        await store.erase(made.person_id)
+        assert await everyone_found(other, where(surname="common")) == []
+
+
+async def test_what_was_acknowledged_is_there_when_the_store_is_opened_again(
+    store_kind: str, tmp_path: Path, clock: Clock
+) -> None:
+    async with open_store(store_kind, tmp_path, clock) as store:
+        made = await store.create(named("Lasting"))
+        secret = store.secret
+    async with open_store(store_kind, tmp_path, clock) as store:
+        assert await store.get(made.person_id) == made
+        assert store.secret == secret
+
+
+async def test_the_secret_is_32_bytes_and_another_one_in_another_store(
+    store_kind: str, store: Store, tmp_path: Path, clock: Clock
+) -> None:
+    (tmp_path / "other").mkdir()
+    async with open_store(store_kind, tmp_path / "other", clock) as other:
+        assert len(store.secret) == len(other.secret) == 32
+        assert store.secret != other.secret
+
+
+async def test_an_id_of_another_store_leads_to_nobody(
+    store_kind: str, store: Store, tmp_path: Path, clock: Clock
+) -> None:
+    await store.create(named("Here"))
+    (tmp_path / "other").mkdir()
+    async with open_store(store_kind, tmp_path / "other", clock) as other:
+        elsewhere = await other.create(named("There"))
+    with pytest.raises(PersonNotFound):
+        await store.get(elsewhere.person_id)
+
+
+async def test_a_store_that_works_says_it_is_ready(store: Store) -> None:
+    await store.ready()
+
+
+async def test_the_stored_json_is_json_that_everybody_reads_alike(store: Store) -> None:
+    made = await store.create(named("Odd", more={"n": msgspec.Raw(b"-0.0")}, text='\u2028\x7f"\\/<>&'))
+    assert strictjson.encode(strictjson.parse(made.body)) == made.body

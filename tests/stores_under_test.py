@@ -1,0 +1,84 @@
+"""Which stores the tests run against, how each is opened, and in what they are allowed to differ."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from peopleinfo.person import Details
+from peopleinfo.search import Filter, Search
+from peopleinfo.sqlite.store import open_sqlite
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from peopleinfo.store import Store
+
+STORES: Final[list[str]] = ["sqlite"]
+
+# (kind of store, feature) → why it does not have it. A test names the features it lives on with `@pytest.mark.needs("feature")`, and is
+# skipped with this reason where one is missing.
+KNOWN_DIFFERENCES: Final[dict[tuple[str, str], str]] = {}
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self._moment = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self._moment
+
+    def advance(self, **by: float) -> None:
+        """Move on by days, hours, minutes, seconds (the arguments of timedelta)."""
+        self._moment += timedelta(**by)
+
+
+@asynccontextmanager
+async def open_store(kind: str, tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
+    """Open a store of this kind; those of one `tmp_path` are one and the same."""
+    if kind != "sqlite":
+        raise LookupError(f"there is no store called {kind}")
+    async with open_sqlite(tmp_path / "people.db", now=clock.now) as store:
+        yield store
+
+
+def named(surname: str | None, name: str | None = None, born: str | None = None, **more: Any) -> Details:
+    """Return the details of somebody."""
+    return Details(person_surname=surname, person_name=name, person_birthdate=born, more=more)
+
+
+def where(**search: Any) -> Filter:
+    """Return the filter of a search."""
+    return Filter(Search(**search))
+
+
+async def everyone_found(store: Store, filtered: Filter, *, limit: int = 100) -> list[bytes]:
+    """Return all the people under a surname or a prefix, from all pages."""
+    people: list[bytes] = []
+    after: bytes | None = None
+    while True:
+        page = await store.find(filtered, after=after, limit=limit)
+        assert len(page.people) <= limit
+        people += page.people
+        if (after := page.next) is None:
+            return people
+
+
+async def everyone_scanned(
+    store: Store, filtered: Filter | None = None, *, limit: int = 100, segments: int = 1
+) -> list[bytes]:
+    """Return everyone who is meant, from all pages of all segments."""
+    people: list[bytes] = []
+    for segment in range(segments):
+        after: bytes | None = None
+        while True:
+            page = await store.scan(after=after, limit=limit, where=filtered, segment=segment, segments=segments)
+            assert len(page.people) <= limit
+            people += page.people
+            if (after := page.next) is None:
+                break
+    return people
