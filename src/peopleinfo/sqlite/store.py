@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _BUSY_SECONDS: Final = 5.0  # how long a write waits for another process's
 _CACHE_KIB: Final = 16 * 1024  # of the file's pages, a connection
 _SEQ: Final = 8  # bytes; the other half of an id's block is zero, which tells a real id from a made-up one
-_BEYOND: Final = "\U0010ffff"
+_LAST: Final = "\U0010ffff"  # of Unicode, and so of the letters that may follow a prefix
 
 _INSERT: Final = "INSERT INTO people (surname_key, seq, fold, version, body) VALUES (?, ?, ?, ?, ?)"
 _BY_SEQ: Final = "SELECT version, body FROM people WHERE seq = ?"
@@ -145,7 +145,7 @@ class SqliteStore:
             else:
                 prefix = where.prefix_key or ""
                 seq, key = _position(after)
-                rows = db.execute(_BY_PREFIX, (key or prefix, seq, prefix + _BEYOND, fetch))
+                rows = db.execute(_BY_PREFIX, (key or prefix, seq, _past(prefix), fetch))
             return _page(rows, limit, where if where.refines else None)
 
         if where.refines:  # may look at thousands of people, which the loop must not wait for
@@ -291,6 +291,15 @@ def _progress(db: sqlite3.Connection, import_id: bytes) -> Progress:
 def _position(after: bytes | None) -> tuple[int, str]:
     """Take apart where a page ended: the seq of the last person looked at and, in a search by prefix, its surname key."""
     return (int.from_bytes(after[:_SEQ]), after[_SEQ:].decode()) if after else (0, "")
+
+
+def _past(prefix: str) -> str | bytes:
+    """Return the least value that SQLite sorts after every text that begins with `prefix`."""
+    head = prefix.rstrip(_LAST)
+    if not head:
+        return b""  # every blob comes after every text
+    # Between U+D7FF and U+E000 lie the surrogates, which no text holds.
+    return head[:-1] + ("\ue000" if head[-1] == "\ud7ff" else chr(ord(head[-1]) + 1))
 
 
 def _page(cursor: sqlite3.Cursor, limit: int, where: Filter | None) -> Page:
