@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from peopleinfo import birthdate
+from peopleinfo import birthdate, strictjson
 from peopleinfo.errors import FieldError, InvalidSearch
 from peopleinfo.names import fold
 from peopleinfo.person import normalised
@@ -57,6 +57,12 @@ class Filter:
         self._name_key = fold(search.name) if search.name and not self._exact else None
         self._born = (first, last) if first or last else None
         self.refines = bool(self._exact or self._name or self._born)
+        self._search = search
+
+    @property
+    def identity(self) -> bytes:
+        """Bytes that tell this search from every other one."""
+        return strictjson.encode(self._search)
 
     def matches(self, body: bytes) -> bool:
         """Say whether the person with this JSON (of a `Record`) is meant, beyond having the right key."""

@@ -71,6 +71,10 @@ class Settings:
         settings.check()
         return settings
 
+    def environment(self) -> dict[str, str]:
+        """Return the variables that make `load` give these settings again."""
+        return {f"{PREFIX}{name.upper()}": str(value) for name, value in dataclasses.asdict(self).items()}
+
     def check(self) -> None:
         """Raise InvalidSettings when settings that are right by themselves do not go together."""
         self.sqlite_path  # noqa: B018 - asked for its exception

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from peopleinfo.people import People
+from peopleinfo.settings import Settings
 from peopleinfo.sqlite.store import open_sqlite
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from peopleinfo.settings import Settings
+    from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 
 
 @asynccontextmanager
@@ -25,3 +24,42 @@ async def open_people(settings: Settings) -> AsyncIterator[People]:
 def utc_now() -> datetime:
     """The clock of the service."""
     return datetime.now(UTC)
+
+
+def application() -> Application:
+    """Return the ASGI app of the settings in the environment; each worker calls it for its own."""
+    return Application(Settings.load())
+
+
+class Application:
+    """The ASGI app: opens the store when the server starts (lifespan protocol) and closes it after the last answer."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._app: Any = None
+
+    async def __call__(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Callable[[], Awaitable[Any]],
+        send: Callable[[Any], Awaitable[None]],
+    ) -> None:
+        """Hand a request to the app, or run through the server's life."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _live(self, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
+        from peopleinfo.http.app import create_app  # noqa: PLC0415 - commands that do not serve need not load it
+        from peopleinfo.telemetry import logs  # noqa: PLC0415
+        from peopleinfo.telemetry.metrics import Metrics  # noqa: PLC0415
+
+        await receive()  # lifespan.startup
+        async with AsyncExitStack() as stack:
+            logs.configure(self._settings.log_level)
+            people = await stack.enter_async_context(open_people(self._settings))
+            self._app = create_app(people, Metrics(), body_seconds=self._settings.body_seconds)
+            await send({"type": "lifespan.startup.complete"})
+            await receive()  # lifespan.shutdown
+        await send({"type": "lifespan.shutdown.complete"})

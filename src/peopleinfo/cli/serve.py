@@ -1,0 +1,112 @@
+"""`peopleinfo serve` and `peopleinfo openapi`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from peopleinfo.settings import PREFIX, InvalidSettings, Settings
+
+if TYPE_CHECKING:
+    from uvicorn import Config
+
+_BACKLOG: Final = 2048
+_DRAIN_SECONDS: Final = 30  # for requests under way when the server is told to end
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.", envvar=f"{PREFIX}HOST")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0: a free one.", envvar=f"{PREFIX}PORT")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that serve.", envvar=f"{PREFIX}WORKERS")] = None,
+    store: Annotated[str | None, typer.Option(help="Where people are kept.", envvar=f"{PREFIX}STORE")] = None,
+    log_level: Annotated[str | None, typer.Option(help="Least level logged.", envvar=f"{PREFIX}LOG_LEVEL")] = None,
+) -> None:
+    """Serve people over HTTP until Ctrl-C or SIGTERM; requests under way are finished first.
+
+    Example: peopleinfo serve --port 8080 --store sqlite:////var/lib/people.db
+    """
+    import uvicorn
+
+    from peopleinfo import wiring
+
+    settings = Settings.load(host=host, port=port, workers=workers, store=store, log_level=log_level)
+    asyncio.run(_try_store(settings))
+    with _listen(settings) as listening:
+        print(
+            f"PeopleInfo serves {settings.store} on {_url(listening)} - see /docs; Ctrl-C ends it",
+            file=sys.stderr,
+            flush=True,
+        )
+        if settings.workers == 1:
+            for ending in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(
+                    ending, lambda *_: None
+                )  # uvicorn raises the signal again after it has ended in good order
+            uvicorn.Server(_config(wiring.Application(settings))).run([listening])
+        else:
+            os.environ |= settings.environment()
+            _supervise(_config("peopleinfo.wiring:application", workers=settings.workers), listening)
+
+
+def openapi() -> None:
+    """Print the OpenAPI 3.1 document of the API.
+
+    Example: peopleinfo openapi > openapi.json
+    """
+    import json
+
+    from peopleinfo.http.openapi import document
+
+    print(json.dumps(document(), indent=2, ensure_ascii=False))
+
+
+async def _try_store(settings: Settings) -> None:
+    """Open the store once before any worker does: it is made or upgraded here, and what is wrong with it is said here."""
+    from peopleinfo import wiring
+
+    async with wiring.open_people(settings):
+        pass
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise InvalidSettings(
+            f"cannot listen on {settings.host} port {settings.port}: {error.strerror}; set {PREFIX}HOST and {PREFIX}PORT"
+        ) from error
+
+
+def _url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _config(app: object, *, workers: int = 1) -> Config:
+    import uvicorn
+
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type] # an ASGI app, or the name of its factory
+        factory=isinstance(app, str),
+        workers=workers,
+        lifespan="on",
+        http="httptools",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
+    )
+
+
+def _supervise(config: Config, listening: socket.socket) -> None:
+    from uvicorn.supervisors import Multiprocess
+
+    Multiprocess(config, sockets=[listening]).run()

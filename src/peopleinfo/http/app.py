@@ -1,0 +1,83 @@
+"""The service as an ASGI app: routes, and what happens around every request."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import falcon
+import falcon.asgi
+import structlog
+
+from peopleinfo.http import problems
+from peopleinfo.http.cursors import Cursors
+from peopleinfo.http.data import DataResource
+from peopleinfo.http.docs import DocsResource, OpenApiResource
+from peopleinfo.http.people import PeopleResource, PersonResource
+from peopleinfo.http.requests import Request
+from peopleinfo.http.status import MetricsResource, StatusResource
+# from peopleinfo.http.transfer import ExportResource, ImportResource
+
+if TYPE_CHECKING:
+    from peopleinfo.people import People
+    from peopleinfo.telemetry.metrics import Metrics
+
+_log = structlog.get_logger("peopleinfo.access")
+_UNMATCHED: Final = "(no route)"
+
+
+def create_app(people: People, metrics: Metrics, *, body_seconds: float) -> falcon.asgi.App[Any, Any]:
+    """Return the ASGI app that offers `people`. `body_seconds` bounds how long a body may take to arrive."""
+    app: falcon.asgi.App[Any, Any] = falcon.asgi.App(middleware=[_Observed(metrics)], request_type=Request)
+    app.req_options.strip_url_path_trailing_slash = True
+    problems.install(app)
+    cursors = Cursors(people.store.secret)
+    several = PeopleResource(people, cursors, body_seconds=body_seconds)
+    app.add_route("/v1/people", several)
+    app.add_route("/v1/people/search", several, suffix="search")
+    # app.add_route("/v1/people/import", ImportResource(people, body_seconds=body_seconds))
+    # app.add_route("/v1/people/export", ExportResource(people))
+    app.add_route("/v1/people/{person_id}", PersonResource(people, body_seconds=body_seconds))
+    app.add_route("/data", DataResource(people, cursors, body_seconds=body_seconds))
+    app.add_route("/status", StatusResource(people))
+    app.add_route("/metrics", MetricsResource(metrics))
+    app.add_route("/openapi.json", OpenApiResource())
+    docs = DocsResource()
+    app.add_route("/docs", docs)
+    app.add_route("/docs/{name}", docs, suffix="asset")
+    return app
+
+
+class _Observed:
+    """Gives every request an id, and counts and logs its answer: the route's template, never the path or the query."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._prefix = secrets.token_hex(6)
+        self._number = itertools.count(1)
+
+    async def process_request(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        request_id = f"{self._prefix}-{next(self._number):x}"
+        req.context.request_id = request_id
+        req.context.began = time.perf_counter()
+        resp.set_header("X-Request-Id", request_id)
+        resp.set_header("X-Content-Type-Options", "nosniff")
+
+    async def process_response(
+        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, _resource: object, _succeeded: bool
+    ) -> None:
+        seconds = time.perf_counter() - req.context.began
+        route = req.uri_template or _UNMATCHED
+        method = req.method if req.method in falcon.HTTP_METHODS else "(other)"
+        status = resp.status_code
+        self._metrics.answered(route, method, status, seconds)
+        _log.info(
+            "request",
+            route=route,
+            method=method,
+            status=status,
+            ms=round(seconds * 1000, 2),
+            request_id=req.context.request_id,
+        )

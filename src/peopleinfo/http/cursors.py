@@ -1,0 +1,42 @@
+"""Cursors: where a page ended, as a token that says nothing, cannot be made up and fits one search only."""
+
+from __future__ import annotations
+
+import os
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from peopleinfo.errors import PeopleInfoError
+from peopleinfo.ids import subkey
+
+_NONCE: Final = 12  # bytes (NIST SP 800-38D); at random, good for 2^32 cursors of one secret
+
+
+class InvalidCursor(PeopleInfoError):
+    """The cursor was not given by this service for this search."""
+
+    def __init__(self) -> None:
+        super().__init__("this cursor was not given for this search: begin again without one")
+
+
+class Cursors:
+    """Seals positions of the store into cursors; every process of a deployment opens them alike."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._cipher = AESGCM(subkey(secret, "cursors"))
+
+    def seal(self, position: bytes, search: bytes) -> str:
+        """Return the cursor of a position in the pages of a search (any bytes that tell searches apart)."""
+        nonce = os.urandom(_NONCE)
+        return urlsafe_b64encode(nonce + self._cipher.encrypt(nonce, position, search)).decode().rstrip("=")
+
+    def open(self, cursor: str, search: bytes) -> bytes:
+        """Return the position. Raises InvalidCursor."""
+        try:
+            sealed = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
+            return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], search)
+        except (ValueError, InvalidTag):
+            raise InvalidCursor from None

@@ -1,0 +1,92 @@
+"""/openapi.json and /docs: the contract to read and to try, from this machine alone."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Final
+
+import falcon
+
+from peopleinfo import strictjson
+from peopleinfo.http.openapi import document
+
+if TYPE_CHECKING:
+    from falcon.asgi import Request, Response
+
+_PAGE: Final = b"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>PeopleInfo API</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="/docs/swagger.css">
+</head>
+<body>
+<main id="swagger-ui"></main>
+<script src="/docs/swagger.js"></script>
+<script src="/docs/start.js"></script>
+</body>
+</html>
+"""
+_START: Final = b"""window.onload = () => {
+  SwaggerUIBundle({ url: "/openapi.json", dom_id: "#swagger-ui", deepLinking: true, tryItOutEnabled: true });
+};
+"""
+# Where each asset lies in the package that carries Swagger UI, and its media type.
+_ASSETS: Final = {
+    "swagger.css": ("swagger_style.css", "text/css"),
+    "swagger.js": ("swagger_bundle.js", "text/javascript"),
+}
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+class OpenApiResource:
+    """/openapi.json."""
+
+    async def on_get(self, _: Request, resp: Response) -> None:
+        """Answer the OpenAPI 3.1 document."""
+        resp.content_type = falcon.MEDIA_JSON
+        resp.data = openapi_json()
+
+    on_head = on_get
+
+
+class DocsResource:
+    """/docs: Swagger UI without a request to any other host."""
+
+    async def on_get(self, _: Request, resp: Response) -> None:
+        """Answer the page."""
+        resp.content_type = falcon.MEDIA_HTML
+        resp.set_header("Content-Security-Policy", _POLICY)
+        resp.data = _PAGE
+
+    async def on_get_asset(self, _: Request, resp: Response, name: str) -> None:
+        """Answer a script or style sheet of the page."""
+        if name == "start.js":
+            resp.content_type = "text/javascript"
+            resp.data = _START
+        elif name in _ASSETS:
+            file, resp.content_type = _ASSETS[name]
+            resp.set_header("Cache-Control", "public, max-age=3600")
+            resp.data = _asset(file)
+        else:
+            raise falcon.HTTPNotFound
+
+    on_head = on_get
+    on_head_asset = on_get_asset
+
+
+@cache
+def openapi_json() -> bytes:
+    """Return the OpenAPI document as JSON."""
+    return strictjson.encode(document())
+
+
+@cache
+def _asset(file: str) -> bytes:
+    return (resources.files("offapi") / file).read_bytes()

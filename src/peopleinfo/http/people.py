@@ -1,0 +1,110 @@
+"""The people API: /v1/people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import falcon
+
+from peopleinfo import strictjson
+from peopleinfo.http import conditions
+from peopleinfo.http.requests import MERGE_PATCH, read_json
+from peopleinfo.http.searches import Asked, read_search
+
+if TYPE_CHECKING:
+    from falcon.asgi import Request, Response
+
+    from peopleinfo.http.cursors import Cursors
+    from peopleinfo.people import People
+    from peopleinfo.person import Record
+
+_KEY_LENGTH: Final = 255
+
+
+class PeopleResource:
+    """/v1/people: add a person, find people."""
+
+    def __init__(self, people: People, cursors: Cursors, *, body_seconds: float) -> None:
+        self._people = people
+        self._cursors = cursors
+        self._body_seconds = body_seconds
+
+    async def on_post(self, req: Request, resp: Response) -> None:
+        """Add a person."""
+        once = idempotency_key(req)
+        record = await self._people.create(await read_json(req, seconds=self._body_seconds), once=once)
+        resp.status = 201
+        resp.set_header("Location", f"/v1/people/{record.person_id}")
+        _answer(resp, record)
+
+    async def on_get(self, req: Request, resp: Response) -> None:
+        """Find people by the parameters of the query."""
+        await self._find(read_search(req.params), resp)
+
+    async def on_post_search(self, req: Request, resp: Response) -> None:
+        """Find people by the members of the body, so that no name stands in a URL."""
+        await self._find(read_search(await read_json(req, seconds=self._body_seconds)), resp)
+
+    async def _find(self, asked: Asked, resp: Response) -> None:
+        page, cursor = await asked.page(self._people, self._cursors)
+        next_cursor = strictjson.encode(cursor)
+        resp.data = b'{"people":[' + b",".join(page.people) + b'],"next_cursor":' + next_cursor + b"}"
+        _private(resp)
+
+    on_head = on_get
+
+
+class PersonResource:
+    """/v1/people/{person_id}: one person."""
+
+    def __init__(self, people: People, *, body_seconds: float) -> None:
+        self._people = people
+        self._body_seconds = body_seconds
+
+    async def on_get(self, req: Request, resp: Response, person_id: str) -> None:
+        """Return the person, or 304 when the client has this version."""
+        record = await self._people.get(person_id)
+        if conditions.is_current(req, record.version):
+            resp.status = 304
+            resp.set_header("ETag", conditions.etag(record.version))
+        else:
+            _answer(resp, record)
+
+    async def on_put(self, req: Request, resp: Response, person_id: str) -> None:
+        """Put new details in the place of the old ones."""
+        versions = conditions.versions(req, required=True)
+        data = await read_json(req, seconds=self._body_seconds)
+        _answer(resp, await self._people.replace(person_id, data, versions=versions))
+
+    async def on_patch(self, req: Request, resp: Response, person_id: str) -> None:
+        """Change some members by a JSON Merge Patch."""
+        versions = conditions.versions(req, required=True)
+        patch = await read_json(req, seconds=self._body_seconds, media_types=(MERGE_PATCH,))
+        _answer(resp, await self._people.patch(person_id, patch, versions=versions))
+
+    async def on_delete(self, req: Request, resp: Response, person_id: str) -> None:
+        """Erase the person."""
+        await self._people.erase(person_id, versions=conditions.versions(req, required=False))
+        resp.status = 204
+
+    on_head = on_get
+
+
+def _answer(resp: Response, record: Record) -> None:
+    resp.data = record.body
+    resp.set_header("ETag", conditions.etag(record.version))
+    _private(resp)
+
+
+def _private(resp: Response) -> None:
+    resp.content_type = falcon.MEDIA_JSON
+    # A browser may keep it but has to ask whether it is still true; nobody between us may.
+    resp.set_header("Cache-Control", "private, no-cache")
+
+
+def idempotency_key(req: Request) -> str | None:
+    """Return the Idempotency-Key, or None. Raises falcon's error for 400."""
+    key: Any = req.get_header("Idempotency-Key")
+    if key is not None and not 1 <= len(key) <= _KEY_LENGTH:
+        raise falcon.HTTPBadRequest(description=f"an Idempotency-Key has 1 to {_KEY_LENGTH} characters: a UUID will do")
+    return key

@@ -1,0 +1,123 @@
+"""Errors as the contract has them: RFC 9457 problem documents. One table from our exceptions to what HTTP calls them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import falcon
+import structlog
+
+from peopleinfo import errors, strictjson
+from peopleinfo.http.cursors import InvalidCursor
+from peopleinfo.http.requests import Disconnected
+
+if TYPE_CHECKING:
+    import falcon.asgi
+
+MEDIA_TYPE: Final = "application/problem+json"
+_log = structlog.get_logger("peopleinfo.http")
+
+
+class Kind(NamedTuple):
+    """What a kind of error is called: its status, the end of its type URI, its title."""
+
+    status: int
+    slug: str
+    title: str
+
+
+KINDS: Final[dict[type[Exception], Kind]] = {
+    errors.InvalidJson: Kind(400, "invalid-json", "The body is not JSON"),
+    errors.InvalidPerson: Kind(422, "invalid-person", "This is not a person"),
+    errors.InvalidSearch: Kind(422, "invalid-search", "The search cannot be answered"),
+    InvalidCursor: Kind(422, "invalid-cursor", "The cursor does not fit"),
+    errors.PersonNotFound: Kind(404, "person-not-found", "No such person"),
+    errors.VersionConflict: Kind(412, "version-conflict", "The person has changed"),
+    errors.KeyReused: Kind(422, "idempotency-key-reused", "The Idempotency-Key was used before"),
+    errors.CreationErased: Kind(409, "creation-erased", "The person has been erased"),
+    errors.ImportOverlap: Kind(409, "import-overlap", "The import is running already"),
+    errors.StoreUnavailable: Kind(503, "store-unavailable", "The store does not answer now"),
+}
+
+
+def install(app: falcon.asgi.App[Any, Any]) -> None:
+    """Make the app answer every error with a problem document."""
+    app.add_error_handler(Exception, _crash)
+    app.add_error_handler(Disconnected, _nobody_left)
+    app.add_error_handler(errors.PeopleInfoError, _ours)
+    app.add_error_handler(falcon.HTTPError, _falcons)
+
+
+def write(
+    req: falcon.asgi.Request,
+    resp: falcon.asgi.Response,
+    kind: Kind,
+    detail: str,
+    reasons: tuple[errors.FieldError, ...] = (),
+) -> None:
+    """Make the response a problem document; for the seed's `/data` also with its member `error`."""
+    problem: dict[str, Any] = {
+        "type": f"urn:peopleinfo:problem:{kind.slug}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": detail,
+    }
+    if reasons:
+        problem["errors"] = [{"pointer": reason.pointer, "reason": reason.reason} for reason in reasons]
+    if request_id := getattr(req.context, "request_id", None):
+        problem["request_id"] = request_id
+    if req.path == "/data":
+        problem["error"] = detail
+    resp.status = kind.status
+    resp.content_type = MEDIA_TYPE
+    resp.data = strictjson.encode(problem)
+    resp.stream = None
+
+
+async def _ours(
+    req: falcon.asgi.Request, resp: falcon.asgi.Response, error: errors.PeopleInfoError, _: dict[str, Any]
+) -> None:
+    kind = next(KINDS[known] for known in type(error).__mro__ if known in KINDS)
+    if isinstance(error, errors.StoreUnavailable):
+        resp.set_header("Retry-After", str(error.retry_after))
+        _log.warning("store_unavailable", reason=str(error), request_id=getattr(req.context, "request_id", None))
+    reasons = getattr(error, "errors", ())
+    detail = str(error) if not reasons else f"{len(reasons)} thing{'s' if len(reasons) > 1 else ''} to mend, see errors"
+    write(req, resp, kind, detail, reasons)
+
+
+async def _falcons(
+    req: falcon.asgi.Request, resp: falcon.asgi.Response, error: falcon.HTTPError, _: dict[str, Any]
+) -> None:
+    status = error.status_code
+    title = falcon.code_to_http_status(status).partition(" ")[2]
+    for name, value in dict(error.headers or {}).items():
+        resp.set_header(name, value)
+    write(
+        req,
+        resp,
+        Kind(status, title.lower().replace(" ", "-"), title),
+        error.description or _DETAILS.get(status, title),
+    )
+
+
+_DETAILS: Final = {
+    404: "nothing is at this path: /docs lists what there is",
+    405: "this method is not for this path: the Allow header lists those that are",
+}
+
+
+async def _crash(req: falcon.asgi.Request, resp: falcon.asgi.Response, error: Exception, _: dict[str, Any]) -> None:
+    # Only where it happened: a message or a local variable may hold somebody's data.
+    trace, place = error.__traceback__, "?"
+    while trace:
+        place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    request_id = getattr(req.context, "request_id", None)
+    _log.error("crash", error=type(error).__name__, place=place, route=req.uri_template, request_id=request_id)
+    kind = Kind(500, "internal-error", "This is our mistake")
+    write(req, resp, kind, "the request could not be answered; the log says more under this request_id")
+
+
+async def _nobody_left(_: falcon.asgi.Request, resp: falcon.asgi.Response, *__: object) -> None:
+    resp.status = 400

@@ -1,0 +1,84 @@
+"""What comes in: bodies read within bounds, and headers taken apart."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+import falcon
+import falcon.asgi
+
+from peopleinfo import strictjson
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+BODY_SIZE: Final = 1024 * 1024  # of a request other than an import; well above the largest record
+MERGE_PATCH: Final = "application/merge-patch+json"
+
+
+class Disconnected(Exception):
+    """The client went away before its request had arrived whole; nobody is left to answer."""
+
+
+class Request(falcon.asgi.Request):
+    """A request whose body cannot be mistaken for whole when the client has gone away in the middle of it."""
+
+    def __init__(self, scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], *rest: Any, **named: Any) -> None:
+        async def attentive_receive() -> Any:
+            event = await receive()
+            if event["type"] == "http.disconnect":
+                raise Disconnected
+            return event
+
+        super().__init__(scope, attentive_receive, *rest, **named)
+
+
+async def read_json(req: falcon.asgi.Request, *, seconds: float, media_types: tuple[str, ...] = ()) -> Any:
+    """Return the JSON value of the body, as `strictjson.parse` does.
+
+    Raises InvalidJson, and falcon's errors for 408 (not there within `seconds`), 413 (over `BODY_SIZE`) and 415.
+    """
+    return strictjson.parse(await read_body(req, seconds=seconds, media_types=media_types))
+
+
+async def read_body(req: falcon.asgi.Request, *, seconds: float, media_types: tuple[str, ...] = ()) -> bytes:
+    """Return the body of a request that has JSON in it, unread; raises as `read_json` does."""
+    _check_media_type(req, ("application/json", *media_types))
+    if (req.content_length or 0) > BODY_SIZE:
+        raise _too_large()
+    try:
+        async with asyncio.timeout(seconds):
+            body = await req.stream.read(BODY_SIZE + 1)
+    except TimeoutError:
+        raise too_slow(seconds) from None
+    if len(body) > BODY_SIZE:
+        raise _too_large()
+    return body
+
+
+def too_slow(seconds: float) -> falcon.HTTPError:
+    """Return the error for a body that did not arrive in time; the connection is of no more use."""
+    return falcon.HTTPError(
+        408,
+        description=f"the body did not arrive within {seconds:g} seconds: send it again",
+        headers={"Connection": "close"},
+    )
+
+
+def _check_media_type(req: falcon.asgi.Request, media_types: tuple[str, ...]) -> None:
+    media_type, _, parameters = (req.content_type or "").lower().partition(";")
+    charset = parameters.partition("charset=")[2].strip('" ')
+    if media_type.strip() not in media_types or charset not in ("", "utf-8", "utf8"):
+        raise falcon.HTTPUnsupportedMediaType(
+            description=f"send the body as {' or '.join(media_types)} in UTF-8, and say so in Content-Type"
+        )
+
+
+def _too_large() -> falcon.HTTPError:
+    return falcon.HTTPContentTooLarge(description=f"a body may have at most {BODY_SIZE // 1024} KiB")
+
+
+def query_members(req: falcon.asgi.Request, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return the query's parameters of these names; one that is given twice is a list."""
+    return {name: value for name in names if (value := req.params.get(name)) is not None}
