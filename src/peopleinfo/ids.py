@@ -1,4 +1,4 @@
-"""Ids that say nothing and yet lead straight to their record: one AES block under the deployment's key, in base32.
+"""Ids that say nothing and yet lead straight to their record: one AES block under the deployment's key, in hexadecimal.
 
 A store packs where a person lies (its key) into 16 bytes; the id is that block enciphered. So no index from ids to places is needed, ids
 cannot be guessed or counted, and a made-up id is told from a real one without asking the store when the block carries a check.
@@ -7,7 +7,6 @@ cannot be guessed or counted, and a made-up id is told from a real one without a
 from __future__ import annotations
 
 import re
-from base64 import b32decode, b32encode
 from typing import Final
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -15,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 BLOCK_SIZE: Final = 16
-_FORM: Final = re.compile(r"[a-z2-7]{25}[aeimquy4]", re.ASCII)  # 26 digits are 130 bits: the last two are zero
+_FORM: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 def subkey(secret: bytes, purpose: str) -> bytes:
@@ -33,11 +32,11 @@ class IdCipher:
         self._decipher = cipher.decryptor().update
 
     def seal(self, block: bytes) -> str:
-        """Return the id of a 16-byte block: 26 characters of a-z and 2-7."""
-        return b32encode(self._encipher(block)).decode()[:26].lower()
+        """Return the id of a 16-byte block: 32 digits of 0-9 and a-f."""
+        return self._encipher(block).hex()
 
     def open(self, person_id: str) -> bytes | None:
         """Return the 16 bytes behind an id, or None when the text has not the form of one."""
         if _FORM.fullmatch(person_id) is None:
             return None
-        return self._decipher(b32decode(person_id.upper() + "======"))
+        return self._decipher(bytes.fromhex(person_id))

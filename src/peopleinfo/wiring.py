@@ -59,7 +59,9 @@ class Application:
         async with AsyncExitStack() as stack:
             logs.configure(self._settings.log_level)
             people = await stack.enter_async_context(open_people(self._settings))
-            self._app = create_app(people, Metrics(), body_seconds=self._settings.body_seconds)
+            access_log = logs.AccessLog(self._settings.log_level)
+            stack.callback(access_log.flush)
+            self._app = create_app(people, Metrics(), access_log, body_seconds=self._settings.body_seconds)
             await send({"type": "lifespan.startup.complete"})
             await receive()  # lifespan.shutdown
         await send({"type": "lifespan.shutdown.complete"})

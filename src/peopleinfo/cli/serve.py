@@ -102,6 +102,7 @@ def _config(app: object, *, workers: int = 1) -> Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
     )
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import falcon
 import falcon.asgi
-import structlog
 
 from peopleinfo.http import problems
 from peopleinfo.http.cursors import Cursors
@@ -18,27 +17,28 @@ from peopleinfo.http.docs import DocsResource, OpenApiResource
 from peopleinfo.http.people import PeopleResource, PersonResource
 from peopleinfo.http.requests import Request
 from peopleinfo.http.status import MetricsResource, StatusResource
+
 # from peopleinfo.http.transfer import ExportResource, ImportResource
 
 if TYPE_CHECKING:
     from peopleinfo.people import People
+    from peopleinfo.telemetry.logs import AccessLog
     from peopleinfo.telemetry.metrics import Metrics
 
-_log = structlog.get_logger("peopleinfo.access")
 _UNMATCHED: Final = "(no route)"
 
 
-def create_app(people: People, metrics: Metrics, *, body_seconds: float) -> falcon.asgi.App[Any, Any]:
+def create_app(
+    people: People, metrics: Metrics, access_log: AccessLog, *, body_seconds: float
+) -> falcon.asgi.App[Any, Any]:
     """Return the ASGI app that offers `people`. `body_seconds` bounds how long a body may take to arrive."""
-    app: falcon.asgi.App[Any, Any] = falcon.asgi.App(middleware=[_Observed(metrics)], request_type=Request)
+    app: falcon.asgi.App[Any, Any] = falcon.asgi.App(middleware=[_Observed(metrics, access_log)], request_type=Request)
     app.req_options.strip_url_path_trailing_slash = True
     problems.install(app)
     cursors = Cursors(people.store.secret)
     several = PeopleResource(people, cursors, body_seconds=body_seconds)
     app.add_route("/v1/people", several)
     app.add_route("/v1/people/search", several, suffix="search")
-    # app.add_route("/v1/people/import", ImportResource(people, body_seconds=body_seconds))
-    # app.add_route("/v1/people/export", ExportResource(people))
     app.add_route("/v1/people/{person_id}", PersonResource(people, body_seconds=body_seconds))
     app.add_route("/data", DataResource(people, cursors, body_seconds=body_seconds))
     app.add_route("/status", StatusResource(people))
@@ -53,8 +53,9 @@ def create_app(people: People, metrics: Metrics, *, body_seconds: float) -> falc
 class _Observed:
     """Gives every request an id, and counts and logs its answer: the route's template, never the path or the query."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, access_log: AccessLog) -> None:
         self._metrics = metrics
+        self._access_log = access_log
         self._prefix = secrets.token_hex(6)
         self._number = itertools.count(1)
 
@@ -73,11 +74,4 @@ class _Observed:
         method = req.method if req.method in falcon.HTTP_METHODS else "(other)"
         status = resp.status_code
         self._metrics.answered(route, method, status, seconds)
-        _log.info(
-            "request",
-            route=route,
-            method=method,
-            status=status,
-            ms=round(seconds * 1000, 2),
-            request_id=req.context.request_id,
-        )
+        self._access_log.write(route, method, status, seconds, req.context.request_id)

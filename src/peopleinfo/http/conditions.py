@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import falcon
-
-if TYPE_CHECKING:
-    import falcon.asgi
+import falcon.asgi
 
 _TAGS: Final = re.compile(r'\s*(?:W/)?"[^"]*"\s*(?:,\s*(?:W/)?"[^"]*"\s*)*')
 _VERSION: Final = re.compile(r'(?<!W/)"([1-9]\d{0,17})"', re.ASCII)

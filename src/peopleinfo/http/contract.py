@@ -11,7 +11,7 @@ from peopleinfo.http.problems import MEDIA_TYPE as PROBLEM
 from peopleinfo.http.requests import MERGE_PATCH
 from peopleinfo.http.searches import LIMIT, MAX_LIMIT
 from peopleinfo.person import ADDRESS_LENGTH, NAME_LENGTH
-from peopleinfo.search import Match
+from peopleinfo.search import Match  # noqa: TC001 - read at run time, as a type
 
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
@@ -19,7 +19,7 @@ CSV: Final = "text/csv"
 
 _Name = Annotated[str, Meta(min_length=1, max_length=NAME_LENGTH)]
 _Text = Annotated[str, Meta(min_length=1)]
-_Id = Annotated[str, Meta(pattern="^[a-z2-7]{26}$", examples=["5fjq6mz3tbzxxocgm6onr2ywpe"])]
+_Id = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", examples=["e953cc6a7f986f7bb8466799a8eb167a"])]
 _Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 _Version = Annotated[int, Meta(ge=1)]
 _Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="How many people a page has at most.")]
@@ -121,14 +121,14 @@ class Status(Struct):
     store: str
 
 
-class ImportResult(Struct):
+class ImportResult(Struct, kw_only=True):
     """One line of an import's answer: of a row, or, as the last line, of the whole."""
 
     line: Annotated[int | UnsetType, Meta(description="Line of the row, counted from 1.")] = UNSET
     result: Annotated[
         Literal["stored", "already", "rejected", "done"],
         Meta(description="already: an earlier run of this import dealt with the row. done: the last line."),
-    ] = "done"
+    ]
     person_id: _Id | UnsetType = UNSET
     errors: list[Reason] | UnsetType = UNSET
     stored: Annotated[

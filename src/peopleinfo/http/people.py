@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import falcon
 
@@ -104,7 +104,7 @@ def _private(resp: Response) -> None:
 
 def idempotency_key(req: Request) -> str | None:
     """Return the Idempotency-Key, or None. Raises falcon's error for 400."""
-    key: Any = req.get_header("Idempotency-Key")
+    key: str | None = req.get_header("Idempotency-Key")
     if key is not None and not 1 <= len(key) <= _KEY_LENGTH:
         raise falcon.HTTPBadRequest(description=f"an Idempotency-Key has 1 to {_KEY_LENGTH} characters: a UUID will do")
     return key

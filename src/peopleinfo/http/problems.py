@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import falcon
+import falcon.asgi
 import structlog
 
 from peopleinfo import errors, strictjson
 from peopleinfo.http.cursors import InvalidCursor
 from peopleinfo.http.requests import Disconnected
-
-if TYPE_CHECKING:
-    import falcon.asgi
 
 MEDIA_TYPE: Final = "application/problem+json"
 _log = structlog.get_logger("peopleinfo.http")

@@ -44,7 +44,7 @@ async def read_json(req: falcon.asgi.Request, *, seconds: float, media_types: tu
 
 async def read_body(req: falcon.asgi.Request, *, seconds: float, media_types: tuple[str, ...] = ()) -> bytes:
     """Return the body of a request that has JSON in it, unread; raises as `read_json` does."""
-    _check_media_type(req, ("application/json", *media_types))
+    media_type(req, ("application/json", *media_types))
     if (req.content_length or 0) > BODY_SIZE:
         raise _too_large()
     try:
@@ -66,19 +66,18 @@ def too_slow(seconds: float) -> falcon.HTTPError:
     )
 
 
-def _check_media_type(req: falcon.asgi.Request, media_types: tuple[str, ...]) -> None:
-    media_type, _, parameters = (req.content_type or "").lower().partition(";")
+def media_type(req: falcon.asgi.Request, known: tuple[str, ...]) -> str:
+    """Return which of the known media types the body has. Raises falcon's error for 415."""
+    named, _, parameters = (req.content_type or "").lower().partition(";")
     charset = parameters.partition("charset=")[2].strip('" ')
-    if media_type.strip() not in media_types or charset not in ("", "utf-8", "utf8"):
+    if named.strip() not in known or charset not in ("", "utf-8", "utf8"):
         raise falcon.HTTPUnsupportedMediaType(
-            description=f"send the body as {' or '.join(media_types)} in UTF-8, and say so in Content-Type"
+            description=f"send the body as {' or '.join(known)} in UTF-8, and say so in Content-Type"
         )
+    if req.get_header("Content-Encoding", default="identity").lower() != "identity":
+        raise falcon.HTTPUnsupportedMediaType(description="send the body without a Content-Encoding")
+    return named.strip()
 
 
 def _too_large() -> falcon.HTTPError:
     return falcon.HTTPContentTooLarge(description=f"a body may have at most {BODY_SIZE // 1024} KiB")
-
-
-def query_members(req: falcon.asgi.Request, names: tuple[str, ...]) -> dict[str, Any]:
-    """Return the query's parameters of these names; one that is given twice is a list."""
-    return {name: value for name in names if (value := req.params.get(name)) is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
 import msgspec
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 LIMIT: Final = 100
 MAX_LIMIT: Final = 1000
+_WHOLE: Final = re.compile(r"\d{1,9}", re.ASCII)
 _FILTERS: Final = Search.__struct_fields__
 _MEMBERS: Final = (*_FILTERS, "limit", "cursor")
 
@@ -73,13 +75,7 @@ def _limit(members: Mapping[str, Any], errors: list[FieldError]) -> int:
     if value is None:
         return LIMIT
     digits = bytes(value).decode() if isinstance(value, msgspec.Raw) else value
-    if (
-        isinstance(digits, str)
-        and digits.isascii()
-        and digits.isdigit()
-        and len(digits) <= 4
-        and 1 <= int(digits) <= MAX_LIMIT
-    ):  # noqa: PLR2004
+    if isinstance(digits, str) and _WHOLE.fullmatch(digits) and 1 <= int(digits) <= MAX_LIMIT:
         return int(digits)
     errors.append(FieldError("limit", f"must be a whole number from 1 to {MAX_LIMIT}"))
     return LIMIT

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import falcon
 from prometheus_client import exposition
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class StatusResource:
-    """/status: can the service serve?"""
+    """/status: whether the service can serve."""
 
     def __init__(self, people: People) -> None:
         self._people = people
@@ -28,7 +28,12 @@ class StatusResource:
         try:
             await self._people.store.ready()
         except StoreUnavailable as down:
-            answer = {"statusCode": 503, "status": "unavailable", "version": __version__, "store": str(down)}
+            answer: dict[str, Any] = {
+                "statusCode": 503,
+                "status": "unavailable",
+                "version": __version__,
+                "store": str(down),
+            }
             resp.set_header("Retry-After", str(down.retry_after))
         else:
             answer = {"statusCode": 200, "status": "ok", "version": __version__, "store": "ok"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from typing import TYPE_CHECKING, Any, Final
 
 from peopleinfo.errors import (
@@ -25,7 +25,7 @@ from peopleinfo.sqlite.writer import Writer, unavailable
 from peopleinfo.store import EXAMINED, ONCE_SECONDS, Once, Page, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -35,6 +35,7 @@ _BUSY_SECONDS: Final = 5.0  # how long a write waits for another process's
 _CACHE_KIB: Final = 16 * 1024  # of the file's pages, a connection
 _SEQ: Final = 8  # bytes; the other half of an id's block is zero, which tells a real id from a made-up one
 _LAST: Final = "\U0010ffff"  # of Unicode, and so of the letters that may follow a prefix
+_CHECK: Final = bytes(BLOCK_SIZE - _SEQ)
 
 _INSERT: Final = "INSERT INTO people (surname_key, seq, fold, version, body) VALUES (?, ?, ?, ?, ?)"
 _BY_SEQ: Final = "SELECT version, body FROM people WHERE seq = ?"
@@ -94,7 +95,9 @@ class SqliteStore:
         self._ids = IdCipher(self.secret)  # ids are sealed in the writer's thread only, and opened in the loop's
 
     async def get(self, person_id: str) -> Record:
-        row = self._read(_BY_SEQ, self._seq(person_id))
+        seq = self._seq(person_id)
+        with _translated:
+            row = self._reader.execute(_BY_SEQ, (seq,)).fetchone()
         if row is None:
             raise PersonNotFound(person_id)
         return Record(person_id, *row)
@@ -150,7 +153,7 @@ class SqliteStore:
 
         if where.refines:  # may look at thousands of people, which the loop must not wait for
             return await self._in_thread(read)
-        with _translated():
+        with _translated:
             return read(self._reader)
 
     async def scan(
@@ -176,7 +179,7 @@ class SqliteStore:
         return await self._writer.run(change)
 
     async def progress(self, import_id: bytes) -> Progress:
-        with _translated():
+        with _translated:
             return _progress(self._reader, import_id)
 
     async def ready(self) -> None:
@@ -186,24 +189,20 @@ class SqliteStore:
             same_file = False
         if not same_file:
             raise StoreUnavailable(f"{self._path} was removed or replaced while it was open: restart the service")
-        with _translated():
+        with _translated:
             self._reader.execute("SELECT last_seq FROM deployment").fetchone()
         if self._writer.trouble:  # the last write failed: another one tells whether that is over
             await self._writer.run(lambda db: db.execute("UPDATE deployment SET last_seq = last_seq"))
 
     def _seq(self, person_id: str) -> int:
         block = self._ids.open(person_id)
-        if block is None or any(block[_SEQ:]):
+        if block is None or block[_SEQ:] != _CHECK:
             raise PersonNotFound(person_id)
         return int.from_bytes(block[:_SEQ])
 
-    def _read(self, sql: str, *values: Any) -> Any:
-        with _translated():
-            return self._reader.execute(sql, values).fetchone()
-
     async def _in_thread(self, read: Callable[[sqlite3.Connection], Page]) -> Page:
         def work() -> Page:
-            with _translated():
+            with _translated:
                 return read(self._scanner)
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
@@ -215,7 +214,7 @@ class SqliteStore:
         now = timestamp(self._now())
         rows, records = [], []
         for seq, details in enumerate(people, start=last - len(people) + 1):
-            person_id = self._ids.seal(seq.to_bytes(_SEQ).ljust(BLOCK_SIZE, b"\0"))
+            person_id = self._ids.seal(seq.to_bytes(_SEQ) + _CHECK)
             record = render(person_id, 1, details, created_at=now, updated_at=now)
             rows.append((details.surname_key, seq, FOLD_VERSION, 1, record.body))
             records.append(record)
@@ -234,7 +233,7 @@ class SqliteStore:
             raise KeyReused
         if answer is None:
             raise CreationErased
-        return Record(self._ids.seal(seq.to_bytes(_SEQ).ljust(BLOCK_SIZE, b"\0")), 1, answer)
+        return Record(self._ids.seal(seq.to_bytes(_SEQ) + _CHECK), 1, answer)
 
     def _remember(self, db: sqlite3.Connection, once: Once, record: Record) -> None:
         expires_at = int(self._now().timestamp()) + ONCE_SECONDS
@@ -265,12 +264,17 @@ def _words(error: Exception) -> str:
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise unavailable(error) from error
+class _Translated:
+    """Turns SQLite's errors into the store's; a class, because a generator costs as much as the read inside it."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, sqlite3.Error):
+            raise unavailable(error) from error
+
+
+_translated = _Translated()
 
 
 def _at_version(db: sqlite3.Connection, person_id: str, seq: int, expected: int | None) -> tuple[int, bytes]:
