@@ -18,8 +18,6 @@ from peopleinfo.http.people import PeopleResource, PersonResource
 from peopleinfo.http.requests import Request
 from peopleinfo.http.status import MetricsResource, StatusResource
 
-# from peopleinfo.http.transfer import ExportResource, ImportResource
-
 if TYPE_CHECKING:
     from peopleinfo.people import People
     from peopleinfo.telemetry.logs import AccessLog

@@ -40,16 +40,27 @@ class Asked(NamedTuple):
 
 def read_search(members: Mapping[str, Any]) -> Asked:
     """Read a search from the parameters of a query or the members of a body. Raises InvalidSearch with every reason."""
+    errors = _unknown(members, _MEMBERS)
+    cursor = _text(members, "cursor", errors)
+    limit = _limit(members, errors)
+    return Asked(_filter(members, errors), limit, cursor)
+
+
+def read_filter(members: Mapping[str, Any]) -> Filter:
+    """Read a search that has no pages. Raises InvalidSearch with every reason."""
+    return _filter(members, _unknown(members, _FILTERS))
+
+
+def _unknown(members: Mapping[str, Any], known: tuple[str, ...]) -> list[FieldError]:
     if not isinstance(members, dict):
         raise InvalidSearch([FieldError("", "must be a JSON object")])
-    errors = [
-        FieldError(name, f"is not known: a search has {', '.join(_MEMBERS)}")
-        for name in members
-        if name not in _MEMBERS
+    return [
+        FieldError(name, f"is not known here; known are {', '.join(known)}") for name in members if name not in known
     ]
-    texts = {name: _text(members, name, errors) for name in (*_FILTERS, "cursor")}
-    limit = _limit(members, errors)
-    cursor = texts.pop("cursor")
+
+
+def _filter(members: Mapping[str, Any], errors: list[FieldError]) -> Filter:
+    texts = {name: _text(members, name, errors) for name in _FILTERS}
     match = texts.pop("match") or "folded"
     if match not in get_args(Match):
         errors.append(FieldError("match", f"is one of {', '.join(get_args(Match))}"))
@@ -59,7 +70,7 @@ def read_search(members: Mapping[str, Any]) -> Asked:
         raise InvalidSearch([*errors, *refused.errors]) from None
     if errors:
         raise InvalidSearch(errors)
-    return Asked(where, limit, cursor)
+    return where
 
 
 def _text(members: Mapping[str, Any], name: str, errors: list[FieldError]) -> str | None:
