@@ -1,0 +1,109 @@
+"""Many people are stored at once, and an import goes on where it stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from peopleinfo.errors import ImportOverlap
+from peopleinfo.store import Progress
+from tests.stores_under_test import Clock, everyone_found, everyone_scanned, named, open_store, where
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from peopleinfo.store import Store
+
+START = Progress(b"i" * 32)
+FIRST = Progress(b"i" * 32, rows=3, stored=2, digest=b"1" * 32)
+SECOND = Progress(b"i" * 32, rows=5, stored=4, digest=b"2" * 32)
+TWO = [named("One"), named("Two")]
+
+
+async def test_a_load_returns_the_ids_in_the_order_of_the_people(store: Store) -> None:
+    ids = await store.load([named(surname) for surname in ("Zulu", "Alpha", "Mike")])
+    bodies = [(await store.get(person_id)).body for person_id in ids]
+    assert [msgspec.json.decode(body)["person_surname"] for body in bodies] == ["Zulu", "Alpha", "Mike"]
+
+
+async def test_a_loaded_person_is_like_one_that_was_created(store: Store) -> None:
+    (loaded,) = await store.load([named("Equal")])
+    made = await store.create(named("Equal"))
+    assert (await store.get(loaded)).body == made.body.replace(made.person_id.encode(), loaded.encode())
+
+
+async def test_the_loaded_people_of_a_surname_come_in_the_order_of_the_load(store: Store) -> None:
+    before = await store.create(named("Same"))
+    ids = await store.load([named("Same", str(number)) for number in range(50)])
+    after = await store.create(named("Same"))
+    expected = [before.person_id, *ids, after.person_id]
+    found = await everyone_found(store, where(surname="same"), limit=7)
+    assert [msgspec.json.decode(body)["person_id"] for body in found] == expected
+
+
+async def test_loading_nobody_stores_nobody(store: Store) -> None:
+    assert await store.load([]) == []
+    made = await store.create(named("First"))
+    assert await everyone_scanned(store) == [made.body]
+
+
+async def test_thousands_are_loaded_at_once(store: Store) -> None:
+    ids = await store.load([named(f"Family{number % 7}") for number in range(10_000)])
+    assert len(set(ids)) == 10_000
+    assert len(await everyone_scanned(store, limit=1_000)) == 10_000
+
+
+async def test_an_import_that_is_not_known_is_at_its_beginning(store: Store) -> None:
+    assert await store.progress(START.import_id) == START
+
+
+async def test_a_step_stores_the_people_and_the_progress(store: Store) -> None:
+    await store.load(TWO, step=(START, FIRST))
+    await store.load(TWO, step=(FIRST, SECOND))
+    assert await store.progress(START.import_id) == SECOND
+    assert len(await everyone_scanned(store)) == 4
+
+
+async def test_a_step_may_store_nobody_and_yet_get_further(store: Store) -> None:
+    assert await store.load([], step=(START, FIRST)) == []
+    assert await store.progress(START.import_id) == FIRST
+
+
+@pytest.mark.parametrize(
+    "begin", [START, SECOND, msgspec.structs.replace(FIRST, digest=b"x"), msgspec.structs.replace(FIRST, stored=1)]
+)
+async def test_a_step_from_where_the_import_is_not_stores_neither_people_nor_progress(
+    store: Store, begin: Progress
+) -> None:
+    await store.load(TWO, step=(START, FIRST))
+    with pytest.raises(ImportOverlap):
+        await store.load(TWO, step=(begin, SECOND))
+    assert await store.progress(START.import_id) == FIRST
+    assert len(await everyone_scanned(store)) == 2
+
+
+async def test_imports_do_not_touch_one_another(store: Store) -> None:
+    other = Progress(b"j" * 32)
+    await store.load(TWO, step=(START, FIRST))
+    await store.load(TWO, step=(other, msgspec.structs.replace(SECOND, import_id=b"j" * 32)))
+    assert await store.progress(START.import_id) == FIRST
+
+
+async def test_of_two_runs_of_one_import_only_one_takes_a_step(
+    store_kind: str, store: Store, tmp_path: Path, clock: Clock
+) -> None:
+    async with open_store(store_kind, tmp_path, clock) as other:
+        runs = [side.load(TWO, step=(START, FIRST)) for side in (store, other) for _ in range(5)]
+        outcomes = await asyncio.gather(*runs, return_exceptions=True)
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["ImportOverlap"] * 9 + ["list"]
+    assert len(await everyone_scanned(store)) == 2
+
+
+async def test_progress_is_there_when_the_store_is_opened_again(store_kind: str, tmp_path: Path, clock: Clock) -> None:
+    async with open_store(store_kind, tmp_path, clock) as store:
+        await store.load(TWO, step=(START, FIRST))
+    async with open_store(store_kind, tmp_path, clock) as store:
+        assert await store.progress(START.import_id) == FIRST

@@ -1,0 +1,196 @@
+"""From page to page nobody comes twice, and nobody is left out who was there throughout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from peopleinfo.store import EXAMINED
+from tests.stores_under_test import everyone_found, everyone_scanned, named, where
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from peopleinfo.person import Record
+    from peopleinfo.store import Page, Store
+
+SEARCHES = {
+    "surname": {"surname": "Walker"},
+    "surname and name": {"surname": "Walker", "name": "stays"},
+    "exact": {"surname": "Walker", "match": "exact"},
+    "prefix": {"surname_prefix": "Walk"},
+    "prefix and name": {"surname_prefix": "Walk", "name": "stays"},
+    "name": {"name": "stays"},
+    "everyone": {},
+}
+by_every_search = pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES.keys())
+
+
+async def next_page(store: Store, search: dict[str, Any], after: bytes | None, limit: int) -> Page:
+    if "surname" in search or "surname_prefix" in search:
+        return await store.find(where(**search), after=after, limit=limit)
+    return await store.scan(after=after, limit=limit, where=where(**search) if search else None)
+
+
+def ids(bodies: list[bytes]) -> list[str]:
+    return [msgspec.json.decode(body)["person_id"] for body in bodies]
+
+
+@pytest.mark.needs("prefixes are fresh")
+@by_every_search
+@pytest.mark.parametrize("limit", [1, 2, 3, 9, 10, 11, 1_000])
+async def test_the_pages_together_are_everybody_once(store: Store, search: dict[str, Any], limit: int) -> None:
+    people = await store.load([named("Walker", "Stays") for _ in range(10)])
+    found: list[str] = []
+    after: bytes | None = None
+    while True:
+        page = await next_page(store, search, after, limit)
+        found += ids(page.people)
+        assert len(page.people) <= limit
+        if (after := page.next) is None:
+            break
+    assert sorted(found) == sorted(people)
+
+
+@pytest.mark.parametrize("count", [0, 1, 4, 5])
+async def test_the_last_page_of_a_surname_says_that_it_is_the_last(store: Store, count: int) -> None:
+    await store.load([named("Walker") for _ in range(count)])
+    page = await store.find(where(surname="Walker"), after=None, limit=5)
+    assert (len(page.people), page.next) == (count, None)
+
+
+async def test_a_full_page_before_the_last_says_that_more_follows(store: Store) -> None:
+    await store.load([named("Walker") for _ in range(6)])
+    page = await store.find(where(surname="Walker"), after=None, limit=5)
+    assert page.next is not None
+    rest = await store.find(where(surname="Walker"), after=page.next, limit=5)
+    assert (len(rest.people), rest.next) == (1, None)
+
+
+@pytest.mark.needs("prefixes are fresh")
+@by_every_search
+@pytest.mark.parametrize("limit", [1, 3, 8])
+async def test_people_come_and_go_between_pages_and_whoever_stays_comes_once(
+    store: Store, search: dict[str, Any], limit: int
+) -> None:
+    stay = await store.load([named("Walker", "Stays") for _ in range(12)])
+    go = await store.load([named("Walker", "Stays", note="goes") for _ in range(12)])
+    stay += await store.load([named("Walker", "Stays") for _ in range(12)])
+    gone: set[str] = set()
+    found: list[str] = []
+    after: bytes | None = None
+    while True:
+        page = await next_page(store, search, after, limit)
+        assert gone.isdisjoint(ids(page.people))
+        found += ids(page.people)
+        if (after := page.next) is None:
+            break
+        if go:  # one who may have been seen and one who may not
+            for person_id in {go[0], go[-1]}:
+                await store.erase(person_id)
+                gone.add(person_id)
+            go = go[1:-1]
+        stayed = await store.get(stay[len(found) % len(stay)])
+        await store.replace(stayed.person_id, named("Walker", "Stays", seen="yes"), expected=stayed.version)
+        if len(found) < 30:  # or the walk would never end
+            await store.load([named("Abel", "Stays"), named("Walkera", "Stays"), named("Walker", "Stays")])
+    assert len(found) == len(set(found)), "somebody came twice"
+    assert set(stay) <= set(found), "somebody who stayed was left out"
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+async def test_whoever_takes_the_surname_between_pages_comes_at_most_once(store: Store, limit: int) -> None:
+    await store.load([named("Walker") for _ in range(4)])
+    joins = [await store.create(named("Other")) for _ in range(4)]
+    found: list[str] = []
+    after: bytes | None = None
+    while True:
+        page = await store.find(where(surname="Walker"), after=after, limit=limit)
+        found += ids(page.people)
+        if (after := page.next) is None:
+            break
+        if joins:
+            made = joins.pop()
+            await store.replace(made.person_id, named("Walker"), expected=1)
+    assert len(found) == len(set(found))
+
+
+async def test_a_person_who_leaves_the_surname_and_comes_back_keeps_the_place(store: Store) -> None:
+    made = [await store.create(named("Walker", str(number))) for number in range(3)]
+    away = await store.replace(made[1].person_id, named("Away"), expected=1)
+    back = await store.replace(away.person_id, named("Walker", "1"), expected=2)
+    assert await everyone_found(store, where(surname="walker")) == [made[0].body, back.body, made[2].body]
+
+
+@pytest.mark.needs("prefixes are fresh")
+async def test_a_page_by_prefix_may_end_within_a_surname(store: Store) -> None:
+    surnames = ["Ab", "Abc", "Abc", "Abc", "Abd", "Abd"]
+    made = [(await store.create(named(surname))).body for surname in surnames]
+    for limit in range(1, 8):
+        assert await everyone_found(store, where(surname_prefix="ab"), limit=limit) == made
+
+
+@pytest.mark.parametrize("segments", [1, 2, 3, 7, 64])
+@pytest.mark.parametrize("limit", [1, 5, 100])
+async def test_the_segments_of_a_scan_together_are_everybody_once(store: Store, segments: int, limit: int) -> None:
+    people = await store.load([named(f"Name{number % 4}") for number in range(23)])
+    found = ids(await everyone_scanned(store, limit=limit, segments=segments))
+    assert sorted(found) == sorted(people)
+
+
+async def test_a_segment_holds_the_same_people_whatever_the_limit(store: Store) -> None:
+    await store.load([named("Name") for _ in range(20)])
+    large, small = [[(await walk_segment(store, segment, limit)) for segment in range(3)] for limit in (100, 1)]
+    assert large == small
+
+
+async def walk_segment(store: Store, segment: int, limit: int) -> list[str]:
+    found: list[str] = []
+    after: bytes | None = None
+    while True:
+        page = await store.scan(after=after, limit=limit, segment=segment, segments=3)
+        found += ids(page.people)
+        if (after := page.next) is None:
+            return sorted(found)
+
+
+@pytest.fixture
+async def crowd(store: Store) -> list[str]:
+    """More people than a page looks at; only the last one is called Needle."""
+    people = [named("Hay", "Straw") for _ in range(EXAMINED + 1)]
+    return await store.load([*people, named("Hay", "Needle")])
+
+
+async def _no_page_needs_everybody(pages: Callable[[bytes | None], Any]) -> None:
+    first = await pages(None)
+    assert first.people == []
+    assert first.next is not None, "a page with nobody on it must say that there are more"
+    second = await pages(first.next)
+    assert [msgspec.json.decode(body)["person_name"] for body in second.people] == ["Needle"]
+    assert second.next is None
+
+
+async def test_a_page_of_a_surname_looks_at_no_more_people_than_promised(store: Store, crowd: list[str]) -> None:
+    filtered = where(surname="hay", name="needle")
+    await _no_page_needs_everybody(lambda after: store.find(filtered, after=after, limit=10))
+
+
+@pytest.mark.needs("prefixes are fresh")
+async def test_a_page_of_a_prefix_looks_at_no_more_people_than_promised(store: Store, crowd: list[str]) -> None:
+    filtered = where(surname_prefix="ha", name="needle")
+    await _no_page_needs_everybody(lambda after: store.find(filtered, after=after, limit=10))
+
+
+async def test_a_page_of_everyone_looks_at_no_more_people_than_promised(store: Store, crowd: list[str]) -> None:
+    filtered = where(name="needle")
+    await _no_page_needs_everybody(lambda after: store.scan(after=after, limit=10, where=filtered))
+
+
+async def test_the_place_where_a_page_ends_outlives_the_person_who_stood_there(store: Store) -> None:
+    made: list[Record] = [await store.create(named("Walker", str(number))) for number in range(3)]
+    page = await store.find(where(surname="walker"), after=None, limit=1)
+    await store.erase(made[0].person_id)
+    rest = await store.find(where(surname="walker"), after=page.next, limit=10)
+    assert rest.people == [record.body for record in made[1:]]
