@@ -1,0 +1,391 @@
+# ruff: noqa: ASYNC240 - the files are small, and nobody else waits for this loop
+"""What the embedded store does with its file, and with whatever befalls it."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from contextlib import AbstractContextManager, closing, contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from peopleinfo.errors import KeyReused, PersonNotFound, StoreUnavailable, StoreUnusable
+from peopleinfo.sqlite import schema
+from peopleinfo.sqlite.store import SqliteStore, open_sqlite
+from peopleinfo.sqlite.writer import Writer
+from peopleinfo.store import Once
+from tests.another_process import another_process
+from tests.conftest import what_is_left_of_stores
+from tests.stores_under_test import Clock, everyone_found, everyone_scanned, named, where
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from peopleinfo.person import Record
+
+NEXT_STEP = "ALTER TABLE deployment ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue';"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "people.db"
+
+
+@pytest.fixture
+async def sqlite(path: Path, clock: Clock) -> AsyncIterator[SqliteStore]:
+    async with open_sqlite(path, now=clock.now) as store:
+        yield store
+    assert what_is_left_of_stores(path.parent) == []
+
+
+async def make_file(path: Path, clock: Clock) -> Record:
+    """Make a database with one person in it."""
+    async with open_sqlite(path, now=clock.now) as store:
+        return await store.create(named("Keeper"))
+
+
+def connect(path: Path) -> AbstractContextManager[sqlite3.Connection]:
+    return closing(sqlite3.connect(path, isolation_level=None, timeout=0))
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the database as another program may."""
+    with connect(path) as db:
+        db.execute("BEGIN IMMEDIATE")
+        yield
+        db.execute("ROLLBACK")
+
+
+async def test_the_file_and_its_companions_are_readable_by_their_owner_alone(sqlite: SqliteStore, path: Path) -> None:
+    await sqlite.create(named("Private"))
+    files = list(path.parent.iterdir())
+    assert {file.name for file in files} == {"people.db", "people.db-wal", "people.db-shm"}
+    assert {oct(file.stat().st_mode & 0o777) for file in files} == {"0o600"}
+
+
+async def test_the_folder_of_the_file_is_made(path: Path, clock: Clock) -> None:
+    deep = path.parent / "not" / "yet" / "there.db"
+    assert (await make_file(deep, clock)).version == 1
+    assert deep.is_file()
+
+
+async def test_one_file_is_left_when_the_store_is_closed(path: Path, clock: Clock) -> None:
+    await make_file(path, clock)
+    assert [file.name for file in path.parent.iterdir()] == ["people.db"]
+
+
+async def test_a_file_that_cannot_be_opened_is_refused_in_words(tmp_path: Path, clock: Clock) -> None:
+    with pytest.raises(StoreUnusable, match=r"cannot open .*: unable to open database file; see PEOPLEINFO_STORE"):
+        await make_file(tmp_path, clock)
+
+
+async def test_a_folder_that_cannot_be_made_is_refused_in_words(tmp_path: Path, clock: Clock) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StoreUnusable, match=r"cannot open .*: (File exists|Not a directory)"):
+        await make_file(tmp_path / "file" / "people.db", clock)
+
+
+async def test_a_file_that_is_no_database_is_refused_and_left_as_it_was(path: Path, clock: Clock) -> None:
+    path.write_text("dear diary\n" * 1_000)
+    with pytest.raises(StoreUnusable, match="file is not a database"):
+        await make_file(path, clock)
+    assert path.read_text() == "dear diary\n" * 1_000
+
+
+async def test_another_programs_database_is_refused_and_left_as_it_was(path: Path, clock: Clock) -> None:
+    with connect(path) as db:
+        db.execute("CREATE TABLE recipes (name TEXT)")
+    before = path.read_bytes()
+    with pytest.raises(StoreUnusable, match="is a database of another program"):
+        await make_file(path, clock)
+    assert path.read_bytes() == before
+
+
+async def test_a_newer_layout_is_refused_in_words(path: Path, clock: Clock) -> None:
+    await make_file(path, clock)
+    with connect(path) as db:
+        schema.upgrade(db, path, [*schema.STEPS, NEXT_STEP])
+    with pytest.raises(StoreUnusable, match=r"written by a newer PeopleInfo \(layout 2, this one knows 1\)"):
+        await make_file(path, clock)
+    assert what_is_left_of_stores(path.parent) == []
+
+
+async def test_an_older_layout_is_upgraded_after_a_copy_was_made(path: Path, clock: Clock) -> None:
+    made = await make_file(path, clock)
+    with connect(path) as db:
+        schema.upgrade(db, path, [*schema.STEPS, NEXT_STEP])
+        assert db.execute("SELECT colour FROM deployment").fetchall() == [("blue",)]
+        assert schema.layout(db, path, 2) == 2
+        assert db.execute("SELECT body FROM people").fetchall() == [(made.body,)]
+    copy = path.with_name("people.db.v1.bak")
+    assert copy.stat().st_mode & 0o777 == 0o600
+    async with open_sqlite(copy, now=clock.now) as store:
+        assert await store.get(made.person_id) == made
+
+
+async def test_a_step_that_fails_leaves_the_file_as_it_was(path: Path, clock: Clock) -> None:
+    made = await make_file(path, clock)
+    with connect(path) as db, pytest.raises(sqlite3.OperationalError):
+        schema.upgrade(db, path, [*schema.STEPS, f"{NEXT_STEP}\nCREATE TABLE people (twice TEXT);"])
+    async with open_sqlite(path, now=clock.now) as store:
+        assert await store.get(made.person_id) == made
+
+
+async def test_of_many_that_upgrade_at_once_one_does_and_its_copy_is_of_the_older_layout(
+    path: Path, clock: Clock
+) -> None:
+    await make_file(path, clock)
+    barrier = threading.Barrier(4)
+
+    def upgrade() -> None:
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            assert schema.layout(db, path, 2) == 1
+            barrier.wait(timeout=30)
+            schema.upgrade(db, path, [*schema.STEPS, NEXT_STEP])
+
+    await asyncio.gather(*(asyncio.to_thread(upgrade) for _ in range(4)))
+    with connect(path) as db, connect(path.with_name("people.db.v1.bak")) as copy:
+        assert (schema.layout(db, path, 2), schema.layout(copy, path, 2)) == (2, 1)
+
+
+async def test_a_file_without_a_write_ahead_log_gets_one(path: Path, clock: Clock) -> None:
+    made = await make_file(path, clock)
+    with connect(path) as db:
+        db.execute("PRAGMA journal_mode = DELETE")
+    async with open_sqlite(path, now=clock.now) as store:
+        assert await store.get(made.person_id) == made
+        with connect(path) as db:
+            assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+async def test_two_processes_see_each_others_acknowledged_writes(sqlite: SqliteStore, path: Path) -> None:
+    with another_process() as other:
+        here = await sqlite.create(named("Shared"))
+        there = other.ask("create", str(path), "Shared")
+        found = other.ask("find", str(path), "Shared")
+        assert found == [body.decode() for body in await everyone_found(sqlite, where(surname="shared"))]
+        assert [here.body, (await sqlite.get(there)).body] == [body.encode() for body in found]
+        assert other.ask("erase", str(path), here.person_id) == "erased"
+        with pytest.raises(PersonNotFound):
+            await sqlite.get(here.person_id)
+
+
+def test_two_processes_may_open_a_fresh_file_at_once(tmp_path: Path) -> None:
+    with another_process() as one, another_process() as two:
+        for attempt in range(30):
+            path = tmp_path / f"{attempt}.db"
+            one.tell("open", str(path))
+            two.tell("open", str(path))
+            answers = one.answer(), two.answer()
+            assert answers[0] == answers[1]
+            assert len(bytes.fromhex(answers[0])) == 32
+
+
+async def test_a_write_that_another_process_keeps_waiting_too_long_is_refused_and_the_next_one_works(
+    sqlite: SqliteStore, path: Path
+) -> None:
+    sqlite._writer._db.execute("PRAGMA busy_timeout = 1")
+    with locked(path), pytest.raises(StoreUnavailable, match="another process holds the database"):
+        await sqlite.create(named("Late"))
+    made = await sqlite.create(named("Later"))
+    assert await everyone_scanned(sqlite) == [made.body]
+
+
+async def test_reads_go_on_while_another_process_writes(sqlite: SqliteStore, path: Path) -> None:
+    made = await sqlite.create(named("Reader"))
+    with locked(path):
+        assert await sqlite.get(made.person_id) == made
+        assert await everyone_found(sqlite, where(surname="reader", name="x")) == []
+
+
+async def test_writes_that_cannot_begin_wait_together_and_not_one_after_the_other(
+    sqlite: SqliteStore, path: Path
+) -> None:
+    begun: list[str] = []
+    sqlite._writer._db.execute("PRAGMA busy_timeout = 1")
+    sqlite._writer._db.set_trace_callback(begun.append)
+    with locked(path):
+        writes = [sqlite.create(named("Queue")) for _ in range(100)]
+        outcomes = await asyncio.gather(*writes, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {StoreUnavailable}
+    assert len({id(outcome) for outcome in outcomes}) == 100
+    assert begun.count("BEGIN IMMEDIATE") <= 3
+
+
+async def test_a_store_that_could_not_write_is_ready_again_when_it_can(sqlite: SqliteStore, path: Path) -> None:
+    sqlite._writer._db.execute("PRAGMA busy_timeout = 1")
+    with locked(path):
+        with pytest.raises(StoreUnavailable):
+            await sqlite.create(named("Late"))
+        with pytest.raises(StoreUnavailable, match="another process holds the database"):
+            await sqlite.ready()
+    await sqlite.ready()
+
+
+async def test_a_full_disk_is_said_and_writes_go_on_when_there_is_room(sqlite: SqliteStore) -> None:
+    kept = await sqlite.create(named("Kept"))
+    pages = "PRAGMA max_page_count = {}"
+    sqlite._writer._db.execute(pages.format(1))  # SQLite takes it as: no more than there are now
+    writes = [sqlite.create(named("Large", note="x" * 30_000)) for _ in range(5)]
+    outcomes = await asyncio.gather(*writes, return_exceptions=True)
+    assert [str(outcome) for outcome in outcomes] == ["the disk is full"] * 5
+    assert await sqlite.get(kept.person_id) == kept
+    with pytest.raises(PersonNotFound):
+        await sqlite.erase("a" * 26)
+    sqlite._writer._db.execute(pages.format(2**30))
+    made = await sqlite.create(named("Large", note="x" * 30_000))
+    await sqlite.ready()
+    assert sorted(await everyone_scanned(sqlite)) == sorted([kept.body, made.body])
+
+
+async def test_on_a_full_disk_people_can_still_be_erased(sqlite: SqliteStore) -> None:
+    erased = await sqlite.create(named("Large", note="x" * 30_000))
+    sqlite._writer._db.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(StoreUnavailable):
+        await sqlite.create(named("Large", note="x" * 30_000))
+    await sqlite.erase(erased.person_id)
+    assert await everyone_scanned(sqlite) == []
+
+
+async def test_a_file_that_was_removed_while_open_is_not_ready(sqlite: SqliteStore, path: Path) -> None:
+    await sqlite.ready()
+    path.unlink()
+    with pytest.raises(StoreUnavailable, match="was removed or replaced while it was open"):
+        await sqlite.ready()
+
+
+async def test_a_file_that_was_replaced_while_open_is_not_ready(sqlite: SqliteStore, path: Path) -> None:
+    path.with_name("other").write_bytes(path.read_bytes())
+    path.with_name("other").replace(path)
+    with pytest.raises(StoreUnavailable, match="was removed or replaced while it was open"):
+        await sqlite.ready()
+
+
+@pytest.mark.parametrize("length", [10, 3_000, 30_000])
+async def test_of_an_erased_person_nothing_is_left_in_the_file(sqlite: SqliteStore, path: Path, length: int) -> None:
+    await sqlite.load([named(f"Neighbour{number}") for number in range(200)])
+    details = named("Wachowiczowa", note="tell-tale" * (length // 9))
+    erased = await sqlite.create(details, once=Once(b"k" * 32, b"c" * 32))
+    changed = await sqlite.replace(erased.person_id, named("Wachowicz", note="new tell-tale"), expected=1)
+    assert b"wachowicz" in checkpointed(path)
+    await sqlite.erase(changed.person_id)
+    remains = checkpointed(path)
+    assert b"wachowicz" not in remains.lower()
+    assert b"tell-tale" not in remains
+    assert b"neighbour150" in remains
+
+
+async def test_of_a_former_version_nothing_is_left_in_the_file(sqlite: SqliteStore, path: Path) -> None:
+    made = await sqlite.create(named("Former", note="a secret" * 1_000))
+    await sqlite.replace(made.person_id, named("Latter"), expected=1)
+    remains = checkpointed(path)
+    assert b"latter" in remains
+    assert b"former" not in remains.lower()
+    assert b"a secret" not in remains
+
+
+def checkpointed(path: Path) -> bytes:
+    """Return the bytes of the file once the log has been written back into it."""
+    with connect(path) as db:
+        (busy, *_) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        assert not busy
+    return path.read_bytes()
+
+
+async def test_a_change_that_breaks_does_not_hurt_its_neighbours(path: Path, clock: Clock) -> None:
+    await make_file(path, clock)
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as db:
+        writer = Writer(db)
+        blocked = asyncio.ensure_future(writer.run(wait_until_released := WaitUntilReleased()))
+
+        def count(step: int) -> int:
+            return int(
+                db.execute("UPDATE deployment SET last_seq = last_seq + ? RETURNING last_seq", (step,)).fetchone()[0]
+            )
+
+        def breaks(db: sqlite3.Connection) -> None:
+            count(1_000)
+            raise ZeroDivisionError
+
+        def is_refused(db: sqlite3.Connection) -> None:
+            raise KeyReused
+
+        def breaks_the_rules(db: sqlite3.Connection) -> None:
+            count(1_000)
+            db.execute("INSERT INTO deployment VALUES (2, x'00', 0)")
+
+        changes = [lambda _: count(1), breaks, lambda _: count(1), is_refused, breaks_the_rules, lambda _: count(1)]
+        group = [asyncio.ensure_future(writer.run(change)) for change in changes]
+        await asyncio.sleep(0)  # all of them wait now behind the one that is blocked
+        wait_until_released.release.set()
+        outcomes = await asyncio.gather(blocked, *group, return_exceptions=True)
+        await writer.close()
+    assert [outcome if isinstance(outcome, int | None) else type(outcome) for outcome in outcomes] == [
+        None,
+        2,
+        ZeroDivisionError,
+        3,
+        KeyReused,
+        StoreUnavailable,
+        4,
+    ]
+
+
+class WaitUntilReleased:
+    """A change that keeps the writer busy."""
+
+    def __init__(self) -> None:
+        self.release = threading.Event()
+
+    def __call__(self, db: sqlite3.Connection) -> None:
+        assert self.release.wait(timeout=30)
+
+
+async def test_writes_that_wait_when_the_store_is_closed_are_still_done(path: Path, clock: Clock) -> None:
+    async with open_sqlite(path, now=clock.now) as store:
+        writes = [asyncio.ensure_future(store.create(named("Last", str(number)))) for number in range(600)]
+        await asyncio.sleep(0)
+    made = await asyncio.gather(*writes)
+    async with open_sqlite(path, now=clock.now) as store:
+        assert len(await everyone_found(store, where(surname="last"), limit=1_000)) == len(made) == 600
+
+
+async def test_a_write_after_the_store_was_closed_is_refused(path: Path, clock: Clock) -> None:
+    async with open_sqlite(path, now=clock.now) as store:
+        pass
+    with pytest.raises(StoreUnavailable, match="the store is closing"):
+        await store.create(named("Late"))
+
+
+async def test_beyond_the_length_of_the_queue_a_write_is_refused_at_once(
+    sqlite: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("peopleinfo.sqlite.writer.WAITING", 3)
+    blocked = asyncio.ensure_future(sqlite._writer.run(wait_until_released := WaitUntilReleased()))
+    writes = [asyncio.ensure_future(sqlite.create(named("Queue"))) for _ in range(10)]
+    await asyncio.sleep(0)
+    wait_until_released.release.set()
+    outcomes = await asyncio.gather(*writes, return_exceptions=True)
+    await blocked
+    refused = [outcome for outcome in outcomes if isinstance(outcome, StoreUnavailable)]
+    assert 7 <= len(refused) <= 8  # the blocked one may have left the queue already
+    assert {str(refusal) for refusal in refused} == {"too many writes are waiting"}
+
+
+async def test_every_write_is_synced_before_it_is_acknowledged(sqlite: SqliteStore) -> None:
+    level = await sqlite._writer.run(lambda db: db.execute("PRAGMA synchronous").fetchone())
+    assert level == (2,)  # FULL
+
+
+async def test_no_read_keeps_the_log_from_being_written_back(sqlite: SqliteStore, path: Path) -> None:
+    made = await sqlite.load([named("Walker", "Stays") for _ in range(50)])
+    await sqlite.get(made[0])
+    for search in ({"surname": "Walker"}, {"surname_prefix": "Walk"}, {"surname": "Walker", "name": "Stays"}):
+        await sqlite.find(where(**search), after=None, limit=3)
+    await sqlite.scan(after=None, limit=3)
+    await sqlite.progress(b"i" * 32)
+    checkpointed(path)
