@@ -63,15 +63,15 @@ def upgrade(db: sqlite3.Connection, path: Path, steps: Sequence[str] = STEPS) ->
 
     Several processes may do this at once: the first one does the work. Raises StoreUnusable for a newer layout or another program's file.
     """
-    if _layout(db, path, len(steps)) == len(steps):
+    if layout(db, path, len(steps)) == len(steps):
         return
     db.create_function("new_secret", 0, lambda: secrets.token_bytes(32))
-    before = _layout(db, path, len(steps))
-    if before > 0:
-        _copy(db, path.with_name(f"{path.name}.v{before}.bak"))
-    db.execute("BEGIN EXCLUSIVE")
+    db.execute("BEGIN IMMEDIATE")
     try:
-        for step in range(_layout(db, path, len(steps)), len(steps)):
+        before = layout(db, path, len(steps))  # another process may have been faster
+        if 0 < before < len(steps):
+            _copy(path, path.with_name(f"{path.name}.v{before}.bak"))
+        for step in range(before, len(steps)):
             for statement in _statements(steps[step]):
                 db.execute(statement)
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -82,24 +82,27 @@ def upgrade(db: sqlite3.Connection, path: Path, steps: Sequence[str] = STEPS) ->
         raise
 
 
-def _layout(db: sqlite3.Connection, path: Path, newest: int) -> int:
-    (application,) = db.execute("PRAGMA application_id").fetchone()
-    (layout,) = db.execute("PRAGMA user_version").fetchone()
+def layout(db: sqlite3.Connection, path: Path, newest: int = len(STEPS)) -> int:
+    """Return the layout of the file, 0 when it is empty. Raises StoreUnusable for a newer layout or another program's file."""
+    # The tables first: they and the marks come in one transaction, so where there are tables of ours the marks are there too.
     (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (number,) = db.execute("PRAGMA user_version").fetchone()
     if tables and application != APPLICATION_ID:
         raise StoreUnusable(f"{path} is a database of another program: name another file in PEOPLEINFO_STORE")
-    if layout > newest:
+    if number > newest:
         raise StoreUnusable(
-            f"{path} was written by a newer PeopleInfo (layout {layout}, this one knows {newest}): upgrade PeopleInfo, "
+            f"{path} was written by a newer PeopleInfo (layout {number}, this one knows {newest}): upgrade PeopleInfo, "
             f"or go back to the copy made before the upgrade ({path.name}.v{newest}.bak, if it is there)"
         )
-    return int(layout)
+    return int(number)
 
 
-def _copy(db: sqlite3.Connection, target: Path) -> None:
+def _copy(path: Path, target: Path) -> None:
     target.unlink(missing_ok=True)
     target.touch(mode=0o600)
-    with closing(sqlite3.connect(target)) as copy:
+    # Read by a connection of its own: SQLite does not copy from one that is writing.
+    with closing(sqlite3.connect(path)) as db, closing(sqlite3.connect(target)) as copy:
         db.backup(copy)
 
 

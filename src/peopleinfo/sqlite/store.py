@@ -245,6 +245,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         if db.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+            schema.layout(db, path)  # a file that is refused is left as it was
             db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")  # a commit is synced before it is acknowledged
         db.execute("PRAGMA secure_delete = ON")  # an erased person's bytes are overwritten in the file

@@ -37,11 +37,14 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
         self._thread.start()
+        self._closed = False
         self.trouble: str | None = None
         """Why the last commit failed; None when it did not."""
 
     async def run(self, change: Callable[[sqlite3.Connection], T]) -> T:
         """Run a change and return its result once it is durable. Raises what the change raises, and StoreUnavailable."""
+        if self._closed:
+            raise StoreUnavailable("the store is closing")
         if self._queue.qsize() >= WAITING:
             raise StoreUnavailable("too many writes are waiting")
         future: asyncio.Future[T] = self._loop.create_future()
@@ -50,6 +53,7 @@ class Writer:
 
     async def close(self) -> None:
         """Finish what is waiting, then end the thread."""
+        self._closed = True
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
 
@@ -73,6 +77,10 @@ class Writer:
 
     def _write(self, group: list[_Waiting]) -> list[Any]:
         try:
+            self._begin()
+        except Exception as error:  # noqa: BLE001 - no change is to blame, and alone each would only wait as long again
+            return [self._failure(error) for _ in group]
+        try:
             outcomes = self._transaction(group)
         except Exception as error:  # noqa: BLE001 - it is handed to whoever asked for the change
             if len(group) > 1:
@@ -81,9 +89,13 @@ class Writer:
         self.trouble = None
         return outcomes
 
+    def _begin(self) -> None:
+        if self._db.in_transaction:  # the last one could not even be rolled back
+            self._db.execute("ROLLBACK")
+        self._db.execute("BEGIN IMMEDIATE")
+
     def _transaction(self, group: list[_Waiting]) -> list[Any]:
         """Return the result, or the error of the domain, of each change."""
-        self._db.execute("BEGIN IMMEDIATE")
         try:
             outcomes = [_attempt(waiting.change, self._db) for waiting in group]
             self._db.execute("COMMIT")
