@@ -92,7 +92,7 @@ def details_from_json(
     surname = _text(data, "person_surname", NAME_LENGTH, errors)
     born = _text(data, "person_birthdate", NAME_LENGTH, errors)
     address = _text(data, "person_address", ADDRESS_LENGTH, errors, lines=True)
-    if not (name or surname or errors):
+    if data.get("person_name") is None and data.get("person_surname") is None:
         errors.append(FieldError("", "needs person_name or person_surname: a person has at least one name"))
     if born is not None and born != known_birthdate:
         try:
@@ -161,14 +161,17 @@ def _text(data: dict[str, Any], name: str, limit: int, errors: list[FieldError],
         return None
     text = normalised(value)
     if not text:
-        errors.append(FieldError(f"/{name}", "must not be empty: leave it out when it is not known"))
+        refusal = "must not be empty: leave it out when it is not known"
     elif len(text) > limit:
-        errors.append(FieldError(f"/{name}", f"must not be longer than {limit} characters"))
+        refusal = f"must not be longer than {limit} characters"
     elif not (text.isascii() and text.isprintable()) and (
         _FORBIDDEN.search(value) or (not lines and _LINE_BREAKS.search(text))
     ):
-        errors.append(FieldError(f"/{name}", "must not hold control characters or direction overrides"))
-    return text
+        refusal = "must not hold control characters or direction overrides"
+    else:
+        return text
+    errors.append(FieldError(f"/{name}", refusal))
+    return None
 
 
 def _size(details: Details) -> int:
