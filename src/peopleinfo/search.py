@@ -37,25 +37,21 @@ class Filter:
 
     def __init__(self, search: Search) -> None:
         """Raise InvalidSearch with every reason."""
-        errors = [
-            FieldError(name, "must not be empty")
-            for name in ("surname", "surname_prefix", "name", "born_from", "born_to")
-            if (text := getattr(search, name)) is not None and not normalised(text)
-        ]
-        if search.surname is not None and search.surname_prefix is not None:
+        errors: list[FieldError] = []
+        surname, prefix, name = (_given(search, member, errors) for member in ("surname", "surname_prefix", "name"))
+        first, last = _day(search, "born_from", errors), _day(search, "born_to", errors)
+        if surname and prefix:
             errors.append(FieldError("surname_prefix", "cannot be combined with surname: give one of them"))
-        first = _first_day(search.born_from, errors)
-        last = _last_day(search.born_to, errors)
         if errors:
             raise InvalidSearch(errors)
-        self.surname_key = fold(search.surname) if search.surname is not None else None
-        self.prefix_key = fold(search.surname_prefix) if search.surname_prefix is not None else None
+        self.surname_key = fold(surname) if surname else None
+        self.prefix_key = fold(prefix) if prefix else None
         self._exact = search.match == "exact"
-        self._surname = normalised(search.surname) if search.surname and self._exact else None
-        self._prefix = normalised(search.surname_prefix) if search.surname_prefix and self._exact else None
-        self._name = normalised(search.name) if search.name else None
-        self._name_key = fold(search.name) if search.name and not self._exact else None
-        self._born = (first, last) if first or last else None
+        self._surname = surname if self._exact else None
+        self._prefix = prefix if self._exact else None
+        self._name = name
+        self._name_key = fold(name) if name and not self._exact else None
+        self._born = (first[0] if first else None, last[1] if last else None) if first or last else None
         self.refines = bool(self._exact or self._name or self._born)
         self._search = search
 
@@ -104,24 +100,26 @@ class _Compared(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Compared).decode
 
 
-def _first_day(text: str | None, errors: list[FieldError]) -> date | None:
-    days = _range("born_from", text, errors)
-    return days[0] if days else None
+def _given(search: Search, member: str, errors: list[FieldError]) -> str | None:
+    text: str | None = getattr(search, member)
+    if text is None:
+        return None
+    text = normalised(text)
+    if not text:
+        errors.append(FieldError(member, "must not be empty"))
+    return text
 
 
-def _last_day(text: str | None, errors: list[FieldError]) -> date | None:
-    days = _range("born_to", text, errors)
-    return days[1] if days else None
-
-
-def _range(parameter: str, text: str | None, errors: list[FieldError]) -> tuple[date, date] | None:
-    if text is None or not normalised(text):
+def _day(search: Search, member: str, errors: list[FieldError]) -> tuple[date, date] | None:
+    """Return the first and the last day that a bound can mean."""
+    text = _given(search, member, errors)
+    if not text:
         return None
     try:
-        days = birthdate.span(normalised(text))
+        days = birthdate.span(text)
     except ValueError as reason:
-        errors.append(FieldError(parameter, str(reason)))
+        errors.append(FieldError(member, str(reason)))
         return None
     if days is None:
-        errors.append(FieldError(parameter, "needs a year"))
+        errors.append(FieldError(member, "needs a year"))
     return days

@@ -54,14 +54,16 @@ class Application:
         from peopleinfo.http.app import create_app  # noqa: PLC0415 - commands that do not serve need not load it
         from peopleinfo.telemetry import logs  # noqa: PLC0415
         from peopleinfo.telemetry.metrics import Metrics  # noqa: PLC0415
+        from peopleinfo.telemetry.requests import RequestLog  # noqa: PLC0415
 
         await receive()  # lifespan.startup
         async with AsyncExitStack() as stack:
             logs.configure(self._settings.log_level)
             people = await stack.enter_async_context(open_people(self._settings))
-            access_log = logs.AccessLog(self._settings.log_level)
-            stack.callback(access_log.flush)
-            self._app = create_app(people, Metrics(), access_log, body_seconds=self._settings.body_seconds)
+            metrics = Metrics()
+            log = RequestLog(metrics, silent=self._settings.log_level not in ("debug", "info"))
+            stack.callback(log.flush)
+            self._app = create_app(people, metrics, log, body_seconds=self._settings.body_seconds)
             await send({"type": "lifespan.startup.complete"})
             await receive()  # lifespan.shutdown
         await send({"type": "lifespan.shutdown.complete"})

@@ -17,20 +17,19 @@ from peopleinfo.http.docs import DocsResource, OpenApiResource
 from peopleinfo.http.people import PeopleResource, PersonResource
 from peopleinfo.http.requests import Request
 from peopleinfo.http.status import MetricsResource, StatusResource
+from peopleinfo.telemetry.requests import Answered
 
 if TYPE_CHECKING:
     from peopleinfo.people import People
-    from peopleinfo.telemetry.logs import AccessLog
     from peopleinfo.telemetry.metrics import Metrics
+    from peopleinfo.telemetry.requests import RequestLog
 
 _UNMATCHED: Final = "(no route)"
 
 
-def create_app(
-    people: People, metrics: Metrics, access_log: AccessLog, *, body_seconds: float
-) -> falcon.asgi.App[Any, Any]:
+def create_app(people: People, metrics: Metrics, log: RequestLog, *, body_seconds: float) -> falcon.asgi.App[Any, Any]:
     """Return the ASGI app that offers `people`. `body_seconds` bounds how long a body may take to arrive."""
-    app: falcon.asgi.App[Any, Any] = falcon.asgi.App(middleware=[_Observed(metrics, access_log)], request_type=Request)
+    app: falcon.asgi.App[Any, Any] = falcon.asgi.App(middleware=[_Observed(log)], request_type=Request)
     app.req_options.strip_url_path_trailing_slash = True
     problems.install(app)
     cursors = Cursors(people.store.secret)
@@ -40,7 +39,7 @@ def create_app(
     app.add_route("/v1/people/{person_id}", PersonResource(people, body_seconds=body_seconds))
     app.add_route("/data", DataResource(people, cursors, body_seconds=body_seconds))
     app.add_route("/status", StatusResource(people))
-    app.add_route("/metrics", MetricsResource(metrics))
+    app.add_route("/metrics", MetricsResource(metrics, log))
     app.add_route("/openapi.json", OpenApiResource())
     docs = DocsResource()
     app.add_route("/docs", docs)
@@ -49,11 +48,10 @@ def create_app(
 
 
 class _Observed:
-    """Gives every request an id, and counts and logs its answer: the route's template, never the path or the query."""
+    """Gives every request an id, and notes its answer: the route's template, never the path or the query."""
 
-    def __init__(self, metrics: Metrics, access_log: AccessLog) -> None:
-        self._metrics = metrics
-        self._access_log = access_log
+    def __init__(self, log: RequestLog) -> None:
+        self._log = log
         self._prefix = secrets.token_hex(6)
         self._number = itertools.count(1)
 
@@ -70,6 +68,4 @@ class _Observed:
         seconds = time.perf_counter() - req.context.began
         route = req.uri_template or _UNMATCHED
         method = req.method if req.method in falcon.HTTP_METHODS else "(other)"
-        status = resp.status_code
-        self._metrics.answered(route, method, status, seconds)
-        self._access_log.write(route, method, status, seconds, req.context.request_id)
+        self._log.note(Answered(route, method, resp.status_code, seconds, req.context.request_id, time.time()))

@@ -21,7 +21,7 @@ LIMIT: Final = 100
 MAX_LIMIT: Final = 1000
 _WHOLE: Final = re.compile(r"\d{1,9}", re.ASCII)
 _FILTERS: Final = Search.__struct_fields__
-_MEMBERS: Final = (*_FILTERS, "limit", "cursor")
+_MATCHES: Final = get_args(Match)
 
 
 class Asked(NamedTuple):
@@ -40,32 +40,48 @@ class Asked(NamedTuple):
 
 def read_search(members: Mapping[str, Any]) -> Asked:
     """Read a search from the parameters of a query or the members of a body. Raises InvalidSearch with every reason."""
-    errors = _unknown(members, _MEMBERS)
-    cursor = _text(members, "cursor", errors)
-    limit = _limit(members, errors)
-    return Asked(_filter(members, errors), limit, cursor)
+    filters, page, errors = _divided(members, (*_FILTERS, "limit", "cursor"))
+    limit = _limit(page["limit"], errors) if "limit" in page else LIMIT
+    return Asked(_filter(filters, errors), limit, page.get("cursor"))
 
 
 def read_filter(members: Mapping[str, Any]) -> Filter:
     """Read a search that has no pages. Raises InvalidSearch with every reason."""
-    return _filter(members, _unknown(members, _FILTERS))
+    filters, _, errors = _divided(members, _FILTERS)
+    return _filter(filters, errors)
 
 
-def _unknown(members: Mapping[str, Any], known: tuple[str, ...]) -> list[FieldError]:
+def _divided(
+    members: Mapping[str, Any], known: tuple[str, ...]
+) -> tuple[dict[str, str], dict[str, Any], list[FieldError]]:
+    """Divide what was given into filters and the rest, and say what cannot be used."""
     if not isinstance(members, dict):
         raise InvalidSearch([FieldError("", "must be a JSON object")])
-    return [
-        FieldError(name, f"is not known here; known are {', '.join(known)}") for name in members if name not in known
-    ]
+    filters: dict[str, str] = {}
+    page: dict[str, Any] = {}
+    errors: list[FieldError] = []
+    for name, value in members.items():
+        if name not in known:
+            errors.append(FieldError(name, f"is not known here; known are {', '.join(known)}"))
+        elif isinstance(value, list):
+            errors.append(FieldError(name, "is given more than once"))
+        elif name == "limit":
+            page[name] = value
+        elif value is not None and not isinstance(value, str):
+            errors.append(FieldError(name, "must be a string"))
+        elif name == "cursor":
+            page[name] = value
+        elif value is not None:
+            filters[name] = value
+    return filters, page, errors
 
 
-def _filter(members: Mapping[str, Any], errors: list[FieldError]) -> Filter:
-    texts = {name: _text(members, name, errors) for name in _FILTERS}
-    match = texts.pop("match") or "folded"
-    if match not in get_args(Match):
-        errors.append(FieldError("match", f"is one of {', '.join(get_args(Match))}"))
+def _filter(filters: dict[str, str], errors: list[FieldError]) -> Filter:
+    match = filters.pop("match", "folded")
+    if match not in _MATCHES:
+        errors.append(FieldError("match", f"is one of {', '.join(_MATCHES)}"))
     try:
-        where = Filter(Search(**texts, match="exact" if match == "exact" else "folded"))
+        where = Filter(Search(**filters, match="exact" if match == "exact" else "folded"))
     except InvalidSearch as refused:
         raise InvalidSearch([*errors, *refused.errors]) from None
     if errors:
@@ -73,16 +89,7 @@ def _filter(members: Mapping[str, Any], errors: list[FieldError]) -> Filter:
     return where
 
 
-def _text(members: Mapping[str, Any], name: str, errors: list[FieldError]) -> str | None:
-    value = members.get(name)
-    if value is None or isinstance(value, str):
-        return value
-    errors.append(FieldError(name, "is given more than once" if isinstance(value, list) else "must be a string"))
-    return None
-
-
-def _limit(members: Mapping[str, Any], errors: list[FieldError]) -> int:
-    value = members.get("limit")
+def _limit(value: Any, errors: list[FieldError]) -> int:
     if value is None:
         return LIMIT
     digits = bytes(value).decode() if isinstance(value, msgspec.Raw) else value

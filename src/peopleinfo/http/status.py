@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.people import People
     from peopleinfo.telemetry.metrics import Metrics
+    from peopleinfo.telemetry.requests import RequestLog
 
 
 class StatusResource:
@@ -48,11 +49,13 @@ class StatusResource:
 class MetricsResource:
     """/metrics: figures for Prometheus."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, log: RequestLog) -> None:
         self._metrics = metrics
+        self._log = log
 
     async def on_get(self, req: Request, resp: Response) -> None:
         """Answer in the Prometheus text format, or in OpenMetrics when asked for."""
+        self._log.flush()
         encode, content_type = exposition.choose_encoder(req.get_header("Accept", default=""))
         resp.content_type = content_type
         resp.data = encode(self._metrics.registry)

@@ -140,29 +140,17 @@ class SqliteStore:
         await self._writer.run(change)
 
     async def find(self, where: Filter, *, after: bytes | None, limit: int) -> Page:
-        def read(db: sqlite3.Connection) -> Page:
-            fetch = EXAMINED + 1 if where.refines else limit + 1
-            if where.surname_key is not None:
-                seq, _ = _position(after)
-                rows = db.execute(_BY_SURNAME, (where.surname_key, seq, fetch))
-            else:
-                prefix = where.prefix_key or ""
-                seq, key = _position(after)
-                rows = db.execute(_BY_PREFIX, (key or prefix, seq, _past(prefix), fetch))
-            return _page(rows, limit, where if where.refines else None)
-
         if where.refines:  # may look at thousands of people, which the loop must not wait for
-            return await self._in_thread(read)
+            return await self._in_thread(lambda db: _found(db, where, after, limit))
         with _translated:
-            return read(self._reader)
+            return _found(self._reader, where, after, limit)
 
     async def scan(
         self, *, after: bytes | None, limit: int, where: Filter | None = None, segment: int = 0, segments: int = 1
     ) -> Page:
         def read(db: sqlite3.Connection) -> Page:
             seq, _ = _position(after)
-            rows = db.execute(_SCAN, (seq, segments, segment, EXAMINED + 1))
-            return _page(rows, limit, where if where and where.refines else None)
+            return _page(db.execute(_SCAN, (seq, segments, segment, _rows(limit, where))), limit, where)
 
         return await self._in_thread(read)
 
@@ -307,15 +295,36 @@ def _past(prefix: str) -> str | bytes:
     return head[:-1] + ("\ue000" if head[-1] == "\ud7ff" else chr(ord(head[-1]) + 1))
 
 
+def _found(db: sqlite3.Connection, where: Filter, after: bytes | None, limit: int) -> Page:
+    seq, key = _position(after)
+    rows = _rows(limit, where)
+    if where.surname_key is not None:
+        return _page(db.execute(_BY_SURNAME, (where.surname_key, seq, rows)), limit, where)
+    prefix = where.prefix_key or ""
+    return _page(db.execute(_BY_PREFIX, (key or prefix, seq, _past(prefix), rows)), limit, where)
+
+
+def _rows(limit: int, where: Filter | None) -> int:
+    """Return how many rows a page may need; one more than it can use tells whether there is a next one."""
+    return (EXAMINED if where and where.refines else limit) + 1
+
+
 def _page(cursor: sqlite3.Cursor, limit: int, where: Filter | None) -> Page:
     """Fill a page from rows of seq, body and, in a search by prefix, surname key."""
+    if where is None or not where.refines:
+        rows = cursor.fetchall()
+        return Page([row[1] for row in rows[:limit]], _after(rows[limit - 1]) if len(rows) > limit else None)
     people: list[bytes] = []
     last: tuple[Any, ...] = ()
-    with closing(cursor) as rows:  # ends the read transaction even when rows are left
-        for examined, row in enumerate(rows):
+    with closing(cursor):  # ends the read transaction even when rows are left
+        for examined, row in enumerate(cursor):
             if len(people) == limit or examined == EXAMINED:
-                return Page(people, last[0].to_bytes(_SEQ) + "".join(last[2:]).encode())
+                return Page(people, _after(last))
             last = row
-            if where is None or where.matches(row[1]):
+            if where.matches(row[1]):
                 people.append(row[1])
     return Page(people, None)
+
+
+def _after(row: tuple[Any, ...]) -> bytes:
+    return bytes(row[0].to_bytes(_SEQ) + "".join(row[2:]).encode())

@@ -1,0 +1,11 @@
+"""`make bench`: every question, or those that are named: python -m bench embedded growth transfer."""
+
+import importlib
+import sys
+
+QUESTIONS = ("embedded", "growth", "transfer")
+
+for question in sys.argv[1:] or QUESTIONS:
+    module = importlib.import_module(f"bench.{question}")
+    print(f"\n## {question}: {(module.__doc__ or '').splitlines()[0]}\n", flush=True)
+    module.main()

@@ -1,0 +1,111 @@
+"""Starts contenders and loads them; the cost of a request is the CPU time (user and system) of the server's processes."""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import psutil
+import uvloop
+
+CONNECTIONS = 16
+WARM_UP = 1_000
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running contender."""
+
+    port: int
+    process: psutil.Process
+
+    def cpu(self) -> float:
+        """Return the CPU seconds that the server's processes have used."""
+        times = [process.cpu_times() for process in (self.process, *self.process.children(recursive=True))]
+        return sum(time.user + time.system for time in times)
+
+
+@contextmanager
+def ours(store: Path, **settings: str) -> Iterator[Server]:
+    """Run the service on a store, logging as it does by default."""
+    environment = os.environ | {"PEOPLEINFO_PORT": "0", "PEOPLEINFO_STORE": f"sqlite:///{store}"} | settings
+    with _running([sys.executable, "-m", "peopleinfo", "serve"], environment) as server:
+        yield server
+
+
+@contextmanager
+def bare(body: bytes) -> Iterator[Server]:
+    """Run a Falcon handler that returns these bytes and does nothing else."""
+    with _running([sys.executable, "-m", "bench.bare", body.hex()], dict(os.environ)) as server:
+        yield server
+
+
+@contextmanager
+def _running(command: list[str], environment: dict[str, str]) -> Iterator[Server]:
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stderr
+        for line in process.stderr:
+            if found := re.search(r"http://[^ ]*:(\d+)", line):
+                yield Server(int(found[1]), psutil.Process(process.pid))
+                return
+        raise RuntimeError(f"{command} did not start")
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def request(method: str, path: str, body: bytes = b"") -> bytes:
+    """Return a request as it goes over the wire."""
+    head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    if body:
+        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    return head.encode() + b"\r\n" + body
+
+
+def microseconds(server: Server, requests: list[bytes], count: int) -> float:
+    """Send `count` requests, taken from the list in turn, over a few connections; return CPU microseconds a request."""
+    uvloop.run(_send(server.port, requests, WARM_UP))
+    before = server.cpu()
+    uvloop.run(_send(server.port, requests, count))
+    return (server.cpu() - before) / count * 1e6
+
+
+def get(server: Server, path: str) -> bytes:
+    """Return the body of one answer."""
+    return uvloop.run(_send(server.port, [request("GET", path)], 1, connections=1))
+
+
+async def _send(port: int, requests: list[bytes], count: int, connections: int = CONNECTIONS) -> bytes:
+    share = count // connections
+    bodies = await asyncio.gather(
+        *(_client(port, requests, start * share, share) for start in range(connections))
+    )
+    return bodies[0]
+
+
+async def _client(port: int, requests: list[bytes], start: int, count: int) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    body = b""
+    for number in range(start, start + count):
+        writer.write(requests[number % len(requests)])
+        head = await reader.readuntil(b"\r\n\r\n")
+        if not head.startswith(b"HTTP/1.1 2"):
+            raise RuntimeError(head.decode())
+        length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+        body = await reader.readexactly(int(length[1])) if length else b""
+    writer.close()
+    return body
+
+
+def spread(values: list[float]) -> str:
+    """Return the median with the least and the greatest."""
+    return f"{median(values):8.1f} ({min(values):.1f}-{max(values):.1f})"
