@@ -1,0 +1,335 @@
+"""Every store against a dictionary: whatever is done in whatever order, the store answers as the dictionary would."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import tempfile
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from peopleinfo import strictjson
+from peopleinfo.errors import CreationErased, ImportOverlap, KeyReused, PersonNotFound, VersionConflict
+from peopleinfo.person import Details, Record, details_of, timestamp
+from peopleinfo.store import ONCE_SECONDS, Once, Progress
+from tests.conftest import what_is_left_of_stores
+from tests.stores_under_test import Clock, everyone_found, everyone_scanned, named, open_store, where
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from peopleinfo.store import Store
+
+T = TypeVar("T")
+
+# Spelling → key; the model does not fold, it knows. Prefixes of one another, equal keys, and scripts that sort far apart.
+SURNAMES = {
+    "Li": "li", "LI": "li", "Lî": "li", "Lin": "lin", "L'In": "lin", "Lind": "lind", "Líndt": "lindt",
+    "Müller": "muller", "MULLER": "muller", "de la Cruz": "de la cruz", "De-la  Cruz": "dela cruz", "Ольга": "ольга",
+    "林": "林", "\U00020bb7田": "\U00020bb7田",
+}  # fmt: skip
+NAMES = {"Ana": "ana", "ANA": "ana", "Aña": "ana", "Bo": "bo", "Li": "li"}
+PREFIXES = {"L": "l", "lI": "li", "lin": "lin", "M": "m", "dé": "de", "о": "о", "林": "林", "\U00020bb7": "\U00020bb7"}
+# Text → the first and last day that it can mean.
+BORN = {
+    "1990-02-11": ("1990-02-11", "1990-02-11"),
+    "1990-02": ("1990-02-01", "1990-02-28"),
+    "1990": ("1990-01-01", "1990-12-31"),
+    "1991-01-01": ("1991-01-01", "1991-01-01"),
+    "--02-11": None,
+    "about 1990": None,  # such as came in through POST /data
+}
+DAYS = ["1989-12-31", "1990-01-01", "1990-02-11", "1990-02-12", "1990-03-01", "1990-12-31", "1991-01-01"]
+
+surnames, names = st.sampled_from(sorted(SURNAMES)), st.sampled_from(sorted(NAMES))
+born = st.none() | st.sampled_from(sorted(BORN))
+details = st.builds(named, surnames, st.none() | names, born) | st.builds(named, st.none(), names, born)
+limits = st.integers(1, 7)
+
+
+class Refinement(NamedTuple):
+    """What a search asks for beside the surname."""
+
+    name: str | None
+    born_from: str | None
+    born_to: str | None
+    match: str
+
+
+refinements = st.builds(
+    Refinement,
+    st.none() | names,
+    st.none() | st.sampled_from(DAYS),
+    st.none() | st.sampled_from(DAYS),
+    st.sampled_from(["folded", "exact"]),
+)
+
+
+@dataclass
+class Known:
+    """What the model knows of a person."""
+
+    record: Record
+    details: Details
+    created_at: str
+    updated_at: str
+
+    @property
+    def surname(self) -> str:
+        return self.details.person_surname or self.details.person_name or ""
+
+    @property
+    def key(self) -> str:
+        return SURNAMES.get(self.surname) or NAMES[self.surname]
+
+    def is_meant(self, asked: Refinement, surname: str | None = None, prefix: str | None = None) -> bool:
+        name = self.details.person_name
+        if asked.match == "exact":
+            if surname is not None and self.surname != surname:
+                return False
+            if prefix is not None and not self.surname.startswith(prefix):
+                return False
+        if asked.name is not None and asked.match == "exact" and name != asked.name:
+            return False
+        if asked.name is not None and (name is None or NAMES[name] != NAMES[asked.name]):
+            return False
+        if asked.born_from is None and asked.born_to is None:
+            return True
+        days = BORN.get(self.details.person_birthdate or "")
+        return days is not None and days[1] >= (asked.born_from or "") and days[0] <= (asked.born_to or "9999")
+
+
+class Answered(NamedTuple):
+    """What is remembered under an idempotency key."""
+
+    content: bytes
+    record: Record
+    until: datetime
+
+
+class Model(RuleBasedStateMachine):
+    """The store and the dictionary side by side. `self.people` is in the order of creation."""
+
+    kind: str
+    ids: Bundle[str] = Bundle("ids")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
+        self.people: dict[str, Known] = {}
+        self.answers: dict[int, Answered] = {}
+        self.progress = Progress(b"i" * 32)
+        self.runner = asyncio.Runner()
+        self.opened = AsyncExitStack()
+        self.folder = tempfile.TemporaryDirectory()
+
+    def teardown(self) -> None:
+        self.run(self.opened.aclose())
+        assert what_is_left_of_stores(Path(self.folder.name)) == []
+        self.runner.close()
+        self.folder.cleanup()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(work)
+
+    @initialize()
+    def open(self) -> None:
+        opening = open_store(self.kind, Path(self.folder.name), self.clock)
+        self.store: Store = self.run(self.opened.enter_async_context(opening))
+
+    @rule()
+    def open_again(self) -> None:
+        self.run(self.opened.aclose())
+        self.open()
+
+    @rule(hours=st.sampled_from([1, 11, 25]))
+    def time_goes_by(self, hours: int) -> None:
+        self.clock.advance(hours=hours, milliseconds=1)
+
+    @rule(target=ids, new=details)
+    def create(self, new: Details) -> str:
+        return self.learn(self.run(self.store.create(new)), new)
+
+    @rule(target=ids, key=st.integers(1, 2), new=st.sampled_from([named("Li", "Bo"), named("Lin", "Bo")]))
+    def create_once(self, key: int, new: Details) -> Any:
+        content = hashlib.sha256(strictjson.encode(new.members())).digest()
+        creation = self.store.create(new, once=Once(bytes([key]) * 32, content))
+        before = self.answers.get(key)
+        if before is None or before.until <= self.clock.now():
+            record = self.run(creation)
+            self.answers[key] = Answered(content, record, self.clock.now() + timedelta(seconds=ONCE_SECONDS))
+            return self.learn(record, new)
+        if before.content != content:
+            with pytest.raises(KeyReused):
+                self.run(creation)
+        elif before.record.person_id not in self.people:
+            with pytest.raises(CreationErased):
+                self.run(creation)
+        else:
+            assert self.run(creation) == before.record
+        return multiple()
+
+    @rule(target=ids, new=st.lists(details, max_size=5))
+    def load(self, new: list[Details]) -> Any:
+        loaded = self.run(self.store.load(new))
+        return multiple(*(self.learn_loaded(person_id, one) for person_id, one in zip(loaded, new, strict=True)))
+
+    @rule(target=ids, new=st.lists(details, max_size=3), rows=st.integers(1, 3), in_place=st.booleans())
+    def load_a_step(self, new: list[Details], rows: int, *, in_place: bool) -> Any:
+        reached = Progress(
+            self.progress.import_id, self.progress.rows + rows, self.progress.stored + len(new), bytes([rows])
+        )
+        if not in_place:
+            with pytest.raises(ImportOverlap):
+                self.run(self.store.load(new, step=(reached, reached)))
+            return multiple()
+        loaded = self.run(self.store.load(new, step=(self.progress, reached)))
+        self.progress = reached
+        return multiple(*(self.learn_loaded(person_id, one) for person_id, one in zip(loaded, new, strict=True)))
+
+    @rule(person_id=ids, new=details, behind=st.sampled_from([0, 0, 0, 1, -1]))
+    def replace(self, person_id: str, new: Details, behind: int) -> None:
+        known = self.people.get(person_id)
+        if known is None:
+            with pytest.raises(PersonNotFound):
+                self.run(self.store.replace(person_id, new, expected=1))
+        elif behind:
+            with pytest.raises(VersionConflict) as conflict:
+                self.run(self.store.replace(person_id, new, expected=known.record.version - behind))
+            assert conflict.value.actual == known.record.version
+        else:
+            record = self.run(self.store.replace(person_id, new, expected=known.record.version))
+            assert record.version == known.record.version + 1
+            self.people[person_id] = Known(record, new, known.created_at, timestamp(self.clock.now()))
+
+    @rule(person_id=consumes(ids), said=st.sampled_from(["nothing", "the version"]))
+    def erase(self, person_id: str, said: str) -> None:
+        known = self.people.pop(person_id, None)
+        if known is None:
+            with pytest.raises(PersonNotFound):
+                self.run(self.store.erase(person_id))
+        else:
+            self.run(self.store.erase(person_id, expected=known.record.version if said == "the version" else None))
+        with pytest.raises(PersonNotFound):
+            self.run(self.store.get(person_id))
+
+    @rule(person_id=ids)
+    def erase_another_version(self, person_id: str) -> None:
+        if known := self.people.get(person_id):
+            with pytest.raises(VersionConflict):
+                self.run(self.store.erase(person_id, expected=known.record.version + 1))
+
+    @rule(person_id=ids)
+    def get(self, person_id: str) -> None:
+        if (known := self.people.get(person_id)) is None:
+            with pytest.raises(PersonNotFound):
+                self.run(self.store.get(person_id))
+            return
+        record = self.run(self.store.get(person_id))
+        assert record == known.record
+        times = {"created_at": known.created_at, "updated_at": known.updated_at}
+        kept, given = details_of(record)
+        assert kept == known.details
+        assert given == {"person_id": person_id, "version": strictjson.parse(b"%d" % record.version), **times}
+
+    @rule(surname=surnames, limit=limits)
+    def find_by_surname(self, surname: str, limit: int) -> None:
+        found = self.run(everyone_found(self.store, where(surname=surname), limit=limit))
+        assert found == [known.record.body for known in self.people.values() if known.key == SURNAMES[surname]]
+
+    @rule(surname=surnames, asked=refinements, limit=limits)
+    def find_by_more_than_the_surname(self, surname: str, asked: Refinement, limit: int) -> None:
+        found = self.run(everyone_found(self.store, where(surname=surname, **asked._asdict()), limit=limit))
+        assert found == [
+            known.record.body
+            for known in self.people.values()
+            if known.key == SURNAMES[surname] and known.is_meant(asked, surname=surname)
+        ]
+
+    @rule(prefix=st.sampled_from(sorted(PREFIXES)), asked=refinements, limit=limits)
+    def find_by_prefix(self, prefix: str, asked: Refinement, limit: int) -> None:
+        found = self.run(everyone_found(self.store, where(surname_prefix=prefix, **asked._asdict()), limit=limit))
+        meant = [
+            known
+            for known in self.people.values()
+            if known.key.startswith(PREFIXES[prefix]) and known.is_meant(asked, prefix=prefix)
+        ]
+        assert found == [known.record.body for known in sorted(meant, key=lambda known: known.key.encode())]
+
+    @rule(asked=refinements, limit=limits, segments=st.integers(1, 4))
+    def scan(self, asked: Refinement, limit: int, segments: int) -> None:
+        filtered = where(**asked._asdict())
+        found = self.run(everyone_scanned(self.store, filtered, limit=limit, segments=segments))
+        meant = [known.record.body for known in self.people.values() if known.is_meant(asked)]
+        assert sorted(found) == sorted(meant)
+
+    @rule(new=details, prefix=st.none() | st.sampled_from(["L", "M"]), limit=st.integers(1, 3), data=st.data())
+    def walk_while_people_come_and_go(self, new: Details, prefix: str | None, limit: int, data: st.DataObject) -> None:
+        there = {
+            person_id
+            for person_id, known in self.people.items()
+            if prefix is None or known.key.startswith(PREFIXES[prefix])
+        }
+        found: list[str] = []
+        after: bytes | None = None
+        for changes in range(1_000):
+            if prefix is None:
+                page = self.run(self.store.scan(after=after, limit=limit))
+            else:
+                page = self.run(self.store.find(where(surname_prefix=prefix), after=after, limit=limit))
+            found += [str(strictjson.parse(body)["person_id"]) for body in page.people]
+            if (after := page.next) is None:
+                break
+            if self.people and changes < 5:
+                gone = data.draw(st.sampled_from(list(self.people.values())))
+                self.run(self.store.erase(gone.record.person_id))
+                del self.people[gone.record.person_id]
+                self.learn(self.run(self.store.create(new)), new)
+        assert after is None, "the walk did not end"
+        assert len(found) == len(set(found)), "somebody came twice"
+        assert there & self.people.keys() <= set(found), "somebody who stayed was left out"
+
+    @precondition(lambda self: hasattr(self, "store"))
+    @invariant()
+    def the_import_is_where_it_was_left(self) -> None:
+        assert self.run(self.store.progress(self.progress.import_id)) == self.progress
+
+    def learn(self, record: Record, new: Details) -> str:
+        now = timestamp(self.clock.now())
+        assert record.version == 1
+        assert record.person_id not in self.people
+        self.people[record.person_id] = Known(record, new, now, now)
+        return record.person_id
+
+    def learn_loaded(self, person_id: str, new: Details) -> str:
+        return self.learn(self.run(self.store.get(person_id)), new)
+
+
+@pytest.mark.needs("prefixes are fresh")
+def test_the_store_answers_as_a_dictionary_would(store_kind: str) -> None:
+    machine = type("Model", (Model,), {"kind": store_kind})
+    more = settings(max_examples=2 * settings().max_examples)
+    run_state_machine_as_test(machine, settings=more)
+
+
+@pytest.mark.parametrize("spellings", [SURNAMES, NAMES, PREFIXES])
+def test_the_keys_that_the_model_knows_are_those_of_the_fold(spellings: dict[str, str]) -> None:
+    assert {spelling: where(surname=spelling).surname_key for spelling in spellings} == spellings
