@@ -1,0 +1,94 @@
+"""Partial dates: what they can mean, and which are none."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from peopleinfo import birthdate
+
+SPANS = {
+    "1990-02-11": (date(1990, 2, 11), date(1990, 2, 11)),
+    "1990-02": (date(1990, 2, 1), date(1990, 2, 28)),
+    "1992-02": (date(1992, 2, 1), date(1992, 2, 29)),
+    "1990-12": (date(1990, 12, 1), date(1990, 12, 31)),
+    "1990": (date(1990, 1, 1), date(1990, 12, 31)),
+    "0001": (date(1, 1, 1), date(1, 12, 31)),
+    "0001-01-01": (date(1, 1, 1), date(1, 1, 1)),
+    "9999-12-31": (date(9999, 12, 31), date(9999, 12, 31)),
+    "2000-02-29": (date(2000, 2, 29), date(2000, 2, 29)),
+    "--02-11": None,
+    "--02-29": None,
+    "--12-31": None,
+}
+NO_SUCH_DAY = [
+    "1990-02-30", "1990-02-29", "1900-02-29", "1990-13", "1990-00", "1990-01-00", "1990-04-31", "--02-30", "--13-01",
+    "--00-10", "--01-00",
+]  # fmt: skip
+NO_FORM = [
+    "", " ", "90", "199", "19900211", "1990/02/11", "1990-2-11", "11.02.1990", "1990-02-11T00:00", "1990-02-11 ",
+    " 1990", "1990\n", "-1990", "+1990", "--02", "---11", "--0211", "02-11", "1990-", "1990-02-", "-02-11", "10000",
+    "१९९०", "１９９０-02-11", "1990‐02‐11", "yesterday", "1990-02-1١",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "span"), SPANS.items())
+def test_a_partial_date_spans_the_days_that_it_can_mean(text: str, span: tuple[date, date] | None) -> None:
+    assert birthdate.span(text) == span
+
+
+@pytest.mark.parametrize("text", NO_SUCH_DAY)
+def test_a_day_that_no_calendar_has_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="no such day in the calendar"):
+        birthdate.span(text)
+
+
+@pytest.mark.parametrize("text", NO_FORM)
+def test_any_other_form_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must be a date like"):
+        birthdate.span(text)
+
+
+@pytest.mark.parametrize("text", ["0000", "0000-01", "0000-01-01"])
+def test_there_is_no_year_zero(text: str) -> None:
+    with pytest.raises(ValueError, match="no year 0000"):
+        birthdate.span(text)
+
+
+TODAY = date(2026, 3, 1)
+
+
+@pytest.mark.parametrize("text", ["2026-03-01", "2026-03", "2026", "2025-12-31", "--12-31"])
+def test_a_date_that_has_begun_is_not_in_the_future(text: str) -> None:
+    birthdate.check(text, TODAY)
+
+
+@pytest.mark.parametrize("text", ["2026-03-02", "2026-04", "2027", "9999"])
+def test_a_date_that_has_not_begun_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="lies in the future"):
+        birthdate.check(text, TODAY)
+
+
+@given(st.dates())
+def test_every_day_of_the_calendar_is_one_day_long(day: date) -> None:
+    assert birthdate.span(day.isoformat()) == (day, day)
+
+
+@given(st.dates(max_value=date(9999, 11, 30)))
+def test_a_month_ends_where_the_next_one_begins(day: date) -> None:
+    span = birthdate.span(day.isoformat()[:7])
+    assert span is not None
+    assert span[0] <= day <= span[1]
+    assert (span[0].day, (span[1] + timedelta(days=1)).day) == (1, 1)
+
+
+@given(st.text(alphabet="0123456789-", max_size=11))
+def test_whatever_is_no_date_is_refused_as_such(text: str) -> None:
+    try:
+        span = birthdate.span(text)
+    except ValueError:
+        return
+    assert span is None or span[0] <= span[1]

@@ -1,0 +1,152 @@
+"""A name is found however it is typed."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from peopleinfo.names import _APOSTROPHES, _HYPHENS, _PERIODS, _PLAIN, fold
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Spellings that mean one surname, and its key. From some forty countries.
+ONE_NAME = [
+    ("muller", ["Müller", "MÜLLER", "MULLER", "Muller", "Mu\u0308ller", "Mül-ler"]),  # Germany
+    ("strasse", ["Straße", "STRASSE", "STRAẞE", "Strasse"]),  # Austria
+    ("oster", ["Øster", "ØSTER", "Oster", "Öster"]),  # Denmark, Sweden
+    ("sorensen", ["Sørensen", "SORENSEN"]),  # Norway
+    ("jokinen", ["Jokinen", "jokinen "]),  # Finland
+    ("thorsson", ["Þórsson", "Thorsson", "ÞÓRSSON"]),  # Iceland
+    ("gudmundsdottir", ["Guðmundsdóttir", "Gudmundsdottir"]),  # Iceland
+    ("obrien", ["O'Brien", "O’Brien", "OBRIEN", "O`Brien", "Oʼbrien", "O´Brien"]),  # Ireland
+    ("macgabhann", ["MacGabhann", "Mac-Gabhann"]),  # Ireland
+    ("st john", ["St. John", "St John", "ST.  JOHN"]),  # England
+    ("smithjones", ["Smith-Jones", "Smith‐Jones", "Smith\u00adJones"]),  # Wales
+    ("dartagnan", ["d'Artagnan", "D’ARTAGNAN"]),  # France
+    ("francois", ["François", "FRANCOIS"]),  # France
+    ("coeur", ["Cœur", "Coeur", "CŒUR"]),  # France
+    ("nunez", ["Núñez", "NUNEZ"]),  # Spain
+    ("goncalves", ["Gonçalves", "Goncalves"]),  # Portugal
+    ("puigdemont i casamajo", ["Puigdemont i Casamajó"]),  # Catalonia
+    ("collell", ["Coŀlell", "Col·lell", "Collell"]),  # Catalonia
+    ("t hooft", ["'t Hooft", "’t Hooft", "T HOOFT"]),  # Netherlands
+    ("ijsbrand", ["Ĳsbrand", "IJsbrand"]),  # Netherlands
+    ("walesa", ["Wałęsa", "Walesa", "WAŁĘSA"]),  # Poland
+    ("dvorak", ["Dvořák", "DVORAK"]),  # Czechia
+    ("lubos", ["Ľuboš", "Lubos"]),  # Slovakia
+    ("szocs", ["Szőcs", "Szocs"]),  # Hungary
+    ("djokovic", ["Djoković", "Djokovic"]),  # Serbia
+    ("dokovic", ["Đoković", "Dokovic"]),  # Croatia
+    ("tudoreanu", ["Țudoreanu", "Ţudoreanu", "Tudoreanu"]),  # Romania: comma and cedilla
+    ("yildiz", ["Yıldız", "YILDIZ", "Yildiz"]),  # Turkey
+    ("istanbullu", ["İstanbullu", "istanbullu", "ISTANBULLU"]),  # Turkey
+    ("gulen", ["Gülen", "GULEN"]),  # Turkey
+    ("eliyev", ["Əliyev", "əliyev"]),  # Azerbaijan
+    ("zemaitis", ["Žemaitis", "ZEMAITIS"]),  # Lithuania
+    ("berzins", ["Bērziņš", "Berzins"]),  # Latvia
+    ("oun", ["Õun", "Oun"]),  # Estonia
+    ("borg", ["Borġ", "Borg"]),  # Malta
+    ("hadjichristos", ["Ħadjichristos", "Hadjichristos"]),  # Cyprus
+    ("nguyen", ["Nguyễn", "NGUYEN", "Nguye\u0302\u0303n"]),  # Vietnam
+    ("dang", ["Đặng", "Dang"]),  # Vietnam
+    ("kealoha", ["Keʻaloha", "Ke'aloha", "Kealoha"]),  # Hawaii
+    ("okoli", ["Ọ́kọlị", "Okoli"]),  # Nigeria
+    ("ngugi", ["Ngũgĩ", "NGUGI"]),  # Kenya
+    ("παπαδοπουλοσ", ["Παπαδόπουλος", "ΠΑΠΑΔΟΠΟΥΛΟΣ", "παπαδοπουλος"]),  # Greece: every sigma is one
+    ("достоевскии", ["Достоевский", "ДОСТОЕВСКИЙ"]),  # Russia
+    ("королев", ["Королёв", "Королев", "КОРОЛЁВ"]),  # Russia
+    ("шевченко", ["Шевченко", "ШЕВЧЕНКО"]),  # Ukraine
+    ("хемінгуеи", ["Хемінгуей"]),  # Ukraine
+    ("ґалаґан", ["Ґалаґан", "ҐАЛАҐАН"]),  # Ukraine
+    ("სააკაშვილი", ["სააკაშვილი", "ᲡᲐᲐᲙᲐᲨᲕᲘᲚᲘ"]),  # Georgia
+    ("խաչատրյան", ["Խաչատրյան", "ԽԱՉԱՏՐՅԱՆ"]),  # Armenia
+    ("כהן", ["כהן", "כֹּהֵן"]),  # Israel
+    ("احمد", ["أحمد", "احمد", "أَحْمَد"]),  # Egypt
+    ("林", ["林"]),  # China
+    ("𠮷田", ["𠮷田"]),  # Japan, beyond the first plane
+    ("シャンホ\u30fcル", ["ジャン・ポール", "ジャンポール", "ｼﾞｬﾝ･ﾎﾟｰﾙ"]),  # Japan: wide, narrow, without the dot
+    ("김", ["김", "\u1100\u1175\u11b7"]),  # Korea, whole and in letters
+    ("smith", ["Ｓｍｉｔｈ", "ＳＭＩＴＨ"]),  # Japan: full width
+    ("กอไก", ["กอไก่", "กอไก"]),  # Thailand: without the tone mark
+    ("शरम", ["शर्म"]),  # India: without the mark that joins
+    ("தமிழ", ["தமிழ்"]),  # Sri Lanka
+    ("haile selassie", ["Haile Selassie", "HAILE  SELASSIE", "Haile\u00a0Selassie"]),  # Ethiopia
+    ("ኃይለ", ["ኃይለ"]),  # Ethiopia
+]
+
+
+@pytest.mark.parametrize(("key", "spellings"), ONE_NAME)
+def test_all_spellings_of_a_name_have_one_key(key: str, spellings: list[str]) -> None:
+    assert {spelling: fold(spelling) for spelling in spellings} == dict.fromkeys(spellings, key)
+
+
+DIFFERENT = [("Müller", "Möller"), ("Li", "Lee"), ("Иванов", "Ivanov"), ("Smith", "Smyth"), ("De La Cruz", "Delacruz")]
+
+
+@pytest.mark.parametrize(("one", "other"), DIFFERENT)
+def test_different_names_have_different_keys(one: str, other: str) -> None:
+    assert fold(one) != fold(other)
+
+
+@pytest.mark.parametrize("name", ["'", "-", "...", "\u0301", "\u200d", "´", "\u00ad-", "’’"])
+def test_a_name_of_nothing_but_marks_and_punctuation_keeps_a_key(name: str) -> None:
+    assert fold(name)
+    assert fold(fold(name)) == fold(name)
+
+
+def test_nothing_but_blanks_has_an_empty_key() -> None:
+    assert fold(" \t\u00a0\u3000") == ""
+
+
+@pytest.mark.parametrize("letter", sorted(map(chr, _PLAIN)))
+def test_the_letter_table_holds_what_people_type_instead(letter: str) -> None:
+    plain = fold(letter)
+    assert plain.isascii()
+    assert plain.islower()
+    assert fold(letter.upper()) == plain
+
+
+# Letters with every property that the fold looks at, more often than chance would bring them.
+tricky = st.sampled_from([
+    *"abzABZ ßẞıİŉǰΐΰςΣσᾳᾼﬁﬃĲǅǄŀøØłŁđĐðÐæœþŋəʼ'’-‐.·・…´῀᾽", *"\u0301\u0308\u0327\u0345\u200d\u00a0\u3000",
+    *"ЙйЁёЇїაᲐꭰᎠკأﷺ가각힣林林Å", "\U0001e943", "\U0001f1e6", "\U0010ffff",
+])  # fmt: skip
+text = st.text(tricky | st.characters(exclude_categories=["Cs"]), max_size=12)
+
+
+@given(text)
+def test_folding_a_key_again_changes_nothing(name: str) -> None:
+    assert fold(fold(name)) == fold(name)
+
+
+@given(text.map(lambda name: unicodedata.normalize("NFC", name)), st.sampled_from([str.upper, str.title, str.casefold]))
+def test_case_does_not_matter(name: str, recase: Callable[[str], str]) -> None:
+    assert fold(recase(name)) == fold(name)
+
+
+@given(text.map(lambda name: unicodedata.normalize("NFC", name)), st.sampled_from(["NFD", "NFC"]))
+def test_how_accents_are_encoded_does_not_matter(name: str, form: Literal["NFC", "NFD"]) -> None:
+    assert fold(unicodedata.normalize(form, name)) == fold(name)
+
+
+latin = st.text(st.characters(max_codepoint=0x24F, categories=["L"]), min_size=1, max_size=12)
+
+
+@given(latin, st.integers(1, 12), st.sampled_from(_APOSTROPHES + _HYPHENS + _PERIODS))
+def test_apostrophes_hyphens_and_periods_do_not_matter(name: str, place: int, sign: str) -> None:
+    assert fold(name[:place] + sign + name[place:]) == fold(name)
+
+
+@given(latin, st.integers(1, 12), st.sampled_from("\u0300\u0301\u0308\u0327\u0328\u030c\u0323"))
+def test_accents_do_not_matter(name: str, place: int, accent: str) -> None:
+    assert fold(name[:place] + accent + name[place:]) == fold(name)
+
+
+@given(text, text)
+def test_blanks_around_and_between_count_as_one_space(one: str, other: str) -> None:
+    assert fold(f"  {one} \u3000 {other}\t") == fold(f"{one} {other}")
