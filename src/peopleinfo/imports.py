@@ -42,13 +42,14 @@ class Outcome(NamedTuple):
 
 
 class Import:
-    """One import. An `import_id` (32 bytes) that comes again goes on where it stopped; None is never continued.
+    """One import. An `import_id` (32 bytes) that comes again goes on where it stopped; None is never continued. A `dry_run` checks every row and stores nobody.
 
     The members that the server gives (`SERVER_MEMBERS`) are left out, so that what was exported can be imported.
     """
 
-    def __init__(self, people: People, import_id: bytes | None = None) -> None:
+    def __init__(self, people: People, import_id: bytes | None = None, *, dry_run: bool = False) -> None:
         self._people = people
+        self._dry_run = dry_run
         self._id = import_id
         self._done: Progress | None = None
         self._rows = 0
@@ -78,10 +79,11 @@ class Import:
         if self._rows > done.rows:
             reached = Progress(done.import_id, self._rows, done.stored + len(fresh), self._digest.digest())
             step = (done, reached) if self._id else None
-            ids = await self._people.store.load([details for _, details in fresh], step=step)
+            if not self._dry_run:
+                ids = await self._people.store.load([details for _, details in fresh], step=step)
+                for (index, _), person_id in zip(fresh, ids, strict=True):
+                    outcomes[index] = outcomes[index]._replace(person_id=person_id)
             self._done = reached
-            for (index, _), person_id in zip(fresh, ids, strict=True):
-                outcomes[index] = outcomes[index]._replace(person_id=person_id)
         return outcomes
 
     async def finish(self) -> None:
@@ -96,14 +98,14 @@ class Import:
             raise KeyReused
 
 
-def batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """Divide rows into batches of at most `BATCH_ROWS` and about `BATCH_SIZE`."""
+def batches(rows: Iterable[Row], most: int = BATCH_ROWS, size_limit: int = BATCH_SIZE) -> Iterator[list[Row]]:
+    """Divide rows into batches of at most `most` rows and about `size_limit` characters."""
     batch: list[Row] = []
     size = 0
     for row in rows:
         batch.append(row)
         size += row.size
-        if len(batch) >= BATCH_ROWS or size >= BATCH_SIZE:
+        if len(batch) >= most or size >= size_limit:
             yield batch
             batch, size = [], 0
     if batch:

@@ -1,5 +1,40 @@
-"""The command `peopleinfo`."""
+"""The command `peopleinfo`: one module a group of commands; a command loads only what it needs."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from peopleinfo.cli import doctor, people, serve, transfer
+from peopleinfo.errors import PeopleInfoError
+from peopleinfo.settings import InvalidSettings
+
+app = typer.Typer(
+    name="peopleinfo",
+    help="Store people and find them again: serve them over HTTP, move them in and out, look them up.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(serve.serve)
+app.command("import")(transfer.import_)
+app.command()(transfer.export)
+app.command()(people.search)
+app.command()(people.get)
+app.command()(doctor.doctor)
+app.command()(serve.openapi)
+app.command()(doctor.version)
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line. What was foreseen ends with a sentence on stderr, and 2 when the settings are wrong, else 1."""
+    try:
+        app()
+    except PeopleInfoError as error:
+        print(f"peopleinfo: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, InvalidSettings) else 1)
+    except BrokenPipeError:  # whoever read our output has seen enough
+        sys.stderr.close()
+        sys.exit(1)

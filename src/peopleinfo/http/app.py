@@ -17,6 +17,7 @@ from peopleinfo.http.docs import DocsResource, OpenApiResource
 from peopleinfo.http.people import PeopleResource, PersonResource
 from peopleinfo.http.requests import Request
 from peopleinfo.http.status import MetricsResource, StatusResource
+from peopleinfo.http.transfer import ExportResource, ImportResource
 from peopleinfo.telemetry.requests import Answered
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def create_app(people: People, metrics: Metrics, log: RequestLog, *, body_second
     several = PeopleResource(people, cursors, body_seconds=body_seconds)
     app.add_route("/v1/people", several)
     app.add_route("/v1/people/search", several, suffix="search")
+    app.add_route("/v1/people/import", ImportResource(people, body_seconds=body_seconds))
+    app.add_route("/v1/people/export", ExportResource(people))
     app.add_route("/v1/people/{person_id}", PersonResource(people, body_seconds=body_seconds))
     app.add_route("/data", DataResource(people, cursors, body_seconds=body_seconds))
     app.add_route("/status", StatusResource(people))

@@ -266,7 +266,7 @@ OPERATIONS: Final = (
         "get",
         "exportPeople",
         "Read everyone, or those who are meant: a stream of any length",
-        {200: Answer("A person a line.", {NDJSON: Person})},
+        {200: Answer("A person a line, or a table when Accept prefers it.", {NDJSON: Person, CSV: None})},
         _SEARCH[:6],
         errors=(422,),
     ),

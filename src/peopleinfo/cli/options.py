@@ -1,0 +1,39 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from peopleinfo.search import Filter, Match, Search
+from peopleinfo.settings import PREFIX
+
+Store = Annotated[
+    str | None,
+    typer.Option(
+        help="Where people are kept, such as sqlite:///people.db.", envvar=f"{PREFIX}STORE", show_default=False
+    ),
+]
+Surname = Annotated[str | None, typer.Option("--surname", help="Family name, however it is typed.")]
+Prefix = Annotated[str | None, typer.Option("--surname-prefix", help="Beginning of the family name.")]
+Name = Annotated[str | None, typer.Option("--name", help="Given name, however it is typed.")]
+BornFrom = Annotated[str | None, typer.Option("--born-from", help="Earliest birthdate: 1990, 1990-02 or 1990-02-11.")]
+BornTo = Annotated[str | None, typer.Option("--born-to", help="Latest birthdate: 1999, 1999-12 or 1999-12-31.")]
+Exact = Annotated[bool, typer.Option("--exact", help="Compare names as they are spelled.")]
+
+
+def where(
+    surname: str | None,
+    prefix: str | None,
+    name: str | None,
+    born_from: str | None,
+    born_to: str | None,
+    *,
+    exact: bool,
+) -> Filter:
+    """Return the checked search. Raises InvalidSearch."""
+    match: Match = "exact" if exact else "folded"
+    return Filter(
+        Search(surname=surname, surname_prefix=prefix, name=name, born_from=born_from, born_to=born_to, match=match)
+    )

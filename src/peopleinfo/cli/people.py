@@ -1,0 +1,102 @@
+"""`peopleinfo search` and `peopleinfo get`: people looked up without a server."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from peopleinfo import strictjson
+from peopleinfo.cli import options
+from peopleinfo.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from peopleinfo.person import Record
+    from peopleinfo.search import Filter
+
+_PAGE: Final = 500
+
+
+def search(
+    surname: Annotated[str | None, typer.Argument(help="Family name, however it is typed.")] = None,
+    prefix: options.Prefix = None,
+    name: options.Name = None,
+    born_from: options.BornFrom = None,
+    born_to: options.BornTo = None,
+    exact: options.Exact = False,
+    limit: Annotated[int, typer.Option(min=1, help="How many people at most.")] = 50,
+    json: Annotated[
+        bool, typer.Option("--json", help="A JSON object a line, as in a pipe, also on a terminal.")
+    ] = False,
+    store: options.Store = None,
+) -> None:
+    """Find people: a table on a terminal, a JSON object a line in a pipe.
+
+    Example: peopleinfo search muller --born-from 1990
+    """
+    where = options.where(surname, prefix, name, born_from, born_to, exact=exact)
+    people = asyncio.run(_find(Settings.load(store=store), where, limit))
+    if json or not sys.stdout.isatty():
+        sys.stdout.buffer.writelines(body + b"\n" for body in people)
+    else:
+        _print_table(people)
+    if not people:
+        print("nobody found", file=sys.stderr)
+    elif len(people) == limit:
+        print(f"the first {limit}; --limit shows more", file=sys.stderr)
+
+
+def get(
+    person_id: Annotated[str, typer.Argument(help="The person's id.")],
+    store: options.Store = None,
+) -> None:
+    """Print a person as JSON.
+
+    Example: peopleinfo get e953cc6a7f986f7bb8466799a8eb167a
+    """
+    record = asyncio.run(_get(Settings.load(store=store), person_id))
+    body = record.body
+    if sys.stdout.isatty():
+        import msgspec
+
+        body = msgspec.json.format(body, indent=2)
+    sys.stdout.buffer.write(body + b"\n")
+
+
+async def _find(settings: Settings, where: Filter, limit: int) -> list[bytes]:
+    from peopleinfo.wiring import open_people
+
+    found: list[bytes] = []
+    after: bytes | None = None
+    async with open_people(settings) as people:
+        while len(found) < limit:
+            page = await people.find(where, after=after, limit=min(limit - len(found), _PAGE))
+            found += page.people
+            after = page.next
+            if after is None:
+                break
+    return found
+
+
+async def _get(settings: Settings, person_id: str) -> Record:
+    from peopleinfo.wiring import open_people
+
+    async with open_people(settings) as people:
+        return await people.get(person_id)
+
+
+def _print_table(people: Iterable[bytes]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("surname", "name", "born", "address", "id")
+    for body in people:
+        person = strictjson.parse(body)
+        cells = (person.get(f"person_{member}", "") for member in ("surname", "name", "birthdate", "address", "id"))
+        table.add_row(*(Text(cell.replace("\n", ", ")) for cell in cells))
+    Console().print(table)

@@ -1,0 +1,146 @@
+"""CSV: rows in, of any dialect; people out; rejects."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from peopleinfo import strictjson
+from peopleinfo.errors import InvalidJson
+from peopleinfo.files.columns import REJECT_LINE, REJECT_REASON, InvalidInput
+from peopleinfo.imports import Outcome, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from peopleinfo.files.columns import Columns
+
+_DELIMITERS: Final = ",;\t|"
+_CELL: Final = 256 * 1024  # characters; well above the largest record
+FIRST: Final = ("person_id", "person_name", "person_surname", "person_birthdate", "person_address")
+LAST: Final = ("version", "created_at", "updated_at")
+
+
+class CsvReader:
+    """Reads the rows of a table whose first row is its header. Bytes that are not of the encoding spoil their row alone."""
+
+    def __init__(self, stream: IO[bytes], columns: Columns, *, encoding: str, delimiter: str | None = None) -> None:
+        """Read the header. Raises InvalidInput."""
+        csv.field_size_limit(_CELL)
+        text = io.TextIOWrapper(stream, encoding, errors="surrogateescape", newline="")
+        first = text.readline()
+        if not first.strip():
+            raise InvalidInput("there is no header: the first line has to name the columns")
+        self.delimiter = delimiter or max(_DELIMITERS, key=first.count)
+        self._encoding = encoding
+        # A quoted name in the header may go on in the next line, so the reader gets the first line back.
+        self._rows = csv.reader(_rejoined(first, text), delimiter=self.delimiter)
+        self.header = next(self._rows)
+        self.taken = columns.taken([name.strip() for name in self.header])
+        self._read = columns.table(self.header)
+
+    def __iter__(self) -> Iterator[Row]:
+        """Yield a row for each line, or lines, of the table; line numbers are where a row begins."""
+        rows, width, read = self._rows, len(self.header), self._read
+        while True:
+            line = rows.line_num + 1
+            try:
+                cells = next(rows)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield Row(line, InvalidJson(f"cannot be read as CSV: {error}"), [])
+                continue
+            if not any(cells):
+                continue  # a blank line, or what a spreadsheet makes of an empty one
+            if len(cells) == width:
+                yield Row(
+                    line, read(cells) if all(map(str.isascii, cells)) or _is_text(cells) else self._foreign, cells
+                )
+            else:
+                yield Row(line, InvalidJson(f"has {len(cells)} cells, and the header {width}"), cells)
+
+    @property
+    def _foreign(self) -> InvalidJson:
+        return InvalidJson(f"is not {self._encoding}: say --encoding cp1252, say")
+
+
+class CsvRejects:
+    """Writes rejected rows as they were, with their line and the reasons, to be mended and imported again."""
+
+    def __init__(self, stream: IO[bytes], reader: CsvReader) -> None:
+        text = io.TextIOWrapper(stream, "utf-8", errors="surrogateescape", newline="", write_through=True)
+        self._rows = csv.writer(text, delimiter=reader.delimiter)
+        self._width = len(reader.header)
+        self._rows.writerow([*reader.header, REJECT_LINE, REJECT_REASON])
+
+    def write(self, outcome: Outcome) -> None:
+        """Write a rejected row."""
+        cells = list(outcome.row.source)[: self._width]
+        cells += [""] * (self._width - len(cells))
+        self._rows.writerow([*cells, outcome.row.line, reasons(outcome)])
+
+
+class CsvWriter:
+    """Makes a table of people: the members that everybody may have, and the given further ones."""
+
+    def __init__(self, further: Sequence[str]) -> None:
+        self._columns = (*FIRST, *further, *LAST)
+        self._known = frozenset(self._columns)
+
+    def header(self) -> bytes:
+        """Return the first line."""
+        return self._table([self._columns])
+
+    def rows(self, people: Iterable[bytes]) -> bytes:
+        """Return lines for people; a cell holds a text as it is, and any other value as JSON.
+
+        Raises InvalidInput for a member that has no column: it came with a person added since the columns were collected.
+        """
+        table = []
+        for body in people:
+            members = strictjson.parse(body)
+            if not members.keys() <= self._known:
+                raise InvalidInput("somebody with further members was added during the export: run it again")
+            table.append([_cell(members.get(column)) for column in self._columns])
+        return self._table(table)
+
+    def _table(self, rows: Iterable[Sequence[str]]) -> bytes:
+        text = io.StringIO(newline="")
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        return text.getvalue().encode()
+
+
+def further_members(people: Iterable[bytes]) -> dict[str, None]:
+    """Return the names of the members beyond those that everybody may have, in the order in which they are met."""
+    return {name: None for body in people for name in _names(body) if name not in FIRST and name not in LAST}
+
+
+def reasons(outcome: Outcome) -> str:
+    """Return why a row was rejected, in one line."""
+    return "; ".join(f"{error.pointer.lstrip('/')} {error.reason}".strip() for error in outcome.errors)
+
+
+_names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+def _rejoined(first: str, rest: Iterable[str]) -> Iterator[str]:
+    yield first
+    yield from rest
+
+
+def _is_text(cells: Sequence[str]) -> bool:
+    try:
+        "".join(cells).encode()
+    except UnicodeEncodeError:  # what "surrogateescape" made of a byte that is no text
+        return False
+    return True
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else strictjson.encode(value).decode()

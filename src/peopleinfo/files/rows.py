@@ -1,0 +1,82 @@
+"""Any input as rows: packed or not, whatever its format and encoding."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+from typing import IO, TYPE_CHECKING, Final, Literal, NamedTuple, cast
+
+from peopleinfo.files.columns import Columns, InvalidInput
+from peopleinfo.files.csv import CsvReader, CsvRejects
+from peopleinfo.files.ndjson import JsonRejects, read_array, read_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from peopleinfo.imports import Row
+
+Format = Literal["csv", "ndjson", "json"]
+
+_GZIP: Final = b"\x1f\x8b"
+_LOOK: Final = 4096
+
+
+class Input(NamedTuple):
+    """The rows of an input, its format, which columns were taken for which member, and how to write its rejects."""
+
+    rows: Iterable[Row]
+    format: Format
+    taken: dict[str, tuple[str, ...]]
+    rejects: Callable[[IO[bytes]], CsvRejects | JsonRejects]
+
+
+def read(
+    stream: io.BufferedReader,
+    columns: Columns | None = None,
+    *,
+    form: Format | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+) -> Input:
+    """Open an input: unpack it when it is gzip, find out its format and encoding when they are not given.
+
+    Raises InvalidInput when it cannot be read as people at all.
+    """
+    columns = columns or Columns()
+    if stream.peek(2)[:2] == _GZIP:
+        stream = io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=stream)))
+    start = _peek(stream)
+    form = form or _format(start)
+    if form == "csv":
+        reader = CsvReader(stream, columns, encoding=_encoding(start, encoding), delimiter=delimiter)
+        return Input(reader, form, reader.taken, lambda rejects: CsvRejects(rejects, reader))
+    if start.startswith(codecs.BOM_UTF8) and form == "ndjson":
+        stream.read(len(codecs.BOM_UTF8))
+    rows = read_lines(stream, columns) if form == "ndjson" else read_array(stream, columns)
+    return Input(rows, form, {}, JsonRejects)
+
+
+def _peek(stream: io.BufferedReader) -> bytes:
+    try:
+        return stream.peek(_LOOK)[:_LOOK]
+    except (OSError, EOFError) as error:
+        raise InvalidInput(f"cannot be unpacked: {error}") from None
+
+
+def _format(start: bytes) -> Format:
+    text = start.removeprefix(codecs.BOM_UTF8).lstrip()
+    if text.startswith(b"["):
+        return "json"
+    return "ndjson" if text.startswith(b"{") else "csv"
+
+
+def _encoding(start: bytes, named: str | None) -> str:
+    if named:
+        try:
+            return codecs.lookup(named).name
+        except LookupError:
+            raise InvalidInput(
+                f"there is no encoding {named!r}: utf-8, cp1252, latin-1 and utf-16 are common"
+            ) from None
+    return "utf-16" if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"

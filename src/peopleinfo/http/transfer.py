@@ -1,0 +1,148 @@
+"""Many people in and out as streams of any length: /v1/people/import and /v1/people/export."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import tempfile
+from typing import IO, TYPE_CHECKING, Any, Final, cast
+
+from peopleinfo import strictjson
+from peopleinfo.errors import StoreUnavailable
+from peopleinfo.files import rows
+from peopleinfo.files.export import as_csv, as_ndjson
+from peopleinfo.http.contract import CSV, JSON, NDJSON, ImportResult, Reason
+from peopleinfo.http.people import idempotency_key
+from peopleinfo.http.requests import media_type, too_slow
+from peopleinfo.http.searches import read_filter
+from peopleinfo.imports import Import, Outcome, batches
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from falcon.asgi import Request, Response
+
+    from peopleinfo.imports import Row
+    from peopleinfo.people import People
+
+
+_BATCH_ROWS: Final = 500  # checking so many takes a few milliseconds, in which no other request is served
+_BATCH_SIZE: Final = 1024 * 1024  # of the rows' own length
+_IN_MEMORY: Final = 1024 * 1024  # bytes of an answer; a longer one waits in a temporary file
+_PIECE: Final = 64 * 1024
+_FORMATS: Final[dict[str, rows.Format]] = {NDJSON: "ndjson", "application/jsonl": "ndjson", CSV: "csv", JSON: "json"}
+
+
+class ImportResource:
+    """/v1/people/import: rows in, what became of each out."""
+
+    def __init__(self, people: People, *, body_seconds: float) -> None:
+        self._people = people
+        self._body_seconds = body_seconds
+
+    async def on_post(self, req: Request, resp: Response) -> None:
+        """Store every row that is a person; answer when all are read, so that a client may send first and read then."""
+        key = idempotency_key(req)
+        import_ = Import(self._people, hashlib.sha256(f"import {key}".encode()).digest() if key else None)
+        kind = _FORMATS[media_type(req, tuple(_FORMATS))]
+        body = cast("io.BufferedReader", io.BufferedReader(_Body(req, self._body_seconds), _PIECE))
+        # Read in a thread: the readers of files wait for their input, which the loop must not.
+        source = await asyncio.to_thread(rows.read, body, form=kind)
+        parts = batches(source.rows, _BATCH_ROWS, _BATCH_SIZE)
+        results = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed when it has been sent
+        try:
+            await _store(import_, parts, results)
+        except BaseException:
+            results.close()
+            raise
+        results.seek(0)
+        resp.content_type = NDJSON
+        resp.stream = _pieces(results)
+
+
+class ExportResource:
+    """/v1/people/export: everyone, or those who are meant."""
+
+    def __init__(self, people: People) -> None:
+        self._people = people
+
+    async def on_get(self, req: Request, resp: Response) -> None:
+        """Answer a person a line, as they are read from the store; a table when the client prefers text/csv."""
+        where = read_filter(req.params)
+        as_table = req.client_prefers((NDJSON, CSV)) == CSV
+        resp.content_type = CSV if as_table else NDJSON
+        resp.set_header("Cache-Control", "private, no-store")
+        resp.set_header("Vary", "Accept")
+        resp.stream = _texts((as_csv if as_table else as_ndjson)(self._people, where))
+
+
+class _Body(io.RawIOBase):
+    """The body as a file, to be read in another thread than the loop's. Raises Disconnected, and falcon's error for 408."""
+
+    def __init__(self, req: Request, seconds: float) -> None:
+        super().__init__()
+        self._pieces = aiter(req.stream)
+        self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self._left = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._left or asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
+        taken = piece[: len(buffer)]
+        self._left = piece[len(buffer) :]
+        buffer[: len(taken)] = taken
+        return len(taken)
+
+    async def _next(self) -> bytes:
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await anext(self._pieces, b"")
+        except TimeoutError:
+            raise too_slow(self._seconds) from None
+
+
+async def _texts(pieces: AsyncIterator[tuple[int, bytes]]) -> AsyncIterator[bytes]:
+    async for _, text in pieces:
+        yield text
+
+
+async def _store(import_: Import, batches: Iterator[list[Row]], results: IO[bytes]) -> None:
+    rejected = 0
+    try:
+        while batch := await asyncio.to_thread(next, batches, None):
+            outcomes = await import_.store(batch)
+            rejected += sum(1 for outcome in outcomes if outcome.errors)
+            results.write(b"".join(_line(_result(outcome)) for outcome in outcomes))
+        await import_.finish()
+    except StoreUnavailable as error:
+        stored = (await import_.progress()).stored
+        raise StoreUnavailable(
+            f"{error}; {stored} people of this import are stored, and with its Idempotency-Key it goes on where it stopped",
+            retry_after=error.retry_after,
+        ) from error
+    done = ImportResult(result="done", stored=(await import_.progress()).stored, rejected=rejected)
+    results.write(_line(done))
+
+
+def _result(outcome: Outcome) -> ImportResult:
+    line = outcome.row.line
+    if outcome.errors:
+        reasons = [Reason(error.pointer, error.reason) for error in outcome.errors]
+        return ImportResult(line=line, result="rejected", errors=reasons)
+    if outcome.person_id is None:
+        return ImportResult(line=line, result="already")
+    return ImportResult(line=line, result="stored", person_id=outcome.person_id)
+
+
+def _line(result: ImportResult) -> bytes:
+    return strictjson.encode(result) + b"\n"
+
+
+async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
+    with file:
+        while piece := file.read(_PIECE):
+            yield piece
