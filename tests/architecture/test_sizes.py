@@ -1,0 +1,31 @@
+"""Functions fit on a screen and modules in a head."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parent.parent.parent / "src" / "peopleinfo"
+FUNCTION_LINES = 60
+MODULE_LINES = 400
+ALLOWED: dict[str, str] = {}  # module → why it may be longer
+
+
+def too_long(module: Path) -> list[str]:
+    text = module.read_text(encoding="utf-8")
+    functions = (n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
+    lengths = {function.name: (function.end_lineno or 0) - function.lineno + 1 for function in functions}
+    found = [f"{name} is {length} lines" for name, length in lengths.items() if length > FUNCTION_LINES]
+    return found + ([f"module is {lines} lines"] if (lines := text.count("\n")) > MODULE_LINES else [])
+
+
+@pytest.mark.parametrize("module", sorted(SRC.rglob("*.py")), ids=lambda module: str(module.relative_to(SRC)))
+def test_module_is_small_or_says_why_not(module: Path) -> None:
+    allowed = module.relative_to(SRC).as_posix() in ALLOWED
+    assert bool(too_long(module)) == allowed, too_long(module) or "the exception is no longer needed"
+
+
+def test_every_exception_is_for_a_module_that_exists() -> None:
+    assert [name for name in ALLOWED if not (SRC / name).is_file()] == []

@@ -1,0 +1,130 @@
+"""The settings are read from the environment, and every wrong one is named."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from peopleinfo.settings import InvalidSettings, Settings, is_loopback
+
+
+def problems(environment: dict[str, str], **flags: object) -> str:
+    with pytest.raises(InvalidSettings) as refused:
+        Settings.load(environment, **flags)
+    return str(refused.value)
+
+
+def test_without_any_setting_it_serves_here_alone() -> None:
+    settings = Settings.load({})
+    assert (settings.host, settings.port, settings.workers, settings.open) == ("127.0.0.1", 3000, 1, False)
+    assert settings.sqlite_path == Path("people.db")
+
+
+def test_the_environment_is_read() -> None:
+    settings = Settings.load(
+        {
+            "PEOPLEINFO_HOST": "::1",
+            "PEOPLEINFO_PORT": "0",
+            "PEOPLEINFO_WORKERS": "4",
+            "PEOPLEINFO_STORE": "sqlite:////srv/people.db",
+            "PEOPLEINFO_BODY_SECONDS": "1.5",
+            "PEOPLEINFO_LOG_LEVEL": "debug",
+            "PATH": "/bin",
+        }
+    )
+    assert (settings.host, settings.port, settings.workers) == ("::1", 0, 4)
+    assert settings.sqlite_path == Path("/srv/people.db")
+    assert (settings.body_seconds, settings.log_level) == (1.5, "debug")
+
+
+def test_a_flag_comes_before_the_environment() -> None:
+    environment = {"PEOPLEINFO_PORT": "4000", "PEOPLEINFO_WORKERS": "2"}
+    settings = Settings.load(environment, port=5000, workers=None)
+    assert (settings.port, settings.workers) == (5000, 2)
+
+
+@pytest.mark.parametrize("yes", ["true", "1", "True"])
+def test_a_switch_is_said_in_words_or_figures(yes: str) -> None:
+    assert Settings.load({"PEOPLEINFO_OPEN": yes}).open is True
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "65536"), ("PORT", "-1"), ("PORT", "http"), ("PORT", ""), ("WORKERS", "0"), ("WORKERS", "65"),
+        ("WORKERS", "1.5"), ("OPEN", "perhaps"), ("HOST", ""), ("STORE", ""), ("BODY_SECONDS", "0"),
+        ("BODY_SECONDS", "nan"), ("BODY_SECONDS", "-1"), ("LOG_LEVEL", "loud"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_named_with_its_setting(name: str, value: str) -> None:
+    assert problems({f"PEOPLEINFO_{name}": value}).startswith(f"PEOPLEINFO_{name}={value}: ")
+
+
+def test_every_wrong_setting_is_named_at_once() -> None:
+    found = problems({"PEOPLEINFO_PORT": "x", "PEOPLEINFO_WORKERS": "0", "PEOPLEINFO_PROT": "1"})
+    assert [line.split("=")[0].split(" ")[0] for line in found.split("\n")] == [
+        "PEOPLEINFO_PROT",
+        "PEOPLEINFO_PORT",
+        "PEOPLEINFO_WORKERS",
+    ]
+
+
+def test_a_variable_that_is_no_setting_is_named() -> None:
+    assert problems({"PEOPLEINFO_PROT": "1"}) == "PEOPLEINFO_PROT is not a setting"
+
+
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "::", "192.0.2.7", "people.example", "localhost.example", "127.0.0.1.example"]
+)
+def test_another_address_than_loopback_is_served_only_when_it_is_said_aloud(host: str) -> None:
+    found = problems({"PEOPLEINFO_HOST": host})
+    assert found.startswith(f"PEOPLEINFO_HOST={host} is not a loopback address")
+    assert "PEOPLEINFO_OPEN=true" in found
+    assert Settings.load({"PEOPLEINFO_HOST": host, "PEOPLEINFO_OPEN": "true"}).host == host
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.8.8", "::1", "[::1]"])
+def test_only_this_machine_reaches_a_loopback_address(host: str) -> None:
+    assert is_loopback(host)
+    assert Settings.load({"PEOPLEINFO_HOST": host}).host == host
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("sqlite:///people.db", "people.db"),
+        ("sqlite:///data/people.db", "data/people.db"),
+        ("sqlite:///../people.db", "../people.db"),
+        ("sqlite:////srv/people.db", "/srv/people.db"),
+    ],
+)
+def test_a_store_is_named_by_a_url(url: str, path: str) -> None:
+    assert Settings.load({"PEOPLEINFO_STORE": url}).sqlite_path == Path(path)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "people.db", "/srv/people.db", "sqlite", "sqlite://people.db", "sqlite://", "sqlite:///",
+        "sqlite:////", "postgres:///people", "file:///people.db", "sqlite:///people.db?mode=ro", "sqlite:///people#1.db",
+    ],
+)  # fmt: skip
+def test_a_store_that_is_not_understood_is_refused(url: str) -> None:
+    assert problems({"PEOPLEINFO_STORE": url}).startswith(f"PEOPLEINFO_STORE={url} is not understood")
+
+
+def test_every_setting_is_described() -> None:
+    for field in dataclasses.fields(Settings):
+        assert field.metadata["description"].endswith(".")
+
+
+def test_settings_do_not_change_once_they_are_read() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Settings.load({}).port = 1  # type: ignore[misc]
+
+
+def test_settings_handed_on_in_the_environment_are_the_same_again() -> None:
+    settings = Settings.load({}, port=4000, workers=3, open=True, host="::", body_seconds=1.5, log_level="error")
+    assert Settings.load(settings.environment()) == settings
