@@ -88,7 +88,7 @@ class Settings:
     def sqlite_path(self) -> Path:
         """The file of the store. Raises InvalidSettings when `store` is no URL of one."""
         url = urlsplit(self.store)
-        if url.scheme != "sqlite" or url.netloc or not url.path.strip("/"):
+        if url.scheme != "sqlite" or url.netloc or not url.path.strip("/") or url.query or url.fragment:
             raise InvalidSettings(
                 f"{PREFIX}STORE={self.store} is not understood: write sqlite:///relative.db or sqlite:////absolute.db"
             )
