@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from datetime import date
+from functools import lru_cache
 
 _FORMS = re.compile(r"(?:(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?|--(\d{2})-(\d{2}))", re.ASCII)
 _LEAP_YEAR = 2000  # --02-29 is a day that exists
 
 
+@lru_cache(maxsize=65536)
 def span(text: str) -> tuple[date, date] | None:
     """Return the first and the last day that a partial date can mean, or None when its year is not known.
 

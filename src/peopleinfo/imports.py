@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import itertools
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from peopleinfo import strictjson
@@ -11,7 +13,7 @@ from peopleinfo.person import SERVER_MEMBERS, Details, details_from_json
 from peopleinfo.store import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
     from datetime import date
 
     from peopleinfo.people import People
@@ -49,53 +51,90 @@ class Import:
 
     def __init__(self, people: People, import_id: bytes | None = None, *, dry_run: bool = False) -> None:
         self._people = people
-        self._dry_run = dry_run
         self._id = import_id
-        self._done: Progress | None = None
+        self._dry_run = dry_run
+        self._before: Progress | None = None  # what earlier runs have done
+        self._checked = self._loaded = Progress(
+            b""
+        )  # what will be done when all that is checked is stored, and what is
         self._rows = 0
         self._digest = hashlib.sha256()
 
     async def progress(self) -> Progress:
         """Return how far this import has come, in all its runs."""
-        if self._done is None:
-            self._done = await self._people.store.progress(self._id) if self._id else Progress(b"")
-        return self._done
+        await self._resume()
+        return self._loaded
 
     async def store(self, rows: Sequence[Row]) -> list[Outcome]:
         """Store the next rows durably and say what became of each. Rows that an earlier run has stored are only checked.
 
         Raises KeyReused when the input is not the one of the earlier run, ImportOverlap when the import runs somewhere else too.
         """
-        done = await self.progress()
-        today = self._people.today
-        outcomes: list[Outcome] = []
-        fresh: list[tuple[int, Details]] = []
-        for row in rows:
-            details, errors = _checked(row, today)
-            self._count(row, done)
-            if details is not None and self._rows > done.rows:
-                fresh.append((len(outcomes), details))
-            outcomes.append(Outcome(row, None, errors))
-        if self._rows > done.rows:
-            reached = Progress(done.import_id, self._rows, done.stored + len(fresh), self._digest.digest())
-            step = (done, reached) if self._id else None
-            if not self._dry_run:
-                ids = await self._people.store.load([details for _, details in fresh], step=step)
-                for (index, _), person_id in zip(fresh, ids, strict=True):
-                    outcomes[index] = outcomes[index]._replace(person_id=person_id)
-            self._done = reached
-        return outcomes
+        return await self._load(self._check(rows, await self._resume()))
+
+    async def store_all(self, parts: Iterable[Sequence[Row]]) -> AsyncIterator[list[Outcome]]:
+        """Store all the rows, checking a part of them while the store is busy with the part before; otherwise as `store`."""
+        before = await self._resume()
+        loading: asyncio.Task[list[Outcome]] | None = None
+        for part in parts:
+            checked = self._check(part, before)
+            if loading is not None:
+                yield await loading
+            loading = asyncio.create_task(self._load(checked))
+            await asyncio.sleep(0)  # lets the store begin
+        if loading is not None:
+            yield await loading
 
     async def finish(self) -> None:
         """Check, at the end of the input, that it was not shorter than that of an earlier run. Raises KeyReused."""
-        if self._rows < (await self.progress()).rows:
+        if self._rows < (await self._resume()).rows:
             raise KeyReused
 
-    def _count(self, row: Row, done: Progress) -> None:
+    async def _resume(self) -> Progress:
+        """Return how far earlier runs of this import have come."""
+        if self._before is None:
+            self._before = await self._people.store.progress(self._id) if self._id else Progress(b"")
+            self._checked = self._loaded = self._before
+        return self._before
+
+    def _check(self, rows: Sequence[Row], before: Progress) -> _Part:
+        today = self._people.today
+        checked: list[tuple[Row, Details | None, tuple[FieldError, ...]]] = []
+        for row in rows:
+            self._count(row, before)
+            details, errors = _details(row, today)
+            checked.append((row, details if self._rows > before.rows else None, errors))
+        if self._rows <= before.rows:
+            return _Part(checked, None)
+        fresh = sum(1 for _, details, _ in checked if details is not None)
+        after = Progress(self._checked.import_id, self._rows, self._checked.stored + fresh, self._digest.digest())
+        step, self._checked = (self._checked, after), after
+        return _Part(checked, step)
+
+    async def _load(self, part: _Part) -> list[Outcome]:
+        ids: Iterator[str | None] = itertools.repeat(None)
+        if part.step is not None:
+            fresh = [details for _, details, _ in part.checked if details is not None]
+            if not self._dry_run:
+                ids = iter(await self._people.store.load(fresh, step=part.step if self._id else None))
+            self._loaded = part.step[1]
+        return [
+            Outcome(row, next(ids) if details is not None else None, errors) for row, details, errors in part.checked
+        ]
+
+    def _count(self, row: Row, before: Progress) -> None:
         self._rows += 1
-        self._digest.update(b"?" if isinstance(row.data, InvalidJson) else strictjson.encode(row.data))
-        if self._rows == done.rows and self._digest.digest() != done.digest:
-            raise KeyReused
+        if self._id:
+            self._digest.update(b"?" if isinstance(row.data, InvalidJson) else strictjson.encode(row.data))
+            if self._rows == before.rows and self._digest.digest() != before.digest:
+                raise KeyReused
+
+
+class _Part(NamedTuple):
+    """Checked rows with the details of those to be stored, and how the import's progress moves on when they are."""
+
+    checked: list[tuple[Row, Details | None, tuple[FieldError, ...]]]
+    step: tuple[Progress, Progress] | None
 
 
 def batches(rows: Iterable[Row], most: int = BATCH_ROWS, size_limit: int = BATCH_SIZE) -> Iterator[list[Row]]:
@@ -112,7 +151,7 @@ def batches(rows: Iterable[Row], most: int = BATCH_ROWS, size_limit: int = BATCH
         yield batch
 
 
-def _checked(row: Row, today: date) -> tuple[Details | None, tuple[FieldError, ...]]:
+def _details(row: Row, today: date) -> tuple[Details | None, tuple[FieldError, ...]]:
     if isinstance(row.data, InvalidJson):
         return None, (FieldError("", str(row.data)),)
     data = row.data

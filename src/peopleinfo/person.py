@@ -27,7 +27,7 @@ ADDRESS_LENGTH: Final = 2_000  # code points; at most 8,000 bytes
 RECORD_SIZE: Final = 64 * 1024  # bytes of the JSON of the details
 
 SERVER_MEMBERS: Final = ("person_id", "version", "created_at", "updated_at")
-_OWN_MEMBERS: Final = ("person_name", "person_surname", "person_birthdate", "person_address")
+_OWN_MEMBERS: Final = dict.fromkeys(("person_name", "person_surname", "person_birthdate", "person_address")).keys()
 
 # Around a text; the separators U+001C to U+001F count as control characters here, unlike in str.strip().
 _BLANK: Final = (
@@ -55,8 +55,9 @@ class Details(msgspec.Struct, frozen=True, kw_only=True):
 
     def members(self) -> dict[str, Any]:
         """Return the members as the JSON object has them, in its order."""
-        own = {name: value for name in _OWN_MEMBERS if (value := getattr(self, name)) is not None}
-        return own | self.more
+        values = (self.person_name, self.person_surname, self.person_birthdate, self.person_address)
+        own = {name: value for name, value in zip(_OWN_MEMBERS, values, strict=True) if value is not None}
+        return own | self.more if self.more else own
 
 
 class Record(NamedTuple):
@@ -83,10 +84,11 @@ def details_from_json(
     if not isinstance(data, dict):
         raise InvalidPerson([FieldError("", "must be a JSON object")])
     given = server_members or {}
+    further = data.keys() - _OWN_MEMBERS
     errors = [
         FieldError(f"/{member}", "is given by the server: leave it out")
         for member in SERVER_MEMBERS
-        if member in data and data[member] != given.get(member)
+        if member in further and data[member] != given.get(member)
     ]
     name = _text(data, "person_name", NAME_LENGTH, errors)
     surname = _text(data, "person_surname", NAME_LENGTH, errors)
@@ -99,7 +101,9 @@ def details_from_json(
             birthdate.check(born, today)
         except ValueError as reason:
             errors.append(FieldError("/person_birthdate", str(reason)))
-    more = {key: value for key, value in data.items() if key not in _OWN_MEMBERS and key not in SERVER_MEMBERS}
+    more = {}
+    if further:
+        more = {key: value for key, value in data.items() if key in further and key not in SERVER_MEMBERS}
     details = Details(
         person_name=name, person_surname=surname, person_birthdate=born, person_address=address, more=more
     )

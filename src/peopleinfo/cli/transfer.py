@@ -140,9 +140,9 @@ class _Import:
             async with open_people(self._settings) as people:
                 import_ = Import(people, identity, dry_run=self._dry_run)
                 before = (await import_.progress()).stored
-                for batch in batches(source.rows):
-                    rejects.write(await import_.store(batch))
-                    advance(len(batch))
+                async for outcomes in import_.store_all(batches(source.rows)):
+                    rejects.write(outcomes)
+                    advance(len(outcomes))
                 await import_.finish()
                 stored = (await import_.progress()).stored
         self._report(path, stored, before, rejects)

@@ -119,9 +119,8 @@ async def _store(import_: Import, batches: Iterator[list[Row]], results: IO[byte
             results.write(b"".join(_line(_result(outcome)) for outcome in outcomes))
         await import_.finish()
     except StoreUnavailable as error:
-        stored = (await import_.progress()).stored
         raise StoreUnavailable(
-            f"{error}; {stored} people of this import are stored, and with its Idempotency-Key it goes on where it stopped",
+            f"{error}; {(await import_.progress()).stored} people of this import are stored, and with its Idempotency-Key it goes on where it stopped",
             retry_after=error.retry_after,
         ) from error
     done = ImportResult(result="done", stored=(await import_.progress()).stored, rejected=rejected)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, closing
@@ -38,6 +39,9 @@ _LAST: Final = "\U0010ffff"  # of Unicode, and so of the letters that may follow
 _CHECK: Final = bytes(BLOCK_SIZE - _SEQ)
 
 _INSERT: Final = "INSERT INTO people (surname_key, seq, fold, version, body) VALUES (?, ?, ?, ?, ?)"
+# A load inserts many rows by one statement: after each statement the thread has to wait for its turn in the interpreter.
+_TOGETHER: Final = 500
+_INSERT_TOGETHER: Final = _INSERT + ", (?, ?, ?, ?, ?)" * (_TOGETHER - 1)
 _BY_SEQ: Final = "SELECT version, body FROM people WHERE seq = ?"
 _BY_SURNAME: Final = "SELECT seq, body FROM people WHERE surname_key = ? AND seq > ? ORDER BY seq LIMIT ?"
 _BY_PREFIX: Final = """
@@ -207,7 +211,10 @@ class SqliteStore:
             rows.append((details.surname_key, seq, FOLD_VERSION, 1, record.body))
             records.append(record)
         rows.sort()  # neighbours in the file are written together
-        db.executemany(_INSERT, rows)
+        whole = len(rows) - len(rows) % _TOGETHER
+        for start in range(0, whole, _TOGETHER):
+            db.execute(_INSERT_TOGETHER, list(itertools.chain.from_iterable(rows[start : start + _TOGETHER])))
+        db.executemany(_INSERT, rows[whole:])
         return records
 
     def _first_answer(self, db: sqlite3.Connection, once: Once) -> Record | None:
