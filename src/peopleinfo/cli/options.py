@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import dataclasses
+from typing import Annotated, Any
 
 import typer
 
 from peopleinfo.search import Filter, Match, Search
-from peopleinfo.settings import PREFIX
+from peopleinfo.settings import PREFIX, Settings
 
-Store = Annotated[
-    str | None,
-    typer.Option(
-        help="Where people are kept, such as sqlite:///people.db.", envvar=f"{PREFIX}STORE", show_default=False
-    ),
-]
+
+def setting(name: str) -> Any:
+    """Return the option of a setting: named, described and found in the environment as `Settings` says."""
+    (field,) = (field for field in dataclasses.fields(Settings) if field.name == name)
+    description = f"{field.metadata['description']} (default: {field.default})"
+    return typer.Option(
+        f"--{name.replace('_', '-')}", help=description, envvar=f"{PREFIX}{name.upper()}", show_default=False
+    )
+
+
+Store = Annotated[str | None, setting("store")]
 Surname = Annotated[str | None, typer.Option("--surname", help="Family name, however it is typed.")]
 Prefix = Annotated[str | None, typer.Option("--surname-prefix", help="Beginning of the family name.")]
 Name = Annotated[str | None, typer.Option("--name", help="Given name, however it is typed.")]

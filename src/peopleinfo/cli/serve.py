@@ -9,8 +9,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Annotated, Final
 
-import typer
-
+from peopleinfo.cli import options
 from peopleinfo.settings import PREFIX, InvalidSettings, Settings
 
 if TYPE_CHECKING:
@@ -21,11 +20,13 @@ _DRAIN_SECONDS: Final = 30  # for requests under way when the server is told to 
 
 
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on.", envvar=f"{PREFIX}HOST")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 0: a free one.", envvar=f"{PREFIX}PORT")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that serve.", envvar=f"{PREFIX}WORKERS")] = None,
-    store: Annotated[str | None, typer.Option(help="Where people are kept.", envvar=f"{PREFIX}STORE")] = None,
-    log_level: Annotated[str | None, typer.Option(help="Least level logged.", envvar=f"{PREFIX}LOG_LEVEL")] = None,
+    host: Annotated[str | None, options.setting("host")] = None,
+    port: Annotated[int | None, options.setting("port")] = None,
+    workers: Annotated[int | None, options.setting("workers")] = None,
+    store: Annotated[str | None, options.setting("store")] = None,
+    open_to_all: Annotated[bool | None, options.setting("open")] = None,
+    body_seconds: Annotated[float | None, options.setting("body_seconds")] = None,
+    log_level: Annotated[str | None, options.setting("log_level")] = None,
 ) -> None:
     """Serve people over HTTP until Ctrl-C or SIGTERM; requests under way are finished first.
 
@@ -35,7 +36,15 @@ def serve(
 
     from peopleinfo import wiring
 
-    settings = Settings.load(host=host, port=port, workers=workers, store=store, log_level=log_level)
+    settings = Settings.load(
+        host=host,
+        port=port,
+        workers=workers,
+        store=store,
+        open=open_to_all,
+        body_seconds=body_seconds,
+        log_level=log_level,
+    )
     asyncio.run(_try_store(settings))
     with _listen(settings) as listening:
         print(
