@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import secrets
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import falcon
 import falcon.asgi
@@ -15,7 +15,7 @@ from peopleinfo.http.cursors import Cursors
 from peopleinfo.http.data import DataResource
 from peopleinfo.http.docs import DocsResource, OpenApiResource
 from peopleinfo.http.people import PeopleResource, PersonResource
-from peopleinfo.http.requests import Request
+from peopleinfo.http.requests import App
 from peopleinfo.http.status import MetricsResource, StatusResource
 from peopleinfo.http.transfer import ExportResource, ImportResource
 from peopleinfo.telemetry.requests import Answered
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 _UNMATCHED: Final = "(no route)"
 
 
-def create_app(people: People, metrics: Metrics, log: RequestLog, *, body_seconds: float) -> falcon.asgi.App[Any, Any]:
+def create_app(people: People, metrics: Metrics, log: RequestLog, *, body_seconds: float) -> App:
     """Return the ASGI app that offers `people`. `body_seconds` bounds how long a body may take to arrive."""
-    app: falcon.asgi.App[Any, Any] = falcon.asgi.App(middleware=[_Observed(log)], request_type=Request)
+    app = App(middleware=[_Observed(log)])
     app.req_options.strip_url_path_trailing_slash = True
     problems.install(app)
     cursors = Cursors(people.store.secret)

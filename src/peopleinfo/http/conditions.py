@@ -8,7 +8,9 @@ from typing import Final
 import falcon
 import falcon.asgi
 
-_TAGS: Final = re.compile(r'\s*(?:W/)?"[^"]*"\s*(?:,\s*(?:W/)?"[^"]*"\s*)*')
+_TAG: Final = r'(?:W/)?"[^"]*"[ \t]*'
+# A list may have empty elements (RFC 9110, section 5.6.1.2).
+_TAGS: Final = re.compile(rf"(?:[ \t]*,)*[ \t]*{_TAG}(?:,[ \t]*(?:{_TAG})?)*")
 _VERSION: Final = re.compile(r'(?<!W/)"([1-9]\d{0,17})"', re.ASCII)
 
 
@@ -20,7 +22,10 @@ def etag(version: int) -> str:
 def is_current(req: falcon.asgi.Request, version: int) -> bool:
     """Say whether the client has this version already (If-None-Match; compared weakly)."""
     known = req.get_header("If-None-Match")
-    return known is not None and (known.strip() == "*" or etag(version) in known)
+    if known is None:
+        return False
+    # Between the tags of a list there are no digits, so our tag is found as a whole one only.
+    return known.strip() == "*" or bool(_TAGS.fullmatch(known) and etag(version) in known)
 
 
 def versions(req: falcon.asgi.Request, *, required: bool) -> frozenset[int] | None:

@@ -31,12 +31,18 @@ class Cursors:
     def seal(self, position: bytes, search: bytes) -> str:
         """Return the cursor of a position in the pages of a search (any bytes that tell searches apart)."""
         nonce = os.urandom(_NONCE)
-        return urlsafe_b64encode(nonce + self._cipher.encrypt(nonce, position, search)).decode().rstrip("=")
+        return _text(nonce + self._cipher.encrypt(nonce, position, search))
 
     def open(self, cursor: str, search: bytes) -> bytes:
         """Return the position. Raises InvalidCursor."""
         try:
             sealed = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
+            if _text(sealed) != cursor:  # base64 leaves room for texts that mean the same
+                raise InvalidCursor
             return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], search)
         except (ValueError, InvalidTag):
             raise InvalidCursor from None
+
+
+def _text(sealed: bytes) -> str:
+    return urlsafe_b64encode(sealed).decode().rstrip("=")
