@@ -1,0 +1,32 @@
+"""A server of each kind of store for all the tests here; each test takes a surname of its own."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.http.serving import HANGS, Server, serving
+from tests.stores_under_test import STORES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session", params=STORES)
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("server"), kind=str(request.param)) as server:
+        yield server
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.url, timeout=HANGS) as client:
+        yield client
+
+
+@pytest.fixture
+def surname() -> str:
+    return f"Surname{uuid.uuid4().hex}"

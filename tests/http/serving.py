@@ -1,0 +1,102 @@
+"""A real server: a process of its own on a free port, with a store of its own, ended by SIGTERM."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REPOSITORY: Final = Path(__file__).parent.parent.parent
+HANGS: Final = (
+    60  # seconds after which something that should have happened never will; longer than the drain of a server
+)
+
+COMMAND: Final = (sys.executable, "-m", "peopleinfo", "serve")
+
+
+class Server:
+    """A server that answers at `url`; what it says on stdout is in the file `log`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+        self.process = process
+        self.url = url
+        self.log = log
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where raw sockets connect to."""
+        parts = urlsplit(self.url)
+        assert parts.hostname is not None
+        assert parts.port is not None
+        return parts.hostname, parts.port
+
+    @property
+    def resident_bytes(self) -> int:
+        """How much memory the process holds."""
+        return int(psutil.Process(self.process.pid).memory_info().rss)
+
+    def kill(self) -> None:
+        """End the process as the loss of power would."""
+        self.process.kill()
+        self.process.wait(HANGS)
+
+    def terminate(self) -> int:
+        """Ask the process to end, and return its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(HANGS)
+
+
+def store_url(kind: str, folder: Path) -> str:
+    """Return the URL of a store of this kind; those of one folder are one and the same."""
+    if kind != "sqlite":
+        raise LookupError(f"there is no store called {kind}")
+    return f"sqlite:///{folder / 'people.db'}"
+
+
+def environment(**settings: object) -> dict[str, str]:
+    """Return the environment of a server: this one's, with no settings of PeopleInfo but those given."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PEOPLEINFO_")}
+    return inherited | {f"PEOPLEINFO_{name.upper()}": str(value) for name, value in settings.items()}
+
+
+@contextmanager
+def started(folder: Path, *, kind: str = "sqlite", **settings: object) -> Iterator[Server]:
+    """Start a server and wait until it answers; whoever asked for it ends it, or it is killed."""
+    settings = {"port": 0, "store": store_url(kind, folder)} | settings
+    log = folder / "server.log"
+    with log.open("ab") as stdout:
+        process = subprocess.Popen(
+            COMMAND, cwd=folder, env=environment(**settings), stdout=stdout, stderr=subprocess.PIPE
+        )
+    with process:
+        try:
+            assert process.stderr is not None
+            first = process.stderr.readline().decode()
+            assert first.startswith("PeopleInfo serves "), first + process.stderr.read().decode()
+            url = first.partition(" on ")[2].split()[0]
+            yield Server(process, url, log)
+        finally:
+            process.kill()
+
+
+@contextmanager
+def serving(folder: Path, *, kind: str = "sqlite", **settings: object) -> Iterator[Server]:
+    """Start a server, end it in good order, and make sure that it had nothing to complain of."""
+    with started(folder, kind=kind, **settings) as server:
+        yield server
+        assert server.terminate() == 0
+        assert server.process.stderr is not None
+        assert server.process.stderr.read() == b""
+        log = server.log.read_bytes()
+        crashes = [line for line in log.splitlines() if b'"level":"error"' in line or b'"crash"' in line]
+        assert crashes == []
