@@ -7,6 +7,7 @@ import itertools
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, closing
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Final
 
 from peopleinfo.errors import (
@@ -241,7 +242,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     try:
         if db.execute("PRAGMA journal_mode").fetchone() != ("wal",):
             schema.layout(db, path)  # a file that is refused is left as it was
-            db.execute("PRAGMA journal_mode = WAL")
+            _log_ahead(db)
         db.execute("PRAGMA synchronous = FULL")  # a commit is synced before it is acknowledged
         db.execute("PRAGMA secure_delete = ON")  # an erased person's bytes are overwritten in the file
         db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
@@ -249,6 +250,20 @@ def _connect(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _log_ahead(db: sqlite3.Connection) -> None:
+    """Turn the write-ahead log on. Of several that try at once SQLite refuses some at once instead of letting them wait."""
+    patience = monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname != "SQLITE_BUSY" or monotonic() > patience:
+                raise
+            sleep(0.01)
+        else:
+            return
 
 
 def _make_private(path: Path) -> None:
