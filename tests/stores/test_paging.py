@@ -126,7 +126,7 @@ async def test_a_person_who_leaves_the_surname_and_comes_back_keeps_the_place(st
 
 @pytest.mark.needs("prefixes are fresh")
 async def test_a_page_by_prefix_may_end_within_a_surname(store: Store) -> None:
-    surnames = ["Ab", "Abc", "Abc", "Abc", "Abd", "Abd"]
+    surnames = ["Ab", "Abc", "Abc", "Abc", "Abe", "Abe"]
     made = [(await store.create(named(surname))).body for surname in surnames]
     for limit in range(1, 8):
         assert await everyone_found(store, where(surname_prefix="ab"), limit=limit) == made

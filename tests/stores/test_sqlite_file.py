@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -174,15 +174,15 @@ async def test_two_processes_see_each_others_acknowledged_writes(sqlite: SqliteS
             await sqlite.get(here.person_id)
 
 
-def test_two_processes_may_open_a_fresh_file_at_once(tmp_path: Path) -> None:
-    with another_process() as one, another_process() as two:
+def test_several_processes_may_open_a_fresh_file_at_once(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        processes = [stack.enter_context(another_process()) for _ in range(4)]
         for attempt in range(30):
-            path = tmp_path / f"{attempt}.db"
-            one.tell("open", str(path))
-            two.tell("open", str(path))
-            answers = one.answer(), two.answer()
-            assert answers[0] == answers[1]
-            assert len(bytes.fromhex(answers[0])) == 32
+            for process in processes:
+                process.tell("open", str(tmp_path / f"{attempt}.db"))
+            answers = {process.answer() for process in processes}
+            assert len(answers) == 1, answers
+            assert len(bytes.fromhex(answers.pop())) == 32
 
 
 async def test_a_write_that_another_process_keeps_waiting_too_long_is_refused_and_the_next_one_works(
