@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -26,7 +27,9 @@ def write_until_killed(path: Path, round_: int, known: list[str], lines: int) ->
         assert process.stdout is not None
         said = b"".join(process.stdout.readline() for _ in range(lines))
         process.kill()
-        return said + process.stdout.read()
+        said += process.stdout.read()
+        assert process.wait() == -signal.SIGKILL, "the process ended by itself"
+        return said
 
 
 async def test_every_acknowledged_write_outlives_twenty_kills_and_nothing_is_half_there(tmp_path: Path) -> None:
