@@ -1,6 +1,6 @@
 """What does a request cost on the embedded store, beside a bare Falcon handler that returns the same bytes?
 
-One process each, authentication not yet there, metrics and access log on. Rounds are paired: bare, ours, bare, ours …
+One process each, authentication not yet there, metrics and access log on; servers and client share one CPU. Rounds are paired: bare, ours, bare, ours …
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 
 from bench.people import people, surname
-from bench.servers import Server, bare, get, microseconds, ours, request, spread
+from bench.servers import Server, bare, get, microseconds, ours, pin, request, spread
 from peopleinfo import wiring
 from peopleinfo.person import details_from_json
 from peopleinfo.settings import Settings
@@ -23,6 +23,7 @@ STORED = 20_000
 
 def main() -> None:
     """Print a row a kind of request: CPU microseconds of both, and how their requests per CPU-second compare."""
+    pin()
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "people.db"
         ids, name = asyncio.run(_fill(store))
@@ -39,10 +40,10 @@ def main() -> None:
 
 def _row(title: str, service: Server, path: str, requests: list[bytes] | None = None) -> None:
     requests = requests or [request("GET", path)]
-    rounds = []
     with bare(get(service, path)) as least:
-        for _ in range(ROUNDS):
-            rounds.append((microseconds(least, requests, REQUESTS), microseconds(service, requests, REQUESTS)))
+        rounds = [
+            (microseconds(least, requests, REQUESTS), microseconds(service, requests, REQUESTS)) for _ in range(ROUNDS)
+        ]
     ratio = median(bare_cost / our_cost for bare_cost, our_cost in rounds)
     first, second = zip(*rounds, strict=True)
     print(f"{title:24} {spread(list(first)):>24} {spread(list(second)):>24}   {ratio:.2f}", flush=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from bench.people import people
-from bench.servers import Server, get, microseconds, ours, request, spread
+from bench.servers import Server, get, microseconds, ours, pin, request, spread
 from peopleinfo import wiring
 from peopleinfo.person import details_from_json
 from peopleinfo.settings import Settings
@@ -27,6 +27,7 @@ BATCH = 20_000
 
 def main() -> None:
     """Print CPU microseconds a request for both stores and their ratio."""
+    pin()
     with tempfile.TemporaryDirectory() as folder:
         stores = [Path(folder) / f"{size}.db" for size in SIZES]
         for store, size in zip(stores, SIZES, strict=True):
@@ -35,15 +36,9 @@ def main() -> None:
         with ours(stores[0]) as small, ours(stores[1]) as large:
             first = f"/v1/people?surname={COMMON}&limit={LIMIT}"
             hundredth = [_page(service, first, 100) for service in (small, large)]
-            for title, paths in (("first page of a surname", [[first], [first]]), ("hundredth page", [[hundredth[0]], [hundredth[1]]])):
-                rounds = []
-                for _ in range(ROUNDS):
-                    rounds.append(
-                        tuple(
-                            microseconds(service, [request("GET", path) for path in asked], REQUESTS)
-                            for service, asked in zip((small, large), paths, strict=True)
-                        )
-                    )
+            for title, paths in (("first page of a surname", [first, first]), ("hundredth page", hundredth)):
+                asked = [(service, [request("GET", path)]) for service, path in zip((small, large), paths, strict=True)]
+                rounds = [[microseconds(service, one, REQUESTS) for service, one in asked] for _ in range(ROUNDS)]
                 few, many = zip(*rounds, strict=True)
                 ratio = median(after / before for before, after in rounds)
                 print(f"{title:32} {spread(list(few)):>24} {spread(list(many)):>24}   {ratio:.2f}", flush=True)

@@ -7,7 +7,28 @@ from collections.abc import Iterator
 from typing import Any
 
 SURNAMES = 150_000
-_SYLLABLES = ("ba", "ber", "chi", "do", "el", "fran", "gar", "ho", "ja", "kov", "li", "man", "ner", "o", "pe", "ros", "sen", "tar", "u", "wil")
+_SYLLABLES = (
+    "ba",
+    "ber",
+    "chi",
+    "do",
+    "el",
+    "fran",
+    "gar",
+    "ho",
+    "ja",
+    "kov",
+    "li",
+    "man",
+    "ner",
+    "o",
+    "pe",
+    "ros",
+    "sen",
+    "tar",
+    "u",
+    "wil",
+)
 
 
 def people(count: int, seed: int = 1) -> Iterator[dict[str, Any]]:

@@ -24,7 +24,10 @@ def main() -> None:
             table = Path(folder) / f"{size}.csv"
             _write(table, size)
             store = f"sqlite:///{folder}/{size}.db"
-            for name, arguments in (("import", ["import", str(table)]), ("export", ["export", f"{folder}/{size}.ndjson"])):
+            for name, arguments in (
+                ("import", ["import", str(table)]),
+                ("export", ["export", f"{folder}/{size}.ndjson"]),
+            ):
                 seconds, peak = _timed([sys.executable, "-m", "peopleinfo", *arguments, "--store", store])
                 print(f"{size:10,} {name:8} {size / seconds:10,.0f} {peak / 1024:8.0f}", flush=True)
 

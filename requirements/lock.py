@@ -9,9 +9,17 @@ COOLDOWN = timedelta(days=7)  # most malicious releases are found within days
 
 def lock(target: str, *sources: str) -> None:
     youngest = (datetime.now(UTC) - COOLDOWN).date().isoformat()
-    options = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url", "--no-header", "--upgrade"]
+    options = [
+        "--universal",
+        "--python-version",
+        "3.11",
+        "--generate-hashes",
+        "--no-emit-index-url",
+        "--no-header",
+        "--upgrade",
+    ]
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", *options, "--exclude-newer", youngest]
-    subprocess.run([*command, *sources, "--output-file", target], check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+    subprocess.run([*command, *sources, "--output-file", target], check=True, stdout=subprocess.DEVNULL)
 
 
 lock("requirements/run.lock", "pyproject.toml", "requirements/build.in")
