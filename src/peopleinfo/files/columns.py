@@ -37,7 +37,14 @@ _KNOWN: Final = {
 
 
 class InvalidInput(PeopleInfoError):
-    """The input cannot be read as people at all; the message says what to tell the command."""
+    """The input cannot be read as people at all; the message says what to tell the command.
+
+    `unquoted` is for whoever must not be shown anything of the input: the first row of a table without a header is somebody's data.
+    """
+
+    def __init__(self, message: str, *, unquoted: str | None = None) -> None:
+        self.unquoted = unquoted or message
+        super().__init__(message)
 
 
 class Columns:
@@ -108,7 +115,10 @@ class Columns:
     def _check(self, names: Sequence[str]) -> None:
         repeated = [name for name, count in Counter(names).items() if count > 1]
         if repeated:
-            raise InvalidInput(f"the header has more than one column {', '.join(map(repr, repeated))}: rename them")
+            raise InvalidInput(
+                f"the header has more than one column {', '.join(map(repr, repeated))}: rename them",
+                unquoted="the header names a column more than once: rename one",
+            )
         taken = self.taken(names)
         for member, sources in taken.items():
             for source in sources:
@@ -116,7 +126,8 @@ class Columns:
                     raise InvalidInput(f"there is no column {source!r} for {member}; there are {', '.join(names)}")
         if "person_name" not in taken and "person_surname" not in taken:
             raise InvalidInput(
-                f"no column looks like a name; there are {', '.join(names)}. Say which: --map person_surname=COLUMN"
+                f"no column looks like a name; there are {', '.join(names)}. Say which: --map person_surname=COLUMN",
+                unquoted="no column of the header looks like a name: call one person_surname or person_name",
             )
 
     def _date(self, data: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _DELIMITERS: Final = ",;\t|"
 _CELL: Final = 256 * 1024  # characters; well above the largest record
+_LINE: Final = 1024 * 1024  # characters; what bounds the memory when a line does not end
 FIRST: Final = ("person_id", "person_name", "person_surname", "person_birthdate", "person_address")
 LAST: Final = ("version", "created_at", "updated_at")
 
@@ -31,22 +32,26 @@ class CsvReader:
         """Read the header. Raises InvalidInput."""
         csv.field_size_limit(_CELL)
         text = io.TextIOWrapper(stream, encoding, errors="surrogateescape", newline="")
-        first = text.readline()
+        first = text.readline(_LINE)
         if not first.strip():
             raise InvalidInput("there is no header: the first line has to name the columns")
         self.delimiter = delimiter or max(_DELIMITERS, key=first.count)
         self._encoding = encoding
         # A quoted name in the header may go on in the next line, so the reader gets the first line back.
-        self._rows = csv.reader(_rejoined(first, text), delimiter=self.delimiter)
-        self.header = next(self._rows)
+        self._lines = _Lines(first, text)
+        self._rows = csv.reader(self._lines, delimiter=self.delimiter)
+        try:
+            self.header = next(self._rows)
+        except csv.Error as error:
+            raise InvalidInput(f"the header cannot be read as CSV: {error}") from None
         self.taken = columns.taken([name.strip() for name in self.header])
         self._read = columns.table(self.header)
 
     def __iter__(self) -> Iterator[Row]:
         """Yield a row for each line, or lines, of the table; line numbers are where a row begins."""
-        rows, width, read = self._rows, len(self.header), self._read
+        lines, rows, width, read = self._lines, self._rows, len(self.header), self._read
         while True:
-            line = rows.line_num + 1
+            line = lines.number + 1
             try:
                 cells = next(rows)
             except StopIteration:
@@ -127,9 +132,30 @@ def reasons(outcome: Outcome) -> str:
 _names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-def _rejoined(first: str, rest: Iterable[str]) -> Iterator[str]:
-    yield first
-    yield from rest
+class _Lines:
+    """The lines of a text, of which the first has been read already. One longer than `_LINE` is passed over with csv.Error."""
+
+    def __init__(self, first: str, rest: io.TextIOWrapper) -> None:
+        self._first = first
+        self._read = rest.readline
+        self.number = 0  # of the line that was last given out, from 1
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._read(_LINE) if self.number else self._first
+        if not line:
+            raise StopIteration
+        self.number += 1
+        if len(line) == _LINE and not line.endswith(_ENDS):
+            while (rest := self._read(_LINE)) and not rest.endswith(_ENDS):
+                pass
+            raise csv.Error(f"a line is longer than {_LINE // 1024} KiB")
+        return line
+
+
+_ENDS: Final = ("\n", "\r")
 
 
 def _is_text(cells: Sequence[str]) -> bool:
