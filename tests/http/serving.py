@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+import httpx
 import psutil
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def started(folder: Path, *, kind: str = "sqlite", **settings: object) -> Iterat
             first = process.stderr.readline().decode()
             assert first.startswith("PeopleInfo serves "), first + process.stderr.read().decode()
             url = first.partition(" on ")[2].split()[0]
+            assert httpx.get(f"{url}/status", timeout=HANGS).status_code == 200  # it listens before it answers
             yield Server(process, url, log)
         finally:
             process.kill()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import falcon
 import falcon.asgi
 import pytest
@@ -14,7 +12,13 @@ from peopleinfo.http import conditions
 
 def request(**headers: str) -> falcon.asgi.Request:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return cast("falcon.asgi.Request", testing.create_asgi_req(headers=named))
+    return testing.create_asgi_req(headers=named)
+
+
+def versions(if_match: str) -> set[int]:
+    named = conditions.versions(request(If_Match=if_match), required=True)
+    assert named is not None
+    return set(named)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +55,7 @@ def request(**headers: str) -> falcon.asgi.Request:
     ],
 )
 def test_if_match_names_the_versions_whose_strong_tags_it_lists(header: str, named: set[int]) -> None:
-    assert conditions.versions(request(If_Match=header), required=True) == named
+    assert versions(header) == named
 
 
 @pytest.mark.parametrize("header", ["*", " * ", "\t*"])
@@ -96,7 +100,7 @@ def test_a_change_without_if_match_may_be_of_any_version_where_it_is_not_require
 
 def test_a_long_list_is_read_in_time() -> None:
     header = ", ".join(f'"{number}"' for number in range(1, 5_000)) + " " * 30_000
-    assert conditions.versions(request(If_Match=header), required=True) == set(range(1, 5_000))
+    assert versions(header) == set(range(1, 5_000))
 
 
 def test_a_long_list_that_is_broken_at_its_end_is_refused_in_time() -> None:
@@ -134,4 +138,4 @@ def test_nothing_is_known_without_if_none_match() -> None:
 
 
 def test_the_tag_of_a_version_is_strong_and_reads_back() -> None:
-    assert conditions.versions(request(If_Match=conditions.etag(7)), required=True) == {7}
+    assert versions(conditions.etag(7)) == {7}

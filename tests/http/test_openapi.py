@@ -1,0 +1,157 @@
+"""The OpenAPI document and its page: they say what the service does, and load nothing from elsewhere."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import jsonschema_rs
+import pytest
+
+from peopleinfo import __version__
+from peopleinfo.http import app
+from peopleinfo.http.openapi import document
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+
+METHODS = {"get", "put", "post", "delete", "patch"}
+UNDOCUMENTED = {"/openapi.json", "/docs", "/docs/{name}"}  # the documentation itself
+
+
+def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in document()["paths"].items():
+        for method, operation in item.items():
+            assert method in METHODS
+            yield path, method, operation
+
+
+def schemas() -> Iterator[dict[str, Any]]:
+    """Every schema that stands anywhere in the document."""
+    yield from document()["components"]["schemas"].values()
+    for _, _, operation in operations():
+        yield from (parameter["schema"] for parameter in operation.get("parameters", ()))
+        contents = [operation.get("requestBody", {}), *operation["responses"].values()]
+        for content in contents:
+            yield from (body["schema"] for body in content.get("content", {}).values())
+
+
+def test_the_server_answers_the_document(client: httpx.Client) -> None:
+    answer = client.get("/openapi.json")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/json")
+    assert answer.json() == document()
+
+
+def test_the_document_is_openapi_3_1_of_this_version() -> None:
+    assert document()["openapi"].startswith("3.1.")
+    assert document()["info"]["version"] == __version__
+    assert set(document()) <= {"openapi", "info", "servers", "paths", "components", "tags", "security"}
+
+
+def test_every_operation_has_an_id_of_its_own() -> None:
+    ids = [operation["operationId"] for _, _, operation in operations()]
+    assert len(set(ids)) == len(ids)
+    assert all(re.fullmatch("[a-z][A-Za-z]+", name) for name in ids)
+
+
+def test_every_operation_is_described_and_answers() -> None:
+    for path, method, operation in operations():
+        assert operation["summary"], (path, method)
+        statuses = operation["responses"]
+        assert any(status.startswith("2") for status in statuses), (path, method)
+        assert all(answer["description"] for answer in statuses.values()), (path, method)
+
+
+def test_every_parameter_in_a_path_is_described_and_no_other() -> None:
+    for path, _, operation in operations():
+        named = {p["name"] for p in operation.get("parameters", ()) if p["in"] == "path"}
+        assert named == set(re.findall(r"{(\w+)}", path))
+        assert all(p["required"] for p in operation.get("parameters", ()) if p["in"] == "path")
+
+
+def test_no_parameter_stands_twice() -> None:
+    for _, _, operation in operations():
+        places = [(p["in"], p["name"].lower()) for p in operation.get("parameters", ())]
+        assert len(set(places)) == len(places)
+
+
+def test_every_schema_is_json_schema_2020_12() -> None:
+    for schema in schemas():
+        jsonschema_rs.Draft202012Validator(schema | {"components": document()["components"]})
+
+
+def test_every_reference_leads_somewhere() -> None:
+    references = re.findall(r"'\$ref': '#/components/schemas/(\w+)'", str(document()))
+    assert references
+    assert set(references) <= set(document()["components"]["schemas"])
+
+
+def test_every_error_is_described_as_a_problem() -> None:
+    for path, _, operation in operations():
+        for status, answer in operation["responses"].items():
+            if status.startswith(("4", "5")) and path != "/status":
+                assert set(answer["content"]) == {"application/problem+json"}
+
+
+def routes() -> dict[str, set[str]]:
+    """Return the paths and methods that the app serves, from Falcon's own list of them."""
+    from falcon import inspect
+
+    from peopleinfo.telemetry.metrics import Metrics
+    from peopleinfo.telemetry.requests import RequestLog
+
+    metrics = Metrics()
+    served = app.create_app(_Nobody(), metrics, RequestLog(metrics, silent=True), body_seconds=1)  # type: ignore[arg-type] # only its routes are looked at
+    return {
+        route.path: {method.method.lower() for method in route.methods if not method.internal} - {"head"}
+        for route in inspect.inspect_routes(served)
+    }
+
+
+class _Nobody:
+    """As much of People as building the app needs."""
+
+    class store:  # noqa: N801 - stands for the attribute
+        secret = bytes(32)
+
+
+def test_every_route_is_in_the_document_and_nothing_else_is() -> None:
+    described: dict[str, set[str]] = {}
+    for path, method, _ in operations():
+        described.setdefault(path, set()).add(method)
+    assert {path: methods for path, methods in routes().items() if path not in UNDOCUMENTED} == described
+
+
+def test_what_the_docs_page_refers_to_are_own_paths_that_answer(client: httpx.Client) -> None:
+    page = client.get("/docs")
+    assert page.headers["Content-Type"].startswith("text/html")
+    references = re.findall(r'(?:src|href)="([^"]*)"', page.text)
+    assert len(references) >= 3
+    for reference in references:
+        if not reference.startswith("data:"):
+            assert urlsplit(reference).netloc == ""
+            assert client.get(reference).status_code == 200, reference
+
+
+@pytest.mark.parametrize("asset", ["/docs/start.js", "/docs/swagger.js", "/docs/swagger.css"])
+def test_the_assets_of_the_page_are_served_as_what_they_are(client: httpx.Client, asset: str) -> None:
+    answer = client.get(asset)
+    media_type = "text/javascript" if asset.endswith("js") else "text/css"
+    assert answer.headers["Content-Type"].startswith(media_type)
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_the_page_forbids_the_browser_to_ask_anybody_else(client: httpx.Client) -> None:
+    policy = client.get("/docs").headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "http" not in policy
+
+
+def test_examples_are_of_their_schemas() -> None:
+    for schema in schemas():
+        for member in (schema, *schema.get("properties", {}).values()):
+            for example in member.get("examples", ()):
+                jsonschema_rs.validate(member | {"components": document()["components"]}, example)

@@ -1,0 +1,138 @@
+"""A server that cannot serve says why in a sentence, and ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.http.serving import COMMAND, HANGS, environment, serving, started, store_url
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def refused(folder: Path, *flags: str, **settings: object) -> str:
+    """Start a server that must not start, and return what it says."""
+    settings = {"port": 0, "store": store_url("sqlite", folder)} | settings
+    ended = subprocess.run(
+        [*COMMAND, *flags], cwd=folder, env=environment(**settings), capture_output=True, timeout=HANGS, check=False
+    )
+    said = ended.stderr.decode()
+    assert ended.returncode not in (0, -signal.SIGKILL), said
+    assert "Traceback" not in said
+    assert "PeopleInfo serves" not in said
+    assert ended.stdout == b""
+    assert said.startswith(("peopleinfo: ", "Usage: ")), said
+    return said
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])
+def test_it_does_not_serve_everybody_unless_it_is_told_to(tmp_path: Path, host: str) -> None:
+    said = refused(tmp_path, host=host)
+    assert "PEOPLEINFO_HOST" in said
+    assert not host or "PEOPLEINFO_OPEN=true" in said
+    assert list(tmp_path.glob("people.db*")) == []
+
+
+def test_it_serves_everybody_when_it_is_told_to(tmp_path: Path) -> None:
+    with serving(tmp_path, host="0.0.0.0", open="true") as server:
+        port = server.url.rpartition(":")[2]
+        assert httpx.get(f"http://127.0.0.1:{port}/status").status_code == 200
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.2"])
+def test_it_serves_on_loopback_without_further_ado(tmp_path: Path, host: str) -> None:
+    with serving(tmp_path, host=host) as server:
+        assert httpx.get(f"{server.url}/status").status_code == 200
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_it_serves_on_the_loopback_of_ipv6(tmp_path: Path) -> None:
+    with serving(tmp_path, host="::1") as server:
+        assert server.url.startswith("http://[::1]:")
+
+
+def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = refused(tmp_path, port=port)
+    assert f"port {port}" in said
+    assert "PEOPLEINFO_PORT" in said
+
+
+def test_a_setting_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    assert "PEOPLEINFO_WROKERS is not a setting" in refused(tmp_path, wrokers=2)
+
+
+def test_every_wrong_setting_is_named_at_once(tmp_path: Path) -> None:
+    said = refused(tmp_path, workers=0, log_level="loud", body_seconds="-1", prot=1)
+    for name in ("PEOPLEINFO_WORKERS", "PEOPLEINFO_LOG_LEVEL", "PEOPLEINFO_BODY_SECONDS", "PEOPLEINFO_PROT"):
+        assert name in said
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "http", "1.5"])
+def test_a_port_that_is_none_is_refused(tmp_path: Path, port: str) -> None:
+    assert "PEOPLEINFO_PORT" in refused(tmp_path, port=port)
+
+
+@pytest.mark.parametrize(
+    "url", ["people.db", "mysql://localhost/people", "sqlite://", "sqlite:///", "sqlite://people.db"]
+)
+def test_a_store_that_is_not_understood_is_refused(tmp_path: Path, url: str) -> None:
+    assert "PEOPLEINFO_STORE" in refused(tmp_path, store=url)
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "people.db"
+    file.write_bytes(b"dear diary, " * 1_000)
+    assert "people.db" in refused(tmp_path)
+    assert file.read_bytes() == b"dear diary, " * 1_000
+
+
+def test_a_database_of_another_program_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "people.db")) as other:
+        other.execute("CREATE TABLE theirs (x)")
+    before = (tmp_path / "people.db").read_bytes()
+    assert "another program" in refused(tmp_path)
+    assert (tmp_path / "people.db").read_bytes() == before
+
+
+def test_a_folder_where_the_file_should_be_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "people.db").mkdir()
+    assert "cannot open" in refused(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    assert "cannot open" in refused(tmp_path, store=store_url("sqlite", closed))
+
+
+def test_a_path_through_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    assert "cannot open" in refused(tmp_path, store=store_url("sqlite", tmp_path / "file"))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_ends_it_in_good_order(tmp_path: Path, workers: int) -> None:
+    with started(tmp_path, workers=workers) as server:
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(HANGS) == 0
+        assert server.process.stderr is not None
+        assert server.process.stderr.read() == b""
+
+
+def test_the_database_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        httpx.post(f"{server.url}/v1/people", json={"person_name": "Anna"})
+        modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.glob("people.db*")}
+    assert set(modes.values()) == {0o600}

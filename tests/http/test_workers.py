@@ -1,0 +1,97 @@
+"""Several workers are one service: what one has acknowledged the others know, and they end together."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import httpx
+import psutil
+import pytest
+
+from tests.http.serving import HANGS, Server, serving
+from tests.stores_under_test import STORES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CONNECTIONS = 24
+
+
+@pytest.fixture(scope="module", params=STORES)
+def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("pair"), kind=str(request.param), workers=2) as server:
+        yield server
+
+
+@pytest.fixture
+def clients(pair: Server) -> Iterator[list[httpx.Client]]:
+    """Clients whose connections lead to both workers; a request id begins with letters of its worker's own."""
+    with ExitStack() as stack:
+        clients = [stack.enter_context(httpx.Client(base_url=pair.url, timeout=HANGS)) for _ in range(2)]
+        while len({worker(client) for client in clients}) < 2:
+            assert len(clients) < 1_000, "one worker never gets a connection"
+            clients.append(stack.enter_context(httpx.Client(base_url=pair.url, timeout=HANGS)))
+        yield clients
+
+
+def worker(client: httpx.Client) -> str:
+    return str(client.get("/status").headers["X-Request-Id"]).partition("-")[0]
+
+
+def test_what_one_worker_has_stored_every_worker_reads_at_once(clients: list[httpx.Client], surname: str) -> None:
+    for number, writer in enumerate(clients[-4:] + clients[:4]):
+        person = writer.post("/v1/people", json={"person_surname": surname, "n": number})
+        place = person.headers["Location"]
+        for reader in clients:
+            assert reader.get(place).content == person.content
+            assert len(reader.get("/data", params={"person_surname": surname}).json()) == number + 1
+        writer.patch(place, json={"n": -1}, headers={"If-Match": '"1"'})
+        assert {reader.get(place).json()["n"] for reader in clients} == {-1}
+
+
+def test_what_one_worker_has_erased_no_worker_finds(clients: list[httpx.Client], surname: str) -> None:
+    place = clients[0].post("/v1/people", json={"person_surname": surname}).headers["Location"]
+    assert {reader.get(place).status_code for reader in clients} == {200}
+    clients[-1].delete(place)
+    assert {reader.get(place).status_code for reader in clients} == {404}
+
+
+def test_a_cursor_of_one_worker_is_good_at_another(clients: list[httpx.Client], surname: str) -> None:
+    for _ in range(2):
+        clients[0].post("/v1/people", json={"person_surname": surname})
+    cursors = [c.get("/v1/people", params={"surname": surname, "limit": 1}).json()["next_cursor"] for c in clients]
+    for reader, cursor in zip(clients, reversed(cursors), strict=True):
+        page = reader.get("/v1/people", params={"surname": surname, "cursor": cursor})
+        assert len(page.json()["people"]) == 1
+
+
+def test_an_idempotency_key_is_known_to_every_worker(clients: list[httpx.Client], surname: str) -> None:
+    headers = {"Idempotency-Key": surname}
+    answers = [c.post("/v1/people", json={"person_surname": surname}, headers=headers) for c in clients]
+    assert len({answer.content for answer in answers}) == 1
+
+
+def test_sigterm_to_the_parent_ends_all(tmp_path: Path) -> None:
+    with serving(tmp_path, workers=2) as server:
+        children = psutil.Process(server.process.pid).children(recursive=True)
+        assert len(children) >= 2
+        assert server.terminate() == 0
+        _, alive = psutil.wait_procs(children, timeout=HANGS)
+        assert alive == []
+
+
+def test_a_worker_that_was_killed_is_replaced_and_nothing_is_lost(tmp_path: Path) -> None:
+    with serving(tmp_path, workers=2) as server:
+        httpx.post(f"{server.url}/v1/people", json={"person_surname": "Kept"})
+        before = workers_of(server)
+        before[0].kill()
+        psutil.wait_procs(before[:1], timeout=HANGS)
+        answer = httpx.get(f"{server.url}/data", params={"person_surname": "Kept"}, timeout=HANGS)
+        assert len(answer.json()) == 1
+
+
+def workers_of(server: Server) -> list[psutil.Process]:
+    children = psutil.Process(server.process.pid).children()
+    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
