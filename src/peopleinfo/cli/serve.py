@@ -101,12 +101,14 @@ def _url(listening: socket.socket) -> str:
 def _config(app: object, *, workers: int = 1) -> Config:
     import uvicorn
 
+    from peopleinfo.http.protocol import Protocol
+
     return uvicorn.Config(
         app,  # type: ignore[arg-type] # an ASGI app, or the name of its factory
         factory=isinstance(app, str),
         workers=workers,
         lifespan="on",
-        http="httptools",
+        http=Protocol,
         ws="none",
         log_config=None,
         access_log=False,

@@ -9,10 +9,12 @@ import falcon.asgi
 import structlog
 
 from peopleinfo import errors, strictjson
+from peopleinfo.files.columns import InvalidInput
 from peopleinfo.http.cursors import InvalidCursor
 from peopleinfo.http.requests import Disconnected
 
 MEDIA_TYPE: Final = "application/problem+json"
+_REASONS: Final = 100  # are listed at most: an answer is not to be many times as long as its request
 _log = structlog.get_logger("peopleinfo.http")
 
 
@@ -29,6 +31,7 @@ KINDS: Final[dict[type[Exception], Kind]] = {
     errors.InvalidPerson: Kind(422, "invalid-person", "This is not a person"),
     errors.InvalidSearch: Kind(422, "invalid-search", "The search cannot be answered"),
     InvalidCursor: Kind(422, "invalid-cursor", "The cursor does not fit"),
+    InvalidInput: Kind(422, "invalid-input", "The rows cannot be read"),
     errors.PersonNotFound: Kind(404, "person-not-found", "No such person"),
     errors.VersionConflict: Kind(412, "version-conflict", "The person has changed"),
     errors.KeyReused: Kind(422, "idempotency-key-reused", "The Idempotency-Key was used before"),
@@ -61,7 +64,7 @@ def write(
         "detail": detail,
     }
     if reasons:
-        problem["errors"] = [{"pointer": reason.pointer, "reason": reason.reason} for reason in reasons]
+        problem["errors"] = [{"pointer": reason.pointer, "reason": reason.reason} for reason in reasons[:_REASONS]]
     if request_id := getattr(req.context, "request_id", None):
         problem["request_id"] = request_id
     if req.path == "/data":
@@ -80,7 +83,8 @@ async def _ours(
         resp.set_header("Retry-After", str(error.retry_after))
         _log.warning("store_unavailable", reason=str(error), request_id=getattr(req.context, "request_id", None))
     reasons = getattr(error, "errors", ())
-    detail = str(error) if not reasons else f"{len(reasons)} thing{'s' if len(reasons) > 1 else ''} to mend, see errors"
+    told = error.unquoted if isinstance(error, InvalidInput) else str(error)
+    detail = told if not reasons else f"{len(reasons)} thing{'s' if len(reasons) > 1 else ''} to mend, see errors"
     write(req, resp, kind, detail, reasons)
 
 

@@ -1,0 +1,157 @@
+"""HTTP/1.1 as uvicorn speaks it, within bounds: how long the head of a request may be, and how long it may take to come."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from peopleinfo import strictjson
+from peopleinfo.http.problems import MEDIA_TYPE
+
+if TYPE_CHECKING:
+    import asyncio
+
+HEAD_SIZE: Final = 32 * 1024  # bytes of the request line and the headers; the longest query and many cookies go in
+HEAD_SECONDS: Final = 20.0  # for a head to come whole, counted from the connection or from its first piece
+
+_DETAILS: Final = {
+    400: "this is not HTTP/1.1",
+    408: f"the head of the request did not arrive within {HEAD_SECONDS:g} seconds: send it again",
+    431: f"the request line and the headers may have at most {HEAD_SIZE // 1024} KiB",
+    505: "this server speaks HTTP/1.1",
+}
+
+
+class Protocol(HttpToolsProtocol):
+    """What uvicorn leaves open: without bounds one connection could fill the memory, and idle ones would stay for ever.
+
+    And a request that offers an upgrade (as clients of HTTP/2 do at first) is answered as it is, with its body, instead of without.
+    """
+
+    def __init__(self, *rest: Any, **named: Any) -> None:
+        super().__init__(*rest, **named)
+        self._refusal = 400
+        self._head_size = 0
+        self._in_head = False
+        self._begun_now = False  # the head began in the piece that is being read
+        self._pending = 0  # bytes of the pieces that hold nothing but an unfinished head
+        self._offers_upgrade = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Wait for the first request, but not for ever."""
+        super().connection_made(transport)
+        self._timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read a piece of the connection."""
+        self._unset_keepalive_if_required()
+        self._begun_now = False
+        try:
+            self._feed(data)
+        except httptools.HttpParserError:
+            self._refuse()
+            return
+        if self._in_head and not self._begun_now:
+            self._pending += len(data)
+            if self._pending > HEAD_SIZE:
+                self._refusal = 431
+                self._refuse()
+                return
+        waits = self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr] # None before the first request
+        if self._timer is None and waits:
+            self._timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
+
+    def on_message_begin(self) -> None:
+        """Begin a head."""
+        super().on_message_begin()
+        self._in_head = self._begun_now = True
+        self._head_size = self._pending = 0
+
+    def on_url(self, url: bytes) -> None:
+        """Take a piece of the request's target."""
+        super().on_url(url)
+        self._grow(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, or a trailer of a chunked body."""
+        super().on_header(name, value)
+        self._grow(len(name) + len(value))
+
+    def on_headers_complete(self) -> None:
+        """Answer the request, unless its body has yet to be rescued from an offered upgrade."""
+        self._in_head = False
+        self._stop_timer()
+        if self.parser.get_http_version() not in ("1.0", "1.1"):
+            self._refusal = 505
+            raise ValueError("another version of HTTP")
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                raise ValueError("this is no proxy")
+            self._offers_upgrade = True
+        else:
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """End the body."""
+        if not self._offers_upgrade:
+            super().on_message_complete()
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            # The parser takes the rest for another protocol. RFC 9110, section 7.8: an offer may be ignored; so the same head again without it.
+            self._offers_upgrade = False
+            lines = [b"%b %b HTTP/1.1" % (self.parser.get_method(), self.url)]
+            lines += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+            self._feed(b"\r\n".join([*lines, b"", b""]) + data[upgrade.args[0] :])
+
+    def _grow(self, size: int) -> None:
+        self._head_size += size
+        if self._head_size > HEAD_SIZE:
+            self._refusal = 431
+            raise ValueError("the head is too long")
+
+    def _too_slow(self) -> None:
+        self._timer = None
+        if self.transport.is_closing():
+            return
+        if self._in_head:
+            self._refusal = 408
+            self._refuse()
+        else:
+            self.transport.close()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _refuse(self) -> None:
+        """Answer with a problem document and hang up: what follows on this connection cannot be understood."""
+        status = HTTPStatus(self._refusal)
+        problem = {
+            "type": f"urn:peopleinfo:problem:{status.phrase.lower().replace(' ', '-')}",
+            "title": status.phrase,
+            "status": status.value,
+            "detail": _DETAILS[status],
+        }
+        body = strictjson.encode(problem)
+        head = (
+            f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n"
+            "X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
+        )
+        self._stop_timer()
+        self.transport.write(head.encode() + body)
+        self.transport.close()

@@ -1,0 +1,212 @@
+"""HTTP/1.1 to the byte: what is no request, what is too long or too slow, and what clients of other versions say first."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from uvicorn import Config
+from uvicorn.server import ServerState
+
+from peopleinfo.http import protocol
+from tests.http.serving import HANGS, Server, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+JSON = b"Host: x\r\nContent-Type: application/json\r\n"
+
+
+def ask(server: Server, *pieces: bytes) -> bytes:
+    """Send pieces over one connection, and return all that comes back until the server hangs up."""
+    answer = b""
+    with socket.create_connection(server.address, timeout=HANGS) as connection:
+        try:
+            for piece in pieces:
+                connection.sendall(piece)
+            while received := connection.recv(65_536):
+                answer += received
+        except ConnectionError:  # it has hung up before it had read everything
+            pass
+    return answer
+
+
+def last(request: bytes) -> bytes:
+    """Make a request the last one of its connection."""
+    return request.replace(b"Host: x\r\n", b"Host: x\r\nConnection: close\r\n")
+
+
+def status(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1])
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        (b"GARBAGE\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
+        (b"GET /status\r\n\r\n", 505),
+        (b"FOO /status HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET /status HTTP/3.0\r\nHost: x\r\n\r\n", 400),
+        (b"GET /status HTTP/2.0\r\nHost: x\r\n\r\n", 505),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+        (b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"GET /v1/people/\xff HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET /data?person_surname=\xc3\xa9 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET /status HTTP/1.1\r\nHost x\r\n\r\n", 400),
+        (b"GET /status HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n", 400),
+        (b"GET /status HTTP/1.1\r\nHost: x\r\nX : a\r\n\r\n", 400),
+        (b"POST /data HTTP/1.1\r\n" + JSON + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"POST /data HTTP/1.1\r\n" + JSON + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400),
+        (b"POST /data HTTP/1.1\r\n" + JSON + b"Content-Length: -2\r\n\r\n{}", 400),
+        (b"POST /data HTTP/1.1\r\n" + JSON + b"Content-Length: 99999999999999999999999\r\n\r\n{}", 400),
+        (b"GET /" + b"x" * 40_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 431),
+        (b"GET /status HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 40_000 + b"\r\n\r\n", 431),
+        (b"GET /status HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 20_000 + b"\r\n", 431),
+    ],
+)
+def test_what_is_no_request_is_refused_as_a_problem_and_the_connection_closed(
+    server: Server, request_: bytes, expected: int
+) -> None:
+    head, _, body = ask(server, request_).partition(b"\r\n\r\n")
+    assert status(head) == expected
+    assert b"content-type: application/problem+json" in head.lower()
+    assert b"connection: close" in head.lower()
+    assert json.loads(body)["status"] == expected
+
+
+def test_a_head_of_30_kib_is_read(server: Server) -> None:
+    request_ = b"GET /status HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 30_000 + b"\r\n\r\n"
+    assert status(ask(server, last(request_))) == 200
+
+
+@pytest.mark.parametrize("start", [b"GET /status HTTP/1.1\r\nX: ", b"GET /", b"GET /status HTTP/1.1\r\nX: y\r\n" * 1])
+def test_a_head_without_end_does_not_fill_the_memory(server: Server, start: bytes) -> None:
+    before = server.resident_bytes
+    ask(server, start, *[b"x" * 100_000] * 300)
+    assert server.resident_bytes - before < 20_000_000
+
+
+def test_a_list_of_headers_without_end_does_not_fill_the_memory(server: Server) -> None:
+    before = server.resident_bytes
+    ask(server, b"GET /status HTTP/1.1\r\n", *[b"X: y\r\n" * 20_000] * 300)
+    assert server.resident_bytes - before < 20_000_000
+
+
+def test_trailers_without_end_do_not_fill_the_memory(server: Server) -> None:
+    before = server.resident_bytes
+    head = b"POST /data HTTP/1.1\r\n" + JSON + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+    ask(server, head, *[b"X: y\r\n" * 20_000] * 300)
+    assert server.resident_bytes - before < 20_000_000
+
+
+@pytest.mark.parametrize("upgrade", [b"h2c", b"websocket", b"TLS/1.0"])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_an_offered_upgrade_is_ignored_and_the_body_read(server: Server, upgrade: bytes, *, chunked: bool) -> None:
+    framing = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: 21"
+    body = b"15\r\n" + b'{"person_name":"Abc"}' + b"\r\n0\r\n\r\n" if chunked else b'{"person_name":"Abc"}'
+    offer = b"Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAAQ\r\nUpgrade: " + upgrade + b"\r\n"
+    request_ = b"POST /v1/people HTTP/1.1\r\n" + JSON + offer + framing + b"\r\n\r\n" + body
+    follows = last(b"GET /status HTTP/1.1\r\nHost: x\r\n\r\n")
+    for cut in (len(request_), len(request_) - 5, request_.index(body), 40):  # however it comes in pieces
+        answer = ask(server, request_[:cut], request_[cut:] + follows)
+        assert answer.startswith(b"HTTP/1.1 201 ")
+        assert answer.count(b"HTTP/1.1 200 OK") == 1
+
+
+def test_an_offered_upgrade_without_a_body_is_ignored(server: Server) -> None:
+    offer = b"GET /status HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    answer = ask(server, offer, last(b"GET /status HTTP/1.1\r\nHost: x\r\n\r\n"))
+    assert answer.count(b"HTTP/1.1 200 OK") == 2
+
+
+def test_requests_in_one_piece_are_answered_in_their_order(server: Server) -> None:
+    requests = b"".join(
+        b"GET /v1/people/%d HTTP/1.1\r\nHost: x\r\n\r\nGET /status HTTP/1.1\r\nHost: x\r\n\r\n" % n for n in range(20)
+    )
+    answer = ask(server, requests + last(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"))
+    assert [int(part[:3]) for part in answer.split(b"HTTP/1.1 ")[1:]] == [404, 200] * 20 + [200]
+
+
+def test_a_target_in_absolute_form_is_its_path(server: Server) -> None:
+    assert status(ask(server, last(b"GET http://elsewhere.example/status HTTP/1.1\r\nHost: x\r\n\r\n"))) == 200
+
+
+def test_http_1_0_is_answered_and_hung_up_on(server: Server) -> None:
+    assert status(ask(server, b"GET /status HTTP/1.0\r\n\r\n")) == 200
+
+
+@pytest.mark.parametrize("body", [b"", b"{"])
+@pytest.mark.parametrize("path", [b"/v1/people", b"/v1/people/search", b"/data", b"/v1/people/import"])
+def test_a_body_that_does_not_come_is_not_waited_for_for_ever(impatient: Server, path: bytes, body: bytes) -> None:
+    request_ = b"POST " + path + b" HTTP/1.1\r\n" + JSON + b"Content-Length: 10\r\n\r\n" + body
+    answer = ask(impatient, request_)
+    assert status(answer) == 408
+    assert b"connection: close" in answer
+
+
+def test_whoever_asks_first_is_told_to_go_on_only_when_the_body_is_wanted(impatient: Server) -> None:
+    asks = b"Expect: 100-continue\r\nContent-Length: 10\r\n\r\n"
+    wanted = ask(impatient, b"POST /data HTTP/1.1\r\n" + JSON + asks)
+    unwanted = ask(impatient, last(b"POST /data HTTP/1.1\r\nHost: x\r\n" + asks))
+    assert wanted.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 408 ")
+    assert unwanted.startswith(b"HTTP/1.1 415 ")
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("impatient"), body_seconds=0.2) as server:
+        yield server
+
+
+@pytest.mark.parametrize("head", [b"", b"GET /status HTT", b"GET /status HTTP/1.1\r\nX: y\r\n", b"\r\n"])
+async def test_a_head_that_does_not_come_whole_is_not_waited_for_for_ever(
+    monkeypatch: pytest.MonkeyPatch, head: bytes
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
+    answer = await answered_by_itself(head)
+    assert answer == b"" if head in (b"", b"\r\n") else status(answer) == 408
+
+
+async def test_a_body_that_goes_on_after_its_answer_is_not_listened_to_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
+    head = b"POST / HTTP/1.1\r\nContent-Length: 1000000000\r\n\r\n"
+    answer = await answered_by_itself(head, trickle=b"x")
+    assert status(answer) == 204
+
+
+async def answered_by_itself(head: bytes, trickle: bytes = b"") -> bytes:
+    """Serve one connection with the protocol alone, and return what it says until it hangs up."""
+
+    async def nothing(_: Any, __: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    config = Config(nothing, interface="asgi3", log_config=None, ws="none")
+    config.load()
+    loop = asyncio.get_running_loop()
+    state = ServerState()
+    listening = await loop.create_server(lambda: protocol.Protocol(config, state, {}), "127.0.0.1", 0)
+    async with listening, asyncio.timeout(HANGS):
+        reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
+        writer.write(head)
+        answer = b""
+        try:
+            while True:
+                try:
+                    received = await asyncio.wait_for(reader.read(65_536), 0.05)
+                except TimeoutError:
+                    writer.write(trickle)
+                    continue
+                if not received:
+                    return answer
+                answer += received
+        except ConnectionError:
+            return answer
+        finally:
+            writer.close()
