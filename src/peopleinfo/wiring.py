@@ -38,17 +38,17 @@ class Application:
         self._settings = settings
         self._app: Any = None
 
-    async def __call__(
+    def __call__(
         self,
         scope: MutableMapping[str, Any],
         receive: Callable[[], Awaitable[Any]],
         send: Callable[[Any], Awaitable[None]],
-    ) -> None:
+    ) -> Awaitable[None]:
         """Hand a request to the app, or run through the server's life."""
         if scope["type"] == "lifespan":
-            await self._live(receive, send)
-        else:
-            await self._app(scope, receive, send)
+            return self._live(receive, send)
+        answer: Awaitable[None] = self._app(scope, receive, send)
+        return answer
 
     async def _live(self, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
         from peopleinfo.http.app import create_app  # noqa: PLC0415 - commands that do not serve need not load it

@@ -107,6 +107,7 @@ def _config(app: object, *, workers: int = 1) -> Config:
         app,  # type: ignore[arg-type] # an ASGI app, or the name of its factory
         factory=isinstance(app, str),
         workers=workers,
+        interface="asgi3",
         lifespan="on",
         http=Protocol,
         ws="none",
@@ -114,6 +115,7 @@ def _config(app: object, *, workers: int = 1) -> Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        headers=[("X-Content-Type-Options", "nosniff")],
         timeout_graceful_shutdown=_DRAIN_SECONDS,
     )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import secrets
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from peopleinfo.telemetry.requests import RequestLog
 
 _UNMATCHED: Final = "(no route)"
+_METHODS: Final = frozenset(falcon.HTTP_METHODS)
 
 
 def create_app(people: People, metrics: Metrics, log: RequestLog, *, body_seconds: float) -> App:
@@ -51,24 +50,18 @@ def create_app(people: People, metrics: Metrics, log: RequestLog, *, body_second
 
 
 class _Observed:
-    """Gives every request an id, and notes its answer: the route's template, never the path or the query."""
+    """Notes every answer with the route's template, never the path or the query."""
 
     def __init__(self, log: RequestLog) -> None:
         self._log = log
-        self._prefix = secrets.token_hex(6)
-        self._number = itertools.count(1)
-
-    async def process_request(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        request_id = f"{self._prefix}-{next(self._number):x}"
-        req.context.request_id = request_id
-        req.context.began = time.perf_counter()
-        resp.set_header("X-Request-Id", request_id)
-        resp.set_header("X-Content-Type-Options", "nosniff")
 
     async def process_response(
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, _resource: object, _succeeded: bool
     ) -> None:
-        seconds = time.perf_counter() - req.context.began
+        scope = req.scope
+        request_id = scope["request_id"]
+        resp.set_header("X-Request-Id", request_id)
         route = req.uri_template or _UNMATCHED
-        method = req.method if req.method in falcon.HTTP_METHODS else "(other)"
-        self._log.note(Answered(route, method, resp.status_code, seconds, req.context.request_id, time.time()))
+        method = req.method if req.method in _METHODS else "(other)"
+        seconds = time.perf_counter() - scope["began"]
+        self._log.note(Answered(route, method, resp.status_code, seconds, request_id, time.time()))

@@ -96,7 +96,6 @@ def _answer(resp: Response, record: Record) -> None:
 
 
 def _private(resp: Response) -> None:
-    resp.content_type = falcon.MEDIA_JSON
     # A browser may keep it but has to ask whether it is still true; nobody between us may.
     resp.set_header("Cache-Control", "private, no-cache")
 

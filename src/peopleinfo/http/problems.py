@@ -65,8 +65,7 @@ def write(
     }
     if reasons:
         problem["errors"] = [{"pointer": reason.pointer, "reason": reason.reason} for reason in reasons[:_REASONS]]
-    if request_id := getattr(req.context, "request_id", None):
-        problem["request_id"] = request_id
+    problem["request_id"] = req.scope["request_id"]
     if req.path == "/data":
         problem["error"] = detail
     resp.status = kind.status
@@ -81,7 +80,7 @@ async def _ours(
     kind = next(KINDS[known] for known in type(error).__mro__ if known in KINDS)
     if isinstance(error, errors.StoreUnavailable):
         resp.set_header("Retry-After", str(error.retry_after))
-        _log.warning("store_unavailable", reason=str(error), request_id=getattr(req.context, "request_id", None))
+        _log.warning("store_unavailable", reason=str(error), request_id=req.scope["request_id"])
     reasons = getattr(error, "errors", ())
     told = error.unquoted if isinstance(error, InvalidInput) else str(error)
     detail = told if not reasons else f"{len(reasons)} thing{'s' if len(reasons) > 1 else ''} to mend, see errors"
@@ -115,7 +114,7 @@ async def _crash(req: falcon.asgi.Request, resp: falcon.asgi.Response, error: Ex
     while trace:
         place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
         trace = trace.tb_next
-    request_id = getattr(req.context, "request_id", None)
+    request_id = req.scope["request_id"]
     _log.error("crash", error=type(error).__name__, place=place, route=req.uri_template, request_id=request_id)
     kind = Kind(500, "internal-error", "This is our mistake")
     write(req, resp, kind, "the request could not be answered; the log says more under this request_id")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import secrets
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import falcon
@@ -28,10 +31,12 @@ class App(falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response]):
     come. And a body cannot be mistaken for whole when the client has gone away in the middle of it.
     """
 
-    async def __call__(  # type: ignore[override] # as in Falcon: its WSGI app is the base of its ASGI app
+    def __call__(  # type: ignore[override] # as in Falcon: its WSGI app is the base of its ASGI app
         self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Any
-    ) -> None:
-        """Answer a request."""
+    ) -> Awaitable[None]:
+        """Answer a request; its scope holds its `request_id` and when it `began` (`time.perf_counter`)."""
+        scope["request_id"] = f"{_PROCESS}-{next(_numbers):x}"
+        scope["began"] = time.perf_counter()
         begun = False
 
         async def attentive_receive() -> Any:
@@ -44,9 +49,11 @@ class App(falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response]):
                 raise Disconnected
             return event
 
-        await super().__call__(scope, attentive_receive, send)
+        return super().__call__(scope, attentive_receive, send)
 
 
+_PROCESS: Final = secrets.token_hex(6)
+_numbers = itertools.count(1)
 _BEGINNING: Final = {"type": "http.request", "body": b"", "more_body": True}
 
 

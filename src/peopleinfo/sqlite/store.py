@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,7 +27,7 @@ from peopleinfo.sqlite.writer import Writer, unavailable
 from peopleinfo.store import EXAMINED, ONCE_SECONDS, Once, Page, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -101,8 +101,10 @@ class SqliteStore:
 
     async def get(self, person_id: str) -> Record:
         seq = self._seq(person_id)
-        with _translated:
+        try:
             row = self._reader.execute(_BY_SEQ, (seq,)).fetchone()
+        except sqlite3.Error as error:
+            raise unavailable(error) from error
         if row is None:
             raise PersonNotFound(person_id)
         return Record(person_id, *row)
@@ -147,8 +149,10 @@ class SqliteStore:
     async def find(self, where: Filter, *, after: bytes | None, limit: int) -> Page:
         if where.refines:  # may look at thousands of people, which the loop must not wait for
             return await self._in_thread(lambda db: _found(db, where, after, limit))
-        with _translated:
+        try:
             return _found(self._reader, where, after, limit)
+        except sqlite3.Error as error:
+            raise unavailable(error) from error
 
     async def scan(
         self, *, after: bytes | None, limit: int, where: Filter | None = None, segment: int = 0, segments: int = 1
@@ -172,7 +176,7 @@ class SqliteStore:
         return await self._writer.run(change)
 
     async def progress(self, import_id: bytes) -> Progress:
-        with _translated:
+        with _translated():
             return _progress(self._reader, import_id)
 
     async def ready(self) -> None:
@@ -182,7 +186,7 @@ class SqliteStore:
             same_file = False
         if not same_file:
             raise StoreUnavailable(f"{self._path} was removed or replaced while it was open: restart the service")
-        with _translated:
+        with _translated():
             self._reader.execute("SELECT last_seq FROM deployment").fetchone()
         if self._writer.trouble:  # the last write failed: another one tells whether that is over
             await self._writer.run(lambda db: db.execute("UPDATE deployment SET last_seq = last_seq"))
@@ -195,7 +199,7 @@ class SqliteStore:
 
     async def _in_thread(self, read: Callable[[sqlite3.Connection], Page]) -> Page:
         def work() -> Page:
-            with _translated:
+            with _translated():
                 return read(self._scanner)
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
@@ -275,17 +279,13 @@ def _words(error: Exception) -> str:
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 
-class _Translated:
-    """Turns SQLite's errors into the store's; a class, because a generator costs as much as the read inside it."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, sqlite3.Error):
-            raise unavailable(error) from error
-
-
-_translated = _Translated()
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn SQLite's errors into the store's. Where a person is read it is written out: it would cost as much as the read."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise unavailable(error) from error
 
 
 def _at_version(db: sqlite3.Connection, person_id: str, seq: int, expected: int | None) -> tuple[int, bytes]:
