@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from peopleinfo import strictjson
 from peopleinfo.errors import FieldError, InvalidJson, InvalidPerson, KeyReused
-from peopleinfo.person import SERVER_MEMBERS, Details, details_from_json
+from peopleinfo.person import SERVER_MEMBERS, Details, details_from_json, normalised
 from peopleinfo.store import Progress
 
 if TYPE_CHECKING:
@@ -154,10 +154,13 @@ def batches(rows: Iterable[Row], most: int = BATCH_ROWS, size_limit: int = BATCH
 def _details(row: Row, today: date) -> tuple[Details | None, tuple[FieldError, ...]]:
     if isinstance(row.data, InvalidJson):
         return None, (FieldError("", str(row.data)),)
-    data = row.data
+    data, known_birthdate = row.data, None
     if isinstance(data, dict) and not data.keys().isdisjoint(SERVER_MEMBERS):
+        # An exported person: its birthdate may have come in through POST /data, which takes any text.
+        born = data.get("person_birthdate") if "person_id" in data else None
+        known_birthdate = normalised(born) if isinstance(born, str) else None
         data = {name: value for name, value in data.items() if name not in SERVER_MEMBERS}
     try:
-        return details_from_json(data, today=today), ()
+        return details_from_json(data, today=today, known_birthdate=known_birthdate), ()
     except InvalidPerson as refused:
         return None, refused.errors

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -65,10 +66,11 @@ class People:
 
     async def erase(self, person_id: str, *, versions: frozenset[int] | None = None) -> None:
         """Remove a person for good, if it is at one of `versions` (None: at any). Raises PersonNotFound, VersionConflict."""
-        expected = None
-        if versions is not None:
-            expected = _at_one_of(versions, await self.store.get(person_id))
-        await self.store.erase(person_id, expected=expected)
+        while True:
+            expected = _at_one_of(versions, await self.store.get(person_id)) if versions is not None else None
+            with suppress(VersionConflict):  # somebody was faster: is the version that is there now one of those?
+                await self.store.erase(person_id, expected=expected)
+                return
 
     async def find(self, where: Filter, *, after: bytes | None = None, limit: int) -> Page:
         """Return a page of the people that are meant; see `Store.find` and `Store.scan`."""
@@ -100,12 +102,10 @@ class People:
             details = details_from_json(
                 new(old.members()), today=self.today, known_birthdate=old.person_birthdate, server_members=given
             )
-            try:
+            with suppress(
+                VersionConflict
+            ):  # somebody was faster: change what is there now, if it is at one of the versions
                 return await self.store.replace(person_id, details, expected=expected)
-            except VersionConflict:
-                if versions is not None:
-                    raise
-                # Any version will do, and somebody else was faster: change what is there now.
 
 
 def merge(target: Any, patch: Any) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import re
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
@@ -97,6 +98,7 @@ class _Compared(msgspec.Struct):
     person_birthdate: str | None = None
 
 
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")  # what undecodable bytes of a command line become
 _decode = msgspec.json.Decoder(_Compared).decode
 
 
@@ -107,6 +109,8 @@ def _given(search: Search, member: str, errors: list[FieldError]) -> str | None:
     text = normalised(text)
     if not text:
         errors.append(FieldError(member, "must not be empty"))
+    elif _SURROGATES.search(text):
+        errors.append(FieldError(member, "is not text"))
     return text
 
 

@@ -80,7 +80,7 @@ class Store(Protocol):
         """Return a page of the people under a surname key (oldest first) or a prefix (by key, then oldest first).
 
         From page to page nobody comes twice, and nobody is left out who was there and had the surname throughout. At most `EXAMINED`
-        people are looked at. A search by prefix may miss writes of the last seconds. `after` is the `next` of the page before.
+        people are looked at. `limit` is at least 1. A search by prefix may miss writes of the last seconds. `after` is the `next` of the page before.
         """
 
     async def scan(

@@ -258,6 +258,12 @@ async def test_a_file_that_was_removed_while_open_is_not_ready(sqlite: SqliteSto
         await sqlite.ready()
 
 
+async def test_nothing_is_acknowledged_that_is_written_to_a_removed_file(sqlite: SqliteStore, path: Path) -> None:
+    path.unlink()
+    with pytest.raises(StoreUnavailable, match="was removed or replaced while it was open"):
+        await sqlite.create(named("Gone"))
+
+
 async def test_a_file_that_was_replaced_while_open_is_not_ready(sqlite: SqliteStore, path: Path) -> None:
     path.with_name("other").write_bytes(path.read_bytes())
     path.with_name("other").replace(path)

@@ -110,6 +110,15 @@ async def test_what_the_server_gave_is_left_out_of_what_was_exported(people: Peo
     assert surnames(shelf) == ["A"]
 
 
+async def test_an_exported_birthdate_that_is_no_date_is_kept(people: People, shelf: Shelf) -> None:
+    exported = '{"person_id":"x","person_surname":"A","person_birthdate":" spring of 1911 ","version":7}'
+    typed = '{"person_surname":"B","person_birthdate":"spring of 1911"}'
+    async with run(people) as whole:
+        kept, refused = await whole.store([row(1, exported), row(2, typed)])
+    assert (kept.errors, [error.pointer for error in refused.errors]) == ((), ["/person_birthdate"])
+    assert [person.person_birthdate for person in shelf.people] == ["spring of 1911"]
+
+
 async def test_an_import_run_again_stores_nobody_again(people: People, shelf: Shelf) -> None:
     for _ in range(2):
         async with run(people) as whole:

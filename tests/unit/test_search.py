@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from peopleinfo.errors import InvalidSearch
+from peopleinfo.errors import FieldError, InvalidSearch
 from peopleinfo.person import Details, render
 from peopleinfo.search import Filter, Search
 
@@ -170,3 +170,10 @@ def test_searches_that_ask_for_different_things_have_different_identities() -> N
         {"born_to": "1990"}, {"surname": "a", "match": "exact"}, {"surname": "a", "name": "a"},
     ]  # fmt: skip
     assert len({where(**search).identity for search in searches}) == len(searches)
+
+
+@pytest.mark.parametrize("filter_", ["surname", "surname_prefix", "name"])
+def test_bytes_of_a_command_line_that_are_no_text_are_refused(filter_: str) -> None:
+    with pytest.raises(InvalidSearch) as refused:
+        where(**{filter_: "M\udcfcller"})
+    assert refused.value.errors == (FieldError(filter_, "is not text"),)

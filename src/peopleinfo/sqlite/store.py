@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from peopleinfo.search import Filter
 
 _BUSY_SECONDS: Final = 5.0  # how long a write waits for another process's
+_READ_BUSY_MILLISECONDS: Final = 250  # how long a read in the loop waits for a process that recovers the file
+_READY_SECONDS: Final = 2.0
 _CACHE_KIB: Final = 16 * 1024  # of the file's pages, a connection
 _SEQ: Final = 8  # bytes; the other half of an id's block is zero, which tells a real id from a made-up one
 _LAST: Final = "\U0010ffff"  # of Unicode, and so of the letters that may follow a prefix
@@ -71,9 +74,11 @@ async def open_sqlite(path: Path, *, now: Callable[[], datetime]) -> AsyncIterat
                 f"cannot open {path}: {_words(error)}; see PEOPLEINFO_STORE and its permissions"
             ) from error
         threads = stack.enter_context(ThreadPoolExecutor(1, "sqlite-scanner"))
-        writer = Writer(written)
+        guard = _same_file(path)
+        reader.execute(f"PRAGMA busy_timeout = {_READ_BUSY_MILLISECONDS}")
+        writer = Writer(written, guard)
         stack.push_async_callback(writer.close)
-        yield SqliteStore(path, reader, scanner, threads, writer, now)
+        yield SqliteStore(reader, scanner, threads, writer, guard, now)
 
 
 class SqliteStore:
@@ -81,20 +86,19 @@ class SqliteStore:
 
     def __init__(
         self,
-        path: Path,
         reader: sqlite3.Connection,
         scanner: sqlite3.Connection,
         threads: ThreadPoolExecutor,
         writer: Writer,
+        guard: Callable[[], None],
         now: Callable[[], datetime],
     ) -> None:
-        self._path = path
-        self._file = path.stat().st_ino
         # Short reads run in the event loop itself: they cost less than the way to a thread and back (ADR 3).
         self._reader = reader
         self._scanner = scanner
         self._threads = threads
         self._writer = writer
+        self._guard = guard
         self._now = now
         (self.secret,) = reader.execute("SELECT secret FROM deployment").fetchone()
         self._ids = IdCipher(self.secret)  # ids are sealed in the writer's thread only, and opened in the loop's
@@ -180,16 +184,15 @@ class SqliteStore:
             return _progress(self._reader, import_id)
 
     async def ready(self) -> None:
-        try:
-            same_file = self._path.stat().st_ino == self._file
-        except OSError:
-            same_file = False
-        if not same_file:
-            raise StoreUnavailable(f"{self._path} was removed or replaced while it was open: restart the service")
+        self._guard()
         with _translated():
             self._reader.execute("SELECT last_seq FROM deployment").fetchone()
         if self._writer.trouble:  # the last write failed: another one tells whether that is over
-            await self._writer.run(lambda db: db.execute("UPDATE deployment SET last_seq = last_seq"))
+            try:
+                async with asyncio.timeout(_READY_SECONDS):
+                    await self._writer.run(lambda db: db.execute("UPDATE deployment SET last_seq = last_seq"))
+            except TimeoutError:
+                raise StoreUnavailable("writes are waiting") from None
 
     def _seq(self, person_id: str) -> int:
         block = self._ids.open(person_id)
@@ -268,6 +271,21 @@ def _log_ahead(db: sqlite3.Connection) -> None:
             sleep(0.01)
         else:
             return
+
+
+def _same_file(path: Path) -> Callable[[], None]:
+    """Return what raises StoreUnavailable when another file, or none, has taken the place of the one that is open."""
+    opened = path.stat()
+
+    def guard() -> None:
+        try:
+            same = os.path.samestat(path.stat(), opened)
+        except OSError:
+            same = False
+        if not same:  # what is written to the open file would be gone with the next start
+            raise StoreUnavailable(f"{path} was removed or replaced while it was open: restart the service")
+
+    return guard
 
 
 def _make_private(path: Path) -> None:

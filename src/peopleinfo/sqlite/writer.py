@@ -31,8 +31,10 @@ class Writer:
     group fails, the group is rolled back and each change is tried alone, so that no change suffers from its neighbours.
     """
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, guard: Callable[[], None] = lambda: None) -> None:
+        """Write through `db`. `guard` is called before each group and raises when nothing may be written."""
         self._db = db
+        self._guard = guard
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
@@ -90,6 +92,7 @@ class Writer:
         return outcomes
 
     def _begin(self) -> None:
+        self._guard()
         if self._db.in_transaction:  # the last one could not even be rolled back
             self._db.execute("ROLLBACK")
         self._db.execute("BEGIN IMMEDIATE")

@@ -1,0 +1,63 @@
+"""What a caller may ask of a version when somebody else is changing the person."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from peopleinfo.errors import PersonNotFound, VersionConflict
+from tests.stores_under_test import named
+
+if TYPE_CHECKING:
+    from peopleinfo.people import People
+    from peopleinfo.person import Record
+
+EITHER = frozenset({1, 2})
+
+
+async def changed_in_between(people: People, record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let somebody else change the person just after it has been read."""
+    read = people.store.get
+
+    async def get(person_id: str) -> Record:
+        monkeypatch.undo()
+        found = await read(person_id)
+        await people.store.replace(person_id, named("Other"), expected=1)
+        return found
+
+    monkeypatch.setattr(people.store, "get", get)
+
+
+async def test_a_change_counts_when_the_version_of_meanwhile_is_named_too(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await people.store.create(named("Raced"))
+    await changed_in_between(people, made, monkeypatch)
+    assert (await people.patch(made.person_id, {"note": "late"}, versions=EITHER)).version == 3
+
+
+async def test_a_change_of_a_version_gone_meanwhile_is_refused(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = await people.store.create(named("Raced"))
+    await changed_in_between(people, made, monkeypatch)
+    with pytest.raises(VersionConflict):
+        await people.patch(made.person_id, {"note": "late"}, versions=frozenset({1}))
+
+
+async def test_an_erasure_counts_when_the_version_of_meanwhile_is_named_too(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await people.store.create(named("Raced"))
+    await changed_in_between(people, made, monkeypatch)
+    await people.erase(made.person_id, versions=EITHER)
+    with pytest.raises(PersonNotFound):
+        await people.get(made.person_id)
+
+
+async def test_an_erasure_of_a_version_gone_meanwhile_is_refused(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await people.store.create(named("Raced"))
+    await changed_in_between(people, made, monkeypatch)
+    with pytest.raises(VersionConflict):
+        await people.erase(made.person_id, versions=frozenset({1}))
