@@ -76,6 +76,9 @@ class Columns:
         def read(cells: Sequence[str]) -> dict[str, str]:
             data = {member: cell for member, cell in zip(members, cells, strict=True) if cell}
             data.pop("", None)
+            for member in _KNOWN:
+                if member in data and data[member].isspace():
+                    del data[member]
             for member, indices in joined.items():
                 if text := " ".join(cell for index in indices if (cell := cells[index].strip())):
                     data[member] = text

@@ -39,7 +39,8 @@ class CsvReader:
         self._encoding = encoding
         # A quoted name in the header may go on in the next line, so the reader gets the first line back.
         self._lines = _Lines(first, text)
-        self._rows = csv.reader(self._lines, delimiter=self.delimiter)
+        blank_after = len(names := first.split(self.delimiter)) > 1 and all(name[:1] == " " for name in names[1:])
+        self._rows = csv.reader(self._lines, delimiter=self.delimiter, skipinitialspace=blank_after)
         try:
             self.header = next(self._rows)
         except csv.Error as error:
@@ -84,9 +85,10 @@ class CsvRejects:
 
     def write(self, outcome: Outcome) -> None:
         """Write a rejected row."""
-        cells = list(outcome.row.source)[: self._width]
+        cells = list(outcome.row.source)
         cells += [""] * (self._width - len(cells))
-        self._rows.writerow([*cells, outcome.row.line, reasons(outcome)])
+        # Cells that the header knows nothing of stand at the end, so that they are not lost and the others in their columns.
+        self._rows.writerow([*cells[: self._width], outcome.row.line, reasons(outcome), *cells[self._width :]])
 
 
 class CsvWriter:
