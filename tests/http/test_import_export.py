@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import socket
@@ -274,6 +275,34 @@ def test_a_line_that_is_too_long_spoils_no_other(client: httpx.Client, surname: 
         rows, _ = send(client, content, media_type)
         results = [(row["line"], row["result"]) for row in rows]
         assert results == [(first, "stored"), (first + 1, "rejected"), (first + 2, "stored")]
+
+
+def test_a_packed_file_is_unpacked(client: httpx.Client, surname: str) -> None:
+    packed = gzip.compress(lines({"person_surname": surname} for _ in range(3)))
+    assert [row["result"] for row in send(client, packed)[0]] == ["stored"] * 3
+
+
+@pytest.mark.parametrize("broken", ["cut", "garbage", "altered"])
+def test_a_packed_file_that_is_broken_is_refused_in_words(client: httpx.Client, surname: str, broken: str) -> None:
+    packed = gzip.compress(lines({"person_surname": surname, "n": n} for n in range(20_000)), mtime=0)
+    spoilt = {
+        "cut": packed[: len(packed) // 2],
+        "garbage": packed[:10] + b"\xff" * 1_000,
+        "altered": packed[:5_000] + bytes(100) + packed[5_100:],
+    }
+    answer = client.post("/v1/people/import", content=spoilt[broken], headers={"Content-Type": NDJSON})
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:peopleinfo:problem:invalid-input")
+    assert "cannot be unpacked" in answer.json()["detail"]
+
+
+def test_an_array_that_breaks_off_says_how_many_are_stored(client: httpx.Client, surname: str) -> None:
+    people = [{"person_surname": surname, "n": n} for n in range(1_100)]
+    broken = json.dumps(people).encode()[:-1] + b" oops"
+    answer = client.post("/v1/people/import", content=broken, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    stored = len(export(client, surname=surname))
+    assert stored > 0
+    assert answer.json()["detail"].endswith(f"{stored} people before that are stored")
 
 
 def endless(start: bytes) -> Iterable[bytes]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import httpx
 
 METHODS = {"get", "put", "post", "delete", "patch"}
-UNDOCUMENTED = {"/openapi.json", "/docs", "/docs/{name}"}  # the documentation itself
+UNDOCUMENTED = {"/", "/openapi.json", "/docs", "/docs/{name}"}  # the documentation itself
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -123,6 +123,11 @@ def test_every_route_is_in_the_document_and_nothing_else_is() -> None:
     for path, method, _ in operations():
         described.setdefault(path, set()).add(method)
     assert {path: methods for path, methods in routes().items() if path not in UNDOCUMENTED} == described
+
+
+def test_a_browser_that_opens_the_service_is_led_to_the_docs(client: httpx.Client) -> None:
+    answer = client.get("/")
+    assert (answer.status_code, answer.headers["Location"]) == (307, "/docs")
 
 
 def test_what_the_docs_page_refers_to_are_own_paths_that_answer(client: httpx.Client) -> None:

@@ -305,3 +305,24 @@ def test_a_method_that_is_not_there_is_405_with_those_that_are(
     answer = client.request("LOCK", path)
     assert answer.status_code == 405
     assert set(answer.headers["Allow"].split(", ")) == allowed
+
+
+@pytest.mark.parametrize(
+    ("media_type", "status"),
+    [
+        ("application/json;charset=UTF-8", 201),
+        ('APPLICATION/JSON ; v=1 ; charset="utf-8"', 201),
+        ("application/json; charset=utf-8; v=1", 201),
+        ("application/json; v=charset=latin-1", 201),
+        ("application/json;", 201),
+        ("application/json; charset=latin-1", 415),
+        ("application/json;  charset = latin-1", 415),
+        ("application/json; charset=utf-8; charset=utf-16", 415),
+        ("application/json; charset=", 415),
+    ],
+)
+def test_a_body_is_json_in_utf_8_however_that_is_said(
+    client: httpx.Client, surname: str, media_type: str, status: int
+) -> None:
+    body = f'{{"person_surname":"{surname}"}}'
+    assert client.post("/v1/people", content=body, headers={"Content-Type": media_type}).status_code == status

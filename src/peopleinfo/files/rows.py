@@ -5,7 +5,8 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
-from typing import IO, TYPE_CHECKING, Final, Literal, NamedTuple, cast
+import zlib
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from peopleinfo.files.columns import Columns, InvalidInput
 from peopleinfo.files.csv import CsvReader, CsvRejects
@@ -45,8 +46,8 @@ def read(
     """
     columns = columns or Columns()
     if stream.peek(2)[:2] == _GZIP:
-        stream = io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=stream)))
-    start = _peek(stream)
+        stream = io.BufferedReader(_Unpacked(stream))
+    start = stream.peek(_LOOK)[:_LOOK]
     form = form or _format(start)
     if form == "csv":
         reader = CsvReader(stream, columns, encoding=_encoding(start, encoding), delimiter=delimiter)
@@ -57,11 +58,21 @@ def read(
     return Input(rows, form, {}, JsonRejects)
 
 
-def _peek(stream: io.BufferedReader) -> bytes:
-    try:
-        return stream.peek(_LOOK)[:_LOOK]
-    except (OSError, EOFError) as error:
-        raise InvalidInput(f"cannot be unpacked: {error}") from None
+class _Unpacked(io.RawIOBase):
+    """What is in a gzip stream. Raises InvalidInput where the stream is broken."""
+
+    def __init__(self, stream: io.BufferedReader) -> None:
+        super().__init__()
+        self._packed = gzip.GzipFile(fileobj=stream)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            return self._packed.readinto(buffer)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise InvalidInput(f"cannot be unpacked: {error}") from None
 
 
 def _format(start: bytes) -> Format:

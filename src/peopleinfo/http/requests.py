@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 BODY_SIZE: Final = 1024 * 1024  # of a request other than an import; well above the largest record
 MERGE_PATCH: Final = "application/merge-patch+json"
+_CHARSET: Final = re.compile(
+    r"""(?!\s*charset\s*=).*|\s*charset="?utf-?8"?\s*"""
+)  # a parameter that is no charset, or one we read
 
 
 class Disconnected(Exception):
@@ -91,9 +95,8 @@ def too_slow(seconds: float) -> falcon.HTTPError:
 
 def media_type(req: falcon.asgi.Request, known: tuple[str, ...]) -> str:
     """Return which of the known media types the body has. Raises falcon's error for 415."""
-    named, _, parameters = (req.content_type or "").lower().partition(";")
-    charset = parameters.partition("charset=")[2].strip('" ')
-    if named.strip() not in known or charset not in ("", "utf-8", "utf8"):
+    named, *parameters = (req.content_type or "").lower().split(";")
+    if named.strip() not in known or not all(map(_CHARSET.fullmatch, parameters)):
         raise falcon.HTTPUnsupportedMediaType(
             description=f"send the body as {' or '.join(known)} in UTF-8, and say so in Content-Type"
         )

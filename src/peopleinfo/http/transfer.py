@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, cast
 from peopleinfo import strictjson
 from peopleinfo.errors import StoreUnavailable
 from peopleinfo.files import rows
+from peopleinfo.files.columns import InvalidInput
 from peopleinfo.files.export import as_csv, as_ndjson
 from peopleinfo.http.contract import CSV, JSON, NDJSON, ImportResult, Reason
 from peopleinfo.http.people import idempotency_key
@@ -123,6 +124,9 @@ async def _store(import_: Import, batches: Iterator[list[Row]], results: IO[byte
             f"{error}; {(await import_.progress()).stored} people of this import are stored, and with its Idempotency-Key it goes on where it stopped",
             retry_after=error.retry_after,
         ) from error
+    except InvalidInput as error:
+        stored = (await import_.progress()).stored
+        raise InvalidInput(f"{error.unquoted}; {stored} people before that are stored") from error
     done = ImportResult(result="done", stored=(await import_.progress()).stored, rejected=rejected)
     results.write(_line(done))
 
