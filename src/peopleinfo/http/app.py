@@ -11,7 +11,7 @@ import falcon.asgi
 from peopleinfo.http import problems
 from peopleinfo.http.cursors import Cursors
 from peopleinfo.http.data import DataResource
-from peopleinfo.http.docs import DocsResource, OpenApiResource
+from peopleinfo.http.docs import DocsResource, OpenApiResource, RootResource
 from peopleinfo.http.people import PeopleResource, PersonResource
 from peopleinfo.http.requests import App
 from peopleinfo.http.status import MetricsResource, StatusResource
@@ -43,6 +43,7 @@ def create_app(people: People, metrics: Metrics, log: RequestLog, *, body_second
     app.add_route("/status", StatusResource(people))
     app.add_route("/metrics", MetricsResource(metrics, log))
     app.add_route("/openapi.json", OpenApiResource())
+    app.add_route("/", RootResource())
     docs = DocsResource()
     app.add_route("/docs", docs)
     app.add_route("/docs/{name}", docs, suffix="asset")

@@ -17,6 +17,7 @@ _HEADERS: Final = {
     "Location": "Where the person is.",
     "Link": 'The next page (RFC 8288, rel="next").',
 }
+_TAGS: Final = {"/v1/": "people", "/data": "the first API", "/": "operation"}
 _ANYTIME: Final = (503,)  # a store may be away whatever is asked
 
 
@@ -41,7 +42,8 @@ def document() -> dict[str, Any]:
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
-    described: dict[str, Any] = {"operationId": operation.name, "summary": operation.summary}
+    tag = next(tag for prefix, tag in _TAGS.items() if operation.path.startswith(prefix))
+    described: dict[str, Any] = {"operationId": operation.name, "summary": operation.summary, "tags": [tag]}
     parameters = [_path_parameter(name) for name in re.findall(r"{(\w+)}", operation.path)]
     parameters += [_parameter(parameter) for parameter in operation.parameters]
     if parameters:
