@@ -8,15 +8,12 @@ import socket
 import sqlite3
 import subprocess
 from contextlib import closing
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.http.serving import COMMAND, HANGS, environment, serving, started, store_url
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def refused(folder: Path, *flags: str, **settings: object) -> str:
