@@ -25,7 +25,7 @@ schema = schemathesis.openapi.from_dict(
         {"checks": {"missing_required_header": {"expected-statuses": [400, 415, 422, 428]}}}
     ),
 )
-quick = hypothesis.settings(max_examples=100, deadline=None, derandomize=True, database=None)
+quick = hypothesis.settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
 # Some rules cannot be said in JSON Schema: a date lies in the past, a cursor was given by this service, control characters are left out,
 # of two filters one is given. So what fits the schema may still be refused; that every refusal is documented is checked all the same.

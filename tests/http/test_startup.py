@@ -66,7 +66,7 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
 
 
 def test_a_setting_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    assert "PEOPLEINFO_WROKERS is not a setting" in refused(tmp_path, wrokers=2)
+    assert "PEOPLEINFO_THREADS is not a setting" in refused(tmp_path, threads=2)
 
 
 def test_every_wrong_setting_is_named_at_once(tmp_path: Path) -> None:
