@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.people import People
 
-BATCH_ROWS: Final = 10_000
+BATCH_ROWS: Final = 20_000
 BATCH_SIZE: Final = 8 * 1024 * 1024  # of the rows' own length; bounds the memory of an import whatever the rows are
 
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _BUSY_SECONDS: Final = 5.0  # how long a write waits for another process's
 _READ_BUSY_MILLISECONDS: Final = 250  # how long a read in the loop waits for a process that recovers the file
 _READY_SECONDS: Final = 2.0
+_CHECKPOINT_PAGES: Final = 8_000  # of 4 KiB; a page that many writes touch is copied to the file once for all of them
 _CACHE_KIB: Final = 16 * 1024  # of the file's pages, a connection
 _SEQ: Final = 8  # bytes; the other half of an id's block is zero, which tells a real id from a made-up one
 _LAST: Final = "\U0010ffff"  # of Unicode, and so of the letters that may follow a prefix
@@ -69,6 +70,7 @@ async def open_sqlite(path: Path, *, now: Callable[[], datetime]) -> AsyncIterat
             schema.upgrade(reader, path)
             scanner = stack.enter_context(closing(_connect(path)))
             written = stack.enter_context(closing(_connect(path)))
+            written.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         except (sqlite3.Error, OSError) as error:
             raise StoreUnusable(
                 f"cannot open {path}: {_words(error)}; see PEOPLEINFO_STORE and its permissions"
