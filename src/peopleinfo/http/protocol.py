@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 HEAD_SIZE: Final = 32 * 1024  # bytes of the request line and the headers; the longest query and many cookies go in
 HEAD_SECONDS: Final = 20.0  # for a head to come whole, counted from the connection or from its first piece
+_GATHERED: Final = 64 * 1024  # bytes that are sent at once; also where asyncio begins to hold a writer back
 
 _DETAILS: Final = {
     400: "this is not HTTP/1.1",
@@ -23,6 +24,36 @@ _DETAILS: Final = {
     431: f"the request line and the headers may have at most {HEAD_SIZE // 1024} KiB",
     505: "this server speaks HTTP/1.1",
 }
+
+
+class _Gathering:
+    """A connection that sends what is written to it within one turn of the loop together: head and body cost one system call, not two."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def write(self, data: bytes) -> None:
+        if not self._pieces:
+            self._loop.call_soon(self._send)
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size > _GATHERED:
+            self._send()
+
+    def close(self) -> None:
+        self._send()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def _send(self) -> None:
+        if self._pieces:
+            pieces, self._pieces, self._size = self._pieces, [], 0
+            self._transport.write(b"".join(pieces))
 
 
 class Protocol(HttpToolsProtocol):
@@ -34,7 +65,7 @@ class Protocol(HttpToolsProtocol):
     def __init__(self, *rest: Any, **named: Any) -> None:
         super().__init__(*rest, **named)
         self._refusal = 400
-        self._head_size = 0
+        self._piece = 0  # bytes of the piece that is being read
         self._in_head = False
         self._begun_now = False  # the head began in the piece that is being read
         self._pending = 0  # bytes of the pieces that hold nothing but an unfinished head
@@ -43,7 +74,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """Wait for the first request, but not for ever."""
-        super().connection_made(transport)
+        super().connection_made(_Gathering(transport, self.loop))  # type: ignore[arg-type] # as much of one as is asked for
         self._timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -55,6 +86,7 @@ class Protocol(HttpToolsProtocol):
         """Read a piece of the connection."""
         self._unset_keepalive_if_required()
         self._begun_now = False
+        self._piece = len(data)
         try:
             self._feed(data)
         except httptools.HttpParserError:
@@ -74,22 +106,15 @@ class Protocol(HttpToolsProtocol):
         """Begin a head."""
         super().on_message_begin()
         self._in_head = self._begun_now = True
-        self._head_size = self._pending = 0
-
-    def on_url(self, url: bytes) -> None:
-        """Take a piece of the request's target."""
-        super().on_url(url)
-        self._grow(len(url))
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header, or a trailer of a chunked body."""
-        super().on_header(name, value)
-        self._grow(len(name) + len(value))
+        self._pending = 0
 
     def on_headers_complete(self) -> None:
         """Answer the request, unless its body has yet to be rescued from an offered upgrade."""
         self._in_head = False
         self._stop_timer()
+        if self._pending + self._piece > HEAD_SIZE and self._head_size() > HEAD_SIZE:
+            self._refusal = 431
+            raise ValueError("the head is too long")
         if self.parser.get_http_version() not in ("1.0", "1.1"):
             self._refusal = 505
             raise ValueError("another version of HTTP")
@@ -117,11 +142,8 @@ class Protocol(HttpToolsProtocol):
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
             self._feed(b"\r\n".join([*lines, b"", b""]) + data[upgrade.args[0] :])
 
-    def _grow(self, size: int) -> None:
-        self._head_size += size
-        if self._head_size > HEAD_SIZE:
-            self._refusal = 431
-            raise ValueError("the head is too long")
+    def _head_size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
     def _too_slow(self) -> None:
         self._timer = None
