@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _LONGEST: Final = 1024 * 1024  # bytes of one value; well above the largest record
 _PIECE: Final = 256 * 1024
+_NUMERIC: Final = "0123456789+-.eE"  # the empty text, at the end of a piece, is in it too
 _BLANK: Final = re.compile(r"[ \t\n\r]*")
 
 
@@ -86,8 +87,8 @@ class _Pieces:
             except RecursionError:
                 problem = "nested too deep"
             else:
-                # A number at the end of the piece may go on in the next one.
-                if end < len(self._text) or not self._more():
+                # A number at the end of the piece may go on in the next one: 12 before .50, or 1 before e400.
+                if self._text[end : end + 1] not in _NUMERIC or not self._more():
                     line, element = self._line, self._text[self._at : end]
                     self._pass(end)
                     return line, element

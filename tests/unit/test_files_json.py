@@ -1,0 +1,131 @@
+"""Lines of JSON, and arrays however long, become rows."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from peopleinfo import strictjson
+from peopleinfo.errors import FieldError, InvalidJson
+from peopleinfo.files import ndjson
+from peopleinfo.files.columns import Columns, InvalidInput
+from peopleinfo.files.rows import read
+from peopleinfo.imports import Outcome, Row
+
+MEGABYTE = 1024 * 1024
+
+
+def rows(data: bytes, columns: Columns | None = None, **how: Any) -> list[Row]:
+    return list(read(io.BufferedReader(io.BytesIO(data)), columns, **how).rows)
+
+
+def test_a_line_is_a_row_and_blank_lines_are_none() -> None:
+    found = rows(b'{"person_surname":"A"}\n\n  \n{"person_surname":"B"}')
+    assert [(row.line, row.data) for row in found] == [(1, {"person_surname": "A"}), (4, {"person_surname": "B"})]
+
+
+def test_a_line_that_is_no_json_has_its_reason() -> None:
+    (_, bad, good) = rows(b'{"a":1}\n{"person_surname":\n{"person_surname":"B"}\n')
+    assert isinstance(bad.data, InvalidJson)
+    assert (bad.source, good.data) == (b'{"person_surname":', {"person_surname": "B"})
+
+
+def test_a_byte_order_mark_is_passed_over() -> None:
+    assert rows(b'\xef\xbb\xbf{"person_surname":"A"}\n')[0].data == {"person_surname": "A"}
+
+
+def test_a_line_that_is_too_long_is_passed_over_whole() -> None:
+    long = b'{"a":"' + b"x" * (3 * MEGABYTE) + b'"}\n'
+    first, second = rows(long + b'{"person_surname":"B"}\n', form="ndjson")
+    assert isinstance(first.data, InvalidJson)
+    assert (second.line, second.data) == (2, {"person_surname": "B"})
+
+
+def test_an_array_is_a_row_an_element_where_each_begins() -> None:
+    found = rows(b'[\n {"person_surname": "A"},\n\n {"person_surname":\n "B"} , 5\n]\n')
+    assert [(row.line, row.data) for row in found[:2]] == [(2, {"person_surname": "A"}), (4, {"person_surname": "B"})]
+    assert found[2].source == b"5"
+
+
+def test_an_empty_array_has_no_rows() -> None:
+    assert rows(b" [ ] ") == []
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64])
+def test_an_array_is_read_alike_in_pieces_of_any_size(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ndjson, "_PIECE", size)
+    text = '[{"a":"Mü\\"[,]{ller"}, 12.50, -1e400 ,true,null,"x",[1,[2]],\n{"b":{}}]'.encode()
+    found = rows(text, form="json")
+    assert [row.source for row in found] == [
+        '{"a":"Mü\\"[,]{ller"}'.encode(), b"12.50", b"-1e400", b"true", b"null", b'"x"', b"[1,[2]]", b'{"b":{}}',
+    ]  # fmt: skip
+    assert found[-1].line == 2
+
+
+@pytest.mark.parametrize("text", ['[{"a":1} {"a":2}]', '[{"a":1},', '[{"a":1},]', "[{'a':1}]", '[{"a":1}', "[\xff]"])
+def test_what_follows_a_broken_place_of_an_array_is_refused_with_its_line(text: str) -> None:
+    with pytest.raises(InvalidInput, match="line 1"):
+        rows(text.encode("latin-1"))
+
+
+def test_an_array_is_not_read_into_memory_whole() -> None:
+    element = b'{"person_surname":"' + b"x" * 1000 + b'"},'
+    stream = io.BytesIO(b"[" + element * 5_000 + b"1]")
+    found = iter(read(io.BufferedReader(stream), form="json").rows)
+    for _ in range(10):
+        next(found)
+    assert stream.tell() < MEGABYTE
+
+
+@pytest.mark.parametrize("form", ["ndjson", "json", "csv"])
+def test_packed_files_are_unpacked(form: str) -> None:
+    text = {"ndjson": b'{"person_surname":"A"}\n', "json": b'[{"person_surname":"A"}]', "csv": b"surname\nA\n"}[form]
+    source = read(io.BufferedReader(io.BytesIO(gzip.compress(text))))
+    assert (source.format, [row.data for row in source.rows]) == (form, [{"person_surname": "A"}])
+
+
+def test_members_are_mapped_and_joined() -> None:
+    columns = Columns({"person_surname": "last", "person_address": "street city"}, ["%d/%m/%Y"])
+    data = b'{"last":"A","street":"1 Road","city":"Town","person_birthdate":"11/02/1990","n":1.50}'
+    mapped = {"person_surname": "A", "person_address": "1 Road Town", "person_birthdate": "1990-02-11"}
+    assert rows(data, columns)[0].data == mapped | {"n": strictjson.parse(b"1.50")}
+
+
+def test_members_keep_their_names_unless_they_are_mapped() -> None:
+    assert rows(b'{"surname":"A"}')[0].data == {"surname": "A"}
+
+
+def test_rejects_can_be_mended_and_read_again() -> None:
+    source = read(io.BufferedReader(io.BytesIO(b'{"person_surname":"A","n":1.50}\nnonsense\n')), form="ndjson")
+    file = io.BytesIO()
+    rejects = source.rejects(file)
+    for row in source.rows:
+        rejects.write(Outcome(row, None, (FieldError("/n", "is wrong"),)))
+    first, second = file.getvalue().splitlines()
+    assert first == b'{"person_surname":"A","n":1.50,"reject_line":1,"reject_reason":"n is wrong"}'
+    assert b'"reject_text":"nonsense"' in second
+    assert rows(first)[0].data == strictjson.parse(b'{"person_surname":"A","n":1.50}')
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(
+        st.characters(blacklist_categories=["Cs"], blacklist_characters="\0")
+    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@given(st.lists(values, min_size=1, max_size=6), st.integers(1, 40))
+def test_any_array_is_taken_apart_into_what_it_was_made_of(elements: list[Any], size: int) -> None:
+    sources = [strictjson.encode(element) for element in elements]
+    before, ndjson._PIECE = ndjson._PIECE, size  # type: ignore[misc] # a small piece for this example alone
+    try:
+        assert [row.source for row in rows(b"[" + b",".join(sources) + b"]", form="json")] == sources
+    finally:
+        ndjson._PIECE = before  # type: ignore[misc]
