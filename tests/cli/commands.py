@@ -1,0 +1,46 @@
+"""The real command, as a process of its own in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMMAND: Final = (sys.executable, "-m", "peopleinfo")
+
+
+def environment() -> dict[str, str]:
+    """Return this environment without settings of PeopleInfo, and without what would colour or cut the output."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PEOPLEINFO_")}
+    return inherited | {"COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"}
+
+
+def run(folder: Path, *arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)], cwd=folder, env=environment(), input=stdin, capture_output=True, check=False
+    )
+
+
+def started(folder: Path, *arguments: str | Path, **pipes: Any) -> subprocess.Popen[bytes]:
+    """Start a command; whoever starts it ends it."""
+    return subprocess.Popen([*COMMAND, *map(str, arguments)], cwd=folder, env=environment(), **pipes)
+
+
+def surnames(folder: Path) -> list[str]:
+    """Return the surnames of everybody in the folder's store, sorted."""
+    exported = run(folder, "export")
+    assert exported.returncode == 0, exported.stderr
+    return sorted(json.loads(line)["person_surname"] for line in exported.stdout.splitlines())
+
+
+def said(finished: subprocess.CompletedProcess[bytes]) -> str:
+    """Return what a command said on stderr, which is never a traceback."""
+    text = finished.stderr.decode()
+    assert "Traceback" not in text
+    return text

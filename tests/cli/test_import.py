@@ -1,0 +1,185 @@
+"""Files of people are stored by one command, whatever goes wrong on the way."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import signal
+import stat
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.commands import run, said, started, surnames
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MANY = 60_000  # rows: several batches, so that an import can be interrupted between them
+
+
+def table(folder: Path, *lines: str) -> Path:
+    path = folder / "people.csv"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return path
+
+
+def long_table(folder: Path) -> Path:
+    return table(folder, "surname", *(f"S{number}" for number in range(MANY)))
+
+
+def test_good_rows_are_stored_and_bad_ones_rejected_with_line_and_reason(tmp_path: Path) -> None:
+    table(tmp_path, "surname,dob", "A,1990", 'B,"not a\ndate"', "C,1991")
+    ran = run(tmp_path, "import", "people.csv")
+    assert (ran.returncode, surnames(tmp_path)) == (3, ["A", "C"])
+    assert "people.csv: 2 stored, 1 rejected: see people.csv.rejects.csv" in said(ran)
+    rejects = tmp_path / "people.csv.rejects.csv"
+    assert ",3,person_birthdate must" in rejects.read_text()
+    assert stat.S_IMODE(rejects.stat().st_mode) == 0o600
+
+
+def test_mended_rejects_can_be_imported(tmp_path: Path) -> None:
+    table(tmp_path, "surname,dob", "A,never")
+    run(tmp_path, "import", "people.csv")
+    rejects = tmp_path / "people.csv.rejects.csv"
+    rejects.write_text(rejects.read_text().replace("never", "1990"))
+    assert run(tmp_path, "import", rejects.name).returncode == 0
+    (person,) = map(json.loads, run(tmp_path, "export").stdout.splitlines())
+    assert (person["person_surname"], "reject_line" in person) == ("A", False)
+
+
+def test_no_file_of_rejects_is_made_when_there_are_none(tmp_path: Path) -> None:
+    table(tmp_path, "surname", "A")
+    assert run(tmp_path, "import", "people.csv").returncode == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["people.csv", "people.db"]
+
+
+def test_an_older_file_of_rejects_is_kept(tmp_path: Path) -> None:
+    table(tmp_path, "surname,dob", "A,never")
+    (tmp_path / "people.csv.rejects.csv").write_text("mended by hand")
+    assert "see people.csv.rejects.2.csv" in said(run(tmp_path, "import", "people.csv"))
+    assert (tmp_path / "people.csv.rejects.csv").read_text() == "mended by hand"
+
+
+def test_the_columns_that_were_taken_are_named(tmp_path: Path) -> None:
+    table(tmp_path, "Last Name,street,city", "A,1 Road,Town")
+    ran = run(tmp_path, "import", "people.csv", "--map", "person_address=street city")
+    assert "Last Name -> person_surname" in said(ran)
+    assert "street + city -> person_address" in said(ran)
+
+
+def test_the_same_file_again_adds_nobody_and_says_so(tmp_path: Path) -> None:
+    table(tmp_path, "surname", "A", "B")
+    run(tmp_path, "import", "people.csv")
+    again = run(tmp_path, "import", "people.csv")
+    assert (again.returncode, surnames(tmp_path)) == (0, ["A", "B"])
+    assert "2 had been stored before, nobody was added" in said(again)
+
+
+def test_again_stores_everybody_once_more(tmp_path: Path) -> None:
+    table(tmp_path, "surname", "A")
+    run(tmp_path, "import", "people.csv")
+    assert "1 stored" in said(run(tmp_path, "import", "people.csv", "--again"))
+    assert surnames(tmp_path) == ["A", "A"]
+
+
+def test_a_dry_run_checks_every_row_and_stores_nobody(tmp_path: Path) -> None:
+    table(tmp_path, "surname,dob", "A,1990", "B,never")
+    ran = run(tmp_path, "import", "people.csv", "--dry-run")
+    assert (ran.returncode, surnames(tmp_path)) == (3, [])
+    assert "1 could be stored, 1 rejected" in said(ran)
+
+
+def test_the_same_file_read_in_another_way_is_another_import(tmp_path: Path) -> None:
+    table(tmp_path, "surname,nickname", "A,B")
+    run(tmp_path, "import", "people.csv")
+    run(tmp_path, "import", "people.csv", "--map", "person_surname=nickname")
+    assert surnames(tmp_path) == ["A", "B"]
+
+
+def test_stdin_of_one_name_is_stored_once(tmp_path: Path) -> None:
+    for _ in range(2):
+        ran = run(tmp_path, "import", "-", "--import-id", "monday", stdin=b'{"person_surname":"A"}\n')
+        assert ran.returncode == 0
+    assert surnames(tmp_path) == ["A"]
+
+
+def test_several_files_packed_and_not_are_stored(tmp_path: Path) -> None:
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"surname\nA\n"))
+    (tmp_path / "b.ndjson").write_bytes(b'{"person_surname":"B"}\n')
+    (tmp_path / "c.json").write_bytes(b'[{"person_surname":"C"}]')
+    assert run(tmp_path, "import", "a.csv.gz", "b.ndjson", "c.json").returncode == 0
+    assert surnames(tmp_path) == ["A", "B", "C"]
+
+
+@pytest.mark.parametrize(
+    ("content", "flags", "reason"),
+    [
+        (None, [], "cannot open people.csv: No such file"),
+        (b"", [], "there is no header"),
+        (b"a,b\n1,2\n", [], "no column looks like a name"),
+        (b"surname,surname\nA,B\n", [], "more than one column"),
+        (b"surname\nA\n", ["--map", "person_address=adress"], "there is no column 'adress'"),
+        (b"surname\nA\n", ["--map", "person_address"], "write MEMBER=COLUMN"),
+        (b"surname\nA\n", ["--encoding", "klingon"], "there is no encoding"),
+        (b"surname\nA\n", ["--format", "xml"], "there are csv, ndjson and json"),
+        (b'[{"person_surname":"A"}', [], "line 1"),
+        (gzip.compress(b"surname\n" + os.urandom(20_000).hex().encode())[:9_000], [], "cannot be unpacked"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_in_words(
+    tmp_path: Path, content: bytes | None, flags: list[str], reason: str
+) -> None:
+    if content is not None:
+        (tmp_path / "people.csv").write_bytes(content)
+    ran = run(tmp_path, "import", "people.csv", *flags)
+    assert ran.returncode in (1, 2)
+    assert reason in said(ran)
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    ran = run(tmp_path, "import", "folder")
+    assert ran.returncode == 1
+    assert "cannot open folder: Is a directory" in said(ran)
+
+
+def test_an_import_that_is_killed_again_and_again_adds_nobody_twice(tmp_path: Path) -> None:
+    long_table(tmp_path)
+    chance = random.Random(7)
+    for _ in range(4):
+        with started(tmp_path, "import", "people.csv", stderr=subprocess.PIPE) as process:
+            assert process.stderr is not None
+            process.stderr.readline()  # the columns: from here on rows are stored
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(chance.uniform(0.05, 1.0))
+            process.kill()
+    assert run(tmp_path, "import", "people.csv").returncode == 0
+    assert surnames(tmp_path) == sorted(f"S{number}" for number in range(MANY))
+
+
+def test_ctrl_c_says_that_nothing_is_lost_and_how_to_go_on(tmp_path: Path) -> None:
+    long_table(tmp_path)
+    with started(tmp_path, "import", "people.csv", stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        text = process.stderr.read().decode()
+        assert process.wait() == 130
+    assert "interrupted; nothing is lost: the same command goes on" in text
+    assert "Traceback" not in text
+    assert run(tmp_path, "import", "people.csv").returncode == 0
+    assert len(surnames(tmp_path)) == MANY
+
+
+def test_two_processes_that_import_one_file_add_nobody_twice(tmp_path: Path) -> None:
+    long_table(tmp_path)
+    run(tmp_path, "doctor")
+    both = [started(tmp_path, "import", "people.csv", stderr=subprocess.PIPE) for _ in range(2)]
+    texts = [process.communicate()[1].decode() for process in both]
+    assert 0 in [process.returncode for process in both]
+    assert not any("Traceback" in text for text in texts)
+    assert surnames(tmp_path) == sorted(f"S{number}" for number in range(MANY))
