@@ -13,7 +13,7 @@ run: $(VENV)/ready-to-run ## set everything up and serve on http://127.0.0.1:300
 	@exec $(VENV)/bin/peopleinfo serve
 
 test: $(VENV)/ready-to-test ## set everything up and run every test (ARGS="-k name" for some)
-	@$(VENV)/bin/python -m pytest $(ARGS)
+	@$(VENV)/bin/python -m pytest --numprocesses logical $(ARGS)
 
 check: $(VENV)/ready-to-test ## lint, formatting, types, imports, spelling
 	$(VENV)/bin/ruff check .
