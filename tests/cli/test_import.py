@@ -122,7 +122,7 @@ def test_several_files_packed_and_not_are_stored(tmp_path: Path) -> None:
         (b"", [], "there is no header"),
         (b"a,b\n1,2\n", [], "no column looks like a name"),
         (b"surname,surname\nA,B\n", [], "more than one column"),
-        (b"surname\nA\n", ["--map", "person_address=adress"], "there is no column 'adress'"),
+        (b"surname\nA\n", ["--map", "person_address=residence"], "there is no column 'residence'"),
         (b"surname\nA\n", ["--map", "person_address"], "write MEMBER=COLUMN"),
         (b"surname\nA\n", ["--encoding", "klingon"], "there is no encoding"),
         (b"surname\nA\n", ["--format", "xml"], "there are csv, ndjson and json"),

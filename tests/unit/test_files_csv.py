@@ -148,8 +148,8 @@ def test_a_header_that_cannot_be_used_is_refused_in_words(header: str, reason: s
 
 
 def test_a_mapped_column_that_is_not_there_is_refused_in_words() -> None:
-    with pytest.raises(InvalidInput, match="there is no column 'adress' for person_address"):
-        rows("surname\nA\n", Columns({"person_address": "adress"}))
+    with pytest.raises(InvalidInput, match="there is no column 'residence' for person_address"):
+        rows("surname\nA\n", Columns({"person_address": "residence"}))
 
 
 def test_rejects_can_be_mended_and_read_again() -> None:

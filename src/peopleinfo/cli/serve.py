@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from uvicorn import Config
 
 _BACKLOG: Final = 2048
+_IDLE_SECONDS: Final = (
+    75  # longer than a load balancer keeps a connection (AWS: 60), so that it never sends into a closed one
+)
 _DRAIN_SECONDS: Final = 30  # for requests under way when the server is told to end
 
 
@@ -117,6 +120,7 @@ def _config(app: object, *, workers: int = 1) -> Config:
         proxy_headers=False,
         headers=[("X-Content-Type-Options", "nosniff")],
         timeout_graceful_shutdown=_DRAIN_SECONDS,
+        timeout_keep_alive=_IDLE_SECONDS,
     )
 
 

@@ -6,6 +6,8 @@ import asyncio
 import hashlib
 import io
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from peopleinfo import strictjson
@@ -20,7 +22,7 @@ from peopleinfo.http.searches import read_filter
 from peopleinfo.imports import Import, Outcome, batches
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from falcon.asgi import Request, Response
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 _BATCH_ROWS: Final = 500  # checking so many takes a few milliseconds, in which no other request is served
 _BATCH_SIZE: Final = 1024 * 1024  # of the rows' own length
+_AT_ONCE: Final = 32  # imports being read; more wait for their turn
 _IN_MEMORY: Final = 1024 * 1024  # bytes of an answer; a longer one waits in a temporary file
 _PIECE: Final = 64 * 1024
 _FORMATS: Final[dict[str, rows.Format]] = {NDJSON: "ndjson", "application/jsonl": "ndjson", CSV: "csv", JSON: "json"}
@@ -41,6 +44,8 @@ class ImportResource:
     def __init__(self, people: People, *, body_seconds: float) -> None:
         self._people = people
         self._body_seconds = body_seconds
+        # The readers of files wait for their input, which the loop must not, and slow senders must not keep others' threads.
+        self._threads = ThreadPoolExecutor(_AT_ONCE, "import")
 
     async def on_post(self, req: Request, resp: Response) -> None:
         """Store every row that is a person; answer when all are read, so that a client may send first and read then."""
@@ -48,12 +53,12 @@ class ImportResource:
         import_ = Import(self._people, hashlib.sha256(f"import {key}".encode()).digest() if key else None)
         kind = _FORMATS[media_type(req, tuple(_FORMATS))]
         body = cast("io.BufferedReader", io.BufferedReader(_Body(req, self._body_seconds), _PIECE))
-        # Read in a thread: the readers of files wait for their input, which the loop must not.
-        source = await asyncio.to_thread(rows.read, body, form=kind)
+        run = partial(asyncio.get_running_loop().run_in_executor, self._threads)
+        source = await run(partial(rows.read, body, form=kind))
         parts = batches(source.rows, _BATCH_ROWS, _BATCH_SIZE)
         results = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed when it has been sent
         try:
-            await _store(import_, parts, results)
+            await _store(import_, partial(run, next, parts, None), results)
         except BaseException:
             results.close()
             raise
@@ -111,10 +116,10 @@ async def _texts(pieces: AsyncIterator[tuple[int, bytes]]) -> AsyncIterator[byte
         yield text
 
 
-async def _store(import_: Import, batches: Iterator[list[Row]], results: IO[bytes]) -> None:
+async def _store(import_: Import, next_batch: Callable[[], Awaitable[list[Row] | None]], results: IO[bytes]) -> None:
     rejected = 0
     try:
-        while batch := await asyncio.to_thread(next, batches, None):
+        while batch := await next_batch():
             outcomes = await import_.store(batch)
             rejected += sum(1 for outcome in outcomes if outcome.errors)
             results.write(b"".join(_line(_result(outcome)) for outcome in outcomes))
