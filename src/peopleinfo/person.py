@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
-from msgspec import Meta
 
 from peopleinfo import birthdate, strictjson
 from peopleinfo.errors import FieldError, InvalidPerson
@@ -35,8 +34,6 @@ _BLANK: Final = (
 )
 _FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _LINE_BREAKS: Final = re.compile("[\t\n\r\u2028\u2029]")
-
-Name = Annotated[str, Meta(min_length=1, max_length=NAME_LENGTH)]
 
 
 class Details(msgspec.Struct, frozen=True, kw_only=True):

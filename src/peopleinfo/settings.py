@@ -48,13 +48,14 @@ class Settings:
     log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "Least level that is logged.")
 
     @classmethod
-    def load(cls, environment: Mapping[str, str] = os.environ, **flags: Any) -> Self:
-        """Read the settings from the environment; flags that are not None come before it.
+    def load(cls, environment: Mapping[str, str] | None = None, **flags: Any) -> Self:
+        """Read the settings from the environment (None: the process's); flags that are not None come before it.
 
         Raises InvalidSettings naming every wrong one, and every `PEOPLEINFO_` variable that is no setting.
         """
         hints = get_type_hints(cls, include_extras=True)
-        given = {name[len(PREFIX) :].lower(): text for name, text in environment.items() if name.startswith(PREFIX)}
+        variables = os.environ if environment is None else environment
+        given = {name[len(PREFIX) :].lower(): text for name, text in variables.items() if name.startswith(PREFIX)}
         problems = [f"{PREFIX}{name.upper()} is not a setting" for name in given if name not in hints]
         values: dict[str, Any] = {}
         for name, kind in hints.items():
