@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, Final
@@ -29,7 +30,13 @@ def run(folder: Path, *arguments: str | Path, stdin: bytes = b"") -> subprocess.
 
 def started(folder: Path, *arguments: str | Path, **pipes: Any) -> subprocess.Popen[bytes]:
     """Start a command; whoever starts it ends it."""
-    return subprocess.Popen([*COMMAND, *map(str, arguments)], cwd=folder, env=environment(), **pipes)
+    command = [*COMMAND, *map(str, arguments)]
+    return subprocess.Popen(command, cwd=folder, env=environment(), preexec_fn=_hear_ctrl_c, **pipes)  # noqa: PLW1509
+
+
+def _hear_ctrl_c() -> None:
+    """Take SIGINT as a terminal's programs do: those that a shell starts in the background ignore it, and so would their children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def surnames(folder: Path) -> list[str]:
