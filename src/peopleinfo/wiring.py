@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from peopleinfo.people import People
-from peopleinfo.settings import Settings
+from peopleinfo.settings import Settings, is_loopback
 from peopleinfo.sqlite.store import open_sqlite
 
 if TYPE_CHECKING:
@@ -63,7 +63,14 @@ class Application:
             metrics = Metrics()
             log = RequestLog(metrics, silent=self._settings.log_level not in ("debug", "info"))
             stack.callback(log.flush)
-            self._app = create_app(people, metrics, log, body_seconds=self._settings.body_seconds)
+            settings = self._settings
+            self._app = create_app(
+                people,
+                metrics,
+                log,
+                body_seconds=settings.body_seconds,
+                loopback_only=is_loopback(settings.host) and not settings.open,
+            )
             await send({"type": "lifespan.startup.complete"})
             await receive()  # lifespan.shutdown
         await send({"type": "lifespan.shutdown.complete"})

@@ -74,14 +74,14 @@ def requests(person: str, number: int) -> list[Hostile]:
 
 def sent(target: Target, body: bytes, further: str = "", length: int | None = None) -> bytes:
     head = (
-        f"{target.method} {target.path} HTTP/1.1\r\nHost: x\r\nContent-Type: {target.media_type}\r\n{target.headers}{further}"
+        f"{target.method} {target.path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {target.media_type}\r\n{target.headers}{further}"
         f"Content-Length: {len(body) if length is None else length}\r\n\r\n"
     )
     return head.encode() + body
 
 
 def got(target: bytes, further: bytes = b"", method: bytes = b"GET") -> bytes:
-    return method + b" " + target + b" HTTP/1.1\r\nHost: x\r\n" + further + b"\r\n"
+    return method + b" " + target + b" HTTP/1.1\r\nHost: localhost\r\n" + further + b"\r\n"
 
 
 def bodies() -> Iterator[tuple[str, bytes]]:

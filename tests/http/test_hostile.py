@@ -44,7 +44,7 @@ def test_three_thousand_hostile_requests_are_refused_and_do_no_harm(target: Serv
 
 def test_slow_bodies_are_given_up_without_holding_anybody_else_up(target: Server) -> None:
     connections = [socket.create_connection(target.address, timeout=HANGS) for _ in range(50)]
-    head = f"Host: x\r\nContent-Type: {JSON}\r\nContent-Length: 1000\r\n\r\n{{".encode()
+    head = f"Host: localhost\r\nContent-Type: {JSON}\r\nContent-Length: 1000\r\n\r\n{{".encode()
     for number, connection in enumerate(connections):
         path = (b"/v1/people", b"/data", b"/v1/people/search", b"/v1/people/import")[number % 4]
         connection.sendall(b"POST " + path + b" HTTP/1.1\r\n" + head)

@@ -147,7 +147,7 @@ def test_a_key_that_comes_with_other_rows_stores_nobody(client: httpx.Client, su
 
 def cut(server: Server, content: bytes, media_type: str, key: str, *, chunked: bool) -> None:
     """Send an import of which more was announced, and go away in the middle."""
-    head = f"POST /v1/people/import HTTP/1.1\r\nHost: x\r\nContent-Type: {media_type}\r\nIdempotency-Key: {key}\r\n"
+    head = f"POST /v1/people/import HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media_type}\r\nIdempotency-Key: {key}\r\n"
     framing = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(content) + 100}"
     body = f"{len(content):x}\r\n".encode() + content + b"\r\n" if chunked else content
     with socket.create_connection(server.address, timeout=HANGS) as connection:
@@ -255,7 +255,7 @@ def test_a_reader_who_goes_away_leaves_the_server_well(server: Server, client: h
     send(client, lines({"person_surname": surname, "padding": "x" * 2_000} for _ in range(5_000)))
     for _ in range(5):
         with socket.create_connection(server.address, timeout=HANGS) as connection:
-            connection.sendall(f"GET /v1/people/export?surname={surname} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            connection.sendall(f"GET /v1/people/export?surname={surname} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             assert connection.recv(100).startswith(b"HTTP/1.1 200")
     assert client.get("/status").status_code == 200
 

@@ -104,7 +104,13 @@ def routes() -> dict[str, set[str]]:
     from peopleinfo.telemetry.requests import RequestLog
 
     metrics = Metrics()
-    served = app.create_app(_Nobody(), metrics, RequestLog(metrics, silent=True), body_seconds=1)  # type: ignore[arg-type] # only its routes are looked at
+    served = app.create_app(
+        _Nobody(),  # type: ignore[arg-type] # only its routes are looked at
+        metrics,
+        RequestLog(metrics, silent=True),
+        body_seconds=1,
+        loopback_only=True,
+    )
     return {
         route.path: {method.method.lower() for method in route.methods if not method.internal} - {"head"}
         for route in inspect.inspect_routes(served)

@@ -17,7 +17,7 @@ from tests.http.serving import HANGS, Server, serving
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-JSON = b"Host: x\r\nContent-Type: application/json\r\n"
+JSON = b"Host: localhost\r\nContent-Type: application/json\r\n"
 
 
 def ask(server: Server, *pieces: bytes) -> bytes:
@@ -36,7 +36,7 @@ def ask(server: Server, *pieces: bytes) -> bytes:
 
 def last(request: bytes) -> bytes:
     """Make a request the last one of its connection."""
-    return request.replace(b"Host: x\r\n", b"Host: x\r\nConnection: close\r\n")
+    return request.replace(b"Host: localhost\r\n", b"Host: localhost\r\nConnection: close\r\n")
 
 
 def status(answer: bytes) -> int:
@@ -49,23 +49,23 @@ def status(answer: bytes) -> int:
         (b"GARBAGE\r\n\r\n", 400),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
         (b"GET /status\r\n\r\n", 505),
-        (b"FOO /status HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-        (b"GET /status HTTP/3.0\r\nHost: x\r\n\r\n", 400),
-        (b"GET /status HTTP/2.0\r\nHost: x\r\n\r\n", 505),
+        (b"FOO /status HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+        (b"GET /status HTTP/3.0\r\nHost: localhost\r\n\r\n", 400),
+        (b"GET /status HTTP/2.0\r\nHost: localhost\r\n\r\n", 505),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
-        (b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-        (b"GET /v1/people/\xff HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-        (b"GET /data?person_surname=\xc3\xa9 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"CONNECT a:1 HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+        (b"GET /v1/people/\xff HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+        (b"GET /data?person_surname=\xc3\xa9 HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
         (b"GET /status HTTP/1.1\r\nHost x\r\n\r\n", 400),
-        (b"GET /status HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n", 400),
-        (b"GET /status HTTP/1.1\r\nHost: x\r\nX : a\r\n\r\n", 400),
+        (b"GET /status HTTP/1.1\r\nHost: localhost\r\nX: a\x00b\r\n\r\n", 400),
+        (b"GET /status HTTP/1.1\r\nHost: localhost\r\nX : a\r\n\r\n", 400),
         (b"POST /data HTTP/1.1\r\n" + JSON + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
         (b"POST /data HTTP/1.1\r\n" + JSON + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400),
         (b"POST /data HTTP/1.1\r\n" + JSON + b"Content-Length: -2\r\n\r\n{}", 400),
         (b"POST /data HTTP/1.1\r\n" + JSON + b"Content-Length: 99999999999999999999999\r\n\r\n{}", 400),
-        (b"GET /" + b"x" * 40_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 431),
-        (b"GET /status HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 40_000 + b"\r\n\r\n", 431),
-        (b"GET /status HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 20_000 + b"\r\n", 431),
+        (b"GET /" + b"x" * 40_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 431),
+        (b"GET /status HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 40_000 + b"\r\n\r\n", 431),
+        (b"GET /status HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 20_000 + b"\r\n", 431),
     ],
 )
 def test_what_is_no_request_is_refused_as_a_problem_and_the_connection_closed(
@@ -79,7 +79,7 @@ def test_what_is_no_request_is_refused_as_a_problem_and_the_connection_closed(
 
 
 def test_a_head_of_30_kib_is_read(server: Server) -> None:
-    request_ = b"GET /status HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 30_000 + b"\r\n\r\n"
+    request_ = b"GET /status HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 30_000 + b"\r\n\r\n"
     assert status(ask(server, last(request_))) == 200
 
 
@@ -110,7 +110,7 @@ def test_an_offered_upgrade_is_ignored_and_the_body_read(server: Server, upgrade
     body = b"15\r\n" + b'{"person_name":"Abc"}' + b"\r\n0\r\n\r\n" if chunked else b'{"person_name":"Abc"}'
     offer = b"Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAAQ\r\nUpgrade: " + upgrade + b"\r\n"
     request_ = b"POST /v1/people HTTP/1.1\r\n" + JSON + offer + framing + b"\r\n\r\n" + body
-    follows = last(b"GET /status HTTP/1.1\r\nHost: x\r\n\r\n")
+    follows = last(b"GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n")
     for cut in (len(request_), len(request_) - 5, request_.index(body), 40):  # however it comes in pieces
         answer = ask(server, request_[:cut], request_[cut:] + follows)
         assert answer.startswith(b"HTTP/1.1 201 ")
@@ -118,21 +118,22 @@ def test_an_offered_upgrade_is_ignored_and_the_body_read(server: Server, upgrade
 
 
 def test_an_offered_upgrade_without_a_body_is_ignored(server: Server) -> None:
-    offer = b"GET /status HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
-    answer = ask(server, offer, last(b"GET /status HTTP/1.1\r\nHost: x\r\n\r\n"))
+    offer = b"GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    answer = ask(server, offer, last(b"GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n"))
     assert answer.count(b"HTTP/1.1 200 OK") == 2
 
 
 def test_requests_in_one_piece_are_answered_in_their_order(server: Server) -> None:
     requests = b"".join(
-        b"GET /v1/people/%d HTTP/1.1\r\nHost: x\r\n\r\nGET /status HTTP/1.1\r\nHost: x\r\n\r\n" % n for n in range(20)
+        b"GET /v1/people/%d HTTP/1.1\r\nHost: localhost\r\n\r\nGET /status HTTP/1.1\r\nHost: localhost\r\n\r\n" % n
+        for n in range(20)
     )
-    answer = ask(server, requests + last(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"))
+    answer = ask(server, requests + last(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"))
     assert [int(part[:3]) for part in answer.split(b"HTTP/1.1 ")[1:]] == [404, 200] * 20 + [200]
 
 
 def test_a_target_in_absolute_form_is_its_path(server: Server) -> None:
-    assert status(ask(server, last(b"GET http://elsewhere.example/status HTTP/1.1\r\nHost: x\r\n\r\n"))) == 200
+    assert status(ask(server, last(b"GET http://elsewhere.example/status HTTP/1.1\r\nHost: localhost\r\n\r\n"))) == 200
 
 
 def test_http_1_0_is_answered_and_hung_up_on(server: Server) -> None:
@@ -151,7 +152,7 @@ def test_a_body_that_does_not_come_is_not_waited_for_for_ever(impatient: Server,
 def test_whoever_asks_first_is_told_to_go_on_only_when_the_body_is_wanted(impatient: Server) -> None:
     asks = b"Expect: 100-continue\r\nContent-Length: 10\r\n\r\n"
     wanted = ask(impatient, b"POST /data HTTP/1.1\r\n" + JSON + asks)
-    unwanted = ask(impatient, last(b"POST /data HTTP/1.1\r\nHost: x\r\n" + asks))
+    unwanted = ask(impatient, last(b"POST /data HTTP/1.1\r\nHost: localhost\r\n" + asks))
     assert wanted.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 408 ")
     assert unwanted.startswith(b"HTTP/1.1 415 ")
 

@@ -12,6 +12,7 @@ from peopleinfo.http import problems
 from peopleinfo.http.cursors import Cursors
 from peopleinfo.http.data import DataResource
 from peopleinfo.http.docs import DocsResource, OpenApiResource, RootResource
+from peopleinfo.http.loopback import LoopbackOnly
 from peopleinfo.http.people import PeopleResource, PersonResource
 from peopleinfo.http.requests import App
 from peopleinfo.http.status import MetricsResource, StatusResource
@@ -27,9 +28,12 @@ _UNMATCHED: Final = "(no route)"
 _METHODS: Final = frozenset(falcon.HTTP_METHODS)
 
 
-def create_app(people: People, metrics: Metrics, log: RequestLog, *, body_seconds: float) -> App:
-    """Return the ASGI app that offers `people`. `body_seconds` bounds how long a body may take to arrive."""
-    app = App(middleware=[_Observed(log)])
+def create_app(people: People, metrics: Metrics, log: RequestLog, *, body_seconds: float, loopback_only: bool) -> App:
+    """Return the ASGI app that offers `people`.
+
+    `body_seconds` bounds how long a body may take to arrive; `loopback_only` answers to names of this machine alone.
+    """
+    app = App(middleware=[_Observed(log), *([LoopbackOnly()] if loopback_only else [])])
     app.req_options.strip_url_path_trailing_slash = True
     problems.install(app)
     cursors = Cursors(people.store.secret)

@@ -18,7 +18,7 @@ _HEADERS: Final = {
     "Link": 'The next page (RFC 8288, rel="next").',
 }
 _TAGS: Final = {"/v1/": "people", "/data": "the first API", "/": "operation"}
-_ANYTIME: Final = (503,)  # a store may be away whatever is asked
+_ANYTIME: Final = (403, 421, 503)  # another origin, another name, a store that is away: whatever is asked
 
 
 def document() -> dict[str, Any]:

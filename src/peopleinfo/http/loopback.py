@@ -1,0 +1,45 @@
+"""Who is answered while nobody has to show a key: programs on this machine, and pages of our own. No page of the web's."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import falcon
+import falcon.asgi
+
+from peopleinfo.settings import is_loopback
+
+_REMEMBERED: Final = 1_000
+
+
+class LoopbackOnly:
+    """Refuses what a browser would carry here for somebody else's page.
+
+    A page whose name was made to mean 127.0.0.1 (DNS rebinding) sends its own name as Host: 421. A page of another origin sends its
+    Origin: 403.
+    """
+
+    def __init__(self) -> None:
+        self._answered: set[str] = set()
+
+    async def process_request(self, req: falcon.asgi.Request, _: falcon.asgi.Response) -> None:
+        """Raise falcon's error for 421 or 403."""
+        host = req.get_header("Host")
+        if host is None:
+            return  # HTTP/1.0, which no browser speaks
+        if host not in self._answered:
+            if not is_loopback(_without_port(host)):
+                raise falcon.HTTPError(
+                    421,
+                    description="this service answers to names of this machine alone, such as 127.0.0.1 or localhost; "
+                    "a proxy has to send one as Host, or say PEOPLEINFO_OPEN=true to answer to every name",
+                )
+            if len(self._answered) < _REMEMBERED:
+                self._answered.add(host)
+        origin = req.get_header("Origin")
+        if origin is not None and origin.partition("://")[2] != host:
+            raise falcon.HTTPForbidden(description="pages of other origins are not answered")
+
+
+def _without_port(host: str) -> str:
+    return host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]

@@ -1,0 +1,46 @@
+"""While nobody has to show a key, no page of the web's can have itself answered through a browser on this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.http.serving import serving
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PERSON = {"person_surname": "Private"}
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:3000", "127.0.0.1", "127.0.0.9:80", "[::1]", "[::1]:3000"])
+def test_names_of_this_machine_are_answered(client: httpx.Client, host: str) -> None:
+    assert client.get("/v1/people?surname=private", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["rebound.example", "rebound.example:3000", "127.0.0.1.example", "10.0.0.1", "", "[::2]:80"]
+)
+@pytest.mark.parametrize("path", ["/v1/people?surname=private", "/data?person_surname=private", "/", "/nowhere"])
+def test_another_name_that_leads_here_is_not_answered(client: httpx.Client, host: str, path: str) -> None:
+    answer = client.get(path, headers={"Host": host})
+    assert answer.status_code == 421
+    assert "PEOPLEINFO_OPEN=true" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("origin", ["https://elsewhere.example", "http://localhost:1", "null", "http://127.0.0.1"])
+def test_a_page_of_another_origin_is_not_answered(client: httpx.Client, origin: str) -> None:
+    assert client.post("/v1/people", json=PERSON, headers={"Origin": origin}).status_code == 403
+    assert client.get("/v1/people?surname=private", headers={"Origin": origin}).status_code == 403
+
+
+def test_a_page_of_our_own_is_answered(client: httpx.Client) -> None:
+    own = f"http://{client.base_url.netloc.decode()}"
+    assert client.post("/v1/people", json=PERSON, headers={"Origin": own}).status_code == 201
+
+
+def test_whoever_serves_openly_answers_to_every_name(tmp_path: Path) -> None:
+    with serving(tmp_path, open="true") as server, httpx.Client(base_url=server.url) as client:
+        assert client.get("/status", headers={"Host": "people.example"}).status_code == 200
