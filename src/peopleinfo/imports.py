@@ -44,9 +44,11 @@ class Outcome(NamedTuple):
 
 
 class Import:
-    """One import. An `import_id` (32 bytes) that comes again goes on where it stopped; None is never continued. A `dry_run` checks every row and stores nobody.
+    """One run of an import.
 
-    The members that the server gives (`SERVER_MEMBERS`) are left out, so that what was exported can be imported.
+    An `import_id` (32 bytes) that comes again goes on where it stopped; None is never continued. After an error it is a new `Import` that
+    goes on. A `dry_run` checks every row and stores nobody. The members that the server gives (`SERVER_MEMBERS`) are left out, so that
+    what was exported can be imported.
     """
 
     def __init__(self, people: People, import_id: bytes | None = None, *, dry_run: bool = False) -> None:
@@ -54,9 +56,8 @@ class Import:
         self._id = import_id
         self._dry_run = dry_run
         self._before: Progress | None = None  # what earlier runs have done
-        self._checked = self._loaded = Progress(
-            b""
-        )  # what will be done when all that is checked is stored, and what is
+        self._checked = Progress(b"")  # what will be done when all that is checked is stored
+        self._loaded = Progress(b"")  # what is done
         self._rows = 0
         self._digest = hashlib.sha256()
 
@@ -76,12 +77,17 @@ class Import:
         """Store all the rows, checking a part of them while the store is busy with the part before; otherwise as `store`."""
         before = await self._resume()
         loading: asyncio.Task[list[Outcome]] | None = None
-        for part in parts:
-            checked = self._check(part, before)
-            if loading is not None:
+        try:
+            for part in parts:
+                checked = self._check(part, before)
+                if loading is not None:
+                    yield await loading
+                loading = asyncio.create_task(self._load(checked))
+                await asyncio.sleep(0)  # lets the store begin
+        except Exception:
+            if loading is not None and not loading.done():  # the input has broken off: what was read of it counts
                 yield await loading
-            loading = asyncio.create_task(self._load(checked))
-            await asyncio.sleep(0)  # lets the store begin
+            raise
         if loading is not None:
             yield await loading
 
@@ -138,15 +144,20 @@ class _Part(NamedTuple):
 
 
 def batches(rows: Iterable[Row], most: int = BATCH_ROWS, size_limit: int = BATCH_SIZE) -> Iterator[list[Row]]:
-    """Divide rows into batches of at most `most` rows and about `size_limit` characters."""
+    """Divide rows into batches of at most `most` rows and about `size_limit` characters; what is read before an error is a batch too."""
     batch: list[Row] = []
     size = 0
-    for row in rows:
-        batch.append(row)
-        size += row.size
-        if len(batch) >= most or size >= size_limit:
+    try:
+        for row in rows:
+            batch.append(row)
+            size += row.size
+            if len(batch) >= most or size >= size_limit:
+                yield batch
+                batch, size = [], 0
+    except Exception:
+        if batch:
             yield batch
-            batch, size = [], 0
+        raise
     if batch:
         yield batch
 

@@ -78,14 +78,11 @@ class People:
             return await self.store.scan(after=after, limit=limit, where=where)
         return await self.store.find(where, after=after, limit=limit)
 
-    async def everyone(self, where: Filter | None = None) -> AsyncIterator[list[bytes]]:
-        """Yield the JSON of everyone, or of those who are meant, some at a time."""
+    async def everyone(self, where: Filter) -> AsyncIterator[list[bytes]]:
+        """Yield the JSON of all who are meant, some at a time."""
         after: bytes | None = None
         while True:
-            if where is None:
-                page = await self.store.scan(after=after, limit=_DUMPED)
-            else:
-                page = await self.find(where, after=after, limit=_DUMPED)
+            page = await self.find(where, after=after, limit=_DUMPED)
             if page.people:
                 yield page.people
             if page.next is None:
@@ -102,9 +99,8 @@ class People:
             details = details_from_json(
                 new(old.members()), today=self.today, known_birthdate=old.person_birthdate, server_members=given
             )
-            with suppress(
-                VersionConflict
-            ):  # somebody was faster: change what is there now, if it is at one of the versions
+            # Whoever was faster: change what is there now, if it is at one of the versions.
+            with suppress(VersionConflict):
                 return await self.store.replace(person_id, details, expected=expected)
 
 

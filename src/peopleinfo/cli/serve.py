@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from uvicorn import Config
 
 _BACKLOG: Final = 2048
-_IDLE_SECONDS: Final = (
-    75  # longer than a load balancer keeps a connection (AWS: 60), so that it never sends into a closed one
-)
+# Longer than a load balancer keeps a connection (AWS: 60), so that it never sends into a closed one.
+_IDLE_SECONDS: Final = 75
 _DRAIN_SECONDS: Final = 30  # for requests under way when the server is told to end
 
 
@@ -56,10 +55,8 @@ def serve(
             flush=True,
         )
         if settings.workers == 1:
-            for ending in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(
-                    ending, lambda *_: None
-                )  # uvicorn raises the signal again after it has ended in good order
+            for ending in (signal.SIGINT, signal.SIGTERM):  # which uvicorn raises again when it has ended in good order
+                signal.signal(ending, lambda *_: None)
             uvicorn.Server(_config(wiring.Application(settings))).run([listening])
         else:
             os.environ |= settings.environment()

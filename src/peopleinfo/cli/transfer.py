@@ -143,9 +143,14 @@ class _Import:
             async with open_people(self._settings) as people:
                 import_ = Import(people, identity, dry_run=self._dry_run)
                 before = (await import_.progress()).stored
-                async for outcomes in import_.store_all(batches(source.rows)):
-                    rejects.write(outcomes)
-                    advance(len(outcomes))
+                try:
+                    async for outcomes in import_.store_all(batches(source.rows)):
+                        rejects.write(outcomes)
+                        advance(len(outcomes))
+                except InvalidInput as error:
+                    raise InvalidInput(
+                        f"{path}: {error}; {(await import_.progress()).stored} people before that are stored"
+                    ) from error
                 await import_.finish()
                 stored = (await import_.progress()).stored
         self._report(path, stored, before, rejects)

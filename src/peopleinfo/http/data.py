@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-import falcon
-
 from peopleinfo import strictjson
 from peopleinfo.errors import FieldError
 from peopleinfo.http import problems
+from peopleinfo.http.people import keep_private
 from peopleinfo.http.requests import read_body
 from peopleinfo.http.searches import LIMIT, read_search
 from peopleinfo.person import missing_members, normalised
@@ -39,7 +38,6 @@ class DataResource:
             return
         record = await self._people.create_from_seed(data)
         resp.set_header("Location", f"/v1/people/{record.person_id}")
-        resp.content_type = falcon.MEDIA_JSON
         resp.data = body
 
     async def on_get(self, req: Request, resp: Response) -> None:
@@ -52,8 +50,7 @@ class DataResource:
         asked = read_search({"surname": surname, **members})
         page, cursor = await asked.page(self._people, self._cursors)
         resp.data = b"[" + b",".join(page.people) + b"]"
-        resp.content_type = falcon.MEDIA_JSON
-        resp.set_header("Cache-Control", "private, no-cache")
+        keep_private(resp)
         if cursor:
             query = {"person_surname": surname, "cursor": cursor}
             if asked.limit != LIMIT:

@@ -49,7 +49,7 @@ class PeopleResource:
         page, cursor = await asked.page(self._people, self._cursors)
         next_cursor = strictjson.encode(cursor)
         resp.data = b'{"people":[' + b",".join(page.people) + b'],"next_cursor":' + next_cursor + b"}"
-        _private(resp)
+        keep_private(resp)
 
     on_head = on_get
 
@@ -92,10 +92,11 @@ class PersonResource:
 def _answer(resp: Response, record: Record) -> None:
     resp.data = record.body
     resp.set_header("ETag", conditions.etag(record.version))
-    _private(resp)
+    keep_private(resp)
 
 
-def _private(resp: Response) -> None:
+def keep_private(resp: Response) -> None:
+    """Say who may keep an answer that has people in it."""
     # A browser may keep it but has to ask whether it is still true; nobody between us may.
     resp.set_header("Cache-Control", "private, no-cache")
 

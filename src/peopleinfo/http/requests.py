@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
 BODY_SIZE: Final = 1024 * 1024  # of a request other than an import; well above the largest record
 MERGE_PATCH: Final = "application/merge-patch+json"
-_CHARSET: Final = re.compile(
-    r"""(?!\s*charset\s*=).*|\s*charset="?utf-?8"?\s*"""
-)  # a parameter that is no charset, or one we read
+# A parameter that is no charset, or one that we read.
+_CHARSET: Final = re.compile(r"""(?!\s*charset\s*=).*|\s*charset="?utf-?8"?\s*""")
 
 
 class Disconnected(Exception):
@@ -29,17 +28,22 @@ class Disconnected(Exception):
 
 
 class App(falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response]):
-    """Falcon's app, with two things changed in how a body comes in.
+    """Falcon's app, in which a request has an id and a beginning, and with two things changed in how a body comes in.
 
     A request is looked at as soon as its headers are there: Falcon itself waits for the first piece of the body, for ever when it does not
     come. And a body cannot be mistaken for whole when the client has gone away in the middle of it.
     """
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._prefix = secrets.token_hex(6)
+        self._numbers = itertools.count(1)
+
     def __call__(  # type: ignore[override] # as in Falcon: its WSGI app is the base of its ASGI app
         self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Any
     ) -> Awaitable[None]:
         """Answer a request; its scope holds its `request_id` and when it `began` (`time.perf_counter`)."""
-        scope["request_id"] = f"{_PROCESS}-{next(_numbers):x}"
+        scope["request_id"] = f"{self._prefix}-{next(self._numbers):x}"
         scope["began"] = time.perf_counter()
         begun = False
 
@@ -56,8 +60,6 @@ class App(falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response]):
         return super().__call__(scope, attentive_receive, send)
 
 
-_PROCESS: Final = secrets.token_hex(6)
-_numbers = itertools.count(1)
 _BEGINNING: Final = {"type": "http.request", "body": b"", "more_body": True}
 
 

@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from peopleinfo.imports import Row
     from peopleinfo.people import People
 
-
 _BATCH_ROWS: Final = 500  # checking so many takes a few milliseconds, in which no other request is served
 _BATCH_SIZE: Final = 1024 * 1024  # of the rows' own length
 _AT_ONCE: Final = 32  # imports being read; more wait for their turn
 _IN_MEMORY: Final = 1024 * 1024  # bytes of an answer; a longer one waits in a temporary file
 _PIECE: Final = 64 * 1024
+_GO_ON: Final = ": sent again with the same Idempotency-Key, it goes on where it stopped"
 _FORMATS: Final[dict[str, rows.Format]] = {NDJSON: "ndjson", "application/jsonl": "ndjson", CSV: "csv", JSON: "json"}
 
 
@@ -58,7 +58,7 @@ class ImportResource:
         parts = batches(source.rows, _BATCH_ROWS, _BATCH_SIZE)
         results = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed when it has been sent
         try:
-            await _store(import_, partial(run, next, parts, None), results)
+            await _store(import_, partial(run, next, parts, None), results, _GO_ON if key else "")
         except BaseException:
             results.close()
             raise
@@ -116,7 +116,9 @@ async def _texts(pieces: AsyncIterator[tuple[int, bytes]]) -> AsyncIterator[byte
         yield text
 
 
-async def _store(import_: Import, next_batch: Callable[[], Awaitable[list[Row] | None]], results: IO[bytes]) -> None:
+async def _store(
+    import_: Import, next_batch: Callable[[], Awaitable[list[Row] | None]], results: IO[bytes], how_to_go_on: str
+) -> None:
     rejected = 0
     try:
         while batch := await next_batch():
@@ -126,7 +128,7 @@ async def _store(import_: Import, next_batch: Callable[[], Awaitable[list[Row] |
         await import_.finish()
     except StoreUnavailable as error:
         raise StoreUnavailable(
-            f"{error}; {(await import_.progress()).stored} people of this import are stored, and with its Idempotency-Key it goes on where it stopped",
+            f"{error}; {(await import_.progress()).stored} people of this import are stored" + how_to_go_on,
             retry_after=error.retry_after,
         ) from error
     except InvalidInput as error:
