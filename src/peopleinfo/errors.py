@@ -10,6 +10,7 @@
     ├── CreationErased         the person made under that idempotency key has been erased
     ├── ImportOverlap          the same import is running somewhere else
     ├── StoreUnavailable       for now; nothing was stored
+    │   └── OutcomeUnknown     … or perhaps it was
     └── StoreUnusable          until somebody mends it (permissions, schema, not a database)
 
 An exception takes data and writes its own message; no message holds a value of a person's.
@@ -102,6 +103,13 @@ class StoreUnavailable(PeopleInfoError):
     def __init__(self, what: str, *, retry_after: int = 1) -> None:
         self.retry_after = retry_after
         super().__init__(what)
+
+
+class OutcomeUnknown(StoreUnavailable):
+    """The store did not say in time whether it has done what it was asked."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}; it may have been stored or not: read it before you try again")
 
 
 class StoreUnusable(PeopleInfoError):

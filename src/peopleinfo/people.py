@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from peopleinfo import strictjson
 from peopleinfo.errors import VersionConflict
 from peopleinfo.person import Details, Record, details_from_json, details_from_seed, details_of
-from peopleinfo.store import Once, Page, Store
+from peopleinfo.store import Once, Page, Reading, Store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -34,9 +34,9 @@ class People:
         """The latest date that it is anywhere on earth: nobody is refused for having been born today."""
         return (self._now() + _FIRST_TIME_ZONE).date()
 
-    async def get(self, person_id: str) -> Record:
-        """Return a person. Raises PersonNotFound."""
-        return await self.store.get(person_id)
+    async def get(self, person_id: str, *, reading: Reading | None = None) -> Record:
+        """Return a person; without a `reading` it is what the store itself says. Raises PersonNotFound."""
+        return await self.store.get(person_id, reading=reading)
 
     async def create(self, data: Any, *, once: str | None = None) -> Record:
         """Store a new person; a second call with the same `once` and the same content returns the first one's answer.
@@ -72,11 +72,13 @@ class People:
                 await self.store.erase(person_id, expected=expected)
                 return
 
-    async def find(self, where: Filter, *, after: bytes | None = None, limit: int) -> Page:
+    async def find(
+        self, where: Filter, *, after: bytes | None = None, limit: int, reading: Reading | None = None
+    ) -> Page:
         """Return a page of the people that are meant; see `Store.find` and `Store.scan`."""
         if where.surname_key is None and where.prefix_key is None:
             return await self.store.scan(after=after, limit=limit, where=where)
-        return await self.store.find(where, after=after, limit=limit)
+        return await self.store.find(where, after=after, limit=limit, reading=reading)
 
     async def everyone(self, where: Filter) -> AsyncIterator[list[bytes]]:
         """Yield the JSON of all who are meant, some at a time."""
@@ -101,7 +103,7 @@ class People:
             )
             # Whoever was faster: change what is there now, if it is at one of the versions.
             with suppress(VersionConflict):
-                return await self.store.replace(person_id, details, expected=expected)
+                return await self.store.replace(person_id, details, expected=expected, known=record)
 
 
 def merge(target: Any, patch: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
@@ -45,11 +46,36 @@ class Progress(msgspec.Struct, frozen=True):
     digest: bytes = b""
 
 
+class Reading:
+    """How an answer may be found, and how it was: handed down with a read by whoever has to tell.
+
+    A store without a cache in front leaves it as it is.
+    """
+
+    __slots__ = ("fresh", "source")
+
+    def __init__(self, *, fresh: bool = False) -> None:
+        self.fresh = fresh
+        """Whether only what the store itself says will do."""
+        self.source: Source | None = None
+        """Where the answer came from; None when there is no cache."""
+
+
+class Source(Enum):
+    """Where an answer came from, as a cache sees it."""
+
+    LOCAL = "local"  # the memory of this process
+    SHARED = "shared"  # the cache that all processes share
+    MISS = "miss"  # the store, since the cache did not have it
+    BYPASS = "bypass"  # the store, since the cache could not be asked or was not to be trusted now
+    REQUEST = "request"  # the store, since that was asked for
+
+
 class Store(Protocol):
     """Keeps people.
 
-    Every method may raise StoreUnavailable: the store could not do it in time, nothing was stored, and it may be tried again. An
-    acknowledged write survives the end of the process and the loss of power. Reads by id and by surname see every write that was
+    Every method may raise StoreUnavailable: the store could not do it in time, nothing was stored, and it may be tried again; or its
+    kind OutcomeUnknown, when it cannot be told whether a write was stored. An acknowledged write survives the end of the process and the loss of power. Reads by id and by surname see every write that was
     acknowledged, by any process, before they began.
     """
 
@@ -57,7 +83,7 @@ class Store(Protocol):
     def secret(self) -> bytes:
         """32 random bytes, made with the store and the same for everybody who opens it. Keys are derived from it."""
 
-    async def get(self, person_id: str) -> Record:
+    async def get(self, person_id: str, *, reading: Reading | None = None) -> Record:
         """Return a person. Raises PersonNotFound."""
 
     async def create(self, details: Details, *, once: Once | None = None) -> Record:
@@ -67,8 +93,11 @@ class Store(Protocol):
         person since. Raises KeyReused (same key, other content), CreationErased (the person has been erased meanwhile).
         """
 
-    async def replace(self, person_id: str, details: Details, *, expected: int) -> Record:
-        """Store new details under the next version. Raises PersonNotFound, VersionConflict unless at version `expected`."""
+    async def replace(self, person_id: str, details: Details, *, expected: int, known: Record | None = None) -> Record:
+        """Store new details under the next version. Raises PersonNotFound, VersionConflict unless at version `expected`.
+
+        `known` is the person at that version, if the caller has just read it: it spares some stores a read.
+        """
 
     async def erase(self, person_id: str, *, expected: int | None = None) -> None:
         """Remove a person and every copy of it that the store keeps.
@@ -76,7 +105,7 @@ class Store(Protocol):
         Raises PersonNotFound, VersionConflict unless at version `expected` (None: at any).
         """
 
-    async def find(self, where: Filter, *, after: bytes | None, limit: int) -> Page:
+    async def find(self, where: Filter, *, after: bytes | None, limit: int, reading: Reading | None = None) -> Page:
         """Return a page of the people under a surname key (oldest first) or a prefix (by key, then oldest first).
 
         From page to page nobody comes twice, and nobody is left out who was there and had the surname throughout. At most `EXAMINED`

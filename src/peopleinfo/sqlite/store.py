@@ -25,7 +25,7 @@ from peopleinfo.names import FOLD_VERSION
 from peopleinfo.person import Details, Record, details_of, render, timestamp
 from peopleinfo.sqlite import schema
 from peopleinfo.sqlite.writer import Writer, unavailable
-from peopleinfo.store import EXAMINED, ONCE_SECONDS, Once, Page, Progress
+from peopleinfo.store import EXAMINED, ONCE_SECONDS, Once, Page, Progress, Reading
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -105,7 +105,7 @@ class SqliteStore:
         (self.secret,) = reader.execute("SELECT secret FROM deployment").fetchone()
         self._ids = IdCipher(self.secret)  # ids are sealed in the writer's thread only, and opened in the loop's
 
-    async def get(self, person_id: str) -> Record:
+    async def get(self, person_id: str, *, reading: Reading | None = None) -> Record:  # noqa: ARG002 - nothing is between
         seq = self._seq(person_id)
         try:
             row = self._reader.execute(_BY_SEQ, (seq,)).fetchone()
@@ -126,7 +126,14 @@ class SqliteStore:
 
         return await self._writer.run(change)
 
-    async def replace(self, person_id: str, details: Details, *, expected: int) -> Record:
+    async def replace(
+        self,
+        person_id: str,
+        details: Details,
+        *,
+        expected: int,
+        known: Record | None = None,  # noqa: ARG002 - read again
+    ) -> Record:
         seq = self._seq(person_id)
 
         def change(db: sqlite3.Connection) -> Record:
@@ -152,7 +159,14 @@ class SqliteStore:
 
         await self._writer.run(change)
 
-    async def find(self, where: Filter, *, after: bytes | None, limit: int) -> Page:
+    async def find(
+        self,
+        where: Filter,
+        *,
+        after: bytes | None,
+        limit: int,
+        reading: Reading | None = None,  # noqa: ARG002 - as in get
+    ) -> Page:
         if where.refines:  # may look at thousands of people, which the loop must not wait for
             return await self._in_thread(lambda db: _found(db, where, after, limit))
         try:
