@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from peopleinfo.people import People
+from tests import dynamodb_servers
 from tests.stores_under_test import KNOWN_DIFFERENCES, STORES, Clock, open_store
 
 if TYPE_CHECKING:
@@ -28,6 +29,12 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(feature): skipped for the stores that are known not to have the feature")
 
+    os.environ.update(dynamodb_servers.CREDENTIALS)
+
+
+def pytest_unconfigure() -> None:
+    dynamodb_servers.end_all()
+
 
 @pytest.fixture
 def clock() -> Clock:
@@ -37,6 +44,8 @@ def clock() -> Clock:
 @pytest.fixture(params=STORES)
 def store_kind(request: pytest.FixtureRequest) -> str:
     kind = str(request.param)
+    if problem := dynamodb_servers.missing(kind):
+        pytest.skip(f"{kind} {problem}")
     for marker in request.node.iter_markers("needs"):
         if reason := KNOWN_DIFFERENCES.get((kind, marker.args[0])):
             pytest.skip(f"{kind}: {reason}")

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from peopleinfo.dynamodb import schema
+from peopleinfo.dynamodb.opening import open_dynamodb, open_table
 from peopleinfo.person import Details
 from peopleinfo.search import Filter, Search
+from peopleinfo.settings import TableLocation
 from peopleinfo.sqlite.store import open_sqlite
+from tests import dynamodb_servers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -16,7 +22,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.store import Store
 
-STORES: Final[list[str]] = ["sqlite"]
+STORES: Final[list[str]] = ["sqlite", *dynamodb_servers.KINDS]
 
 # (kind of store, feature) → why it does not have it. A test names the features it lives on with `@pytest.mark.needs("feature")`, and is
 # skipped with this reason where one is missing.
@@ -24,10 +30,13 @@ KNOWN_DIFFERENCES: Final[dict[tuple[str, str], str]] = {}
 
 
 class Clock:
-    """A clock that stands still until it is moved."""
+    """A clock that stands still until it is moved.
+
+    It stands far in the future: a server that removes what has expired goes by the real time, and must not come before us.
+    """
 
     def __init__(self) -> None:
-        self._moment = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+        self._moment = datetime(2126, 3, 1, 12, 0, tzinfo=UTC)
 
     def now(self) -> datetime:
         return self._moment
@@ -40,10 +49,35 @@ class Clock:
 @asynccontextmanager
 async def open_store(kind: str, tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
     """Open a store of this kind; those of one `tmp_path` are one and the same."""
-    if kind != "sqlite":
-        raise LookupError(f"there is no store called {kind}")
-    async with open_sqlite(tmp_path / "people.db", now=clock.now) as store:
-        yield store
+    if kind == "sqlite":
+        async with open_sqlite(tmp_path / "people.db", now=clock.now) as store:
+            yield store
+    else:
+        location = table_location(kind, tmp_path)
+        await make_table(location)
+        async with open_dynamodb(location, now=clock.now) as store:
+            yield store
+
+
+def store_url(kind: str, folder: Path) -> str:
+    """Return the URL of a store of this kind, ready to be opened; those of one folder are one and the same."""
+    if kind == "sqlite":
+        return f"sqlite:///{folder / 'people.db'}"
+    location = table_location(kind, folder)
+    asyncio.run(make_table(location))
+    return f"dynamodb://{location.region}/{location.table}?endpoint={location.endpoint}"
+
+
+def table_location(kind: str, folder: Path, shards: int | None = None) -> TableLocation:
+    """Return where the table of a folder is on a server of this kind."""
+    table = "People-" + hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    return TableLocation("eu-west-1", table, dynamodb_servers.endpoint(kind), shards)
+
+
+async def make_table(location: TableLocation) -> None:
+    """Make the table unless it is there."""
+    async with open_table(location) as table:
+        await schema.create(table)
 
 
 def named(surname: str | None, name: str | None = None, born: str | None = None, **more: Any) -> Details:

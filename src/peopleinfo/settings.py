@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_type_hints
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -19,6 +19,32 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PREFIX = "PEOPLEINFO_"
+_SHARDS = 64  # at most: a search by surname asks each of them
+
+
+@dataclass(frozen=True)
+class TableLocation:
+    """Which table: `dynamodb://REGION/TABLE`, with `?endpoint=` for a server that is not AWS's and `?shards=` for a new table."""
+
+    region: str
+    table: str
+    endpoint: str | None = None
+    shards: int | None = None
+
+    @classmethod
+    def parse(cls, url: str) -> Self:
+        """Take a URL apart. Raises ValueError, saying what it should look like."""
+        parts = urlsplit(url)
+        asked = dict(parse_qsl(parts.query, keep_blank_values=True))
+        table = parts.path.strip("/")
+        endpoint, shards = asked.pop("endpoint", None), asked.pop("shards", None)
+        if parts.scheme != "dynamodb" or not parts.netloc or not table or "/" in table or asked or parts.fragment:
+            raise ValueError("write dynamodb://REGION/TABLE, with ?endpoint=http://127.0.0.1:8000 for a local server")
+        if endpoint is not None and not endpoint.startswith(("http://", "https://")):
+            raise ValueError("the endpoint is to begin with http:// or https://")
+        if shards is not None and not (shards.isascii() and shards.isdigit() and 1 <= int(shards) <= _SHARDS):
+            raise ValueError(f"shards is a number from 1 to {_SHARDS}")
+        return cls(parts.netloc, table, endpoint, int(shards) if shards else None)
 
 
 class InvalidSettings(PeopleInfoError):
@@ -37,7 +63,9 @@ class Settings:
     port: Annotated[int, Meta(ge=0, le=65535)] = _setting(3000, "Port to listen on; 0 takes a free one.")
     workers: Annotated[int, Meta(ge=1, le=64)] = _setting(1, "Processes that serve; they share the store.")
     store: Annotated[str, Meta(min_length=1)] = _setting(
-        "sqlite:///people.db", "Where people are kept: sqlite:///relative.db or sqlite:////absolute.db."
+        "sqlite:///people.db",
+        "Where people are kept: sqlite:///relative.db, sqlite:////absolute.db or dynamodb://REGION/TABLE "
+        "(with ?endpoint=URL for a server that is not AWS's).",
     )
     open: bool = _setting(
         False, "Serve on other addresses than loopback although everybody who reaches them may read and change people."
@@ -78,7 +106,7 @@ class Settings:
 
     def check(self) -> None:
         """Raise InvalidSettings when settings that are right by themselves do not go together."""
-        self.sqlite_path  # noqa: B018 - asked for its exception
+        self.location  # noqa: B018 - asked for its exception
         if not (self.open or is_loopback(self.host)):
             raise InvalidSettings(
                 f"{PREFIX}HOST={self.host} is not a loopback address, and everybody who reaches it could read and change people.\n"
@@ -86,13 +114,16 @@ class Settings:
             )
 
     @property
-    def sqlite_path(self) -> Path:
-        """The file of the store. Raises InvalidSettings when `store` is no URL of one."""
+    def location(self) -> Path | TableLocation:
+        """The file of the embedded store, or the table of the distributed one. Raises InvalidSettings when `store` is no URL of either."""
         url = urlsplit(self.store)
-        if url.scheme != "sqlite" or url.netloc or not url.path.strip("/") or url.query or url.fragment:
-            raise InvalidSettings(
-                f"{PREFIX}STORE={self.store} is not understood: write sqlite:///relative.db or sqlite:////absolute.db"
-            )
+        try:
+            if url.scheme == "dynamodb":
+                return TableLocation.parse(self.store)
+            if url.scheme != "sqlite" or url.netloc or not url.path.strip("/") or url.query or url.fragment:
+                raise ValueError("write sqlite:///relative.db, sqlite:////absolute.db or dynamodb://REGION/TABLE")
+        except ValueError as error:
+            raise InvalidSettings(f"{PREFIX}STORE={self.store} is not understood: {error}") from error
         return Path(url.path[1:])
 
 

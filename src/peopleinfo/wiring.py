@@ -7,18 +7,32 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from peopleinfo.people import People
-from peopleinfo.settings import Settings, is_loopback
-from peopleinfo.sqlite.store import open_sqlite
+from peopleinfo.settings import Settings, TableLocation, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from peopleinfo.store import Store
 
 
 @asynccontextmanager
 async def open_people(settings: Settings) -> AsyncIterator[People]:
     """Open the store that the settings name, and close it again. Raises StoreUnusable, saying what to mend."""
-    async with open_sqlite(settings.sqlite_path, now=utc_now) as store:
+    async with _open_store(settings.location) as store:
         yield People(store, now=utc_now)
+
+
+def _open_store(location: Path | TableLocation) -> AbstractAsyncContextManager[Store]:
+    # Each brings libraries that the other has no use for.
+    if isinstance(location, TableLocation):
+        from peopleinfo.dynamodb.opening import open_dynamodb  # noqa: PLC0415
+
+        return open_dynamodb(location, now=utc_now)
+    from peopleinfo.sqlite.store import open_sqlite  # noqa: PLC0415
+
+    return open_sqlite(location, now=utc_now)
 
 
 def utc_now() -> datetime:

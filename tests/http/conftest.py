@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from tests import dynamodb_servers
 from tests.http.serving import HANGS, Server, serving
 from tests.stores_under_test import STORES
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session", params=STORES)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("server"), kind=str(request.param)) as server:
+    if problem := dynamodb_servers.missing(kind := str(request.param)):
+        pytest.skip(f"{kind} {problem}")
+    with serving(tmp_path_factory.mktemp("server"), kind=kind) as server:
         yield server
 
 

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 
+from tests.stores_under_test import store_url
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -55,13 +57,6 @@ class Server:
         """Ask the process to end, and return its exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(HANGS)
-
-
-def store_url(kind: str, folder: Path) -> str:
-    """Return the URL of a store of this kind; those of one folder are one and the same."""
-    if kind != "sqlite":
-        raise LookupError(f"there is no store called {kind}")
-    return f"sqlite:///{folder / 'people.db'}"
 
 
 def environment(**settings: object) -> dict[str, str]:

@@ -13,7 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.http.serving import COMMAND, HANGS, environment, serving, started, store_url
+from tests.http.serving import COMMAND, HANGS, environment, serving, started
+from tests.stores_under_test import store_url
 
 
 def refused(folder: Path, *flags: str, **settings: object) -> str:

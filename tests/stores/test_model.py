@@ -281,8 +281,13 @@ class Model(RuleBasedStateMachine):
         meant = [known.record.body for known in self.people.values() if known.is_meant(asked)]
         assert sorted(found) == sorted(meant)
 
-    @rule(new=details, prefix=st.none() | st.sampled_from(["L", "M"]), limit=st.integers(1, 3), data=st.data())
-    def walk_while_people_come_and_go(self, new: Details, prefix: str | None, limit: int, data: st.DataObject) -> None:
+    @rule(
+        new=details,
+        prefix=st.none() | st.sampled_from(["L", "M"]),
+        limit=st.integers(1, 3),
+        goers=st.lists(st.integers(0, 99), max_size=5),
+    )
+    def walk_while_people_come_and_go(self, new: Details, prefix: str | None, limit: int, goers: list[int]) -> None:
         there = {
             person_id
             for person_id, known in self.people.items()
@@ -298,8 +303,8 @@ class Model(RuleBasedStateMachine):
             found += [str(strictjson.parse(body)["person_id"]) for body in page.people]
             if (after := page.next) is None:
                 break
-            if self.people and changes < 5:
-                gone = data.draw(st.sampled_from(list(self.people.values())))
+            if self.people and changes < len(goers):
+                gone = list(self.people.values())[goers[changes] % len(self.people)]
                 self.run(self.store.erase(gone.record.person_id))
                 del self.people[gone.record.person_id]
                 self.learn(self.run(self.store.create(new)), new)

@@ -30,8 +30,8 @@ async def test_a_new_person_is_at_version_one_and_has_the_time_of_its_creation(s
         "person_id": made.person_id,
         "person_surname": "Curie",
         "version": 1,
-        "created_at": "2026-03-01T12:00:00.000Z",
-        "updated_at": "2026-03-01T12:00:00.000Z",
+        "created_at": "2126-03-01T12:00:00.000Z",
+        "updated_at": "2126-03-01T12:00:00.000Z",
     }
 
 

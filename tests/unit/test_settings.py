@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from peopleinfo.settings import InvalidSettings, Settings, is_loopback
+from peopleinfo.settings import InvalidSettings, Settings, TableLocation, is_loopback
 
 
 def problems(environment: dict[str, str], **flags: object) -> str:
@@ -19,7 +19,7 @@ def problems(environment: dict[str, str], **flags: object) -> str:
 def test_without_any_setting_it_serves_here_alone() -> None:
     settings = Settings.load({})
     assert (settings.host, settings.port, settings.workers, settings.open) == ("127.0.0.1", 3000, 1, False)
-    assert settings.sqlite_path == Path("people.db")
+    assert settings.location == Path("people.db")
 
 
 def test_the_environment_is_read() -> None:
@@ -35,7 +35,7 @@ def test_the_environment_is_read() -> None:
         }
     )
     assert (settings.host, settings.port, settings.workers) == ("::1", 0, 4)
-    assert settings.sqlite_path == Path("/srv/people.db")
+    assert settings.location == Path("/srv/people.db")
     assert (settings.body_seconds, settings.log_level) == (1.5, "debug")
 
 
@@ -101,7 +101,21 @@ def test_only_this_machine_reaches_a_loopback_address(host: str) -> None:
     ],
 )
 def test_a_store_is_named_by_a_url(url: str, path: str) -> None:
-    assert Settings.load({"PEOPLEINFO_STORE": url}).sqlite_path == Path(path)
+    assert Settings.load({"PEOPLEINFO_STORE": url}).location == Path(path)
+
+
+@pytest.mark.parametrize(
+    ("url", "location"),
+    [
+        ("dynamodb://eu-west-1/PeopleInfo", TableLocation("eu-west-1", "PeopleInfo")),
+        (
+            "dynamodb://eu-west-1/People?endpoint=http://127.0.0.1:8000&shards=4",
+            TableLocation("eu-west-1", "People", "http://127.0.0.1:8000", 4),
+        ),
+    ],
+)
+def test_a_table_is_named_by_a_url(url: str, location: TableLocation) -> None:
+    assert Settings.load({"PEOPLEINFO_STORE": url}).location == location
 
 
 @pytest.mark.parametrize(
@@ -109,6 +123,8 @@ def test_a_store_is_named_by_a_url(url: str, path: str) -> None:
     [
         "people.db", "/srv/people.db", "sqlite", "sqlite://people.db", "sqlite://", "sqlite:///",
         "sqlite:////", "postgres:///people", "file:///people.db", "sqlite:///people.db?mode=ro", "sqlite:///people#1.db",
+        "dynamodb://People", "dynamodb:///People", "dynamodb://eu-west-1/a/b", "dynamodb://eu-west-1/a?port=1",
+        "dynamodb://eu-west-1/a?endpoint=127.0.0.1:8000", "dynamodb://eu-west-1/a?shards=0", "dynamodb://eu-west-1/a?shards=65",
     ],
 )  # fmt: skip
 def test_a_store_that_is_not_understood_is_refused(url: str) -> None:

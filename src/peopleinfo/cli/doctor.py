@@ -52,7 +52,8 @@ def _examine(store: str | None) -> Iterator[tuple[bool, str]]:
         yield False, f"settings: {error}"
         return
     yield True, f"settings: {settings.store}, to be served on {settings.host} port {settings.port}"
-    yield from _examine_file(settings.sqlite_path)
+    if isinstance(settings.location, Path):
+        yield from _examine_file(settings.location)
     try:
         people = asyncio.run(_try(settings))
     except PeopleInfoError as error:
@@ -79,7 +80,7 @@ def _examine_file(path: Path) -> Iterator[tuple[bool, str]]:
 async def _try(settings: Settings) -> str:
     from peopleinfo.wiring import open_people
 
-    is_new = not settings.sqlite_path.exists()
+    is_new = isinstance(settings.location, Path) and not settings.location.exists()
     async with open_people(settings) as people:
         await people.store.ready()
         await people.store.load([])  # a durable write, of nobody

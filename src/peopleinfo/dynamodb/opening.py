@@ -1,0 +1,70 @@
+"""From the place of a table to the store on it."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+from aiodynamo.http.aiohttp import AIOHTTP
+from yarl import URL
+
+from peopleinfo.dynamodb.credentials import usual_chain
+from peopleinfo.dynamodb.items import alone, binary, number, value, whole
+from peopleinfo.dynamodb.store import DynamoStore
+from peopleinfo.dynamodb.table import ConditionFailed, Refused, Table, unusable
+from peopleinfo.errors import StoreUnavailable, StoreUnusable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from datetime import datetime
+
+    from peopleinfo.settings import TableLocation
+
+_CONNECTIONS: Final = 128  # to DynamoDB at a time
+_IDLE_SECONDS: Final = 15.0
+_ABSENT: Final = "attribute_not_exists(pk)"
+
+
+@asynccontextmanager
+async def open_table(location: TableLocation) -> AsyncIterator[Table]:
+    """Open the way to a table, which need not exist."""
+    connections = aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_IDLE_SECONDS)
+    async with aiohttp.ClientSession(connector=connections, auto_decompress=False) as session:
+        endpoint = URL(location.endpoint) if location.endpoint else None
+        credentials = usual_chain(location.region)
+        yield Table(
+            location.table, http=AIOHTTP(session), credentials=credentials, region=location.region, endpoint=endpoint
+        )
+
+
+@asynccontextmanager
+async def open_dynamodb(location: TableLocation, *, now: Callable[[], datetime]) -> AsyncIterator[DynamoStore]:
+    """Open the store on a table. Raises StoreUnusable, saying what to mend."""
+    async with open_table(location) as table:
+        try:
+            secret, shards = await deployment(table, location)
+        except Refused as refused:
+            raise unusable(location.table, refused) from refused
+        except StoreUnavailable as error:
+            raise StoreUnusable(f"table {location.table} in {location.region}: {error}") from error
+        yield DynamoStore(table, secret, shards, now=now)
+
+
+async def deployment(table: Table, location: TableLocation) -> tuple[bytes, int]:
+    """Return the secret and the number of shards of a table, which the first one to open it chooses.
+
+    Raises Refused, StoreUnavailable, and StoreUnusable when the table was begun with another number of shards.
+    """
+    key = alone(b"deployment")
+    item = await table.get(key)
+    if item is None:
+        new = {"secret": binary(secrets.token_bytes(32)), "shards": number(location.shards or 1)}
+        with suppress(ConditionFailed):  # another process was faster, or ours was not heard
+            await table.put(key | new, _ABSENT)
+        item = await table.get(key) or {}
+    shards = whole(item, "shards")
+    if location.shards not in (None, shards):
+        raise StoreUnusable(f"table {table.name} spreads each surname over {shards} shards, not {location.shards}")
+    return value(item, "secret"), shards

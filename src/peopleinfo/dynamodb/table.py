@@ -1,0 +1,255 @@
+"""Calls to one DynamoDB table: signed, bounded in time, tried again with jitter while that can help, and honest about what is not known."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from aiodynamo.http.types import Request, RequestFailed
+from aiodynamo.sign import signed_dynamo_request
+
+from peopleinfo.errors import OutcomeUnknown, StoreUnavailable, StoreUnusable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from aiodynamo.credentials import Credentials
+    from aiodynamo.http.types import HttpImplementation, Response
+    from yarl import URL
+
+Json = dict[str, Any]
+Item = dict[str, dict[str, str]]  # attribute → type ("S", "N", "B") → value, as DynamoDB writes it
+
+READ_SECONDS: Final = 3.0
+WRITE_SECONDS: Final = 5.0
+BULK_SECONDS: Final = 30.0  # for a batch of a load, which nobody waits for at a screen
+_ATTEMPT_SECONDS: Final = 1.0  # an answer normally takes milliseconds
+_FIRST_DELAY: Final = 0.025  # seconds; doubles with every attempt
+_LONGEST_DELAY: Final = 1.0
+BATCH: Final = 25  # items of a BatchWriteItem at most
+_KEYS: Final = 100  # of a BatchGetItem at most
+_DONE: Final = 200
+_THEIR_FAULT: Final = 500
+
+# The call was refused before anything was done, and may be accepted the next time.
+_REFUSED: Final = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "ProvisionedThroughputExceeded",
+        "RequestLimitExceeded",
+        "ThrottlingException",
+        "ThrottlingError",
+        "TransactionConflict",
+        "TransactionConflictException",
+    }
+)
+_IN_PROGRESS: Final = "TransactionInProgressException"  # the attempt before is still being done
+_CREDENTIALS: Final = frozenset({"ExpiredTokenException", "UnrecognizedClientException"})
+_UNUSABLE: Final = {
+    "ResourceNotFoundException": "there is no such table: make it with `peopleinfo store create`",
+    "AccessDeniedException": "these credentials may not use the table: see docs/dynamodb.md for what they need",
+    "UnrecognizedClientException": "AWS does not know these credentials",
+    "MissingAuthenticationTokenException": "AWS does not accept these credentials",
+}
+
+
+class ConditionFailed(Exception):
+    """A write was not done since its condition did not hold.
+
+    `item` is what is there, None when nothing is. `repeated`: an earlier attempt of the same call may have been done, unheard.
+    """
+
+    def __init__(self, item: Item | None, *, repeated: bool) -> None:
+        super().__init__("the condition did not hold")
+        self.item = item
+        self.repeated = repeated
+
+
+class Cancelled(Exception):
+    """A transaction was not done; `failed` says of each of its writes whether its condition was to blame, `items` what was there."""
+
+    def __init__(self, reasons: Sequence[Json], *, repeated: bool) -> None:
+        super().__init__("the transaction was cancelled")
+        self.failed = [reason.get("Code") == "ConditionalCheckFailed" for reason in reasons]
+        self.items: list[Item | None] = [reason.get("Item") for reason in reasons]
+        self.repeated = repeated
+
+
+class Refused(Exception):
+    """DynamoDB refused a call and would refuse it again; `code` is its name for the reason."""
+
+    def __init__(self, action: str, code: str, message: str) -> None:
+        super().__init__(f"{action}: {code}: {message}")
+        self.code = code
+
+
+class Table:
+    """A table, and the way to it."""
+
+    def __init__(
+        self, name: str, *, http: HttpImplementation, credentials: Credentials, region: str, endpoint: URL | None
+    ) -> None:
+        self.name = name
+        self._http = http
+        self._credentials = credentials
+        self._region = region
+        self._endpoint = endpoint
+
+    async def get(self, key: Item, attributes: str | None = None) -> Item | None:
+        """Return an item, or the named attributes of it, as it stands now; None when there is none."""
+        wanted = {"Key": key, "ConsistentRead": True}
+        if attributes:
+            wanted["ProjectionExpression"] = attributes
+        answer = await self.call("GetItem", wanted, READ_SECONDS)
+        item: Item | None = answer.get("Item")
+        return item or None
+
+    async def get_many(self, keys: Sequence[Item]) -> list[Item]:
+        """Return the items under these keys that exist, in no order."""
+        found: list[Item] = []
+        for start in range(0, len(keys), _KEYS):
+            asked: Json = {self.name: {"Keys": keys[start : start + _KEYS], "ConsistentRead": True}}
+            deadline = monotonic() + READ_SECONDS
+            for delay in _delays():
+                answer = await self.call(
+                    "BatchGetItem", {"RequestItems": asked}, deadline - monotonic(), names_table=False
+                )
+                found += answer["Responses"].get(self.name, ())
+                if not (asked := answer.get("UnprocessedKeys") or {}):
+                    break
+                await _pause(delay, deadline, "the table is throttled", unknown=False)
+        return found
+
+    async def query(self, condition: str, values: Item, *, limit: int, **more: Any) -> tuple[list[Item], Item | None]:
+        """Return a page of items and the key after which the next one begins, None when there is no more."""
+        asked = {"KeyConditionExpression": condition, "ExpressionAttributeValues": values, "Limit": limit, **more}
+        answer = await self.call("Query", asked, READ_SECONDS)
+        return answer["Items"], answer.get("LastEvaluatedKey")
+
+    async def scan(self, *, limit: int, **more: Any) -> tuple[list[Item], Item | None]:
+        """Return a page of everything, and the key after which the next one begins, None when there is no more."""
+        answer = await self.call("Scan", {"Limit": limit, "ConsistentRead": True, **more}, READ_SECONDS)
+        return answer["Items"], answer.get("LastEvaluatedKey")
+
+    async def put(self, item: Item, condition: str, **more: Any) -> None:
+        """Store an item if the condition holds of what is in its place. Raises ConditionFailed."""
+        await self.call("PutItem", {"Item": item, **_conditional(condition), **more}, WRITE_SECONDS, writes=True)
+
+    async def update(self, key: Item, change: str, condition: str, values: Item) -> None:
+        """Change an item if the condition holds of it. Raises ConditionFailed."""
+        asked = {"Key": key, "UpdateExpression": change, "ExpressionAttributeValues": values}
+        await self.call("UpdateItem", {**asked, **_conditional(condition)}, WRITE_SECONDS, writes=True)
+
+    async def transact(self, *writes: Json, token: str) -> None:
+        """Do all the writes or none. `token` names this transaction: a repetition within ten minutes is not done again.
+
+        Raises Cancelled.
+        """
+        named = [{kind: {"TableName": self.name, **write} for kind, write in operation.items()} for operation in writes]
+        asked = {"TransactItems": named, "ClientRequestToken": token}
+        await self.call("TransactWriteItems", asked, WRITE_SECONDS, writes=True, names_table=False)
+
+    async def put_many(self, items: Sequence[Item]) -> None:
+        """Store at most `BATCH` items, whatever is in their places."""
+        asked: Json = {self.name: [{"PutRequest": {"Item": item}} for item in items]}
+        deadline = monotonic() + BULK_SECONDS
+        for delay in _delays():
+            answer = await self.call(
+                "BatchWriteItem", {"RequestItems": asked}, deadline - monotonic(), writes=True, names_table=False
+            )
+            if not (asked := answer.get("UnprocessedItems") or {}):
+                return
+            await _pause(delay, deadline, "the table is throttled", unknown=True)
+
+    async def call(
+        self, action: str, payload: Json, seconds: float, *, writes: bool = False, names_table: bool = True
+    ) -> Json:
+        """Have DynamoDB do something within `seconds` and return its answer.
+
+        Raises ConditionFailed, Cancelled, Refused, StoreUnavailable, and OutcomeUnknown when it may have been done all the same.
+        """
+        if names_table:
+            payload = {"TableName": self.name, **payload}
+        deadline = monotonic() + seconds
+        repeated = False  # whether an attempt may have been done without our hearing of it
+        for delay in _delays():
+            try:
+                answer = await self._attempt(action, payload, deadline)
+            except (TimeoutError, RequestFailed):
+                why, unheard = "DynamoDB does not answer", True
+            else:
+                if answer.status == _DONE:
+                    done: Json = msgspec.json.decode(answer.body)
+                    return done
+                why, unheard = self._why_again(action, answer, repeated=repeated)
+            repeated = repeated or unheard
+            await _pause(delay, deadline, why, unknown=repeated and writes)
+        raise AssertionError("delays never end")
+
+    def _why_again(self, action: str, answer: Response, *, repeated: bool) -> tuple[str, bool]:
+        """Return why to try again and whether it may have been done. Raises ConditionFailed, Cancelled, Refused when that cannot help."""
+        code, told = _told(answer)
+        if code == "ConditionalCheckFailedException":
+            raise ConditionFailed(told.get("Item"), repeated=repeated)
+        if code == "TransactionCanceledException" and (reasons := _final(told)):
+            raise Cancelled(reasons, repeated=repeated)
+        if code in _REFUSED or code == "TransactionCanceledException":
+            return "DynamoDB is throttled", False
+        if code in _CREDENTIALS and self._credentials.invalidate():
+            return "the credentials have expired", False
+        if answer.status >= _THEIR_FAULT or code == _IN_PROGRESS:
+            return "DynamoDB does not answer", True
+        raise Refused(action, code, str(told.get("message") or told.get("Message") or ""))
+
+    async def _attempt(self, action: str, payload: Json, deadline: float) -> Response:
+        async with asyncio.timeout(max(0.0, min(_ATTEMPT_SECONDS, deadline - monotonic()))):
+            key = await self._credentials.get_key(self._http)
+            if key is None:
+                raise StoreUnusable("there are no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+                                    "AWS_PROFILE, or run where a role is given")  # fmt: skip
+            signed = signed_dynamo_request(
+                key=key, payload=payload, action=action, region=self._region, endpoint=self._endpoint
+            )
+            request = Request("POST", str(signed.url), signed.headers, signed.body)
+            return await self._http(request)
+
+
+def unusable(table: str, refused: Refused) -> StoreUnusable:
+    """Say what to mend when the table cannot be used at all."""
+    return StoreUnusable(f"table {table}: {_UNUSABLE.get(refused.code, str(refused))}")
+
+
+def _delays() -> Iterator[float]:
+    delay = _FIRST_DELAY
+    while True:
+        yield random.uniform(0, delay)  # noqa: S311 - spreads retries
+        delay = min(2 * delay, _LONGEST_DELAY)
+
+
+async def _pause(delay: float, deadline: float, why: str, *, unknown: bool) -> None:
+    """Wait before the next attempt. Raises when there is no time for one."""
+    if monotonic() + delay >= deadline:
+        raise OutcomeUnknown(why) if unknown else StoreUnavailable(why)
+    await asyncio.sleep(delay)
+
+
+def _conditional(condition: str) -> Json:
+    return {"ConditionExpression": condition, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+
+
+def _told(answer: Response) -> tuple[str, Json]:
+    try:
+        told = msgspec.json.decode(answer.body, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return f"status {answer.status}", {}
+    return str(told.get("__type", "")).rpartition("#")[2], told
+
+
+def _final(told: Json) -> list[Json]:
+    """Return the reasons of a cancellation, none when trying again may help."""
+    reasons: list[Json] = told.get("CancellationReasons") or []
+    codes = {reason.get("Code") for reason in reasons} - {None, "None"}
+    return reasons if "ConditionalCheckFailed" in codes or not codes <= _REFUSED else []

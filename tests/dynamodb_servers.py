@@ -1,0 +1,99 @@
+"""The servers that stand in for DynamoDB: each is started when a test first asks for it, and ended with the test session."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Final
+from urllib.request import urlopen
+
+KINDS: Final = ("ministack", "dynamodb-local")
+# For whoever signs; no stand-in looks at it.
+CREDENTIALS: Final = {
+    "AWS_ACCESS_KEY_ID": "tests",
+    "AWS_SECRET_ACCESS_KEY": "tests",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+# Where `make dynamodb-local` puts AWS's own stand-in, which may be used for tests but not handed on.
+_LOCAL: Final = Path(__file__).parent.parent / ".cache" / "dynamodb-local"
+_HANGS: Final = 60
+_opened = ExitStack()
+
+
+@dataclass
+class _Running:
+    urls: dict[str, str]
+
+
+_running = _Running({})
+
+
+def missing(kind: str) -> str | None:
+    """Say what this kind of server needs that is not here; None when it can be started. In CI everything must be there."""
+    if kind != "dynamodb-local":
+        return None
+    problem = None
+    if shutil.which("java") is None:
+        problem = "needs Java"
+    elif not (_LOCAL / "DynamoDBLocal.jar").exists():
+        problem = "needs DynamoDB Local: `make dynamodb-local` fetches it"
+    assert not (problem and os.environ.get("CI")), f"{kind} {problem}"
+    return problem
+
+
+def endpoint(kind: str) -> str:
+    """Return the URL of the server of this kind, which is started unless it runs."""
+    if kind not in _running.urls:
+        _running.urls[kind] = _start(kind)
+    return _running.urls[kind]
+
+
+def end_all() -> None:
+    """End every server that was started."""
+    _running.urls.clear()
+    _opened.close()
+
+
+def _start(kind: str) -> str:
+    port = _free_port()
+    folder = Path(_opened.enter_context(tempfile.TemporaryDirectory(prefix=f"{kind}-")))
+    if kind == "ministack":
+        command = [str(Path(sys.executable).with_name("ministack"))]
+        settings = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port)}
+    else:
+        library = f"-Djava.library.path={_LOCAL / 'DynamoDBLocal_lib'}"
+        jar = str(_LOCAL / "DynamoDBLocal.jar")
+        command = ["java", "-Xmx512m", library, "-jar", jar, "-port", str(port), "-inMemory", "-disableTelemetry"]
+        settings = {}
+    log = _opened.enter_context((folder / "log").open("wb"))
+    process = subprocess.Popen(command, cwd=folder, env=os.environ | settings, stdout=log, stderr=subprocess.STDOUT)
+    _opened.callback(process.wait, _HANGS)
+    _opened.callback(process.kill)
+    patience = monotonic() + _HANGS
+    while not _answers(port):
+        assert process.poll() is None, (folder / "log").read_text()
+        assert monotonic() < patience, f"{kind} does not answer"
+        sleep(0.05)  # it says nothing when it is ready
+    return f"http://127.0.0.1:{port}"
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/", timeout=1):
+            return True
+    except OSError as error:
+        return hasattr(error, "code")  # whatever it answers, it answers
+
+
+def _free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
