@@ -67,11 +67,12 @@ def _start(kind: str) -> str:
     folder = Path(_opened.enter_context(tempfile.TemporaryDirectory(prefix=f"{kind}-")))
     if kind == "ministack":
         command = [str(Path(sys.executable).with_name("ministack"))]
-        settings = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port)}
+        settings = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "TMPDIR": str(folder)}
     else:
         library = f"-Djava.library.path={_LOCAL / 'DynamoDBLocal_lib'}"
         jar = str(_LOCAL / "DynamoDBLocal.jar")
-        command = ["java", "-Xmx512m", library, "-jar", jar, "-port", str(port), "-inMemory", "-disableTelemetry"]
+        java = ["java", "-Xmx512m", f"-Djava.io.tmpdir={folder}", "-XX:-UsePerfData", library, "-jar", jar]
+        command = [*java, "-port", str(port), "-inMemory", "-disableTelemetry"]
         settings = {}
     log = _opened.enter_context((folder / "log").open("wb"))
     process = subprocess.Popen(command, cwd=folder, env=os.environ | settings, stdout=log, stderr=subprocess.STDOUT)

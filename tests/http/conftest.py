@@ -17,10 +17,15 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session", params=STORES)
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def store_kind(request: pytest.FixtureRequest) -> str:
     if problem := dynamodb_servers.missing(kind := str(request.param)):
         pytest.skip(f"{kind} {problem}")
-    with serving(tmp_path_factory.mktemp("server"), kind=kind) as server:
+    return kind
+
+
+@pytest.fixture(scope="session")
+def server(store_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("server"), kind=store_kind) as server:
         yield server
 
 

@@ -107,3 +107,23 @@ async def test_progress_is_there_when_the_store_is_opened_again(store_kind: str,
         await store.load(TWO, step=(START, FIRST))
     async with open_store(store_kind, tmp_path, clock) as store:
         assert await store.progress(START.import_id) == FIRST
+
+
+async def test_runs_of_one_import_that_overlap_in_steps_of_different_length_store_nobody_twice(
+    store_kind: str, store: Store, tmp_path: Path, clock: Clock
+) -> None:
+    people = [named("Overlap", str(number)) for number in range(60)]
+    short = Progress(START.import_id, rows=20, stored=20, digest=b"1" * 32)
+    whole = Progress(START.import_id, rows=60, stored=60, digest=b"2" * 32)
+    async with open_store(store_kind, tmp_path, clock) as other:
+        await asyncio.gather(
+            store.load(people[:20], step=(START, short)),
+            other.load(people, step=(START, whole)),
+            return_exceptions=True,
+        )
+    if await store.progress(START.import_id) == short:
+        await store.load(people[20:], step=(short, whole))
+    assert await store.progress(START.import_id) == whole
+    bodies = await everyone_found(store, where(surname="overlap"))
+    names = [int(msgspec.json.decode(body)["person_name"]) for body in bodies]
+    assert names == list(range(60))

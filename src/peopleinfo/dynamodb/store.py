@@ -410,27 +410,35 @@ class DynamoStore:
             await self._put_new(item, b"")
 
     async def _begin_step(self, before: Progress, count: int) -> tuple[int, bool]:
-        """Note that a step is being taken from where the import stands; return its first sort key and whether an earlier run has begun it.
+        """Note that a step is being taken; return its first sort key, and whether some of its people may have been stored already.
 
-        A run that ends in the midst of a step has stored some of its people. The next one finds here which sort keys were meant for
-        them, and so stores the same people in the same places.
+        The sort keys of an import are chosen once for all its people. So a run that ended, or still runs, in the midst of a step has
+        stored the same people in the same places as the one that takes the step again, however each divides the input into steps.
         """
-        stands, values = _standing(before)
-        first = self._places.new(count or 1)
         key = alone(b"import" + before.import_id)
-        condition = f"{stands} AND attribute_not_exists(first_sk)"
-        try:
-            await self._table.update(key, "SET first_sk = :first", condition, values | {":first": number(first)})
-        except ConditionFailed as failed:
-            if failed.item is None or _progress(before.import_id, failed.item) != before:
-                raise ImportOverlap from None
-            return whole(failed.item, "first_sk"), True
-        return first, False
+        for _ in range(_RACES):
+            item = await self._table.get(key) or {}
+            if _progress(before.import_id, item) != before:
+                raise ImportOverlap
+            base = whole(item, "base_sk") if "base_sk" in item else self._places.new()
+            begun = whole(item, "people_begun") if "people_begun" in item else 0
+            stands, values = _standing(before)
+            values |= {":base": number(base), ":to": number(max(begun, before.stored + count))}
+            if item:
+                stands, values = f"{stands} AND people_begun = :begun", values | {":begun": number(begun)}
+            else:
+                stands = f"{stands} AND attribute_not_exists(people_begun)"
+            try:
+                await self._table.update(key, "SET base_sk = :base, people_begun = :to", stands, values)
+            except ConditionFailed:
+                continue  # another run, or an attempt of ours that was not heard
+            return base + before.stored, begun > before.stored
+        raise ImportOverlap
 
     async def _end_step(self, before: Progress, after: Progress) -> None:
         stands, values = _standing(before)
         values |= {":to_rows": number(after.rows), ":to_people": number(after.stored), ":to": binary(after.digest)}
-        change = "SET rows_read = :to_rows, people_stored = :to_people, rows_digest = :to REMOVE first_sk"
+        change = "SET rows_read = :to_rows, people_stored = :to_people, rows_digest = :to"
         try:
             await self._table.update(alone(b"import" + before.import_id), change, stands, values)
         except ConditionFailed as failed:
