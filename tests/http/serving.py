@@ -96,4 +96,4 @@ def serving(folder: Path, *, kind: str = "sqlite", **settings: object) -> Iterat
         assert server.process.stderr.read() == b""
         log = server.log.read_bytes()
         crashes = [line for line in log.splitlines() if b'"level":"error"' in line or b'"crash"' in line]
-        assert crashes == []
+        assert crashes == [], crashes
