@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from peopleinfo.people import People
-from tests import dynamodb_servers
+from tests import dynamodb_servers, valkey_servers
 from tests.stores_under_test import KNOWN_DIFFERENCES, STORES, Clock, open_store
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure() -> None:
     dynamodb_servers.end_all()
+    valkey_servers.end_all()
 
 
 @pytest.fixture

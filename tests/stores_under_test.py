@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
+from peopleinfo.cache.store import open_cached
 from peopleinfo.dynamodb import schema
 from peopleinfo.dynamodb.opening import open_dynamodb, open_table
 from peopleinfo.person import Details
 from peopleinfo.search import Filter, Search
 from peopleinfo.settings import TableLocation
 from peopleinfo.sqlite.store import open_sqlite
-from tests import dynamodb_servers
+from peopleinfo.store import Reading
+from tests import dynamodb_servers, valkey_servers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from peopleinfo.store import Store
+    from peopleinfo.cache.store import CachedStore
+    from peopleinfo.person import Record
+    from peopleinfo.store import Page, Store
 
-STORES: Final[list[str]] = ["sqlite", *dynamodb_servers.KINDS]
+_QUIET: Final = 0.02  # seconds for which a new cache, which cannot have lost a fence, keeps nothing
+CACHED: Final = "sqlite+cache"
+STORES: Final[list[str]] = ["sqlite", CACHED, *dynamodb_servers.KINDS]
 
 # (kind of store, feature) → why it does not have it. A test names the features it lives on with `@pytest.mark.needs("feature")`, and is
 # skipped with this reason where one is missing.
@@ -49,19 +56,40 @@ class Clock:
 @asynccontextmanager
 async def open_store(kind: str, tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
     """Open a store of this kind; those of one `tmp_path` are one and the same."""
-    if kind == "sqlite":
-        async with open_sqlite(tmp_path / "people.db", now=clock.now) as store:
-            yield store
-    else:
-        location = table_location(kind, tmp_path)
-        await make_table(location)
-        async with open_dynamodb(location, now=clock.now) as store:
-            yield store
+    async with AsyncExitStack() as stack:
+        if kind in ("sqlite", CACHED):
+            opening: AbstractAsyncContextManager[Store] = open_sqlite(tmp_path / "people.db", now=clock.now)
+        else:
+            location = table_location(kind, tmp_path)
+            await make_table(location)
+            opening = open_dynamodb(location, now=clock.now)
+        store = await stack.enter_async_context(opening)
+        if kind == CACHED:
+            url = valkey_servers.shared_url()
+            cache = open_cached(store, url, seconds=60, entries=0, deadline=5, fence_seconds=_QUIET)
+            store = cast("Store", ReadThroughCache(await stack.enter_async_context(cache)))
+        yield store
+
+
+class ReadThroughCache:
+    """A cached store whose every read may be answered from what all processes share (but not from what one of them remembers)."""
+
+    def __init__(self, cached: CachedStore) -> None:
+        self._cached = cached
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cached, name)
+
+    async def get(self, person_id: str, *, reading: Reading | None = None) -> Record:
+        return await self._cached.get(person_id, reading=reading or Reading())
+
+    async def find(self, where: Filter, *, after: bytes | None, limit: int, reading: Reading | None = None) -> Page:
+        return await self._cached.find(where, after=after, limit=limit, reading=reading or Reading())
 
 
 def store_url(kind: str, folder: Path) -> str:
     """Return the URL of a store of this kind, ready to be opened; those of one folder are one and the same."""
-    if kind == "sqlite":
+    if kind in ("sqlite", CACHED):
         return f"sqlite:///{folder / 'people.db'}"
     location = table_location(kind, folder)
     asyncio.run(make_table(location))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PREFIX = "PEOPLEINFO_"
+_CACHES = ("redis", "rediss", "redis+cluster", "rediss+cluster")
 _SHARDS = 64  # at most: a search by surname asks each of them
 
 
@@ -67,6 +68,23 @@ class Settings:
         "Where people are kept: sqlite:///relative.db, sqlite:////absolute.db or dynamodb://REGION/TABLE "
         "(with ?endpoint=URL for a server that is not AWS's).",
     )
+    cache: str = _setting(
+        "",
+        "Redis or Valkey to put before the store: redis://HOST:6379, rediss:// for TLS (with ?ca=FILE for a CA of your own), "
+        "redis+cluster:// or rediss+cluster:// for a cluster, with USER:PASSWORD@ before the host; none when empty.",
+    )
+    cache_seconds: Annotated[float, Meta(gt=0, le=3600)] = _setting(
+        60.0,
+        "Seconds that the cache keeps an answer: none is older, even when a change could not be told to the cache.",
+    )
+    cache_local: Annotated[int, Meta(ge=0)] = _setting(
+        10_000, "Answers that each process keeps in its own memory; 0 for none."
+    )
+    cache_deadline: Annotated[float, Meta(gt=0, le=5)] = _setting(0.05, "Seconds that a request waits for the cache.")
+    cache_strict: bool = _setting(
+        False,
+        "Acknowledge a change that the cache cannot be told of only when nobody can have the older answer any more.",
+    )
     open: bool = _setting(
         False, "Serve on other addresses than loopback although everybody who reaches them may read and change people."
     )
@@ -106,6 +124,10 @@ class Settings:
 
     def check(self) -> None:
         """Raise InvalidSettings when settings that are right by themselves do not go together."""
+        if self.cache and not (urlsplit(self.cache).scheme in _CACHES and urlsplit(self.cache).hostname):
+            raise InvalidSettings(
+                f"{PREFIX}CACHE is not understood: write redis://HOST:6379, or rediss://HOST:6379 for TLS"
+            )
         self.location  # noqa: B018 - asked for its exception
         if not (self.open or is_loopback(self.host)):
             raise InvalidSettings(

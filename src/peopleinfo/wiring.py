@@ -20,7 +20,21 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def open_people(settings: Settings) -> AsyncIterator[People]:
     """Open the store that the settings name, and close it again. Raises StoreUnusable, saying what to mend."""
-    async with _open_store(settings.location) as store:
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(_open_store(settings.location))
+        if settings.cache:
+            from peopleinfo.cache.store import open_cached  # noqa: PLC0415 - as below
+
+            store = await stack.enter_async_context(
+                open_cached(
+                    store,
+                    settings.cache,
+                    seconds=settings.cache_seconds,
+                    entries=settings.cache_local,
+                    strict=settings.cache_strict,
+                    deadline=settings.cache_deadline,
+                )
+            )
         yield People(store, now=utc_now)
 
 

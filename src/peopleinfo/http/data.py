@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from peopleinfo import strictjson
 from peopleinfo.errors import FieldError
 from peopleinfo.http import problems
-from peopleinfo.http.people import keep_private
+from peopleinfo.http.people import keep_private, read_freshness, say_source
 from peopleinfo.http.requests import read_body
 from peopleinfo.http.searches import LIMIT, read_search
 from peopleinfo.person import missing_members, normalised
@@ -48,7 +48,9 @@ class DataResource:
             problems.write(req, resp, _NO_SURNAME, "person_surname query parameter is required")
             return
         asked = read_search({"surname": surname, **members})
-        page, cursor = await asked.page(self._people, self._cursors)
+        reading = read_freshness(req)
+        page, cursor = await asked.page(self._people, self._cursors, reading)
+        say_source(resp, reading)
         resp.data = b"[" + b",".join(page.people) + b"]"
         keep_private(resp)
         if cursor:

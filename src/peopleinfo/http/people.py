@@ -10,6 +10,7 @@ from peopleinfo import strictjson
 from peopleinfo.http import conditions
 from peopleinfo.http.requests import MERGE_PATCH, read_json
 from peopleinfo.http.searches import Asked, read_search
+from peopleinfo.store import Reading, Source
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
@@ -39,14 +40,16 @@ class PeopleResource:
 
     async def on_get(self, req: Request, resp: Response) -> None:
         """Find people by the parameters of the query."""
-        await self._find(read_search(req.params), resp)
+        await self._find(read_search(req.params), req, resp)
 
     async def on_post_search(self, req: Request, resp: Response) -> None:
         """Find people by the members of the body, so that no name stands in a URL."""
-        await self._find(read_search(await read_json(req, seconds=self._body_seconds)), resp)
+        await self._find(read_search(await read_json(req, seconds=self._body_seconds)), req, resp)
 
-    async def _find(self, asked: Asked, resp: Response) -> None:
-        page, cursor = await asked.page(self._people, self._cursors)
+    async def _find(self, asked: Asked, req: Request, resp: Response) -> None:
+        reading = read_freshness(req)
+        page, cursor = await asked.page(self._people, self._cursors, reading)
+        say_source(resp, reading)
         next_cursor = strictjson.encode(cursor)
         resp.data = b'{"people":[' + b",".join(page.people) + b'],"next_cursor":' + next_cursor + b"}"
         keep_private(resp)
@@ -63,7 +66,11 @@ class PersonResource:
 
     async def on_get(self, req: Request, resp: Response, person_id: str) -> None:
         """Return the person, or 304 when the client has this version."""
-        record = await self._people.get(person_id)
+        reading = read_freshness(req)
+        try:
+            record = await self._people.get(person_id, reading=reading)
+        finally:  # that somebody is not there is an answer too
+            say_source(resp, reading)
         # A 304 has the headers of the 200, for which Falcon leaves out the body.
         if conditions.is_current(req, record.version):
             resp.status = 304
@@ -99,6 +106,26 @@ def keep_private(resp: Response) -> None:
     """Say who may keep an answer that has people in it."""
     # A browser may keep it but has to ask whether it is still true; nobody between us may.
     resp.set_header("Cache-Control", "private, no-cache")
+
+
+def read_freshness(req: Request) -> Reading:
+    """Return how fresh the answer has to be: `Cache-Control: no-cache` (RFC 9111) asks for what the store itself says."""
+    return Reading(fresh="no-cache" in (req.get_header("Cache-Control") or "").lower())
+
+
+def say_source(resp: Response, reading: Reading) -> None:
+    """Say where the answer came from (Cache-Status, RFC 9211), when there is a cache."""
+    if reading.source is not None:
+        resp.set_header("Cache-Status", _CACHE_STATUS[reading.source])
+
+
+_CACHE_STATUS: Final = {
+    Source.LOCAL: "peopleinfo; hit; detail=local",
+    Source.SHARED: "peopleinfo; hit; detail=shared",
+    Source.MISS: "peopleinfo; fwd=miss",
+    Source.BYPASS: "peopleinfo; fwd=bypass",
+    Source.REQUEST: "peopleinfo; fwd=request",
+}
 
 
 def idempotency_key(req: Request) -> str | None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.http.cursors import Cursors
     from peopleinfo.people import People
-    from peopleinfo.store import Page
+    from peopleinfo.store import Page, Reading
 
 LIMIT: Final = 100
 MAX_LIMIT: Final = 1000
@@ -31,10 +31,10 @@ class Asked(NamedTuple):
     limit: int
     cursor: str | None
 
-    async def page(self, people: People, cursors: Cursors) -> tuple[Page, str | None]:
+    async def page(self, people: People, cursors: Cursors, reading: Reading) -> tuple[Page, str | None]:
         """Return the page and the cursor of the next one. Raises InvalidCursor."""
         after = cursors.open(self.cursor, self.where.identity) if self.cursor else None
-        page = await people.find(self.where, after=after, limit=self.limit)
+        page = await people.find(self.where, after=after, limit=self.limit, reading=reading)
         return page, cursors.seal(page.next, self.where.identity) if page.next is not None else None
 
 

@@ -1,0 +1,137 @@
+"""The way to Redis: every call has a deadline, and a server that does not answer is left alone until it does (a circuit breaker)."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
+
+import structlog
+from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, RedisError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+DEADLINE: Final = 0.05  # seconds that anybody waits for the cache
+_CONNECTIONS: Final = 64
+_FAILURES: Final = 3  # in a row, before the server is left alone
+_PAUSE: Final = (0.1, 0.3)  # seconds between two attempts to come back, at random
+_PROBE_SECONDS: Final = 2.0
+_log = structlog.get_logger("peopleinfo.cache")
+
+
+class Unreachable(Exception):
+    """The cache did not answer in time, or has been given up for now."""
+
+
+class Script:
+    """A Lua script, which Redis runs as one step; by its digest, if it knows it already."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+class Link:
+    """A Redis server or cluster. It need not be there yet, and may go and come back."""
+
+    def __init__(self, redis: Redis | RedisCluster, *, deadline: float) -> None:
+        self.redis = redis
+        self.is_cluster = isinstance(redis, RedisCluster)
+        self.is_up = False
+        self.on_return: Callable[[], Awaitable[None]] = _nothing
+        """What has to be done before the server is used again; may raise Unreachable."""
+        self._deadline = deadline
+        self._failures = 0
+        self._down = asyncio.Event()
+
+    async def run(self, script: Script, keys: Sequence[str], *arguments: str | int | bytes) -> Any:
+        """Run a script within the deadline. Raises Unreachable."""
+        if not self.is_up:
+            raise Unreachable("given up for now")
+        try:
+            async with asyncio.timeout(self._deadline):
+                answer = await self.evaluate(script, keys, *arguments)
+        except (RedisError, OSError, TimeoutError) as error:
+            self._failures += 1
+            if self._failures >= _FAILURES or isinstance(error, RedisConnectionError):
+                self.give_up(error)
+            raise Unreachable(type(error).__name__) from error
+        self._failures = 0
+        return answer
+
+    async def evaluate(self, script: Script, keys: Sequence[str], *arguments: str | int | bytes) -> Any:
+        """Run a script, however long it takes. Raises redis-py's errors."""
+        with suppress(NoScriptError):
+            return await self.redis.evalsha(script.digest, len(keys), *keys, *arguments)
+        return await self.redis.eval(script.text, len(keys), *keys, *arguments)
+
+    def give_up(self, error: Exception | None = None) -> None:
+        """Leave the server alone until it answers again and `on_return` is done."""
+        if self.is_up:
+            _log.warning("cache_lost", error=type(error).__name__ if error else "a change could not be told to it")
+        self.is_up = False
+        self._down.set()
+
+    async def keep(self) -> None:
+        """Come back whenever the server was given up; never returns."""
+        while True:
+            await self._down.wait()
+            if not await self.come_back():
+                await asyncio.sleep(random.uniform(*_PAUSE))  # noqa: S311 - so that not all come at once
+
+    async def come_back(self) -> bool:
+        """Try once to use the server again."""
+        self._down.clear()
+        try:
+            async with asyncio.timeout(_PROBE_SECONDS):
+                await self.redis.ping()
+                await self.on_return()
+        except (RedisError, OSError, TimeoutError, Unreachable):
+            self._down.set()
+            return False
+        self._failures = 0
+        if not self._down.is_set():  # nothing was lost meanwhile
+            self.is_up = True
+            _log.info("cache_joined")
+        return self.is_up
+
+
+@asynccontextmanager
+async def open_link(url: str, *, deadline: float = DEADLINE) -> AsyncIterator[Link]:
+    """Open the way to the server of a URL: redis://, rediss:// (TLS), or redis+cluster:// and rediss+cluster:// for a cluster.
+
+    `?ca=` names a file with the certificates to trust. It need not answer: the link joins it when it does.
+    """
+    parts = urlsplit(url)
+    asked = dict(parse_qsl(parts.query))
+    scheme, _, cluster = parts.scheme.partition("+")
+    options: dict[str, Any] = {
+        "protocol": 3,  # in which the server tells what has changed
+        "socket_connect_timeout": max(deadline, _PROBE_SECONDS / 2),
+        "retry": Retry(NoBackoff(), 0),  # a second attempt comes with the next request
+    }
+    if "ca" in asked:
+        options["ssl_ca_certs"] = asked["ca"]
+    plain = urlunsplit((scheme, parts.netloc, parts.path, "", ""))
+    redis: Redis | RedisCluster
+    if cluster:
+        redis = RedisCluster.from_url(plain, require_full_coverage=False, **options)
+    else:
+        redis = Redis.from_pool(BlockingConnectionPool.from_url(plain, max_connections=_CONNECTIONS, **options))
+    link = Link(redis, deadline=deadline)
+    try:
+        yield link
+    finally:
+        await redis.aclose()
+
+
+async def _nothing() -> None:
+    """Do nothing."""

@@ -1,0 +1,141 @@
+"""The cache in the memory of one process. Redis tells it what has changed (client tracking), and it is empty when Redis cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+from redis.exceptions import RedisError
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable
+
+    from redis.asyncio import Redis
+    from redis.asyncio.connection import AbstractConnection
+
+STALE_SECONDS: Final = (
+    1.5  # how long an answer may be kept after it was changed elsewhere, whatever happens to the network
+)
+_PING_SECONDS: Final = 0.5
+_PAUSE: Final = (0.1, 0.3)
+
+
+class LocalCache:
+    """Answers by what was asked, at most `entries`. Only for the event loop's thread.
+
+    An answer is valid until the time that came with it, and as long as the tracking connection lives: the server answers a PING after it
+    has told everything of before, so whoever had an answer lately knows what had changed when it asked.
+    """
+
+    def __init__(self, entries: int) -> None:
+        self._entries = entries
+        self._kept: dict[
+            Hashable, tuple[float, str, Any]
+        ] = {}  # what was asked → until when, under which key, the answer
+        self._asked: dict[str, set[Hashable]] = {}  # key → what was asked
+        self._expected: dict[str, Expected] = {}  # keys whose answers are being fetched
+        self._valid_until = 0.0
+
+    def get(self, asked: Hashable) -> Any:
+        """Return the answer, None when there is none."""
+        kept = self._kept.get(asked)
+        if kept is None:
+            return None
+        now = monotonic()
+        if now < kept[0] and now < self._valid_until:
+            return kept[2]
+        return None
+
+    def expect(self, key: str) -> Expected:
+        """Say that an answer under the key is about to be fetched; to be called before."""
+        expected = self._expected.setdefault(key, Expected(key))
+        expected.waiting += 1
+        return expected
+
+    def fetched(self, expected: Expected, asked: Hashable, answer: Any, seconds: float) -> None:
+        """Keep the answer for `seconds`, unless its key has changed since it was expected; `seconds` 0: it is not to be kept."""
+        expected.waiting -= 1
+        unchanged = self._expected.get(expected.key) is expected
+        if unchanged and not expected.waiting:
+            del self._expected[expected.key]
+        if not unchanged or seconds <= 0 or not self._entries:
+            return
+        while len(self._kept) >= self._entries:
+            self._forget(next(iter(self._kept)))
+        self._kept[asked] = (monotonic() + seconds, expected.key, answer)
+        self._asked.setdefault(expected.key, set()).add(asked)
+
+    def drop(self, keys: Iterable[str]) -> None:
+        """Forget what was changed, and do not keep what is being fetched of it."""
+        for key in keys:
+            self._expected.pop(key, None)
+            for asked in self._asked.pop(key, ()):
+                del self._kept[asked]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._kept.clear()
+        self._asked.clear()
+        self._expected.clear()
+
+    def _forget(self, asked: Hashable) -> None:
+        _, key, _ = self._kept.pop(asked)
+        others = self._asked[key]
+        others.discard(asked)
+        if not others:
+            del self._asked[key]
+
+    async def follow(self, redis: Redis, prefix: str) -> None:
+        """Have the server tell what changes under keys that begin with `prefix`, whenever it is there; never returns."""
+        while True:
+            connection = redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
+            try:
+                await self._follow(connection, prefix)
+            except (RedisError, OSError, TimeoutError):
+                pass
+            finally:
+                self._valid_until = 0.0
+                self.clear()
+                await connection.disconnect(nowait=True)
+            await asyncio.sleep(random.uniform(*_PAUSE))  # noqa: S311 - so that not all come at once
+
+    async def _follow(self, connection: AbstractConnection, prefix: str) -> None:
+        async with asyncio.timeout(STALE_SECONDS):
+            await connection.connect()  # type: ignore[no-untyped-call]
+            await connection.send_command("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", prefix)
+            await connection.read_response()
+        while True:
+            asked_at = monotonic()
+            async with asyncio.timeout(STALE_SECONDS):
+                await connection.send_command("PING")
+                while (told := await self._told(connection)) != b"PONG":
+                    self._hear(told)
+            self._valid_until = asked_at + STALE_SECONDS
+            try:
+                async with asyncio.timeout(_PING_SECONDS):
+                    while True:
+                        self._hear(await self._told(connection))
+            except TimeoutError:
+                continue
+
+    async def _told(self, connection: AbstractConnection) -> Any:
+        return await connection.read_response(disable_decoding=True, push_request=True, disconnect_on_error=False)
+
+    def _hear(self, told: Any) -> None:
+        if isinstance(told, list) and told and told[0] == b"invalidate":
+            if told[1] is None:
+                self.clear()
+            else:
+                self.drop(key.decode() for key in told[1])
+
+
+class Expected:
+    """An answer that is being fetched; `waiting` counts by how many."""
+
+    __slots__ = ("key", "waiting")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.waiting = 0

@@ -1,0 +1,258 @@
+"""The cache that all processes share, and the protocol that keeps it from lying (docs/adr/0007; checked as a model and by `make prove`).
+
+Of each name (a person's id, a surname) Redis holds
+
+    v   the answers: a hash of the epoch's id and, under the page asked for, what to answer
+    l   a lease: whoever reads the store to fill the cache holds it; a write takes it away
+    f   the fences of the writers now at work, each with the time at which it falls by itself
+
+and of all names together the epoch: its id, the run of the server in which it began, and the time from which it counts. A server that
+has lost its memory, or came back with an old one, has another epoch or another run. Then nothing is cached until every write has landed
+that was on its way before, as its fence may be lost.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from redis.exceptions import RedisError
+
+from peopleinfo.cache.link import Script, Unreachable
+from peopleinfo.ids import subkey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from peopleinfo.cache.link import Link
+
+FENCE_SECONDS: Final = 15.0  # longer than any write may take to land, and the pause in which the cache is given up
+LEASE_SECONDS: Final = 5.0
+_TAGS: Final = 64  # groups of names in a cluster, each on one node with an epoch of its own
+_OWED: Final = 100_000  # names; beyond that it is all forgotten
+_TOGETHER: Final = 500  # names in one script
+_HIT, _MISS = b"hit", b"miss"
+
+_CLOCK: Final = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+"""
+# KEYS: epoch, answers, lease, fences. ARGV: an id for a new epoch, how long to be silent before it counts (ms), …
+_TRUSTED: Final = (
+    _CLOCK
+    + """
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+local epoch = redis.call('HMGET', KEYS[1], 'id', 'run', 'from')
+if epoch[2] ~= run then
+    redis.call('HSET', KEYS[1], 'id', ARGV[1], 'run', run, 'from', now + ARGV[2])
+    return {'cold'}
+end
+if now < tonumber(epoch[3]) then return {'cold'} end
+redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
+if redis.call('EXISTS', KEYS[4]) == 1 then return {'fenced'} end
+"""
+)
+# … the page, a token for a new lease, how long that lasts (ms)
+READ: Final = Script(
+    _TRUSTED
+    + """
+local kept = redis.call('HMGET', KEYS[2], 'epoch', ARGV[3])
+if kept[2] and kept[1] == epoch[1] then return {'hit', kept[2], redis.call('PTTL', KEYS[2])} end
+local lease = redis.call('GET', KEYS[3])
+if not lease then
+    lease = ARGV[4]
+    redis.call('SET', KEYS[3], lease, 'PX', ARGV[5])
+end
+return {'miss', lease}
+"""
+)
+# … the page, the lease, how long the answer may be kept (ms), the answer, how many pages of a name
+FILL: Final = Script(
+    _TRUSTED
+    + """
+if redis.call('GET', KEYS[3]) ~= ARGV[4] then return {'late'} end
+if redis.call('HGET', KEYS[2], 'epoch') ~= epoch[1] then redis.call('DEL', KEYS[2]) end
+if redis.call('HLEN', KEYS[2]) > tonumber(ARGV[7]) then return {'full'} end
+redis.call('HSET', KEYS[2], 'epoch', epoch[1], ARGV[3], ARGV[6])
+if redis.call('PTTL', KEYS[2]) < 0 then redis.call('PEXPIRE', KEYS[2], ARGV[5]) end
+return {'kept'}
+"""
+)
+# KEYS: answers, lease, fences of each name. ARGV: the writer, when its fence falls by itself (ms).
+FENCE: Final = Script(
+    _CLOCK
+    + """
+for i = 1, #KEYS, 3 do
+    redis.call('DEL', KEYS[i], KEYS[i + 1])
+    redis.call('ZADD', KEYS[i + 2], now + ARGV[2], ARGV[1])
+end
+"""
+)
+# KEYS as above. ARGV: the writer.
+UNFENCE: Final = Script(
+    """
+for i = 1, #KEYS, 3 do
+    redis.call('DEL', KEYS[i], KEYS[i + 1])
+    redis.call('ZREM', KEYS[i + 2], ARGV[1])
+end
+"""
+)
+
+
+class Hit(NamedTuple):
+    """An answer, and how many seconds it may still be kept."""
+
+    answer: bytes
+    seconds: float
+
+
+class Lease(NamedTuple):
+    """The right to fill in an answer that was not there."""
+
+    token: bytes
+
+
+class SharedCache:
+    """Answers under names and pages. A name is never shown to Redis: its keys are keyed hashes."""
+
+    def __init__(
+        self, link: Link, secret: bytes, *, seconds: float, fence_seconds: float = FENCE_SECONDS, pages: int = 32
+    ) -> None:
+        """Keep answers for `seconds`, at most `pages` of a name. Those of one secret are one and the same."""
+        self.seconds = seconds
+        self.fence_seconds = fence_seconds
+        self._link = link
+        self._pages = pages
+        self._secret = subkey(secret, "cache")
+        self._space = blake2b(b"space", key=self._secret, digest_size=6).hexdigest()
+        self._owed: dict[str, bool] = {}  # name → whether a write to it may still be on its way
+        self._owes_all = False
+        link.on_return = self._pay
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the cache is asked at all."""
+        return self._link.is_up
+
+    @property
+    def watched(self) -> str:
+        """What the keys of all answers begin with."""
+        return f"pi:v:{{{self._space}"
+
+    def key(self, name: str) -> str:
+        """Return the key of the answers of a name."""
+        return self._key("v", name)
+
+    async def read(self, name: str, page: str) -> Hit | Lease | None:
+        """Return the answer, or the right to fill it in, or None when the cache must not be used now."""
+        lease = int(LEASE_SECONDS * 1000)
+        try:
+            told = await self._link.run(READ, self._keys(name), *self._epoch(), page, secrets.token_bytes(8), lease)
+        except Unreachable:
+            return None
+        if told[0] == _HIT:
+            return Hit(told[1], told[2] / 1000)
+        return Lease(told[1]) if told[0] == _MISS else None
+
+    async def fill(self, name: str, page: str, lease: Lease, answer: bytes) -> None:
+        """Keep an answer that was read from the store after the lease was given, unless a write took the lease away."""
+        jitter = random.uniform(0.9, 1.0)  # noqa: S311 - so that what was filled together is not read anew together
+        milliseconds = int(self.seconds * 1000 * jitter)
+        try:
+            await self._link.run(
+                FILL, self._keys(name), *self._epoch(), page, lease.token, milliseconds, answer, self._pages
+            )
+        except Unreachable:
+            return
+
+    async def fence(self, names: Iterable[str], writer: bytes) -> bool:
+        """Keep the cache from answering for these names or being filled, until `unfence`; False when it could not be told."""
+        try:
+            for keys in self._grouped(names):
+                await self._link.run(FENCE, keys, writer, int(self.fence_seconds * 1000))
+        except Unreachable:
+            return False
+        return True
+
+    async def unfence(self, names: Iterable[str], writer: bytes) -> bool:
+        """Let the cache serve these names again, when the write has happened or will never; False when it could not be told.
+
+        Then it is told when it can be reached again, before this process uses it.
+        """
+        names = list(names)
+        try:
+            for keys in self._grouped(names):
+                await self._link.run(UNFENCE, keys, writer)
+        except Unreachable:
+            self.owe(names, landed=True)
+            return False
+        return True
+
+    def owe(self, names: Iterable[str], *, landed: bool) -> None:
+        """Note what the cache has to be told as soon as it can be reached: until then this process does not use it."""
+        for name in names:
+            self._owed[name] = self._owed.get(name, False) or not landed
+        if len(self._owed) > _OWED:
+            self._owed.clear()
+            self._owes_all = True
+        self._link.give_up()
+
+    async def _pay(self) -> None:
+        """Tell the cache what it missed."""
+        owed, self._owed = self._owed, {}
+        owes_all, self._owes_all = self._owes_all, False
+        writer = secrets.token_bytes(8)
+        try:
+            if owes_all:
+                await self._begin_anew()
+            for landed in (True, False):
+                names = [name for name, under_way in owed.items() if under_way is not landed]
+                for keys in self._grouped(names):
+                    await self._link.evaluate(FENCE, keys, writer, int(self.fence_seconds * 1000))
+                    if landed:
+                        await self._link.evaluate(UNFENCE, keys, writer)
+        except BaseException:
+            for name, under_way in owed.items():
+                self._owed[name] = self._owed.get(name, False) or under_way
+            self._owes_all = self._owes_all or owes_all
+            raise
+
+    async def _begin_anew(self) -> None:
+        tags = range(_TAGS if self._link.is_cluster else 1)
+        for tag in tags:
+            await self._link.redis.delete(f"pi:e:{{{self._space}.{tag}}}")
+
+    async def eviction_problem(self) -> str | None:
+        """Say what is wrong when the server may throw away a fence to make room; None when it may not, or does not tell."""
+        try:
+            told = await self._link.redis.config_get("maxmemory-policy")
+        except RedisError:  # managed servers do not let everybody ask
+            return None
+        policy = str(told.get("maxmemory-policy", ""))
+        if not policy.startswith("allkeys"):
+            return None
+        return f"maxmemory-policy {policy} may evict fences, and stale answers be kept: set volatile-lru or noeviction"
+
+    def _epoch(self) -> tuple[bytes, int]:
+        return secrets.token_bytes(8), int(self.fence_seconds * 1000)
+
+    def _key(self, kind: str, name: str) -> str:
+        digest = blake2b(name.encode(), key=self._secret, digest_size=16).hexdigest()
+        tag = int(digest[:8], 16) % _TAGS if self._link.is_cluster else 0
+        return f"pi:{kind}:{{{self._space}.{tag}}}:{digest}"
+
+    def _keys(self, name: str) -> tuple[str, str, str, str]:
+        answers = self._key("v", name)
+        tag, rest = answers[5:].split(":", 1)
+        return f"pi:e:{tag}", answers, f"pi:l:{tag}:{rest}", f"pi:f:{tag}:{rest}"
+
+    def _grouped(self, names: Iterable[str]) -> Iterator[list[str]]:
+        """Yield the keys of names, those together that lie on one node; always in the same order."""
+        groups: dict[str, list[str]] = {}
+        for epoch, *keys in sorted(self._keys(name) for name in set(names)):
+            groups.setdefault(epoch, []).extend(keys)
+        for keys in groups.values():
+            for start in range(0, len(keys), 3 * _TOGETHER):
+                yield keys[start : start + 3 * _TOGETHER]

