@@ -104,31 +104,32 @@ class LocalCache:
     async def _follow(self, connection: AbstractConnection, prefix: str) -> None:
         async with asyncio.timeout(STALE_SECONDS):
             await connection.connect()  # type: ignore[no-untyped-call]
+            connection._parser.set_invalidation_push_handler(self._hear)  # type: ignore[attr-defined] # noqa: SLF001 - redis-py has no other way
             await connection.send_command("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", prefix)
             await connection.read_response()
         while True:
             asked_at = monotonic()
             async with asyncio.timeout(STALE_SECONDS):
                 await connection.send_command("PING")
-                while (told := await self._told(connection)) != b"PONG":
-                    self._hear(told)
+                while await self._told(connection) != b"PONG":
+                    pass
             self._valid_until = asked_at + STALE_SECONDS
             try:
                 async with asyncio.timeout(_PING_SECONDS):
                     while True:
-                        self._hear(await self._told(connection))
+                        await self._told(connection)
             except TimeoutError:
                 continue
 
     async def _told(self, connection: AbstractConnection) -> Any:
         return await connection.read_response(disable_decoding=True, push_request=True, disconnect_on_error=False)
 
-    def _hear(self, told: Any) -> None:
-        if isinstance(told, list) and told and told[0] == b"invalidate":
-            if told[1] is None:
-                self.clear()
-            else:
-                self.drop(key.decode() for key in told[1])
+    async def _hear(self, told: list[Any]) -> None:
+        _, keys = told
+        if keys is None:  # the server was emptied
+            self.clear()
+        else:
+            self.drop(key.decode() for key in keys)
 
 
 class Expected:

@@ -1,0 +1,352 @@
+"""A store behind the cache: what is answered from where, what two processes see of each other, and what happens when Redis does not play along."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from peopleinfo.cache.store import CachedStore, open_cached
+from peopleinfo.errors import OutcomeUnknown, PersonNotFound, StoreUnavailable, VersionConflict
+from peopleinfo.sqlite.store import open_sqlite
+from peopleinfo.store import Reading, Source
+from tests.stores_under_test import Clock, named, where
+from tests.valkey_servers import Server, serving
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
+
+    from peopleinfo.person import Record
+    from peopleinfo.store import Page, Store
+
+QUIET = 0.05
+
+
+class Watched:
+    """A store that counts its reads, and lets a test step in before and after what it does."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.reads = 0
+        self.before_read: asyncio.Event | None = None
+        self.after_write: Exception | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def get(self, person_id: str) -> Record:
+        self.reads += 1
+        if self.before_read:
+            await self.before_read.wait()
+        return await self._store.get(person_id)
+
+    async def find(self, *arguments: Any, **more: Any) -> Page:
+        self.reads += 1
+        if self.before_read:
+            await self.before_read.wait()
+        return await self._store.find(*arguments, **more)
+
+    async def replace(self, *arguments: Any, **more: Any) -> Record:
+        record = await self._store.replace(*arguments, **more)
+        if self.after_write:
+            raise self.after_write
+        return record
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as server:
+        yield server
+
+
+@asynccontextmanager
+async def opened(tmp_path: Path, clock: Clock, url: str, **options: Any) -> AsyncIterator[tuple[CachedStore, Watched]]:
+    """Open the one file of the test behind the cache."""
+    options = {"seconds": 60, "entries": 100, "deadline": 0.5, "fence_seconds": QUIET} | options
+    async with open_sqlite(tmp_path / "people.db", now=clock.now) as store:
+        watched = Watched(store)
+        async with open_cached(watched, url, **options) as cached:  # type: ignore[arg-type]
+            yield cached, watched
+
+
+@pytest.fixture
+async def pair(tmp_path: Path, clock: Clock, server: Server) -> AsyncIterator[tuple[CachedStore, CachedStore]]:
+    """Two processes, as far as the cache can tell."""
+    async with AsyncExitStack() as stack:
+        first, _ = await stack.enter_async_context(opened(tmp_path, clock, server.url))
+        second, _ = await stack.enter_async_context(opened(tmp_path, clock, server.url))
+        await warm(first)
+        await warm(second)
+        yield first, second
+
+
+async def warm(cached: CachedStore) -> None:
+    """Wait until the cache is used, in this process's memory too."""
+    await until(lambda: source_of(cached, "0" * 32), Source.LOCAL)
+
+
+async def until(ask: Callable[[], Any], expected: Any) -> None:
+    """Ask again until the answer is the expected one; the test's own limit ends it."""
+    async with asyncio.timeout(30):
+        while await ask() != expected:
+            await asyncio.sleep(QUIET / 5)
+
+
+async def source_of(cached: CachedStore, person_id: str) -> Source | None:
+    reading = Reading()
+    with suppress(PersonNotFound):
+        await cached.get(person_id, reading=reading)
+    return reading.source
+
+
+async def seen(cached: CachedStore, person_id: str) -> Record:
+    return await cached.get(person_id, reading=Reading())
+
+
+async def test_an_answer_comes_from_the_store_then_from_redis_then_from_memory(
+    pair: tuple[CachedStore, CachedStore],
+) -> None:
+    first, second = pair
+    made = await first.create(named("Curie"))
+    sources = [await source_of(first, made.person_id) for _ in range(3)]
+    assert sources == [Source.MISS, Source.SHARED, Source.LOCAL]
+    assert await source_of(second, made.person_id) == Source.SHARED
+    assert await seen(second, made.person_id) == made
+
+
+async def test_a_list_is_kept_page_by_page(pair: tuple[CachedStore, CachedStore]) -> None:
+    first, _ = pair
+    await first.load([named("Page", str(number)) for number in range(5)])
+    for _ in range(3):
+        reading = Reading()
+        page = await first.find(where(surname="page"), after=None, limit=2, reading=reading)
+        rest = await first.find(where(surname="page"), after=page.next, limit=9, reading=Reading())
+        assert (len(page.people), len(rest.people)) == (2, 3)
+    assert reading.source == Source.LOCAL
+
+
+async def test_what_is_asked_to_be_fresh_comes_from_the_store(pair: tuple[CachedStore, CachedStore]) -> None:
+    first, _ = pair
+    made = await first.create(named("Fresh"))
+    for _ in range(3):
+        await source_of(first, made.person_id)
+    reading = Reading(fresh=True)
+    assert await first.get(made.person_id, reading=reading) == made
+    assert reading.source == Source.REQUEST
+
+
+async def test_that_nobody_is_there_is_kept_too_until_somebody_is(pair: tuple[CachedStore, CachedStore]) -> None:
+    first, second = pair
+    for cached in (first, second, first, second):
+        page = await cached.find(where(surname="newcomer"), after=None, limit=10, reading=Reading())
+        assert page.people == []
+    made = await first.create(named("Newcomer"))
+    page = await first.find(where(surname="newcomer"), after=None, limit=10, reading=Reading())
+    assert page.people == [made.body]
+
+
+async def test_a_process_sees_its_own_writes_at_once(pair: tuple[CachedStore, CachedStore]) -> None:
+    first, _ = pair
+    record = await first.create(named("Own"))
+    for version in range(1, 6):
+        for _ in range(3):
+            assert await seen(first, record.person_id) == record
+        record = await first.replace(record.person_id, named("Own", str(version)), expected=version, known=record)
+    await first.erase(record.person_id)
+    with pytest.raises(PersonNotFound):
+        await seen(first, record.person_id)
+
+
+async def test_another_process_hears_of_a_change(pair: tuple[CachedStore, CachedStore]) -> None:
+    first, second = pair
+    made = await first.create(named("Heard"))
+    await until(lambda: source_of(second, made.person_id), Source.LOCAL)
+    changed = await first.replace(made.person_id, named("Heard", "Now"), expected=1)
+    await until(lambda: seen(second, made.person_id), changed)
+
+
+async def test_who_moves_leaves_the_old_list_and_joins_the_new_one(pair: tuple[CachedStore, CachedStore]) -> None:
+    first, second = pair
+    made = await first.create(named("Old"))
+
+    async def lists() -> list[int]:
+        pages = [
+            await second.find(where(surname=name), after=None, limit=9, reading=Reading()) for name in ("old", "new")
+        ]
+        return [len(page.people) for page in pages]
+
+    for _ in range(3):
+        assert await lists() == [1, 0]
+    await first.replace(made.person_id, named("New"), expected=1)
+    await until(lists, [0, 1])
+
+
+async def test_a_change_heard_of_while_an_answer_is_fetched_keeps_it_out_of_the_memory(
+    pair: tuple[CachedStore, CachedStore],
+) -> None:
+    first, second = pair
+    made = await first.create(named("Race"))
+    await source_of(second, made.person_id)
+    ask = second._shared.read
+
+    async def slow(name: str, page: str) -> Any:
+        told = await ask(name, page)
+        await first.replace(made.person_id, named("Race", "Later"), expected=1)
+        heard = second._shared.key(name)
+        async with asyncio.timeout(30):
+            while heard in second._local._expected:  # until the change was heard of
+                await asyncio.sleep(0.001)
+        return told
+
+    second._shared.read = slow  # type: ignore[method-assign]
+    assert await seen(second, made.person_id) == made  # it was so when it was asked
+    second._shared.read = ask  # type: ignore[method-assign]
+    assert (await seen(second, made.person_id)).version == 2
+
+
+async def test_a_stampede_reaches_the_store_once_a_process(tmp_path: Path, clock: Clock, server: Server) -> None:
+    async with AsyncExitStack() as stack:
+        sides = [await stack.enter_async_context(opened(tmp_path, clock, server.url, deadline=5)) for _ in range(2)]
+        for cached, _ in sides:
+            await warm(cached)
+        await sides[0][0].load([named("Hot") for _ in range(3)])
+        for _, watched in sides:
+            watched.reads, watched.before_read = 0, asyncio.Event()
+        await until(lambda: _is_leased(sides[0][0]), expected=True)
+        readings = [Reading() for _ in range(32)]
+        asking = [
+            asyncio.ensure_future(sides[n % 2][0].find(where(surname="hot"), after=None, limit=9, reading=reading))
+            for n, reading in enumerate(readings)
+        ]
+        async with asyncio.timeout(30):
+            while not all(reading.source for reading in readings):
+                await asyncio.sleep(0.001)
+        for _, watched in sides:
+            assert watched.before_read
+            watched.before_read.set()
+        pages = await asyncio.gather(*asking)
+        assert {len(page.people) for page in pages} == {3}
+        assert [watched.reads for _, watched in sides] == [1, 1]
+
+
+async def _is_leased(cached: CachedStore) -> bool:
+    return await cached._shared.read("shot", "another page") is not None
+
+
+async def test_who_goes_away_does_not_take_the_answer_from_the_others(
+    tmp_path: Path, clock: Clock, server: Server
+) -> None:
+    async with opened(tmp_path, clock, server.url) as (cached, watched):
+        await warm(cached)
+        made = await cached.create(named("Shared"))
+        watched.before_read = asyncio.Event()
+        first, second = (asyncio.ensure_future(seen(cached, made.person_id)) for _ in range(2))
+        async with asyncio.timeout(30):
+            while not cached._flights:
+                await asyncio.sleep(0.001)
+        first.cancel()
+        watched.before_read.set()
+        assert await second == made
+
+
+@pytest.mark.parametrize("unknown", [True, False])
+async def test_only_a_write_whose_outcome_is_known_lifts_its_fence(
+    tmp_path: Path, clock: Clock, server: Server, *, unknown: bool
+) -> None:
+    async with opened(tmp_path, clock, server.url, fence_seconds=1) as (cached, watched):
+        await until(lambda: source_of(cached, "0" * 32), Source.LOCAL)
+        made = await cached.create(named("Lost"))
+        watched.after_write = OutcomeUnknown("no answer") if unknown else StoreUnavailable("not done")
+        with pytest.raises(StoreUnavailable):
+            await cached.replace(made.person_id, named("Lost", "Perhaps"), expected=1)
+        assert await source_of(cached, made.person_id) == (Source.BYPASS if unknown else Source.MISS)
+
+
+async def test_a_change_of_another_version_is_refused_before_anything_is_fenced(
+    pair: tuple[CachedStore, CachedStore],
+) -> None:
+    first, _ = pair
+    made = await first.create(named("Firm"))
+    await source_of(first, made.person_id)
+    with pytest.raises(VersionConflict):
+        await first.replace(made.person_id, named("Firm"), expected=7)
+    assert await source_of(first, made.person_id) == Source.SHARED
+
+
+async def test_without_redis_it_works_and_joins_it_when_it_comes(tmp_path: Path, clock: Clock, server: Server) -> None:
+    server.stop()
+    async with opened(tmp_path, clock, server.url) as (cached, _):
+        made = await cached.create(named("Early"))
+        assert await source_of(cached, made.person_id) == Source.BYPASS
+        assert cached.cache_state == "down"
+        server.start()
+        await until(lambda: source_of(cached, made.person_id), Source.LOCAL)
+        assert cached.cache_state == "ok"
+
+
+async def test_a_redis_that_dies_costs_nobody_an_answer(tmp_path: Path, clock: Clock, server: Server) -> None:
+    async with opened(tmp_path, clock, server.url) as (cached, _):
+        await warm(cached)
+        made = await cached.create(named("Alive"))
+        for _ in range(3):
+            await source_of(cached, made.person_id)
+        server.stop()
+        changed = await cached.replace(made.person_id, named("Alive", "Still"), expected=1)
+        assert await seen(cached, made.person_id) == changed
+        server.start()
+        await until(lambda: source_of(cached, made.person_id), Source.LOCAL)
+        assert await seen(cached, made.person_id) == changed
+
+
+async def test_what_a_standing_server_was_not_told_it_is_told_before_it_is_used_again(
+    tmp_path: Path, clock: Clock, server: Server
+) -> None:
+    async with opened(tmp_path, clock, server.url, deadline=0.05) as (cached, _):
+        await warm(cached)
+        made = await cached.create(named("Stand"))
+        for _ in range(2):
+            await source_of(cached, made.person_id)
+        server.pause()
+        changed = await cached.replace(made.person_id, named("Stand", "Changed"), expected=1)
+        assert await seen(cached, made.person_id) == changed
+        server.resume()
+        await until(lambda: source_of(cached, made.person_id), Source.LOCAL)
+        assert await seen(cached, made.person_id) == changed
+
+
+async def test_a_strict_write_waits_until_nobody_can_have_the_older_answer(
+    tmp_path: Path, clock: Clock, server: Server
+) -> None:
+    async with opened(tmp_path, clock, server.url, seconds=0.2, strict=True) as (cached, _):
+        server.stop()
+        began = asyncio.get_running_loop().time()
+        await cached.create(named("Strict"))
+        assert asyncio.get_running_loop().time() - began >= 0.2
+
+
+async def test_a_memory_that_hears_nothing_is_not_used(tmp_path: Path, clock: Clock, server: Server) -> None:
+    async with opened(tmp_path, clock, server.url) as (cached, _):
+        await warm(cached)
+        made = await cached.create(named("Deaf"))
+        await until(lambda: source_of(cached, made.person_id), Source.LOCAL)
+        with server.client as client:
+            client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        async with asyncio.timeout(30):
+            while cached._local._kept:
+                await asyncio.sleep(0.001)
+        assert await source_of(cached, made.person_id) != Source.LOCAL
+        await until(lambda: source_of(cached, made.person_id), Source.LOCAL)
+
+
+async def test_the_memory_has_room_for_so_many_answers(tmp_path: Path, clock: Clock, server: Server) -> None:
+    async with opened(tmp_path, clock, server.url, entries=10) as (cached, _):
+        await warm(cached)
+        for number in range(50):
+            for _ in range(2):
+                await source_of(cached, f"{number:032x}")
+        assert len(cached._local._kept) == 10
+        assert len(cached._local._asked) == 10
+        assert not cached._local._expected

@@ -1,0 +1,120 @@
+"""TLS with a certificate authority of one's own, a user with a password, and a cluster."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from peopleinfo.cache.link import open_link
+from peopleinfo.cache.shared import Hit, Lease, SharedCache
+from tests.valkey_servers import Server, redis_server, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# What a user of the cache has to be allowed, and no more.
+RIGHTS = ["~pi:*", "+eval", "+evalsha", "+ping", "+info", "+time", "+del", "+get", "+set", "+exists", "+pttl", "+pexpire",
+          "+hset", "+hget", "+hmget", "+hlen", "+zadd", "+zrem", "+zremrangebyscore", "+hello", "+client", "+select"]  # fmt: skip
+
+
+async def works(url: str) -> bool:
+    """Say whether an answer can be kept by way of this URL."""
+    async with open_link(url, deadline=5) as link:
+        if not await link.come_back():
+            return False
+        cache = SharedCache(link, b"s" * 32, seconds=60, fence_seconds=0.001)
+        kept: list[bytes] = []
+        for name in map(str, range(30)):  # in a cluster they lie on every node
+            while not isinstance(lease := await cache.read(name, ""), Lease):
+                assert lease is None
+                assert link.is_up
+            await cache.fill(name, "", lease, name.encode())
+            told = await cache.read(name, "")
+            kept += [told.answer] if isinstance(told, Hit) else []
+            assert await cache.fence([name, "another"], b"writer")
+            assert await cache.unfence([name, "another"], b"writer")
+        return kept == [str(number).encode() for number in range(30)]
+
+
+@pytest.fixture
+def binary() -> str:
+    if (found := redis_server()) is None:
+        pytest.skip("needs redis-server with TLS: apt install redis-server")
+    return found
+
+
+async def test_tls_with_a_private_authority_and_a_user_with_the_least_rights(binary: str) -> None:
+    with certificates() as folder:
+        options = ["--tls-cert-file", f"{folder}/server.pem", "--tls-key-file", f"{folder}/server.key",
+                   "--tls-ca-cert-file", f"{folder}/ca.pem", "--tls-auth-clients", "no",
+                   "--user", "default", "off", "--user", "people", "on", ">secret", *RIGHTS]  # fmt: skip
+        with serving(*options, binary=binary, tls=True) as server:
+            address = f"people:secret@127.0.0.1:{server.port}"
+            assert await works(f"rediss://{address}?ca={folder}/ca.pem")
+            assert not await works(f"rediss://{address}"), "a certificate that nobody vouches for was accepted"
+            assert not await works(f"redis://{address}"), "TLS was left out"
+            assert not await works(f"rediss://people:wrong@127.0.0.1:{server.port}?ca={folder}/ca.pem")
+
+
+async def test_a_cluster() -> None:
+    options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"]
+    with serving(*options) as first, serving(*options) as second, serving(*options) as third:
+        nodes = [first, second, third]
+        for node, (start, end) in zip(nodes, [(0, 5460), (5461, 10922), (10923, 16383)], strict=True):
+            with node.client as client:
+                client.execute_command("CLUSTER", "ADDSLOTSRANGE", start, end)
+                client.execute_command("CLUSTER", "MEET", "127.0.0.1", first.port)
+        while not all(map(is_joined, nodes)):
+            pass
+        assert await works(f"redis+cluster://127.0.0.1:{second.port}")
+
+
+def is_joined(node: Server) -> bool:
+    with node.client as client:
+        told = client.execute_command("CLUSTER", "INFO")
+    return (told["cluster_state"], told["cluster_slots_ok"]) == ("ok", "16384")
+
+
+@contextmanager
+def certificates() -> Iterator[Path]:
+    """Make an authority and a certificate of 127.0.0.1, for a day."""
+    now = dt.datetime.now(dt.UTC)
+
+    def issue(
+        name: str, key: ec.EllipticCurvePrivateKey, issuer: str, signer: ec.EllipticCurvePrivateKey, *, ca: bool
+    ) -> bytes:
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+            .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - dt.timedelta(hours=1))
+            .not_valid_after(now + dt.timedelta(days=1))
+            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+            .add_extension(
+                x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
+            )
+        )
+        return certificate.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    authority, server = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "ca.pem").write_bytes(issue("tests", authority, "tests", authority, ca=True))
+        (folder / "server.pem").write_bytes(issue("127.0.0.1", server, "tests", authority, ca=False))
+        key = server.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        (folder / "server.key").write_bytes(key)
+        yield folder
