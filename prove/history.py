@@ -39,7 +39,7 @@ class Operation(msgspec.Struct, tag="operation", omit_defaults=True):
     outcome: Outcome
     client: int = 0
     server: str = ""  # and which life of it: "2.0" is the third server before its first end
-    person: str = ""
+    person: str = ""  # asked for; of a creation only if it is known without an answer
     surname: str = ""  # asked for, or to be borne from now on
     mark: str = ""
     expected: int | None = None  # If-Match; for a read If-None-Match

@@ -106,6 +106,7 @@ def _creations(operations: list[Operation], found: Registers) -> set[str]:
     for asked in operations:
         if asked.kind == "create" and asked.outcome != "failed":
             attempts[asked.mark].append(asked)
+            people[asked.mark] |= {asked.person} - {""}
         for stand in asked.seen:
             if stand.version == 1:
                 people[stand.mark].add(stand.person)
