@@ -1,0 +1,68 @@
+"""How a service is set up, what is done to it, and what is promised of it then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from prove.faults import FORGETTING, SERVERS, UNREACHABLE, WEATHER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from prove.history import History, Operation
+
+_USUAL: Final = 2.0  # seconds by which a read may be behind while every writer reaches the cache
+
+
+@dataclass(frozen=True)
+class Mode:
+    """One way to run the service; `bounded`: reads may be behind by a bound, else everything is linearizable."""
+
+    name: str
+    about: str
+    faults: tuple[str, ...]
+    settings: dict[str, str] = field(default_factory=dict)
+    cache: bool = True
+    fresh: bool = False
+    bounded: bool = False
+
+    def bound(self, history: History) -> Callable[[Operation], int] | None:
+        """Return by how many nanoseconds each read may be behind; None for not at all."""
+        if not self.bounded:
+            return None
+        usual = round(_USUAL * 1e9)
+        after = round(history.run.cache_seconds * 1e9) + usual
+        lost = [fault for fault in history.faults if fault.kind.startswith("cache-")]
+
+        def bound(asked: Operation) -> int:
+            missed = any(fault.begin < asked.back and fault.end > asked.call - after for fault in lost)
+            return after if missed else usual
+
+        return bound
+
+
+MODES: Final = {
+    mode.name: mode
+    for mode in (
+        Mode("store", "no cache: linearizable", (*WEATHER, *SERVERS), cache=False),
+        Mode(
+            "no-cache",
+            "every read asks for a fresh answer: linearizable whatever becomes of the cache",
+            (*WEATHER, *SERVERS, *FORGETTING, *UNREACHABLE),
+            fresh=True,
+        ),
+        Mode(
+            "shared",
+            "only the cache that all servers share: linearizable while every writer reaches it",
+            (*WEATHER, *SERVERS, *FORGETTING),
+            {"CACHE_LOCAL": "0"},
+        ),
+        Mode(
+            "default",
+            "both caches: behind by 2 s at most, by the life of an entry when a writer did not reach the cache",
+            (*WEATHER, *SERVERS, *FORGETTING, *UNREACHABLE),
+            bounded=True,
+        ),
+    )
+}
