@@ -82,7 +82,7 @@ async def test_a_cluster() -> None:
 def is_joined(node: Server) -> bool:
     with node.client as client:
         told = client.execute_command("CLUSTER", "INFO")
-    return (told["cluster_state"], told["cluster_slots_ok"]) == ("ok", "16384")
+    return b"cluster_state:ok" in told and b"cluster_slots_ok:16384" in told
 
 
 @contextmanager
