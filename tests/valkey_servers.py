@@ -37,7 +37,7 @@ class Server:
 
     def __init__(self, folder: Path, *options: str, binary: str = VALKEY, tls: bool = False) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self._command = [binary, *(["--port", "0", "--tls-port"] if tls else ["--port"]), str(self.port)]
         self._command += ["--bind", "127.0.0.1", "--dir", str(folder), "--save", "", *options]
         self._process: subprocess.Popen[bytes] | None = None
@@ -118,7 +118,8 @@ def end_all() -> None:
     _shared.close()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port on which nobody listens."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         return int(listening.getsockname()[1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from peopleinfo.cache.link import open_link
 from peopleinfo.cache.shared import Hit, Lease, SharedCache
-from tests.valkey_servers import Server, redis_server, serving
+from tests.valkey_servers import Server, free_port, redis_server, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,16 +67,17 @@ async def test_tls_with_a_private_authority_and_a_user_with_the_least_rights(bin
 
 
 async def test_a_cluster() -> None:
-    options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"]
-    with serving(*options) as first, serving(*options) as second, serving(*options) as third:
-        nodes = [first, second, third]
+    options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port"]
+    with ExitStack() as stack:
+        buses = [free_port() for _ in range(3)]
+        nodes = [stack.enter_context(serving(*options, str(bus))) for bus in buses]
         for node, (start, end) in zip(nodes, [(0, 5460), (5461, 10922), (10923, 16383)], strict=True):
             with node.client as client:
                 client.execute_command("CLUSTER", "ADDSLOTSRANGE", start, end)
-                client.execute_command("CLUSTER", "MEET", "127.0.0.1", first.port)
+                client.execute_command("CLUSTER", "MEET", "127.0.0.1", nodes[0].port, buses[0])
         while not all(map(is_joined, nodes)):
             pass
-        assert await works(f"redis+cluster://127.0.0.1:{second.port}")
+        assert await works(f"redis+cluster://127.0.0.1:{nodes[1].port}")
 
 
 def is_joined(node: Server) -> bool:
