@@ -4,13 +4,16 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix bench lock clean
+.PHONY: help run run-cloud test check fix prove bench dynamodb-local lock clean
 
 help: ## list these verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/ready-to-run ## set everything up and serve on http://127.0.0.1:3000 (settings: PEOPLEINFO_*, see the README)
 	@exec $(VENV)/bin/peopleinfo serve
+
+run-cloud: $(VENV)/ready-to-test ## serve as in the cloud: on a local DynamoDB server with a Valkey before it
+	@exec $(VENV)/bin/python -m tests.run_cloud
 
 test: $(VENV)/ready-to-test ## set everything up and run every test (ARGS="-k name" for some)
 	@$(VENV)/bin/python -m pytest --numprocesses logical $(ARGS)
@@ -26,8 +29,22 @@ fix: $(VENV)/ready-to-test ## format the code and mend what the linter can mend
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
+prove: $(VENV)/ready-to-test ## load servers, break things, and check that no answer was a lie (ARGS="--help" for more)
+	@$(VENV)/bin/python -m prove $(ARGS)
+
 bench: $(VENV)/ready-to-test ## measure requests per CPU-second beside a bare handler (bench/*/README.md)
 	@$(VENV)/bin/python -m bench
+
+dynamodb-local: .cache/dynamodb-local/DynamoDBLocal.jar ## fetch AWS's DynamoDB for tests (needs npm; Java runs it)
+
+# AWS's licence allows its use for tests. It comes inside a package of AWS Amplify, of which only this part is kept.
+.cache/dynamodb-local/DynamoDBLocal.jar:
+	@mkdir -p .cache/dynamodb-local
+	@cd .cache && npm pack --silent amplify-dynamodb-simulator@2.9.30 >/dev/null
+	@cd .cache && echo "3503ffac19f183407909fecdacf4db51ab1fdad1da7b2f177016670b2d80e4b9  amplify-dynamodb-simulator-2.9.30.tgz" | sha256sum --check --quiet
+	@cd .cache && tar -xzf amplify-dynamodb-simulator-2.9.30.tgz --strip-components=2 -C dynamodb-local package/emulator
+	@rm .cache/amplify-dynamodb-simulator-2.9.30.tgz
+	@touch $@
 
 lock: $(VENV)/ready-to-test ## lock newer dependencies, none younger than a week
 	$(PIP) uv

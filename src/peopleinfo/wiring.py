@@ -33,6 +33,7 @@ async def open_people(settings: Settings) -> AsyncIterator[People]:
                     entries=settings.cache_local,
                     strict=settings.cache_strict,
                     deadline=settings.cache_deadline,
+                    fence_seconds=settings.cache_fence,
                 )
             )
         yield People(store, now=utc_now)

@@ -207,6 +207,8 @@ class SharedCache:
         try:
             if owes_all:
                 await self._begin_anew()
+            # Begins the epoch, if there is none: so it counts sooner than if the first reader had to.
+            await self._link.evaluate(READ, self._keys(""), *self._epoch(), "", writer, 1)
             for landed in (True, False):
                 names = [name for name, under_way in owed.items() if under_way is not landed]
                 for keys in self._grouped(names):

@@ -60,6 +60,8 @@ def _examine(store: str | None) -> Iterator[tuple[bool, str]]:
         yield False, f"store: {error}"
     else:
         yield True, f"store: reads and writes; {people}"
+    if settings.cache:
+        yield asyncio.run(_try_cache(settings))
 
 
 def _examine_file(path: Path) -> Iterator[tuple[bool, str]]:
@@ -88,3 +90,14 @@ async def _try(settings: Settings) -> str:
     if is_new:
         return "it was made just now, and nobody is in it"
     return "somebody is in it" if page.people else "nobody is in it"
+
+
+async def _try_cache(settings: Settings) -> tuple[bool, str]:
+    from peopleinfo.cache.link import open_link
+    from peopleinfo.cache.shared import SharedCache
+
+    async with open_link(settings.cache) as link:
+        if not await link.come_back():
+            return False, "cache: it does not answer; the service works without it, and slower: see PEOPLEINFO_CACHE"
+        problem = await SharedCache(link, bytes(32), seconds=settings.cache_seconds).eviction_problem()
+        return problem is None, f"cache: {problem or 'it answers'}"

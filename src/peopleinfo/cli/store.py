@@ -1,0 +1,88 @@
+"""`peopleinfo store`: make the table of a store, and compare one with what the service needs."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+from peopleinfo.cli import options
+from peopleinfo.settings import Settings, TableLocation
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from peopleinfo.dynamodb.table import Table
+
+app = typer.Typer(
+    name="store", help="Make the table of a store, or compare one with what the service needs.", no_args_is_help=True
+)
+
+
+@app.command()
+def create(store: options.Store = None) -> None:
+    """Make the table (on demand, encrypted, with recovery to a point in time and protected from deletion) or the file, unless it is there.
+
+    Example: peopleinfo store create --store dynamodb://eu-west-1/PeopleInfo
+    """
+    settings = Settings.load(store=store)
+    asyncio.run(_create(settings))
+    print(f"{settings.store} is there and can be used")
+
+
+@app.command()
+def check(store: options.Store = None) -> None:
+    """Compare the table with what the service needs, and name every difference; ends with 1 when there is one.
+
+    Example: peopleinfo store check --store dynamodb://eu-west-1/PeopleInfo
+    """
+    settings = Settings.load(store=store)
+    differences = asyncio.run(_check(settings))
+    for difference in differences:
+        print(f"WRONG  {difference}")
+    if differences:
+        raise typer.Exit(1)
+    print(f"ok     {settings.store} is as the service needs it")
+
+
+async def _create(settings: Settings) -> None:
+    from peopleinfo.wiring import open_people
+
+    if isinstance(settings.location, TableLocation):
+        from peopleinfo.dynamodb import schema
+
+        async with _table(settings.location) as table:
+            for problem in await schema.create(table):
+                print(f"WRONG  could not be set: {problem}")
+    async with open_people(settings) as people:
+        await people.store.ready()
+
+
+async def _check(settings: Settings) -> list[str]:
+    from peopleinfo.wiring import open_people
+
+    location = settings.location
+    differences = []
+    if isinstance(location, TableLocation):
+        from peopleinfo.dynamodb import schema
+
+        async with _table(location) as table:
+            differences = await schema.check(table)
+    elif not location.exists():
+        return [f"there is no {location}: make it with `peopleinfo store create`"]
+    async with open_people(settings):
+        return differences
+
+
+@asynccontextmanager
+async def _table(location: TableLocation) -> AsyncIterator[Table]:
+    from peopleinfo.dynamodb.opening import open_table
+    from peopleinfo.dynamodb.table import Refused, unusable
+
+    async with open_table(location) as table:
+        try:
+            yield table
+        except Refused as refused:
+            raise unusable(location.table, refused) from refused
