@@ -1,0 +1,292 @@
+"""DynamoDB that throttles, answers late, or does what it was asked and loses the answer: no acknowledged write is lost or done twice."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from aiodynamo.http.aiohttp import AIOHTTP
+from aiodynamo.http.types import Request, RequestFailed, Response
+
+from peopleinfo.dynamodb import opening, table
+from peopleinfo.errors import (
+    OutcomeUnknown,
+    PersonNotFound,
+    StoreUnavailable,
+    StoreUnusable,
+    VersionConflict,
+)
+from peopleinfo.person import details_of
+from peopleinfo.settings import TableLocation
+from peopleinfo.store import Once, Progress
+from tests import dynamodb_servers
+from tests.stores_under_test import Clock, everyone_found, everyone_scanned, make_table, named, table_location, where
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from aiodynamo.http.types import HttpImplementation
+
+    from peopleinfo.store import Store
+
+WRITES = ("PutItem", "UpdateItem", "TransactWriteItems", "BatchWriteItem")
+THROTTLED = Response(400, b'{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"}')
+FAILED = Response(500, b'{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError"}')
+
+
+class Wire:
+    """The way to the server, on which a test may lay what it likes: `fault` sees every request and the way on."""
+
+    def __init__(self) -> None:
+        self.fault: Callable[[str, Request, HttpImplementation], Any] | None = None
+
+    def laid(self, session: Any) -> HttpImplementation:
+        way = AIOHTTP(session)
+
+        async def send(request: Request) -> Response:
+            if self.fault is None:
+                return await way(request)
+            action = str(request.headers and request.headers["X-Amz-Target"]).rpartition(".")[2]
+            answer: Response = await self.fault(action, request, way)
+            return answer
+
+        return send
+
+
+@pytest.fixture(params=dynamodb_servers.KINDS)
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> TableLocation:
+    if problem := dynamodb_servers.missing(kind := str(request.param)):
+        pytest.skip(f"{kind} {problem}")
+    return table_location(kind, tmp_path)
+
+
+@pytest.fixture
+def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
+    wire = Wire()
+    monkeypatch.setattr(opening, "AIOHTTP", wire.laid)
+    return wire
+
+
+@pytest.fixture
+async def store(wire: Wire, location: TableLocation, clock: Clock) -> AsyncIterator[Store]:
+    await make_table(location)
+    async with opening.open_dynamodb(location, now=clock.now) as store:
+        yield store
+        wire.fault = None
+
+
+def at_random(seed: int) -> Callable[[str, Request, HttpImplementation], Any]:
+    """Throttle 30 % of the calls, fail a few, and lose the answers of some that were done."""
+    chance = random.Random(seed)
+
+    async def fault(action: str, request: Request, way: HttpImplementation) -> Response:
+        fate = chance.random()
+        if fate < 0.30:
+            return THROTTLED
+        if fate < 0.35:
+            return FAILED
+        answer = await way(request)
+        if fate < 0.42:
+            raise RequestFailed(ConnectionResetError())
+        if fate < 0.45:
+            raise TimeoutError
+        return answer
+
+    return fault
+
+
+def once_lost(action: str) -> Callable[[str, Request, HttpImplementation], Any]:
+    """Lose the first answer to this kind of call, which is done."""
+    lost = False
+
+    async def fault(which: str, request: Request, way: HttpImplementation) -> Response:
+        nonlocal lost
+        answer = await way(request)
+        if which == action and not lost:
+            lost = True
+            raise TimeoutError
+        return answer
+
+    return fault
+
+
+async def test_amid_throttling_and_lost_answers_nothing_acknowledged_is_lost_or_done_twice(
+    store: Store, wire: Wire
+) -> None:
+    wire.fault = at_random(7)
+    known: dict[str, int] = {}
+    unsure: Counter[str] = Counter()
+    created = 0
+
+    async def live(number: int) -> None:
+        nonlocal created
+        try:
+            record = await store.create(named("Storm", str(number)))
+        except StoreUnavailable:
+            unsure["created"] += 1
+            return
+        created += 1
+        known[record.person_id] = 1
+        for version in range(1, 5):
+            surname = "Storm" if version % 2 else "Calm"
+            try:
+                record = await store.replace(record.person_id, named(surname, str(number)), expected=version)
+            except StoreUnavailable:
+                unsure[record.person_id] += 1
+                return
+            known[record.person_id] = record.version
+
+    await asyncio.gather(*(live(number) for number in range(40)))
+    wire.fault = None
+    everyone = [msgspec.json.decode(body) for body in await everyone_scanned(store)]
+    names = Counter(person["person_name"] for person in everyone)
+    assert max(names.values()) == 1, "somebody was created twice"
+    stored = {person["person_id"]: person["version"] for person in everyone}
+    assert known.keys() <= stored.keys(), "somebody who was acknowledged is lost"
+    for person_id, version in known.items():
+        assert stored[person_id] - version in ((0, 1) if unsure[person_id] else (0,))
+    assert created >= 30
+    listed = await everyone_found(store, where(surname="storm")) + await everyone_found(store, where(surname="calm"))
+    assert sorted(msgspec.json.decode(body)["person_id"] for body in listed) == sorted(stored)
+
+
+async def test_counters_lose_no_update_amid_throttling_and_lost_answers(store: Store, wire: Wire) -> None:
+    made = await store.create(named("Counter", n=0))
+    wire.fault = at_random(11)
+    done = maybe = 0
+
+    async def add() -> None:
+        nonlocal done, maybe
+        for _ in range(8):
+            try:
+                record = await store.get(made.person_id)
+                count = int(bytes(details_of(record)[0].more["n"]))
+                await store.replace(made.person_id, named("Counter", n=count + 1), expected=record.version)
+            except VersionConflict:
+                continue
+            except OutcomeUnknown:
+                maybe += 1
+            except StoreUnavailable:
+                continue
+            else:
+                done += 1
+
+    await asyncio.gather(*(add() for _ in range(8)))
+    wire.fault = None
+    count = int(bytes(details_of(await store.get(made.person_id))[0].more["n"]))
+    assert done <= count <= done + maybe
+    assert done > 0
+
+
+@pytest.mark.parametrize("action", ["PutItem", "TransactWriteItems"])
+async def test_a_creation_whose_answer_was_lost_is_acknowledged_and_done_once(
+    store: Store, wire: Wire, action: str
+) -> None:
+    wire.fault = once_lost(action)
+    once = Once(b"k" * 32, b"c" * 32) if action == "TransactWriteItems" else None
+    made = await store.create(named("Heard"), once=once)
+    assert await everyone_found(store, where(surname="heard")) == [made.body]
+
+
+@pytest.mark.parametrize("surname", ["Stays", "Moves"])
+async def test_a_change_whose_answer_was_lost_is_acknowledged_and_done_once(
+    store: Store, wire: Wire, surname: str
+) -> None:
+    made = await store.create(named("Stays"))
+    wire.fault = once_lost("UpdateItem" if surname == "Stays" else "TransactWriteItems")
+    changed = await store.replace(made.person_id, named(surname, "Now"), expected=1)
+    assert changed.version == 2
+    assert await store.get(made.person_id) == changed
+
+
+async def test_an_erasure_whose_answer_was_lost_is_acknowledged(store: Store, wire: Wire) -> None:
+    made = await store.create(named("Gone"))
+    wire.fault = once_lost("TransactWriteItems")
+    await store.erase(made.person_id, expected=1)
+    with pytest.raises(PersonNotFound):
+        await store.get(made.person_id)
+
+
+async def test_a_load_amid_throttling_and_lost_answers_stores_everybody_once(store: Store, wire: Wire) -> None:
+    wire.fault = at_random(3)
+    begin = Progress(b"i" * 32)
+    end = Progress(b"i" * 32, rows=300, stored=300, digest=b"d" * 32)
+    await store.load([named(f"Load{number % 5}", str(number)) for number in range(300)], step=(begin, end))
+    wire.fault = None
+    names = [msgspec.json.decode(body)["person_name"] for body in await everyone_scanned(store, limit=1_000)]
+    assert sorted(names, key=int) == [str(number) for number in range(300)]
+
+
+async def test_what_was_not_done_in_time_is_said_to_be_unavailable_and_what_may_have_been_is_said_so(
+    store: Store, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await store.create(named("Patient"))
+    for seconds in ("READ_SECONDS", "WRITE_SECONDS"):
+        monkeypatch.setattr(table, seconds, 0.2)
+
+    async def throttle(*_: Any) -> Response:
+        return THROTTLED
+
+    wire.fault = throttle
+    with pytest.raises(StoreUnavailable) as refused:
+        await store.create(named("Patient"))
+    assert not isinstance(refused.value, OutcomeUnknown)
+    assert "throttled" in str(refused.value)
+
+    async def silence(_: str, request: Request, way: HttpImplementation) -> Response:
+        await way(request)
+        raise TimeoutError
+
+    wire.fault = silence
+    with pytest.raises(OutcomeUnknown):
+        await store.create(named("Patient"))
+    with pytest.raises(StoreUnavailable):
+        await store.get(made.person_id)
+
+
+async def test_a_server_that_is_not_there_is_unusable_at_the_start(
+    wire: Wire, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "READ_SECONDS", 0.2)
+    with pytest.raises(StoreUnusable, match="does not answer"):
+        async with opened(TableLocation("eu-west-1", "People", "http://127.0.0.1:9"), clock):
+            pass
+
+
+async def test_a_table_that_is_not_there_is_unusable_and_the_error_says_how_to_make_it(
+    location: TableLocation, clock: Clock
+) -> None:
+    with pytest.raises(StoreUnusable, match="peopleinfo store create"):
+        async with opened(location, clock):
+            pass
+
+
+async def test_a_table_spreads_surnames_over_the_shards_with_which_it_was_begun(
+    location: TableLocation, clock: Clock
+) -> None:
+    spread = TableLocation(location.region, location.table, location.endpoint, shards=5)
+    await make_table(spread)
+    async with opened(spread, clock) as store:
+        ids = await store.load([named("Common", str(number)) for number in range(60)])
+        for limit in (1, 7, 100):
+            found = await everyone_found(store, where(surname="common"), limit=limit)
+            assert [msgspec.json.decode(body)["person_id"] for body in found] == ids, "not oldest first"
+        moved = await store.replace(ids[3], named("Rare"), expected=1)
+        assert await everyone_found(store, where(surname="rare")) == [moved.body]
+    async with opened(location, clock) as store:
+        assert len(await everyone_found(store, where(surname="common"))) == 59
+    with pytest.raises(StoreUnusable, match="5 shards"):
+        async with opened(TableLocation(location.region, location.table, location.endpoint, shards=2), clock):
+            pass
+
+
+@asynccontextmanager
+async def opened(location: TableLocation, clock: Clock) -> AsyncIterator[Store]:
+    async with opening.open_dynamodb(location, now=clock.now) as store:
+        yield store

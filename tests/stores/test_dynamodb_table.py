@@ -1,0 +1,141 @@
+"""The table as it is made and checked, and whom AWS takes us for."""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+from aiodynamo.credentials import Key
+from aiodynamo.http.aiohttp import AIOHTTP
+
+from peopleinfo.dynamodb import schema
+from peopleinfo.dynamodb.credentials import usual_chain
+from peopleinfo.dynamodb.opening import open_table
+from tests import dynamodb_servers
+from tests.stores_under_test import make_table, table_location
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_ROLE_ARN",
+             "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI")  # fmt: skip
+
+
+async def test_a_table_that_was_made_is_as_the_service_needs_it(tmp_path: Path) -> None:
+    location = table_location("ministack", tmp_path)
+    await make_table(location)
+    async with open_table(location) as table:
+        assert await schema.check(table) == []
+        assert list(await schema.create(table)) == [], "made a second time it stays as it is"
+
+
+async def test_every_way_in_which_a_table_differs_is_named(tmp_path: Path) -> None:
+    location = table_location("ministack", tmp_path)
+    plain: dict[str, Any] = {"AttributeDefinitions": [], "KeySchema": [], "BillingMode": "PROVISIONED"}
+    plain["AttributeDefinitions"] = [
+        {"AttributeName": "pk", "AttributeType": "S"},
+        {"AttributeName": "id", "AttributeType": "S"},
+    ]
+    plain["KeySchema"] = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "id", "KeyType": "RANGE"}]
+    throughput = {"ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}}
+    async with open_table(location) as table:
+        await table.call("CreateTable", plain | throughput, 5)
+        told = "\n".join(await schema.check(table))
+    for what in ("its keys are", "attributes are not defined", "the index prefixes is missing", "billed on demand",
+                 "deletion protection", "KMS", "time to live", "point-in-time"):  # fmt: skip
+        assert what in told
+
+
+@contextmanager
+def metadata(answers: dict[str, Any]) -> Iterator[str]:
+    """Serve what the metadata service of a container would."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps(answers[self.path]()).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Be nobody: no credentials in the environment or at home."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+async def key() -> Key | None:
+    async with aiohttp.ClientSession() as session:
+        return await usual_chain("eu-west-1").get_key(AIOHTTP(session))
+
+
+async def test_the_environment_comes_first(nobody: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden")
+    assert await key() == Key("id", "hidden")
+
+
+async def test_a_profile(nobody: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "credentials").write_text("[work]\naws_access_key_id = id\naws_secret_access_key = hidden\n")
+    monkeypatch.setenv("AWS_PROFILE", "work")
+    assert await key() == Key("id", "hidden")
+
+
+async def test_a_web_identity(nobody: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("a.b.c\n")
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::000000000000:role/people")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", dynamodb_servers.endpoint("ministack"))
+    given = await key()
+    assert given is not None
+    assert given.id.startswith("ASIA")
+    assert given.secret
+    assert given.token
+
+
+async def test_the_role_of_an_ecs_task_is_fetched_anew_before_it_expires(
+    nobody: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = 0
+
+    def role() -> dict[str, str]:
+        nonlocal given
+        given += 1
+        expires = datetime.now(UTC) + (timedelta(minutes=1) if given == 1 else timedelta(hours=6))
+        times = expires.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return {"AccessKeyId": f"id{given}", "SecretAccessKey": "hidden", "Token": "token", "Expiration": times}
+
+    with metadata({"/role": role}) as url:
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{url}/role")
+        async with aiohttp.ClientSession() as session:
+            chain = usual_chain("eu-west-1")
+            keys = [await chain.get_key(AIOHTTP(session)) for _ in range(3)]
+    assert keys == [Key("id1", "hidden", "token"), Key("id2", "hidden", "token"), Key("id2", "hidden", "token")]
+
+
+async def test_without_any_there_is_none(nobody: None) -> None:
+    assert await key() is None
