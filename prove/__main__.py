@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import random
 import sys
-import tempfile
-from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 from time import monotonic, time_ns
-from typing import TYPE_CHECKING, Final
 
+from peopleinfo.settings import Settings
 from prove.account import account
-from prove.checker import Undecided, violations
-from prove.driver import Load, drive
-from prove.faults import Faults
-from prove.history import History, Run
+from prove.checker import violations
+from prove.history import History
 from prove.modes import MODES, Mode
-from prove.servers import running
-from prove.staleness import staleness
+from prove.run import Size, judge, run, tell
+from prove.simulation import DELIVERY, MUTANTS, Rules, World
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-_SHOWN: Final = 3  # violations told in full
-_EVERY: Final = 250  # operations between two signs of life
+SIMULATION = "simulation"
+_WORLDS = 50
+_OPERATIONS = 3_000  # in each world
 
 
 def main() -> int:
@@ -34,94 +26,78 @@ def main() -> int:
     asked = _arguments()
     if asked.replay:
         history = History.load(asked.replay)
-        return _judge(history, MODES[history.run.mode])
-    modes = [MODES[name] for name in asked.mode or MODES]
-    return max(_prove(mode, asked) for mode in modes)
+        return int(not judge(history, MODES[history.run.mode]))
+    right = [
+        _simulate(asked.seed, asked.mutant) if name == SIMULATION else _prove(MODES[name], asked)
+        for name in asked.mode or [SIMULATION, *_possible()]
+    ]
+    return int(not all(right))
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m prove", description=__doc__)
     about = "; ".join(f"{mode.name}: {mode.about}" for mode in MODES.values())
-    parser.add_argument("--mode", action="append", choices=MODES, help=f"again for several; all when left out. {about}")
+    modes = (SIMULATION, *MODES)
+    parser.add_argument("--mode", action="append", choices=modes, help=f"may be repeated; all when left out. {about}")
     parser.add_argument("--seed", type=int, default=time_ns() % 1_000_000, help="for what is left to chance")
     parser.add_argument("--operations", type=int, default=20_000, help="in each mode (20000)")
     parser.add_argument("--minutes", type=float, default=60.0, help="in each mode at most (60)")
     parser.add_argument("--servers", type=int, default=3, help="server processes (3)")
     parser.add_argument("--clients", type=int, default=12, help="requests at a time (12)")
+    parser.add_argument("--store", default="", help="URL of an empty store; a new SQLite store when left out")
     parser.add_argument("--cache-seconds", type=float, default=10.0, help="life of an entry of the cache (10)")
+    parser.add_argument("--mutant", default="", choices=MUTANTS, help="take a rule out: servers have only the-seed")
     parser.add_argument("--failures", type=Path, default=Path("prove/failures"), help="where wrong histories are saved")
     parser.add_argument("--replay", type=Path, help="judge this saved history instead")
-    return parser.parse_args()
+    asked = parser.parse_args()
+    if asked.mutant not in ("", "the-seed") and asked.mode != [SIMULATION]:
+        parser.error(f"--mutant {asked.mutant} is for --mode {SIMULATION}")
+    return asked
 
 
-def _prove(mode: Mode, asked: argparse.Namespace) -> int:
+def _possible() -> list[str]:
+    """Return the modes that this service has: one without a cache cannot show what it does."""
+    has_cache = "cache" in Settings.__dataclass_fields__
+    return [mode.name for mode in MODES.values() if has_cache or not mode.cache]
+
+
+def _prove(mode: Mode, asked: argparse.Namespace) -> bool:
     print(f"{mode.name}, seed {asked.seed}: {mode.about}", flush=True)
+    size = Size(asked.operations, asked.minutes, asked.servers, asked.clients, asked.cache_seconds, asked.store)
     begun = monotonic()
-    history, unexpected = asyncio.run(_run(mode, asked))
-    seconds = monotonic() - begun
-    print(f"  {_counted(Counter(operation.kind for operation in history.operations))} in {seconds:.0f} s")
-    print(f"  {_counted(Counter(operation.outcome for operation in history.operations))}")
-    print(f"  faults: {_counted(Counter(fault.kind for fault in history.faults))}")
-    for line in unexpected[:_SHOWN]:
+    history, unexpected = asyncio.run(run(mode, asked.seed, size, mutant=asked.mutant))
+    print(f"  {monotonic() - begun:.0f} s")
+    tell(history)
+    for line in unexpected[:3]:
         print(f"  unexpected: {line}")
-    wrong = max(_judge(history, mode), bool(unexpected))
-    if wrong:
-        path = asked.failures / f"{mode.name}-{asked.seed}.jsonl.gz"
-        history.save(path)
-        print(f"  saved: python -m prove --replay {path}")
-    return wrong
+    if judge(history, mode) and not unexpected:
+        return True
+    path = asked.failures / f"{mode.name}-{asked.seed}.jsonl.gz"
+    history.save(path)
+    print(f"  saved: python -m prove --replay {path}")
+    return False
 
 
-async def _run(mode: Mode, asked: argparse.Namespace) -> tuple[History, list[str]]:
-    """Start everything, let clients and faults loose, and return what happened and what should not have."""
-    load = Load(asked.clients, asked.operations, asked.minutes * 60, mode.fresh, _sign_of_life(asked.operations))
-    run = Run(mode.name, asked.seed, asked.cache_seconds)
-    settings = mode.settings | ({"CACHE_SECONDS": str(asked.cache_seconds)} if mode.cache else {})
-    with tempfile.TemporaryDirectory(prefix="prove-") as folder:
-        async with running(Path(folder), asked.servers, settings, cache=mode.cache) as cluster:
-            faults = Faults(cluster, random.Random(asked.seed))
-            breaking = asyncio.create_task(faults.go_on(mode.faults))
-            driving = asyncio.create_task(drive(cluster.servers, load, asked.seed))
-            try:
-                await asyncio.wait((breaking, driving), return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                breaking.cancel()
-                with suppress(asyncio.CancelledError):
-                    await breaking
-            operations, unexpected = await driving
-            return History(run, operations, faults.injected), unexpected + cluster.crashes()
+def _simulate(seed: int, mutant: str) -> bool:
+    """Look for a wrong answer in simulated worlds: there must be none by the rules, and some without any one of them."""
+    if mutant:
+        return _is_right(seed, mutant, MUTANTS[mutant], told=True)
+    right = _is_right(seed, "all rules", Rules(), told=True)
+    noticed = [not _is_right(seed, name, rules, told=False) for name, rules in MUTANTS.items()]
+    return right and all(noticed)
 
 
-def _judge(history: History, mode: Mode) -> int:
-    begun = monotonic()
-    try:
-        found = violations(history.operations, mode.bound(history))
-    except Undecided:
-        print("  undecided: too many outcomes are unknown at once")
-        return 1
-    for violation in found[:_SHOWN]:
-        print(account(violation))
-    age = staleness(history.operations)
-    print(
-        f"  staleness of {age.reads} reads: p50 {age.p50:.3f} s, p99.9 {age.p999:.3f} s, max {age.worst:.3f} s; {age.stale} stale"
-    )
-    print(f"  violations: {len(found)} (judged in {monotonic() - begun:.1f} s)", flush=True)
-    return int(bool(found))
-
-
-def _counted(counts: Counter[str]) -> str:
-    return f"{counts.total()}: " + ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
-
-
-def _sign_of_life(all_of_them: int) -> Callable[[int], None]:
-    if not sys.stderr.isatty():
-        return lambda _: None
-
-    def show(done: int) -> None:
-        if done % _EVERY == 0:
-            print(f"\r  {done} of {all_of_them}", end="\r", file=sys.stderr, flush=True)
-
-    return show
+def _is_right(seed: int, name: str, rules: Rules, *, told: bool) -> bool:
+    for number in range(2 * _WORLDS):
+        local = number % 2 == 1
+        history = World(seed + number, rules, local=local).run(_OPERATIONS)
+        if found := violations(history, (lambda _: DELIVERY) if local else None, first=1):
+            print(f"{SIMULATION}, {name}: noticed in world {number + 1}, seed {seed + number}", flush=True)
+            if told:
+                print(account(found[0]))
+            return False
+    print(f"{SIMULATION}, {name}: nothing wrong in {2 * _WORLDS} worlds", flush=True)
+    return True
 
 
 if __name__ == "__main__":

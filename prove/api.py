@@ -15,7 +15,7 @@ from prove.servers import HOST
 if TYPE_CHECKING:
     from prove.servers import Process
 
-PATIENCE: Final = 4.0  # seconds that a client waits for an answer
+PATIENCE: Final = 7.0  # seconds that a client waits for an answer: longer than the service waits for its store
 _MAYBE: Final = "it may have been stored or not"  # how a 503 says that the outcome is unknown (errors.OutcomeUnknown)
 _MERGE_PATCH: Final = "application/merge-patch+json"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +24,7 @@ WEATHER: Final = {
     "store-slow": Weather(slow=0.3, seconds=0.4),
     "store-throttled": Weather(throttled=0.3),
     "store-unheard": Weather(unheard=0.3, slow=0.1),
+    "store-mute": Weather(unheard=0.9),
     "store-late": Weather(late=0.3, slow=0.2, seconds=1.0),
 }
 SERVERS: Final = ("server-killed", "server-frozen")
@@ -111,9 +111,10 @@ class Faults:
 
     async def _restart(self, process: Process) -> None:
         await process.kill()
-        with suppress(asyncio.CancelledError):  # the run is over: start it all the same
+        try:
             await asyncio.sleep(self._chance.uniform(*_DOWN))
-        await process.start()
+        finally:
+            await process.start()
 
 
 async def _tell(valkey: Valkey, command: str) -> None:

@@ -56,7 +56,7 @@ MODES: Final = {
             "shared",
             "only the cache that all servers share: linearizable while every writer reaches it",
             (*WEATHER, *SERVERS, *FORGETTING),
-            {"CACHE_LOCAL": "0"},
+            settings={"CACHE_LOCAL": "0"},
         ),
         Mode(
             "default",

@@ -1,12 +1,15 @@
 """A server of the service whose store can be made to fail: `python -m prove.server --faults-from FILE serve …`.
 
-The file holds JSON: the share of calls to the store that go wrong, for each way of going wrong (`Weather`). It is read again whenever it changes.
+The file holds JSON: the share of calls to the store that go wrong, for each way of going wrong (`Weather`). It is read again whenever it
+changes. With `--seed-cache PORT` the service has the cache of the seed, which the checker has to notice.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib
+import os
 import random
 import sys
 from contextlib import asynccontextmanager, suppress
@@ -16,13 +19,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from peopleinfo.errors import OutcomeUnknown, PeopleInfoError, StoreUnavailable
+from peopleinfo.errors import OutcomeUnknown, StoreUnavailable
+from prove.seed_cache import SeedStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
 _READS = frozenset(("get", "find"))
 _WRITES = frozenset(("create", "replace", "erase"))
+_READING = ("GetItem", "BatchGetItem", "Query", "Scan")  # DynamoDB's actions that change nothing
+_THROTTLED = b'{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"}'
 
 
 class Weather(msgspec.Struct, frozen=True):
@@ -35,8 +41,16 @@ class Weather(msgspec.Struct, frozen=True):
     seconds: float = 0.5
 
 
+class Throttled(Exception):
+    """The call was refused."""
+
+
+class Unheard(Exception):
+    """The answer was lost."""
+
+
 class Faults:
-    """Makes calls go wrong as the file says."""
+    """Makes calls go wrong as the file says, by raising Throttled and Unheard and by taking time."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -44,40 +58,40 @@ class Faults:
         self._weather = Weather()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def read(self, call: Callable[..., Awaitable[Any]], *args: Any, **more: Any) -> Any:
+    async def read(self, call: Callable[[], Awaitable[Any]]) -> Any:
         """Do a call that only reads."""
         await self._before()
-        answer = await call(*args, **more)
+        answer = await call()
         await self._slow()
         return answer
 
-    async def write(self, call: Callable[..., Awaitable[Any]], *args: Any, **more: Any) -> Any:
+    async def write(self, call: Callable[[], Awaitable[Any]]) -> Any:
         """Do a call that writes."""
         await self._before()
         if self._happens(self._weather.late):
-            self._do_late(call(*args, **more))
-            raise OutcomeUnknown("the store did not answer")
-        answer = await call(*args, **more)
+            self._do_late(call)
+            raise Unheard
+        answer = await call()
         if self._happens(self._weather.unheard):
-            raise OutcomeUnknown("the store's answer was lost")
+            raise Unheard
         await self._slow()
         return answer
 
     async def _before(self) -> None:
         self._look()
         if self._happens(self._weather.throttled):
-            raise StoreUnavailable("the store has too much to do")
+            raise Throttled
         await self._slow()
 
     async def _slow(self) -> None:
         if self._happens(self._weather.slow):
             await asyncio.sleep(self._moment())
 
-    def _do_late(self, call: Awaitable[Any]) -> None:
+    def _do_late(self, call: Callable[[], Awaitable[Any]]) -> None:
         async def do() -> None:
             await asyncio.sleep(self._moment())
-            with suppress(PeopleInfoError):
-                await call
+            with suppress(Exception):  # nobody is left to hear of it
+                await call()
 
         task = asyncio.create_task(do())
         self._tasks.add(task)
@@ -106,31 +120,63 @@ class FaultyStore:
 
     def __getattr__(self, name: str) -> Any:
         own = getattr(self._store, name)
-        if name in _READS:
-            return partial(self._faults.read, own)
-        return partial(self._faults.write, own) if name in _WRITES else own
+        return partial(self._do, name, own) if name in _READS | _WRITES else own
+
+    async def _do(self, name: str, own: Callable[..., Awaitable[Any]], *args: Any, **more: Any) -> Any:
+        try:
+            return await (self._faults.read if name in _READS else self._faults.write)(partial(own, *args, **more))
+        except Throttled:
+            raise StoreUnavailable("the store has too much to do") from None
+        except Unheard:
+            raise OutcomeUnknown("the store did not answer") from None
 
 
-def inject(faults: Faults) -> None:
+class FaultyHttp:
+    """The way to DynamoDB, on which requests and answers are lost or late."""
+
+    def __init__(self, http: Callable[[Any], Awaitable[Any]], faults: Faults) -> None:
+        self._http = http
+        self._faults = faults
+        self._types = importlib.import_module("aiodynamo.http.types")
+
+    async def __call__(self, request: Any) -> Any:
+        """Send a request and return the answer."""
+        action = {name.lower(): value for name, value in request.headers.items()}.get("x-amz-target", "")
+        try:
+            reads = action.endswith(tuple(f".{name}" for name in _READING))
+            return await (self._faults.read if reads else self._faults.write)(partial(self._http, request))
+        except Throttled:
+            return self._types.Response(400, _THROTTLED)
+        except Unheard:
+            raise self._types.RequestFailed(TimeoutError("injected")) from None
+
+
+def inject(faults: Faults, seed_cache: int | None) -> None:
     """Put the faults between the service and its store; to be called before the service is loaded."""
-    from peopleinfo.sqlite import store  # noqa: PLC0415
-
-    opened = store.open_sqlite
+    if os.environ.get("PEOPLEINFO_STORE", "").startswith("dynamodb:"):
+        opening = vars(importlib.import_module("peopleinfo.dynamodb.opening"))
+        http = opening["AIOHTTP"]
+        opening["AIOHTTP"] = lambda session: FaultyHttp(http(session), faults)
+        return
+    sqlite = vars(importlib.import_module("peopleinfo.sqlite.store"))
+    opened = sqlite["open_sqlite"]
 
     @asynccontextmanager
     async def open_faulty(*args: Any, **more: Any) -> AsyncIterator[Any]:
-        async with opened(*args, **more) as sound:
-            yield FaultyStore(sound, faults)
+        async with opened(*args, **more) as store:
+            faulty = FaultyStore(store, faults)
+            yield SeedStore(faulty, seed_cache) if seed_cache else faulty
 
-    vars(store)["open_sqlite"] = open_faulty
+    sqlite["open_sqlite"] = open_faulty
 
 
 def main() -> None:
     """Run the command line of the service on a store with faults."""
     parser = argparse.ArgumentParser(prog="python -m prove.server", description=__doc__)
     parser.add_argument("--faults-from", type=Path, required=True, help="a file with the weather")
+    parser.add_argument("--seed-cache", type=int, help="the port of a Valkey that is used as the seed used it")
     ours, theirs = parser.parse_known_args()
-    inject(Faults(ours.faults_from))
+    inject(Faults(ours.faults_from), ours.seed_cache)
     from peopleinfo import cli  # noqa: PLC0415 - it takes the store as it is then
 
     sys.argv = ["peopleinfo", *theirs]

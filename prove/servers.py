@@ -96,23 +96,26 @@ class Valkey(Process):
 
 
 class Cluster:
-    """All of them, with the weather over the store."""
+    """All of them, with the weather over the store. `cache`: "" for none, "ours", or "seed" for the one that has to be caught."""
 
-    def __init__(self, folder: Path, servers: int, settings: Mapping[str, str], *, cache: bool) -> None:
+    def __init__(self, folder: Path, servers: int, settings: Mapping[str, str], *, cache: str) -> None:
         self.folder = folder
         self.valkey = Valkey(folder) if cache else None
         self._weather = folder / "weather.json"
         self.let(Weather())
         own = {"STORE": f"sqlite:///{folder / 'people.db'}", "LOG_LEVEL": "warning", **settings}
-        if self.valkey:
+        options = ["--faults-from", str(self._weather)]
+        if self.valkey and cache == "seed":
+            options += ["--seed-cache", str(self.valkey.port)]
+        elif self.valkey:
             own["CACHE"] = f"redis://{HOST}:{self.valkey.port}"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PEOPLEINFO_")}
         environment = inherited | {f"PEOPLEINFO_{name}": value for name, value in own.items()}
-        self.servers = [self._server(number, environment) for number in range(servers)]
+        command = [sys.executable, "-m", "prove.server", *options, "serve"]
+        self.servers = [self._server(number, command, environment) for number in range(servers)]
 
-    def _server(self, number: int, environment: dict[str, str]) -> Process:
+    def _server(self, number: int, command: list[str], environment: dict[str, str]) -> Process:
         port = free_port()
-        command = [sys.executable, "-m", "prove.server", "--faults-from", str(self._weather), "serve"]
         log = self.folder / f"server-{number}.log"
         return Process(command, port, log, environment | {"PEOPLEINFO_PORT": str(port)})
 
@@ -129,7 +132,7 @@ class Cluster:
 
 
 @asynccontextmanager
-async def running(folder: Path, servers: int, settings: Mapping[str, str], *, cache: bool) -> AsyncIterator[Cluster]:
+async def running(folder: Path, servers: int, settings: Mapping[str, str], *, cache: str) -> AsyncIterator[Cluster]:
     """Start everything, and end it. Raises NotStarted."""
     cluster = Cluster(folder, servers, settings, cache=cache)
     processes = [*([cluster.valkey] if cluster.valkey else []), *cluster.servers]

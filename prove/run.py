@@ -1,0 +1,104 @@
+"""One run: start everything, let clients and faults loose, judge the history, and tell."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+import tempfile
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from prove.account import account
+from prove.checker import Undecided, violations
+from prove.driver import Load, drive
+from prove.faults import Faults
+from prove.history import History, Run
+from prove.servers import running
+from prove.staleness import staleness
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from prove.modes import Mode
+
+_SHOWN: Final = 3  # violations told in full
+_EVERY: Final = 250  # operations between two signs of life
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much a run does, and with what."""
+
+    operations: int = 20_000
+    minutes: float = 60.0
+    servers: int = 3
+    clients: int = 12
+    cache_seconds: float = 10.0
+    store: str = ""  # a URL; "" for a new SQLite store
+
+
+async def run(mode: Mode, seed: int, size: Size, *, mutant: str = "") -> tuple[History, list[str]]:
+    """Return what happened, and everything that no server of ours should ever say."""
+    load = Load(size.clients, size.operations, size.minutes * 60, mode.fresh, _sign_of_life(size.operations))
+    cache = "seed" if mutant else "ours" * mode.cache
+    settings = ({"STORE": size.store} if size.store else {}) | (
+        mode.settings | {"CACHE_SECONDS": str(size.cache_seconds)} if cache == "ours" else {}
+    )
+    with tempfile.TemporaryDirectory(prefix="prove-") as folder:
+        async with running(Path(folder), size.servers, settings, cache=cache) as cluster:
+            faults = Faults(cluster, random.Random(seed))
+            breaking = asyncio.create_task(faults.go_on(mode.faults))
+            driving = asyncio.create_task(drive(cluster.servers, load, seed))
+            try:
+                await asyncio.wait((breaking, driving), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                breaking.cancel()
+                with suppress(asyncio.CancelledError):
+                    await breaking
+            operations, unexpected = await driving
+            history = History(Run(mode.name, seed, size.cache_seconds, mutant), operations, faults.injected)
+            return history, unexpected + cluster.crashes()
+
+
+def tell(history: History) -> None:
+    """Print what was done, what came of it, and what was broken."""
+    print(f"  {_counted(Counter(operation.kind for operation in history.operations))}")
+    print(f"  {_counted(Counter(operation.outcome for operation in history.operations))}")
+    print(f"  faults {_counted(Counter(fault.kind for fault in history.faults))}")
+
+
+def judge(history: History, mode: Mode) -> bool:
+    """Say whether everything that was answered can be true, and print what cannot."""
+    begun = monotonic()
+    try:
+        found = violations(history.operations, mode.bound(history))
+    except Undecided:
+        print("  undecided: too many outcomes are unknown at once")
+        return False
+    for violation in found[:_SHOWN]:
+        print(account(violation))
+    age = staleness(history.operations)
+    behind = f"p50 {age.p50:.3f} s, p99.9 {age.p999:.3f} s, max {age.worst:.3f} s"
+    print(f"  staleness of {age.reads} reads: {behind}; {age.stale} were behind")
+    print(f"  violations: {len(found)} (judged in {monotonic() - begun:.1f} s)", flush=True)
+    return not found
+
+
+def _counted(counts: Counter[str]) -> str:
+    return f"{counts.total()}: " + ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
+
+
+def _sign_of_life(all_of_them: int) -> Callable[[int], None]:
+    if not sys.stderr.isatty():
+        return lambda _: None
+
+    def show(done: int) -> None:
+        if done % _EVERY == 0:
+            print(f"  {done} of {all_of_them}", end="\r", file=sys.stderr, flush=True)
+
+    return show
