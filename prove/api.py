@@ -13,6 +13,8 @@ from prove.history import WRITES, Kind, Operation, Stand
 from prove.servers import HOST
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from prove.servers import Process
 
 PATIENCE: Final = 7.0  # seconds that a client waits for an answer: longer than the service waits for its store
@@ -33,6 +35,7 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
+    source: str = ""  # where it came from, as Cache-Status has it
 
     def json(self) -> Any:
         """Return the body as JSON."""
@@ -81,13 +84,18 @@ async def _answer(reader: asyncio.StreamReader) -> Answer:
     status = int(head[9:12])
     _, _, length = head.partition(b"content-length:")
     count = int(length.split(b"\r\n", 1)[0]) if length and status not in (204, 304) else 0
-    return Answer(status, await reader.readexactly(count) if count else b"")
+    _, _, source = head.partition(b"cache-status: peopleinfo; ")
+    body = await reader.readexactly(count) if count else b""
+    return Answer(status, body, source.split(b"\r\n", 1)[0].decode())
 
 
 class Api:
     """Does operations for one client, on any of the servers, and notes them."""
 
-    def __init__(self, client: int, servers: list[Process], history: list[Operation], *, fresh: bool) -> None:
+    def __init__(
+        self, client: int, servers: list[Process], history: list[Operation], sources: Counter[str], *, fresh: bool
+    ) -> None:
+        self._sources = sources
         self._client = client
         self._connections = [Connection(server) for server in servers]
         self._history = history
@@ -139,7 +147,9 @@ class Api:
 
     async def _read(self, connection: Connection, asked: Operation) -> None:
         headers = self._fresh | ({"if_none_match": _tag(asked)} if asked.expected else {})
-        _take(asked, await connection.ask("GET", _path(asked), **headers), 200)
+        answer = await connection.ask("GET", _path(asked), **headers)
+        self._sources[answer.source] += 1
+        _take(asked, answer, 200)
 
     async def _list(self, connection: Connection, asked: Operation) -> None:
         seen: list[Stand] = []
@@ -147,6 +157,7 @@ class Api:
         path = page
         while True:
             answer = await connection.ask("GET", path, **self._fresh)
+            self._sources[answer.source] += 1
             if answer.status != 200:
                 break
             found = answer.json()

@@ -62,6 +62,7 @@ class Run(msgspec.Struct, tag="run", omit_defaults=True):
     seed: int
     cache_seconds: float = 60.0
     mutant: str = ""
+    sources: dict[str, int] = {}  # where answers to reads came from (Cache-Status) → how many
 
 
 class History(msgspec.Struct):

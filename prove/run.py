@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from prove.modes import Mode
 
+# A fence outlasts every fault of the store and every pause of a server (faults.py), and the machine may be busy.
+_CACHE: Final = {"CACHE_FENCE": "3", "CACHE_DEADLINE": "0.25"}
 _SHOWN: Final = 3  # violations told in full
 _EVERY: Final = 250  # operations between two signs of life
 
@@ -47,7 +49,7 @@ async def run(mode: Mode, seed: int, size: Size, *, mutant: str = "") -> tuple[H
     load = Load(size.clients, size.operations, size.minutes * 60, mode.fresh, _sign_of_life(size.operations))
     cache = "seed" if mutant else "ours" * mode.cache
     settings = ({"STORE": size.store} if size.store else {}) | (
-        mode.settings | {"CACHE_SECONDS": str(size.cache_seconds)} if cache == "ours" else {}
+        mode.settings | _CACHE | {"CACHE_SECONDS": str(size.cache_seconds)} if cache == "ours" else {}
     )
     with tempfile.TemporaryDirectory(prefix="prove-") as folder:
         async with running(Path(folder), size.servers, settings, cache=cache) as cluster:
@@ -61,7 +63,8 @@ async def run(mode: Mode, seed: int, size: Size, *, mutant: str = "") -> tuple[H
                 with suppress(asyncio.CancelledError):
                     await breaking
             operations, unexpected = await driving
-            history = History(Run(mode.name, seed, size.cache_seconds, mutant), operations, faults.injected)
+            told = Run(mode.name, seed, size.cache_seconds, mutant, dict(load.sources))
+            history = History(told, operations, faults.injected)
             return history, unexpected + cluster.crashes()
 
 
@@ -69,6 +72,7 @@ def tell(history: History) -> None:
     """Print what was done, what came of it, and what was broken."""
     print(f"  {_counted(Counter(operation.kind for operation in history.operations))}")
     print(f"  {_counted(Counter(operation.outcome for operation in history.operations))}")
+    print(f"  answers to reads {_counted(Counter(history.run.sources))}")
     print(f"  faults {_counted(Counter(fault.kind for fault in history.faults))}")
 
 

@@ -82,7 +82,8 @@ class Settings:
     )
     cache_deadline: Annotated[float, Meta(gt=0, le=5)] = _setting(0.05, "Seconds that a request waits for the cache.")
     cache_fence: Annotated[float, Meta(gt=0, le=600)] = _setting(
-        15.0, "Seconds that the cache stays silent about a change of unknown outcome; no change may take longer to be stored."
+        15.0,
+        "Seconds that the cache stays silent about a change of unknown outcome; no change may take longer to be stored.",
     )
     cache_strict: bool = _setting(
         False,

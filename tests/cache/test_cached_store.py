@@ -350,3 +350,21 @@ async def test_the_memory_has_room_for_so_many_answers(tmp_path: Path, clock: Cl
         assert len(cached._local._kept) == 10
         assert len(cached._local._asked) == 10
         assert not cached._local._expected
+
+
+async def test_redis_is_joined_again_however_many_are_writing(tmp_path: Path, clock: Clock, server: Server) -> None:
+    async with opened(tmp_path, clock, server.url) as (cached, _):
+        await warm(cached)
+
+        async def write() -> None:
+            while True:
+                await cached.create(named("Busy"))
+
+        writers = [asyncio.ensure_future(write()) for _ in range(20)]
+        server.stop()
+        await until(lambda: asyncio.sleep(0, cached.cache_state), "down")
+        server.start()
+        await until(lambda: asyncio.sleep(0, cached.cache_state), "ok")
+        for writer in writers:
+            writer.cancel()
+        await asyncio.gather(*writers, return_exceptions=True)

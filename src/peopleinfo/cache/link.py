@@ -45,16 +45,19 @@ class Link:
     def __init__(self, redis: Redis | RedisCluster, *, deadline: float) -> None:
         self.redis = redis
         self.is_cluster = isinstance(redis, RedisCluster)
+        self.is_reachable = False
+        """Whether the server is told of changes."""
         self.is_up = False
+        """Whether it is asked too: only once it has been told of every change that it missed."""
         self.on_return: Callable[[], Awaitable[None]] = _nothing
-        """What has to be done before the server is used again; may raise Unreachable."""
+        """Tells the server what it missed."""
         self._deadline = deadline
         self._failures = 0
         self._down = asyncio.Event()
 
     async def run(self, script: Script, keys: Sequence[str], *arguments: str | int | bytes) -> Any:
         """Run a script within the deadline. Raises Unreachable."""
-        if not self.is_up:
+        if not self.is_reachable:
             raise Unreachable("given up for now")
         try:
             async with asyncio.timeout(self._deadline):
@@ -77,7 +80,7 @@ class Link:
         """Leave the server alone until it answers again and `on_return` is done."""
         if self.is_up:
             _log.warning("cache_lost", error=type(error).__name__ if error else "a change could not be told to it")
-        self.is_up = False
+        self.is_up = self.is_reachable = False
         self._down.set()
 
     async def keep(self) -> None:
@@ -93,12 +96,13 @@ class Link:
         try:
             async with asyncio.timeout(_PROBE_SECONDS):
                 await self.redis.ping()
+                # What changes from now on the server hears at once: else, under load, there would always be something that it missed.
+                self.is_reachable = True
+                self._failures = 0
                 await self.on_return()
-        except (RedisError, OSError, TimeoutError, Unreachable):
-            self._down.set()
-            return False
-        self._failures = 0
-        if not self._down.is_set():  # nothing was lost meanwhile
+        except (RedisError, OSError, TimeoutError):
+            self.give_up()
+        if not self._down.is_set():
             self.is_up = True
             _log.info("cache_joined")
         return self.is_up

@@ -147,6 +147,8 @@ class SharedCache:
 
     async def read(self, name: str, page: str) -> Hit | Lease | None:
         """Return the answer, or the right to fill it in, or None when the cache must not be used now."""
+        if not self._link.is_up:
+            return None
         lease = int(LEASE_SECONDS * 1000)
         try:
             told = await self._link.run(READ, self._keys(name), *self._epoch(), page, secrets.token_bytes(8), lease)
