@@ -95,6 +95,8 @@ class Link:
         self._down.clear()
         try:
             async with asyncio.timeout(_PROBE_SECONDS):
+                if isinstance(self.redis, Redis):  # what was connected to a server that died would fail when it is used
+                    await self.redis.connection_pool.disconnect(inuse_connections=False)
                 await self.redis.ping()
                 # What changes from now on the server hears at once: else, under load, there would always be something that it missed.
                 self.is_reachable = True
