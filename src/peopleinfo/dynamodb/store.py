@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from peopleinfo.dynamodb.items import (
     PREFIXES,
@@ -20,46 +20,32 @@ from peopleinfo.dynamodb.items import (
     whole,
     written,
 )
-from peopleinfo.dynamodb.table import BATCH, Cancelled, ConditionFailed
+from peopleinfo.dynamodb.listing import Listing, index_key_at, index_position_of, key_at, position_of
+from peopleinfo.dynamodb.loads import Loads
+from peopleinfo.dynamodb.moves import ABSENT, AT_VERSION, Found, erasing, moving
+from peopleinfo.dynamodb.table import Cancelled, ConditionFailed
 from peopleinfo.errors import (
     CreationErased,
-    ImportOverlap,
     KeyReused,
     OutcomeUnknown,
     PersonNotFound,
     StoreUnavailable,
     VersionConflict,
 )
-from peopleinfo.ids import BLOCK_SIZE, IdCipher
+from peopleinfo.ids import IdCipher
 from peopleinfo.person import Details, Record, details_of, render, timestamp
-from peopleinfo.store import EXAMINED, ONCE_SECONDS, Once, Page, Progress, Reading
+from peopleinfo.store import ONCE_SECONDS, Once, Page, Progress, Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from peopleinfo.dynamodb.table import Item, Json, Table
+    from peopleinfo.dynamodb.table import Item, Table
     from peopleinfo.search import Filter
 
-_ABSENT: Final = "attribute_not_exists(pk)"
-_AT_VERSION: Final = "version = :expected"
-_MOVED: Final = "moved_to = :at"
 _LISTED: Final = "sk, body, surname_key"  # what a search needs of a person
-_WRITERS: Final = 8  # calls of a load under way at a time: what the table does not take slows the load down
 _RACES: Final = 20  # times that a write begins again since another one was faster
 _SCANNED: Final = 1_000  # items asked for at a time
-
-
-class _Found(NamedTuple):
-    """A person's item, and where it lies; `home` is its first place."""
-
-    home: Place
-    place: Place
-    item: Item
-
-    @property
-    def version(self) -> int:
-        return whole(self.item, "version")
 
 
 class DynamoStore:
@@ -71,6 +57,7 @@ class DynamoStore:
         self._places = Places(secret, shards)
         self._ids = IdCipher(secret)
         self._now = now
+        self._loads = Loads(table, self._places, self._new, self._put_new)
 
     async def get(self, person_id: str, *, reading: Reading | None = None) -> Record:  # noqa: ARG002 - nothing is between
         found = await self._locate(self._home(person_id), "version, body, moved_to")
@@ -128,7 +115,7 @@ class DynamoStore:
         limit: int,
         reading: Reading | None = None,  # noqa: ARG002 - as in get
     ) -> Page:
-        listing = _Listing(where, limit, after)
+        listing = Listing(where, limit, after)
         more = True
         while more and not listing.is_full:
             if where.surname_key is not None:
@@ -143,29 +130,22 @@ class DynamoStore:
     async def scan(
         self, *, after: bytes | None, limit: int, where: Filter | None = None, segment: int = 0, segments: int = 1
     ) -> Page:
-        listing = _Listing(where, limit, after)
+        listing = Listing(where, limit, after)
         while True:
-            start = {"ExclusiveStartKey": _key_at(listing.position)} if listing.position else {}
+            start = {"ExclusiveStartKey": key_at(listing.position)} if listing.position else {}
             wanted = min(_SCANNED, listing.wanted)
             items, last = await self._table.scan(limit=wanted, Segment=segment, TotalSegments=segments, **start)
             for item, body in zip(items, await self._bodies(items), strict=True):
-                if not listing.add(_position_of(item), body):
+                if not listing.add(position_of(item), body):
                     break
             if last is None or listing.is_full or (listing.people and not listing.refines):
                 return listing.page(more=last is not None)
 
     async def load(self, people: Sequence[Details], *, step: tuple[Progress, Progress] | None = None) -> list[str]:
-        if step is None:
-            return await self._store_many(people, self._places.new(len(people) or 1))
-        before, after = step
-        first, again = await self._begin_step(before, len(people))
-        ids = await self._store_many(people, first, again=again)
-        await self._end_step(before, after)
-        return ids
+        return await self._loads.load(people, step)
 
     async def progress(self, import_id: bytes) -> Progress:
-        item = await self._table.get(alone(b"import" + import_id))
-        return _progress(import_id, item)
+        return await self._loads.progress(import_id)
 
     async def ready(self) -> None:
         await self._table.get(alone(b"deployment"), "sk")
@@ -178,18 +158,18 @@ class DynamoStore:
             raise PersonNotFound(person_id)
         return place_of(block)
 
-    async def _locate(self, home: Place, attributes: str) -> _Found | None:
+    async def _locate(self, home: Place, attributes: str) -> Found | None:
         """Return the person whose first place is `home`, as it stands now, or None."""
         for _ in range(_RACES):
             item = await self._table.get(home.key, attributes)
             if item is None:
                 return None
             if "moved_to" not in item:
-                return _Found(home, home, item)
+                return Found(home, home, item)
             place = Place(value(item, "moved_to"), home.sk)
             item = await self._table.get(place.key, attributes)
             if item is not None:
-                return _Found(home, place, item)
+                return Found(home, place, item)
             # It has moved on, or is erased, since we saw where it had moved to.
         raise StoreUnavailable("the person moves too often to be read")
 
@@ -203,7 +183,7 @@ class DynamoStore:
     async def _put_new(self, item: Item, write_id: bytes) -> bool:
         """Store a new person unless its place is taken by somebody else."""
         try:
-            await self._table.put(item, _ABSENT)
+            await self._table.put(item, ABSENT)
         except ConditionFailed as failed:
             # What lies at a place that was chosen by chance after an attempt of ours is ours, whoever has changed it since.
             return failed.repeated or (failed.item is not None and value(failed.item, "write_id") == write_id)
@@ -219,13 +199,13 @@ class DynamoStore:
             "expires_at": number(now + ONCE_SECONDS),
         }
         forgotten = {
-            "ConditionExpression": f"{_ABSENT} OR expires_at <= :now",
+            "ConditionExpression": f"{ABSENT} OR expires_at <= :now",
             "ExpressionAttributeValues": {":now": number(now)},
         }
         try:
             await self._table.transact(
                 {"Put": {"Item": remembered, **forgotten}},
-                {"Put": {"Item": item, "ConditionExpression": _ABSENT}},
+                {"Put": {"Item": item, "ConditionExpression": ABSENT}},
                 token=item["write_id"]["B"],
             )
         except Cancelled as cancelled:
@@ -250,7 +230,7 @@ class DynamoStore:
         values = {f":{name}": text for name, text in attributes.items()}
         values[":expected"] = number(record.version - 1)
         try:
-            await self._table.update(place.key, change, _AT_VERSION, values)
+            await self._table.update(place.key, change, AT_VERSION, values)
         except ConditionFailed as failed:
             if failed.item is None or "version" not in failed.item:
                 found = await self._locate(home, "version, write_id, moved_to")
@@ -272,7 +252,7 @@ class DynamoStore:
             if "once" in found.item:
                 item["once"] = found.item["once"]
             try:
-                await self._table.transact(*_moving(found, target, item), token=secrets.token_hex(16))
+                await self._table.transact(*moving(found, target, item), token=secrets.token_hex(16))
             except Cancelled as cancelled:
                 if not any(cancelled.failed):
                     raise
@@ -291,14 +271,9 @@ class DynamoStore:
             raise PersonNotFound(record.person_id)
         raise VersionConflict(record.person_id, actual=whole(item, "version"))
 
-    async def _erase(self, found: _Found) -> bool:
+    async def _erase(self, found: Found) -> bool:
         """Erase a person and its traces; False when it has changed or moved since it was found."""
-        version = {"ExpressionAttributeValues": {":expected": number(found.version)}}
-        writes: list[Json] = [{"Delete": {"Key": found.place.key, "ConditionExpression": _AT_VERSION, **version}}]
-        if found.place != found.home:
-            at = {"ExpressionAttributeValues": {":at": binary(found.place.pk)}}
-            writes.append({"Delete": {"Key": found.home.key, "ConditionExpression": _MOVED, **at}})
-        traces = list(_traces(found))
+        writes, traces = erasing(found)
         token = secrets.token_hex(16)
         try:
             await self._table.transact(*writes, *traces, token=token)
@@ -318,7 +293,7 @@ class DynamoStore:
 
     # Searches
 
-    async def _by_surname(self, key: str, listing: _Listing) -> tuple[list[tuple[bytes, bytes | None]], bool]:
+    async def _by_surname(self, key: str, listing: Listing) -> tuple[list[tuple[bytes, bytes | None]], bool]:
         """Return the next people of a surname, oldest first, and whether there are more."""
         shards = [self._shard(key, shard, listing.position, listing.wanted) for shard in range(self._places.shards)]
         pages = [await shards[0]] if len(shards) == 1 else await asyncio.gather(*shards)
@@ -343,9 +318,9 @@ class DynamoStore:
             condition, values, limit=limit, ConsistentRead=True, ProjectionExpression=_LISTED
         )
 
-    async def _by_prefix(self, prefix: str, listing: _Listing) -> tuple[list[tuple[bytes, bytes | None]], bool]:
+    async def _by_prefix(self, prefix: str, listing: Listing) -> tuple[list[tuple[bytes, bytes | None]], bool]:
         """Return the next people by the index, each as it stands in the table now, and whether there are more."""
-        start = {"ExclusiveStartKey": _index_key_at(listing.position, prefix)} if listing.position else {}
+        start = {"ExclusiveStartKey": index_key_at(listing.position, prefix)} if listing.position else {}
         entries, last = await self._table.query(
             "prefix_pk = :pk AND begins_with(prefix_sk, :prefix)",
             {":pk": {"S": prefix[0]}, ":prefix": binary(prefix_key(prefix))},
@@ -359,7 +334,7 @@ class DynamoStore:
             for item in items
             if "body" in item and item["surname_key"]["S"].startswith(prefix)
         }
-        return [(_index_position_of(one), bodies.get((one["pk"]["B"], one["sk"]["B"]))) for one in entries], bool(last)
+        return [(index_position_of(one), bodies.get((one["pk"]["B"], one["sk"]["B"]))) for one in entries], bool(last)
 
     async def _bodies(self, items: list[Item]) -> list[bytes | None]:
         """Return the JSON of those whose first place is that of the item."""
@@ -373,175 +348,3 @@ class DynamoStore:
             return None
         found = await self._locate(Place(value(item, "pk"), value(item, "sk")), "version, body, moved_to")
         return value(found.item, "body") if found else None
-
-    # Loads
-
-    async def _store_many(self, people: Sequence[Details], first: int, *, again: bool = False) -> list[str]:
-        """Store people under the sort keys from `first` on; those that are there already stay as they are when it is done `again`."""
-        ids = [""] * len(people)
-
-        def groups() -> Iterator[list[Item]]:
-            group: list[Item] = []
-            for index, details in enumerate(people):
-                place = self._places.place(details.surname_key, first + index)
-                item, record = self._new(place, details, secrets.token_bytes(8))
-                ids[index] = record.person_id
-                group.append(item)
-                if len(group) == BATCH or index == len(people) - 1:
-                    yield group
-                    group = []
-
-        async def write(waiting: Iterator[list[Item]]) -> None:
-            for group in waiting:
-                await (self._put_missing(group) if again else self._table.put_many(group))
-
-        waiting = groups()
-        writers = [asyncio.ensure_future(write(waiting)) for _ in range(_WRITERS)]
-        try:
-            await asyncio.gather(*writers)
-        finally:
-            for writer in writers:
-                writer.cancel()
-            await asyncio.gather(*writers, return_exceptions=True)
-        return ids
-
-    async def _put_missing(self, items: list[Item]) -> None:
-        for item in items:
-            await self._put_new(item, b"")
-
-    async def _begin_step(self, before: Progress, count: int) -> tuple[int, bool]:
-        """Note that a step is being taken; return its first sort key, and whether some of its people may have been stored already.
-
-        The sort keys of an import are chosen once for all its people. So a run that ended, or still runs, in the midst of a step has
-        stored the same people in the same places as the one that takes the step again, however each divides the input into steps.
-        """
-        key = alone(b"import" + before.import_id)
-        for _ in range(_RACES):
-            item = await self._table.get(key) or {}
-            if _progress(before.import_id, item) != before:
-                raise ImportOverlap
-            base = whole(item, "base_sk") if "base_sk" in item else self._places.new()
-            begun = whole(item, "people_begun") if "people_begun" in item else 0
-            stands, values = _standing(before)
-            values |= {":base": number(base), ":to": number(max(begun, before.stored + count))}
-            if item:
-                stands, values = f"{stands} AND people_begun = :begun", values | {":begun": number(begun)}
-            else:
-                stands = f"{stands} AND attribute_not_exists(people_begun)"
-            try:
-                await self._table.update(key, "SET base_sk = :base, people_begun = :to", stands, values)
-            except ConditionFailed:
-                continue  # another run, or an attempt of ours that was not heard
-            return base + before.stored, begun > before.stored
-        raise ImportOverlap
-
-    async def _end_step(self, before: Progress, after: Progress) -> None:
-        stands, values = _standing(before)
-        values |= {":to_rows": number(after.rows), ":to_people": number(after.stored), ":to": binary(after.digest)}
-        change = "SET rows_read = :to_rows, people_stored = :to_people, rows_digest = :to"
-        try:
-            await self._table.update(alone(b"import" + before.import_id), change, stands, values)
-        except ConditionFailed as failed:
-            if not (failed.repeated and failed.item and _progress(before.import_id, failed.item) == after):
-                raise ImportOverlap from None
-
-
-class _Listing:
-    """A page that is being filled: whom it has, and after whom the next one begins."""
-
-    def __init__(self, where: Filter | None, limit: int, after: bytes | None) -> None:
-        self.people: list[bytes] = []
-        self.position = after or b""
-        self.refines = where is not None and where.refines
-        self.is_full = False
-        self._where = where
-        self._limit = limit
-        self._examined = 0
-
-    @property
-    def wanted(self) -> int:
-        """How many items to ask for: one more than there is room for tells whether there are more."""
-        return EXAMINED - self._examined if self.refines else self._limit - len(self.people) + 1
-
-    def add(self, position: bytes, body: bytes | None) -> bool:
-        """Go on to the item here, which has a person's JSON in it or not; False when the page ended before it."""
-        if len(self.people) == self._limit:
-            self.is_full = True
-            return False
-        self.position = position
-        self._examined += 1
-        if body is not None and (not self.refines or (self._where is not None and self._where.matches(body))):
-            self.people.append(body)
-        self.is_full = self.refines and self._examined == EXAMINED
-        return True
-
-    def page(self, *, more: bool) -> Page:
-        """Return the page; `more` says whether there are items after those that were asked for."""
-        return Page(self.people, self.position if more or self.is_full else None)
-
-
-def _moving(found: _Found, target: Place, item: Item) -> list[Json]:
-    """Return the writes that take a person to another place: there, away from here, and the word in its first place."""
-    expected = {"ExpressionAttributeValues": {":expected": number(found.version)}}
-    at = {":at": binary(found.place.pk)}
-    leave: Json = {"Delete": {"Key": found.place.key, "ConditionExpression": _AT_VERSION, **expected}}
-    if target == found.home:
-        arrive: Json = {"Item": item, "ConditionExpression": _MOVED, "ExpressionAttributeValues": at}
-        return [leave, {"Put": arrive}]
-    away = {"Item": item | {"home": binary(found.home.pk)}, "ConditionExpression": _ABSENT}
-    if found.place == found.home:
-        word = found.home.key | {"moved_to": binary(target.pk)}
-        return [{"Put": {"Item": word, "ConditionExpression": _AT_VERSION, **expected}}, {"Put": away}]
-    redirect = {
-        "Key": found.home.key,
-        "UpdateExpression": "SET moved_to = :target",
-        "ConditionExpression": _MOVED,
-        "ExpressionAttributeValues": at | {":target": binary(target.pk)},
-    }
-    return [leave, {"Put": away}, {"Update": redirect}]
-
-
-def _traces(found: _Found) -> Iterator[Json]:
-    """Yield the writes that remove what else is known of a person: the answer that was given when it was created."""
-    if "once" in found.item:
-        yield {
-            "Update": {
-                "Key": alone(b"once" + value(found.item, "once")),
-                "UpdateExpression": "REMOVE answer",
-                "ConditionExpression": "place = :home",
-                "ExpressionAttributeValues": {":home": binary(found.home.block)},
-            }
-        }
-
-
-def _standing(progress: Progress) -> tuple[str, Item]:
-    """Return the condition that an import has come just so far, and its values."""
-    if progress == Progress(progress.import_id):
-        return "attribute_not_exists(rows_read)", {}
-    values = {":rows": number(progress.rows), ":people": number(progress.stored), ":digest": binary(progress.digest)}
-    return "rows_read = :rows AND people_stored = :people AND rows_digest = :digest", values
-
-
-def _progress(import_id: bytes, item: Item | None) -> Progress:
-    if item is None or "rows_read" not in item:
-        return Progress(import_id)
-    return Progress(import_id, whole(item, "rows_read"), whole(item, "people_stored"), value(item, "rows_digest"))
-
-
-def _position_of(item: Item) -> bytes:
-    pk = value(item, "pk")
-    return bytes([len(pk)]) + pk + value(item, "sk")
-
-
-def _key_at(position: bytes) -> Item:
-    end = 1 + position[0]
-    return Place(position[1:end], position[end:]).key
-
-
-def _index_position_of(entry: Item) -> bytes:
-    return value(entry, "pk") + value(entry, "sk") + value(entry, "prefix_sk")
-
-
-def _index_key_at(position: bytes, prefix: str) -> Item:
-    index = {"prefix_pk": {"S": prefix[0]}, "prefix_sk": binary(position[BLOCK_SIZE:])}
-    return place_of(position[:BLOCK_SIZE]).key | index
