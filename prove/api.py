@@ -33,6 +33,7 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
+    source: str = ""
 
     def json(self) -> Any:
         """Return the body as JSON."""
@@ -79,9 +80,14 @@ class Connection:
 async def _answer(reader: asyncio.StreamReader) -> Answer:
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     status = int(head[9:12])
-    _, _, length = head.partition(b"content-length:")
-    count = int(length.split(b"\r\n", 1)[0]) if length and status not in (204, 304) else 0
-    return Answer(status, await reader.readexactly(count) if count else b"")
+    count = int(_header(head, b"content-length") or 0) if status not in (204, 304) else 0
+    # `peopleinfo; hit; detail=local` (RFC 9211): the last word tells all.
+    source = _header(head, b"cache-status").rpartition(b"=")[2].decode()
+    return Answer(status, await reader.readexactly(count) if count else b"", source)
+
+
+def _header(head: bytes, name: bytes) -> bytes:
+    return head.partition(b"\r\n" + name + b":")[2].split(b"\r\n", 1)[0].strip()
 
 
 class Api:
@@ -154,12 +160,13 @@ class Api:
             if not found["next_cursor"]:
                 break
             path = f"{page}&cursor={quote(found['next_cursor'])}"
-        _take(asked, Answer(answer.status, b""), 200)
+        _take(asked, Answer(answer.status, b"", answer.source), 200)
         asked.seen = tuple(seen) if asked.outcome == "done" else ()
 
 
 def _take(asked: Operation, answer: Answer, good: int) -> None:
     """Note what an answer means. Raises Unexpected."""
+    asked.source = answer.source
     if answer.status == good:
         asked.outcome = "done"
         asked.seen = (_stand(answer.json()),) if answer.body else ()
