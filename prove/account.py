@@ -63,6 +63,8 @@ def _told(asked: Operation, end: int, event: Event | Operation) -> str:
         what.append(f"{'of' if asked.kind == 'list' else 'as'} {asked.surname}")
     if asked.mark:
         what.append(f"mark {asked.mark}")
+    if asked.source:
+        what.append(f"({asked.source})")
     return f"{times}  client {asked.client:2} server {asked.server:5} {' '.join(what)}: {_answer(asked, event)}"
 
 

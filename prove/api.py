@@ -13,8 +13,6 @@ from prove.history import WRITES, Kind, Operation, Stand
 from prove.servers import HOST
 
 if TYPE_CHECKING:
-    from collections import Counter
-
     from prove.servers import Process
 
 PATIENCE: Final = 7.0  # seconds that a client waits for an answer: longer than the service waits for its store
@@ -35,7 +33,7 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
-    source: str = ""  # where it came from, as Cache-Status has it
+    source: str = ""
 
     def json(self) -> Any:
         """Return the body as JSON."""
@@ -82,20 +80,20 @@ class Connection:
 async def _answer(reader: asyncio.StreamReader) -> Answer:
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     status = int(head[9:12])
-    _, _, length = head.partition(b"content-length:")
-    count = int(length.split(b"\r\n", 1)[0]) if length and status not in (204, 304) else 0
-    _, _, source = head.partition(b"cache-status: peopleinfo; ")
-    body = await reader.readexactly(count) if count else b""
-    return Answer(status, body, source.split(b"\r\n", 1)[0].decode())
+    count = int(_header(head, b"content-length") or 0) if status not in (204, 304) else 0
+    # `peopleinfo; hit; detail=local` (RFC 9211): the last word tells all.
+    source = _header(head, b"cache-status").rpartition(b"=")[2].decode()
+    return Answer(status, await reader.readexactly(count) if count else b"", source)
+
+
+def _header(head: bytes, name: bytes) -> bytes:
+    return head.partition(b"\r\n" + name + b":")[2].split(b"\r\n", 1)[0].strip()
 
 
 class Api:
     """Does operations for one client, on any of the servers, and notes them."""
 
-    def __init__(
-        self, client: int, servers: list[Process], history: list[Operation], sources: Counter[str], *, fresh: bool
-    ) -> None:
-        self._sources = sources
+    def __init__(self, client: int, servers: list[Process], history: list[Operation], *, fresh: bool) -> None:
         self._client = client
         self._connections = [Connection(server) for server in servers]
         self._history = history
@@ -147,9 +145,7 @@ class Api:
 
     async def _read(self, connection: Connection, asked: Operation) -> None:
         headers = self._fresh | ({"if_none_match": _tag(asked)} if asked.expected else {})
-        answer = await connection.ask("GET", _path(asked), **headers)
-        self._sources[answer.source] += 1
-        _take(asked, answer, 200)
+        _take(asked, await connection.ask("GET", _path(asked), **headers), 200)
 
     async def _list(self, connection: Connection, asked: Operation) -> None:
         seen: list[Stand] = []
@@ -157,7 +153,6 @@ class Api:
         path = page
         while True:
             answer = await connection.ask("GET", path, **self._fresh)
-            self._sources[answer.source] += 1
             if answer.status != 200:
                 break
             found = answer.json()
@@ -165,12 +160,13 @@ class Api:
             if not found["next_cursor"]:
                 break
             path = f"{page}&cursor={quote(found['next_cursor'])}"
-        _take(asked, Answer(answer.status, b""), 200)
+        _take(asked, Answer(answer.status, b"", answer.source), 200)
         asked.seen = tuple(seen) if asked.outcome == "done" else ()
 
 
 def _take(asked: Operation, answer: Answer, good: int) -> None:
     """Note what an answer means. Raises Unexpected."""
+    asked.source = answer.source
     if answer.status == good:
         asked.outcome = "done"
         asked.seen = (_stand(answer.json()),) if answer.body else ()

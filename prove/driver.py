@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter, deque
+from collections import deque
 from dataclasses import dataclass, field
 from itertools import count
 from time import monotonic
@@ -143,14 +143,13 @@ class Load:
     seconds: float = 3_600.0
     fresh: bool = False
     progress: Callable[[int], None] = lambda _: None
-    sources: Counter[str] = field(default_factory=Counter)  # where answers to reads came from
 
 
 async def drive(servers: list[Process], load: Load, seed: int) -> tuple[list[Operation], list[str]]:
     """Let the clients loose; return the history and every answer that the API does not promise."""
     history: list[Operation] = []
     town = Town()
-    apis = [Api(number, servers, history, load.sources, fresh=load.fresh) for number in range(load.clients)]
+    apis = [Api(number, servers, history, fresh=load.fresh) for number in range(load.clients)]
     end = monotonic() + load.seconds
 
     async def live(number: int) -> None:

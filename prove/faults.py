@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from prove.servers import Cluster, Process, Valkey
 
 _QUIET: Final = (0.2, 2.0)  # seconds between two faults of a sort
-_LONG_QUIET: Final = (3.0, 12.0)  # … of the cache, which after most of them keeps nothing for a while
+_WARM: Final = (1.0, 15.0)  # … of the cache, which has to be of use in between
 _FROZEN: Final = (0.1, 1.5)
 _DOWN: Final = (0.0, 1.5)
 _ROUGH: Final = (0.5, 3.0)
@@ -58,8 +58,9 @@ class Faults:
                     group.create_task(self._one_after_the_other(wanted))
 
     async def _one_after_the_other(self, kinds: list[str]) -> None:
+        quiet = _WARM if kinds[0].startswith("cache-") else _QUIET
         while True:
-            await asyncio.sleep(self._chance.uniform(*(_LONG_QUIET if kinds[0].startswith("cache-") else _QUIET)))
+            await asyncio.sleep(self._chance.uniform(*quiet))
             kind = self._chance.choice(kinds)
             fault = Fault(kind, monotonic_ns(), 0)
             try:

@@ -45,6 +45,7 @@ class Operation(msgspec.Struct, tag="operation", omit_defaults=True):
     expected: int | None = None  # If-Match; for a read If-None-Match
     actual: int | None = None
     seen: tuple[Stand, ...] = ()
+    source: str = ""  # which cache answered, or why none did, as the server says
 
 
 class Fault(msgspec.Struct, tag="fault"):
@@ -62,7 +63,6 @@ class Run(msgspec.Struct, tag="run", omit_defaults=True):
     seed: int
     cache_seconds: float = 60.0
     mutant: str = ""
-    sources: dict[str, int] = {}  # where answers to reads came from (Cache-Status) → how many
 
 
 class History(msgspec.Struct):

@@ -18,7 +18,7 @@ from prove.checker import Undecided, violations
 from prove.driver import Load, drive
 from prove.faults import Faults
 from prove.history import History, Run
-from prove.servers import running
+from prove.servers import THE_SEED, running
 from prove.staleness import staleness
 
 if TYPE_CHECKING:
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
     from prove.modes import Mode
 
-# A fence outlasts every fault of the store and every pause of a server (faults.py), and the machine may be busy.
-_CACHE: Final = {"CACHE_FENCE": "3", "CACHE_DEADLINE": "0.25"}
+FENCE_SECONDS: Final = (
+    5.0  # longer than our faults delay any write, and shorter than in earnest: more of the time the cache is used
+)
 _SHOWN: Final = 3  # violations told in full
 _EVERY: Final = 250  # operations between two signs of life
 
@@ -42,19 +43,17 @@ class Size:
     clients: int = 12
     cache_seconds: float = 10.0
     store: str = ""  # a URL; "" for a new SQLite store
+    faults: tuple[str, ...] = ()  # only these; () for those of the mode
 
 
 async def run(mode: Mode, seed: int, size: Size, *, mutant: str = "") -> tuple[History, list[str]]:
     """Return what happened, and everything that no server of ours should ever say."""
     load = Load(size.clients, size.operations, size.minutes * 60, mode.fresh, _sign_of_life(size.operations))
-    cache = "seed" if mutant else "ours" * mode.cache
-    settings = ({"STORE": size.store} if size.store else {}) | (
-        mode.settings | _CACHE | {"CACHE_SECONDS": str(size.cache_seconds)} if cache == "ours" else {}
-    )
+    settings = _settings(mode, size) if mutant != THE_SEED else {}
     with tempfile.TemporaryDirectory(prefix="prove-") as folder:
-        async with running(Path(folder), size.servers, settings, cache=cache) as cluster:
+        async with running(Path(folder), size.servers, settings, cache=mode.cache, mutant=mutant) as cluster:
             faults = Faults(cluster, random.Random(seed))
-            breaking = asyncio.create_task(faults.go_on(mode.faults))
+            breaking = asyncio.create_task(faults.go_on(size.faults or mode.faults))
             driving = asyncio.create_task(drive(cluster.servers, load, seed))
             try:
                 await asyncio.wait((breaking, driving), return_when=asyncio.FIRST_COMPLETED)
@@ -63,16 +62,27 @@ async def run(mode: Mode, seed: int, size: Size, *, mutant: str = "") -> tuple[H
                 with suppress(asyncio.CancelledError):
                     await breaking
             operations, unexpected = await driving
-            told = Run(mode.name, seed, size.cache_seconds, mutant, dict(load.sources))
-            history = History(told, operations, faults.injected)
+            history = History(Run(mode.name, seed, size.cache_seconds, mutant), operations, faults.injected)
             return history, unexpected + cluster.crashes()
+
+
+def _settings(mode: Mode, size: Size) -> dict[str, str]:
+    store = {"STORE": size.store} if size.store else {}
+    cache = (
+        {"CACHE_SECONDS": str(size.cache_seconds), "CACHE_FENCE": str(FENCE_SECONDS), "CACHE_DEADLINE": "0.25"}
+        if mode.cache
+        else {}
+    )
+    return store | cache | mode.settings
 
 
 def tell(history: History) -> None:
     """Print what was done, what came of it, and what was broken."""
     print(f"  {_counted(Counter(operation.kind for operation in history.operations))}")
     print(f"  {_counted(Counter(operation.outcome for operation in history.operations))}")
-    print(f"  answers to reads {_counted(Counter(history.run.sources))}")
+    print(
+        f"  from {_counted(Counter(operation.source or 'the store' for operation in history.operations if operation.seen))}"
+    )
     print(f"  faults {_counted(Counter(fault.kind for fault in history.faults))}")
 
 

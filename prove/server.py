@@ -1,7 +1,7 @@
 """A server of the service whose store can be made to fail: `python -m prove.server --faults-from FILE serve …`.
 
 The file holds JSON: the share of calls to the store that go wrong, for each way of going wrong (`Weather`). It is read again whenever it
-changes. With `--seed-cache PORT` the service has the cache of the seed, which the checker has to notice.
+changes. With `--mutant NAME` the cache has a rule less, with `--seed-cache PORT` it is that of the seed; the checker has to notice both.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from peopleinfo.errors import OutcomeUnknown, StoreUnavailable
+from prove.mutants import MUTANTS
 from prove.seed_cache import SeedStore
 
 if TYPE_CHECKING:
@@ -174,9 +175,12 @@ def main() -> None:
     """Run the command line of the service on a store with faults."""
     parser = argparse.ArgumentParser(prog="python -m prove.server", description=__doc__)
     parser.add_argument("--faults-from", type=Path, required=True, help="a file with the weather")
+    parser.add_argument("--mutant", choices=MUTANTS, help="the rule to take out of the cache")
     parser.add_argument("--seed-cache", type=int, help="the port of a Valkey that is used as the seed used it")
     ours, theirs = parser.parse_known_args()
     inject(Faults(ours.faults_from), ours.seed_cache)
+    if ours.mutant:
+        MUTANTS[ours.mutant]()
     from peopleinfo import cli  # noqa: PLC0415 - it takes the store as it is then
 
     sys.argv = ["peopleinfo", *theirs]

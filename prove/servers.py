@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 HANGS: Final = 60  # seconds after which what should have happened never will
 HOST: Final = "127.0.0.1"
+THE_SEED: Final = "the-seed"  # the mutant that has no cache of ours at all
 _LOOK: Final = 0.02  # seconds between two looks whether somebody answers
 
 
@@ -96,19 +97,22 @@ class Valkey(Process):
 
 
 class Cluster:
-    """All of them, with the weather over the store. `cache`: "" for none, "ours", or "seed" for the one that has to be caught."""
+    """All of them, with the weather over the store. `mutant`: what is to be wrong with the cache."""
 
-    def __init__(self, folder: Path, servers: int, settings: Mapping[str, str], *, cache: str) -> None:
+    def __init__(
+        self, folder: Path, servers: int, settings: Mapping[str, str], *, cache: bool, mutant: str = ""
+    ) -> None:
         self.folder = folder
         self.valkey = Valkey(folder) if cache else None
         self._weather = folder / "weather.json"
         self.let(Weather())
         own = {"STORE": f"sqlite:///{folder / 'people.db'}", "LOG_LEVEL": "warning", **settings}
         options = ["--faults-from", str(self._weather)]
-        if self.valkey and cache == "seed":
+        if self.valkey and mutant == THE_SEED:
             options += ["--seed-cache", str(self.valkey.port)]
         elif self.valkey:
             own["CACHE"] = f"redis://{HOST}:{self.valkey.port}"
+            options += ["--mutant", mutant] if mutant else []
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PEOPLEINFO_")}
         environment = inherited | {f"PEOPLEINFO_{name}": value for name, value in own.items()}
         command = [sys.executable, "-m", "prove.server", *options, "serve"]
@@ -132,9 +136,11 @@ class Cluster:
 
 
 @asynccontextmanager
-async def running(folder: Path, servers: int, settings: Mapping[str, str], *, cache: str) -> AsyncIterator[Cluster]:
+async def running(
+    folder: Path, servers: int, settings: Mapping[str, str], *, cache: bool, mutant: str = ""
+) -> AsyncIterator[Cluster]:
     """Start everything, and end it. Raises NotStarted."""
-    cluster = Cluster(folder, servers, settings, cache=cache)
+    cluster = Cluster(folder, servers, settings, cache=cache, mutant=mutant)
     processes = [*([cluster.valkey] if cluster.valkey else []), *cluster.servers]
     try:
         for process in processes:  # the first server makes the store
