@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 _QUIET: Final = 0.02  # seconds for which a new cache, which cannot have lost a fence, keeps nothing
 CACHED: Final = "sqlite+cache"
-STORES: Final[list[str]] = ["sqlite", CACHED, *dynamodb_servers.KINDS]
+SERVED: Final[list[str]] = ["sqlite", *dynamodb_servers.KINDS]  # over HTTP
+STORES: Final[list[str]] = [*SERVED, CACHED]
 
 # (kind of store, feature) → why it does not have it. A test names the features it lives on with `@pytest.mark.needs("feature")`, and is
 # skipped with this reason where one is missing.
@@ -89,7 +90,7 @@ class ReadThroughCache:
 
 def store_url(kind: str, folder: Path) -> str:
     """Return the URL of a store of this kind, ready to be opened; those of one folder are one and the same."""
-    if kind in ("sqlite", CACHED):
+    if kind == "sqlite":
         return f"sqlite:///{folder / 'people.db'}"
     location = table_location(kind, folder)
     asyncio.run(make_table(location))

@@ -119,6 +119,9 @@ class Status(Struct):
     status: Literal["ok", "unavailable"]
     version: str
     store: str
+    cache: Annotated[
+        Literal["ok", "down"] | UnsetType, Meta(description="Present when there is one; the service works without it.")
+    ] = UNSET
 
 
 class ImportResult(Struct, kw_only=True):
@@ -176,7 +179,8 @@ _IF_MATCH: Final = Parameter(
     "header", "If-Match", str, "The ETag of the version that is changed, or * for whichever is there.", required=True
 )
 _PERSON: Final = Answer("The person.", {JSON: Person}, ("ETag",))
-_PAGE: Final = Answer("A page of people.", {JSON: PeoplePage})
+_READ: Final = Answer("The person.", {JSON: Person}, ("ETag", "Cache-Status"))
+_PAGE: Final = Answer("A page of people.", {JSON: PeoplePage}, ("Cache-Status",))
 
 OPERATIONS: Final = (
     Operation(
@@ -211,7 +215,7 @@ OPERATIONS: Final = (
         "get",
         "getPerson",
         "Read a person",
-        {200: _PERSON, 304: Answer("The client has this version.", headers=("ETag",))},
+        {200: _READ, 304: Answer("The client has this version.", headers=("ETag",))},
         (Parameter("header", "If-None-Match", str, "ETags of versions that the client has."),),
         errors=(404,),
     ),
@@ -286,7 +290,9 @@ OPERATIONS: Final = (
         "List the people of a surname, oldest first (the first API)",
         {
             200: Answer(
-                "The people; the Link header leads to the next page when there is one.", {JSON: list[Person]}, ("Link",)
+                "The people; the Link header leads to the next page when there is one.",
+                {JSON: list[Person]},
+                ("Link", "Cache-Status"),
             )
         },
         (

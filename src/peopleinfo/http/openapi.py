@@ -15,6 +15,7 @@ _REF: Final = "#/components/schemas/{name}"
 _HEADERS: Final = {
     "ETag": "The version as an entity tag.",
     "Location": "Where the person is.",
+    "Cache-Status": "Where the answer came from (RFC 9211), when there is a cache.",
     "Link": 'The next page (RFC 8288, rel="next").',
 }
 _TAGS: Final = {"/v1/": "people", "/data": "the first API", "/": "operation"}
