@@ -15,6 +15,8 @@ from time import monotonic, sleep
 from typing import Final
 from urllib.request import urlopen
 
+import pytest
+
 KINDS: Final = ("ministack", "dynamodb-local")
 # For whoever signs; no stand-in looks at it.
 CREDENTIALS: Final = {
@@ -50,7 +52,9 @@ def missing(kind: str) -> str | None:
 
 
 def endpoint(kind: str) -> str:
-    """Return the URL of the server of this kind, which is started unless it runs."""
+    """Return the URL of the server of this kind, which is started unless it runs; the test is skipped where that cannot be."""
+    if problem := missing(kind):
+        pytest.skip(f"{kind} {problem}")
     if kind not in _running.urls:
         _running.urls[kind] = _start(kind)
     return _running.urls[kind]
