@@ -12,7 +12,7 @@ from peopleinfo.settings import Settings
 from prove.account import account
 from prove.checker import violations
 from prove.history import History
-from prove.modes import MODES, Mode
+from prove.modes import MODES, MUTANT_MODES, Mode
 from prove.run import Size, judge, run, tell
 from prove.simulation import DELIVERY, MUTANTS, Rules, World
 
@@ -27,6 +27,8 @@ def main() -> int:
     if asked.replay:
         history = History.load(asked.replay)
         return int(not judge(history, MODES[history.run.mode]))
+    if asked.mutant and not asked.mode:
+        return int(not _prove(MUTANT_MODES[asked.mutant], asked))
     right = [
         _simulate(asked.seed, asked.mutant) if name == SIMULATION else _prove(MODES[name], asked)
         for name in asked.mode or [SIMULATION, *_possible()]

@@ -93,11 +93,10 @@ def _header(head: bytes, name: bytes) -> bytes:
 class Api:
     """Does operations for one client, on any of the servers, and notes them."""
 
-    def __init__(self, client: int, servers: list[Process], history: list[Operation], *, fresh: bool) -> None:
+    def __init__(self, client: int, servers: list[Process], history: list[Operation]) -> None:
         self._client = client
         self._connections = [Connection(server) for server in servers]
         self._history = history
-        self._fresh = {"cache_control": "no-cache"} if fresh else {}
         self.unexpected: list[str] = []
 
     async def do(self, server: int, kind: Kind, **what: Any) -> Operation:
@@ -144,7 +143,7 @@ class Api:
         _take(asked, await connection.ask("DELETE", _path(asked), **headers), 204)
 
     async def _read(self, connection: Connection, asked: Operation) -> None:
-        headers = self._fresh | ({"if_none_match": _tag(asked)} if asked.expected else {})
+        headers = _freshness(asked) | ({"if_none_match": _tag(asked)} if asked.expected else {})
         _take(asked, await connection.ask("GET", _path(asked), **headers), 200)
 
     async def _list(self, connection: Connection, asked: Operation) -> None:
@@ -152,7 +151,7 @@ class Api:
         page = f"/v1/people?surname={quote(asked.surname)}&limit=1000"
         path = page
         while True:
-            answer = await connection.ask("GET", path, **self._fresh)
+            answer = await connection.ask("GET", path, **_freshness(asked))
             if answer.status != 200:
                 break
             found = answer.json()
@@ -196,6 +195,10 @@ def _version_in(detail: str) -> int | None:
 
 def _path(asked: Operation) -> str:
     return f"/v1/people/{asked.person}"
+
+
+def _freshness(asked: Operation) -> dict[str, str]:
+    return {"cache_control": "no-cache"} if asked.fresh else {}
 
 
 def _tag(asked: Operation) -> str:

@@ -8,18 +8,20 @@ from collections import deque
 from dataclasses import dataclass, field
 from itertools import count
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from prove.api import Api
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from prove.history import Operation
     from prove.servers import Process
 
-SURNAMES: Final = ("Abel", "Bach", "Cage")
-_PLACES: Final = 8  # people at a time
+T = TypeVar("T")
+
+SURNAMES: Final = ("Abel", "Bach", "Cage", "Duke", "Elgar", "Fasch")  # the first are the most common
+_PLACES: Final = 24  # people at a time, the eldest the busiest
 _LIFE: Final = (40, 400)  # operations in a person's life
 _DOUBTS: Final = 5  # writes of unknown outcome, after which a person is erased: they make the search longer
 _PAUSE: Final = 0.05  # seconds that a client waits when it is refused, before it tries the next server
@@ -68,8 +70,9 @@ class Town:
 class Client:
     """One client: decides by chance, one request after the other."""
 
-    def __init__(self, api: Api, town: Town, servers: int, chance: random.Random) -> None:
+    def __init__(self, api: Api, town: Town, servers: int, chance: random.Random, fresh: float) -> None:
         self._api = api
+        self._fresh = fresh
         self._town = town
         self._servers = servers
         self._chance = chance
@@ -80,20 +83,20 @@ class Client:
             await self._create()
             return
         if self._town.gone and self._chance.random() < 0.03:
-            await self._do("read", person=self._chance.choice(self._town.gone))
+            await self._do("read", person=self._chance.choice(self._town.gone), fresh=self._wants_fresh())
             return
         if not self._town.people:
             await self._list()
             return
-        known = self._chance.choice(list(self._town.people.values()))
+        known = self._one_of(list(self._town.people.values()))
         if known.left <= 0:
             await self._do("erase", person=known.person)
             return
         acts = (self._read, self._list, self._change, self._move, self._erase)
-        await self._chance.choices(acts, (50, 18, 22, 8, 0.5))[0](known)
+        await self._chance.choices(acts, (64, 22, 9, 4, 0.4))[0](known)
 
     async def _create(self) -> None:
-        mark, surname = str(next(self._town.marks)), self._chance.choice(SURNAMES)
+        mark, surname = str(next(self._town.marks)), self._one_of(SURNAMES)
         self._town.coming += 1
         try:
             asked = await self._do("create", surname=surname, mark=mark)
@@ -104,17 +107,18 @@ class Client:
 
     async def _read(self, known: Known) -> None:
         conditional = self._chance.random() < 0.2
-        await self._do("read", person=known.person, expected=known.version if conditional else None)
+        expected = known.version if conditional else None
+        await self._do("read", person=known.person, expected=expected, fresh=self._wants_fresh())
 
     async def _list(self, _: Known | None = None) -> None:
-        await self._do("list", surname=self._chance.choice(SURNAMES))
+        await self._do("list", surname=self._one_of(SURNAMES), fresh=self._wants_fresh())
 
     async def _change(self, known: Known) -> None:
         await self._do("patch", person=known.person, mark=self._mark(), expected=self._expected(known))
 
     async def _move(self, known: Known) -> None:
         kind = self._chance.choice(("replace", "patch"))
-        surname = self._chance.choice(SURNAMES)
+        surname = self._one_of(SURNAMES)
         await self._do(kind, person=known.person, mark=self._mark(), surname=surname, expected=self._expected(known))
 
     async def _erase(self, known: Known) -> None:
@@ -126,6 +130,12 @@ class Client:
         if asked.outcome == "failed":
             await asyncio.sleep(_PAUSE)
         return asked
+
+    def _wants_fresh(self) -> bool:
+        return self._chance.random() < self._fresh
+
+    def _one_of(self, things: Sequence[T]) -> T:
+        return things[int(self._chance.random() ** 2 * len(things))]
 
     def _mark(self) -> str:
         return str(next(self._town.marks))
@@ -141,7 +151,7 @@ class Load:
     clients: int = 12
     operations: int = 20_000
     seconds: float = 3_600.0
-    fresh: bool = False
+    fresh: float = 0.05  # share of the reads that ask the store itself
     progress: Callable[[int], None] = lambda _: None
 
 
@@ -149,11 +159,11 @@ async def drive(servers: list[Process], load: Load, seed: int) -> tuple[list[Ope
     """Let the clients loose; return the history and every answer that the API does not promise."""
     history: list[Operation] = []
     town = Town()
-    apis = [Api(number, servers, history, fresh=load.fresh) for number in range(load.clients)]
+    apis = [Api(number, servers, history) for number in range(load.clients)]
     end = monotonic() + load.seconds
 
     async def live(number: int) -> None:
-        client = Client(apis[number], town, len(servers), random.Random(f"{seed}.{number}"))
+        client = Client(apis[number], town, len(servers), random.Random(f"{seed}.{number}"), load.fresh)
         while len(history) < load.operations and monotonic() < end:
             await client.act()
             load.progress(len(history))

@@ -15,18 +15,20 @@ if TYPE_CHECKING:
 
     from prove.servers import Cluster, Process, Valkey
 
-_QUIET: Final = (0.2, 2.0)  # seconds between two faults of a sort
-_WARM: Final = (1.0, 15.0)  # … of the cache, which has to be of use in between
-_FROZEN: Final = (0.1, 1.5)
+_QUIET: Final = (0.5, 6.0)  # seconds between two faults of a sort
+_WARM: Final = (2.0, 12.0)  # … of servers and the cache, which has to be of use in between
+_FROZEN: Final = (0.1, 0.5)
 _DOWN: Final = (0.0, 1.5)
-_ROUGH: Final = (0.5, 3.0)
+_ROUGH: Final = (0.3, 2.0)
 
+# A write that is slow, then late, on a server that is frozen meanwhile, is to land before its fence falls (run.FENCE_SECONDS).
 WEATHER: Final = {
-    "store-slow": Weather(slow=0.3, seconds=0.4),
+    "store-slow": Weather(slow=0.2, seconds=0.15),
     "store-throttled": Weather(throttled=0.3),
-    "store-unheard": Weather(unheard=0.3, slow=0.1),
+    "store-unheard": Weather(unheard=0.1, slow=0.1, seconds=0.15),
     "store-mute": Weather(unheard=0.9),
-    "store-late": Weather(late=0.3, slow=0.2, seconds=1.0),
+    "answers-linger": Weather(lingering=0.3, seconds=0.15),
+    "store-late": Weather(late=0.1, slow=0.2, seconds=0.3),
 }
 SERVERS: Final = ("server-killed", "server-frozen")
 FORGETTING: Final = (
@@ -44,7 +46,8 @@ UNREACHABLE: Final = (
 class Faults:
     """Breaks and mends; every fault is noted with its times."""
 
-    def __init__(self, cluster: Cluster, chance: random.Random) -> None:
+    def __init__(self, cluster: Cluster, chance: random.Random, hurry: float = 1.0) -> None:
+        self._hurry = hurry
         self.injected: list[Fault] = []
         self._cluster = cluster
         self._chance = chance
@@ -58,9 +61,9 @@ class Faults:
                     group.create_task(self._one_after_the_other(wanted))
 
     async def _one_after_the_other(self, kinds: list[str]) -> None:
-        quiet = _WARM if kinds[0].startswith("cache-") else _QUIET
+        quiet = _QUIET if kinds[0] in WEATHER else _WARM
         while True:
-            await asyncio.sleep(self._chance.uniform(*quiet))
+            await asyncio.sleep(self._chance.uniform(*quiet) / self._hurry)
             kind = self._chance.choice(kinds)
             fault = Fault(kind, monotonic_ns(), 0)
             try:

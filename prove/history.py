@@ -45,6 +45,7 @@ class Operation(msgspec.Struct, tag="operation", omit_defaults=True):
     expected: int | None = None  # If-Match; for a read If-None-Match
     actual: int | None = None
     seen: tuple[Stand, ...] = ()
+    fresh: bool = False  # Cache-Control: no-cache
     source: str = ""  # which cache answered, or why none did, as the server says
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from prove.faults import FORGETTING, SERVERS, UNREACHABLE, WEATHER
@@ -24,8 +24,9 @@ class Mode:
     faults: tuple[str, ...]
     settings: dict[str, str] = field(default_factory=dict)
     cache: bool = True
-    fresh: bool = False
+    fresh: float = 0.05  # share of the reads that ask the store itself; they see what the cache hides
     bounded: bool = False
+    hurry: float = 1.0  # by how much faults follow each other faster than usual
 
     def bound(self, history: History) -> Callable[[Operation], int] | None:
         """Return by how many nanoseconds each read may be behind; None for not at all."""
@@ -36,6 +37,8 @@ class Mode:
         lost = [fault for fault in history.faults if fault.kind.startswith("cache-")]
 
         def bound(asked: Operation) -> int:
+            if asked.fresh:
+                return 0
             missed = any(fault.begin < asked.back and fault.end > asked.call - after for fault in lost)
             return after if missed else usual
 
@@ -50,7 +53,7 @@ MODES: Final = {
             "no-cache",
             "every read asks for a fresh answer: linearizable whatever becomes of the cache",
             (*WEATHER, *SERVERS, *FORGETTING, *UNREACHABLE),
-            fresh=True,
+            fresh=1.0,
         ),
         Mode(
             "shared",
@@ -66,4 +69,16 @@ MODES: Final = {
             bounded=True,
         ),
     )
+}
+
+_SHOWS: Final = replace(MODES["shared"], faults=("store-slow",), hurry=4.0)
+# Where a mutant of the cache shows best: faults that bring about what the missing rule is for.
+MUTANT_MODES: Final = {
+    "no-lease": _SHOWS,
+    "no-fence": _SHOWS,
+    "one-fence-for-all": _SHOWS,
+    "unknown-unfences": replace(_SHOWS, faults=("store-late",)),
+    "no-quarantine": replace(_SHOWS, faults=("store-slow", "cache-restarted-empty")),
+    "no-placeholder": replace(_SHOWS, faults=("answers-linger",), settings={}, bounded=True),
+    "the-seed": _SHOWS,
 }

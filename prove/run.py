@@ -52,7 +52,7 @@ async def run(mode: Mode, seed: int, size: Size, *, mutant: str = "") -> tuple[H
     settings = _settings(mode, size) if mutant != THE_SEED else {}
     with tempfile.TemporaryDirectory(prefix="prove-") as folder:
         async with running(Path(folder), size.servers, settings, cache=mode.cache, mutant=mutant) as cluster:
-            faults = Faults(cluster, random.Random(seed))
+            faults = Faults(cluster, random.Random(seed), mode.hurry)
             breaking = asyncio.create_task(faults.go_on(size.faults or mode.faults))
             driving = asyncio.create_task(drive(cluster.servers, load, seed))
             try:

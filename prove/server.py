@@ -39,6 +39,9 @@ class Weather(msgspec.Struct, frozen=True):
     throttled: float = 0.0  # refused, nothing done
     unheard: float = 0.0  # done, but the answer is lost
     late: float = 0.0  # the answer is lost, and it is done afterwards
+    lingering: float = (
+        0.0  # not the store's: what the shared cache has answered is looked at late, as in a busy process
+    )
     seconds: float = 0.5
 
 
@@ -77,6 +80,12 @@ class Faults:
             raise Unheard
         await self._slow()
         return answer
+
+    async def linger(self) -> None:
+        """Wait with an answer of the shared cache."""
+        self._look()
+        if self._happens(self._weather.lingering):
+            await asyncio.sleep(self._moment())
 
     async def _before(self) -> None:
         self._look()
@@ -153,7 +162,9 @@ class FaultyHttp:
 
 
 def inject(faults: Faults, seed_cache: int | None) -> None:
-    """Put the faults between the service and its store; to be called before the service is loaded."""
+    """Put the faults between the service, its store and its cache; to be called before the service is loaded."""
+    if os.environ.get("PEOPLEINFO_CACHE"):
+        _inject_into_cache(faults)
     if os.environ.get("PEOPLEINFO_STORE", "").startswith("dynamodb:"):
         opening = vars(importlib.import_module("peopleinfo.dynamodb.opening"))
         http = opening["AIOHTTP"]
@@ -169,6 +180,18 @@ def inject(faults: Faults, seed_cache: int | None) -> None:
             yield SeedStore(faulty, seed_cache) if seed_cache else faulty
 
     sqlite["open_sqlite"] = open_faulty
+
+
+def _inject_into_cache(faults: Faults) -> None:
+    cache = importlib.import_module("peopleinfo.cache.shared").SharedCache
+    read = cache.read
+
+    async def read_late(self: Any, *args: Any) -> Any:
+        told = await read(self, *args)
+        await faults.linger()
+        return told
+
+    cache.read = read_late
 
 
 def main() -> None:
