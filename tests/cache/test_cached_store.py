@@ -356,15 +356,18 @@ async def test_redis_is_joined_again_however_many_are_writing(tmp_path: Path, cl
     async with opened(tmp_path, clock, server.url) as (cached, _):
         await warm(cached)
 
+        over = asyncio.Event()
+
         async def write() -> None:
-            while True:
+            while not over.is_set():
                 await cached.create(named("Busy"))
 
         writers = [asyncio.ensure_future(write()) for _ in range(20)]
-        server.stop()
-        await until(lambda: asyncio.sleep(0, cached.cache_state), "down")
-        server.start()
-        await until(lambda: asyncio.sleep(0, cached.cache_state), "ok")
-        for writer in writers:
-            writer.cancel()
-        await asyncio.gather(*writers, return_exceptions=True)
+        try:
+            server.stop()
+            await until(lambda: asyncio.sleep(0, cached.cache_state), "down")
+            server.start()
+            await until(lambda: asyncio.sleep(0, cached.cache_state), "ok")
+        finally:
+            over.set()
+            await asyncio.gather(*writers)
