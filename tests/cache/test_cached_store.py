@@ -371,3 +371,21 @@ async def test_redis_is_joined_again_however_many_are_writing(tmp_path: Path, cl
         finally:
             over.set()
             await asyncio.gather(*writers)
+
+
+async def test_a_write_that_is_given_up_ends(tmp_path: Path, clock: Clock, server: Server) -> None:
+    async with opened(tmp_path, clock, server.url) as (cached, _):
+        await warm(cached)
+
+        async def write() -> None:
+            while True:
+                await cached.create(named("Endless"))
+
+        for round_ in range(100):
+            writers = [asyncio.ensure_future(write()) for _ in range(20)]
+            await asyncio.sleep(round_ / 10_000)  # wherever it is then
+            for writer in writers:
+                writer.cancel()
+            async with asyncio.timeout(30):
+                await asyncio.gather(*writers, return_exceptions=True)
+            assert all(writer.cancelled() for writer in writers)

@@ -34,6 +34,9 @@ class Load:
         with httpx.Client(base_url=self._server.url, timeout=HANGS) as client:
             while not self._over.is_set():
                 made = client.post("/v1/people", json={"person_surname": "Load"})
+                if not made.is_success:
+                    self.wrong.append(made.text)
+                    return
                 path = made.headers["Location"]
                 changed = client.patch(
                     path,

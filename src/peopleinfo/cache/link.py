@@ -13,8 +13,7 @@ import structlog
 from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -59,14 +58,20 @@ class Link:
         """Run a script within the deadline. Raises Unreachable."""
         if not self.is_reachable:
             raise Unreachable("given up for now")
+        task = asyncio.current_task()
+        cancelled = task.cancelling() if task else 0
         try:
             async with asyncio.timeout(self._deadline):
                 answer = await self.evaluate(script, keys, *arguments)
-        except (RedisError, OSError, TimeoutError) as error:
+        except Exception as error:
+            # Whatever the client, or the loop (uvloop: RuntimeError), makes of a connection that has died: it fails no request.
             self._failures += 1
-            if self._failures >= _FAILURES or isinstance(error, RedisConnectionError):
+            if self._failures >= _FAILURES or not isinstance(error, TimeoutError):
                 self.give_up(error)
             raise Unreachable(type(error).__name__) from error
+        finally:
+            if task and task.cancelling() > cancelled:  # redis-py swallows some cancellations
+                raise asyncio.CancelledError
         self._failures = 0
         return answer
 
@@ -102,7 +107,7 @@ class Link:
                 self.is_reachable = True
                 self._failures = 0
                 await self.on_return()
-        except (RedisError, OSError, TimeoutError):
+        except Exception:  # noqa: BLE001 - as in `run`
             self.give_up()
         if not self._down.is_set():
             self.is_up = True

@@ -7,8 +7,6 @@ import random
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from redis.exceptions import RedisError
-
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
@@ -93,7 +91,7 @@ class LocalCache:
             connection = redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
             try:
                 await self._follow(connection, prefix)
-            except (RedisError, OSError, TimeoutError):
+            except Exception:  # noqa: BLE001, S110 - whatever it was, what is kept counts no more, and the next connection may be better
                 pass
             finally:
                 self._valid_until = 0.0
