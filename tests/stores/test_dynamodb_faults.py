@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from aiodynamo.http.types import HttpImplementation
 
+    from peopleinfo.dynamodb.store import DynamoStore
     from peopleinfo.store import Store
 
 WRITES = ("PutItem", "UpdateItem", "TransactWriteItems", "BatchWriteItem")
@@ -74,7 +75,7 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
 
 
 @pytest.fixture
-async def store(wire: Wire, location: TableLocation, clock: Clock) -> AsyncIterator[Store]:
+async def store(wire: Wire, location: TableLocation, clock: Clock) -> AsyncIterator[DynamoStore]:
     await make_table(location)
     async with opening.open_dynamodb(location, now=clock.now) as store:
         yield store
@@ -153,7 +154,7 @@ async def test_amid_throttling_and_lost_answers_nothing_acknowledged_is_lost_or_
         assert stored[person_id] - version in ((0, 1) if unsure[person_id] else (0,))
     assert created >= 30
     listed = await everyone_found(store, where(surname="storm")) + await everyone_found(store, where(surname="calm"))
-    assert sorted(msgspec.json.decode(body)["person_id"] for body in listed) == sorted(stored)
+    assert sorted(ids_of(listed)) == sorted(stored)
 
 
 async def test_counters_lose_no_update_amid_throttling_and_lost_answers(store: Store, wire: Wire) -> None:
@@ -223,6 +224,27 @@ async def test_a_load_amid_throttling_and_lost_answers_stores_everybody_once(sto
     assert sorted(names, key=int) == [str(number) for number in range(300)]
 
 
+async def test_a_step_that_is_taken_again_leaves_those_it_had_stored_as_they_are_now(
+    store: DynamoStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    three = [named("Half", str(number)) for number in range(3)]
+    step = (Progress(b"i" * 32), Progress(b"i" * 32, rows=3, stored=3, digest=b"d" * 32))
+
+    async def power_fails(*_: object) -> None:
+        raise ConnectionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store._loads, "_end_step", power_fails)
+        with pytest.raises(ConnectionError):
+            await store.load(three, step=step)
+    moves, changes, _ = ids_of(await everyone_found(store, where(surname="half")))
+    moved = await store.replace(moves, named("Elsewhere"), expected=1)
+    changed = await store.replace(changes, named("Half", "Changed"), expected=1)
+    assert (await store.load(three, step=step))[:2] == [moves, changes]
+    assert [await store.get(moves), await store.get(changes)] == [moved, changed]
+    assert len(await everyone_scanned(store)) == 3
+
+
 async def test_what_was_not_done_in_time_is_said_to_be_unavailable_and_what_may_have_been_is_said_so(
     store: Store, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -276,7 +298,7 @@ async def test_a_table_spreads_surnames_over_the_shards_with_which_it_was_begun(
         ids = await store.load([named("Common", str(number)) for number in range(60)])
         for limit in (1, 7, 100):
             found = await everyone_found(store, where(surname="common"), limit=limit)
-            assert [msgspec.json.decode(body)["person_id"] for body in found] == ids, "not oldest first"
+            assert ids_of(found) == ids, "not oldest first"
         moved = await store.replace(ids[3], named("Rare"), expected=1)
         assert await everyone_found(store, where(surname="rare")) == [moved.body]
     async with opened(location, clock) as store:
@@ -284,6 +306,10 @@ async def test_a_table_spreads_surnames_over_the_shards_with_which_it_was_begun(
     with pytest.raises(StoreUnusable, match="5 shards"):
         async with opened(TableLocation(location.region, location.table, location.endpoint, shards=2), clock):
             pass
+
+
+def ids_of(bodies: list[bytes]) -> list[str]:
+    return [msgspec.json.decode(body)["person_id"] for body in bodies]
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from yarl import URL
 
 from peopleinfo.dynamodb.credentials import usual_chain
 from peopleinfo.dynamodb.items import alone, binary, number, value, whole
+from peopleinfo.dynamodb.moves import ABSENT
 from peopleinfo.dynamodb.store import DynamoStore
 from peopleinfo.dynamodb.table import ConditionFailed, Refused, Table, unusable
 from peopleinfo.errors import StoreUnavailable, StoreUnusable
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 _CONNECTIONS: Final = 128  # to DynamoDB at a time
 _IDLE_SECONDS: Final = 15.0
-_ABSENT: Final = "attribute_not_exists(pk)"
 
 
 @asynccontextmanager
@@ -62,7 +62,7 @@ async def deployment(table: Table, location: TableLocation) -> tuple[bytes, int]
     if item is None:
         new = {"secret": binary(secrets.token_bytes(32)), "shards": number(location.shards or 1)}
         with suppress(ConditionFailed):  # another process was faster, or ours was not heard
-            await table.put(key | new, _ABSENT)
+            await table.put(key | new, ABSENT)
         item = await table.get(key) or {}
     shards = whole(item, "shards")
     if location.shards not in (None, shards):

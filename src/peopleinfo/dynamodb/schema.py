@@ -43,7 +43,7 @@ PROTECTION: Final[Json] = {
 }
 
 
-async def create(table: Table) -> Iterator[str]:
+async def create(table: Table) -> list[str]:
     """Make the table unless it is there, and return what could not be set on it. Raises Refused, StoreUnavailable."""
     try:
         await table.call("CreateTable", {**KEYS, **PROTECTION}, _CONTROL_SECONDS)
@@ -64,7 +64,7 @@ async def create(table: Table) -> Iterator[str]:
         except Refused as refused:
             if "already enabled" not in str(refused):
                 problems.append(str(refused))
-    return iter(problems)
+    return problems
 
 
 async def check(table: Table) -> list[str]:

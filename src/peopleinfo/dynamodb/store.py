@@ -51,6 +51,8 @@ _SCANNED: Final = 1_000  # items asked for at a time
 class DynamoStore:
     """People in a DynamoDB table, which other processes use at the same time."""
 
+    cache_state = None
+
     def __init__(self, table: Table, secret: bytes, shards: int, *, now: Callable[[], datetime]) -> None:
         self._table = table
         self.secret = secret
@@ -59,7 +61,7 @@ class DynamoStore:
         self._now = now
         self._loads = Loads(table, self._places, self._new, self._put_new)
 
-    async def get(self, person_id: str, *, reading: Reading | None = None) -> Record:  # noqa: ARG002 - nothing is between
+    async def get(self, person_id: str, *, reading: Reading | None = None) -> Record:
         found = await self._locate(self._home(person_id), "version, body, moved_to")
         if found is None:
             raise PersonNotFound(person_id)
@@ -107,14 +109,7 @@ class DynamoStore:
                 return
         raise StoreUnavailable("the person changes too often to be erased")
 
-    async def find(
-        self,
-        where: Filter,
-        *,
-        after: bytes | None,
-        limit: int,
-        reading: Reading | None = None,  # noqa: ARG002 - as in get
-    ) -> Page:
+    async def find(self, where: Filter, *, after: bytes | None, limit: int, reading: Reading | None = None) -> Page:
         listing = Listing(where, limit, after)
         more = True
         while more and not listing.is_full:
@@ -186,7 +181,7 @@ class DynamoStore:
             await self._table.put(item, ABSENT)
         except ConditionFailed as failed:
             # What lies at a place that was chosen by chance after an attempt of ours is ours, whoever has changed it since.
-            return failed.repeated or (failed.item is not None and value(failed.item, "write_id") == write_id)
+            return failed.repeated or _is_of(failed.item, write_id)
         return True
 
     async def _create_once(self, item: Item, record: Record, place: Place, once: Once) -> Record | None:
@@ -232,11 +227,11 @@ class DynamoStore:
         try:
             await self._table.update(place.key, change, AT_VERSION, values)
         except ConditionFailed as failed:
-            if failed.item is None or "version" not in failed.item:
+            item = failed.item
+            if item is None or "moved_to" in item:  # it has left the partition
                 found = await self._locate(home, "version, write_id, moved_to")
-                self._refuse(record, found.item if found else None, write_id, repeated=failed.repeated)
-            else:
-                self._refuse(record, failed.item, write_id, repeated=failed.repeated)
+                item = found.item if found else None
+            self._refuse(record, item, write_id, repeated=failed.repeated)
 
     async def _move(self, home: Place, details: Details, record: Record) -> None:
         """Replace what is known of a person who goes to another partition."""
@@ -263,7 +258,7 @@ class DynamoStore:
 
     def _refuse(self, record: Record, item: Item | None, write_id: bytes, *, repeated: bool) -> None:
         """Raise what a change comes to whose condition did not hold; return when it was done after all."""
-        if item is not None and "write_id" in item and value(item, "write_id") == write_id:
+        if _is_of(item, write_id):
             return
         if repeated:  # an attempt may have been done, and its person changed or erased since
             raise OutcomeUnknown("the person was changed at the same time")
@@ -274,22 +269,18 @@ class DynamoStore:
     async def _erase(self, found: Found) -> bool:
         """Erase a person and its traces; False when it has changed or moved since it was found."""
         writes, traces = erasing(found)
-        token = secrets.token_hex(16)
-        try:
-            await self._table.transact(*writes, *traces, token=token)
-        except Cancelled as cancelled:
-            if any(cancelled.failed[: len(writes)]):
-                return False
-            if not traces or not cancelled.failed[-1]:
-                raise
-        else:
-            return True
-        # The key under which it was created is forgotten, or names somebody else by now.
-        try:
-            await self._table.transact(*writes, token=secrets.token_hex(16))
-        except Cancelled:
-            return False
-        return True
+        # Without the traces when those alone do not fit: the key under which it was created is forgotten, or names somebody else.
+        for further in (traces, []):
+            try:
+                await self._table.transact(*writes, *further, token=secrets.token_hex(16))
+            except Cancelled as cancelled:
+                if not any(cancelled.failed):
+                    raise
+                if any(cancelled.failed[: len(writes)]):
+                    return False
+            else:
+                return True
+        return False
 
     # Searches
 
@@ -303,8 +294,8 @@ class DynamoStore:
         people = [
             (sk, value(item, "body") if "body" in item and item["surname_key"]["S"] == key else None)
             for items, _ in pages
-            for item in items
-            if (sk := value(item, "sk")) and (end is None or sk <= end)
+            for sk, item in ((value(item, "sk"), item) for item in items)
+            if end is None or sk <= end
         ]
         if len(pages) > 1:
             people.sort()
@@ -348,3 +339,8 @@ class DynamoStore:
             return None
         found = await self._locate(Place(value(item, "pk"), value(item, "sk")), "version, body, moved_to")
         return value(found.item, "body") if found else None
+
+
+def _is_of(item: Item | None, write_id: bytes) -> bool:
+    """Say whether an item stands as this write has left it; the word that somebody has moved has no write of its own."""
+    return item is not None and "write_id" in item and value(item, "write_id") == write_id

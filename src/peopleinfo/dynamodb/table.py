@@ -69,12 +69,11 @@ class ConditionFailed(Exception):
 
 
 class Cancelled(Exception):
-    """A transaction was not done; `failed` says of each of its writes whether its condition was to blame, `items` what was there."""
+    """A transaction was not done; `failed` says of each of its writes whether its condition was to blame."""
 
     def __init__(self, reasons: Sequence[Json], *, repeated: bool) -> None:
         super().__init__("the transaction was cancelled")
         self.failed = [reason.get("Code") == "ConditionalCheckFailed" for reason in reasons]
-        self.items: list[Item | None] = [reason.get("Item") for reason in reasons]
         self.repeated = repeated
 
 
@@ -134,9 +133,9 @@ class Table:
         answer = await self.call("Scan", {"Limit": limit, "ConsistentRead": True, **more}, READ_SECONDS)
         return answer["Items"], answer.get("LastEvaluatedKey")
 
-    async def put(self, item: Item, condition: str, **more: Any) -> None:
+    async def put(self, item: Item, condition: str) -> None:
         """Store an item if the condition holds of what is in its place. Raises ConditionFailed."""
-        await self.call("PutItem", {"Item": item, **_conditional(condition), **more}, WRITE_SECONDS, writes=True)
+        await self.call("PutItem", {"Item": item, **_conditional(condition)}, WRITE_SECONDS, writes=True)
 
     async def update(self, key: Item, change: str, condition: str, values: Item) -> None:
         """Change an item if the condition holds of it. Raises ConditionFailed."""
