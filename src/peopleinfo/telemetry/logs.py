@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from peopleinfo import strictjson
+from peopleinfo.errors import PeopleInfoError
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -43,8 +44,10 @@ class _Forward(logging.Handler):
     """Hands a library's record on, without the values that its message or its traceback may hold."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
+        error = record.exc_info[0] if record.exc_info else None
+        # An answer that broke off since the store went away is no mistake of ours.
+        level = logging.WARNING if error and issubclass(error, PeopleInfoError) else record.levelno
         place = f"{record.pathname}:{record.lineno}"
         structlog.get_logger(record.name).log(
-            record.levelno, "library", template=str(record.msg)[:200], error=error, place=place
+            level, "library", template=str(record.msg)[:200], error=error and error.__name__, place=place
         )
