@@ -75,13 +75,18 @@ class Store(Protocol):
     """Keeps people.
 
     Every method may raise StoreUnavailable: the store could not do it in time, nothing was stored, and it may be tried again; or its
-    kind OutcomeUnknown, when it cannot be told whether a write was stored. An acknowledged write survives the end of the process and the loss of power. Reads by id and by surname see every write that was
-    acknowledged, by any process, before they began.
+    kind OutcomeUnknown, when it cannot be told whether a write was stored. An acknowledged write survives the end of the process and the
+    loss of power. Reads by id and by surname see every write that was acknowledged, by any process, before they began, unless they come
+    with a `Reading` that lets a cache answer.
     """
 
     @property
     def secret(self) -> bytes:
         """32 random bytes, made with the store and the same for everybody who opens it. Keys are derived from it."""
+
+    @property
+    def cache_state(self) -> str | None:
+        """Whether the cache before the store is used now: "ok" or "down"; None when there is none."""
 
     async def get(self, person_id: str, *, reading: Reading | None = None) -> Record:
         """Return a person. Raises PersonNotFound."""

@@ -1,4 +1,4 @@
-"""A server of each kind of store for all the tests here; each test takes a surname of its own."""
+"""A server of each kind of store for every module of tests here; each test takes a surname of its own."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture(scope="session", params=SERVED)
+@pytest.fixture(scope="module", params=SERVED)
 def store_kind(request: pytest.FixtureRequest) -> str:
     if problem := dynamodb_servers.missing(kind := str(request.param)):
         pytest.skip(f"{kind} {problem}")
     return kind
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(store_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving(tmp_path_factory.mktemp("server"), kind=store_kind) as server:
         yield server

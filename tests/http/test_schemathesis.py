@@ -12,10 +12,10 @@ import schemathesis
 from schemathesis.checks import CHECKS, load_all_checks
 
 from peopleinfo.http.openapi import document
-from tests.http.serving import HANGS, Server, serving
+from tests.http.serving import HANGS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.http.serving import Server
 
 load_all_checks()
 schema = schemathesis.openapi.from_dict(
@@ -34,13 +34,6 @@ NOT_PROMISED = ["positive_data_acceptance"]
 NOT_PROMISED_OF_AN_IMPORT = [*NOT_PROMISED, "negative_data_rejection"]
 # Where a case was changed after it was made, Schemathesis knows no more what is wrong with it.
 NOT_KNOWN_OF_A_CHANGED_CASE = [*NOT_PROMISED, "negative_data_rejection", "missing_required_header"]
-
-
-@pytest.fixture(scope="module")
-def server(store_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with few people in it: a hundred exports of everybody are asked for."""
-    with serving(tmp_path_factory.mktemp("server"), kind=store_kind) as server:
-        yield server
 
 
 @schemathesis.serializer("application/x-ndjson")

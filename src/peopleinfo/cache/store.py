@@ -92,7 +92,6 @@ class CachedStore:
 
     @property
     def cache_state(self) -> str:
-        """Whether the cache is used now: "ok" or "down"."""
         return "ok" if self._shared.is_up else "down"
 
     async def get(self, person_id: str, *, reading: Reading | None = None) -> Record:
@@ -183,9 +182,8 @@ class CachedStore:
         if reading.fresh:
             reading.source = Source.REQUEST
             return await question.read()
-        expected = self._local.expect(
-            self._shared.key(question.name)
-        )  # before Redis is asked: what changes from now on is heard of
+        # Before Redis is asked, so that no change is missed from then on.
+        expected = self._local.expect(self._shared.key(question.name))
         answer, seconds = None, 0.0
         try:
             told = await self._shared.read(question.name, question.page)

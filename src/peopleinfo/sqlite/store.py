@@ -86,6 +86,8 @@ async def open_sqlite(path: Path, *, now: Callable[[], datetime]) -> AsyncIterat
 class SqliteStore:
     """People in one SQLite file, which other processes may use at the same time."""
 
+    cache_state = None
+
     def __init__(
         self,
         reader: sqlite3.Connection,
@@ -105,7 +107,7 @@ class SqliteStore:
         (self.secret,) = reader.execute("SELECT secret FROM deployment").fetchone()
         self._ids = IdCipher(self.secret)  # ids are sealed in the writer's thread only, and opened in the loop's
 
-    async def get(self, person_id: str, *, reading: Reading | None = None) -> Record:  # noqa: ARG002 - nothing is between
+    async def get(self, person_id: str, *, reading: Reading | None = None) -> Record:
         seq = self._seq(person_id)
         try:
             row = self._reader.execute(_BY_SEQ, (seq,)).fetchone()
@@ -126,14 +128,7 @@ class SqliteStore:
 
         return await self._writer.run(change)
 
-    async def replace(
-        self,
-        person_id: str,
-        details: Details,
-        *,
-        expected: int,
-        known: Record | None = None,  # noqa: ARG002 - read again
-    ) -> Record:
+    async def replace(self, person_id: str, details: Details, *, expected: int, known: Record | None = None) -> Record:
         seq = self._seq(person_id)
 
         def change(db: sqlite3.Connection) -> Record:
@@ -159,14 +154,7 @@ class SqliteStore:
 
         await self._writer.run(change)
 
-    async def find(
-        self,
-        where: Filter,
-        *,
-        after: bytes | None,
-        limit: int,
-        reading: Reading | None = None,  # noqa: ARG002 - as in get
-    ) -> Page:
+    async def find(self, where: Filter, *, after: bytes | None, limit: int, reading: Reading | None = None) -> Page:
         if where.refines:  # may look at thousands of people, which the loop must not wait for
             return await self._in_thread(lambda db: _found(db, where, after, limit))
         try:
