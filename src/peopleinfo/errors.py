@@ -9,6 +9,8 @@
     ├── KeyReused              an idempotency key came back with other content
     ├── CreationErased         the person made under that idempotency key has been erased
     ├── ImportOverlap          the same import is running somewhere else
+    ├── NotAuthenticated       nobody knows who is asking
+    ├── AccessDenied           who is asking may not do this
     ├── StoreUnavailable       for now; nothing was stored
     │   └── OutcomeUnknown     … or perhaps it was
     └── StoreUnusable          until somebody mends it (permissions, schema, not a database)
@@ -95,6 +97,21 @@ class ImportOverlap(PeopleInfoError):
 
     def __init__(self) -> None:
         super().__init__("the same import is running somewhere else: nobody was stored twice, wait for that one")
+
+
+class NotAuthenticated(PeopleInfoError):
+    """Who is asking has not shown who they are, or not in a way that is believed. Why not is told to nobody."""
+
+    def __init__(self) -> None:
+        super().__init__("send a key or a token that is valid now, as Authorization: Bearer")
+
+
+class AccessDenied(PeopleInfoError):
+    """Who is asking is known, and may not do what needs `scope`."""
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+        super().__init__(f"this needs the scope {scope}")
 
 
 class StoreUnavailable(PeopleInfoError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_type_hints
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 PREFIX = "PEOPLEINFO_"
 _CACHES = ("redis", "rediss", "redis+cluster", "rediss+cluster")
+_ADMIN_KEY_LENGTH = 32
+_ADMIN_KEY = re.compile(rf"[!-~]{{{_ADMIN_KEY_LENGTH},}}")
 _SHARDS = 64  # at most: a search by surname asks each of them
 
 
@@ -56,6 +59,11 @@ def _setting(default: Any, description: str) -> Any:
     return dataclasses.field(default=default, metadata={"description": description})
 
 
+def _secret(description: str) -> Any:
+    """Return a setting whose value is shown to nobody; it has no flag, as everybody on the machine sees those."""
+    return dataclasses.field(default="", repr=False, metadata={"description": description, "secret": True})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """The settings; each field's description is what `--help` and the reference say of it."""
@@ -89,8 +97,11 @@ class Settings:
         False,
         "Acknowledge a change that the cache cannot be told of only when nobody can have the older answer any more.",
     )
+    admin_key: str = _secret(
+        "A key that may do everything, for the first steps of a new deployment: 32 printable characters or more, from a secret."
+    )
     open: bool = _setting(
-        False, "Serve on other addresses than loopback although everybody who reaches them may read and change people."
+        False, "Serve everybody who can reach it, and let those who show no key read and change people."
     )
     body_seconds: Annotated[float, Meta(gt=0)] = _setting(
         20.0, "Seconds in which a request's body, or in an import its next piece, has to arrive."
@@ -108,6 +119,7 @@ class Settings:
         given = {name[len(PREFIX) :].lower(): text for name, text in variables.items() if name.startswith(PREFIX)}
         problems = [f"{PREFIX}{name.upper()} is not a setting" for name in given if name not in hints]
         values: dict[str, Any] = {}
+        secret = {field.name for field in dataclasses.fields(cls) if field.metadata.get("secret")}
         for name, kind in hints.items():
             value = flags.get(name) if flags.get(name) is not None else given.get(name)
             if value is None:
@@ -115,7 +127,8 @@ class Settings:
             try:
                 values[name] = msgspec.convert(value, kind, strict=False)
             except msgspec.ValidationError as error:
-                problems.append(f"{PREFIX}{name.upper()}={value}: {error}")
+                shown = "…" if name in secret else value
+                problems.append(f"{PREFIX}{name.upper()}={shown}: {error}")
         if problems:
             raise InvalidSettings("\n".join(problems))
         settings = cls(**values)
@@ -133,10 +146,14 @@ class Settings:
                 f"{PREFIX}CACHE is not understood: write redis://HOST:6379, or rediss://HOST:6379 for TLS"
             )
         self.location  # noqa: B018 - asked for its exception
-        if not (self.open or is_loopback(self.host)):
+        if self.admin_key and not _ADMIN_KEY.fullmatch(self.admin_key):
+            raise InvalidSettings(
+                f"{PREFIX}ADMIN_KEY takes {_ADMIN_KEY_LENGTH} printable characters or more, without blanks: openssl rand -hex 32 makes some"
+            )
+        if not (self.open or self.admin_key or is_loopback(self.host)):
             raise InvalidSettings(
                 f"{PREFIX}HOST={self.host} is not a loopback address, and everybody who reaches it could read and change people.\n"
-                f"Serve on 127.0.0.1 behind a proxy that lets in only whom you know, or say {PREFIX}OPEN=true to serve openly."
+                f"Set {PREFIX}ADMIN_KEY to let in who has it, or say {PREFIX}OPEN=true to serve everybody."
             )
 
     @property

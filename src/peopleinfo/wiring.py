@@ -80,6 +80,7 @@ class Application:
         return answer
 
     async def _live(self, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
+        from peopleinfo.gate import Gate  # noqa: PLC0415
         from peopleinfo.http.app import create_app  # noqa: PLC0415 - commands that do not serve need not load it
         from peopleinfo.telemetry import logs  # noqa: PLC0415
         from peopleinfo.telemetry.metrics import Metrics  # noqa: PLC0415
@@ -93,12 +94,15 @@ class Application:
             log = RequestLog(metrics, silent=self._settings.log_level not in ("debug", "info"))
             stack.callback(log.flush)
             settings = self._settings
+            keyless = is_loopback(settings.host) and not settings.admin_key
+            gate = Gate(admin_key=settings.admin_key, open_to_all=keyless or settings.open)
             self._app = create_app(
                 people,
                 metrics,
                 log,
+                gate,
                 body_seconds=settings.body_seconds,
-                loopback_only=is_loopback(settings.host) and not settings.open,
+                loopback_only=keyless and not settings.open,
             )
             await send({"type": "lifespan.startup.complete"})
             await receive()  # lifespan.shutdown

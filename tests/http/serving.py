@@ -24,6 +24,8 @@ HANGS: Final = (
     60  # seconds after which something that should have happened never will; longer than the drain of a server
 )
 
+ADMIN_KEY: Final = "a-key-for-tests-that-opens-everything"
+AS_ADMIN: Final = {"Authorization": f"Bearer {ADMIN_KEY}"}
 COMMAND: Final = (sys.executable, "-m", "peopleinfo", "serve")
 
 

@@ -85,6 +85,21 @@ def test_another_address_than_loopback_is_served_only_when_it_is_said_aloud(host
     assert Settings.load({"PEOPLEINFO_HOST": host, "PEOPLEINFO_OPEN": "true"}).host == host
 
 
+def test_whoever_has_a_key_may_be_served_on_any_address() -> None:
+    assert Settings.load({"PEOPLEINFO_HOST": "0.0.0.0", "PEOPLEINFO_ADMIN_KEY": "k" * 32}).host == "0.0.0.0"
+
+
+@pytest.mark.parametrize("key", ["k" * 31, "k" * 40 + " ", "kö" * 20, "k" * 40 + "\n"])
+def test_an_admin_key_that_could_be_guessed_or_not_be_sent_is_refused_and_not_repeated(key: str) -> None:
+    found = problems({"PEOPLEINFO_ADMIN_KEY": key})
+    assert found.startswith("PEOPLEINFO_ADMIN_KEY takes 32 printable characters")
+    assert key.strip() not in found
+
+
+def test_a_secret_is_not_shown() -> None:
+    assert "kkk" not in repr(Settings.load({"PEOPLEINFO_ADMIN_KEY": "k" * 32}))
+
+
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.8.8", "::1", "[::1]"])
 def test_only_this_machine_reaches_a_loopback_address(host: str) -> None:
     assert is_loopback(host)

@@ -9,6 +9,7 @@ import falcon
 import falcon.asgi
 
 from peopleinfo.http import problems
+from peopleinfo.http.auth import Authentication
 from peopleinfo.http.cursors import Cursors
 from peopleinfo.http.data import DataResource
 from peopleinfo.http.docs import DocsResource, OpenApiResource, RootResource
@@ -20,6 +21,7 @@ from peopleinfo.http.transfer import ExportResource, ImportResource
 from peopleinfo.telemetry.requests import Answered
 
 if TYPE_CHECKING:
+    from peopleinfo.gate import Gate
     from peopleinfo.people import People
     from peopleinfo.telemetry.metrics import Metrics
     from peopleinfo.telemetry.requests import RequestLog
@@ -28,12 +30,14 @@ _UNMATCHED: Final = "(no route)"
 _METHODS: Final = frozenset(falcon.HTTP_METHODS)
 
 
-def create_app(people: People, metrics: Metrics, log: RequestLog, *, body_seconds: float, loopback_only: bool) -> App:
-    """Return the ASGI app that offers `people`.
+def create_app(
+    people: People, metrics: Metrics, log: RequestLog, gate: Gate, *, body_seconds: float, loopback_only: bool
+) -> App:
+    """Return the ASGI app that offers `people` to whom `gate` lets in.
 
     `body_seconds` bounds how long a body may take to arrive; `loopback_only` answers to names of this machine alone.
     """
-    app = App(middleware=[_Observed(log), *([LoopbackOnly()] if loopback_only else [])])
+    app = App(middleware=[_Observed(log), *([LoopbackOnly()] if loopback_only else []), Authentication(gate)])
     app.req_options.strip_url_path_trailing_slash = True
     problems.install(app)
     cursors = Cursors(people.store.secret)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from peopleinfo.access import Scope
 from peopleinfo.http.problems import MEDIA_TYPE as PROBLEM
 from peopleinfo.http.requests import MERGE_PATCH
 from peopleinfo.http.searches import LIMIT, MAX_LIMIT
@@ -162,10 +163,11 @@ class Answer(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """One method on one path."""
+    """One method on one path; `scope` is what whoever calls it has to have, None when everybody may."""
 
     path: str
     method: str
+    scope: Scope | None
     name: str
     summary: str
     answers: dict[int, Answer]
@@ -186,6 +188,7 @@ OPERATIONS: Final = (
     Operation(
         "/v1/people",
         "post",
+        Scope.WRITE,
         "createPerson",
         "Store a new person",
         {201: Answer("The person as stored.", {JSON: Person}, ("ETag", "Location"))},
@@ -200,10 +203,11 @@ OPERATIONS: Final = (
         {JSON: NewPerson},
         (400, 408, 409, 413, 415, 422),
     ),
-    Operation("/v1/people", "get", "findPeople", "Find people", {200: _PAGE}, _SEARCH, errors=(422,)),
+    Operation("/v1/people", "get", Scope.READ, "findPeople", "Find people", {200: _PAGE}, _SEARCH, errors=(422,)),
     Operation(
         "/v1/people/search",
         "post",
+        Scope.READ,
         "searchPeople",
         "Find people without a name in the URL",
         {200: _PAGE},
@@ -213,6 +217,7 @@ OPERATIONS: Final = (
     Operation(
         "/v1/people/{person_id}",
         "get",
+        Scope.READ,
         "getPerson",
         "Read a person",
         {200: _READ, 304: Answer("The client has this version.", headers=("ETag",))},
@@ -222,6 +227,7 @@ OPERATIONS: Final = (
     Operation(
         "/v1/people/{person_id}",
         "put",
+        Scope.WRITE,
         "replacePerson",
         "Put new details in the place of the old ones",
         {200: _PERSON},
@@ -232,6 +238,7 @@ OPERATIONS: Final = (
     Operation(
         "/v1/people/{person_id}",
         "patch",
+        Scope.WRITE,
         "changePerson",
         "Change some members (JSON Merge Patch, RFC 7396): null removes one",
         {200: _PERSON},
@@ -242,6 +249,7 @@ OPERATIONS: Final = (
     Operation(
         "/v1/people/{person_id}",
         "delete",
+        Scope.WRITE,
         "erasePerson",
         "Erase a person",
         {204: Answer("The person is erased.")},
@@ -251,6 +259,7 @@ OPERATIONS: Final = (
     Operation(
         "/v1/people/import",
         "post",
+        Scope.WRITE,
         "importPeople",
         "Store many people: a stream of any length",
         {200: Answer("What became of each row, a line each, and a last line of the whole.", {NDJSON: ImportResult})},
@@ -268,6 +277,7 @@ OPERATIONS: Final = (
     Operation(
         "/v1/people/export",
         "get",
+        Scope.READ,
         "exportPeople",
         "Read everyone, or those who are meant: a stream of any length",
         {200: Answer("A person a line, or a table when Accept prefers it.", {NDJSON: Person, CSV: None})},
@@ -277,6 +287,7 @@ OPERATIONS: Final = (
     Operation(
         "/data",
         "post",
+        Scope.WRITE,
         "storeData",
         "Store a person (the first API)",
         {200: Answer("Exactly what was submitted.", {JSON: SeedPerson}, ("Location",))},
@@ -286,6 +297,7 @@ OPERATIONS: Final = (
     Operation(
         "/data",
         "get",
+        Scope.READ,
         "listData",
         "List the people of a surname, oldest first (the first API)",
         {
@@ -305,6 +317,7 @@ OPERATIONS: Final = (
     Operation(
         "/status",
         "get",
+        None,
         "getStatus",
         "Can the service serve?",
         {
@@ -313,8 +326,15 @@ OPERATIONS: Final = (
         },
     ),
     Operation(
-        "/metrics", "get", "getMetrics", "Figures for Prometheus", {200: Answer("The metrics.", {"text/plain": None})}
+        "/metrics",
+        "get",
+        Scope.METRICS,
+        "getMetrics",
+        "Figures for Prometheus",
+        {200: Answer("The metrics.", {"text/plain": None})},
     ),
 )
 
 PROBLEMS: Final = {PROBLEM: Problem}
+OPEN_PAGES: Final = frozenset({"/", "/openapi.json", "/docs", "/docs/{name}"})
+"""Routes that are no operations and answer everybody: the same in every copy of the service, and with nobody's data."""

@@ -20,6 +20,12 @@ _HEADERS: Final = {
 }
 _TAGS: Final = {"/v1/": "people", "/data": "the first API", "/": "operation"}
 _ANYTIME: Final = (403, 421, 503)  # another origin, another name, a store that is away: whatever is asked
+_BEARER: Final = "bearer"
+_BEARER_SCHEME: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An API key (`peopleinfo keys create`) or a token of the OpenID provider, whose scopes cover those of the operation.",
+}
 
 
 def document() -> dict[str, Any]:
@@ -38,13 +44,14 @@ def document() -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "paths": paths,
-        "components": {"schemas": schemas},
+        "components": {"schemas": schemas, "securitySchemes": {_BEARER: _BEARER_SCHEME}},
     }
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
     tag = next(tag for prefix, tag in _TAGS.items() if operation.path.startswith(prefix))
     described: dict[str, Any] = {"operationId": operation.name, "summary": operation.summary, "tags": [tag]}
+    described["security"] = [] if operation.scope is None else [{_BEARER: [operation.scope.value]}]
     parameters = [_path_parameter(name) for name in re.findall(r"{(\w+)}", operation.path)]
     parameters += [_parameter(parameter) for parameter in operation.parameters]
     if parameters:
@@ -52,7 +59,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.body:
         described["requestBody"] = {"required": True, "content": _content(operation.body)}
     answers = {str(status): _answer(answer) for status, answer in operation.answers.items()}
-    for status in (*operation.errors, *_ANYTIME):
+    for status in (*operation.errors, *(() if operation.scope is None else (401,)), *_ANYTIME):
         if status not in operation.answers:
             answers[str(status)] = _answer(Answer(f"{HTTPStatus(status).phrase}.", PROBLEMS))
     described["responses"] = answers

@@ -14,6 +14,7 @@ from peopleinfo.http.cursors import InvalidCursor
 from peopleinfo.http.requests import Disconnected
 
 MEDIA_TYPE: Final = "application/problem+json"
+_CHALLENGE: Final = 'Bearer realm="PeopleInfo"'  # RFC 6750; the same whatever was wrong with a credential
 _REASONS: Final = 100  # are listed at most: an answer is not to be many times as long as its request
 _log = structlog.get_logger("peopleinfo.http")
 
@@ -37,6 +38,8 @@ KINDS: Final[dict[type[Exception], Kind]] = {
     errors.KeyReused: Kind(422, "idempotency-key-reused", "The Idempotency-Key was used before"),
     errors.CreationErased: Kind(409, "creation-erased", "The person has been erased"),
     errors.ImportOverlap: Kind(409, "import-overlap", "The import is running already"),
+    errors.NotAuthenticated: Kind(401, "not-authenticated", "Credentials are needed"),
+    errors.AccessDenied: Kind(403, "access-denied", "The credentials do not allow this"),
     errors.StoreUnavailable: Kind(503, "store-unavailable", "The store does not answer now"),
 }
 
@@ -81,6 +84,10 @@ async def _ours(
     if isinstance(error, errors.StoreUnavailable):
         resp.set_header("Retry-After", str(error.retry_after))
         _log.warning("store_unavailable", reason=str(error), request_id=req.scope["request_id"])
+    elif isinstance(error, errors.NotAuthenticated):
+        resp.set_header("WWW-Authenticate", _CHALLENGE)
+    elif isinstance(error, errors.AccessDenied):
+        resp.set_header("WWW-Authenticate", f'{_CHALLENGE}, error="insufficient_scope", scope="{error.scope}"')
     reasons = getattr(error, "errors", ())
     told = error.unquoted if isinstance(error, InvalidInput) else str(error)
     detail = told if not reasons else f"{len(reasons)} thing{'s' if len(reasons) > 1 else ''} to mend, see errors"

@@ -1,0 +1,40 @@
+"""Who is asking, and what they may do. How they prove it is the business of others."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from peopleinfo.errors import AccessDenied
+
+
+class Scope(StrEnum):
+    """What somebody may do."""
+
+    READ = "people:read"
+    WRITE = "people:write"
+    ADMIN = "people:admin"  # everything
+    METRICS = "metrics:read"  # figures about the service, and nobody's data
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """Whoever asks: under which name it is written down, what it may do, and which members of people it must not see."""
+
+    name: str
+    scopes: frozenset[Scope]
+    hidden: frozenset[str] = frozenset()
+
+    def may(self, scope: Scope) -> bool:
+        """Say whether the principal may do what needs `scope`."""
+        return scope in self.scopes or Scope.ADMIN in self.scopes
+
+    def require(self, scope: Scope) -> None:
+        """Raise AccessDenied unless the principal may do what needs `scope`."""
+        if not self.may(scope):
+            raise AccessDenied(scope)
+
+
+ANYBODY: Final = Principal(name="anybody", scopes=frozenset({Scope.ADMIN}))
+"""Whoever reaches a service that asks nobody who they are."""
