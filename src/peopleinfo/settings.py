@@ -106,6 +106,10 @@ class Settings:
     body_seconds: Annotated[float, Meta(gt=0)] = _setting(
         20.0, "Seconds in which a request's body, or in an import its next piece, has to arrive."
     )
+    drain_seconds: Annotated[float, Meta(ge=0, le=600)] = _setting(
+        0.0,
+        "Seconds that it goes on serving after SIGTERM, while /status says 503, so that a load balancer can send its requests elsewhere first.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "Least level that is logged.")
 
     @classmethod

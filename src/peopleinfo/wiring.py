@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack, asynccontextmanager
+import asyncio
+import multiprocessing
+import signal
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from peopleinfo.people import People
-from peopleinfo.settings import Settings, TableLocation, is_loopback
+from peopleinfo.settings import TableLocation, is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+    from peopleinfo.http.drain import Drain
+    from peopleinfo.settings import Settings
     from peopleinfo.store import Store
 
 
@@ -55,13 +60,31 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def application() -> Application:
-    """Return the ASGI app of the settings in the environment; each worker calls it for its own."""
-    return Application(Settings.load())
+@contextmanager
+def _ends_in_good_order(drain: Drain) -> Iterator[None]:
+    """Drain at SIGTERM; so does a worker whose parent is gone, as nobody else would tell it."""
+    drain.take_over()
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        yield
+        return
+    drain.leave_interrupts_to_another()
+    loop = asyncio.get_running_loop()
+
+    def orphaned() -> None:
+        loop.remove_reader(parent.sentinel)
+        signal.raise_signal(signal.SIGTERM)
+
+    loop.add_reader(parent.sentinel, orphaned)  # becomes readable when the parent ends, however it ends
+    yield
+    loop.remove_reader(parent.sentinel)
 
 
 class Application:
-    """The ASGI app: opens the store when the server starts (lifespan protocol) and closes it after the last answer."""
+    """The ASGI app: opens the store when the server starts (lifespan protocol) and closes it after the last answer.
+
+    Before it starts it can be pickled: each worker gets one of its own.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -82,6 +105,7 @@ class Application:
     async def _live(self, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
         from peopleinfo.gate import Gate  # noqa: PLC0415
         from peopleinfo.http.app import create_app  # noqa: PLC0415 - commands that do not serve need not load it
+        from peopleinfo.http.drain import Drain  # noqa: PLC0415
         from peopleinfo.telemetry import logs  # noqa: PLC0415
         from peopleinfo.telemetry.metrics import Metrics  # noqa: PLC0415
         from peopleinfo.telemetry.requests import RequestLog  # noqa: PLC0415
@@ -96,11 +120,14 @@ class Application:
             settings = self._settings
             keyless = is_loopback(settings.host) and not settings.admin_key
             gate = Gate(admin_key=settings.admin_key, open_to_all=keyless or settings.open)
+            drain = Drain(settings.drain_seconds)
+            stack.enter_context(_ends_in_good_order(drain))
             self._app = create_app(
                 people,
                 metrics,
                 log,
                 gate,
+                drain,
                 body_seconds=settings.body_seconds,
                 loopback_only=keyless and not settings.open,
             )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import httpx
 
 from peopleinfo import __version__
-from tests.http.serving import started
+from tests.http.serving import HANGS, Server, started
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +25,7 @@ def test_a_server_whose_database_was_removed_names_the_store(tmp_path: Path) -> 
     with started(tmp_path) as server:
         for file in tmp_path.glob("people.db*"):
             file.unlink()
-        answer = httpx.get(f"{server.url}/status")
+        answer = unavailable(server)
         server.terminate()
     assert (answer.status_code, answer.json()["statusCode"], answer.json()["status"]) == (503, 503, "unavailable")
     assert "people.db was removed" in answer.json()["store"]
@@ -36,7 +37,25 @@ def test_a_server_whose_database_was_replaced_does_not_take_the_other_for_its_ow
         database = tmp_path / "people.db"
         database.rename(tmp_path / "moved.db")
         database.write_bytes(b"")
-        assert httpx.get(f"{server.url}/status").status_code == 503
+        assert unavailable(server).json()["status"] == "unavailable"
+        server.terminate()
+
+
+def unavailable(server: Server) -> httpx.Response:
+    """Ask until the service has noticed; what it knows of its store may be a second old."""
+    patience = monotonic() + HANGS
+    while (answer := httpx.get(f"{server.url}/status", timeout=HANGS)).status_code == 200:
+        assert monotonic() < patience
+    return answer
+
+
+def test_a_server_without_its_database_is_alive_and_not_ready(tmp_path: Path) -> None:
+    with started(tmp_path) as server:
+        for file in tmp_path.glob("people.db*"):
+            file.unlink()
+        unavailable(server)
+        assert httpx.get(f"{server.url}/status/ready").status_code == 503
+        assert httpx.get(f"{server.url}/status/live").status_code == 200
         server.terminate()
 
 

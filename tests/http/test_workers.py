@@ -9,7 +9,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.http.serving import HANGS, Server, serving
+from tests.http.serving import HANGS, Server, serving, started
 from tests.stores_under_test import SERVED
 
 if TYPE_CHECKING:
@@ -90,6 +90,15 @@ def test_a_worker_that_was_killed_is_replaced_and_nothing_is_lost(tmp_path: Path
         psutil.wait_procs(before[:1], timeout=HANGS)
         answer = httpx.get(f"{server.url}/data", params={"person_surname": "Kept"}, timeout=HANGS)
         assert len(answer.json()) == 1
+
+
+def test_workers_whose_parent_was_killed_end_too(tmp_path: Path) -> None:
+    with started(tmp_path, workers=2) as server:
+        workers = workers_of(server)
+        assert len(workers) == 2
+        server.kill()
+        _, alive = psutil.wait_procs(workers, timeout=HANGS)
+        assert alive == []
 
 
 def workers_of(server: Server) -> list[psutil.Process]:

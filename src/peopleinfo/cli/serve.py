@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
 import sys
@@ -14,6 +13,8 @@ from peopleinfo.settings import PREFIX, InvalidSettings, Settings
 
 if TYPE_CHECKING:
     from uvicorn import Config
+
+    from peopleinfo.wiring import Application
 
 _BACKLOG: Final = 2048
 # Longer than a load balancer keeps a connection (AWS: 60), so that it never sends into a closed one.
@@ -34,9 +35,10 @@ def serve(
     cache_strict: Annotated[bool | None, options.setting("cache_strict")] = None,
     open_to_all: Annotated[bool | None, options.setting("open")] = None,
     body_seconds: Annotated[float | None, options.setting("body_seconds")] = None,
+    drain_seconds: Annotated[float | None, options.setting("drain_seconds")] = None,
     log_level: Annotated[str | None, options.setting("log_level")] = None,
 ) -> None:
-    """Serve people over HTTP until Ctrl-C or SIGTERM; requests under way are finished first.
+    """Serve people over HTTP until Ctrl-C or SIGTERM; requests under way are finished first, unless it is told twice.
 
     Example: peopleinfo serve --port 8080 --store sqlite:////var/lib/people.db
     """
@@ -57,6 +59,7 @@ def serve(
         cache_strict=cache_strict,
         open=open_to_all,
         body_seconds=body_seconds,
+        drain_seconds=drain_seconds,
         log_level=log_level,
     )
     asyncio.run(_try_store(settings))
@@ -66,13 +69,15 @@ def serve(
             file=sys.stderr,
             flush=True,
         )
+        config = _config(wiring.Application(settings), workers=settings.workers)
         if settings.workers == 1:
             for ending in (signal.SIGINT, signal.SIGTERM):  # which uvicorn raises again when it has ended in good order
                 signal.signal(ending, lambda *_: None)
-            uvicorn.Server(_config(wiring.Application(settings))).run([listening])
+            uvicorn.Server(config).run([listening])
         else:
-            os.environ |= settings.environment()
-            _supervise(_config("peopleinfo.wiring:application", workers=settings.workers), listening)
+            from peopleinfo.cli.workers import Supervisor
+
+            Supervisor(config, [listening]).run()
 
 
 def openapi() -> None:
@@ -110,14 +115,13 @@ def _url(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _config(app: object, *, workers: int = 1) -> Config:
+def _config(app: Application, *, workers: int) -> Config:
     import uvicorn
 
     from peopleinfo.http.protocol import Protocol
 
     return uvicorn.Config(
-        app,  # type: ignore[arg-type] # an ASGI app, or the name of its factory
-        factory=isinstance(app, str),
+        app,
         workers=workers,
         interface="asgi3",
         lifespan="on",
@@ -131,9 +135,3 @@ def _config(app: object, *, workers: int = 1) -> Config:
         timeout_graceful_shutdown=_DRAIN_SECONDS,
         timeout_keep_alive=_IDLE_SECONDS,
     )
-
-
-def _supervise(config: Config, listening: socket.socket) -> None:
-    from uvicorn.supervisors import Multiprocess
-
-    Multiprocess(config, sockets=[listening]).run()

@@ -18,10 +18,12 @@ from peopleinfo.http.people import PeopleResource, PersonResource
 from peopleinfo.http.requests import App
 from peopleinfo.http.status import MetricsResource, StatusResource
 from peopleinfo.http.transfer import ExportResource, ImportResource
+from peopleinfo.telemetry.health import Health
 from peopleinfo.telemetry.requests import Answered
 
 if TYPE_CHECKING:
     from peopleinfo.gate import Gate
+    from peopleinfo.http.drain import Drain
     from peopleinfo.people import People
     from peopleinfo.telemetry.metrics import Metrics
     from peopleinfo.telemetry.requests import RequestLog
@@ -31,13 +33,20 @@ _METHODS: Final = frozenset(falcon.HTTP_METHODS)
 
 
 def create_app(
-    people: People, metrics: Metrics, log: RequestLog, gate: Gate, *, body_seconds: float, loopback_only: bool
+    people: People,
+    metrics: Metrics,
+    log: RequestLog,
+    gate: Gate,
+    drain: Drain,
+    *,
+    body_seconds: float,
+    loopback_only: bool,
 ) -> App:
-    """Return the ASGI app that offers `people` to whom `gate` lets in.
+    """Return the ASGI app that offers `people` to whom `gate` lets in, and says so until `drain` is on.
 
     `body_seconds` bounds how long a body may take to arrive; `loopback_only` answers to names of this machine alone.
     """
-    app = App(middleware=[_Observed(log), *([LoopbackOnly()] if loopback_only else []), Authentication(gate)])
+    app = App(middleware=[_Observed(log, drain), *([LoopbackOnly()] if loopback_only else []), Authentication(gate)])
     app.req_options.strip_url_path_trailing_slash = True
     problems.install(app)
     cursors = Cursors(people.store.secret)
@@ -48,7 +57,10 @@ def create_app(
     app.add_route("/v1/people/export", ExportResource(people))
     app.add_route("/v1/people/{person_id}", PersonResource(people, body_seconds=body_seconds))
     app.add_route("/data", DataResource(people, cursors, body_seconds=body_seconds))
-    app.add_route("/status", StatusResource(people))
+    status = StatusResource(people.store, Health(people.store), drain)
+    app.add_route("/status", status)
+    app.add_route("/status/ready", status)
+    app.add_route("/status/live", status, suffix="live")
     app.add_route("/metrics", MetricsResource(metrics, log))
     app.add_route("/openapi.json", OpenApiResource())
     app.add_route("/", RootResource())
@@ -61,8 +73,9 @@ def create_app(
 class _Observed:
     """Notes every answer with the route's template, never the path or the query."""
 
-    def __init__(self, log: RequestLog) -> None:
+    def __init__(self, log: RequestLog, drain: Drain) -> None:
         self._log = log
+        self._drain = drain
 
     async def process_response(
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, _resource: object, _succeeded: bool
@@ -70,6 +83,8 @@ class _Observed:
         scope = req.scope
         request_id = scope["request_id"]
         resp.set_header("X-Request-Id", request_id)
+        if self._drain.is_on:  # the client's next request had better find another server
+            resp.set_header("Connection", "close")
         route = req.uri_template or _UNMATCHED
         method = req.method if req.method in _METHODS else "(other)"
         seconds = time.perf_counter() - scope["began"]

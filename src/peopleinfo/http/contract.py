@@ -117,9 +117,9 @@ class Status(Struct):
     """Whether the service can serve, and if not, what is down."""
 
     statusCode: int  # noqa: N815 - the seed's spelling
-    status: Literal["ok", "unavailable"]
+    status: Literal["ok", "unavailable", "draining"]
     version: str
-    store: str
+    store: str | UnsetType = UNSET
     cache: Annotated[
         Literal["ok", "down"] | UnsetType, Meta(description="Present when there is one; the service works without it.")
     ] = UNSET
@@ -322,8 +322,19 @@ OPERATIONS: Final = (
         "Can the service serve?",
         {
             200: Answer("It can.", {JSON: Status}),
-            503: Answer("It cannot; the answer names what is down.", {JSON: Status}),
+            503: Answer("It cannot, or is about to end; the answer names what is down.", {JSON: Status}),
         },
+    ),
+    Operation(
+        "/status/ready",
+        "get",
+        None,
+        "getReady",
+        "Should requests come here? The same as /status",
+        {200: Answer("They should.", {JSON: Status}), 503: Answer("They should not.", {JSON: Status})},
+    ),
+    Operation(
+        "/status/live", "get", None, "getLive", "Does the process work?", {200: Answer("It does.", {JSON: Status})}
     ),
     Operation(
         "/metrics",

@@ -8,44 +8,52 @@ import falcon
 from prometheus_client import exposition
 
 from peopleinfo import __version__, strictjson
-from peopleinfo.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
-    from peopleinfo.people import People
+    from peopleinfo.http.drain import Drain
+    from peopleinfo.store import Store
+    from peopleinfo.telemetry.health import Health
     from peopleinfo.telemetry.metrics import Metrics
     from peopleinfo.telemetry.requests import RequestLog
 
 
 class StatusResource:
-    """/status: whether the service can serve."""
+    """/status and /status/ready: whether requests should come here; /status/live: whether the process works at all."""
 
-    def __init__(self, people: People) -> None:
-        self._people = people
+    def __init__(self, store: Store, health: Health, drain: Drain) -> None:
+        self._store = store
+        self._health = health
+        self._drain = drain
 
     async def on_get(self, _: Request, resp: Response) -> None:
-        """Answer 200 when it can, and 503 naming what is down when it cannot."""
-        try:
-            await self._people.store.ready()
-        except StoreUnavailable as down:
-            answer: dict[str, Any] = {
-                "statusCode": 503,
-                "status": "unavailable",
-                "version": __version__,
-                "store": str(down),
-            }
-            resp.set_header("Retry-After", str(down.retry_after))
-        else:
-            answer = {"statusCode": 200, "status": "ok", "version": __version__, "store": "ok"}
-        if cache := self._people.store.cache_state:
+        """Answer 200 when it can serve, and 503, naming what is down, when it cannot or is about to end."""
+        trouble = await self._health.trouble()
+        answer: dict[str, Any] = {"statusCode": 200, "status": "ok", "version": __version__, "store": "ok"}
+        if trouble:
+            answer |= {"statusCode": 503, "status": "unavailable", "store": str(trouble)}
+            resp.set_header("Retry-After", str(trouble.retry_after))
+        elif self._drain.is_on:
+            answer |= {"statusCode": 503, "status": "draining"}
+            resp.set_header("Retry-After", "1")
+        if cache := self._store.cache_state:
             answer["cache"] = cache  # whose absence costs time, and nothing else
-        resp.status = answer["statusCode"]
-        resp.content_type = falcon.MEDIA_JSON
-        resp.set_header("Cache-Control", "no-store")
-        resp.data = strictjson.encode(answer)
+        _tell(resp, answer)
+
+    async def on_get_live(self, _: Request, resp: Response) -> None:
+        """Answer 200: that it answers says that it is alive. Whoever restarts it for want of a store helps nobody."""
+        _tell(resp, {"statusCode": 200, "status": "ok", "version": __version__})
 
     on_head = on_get
+    on_head_live = on_get_live
+
+
+def _tell(resp: Response, answer: dict[str, Any]) -> None:
+    resp.status = answer["statusCode"]
+    resp.content_type = falcon.MEDIA_JSON
+    resp.set_header("Cache-Control", "no-store")
+    resp.data = strictjson.encode(answer)
 
 
 class MetricsResource:

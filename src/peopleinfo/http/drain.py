@@ -1,0 +1,44 @@
+"""How the service ends: first it says that it is not ready any more, then it goes on serving for a while, then it finishes what is under way."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+_ENDINGS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+class Drain:
+    """Holds back the end of the server, after SIGINT or SIGTERM, for `seconds`; a second signal ends the process at once."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.is_on = False
+        """Whether the service is about to end: whoever distributes requests had better send them elsewhere."""
+        self._end: dict[int, Any] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def take_over(self) -> None:
+        """Stand before the server's own handlers of the signals; to be called in the main thread, in the loop."""
+        self._loop = asyncio.get_running_loop()
+        for number in _ENDINGS:
+            self._end[number] = signal.signal(number, self._hear)
+
+    def leave_interrupts_to_another(self) -> None:
+        """Ignore SIGINT: Ctrl-C reaches every process of a terminal, and the one that started this one passes its own on."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        if self.is_on or self._loop is None:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+            return
+        self.is_on = True
+        if self.seconds:
+            self._loop.call_soon_threadsafe(self._loop.call_later, self.seconds, self._end[number], number, frame)
+        else:
+            self._end[number](number, frame)
