@@ -1,10 +1,11 @@
 # PeopleInfo. `make help` lists the verbs.
 PYTHON ?= python3
 VENV := .venv
+IMAGE ?= peopleinfo:local
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-cloud test check fix prove bench dynamodb-local lock clean
+.PHONY: help run run-cloud test check fix prove bench image dynamodb-local lock clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,7 +17,7 @@ run-cloud: $(VENV)/ready-to-test ## serve as in the cloud: on a local DynamoDB s
 	@exec $(VENV)/bin/python -m tests.run_cloud
 
 test: $(VENV)/ready-to-test ## set everything up and run every test (ARGS="-k name" for some)
-	@$(VENV)/bin/python -m pytest --numprocesses logical $(ARGS)
+	@$(VENV)/bin/python -m pytest --numprocesses logical --dist loadgroup $(ARGS)
 
 check: $(VENV)/ready-to-test ## lint, formatting, types, imports, spelling
 	$(VENV)/bin/ruff check .
@@ -34,6 +35,9 @@ prove: $(VENV)/ready-to-test ## load servers, break things, and check that no an
 
 bench: $(VENV)/ready-to-test ## measure requests per CPU-second beside a bare handler (bench/*/README.md)
 	@$(VENV)/bin/python -m bench
+
+image: ## build the container image (IMAGE=peopleinfo:local), docs/image.md
+	@scripts/build_image $(IMAGE) --load
 
 dynamodb-local: .cache/dynamodb-local/DynamoDBLocal.jar ## fetch AWS's DynamoDB for tests (needs npm; Java runs it)
 

@@ -1,0 +1,36 @@
+"""What a container asks of the service in it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from tests.http.serving import environment, serving
+from tests.valkey_servers import free_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def healthcheck(port: int, host: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "peopleinfo.healthcheck"]
+    settings = environment(port=port, host=host, open="true")
+    return subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
+
+
+def test_a_service_that_answers_is_healthy_wherever_it_listens(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        port = server.address[1]
+        for host in ("127.0.0.1", "0.0.0.0", "localhost"):
+            assert (healthcheck(port, host).returncode, healthcheck(port, host).stdout) == (
+                0,
+                "the service answers 200\n",
+            )
+
+
+def test_where_nothing_answers_it_is_not_and_says_so() -> None:
+    checked = healthcheck(port := free_port(), "127.0.0.1")
+    assert checked.returncode == 1
+    assert checked.stderr.startswith(f"nothing answers on 127.0.0.1 port {port}: ")
+    assert "Traceback" not in checked.stderr

@@ -1,0 +1,1 @@
+"""The container image: built from the real Dockerfile and run, without Docker."""

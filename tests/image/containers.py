@@ -1,0 +1,106 @@
+"""Images and containers of this machine, by buildah and podman, in a storage of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT: Final = Path(__file__).parents[2]
+HANGS: Final = 60
+EPOCH: Final = "1700000000"
+BASE: Final = "python:3.13-slim"
+_TOOLS: Final = ("buildah", "podman", "mmdebstrap")
+# Debian's Python 3.13, made to look like the usual image of it: what a registry would give cannot be had without a network.
+_STAND_IN: Final = "ln -sf /usr/bin/python3 /usr/local/bin/python; rm -f /usr/lib/python3*/EXTERNALLY-MANAGED; rm -rf /var/lib/apt/lists"
+
+
+def missing() -> str | None:
+    """Say what building an image needs that is not here; None when it can be built. In CI everything must be there."""
+    absent = [tool for tool in _TOOLS if shutil.which(tool) is None]
+    problem = f"needs {', '.join(absent)}" if absent else "needs root" if os.geteuid() else None
+    assert not (problem and os.environ.get("CI")), problem
+    return problem
+
+
+class Engine:
+    """Builds images and runs containers; everything it keeps is in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        storage = ["--root", f"{folder}/storage", "--runroot", f"{folder}/run", "--storage-driver", "overlay"]
+        runtime = ["--runtime", os.environ["OCI_RUNTIME"]] if "OCI_RUNTIME" in os.environ else []
+        self._buildah = ["buildah", *storage]
+        self._podman = ["podman", *storage, "--cgroup-manager", "cgroupfs", *runtime]
+
+    def make_base(self) -> None:
+        """Provide the image of Python that the Dockerfile starts from."""
+        tar = self._folder / "base.tar"
+        packages = "--include=ca-certificates,python3,python3-venv,python3-pip"
+        _run("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", packages, "trixie", str(tar))
+        container = self.buildah("from", "scratch")
+        self.buildah("add", "--quiet", container, str(tar), "/")
+        self.buildah("run", "--isolation", "chroot", container, "--", "sh", "-c", _STAND_IN)
+        self.buildah("config", "--env", "PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin", container)
+        self.buildah("commit", "--quiet", "--rm", "--disable-compression", container, f"docker.io/library/{BASE}")
+        tar.unlink()
+
+    def build(self, context: Path, name: str, **arguments: str) -> None:
+        """Build the Dockerfile of a folder anew."""
+        # The index of packages may be behind a proxy whose certificate only this machine knows.
+        certificates = "/etc/ssl/certs/ca-certificates.crt"
+        options = ["--format", "docker", "--isolation", "chroot", "--pull-never", "--no-cache", "--timestamp", EPOCH]
+        for argument, value in arguments.items():
+            options += ["--build-arg", f"{argument}={value}"]
+        self.buildah("bud", *options, "--volume", f"{certificates}:{certificates}:ro", "--tag", name, str(context))
+
+    @contextmanager
+    def container(self, image: str, *options: str) -> Iterator[str]:
+        """Run a container as hardened as can be; it is killed when it is still there at the end."""
+        hardened = ["--read-only", "--tmpfs=/tmp", "--cap-drop=all", "--security-opt=no-new-privileges"]
+        container = self.podman("run", "--detach", "--network=host", *hardened, *options, f"localhost/{image}")
+        try:
+            yield container
+        finally:
+            self.podman("rm", "--force", "--time=0", container)
+
+    def inspect(self, kind: str, name: str) -> dict[str, Any]:
+        """Return what the engine knows of an image or a container."""
+        (known,) = json.loads(self.podman("inspect", "--type", kind, name))
+        return dict(known)
+
+    def buildah(self, *arguments: str) -> str:
+        """Run buildah and return what it prints."""
+        return _run(*self._buildah, *arguments)
+
+    def podman(self, *arguments: str) -> str:
+        """Run podman and return what it prints."""
+        return _run(*self._podman, *arguments)
+
+    def remove_all(self) -> None:
+        """Remove every image and container."""
+        self.podman("system", "reset", "--force")
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def until(what: Any, why: str) -> Any:
+    """Wait until a question is answered with something, and return it."""
+    patience = monotonic() + HANGS
+    while not (answer := what()):
+        assert monotonic() < patience, why
+        sleep(0.02)
+    return answer
+
+
+def _run(*command: str) -> str:
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, f"{' '.join(command)}\n{ran.stdout[-4000:]}\n{ran.stderr[-4000:]}"
+    return ran.stdout.strip()

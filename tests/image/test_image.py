@@ -1,0 +1,148 @@
+"""The image is small, always the same, and runs with nothing but what it needs."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+import pytest
+
+from peopleinfo import __version__
+from tests.image.containers import BASE, ROOT, Engine, missing, until
+from tests.valkey_servers import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.xdist_group("image")
+REVISION: Final = "0123456789abcdef0123456789abcdef01234567"
+ALLOWED: Final = 150 * 10**6  # bytes on top of the base
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    if problem := missing():
+        pytest.skip(f"building an image {problem}")
+    engine = Engine(tmp_path_factory.mktemp("image"))
+    try:
+        engine.make_base()
+        engine.build(ROOT, "service", VERSION=__version__, REVISION=REVISION)
+        yield engine
+    finally:
+        engine.remove_all()
+
+
+def settings(port: int) -> list[str]:
+    """Return the options of a container that listens on loopback alone, although it is open."""
+    chosen = {"HOST": "127.0.0.1", "PORT": str(port), "OPEN": "true"}
+    return [f"--env=PEOPLEINFO_{name}={value}" for name, value in chosen.items()]
+
+
+def state(engine: Engine, container: str) -> dict[str, Any]:
+    return dict(engine.inspect("container", container)["State"])
+
+
+@pytest.fixture
+def service(engine: Engine) -> Iterator[tuple[str, str]]:
+    """A container that serves, and its URL."""
+    port = free_port()
+    with engine.container("service", *settings(port), "--volume=/data", "--healthcheck-start-period=0s") as container:
+        url = f"http://127.0.0.1:{port}"
+        until(lambda: answers(url), "the service does not answer")
+        yield container, url
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/status").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_it_serves_as_nobody_with_a_read_only_root_and_no_capabilities(
+    engine: Engine, service: tuple[str, str]
+) -> None:
+    container, url = service
+    assert httpx.get(f"{url}/status").json()["version"] == __version__
+    assert httpx.post(f"{url}/v1/people", json={"person_surname": "Kept"}).status_code == 201
+    process = Path(f"/proc/{state(engine, container)['Pid']}/status").read_text()
+    facts = dict(line.split(":\t", 1) for line in process.splitlines())
+    assert facts["Uid"].split() == ["10001"] * 4
+    assert {fact for name, fact in facts.items() if name.startswith("Cap")} == {"0" * 16}
+    with pytest.raises(AssertionError, match="Read-only file system"):
+        engine.podman("exec", container, "touch", "/opt/peopleinfo/planted")
+
+
+def test_the_healthcheck_turns_healthy_and_notices_when_nothing_answers(
+    engine: Engine, service: tuple[str, str]
+) -> None:
+    container, _ = service
+    assert engine.inspect("image", "localhost/service")["Healthcheck"]["Test"][0] == "CMD"
+    engine.podman("healthcheck", "run", container)
+    assert state(engine, container)["Health"]["Status"] == "healthy"
+    with pytest.raises(AssertionError, match="nothing answers"):
+        engine.podman("exec", "--env=PEOPLEINFO_PORT=1", container, "python", "-m", "peopleinfo.healthcheck")
+
+
+def test_a_stop_ends_in_good_order_and_needs_no_kill(engine: Engine, service: tuple[str, str]) -> None:
+    container, url = service
+    with httpx.Client(base_url=url) as client:  # whose connection stays open
+        assert client.get("/status").status_code == 200
+        said = subprocess.run([*engine._podman, "stop", "--time=60", container], capture_output=True, check=True)
+    assert b"SIGKILL" not in said.stderr
+    assert state(engine, container)["ExitCode"] == 0
+
+
+def test_a_stop_while_it_starts_is_not_lost(engine: Engine) -> None:
+    with engine.container("service", *settings(free_port()), "--volume=/data") as container:
+        process = Path(f"/proc/{state(engine, container)['Pid']}/status")
+        caught = 1 << (signal.SIGTERM - 1)
+
+        def handles_the_stop() -> bool:
+            return bool(int(process.read_text().partition("SigCgt:\t")[2].split()[0], 16) & caught)
+
+        until(handles_the_stop, "SIGTERM is never handled")
+        said = subprocess.run([*engine._podman, "stop", "--time=60", container], capture_output=True, check=True)
+        assert b"SIGKILL" not in said.stderr
+        assert state(engine, container)["ExitCode"] == 0
+
+
+def test_it_says_what_it_is(engine: Engine) -> None:
+    image = engine.inspect("image", "localhost/service")
+    assert image["Labels"]["org.opencontainers.image.version"] == __version__
+    assert image["Labels"]["org.opencontainers.image.revision"] == REVISION
+    assert image["Config"]["StopSignal"] == "SIGTERM"
+    assert image["Config"]["User"] == "10001:10001"
+
+
+def test_it_is_small(engine: Engine) -> None:
+    size = engine.inspect("image", "localhost/service")["Size"]
+    assert size - engine.inspect("image", f"docker.io/library/{BASE}")["Size"] < ALLOWED
+
+
+def test_nothing_is_in_it_to_install_or_build_with_and_all_is_compiled(engine: Engine) -> None:
+    for module in ("pip", "setuptools", "ensurepip", "flit_core"):
+        assert ran(engine, "python", "-c", f"import {module}") != 0, f"{module} is in the image"
+    assert ran(engine, "sh", "-c", "command -v pip || command -v gcc || command -v curl") != 0
+    uncompiled = "import pathlib, peopleinfo as p; d = pathlib.Path(p.__file__).parent; print(*(f for f in d.parent.rglob('*.py') if not list(f.parent.glob(f'__pycache__/{f.stem}.*.pyc'))), end='')"
+    assert engine.podman("run", "--rm", "--entrypoint=python", "localhost/service", "-c", uncompiled) == ""
+
+
+def ran(engine: Engine, entrypoint: str, *arguments: str) -> int:
+    command = [*engine._podman, "run", "--rm", "--network=none", f"--entrypoint={entrypoint}", "localhost/service"]
+    return subprocess.run([*command, *arguments], capture_output=True, check=False).returncode
+
+
+def test_built_again_elsewhere_it_is_the_same(engine: Engine, tmp_path: Path) -> None:
+    for name in (".dockerignore", "Dockerfile", "LICENSE", "README.md", "pyproject.toml"):
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    for folder in ("src", "requirements"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, copy_function=shutil.copyfile)  # with other times
+    engine.build(tmp_path, "again", VERSION=__version__, REVISION=REVISION)
+    first, second = (engine.inspect("image", f"localhost/{name}") for name in ("service", "again"))
+    assert first["RootFS"] == second["RootFS"]
+    assert first["Created"] == second["Created"]
