@@ -19,6 +19,10 @@ class Scope(StrEnum):
     METRICS = "metrics:read"  # figures about the service, and nobody's data
 
 
+MEMBERS: Final = ("person_name", "person_surname", "person_birthdate", "person_address")
+FURTHER: Final = "*"  # in a mask: every member that people brought themselves
+
+
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """Whoever asks: under which name it is written down, what it may do, and which members of people it must not see."""
 

@@ -2,33 +2,111 @@
 
 from __future__ import annotations
 
-import hashlib
-from typing import Final
+from time import monotonic
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from peopleinfo.access import ANYBODY, Principal, Scope
-from peopleinfo.errors import NotAuthenticated
+from peopleinfo.apikeys import digest, is_well_formed
+from peopleinfo.errors import NotAuthenticated, StoreUnavailable
 
-_ADMIN: Final = Principal(name="admin key", scopes=frozenset({Scope.ADMIN}))
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from peopleinfo.apikeys import ApiKeys
+
+REMEMBERED_SECONDS: Final = 2.0  # that a key is believed without asking the store again: so long a revoked one goes on
+GRACE_SECONDS: Final = 60.0  # that it is believed while the store does not answer
+_REMEMBERED: Final = 10_000  # keys; beyond that all are forgotten, and asked for again
+_ADMIN: Final = Principal(name="admin-key", scopes=frozenset({Scope.ADMIN}))
+_FOR_EVER: Final = float("inf")
+
+
+class _Known(NamedTuple):
+    """Who shows a key, until when that is believed unasked, and until when at all."""
+
+    principal: Principal
+    until: float
+    at_most: float
 
 
 class Gate:
-    """Tells who is asking by the credential that they show."""
+    """Tells who is asking by the credential that they show.
 
-    def __init__(self, *, admin_key: str = "", open_to_all: bool = False) -> None:
-        """Let in who shows `admin_key` (none when empty), and with `open_to_all` everybody who shows nothing."""
-        self.open_to_all = open_to_all
-        self._fixed = {digest(admin_key): _ADMIN} if admin_key else {}
+    What the store said of a key is believed for `REMEMBERED_SECONDS`, so a key that is made, revoked or rotated anywhere is so everywhere
+    within that time and one read of the store.
+    """
 
-    def principal(self, credential: str | None) -> Principal:
-        """Return who shows this credential (None: nothing was shown). Raises NotAuthenticated."""
-        if credential is None and self.open_to_all:
-            return ANYBODY
-        found = self._fixed.get(digest(credential)) if credential else None
-        if found is None:
+    def __init__(
+        self,
+        keys: ApiKeys,
+        *,
+        now: Callable[[], datetime],
+        admin_key: str = "",
+        open_to_all: bool = False,
+        open_until_keys: bool = False,
+    ) -> None:
+        """Let in who shows a valid key, or `admin_key` (none when empty).
+
+        Whoever shows nothing is let in with `open_to_all`, and with `open_until_keys` as long as no key was ever made.
+        """
+        self._keys = keys
+        self._now = now
+        self._open_to_all = open_to_all
+        self._open_until_keys = open_until_keys
+        self._asked = -_FOR_EVER  # when it was last asked whether there are keys
+        self._known = {digest(admin_key): _Known(_ADMIN, _FOR_EVER, _FOR_EVER)} if admin_key else {}
+        self._fixed = dict(self._known)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether those who show nothing were let in when it was last looked at."""
+        return self._open_to_all or self._open_until_keys
+
+    def recognise(self, credential: str | None) -> Principal | None:
+        """Return who shows this credential (None: nothing was shown) if that is known without asking anybody, else None."""
+        if credential is None:
+            return ANYBODY if self._open_to_all or monotonic() < self._asked + REMEMBERED_SECONDS else None
+        known = self._known.get(digest(credential))
+        return known.principal if known is not None and monotonic() < known.until else None
+
+    async def ask(self, credential: str | None) -> Principal:
+        """Return who shows this credential. Raises NotAuthenticated, StoreUnavailable."""
+        if credential is None:
+            if self._open_to_all or await self._has_no_keys():
+                return ANYBODY
             raise NotAuthenticated
-        return found
+        return self.recognise(credential) or await self._look_up(credential)
 
+    async def _has_no_keys(self) -> bool:
+        if self._open_until_keys and await self._keys.has_any():
+            self._open_until_keys = False  # for good: a service must not open itself because its keys have expired
+            self._asked = -_FOR_EVER
+        if self._open_until_keys:
+            self._asked = monotonic()
+        return self._open_until_keys
 
-def digest(credential: str) -> bytes:
-    """Return as what a credential is kept: with 256 bits of chance in it, a hash that costs an attacker nothing is safe all the same."""
-    return hashlib.sha256(credential.encode()).digest()
+    async def _look_up(self, credential: str) -> Principal:
+        if not is_well_formed(credential):
+            raise NotAuthenticated
+        name = digest(credential)
+        known = self._known.get(name)
+        now = monotonic()
+        if known is not None and now < known.at_most:
+            # While we ask, others need not ask too.
+            self._known[name] = known._replace(until=min(now + REMEMBERED_SECONDS, known.at_most))
+        try:
+            key = await self._keys.find(name)
+        except StoreUnavailable:
+            if known is not None and now < known.at_most:
+                return known.principal
+            raise
+        moment = self._now()
+        if key is None or key.state(moment) != "valid":
+            self._known.pop(name, None)
+            raise NotAuthenticated
+        left = (key.expires_at - moment).total_seconds() if key.expires_at else _FOR_EVER
+        if len(self._known) >= _REMEMBERED:
+            self._known = dict(self._fixed)
+        self._known[name] = _Known(key.principal, now + min(REMEMBERED_SECONDS, left), now + min(GRACE_SECONDS, left))
+        return key.principal

@@ -154,11 +154,11 @@ class Settings:
             raise InvalidSettings(
                 f"{PREFIX}ADMIN_KEY takes {_ADMIN_KEY_LENGTH} printable characters or more, without blanks: openssl rand -hex 32 makes some"
             )
-        if not (self.open or self.admin_key or is_loopback(self.host)):
-            raise InvalidSettings(
-                f"{PREFIX}HOST={self.host} is not a loopback address, and everybody who reaches it could read and change people.\n"
-                f"Set {PREFIX}ADMIN_KEY to let in who has it, or say {PREFIX}OPEN=true to serve everybody."
-            )
+
+    @property
+    def needs_keys(self) -> bool:
+        """Whether others than this machine are served, and only keys that lie in the store can tell who may be."""
+        return not (self.open or self.admin_key or is_loopback(self.host))
 
     @property
     def location(self) -> Path | TableLocation:

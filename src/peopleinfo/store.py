@@ -10,6 +10,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from peopleinfo.apikeys import ApiKeys
     from peopleinfo.person import Details, Record
     from peopleinfo.search import Filter
 
@@ -87,6 +88,10 @@ class Store(Protocol):
     @property
     def cache_state(self) -> str | None:
         """Whether the cache before the store is used now: "ok" or "down"; None when there is none."""
+
+    @property
+    def api_keys(self) -> ApiKeys:
+        """The API keys, which lie in the same place as the people."""
 
     async def get(self, person_id: str, *, reading: Reading | None = None) -> Record:
         """Return a person. Raises PersonNotFound."""

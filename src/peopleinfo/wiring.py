@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+    from peopleinfo.apikeys import ApiKeys
     from peopleinfo.http.drain import Drain
     from peopleinfo.settings import Settings
     from peopleinfo.store import Store
@@ -42,6 +43,13 @@ async def open_people(settings: Settings) -> AsyncIterator[People]:
                 )
             )
         yield People(store, now=utc_now)
+
+
+@asynccontextmanager
+async def open_api_keys(settings: Settings) -> AsyncIterator[ApiKeys]:
+    """Open the store that the settings name, for the sake of its API keys. Raises StoreUnusable."""
+    async with _open_store(settings.location) as store:
+        yield store.api_keys
 
 
 def _open_store(location: Path | TableLocation) -> AbstractAsyncContextManager[Store]:
@@ -119,7 +127,13 @@ class Application:
             stack.callback(log.flush)
             settings = self._settings
             keyless = is_loopback(settings.host) and not settings.admin_key
-            gate = Gate(admin_key=settings.admin_key, open_to_all=keyless or settings.open)
+            gate = Gate(
+                people.store.api_keys,
+                now=utc_now,
+                admin_key=settings.admin_key,
+                open_to_all=settings.open,
+                open_until_keys=keyless,
+            )
             drain = Drain(settings.drain_seconds)
             stack.enter_context(_ends_in_good_order(drain))
             self._app = create_app(

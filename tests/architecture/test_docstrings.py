@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from peopleinfo.apikeys import ApiKeys
 from peopleinfo.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SRC = Path(__file__).parent.parent.parent / "src" / "peopleinfo"
-PORT = {name for name in vars(Store) if not name.startswith("_")}  # their promises stand at the port
+# Their promises stand at the port.
+PORTS = {
+    ending: {name for name in vars(port) if not name.startswith("_")}
+    for ending, port in (("Store.", Store), ("ApiKeys.", ApiKeys))
+}
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
@@ -26,11 +31,11 @@ def undocumented(module: Path) -> list[str]:
 
 
 def _public(scope: ast.Module | ast.ClassDef, prefix: str = "") -> Iterator[tuple[str, Definition]]:
-    implements_the_port = prefix.endswith("Store.")
+    promised: set[str] = next((names for ending, names in PORTS.items() if prefix.endswith(ending)), set())
     for definition in scope.body:
         if not isinstance(definition, Definition) or definition.name.startswith("_"):
             continue
-        if implements_the_port and definition.name in PORT:
+        if definition.name in promised and prefix not in PORTS:
             continue
         yield prefix + definition.name, definition
         if isinstance(definition, ast.ClassDef):
@@ -42,5 +47,6 @@ def test_whatever_is_public_says_what_it_promises(module: Path) -> None:
     assert undocumented(module) == []
 
 
-def test_the_port_itself_is_documented() -> None:
-    assert [name for name in sorted(PORT) if not getattr(Store, name).__doc__] == []
+@pytest.mark.parametrize("port", [Store, ApiKeys])
+def test_the_ports_themselves_are_documented(port: type) -> None:
+    assert [name for name, promise in vars(port).items() if not name.startswith("_") and not promise.__doc__] == []

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
-from peopleinfo.http.contract import OPEN_PAGES, OPERATIONS
+from peopleinfo.gate import REMEMBERED_SECONDS
+from peopleinfo.http.contract import OPEN_PAGES, OPERATIONS, Operation
 from peopleinfo.http.openapi import document
+from tests import dynamodb_servers
+from tests.cli.commands import run
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, Server, serving
+from tests.stores_under_test import SERVED, store_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-OPEN = {("get", "/status")}
+OPEN = {("get", "/status"), ("get", "/status/live"), ("get", "/status/ready")}
 GUARDED = [
     (method, path) for path, item in document()["paths"].items() for method in item if (method, path) not in OPEN
 ]
@@ -33,12 +39,62 @@ BAD = {
 }
 
 
+KEYS = {
+    "expired": ["--scope", "people:admin", "--expires", "1s"],
+    "revoked": ["--scope", "people:admin"],
+    "without a scope for it": ["--scope", "metrics:read"],
+    "reader": ["--scope", "people:read"],
+    "writer": ["--scope", "people:write"],
+}
+
+
+NOT_LET_IN = {
+    "type": "urn:peopleinfo:problem:not-authenticated",
+    "title": "Credentials are needed",
+    "status": 401,
+    "detail": "send a key or a token that is valid now, as Authorization: Bearer",
+}
+
+
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    with serving(tmp_path_factory.mktemp("guarded"), admin_key=ADMIN_KEY) as server:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("guarded")
+
+
+@pytest.fixture(scope="module")
+def keys(folder: Path) -> dict[str, str]:
+    """Keys in every state, one of each."""
+    made = {name: make_key(folder, *options, name=name.replace(" ", "-")) for name, options in KEYS.items()}
+    assert run(folder, "keys", "revoke", "revoked").returncode == 0
+    time.sleep(1)
+    return made
+
+
+@pytest.fixture(scope="module")
+def guarded(folder: Path, keys: dict[str, str]) -> Iterator[httpx.Client]:
+    """A server that asks for keys, and does not write down any."""
+    with serving(folder, admin_key=ADMIN_KEY) as server:
         with httpx.Client(base_url=server.url, timeout=HANGS) as client:
             yield client
         assert_kept_to_itself(server)
+
+
+def make_key(folder: Path, *options: str, name: str) -> str:
+    made = run(folder, "keys", "create", "--name", name, *options)
+    assert made.returncode == 0, made.stderr
+    return made.stdout.decode().strip()
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def refusal(answer: httpx.Response) -> dict[str, object]:
+    """Return the problem, without what differs from request to request."""
+    problem: dict[str, object] = answer.json()
+    assert problem.pop("request_id")
+    problem.pop("error", None)  # on /data
+    return problem
 
 
 def assert_kept_to_itself(server: Server) -> None:
@@ -50,16 +106,38 @@ def assert_kept_to_itself(server: Server) -> None:
 def test_an_operation_does_not_answer_whoever_shows(guarded: httpx.Client, method: str, path: str, bad: str) -> None:
     headers = {name.encode(): value.encode("latin-1") for name, value in BAD[bad].items()}
     answer = guarded.request(method, path.replace("{person_id}", "0" * 32), headers=headers)
-    problem = answer.json()
-    assert problem.pop("request_id")
-    problem.pop("error", None)  # on /data
-    assert problem == {
-        "type": "urn:peopleinfo:problem:not-authenticated",
-        "title": "Credentials are needed",
-        "status": 401,
-        "detail": "send a key or a token that is valid now, as Authorization: Bearer",
-    }
+    assert refusal(answer) == NOT_LET_IN
     assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, 'Bearer realm="PeopleInfo"')
+
+
+@pytest.mark.parametrize("state", ["expired", "revoked"])
+@pytest.mark.parametrize(("method", "path"), GUARDED)
+def test_an_operation_does_not_answer_a_key_that_is(
+    guarded: httpx.Client, keys: dict[str, str], method: str, path: str, state: str
+) -> None:
+    answer = guarded.request(method, path.replace("{person_id}", "0" * 32), headers=bearer(keys[state]))
+    assert refusal(answer) == NOT_LET_IN
+    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, 'Bearer realm="PeopleInfo"')
+
+
+@pytest.mark.parametrize("name", ["without a scope for it", "reader", "writer"])
+@pytest.mark.parametrize("operation", [one for one in OPERATIONS if one.scope], ids=lambda one: one.name)
+def test_an_operation_answers_only_a_key_of_its_scope(
+    guarded: httpx.Client, keys: dict[str, str], operation: Operation, name: str
+) -> None:
+    path = operation.path.replace("{person_id}", "0" * 32)
+    answer = guarded.request(operation.method, path, headers=bearer(keys[name]))
+    assert operation.scope
+    if operation.scope.value in KEYS[name]:
+        assert answer.status_code not in (401, 403, 500)
+        return
+    assert refusal(answer) == {
+        "type": "urn:peopleinfo:problem:access-denied",
+        "title": "The credentials do not allow this",
+        "status": 403,
+        "detail": f"this needs the scope {operation.scope}",
+    }
+    assert 'error="insufficient_scope"' in answer.headers["WWW-Authenticate"]
 
 
 @pytest.mark.parametrize(("method", "path"), GUARDED)
@@ -97,3 +175,43 @@ def test_nobody_is_asked_for_a_key_on_loopback_without_one(client: httpx.Client)
 def test_with_a_key_the_service_may_be_called_by_any_name(guarded: httpx.Client) -> None:
     named = AS_ADMIN | {"Host": "people.example"}
     assert guarded.get("/v1/people?surname=x", headers=named).status_code == 200
+
+
+@pytest.mark.parametrize("kind", SERVED)
+def test_what_becomes_of_a_key_is_known_to_every_worker_within_seconds(tmp_path: Path, kind: str) -> None:
+    if problem := dynamodb_servers.missing(kind):
+        pytest.skip(f"{kind} {problem}")
+    store = ["--store", store_url(kind, tmp_path)]
+    key = make_key(tmp_path, *store, name="ci")
+    with serving(tmp_path, kind=kind, workers=2, host="127.0.0.1") as server:
+        url = f"{server.url}/v1/people?surname=x"
+        # A connection each, so that both workers are asked.
+        assert {httpx.get(url, headers=bearer(key)).status_code for _ in range(20)} == {200}
+        assert {httpx.get(url).status_code for _ in range(20)} == {401}
+        new = make_key(tmp_path, *store, name="another")
+        assert {httpx.get(url, headers=bearer(new)).status_code for _ in range(20)} == {200}
+        assert run(tmp_path, "keys", "revoke", "ci", *store).returncode == 0
+        time.sleep(REMEMBERED_SECONDS)
+        assert {httpx.get(url, headers=bearer(key)).status_code for _ in range(20)} == {401}
+
+
+def test_the_first_key_closes_a_service_that_was_open_on_loopback(tmp_path: Path) -> None:
+    with serving(tmp_path, workers=2) as server:
+        url = f"{server.url}/v1/people?surname=x"
+        assert {httpx.get(url).status_code for _ in range(20)} == {200}
+        key = make_key(tmp_path, name="first")
+        time.sleep(REMEMBERED_SECONDS)
+        assert {httpx.get(url).status_code for _ in range(20)} == {401}
+        assert {httpx.get(url, headers=bearer(key)).status_code for _ in range(20)} == {200}
+        assert run(tmp_path, "keys", "revoke", "first").returncode == 0
+        time.sleep(REMEMBERED_SECONDS)
+        assert {httpx.get(url).status_code for _ in range(20)} == {401}
+
+
+def test_whoever_serves_openly_is_not_closed_by_a_key(tmp_path: Path) -> None:
+    key = make_key(tmp_path, name="ci")
+    with serving(tmp_path, open="true") as server:
+        url = f"{server.url}/v1/people?surname=x"
+        assert httpx.get(url).status_code == 200
+        assert httpx.get(url, headers=bearer(key)).status_code == 200
+        assert httpx.get(url, headers=bearer(f"{key}x")).status_code == 401

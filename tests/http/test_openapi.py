@@ -14,6 +14,7 @@ from peopleinfo.gate import Gate
 from peopleinfo.http import app
 from peopleinfo.http.contract import OPEN_PAGES
 from peopleinfo.http.openapi import document
+from peopleinfo.wiring import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,7 +111,7 @@ def routes() -> dict[str, set[str]]:
         _Nobody(),  # type: ignore[arg-type] # only its routes are looked at
         metrics,
         RequestLog(metrics, silent=True),
-        Gate(),
+        Gate(_Nobody(), now=utc_now),  # type: ignore[arg-type] # nobody asks
         Drain(0),
         body_seconds=1,
         loopback_only=True,

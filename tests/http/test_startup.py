@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.cli.commands import run as command
 from tests.http.serving import COMMAND, HANGS, environment, serving, started
 from tests.stores_under_test import store_url
 
@@ -36,8 +37,24 @@ def refused(folder: Path, *flags: str, **settings: object) -> str:
 def test_it_does_not_serve_everybody_unless_it_is_told_to(tmp_path: Path, host: str) -> None:
     said = refused(tmp_path, host=host)
     assert "PEOPLEINFO_HOST" in said
-    assert not host or "PEOPLEINFO_OPEN=true" in said
+    assert not host or "PEOPLEINFO_OPEN=true peopleinfo serve" in said
+    assert not host or "peopleinfo keys create --name admin --scope people:admin" in said
     assert list(tmp_path.glob("people.db*")) == []
+
+
+def test_a_store_without_keys_is_not_served_to_everybody_either(tmp_path: Path) -> None:
+    command(tmp_path, "export", "--store", store_url("sqlite", tmp_path))
+    assert "peopleinfo keys create" in refused(tmp_path, host="0.0.0.0")
+
+
+def test_a_key_that_was_made_as_the_message_says_opens_the_service(tmp_path: Path) -> None:
+    said = refused(tmp_path, host="0.0.0.0")
+    line = next(line for line in said.splitlines() if "peopleinfo keys create" in line)
+    key = command(tmp_path, *line.split()[1:]).stdout.decode().strip()
+    with serving(tmp_path, host="0.0.0.0") as server:
+        url = f"http://127.0.0.1:{server.url.rpartition(':')[2]}/v1/people?surname=x"
+        assert httpx.get(url).status_code == 401
+        assert httpx.get(url, headers={"Authorization": f"Bearer {key}"}).status_code == 200
 
 
 def test_it_serves_everybody_when_it_is_told_to(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from peopleinfo.person import Record
 
 NEXT_STEP = "ALTER TABLE deployment ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue';"
+NEWER = len(schema.STEPS) + 1
 
 
 @pytest.fixture
@@ -109,7 +110,9 @@ async def test_a_newer_layout_is_refused_in_words(path: Path, clock: Clock) -> N
     await make_file(path, clock)
     with connect(path) as db:
         schema.upgrade(db, path, [*schema.STEPS, NEXT_STEP])
-    with pytest.raises(StoreUnusable, match=r"written by a newer PeopleInfo \(layout 2, this one knows 1\)"):
+    with pytest.raises(
+        StoreUnusable, match=rf"written by a newer PeopleInfo \(layout {NEWER}, this one knows {NEWER - 1}\)"
+    ):
         await make_file(path, clock)
     assert what_is_left_of_stores(path.parent) == []
 
@@ -119,9 +122,9 @@ async def test_an_older_layout_is_upgraded_after_a_copy_was_made(path: Path, clo
     with connect(path) as db:
         schema.upgrade(db, path, [*schema.STEPS, NEXT_STEP])
         assert db.execute("SELECT colour FROM deployment").fetchall() == [("blue",)]
-        assert schema.layout(db, path, 2) == 2
+        assert schema.layout(db, path, NEWER) == NEWER
         assert db.execute("SELECT body FROM people").fetchall() == [(made.body,)]
-    copy = path.with_name("people.db.v1.bak")
+    copy = path.with_name(f"people.db.v{NEWER - 1}.bak")
     assert copy.stat().st_mode & 0o777 == 0o600
     async with open_sqlite(copy, now=clock.now) as store:
         assert await store.get(made.person_id) == made
@@ -143,13 +146,13 @@ async def test_of_many_that_upgrade_at_once_one_does_and_its_copy_is_of_the_olde
 
     def upgrade() -> None:
         with closing(sqlite3.connect(path, isolation_level=None)) as db:
-            assert schema.layout(db, path, 2) == 1
+            assert schema.layout(db, path, NEWER) == NEWER - 1
             barrier.wait(timeout=30)
             schema.upgrade(db, path, [*schema.STEPS, NEXT_STEP])
 
     await asyncio.gather(*(asyncio.to_thread(upgrade) for _ in range(4)))
-    with connect(path) as db, connect(path.with_name("people.db.v1.bak")) as copy:
-        assert (schema.layout(db, path, 2), schema.layout(copy, path, 2)) == (2, 1)
+    with connect(path) as db, connect(path.with_name(f"people.db.v{NEWER - 1}.bak")) as copy:
+        assert (schema.layout(db, path, NEWER), schema.layout(copy, path, NEWER)) == (NEWER, NEWER - 1)
 
 
 async def test_a_file_without_a_write_ahead_log_gets_one(path: Path, clock: Clock) -> None:

@@ -22,6 +22,7 @@ from peopleinfo.store import Page, Source
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Sequence
 
+    from peopleinfo.apikeys import ApiKeys
     from peopleinfo.person import Details
     from peopleinfo.search import Filter
     from peopleinfo.store import Once, Progress, Reading, Store
@@ -93,6 +94,10 @@ class CachedStore:
     @property
     def cache_state(self) -> str:
         return "ok" if self._shared.is_up else "down"
+
+    @property
+    def api_keys(self) -> ApiKeys:
+        return self._store.api_keys
 
     async def get(self, person_id: str, *, reading: Reading | None = None) -> Record:
         if reading is None:

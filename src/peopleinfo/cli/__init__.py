@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from peopleinfo.cli import doctor, people, serve, store, transfer
+from peopleinfo.cli import doctor, keys, people, serve, store, transfer
 from peopleinfo.errors import PeopleInfoError
 from peopleinfo.settings import InvalidSettings
 
@@ -24,6 +24,7 @@ app.command()(transfer.export)
 app.command()(people.search)
 app.command()(people.get)
 app.command()(doctor.doctor)
+app.add_typer(keys.app)
 app.add_typer(store.app)
 app.command()(serve.openapi)
 app.command()(doctor.version)

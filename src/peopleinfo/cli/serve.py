@@ -6,6 +6,7 @@ import asyncio
 import signal
 import socket
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 from peopleinfo.cli import options
@@ -62,6 +63,7 @@ def serve(
         drain_seconds=drain_seconds,
         log_level=log_level,
     )
+    _refuse_without_keys(settings)
     asyncio.run(_try_store(settings))
     with _listen(settings) as listening:
         print(
@@ -98,6 +100,29 @@ async def _try_store(settings: Settings) -> None:
 
     async with wiring.open_people(settings):
         pass
+
+
+def _refuse_without_keys(settings: Settings) -> None:
+    """Raise InvalidSettings when others than this machine would be served and nobody has a key. Makes no store."""
+    if not settings.needs_keys:
+        return
+    location = settings.location
+    if (isinstance(location, Path) and not location.exists()) or not asyncio.run(_has_keys(settings)):
+        raise InvalidSettings(
+            f"{PREFIX}HOST={settings.host} is not a loopback address, and nobody has a key yet: whoever reaches it would be refused.\n"
+            "Make a key and start again:\n"
+            f"  peopleinfo keys create --name admin --scope people:admin --store {settings.store}\n"
+            f"or let everybody who reaches it read and change people:\n"
+            f"  {PREFIX}OPEN=true peopleinfo serve\n"
+            f"({PREFIX}ADMIN_KEY takes a first key from a secret.)"
+        )
+
+
+async def _has_keys(settings: Settings) -> bool:
+    from peopleinfo import wiring
+
+    async with wiring.open_api_keys(settings) as keys:
+        return await keys.has_any()
 
 
 def _listen(settings: Settings) -> socket.socket:

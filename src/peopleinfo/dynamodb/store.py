@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from typing import TYPE_CHECKING, Final
 
+from peopleinfo.dynamodb.apikeys import DynamoApiKeys
 from peopleinfo.dynamodb.items import (
     PREFIXES,
     Place,
@@ -55,6 +56,7 @@ class DynamoStore:
 
     def __init__(self, table: Table, secret: bytes, shards: int, *, now: Callable[[], datetime]) -> None:
         self._table = table
+        self.api_keys = DynamoApiKeys(table)
         self.secret = secret
         self._places = Places(secret, shards)
         self._ids = IdCipher(secret)

@@ -46,7 +46,9 @@ def create_app(
 
     `body_seconds` bounds how long a body may take to arrive; `loopback_only` answers to names of this machine alone.
     """
-    app = App(middleware=[_Observed(log, drain), *([LoopbackOnly()] if loopback_only else []), Authentication(gate)])
+    app = App(
+        middleware=[_Observed(log, drain), *([LoopbackOnly(gate)] if loopback_only else []), Authentication(gate)]
+    )
     app.req_options.strip_url_path_trailing_slash = True
     problems.install(app)
     cursors = Cursors(people.store.secret)

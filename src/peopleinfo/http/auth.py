@@ -35,7 +35,8 @@ class Authentication:
         if needed is None:
             req.context.principal = None
             return
-        principal = self._gate.principal(_credential(req))
+        credential = _credential(req)
+        principal = self._gate.recognise(credential) or await self._gate.ask(credential)
         principal.require(needed)
         req.context.principal = principal
 

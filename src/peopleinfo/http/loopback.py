@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import falcon
 import falcon.asgi
 
 from peopleinfo.settings import is_loopback
+
+if TYPE_CHECKING:
+    from peopleinfo.gate import Gate
 
 _REMEMBERED: Final = 1_000
 
@@ -19,13 +22,15 @@ class LoopbackOnly:
     Origin: 403.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, gate: Gate) -> None:
+        """Refuse only as long as `gate` lets in who shows nothing: a page of somebody else's has no key to show."""
+        self._gate = gate
         self._answered: set[str] = set()
 
     async def process_request(self, req: falcon.asgi.Request, _: falcon.asgi.Response) -> None:
         """Raise falcon's error for 421 or 403."""
         host = req.get_header("Host")
-        if host is None:
+        if host is None or not self._gate.is_open:
             return  # HTTP/1.0, which no browser speaks
         if host not in self._answered:
             if not is_loopback(_without_port(host)):

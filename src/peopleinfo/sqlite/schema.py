@@ -55,6 +55,12 @@ STEPS: Final = (
     ) STRICT;
     INSERT INTO deployment VALUES (1, new_secret(), 0);
     """,
+    """
+    CREATE TABLE api_keys (
+        digest BLOB PRIMARY KEY,
+        body BLOB NOT NULL          -- the JSON of an ApiKey
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 
 

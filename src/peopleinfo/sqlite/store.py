@@ -24,6 +24,7 @@ from peopleinfo.ids import BLOCK_SIZE, IdCipher
 from peopleinfo.names import FOLD_VERSION
 from peopleinfo.person import Details, Record, details_of, render, timestamp
 from peopleinfo.sqlite import schema
+from peopleinfo.sqlite.apikeys import SqliteApiKeys
 from peopleinfo.sqlite.writer import Writer, unavailable
 from peopleinfo.store import EXAMINED, ONCE_SECONDS, Once, Page, Progress, Reading
 
@@ -104,6 +105,7 @@ class SqliteStore:
         self._writer = writer
         self._guard = guard
         self._now = now
+        self.api_keys = SqliteApiKeys(reader, writer)
         (self.secret,) = reader.execute("SELECT secret FROM deployment").fetchone()
         self._ids = IdCipher(self.secret)  # ids are sealed in the writer's thread only, and opened in the loop's
 

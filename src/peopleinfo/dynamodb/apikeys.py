@@ -1,0 +1,56 @@
+"""API keys in the table: neighbours in a partition of their own, so that they can be listed without looking at people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from peopleinfo.apikeys import ApiKey
+from peopleinfo.dynamodb.items import binary, value
+from peopleinfo.dynamodb.table import WRITE_SECONDS
+
+if TYPE_CHECKING:
+    from peopleinfo.dynamodb.table import Item, Table
+
+_PARTITION: Final = b"api keys"  # longer than the partition keys of people, and so none of them
+_PAGE: Final = 1_000
+_decode = msgspec.json.Decoder(ApiKey).decode
+
+
+class DynamoApiKeys:
+    """The port `peopleinfo.apikeys.ApiKeys` on one table."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    async def find(self, digest: bytes) -> ApiKey | None:
+        item = await self._table.get(_key(digest))
+        return _decode(value(item, "api_key")) if item else None
+
+    async def save(self, key: ApiKey) -> None:
+        # Written twice it is the same: an attempt that was not heard does no harm.
+        item = _key(key.digest) | {"api_key": binary(msgspec.json.encode(key))}
+        await self._table.call("PutItem", {"Item": item}, WRITE_SECONDS, writes=True)
+
+    async def all(self) -> list[ApiKey]:
+        keys: list[ApiKey] = []
+        last: Item | None = None
+        while True:
+            items, last = await self._page(_PAGE, {"ExclusiveStartKey": last} if last else {})
+            keys += [_decode(value(item, "api_key")) for item in items]
+            if last is None:
+                return sorted(keys, key=lambda key: key.created_at)
+
+    async def has_any(self) -> bool:
+        items, _ = await self._page(1, {})
+        return bool(items)
+
+    async def _page(self, limit: int, more: dict[str, Any]) -> tuple[list[Item], Item | None]:
+        return await self._table.query(
+            "pk = :pk", {":pk": binary(_PARTITION)}, limit=limit, ConsistentRead=True, **more
+        )
+
+
+def _key(digest: bytes) -> Item:
+    return {"pk": binary(_PARTITION), "sk": binary(digest)}
