@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PREFIX = "PEOPLEINFO_"
+_NOT_OURS = {f"{PREFIX}KEY"}  # is the client's, who may run on the same machine
 _CACHES = ("redis", "rediss", "redis+cluster", "rediss+cluster")
 _ADMIN_KEY_LENGTH = 32
 _ADMIN_KEY = re.compile(rf"[!-~]{{{_ADMIN_KEY_LENGTH},}}")
@@ -120,7 +121,11 @@ class Settings:
         """
         hints = get_type_hints(cls, include_extras=True)
         variables = os.environ if environment is None else environment
-        given = {name[len(PREFIX) :].lower(): text for name, text in variables.items() if name.startswith(PREFIX)}
+        given = {
+            name[len(PREFIX) :].lower(): text
+            for name, text in variables.items()
+            if name.startswith(PREFIX) and name not in _NOT_OURS
+        }
         problems = [f"{PREFIX}{name.upper()} is not a setting" for name in given if name not in hints]
         values: dict[str, Any] = {}
         secret = {field.name for field in dataclasses.fields(cls) if field.metadata.get("secret")}

@@ -40,6 +40,7 @@ KINDS: Final[dict[type[Exception], Kind]] = {
     errors.ImportOverlap: Kind(409, "import-overlap", "The import is running already"),
     errors.NotAuthenticated: Kind(401, "not-authenticated", "Credentials are needed"),
     errors.AccessDenied: Kind(403, "access-denied", "The credentials do not allow this"),
+    errors.OutcomeUnknown: Kind(503, "outcome-unknown", "It may have been stored or not"),
     errors.StoreUnavailable: Kind(503, "store-unavailable", "The store does not answer now"),
 }
 
