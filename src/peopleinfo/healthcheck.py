@@ -16,15 +16,15 @@ _EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where
 
 
 def main() -> None:
-    """Ask the service of the settings in the environment for its status; ends with 1 when nothing answers.
+    """Ask the service of the settings in the environment whether it lives; ends with 1 when nothing answers.
 
-    A store that is away is no reason to replace the service, which could not bring it back: a 503 is an answer, too.
+    Not whether it can serve: a store that is away is no reason to replace the service, which could not bring it back.
     """
     settings = Settings.load()
     host = _EVERYWHERE.get(settings.host, settings.host)
     connection = HTTPConnection(host, settings.port, timeout=_HANGS)
     try:
-        connection.request("GET", "/status")
+        connection.request("GET", "/status/live")
         print(f"the service answers {connection.getresponse().status}")  # noqa: T201
     except (OSError, HTTPException) as error:
         sys.exit(f"nothing answers on {host} port {settings.port}: {error}")

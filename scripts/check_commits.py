@@ -1,0 +1,20 @@
+"""Check the messages of the commits since another one: `python -m scripts.check_commits origin/main`."""
+
+from __future__ import annotations
+
+import sys
+
+from scripts.history import commits
+
+
+def main() -> None:
+    """Name every commit whose message is not a Conventional Commit; ends with 1 when there is one."""
+    since = sys.argv[1] if len(sys.argv) > 1 else None
+    checked = commits(since)
+    if problems := [commit.problem for commit in checked if commit.problem]:
+        sys.exit("\n".join(problems))
+    print(f"{len(checked)} messages are as they should be")
+
+
+if __name__ == "__main__":
+    main()

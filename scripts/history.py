@@ -1,0 +1,157 @@
+"""What has been committed since the last release, and how much of a step it is to the next version."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Final, Self
+
+ROOT: Final = Path(__file__).parents[1]
+_RELEASE: Final = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
+_REVERTED: Final = re.compile(r"This reverts commit ([0-9a-f]{7,40})")
+_GITS_OWN: Final = re.compile(r'(Merge|Revert "|Reapply ")')
+
+
+class Step(IntEnum):
+    """How far a commit takes the version."""
+
+    NONE = 0
+    PATCH = 1
+    MINOR = 2
+    MAJOR = 3
+
+
+STEPS: Final = {
+    "feat": Step.MINOR,
+    "fix": Step.PATCH,
+    "perf": Step.PATCH,
+    "revert": Step.PATCH,
+    **dict.fromkeys(("build", "chore", "ci", "docs", "refactor", "style", "test"), Step.NONE),
+}
+
+
+@dataclass(frozen=True, order=True)
+class Version:
+    """A release: semantic, three numbers. No exception is made for 0.x, since people depend on the API as it is."""
+
+    major: int
+    minor: int
+    patch: int
+
+    @classmethod
+    def parse(cls, tag: str) -> Self | None:
+        """Return the version of a tag such as v1.2.3; None for any other tag, a pre-release's among them."""
+        found = _RELEASE.fullmatch(tag)
+        return cls(*map(int, found.groups())) if found else None
+
+    def after(self, step: Step) -> Version:
+        """Return the version that follows."""
+        match step:
+            case Step.MAJOR:
+                return Version(self.major + 1, 0, 0)
+            case Step.MINOR:
+                return Version(self.major, self.minor + 1, 0)
+            case Step.PATCH:
+                return Version(self.major, self.minor, self.patch + 1)
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}.{self.patch}"
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit as Conventional Commits read it; `kind` is None when its message is not of that form."""
+
+    sha: str
+    message: str
+    kind: str | None
+    breaking: bool
+    parents: int
+
+    @property
+    def is_merge(self) -> bool:
+        """Whether it brings nothing of its own: what it merges is in the history itself."""
+        return self.parents > 1
+
+    @property
+    def reverts(self) -> str | None:
+        """The commit that it takes back, if it does."""
+        found = _REVERTED.search(self.message)
+        return found.group(1) if found else None
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with its message; None when nothing is."""
+        if self.is_merge or _GITS_OWN.match(self.message) or self.kind in STEPS:
+            return None
+        title = self.message.splitlines()[0] if self.message else "(no message)"
+        wanted = ", ".join(STEPS)
+        return f"{self.sha[:10]} {title!r}: begin with a type and a colon, as in 'fix: …' ({wanted}; '!' before the colon when it breaks something)"
+
+    @property
+    def step(self) -> Step:
+        """How far it takes the version; one of unknown form counts as a fix, so that what it holds is never left out."""
+        if self.is_merge:
+            return Step.NONE
+        if self.breaking:
+            return Step.MAJOR
+        return STEPS.get(self.kind or "fix", Step.PATCH)
+
+
+def git(*arguments: str, root: Path = ROOT) -> str:
+    """Run git and return what it prints. Raises SystemExit, saying what git said."""
+    ran = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        sys.exit(f"git {' '.join(arguments)}: {ran.stderr.strip()}")
+    return ran.stdout.strip()
+
+
+def last_release(root: Path = ROOT) -> Version | None:
+    """Return the highest release of this history; None before the first."""
+    if git("rev-parse", "--is-shallow-repository", root=root) == "true":
+        sys.exit(
+            "the history is cut short (a shallow clone), so the last release cannot be told: git fetch --unshallow --tags"
+        )
+    tags = git("tag", "--merged", "HEAD", root=root).splitlines()
+    return max(filter(None, map(Version.parse, tags)), default=None)
+
+
+def commits(since: str | None, root: Path = ROOT) -> list[Commit]:
+    """Return the commits after a tag or a commit (None: all), oldest first, read by git-cliff."""
+    if (since and git("rev-list", "--count", f"{since}..HEAD", root=root) == "0") or not git(
+        "branch", "--list", root=root
+    ):
+        return []
+    cliff = Path(sys.executable).with_name("git-cliff")
+    config = Path(__file__).with_name("cliff.toml")
+    command = [str(cliff), "--config", str(config), "--context", *([f"{since}..HEAD"] if since else [])]
+    ran = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        sys.exit(f"git-cliff: {ran.stderr.strip()}")
+    read = {told["id"]: told for release in json.loads(ran.stdout) for told in release["commits"]}
+    graph = git("rev-list", "--topo-order", "--reverse", "--parents", f"{since}..HEAD" if since else "HEAD", root=root)
+    return [_commit(sha, len(parents), read[sha]) for sha, *parents in map(str.split, graph.splitlines())]
+
+
+def what_counts(history: list[Commit]) -> list[Commit]:
+    """Leave out what was taken back again, and what took it back. A revert of something released counts as a fix."""
+    gone: set[str] = set()
+    for commit in reversed(history):  # so that a revert of a revert brings the first one back
+        if commit.sha in gone or not commit.reverts:
+            continue
+        taken_back = [other.sha for other in history if other.sha.startswith(commit.reverts)]
+        if taken_back:
+            gone |= {commit.sha, *taken_back}
+    return [commit for commit in history if commit.sha not in gone]
+
+
+def _commit(sha: str, parents: int, told: dict[str, object]) -> Commit:
+    message = str(told["raw_message"])
+    kind = message.partition(":")[0].partition("(")[0].rstrip("!").lower() if told["conventional"] else None
+    return Commit(sha, message, kind, bool(told["conventional"] and told["breaking"]), parents)

@@ -1,0 +1,94 @@
+"""Make the next release: `python -m scripts.release`, or `--version 1.3.0-dev.…` for a build that is not released.
+
+A release is a commit and its tag: the version in the package, the changelog's heading, the API's document to compare the next one
+with. All is made here and nothing is pushed. Prints the version, or nothing when there is nothing to release.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from peopleinfo.http.openapi import document
+from scripts.check_api import DOCUMENT
+from scripts.history import ROOT, commits, git, last_release, what_counts
+from scripts.next_version import next_release
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PACKAGE: Final = "src/peopleinfo/__init__.py"
+CHANGELOG: Final = "CHANGELOG.md"
+_VERSION: Final = re.compile(r'^__version__ = "([^"]*)"$', re.MULTILINE)
+_UNRELEASED: Final = re.compile(r"^## .*\(not yet released\)$", re.MULTILINE)
+_SECTION: Final = re.compile(r"^## ", re.MULTILINE)
+# Semantic, and understood by Python's packaging as well, which knows no other words after the three numbers.
+_ALLOWED: Final = re.compile(r"\d+\.\d+\.\d+(-dev\.\d+)?")
+
+
+def stamp(version: str, root: Path = ROOT) -> None:
+    """Write the version where everything takes it from. Raises SystemExit for what is no version."""
+    if not _ALLOWED.fullmatch(version):
+        sys.exit(f"{version!r} is no version: write 1.2.3 or 1.2.3-dev.20261124153000")
+    package = root / PACKAGE
+    text, count = _VERSION.subn(f'__version__ = "{version}"', package.read_text(encoding="utf-8"))
+    if count != 1:
+        sys.exit(f"{PACKAGE} does not say __version__ once")
+    package.write_text(text, encoding="utf-8")
+
+
+def notes(root: Path = ROOT) -> str:
+    """Return what the changelog says of the latest version in it, without its heading."""
+    _, first, *_ = [*_SECTION.split((root / CHANGELOG).read_text(encoding="utf-8"), maxsplit=2), ""]
+    return first.partition("\n")[2].strip()
+
+
+def release(version: str, root: Path = ROOT) -> None:
+    """Commit and tag a version."""
+    changes = what_counts(commits(f"v{last}" if (last := last_release(root)) else None, root))
+    stamp(version, root)
+    _close_changelog(version, [commit.message.splitlines()[0] for commit in changes if commit.step], root)
+    api = document()
+    api["info"]["version"] = version  # this process has still read the one before
+    (root / DOCUMENT).write_text(json.dumps(api, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    git("add", PACKAGE, CHANGELOG, DOCUMENT, root=root)
+    git("commit", "--quiet", "--no-verify", f"--message=chore(release): {version}", root=root)
+    git("tag", "--annotate", f"--message=PeopleInfo {version}", f"v{version}", root=root)
+
+
+def _close_changelog(version: str, titles: list[str], root: Path) -> None:
+    """Give what is not yet released its version and its day; where nobody wrote anything, the commits speak."""
+    changelog = root / CHANGELOG
+    text = changelog.read_text(encoding="utf-8")
+    heading = f"## {version} ({datetime.now(UTC):%Y-%m-%d})"
+    text, count = _UNRELEASED.subn(heading, text, count=1)
+    if not count:
+        before, section, after = text.partition("\n## ")
+        text = f"{before.rstrip()}\n\n{heading}\n" + "".join(f"- {title}\n" for title in titles) + section + after
+    changelog.write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    """Make the release that follows from the commits, or only write a version; print it."""
+    parser = argparse.ArgumentParser(description="Commit and tag the next release; nothing is pushed.")
+    parser.add_argument("--version", help="write this version, of a build that is not released, and commit nothing")
+    parser.add_argument("--notes", action="store_true", help="only print what the changelog says of the latest version")
+    asked = parser.parse_args()
+    if asked.notes:
+        print(notes())
+    elif asked.version:
+        stamp(asked.version)
+        print(asked.version)
+    elif version := next_release():
+        release(str(version))
+        print(version)
+    else:
+        print("nothing to release", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""The next version follows from the commits, on real histories."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scripts.history import commits
+from scripts.next_version import next_release, pre_release
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.delivery.repositories import Repository
+
+SEMVER_PRE = re.compile(r"(\d+\.\d+\.\d+)-dev\.\d{14}")
+
+
+def released(repository: Repository) -> None:
+    repository.commit("feat: begin")
+    repository.tag("v1.4.2")
+
+
+def nothing(_: Repository) -> None:
+    pass
+
+
+def fix(repository: Repository) -> None:
+    repository.commit("fix: mend it")
+
+
+def feature(repository: Repository) -> None:
+    repository.commit("feat(http): more", "docs: tell")
+
+
+def breaking_mark(repository: Repository) -> None:
+    repository.commit("refactor(http)!: another way")
+
+
+def breaking_footer(repository: Repository) -> None:
+    repository.commit("fix: mend it\n\nThe long story.\n\nBREAKING CHANGE: /data answers otherwise")
+
+
+def mixed(repository: Repository) -> None:
+    repository.commit("fix: one", "feat: two", "chore: three", "perf: four")
+
+
+def chores(repository: Repository) -> None:
+    repository.commit("chore: one", "docs: two", "test: three", "ci: four", "refactor: five")
+
+
+def reverted_before_release(repository: Repository) -> None:
+    repository.commit("fix: stays", "feat: regretted")
+    repository.revert("HEAD")
+
+
+def revert_reverted(repository: Repository) -> None:
+    repository.commit("feat: regretted too early")
+    repository.revert("HEAD")
+    repository.revert("HEAD")
+
+
+def revert_of_what_was_released(repository: Repository) -> None:
+    repository.revert("v1.4.2")
+
+
+def merged(repository: Repository) -> None:
+    repository.branch("topic")
+    repository.commit("feat: on the branch")
+    repository.switch("main")
+    repository.commit("fix: on main")
+    repository.merge("topic")
+
+
+def nonsense(repository: Repository) -> None:
+    repository.commit("quick fix for the thing", "wip: stuff")
+
+
+def pre_release_tags(repository: Repository) -> None:
+    repository.commit("feat: in a preview")
+    repository.tag("v1.5.0-dev.20260101000000")
+    repository.tag("nightly")
+
+
+def higher_release_elsewhere(repository: Repository) -> None:
+    repository.branch("other")
+    repository.commit("feat!: elsewhere")
+    repository.tag("v9.0.0")
+    repository.switch("main")
+    repository.commit("fix: here")
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (nothing, None),
+        (fix, "1.4.3"),
+        (feature, "1.5.0"),
+        (breaking_mark, "2.0.0"),
+        (breaking_footer, "2.0.0"),
+        (mixed, "1.5.0"),
+        (chores, None),
+        (reverted_before_release, "1.4.3"),
+        (revert_reverted, "1.5.0"),
+        (revert_of_what_was_released, "1.4.3"),
+        (merged, "1.5.0"),
+        (nonsense, "1.4.3"),
+        (pre_release_tags, "1.5.0"),
+        (higher_release_elsewhere, "1.4.3"),
+    ],
+)
+def test_the_next_release(repository: Repository, make: Callable[[Repository], None], expected: str | None) -> None:
+    released(repository)
+    make(repository)
+    version = next_release(repository.root)
+    assert (version and str(version)) == expected
+
+
+@pytest.mark.parametrize("message", ["feat: begin", "fix: begin", "feat!: begin"])
+def test_the_first_release_is_0_1_0(repository: Repository, message: str) -> None:
+    repository.commit(message)
+    assert str(next_release(repository.root)) == "0.1.0"
+
+
+def test_a_first_breaking_change_ends_the_time_of_0_x(repository: Repository) -> None:
+    repository.commit("feat: begin")
+    repository.tag("v0.1.0")
+    repository.commit("feat!: other")
+    assert str(next_release(repository.root)) == "1.0.0"
+
+
+def test_a_pre_release_lies_between_the_last_and_the_next_and_differs_by_commit(repository: Repository) -> None:
+    released(repository)
+    repository.branch("topic")
+    seen = []
+    for message, following in (("docs: tell", "1.4.3"), ("feat: more", "1.5.0")):
+        repository.commit(message)
+        version = pre_release(repository.root)
+        assert (found := SEMVER_PRE.fullmatch(version)), version
+        assert found.group(1) == following
+        seen.append(version)
+    assert len(set(seen)) == 2
+
+
+def test_a_message_of_no_known_form_is_named(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    released(repository)
+    nonsense(repository)
+    next_release(repository.root)
+    told = capsys.readouterr().err
+    assert "'quick fix for the thing': begin with a type and a colon" in told
+    assert "'wip: stuff'" in told
+
+
+def test_a_shallow_clone_is_an_error_and_no_first_release(repository: Repository, tmp_path: Path) -> None:
+    released(repository)
+    fix(repository)
+    shallow = tmp_path / "shallow"
+    subprocess.run(["git", "clone", "--quiet", "--depth=1", f"file://{repository.root}", str(shallow)], check=True)
+    with pytest.raises(SystemExit, match="git fetch --unshallow --tags"):
+        next_release(shallow)
+
+
+def test_what_git_writes_itself_needs_no_type(repository: Repository) -> None:
+    released(repository)
+    merged(repository)
+    reverted_before_release(repository)
+    assert [commit.problem for commit in commits("v1.4.2", repository.root) if commit.problem] == []
