@@ -75,6 +75,7 @@ def test_a_pre_release_is_a_version_to_python_as_well(project: Repository) -> No
     stamp(pre_release(project.root), project.root)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copyfile(ROOT / name, project.root / name)
+    (project.root / "made").mkdir()
     look = "import flit_core.buildapi as b; b.prepare_metadata_for_build_wheel('made')"
     subprocess.run([sys.executable, "-c", look], cwd=project.root, check=True, capture_output=True)
     (metadata,) = project.root.glob("made/*/METADATA")
