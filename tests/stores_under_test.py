@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 
 _QUIET: Final = 0.02  # seconds for which a new cache, which cannot have lost a fence, keeps nothing
 CACHED: Final = "sqlite+cache"
-SERVED: Final[list[str]] = ["sqlite", *dynamodb_servers.KINDS]  # over HTTP
-STORES: Final[list[str]] = [*SERVED, CACHED]
+STORES: Final[list[str]] = ["sqlite", *dynamodb_servers.KINDS, CACHED]
 
 # (kind of store, feature) → why it does not have it. A test names the features it lives on with `@pytest.mark.needs("feature")`, and is
 # skipped with this reason where one is missing.
@@ -86,6 +85,18 @@ class ReadThroughCache:
 
     async def find(self, where: Filter, *, after: bytes | None, limit: int, reading: Reading | None = None) -> Page:
         return await self._cached.find(where, after=after, limit=limit, reading=reading or Reading())
+
+
+def served(kind: str, folder: Path, *, workers: int = 1) -> dict[str, object]:
+    """Return the settings of a server on a store of this kind; those of one folder are one and the same."""
+    settings: dict[str, object] = {"store": store_url("sqlite" if kind == CACHED else kind, folder), "workers": workers}
+    if kind == CACHED:
+        settings |= {"cache": valkey_servers.shared_url(), "cache_deadline": 5, "cache_fence": _QUIET}
+        if (
+            workers > 1
+        ):  # what one worker remembers may be behind another by a moment, which is stated, and not what is tested there
+            settings["cache_local"] = 0
+    return settings
 
 
 def store_url(kind: str, folder: Path) -> str:

@@ -32,6 +32,8 @@ class Watched:
         self._store = store
         self.reads = 0
         self.before_read: asyncio.Event | None = None
+        self.before_write: asyncio.Event | None = None
+        self.writing = asyncio.Event()
         self.after_write: Exception | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -50,6 +52,9 @@ class Watched:
         return await self._store.find(*arguments, **more)
 
     async def replace(self, *arguments: Any, **more: Any) -> Record:
+        if self.before_write:
+            self.writing.set()
+            await self.before_write.wait()
         record = await self._store.replace(*arguments, **more)
         if self.after_write:
             raise self.after_write
@@ -263,6 +268,36 @@ async def test_only_a_write_whose_outcome_is_known_lifts_its_fence(
         with pytest.raises(StoreUnavailable):
             await cached.replace(made.person_id, named("Lost", "Perhaps"), expected=1)
         assert await source_of(cached, made.person_id) == (Source.BYPASS if unknown else Source.MISS)
+
+
+async def test_a_write_that_is_given_up_half_way_ends_and_leaves_its_fences(
+    tmp_path: Path, clock: Clock, server: Server
+) -> None:
+    async with opened(tmp_path, clock, server.url, fence_seconds=60) as (cached, watched):
+        made = await cached._store.create(named("Given Up"))
+        async with asyncio.timeout(30):
+            while not cached._shared.is_up:
+                await asyncio.sleep(0.001)
+        watched.before_write = asyncio.Event()  # it may land at any time after it was given up
+        write = asyncio.ensure_future(
+            cached.replace(made.person_id, named("Given Up", "Later"), expected=1, known=made)
+        )
+        await watched.writing.wait()
+        names = [f"p{made.person_id}", "sgiven up"]
+        before = [fences(server, cached, name) for name in names]
+        write.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            async with asyncio.timeout(30):
+                await write
+        assert before == [fences(server, cached, name) for name in names] == [1, 1]
+
+
+def fences(server: Server, cached: CachedStore, name: str) -> int:
+    """Count the writers who keep the cache from answering for a name."""
+    with server.client as client:
+        count = client.zcard(cached._shared.key(name).replace("pi:v", "pi:f"))
+        assert isinstance(count, int)
+        return count
 
 
 async def test_a_change_of_another_version_is_refused_before_anything_is_fenced(

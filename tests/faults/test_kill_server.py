@@ -14,7 +14,7 @@ import pytest
 
 from tests.faults.history import GONE, History, details_marked
 from tests.http.serving import HANGS, Server, started
-from tests.stores_under_test import SERVED
+from tests.stores_under_test import STORES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -156,7 +156,7 @@ def is_there(client: httpx.Client, person_id: str) -> bool:
     return client.get(f"/v1/people/{person_id}").status_code != 404
 
 
-@pytest.mark.parametrize("kind", SERVED)
+@pytest.mark.parametrize("kind", STORES)
 def test_every_acknowledged_write_outlives_twenty_kills_of_the_server(tmp_path: Path, kind: str) -> None:
     history = History()
     marks = count(1)

@@ -10,13 +10,13 @@ import pytest
 
 from tests import dynamodb_servers
 from tests.http.serving import HANGS, Server, serving
-from tests.stores_under_test import SERVED
+from tests.stores_under_test import STORES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture(scope="module", params=SERVED)
+@pytest.fixture(scope="module", params=STORES)
 def store_kind(request: pytest.FixtureRequest) -> str:
     if problem := dynamodb_servers.missing(kind := str(request.param)):
         pytest.skip(f"{kind} {problem}")

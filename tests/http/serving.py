@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 
-from tests.stores_under_test import store_url
+from tests.stores_under_test import served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,9 +68,9 @@ def environment(**settings: object) -> dict[str, str]:
 
 
 @contextmanager
-def started(folder: Path, *, kind: str = "sqlite", **settings: object) -> Iterator[Server]:
+def started(folder: Path, *, kind: str = "sqlite", workers: int = 1, **settings: object) -> Iterator[Server]:
     """Start a server and wait until it answers; whoever asked for it ends it, or it is killed."""
-    settings = {"port": 0, "store": store_url(kind, folder)} | settings
+    settings = {"port": 0} | served(kind, folder, workers=workers) | settings
     log = folder / "server.log"
     with log.open("ab") as stdout:
         process = subprocess.Popen(

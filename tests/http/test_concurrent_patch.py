@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.http.serving import HANGS, Server, serving
-from tests.stores_under_test import SERVED
+from tests.stores_under_test import STORES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 WRITERS = 16
 
 
-@pytest.fixture(scope="module", params=[(kind, workers) for kind in SERVED for workers in (1, 2)], ids=str)
+@pytest.fixture(scope="module", params=[(kind, workers) for kind in STORES for workers in (1, 2)], ids=str)
 def busy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     kind, workers = request.param
     with serving(tmp_path_factory.mktemp("busy"), kind=kind, workers=workers) as server:

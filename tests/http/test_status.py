@@ -9,15 +9,17 @@ import httpx
 
 from peopleinfo import __version__
 from tests.http.serving import HANGS, Server, started
+from tests.stores_under_test import CACHED
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_a_server_that_can_serve_says_ok(client: httpx.Client) -> None:
+def test_a_server_that_can_serve_says_ok(client: httpx.Client, store_kind: str) -> None:
     answer = client.get("/status")
     assert answer.status_code == 200
-    assert answer.json() == {"statusCode": 200, "status": "ok", "version": __version__, "store": "ok"}
+    cache = {"cache": "ok"} if store_kind == CACHED else {}
+    assert answer.json() == {"statusCode": 200, "status": "ok", "version": __version__, "store": "ok"} | cache
     assert answer.headers["Cache-Control"] == "no-store"
 
 

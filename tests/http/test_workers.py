@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.http.serving import HANGS, Server, serving, started
-from tests.stores_under_test import SERVED
+from tests.stores_under_test import STORES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CONNECTIONS = 24
 
 
-@pytest.fixture(scope="module", params=SERVED)
+@pytest.fixture(scope="module", params=STORES)
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving(tmp_path_factory.mktemp("pair"), kind=str(request.param), workers=2) as server:
         yield server
