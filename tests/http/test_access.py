@@ -14,7 +14,7 @@ from peopleinfo.http.openapi import document
 from tests import dynamodb_servers
 from tests.cli.commands import run
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, Server, serving
-from tests.stores_under_test import SERVED, store_url
+from tests.stores_under_test import STORES, store_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -177,7 +177,7 @@ def test_with_a_key_the_service_may_be_called_by_any_name(guarded: httpx.Client)
     assert guarded.get("/v1/people?surname=x", headers=named).status_code == 200
 
 
-@pytest.mark.parametrize("kind", SERVED)
+@pytest.mark.parametrize("kind", STORES)
 def test_what_becomes_of_a_key_is_known_to_every_worker_within_seconds(tmp_path: Path, kind: str) -> None:
     if problem := dynamodb_servers.missing(kind):
         pytest.skip(f"{kind} {problem}")
