@@ -89,7 +89,7 @@ class ReadThroughCache:
 
 def served(kind: str, folder: Path, *, workers: int = 1) -> dict[str, object]:
     """Return the settings of a server on a store of this kind; those of one folder are one and the same."""
-    settings: dict[str, object] = {"store": store_url("sqlite" if kind == CACHED else kind, folder), "workers": workers}
+    settings: dict[str, object] = {"store": store_url(kind, folder), "workers": workers}
     if kind == CACHED:
         settings |= {"cache": valkey_servers.shared_url(), "cache_deadline": 5, "cache_fence": _QUIET}
         if (
@@ -101,7 +101,7 @@ def served(kind: str, folder: Path, *, workers: int = 1) -> dict[str, object]:
 
 def store_url(kind: str, folder: Path) -> str:
     """Return the URL of a store of this kind, ready to be opened; those of one folder are one and the same."""
-    if kind == "sqlite":
+    if kind in ("sqlite", CACHED):
         return f"sqlite:///{folder / 'people.db'}"
     location = table_location(kind, folder)
     asyncio.run(make_table(location))
