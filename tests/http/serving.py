@@ -89,9 +89,9 @@ def started(folder: Path, *, kind: str = "sqlite", workers: int = 1, **settings:
 
 
 @contextmanager
-def serving(folder: Path, *, kind: str = "sqlite", **settings: object) -> Iterator[Server]:
+def serving(folder: Path, *, kind: str = "sqlite", workers: int = 1, **settings: object) -> Iterator[Server]:
     """Start a server, end it in good order, and make sure that it had nothing to complain of."""
-    with started(folder, kind=kind, **settings) as server:
+    with started(folder, kind=kind, workers=workers, **settings) as server:
         yield server
         assert server.terminate() == 0
         assert server.process.stderr is not None
