@@ -17,7 +17,7 @@ def no_lease() -> None:
     shared = _module("shared")
     if rule not in shared.FILL.text:
         raise LookupError("the script that fills the cache does not ask for the lease in these words any more")
-    shared.FILL = shared.Script(shared.FILL.text.replace(rule, ""))
+    shared.FILL = shared.Script("fill", shared.FILL.text.replace(rule, ""))
 
 
 def no_fence() -> None:

@@ -107,6 +107,9 @@ class Settings:
     body_seconds: Annotated[float, Meta(gt=0)] = _setting(
         20.0, "Seconds in which a request's body, or in an import its next piece, has to arrive."
     )
+    metrics: Literal["guarded", "open"] = _setting(
+        "guarded", "Whether /metrics needs a key where people do (scope metrics:read), or is open to everybody."
+    )
     drain_seconds: Annotated[float, Meta(ge=0, le=600)] = _setting(
         0.0,
         "Seconds that it goes on serving after SIGTERM, while /status says 503, so that a load balancer can send its requests elsewhere first.",

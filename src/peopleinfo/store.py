@@ -140,5 +140,8 @@ class Store(Protocol):
     async def progress(self, import_id: bytes) -> Progress:
         """Return how far an import had come at its last `load`; one that is not known is at its beginning."""
 
+    def note_state(self) -> None:
+        """Note how it stands now, for the figures of this process."""
+
     async def ready(self) -> None:
         """Return when the store can serve reads and writes. Raises StoreUnavailable, saying what is wrong."""

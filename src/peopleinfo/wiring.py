@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from peopleinfo.people import People
 from peopleinfo.settings import TableLocation, is_loopback
+from peopleinfo.telemetry.store import ObservedStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, MutableMapping
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 async def open_people(settings: Settings) -> AsyncIterator[People]:
     """Open the store that the settings name, and close it again. Raises StoreUnusable, saying what to mend."""
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(_open_store(settings.location))
+        store: Store = ObservedStore(await stack.enter_async_context(_open_store(settings.location)))
         if settings.cache:
             from peopleinfo.cache.store import open_cached  # noqa: PLC0415 - as below
 
@@ -94,8 +95,11 @@ class Application:
     Before it starts it can be pickled: each worker gets one of its own.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, instance: str, shared: Path | None = None) -> None:
+        """Serve by the settings, under the name `instance`; workers of one service leave their figures in the folder `shared`."""
         self._settings = settings
+        self._instance = instance
+        self._shared = shared
         self._app: Any = None
 
     def __call__(
@@ -111,40 +115,61 @@ class Application:
         return answer
 
     async def _live(self, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
-        from peopleinfo.gate import Gate  # noqa: PLC0415
-        from peopleinfo.http.app import create_app  # noqa: PLC0415 - commands that do not serve need not load it
-        from peopleinfo.http.drain import Drain  # noqa: PLC0415
-        from peopleinfo.telemetry import logs  # noqa: PLC0415
-        from peopleinfo.telemetry.metrics import Metrics  # noqa: PLC0415
-        from peopleinfo.telemetry.requests import RequestLog  # noqa: PLC0415
+        from peopleinfo.telemetry import logs, traces  # noqa: PLC0415 - commands that do not serve need not load it
 
         await receive()  # lifespan.startup
         async with AsyncExitStack() as stack:
             logs.configure(self._settings.log_level)
+            stack.enter_context(traces.sending(self._instance))
             people = await stack.enter_async_context(open_people(self._settings))
-            metrics = Metrics()
-            log = RequestLog(metrics, silent=self._settings.log_level not in ("debug", "info"))
-            stack.callback(log.flush)
-            settings = self._settings
-            keyless = is_loopback(settings.host) and not settings.admin_key
-            gate = Gate(
-                people.store.api_keys,
-                now=utc_now,
-                admin_key=settings.admin_key,
-                open_to_all=settings.open,
-                open_until_keys=keyless,
-            )
-            drain = Drain(settings.drain_seconds)
-            stack.enter_context(_ends_in_good_order(drain))
-            self._app = create_app(
-                people,
-                metrics,
-                log,
-                gate,
-                drain,
-                body_seconds=settings.body_seconds,
-                loopback_only=keyless and not settings.open,
-            )
+            self._app = await self._offer(people, stack)
             await send({"type": "lifespan.startup.complete"})
             await receive()  # lifespan.shutdown
         await send({"type": "lifespan.shutdown.complete"})
+
+    async def _offer(self, people: People, stack: AsyncExitStack) -> Any:
+        from peopleinfo.gate import Gate  # noqa: PLC0415
+        from peopleinfo.http.app import create_app  # noqa: PLC0415
+        from peopleinfo.http.drain import Drain  # noqa: PLC0415
+        from peopleinfo.telemetry import metrics  # noqa: PLC0415
+        from peopleinfo.telemetry.exposition import Exposition  # noqa: PLC0415
+        from peopleinfo.telemetry.requests import RequestLog  # noqa: PLC0415
+        from peopleinfo.telemetry.workers import Workers  # noqa: PLC0415
+
+        settings = self._settings
+        workers = Workers(self._shared, metrics.ALL) if self._shared else None
+        exposition = Exposition(self._instance, workers)
+        log = RequestLog(silent=settings.log_level not in ("debug", "info"), counted=exposition.publish)
+        stack.callback(log.flush)
+        await stack.enter_async_context(_running(exposition.pulse()))
+        keyless = is_loopback(settings.host) and not settings.admin_key
+        gate = Gate(
+            people.store.api_keys,
+            now=utc_now,
+            admin_key=settings.admin_key,
+            open_to_all=settings.open,
+            open_until_keys=keyless,
+        )
+        drain = Drain(settings.drain_seconds)
+        stack.enter_context(_ends_in_good_order(drain))
+        return create_app(
+            people,
+            exposition,
+            log,
+            gate,
+            drain,
+            body_seconds=settings.body_seconds,
+            loopback_only=keyless and not settings.open,
+            open_metrics=settings.metrics == "open",
+        )
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run something beside the rest, and end it."""
+    task = asyncio.ensure_future(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])

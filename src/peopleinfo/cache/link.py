@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import random
 from contextlib import asynccontextmanager, suppress
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
@@ -14,6 +15,8 @@ from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError
+
+from peopleinfo.telemetry.metrics import CACHE_BREAKER, CACHE_ERRORS, CACHE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -33,7 +36,8 @@ class Unreachable(Exception):
 class Script:
     """A Lua script, which Redis runs as one step; by its digest, if it knows it already."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
         self.text = text
         self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
@@ -58,15 +62,19 @@ class Link:
         """Run a script within the deadline. Raises Unreachable."""
         if not self.is_reachable:
             raise Unreachable("given up for now")
+        began = perf_counter()
         try:
             async with asyncio.timeout(self._deadline):
                 answer = await self.evaluate(script, keys, *arguments)
         except Exception as error:
             # Whatever the client, or the loop (uvloop: RuntimeError), makes of a connection that has died: it fails no request.
             self._failures += 1
+            CACHE_ERRORS.add("timeout" if isinstance(error, TimeoutError) else "connection")
             if self._failures >= _FAILURES or not isinstance(error, TimeoutError):
                 self.give_up(error)
             raise Unreachable(type(error).__name__) from error
+        finally:
+            CACHE_SECONDS.observe(perf_counter() - began, script.name)
         self._failures = 0
         return answer
 
@@ -79,6 +87,7 @@ class Link:
     def give_up(self, error: Exception | None = None) -> None:
         """Leave the server alone until it answers again and `on_return` is done."""
         if self.is_up:
+            CACHE_BREAKER.add("down")
             _log.warning("cache_lost", error=type(error).__name__ if error else "a change could not be told to it")
         self.is_up = self.is_reachable = False
         self._down.set()
@@ -106,6 +115,7 @@ class Link:
             self.give_up()
         if not self._down.is_set():
             self.is_up = True
+            CACHE_BREAKER.add("up")
             _log.info("cache_joined")
         return self.is_up
 

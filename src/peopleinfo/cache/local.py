@@ -7,6 +7,8 @@ import random
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
+from peopleinfo.telemetry.metrics import CACHE_ENTRIES, CACHE_STALENESS, CACHE_TRACKING
+
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
@@ -78,6 +80,12 @@ class LocalCache:
         self._asked.clear()
         self._expected.clear()
 
+    def note_state(self) -> None:
+        """Note how it stands, for the figures."""
+        CACHE_ENTRIES.set(len(self._kept))
+        if self._entries:
+            CACHE_TRACKING.set(monotonic() < self._valid_until)
+
     def _forget(self, asked: Hashable) -> None:
         _, key, _ = self._kept.pop(asked)
         others = self._asked[key]
@@ -112,6 +120,7 @@ class LocalCache:
                 while await self._told(connection) != b"PONG":
                     pass
             self._valid_until = asked_at + STALE_SECONDS
+            CACHE_STALENESS.observe(monotonic() - asked_at)
             try:
                 async with asyncio.timeout(_PING_SECONDS):
                     while True:

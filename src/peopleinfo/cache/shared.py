@@ -15,13 +15,16 @@ from __future__ import annotations
 
 import random
 import secrets
+from contextlib import suppress
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from redis.exceptions import RedisError
 
 from peopleinfo.cache.link import Script, Unreachable
 from peopleinfo.ids import subkey
+from peopleinfo.telemetry import traces
+from peopleinfo.telemetry.metrics import CACHE_FENCES, CACHE_FILLS, CACHE_LOOKUPS, CACHE_OWED, CACHE_UP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -56,6 +59,7 @@ if redis.call('EXISTS', KEYS[4]) == 1 then return {'fenced'} end
 )
 # … the page, a token for a new lease, how long that lasts (ms)
 READ: Final = Script(
+    "read",
     _TRUSTED
     + """
 local kept = redis.call('HMGET', KEYS[2], 'epoch', ARGV[3])
@@ -66,10 +70,11 @@ if not lease then
     redis.call('SET', KEYS[3], lease, 'PX', ARGV[5])
 end
 return {'miss', lease}
-"""
+""",
 )
 # … the page, the lease, how long the answer may be kept (ms), the answer, how many pages of a name
 FILL: Final = Script(
+    "fill",
     _TRUSTED
     + """
 if redis.call('GET', KEYS[3]) ~= ARGV[4] then return {'late'} end
@@ -78,26 +83,28 @@ if redis.call('HLEN', KEYS[2]) > tonumber(ARGV[7]) then return {'full'} end
 redis.call('HSET', KEYS[2], 'epoch', epoch[1], ARGV[3], ARGV[6])
 if redis.call('PTTL', KEYS[2]) < 0 then redis.call('PEXPIRE', KEYS[2], ARGV[5]) end
 return {'kept'}
-"""
+""",
 )
 # KEYS: answers, lease, fences of each name. ARGV: the writer, when its fence falls by itself (ms).
 FENCE: Final = Script(
+    "fence",
     _CLOCK
     + """
 for i = 1, #KEYS, 3 do
     redis.call('DEL', KEYS[i], KEYS[i + 1])
     redis.call('ZADD', KEYS[i + 2], now + ARGV[2], ARGV[1])
 end
-"""
+""",
 )
 # KEYS as above. ARGV: the writer.
 UNFENCE: Final = Script(
+    "unfence",
     """
 for i = 1, #KEYS, 3 do
     redis.call('DEL', KEYS[i], KEYS[i + 1])
     redis.call('ZREM', KEYS[i + 2], ARGV[1])
 end
-"""
+""",
 )
 
 
@@ -131,6 +138,11 @@ class SharedCache:
         self._owes_all = False
         link.on_return = self._pay
 
+    def note_state(self) -> None:
+        """Note how it stands, for the figures."""
+        CACHE_UP.set(self.is_up)
+        CACHE_OWED.set(len(self._owed))
+
     @property
     def is_up(self) -> bool:
         """Whether the cache is asked at all."""
@@ -147,13 +159,13 @@ class SharedCache:
 
     async def read(self, name: str, page: str) -> Hit | Lease | None:
         """Return the answer, or the right to fill it in, or None when the cache must not be used now."""
-        if not self._link.is_up:
-            return None
         lease = int(LEASE_SECONDS * 1000)
-        try:
-            told = await self._link.run(READ, self._keys(name), *self._epoch(), page, secrets.token_bytes(8), lease)
-        except Unreachable:
-            return None
+        told: Any = (b"down",)
+        if self._link.is_up:
+            with suppress(Unreachable), traces.span("cache", "lease"):
+                told = await self._link.run(READ, self._keys(name), *self._epoch(), page, secrets.token_bytes(8), lease)
+                traces.note("outcome", told[0].decode())
+        CACHE_LOOKUPS.add(told[0].decode())
         if told[0] == _HIT:
             return Hit(told[1], told[2] / 1000)
         return Lease(told[1]) if told[0] == _MISS else None
@@ -162,12 +174,12 @@ class SharedCache:
         """Keep an answer that was read from the store after the lease was given, unless a write took the lease away."""
         jitter = random.uniform(0.9, 1.0)  # noqa: S311 - so that what was filled together is not read anew together
         milliseconds = int(self.seconds * 1000 * jitter)
-        try:
-            await self._link.run(
-                FILL, self._keys(name), *self._epoch(), page, lease.token, milliseconds, answer, self._pages
-            )
-        except Unreachable:
-            return
+        keys, epoch = self._keys(name), self._epoch()
+        told: Any = (b"down",)
+        with suppress(Unreachable), traces.span("cache", "fill"):
+            told = await self._link.run(FILL, keys, *epoch, page, lease.token, milliseconds, answer, self._pages)
+            traces.note("outcome", told[0].decode())
+        CACHE_FILLS.add(told[0].decode())
 
     async def fence(self, names: Iterable[str], writer: bytes) -> bool:
         """Keep the cache from answering for these names or being filled, until `unfence`; False when it could not be told."""
@@ -175,7 +187,9 @@ class SharedCache:
             for keys in self._grouped(names):
                 await self._link.run(FENCE, keys, writer, int(self.fence_seconds * 1000))
         except Unreachable:
+            CACHE_FENCES.add("untold")
             return False
+        CACHE_FENCES.add("put")
         return True
 
     async def unfence(self, names: Iterable[str], writer: bytes) -> bool:
@@ -190,6 +204,7 @@ class SharedCache:
         except Unreachable:
             self.owe(names, landed=True)
             return False
+        CACHE_FENCES.add("lifted")
         return True
 
     def owe(self, names: Iterable[str], *, landed: bool) -> None:

@@ -18,6 +18,8 @@ from peopleinfo.cache.shared import FENCE_SECONDS, Hit, Lease, SharedCache
 from peopleinfo.errors import OutcomeUnknown, PeopleInfoError, PersonNotFound, StoreUnavailable, VersionConflict
 from peopleinfo.person import Record, details_of
 from peopleinfo.store import Page, Source
+from peopleinfo.telemetry import traces
+from peopleinfo.telemetry.metrics import CACHE_FENCES, CACHE_JOINED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Sequence
@@ -178,12 +180,24 @@ class CachedStore:
     async def progress(self, import_id: bytes) -> Progress:
         return await self._store.progress(import_id)
 
+    def note_state(self) -> None:
+        self._shared.note_state()
+        self._local.note_state()
+        self._store.note_state()
+
     async def ready(self) -> None:
         await self._store.ready()
 
     # Reads
 
     async def _answer(self, question: _Question, reading: Reading) -> Any:
+        with traces.span("cache", "read"):
+            try:
+                return await self._ask(question, reading)
+            finally:
+                traces.note("source", reading.source.value if reading.source else "")
+
+    async def _ask(self, question: _Question, reading: Reading) -> Any:
         if reading.fresh:
             reading.source = Source.REQUEST
             return await question.read()
@@ -207,7 +221,9 @@ class CachedStore:
     async def _fly(self, question: _Question, lease: Lease) -> Any:
         """Read the store and fill the cache, once for all in this process who hold the lease."""
         flight = self._flights.get((lease.token, question.page))
-        if flight is None:
+        if flight is not None:
+            CACHE_JOINED.add()
+        else:
             flight = asyncio.ensure_future(self._read_and_fill(question, lease))
             self._flights[lease.token, question.page] = flight
             flight.add_done_callback(lambda done: self._land((lease.token, question.page), done))
@@ -260,6 +276,7 @@ class CachedStore:
 
     def _leave(self, names: Iterable[str], *, fenced: bool) -> None:
         """Let the fences stand, as the write may still be on its way; they fall by themselves."""
+        CACHE_FENCES.add("left")
         if not fenced:
             self._shared.owe(names, landed=False)
 

@@ -36,6 +36,7 @@ def serve(
     cache_strict: Annotated[bool | None, options.setting("cache_strict")] = None,
     open_to_all: Annotated[bool | None, options.setting("open")] = None,
     body_seconds: Annotated[float | None, options.setting("body_seconds")] = None,
+    metrics: Annotated[str | None, options.setting("metrics")] = None,
     drain_seconds: Annotated[float | None, options.setting("drain_seconds")] = None,
     log_level: Annotated[str | None, options.setting("log_level")] = None,
 ) -> None:
@@ -43,10 +44,6 @@ def serve(
 
     Example: peopleinfo serve --port 8080 --store sqlite:////var/lib/people.db
     """
-    import uvicorn
-
-    from peopleinfo import wiring
-
     settings = Settings.load(
         host=host,
         port=port,
@@ -60,6 +57,7 @@ def serve(
         cache_strict=cache_strict,
         open=open_to_all,
         body_seconds=body_seconds,
+        metrics=metrics,
         drain_seconds=drain_seconds,
         log_level=log_level,
     )
@@ -71,15 +69,7 @@ def serve(
             file=sys.stderr,
             flush=True,
         )
-        config = _config(wiring.Application(settings), workers=settings.workers)
-        if settings.workers == 1:
-            for ending in (signal.SIGINT, signal.SIGTERM):  # which uvicorn raises again when it has ended in good order
-                signal.signal(ending, lambda *_: None)
-            uvicorn.Server(config).run([listening])
-        else:
-            from peopleinfo.cli.workers import Supervisor
-
-            Supervisor(config, [listening]).run()
+        _run(settings, listening)
 
 
 def openapi() -> None:
@@ -92,6 +82,28 @@ def openapi() -> None:
     from peopleinfo.http.openapi import document
 
     print(json.dumps(document(), indent=2, ensure_ascii=False))
+
+
+def _run(settings: Settings, listening: socket.socket) -> None:
+    import uvicorn
+
+    from peopleinfo import wiring
+
+    if settings.workers == 1:
+        for ending in (signal.SIGINT, signal.SIGTERM):  # which uvicorn raises again when it has ended in good order
+            signal.signal(ending, lambda *_: None)
+        app = wiring.Application(settings, instance=_instance(listening))
+        uvicorn.Server(_config(app, workers=1)).run([listening])
+    else:
+        from peopleinfo.cli.workers import Supervisor, shared_folder
+        from peopleinfo.http.drain import end_at_once
+
+        with shared_folder() as shared:
+            app = wiring.Application(settings, instance=_instance(listening), shared=shared)
+            supervisor = Supervisor(_config(app, workers=settings.workers), [listening])
+            supervisor.run()
+        if supervisor.ended_by is not None:
+            end_at_once(supervisor.ended_by)
 
 
 async def _try_store(settings: Settings) -> None:
@@ -133,6 +145,11 @@ def _listen(settings: Settings) -> socket.socket:
         raise InvalidSettings(
             f"cannot listen on {settings.host} port {settings.port}: {error.strerror}; set {PREFIX}HOST and {PREFIX}PORT"
         ) from error
+
+
+def _instance(listening: socket.socket) -> str:
+    """Return a name for this instance: in a container the host's name is its own; on a laptop the port tells several from one another."""
+    return f"{socket.gethostname()}:{listening.getsockname()[1]}"
 
 
 def _url(listening: socket.socket) -> str:

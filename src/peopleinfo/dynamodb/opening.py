@@ -11,6 +11,7 @@ from aiodynamo.http.aiohttp import AIOHTTP
 from yarl import URL
 
 from peopleinfo.dynamodb.credentials import usual_chain
+from peopleinfo.dynamodb.figures import Connections
 from peopleinfo.dynamodb.items import alone, binary, number, value, whole
 from peopleinfo.dynamodb.moves import ABSENT
 from peopleinfo.dynamodb.store import DynamoStore
@@ -30,7 +31,7 @@ _IDLE_SECONDS: Final = 15.0
 @asynccontextmanager
 async def open_table(location: TableLocation) -> AsyncIterator[Table]:
     """Open the way to a table, which need not exist."""
-    connections = aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_IDLE_SECONDS)
+    connections = Connections(limit=_CONNECTIONS, keepalive_timeout=_IDLE_SECONDS)
     async with aiohttp.ClientSession(connector=connections, auto_decompress=False) as session:
         endpoint = URL(location.endpoint) if location.endpoint else None
         credentials = usual_chain(location.region)

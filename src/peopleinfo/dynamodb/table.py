@@ -11,6 +11,7 @@ import msgspec
 from aiodynamo.http.types import Request, RequestFailed
 from aiodynamo.sign import signed_dynamo_request
 
+from peopleinfo.dynamodb import figures
 from peopleinfo.errors import OutcomeUnknown, StoreUnavailable, StoreUnusable
 
 if TYPE_CHECKING:
@@ -170,19 +171,25 @@ class Table:
 
         Raises ConditionFailed, Cancelled, Refused, StoreUnavailable, and OutcomeUnknown when it may have been done all the same.
         """
+        payload = {"ReturnConsumedCapacity": "TOTAL", **payload}
         if names_table:
-            payload = {"TableName": self.name, **payload}
+            payload["TableName"] = self.name
         deadline = monotonic() + seconds
         repeated = False  # whether an attempt may have been done without our hearing of it
         for delay in _delays():
+            began = monotonic()
             try:
                 answer = await self._attempt(action, payload, deadline)
             except (TimeoutError, RequestFailed):
                 why, unheard = "DynamoDB does not answer", True
+                figures.attempted(action, monotonic() - began, "silent")
             else:
                 if answer.status == _DONE:
                     done: Json = msgspec.json.decode(answer.body)
+                    figures.attempted(action, monotonic() - began, "ok")
+                    figures.consumed(action, done)
                     return done
+                figures.attempted(action, monotonic() - began, _outcome(answer))
                 why, unheard = self._why_again(action, answer, repeated=repeated)
             repeated = repeated or unheard
             await _pause(delay, deadline, why, unknown=repeated and writes)
@@ -214,6 +221,16 @@ class Table:
             )
             request = Request("POST", str(signed.url), signed.headers, signed.body)
             return await self._http(request)
+
+
+def _outcome(answer: Response) -> str:
+    """Return what an answer that is no success is counted as."""
+    code, told = _told(answer)
+    if code in _REFUSED or (code == "TransactionCanceledException" and not _final(told)):
+        return "throttled"
+    if code in {"ConditionalCheckFailedException", "TransactionCanceledException"}:
+        return "condition"
+    return "silent" if answer.status >= _THEIR_FAULT else "refused"
 
 
 def unusable(table: str, refused: Refused) -> StoreUnusable:

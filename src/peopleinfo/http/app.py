@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import falcon
 import falcon.asgi
 
-from peopleinfo.http import problems
+from peopleinfo.http import problems, protocol
 from peopleinfo.http.auth import Authentication
 from peopleinfo.http.cursors import Cursors
 from peopleinfo.http.data import DataResource
@@ -18,14 +18,17 @@ from peopleinfo.http.people import PeopleResource, PersonResource
 from peopleinfo.http.requests import App
 from peopleinfo.http.status import MetricsResource, StatusResource
 from peopleinfo.http.transfer import ExportResource, ImportResource
+from peopleinfo.telemetry import traces
 from peopleinfo.telemetry.health import Health
 from peopleinfo.telemetry.requests import Answered
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, AsyncIterator
+
     from peopleinfo.gate import Gate
     from peopleinfo.http.drain import Drain
     from peopleinfo.people import People
-    from peopleinfo.telemetry.metrics import Metrics
+    from peopleinfo.telemetry.exposition import Exposition
     from peopleinfo.telemetry.requests import RequestLog
 
 _UNMATCHED: Final = "(no route)"
@@ -34,20 +37,26 @@ _METHODS: Final = frozenset(falcon.HTTP_METHODS)
 
 def create_app(
     people: People,
-    metrics: Metrics,
+    exposition: Exposition,
     log: RequestLog,
     gate: Gate,
     drain: Drain,
     *,
     body_seconds: float,
     loopback_only: bool,
+    open_metrics: bool,
 ) -> App:
     """Return the ASGI app that offers `people` to whom `gate` lets in, and says so until `drain` is on.
 
-    `body_seconds` bounds how long a body may take to arrive; `loopback_only` answers to names of this machine alone.
+    `body_seconds` bounds how long a body may take to arrive; `loopback_only` answers to names of this machine alone; `open_metrics` shows
+    the figures to everybody.
     """
     app = App(
-        middleware=[_Observed(log, drain), *([LoopbackOnly(gate)] if loopback_only else []), Authentication(gate)]
+        middleware=[
+            _Observed(log, drain),
+            *([LoopbackOnly(gate)] if loopback_only else []),
+            Authentication(gate, open_metrics=open_metrics),
+        ]
     )
     app.req_options.strip_url_path_trailing_slash = True
     problems.install(app)
@@ -59,11 +68,12 @@ def create_app(
     app.add_route("/v1/people/export", ExportResource(people))
     app.add_route("/v1/people/{person_id}", PersonResource(people, body_seconds=body_seconds))
     app.add_route("/data", DataResource(people, cursors, body_seconds=body_seconds))
+    exposition.gauges += [people.store.note_state, protocol.note_state]
     status = StatusResource(people.store, Health(people.store), drain)
     app.add_route("/status", status)
     app.add_route("/status/ready", status)
     app.add_route("/status/live", status, suffix="live")
-    app.add_route("/metrics", MetricsResource(metrics, log))
+    app.add_route("/metrics", MetricsResource(exposition, log))
     app.add_route("/openapi.json", OpenApiResource())
     app.add_route("/", RootResource())
     docs = DocsResource()
@@ -73,7 +83,7 @@ def create_app(
 
 
 class _Observed:
-    """Notes every answer with the route's template, never the path or the query."""
+    """Notes every answer with the route's template, never the path or the query; of a stream when it has ended."""
 
     def __init__(self, log: RequestLog, drain: Drain) -> None:
         self._log = log
@@ -83,11 +93,49 @@ class _Observed:
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, _resource: object, _succeeded: bool
     ) -> None:
         scope = req.scope
-        request_id = scope["request_id"]
-        resp.set_header("X-Request-Id", request_id)
+        resp.set_header("X-Request-Id", scope["request_id"])
         if self._drain.is_on:  # the client's next request had better find another server
             resp.set_header("Connection", "close")
-        route = req.uri_template or _UNMATCHED
-        method = req.method if req.method in _METHODS else "(other)"
-        seconds = time.perf_counter() - scope["began"]
-        self._log.note(Answered(route, method, resp.status_code, seconds, request_id, time.time()))
+        trace_id = _end_of_span(req, resp) if "span" in scope else ""
+        if resp.stream is not None:
+            resp.stream = self._counted(req, resp, resp.stream, trace_id)
+        else:
+            self._note(req, resp, len(resp.data or b""), trace_id)
+
+    def _note(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, size: int, trace_id: str) -> None:
+        scope, context = req.scope, req.context
+        principal = getattr(context, "principal", None)
+        self._log.note(
+            Answered(
+                req.uri_template or _UNMATCHED,
+                req.method if req.method in _METHODS else "(other)",
+                resp.status_code,
+                time.perf_counter() - scope["began"],
+                scope["request_id"],
+                time.time(),
+                size,
+                principal and principal.name,
+                getattr(context, "source", None),
+                trace_id,
+            )
+        )
+
+    async def _counted(
+        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, pieces: AsyncIterable[bytes], trace_id: str
+    ) -> AsyncIterator[bytes]:
+        size = 0
+        try:
+            async for piece in pieces:
+                size += len(piece)
+                yield piece
+        finally:  # also when the client goes away
+            self._note(req, resp, size, trace_id)
+
+
+def _end_of_span(req: falcon.asgi.Request, resp: falcon.asgi.Response) -> str:
+    """Say in the span of a request what came of it, and in the answer which span it was; return the trace's id."""
+    trace_id, traceresponse = traces.answered(
+        req.scope["span"], req.uri_template or _UNMATCHED, req.method, resp.status_code
+    )
+    resp.set_header("Traceresponse", traceresponse)
+    return trace_id

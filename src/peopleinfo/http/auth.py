@@ -26,12 +26,13 @@ class Authentication:
     The scope that an operation needs stands in the contract; a route that does not stand there needs that of an administrator.
     """
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, *, open_metrics: bool) -> None:
         self._gate = gate
+        self._needed = _NEEDED | ({("/metrics", "GET"): None, ("/metrics", "HEAD"): None} if open_metrics else {})
 
     async def process_resource(self, req: Request, _: Response, __: object, ___: object) -> None:
         """Raise NotAuthenticated, AccessDenied."""
-        needed = _NEEDED.get((req.uri_template, req.method), Scope.ADMIN)
+        needed = self._needed.get((req.uri_template, req.method), Scope.ADMIN)
         if needed is None:
             req.context.principal = None
             return

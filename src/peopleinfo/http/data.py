@@ -50,7 +50,7 @@ class DataResource:
         asked = read_search({"surname": surname, **members})
         reading = read_freshness(req)
         page, cursor = await asked.page(self._people, self._cursors, reading)
-        say_source(resp, reading)
+        say_source(req, resp, reading)
         resp.data = b"[" + b",".join(page.people) + b"]"
         keep_private(resp)
         if cursor:

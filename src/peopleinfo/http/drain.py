@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 if TYPE_CHECKING:
     from types import FrameType
 
 _ENDINGS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+def end_at_once(number: int) -> NoReturn:
+    """End the process as the signal does."""
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
+    os._exit(128 + number)  # the first process of a container ends by no signal of its own
 
 
 class Drain:
@@ -34,9 +42,7 @@ class Drain:
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         if self.is_on or self._loop is None:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-            return
+            end_at_once(number)
         self.is_on = True
         if self.seconds:
             self._loop.call_soon_threadsafe(self._loop.call_later, self.seconds, self._end[number], number, frame)

@@ -49,7 +49,7 @@ class PeopleResource:
     async def _find(self, asked: Asked, req: Request, resp: Response) -> None:
         reading = read_freshness(req)
         page, cursor = await asked.page(self._people, self._cursors, reading)
-        say_source(resp, reading)
+        say_source(req, resp, reading)
         next_cursor = strictjson.encode(cursor)
         resp.data = b'{"people":[' + b",".join(page.people) + b'],"next_cursor":' + next_cursor + b"}"
         keep_private(resp)
@@ -70,7 +70,7 @@ class PersonResource:
         try:
             record = await self._people.get(person_id, reading=reading)
         finally:  # that somebody is not there is an answer too
-            say_source(resp, reading)
+            say_source(req, resp, reading)
         # A 304 has the headers of the 200, for which Falcon leaves out the body.
         if conditions.is_current(req, record.version):
             resp.status = 304
@@ -113,9 +113,10 @@ def read_freshness(req: Request) -> Reading:
     return Reading(fresh="no-cache" in (req.get_header("Cache-Control") or "").lower())
 
 
-def say_source(resp: Response, reading: Reading) -> None:
-    """Say where the answer came from (Cache-Status, RFC 9211), when there is a cache."""
+def say_source(req: Request, resp: Response, reading: Reading) -> None:
+    """Say where the answer came from (Cache-Status, RFC 9211; and for the log), when there is a cache."""
     if reading.source is not None:
+        req.context.source = reading.source
         resp.set_header("Cache-Status", _CACHE_STATUS[reading.source])
 
 

@@ -10,9 +10,21 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from peopleinfo import strictjson
 from peopleinfo.http.problems import MEDIA_TYPE
+from peopleinfo.telemetry.metrics import CONNECTIONS, IN_FLIGHT
 
 if TYPE_CHECKING:
     import asyncio
+
+    from uvicorn.server import ServerState
+
+_states: Final[set[ServerState]] = set()  # of the server: there is one in a process
+
+
+def note_state() -> None:
+    """Note how many connections there are and how many requests are being answered, for the figures of this process."""
+    CONNECTIONS.set(sum(len(state.connections) for state in _states))
+    IN_FLIGHT.set(sum(len(state.tasks) for state in _states))
+
 
 HEAD_SIZE: Final = 32 * 1024  # bytes of the request line and the headers; the longest query and many cookies go in
 HEAD_SECONDS: Final = 20.0  # for a head to come whole, counted from the connection or from its first piece
@@ -64,6 +76,7 @@ class Protocol(HttpToolsProtocol):
 
     def __init__(self, *rest: Any, **named: Any) -> None:
         super().__init__(*rest, **named)
+        _states.add(self.server_state)
         self._refusal = 400
         self._piece = 0  # bytes of the piece that is being read
         self._in_head = False

@@ -13,6 +13,7 @@ import falcon
 import falcon.asgi
 
 from peopleinfo import strictjson
+from peopleinfo.telemetry import traces
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -57,6 +58,8 @@ class App(falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response]):
                 raise Disconnected
             return event
 
+        if traces.are_on():
+            return traces.request(super().__call__, scope, attentive_receive, send)
         return super().__call__(scope, attentive_receive, send)
 
 

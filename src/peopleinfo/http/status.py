@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import falcon
-from prometheus_client import exposition
 
 from peopleinfo import __version__, strictjson
+from peopleinfo.telemetry.requests import GATHER_SECONDS
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
     from peopleinfo.http.drain import Drain
     from peopleinfo.store import Store
+    from peopleinfo.telemetry.exposition import Exposition
     from peopleinfo.telemetry.health import Health
-    from peopleinfo.telemetry.metrics import Metrics
     from peopleinfo.telemetry.requests import RequestLog
 
 
@@ -59,15 +60,17 @@ def _tell(resp: Response, answer: dict[str, Any]) -> None:
 class MetricsResource:
     """/metrics: figures for Prometheus."""
 
-    def __init__(self, metrics: Metrics, log: RequestLog) -> None:
-        self._metrics = metrics
+    def __init__(self, exposition: Exposition, log: RequestLog) -> None:
+        self._exposition = exposition
         self._log = log
 
     async def on_get(self, req: Request, resp: Response) -> None:
         """Answer in the Prometheus text format, or in OpenMetrics when asked for."""
+        if (
+            self._exposition.has_others
+        ):  # who publish at least so often: then whatever was answered before this request is counted
+            await asyncio.sleep(GATHER_SECONDS)
         self._log.flush()
-        encode, content_type = exposition.choose_encoder(req.get_header("Accept", default=""))
-        resp.content_type = content_type
-        resp.data = encode(self._metrics.registry)
+        resp.data, resp.content_type = self._exposition.text(req.get_header("Accept", default=""))
 
     on_head = on_get

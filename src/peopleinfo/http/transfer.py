@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import io
 import tempfile
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final, cast
@@ -20,6 +21,7 @@ from peopleinfo.http.people import idempotency_key
 from peopleinfo.http.requests import media_type, too_slow
 from peopleinfo.http.searches import read_filter
 from peopleinfo.imports import Import, Outcome, batches
+from peopleinfo.telemetry.metrics import EXPORTED, IMPORTED, TRANSFERS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -56,12 +58,15 @@ class ImportResource:
         run = partial(asyncio.get_running_loop().run_in_executor, self._threads)
         source = await run(partial(rows.read, body, form=kind))
         parts = batches(source.rows, _BATCH_ROWS, _BATCH_SIZE)
+        TRANSFERS.change(1, "import")
         results = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed when it has been sent
         try:
             await _store(import_, partial(run, next, parts, None), results, _GO_ON if key else "")
         except BaseException:
             results.close()
             raise
+        finally:
+            TRANSFERS.change(-1, "import")
         results.seek(0)
         resp.content_type = NDJSON
         resp.stream = _pieces(results)
@@ -112,8 +117,13 @@ class _Body(io.RawIOBase):
 
 
 async def _texts(pieces: AsyncIterator[tuple[int, bytes]]) -> AsyncIterator[bytes]:
-    async for _, text in pieces:
-        yield text
+    TRANSFERS.change(1, "export")
+    try:
+        async for people, text in pieces:
+            EXPORTED.add(by=people)
+            yield text
+    finally:
+        TRANSFERS.change(-1, "export")
 
 
 async def _store(
@@ -123,8 +133,11 @@ async def _store(
     try:
         while batch := await next_batch():
             outcomes = await import_.store(batch)
-            rejected += sum(1 for outcome in outcomes if outcome.errors)
-            results.write(b"".join(_line(_result(outcome)) for outcome in outcomes))
+            told = [_result(outcome) for outcome in outcomes]
+            for result, count in Counter(one.result for one in told).items():
+                IMPORTED.add(result, by=count)
+                rejected += count if result == "rejected" else 0
+            results.write(b"".join(map(_line, told)))
         await import_.finish()
     except StoreUnavailable as error:
         raise StoreUnavailable(

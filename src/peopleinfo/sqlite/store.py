@@ -27,6 +27,7 @@ from peopleinfo.sqlite import schema
 from peopleinfo.sqlite.apikeys import SqliteApiKeys
 from peopleinfo.sqlite.writer import Writer, unavailable
 from peopleinfo.store import EXAMINED, ONCE_SECONDS, Once, Page, Progress, Reading
+from peopleinfo.telemetry.metrics import SQLITE_WAITING
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -188,6 +189,9 @@ class SqliteStore:
     async def progress(self, import_id: bytes) -> Progress:
         with _translated():
             return _progress(self._reader, import_id)
+
+    def note_state(self) -> None:
+        SQLITE_WAITING.set(self._writer.waiting)
 
     async def ready(self) -> None:
         self._guard()

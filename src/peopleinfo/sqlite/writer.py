@@ -53,6 +53,11 @@ class Writer:
         self._queue.put(_Waiting(change, future))
         return await future
 
+    @property
+    def waiting(self) -> int:
+        """How many changes wait to be begun."""
+        return self._queue.qsize()
+
     async def close(self) -> None:
         """Finish what is waiting, then end the thread."""
         self._closed = True

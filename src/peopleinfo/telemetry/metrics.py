@@ -1,70 +1,126 @@
-"""Metrics of the process, in a registry of their own."""
+"""Every figure of the service, in one place. A label never holds what a client sent, and its values are few."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from itertools import accumulate
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from prometheus_client import CollectorRegistry, Gauge
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
-from prometheus_client.platform_collector import PlatformCollector
-from prometheus_client.process_collector import ProcessCollector
-from prometheus_client.registry import Collector
-
-from peopleinfo import __version__
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from prometheus_client.metrics_core import Metric
+from peopleinfo.telemetry.figures import Counter, Figure, Gauge, Histogram
 
 # Seconds. A read takes well under a millisecond, a durable write a few; the last ones are for a store in trouble.
-_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_SHORT: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 
+REQUESTS: Final = Counter("peopleinfo_http_requests_total", "Requests answered.", "route", "method", "status")
+REQUEST_SECONDS: Final = Histogram(
+    "peopleinfo_http_request_seconds",
+    "Time from a request's headers to its answer, of a stream to its end.",
+    "route",
+    "method",
+    bounds=_SECONDS,
+)
+SENT_BYTES: Final = Counter("peopleinfo_http_sent_bytes_total", "Bytes of the bodies of answers.", "route")
+IN_FLIGHT: Final = Gauge("peopleinfo_http_requests_in_flight", "Requests being answered.")
+CONNECTIONS: Final = Gauge("peopleinfo_http_connections", "Connections that are open.")
 
-class Metrics(Collector):
-    """Counts requests by route template, method and status; labels never hold what a client sent. For one thread alone."""
+STORE_SECONDS: Final = Histogram(
+    "peopleinfo_store_seconds", "Time that the store took, whatever came of it.", "operation", bounds=_SECONDS
+)
+STORE_ERRORS: Final = Counter(
+    "peopleinfo_store_errors_total",
+    "Operations that the store could not do: unavailable, unknown (a write that may have been done), crash.",
+    "operation",
+    "error",
+)
+STORE_UP: Final = Gauge("peopleinfo_store_up", "Whether the store said last that it can serve: 1 or 0.", together=min)
+SQLITE_WAITING: Final = Gauge("peopleinfo_sqlite_writes_waiting", "Writes that wait for the embedded store's writer.")
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
-        build = Gauge(
-            "peopleinfo_build_info", "1, with the version as its label.", ("version",), registry=self.registry
-        )
-        build.labels(__version__).set(1)
-        self._answered: dict[tuple[str, str, int], int] = {}
-        self._buckets: dict[tuple[str, str], list[int]] = {}
-        self._seconds: dict[tuple[str, str], float] = {}
-        self.registry.register(self)
+DYNAMODB_SECONDS: Final = Histogram(
+    "peopleinfo_dynamodb_attempt_seconds", "Time of an attempt of a call to DynamoDB.", "action", bounds=_SECONDS
+)
+DYNAMODB_ATTEMPTS: Final = Counter(
+    "peopleinfo_dynamodb_attempts_total",
+    "Attempts of calls to DynamoDB, by outcome: ok, condition, throttled, silent (no answer, or an error of its own), refused.",
+    "action",
+    "outcome",
+)
+DYNAMODB_UNITS: Final = Counter(
+    "peopleinfo_dynamodb_consumed_units_total", "Capacity units that calls consumed, as DynamoDB told.", "action"
+)
+DYNAMODB_POOL_SECONDS: Final = Histogram(
+    "peopleinfo_dynamodb_pool_wait_seconds", "Time that calls waited for a free connection to DynamoDB.", bounds=_SHORT
+)
 
-    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Count an answered request. `route` is a template, `method` one of HTTP's."""
-        # Plain numbers: the library's own, safe for many threads and processes, cost more than the rest of a request's notes.
-        key = route, method, status
-        self._answered[key] = self._answered.get(key, 0) + 1
-        buckets = self._buckets.get((route, method))
-        if buckets is None:
-            buckets = self._buckets[route, method] = [0] * (len(_BUCKETS) + 1)
-            self._seconds[route, method] = 0.0
-        buckets[bisect_left(_BUCKETS, seconds)] += 1
-        self._seconds[route, method] += seconds
+CACHE_READS: Final = Counter(
+    "peopleinfo_cache_reads_total",
+    "Reads by level (local, shared) and outcome: hit, miss, bypass (it could not be asked or trusted), skipped (the client asked for it).",
+    "level",
+    "outcome",
+)
+CACHE_LOOKUPS: Final = Counter(
+    "peopleinfo_cache_lookups_total",
+    "What the shared cache said: hit, miss (with a lease), cold, fenced, or down (it was not reached).",
+    "outcome",
+)
+CACHE_FILLS: Final = Counter(
+    "peopleinfo_cache_fills_total",
+    "What became of answers to be kept: kept, late (a write took the lease), full, cold, fenced, down.",
+    "outcome",
+)
+CACHE_FENCES: Final = Counter(
+    "peopleinfo_cache_fences_total",
+    "Fences of writers: put, lifted, left (to fall by itself), untold (the cache was not reached).",
+    "outcome",
+)
+CACHE_JOINED: Final = Counter(
+    "peopleinfo_cache_reads_joined_total", "Reads that shared another one's read of the store."
+)
+CACHE_SECONDS: Final = Histogram(
+    "peopleinfo_cache_call_seconds", "Time of a call to the shared cache.", "operation", bounds=_SHORT
+)
+CACHE_ERRORS: Final = Counter(
+    "peopleinfo_cache_call_errors_total", "Calls to the shared cache that failed: timeout or connection.", "error"
+)
+CACHE_UP: Final = Gauge(
+    "peopleinfo_cache_up", "Whether the cache is asked (the breaker is closed): 1 or 0.", together=min
+)
+CACHE_BREAKER: Final = Counter(
+    "peopleinfo_cache_breaker_changes_total", "Times that the cache was given up or joined (up, down).", "to"
+)
+CACHE_OWED: Final = Gauge(
+    "peopleinfo_cache_owed_names", "Names of which the cache has yet to be told that they changed."
+)
+CACHE_ENTRIES: Final = Gauge("peopleinfo_cache_local_entries", "Answers in the memory of processes.")
+CACHE_TRACKING: Final = Gauge(
+    "peopleinfo_cache_tracking_up",
+    "Whether every process hears of changes, and so may use its memory: 1 or 0.",
+    together=min,
+)
+CACHE_STALENESS: Final = Histogram(
+    "peopleinfo_cache_invalidation_seconds",
+    "How long a process takes at most to hear of a change elsewhere: the time from a PING to its PONG on the connection that tells.",
+    bounds=_SHORT,
+)
 
-    def collect(self) -> Iterator[Metric]:
-        """Yield the requests' metrics, as prometheus-client asks for them."""
-        answered = CounterMetricFamily(
-            "peopleinfo_http_requests", "Requests answered.", labels=("route", "method", "status")
-        )
-        for (route, method, status), count in self._answered.items():
-            answered.add_metric((route, method, str(status)), count)
-        yield answered
-        times = HistogramMetricFamily(
-            "peopleinfo_http_request_seconds",
-            "Time from a request's headers to its answer.",
-            labels=("route", "method"),
-        )
-        bounds = [*map(str, _BUCKETS), "+Inf"]
-        for labels, buckets in self._buckets.items():
-            times.add_metric(labels, list(zip(bounds, accumulate(buckets), strict=True)), self._seconds[labels])
-        yield times
+LOOP_LAG: Final = Histogram(
+    "peopleinfo_event_loop_lag_seconds", "How much later than asked the event loop woke a task.", bounds=_SHORT
+)
+IMPORTED: Final = Counter(
+    "peopleinfo_import_rows_total", "Rows of imports: stored, rejected, already (stored before).", "outcome"
+)
+EXPORTED: Final = Counter("peopleinfo_export_people_total", "People handed out by exports.")
+TRANSFERS: Final = Gauge("peopleinfo_transfers_running", "Imports and exports under way.", "kind")
+
+EVENTS: Final = Counter("peopleinfo_log_events_total", "Events for the log, written or not, without requests.", "level")
+LEFT_OUT: Final = Counter("peopleinfo_log_left_out_total", "Lines left out since the same had just been written.")
+
+WORKERS: Final = Gauge("peopleinfo_workers", "Processes that serve.")
+BUILD: Final = Gauge("peopleinfo_build_info", "1, with the version.", "version", "python", together=max)
+INSTANCE: Final = Gauge(
+    "peopleinfo_instance_info", "1, with a name for this instance, the same for all its workers.", "id", together=max
+)
+CPU_SECONDS: Final = Counter("process_cpu_seconds_total", "User and system CPU time of all workers.")
+MEMORY: Final = Gauge("process_resident_memory_bytes", "Resident memory of all workers.")
+FILES: Final = Gauge("process_open_fds", "Open file descriptors of all workers.")
+STARTED: Final = Gauge("process_start_time_seconds", "When the first worker started, since 1970.", together=min)
+
+ALL: Final[tuple[Figure, ...]] = tuple(value for value in tuple(globals().values()) if isinstance(value, Figure))

@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import Counter
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from peopleinfo import strictjson
+from peopleinfo.store import Source
+from peopleinfo.telemetry.metrics import CACHE_READS, REQUEST_SECONDS, REQUESTS, SENT_BYTES
 
 if TYPE_CHECKING:
-    from peopleinfo.telemetry.metrics import Metrics
+    from collections.abc import Callable
 
-_GATHER_SECONDS: Final = 0.1
+GATHER_SECONDS: Final = 0.1
+
+# What each level of the cache came to, by where an answer came from.
+_LEVELS: Final[dict[Source | None, tuple[tuple[str, str], ...]]] = {
+    None: (),  # there is no cache, or it is not asked for such a request
+    Source.LOCAL: (("local", "hit"),),
+    Source.SHARED: (("local", "miss"), ("shared", "hit")),
+    Source.MISS: (("local", "miss"), ("shared", "miss")),
+    Source.BYPASS: (("local", "miss"), ("shared", "bypass")),
+    Source.REQUEST: (("local", "skipped"), ("shared", "skipped")),
+}
 
 
 class Answered(NamedTuple):
-    """An answered request: the route's template, never the path; seconds from its headers to its answer; when (since 1970)."""
+    """An answered request: the route's template, never the path; seconds from its headers to its answer; when (since 1970).
+
+    `size` is of the body in bytes, `principal` who asked (None: nobody was asked who they are), `source` where the answer came from when
+    there is a cache, `trace_id` empty when it was not traced.
+    """
 
     route: str
     method: str
@@ -26,54 +44,88 @@ class Answered(NamedTuple):
     seconds: float
     request_id: str
     at: float
+    size: int = 0
+    principal: str | None = None
+    source: Source | None = None
+    trace_id: str = ""
 
 
 class RequestLog:
-    """Counts answered requests and writes a line for each to stdout, unless `silent`.
+    """Counts answered requests and writes a line for each to stdout, unless `silent`; `counted` is called after some were counted.
 
-    Those of `_GATHER_SECONDS` are done together: counted one by one, each would cost more than the request's own work.
+    Those of `GATHER_SECONDS` are done together: counted one by one, each would cost more than the request's own work.
     """
 
-    def __init__(self, metrics: Metrics, *, silent: bool) -> None:
-        self._metrics = metrics
+    def __init__(self, *, silent: bool, counted: Callable[[], None] = lambda: None) -> None:
         self._silent = silent
+        self._counted = counted
         self._format = _readable if sys.stdout.isatty() else _json
         self._noted: list[Answered] = []
 
     def note(self, answered: Answered) -> None:
         """Note an answered request; to be called in the event loop."""
         if not self._noted:
-            asyncio.get_running_loop().call_later(_GATHER_SECONDS, self.flush)
+            asyncio.get_running_loop().call_later(GATHER_SECONDS, self.flush)
         self._noted.append(answered)
 
     def flush(self) -> None:
         """Count and write what was noted; asked for before the figures are read."""
         noted, self._noted = self._noted, []
-        for answered in noted:
-            self._metrics.answered(answered.route, answered.method, answered.status, answered.seconds)
-        if noted and not self._silent:
+        if not noted:
+            return
+        _count(noted)
+        self._counted()
+        if not self._silent:
             sys.stdout.buffer.write(b"".join(map(self._format, noted)))
             sys.stdout.buffer.flush()
 
 
-class _Line(msgspec.Struct):
+def _count(noted: list[Answered]) -> None:
+    for (route, method, status), count in Counter(map(itemgetter(0, 1, 2), noted)).items():
+        REQUESTS.add(route, method, str(status), by=count)
+    for source, count in Counter(answered.source for answered in noted).items():
+        for labels in _LEVELS[source]:
+            CACHE_READS.add(*labels, by=count)
+    for answered in noted:
+        REQUEST_SECONDS.observe(answered.seconds, answered.route, answered.method)
+        SENT_BYTES.add(answered.route, by=answered.size)
+
+
+class _Line(msgspec.Struct, omit_defaults=True):
     timestamp: datetime
+    event: str
+    level: str
     route: str
     method: str
     status: int
     ms: float
+    bytes: int
     request_id: str
-    event: str = "request"
-    level: str = "info"
+    principal: str | None = None
+    cache: str | None = None
+    trace_id: str = ""
 
 
 def _json(answered: Answered) -> bytes:
-    route, method, status, seconds, request_id, at = answered
-    moment = datetime.fromtimestamp(at, UTC)
-    return strictjson.encode(_Line(moment, route, method, status, round(seconds * 1000, 2), request_id)) + b"\n"
+    line = _Line(
+        datetime.fromtimestamp(answered.at, UTC),
+        "request",
+        "info",
+        answered.route,
+        answered.method,
+        answered.status,
+        round(answered.seconds * 1000, 2),
+        answered.size,
+        answered.request_id,
+        answered.principal,
+        answered.source.value if answered.source else None,
+        answered.trace_id,
+    )
+    return strictjson.encode(line) + b"\n"
 
 
 def _readable(answered: Answered) -> bytes:
     moment = datetime.fromtimestamp(answered.at)  # noqa: DTZ006 - whoever looks at a terminal looks at a local clock
     milliseconds = answered.seconds * 1000
-    return f"{moment:%H:%M:%S} {answered.status} {answered.method} {answered.route} {milliseconds:.1f} ms\n".encode()
+    where = f" ({answered.source.value})" if answered.source else ""
+    return f"{moment:%H:%M:%S} {answered.status} {answered.method} {answered.route} {milliseconds:.1f} ms{where}\n".encode()
