@@ -128,6 +128,7 @@ class Application:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _offer(self, people: People, stack: AsyncExitStack) -> Any:
+        from peopleinfo.console import pages  # noqa: PLC0415
         from peopleinfo.gate import Gate  # noqa: PLC0415
         from peopleinfo.http.app import create_app  # noqa: PLC0415
         from peopleinfo.http.drain import Drain  # noqa: PLC0415
@@ -152,7 +153,7 @@ class Application:
         )
         drain = Drain(settings.drain_seconds)
         stack.enter_context(_ends_in_good_order(drain))
-        return create_app(
+        app = create_app(
             people,
             exposition,
             log,
@@ -162,6 +163,8 @@ class Application:
             loopback_only=keyless and not settings.open,
             open_metrics=settings.metrics == "open",
         )
+        pages.install(app)
+        return app
 
 
 @asynccontextmanager

@@ -154,7 +154,10 @@ def test_what_is_no_operation_is_not_open_by_oversight(guarded: httpx.Client, me
     assert guarded.request(method, path).status_code == 401
 
 
-@pytest.mark.parametrize("page", sorted(OPEN_PAGES - {"/docs/{name}"} | {"/status", "/docs/start.js"}))
+@pytest.mark.parametrize(
+    "page",
+    sorted({page for page in OPEN_PAGES if "{" not in page} | {"/status", "/docs/start.js", "/console/people/0"}),
+)
 def test_what_is_the_same_in_every_copy_of_the_service_is_open(guarded: httpx.Client, page: str) -> None:
     assert guarded.get(page).status_code in (200, 307)
 

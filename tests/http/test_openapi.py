@@ -137,11 +137,6 @@ def test_every_route_is_in_the_document_and_nothing_else_is() -> None:
     assert {path: methods for path, methods in routes().items() if path not in OPEN_PAGES} == described
 
 
-def test_a_browser_that_opens_the_service_is_led_to_the_docs(client: httpx.Client) -> None:
-    answer = client.get("/")
-    assert (answer.status_code, answer.headers["Location"]) == (307, "/docs")
-
-
 def test_what_the_docs_page_refers_to_are_own_paths_that_answer(client: httpx.Client) -> None:
     page = client.get("/docs")
     assert page.headers["Content-Type"].startswith("text/html")

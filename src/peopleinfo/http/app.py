@@ -12,7 +12,7 @@ from peopleinfo.http import problems, protocol
 from peopleinfo.http.auth import Authentication
 from peopleinfo.http.cursors import Cursors
 from peopleinfo.http.data import DataResource
-from peopleinfo.http.docs import DocsResource, OpenApiResource, RootResource
+from peopleinfo.http.docs import DocsResource, OpenApiResource
 from peopleinfo.http.loopback import LoopbackOnly
 from peopleinfo.http.people import PeopleResource, PersonResource
 from peopleinfo.http.requests import App
@@ -75,7 +75,6 @@ def create_app(
     app.add_route("/status/live", status, suffix="live")
     app.add_route("/metrics", MetricsResource(exposition, log))
     app.add_route("/openapi.json", OpenApiResource())
-    app.add_route("/", RootResource())
     docs = DocsResource()
     app.add_route("/docs", docs)
     app.add_route("/docs/{name}", docs, suffix="asset")

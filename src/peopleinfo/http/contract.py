@@ -347,5 +347,18 @@ OPERATIONS: Final = (
 )
 
 PROBLEMS: Final = {PROBLEM: Problem}
-OPEN_PAGES: Final = frozenset({"/", "/openapi.json", "/docs", "/docs/{name}"})
+OPEN_PAGES: Final = frozenset(
+    {
+        "/",
+        "/openapi.json",
+        "/docs",
+        "/docs/{name}",
+        "/console",
+        "/console/people/new",
+        "/console/people/{person_id}",
+        "/console/people/{person_id}/edit",
+        "/console/static/{digest}/{name}",
+        "/console/{missing:path}",
+    }
+)
 """Routes that are no operations and answer everybody: the same in every copy of the service, and with nobody's data."""

@@ -56,16 +56,6 @@ class OpenApiResource:
     on_head = on_get
 
 
-class RootResource:
-    """/: where whoever opens the service in a browser begins."""
-
-    async def on_get(self, _: Request, __: Response) -> None:
-        """Lead to the docs."""
-        raise falcon.HTTPTemporaryRedirect("/docs")
-
-    on_head = on_get
-
-
 class DocsResource:
     """/docs: Swagger UI without a request to any other host."""
 

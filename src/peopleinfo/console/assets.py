@@ -1,0 +1,66 @@
+"""The scripts and styles of the pages, served under the digest of them all, so that a browser may keep them for ever."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import falcon
+
+if TYPE_CHECKING:
+    from falcon.asgi import Request, Response
+
+ROOT: Final = "/console/static"
+# Comments and indentation are for readers of the source: a fifth of it, which is not sent.
+_FOR_READERS: Final = re.compile(rb"^[ \t]*(?://|/?\*).*\n|^[ \t]+", re.MULTILINE)
+_TYPES: Final = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+
+
+class Assets(NamedTuple):
+    """The files by their name, and the digest of them all."""
+
+    files: dict[str, bytes]
+    digest: str
+
+
+@cache
+def assets() -> Assets:
+    """Read the files; at the first page that anybody opens, since whoever does not open one has no use for them."""
+    folder = resources.files("peopleinfo.console") / "static"
+    files = {
+        file.name: _sent(file.name, file.read_bytes()) for file in sorted(folder.iterdir(), key=lambda file: file.name)
+    }
+    content = hashlib.sha256(b"".join(name.encode() + b"\0" + text for name, text in files.items()))
+    return Assets(files, content.hexdigest()[:16])
+
+
+def _sent(name: str, text: bytes) -> bytes:
+    return _FOR_READERS.sub(b"", text) if name.endswith(".js") else text
+
+
+def root() -> str:
+    """Return the path under which the files of this version lie; scripts find one another beside themselves."""
+    return f"{ROOT}/{assets().digest}"
+
+
+class AssetResource:
+    """/console/static/{digest}/{name}."""
+
+    async def on_get(self, req: Request, resp: Response, digest: str, name: str) -> None:
+        """Answer a file. Under another version's digest it is not found: its page is of another version, too."""
+        files, current = assets()
+        if digest != current or name not in files:
+            raise falcon.HTTPNotFound(
+                description="this file belongs to another version of the page: load the page again"
+            )
+        resp.content_type = _TYPES[name[name.rindex(".") :]]
+        resp.set_header("Cache-Control", "public, max-age=31536000, immutable")
+        resp.set_header("ETag", tag := f'"{digest}"')
+        resp.data = files[name]
+        if req.get_header("If-None-Match") == tag:
+            resp.status = 304
+
+    on_head = on_get

@@ -1,0 +1,35 @@
+// JSON whose numbers stay as they were written: 1.50 is not 1.5, and an account number of 20 digits is not rounded.
+
+export const isNumber = (value) => JSON.isRawJSON(value);
+export const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value) && !isNumber(value);
+
+export const parse = (text) =>
+  JSON.parse(text, (_, value, { source }) => (typeof value === "number" ? JSON.rawJSON(source) : value));
+
+export const write = (value, indent) => JSON.stringify(value, null, indent);
+
+const sorted = (value) => {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (!isObject(value)) return value;
+  return Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, inner]) => [name, sorted(inner)]);
+};
+
+/** Say whether two values are the same, whatever the order of their members. */
+export const same = (a, b) => a === b || (isObject(a) === isObject(b) && write([sorted(a)]) === write([sorted(b)]));
+
+/**
+ * Return the JSON Merge Patch (RFC 7396) that makes `after` of `before`; undefined when there is none, since it would have to
+ * set a member to null, which in a patch means to remove it.
+ */
+export function patchFor(before, after) {
+  const patch = [];
+  for (const name of Object.keys(before)) if (!Object.hasOwn(after, name)) patch.push([name, null]);
+  for (const [name, value] of Object.entries(after)) {
+    const old = Object.hasOwn(before, name) ? before[name] : undefined;
+    if (old !== undefined && same(old, value)) continue;
+    const change = isObject(value) ? patchFor(isObject(old) ? old : {}, value) : (value ?? undefined);
+    if (change === undefined) return undefined;
+    patch.push([name, change]);
+  }
+  return Object.fromEntries(patch);
+}

@@ -1,0 +1,175 @@
+// Finding people while their name is being typed. What was asked for stays with this entry of the browser's history, and in no address.
+
+import { call } from "./api.js";
+import { $, $$, copy, h, settled } from "./dom.js";
+import { birthdate, pageOf } from "./people.js";
+import { isGoing } from "./removals.js";
+
+const LIMIT = 50;
+const LOOKS = 10; // pages without anybody on them that are read before whoever waits is asked
+const form = $("#search");
+const list = $("#results");
+const more = $("#more");
+const filters = $("#filters");
+
+let asking = new AbortController();
+let cursor = null;
+let loading = false;
+let where = {};
+
+/** Return the search as the API takes it. */
+function asked() {
+  const given = Object.fromEntries([...new FormData(form)].map(([name, text]) => [name, text.trim()]).filter(([, text]) => text));
+  const { surname, whole, exact, ...rest } = given;
+  const search = { ...rest, ...(exact && { match: "exact" }) };
+  const [last, first] = (surname ?? "").split(/\s*,\s*/);
+  if (last) search[whole ? "surname" : "surname_prefix"] = last;
+  if (first && !search.name) search.name = first;
+  return search;
+}
+
+async function search() {
+  if (!form.checkValidity()) {
+    $("#found").textContent = "Born from and Born to take a year, a month or a day: 1980, 1980-05 or 1980-05-31.";
+    return;
+  }
+  asking.abort();
+  asking = new AbortController();
+  const { signal } = asking;
+  where = asked();
+  history.replaceState({ ...history.state, form: Object.fromEntries(new FormData(form)) }, "");
+  $("#narrowed").textContent = [...new FormData(form)].filter(([name, text]) => name !== "surname" && text.trim()).length || "";
+  list.classList.add("waiting");
+  $("#empty").replaceChildren();
+  try {
+    let page = await pageOfPeople(where, null, signal);
+    // "Anna Müller" is a first name and a surname, when it is no surname of its own.
+    const words = where.surname_prefix?.split(/\s+/) ?? [];
+    if (!page.people.length && !page.next_cursor && words.length > 1 && !where.name) {
+      where = { ...where, surname_prefix: words.at(-1), name: words.slice(0, -1).join(" ") };
+      page = await pageOfPeople(where, null, signal);
+    }
+    list.replaceChildren();
+    show(page);
+  } catch (reason) {
+    refused(reason);
+  } finally {
+    if (!signal.aborted) list.classList.remove("waiting");
+  }
+}
+
+/** Read on until there is somebody to show, for a while: filters may pass over thousands. */
+async function pageOfPeople(where, cursor, signal) {
+  for (let looks = 1; ; looks++) {
+    const body = { ...where, limit: LIMIT, ...(cursor && { cursor }) };
+    const page = await call("POST", "/v1/people/search", { body, signal, patient: true });
+    if (page.people.length || !page.next_cursor || looks === LOOKS) return page;
+    cursor = page.next_cursor;
+  }
+}
+
+async function next() {
+  if (loading || !cursor) return;
+  loading = true;
+  const { signal } = asking;
+  const before = list.children.length;
+  try {
+    const page = await pageOfPeople(where, cursor, signal);
+    if (document.activeElement === more) setTimeout(() => $("a", list.children[before])?.focus());
+    show(page);
+  } catch (reason) {
+    refused(reason);
+  } finally {
+    loading = false;
+  }
+}
+
+function show({ people, next_cursor }) {
+  list.append(...people.map(row));
+  cursor = next_cursor;
+  const count = list.children.length;
+  more.hidden = !cursor;
+  more.textContent = count ? "Show more" : "Keep looking";
+  const anything = Object.keys(where).length;
+  $("#found").textContent = told(count, anything);
+  if (!count && !cursor) $("#empty").replaceChildren(copy(anything ? "nothing" : "nobody-yet"));
+  mark();
+  history.replaceState({ ...history.state, count }, "");
+}
+
+function told(count, anything) {
+  if (!count) return cursor ? "Nobody so far, and there are more people to look at." : "";
+  const people = count === 1 ? "1 person" : `${count.toLocaleString("en")} people`;
+  const so = where.name && !form.elements.name.value ? ` called ${where.name} ${where.surname_prefix ?? where.surname}` : "";
+  return cursor ? `${people}${so} so far` : `${people}${so}${anything ? "" : " in all"}`;
+}
+
+function row({ person_id, person_name, person_surname, person_birthdate, person_address }) {
+  const item = copy("row");
+  const [badge, who, born, address] = item.firstElementChild.children;
+  const names = [person_surname, person_name].filter(Boolean);
+  item.dataset.id = person_id;
+  item.firstElementChild.href = pageOf(person_id);
+  badge.textContent = names.map((name) => /[\p{L}\p{N}]/u.exec(name)?.[0]).reverse().join("").toUpperCase() || "?";
+  who.textContent = names.join(", ") || "(no name)";
+  born.textContent = birthdate(person_birthdate);
+  address.textContent = person_address?.replace(/\s*\n\s*/g, ", ") ?? "";
+  return item;
+}
+
+function refused(reason) {
+  if (reason.name === "AbortError") return;
+  if (!reason.status) throw reason;
+  list.replaceChildren();
+  more.hidden = true;
+  cursor = null;
+  $("#found").textContent = "";
+  const label = (name) => $(`[for="${name}"]`)?.textContent ?? "The surname";
+  const reasons = reason.errors.map(({ pointer, reason }) => `${label(pointer)} ${reason}.`);
+  $("#empty").replaceChildren(h("p.problem", null, reasons.join(" ") || reason.message));
+}
+
+/** Mark who is being removed. */
+function mark() {
+  for (const item of list.children) item.classList.toggle("going", isGoing(item.dataset.id));
+}
+
+async function restore() {
+  const { form: values = {}, count = 0, scrolled = 0 } = history.state ?? {};
+  for (const [name, value] of Object.entries(values)) {
+    const field = form.elements[name];
+    if (field?.type === "checkbox") field.checked = true;
+    else if (field) field.value = value;
+  }
+  filters.open = Object.entries(values).some(([name, value]) => name !== "surname" && value);
+  await search();
+  while (list.children.length < count && cursor) await next();
+  scrollTo(0, scrolled);
+}
+
+const soon = settled(120, search);
+form.addEventListener("input", soon);
+form.addEventListener("reset", () => setTimeout(search));
+form.addEventListener("submit", (event) => (event.preventDefault(), search()));
+more.addEventListener("click", next);
+new IntersectionObserver((seen) => seen.some((entry) => entry.isIntersecting) && list.children.length && next(), { rootMargin: "600px" }).observe(more);
+addEventListener("scroll", settled(100, () => history.replaceState({ ...history.state, scrolled: scrollY }, "")), { passive: true });
+addEventListener("removals", mark);
+addEventListener("removed", (event) => $(`[data-id="${CSS.escape(event.detail)}"]`, list)?.remove());
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.matches("input, textarea, select");
+  if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey) {
+    event.preventDefault();
+    form.elements.surname.select();
+  }
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  const rows = $$("a", list);
+  const at = rows.indexOf(document.activeElement);
+  if (!step || (at < 0 && event.target !== form.elements.surname)) return;
+  event.preventDefault();
+  (rows[at + step] ?? (at + step < 0 ? form.elements.surname : rows.at(-1)))?.focus();
+});
+
+history.scrollRestoration = "manual";
+restore();

@@ -1,0 +1,72 @@
+"""axe-core has nothing serious to say of any page, on a desk or a phone, in light or dark."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+
+from tests.console import browsing
+from tests.http.serving import HANGS
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+    from tests.http.serving import Server
+
+GRAVE = ("serious", "critical")
+
+
+@pytest.fixture(scope="module")
+def anna(server: Server) -> str:
+    """The id of somebody with members of every kind."""
+    person = {
+        "person_name": "Anna", "person_surname": "Müller", "person_birthdate": "1990-02-11", "person_address": "12 Lindenweg\nLeipzig",
+        "languages": {"german": "native", "turkish": {"level": "B2"}}, "member of": ["choir", "library"], "score": 1.5, "none": None, "yes": True,
+    }  # fmt: skip
+    return str(httpx.post(f"{server.url}/v1/people", json=person, timeout=HANGS).json()["person_id"])
+
+
+def complaints(page: Page) -> list[str]:
+    """Name what is wrong with the page as it stands."""
+    page.wait_for_load_state("networkidle")
+    found = Axe().run(page).response["violations"]
+    return [f"{v['id']}: {v['help']}: {[n['html'] for n in v['nodes']]}" for v in found if v["impact"] in GRAVE]
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_no_page_keeps_anybody_out(browser: Browser, server: Server, anna: str, size: str, dark: bool) -> None:
+    with browsing.window(browser, server.url, size, dark=dark) as page:
+        for path in (
+            "/console",
+            f"/console/people/{anna}",
+            f"/console/people/{anna}/edit",
+            "/console/people/new",
+            "/console/x",
+        ):
+            page.goto(path)
+            assert complaints(page) == [], path
+
+
+def test_what_appears_later_keeps_nobody_out_either(browser: Browser, server: Server, anna: str, size: str) -> None:
+    with browsing.window(browser, server.url, size) as page:
+        page.goto(f"/console/people/{anna}/edit")
+        page.get_by_label("Birthdate").fill("never")
+        page.get_by_role("button", name="Save").click()
+        page.locator(".wrong").wait_for()
+        assert complaints(page) == [], "refused"
+        page.get_by_label("Birthdate").fill("1991")
+        headers = {"If-Match": "*", "Content-Type": "application/merge-patch+json"}
+        httpx.patch(f"{server.url}/v1/people/{anna}", json={"person_birthdate": "1992"}, headers=headers, timeout=HANGS)
+        page.get_by_role("button", name="Save").click()
+        page.locator(".choice").first.wait_for()
+        assert complaints(page) == [], "a conflict"
+        page.get_by_role("button", name="Drop my changes").click()
+        page.get_by_role("link", name="Cancel").click()
+        page.get_by_role("button", name="Remove").click()
+        page.get_by_role("button", name="Undo").wait_for()
+        page.get_by_text("Narrow it down").click()
+        assert complaints(page) == [], "being removed"
+        page.get_by_role("button", name="Undo").click()

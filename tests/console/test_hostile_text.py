@@ -1,0 +1,92 @@
+"""What people are called, where they live and what else is kept of them is text, on every page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+
+from tests.console import browsing
+from tests.console.hostile import TEXTS
+from tests.http.serving import HANGS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Page
+
+    from tests.http.serving import Server
+
+
+@pytest.fixture(scope="module")
+def people(server: Server) -> list[str]:
+    """The ids of people called so, each."""
+    with httpx.Client(base_url=server.url, timeout=HANGS) as client:
+        called = [
+            {"person_name": f"A{text}", "person_surname": text, "person_address": f"{text}\n{text}"} for text in TEXTS
+        ]
+        return [
+            client.post("/v1/people", json=person | {"note": text}).json()["person_id"]
+            for person, text in zip(called, TEXTS, strict=True)
+        ]
+
+
+@pytest.fixture
+def unharmed(browser: Browser, server: Server) -> Iterator[Page]:
+    with browsing.window(browser, server.url) as page:
+        yield page
+        assert page.evaluate("window.harmed") is None
+
+
+def test_the_list_shows_names_and_addresses_as_text(unharmed: Page, people: list[str]) -> None:
+    unharmed.goto("/console")
+    while unharmed.locator(".row").count() < len(people):
+        unharmed.evaluate("scrollTo(0, document.body.scrollHeight)")
+        unharmed.wait_for_timeout(50)
+    shown = unharmed.evaluate("[...document.querySelectorAll('.who, .line')].map(e => e.textContent)")
+    for text in TEXTS:
+        assert f"{text}, A{text}" in shown
+        assert f"{text}, {text}" in shown
+
+
+def test_a_search_for_such_a_text_is_a_search(unharmed: Page, people: list[str]) -> None:
+    text = next(text for text in TEXTS if text.startswith("<marquee"))
+    unharmed.goto("/console")
+    unharmed.get_by_label("Surname, or how it begins").fill(text)
+    expect(unharmed.locator(".who")).to_have_text([f"{text}, A{text}"])
+
+
+def test_the_page_of_each_shows_everything_as_text(unharmed: Page, people: list[str]) -> None:
+    for person_id, text in zip(people, TEXTS, strict=True):
+        unharmed.goto(f"/console/people/{person_id}")
+        name = f"A{text} {text}"
+        unharmed.wait_for_function("document.querySelector('#person').checkVisibility()")
+        assert unharmed.evaluate("document.querySelector('h1').textContent") == name
+        texts = unharmed.evaluate("[...document.querySelectorAll('.text')].map(e => e.textContent)")
+        assert texts == [f"A{text}", text, f"{text}\n{text}", text]
+        assert unharmed.evaluate("window.harmed") is None
+
+
+def test_members_called_so_are_shown_edited_compared_and_kept(unharmed: Page, server: Server) -> None:
+    members = {text: {text: [text]} for text in TEXTS}
+    with httpx.Client(base_url=server.url, timeout=HANGS) as client:
+        made = client.post("/v1/people", json={"person_name": "Hostile"} | members)
+        path = made.headers["Location"]
+        unharmed.goto(path.replace("/v1/", "/console/"))
+        unharmed.wait_for_function("document.querySelector('#person').checkVisibility()")
+        names = unharmed.evaluate("[...document.querySelectorAll('#more > dt')].map(e => e.textContent)")
+        assert set(names) == set(TEXTS)
+        unharmed.get_by_role("link", name="Edit").click()
+        unharmed.get_by_label("First name").fill("Hostile 2")
+        unharmed.get_by_role("group", name="<plaintext>", exact=True).get_by_label("Value").fill('["<b>mine</b>"]')
+        headers = {"If-Match": "*", "Content-Type": "application/merge-patch+json"}
+        client.patch(path, json={"<plaintext>": "<b>theirs</b>"}, headers=headers)
+        unharmed.get_by_role("button", name="Save").click()
+        expect(unharmed.get_by_role("cell", name="<b>mine</b>")).to_be_visible()
+        unharmed.get_by_label("<plaintext>: Yours").check()
+        unharmed.get_by_role("button", name="Save what is chosen").click()
+        expect(unharmed.get_by_role("heading", name="Hostile 2")).to_be_visible()
+        kept = client.get(path).json()
+    assert {name: kept[name] for name in TEXTS} == members | {"<plaintext>": ["<b>mine</b>"]}

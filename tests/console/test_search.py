@@ -1,0 +1,129 @@
+"""Finding people: whoever types sees them come."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.http.serving import HANGS
+
+if TYPE_CHECKING:
+    from tests.http.serving import Server
+
+MANY = 130
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stored(server: Server) -> None:
+    people = [("Anna", "Müller", "1990-02-11"), ("Ben", "Mulligan", "1985"), ("Elif", "Öztürk", "2001-07")]
+    with httpx.Client(base_url=server.url, timeout=HANGS) as client:
+        for name, surname, born in people:
+            data = {"person_name": name, "person_surname": surname, "person_birthdate": born}
+            assert client.post("/v1/people", json=data).status_code == 201
+        lines = "".join(f'{{"person_name":"N{n}","person_surname":"Zahlreich"}}\n' for n in range(MANY))
+        client.post("/v1/people/import", content=lines, headers={"Content-Type": "application/x-ndjson"})
+
+
+def search_for(page: Page, text: str) -> None:
+    page.get_by_label("Surname, or how it begins").press_sequentially(text)
+
+
+def found(page: Page, *names: str) -> None:
+    expect(page.locator(".who")).to_have_text(list(names))
+
+
+def test_typing_the_beginning_of_a_surname_finds_people_without_the_umlaut(page: Page) -> None:
+    page.goto("/console")
+    search_for(page, "mull")
+    found(page, "Müller, Anna", "Mulligan, Ben")
+    expect(page.get_by_text("2 people")).to_be_visible()
+
+
+def test_the_root_leads_to_the_console(page: Page) -> None:
+    page.goto("/")
+    expect(page.get_by_role("heading", name="People")).to_be_visible()
+
+
+def test_a_first_name_and_a_surname_find_one_who_has_both(page: Page) -> None:
+    page.goto("/console")
+    search_for(page, "elif ozturk")
+    found(page, "Öztürk, Elif")
+
+
+def test_a_search_is_narrowed_by_the_year_of_birth(page: Page) -> None:
+    page.goto("/console")
+    page.get_by_text("Narrow it down").click()
+    page.get_by_label("Born from").fill("1990")
+    page.get_by_label("Born to").fill("1990-12")
+    search_for(page, "mul")
+    found(page, "Müller, Anna")
+
+
+def test_half_a_year_is_explained_while_it_is_typed(page: Page) -> None:
+    page.goto("/console")
+    page.get_by_text("Narrow it down").click()
+    page.get_by_label("Born from").fill("199")
+    expect(page.locator("#found")).to_contain_text("take a year")
+
+
+def test_the_whole_surname_leaves_out_those_that_only_begin_so(page: Page) -> None:
+    page.goto("/console")
+    page.get_by_text("Narrow it down").click()
+    page.get_by_label("The whole surname").check()
+    search_for(page, "muller")
+    found(page, "Müller, Anna")
+
+
+def test_results_go_on_for_as_long_as_one_scrolls(page: Page) -> None:
+    page.goto("/console")
+    search_for(page, "zahl")
+    expect(page.locator(".who").first).to_have_text("Zahlreich, N0")
+    while page.locator(".row").count() < MANY:
+        page.evaluate("scrollTo(0, document.body.scrollHeight)")
+        page.wait_for_timeout(50)
+    expect(page.get_by_text(f"{MANY} people")).to_be_visible()
+    names = page.locator(".who").all_text_contents()
+    assert names == [f"Zahlreich, N{n}" for n in range(MANY)]
+
+
+def test_whoever_comes_back_finds_the_search_as_it_was(page: Page) -> None:
+    page.goto("/console")
+    search_for(page, "oztu")
+    page.get_by_role("link", name="Öztürk, Elif").click()
+    expect(page.get_by_role("heading", name="Elif Öztürk")).to_be_visible()
+    assert "oztu" not in page.url
+    page.get_by_role("link", name="People").last.click()
+    expect(page.get_by_label("Surname, or how it begins")).to_have_value("oztu")
+    found(page, "Öztürk, Elif")
+
+
+def test_nobody_found_says_what_to_try(page: Page) -> None:
+    page.goto("/console")
+    search_for(page, "qqq")
+    expect(page.get_by_role("heading", name="Nobody is called that")).to_be_visible()
+    page.get_by_role("button", name="Show everyone").click()
+    expect(page.locator(".row").first).to_be_visible()
+
+
+def test_people_are_found_and_opened_by_keyboard_alone(page: Page) -> None:
+    page.goto("/console")
+    page.keyboard.press("Tab")
+    page.keyboard.press("/")
+    page.keyboard.type("mull")
+    found(page, "Müller, Anna", "Mulligan, Ben")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page).to_have_title(re.compile("Ben Mulligan"))
+
+
+def test_the_first_tab_stop_leads_past_the_navigation(page: Page) -> None:
+    page.goto("/console/no/such")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
