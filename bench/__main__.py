@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-QUESTIONS = ("embedded", "growth", "transfer")
+QUESTIONS = ("embedded", "growth", "transfer", "encryption", "index_attack")
 
 for question in sys.argv[1:] or QUESTIONS:
     module = importlib.import_module(f"bench.{question}")

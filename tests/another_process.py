@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peopleinfo.errors import PeopleInfoError
-from peopleinfo.sqlite.store import open_sqlite
+from peopleinfo.sqlite.opening import open_sqlite
 from peopleinfo.wiring import utc_now
 from tests.stores_under_test import everyone_found, named, where
 

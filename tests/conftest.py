@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from peopleinfo.people import People
 from tests import dynamodb_servers, valkey_servers
-from tests.stores_under_test import KNOWN_DIFFERENCES, STORES, Clock, open_store
+from tests.stores_under_test import KNOWN_DIFFERENCES, SEALED, STORES, Clock, open_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -42,7 +42,7 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=STORES)
+@pytest.fixture(params=[*STORES, SEALED])
 def store_kind(request: pytest.FixtureRequest) -> str:
     kind = str(request.param)
     if problem := dynamodb_servers.missing(kind):

@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from peopleinfo.cache.store import open_cached
+from peopleinfo.crypto.master import Encryption, FileMaster, create_file
 from peopleinfo.dynamodb import schema
 from peopleinfo.dynamodb.opening import open_dynamodb, open_table
 from peopleinfo.person import Details
 from peopleinfo.search import Filter, Search
 from peopleinfo.settings import TableLocation
-from peopleinfo.sqlite.store import open_sqlite
+from peopleinfo.sqlite.opening import open_sqlite
 from peopleinfo.store import Reading
 from tests import dynamodb_servers, valkey_servers
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _QUIET: Final = 0.02  # seconds for which a new cache, which cannot have lost a fence, keeps nothing
 CACHED: Final = "sqlite+cache"
+SEALED: Final = "sqlite+sealed"  # differs from "sqlite" in what lies in the file, which HTTP does not see
 STORES: Final[list[str]] = ["sqlite", *dynamodb_servers.KINDS, CACHED]
 
 # (kind of store, feature) → why it does not have it. A test names the features it lives on with `@pytest.mark.needs("feature")`, and is
@@ -57,8 +59,10 @@ class Clock:
 async def open_store(kind: str, tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
     """Open a store of this kind; those of one `tmp_path` are one and the same."""
     async with AsyncExitStack() as stack:
-        if kind in ("sqlite", CACHED):
-            opening: AbstractAsyncContextManager[Store] = open_sqlite(tmp_path / "people.db", now=clock.now)
+        if kind in ("sqlite", CACHED, SEALED):
+            opening: AbstractAsyncContextManager[Store] = open_sqlite(
+                tmp_path / "people.db", now=clock.now, encryption=encryption(tmp_path) if kind == SEALED else None
+            )
         else:
             location = table_location(kind, tmp_path)
             await make_table(location)
@@ -69,6 +73,14 @@ async def open_store(kind: str, tmp_path: Path, clock: Clock) -> AsyncIterator[S
             cache = open_cached(store, url, seconds=60, entries=0, deadline=5, fence_seconds=_QUIET)
             store = cast("Store", ReadThroughCache(await stack.enter_async_context(cache)))
         yield store
+
+
+def encryption(folder: Path, *, prefixes: bool = True) -> Encryption:
+    """Return what the people of a folder are sealed with: with a master key that is made there unless there is one."""
+    path = folder / "master.key"
+    if not path.exists():
+        create_file(path)
+    return Encryption(FileMaster(path), prefixes)
 
 
 class ReadThroughCache:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import itertools
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from peopleinfo import strictjson
 from peopleinfo.errors import FieldError, InvalidJson, InvalidPerson, KeyReused
+from peopleinfo.ids import subkey
 from peopleinfo.person import SERVER_MEMBERS, Details, details_from_json, normalised
 from peopleinfo.store import Progress
 
@@ -59,7 +60,8 @@ class Import:
         self._checked = Progress(b"")  # what will be done when all that is checked is stored
         self._loaded = Progress(b"")  # what is done
         self._rows = 0
-        self._digest = hashlib.sha256()
+        # Keyed: a bare digest of a short input can be found by trying.
+        self._digest = blake2b(key=subkey(people.store.secret, "imports"), digest_size=32)
 
     async def progress(self) -> Progress:
         """Return how far this import has come, in all its runs."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import suppress
 from datetime import timedelta
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 from peopleinfo import strictjson
 from peopleinfo.errors import VersionConflict
+from peopleinfo.ids import subkey
 from peopleinfo.person import Details, Record, details_from_json, details_from_seed, details_of
 from peopleinfo.store import Once, Page, Reading, Store
 
@@ -44,7 +45,7 @@ class People:
         Raises InvalidPerson, KeyReused, CreationErased.
         """
         details = details_from_json(data, today=self.today)
-        return await self.store.create(details, once=_once(once, details) if once else None)
+        return await self.store.create(details, once=self._once(once, details) if once else None)
 
     async def create_from_seed(self, data: Any) -> Record:
         """Store a new person as `POST /data` takes it. Raises InvalidPerson."""
@@ -105,6 +106,15 @@ class People:
             with suppress(VersionConflict):
                 return await self.store.replace(person_id, details, expected=expected, known=record)
 
+    def _once(self, key: str, details: Details) -> Once:
+        # Keyed: a bare digest of a name and a birthdate can be found by trying them all.
+        secret = subkey(self.store.secret, "idempotency")
+        digests = (
+            blake2b(text, key=secret, digest_size=32).digest()
+            for text in (key.encode(), strictjson.encode(details.members()))
+        )
+        return Once(*digests)
+
 
 def merge(target: Any, patch: Any) -> Any:
     """Apply a JSON Merge Patch (RFC 7396, section 2); `target` stays as it is."""
@@ -123,8 +133,3 @@ def _at_one_of(versions: frozenset[int] | None, record: Record) -> int:
     if versions is not None and record.version not in versions:
         raise VersionConflict(record.person_id, actual=record.version)
     return record.version
-
-
-def _once(key: str, details: Details) -> Once:
-    content = hashlib.sha256(strictjson.encode(details.members())).digest()
-    return Once(hashlib.sha256(key.encode()).digest(), content)

@@ -8,8 +8,8 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_type_hints
-from urllib.parse import parse_qsl, urlsplit
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self, get_type_hints
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -50,6 +50,31 @@ class TableLocation:
         if shards is not None and not (shards.isascii() and shards.isdigit() and 1 <= int(shards) <= _SHARDS):
             raise ValueError(f"shards is a number from 1 to {_SHARDS}")
         return cls(parts.netloc, table, endpoint, int(shards) if shards else None)
+
+
+class Sealing(NamedTuple):
+    """Where the master key is, and whether surnames are to be found by their beginning too (None: as the store was made)."""
+
+    scheme: Literal["file", "aws-kms"]
+    key: str  # the path of a file, or the id, ARN or alias of a key of KMS
+    prefixes: bool | None = None
+    region: str | None = None
+    endpoint: str | None = None
+
+    @classmethod
+    def parse(cls, url: str) -> Self:
+        """Take a URL apart. Raises ValueError, saying what it should look like."""
+        parts = urlsplit(url)
+        asked = dict(parse_qsl(parts.query, keep_blank_values=True))
+        index, region, endpoint = (asked.pop(name, None) for name in ("index", "region", "endpoint"))
+        if asked or parts.fragment or index not in (None, "exact", "prefix"):
+            raise ValueError("after the ? there may be index=prefix or index=exact, and for KMS region= and endpoint=")
+        prefixes = None if index is None else index == "prefix"
+        if parts.scheme == "file" and not parts.netloc and parts.path.strip("/") and not (region or endpoint):
+            return cls("file", unquote(parts.path), prefixes)
+        if parts.scheme == "aws-kms" and (key := f"{parts.netloc}{parts.path}"):
+            return cls("aws-kms", key, prefixes, region, endpoint)
+        raise ValueError("write file:///absolute/path/of/the.key or aws-kms://KEY (an id, an ARN or alias/NAME)")
 
 
 class InvalidSettings(PeopleInfoError):
@@ -100,6 +125,11 @@ class Settings:
     )
     admin_key: str = _secret(
         "A key that may do everything, for the first steps of a new deployment: 32 printable characters or more, from a secret."
+    )
+    encryption: str = _setting(
+        "",
+        "Seal what is kept of people: file:///absolute/path/of/the.key (of `peopleinfo encryption create-key`) or aws-kms://KEY, "
+        "with ?index=prefix to find surnames by their beginning all the same; not sealed when empty.",
     )
     open: bool = _setting(
         False, "Serve everybody who can reach it, and let those who show no key read and change people."
@@ -158,6 +188,7 @@ class Settings:
                 f"{PREFIX}CACHE is not understood: write redis://HOST:6379, or rediss://HOST:6379 for TLS"
             )
         self.location  # noqa: B018 - asked for its exception
+        self.sealing  # noqa: B018 - likewise
         if self.admin_key and not _ADMIN_KEY.fullmatch(self.admin_key):
             raise InvalidSettings(
                 f"{PREFIX}ADMIN_KEY takes {_ADMIN_KEY_LENGTH} printable characters or more, without blanks: openssl rand -hex 32 makes some"
@@ -167,6 +198,14 @@ class Settings:
     def needs_keys(self) -> bool:
         """Whether others than this machine are served, and only keys that lie in the store can tell who may be."""
         return not (self.open or self.admin_key or is_loopback(self.host))
+
+    @property
+    def sealing(self) -> Sealing | None:
+        """What people are sealed with, None when they are not. Raises InvalidSettings."""
+        try:
+            return Sealing.parse(self.encryption) if self.encryption else None
+        except ValueError as error:
+            raise InvalidSettings(f"{PREFIX}ENCRYPTION is not understood: {error}") from error
 
     @property
     def location(self) -> Path | TableLocation:

@@ -5,22 +5,25 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import signal
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from peopleinfo.crypto.master import Encryption
 from peopleinfo.people import People
-from peopleinfo.settings import TableLocation, is_loopback
+from peopleinfo.settings import InvalidSettings, TableLocation, is_loopback
 from peopleinfo.telemetry.store import ObservedStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, MutableMapping
     from contextlib import AbstractAsyncContextManager
-    from pathlib import Path
 
     from peopleinfo.apikeys import ApiKeys
+    from peopleinfo.crypto.master import Master
+    from peopleinfo.crypto.rotation import KeyStore
     from peopleinfo.http.drain import Drain
-    from peopleinfo.settings import Settings
+    from peopleinfo.settings import Sealing, Settings
     from peopleinfo.store import Store
 
 
@@ -28,7 +31,8 @@ if TYPE_CHECKING:
 async def open_people(settings: Settings) -> AsyncIterator[People]:
     """Open the store that the settings name, and close it again. Raises StoreUnusable, saying what to mend."""
     async with AsyncExitStack() as stack:
-        store: Store = ObservedStore(await stack.enter_async_context(_open_store(settings.location)))
+        opened = await stack.enter_async_context(_open_store(settings.location, encryption(settings)))
+        store: Store = ObservedStore(opened)
         if settings.cache:
             from peopleinfo.cache.store import open_cached  # noqa: PLC0415 - as below
 
@@ -49,19 +53,67 @@ async def open_people(settings: Settings) -> AsyncIterator[People]:
 @asynccontextmanager
 async def open_api_keys(settings: Settings) -> AsyncIterator[ApiKeys]:
     """Open the store that the settings name, for the sake of its API keys. Raises StoreUnusable."""
-    async with _open_store(settings.location) as store:
+    async with _open_store(settings.location, encryption(settings)) as store:
         yield store.api_keys
 
 
-def _open_store(location: Path | TableLocation) -> AbstractAsyncContextManager[Store]:
+def encryption(settings: Settings) -> Encryption | None:
+    """Return what people are sealed with, None when they are not. Raises StoreUnusable when there is no such key."""
+    sealing = settings.sealing
+    return Encryption(open_master(sealing), sealing.prefixes) if sealing else None
+
+
+def open_master(sealing: Sealing) -> Master:
+    """Return a master key. Raises StoreUnusable when there is no such key."""
+    from peopleinfo.crypto.master import FileMaster  # noqa: PLC0415 - as below
+
+    if sealing.scheme == "aws-kms":
+        from peopleinfo.crypto.kms import KmsMaster  # noqa: PLC0415 - as below
+
+        return KmsMaster(sealing.key, region=sealing.region, endpoint=sealing.endpoint)
+    return FileMaster(Path(sealing.key))
+
+
+async def seal_store(settings: Settings, *, told: Callable[[int], None]) -> int:
+    """Seal everybody in a store that was plain and is not served now; return how many. Raises StoreUnusable, InvalidSettings."""
+    given = encryption(settings)
+    if given is None:
+        raise InvalidSettings("say in PEOPLEINFO_ENCRYPTION what to seal people with: docs/encryption.md")
+    if isinstance(settings.location, TableLocation):
+        raise InvalidSettings(_NOT_IN_TABLES)
+    from peopleinfo.sqlite.sealing import seal_people  # noqa: PLC0415 - as below
+
+    return seal_people(settings.location, given, told=told)
+
+
+@asynccontextmanager
+async def open_key_store(settings: Settings, encryption: Encryption) -> AsyncIterator[KeyStore]:
+    """Open the keys of the people in a sealed store, which may be served meanwhile. Raises StoreUnusable, InvalidSettings."""
+    async with _open_store(settings.location, encryption):  # which says what is wrong
+        pass
+    if isinstance(settings.location, TableLocation):
+        raise InvalidSettings(_NOT_IN_TABLES)
+    from peopleinfo.sqlite.keys import made  # noqa: PLC0415 - as below
+    from peopleinfo.sqlite.sealing import SqliteKeyStore  # noqa: PLC0415 - as below
+
+    with closing(made(settings.location)) as db:
+        yield SqliteKeyStore(db)
+
+
+def _open_store(location: Path | TableLocation, encryption: Encryption | None) -> AbstractAsyncContextManager[Store]:
     # Each brings libraries that the other has no use for.
     if isinstance(location, TableLocation):
+        if encryption is not None:  # rather than to keep them plain without a word
+            raise InvalidSettings(_NOT_IN_TABLES)
         from peopleinfo.dynamodb.opening import open_dynamodb  # noqa: PLC0415
 
         return open_dynamodb(location, now=utc_now)
-    from peopleinfo.sqlite.store import open_sqlite  # noqa: PLC0415
+    from peopleinfo.sqlite.opening import open_sqlite  # noqa: PLC0415
 
-    return open_sqlite(location, now=utc_now)
+    return open_sqlite(location, now=utc_now, encryption=encryption)
+
+
+_NOT_IN_TABLES = "people in DynamoDB are not sealed by this version: leave PEOPLEINFO_ENCRYPTION empty, the table is encrypted by AWS"
 
 
 def utc_now() -> datetime:

@@ -10,7 +10,7 @@ import pytest
 
 from peopleinfo.cache.store import CachedStore, open_cached
 from peopleinfo.errors import OutcomeUnknown, PersonNotFound, StoreUnavailable, VersionConflict
-from peopleinfo.sqlite.store import open_sqlite
+from peopleinfo.sqlite.opening import open_sqlite
 from peopleinfo.store import Reading, Source
 from tests.stores_under_test import Clock, named, where
 from tests.valkey_servers import Server, serving

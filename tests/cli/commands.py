@@ -10,21 +10,30 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 COMMAND: Final = (sys.executable, "-m", "peopleinfo")
 
 
-def environment() -> dict[str, str]:
-    """Return this environment without settings of PeopleInfo, and without what would colour or cut the output."""
+def environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return this environment with no settings of PeopleInfo but those given, and without what would colour or cut the output."""
+    given = {f"PEOPLEINFO_{name}": value for name, value in (settings or {}).items()}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PEOPLEINFO_")}
-    return inherited | {"COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"}
+    return inherited | {"COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"} | given
 
 
-def run(folder: Path, *arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+def run(
+    folder: Path, *arguments: str | Path, stdin: bytes = b"", settings: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
     """Run a command to its end."""
     return subprocess.run(
-        [*COMMAND, *map(str, arguments)], cwd=folder, env=environment(), input=stdin, capture_output=True, check=False
+        [*COMMAND, *map(str, arguments)],
+        cwd=folder,
+        env=environment(settings),
+        input=stdin,
+        capture_output=True,
+        check=False,
     )
 
 

@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from peopleinfo.errors import PersonNotFound
-from peopleinfo.sqlite.store import open_sqlite
+from peopleinfo.sqlite.opening import open_sqlite
 from peopleinfo.wiring import utc_now
 from tests.faults.history import GONE, History, Stand
 from tests.stores_under_test import everyone_found, everyone_scanned, where

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peopleinfo.people import People
-from peopleinfo.sqlite.store import open_sqlite
+from peopleinfo.sqlite.opening import open_sqlite
 from peopleinfo.wiring import utc_now
 from tests.faults.history import Writing, details_marked
 

@@ -13,7 +13,7 @@ import pytest
 
 from peopleinfo.errors import KeyReused, PersonNotFound, StoreUnavailable, StoreUnusable
 from peopleinfo.sqlite import schema
-from peopleinfo.sqlite.store import SqliteStore, open_sqlite
+from peopleinfo.sqlite.opening import open_sqlite
 from peopleinfo.sqlite.writer import Writer
 from peopleinfo.store import Once
 from tests.another_process import another_process
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from peopleinfo.person import Record
+    from peopleinfo.sqlite.store import SqliteStore
 
 NEXT_STEP = "ALTER TABLE deployment ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue';"
 NEWER = len(schema.STEPS) + 1
@@ -398,3 +399,26 @@ async def test_no_read_keeps_the_log_from_being_written_back(sqlite: SqliteStore
     await sqlite.scan(after=None, limit=3)
     await sqlite.progress(b"i" * 32)
     checkpointed(path)
+
+
+async def test_what_was_erased_is_in_no_file_when_that_is_acknowledged(sqlite: SqliteStore, path: Path) -> None:
+    records = [await sqlite.create(named(f"Zxqerased{number}x")) for number in range(200)]
+    for record in records[::2]:
+        await sqlite.erase(record.person_id)
+    kept = b"".join(file.read_bytes() for file in path.parent.iterdir())
+    left = {number for number in range(200) if f"Zxqerased{number}x".encode() in kept}
+    assert left == set(range(1, 200, 2))
+
+
+async def test_what_was_erased_while_somebody_reads_is_in_no_file_soon_after(sqlite: SqliteStore, path: Path) -> None:
+    record = await sqlite.create(named("Zxqerased"))
+    log = path.with_name("people.db-wal")
+    with connect(path) as db:
+        db.execute("BEGIN")
+        db.execute("SELECT * FROM people").fetchall()
+        await sqlite.erase(record.person_id)
+        assert b"Zxqerased" in log.read_bytes()
+    async with asyncio.timeout(60):
+        while b"Zxqerased" in log.read_bytes():
+            await asyncio.sleep(0.05)
+    assert b"Zxqerased" not in path.read_bytes()

@@ -25,6 +25,8 @@ IMPORT_ID = b"i" * 32
 class Shelf:
     """As much of a store as an import needs: it keeps who was loaded and how far each import has come."""
 
+    secret = bytes(32)
+
     def __init__(self) -> None:
         self.people: list[Details] = []
         self.imports: dict[bytes, Progress] = {}

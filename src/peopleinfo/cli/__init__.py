@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from peopleinfo.cli import doctor, keys, people, serve, store, transfer
+from peopleinfo.cli import doctor, encryption, keys, people, serve, store, transfer
 from peopleinfo.errors import PeopleInfoError
 from peopleinfo.settings import InvalidSettings
 
@@ -26,6 +26,7 @@ app.command()(people.get)
 app.command()(doctor.doctor)
 app.add_typer(keys.app)
 app.add_typer(store.app)
+app.add_typer(encryption.app)
 app.command()(serve.openapi)
 app.command()(doctor.version)
 

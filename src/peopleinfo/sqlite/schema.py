@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 APPLICATION_ID: Final = 0x50656F70  # "Peop", in the file's header
+SECRET: Final = 32  # bytes of the deployment's secret; where people are sealed it lies with their keys, and here is a mark of 16 bytes
 
 # Step n takes a file from layout n to layout n + 1. A step that was released is never changed.
 #
@@ -63,24 +64,30 @@ STEPS: Final = (
     """,
 )
 
+# How people are read; sealed ones by views of the same names (`keys`).
+READABLE: Final = "CREATE TEMP VIEW readable AS SELECT * FROM people"
+IN_ORDER: Final = "CREATE TEMP VIEW in_order AS SELECT * FROM people INDEXED BY people_by_seq"
 
-def upgrade(db: sqlite3.Connection, path: Path, steps: Sequence[str] = STEPS) -> None:
+
+def upgrade(
+    db: sqlite3.Connection, path: Path, steps: Sequence[str] = STEPS, *, application: int = APPLICATION_ID
+) -> None:
     """Bring the file to today's layout; an older one is copied beside itself first (`people.db.v1.bak`).
 
     Several processes may do this at once: the first one does the work. Raises StoreUnusable for a newer layout or another program's file.
     """
-    if layout(db, path, len(steps)) == len(steps):
+    if layout(db, path, len(steps), application=application) == len(steps):
         return
-    db.create_function("new_secret", 0, lambda: secrets.token_bytes(32))
+    db.create_function("new_secret", 0, lambda: secrets.token_bytes(SECRET))
     db.execute("BEGIN IMMEDIATE")
     try:
-        before = layout(db, path, len(steps))  # another process may have been faster
+        before = layout(db, path, len(steps), application=application)  # another process may have been faster
         if 0 < before < len(steps):
             _copy(path, path.with_name(f"{path.name}.v{before}.bak"))
         for step in range(before, len(steps)):
             for statement in _statements(steps[step]):
                 db.execute(statement)
-        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA application_id = {application}")
         db.execute(f"PRAGMA user_version = {len(steps)}")
         db.execute("COMMIT")
     except BaseException:
@@ -89,13 +96,13 @@ def upgrade(db: sqlite3.Connection, path: Path, steps: Sequence[str] = STEPS) ->
         raise
 
 
-def layout(db: sqlite3.Connection, path: Path, newest: int = len(STEPS)) -> int:
+def layout(db: sqlite3.Connection, path: Path, newest: int = len(STEPS), *, application: int = APPLICATION_ID) -> int:
     """Return the layout of the file, 0 when it is empty. Raises StoreUnusable for a newer layout or another program's file."""
     # The tables first: they and the marks come in one transaction, so where there are tables of ours the marks are there too.
     (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (made_by,) = db.execute("PRAGMA application_id").fetchone()
     (number,) = db.execute("PRAGMA user_version").fetchone()
-    if tables and application != APPLICATION_ID:
+    if tables and made_by != application:
         raise StoreUnusable(f"{path} is a database of another program: name another file in PEOPLEINFO_STORE")
     if number > newest:
         raise StoreUnusable(

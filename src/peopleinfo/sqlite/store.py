@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import sqlite3
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
-from time import monotonic, sleep
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from peopleinfo.errors import (
@@ -17,30 +14,26 @@ from peopleinfo.errors import (
     KeyReused,
     PersonNotFound,
     StoreUnavailable,
-    StoreUnusable,
     VersionConflict,
 )
 from peopleinfo.ids import BLOCK_SIZE, IdCipher
 from peopleinfo.names import FOLD_VERSION
 from peopleinfo.person import Details, Record, details_of, render, timestamp
-from peopleinfo.sqlite import schema
 from peopleinfo.sqlite.apikeys import SqliteApiKeys
+from peopleinfo.sqlite.schema import SECRET
 from peopleinfo.sqlite.writer import Writer, unavailable
 from peopleinfo.store import EXAMINED, ONCE_SECONDS, Once, Page, Progress, Reading
 from peopleinfo.telemetry.metrics import SQLITE_WAITING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import ThreadPoolExecutor
     from datetime import datetime
-    from pathlib import Path
 
     from peopleinfo.search import Filter
+    from peopleinfo.sqlite.keys import SealedWrites
 
-_BUSY_SECONDS: Final = 5.0  # how long a write waits for another process's
-_READ_BUSY_MILLISECONDS: Final = 250  # how long a read in the loop waits for a process that recovers the file
 _READY_SECONDS: Final = 2.0
-_CHECKPOINT_PAGES: Final = 8_000  # of 4 KiB; a page that many writes touch is copied to the file once for all of them
-_CACHE_KIB: Final = 16 * 1024  # of the file's pages, a connection
 _SEQ: Final = 8  # bytes; the other half of an id's block is zero, which tells a real id from a made-up one
 _LAST: Final = "\U0010ffff"  # of Unicode, and so of the letters that may follow a prefix
 _CHECK: Final = bytes(BLOCK_SIZE - _SEQ)
@@ -49,40 +42,12 @@ _INSERT: Final = "INSERT INTO people (surname_key, seq, fold, version, body) VAL
 # A load inserts many rows by one statement: after each statement the thread has to wait for its turn in the interpreter.
 _TOGETHER: Final = 500
 _INSERT_TOGETHER: Final = _INSERT + ", (?, ?, ?, ?, ?)" * (_TOGETHER - 1)
-_BY_SEQ: Final = "SELECT version, body FROM people WHERE seq = ?"
-_BY_SURNAME: Final = "SELECT seq, body FROM people WHERE surname_key = ? AND seq > ? ORDER BY seq LIMIT ?"
+_BY_SEQ: Final = "SELECT version, body FROM readable WHERE seq = ?"
+_BY_SURNAME: Final = "SELECT seq, body FROM readable WHERE surname_key = ? AND seq > ? ORDER BY seq LIMIT ?"
 _BY_PREFIX: Final = """
-    SELECT seq, body, surname_key FROM people WHERE (surname_key, seq) > (?, ?) AND surname_key < ? ORDER BY surname_key, seq LIMIT ?
+    SELECT seq, body, surname_key FROM readable WHERE (surname_key, seq) > (?, ?) AND surname_key < ? ORDER BY surname_key, seq LIMIT ?
 """
-_SCAN: Final = (
-    "SELECT seq, body FROM people INDEXED BY people_by_seq WHERE seq > ? AND seq % ? = ? ORDER BY seq LIMIT ?"
-)
-
-
-@asynccontextmanager
-async def open_sqlite(path: Path, *, now: Callable[[], datetime]) -> AsyncIterator[SqliteStore]:
-    """Open the store in a file, which is made (readable by its owner alone) when it is not there.
-
-    Raises StoreUnusable, saying what to mend.
-    """
-    async with AsyncExitStack() as stack:
-        try:
-            _make_private(path)
-            reader = stack.enter_context(closing(_connect(path)))
-            schema.upgrade(reader, path)
-            scanner = stack.enter_context(closing(_connect(path)))
-            written = stack.enter_context(closing(_connect(path)))
-            written.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-        except (sqlite3.Error, OSError) as error:
-            raise StoreUnusable(
-                f"cannot open {path}: {_words(error)}; see PEOPLEINFO_STORE and its permissions"
-            ) from error
-        threads = stack.enter_context(ThreadPoolExecutor(1, "sqlite-scanner"))
-        guard = _same_file(path)
-        reader.execute(f"PRAGMA busy_timeout = {_READ_BUSY_MILLISECONDS}")
-        writer = Writer(written, guard)
-        stack.push_async_callback(writer.close)
-        yield SqliteStore(reader, scanner, threads, writer, guard, now)
+_SCAN: Final = "SELECT seq, body FROM in_order WHERE seq > ? AND seq % ? = ? ORDER BY seq LIMIT ?"
 
 
 class SqliteStore:
@@ -98,6 +63,9 @@ class SqliteStore:
         writer: Writer,
         guard: Callable[[], None],
         now: Callable[[], datetime],
+        *,
+        secret: bytes,
+        sealed: SealedWrites | None,
     ) -> None:
         # Short reads run in the event loop itself: they cost less than the way to a thread and back (ADR 3).
         self._reader = reader
@@ -107,7 +75,8 @@ class SqliteStore:
         self._guard = guard
         self._now = now
         self.api_keys = SqliteApiKeys(reader, writer)
-        (self.secret,) = reader.execute("SELECT secret FROM deployment").fetchone()
+        self.secret = secret
+        self._sealed = sealed  # None: people are kept plain
         self._ids = IdCipher(self.secret)  # ids are sealed in the writer's thread only, and opened in the loop's
 
     async def get(self, person_id: str, *, reading: Reading | None = None) -> Record:
@@ -139,9 +108,12 @@ class SqliteStore:
             _, given = details_of(Record(person_id, version, body))
             now = timestamp(self._now())
             record = render(person_id, version + 1, details, created_at=given["created_at"], updated_at=now)
+            key, kept = details.surname_key, record.body
+            if self._sealed:
+                key, kept = self._sealed.index(key), self._sealed.record(db, seq, record.version, kept)
             db.execute(
                 "UPDATE people SET surname_key = ?, fold = ?, version = ?, body = ? WHERE seq = ?",
-                (details.surname_key, FOLD_VERSION, record.version, record.body, seq),
+                (key, FOLD_VERSION, record.version, kept, seq),
             )
             return record
 
@@ -154,14 +126,17 @@ class SqliteStore:
             _at_version(db, person_id, seq, expected)
             db.execute("DELETE FROM people WHERE seq = ?", (seq,))
             db.execute("UPDATE once SET answer = NULL WHERE seq = ?", (seq,))
+            if self._sealed:
+                self._sealed.destroy(db, seq)
 
-        await self._writer.run(change)
+        await self._writer.run(change, erases=True)
 
     async def find(self, where: Filter, *, after: bytes | None, limit: int, reading: Reading | None = None) -> Page:
+        key = self._sealed.looked_up(where) if self._sealed else where.surname_key
         if where.refines:  # may look at thousands of people, which the loop must not wait for
-            return await self._in_thread(lambda db: _found(db, where, after, limit))
+            return await self._in_thread(lambda db: _found(db, where, key, after, limit))
         try:
-            return _found(self._reader, where, after, limit)
+            return _found(self._reader, where, key, after, limit)
         except sqlite3.Error as error:
             raise unavailable(error) from error
 
@@ -218,9 +193,13 @@ class SqliteStore:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _insert(self, db: sqlite3.Connection, people: Sequence[Details]) -> list[Record]:
-        (last,) = db.execute(
-            "UPDATE deployment SET last_seq = last_seq + ? RETURNING last_seq", (len(people),)
+        last, secret_size = db.execute(
+            "UPDATE deployment SET last_seq = last_seq + ? RETURNING last_seq, length(secret)", (len(people),)
         ).fetchone()
+        if not self._sealed and secret_size != SECRET:
+            raise StoreUnavailable(
+                "the store was sealed while it was open: restart the service with PEOPLEINFO_ENCRYPTION"
+            )
         now = timestamp(self._now())
         rows, records = [], []
         for seq, details in enumerate(people, start=last - len(people) + 1):
@@ -228,6 +207,8 @@ class SqliteStore:
             record = render(person_id, 1, details, created_at=now, updated_at=now)
             rows.append((details.surname_key, seq, FOLD_VERSION, 1, record.body))
             records.append(record)
+        if self._sealed:
+            rows = self._sealed.new(db, rows)
         rows.sort()  # neighbours in the file are written together
         whole = len(rows) - len(rows) % _TOGETHER
         for start in range(0, whole, _TOGETHER):
@@ -244,6 +225,8 @@ class SqliteStore:
         content, seq, answer = row
         if content != once.content:
             raise KeyReused
+        if self._sealed and answer is not None:
+            answer = self._sealed.read_answer(db, seq, answer)
         if answer is None:
             raise CreationErased
         return Record(self._ids.seal(seq.to_bytes(_SEQ) + _CHECK), 1, answer)
@@ -251,60 +234,8 @@ class SqliteStore:
     def _remember(self, db: sqlite3.Connection, once: Once, record: Record) -> None:
         expires_at = int(self._now().timestamp()) + ONCE_SECONDS
         (seq,) = db.execute("SELECT last_seq FROM deployment").fetchone()
-        db.execute("INSERT INTO once VALUES (?, ?, ?, ?, ?)", (once.key, once.content, seq, record.body, expires_at))
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    try:
-        if db.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-            schema.layout(db, path)  # a file that is refused is left as it was
-            _log_ahead(db)
-        db.execute("PRAGMA synchronous = FULL")  # a commit is synced before it is acknowledged
-        db.execute("PRAGMA secure_delete = ON")  # an erased person's bytes are overwritten in the file
-        db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _log_ahead(db: sqlite3.Connection) -> None:
-    """Turn the write-ahead log on. Of several that try at once SQLite refuses some at once instead of letting them wait."""
-    patience = monotonic() + _BUSY_SECONDS
-    while True:
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorname != "SQLITE_BUSY" or monotonic() > patience:
-                raise
-            sleep(0.01)
-        else:
-            return
-
-
-def _same_file(path: Path) -> Callable[[], None]:
-    """Return what raises StoreUnavailable when another file, or none, has taken the place of the one that is open."""
-    opened = path.stat()
-
-    def guard() -> None:
-        try:
-            same = os.path.samestat(path.stat(), opened)
-        except OSError:
-            same = False
-        if not same:  # what is written to the open file would be gone with the next start
-            raise StoreUnavailable(f"{path} was removed or replaced while it was open: restart the service")
-
-    return guard
-
-
-def _make_private(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-
-
-def _words(error: Exception) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+        answer = self._sealed.answer(db, seq, record.body) if self._sealed else record.body
+        db.execute("INSERT INTO once VALUES (?, ?, ?, ?, ?)", (once.key, once.content, seq, answer, expires_at))
 
 
 @contextmanager
@@ -345,13 +276,14 @@ def _past(prefix: str) -> str | bytes:
     return head[:-1] + ("\ue000" if head[-1] == "\ud7ff" else chr(ord(head[-1]) + 1))
 
 
-def _found(db: sqlite3.Connection, where: Filter, after: bytes | None, limit: int) -> Page:
-    seq, key = _position(after)
+def _found(db: sqlite3.Connection, where: Filter, key: str | None, after: bytes | None, limit: int) -> Page:
+    """Fill a page from the people under a key of the index of surnames, or, without one, under the prefix."""
+    seq, begun = _position(after)
     rows = _rows(limit, where)
-    if where.surname_key is not None:
-        return _page(db.execute(_BY_SURNAME, (where.surname_key, seq, rows)), limit, where)
+    if key is not None:
+        return _page(db.execute(_BY_SURNAME, (key, seq, rows)), limit, where)
     prefix = where.prefix_key or ""
-    return _page(db.execute(_BY_PREFIX, (key or prefix, seq, _past(prefix), rows)), limit, where)
+    return _page(db.execute(_BY_PREFIX, (begun or prefix, seq, _past(prefix), rows)), limit, where)
 
 
 def _rows(limit: int, where: Filter | None) -> int:

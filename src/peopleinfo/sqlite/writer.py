@@ -19,9 +19,13 @@ GROUP: Final = 256  # writes in one transaction: bounds how long the first of th
 WAITING: Final = 20_000  # writes in the queue; beyond that a caller had better come back later
 
 
+_WIPE_SECONDS: Final = 0.25  # between two attempts to empty the log while somebody reads from it
+
+
 class _Waiting(NamedTuple):
     change: Callable[[sqlite3.Connection], Any]
     future: asyncio.Future[Any]
+    erases: bool
 
 
 class Writer:
@@ -29,6 +33,8 @@ class Writer:
 
     A change is a function of the connection. It raises the domain's errors before it writes anything, and can be called again: when its
     group fails, the group is rolled back and each change is tried alone, so that no change suffers from its neighbours.
+    After a change that erases, the write-ahead log is emptied, as what was erased may stand in it: before the answer if nobody reads from it
+    just then, else as soon as nobody does.
     """
 
     def __init__(self, db: sqlite3.Connection, guard: Callable[[], None] = lambda: None) -> None:
@@ -38,19 +44,23 @@ class Writer:
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
-        self._thread.start()
         self._closed = False
+        self._to_wipe = False
         self.trouble: str | None = None
         """Why the last commit failed; None when it did not."""
+        self._thread.start()
 
-    async def run(self, change: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a change and return its result once it is durable. Raises what the change raises, and StoreUnavailable."""
+    async def run(self, change: Callable[[sqlite3.Connection], T], *, erases: bool = False) -> T:
+        """Run a change and return its result once it is durable. Raises what the change raises, and StoreUnavailable.
+
+        `erases`: what the change removes is not to be found in the log either.
+        """
         if self._closed:
             raise StoreUnavailable("the store is closing")
         if self._queue.qsize() >= WAITING:
             raise StoreUnavailable("too many writes are waiting")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put(_Waiting(change, future))
+        self._queue.put(_Waiting(change, future, erases))
         return await future
 
     @property
@@ -65,7 +75,7 @@ class Writer:
         await asyncio.to_thread(self._thread.join)
 
     def _work(self) -> None:
-        while (first := self._queue.get()) is not None:
+        while (first := self._next()) is not None:
             group = [first]
             closing = False
             while len(group) < GROUP and not closing:
@@ -78,9 +88,32 @@ class Writer:
                 else:
                     group.append(waiting)
             outcomes = self._write(group)
+            self._to_wipe = self._to_wipe or any(waiting.erases for waiting in group)
+            self._wipe()
             self._loop.call_soon_threadsafe(_tell, group, outcomes)
             if closing:
                 return
+
+    def _next(self) -> _Waiting | None:
+        while self._to_wipe:
+            try:
+                return self._queue.get(timeout=_WIPE_SECONDS)
+            except Empty:
+                self._wipe()
+        return self._queue.get()
+
+    def _wipe(self) -> None:
+        """Empty the log, if that is to be done and nobody reads from it."""
+        if not self._to_wipe:
+            return
+        try:
+            (waits,) = self._db.execute("PRAGMA busy_timeout").fetchone()
+            self._db.execute("PRAGMA busy_timeout = 0")
+            busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._db.execute(f"PRAGMA busy_timeout = {waits}")
+        except sqlite3.Error:  # the file is full or gone, say: whoever writes next is told
+            return
+        self._to_wipe = bool(busy)
 
     def _write(self, group: list[_Waiting]) -> list[Any]:
         try:
@@ -125,6 +158,8 @@ def unavailable(error: sqlite3.Error) -> StoreUnavailable:
     code = getattr(error, "sqlite_errorname", "")
     if code.startswith("SQLITE_BUSY"):
         told = StoreUnavailable("another process holds the database")
+    elif code == "SQLITE_ERROR" and "user-defined function" in str(error):  # the one that opens what is sealed
+        told = StoreUnavailable("a person does not open with its key: the file of people or of keys was changed")
     elif code == "SQLITE_FULL":
         told = StoreUnavailable("the disk is full", retry_after=30)
     else:
@@ -141,7 +176,7 @@ def _attempt(change: Callable[[sqlite3.Connection], Any], db: sqlite3.Connection
 
 
 def _tell(group: list[_Waiting], outcomes: list[Any]) -> None:
-    for (_, future), outcome in zip(group, outcomes, strict=True):
+    for (_, future, _), outcome in zip(group, outcomes, strict=True):
         if future.done():  # whoever asked has gone away
             continue
         if isinstance(outcome, BaseException):

@@ -1,0 +1,110 @@
+"""`peopleinfo encryption`: keys, and what is done with everybody's."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from peopleinfo.cli import options
+from peopleinfo.settings import InvalidSettings, Sealing, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+app = typer.Typer(
+    name="encryption",
+    help="Make the key that people are sealed with, seal them, change their keys.",
+    no_args_is_help=True,
+)
+
+Encryption = Annotated[str | None, options.setting("encryption")]
+
+
+@app.command("create-key")
+def create_key(path: Annotated[Path, typer.Argument(help="Where the key is to lie, for its owner alone.")]) -> None:
+    """Make a master key in a new file, and say how to use it. Keep a copy where no backup of the people lies: nobody is read without it.
+
+    Example: peopleinfo encryption create-key /etc/peopleinfo/master.key
+    """
+    from peopleinfo.crypto.master import create_file
+
+    create_file(path)
+    print(f"PEOPLEINFO_ENCRYPTION=file://{path.absolute()}")
+
+
+@app.command()
+def on(store: options.Store = None, encryption: Encryption = None) -> None:
+    """Seal the people of a store that was not sealed until now, all or none; the service has to be stopped meanwhile.
+
+    Example: peopleinfo encryption on --encryption file:///etc/peopleinfo/master.key
+    """
+    from peopleinfo.wiring import seal_store
+
+    settings = Settings.load(store=store, encryption=encryption)
+    with _counted("people sealed") as told:
+        count = asyncio.run(seal_store(settings, told=told))
+    print(f"{count:,} people were sealed; start the service with PEOPLEINFO_ENCRYPTION={settings.encryption}")
+    if isinstance(settings.location, Path):
+        for copy in sorted(settings.location.parent.glob(f"{settings.location.name}.v*.bak")):
+            print(f"{copy} is an older copy of the same people, and plain: remove it when you no longer need it")
+
+
+@app.command()
+def rotate(
+    store: options.Store = None,
+    encryption: Encryption = None,
+    former: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="URL",
+            help="The master key until now, when it is changed too; the service has to be stopped.",
+        ),
+    ] = None,
+) -> None:
+    """Wrap every person's key anew, by a new generation; the service may run. Run again, it goes on where it was cut short.
+
+    Example: peopleinfo encryption rotate
+    """
+    settings = Settings.load(store=store, encryption=encryption)
+    try:
+        old = Sealing.parse(former) if former else None
+    except ValueError as error:
+        raise InvalidSettings(f"--from is not understood: {error}") from error
+    with _counted("keys looked at") as told:
+        generation = asyncio.run(_rotate(settings, old, told))
+    print(f"every person's key is wrapped by generation {generation} now")
+
+
+async def _rotate(settings: Settings, former: Sealing | None, told: Callable[[int], None]) -> int:
+    from peopleinfo import wiring
+    from peopleinfo.crypto.master import EitherMaster
+    from peopleinfo.crypto.rotation import rotate
+
+    given = wiring.encryption(settings)
+    if given is None:
+        raise InvalidSettings("say in PEOPLEINFO_ENCRYPTION what people are sealed with: docs/encryption.md")
+    if former is not None:
+        given = given._replace(master=EitherMaster(given.master, wiring.open_master(former)))
+    async with wiring.open_key_store(settings, given) as keys:
+        return await rotate(keys, given.master, told=told)
+
+
+@contextmanager
+def _counted(what: str) -> Iterator[Callable[[int], None]]:
+    """Show on a terminal how many there were; yield what counts them."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} {task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda count: progress.advance(task, count)

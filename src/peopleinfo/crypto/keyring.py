@@ -1,0 +1,94 @@
+"""The keys that wrap persons' keys, by generation: one is the newest and wraps what is new, the others still unwrap."""
+
+from __future__ import annotations
+
+import os
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from peopleinfo.crypto.envelope import KEY, DoesNotOpen, unwrap, wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from peopleinfo.crypto.master import Master
+
+_GENERATION: Final = 4  # bytes at the beginning of a wrapped key
+_OPENED: Final = 4_096  # persons' keys that are kept ready to use
+_OPENED_SECONDS: Final = 60.0  # and for how long at most
+
+Wrapped = dict[int, bytes]  # generation → the key that wraps persons' keys, wrapped by the master key
+
+
+class Keyring:
+    """Makes and unwraps persons' keys. For any number of threads.
+
+    A wrapped key says which generation wrapped it. When that is a new one (a rotation has begun elsewhere) the generations are read anew.
+    """
+
+    def __init__(self, master: Master, read: Callable[[], Wrapped]) -> None:
+        """`read` returns the generations as they are now. Raises WrongMaster."""
+        self._master = master
+        self._read = read
+        self._wrapped: Wrapped = {}
+        self._wrapping: dict[int, AESGCM] = {}
+        self._opened: dict[bytes, AESGCM] = {}
+        self._opened_until = 0.0
+        self.newest = 0
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read the generations anew. Raises WrongMaster when the newest is not of our master key."""
+        self._wrapped = self._read()
+        newest = max(self._wrapped)
+        self._generation(newest)
+        self.newest = newest
+
+    def new(self, owner: bytes) -> tuple[AESGCM, bytes]:
+        """Make a key for a person (the 16 bytes behind the id): ready to use, and wrapped to be kept."""
+        key = os.urandom(KEY)
+        return AESGCM(key), self.wrapped(owner, key)
+
+    def wrapped(self, owner: bytes, key: bytes) -> bytes:
+        """Wrap a key by the newest generation."""
+        generation = self.newest
+        return generation.to_bytes(_GENERATION) + wrap(self._generation(generation), key, b"key" + owner)
+
+    def key(self, owner: bytes, wrapped: bytes) -> AESGCM:
+        """Return a person's key, ready to use. Raises DoesNotOpen."""
+        now = monotonic()
+        if now > self._opened_until or len(self._opened) >= _OPENED:
+            self._opened = {}
+            self._opened_until = now + _OPENED_SECONDS
+        # By the wrapped key, which whoever asks has just read: so nobody is read whose key is gone.
+        found = self._opened.get(wrapped)
+        if found is None:
+            self._opened[wrapped] = found = AESGCM(self.unwrapped(owner, wrapped))
+        return found
+
+    def unwrapped(self, owner: bytes, wrapped: bytes) -> bytes:
+        """Return a key as it was before it was wrapped. Raises DoesNotOpen."""
+        generation = generation_of(wrapped)
+        if generation not in self._wrapped:
+            self.refresh()
+        return unwrap(self._generation(generation), wrapped[_GENERATION:], b"key" + owner)
+
+    def rewrapped(self, owner: bytes, wrapped: bytes) -> bytes:
+        """Return the same key, wrapped by the newest generation. Raises DoesNotOpen."""
+        return self.wrapped(owner, self.unwrapped(owner, wrapped))
+
+    def _generation(self, generation: int) -> AESGCM:
+        key = self._wrapping.get(generation)
+        if key is None:
+            if generation not in self._wrapped:
+                raise DoesNotOpen
+            key = AESGCM(self._master.unwrap(self._wrapped[generation], generation))
+            self._wrapping[generation] = key
+        return key
+
+
+def generation_of(wrapped: bytes) -> int:
+    """Return which generation wrapped a key."""
+    return int.from_bytes(wrapped[:_GENERATION])

@@ -1,0 +1,78 @@
+"""Connections to the store's files, which nobody but their owner may read."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Final
+
+from peopleinfo.errors import StoreUnavailable
+from peopleinfo.sqlite import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+BUSY_SECONDS: Final = 5.0  # how long a write waits for another process's
+_CACHE_KIB: Final = 16 * 1024  # of the file's pages, a connection
+
+
+def connect(path: Path, application: int = schema.APPLICATION_ID) -> sqlite3.Connection:
+    """Open a file that `application` has made, or an empty one. Raises sqlite3.Error, StoreUnusable."""
+    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        if db.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+            schema.layout(db, path, application=application)  # a file that is refused is left as it was
+            _log_ahead(db)
+        db.execute("PRAGMA synchronous = FULL")  # a commit is synced before it is acknowledged
+        db.execute("PRAGMA secure_delete = ON")  # an erased person's bytes are overwritten in the file
+        db.execute("PRAGMA temp_store = MEMORY")  # nothing of a person goes to a file that is not ours
+        db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def attach(db: sqlite3.Connection, path: Path, name: str) -> None:
+    """Open a second file, which is in WAL mode already, beside the one that a connection has."""
+    db.execute(f"ATTACH DATABASE ? AS {name}", (str(path),))
+    db.execute(f"PRAGMA {name}.synchronous = FULL")
+    db.execute(f"PRAGMA {name}.secure_delete = ON")
+    db.execute(f"PRAGMA {name}.cache_size = -{_CACHE_KIB}")
+
+
+def make_private(path: Path) -> None:
+    """Make an empty file for its owner alone, unless there is one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+
+
+def same_file(path: Path) -> Callable[[], None]:
+    """Return what raises StoreUnavailable when another file, or none, has taken the place of the one that is open."""
+    opened = path.stat()
+
+    def guard() -> None:
+        try:
+            same = os.path.samestat(path.stat(), opened)
+        except OSError:
+            same = False
+        if not same:  # what is written to the open file would be gone with the next start
+            raise StoreUnavailable(f"{path} was removed or replaced while it was open: restart the service")
+
+    return guard
+
+
+def _log_ahead(db: sqlite3.Connection) -> None:
+    """Turn the write-ahead log on. Of several that try at once SQLite refuses some at once instead of letting them wait."""
+    patience = monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname != "SQLITE_BUSY" or monotonic() > patience:
+                raise
+            sleep(0.01)
+        else:
+            return

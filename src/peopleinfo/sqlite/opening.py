@@ -1,0 +1,107 @@
+"""From the path of a file to the store in it."""
+
+from __future__ import annotations
+
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from typing import TYPE_CHECKING, Final
+
+from peopleinfo.errors import StoreUnusable
+from peopleinfo.sqlite import connection, schema
+from peopleinfo.sqlite.connection import connect, make_private, same_file
+from peopleinfo.sqlite.store import SqliteStore
+from peopleinfo.sqlite.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from peopleinfo.crypto.master import Encryption
+    from peopleinfo.crypto.sealer import Sealer
+    from peopleinfo.sqlite.keys import SealedWrites
+
+_READ_BUSY_MILLISECONDS: Final = 250  # how long a read in the loop waits for a process that recovers the file
+_CHECKPOINT_PAGES: Final = 8_000  # of 4 KiB; a page that many writes touch is copied to the file once for all of them
+
+
+@asynccontextmanager
+async def open_sqlite(
+    path: Path, *, now: Callable[[], datetime], encryption: Encryption | None = None
+) -> AsyncIterator[SqliteStore]:
+    """Open the store in a file, which is made (readable by its owner alone) when it is not there.
+
+    With `encryption` whatever is kept of people is sealed. Raises StoreUnusable, saying what to mend.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            make_private(path)
+            reader = stack.enter_context(closing(connect(path)))
+            schema.upgrade(reader, path)
+            sealer, secret = _unlocked(reader, path, encryption)
+            scanner = stack.enter_context(closing(connect(path)))
+            written = stack.enter_context(closing(_writing(path, sealed=sealer is not None)))
+            for db in (reader, scanner, written):
+                _show_people(db, path, sealer)
+        except (sqlite3.Error, OSError) as error:
+            raise StoreUnusable(
+                f"cannot open {path}: {_words(error)}; see PEOPLEINFO_STORE and its permissions"
+            ) from error
+        threads = stack.enter_context(ThreadPoolExecutor(1, "sqlite-scanner"))
+        guard = same_file(path)
+        reader.execute(f"PRAGMA busy_timeout = {_READ_BUSY_MILLISECONDS}")
+        writer = Writer(written, guard)
+        stack.push_async_callback(writer.close)
+        yield SqliteStore(reader, scanner, threads, writer, guard, now, secret=secret, sealed=_writes(sealer))
+
+
+def _unlocked(db: sqlite3.Connection, path: Path, encryption: Encryption | None) -> tuple[Sealer | None, bytes]:
+    """Return what people are sealed with, None when they are not, and the secret of the deployment."""
+    (secret,) = db.execute("SELECT secret FROM deployment").fetchone()
+    if encryption is not None:
+        from peopleinfo.sqlite import keys  # noqa: PLC0415 - a plain store has no use for it
+
+        sealer = keys.open_sealer(path, encryption)
+        return sealer, sealer.secret
+    if len(secret) != schema.SECRET:
+        raise StoreUnusable(
+            f"the people in {path} are sealed: say in PEOPLEINFO_ENCRYPTION where the key is (docs/encryption.md)"
+        )
+    return None, secret
+
+
+def _writes(sealer: Sealer | None) -> SealedWrites | None:
+    if sealer is None:
+        return None
+    from peopleinfo.sqlite.keys import SealedWrites  # noqa: PLC0415 - as above
+
+    return SealedWrites(sealer)
+
+
+def _writing(path: Path, *, sealed: bool) -> sqlite3.Connection:
+    if sealed:
+        from peopleinfo.sqlite import keys  # noqa: PLC0415 - as above
+
+        db = keys.connect_to_both(path)
+    else:
+        db = connect(path)
+    db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+    return db
+
+
+def _show_people(db: sqlite3.Connection, path: Path, sealer: Sealer | None) -> None:
+    """Make the views by which people are read: whatever lies in the file, they show it plain."""
+    if sealer is None:
+        db.execute(schema.READABLE)
+        db.execute(schema.IN_ORDER)
+    else:
+        from peopleinfo.sqlite import keys  # noqa: PLC0415 - as above
+
+        if len(db.execute("PRAGMA database_list").fetchall()) == 1:
+            connection.attach(db, keys.path_of(path), "keys")
+        keys.show_people(db, sealer)
+
+
+def _words(error: Exception) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)

@@ -1,0 +1,82 @@
+"""The master key in KMS, on a server that stands in for it."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import botocore.session
+import pytest
+
+from peopleinfo.crypto.kms import KmsMaster
+from peopleinfo.crypto.master import Encryption
+from peopleinfo.crypto.rotation import rotate
+from peopleinfo.errors import StoreUnusable
+from peopleinfo.sqlite import keys
+from peopleinfo.sqlite.opening import open_sqlite
+from peopleinfo.sqlite.sealing import SqliteKeyStore
+from tests import dynamodb_servers
+from tests.stores_under_test import Clock, named
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REGION = "eu-west-1"
+
+
+@pytest.fixture
+def endpoint() -> str:
+    return dynamodb_servers.endpoint("ministack")
+
+
+@pytest.fixture
+def key_id(endpoint: str) -> str:
+    client = botocore.session.get_session().create_client("kms", region_name=REGION, endpoint_url=endpoint)
+    return str(client.create_key()["KeyMetadata"]["KeyId"])
+
+
+async def test_people_are_sealed_with_a_key_of_kms_and_their_keys_changed(
+    tmp_path: Path, clock: Clock, endpoint: str, key_id: str
+) -> None:
+    path = tmp_path / "people.db"
+    encryption = Encryption(KmsMaster(key_id, region=REGION, endpoint=endpoint))
+    async with open_sqlite(path, now=clock.now, encryption=encryption) as store:
+        record = await store.create(named("Somebody"))
+        with closing(keys.made(path)) as db:
+            assert await rotate(SqliteKeyStore(db), encryption.master, told=lambda _: None) == 2
+    again = Encryption(KmsMaster(key_id, region=REGION, endpoint=endpoint))
+    async with open_sqlite(path, now=clock.now, encryption=again) as store:
+        assert await store.get(record.person_id) == record
+
+
+async def test_kms_is_not_asked_for_a_person(tmp_path: Path, clock: Clock, endpoint: str, key_id: str) -> None:
+    class Counting(KmsMaster):
+        asked = 0
+
+        def wrap(self, key: bytes, generation: int) -> bytes:
+            self.asked += 1
+            return super().wrap(key, generation)
+
+        def unwrap(self, wrapped: bytes, generation: int) -> bytes:
+            self.asked += 1
+            return super().unwrap(wrapped, generation)
+
+    master = Counting(key_id, region=REGION, endpoint=endpoint)
+    async with open_sqlite(tmp_path / "people.db", now=clock.now, encryption=Encryption(master)) as store:
+        before = master.asked
+        for number in range(20):
+            record = await store.create(named(f"N{number}"))
+            assert await store.get(record.person_id) == record
+        assert master.asked == before <= 3
+
+
+def test_a_key_that_is_not_there_is_refused_in_words(endpoint: str) -> None:
+    master = KmsMaster("alias/nobody", region=REGION, endpoint=endpoint)
+    with pytest.raises(StoreUnusable, match="KMS refuses the key aws-kms://alias/nobody: NotFoundException"):
+        master.wrap(bytes(32), 1)
+
+
+def test_kms_that_does_not_answer_is_told_of_in_words() -> None:
+    master = KmsMaster("alias/x", region=REGION, endpoint="http://127.0.0.1:1")
+    with pytest.raises(StoreUnusable, match="KMS cannot be asked for the key"):
+        master.unwrap(bytes(32), 1)

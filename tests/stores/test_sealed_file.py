@@ -1,0 +1,344 @@
+# ruff: noqa: ASYNC240 - the files are small, and nobody else waits for this loop
+"""What the embedded store keeps when people are sealed, and what becomes of it when keys, files or people go."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import AbstractAsyncContextManager, closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from peopleinfo.crypto.envelope import KEY
+from peopleinfo.crypto.keyring import generation_of
+from peopleinfo.crypto.master import EitherMaster, Encryption, FileMaster, create_file
+from peopleinfo.crypto.rotation import rotate
+from peopleinfo.errors import InvalidSearch, PersonNotFound, StoreUnavailable, StoreUnusable
+from peopleinfo.person import details_of
+from peopleinfo.sqlite import keys
+from peopleinfo.sqlite.opening import open_sqlite
+from peopleinfo.sqlite.sealing import SqliteKeyStore, seal_people
+from peopleinfo.store import Once
+from tests.stores_under_test import Clock, encryption, everyone_found, everyone_scanned, named, where
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from peopleinfo.sqlite.store import SqliteStore
+
+CANARY = "Zxqkanarie"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "people.db"
+
+
+def sealed(path: Path, clock: Clock, *, prefixes: bool = False) -> AbstractAsyncContextManager[SqliteStore]:
+    return open_sqlite(path, now=clock.now, encryption=encryption(path.parent, prefixes=prefixes))
+
+
+def kept(folder: Path) -> bytes:
+    """Return every byte that lies in a folder."""
+    return b"".join(file.read_bytes() for file in sorted(folder.iterdir()) if file.is_file())
+
+
+async def test_no_value_and_no_member_of_anybody_is_in_a_file(path: Path, clock: Clock) -> None:
+    async with sealed(path, clock) as store:
+        person = named(CANARY, f"{CANARY}name", "1990-02-11", **{f"{CANARY}member": f"{CANARY}value"})
+        await store.create(person, once=Once(bytes(32), bytes(32)))
+        await store.load([person, person])
+        record = await store.create(person)
+        await store.replace(record.person_id, person, expected=1)
+        assert len(await everyone_found(store, where(surname=CANARY))) == 4
+        assert {file.name for file in path.parent.iterdir()} >= {"people.db-wal", "keys-of-people.db-wal"}
+        written = kept(path.parent).lower()
+    for value in (CANARY, "1990-02-11", "person_name"):
+        assert value.lower().encode() not in written
+        assert value.lower().encode() not in kept(path.parent).lower()
+
+
+async def test_an_index_of_beginnings_holds_surnames_and_nothing_else(path: Path, clock: Clock) -> None:
+    async with sealed(path, clock, prefixes=True) as store:
+        await store.create(named(CANARY, f"Name{CANARY}"))
+        assert len(await everyone_found(store, where(surname_prefix=CANARY[:4]))) == 1
+        written = kept(path.parent)
+    assert CANARY.lower().encode() in written
+    assert f"Name{CANARY}".encode() not in written
+
+
+async def test_without_an_index_of_beginnings_a_search_by_them_is_refused_in_words(path: Path, clock: Clock) -> None:
+    async with sealed(path, clock) as store:
+        with pytest.raises(InvalidSearch, match=r"surname_prefix: cannot be answered: the surnames are sealed"):
+            await store.find(where(surname_prefix="m"), after=None, limit=1)
+
+
+async def test_whoever_was_erased_cannot_be_read_in_a_backup_of_the_day_before(path: Path, clock: Clock) -> None:
+    backup = path.with_name("yesterday.db")
+    async with sealed(path, clock) as store:
+        once = Once(bytes(32), bytes(32))
+        erased = await store.create(named("Gone", "Anna"), once=once)
+        stays = await store.create(named("Stays", "Bela"))
+        with closing(sqlite3.connect(path)) as db, closing(sqlite3.connect(backup)) as copy:
+            db.backup(copy)
+        await store.erase(erased.person_id)
+    shutil.move(backup, path)
+    async with sealed(path, clock) as store:
+        with pytest.raises(PersonNotFound):
+            await store.get(erased.person_id)
+        assert await everyone_found(store, where(surname="Gone")) == []
+        assert await everyone_scanned(store) == [stays.body]
+        assert await store.get(stays.person_id) == stays
+    # Nor by any key that there still is, whatever is tried.
+    with closing(sqlite3.connect(path)) as db, closing(keys.connect_to_both(path)) as held:
+        bodies = [row[0] for row in db.execute("SELECT body FROM people WHERE seq = 1 UNION SELECT answer FROM once")]
+        keyring = keys.sealer(held, path, encryption(path.parent, prefixes=False)).keys
+        left = held.execute("SELECT seq, wrapped FROM person_keys WHERE seq > 0").fetchall()
+        assert [seq for seq, _ in left] == [2]
+        assert len(bodies) == 2
+        for body in bodies:
+            for seq, wrapped in left:
+                with pytest.raises(StoreUnavailable, match="does not open"):
+                    keys.opened(keyring)(seq, 1, body, wrapped)
+
+
+async def test_the_key_of_whoever_was_erased_is_in_no_file(path: Path, clock: Clock) -> None:
+    async with sealed(path, clock) as store:
+        records = [await store.create(named(f"N{number}")) for number in range(300)]
+        with closing(sqlite3.connect(keys.path_of(path))) as db:
+            wrapped = dict(db.execute("SELECT seq, wrapped FROM person_keys WHERE seq > 0"))
+        gone = records[::2]
+        for record in gone:
+            await store.erase(record.person_id)
+        left = kept(path.parent)
+        assert [seq for seq, key in wrapped.items() if (key in left) is (seq % 2 == 1)] == []
+        assert (await store.get(records[1].person_id)).version == 1
+
+
+async def test_a_backup_is_older_than_the_keys_and_no_id_is_given_out_again(path: Path, clock: Clock) -> None:
+    backup = path.with_name("yesterday.db")
+    async with sealed(path, clock) as store:
+        await store.create(named("First"))
+        with closing(sqlite3.connect(path)) as db, closing(sqlite3.connect(backup)) as copy:
+            db.backup(copy)
+        since = await store.create(named("Since"))
+    shutil.move(backup, path)
+    async with sealed(path, clock) as store:
+        assert (await store.create(named("Next"))).person_id != since.person_id
+
+
+@pytest.mark.parametrize("spoil", ["missing", "wrong", "open to all", "no key"])
+async def test_without_the_right_master_key_nothing_is_opened_and_nothing_changed(
+    path: Path, clock: Clock, spoil: str
+) -> None:
+    async with sealed(path, clock) as store:
+        record = await store.create(named("Somebody"))
+    before = kept(path.parent)
+    master = path.parent / "master.key"
+    good = master.read_bytes()
+    master.unlink()
+    if spoil == "wrong":
+        create_file(master)
+    elif spoil == "open to all":
+        master.write_bytes(good)
+        master.chmod(0o604)
+    elif spoil == "no key":
+        master.write_text("x")
+        master.chmod(0o600)
+    told = {
+        "missing": "there is no key at .* bring it back",
+        "wrong": "sealed with another key than .*master.key",
+        "open to all": "everybody may read the key",
+        "no key": "is not a key that",
+    }[spoil]
+    with pytest.raises(StoreUnusable, match=told):
+        async with open_sqlite(path, now=clock.now, encryption=Encryption(FileMaster(master))):
+            pass
+    master.unlink(missing_ok=True)
+    master.write_bytes(good)
+    master.chmod(0o600)
+    assert kept(path.parent) == before
+    async with sealed(path, clock) as store:
+        assert await store.get(record.person_id) == record
+
+
+async def test_a_key_is_never_made_over_another(tmp_path: Path) -> None:
+    create_file(tmp_path / "a.key")
+    before = (tmp_path / "a.key").read_bytes()
+    with pytest.raises(StoreUnusable, match="is there already and was left as it is"):
+        create_file(tmp_path / "a.key")
+    assert (tmp_path / "a.key").read_bytes() == before
+    assert (tmp_path / "a.key").stat().st_mode & 0o777 == 0o600
+
+
+async def test_sealed_people_are_not_opened_without_encryption(path: Path, clock: Clock) -> None:
+    async with sealed(path, clock) as store:
+        await store.create(named("Somebody"))
+    with pytest.raises(StoreUnusable, match="are sealed: say in PEOPLEINFO_ENCRYPTION"):
+        async with open_sqlite(path, now=clock.now):
+            pass
+
+
+async def test_plain_people_are_not_mixed_with_sealed_ones(path: Path, clock: Clock) -> None:
+    async with open_sqlite(path, now=clock.now) as store:
+        record = await store.create(named("Somebody"))
+    with pytest.raises(StoreUnusable, match="run `peopleinfo encryption on`"):
+        async with sealed(path, clock):
+            pass
+    async with open_sqlite(path, now=clock.now) as store:
+        assert await store.get(record.person_id) == record
+
+
+async def test_a_plain_store_that_is_sealed_while_it_is_open_stores_nobody_plain(path: Path, clock: Clock) -> None:
+    async with open_sqlite(path, now=clock.now) as plain:
+        async with sealed(path, clock):
+            pass
+        with pytest.raises(StoreUnavailable, match="sealed while it was open"):
+            await plain.create(named("Somebody"))
+
+
+@pytest.mark.parametrize("lost", ["keys missing", "keys of others"])
+async def test_people_without_their_keys_are_refused_and_no_new_keys_are_made(
+    path: Path, clock: Clock, lost: str
+) -> None:
+    async with sealed(path, clock) as store:
+        await store.create(named("Somebody"))
+    held = keys.path_of(path)
+    held.unlink()
+    if lost == "keys of others":
+        other = path.parent / "other" / "people.db"
+        async with open_sqlite(other, now=clock.now, encryption=encryption(path.parent, prefixes=False)):
+            pass
+        shutil.move(keys.path_of(other), held)
+    with pytest.raises(StoreUnusable, match="bring"):
+        async with sealed(path, clock):
+            pass
+    assert held.exists() is (lost == "keys of others")
+
+
+async def test_keys_without_their_people_are_not_given_to_others(path: Path, clock: Clock) -> None:
+    async with sealed(path, clock) as store:
+        await store.create(named("Somebody"))
+    path.unlink()
+    with pytest.raises(StoreUnusable, match="holds keys of people who are not here"):
+        async with sealed(path, clock):
+            pass
+
+
+async def test_the_index_is_the_one_that_was_chosen(path: Path, clock: Clock) -> None:
+    async with sealed(path, clock, prefixes=True):
+        pass
+    with pytest.raises(StoreUnusable, match=r"write \?index=prefix in PEOPLEINFO_ENCRYPTION"):
+        async with sealed(path, clock, prefixes=False):
+            pass
+    async with open_sqlite(path, now=clock.now, encryption=encryption(path.parent)._replace(prefixes=None)) as store:
+        assert (await store.find(where(surname_prefix="m"), after=None, limit=1)).people == []
+
+
+@pytest.mark.parametrize("moved", ["body", "key", "version"])
+async def test_a_record_opens_only_as_that_person_at_that_version(path: Path, clock: Clock, moved: str) -> None:
+    async with sealed(path, clock) as store:
+        first, second = await store.create(named("First")), await store.create(named("Second"))
+        with closing(keys.connect_to_both(path)) as db:
+            if moved == "body":
+                db.execute("UPDATE people SET body = (SELECT body FROM people WHERE seq = 1) WHERE seq = 2")
+            elif moved == "key":
+                db.execute(
+                    "UPDATE person_keys SET wrapped = (SELECT wrapped FROM person_keys WHERE seq = 1) WHERE seq = 2"
+                )
+            else:
+                db.execute("UPDATE people SET version = 2 WHERE seq = 2")
+        with pytest.raises(StoreUnavailable, match="does not open with its key"):
+            await store.get(second.person_id)
+        assert await store.get(first.person_id) == first
+
+
+# Sealing people who were plain
+
+
+async def test_plain_people_are_sealed_and_keep_their_ids_versions_and_answers(path: Path, clock: Clock) -> None:
+    once = Once(bytes(32), bytes(32))
+    async with open_sqlite(path, now=clock.now) as store:
+        first = await store.create(named(CANARY), once=once)
+        await store.load([named(f"{CANARY} {number}") for number in range(1_200)])
+        second = await store.replace(first.person_id, named(CANARY, "Anna"), expected=1)
+        everyone = sorted(await everyone_scanned(store))
+    counted: list[int] = []
+    assert seal_people(path, encryption(path.parent, prefixes=False), told=counted.append) == sum(counted) == 1_201
+    assert CANARY.lower().encode() not in kept(path.parent).lower()
+    async with sealed(path, clock) as store:
+        assert await store.get(first.person_id) == second
+        assert await everyone_found(store, where(surname=CANARY)) == [second.body]
+        assert sorted(await everyone_scanned(store)) == everyone
+        assert await store.create(named(CANARY), once=once) == first
+    assert seal_people(path, encryption(path.parent, prefixes=False), told=counted.append) == 0
+
+
+async def test_people_are_not_sealed_while_somebody_has_them_open(path: Path, clock: Clock) -> None:
+    async with open_sqlite(path, now=clock.now) as store:
+        record = await store.create(named("Somebody"))
+        with pytest.raises(StoreUnusable, match="stop the service"):
+            seal_people(path, encryption(path.parent), told=lambda _: None)
+        assert await store.get(record.person_id) == record
+        assert (await store.create(named("Another"))).version == 1
+
+
+# Rotation
+
+
+async def test_keys_are_wrapped_anew_while_people_are_read_and_stored(path: Path, clock: Clock) -> None:
+    master = encryption(path.parent).master
+    async with sealed(path, clock) as store:
+        records = [await store.create(named(f"N{number}")) for number in range(600)]
+        with closing(keys.made(path)) as db:
+            new: list[int] = []
+            assert await rotate(SqliteKeyStore(db), master, told=new.append) == 2
+            assert sum(new) == 601  # and the secret
+            wrapped = [row[0] for row in db.execute("SELECT wrapped FROM person_keys")]
+            assert {generation_of(key) for key in wrapped} == {2}
+            assert list(keys.generations(db)) == [2]
+            assert await store.get(records[0].person_id) == records[0]
+            added = await store.create(named("After"))
+            assert await store.replace(added.person_id, named("Changed"), expected=1)
+            assert {generation_of(row[0]) for row in db.execute("SELECT wrapped FROM person_keys")} == {2}
+    async with sealed(path, clock) as store:
+        assert len(await everyone_scanned(store)) == 601
+
+
+async def test_a_rotation_that_was_cut_short_is_gone_on_with(path: Path, clock: Clock) -> None:
+    master = encryption(path.parent).master
+    async with sealed(path, clock) as store:
+        await store.load([named(f"N{number}") for number in range(1_100)])
+
+        def cut(_: int) -> None:
+            raise KeyboardInterrupt
+
+        with closing(keys.made(path)) as db:
+            with pytest.raises(KeyboardInterrupt):
+                await rotate(SqliteKeyStore(db), master, told=cut)
+            assert len(keys.generations(db)) == 2
+            assert len(await everyone_scanned(store)) == 1_100
+            assert await rotate(SqliteKeyStore(db), master, told=lambda _: None) == 2
+            assert list(keys.generations(db)) == [2]
+        assert len(await everyone_scanned(store)) == 1_100
+
+
+async def test_another_master_key_takes_the_place_of_the_old_one(path: Path, clock: Clock) -> None:
+    old = encryption(path.parent).master
+    async with sealed(path, clock) as store:
+        record = await store.create(named("Somebody"))
+    create_file(path.parent / "new.key")
+    new = FileMaster(path.parent / "new.key")
+    with closing(keys.made(path)) as db:
+        await rotate(SqliteKeyStore(db), EitherMaster(new, old), told=lambda _: None)
+    async with open_sqlite(path, now=clock.now, encryption=Encryption(new)) as store:
+        assert await store.get(record.person_id) == record
+        assert details_of(record)[0].person_surname == "Somebody"
+    with pytest.raises(StoreUnusable, match="sealed with another key"):
+        async with sealed(path, clock):
+            pass
+
+
+def test_keys_are_of_256_bits() -> None:
+    assert KEY * 8 == 256
