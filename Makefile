@@ -6,7 +6,7 @@ SINCE ?= origin/main
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-cloud test check fix prove bench image next-version check-commits check-api dynamodb-local lock clean
+.PHONY: help run run-cloud test check fix prove bench image push deploy rollback next-version check-commits check-api dynamodb-local lock clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,7 +38,16 @@ bench: $(VENV)/ready-to-test ## measure requests per CPU-second beside a bare ha
 	@$(VENV)/bin/python -m bench
 
 image: ## build the container image (IMAGE=peopleinfo:local), docs/image.md
-	@scripts/build_image $(IMAGE) --load
+	@scripts/build_image $(IMAGE)
+
+push: ## build the image for amd64 and arm64 and push it to a registry (ENV=qa); prints its digest
+	@scripts/push_image $(ENV)
+
+deploy: ## run a version that was pushed (ENV=qa VERSION=1.4.2), and go back when it does not work, docs/aws.md
+	@scripts/deploy $(ENV) $(VERSION)
+
+rollback: ## go back to the version that ran before (ENV=qa), or to another one (VERSION=1.4.1)
+	@scripts/rollback $(ENV) $(VERSION)
 
 next-version: $(VENV)/ready-to-test ## say which version the commits since the last release lead to (PRE=--pre: of a build that is not released)
 	@$(VENV)/bin/python -m scripts.next_version $(PRE)

@@ -1,0 +1,186 @@
+"""The steps of the workflows, run here as they stand in their files, in a project of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml  # type: ignore[import-untyped]
+
+from peopleinfo.http.openapi import document
+from tests.delivery.repositories import Repository
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT: Final = Path(__file__).parents[2]
+WORKFLOWS: Final = ROOT / ".github" / "workflows"
+DIGEST: Final = f"sha256:{'d' * 64}"
+BEFORE: Final = f"sha256:{'b' * 64}"
+REGISTRY: Final = "1.dkr.ecr.eu-west-1.example"
+TOOLS: Final = ("aws", "cosign", "docker", "gh", "skopeo", "terraform", "make", "apt-get")
+_EXPRESSION: Final = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
+
+
+class Failed(Exception):
+    """A step of a job ended with another code than 0."""
+
+
+def workflow(name: str) -> dict[str, Any]:
+    """Read a workflow."""
+    return dict(yaml.safe_load((WORKFLOWS / f"{name}.yml").read_text()))
+
+
+class Pipeline:
+    """A project released once as 1.0.0, with an origin to push to, tools that note what they are called with, and a service to look at."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.project = Repository(folder / "project")
+        self.folder = folder
+        self._tools()
+        self._project()
+        places = {"basic/ecr_repository_url": "api", "app/url": url}
+        parameters = {
+            f"/people-info-{environment}/{name}": f"{REGISTRY}/{environment}-api" if name.startswith("basic") else value
+            for environment in ("qa", "prod")
+            for name, value in places.items()
+        }
+        for environment in ("qa", "prod"):
+            parameters[f"/people-info-{environment}/deploy/image_version"] = BEFORE
+            parameters[f"/people-info-{environment}/bootstrap/state_bucket_name"] = "states"
+            parameters[f"/people-info-{environment}/bootstrap/state_key_arn"] = "key"
+        self.world: dict[str, Any] = {
+            "parameters": parameters,
+            "history": [],
+            "findings": [],
+            "digest": DIGEST,
+            "running": BEFORE,
+            "broken": [],
+            "plan": "Plan: 1 to add, 0 to change, 0 to destroy.",
+            "failing": [],
+            "versions": {BEFORE: "1.0.0"},
+        }
+        self.change()
+
+    def change(self, **facts: Any) -> None:
+        """Make the world another one."""
+        self.world |= facts
+        (self.folder / "world.json").write_text(json.dumps(self.world))
+
+    def now(self, fact: str) -> Any:
+        """Return what has become of a fact."""
+        return json.loads((self.folder / "world.json").read_text()).get(fact)
+
+    @property
+    def calls(self) -> list[str]:
+        """What the tools were called with, in order."""
+        lines = (self.folder / "calls").read_text().splitlines() if (self.folder / "calls").exists() else []
+        return [" ".join(json.loads(line)) for line in lines]
+
+    def job(self, name: str, job: str, values: dict[str, str] | None = None) -> dict[str, str]:
+        """Run the script steps of a job as they stand in the workflow, and return its outputs. Raises Failed."""
+        outputs = self.folder / "output"
+        outputs.write_text("")
+        for step in workflow(name)["jobs"][job]["steps"]:
+            if "run" in step:
+                self.run(step["run"], {key: _filled(str(v), values or {}) for key, v in step.get("env", {}).items()})
+        return dict(line.split("=", 1) for line in outputs.read_text().splitlines())
+
+    def run(self, script: str, environment: dict[str, str] | None = None) -> str:
+        """Run a script as GitHub does. Raises Failed."""
+        ran = subprocess.run(
+            ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
+            cwd=self.project.root,
+            env=self._environment | (environment or {}),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if ran.returncode:
+            raise Failed(f"{ran.returncode}: {ran.stdout}{ran.stderr}")
+        return ran.stdout
+
+    def _tools(self) -> None:
+        for tool in TOOLS:
+            program = self.folder / "bin" / tool
+            program.parent.mkdir(exist_ok=True)
+            program.write_text(f"#!{sys.executable} -IS\n{Path(__file__).with_name('recorder.py').read_text()}")
+            program.chmod(0o755)
+        inherited = {
+            n: v for n, v in os.environ.items() if not n.startswith(("GIT_", "PEOPLEINFO_", "TERRAFORM", "CI"))
+        }
+        self._environment = inherited | {
+            "PATH": f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "RECORDER": str(self.folder),
+            "GITHUB_OUTPUT": str(self.folder / "output"),
+            "GITHUB_STEP_SUMMARY": str(self.folder / "summary"),
+            "AWS_REGION": "eu-west-1",
+            "SMOKE_SECONDS": "0",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_SYSTEM": os.devnull,
+        }
+
+    def _project(self) -> None:
+        root = self.project.root
+        for name in ("scripts", ".ci"):
+            shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("CHANGELOG.md", "src/peopleinfo/__init__.py", ".gitignore"):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, root / name)
+        for stack in ("basic_iac", "app_iac", "deploy_iac"):
+            (root / "iac" / stack).mkdir(parents=True)
+        (root / "docs").mkdir()
+        python = root / ".venv" / "bin" / "python"
+        python.parent.mkdir(parents=True)
+        python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+        python.chmod(0o755)
+        self.project.commit("feat: begin")
+        origin = self.folder / "origin.git"
+        subprocess.run(["git", "init", "--quiet", "--bare", "--initial-branch=main", str(origin)], check=True)
+        self.project.git("remote", "add", "origin", str(origin))
+        (root / "docs" / "openapi.json").write_text(json.dumps(document()))
+        self.project.commit("chore(release): 1.0.0")
+        self.project.tag("v1.0.0")
+        self.project.git("push", "--quiet", "--tags", "origin", "main")
+
+
+@contextmanager
+def pipeline(folder: Path) -> Iterator[Pipeline]:
+    """Open a pipeline whose service answers as the version that was applied, unless that is broken."""
+    world = folder / "world.json"
+
+    class Service(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            told = json.loads(world.read_text())
+            works = told["running"] not in told["broken"]
+            status = 401 if self.path.startswith("/v1/") else 200 if works else 503
+            body = json.dumps({"version": told["versions"].get(told["running"], "?")}).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Service) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield Pipeline(folder, f"http://127.0.0.1:{server.server_port}")
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _filled(text: str, values: dict[str, str]) -> str:
+    return _EXPRESSION.sub(lambda found: values[found.group(1)], text)

@@ -1,0 +1,230 @@
+"""The workflows' own steps, from a commit to a running version and back, with the tools of others replaced by what notes their calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.delivery.pipeline import BEFORE, DIGEST, REGISTRY, ROOT, Failed, Pipeline, pipeline, workflow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+RELEASE = "application_build_push_deploy"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Pipeline]:
+    with pipeline(tmp_path) as opened:
+        yield opened
+
+
+def values(**more: str) -> dict[str, str]:
+    """Return what GitHub fills into the steps."""
+    return {
+        "secrets.RELEASE_TOKEN || github.token": "token",
+        "github.token": "token",
+        "vars.PYTHON_IMAGE": "",
+        "vars.ALLOWED_FINDINGS": "",
+        "github.server_url": "https://github.com",
+        "github.repository": "example/people-info",
+        **more,
+    }
+
+
+def release(project: Pipeline) -> str:
+    """Run every job of the release as far as they succeed, and return the version."""
+    version = project.job(RELEASE, "version", values()).get("version", "")
+    if not version:
+        return ""
+    project.change(versions={**project.world["versions"], DIGEST: version})
+    told = values(**{"needs.version.outputs.version": version})
+    told["needs.image.outputs.digest"] = project.job(RELEASE, "image", told)["digest"]
+    for environment in ("qa", "prod"):
+        if environment == "prod":
+            project.job(RELEASE, "carry", told)
+        deploy(project, environment, told["needs.image.outputs.digest"], version)
+    project.job(RELEASE, "notes", told)
+    return version
+
+
+def deploy(project: Pipeline, environment: str, image: str, version: str) -> None:
+    given = {"inputs.environment": environment, "inputs.image": image, "inputs.version": version}
+    project.job("deploy", "deploy", values(**given))
+
+
+def position(project: Pipeline, beginning: str, *, last: bool = False) -> int:
+    """Say when a tool was called."""
+    found = [number for number, call in enumerate(project.calls) if call.startswith(beginning)]
+    assert found, f"{beginning} was never called: {project.calls}"
+    return found[-1 if last else 0]
+
+
+def applied(project: Pipeline) -> list[str]:
+    """Return the images that were applied, in order."""
+    return [call.rpartition("image_version=")[2].split()[0] for call in project.calls if "image_version=" in call]
+
+
+def test_a_feature_becomes_a_running_version(project: Pipeline) -> None:
+    project.project.commit("feat: more")
+    assert release(project) == "1.1.0"
+    assert project.project.git("ls-remote", "origin", "v1.1.0^{}").split()[0] == project.project.git(
+        "rev-parse", "HEAD"
+    )
+    order = [
+        position(project, "docker buildx build"),
+        position(project, "aws ecr describe-image-scan-findings"),
+        position(project, f"cosign sign --yes {REGISTRY}/qa-api@{DIGEST}"),
+        position(project, "terraform -chdir=iac/deploy_iac apply -var-file=environments/qa/terraform.tfvars"),
+        position(project, "skopeo copy --all --preserve-digests oci-archive:image.oci"),
+        position(project, "terraform -chdir=iac/deploy_iac apply -var-file=environments/prod/terraform.tfvars"),
+        position(project, "gh release create v1.1.0 --verify-tag"),
+    ]
+    assert order == sorted(order)
+    assert applied(project) == [DIGEST, DIGEST]
+
+
+def test_the_image_says_what_it_was_built_from(project: Pipeline) -> None:
+    project.project.commit("feat: more")
+    release(project)
+    build = project.calls[position(project, "docker buildx build")]
+    assert "--build-arg VERSION=1.1.0 " in build
+    assert f"--build-arg REVISION={project.project.git('rev-parse', 'v1.1.0^{}')} " in build
+    assert f"--tag {REGISTRY}/qa-api:1.1.0 " in build
+    assert "--platform linux/amd64,linux/arm64 --sbom=true --provenance=mode=max " in build
+
+
+def test_a_smoke_test_that_fails_brings_the_old_version_back_and_ends_it(project: Pipeline) -> None:
+    project.project.commit("feat: more")
+    project.change(broken=[DIGEST])
+    with pytest.raises(Failed, match=r"(?s)^1: .*going back to"):
+        release(project)
+    assert applied(project) == [DIGEST, BEFORE]
+    assert project.now("running") == BEFORE
+    assert not [call for call in project.calls if "prod" in call]
+    assert not [call for call in project.calls if call.startswith("gh release")]
+
+
+def test_a_service_of_another_version_does_not_count(project: Pipeline) -> None:
+    with pytest.raises(Failed, match=r"it is version \?, not 9.9.9"):
+        deploy(project, "qa", DIGEST, "9.9.9")
+    assert project.now("running") == BEFORE
+
+
+def test_an_apply_that_fails_brings_the_old_version_back(project: Pipeline) -> None:
+    failing = f"terraform -chdir=iac/deploy_iac apply -var-file=environments/qa/terraform.tfvars -input=false -var image_version={DIGEST}"
+    project.change(failing=[failing])
+    with pytest.raises(Failed, match=r"(?s)^1: .*going back to"):
+        deploy(project, "qa", DIGEST, "1.1.0")
+    assert applied(project) == [DIGEST, BEFORE]
+
+
+def test_where_nothing_works_it_says_so(project: Pipeline) -> None:
+    project.change(broken=[DIGEST, BEFORE])
+    with pytest.raises(Failed, match=r"(?s)^2: .*does not work in qa either"):
+        deploy(project, "qa", DIGEST, "1.1.0")
+
+
+def test_a_first_deployment_that_fails_has_nothing_to_go_back_to(project: Pipeline) -> None:
+    del project.world["parameters"]["/people-info-qa/deploy/image_version"]
+    project.change(broken=[DIGEST])
+    with pytest.raises(Failed, match=r"(?s)^2: .*there is nothing to go back to"):
+        deploy(project, "qa", DIGEST, "1.1.0")
+
+
+def test_chores_release_nothing(project: Pipeline) -> None:
+    project.project.commit("chore: tidy", "docs: tell")
+    assert release(project) == ""
+    assert workflow(RELEASE)["jobs"]["image"]["if"] == "needs.version.outputs.version != ''"
+
+
+def test_a_push_in_between_leaves_the_release_to_the_next_run(project: Pipeline, tmp_path: Path) -> None:
+    project.project.git("clone", "--quiet", str(tmp_path / "origin.git"), str(tmp_path / "other"))
+    other = "cd ../other && git -c user.name=T -c user.email=t@example.org commit -q --allow-empty -m 'fix: x' && git push -q"
+    project.run(other)
+    project.project.commit("feat: more")
+    with pytest.raises(Failed, match="rejected"):
+        release(project)
+    assert not [call for call in project.calls if call.startswith("docker")]
+    assert project.project.git("ls-remote", "origin", "v1.1.0") == ""
+
+
+@pytest.mark.parametrize(
+    ("world", "reached"),
+    [
+        ({"findings": [{"name": "CVE-2026-1", "severity": "HIGH"}]}, "cosign sign"),
+        ({"failing": ["docker buildx build"]}, "aws ecr wait"),
+        ({"failing": ["cosign sign"]}, "skopeo"),
+        ({"failing": ["cosign verify"]}, "terraform"),
+        ({"failing": ["aws ecr get-login-password"]}, "docker buildx build"),
+    ],
+)
+def test_a_step_that_fails_ends_everything_after_it(project: Pipeline, world: dict[str, Any], reached: str) -> None:
+    project.project.commit("feat: more")
+    project.change(**world)
+    with pytest.raises(Failed):
+        release(project)
+    assert not [call for call in project.calls if call.startswith((reached, "terraform"))]
+
+
+@pytest.mark.parametrize("broken", ["make test", "make check"])
+def test_tests_or_checks_that_fail_end_it_and_nothing_is_released(project: Pipeline, broken: str) -> None:
+    project.change(failing=[broken])
+    with pytest.raises(Failed):
+        project.run(".ci/run")
+    jobs = workflow(RELEASE)["jobs"]
+    assert ".ci/run" in str(workflow("checks")["jobs"]["test"]["steps"])
+    assert jobs["checks"]["uses"] == "./.github/workflows/checks.yml"
+    for job in set(jobs) - {"checks", "by-hand"}:
+        assert "checks" in upstream(jobs, job), f"{job} would run although the checks failed"
+
+
+def upstream(jobs: dict[str, Any], job: str) -> set[str]:
+    """Return every job that has to succeed before a job begins."""
+    needs = jobs[job].get("needs", [])
+    direct = {needs} if isinstance(needs, str) else set(needs)
+    return direct.union(*(upstream(jobs, other) for other in direct))
+
+
+def test_the_same_by_hand(project: Pipeline) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target, script in (("image", "build_image"), ("push", "push_image"), ("deploy", "deploy"), ("rollback", "rollback")):
+        assert f"\n{target}: " in makefile
+        assert f"\t@scripts/{script} $(" in makefile
+    assert project.run("scripts/push_image qa").strip() == DIGEST
+    project.change(versions={"1.0.0": "1.0.0"})
+    project.run("scripts/deploy qa 1.0.0")
+    assert project.now("running") == "1.0.0"
+
+
+def test_going_back_by_hand_takes_what_ran_before(project: Pipeline) -> None:
+    project.change(history=["1.0.0", "1.1.0", "1.2.0", "1.2.0"], versions={"1.1.0": "1.1.0"})
+    project.run("scripts/rollback qa")
+    assert applied(project) == ["1.1.0"]
+
+
+def test_a_stack_is_applied_as_it_was_planned_and_shown(project: Pipeline) -> None:
+    inputs = {"inputs.stack": "app_iac", "inputs.environment": "qa", "github.event.pull_request.number": "7"}
+    assert project.job("terraform", "plan", values(**inputs)) == {"changes": "true"}
+    assert "Plan: 1 to add" in (project.folder / "summary").read_text()
+    assert position(project, "gh pr comment 7 --body-file")
+    project.job("terraform", "apply", values(**inputs))
+    assert project.now("applied") == "the plan that was shown"
+    assert not [call for call in project.calls if "-auto-approve" in call]
+
+
+def test_a_plan_without_changes_needs_nobody(project: Pipeline) -> None:
+    project.change(plan="No changes. Your infrastructure matches the configuration.")
+    inputs = {"inputs.stack": "app_iac", "inputs.environment": "qa", "github.event.pull_request.number": ""}
+    assert project.job("terraform", "plan", values(**inputs)) == {"changes": "false"}
+
+
+def test_drift_fails_the_run_and_is_measured_by_the_version_that_runs(project: Pipeline) -> None:
+    matrix = {"matrix.stack": "deploy_iac", "matrix.environment": "qa"}
+    with pytest.raises(Failed, match=r"(?s)^2: "):
+        project.job("drift", "look", values(**matrix))
+    assert project.calls[-1].endswith(f"-var image_version={BEFORE} -lock=false -detailed-exitcode")
+    project.change(plan="No changes.")
+    project.job("drift", "look", values(**matrix))

@@ -1,0 +1,82 @@
+"""The workflows are what GitHub understands, ask for little, and run nothing that is not in this repository or pinned."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.delivery.pipeline import ROOT, WORKFLOWS, workflow
+from tests.delivery.test_linters import lint
+
+NAMES = sorted(path.stem for path in WORKFLOWS.glob("*.yml"))
+FILES = [*WORKFLOWS.glob("*.yml"), *(ROOT / ".github" / "actions").glob("*/action.yml")]
+# What may stand in a step beside scripts/ and make: variables, and what tells the workflow of an output.
+GLUE = re.compile(
+    r'(\w+=\$\(scripts/[^()|;&]*\)|\{ echo .*; \} >>"\$GITHUB_OUTPUT"|echo .* >>"\$GITHUB_OUTPUT"|gh auth setup-git)'
+)
+OURS = re.compile(r"(scripts/\w+|make [a-z.]|sudo --preserve-env=\S+ env \S+ \.ci/run)[^;&|]*")
+
+
+def steps(name: str) -> list[dict[str, Any]]:
+    return [step for job in workflow(name)["jobs"].values() for step in job.get("steps", [])]
+
+
+def test_the_workflows_of_the_first_service_are_there() -> None:
+    assert {"iac_deploy_basic", "iac_app", "application_build_push_deploy"} <= set(NAMES)
+
+
+def test_actionlint_has_nothing_to_say() -> None:
+    assert lint("actionlint", *WORKFLOWS.glob("*.yml")) == ""
+
+
+def test_zizmor_finds_nothing_of_medium_severity_or_higher() -> None:
+    assert lint("zizmor", "--offline", "--quiet", "--min-severity", "medium", ".github") == ""
+
+
+@pytest.mark.parametrize(
+    ("schema", "pattern"),
+    [
+        ("vendor.github-workflows", ".github/workflows/*.yml"),
+        ("vendor.github-actions", ".github/actions/*/action.yml"),
+        ("vendor.dependabot", ".github/dependabot.yml"),
+    ],
+)
+def test_the_schema_is_kept(schema: str, pattern: str) -> None:
+    assert lint("check-jsonschema", "--builtin-schema", schema, *ROOT.glob(pattern)) == ""
+
+
+def test_every_action_of_others_is_pinned_by_one_commit_and_says_its_version() -> None:
+    pinned: dict[str, set[str]] = {}
+    for path in FILES:
+        for used in re.findall(r"uses: (?!\./)(.*)", path.read_text()):
+            assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d[\d.]*", used), f"{path.name}: {used}"
+            pinned.setdefault(used.partition("@")[0], set()).add(used)
+    assert [uses for uses in pinned.values() if len(uses) > 1] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_workflow_has_no_rights_but_those_a_job_asks_for(name: str) -> None:
+    assert workflow(name)["permissions"] == {}
+    for job in workflow(name)["jobs"].values():
+        assert set(job["permissions"]) <= {"contents", "id-token", "pull-requests", "attestations"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_script_step_is_a_script_of_ours_or_a_target_of_make(name: str) -> None:
+    for step in steps(name):
+        for line in str(step.get("run", "")).splitlines():
+            assert GLUE.fullmatch(line.strip()) or OURS.fullmatch(line.strip()), line
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_that_fails_is_passed_over(name: str) -> None:
+    text = (WORKFLOWS / f"{name}.yml").read_text()
+    for excuse in ("continue-on-error", "|| true", "always()", "failure()", "set +e"):
+        assert excuse not in text
+
+
+def test_no_key_of_aws_is_kept() -> None:
+    text = "".join(path.read_text() for path in FILES)
+    assert not re.search(r"secrets\.(?!RELEASE_TOKEN)|aws-access-key-id|aws-secret", text)
