@@ -67,6 +67,7 @@ class Pipeline:
             "broken": [],
             "plan": "Plan: 1 to add, 0 to change, 0 to destroy.",
             "failing": [],
+            "newest": (ROOT / "requirements" / "run.lock").read_text(),
             "versions": {BEFORE: "1.0.0"},
         }
         self.change()
@@ -125,6 +126,10 @@ class Pipeline:
             "GITHUB_STEP_SUMMARY": str(self.folder / "summary"),
             "AWS_REGION": "eu-west-1",
             "SMOKE_SECONDS": "0",
+            "GIT_AUTHOR_NAME": "Test",
+            "GIT_AUTHOR_EMAIL": "test@example.org",
+            "GIT_COMMITTER_NAME": "Test",
+            "GIT_COMMITTER_EMAIL": "test@example.org",
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_SYSTEM": os.devnull,
         }
@@ -133,7 +138,7 @@ class Pipeline:
         root = self.project.root
         for name in ("scripts", ".ci"):
             shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("CHANGELOG.md", "src/peopleinfo/__init__.py", ".gitignore"):
+        for name in ("CHANGELOG.md", "src/peopleinfo/__init__.py", ".gitignore", "requirements/run.lock"):
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, root / name)
         for stack in ("basic_iac", "app_iac", "deploy_iac"):

@@ -24,7 +24,7 @@ def main() -> int:
         return 1
     if "--password-stdin" in arguments:
         sys.stdin.read()
-    answer = {"aws": aws, "docker": docker, "terraform": terraform}.get(tool, nothing)
+    answer = {"aws": aws, "docker": docker, "terraform": terraform, "make": make}.get(tool, nothing)
     code = answer(world, arguments)
     if tool == "terraform":  # the others change nothing, and two of them may run at the same time
         WORLD.with_suffix(".new").write_text(json.dumps(world))
@@ -78,6 +78,12 @@ def terraform(world: dict[str, Any], arguments: list[str]) -> int:
             image = next(a for a in arguments if a.startswith("image_version=")).partition("=")[2]
             world["running"] = image
             world["parameters"][f"/people-info-{environment}/deploy/image_version"] = image
+    return 0
+
+
+def make(world: dict[str, Any], arguments: list[str]) -> int:
+    if arguments == ["lock"]:
+        Path("requirements/run.lock").write_text(world["newest"])
     return 0
 
 

@@ -190,7 +190,12 @@ def upstream(jobs: dict[str, Any], job: str) -> set[str]:
 
 def test_the_same_by_hand(project: Pipeline) -> None:
     makefile = (ROOT / "Makefile").read_text()
-    for target, script in (("image", "build_image"), ("push", "push_image"), ("deploy", "deploy"), ("rollback", "rollback")):
+    for target, script in (
+        ("image", "build_image"),
+        ("push", "push_image"),
+        ("deploy", "deploy"),
+        ("rollback", "rollback"),
+    ):
         assert f"\n{target}: " in makefile
         assert f"\t@scripts/{script} $(" in makefile
     assert project.run("scripts/push_image qa").strip() == DIGEST
@@ -228,3 +233,14 @@ def test_drift_fails_the_run_and_is_measured_by_the_version_that_runs(project: P
     assert project.calls[-1].endswith(f"-var image_version={BEFORE} -lock=false -detailed-exitcode")
     project.change(plan="No changes.")
     project.job("drift", "look", values(**matrix))
+
+
+def test_newer_dependencies_become_a_pull_request(project: Pipeline) -> None:
+    project.job("dependencies", "lock", values())
+    assert not [call for call in project.calls if call.startswith("gh pr")]
+    project.change(newest="newer==2")
+    project.job("dependencies", "lock", values())
+    branch = project.project.git("branch", "--show-current")
+    assert position(project, f"gh pr create --head {branch} ")
+    assert project.project.git("ls-remote", "origin", branch)
+    assert project.project.git("show", "HEAD:requirements/run.lock") == "newer==2"
