@@ -1,4 +1,4 @@
-"""The pages at /console. They hold nobody's data: their scripts ask the people API, as everybody does (ADR 9)."""
+"""The pages at /console. They hold nobody's data: their scripts ask the people API, as everybody does (ADR 13)."""
 
 from __future__ import annotations
 
