@@ -184,6 +184,7 @@ class Application:
         from peopleinfo.gate import Gate  # noqa: PLC0415
         from peopleinfo.http.app import create_app  # noqa: PLC0415
         from peopleinfo.http.drain import Drain  # noqa: PLC0415
+        from peopleinfo.http.sessions import Sessions  # noqa: PLC0415
         from peopleinfo.telemetry import metrics  # noqa: PLC0415
         from peopleinfo.telemetry.exposition import Exposition  # noqa: PLC0415
         from peopleinfo.telemetry.requests import RequestLog  # noqa: PLC0415
@@ -211,11 +212,12 @@ class Application:
             log,
             gate,
             drain,
+            sessions := Sessions(people.store.secret, now=utc_now),
             body_seconds=settings.body_seconds,
             loopback_only=keyless and not settings.open,
             open_metrics=settings.metrics == "open",
         )
-        pages.install(app)
+        pages.install(app, gate, sessions, body_seconds=settings.body_seconds)
         return app
 
 

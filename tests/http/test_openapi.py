@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from peopleinfo.gate import Gate
 from peopleinfo.http import app
 from peopleinfo.http.contract import OPEN_PAGES
 from peopleinfo.http.openapi import document
+from peopleinfo.http.sessions import Sessions
 from peopleinfo.wiring import utc_now
 
 if TYPE_CHECKING:
@@ -112,6 +114,7 @@ def routes() -> dict[str, set[str]]:
         RequestLog(silent=True),
         Gate(_Nobody(), now=utc_now),  # type: ignore[arg-type] # nobody asks
         Drain(0),
+        Sessions(bytes(32), now=lambda: datetime.now(UTC)),
         body_seconds=1,
         loopback_only=True,
         open_metrics=False,

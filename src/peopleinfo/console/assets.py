@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 ROOT: Final = "/console/static"
 # Comments and indentation are for readers of the source: a fifth of it, which is not sent.
-_FOR_READERS: Final = re.compile(rb"^[ \t]*(?://|/?\*).*\n|^[ \t]+", re.MULTILINE)
+_FOR_READERS: Final = re.compile(rb"^[ \t]*(?:(?://|/?\*).*)?\n|^[ \t]+|[ \t]+// .*$", re.MULTILINE)
 _TYPES: Final = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 
 

@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import falcon
 
 from peopleinfo import __version__
+from peopleinfo.access import ANYBODY, Principal, Scope
 from peopleinfo.console import assets
+from peopleinfo.errors import NotAuthenticated, StoreUnavailable
+from peopleinfo.files.columns import KNOWN
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
     from jinja2 import Environment
 
+    from peopleinfo.gate import Gate
     from peopleinfo.http.requests import App
+    from peopleinfo.http.sessions import Sessions
 
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -32,27 +37,39 @@ _HEADERS: Final = {
 _THEMES: Final = ("light", "dark")
 
 
-class _Page(NamedTuple):
+class Page(NamedTuple):
+    """A template, its script, and where it stands in the navigation."""
+
     template: str
     script: str
     section: str = ""  # of the navigation
 
 
 _PAGES: Final = {
-    "/console": _Page("search.html", "search.js", "people"),
-    "/console/people/new": _Page("edit.html", "edit.js", "people"),
-    "/console/people/{person_id}": _Page("person.html", "person.js", "people"),
-    "/console/people/{person_id}/edit": _Page("edit.html", "edit.js", "people"),
+    "/console": Page("search.html", "search.js", "people"),
+    "/console/people/new": Page("edit.html", "edit.js", "people"),
+    "/console/people/{person_id}": Page("person.html", "person.js", "people"),
+    "/console/people/{person_id}/edit": Page("edit.html", "edit.js", "people"),
+    "/console/transfer": Page("transfer.html", "transfer.js", "transfer"),
+    "/console/health": Page("health.html", "health.js", "health"),
 }
+_MISSING: Final = Page("missing.html", "frame.js")
+_ELSEWHERE: Final = ("cross-site", "same-site")
+SIGN_IN: Final = "/console/sign-in"
 
 
-def install(app: App) -> None:
+def install(app: App, gate: Gate, sessions: Sessions, *, body_seconds: float) -> None:
     """Add the pages to the app, and lead to them from its root."""
+    from peopleinfo.console.signing import SignInResource  # noqa: PLC0415 - which writes a page, too
+
     app.add_route("/", RootResource())
     for path, page in _PAGES.items():
-        app.add_route(path, PageResource(page))
+        app.add_route(path, PageResource(page, gate, sessions))
+    sign_in = SignInResource(gate, sessions, body_seconds=body_seconds)
+    app.add_route(SIGN_IN, sign_in)
+    app.add_route("/console/sign-out", sign_in, suffix="out")
     app.add_route(assets.ROOT + "/{digest}/{name}", assets.AssetResource())
-    app.add_route("/console/{missing:path}", PageResource(_Page("missing.html", "missing.js"), status=404))
+    app.add_route("/console/{missing:path}", MissingResource())
 
 
 class RootResource:
@@ -66,33 +83,67 @@ class RootResource:
 
 
 class PageResource:
-    """A page."""
+    """A page for whoever is signed in, with what they may do."""
 
-    def __init__(self, page: _Page, *, status: int = 200) -> None:
+    def __init__(self, page: Page, gate: Gate, sessions: Sessions) -> None:
         self._page = page
-        self._status = status
+        self._gate = gate
+        self._sessions = sessions
 
     async def on_get(self, req: Request, resp: Response, **_: str) -> None:
-        """Answer the page."""
-        resp.status = self._status
-        theme = req.get_cookie_values("peopleinfo_theme") or [""]
-        write(
-            resp,
-            self._page.template,
-            script=self._page.script,
-            section=self._page.section,
-            theme=theme[0] if theme[0] in _THEMES else "",
-        )
+        """Answer the page; lead to the one that asks for a key whoever has shown none."""
+        try:
+            principal = await self._gate.ask(self._sessions.peek(req))
+        except NotAuthenticated:
+            if req.get_header("Sec-Fetch-Site") not in _ELSEWHERE:
+                raise falcon.HTTPSeeOther(f"{SIGN_IN}?next={req.path}") from None
+            # A link on another site's page leads here without the cookie. Loaded once more, by our own page, it comes with it.
+            write(req, resp, Page("again.html", "frame.js"), NOBODY)
+        except StoreUnavailable:  # the page waits for the store, and says so
+            write(req, resp, self._page, NOBODY)
+        else:
+            write(req, resp, self._page, principal)
 
     on_head = on_get
 
 
-def write(resp: Response, template: str, **values: Any) -> None:
-    """Make the response a page."""
+class MissingResource:
+    """Whatever is no page."""
+
+    async def on_get(self, req: Request, resp: Response, **_: str) -> None:
+        """Say so, in a page."""
+        resp.status = 404
+        write(req, resp, _MISSING, NOBODY)
+
+    on_head = on_get
+
+
+NOBODY: Final = Principal(name="", scopes=frozenset())
+
+
+def write(req: Request, resp: Response, page: Page, principal: Principal, **values: Any) -> None:
+    """Make the response a page, with what the principal may do."""
     resp.content_type = falcon.MEDIA_HTML
     for name, value in _HEADERS.items():
         resp.set_header(name, value)
-    resp.text = _templates().get_template(template).render(static=assets.root(), version=__version__, **values)
+    theme = (req.get_cookie_values("peopleinfo_theme") or [""])[0]
+    resp.text = (
+        _templates()
+        .get_template(page.template)
+        .render(
+            static=assets.root(),
+            version=__version__,
+            script=page.script,
+            section=page.section,
+            theme=theme if theme in _THEMES else "",
+            who="" if principal in (ANYBODY, NOBODY) else principal.name,
+            may_read=principal.may(Scope.READ),
+            may_write=principal.may(Scope.WRITE),
+            may_see_figures=principal.may(Scope.METRICS),
+            known=KNOWN,
+            **values,
+        )
+    )
 
 
 @cache

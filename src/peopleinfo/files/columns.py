@@ -19,7 +19,7 @@ REJECT_TEXT: Final = "reject_text"
 _REJECT_COLUMNS: Final = (REJECT_LINE, REJECT_REASON, REJECT_TEXT)
 
 # How people head their columns, letters and digits only.
-_KNOWN: Final = {
+KNOWN: Final = {
     "person_name": (
         "personname",
         "firstname",
@@ -76,7 +76,7 @@ class Columns:
         def read(cells: Sequence[str]) -> dict[str, str]:
             data = {member: cell for member, cell in zip(members, cells, strict=True) if cell}
             data.pop("", None)
-            for member in _KNOWN:
+            for member in KNOWN:
                 if member in data and data[member].isspace():
                     del data[member]
             for member, indices in joined.items():
@@ -105,7 +105,7 @@ class Columns:
         """Return which columns are taken for which member: what was given, then what their names suggest."""
         taken = {member: _sources(source, names) for member, source in self._given.items()}
         used = {source for sources in taken.values() for source in sources}
-        for member, spellings in _KNOWN.items():
+        for member, spellings in KNOWN.items():
             if member in taken:
                 continue
             plain = {_plain(name): name for name in reversed(names) if name not in used}

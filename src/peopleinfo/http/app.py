@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.gate import Gate
     from peopleinfo.http.drain import Drain
+    from peopleinfo.http.sessions import Sessions
     from peopleinfo.people import People
     from peopleinfo.telemetry.exposition import Exposition
     from peopleinfo.telemetry.requests import RequestLog
@@ -41,6 +42,7 @@ def create_app(
     log: RequestLog,
     gate: Gate,
     drain: Drain,
+    sessions: Sessions,
     *,
     body_seconds: float,
     loopback_only: bool,
@@ -55,7 +57,7 @@ def create_app(
         middleware=[
             _Observed(log, drain),
             *([LoopbackOnly(gate)] if loopback_only else []),
-            Authentication(gate, open_metrics=open_metrics),
+            Authentication(gate, sessions, open_metrics=open_metrics),
         ]
     )
     app.req_options.strip_url_path_trailing_slash = True

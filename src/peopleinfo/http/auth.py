@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.access import Scope
-from peopleinfo.http.contract import OPEN_PAGES, OPERATIONS
+from peopleinfo.http.contract import OPEN_FORMS, OPEN_PAGES, OPERATIONS
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
     from peopleinfo.gate import Gate
+    from peopleinfo.http.sessions import Sessions
 
 _NEEDED: Final[dict[tuple[str | None, str], Scope | None]] = {
     (operation.path, operation.method.upper()): operation.scope for operation in OPERATIONS
 }
 _NEEDED.update({(page, "GET"): None for page in OPEN_PAGES})
+_NEEDED.update({(form, "POST"): None for form in OPEN_FORMS})
 _NEEDED.update({(path, "HEAD"): scope for (path, method), scope in tuple(_NEEDED.items()) if method == "GET"})
 _SCHEME: Final = "bearer "
 
@@ -26,8 +28,9 @@ class Authentication:
     The scope that an operation needs stands in the contract; a route that does not stand there needs that of an administrator.
     """
 
-    def __init__(self, gate: Gate, *, open_metrics: bool) -> None:
+    def __init__(self, gate: Gate, sessions: Sessions, *, open_metrics: bool) -> None:
         self._gate = gate
+        self._sessions = sessions
         self._needed = _NEEDED | ({("/metrics", "GET"): None, ("/metrics", "HEAD"): None} if open_metrics else {})
 
     async def process_resource(self, req: Request, _: Response, __: object, ___: object) -> None:
@@ -37,6 +40,8 @@ class Authentication:
             req.context.principal = None
             return
         credential = _credential(req)
+        if credential is None:
+            credential = self._sessions.credential(req)
         principal = self._gate.recognise(credential) or await self._gate.ask(credential)
         principal.require(needed)
         req.context.principal = principal

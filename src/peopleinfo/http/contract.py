@@ -270,6 +270,12 @@ OPERATIONS: Final = (
                 Annotated[str, Meta(min_length=1, max_length=255)],
                 "Names this import: when it breaks off, send it again with the same key, and it goes on where it stopped.",
             ),
+            Parameter("query", "person_name", str, "The column of a table with the given names."),
+            Parameter("query", "person_surname", str, "The column with the surname."),
+            Parameter("query", "person_birthdate", str, "The column with the birthdate."),
+            Parameter("query", "person_address", str, "The column with the address, or several, divided by commas."),
+            Parameter("query", "date_format", str, "How birthdates are written, as strptime has it: %d/%m/%Y, say."),
+            Parameter("query", "dry_run", bool, "Whether to check the rows and store nobody."),
         ),
         {NDJSON: NewPerson, CSV: None, JSON: list[NewPerson]},
         (400, 408, 409, 415, 422),
@@ -281,7 +287,10 @@ OPERATIONS: Final = (
         "exportPeople",
         "Read everyone, or those who are meant: a stream of any length",
         {200: Answer("A person a line, or a table when Accept prefers it.", {NDJSON: Person, CSV: None})},
-        _SEARCH[:6],
+        (
+            *_SEARCH[:6],
+            Parameter("query", "format", Literal["ndjson", "csv"], "Comes before Accept, which a link cannot send."),
+        ),
         errors=(422,),
     ),
     Operation(
@@ -354,6 +363,9 @@ OPEN_PAGES: Final = frozenset(
         "/docs",
         "/docs/{name}",
         "/console",
+        "/console/health",
+        "/console/sign-in",
+        "/console/transfer",
         "/console/people/new",
         "/console/people/{person_id}",
         "/console/people/{person_id}/edit",
@@ -362,3 +374,5 @@ OPEN_PAGES: Final = frozenset(
     }
 )
 """Routes that are no operations and answer everybody: the same in every copy of the service, and with nobody's data."""
+OPEN_FORMS: Final = frozenset({"/console/sign-in", "/console/sign-out"})
+"""Routes of the console that take a form from everybody; they see to it that it comes from our own pages."""

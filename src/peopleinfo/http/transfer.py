@@ -12,9 +12,10 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from peopleinfo import strictjson
+from peopleinfo.access import MEMBERS
 from peopleinfo.errors import StoreUnavailable
 from peopleinfo.files import rows
-from peopleinfo.files.columns import InvalidInput
+from peopleinfo.files.columns import Columns, InvalidInput
 from peopleinfo.files.export import as_csv, as_ndjson
 from peopleinfo.http.contract import CSV, JSON, NDJSON, ImportResult, Reason
 from peopleinfo.http.people import idempotency_key
@@ -24,7 +25,7 @@ from peopleinfo.imports import Import, Outcome, batches
 from peopleinfo.telemetry.metrics import EXPORTED, IMPORTED, TRANSFERS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from falcon.asgi import Request, Response
 
@@ -52,11 +53,12 @@ class ImportResource:
     async def on_post(self, req: Request, resp: Response) -> None:
         """Store every row that is a person; answer when all are read, so that a client may send first and read then."""
         key = idempotency_key(req)
-        import_ = Import(self._people, hashlib.sha256(f"import {key}".encode()).digest() if key else None)
+        import_id = hashlib.sha256(f"import {key}".encode()).digest() if key else None
+        import_ = Import(self._people, import_id, dry_run=req.get_param_as_bool("dry_run") or False)
         kind = _FORMATS[media_type(req, tuple(_FORMATS))]
         body = cast("io.BufferedReader", io.BufferedReader(_Body(req, self._body_seconds), _PIECE))
         run = partial(asyncio.get_running_loop().run_in_executor, self._threads)
-        source = await run(partial(rows.read, body, form=kind))
+        source = await run(partial(rows.read, body, read_columns(req.params), form=kind))
         parts = batches(source.rows, _BATCH_ROWS, _BATCH_SIZE)
         TRANSFERS.change(1, "import")
         results = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed when it has been sent
@@ -80,11 +82,14 @@ class ExportResource:
 
     async def on_get(self, req: Request, resp: Response) -> None:
         """Answer a person a line, as they are read from the store; a table when the client prefers text/csv."""
-        where = read_filter(req.params)
-        as_table = req.client_prefers((NDJSON, CSV)) == CSV
+        filters = dict(req.params)
+        form = filters.pop("format", None)
+        where = read_filter(filters)
+        as_table = form == "csv" if form in ("csv", "ndjson") else req.client_prefers((NDJSON, CSV)) == CSV
         resp.content_type = CSV if as_table else NDJSON
         resp.set_header("Cache-Control", "private, no-store")
         resp.set_header("Vary", "Accept")
+        resp.downloadable_as = "people.csv" if as_table else "people.ndjson"
         resp.stream = _texts((as_csv if as_table else as_ndjson)(self._people, where))
 
 
@@ -114,6 +119,17 @@ class _Body(io.RawIOBase):
                 return await anext(self._pieces, b"")
         except TimeoutError:
             raise too_slow(self._seconds) from None
+
+
+def read_columns(params: Mapping[str, Any]) -> Columns:
+    """Return which columns of a table are which members, as the parameters of the query say."""
+    formats = params.get("date_format", [])
+    given = {
+        member: ",".join(value) if isinstance(value, list) else value
+        for member, value in params.items()
+        if member in MEMBERS
+    }
+    return Columns(given, formats if isinstance(formats, list) else [formats])
 
 
 async def _texts(pieces: AsyncIterator[tuple[int, bytes]]) -> AsyncIterator[bytes]:

@@ -37,7 +37,7 @@ export async function call(method, path, { body, type = "application/json", head
 
 async function read(answer) {
   const text = await answer.text();
-  const json = /json;|json$/.test(answer.headers.get("Content-Type"));
+  const json = /[/+]json/.test(answer.headers.get("Content-Type"));
   if (!answer.ok) throw new Problem(answer.status, json ? JSON.parse(text) : {});
   return json && text ? parse(text) : text;
 }

@@ -25,9 +25,9 @@ export function choose(base, theirs, mine) {
     form.onreset = () => resolve(null);
     form.onsubmit = (event) => {
       event.preventDefault();
-      const mines = names.filter((name) => $$("input", form).some((input) => input.dataset.member === name && input.value === "Yours" && input.checked));
-      const members = [...Object.entries(theirs).filter(([name]) => !mines.includes(name)), ...Object.entries(mine).filter(([name]) => mines.includes(name))];
-      resolve(Object.fromEntries(members));
+      const mines = new Set($$("[value=Yours]:checked", form).map((input) => input.dataset.member));
+      const chosen = (members, ours) => Object.entries(members).filter(([name]) => mines.has(name) === ours);
+      resolve(Object.fromEntries([...chosen(theirs, false), ...chosen(mine, true)]));
     };
   }).finally(() => (form.hidden = true));
 }

@@ -3,6 +3,9 @@
 export const $ = (selector, within = document) => within.querySelector(selector);
 export const $$ = (selector, within = document) => [...within.querySelectorAll(selector)];
 
+export const on = (target, kind, act) => (typeof target === "string" ? $(target) : target).addEventListener(kind, act);
+export const put = (selector, text) => ($(selector).textContent = text);
+
 /** Make an element: h("a.button", { href }, "text", element …). Absent children are left out. */
 export function h(tag, attributes, ...children) {
   const [name, ...classes] = tag.split(".");

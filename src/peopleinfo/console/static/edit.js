@@ -2,7 +2,7 @@
 
 import { call, isAway } from "./api.js";
 import { choose } from "./conflict.js";
-import { $, $$, copy, h } from "./dom.js";
+import { $, $$, copy, h, on, put } from "./dom.js";
 import { go, guard, sayNext } from "./frame.js";
 import { parse, patchFor, same, write } from "./json.js";
 import { LABELS, OWN, SERVERS, absent, details, fullName, pageOf, path, versionOf } from "./people.js";
@@ -26,7 +26,7 @@ async function load() {
     $("#back span").textContent = fullName(known);
     title = `Edit ${fullName(known)}`;
   }
-  $("#title").textContent = title;
+  put("#title", title);
   document.title = `${title} – PeopleInfo`;
   fill(known ? details(known) : {});
   form.hidden = false;
@@ -48,7 +48,7 @@ function member(name = "", value = "") {
   kind.value = typeof value === "string" ? "text" : "json";
   area.value = kind.value === "text" ? value : write(value, 2);
   for (const field of [input, area]) field.id = `further-${++fields}`;
-  $("button", row).addEventListener("click", () => (row.remove(), $("#add").focus()));
+  on($("button", row), "click", () => (row.remove(), $("#add").focus()));
   return row;
 }
 
@@ -110,9 +110,9 @@ function refused(reason, members) {
   if (reason.status === 404) return explain("This person has been removed meanwhile", [], "What you typed is still here: copy it, or add the person again.");
   if (reason.errors.length) return explain("This cannot be saved yet", reason.errors.map(fieldOf));
   if (!isAway(reason)) return explain("Not saved", [], reason.message);
-  explain("Not saved yet: the service does not answer", [], "Nothing you typed is lost. Trying again saves it once.");
+  explain("Not saved yet: the service does not answer", [], "Nothing you typed is lost.");
   const again = h("button", { type: "button" }, "Try again");
-  again.addEventListener("click", save);
+  on(again, "click", save);
   $("#problem").append(again);
 }
 
@@ -130,7 +130,7 @@ function explain(title, wrong, hint) {
     field.ariaInvalid = "true";
     describe(field, `${field.id}-wrong ${field.getAttribute("aria-describedby") ?? ""}`);
     const link = h("a", { href: `#${field.id}` }, `${LABELS[field.id] ?? field.closest(".member").ariaLabel}: ${reason}`);
-    link.addEventListener("click", (event) => (event.preventDefault(), field.focus()));
+    on(link, "click", (event) => (event.preventDefault(), field.focus()));
     return h("li", null, link);
   });
   const box = $("#problem");
@@ -141,14 +141,14 @@ function explain(title, wrong, hint) {
 
 function clear() {
   $("#problem").hidden = true;
-  for (const note of $$(".wrong")) note.remove();
-  for (const field of $$("[aria-invalid]")) {
+  for (const note of $$(".wrong", form)) note.remove();
+  for (const field of $$("[aria-invalid]", form)) {
     field.ariaInvalid = null;
     describe(field, field.getAttribute("aria-describedby").replace(/\S+-wrong/, ""));
   }
 }
 
-const describe = (field, ids) => (ids.trim() ? field.setAttribute("aria-describedby", ids.trim()) : field.removeAttribute("aria-describedby"));
+const describe = (field, ids) => field.setAttribute("aria-describedby", ids.trim());
 
 /** Somebody was faster: show both, let whoever sits here choose, and save that. */
 async function conflict(mine) {
@@ -168,11 +168,11 @@ async function conflict(mine) {
   else $("#title").focus();
 }
 
-$("#add").addEventListener("click", () => {
+on("#add", "click", () => {
   $("#further").append(member());
   $("input", $("#further").lastChild).focus();
 });
-form.addEventListener("submit", (event) => {
+on(form, "submit", (event) => {
   event.preventDefault();
   if (!$("#save").ariaDisabled) save();
 });

@@ -1,6 +1,6 @@
 // What every page has around it: the theme, what is said meanwhile, and who is being removed.
 
-import { $, h } from "./dom.js";
+import { $, h, on, put } from "./dom.js";
 
 const DARK = matchMedia("(prefers-color-scheme: dark)");
 
@@ -17,17 +17,33 @@ export const sayNext = (text) => sessionStorage.setItem("said", text);
 /** Tell that the service does not answer, or answers again. */
 export function outage(away) {
   const box = $("#outage");
-  const text = "The service does not answer. Nothing is lost; this page goes on as soon as it is back.";
-  if (away && box.textContent !== text) box.textContent = text;
-  else if (!away && box.textContent) {
-    box.textContent = "";
-    say("The service is back.");
-  }
+  if (away === Boolean(box.textContent)) return;
+  box.textContent = away ? box.dataset.text : "";
+  if (!away) say("The service is back.");
 }
 
-/** Ask for a key, when there are keys; says whether it is worth asking again. */
-export async function signIn() {
-  return false;
+let signing = null;
+/** Ask for a key, once however many wait for it; says whether one was given that is good. */
+export const signIn = () => (signing ??= ask().finally(() => (signing = null)));
+
+function ask() {
+  const dialog = $("#sign-in");
+  const form = $("form", dialog);
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.onclose = () => resolve(false);
+    form.onreset = () => dialog.close();
+    form.onsubmit = async (event) => {
+      event.preventDefault();
+      const body = new URLSearchParams(new FormData(form));
+      const answer = await fetch("/console/sign-in", { method: "POST", headers: { Accept: "application/json" }, body }).catch(() => ({}));
+      put("#refused-key", answer.ok ? "" : answer.status === 401 ? "This key is not known, or has expired." : "The service does not answer. Try again.");
+      if (!answer.ok) return;
+      form.elements.key.value = "";
+      resolve(true);
+      dialog.close();
+    };
+  });
 }
 
 let guarded = () => false;
@@ -41,14 +57,14 @@ export const go = (path) => {
   location.assign(path);
 };
 
-$("#theme").addEventListener("click", () => {
+on("#theme", "click", () => {
   const root = document.documentElement;
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : DARK.matches;
   root.dataset.theme = dark ? "light" : "dark";
   document.cookie = `peopleinfo_theme=${root.dataset.theme}; Path=/console; SameSite=Strict; Max-Age=31536000`;
 });
 
-document.addEventListener("click", (event) => {
+on(document, "click", (event) => {
   const link = event.target.closest("a[href]");
   if (link?.origin === location.origin && link.pathname.startsWith("/console")) {
     staying = true;
@@ -67,5 +83,5 @@ if (said) {
   setTimeout(() => say(said), 100); // a status region is read when it changes, not when it is made
 }
 
-if (!JSON.rawJSON) say("This browser is too old for the console: Chrome 123, Firefox 135 or Safari 18.4 will do.", "bad");
+if (!JSON.rawJSON) say("This browser is too old for the console.", "bad");
 import("./removals.js");

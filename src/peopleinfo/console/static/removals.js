@@ -2,7 +2,7 @@
 // The tab remembers ids alone: what people are called stands in no storage.
 
 import { call, isAway } from "./api.js";
-import { $, $$, copy } from "./dom.js";
+import { $, $$, copy, on } from "./dom.js";
 import { say } from "./frame.js";
 import { fullName, path } from "./people.js";
 
@@ -62,8 +62,8 @@ function add(removal) {
   const note = copy("removal");
   const [undo, now] = $$("button", note);
   const name = $("b", note);
-  undo.addEventListener("click", () => (forget(id), say("Kept. Nothing was removed.")));
-  now.addEventListener("click", () => erase(removal));
+  on(undo, "click", () => (forget(id), say("Kept. Nothing was removed.")));
+  on(now, "click", () => erase(removal));
   shown.set(id, { note, name });
   tray.append(note);
   call("GET", path(id)).then(

@@ -1,7 +1,7 @@
 // Finding people while their name is being typed. What was asked for stays with this entry of the browser's history, and in no address.
 
 import { call } from "./api.js";
-import { $, $$, copy, h, settled } from "./dom.js";
+import { $, $$, copy, h, on, put, settled } from "./dom.js";
 import { birthdate, pageOf } from "./people.js";
 import { isGoing } from "./removals.js";
 
@@ -29,16 +29,13 @@ function asked() {
 }
 
 async function search() {
-  if (!form.checkValidity()) {
-    $("#found").textContent = "Born from and Born to take a year, a month or a day: 1980, 1980-05 or 1980-05-31.";
-    return;
-  }
+  if (!form.checkValidity()) return put("#found", form.elements.born_from.title);
   asking.abort();
   asking = new AbortController();
   const { signal } = asking;
   where = asked();
   history.replaceState({ ...history.state, form: Object.fromEntries(new FormData(form)) }, "");
-  $("#narrowed").textContent = [...new FormData(form)].filter(([name, text]) => name !== "surname" && text.trim()).length || "";
+  put("#narrowed", [...new FormData(form)].filter(([name, text]) => name !== "surname" && text.trim()).length || "");
   list.classList.add("waiting");
   $("#empty").replaceChildren();
   try {
@@ -91,7 +88,7 @@ function show({ people, next_cursor }) {
   more.hidden = !cursor;
   more.textContent = count ? "Show more" : "Keep looking";
   const anything = Object.keys(where).length;
-  $("#found").textContent = told(count, anything);
+  put("#found", told(count, anything));
   if (!count && !cursor) $("#empty").replaceChildren(copy(anything ? "nothing" : "nobody-yet"));
   mark();
   history.replaceState({ ...history.state, count }, "");
@@ -100,8 +97,7 @@ function show({ people, next_cursor }) {
 function told(count, anything) {
   if (!count) return cursor ? "Nobody so far, and there are more people to look at." : "";
   const people = count === 1 ? "1 person" : `${count.toLocaleString("en")} people`;
-  const so = where.name && !form.elements.name.value ? ` called ${where.name} ${where.surname_prefix ?? where.surname}` : "";
-  return cursor ? `${people}${so} so far` : `${people}${so}${anything ? "" : " in all"}`;
+  return people + (cursor ? " so far" : anything ? "" : " in all");
 }
 
 function row({ person_id, person_name, person_surname, person_birthdate, person_address }) {
@@ -123,9 +119,8 @@ function refused(reason) {
   list.replaceChildren();
   more.hidden = true;
   cursor = null;
-  $("#found").textContent = "";
-  const label = (name) => $(`[for="${name}"]`)?.textContent ?? "The surname";
-  const reasons = reason.errors.map(({ pointer, reason }) => `${label(pointer)} ${reason}.`);
+  put("#found", "");
+  const reasons = reason.errors.map(({ pointer, reason }) => `${pointer} ${reason}.`);
   $("#empty").replaceChildren(h("p.problem", null, reasons.join(" ") || reason.message));
 }
 
@@ -148,27 +143,23 @@ async function restore() {
 }
 
 const soon = settled(120, search);
-form.addEventListener("input", soon);
-form.addEventListener("reset", () => setTimeout(search));
-form.addEventListener("submit", (event) => (event.preventDefault(), search()));
-more.addEventListener("click", next);
+on(form, "input", soon);
+on(form, "reset", () => setTimeout(search));
+on(form, "submit", (event) => (event.preventDefault(), search()));
+on(more, "click", next);
 new IntersectionObserver((seen) => seen.some((entry) => entry.isIntersecting) && list.children.length && next(), { rootMargin: "600px" }).observe(more);
 addEventListener("scroll", settled(100, () => history.replaceState({ ...history.state, scrolled: scrollY }, "")), { passive: true });
 addEventListener("removals", mark);
 addEventListener("removed", (event) => $(`[data-id="${CSS.escape(event.detail)}"]`, list)?.remove());
 
-document.addEventListener("keydown", (event) => {
-  const typing = event.target.matches("input, textarea, select");
-  if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey) {
-    event.preventDefault();
-    form.elements.surname.select();
-  }
-  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  const rows = $$("a", list);
-  const at = rows.indexOf(document.activeElement);
-  if (!step || (at < 0 && event.target !== form.elements.surname)) return;
+on(document, "keydown", (event) => {
+  const { key, target } = event;
+  const stops = [form.elements.surname, ...$$("a", list)];
+  const at = stops.indexOf(target);
+  const to = key === "/" && !target.matches("input") ? 0 : at < 0 ? NaN : at + { ArrowDown: 1, ArrowUp: -1 }[key];
+  if (!stops[to] || event.ctrlKey || event.metaKey) return;
   event.preventDefault();
-  (rows[at + step] ?? (at + step < 0 ? form.elements.surname : rows.at(-1)))?.focus();
+  stops[to].focus();
 });
 
 history.scrollRestoration = "manual";

@@ -1,0 +1,77 @@
+"""Signing in with an API key, and out. The key goes into a sealed cookie; no page and no script holds it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs
+
+import falcon
+
+from peopleinfo.console.pages import NOBODY, SIGN_IN, Page, write
+from peopleinfo.errors import NotAuthenticated
+from peopleinfo.http.requests import read_body
+from peopleinfo.http.sessions import refuse_others
+
+if TYPE_CHECKING:
+    from falcon.asgi import Request, Response
+
+    from peopleinfo.gate import Gate
+    from peopleinfo.http.sessions import Sessions
+
+_PAGE: Final = Page("sign-in.html", "frame.js")
+_FORM: Final = "application/x-www-form-urlencoded"
+_OURS: Final = re.compile(r"/console(?:/[\w-]+)*", re.ASCII)
+
+
+class SignInResource:
+    """/console/sign-in."""
+
+    def __init__(self, gate: Gate, sessions: Sessions, *, body_seconds: float) -> None:
+        self._gate = gate
+        self._sessions = sessions
+        self._body_seconds = body_seconds
+
+    async def on_get(self, req: Request, resp: Response) -> None:
+        """Answer the page that asks for a key."""
+        _ask(req, resp, _where(req.get_param("next")))
+
+    async def on_post(self, req: Request, resp: Response) -> None:
+        """Begin a session for a key that is good; to a script (which asks for JSON) say no more than whether it is."""
+        refuse_others(req)
+        form = parse_qs(
+            (await read_body(req, seconds=self._body_seconds, media_types=(_FORM,))).decode(errors="replace")
+        )
+        key, where = form.get("key", [""])[0].strip(), _where(form.get("next", [""])[0])
+        to_script = req.get_header("Accept") == falcon.MEDIA_JSON
+        try:
+            await self._gate.ask(key)
+        except NotAuthenticated:
+            if to_script:
+                raise
+            resp.status = 401
+            _ask(req, resp, where, wrong=True)
+            return
+        self._sessions.begin(req, resp, key)
+        resp.status = 204
+        if not to_script:
+            resp.status = 303
+            resp.set_header("Location", where)
+
+    async def on_post_out(self, req: Request, resp: Response) -> None:
+        """End the session, and have the browser forget what it kept."""
+        self._sessions.end(req, resp)
+        resp.set_header("Clear-Site-Data", '"cache", "storage"')
+        resp.status = 303
+        resp.set_header("Location", SIGN_IN)
+
+    on_head = on_get
+
+
+def _ask(req: Request, resp: Response, where: str, *, wrong: bool = False) -> None:
+    write(req, resp, _PAGE, NOBODY, next=where, wrong=wrong)
+
+
+def _where(path: str | None) -> str:
+    """Return where to go after signing in: a page of the console, whatever was asked for."""
+    return path if path and _OURS.fullmatch(path) else "/console"

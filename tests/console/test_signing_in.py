@@ -1,0 +1,274 @@
+"""Signing in with a key, and out; and what a session cannot be used for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from falcon import testing
+from falcon.asgi import Request, Response
+from playwright.sync_api import expect
+
+from peopleinfo.http.sessions import LASTS, Sessions
+from tests.console import browsing
+from tests.http.serving import HANGS, Server, environment, serving
+from tests.stores_under_test import store_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+
+ADMIN = "an-admin-key-of-many-letters-0123456789"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("guarded")
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Server]:
+    with serving(folder, admin_key=ADMIN) as server:
+        headers = {"Authorization": f"Bearer {ADMIN}"}
+        httpx.post(
+            f"{server.url}/v1/people",
+            json={"person_name": "Anna", "person_surname": "Müller"},
+            headers=headers,
+            timeout=HANGS,
+        )
+        yield server
+
+
+def keys(folder: Path, *arguments: str) -> str:
+    command = [sys.executable, "-m", "peopleinfo", "keys", *arguments]
+    settings = environment(store=store_url("sqlite", folder))
+    return subprocess.run(command, cwd=folder, env=settings, capture_output=True, text=True, check=True).stdout
+
+
+def sign_in(page: Page, key: str, *, at: str = "/console") -> None:
+    page.goto(at)
+    page.get_by_label("API key").fill(key)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def session(page: Page) -> dict[str, object]:
+    return next(dict(cookie) for cookie in page.context.cookies() if cookie.get("name") == "peopleinfo_session")
+
+
+def test_whoever_is_not_signed_in_is_asked_and_led_on(page: Page) -> None:
+    sign_in(page, ADMIN, at="/console/people/new")
+    expect(page.get_by_role("heading", name="Add a person")).to_be_visible()
+    page.get_by_role("link", name="People").last.click()
+    expect(page.locator(".who")).to_have_text(["Müller, Anna"])
+
+
+def test_a_wrong_key_is_refused_and_explained(page: Page) -> None:
+    sign_in(page, "pi_wrong")
+    expect(page.get_by_role("alert").filter(has_text="This key is not known")).to_be_visible()
+    expect(page.get_by_label("API key")).to_have_value("")
+    assert page.context.cookies() == []
+
+
+def test_the_session_is_out_of_the_reach_of_scripts(page: Page) -> None:
+    sign_in(page, ADMIN)
+    expect(page.locator(".who")).to_have_text(["Müller, Anna"])
+    cookie = session(page)
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+    assert ADMIN not in str(cookie["value"])
+    seen = page.evaluate(
+        "document.cookie + JSON.stringify({...localStorage, ...sessionStorage}) + document.documentElement.outerHTML"
+    )
+    assert ADMIN not in seen
+    assert "peopleinfo_session" not in seen
+
+
+def test_signing_out_ends_it(page: Page) -> None:
+    sign_in(page, ADMIN)
+    expect(page.locator(".who")).to_have_text(["Müller, Anna"])
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    expect(page.get_by_text("Müller")).to_have_count(0)
+
+
+def test_a_session_that_has_ended_keeps_what_was_typed(page: Page, server: Server) -> None:
+    sign_in(page, ADMIN, at="/console/people/new")
+    page.get_by_label("Surname").fill("Unterbrochen")
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Save").click()
+    dialog = page.get_by_role("dialog", name="Sign in again")
+    expect(dialog.get_by_label("API key")).to_be_focused()
+    dialog.get_by_label("API key").fill("wrong")
+    dialog.get_by_role("button", name="Sign in").click()
+    expect(dialog.get_by_text("This key is not known")).to_be_visible()
+    dialog.get_by_label("API key").fill(ADMIN)
+    dialog.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Unterbrochen")).to_be_visible()
+
+
+def test_whoever_may_only_read_is_offered_nothing_else(page: Page, folder: Path) -> None:
+    key = keys(folder, "create", "--name", f"reader-{id(page)}", "--scope", "people:read").split()[-1]
+    sign_in(page, key)
+    expect(page.locator(".who").first).to_be_visible()
+    expect(page.get_by_role("link", name="Add a person")).to_have_count(0)
+    page.locator(".row").first.click()
+    expect(page.locator("#person")).to_be_visible()
+    expect(page.get_by_role("link", name="Edit")).to_be_hidden()
+    expect(page.get_by_role("button", name="Remove")).to_be_hidden()
+
+
+def test_a_revoked_key_ends_its_sessions(page: Page, folder: Path) -> None:
+    name = f"short-{id(page)}"
+    sign_in(page, keys(folder, "create", "--name", name, "--scope", "people:read").split()[-1])
+    expect(page.locator(".who").first).to_be_visible()
+    keys(folder, "revoke", name)
+    for _ in range(HANGS * 2):  # it is believed for two seconds
+        page.get_by_label("Surname, or how it begins").fill("m")
+        page.get_by_label("Surname, or how it begins").fill("mu")
+        page.wait_for_timeout(500)
+        if page.get_by_role("dialog").is_visible():
+            break
+    expect(page.get_by_role("dialog", name="Sign in again")).to_be_visible()
+
+
+@pytest.fixture
+def cookie(server: Server) -> dict[str, str]:
+    """A session's cookie, as a browser sends it."""
+    own = {"Origin": server.url}
+    answer = httpx.post(f"{server.url}/console/sign-in", data={"key": ADMIN}, headers=own, timeout=HANGS)
+    assert answer.status_code == 303
+    return {"Cookie": f"peopleinfo_session={answer.cookies['peopleinfo_session']}"}
+
+
+def add(server: Server, **headers: str) -> int:
+    return httpx.post(
+        f"{server.url}/v1/people", json={"person_surname": "x"}, headers=headers, timeout=HANGS
+    ).status_code
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Origin": "https://example.org"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "none"},
+        {"Sec-Fetch-Site": "cross-site", "Origin": "own"},
+    ],
+    ids=str,
+)
+def test_no_other_page_can_use_a_session_to_change_anything(
+    server: Server, cookie: dict[str, str], headers: dict[str, str]
+) -> None:
+    own = {name: server.url if value == "own" else value for name, value in headers.items()}
+    assert add(server, **cookie, **own) == 403
+
+
+def test_our_own_pages_can(server: Server, cookie: dict[str, str]) -> None:
+    assert add(server, **cookie, **{"Sec-Fetch-Site": "same-origin"}) == 201
+    assert add(server, **cookie, Origin=server.url) == 201
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_no_other_page_can_read_with_a_session(server: Server, cookie: dict[str, str], site: str) -> None:
+    answer = httpx.get(f"{server.url}/v1/people?surname=x", headers=cookie | {"Sec-Fetch-Site": site}, timeout=HANGS)
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/console/sign-in", "/console/sign-out"])
+def test_no_other_page_signs_anybody_in_or_out(server: Server, path: str) -> None:
+    answer = httpx.post(
+        f"{server.url}{path}", data={"key": ADMIN}, headers={"Origin": "https://example.org"}, timeout=HANGS
+    )
+    assert answer.status_code == 403
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_a_form_of_another_site_reaches_nothing(browser: Browser, server: Server, tmp_path: Path) -> None:
+    with browsing.window(browser, server.url) as page:
+        sign_in(page, ADMIN)
+        expect(page.locator(".who").first).to_be_visible()
+        before = httpx.get(
+            f"{server.url}/v1/people/export", headers={"Authorization": f"Bearer {ADMIN}"}, timeout=HANGS
+        ).text
+        evil = page.context.new_page()
+        evil.set_content(
+            f'<form method="post" enctype="text/plain" action="{server.url}/v1/people"><input name="x"></form>'
+        )
+        with evil.expect_navigation():
+            evil.evaluate("document.forms[0].submit()")
+        after = httpx.get(
+            f"{server.url}/v1/people/export", headers={"Authorization": f"Bearer {ADMIN}"}, timeout=HANGS
+        ).text
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    "to",
+    ["https://example.org", "//example.org", "/v1/people", "/console/../docs", "javascript:1", "/console/x?y", "\\\\x"],
+)
+def test_signing_in_leads_to_the_console_alone(server: Server, to: str) -> None:
+    answer = httpx.post(
+        f"{server.url}/console/sign-in", data={"key": ADMIN, "next": to}, headers={"Origin": server.url}, timeout=HANGS
+    )
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/console")
+
+
+def test_whoever_follows_a_link_from_elsewhere_is_still_signed_in(page: Page, server: Server) -> None:
+    sign_in(page, ADMIN)
+    expect(page.locator(".who").first).to_be_visible()
+    elsewhere = page.context.new_page()
+    elsewhere.set_content(f'<a href="{server.url}/console/people/new">there</a>')
+    elsewhere.get_by_role("link", name="there").click()
+    expect(elsewhere.get_by_role("heading", name="Add a person")).to_be_visible()
+
+
+async def nothing() -> dict[str, str]:
+    """The events of a request that has none."""
+    return {"type": "http.disconnect"}
+
+
+def request(cookie: str) -> Request:
+    return Request(testing.create_scope(headers={"Cookie": f"peopleinfo_session={cookie}"}), nothing)
+
+
+def sealed(sessions: Sessions) -> str:
+    response = Response()
+    sessions.begin(
+        Request(testing.create_scope(method="POST", headers={"Sec-Fetch-Site": "same-origin"}), nothing),
+        response,
+        "a key",
+    )
+    assert response._cookies is not None
+    return response._cookies["peopleinfo_session"].value
+
+
+def test_a_session_lasts_for_a_working_day() -> None:
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    times = iter([moment, moment + LASTS - timedelta(seconds=1), moment + LASTS])
+    sessions = Sessions(bytes(32), now=lambda: next(times))
+    cookie = sealed(sessions)
+    assert sessions.credential(request(cookie)) == "a key"
+    assert sessions.credential(request(cookie)) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda c: c[:-4], lambda c: "A" + c[1:], lambda _: "", lambda _: "*", lambda c: c[::-1]],
+    ids=["cut", "other", "empty", "no base64", "backwards"],
+)
+def test_a_session_that_was_tampered_with_is_none(change: object) -> None:
+    sessions = Sessions(bytes(32), now=lambda: datetime.now(UTC))
+    assert callable(change)
+    assert sessions.credential(request(change(sealed(sessions)))) is None
+    other = Sessions(bytes([1]) * 32, now=lambda: datetime.now(UTC))
+    assert other.credential(request(sealed(sessions))) is None
