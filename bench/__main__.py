@@ -1,9 +1,9 @@
-"""`make bench`: every question, or those that are named: python -m bench embedded growth transfer."""
+"""`make bench`: every question, or those that are named: python -m bench embedded cloud."""
 
 import importlib
 import sys
 
-QUESTIONS = ("embedded", "growth", "transfer", "encryption", "index_attack")
+QUESTIONS = ("embedded", "growth", "transfer", "cloud", "encryption", "index_attack")
 
 for question in sys.argv[1:] or QUESTIONS:
     module = importlib.import_module(f"bench.{question}")

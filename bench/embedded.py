@@ -29,7 +29,7 @@ def main() -> None:
         ids, name = asyncio.run(_fill(store))
         by_id = [request("GET", f"/v1/people/{person_id}") for person_id in ids]
         print(f"{'request':24} {'bare, us CPU':>24} {'ours, us CPU':>24}   requests per CPU-second, ours : bare")
-        with ours(store) as service:
+        with ours(f"sqlite:///{store}") as service:
             _row("read by id", service, f"/v1/people/{ids[0]}", by_id)
             _row("read by surname (2-3)", service, f"/v1/people?surname={name}")
             _row("list of 100", service, f"/v1/people?surname={surname(0)}&limit=100")

@@ -34,7 +34,7 @@ def main() -> None:
                   for kind, given in (("plain", ""), ("sealed", encryption))]  # fmt: skip
         filled = [asyncio.run(_fill(store)) for store in stores]
         name = filled[0][1]
-        services = [stack.enter_context(ours(Path(store.store.removeprefix("sqlite:///")), PEOPLEINFO_ENCRYPTION=store.encryption))
+        services = [stack.enter_context(ours(store.store, PEOPLEINFO_ENCRYPTION=store.encryption))
                     for store in stores]  # fmt: skip
         print(f"{'request':24} {'plain, us CPU':>24} {'sealed, us CPU':>24}   more")
         _row("read by id", services, [[request("GET", f"/v1/people/{one}") for one in ids] for ids, _ in filled])

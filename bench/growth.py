@@ -33,7 +33,7 @@ def main() -> None:
         for store, size in zip(stores, SIZES, strict=True):
             asyncio.run(_fill(store, size))
         print(f"{'request':32} " + " ".join(f"{f'{size:,} stored':>24}" for size in SIZES) + "   ratio")
-        with ours(stores[0]) as small, ours(stores[1]) as large:
+        with ours(f"sqlite:///{stores[0]}") as small, ours(f"sqlite:///{stores[1]}") as large:
             first = f"/v1/people?surname={COMMON}&limit={LIMIT}"
             hundredth = [_page(service, first, 100) for service in (small, large)]
             for title, paths in (("first page of a surname", [first, first]), ("hundredth page", hundredth)):

@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,9 +32,9 @@ class Server:
 
 
 @contextmanager
-def ours(store: Path, **settings: str) -> Iterator[Server]:
-    """Run the service on a store, logging as it does by default."""
-    environment = os.environ | {"PEOPLEINFO_PORT": "0", "PEOPLEINFO_STORE": f"sqlite:///{store}"} | settings
+def ours(store: str, **settings: str) -> Iterator[Server]:
+    """Run the service on the store of a URL, logging as it does by default."""
+    environment = os.environ | {"PEOPLEINFO_PORT": "0", "PEOPLEINFO_STORE": store} | settings
     with _running([sys.executable, "-m", "peopleinfo", "serve"], environment) as server:
         yield server
 
@@ -47,13 +47,24 @@ def bare(body: bytes) -> Iterator[Server]:
 
 
 @contextmanager
+def usual(endpoint: str, table: str, cache: str) -> Iterator[Server]:
+    """Run the usual Python answer (bench/peers/usual) on a table and a Redis; `make bench-peers` sets up what it needs."""
+    python = Path(".cache/peers/bin/python").absolute()
+    environment = os.environ | {"AWS_ENDPOINT_URL": endpoint, "AWS_DEFAULT_REGION": "eu-west-1"}
+    environment |= {"PEOPLE_TABLE": table, "REDIS_URL": cache, "PYTHONPATH": "."}
+    command = [str(python), "-m", "uvicorn", "bench.peers.usual.service:app", "--port", "0", "--no-access-log"]
+    with _running(command, environment) as server:
+        yield server
+
+
+@contextmanager
 def _running(command: list[str], environment: dict[str, str]) -> Iterator[Server]:
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr
         for line in process.stderr:
-            if found := re.search(r"http://[^ ]*:(\d+)", line):
-                yield Server(int(found[1]), psutil.Process(process.pid))
+            if found := re.findall(r"http://[\d.]+:(\d+)", line):
+                yield Server(int(found[-1]), psutil.Process(process.pid))
                 return
         raise RuntimeError(f"{command} did not start")
     finally:
@@ -88,38 +99,52 @@ def _patient() -> Iterator[None]:
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
-def microseconds(server: Server, requests: list[bytes], count: int) -> float:
-    """Send `count` requests, taken from the list in turn, over a few connections; return CPU microseconds a request."""
+def microseconds(
+    server: Server, requests: list[bytes], count: int, *, forget: Callable[[], None] | None = None
+) -> float:
+    """Send `count` requests, taken from the list in turn, over a few connections; return CPU microseconds a request.
+
+    With `forget` that is done first and whenever the list begins anew, so that each is answered as if for the first time.
+    """
+    together = count if forget is None else min(count, len(requests))
     with _patient():
-        uvloop.run(_send(server.port, requests, WARM_UP))
+        uvloop.run(_send(server.port, requests, WARM_UP if forget is None else together))
         before = server.cpu()
-        uvloop.run(_send(server.port, requests, count))
+        for _ in range(0, count, together):
+            if forget:
+                forget()
+            uvloop.run(_send(server.port, requests, together))
     return (server.cpu() - before) / count * 1e6
+
+
+def post(server: Server, path: str, bodies: list[bytes]) -> list[bytes]:
+    """Send every body once; return what was answered, in no order."""
+    return uvloop.run(_send(server.port, [request("POST", path, body) for body in bodies], len(bodies)))
 
 
 def get(server: Server, path: str) -> bytes:
     """Return the body of one answer."""
-    return uvloop.run(_send(server.port, [request("GET", path)], 1, connections=1))
+    return uvloop.run(_send(server.port, [request("GET", path)], 1))[0]
 
 
-async def _send(port: int, requests: list[bytes], count: int, connections: int = CONNECTIONS) -> bytes:
-    share = count // connections
-    bodies = await asyncio.gather(*(_client(port, requests, start * share, share) for start in range(connections)))
-    return bodies[0]
+async def _send(port: int, requests: list[bytes], count: int) -> list[bytes]:
+    """Send the first `count` of the requests, from the beginning again when there are fewer; return the bodies, in no order."""
+    waiting = iter(range(count))
+    bodies: list[bytes] = []
+    await asyncio.gather(*(_client(port, requests, waiting, bodies) for _ in range(min(CONNECTIONS, count))))
+    return bodies
 
 
-async def _client(port: int, requests: list[bytes], start: int, count: int) -> bytes:
+async def _client(port: int, requests: list[bytes], waiting: Iterator[int], bodies: list[bytes]) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    body = b""
-    for number in range(start, start + count):
+    for number in waiting:
         writer.write(requests[number % len(requests)])
         head = await reader.readuntil(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 2"):
             raise RuntimeError(head.decode())
         length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
-        body = await reader.readexactly(int(length[1])) if length else b""
+        bodies.append(await reader.readexactly(int(length[1])) if length else b"")
     writer.close()
-    return body
 
 
 def spread(values: list[float]) -> str:

@@ -167,8 +167,14 @@ def inject(faults: Faults, seed_cache: int | None) -> None:
         _inject_into_cache(faults)
     if os.environ.get("PEOPLEINFO_STORE", "").startswith("dynamodb:"):
         opening = vars(importlib.import_module("peopleinfo.dynamodb.opening"))
-        http = opening["AIOHTTP"]
-        opening["AIOHTTP"] = lambda session: FaultyHttp(http(session), faults)
+        open_http = opening["open_http"]
+
+        @asynccontextmanager
+        async def open_faulty_http() -> AsyncIterator[Any]:
+            async with open_http() as http:
+                yield FaultyHttp(http, faults)
+
+        opening["open_http"] = open_faulty_http
         return
     sqlite = vars(importlib.import_module("peopleinfo.sqlite.store"))
     opened = sqlite["open_sqlite"]

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from aiodynamo.http.aiohttp import AIOHTTP
 from aiodynamo.http.types import Request, RequestFailed, Response
 
 from peopleinfo.dynamodb import opening, table
+from peopleinfo.dynamodb.http import open_http
 from peopleinfo.errors import (
     OutcomeUnknown,
     PersonNotFound,
@@ -47,17 +47,18 @@ class Wire:
     def __init__(self) -> None:
         self.fault: Callable[[str, Request, HttpImplementation], Any] | None = None
 
-    def laid(self, session: Any) -> HttpImplementation:
-        way = AIOHTTP(session)
+    @asynccontextmanager
+    async def laid(self) -> AsyncIterator[HttpImplementation]:
+        async with open_http() as way:
 
-        async def send(request: Request) -> Response:
-            if self.fault is None:
-                return await way(request)
-            action = str(request.headers and request.headers["X-Amz-Target"]).rpartition(".")[2]
-            answer: Response = await self.fault(action, request, way)
-            return answer
+            async def send(request: Request) -> Response:
+                if self.fault is None:
+                    return await way(request)
+                action = str(request.headers and request.headers["X-Amz-Target"]).rpartition(".")[2]
+                answer: Response = await self.fault(action, request, way)
+                return answer
 
-        return send
+            yield send
 
 
 @pytest.fixture(params=dynamodb_servers.KINDS)
@@ -70,7 +71,7 @@ def location(request: pytest.FixtureRequest, tmp_path: Path) -> TableLocation:
 @pytest.fixture
 def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
     wire = Wire()
-    monkeypatch.setattr(opening, "AIOHTTP", wire.laid)
+    monkeypatch.setattr(opening, "open_http", wire.laid)
     return wire
 
 

@@ -9,13 +9,12 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import pytest
 from aiodynamo.credentials import Key
-from aiodynamo.http.aiohttp import AIOHTTP
 
 from peopleinfo.dynamodb import schema
 from peopleinfo.dynamodb.credentials import usual_chain
+from peopleinfo.dynamodb.http import open_http
 from peopleinfo.dynamodb.opening import open_table
 from tests import dynamodb_servers
 from tests.stores_under_test import make_table, table_location
@@ -88,8 +87,8 @@ def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 async def key() -> Key | None:
-    async with aiohttp.ClientSession() as session:
-        return await usual_chain("eu-west-1").get_key(AIOHTTP(session))
+    async with open_http() as http:
+        return await usual_chain("eu-west-1").get_key(http)
 
 
 async def test_the_environment_comes_first(nobody: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,9 +130,9 @@ async def test_the_role_of_an_ecs_task_is_fetched_anew_before_it_expires(
 
     with metadata({"/role": role}) as url:
         monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{url}/role")
-        async with aiohttp.ClientSession() as session:
+        async with open_http() as http:
             chain = usual_chain("eu-west-1")
-            keys = [await chain.get_key(AIOHTTP(session)) for _ in range(3)]
+            keys = [await chain.get_key(http) for _ in range(3)]
     assert keys == [Key("id1", "hidden", "token"), Key("id2", "hidden", "token"), Key("id2", "hidden", "token")]
 
 

@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import structlog
-from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
+from hiredis import ReplyError
+from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError
 
+from peopleinfo.cache.pipe import Pipe
 from peopleinfo.telemetry.metrics import CACHE_BREAKER, CACHE_ERRORS, CACHE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 DEADLINE: Final = 0.05  # seconds that anybody waits for the cache
-_CONNECTIONS: Final = 64
 _FAILURES: Final = 3  # in a row, before the server is left alone
 _PAUSE: Final = (0.1, 0.3)  # seconds between two attempts to come back, at random
 _PROBE_SECONDS: Final = 2.0
@@ -57,6 +58,7 @@ class Link:
         self._deadline = deadline
         self._failures = 0
         self._down = asyncio.Event()
+        self._pipe: Pipe | None = None  # none in a cluster, where redis-py knows which server to ask
 
     async def run(self, script: Script, keys: Sequence[str], *arguments: str | int | bytes) -> Any:
         """Run a script within the deadline. Raises Unreachable."""
@@ -79,10 +81,20 @@ class Link:
         return answer
 
     async def evaluate(self, script: Script, keys: Sequence[str], *arguments: str | int | bytes) -> Any:
-        """Run a script, however long it takes. Raises redis-py's errors."""
-        with suppress(NoScriptError):
-            return await self.redis.evalsha(script.digest, len(keys), *keys, *arguments)
-        return await self.redis.eval(script.text, len(keys), *keys, *arguments)
+        """Run a script, however long it takes. Raises redis-py's or hiredis' errors, or ConnectionError."""
+        asked: tuple[Any, ...] = (len(keys), *keys, *arguments)
+        if self.is_cluster:
+            with suppress(NoScriptError):
+                return await self.redis.evalsha(script.digest, *asked)
+            return await self.redis.eval(script.text, *asked)
+        if self._pipe is None:
+            raise ConnectionError("there is no connection")
+        try:
+            return await self._pipe.ask("EVALSHA", script.digest, *asked)
+        except ReplyError as refused:
+            if not str(refused).startswith("NOSCRIPT"):
+                raise
+        return await self._pipe.ask("EVAL", script.text, *asked)
 
     def give_up(self, error: Exception | None = None) -> None:
         """Leave the server alone until it answers again and `on_return` is done."""
@@ -99,14 +111,30 @@ class Link:
             if not await self.come_back():
                 await asyncio.sleep(random.uniform(*_PAUSE))  # noqa: S311 - so that not all come at once
 
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._pipe:
+            await self._pipe.close()
+        await self.redis.aclose()
+
+    async def _connect(self) -> None:
+        """Have a connection to the server as it is now: the one before may lead to a server that has died."""
+        if not isinstance(self.redis, Redis):
+            await self.redis.ping()
+            return
+        if self._pipe:
+            await self._pipe.close()
+        connection = self.redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
+        await connection.connect()
+        self._pipe = Pipe(connection)
+        await self._pipe.ask("PING")
+
     async def come_back(self) -> bool:
         """Try once to use the server again."""
         self._down.clear()
         try:
             async with asyncio.timeout(_PROBE_SECONDS):
-                if isinstance(self.redis, Redis):  # what was connected to a server that died would fail when it is used
-                    await self.redis.connection_pool.disconnect(inuse_connections=False)
-                await self.redis.ping()
+                await self._connect()
                 # What changes from now on the server hears at once: else, under load, there would always be something that it missed.
                 self.is_reachable = True
                 self._failures = 0
@@ -144,12 +172,12 @@ async def open_link(url: str, *, deadline: float = DEADLINE) -> AsyncIterator[Li
     if cluster:
         redis = RedisCluster.from_url(plain, require_full_coverage=False, **options)
     else:
-        redis = Redis.from_pool(BlockingConnectionPool.from_url(plain, max_connections=_CONNECTIONS, **options))
+        redis = Redis.from_url(plain, **options)
     link = Link(redis, deadline=deadline)
     try:
         yield link
     finally:
-        await redis.aclose()
+        await link.close()
 
 
 async def _nothing() -> None:

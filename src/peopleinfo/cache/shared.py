@@ -16,6 +16,7 @@ from __future__ import annotations
 import random
 import secrets
 from contextlib import suppress
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -36,6 +37,7 @@ LEASE_SECONDS: Final = 5.0
 _TAGS: Final = 64  # groups of names in a cluster, each on one node with an epoch of its own
 _OWED: Final = 100_000  # names; beyond that it is all forgotten
 _TOGETHER: Final = 500  # names in one script
+_REMEMBERED: Final = 10_000  # names whose keys are at hand
 _HIT, _MISS = b"hit", b"miss"
 
 _CLOCK: Final = """
@@ -133,6 +135,7 @@ class SharedCache:
         self._link = link
         self._pages = pages
         self._secret = subkey(secret, "cache")
+        self._keys = lru_cache(_REMEMBERED)(self._keys_of)
         self._space = blake2b(b"space", key=self._secret, digest_size=6).hexdigest()
         self._owed: dict[str, bool] = {}  # name → whether a write to it may still be on its way
         self._owes_all = False
@@ -155,7 +158,7 @@ class SharedCache:
 
     def key(self, name: str) -> str:
         """Return the key of the answers of a name."""
-        return self._key("v", name)
+        return self._keys(name)[1]
 
     async def read(self, name: str, page: str) -> Hit | Lease | None:
         """Return the answer, or the right to fill it in, or None when the cache must not be used now."""
@@ -257,15 +260,11 @@ class SharedCache:
     def _epoch(self) -> tuple[bytes, int]:
         return secrets.token_bytes(8), int(self.fence_seconds * 1000)
 
-    def _key(self, kind: str, name: str) -> str:
+    def _keys_of(self, name: str) -> tuple[str, str, str, str]:
         digest = blake2b(name.encode(), key=self._secret, digest_size=16).hexdigest()
         tag = int(digest[:8], 16) % _TAGS if self._link.is_cluster else 0
-        return f"pi:{kind}:{{{self._space}.{tag}}}:{digest}"
-
-    def _keys(self, name: str) -> tuple[str, str, str, str]:
-        answers = self._key("v", name)
-        tag, rest = answers[5:].split(":", 1)
-        return f"pi:e:{tag}", answers, f"pi:l:{tag}:{rest}", f"pi:f:{tag}:{rest}"
+        place = f"{{{self._space}.{tag}}}"
+        return f"pi:e:{place}", f"pi:v:{place}:{digest}", f"pi:l:{place}:{digest}", f"pi:f:{place}:{digest}"
 
     def _grouped(self, names: Iterable[str]) -> Iterator[list[str]]:
         """Yield the keys of names, those together that lie on one node; always in the same order."""

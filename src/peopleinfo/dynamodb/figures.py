@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import aiohttp
-
-from peopleinfo.telemetry.metrics import DYNAMODB_ATTEMPTS, DYNAMODB_POOL_SECONDS, DYNAMODB_SECONDS, DYNAMODB_UNITS
-
-if TYPE_CHECKING:
-    from aiohttp import ClientRequest, ClientTimeout
-    from aiohttp.connector import Connection
-    from aiohttp.tracing import Trace
+from peopleinfo.telemetry.metrics import DYNAMODB_ATTEMPTS, DYNAMODB_SECONDS, DYNAMODB_UNITS
 
 
 def attempted(action: str, seconds: float, outcome: str) -> None:
@@ -26,14 +18,3 @@ def consumed(action: str, answer: dict[str, Any]) -> None:
     told = answer.get("ConsumedCapacity") or ()
     for one in [told] if isinstance(told, dict) else told:
         DYNAMODB_UNITS.add(action, by=one.get("CapacityUnits", 0))
-
-
-class Connections(aiohttp.TCPConnector):
-    """Connections to DynamoDB; notes how long a call waits for one."""
-
-    async def connect(self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout) -> Connection:  # noqa: ASYNC109 - as aiohttp has it
-        """Return a connection, as soon as one is free."""
-        began = monotonic()
-        connection = await super().connect(req, traces, timeout)
-        DYNAMODB_POOL_SECONDS.observe(monotonic() - began)
-        return connection

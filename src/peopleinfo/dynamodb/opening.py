@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import secrets
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-import aiohttp
-from aiodynamo.http.aiohttp import AIOHTTP
 from yarl import URL
 
 from peopleinfo.dynamodb.credentials import usual_chain
-from peopleinfo.dynamodb.figures import Connections
+from peopleinfo.dynamodb.http import open_http
 from peopleinfo.dynamodb.items import alone, binary, number, value, whole
 from peopleinfo.dynamodb.moves import ABSENT
 from peopleinfo.dynamodb.store import DynamoStore
@@ -24,20 +22,14 @@ if TYPE_CHECKING:
 
     from peopleinfo.settings import TableLocation
 
-_CONNECTIONS: Final = 128  # to DynamoDB at a time
-_IDLE_SECONDS: Final = 15.0
-
 
 @asynccontextmanager
 async def open_table(location: TableLocation) -> AsyncIterator[Table]:
     """Open the way to a table, which need not exist."""
-    connections = Connections(limit=_CONNECTIONS, keepalive_timeout=_IDLE_SECONDS)
-    async with aiohttp.ClientSession(connector=connections, auto_decompress=False) as session:
+    async with open_http() as http:
         endpoint = URL(location.endpoint) if location.endpoint else None
         credentials = usual_chain(location.region)
-        yield Table(
-            location.table, http=AIOHTTP(session), credentials=credentials, region=location.region, endpoint=endpoint
-        )
+        yield Table(location.table, http=http, credentials=credentials, region=location.region, endpoint=endpoint)
 
 
 @asynccontextmanager

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from aiodynamo.http.types import Request, RequestFailed
-from aiodynamo.sign import signed_dynamo_request
+from yarl import URL
 
 from peopleinfo.dynamodb import figures
+from peopleinfo.dynamodb.signing import signed
 from peopleinfo.errors import OutcomeUnknown, StoreUnavailable, StoreUnusable
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from aiodynamo.credentials import Credentials
     from aiodynamo.http.types import HttpImplementation, Response
-    from yarl import URL
 
 Json = dict[str, Any]
 Item = dict[str, dict[str, str]]  # attribute → type ("S", "N", "B") → value, as DynamoDB writes it
@@ -55,6 +55,9 @@ _UNUSABLE: Final = {
     "UnrecognizedClientException": "AWS does not know these credentials",
     "MissingAuthenticationTokenException": "AWS does not accept these credentials",
 }
+
+
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class ConditionFailed(Exception):
@@ -96,7 +99,8 @@ class Table:
         self._http = http
         self._credentials = credentials
         self._region = region
-        self._endpoint = endpoint
+        url = endpoint or URL(f"https://dynamodb.{region}.amazonaws.com/")
+        self._url, self._host = str(url), url.host or ""
 
     async def get(self, key: Item, attributes: str | None = None) -> Item | None:
         """Return an item, or the named attributes of it, as it stands now; None when there is none."""
@@ -174,12 +178,13 @@ class Table:
         payload = {"ReturnConsumedCapacity": "TOTAL", **payload}
         if names_table:
             payload["TableName"] = self.name
+        body = _encode(payload)
         deadline = monotonic() + seconds
         repeated = False  # whether an attempt may have been done without our hearing of it
         for delay in _delays():
             began = monotonic()
             try:
-                answer = await self._attempt(action, payload, deadline)
+                answer = await self._attempt(action, body, deadline)
             except (TimeoutError, RequestFailed):
                 why, unheard = "DynamoDB does not answer", True
                 figures.attempted(action, monotonic() - began, "silent")
@@ -210,17 +215,14 @@ class Table:
             return "DynamoDB does not answer", True
         raise Refused(action, code, str(told.get("message") or told.get("Message") or ""))
 
-    async def _attempt(self, action: str, payload: Json, deadline: float) -> Response:
+    async def _attempt(self, action: str, body: bytes, deadline: float) -> Response:
         async with asyncio.timeout(max(0.0, min(_ATTEMPT_SECONDS, deadline - monotonic()))):
             key = await self._credentials.get_key(self._http)
             if key is None:
                 raise StoreUnusable("there are no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
                                     "AWS_PROFILE, or run where a role is given")  # fmt: skip
-            signed = signed_dynamo_request(
-                key=key, payload=payload, action=action, region=self._region, endpoint=self._endpoint
-            )
-            request = Request("POST", str(signed.url), signed.headers, signed.body)
-            return await self._http(request)
+            headers = signed(key, action, body, region=self._region, host=self._host)
+            return await self._http(Request("POST", self._url, headers, body))
 
 
 def _outcome(answer: Response) -> str:
