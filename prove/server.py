@@ -176,7 +176,7 @@ def inject(faults: Faults, seed_cache: int | None) -> None:
 
         opening["open_http"] = open_faulty_http
         return
-    sqlite = vars(importlib.import_module("peopleinfo.sqlite.store"))
+    sqlite = vars(importlib.import_module("peopleinfo.sqlite.opening"))
     opened = sqlite["open_sqlite"]
 
     @asynccontextmanager
