@@ -20,6 +20,8 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from redis.exceptions import RedisError
 
 from peopleinfo.cache.link import Script, Unreachable
@@ -38,6 +40,7 @@ _TAGS: Final = 64  # groups of names in a cluster, each on one node with an epoc
 _OWED: Final = 100_000  # names; beyond that it is all forgotten
 _TOGETHER: Final = 500  # names in one script
 _REMEMBERED: Final = 10_000  # names whose keys are at hand
+_NONCE: Final = 12  # bytes before a sealed answer
 _HIT, _MISS = b"hit", b"miss"
 
 _CLOCK: Final = """
@@ -127,15 +130,26 @@ class SharedCache:
     """Answers under names and pages. A name is never shown to Redis: its keys are keyed hashes."""
 
     def __init__(
-        self, link: Link, secret: bytes, *, seconds: float, fence_seconds: float = FENCE_SECONDS, pages: int = 32
+        self,
+        link: Link,
+        secret: bytes,
+        *,
+        seconds: float,
+        fence_seconds: float = FENCE_SECONDS,
+        pages: int = 32,
+        sealed: bool = False,
     ) -> None:
-        """Keep answers for `seconds`, at most `pages` of a name. Those of one secret are one and the same."""
+        """Keep answers for `seconds`, at most `pages` of a name. Those of one secret are one and the same.
+
+        `sealed`: Redis is not to see what is in them.
+        """
         self.seconds = seconds
         self.fence_seconds = fence_seconds
         self._link = link
         self._pages = pages
-        self._secret = subkey(secret, "cache")
+        self._secret = subkey(secret, "sealed cache" if sealed else "cache")  # what was kept plain before is not found
         self._keys = lru_cache(_REMEMBERED)(self._keys_of)
+        self._box = subkey(secret, "cached answers") if sealed else None
         self._space = blake2b(b"space", key=self._secret, digest_size=6).hexdigest()
         self._owed: dict[str, bool] = {}  # name → whether a write to it may still be on its way
         self._owes_all = False
@@ -170,7 +184,8 @@ class SharedCache:
                 traces.note("outcome", told[0].decode())
         CACHE_LOOKUPS.add(told[0].decode())
         if told[0] == _HIT:
-            return Hit(told[1], told[2] / 1000)
+            answer = told[1] if self._box is None else self._opened(name, page, told[1])
+            return Hit(answer, told[2] / 1000) if answer is not None else None
         return Lease(told[1]) if told[0] == _MISS else None
 
     async def fill(self, name: str, page: str, lease: Lease, answer: bytes) -> None:
@@ -178,11 +193,25 @@ class SharedCache:
         jitter = random.uniform(0.9, 1.0)  # noqa: S311 - so that what was filled together is not read anew together
         milliseconds = int(self.seconds * 1000 * jitter)
         keys, epoch = self._keys(name), self._epoch()
+        if self._box is not None:
+            nonce = secrets.token_bytes(_NONCE)
+            answer = nonce + self._key_of(name).encrypt(nonce, answer, page.encode())
         told: Any = (b"down",)
         with suppress(Unreachable), traces.span("cache", "fill"):
             told = await self._link.run(FILL, keys, *epoch, page, lease.token, milliseconds, answer, self._pages)
             traces.note("outcome", told[0].decode())
         CACHE_FILLS.add(told[0].decode())
+
+    def _opened(self, name: str, page: str, sealed: bytes) -> bytes | None:
+        """Return what was sealed, None when it is not what we have put there: then the store is asked."""
+        try:
+            return self._key_of(name).decrypt(sealed[:_NONCE], sealed[_NONCE:], page.encode())
+        except (InvalidTag, ValueError):
+            return None
+
+    def _key_of(self, name: str) -> AESGCM:
+        # A key a name: under one for all, so many answers are sealed in time that a nonce might come again.
+        return AESGCM(blake2b(name.encode(), key=self._box or b"", digest_size=32).digest())
 
     async def fence(self, names: Iterable[str], writer: bytes) -> bool:
         """Keep the cache from answering for these names or being filled, until `unfence`; False when it could not be told."""

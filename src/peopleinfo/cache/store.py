@@ -59,15 +59,16 @@ async def open_cached(
     strict: bool = False,
     deadline: float = DEADLINE,
     fence_seconds: float = FENCE_SECONDS,
+    sealed: bool = False,
 ) -> AsyncIterator[CachedStore]:
     """Put the cache at `url` before a store; it need not be there yet.
 
     Answers are kept for `seconds`, in this process at most `entries` (0: none). `strict`: a write that the cache cannot be told of is
-    acknowledged only after `seconds`, when nobody can have an older answer any more.
+    acknowledged only after `seconds`, when nobody can have an older answer any more. `sealed`: Redis is not to see what is in the answers.
     """
     async with AsyncExitStack() as stack:
         link = await stack.enter_async_context(open_link(url, deadline=deadline))
-        shared = SharedCache(link, store.secret, seconds=seconds, fence_seconds=fence_seconds)
+        shared = SharedCache(link, store.secret, seconds=seconds, fence_seconds=fence_seconds, sealed=sealed)
         local = LocalCache(0 if link.is_cluster else entries)
         if await link.come_back() and (problem := await shared.eviction_problem()):
             structlog.get_logger("peopleinfo.cache").warning("cache_may_lie", problem=problem)

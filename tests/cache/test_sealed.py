@@ -1,0 +1,119 @@
+"""Where people are sealed nothing of them is to be seen in Redis, nor in any file or output of a server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from peopleinfo.cache.link import open_link
+from peopleinfo.cache.shared import Hit, Lease, SharedCache
+from peopleinfo.crypto.master import create_file
+from tests import valkey_servers
+from tests.http.serving import HANGS, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import redis
+
+CANARY = "Zxqkanarie"
+PEOPLE = 1_000
+
+
+@pytest.fixture
+def valkey() -> Iterator[valkey_servers.Server]:
+    with valkey_servers.serving() as server:
+        yield server
+
+
+def dump(client: redis.Redis) -> bytes:
+    """Return every key and every value that a server has."""
+    found = b""
+    for key in client.scan_iter():
+        value: Any = client.hgetall(key) if client.type(key) == b"hash" else client.dump(key)
+        found += key + (
+            b"".join(member for pair in value.items() for member in pair) if isinstance(value, dict) else value
+        )
+    return found
+
+
+def canary(number: int) -> dict[str, str]:
+    return {"person_name": f"{CANARY}n{number}", "person_surname": f"{CANARY}s{number}", "person_birthdate": "1987-06-05",
+            "person_address": f"{CANARY}a{number}", f"{CANARY}m": f"{CANARY}v{number}"}  # fmt: skip
+
+
+def drive(client: httpx.Client) -> None:
+    """Have a server store, answer, refuse, change and erase people whose every value is unmistakable."""
+    rows = "\n".join(
+        httpx.Request("POST", "http://x", json=canary(number)).content.decode() for number in range(PEOPLE)
+    )
+    imported = client.post("/v1/people/import", content=rows, headers={"Content-Type": "application/x-ndjson"})
+    assert f'"stored":{PEOPLE}' in imported.text.splitlines()[-1]
+    for number in range(20):
+        for _ in range(2):  # from the store, then from the cache
+            found = client.post("/v1/people/search", json={"surname": f"{CANARY}s{number}"}).json()["people"]
+            assert found[0]["person_address"] == f"{CANARY}a{number}"
+            assert client.get(f"/v1/people/{found[0]['person_id']}").json() == found[0]
+    once = {"Idempotency-Key": CANARY}
+    made = client.post("/v1/people", json=canary(0), headers=once)
+    assert made.status_code == 201
+    assert client.post("/v1/people", json=canary(1), headers=once).status_code == 422
+    assert client.post("/v1/people", json=canary(0) | {"person_birthdate": CANARY}).status_code == 422
+    assert (
+        client.post("/v1/people", content=f'{{"{CANARY}"', headers={"Content-Type": "application/json"}).status_code
+        == 400
+    )
+    assert client.get(f"/v1/people/{CANARY}").status_code == 404
+    assert client.get("/v1/people", params={"surname": CANARY, CANARY: CANARY}).status_code == 422
+    assert client.get("/data", params={"person_surname": f"{CANARY}s3"}).status_code == 200
+    path = made.headers["Location"]
+    patch = {"Content-Type": "application/merge-patch+json"}
+    changed = client.patch(path, json={"person_surname": f"{CANARY}z"}, headers={"If-Match": '"1"'} | patch)
+    assert changed.status_code == 200
+    assert client.patch(path, json={"person_name": CANARY}, headers={"If-Match": '"1"'} | patch).status_code == 412
+    assert client.delete(path).status_code == 204
+
+
+def test_a_thousand_people_leave_nothing_in_files_redis_logs_or_figures(
+    tmp_path: Path, valkey: valkey_servers.Server
+) -> None:
+    create_file(tmp_path / "master.key")
+    settings: dict[str, Any] = {"encryption": f"file://{tmp_path / 'master.key'}", "cache": valkey.url, "cache_deadline": 5,
+                "cache_fence": 0.02, "cache_local": 0, "log_level": "debug"}  # fmt: skip
+    with serving(tmp_path, **settings) as server:
+        with httpx.Client(base_url=server.url, timeout=HANGS) as client:
+            drive(client)
+            metrics = client.get("/metrics").content
+        kept = dump(valkey.client)
+        assert kept.count(b"pi:v:") >= 20
+        files = {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()}
+    assert {"people.db", "people.db-wal", "keys-of-people.db", "server.log"} <= files.keys()
+    files |= {f"{file.name}, closed": file.read_bytes() for file in tmp_path.iterdir() if file.is_file()}
+    for place, written in (files | {"redis": kept, "metrics": metrics}).items():
+        for value in (CANARY, "1987-06-05", "person_address"):
+            assert value.lower().encode() not in written.lower(), f"{value} in {place}"
+
+
+def test_without_encryption_the_same_search_finds_them(tmp_path: Path, valkey: valkey_servers.Server) -> None:
+    settings: dict[str, Any] = {"cache": valkey.url, "cache_deadline": 5, "cache_fence": 0.02, "cache_local": 0}
+    with serving(tmp_path, **settings) as server:
+        with httpx.Client(base_url=server.url, timeout=HANGS) as client:
+            drive(client)
+        assert CANARY.encode() in dump(valkey.client)
+    assert CANARY.encode() in (tmp_path / "people.db").read_bytes()
+    assert CANARY.lower().encode() not in (tmp_path / "server.log").read_bytes().lower()
+
+
+async def test_an_answer_that_is_not_ours_is_not_given(valkey: valkey_servers.Server) -> None:
+    async with open_link(valkey.url, deadline=5) as link:
+        assert await link.come_back()
+        cache = SharedCache(link, b"s" * 32, seconds=60, fence_seconds=0.001, sealed=True)
+        while not isinstance(lease := await cache.read("name", "page"), Lease):
+            assert lease is None
+        await cache.fill("name", "page", lease, b"answer")
+        assert isinstance(await cache.read("name", "page"), Hit)
+        valkey.client.hset(cache.key("name"), "page", b"another, longer than a nonce and a tag")
+        assert await cache.read("name", "page") is None
