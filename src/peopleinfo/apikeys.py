@@ -14,6 +14,7 @@ import msgspec
 
 from peopleinfo.access import Principal, Scope
 from peopleinfo.errors import PeopleInfoError
+from peopleinfo.person import SERVER_MEMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,6 +115,8 @@ async def issue(
         raise InvalidKey(
             f"there is a valid key {name}: take another name, or renew it by `peopleinfo keys rotate {name}`"
         )
+    if given := set(hidden) & set(SERVER_MEMBERS):
+        raise InvalidKey(f"{', '.join(sorted(given))} cannot be hidden: without it nobody can be named or changed")
     if hidden and Scope.ADMIN in scopes:
         raise InvalidKey(f"a key with the scope {Scope.ADMIN} may do everything, so nothing can be hidden from it")
     credential = new_credential()

@@ -11,6 +11,8 @@
     ├── ImportOverlap          the same import is running somewhere else
     ├── NotAuthenticated       nobody knows who is asking
     ├── AccessDenied           who is asking may not do this
+    ├── RateExceeded           who is asking has asked for too much lately
+    ├── MembersHidden          who is asking may not see what this would show or change
     ├── StoreUnavailable       for now; nothing was stored
     │   └── OutcomeUnknown     … or perhaps it was
     └── StoreUnusable          until somebody mends it (permissions, schema, not a database)
@@ -112,6 +114,22 @@ class AccessDenied(PeopleInfoError):
     def __init__(self, scope: str) -> None:
         self.scope = scope
         super().__init__(f"this needs the scope {scope}")
+
+
+class RateExceeded(PeopleInfoError):
+    """Who is asking has asked for too much lately, and may ask again in `retry_after` seconds."""
+
+    def __init__(self, *, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__(f"too much was asked for lately: wait {retry_after} seconds")
+
+
+class MembersHidden(PeopleInfoError):
+    """Who is asking may not see some members, and asks for what would show them, find by them or change them."""
+
+    def __init__(self, members: Sequence[str]) -> None:
+        self.members = tuple(members)
+        super().__init__(f"the key may not see {', '.join(self.members)}, so it cannot ask for this either")
 
 
 class StoreUnavailable(PeopleInfoError):

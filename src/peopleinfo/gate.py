@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from peopleinfo.access import ANYBODY, Principal, Scope
 from peopleinfo.apikeys import digest, is_well_formed
@@ -19,7 +19,15 @@ REMEMBERED_SECONDS: Final = 2.0  # that a key is believed without asking the sto
 GRACE_SECONDS: Final = 60.0  # that it is believed while the store does not answer
 _REMEMBERED: Final = 10_000  # keys; beyond that all are forgotten, and asked for again
 _ADMIN: Final = Principal(name="admin-key", scopes=frozenset({Scope.ADMIN}))
+_DOTS: Final = 2  # in a token (JWT), and in no key
 _FOR_EVER: Final = float("inf")
+
+
+class Tokens(Protocol):
+    """Checks credentials that somebody else has given out."""
+
+    async def principal(self, token: str) -> tuple[Principal, float]:
+        """Return whom a token names, and for how many seconds it is valid. Raises NotAuthenticated."""
 
 
 class _Known(NamedTuple):
@@ -45,12 +53,14 @@ class Gate:
         admin_key: str = "",
         open_to_all: bool = False,
         open_until_keys: bool = False,
+        tokens: Tokens | None = None,
     ) -> None:
-        """Let in who shows a valid key, or `admin_key` (none when empty).
+        """Let in who shows a valid key, `admin_key` (none when empty), or a token that `tokens` finds good.
 
         Whoever shows nothing is let in with `open_to_all`, and with `open_until_keys` as long as no key was ever made.
         """
         self._keys = keys
+        self._tokens = tokens
         self._now = now
         self._open_to_all = open_to_all
         self._open_until_keys = open_until_keys
@@ -70,13 +80,23 @@ class Gate:
         known = self._known.get(digest(credential))
         return known.principal if known is not None and monotonic() < known.until else None
 
+    def knows(self, credential: str) -> bool:
+        """Say whether a credential was good not long ago."""
+        return digest(credential) in self._known
+
     async def ask(self, credential: str | None) -> Principal:
         """Return who shows this credential. Raises NotAuthenticated, StoreUnavailable."""
         if credential is None:
             if self._open_to_all or await self._has_no_keys():
                 return ANYBODY
             raise NotAuthenticated
-        return self.recognise(credential) or await self._look_up(credential)
+        if principal := self.recognise(credential):
+            return principal
+        if self._tokens is not None and credential.count(".") == _DOTS:
+            principal, seconds = await self._tokens.principal(credential)
+            self._remember(credential, principal, min(seconds, GRACE_SECONDS), 0)
+            return principal
+        return await self._look_up(credential)
 
     async def _has_no_keys(self) -> bool:
         if self._open_until_keys and await self._keys.has_any():
@@ -106,7 +126,11 @@ class Gate:
             self._known.pop(name, None)
             raise NotAuthenticated
         left = (key.expires_at - moment).total_seconds() if key.expires_at else _FOR_EVER
+        self._remember(credential, key.principal, min(REMEMBERED_SECONDS, left), min(GRACE_SECONDS, left))
+        return key.principal
+
+    def _remember(self, credential: str, principal: Principal, seconds: float, at_most: float) -> None:
         if len(self._known) >= _REMEMBERED:
             self._known = dict(self._fixed)
-        self._known[name] = _Known(key.principal, now + min(REMEMBERED_SECONDS, left), now + min(GRACE_SECONDS, left))
-        return key.principal
+        now = monotonic()
+        self._known[digest(credential)] = _Known(principal, now + seconds, now + at_most)

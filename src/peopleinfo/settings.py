@@ -131,6 +131,28 @@ class Settings:
         "Seal what is kept of people: file:///absolute/path/of/the.key (of `peopleinfo encryption create-key`) or aws-kms://KEY, "
         "with ?index=prefix to find surnames by their beginning all the same; not sealed when empty.",
     )
+    oidc_issuer: str = _setting(
+        "",
+        "OpenID provider whose tokens let people in, as it calls itself: https://login.example.org/realms/staff; none when empty.",
+    )
+    oidc_audience: str = _setting(
+        "", "Who the provider's tokens have to be meant for (`aud`): the name of this service there."
+    )
+    oidc_scopes_claim: Annotated[str, Meta(min_length=1)] = _setting(
+        "scope", "Claim of a token that holds its scopes or roles, which are named as ours are; dots lead into objects."
+    )
+    audit: str = _setting(
+        "", "Where it is written down who read or changed whom: file:///absolute.jsonl, or stdout; nowhere when empty."
+    )
+    proxies: Annotated[int, Meta(ge=0, le=10)] = _setting(
+        0,
+        "How many proxies of yours every request comes through: from so far right in X-Forwarded-For its address is taken.",
+    )
+    rate_limits: Annotated[int, Meta(ge=0)] = _setting(
+        60_000,
+        "Units a minute that each key (with PEOPLEINFO_OPEN, each address) may take of each process: a read takes 1, a search 5, a change 10, "
+        "an import or export 100; 0 for no limits.",
+    )
     open: bool = _setting(
         False, "Serve everybody who can reach it, and let those who show no key read and change people."
     )
@@ -189,15 +211,42 @@ class Settings:
             )
         self.location  # noqa: B018 - asked for its exception
         self.sealing  # noqa: B018 - likewise
+        self.audit_file  # noqa: B018 - likewise
+        if bool(self.oidc_issuer) != bool(self.oidc_audience):
+            raise InvalidSettings(f"{PREFIX}OIDC_ISSUER and {PREFIX}OIDC_AUDIENCE go together: set both or none")
+        provider = urlsplit(self.oidc_issuer)
+        if self.oidc_issuer and not (
+            provider.scheme == "https" or (provider.scheme == "http" and is_loopback(provider.hostname or ""))
+        ):
+            raise InvalidSettings(
+                f"{PREFIX}OIDC_ISSUER is to begin with https://: who is in between could let in anybody"
+            )
         if self.admin_key and not _ADMIN_KEY.fullmatch(self.admin_key):
             raise InvalidSettings(
                 f"{PREFIX}ADMIN_KEY takes {_ADMIN_KEY_LENGTH} printable characters or more, without blanks: openssl rand -hex 32 makes some"
             )
 
     @property
+    def audit_file(self) -> Path | None:
+        """The file of the audit; None when it goes to stdout or nowhere. Raises InvalidSettings when `audit` is neither."""
+        if self.audit in ("", "stdout"):
+            return None
+        url = urlsplit(self.audit)
+        if url.scheme != "file" or url.netloc or not url.path.strip("/") or url.query or url.fragment:
+            raise InvalidSettings(
+                f"{PREFIX}AUDIT={self.audit} is not understood: write file:///absolute.jsonl or stdout"
+            )
+        return Path(url.path)
+
+    @property
     def needs_keys(self) -> bool:
         """Whether others than this machine are served, and only keys that lie in the store can tell who may be."""
-        return not (self.open or self.admin_key or is_loopback(self.host))
+        return not (self.open or self.asks_from_the_start or is_loopback(self.host))
+
+    @property
+    def asks_from_the_start(self) -> bool:
+        """Whether the settings themselves name a credential, so that whoever shows none is refused although there are no keys yet."""
+        return bool(self.admin_key or self.oidc_issuer)
 
     @property
     def sealing(self) -> Sealing | None:

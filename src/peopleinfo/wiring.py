@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from peopleinfo.apikeys import ApiKeys
+    from peopleinfo.audit import Audit
     from peopleinfo.crypto.master import Master
     from peopleinfo.crypto.rotation import KeyStore
+    from peopleinfo.gate import Tokens
     from peopleinfo.http.drain import Drain
+    from peopleinfo.http.limits import Limits
     from peopleinfo.settings import Sealing, Settings
     from peopleinfo.store import Store
 
@@ -117,6 +120,32 @@ def _open_store(location: Path | TableLocation, encryption: Encryption | None) -
 _NOT_IN_TABLES = "people in DynamoDB are not sealed by this version: leave PEOPLEINFO_ENCRYPTION empty, the table is encrypted by AWS"
 
 
+def _tokens(settings: Settings) -> Tokens | None:
+    if not settings.oidc_issuer:
+        return None
+    from peopleinfo.oidc import OidcTokens  # noqa: PLC0415 - as above
+
+    return OidcTokens(settings.oidc_issuer, settings.oidc_audience, scopes_claim=settings.oidc_scopes_claim)
+
+
+def _limits(settings: Settings) -> Limits | None:
+    if not settings.rate_limits:
+        return None
+    from peopleinfo.http.limits import Limits  # noqa: PLC0415 - as above
+
+    return Limits(settings.rate_limits, anybody=settings.open, proxies=settings.proxies)
+
+
+def _audit(settings: Settings, stack: AsyncExitStack) -> Audit | None:
+    if not settings.audit:
+        return None
+    from peopleinfo.audit import AuditStream  # noqa: PLC0415 - as above
+
+    stream = AuditStream(settings.audit_file)
+    stack.callback(stream.close)
+    return stream
+
+
 def utc_now() -> datetime:
     """The clock of the service."""
     return datetime.now(UTC)
@@ -197,13 +226,14 @@ class Application:
         log = RequestLog(silent=settings.log_level not in ("debug", "info"), counted=exposition.publish)
         stack.callback(log.flush)
         await stack.enter_async_context(_running(exposition.pulse()))
-        keyless = is_loopback(settings.host) and not settings.admin_key
+        keyless = is_loopback(settings.host) and not settings.asks_from_the_start
         gate = Gate(
             people.store.api_keys,
             now=utc_now,
             admin_key=settings.admin_key,
             open_to_all=settings.open,
             open_until_keys=keyless,
+            tokens=_tokens(settings),
         )
         drain = Drain(settings.drain_seconds)
         stack.enter_context(_ends_in_good_order(drain))
@@ -214,6 +244,9 @@ class Application:
             gate,
             drain,
             sessions := Sessions(people.store.secret, now=utc_now),
+            _audit(settings, stack),
+            _limits(settings),
+            proxies=settings.proxies,
             body_seconds=settings.body_seconds,
             loopback_only=keyless and not settings.open,
             open_metrics=settings.metrics == "open",

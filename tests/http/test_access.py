@@ -73,7 +73,7 @@ def keys(folder: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def guarded(folder: Path, keys: dict[str, str]) -> Iterator[httpx.Client]:
     """A server that asks for keys, and does not write down any."""
-    with serving(folder, admin_key=ADMIN_KEY) as server:
+    with serving(folder, admin_key=ADMIN_KEY, rate_limits=0) as server:
         with httpx.Client(base_url=server.url, timeout=HANGS) as client:
             yield client
         assert_kept_to_itself(server)

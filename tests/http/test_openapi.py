@@ -115,6 +115,9 @@ def routes() -> dict[str, set[str]]:
         Gate(_Nobody(), now=utc_now),  # type: ignore[arg-type] # nobody asks
         Drain(0),
         Sessions(bytes(32), now=lambda: datetime.now(UTC)),
+        None,
+        None,
+        proxies=0,
         body_seconds=1,
         loopback_only=True,
         open_metrics=False,

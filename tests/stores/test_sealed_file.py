@@ -1,4 +1,3 @@
-# ruff: noqa: ASYNC240 - the files are small, and nobody else waits for this loop
 """What the embedded store keeps when people are sealed, and what becomes of it when keys, files or people go."""
 
 from __future__ import annotations

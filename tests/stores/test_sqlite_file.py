@@ -1,4 +1,3 @@
-# ruff: noqa: ASYNC240 - the files are small, and nobody else waits for this loop
 """What the embedded store does with its file, and with whatever befalls it."""
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from peopleinfo.cli import doctor, encryption, keys, people, serve, store, transfer
+from peopleinfo.cli import audit, doctor, encryption, keys, people, serve, store, transfer
 from peopleinfo.errors import PeopleInfoError
 from peopleinfo.settings import InvalidSettings
 
@@ -25,6 +25,7 @@ app.command()(people.search)
 app.command()(people.get)
 app.command()(doctor.doctor)
 app.add_typer(keys.app)
+app.add_typer(audit.app)
 app.add_typer(store.app)
 app.add_typer(encryption.app)
 app.command()(serve.openapi)

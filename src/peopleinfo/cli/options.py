@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Any
+from inspect import Parameter, Signature
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
 from peopleinfo.search import Filter, Match, Search
 from peopleinfo.settings import PREFIX, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def setting(name: str) -> Any:
@@ -18,6 +22,23 @@ def setting(name: str) -> Any:
     return typer.Option(
         f"--{name.replace('_', '-')}", help=description, envvar=f"{PREFIX}{name.upper()}", show_default=False
     )
+
+
+def of_every_setting(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that takes `**flags` the option of every setting that is no secret; those that are not given are None."""
+    hints = get_type_hints(Settings)
+    kinds = {
+        field.name: kind if (kind := hints[field.name]) in (bool, int, float) else str
+        for field in dataclasses.fields(Settings)
+        if not field.metadata.get("secret")
+    }
+    parameters = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, setting(name)])
+        for name, kind in kinds.items()
+    ]
+    command.__signature__ = Signature(parameters)  # type: ignore[attr-defined] # which inspect looks for
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return command
 
 
 Store = Annotated[str | None, setting("store")]

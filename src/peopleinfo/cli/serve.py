@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from peopleinfo.cli import options
 from peopleinfo.settings import PREFIX, InvalidSettings, Settings
@@ -23,46 +23,13 @@ _IDLE_SECONDS: Final = 75
 _DRAIN_SECONDS: Final = 30  # for requests under way when the server is told to end
 
 
-def serve(
-    host: Annotated[str | None, options.setting("host")] = None,
-    port: Annotated[int | None, options.setting("port")] = None,
-    workers: Annotated[int | None, options.setting("workers")] = None,
-    store: Annotated[str | None, options.setting("store")] = None,
-    cache: Annotated[str | None, options.setting("cache")] = None,
-    cache_seconds: Annotated[float | None, options.setting("cache_seconds")] = None,
-    cache_local: Annotated[int | None, options.setting("cache_local")] = None,
-    cache_deadline: Annotated[float | None, options.setting("cache_deadline")] = None,
-    cache_fence: Annotated[float | None, options.setting("cache_fence")] = None,
-    cache_strict: Annotated[bool | None, options.setting("cache_strict")] = None,
-    encryption: Annotated[str | None, options.setting("encryption")] = None,
-    open_to_all: Annotated[bool | None, options.setting("open")] = None,
-    body_seconds: Annotated[float | None, options.setting("body_seconds")] = None,
-    metrics: Annotated[str | None, options.setting("metrics")] = None,
-    drain_seconds: Annotated[float | None, options.setting("drain_seconds")] = None,
-    log_level: Annotated[str | None, options.setting("log_level")] = None,
-) -> None:
+@options.of_every_setting
+def serve(**flags: Any) -> None:
     """Serve people over HTTP until Ctrl-C or SIGTERM; requests under way are finished first, unless it is told twice.
 
     Example: peopleinfo serve --port 8080 --store sqlite:////var/lib/people.db
     """
-    settings = Settings.load(
-        host=host,
-        port=port,
-        workers=workers,
-        store=store,
-        cache=cache,
-        cache_seconds=cache_seconds,
-        cache_local=cache_local,
-        cache_deadline=cache_deadline,
-        cache_fence=cache_fence,
-        cache_strict=cache_strict,
-        encryption=encryption,
-        open=open_to_all,
-        body_seconds=body_seconds,
-        metrics=metrics,
-        drain_seconds=drain_seconds,
-        log_level=log_level,
-    )
+    settings = Settings.load(**flags)
     _refuse_without_keys(settings)
     asyncio.run(_try_store(settings))
     with _listen(settings) as listening:

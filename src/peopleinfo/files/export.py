@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from peopleinfo.files.csv import CsvWriter, further_members
+from peopleinfo.masks import shown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -13,21 +15,37 @@ if TYPE_CHECKING:
     from peopleinfo.search import Filter
 
 
-async def as_ndjson(people: People, where: Filter) -> AsyncIterator[tuple[int, bytes]]:
-    """Yield how many people a piece holds, and the piece: a JSON object a line."""
-    async for bodies in people.everyone(where):
+Seen = Callable[[list[bytes]], None]  # is told of those whose piece is yielded next
+
+
+async def as_ndjson(
+    people: People, where: Filter, *, hidden: frozenset[str] = frozenset(), seen: Seen | None = None
+) -> AsyncIterator[tuple[int, bytes]]:
+    """Yield how many people a piece holds, and the piece: a JSON object a line, without `hidden` members."""
+    async for bodies in _everyone(people, where, hidden, seen):
         yield len(bodies), b"\n".join(bodies) + b"\n"
 
 
-async def as_csv(people: People, where: Filter) -> AsyncIterator[tuple[int, bytes]]:
+async def as_csv(
+    people: People, where: Filter, *, hidden: frozenset[str] = frozenset(), seen: Seen | None = None
+) -> AsyncIterator[tuple[int, bytes]]:
     """Yield how many people a piece holds, and the piece: lines of a table. The people are read twice, first for their columns.
 
     Raises InvalidInput when somebody with further members is added meanwhile.
     """
     further: dict[str, None] = {}
-    async for bodies in people.everyone(where):
+    async for bodies in _everyone(people, where, hidden, None):
         further |= further_members(bodies)
     writer = CsvWriter(tuple(further))
     yield 0, writer.header()
-    async for bodies in people.everyone(where):
+    async for bodies in _everyone(people, where, hidden, seen):
         yield len(bodies), writer.rows(bodies)
+
+
+async def _everyone(
+    people: People, where: Filter, hidden: frozenset[str], seen: Seen | None
+) -> AsyncIterator[list[bytes]]:
+    async for bodies in people.everyone(where):
+        if seen is not None:
+            seen(bodies)
+        yield [shown(body, hidden) for body in bodies] if hidden else bodies

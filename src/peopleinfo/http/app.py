@@ -9,6 +9,7 @@ import falcon
 import falcon.asgi
 
 from peopleinfo.http import problems, protocol
+from peopleinfo.http.audited import Audited
 from peopleinfo.http.auth import Authentication
 from peopleinfo.http.cursors import Cursors
 from peopleinfo.http.data import DataResource
@@ -25,8 +26,10 @@ from peopleinfo.telemetry.requests import Answered
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator
 
+    from peopleinfo.audit import Audit
     from peopleinfo.gate import Gate
     from peopleinfo.http.drain import Drain
+    from peopleinfo.http.limits import Limits
     from peopleinfo.http.sessions import Sessions
     from peopleinfo.people import People
     from peopleinfo.telemetry.exposition import Exposition
@@ -43,23 +46,28 @@ def create_app(
     gate: Gate,
     drain: Drain,
     sessions: Sessions,
+    audit: Audit | None,
+    limits: Limits | None,
     *,
+    proxies: int,
     body_seconds: float,
     loopback_only: bool,
     open_metrics: bool,
 ) -> App:
     """Return the ASGI app that offers `people` to whom `gate` lets in, and says so until `drain` is on.
 
+    How much each may ask for is said by `limits`. Who reads or changes somebody is noted in `audit`. There are `proxies` of ours before the
+    service, which say from where a request came.
     `body_seconds` bounds how long a body may take to arrive; `loopback_only` answers to names of this machine alone; `open_metrics` shows
     the figures to everybody.
     """
-    app = App(
-        middleware=[
-            _Observed(log, drain),
-            *([LoopbackOnly(gate)] if loopback_only else []),
-            Authentication(gate, sessions, open_metrics=open_metrics),
-        ]
-    )
+    middleware = [
+        _Observed(log, drain),
+        *([LoopbackOnly(gate)] if loopback_only else []),
+        *([Audited(audit, proxies=proxies)] if audit else []),
+        Authentication(gate, limits, sessions, open_metrics=open_metrics),
+    ]
+    app = App(middleware=middleware)
     app.req_options.strip_url_path_trailing_slash = True
     problems.install(app)
     cursors = Cursors(people.store.secret)

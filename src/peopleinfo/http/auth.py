@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.access import Scope
-from peopleinfo.http.contract import OPEN_FORMS, OPEN_PAGES, OPERATIONS
+from peopleinfo.errors import MembersHidden, NotAuthenticated
+from peopleinfo.http.contract import MASKED, OPEN_FORMS, OPEN_PAGES, OPERATIONS
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
+    from peopleinfo.access import Principal
     from peopleinfo.gate import Gate
+    from peopleinfo.http.limits import Limits
     from peopleinfo.http.sessions import Sessions
 
 _NEEDED: Final[dict[tuple[str | None, str], Scope | None]] = {
@@ -19,22 +22,31 @@ _NEEDED: Final[dict[tuple[str | None, str], Scope | None]] = {
 _NEEDED.update({(page, "GET"): None for page in OPEN_PAGES})
 _NEEDED.update({(form, "POST"): None for form in OPEN_FORMS})
 _NEEDED.update({(path, "HEAD"): scope for (path, method), scope in tuple(_NEEDED.items()) if method == "GET"})
+_MASKED: Final = {
+    (operation.path, method)
+    for operation in OPERATIONS
+    if operation.name in MASKED
+    for method in (operation.method.upper(), *(("HEAD",) if operation.method == "get" else ()))
+}
 _SCHEME: Final = "bearer "
 
 
 class Authentication:
     """Puts the principal into `req.context.principal`, None where everybody is answered, and refuses who may not do what is asked.
 
+    From whom members are hidden, it is refused what does not know how to hide them.
+
     The scope that an operation needs stands in the contract; a route that does not stand there needs that of an administrator.
     """
 
-    def __init__(self, gate: Gate, sessions: Sessions, *, open_metrics: bool) -> None:
+    def __init__(self, gate: Gate, limits: Limits | None, sessions: Sessions, *, open_metrics: bool) -> None:
         self._gate = gate
+        self._limits = limits
         self._sessions = sessions
         self._needed = _NEEDED | ({("/metrics", "GET"): None, ("/metrics", "HEAD"): None} if open_metrics else {})
 
-    async def process_resource(self, req: Request, _: Response, __: object, ___: object) -> None:
-        """Raise NotAuthenticated, AccessDenied."""
+    async def process_resource(self, req: Request, resp: Response, _: object, __: object) -> None:
+        """Raise NotAuthenticated, AccessDenied, MembersHidden, RateExceeded."""
         needed = self._needed.get((req.uri_template, req.method), Scope.ADMIN)
         if needed is None:
             req.context.principal = None
@@ -42,9 +54,25 @@ class Authentication:
         credential = _credential(req)
         if credential is None:
             credential = self._sessions.credential(req)
-        principal = self._gate.recognise(credential) or await self._gate.ask(credential)
-        principal.require(needed)
+        principal = self._gate.recognise(credential) or await self._ask(req, credential)
         req.context.principal = principal
+        if self._limits is not None:
+            self._limits.count(req, resp, principal)
+        principal.require(needed)
+        if principal.hidden and (req.uri_template, req.method) not in _MASKED:
+            raise MembersHidden(sorted(principal.hidden))
+
+    async def _ask(self, req: Request, credential: str | None) -> Principal:
+        """Ask the gate, but not for networks that guess: each guess costs a read of the store. Whoever was let in before is asked for."""
+        if self._limits is None or credential is None or self._gate.knows(credential):
+            return await self._gate.ask(credential)
+        network = self._limits.network(req)
+        self._limits.require_guess(network)
+        try:
+            return await self._gate.ask(credential)
+        except NotAuthenticated:
+            self._limits.guess(network)
+            raise
 
 
 def _credential(req: Request) -> str | None:

@@ -376,3 +376,18 @@ OPEN_PAGES: Final = frozenset(
 """Routes that are no operations and answer everybody: the same in every copy of the service, and with nobody's data."""
 OPEN_FORMS: Final = frozenset({"/console/sign-in", "/console/sign-out"})
 """Routes of the console that take a form from everybody; they see to it that it comes from our own pages."""
+
+MASKED: Final = frozenset(
+    (
+        "createPerson",
+        "findPeople",
+        "searchPeople",
+        "getPerson",
+        "changePerson",
+        "importPeople",
+        "exportPeople",
+        "storeData",
+        "listData",
+    )
+)
+"""The operations for principals from whom members of people are hidden; they leave those out, and leave them as they are."""

@@ -8,9 +8,11 @@ from urllib.parse import urlencode
 from peopleinfo import strictjson
 from peopleinfo.errors import FieldError
 from peopleinfo.http import problems
+from peopleinfo.http.audited import trail_of
 from peopleinfo.http.people import keep_private, read_freshness, say_source
 from peopleinfo.http.requests import read_body
 from peopleinfo.http.searches import LIMIT, read_search
+from peopleinfo.masks import require_askable, shown
 from peopleinfo.person import missing_members, normalised
 
 if TYPE_CHECKING:
@@ -37,6 +39,9 @@ class DataResource:
             problems.write(req, resp, _MISSING, "Missing required fields", reasons)
             return
         record = await self._people.create_from_seed(data)
+        if trail := trail_of(req):
+            trail.changes(data)
+            trail.answers([record.body])
         resp.set_header("Location", f"/v1/people/{record.person_id}")
         resp.data = body
 
@@ -48,10 +53,15 @@ class DataResource:
             problems.write(req, resp, _NO_SURNAME, "person_surname query parameter is required")
             return
         asked = read_search({"surname": surname, **members})
+        if hidden := req.context.principal.hidden:
+            require_askable(["surname"], hidden)
         reading = read_freshness(req)
         page, cursor = await asked.page(self._people, self._cursors, reading)
         say_source(req, resp, reading)
-        resp.data = b"[" + b",".join(page.people) + b"]"
+        if trail := trail_of(req):
+            trail.answers(page.people)
+        people = [shown(body, hidden) for body in page.people] if hidden else page.people
+        resp.data = b"[" + b",".join(people) + b"]"
         keep_private(resp)
         if cursor:
             query = {"person_surname": surname, "cursor": cursor}

@@ -59,7 +59,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.body:
         described["requestBody"] = {"required": True, "content": _content(operation.body)}
     answers = {str(status): _answer(answer) for status, answer in operation.answers.items()}
-    for status in (*operation.errors, *(() if operation.scope is None else (401,)), *_ANYTIME):
+    for status in (*operation.errors, *(() if operation.scope is None else (401, 429)), *_ANYTIME):
         if status not in operation.answers:
             answers[str(status)] = _answer(Answer(f"{HTTPStatus(status).phrase}.", PROBLEMS))
     described["responses"] = answers

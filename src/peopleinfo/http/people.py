@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import falcon
 
 from peopleinfo import strictjson
 from peopleinfo.http import conditions
+from peopleinfo.http.audited import trail_of
 from peopleinfo.http.requests import MERGE_PATCH, read_json
-from peopleinfo.http.searches import Asked, read_search
+from peopleinfo.http.searches import read_search
+from peopleinfo.masks import require_askable, require_changeable, shown
 from peopleinfo.store import Reading, Source
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from falcon.asgi import Request, Response
 
     from peopleinfo.http.cursors import Cursors
@@ -33,25 +37,35 @@ class PeopleResource:
     async def on_post(self, req: Request, resp: Response) -> None:
         """Add a person."""
         once = idempotency_key(req)
-        record = await self._people.create(await read_json(req, seconds=self._body_seconds), once=once)
+        data = await read_json(req, seconds=self._body_seconds)
+        record = await self._people.create(data, once=once)
+        if trail := trail_of(req):
+            trail.changes(data)
+            trail.answers([record.body])
         resp.status = 201
         resp.set_header("Location", f"/v1/people/{record.person_id}")
         _answer(resp, record)
 
     async def on_get(self, req: Request, resp: Response) -> None:
         """Find people by the parameters of the query."""
-        await self._find(read_search(req.params), req, resp)
+        await self._find(req.params, req, resp)
 
     async def on_post_search(self, req: Request, resp: Response) -> None:
         """Find people by the members of the body, so that no name stands in a URL."""
-        await self._find(read_search(await read_json(req, seconds=self._body_seconds)), req, resp)
+        await self._find(await read_json(req, seconds=self._body_seconds), req, resp)
 
-    async def _find(self, asked: Asked, req: Request, resp: Response) -> None:
+    async def _find(self, members: Mapping[str, Any], req: Request, resp: Response) -> None:
+        asked = read_search(members)
+        if hidden := req.context.principal.hidden:
+            require_askable(members, hidden)
         reading = read_freshness(req)
         page, cursor = await asked.page(self._people, self._cursors, reading)
         say_source(req, resp, reading)
+        if trail := trail_of(req):
+            trail.answers(page.people)
+        people = [shown(body, hidden) for body in page.people] if hidden else page.people
         next_cursor = strictjson.encode(cursor)
-        resp.data = b'{"people":[' + b",".join(page.people) + b'],"next_cursor":' + next_cursor + b"}"
+        resp.data = b'{"people":[' + b",".join(people) + b'],"next_cursor":' + next_cursor + b"}"
         keep_private(resp)
 
     on_head = on_get
@@ -74,19 +88,25 @@ class PersonResource:
         # A 304 has the headers of the 200, for which Falcon leaves out the body.
         if conditions.is_current(req, record.version):
             resp.status = 304
-        _answer(resp, record)
+        _answer(resp, record, req.context.principal.hidden)
 
     async def on_put(self, req: Request, resp: Response, person_id: str) -> None:
         """Put new details in the place of the old ones."""
         versions = conditions.versions(req, required=True)
         data = await read_json(req, seconds=self._body_seconds)
+        if trail := trail_of(req):
+            trail.changes(data)
         _answer(resp, await self._people.replace(person_id, data, versions=versions))
 
     async def on_patch(self, req: Request, resp: Response, person_id: str) -> None:
         """Change some members by a JSON Merge Patch."""
         versions = conditions.versions(req, required=True)
         patch = await read_json(req, seconds=self._body_seconds, media_types=(MERGE_PATCH,))
-        _answer(resp, await self._people.patch(person_id, patch, versions=versions))
+        if trail := trail_of(req):
+            trail.changes(patch)
+        if hidden := req.context.principal.hidden:
+            require_changeable(patch, hidden)
+        _answer(resp, await self._people.patch(person_id, patch, versions=versions), hidden)
 
     async def on_delete(self, req: Request, resp: Response, person_id: str) -> None:
         """Erase the person."""
@@ -96,8 +116,8 @@ class PersonResource:
     on_head = on_get
 
 
-def _answer(resp: Response, record: Record) -> None:
-    resp.data = record.body
+def _answer(resp: Response, record: Record, hidden: frozenset[str] = frozenset()) -> None:
+    resp.data = shown(record.body, hidden) if hidden else record.body
     resp.set_header("ETag", conditions.etag(record.version))
     keep_private(resp)
 

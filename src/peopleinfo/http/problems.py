@@ -40,6 +40,8 @@ KINDS: Final[dict[type[Exception], Kind]] = {
     errors.ImportOverlap: Kind(409, "import-overlap", "The import is running already"),
     errors.NotAuthenticated: Kind(401, "not-authenticated", "Credentials are needed"),
     errors.AccessDenied: Kind(403, "access-denied", "The credentials do not allow this"),
+    errors.RateExceeded: Kind(429, "rate-exceeded", "Too many requests"),
+    errors.MembersHidden: Kind(403, "members-hidden", "The credentials do not show this"),
     errors.OutcomeUnknown: Kind(503, "outcome-unknown", "It may have been stored or not"),
     errors.StoreUnavailable: Kind(503, "store-unavailable", "The store does not answer now"),
 }
@@ -85,6 +87,8 @@ async def _ours(
     if isinstance(error, errors.StoreUnavailable):
         resp.set_header("Retry-After", str(error.retry_after))
         _log.warning("store_unavailable", reason=str(error), request_id=req.scope["request_id"])
+    elif isinstance(error, errors.RateExceeded):
+        resp.set_header("Retry-After", str(error.retry_after))
     elif isinstance(error, errors.NotAuthenticated):
         resp.set_header("WWW-Authenticate", _CHALLENGE)
     elif isinstance(error, errors.AccessDenied):

@@ -13,15 +13,18 @@ from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from peopleinfo import strictjson
 from peopleinfo.access import MEMBERS
+from peopleinfo.audit import ids_of
 from peopleinfo.errors import StoreUnavailable
 from peopleinfo.files import rows
 from peopleinfo.files.columns import Columns, InvalidInput
 from peopleinfo.files.export import as_csv, as_ndjson
+from peopleinfo.http.audited import trail_of
 from peopleinfo.http.contract import CSV, JSON, NDJSON, ImportResult, Reason
 from peopleinfo.http.people import idempotency_key
 from peopleinfo.http.requests import media_type, too_slow
 from peopleinfo.http.searches import read_filter
 from peopleinfo.imports import Import, Outcome, batches
+from peopleinfo.masks import require_askable
 from peopleinfo.telemetry.metrics import EXPORTED, IMPORTED, TRANSFERS
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
     from falcon.asgi import Request, Response
 
+    from peopleinfo.http.audited import Trail
     from peopleinfo.imports import Row
     from peopleinfo.people import People
 
@@ -63,7 +67,7 @@ class ImportResource:
         TRANSFERS.change(1, "import")
         results = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed when it has been sent
         try:
-            await _store(import_, partial(run, next, parts, None), results, _GO_ON if key else "")
+            await _store(import_, partial(run, next, parts, None), results, _GO_ON if key else "", trail_of(req))
         except BaseException:
             results.close()
             raise
@@ -85,12 +89,17 @@ class ExportResource:
         filters = dict(req.params)
         form = filters.pop("format", None)
         where = read_filter(filters)
+        hidden = req.context.principal.hidden
+        if hidden:
+            require_askable(filters, hidden)
+        trail = trail_of(req)
         as_table = form == "csv" if form in ("csv", "ndjson") else req.client_prefers((NDJSON, CSV)) == CSV
         resp.content_type = CSV if as_table else NDJSON
         resp.set_header("Cache-Control", "private, no-store")
         resp.set_header("Vary", "Accept")
         resp.downloadable_as = "people.csv" if as_table else "people.ndjson"
-        resp.stream = _texts((as_csv if as_table else as_ndjson)(self._people, where))
+        seen = (lambda people: trail.streams(ids_of(people))) if trail else None
+        resp.stream = _texts((as_csv if as_table else as_ndjson)(self._people, where, hidden=hidden, seen=seen))
 
 
 class _Body(io.RawIOBase):
@@ -143,12 +152,18 @@ async def _texts(pieces: AsyncIterator[tuple[int, bytes]]) -> AsyncIterator[byte
 
 
 async def _store(
-    import_: Import, next_batch: Callable[[], Awaitable[list[Row] | None]], results: IO[bytes], how_to_go_on: str
+    import_: Import,
+    next_batch: Callable[[], Awaitable[list[Row] | None]],
+    results: IO[bytes],
+    how_to_go_on: str,
+    trail: Trail | None,
 ) -> None:
     rejected = 0
     try:
         while batch := await next_batch():
             outcomes = await import_.store(batch)
+            if trail:
+                trail.streams(tuple(outcome.person_id for outcome in outcomes if outcome.person_id))
             told = [_result(outcome) for outcome in outcomes]
             for result, count in Counter(one.result for one in told).items():
                 IMPORTED.add(result, by=count)

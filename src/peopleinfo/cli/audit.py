@@ -1,0 +1,112 @@
+"""`peopleinfo audit`: check what was written down, and print it as it comes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_POLL_SECONDS: Final = 0.2
+_PIECE: Final = 1024 * 1024
+
+app = typer.Typer(
+    name="audit",
+    help="Check the audit (who read or changed whom; PEOPLEINFO_AUDIT), and print it as it is written.",
+    no_args_is_help=True,
+)
+
+
+@app.command()
+def verify(
+    files: Annotated[list[Path], typer.Argument(help="The files of the audit, oldest first; - is stdin.")],
+) -> None:
+    """Check that no line was changed, left out or put in; ends with 1 when one was.
+
+    Each line holds the hash of the one before from the same process, so this needs every file from its start on: give rotated
+    files too, oldest first. What it cannot see: that the last lines of a process that crashed were cut off, or that somebody who may write
+    the file has written all of it anew. Send it elsewhere as it is written (`peopleinfo audit follow`) to be safe from that.
+
+    Example: peopleinfo audit verify audit.jsonl.1 audit.jsonl
+    """
+    from peopleinfo.audit import verify as check
+
+    count, chains, wrong = check(line for file in files for line in _lines(file))
+    wrong += [
+        f"the lines of writer {writer} begin at {chain.first}: give the files before, too"
+        for writer, chain in chains.items()
+        if chain.first != 1
+    ]
+    for problem in wrong:
+        print(f"WRONG  {problem}")
+    if wrong:
+        raise typer.Exit(1)
+    ended = sum(chain.ended for chain in chains.values())
+    print(f"ok     {count} lines of {len(chains)} writers, {ended} of which ended in good order")
+
+
+@app.command()
+def follow(
+    file: Annotated[Path, typer.Argument(help="The file that the service writes; it need not be there yet.")],
+) -> None:
+    """Print the audit from its beginning and then as it is written, across rotation, until it is told to end (SIGTERM, Ctrl-C).
+
+    Example: peopleinfo audit follow /audit/audit.jsonl
+    """
+    told: list[int] = []
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, lambda number, _: told.append(number))
+    for piece in _followed(file, lambda: bool(told)):
+        sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
+
+
+def _lines(file: Path) -> Iterator[bytes]:
+    if file == Path("-"):
+        yield from sys.stdin.buffer
+        return
+    try:
+        with file.open("rb") as lines:
+            yield from lines
+    except OSError as error:
+        raise typer.BadParameter(f"cannot read {file}: {error.strerror}") from error
+
+
+def _followed(path: Path, is_over: Callable[[], bool]) -> Iterator[bytes]:
+    """Yield what is in the file, whole lines at a time, and what comes, until `is_over`; what is there by then is yielded still."""
+    reading: IO[bytes] | None = None
+    part = b""
+    while True:
+        last = is_over()
+        # Asked before the file is read to its end: what was written to it before it was moved away is read first.
+        moved = reading is not None and not _is_at(path, reading)
+        if reading is None and path.exists():
+            reading = path.open("rb")
+        if reading is not None:
+            while piece := reading.read(_PIECE):
+                whole, newline, rest = (part + piece).rpartition(b"\n")
+                part = rest
+                if newline:
+                    yield whole + newline
+        if moved and reading is not None:
+            reading.close()
+            reading = None
+        elif last:
+            return
+        else:
+            time.sleep(_POLL_SECONDS)
+
+
+def _is_at(path: Path, reading: IO[bytes]) -> bool:
+    try:
+        there, open_ = path.stat(), os.fstat(reading.fileno())
+    except FileNotFoundError:
+        return True  # moved away, and the new one is not there yet: the old one may still be written to
+    return os.path.samestat(there, open_) and there.st_size >= reading.tell()

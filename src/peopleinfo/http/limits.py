@@ -1,0 +1,77 @@
+"""How much each may ask for over HTTP: what a request costs, and what is said of it (RateLimit headers, draft-ietf-httpapi-ratelimit-headers)."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address, ip_address
+from typing import TYPE_CHECKING, Final
+
+from peopleinfo.access import ANYBODY, Scope
+from peopleinfo.http.contract import OPERATIONS
+from peopleinfo.http.requests import client_address
+from peopleinfo.rates import Rates
+
+if TYPE_CHECKING:
+    from falcon.asgi import Request, Response
+
+    from peopleinfo.access import Principal
+    from peopleinfo.http.contract import Operation
+
+GUESSES: Final = 30  # a minute and network: credentials that turn out to be none
+_OF_MANY: Final = {"exportPeople": 100, "importPeople": 100}
+_OF_ONE: Final = frozenset({"getPerson", "getMetrics"})
+_SITE: Final = 64  # bits of an IPv6 address that tell one customer from another
+
+
+def _units(operation: Operation) -> int:
+    if operation.name in _OF_MANY:
+        return _OF_MANY[operation.name]
+    if operation.scope in (Scope.WRITE, Scope.ADMIN):
+        return 10
+    return 1 if operation.name in _OF_ONE else 5
+
+
+_UNITS: Final[dict[tuple[str | None, str], int]] = {
+    (operation.path, operation.method.upper()): _units(operation) for operation in OPERATIONS
+}
+
+
+class Limits:
+    """Counts what principals ask for, and what networks guess."""
+
+    def __init__(self, per_minute: int, *, anybody: bool, proxies: int) -> None:
+        """Grant `per_minute` units; `anybody`: those who show nothing are counted too, by their address."""
+        self._rates = Rates(per_minute)
+        self._guesses = Rates(GUESSES)
+        self._anybody = anybody
+        self._proxies = proxies
+        self._policy = f'"default";q={per_minute};w=60'
+
+    def count(self, req: Request, resp: Response, principal: Principal) -> None:
+        """Count a request, and say in the answer what is left. Raises RateExceeded."""
+        if principal is ANYBODY:
+            if not self._anybody:
+                return
+            who = "@" + self.network(req)
+        else:
+            who = principal.name
+        resp.set_header("RateLimit-Policy", self._policy)
+        rates = self._rates
+        left = rates.take(who, _UNITS.get((req.uri_template, req.method), 1))
+        resp.set_header("RateLimit", f'"default";r={int(left)};t={rates.seconds_until(left, rates.per_minute)}')
+
+    def guess(self, network: str) -> None:
+        """Count a credential that turned out to be none. Raises RateExceeded when there were too many from there."""
+        self._guesses.take(network, 1)
+
+    def require_guess(self, network: str) -> None:
+        """Raise RateExceeded when a network has guessed too often to be listened to now."""
+        self._guesses.require(network, 1)
+
+    def network(self, req: Request) -> str:
+        """Return the address that a request came from; of IPv6, the part that one customer has."""
+        text = client_address(req, self._proxies)
+        try:
+            address = ip_address(text)
+        except ValueError:
+            return text
+        return str(int(address) >> _SITE) if isinstance(address, IPv6Address) else text

@@ -1,0 +1,53 @@
+"""How much somebody may ask for: a bucket for each, which fills at a steady rate and from which every request takes."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Final
+
+from peopleinfo.errors import RateExceeded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_BUCKETS: Final = 20_000  # beyond that the one that was made first is forgotten, and full again
+
+
+class Rates:
+    """Buckets that hold `per_minute` units and fill up in a minute; they are this process's own."""
+
+    def __init__(self, per_minute: int, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.per_minute = per_minute
+        self._a_second = per_minute / 60
+        self._monotonic = monotonic
+        self._buckets: dict[str, list[float]] = {}  # whose → what is left, and since when
+
+    def take(self, who: str, units: int) -> float:
+        """Take units out of somebody's bucket and return how many are left. Raises RateExceeded when there are not so many."""
+        now = self._monotonic()
+        bucket = self._buckets.get(who)
+        if bucket is None:
+            bucket = self._new(who, now)
+        left = min(bucket[0] + (now - bucket[1]) * self._a_second, self.per_minute)
+        bucket[1] = now
+        if left < units:
+            bucket[0] = left
+            raise RateExceeded(retry_after=self.seconds_until(left, units))
+        bucket[0] = left - units
+        return bucket[0]
+
+    def require(self, who: str, units: int) -> None:
+        """Raise RateExceeded when so many units are not in somebody's bucket; none is taken."""
+        self.take(who, units)
+        self._buckets[who][0] += units
+
+    def seconds_until(self, left: float, wanted: float) -> int:
+        """Return in how many whole seconds a bucket with so many left holds as many as are wanted."""
+        return max(1, math.ceil((wanted - left) / self._a_second))
+
+    def _new(self, who: str, now: float) -> list[float]:
+        if len(self._buckets) >= _BUCKETS:
+            del self._buckets[next(iter(self._buckets))]
+        bucket = self._buckets[who] = [float(self.per_minute), now]
+        return bucket

@@ -1,0 +1,180 @@
+"""Whoever reads or changes somebody, or tries to, is written down: by name, with the person's id and the members' names, and no value."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from tests.cli.commands import run, started
+from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, serving
+from tests.http.test_access import bearer, make_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ANNA = {
+    "person_name": "Annacanary",
+    "person_surname": "Müllercanary",
+    "person_address": "Street canary",
+    "own canary": 7,
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("audited")
+
+
+@pytest.fixture(scope="module")
+def client(folder: Path) -> Iterator[httpx.Client]:
+    audit = f"file://{folder / 'audit.jsonl'}"
+    with (
+        serving(folder, admin_key=ADMIN_KEY, rate_limits=0, audit=audit, proxies=1) as server,
+        httpx.Client(base_url=server.url, timeout=HANGS) as client,
+    ):
+        client.headers.update(AS_ADMIN)
+        yield client
+
+
+def events(folder: Path, answer: httpx.Response, holding: str = "") -> list[dict[str, Any]]:
+    """Return what was written down of a request, as soon as it holds a text."""
+    patience = time.monotonic() + HANGS
+    while time.monotonic() < patience:
+        lines = [json.loads(line) for line in (folder / "audit.jsonl").read_bytes().splitlines()]
+        found = [line for line in lines if line.get("request_id") == answer.headers["X-Request-Id"]]
+        if found and holding in str(found):
+            return found
+        time.sleep(0.05)
+    raise AssertionError("nothing was written down")
+
+
+def made(client: httpx.Client) -> str:
+    return str(client.post("/v1/people", json=ANNA).json()["person_id"])
+
+
+def test_a_change_is_written_down_before_it_is_answered(client: httpx.Client, folder: Path) -> None:
+    answer = client.post("/v1/people", json=ANNA, headers={"X-Forwarded-For": "6.6.6.6, 192.0.2.7"})
+    last = json.loads((folder / "audit.jsonl").read_bytes().splitlines()[-1])
+    assert (last["action"], last["principal"], last["outcome"]) == ("createPerson", "admin-key", 201)
+    assert last["people"] == [answer.json()["person_id"]]
+    assert last["fields"] == ["person_name", "person_surname", "person_address", "*"]
+    assert last["client"] == "192.0.2.7"  # what our proxy says, not what the client says
+
+
+def test_every_way_to_read_a_person_is_written_down(client: httpx.Client, folder: Path) -> None:
+    person_id = made(client)
+    for answer in (
+        client.get(f"/v1/people/{person_id}"),
+        client.get("/v1/people?surname=mullercanary"),
+        client.post("/v1/people/search", json={"surname": "mullercanary"}),
+        client.get("/data?person_surname=mullercanary"),
+        client.get("/v1/people/export"),
+        client.get("/v1/people/export", headers={"Accept": "text/csv"}),
+    ):
+        assert answer.status_code == 200
+        people = [who for event in events(folder, answer, person_id) for who in event.get("people", ())]
+        assert people.count(person_id) == 1
+
+
+def test_every_way_to_change_a_person_is_written_down(client: httpx.Client, folder: Path) -> None:
+    person_id = made(client)
+    any_version = {"If-Match": "*"}
+    for answer, action, fields in (
+        (client.put(f"/v1/people/{person_id}", json=ANNA, headers=any_version), "replacePerson", 4),
+        (
+            client.patch(f"/v1/people/{person_id}", json={"person_address": None}, headers=any_version),
+            "changePerson",
+            1,
+        ),
+        (client.delete(f"/v1/people/{person_id}"), "erasePerson", 0),
+    ):
+        (event,) = events(folder, answer)
+        assert (event["action"], event["people"]) == (action, [person_id])
+        assert len(event.get("fields", ())) == fields
+
+
+def test_an_import_writes_down_everybody_whom_it_stores(client: httpx.Client, folder: Path) -> None:
+    rows = b"".join(json.dumps({"person_surname": f"Rowcanary{number}"}).encode() + b"\n" for number in range(700))
+    answer = client.post("/v1/people/import", content=rows, headers={"Content-Type": "application/x-ndjson"})
+    stored = [line["person_id"] for line in map(json.loads, answer.text.splitlines()) if line["result"] == "stored"]
+    assert [who for event in events(folder, answer) for who in event.get("people", ())] == stored
+
+
+def test_what_was_refused_is_written_down_too(client: httpx.Client, folder: Path) -> None:
+    key = make_key(folder, "--scope", "metrics:read", name="curious")
+    for headers, outcome, principal in ((bearer(key), 403, "curious"), (bearer("x"), 401, None)):
+        answer = client.get(f"/v1/people/{'0' * 32}", headers=headers)
+        (event,) = events(folder, answer)
+        assert (event["outcome"], event.get("principal"), event["people"]) == (outcome, principal, ["0" * 32])
+
+
+def test_a_name_in_the_place_of_an_id_is_not_written_down(client: httpx.Client, folder: Path) -> None:
+    (event,) = events(folder, client.get("/v1/people/Annacanary"))
+    assert "people" not in event
+
+
+def test_what_is_about_nobody_is_not_written_down(client: httpx.Client, folder: Path) -> None:
+    for path in ("/status", "/metrics", "/docs", "/nowhere"):
+        client.get(path)
+    marker = client.get("/v1/people?surname=x")
+    events(folder, marker)
+    assert {json.loads(line)["action"] for line in (folder / "audit.jsonl").read_bytes().splitlines()} <= {
+        "createPerson", "findPeople", "searchPeople", "getPerson", "replacePerson", "changePerson", "erasePerson", "importPeople",
+        "exportPeople", "listData", "end",
+    }  # fmt: skip
+
+
+def test_workers_write_chains_that_verify_and_hold_nobodys_data(tmp_path: Path) -> None:
+    audit = tmp_path / "audit.jsonl"
+    with serving(tmp_path, workers=2, audit=f"file://{audit}") as server:
+        for _ in range(20):
+            httpx.post(f"{server.url}/v1/people", json=ANNA)
+            httpx.get(f"{server.url}/v1/people?surname=Annacanary")
+    checked = run(tmp_path, "audit", "verify", audit)
+    assert checked.returncode == 0, checked.stdout
+    assert b"42 lines of 2 writers, 2 of which ended" in checked.stdout
+    assert b"canary" not in audit.read_bytes()
+    audit.write_bytes(audit.read_bytes().replace(b'"anybody"', b'"somebody"', 1))
+    assert run(tmp_path, "audit", "verify", audit).returncode == 1
+
+
+def test_an_audit_on_stdout_stands_between_other_lines(tmp_path: Path) -> None:
+    with serving(tmp_path, audit="stdout") as server:
+        httpx.post(f"{server.url}/v1/people", json=ANNA)
+    assert b'"event":"audit"' in server.log.read_bytes()
+    assert run(tmp_path, "audit", "verify", server.log).returncode == 0
+
+
+def test_it_is_followed_from_the_beginning_and_across_rotation(tmp_path: Path) -> None:
+    file = tmp_path / "audit.jsonl"
+    with started(tmp_path, "audit", "follow", file, stdout=subprocess.PIPE) as following:
+        assert following.stdout is not None
+        file.write_bytes(b"one\ntw")
+        assert following.stdout.readline() == b"one\n"
+        with file.open("ab") as more:
+            more.write(b"o\n")
+        assert following.stdout.readline() == b"two\n"
+        with file.open("ab") as more:
+            file.rename(tmp_path / "audit.jsonl.1")
+            more.write(b"three\n")
+        file.write_bytes(b"four\n")
+        assert following.stdout.readline() == b"three\n"
+        assert following.stdout.readline() == b"four\n"
+        with file.open("ab") as more:
+            more.write(b"five\n")
+        following.send_signal(signal.SIGTERM)
+        assert following.stdout.read() == b"five\n"
+        assert following.wait(HANGS) == 0
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    ended = run(tmp_path, "audit", "verify", "nowhere.jsonl")
+    assert ended.returncode != 0
+    assert b"nowhere.jsonl" in ended.stderr

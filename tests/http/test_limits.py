@@ -1,0 +1,84 @@
+"""Whoever asks for too much is told to wait, and whoever guesses keys is not listened to."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from peopleinfo.apikeys import new_credential
+from peopleinfo.http.limits import GUESSES
+from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, serving
+from tests.http.test_access import bearer, make_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LIMIT = 120
+COSTS = [("GET", f"/v1/people/{'0' * 32}", 1), ("GET", "/v1/people?surname=x", 5), ("DELETE", f"/v1/people/{'0' * 32}", 10), ("GET", "/v1/people/export", 100)]  # fmt: skip
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[httpx.Client]:
+    with serving(tmp_path, admin_key=ADMIN_KEY, rate_limits=LIMIT, proxies=1) as server:  # noqa: SIM117 - as elsewhere
+        with httpx.Client(base_url=server.url, timeout=HANGS, headers=AS_ADMIN) as client:
+            yield client
+
+
+def left(answer: httpx.Response) -> int:
+    assert answer.headers["RateLimit-Policy"] == f'"default";q={LIMIT};w=60'
+    found = re.fullmatch(r'"default";r=(\d+);t=(\d+)', answer.headers["RateLimit"])
+    assert found
+    assert 1 <= int(found[2]) <= 60
+    return int(found[1])
+
+
+@pytest.mark.parametrize(("method", "path", "cost"), COSTS)
+def test_a_request_costs_what_it_may_cause(client: httpx.Client, method: str, path: str, cost: int) -> None:
+    assert LIMIT - cost <= left(client.request(method, path)) < LIMIT
+
+
+def test_whoever_asks_for_too_much_is_told_how_long_to_wait_and_others_are_not(
+    client: httpx.Client, tmp_path: Path
+) -> None:
+    other = make_key(tmp_path, name="other")
+    while (answer := client.get("/v1/people?surname=x")).status_code == 200:
+        pass
+    assert answer.status_code == 429
+    assert answer.json()["type"] == "urn:peopleinfo:problem:rate-exceeded"
+    assert 1 <= int(answer.headers["Retry-After"]) <= 5
+    assert client.get("/status").status_code == 200
+    assert client.get("/v1/people?surname=x", headers=bearer(other)).status_code == 200
+
+
+def test_whoever_guesses_keys_is_not_listened_to(client: httpx.Client, tmp_path: Path) -> None:
+    known, new = make_key(tmp_path, name="known"), make_key(tmp_path, name="new")
+    path = f"/v1/people/{'0' * 32}"
+    assert client.get(path, headers=bearer(known)).status_code == 404
+    there = {"X-Forwarded-For": "192.0.2.66"}
+    guesses = [client.get(path, headers=bearer(new_credential()) | there) for _ in range(GUESSES + 10)]
+    assert {answer.status_code for answer in guesses[:GUESSES]} == {401}
+    assert guesses[-1].status_code == 429
+    assert int(guesses[-1].headers["Retry-After"]) >= 1
+    # Who was let in before goes on from there, and everybody from elsewhere.
+    assert client.get(path, headers=bearer(known) | there).status_code == 404
+    assert client.get(path, headers=bearer(new) | {"X-Forwarded-For": "192.0.2.67"}).status_code == 404
+
+
+def test_an_open_service_counts_by_address(tmp_path: Path) -> None:
+    with serving(tmp_path, open="true", rate_limits=LIMIT, proxies=1) as server, httpx.Client() as client:
+        url = f"{server.url}/v1/people/export"
+        one, same_site, another = ({"X-Forwarded-For": where} for where in ("2001:db8::1", "2001:db8::2", "192.0.2.1"))
+        assert client.get(url, headers=one).status_code == 200
+        assert client.get(url, headers=same_site).status_code == 429
+        assert client.get(url, headers=another).status_code == 200
+
+
+def test_nobody_is_counted_on_loopback_without_keys(tmp_path: Path) -> None:
+    with serving(tmp_path, rate_limits=1) as server, httpx.Client() as client:
+        answers = [client.get(f"{server.url}/v1/people?surname=x") for _ in range(5)]
+    assert {answer.status_code for answer in answers} == {200}
+    assert "RateLimit" not in answers[0].headers
