@@ -52,7 +52,9 @@ def report(url: str, people: int) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for _ in range(ROUNDS):
-            context = browser.new_context()  # nothing kept of the time before
+            context = browser.new_context(
+                bypass_csp=True
+            )  # keeps nothing of the time before; the question below is a text that is run
             page = context.new_page()
             for times in (first, again):
                 page.goto(f"{url}/console")

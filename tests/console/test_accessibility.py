@@ -58,7 +58,7 @@ def test_what_appears_later_keeps_nobody_out_either(browser: Browser, server: Se
         page.goto(f"/console/people/{anna}/edit")
         page.get_by_label("Birthdate").fill("never")
         page.get_by_role("button", name="Save").click()
-        page.locator(".wrong").wait_for()
+        page.locator("#form .wrong").wait_for()
         assert complaints(page) == [], "refused"
         page.get_by_label("Birthdate").fill("1991")
         headers = {"If-Match": "*", "Content-Type": "application/merge-patch+json"}

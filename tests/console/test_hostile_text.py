@@ -62,7 +62,7 @@ def test_the_page_of_each_shows_everything_as_text(unharmed: Page, people: list[
     for person_id, text in zip(people, TEXTS, strict=True):
         unharmed.goto(f"/console/people/{person_id}")
         name = f"A{text} {text}"
-        unharmed.wait_for_function("document.querySelector('#person').checkVisibility()")
+        expect(unharmed.locator("#person")).to_be_visible()
         assert unharmed.evaluate("document.querySelector('h1').textContent") == name
         texts = unharmed.evaluate("[...document.querySelectorAll('.text')].map(e => e.textContent)")
         assert texts == [f"A{text}", text, f"{text}\n{text}", text]
@@ -75,7 +75,7 @@ def test_members_called_so_are_shown_edited_compared_and_kept(unharmed: Page, se
         made = client.post("/v1/people", json={"person_name": "Hostile"} | members)
         path = made.headers["Location"]
         unharmed.goto(path.replace("/v1/", "/console/"))
-        unharmed.wait_for_function("document.querySelector('#person').checkVisibility()")
+        expect(unharmed.locator("#person")).to_be_visible()
         names = unharmed.evaluate("[...document.querySelectorAll('#more > dt')].map(e => e.textContent)")
         assert set(names) == set(TEXTS)
         unharmed.get_by_role("link", name="Edit").click()
