@@ -6,7 +6,7 @@ SINCE ?= origin/main
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-cloud test check fix prove bench image push deploy rollback next-version check-commits check-api dynamodb-local lock clean
+.PHONY: help run run-cloud run-observed dashboards test check fix prove bench image push deploy rollback next-version check-commits check-api dynamodb-local lock clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +16,12 @@ run: $(VENV)/ready-to-run ## set everything up and serve on http://127.0.0.1:300
 
 run-cloud: $(VENV)/ready-to-test ## serve as in the cloud: on a local DynamoDB server with a Valkey before it
 	@exec $(VENV)/bin/python -m tests.run_cloud
+
+run-observed: $(VENV)/ready-to-run ## serve with Prometheus and Grafana beside it, where they are installed
+	@exec observability/run
+
+dashboards: $(VENV)/ready-to-test ## write the dashboards anew (observability/dashboards.py)
+	@$(VENV)/bin/python -m observability.dashboards
 
 test: $(VENV)/ready-to-test ## set everything up and run every test (ARGS="-k name" for some)
 	@$(VENV)/bin/python -m pytest --numprocesses logical --dist loadgroup $(ARGS)

@@ -32,10 +32,10 @@ class Server:
 
 
 @contextmanager
-def ours(store: str, **settings: str) -> Iterator[Server]:
+def ours(store: str, *, module: str = "peopleinfo", **settings: str) -> Iterator[Server]:
     """Run the service on the store of a URL, logging as it does by default."""
     environment = os.environ | {"PEOPLEINFO_PORT": "0", "PEOPLEINFO_STORE": store} | settings
-    with _running([sys.executable, "-m", "peopleinfo", "serve"], environment) as server:
+    with _running([sys.executable, "-m", module, "serve"], environment) as server:
         yield server
 
 

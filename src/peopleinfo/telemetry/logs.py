@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from peopleinfo import strictjson
 from peopleinfo.errors import PeopleInfoError
+from peopleinfo.telemetry.metrics import EVENTS, LEFT_OUT
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Callable, MutableMapping
+
+_SECOND: Final = 1.0
+_CAUSE: Final = ("event", "error", "reason", "place", "template")  # what tells one cause from another
+_CAUSES: Final = 1_000  # remembered at most
 
 
 def configure(level: str) -> None:
     """Send the logs of the service and of its libraries to stdout, from `level` on."""
     least = logging.getLevelNamesMapping()[level.upper()]
-    chain: list[Any] = [structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True)]
+    chain: list[Any] = [
+        structlog.processors.add_log_level,
+        OncePerSecond(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
     if sys.stdout.isatty():
         structlog.configure(
             [*chain, structlog.dev.ConsoleRenderer()],
@@ -34,6 +44,31 @@ def configure(level: str) -> None:
         )
     # Libraries speak through the standard library; what they say below a warning is theirs.
     logging.basicConfig(handlers=[_Forward()], level=max(least, logging.WARNING), force=True)
+
+
+class OncePerSecond:
+    """Lets one line a second through of each cause; the next one says how many were `left_out` before it. Counts them all."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._told: dict[tuple[str, ...], tuple[float, int]] = {}  # cause → when it was told last, how often not since
+
+    def __call__(self, _: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        """Pass an event on, or drop it."""
+        EVENTS.add(str(event["level"]))
+        cause = tuple(str(event.get(name)) for name in _CAUSE)
+        now = self._clock()
+        when, left_out = self._told.pop(cause, (now - _SECOND, 0))
+        if now - when < _SECOND:
+            self._told[cause] = when, left_out + 1
+            LEFT_OUT.add()
+            raise structlog.DropEvent
+        if left_out:
+            event["left_out"] = left_out
+        self._told[cause] = now, 0
+        if len(self._told) > _CAUSES:
+            del self._told[next(iter(self._told))]
+        return event
 
 
 def _json(_: Any, __: str, event: MutableMapping[str, Any]) -> bytes:

@@ -110,7 +110,11 @@ IMPORTED: Final = Counter(
 EXPORTED: Final = Counter("peopleinfo_export_people_total", "People handed out by exports.")
 TRANSFERS: Final = Gauge("peopleinfo_transfers_running", "Imports and exports under way.", "kind")
 
-EVENTS: Final = Counter("peopleinfo_log_events_total", "Events for the log, written or not, without requests.", "level")
+EVENTS: Final = Counter(
+    "peopleinfo_log_events_total",
+    "Events at the level that is logged or above, left out or not; without requests.",
+    "level",
+)
 LEFT_OUT: Final = Counter("peopleinfo_log_left_out_total", "Lines left out since the same had just been written.")
 
 WORKERS: Final = Gauge("peopleinfo_workers", "Processes that serve.")

@@ -1,0 +1,51 @@
+"""What do metrics and access log cost of a cached read?
+
+A read by id that the process's own memory answers (a Valkey is there, the store is SQLite), with metrics and access log and without.
+Servers and client share one CPU. Rounds are paired: without, with, without, with …
+"""
+
+import asyncio
+import json
+import tempfile
+from statistics import median
+
+from bench.people import people
+from bench.servers import get, microseconds, ours, pin, request, spread
+from peopleinfo import wiring
+from peopleinfo.person import details_from_json
+from peopleinfo.settings import Settings
+from tests import valkey_servers
+
+ROUNDS = 5
+REQUESTS = 16_000
+STORED = 200
+BAR = 0.30
+
+
+def main() -> None:
+    """Print CPU microseconds of both, and which share of the whole metrics and log are."""
+    pin()
+    with tempfile.TemporaryDirectory() as folder, valkey_servers.serving() as cache:
+        url = f"sqlite:///{folder}/people.db"
+        ids = asyncio.run(_fill(url))
+        reads = [request("GET", f"/v1/people/{person_id}") for person_id in ids]
+        settings = {"PEOPLEINFO_CACHE": cache.url, "PEOPLEINFO_CACHE_FENCE": "0.1"}
+        with ours(url, **settings) as service, ours(url, module="bench.unobserved", **settings) as bare:
+            for server in (service, bare):
+                while json.loads(get(server, "/status"))["cache"] != "ok":
+                    pass
+            rounds = [
+                (microseconds(bare, reads, REQUESTS), microseconds(service, reads, REQUESTS)) for _ in range(ROUNDS)
+            ]
+    without, with_all = zip(*rounds, strict=True)
+    share = median(1 - least / whole for least, whole in rounds)
+    print(
+        f"{'cached read':24} {'without, us CPU':>24} {'with, us CPU':>24}   share of metrics and log (at most {BAR:.0%})"
+    )
+    print(f"{'by id':24} {spread(list(without)):>24} {spread(list(with_all)):>24}   {share:.0%}")
+
+
+async def _fill(url: str) -> list[str]:
+    async with wiring.open_people(Settings(store=url)) as service:
+        made = [details_from_json(person, today=service.today) for person in people(STORED)]
+        return await service.store.load(made)

@@ -1,0 +1,14 @@
+"""The service without metrics of requests and without its access log, to be measured beside the real one."""
+
+import sys
+
+from peopleinfo.cli import main
+from peopleinfo.http import app
+
+
+def _nothing(*_):
+    """Note nothing."""
+
+
+app._Observed._note = _nothing  # noqa: SLF001 - what is to be measured
+sys.exit(main())
