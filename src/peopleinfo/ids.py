@@ -22,6 +22,11 @@ def subkey(secret: bytes, purpose: str) -> bytes:
     return HKDF(SHA256(), length=32, salt=None, info=f"peopleinfo {purpose}".encode()).derive(secret)
 
 
+def is_id(text: str) -> bool:
+    """Say whether a text has the form of an id, of whichever deployment."""
+    return _FORM.fullmatch(text) is not None
+
+
 class IdCipher:
     """Turns blocks into ids and back; every process of a deployment makes the same ids. Not for several threads at once."""
 

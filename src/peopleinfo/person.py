@@ -65,6 +65,30 @@ class Record(NamedTuple):
     body: bytes
 
 
+class Outline(msgspec.Struct, frozen=True):
+    """What a store has to know of a person that it takes over from another one, read from the JSON of a `Record`."""
+
+    person_id: str
+    version: int
+    created_at: str
+    person_surname: str | None = None
+    person_name: str | None = None
+
+    @property
+    def surname_key(self) -> str:
+        """The key by which the person is found, as `Details` has it."""
+        return fold(self.person_surname or self.person_name or "")
+
+    @property
+    def created(self) -> datetime:
+        """When the person was created."""
+        return datetime.fromisoformat(self.created_at)
+
+
+outline: Final = msgspec.json.Decoder(Outline).decode
+"""Reads the outline of a person's JSON. Raises msgspec.DecodeError when it is none."""
+
+
 def details_from_json(
     data: Any,
     *,

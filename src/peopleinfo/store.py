@@ -36,15 +36,23 @@ class Page(NamedTuple):
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """How far an import has come: `rows` of its input are dealt with, `stored` of them as people.
+    """How far an import, or whatever else stores many people, has come: `rows` of its input are dealt with, `stored` of them as people.
 
-    `digest` is of those rows, so that a repetition with another input is noticed.
+    `digest` is of those rows, so that a repetition with another input is noticed; a copy keeps here where it goes on.
     """
 
     import_id: bytes
     rows: int = 0
     stored: int = 0
     digest: bytes = b""
+
+
+class Rekeyed(NamedTuple):
+    """How many people were looked at, the old and new keys of those who got another one, and where to go on: None at the end."""
+
+    people: int
+    keys: list[tuple[str, str]]
+    next: bytes | None
 
 
 class Reading:
@@ -142,6 +150,24 @@ class Store(Protocol):
 
     def note_state(self) -> None:
         """Note how it stands now, for the figures of this process."""
+
+    async def adopt(self, people: Sequence[bytes], *, step: tuple[Progress, Progress] | None = None) -> int:
+        """Take over people from another store as they are, each the JSON of a record, and return how many were not here like that.
+
+        They keep their ids, versions and times, and are found by all of these as if they had been created here. Who is here at the same or
+        a later version stays as it is: so it may be repeated, and people may come in any order. A person is taken over whole or not at all.
+        With `step` as `load`; where the store cannot do both at once, the people are stored first.
+        """
+
+    async def rekey(self, *, after: bytes | None, limit: int) -> Rekeyed:
+        """Look at the next `limit` people and give those whose surname's key is of an older fold the key of today's; their versions stay.
+
+        Those who change at the same time get today's key by that. Until it has come to a person, a search may miss it whose key is changed
+        by the new fold.
+        """
+
+    async def estimate(self) -> int | None:
+        """Return about how many people there are, for a progress bar; None when that is not known without counting."""
 
     async def ready(self) -> None:
         """Return when the store can serve reads and writes. Raises StoreUnavailable, saying what is wrong."""

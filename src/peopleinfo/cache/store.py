@@ -16,8 +16,8 @@ from peopleinfo.cache.link import DEADLINE, open_link
 from peopleinfo.cache.local import LocalCache
 from peopleinfo.cache.shared import FENCE_SECONDS, Hit, Lease, SharedCache
 from peopleinfo.errors import OutcomeUnknown, PeopleInfoError, PersonNotFound, StoreUnavailable, VersionConflict
-from peopleinfo.person import Record, details_of
-from peopleinfo.store import Page, Source
+from peopleinfo.person import Record, details_of, outline
+from peopleinfo.store import Page, Rekeyed, Source
 from peopleinfo.telemetry import traces
 from peopleinfo.telemetry.metrics import CACHE_FENCES, CACHE_JOINED
 
@@ -173,6 +173,20 @@ class CachedStore:
         names = {_of_surname(details.surname_key) for details in people}
         return await self._fenced(names, lambda: self._store.load(people, step=step), lasts=True)
 
+    async def adopt(self, people: Sequence[bytes], *, step: tuple[Progress, Progress] | None = None) -> int:
+        names = {name for body in people for name in await self._touched(body)}
+        return await self._fenced(names, lambda: self._store.adopt(people, step=step), lasts=True)
+
+    async def rekey(self, *, after: bytes | None, limit: int) -> Rekeyed:
+        done = await self._store.rekey(after=after, limit=limit)
+        # What the cache has under these keys, or is about to keep, was read before people came there or left.
+        names = {_of_surname(key) for pair in done.keys for key in pair}
+        await self._fenced(names, _nothing)
+        return done
+
+    async def estimate(self) -> int | None:
+        return await self._store.estimate()
+
     async def scan(
         self, *, after: bytes | None, limit: int, where: Filter | None = None, segment: int = 0, segments: int = 1
     ) -> Page:
@@ -188,6 +202,14 @@ class CachedStore:
 
     async def ready(self) -> None:
         await self._store.ready()
+
+    async def _touched(self, body: bytes) -> list[str]:
+        """Name what the cache may know of somebody who comes from another store, and who may be here under another surname."""
+        come = outline(body)
+        names = [_of_person(come.person_id), _of_surname(come.surname_key)]
+        with suppress(PersonNotFound):
+            names.append(_of_surname(_surname_key(await self._store.get(come.person_id))))
+        return names
 
     # Reads
 
@@ -294,6 +316,10 @@ class CachedStore:
             return await write()
         finally:
             await _end([keeping])
+
+
+async def _nothing() -> None:
+    pass
 
 
 def _of_person(person_id: str) -> str:

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from peopleinfo.cli import audit, doctor, encryption, keys, people, serve, store, transfer
+from peopleinfo.cli import audit, backup, copying, doctor, encryption, keys, people, serve, store, transfer
 from peopleinfo.errors import PeopleInfoError
 from peopleinfo.settings import InvalidSettings
 
@@ -21,6 +21,11 @@ app = typer.Typer(
 app.command()(serve.serve)
 app.command("import")(transfer.import_)
 app.command()(transfer.export)
+app.command()(backup.backup)
+app.command()(backup.restore)
+app.command()(copying.copy)
+app.command()(copying.reindex)
+app.command()(copying.stats)
 app.command()(people.search)
 app.command()(people.get)
 app.command()(doctor.doctor)

@@ -4,6 +4,7 @@
     keyed hash of a surname's key     time and chance         a person, or where it has moved to (6 and 10 bytes)
     "once" + an idempotency key       "-"                     the answer that was given under it
     "import" + the id of an import    "-"                     how far it has come
+    "alias" + an id of another store  "-"                     the first place of a person who was taken over
     "deployment"                      "-"                     the secret, the number of shards
 
 A person's first place (`Place`) is its id, enciphered, for ever. Who changes the surname moves to the partition of the new one, keeps the
@@ -24,12 +25,13 @@ from peopleinfo.names import FOLD_VERSION
 
 if TYPE_CHECKING:
     from peopleinfo.dynamodb.table import Item
-    from peopleinfo.person import Details, Record
+    from peopleinfo.person import Record
 
 PARTITION: Final = 6  # bytes of a person's partition key; ids have room for no more
-_CHANCE: Final = 3  # bytes of chance after the 7 of time in a sort key
+CHANCE: Final = 3  # bytes of chance after the 7 of time in a sort key
 _KEY: Final = 1_000  # bytes of a surname's key in the prefix index; DynamoDB takes sort keys of at most 1,024
 ALONE: Final = b"-"  # the sort key of an item that shares its partition with no other
+ALIAS: Final = b"alias"
 PREFIXES: Final = "prefixes"  # the index
 
 
@@ -64,7 +66,7 @@ class Places:
 
         They are the machine's time in microseconds and some chance, and go on from the last one when the clock does not.
         """
-        number = (time.time_ns() // 1_000 << 8 * _CHANCE) + secrets.randbits(8 * _CHANCE)
+        number = (time.time_ns() // 1_000 << 8 * CHANCE) + secrets.randbits(8 * CHANCE)
         number = max(number, self._last + 1)
         self._last = number + count - 1
         return number
@@ -88,12 +90,11 @@ def place_of(block: bytes) -> Place:
     return Place(block[:PARTITION], block[PARTITION:])
 
 
-def written(details: Details, record: Record, place: Place, write_id: bytes) -> Item:
+def written(surname_key: str, record: Record, place: Place, write_id: bytes) -> Item:
     """Return the attributes of a person that a change replaces.
 
     `write_id` tells the writes apart: whoever has not heard whether a write was done can see whether it is his.
     """
-    surname_key = details.surname_key
     return {
         "version": number(record.version),
         "body": binary(record.body),
@@ -113,6 +114,11 @@ def prefix_key(surname_key: str) -> bytes:
 def alone(pk: bytes) -> Item:
     """Return the key of an item that shares its partition with no other."""
     return {"pk": binary(pk), "sk": binary(ALONE)}
+
+
+def alias(person_id: str) -> Item:
+    """Return the key of the item that says where a person lies who came with an id of another store."""
+    return alone(ALIAS + bytes.fromhex(person_id))
 
 
 def is_person(key: Item) -> bool:

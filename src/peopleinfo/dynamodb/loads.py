@@ -45,7 +45,7 @@ class Loads:
         before, after = step
         first, again = await self._begin_step(before, len(people))
         ids = await self._store_many(people, first, again=again)
-        await self._end_step(before, after)
+        await self.end_step(before, after)
         return ids
 
     async def progress(self, import_id: bytes) -> Progress:
@@ -111,7 +111,13 @@ class Loads:
             return base + before.stored, begun > before.stored
         raise ImportOverlap
 
-    async def _end_step(self, before: Progress, after: Progress) -> None:
+    async def check_step(self, before: Progress) -> None:
+        """Raise ImportOverlap when progress is elsewhere."""
+        if await self.progress(before.import_id) != before:
+            raise ImportOverlap
+
+    async def end_step(self, before: Progress, after: Progress) -> None:
+        """Let progress take a step. Raises ImportOverlap when it is elsewhere."""
         stands, values = _standing(before)
         values |= {":to_rows": number(after.rows), ":to_people": number(after.stored), ":to": binary(after.digest)}
         change = "SET rows_read = :to_rows, people_stored = :to_people, rows_digest = :to"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from peopleinfo.dynamodb.items import Place, alone, binary, number, value, whole
+from peopleinfo.dynamodb.items import ALIAS, Place, alone, binary, number, value, whole
 
 if TYPE_CHECKING:
     from peopleinfo.dynamodb.table import Item, Json
 
 ABSENT: Final = "attribute_not_exists(pk)"
 AT_VERSION: Final = "version = :expected"
+KEPT: Final = ("once", "alias")  # attributes that stay with a person, beside those of a record
 _MOVED: Final = "moved_to = :at"
 
 
@@ -25,6 +26,11 @@ class Found(NamedTuple):
     def version(self) -> int:
         """The version at which it was found."""
         return whole(self.item, "version")
+
+
+def kept(item: Item) -> Item:
+    """Return what stays with a person whatever becomes of its record."""
+    return {name: item[name] for name in KEPT if name in item}
 
 
 def moving(found: Found, target: Place, item: Item) -> list[Json]:
@@ -55,6 +61,8 @@ def erasing(found: Found) -> tuple[list[Json], list[Json]]:
     if found.place != found.home:
         at = {"ExpressionAttributeValues": {":at": binary(found.place.pk)}}
         writes.append({"Delete": {"Key": found.home.key, "ConditionExpression": _MOVED, **at}})
+    if "alias" in found.item:
+        writes.append({"Delete": {"Key": alone(ALIAS + value(found.item, "alias"))}})
     if "once" not in found.item:
         return writes, []
     forget = {

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from peopleinfo.dynamodb.adoption import Adoption, is_near
 from peopleinfo.dynamodb.apikeys import DynamoApiKeys
 from peopleinfo.dynamodb.items import (
     PREFIXES,
@@ -23,7 +25,7 @@ from peopleinfo.dynamodb.items import (
 )
 from peopleinfo.dynamodb.listing import Listing, index_key_at, index_position_of, key_at, position_of
 from peopleinfo.dynamodb.loads import Loads
-from peopleinfo.dynamodb.moves import ABSENT, AT_VERSION, Found, erasing, moving
+from peopleinfo.dynamodb.moves import ABSENT, AT_VERSION, Found, erasing, kept, moving
 from peopleinfo.dynamodb.table import Cancelled, ConditionFailed
 from peopleinfo.errors import (
     CreationErased,
@@ -35,11 +37,10 @@ from peopleinfo.errors import (
 )
 from peopleinfo.ids import IdCipher
 from peopleinfo.person import Details, Record, details_of, render, timestamp
-from peopleinfo.store import ONCE_SECONDS, Once, Page, Progress, Reading
+from peopleinfo.store import ONCE_SECONDS, Once, Page, Progress, Reading, Rekeyed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
 
     from peopleinfo.dynamodb.table import Item, Table
     from peopleinfo.search import Filter
@@ -62,9 +63,10 @@ class DynamoStore:
         self._ids = IdCipher(secret)
         self._now = now
         self._loads = Loads(table, self._places, self._new, self._put_new)
+        self._adoption = Adoption(table, self._places, self._ids, self._locate)
 
     async def get(self, person_id: str, *, reading: Reading | None = None) -> Record:
-        found = await self._locate(self._home(person_id), "version, body, moved_to")
+        found = await self._find(person_id, "version, body, moved_to")
         if found is None:
             raise PersonNotFound(person_id)
         return Record(person_id, found.version, value(found.item, "body"))
@@ -85,12 +87,14 @@ class DynamoStore:
         raise StoreUnavailable("no free place was found")
 
     async def replace(self, person_id: str, details: Details, *, expected: int, known: Record | None = None) -> Record:
-        home = self._home(person_id)
         if known is None or known.version != expected:
             known = await self.get(person_id)
         if known.version != expected:
             raise VersionConflict(person_id, actual=known.version)
         old, given = details_of(known)
+        home = self._home(person_id)
+        if not is_near(home, datetime.fromisoformat(given["created_at"])):  # the id may be another store's
+            home = await self._adoption.home(person_id) or home
         now = timestamp(self._now())
         record = render(person_id, expected + 1, details, created_at=given["created_at"], updated_at=now)
         if self._places.moved(home, old.surname_key) == self._places.moved(home, details.surname_key):
@@ -100,9 +104,8 @@ class DynamoStore:
         return record
 
     async def erase(self, person_id: str, *, expected: int | None = None) -> None:
-        home = self._home(person_id)
         for _ in range(_RACES):
-            found = await self._locate(home, "version, moved_to, once")
+            found = await self._find(person_id, "version, moved_to, once, alias")
             if found is None:
                 raise PersonNotFound(person_id)
             if expected not in (None, found.version):
@@ -147,6 +150,20 @@ class DynamoStore:
     def note_state(self) -> None:
         pass  # what it waits for is counted where it waits
 
+    async def adopt(self, people: Sequence[bytes], *, step: tuple[Progress, Progress] | None = None) -> int:
+        if step is not None:
+            await self._loads.check_step(step[0])
+        changed = await self._adoption.adopt(people)
+        if step is not None:
+            await self._loads.end_step(*step)
+        return changed
+
+    async def rekey(self, *, after: bytes | None, limit: int) -> Rekeyed:
+        return await self._adoption.rekey(after, limit)
+
+    async def estimate(self) -> int | None:
+        return await self._adoption.estimate()
+
     async def ready(self) -> None:
         await self._table.get(alone(b"deployment"), "sk")
 
@@ -157,6 +174,13 @@ class DynamoStore:
         if block is None:
             raise PersonNotFound(person_id)
         return place_of(block)
+
+    async def _find(self, person_id: str, attributes: str) -> Found | None:
+        """Return a person as it stands now, whichever store has given it its id, or None."""
+        found = await self._locate(self._home(person_id), attributes)
+        if found is None and (home := await self._adoption.home(person_id)):
+            found = await self._locate(home, attributes)
+        return found
 
     async def _locate(self, home: Place, attributes: str) -> Found | None:
         """Return the person whose first place is `home`, as it stands now, or None."""
@@ -178,7 +202,7 @@ class DynamoStore:
     def _new(self, place: Place, details: Details, write_id: bytes) -> tuple[Item, Record]:
         now = timestamp(self._now())
         record = render(self._ids.seal(place.block), 1, details, created_at=now, updated_at=now)
-        return place.key | written(details, record, place, write_id), record
+        return place.key | written(details.surname_key, record, place, write_id), record
 
     async def _put_new(self, item: Item, write_id: bytes) -> bool:
         """Store a new person unless its place is taken by somebody else."""
@@ -225,7 +249,7 @@ class DynamoStore:
     async def _change(self, home: Place, place: Place, details: Details, record: Record) -> None:
         """Replace what is known of a person who stays in its partition."""
         write_id = secrets.token_bytes(8)
-        attributes = written(details, record, place, write_id)
+        attributes = written(details.surname_key, record, place, write_id)
         change = "SET " + ", ".join(f"{name} = :{name}" for name in attributes)
         values = {f":{name}": text for name, text in attributes.items()}
         values[":expected"] = number(record.version - 1)
@@ -243,14 +267,12 @@ class DynamoStore:
         write_id = secrets.token_bytes(8)
         repeated = False
         for _ in range(_RACES):
-            found = await self._locate(home, "version, write_id, once, moved_to")
+            found = await self._locate(home, "version, write_id, once, alias, moved_to")
             if found is None or found.version != record.version - 1:
                 self._refuse(record, found.item if found else None, write_id, repeated=repeated)
                 return
             target = self._places.moved(home, details.surname_key)
-            item = target.key | written(details, record, target, write_id)
-            if "once" in found.item:
-                item["once"] = found.item["once"]
+            item = target.key | written(details.surname_key, record, target, write_id) | kept(found.item)
             try:
                 await self._table.transact(*moving(found, target, item), token=secrets.token_hex(16))
             except Cancelled as cancelled:

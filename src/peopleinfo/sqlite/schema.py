@@ -62,6 +62,12 @@ STEPS: Final = (
         body BLOB NOT NULL          -- the JSON of an ApiKey
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE foreign_ids (      -- of people who were taken over from another store (ADR 14)
+        person_id BLOB PRIMARY KEY,
+        seq INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 
 # How people are read; sealed ones by views of the same names (`keys`).

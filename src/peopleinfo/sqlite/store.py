@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import sqlite3
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from peopleinfo.errors import (
     CreationErased,
@@ -16,13 +16,14 @@ from peopleinfo.errors import (
     StoreUnavailable,
     VersionConflict,
 )
-from peopleinfo.ids import BLOCK_SIZE, IdCipher
+from peopleinfo.ids import BLOCK_SIZE, IdCipher, is_id
 from peopleinfo.names import FOLD_VERSION
 from peopleinfo.person import Details, Record, details_of, render, timestamp
+from peopleinfo.sqlite.adoption import Adoption, coming, foreign_seq, is_outdated, rekey
 from peopleinfo.sqlite.apikeys import SqliteApiKeys
 from peopleinfo.sqlite.schema import SECRET
 from peopleinfo.sqlite.writer import Writer, unavailable
-from peopleinfo.store import EXAMINED, ONCE_SECONDS, Once, Page, Progress, Reading
+from peopleinfo.store import EXAMINED, ONCE_SECONDS, Once, Page, Progress, Reading, Rekeyed
 from peopleinfo.telemetry.metrics import SQLITE_WAITING
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from peopleinfo.search import Filter
     from peopleinfo.sqlite.keys import SealedWrites
 
+T = TypeVar("T")
+
 _READY_SECONDS: Final = 2.0
 _SEQ: Final = 8  # bytes; the other half of an id's block is zero, which tells a real id from a made-up one
 _LAST: Final = "\U0010ffff"  # of Unicode, and so of the letters that may follow a prefix
@@ -42,6 +45,8 @@ _INSERT: Final = "INSERT INTO people (surname_key, seq, fold, version, body) VAL
 # A load inserts many rows by one statement: after each statement the thread has to wait for its turn in the interpreter.
 _TOGETHER: Final = 500
 _INSERT_TOGETHER: Final = _INSERT + ", (?, ?, ?, ?, ?)" * (_TOGETHER - 1)
+_UPDATE: Final = "UPDATE people SET surname_key = ?, fold = ?, version = ?, body = ? WHERE seq = ?"
+_FOLDS: Final = "SELECT seq, fold FROM people INDEXED BY people_by_seq WHERE seq > ? ORDER BY seq LIMIT ?"
 _BY_SEQ: Final = "SELECT version, body FROM readable WHERE seq = ?"
 _BY_SURNAME: Final = "SELECT seq, body FROM readable WHERE surname_key = ? AND seq > ? ORDER BY seq LIMIT ?"
 _BY_PREFIX: Final = """
@@ -112,7 +117,7 @@ class SqliteStore:
             if self._sealed:
                 key, kept = self._sealed.index(key), self._sealed.record(db, seq, record.version, kept)
             db.execute(
-                "UPDATE people SET surname_key = ?, fold = ?, version = ?, body = ? WHERE seq = ?",
+                _UPDATE,
                 (key, FOLD_VERSION, record.version, kept, seq),
             )
             return record
@@ -121,10 +126,13 @@ class SqliteStore:
 
     async def erase(self, person_id: str, *, expected: int | None = None) -> None:
         seq = self._seq(person_id)
+        foreign = self._own_seq(person_id) is None
 
         def change(db: sqlite3.Connection) -> None:
             _at_version(db, person_id, seq, expected)
             db.execute("DELETE FROM people WHERE seq = ?", (seq,))
+            if foreign:
+                db.execute("DELETE FROM foreign_ids WHERE person_id = ?", (bytes.fromhex(person_id),))
             db.execute("UPDATE once SET answer = NULL WHERE seq = ?", (seq,))
             if self._sealed:
                 self._sealed.destroy(db, seq)
@@ -151,12 +159,7 @@ class SqliteStore:
 
     async def load(self, people: Sequence[Details], *, step: tuple[Progress, Progress] | None = None) -> list[str]:
         def change(db: sqlite3.Connection) -> list[str]:
-            if step is not None:
-                before, after = step
-                if _progress(db, before.import_id) != before:
-                    raise ImportOverlap
-                row = (after.import_id, after.rows, after.stored, after.digest)
-                db.execute("INSERT OR REPLACE INTO imports (import_id, rows, stored, digest) VALUES (?, ?, ?, ?)", row)
+            _take(db, step)
             return [record.person_id for record in self._insert(db, people)]
 
         return await self._writer.run(change)
@@ -167,6 +170,36 @@ class SqliteStore:
 
     def note_state(self) -> None:
         SQLITE_WAITING.set(self._writer.waiting)
+
+    async def adopt(self, people: Sequence[bytes], *, step: tuple[Progress, Progress] | None = None) -> int:
+        come = coming(people, self._own_seq)
+
+        def change(db: sqlite3.Connection) -> int:
+            _take(db, step)
+            adoption = Adoption(db)
+            adoption.add(come)
+            self._check_unsealed(db)
+            _put(db, self._sealed.new(db, adoption.new) if self._sealed else adoption.new)
+            for key, seq, fold, version, body in adoption.newer:
+                row = (key, fold, version, body, seq)
+                if self._sealed:
+                    row = (self._sealed.index(key), fold, version, self._sealed.record(db, seq, version, body), seq)
+                db.execute(_UPDATE, row)
+            return len(adoption.new) + len(adoption.newer)
+
+        return await self._writer.run(change)
+
+    async def rekey(self, *, after: bytes | None, limit: int) -> Rekeyed:
+        seq, _ = _position(after)
+        rows = await self._in_thread(lambda db: db.execute(_FOLDS, (seq, limit)).fetchall())
+        old = [seq for seq, fold in rows if is_outdated(fold)]
+        index = self._sealed.index if self._sealed else str
+        keys = await self._writer.run(lambda db: [rekey(db, seq, index) for seq in old]) if old else []
+        end = _after(rows[-1][:1]) if len(rows) == limit else None
+        return Rekeyed(len(rows), [pair for pair in keys if pair], end)
+
+    async def estimate(self) -> int | None:
+        return await self._in_thread(lambda db: int(db.execute("SELECT count(*) FROM people").fetchone()[0]))
 
     async def ready(self) -> None:
         self._guard()
@@ -180,26 +213,34 @@ class SqliteStore:
                 raise StoreUnavailable("writes are waiting") from None
 
     def _seq(self, person_id: str) -> int:
-        block = self._ids.open(person_id)
-        if block is None or block[_SEQ:] != _CHECK:
+        seq = self._own_seq(person_id)
+        if seq is None and (seq := self._foreign_seq(person_id)) is None:
             raise PersonNotFound(person_id)
-        return int.from_bytes(block[:_SEQ])
+        return seq
 
-    async def _in_thread(self, read: Callable[[sqlite3.Connection], Page]) -> Page:
-        def work() -> Page:
+    def _own_seq(self, person_id: str) -> int | None:
+        """Return the number behind an id of this store's, None for any other."""
+        block = self._ids.open(person_id)
+        return int.from_bytes(block[:_SEQ]) if block is not None and block[_SEQ:] == _CHECK else None
+
+    def _foreign_seq(self, person_id: str) -> int | None:
+        if not is_id(person_id):
+            return None
+        with _translated():
+            return foreign_seq(self._reader, person_id)
+
+    async def _in_thread(self, read: Callable[[sqlite3.Connection], T]) -> T:
+        def work() -> T:
             with _translated():
                 return read(self._scanner)
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _insert(self, db: sqlite3.Connection, people: Sequence[Details]) -> list[Record]:
-        last, secret_size = db.execute(
-            "UPDATE deployment SET last_seq = last_seq + ? RETURNING last_seq, length(secret)", (len(people),)
+        self._check_unsealed(db)
+        (last,) = db.execute(
+            "UPDATE deployment SET last_seq = last_seq + ? RETURNING last_seq", (len(people),)
         ).fetchone()
-        if not self._sealed and secret_size != SECRET:
-            raise StoreUnavailable(
-                "the store was sealed while it was open: restart the service with PEOPLEINFO_ENCRYPTION"
-            )
         now = timestamp(self._now())
         rows, records = [], []
         for seq, details in enumerate(people, start=last - len(people) + 1):
@@ -209,12 +250,16 @@ class SqliteStore:
             records.append(record)
         if self._sealed:
             rows = self._sealed.new(db, rows)
-        rows.sort()  # neighbours in the file are written together
-        whole = len(rows) - len(rows) % _TOGETHER
-        for start in range(0, whole, _TOGETHER):
-            db.execute(_INSERT_TOGETHER, list(itertools.chain.from_iterable(rows[start : start + _TOGETHER])))
-        db.executemany(_INSERT, rows[whole:])
+        _put(db, rows)
         return records
+
+    def _check_unsealed(self, db: sqlite3.Connection) -> None:
+        """Raise StoreUnavailable when people are kept plain and the store has been sealed since it was opened."""
+        (size,) = db.execute("SELECT length(secret) FROM deployment").fetchone()
+        if not self._sealed and size != SECRET:
+            raise StoreUnavailable(
+                "the store was sealed while it was open: restart the service with PEOPLEINFO_ENCRYPTION"
+            )
 
     def _first_answer(self, db: sqlite3.Connection, once: Once) -> Record | None:
         now = int(self._now().timestamp())
@@ -255,6 +300,25 @@ def _at_version(db: sqlite3.Connection, person_id: str, seq: int, expected: int 
     if expected not in (None, version):
         raise VersionConflict(person_id, actual=version)
     return version, body
+
+
+def _put(db: sqlite3.Connection, rows: list[Any]) -> None:
+    rows.sort()  # neighbours in the file are written together
+    whole = len(rows) - len(rows) % _TOGETHER
+    for start in range(0, whole, _TOGETHER):
+        db.execute(_INSERT_TOGETHER, list(itertools.chain.from_iterable(rows[start : start + _TOGETHER])))
+    db.executemany(_INSERT, rows[whole:])
+
+
+def _take(db: sqlite3.Connection, step: tuple[Progress, Progress] | None) -> None:
+    """Let the progress of what stores many people take a step."""
+    if step is None:
+        return
+    before, after = step
+    if _progress(db, before.import_id) != before:
+        raise ImportOverlap
+    row = (after.import_id, after.rows, after.stored, after.digest)
+    db.execute("INSERT OR REPLACE INTO imports (import_id, rows, stored, digest) VALUES (?, ?, ?, ?)", row)
 
 
 def _progress(db: sqlite3.Connection, import_id: bytes) -> Progress:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.person import Details, Record
     from peopleinfo.search import Filter
-    from peopleinfo.store import Once, Page, Progress, Reading, Store
+    from peopleinfo.store import Once, Page, Progress, Reading, Rekeyed, Store
 
 T = TypeVar("T")
 
@@ -63,6 +63,17 @@ class ObservedStore:
 
     def progress(self, import_id: bytes) -> Coroutine[Any, Any, Progress]:
         return _observed("progress", self._store.progress(import_id))
+
+    def adopt(
+        self, people: Sequence[bytes], *, step: tuple[Progress, Progress] | None = None
+    ) -> Coroutine[Any, Any, int]:
+        return _observed("adopt", self._store.adopt(people, step=step))
+
+    def rekey(self, *, after: bytes | None, limit: int) -> Coroutine[Any, Any, Rekeyed]:
+        return _observed("rekey", self._store.rekey(after=after, limit=limit))
+
+    def estimate(self) -> Coroutine[Any, Any, int | None]:
+        return _observed("estimate", self._store.estimate())
 
     def note_state(self) -> None:
         self._store.note_state()

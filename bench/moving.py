@@ -1,0 +1,76 @@
+"""How fast are many people copied, saved and restored, in how much memory, and is everybody there in the end?
+
+The real commands, each a process of its own. A copy and a backup with its restore are done once more, killed ten times at random moments.
+"""
+
+import asyncio
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import date
+from itertools import islice
+from pathlib import Path
+
+from bench.people import people
+from peopleinfo.person import details_from_json
+from peopleinfo.settings import Settings
+from peopleinfo.wiring import open_people
+
+KILLS = 10
+_TOGETHER = 20_000
+
+
+def main(size: int = 1_000_000, *kills: int) -> None:
+    """Print people a second and peak resident memory of each command, and whether all digests are the same.
+
+    `kills`: how often the commands are killed, in one turn or several.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        source = f"sqlite:///{folder}/people.db"
+        asyncio.run(_fill(source, size))
+        digests = set()
+        print(f"{'people':>10} {'command':22} {'killed':>6} {'people/s':>9} {'peak MB':>8}", flush=True)
+        for turn in kills or (0, KILLS):
+            for told, command in (
+                ("copy", ["copy", source, f"sqlite:///{folder}/copy-{turn}.db"]),
+                ("backup", ["backup", f"{folder}/backup-{turn}", "--store", source]),
+                ("restore", ["restore", f"{folder}/backup-{turn}", "--store", f"sqlite:///{folder}/back-{turn}.db"]),
+            ):
+                killed, seconds, peak, said = _run(command, turn, seconds_at_most=size / 60_000)
+                digests.add(re.findall(r"digest ([0-9a-f]{64})", said)[-1])
+                print(f"{size:10,} {told:22} {killed:6} {size / seconds:9,.0f} {peak / 1024:8.0f}", flush=True)
+        print("every digest is the same" if len(digests) == 1 else f"DIGESTS DIFFER: {digests}")
+
+
+async def _fill(url: str, size: int) -> None:
+    source = iter(people(size))
+    async with open_people(Settings.load({}, store=url)) as opened:
+        while some := list(islice(source, _TOGETHER)):
+            await opened.store.load([details_from_json(person, today=date.max) for person in some])
+
+
+def _run(arguments: list[str], kills: int, *, seconds_at_most: float) -> tuple[int, float, int, str]:
+    """Run a command to its end, killing it `kills` times before; return how often, its seconds, its peak KiB, and its words."""
+    chance = random.Random(1)
+    began = time.perf_counter()
+    for number in range(kills + 1):
+        process = subprocess.Popen([sys.executable, "-m", "peopleinfo", *arguments], stderr=subprocess.PIPE, text=True)
+        if number < kills:
+            time.sleep(chance.uniform(0.5, 1 + seconds_at_most))
+            process.send_signal(signal.SIGKILL)
+        assert process.stderr
+        said = process.stderr.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        if status == 0:
+            return number, time.perf_counter() - began, usage.ru_maxrss, said
+    raise RuntimeError(f"{arguments} ended with {status}: {said}")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

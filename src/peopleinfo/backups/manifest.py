@@ -1,0 +1,122 @@
+"""The list of a backup's parts, written anew after each of them: what it names is there, and what it does not name is not of the backup."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import zlib
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from peopleinfo.errors import PeopleInfoError
+from peopleinfo.ids import subkey
+
+if TYPE_CHECKING:
+    from peopleinfo.backups.depot import Depot
+
+NAME: Final = "manifest.json"
+FORMAT: Final = 1
+KEY: Final = 32  # bytes of a key that seals backups
+_NONCE: Final = 12
+_LEVEL: Final = 6
+_GZIP: Final = 31  # zlib's word for a gzip file
+
+
+class BackupUnusable(PeopleInfoError):
+    """There is no backup, or not the one that was meant, or not all of it; the message says which."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A file of the backup: gzip of a person's JSON a line, and sealed if there is a key."""
+
+    name: str
+    people: int
+    size: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a backup is made of. It holds nothing of a person's."""
+
+    format: int = FORMAT
+    backup_id: str
+    source: str
+    """A mark of the store: the same for the same store, and telling nothing of it."""
+    sealed: bool
+    begun_at: str
+    ended_at: str | None = None
+    after: bytes | None = None
+    """Where the store is read on."""
+    people: int = 0
+    digest: str = f"{0:064x}"
+    parts: list[Part] = []
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it was finished."""
+        return self.ended_at is not None
+
+
+def read_manifest(depot: Depot) -> Manifest | None:
+    """Return the manifest, None when there is none. Raises BackupUnusable."""
+    text = depot.read(NAME)
+    if text is None:
+        return None
+    try:
+        manifest = msgspec.json.decode(text, type=Manifest)
+    except msgspec.DecodeError as error:
+        raise BackupUnusable(f"{NAME} is not one of a backup: {error}") from error
+    if manifest.format != FORMAT:
+        raise BackupUnusable(
+            f"the backup has format {manifest.format}, this PeopleInfo knows {FORMAT}: upgrade PeopleInfo"
+        )
+    return manifest
+
+
+def write_manifest(depot: Depot, manifest: Manifest) -> None:
+    """Keep the manifest."""
+    depot.write(NAME, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+
+
+def mark_of(secret: bytes) -> str:
+    """Return the mark of the store with this secret."""
+    return hashlib.sha256(subkey(secret, "backups")).hexdigest()[:32]
+
+
+def write_part(depot: Depot, manifest: Manifest, bodies: list[bytes], key: bytes | None) -> Part:
+    """Keep people as the next part of a backup."""
+    name = f"people-{len(manifest.parts) + 1:06}.ndjson.gz" + (".sealed" if key else "")
+    packer = zlib.compressobj(_LEVEL, wbits=_GZIP)
+    content = packer.compress(b"\n".join(bodies) + b"\n") + packer.flush()
+    if key:
+        nonce = secrets.token_bytes(_NONCE)
+        content = nonce + _cipher(key, manifest).encrypt(nonce, content, name.encode())
+    depot.write(name, content)
+    return Part(name, len(bodies), len(content), hashlib.sha256(content).hexdigest())
+
+
+def read_part(depot: Depot, manifest: Manifest, part: Part, key: bytes | None) -> list[bytes]:
+    """Return the people of a part. Raises BackupUnusable when it is not as it was written."""
+    content = depot.read(part.name)
+    if content is None:
+        raise BackupUnusable(f"{part.name} is missing")
+    if len(content) != part.size or hashlib.sha256(content).hexdigest() != part.sha256:
+        raise BackupUnusable(f"{part.name} is not as it was written")
+    if manifest.sealed:
+        if key is None:
+            raise BackupUnusable("the backup is sealed: give its key with --key")
+        try:
+            content = _cipher(key, manifest).decrypt(content[:_NONCE], content[_NONCE:], part.name.encode())
+        except InvalidTag:
+            raise BackupUnusable(f"{part.name} does not open with this key") from None
+    bodies = zlib.decompress(content, wbits=_GZIP).splitlines() if part.people else []
+    if len(bodies) != part.people:
+        raise BackupUnusable(f"{part.name} holds {len(bodies)} people, not {part.people}")
+    return bodies
+
+
+def _cipher(key: bytes, manifest: Manifest) -> AESGCM:
+    return AESGCM(subkey(key, f"backup {manifest.backup_id}"))

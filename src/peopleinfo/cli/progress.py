@@ -1,0 +1,45 @@
+"""How far a long command has come: a bar with rate and remaining time on a terminal, nothing elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import typer
+
+INTERRUPTED = 130
+
+
+@contextmanager
+def bar(what: str, total: int | None, done: int = 0) -> Iterator[Callable[[int], None]]:
+    """Show how many of `total` people (None: nobody knows) are done, and yield what moves it on by a number of them."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    layout = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"), TimeRemainingColumn())
+    with Progress(*layout, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=total, completed=done, told="")
+        began, now = time.monotonic(), 0
+
+        def advance(count: int) -> None:
+            nonlocal now
+            now += count
+            rate = now / max(time.monotonic() - began, 1e-3)
+            progress.update(task, completed=done + now, told=f"{done + now:,} people, {rate:,.0f}/s")
+
+        yield advance
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """End a command that was interrupted by saying that it can be gone on with."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("\ninterrupted; nothing is lost: the same command goes on where this one stopped", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None

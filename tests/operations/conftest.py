@@ -1,0 +1,98 @@
+"""Stores of many people, and commands that go through them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+from peopleinfo.copying import everyone
+from peopleinfo.person import outline
+from peopleinfo.settings import Settings
+from peopleinfo.wiring import open_people
+from tests.cli import commands
+from tests.stores_under_test import named
+
+if TYPE_CHECKING:
+    import random
+    from pathlib import Path
+
+    from peopleinfo.store import Store
+
+
+async def _fill(store: Store, people: int) -> None:
+    surnames = ("Müller", "Nguyễn", "O'Brien", "García", "Øster")
+    for start in range(0, people, 5_000):
+        count = min(5_000, people - start)
+        await store.load([named(surnames[n % 5], str(n), None, filler="x" * 100) for n in range(start, start + count)])
+
+
+def fill(url: str, people: int) -> None:
+    """Put people into a store."""
+
+    async def work() -> None:
+        async with open_people(Settings.load({}, store=url)) as opened:
+            await _fill(opened.store, people)
+
+    asyncio.run(work())
+
+
+def bodies(url: str) -> dict[str, bytes]:
+    """Return everybody in a store by their ids."""
+
+    async def work() -> dict[str, bytes]:
+        async with open_people(Settings.load({}, store=url)) as opened:
+            return {outline(body).person_id: body async for some in everyone(opened.store) for body in some}
+
+    return asyncio.run(work())
+
+
+def each_is_read_by_its_id(url: str, people: dict[str, bytes]) -> bool:
+    """Say whether everybody is found by id, byte for byte."""
+
+    async def work() -> bool:
+        async with open_people(Settings.load({}, store=url)) as opened:
+            return all([(await opened.store.get(one)).body == body for one, body in people.items()])
+
+    return asyncio.run(work())
+
+
+def stats(folder: Path, url: str) -> dict[str, Any]:
+    """Return what `peopleinfo stats` says of a store."""
+    done = commands.run(folder, "stats", "--json", "--store", url)
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def killed_at_random(folder: Path, times: int, chance: random.Random, *arguments: str) -> tuple[int, str]:
+    """Run a command again and again, killing it at a random moment, and to its end at last; return how often it was killed, and its words."""
+    began = time.monotonic()
+    probe = commands.run(folder, "version")
+    start_up = time.monotonic() - began
+    assert probe.returncode == 0
+    killed = 0
+    for _ in range(times):
+        process = commands.started(folder, *arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        try:
+            process.wait(start_up * chance.uniform(0.5, 2.5))
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+            killed += 1
+        _, told = process.communicate()
+        if process.returncode != -signal.SIGKILL:
+            assert process.returncode == 0, told
+            return killed, told.decode()
+    done = commands.run(folder, *arguments)
+    assert done.returncode == 0, done.stderr
+    return killed, done.stderr.decode()
+
+
+def digest_in(told: str) -> str:
+    """Return the digest that a command has told."""
+    return str(re.findall(r"digest ([0-9a-f]{64})", told)[-1])

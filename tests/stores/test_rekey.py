@@ -1,0 +1,71 @@
+"""After a change of the fold people get new keys while the store is used, and are found by them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from peopleinfo import names
+from tests.stores_under_test import everyone_found, everyone_scanned, named, where
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from peopleinfo.store import Store
+
+_VERSION = "FOLD_VERSION"
+_HOLDERS = (
+    "peopleinfo.sqlite.store",
+    "peopleinfo.sqlite.adoption",
+    "peopleinfo.dynamodb.items",
+    "peopleinfo.dynamodb.adoption",
+)
+
+
+@pytest.fixture
+def old_fold(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """The fold of an older release, which knew nothing of accents; undone by the test."""
+    with monkeypatch.context() as patch:
+        patch.setattr("peopleinfo.person.fold", str.lower)
+        for module in _HOLDERS:
+            patch.setattr(f"{module}.{_VERSION}", names.FOLD_VERSION - 1)
+        yield patch
+
+
+async def rekey_all(store: Store, limit: int) -> tuple[int, int]:
+    people, changed, after = 0, 0, None
+    while True:
+        done = await store.rekey(after=after, limit=limit)
+        people, changed, after = people + done.people, changed + len(done.keys), done.next
+        if after is None:
+            return people, changed
+
+
+async def test_everybody_is_found_under_the_key_of_today(store: Store, old_fold: pytest.MonkeyPatch) -> None:
+    before = [await store.create(named("Müller", str(number))) for number in range(5)]
+    moved = await store.create(named("Meyer"))
+    moved = await store.replace(moved.person_id, named("Möller"), expected=1)
+    old_fold.undo()
+    now = await store.create(named("Muller"))
+    assert await everyone_found(store, where(surname="muller")) == [now.body]
+    assert await rekey_all(store, limit=3) == (7, 6)
+    assert await everyone_found(store, where(surname="müller")) == [*(record.body for record in before), now.body]
+    assert await everyone_found(store, where(surname="moller")) == [moved.body]
+    assert [await store.get(record.person_id) for record in before] == before
+    assert await rekey_all(store, limit=100) == (7, 0)
+    assert len(await everyone_scanned(store)) == 7
+
+
+async def test_who_has_a_new_key_lives_on(store: Store, old_fold: pytest.MonkeyPatch) -> None:
+    made = await store.create(named("Å"))
+    old_fold.undo()
+    await rekey_all(store, limit=100)
+    changed = await store.replace(made.person_id, named("B"), expected=1, known=made)
+    assert await store.get(made.person_id) == changed
+    await store.erase(made.person_id)
+    assert await everyone_scanned(store) == []
+
+
+async def test_an_empty_store_has_nobody_to_give_a_key(store: Store) -> None:
+    assert await rekey_all(store, limit=100) == (0, 0)
