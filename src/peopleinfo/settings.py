@@ -107,6 +107,10 @@ class Settings:
         "Redis or Valkey to put before the store: redis://HOST:6379, rediss:// for TLS (with ?ca=FILE for a CA of your own), "
         "redis+cluster:// or rediss+cluster:// for a cluster, with USER:PASSWORD@ before the host; none when empty.",
     )
+    cache_user: str = _setting("", "User of the cache, when its URL names none.")
+    cache_password: str = _secret(
+        "Password of the cache, apart from its URL: so it can come from where secrets are kept."
+    )
     cache_seconds: Annotated[float, Meta(gt=0, le=3600)] = _setting(
         60.0,
         "Seconds that the cache keeps an answer: none is older, even when a change could not be told to the cache.",
@@ -208,6 +212,10 @@ class Settings:
         if self.cache and not (urlsplit(self.cache).scheme in _CACHES and urlsplit(self.cache).hostname):
             raise InvalidSettings(
                 f"{PREFIX}CACHE is not understood: write redis://HOST:6379, or rediss://HOST:6379 for TLS"
+            )
+        if (self.cache_user or self.cache_password) and "@" in urlsplit(self.cache).netloc:
+            raise InvalidSettings(
+                f"{PREFIX}CACHE names a user already: leave it out there, or {PREFIX}CACHE_USER and {PREFIX}CACHE_PASSWORD"
             )
         self.location  # noqa: B018 - asked for its exception
         self.sealing  # noqa: B018 - likewise

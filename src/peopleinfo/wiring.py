@@ -43,6 +43,8 @@ async def open_people(settings: Settings) -> AsyncIterator[People]:
                 open_cached(
                     store,
                     settings.cache,
+                    user=settings.cache_user,
+                    password=settings.cache_password,
                     seconds=settings.cache_seconds,
                     entries=settings.cache_local,
                     strict=settings.cache_strict,

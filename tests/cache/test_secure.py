@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import re
 import tempfile
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,17 +23,23 @@ from tests.valkey_servers import Server, free_port, redis_server, serving
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# What a user of the cache has to be allowed, and no more.
-RIGHTS = ["~pi:*", "+eval", "+evalsha", "+ping", "+info", "+time", "+del", "+get", "+set", "+exists", "+pttl", "+pexpire",
-          "+hset", "+hget", "+hmget", "+hlen", "+zadd", "+zrem", "+zremrangebyscore", "+hello", "+client", "+select"]  # fmt: skip
+_CACHE_TF = Path(__file__).parents[2] / "iac" / "app_iac" / "cache.tf"
 
 
-async def works(url: str) -> bool:
+def rights() -> list[str]:
+    """Return what the user of the cache is allowed on AWS: all that has to be, and no more."""
+    (given,) = re.findall(r'cache_rights = "on (.*)"', _CACHE_TF.read_text())
+    return str(given).split()
+
+
+async def works(url: str, user: str = "", password: str = "") -> bool:
     """Say whether an answer can be kept by way of this URL."""
-    async with open_link(url, deadline=5) as link:
+    async with open_link(url, user=user, password=password, deadline=5) as link:
         if not await link.come_back():
             return False
         cache = SharedCache(link, b"s" * 32, seconds=60, fence_seconds=0.001)
+        if not link.is_cluster:
+            await link.redis.execute_command("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", cache.watched)
         kept: list[bytes] = []
         for name in map(str, range(30)):  # in a cluster they lie on every node
             while not isinstance(lease := await cache.read(name, ""), Lease):
@@ -57,13 +64,27 @@ async def test_tls_with_a_private_authority_and_a_user_with_the_least_rights(bin
     with certificates() as folder:
         options = ["--tls-cert-file", f"{folder}/server.pem", "--tls-key-file", f"{folder}/server.key",
                    "--tls-ca-cert-file", f"{folder}/ca.pem", "--tls-auth-clients", "no",
-                   "--user", "default", "off", "--user", "people", "on", ">secret", *RIGHTS]  # fmt: skip
+                   "--user", "default", "off", "--user", "people", "on", ">secret", *rights()]  # fmt: skip
         with serving(*options, binary=binary, tls=True) as server:
             address = f"people:secret@127.0.0.1:{server.port}"
             assert await works(f"rediss://{address}?ca={folder}/ca.pem")
             assert not await works(f"rediss://{address}"), "a certificate that nobody vouches for was accepted"
             assert not await works(f"redis://{address}"), "TLS was left out"
             assert not await works(f"rediss://people:wrong@127.0.0.1:{server.port}?ca={folder}/ca.pem")
+
+
+async def test_a_user_and_a_password_beside_the_url() -> None:
+    people = ["--user", "people", "on", ">secret", *rights(), "--user", "default", "off"]
+    with serving(*people) as server:
+        assert await works(server.url, "people", "secret")
+        assert not await works(server.url, "people", "wrong")
+        assert not await works(server.url)
+
+
+async def test_a_password_of_the_server_beside_the_url() -> None:
+    with serving("--requirepass", "secret") as server:
+        assert await works(server.url, password="secret")
+        assert not await works(server.url, password="wrong")
 
 
 async def test_a_cluster() -> None:

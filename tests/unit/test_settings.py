@@ -94,8 +94,17 @@ def test_an_admin_key_that_could_be_guessed_or_not_be_sent_is_refused_and_not_re
     assert key.strip() not in found
 
 
-def test_a_secret_is_not_shown() -> None:
-    assert "kkk" not in repr(Settings.load({"PEOPLEINFO_ADMIN_KEY": "k" * 32}))
+@pytest.mark.parametrize("name", ["ADMIN_KEY", "CACHE_PASSWORD"])
+def test_a_secret_is_not_shown(name: str) -> None:
+    assert "kkk" not in repr(Settings.load({f"PEOPLEINFO_{name}": "k" * 32}))
+
+
+def test_the_cache_has_one_user() -> None:
+    cache = {"PEOPLEINFO_CACHE": "rediss://one:hidden@cache.example:6379", "PEOPLEINFO_CACHE_PASSWORD": "covered"}
+    found = problems(cache)
+    assert found.startswith("PEOPLEINFO_CACHE names a user already")
+    assert "hidden" not in found
+    assert "covered" not in found
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.8.8", "::1", "[::1]"])

@@ -149,10 +149,10 @@ class Link:
 
 
 @asynccontextmanager
-async def open_link(url: str, *, deadline: float = DEADLINE) -> AsyncIterator[Link]:
+async def open_link(url: str, *, user: str = "", password: str = "", deadline: float = DEADLINE) -> AsyncIterator[Link]:
     """Open the way to the server of a URL: redis://, rediss:// (TLS), or redis+cluster:// and rediss+cluster:// for a cluster.
 
-    `?ca=` names a file with the certificates to trust. It need not answer: the link joins it when it does.
+    `?ca=` names a file with the certificates to trust. The user and the password may stand in the URL or come beside it. It need not answer: the link joins it when it does.
     """
     parts = urlsplit(url)
     asked = dict(parse_qsl(parts.query))
@@ -165,6 +165,8 @@ async def open_link(url: str, *, deadline: float = DEADLINE) -> AsyncIterator[Li
         "socket_timeout": None,
         "retry": Retry(NoBackoff(), 0),  # a second attempt comes with the next request
     }
+    if password:
+        options |= {"username": user or None, "password": password}
     if "ca" in asked:
         options["ssl_ca_certs"] = asked["ca"]
     plain = urlunsplit((scheme, parts.netloc, parts.path, "", ""))

@@ -56,6 +56,8 @@ async def open_cached(
     *,
     seconds: float,
     entries: int,
+    user: str = "",
+    password: str = "",
     strict: bool = False,
     deadline: float = DEADLINE,
     fence_seconds: float = FENCE_SECONDS,
@@ -67,7 +69,7 @@ async def open_cached(
     acknowledged only after `seconds`, when nobody can have an older answer any more. `sealed`: Redis is not to see what is in the answers.
     """
     async with AsyncExitStack() as stack:
-        link = await stack.enter_async_context(open_link(url, deadline=deadline))
+        link = await stack.enter_async_context(open_link(url, user=user, password=password, deadline=deadline))
         shared = SharedCache(link, store.secret, seconds=seconds, fence_seconds=fence_seconds, sealed=sealed)
         local = LocalCache(0 if link.is_cluster else entries)
         if await link.come_back() and (problem := await shared.eviction_problem()):

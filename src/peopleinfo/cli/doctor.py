@@ -96,7 +96,7 @@ async def _try_cache(settings: Settings) -> tuple[bool, str]:
     from peopleinfo.cache.link import open_link
     from peopleinfo.cache.shared import SharedCache
 
-    async with open_link(settings.cache) as link:
+    async with open_link(settings.cache, user=settings.cache_user, password=settings.cache_password) as link:
         if not await link.come_back():
             return False, "cache: it does not answer; the service works without it, and slower: see PEOPLEINFO_CACHE"
         problem = await SharedCache(link, bytes(32), seconds=settings.cache_seconds).eviction_problem()

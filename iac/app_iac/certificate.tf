@@ -1,0 +1,44 @@
+# The name under which the service is known, and its certificate, when the zone of the name is in Route 53.
+
+resource "aws_acm_certificate" "default" {
+  count             = local.in_route53 ? 1 : 0
+  domain_name       = var.endpoint.domain_name
+  validation_method = "DNS"
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+resource "aws_route53_record" "validation" {
+  count   = local.in_route53 ? 1 : 0
+  zone_id = var.endpoint.zone_id
+  name    = one(aws_acm_certificate.default[0].domain_validation_options).resource_record_name
+  type    = one(aws_acm_certificate.default[0].domain_validation_options).resource_record_type
+  records = [one(aws_acm_certificate.default[0].domain_validation_options).resource_record_value]
+  ttl     = 300
+}
+
+resource "aws_acm_certificate_validation" "default" {
+  count                   = local.in_route53 ? 1 : 0
+  certificate_arn         = aws_acm_certificate.default[0].arn
+  validation_record_fqdns = [for record in aws_route53_record.validation : record.fqdn]
+}
+
+resource "aws_route53_record" "default" {
+  count   = local.in_route53 ? 1 : 0
+  zone_id = var.endpoint.zone_id
+  name    = var.endpoint.domain_name
+  type    = "A"
+  alias {
+    name                   = aws_lb.default.dns_name
+    zone_id                = aws_lb.default.zone_id
+    evaluate_target_health = true
+  }
+}
+
+locals {
+  has_https       = !var.endpoint.plain_http
+  in_route53      = var.endpoint.zone_id != null
+  certificate_arn = local.in_route53 ? one(aws_acm_certificate_validation.default[*].certificate_arn) : var.endpoint.certificate_arn
+  url             = local.has_https ? "https://${coalesce(var.endpoint.domain_name, aws_lb.default.dns_name)}" : "http://${aws_lb.default.dns_name}"
+}

@@ -1,0 +1,42 @@
+# What deploy_iac, eks_iac and the workflows are told of this one.
+
+resource "aws_ssm_parameter" "published" {
+  for_each       = local.published
+  name           = "/${local.name}/app/${each.key}"
+  type           = "String"
+  insecure_value = each.value
+}
+
+locals {
+  published = {
+    admin_key_secret_arn      = aws_secretsmanager_secret.admin_key.arn
+    alb_request_count_label   = "${aws_lb.default.arn_suffix}/${aws_lb_target_group.default["blue"].arn_suffix}"
+    application_log_group     = aws_cloudwatch_log_group.application.name
+    audit_log_group           = aws_cloudwatch_log_group.audit.name
+    blue_green_role_arn       = aws_iam_role.blue_green.arn
+    cache_password_secret_arn = local.cache_password_arn
+    cache_url                 = local.cache_url
+    cache_user                = local.cache_user
+    drain_seconds             = tostring(local.drain_seconds)
+    encryption_url            = "aws-kms://${module.sealing_key.arn}"
+    execution_role_arn        = aws_iam_role.execution.arn
+    listener_rule_arn         = aws_lb_listener_rule.service.arn
+    prometheus_url            = try("${trimsuffix(aws_prometheus_workspace.default[0].prometheus_endpoint, "/")}/api/v1/remote_write", "none")
+    service_security_group_id = aws_security_group.service.id
+    store_url                 = "dynamodb://${var.region}/${aws_dynamodb_table.people.name}"
+    target_group_blue_arn     = aws_lb_target_group.default["blue"].arn
+    target_group_green_arn    = aws_lb_target_group.default["green"].arn
+    task_role_arn             = aws_iam_role.task.arn
+    url                       = local.url
+  }
+}
+
+output "published" {
+  description = "What deploy_iac and the workflows are told of this one, by its name in the parameter store."
+  value       = { for key, parameter in aws_ssm_parameter.published : parameter.name => parameter.insecure_value }
+}
+
+output "url" {
+  description = "Where the service is reached, once deploy_iac has run."
+  value       = local.url
+}

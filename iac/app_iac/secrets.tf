@@ -1,0 +1,8 @@
+# The key of the first administrator, from which all other keys are made by the API. Whoever installs puts it in (iac/README.md); Terraform
+# never sees it.
+resource "aws_secretsmanager_secret" "admin_key" {
+  name                    = "${local.name}/admin_key"
+  description             = "The service's first key, of an administrator (PEOPLEINFO_ADMIN_KEY)."
+  kms_key_id              = module.people_key.arn
+  recovery_window_in_days = 7
+}

@@ -1,0 +1,49 @@
+# Names and endpoints that others rely on: nobody writes an endpoint into code or a variable.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+# It has tests of its own, and planning it takes longer than all the rest.
+override_module {
+  target  = module.firewall
+  outputs = { arn = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/people-info-qa/55555555-5555-5555-5555-555555555555" }
+}
+
+variables {
+  environment = "qa"
+  region      = "eu-west-1"
+  endpoint    = { domain_name = "people.example.org", zone_id = "Z0123456789EXAMPLE" }
+}
+
+run "by_default" {
+  # Everything is handed on under its name.
+  assert {
+    condition = toset([for parameter in aws_ssm_parameter.published : trimprefix(parameter.name, "/people-info-qa/app/")]) == toset([
+      "admin_key_secret_arn", "alb_request_count_label", "application_log_group", "audit_log_group", "blue_green_role_arn",
+      "cache_password_secret_arn", "cache_url", "cache_user", "drain_seconds", "encryption_url", "execution_role_arn", "listener_rule_arn",
+      "prometheus_url", "service_security_group_id", "store_url", "target_group_blue_arn", "target_group_green_arn", "task_role_arn", "url",
+    ])
+    error_message = "The parameters are not those that deploy_iac reads."
+  }
+  assert {
+    condition     = aws_ssm_parameter.published["cache_url"].insecure_value == "rediss://master.people-info-qa.abc123.euw1.cache.amazonaws.com:6379"
+    error_message = "The endpoint of the cache does not reach the service: ${aws_ssm_parameter.published["cache_url"].insecure_value}."
+  }
+  assert {
+    condition     = aws_ssm_parameter.published["store_url"].insecure_value == "dynamodb://eu-west-1/people-info-qa-people" && aws_ssm_parameter.published["url"].insecure_value == "https://people.example.org"
+    error_message = "The service is sent to another table, or clients to another address."
+  }
+
+  # Names are stable.
+  assert {
+    condition = [
+      aws_dynamodb_table.people.name, aws_elasticache_replication_group.default.replication_group_id, aws_lb.default.name,
+      aws_cloudwatch_log_group.application.name, aws_cloudwatch_log_group.audit.name, aws_iam_role.task.name, aws_iam_role.execution.name,
+      ] == [
+      "people-info-qa-people", "people-info-qa", "people-info-qa",
+      "/people-info-qa/application", "/people-info-qa/audit", "people-info-qa-task", "people-info-qa-execution",
+    ]
+    error_message = "Something has another name: it would be made anew."
+  }
+}

@@ -1,0 +1,78 @@
+# A service that is replaced or loses a part goes on answering, and somebody is told.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+# It has tests of its own, and planning it takes longer than all the rest.
+override_module {
+  target  = module.firewall
+  outputs = { arn = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/people-info-qa/55555555-5555-5555-5555-555555555555" }
+}
+
+variables {
+  environment = "qa"
+  region      = "eu-west-1"
+  endpoint    = { domain_name = "people.example.org", zone_id = "Z0123456789EXAMPLE" }
+}
+
+run "by_default" {
+  # The balancer asks for the status and lets tasks finish.
+  assert {
+    condition     = alltrue([for group in aws_lb_target_group.default : one(group.health_check).path == "/status" && one(group.health_check).matcher == "200"])
+    error_message = "The balancer asks something else than /status."
+  }
+  assert {
+    condition     = alltrue([for group in aws_lb_target_group.default : tonumber(group.deregistration_delay) == 60 && group.target_type == "ip"])
+    error_message = "Requests under way are cut off, or tasks cannot be reached by their addresses."
+  }
+  assert {
+    condition     = aws_lb.default.idle_timeout < 75
+    error_message = "The balancer keeps idle connections longer than the service (75 s, src/peopleinfo/cli/serve.py): it would send into closed ones."
+  }
+
+  # The table grows with its load.
+  assert {
+    condition     = aws_dynamodb_table.people.billing_mode == "PAY_PER_REQUEST" && one(aws_dynamodb_table.people.ttl).attribute_name == "expires_at" && one(aws_dynamodb_table.people.ttl).enabled
+    error_message = "The table is throttled at a fixed capacity, or keeps idempotency keys for ever."
+  }
+}
+
+run "somebody_is_told" {
+  variables {
+    alarm_emails = ["oncall@example.org"]
+    budget       = { dollars_a_month = 100, emails = ["platform@example.org"] }
+  }
+  assert {
+    condition = toset(keys(aws_cloudwatch_metric_alarm.default)) == toset(["cache_busy", "cache_full", "errors", "few_tasks", "slow", "table_errors", "throttled", "unreachable"]) && alltrue([
+      for alarm in aws_cloudwatch_metric_alarm.default : try(contains(alarm.alarm_actions, aws_sns_topic.alarms.arn), false)
+    ])
+    error_message = "An alarm is missing, or tells nobody."
+  }
+  assert {
+    condition     = length(aws_sns_topic_subscription.alarms) == 1 && aws_sns_topic.alarms.kms_master_key_id == module.people_key.arn
+    error_message = "Nobody has subscribed to the alarms, or they are not encrypted."
+  }
+  assert {
+    condition     = one(aws_budgets_budget.default[*].limit_amount) == "100" && length(one(aws_budgets_budget.default[*].notification)) == 2
+    error_message = "The budget watches another sum, or tells nobody."
+  }
+  assert {
+    condition     = length(jsondecode(aws_cloudwatch_dashboard.default.dashboard_body).widgets) == 6
+    error_message = "The dashboard lacks a picture."
+  }
+}
+
+run "prometheus_takes_the_projects_rules" {
+  variables {
+    prometheus = { rules = "tests/rules" }
+  }
+  assert {
+    condition     = keys(aws_prometheus_rule_group_namespace.default) == ["tests/rules/alerts.yml"] && strcontains(aws_prometheus_rule_group_namespace.default["tests/rules/alerts.yml"].data, "groups:")
+    error_message = "The rules are not handed to Prometheus."
+  }
+  assert {
+    condition     = aws_ssm_parameter.published["prometheus_url"].insecure_value == "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-0123/api/v1/remote_write"
+    error_message = "The collector is told another address."
+  }
+}

@@ -1,0 +1,77 @@
+# Roles can do what the code calls, and no more (tests/iac/test_rights.py asks a simulator about each call).
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+# It has tests of its own, and planning it takes longer than all the rest.
+override_module {
+  target  = module.firewall
+  outputs = { arn = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/people-info-qa/55555555-5555-5555-5555-555555555555" }
+}
+
+variables {
+  environment = "qa"
+  region      = "eu-west-1"
+  endpoint    = { domain_name = "people.example.org", zone_id = "Z0123456789EXAMPLE" }
+}
+
+run "by_default" {
+  # No right to everything.
+  assert {
+    condition = alltrue(flatten([
+      for policy in [aws_iam_role_policy.task, aws_iam_role_policy.execution, aws_iam_role_policy.blue_green] : [
+        for statement in jsondecode(policy.policy).Statement : [for action in flatten([statement.Action]) : !strcontains(action, "*")]
+      ]
+    ]))
+    error_message = "A role has a right with a wildcard."
+  }
+  assert {
+    condition = alltrue(flatten([
+      for policy in [aws_iam_role_policy.task, aws_iam_role_policy.execution] : [
+        for statement in jsondecode(policy.policy).Statement :
+        !contains(flatten([statement.Resource]), "*") || alltrue([for action in flatten([statement.Action]) : contains(["ecr:GetAuthorizationToken"], action)])
+      ]
+    ]))
+    error_message = "A role has a right to every resource."
+  }
+
+  # The service reads and writes people and manages nothing.
+  assert {
+    condition = toset(flatten([for statement in jsondecode(aws_iam_role_policy.task.policy).Statement : statement.Action])) == toset([
+      "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteItem", "dynamodb:GetItem",
+      "dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem", "kms:Decrypt", "kms:Encrypt",
+    ])
+    error_message = "The task may do something else than the code calls."
+  }
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_role_policy.task.policy).Statement : length(try(statement.Condition, {})) > 0
+      if anytrue([for action in flatten([statement.Action]) : startswith(action, "kms:")])
+    ])
+    error_message = "The task may use a key for anything."
+  }
+
+  # Only ecs takes the roles on and all are bounded.
+  assert {
+    condition = alltrue([
+      for role in [aws_iam_role.task, aws_iam_role.execution, aws_iam_role.blue_green] :
+      role.permissions_boundary == "arn:aws:iam::123456789012:policy/people-info-qa-boundary" &&
+      contains(["ecs-tasks.amazonaws.com", "ecs.amazonaws.com"], jsondecode(role.assume_role_policy).Statement[0].Principal.Service) &&
+      jsondecode(role.assume_role_policy).Statement[0].Condition.StringEquals["aws:SourceAccount"] == "123456789012"
+    ])
+    error_message = "A role is outside the boundary, or others than this account's ECS may take it on."
+  }
+}
+
+run "rights_come_with_what_needs_them" {
+  variables {
+    exec       = true
+    traces     = true
+    prometheus = {}
+  }
+  assert {
+    condition     = length(setsubtract(["aps:RemoteWrite", "xray:PutTraceSegments", "ssmmessages:OpenDataChannel"], flatten([for statement in jsondecode(aws_iam_role_policy.task.policy).Statement : statement.Action]))) == 0
+    error_message = "The task lacks a right that a variable asks for."
+  }
+}

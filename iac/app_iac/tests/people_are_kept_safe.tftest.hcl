@@ -1,0 +1,91 @@
+# What holds people is encrypted with the key for people, at rest and on its way, and cannot be deleted by a slip.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+# It has tests of its own, and planning it takes longer than all the rest.
+override_module {
+  target  = module.firewall
+  outputs = { arn = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/people-info-qa/55555555-5555-5555-5555-555555555555" }
+}
+
+variables {
+  environment = "qa"
+  region      = "eu-west-1"
+  endpoint    = { domain_name = "people.example.org", zone_id = "Z0123456789EXAMPLE" }
+}
+
+run "by_default" {
+  # At rest.
+  assert {
+    condition     = one(aws_dynamodb_table.people.server_side_encryption).enabled && one(aws_dynamodb_table.people.server_side_encryption).kms_key_arn == module.people_key.arn
+    error_message = "The table is not encrypted with the key for people."
+  }
+  assert {
+    condition     = tobool(aws_elasticache_replication_group.default.at_rest_encryption_enabled) && aws_elasticache_replication_group.default.kms_key_id == module.people_key.arn
+    error_message = "The cache is not encrypted with the key for people."
+  }
+  assert {
+    condition     = alltrue([for group in [aws_cloudwatch_log_group.application, aws_cloudwatch_log_group.audit] : group.kms_key_id == module.people_key.arn])
+    error_message = "Logs are not encrypted with the key for people."
+  }
+  assert {
+    condition     = aws_secretsmanager_secret.admin_key.kms_key_id == module.people_key.arn && jsondecode(aws_cloudformation_stack.cache_user.template_body).Resources.Password.Properties.KmsKeyId == module.people_key.arn
+    error_message = "Secrets are not encrypted with the key for people."
+  }
+  assert {
+    condition     = module.people_key.arn != module.sealing_key.arn && aws_ssm_parameter.published["encryption_url"].insecure_value == "aws-kms://${module.sealing_key.arn}"
+    error_message = "Whoever may read the table could unseal people too."
+  }
+
+  # On the way to the cache.
+  assert {
+    condition     = aws_elasticache_replication_group.default.transit_encryption_enabled && aws_elasticache_replication_group.default.transit_encryption_mode == "required" && startswith(aws_ssm_parameter.published["cache_url"].insecure_value, "rediss://")
+    error_message = "The cache is spoken to without TLS."
+  }
+
+  # The cache knows its user and the state no password.
+  assert {
+    condition     = aws_elasticache_replication_group.default.user_group_ids == toset([aws_elasticache_user_group.default.user_group_id]) && aws_elasticache_user_group.default.user_ids == toset(["people-info-qa-service"])
+    error_message = "The cache lets in other users than the service's."
+  }
+  assert {
+    condition     = jsondecode(aws_cloudformation_stack.cache_user.template_body).Resources.User.Properties.Passwords == [{ "Fn::Sub" = "{{resolve:secretsmanager:$${Password}}}" }]
+    error_message = "The password is not passed on by reference."
+  }
+  assert {
+    condition     = startswith(local.cache_rights, "on ~pi:* -@all ") && !strcontains(local.cache_rights, "+@")
+    error_message = "The cache's user may do more than the service sends."
+  }
+
+  # What is deleted by a slip comes back.
+  assert {
+    condition     = one(aws_dynamodb_table.people.point_in_time_recovery).enabled && aws_dynamodb_table.people.deletion_protection_enabled && aws_lb.default.enable_deletion_protection && aws_cloudwatch_log_group.audit.deletion_protection_enabled
+    error_message = "The table, the balancer or the audit log can be deleted by a slip, or people cannot be brought back."
+  }
+  assert {
+    condition     = aws_elasticache_replication_group.default.multi_az_enabled && aws_elasticache_replication_group.default.automatic_failover_enabled && aws_elasticache_replication_group.default.num_cache_clusters >= 2
+    error_message = "Losing a zone would lose the cache."
+  }
+  assert {
+    condition     = aws_elasticache_replication_group.default.snapshot_retention_limit == 0
+    error_message = "A backup of the cache would keep people who were erased."
+  }
+
+  # Fences are not thrown away for room.
+  assert {
+    condition     = one(aws_elasticache_parameter_group.default.parameter).name == "maxmemory-policy" && startswith(one(aws_elasticache_parameter_group.default.parameter).value, "volatile-")
+    error_message = "The cache may forget that a write is under way."
+  }
+
+  # Logs are kept and end.
+  assert {
+    condition     = aws_cloudwatch_log_group.audit.retention_in_days >= 365 && aws_cloudwatch_log_group.application.retention_in_days == 30
+    error_message = "Audit events are kept for less than a year, or the service's log for ever."
+  }
+  assert {
+    condition     = length(module.alb_logs) == 1 && one(one(aws_lb.default.access_logs).bucket[*]) == module.alb_logs[0].name
+    error_message = "The balancer keeps no access log."
+  }
+}

@@ -1,0 +1,77 @@
+# Who reaches what, and that the internet reaches nothing but the load balancer's two ports.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+# It has tests of its own, and planning it takes longer than all the rest.
+override_module {
+  target  = module.firewall
+  outputs = { arn = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/people-info-qa/55555555-5555-5555-5555-555555555555" }
+}
+
+variables {
+  environment = "qa"
+  region      = "eu-west-1"
+  endpoint    = { domain_name = "people.example.org", zone_id = "Z0123456789EXAMPLE" }
+}
+
+run "by_default" {
+  # The internet reaches two ports of the balancer.
+  assert {
+    condition     = toset([for rule in aws_vpc_security_group_ingress_rule.alb : rule.from_port]) == toset([80, 443]) && alltrue([for rule in aws_vpc_security_group_ingress_rule.alb : rule.from_port == rule.to_port])
+    error_message = "The load balancer is open on other ports than 80 and 443."
+  }
+  assert {
+    condition     = aws_vpc_security_group_ingress_rule.service_from_alb.cidr_ipv4 == null && aws_vpc_security_group_ingress_rule.service_from_alb.referenced_security_group_id == aws_security_group.alb.id && aws_vpc_security_group_ingress_rule.service_from_alb.to_port == 3000
+    error_message = "The service can be reached past the load balancer."
+  }
+
+  # The cache is reached by the service alone.
+  assert {
+    condition     = aws_vpc_security_group_ingress_rule.cache_from_service.cidr_ipv4 == null && aws_vpc_security_group_ingress_rule.cache_from_service.cidr_ipv6 == null && aws_vpc_security_group_ingress_rule.cache_from_service.referenced_security_group_id == aws_security_group.service.id
+    error_message = "The cache can be reached by others than the service."
+  }
+  assert {
+    condition     = toset(aws_elasticache_subnet_group.default.subnet_ids) == toset(["subnet-private-a", "subnet-private-b", "subnet-private-c"])
+    error_message = "The cache stands in other subnets than the private ones."
+  }
+  assert {
+    condition     = aws_elasticache_replication_group.default.security_group_ids == toset([aws_security_group.cache.id])
+    error_message = "The cache has another security group than its own."
+  }
+
+  # Port 80 only sends to 443.
+  assert {
+    condition     = one(aws_lb_listener.http.default_action).type == "redirect" && one(one(aws_lb_listener.http.default_action).redirect).protocol == "HTTPS"
+    error_message = "Port 80 does not redirect to HTTPS."
+  }
+  assert {
+    condition     = one(aws_lb_listener.https[*].ssl_policy) == "ELBSecurityPolicy-TLS13-1-2-Res-2021-06" && aws_lb_listener_rule.service.listener_arn == one(aws_lb_listener.https[*].arn)
+    error_message = "HTTPS takes older versions of TLS, or the service is reached another way."
+  }
+
+  # The firewall stands before the balancer.
+  assert {
+    condition     = aws_wafv2_web_acl_association.default.resource_arn == aws_lb.default.arn && aws_wafv2_web_acl_association.default.web_acl_arn == module.firewall.arn
+    error_message = "The firewall does not stand before the load balancer."
+  }
+}
+
+run "a_trial_without_a_certificate_says_so" {
+  variables {
+    endpoint = { plain_http = true }
+  }
+  assert {
+    condition     = length(aws_lb_listener.https) == 0 && aws_lb_listener_rule.service.listener_arn == aws_lb_listener.http.arn && [for rule in aws_vpc_security_group_ingress_rule.alb : rule.from_port] == [80]
+    error_message = "The trial does not serve on port 80, or opens 443 for nothing."
+  }
+}
+
+run "nobody_serves_in_the_open_by_mistake" {
+  command = plan
+  variables {
+    endpoint = {}
+  }
+  expect_failures = [var.endpoint]
+}

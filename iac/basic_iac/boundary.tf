@@ -1,0 +1,67 @@
+# The most that any role of the service may ever do, whatever its own policies say. The workflows may make roles only within it, so that
+# nobody who can change a workflow can give himself the account.
+
+resource "aws_iam_policy" "boundary" {
+  name        = "${local.name}-boundary"
+  description = "The most that a role of ${local.name} may do."
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid    = "People"
+        Effect = "Allow"
+        Action = [
+          "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:GetItem",
+          "dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem",
+        ]
+        Resource = "arn:${local.partition}:dynamodb:${var.region}:${local.account}:table/${local.name}-*"
+      },
+      {
+        Sid      = "Keys"
+        Effect   = "Allow"
+        Action   = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext"]
+        Resource = "arn:${local.partition}:kms:${var.region}:${local.account}:key/*"
+      },
+      {
+        Sid      = "Secrets"
+        Effect   = "Allow"
+        Action   = "secretsmanager:GetSecretValue"
+        Resource = "arn:${local.partition}:secretsmanager:${var.region}:${local.account}:secret:${local.name}/*"
+      },
+      {
+        Sid    = "Logs"
+        Effect = "Allow"
+        Action = ["logs:CreateLogStream", "logs:DescribeLogGroups", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+        Resource = [
+          "arn:${local.partition}:logs:${var.region}:${local.account}:log-group:/${local.name}/*",
+          "arn:${local.partition}:logs:${var.region}:${local.account}:log-group::log-stream:*",
+        ]
+      },
+      {
+        Sid      = "Images"
+        Effect   = "Allow"
+        Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+        Resource = "arn:${local.partition}:ecr:${var.region}:${local.account}:repository/${local.name}-*"
+      },
+      {
+        Sid    = "WhatIsNoResourceOfOurs"
+        Effect = "Allow"
+        Action = [
+          "aps:RemoteWrite", "ecr:GetAuthorizationToken", "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
+          "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel", "xray:PutTelemetryRecords", "xray:PutTraceSegments",
+        ]
+        Resource = "*"
+      },
+      {
+        Sid    = "BlueGreen"
+        Effect = "Allow"
+        Action = [
+          "elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeRules",
+          "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth",
+          "elasticloadbalancing:ModifyListener", "elasticloadbalancing:ModifyRule", "elasticloadbalancing:RegisterTargets",
+        ]
+        Resource = "*"
+      },
+    ]
+  })
+}

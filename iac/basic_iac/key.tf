@@ -1,0 +1,22 @@
+# What is kept of the platform itself (images, logs, parameters' names): people have a key of their own, in app_iac.
+
+module "key" {
+  source      = "../modules/kms_key"
+  name        = local.name
+  description = "Images and logs of ${local.name}."
+  statements = [{
+    Sid       = "LogsOfThisEnvironment"
+    Effect    = "Allow"
+    Principal = { Service = "logs.${var.region}.amazonaws.com" }
+    Action    = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
+    Resource  = "*"
+    Condition = {
+      ArnLike = {
+        "kms:EncryptionContext:aws:logs:arn" = [
+          "arn:${local.partition}:logs:${var.region}:${local.account}:log-group:/${local.name}/*",
+          "arn:${local.partition}:logs:${var.region}:${local.account}:log-group:aws-waf-logs-${local.name}",
+        ]
+      }
+    }
+  }]
+}

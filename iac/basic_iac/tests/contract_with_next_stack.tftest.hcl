@@ -1,0 +1,37 @@
+# Names that others rely on do not change by accident: a change here is a change of the contract (iac/README.md).
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  environment = "qa"
+  region      = "eu-west-1"
+}
+
+run "by_default" {
+  # Everything is handed on under its name.
+  assert {
+    condition = toset([for parameter in aws_ssm_parameter.published : parameter.name]) == toset([
+      "/people-info-qa/basic/boundary_arn",
+      "/people-info-qa/basic/ecr_repository_arn",
+      "/people-info-qa/basic/ecr_repository_url",
+      "/people-info-qa/basic/ecs_cluster_name",
+      "/people-info-qa/basic/private_subnet_ids",
+      "/people-info-qa/basic/public_subnet_ids",
+      "/people-info-qa/basic/vpc_cidr",
+      "/people-info-qa/basic/vpc_id",
+    ])
+    error_message = "The parameters are not those that the next stacks read."
+  }
+  assert {
+    condition     = aws_ssm_parameter.published["private_subnet_ids"].insecure_value == join(",", [for letter in ["a", "b", "c"] : aws_subnet.private[letter].id])
+    error_message = "Other subnets are handed on as the private ones."
+  }
+
+  # Names are stable.
+  assert {
+    condition     = aws_ecr_repository.default.name == "people-info-qa-api" && aws_ecs_cluster.default.name == "people-info-qa"
+    error_message = "The repository or the cluster has another name: it would be made anew."
+  }
+}

@@ -1,0 +1,35 @@
+# A version, once pushed, stays what it is.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  environment = "qa"
+  region      = "eu-west-1"
+}
+
+run "by_default" {
+  # Images are immutable scanned and encrypted.
+  assert {
+    condition     = aws_ecr_repository.default.image_tag_mutability == "IMMUTABLE"
+    error_message = "A tag can be moved to another image."
+  }
+  assert {
+    condition     = one(aws_ecr_repository.default.image_scanning_configuration).scan_on_push
+    error_message = "Images are not scanned."
+  }
+  assert {
+    condition     = one(aws_ecr_repository.default.encryption_configuration).kms_key == module.key.arn
+    error_message = "Images are not encrypted with the key."
+  }
+
+  # Versions to go back to are kept.
+  assert {
+    condition = anytrue([
+      for rule in jsondecode(aws_ecr_lifecycle_policy.default.policy).rules :
+      rule.selection.tagStatus == "any" && rule.selection.countType == "imageCountMoreThan" && rule.selection.countNumber >= 5
+    ])
+    error_message = "The lifecycle policy leaves nothing to go back to."
+  }
+}

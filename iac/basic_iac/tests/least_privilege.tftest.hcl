@@ -1,0 +1,84 @@
+# Workflows take on roles of their own repository and environment, none of which can become more than it is or read people.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  environment = "qa"
+  region      = "eu-west-1"
+  github      = { repository = "example/people-info" }
+}
+
+run "by_default" {
+  # Roles trust this repository alone.
+  assert {
+    condition = alltrue(flatten([
+      for role in aws_iam_role.workflow : [
+        for subject in flatten([jsondecode(role.assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"]]) :
+        startswith(subject, "repo:example/people-info:") && !strcontains(subject, "*")
+      ]
+    ]))
+    error_message = "A role trusts tokens of another repository, or any of this one."
+  }
+  assert {
+    condition = alltrue([
+      for task in ["infrastructure", "deploy", "image"] :
+      jsondecode(aws_iam_role.workflow[task].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == ["repo:example/people-info:environment:qa"]
+    ])
+    error_message = "What changes something can be done past the reviewers of the environment."
+  }
+
+  # No role may do everything.
+  assert {
+    condition = alltrue(flatten([
+      for policy in aws_iam_role_policy.workflow : [
+        for statement in jsondecode(policy.policy).Statement :
+        statement.Effect == "Deny" || !anytrue([for action in flatten([statement.Action]) : contains(["*", "iam:*", "sts:*", "s3:*:*", "dynamodb:*"], action)])
+      ]
+    ]))
+    error_message = "A workflow may do everything, or everything with identities or people."
+  }
+
+  # Roles are made within the boundary alone.
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_role_policy.workflow["infrastructure"].policy).Statement :
+      statement.Effect == "Deny" || !contains(flatten([statement.Action]), "iam:CreateRole") || try(statement.Condition.StringEquals["iam:PermissionsBoundary"], "") == aws_iam_policy.boundary.arn
+    ])
+    error_message = "A workflow may make a role that can do anything."
+  }
+  assert {
+    condition     = aws_iam_role.flow.permissions_boundary == aws_iam_policy.boundary.arn
+    error_message = "A role is outside the boundary."
+  }
+
+  # Planning and building see no people.
+  assert {
+    condition = alltrue([
+      for task in ["plan", "infrastructure"] : anytrue([
+        for statement in jsondecode(aws_iam_role_policy.workflow[task].policy).Statement :
+        statement.Effect == "Deny" && contains(flatten([statement.Action]), "dynamodb:Query") && contains(flatten([statement.Action]), "logs:GetLogEvents")
+      ])
+    ])
+    error_message = "A workflow that plans or builds may read people."
+  }
+}
+
+run "without_a_repository_no_workflow_may_do_anything" {
+  variables {
+    github = null
+  }
+  assert {
+    condition     = length(aws_iam_role.workflow) == 0 && length(aws_iam_openid_connect_provider.github) == 0
+    error_message = "Roles for workflows are made although no repository was named."
+  }
+}
+
+run "a_repository_with_a_wildcard_is_refused" {
+  command = plan
+  variables {
+    github = { repository = "example/*" }
+  }
+  expect_failures = [var.github]
+}

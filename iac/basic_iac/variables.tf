@@ -1,0 +1,116 @@
+variable "cidr" {
+  description = "The addresses of the network, at least 4,096 of them (/20)."
+  type        = string
+  nullable    = false
+  default     = "10.20.0.0/16"
+  validation {
+    condition     = can(cidrhost(var.cidr, 0)) && try(tonumber(split("/", var.cidr)[1]), 32) <= 20
+    error_message = "The network is written like 10.20.0.0/16 and no smaller than /20."
+  }
+}
+
+variable "container_insights" {
+  description = "How closely CloudWatch watches the cluster: enhanced (per task and container), enabled, or disabled."
+  type        = string
+  nullable    = false
+  default     = "enabled"
+  validation {
+    condition     = contains(["enhanced", "enabled", "disabled"], var.container_insights)
+    error_message = "Container Insights is enhanced, enabled or disabled."
+  }
+}
+
+variable "environment" {
+  description = "The environment, which is part of every name: qa, prod, or another word of at most 10 letters, digits and hyphens."
+  type        = string
+  nullable    = false
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,8}[a-z0-9]$", var.environment))
+    error_message = "The environment is a word of 2 to 10 lower-case letters, digits and hyphens, such as qa."
+  }
+}
+
+variable "github" {
+  description = "The repository whose workflows may act in this account, as OWNER/NAME, and the ARN of the account's provider for GitHub's tokens when another stack or environment has made it already; null when no workflow may."
+  type = object({
+    repository        = string
+    oidc_provider_arn = optional(string)
+  })
+  default = null
+  validation {
+    condition     = var.github == null || can(regex("^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$", var.github.repository))
+    error_message = "The repository is written OWNER/NAME, without wildcards."
+  }
+}
+
+variable "images_kept" {
+  description = "Images that the repository keeps, newest first."
+  type        = number
+  nullable    = false
+  default     = 50
+  validation {
+    condition     = var.images_kept >= 5
+    error_message = "Keep at least 5 images: there must be something to go back to."
+  }
+}
+
+variable "interface_endpoints" {
+  description = "Services of AWS that get a private way in each zone, by the last part of their endpoint's name; each costs by the hour. All that the service uses: ecr.api, ecr.dkr, logs, ssm, secretsmanager, kms, sts."
+  type        = set(string)
+  nullable    = false
+  default     = []
+}
+
+variable "log_days" {
+  description = "Days for which the network's flow logs are kept."
+  type        = number
+  nullable    = false
+  default     = 30
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_days)
+    error_message = "CloudWatch keeps logs for 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365 … days."
+  }
+}
+
+variable "nat" {
+  description = "Ways out of the private subnets: one for all of them, or one in each_zone."
+  type        = string
+  nullable    = false
+  default     = "one"
+  validation {
+    condition     = contains(["one", "each_zone"], var.nat)
+    error_message = "NAT is one or each_zone."
+  }
+}
+
+variable "prefix" {
+  description = "The word with which every name begins."
+  type        = string
+  nullable    = false
+  default     = "people-info"
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,10}[a-z0-9]$", var.prefix))
+    error_message = "The prefix is a word of 2 to 12 lower-case letters, digits and hyphens: names of load balancers have 32 characters."
+  }
+}
+
+variable "region" {
+  description = "The region of AWS, such as eu-west-1."
+  type        = string
+  nullable    = false
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "The region is written like eu-west-1."
+  }
+}
+
+variable "zones" {
+  description = "The letters of the three zones of the region that are used. Append only: a letter's place decides its addresses."
+  type        = list(string)
+  nullable    = false
+  default     = ["a", "b", "c"]
+  validation {
+    condition     = length(var.zones) == 3 && length(distinct(var.zones)) == 3 && alltrue([for letter in var.zones : can(regex("^[a-z]$", letter))])
+    error_message = "Three zones are named by three different letters."
+  }
+}

@@ -1,0 +1,20 @@
+# Where the other stacks keep their states: each under a key of its own, locked by a file beside it while it is changed.
+
+module "state_key" {
+  source      = "../modules/kms_key"
+  name        = "${local.name}-state"
+  description = "Terraform's states of ${local.name}."
+}
+
+module "state_bucket" {
+  source      = "../modules/secure_bucket"
+  name        = "${local.name}-state-${data.aws_caller_identity.current.account_id}"
+  kms_key_arn = module.state_key.arn
+  days        = { replaced = 365 }
+}
+
+data "aws_caller_identity" "current" {}
+
+locals {
+  name = "${var.prefix}-${var.environment}"
+}

@@ -1,0 +1,24 @@
+terraform {
+  required_version = ">= 1.11, < 2.0"
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = "~> 6.25"
+    }
+  }
+
+  # This stack makes the bucket in which every other one keeps its state, so its own begins in a file. `iac/README.md` moves it into the
+  # bucket afterwards.
+}
+
+provider "aws" {
+  region = var.region
+  default_tags {
+    tags = {
+      project     = var.prefix
+      environment = var.environment
+      stack       = "bootstrap"
+      managed_by  = "terraform"
+    }
+  }
+}

@@ -1,0 +1,48 @@
+# When a variable names its image: AWS's OpenTelemetry collector beside the service. It asks /metrics within the task, where no balancer mixes
+# the tasks up, sends them to Amazon's Prometheus, and hands traces on to X-Ray.
+
+locals {
+  collector = [for image in var.collector[*].image : merge(local.hardened, {
+    name             = "collector"
+    image            = image
+    essential        = false # without it the service serves on
+    command          = ["--config=env:AOT_CONFIG_CONTENT"]
+    portMappings     = []
+    mountPoints      = []
+    environment      = [{ name = "AOT_CONFIG_CONTENT", value = yamlencode(local.collector_config) }]
+    secrets          = []
+    logConfiguration = merge(local.logged, { options = merge(local.logged.options, { awslogs-group = local.app["application_log_group"], awslogs-stream-prefix = "collector" }) })
+  })]
+
+  collector_config = {
+    extensions = { sigv4auth = { region = var.region, service = "aps" } }
+    receivers = {
+      prometheus = { config = { scrape_configs = [{
+        job_name        = "peopleinfo"
+        scrape_interval = "15s"
+        static_configs  = [{ targets = ["127.0.0.1:${local.port}"], labels = { environment = var.environment } }]
+      }] } }
+      otlp = { protocols = { http = { endpoint = "127.0.0.1:4318" } } }
+    }
+    processors = {
+      # The task's own name tells the tasks apart.
+      resourcedetection = { detectors = ["env", "ecs"] }
+      batch             = { timeout = "10s" }
+    }
+    exporters = {
+      prometheusremotewrite = {
+        endpoint                         = local.app["prometheus_url"]
+        auth                             = { authenticator = "sigv4auth" }
+        resource_to_telemetry_conversion = { enabled = true }
+      }
+      awsxray = { region = var.region }
+    }
+    service = {
+      extensions = ["sigv4auth"]
+      pipelines = {
+        metrics = { receivers = ["prometheus"], processors = ["resourcedetection", "batch"], exporters = ["prometheusremotewrite"] }
+        traces  = { receivers = ["otlp"], processors = ["resourcedetection", "batch"], exporters = ["awsxray"] }
+      }
+    }
+  }
+}

@@ -1,0 +1,76 @@
+# The service: as many tasks as the load asks for, over all zones, replaced without a gap, and put back when the new version does not come up.
+
+resource "aws_ecs_service" "default" {
+  name                               = "${local.name}-api"
+  cluster                            = local.basic["ecs_cluster_name"]
+  task_definition                    = aws_ecs_task_definition.default.arn
+  desired_count                      = var.tasks.least
+  deployment_minimum_healthy_percent = 100
+  deployment_maximum_percent         = 200
+  health_check_grace_period_seconds  = 60
+  availability_zone_rebalancing      = "ENABLED"
+  enable_execute_command             = var.exec
+  enable_ecs_managed_tags            = true
+  propagate_tags                     = "SERVICE"
+  wait_for_steady_state              = true
+
+  capacity_provider_strategy {
+    capacity_provider = "FARGATE"
+    base              = var.tasks.least # what has to be there is not taken away at two minutes' notice
+    weight            = var.spot ? 0 : 1
+  }
+  dynamic "capacity_provider_strategy" {
+    for_each = var.spot ? [1] : []
+    content {
+      capacity_provider = "FARGATE_SPOT"
+      weight            = 1
+    }
+  }
+
+  network_configuration {
+    subnets          = split(",", local.basic["private_subnet_ids"])
+    security_groups  = [local.app["service_security_group_id"]]
+    assign_public_ip = false
+  }
+
+  load_balancer {
+    container_name   = local.api.name
+    container_port   = local.port
+    target_group_arn = local.app["target_group_blue_arn"]
+    dynamic "advanced_configuration" {
+      for_each = local.is_blue_green ? [1] : []
+      content {
+        alternate_target_group_arn = local.app["target_group_green_arn"]
+        production_listener_rule   = local.app["listener_rule_arn"]
+        role_arn                   = local.app["blue_green_role_arn"]
+      }
+    }
+  }
+
+  deployment_configuration {
+    strategy             = local.is_blue_green ? "BLUE_GREEN" : "ROLLING"
+    bake_time_in_minutes = local.is_blue_green ? var.deployment.bake_minutes : null
+  }
+
+  deployment_circuit_breaker {
+    enable   = true
+    rollback = true
+  }
+
+  timeouts {
+    create = "30m"
+    update = "30m"
+  }
+
+  lifecycle {
+    ignore_changes = [desired_count] # the autoscaling's business
+    precondition {
+      condition     = tonumber(local.app["drain_seconds"]) <= 120
+      error_message = "A deployment would wait minutes for each task: the balancer's drain in app_iac is longer than two."
+    }
+  }
+}
+
+locals {
+  is_blue_green = var.deployment.strategy == "blue_green"
+}

@@ -1,0 +1,79 @@
+# What the other stacks say reaches the service by itself.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  environment   = "qa"
+  region        = "eu-west-1"
+  image_version = "1.4.2"
+}
+
+run "by_default" {
+  # One version runs and is known.
+  assert {
+    condition     = alltrue([for container in jsondecode(aws_ecs_task_definition.default.container_definitions) : container.image == "123456789012.dkr.ecr.eu-west-1.amazonaws.com/people-info-qa-api:1.4.2"])
+    error_message = "The containers run another version than the one that was asked for."
+  }
+  assert {
+    condition     = { for parameter in aws_ssm_parameter.published : parameter.name => parameter.insecure_value } == { "/people-info-qa/deploy/image_version" = "1.4.2", "/people-info-qa/deploy/service_name" = "people-info-qa-api", "/people-info-qa/deploy/task_definition" = aws_ecs_task_definition.default.arn }
+    error_message = "The workflows are not told which version runs."
+  }
+
+  # Names are stable.
+  assert {
+    condition     = aws_ecs_service.default.name == "people-info-qa-api" && aws_ecs_task_definition.default.family == "people-info-qa-api" && aws_ecs_service.default.cluster == "people-info-qa"
+    error_message = "The service has another name: it would be made anew, with a gap."
+  }
+}
+
+run "endpoints_reach_the_service" {
+  variables {
+    settings = { log_level = "warning" }
+  }
+  assert {
+    condition = { for setting in jsondecode(aws_ecs_task_definition.default.container_definitions)[0].environment : setting.name => setting.value } == {
+      PEOPLEINFO_CACHE         = "rediss://master.people-info-qa.abc123.euw1.cache.amazonaws.com:6379"
+      PEOPLEINFO_CACHE_USER    = "people-info-qa-service"
+      PEOPLEINFO_DRAIN_SECONDS = "5"
+      PEOPLEINFO_HOST          = "0.0.0.0"
+      PEOPLEINFO_LOG_LEVEL     = "warning"
+      PEOPLEINFO_PORT          = "3000"
+      PEOPLEINFO_STORE         = "dynamodb://eu-west-1/people-info-qa-people"
+    }
+    error_message = "The service is told other settings than those of the stacks before."
+  }
+  assert {
+    condition     = aws_ecs_task_definition.default.task_role_arn == "arn:aws:iam::123456789012:role/people-info-qa-task" && aws_ecs_task_definition.default.execution_role_arn == "arn:aws:iam::123456789012:role/people-info-qa-execution"
+    error_message = "The task has other roles than its own two."
+  }
+}
+
+run "a_digest_is_a_version_too" {
+  variables {
+    image_version = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+  }
+  assert {
+    condition     = endswith(jsondecode(aws_ecs_task_definition.default.container_definitions)[0].image, "people-info-qa-api@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")
+    error_message = "A digest is not written as one."
+  }
+}
+
+run "a_name_that_moves_is_refused" {
+  command = plan
+  variables {
+    image_version = "latest"
+  }
+  expect_failures = [var.image_version]
+}
+
+run "metrics_and_traces_when_asked_for" {
+  variables {
+    collector = { image = "collector:v0.45.0" }
+  }
+  assert {
+    condition     = strcontains(jsondecode(aws_ecs_task_definition.default.container_definitions)[1].environment[0].value, "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-0123/api/v1/remote_write")
+    error_message = "The collector writes elsewhere than to the workspace of app_iac."
+  }
+}

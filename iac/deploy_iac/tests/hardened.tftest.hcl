@@ -1,0 +1,57 @@
+# What runs can write nowhere but to its own two volumes, is nobody on the machine, and is told secrets by reference.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  environment   = "qa"
+  region        = "eu-west-1"
+  image_version = "1.4.2"
+}
+
+run "by_default" {
+  # Secrets come by reference.
+  assert {
+    condition = { for secret in jsondecode(aws_ecs_task_definition.default.container_definitions)[0].secrets : secret.name => secret.valueFrom } == {
+      PEOPLEINFO_ADMIN_KEY      = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:people-info-qa/admin_key-AbCdEf"
+      PEOPLEINFO_CACHE_PASSWORD = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:people-info-qa/cache_password-AbCdEf"
+    }
+    error_message = "A secret is missing, or is not passed on by reference."
+  }
+  assert {
+    condition     = alltrue([for setting in jsondecode(aws_ecs_task_definition.default.container_definitions)[0].environment : !strcontains(setting.name, "PASSWORD") && !strcontains(setting.name, "ADMIN_KEY")])
+    error_message = "A secret stands in the environment, where everybody who may see the task definition reads it."
+  }
+
+  # Tasks have no public address.
+  assert {
+    condition     = !one(aws_ecs_service.default.network_configuration).assign_public_ip && one(aws_ecs_service.default.network_configuration).subnets == toset(["subnet-private-a", "subnet-private-b", "subnet-private-c"])
+    error_message = "Tasks stand in public subnets, or not in every private one."
+  }
+  assert {
+    condition     = one(aws_ecs_service.default.network_configuration).security_groups == toset(["sg-0123456789service"]) && !aws_ecs_service.default.enable_execute_command
+    error_message = "Tasks have another security group than theirs, or a shell can be opened in them."
+  }
+}
+
+run "containers_are_hardened" {
+  variables {
+    collector = { image = "collector:v0.45.0" }
+  }
+  assert {
+    condition = length(jsondecode(aws_ecs_task_definition.default.container_definitions)) == 2 && alltrue([
+      for container in jsondecode(aws_ecs_task_definition.default.container_definitions) :
+      container.readonlyRootFilesystem && container.user == "10001:10001" && container.linuxParameters.capabilities.drop == ["ALL"] && !try(container.privileged, false)
+    ])
+    error_message = "A container may write to its root, is root, or keeps capabilities."
+  }
+}
+
+run "a_secret_among_the_settings_is_refused" {
+  command = plan
+  variables {
+    settings = { ADMIN_KEY = "0123456789abcdef0123456789abcdef" }
+  }
+  expect_failures = [var.settings]
+}

@@ -1,0 +1,83 @@
+# A new version replaces the old one without a gap, and is taken back by itself when it does not come up.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  environment   = "qa"
+  region        = "eu-west-1"
+  image_version = "1.4.2"
+}
+
+run "by_default" {
+  # Replaced without a gap and taken back.
+  assert {
+    condition     = one(aws_ecs_service.default.deployment_circuit_breaker).enable && one(aws_ecs_service.default.deployment_circuit_breaker).rollback
+    error_message = "A version that does not come up stays."
+  }
+  assert {
+    condition     = aws_ecs_service.default.deployment_minimum_healthy_percent == 100 && aws_ecs_service.default.deployment_maximum_percent == 200 && one(aws_ecs_service.default.deployment_configuration).strategy == "ROLLING"
+    error_message = "Tasks end before others have taken their place."
+  }
+  assert {
+    condition     = one(aws_ecs_service.default.load_balancer).target_group_arn == "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/people-info-qa-blue/0123456789abcdef" && one(aws_ecs_service.default.load_balancer).container_port == 3000
+    error_message = "The load balancer does not find the service."
+  }
+
+  # Tasks may finish.
+  assert {
+    condition     = alltrue([for container in jsondecode(aws_ecs_task_definition.default.container_definitions) : container.stopTimeout > 35])
+    error_message = "Tasks are killed before they have finished."
+  }
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.default.container_definitions)[0].healthCheck.command == ["CMD", "python", "-m", "peopleinfo.healthcheck"]
+    error_message = "ECS does not ask the container whether it is well."
+  }
+
+  # Enough tasks over the zones.
+  assert {
+    condition     = aws_appautoscaling_target.default.min_capacity >= 2 && aws_ecs_service.default.availability_zone_rebalancing == "ENABLED"
+    error_message = "Losing one task or zone would be an outage."
+  }
+  assert {
+    condition     = one(aws_appautoscaling_policy.cpu.target_tracking_scaling_policy_configuration).target_value <= 66 && length(aws_appautoscaling_policy.requests) == 1
+    error_message = "Two zones could not take the load of three, or requests do not make more tasks."
+  }
+}
+
+run "a_single_task_is_refused" {
+  command = plan
+  variables {
+    tasks = { least = 1 }
+  }
+  expect_failures = [var.tasks]
+}
+
+run "blue_green_keeps_the_old_version_for_a_while" {
+  variables {
+    deployment = { strategy = "blue_green", bake_minutes = 10 }
+  }
+  assert {
+    condition     = one(aws_ecs_service.default.deployment_configuration).strategy == "BLUE_GREEN" && tonumber(one(aws_ecs_service.default.deployment_configuration).bake_time_in_minutes) == 10
+    error_message = "The old version goes at once."
+  }
+  assert {
+    condition     = strcontains(one(one(aws_ecs_service.default.load_balancer).advanced_configuration).alternate_target_group_arn, "people-info-qa-green") && strcontains(one(one(aws_ecs_service.default.load_balancer).advanced_configuration).production_listener_rule, "listener-rule")
+    error_message = "Traffic cannot be moved to the new version."
+  }
+  assert {
+    condition     = length(aws_appautoscaling_policy.requests) == 0
+    error_message = "The autoscaling would count the requests of a colour that is out of use."
+  }
+}
+
+run "spare_capacity_beyond_what_has_to_be_there" {
+  variables {
+    spot = true
+  }
+  assert {
+    condition     = [for strategy in aws_ecs_service.default.capacity_provider_strategy : strategy.base if strategy.capacity_provider == "FARGATE"] == [2]
+    error_message = "All tasks may go at two minutes' notice."
+  }
+}

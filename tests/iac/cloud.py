@@ -1,0 +1,119 @@
+"""What the stacks describe, made on a server that stands in for AWS."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import botocore.session
+
+if TYPE_CHECKING:
+    from tests.iac.terraform import Resources
+
+REGION: Final = "eu-west-1"
+_SECRET: Final = re.compile(r":secret:(.+)-\w{6}$")
+
+
+class Cloud:
+    """The stand-in, through the same clients as AWS."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+        self._session = botocore.session.get_session()
+        self._session.set_credentials("tests", "tests")
+
+    def service(self, name: str) -> Any:
+        return self._session.create_client(name, region_name=REGION, endpoint_url=self.endpoint)
+
+    def make(self, resources: Resources) -> None:
+        """Make what is understood here of a stack: the table, parameters, secrets, roles and log groups."""
+        makers = {
+            "aws_dynamodb_table": self._table,
+            "aws_ssm_parameter": self._parameter,
+            "aws_secretsmanager_secret": self._secret,
+            "aws_cloudformation_stack": self._secrets_of_template,
+            "aws_iam_role": self._role,
+            "aws_iam_role_policy": self._policy,
+            "aws_cloudwatch_log_group": self._log_group,
+        }
+        for address, values in resources.items():
+            if make := makers.get(address.split(".")[0]):
+                make(values)
+
+    def secret(self, arn: str) -> str:
+        """Return what ECS would hand to a container for this reference."""
+        name = _SECRET.search(arn)
+        assert name, arn
+        return str(self.service("secretsmanager").get_secret_value(SecretId=name[1])["SecretString"])
+
+    def _table(self, values: dict[str, Any]) -> None:
+        (encryption,), (ttl,), (recovery,) = (
+            values[name] for name in ("server_side_encryption", "ttl", "point_in_time_recovery")
+        )
+        db, name = self.service("dynamodb"), values["name"]
+        db.create_table(
+            TableName=name,
+            BillingMode=values["billing_mode"],
+            DeletionProtectionEnabled=values["deletion_protection_enabled"],
+            AttributeDefinitions=[
+                {"AttributeName": one["name"], "AttributeType": one["type"]} for one in values["attribute"]
+            ],
+            KeySchema=_keys(values),
+            GlobalSecondaryIndexes=[
+                {
+                    "IndexName": index["name"],
+                    "KeySchema": _keys(index),
+                    "Projection": {"ProjectionType": index["projection_type"]},
+                }
+                for index in values["global_secondary_index"]
+            ],
+            SSESpecification={
+                "Enabled": encryption["enabled"],
+                "SSEType": "KMS",
+                "KMSMasterKeyId": encryption["kms_key_arn"],
+            },
+        )
+        db.update_time_to_live(
+            TableName=name,
+            TimeToLiveSpecification={"AttributeName": ttl["attribute_name"], "Enabled": ttl["enabled"]},
+        )
+        db.update_continuous_backups(
+            TableName=name,
+            PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": recovery["enabled"]},
+        )
+
+    def _parameter(self, values: dict[str, Any]) -> None:
+        self.service("ssm").put_parameter(Name=values["name"], Type=values["type"], Value=values["insecure_value"])
+
+    def _secret(self, values: dict[str, Any], length: int = 64) -> None:
+        vault = self.service("secretsmanager")
+        made = vault.get_random_password(PasswordLength=length, ExcludePunctuation=True)["RandomPassword"]
+        vault.create_secret(Name=values["name"], SecretString=made)
+
+    def _secrets_of_template(self, values: dict[str, Any]) -> None:
+        for resource in json.loads(values["template_body"])["Resources"].values():
+            if resource["Type"] == "AWS::SecretsManager::Secret":
+                asked = resource["Properties"]
+                self._secret({"name": asked["Name"]}, asked["GenerateSecretString"]["PasswordLength"])
+
+    def _role(self, values: dict[str, Any]) -> None:
+        self.service("iam").create_role(RoleName=values["name"], AssumeRolePolicyDocument=values["assume_role_policy"])
+
+    def _policy(self, values: dict[str, Any]) -> None:
+        # A role is known by its id, which the mocks make up: each of ours has one policy, so its name is as good.
+        self.service("iam").create_policy(
+            PolicyName=f"{values['name']}-{values['id']}", PolicyDocument=values["policy"]
+        )
+
+    def _log_group(self, values: dict[str, Any]) -> None:
+        logs = self.service("logs")
+        logs.create_log_group(logGroupName=values["name"])
+        logs.put_retention_policy(logGroupName=values["name"], retentionInDays=values["retention_in_days"])
+
+
+def _keys(values: dict[str, Any]) -> list[dict[str, str]]:
+    return [
+        {"AttributeName": values["hash_key"], "KeyType": "HASH"},
+        {"AttributeName": values["range_key"], "KeyType": "RANGE"},
+    ]

@@ -1,0 +1,79 @@
+"""Terraform, run on copies of the stacks: `TERRAFORM` names the command. `make iac-test` sets it; elsewhere nothing large is fetched unasked."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+IAC: Final = Path(__file__).parents[2] / "iac"
+STACKS: Final = sorted(str(found.parent.relative_to(IAC)) for found in IAC.glob("**/terraform.tf"))
+COMMAND: Final = os.environ.get("TERRAFORM", "")
+_HANGS: Final = 900
+
+Resources = dict[str, dict[str, Any]]  # address → the values of a resource
+
+
+class Stacks:
+    """A copy of all stacks, in which each is initialised when it is first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        if not COMMAND or shutil.which(COMMAND) is None:
+            assert not os.environ.get("CI"), "in CI, TERRAFORM names a terraform that is there"
+            pytest.skip("needs Terraform: make iac-test")
+        self._folder = folder / "iac"
+        self._plugins = folder / "plugins"  # providers are fetched once, where they are fetched
+        self._plugins.mkdir()
+        self._ready: set[str] = set()
+        self._states: dict[str, Resources] = {}
+        shutil.copytree(IAC, self._folder, ignore=shutil.ignore_patterns(".terraform*"))
+
+    def initialised(self, stack: str) -> Path:
+        """Return the folder of a stack, ready for tests."""
+        folder = self._folder / stack
+        if stack not in self._ready:
+            done = self.run(folder, "init", "-backend=false")
+            assert done.returncode == 0, done.stdout
+            self._ready.add(stack)
+        return folder
+
+    def copied(self, stack: str, to: Path) -> Path:
+        """Return the folder of a stack in a copy of all of them, to be changed."""
+        self.initialised(stack)
+        shutil.copytree(self._folder, to / "iac", symlinks=True)
+        return to / "iac" / stack
+
+    def resources(self, stack: str) -> Resources:
+        """Return what a stack makes for `qa`: the state after the first run of its test of the contract, with the values of the mocks."""
+        if stack not in self._states:
+            (test,) = (IAC / stack / "tests").glob("contract_*.tftest.hcl")
+            done = self.run(self.initialised(stack), "test", "-json", "-verbose", f"-filter=tests/{test.name}")
+            assert done.returncode == 0, done.stdout[-2000:]
+            told = next(line for line in done.stdout.splitlines() if '"type":"test_state"' in line)
+            root = json.loads(told)["test_state"]["root_module"]
+            modules = [root, *root.get("child_modules", ())]
+            self._states[stack] = {one["address"]: one["values"] for module in modules for one in module["resources"]}
+        return self._states[stack]
+
+    def run(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run Terraform in a folder; all that it says comes together."""
+        settings = {
+            "TF_IN_AUTOMATION": "true",
+            "TF_PLUGIN_CACHE_DIR": str(self._plugins),
+            "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE": "true",  # there is no such file in a copy
+        }
+        return subprocess.run(
+            [COMMAND, *arguments, "-no-color"],
+            cwd=folder,
+            env=os.environ | settings,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=_HANGS,
+            check=False,
+        )

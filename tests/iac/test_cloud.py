@@ -1,0 +1,108 @@
+"""The service runs on what the stacks describe, made on a server that stands in for AWS: `make cloud-smoke`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from peopleinfo.dynamodb import schema
+from peopleinfo.settings import Settings
+from tests import dynamodb_servers
+from tests.cache.test_secure import rights
+from tests.http.serving import HANGS, serving
+from tests.iac.cloud import Cloud
+from tests.valkey_servers import serving as valkey
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.iac.terraform import Stacks
+
+ANNA = {"person_name": "Anna", "person_surname": "Müller", "person_birthdate": "1990-02-11"}
+
+
+@pytest.fixture
+def cloud(stacks: Stacks) -> Cloud:
+    made = Cloud(dynamodb_servers.endpoint("ministack"))
+    made.make(stacks.resources("app_iac"))
+    return made
+
+
+@pytest.fixture
+def api(stacks: Stacks) -> dict[str, Any]:
+    """Return the definition of the service's container."""
+    definition = stacks.resources("deploy_iac")["aws_ecs_task_definition.default"]["container_definitions"]
+    found: dict[str, Any] = next(one for one in json.loads(definition) if one["name"] == "api")
+    return found
+
+
+def test_the_table_is_the_one_that_the_code_describes(stacks: Stacks) -> None:
+    table = stacks.resources("app_iac")["aws_dynamodb_table.people"]
+    (index,) = table["global_secondary_index"]
+    assert {(one["name"], one["type"]) for one in table["attribute"]} == {
+        (one["AttributeName"], one["AttributeType"]) for one in schema.KEYS["AttributeDefinitions"]
+    }
+    for side, described in ((table, schema.KEYS), (index, schema.KEYS["GlobalSecondaryIndexes"][0])):
+        keys = [key["AttributeName"] for key in described["KeySchema"]]
+        assert [side["hash_key"], side["range_key"]] == keys
+    assert index["name"] == schema.KEYS["GlobalSecondaryIndexes"][0]["IndexName"]
+    assert index["projection_type"] == schema.KEYS["GlobalSecondaryIndexes"][0]["Projection"]["ProjectionType"]
+    assert table["billing_mode"] == schema.PROTECTION["BillingMode"]
+    assert table["deletion_protection_enabled"] is schema.PROTECTION["DeletionProtectionEnabled"]
+    assert table["ttl"][0]["attribute_name"] == schema.TTL
+
+
+def test_every_setting_of_the_task_is_one(api: dict[str, Any]) -> None:
+    given = {one["name"]: one["value"] for one in api["environment"]}
+    secrets = {one["name"]: "k" * 64 for one in api["secrets"]}
+    ours = {name: value for name, value in (given | secrets).items() if name.startswith("PEOPLEINFO_")}
+    assert Settings.load(ours).port == api["portMappings"][0]["containerPort"]
+
+
+def test_the_service_runs_on_what_the_stacks_describe(cloud: Cloud, api: dict[str, Any], tmp_path: Path) -> None:
+    given = {one["name"]: one["value"] for one in api["environment"]}
+    pages = cloud.service("ssm").get_paginator("get_parameters_by_path").paginate(Path="/people-info-qa/app")
+    published = {one["Name"]: one["Value"] for page in pages for one in page["Parameters"]}
+    assert given["PEOPLEINFO_STORE"] == published["/people-info-qa/app/store_url"]
+    assert given["PEOPLEINFO_CACHE"] == published["/people-info-qa/app/cache_url"]
+    secrets = {one["name"]: cloud.secret(one["valueFrom"]) for one in api["secrets"]}
+    user, password = given["PEOPLEINFO_CACHE_USER"], secrets["PEOPLEINFO_CACHE_PASSWORD"]
+    groups = cloud.service("logs").describe_log_groups(logGroupNamePrefix="/people-info-qa/")["logGroups"]
+    assert api["logConfiguration"]["options"]["awslogs-group"] in {group["logGroupName"] for group in groups}
+
+    store = f"{given['PEOPLEINFO_STORE']}?endpoint={cloud.endpoint}"
+    assert _command("store", "check", "--store", store) == f"ok     {store} is as the service needs it\n"
+    with valkey("--user", user, "on", f">{password}", *rights(), "--user", "default", "off") as cache:
+        settings = {name.removeprefix("PEOPLEINFO_").lower(): value for name, value in (given | secrets).items()}
+        # Here there is no balancer: the service is reached by itself, and its cache speaks without TLS.
+        settings |= {"host": "127.0.0.1", "port": "0", "store": store, "cache": cache.url}
+        settings |= {"cache_deadline": "5", "cache_fence": "0.02"}  # on a machine that is busy with tests
+        with serving(tmp_path, **settings) as server:
+            headers = {"Authorization": f"Bearer {secrets['PEOPLEINFO_ADMIN_KEY']}"}
+            with httpx.Client(base_url=server.url, headers=headers, timeout=HANGS) as client:
+                assert client.get("/status").json()["status"] == "ok"
+                made = client.post("/v1/people", json=ANNA)
+                assert made.status_code == 201
+                found = client.get("/v1/people", params={"surname": "muller"}).json()["people"]
+                assert [person["person_id"] for person in found] == [made.json()["person_id"]]
+                while "hit" not in client.get(made.headers["Location"]).headers.get("Cache-Status", ""):
+                    pass  # a new cache is silent at first
+
+
+def _command(*words: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "peopleinfo", *words],
+        env=os.environ | dynamodb_servers.CREDENTIALS,
+        capture_output=True,
+        text=True,
+        timeout=HANGS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout

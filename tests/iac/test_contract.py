@@ -1,0 +1,51 @@
+"""What a stack reads another one publishes, and the README's table says so."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+
+from tests.iac.terraform import IAC
+
+_READS = re.compile(r'data "aws_ssm_parameter" "(\w+)" \{\s*for_each = toset\(\[(.*?)\]\)', re.DOTALL)
+_USES = re.compile(r'local\.(basic|app)\["(\w+)"\]')
+_ROW = re.compile(r"^\| `(\w+/\w+)` \| .+ \| (.+) \|$", re.MULTILINE)
+
+
+def published() -> set[str]:
+    """Return the names of what the stacks publish."""
+    names = set()
+    for file in IAC.glob("*/published.tf"):
+        stack = file.parent.name.removesuffix("_iac")
+        entries = re.search(r"(?:published = |for_each = )\{\n(.*?)^  \}", file.read_text(), re.DOTALL | re.MULTILINE)
+        assert entries
+        names |= {f"{stack}/{name}" for name in re.findall(r"^    (\w+) +=", entries[1], re.MULTILINE)}
+    return names
+
+
+def readers() -> dict[str, set[str]]:
+    """Return who reads each parameter."""
+    reading = defaultdict(set)
+    for file in IAC.glob("*/upstream.tf"):
+        for publisher, names in _READS.findall(file.read_text()):
+            for name in re.findall(r'"(\w+)"', names):
+                reading[f"{publisher}/{name}"].add(f"`{file.parent.name}`")
+    return reading
+
+
+def test_what_is_read_is_published() -> None:
+    assert set(readers()) <= published()
+
+
+def test_what_is_read_is_used() -> None:
+    for stack in {file.parent for file in IAC.glob("*/upstream.tf")} - {IAC / "basic_iac"}:
+        used = {"/".join(found) for file in stack.glob("*.tf") for found in _USES.findall(file.read_text())}
+        assert used == {name for name, who in readers().items() if f"`{stack.name}`" in who}
+
+
+def test_the_table_in_the_readme_says_who_reads_what() -> None:
+    table = dict(_ROW.findall((IAC / "README.md").read_text()))
+    assert set(table) == published()
+    for name, said in table.items():
+        assert set(re.findall(r"`\w+_iac`", said)) == readers().get(name, set()), name
+        assert said.strip(), f"nobody reads {name}"

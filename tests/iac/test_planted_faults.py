@@ -1,0 +1,99 @@
+"""Each fault, planted into a copy of the stacks, is noticed by the very promise that it breaks.
+
+To start Terraform takes seconds, so faults that break different promises of one test file are planted together: each has to be told of by
+its own message.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.iac.terraform import Stacks
+
+
+@dataclass
+class Fault:
+    """`old` in a file of a stack becomes `new`, and the named test of the stack says so."""
+
+    name: str
+    where: str
+    old: str
+    new: str
+    test: str
+    says: str
+
+
+FAULTS = [
+    Fault("moving tags", "basic_iac/ecr.tf", '"IMMUTABLE"', '"MUTABLE"', "images", "A tag can be moved to another image."),
+    Fault("images that nobody scans", "basic_iac/ecr.tf", "scan_on_push = true", "scan_on_push = false", "images", "Images are not scanned."),
+    Fault("public addresses by themselves", "basic_iac/vpc.tf", "map_public_ip_on_launch = false", "map_public_ip_on_launch = true", "private_by_default", "Whatever starts in a public subnet would get a public address."),
+    Fault("private subnets on the internet", "basic_iac/nat.tf", "nat_gateway_id         = aws_nat_gateway.default", "gateway_id = aws_internet_gateway.default.id # ", "private_by_default", "A private subnet is routed to the internet itself."),
+    Fault("roles for every repository", "basic_iac/github.tf", '"repo:${var.github.repository}:${subject}"', '"repo:example/*:${subject}"', "least_privilege", "A role trusts tokens of another repository, or any of this one."),
+    Fault("workflows that make roles without bounds", "basic_iac/github_rights.tf", 'Condition = { StringEquals = { "iam:PermissionsBoundary" = aws_iam_policy.boundary.arn } }', "Condition = local.here", "least_privilege", "A workflow may make a role that can do anything."),
+    Fault("flow logs without a key", "basic_iac/flow_logs.tf", "kms_key_id        = module.key.arn", "", "private_by_default", "Flow logs are missing or not encrypted."),
+    Fault("a dropped parameter", "basic_iac/published.tf", "    vpc_id ", "    # ", "contract_with_next_stack", "The parameters are not those that the next stacks read."),
+    Fault("an open cache", "app_iac/security_groups.tf", 'description                  = "The service, and nobody else."\n  referenced_security_group_id = aws_security_group.service.id', 'description = "Everybody."\n  cidr_ipv4 = "0.0.0.0/0"', "private_by_default", "The cache can be reached by others than the service."),
+    Fault("a service that is reached past the balancer", "app_iac/security_groups.tf", 'description                  = "Requests from the load balancer."\n  referenced_security_group_id = aws_security_group.alb.id', 'description = "Requests."\n  cidr_ipv4 = "0.0.0.0/0"', "private_by_default", "The service can be reached past the load balancer."),
+    Fault("another port of the balancer", "app_iac/security_groups.tf", "https = 443 }", "https = 443, more = 8080 }", "private_by_default", "The load balancer is open on other ports than 80 and 443."),
+    Fault("old TLS", "app_iac/alb.tf", "ELBSecurityPolicy-TLS13-1-2-Res-2021-06", "ELBSecurityPolicy-2016-08", "private_by_default", "HTTPS takes older versions of TLS, or the service is reached another way."),
+    Fault("metrics for everybody", "modules/firewall/firewall.tf", "for_each = var.metrics_public ? [] : [1]", "for_each = []", "turns_away", "/metrics can be reached from the internet, or by another spelling."),
+    Fault("samples of requests", "modules/firewall/firewall.tf", "        metric_name                = rule.key\n        sampled_requests_enabled   = false", "        metric_name = rule.key\n        sampled_requests_enabled = true", "turns_away", "Samples of requests would show people."),
+    Fault("a cache without TLS", "app_iac/cache.tf", "transit_encryption_enabled = true", "transit_encryption_enabled = false", "people_are_kept_safe", "The cache is spoken to without TLS."),
+    Fault("a cache without a key", "app_iac/cache.tf", "  kms_key_id                 = module.people_key.arn\n", "", "people_are_kept_safe", "The cache is not encrypted with the key for people."),
+    Fault("a table without a key", "app_iac/dynamodb.tf", "kms_key_arn = module.people_key.arn", "", "people_are_kept_safe", "The table is not encrypted with the key for people."),
+    Fault("a table without recovery", "app_iac/dynamodb.tf", "    enabled                 = true\n    recovery", "    enabled = false\n    recovery", "people_are_kept_safe", "The table, the balancer or the audit log can be deleted by a slip, or people cannot be brought back."),
+    Fault("a password in the state", "app_iac/cache.tf", '[{ "Fn::Sub" = "{{resolve:secretsmanager:$${Password}}}" }]', '["a-password-of-16-letters"]', "people_are_kept_safe", "The password is not passed on by reference."),
+    Fault("a cache in one zone", "app_iac/cache.tf", "multi_az_enabled           = true", "multi_az_enabled = false", "people_are_kept_safe", "Losing a zone would lose the cache."),
+    Fault("audit events without a key", "app_iac/logs.tf", "  kms_key_id                  = module.people_key.arn\n", "", "people_are_kept_safe", "Logs are not encrypted with the key for people."),
+    Fault("a task that may do everything with tables", "app_iac/iam.tf", '"dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteItem", "dynamodb:GetItem",\n            "dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem",', '"dynamodb:*"', "least_privilege", "A role has a right with a wildcard."),
+    Fault("a task that may use every table", "app_iac/iam.tf", "Resource = aws_dynamodb_table.people.arn\n", 'Resource = "*"\n', "least_privilege", "A role has a right to every resource."),
+    Fault("roles without a boundary", "app_iac/iam.tf", '"The service of ${local.name}."\n  permissions_boundary = local.basic["boundary_arn"]', '"The service."', "least_privilege", "A role is outside the boundary, or others than this account's ECS may take it on."),
+    Fault("another health path", "app_iac/alb.tf", '"/status"', '"/"', "keeps_answering", "The balancer asks something else than /status."),
+    Fault("idle connections that the service has closed", "app_iac/alb.tf", "idle_seconds  = 60", "idle_seconds  = 90", "keeps_answering", "The balancer keeps idle connections longer than the service"),
+    Fault("a table of fixed capacity", "app_iac/dynamodb.tf", '"PAY_PER_REQUEST"', '"PROVISIONED"', "keeps_answering", "The table is throttled at a fixed capacity"),
+    Fault("alarms that tell nobody", "app_iac/alarms.tf", "  alarm_actions       = [aws_sns_topic.alarms.arn]\n", "", "keeps_answering", "An alarm is missing, or tells nobody."),
+    Fault("a cache that nobody is told of", "app_iac/published.tf", "    cache_url ", "    # ", "contract_with_next_stack", "The parameters are not those that deploy_iac reads."),
+    Fault("a cache spoken to without TLS", "app_iac/cache.tf", '"rediss://$', '"redis://$', "contract_with_next_stack", "The endpoint of the cache does not reach the service"),
+    Fault("tasks on the internet", "deploy_iac/service.tf", "assign_public_ip = false", "assign_public_ip = true", "hardened", "Tasks stand in public subnets, or not in every private one."),
+    Fault("a root that can be written", "deploy_iac/task_definition.tf", "readonlyRootFilesystem = true", "readonlyRootFilesystem = false", "hardened", "A container may write to its root, is root, or keeps capabilities."),
+    Fault("an image that moves", "deploy_iac/task_definition.tf", '${startswith(var.image_version, "sha256:") ? "@" : ":"}${var.image_version}', ":latest", "contract_with_other_stacks", "The containers run another version than the one that was asked for."),
+    Fault("a cache that does not reach the task", "deploy_iac/task_definition.tf", 'PEOPLEINFO_CACHE         = local.app["cache_url"]', "", "contract_with_other_stacks", "The service is told other settings than those of the stacks before."),
+    Fault("no circuit breaker", "deploy_iac/service.tf", "    enable   = true\n    rollback = true", "    enable = false\n    rollback = false", "replaced_without_a_gap", "A version that does not come up stays."),
+    Fault("tasks that go before others are there", "deploy_iac/service.tf", "minimum_healthy_percent = 100", "minimum_healthy_percent = 50", "replaced_without_a_gap", "Tasks end before others have taken their place."),
+    Fault("tasks that are killed", "deploy_iac/task_definition.tf", "= var.stop_seconds", "= 10", "replaced_without_a_gap", "Tasks are killed before they have finished."),
+]  # fmt: skip
+
+
+def rounds() -> dict[str, list[Fault]]:
+    """Return the faults that can be planted together, by the name of the round."""
+    together = defaultdict(list)
+    seen: Counter[tuple[str, str, str]] = Counter()
+    for fault in FAULTS:
+        stack = fault.where.rpartition("/")[0]
+        seen[stack, fault.test, fault.says] += 1
+        together[f"{stack}-{fault.test}-{seen[stack, fault.test, fault.says]}"].append(fault)
+    return together
+
+
+@pytest.mark.parametrize("planted", rounds().values(), ids=rounds())
+def test_planted_faults_are_noticed(stacks: Stacks, planted: list[Fault], tmp_path: Path) -> None:
+    folder = stacks.copied(planted[0].where.rpartition("/")[0], tmp_path)
+    for fault in planted:
+        file = folder / Path(fault.where).name
+        text = file.read_text()
+        assert text.count(fault.old) == 1, f"the fault no longer fits the file: {fault.name}"
+        file.write_text(text.replace(fault.old, fault.new))
+    done = stacks.run(folder, "test", f"-filter=tests/{planted[0].test}.tftest.hcl")
+    assert done.returncode == 1, done.stdout
+    told = " ".join(done.stdout.split())
+    assert [fault.name for fault in planted if fault.says not in told] == [], done.stdout
+
+
+def test_enough_is_planted() -> None:
+    assert len({fault.name for fault in FAULTS}) == len(FAULTS) >= 20

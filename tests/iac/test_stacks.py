@@ -1,0 +1,60 @@
+"""Each stack and module is well formed, is accepted by Terraform, and keeps what its own tests promise."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.iac.terraform import IAC, STACKS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.iac.terraform import Stacks
+
+_VARIABLE = re.compile(r'^variable "(\w+)" \{\n(.*?)^\}', re.MULTILINE | re.DOTALL)
+
+
+def test_files_are_formatted(stacks: Stacks) -> None:
+    done = stacks.run(IAC, "fmt", "-check", "-diff", "-recursive")
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_stack_keeps_its_promises(stacks: Stacks, stack: str) -> None:
+    folder = stacks.initialised(stack)
+    for command in ("validate", "test"):
+        done = stacks.run(folder, command)
+        assert done.returncode == 0, done.stdout
+        assert "Warning" not in done.stdout
+    assert re.search(r"[1-9]\d* passed, 0 failed", done.stdout)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_variables_are_in_order_and_described(stack: str) -> None:
+    variables = _VARIABLE.findall((IAC / stack / "variables.tf").read_text())
+    assert [name for name, _ in variables] == sorted(name for name, _ in variables)
+    for name, body in variables:
+        assert re.search(r'description = "[A-Z].*\."$', body, re.MULTILINE), f"{name} is not described in a sentence"
+        assert re.search(r"^  type +=", body, re.MULTILINE), f"{name} has no type"
+        assert "nullable" in body or re.search(r"default += null", body), f"{name} does not say what null means"
+
+
+@pytest.mark.parametrize(
+    "example", sorted(IAC.glob("*/environments/*/*.example")), ids=lambda path: "/".join(path.parts[-4:-1])
+)
+def test_an_example_sets_what_there_is(example: Path) -> None:
+    variables = dict(_VARIABLE.findall((example.parents[2] / "variables.tf").read_text()))
+    given = set(re.findall(r"^(\w+) +=", example.read_text(), re.MULTILINE))
+    assert given <= set(variables)
+    assert {name for name, body in variables.items() if "  default" not in body} <= given, "one must be given"
+
+
+@pytest.mark.parametrize("stack", [stack for stack in STACKS if stack.endswith("_iac")])
+def test_each_environment_has_an_example(stack: str) -> None:
+    assert {path.parent.name for path in (IAC / stack).glob("environments/*/terraform.tfvars.example")} == {
+        "qa",
+        "prod",
+    }
