@@ -22,6 +22,8 @@ def lock(target: str, *sources: str) -> None:
     subprocess.run([*command, *sources, "--output-file", target], check=True, stdout=subprocess.DEVNULL)
 
 
-lock("requirements/run.lock", "pyproject.toml", "requirements/build.in")
 lock("requirements/dev.lock", "pyproject.toml", "requirements/build.in", "--group", "dev")
-lock("requirements/iac.lock", "requirements/iac.in", "--constraint", "requirements/dev.lock")
+# What is served is what was tested: the tests' own needs decide first.
+TESTED = ("--constraint", "requirements/dev.lock")
+lock("requirements/run.lock", "pyproject.toml", "requirements/build.in", *TESTED)
+lock("requirements/iac.lock", "requirements/iac.in", *TESTED)
