@@ -235,7 +235,7 @@ async def test_a_step_that_is_taken_again_leaves_those_it_had_stored_as_they_are
         raise ConnectionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(store._loads, "_end_step", power_fails)
+        patched.setattr(store._loads, "end_step", power_fails)
         with pytest.raises(ConnectionError):
             await store.load(three, step=step)
     moves, changes, _ = ids_of(await everyone_found(store, where(surname="half")))
