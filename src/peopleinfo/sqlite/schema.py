@@ -63,7 +63,7 @@ STEPS: Final = (
     ) STRICT, WITHOUT ROWID;
     """,
     """
-    CREATE TABLE foreign_ids (      -- of people who were taken over from another store (ADR 14)
+    CREATE TABLE foreign_ids (      -- of people who were taken over from another store (ADR 11)
         person_id BLOB PRIMARY KEY,
         seq INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;

@@ -1,0 +1,18 @@
+"""The decisions are numbered, each once and without a gap."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+FOLDER: Final = Path(__file__).parents[2] / "docs" / "adr"
+
+
+def test_every_decision_has_a_number_of_its_own() -> None:
+    numbers = sorted(int(file.name[:4]) for file in FOLDER.glob("*.md"))
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_every_decision_says_its_number() -> None:
+    for file in FOLDER.glob("*.md"):
+        assert file.read_text().startswith(f"# {int(file.name[:4])}. "), file.name
