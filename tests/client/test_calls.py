@@ -128,7 +128,7 @@ def test_each_kind_of_problem_of_the_service_has_its_class_here() -> None:
     assert told.pop(errors.UNKNOWN_OUTCOME) == errors.OutcomeUnknown.__name__
     known = {slug: kind.__name__ for slug, kind in errors.KINDS.items()}
     assert {slug: known.get(slug) for slug in told} == told
-    assert known.keys() - told.keys() <= {"too-many-requests"}
+    assert known.keys() - told.keys() <= {"rate-exceeded"}
 
 
 def test_every_class_is_exported() -> None:

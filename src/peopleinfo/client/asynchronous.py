@@ -24,7 +24,7 @@ class AsyncClient:
 
     Each call ends within about `seconds`, its repetitions included. A call whose answer was lost is made again when that cannot do it
     twice: creations carry an idempotency key, changes the version that was seen. Every method may raise NotAuthenticated, AccessDenied,
-    TooManyRequests, StoreUnavailable, Unreachable, and those that change something OutcomeUnknown.
+    RateExceeded, StoreUnavailable, Unreachable, and those that change something OutcomeUnknown.
     """
 
     def __init__(self, url: str = "http://127.0.0.1:3000", *, key: str | None = None, seconds: float = 30.0) -> None:

@@ -91,7 +91,11 @@ class AccessDenied(ProblemError):
     """The key does not allow this."""
 
 
-class TooManyRequests(ProblemError):
+class MembersHidden(ProblemError):
+    """The key may not see some members, and the call would show them, find by them or change them."""
+
+
+class RateExceeded(ProblemError):
     """The service asked for patience, for longer than the call had time."""
 
 
@@ -112,7 +116,8 @@ KINDS: Final[dict[str, type[ProblemError]]] = {
     "import-overlap": ImportOverlap,
     "not-authenticated": NotAuthenticated,
     "access-denied": AccessDenied,
-    "too-many-requests": TooManyRequests,
+    "members-hidden": MembersHidden,
+    "rate-exceeded": RateExceeded,
     "store-unavailable": StoreUnavailable,
 }
 """The end of a problem's `type` → its class."""
