@@ -75,4 +75,4 @@ def window(browser: Browser, url: str, size: str = "desktop", *, dark: bool = Fa
     context.on("request", watch.asked)
     yield context.new_page()
     context.close()
-    assert watch.wrong == []
+    assert watch.wrong == [], watch.wrong
