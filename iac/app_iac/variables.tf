@@ -131,11 +131,10 @@ variable "prefix" {
 }
 
 variable "prometheus" {
-  description = "Amazon Managed Service for Prometheus, with the rules in the folder `rules` (from this stack); null makes none."
-  type = object({
-    rules = optional(string, "../../observability/rules")
-  })
-  default = null
+  description = "Whether Amazon Managed Service for Prometheus is made, with the rules of `observability/prometheus`."
+  type        = bool
+  nullable    = false
+  default     = false
 }
 
 variable "region" {

@@ -32,6 +32,7 @@ class Stacks:
         self._ready: set[str] = set()
         self._states: dict[str, Resources] = {}
         shutil.copytree(IAC, self._folder, ignore=shutil.ignore_patterns(".terraform*"))
+        _beside(self._folder)
 
     def initialised(self, stack: str) -> Path:
         """Return the folder of a stack, ready for tests."""
@@ -46,6 +47,7 @@ class Stacks:
         """Return the folder of a stack in a copy of all of them, to be changed."""
         self.initialised(stack)
         shutil.copytree(self._folder, to / "iac", symlinks=True)
+        _beside(to / "iac")
         return to / "iac" / stack
 
     def resources(self, stack: str) -> Resources:
@@ -77,3 +79,8 @@ class Stacks:
             timeout=_HANGS,
             check=False,
         )
+
+
+def _beside(copy: Path) -> None:
+    """Put the project's rules where the stacks look for them."""
+    copy.with_name("observability").symlink_to(IAC.with_name("observability"))

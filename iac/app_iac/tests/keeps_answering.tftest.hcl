@@ -65,10 +65,10 @@ run "somebody_is_told" {
 
 run "prometheus_takes_the_projects_rules" {
   variables {
-    prometheus = { rules = "tests/rules" }
+    prometheus = true
   }
   assert {
-    condition     = keys(aws_prometheus_rule_group_namespace.default) == ["tests/rules/alerts.yml"] && strcontains(aws_prometheus_rule_group_namespace.default["tests/rules/alerts.yml"].data, "groups:")
+    condition     = keys(aws_prometheus_rule_group_namespace.default) == ["alerts", "recording"] && alltrue([for rules in aws_prometheus_rule_group_namespace.default : strcontains(rules.data, "groups:")])
     error_message = "The rules are not handed to Prometheus."
   }
   assert {

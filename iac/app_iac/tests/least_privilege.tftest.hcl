@@ -68,7 +68,7 @@ run "rights_come_with_what_needs_them" {
   variables {
     exec       = true
     traces     = true
-    prometheus = {}
+    prometheus = true
   }
   assert {
     condition     = length(setsubtract(["aps:RemoteWrite", "xray:PutTraceSegments", "ssmmessages:OpenDataChannel"], flatten([for statement in jsondecode(aws_iam_role_policy.task.policy).Statement : statement.Action]))) == 0
