@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from peopleinfo.people import People
 from tests import dynamodb_servers, valkey_servers
-from tests.stores_under_test import KNOWN_DIFFERENCES, SEALED, STORES, Clock, open_store
+from tests.stores_under_test import KNOWN_DIFFERENCES, SEALED, STORES, Clock, Seconds, open_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -40,6 +40,11 @@ def pytest_unconfigure() -> None:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture
+def moment() -> Seconds:
+    return Seconds()
 
 
 @pytest.fixture(params=[*STORES, SEALED])

@@ -55,6 +55,16 @@ class Clock:
         self._moment += timedelta(**by)
 
 
+class Seconds:
+    """In the place of `time.monotonic`: stands still until `now` is moved."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @asynccontextmanager
 async def open_store(kind: str, tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
     """Open a store of this kind; those of one `tmp_path` are one and the same."""

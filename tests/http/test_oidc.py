@@ -26,6 +26,8 @@ from tests.http.test_access import NOT_LET_IN, bearer, refusal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.stores_under_test import Seconds
+
 pytestmark = pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")  # an attacker ignores it
 AUDIENCE = "people-api"
 OURS = rsa.generate_private_key(65537, 2048)
@@ -225,30 +227,15 @@ async def test_scopes_come_from_the_claim_that_is_set(provider: Provider, claim:
     assert 0 < seconds <= 300 + oidc.LEEWAY
 
 
-class Time:
-    """A clock that is moved."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def moment() -> Time:
-    return Time()
-
-
-@pytest.fixture
-def tokens(provider: Provider, moment: Time) -> Iterator[OidcTokens]:
+def tokens(provider: Provider, moment: Seconds) -> Iterator[OidcTokens]:
     kept, provider.asked = provider.keys, 0
     yield OidcTokens(provider.issuer, AUDIENCE, scopes_claim="scope", monotonic=moment)
     provider.keys, provider.is_ill = kept, False
 
 
 async def test_a_new_key_of_the_provider_is_found_and_an_old_one_forgotten(
-    provider: Provider, tokens: OidcTokens, moment: Time
+    provider: Provider, tokens: OidcTokens, moment: Seconds
 ) -> None:
     await tokens.principal(provider.token())
     provider.keys = [jwk(THEIRS, "next")]
@@ -260,7 +247,7 @@ async def test_a_new_key_of_the_provider_is_found_and_an_old_one_forgotten(
 
 
 async def test_a_key_that_was_withdrawn_is_believed_no_longer_than_is_said(
-    provider: Provider, tokens: OidcTokens, moment: Time
+    provider: Provider, tokens: OidcTokens, moment: Seconds
 ) -> None:
     await tokens.principal(provider.token())
     provider.keys = [jwk(THEIRS, "next")]
@@ -270,7 +257,7 @@ async def test_a_key_that_was_withdrawn_is_believed_no_longer_than_is_said(
 
 
 async def test_unknown_keys_do_not_make_us_ask_the_provider_all_the_time(
-    provider: Provider, tokens: OidcTokens, moment: Time
+    provider: Provider, tokens: OidcTokens, moment: Seconds
 ) -> None:
     for number in range(100):
         with pytest.raises(NotAuthenticated):
@@ -284,7 +271,7 @@ async def test_unknown_keys_do_not_make_us_ask_the_provider_all_the_time(
 
 
 async def test_a_provider_that_is_away_for_a_while_shuts_nobody_out(
-    provider: Provider, tokens: OidcTokens, moment: Time
+    provider: Provider, tokens: OidcTokens, moment: Seconds
 ) -> None:
     await tokens.principal(provider.token())
     provider.is_ill = True

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from peopleinfo import rates as buckets
 from peopleinfo.errors import RateExceeded
 from peopleinfo.rates import Rates
 
-
-class Time:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+if TYPE_CHECKING:
+    from tests.stores_under_test import Seconds
 
 
 @pytest.fixture
-def moment() -> Time:
-    return Time()
-
-
-@pytest.fixture
-def rates(moment: Time) -> Rates:
+def rates(moment: Seconds) -> Rates:
     return Rates(60, monotonic=moment)
 
 
-def test_a_bucket_is_full_at_first_and_then_fills_again(rates: Rates, moment: Time) -> None:
+def test_a_bucket_is_full_at_first_and_then_fills_again(rates: Rates, moment: Seconds) -> None:
     assert rates.take("a", 60) == 0
     with pytest.raises(RateExceeded) as refused:
         rates.take("a", 5)
@@ -36,7 +28,7 @@ def test_a_bucket_is_full_at_first_and_then_fills_again(rates: Rates, moment: Ti
     assert rates.take("a", 5) == 0
 
 
-def test_a_bucket_does_not_run_over(rates: Rates, moment: Time) -> None:
+def test_a_bucket_does_not_run_over(rates: Rates, moment: Seconds) -> None:
     rates.take("a", 60)
     moment.now += 1_000
     assert rates.take("a", 1) == 59

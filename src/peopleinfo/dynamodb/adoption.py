@@ -173,21 +173,12 @@ class Adoption:
         item = place.key | written(key, person.record, place, secrets.token_bytes(8))
         if home != person.own:
             item["alias"] = binary(bytes.fromhex(person.outline.person_id))
-        try:
-            if place == home:
-                await self._table.put(item, ABSENT)
-                return True
-            word = home.key | {"moved_to": binary(place.pk)}
-            writes = [word, item | {"home": binary(home.pk)}]
-            puts = [{"Put": {"Item": one, "ConditionExpression": ABSENT}} for one in writes]
-            await self._table.transact(*puts, token=secrets.token_hex(16))
-        except ConditionFailed:
-            return False
-        except Cancelled as cancelled:
-            if not any(cancelled.failed):
-                raise
-            return False
-        return True
+        if place == home:
+            return await _done(self._table.put(item, ABSENT))
+        word = home.key | {"moved_to": binary(place.pk)}
+        writes = [word, item | {"home": binary(home.pk)}]
+        puts = [{"Put": {"Item": one, "ConditionExpression": ABSENT}} for one in writes]
+        return await _done(self._table.transact(*puts, token=secrets.token_hex(16)))
 
     async def _rekey(self, home: Place) -> tuple[str, str] | None:
         for _ in range(_RACES):
@@ -204,22 +195,13 @@ class Adoption:
         """Put a record and its key in the place of those found; False when they have changed since."""
         target = self._places.moved(found.home, surname_key)
         attributes = written(surname_key, record, target, secrets.token_bytes(8))
-        try:
-            if target == found.place:
-                change = "SET " + ", ".join(f"{name} = :{name}" for name in attributes)
-                values: Item = {f":{name}": text for name, text in attributes.items()}
-                values[":expected"] = number(found.version)
-                await self._table.update(target.key, change, AT_VERSION, values)
-            else:
-                item = target.key | attributes | kept(found.item)
-                await self._table.transact(*moving(found, target, item), token=secrets.token_hex(16))
-        except ConditionFailed:
-            return False
-        except Cancelled as cancelled:
-            if not any(cancelled.failed):
-                raise
-            return False
-        return True
+        if target == found.place:
+            change = "SET " + ", ".join(f"{name} = :{name}" for name in attributes)
+            values: Item = {f":{name}": text for name, text in attributes.items()}
+            values[":expected"] = number(found.version)
+            return await _done(self._table.update(target.key, change, AT_VERSION, values))
+        item = target.key | attributes | kept(found.item)
+        return await _done(self._table.transact(*moving(found, target, item), token=secrets.token_hex(16)))
 
 
 def is_near(place: Place, created: datetime) -> bool:
@@ -233,6 +215,19 @@ def _is(found: Found, person: _Coming) -> bool:
     if "alias" not in found.item:
         return found.home == person.own
     return value(found.item, "alias").hex() == person.outline.person_id
+
+
+async def _done(write: Awaitable[None]) -> bool:
+    """Do a write that has a condition; False when it did not hold, since somebody was faster."""
+    try:
+        await write
+    except ConditionFailed:
+        return False
+    except Cancelled as cancelled:
+        if not any(cancelled.failed):
+            raise
+        return False
+    return True
 
 
 async def _side_by_side(jobs: Iterator[Awaitable[T]]) -> list[T]:
