@@ -240,6 +240,13 @@ def test_an_export_is_a_table_for_whom_prefers_one(client: httpx.Client, surname
     assert {name: row[name] for name in person} == person | {"list": "[1,2]"}
 
 
+@pytest.mark.parametrize("form", ["null", "xml", "CSV", ["csv", "csv"]])
+def test_an_export_of_a_form_that_is_not_known_is_refused(client: httpx.Client, form: str | list[str]) -> None:
+    answer = client.get("/v1/people/export", params={"format": form})
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"pointer": "format", "reason": "is one of ndjson, csv"}]
+
+
 def test_an_export_may_not_be_kept_by_anybody(client: httpx.Client, surname: str) -> None:
     answer = client.get("/v1/people/export", params={"surname": surname})
     assert (answer.content, answer.headers["Cache-Control"]) == (b"", "private, no-store")

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, cast
 from peopleinfo import strictjson
 from peopleinfo.access import MEMBERS
 from peopleinfo.audit import ids_of
-from peopleinfo.errors import StoreUnavailable
+from peopleinfo.errors import FieldError, InvalidSearch, StoreUnavailable
 from peopleinfo.files import rows
 from peopleinfo.files.columns import Columns, InvalidInput
 from peopleinfo.files.export import as_csv, as_ndjson
@@ -87,19 +87,27 @@ class ExportResource:
     async def on_get(self, req: Request, resp: Response) -> None:
         """Answer a person a line, as they are read from the store; a table when the client prefers text/csv."""
         filters = dict(req.params)
-        form = filters.pop("format", None)
+        as_table = _is_table(filters.pop("format", None), req)
         where = read_filter(filters)
         hidden = req.context.principal.hidden
         if hidden:
             require_askable(filters, hidden)
         trail = trail_of(req)
-        as_table = form == "csv" if form in ("csv", "ndjson") else req.client_prefers((NDJSON, CSV)) == CSV
         resp.content_type = CSV if as_table else NDJSON
         resp.set_header("Cache-Control", "private, no-store")
         resp.set_header("Vary", "Accept")
         resp.downloadable_as = "people.csv" if as_table else "people.ndjson"
         seen = (lambda people: trail.streams(ids_of(people))) if trail else None
         resp.stream = _texts((as_csv if as_table else as_ndjson)(self._people, where, hidden=hidden, seen=seen))
+
+
+def _is_table(form: Any, req: Request) -> bool:
+    """Say whether a table is wanted: by the parameter `format` or, without it, by what the client prefers."""
+    if form is None:
+        return req.client_prefers((NDJSON, CSV)) == CSV
+    if form not in ("ndjson", "csv"):
+        raise InvalidSearch([FieldError("format", "is one of ndjson, csv")])
+    return bool(form == "csv")
 
 
 class _Body(io.RawIOBase):
