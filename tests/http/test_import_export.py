@@ -9,6 +9,7 @@ import json
 import socket
 import uuid
 from contextlib import suppress
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -260,11 +261,26 @@ def test_an_export_has_no_pages(client: httpx.Client, name: str) -> None:
 
 def test_a_reader_who_goes_away_leaves_the_server_well(server: Server, client: httpx.Client, surname: str) -> None:
     send(client, lines({"person_surname": surname, "padding": "x" * 2_000} for _ in range(5_000)))
+    before = exported_in_all(client)
     for _ in range(5):
         with socket.create_connection(server.address, timeout=HANGS) as connection:
             connection.sendall(f"GET /v1/people/export?surname={surname} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             assert connection.recv(100).startswith(b"HTTP/1.1 200")
     assert client.get("/status").status_code == 200
+    assert exported_in_all(client) - before < 5 * 5_000, "people were read for nobody"
+
+
+def exported_in_all(client: httpx.Client) -> float:
+    """Return how many people were handed out, once no export is under way."""
+    while figure(client, 'peopleinfo_transfers_running{kind="export"}'):
+        sleep(0.01)
+    return figure(client, "peopleinfo_export_people_total")
+
+
+def figure(client: httpx.Client, name: str) -> float:
+    """Return a figure of the service; 0 when it has none yet."""
+    told = [line for line in client.get("/metrics").text.splitlines() if line.startswith(f"{name} ")]
+    return float(told[0].rpartition(" ")[2]) if told else 0.0
 
 
 def test_one_line_without_end_does_not_fill_the_memory(server: Server, client: httpx.Client, surname: str) -> None:

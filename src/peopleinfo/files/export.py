@@ -9,7 +9,7 @@ from peopleinfo.files.csv import CsvWriter, further_members
 from peopleinfo.masks import shown
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from peopleinfo.people import People
     from peopleinfo.search import Filter
@@ -20,7 +20,7 @@ Seen = Callable[[list[bytes]], None]  # is told of those whose piece is yielded 
 
 async def as_ndjson(
     people: People, where: Filter, *, hidden: frozenset[str] = frozenset(), seen: Seen | None = None
-) -> AsyncIterator[tuple[int, bytes]]:
+) -> AsyncGenerator[tuple[int, bytes], None]:
     """Yield how many people a piece holds, and the piece: a JSON object a line, without `hidden` members."""
     async for bodies in _everyone(people, where, hidden, seen):
         yield len(bodies), b"\n".join(bodies) + b"\n"
@@ -28,7 +28,7 @@ async def as_ndjson(
 
 async def as_csv(
     people: People, where: Filter, *, hidden: frozenset[str] = frozenset(), seen: Seen | None = None
-) -> AsyncIterator[tuple[int, bytes]]:
+) -> AsyncGenerator[tuple[int, bytes], None]:
     """Yield how many people a piece holds, and the piece: lines of a table. The people are read twice, first for their columns.
 
     Raises InvalidInput when somebody with further members is added meanwhile.

@@ -7,6 +7,7 @@ import itertools
 import re
 import secrets
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import falcon
@@ -58,12 +59,20 @@ class App(falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response]):
                 raise Disconnected
             return event
 
+        scope["receive"] = attentive_receive
         if traces.are_on():
             return traces.request(super().__call__, scope, attentive_receive, send)
         return super().__call__(scope, attentive_receive, send)
 
 
 _BEGINNING: Final = {"type": "http.request", "body": b"", "more_body": True}
+
+
+async def client_leaves(req: falcon.asgi.Request) -> None:
+    """Return when the client of a request that has arrived whole goes away, or has got its answer. What is sent to it then, nobody misses."""
+    with suppress(Disconnected):
+        while True:
+            await req.scope["receive"]()
 
 
 async def read_json(req: falcon.asgi.Request, *, seconds: float, media_types: tuple[str, ...] = ()) -> Any:

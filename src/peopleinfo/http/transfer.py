@@ -8,6 +8,7 @@ import io
 import tempfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
@@ -21,14 +22,14 @@ from peopleinfo.files.export import as_csv, as_ndjson
 from peopleinfo.http.audited import trail_of
 from peopleinfo.http.contract import CSV, JSON, NDJSON, ImportResult, Reason
 from peopleinfo.http.people import idempotency_key
-from peopleinfo.http.requests import media_type, too_slow
+from peopleinfo.http.requests import client_leaves, media_type, too_slow
 from peopleinfo.http.searches import read_filter
 from peopleinfo.imports import Import, Outcome, batches
 from peopleinfo.masks import require_askable
 from peopleinfo.telemetry.metrics import EXPORTED, IMPORTED, TRANSFERS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 
     from falcon.asgi import Request, Response
 
@@ -98,7 +99,7 @@ class ExportResource:
         resp.set_header("Vary", "Accept")
         resp.downloadable_as = "people.csv" if as_table else "people.ndjson"
         seen = (lambda people: trail.streams(ids_of(people))) if trail else None
-        resp.stream = _texts((as_csv if as_table else as_ndjson)(self._people, where, hidden=hidden, seen=seen))
+        resp.stream = _texts(req, (as_csv if as_table else as_ndjson)(self._people, where, hidden=hidden, seen=seen))
 
 
 def _is_table(form: Any, req: Request) -> bool:
@@ -149,13 +150,19 @@ def read_columns(params: Mapping[str, Any]) -> Columns:
     return Columns(given, formats if isinstance(formats, list) else [formats])
 
 
-async def _texts(pieces: AsyncIterator[tuple[int, bytes]]) -> AsyncIterator[bytes]:
+async def _texts(req: Request, pieces: AsyncGenerator[tuple[int, bytes], None]) -> AsyncIterator[bytes]:
+    """Yield the texts for as long as the client is there to take them; the server would go on to the end, unheard."""
     TRANSFERS.change(1, "export")
+    leaving = asyncio.ensure_future(client_leaves(req))
     try:
-        async for people, text in pieces:
-            EXPORTED.add(by=people)
-            yield text
+        async with aclosing(pieces):
+            async for people, text in pieces:
+                if leaving.done():
+                    return
+                EXPORTED.add(by=people)
+                yield text
     finally:
+        leaving.cancel()
         TRANSFERS.change(-1, "export")
 
 
