@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
@@ -36,7 +37,8 @@ class Engine:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        storage = ["--root", f"{folder}/storage", "--runroot", f"{folder}/run", "--storage-driver", "overlay"]
+        self._run = tempfile.mkdtemp(prefix="run-")  # podman wants a path of at most 50 characters
+        storage = ["--root", f"{folder}/storage", "--runroot", self._run, "--storage-driver", "overlay"]
         runtime = ["--runtime", os.environ["OCI_RUNTIME"]] if "OCI_RUNTIME" in os.environ else []
         self._buildah = ["buildah", *storage]
         self._podman = ["podman", *storage, "--cgroup-manager", "cgroupfs", *runtime]
@@ -89,6 +91,7 @@ class Engine:
         """Remove every image and container."""
         self.podman("system", "reset", "--force")
         shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self._run, ignore_errors=True)
 
 
 def until(what: Any, why: str) -> Any:

@@ -18,7 +18,6 @@ from tests.valkey_servers import free_port
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.xdist_group("image")
 REVISION: Final = "0123456789abcdef0123456789abcdef01234567"
 ALLOWED: Final = 150 * 10**6  # bytes on top of the base
 
