@@ -25,7 +25,7 @@ dashboards: $(VENV)/ready-to-test ## write the dashboards anew (observability/da
 	@$(VENV)/bin/python -m observability.dashboards
 
 test: $(VENV)/ready-to-test ## set everything up and run every test (ARGS="-k name" for some)
-	@$(VENV)/bin/python -m pytest --numprocesses logical --dist loadfile $(ARGS)
+	@$(VENV)/bin/python -m pytest --numprocesses logical --dist worksteal $(ARGS)
 
 check: $(VENV)/ready-to-test ## lint, formatting, types, imports, spelling
 	$(VENV)/bin/ruff check .

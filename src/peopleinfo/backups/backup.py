@@ -60,7 +60,8 @@ class Backup:
             )
         if manifest.is_whole:
             raise BackupUnusable(
-                f"a backup was finished here at {manifest.ended_at}: choose another place for a new one"
+                f"a backup of {manifest.people:,} people was finished here at {manifest.ended_at},"
+                f" digest {manifest.digest}: choose another place for a new one"
             )
         if manifest.source != mark_of(self._store.secret):
             raise BackupUnusable("a backup of another store was begun here: choose another place")

@@ -157,6 +157,8 @@ async def _texts(req: Request, pieces: AsyncGenerator[tuple[int, bytes], None]) 
     try:
         async with aclosing(pieces):
             async for people, text in pieces:
+                # A short read does not wait, nor does sending to nobody: others, too, want a turn.
+                await asyncio.sleep(0)
                 if leaving.done():
                     return
                 EXPORTED.add(by=people)
