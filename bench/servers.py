@@ -78,9 +78,11 @@ def pin() -> None:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
-def request(method: str, path: str, body: bytes = b"") -> bytes:
-    """Return a request as it goes over the wire."""
+def request(method: str, path: str, body: bytes = b"", *, key: str = "") -> bytes:
+    """Return a request as it goes over the wire, with an API key when there is one."""
     head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    if key:
+        head += f"Authorization: Bearer {key}\r\n"
     if body:
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + b"\r\n" + body

@@ -133,6 +133,12 @@ OVERVIEW: Final = (
         },
     ),
     Panel(
+        "Audit",
+        "Events a second; failed: attempts to write, after which nobody is served for long.",
+        "short",
+        {"{{outcome}}": rate("peopleinfo_audit_events_total", "outcome")},
+    ),
+    Panel(
         "Imports and exports",
         "People a second, and transfers under way.",
         "short",

@@ -18,6 +18,8 @@ class Scope(StrEnum):
     ADMIN = "people:admin"  # everything
     METRICS = "metrics:read"  # figures about the service, and nobody's data
 
+    __hash__ = str.__hash__  # an Enum's own is a function in Python, and is called at every request
+
 
 MEMBERS: Final = ("person_name", "person_surname", "person_birthdate", "person_address")
 FURTHER: Final = "*"  # in a mask: every member that people brought themselves

@@ -19,6 +19,7 @@ import structlog
 from peopleinfo import strictjson
 from peopleinfo.access import FURTHER, MEMBERS
 from peopleinfo.errors import PeopleInfoError, StoreUnavailable
+from peopleinfo.telemetry.metrics import AUDIT_EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -118,6 +119,8 @@ class AuditStream:
         self._waiting: list[Event] = []
         self._file: int | None = None
         self._trouble = ""  # why the last lines could not be written
+        for outcome in ("written", "failed"):  # so that an audit that is silent can be told from none
+            AUDIT_EVENTS.add(outcome, by=0)
 
     def note(self, event: Event, *, at_once: bool) -> None:
         """Keep an event; to be called in the event loop."""
@@ -145,7 +148,10 @@ class AuditStream:
             previous = hashlib.sha256(line).hexdigest()
             lines.append(line)
         if self._write(b"\n".join(lines) + b"\n"):
+            AUDIT_EVENTS.add("written", by=len(lines))
             self._waiting, self._seq, self._previous = [], seq, previous
+        else:
+            AUDIT_EVENTS.add("failed")
 
     def close(self) -> None:
         """Write what waits and the line that says that this writer has ended."""

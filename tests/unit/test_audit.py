@@ -11,6 +11,7 @@ import pytest
 from peopleinfo import audit as audits
 from peopleinfo.audit import AuditStream, Event, ids_of, touched, verify
 from peopleinfo.errors import StoreUnavailable
+from peopleinfo.telemetry.metrics import AUDIT_EVENTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -158,6 +159,20 @@ async def test_while_it_cannot_be_written_events_wait_and_then_nothing_is_done(
     stream.require()
     stream.close()
     assert verify((path / "not a folder").read_bytes().splitlines(keepends=True))[::2] == (4, [])
+
+
+async def test_what_is_written_and_what_fails_is_counted(path: Path) -> None:
+    before = {outcome: AUDIT_EVENTS.values.get((outcome,), 0) for outcome in ("written", "failed")}
+    stream = AuditStream(path / "not a folder")
+    path.touch()
+    stream.note(event(), at_once=True)
+    assert AUDIT_EVENTS.values["failed",] == before["failed"] + 1
+    assert AUDIT_EVENTS.values["written",] == before["written"]
+    path.unlink()
+    path.mkdir()
+    stream.note(event(), at_once=True)
+    assert AUDIT_EVENTS.values["written",] == before["written"] + 2
+    stream.close()
 
 
 async def test_a_full_disk_leaves_no_half_a_line(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

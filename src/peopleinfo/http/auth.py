@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.access import Scope
@@ -51,9 +52,8 @@ class Authentication:
         if needed is None:
             req.context.principal = None
             return
-        credential = _credential(req)
-        if credential is None:
-            credential = self._sessions.credential(req)
+        header = req.get_header("Authorization")
+        credential = self._sessions.credential(req) if header is None else _bearer(header)
         principal = self._gate.recognise(credential) or await self._ask(req, credential)
         req.context.principal = principal
         if self._limits is not None:
@@ -75,9 +75,7 @@ class Authentication:
             raise
 
 
-def _credential(req: Request) -> str | None:
+@lru_cache(maxsize=1_000)  # as `digest`
+def _bearer(header: str) -> str:
     """Return what is shown as a bearer token (RFC 6750); what is shown in another way is no credential, and is refused as such."""
-    header = req.get_header("Authorization")
-    if header is None:
-        return None
     return header[len(_SCHEME) :].strip() if header[: len(_SCHEME)].lower() == _SCHEME else ""

@@ -45,19 +45,24 @@ class Limits:
         self._anybody = anybody
         self._proxies = proxies
         self._policy = f'"default";q={per_minute};w=60'
+        self._half = per_minute / 2
 
     def count(self, req: Request, resp: Response, principal: Principal) -> None:
-        """Count a request, and say in the answer what is left. Raises RateExceeded."""
+        """Count a request, and say in the answer what is left when it is less than half. Raises RateExceeded.
+
+        Each header costs about as much as the counting itself, and who asks for little has no use for them: the draft leaves it to the server.
+        """
         if principal is ANYBODY:
             if not self._anybody:
                 return
             who = "@" + self.network(req)
         else:
             who = principal.name
-        resp.set_header("RateLimit-Policy", self._policy)
-        rates = self._rates
-        left = rates.take(who, _UNITS.get((req.uri_template, req.method), 1))
-        resp.set_header("RateLimit", f'"default";r={int(left)};t={rates.seconds_until(left, rates.per_minute)}')
+        left = self._rates.take(who, _UNITS.get((req.uri_template, req.method), 1))
+        if left < self._half:
+            seconds = self._rates.seconds_until(left, self._rates.per_minute)
+            resp.set_header("RateLimit-Policy", self._policy)
+            resp.set_header("RateLimit", f'"default";r={int(left)};t={seconds}')
 
     def guess(self, network: str) -> None:
         """Count a credential that turned out to be none. Raises RateExceeded when there were too many from there."""

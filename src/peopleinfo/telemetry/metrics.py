@@ -110,6 +110,12 @@ IMPORTED: Final = Counter(
 EXPORTED: Final = Counter("peopleinfo_export_people_total", "People handed out by exports.")
 TRANSFERS: Final = Gauge("peopleinfo_transfers_running", "Imports and exports under way.", "kind")
 
+AUDIT_EVENTS: Final = Counter(
+    "peopleinfo_audit_events_total",
+    "Events of the audit: written, or failed (an attempt to write those that wait; they go on waiting).",
+    "outcome",
+)
+
 EVENTS: Final = Counter(
     "peopleinfo_log_events_total",
     "Events at the level that is logged or above, left out or not; without requests.",

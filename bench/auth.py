@@ -1,0 +1,78 @@
+"""What does it cost a cached read that whoever asks shows an API key?
+
+A read by id that the process's own memory answers (a Valkey is there, the store is SQLite): asked of a service in which nobody is asked
+who they are (`bench.unasked`), and with a key, counted by the rate limits as they come; then with the audit too, which is told apart.
+Servers and client share one CPU. Rounds are paired: without, with a key, with the audit, without …
+"""
+
+import asyncio
+import json
+import secrets
+import tempfile
+from contextlib import ExitStack
+from statistics import median
+
+from bench.people import people
+from bench.servers import get, microseconds, ours, pin, request, spread
+from peopleinfo import wiring
+from peopleinfo.access import Scope
+from peopleinfo.apikeys import issue
+from peopleinfo.person import details_from_json
+from peopleinfo.settings import Settings
+from tests import valkey_servers
+
+ROUNDS = 11
+REQUESTS = 8_000
+STORED = 200
+BAR = 0.08
+# What a key may take in a minute by default would be gone in seconds. Counting costs the same; whoever has less than half left pays for
+# two headers more.
+LIMITS = "100000000"
+
+
+def main() -> None:
+    """Print CPU microseconds of each, and by how much authentication costs more than none, and the audit more than that."""
+    pin()
+    with tempfile.TemporaryDirectory() as folder, valkey_servers.serving() as cache, ExitStack() as stack:
+        url = f"sqlite:///{folder}/people.db"
+        ids, key = asyncio.run(_fill(url))
+        settings = {
+            "PEOPLEINFO_CACHE": cache.url,
+            "PEOPLEINFO_CACHE_FENCE": "0.1",
+            "PEOPLEINFO_RATE_LIMITS": LIMITS,
+            "PEOPLEINFO_ADMIN_KEY": secrets.token_hex(),  # or the service without keys would look at names of hosts
+        }
+        bare = stack.enter_context(ours(url, module="bench.unasked", **settings))
+        keyed = stack.enter_context(ours(url, **settings))
+        audited = stack.enter_context(ours(url, PEOPLEINFO_AUDIT=f"file://{folder}/audit.jsonl", **settings))
+        for server in (bare, keyed, audited):
+            while json.loads(get(server, "/status"))["cache"] != "ok":
+                pass
+        paths = [f"/v1/people/{person_id}" for person_id in ids]
+        unasked = [request("GET", path) for path in paths]
+        asked = [request("GET", path, key=key) for path in paths]
+        rounds = [
+            (
+                microseconds(bare, unasked, REQUESTS),
+                microseconds(keyed, asked, REQUESTS),
+                microseconds(audited, asked, REQUESTS),
+            )
+            for _ in range(ROUNDS)
+        ]
+    nobody, with_key, with_audit = (list(column) for column in zip(*rounds, strict=True))
+    more = median(whole / least for least, whole, _ in rounds) - 1
+    audit = median(whole / least for _, least, whole in rounds) - 1
+    print(f"{'cached read by id':24} {'us CPU':>24}   more")
+    print(f"{'nobody is asked':24} {spread(nobody):>24}")
+    print(f"{'API key, rate limits':24} {spread(with_key):>24}   {more:+.0%} (at most {BAR:.0%})")
+    print(f"{'audit as well':24} {spread(with_audit):>24}   {audit:+.0%} more than that", flush=True)
+
+
+async def _fill(url: str) -> tuple[list[str], str]:
+    async with wiring.open_people(Settings(store=url)) as service:
+        made = [details_from_json(person, today=service.today) for person in people(STORED)]
+        ids = await service.store.load(made)
+        key, _ = await issue(
+            service.store.api_keys, name="bench", scopes=[Scope.READ], lifetime=None, now=wiring.utc_now()
+        )
+        return ids, key
