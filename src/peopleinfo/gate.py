@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from peopleinfo.access import ANYBODY, Principal, Scope
 from peopleinfo.apikeys import digest, is_well_formed
 from peopleinfo.errors import NotAuthenticated, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from datetime import datetime
 
     from peopleinfo.apikeys import ApiKeys
 
 REMEMBERED_SECONDS: Final = 2.0  # that a key is believed without asking the store again: so long a revoked one goes on
 GRACE_SECONDS: Final = 60.0  # that it is believed while the store does not answer
+FIGURES_SECONDS: Final = (
+    86_400.0  # the same for figures: nobody's data is in them, and they are needed most while the store is away
+)
+PATIENCE_SECONDS: Final = 0.25  # after which the store does not answer: whoever was let in before need not wait for it
 _REMEMBERED: Final = 10_000  # keys; beyond that all are forgotten, and asked for again
 _ADMIN: Final = Principal(name="admin-key", scopes=frozenset({Scope.ADMIN}))
 _DOTS: Final = 2  # in a token (JWT), and in no key
@@ -31,18 +36,19 @@ class Tokens(Protocol):
 
 
 class _Known(NamedTuple):
-    """Who shows a key, until when that is believed unasked, and until when at all."""
+    """Who shows a key, until when that is believed unasked, and until when while the store does not answer."""
 
     principal: Principal
     until: float
     at_most: float
+    for_figures: float
 
 
 class Gate:
     """Tells who is asking by the credential that they show.
 
     What the store said of a key is believed for `REMEMBERED_SECONDS`, so a key that is made, revoked or rotated anywhere is so everywhere
-    within that time and one read of the store.
+    within that time and one read of the store; while that takes longer than `PATIENCE_SECONDS`, or fails, within `GRACE_SECONDS`.
     """
 
     def __init__(
@@ -64,9 +70,10 @@ class Gate:
         self._now = now
         self._open_to_all = open_to_all
         self._open_until_keys = open_until_keys
-        self._asked = -_FOR_EVER  # when it was last asked whether there are keys
-        self._known = {digest(admin_key): _Known(_ADMIN, _FOR_EVER, _FOR_EVER)} if admin_key else {}
+        self._keyless = _always(ANYBODY) if open_to_all else None  # whoever shows nothing
+        self._known = {digest(admin_key): _always(_ADMIN)} if admin_key else {}
         self._fixed = dict(self._known)
+        self._asking: set[asyncio.Future[Principal]] = set()
 
     @property
     def is_open(self) -> bool:
@@ -75,62 +82,85 @@ class Gate:
 
     def recognise(self, credential: str | None) -> Principal | None:
         """Return who shows this credential (None: nothing was shown) if that is known without asking anybody, else None."""
-        if credential is None:
-            return ANYBODY if self._open_to_all or monotonic() < self._asked + REMEMBERED_SECONDS else None
-        known = self._known.get(digest(credential))
+        known = self._keyless if credential is None else self._known.get(digest(credential))
         return known.principal if known is not None and monotonic() < known.until else None
 
     def knows(self, credential: str) -> bool:
         """Say whether a credential was good not long ago."""
         return digest(credential) in self._known
 
-    async def ask(self, credential: str | None) -> Principal:
-        """Return who shows this credential. Raises NotAuthenticated, StoreUnavailable."""
-        if credential is None:
-            if self._open_to_all or await self._has_no_keys():
-                return ANYBODY
-            raise NotAuthenticated
+    async def ask(self, credential: str | None, *, for_figures: bool = False) -> Principal:
+        """Return who shows this credential; it may be for figures alone, which hold nobody's data.
+
+        Raises NotAuthenticated, StoreUnavailable.
+        """
         if principal := self.recognise(credential):
             return principal
+        if credential is None:
+            return await self._confirm(self._keyless, self._ask_for_any(), for_figures=for_figures)
         if self._tokens is not None and credential.count(".") == _DOTS:
             principal, seconds = await self._tokens.principal(credential)
             self._remember(credential, principal, min(seconds, GRACE_SECONDS), 0)
             return principal
-        return await self._look_up(credential)
-
-    async def _has_no_keys(self) -> bool:
-        if self._open_until_keys and await self._keys.has_any():
-            self._open_until_keys = False  # for good: a service must not open itself because its keys have expired
-            self._asked = -_FOR_EVER
-        if self._open_until_keys:
-            self._asked = monotonic()
-        return self._open_until_keys
-
-    async def _look_up(self, credential: str) -> Principal:
         if not is_well_formed(credential):
             raise NotAuthenticated
         name = digest(credential)
         known = self._known.get(name)
-        now = monotonic()
-        if known is not None and now < known.at_most:
-            # While we ask, others need not ask too.
-            self._known[name] = known._replace(until=min(now + REMEMBERED_SECONDS, known.at_most))
+        if known is not None:  # while we ask, others need not ask too
+            self._known[name] = known._replace(until=min(monotonic() + REMEMBERED_SECONDS, known.at_most))
+        return await self._confirm(known, self._look_up(credential), for_figures=for_figures)
+
+    async def _confirm(
+        self, known: _Known | None, asking: Coroutine[Any, Any, Principal], *, for_figures: bool
+    ) -> Principal:
+        """Return whom the store says it is; when it does not answer, or not soon, whom it has said it is before. Then its answer is heard later."""
+        if known is None or monotonic() >= (known.for_figures if for_figures else known.at_most):
+            return await asking
+        task = asyncio.ensure_future(asking)
+        self._asking.add(task)
+        task.add_done_callback(self._answered)
+        done, _ = await asyncio.wait((task,), timeout=PATIENCE_SECONDS)
         try:
-            key = await self._keys.find(name)
+            return task.result() if done else known.principal
         except StoreUnavailable:
-            if known is not None and now < known.at_most:
-                return known.principal
-            raise
+            return known.principal
+
+    def _answered(self, task: asyncio.Future[Principal]) -> None:
+        self._asking.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waits hears of it, and there may be nobody any more
+
+    async def _ask_for_any(self) -> Principal:
+        if self._open_until_keys and await self._keys.has_any():
+            self._open_until_keys = False  # for good: a service must not open itself because its keys have expired
+            self._keyless = None
+        if not self._open_until_keys:
+            raise NotAuthenticated
+        self._keyless = _known(ANYBODY, REMEMBERED_SECONDS, _FOR_EVER)
+        return ANYBODY
+
+    async def _look_up(self, credential: str) -> Principal:
+        name = digest(credential)
+        key = await self._keys.find(name)
         moment = self._now()
         if key is None or key.state(moment) != "valid":
             self._known.pop(name, None)
             raise NotAuthenticated
         left = (key.expires_at - moment).total_seconds() if key.expires_at else _FOR_EVER
-        self._remember(credential, key.principal, min(REMEMBERED_SECONDS, left), min(GRACE_SECONDS, left))
+        self._remember(credential, key.principal, min(REMEMBERED_SECONDS, left), left)
         return key.principal
 
-    def _remember(self, credential: str, principal: Principal, seconds: float, at_most: float) -> None:
+    def _remember(self, credential: str, principal: Principal, seconds: float, left: float) -> None:
         if len(self._known) >= _REMEMBERED:
             self._known = dict(self._fixed)
-        now = monotonic()
-        self._known[digest(credential)] = _Known(principal, now + seconds, now + at_most)
+        self._known[digest(credential)] = _known(principal, seconds, left)
+
+
+def _always(principal: Principal) -> _Known:
+    return _Known(principal, _FOR_EVER, _FOR_EVER, _FOR_EVER)
+
+
+def _known(principal: Principal, seconds: float, left: float) -> _Known:
+    """Return what was learned just now of a credential that is good for `left` seconds, to be believed unasked for `seconds`."""
+    now = monotonic()
+    return _Known(principal, now + seconds, now + min(GRACE_SECONDS, left), now + min(FIGURES_SECONDS, left))

@@ -24,6 +24,7 @@ from peopleinfo.errors import (
 from peopleinfo.person import details_of
 from peopleinfo.settings import TableLocation
 from peopleinfo.store import Once, Progress
+from peopleinfo.telemetry.metrics import DYNAMODB_ATTEMPTS
 from tests import dynamodb_servers
 from tests.stores_under_test import Clock, everyone_found, everyone_scanned, make_table, named, table_location, where
 
@@ -38,6 +39,11 @@ if TYPE_CHECKING:
 
 WRITES = ("PutItem", "UpdateItem", "TransactWriteItems", "BatchWriteItem")
 THROTTLED = Response(400, b'{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"}')
+RACED = Response(
+    400,
+    b'{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException",'
+    b'"CancellationReasons":[{"Code":"TransactionConflict"},{"Code":"None"}]}',
+)
 FAILED = Response(500, b'{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError"}')
 
 
@@ -184,6 +190,35 @@ async def test_counters_lose_no_update_amid_throttling_and_lost_answers(store: S
     count = int(bytes(details_of(await store.get(made.person_id))[0].more["n"]))
     assert done <= count <= done + maybe
     assert done > 0
+
+
+@pytest.mark.parametrize(("action", "outcome"), [("BatchWriteItem", "throttled"), ("TransactWriteItems", "conflict")])
+async def test_what_dynamodb_leaves_undone_is_counted_as_what_it_is(
+    store: Store, wire: Wire, action: str, outcome: str
+) -> None:
+    before = Counter(DYNAMODB_ATTEMPTS.values)
+    left = 2
+
+    async def fault(which: str, request: Request, way: HttpImplementation) -> Response:
+        nonlocal left
+        if which != action or left == 0:
+            return await way(request)
+        left -= 1
+        if action == "BatchWriteItem":  # it answers 200, and says what it has not done
+            asked = msgspec.json.decode(request.body or b"")["RequestItems"]
+            return Response(200, msgspec.json.encode({"UnprocessedItems": asked}))
+        return RACED
+
+    wire.fault = fault
+    if action == "BatchWriteItem":
+        await store.load([named("Batch")])
+    else:
+        await store.create(named("Raced"), once=Once(b"r" * 32, b"c" * 32))
+    counted = Counter(DYNAMODB_ATTEMPTS.values) - before
+    assert {labels: count for labels, count in counted.items() if labels[0] == action} == {
+        (action, outcome): 2,
+        (action, "ok"): 1,
+    }
 
 
 @pytest.mark.parametrize("action", ["PutItem", "TransactWriteItems"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from peopleinfo import gate as gates
 from peopleinfo.access import ANYBODY, Scope
 from peopleinfo.apikeys import ApiKey, InvalidKey, is_well_formed, issue, new_credential, revoke
 from peopleinfo.errors import AccessDenied, NotAuthenticated, StoreUnavailable
-from peopleinfo.gate import GRACE_SECONDS, REMEMBERED_SECONDS, Gate
+from peopleinfo.gate import FIGURES_SECONDS, GRACE_SECONDS, REMEMBERED_SECONDS, Gate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,11 +30,11 @@ class InMemory:
         self.kept: dict[bytes, ApiKey] = {}
         self.asked = 0
         self.is_away = False
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     async def find(self, digest: bytes) -> ApiKey | None:
-        self.asked += 1
-        if self.is_away:
-            raise StoreUnavailable("away")
+        await self._ask()
         return self.kept.get(digest)
 
     async def save(self, key: ApiKey) -> None:
@@ -43,8 +44,14 @@ class InMemory:
         return list(self.kept.values())
 
     async def has_any(self) -> bool:
-        self.asked += 1
+        await self._ask()
         return bool(self.kept)
+
+    async def _ask(self) -> None:
+        self.asked += 1
+        await self.answers.wait()
+        if self.is_away:
+            raise StoreUnavailable("away")
 
 
 @pytest.fixture
@@ -169,6 +176,45 @@ async def test_while_the_store_is_away_nobody_new_is_let_in(keys: InMemory) -> N
     keys.is_away = True
     with pytest.raises(StoreUnavailable):
         await Gate(keys, now=lambda: NOW).ask(credential)
+
+
+async def test_while_the_store_is_away_who_saw_figures_goes_on_to_see_them(
+    keys: InMemory, wait: Callable[[float], None]
+) -> None:
+    credential = await made(keys)
+    for shown, gate in (
+        (credential, Gate(keys, now=lambda: NOW)),
+        (None, Gate(keys, now=lambda: NOW, open_until_keys=True)),
+    ):
+        kept, keys.kept = keys.kept, keys.kept if shown else {}
+        principal = await gate.ask(shown, for_figures=True)
+        keys.is_away = True
+        for _ in range(10):
+            wait(FIGURES_SECONDS / 10 - 1)
+            assert await gate.ask(shown, for_figures=True) == principal
+            with pytest.raises(StoreUnavailable):
+                await gate.ask(shown)
+        wait(10)
+        with pytest.raises(StoreUnavailable):
+            await gate.ask(shown, for_figures=True)
+        keys.is_away, keys.kept = False, kept
+
+
+async def test_who_was_let_in_does_not_wait_for_a_store_that_hangs_and_its_answer_is_heard_all_the_same(
+    keys: InMemory, wait: Callable[[float], None]
+) -> None:
+    credential = await made(keys)
+    gate = Gate(keys, now=lambda: NOW)
+    await gate.ask(credential)
+    await revoke(keys, "ci", now=NOW)
+    wait(REMEMBERED_SECONDS)
+    keys.answers.clear()
+    assert (await gate.ask(credential)).name == "ci"
+    keys.answers.set()
+    await asyncio.sleep(0)
+    assert not gate.knows(credential)
+    with pytest.raises(NotAuthenticated):
+        await gate.ask(credential)
 
 
 async def test_what_cannot_be_a_key_costs_the_store_nothing(keys: InMemory) -> None:

@@ -32,6 +32,17 @@ def counted(requests: int) -> Snapshot:
     return snapshot((counter, gauge, histogram))
 
 
+def test_a_counter_is_told_before_anything_is_counted_so_that_the_first_time_is_growth() -> None:
+    assert Counter("c_total", "C.").values == {(): 0}
+    counter = Counter("c_total", "C.", "x")
+    assert counter.values == {}
+    counter.begin("a")
+    assert counter.values == {("a",): 0}
+    counter.add("a")
+    counter.begin("a")
+    assert counter.values == {("a",): 1}
+
+
 def test_a_value_at_a_bound_is_within_it() -> None:
     histogram = Histogram("h", "H.", bounds=(1.0, 2.0))
     for value in (0.5, 1.0, 1.5, 2.5):

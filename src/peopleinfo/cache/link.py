@@ -58,6 +58,10 @@ class Link:
         self._deadline = deadline
         self._failures = 0
         self._down = asyncio.Event()
+        for error in ("timeout", "connection"):
+            CACHE_ERRORS.begin(error)
+        for to in ("down", "up"):
+            CACHE_BREAKER.begin(to)
         self._pipe: Pipe | None = None  # none in a cluster, where redis-py knows which server to ask
 
     async def run(self, script: Script, keys: Sequence[str], *arguments: str | int | bytes) -> Any:

@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from peopleinfo.telemetry.metrics import DYNAMODB_ATTEMPTS, DYNAMODB_SECONDS, DYNAMODB_UNITS
+
+_ACTIONS: Final = [
+    "GetItem",
+    "BatchGetItem",
+    "Query",
+    "Scan",
+    "PutItem",
+    "UpdateItem",
+    "TransactWriteItems",
+    "BatchWriteItem",
+]
+
+
+def begin() -> None:
+    """Tell of refusals before there are any, so that the first ones are seen as growth."""
+    for action in _ACTIONS:
+        DYNAMODB_ATTEMPTS.begin(action, "throttled")
 
 
 def attempted(action: str, seconds: float, outcome: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from yarl import URL
 
+from peopleinfo.dynamodb import figures
 from peopleinfo.dynamodb.credentials import usual_chain
 from peopleinfo.dynamodb.http import open_http
 from peopleinfo.dynamodb.items import alone, binary, number, value, whole
@@ -42,6 +43,7 @@ async def open_dynamodb(location: TableLocation, *, now: Callable[[], datetime])
             raise unusable(location.table, refused) from refused
         except StoreUnavailable as error:
             raise StoreUnusable(f"table {location.table} in {location.region}: {error}") from error
+        figures.begin()
         yield DynamoStore(table, secret, shards, now=now)
 
 

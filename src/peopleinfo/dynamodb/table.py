@@ -47,6 +47,7 @@ _REFUSED: Final = frozenset(
         "TransactionConflictException",
     }
 )
+_CONFLICT: Final = {"TransactionConflict", "TransactionConflictException"}
 _IN_PROGRESS: Final = "TransactionInProgressException"  # the attempt before is still being done
 _CREDENTIALS: Final = frozenset({"ExpiredTokenException", "UnrecognizedClientException"})
 _UNUSABLE: Final = {
@@ -191,7 +192,8 @@ class Table:
             else:
                 if answer.status == _DONE:
                     done: Json = msgspec.json.decode(answer.body)
-                    figures.attempted(action, monotonic() - began, "ok")
+                    partly = done.get("UnprocessedItems") or done.get("UnprocessedKeys")
+                    figures.attempted(action, monotonic() - began, "throttled" if partly else "ok")
                     figures.consumed(action, done)
                     return done
                 figures.attempted(action, monotonic() - began, _outcome(answer))
@@ -229,7 +231,8 @@ def _outcome(answer: Response) -> str:
     """Return what an answer that is no success is counted as."""
     code, told = _told(answer)
     if code in _REFUSED or (code == "TransactionCanceledException" and not _final(told)):
-        return "throttled"
+        reasons = {code} | {reason.get("Code") for reason in told.get("CancellationReasons") or ()}
+        return "conflict" if reasons & _CONFLICT else "throttled"
     if code in {"ConditionalCheckFailedException", "TransactionCanceledException"}:
         return "condition"
     return "silent" if answer.status >= _THEIR_FAULT else "refused"

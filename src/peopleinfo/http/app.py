@@ -11,6 +11,7 @@ import falcon.asgi
 from peopleinfo.http import problems, protocol
 from peopleinfo.http.audited import Audited
 from peopleinfo.http.auth import Authentication
+from peopleinfo.http.contract import OPERATIONS
 from peopleinfo.http.cursors import Cursors
 from peopleinfo.http.data import DataResource
 from peopleinfo.http.docs import DocsResource, OpenApiResource
@@ -21,6 +22,7 @@ from peopleinfo.http.status import MetricsResource, StatusResource
 from peopleinfo.http.transfer import ExportResource, ImportResource
 from peopleinfo.telemetry import traces
 from peopleinfo.telemetry.health import Health
+from peopleinfo.telemetry.metrics import REQUESTS
 from peopleinfo.telemetry.requests import Answered
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from peopleinfo.telemetry.requests import RequestLog
 
 _UNMATCHED: Final = "(no route)"
+_TROUBLE: Final = ("500", "503")
 _METHODS: Final = frozenset(falcon.HTTP_METHODS)
 
 
@@ -78,6 +81,9 @@ def create_app(
     app.add_route("/v1/people/export", ExportResource(people))
     app.add_route("/v1/people/{person_id}", PersonResource(people, body_seconds=body_seconds))
     app.add_route("/data", DataResource(people, cursors, body_seconds=body_seconds))
+    for operation in OPERATIONS:
+        for trouble in _TROUBLE:
+            REQUESTS.begin(operation.path, operation.method.upper(), trouble)
     exposition.gauges += [people.store.note_state, protocol.note_state]
     status = StatusResource(people.store, Health(people.store), drain)
     app.add_route("/status", status)

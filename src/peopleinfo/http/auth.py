@@ -54,7 +54,7 @@ class Authentication:
             return
         header = req.get_header("Authorization")
         credential = self._sessions.credential(req) if header is None else _bearer(header)
-        principal = self._gate.recognise(credential) or await self._ask(req, credential)
+        principal = self._gate.recognise(credential) or await self._ask(req, credential, needed)
         req.context.principal = principal
         if self._limits is not None:
             self._limits.count(req, resp, principal)
@@ -62,10 +62,10 @@ class Authentication:
         if principal.hidden and (req.uri_template, req.method) not in _MASKED:
             raise MembersHidden(sorted(principal.hidden))
 
-    async def _ask(self, req: Request, credential: str | None) -> Principal:
+    async def _ask(self, req: Request, credential: str | None, needed: Scope) -> Principal:
         """Ask the gate, but not for networks that guess: each guess costs a read of the store. Whoever was let in before is asked for."""
         if self._limits is None or credential is None or self._gate.knows(credential):
-            return await self._gate.ask(credential)
+            return await self._gate.ask(credential, for_figures=needed is Scope.METRICS)
         network = self._limits.network(req)
         self._limits.require_guess(network)
         try:

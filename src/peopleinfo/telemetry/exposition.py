@@ -39,6 +39,8 @@ class Exposition:
         metrics.BUILD.set(1, __version__, platform.python_version())
         metrics.INSTANCE.set(1, instance)
         metrics.STARTED.set(time.time())
+        for level in ("warning", "error"):
+            metrics.EVENTS.begin(level)
 
     @property
     def has_others(self) -> bool:
@@ -55,7 +57,7 @@ class Exposition:
         while True:
             due = time.monotonic() + PULSE_SECONDS
             await asyncio.sleep(PULSE_SECONDS)
-            metrics.LOOP_LAG.observe(time.monotonic() - due)
+            metrics.LOOP_LAG.observe(max(0.0, time.monotonic() - due))  # uvloop rounds to milliseconds
             if self._workers:
                 self._look()
                 self.publish()

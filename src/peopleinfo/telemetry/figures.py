@@ -31,7 +31,16 @@ class Figure:
 
 
 class Counter(Figure):
-    """What only grows."""
+    """What only grows. Who scrapes it sees growth between two samples: a first sample of 100 is no growth, so one of 0 comes before it."""
+
+    def __init__(self, name: str, says: str, *labels: str) -> None:
+        super().__init__(name, says, *labels)
+        if not labels:
+            self.begin()
+
+    def begin(self, *labels: str) -> None:
+        """Tell of a combination of labels before anything of it is counted: of each that means trouble."""
+        self.values.setdefault(labels, 0)
 
     def add(self, *labels: str, by: float = 1) -> None:
         """Count something."""

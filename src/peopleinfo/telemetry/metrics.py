@@ -39,7 +39,7 @@ DYNAMODB_SECONDS: Final = Histogram(
 )
 DYNAMODB_ATTEMPTS: Final = Counter(
     "peopleinfo_dynamodb_attempts_total",
-    "Attempts of calls to DynamoDB, by outcome: ok, condition, throttled, silent (no answer, or an error of its own), refused.",
+    "Attempts of calls to DynamoDB, by outcome: ok, condition, throttled, conflict (another write of the same was faster), silent (no answer, or an error of its own), refused.",
     "action",
     "outcome",
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from peopleinfo.errors import OutcomeUnknown, PeopleInfoError, StoreUnavailable
 from peopleinfo.telemetry import traces
@@ -16,6 +16,20 @@ if TYPE_CHECKING:
     from peopleinfo.search import Filter
     from peopleinfo.store import Once, Page, Progress, Reading, Rekeyed, Store
 
+_OPERATIONS: Final = [
+    "get",
+    "create",
+    "replace",
+    "erase",
+    "find",
+    "scan",
+    "load",
+    "progress",
+    "adopt",
+    "rekey",
+    "estimate",
+    "ready",
+]
 T = TypeVar("T")
 
 
@@ -26,6 +40,9 @@ class ObservedStore:
         self._store = store
         self.secret = store.secret
         self.api_keys = store.api_keys
+        for operation in _OPERATIONS:
+            for error in ("unavailable", "unknown", "crash"):
+                STORE_ERRORS.begin(operation, error)
 
     @property
     def cache_state(self) -> str | None:
