@@ -10,6 +10,7 @@ import hashlib
 import os
 import secrets
 import sys
+from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _GATHER_SECONDS: Final = 0.1
 _WAITING: Final = 20_000  # events that wait while they cannot be written; beyond that nobody is served
 _NOTHING_BEFORE: Final = "0" * 64
+_BEGINNING: Final = b'{"event":"audit"'
+_TOLD: Final = 10_000  # lines of one person's that are told, the latest ones
 _log = structlog.get_logger("peopleinfo.audit")
 _OWN: Final = frozenset(MEMBERS)
 
@@ -49,6 +52,13 @@ class Event(NamedTuple):
     client: str
 
 
+class Told(NamedTuple):
+    """What the audit tells of somebody: lines as they were written, oldest first, and how many older ones were left out."""
+
+    lines: list[bytes]
+    left_out: int
+
+
 class Audit(Protocol):
     """Where events go."""
 
@@ -57,6 +67,9 @@ class Audit(Protocol):
 
     def require(self) -> None:
         """Raise StoreUnavailable when events cannot be kept now: what cannot be written down is not to be done."""
+
+    async def events_of(self, person_id: str) -> Told | None:
+        """Return what was written down of somebody, None when that is kept where it cannot be read from here."""
 
 
 class Line(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -137,6 +150,13 @@ class AuditStream:
             if len(self._waiting) >= _WAITING:
                 raise StoreUnavailable(f"the audit cannot be written: {self._trouble}", retry_after=5)
 
+    async def events_of(self, person_id: str) -> Told | None:
+        """Return what stands of somebody in the file and in those that were moved away to its name with more behind it (audit.jsonl.1)."""
+        if self._path is None:
+            return None
+        self.flush()
+        return await asyncio.to_thread(_events_of, self._path, person_id.encode())
+
     def flush(self) -> None:
         """Write what waits; what cannot be written goes on waiting."""
         if not self._waiting:
@@ -206,6 +226,19 @@ class AuditStream:
             raise OSError(28, "no space left on the device")
 
 
+def _events_of(path: Path, person_id: bytes) -> Told:
+    files = [file for file in path.parent.glob(f"{path.name}*") if file.is_file()]
+    lines: deque[bytes] = deque(maxlen=_TOLD)
+    count = 0
+    for file in sorted(files, key=lambda file: file.stat().st_mtime):
+        with file.open("rb") as text:
+            for line in text:
+                if line.startswith(_BEGINNING) and person_id in line:
+                    lines.append(line.rstrip(b"\n"))
+                    count += 1
+    return Told(list(lines), count - len(lines))
+
+
 def _is_still(path: Path, file: int) -> bool:
     try:
         return os.path.samestat(path.stat(), os.fstat(file))
@@ -270,5 +303,4 @@ def read(text: bytes) -> Line | None:
     return line if line.event == "audit" else None
 
 
-_BEGINNING: Final = b'{"event":"audit"'
 _decode = msgspec.json.Decoder(Line).decode

@@ -7,6 +7,7 @@ import ipaddress
 import os
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self, get_type_hints
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -24,6 +25,7 @@ _NOT_OURS = {f"{PREFIX}KEY"}  # is the client's, who may run on the same machine
 _CACHES = ("redis", "rediss", "redis+cluster", "rediss+cluster")
 _ADMIN_KEY_LENGTH = 32
 _ADMIN_KEY = re.compile(rf"[!-~]{{{_ADMIN_KEY_LENGTH},}}")
+_DAYS = re.compile(r"[1-9][0-9]{0,4}d", re.ASCII)
 _SHARDS = 64  # at most: a search by surname asks each of them
 
 
@@ -157,6 +159,9 @@ class Settings:
         "Units a minute that each key (with PEOPLEINFO_OPEN, each address) may take of each process: a read takes 1, a search 5, a change 10, "
         "an import or export 100; 0 for no limits.",
     )
+    retention: str = _setting(
+        "", "Erase people whom nobody has changed for so long, once a day: 730d, in days; nobody when empty."
+    )
     open: bool = _setting(
         False, "Serve everybody who can reach it, and let those who show no key read and change people."
     )
@@ -220,6 +225,7 @@ class Settings:
         self.location  # noqa: B018 - asked for its exception
         self.sealing  # noqa: B018 - likewise
         self.audit_file  # noqa: B018 - likewise
+        self.retained  # noqa: B018 - likewise
         if bool(self.oidc_issuer) != bool(self.oidc_audience):
             raise InvalidSettings(f"{PREFIX}OIDC_ISSUER and {PREFIX}OIDC_AUDIENCE go together: set both or none")
         provider = urlsplit(self.oidc_issuer)
@@ -245,6 +251,15 @@ class Settings:
                 f"{PREFIX}AUDIT={self.audit} is not understood: write file:///absolute.jsonl or stdout"
             )
         return Path(url.path)
+
+    @property
+    def retained(self) -> timedelta | None:
+        """How long people are kept whom nobody changes, None for ever. Raises InvalidSettings."""
+        if not self.retention:
+            return None
+        if _DAYS.fullmatch(self.retention) is None:
+            raise InvalidSettings(f"{PREFIX}RETENTION={self.retention} is not understood: write 730d, say, in days")
+        return timedelta(days=int(self.retention[:-1]))
 
     @property
     def needs_keys(self) -> bool:

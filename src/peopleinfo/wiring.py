@@ -138,7 +138,8 @@ def _limits(settings: Settings) -> Limits | None:
     return Limits(settings.rate_limits, anybody=settings.open, proxies=settings.proxies)
 
 
-def _audit(settings: Settings, stack: AsyncExitStack) -> Audit | None:
+def open_audit(settings: Settings, stack: AsyncExitStack) -> Audit | None:
+    """Return where events go, None when it goes nowhere; it ends with `stack`."""
     if not settings.audit:
         return None
     from peopleinfo.audit import AuditStream  # noqa: PLC0415 - as above
@@ -246,13 +247,18 @@ class Application:
             gate,
             drain,
             sessions := Sessions(people.store.secret, now=utc_now),
-            _audit(settings, stack),
+            audit := open_audit(settings, stack),
             _limits(settings),
             proxies=settings.proxies,
             body_seconds=settings.body_seconds,
             loopback_only=keyless and not settings.open,
             open_metrics=settings.metrics == "open",
         )
+        if settings.retained:
+            from peopleinfo.rights import sweep_daily  # noqa: PLC0415
+
+            sweeping = sweep_daily(people.store, audit, retention=settings.retained, now=utc_now)
+            await stack.enter_async_context(_running(sweeping))
         pages.install(app, gate, sessions, body_seconds=settings.body_seconds)
         return app
 

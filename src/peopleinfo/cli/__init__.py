@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from peopleinfo.cli import audit, backup, copying, doctor, encryption, keys, people, serve, store, transfer
+from peopleinfo.cli import audit, backup, copying, doctor, encryption, keys, people, person, serve, store, transfer
 from peopleinfo.errors import PeopleInfoError
 from peopleinfo.settings import InvalidSettings
 
@@ -28,7 +28,9 @@ app.command()(copying.reindex)
 app.command()(copying.stats)
 app.command()(people.search)
 app.command()(people.get)
+app.command()(person.sweep)
 app.command()(doctor.doctor)
+app.add_typer(person.app)
 app.add_typer(keys.app)
 app.add_typer(audit.app)
 app.add_typer(store.app)

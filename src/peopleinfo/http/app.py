@@ -16,7 +16,7 @@ from peopleinfo.http.cursors import Cursors
 from peopleinfo.http.data import DataResource
 from peopleinfo.http.docs import DocsResource, OpenApiResource
 from peopleinfo.http.loopback import LoopbackOnly
-from peopleinfo.http.people import PeopleResource, PersonResource
+from peopleinfo.http.people import PeopleResource, PersonExportResource, PersonResource
 from peopleinfo.http.requests import App
 from peopleinfo.http.status import MetricsResource, StatusResource
 from peopleinfo.http.transfer import ExportResource, ImportResource
@@ -80,6 +80,7 @@ def create_app(
     app.add_route("/v1/people/import", ImportResource(people, body_seconds=body_seconds))
     app.add_route("/v1/people/export", ExportResource(people))
     app.add_route("/v1/people/{person_id}", PersonResource(people, body_seconds=body_seconds))
+    app.add_route("/v1/people/{person_id}/export", PersonExportResource(people, audit))
     app.add_route("/data", DataResource(people, cursors, body_seconds=body_seconds))
     for operation in OPERATIONS:
         for trouble in _TROUBLE:

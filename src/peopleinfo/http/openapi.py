@@ -9,7 +9,8 @@ from typing import Any, Final
 import msgspec
 
 from peopleinfo import __version__
-from peopleinfo.http.contract import OPERATIONS, PROBLEMS, TYPES, Answer, Operation, Parameter
+from peopleinfo.http.contract import OPERATIONS, PROBLEMS, Answer, Operation, Parameter
+from peopleinfo.http.shapes import TYPES
 
 _REF: Final = "#/components/schemas/{name}"
 _HEADERS: Final = {

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import falcon
 
-from peopleinfo import strictjson
+from peopleinfo import rights, strictjson
 from peopleinfo.http import conditions
 from peopleinfo.http.audited import trail_of
 from peopleinfo.http.requests import MERGE_PATCH, read_json
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from falcon.asgi import Request, Response
 
+    from peopleinfo.audit import Audit
     from peopleinfo.http.cursors import Cursors
     from peopleinfo.people import People
     from peopleinfo.person import Record
@@ -114,6 +115,20 @@ class PersonResource:
         resp.status = 204
 
     on_head = on_get
+
+
+class PersonExportResource:
+    """/v1/people/{person_id}/export: all that is held about one person."""
+
+    def __init__(self, people: People, audit: Audit | None) -> None:
+        self._people = people
+        self._audit = audit
+
+    async def on_get(self, _: Request, resp: Response, person_id: str) -> None:
+        """Return the record and what the audit tells of it."""
+        resp.data = await rights.export(self._people, self._audit, person_id)
+        resp.set_header("Cache-Control", "private, no-store")
+        resp.downloadable_as = "person.json"
 
 
 def _answer(resp: Response, record: Record, hidden: frozenset[str] = frozenset()) -> None:

@@ -20,10 +20,11 @@ from peopleinfo.files import rows
 from peopleinfo.files.columns import Columns, InvalidInput
 from peopleinfo.files.export import as_csv, as_ndjson
 from peopleinfo.http.audited import trail_of
-from peopleinfo.http.contract import CSV, JSON, NDJSON, ImportResult, Reason
+from peopleinfo.http.contract import CSV, JSON, NDJSON
 from peopleinfo.http.people import idempotency_key
 from peopleinfo.http.requests import client_leaves, media_type, too_slow
 from peopleinfo.http.searches import read_filter
+from peopleinfo.http.shapes import ImportResult, Reason
 from peopleinfo.imports import Import, Outcome, batches
 from peopleinfo.masks import require_askable
 from peopleinfo.telemetry.metrics import EXPORTED, IMPORTED, TRANSFERS

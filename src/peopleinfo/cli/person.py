@@ -1,0 +1,101 @@
+"""`peopleinfo person` and `peopleinfo sweep`: the rights of those who are stored, without a server."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from peopleinfo.cli import options
+from peopleinfo.settings import InvalidSettings, Settings
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from peopleinfo.audit import Audit
+    from peopleinfo.people import People
+
+app = typer.Typer(name="person", help="All that is held about one person, and its end.", no_args_is_help=True)
+_Id = Annotated[str, typer.Argument(help="The person's id.")]
+_Retention = Annotated[str, options.setting("retention")]
+_DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print the ids of those who would be erased, and erase nobody.")
+]
+
+
+@app.command()
+def export(person_id: _Id, store: options.Store = None) -> None:
+    """Print as JSON all that is held about a person: the record, and the audit's events where PEOPLEINFO_AUDIT names its file.
+
+    Example: peopleinfo person export e953cc6a7f986f7bb8466799a8eb167a > person.json
+    """
+    document = asyncio.run(_export(Settings.load(store=store), person_id))
+    sys.stdout.buffer.write(document + b"\n")
+
+
+@app.command()
+def erase(person_id: _Id, store: options.Store = None) -> None:
+    """Erase a person for good, with every copy in the store and the cache; written down where PEOPLEINFO_AUDIT names a file.
+
+    Example: peopleinfo person erase e953cc6a7f986f7bb8466799a8eb167a
+    """
+    asyncio.run(_erase(Settings.load(store=store), person_id))
+    print(f"{person_id} is erased", file=sys.stderr)
+
+
+def sweep(retention: _Retention = "", dry_run: _DryRun = False, store: options.Store = None) -> None:
+    """Erase everybody whom nobody has changed for as long as PEOPLEINFO_RETENTION says, as a server does once a day.
+
+    Example: peopleinfo sweep --retention 730d --dry-run
+    """
+    settings = Settings.load(store=store, retention=retention or None)
+    retained = settings.retained
+    if retained is None:
+        raise InvalidSettings("say how long people are kept: --retention 730d, or PEOPLEINFO_RETENTION")
+    count = asyncio.run(_sweep(settings, retained, dry_run=dry_run))
+    print(f"{count} people {'would be' if dry_run else 'were'} erased", file=sys.stderr)
+
+
+async def _opened(settings: Settings, stack: AsyncExitStack) -> tuple[People, Audit | None]:
+    from peopleinfo import wiring
+
+    # What would go to stdout has to leave that to what a command prints.
+    audit = wiring.open_audit(settings, stack) if settings.audit_file else None
+    return await stack.enter_async_context(wiring.open_people(settings)), audit
+
+
+async def _export(settings: Settings, person_id: str) -> bytes:
+    from peopleinfo import rights
+
+    async with AsyncExitStack() as stack:
+        people, audit = await _opened(settings, stack)
+        document = await rights.export(people, audit, person_id)
+        rights.noted(audit, "exportPerson", person_id, by=rights.COMMAND)
+        return document
+
+
+async def _erase(settings: Settings, person_id: str) -> None:
+    from peopleinfo import rights
+
+    async with AsyncExitStack() as stack:
+        people, audit = await _opened(settings, stack)
+        await people.erase(person_id)
+        rights.noted(audit, "erasePerson", person_id, by=rights.COMMAND)
+
+
+async def _sweep(settings: Settings, retained: timedelta, *, dry_run: bool) -> int:
+    from peopleinfo import rights, wiring
+
+    before = wiring.utc_now() - retained
+    async with AsyncExitStack() as stack:
+        people, audit = await _opened(settings, stack)
+        if not dry_run:
+            return await rights.sweep(people.store, audit, before=before, by=rights.COMMAND)
+        count = 0
+        async for person_id, _ in rights.expired(people.store, before=before):
+            print(person_id)
+            count += 1
+        return count
