@@ -1,7 +1,8 @@
 # A service that is replaced or loses a part goes on answering, and somebody is told.
 
 mock_provider "aws" {
-  source = "./tests/mocks"
+  source          = "./tests/mocks"
+  override_during = plan
 }
 
 # It has tests of its own, and planning it takes longer than all the rest.
@@ -17,6 +18,7 @@ variables {
 }
 
 run "by_default" {
+  command = plan
   # The balancer asks for the status and lets tasks finish.
   assert {
     condition     = alltrue([for group in aws_lb_target_group.default : one(group.health_check).path == "/status" && one(group.health_check).matcher == "200"])
@@ -39,6 +41,7 @@ run "by_default" {
 }
 
 run "somebody_is_told" {
+  command = plan
   variables {
     alarm_emails = ["oncall@example.org"]
     budget       = { dollars_a_month = 100, emails = ["platform@example.org"] }
@@ -64,6 +67,7 @@ run "somebody_is_told" {
 }
 
 run "prometheus_takes_the_projects_rules" {
+  command = plan
   variables {
     prometheus = true
   }

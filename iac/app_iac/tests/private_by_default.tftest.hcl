@@ -59,6 +59,7 @@ run "by_default" {
 }
 
 run "a_trial_without_a_certificate_says_so" {
+  command = plan
   variables {
     endpoint = { plain_http = true }
   }

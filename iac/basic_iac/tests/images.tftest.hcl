@@ -1,7 +1,8 @@
 # A version, once pushed, stays what it is.
 
 mock_provider "aws" {
-  source = "./tests/mocks"
+  source          = "./tests/mocks"
+  override_during = plan
 }
 
 variables {
@@ -10,6 +11,7 @@ variables {
 }
 
 run "by_default" {
+  command = plan
   # Images are immutable scanned and encrypted.
   assert {
     condition     = aws_ecr_repository.default.image_tag_mutability == "IMMUTABLE"

@@ -1,7 +1,8 @@
 # Workflows take on roles of their own repository and environment, none of which can become more than it is or read people.
 
 mock_provider "aws" {
-  source = "./tests/mocks"
+  source          = "./tests/mocks"
+  override_during = plan
 }
 
 variables {
@@ -11,6 +12,7 @@ variables {
 }
 
 run "by_default" {
+  command = plan
   # Roles trust this repository alone.
   assert {
     condition = alltrue(flatten([
@@ -66,6 +68,7 @@ run "by_default" {
 }
 
 run "without_a_repository_no_workflow_may_do_anything" {
+  command = plan
   variables {
     github = null
   }

@@ -48,6 +48,7 @@ run "by_default" {
 }
 
 run "endpoints_answer_the_network_alone" {
+  command = plan
   variables {
     interface_endpoints = ["ecr.api", "ecr.dkr", "logs", "ssm", "kms", "secretsmanager", "sts"]
   }

@@ -1,5 +1,6 @@
 mock_provider "aws" {
-  source = "./tests/mocks"
+  source          = "./tests/mocks"
+  override_during = plan
 }
 
 variables {
@@ -8,6 +9,7 @@ variables {
 }
 
 run "the_state_is_encrypted_under_a_key_of_its_own" {
+  command = plan
   assert {
     condition     = module.state_bucket.name == "people-info-qa-state-123456789012"
     error_message = "The bucket is named ${module.state_bucket.name}: the other stacks look elsewhere."

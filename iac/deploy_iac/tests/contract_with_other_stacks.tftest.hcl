@@ -29,6 +29,7 @@ run "by_default" {
 }
 
 run "endpoints_reach_the_service" {
+  command = plan
   variables {
     settings = { log_level = "warning" }
   }
@@ -51,6 +52,7 @@ run "endpoints_reach_the_service" {
 }
 
 run "a_digest_is_a_version_too" {
+  command = plan
   variables {
     image_version = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
   }
@@ -69,6 +71,7 @@ run "a_name_that_moves_is_refused" {
 }
 
 run "metrics_and_traces_when_asked_for" {
+  command = plan
   variables {
     collector = { image = "collector:v0.45.0" }
   }

@@ -1,7 +1,8 @@
 # What runs can write nowhere but to its own two volumes, is nobody on the machine, and is told secrets by reference.
 
 mock_provider "aws" {
-  source = "./tests/mocks"
+  source          = "./tests/mocks"
+  override_during = plan
 }
 
 variables {
@@ -11,6 +12,7 @@ variables {
 }
 
 run "by_default" {
+  command = plan
   # Secrets come by reference.
   assert {
     condition = { for secret in jsondecode(aws_ecs_task_definition.default.container_definitions)[0].secrets : secret.name => secret.valueFrom } == {
@@ -36,6 +38,7 @@ run "by_default" {
 }
 
 run "containers_are_hardened" {
+  command = plan
   variables {
     collector = { image = "collector:v0.45.0" }
   }

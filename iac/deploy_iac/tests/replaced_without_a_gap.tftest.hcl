@@ -1,7 +1,8 @@
 # A new version replaces the old one without a gap, and is taken back by itself when it does not come up.
 
 mock_provider "aws" {
-  source = "./tests/mocks"
+  source          = "./tests/mocks"
+  override_during = plan
 }
 
 variables {
@@ -11,6 +12,7 @@ variables {
 }
 
 run "by_default" {
+  command = plan
   # Replaced without a gap and taken back.
   assert {
     condition     = one(aws_ecs_service.default.deployment_circuit_breaker).enable && one(aws_ecs_service.default.deployment_circuit_breaker).rollback
@@ -55,6 +57,7 @@ run "a_single_task_is_refused" {
 }
 
 run "blue_green_keeps_the_old_version_for_a_while" {
+  command = plan
   variables {
     deployment = { strategy = "blue_green", bake_minutes = 10 }
   }
@@ -73,6 +76,7 @@ run "blue_green_keeps_the_old_version_for_a_while" {
 }
 
 run "spare_capacity_beyond_what_has_to_be_there" {
+  command = plan
   variables {
     spot = true
   }

@@ -1,4 +1,6 @@
-mock_provider "aws" {}
+mock_provider "aws" {
+  override_during = plan
+}
 
 variables {
   name                = "people-info-qa"
@@ -6,6 +8,7 @@ variables {
 }
 
 run "by_default" {
+  command = plan
   # Metrics are not for the internet.
   assert {
     condition = anytrue([
@@ -35,6 +38,7 @@ run "by_default" {
 }
 
 run "metrics_for_everybody_when_that_is_said" {
+  command = plan
   variables {
     metrics_public = true
   }

@@ -13,6 +13,7 @@ variables {
 }
 
 run "by_default" {
+  command = plan
   # A key is renewed and cannot vanish at once.
   assert {
     condition     = aws_kms_key.default.enable_key_rotation && aws_kms_key.default.deletion_window_in_days == 30

@@ -40,6 +40,7 @@ run "by_default" {
 }
 
 run "without_a_key_it_is_encrypted_all_the_same" {
+  command = plan
   variables {
     kms_key_arn = null
   }
