@@ -12,9 +12,12 @@ WORKDIR /src
 # What changes seldom comes first, in a layer of its own: a new version of the service is then a small one.
 COPY requirements/run.lock requirements/
 # Compiled once, here: the root is read-only where it runs. Unchecked, because nothing changes there; by hash, because times differ.
+# Of AWS's services the client is asked for three; the descriptions of the other hundreds would be a sixth of the image.
 RUN python -m pip --python /opt/peopleinfo/bin/python install --no-compile --require-hashes --only-binary :all: \
       --requirement requirements/run.lock \
- && python -m compileall -q --invalidation-mode unchecked-hash /opt/peopleinfo/lib
+ && find /opt/peopleinfo/lib/python3*/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d \
+      ! -name kms ! -name s3 ! -name sts -exec rm -r {} + \
+ && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/peopleinfo/lib
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 RUN python -m pip --python /opt/peopleinfo/bin/python install --no-compile --no-deps --no-build-isolation --prefix /opt/service . \

@@ -21,7 +21,10 @@ EPOCH: Final = "1700000000"
 BASE: Final = "python:3.13-slim"
 _TOOLS: Final = ("buildah", "podman", "mmdebstrap")
 # Debian's Python 3.13, made to look like the usual image of it: what a registry would give cannot be had without a network.
-_STAND_IN: Final = "ln -sf /usr/bin/python3 /usr/local/bin/python; rm -f /usr/lib/python3*/EXTERNALLY-MANAGED; rm -rf /var/lib/apt/lists"
+# Its packages are unpacked and not set up, which takes a third of the time, and without what nobody reads.
+_PACKAGES: Final = "base-files,base-passwd,coreutils,dash,findutils,python3,python3-pip,python3-venv"
+_UNREAD: Final = ("doc", "info", "locale", "man")
+_STAND_IN: Final = "mkdir -p /usr/local/bin; ln -sf /usr/bin/python3 /usr/local/bin/python; rm -f /usr/lib/python3*/EXTERNALLY-MANAGED; python -m compileall -q -j 0 /usr/lib/python3* || true"
 
 
 def missing() -> str | None:
@@ -35,8 +38,9 @@ def missing() -> str | None:
 class Engine:
     """Builds images and runs containers; everything it keeps is in one folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self) -> None:
+        memory = Path("/dev/shm")  # images are many files that nobody keeps
+        self._folder = folder = Path(tempfile.mkdtemp(prefix="images-", dir=memory if memory.is_dir() else None))
         self._run = tempfile.mkdtemp(prefix="run-")  # podman wants a path of at most 50 characters
         storage = ["--root", f"{folder}/storage", "--runroot", self._run, "--storage-driver", "overlay"]
         runtime = ["--runtime", os.environ["OCI_RUNTIME"]] if "OCI_RUNTIME" in os.environ else []
@@ -46,8 +50,9 @@ class Engine:
     def make_base(self) -> None:
         """Provide the image of Python that the Dockerfile starts from."""
         tar = self._folder / "base.tar"
-        packages = "--include=ca-certificates,python3,python3-venv,python3-pip"
-        _run("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", packages, "trixie", str(tar))
+        unread = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _UNREAD]
+        packages = ["--variant=extract", f"--include={_PACKAGES}", *unread]
+        _run("mmdebstrap", "--quiet", "--mode=root", *packages, "trixie", str(tar))
         container = self.buildah("from", "scratch")
         self.buildah("add", "--quiet", container, str(tar), "/")
         self.buildah("run", "--isolation", "chroot", container, "--", "sh", "-c", _STAND_IN)

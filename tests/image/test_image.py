@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import subprocess
@@ -19,14 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REVISION: Final = "0123456789abcdef0123456789abcdef01234567"
+SOURCES: Final = "".join(file.read_text() for file in (ROOT / "src").rglob("*.py"))
 ALLOWED: Final = 150 * 10**6  # bytes on top of the base
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def engine() -> Iterator[Engine]:
     if problem := missing():
         pytest.skip(f"building an image {problem}")
-    engine = Engine(tmp_path_factory.mktemp("image"))
+    engine = Engine()
     try:
         engine.make_base()
         engine.build(ROOT, "service", VERSION=__version__, REVISION=REVISION)
@@ -121,6 +123,13 @@ def test_it_says_what_it_is(engine: Engine) -> None:
 def test_it_is_small(engine: Engine) -> None:
     size = engine.inspect("image", "localhost/service")["Size"]
     assert size - engine.inspect("image", f"docker.io/library/{BASE}")["Size"] < ALLOWED
+
+
+def test_it_finds_the_services_of_aws_that_it_calls(engine: Engine) -> None:
+    client = "import botocore.session, sys; botocore.session.get_session().create_client(sys.argv[1], region_name='eu-west-1')"
+    for called in re.findall(r'create_client\(\s*"(\w+)"', SOURCES):
+        assert ran(engine, "python", "-c", client, called) == 0, called
+    assert ran(engine, "python", "-c", client, "ec2") != 0, "the descriptions of other services are in the image"
 
 
 def test_nothing_is_in_it_to_install_or_build_with_and_all_is_compiled(engine: Engine) -> None:
