@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture(scope="module", params=STORES)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of a module over every store, or over the ones that it names in `STORE_KINDS` because the others change nothing."""
+    if "store_kind" in metafunc.fixturenames:
+        kinds = getattr(metafunc.module, "STORE_KINDS", STORES)
+        metafunc.parametrize("store_kind", kinds, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
 def store_kind(request: pytest.FixtureRequest) -> str:
     if problem := dynamodb_servers.missing(kind := str(request.param)):
         pytest.skip(f"{kind} {problem}")

@@ -12,6 +12,7 @@ from tests.http.serving import serving
 if TYPE_CHECKING:
     from pathlib import Path
 
+STORE_KINDS = ["sqlite"]
 PERSON = {"person_surname": "Private"}
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+STORE_KINDS = ["sqlite"]
 METHODS = {"get", "put", "post", "delete", "patch"}
 
 

@@ -17,6 +17,7 @@ from tests.http.serving import HANGS, Server, serving
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+STORE_KINDS = ["sqlite"]
 JSON = b"Host: localhost\r\nContent-Type: application/json\r\n"
 
 
