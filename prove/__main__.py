@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 from pathlib import Path
 from time import monotonic, time_ns
@@ -15,15 +16,24 @@ from prove.history import History
 from prove.modes import MODES, MUTANT_MODES, Mode
 from prove.run import Size, judge, run, tell
 from prove.simulation import DELIVERY, MUTANTS, Rules, World
+from tests import dynamodb_servers
+from tests.stores_under_test import store_url
 
 SIMULATION = "simulation"
+DYNAMODB = "dynamodb"
 _WORLDS = 50
 _OPERATIONS = 3_000  # in each world
 
 
 def main() -> int:
     """Do what the command line says; 1 when something was wrong."""
-    asked = _arguments()
+    try:
+        return _main(_arguments())
+    finally:
+        dynamodb_servers.end_all()
+
+
+def _main(asked: argparse.Namespace) -> int:
     if asked.replay:
         history = History.load(asked.replay)
         return int(not judge(history, MODES[history.run.mode]))
@@ -46,7 +56,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=60.0, help="in each mode at most (60)")
     parser.add_argument("--servers", type=int, default=3, help="server processes (3)")
     parser.add_argument("--clients", type=int, default=12, help="requests at a time (12)")
-    parser.add_argument("--store", default="", help="URL of an empty store; a new SQLite store when left out")
+    parser.add_argument(
+        "--store",
+        default="",
+        help=f"URL of an empty store, or `{DYNAMODB}` for a DynamoDB server on this machine; a new SQLite store when left out",
+    )
     parser.add_argument("--cache-seconds", type=float, default=10.0, help="life of an entry of the cache (10)")
     parser.add_argument("--mutant", default="", choices=MUTANTS, help="a rule to take out")
     parser.add_argument("--faults", default="", help="only these, with commas between; all of the mode when left out")
@@ -69,7 +83,7 @@ def _prove(mode: Mode, asked: argparse.Namespace) -> bool:
         asked.servers,
         asked.clients,
         asked.cache_seconds,
-        asked.store,
+        _new_table(mode, asked.seed) if asked.store == DYNAMODB else asked.store,
         tuple(filter(None, asked.faults.split(","))),
     )
     begun = monotonic()
@@ -84,6 +98,13 @@ def _prove(mode: Mode, asked: argparse.Namespace) -> bool:
     history.save(path)
     print(f"  saved: python -m prove --replay {path}")
     return False
+
+
+def _new_table(mode: Mode, seed: int) -> str:
+    """Return the URL of a new table on a server of this machine, which is started unless it runs."""
+    os.environ |= dynamodb_servers.CREDENTIALS
+    kind = "ministack" if dynamodb_servers.missing("dynamodb-local") else "dynamodb-local"
+    return store_url(kind, Path(f"{mode.name}-{seed}"))
 
 
 def _simulate(seed: int, mutant: str) -> bool:
