@@ -3,7 +3,18 @@
 import importlib
 import sys
 
-QUESTIONS = ("embedded", "growth", "observed", "auth", "transfer", "cloud", "encryption", "index_attack", "moving")
+QUESTIONS = (
+    "embedded",
+    "growth",
+    "observed",
+    "auth",
+    "transfer",
+    "cloud",
+    "changeover",
+    "encryption",
+    "index_attack",
+    "moving",
+)
 
 for question in sys.argv[1:] or QUESTIONS:
     module = importlib.import_module(f"bench.{question}")
