@@ -108,7 +108,7 @@ class Watched:
         (folder / "cloud").mkdir()
         services = [
             stack.enter_context(serving(folder / "cloud", store=store, cache=self.cache.url, cache_fence=0.1)),
-            stack.enter_context(serving(folder, workers=2)),
+            stack.enter_context(serving(folder, workers=2, audit=f"file://{folder / 'audit.jsonl'}")),
         ]
         self.prometheus = Prometheus(stack.enter_context(watching(folder, services)))
         stack.callback(self.prometheus.close)

@@ -24,6 +24,7 @@ from tests.observability.expressions import (
     within,
 )
 
+RULE_TESTS = ("rules_test.yml", "rules_test_of_days.yml")
 RUNBOOKS = ROOT / "docs" / "runbooks"
 EXPRESSIONS = panels() | RECORDED | {name: alert["expr"] for name, alert in ALERTS.items()}
 
@@ -42,13 +43,14 @@ def test_the_rules_are_rules() -> None:
     assert f"{len(ALERTS)} rules found" in promtool("check", "rules", "recording.yml", "alerts.yml")
 
 
-def test_the_rules_fire_when_they_should() -> None:
-    promtool("test", "rules", "rules_test.yml")
+@pytest.mark.parametrize("file", RULE_TESTS)
+def test_the_rules_fire_when_they_should(file: str) -> None:
+    promtool("test", "rules", file)
 
 
 @pytest.mark.parametrize("alert", ALERTS)
 def test_every_alert_is_tested_and_has_a_runbook(alert: str) -> None:
-    tested = yaml.safe_load((PROMETHEUS / "rules_test.yml").read_text())["tests"]
+    tested = [test for file in RULE_TESTS for test in yaml.safe_load((PROMETHEUS / file).read_text())["tests"]]
     fires = [
         rule for test in tested for rule in test["alert_rule_test"] if rule["alertname"] == alert and rule["exp_alerts"]
     ]
