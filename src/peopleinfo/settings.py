@@ -208,10 +208,6 @@ class Settings:
         settings.check()
         return settings
 
-    def environment(self) -> dict[str, str]:
-        """Return the variables that make `load` give these settings again."""
-        return {f"{PREFIX}{name.upper()}": str(value) for name, value in dataclasses.asdict(self).items()}
-
     def check(self) -> None:
         """Raise InvalidSettings when settings that are right by themselves do not go together."""
         if self.cache and not (urlsplit(self.cache).scheme in _CACHES and urlsplit(self.cache).hostname):

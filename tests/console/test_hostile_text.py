@@ -60,13 +60,28 @@ def test_a_search_for_such_a_text_is_a_search(unharmed: Page, people: list[str])
 
 def test_the_page_of_each_shows_everything_as_text(unharmed: Page, people: list[str]) -> None:
     for person_id, text in zip(people, TEXTS, strict=True):
-        unharmed.goto(f"/console/people/{person_id}")
+        show(unharmed, person_id)
         name = f"A{text} {text}"
-        expect(unharmed.locator("#person")).to_be_visible()
+        expect(unharmed.locator("#id")).to_have_text(person_id)
         assert unharmed.evaluate("document.querySelector('h1').textContent") == name
         texts = unharmed.evaluate("[...document.querySelectorAll('.text')].map(e => e.textContent)")
         assert texts == [f"A{text}", text, f"{text}\n{text}", text]
         assert unharmed.evaluate("window.harmed") is None
+
+
+def show(page: Page, person_id: str) -> None:
+    """Show a person: the first by their page, which holds nobody's data, and the others by running its script once more."""
+    where = f"/console/people/{person_id}"
+    if page.url == "about:blank":
+        page.goto(where)
+        return
+    page.evaluate(
+        """([where, name]) => {
+            history.replaceState(null, "", where);
+            return import(document.querySelector(`script[src$="/${name}"]`).src + "?" + where);
+        }""",
+        [where, "person.js"],
+    )
 
 
 def test_members_called_so_are_shown_edited_compared_and_kept(unharmed: Page, server: Server) -> None:

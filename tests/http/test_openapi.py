@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -34,14 +35,14 @@ def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
             yield path, method, operation
 
 
-def schemas() -> Iterator[dict[str, Any]]:
-    """Every schema that stands anywhere in the document."""
-    yield from document()["components"]["schemas"].values()
+def schemas() -> list[dict[str, Any]]:
+    """Every schema that stands anywhere in the document, once."""
+    found = list(document()["components"]["schemas"].values())
     for _, _, operation in operations():
-        yield from (parameter["schema"] for parameter in operation.get("parameters", ()))
-        contents = [operation.get("requestBody", {}), *operation["responses"].values()]
-        for content in contents:
-            yield from (body["schema"] for body in content.get("content", {}).values())
+        found += [parameter["schema"] for parameter in operation.get("parameters", ())]
+        for content in (operation.get("requestBody", {}), *operation["responses"].values()):
+            found += [body["schema"] for body in content.get("content", {}).values()]
+    return list({json.dumps(schema, sort_keys=True): schema for schema in found}.values())
 
 
 def test_the_server_answers_the_document(client: httpx.Client) -> None:

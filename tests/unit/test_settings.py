@@ -161,8 +161,3 @@ def test_every_setting_is_described() -> None:
 def test_settings_do_not_change_once_they_are_read() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings.load({}).port = 1  # type: ignore[misc]
-
-
-def test_settings_handed_on_in_the_environment_are_the_same_again() -> None:
-    settings = Settings.load({}, port=4000, workers=3, open=True, host="::", body_seconds=1.5, log_level="error")
-    assert Settings.load(settings.environment()) == settings
