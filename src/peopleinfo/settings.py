@@ -31,12 +31,21 @@ _SHARDS = 64  # at most: a search by surname asks each of them
 
 @dataclass(frozen=True)
 class TableLocation:
-    """Which table: `dynamodb://REGION/TABLE`, with `?endpoint=` for a server that is not AWS's and `?shards=` for a new table."""
+    """Which table: `dynamodb://REGION/TABLE`, with `?endpoint=` for a server that is not AWS's and `?shards=` for a new table.
+
+    Where people are sealed their keys lie in the table `TABLE-keys`, or the one that `?keys=` names.
+    """
 
     region: str
     table: str
     endpoint: str | None = None
     shards: int | None = None
+    other_keys: str | None = None
+
+    @property
+    def keys(self) -> str:
+        """The table of persons' keys."""
+        return self.other_keys or f"{self.table}-keys"
 
     @classmethod
     def parse(cls, url: str) -> Self:
@@ -44,14 +53,14 @@ class TableLocation:
         parts = urlsplit(url)
         asked = dict(parse_qsl(parts.query, keep_blank_values=True))
         table = parts.path.strip("/")
-        endpoint, shards = asked.pop("endpoint", None), asked.pop("shards", None)
+        endpoint, shards, keys = (asked.pop(name, None) for name in ("endpoint", "shards", "keys"))
         if parts.scheme != "dynamodb" or not parts.netloc or not table or "/" in table or asked or parts.fragment:
             raise ValueError("write dynamodb://REGION/TABLE, with ?endpoint=http://127.0.0.1:8000 for a local server")
         if endpoint is not None and not endpoint.startswith(("http://", "https://")):
             raise ValueError("the endpoint is to begin with http:// or https://")
         if shards is not None and not (shards.isascii() and shards.isdigit() and 1 <= int(shards) <= _SHARDS):
             raise ValueError(f"shards is a number from 1 to {_SHARDS}")
-        return cls(parts.netloc, table, endpoint, int(shards) if shards else None)
+        return cls(parts.netloc, table, endpoint, int(shards) if shards else None, keys or None)
 
 
 class Sealing(NamedTuple):

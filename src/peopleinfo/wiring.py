@@ -86,7 +86,9 @@ async def seal_store(settings: Settings, *, told: Callable[[int], None]) -> int:
     if given is None:
         raise InvalidSettings("say in PEOPLEINFO_ENCRYPTION what to seal people with: docs/encryption.md")
     if isinstance(settings.location, TableLocation):
-        raise InvalidSettings(_NOT_IN_TABLES)
+        raise InvalidSettings(
+            "a table is sealed by copying it to a new one, while the service runs: docs/encryption.md"
+        )
     from peopleinfo.sqlite.sealing import seal_people  # noqa: PLC0415 - as below
 
     return seal_people(settings.location, given, told=told)
@@ -98,7 +100,12 @@ async def open_key_store(settings: Settings, encryption: Encryption) -> AsyncIte
     async with _open_store(settings.location, encryption):  # which says what is wrong
         pass
     if isinstance(settings.location, TableLocation):
-        raise InvalidSettings(_NOT_IN_TABLES)
+        from peopleinfo.dynamodb.keys import DynamoKeyStore  # noqa: PLC0415 - as below
+        from peopleinfo.dynamodb.opening import open_table  # noqa: PLC0415 - as below
+
+        async with open_table(settings.location) as table:
+            yield DynamoKeyStore(table.beside(settings.location.keys))
+        return
     from peopleinfo.sqlite.keys import made  # noqa: PLC0415 - as below
     from peopleinfo.sqlite.sealing import SqliteKeyStore  # noqa: PLC0415 - as below
 
@@ -109,17 +116,12 @@ async def open_key_store(settings: Settings, encryption: Encryption) -> AsyncIte
 def _open_store(location: Path | TableLocation, encryption: Encryption | None) -> AbstractAsyncContextManager[Store]:
     # Each brings libraries that the other has no use for.
     if isinstance(location, TableLocation):
-        if encryption is not None:  # rather than to keep them plain without a word
-            raise InvalidSettings(_NOT_IN_TABLES)
         from peopleinfo.dynamodb.opening import open_dynamodb  # noqa: PLC0415
 
-        return open_dynamodb(location, now=utc_now)
+        return open_dynamodb(location, now=utc_now, encryption=encryption)
     from peopleinfo.sqlite.opening import open_sqlite  # noqa: PLC0415
 
     return open_sqlite(location, now=utc_now, encryption=encryption)
-
-
-_NOT_IN_TABLES = "people in DynamoDB are not sealed by this version: leave PEOPLEINFO_ENCRYPTION empty, the table is encrypted by AWS"
 
 
 def _tokens(settings: Settings) -> Tokens | None:

@@ -8,10 +8,12 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from tests.cli.commands import run, said
-from tests.http.serving import serving
+from tests.http.serving import HANGS, serving
+from tests.stores_under_test import store_url
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,6 +75,27 @@ def test_the_master_key_is_changed(tmp_path: Path, encryption: str) -> None:
     assert changed.returncode == 0, changed.stderr
     shutil.rmtree(tmp_path / "keys")
     assert len(run(tmp_path, "export", settings={"ENCRYPTION": new}).stdout.splitlines()) == 3
+
+
+def test_a_table_is_sealed_by_copying_it_while_it_is_served(tmp_path: Path, encryption: str) -> None:
+    plain = store_url("ministack", tmp_path / "plain")
+    sealed = plain.replace("?", "-sealed?", 1)
+    with serving(tmp_path, store=plain) as server:
+        made = httpx.post(f"{server.url}/v1/people", json={"person_surname": CANARY}, timeout=HANGS).json()
+        refused = run(tmp_path, "stats", settings={"STORE": plain, "ENCRYPTION": encryption})
+        assert "are not sealed: copy them to a new table" in said(refused)
+        settings = {"STORE": sealed, "ENCRYPTION": encryption}
+        created = run(tmp_path, "store", "create", settings=settings)
+        assert created.returncode == 0, said(created)
+        copied = run(tmp_path, "copy", plain, sealed, "--from-encryption", "none", settings=settings)
+        assert copied.returncode == 0, said(copied)
+    assert run(tmp_path, "store", "check", settings=settings).returncode == 0
+    with serving(tmp_path, store=sealed, encryption=encryption) as server:
+        rotated = run(tmp_path, "encryption", "rotate", settings=settings)
+        assert rotated.stdout == b"every person's key is wrapped by generation 2 now\n", said(rotated)
+        assert httpx.get(f"{server.url}/v1/people/{made['person_id']}", timeout=HANGS).json() == made
+    refused = run(tmp_path, "encryption", "on", settings=settings)
+    assert "by copying it to a new one" in said(refused)
 
 
 def test_copies_that_an_upgrade_left_are_named(tmp_path: Path, encryption: str) -> None:

@@ -46,13 +46,13 @@ def test_the_table_is_the_one_that_the_code_describes(stacks: Stacks) -> None:
     table = stacks.resources("app_iac")["aws_dynamodb_table.people"]
     (index,) = table["global_secondary_index"]
     assert {(one["name"], one["type"]) for one in table["attribute"]} == {
-        (one["AttributeName"], one["AttributeType"]) for one in schema.KEYS["AttributeDefinitions"]
+        (one["AttributeName"], one["AttributeType"]) for one in schema.PEOPLE.keys["AttributeDefinitions"]
     }
-    for side, described in ((table, schema.KEYS), (index, schema.KEYS["GlobalSecondaryIndexes"][0])):
+    for side, described in ((table, schema.PEOPLE.keys), (index, schema.PEOPLE.keys["GlobalSecondaryIndexes"][0])):
         keys = [key["AttributeName"] for key in described["KeySchema"]]
         assert [side["hash_key"], side["range_key"]] == keys
-    assert index["name"] == schema.KEYS["GlobalSecondaryIndexes"][0]["IndexName"]
-    assert index["projection_type"] == schema.KEYS["GlobalSecondaryIndexes"][0]["Projection"]["ProjectionType"]
+    assert index["name"] == schema.PEOPLE.keys["GlobalSecondaryIndexes"][0]["IndexName"]
+    assert index["projection_type"] == schema.PEOPLE.keys["GlobalSecondaryIndexes"][0]["Projection"]["ProjectionType"]
     assert table["billing_mode"] == schema.PROTECTION["BillingMode"]
     assert table["deletion_protection_enabled"] is schema.PROTECTION["DeletionProtectionEnabled"]
     assert table["ttl"][0]["attribute_name"] == schema.TTL

@@ -148,6 +148,7 @@ async def test_people_created_after_others_were_taken_over_are_people_of_their_o
     assert sorted(await everyone_found(store, where(surname="mixed"))) == sorted([*taken, *made, late])
 
 
+@pytest.mark.needs("time")
 async def test_hundreds_of_one_moment_and_surname_are_all_there(source: Store, store: Store) -> None:
     ids = await source.load([named("Same", str(number)) for number in range(300)])
     bodies = [(await source.get(person_id)).body for person_id in ids]

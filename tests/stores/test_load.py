@@ -50,6 +50,7 @@ async def test_loading_nobody_stores_nobody(store: Store) -> None:
     assert await everyone_scanned(store) == [made.body]
 
 
+@pytest.mark.needs("time")
 async def test_thousands_are_loaded_at_once(store: Store) -> None:
     ids = await store.load([named(f"Family{number % 7}") for number in range(10_000)])
     assert len(set(ids)) == 10_000

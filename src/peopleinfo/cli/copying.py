@@ -30,6 +30,14 @@ def copy(
     mirror: Annotated[
         bool, typer.Option("--mirror", help="Erase from TO whom FROM no longer has. Never once TO is in use.")
     ] = False,
+    from_encryption: Annotated[
+        str | None,
+        typer.Option(
+            "--from-encryption",
+            metavar="URL",
+            help="What FROM is sealed with when TO is sealed otherwise: as PEOPLEINFO_ENCRYPTION, or none.",
+        ),
+    ] = None,
 ) -> None:
     """Copy everybody, with their ids, versions and times, while FROM serves; then compare the two and mend what has changed meanwhile.
 
@@ -41,6 +49,8 @@ def copy(
     """
     settings = Settings.load(store=target)
     origin = dataclasses.replace(settings, store=source, cache="")
+    if from_encryption is not None:
+        origin = dataclasses.replace(origin, encryption="" if from_encryption == "none" else from_encryption)
     origin.check()
     with resumable():
         comparison = asyncio.run(_copy(origin, settings, mirror=mirror))

@@ -22,8 +22,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Encryption = Annotated[str | None, options.setting("encryption")]
-
 
 @app.command("create-key")
 def create_key(path: Annotated[Path, typer.Argument(help="Where the key is to lie, for its owner alone.")]) -> None:
@@ -38,7 +36,7 @@ def create_key(path: Annotated[Path, typer.Argument(help="Where the key is to li
 
 
 @app.command()
-def on(store: options.Store = None, encryption: Encryption = None) -> None:
+def on(store: options.Store = None, encryption: options.Encryption = None) -> None:
     """Seal the people of a store that was not sealed until now, all or none; the service has to be stopped meanwhile.
 
     Example: peopleinfo encryption on --encryption file:///etc/peopleinfo/master.key
@@ -57,7 +55,7 @@ def on(store: options.Store = None, encryption: Encryption = None) -> None:
 @app.command()
 def rotate(
     store: options.Store = None,
-    encryption: Encryption = None,
+    encryption: options.Encryption = None,
     former: Annotated[
         str | None,
         typer.Option(

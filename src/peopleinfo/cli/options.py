@@ -42,6 +42,7 @@ def of_every_setting(command: Callable[..., None]) -> Callable[..., None]:
 
 
 Store = Annotated[str | None, setting("store")]
+Encryption = Annotated[str | None, setting("encryption")]
 Surname = Annotated[str | None, typer.Option("--surname", help="Family name, however it is typed.")]
 Prefix = Annotated[str | None, typer.Option("--surname-prefix", help="Beginning of the family name.")]
 Name = Annotated[str | None, typer.Option("--name", help="Given name, however it is typed.")]

@@ -14,6 +14,7 @@ from peopleinfo.settings import Settings, TableLocation
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from peopleinfo.dynamodb.schema import Needs
     from peopleinfo.dynamodb.table import Table
 
 app = typer.Typer(
@@ -22,23 +23,25 @@ app = typer.Typer(
 
 
 @app.command()
-def create(store: options.Store = None) -> None:
+def create(store: options.Store = None, encryption: options.Encryption = None) -> None:
     """Make the table (on demand, encrypted, with recovery to a point in time and protected from deletion) or the file, unless it is there.
+
+    With encryption the table of persons' keys, too, which has no recovery: so nobody who was erased comes back.
 
     Example: peopleinfo store create --store dynamodb://eu-west-1/PeopleInfo
     """
-    settings = Settings.load(store=store)
+    settings = Settings.load(store=store, encryption=encryption)
     asyncio.run(_create(settings))
     print(f"{settings.store} is there and can be used")
 
 
 @app.command()
-def check(store: options.Store = None) -> None:
+def check(store: options.Store = None, encryption: options.Encryption = None) -> None:
     """Compare the table with what the service needs, and name every difference; ends with 1 when there is one.
 
     Example: peopleinfo store check --store dynamodb://eu-west-1/PeopleInfo
     """
-    settings = Settings.load(store=store)
+    settings = Settings.load(store=store, encryption=encryption)
     differences = asyncio.run(_check(settings))
     for difference in differences:
         print(f"WRONG  {difference}")
@@ -53,9 +56,10 @@ async def _create(settings: Settings) -> None:
     if isinstance(settings.location, TableLocation):
         from peopleinfo.dynamodb import schema
 
-        async with _table(settings.location) as table:
-            for problem in await schema.create(table):
-                print(f"WRONG  could not be set: {problem}")
+        for name, needs in _tables(settings.location, sealed=bool(settings.encryption)):
+            async with _table(settings.location, name) as table:
+                for problem in await schema.create(table, needs):
+                    print(f"WRONG  could not be set: {problem}")
     async with open_people(settings) as people:
         await people.store.ready()
 
@@ -68,21 +72,25 @@ async def _check(settings: Settings) -> list[str]:
     if isinstance(location, TableLocation):
         from peopleinfo.dynamodb import schema
 
-        async with _table(location) as table:
-            differences = await schema.check(table)
+        for name, needs in _tables(location, sealed=bool(settings.encryption)):
+            async with _table(location, name) as table:
+                differences += [f"{name}: {difference}" for difference in await schema.check(table, needs)]
     elif not location.exists():
         return [f"there is no {location}: make it with `peopleinfo store create`"]
     async with open_people(settings):
         return differences
 
 
+def _tables(location: TableLocation, *, sealed: bool) -> list[tuple[str, Needs]]:
+    from peopleinfo.dynamodb.schema import KEYS, PEOPLE
+
+    return [(location.table, PEOPLE), *([(location.keys, KEYS)] if sealed else [])]
+
+
 @asynccontextmanager
-async def _table(location: TableLocation) -> AsyncIterator[Table]:
-    from peopleinfo.dynamodb.opening import open_table
-    from peopleinfo.dynamodb.table import Refused, unusable
+async def _table(location: TableLocation, name: str) -> AsyncIterator[Table]:
+    from peopleinfo.dynamodb.opening import open_table, told
 
     async with open_table(location) as table:
-        try:
-            yield table
-        except Refused as refused:
-            raise unusable(location.table, refused) from refused
+        with told(name):
+            yield table.beside(name)

@@ -34,7 +34,7 @@ class Keyring:
         self._read = read
         self._wrapped: Wrapped = {}
         self._wrapping: dict[int, AESGCM] = {}
-        self._opened: dict[bytes, AESGCM] = {}
+        self._opened: dict[bytes, tuple[bytes, AESGCM]] = {}  # owner → the key as it is kept, and ready to use
         self._opened_until = 0.0
         self.newest = 0
         self.refresh()
@@ -62,11 +62,25 @@ class Keyring:
         if now > self._opened_until or len(self._opened) >= _OPENED:
             self._opened = {}
             self._opened_until = now + _OPENED_SECONDS
-        # By the wrapped key, which whoever asks has just read: so nobody is read whose key is gone.
-        found = self._opened.get(wrapped)
-        if found is None:
-            self._opened[wrapped] = found = AESGCM(self.unwrapped(owner, wrapped))
-        return found
+        found = self._opened.get(owner)
+        if found is not None and found[0] == wrapped:
+            return found[1]
+        key = AESGCM(self.unwrapped(owner, wrapped))
+        self._opened[owner] = (wrapped, key)
+        return key
+
+    def held(self, owner: bytes) -> AESGCM | None:
+        """Return a person's key if it was opened in the last minute: it may have been destroyed or exchanged since."""
+        found = self._opened.get(owner)
+        return found[1] if found is not None and monotonic() <= self._opened_until else None
+
+    def let_go(self, owner: bytes) -> None:
+        """Hold somebody's key no longer."""
+        self._opened.pop(owner, None)
+
+    def knows(self, wrapped: bytes) -> bool:
+        """Say whether the generation that wrapped a key was there when the generations were last read."""
+        return generation_of(wrapped) in self._wrapped
 
     def unwrapped(self, owner: bytes, wrapped: bytes) -> bytes:
         """Return a key as it was before it was wrapped. Raises DoesNotOpen."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
-from peopleinfo.errors import FieldError, InvalidSearch
+from peopleinfo.errors import FieldError, InvalidSearch, StoreUnusable
 from peopleinfo.ids import BLOCK_SIZE, subkey
 
 if TYPE_CHECKING:
     from peopleinfo.crypto.keyring import Keyring
+    from peopleinfo.crypto.master import Encryption
     from peopleinfo.search import Filter
 
 SECRET: Final = b"\xff" * BLOCK_SIZE  # the owner of the deployment's secret, which no person is
@@ -41,6 +42,20 @@ class Sealer:
         if not self.prefixes:
             raise InvalidSearch([FieldError("surname_prefix", _NO_PREFIXES)])
         return None
+
+
+def check_index(encryption: Encryption, *, prefixes: bool) -> None:
+    """Raise StoreUnusable when another index of surnames is asked for than the one that there is."""
+    if encryption.prefixes not in (None, prefixes):
+        raise StoreUnusable(
+            f"the surnames were indexed {'by their beginning too' if prefixes else 'for exact searches alone'} when these people "
+            f"were sealed: write ?index={'prefix' if prefixes else 'exact'} in PEOPLEINFO_ENCRYPTION, or nothing"
+        )
+
+
+def mark_of(secret: bytes) -> bytes:
+    """Return what stands among the people instead of the secret: it tells whether keys and people belong together."""
+    return blake2b(secret, digest_size=16, person=b"peopleinfo mark").digest()
 
 
 _NO_PREFIXES: Final = (

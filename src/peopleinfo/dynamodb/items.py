@@ -90,20 +90,22 @@ def place_of(block: bytes) -> Place:
     return Place(block[:PARTITION], block[PARTITION:])
 
 
-def written(surname_key: str, record: Record, place: Place, write_id: bytes) -> Item:
-    """Return the attributes of a person that a change replaces.
+def written(surname_key: str, record: Record, place: Place, write_id: bytes, *, prefixes: bool = True) -> Item:
+    """Return the attributes of a person that a change replaces; `prefixes` says whether it is to be found by the beginning of its surname.
 
     `write_id` tells the writes apart: whoever has not heard whether a write was done can see whether it is his.
     """
-    return {
+    attributes: Item = {
         "version": number(record.version),
         "body": binary(record.body),
         "surname_key": {"S": surname_key},
         "fold": number(FOLD_VERSION),
         "write_id": binary(write_id),
-        "prefix_pk": {"S": surname_key[0]},
-        "prefix_sk": binary(prefix_key(surname_key) + b"\0" + place.sk),
     }
+    if prefixes:
+        attributes["prefix_pk"] = {"S": surname_key[0]}
+        attributes["prefix_sk"] = binary(prefix_key(surname_key) + b"\0" + place.sk)
+    return attributes
 
 
 def prefix_key(surname_key: str) -> bytes:

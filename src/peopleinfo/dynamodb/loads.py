@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.dynamodb.items import alone, binary, number, value, whole
@@ -12,8 +11,9 @@ from peopleinfo.errors import ImportOverlap
 from peopleinfo.store import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from peopleinfo.dynamodb.forms import Form, New
     from peopleinfo.dynamodb.items import Place, Places
     from peopleinfo.dynamodb.table import Item, Table
     from peopleinfo.person import Details, Record
@@ -28,15 +28,15 @@ class Loads:
     def __init__(
         self,
         table: Table,
+        form: Form,
         places: Places,
-        new: Callable[[Place, Details, bytes], tuple[Item, Record]],
-        put_new: Callable[[Item, bytes], Awaitable[bool]],
+        new: Callable[[Place, Details], tuple[New, Record]],
     ) -> None:
-        """`new` makes the item and the record of a new person, `put_new` stores one unless its place is taken."""
+        """`new` makes a new person who is to lie at a place."""
         self._table = table
+        self._form = form
         self._places = places
         self._new = new
-        self._put_new = put_new
 
     async def load(self, people: Sequence[Details], step: tuple[Progress, Progress] | None) -> list[str]:
         """Do what `Store.load` promises."""
@@ -56,20 +56,20 @@ class Loads:
         """Store people under the sort keys from `first` on; those that are there already stay as they are when it is done `again`."""
         ids = [""] * len(people)
 
-        def groups() -> Iterator[list[Item]]:
-            group: list[Item] = []
+        def groups() -> Iterator[list[New]]:
+            group: list[New] = []
             for index, details in enumerate(people):
                 place = self._places.place(details.surname_key, first + index)
-                item, record = self._new(place, details, secrets.token_bytes(8))
+                new, record = self._new(place, details)
                 ids[index] = record.person_id
-                group.append(item)
+                group.append(new)
                 if len(group) == BATCH or index == len(people) - 1:
                     yield group
                     group = []
 
-        async def write(waiting: Iterator[list[Item]]) -> None:
+        async def write(waiting: Iterator[list[New]]) -> None:
             for group in waiting:
-                await (self._put_missing(group) if again else self._table.put_many(group))
+                await self._form.put_all(group, again=again)
 
         waiting = groups()
         writers = [asyncio.ensure_future(write(waiting)) for _ in range(_WRITERS)]
@@ -80,10 +80,6 @@ class Loads:
                 writer.cancel()
             await asyncio.gather(*writers, return_exceptions=True)
         return ids
-
-    async def _put_missing(self, items: list[Item]) -> None:
-        for item in items:
-            await self._put_new(item, b"")
 
     async def _begin_step(self, before: Progress, count: int) -> tuple[int, bool]:
         """Note that a step is being taken; return its first sort key, and whether some of its people may have been stored already.

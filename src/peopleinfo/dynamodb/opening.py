@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING, Final
 
 from yarl import URL
 
+from peopleinfo.crypto.sealer import mark_of
 from peopleinfo.dynamodb import figures
 from peopleinfo.dynamodb.credentials import usual_chain
+from peopleinfo.dynamodb.forms import Plain
 from peopleinfo.dynamodb.http import open_http
 from peopleinfo.dynamodb.items import alone, binary, number, value, whole
+from peopleinfo.dynamodb.keys import begin, open_sealer
 from peopleinfo.dynamodb.moves import ABSENT
+from peopleinfo.dynamodb.sealing import Sealed
 from peopleinfo.dynamodb.store import DynamoStore
 from peopleinfo.dynamodb.table import ConditionFailed, Refused, Table, unusable
 from peopleinfo.errors import StoreUnavailable, StoreUnusable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from datetime import datetime
 
+    from peopleinfo.crypto.master import Encryption
+    from peopleinfo.crypto.sealer import Sealer
+    from peopleinfo.dynamodb.forms import Form
+    from peopleinfo.dynamodb.keys import Generations
+    from peopleinfo.dynamodb.table import Item
     from peopleinfo.settings import TableLocation
+
+_SECRET: Final = 32  # bytes; where people are sealed it lies with their keys, and among them a mark of 16 bytes
 
 
 @asynccontextmanager
@@ -34,32 +45,83 @@ async def open_table(location: TableLocation) -> AsyncIterator[Table]:
 
 
 @asynccontextmanager
-async def open_dynamodb(location: TableLocation, *, now: Callable[[], datetime]) -> AsyncIterator[DynamoStore]:
-    """Open the store on a table. Raises StoreUnusable, saying what to mend."""
+async def open_dynamodb(
+    location: TableLocation, *, now: Callable[[], datetime], encryption: Encryption | None = None
+) -> AsyncIterator[DynamoStore]:
+    """Open the store on a table; with `encryption` whatever is kept of people is sealed. Raises StoreUnusable, saying what to mend."""
     async with open_table(location) as table:
-        try:
-            secret, shards = await deployment(table, location)
-        except Refused as refused:
-            raise unusable(location.table, refused) from refused
-        except StoreUnavailable as error:
-            raise StoreUnusable(f"table {location.table} in {location.region}: {error}") from error
+        with told(location.table):
+            kept = await _deployment(table)
+        if encryption is None:
+            form: Form = Plain(table)
+            with told(location.table):
+                kept = kept or await _begun(table, location, secrets.token_bytes(_SECRET))
+            secret = value(kept, "secret")
+            if len(secret) != _SECRET:
+                raise StoreUnusable(
+                    f"the people in table {location.table} are sealed: say in PEOPLEINFO_ENCRYPTION where the key is (docs/encryption.md)"
+                )
+        else:
+            keys = table.beside(location.keys)
+            with told(location.keys):
+                sealer, generations = await _sealer(location, kept, keys, encryption)
+            with told(location.table):
+                kept = kept or await _begun(table, location, mark_of(sealer.secret))
+            secret = sealer.secret
+            if value(kept, "secret") != mark_of(secret):
+                raise StoreUnusable(
+                    f"the keys in table {location.keys} are not those of the people in {location.table}: name theirs with ?keys="
+                )
+            form = Sealed(table, keys, sealer, generations)
+        shards = whole(kept, "shards")
+        if location.shards not in (None, shards):
+            raise StoreUnusable(f"table {table.name} spreads each surname over {shards} shards, not {location.shards}")
         figures.begin()
-        yield DynamoStore(table, secret, shards, now=now)
+        yield DynamoStore(table, form, secret, shards, now=now)
 
 
-async def deployment(table: Table, location: TableLocation) -> tuple[bytes, int]:
-    """Return the secret and the number of shards of a table, which the first one to open it chooses.
+async def _sealer(
+    location: TableLocation, kept: Item | None, keys: Table, encryption: Encryption
+) -> tuple[Sealer, Generations]:
+    """Return what people are sealed with; where nobody is yet, everybody is sealed from now on. Raises StoreUnusable, saying what to mend."""
+    if kept and len(value(kept, "secret")) == _SECRET:
+        raise StoreUnusable(
+            f"the people in table {location.table} are not sealed: copy them to a new table while the service runs "
+            "(docs/encryption.md), or leave PEOPLEINFO_ENCRYPTION empty"
+        )
+    found = await open_sealer(keys, encryption)
+    if found is None and kept:
+        raise StoreUnusable(
+            f"the keys of the people in table {location.table} are not in {location.keys}: name their table with ?keys=, "
+            "nobody can be read without it"
+        )
+    if found is None:
+        await begin(keys, encryption)
+        found = await open_sealer(keys, encryption)
+    if found is None:
+        raise StoreUnusable(f"table {location.keys} does not keep what is written to it")
+    return found
 
-    Raises Refused, StoreUnavailable, and StoreUnusable when the table was begun with another number of shards.
-    """
-    key = alone(b"deployment")
-    item = await table.get(key)
-    if item is None:
-        new = {"secret": binary(secrets.token_bytes(32)), "shards": number(location.shards or 1)}
-        with suppress(ConditionFailed):  # another process was faster, or ours was not heard
-            await table.put(key | new, ABSENT)
-        item = await table.get(key) or {}
-    shards = whole(item, "shards")
-    if location.shards not in (None, shards):
-        raise StoreUnusable(f"table {table.name} spreads each surname over {shards} shards, not {location.shards}")
-    return value(item, "secret"), shards
+
+async def _deployment(table: Table) -> Item | None:
+    """Return the item with the secret, or a mark of it, and the number of shards; None in a new table. Raises Refused, StoreUnavailable."""
+    return await table.get(alone(b"deployment"))
+
+
+async def _begun(table: Table, location: TableLocation, secret: bytes) -> Item:
+    """Let a new table have this secret and this many shards, unless another process was faster; return what it has."""
+    new = {"secret": binary(secret), "shards": number(location.shards or 1)}
+    with suppress(ConditionFailed):  # another process was faster, or ours was not heard
+        await table.put(alone(b"deployment") | new, ABSENT)
+    return await _deployment(table) or {}
+
+
+@contextmanager
+def told(table: str) -> Iterator[None]:
+    """Say which table cannot be used, and what to mend."""
+    try:
+        yield
+    except Refused as refused:
+        raise unusable(table, refused) from refused
+    except StoreUnavailable as error:
+        raise StoreUnusable(f"table {table}: {error}") from error

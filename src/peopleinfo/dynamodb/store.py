@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 from datetime import datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.dynamodb.adoption import Adoption, is_near
 from peopleinfo.dynamodb.apikeys import DynamoApiKeys
+from peopleinfo.dynamodb.forms import is_of
 from peopleinfo.dynamodb.items import (
     PREFIXES,
     Place,
@@ -21,7 +23,6 @@ from peopleinfo.dynamodb.items import (
     prefix_key,
     value,
     whole,
-    written,
 )
 from peopleinfo.dynamodb.listing import Listing, index_key_at, index_position_of, key_at, position_of
 from peopleinfo.dynamodb.loads import Loads
@@ -42,10 +43,10 @@ from peopleinfo.store import ONCE_SECONDS, Once, Page, Progress, Reading, Rekeye
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from peopleinfo.dynamodb.forms import Form, New
     from peopleinfo.dynamodb.table import Item, Table
     from peopleinfo.search import Filter
 
-_LISTED: Final = "sk, body, surname_key"  # what a search needs of a person
 _RACES: Final = 20  # times that a write begins again since another one was faster
 _SCANNED: Final = 1_000  # items asked for at a time
 
@@ -55,31 +56,33 @@ class DynamoStore:
 
     cache_state = None
 
-    def __init__(self, table: Table, secret: bytes, shards: int, *, now: Callable[[], datetime]) -> None:
+    def __init__(self, table: Table, form: Form, secret: bytes, shards: int, *, now: Callable[[], datetime]) -> None:
         self._table = table
+        self._form = form
         self.api_keys = DynamoApiKeys(table)
         self.secret = secret
         self._places = Places(secret, shards)
         self._ids = IdCipher(secret)
         self._now = now
-        self._loads = Loads(table, self._places, self._new, self._put_new)
-        self._adoption = Adoption(table, self._places, self._ids, self._locate)
+        self._loads = Loads(table, form, self._places, self._new)
+        self._adoption = Adoption(table, form, self._places, self._ids, self._locate)
 
     async def get(self, person_id: str, *, reading: Reading | None = None) -> Record:
         found = await self._find(person_id, "version, body, moved_to")
-        if found is None:
+        body = await self._form.body(found.home, found.item) if found else None
+        if found is None or body is None:
             raise PersonNotFound(person_id)
-        return Record(person_id, found.version, value(found.item, "body"))
+        return Record(person_id, found.version, body)
 
     async def create(self, details: Details, *, once: Once | None = None) -> Record:
+        await self._form.prepare()
         for _ in range(_RACES):
             place = self._places.place(details.surname_key, self._places.new())
-            write_id = secrets.token_bytes(8)
-            item, record = self._new(place, details, write_id)
+            new, record = self._new(place, details)
             if once is None:
-                done = await self._put_new(item, write_id)
+                done = await self._form.put_new(new)
             else:
-                answer = await self._create_once(item | {"once": binary(once.key)}, record, place, once)
+                answer = await self._create_once(new, record, place, once)
                 done = answer is not None
                 record = answer or record
             if done:
@@ -106,7 +109,7 @@ class DynamoStore:
     async def erase(self, person_id: str, *, expected: int | None = None) -> None:
         for _ in range(_RACES):
             found = await self._find(person_id, "version, moved_to, once, alias")
-            if found is None:
+            if found is None or not await self._form.is_there(found.home):
                 raise PersonNotFound(person_id)
             if expected not in (None, found.version):
                 raise VersionConflict(person_id, actual=found.version)
@@ -115,6 +118,7 @@ class DynamoStore:
         raise StoreUnavailable("the person changes too often to be erased")
 
     async def find(self, where: Filter, *, after: bytes | None, limit: int, reading: Reading | None = None) -> Page:
+        self._form.check(where)
         listing = Listing(where, limit, after)
         more = True
         while more and not listing.is_full:
@@ -142,6 +146,7 @@ class DynamoStore:
                 return listing.page(more=last is not None)
 
     async def load(self, people: Sequence[Details], *, step: tuple[Progress, Progress] | None = None) -> list[str]:
+        await self._form.prepare()
         return await self._loads.load(people, step)
 
     async def progress(self, import_id: bytes) -> Progress:
@@ -153,6 +158,7 @@ class DynamoStore:
     async def adopt(self, people: Sequence[bytes], *, step: tuple[Progress, Progress] | None = None) -> int:
         if step is not None:
             await self._loads.check_step(step[0])
+        await self._form.prepare()
         changed = await self._adoption.adopt(people)
         if step is not None:
             await self._loads.end_step(*step)
@@ -185,7 +191,7 @@ class DynamoStore:
     async def _locate(self, home: Place, attributes: str) -> Found | None:
         """Return the person whose first place is `home`, as it stands now, or None."""
         for _ in range(_RACES):
-            item = await self._table.get(home.key, attributes)
+            item = await self._form.first(home, attributes)
             if item is None:
                 return None
             if "moved_to" not in item:
@@ -199,38 +205,28 @@ class DynamoStore:
 
     # Writes of one person
 
-    def _new(self, place: Place, details: Details, write_id: bytes) -> tuple[Item, Record]:
+    def _new(self, place: Place, details: Details) -> tuple[New, Record]:
         now = timestamp(self._now())
         record = render(self._ids.seal(place.block), 1, details, created_at=now, updated_at=now)
-        return place.key | written(details.surname_key, record, place, write_id), record
+        return self._form.new(place, place, details.surname_key, record, secrets.token_bytes(8)), record
 
-    async def _put_new(self, item: Item, write_id: bytes) -> bool:
-        """Store a new person unless its place is taken by somebody else."""
-        try:
-            await self._table.put(item, ABSENT)
-        except ConditionFailed as failed:
-            # What lies at a place that was chosen by chance after an attempt of ours is ours, whoever has changed it since.
-            return failed.repeated or _is_of(failed.item, write_id)
-        return True
-
-    async def _create_once(self, item: Item, record: Record, place: Place, once: Once) -> Record | None:
+    async def _create_once(self, new: New, record: Record, place: Place, once: Once) -> Record | None:
         """Store a new person with the answer that is given for it; return the first answer, None when its place is taken."""
         now = int(self._now().timestamp())
         remembered = alone(b"once" + once.key) | {
             "content": binary(once.content),
             "place": binary(place.block),
-            "answer": binary(record.body),
+            "answer": binary(new.answer(record.body)),
             "expires_at": number(now + ONCE_SECONDS),
         }
         forgotten = {
             "ConditionExpression": f"{ABSENT} OR expires_at <= :now",
             "ExpressionAttributeValues": {":now": number(now)},
         }
+        new.item["once"] = binary(once.key)
         try:
             await self._table.transact(
-                {"Put": {"Item": remembered, **forgotten}},
-                {"Put": {"Item": item, "ConditionExpression": ABSENT}},
-                token=item["write_id"]["B"],
+                {"Put": {"Item": remembered, **forgotten}}, *new.writes, token=new.item["write_id"]["B"]
             )
         except Cancelled as cancelled:
             if not any(cancelled.failed):
@@ -242,14 +238,16 @@ class DynamoStore:
             return None
         if value(first, "content") != once.content:
             raise KeyReused
-        if "answer" not in first:
+        home = place_of(value(first, "place"))
+        answer = await self._form.read_answer(home, value(first, "answer")) if "answer" in first else None
+        if answer is None:
             raise CreationErased
-        return Record(self._ids.seal(value(first, "place")), 1, value(first, "answer"))
+        return Record(self._ids.seal(home.block), 1, answer)
 
     async def _change(self, home: Place, place: Place, details: Details, record: Record) -> None:
         """Replace what is known of a person who stays in its partition."""
         write_id = secrets.token_bytes(8)
-        attributes = written(details.surname_key, record, place, write_id)
+        attributes = await self._form.changed(home, place, details.surname_key, record, write_id)
         change = "SET " + ", ".join(f"{name} = :{name}" for name in attributes)
         values = {f":{name}": text for name, text in attributes.items()}
         values[":expected"] = number(record.version - 1)
@@ -272,7 +270,8 @@ class DynamoStore:
                 self._refuse(record, found.item if found else None, write_id, repeated=repeated)
                 return
             target = self._places.moved(home, details.surname_key)
-            item = target.key | written(details.surname_key, record, target, write_id) | kept(found.item)
+            attributes = await self._form.changed(home, target, details.surname_key, record, write_id)
+            item = target.key | attributes | kept(found.item)
             try:
                 await self._table.transact(*moving(found, target, item), token=secrets.token_hex(16))
             except Cancelled as cancelled:
@@ -285,7 +284,7 @@ class DynamoStore:
 
     def _refuse(self, record: Record, item: Item | None, write_id: bytes, *, repeated: bool) -> None:
         """Raise what a change comes to whose condition did not hold; return when it was done after all."""
-        if _is_of(item, write_id):
+        if is_of(item, write_id):
             return
         if repeated:  # an attempt may have been done, and its person changed or erased since
             raise OutcomeUnknown("the person was changed at the same time")
@@ -296,6 +295,7 @@ class DynamoStore:
     async def _erase(self, found: Found) -> bool:
         """Erase a person and its traces; False when it has changed or moved since it was found."""
         writes, traces = erasing(found)
+        writes += self._form.destroying(found.home)
         # Without the traces when those alone do not fit: the key under which it was created is forgotten, or names somebody else.
         for further in (traces, []):
             try:
@@ -306,6 +306,7 @@ class DynamoStore:
                 if any(cancelled.failed[: len(writes)]):
                     return False
             else:
+                self._form.destroyed(found.home)
                 return True
         return False
 
@@ -318,22 +319,24 @@ class DynamoStore:
         ends = [value(last, "sk") for _, last in pages if last is not None]
         # Beyond the end of any shard's page somebody of that shard may be missing.
         end = min(ends) if ends else None
-        people = [
-            (sk, value(item, "body") if "body" in item and item["surname_key"]["S"] == key else None)
+        index = self._form.index(key)
+        found = [
+            (sk, item if "body" in item and item["surname_key"]["S"] == index else None)
             for items, _ in pages
             for sk, item in ((value(item, "sk"), item) for item in items)
             if end is None or sk <= end
         ]
         if len(pages) > 1:
-            people.sort()
-        return people, end is not None
+            found.sort(key=itemgetter(0))
+        bodies = await self._form.bodies([item for _, item in found])
+        return [(sk, body) for (sk, _), body in zip(found, bodies, strict=True)], end is not None
 
     async def _shard(self, key: str, shard: int, after: bytes, limit: int) -> tuple[list[Item], Item | None]:
         condition, values = "pk = :pk", {":pk": binary(self._places.partition(key, shard))}
         if after:
             condition, values = "pk = :pk AND sk > :after", values | {":after": binary(after)}
         return await self._table.query(
-            condition, values, limit=limit, ConsistentRead=True, ProjectionExpression=_LISTED
+            condition, values, limit=limit, ConsistentRead=True, ProjectionExpression=self._form.listed
         )
 
     async def _by_prefix(self, prefix: str, listing: Listing) -> tuple[list[tuple[bytes, bytes | None]], bool]:
@@ -346,28 +349,23 @@ class DynamoStore:
             IndexName=PREFIXES,
             **start,
         )
-        items = await self._table.get_many([{"pk": entry["pk"], "sk": entry["sk"]} for entry in entries])
-        bodies = {
-            (item["pk"]["B"], item["sk"]["B"]): value(item, "body")
-            for item in items
-            if "body" in item and item["surname_key"]["S"].startswith(prefix)
-        }
+        found = await self._table.get_many([{"pk": entry["pk"], "sk": entry["sk"]} for entry in entries])
+        items = [item for item in found if "body" in item and item["surname_key"]["S"].startswith(prefix)]
+        keys = [(item["pk"]["B"], item["sk"]["B"]) for item in items]
+        bodies = dict(zip(keys, await self._form.bodies(items), strict=True))
         return [(index_position_of(one), bodies.get((one["pk"]["B"], one["sk"]["B"]))) for one in entries], bool(last)
 
     async def _bodies(self, items: list[Item]) -> list[bytes | None]:
         """Return the JSON of those whose first place is that of the item."""
+        at_home = [item if "body" in item and "home" not in item else None for item in items]
+        bodies = await self._form.bodies(at_home)
         return [
-            value(item, "body") if "body" in item and "home" not in item else await self._body_elsewhere(item)
-            for item in items
+            body if home is not None else await self._body_elsewhere(item)
+            for item, home, body in zip(items, at_home, bodies, strict=True)
         ]
 
     async def _body_elsewhere(self, item: Item) -> bytes | None:
         if "moved_to" not in item or not is_person(item):
             return None
         found = await self._locate(Place(value(item, "pk"), value(item, "sk")), "version, body, moved_to")
-        return value(found.item, "body") if found else None
-
-
-def _is_of(item: Item | None, write_id: bytes) -> bool:
-    """Say whether an item stands as this write has left it; the word that somebody has moved has no write of its own."""
-    return item is not None and "write_id" in item and value(item, "write_id") == write_id
+        return await self._form.body(found.home, found.item) if found else None

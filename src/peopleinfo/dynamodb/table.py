@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from copy import copy
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -103,6 +104,12 @@ class Table:
         url = endpoint or URL(f"https://dynamodb.{region}.amazonaws.com/")
         self._url, self._host = str(url), url.host or ""
 
+    def beside(self, name: str) -> Table:
+        """Return another table, which is reached in the same way."""
+        other = copy(self)
+        other.name = name
+        return other
+
     async def get(self, key: Item, attributes: str | None = None) -> Item | None:
         """Return an item, or the named attributes of it, as it stands now; None when there is none."""
         wanted = {"Key": key, "ConsistentRead": True}
@@ -116,16 +123,21 @@ class Table:
         """Return the items under these keys that exist, in no order."""
         found: list[Item] = []
         for start in range(0, len(keys), _KEYS):
-            asked: Json = {self.name: {"Keys": keys[start : start + _KEYS], "ConsistentRead": True}}
-            deadline = monotonic() + READ_SECONDS
-            for delay in _delays():
-                answer = await self.call(
-                    "BatchGetItem", {"RequestItems": asked}, deadline - monotonic(), names_table=False
-                )
-                found += answer["Responses"].get(self.name, ())
-                if not (asked := answer.get("UnprocessedKeys") or {}):
-                    break
-                await _pause(delay, deadline, "the table is throttled", unknown=False)
+            found += (await self.get_across({self.name: {"Keys": keys[start : start + _KEYS]}}))[self.name]
+        return found
+
+    async def get_across(self, wanted: dict[str, Json]) -> dict[str, list[Item]]:
+        """Return the items that exist of at most 100 in one or several tables, each as it stands now, by table and in no order."""
+        found: dict[str, list[Item]] = {name: [] for name in wanted}
+        asked: Json = {name: {"ConsistentRead": True, **keys} for name, keys in wanted.items()}
+        deadline = monotonic() + READ_SECONDS
+        for delay in _delays():
+            answer = await self.call("BatchGetItem", {"RequestItems": asked}, deadline - monotonic(), names_table=False)
+            for name, items in answer["Responses"].items():
+                found[name] += items
+            if not (asked := answer.get("UnprocessedKeys") or {}):
+                break
+            await _pause(delay, deadline, "the table is throttled", unknown=False)
         return found
 
     async def query(self, condition: str, values: Item, *, limit: int, **more: Any) -> tuple[list[Item], Item | None]:

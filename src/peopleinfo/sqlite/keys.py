@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 from peopleinfo.crypto.envelope import ANSWER, KEY, RECORD, seal, unseal
 from peopleinfo.crypto.keyring import Keyring, Wrapped
-from peopleinfo.crypto.sealer import SECRET, Sealer
+from peopleinfo.crypto.sealer import SECRET, Sealer, check_index, mark_of
 from peopleinfo.errors import StoreUnusable
 from peopleinfo.ids import BLOCK_SIZE
 from peopleinfo.sqlite import schema
@@ -128,18 +127,9 @@ def sealer(db: sqlite3.Connection, people: Path, encryption: Encryption) -> Seal
 
     keyring = Keyring(encryption.master, read)
     (prefixes,) = db.execute("SELECT prefixes FROM sealing").fetchone()
-    if encryption.prefixes not in (None, bool(prefixes)):
-        raise StoreUnusable(
-            f"the surnames were indexed {'by their beginning too' if prefixes else 'for exact searches alone'} when these people "
-            f"were sealed: write ?index={'prefix' if prefixes else 'exact'} in PEOPLEINFO_ENCRYPTION, or nothing"
-        )
+    check_index(encryption, prefixes=bool(prefixes))
     (wrapped,) = db.execute("SELECT wrapped FROM person_keys WHERE seq = 0").fetchone()
     return Sealer(keyring, keyring.unwrapped(SECRET, wrapped), prefixes=bool(prefixes))
-
-
-def mark_of(secret: bytes) -> bytes:
-    """Return what stands in the people's file instead of the secret: it tells whether keys and people belong together."""
-    return blake2b(secret, digest_size=16, person=b"peopleinfo mark").digest()
 
 
 def generations(db: sqlite3.Connection) -> Wrapped:

@@ -1,0 +1,159 @@
+"""People sealed with a key each; the keys lie in a table of their own that is not backed up (ADR 10), and come and go with the people.
+
+Keys are written in the transaction that stores or erases their person, so a crash leaves neither without the other. What lies in the table of
+people and has no key, because a backup has brought it back, is not there.
+"""
+
+from __future__ import annotations
+
+import secrets
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from peopleinfo.crypto.envelope import ANSWER, RECORD, DoesNotOpen, seal, unseal
+from peopleinfo.dynamodb.forms import New
+from peopleinfo.dynamodb.items import binary, value, whole, written
+from peopleinfo.dynamodb.keys import key_of
+from peopleinfo.dynamodb.table import Cancelled
+from peopleinfo.errors import PersonNotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    from peopleinfo.crypto.sealer import Sealer
+    from peopleinfo.dynamodb.items import Place
+    from peopleinfo.dynamodb.keys import Generations
+    from peopleinfo.dynamodb.table import Item, Json, Table
+    from peopleinfo.person import Record
+    from peopleinfo.search import Filter
+
+_CREATED: Final = 1  # the version of an answer that is kept for a creation
+
+
+class Sealed:
+    """The port `forms.Form`: each person in one ciphertext, under a key of its own."""
+
+    listed = "pk, sk, home, version, body, surname_key"
+
+    def __init__(self, people: Table, keys: Table, sealer: Sealer, generations: Generations) -> None:
+        self._people = people
+        self._keys = keys
+        self._ring = sealer.keys
+        self._prefixes = sealer.prefixes
+        self._generations = generations
+        self._looked_up = sealer.looked_up
+        self.index = sealer.index
+
+    async def prepare(self) -> None:
+        await self._generations.keep_up(self._ring)
+
+    def check(self, where: Filter) -> None:
+        if where.surname_key is not None or where.prefix_key is not None:
+            self._looked_up(where)
+
+    def new(self, home: Place, place: Place, surname_key: str, record: Record, write_id: bytes) -> New:
+        key, wrapped = self._ring.new(home.block)
+        item = place.key | self._written(key, home, place, surname_key, record, write_id)
+        # Where nobody is there may be a key all the same, of somebody whom a backup does not know: nothing needs that one.
+        keep: Json = {"TableName": self._keys.name, "Item": key_of(home.block) | {"data_key": binary(wrapped)}}
+        return New(item, ({"Put": keep},), partial(seal, key, home.block, ANSWER, _CREATED))
+
+    async def put_new(self, new: New) -> bool:
+        try:
+            await self._people.transact(*new.writes, token=secrets.token_hex(16))
+        except Cancelled as cancelled:
+            if not any(cancelled.failed):
+                raise
+            return False
+        return True
+
+    async def put_all(self, group: Sequence[New], *, again: bool) -> None:
+        while group:
+            try:
+                await self._people.transact(
+                    *[write for new in group for write in new.writes], token=secrets.token_hex(16)
+                )
+            except Cancelled as cancelled:
+                if not any(cancelled.failed):
+                    raise
+                # Two writes a person. Who is there was stored by another run of the same import.
+                group = [new for new, there in zip(group, cancelled.failed[::2], strict=True) if not there]
+            else:
+                return
+
+    async def changed(self, home: Place, place: Place, surname_key: str, record: Record, write_id: bytes) -> Item:
+        key = (await self._keys_of([home.block])).get(home.block)
+        if key is None:
+            raise PersonNotFound(record.person_id)
+        return self._written(key, home, place, surname_key, record, write_id)
+
+    async def first(self, home: Place, attributes: str) -> Item | None:
+        if "body" not in attributes or self._ring.held(home.block):
+            return await self._people.get(home.key, attributes)
+        people, keys = self._people.name, self._keys.name
+        found = await self._people.get_across(
+            {people: {"Keys": [home.key], "ProjectionExpression": attributes}, keys: {"Keys": [key_of(home.block)]}}
+        )
+        await self._opened(found[keys])
+        return found[people][0] if found[people] else None
+
+    async def body(self, home: Place, item: Item) -> bytes | None:
+        return await self._open(home.block, item, await self._keys_of([home.block]))
+
+    async def bodies(self, items: Sequence[Item | None]) -> list[bytes | None]:
+        owners = [_owner(item) if item is not None else b"" for item in items]
+        keys = await self._keys_of([owner for owner in owners if owner])
+        return [
+            await self._open(owner, item, keys) if item is not None else None
+            for owner, item in zip(owners, items, strict=True)
+        ]
+
+    async def is_there(self, home: Place) -> bool:
+        return await self._keys.get(key_of(home.block), "pk") is not None
+
+    def destroying(self, home: Place) -> list[Json]:
+        return [{"Delete": {"TableName": self._keys.name, "Key": key_of(home.block)}}]
+
+    def destroyed(self, home: Place) -> None:
+        self._ring.let_go(home.block)
+
+    async def read_answer(self, home: Place, kept: bytes) -> bytes | None:
+        key = (await self._keys_of([home.block])).get(home.block)
+        return unseal(key, home.block, ANSWER, _CREATED, kept) if key else None
+
+    def _written(
+        self, key: AESGCM, home: Place, place: Place, surname_key: str, record: Record, write_id: bytes
+    ) -> Item:
+        sealed = record._replace(body=seal(key, home.block, RECORD, record.version, record.body))
+        return written(self.index(surname_key), sealed, place, write_id, prefixes=self._prefixes)
+
+    async def _open(self, owner: bytes, item: Item, keys: dict[bytes, AESGCM]) -> bytes | None:
+        key, version, sealed = keys.get(owner), whole(item, "version"), value(item, "body")
+        if key is None:
+            return None
+        try:
+            return unseal(key, owner, RECORD, version, sealed)
+        except DoesNotOpen:
+            # Who was erased and brought back by somebody has another key since: what was held of it is out of date.
+            self._ring.let_go(owner)
+            key = (await self._keys_of([owner])).get(owner)
+            return unseal(key, owner, RECORD, version, sealed) if key else None
+
+    async def _keys_of(self, owners: Sequence[bytes]) -> dict[bytes, AESGCM]:
+        """Return the keys of those who have one."""
+        keys = {owner: key for owner in owners if (key := self._ring.held(owner))}
+        if missing := [key_of(owner) for owner in owners if owner not in keys]:
+            keys |= await self._opened(await self._keys.get_many(missing))
+        return keys
+
+    async def _opened(self, items: Sequence[Item]) -> dict[bytes, AESGCM]:
+        kept = {value(item, "pk"): value(item, "data_key") for item in items}
+        if not all(self._ring.knows(wrapped) for wrapped in kept.values()):  # a rotation has begun elsewhere
+            await self._generations.read(self._ring)
+        return {owner: self._ring.key(owner, wrapped) for owner, wrapped in kept.items()}
+
+
+def _owner(item: Item) -> bytes:
+    return value(item, "home" if "home" in item else "pk") + value(item, "sk")

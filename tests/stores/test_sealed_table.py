@@ -1,0 +1,385 @@
+"""What the tables hold when people are sealed, and what becomes of it when keys, tables or people go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from peopleinfo.crypto.envelope import ANSWER, RECORD, DoesNotOpen, unseal
+from peopleinfo.crypto.keyring import Keyring, generation_of
+from peopleinfo.crypto.master import EitherMaster, Encryption, FileMaster, create_file
+from peopleinfo.crypto.rotation import rotate
+from peopleinfo.dynamodb import keys as key_table
+from peopleinfo.dynamodb import schema
+from peopleinfo.dynamodb.items import value
+from peopleinfo.dynamodb.keys import DynamoKeyStore
+from peopleinfo.dynamodb.opening import open_dynamodb, open_table
+from peopleinfo.errors import CreationErased, InvalidSearch, PersonNotFound, StoreUnavailable, StoreUnusable
+from peopleinfo.settings import TableLocation
+from peopleinfo.store import Once
+from tests.stores_under_test import (
+    Clock,
+    encryption,
+    everyone_found,
+    everyone_scanned,
+    make_table,
+    named,
+    table_location,
+    where,
+)
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from peopleinfo.dynamodb.store import DynamoStore
+    from peopleinfo.dynamodb.table import Item
+
+CANARY = "Zxqkanarie"
+ONCE = Once(bytes(32), bytes(32))
+
+
+@pytest.fixture
+async def location(tmp_path: Path) -> TableLocation:
+    place = table_location("ministack", tmp_path)
+    await make_table(place, sealed=True)
+    return place
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> Encryption:
+    return encryption(tmp_path, prefixes=False)
+
+
+def sealed(location: TableLocation, clock: Clock, given: Encryption | None) -> AbstractAsyncContextManager[DynamoStore]:
+    return open_dynamodb(location, now=clock.now, encryption=given)
+
+
+async def items_of(location: TableLocation, name: str) -> list[Item]:
+    """Return all that a table holds."""
+    items: list[Item] = []
+    start: dict[str, Any] = {}
+    async with open_table(location) as table:
+        while True:
+            some, last = await table.beside(name).scan(limit=1_000, **start)
+            items += some
+            if last is None:
+                return items
+            start = {"ExclusiveStartKey": last}
+
+
+async def put_back(location: TableLocation, items: list[Item]) -> None:
+    """Let the table of people hold nothing but these items, as after its restoration."""
+    async with open_table(location) as table:
+        for item in await items_of(location, location.table):
+            await table.call("DeleteItem", {"Key": {"pk": item["pk"], "sk": item["sk"]}}, 5, writes=True)
+        for start in range(0, len(items), 25):
+            await table.put_many(items[start : start + 25])
+
+
+def octets(items: list[Item]) -> bytes:
+    """Return every name and every value of items, decoded."""
+    return b"\n".join(
+        name.encode() + (value(item, name) if "B" in item[name] else str(item[name]).encode())
+        for item in items
+        for name in item
+    )
+
+
+async def test_no_value_and_no_member_of_anybody_is_in_the_tables(
+    location: TableLocation, clock: Clock, given: Encryption
+) -> None:
+    async with sealed(location, clock, given) as store:
+        person = named(CANARY, f"{CANARY}name", "1990-02-11", **{f"{CANARY}member": f"{CANARY}value"})
+        await store.create(person, once=ONCE)
+        await store.load([person, person])
+        record = await store.create(person)
+        await store.replace(record.person_id, named(f"{CANARY}z", CANARY), expected=1)
+        assert len(await everyone_found(store, where(surname=CANARY))) == 3
+        secret = store.secret
+    written = octets(await items_of(location, location.table) + await items_of(location, location.keys)).lower()
+    assert b"surname_key" in written
+    for text in (CANARY.encode(), b"1990-02-11", b"person_name", secret):
+        assert text.lower() not in written
+
+
+async def test_people_are_found_by_surname_and_in_a_scan_wherever_they_have_moved(
+    location: TableLocation, clock: Clock, given: Encryption
+) -> None:
+    async with sealed(location, clock, given) as store:
+        records = [await store.create(named("Common", f"N{number}")) for number in range(120)]
+        moved = await store.replace(records[3].person_id, named("Rare"), expected=1)
+        stays = [record.body for record in records if record.person_id != moved.person_id]
+    async with sealed(location, clock, given) as store:
+        assert await everyone_found(store, where(surname="common"), limit=110) == stays
+        assert await everyone_found(store, where(surname="rare")) == [moved.body]
+        assert await everyone_found(store, where(surname="common", name="n7")) == [records[7].body]
+        assert sorted(await everyone_scanned(store)) == sorted([*stays, moved.body])
+        assert await store.get(moved.person_id) == moved
+
+
+async def test_the_beginning_of_a_surname_is_found_only_where_that_was_asked_for(
+    tmp_path: Path, location: TableLocation, clock: Clock, given: Encryption
+) -> None:
+    async with sealed(location, clock, given) as store:
+        await store.create(named("Moller"))
+        with pytest.raises(InvalidSearch, match=r"surname_prefix: cannot be answered: the surnames are sealed"):
+            await store.find(where(surname_prefix="m"), after=None, limit=1)
+    with pytest.raises(StoreUnusable, match=r"write \?index=exact"):
+        async with sealed(location, clock, given._replace(prefixes=True)):
+            pass
+    other = TableLocation(location.region, f"{location.table}-2", location.endpoint)
+    await make_table(other, sealed=True)
+    async with sealed(other, clock, given._replace(prefixes=True)) as store:
+        record = await store.create(named("Moller", f"Name{CANARY}"))
+        assert await everyone_found(store, where(surname_prefix="mo")) == [record.body]
+    written = octets(await items_of(other, other.table))
+    assert b"moller" in written
+    assert CANARY.encode() not in written
+
+
+async def test_whoever_was_erased_cannot_be_read_in_the_table_of_yesterday(
+    location: TableLocation, clock: Clock, given: Encryption
+) -> None:
+    async with sealed(location, clock, given) as store:
+        erased = await store.create(named("Gone", "Anna"), once=ONCE)
+        moved = await store.create(named("Gone", "Bela"))
+        moved = await store.replace(moved.person_id, named("Elsewhere", "Bela"), expected=1)
+        stays = await store.create(named("Stays", "Cara"))
+        yesterday = await items_of(location, location.table)
+        await store.erase(erased.person_id)
+        await store.erase(moved.person_id)
+    await put_back(location, yesterday)
+    async with sealed(location, clock, given) as store:
+        for person in (erased, moved):
+            with pytest.raises(PersonNotFound):
+                await store.get(person.person_id)
+            with pytest.raises(PersonNotFound):
+                await store.replace(person.person_id, named("X"), expected=person.version, known=person)
+            with pytest.raises(PersonNotFound):
+                await store.erase(person.person_id)
+        for surname in ("Gone", "Elsewhere"):
+            assert await everyone_found(store, where(surname=surname)) == []
+        assert await everyone_scanned(store) == [stays.body]
+        assert await store.get(stays.person_id) == stays
+        with pytest.raises(CreationErased):
+            await store.create(named("Gone", "Anna"), once=ONCE)
+        # Who is brought back on purpose is there again, and not hindered by what the table still holds of it.
+        assert await store.adopt([erased.body, moved.body]) == 2
+        assert await store.get(erased.person_id) == erased
+        assert await everyone_found(store, where(surname="Elsewhere")) == [moved.body]
+
+
+async def test_no_field_of_whoever_was_erased_opens_with_any_key_that_is_left(
+    location: TableLocation, clock: Clock, given: Encryption
+) -> None:
+    async with sealed(location, clock, given) as store:
+        erased = await store.create(named("Gone", "Anna"), once=ONCE)
+        for number in range(3):
+            await store.create(named(f"Stays{number}"))
+        yesterday = await items_of(location, location.table)
+        await store.erase(erased.person_id)
+        owner = store._ids.open(erased.person_id)
+    assert owner is not None
+    left = {value(item, "pk"): value(item, "data_key") for item in await items_of(location, location.keys)
+            if "data_key" in item}  # fmt: skip
+    assert owner not in left
+    assert len(left) == 4  # those who stay, and the secret
+    async with open_table(location) as table:
+        opened = await key_table.open_sealer(table.beside(location.keys), given)
+    assert opened is not None
+    bodies = [(RECORD, value(item, "body")) for item in yesterday
+              if "body" in item and value(item, "pk") + value(item, "sk") == owner]  # fmt: skip
+    bodies += [(ANSWER, value(item, "answer")) for item in yesterday if "answer" in item]
+    assert len(bodies) == 2
+    ring = opened[0].keys
+    for kind, body in bodies:
+        for other, wrapped in left.items():
+            with pytest.raises(DoesNotOpen):
+                unseal(ring.key(other, wrapped), owner, kind, 1, body)
+
+
+async def test_a_record_opens_only_as_that_person_at_that_version(
+    location: TableLocation, clock: Clock, given: Encryption
+) -> None:
+    async with sealed(location, clock, given) as store:
+        first, second = await store.create(named("First")), await store.create(named("Second"))
+    items = {value(item, "write_id"): item for item in await items_of(location, location.table) if "body" in item}
+    one, two = items.values()
+    one["body"], two["body"] = two["body"], one["body"]
+    async with open_table(location) as table:
+        await table.put_many([one, two])
+    async with sealed(location, clock, given) as store:
+        for person in (first, second):
+            with pytest.raises(StoreUnavailable, match="does not open with its key"):
+                await store.get(person.person_id)
+
+
+async def test_who_was_erased_and_brought_back_is_read_where_the_old_key_was_held(
+    location: TableLocation, clock: Clock, given: Encryption
+) -> None:
+    async with sealed(location, clock, given) as here, sealed(location, clock, given) as there:
+        record = await here.create(named("Somebody"))
+        assert await there.get(record.person_id) == record
+        await here.erase(record.person_id)
+        with pytest.raises(PersonNotFound):
+            await there.get(record.person_id)
+        await here.adopt([record.body])
+        assert await there.get(record.person_id) == record
+        assert await everyone_found(there, where(surname="somebody")) == [record.body]
+
+
+# Opening
+
+
+async def test_plain_and_sealed_people_are_not_mixed(location: TableLocation, clock: Clock, given: Encryption) -> None:
+    async with sealed(location, clock, None) as store:
+        await store.create(named("Somebody"))
+    with pytest.raises(StoreUnusable, match="are not sealed: copy them"):
+        async with sealed(location, clock, given):
+            pass
+    other = TableLocation(location.region, f"{location.table}-2", location.endpoint)
+    await make_table(other, sealed=True)
+    async with sealed(other, clock, given) as store:
+        record = await store.create(named("Somebody"))
+    with pytest.raises(StoreUnusable, match="are sealed: say in PEOPLEINFO_ENCRYPTION"):
+        async with sealed(other, clock, None):
+            pass
+    # A restored table has another name, and goes on with the keys that there are.
+    restored = TableLocation(location.region, f"{location.table}-3", location.endpoint, other_keys=other.keys)
+    await make_table(restored)
+    await put_back(restored, await items_of(other, other.table))
+    async with sealed(restored, clock, given) as store:
+        assert await store.get(record.person_id) == record
+
+
+async def test_people_without_their_keys_are_refused_and_no_new_keys_are_made(
+    location: TableLocation, clock: Clock, given: Encryption
+) -> None:
+    async with sealed(location, clock, given):
+        pass
+    empty = TableLocation(location.region, location.table, location.endpoint, other_keys=f"{location.table}-empty")
+    with pytest.raises(StoreUnusable, match=r"table .*-empty: there is no such table"):
+        async with sealed(empty, clock, given):
+            pass
+    await make_table(empty, sealed=True)
+    with pytest.raises(StoreUnusable, match=r"are not in .*-empty: name their table with \?keys="):
+        async with sealed(empty, clock, given):
+            pass
+    assert await items_of(empty, empty.keys) == []
+    other = TableLocation(location.region, f"{location.table}-2", location.endpoint, other_keys=empty.keys)
+    await make_table(other)
+    async with sealed(other, clock, given):
+        pass
+    with pytest.raises(StoreUnusable, match="are not those of the people"):
+        async with sealed(empty, clock, given):
+            pass
+
+
+async def test_another_master_key_is_refused(
+    tmp_path: Path, location: TableLocation, clock: Clock, given: Encryption
+) -> None:
+    async with sealed(location, clock, given):
+        pass
+    create_file(tmp_path / "another.key")
+    with pytest.raises(StoreUnusable, match="sealed with another key"):
+        async with sealed(location, clock, Encryption(FileMaster(tmp_path / "another.key"))):
+            pass
+
+
+async def test_a_table_of_keys_is_as_the_service_needs_it_and_never_brought_back(location: TableLocation) -> None:
+    async with open_table(location) as table:
+        keys = table.beside(location.keys)
+        assert await schema.check(keys, schema.KEYS) == []
+        recovery = {"PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True}}
+        await keys.call("UpdateContinuousBackups", recovery, 5)
+        (told,) = await schema.check(keys, schema.KEYS)
+        assert "could be brought back" in told
+        assert "its keys are" in "\n".join(await schema.check(keys, schema.PEOPLE))
+
+
+# Rotation
+
+
+async def test_keys_are_wrapped_anew_while_people_are_read_and_stored(
+    tmp_path: Path, location: TableLocation, clock: Clock, given: Encryption, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_file(tmp_path / "new.key")
+    both = EitherMaster(FileMaster(tmp_path / "new.key"), given.master)
+    async with sealed(location, clock, given._replace(master=both)) as store:
+        records = await store.load([named(f"N{number}") for number in range(60)])
+        async with open_table(location) as table:
+            held = DynamoKeyStore(table.beside(location.keys))
+            monkeypatch.setattr(key_table, "_TOGETHER", 25)
+            told: list[int] = []
+
+            def cut(count: int) -> None:
+                told.append(count)
+                if len(told) == 1:
+                    raise KeyboardInterrupt
+
+            with pytest.raises(KeyboardInterrupt):
+                await rotate(held, both, told=cut)
+            assert await held.is_rotating()
+            # This process has not read the generations anew: it wraps by the one before, which has to remain.
+            late = await store.create(named("Late"))
+            assert await rotate(held, both, told=told.append) == 2
+            assert not await held.is_rotating()
+            assert set(await held.generations()) == {1, 2}
+        for person_id in [*records, late.person_id]:
+            await store.get(person_id)
+    async with sealed(location, clock, Encryption(FileMaster(tmp_path / "new.key"))) as store:
+        assert len(await everyone_scanned(store)) == 61
+        added = await store.create(named("After"))
+        owner = store._ids.open(added.person_id)
+    kept = {value(item, "pk"): value(item, "data_key") for item in await items_of(location, location.keys)
+            if "data_key" in item}  # fmt: skip
+    assert {generation_of(wrapped) for wrapped in kept.values()} == {2}
+    assert owner in kept
+
+
+async def test_a_generation_is_removed_when_nobody_has_wrapped_by_it_for_a_day(
+    location: TableLocation, clock: Clock, given: Encryption, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with sealed(location, clock, given) as store:
+        record = await store.create(named("Somebody"))
+        async with open_table(location) as table:
+            held = DynamoKeyStore(table.beside(location.keys))
+            assert await rotate(held, given.master, told=lambda _: None) == 2
+            monkeypatch.setattr(key_table, "_OUTDATED_SECONDS", -1)
+            assert await rotate(held, given.master, told=lambda _: None) == 3
+            assert set(await held.generations()) == {3}
+        assert await store.get(record.person_id) == record
+    async with sealed(location, clock, given) as store:
+        assert await store.get(record.person_id) == record
+
+
+async def test_a_process_wraps_by_the_newest_generation_within_a_minute(
+    location: TableLocation, clock: Clock, given: Encryption, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_table, "_KNOWN_SECONDS", 0.0)
+    async with sealed(location, clock, given) as store:
+        async with open_table(location) as table:
+            assert await rotate(DynamoKeyStore(table.beside(location.keys)), given.master, told=lambda _: None) == 2
+        await store.create(named("New"))
+    kept = [value(item, "data_key") for item in await items_of(location, location.keys) if "data_key" in item]
+    assert {generation_of(wrapped) for wrapped in kept} == {2}
+
+
+def test_a_key_is_held_for_a_minute_and_not_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    master = encryption(tmp_path).master
+    now = 0.0
+    monkeypatch.setattr("peopleinfo.crypto.keyring.monotonic", lambda: now)
+    ring = Keyring(master, lambda: {1: master.wrap(bytes(32), 1)})
+    owner = bytes(16)
+    _, wrapped = ring.new(owner)
+    assert ring.held(owner) is None
+    assert ring.held(owner) is None
+    key = ring.key(owner, wrapped)
+    assert ring.held(owner) is key
+    now = 61.0
+    assert ring.held(owner) is None
+    ring.key(owner, wrapped)
+    ring.let_go(owner)
+    assert ring.held(owner) is None
