@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from peopleinfo.apikeys import ApiKeys
+from peopleinfo.dynamodb.forms import Form
 from peopleinfo.store import Store
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ SRC = Path(__file__).parent.parent.parent / "src" / "peopleinfo"
 # Their promises stand at the port.
 PORTS = {
     ending: {name for name in vars(port) if not name.startswith("_")}
-    for ending, port in (("Store.", Store), ("ApiKeys.", ApiKeys))
+    for ending, port in (("Store.", Store), ("ApiKeys.", ApiKeys), ("Form.", Form))
 }
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 

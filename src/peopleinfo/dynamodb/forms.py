@@ -80,7 +80,7 @@ class Form(Protocol):
         """Return the answer as it was given; None when the person's key is gone."""
 
 
-class Plain:
+class PlainForm:
     """People as they are."""
 
     listed = "sk, body, surname_key"

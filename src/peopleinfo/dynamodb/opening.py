@@ -11,12 +11,12 @@ from yarl import URL
 from peopleinfo.crypto.sealer import mark_of
 from peopleinfo.dynamodb import figures
 from peopleinfo.dynamodb.credentials import usual_chain
-from peopleinfo.dynamodb.forms import Plain
+from peopleinfo.dynamodb.forms import PlainForm
 from peopleinfo.dynamodb.http import open_http
 from peopleinfo.dynamodb.items import alone, binary, number, value, whole
 from peopleinfo.dynamodb.keys import begin, open_sealer
 from peopleinfo.dynamodb.moves import ABSENT
-from peopleinfo.dynamodb.sealing import Sealed
+from peopleinfo.dynamodb.sealing import SealedForm
 from peopleinfo.dynamodb.store import DynamoStore
 from peopleinfo.dynamodb.table import ConditionFailed, Refused, Table, unusable
 from peopleinfo.errors import StoreUnavailable, StoreUnusable
@@ -53,7 +53,7 @@ async def open_dynamodb(
         with told(location.table):
             kept = await _deployment(table)
         if encryption is None:
-            form: Form = Plain(table)
+            form: Form = PlainForm(table)
             with told(location.table):
                 kept = kept or await _begun(table, location, secrets.token_bytes(_SECRET))
             secret = value(kept, "secret")
@@ -72,7 +72,7 @@ async def open_dynamodb(
                 raise StoreUnusable(
                     f"the keys in table {location.keys} are not those of the people in {location.table}: name theirs with ?keys="
                 )
-            form = Sealed(table, keys, sealer, generations)
+            form = SealedForm(table, keys, sealer, generations)
         shards = whole(kept, "shards")
         if location.shards not in (None, shards):
             raise StoreUnusable(f"table {table.name} spreads each surname over {shards} shards, not {location.shards}")

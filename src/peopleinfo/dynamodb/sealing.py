@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _CREATED: Final = 1  # the version of an answer that is kept for a creation
 
 
-class Sealed:
+class SealedForm:
     """The port `forms.Form`: each person in one ciphertext, under a key of its own."""
 
     listed = "pk, sk, home, version, body, surname_key"
