@@ -8,6 +8,7 @@ QUESTIONS = (
     "growth",
     "observed",
     "auth",
+    "slow",
     "transfer",
     "cloud",
     "changeover",

@@ -116,6 +116,12 @@ OVERVIEW: Final = (
         "bytes",
         {"{{instance}}": f"process_resident_memory_bytes{{{_JOB}}}"},
     ),
+    Panel(
+        "Connections that were ended from here",
+        "A second; full: PEOPLEINFO_CONNECTIONS, head: idle or slow to ask, answer: slow to take it.",
+        "short",
+        {"{{kind}}": rate("peopleinfo_http_connections_cut_total", "kind")},
+    ),
     Panel("Open files", "Files and connections.", "short", {"{{instance}}": f"process_open_fds{{{_JOB}}}"}),
     Panel(
         "Lag of the event loop (p99)",

@@ -25,6 +25,7 @@ _NOT_OURS = {f"{PREFIX}KEY"}  # is the client's, who may run on the same machine
 _CACHES = ("redis", "rediss", "redis+cluster", "rediss+cluster")
 _ADMIN_KEY_LENGTH = 32
 _ADMIN_KEY = re.compile(rf"[!-~]{{{_ADMIN_KEY_LENGTH},}}")
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", re.ASCII)
 _DAYS = re.compile(r"[1-9][0-9]{0,4}d", re.ASCII)
 _SHARDS = 64  # at most: a search by surname asks each of them
 
@@ -174,6 +175,13 @@ class Settings:
     open: bool = _setting(
         False, "Serve everybody who can reach it, and let those who show no key read and change people."
     )
+    cors_origins: str = _setting(
+        "",
+        "Origins whose pages may ask, divided by commas: https://app.example.org; * for every page; none but our own when empty.",
+    )
+    connections: Annotated[int, Meta(ge=1)] = _setting(
+        4_000, "Connections that each process has at most; whoever comes beyond that is answered 503."
+    )
     body_seconds: Annotated[float, Meta(gt=0)] = _setting(
         20.0, "Seconds in which a request's body, or in an import its next piece, has to arrive."
     )
@@ -231,6 +239,7 @@ class Settings:
         self.sealing  # noqa: B018 - likewise
         self.audit_file  # noqa: B018 - likewise
         self.retained  # noqa: B018 - likewise
+        self.origins  # noqa: B018 - likewise
         if bool(self.oidc_issuer) != bool(self.oidc_audience):
             raise InvalidSettings(f"{PREFIX}OIDC_ISSUER and {PREFIX}OIDC_AUDIENCE go together: set both or none")
         provider = urlsplit(self.oidc_issuer)
@@ -256,6 +265,17 @@ class Settings:
                 f"{PREFIX}AUDIT={self.audit} is not understood: write file:///absolute.jsonl or stdout"
             )
         return Path(url.path)
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """The origins whose pages may ask; `*` stands for all. Raises InvalidSettings when one is none."""
+        origins = frozenset(filter(None, (origin.strip() for origin in self.cors_origins.split(","))))
+        for origin in origins:
+            if origin != "*" and _ORIGIN.fullmatch(origin) is None:
+                raise InvalidSettings(
+                    f"{PREFIX}CORS_ORIGINS: {origin} is no origin: write https://app.example.org, in small letters and without a path"
+                )
+        return origins
 
     @property
     def retained(self) -> timedelta | None:

@@ -255,6 +255,7 @@ class Application:
             body_seconds=settings.body_seconds,
             loopback_only=keyless and not settings.open,
             open_metrics=settings.metrics == "open",
+            origins=settings.origins,
         )
         if settings.retained:
             from peopleinfo.rights import sweep_daily  # noqa: PLC0415

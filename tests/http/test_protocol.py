@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,7 @@ from peopleinfo.http import protocol
 from tests.http.serving import HANGS, Server, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 STORE_KINDS = ["sqlite"]
 JSON = b"Host: localhost\r\nContent-Type: application/json\r\n"
@@ -182,20 +183,71 @@ async def test_a_body_that_goes_on_after_its_answer_is_not_listened_to_for_ever(
     assert status(answer) == 204
 
 
-async def answered_by_itself(head: bytes, trickle: bytes = b"") -> bytes:
-    """Serve one connection with the protocol alone, and return what it says until it hangs up."""
+async def streamed(_: Any, __: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for _ in range(1_000):
+        await send({"type": "http.response.body", "body": bytes(100_000), "more_body": True})
 
-    async def nothing(_: Any, __: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 204, "headers": []})
-        await send({"type": "http.response.body"})
 
-    config = Config(nothing, interface="asgi3", log_config=None, ws="none")
+async def at_once_and_for_the_last_time(_: Any, __: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"connection", b"close")]})
+    await send({"type": "http.response.body", "body": bytes(100_000_000)})
+
+
+@pytest.mark.parametrize("app", [streamed, at_once_and_for_the_last_time])
+async def test_a_client_that_does_not_take_its_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch, app: Any) -> None:
+    monkeypatch.setattr(protocol, "TAKE_SECONDS", 0.2)
+    async with alone(app) as (state, _, writer), asyncio.timeout(HANGS):
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        while not (state.tasks or state.total_requests):  # until it is asked
+            await asyncio.sleep(0.01)
+        while state.connections:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_connection_beyond_the_most_is_refused_and_the_others_go_on() -> None:
+    async with alone(nothing, limit_concurrency=2) as (state, reader, writer), asyncio.timeout(HANGS):
+        address = writer.get_extra_info("peername")
+        _, second = await asyncio.open_connection(*address)
+        while len(state.connections) < 2:
+            await asyncio.sleep(0.01)
+        surplus, third = await asyncio.open_connection(*address)
+        head, _, body = (await surplus.read()).partition(b"\r\n\r\n")
+        assert status(head) == json.loads(body)["status"] == 503
+        assert b"Retry-After: 1" in head
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 204 ")
+        for one in (second, third):
+            one.close()
+
+
+async def nothing(_: Any, __: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body"})
+
+
+@asynccontextmanager
+async def alone(
+    app: Any, **options: Any
+) -> AsyncIterator[tuple[ServerState, asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Serve an app with the protocol alone; yield the server's state, and a connection to it."""
+    config = Config(app, interface="asgi3", log_config=None, ws="none", **options)
     config.load()
     loop = asyncio.get_running_loop()
     state = ServerState()
     listening = await loop.create_server(lambda: protocol.Protocol(config, state, {}), "127.0.0.1", 0)
-    async with listening, asyncio.timeout(HANGS):
+    async with listening:
         reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
+        try:
+            yield state, reader, writer
+        finally:
+            writer.close()
+
+
+async def answered_by_itself(head: bytes, trickle: bytes = b"") -> bytes:
+    """Serve one connection with the protocol alone, and return what it says until it hangs up."""
+
+    async with alone(nothing) as (_, reader, writer), asyncio.timeout(HANGS):
         writer.write(head)
         answer = b""
         try:
@@ -210,5 +262,3 @@ async def answered_by_itself(head: bytes, trickle: bytes = b"") -> bytes:
                 answer += received
         except ConnectionError:
             return answer
-        finally:
-            writer.close()

@@ -161,3 +161,16 @@ def test_every_setting_is_described() -> None:
 def test_settings_do_not_change_once_they_are_read() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings.load({}).port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "origins",
+    ["app.example.org", "https://app.example.org/", "https://APP.example.org", "null", "https://*.example.org"],
+)
+def test_what_is_no_origin_is_refused(origins: str) -> None:
+    assert "CORS_ORIGINS" in problems({"PEOPLEINFO_CORS_ORIGINS": f"https://a.example,{origins}"})
+
+
+@pytest.mark.parametrize("retention", ["2y", "730", "0d", "-1d", "1.5d", "730 d"])
+def test_what_is_no_number_of_days_is_refused(retention: str) -> None:
+    assert "730d" in problems({"PEOPLEINFO_RETENTION": retention})

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _BACKLOG: Final = 2048
 # Longer than a load balancer keeps a connection (AWS: 60), so that it never sends into a closed one.
 _IDLE_SECONDS: Final = 75
+_OTHER_FILES: Final = 256  # that a process opens beside its connections: the store, the cache, the log
 _DRAIN_SECONDS: Final = 30  # for requests under way when the server is told to end
 
 
@@ -62,14 +63,14 @@ def _run(settings: Settings, listening: socket.socket) -> None:
         for ending in (signal.SIGINT, signal.SIGTERM):  # which uvicorn raises again when it has ended in good order
             signal.signal(ending, lambda *_: None)
         app = wiring.Application(settings, instance=_instance(listening))
-        uvicorn.Server(_config(app, workers=1)).run([listening])
+        uvicorn.Server(_config(app, settings)).run([listening])
     else:
         from peopleinfo.cli.workers import Supervisor, shared_folder
         from peopleinfo.http.drain import end_at_once
 
         with shared_folder() as shared:
             app = wiring.Application(settings, instance=_instance(listening), shared=shared)
-            supervisor = Supervisor(_config(app, workers=settings.workers), [listening])
+            supervisor = Supervisor(_config(app, settings), [listening])
             supervisor.run()
         if supervisor.ended_by is not None:
             end_at_once(supervisor.ended_by)
@@ -116,6 +117,21 @@ def _listen(settings: Settings) -> socket.socket:
         ) from error
 
 
+def _room(connections: int) -> int:
+    """Return how many connections each process may have: as many as are asked for, if the system lets it open as many files."""
+    try:
+        import resource
+    except ImportError:  # a system that has no such bound
+        return connections
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))  # which workers inherit
+        return max(1, min(connections, soft - _OTHER_FILES))
+    return connections
+
+
 def _instance(listening: socket.socket) -> str:
     """Return a name for this instance: in a container the host's name is its own; on a laptop the port tells several from one another."""
     return f"{socket.gethostname()}:{listening.getsockname()[1]}"
@@ -126,14 +142,14 @@ def _url(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _config(app: Application, *, workers: int) -> Config:
+def _config(app: Application, settings: Settings) -> Config:
     import uvicorn
 
     from peopleinfo.http.protocol import Protocol
 
     return uvicorn.Config(
         app,
-        workers=workers,
+        workers=settings.workers,
         interface="asgi3",
         lifespan="on",
         http=Protocol,
@@ -143,6 +159,7 @@ def _config(app: Application, *, workers: int) -> Config:
         server_header=False,
         proxy_headers=False,
         headers=[("X-Content-Type-Options", "nosniff")],
+        limit_concurrency=_room(settings.connections),
         timeout_graceful_shutdown=_DRAIN_SECONDS,
         timeout_keep_alive=_IDLE_SECONDS,
     )

@@ -12,6 +12,7 @@ from peopleinfo.access import ANYBODY, Principal, Scope
 from peopleinfo.console import assets
 from peopleinfo.errors import NotAuthenticated, StoreUnavailable
 from peopleinfo.files.columns import KNOWN
+from peopleinfo.http.browsers import PAGE_HEADERS
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
@@ -27,12 +28,8 @@ _POLICY: Final = (
 )
 _HEADERS: Final = {
     "Content-Security-Policy": _POLICY,
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",  # ids stand in the paths; with "no-referrer" forms would not say their origin
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cache-Control": "no-store",
+    **PAGE_HEADERS,
 }
 _THEMES: Final = ("light", "dark")
 

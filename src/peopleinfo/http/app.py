@@ -11,6 +11,7 @@ import falcon.asgi
 from peopleinfo.http import problems, protocol
 from peopleinfo.http.audited import Audited
 from peopleinfo.http.auth import Authentication
+from peopleinfo.http.browsers import Cors
 from peopleinfo.http.contract import OPERATIONS
 from peopleinfo.http.cursors import Cursors
 from peopleinfo.http.data import DataResource
@@ -56,17 +57,19 @@ def create_app(
     body_seconds: float,
     loopback_only: bool,
     open_metrics: bool,
+    origins: frozenset[str] = frozenset(),
 ) -> App:
     """Return the ASGI app that offers `people` to whom `gate` lets in, and says so until `drain` is on.
 
     How much each may ask for is said by `limits`. Who reads or changes somebody is noted in `audit`. There are `proxies` of ours before the
     service, which say from where a request came.
     `body_seconds` bounds how long a body may take to arrive; `loopback_only` answers to names of this machine alone; `open_metrics` shows
-    the figures to everybody.
+    the figures to everybody. Pages of `origins` may ask, too.
     """
     middleware = [
         _Observed(log, drain),
-        *([LoopbackOnly(gate)] if loopback_only else []),
+        *([Cors(origins)] if origins else []),
+        *([LoopbackOnly(gate, origins)] if loopback_only else []),
         *([Audited(audit, proxies=proxies)] if audit else []),
         Authentication(gate, limits, sessions, open_metrics=open_metrics),
     ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import falcon
 
 from peopleinfo import strictjson
+from peopleinfo.http.browsers import PAGE_HEADERS
 from peopleinfo.http.openapi import document
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class DocsResource:
     async def on_get(self, _: Request, resp: Response) -> None:
         """Answer the page."""
         resp.content_type = falcon.MEDIA_HTML
+        resp.set_headers(PAGE_HEADERS)
         resp.set_header("Content-Security-Policy", _POLICY)
         resp.data = _PAGE
 

@@ -22,8 +22,12 @@ class LoopbackOnly:
     Origin: 403.
     """
 
-    def __init__(self, gate: Gate) -> None:
-        """Refuse only as long as `gate` lets in who shows nothing: a page of somebody else's has no key to show."""
+    def __init__(self, gate: Gate, origins: frozenset[str] = frozenset()) -> None:
+        """Refuse only as long as `gate` lets in who shows nothing: a page of somebody else's has no key to show.
+
+        Pages of `origins` are answered, but never those of every origin.
+        """
+        self._origins = origins
         self._gate = gate
         self._answered: set[str] = set()
 
@@ -42,7 +46,7 @@ class LoopbackOnly:
             if len(self._answered) < _REMEMBERED:
                 self._answered.add(host)
         origin = req.get_header("Origin")
-        if origin is not None and origin.partition("://")[2] != host:
+        if origin is not None and origin.partition("://")[2] != host and origin not in self._origins:
             raise falcon.HTTPForbidden(description="pages of other origins are not answered")
 
 

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as uvicorn speaks it, within bounds: how long the head of a request may be, and how long it may take to come."""
+"""HTTP/1.1 as uvicorn speaks it, within bounds: on the number of connections, the size of a head, and the time to send one or take an answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from peopleinfo import strictjson
 from peopleinfo.http.problems import MEDIA_TYPE
-from peopleinfo.telemetry.metrics import CONNECTIONS, IN_FLIGHT
+from peopleinfo.telemetry.metrics import CONNECTIONS, CUT, IN_FLIGHT
 
 if TYPE_CHECKING:
     import asyncio
@@ -28,11 +28,13 @@ def note_state() -> None:
 
 HEAD_SIZE: Final = 32 * 1024  # bytes of the request line and the headers; the longest query and many cookies go in
 HEAD_SECONDS: Final = 20.0  # for a head to come whole, counted from the connection or from its first piece
+TAKE_SECONDS: Final = 20.0  # in which a client that is behind has to take some 48 KiB of its answer
 _GATHERED: Final = 64 * 1024  # bytes that are sent at once; also where asyncio begins to hold a writer back
 
 _DETAILS: Final = {
     400: "this is not HTTP/1.1",
     408: f"the head of the request did not arrive within {HEAD_SECONDS:g} seconds: send it again",
+    503: "there are as many connections as this process may have: come again in a moment, or ask another one",
     431: f"the request line and the headers may have at most {HEAD_SIZE // 1024} KiB",
     505: "this server speaks HTTP/1.1",
 }
@@ -58,6 +60,8 @@ class _Gathering:
     def close(self) -> None:
         self._send()
         self._transport.close()
+        if self._transport.get_write_buffer_size():  # which is sent first, if the client takes it
+            self._loop.call_later(TAKE_SECONDS, self._transport.abort)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -84,16 +88,38 @@ class Protocol(HttpToolsProtocol):
         self._pending = 0  # bytes of the pieces that hold nothing but an unfinished head
         self._offers_upgrade = False
         self._timer: asyncio.TimerHandle | None = None
+        self._taking: asyncio.TimerHandle | None = None  # runs while the client is behind with taking its answer
+        # Of uvicorn's own, which answers as many as there may be, but lets any number of them come.
+        self._most, self.limit_concurrency = self.limit_concurrency, None
 
     def connection_made(self, transport: Any) -> None:
-        """Wait for the first request, but not for ever."""
+        """Wait for the first request, but not for ever; hang up when there are too many connections."""
         super().connection_made(_Gathering(transport, self.loop))  # type: ignore[arg-type] # as much of one as is asked for
+        if self._most is not None and len(self.connections) > self._most:
+            CUT.add("full")
+            self._refusal = 503
+            self._refuse()
+            return
         self._timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._stop_timer()
+        self.resume_writing()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Hold back the answer of a client that is behind with taking it, but not for ever."""
+        super().pause_writing()
+        if self._taking is None:
+            self._taking = self.loop.call_later(TAKE_SECONDS, self._not_taken)
+
+    def resume_writing(self) -> None:
+        """Go on with the answer."""
+        super().resume_writing()
+        if self._taking is not None:
+            self._taking.cancel()
+            self._taking = None
 
     def data_received(self, data: bytes) -> None:
         """Read a piece of the connection."""
@@ -158,10 +184,16 @@ class Protocol(HttpToolsProtocol):
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
+    def _not_taken(self) -> None:
+        self._taking = None
+        CUT.add("answer")
+        self.transport.abort()
+
     def _too_slow(self) -> None:
         self._timer = None
         if self.transport.is_closing():
             return
+        CUT.add("head")
         if self._in_head:
             self._refusal = 408
             self._refuse()
@@ -183,9 +215,10 @@ class Protocol(HttpToolsProtocol):
             "detail": _DETAILS[status],
         }
         body = strictjson.encode(problem)
+        again = "Retry-After: 1\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else ""
         head = (
             f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n"
-            "X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
+            f"X-Content-Type-Options: nosniff\r\n{again}Connection: close\r\n\r\n"
         )
         self._stop_timer()
         self.transport.write(head.encode() + body)

@@ -20,6 +20,11 @@ REQUEST_SECONDS: Final = Histogram(
 )
 SENT_BYTES: Final = Counter("peopleinfo_http_sent_bytes_total", "Bytes of the bodies of answers.", "route")
 IN_FLIGHT: Final = Gauge("peopleinfo_http_requests_in_flight", "Requests being answered.")
+CUT: Final = Counter(
+    "peopleinfo_http_connections_cut_total",
+    "Connections that were ended from here: full (there were too many), head (no request in time), answer (it was not taken in time).",
+    "kind",
+)
 CONNECTIONS: Final = Gauge("peopleinfo_http_connections", "Connections that are open.")
 
 STORE_SECONDS: Final = Histogram(
