@@ -9,9 +9,15 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.http.serving import HANGS
+from peopleinfo.crypto.master import create_file
+from tests.console import browsing
+from tests.http.serving import HANGS, serving
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Browser
+
     from tests.http.serving import Server
 
 MANY = 130
@@ -73,7 +79,7 @@ def test_half_a_year_is_explained_while_it_is_typed(page: Page) -> None:
 def test_the_whole_surname_leaves_out_those_that_only_begin_so(page: Page) -> None:
     page.goto("/console")
     page.get_by_text("Narrow it down").click()
-    page.get_by_label("The whole surname").check()
+    page.get_by_role("searchbox", name="The whole surname").check()
     search_for(page, "muller")
     found(page, "Müller, Anna")
 
@@ -127,3 +133,22 @@ def test_the_first_tab_stop_leads_past_the_navigation(page: Page) -> None:
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("main")).to_be_focused()
+
+
+def test_where_people_are_sealed_whole_surnames_are_searched_and_the_page_says_so(
+    browser: Browser, tmp_path: Path
+) -> None:
+    create_file(tmp_path / "master.key")
+    with serving(tmp_path, encryption=f"file://{tmp_path / 'master.key'}") as sealed:
+        for name in ("Anna", "Ben"):
+            person = {"person_name": name, "person_surname": "Müller"}
+            assert httpx.post(f"{sealed.url}/v1/people", json=person, timeout=HANGS).status_code == 201
+        with browsing.window(browser, sealed.url) as page:
+            page.goto("/console")
+            search_for(page, "mull")
+            expect(page.get_by_text("Names are sealed here: people are found by the whole surname")).to_be_visible()
+            expect(page.get_by_text("Nobody is called that")).to_be_visible()
+            page.get_by_role("searchbox", name="The whole surname").press_sequentially("er")
+            found(page, "Müller, Anna", "Müller, Ben")
+            page.get_by_role("searchbox", name="The whole surname").fill("ben muller")
+            found(page, "Müller, Ben")

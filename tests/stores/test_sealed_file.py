@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import resource
 import shutil
 import sqlite3
 from contextlib import AbstractAsyncContextManager, closing
@@ -13,7 +15,7 @@ from peopleinfo.crypto.envelope import KEY
 from peopleinfo.crypto.keyring import generation_of
 from peopleinfo.crypto.master import EitherMaster, Encryption, FileMaster, create_file
 from peopleinfo.crypto.rotation import rotate
-from peopleinfo.errors import InvalidSearch, PersonNotFound, StoreUnavailable, StoreUnusable
+from peopleinfo.errors import InvalidSearch, OutcomeUnknown, PersonNotFound, StoreUnavailable, StoreUnusable
 from peopleinfo.person import details_of
 from peopleinfo.sqlite import keys
 from peopleinfo.sqlite.opening import open_sqlite
@@ -251,6 +253,30 @@ async def test_a_record_opens_only_as_that_person_at_that_version(path: Path, cl
         with pytest.raises(StoreUnavailable, match="does not open with its key"):
             await store.get(second.person_id)
         assert await store.get(first.person_id) == first
+
+
+@pytest.mark.parametrize("beside", [0, 5])
+async def test_an_erasure_between_whose_commits_the_disk_is_full_is_of_unknown_outcome(
+    path: Path, clock: Clock, beside: int
+) -> None:
+    async with sealed(path, clock) as store:
+        many = await store.load([named("Large", note="x" * 10_000) for _ in range(50)])
+        full = path.with_name("people.db-wal").stat().st_size
+        assert path.with_name("keys-of-people.db-wal").stat().st_size < full / 2
+        before, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        # From now on the log of people cannot grow, that of their keys can.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (full, hard))
+        try:
+            neighbours = [store.create(named(f"N{number}", note="x" * 10_000)) for number in range(beside)]
+            outcome, *others = await asyncio.gather(store.erase(many[0]), *neighbours, return_exceptions=True)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (before, hard))
+        assert isinstance(outcome, OutcomeUnknown)
+        assert {type(other) for other in others} == ({StoreUnavailable} if others else set())
+        with pytest.raises(PersonNotFound):
+            await store.get(many[0])
+        assert len(await everyone_scanned(store)) == 49
+        assert await store.create(named("Afterwards"))
 
 
 # Sealing people who were plain

@@ -94,6 +94,10 @@ class ExportResource:
         hidden = req.context.principal.hidden
         if hidden:
             require_askable(filters, hidden)
+        if (
+            where.prefix_key is not None
+        ):  # which not every store can find by, and a refusal has to come before the headers
+            await self._people.find(where, after=None, limit=1)
         trail = trail_of(req)
         resp.content_type = CSV if as_table else NDJSON
         resp.set_header("Cache-Control", "private, no-store")

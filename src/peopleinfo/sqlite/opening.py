@@ -51,7 +51,7 @@ async def open_sqlite(
         threads = stack.enter_context(ThreadPoolExecutor(1, "sqlite-scanner"))
         guard = same_file(path)
         reader.execute(f"PRAGMA busy_timeout = {_READ_BUSY_MILLISECONDS}")
-        writer = Writer(written, guard)
+        writer = Writer(written, guard, two_files=sealer is not None)
         stack.push_async_callback(writer.close)
         yield SqliteStore(reader, scanner, threads, writer, guard, now, secret=secret, sealed=_writes(sealer))
 

@@ -8,7 +8,7 @@ import threading
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from peopleinfo.errors import PeopleInfoError, StoreUnavailable
+from peopleinfo.errors import OutcomeUnknown, PeopleInfoError, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +28,10 @@ class _Waiting(NamedTuple):
     erases: bool
 
 
+class _CommitFailed(Exception):
+    """SQLite could not commit; the cause says why."""
+
+
 class Writer:
     """Runs changes in a thread of its own, in the order in which they came.
 
@@ -37,8 +41,14 @@ class Writer:
     just then, else as soon as nobody does.
     """
 
-    def __init__(self, db: sqlite3.Connection, guard: Callable[[], None] = lambda: None) -> None:
-        """Write through `db`. `guard` is called before each group and raises when nothing may be written."""
+    def __init__(
+        self, db: sqlite3.Connection, guard: Callable[[], None] = lambda: None, *, two_files: bool = False
+    ) -> None:
+        """Write through `db`. `guard` is called before each group and raises when nothing may be written.
+
+        `two_files`: persons' keys lie in a file of their own, which is committed first.
+        """
+        self._two_files = two_files
         self._db = db
         self._guard = guard
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
@@ -124,10 +134,20 @@ class Writer:
             outcomes = self._transaction(group)
         except Exception as error:  # noqa: BLE001 - it is handed to whoever asked for the change
             if len(group) > 1:
-                return [outcome for waiting in group for outcome in self._write([waiting])]
-            return [self._failure(error)]
+                return [outcome for waiting in group for outcome in self._alone(waiting, error)]
+            return [self._failure(error, group[0])]
         self.trouble = None
         return outcomes
+
+    def _alone(self, waiting: _Waiting, error: Exception) -> list[Any]:
+        """Try a change by itself whose group has failed, unless it may be done already."""
+        if self._is_half_done(waiting, error):
+            return [self._failure(error, waiting)]
+        return self._write([waiting])
+
+    def _is_half_done(self, waiting: _Waiting, error: Exception) -> bool:
+        """Say whether a key may be destroyed whose person is still in the other file: nobody can read that person."""
+        return self._two_files and waiting.erases and isinstance(error, _CommitFailed)
 
     def _begin(self) -> None:
         self._guard()
@@ -139,18 +159,26 @@ class Writer:
         """Return the result, or the error of the domain, of each change."""
         try:
             outcomes = [_attempt(waiting.change, self._db) for waiting in group]
-            self._db.execute("COMMIT")
+            self._commit()
         except BaseException:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
         return outcomes
 
-    def _failure(self, error: Exception) -> Exception:
-        if not isinstance(error, sqlite3.Error):
+    def _commit(self) -> None:
+        try:
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise _CommitFailed from error
+
+    def _failure(self, error: Exception, waiting: _Waiting | None = None) -> Exception:
+        cause = error.__cause__ if isinstance(error, _CommitFailed) else error
+        if not isinstance(cause, sqlite3.Error):
             return error
-        self.trouble = str(error)
-        return unavailable(error)
+        self.trouble = str(cause)
+        told = unavailable(cause)
+        return OutcomeUnknown(str(told)) if waiting and self._is_half_done(waiting, error) else told
 
 
 def unavailable(error: sqlite3.Error) -> StoreUnavailable:

@@ -16,6 +16,7 @@ let asking = new AbortController();
 let cursor = null;
 let loading = false;
 let where = {};
+let by = "surname_prefix"; // "surname" once the service has said that it finds nobody by the beginning of a surname
 
 /** Return the search as the API takes it. */
 function asked() {
@@ -23,7 +24,7 @@ function asked() {
   const { surname, whole, exact, ...rest } = given;
   const search = { ...rest, ...(exact && { match: "exact" }) };
   const [last, first] = (surname ?? "").split(/\s*,\s*/);
-  if (last) search[whole ? "surname" : "surname_prefix"] = last;
+  if (last) search[whole ? "surname" : by] = last;
   if (first && !search.name) search.name = first;
   return search;
 }
@@ -39,11 +40,12 @@ async function search() {
   list.classList.add("waiting");
   $("#empty").replaceChildren();
   try {
-    let page = await pageOfPeople(where, null, signal);
+    let page = await pageOfPeople(where, null, signal).catch(onlyWhole);
+    if (!page) return search();
     // "Anna Müller" is a first name and a surname, when it is no surname of its own.
-    const words = where.surname_prefix?.split(/\s+/) ?? [];
+    const words = where[by]?.split(/\s+/) ?? [];
     if (!page.people.length && !page.next_cursor && words.length > 1 && !where.name) {
-      where = { ...where, surname_prefix: words.at(-1), name: words.slice(0, -1).join(" ") };
+      where = { ...where, [by]: words.at(-1), name: words.slice(0, -1).join(" ") };
       page = await pageOfPeople(where, null, signal);
     }
     list.replaceChildren();
@@ -53,6 +55,15 @@ async function search() {
   } finally {
     if (!signal.aborted) list.classList.remove("waiting");
   }
+}
+
+/** Go over to whole surnames, and say so, when the service refused the beginning of one: it does where people are sealed. */
+function onlyWhole(reason) {
+  if (by === "surname" || !reason.errors?.some(({ pointer }) => pointer === "surname_prefix")) throw reason;
+  by = "surname";
+  $("#whole-only").hidden = false;
+  form.elements.whole.closest("label").hidden = true;
+  $("label[for=surname]").textContent = form.elements.surname.placeholder = "The whole surname";
 }
 
 /** Read on until there is somebody to show, for a while: filters may pass over thousands. */
