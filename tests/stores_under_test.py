@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from peopleinfo.cache.store import open_cached
 from peopleinfo.crypto.master import Encryption, FileMaster, create_file
 from peopleinfo.dynamodb import schema
+from peopleinfo.dynamodb.items import value
 from peopleinfo.dynamodb.opening import open_dynamodb, open_table
 from peopleinfo.person import Details
 from peopleinfo.search import Filter, Search
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from peopleinfo.cache.store import CachedStore
+    from peopleinfo.dynamodb.table import Item
     from peopleinfo.person import Record
     from peopleinfo.store import Page, Store
 
@@ -149,6 +151,28 @@ async def make_table(location: TableLocation, *, sealed: bool = False) -> None:
         await schema.create(table)
         if sealed:
             await schema.create(table.beside(location.keys), schema.KEYS)
+
+
+async def items_of(location: TableLocation, name: str) -> list[Item]:
+    """Return all that a table holds."""
+    items: list[Item] = []
+    start: dict[str, Any] = {}
+    async with open_table(location) as table:
+        while True:
+            some, last = await table.beside(name).scan(limit=1_000, **start)
+            items += some
+            if last is None:
+                return items
+            start = {"ExclusiveStartKey": last}
+
+
+def octets(items: list[Item]) -> bytes:
+    """Return every name and every value of items, decoded."""
+    return b"\n".join(
+        name.encode() + (value(item, name) if "B" in item[name] else str(item[name]).encode())
+        for item in items
+        for name in item
+    )
 
 
 def named(surname: str | None, name: str | None = None, born: str | None = None, **more: Any) -> Details:

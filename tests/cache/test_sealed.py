@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -12,6 +13,7 @@ from peopleinfo.cache.shared import Hit, Lease, SharedCache
 from peopleinfo.crypto.master import create_file
 from tests import valkey_servers
 from tests.http.serving import HANGS, serving
+from tests.stores_under_test import items_of, make_table, octets, table_location
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,6 +97,30 @@ def test_a_thousand_people_leave_nothing_in_files_redis_logs_or_figures(
     for place, written in (files | {"redis": kept, "metrics": metrics}).items():
         for value in (CANARY, "1987-06-05", "person_address"):
             assert value.lower().encode() not in written.lower(), f"{value} in {place}"
+
+
+def test_a_thousand_people_leave_nothing_in_tables_redis_logs_or_figures(
+    tmp_path: Path, valkey: valkey_servers.Server
+) -> None:
+    create_file(tmp_path / "master.key")
+    location = table_location("ministack", tmp_path)
+    asyncio.run(make_table(location, sealed=True))
+    settings: dict[str, Any] = {"encryption": f"file://{tmp_path / 'master.key'}", "cache": valkey.url, "cache_deadline": 5,
+                "cache_fence": 0.02, "cache_local": 0, "log_level": "debug"}  # fmt: skip
+    url = f"dynamodb://{location.region}/{location.table}?endpoint={location.endpoint}"
+    with serving(tmp_path, store=url, **settings) as server:
+        with httpx.Client(base_url=server.url, timeout=HANGS) as client:
+            drive(client)
+            metrics = client.get("/metrics").content
+        kept = dump(valkey.client)
+    assert kept.count(b"pi:v:") >= 20
+    people, keys = (octets(asyncio.run(items_of(location, name))) for name in (location.table, location.keys))
+    assert people.count(b"surname_key") >= PEOPLE
+    assert keys.count(b"data_key") == PEOPLE + 1  # and the secret
+    log = (tmp_path / "server.log").read_bytes()
+    for place, written in {"people": people, "keys": keys, "redis": kept, "log": log, "metrics": metrics}.items():
+        for text in (CANARY, "1987-06-05", "person_address"):
+            assert text.lower().encode() not in written.lower(), f"{text} in {place}"
 
 
 def test_without_encryption_the_same_search_finds_them(tmp_path: Path, valkey: valkey_servers.Server) -> None:

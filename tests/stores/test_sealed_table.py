@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -23,8 +23,10 @@ from tests.stores_under_test import (
     encryption,
     everyone_found,
     everyone_scanned,
+    items_of,
     make_table,
     named,
+    octets,
     table_location,
     where,
 )
@@ -56,19 +58,6 @@ def sealed(location: TableLocation, clock: Clock, given: Encryption | None) -> A
     return open_dynamodb(location, now=clock.now, encryption=given)
 
 
-async def items_of(location: TableLocation, name: str) -> list[Item]:
-    """Return all that a table holds."""
-    items: list[Item] = []
-    start: dict[str, Any] = {}
-    async with open_table(location) as table:
-        while True:
-            some, last = await table.beside(name).scan(limit=1_000, **start)
-            items += some
-            if last is None:
-                return items
-            start = {"ExclusiveStartKey": last}
-
-
 async def put_back(location: TableLocation, items: list[Item]) -> None:
     """Let the table of people hold nothing but these items, as after its restoration."""
     async with open_table(location) as table:
@@ -76,15 +65,6 @@ async def put_back(location: TableLocation, items: list[Item]) -> None:
             await table.call("DeleteItem", {"Key": {"pk": item["pk"], "sk": item["sk"]}}, 5, writes=True)
         for start in range(0, len(items), 25):
             await table.put_many(items[start : start + 25])
-
-
-def octets(items: list[Item]) -> bytes:
-    """Return every name and every value of items, decoded."""
-    return b"\n".join(
-        name.encode() + (value(item, name) if "B" in item[name] else str(item[name]).encode())
-        for item in items
-        for name in item
-    )
 
 
 async def test_no_value_and_no_member_of_anybody_is_in_the_tables(
