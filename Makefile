@@ -7,7 +7,7 @@ SINCE ?= origin/main
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-cloud run-observed dashboards test check fix prove bench image push deploy rollback next-version check-commits check-api iac-test cloud-smoke helm dynamodb-local lock clean
+.PHONY: help run run-cloud run-observed dashboards docs pictures test check fix prove bench image push deploy rollback next-version check-commits check-api iac-test cloud-smoke helm dynamodb-local lock clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,13 @@ run-observed: $(VENV)/ready-to-run ## serve with Prometheus and Grafana beside i
 
 dashboards: $(VENV)/ready-to-test ## write the dashboards anew (observability/dashboards.py)
 	@$(VENV)/bin/python -m observability.dashboards
+
+docs: $(VENV)/ready-to-test ## build the documentation as a site, into .cache/site; warnings are errors
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict --quiet
+	@echo "open .cache/site/index.html"
+
+pictures: $(VENV)/ready-to-test ## take the pictures of the console in docs/pictures anew (needs Chromium)
+	@$(VENV)/bin/python -m docs_site.pictures
 
 test: $(VENV)/ready-to-test ## set everything up and run every test (ARGS="-k name" for some)
 	@$(VENV)/bin/python -m pytest --numprocesses logical --dist worksteal $(ARGS)

@@ -92,9 +92,3 @@ def test_every_figure_is_drawn_or_watched() -> None:
     looked_at = {name for expression in EXPRESSIONS.values() for name in used(expression)}
     names = figures()
     assert {names[name] for name in looked_at if name in names} == set(names.values())
-
-
-def test_the_reference_tells_of_every_figure() -> None:
-    page = (ROOT / "docs" / "observability.md").read_text()
-    told = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
-    assert told == set(figures().values())
