@@ -24,6 +24,8 @@ def note_state() -> None:
     """Note how many connections there are and how many requests are being answered, for the figures of this process."""
     CONNECTIONS.set(sum(len(state.connections) for state in _states))
     IN_FLIGHT.set(sum(len(state.tasks) for state in _states))
+    for kind in ("full", "head", "answer"):
+        CUT.begin(kind)
 
 
 HEAD_SIZE: Final = 32 * 1024  # bytes of the request line and the headers; the longest query and many cookies go in
