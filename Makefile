@@ -7,7 +7,7 @@ SINCE ?= origin/main
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-cloud run-observed dashboards docs pictures test check fix prove bench image push deploy rollback next-version check-commits check-api iac-test cloud-smoke helm dynamodb-local lock clean
+.PHONY: help run run-cloud run-observed dashboards docs pictures test check fix prove bench image push deploy rollback next-version check-commits check-api iac-test cloud-smoke helm dynamodb-local lock audit clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,10 @@ check-api: $(VENV)/ready-to-test ## check that no client of the last release bre
 	@.cache/peers/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --requirement $<
 	@touch $@
 
+audit: $(VENV)/ready-to-audit ## ask whether a library has a known weakness, and look for secrets in what is committed
+	$(VENV)/bin/pip-audit --disable-pip --require-hashes --requirement requirements/run.lock --requirement requirements/dev.lock
+	scripts/find_secrets
+
 iac-test: $(VENV)/ready-to-scan ## test the infrastructure: format, types, promises, planted faults (needs Terraform; no account)
 	@TERRAFORM=$(TERRAFORM) $(VENV)/bin/python -m pytest --numprocesses logical tests/iac $(ARGS)
 
@@ -129,6 +133,11 @@ $(VENV)/ready-to-run: requirements/run.lock pyproject.toml | $(VENV)/bin/python
 $(VENV)/ready-to-test: requirements/dev.lock $(VENV)/ready-to-run
 	@echo "installing what the tests need, versions and hashes as locked"
 	@$(PIP) --require-hashes --requirement requirements/dev.lock
+	@touch $@
+
+$(VENV)/ready-to-audit: requirements/audit.lock $(VENV)/ready-to-test
+	@echo "installing what asks for known weaknesses, versions and hashes as locked"
+	@$(PIP) --require-hashes --requirement requirements/audit.lock
 	@touch $@
 
 $(VENV)/ready-to-scan: requirements/iac.lock $(VENV)/ready-to-test

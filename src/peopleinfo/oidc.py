@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-import aiohttp
 import jwt
 import msgspec
 import structlog
+from pyreqwest.client import ClientBuilder
+from pyreqwest.exceptions import PyreqwestError
 
 from peopleinfo.access import Principal, Scope
 from peopleinfo.errors import NotAuthenticated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from pyreqwest.client import Client
 
 # Asymmetric ones alone: with a symmetric one whoever can check a token can make one. `none` is none of them.
 ALGORITHMS: Final = frozenset(
@@ -26,7 +30,7 @@ LEEWAY: Final = 30  # seconds by which the provider's clock may differ from ours
 REFETCH_SECONDS: Final = 30.0  # between two looks at the provider's keys, however many unknown ones are named meanwhile
 FRESH_SECONDS: Final = 600.0  # after which its keys are looked at again: so long a key that it withdrew is believed
 STALE_SECONDS: Final = 3_600.0  # that they are believed while the provider does not answer
-_PATIENCE: Final = 5.0  # seconds to wait for the provider
+_PATIENCE: Final = timedelta(seconds=5)  # to wait for the provider
 _DOCUMENT: Final = 1024 * 1024  # bytes of what it answers, at most
 _SUBJECT: Final = re.compile(r"[!-~]{1,200}", re.ASCII)
 _SCOPES: Final = {scope.value: scope for scope in Scope}
@@ -128,7 +132,7 @@ class _ProviderKeys:
         self._tried = self._monotonic()
         try:
             keys = await _fetch_keys(self._issuer)
-        except (aiohttp.ClientError, TimeoutError, ProviderUnavailable, msgspec.DecodeError) as error:
+        except (PyreqwestError, TimeoutError, ProviderUnavailable, msgspec.DecodeError) as error:
             if not self._keys:
                 raise ProviderUnavailable(str(error) or type(error).__name__) from error
             _log.warning("oidc_keys_not_renewed", reason=str(error) or type(error).__name__)
@@ -147,14 +151,15 @@ def _algorithms(key: jwt.PyJWK) -> frozenset[str]:
 
 
 async def _fetch_keys(issuer: str) -> dict[str, jwt.PyJWK]:
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_PATIENCE)) as session:
-        described = await _fetch(session, issuer.rstrip("/") + "/.well-known/openid-configuration")
+    building = ClientBuilder().no_proxy().follow_redirects(enable=False).timeout(_PATIENCE)
+    async with building.build() as client:
+        described = await _fetch(client, issuer.rstrip("/") + "/.well-known/openid-configuration")
         where = described.get("jwks_uri")
         if described.get("issuer") != issuer or not isinstance(where, str):
             raise ProviderUnavailable("its configuration is not that of the issuer, or names no keys")
         if issuer.startswith("https://") and not where.startswith("https://"):
             raise ProviderUnavailable("its keys are not offered over https")
-        listed = (await _fetch(session, where)).get("keys")
+        listed = (await _fetch(client, where)).get("keys")
     keys: dict[str, jwt.PyJWK] = {}
     for one in listed if isinstance(listed, list) else []:
         try:
@@ -166,12 +171,12 @@ async def _fetch_keys(issuer: str) -> dict[str, jwt.PyJWK]:
     return keys
 
 
-async def _fetch(session: aiohttp.ClientSession, url: str) -> dict[str, Any]:
-    async with session.get(url, allow_redirects=False) as answer:
+async def _fetch(client: Client, url: str) -> dict[str, Any]:
+    async with client.get(url).build_streamed() as answer:
         if answer.status != 200:  # noqa: PLR2004 - OK
             raise ProviderUnavailable(f"{url} answers {answer.status}")
-        body = await answer.content.read(_DOCUMENT + 1)
-        while len(body) <= _DOCUMENT and (piece := await answer.content.read(_DOCUMENT)):
+        body = b""
+        while len(body) <= _DOCUMENT and (piece := await answer.body_reader.read_chunk()):
             body += piece
     if len(body) > _DOCUMENT:
         raise ProviderUnavailable(f"{url} answers too much")

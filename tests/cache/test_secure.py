@@ -70,6 +70,7 @@ async def test_tls_with_a_private_authority_and_a_user_with_the_least_rights(bin
             assert await works(f"rediss://{address}?ca={folder}/ca.pem")
             assert not await works(f"rediss://{address}"), "a certificate that nobody vouches for was accepted"
             assert not await works(f"redis://{address}"), "TLS was left out"
+            # pragma: allowlist nextline secret
             assert not await works(f"rediss://people:wrong@127.0.0.1:{server.port}?ca={folder}/ca.pem")
 
 

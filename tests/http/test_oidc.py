@@ -55,6 +55,8 @@ class Provider:
         ]
         self.asked = 0
         self.is_ill = False
+        self.leads_elsewhere = False
+        self.more = ""  # that it says beside its keys
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -64,11 +66,15 @@ class Provider:
                         "issuer": provider.issuer,
                         "jwks_uri": f"{provider.issuer}/keys",
                     },
-                    "/keys": {"keys": provider.keys},
+                    "/keys": {"keys": provider.keys, "more": provider.more},
+                    "/elsewhere": {"keys": provider.keys},
                 }
                 provider.asked += self.path == "/keys"
                 body = json.dumps(documents[self.path]).encode()
-                self.send_response(500 if provider.is_ill else 200)
+                leads = provider.leads_elsewhere and self.path == "/keys"
+                self.send_response(500 if provider.is_ill else 302 if leads else 200)
+                if leads:
+                    self.send_header("Location", "/elsewhere")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
@@ -231,7 +237,7 @@ async def test_scopes_come_from_the_claim_that_is_set(provider: Provider, claim:
 def tokens(provider: Provider, moment: Seconds) -> Iterator[OidcTokens]:
     kept, provider.asked = provider.keys, 0
     yield OidcTokens(provider.issuer, AUDIENCE, scopes_claim="scope", monotonic=moment)
-    provider.keys, provider.is_ill = kept, False
+    provider.keys, provider.is_ill, provider.leads_elsewhere, provider.more = kept, False, False, ""
 
 
 async def test_a_new_key_of_the_provider_is_found_and_an_old_one_forgotten(
@@ -278,6 +284,20 @@ async def test_a_provider_that_is_away_for_a_while_shuts_nobody_out(
     moment.now += oidc.STALE_SECONDS - 1
     await tokens.principal(provider.token())
     moment.now += 2
+    with pytest.raises(NotAuthenticated):
+        await tokens.principal(provider.token())
+
+
+async def test_keys_are_taken_from_where_they_are_said_to_be_and_nowhere_else(
+    provider: Provider, tokens: OidcTokens
+) -> None:
+    provider.leads_elsewhere = True
+    with pytest.raises(NotAuthenticated):
+        await tokens.principal(provider.token())
+
+
+async def test_a_provider_that_says_too_much_is_not_listened_to(provider: Provider, tokens: OidcTokens) -> None:
+    provider.more = "x" * 2_000_000
     with pytest.raises(NotAuthenticated):
         await tokens.principal(provider.token())
 

@@ -100,6 +100,7 @@ def test_a_secret_is_not_shown(name: str) -> None:
 
 
 def test_the_cache_has_one_user() -> None:
+    # pragma: allowlist nextline secret
     cache = {"PEOPLEINFO_CACHE": "rediss://one:hidden@cache.example:6379", "PEOPLEINFO_CACHE_PASSWORD": "covered"}
     found = problems(cache)
     assert found.startswith("PEOPLEINFO_CACHE names a user already")
