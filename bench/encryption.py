@@ -19,7 +19,7 @@ from peopleinfo.person import details_from_json
 from peopleinfo.settings import Settings
 
 ROUNDS = 7
-REQUESTS = 8_000
+REQUESTS = 4_000
 STORED = 20_000
 
 

@@ -1,4 +1,4 @@
-# The table, as the service's own description has it (src/peopleinfo/dynamodb/schema.py). A test compares the two.
+# The tables, as the service's own description has them (src/peopleinfo/dynamodb/schema.py). A test compares the two.
 
 resource "aws_dynamodb_table" "people" {
   name                        = "${local.name}-people"
@@ -39,6 +39,30 @@ resource "aws_dynamodb_table" "people" {
   point_in_time_recovery {
     enabled                 = true
     recovery_period_in_days = 35
+  }
+
+  server_side_encryption {
+    enabled     = true
+    kms_key_arn = module.people_key.arn
+  }
+}
+
+# The keys of the people, where they are sealed: never brought back, as whoever was erased would be brought back with them. Keep this table out of
+# every backup plan.
+resource "aws_dynamodb_table" "keys" {
+  count                       = var.encryption ? 1 : 0
+  name                        = "${aws_dynamodb_table.people.name}-keys"
+  billing_mode                = "PAY_PER_REQUEST"
+  deletion_protection_enabled = var.deletion_protection
+  hash_key                    = "pk"
+
+  attribute {
+    name = "pk"
+    type = "B"
+  }
+
+  point_in_time_recovery {
+    enabled = false
   }
 
   server_side_encryption {

@@ -79,6 +79,14 @@ resource "aws_iam_role_policy" "task" {
           Condition = { StringEquals = { "kms:EncryptionContext:service" = "peopleinfo" } }
         },
       ],
+      [for table in aws_dynamodb_table.keys : {
+        Sid    = "Keys"
+        Effect = "Allow"
+        Action = [
+          "dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan", "dynamodb:UpdateItem",
+        ]
+        Resource = table.arn
+      }],
       [for workspace in aws_prometheus_workspace.default : { Sid = "WriteMetrics", Effect = "Allow", Action = "aps:RemoteWrite", Resource = workspace.arn }],
       var.traces ? [{ Sid = "WriteTraces", Effect = "Allow", Action = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], Resource = "*" }] : [],
       var.exec ? [{

@@ -48,9 +48,15 @@ class Cloud:
         return str(self.service("secretsmanager").get_secret_value(SecretId=name[1])["SecretString"])
 
     def _table(self, values: dict[str, Any]) -> None:
-        (encryption,), (ttl,), (recovery,) = (
-            values[name] for name in ("server_side_encryption", "ttl", "point_in_time_recovery")
-        )
+        (encryption,), (recovery,) = values["server_side_encryption"], values["point_in_time_recovery"]
+        indexes = [
+            {
+                "IndexName": index["name"],
+                "KeySchema": _keys(index),
+                "Projection": {"ProjectionType": index["projection_type"]},
+            }
+            for index in values["global_secondary_index"]
+        ]
         db, name = self.service("dynamodb"), values["name"]
         db.create_table(
             TableName=name,
@@ -60,24 +66,18 @@ class Cloud:
                 {"AttributeName": one["name"], "AttributeType": one["type"]} for one in values["attribute"]
             ],
             KeySchema=_keys(values),
-            GlobalSecondaryIndexes=[
-                {
-                    "IndexName": index["name"],
-                    "KeySchema": _keys(index),
-                    "Projection": {"ProjectionType": index["projection_type"]},
-                }
-                for index in values["global_secondary_index"]
-            ],
+            **({"GlobalSecondaryIndexes": indexes} if indexes else {}),
             SSESpecification={
                 "Enabled": encryption["enabled"],
                 "SSEType": "KMS",
                 "KMSMasterKeyId": encryption["kms_key_arn"],
             },
         )
-        db.update_time_to_live(
-            TableName=name,
-            TimeToLiveSpecification={"AttributeName": ttl["attribute_name"], "Enabled": ttl["enabled"]},
-        )
+        for ttl in values["ttl"]:
+            db.update_time_to_live(
+                TableName=name,
+                TimeToLiveSpecification={"AttributeName": ttl["attribute_name"], "Enabled": ttl["enabled"]},
+            )
         db.update_continuous_backups(
             TableName=name,
             PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": recovery["enabled"]},
@@ -113,7 +113,5 @@ class Cloud:
 
 
 def _keys(values: dict[str, Any]) -> list[dict[str, str]]:
-    return [
-        {"AttributeName": values["hash_key"], "KeyType": "HASH"},
-        {"AttributeName": values["range_key"], "KeyType": "RANGE"},
-    ]
+    kinds = {"hash_key": "HASH", "range_key": "RANGE"}
+    return [{"AttributeName": values[name], "KeyType": kind} for name, kind in kinds.items() if values.get(name)]

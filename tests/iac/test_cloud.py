@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from peopleinfo.dynamodb import schema
-from peopleinfo.settings import Settings
+from peopleinfo.settings import Settings, TableLocation
 from tests import dynamodb_servers
 from tests.cache.test_secure import rights
 from tests.http.serving import HANGS, serving
@@ -56,6 +56,21 @@ def test_the_table_is_the_one_that_the_code_describes(stacks: Stacks) -> None:
     assert table["billing_mode"] == schema.PROTECTION["BillingMode"]
     assert table["deletion_protection_enabled"] is schema.PROTECTION["DeletionProtectionEnabled"]
     assert table["ttl"][0]["attribute_name"] == schema.TTL
+
+
+def test_the_table_of_keys_is_the_one_that_the_code_describes_and_is_never_brought_back(stacks: Stacks) -> None:
+    app = stacks.resources("app_iac")
+    table = app["aws_dynamodb_table.keys[0]"]
+    location = TableLocation("eu-west-1", app["aws_dynamodb_table.people"]["name"])
+    assert table["name"] == location.keys
+    described = schema.KEYS.keys
+    assert {(one["name"], one["type"]) for one in table["attribute"]} == {
+        (one["AttributeName"], one["AttributeType"]) for one in described["AttributeDefinitions"]
+    }
+    assert [table["hash_key"]] == [key["AttributeName"] for key in described["KeySchema"]]
+    assert not table["range_key"]
+    assert not table["point_in_time_recovery"][0]["enabled"]
+    assert table["billing_mode"] == schema.PROTECTION["BillingMode"]
 
 
 def test_every_setting_of_the_task_is_one(api: dict[str, Any]) -> None:

@@ -17,9 +17,12 @@ from ministack.core.iam_evaluator import (  # type: ignore[import-untyped]
 )
 
 import peopleinfo.dynamodb
+from peopleinfo.crypto.rotation import rotate
+from peopleinfo.dynamodb.keys import DynamoKeyStore
+from peopleinfo.dynamodb.opening import open_table
 from peopleinfo.dynamodb.table import Table
 from peopleinfo.store import Once, Progress
-from tests.stores_under_test import Clock, everyone_scanned, named, open_store, where
+from tests.stores_under_test import Clock, encryption, everyone_scanned, named, open_store, table_location, where
 
 if TYPE_CHECKING:
     from tests.iac.terraform import Resources, Stacks
@@ -130,6 +133,39 @@ def test_the_keys_are_used_for_what_they_are_there_for(stacks: Stacks, task: Rol
     assert task.may("kms:Decrypt", sealing, context=OF_THE_SERVICE)
     assert not task.may("kms:Decrypt", people), "data that has been copied could be read"
     assert not task.may("kms:Decrypt", sealing), "what others have sealed could be read"
+
+
+async def test_of_the_keys_everything_is_allowed_that_is_done_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: Role
+) -> None:
+    called: set[str] = set()
+    real = Table.call
+
+    async def recorded(self: Table, action: str, payload: dict[str, Any], seconds: float, **more: Any) -> Any:
+        asked = payload.get("RequestItems", {}) if action.startswith("Batch") else {self.name: None}
+        if action == "TransactWriteItems":
+            writes = [pair for write in payload["TransactItems"] for pair in write.items()]
+            called.update(_IN_A_TRANSACTION[kind] for kind, one in writes if one["TableName"].endswith("-keys"))
+        elif any(name.endswith("-keys") for name in asked):
+            called.add(action)
+        return await real(self, action, payload, seconds, **more)
+
+    monkeypatch.setattr(Table, "call", recorded)
+    async with open_store("ministack+sealed", tmp_path, Clock()) as store:
+        made = await store.create(named("First"))
+        await store.get(made.person_id)
+        await store.replace(made.person_id, named("Second"), expected=1)
+        await store.load([named("Third")])
+        await everyone_scanned(store)
+        await store.erase(made.person_id)
+    async with open_table(table_location("ministack", tmp_path)) as table:
+        keys = DynamoKeyStore(table.beside(table_location("ministack", tmp_path).keys))
+        await rotate(keys, encryption(tmp_path).master, told=lambda _: None)
+    monkeypatch.undo()
+    called -= _MANAGING
+    assert called == {"BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Scan", "UpdateItem"}
+    assert [action for action in sorted(called) if not task.may(f"dynamodb:{action}", f"{TABLE}-keys")] == []
+    assert not task.may("dynamodb:Query", f"{TABLE}-keys")
 
 
 DENIED = [

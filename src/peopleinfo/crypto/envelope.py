@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import InvalidTag
@@ -18,6 +19,8 @@ ANSWER: Final = b"a"  # the answer kept under an idempotency key
 _FORM: Final = b"\x01"  # of what follows; no JSON text begins with it
 # Chosen at random each time: two writers may both be making version 5 of a person, so a nonce made of the version would be used twice.
 _NONCE: Final = 12
+_TEXT: Final = 1 + _NONCE  # where the text begins
+_bound: Final = Struct(">1s1s16sQ").pack  # form, kind, owner, version: for each person of a page, so it has to be quick
 
 
 class DoesNotOpen(StoreUnavailable):
@@ -30,15 +33,15 @@ class DoesNotOpen(StoreUnavailable):
 def seal(key: AESGCM, owner: bytes, kind: bytes, version: int, text: bytes) -> bytes:
     """Encrypt what is kept of `owner` (the 16 bytes behind the id)."""
     nonce = os.urandom(_NONCE)
-    return _FORM + nonce + key.encrypt(nonce, text, _bound(owner, kind, version))
+    return _FORM + nonce + key.encrypt(nonce, text, _bound(_FORM, kind, owner, version))
 
 
 def unseal(key: AESGCM, owner: bytes, kind: bytes, version: int, sealed: bytes) -> bytes:
     """Return what was sealed for this owner, kind and version. Raises DoesNotOpen."""
-    if sealed[:1] != _FORM:
+    if not sealed.startswith(_FORM):
         raise DoesNotOpen
     try:
-        return key.decrypt(sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :], _bound(owner, kind, version))
+        return key.decrypt(sealed[1:_TEXT], sealed[_TEXT:], _bound(_FORM, kind, owner, version))
     except (InvalidTag, ValueError) as error:
         raise DoesNotOpen from error
 
@@ -46,10 +49,6 @@ def unseal(key: AESGCM, owner: bytes, kind: bytes, version: int, sealed: bytes) 
 def is_sealed(kept: bytes) -> bool:
     """Say whether something kept is sealed, and not the JSON of a plain store."""
     return kept[:1] == _FORM
-
-
-def _bound(owner: bytes, kind: bytes, version: int) -> bytes:
-    return _FORM + kind + owner + version.to_bytes(8)
 
 
 def wrap(outer: AESGCM, key: bytes, bound_to: bytes) -> bytes:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
+from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
 from peopleinfo.crypto.envelope import ANSWER, KEY, RECORD, seal, unseal
 from peopleinfo.crypto.keyring import Keyring, Wrapped
 from peopleinfo.crypto.sealer import SECRET, Sealer, check_index, mark_of
 from peopleinfo.errors import StoreUnusable
-from peopleinfo.ids import BLOCK_SIZE
 from peopleinfo.sqlite import schema
 from peopleinfo.sqlite.connection import attach, connect, make_private
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     Row = tuple[str, int, int, int, bytes]  # of the table of people: surname_key, seq, fold, version, body
 
+_block: Final = Struct(">QQ").pack
 _APPLICATION_ID: Final = 0x50656F4B  # "PeoK", in the file's header
 _STEPS: Final = (
     """
@@ -196,15 +197,16 @@ class SealedWrites:
 
 def owner_of(seq: int) -> bytes:
     """Return the 16 bytes behind the id of a person."""
-    return seq.to_bytes(BLOCK_SIZE // 2) + bytes(BLOCK_SIZE // 2)
+    return _block(seq, 0)
 
 
 def opened(keys: Keyring) -> Callable[[int, int, bytes, bytes], bytes]:
     """Return the function of SQL that opens a record."""
+    key = keys.key
 
     def open_record(seq: int, version: int, body: bytes, wrapped: bytes) -> bytes:
-        owner = owner_of(seq)
-        return unseal(keys.key(owner, wrapped), owner, RECORD, version, body)
+        owner = _block(seq, 0)
+        return unseal(key(owner, wrapped), owner, RECORD, version, body)
 
     return open_record
 
