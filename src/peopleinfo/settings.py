@@ -93,8 +93,8 @@ class InvalidSettings(PeopleInfoError):
     """The settings cannot be used; each line of the message names one and says what it takes."""
 
 
-def _setting(default: Any, description: str) -> Any:
-    return dataclasses.field(default=default, metadata={"description": description})
+def _setting(default: Any, description: str, *, shown: bool = True) -> Any:
+    return dataclasses.field(default=default, repr=shown, metadata={"description": description})
 
 
 def _secret(description: str) -> Any:
@@ -118,6 +118,7 @@ class Settings:
         "",
         "Redis or Valkey to put before the store: redis://HOST:6379, rediss:// for TLS (with ?ca=FILE for a CA of your own), "
         "redis+cluster:// or rediss+cluster:// for a cluster, with USER:PASSWORD@ before the host; none when empty.",
+        shown=False,  # it may hold a password
     )
     cache_user: str = _setting("", "User of the cache, when its URL names none.")
     cache_password: str = _secret(

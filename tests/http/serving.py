@@ -8,7 +8,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import httpx
@@ -68,13 +68,15 @@ def environment(**settings: object) -> dict[str, str]:
 
 
 @contextmanager
-def started(folder: Path, *, kind: str = "sqlite", workers: int = 1, **settings: object) -> Iterator[Server]:
+def started(
+    folder: Path, *, kind: str = "sqlite", workers: int = 1, command: tuple[str, ...] = COMMAND, **settings: Any
+) -> Iterator[Server]:
     """Start a server and wait until it answers; whoever asked for it ends it, or it is killed."""
     settings = {"port": 0} | served(kind, folder, workers=workers) | settings
     log = folder / "server.log"
     with log.open("ab") as stdout:
         process = subprocess.Popen(
-            COMMAND, cwd=folder, env=environment(**settings), stdout=stdout, stderr=subprocess.PIPE
+            command, cwd=folder, env=environment(**settings), stdout=stdout, stderr=subprocess.PIPE
         )
     with process:
         try:
@@ -89,7 +91,7 @@ def started(folder: Path, *, kind: str = "sqlite", workers: int = 1, **settings:
 
 
 @contextmanager
-def serving(folder: Path, *, kind: str = "sqlite", workers: int = 1, **settings: object) -> Iterator[Server]:
+def serving(folder: Path, *, kind: str = "sqlite", workers: int = 1, **settings: Any) -> Iterator[Server]:
     """Start a server, end it in good order, and make sure that it had nothing to complain of."""
     with started(folder, kind=kind, workers=workers, **settings) as server:
         yield server

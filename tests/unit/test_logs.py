@@ -34,6 +34,24 @@ def test_an_answer_that_breaks_off_for_want_of_the_store_is_a_warning_and_all_el
     assert b"Anna" not in said.stdout + said.stderr
 
 
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        (
+            "Task exception was never retrieved\nfuture: <Task exception=ValueError('Anna')>",
+            "Task exception was never retrieved",
+        ),
+        ("Exception in callback tell('Anna')\nhandle: <Handle>", "Exception in callback tell"),
+        ("cannot store 'Anna'", "cannot store"),
+        ("status: Anna", "status"),
+    ],
+)
+def test_of_a_message_that_comes_ready_made_only_its_beginning_is_handed_on(message: str, told: str) -> None:
+    program = f'import logging\nfrom peopleinfo.telemetry import logs\nlogs.configure("info")\nlogging.getLogger("asyncio").error({message!r})'
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert json.loads(said.stdout)["template"] == told
+
+
 class Moment:
     """A clock that a test sets."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 
 import typer
 
@@ -48,4 +49,8 @@ def main() -> None:
         sys.exit(2 if isinstance(error, InvalidSettings) else 1)
     except BrokenPipeError:  # whoever read our output has seen enough
         sys.stderr.close()
+        sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - only where it happened: the message may hold somebody's data
+        traceback.print_tb(error.__traceback__)
+        print(f"peopleinfo: {type(error).__name__}: this is our mistake, please report it", file=sys.stderr)
         sys.exit(1)

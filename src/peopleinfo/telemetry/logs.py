@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -84,5 +85,14 @@ class _Forward(logging.Handler):
         level = logging.WARNING if error and issubclass(error, PeopleInfoError) else record.levelno
         place = f"{record.pathname}:{record.lineno}"
         structlog.get_logger(record.name).log(
-            level, "library", template=str(record.msg)[:200], error=error and error.__name__, place=place
+            level, "library", template=_template(record), error=error and error.__name__, place=place
         )
+
+
+def _template(record: logging.LogRecord) -> str:
+    """Return the words of a message before anything is put into them; of one that comes ready-made, those before anything that may be a value."""
+    text = str(record.msg)[:200]
+    return text if record.args else _READY_MADE.split(text, maxsplit=1)[0].strip()
+
+
+_READY_MADE: Final = re.compile(r"[\n\r:=<>(\[{'\"`/]|\d")  # as asyncio's, which has the arguments of what failed

@@ -62,7 +62,9 @@ def span(kind: str, operation: str) -> AbstractContextManager[Any]:
     """Return the span of a step within a request; it does nothing when traces are off."""
     if _tracer is None:
         return _NOTHING
-    current: AbstractContextManager[Any] = _tracer.start_as_current_span(f"{kind}.{operation}", record_exception=False)
+    current: AbstractContextManager[Any] = _tracer.start_as_current_span(
+        f"{kind}.{operation}", record_exception=False, set_status_on_exception=False
+    )
     return current
 
 
@@ -83,7 +85,7 @@ async def request(answer: Callable[..., Awaitable[None]], scope: dict[str, Any],
     parent = TraceContextTextMapPropagator().extract(carrier)
     tracer = _tracer or NoOpTracer()  # it may have been turned off just now
     with tracer.start_as_current_span(
-        "request", context=parent, kind=SpanKind.SERVER, record_exception=False
+        "request", context=parent, kind=SpanKind.SERVER, record_exception=False, set_status_on_exception=False
     ) as current:
         scope["span"] = current
         await answer(scope, receive, send)
