@@ -21,19 +21,51 @@ resource "aws_cloudwatch_metric_alarm" "default" {
   dimensions          = each.value.dimensions
   statistic           = try(each.value.statistic, "Sum")
   extended_statistic  = try(each.value.percentile, null)
-  comparison_operator = try(each.value.below, false) ? "LessThanThreshold" : "GreaterThanOrEqualToThreshold"
+  comparison_operator = "GreaterThanOrEqualToThreshold"
   threshold           = each.value.threshold
   period              = 60
   evaluation_periods  = 5
   datapoints_to_alarm = 3
-  treat_missing_data  = try(each.value.missing, "notBreaching")
+  treat_missing_data  = "notBreaching"
   alarm_actions       = [aws_sns_topic.alarms.arn]
   ok_actions          = [aws_sns_topic.alarms.arn]
 }
 
+# Tasks of both colours together: after a blue/green deployment one of the two has none.
+resource "aws_cloudwatch_metric_alarm" "few_tasks" {
+  alarm_name          = "${local.name}-few_tasks"
+  alarm_description   = "Fewer than ${var.tasks_wanted} tasks are healthy: losing one more would be an outage."
+  comparison_operator = "LessThanThreshold"
+  threshold           = var.tasks_wanted
+  evaluation_periods  = 5
+  datapoints_to_alarm = 3
+  treat_missing_data  = "breaching"
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+
+  metric_query {
+    id          = "healthy"
+    expression  = "FILL(blue, 0) + FILL(green, 0)"
+    label       = "healthy tasks"
+    return_data = true
+  }
+  dynamic "metric_query" {
+    for_each = aws_lb_target_group.default
+    content {
+      id = metric_query.key
+      metric {
+        namespace   = "AWS/ApplicationELB"
+        metric_name = "HealthyHostCount"
+        dimensions  = merge(local.on_balancer, { TargetGroup = metric_query.value.arn_suffix })
+        period      = 60
+        stat        = "Minimum"
+      }
+    }
+  }
+}
+
 locals {
   on_balancer = { LoadBalancer = aws_lb.default.arn_suffix }
-  on_targets  = { LoadBalancer = aws_lb.default.arn_suffix, TargetGroup = aws_lb_target_group.default["blue"].arn_suffix }
   on_table    = { TableName = aws_dynamodb_table.people.name }
   on_cache    = { CacheClusterId = "${local.name}-001" }
 
@@ -50,11 +82,6 @@ locals {
       says       = "One request in a hundred takes longer than half a second."
       namespace  = "AWS/ApplicationELB", metric = "TargetResponseTime", dimensions = local.on_balancer, threshold = 0.5
       percentile = "p99", statistic = null
-    }
-    few_tasks = {
-      says      = "Fewer than two tasks are healthy: losing one more would be an outage."
-      namespace = "AWS/ApplicationELB", metric = "HealthyHostCount", dimensions = local.on_targets, threshold = var.tasks_wanted
-      statistic = "Minimum", below = true, missing = "breaching"
     }
     throttled = {
       says      = "The table refuses reads or writes for want of capacity: a surname may be too common for its shards (docs/dynamodb.md)."

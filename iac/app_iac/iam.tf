@@ -63,6 +63,15 @@ resource "aws_iam_role_policy" "task" {
           ]
           Resource = aws_dynamodb_table.people.arn
         },
+        {
+          # Of people who are sealed (deploy_iac: encryption).
+          Sid    = "TheirKeys"
+          Effect = "Allow"
+          Action = [
+            "dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem",
+          ]
+          Resource = aws_dynamodb_table.keys.arn
+        },
         { Sid = "FindByPrefix", Effect = "Allow", Action = "dynamodb:Query", Resource = "${aws_dynamodb_table.people.arn}/index/prefixes" },
         {
           Sid       = "OpenTheTable"

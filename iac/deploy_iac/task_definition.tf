@@ -1,4 +1,5 @@
-# One version of the image.
+# One version of the image, twice: the service, and a second container that prints the audit events which the service writes to a small
+# volume between the two, so that they reach a log group of their own.
 
 resource "aws_ecs_task_definition" "default" {
   family                   = "${local.name}-api"
@@ -8,11 +9,14 @@ resource "aws_ecs_task_definition" "default" {
   memory                   = var.size.memory
   task_role_arn            = local.app["task_role_arn"]
   execution_role_arn       = local.app["execution_role_arn"]
-  container_definitions    = jsonencode(concat([local.api], local.collector))
+  container_definitions    = jsonencode(concat([local.api, local.audit], local.collector))
 
   runtime_platform {
     operating_system_family = "LINUX"
     cpu_architecture        = var.architecture
+  }
+  volume {
+    name = "audit"
   }
   volume {
     name = "tmp" # imports and exports of any length pass through files
@@ -30,6 +34,7 @@ locals {
     linuxParameters        = { initProcessEnabled = true, capabilities = { add = [], drop = ["ALL"] } }
     stopTimeout            = var.stop_seconds
     mountPoints = [
+      { sourceVolume = "audit", containerPath = "/audit", readOnly = false },
       { sourceVolume = "tmp", containerPath = "/tmp", readOnly = false },
     ]
     volumesFrom    = []
@@ -40,8 +45,10 @@ locals {
     name         = "api"
     command      = ["serve"]
     portMappings = [{ name = "http", containerPort = local.port, hostPort = local.port, protocol = "tcp", appProtocol = "http" }]
-    environment  = [for name, value in local.environment : { name = name, value = value }]
-    secrets      = [for name, value in local.secrets : { name = name, valueFrom = value }]
+    # Ended in the opposite order: the audit events of the last requests are printed before the second container goes.
+    dependsOn   = [{ containerName = "audit", condition = "START" }]
+    environment = [for name, value in local.environment : { name = name, value = value }]
+    secrets     = [for name, value in local.secrets : { name = name, valueFrom = value }]
     healthCheck = {
       command     = ["CMD", "python", "-m", "peopleinfo.healthcheck"]
       interval    = 10
@@ -50,6 +57,16 @@ locals {
       startPeriod = 30
     }
     logConfiguration = merge(local.logged, { options = merge(local.logged.options, { awslogs-group = local.app["application_log_group"], awslogs-stream-prefix = "api" }) })
+  })
+
+  audit = merge(local.hardened, {
+    name         = "audit"
+    command      = ["audit", "follow", local.audit_file, "--rotate-mb", "64"]
+    portMappings = []
+    environment  = []
+    secrets      = []
+    # None may be lost: when CloudWatch is slow, events wait in the file.
+    logConfiguration = merge(local.logged, { options = { awslogs-region = var.region, awslogs-group = local.app["audit_log_group"], awslogs-stream-prefix = "audit", mode = "blocking" } })
   })
 
   logged = {
@@ -62,19 +79,26 @@ locals {
     }
   }
 
-  port = 3000
+  port          = 3000
+  drain_seconds = 15
+  audit_file    = "/audit/audit.jsonl"
 
   environment = merge(
     {
-      PEOPLEINFO_HOST          = "0.0.0.0"
-      PEOPLEINFO_PORT          = tostring(local.port)
-      PEOPLEINFO_STORE         = local.app["store_url"]
-      PEOPLEINFO_CACHE         = local.app["cache_url"]
-      PEOPLEINFO_CACHE_USER    = local.app["cache_user"]
-      PEOPLEINFO_DRAIN_SECONDS = "5" # the balancer has stopped sending before a task is told to end
+      PEOPLEINFO_HOST       = "0.0.0.0"
+      PEOPLEINFO_PORT       = tostring(local.port)
+      PEOPLEINFO_STORE      = local.app["store_url"]
+      PEOPLEINFO_CACHE      = local.app["cache_url"]
+      PEOPLEINFO_CACHE_USER = local.app["cache_user"]
+      PEOPLEINFO_AUDIT      = "file://${local.audit_file}"
+      # The balancer adds whom it was asked by: without this everybody is one address, to the limits and to the audit.
+      PEOPLEINFO_PROXIES = "1"
+      # ECS takes a task out of the balancer first (drain_seconds of app_iac) and tells it to end afterwards. But for one on spare capacity, which is
+      # told at once: the balancer has noticed by then, all the same.
+      PEOPLEINFO_DRAIN_SECONDS = tostring(local.drain_seconds)
     },
+    var.encryption ? { PEOPLEINFO_ENCRYPTION = local.app["encryption_url"] } : {},
     var.collector == null ? {} : {
-      PEOPLEINFO_METRICS          = "open" # to the collector beside it; the firewall keeps /metrics from the internet
       OTEL_EXPORTER_OTLP_ENDPOINT = "http://127.0.0.1:4318"
       OTEL_SERVICE_NAME           = "${local.name}-api"
     },

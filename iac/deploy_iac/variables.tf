@@ -33,6 +33,13 @@ variable "deployment" {
   }
 }
 
+variable "encryption" {
+  description = "Whether people's fields are sealed with the key of app_iac (PEOPLEINFO_ENCRYPTION). A table keeps to what it was begun with (docs/encryption.md)."
+  type        = bool
+  nullable    = false
+  default     = true
+}
+
 variable "environment" {
   description = "The environment, which is part of every name: qa, prod, or another word of at most 10 letters, digits and hyphens."
   type        = string
@@ -87,8 +94,8 @@ variable "settings" {
   nullable    = false
   default     = {}
   validation {
-    condition     = length(setintersection([for name in keys(var.settings) : lower(name)], ["admin_key", "cache_password", "cache_user", "cache", "store", "host", "port"])) == 0
-    error_message = "Secrets, the store, the cache and the port come from the other stacks."
+    condition     = length(setintersection([for name in keys(var.settings) : lower(name)], ["admin_key", "audit", "cache_password", "cache_user", "cache", "drain_seconds", "encryption", "store", "host", "port", "proxies"])) == 0
+    error_message = "Secrets, the store, the cache, the port and what depends on the balancer come from the stacks."
   }
 }
 
@@ -114,13 +121,13 @@ variable "spot" {
 }
 
 variable "stop_seconds" {
-  description = "Seconds from SIGTERM until a task that has not ended is killed: longer than the service's grace and drain together (5 + 30)."
+  description = "Seconds from SIGTERM until a task that has not ended is killed: longer than the service serves on and drains together (15 + 30)."
   type        = number
   nullable    = false
   default     = 60
   validation {
-    condition     = var.stop_seconds > 35 && var.stop_seconds <= 120
-    error_message = "A task needs more than 35 seconds to finish, and Fargate gives at most 120."
+    condition     = var.stop_seconds > 45 && var.stop_seconds <= 120
+    error_message = "A task needs more than 45 seconds to finish, and Fargate gives at most 120."
   }
 }
 

@@ -174,6 +174,21 @@ def test_it_is_followed_from_the_beginning_and_across_rotation(tmp_path: Path) -
         assert following.wait(HANGS) == 0
 
 
+def test_what_was_printed_does_not_fill_the_disk(tmp_path: Path) -> None:
+    file = tmp_path / "audit.jsonl"
+    file.write_bytes(b"x" * 1024 * 1024 + b"\n")
+    with started(tmp_path, "audit", "follow", file, "--rotate-mb", "1", stdout=subprocess.PIPE) as following:
+        assert following.stdout is not None
+        assert len(following.stdout.readline()) == 1024 * 1024 + 1
+        patience = time.monotonic() + HANGS
+        while not (tmp_path / "audit.jsonl.1").exists():
+            assert time.monotonic() < patience, "the file is not moved away"
+        file.write_bytes(b"next\n")
+        assert following.stdout.readline() == b"next\n"
+        following.send_signal(signal.SIGTERM)
+        assert following.wait(HANGS) == 0
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     ended = run(tmp_path, "audit", "verify", "nowhere.jsonl")
     assert ended.returncode != 0

@@ -47,10 +47,18 @@ run "somebody_is_told" {
     budget       = { dollars_a_month = 100, emails = ["platform@example.org"] }
   }
   assert {
-    condition = toset(keys(aws_cloudwatch_metric_alarm.default)) == toset(["cache_busy", "cache_full", "errors", "few_tasks", "slow", "table_errors", "throttled", "unreachable"]) && alltrue([
-      for alarm in aws_cloudwatch_metric_alarm.default : try(contains(alarm.alarm_actions, aws_sns_topic.alarms.arn), false)
+    condition = toset(keys(aws_cloudwatch_metric_alarm.default)) == toset(["cache_busy", "cache_full", "errors", "slow", "table_errors", "throttled", "unreachable"]) && alltrue([
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.default), [aws_cloudwatch_metric_alarm.few_tasks]) : try(contains(alarm.alarm_actions, aws_sns_topic.alarms.arn), false)
     ])
     error_message = "An alarm is missing, or tells nobody."
+  }
+  assert {
+    condition = toset(flatten([
+      for query in aws_cloudwatch_metric_alarm.few_tasks.metric_query : [for metric in query.metric : metric.dimensions.TargetGroup]
+      ])) == toset(["targetgroup/people-info-qa-blue/0123456789abcdef", "targetgroup/people-info-qa-green/0123456789abcdef"]) && alltrue([
+      for query in aws_cloudwatch_metric_alarm.few_tasks.metric_query : strcontains(query.expression, "FILL(blue, 0) + FILL(green, 0)") if query.id == "healthy"
+    ])
+    error_message = "After a blue/green deployment the tasks of one colour alone would be counted, and those may be none."
   }
   assert {
     condition     = length(aws_sns_topic_subscription.alarms) == 1 && aws_sns_topic.alarms.kms_master_key_id == module.people_key.arn

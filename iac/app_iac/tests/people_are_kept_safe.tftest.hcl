@@ -45,6 +45,11 @@ run "by_default" {
     error_message = "Whoever may read the table could unseal people too."
   }
 
+  assert {
+    condition     = !one(aws_dynamodb_table.keys.point_in_time_recovery).enabled && aws_dynamodb_table.keys.deletion_protection_enabled && one(aws_dynamodb_table.keys.server_side_encryption).kms_key_arn == module.people_key.arn
+    error_message = "People's keys can be brought back after an erasure, or be deleted by a slip."
+  }
+
   # On the way to the cache.
   assert {
     condition     = aws_elasticache_replication_group.default.transit_encryption_enabled && aws_elasticache_replication_group.default.transit_encryption_mode == "required" && startswith(aws_ssm_parameter.published["cache_url"].insecure_value, "rediss://")

@@ -21,6 +21,19 @@ run "by_default" {
     error_message = "The workflows are not told which version runs."
   }
 
+  # Logs and audit events go their own ways.
+  assert {
+    condition = [for container in jsondecode(aws_ecs_task_definition.default.container_definitions) : [container.name, container.command, container.logConfiguration.options.awslogs-group]] == [
+      ["api", ["serve"], "/people-info-qa/application"],
+      ["audit", ["audit", "follow", "/audit/audit.jsonl", "--rotate-mb", "64"], "/people-info-qa/audit"],
+    ]
+    error_message = "Audit events do not reach the log group for them."
+  }
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.default.container_definitions)[0].dependsOn == [{ containerName = "audit", condition = "START" }] && jsondecode(aws_ecs_task_definition.default.container_definitions)[1].logConfiguration.options.mode == "blocking"
+    error_message = "Audit events would be lost: the last of a task, or those of a moment in which CloudWatch is slow."
+  }
+
   # Names are stable.
   assert {
     condition     = aws_ecs_service.default.name == "people-info-qa-api" && aws_ecs_task_definition.default.family == "people-info-qa-api" && aws_ecs_service.default.cluster == "people-info-qa"
@@ -35,12 +48,15 @@ run "endpoints_reach_the_service" {
   }
   assert {
     condition = { for setting in jsondecode(aws_ecs_task_definition.default.container_definitions)[0].environment : setting.name => setting.value } == {
+      PEOPLEINFO_AUDIT         = "file:///audit/audit.jsonl"
       PEOPLEINFO_CACHE         = "rediss://master.people-info-qa.abc123.euw1.cache.amazonaws.com:6379"
       PEOPLEINFO_CACHE_USER    = "people-info-qa-service"
-      PEOPLEINFO_DRAIN_SECONDS = "5"
+      PEOPLEINFO_DRAIN_SECONDS = "15"
+      PEOPLEINFO_ENCRYPTION    = "aws-kms://arn:aws:kms:eu-west-1:123456789012:key/33333333-3333-3333-3333-333333333333"
       PEOPLEINFO_HOST          = "0.0.0.0"
       PEOPLEINFO_LOG_LEVEL     = "warning"
       PEOPLEINFO_PORT          = "3000"
+      PEOPLEINFO_PROXIES       = "1"
       PEOPLEINFO_STORE         = "dynamodb://eu-west-1/people-info-qa-people"
     }
     error_message = "The service is told other settings than those of the stacks before."
@@ -76,7 +92,7 @@ run "metrics_and_traces_when_asked_for" {
     collector = { image = "collector:v0.45.0" }
   }
   assert {
-    condition     = strcontains(jsondecode(aws_ecs_task_definition.default.container_definitions)[1].environment[0].value, "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-0123/api/v1/remote_write")
+    condition     = strcontains(jsondecode(aws_ecs_task_definition.default.container_definitions)[2].environment[0].value, "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-0123/api/v1/remote_write")
     error_message = "The collector writes elsewhere than to the workspace of app_iac."
   }
 }

@@ -43,7 +43,7 @@ run "containers_are_hardened" {
     collector = { image = "collector:v0.45.0" }
   }
   assert {
-    condition = length(jsondecode(aws_ecs_task_definition.default.container_definitions)) == 2 && alltrue([
+    condition = length(jsondecode(aws_ecs_task_definition.default.container_definitions)) == 3 && alltrue([
       for container in jsondecode(aws_ecs_task_definition.default.container_definitions) :
       container.readonlyRootFilesystem && container.user == "10001:10001" && container.linuxParameters.capabilities.drop == ["ALL"] && !try(container.privileged, false)
     ])

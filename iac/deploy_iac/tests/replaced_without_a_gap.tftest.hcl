@@ -29,7 +29,7 @@ run "by_default" {
 
   # Tasks may finish.
   assert {
-    condition     = alltrue([for container in jsondecode(aws_ecs_task_definition.default.container_definitions) : container.stopTimeout > 35])
+    condition     = alltrue([for container in jsondecode(aws_ecs_task_definition.default.container_definitions) : container.stopTimeout > 15 + 30])
     error_message = "Tasks are killed before they have finished."
   }
   assert {

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _POLL_SECONDS: Final = 0.2
+_SETTLED_SECONDS: Final = 1.0  # a writer that had the file open when it was moved away has written by then
 _PIECE: Final = 1024 * 1024
 
 app = typer.Typer(
@@ -55,15 +56,20 @@ def verify(
 @app.command()
 def follow(
     file: Annotated[Path, typer.Argument(help="The file that the service writes; it need not be there yet.")],
+    rotate_mb: Annotated[
+        int, typer.Option(min=0, help="Move the file away to FILE.1, over the one before, when so many MB are printed.")
+    ] = 0,
 ) -> None:
     """Print the audit from its beginning and then as it is written, across rotation, until it is told to end (SIGTERM, Ctrl-C).
 
-    Example: peopleinfo audit follow /audit/audit.jsonl
+    With --rotate-mb the file is a queue and no archive: what was printed is kept by whoever takes it, and the disk never fills.
+
+    Example: peopleinfo audit follow /audit/audit.jsonl --rotate-mb 64
     """
     told: list[int] = []
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, lambda number, _: told.append(number))
-    for piece in _followed(file, lambda: bool(told)):
+    for piece in _followed(file, lambda: bool(told), rotate_mb * _PIECE):
         sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
 
@@ -79,14 +85,19 @@ def _lines(file: Path) -> Iterator[bytes]:
         raise typer.BadParameter(f"cannot read {file}: {error.strerror}") from error
 
 
-def _followed(path: Path, is_over: Callable[[], bool]) -> Iterator[bytes]:
-    """Yield what is in the file, whole lines at a time, and what comes, until `is_over`; what is there by then is yielded still."""
+def _followed(path: Path, is_over: Callable[[], bool], most: int) -> Iterator[bytes]:
+    """Yield what is in the file, whole lines at a time, and what comes, until `is_over`; what is there by then is yielded still.
+
+    A file of which `most` bytes were yielded is moved away (0: none is).
+    """
     reading: IO[bytes] | None = None
     part = b""
     while True:
         last = is_over()
         # Asked before the file is read to its end: what was written to it before it was moved away is read first.
         moved = reading is not None and not _is_at(path, reading)
+        if moved:
+            time.sleep(_SETTLED_SECONDS)
         if reading is None and path.exists():
             reading = path.open("rb")
         if reading is not None:
@@ -100,6 +111,8 @@ def _followed(path: Path, is_over: Callable[[], bool]) -> Iterator[bytes]:
             reading = None
         elif last:
             return
+        elif most and reading is not None and reading.tell() >= most and path.exists() and _is_at(path, reading):
+            path.replace(path.with_name(f"{path.name}.1"))
         else:
             time.sleep(_POLL_SECONDS)
 

@@ -47,6 +47,19 @@ override_resource {
   values = { arn = "arn:aws:kms:eu-west-1:123456789012:key/33333333-3333-3333-3333-333333333333" }
 }
 
+override_resource {
+  target = aws_dynamodb_table.keys
+  values = { arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/people-info-qa-people-keys" }
+}
+
+override_resource {
+  target = aws_lb_target_group.default["green"]
+  values = {
+    arn        = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/people-info-qa-green/0123456789abcdef"
+    arn_suffix = "targetgroup/people-info-qa-green/0123456789abcdef"
+  }
+}
+
 mock_resource "aws_acm_certificate" {
   defaults = {
     arn = "arn:aws:acm:eu-west-1:123456789012:certificate/44444444-4444-4444-4444-444444444444"

@@ -29,6 +29,11 @@ override_data {
 }
 
 override_data {
+  target = data.aws_ssm_parameter.app["audit_log_group"]
+  values = { insecure_value = "/people-info-qa/audit" }
+}
+
+override_data {
   target = data.aws_ssm_parameter.app["blue_green_role_arn"]
   values = { insecure_value = "arn:aws:iam::123456789012:role/people-info-qa-blue-green" }
 }
@@ -51,6 +56,11 @@ override_data {
 override_data {
   target = data.aws_ssm_parameter.app["drain_seconds"]
   values = { insecure_value = "60" }
+}
+
+override_data {
+  target = data.aws_ssm_parameter.app["encryption_url"]
+  values = { insecure_value = "aws-kms://arn:aws:kms:eu-west-1:123456789012:key/33333333-3333-3333-3333-333333333333" }
 }
 
 override_data {
