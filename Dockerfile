@@ -28,7 +28,7 @@ FROM ${PYTHON_IMAGE}
 # Whoever breaks in finds nothing to install with.
 RUN find /usr -depth \( -path '*-packages/pip*' -o -path '*-packages/setuptools*' -o -path '*-packages/wheel*' \
       -o -path '*/ensurepip*' -o -path '*/bin/pip*' \) -delete \
- && install --directory --owner 10001 --group 10001 --mode 0700 /data
+ && install --directory --owner 10001 --group 10001 --mode 0700 /audit /data
 COPY --from=build /opt/peopleinfo /opt/peopleinfo
 COPY --from=build /opt/service /opt/peopleinfo
 ENV PATH=/opt/peopleinfo/bin:/usr/local/bin:/usr/bin:/bin \
@@ -36,6 +36,9 @@ ENV PATH=/opt/peopleinfo/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONUNBUFFERED=1 \
     PEOPLEINFO_HOST=0.0.0.0 \
     PEOPLEINFO_STORE=sqlite:////data/people.db
+# With a read-only root these are what can be written: imports and exports of any length pass through files, and the audit waits in one until
+# a second container has sent it away. Declared, a volume takes over whose the folder is (ECS).
+VOLUME ["/audit", "/tmp"]
 WORKDIR /data
 USER 10001:10001
 EXPOSE 3000

@@ -81,7 +81,7 @@ audit: $(VENV)/ready-to-audit ## ask whether a library has a known weakness, and
 	$(VENV)/bin/pip-audit --disable-pip --require-hashes --requirement requirements/run.lock --requirement requirements/dev.lock
 	scripts/find_secrets
 
-iac-test: $(VENV)/ready-to-scan ## test the infrastructure: format, types, promises, planted faults (needs Terraform; no account)
+iac-test: $(VENV)/ready-to-scan helm ## test the infrastructure: format, types, promises, planted faults (needs Terraform; no account)
 	@TERRAFORM=$(TERRAFORM) $(VENV)/bin/python -m pytest --numprocesses logical tests/iac $(ARGS)
 
 cloud-smoke: $(VENV)/ready-to-test ## run the service on a local server that is made as the stacks describe AWS (needs Terraform; no account)

@@ -46,27 +46,3 @@ resource "aws_dynamodb_table" "people" {
     kms_key_arn = module.people_key.arn
   }
 }
-
-# The keys of the people, where they are sealed: never brought back, as whoever was erased would be brought back with them. Keep this table out of
-# every backup plan.
-resource "aws_dynamodb_table" "keys" {
-  count                       = var.encryption ? 1 : 0
-  name                        = "${aws_dynamodb_table.people.name}-keys"
-  billing_mode                = "PAY_PER_REQUEST"
-  deletion_protection_enabled = var.deletion_protection
-  hash_key                    = "pk"
-
-  attribute {
-    name = "pk"
-    type = "B"
-  }
-
-  point_in_time_recovery {
-    enabled = false
-  }
-
-  server_side_encryption {
-    enabled     = true
-    kms_key_arn = module.people_key.arn
-  }
-}

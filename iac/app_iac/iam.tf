@@ -64,11 +64,11 @@ resource "aws_iam_role_policy" "task" {
           Resource = aws_dynamodb_table.people.arn
         },
         {
-          # Of people who are sealed (deploy_iac: encryption).
+          # Of people who are sealed (deploy_iac: encryption). Wrapping them anew takes UpdateItem and Scan too, and is an operator's business.
           Sid    = "TheirKeys"
           Effect = "Allow"
           Action = [
-            "dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem",
+            "dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem",
           ]
           Resource = aws_dynamodb_table.keys.arn
         },
@@ -88,14 +88,6 @@ resource "aws_iam_role_policy" "task" {
           Condition = { StringEquals = { "kms:EncryptionContext:service" = "peopleinfo" } }
         },
       ],
-      [for table in aws_dynamodb_table.keys : {
-        Sid    = "Keys"
-        Effect = "Allow"
-        Action = [
-          "dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan", "dynamodb:UpdateItem",
-        ]
-        Resource = table.arn
-      }],
       [for workspace in aws_prometheus_workspace.default : { Sid = "WriteMetrics", Effect = "Allow", Action = "aps:RemoteWrite", Resource = workspace.arn }],
       var.traces ? [{ Sid = "WriteTraces", Effect = "Allow", Action = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], Resource = "*" }] : [],
       var.exec ? [{

@@ -90,13 +90,6 @@ variable "environment" {
   }
 }
 
-variable "encryption" {
-  description = "Whether people are sealed before they are stored: makes the table of their keys. deploy_iac is given the key by `settings = { encryption = … }`."
-  type        = bool
-  nullable    = false
-  default     = false
-}
-
 variable "exec" {
   description = "Whether the task role allows ECS Exec, for deploy_iac's variable of the same name."
   type        = bool

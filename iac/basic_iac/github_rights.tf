@@ -148,6 +148,7 @@ locals {
         Action   = ["ssm:GetParameter", "ssm:GetParameters", "ssm:ListTagsForResource"]
         Resource = ["${local.parameters}/basic/*", "${local.parameters}/app/*", "${local.parameters}/deploy/*"]
       },
+      { Sid = "KnowWhatRanBefore", Effect = "Allow", Action = "ssm:GetParameterHistory", Resource = "${local.parameters}/deploy/*" },
       { Sid = "Publish", Effect = "Allow", Action = ["ssm:PutParameter", "ssm:DeleteParameter", "ssm:AddTagsToResource"], Resource = "${local.parameters}/deploy/*" },
       {
         Sid      = "Service"

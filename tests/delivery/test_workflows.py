@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.delivery.pipeline import ROOT, WORKFLOWS, workflow
 from tests.delivery.test_linters import lint
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NAMES = sorted(path.stem for path in WORKFLOWS.glob("*.yml"))
 FILES = [*WORKFLOWS.glob("*.yml"), *(ROOT / ".github" / "actions").glob("*/action.yml")]
@@ -75,6 +80,29 @@ def test_nothing_that_fails_is_passed_over(name: str) -> None:
     text = (WORKFLOWS / f"{name}.yml").read_text()
     for excuse in ("continue-on-error", "|| true", "always()", "failure()", "set +e"):
         assert excuse not in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_terraform_is_there_before_its_tests(name: str) -> None:
+    for job in workflow(name)["jobs"].values():
+        done = [str(step.get("uses", "")) + str(step.get("run", "")) for step in job.get("steps", [])]
+        tests = [number for number, step in enumerate(done) if "make iac-test" in step or ".ci/run" in step]
+        assert all(any("setup-terraform" in step for step in done[:number]) for number in tests), name
+
+
+def test_the_target_of_the_infrastructures_tests_fetches_what_they_need(tmp_path: Path) -> None:
+    shutil.copyfile(ROOT / "Makefile", tmp_path / "Makefile")
+    for name in ("run", "dev", "iac"):
+        (tmp_path / "requirements").mkdir(exist_ok=True)
+        (tmp_path / "requirements" / f"{name}.lock").touch()
+    (tmp_path / "pyproject.toml").touch()
+    done = subprocess.run(
+        ["make", "--dry-run", "iac-test"], cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout
+    tests = done.index("pytest")
+    assert "TERRAFORM=terraform" in done
+    for needed in ("requirements/dev.lock", "requirements/iac.lock", "mv unpacked/helm/helm"):
+        assert 0 <= done.index(needed) < tests
 
 
 def test_no_key_of_aws_is_kept() -> None:

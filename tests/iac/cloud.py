@@ -41,6 +41,11 @@ class Cloud:
             if make := makers.get(address.split(".")[0]):
                 make(values)
 
+    def key(self) -> str:
+        """Make a key and return how PEOPLEINFO_ENCRYPTION names it."""
+        made = self.service("kms").create_key()["KeyMetadata"]["KeyId"]
+        return f"aws-kms://{made}?region={REGION}&endpoint={self.endpoint}"
+
     def secret(self, arn: str) -> str:
         """Return what ECS would hand to a container for this reference."""
         name = _SECRET.search(arn)
@@ -48,16 +53,16 @@ class Cloud:
         return str(self.service("secretsmanager").get_secret_value(SecretId=name[1])["SecretString"])
 
     def _table(self, values: dict[str, Any]) -> None:
-        (encryption,), (recovery,) = values["server_side_encryption"], values["point_in_time_recovery"]
+        (encryption,), (recovery,) = (values[name] for name in ("server_side_encryption", "point_in_time_recovery"))
+        db, name = self.service("dynamodb"), values["name"]
         indexes = [
             {
                 "IndexName": index["name"],
                 "KeySchema": _keys(index),
                 "Projection": {"ProjectionType": index["projection_type"]},
             }
-            for index in values["global_secondary_index"]
+            for index in values["global_secondary_index"] or ()
         ]
-        db, name = self.service("dynamodb"), values["name"]
         db.create_table(
             TableName=name,
             BillingMode=values["billing_mode"],
@@ -66,14 +71,14 @@ class Cloud:
                 {"AttributeName": one["name"], "AttributeType": one["type"]} for one in values["attribute"]
             ],
             KeySchema=_keys(values),
-            **({"GlobalSecondaryIndexes": indexes} if indexes else {}),
             SSESpecification={
                 "Enabled": encryption["enabled"],
                 "SSEType": "KMS",
                 "KMSMasterKeyId": encryption["kms_key_arn"],
             },
+            **({"GlobalSecondaryIndexes": indexes} if indexes else {}),
         )
-        for ttl in values["ttl"]:
+        for ttl in values["ttl"] or ():
             db.update_time_to_live(
                 TableName=name,
                 TimeToLiveSpecification={"AttributeName": ttl["attribute_name"], "Enabled": ttl["enabled"]},
@@ -113,5 +118,5 @@ class Cloud:
 
 
 def _keys(values: dict[str, Any]) -> list[dict[str, str]]:
-    kinds = {"hash_key": "HASH", "range_key": "RANGE"}
-    return [{"AttributeName": values[name], "KeyType": kind} for name, kind in kinds.items() if values.get(name)]
+    kinds = {"HASH": values["hash_key"], "RANGE": values["range_key"]}
+    return [{"AttributeName": name, "KeyType": kind} for kind, name in kinds.items() if name]

@@ -31,6 +31,7 @@ class Stacks:
         self._plugins.mkdir()
         self._ready: set[str] = set()
         self._states: dict[str, Resources] = {}
+        self._changes: dict[str, list[str]] = {}
         shutil.copytree(IAC, self._folder, ignore=shutil.ignore_patterns(".terraform*"))
         _beside(self._folder)
 
@@ -56,11 +57,20 @@ class Stacks:
             (test,) = (IAC / stack / "tests").glob("contract_*.tftest.hcl")
             done = self.run(self.initialised(stack), "test", "-json", "-verbose", f"-filter=tests/{test.name}")
             assert done.returncode == 0, done.stdout[-2000:]
-            told = next(line for line in done.stdout.splitlines() if '"type":"test_state"' in line)
-            root = json.loads(told)["test_state"]["root_module"]
+            told = {(one["type"], one.get("@testrun")): one for one in map(json.loads, done.stdout.splitlines())}
+            root = told["test_state", "by_default"]["test_state"]["root_module"]
             modules = [root, *root.get("child_modules", ())]
             self._states[stack] = {one["address"]: one["values"] for module in modules for one in module["resources"]}
+            plan = told["test_plan", "applied_again_it_changes_nothing"]["test_plan"]
+            self._changes[stack] = [
+                one["address"] for one in plan["resource_changes"] if one["change"]["actions"] != ["no-op"]
+            ]
         return self._states[stack]
+
+    def changes(self, stack: str) -> list[str]:
+        """Return what a second plan, after that first run, would change."""
+        self.resources(stack)
+        return self._changes[stack]
 
     def run(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run Terraform in a folder; all that it says comes together."""

@@ -63,20 +63,27 @@ def test_pods_are_hardened_and_know_their_settings(helm: str, values: Path) -> N
     documents = {one["kind"]: one for one in yaml.safe_load_all(made(helm, values)) if one}
     pod = documents["Deployment"]["spec"]["template"]["spec"]
     (container,) = pod["containers"]
+    audit = pod.get("initContainers", [])
     assert pod["securityContext"]["runAsNonRoot"] is True
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
+    for one in (container, *audit):
+        assert one["image"] == container["image"]
+        assert one["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
     settings = {one["name"]: one["value"] for one in container["env"]}
     assert Settings.load(settings | {"PEOPLEINFO_ADMIN_KEY": "k" * 64}).port == container["ports"][0]["containerPort"]
+    assert [one["args"][2] for one in audit if one["restartPolicy"] == "Always"] == [
+        url.removeprefix("file://") for url in [settings.get("PEOPLEINFO_AUDIT")] if url
+    ]
+    assert settings.get("PEOPLEINFO_PROXIES") == (None if values.stem == "trial" else "1")
     assert pod["terminationGracePeriodSeconds"] > float(settings["PEOPLEINFO_DRAIN_SECONDS"]) + 30
 
 
 @pytest.mark.parametrize(
     "wrong",
-    ["image.version=latest", "settings.store=sqlite:///people.db", "settings.admin_key=k", "replicas.least=1", "ingress.enabled=true"],
+    ["image.version=latest", "settings.store=sqlite:///people.db", "settings.admin_key=k", "settings.audit=stdout", "replicas.least=1", "ingress.enabled=true"],
 )  # fmt: skip
 def test_what_would_not_do_is_refused(helm: str, wrong: str) -> None:
     done = run(helm, "template", "people", str(CHART), "--values", str(CHART / "values" / "qa.yaml"), "--set", wrong)

@@ -58,19 +58,16 @@ def test_the_table_is_the_one_that_the_code_describes(stacks: Stacks) -> None:
     assert table["ttl"][0]["attribute_name"] == schema.TTL
 
 
-def test_the_table_of_keys_is_the_one_that_the_code_describes_and_is_never_brought_back(stacks: Stacks) -> None:
-    app = stacks.resources("app_iac")
-    table = app["aws_dynamodb_table.keys[0]"]
-    location = TableLocation("eu-west-1", app["aws_dynamodb_table.people"]["name"])
-    assert table["name"] == location.keys
-    described = schema.KEYS.keys
-    assert {(one["name"], one["type"]) for one in table["attribute"]} == {
-        (one["AttributeName"], one["AttributeType"]) for one in described["AttributeDefinitions"]
-    }
-    assert [table["hash_key"]] == [key["AttributeName"] for key in described["KeySchema"]]
-    assert not table["range_key"]
-    assert not table["point_in_time_recovery"][0]["enabled"]
-    assert table["billing_mode"] == schema.PROTECTION["BillingMode"]
+def test_so_is_the_table_of_peoples_keys(stacks: Stacks) -> None:
+    table = stacks.resources("app_iac")["aws_dynamodb_table.keys"]
+    people = stacks.resources("app_iac")["aws_dynamodb_table.people"]["name"]
+    assert table["name"] == TableLocation("eu-west-1", people).keys
+    assert [(one["name"], one["type"]) for one in table["attribute"]] == [
+        (one["AttributeName"], one["AttributeType"]) for one in schema.KEYS.keys["AttributeDefinitions"]
+    ]
+    assert [table["hash_key"]] == [key["AttributeName"] for key in schema.KEYS.keys["KeySchema"]]
+    assert table["range_key"] is None
+    assert table["point_in_time_recovery"][0]["enabled"] is schema.KEYS.keeps
 
 
 def test_every_setting_of_the_task_is_one(api: dict[str, Any]) -> None:
@@ -91,12 +88,15 @@ def test_the_service_runs_on_what_the_stacks_describe(cloud: Cloud, api: dict[st
     groups = cloud.service("logs").describe_log_groups(logGroupNamePrefix="/people-info-qa/")["logGroups"]
     assert api["logConfiguration"]["options"]["awslogs-group"] in {group["logGroupName"] for group in groups}
 
-    store = f"{given['PEOPLEINFO_STORE']}?endpoint={cloud.endpoint}"
-    assert _command("store", "check", "--store", store) == f"ok     {store} is as the service needs it\n"
+    assert given["PEOPLEINFO_ENCRYPTION"] == published["/people-info-qa/app/encryption_url"]
+    store, key = f"{given['PEOPLEINFO_STORE']}?endpoint={cloud.endpoint}", cloud.key()
+    told = _command("store", "check", "--store", store, "--encryption", key)
+    assert {line.split()[0] for line in told.splitlines()} == {"ok"}, told
     with valkey("--user", user, "on", f">{password}", *rights(), "--user", "default", "off") as cache:
         settings = {name.removeprefix("PEOPLEINFO_").lower(): value for name, value in (given | secrets).items()}
         # Here there is no balancer: the service is reached by itself, and its cache speaks without TLS.
         settings |= {"host": "127.0.0.1", "port": "0", "store": store, "cache": cache.url}
+        settings |= {"encryption": key, "audit": f"file://{tmp_path / 'audit.jsonl'}"}
         settings |= {"cache_deadline": "5", "cache_fence": "0.02"}  # on a machine that is busy with tests
         with serving(tmp_path, **settings) as server:
             headers = {"Authorization": f"Bearer {secrets['PEOPLEINFO_ADMIN_KEY']}"}

@@ -32,6 +32,11 @@ def test_a_stack_keeps_its_promises(stacks: Stacks, stack: str) -> None:
     assert re.search(r"[1-9]\d* passed, 0 failed", done.stdout)
 
 
+@pytest.mark.parametrize("stack", ["basic_iac", "app_iac", "deploy_iac"])
+def test_applied_again_it_changes_nothing(stacks: Stacks, stack: str) -> None:
+    assert stacks.changes(stack) == []
+
+
 @pytest.mark.parametrize("stack", STACKS)
 def test_variables_are_in_order_and_described(stack: str) -> None:
     variables = _VARIABLE.findall((IAC / stack / "variables.tf").read_text())

@@ -13,7 +13,7 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 ROOT: Final = Path(__file__).parents[2]
 HANGS: Final = 60
@@ -70,10 +70,10 @@ class Engine:
         self.buildah("bud", *options, "--volume", f"{certificates}:{certificates}:ro", "--tag", name, str(context))
 
     @contextmanager
-    def container(self, image: str, *options: str) -> Iterator[str]:
+    def container(self, image: str, *options: str, command: Sequence[str] = ()) -> Iterator[str]:
         """Run a container as hardened as can be; it is killed when it is still there at the end."""
         hardened = ["--read-only", "--tmpfs=/tmp", "--cap-drop=all", "--security-opt=no-new-privileges"]
-        container = self.podman("run", "--detach", "--network=host", *hardened, *options, f"localhost/{image}")
+        container = self.podman("run", "--detach", "--network=host", *hardened, *options, f"localhost/{image}", *command)
         try:
             yield container
         finally:

@@ -112,6 +112,18 @@ def test_a_stop_while_it_starts_is_not_lost(engine: Engine) -> None:
         assert state(engine, container)["ExitCode"] == 0
 
 
+def test_a_second_container_sends_the_audit_away(engine: Engine) -> None:
+    port = free_port()
+    options = [*settings(port), "--volume=/data", "--env=PEOPLEINFO_AUDIT=file:///audit/audit.jsonl"]
+    with engine.container("service", *options) as service:
+        url = f"http://127.0.0.1:{port}"
+        until(lambda: answers(url), "the service does not answer")
+        made = httpx.post(f"{url}/v1/people", json={"person_surname": "Kept"}).json()
+        follow = ["audit", "follow", "/audit/audit.jsonl", "--rotate-mb", "64"]
+        with engine.container("service", f"--volumes-from={service}", command=follow) as audit:
+            until(lambda: made["person_id"] in engine.podman("logs", audit), "the event does not arrive")
+
+
 def test_it_says_what_it_is(engine: Engine) -> None:
     image = engine.inspect("image", "localhost/service")
     assert image["Labels"]["org.opencontainers.image.version"] == __version__

@@ -35,3 +35,8 @@ run "by_default" {
     error_message = "The repository or the cluster has another name: it would be made anew."
   }
 }
+
+# That it does is seen in this plan, by tests/iac/test_stacks.py.
+run "applied_again_it_changes_nothing" {
+  command = plan
+}

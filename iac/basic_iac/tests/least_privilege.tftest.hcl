@@ -55,6 +55,15 @@ run "by_default" {
     error_message = "A role is outside the boundary."
   }
 
+  # Going back by hand or by the workflow takes what ran before.
+  assert {
+    condition = anytrue([
+      for statement in jsondecode(aws_iam_role_policy.workflow["deploy"].policy).Statement :
+      contains(flatten([statement.Action]), "ssm:GetParameterHistory") && flatten([statement.Resource]) == ["arn:aws:ssm:eu-west-1:123456789012:parameter/people-info-qa/deploy/*"]
+    ])
+    error_message = "A workflow that deploys cannot know which version ran before."
+  }
+
   # Planning and building see no people.
   assert {
     condition = alltrue([

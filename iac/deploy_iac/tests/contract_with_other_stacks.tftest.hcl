@@ -41,6 +41,11 @@ run "by_default" {
   }
 }
 
+# That it does is seen in this plan, by tests/iac/test_stacks.py.
+run "applied_again_it_changes_nothing" {
+  command = plan
+}
+
 run "endpoints_reach_the_service" {
   command = plan
   variables {
