@@ -5,7 +5,7 @@ resource "aws_iam_role" "execution" {
   name                 = "${local.name}-execution"
   description          = "Starts the tasks of ${local.name}."
   permissions_boundary = local.basic["boundary_arn"]
-  assume_role_policy   = local.by_tasks
+  assume_role_policy   = jsonencode({ Version = "2012-10-17", Statement = local.by_tasks })
 }
 
 resource "aws_iam_role_policy" "execution" {
@@ -44,7 +44,7 @@ resource "aws_iam_role" "task" {
   name                 = "${local.name}-task"
   description          = "The service of ${local.name}."
   permissions_boundary = local.basic["boundary_arn"]
-  assume_role_policy   = local.by_tasks
+  assume_role_policy   = jsonencode({ Version = "2012-10-17", Statement = concat(local.by_tasks, var.kubernetes ? local.by_pods : []) })
 }
 
 resource "aws_iam_role_policy" "task" {
@@ -139,16 +139,22 @@ resource "aws_iam_role_policy" "blue_green" {
 
 locals {
   cache_password_arn = one(values(aws_cloudformation_stack.cache_user.outputs))
-  by_tasks = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Principal = { Service = "ecs-tasks.amazonaws.com" }
-      Action    = "sts:AssumeRole"
-      Condition = {
-        StringEquals = { "aws:SourceAccount" = local.account }
-        ArnLike      = { "aws:SourceArn" = "arn:${local.partition}:ecs:${var.region}:${local.account}:*" }
-      }
-    }]
-  })
+  by_tasks = [{
+    Effect    = "Allow"
+    Principal = { Service = "ecs-tasks.amazonaws.com" }
+    Action    = "sts:AssumeRole"
+    Condition = {
+      StringEquals = { "aws:SourceAccount" = local.account }
+      ArnLike      = { "aws:SourceArn" = "arn:${local.partition}:ecs:${var.region}:${local.account}:*" }
+    }
+  }]
+  by_pods = [{
+    Effect    = "Allow"
+    Principal = { Service = "pods.eks.amazonaws.com" }
+    Action    = ["sts:AssumeRole", "sts:TagSession"]
+    Condition = {
+      StringEquals = { "aws:SourceAccount" = local.account }
+      ArnEquals    = { "aws:SourceArn" = "arn:${local.partition}:eks:${var.region}:${local.account}:cluster/${local.name}" }
+    }
+  }]
 }

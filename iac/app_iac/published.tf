@@ -15,6 +15,7 @@ locals {
     audit_log_group           = aws_cloudwatch_log_group.audit.name
     blue_green_role_arn       = aws_iam_role.blue_green.arn
     cache_password_secret_arn = local.cache_password_arn
+    cache_security_group_id   = aws_security_group.cache.id
     cache_url                 = local.cache_url
     cache_user                = local.cache_user
     drain_seconds             = tostring(local.drain_seconds)

@@ -97,6 +97,13 @@ variable "exec" {
   default     = false
 }
 
+variable "kubernetes" {
+  description = "Whether pods of the cluster of eks_iac may take on the role of the service, as ECS tasks do."
+  type        = bool
+  nullable    = false
+  default     = false
+}
+
 variable "log_days" {
   description = "Days for which the service's log and the audit events are kept."
   type = object({

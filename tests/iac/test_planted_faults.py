@@ -62,7 +62,7 @@ FAULTS = [
     Fault("a table of fixed capacity", "app_iac/dynamodb.tf", '"PAY_PER_REQUEST"', '"PROVISIONED"', "keeps_answering", "The table is throttled at a fixed capacity"),
     Fault("alarms that tell nobody", "app_iac/alarms.tf", '  treat_missing_data  = "notBreaching"\n  alarm_actions       = [aws_sns_topic.alarms.arn]\n', "", "keeps_answering", "An alarm is missing, or tells nobody."),
     Fault("an alarm for one colour", "app_iac/alarms.tf", "for_each = aws_lb_target_group.default", "for_each = { blue = aws_lb_target_group.default[\"blue\"] }", "keeps_answering", "After a blue/green deployment the tasks of one colour alone would be counted, and those may be none."),
-    Fault("a drain that nobody is told of", "app_iac/published.tf", "    drain_seconds ", "    # ", "contract_with_next_stack", "The parameters are not those that deploy_iac reads."),
+    Fault("a drain that nobody is told of", "app_iac/published.tf", "    drain_seconds ", "    # ", "contract_with_next_stack", "The parameters are not those that the next stacks read."),
     Fault("a cache spoken to without TLS", "app_iac/cache.tf", '"rediss://$', '"redis://$', "contract_with_next_stack", "The endpoint of the cache does not reach the service"),
     Fault("tasks on the internet", "deploy_iac/service.tf", "assign_public_ip = false", "assign_public_ip = true", "hardened", "Tasks stand in public subnets, or not in every private one."),
     Fault("a root that can be written", "deploy_iac/task_definition.tf", "readonlyRootFilesystem = true", "readonlyRootFilesystem = false", "hardened", "A container may write to its root, is root, or keeps capabilities."),
@@ -73,6 +73,11 @@ FAULTS = [
     Fault("no circuit breaker", "deploy_iac/service.tf", "    enable   = true\n    rollback = true", "    enable = false\n    rollback = false", "replaced_without_a_gap", "A version that does not come up stays."),
     Fault("tasks that go before others are there", "deploy_iac/service.tf", "minimum_healthy_percent = 100", "minimum_healthy_percent = 50", "replaced_without_a_gap", "Tasks end before others have taken their place."),
     Fault("tasks that are killed", "deploy_iac/task_definition.tf", "= var.stop_seconds", "= 10", "replaced_without_a_gap", "Tasks are killed before they have finished."),
+    Fault("pods of any cluster", "app_iac/iam.tf", 'ArnEquals    = { "aws:SourceArn" = "arn:${local.partition}:eks:${var.region}:${local.account}:cluster/${local.name}" }', "", "least_privilege", "Pods do not get the role, or those of another cluster do."),
+    Fault("a cluster on the internet", "eks_iac/cluster.tf", "endpoint_public_access  = length(var.administrators_from) > 0", "endpoint_public_access  = true", "private_and_least", "The cluster's API is reached from the internet, or nodes stand in public subnets."),
+    Fault("nodes that may do anything", "eks_iac/iam.tf", '"AmazonEKSWorkerNodeMinimalPolicy"', '"AdministratorAccess"', "private_and_least", "Nodes, and so every pod on them, may do more than join and pull images."),
+    Fault("secrets of Kubernetes without a key", "eks_iac/cluster.tf", "      key_arn = module.key.arn", '      key_arn = "alias/aws/eks"', "private_and_least", "Secrets of Kubernetes are not encrypted with a key of ours."),
+    Fault("a role that is not the task's", "eks_iac/iam.tf", 'role_arn        = local.app["task_role_arn"]', 'role_arn = aws_iam_role.service["cluster"].arn', "contract_with_other_stacks", "Pods have another role than tasks, or others have it too."),
 ]  # fmt: skip
 
 

@@ -78,3 +78,14 @@ run "rights_come_with_what_needs_them" {
     error_message = "The task lacks a right that a variable asks for."
   }
 }
+
+run "pods_of_the_one_cluster_have_the_role_too_when_asked" {
+  command = plan
+  variables {
+    kubernetes = true
+  }
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role.task.assume_role_policy).Statement : [statement.Principal.Service, try(statement.Condition.ArnEquals["aws:SourceArn"], "")]] == [["ecs-tasks.amazonaws.com", ""], ["pods.eks.amazonaws.com", "arn:aws:eks:eu-west-1:123456789012:cluster/people-info-qa"]]
+    error_message = "Pods do not get the role, or those of another cluster do."
+  }
+}

@@ -1,0 +1,39 @@
+# What the other stacks say reaches the chart by itself.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  environment    = "qa"
+  region         = "eu-west-1"
+  administrators = ["arn:aws:iam::123456789012:role/platform"]
+}
+
+run "by_default" {
+  assert {
+    condition = yamldecode(output.values) == {
+      image = { repository = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/people-info-qa-api" }
+      settings = {
+        cache      = "rediss://master.people-info-qa.abc123.euw1.cache.amazonaws.com:6379"
+        cache_user = "people-info-qa-service"
+        encryption = "aws-kms://arn:aws:kms:eu-west-1:123456789012:key/33333333-3333-3333-3333-333333333333"
+        store      = "dynamodb://eu-west-1/people-info-qa-people"
+      }
+    }
+    error_message = "The chart is told other settings than those of the stacks before."
+  }
+  assert {
+    condition     = aws_eks_pod_identity_association.people.role_arn == "arn:aws:iam::123456789012:role/people-info-qa-task" && aws_eks_pod_identity_association.people.namespace == "people-info" && aws_eks_pod_identity_association.people.service_account == "people"
+    error_message = "Pods have another role than tasks, or others have it too."
+  }
+  assert {
+    condition     = aws_vpc_security_group_ingress_rule.cache_from_pods.security_group_id == "sg-01234567890cache" && aws_vpc_security_group_ingress_rule.cache_from_pods.referenced_security_group_id == one(aws_eks_cluster.default.vpc_config).cluster_security_group_id && aws_vpc_security_group_ingress_rule.cache_from_pods.cidr_ipv4 == null
+    error_message = "Pods do not reach the cache, or others do."
+  }
+}
+
+# That it does is seen in this plan, by tests/iac/test_stacks.py.
+run "applied_again_it_changes_nothing" {
+  command = plan
+}

@@ -1,0 +1,59 @@
+mock_data "aws_caller_identity" {
+  defaults = { account_id = "123456789012" }
+}
+
+mock_data "aws_partition" {
+  defaults = { partition = "aws" }
+}
+
+override_data {
+  target = data.aws_ssm_parameter.basic["ecr_repository_url"]
+  values = { insecure_value = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/people-info-qa-api" }
+}
+
+override_data {
+  target = data.aws_ssm_parameter.basic["private_subnet_ids"]
+  values = { insecure_value = "subnet-private-a,subnet-private-b,subnet-private-c" }
+}
+
+override_data {
+  target = data.aws_ssm_parameter.app["cache_security_group_id"]
+  values = { insecure_value = "sg-01234567890cache" }
+}
+
+override_data {
+  target = data.aws_ssm_parameter.app["cache_url"]
+  values = { insecure_value = "rediss://master.people-info-qa.abc123.euw1.cache.amazonaws.com:6379" }
+}
+
+override_data {
+  target = data.aws_ssm_parameter.app["cache_user"]
+  values = { insecure_value = "people-info-qa-service" }
+}
+
+override_data {
+  target = data.aws_ssm_parameter.app["encryption_url"]
+  values = { insecure_value = "aws-kms://arn:aws:kms:eu-west-1:123456789012:key/33333333-3333-3333-3333-333333333333" }
+}
+
+override_data {
+  target = data.aws_ssm_parameter.app["store_url"]
+  values = { insecure_value = "dynamodb://eu-west-1/people-info-qa-people" }
+}
+
+override_data {
+  target = data.aws_ssm_parameter.app["task_role_arn"]
+  values = { insecure_value = "arn:aws:iam::123456789012:role/people-info-qa-task" }
+}
+
+mock_resource "aws_eks_cluster" {
+  defaults = { arn = "arn:aws:eks:eu-west-1:123456789012:cluster/people-info-qa" }
+}
+
+mock_resource "aws_iam_role" {
+  defaults = { arn = "arn:aws:iam::123456789012:role/people-info-qa-eks" }
+}
+
+mock_resource "aws_kms_key" {
+  defaults = { arn = "arn:aws:kms:eu-west-1:123456789012:key/66666666-6666-6666-6666-666666666666" }
+}

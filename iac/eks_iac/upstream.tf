@@ -1,0 +1,23 @@
+# What this stack is told by `basic_iac` and `app_iac`.
+
+data "aws_ssm_parameter" "basic" {
+  for_each = toset(["ecr_repository_url", "private_subnet_ids"])
+  name     = "/${local.name}/basic/${each.key}"
+}
+
+data "aws_ssm_parameter" "app" {
+  for_each = toset(["cache_security_group_id", "cache_url", "cache_user", "encryption_url", "store_url", "task_role_arn"])
+  name     = "/${local.name}/app/${each.key}"
+}
+
+data "aws_caller_identity" "current" {}
+
+data "aws_partition" "current" {}
+
+locals {
+  name      = "${var.prefix}-${var.environment}"
+  account   = data.aws_caller_identity.current.account_id
+  partition = data.aws_partition.current.partition
+  basic     = { for key, parameter in data.aws_ssm_parameter.basic : key => parameter.insecure_value }
+  app       = { for key, parameter in data.aws_ssm_parameter.app : key => parameter.insecure_value }
+}
