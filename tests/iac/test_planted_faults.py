@@ -61,7 +61,7 @@ FAULTS = [
     Fault("idle connections that the service has closed", "app_iac/alb.tf", "idle_seconds  = 60", "idle_seconds  = 90", "keeps_answering", "The balancer keeps idle connections longer than the service"),
     Fault("a table of fixed capacity", "app_iac/dynamodb.tf", '"PAY_PER_REQUEST"', '"PROVISIONED"', "keeps_answering", "The table is throttled at a fixed capacity"),
     Fault("alarms that tell nobody", "app_iac/alarms.tf", '  treat_missing_data  = "notBreaching"\n  alarm_actions       = [aws_sns_topic.alarms.arn]\n', "", "keeps_answering", "An alarm is missing, or tells nobody."),
-    Fault("an alarm for one colour", "app_iac/alarms.tf", "for_each = aws_lb_target_group.default", "for_each = { blue = aws_lb_target_group.default[\"blue\"] }", "keeps_answering", "After a blue/green deployment the tasks of one colour alone would be counted, and those may be none."),
+    Fault("an alarm for one colour", "app_iac/alarms.tf", "for_each = aws_lb_target_group.default", 'for_each = { blue = aws_lb_target_group.default["blue"] }', "keeps_answering", "After a blue/green deployment the tasks of one colour alone would be counted, and those may be none."),
     Fault("a drain that nobody is told of", "app_iac/published.tf", "    drain_seconds ", "    # ", "contract_with_next_stack", "The parameters are not those that the next stacks read."),
     Fault("a cache spoken to without TLS", "app_iac/cache.tf", '"rediss://$', '"redis://$', "contract_with_next_stack", "The endpoint of the cache does not reach the service"),
     Fault("tasks on the internet", "deploy_iac/service.tf", "assign_public_ip = false", "assign_public_ip = true", "hardened", "Tasks stand in public subnets, or not in every private one."),

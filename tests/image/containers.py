@@ -73,7 +73,9 @@ class Engine:
     def container(self, image: str, *options: str, command: Sequence[str] = ()) -> Iterator[str]:
         """Run a container as hardened as can be; it is killed when it is still there at the end."""
         hardened = ["--read-only", "--tmpfs=/tmp", "--cap-drop=all", "--security-opt=no-new-privileges"]
-        container = self.podman("run", "--detach", "--network=host", *hardened, *options, f"localhost/{image}", *command)
+        container = self.podman(
+            "run", "--detach", "--network=host", *hardened, *options, f"localhost/{image}", *command
+        )
         try:
             yield container
         finally:

@@ -64,7 +64,7 @@ def test_every_runbook_is_of_an_alert() -> None:
     assert {page.stem for page in RUNBOOKS.glob("*.md")} == set(ALERTS)
 
 
-@pytest.mark.parametrize("file", ["local.yml", "ecs.yml"])
+@pytest.mark.parametrize("file", ["local.yml", "ecs.yml", "compose.yml"])
 def test_prometheus_understands_its_configuration(file: str) -> None:
     promtool("check", "config", "--syntax-only", file)
 
