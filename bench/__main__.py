@@ -12,6 +12,7 @@ QUESTIONS = (
     "transfer",
     "cloud",
     "changeover",
+    "capacity",
     "encryption",
     "index_attack",
     "moving",

@@ -1,0 +1,243 @@
+"""From what a request costs to tasks, capacity units and dollars; and how many shards a common surname needs.
+
+Capacity units are those that DynamoDB's own stand-in says each operation takes. CPU time comes from `bench cloud`, prices from AWS's lists; both
+stand below and are to be replaced by one's own. Writes docs/capacity.md.
+"""
+
+import asyncio
+import math
+import os
+import random
+from collections.abc import Awaitable, Callable
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bench.people import SURNAMES, people
+from peopleinfo import wiring
+from peopleinfo.dynamodb import figures, schema
+from peopleinfo.dynamodb.opening import open_table
+from peopleinfo.person import details_from_json
+from peopleinfo.search import Filter, Search
+from peopleinfo.settings import Settings, TableLocation
+from peopleinfo.store import Once, Store
+from tests import dynamodb_servers
+
+OUTPUT = Path("docs/capacity.md")
+
+# CPU microseconds a request (`python -m bench cloud`, ours as it comes); rounded up.
+HIT, MISS, WRITE = 120, 1_000, 1_050
+# A task has half a virtual CPU and is meant to be half busy, and there are never fewer than two.
+TASK_CPU, BUSY, TASKS = 0.5, 0.5, 2
+# Dollars, us-east-1, November 2026 as remembered: a task-hour (ARM: half a virtual CPU, 1 GB), a million units, a GB-month, a cache-hour (two
+# small nodes), a balancer-hour.
+TASK_HOUR, READ_UNITS, WRITE_UNITS, GB_MONTH, CACHE_HOUR, BALANCER_HOUR = (
+    0.0198,
+    0.125,
+    0.625,
+    0.25 + 0.20,
+    0.034,
+    0.0225,
+)
+HOURS = 730
+
+RATES = (1, 100, 10_000)  # requests a second
+STORED = (10**6, 10**8, 10**9)  # people
+READS = 0.95  # of all requests; half of them by id, half by surname. The rest: creations and changes, half of each
+CACHE_SECONDS = 60.0
+
+PARTITION_WRITES = 1_000  # units a second of one partition key
+BURST_SECONDS = 300  # of unused capacity that DynamoDB lets one catch up on
+SIMULATED_SECONDS = 1_800
+SHARDS = (1, 2, 4, 8, 16, 32, 64)
+SURNAME_SHARES = {
+    "1 in 120 (Smith, United States)": 1 / 120,
+    "1 in 5 (Kim, Korea)": 1 / 5,
+    "1 in 3 (Nguyen, Vietnam)": 1 / 3,
+}
+COMMON = 100  # people of one surname that are measured
+
+
+class Units(NamedTuple):
+    """Units of reading and of writing that an operation takes."""
+
+    read: float
+    write: float
+
+
+def main() -> None:
+    """Measure the units, and write the page."""
+    os.environ |= dynamodb_servers.CREDENTIALS
+    try:
+        units = asyncio.run(_measured())
+    finally:
+        dynamodb_servers.end_all()
+    OUTPUT.write_text(_page(units), encoding="utf-8")
+    print(f"{OUTPUT} is written")
+
+
+async def _measured() -> dict[str, Units]:
+    """Return what each operation takes on a new table."""
+    endpoint = dynamodb_servers.endpoint("dynamodb-local")
+    location = TableLocation("eu-west-1", "Capacity", endpoint)
+    async with open_table(location) as table:
+        await schema.create(table)
+    store_url = f"dynamodb://{location.region}/{location.table}?endpoint={endpoint}"
+    async with wiring.open_people(Settings(store=store_url)) as service:
+        one, another, *others = (
+            details_from_json(person, today=service.today) for person in islice(people(COMMON + 2), COMMON + 2)
+        )
+        store = service.store
+        record = await store.create(one)
+        common = [
+            details_from_json({"person_surname": "Common", "person_name": f"N{n}"}, today=service.today)
+            for n in range(COMMON)
+        ]
+        await store.load(common)
+        once = Once(b"k" * 32, b"c" * 32)
+        same = details_from_json({"person_surname": one.person_surname, "x": 1}, today=service.today)
+        operations: dict[str, Callable[[Store], Awaitable[Any]]] = {
+            "read by id": lambda store: store.get(record.person_id),
+            "read by surname, one person": lambda store: _find(store, one.surname_key),
+            f"read by surname, {COMMON} people": lambda store: _find(store, "common"),
+            "create": lambda store: store.create(another),
+            "create, with Idempotency-Key": lambda store: store.create(another, once=once),
+            "change": lambda store: store.replace(record.person_id, same, expected=1, known=record),
+            "change of the surname": lambda store: store.replace(record.person_id, another, expected=2),
+            "import, each person": lambda store: store.load(others),
+            "erase": lambda store: store.erase(record.person_id),
+        }
+        return {
+            name: await _units(store, operation, len(others) if "import" in name else 1)
+            for name, operation in operations.items()
+        }
+
+
+def _find(store: Store, surname_key: str) -> Awaitable[Any]:
+    return store.find(Filter(Search(surname=surname_key)), after=None, limit=COMMON)
+
+
+async def _units(store: Store, operation: Callable[[Store], Awaitable[Any]], times: int) -> Units:
+    """Return what DynamoDB says that an operation takes, which did so many things."""
+    told = {"read": 0.0, "write": 0.0}
+    consumed = figures.consumed
+
+    def note(action: str, answer: dict[str, Any]) -> None:
+        capacity = answer.get("ConsumedCapacity") or ()
+        kind = "write" if action in ("PutItem", "UpdateItem", "TransactWriteItems", "BatchWriteItem") else "read"
+        units = sum(one.get("CapacityUnits", 0) for one in ([capacity] if isinstance(capacity, dict) else capacity))
+        told[kind] += units / 2 if action == "TransactWriteItems" else units  # docs/divergences.md
+
+    figures.consumed = note
+    try:
+        await operation(store)
+    finally:
+        figures.consumed = consumed
+    return Units(told["read"] / times, told["write"] / times)
+
+
+def hits(rate: float) -> float:
+    """Return which share of the reads by surname, so many a second and as unevenly spread as the surnames, the cache answers."""
+    weights = [1 / (rank + 10) for rank in range(SURNAMES)]
+    whole = sum(weights)
+    asked = (rate * CACHE_SECONDS * weight / whole for weight in weights)
+    return sum(weight / whole * one / (1 + one) for weight, one in zip(weights, asked, strict=True))
+
+
+def throttled(writes: float, shards: int, chance: random.Random) -> float:
+    """Return which share of the writes to one surname, so many units a second at random times, is refused at first."""
+    refused = 0.0
+    saved = [float(PARTITION_WRITES * BURST_SECONDS)] * shards
+    mean = writes / shards
+    for _ in range(SIMULATED_SECONDS):
+        for shard in range(shards):
+            came = max(0.0, chance.gauss(mean, math.sqrt(mean)))
+            allowed = PARTITION_WRITES + saved[shard]
+            refused += max(0.0, came - allowed)
+            saved[shard] = min(float(PARTITION_WRITES * BURST_SECONDS), max(0.0, allowed - came))
+    return refused / (writes * SIMULATED_SECONDS)
+
+
+def _page(units: dict[str, Units]) -> str:
+    rows = [f"| {name} | {one.read:g} | {one.write:g} |" for name, one in units.items()]
+    return _TEXT.format(
+        units="\n".join(rows),
+        costs="\n".join(_cost(rate, stored, units) for rate in RATES for stored in STORED),
+        shards="\n".join(_shards(name, share, units["create"].write) for name, share in SURNAME_SHARES.items()),
+        header=" | ".join(str(shards) for shards in SHARDS),
+        line="|".join("---" for _ in SHARDS),
+        hit=HIT,
+        miss=MISS,
+        write=WRITE,
+        most=RATES[-1],
+    )
+
+
+def _cost(rate: int, stored: int, units: dict[str, Units]) -> str:
+    by_surname = rate * READS / 2
+    hit = by_surname * hits(by_surname)
+    missed, writes = rate * READS - hit, rate * (1 - READS)
+    cpu = (hit * HIT + missed * MISS + writes * WRITE) / 1e6
+    tasks = max(TASKS, math.ceil(cpu / (TASK_CPU * BUSY)))
+    reading = (
+        rate * READS / 2 * units["read by id"].read + (by_surname - hit) * units["read by surname, one person"].read
+    )
+    writing = writes / 2 * (units["create"].write + units["change"].write)
+    gigabytes = stored * _ITEM_BYTES / 1e9
+    running = (tasks * TASK_HOUR + CACHE_HOUR + BALANCER_HOUR) * HOURS
+    asking = (reading * READ_UNITS + writing * WRITE_UNITS) * HOURS * 3_600 / 1e6
+    keeping = gigabytes * GB_MONTH
+    total = running + asking + keeping
+    return (
+        f"| {rate:,} | {stored:,} | {hits(by_surname):.0%} | {tasks} | {reading:,.1f} | {writing:,.1f} | {gigabytes:,.1f} "
+        f"| {running:,.0f} | {asking:,.0f} | {keeping:,.0f} | {total:,.0f} |"
+    )
+
+
+_ITEM_BYTES = 800  # of a person of `bench.people` in the table and its index, with what DynamoDB adds to each item
+
+
+def _shards(name: str, share: float, units: float) -> str:
+    writes = RATES[-1] * (1 - READS) * share * units
+    chance = random.Random(1)
+    cells = " | ".join(f"{throttled(10 * writes, shards, chance):.0%}" for shards in SHARDS)
+    return f"| {name} | {10 * writes:,.0f} | {cells} |"
+
+
+_TEXT = """# What it takes: tasks, capacity units, dollars
+
+Written by `python -m bench capacity`, which says what is measured and what is assumed. Nothing of this has run on real AWS.
+
+## Capacity units of an operation
+
+As DynamoDB Local tells them (a person of some 400 bytes, one shard). A search asks every shard, so it takes as many times the units.
+
+| operation | read units | write units |
+|---|---|---|
+{units}
+
+## A month
+
+Requests: 95 % reads, half of them by id and half by surname, surnames as unevenly spread as real ones; half of the rest creates, half changes.
+The cache keeps an answer for 60 s; of reads by id it is thought to answer none, which is the worst case. A request costs {hit} µs of CPU when it is
+answered from memory, {miss} when the table is asked, {write} when it writes; a task has half a virtual CPU, and half of that is used. Prices are
+those of us-east-1, on demand, without taxes, support, logs, traffic and the NAT gateway.
+
+| requests a second | people | reads by surname from the cache | tasks | read units a second | write units a second | GB | tasks, cache and balancer, $ | units, $ | storage with recovery, $ | in all, $ |
+|---|---|---|---|---|---|---|---|---|---|---|
+{costs}
+
+## How many shards a common surname needs
+
+One partition key takes 1,000 write units a second, and what it has not used in the last five minutes besides. The share of the writes of a
+surname that DynamoDB refuses at first (they are tried again, and answered 503 in the end) over half an hour in which ten times {most:,}
+requests a second come, as in a large import through the API:
+
+| who bears the surname | write units a second | {header} shards |
+|---|---|{line}|
+{shards}
+
+A million people are better imported with `peopleinfo import`: it slows down when the table is throttled, and loses nothing. So one shard is enough
+unless a service is written to all day as it is during an import; then choose the first column that shows 0 %. Each shard is one more query
+for every search by surname that the cache does not answer.
+"""
