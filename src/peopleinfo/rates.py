@@ -15,13 +15,18 @@ _BUCKETS: Final = 20_000  # beyond that the one that was made first is forgotten
 
 
 class Rates:
-    """Buckets that hold `per_minute` units and fill up in a minute; they are this process's own."""
+    """Buckets that hold `per_minute` units and fill up in a minute.
+
+    They are this process's own, unless somebody tells others what was `taken` and has them `settle` what is left of all.
+    """
 
     def __init__(self, per_minute: int, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.per_minute = per_minute
         self._a_second = per_minute / 60
         self._monotonic = monotonic
-        self._buckets: dict[str, list[float]] = {}  # whose → what is left, and since when
+        self._buckets: dict[
+            str, list[float]
+        ] = {}  # whose → what is left, since when, and what was taken and not yet settled
 
     def take(self, who: str, units: int) -> float:
         """Take units out of somebody's bucket and return how many are left. Raises RateExceeded when there are not so many."""
@@ -36,12 +41,34 @@ class Rates:
             bucket[0] = left
             raise RateExceeded(retry_after=self.seconds_until(left, units))
         bucket[0] = left - units
+        bucket[2] += units
         return bucket[0]
 
     def require(self, who: str, units: int) -> None:
         """Raise RateExceeded when so many units are not in somebody's bucket; none is taken."""
         self.take(who, units)
-        self._buckets[who][0] += units
+        bucket = self._buckets[who]
+        bucket[0] += units
+        bucket[2] -= units
+
+    def in_use(self) -> list[str]:
+        """Return whose buckets were taken from and are not full again."""
+        now = self._monotonic()
+        return [
+            who
+            for who, (left, since, taken) in self._buckets.items()
+            if taken or left + (now - since) * self._a_second < self.per_minute
+        ]
+
+    def taken(self, who: str) -> float:
+        """Return what was taken from somebody's bucket and is not settled."""
+        return self._buckets[who][2] if who in self._buckets else 0
+
+    def settle(self, who: str, taken: float, left: float) -> None:
+        """Say that others know of what was `taken`, and that `left` is what is left of all; what was taken since comes off."""
+        if bucket := self._buckets.get(who):
+            bucket[2] = max(bucket[2] - taken, 0)
+            bucket[:2] = left - bucket[2], self._monotonic()
 
     def seconds_until(self, left: float, wanted: float) -> int:
         """Return in how many whole seconds a bucket with so many left holds as many as are wanted."""
@@ -50,5 +77,5 @@ class Rates:
     def _new(self, who: str, now: float) -> list[float]:
         if len(self._buckets) >= _BUCKETS:
             del self._buckets[next(iter(self._buckets))]
-        bucket = self._buckets[who] = [float(self.per_minute), now]
+        bucket = self._buckets[who] = [float(self.per_minute), now, 0.0]
         return bucket

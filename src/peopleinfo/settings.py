@@ -170,6 +170,9 @@ class Settings:
         "Units a minute that each key (with PEOPLEINFO_OPEN, each address) may take of each process: a read takes 1, a search 5, a change 10, "
         "an import or export 100; 0 for no limits.",
     )
+    rate_limits_shared: bool = _setting(
+        False, "Count for all processes together, through the cache; each for itself while it is away."
+    )
     retention: str = _setting(
         "", "Erase people whom nobody has changed for so long, once a day: 730d, in days; nobody when empty."
     )
@@ -236,6 +239,8 @@ class Settings:
             raise InvalidSettings(
                 f"{PREFIX}CACHE names a user already: leave it out there, or {PREFIX}CACHE_USER and {PREFIX}CACHE_PASSWORD"
             )
+        if self.rate_limits_shared and not self.cache:
+            raise InvalidSettings(f"{PREFIX}RATE_LIMITS_SHARED needs a cache to share them through: set {PREFIX}CACHE")
         self.location  # noqa: B018 - asked for its exception
         self.sealing  # noqa: B018 - likewise
         self.audit_file  # noqa: B018 - likewise

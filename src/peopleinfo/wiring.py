@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from peopleinfo.gate import Tokens
     from peopleinfo.http.drain import Drain
     from peopleinfo.http.limits import Limits
+    from peopleinfo.rates import Rates
     from peopleinfo.settings import Sealing, Settings
     from peopleinfo.store import Store
 
@@ -140,6 +141,16 @@ def _limits(settings: Settings) -> Limits | None:
     return Limits(settings.rate_limits, anybody=settings.open, proxies=settings.proxies)
 
 
+@asynccontextmanager
+async def _shared(rates: Rates, settings: Settings, secret: bytes) -> AsyncIterator[None]:
+    from peopleinfo.cache.link import open_link  # noqa: PLC0415 - as above
+    from peopleinfo.cache.rates import SharedRates  # noqa: PLC0415
+
+    opening = open_link(settings.cache, user=settings.cache_user, password=settings.cache_password)
+    async with opening as link, _running(SharedRates(rates, link, secret).keep()):
+        yield
+
+
 def open_audit(settings: Settings, stack: AsyncExitStack) -> Audit | None:
     """Return where events go, None when it goes nowhere; it ends with `stack`."""
     if not settings.audit:
@@ -250,13 +261,15 @@ class Application:
             drain,
             sessions := Sessions(people.store.secret, now=utc_now),
             audit := open_audit(settings, stack),
-            _limits(settings),
+            limits := _limits(settings),
             proxies=settings.proxies,
             body_seconds=settings.body_seconds,
             loopback_only=keyless and not settings.open,
             open_metrics=settings.metrics == "open",
             origins=settings.origins,
         )
+        if limits and settings.rate_limits_shared:
+            await stack.enter_async_context(_shared(limits.rates, settings, people.store.secret))
         if settings.retained:
             from peopleinfo.rights import sweep_daily  # noqa: PLC0415
 

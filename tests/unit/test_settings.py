@@ -175,3 +175,7 @@ def test_what_is_no_origin_is_refused(origins: str) -> None:
 @pytest.mark.parametrize("retention", ["2y", "730", "0d", "-1d", "1.5d", "730 d"])
 def test_what_is_no_number_of_days_is_refused(retention: str) -> None:
     assert "730d" in problems({"PEOPLEINFO_RETENTION": retention})
+
+
+def test_limits_are_shared_through_a_cache() -> None:
+    assert "PEOPLEINFO_CACHE" in problems({"PEOPLEINFO_RATE_LIMITS_SHARED": "true"})

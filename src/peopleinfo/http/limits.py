@@ -40,7 +40,8 @@ class Limits:
 
     def __init__(self, per_minute: int, *, anybody: bool, proxies: int) -> None:
         """Grant `per_minute` units; `anybody`: those who show nothing are counted too, by their address."""
-        self._rates = Rates(per_minute)
+        self.rates = Rates(per_minute)
+        """What principals may take."""
         self._guesses = Rates(GUESSES)
         self._anybody = anybody
         self._proxies = proxies
@@ -58,9 +59,9 @@ class Limits:
             who = "@" + self.network(req)
         else:
             who = principal.name
-        left = self._rates.take(who, _UNITS.get((req.uri_template, req.method), 1))
+        left = self.rates.take(who, _UNITS.get((req.uri_template, req.method), 1))
         if left < self._half:
-            seconds = self._rates.seconds_until(left, self._rates.per_minute)
+            seconds = self.rates.seconds_until(left, self.rates.per_minute)
             resp.set_header("RateLimit-Policy", self._policy)
             resp.set_header("RateLimit", f'"default";r={int(left)};t={seconds}')
 

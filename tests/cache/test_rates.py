@@ -1,0 +1,117 @@
+"""Buckets of several processes are made one through Redis, and each counts for itself while it is away."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from peopleinfo.cache.link import open_link
+from peopleinfo.cache.rates import SharedRates
+from peopleinfo.errors import RateExceeded
+from peopleinfo.rates import Rates
+from tests import valkey_servers
+from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, serving
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from tests.stores_under_test import Seconds
+
+SECRET = b"s" * 32
+
+
+@pytest.fixture
+def valkey() -> Iterator[valkey_servers.Server]:
+    with valkey_servers.serving() as server:
+        yield server
+
+
+@pytest.fixture
+async def both(valkey: valkey_servers.Server, moment: Seconds) -> AsyncIterator[list[tuple[Rates, SharedRates]]]:
+    """Two processes' buckets, whose clocks stand still: Redis' own goes on, so that a little more may be left."""
+    async with AsyncExitStack() as stack:
+        made = []
+        for _ in range(2):
+            rates = Rates(6_000, monotonic=moment)
+            link = await stack.enter_async_context(open_link(valkey.url))
+            made.append((rates, SharedRates(rates, link, SECRET)))
+        yield made
+
+
+async def test_what_was_taken_elsewhere_is_not_there_any_more(both: list[tuple[Rates, SharedRates]]) -> None:
+    (one, telling), (other, hearing) = both
+    one.take("ci", 6_000)
+    other.take("ci", 1)
+    await telling.exchange()
+    await hearing.exchange()
+    with pytest.raises(RateExceeded):
+        other.take("ci", 5_999)
+    assert other.take("somebody else", 6_000) == 0
+
+
+async def test_what_is_taken_during_an_exchange_is_told_by_the_next(both: list[tuple[Rates, SharedRates]]) -> None:
+    (one, telling), (other, hearing) = both
+    one.take("ci", 1_000)
+    taken = one.taken("ci")
+    one.take("ci", 2_000)
+    one.settle("ci", taken, 5_000)
+    assert (one.taken("ci"), one.take("ci", 0)) == (2_000, 3_000)
+    await telling.exchange()
+    other.take("ci", 0)
+    await hearing.exchange()
+    assert one.taken("ci") == other.taken("ci") == 0
+
+
+async def test_a_bucket_fills_again_and_is_forgotten(
+    both: list[tuple[Rates, SharedRates]], valkey: valkey_servers.Server
+) -> None:
+    (one, telling), _ = both
+    one.take("ci", 600)
+    await telling.exchange()
+    (key,) = valkey.client.scan_iter()
+    assert b"ci" not in key
+    assert 1 <= valkey.client.ttl(key) <= 8  # 600 units come back in six seconds
+
+
+async def test_while_redis_is_away_each_counts_for_itself_and_tells_it_then(
+    both: list[tuple[Rates, SharedRates]], valkey: valkey_servers.Server
+) -> None:
+    (one, telling), (other, hearing) = both
+    valkey.stop()
+    keeping = asyncio.ensure_future(telling.keep())
+    one.take("ci", 4_000)
+    with pytest.raises(RateExceeded):
+        one.take("ci", 2_001)
+    valkey.start()
+    async with asyncio.timeout(HANGS):
+        while one.taken("ci"):
+            await asyncio.sleep(0.05)
+    keeping.cancel()
+    other.take("ci", 1)
+    await hearing.exchange()
+    assert other.take("ci", 1) < 5_998
+
+
+def test_servers_count_together(tmp_path: Path, valkey: valkey_servers.Server) -> None:
+    settings: dict[str, Any] = {
+        "admin_key": ADMIN_KEY,
+        "cache": valkey.url,
+        "rate_limits": 600,
+        "rate_limits_shared": "true",
+    }
+    person = f"/v1/people/{'0' * 32}"
+    with serving(tmp_path, **settings) as one, serving(tmp_path, **settings) as other:
+        for _ in range(5):
+            assert httpx.get(f"{one.url}/v1/people/export", headers=AS_ADMIN).status_code == 200
+        patience = monotonic() + HANGS
+        # The other one says what is left as soon as that is less than half: of its own it has granted next to nothing.
+        while "RateLimit" not in httpx.get(other.url + person, headers=AS_ADMIN).headers:
+            assert monotonic() < patience
+            for _ in range(3):
+                httpx.get(f"{one.url}/v1/people?surname=x", headers=AS_ADMIN)
