@@ -158,6 +158,11 @@ class Settings:
     oidc_scopes_claim: Annotated[str, Meta(min_length=1)] = _setting(
         "scope", "Claim of a token that holds its scopes or roles, which are named as ours are; dots lead into objects."
     )
+    oidc_client: str = _setting(
+        "", "What the provider knows the console by (`client_id`), for people to sign in there; not offered when empty."
+    )
+    oidc_client_secret: str = _secret("The secret of that client, when it has one.")
+    oidc_asked: str = _setting("openid", "Scopes that the console asks the provider for, with blanks between.")
     audit: str = _setting(
         "", "Where it is written down who read or changed whom: file:///absolute.jsonl, or stdout; nowhere when empty."
     )
@@ -248,6 +253,8 @@ class Settings:
         self.origins  # noqa: B018 - likewise
         if bool(self.oidc_issuer) != bool(self.oidc_audience):
             raise InvalidSettings(f"{PREFIX}OIDC_ISSUER and {PREFIX}OIDC_AUDIENCE go together: set both or none")
+        if self.oidc_client and not self.oidc_issuer:
+            raise InvalidSettings(f"{PREFIX}OIDC_CLIENT needs {PREFIX}OIDC_ISSUER: who is to sign people in?")
         provider = urlsplit(self.oidc_issuer)
         if self.oidc_issuer and not (
             provider.scheme == "https" or (provider.scheme == "http" and is_loopback(provider.hostname or ""))

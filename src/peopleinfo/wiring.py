@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.apikeys import ApiKeys
     from peopleinfo.audit import Audit
+    from peopleinfo.codeflow import CodeFlow
     from peopleinfo.crypto.master import Master
     from peopleinfo.crypto.rotation import KeyStore
     from peopleinfo.gate import Tokens
@@ -131,6 +132,16 @@ def _tokens(settings: Settings) -> Tokens | None:
     from peopleinfo.oidc import OidcTokens  # noqa: PLC0415 - as above
 
     return OidcTokens(settings.oidc_issuer, settings.oidc_audience, scopes_claim=settings.oidc_scopes_claim)
+
+
+def _code_flow(settings: Settings) -> CodeFlow | None:
+    if not settings.oidc_client:
+        return None
+    from peopleinfo.codeflow import CodeFlow  # noqa: PLC0415 - as above
+
+    return CodeFlow(
+        settings.oidc_issuer, settings.oidc_client, secret=settings.oidc_client_secret, scopes=settings.oidc_asked
+    )
 
 
 def _limits(settings: Settings) -> Limits | None:
@@ -275,7 +286,7 @@ class Application:
 
             sweeping = sweep_daily(people.store, audit, retention=settings.retained, now=utc_now)
             await stack.enter_async_context(_running(sweeping))
-        pages.install(app, gate, sessions, body_seconds=settings.body_seconds)
+        pages.install(app, gate, sessions, _code_flow(settings), body_seconds=settings.body_seconds)
         return app
 
 

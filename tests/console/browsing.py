@@ -39,8 +39,8 @@ def missing() -> str | None:
 class _Watch:
     """Writes down what goes wrong in a window of the server at `url`."""
 
-    def __init__(self, url: str) -> None:
-        self._ours = (url, "blob:", "data:")
+    def __init__(self, *urls: str) -> None:
+        self._ours = (*urls, "blob:", "data:")
         self.wrong: list[str] = []
 
     def said(self, message: ConsoleMessage) -> None:
@@ -61,14 +61,16 @@ class _Watch:
 
 
 @contextmanager
-def window(browser: Browser, url: str, size: str = "desktop", *, dark: bool = False) -> Iterator[Page]:
-    """Open a window; at its end nothing may have gone wrong in it: no error, no breach of the policy, no word to another host."""
+def window(
+    browser: Browser, url: str, size: str = "desktop", *, dark: bool = False, also: tuple[str, ...] = ()
+) -> Iterator[Page]:
+    """Open a window; at its end nothing may have gone wrong in it: no error, no breach of the policy, no word to another host, but those in `also`."""
     phone = size == "phone"
     context = browser.new_context(
         base_url=url, viewport=SIZES[size], is_mobile=phone, has_touch=phone, color_scheme="dark" if dark else "light"
     )
     context.set_default_timeout(HANGS * 1000)
-    watch = _Watch(url)
+    watch = _Watch(url, *also)
     context.on("console", watch.said)
     context.on("weberror", watch.failed)
     context.on("dialog", watch.opened)

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 import falcon
 
-from peopleinfo.console.pages import NOBODY, SIGN_IN, Page, write
+from peopleinfo.console.pages import NOBODY, PROVIDER, SIGN_IN, Page, write
 from peopleinfo.errors import NotAuthenticated
 from peopleinfo.http.requests import read_body
 from peopleinfo.http.sessions import refuse_others
@@ -27,14 +27,15 @@ _OURS: Final = re.compile(r"/console(?:/[\w-]+)*", re.ASCII)
 class SignInResource:
     """/console/sign-in."""
 
-    def __init__(self, gate: Gate, sessions: Sessions, *, body_seconds: float) -> None:
+    def __init__(self, gate: Gate, sessions: Sessions, *, has_provider: bool, body_seconds: float) -> None:
+        self._has_provider = has_provider
         self._gate = gate
         self._sessions = sessions
         self._body_seconds = body_seconds
 
     async def on_get(self, req: Request, resp: Response) -> None:
         """Answer the page that asks for a key."""
-        _ask(req, resp, _where(req.get_param("next")))
+        ask(req, resp, page_of(req.get_param("next")), provider=self._has_provider)
 
     async def on_post(self, req: Request, resp: Response) -> None:
         """Begin a session for a key that is good; to a script (which asks for JSON) say no more than whether it is."""
@@ -42,7 +43,7 @@ class SignInResource:
         form = parse_qs(
             (await read_body(req, seconds=self._body_seconds, media_types=(_FORM,))).decode(errors="replace")
         )
-        key, where = form.get("key", [""])[0].strip(), _where(form.get("next", [""])[0])
+        key, where = form.get("key", [""])[0].strip(), page_of(form.get("next", [""])[0])
         to_script = req.get_header("Accept") == falcon.MEDIA_JSON
         try:
             await self._gate.ask(key)
@@ -50,7 +51,7 @@ class SignInResource:
             if to_script:
                 raise
             resp.status = 401
-            _ask(req, resp, where, wrong=True)
+            ask(req, resp, where, provider=self._has_provider, wrong=True)
             return
         self._sessions.begin(req, resp, key)
         resp.status = 204
@@ -68,10 +69,11 @@ class SignInResource:
     on_head = on_get
 
 
-def _ask(req: Request, resp: Response, where: str, *, wrong: bool = False) -> None:
-    write(req, resp, _PAGE, NOBODY, next=where, wrong=wrong)
+def ask(req: Request, resp: Response, where: str, *, provider: bool, wrong: bool = False, failed: str = "") -> None:
+    """Answer the page that asks for a key, or leads to the provider, and then to `where`."""
+    write(req, resp, _PAGE, NOBODY, next=where, wrong=wrong, failed=failed, provider=provider and PROVIDER)
 
 
-def _where(path: str | None) -> str:
+def page_of(path: str | None) -> str:
     """Return where to go after signing in: a page of the console, whatever was asked for."""
     return path if path and _OURS.fullmatch(path) else "/console"

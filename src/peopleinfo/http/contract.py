@@ -260,6 +260,8 @@ OPEN_PAGES: Final = frozenset(
         "/console",
         "/console/health",
         "/console/sign-in",
+        "/console/sign-in/provider",
+        "/console/sign-in/provider/back",
         "/console/transfer",
         "/console/people/new",
         "/console/people/{person_id}",

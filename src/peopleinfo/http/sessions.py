@@ -22,31 +22,90 @@ if TYPE_CHECKING:
 LASTS: Final = timedelta(
     hours=8
 )  # a working day; whether the credential is good is asked at every request all the same
+PENDING: Final = timedelta(minutes=15)  # that signing in at a provider may take
 _COOKIE: Final = "peopleinfo_session"
+_PENDING: Final = "peopleinfo_signing_in"
 _NONCE: Final = 12
 _TIME: Final = 8
 _SAFE: Final = ("GET", "HEAD")
 
 
+class SealedCookie:
+    """A cookie that holds a text for a while, which nobody reads or makes but the processes of this deployment."""
+
+    def __init__(
+        self,
+        key: bytes,
+        name: str,
+        *,
+        lasts: timedelta,
+        now: Callable[[], datetime],
+        path: str = "/",
+        same_site: str = "Strict",
+    ) -> None:
+        self._cipher = AESGCM(key)
+        self._name = name
+        self._lasts = lasts
+        self._now = now
+        self._path = path
+        self._same_site = same_site
+
+    def give(self, req: Request, resp: Response, text: str) -> None:
+        """Have the browser keep a text."""
+        ends = int((self._now() + self._lasts).timestamp()).to_bytes(_TIME)
+        nonce = os.urandom(_NONCE)
+        sealed = urlsafe_b64encode(nonce + self._cipher.encrypt(nonce, ends + text.encode(), None)).decode()
+        resp.set_cookie(
+            self._name,
+            sealed,
+            max_age=int(self._lasts.total_seconds()),
+            path=self._path,
+            secure=is_over_tls(req),
+            http_only=True,
+            same_site=self._same_site,
+        )
+
+    def take_back(self, resp: Response) -> None:
+        """Have the browser forget it."""
+        resp.unset_cookie(self._name, path=self._path, same_site=self._same_site)
+
+    def text(self, req: Request) -> str | None:
+        """Return the text that a request brings, None when it brings none, or one whose time is over."""
+        if req.get_header("Cookie") is None:
+            return None
+        sealed = req.get_cookie_values(self._name)
+        return self._open(sealed[0]) if sealed else None
+
+    def _open(self, sealed: str) -> str | None:
+        try:
+            box = urlsafe_b64decode(sealed.encode("ascii"))
+            content = self._cipher.decrypt(box[:_NONCE], box[_NONCE:], None)
+        except (ValueError, InvalidTag):
+            return None
+        ends = int.from_bytes(content[:_TIME])
+        return content[_TIME:].decode() if self._now().timestamp() < ends else None
+
+
 class Sessions:
-    """Begins and ends sessions, and finds the credential of a request's. Every process of a deployment opens them alike."""
+    """Begins and ends sessions, and finds the credential of a request's. Every process of a deployment opens them alike.
+
+    `pending` is what is kept while somebody signs in at a provider, whose page leads back here: so it cannot be SameSite=Strict.
+    """
 
     def __init__(self, secret: bytes, *, now: Callable[[], datetime]) -> None:
-        self._cipher = AESGCM(subkey(secret, "sessions"))
-        self._now = now
+        self._cookie = SealedCookie(subkey(secret, "sessions"), _COOKIE, lasts=LASTS, now=now)
+        self.pending = SealedCookie(
+            subkey(secret, "signing in"), _PENDING, lasts=PENDING, now=now, path="/console/sign-in", same_site="Lax"
+        )
 
     def begin(self, req: Request, resp: Response, credential: str) -> None:
-        """Give the browser a session of `LASTS`. Raises falcon's error for 403 when another site's page asks for it."""
-        refuse_others(req)
-        ends = int((self._now() + LASTS).timestamp()).to_bytes(_TIME)
-        nonce = os.urandom(_NONCE)
-        sealed = urlsafe_b64encode(nonce + self._cipher.encrypt(nonce, ends + credential.encode(), None)).decode()
-        self._set(req, resp, sealed, int(LASTS.total_seconds()))
+        """Give the browser a session of `LASTS`; that nobody else's page asks for it is seen to by the caller."""
+        self._cookie.give(req, resp, credential)
 
     def end(self, req: Request, resp: Response) -> None:
         """Take the session from the browser. Raises falcon's error for 403 when another site's page asks for it."""
         refuse_others(req)
-        self._set(req, resp, "", 0)
+        self._cookie.take_back(resp)
 
     def credential(self, req: Request) -> str | None:
         """Return the credential of the request's session, None when there is no session or it has ended.
@@ -60,24 +119,12 @@ class Sessions:
 
     def peek(self, req: Request) -> str | None:
         """Return the credential of the request's session whoever makes the browser send it: for pages that hold nobody's data."""
-        if req.get_header("Cookie") is None:
-            return None
-        sealed = req.get_cookie_values(_COOKIE)
-        return self._open(sealed[0]) if sealed else None
+        return self._cookie.text(req)
 
-    def _open(self, sealed: str) -> str | None:
-        try:
-            box = urlsafe_b64decode(sealed.encode("ascii"))
-            content = self._cipher.decrypt(box[:_NONCE], box[_NONCE:], None)
-        except (ValueError, InvalidTag):
-            return None
-        ends = int.from_bytes(content[:_TIME])
-        return content[_TIME:].decode() if self._now().timestamp() < ends else None
 
-    def _set(self, req: Request, resp: Response, value: str, seconds: int) -> None:
-        # Before a proxy that speaks TLS for us the scheme is plain here.
-        secure = "https" in (req.scheme, req.get_header("X-Forwarded-Proto"))
-        resp.set_cookie(_COOKIE, value, max_age=seconds, path="/", secure=secure, http_only=True, same_site="Strict")
+def is_over_tls(req: Request) -> bool:
+    """Say whether the browser speaks TLS; before a proxy that does so for us the scheme is plain here."""
+    return "https" in (req.scheme, req.get_header("X-Forwarded-Proto"))
 
 
 def refuse_others(req: Request) -> None:

@@ -33,6 +33,7 @@ function ask() {
   return new Promise((resolve) => {
     dialog.onclose = () => resolve(false);
     form.onreset = () => dialog.close();
+    $("#signed-in").onclick = () => (resolve(true), dialog.close());
     form.onsubmit = async (event) => {
       event.preventDefault();
       const body = new URLSearchParams(new FormData(form));
