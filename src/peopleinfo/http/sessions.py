@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import falcon
@@ -15,7 +15,6 @@ from peopleinfo.ids import subkey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from falcon.asgi import Request, Response
 
@@ -23,6 +22,7 @@ LASTS: Final = timedelta(
     hours=8
 )  # a working day; whether the credential is good is asked at every request all the same
 PENDING: Final = timedelta(minutes=15)  # that signing in at a provider may take
+_LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _COOKIE: Final = "peopleinfo_session"
 _PENDING: Final = "peopleinfo_signing_in"
 _NONCE: Final = 12
@@ -67,7 +67,10 @@ class SealedCookie:
 
     def take_back(self, resp: Response) -> None:
         """Have the browser forget it."""
-        resp.unset_cookie(self._name, path=self._path, same_site=self._same_site)
+        # Long ago: a browser corrects the time by our Date, which may be late by a second (falcon's unset_cookie goes back by one).
+        resp.set_cookie(
+            self._name, "", expires=_LONG_AGO, path=self._path, secure=False, http_only=True, same_site=self._same_site
+        )
 
     def text(self, req: Request) -> str | None:
         """Return the text that a request brings, None when it brings none, or one whose time is over."""
