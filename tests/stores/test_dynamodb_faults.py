@@ -26,7 +26,16 @@ from peopleinfo.settings import TableLocation
 from peopleinfo.store import Once, Progress
 from peopleinfo.telemetry.metrics import DYNAMODB_ATTEMPTS
 from tests import dynamodb_servers
-from tests.stores_under_test import Clock, everyone_found, everyone_scanned, make_table, named, table_location, where
+from tests.stores_under_test import (
+    Clock,
+    encryption,
+    everyone_found,
+    everyone_scanned,
+    make_table,
+    named,
+    table_location,
+    where,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -34,6 +43,7 @@ if TYPE_CHECKING:
 
     from aiodynamo.http.types import HttpImplementation
 
+    from peopleinfo.crypto.master import Encryption
     from peopleinfo.dynamodb.store import DynamoStore
     from peopleinfo.store import Store
 
@@ -82,9 +92,17 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
 
 
 @pytest.fixture
-async def store(wire: Wire, location: TableLocation, clock: Clock) -> AsyncIterator[DynamoStore]:
-    await make_table(location)
-    async with opening.open_dynamodb(location, now=clock.now) as store:
+def master(request: pytest.FixtureRequest, tmp_path: Path) -> Encryption | None:
+    """What people are sealed with; None in the tests that do not name it."""
+    return encryption(tmp_path) if getattr(request, "param", "plain") == "sealed" else None
+
+
+@pytest.fixture
+async def store(
+    wire: Wire, location: TableLocation, clock: Clock, master: Encryption | None
+) -> AsyncIterator[DynamoStore]:
+    await make_table(location, sealed=master is not None)
+    async with opening.open_dynamodb(location, now=clock.now, encryption=master) as store:
         yield store
         wire.fault = None
 
@@ -124,6 +142,7 @@ def once_lost(action: str) -> Callable[[str, Request, HttpImplementation], Any]:
     return fault
 
 
+@pytest.mark.parametrize("master", ["plain", "sealed"], indirect=True)
 async def test_amid_throttling_and_lost_answers_nothing_acknowledged_is_lost_or_done_twice(
     store: Store, wire: Wire
 ) -> None:
