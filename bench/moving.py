@@ -63,7 +63,7 @@ def _run(arguments: list[str], kills: int, *, seconds_at_most: float) -> tuple[i
         process = subprocess.Popen([sys.executable, "-m", "peopleinfo", *arguments], stderr=subprocess.PIPE, text=True)
         if number < kills:
             time.sleep(chance.uniform(0.5, 1 + seconds_at_most))
-            process.send_signal(signal.SIGKILL)
+            os.kill(process.pid, signal.SIGKILL)  # send_signal would look, and take the status, of one that has ended
         assert process.stderr
         said = process.stderr.read()
         _, status, usage = os.wait4(process.pid, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import stat
@@ -92,10 +93,27 @@ async def test_a_sealed_backup_opens_with_its_key_alone(tmp_path: Path, clock: C
     async with open_sqlite(tmp_path / "restored.db", now=clock.now) as target:
         with pytest.raises(BackupUnusable, match="--key"):
             await restored(depot, target)
-        with pytest.raises(BackupUnusable, match="does not open"):
+        with pytest.raises(BackupUnusable, match="not written with this key"):
             await restored(depot, target, key=b"x" * 32)
         await restored(depot, target, key=key)
         assert (await digest_of(target, ignored)).hex == manifest.digest
+
+
+async def test_a_manifest_that_somebody_without_the_key_has_changed_is_refused(tmp_path: Path, clock: Clock) -> None:
+    key, folder = b"k" * 32, tmp_path / "backup"
+    async with open_sqlite(tmp_path / "source.db", now=clock.now) as source:
+        await source.load([named("Left", str(number)) for number in range(20)])
+        await saved(source, Folder(folder), clock, key=key)
+    written = json.loads((folder / "manifest.json").read_text())
+    fewer = {"parts": written["parts"][:-1], "people": written["people"] - written["parts"][-1]["people"]}
+    async with open_sqlite(tmp_path / "target.db", now=clock.now) as target:
+        for change in (fewer, {"begun_at": "2020-01-01T00:00:00.000Z"}, {"mac": None}, {"mac": "0" * 64}):
+            (folder / "manifest.json").write_text(json.dumps(written | change))
+            with pytest.raises(BackupUnusable, match="not written with this key"):
+                await restored(Folder(folder), target, key=key)
+        (folder / "manifest.json").write_text(json.dumps(written | {"sealed": False}))
+        with pytest.raises(BackupUnusable, match="begun without a key"):
+            await restored(Folder(folder), target, key=key)
 
 
 async def test_whatever_is_not_as_it_was_written_is_refused(tmp_path: Path, clock: Clock) -> None:

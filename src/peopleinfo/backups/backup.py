@@ -51,7 +51,7 @@ class Backup:
 
         Raises BackupUnusable when the place holds a backup that is finished, or is of another store, or differently sealed.
         """
-        manifest = await asyncio.to_thread(read_manifest, self._depot)
+        manifest = await asyncio.to_thread(read_manifest, self._depot, self._key)
         if manifest is None:
             new = secrets.token_hex(16)
             begun_at = timestamp(self._now())
@@ -89,7 +89,7 @@ class Backup:
                 parts=parts,
                 ended_at=None if after else timestamp(self._now()),
             )
-            await asyncio.to_thread(write_manifest, self._depot, manifest)
+            await asyncio.to_thread(write_manifest, self._depot, manifest, self._key)
             yield manifest
 
     async def _read(self, after: bytes | None) -> tuple[list[bytes], bytes | None]:

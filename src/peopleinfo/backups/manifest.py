@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
 import zlib
 from typing import TYPE_CHECKING, Final
@@ -53,6 +54,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     people: int = 0
     digest: str = f"{0:064x}"
     parts: list[Part] = []
+    mac: str | None = None
+    """Of a sealed backup: HMAC-SHA-256 of all the rest, by its key; so nobody else leaves out parts, or swaps them."""
 
     @property
     def is_whole(self) -> bool:
@@ -60,8 +63,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         return self.ended_at is not None
 
 
-def read_manifest(depot: Depot) -> Manifest | None:
-    """Return the manifest, None when there is none. Raises BackupUnusable."""
+def read_manifest(depot: Depot, key: bytes | None) -> Manifest | None:
+    """Return the manifest, None when there is none. Raises BackupUnusable, also when it is not as it was written with this key."""
     text = depot.read(NAME)
     if text is None:
         return None
@@ -73,11 +76,17 @@ def read_manifest(depot: Depot) -> Manifest | None:
         raise BackupUnusable(
             f"the backup has format {manifest.format}, this PeopleInfo knows {FORMAT}: upgrade PeopleInfo"
         )
+    if key and not manifest.sealed:
+        raise BackupUnusable("the backup was begun without a key: leave --key out, if this is the one that is meant")
+    if key and not hmac.compare_digest(manifest.mac or "", _mac(manifest, key)):
+        raise BackupUnusable(f"{NAME} was not written with this key, or not as it is now")
     return manifest
 
 
-def write_manifest(depot: Depot, manifest: Manifest) -> None:
+def write_manifest(depot: Depot, manifest: Manifest, key: bytes | None) -> None:
     """Keep the manifest."""
+    if key:
+        manifest = msgspec.structs.replace(manifest, mac=_mac(manifest, key))
     depot.write(NAME, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
 
 
@@ -116,6 +125,11 @@ def read_part(depot: Depot, manifest: Manifest, part: Part, key: bytes | None) -
     if len(bodies) != part.people:
         raise BackupUnusable(f"{part.name} holds {len(bodies)} people, not {part.people}")
     return bodies
+
+
+def _mac(manifest: Manifest, key: bytes) -> str:
+    told = msgspec.json.encode(msgspec.structs.replace(manifest, mac=None))
+    return hmac.digest(subkey(key, "backup manifest"), told, "sha256").hex()
 
 
 def _cipher(key: bytes, manifest: Manifest) -> AESGCM:

@@ -29,7 +29,7 @@ class Restore:
 
     async def manifest(self) -> Manifest:
         """Return what the backup holds. Raises BackupUnusable when there is none, or not a whole one."""
-        manifest = await asyncio.to_thread(read_manifest, self._depot)
+        manifest = await asyncio.to_thread(read_manifest, self._depot, self._key)
         if manifest is None:
             raise BackupUnusable("there is no backup here")
         if not manifest.is_whole:
