@@ -17,6 +17,7 @@ from tests.http.serving import HANGS, Server, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
 STORE_KINDS = ["sqlite"]
 JSON = b"Host: localhost\r\nContent-Type: application/json\r\n"
@@ -219,6 +220,18 @@ async def test_a_connection_beyond_the_most_is_refused_and_the_others_go_on() ->
         assert (await reader.readline()).startswith(b"HTTP/1.1 204 ")
         for one in (second, third):
             one.close()
+
+
+def test_a_server_has_as_many_connections_as_it_may_and_lets_others_in_when_one_ends(tmp_path: Path) -> None:
+    asks = b"GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    with serving(tmp_path, connections=3) as server:
+        idle = [socket.create_connection(server.address, timeout=HANGS) for _ in range(3)]
+        while status(ask(server, asks) or b"HTTP/1.1 503 ") == 200:  # until all have been taken in
+            pass
+        for one in idle:
+            one.close()
+        while status(ask(server, asks) or b"HTTP/1.1 503 ") == 503:
+            pass
 
 
 async def nothing(_: Any, __: Any, send: Any) -> None:

@@ -7,6 +7,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -152,3 +153,12 @@ def test_the_database_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
         httpx.post(f"{server.url}/v1/people", json={"person_name": "Anna"})
         modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.glob("people.db*")}
     assert set(modes.values()) == {0o600}
+
+
+@pytest.mark.parametrize(("soft", "hard", "expected"), [(400, 400, 144), (300, 4_000, 1_000), (5_000, 5_000, 1_000)])
+def test_there_are_no_more_connections_than_files_may_be_opened(soft: int, hard: int, expected: int) -> None:
+    asked = (
+        f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))\n"
+        "from peopleinfo.cli.serve import _room; print(_room(1_000))"
+    )
+    assert int(subprocess.run([sys.executable, "-c", asked], capture_output=True, check=True).stdout) == expected

@@ -186,6 +186,25 @@ async def test_a_full_disk_leaves_no_half_a_line(path: Path, monkeypatch: pytest
     assert verify(path.read_bytes().splitlines(keepends=True))[::2] == (3, [])
 
 
+async def test_what_is_told_of_somebody_is_all_there_is_or_the_latest(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audits, "_PIECE", 500)  # less than two lines: no line is cut
+    stream = AuditStream(path)
+    for number in range(20):
+        stream.note(event(f"action{number}", ID if number % 2 else "0" * 32), at_once=False)
+    told = await stream.events_of(ID)
+    assert told
+    assert [json.loads(line)["action"] for line in told.lines] == [f"action{number}" for number in range(1, 20, 2)]
+    assert told.left_out == 0
+    monkeypatch.setattr(audits, "_TOLD", 3)
+    told = await stream.events_of(ID)
+    assert told
+    assert [json.loads(line)["action"] for line in told.lines] == ["action15", "action17", "action19"]
+    assert told.left_out == 7
+    stream.close()
+
+
 @pytest.mark.parametrize(
     ("data", "named"),
     [
