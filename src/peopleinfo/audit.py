@@ -231,7 +231,7 @@ def _events_of(path: Path, person_id: bytes) -> Told:
     files = [file for file in path.parent.glob(f"{path.name}*") if file.is_file()]
     lines: deque[bytes] = deque(maxlen=_TOLD)
     count = 0
-    for file in sorted(files, key=lambda file: file.stat().st_mtime):
+    for file in sorted(files, key=lambda file: (file.stat().st_mtime_ns, file == path)):
         with file.open("rb") as text:
             # By large pieces, most of which are looked through without Python: others go on being served meanwhile.
             while piece := text.read(_PIECE) + text.readline():

@@ -79,7 +79,7 @@ def test_half_a_year_is_explained_while_it_is_typed(page: Page) -> None:
 def test_the_whole_surname_leaves_out_those_that_only_begin_so(page: Page) -> None:
     page.goto("/console")
     page.get_by_text("Narrow it down").click()
-    page.get_by_role("searchbox", name="The whole surname").check()
+    page.get_by_role("checkbox", name="The whole surname").check()
     search_for(page, "muller")
     found(page, "Müller, Anna")
 

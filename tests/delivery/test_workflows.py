@@ -99,7 +99,7 @@ def test_the_target_of_the_infrastructures_tests_fetches_what_they_need(tmp_path
     done = subprocess.run(
         ["make", "--dry-run", "iac-test"], cwd=tmp_path, capture_output=True, text=True, check=True
     ).stdout
-    tests = done.index("pytest")
+    tests = done.index("-m pytest")
     assert "TERRAFORM=" in done
     for needed in ("requirements/dev.lock", "requirements/iac.lock", "mv unpacked/helm/helm"):
         assert 0 <= done.index(needed) < tests

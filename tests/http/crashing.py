@@ -48,14 +48,13 @@ def outside_of_everything(self: App, scope: Any, receive: Any, send: Any) -> Any
     return in_a_handler() if scope["method"] == "TRACE" else _call(self, scope, receive, send)
 
 
-for place, name, crash in (
-    (PersonResource, "on_put", in_a_handler),
-    (PersonResource, "on_delete", beside_the_answer),
-    (SqliteStore, "get", in_the_store),
-    (transfer, "as_ndjson", in_the_midst_of_a_stream),
-    (App, "__call__", outside_of_everything),
-):
-    setattr(place, name, crash)
-
 if __name__ == "__main__":
+    for place, name, crash in (
+        (PersonResource, "on_put", in_a_handler),
+        (PersonResource, "on_delete", beside_the_answer),
+        (SqliteStore, "get", in_the_store),
+        (transfer, "as_ndjson", in_the_midst_of_a_stream),
+        (App, "__call__", outside_of_everything),
+    ):
+        setattr(place, name, crash)
     main()

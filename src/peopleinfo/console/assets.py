@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
 ROOT: Final = "/console/static"
-# Comments and indentation are for readers of the source: a fifth of it, which is not sent.
+# Comments, indentation and most ends of lines are for readers of the source: a fifth of it, which is not sent.
 _FOR_READERS: Final = re.compile(rb"^[ \t]*(?:(?://|/?\*).*)?\n|^[ \t]+|[ \t]+// .*$", re.MULTILINE)
+_LINE_GOES_ON: Final = re.compile(rb"(?<=[{;,])\n")
 _TYPES: Final = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 
 
@@ -38,7 +39,7 @@ def assets() -> Assets:
 
 
 def _sent(name: str, text: bytes) -> bytes:
-    return _FOR_READERS.sub(b"", text) if name.endswith(".js") else text
+    return _LINE_GOES_ON.sub(b"", _FOR_READERS.sub(b"", text)) if name.endswith(".js") else text
 
 
 def root() -> str:
