@@ -66,7 +66,7 @@ resource "aws_lb_listener" "http" {
 # business, so what it forwards to is not looked at again.
 resource "aws_lb_listener_rule" "service" {
   listener_arn = local.has_https ? one(aws_lb_listener.https[*].arn) : aws_lb_listener.http.arn
-  priority     = 100
+  priority     = 50000 # the last: names of previews come before
   action {
     type = "forward"
     forward {

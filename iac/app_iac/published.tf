@@ -23,6 +23,15 @@ locals {
     execution_role_arn        = aws_iam_role.execution.arn
     listener_rule_arn         = aws_lb_listener_rule.service.arn
     prometheus_url            = try("${trimsuffix(aws_prometheus_workspace.default[0].prometheus_endpoint, "/")}/api/v1/remote_write", "none")
+    previews = jsonencode(!var.previews ? null : {
+      admin_key_secret_arn = aws_secretsmanager_secret.preview_admin_key[0].arn
+      domain               = var.endpoint.domain_name
+      execution_role_arn   = aws_iam_role.preview["execution"].arn
+      listener_arn         = aws_lb_listener.https[0].arn
+      log_group            = aws_cloudwatch_log_group.preview[0].name
+      repository_url       = aws_ecr_repository.preview[0].repository_url
+      task_role_arn        = aws_iam_role.preview["task"].arn
+    })
     service_security_group_id = aws_security_group.service.id
     store_url                 = "dynamodb://${var.region}/${aws_dynamodb_table.people.name}"
     target_group_blue_arn     = aws_lb_target_group.default["blue"].arn

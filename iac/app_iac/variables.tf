@@ -137,6 +137,17 @@ variable "prefix" {
   }
 }
 
+variable "previews" {
+  description = "Whether branches may be looked at beside the environment, as pr-N.DOMAIN (preview_iac). Needs the zone in Route 53. Not for prod."
+  type        = bool
+  nullable    = false
+  default     = false
+  validation {
+    condition     = !var.previews || var.endpoint.zone_id != null
+    error_message = "Previews have names of their own, for which the zone in Route 53 (endpoint.zone_id) is needed."
+  }
+}
+
 variable "prometheus" {
   description = "Whether Amazon Managed Service for Prometheus is made, with the rules of `observability/prometheus`."
   type        = bool

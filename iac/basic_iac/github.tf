@@ -8,7 +8,7 @@ resource "aws_iam_openid_connect_provider" "github" {
 }
 
 resource "aws_iam_role" "workflow" {
-  for_each             = { for task, workflow in local.workflows : task => workflow if var.github != null }
+  for_each             = { for task, workflow in local.workflows : task => workflow if var.github != null && (task != "preview" || var.previews) }
   name                 = "${local.name}-workflow-${each.key}"
   description          = each.value.description
   max_session_duration = 3600
@@ -61,6 +61,11 @@ locals {
       description = "Pushes images."
       subjects    = local.environment
       statements  = local.rights.push
+    }
+    preview = {
+      description = "Shows a branch beside the environment: builds its image, applies preview_iac, and takes it down again."
+      subjects    = ["environment:preview"]
+      statements  = local.preview_rights
     }
     deploy = {
       description = "Applies deploy_iac: one image version, to one service."

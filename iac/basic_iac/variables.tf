@@ -94,6 +94,13 @@ variable "prefix" {
   }
 }
 
+variable "previews" {
+  description = "Whether a workflow may show branches beside this environment (app_iac: previews). Not for prod."
+  type        = bool
+  nullable    = false
+  default     = false
+}
+
 variable "region" {
   description = "The region of AWS, such as eu-west-1."
   type        = string

@@ -58,7 +58,9 @@ class Pipeline:
             parameters[f"/people-info-{environment}/deploy/image_version"] = BEFORE
             parameters[f"/people-info-{environment}/bootstrap/state_bucket_name"] = "states"
             parameters[f"/people-info-{environment}/bootstrap/state_key_arn"] = "key"
+        parameters["/people-info-qa/app/previews"] = json.dumps({"repository_url": f"{REGISTRY}/qa-preview"})
         self.world: dict[str, Any] = {
+            "previews": {},
             "parameters": parameters,
             "history": [],
             "findings": [],
@@ -141,7 +143,7 @@ class Pipeline:
         for name in ("CHANGELOG.md", "src/peopleinfo/__init__.py", ".gitignore", "requirements/run.lock"):
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, root / name)
-        for stack in ("basic_iac", "app_iac", "deploy_iac"):
+        for stack in ("basic_iac", "app_iac", "deploy_iac", "preview_iac"):
             (root / "iac" / stack).mkdir(parents=True)
         (root / "docs").mkdir()
         python = root / ".venv" / "bin" / "python"

@@ -73,12 +73,24 @@ def terraform(world: dict[str, Any], arguments: list[str]) -> int:
             say(world["plan"])
         case "apply" if "plan.tfplan" in arguments:
             world["applied"] = plan.read_text()
+        case "apply" if "iac/preview_iac" in arguments[0]:
+            number, image = (value(arguments, name) for name in ("number", "image"))
+            world["previews"][number] = world["running"] = image
+            world["parameters"][f"/people-info-qa/preview/pr-{number}/url"] = world["parameters"][
+                "/people-info-qa/app/url"
+            ]
+        case "destroy":
+            del world["previews"][value(arguments, "number")]
         case "apply":
             environment = next(a for a in arguments if a.startswith("-var-file=")).split("/")[1]
             image = next(a for a in arguments if a.startswith("image_version=")).partition("=")[2]
             world["running"] = image
             world["parameters"][f"/people-info-{environment}/deploy/image_version"] = image
     return 0
+
+
+def value(arguments: list[str], name: str) -> str:
+    return next(a for a in arguments if a.startswith(f"{name}=")).partition("=")[2]
 
 
 def make(world: dict[str, Any], arguments: list[str]) -> int:

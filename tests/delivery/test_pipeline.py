@@ -244,3 +244,44 @@ def test_newer_dependencies_become_a_pull_request(project: Pipeline) -> None:
     assert position(project, f"gh pr create --head {branch} ")
     assert project.project.git("ls-remote", "origin", branch)
     assert project.project.git("show", "HEAD:requirements/run.lock") == "newer==2"
+
+
+def preview(project: Pipeline, job: str) -> None:
+    project.job("preview", job, values(**{"github.event.pull_request.number || inputs.number": "7"}))
+
+
+def test_a_branch_is_shown_beside_qa_and_taken_down_again(project: Pipeline) -> None:
+    image = f"{REGISTRY}/qa-preview@{DIGEST}"
+    preview(project, "up")
+    assert project.now("previews") == {"7": image}
+    order = [
+        position(
+            project,
+            f"docker buildx build --build-arg VERSION=1.0.0 --build-arg REVISION={project.project.git('rev-parse', 'HEAD')}",
+        ),
+        position(project, "terraform -chdir=iac/preview_iac init"),
+        position(project, "terraform -chdir=iac/preview_iac apply -var-file=environments/qa/terraform.tfvars"),
+        position(project, "gh pr comment 7 --edit-last --create-if-none --body Preview of"),
+    ]
+    assert order == sorted(order)
+    assert f"--tag {REGISTRY}/qa-preview:pr-7-" in project.calls[order[0]]
+    assert "-backend-config=key=preview/pr-7.tfstate" in project.calls[order[1]]
+    preview(project, "down")
+    assert project.now("previews") == {}
+    assert "-backend-config=key=preview/pr-7.tfstate" in project.calls[-2]
+    assert not [call for call in project.calls if "deploy_iac" in call or "prod" in call]
+
+
+def test_a_preview_that_does_not_work_is_not_shown(project: Pipeline) -> None:
+    project.change(broken=[f"{REGISTRY}/qa-preview@{DIGEST}"])
+    with pytest.raises(Failed, match="503"):
+        preview(project, "up")
+    assert not [call for call in project.calls if call.startswith("gh")]
+
+
+def test_a_preview_is_taken_down_when_its_pull_request_is_closed_and_nobody_elses_code_is_shown() -> None:
+    jobs = workflow("preview")["jobs"]
+    assert "github.event.action == 'closed'" in jobs["down"]["if"]
+    for job in jobs.values():
+        assert "github.event.pull_request.head.repo.full_name == github.repository" in job["if"]
+        assert job["environment"] == "preview"

@@ -78,6 +78,9 @@ FAULTS = [
     Fault("nodes that may do anything", "eks_iac/iam.tf", '"AmazonEKSWorkerNodeMinimalPolicy"', '"AdministratorAccess"', "private_and_least", "Nodes, and so every pod on them, may do more than join and pull images."),
     Fault("secrets of Kubernetes without a key", "eks_iac/cluster.tf", "      key_arn = module.key.arn", '      key_arn = "alias/aws/eks"', "private_and_least", "Secrets of Kubernetes are not encrypted with a key of ours."),
     Fault("a role that is not the task's", "eks_iac/iam.tf", 'role_arn        = local.app["task_role_arn"]', 'role_arn = aws_iam_role.service["cluster"].arn', "contract_with_other_stacks", "Pods have another role than tasks, or others have it too."),
+    Fault("previews with the people of the environment", "app_iac/previews.tf", "table/${local.name}-preview-*", "table/${local.name}-*", "least_privilege", "A preview may read or change people of the environment, or open its keys."),
+    Fault("previews that change any service", "basic_iac/preview_rights.tf", "service/${local.name}/${local.preview}-*", "service/${local.name}/*", "least_privilege", "The workflow of previews may change something of the environment."),
+    Fault("a preview with the environment's table", "preview_iac/preview.tf", '"${local.name}-preview-${local.preview}"\n  billing', '"${local.name}-people"\n  billing', "contract_apart_from_the_environment", "Something of the preview has a name outside of its own."),
 ]  # fmt: skip
 
 

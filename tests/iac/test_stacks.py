@@ -32,7 +32,7 @@ def test_a_stack_keeps_its_promises(stacks: Stacks, stack: str) -> None:
     assert re.search(r"[1-9]\d* passed, 0 failed", done.stdout)
 
 
-@pytest.mark.parametrize("stack", ["basic_iac", "app_iac", "deploy_iac", "eks_iac"])
+@pytest.mark.parametrize("stack", ["basic_iac", "app_iac", "deploy_iac", "eks_iac", "preview_iac"])
 def test_applied_again_it_changes_nothing(stacks: Stacks, stack: str) -> None:
     assert stacks.changes(stack) == []
 

@@ -89,3 +89,22 @@ run "pods_of_the_one_cluster_have_the_role_too_when_asked" {
     error_message = "Pods do not get the role, or those of another cluster do."
   }
 }
+
+run "previews_reach_nothing_of_the_environment" {
+  command = plan
+  variables {
+    previews = true
+  }
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role_policy.preview["task"].policy).Statement : statement.Resource] == ["arn:aws:dynamodb:eu-west-1:123456789012:table/people-info-qa-preview-*"]
+    error_message = "A preview may read or change people of the environment, or open its keys."
+  }
+  assert {
+    condition     = alltrue([for role in aws_iam_role.preview : role.permissions_boundary == "arn:aws:iam::123456789012:policy/people-info-qa-boundary"])
+    error_message = "A role of previews is outside the boundary."
+  }
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role_policy.preview["execution"].policy).Statement : statement.Condition.StringLike["kms:EncryptionContext:SecretARN"] if contains(flatten([statement.Action]), "kms:Decrypt")] == ["arn:aws:secretsmanager:eu-west-1:123456789012:secret:people-info-qa/preview_admin_key-*"]
+    error_message = "A preview can be started with a secret of the environment."
+  }
+}

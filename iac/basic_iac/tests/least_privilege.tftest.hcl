@@ -94,3 +94,25 @@ run "a_repository_with_a_wildcard_is_refused" {
   }
   expect_failures = [var.github]
 }
+
+run "previews_have_no_right_outside_of_their_names" {
+  command = plan
+  variables {
+    previews = true
+  }
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_role_policy.workflow["preview"].policy).Statement : alltrue([
+        for resource in flatten([statement.Resource]) :
+        can(regex("[:/](people-info-qa-preview|people-info-qa-pr-|people-info-qa/people-info-qa-preview-|people-info-qa/preview/|people-info-qa-state-123456789012/preview/)", resource)) ||
+        alltrue([for action in flatten([statement.Action]) : can(regex("^(ssm:(Get|List)|s3:ListBucket|kms:|ecr:GetAuthorizationToken|ecs:De|elasticloadbalancing:Describe)", action))]) ||
+        anytrue([for tag in ["aws:RequestTag/stack", "aws:ResourceTag/stack"] : try(statement.Condition.StringEquals[tag], "") == "preview"])
+      ])
+    ])
+    error_message = "The workflow of previews may change something of the environment."
+  }
+  assert {
+    condition     = jsondecode(aws_iam_role.workflow["preview"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == ["repo:example/people-info:environment:preview"]
+    error_message = "Previews are made past the environment `preview`."
+  }
+}

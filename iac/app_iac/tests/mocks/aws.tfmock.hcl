@@ -80,6 +80,13 @@ mock_resource "aws_dynamodb_table" {
   defaults = { arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/people-info-qa-people" }
 }
 
+mock_resource "aws_ecr_repository" {
+  defaults = {
+    arn            = "arn:aws:ecr:eu-west-1:123456789012:repository/people-info-qa-preview"
+    repository_url = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/people-info-qa-preview"
+  }
+}
+
 mock_resource "aws_elasticache_replication_group" {
   defaults = { primary_endpoint_address = "master.people-info-qa.abc123.euw1.cache.amazonaws.com" }
 }

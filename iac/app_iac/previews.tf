@@ -1,0 +1,140 @@
+# What previews of branches stand on (preview_iac), when a variable asks for them: roles, a key and a log of their own, and the names under which
+# they are reached. Code that nobody has reviewed runs in them, so none of these reaches anything of the environment.
+
+resource "aws_iam_role" "preview" {
+  for_each             = toset(var.previews ? ["task", "execution"] : [])
+  name                 = "${local.name}-preview-${each.key}"
+  description          = "Previews of branches beside ${local.name}."
+  permissions_boundary = local.basic["boundary_arn"]
+  assume_role_policy   = jsonencode({ Version = "2012-10-17", Statement = local.by_tasks })
+}
+
+resource "aws_iam_role_policy" "preview" {
+  for_each = aws_iam_role.preview
+  name     = "preview"
+  role     = each.value.id
+  policy   = jsonencode({ Version = "2012-10-17", Statement = local.preview_rights[each.key] })
+}
+
+resource "aws_ecr_repository" "preview" {
+  count                = var.previews ? 1 : 0
+  name                 = "${local.name}-preview"
+  image_tag_mutability = "IMMUTABLE"
+  force_delete         = true
+  image_scanning_configuration {
+    scan_on_push = true
+  }
+  encryption_configuration {
+    encryption_type = "KMS"
+  }
+}
+
+resource "aws_ecr_lifecycle_policy" "preview" {
+  count      = var.previews ? 1 : 0
+  repository = aws_ecr_repository.preview[0].name
+  policy = jsonencode({ rules = [{
+    rulePriority = 1
+    description  = "Previews are looked at for days."
+    selection    = { tagStatus = "any", countType = "sinceImagePushed", countUnit = "days", countNumber = 14 }
+    action       = { type = "expire" }
+  }] })
+}
+
+# Put in by whoever installs, like the first key of the environment, and another one.
+resource "aws_secretsmanager_secret" "preview_admin_key" {
+  count                   = var.previews ? 1 : 0
+  name                    = "${local.name}/preview_admin_key"
+  description             = "The first key of every preview (PEOPLEINFO_ADMIN_KEY)."
+  kms_key_id              = module.people_key.arn
+  recovery_window_in_days = 7
+}
+
+resource "aws_cloudwatch_log_group" "preview" {
+  count             = var.previews ? 1 : 0
+  name              = "/${local.name}/preview"
+  retention_in_days = 14
+  kms_key_id        = module.people_key.arn
+}
+
+# pr-7.DOMAIN and so on.
+resource "aws_acm_certificate" "previews" {
+  count             = var.previews ? 1 : 0
+  domain_name       = "*.${var.endpoint.domain_name}"
+  validation_method = "DNS"
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+resource "aws_route53_record" "previews_validation" {
+  count   = var.previews ? 1 : 0
+  zone_id = var.endpoint.zone_id
+  name    = one(aws_acm_certificate.previews[0].domain_validation_options).resource_record_name
+  type    = one(aws_acm_certificate.previews[0].domain_validation_options).resource_record_type
+  records = [one(aws_acm_certificate.previews[0].domain_validation_options).resource_record_value]
+  ttl     = 300
+  # The proof for a name and for all names below it is the same.
+  allow_overwrite = true
+}
+
+resource "aws_acm_certificate_validation" "previews" {
+  count                   = var.previews ? 1 : 0
+  certificate_arn         = aws_acm_certificate.previews[0].arn
+  validation_record_fqdns = [for record in aws_route53_record.previews_validation : record.fqdn]
+}
+
+resource "aws_lb_listener_certificate" "previews" {
+  count           = var.previews ? 1 : 0
+  listener_arn    = aws_lb_listener.https[0].arn
+  certificate_arn = aws_acm_certificate_validation.previews[0].certificate_arn
+}
+
+resource "aws_route53_record" "previews" {
+  count   = var.previews ? 1 : 0
+  zone_id = var.endpoint.zone_id
+  name    = "*.${var.endpoint.domain_name}"
+  type    = "A"
+  alias {
+    name                   = aws_lb.default.dns_name
+    zone_id                = aws_lb.default.zone_id
+    evaluate_target_health = true
+  }
+}
+
+locals {
+  preview_tables = "arn:${local.partition}:dynamodb:${var.region}:${local.account}:table/${local.name}-preview-*"
+  preview_rights = {
+    task = [
+      {
+        Sid    = "PeopleOfPreviews"
+        Effect = "Allow"
+        Action = [
+          "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query",
+          "dynamodb:Scan", "dynamodb:UpdateItem",
+        ]
+        Resource = local.preview_tables
+      },
+    ]
+    execution = [
+      { Sid = "SignIn", Effect = "Allow", Action = "ecr:GetAuthorizationToken", Resource = "*" },
+      {
+        Sid      = "Pull"
+        Effect   = "Allow"
+        Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+        Resource = aws_ecr_repository.preview[*].arn
+      },
+      { Sid = "WriteLogs", Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = "arn:${local.partition}:logs:${var.region}:${local.account}:log-group:/${local.name}/preview:*" },
+      { Sid = "ReadItsKey", Effect = "Allow", Action = "secretsmanager:GetSecretValue", Resource = aws_secretsmanager_secret.preview_admin_key[*].arn },
+      {
+        Sid      = "OpenItsKey"
+        Effect   = "Allow"
+        Action   = "kms:Decrypt"
+        Resource = module.people_key.arn
+        Condition = {
+          StringEquals = { "kms:ViaService" = "secretsmanager.${var.region}.amazonaws.com" }
+          StringLike   = { "kms:EncryptionContext:SecretARN" = "arn:${local.partition}:secretsmanager:${var.region}:${local.account}:secret:${local.name}/preview_admin_key-*" }
+        }
+      },
+    ]
+  }
+}

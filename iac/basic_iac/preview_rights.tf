@@ -1,0 +1,82 @@
+# What the workflow of previews may do: everything it makes is named NAME-preview-pr-N (the balancer's parts NAME-pr-N), and nothing else is its own.
+
+locals {
+  preview = "${local.name}-preview"
+
+  preview_rights = [
+    { Sid = "ListStates", Effect = "Allow", Action = "s3:ListBucket", Resource = local.state_bucket, Condition = { StringLike = { "s3:prefix" = "preview/*" } } },
+    { Sid = "KeepItsStates", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], Resource = "${local.state_bucket}/preview/*" },
+    { Sid = "OpenStates", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = local.state_key_arn },
+    {
+      Sid      = "ReadWhatStands"
+      Effect   = "Allow"
+      Action   = ["ssm:GetParameter", "ssm:GetParameters", "ssm:ListTagsForResource"]
+      Resource = ["${local.parameters}/basic/*", "${local.parameters}/app/*", "${local.parameters}/bootstrap/*", "${local.parameters}/preview/*"]
+    },
+    { Sid = "Publish", Effect = "Allow", Action = ["ssm:PutParameter", "ssm:DeleteParameter", "ssm:AddTagsToResource"], Resource = "${local.parameters}/preview/*" },
+    { Sid = "SignIn", Effect = "Allow", Action = "ecr:GetAuthorizationToken", Resource = "*" },
+    {
+      Sid    = "Push"
+      Effect = "Allow"
+      Action = [
+        "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload",
+        "ecr:PutImage", "ecr:UploadLayerPart",
+      ]
+      Resource = "arn:${local.partition}:ecr:${var.region}:${local.account}:repository/${local.preview}"
+    },
+    {
+      Sid    = "Tables"
+      Effect = "Allow"
+      Action = [
+        "dynamodb:CreateTable", "dynamodb:DeleteTable", "dynamodb:DescribeContinuousBackups", "dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive",
+        "dynamodb:ListTagsOfResource", "dynamodb:TagResource", "dynamodb:UntagResource", "dynamodb:UpdateTable", "dynamodb:UpdateTimeToLive",
+      ]
+      Resource = "arn:${local.partition}:dynamodb:${var.region}:${local.account}:table/${local.preview}-*"
+    },
+    {
+      Sid      = "Services"
+      Effect   = "Allow"
+      Action   = ["ecs:CreateService", "ecs:DeleteService", "ecs:DescribeServices", "ecs:TagResource", "ecs:UpdateService"]
+      Resource = "arn:${local.partition}:ecs:${var.region}:${local.account}:service/${local.name}/${local.preview}-*"
+    },
+    {
+      Sid      = "Tasks"
+      Effect   = "Allow"
+      Action   = ["ecs:RegisterTaskDefinition", "ecs:TagResource"]
+      Resource = "arn:${local.partition}:ecs:${var.region}:${local.account}:task-definition/${local.preview}-*"
+    },
+    # These know no resource.
+    { Sid = "Describe", Effect = "Allow", Action = ["ecs:DeregisterTaskDefinition", "ecs:DescribeTaskDefinition", "elasticloadbalancing:Describe*"], Resource = "*", Condition = local.here },
+    {
+      Sid    = "Targets"
+      Effect = "Allow"
+      Action = [
+        "elasticloadbalancing:AddTags", "elasticloadbalancing:CreateTargetGroup", "elasticloadbalancing:DeleteTargetGroup",
+        "elasticloadbalancing:ModifyTargetGroup", "elasticloadbalancing:ModifyTargetGroupAttributes",
+      ]
+      Resource = "arn:${local.partition}:elasticloadbalancing:${var.region}:${local.account}:targetgroup/${local.name}-pr-*/*"
+    },
+    # A rule is made with the tag of this stack, and what has another one stays.
+    {
+      Sid       = "MakeRules"
+      Effect    = "Allow"
+      Action    = ["elasticloadbalancing:AddTags", "elasticloadbalancing:CreateRule"]
+      Resource  = ["arn:${local.partition}:elasticloadbalancing:${var.region}:${local.account}:listener/app/${local.name}/*", "arn:${local.partition}:elasticloadbalancing:${var.region}:${local.account}:listener-rule/app/${local.name}/*"]
+      Condition = { StringEquals = { "aws:RequestTag/stack" = "preview" } }
+    },
+    {
+      Sid       = "ChangeItsRules"
+      Effect    = "Allow"
+      Action    = ["elasticloadbalancing:DeleteRule", "elasticloadbalancing:ModifyRule"]
+      Resource  = "arn:${local.partition}:elasticloadbalancing:${var.region}:${local.account}:listener-rule/app/${local.name}/*"
+      Condition = { StringEquals = { "aws:ResourceTag/stack" = "preview" } }
+    },
+    {
+      Sid       = "HandOnTheRolesOfPreviews"
+      Effect    = "Allow"
+      Action    = "iam:PassRole"
+      Resource  = [for role in ["task", "execution"] : "arn:${local.partition}:iam::${local.account}:role/${local.preview}-${role}"]
+      Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } }
+    },
+  ]
+}

@@ -1,0 +1,27 @@
+terraform {
+  required_version = ">= 1.11, < 2.0"
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = "~> 6.25"
+    }
+  }
+
+  # The rest (bucket, region, key of the encryption) is what `bootstrap` says, by `terraform init -backend-config=FILE`.
+  backend "s3" {
+    key          = "preview/pr-N.tfstate" # each preview has one of its own (scripts/preview)
+    use_lockfile = true
+  }
+}
+
+provider "aws" {
+  region = var.region
+  default_tags {
+    tags = {
+      project     = var.prefix
+      environment = var.environment
+      stack       = "preview"
+      managed_by  = "terraform"
+    }
+  }
+}

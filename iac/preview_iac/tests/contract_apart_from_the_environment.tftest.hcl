@@ -1,0 +1,56 @@
+# A preview has names of its own, and nothing of the environment's people, keys and secrets.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  environment = "qa"
+  region      = "eu-west-1"
+  number      = 7
+  image       = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/people-info-qa-preview@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+}
+
+run "by_default" {
+  assert {
+    condition     = alltrue([for name in [aws_dynamodb_table.people.name, aws_ecs_service.default.name, aws_ecs_task_definition.default.family] : name == "people-info-qa-preview-pr-7"])
+    error_message = "Something of the preview has a name outside of its own."
+  }
+  assert {
+    condition = { for setting in jsondecode(aws_ecs_task_definition.default.container_definitions)[0].environment : setting.name => setting.value } == {
+      PEOPLEINFO_HOST    = "0.0.0.0"
+      PEOPLEINFO_PROXIES = "1"
+      PEOPLEINFO_STORE   = "dynamodb://eu-west-1/people-info-qa-preview-pr-7"
+    }
+    error_message = "The preview is told of other people than its own, or of the cache of the environment."
+  }
+  assert {
+    condition     = strcontains(jsondecode(aws_ecs_task_definition.default.container_definitions)[0].secrets[0].valueFrom, "preview_admin_key") && length(jsondecode(aws_ecs_task_definition.default.container_definitions)[0].secrets) == 1
+    error_message = "The preview knows a secret of the environment."
+  }
+  assert {
+    condition     = strcontains(aws_ecs_task_definition.default.task_role_arn, "preview") && strcontains(aws_ecs_task_definition.default.execution_role_arn, "preview")
+    error_message = "The preview has a role of the environment."
+  }
+  assert {
+    condition     = aws_lb_listener_rule.default.priority == 7 && one(one(aws_lb_listener_rule.default.condition).host_header).values == toset(["pr-7.people.qa.example.org"])
+    error_message = "The preview is asked under another name, or after the service."
+  }
+  assert {
+    condition     = !one(aws_ecs_service.default.network_configuration).assign_public_ip && jsondecode(aws_ecs_task_definition.default.container_definitions)[0].readonlyRootFilesystem
+    error_message = "The preview stands on the internet, or may write to its root."
+  }
+}
+
+# That it does is seen in this plan, by tests/iac/test_stacks.py.
+run "applied_again_it_changes_nothing" {
+  command = plan
+}
+
+run "a_name_that_moves_is_refused" {
+  command = plan
+  variables {
+    image = "people-info-qa-preview:latest"
+  }
+  expect_failures = [var.image]
+}
