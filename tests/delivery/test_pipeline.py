@@ -255,16 +255,14 @@ def test_a_branch_is_shown_beside_qa_and_taken_down_again(project: Pipeline) -> 
     preview(project, "up")
     assert project.now("previews") == {"7": image}
     order = [
-        position(
-            project,
-            f"docker buildx build --build-arg VERSION=1.0.0 --build-arg REVISION={project.project.git('rev-parse', 'HEAD')}",
-        ),
+        position(project, "docker buildx build"),
         position(project, "terraform -chdir=iac/preview_iac init"),
         position(project, "terraform -chdir=iac/preview_iac apply -var-file=environments/qa/terraform.tfvars"),
         position(project, "gh pr comment 7 --edit-last --create-if-none --body Preview of"),
     ]
     assert order == sorted(order)
     assert f"--tag {REGISTRY}/qa-preview:pr-7-" in project.calls[order[0]]
+    assert f"--build-arg REVISION={project.project.git('rev-parse', 'HEAD')} " in project.calls[order[0]]
     assert "-backend-config=key=preview/pr-7.tfstate" in project.calls[order[1]]
     preview(project, "down")
     assert project.now("previews") == {}
