@@ -134,7 +134,7 @@ class AuditStream:
         self._file: int | None = None
         self._trouble = ""  # why the last lines could not be written
         for outcome in ("written", "failed"):  # so that an audit that is silent can be told from none
-            AUDIT_EVENTS.add(outcome, by=0)
+            AUDIT_EVENTS.begin(outcome)
 
     def note(self, event: Event, *, at_once: bool) -> None:
         """Keep an event; to be called in the event loop."""

@@ -156,7 +156,6 @@ def test_what_is_no_operation_is_not_open_by_oversight(guarded: httpx.Client, me
 
 @pytest.mark.parametrize(
     "page",
-    # Where there is no OpenID provider there is nothing to sign in at.
     sorted(
         {page for page in OPEN_PAGES if "{" not in page and "/provider" not in page}
         | {"/status", "/docs/start.js", "/console/people/0"}
@@ -166,6 +165,11 @@ def test_what_is_the_same_in_every_copy_of_the_service_is_open(guarded: httpx.Cl
     answer = guarded.get(page)
     # The console's pages hold nobody's data, and lead whoever is not known to where they sign in.
     assert answer.status_code in (200, 307) or answer.headers["Location"].startswith("/console/sign-in?")
+
+
+@pytest.mark.parametrize("page", sorted(page for page in OPEN_PAGES if "/provider" in page))
+def test_nobody_signs_in_at_a_provider_where_there_is_none(guarded: httpx.Client, page: str) -> None:
+    assert guarded.get(page).status_code == 404
 
 
 def test_the_document_says_which_operations_need_which_scope() -> None:

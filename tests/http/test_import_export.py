@@ -9,7 +9,7 @@ import json
 import socket
 import uuid
 from contextlib import suppress
-from time import sleep
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -271,7 +271,9 @@ def test_a_reader_who_goes_away_leaves_the_server_well(server: Server, client: h
             connection.sendall(f"GET /v1/people/export?surname={surname} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             assert connection.recv(100).startswith(b"HTTP/1.1 200")
     assert exported_in_all(client) - before < 5 * 5_000, "people were read for nobody"
+    patience = monotonic() + HANGS
     while client.get("/status").status_code != 200:
+        assert monotonic() < patience
         sleep(0.1)  # ministack goes on with what it was asked for
 
 
