@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
 REMEMBERED_SECONDS: Final = 2.0  # that a key is believed without asking the store again: so long a revoked one goes on
 GRACE_SECONDS: Final = 60.0  # that it is believed while the store does not answer
-FIGURES_SECONDS: Final = (
-    86_400.0  # the same for figures: nobody's data is in them, and they are needed most while the store is away
-)
+# The same for figures: nobody's data is in them, and they are needed most while the store is away.
+FIGURES_SECONDS: Final = 86_400.0
 PATIENCE_SECONDS: Final = 0.25  # after which the store does not answer: whoever was let in before need not wait for it
 _REMEMBERED: Final = 10_000  # keys; beyond that all are forgotten, and asked for again
 _ADMIN: Final = Principal(name="admin-key", scopes=frozenset({Scope.ADMIN}))

@@ -24,9 +24,8 @@ class Rates:
         self.per_minute = per_minute
         self._a_second = per_minute / 60
         self._monotonic = monotonic
-        self._buckets: dict[
-            str, list[float]
-        ] = {}  # whose → what is left, since when, and what was taken and not yet settled
+        # Whose → what is left, since when, and what was taken and not yet settled.
+        self._buckets: dict[str, list[float]] = {}
 
     def take(self, who: str, units: int) -> float:
         """Take units out of somebody's bucket and return how many are left. Raises RateExceeded when there are not so many."""

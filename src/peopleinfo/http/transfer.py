@@ -94,9 +94,8 @@ class ExportResource:
         hidden = req.context.principal.hidden
         if hidden:
             require_askable(filters, hidden)
-        if (
-            where.prefix_key is not None
-        ):  # which not every store can find by, and a refusal has to come before the headers
+        # Not every store can find by the beginning of a surname, and a refusal has to come before the headers.
+        if where.prefix_key is not None:
             await self._people.find(where, after=None, limit=1)
         trail = trail_of(req)
         resp.content_type = CSV if as_table else NDJSON
