@@ -42,8 +42,9 @@ def api(stacks: Stacks) -> dict[str, Any]:
     return found
 
 
-def test_the_table_is_the_one_that_the_code_describes(stacks: Stacks) -> None:
-    table = stacks.resources("app_iac")["aws_dynamodb_table.people"]
+@pytest.mark.parametrize("stack", ["app_iac", "preview_iac"])
+def test_the_table_is_the_one_that_the_code_describes(stacks: Stacks, stack: str) -> None:
+    table = stacks.resources(stack)["aws_dynamodb_table.people"]
     (index,) = table["global_secondary_index"]
     assert {(one["name"], one["type"]) for one in table["attribute"]} == {
         (one["AttributeName"], one["AttributeType"]) for one in schema.PEOPLE.keys["AttributeDefinitions"]
@@ -54,8 +55,12 @@ def test_the_table_is_the_one_that_the_code_describes(stacks: Stacks) -> None:
     assert index["name"] == schema.PEOPLE.keys["GlobalSecondaryIndexes"][0]["IndexName"]
     assert index["projection_type"] == schema.PEOPLE.keys["GlobalSecondaryIndexes"][0]["Projection"]["ProjectionType"]
     assert table["billing_mode"] == schema.PROTECTION["BillingMode"]
-    assert table["deletion_protection_enabled"] is schema.PROTECTION["DeletionProtectionEnabled"]
     assert table["ttl"][0]["attribute_name"] == schema.TTL
+
+
+def test_it_does_not_vanish_by_mistake(stacks: Stacks) -> None:
+    table = stacks.resources("app_iac")["aws_dynamodb_table.people"]
+    assert table["deletion_protection_enabled"] is schema.PROTECTION["DeletionProtectionEnabled"]
 
 
 def test_so_is_the_table_of_peoples_keys(stacks: Stacks) -> None:
