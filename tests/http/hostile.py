@@ -44,6 +44,7 @@ def requests(person: str, number: int) -> list[Hostile]:
     targets = [
         Target("POST", "/v1/people"),
         Target("POST", "/v1/people/search"),
+        Target("POST", "/v1/people/export"),
         Target("POST", "/data"),
         Target("PUT", person, headers="If-Match: *\r\n"),
         Target("PATCH", person, headers="If-Match: *\r\n"),
@@ -314,7 +315,7 @@ def paths() -> Iterator[Hostile]:
 def methods(person: str) -> Iterator[Hostile]:
     """Yield methods that a path does not have."""
     has = {
-        "/v1/people": "GET HEAD POST", "/v1/people/search": "POST", "/v1/people/import": "POST", "/v1/people/export": "GET HEAD",
+        "/v1/people": "GET HEAD POST", "/v1/people/search": "POST", "/v1/people/import": "POST", "/v1/people/export": "GET HEAD POST",
         person: "GET HEAD PUT PATCH DELETE", "/data": "GET HEAD POST", "/status": "GET HEAD", "/metrics": "GET HEAD",
         "/openapi.json": "GET HEAD", "/docs": "GET HEAD", "/docs/start.js": "GET HEAD",
     }  # fmt: skip

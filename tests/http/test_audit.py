@@ -77,6 +77,7 @@ def test_every_way_to_read_a_person_is_written_down(client: httpx.Client, folder
         client.get("/data?person_surname=mullercanary"),
         client.get("/v1/people/export"),
         client.get("/v1/people/export", headers={"Accept": "text/csv"}),
+        client.post("/v1/people/export", json={"surname": "mullercanary"}),
     ):
         assert answer.status_code == 200
         people = [who for event in events(folder, answer, person_id) for who in event.get("people", ())]
@@ -127,7 +128,7 @@ def test_what_is_about_nobody_is_not_written_down(client: httpx.Client, folder: 
     events(folder, marker)
     assert {json.loads(line)["action"] for line in (folder / "audit.jsonl").read_bytes().splitlines()} <= {
         "createPerson", "findPeople", "searchPeople", "getPerson", "replacePerson", "changePerson", "erasePerson", "importPeople",
-        "exportPeople", "listData", "end",
+        "exportPeople", "exportFound", "listData", "end",
     }  # fmt: skip
 
 

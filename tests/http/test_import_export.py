@@ -241,11 +241,46 @@ def test_an_export_is_a_table_for_whom_prefers_one(client: httpx.Client, surname
     assert {name: row[name] for name in person} == person | {"list": "[1,2]"}
 
 
-@pytest.mark.parametrize("form", ["null", "xml", "CSV", ["csv", "csv"]])
-def test_an_export_of_a_form_that_is_not_known_is_refused(client: httpx.Client, form: str | list[str]) -> None:
-    answer = client.get("/v1/people/export", params={"format": form})
+def test_an_export_of_a_search_in_a_body_is_that_of_the_query(client: httpx.Client, surname: str) -> None:
+    people = [(name, surname + end, born) for end in ("", "x") for name in ("Zoë", "Ada") for born in ("1980", "1990")]
+    send(client, lines({"person_name": n, "person_surname": s, "person_birthdate": b} for n, s, b in people))
+    for search, count in (
+        ({"surname": surname}, 4),
+        ({"surname_prefix": surname, "name": "zoe", "born_from": "1985"}, 2),
+        ({"surname_prefix": surname, "name": "zoe", "match": "exact"}, 0),
+        ({"surname_prefix": surname, "format": "csv"}, 9),
+    ):
+        in_query = client.get("/v1/people/export", params=search)
+        in_body = client.post("/v1/people/export", json=search)
+        assert in_body.status_code == 200
+        assert sorted(in_body.content.splitlines()) == sorted(in_query.content.splitlines())
+        assert len(in_body.content.splitlines()) == count
+        for header in ("Content-Type", "Content-Disposition", "Cache-Control", "Vary"):
+            assert in_body.headers[header] == in_query.headers[header]
+
+
+@pytest.mark.parametrize("form", ["null", "xml", "CSV"])
+def test_an_export_of_a_form_that_is_not_known_is_refused(client: httpx.Client, form: str) -> None:
+    for answer in (
+        client.get("/v1/people/export", params={"format": form}),
+        client.post("/v1/people/export", json={"format": form}),
+    ):
+        assert answer.status_code == 422
+        assert answer.json()["errors"] == [{"pointer": "format", "reason": "is one of ndjson, csv"}]
+
+
+def test_whatever_is_wrong_with_an_export_is_said_at_once(client: httpx.Client) -> None:
+    answer = client.get("/v1/people/export?format=csv&format=csv&match=x&born_to=never")
+    assert [reason["pointer"] for reason in answer.json()["errors"]] == ["format", "match", "born_to"]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"), [([], ""), ({"surname": 1}, "surname"), ({"limit": 1}, "limit"), ({"format": 1}, "format")]
+)
+def test_a_body_that_is_no_search_exports_nobody(client: httpx.Client, body: Any, pointer: str) -> None:
+    answer = client.post("/v1/people/export", json=body)
     assert answer.status_code == 422
-    assert answer.json()["errors"] == [{"pointer": "format", "reason": "is one of ndjson, csv"}]
+    assert [reason["pointer"] for reason in answer.json()["errors"]] == [pointer]
 
 
 def test_an_export_may_not_be_kept_by_anybody(client: httpx.Client, surname: str) -> None:

@@ -24,6 +24,7 @@ COSTS = [
     ("GET", "/v1/people?surname=x", 5),
     ("DELETE", PERSON, 10),
     ("GET", "/v1/people/export", 100),
+    ("POST", "/v1/people/export", 100),
 ]
 
 

@@ -144,7 +144,9 @@ def test_http_1_0_is_answered_and_hung_up_on(server: Server) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{"])
-@pytest.mark.parametrize("path", [b"/v1/people", b"/v1/people/search", b"/data", b"/v1/people/import"])
+@pytest.mark.parametrize(
+    "path", [b"/v1/people", b"/v1/people/search", b"/v1/people/export", b"/data", b"/v1/people/import"]
+)
 def test_a_body_that_does_not_come_is_not_waited_for_for_ever(impatient: Server, path: bytes, body: bytes) -> None:
     request_ = b"POST " + path + b" HTTP/1.1\r\n" + JSON + b"Content-Length: 10\r\n\r\n" + body
     answer = ask(impatient, request_)

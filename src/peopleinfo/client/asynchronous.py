@@ -140,7 +140,7 @@ class AsyncClient:
         begun = False
         while True:
             try:
-                content = _sent(rows) if rows is not None else None
+                content = _sent(rows) if rows is not None else call.content
                 async with self._stream(call, content, self._seconds) as response:
                     if response.is_success:
                         lines = calls.Lines()
@@ -158,9 +158,7 @@ class AsyncClient:
             await asyncio.sleep(pause or 0)
 
     def _stream(self, call: Call, content: Any, seconds: float) -> Any:
-        return self._http.stream(
-            call.method, call.path, headers=call.headers, params=call.params, content=content, timeout=seconds
-        )
+        return self._http.stream(call.method, call.path, headers=call.headers, content=content, timeout=seconds)
 
 
 async def _sent(rows: Iterable[Mapping[str, Any]]) -> AsyncIterator[bytes]:

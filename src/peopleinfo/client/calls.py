@@ -44,7 +44,6 @@ class Call(NamedTuple):
     path: str
     headers: dict[str, str] = {}  # noqa: RUF012 - never changed
     content: bytes | None = None
-    params: dict[str, str] = {}  # noqa: RUF012 - likewise
     repeatable: bool = True
     conditional: bool = False
 
@@ -69,10 +68,7 @@ def get(person_id: str) -> Call:
 
 def page(search: Search, cursor: str | None, limit: int) -> Call:
     """Find people. The search goes in the body: URLs are logged on the way, and names are nobody's business there."""
-    asked: dict[str, Any] = {name: value for name, value in search.items() if value is not None}
-    if cursor:
-        asked["cursor"] = cursor
-    return Call("POST", "/v1/people/search", _JSON, encode(asked | {"limit": limit}))
+    return Call("POST", "/v1/people/search", _JSON, encode({**search, "limit": limit, "cursor": cursor}))
 
 
 def replace(person: Person | str, details: Mapping[str, Any], version: Version) -> Call:
@@ -99,9 +95,8 @@ def import_(idempotency_key: str | None) -> Call:
 
 
 def export(search: Search) -> Call:
-    """Read everyone, or those who are meant, as a stream."""
-    asked = {name: str(value) for name, value in search.items() if value is not None}
-    return Call("GET", "/v1/people/export", {"Accept": _NDJSON}, params=asked)
+    """Read everyone, or those who are meant, as a stream; the search goes in the body, as in `page`."""
+    return Call("POST", "/v1/people/export", _JSON | {"Accept": _NDJSON}, encode(search))
 
 
 def status() -> Call:

@@ -142,7 +142,7 @@ class Client:
         begun = False
         while True:
             try:
-                content = calls.pieces(rows) if rows is not None else None
+                content = calls.pieces(rows) if rows is not None else call.content
                 with self._stream(call, content, self._seconds) as response:
                     if response.is_success:
                         lines = calls.Lines()
@@ -159,6 +159,4 @@ class Client:
             time.sleep(pause or 0)
 
     def _stream(self, call: Call, content: Any, seconds: float) -> Any:
-        return self._http.stream(
-            call.method, call.path, headers=call.headers, params=call.params, content=content, timeout=seconds
-        )
+        return self._http.stream(call.method, call.path, headers=call.headers, content=content, timeout=seconds)

@@ -81,7 +81,7 @@ def create_app(
     app.add_route("/v1/people", several)
     app.add_route("/v1/people/search", several, suffix="search")
     app.add_route("/v1/people/import", ImportResource(people, body_seconds=body_seconds))
-    app.add_route("/v1/people/export", ExportResource(people))
+    app.add_route("/v1/people/export", ExportResource(people, body_seconds=body_seconds))
     app.add_route("/v1/people/{person_id}", PersonResource(people, body_seconds=body_seconds))
     app.add_route("/v1/people/{person_id}/export", PersonExportResource(people, audit))
     app.add_route("/data", DataResource(people, cursors, body_seconds=body_seconds))

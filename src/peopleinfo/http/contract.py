@@ -12,6 +12,7 @@ from peopleinfo.http.problems import MEDIA_TYPE as PROBLEM
 from peopleinfo.http.requests import MERGE_PATCH
 from peopleinfo.http.shapes import (
     Cursor,
+    ExportBody,
     ImportResult,
     Limit,
     NewPerson,
@@ -69,6 +70,7 @@ _IF_MATCH: Final = Parameter(
 _PERSON: Final = Answer("The person.", {JSON: Person}, ("ETag",))
 _READ: Final = Answer("The person.", {JSON: Person}, ("ETag", "Cache-Status"))
 _PAGE: Final = Answer("A page of people.", {JSON: PeoplePage}, ("Cache-Status",))
+_STREAM: Final = Answer("A person a line, or a table when Accept prefers it.", {NDJSON: Person, CSV: None})
 
 OPERATIONS: Final = (
     Operation(
@@ -181,12 +183,19 @@ OPERATIONS: Final = (
         Scope.READ,
         "exportPeople",
         "Read everyone, or those who are meant: a stream of any length",
-        {200: Answer("A person a line, or a table when Accept prefers it.", {NDJSON: Person, CSV: None})},
-        (
-            *_SEARCH[:6],
-            Parameter("query", "format", Literal["ndjson", "csv"], "Comes before Accept, which a link cannot send."),
-        ),
+        {200: _STREAM},
+        tuple(Parameter("query", field.name, field.type, "") for field in msgspec.structs.fields(ExportBody)),
         errors=(422,),
+    ),
+    Operation(
+        "/v1/people/export",
+        "post",
+        Scope.READ,
+        "exportFound",
+        "Read those who are meant without a name in the URL: a stream of any length",
+        {200: _STREAM},
+        body={JSON: ExportBody},
+        errors=(400, 408, 413, 415, 422),
     ),
     Operation(
         "/data",
@@ -283,6 +292,7 @@ MASKED: Final = frozenset(
         "changePerson",
         "importPeople",
         "exportPeople",
+        "exportFound",
         "storeData",
         "listData",
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from peopleinfo.http.contract import Operation
 
 GUESSES: Final = 30  # a minute and network: credentials that turn out to be none
-_OF_MANY: Final = {"exportPeople": 100, "importPeople": 100, "exportPerson": 100}
+_OF_MANY: Final = {"exportPeople": 100, "exportFound": 100, "importPeople": 100, "exportPerson": 100}
 _OF_ONE: Final = frozenset({"getPerson", "getMetrics"})
 _SITE: Final = 64  # bits of an IPv6 address that tell one customer from another
 

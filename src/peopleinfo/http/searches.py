@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 
 import msgspec
 
@@ -22,6 +22,8 @@ MAX_LIMIT: Final = 1000
 _WHOLE: Final = re.compile(r"\d{1,9}", re.ASCII)
 _FILTERS: Final = Search.__struct_fields__
 _MATCHES: Final = get_args(Match)
+Form = Literal["ndjson", "csv"]  # of an export
+_FORMS: Final = get_args(Form)
 
 
 class Asked(NamedTuple):
@@ -45,10 +47,13 @@ def read_search(members: Mapping[str, Any]) -> Asked:
     return Asked(_filter(filters, errors), limit, page.get("cursor"))
 
 
-def read_filter(members: Mapping[str, Any]) -> Filter:
-    """Read a search that has no pages. Raises InvalidSearch with every reason."""
-    filters, _, errors = _divided(members, _FILTERS)
-    return _filter(filters, errors)
+def read_export(members: Mapping[str, Any]) -> tuple[Filter, str | None]:
+    """Read a search that has no pages, and the form it is to be answered in. Raises InvalidSearch with every reason."""
+    filters, rest, errors = _divided(members, (*_FILTERS, "format"))
+    form = rest.get("format")
+    if form not in (None, *_FORMS):
+        errors.append(FieldError("format", f"is one of {', '.join(_FORMS)}"))
+    return _filter(filters, errors), form
 
 
 def _divided(
@@ -58,7 +63,7 @@ def _divided(
     if not isinstance(members, dict):
         raise InvalidSearch([FieldError("", "must be a JSON object")])
     filters: dict[str, str] = {}
-    page: dict[str, Any] = {}
+    rest: dict[str, Any] = {}
     errors: list[FieldError] = []
     for name, value in members.items():
         if name not in known:
@@ -66,14 +71,12 @@ def _divided(
         elif isinstance(value, list):
             errors.append(FieldError(name, "is given more than once"))
         elif name == "limit":
-            page[name] = value
+            rest[name] = value
         elif value is not None and not isinstance(value, str):
             errors.append(FieldError(name, "must be a string"))
-        elif name == "cursor":
-            page[name] = value
         elif value is not None:
-            filters[name] = value
-    return filters, page, errors
+            (filters if name in _FILTERS else rest)[name] = value
+    return filters, rest, errors
 
 
 def _filter(filters: dict[str, str], errors: list[FieldError]) -> Filter:

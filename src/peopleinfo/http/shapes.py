@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from peopleinfo.http.searches import LIMIT, MAX_LIMIT
+from peopleinfo.http.searches import LIMIT, MAX_LIMIT, Form
 from peopleinfo.person import ADDRESS_LENGTH, NAME_LENGTH
 from peopleinfo.search import Match  # noqa: TC001 - read at run time, as a type
 
@@ -58,8 +58,8 @@ class SeedPerson(Struct):
     person_address: Annotated[str, Meta(min_length=1, max_length=ADDRESS_LENGTH)]
 
 
-class SearchBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """The filters of a search, which must all hold, and the page that is asked for."""
+class _Filters(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The filters of a search, which must all hold."""
 
     surname: Annotated[Text | None, Meta(description="Family name, however it is typed.", examples=["muller"])] = None
     surname_prefix: Annotated[
@@ -73,8 +73,19 @@ class SearchBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
         Text | None, Meta(description="Latest birthdate: YYYY, YYYY-MM or YYYY-MM-DD.", examples=["1999-12"])
     ] = None
     match: Annotated[Match | None, Meta(description="exact compares names as they are spelled.")] = None
+
+
+class SearchBody(_Filters):
+    """The filters of a search, which must all hold, and the page that is asked for."""
+
     limit: Limit | None = LIMIT
     cursor: Cursor | None = None
+
+
+class ExportBody(_Filters):
+    """The filters of a search, which must all hold, and the form of the answer."""
+
+    format: Annotated[Form | None, Meta(description="Comes before Accept, which a link cannot send.")] = None
 
 
 class PeoplePage(Struct):
@@ -168,5 +179,5 @@ class PersonExport(Struct):
 
 
 TYPES: Final = (
-    NewPerson, Person, SeedPerson, SearchBody, PeoplePage, Problem, Status, ImportResult, AuditEvent, Told, PersonExport,
+    NewPerson, Person, SeedPerson, SearchBody, ExportBody, PeoplePage, Problem, Status, ImportResult, AuditEvent, Told, PersonExport,
 )  # fmt: skip

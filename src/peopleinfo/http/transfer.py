@@ -15,15 +15,15 @@ from typing import IO, TYPE_CHECKING, Any, Final, cast
 from peopleinfo import strictjson
 from peopleinfo.access import MEMBERS
 from peopleinfo.audit import ids_of
-from peopleinfo.errors import FieldError, InvalidSearch, StoreUnavailable
+from peopleinfo.errors import StoreUnavailable
 from peopleinfo.files import rows
 from peopleinfo.files.columns import Columns, InvalidInput
 from peopleinfo.files.export import as_csv, as_ndjson
 from peopleinfo.http.audited import trail_of
 from peopleinfo.http.contract import CSV, JSON, NDJSON
 from peopleinfo.http.people import idempotency_key
-from peopleinfo.http.requests import client_leaves, media_type, too_slow
-from peopleinfo.http.searches import read_filter
+from peopleinfo.http.requests import client_leaves, media_type, read_json, too_slow
+from peopleinfo.http.searches import read_export
 from peopleinfo.http.shapes import ImportResult, Reason
 from peopleinfo.imports import Import, Outcome, batches
 from peopleinfo.masks import require_askable
@@ -83,17 +83,25 @@ class ImportResource:
 class ExportResource:
     """/v1/people/export: everyone, or those who are meant."""
 
-    def __init__(self, people: People) -> None:
+    def __init__(self, people: People, *, body_seconds: float) -> None:
         self._people = people
+        self._body_seconds = body_seconds
 
     async def on_get(self, req: Request, resp: Response) -> None:
-        """Answer a person a line, as they are read from the store; a table when the client prefers text/csv."""
-        filters = dict(req.params)
-        as_table = _is_table(filters.pop("format", None), req)
-        where = read_filter(filters)
+        """Answer those who are meant by the parameters of the query."""
+        await self._export(req.params, req, resp)
+
+    async def on_post(self, req: Request, resp: Response) -> None:
+        """Answer those who are meant by the members of the body, so that no name stands in a URL."""
+        await self._export(await read_json(req, seconds=self._body_seconds), req, resp)
+
+    async def _export(self, members: Mapping[str, Any], req: Request, resp: Response) -> None:
+        """Answer a person a line, as they are read from the store; a table when that is asked for, or text/csv preferred."""
+        where, form = read_export(members)
+        as_table = (form or req.client_prefers((NDJSON, CSV))) in ("csv", CSV)
         hidden = req.context.principal.hidden
         if hidden:
-            require_askable(filters, hidden)
+            require_askable(members, hidden)
         # Not every store can find by the beginning of a surname, and a refusal has to come before the headers.
         if where.prefix_key is not None:
             await self._people.find(where, after=None, limit=1)
@@ -104,15 +112,6 @@ class ExportResource:
         resp.downloadable_as = "people.csv" if as_table else "people.ndjson"
         seen = (lambda people: trail.streams(ids_of(people))) if trail else None
         resp.stream = _texts(req, (as_csv if as_table else as_ndjson)(self._people, where, hidden=hidden, seen=seen))
-
-
-def _is_table(form: Any, req: Request) -> bool:
-    """Say whether a table is wanted: by the parameter `format` or, without it, by what the client prefers."""
-    if form is None:
-        return req.client_prefers((NDJSON, CSV)) == CSV
-    if form not in ("ndjson", "csv"):
-        raise InvalidSearch([FieldError("format", "is one of ndjson, csv")])
-    return bool(form == "csv")
 
 
 class _Body(io.RawIOBase):
