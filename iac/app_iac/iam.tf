@@ -28,7 +28,7 @@ resource "aws_iam_role_policy" "execution" {
         Resource = [for group in ["application", "audit"] :
         "arn:${local.partition}:logs:${var.region}:${local.account}:log-group:/${local.name}/${group}:*"]
       },
-      { Sid = "ReadSecrets", Effect = "Allow", Action = "secretsmanager:GetSecretValue", Resource = compact([aws_secretsmanager_secret.admin_key.arn, local.cache_password_arn]) },
+      { Sid = "ReadSecrets", Effect = "Allow", Action = "secretsmanager:GetSecretValue", Resource = compact(concat([aws_secretsmanager_secret.admin_key.arn, local.cache_password_arn], aws_secretsmanager_secret.oidc_client_secret[*].arn)) },
       {
         Sid       = "OpenSecrets"
         Effect    = "Allow"

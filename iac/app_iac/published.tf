@@ -22,6 +22,7 @@ locals {
     encryption_url            = "aws-kms://${module.sealing_key.arn}"
     execution_role_arn        = aws_iam_role.execution.arn
     listener_rule_arn         = aws_lb_listener_rule.service.arn
+    oidc_client_secret_arn    = try(aws_secretsmanager_secret.oidc_client_secret[0].arn, "none")
     prometheus_url            = try("${trimsuffix(aws_prometheus_workspace.default[0].prometheus_endpoint, "/")}/api/v1/remote_write", "none")
     previews = jsonencode(!var.previews ? null : {
       admin_key_secret_arn = aws_secretsmanager_secret.preview_admin_key[0].arn

@@ -126,6 +126,13 @@ variable "metrics_public" {
   default     = false
 }
 
+variable "oidc_client_secret" {
+  description = "Whether the console's client at the OpenID provider has a secret: then one is made to put it in, which has to be done before deploy_iac is applied."
+  type        = bool
+  nullable    = false
+  default     = false
+}
+
 variable "prefix" {
   description = "The word with which every name begins."
   type        = string

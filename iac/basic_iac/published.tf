@@ -14,6 +14,7 @@ locals {
     ecr_repository_url = aws_ecr_repository.default.repository_url
     ecs_cluster_name   = aws_ecs_cluster.default.name
     private_subnet_ids = join(",", [for letter in var.zones : aws_subnet.private[letter].id])
+    public_cidrs       = join(",", [for letter in var.zones : aws_subnet.public[letter].cidr_block])
     public_subnet_ids  = join(",", [for letter in var.zones : aws_subnet.public[letter].id])
     vpc_cidr           = aws_vpc.default.cidr_block
     vpc_id             = aws_vpc.default.id

@@ -105,8 +105,11 @@ locals {
     { for name, value in var.settings : "PEOPLEINFO_${upper(name)}" => value },
   )
 
-  secrets = {
-    PEOPLEINFO_ADMIN_KEY      = local.app["admin_key_secret_arn"]
-    PEOPLEINFO_CACHE_PASSWORD = local.app["cache_password_secret_arn"]
-  }
+  secrets = merge(
+    {
+      PEOPLEINFO_ADMIN_KEY      = local.app["admin_key_secret_arn"]
+      PEOPLEINFO_CACHE_PASSWORD = local.app["cache_password_secret_arn"]
+    },
+    local.app["oidc_client_secret_arn"] == "none" ? {} : { PEOPLEINFO_OIDC_CLIENT_SECRET = local.app["oidc_client_secret_arn"] },
+  )
 }

@@ -89,13 +89,17 @@ variable "region" {
 }
 
 variable "settings" {
-  description = "Settings of the service beside those that come from the other stacks, by their names without PEOPLEINFO_ (README.md): { oidc_issuer = \"https://…\" }. No secrets."
+  description = "Settings of the service beside those that come from the stacks, by their names without PEOPLEINFO_ (settings.tf): { retention = \"730d\", rate_limits_shared = \"true\" }. No secrets."
   type        = map(string)
   nullable    = false
   default     = {}
   validation {
-    condition     = length(setintersection([for name in keys(var.settings) : lower(name)], ["admin_key", "audit", "cache_password", "cache_user", "cache", "drain_seconds", "encryption", "store", "host", "port", "proxies"])) == 0
-    error_message = "Secrets, the store, the cache, the port and what depends on the balancer come from the stacks."
+    condition     = length(setsubtract(keys(var.settings), keys(local.settable))) == 0
+    error_message = "Not to be chosen here: ${join(", ", setsubtract(keys(var.settings), keys(local.settable)))}. There are ${join(", ", keys(local.settable))}; secrets, the store, the cache and what depends on the balancer come from the stacks."
+  }
+  validation {
+    condition     = alltrue([for name, value in var.settings : can(regex(lookup(local.settable, name, ""), value))])
+    error_message = "Written otherwise: ${join(", ", [for name, value in var.settings : "${name} = ${value} (${lookup(local.settable, name, "")})" if !can(regex(lookup(local.settable, name, ""), value))])}."
   }
 }
 

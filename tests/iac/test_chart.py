@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from peopleinfo.console import assets
+from peopleinfo.http.openapi import document
 from peopleinfo.settings import Settings
 from tests.iac.terraform import IAC
 
@@ -81,9 +83,21 @@ def test_pods_are_hardened_and_know_their_settings(helm: str, values: Path) -> N
     assert pod["terminationGracePeriodSeconds"] > float(settings["PEOPLEINFO_DRAIN_SECONDS"]) + 30
 
 
+def test_the_ingress_passes_on_whatever_the_service_has_but_its_figures(helm: str) -> None:
+    documents = {one["kind"]: one for one in yaml.safe_load_all(made(helm, CHART / "values" / "prod.yaml")) if one}
+    (rule,) = documents["Ingress"]["spec"]["rules"]
+    passed = {(one["path"], one["pathType"]) for one in rule["http"]["paths"]}
+
+    def reached(path: str) -> bool:
+        return any(path == begin or (kind == "Prefix" and path.startswith(f"{begin}/")) for begin, kind in passed)
+
+    asked = {*document()["paths"], "/", "/console", assets.ROOT, "/docs", "/openapi.json"}
+    assert {path for path in asked if not reached(path)} == {"/metrics"}
+
+
 @pytest.mark.parametrize(
     "wrong",
-    ["image.version=latest", "settings.store=sqlite:///people.db", "settings.admin_key=k", "settings.audit=stdout", "replicas.least=1", "ingress.enabled=true"],
+    ["image.version=latest", "settings.store=sqlite:///people.db", "settings.admin_key=k", "settings.oidc_client_secret=k", "settings.audit=stdout", "settings.retain=730d", "settings.retention=2y", "replicas.least=1", "ingress.enabled=true"],
 )  # fmt: skip
 def test_what_would_not_do_is_refused(helm: str, wrong: str) -> None:
     done = run(helm, "template", "people", str(CHART), "--values", str(CHART / "values" / "qa.yaml"), "--set", wrong)

@@ -79,6 +79,21 @@ run "rights_come_with_what_needs_them" {
   }
 }
 
+run "the_consoles_secret_is_read_where_there_is_one" {
+  command = plan
+  variables {
+    oidc_client_secret = true
+  }
+  assert {
+    condition     = aws_secretsmanager_secret.oidc_client_secret[0].kms_key_id == module.people_key.arn && aws_ssm_parameter.published["oidc_client_secret_arn"].insecure_value == aws_secretsmanager_secret.oidc_client_secret[0].arn
+    error_message = "The console's secret is not encrypted with the key for people, or deploy_iac does not know of it."
+  }
+  assert {
+    condition     = contains(one([for statement in jsondecode(aws_iam_role_policy.execution.policy).Statement : statement.Resource if statement.Sid == "ReadSecrets"]), aws_secretsmanager_secret.oidc_client_secret[0].arn)
+    error_message = "A task that is told the console's secret could not start."
+  }
+}
+
 run "pods_of_the_one_cluster_have_the_role_too_when_asked" {
   command = plan
   variables {

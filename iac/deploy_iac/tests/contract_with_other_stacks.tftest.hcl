@@ -49,20 +49,24 @@ run "applied_again_it_changes_nothing" {
 run "endpoints_reach_the_service" {
   command = plan
   variables {
-    settings = { log_level = "warning" }
+    settings = { connections = "2000", cors_origins = "https://app.example.org", log_level = "warning", rate_limits_shared = "true", retention = "730d" }
   }
   assert {
     condition = { for setting in jsondecode(aws_ecs_task_definition.default.container_definitions)[0].environment : setting.name => setting.value } == {
-      PEOPLEINFO_AUDIT         = "file:///audit/audit.jsonl"
-      PEOPLEINFO_CACHE         = "rediss://master.people-info-qa.abc123.euw1.cache.amazonaws.com:6379"
-      PEOPLEINFO_CACHE_USER    = "people-info-qa-service"
-      PEOPLEINFO_DRAIN_SECONDS = "15"
-      PEOPLEINFO_ENCRYPTION    = "aws-kms://arn:aws:kms:eu-west-1:123456789012:key/33333333-3333-3333-3333-333333333333"
-      PEOPLEINFO_HOST          = "0.0.0.0"
-      PEOPLEINFO_LOG_LEVEL     = "warning"
-      PEOPLEINFO_PORT          = "3000"
-      PEOPLEINFO_PROXIES       = "1"
-      PEOPLEINFO_STORE         = "dynamodb://eu-west-1/people-info-qa-people"
+      PEOPLEINFO_AUDIT              = "file:///audit/audit.jsonl"
+      PEOPLEINFO_CACHE              = "rediss://master.people-info-qa.abc123.euw1.cache.amazonaws.com:6379"
+      PEOPLEINFO_CACHE_USER         = "people-info-qa-service"
+      PEOPLEINFO_CONNECTIONS        = "2000"
+      PEOPLEINFO_CORS_ORIGINS       = "https://app.example.org"
+      PEOPLEINFO_DRAIN_SECONDS      = "15"
+      PEOPLEINFO_ENCRYPTION         = "aws-kms://arn:aws:kms:eu-west-1:123456789012:key/33333333-3333-3333-3333-333333333333"
+      PEOPLEINFO_HOST               = "0.0.0.0"
+      PEOPLEINFO_LOG_LEVEL          = "warning"
+      PEOPLEINFO_PORT               = "3000"
+      PEOPLEINFO_PROXIES            = "1"
+      PEOPLEINFO_RATE_LIMITS_SHARED = "true"
+      PEOPLEINFO_RETENTION          = "730d"
+      PEOPLEINFO_STORE              = "dynamodb://eu-west-1/people-info-qa-people"
     }
     error_message = "The service is told other settings than those of the stacks before."
   }
@@ -89,6 +93,18 @@ run "a_name_that_moves_is_refused" {
     image_version = "latest"
   }
   expect_failures = [var.image_version]
+}
+
+run "the_consoles_secret_comes_by_reference_where_there_is_one" {
+  command = plan
+  override_data {
+    target = data.aws_ssm_parameter.app["oidc_client_secret_arn"]
+    values = { insecure_value = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:people-info-qa/oidc_client_secret-AbCdEf" }
+  }
+  assert {
+    condition     = contains(jsondecode(aws_ecs_task_definition.default.container_definitions)[0].secrets, { name = "PEOPLEINFO_OIDC_CLIENT_SECRET", valueFrom = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:people-info-qa/oidc_client_secret-AbCdEf" })
+    error_message = "The console cannot show who it is to the OpenID provider."
+  }
 }
 
 run "metrics_and_traces_when_asked_for" {

@@ -54,7 +54,31 @@ run "containers_are_hardened" {
 run "a_secret_among_the_settings_is_refused" {
   command = plan
   variables {
-    settings = { ADMIN_KEY = "0123456789abcdef0123456789abcdef" }
+    settings = { oidc_client_secret = "0123456789abcdef0123456789abcdef" }
+  }
+  expect_failures = [var.settings]
+}
+
+run "a_service_that_is_open_to_everybody_is_refused" {
+  command = plan
+  variables {
+    settings = { open = "true" }
+  }
+  expect_failures = [var.settings]
+}
+
+run "a_setting_that_there_is_not_is_refused" {
+  command = plan
+  variables {
+    settings = { retain = "730d" }
+  }
+  expect_failures = [var.settings]
+}
+
+run "a_setting_that_the_service_would_not_take_is_refused" {
+  command = plan
+  variables {
+    settings = { retention = "2 years" }
   }
   expect_failures = [var.settings]
 }

@@ -14,6 +14,10 @@ run "by_default" {
   assert {
     condition = yamldecode(output.values) == {
       image = { repository = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/people-info-qa-api" }
+      networkPolicy = { from = [
+        { ipBlock = { cidr = "10.20.0.0/22" } }, { ipBlock = { cidr = "10.20.4.0/22" } }, { ipBlock = { cidr = "10.20.8.0/22" } },
+        { namespaceSelector = { matchLabels = { "kubernetes.io/metadata.name" = "monitoring" } } },
+      ] }
       settings = {
         cache      = "rediss://master.people-info-qa.abc123.euw1.cache.amazonaws.com:6379"
         cache_user = "people-info-qa-service"

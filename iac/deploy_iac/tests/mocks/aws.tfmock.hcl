@@ -74,6 +74,11 @@ override_data {
 }
 
 override_data {
+  target = data.aws_ssm_parameter.app["oidc_client_secret_arn"]
+  values = { insecure_value = "none" }
+}
+
+override_data {
   target = data.aws_ssm_parameter.app["prometheus_url"]
   values = { insecure_value = "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-0123/api/v1/remote_write" }
 }

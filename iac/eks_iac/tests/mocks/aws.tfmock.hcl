@@ -17,6 +17,11 @@ override_data {
 }
 
 override_data {
+  target = data.aws_ssm_parameter.basic["public_cidrs"]
+  values = { insecure_value = "10.20.0.0/22,10.20.4.0/22,10.20.8.0/22" }
+}
+
+override_data {
   target = data.aws_ssm_parameter.app["cache_security_group_id"]
   values = { insecure_value = "sg-01234567890cache" }
 }

@@ -1,0 +1,27 @@
+# Which settings of the service an environment may choose (variable `settings`), by their names without PEOPLEINFO_, and how their values are
+# written. What follows from the stacks stands in task_definition.tf. `open` is left out: on the internet it would show people to everybody.
+# The chart has the same (deploy/helm/people-info-api/values.schema.json); tests/iac/test_settings.py holds both against the service itself.
+
+locals {
+  settable = {
+    body_seconds       = "^[0-9]+([.][0-9]+)?$"
+    cache_deadline     = "^[0-9]+([.][0-9]+)?$"
+    cache_fence        = "^[0-9]+([.][0-9]+)?$"
+    cache_local        = "^[0-9]+$"
+    cache_seconds      = "^[0-9]+([.][0-9]+)?$"
+    cache_strict       = "^(true|false)$"
+    connections        = "^[1-9][0-9]*$"
+    cors_origins       = "^([*]|https?://[a-z0-9.-]+(:[0-9]{1,5})?)(,([*]|https?://[a-z0-9.-]+(:[0-9]{1,5})?))*$"
+    log_level          = "^(debug|info|warning|error)$"
+    metrics            = "^(guarded|open)$"
+    oidc_asked         = "^[^ ]+( [^ ]+)*$"
+    oidc_audience      = "^.+$"
+    oidc_client        = "^.+$"
+    oidc_issuer        = "^https://.+$"
+    oidc_scopes_claim  = "^.+$"
+    rate_limits        = "^[0-9]+$"
+    rate_limits_shared = "^(true|false)$"
+    retention          = "^[1-9][0-9]{0,4}d$"
+    workers            = "^([1-9]|[1-5][0-9]|6[0-4])$"
+  }
+}

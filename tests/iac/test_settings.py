@@ -1,0 +1,86 @@
+"""No setting of the service is forgotten: in the cloud each comes from the stacks, may be chosen, or is left out on purpose."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+
+import pytest
+
+from peopleinfo.settings import PREFIX, InvalidSettings, Settings
+from tests.iac.terraform import IAC
+from tests.iac.test_chart import CHART
+
+ALL = {field.name for field in dataclasses.fields(Settings)}
+SECRETS = {field.name for field in dataclasses.fields(Settings) if field.metadata.get("secret")}
+NOT_ON_THE_INTERNET = {"open"}
+_SET = re.compile(rf"\b{PREFIX}(\w+)\b")
+_FIRST = {"store": "dynamodb://eu-west-1/people", "cache": "rediss://cache.example.org", "admin_key": "k" * 32,
+          "oidc_issuer": "https://login.example.org", "oidc_audience": "people-info"}  # fmt: skip
+
+# What may be chosen, each written as the service takes it and as it does not.
+CHOSEN = {
+    "body_seconds": ("2.5", "soon"),
+    "cache_deadline": ("0.1", "-1"),
+    "cache_fence": ("15", "15s"),
+    "cache_local": ("0", "many"),
+    "cache_seconds": ("60.0", "1m"),
+    "cache_strict": ("true", "maybe"),
+    "connections": ("2000", "0"),
+    "cors_origins": ("https://a.example.org,http://127.0.0.1:8080", "https://a.example.org/path"),
+    "log_level": ("warning", "loud"),
+    "metrics": ("open", "hidden"),
+    "oidc_asked": ("openid people", ""),
+    "oidc_audience": ("people-info", ""),
+    "oidc_client": ("console", ""),
+    "oidc_issuer": ("https://login.example.org/realms/staff", "login.example.org"),
+    "oidc_scopes_claim": ("realm_access.roles", ""),
+    "rate_limits": ("0", "none"),
+    "rate_limits_shared": ("true", "yes please"),
+    "retention": ("730d", "2y"),
+    "workers": ("64", "65"),
+}
+
+
+def settable() -> dict[str, str]:
+    """Return what `deploy_iac` lets an environment choose, and the form of each value."""
+    text = (IAC / "deploy_iac" / "settings.tf").read_text()
+    return {name: json.loads(form) for name, form in re.findall(r'^    (\w+) += (".*")$', text, re.MULTILINE)}
+
+
+def in_the_chart() -> dict[str, str]:
+    """Return what the chart's values may set, and the form of each value."""
+    schema = json.loads((CHART / "values.schema.json").read_text())["properties"]["settings"]
+    assert schema["additionalProperties"] is False
+    return {name: one.get("pattern", "") for name, one in schema["properties"].items()}
+
+
+def test_on_ecs_every_setting_is_set_or_may_be_or_is_left_out_on_purpose() -> None:
+    task = {name.lower() for name in _SET.findall((IAC / "deploy_iac" / "task_definition.tf").read_text())}
+    assert task >= SECRETS
+    assert [*task & set(settable()), *NOT_ON_THE_INTERNET & set(settable())] == []
+    assert task | set(settable()) | NOT_ON_THE_INTERNET == ALL
+
+
+def test_on_kubernetes_every_setting_is_set_or_may_be() -> None:
+    deployment = (CHART / "templates" / "deployment.yaml").read_text()
+    pod = {name.lower() for name in _SET.findall(deployment)}
+    assert pod | set(in_the_chart()) | SECRETS == ALL
+    assert set(in_the_chart()) & (pod | SECRETS) == set(), "it could be set twice, or a secret stands in the values"
+
+
+def test_both_ways_take_the_same() -> None:
+    chart = in_the_chart()
+    assert {name: chart[name] for name in settable()} == settable()
+
+
+@pytest.mark.parametrize("name", sorted(settable()))
+def test_what_may_be_chosen_is_what_the_service_takes(name: str) -> None:
+    right, wrong = CHOSEN[name]
+    assert re.search(settable()[name], right)
+    assert not re.search(settable()[name], wrong)
+    Settings.load({f"{PREFIX}{one.upper()}": value for one, value in (_FIRST | {name: right}).items()})
+    if wrong:  # nothing is the same as not set, to the service
+        with pytest.raises(InvalidSettings):
+            Settings.load({f"{PREFIX}{one.upper()}": value for one, value in (_FIRST | {name: wrong}).items()})
