@@ -66,7 +66,7 @@ resource "aws_cloudwatch_metric_alarm" "few_tasks" {
 
 locals {
   on_balancer = { LoadBalancer = aws_lb.default.arn_suffix }
-  on_table    = { TableName = aws_dynamodb_table.people.name }
+  on_table    = { TableName = module.people.table.name }
   on_cache    = { CacheClusterId = "${local.name}-001" }
 
   alarms = {

@@ -4,6 +4,8 @@ resource "aws_acm_certificate" "default" {
   count             = local.in_route53 ? 1 : 0
   domain_name       = var.endpoint.domain_name
   validation_method = "DNS"
+  # Previews of branches are one name below.
+  subject_alternative_names = var.previews ? ["*.${var.endpoint.domain_name}"] : []
   lifecycle {
     create_before_destroy = true
   }
@@ -12,9 +14,9 @@ resource "aws_acm_certificate" "default" {
 resource "aws_route53_record" "validation" {
   count   = local.in_route53 ? 1 : 0
   zone_id = var.endpoint.zone_id
-  name    = one(aws_acm_certificate.default[0].domain_validation_options).resource_record_name
-  type    = one(aws_acm_certificate.default[0].domain_validation_options).resource_record_type
-  records = [one(aws_acm_certificate.default[0].domain_validation_options).resource_record_value]
+  name    = local.proof.resource_record_name
+  type    = local.proof.resource_record_type
+  records = [local.proof.resource_record_value]
   ttl     = 300
 }
 
@@ -37,6 +39,8 @@ resource "aws_route53_record" "default" {
 }
 
 locals {
+  # For a name and for all names one below it the proof is the same.
+  proof           = try(tolist(aws_acm_certificate.default[0].domain_validation_options)[0], null)
   has_https       = !var.endpoint.plain_http
   in_route53      = var.endpoint.zone_id != null
   certificate_arn = local.in_route53 ? one(aws_acm_certificate_validation.default[*].certificate_arn) : var.endpoint.certificate_arn

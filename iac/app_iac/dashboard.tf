@@ -20,7 +20,7 @@ resource "aws_cloudwatch_dashboard" "default" {
 
 locals {
   balancer = ["LoadBalancer", aws_lb.default.arn_suffix]
-  table    = ["TableName", aws_dynamodb_table.people.name]
+  table    = ["TableName", module.people.table.name]
   cache    = ["CacheClusterId", "${local.name}-001"]
   service  = ["ClusterName", local.basic["ecs_cluster_name"], "ServiceName", "${local.name}-api"]
 

@@ -2,7 +2,7 @@
 # cannot be brought back: no recovery, and no plan of backups may take this table in. Its protection is that it cannot be deleted by a slip.
 #trivy:ignore:AVD-AWS-0024 On purpose, as said above.
 resource "aws_dynamodb_table" "keys" {
-  name                        = "${aws_dynamodb_table.people.name}-keys"
+  name                        = "${module.people.table.name}-keys"
   billing_mode                = "PAY_PER_REQUEST"
   deletion_protection_enabled = var.deletion_protection
   hash_key                    = "pk"

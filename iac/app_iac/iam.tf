@@ -61,7 +61,7 @@ resource "aws_iam_role_policy" "task" {
             "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteItem", "dynamodb:GetItem",
             "dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem",
           ]
-          Resource = aws_dynamodb_table.people.arn
+          Resource = module.people.table.arn
         },
         {
           # Of people who are sealed (deploy_iac: encryption). Wrapping them anew takes UpdateItem and Scan too, and is an operator's business.
@@ -72,7 +72,7 @@ resource "aws_iam_role_policy" "task" {
           ]
           Resource = aws_dynamodb_table.keys.arn
         },
-        { Sid = "FindByPrefix", Effect = "Allow", Action = "dynamodb:Query", Resource = "${aws_dynamodb_table.people.arn}/index/prefixes" },
+        { Sid = "FindByPrefix", Effect = "Allow", Action = "dynamodb:Query", Resource = "${module.people.table.arn}/index/prefixes" },
         {
           Sid       = "OpenTheTable"
           Effect    = "Allow"

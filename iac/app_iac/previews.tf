@@ -56,39 +56,47 @@ resource "aws_cloudwatch_log_group" "preview" {
   kms_key_id        = module.people_key.arn
 }
 
-# pr-7.DOMAIN and so on.
-resource "aws_acm_certificate" "previews" {
+# The service's own would let them speak to the cache.
+resource "aws_security_group" "preview" {
+  count       = var.previews ? 1 : 0
+  name        = "${local.name}-preview"
+  description = "Previews of branches."
+  vpc_id      = local.basic["vpc_id"]
+  tags        = { Name = "${local.name}-preview" }
+}
+
+resource "aws_vpc_security_group_ingress_rule" "preview_from_alb" {
+  count                        = var.previews ? 1 : 0
+  security_group_id            = aws_security_group.preview[0].id
+  description                  = "Requests from the load balancer."
+  referenced_security_group_id = aws_security_group.alb.id
+  ip_protocol                  = "tcp"
+  from_port                    = local.service_port
+  to_port                      = local.service_port
+}
+
+resource "aws_vpc_security_group_egress_rule" "alb_to_preview" {
+  count                        = var.previews ? 1 : 0
+  security_group_id            = aws_security_group.alb.id
+  description                  = "Requests to previews."
+  referenced_security_group_id = aws_security_group.preview[0].id
+  ip_protocol                  = "tcp"
+  from_port                    = local.service_port
+  to_port                      = local.service_port
+}
+
+#trivy:ignore:AVD-AWS-0104 Port 443 alone, for DynamoDB, ECR, logs and secrets.
+resource "aws_vpc_security_group_egress_rule" "preview_to_https" {
   count             = var.previews ? 1 : 0
-  domain_name       = "*.${var.endpoint.domain_name}"
-  validation_method = "DNS"
-  lifecycle {
-    create_before_destroy = true
-  }
+  security_group_id = aws_security_group.preview[0].id
+  description       = "HTTPS to AWS."
+  cidr_ipv4         = "0.0.0.0/0"
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
 }
 
-resource "aws_route53_record" "previews_validation" {
-  count   = var.previews ? 1 : 0
-  zone_id = var.endpoint.zone_id
-  name    = one(aws_acm_certificate.previews[0].domain_validation_options).resource_record_name
-  type    = one(aws_acm_certificate.previews[0].domain_validation_options).resource_record_type
-  records = [one(aws_acm_certificate.previews[0].domain_validation_options).resource_record_value]
-  ttl     = 300
-  # The proof for a name and for all names below it is the same.
-  allow_overwrite = true
-}
-
-resource "aws_acm_certificate_validation" "previews" {
-  count                   = var.previews ? 1 : 0
-  certificate_arn         = aws_acm_certificate.previews[0].arn
-  validation_record_fqdns = [for record in aws_route53_record.previews_validation : record.fqdn]
-}
-
-resource "aws_lb_listener_certificate" "previews" {
-  count           = var.previews ? 1 : 0
-  listener_arn    = aws_lb_listener.https[0].arn
-  certificate_arn = aws_acm_certificate_validation.previews[0].certificate_arn
-}
-
+# pr-7.DOMAIN and so on; certificate.tf has the certificate.
 resource "aws_route53_record" "previews" {
   count   = var.previews ? 1 : 0
   zone_id = var.endpoint.zone_id

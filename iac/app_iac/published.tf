@@ -31,10 +31,11 @@ locals {
       listener_arn         = aws_lb_listener.https[0].arn
       log_group            = aws_cloudwatch_log_group.preview[0].name
       repository_url       = aws_ecr_repository.preview[0].repository_url
+      security_group_id    = aws_security_group.preview[0].id
       task_role_arn        = aws_iam_role.preview["task"].arn
     })
     service_security_group_id = aws_security_group.service.id
-    store_url                 = "dynamodb://${var.region}/${aws_dynamodb_table.people.name}"
+    store_url                 = "dynamodb://${var.region}/${module.people.table.name}"
     target_group_blue_arn     = aws_lb_target_group.default["blue"].arn
     target_group_green_arn    = aws_lb_target_group.default["green"].arn
     task_role_arn             = aws_iam_role.task.arn

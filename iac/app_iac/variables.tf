@@ -153,6 +153,10 @@ variable "previews" {
     condition     = !var.previews || var.endpoint.zone_id != null
     error_message = "Previews have names of their own, for which the zone in Route 53 (endpoint.zone_id) is needed."
   }
+  validation {
+    condition     = !var.previews || var.environment != "prod"
+    error_message = "Branches are not shown beside prod: whoever shows one has rules of the same load balancer."
+  }
 }
 
 variable "prometheus" {

@@ -64,7 +64,7 @@ locals {
     }
     preview = {
       description = "Shows a branch beside the environment: builds its image, applies preview_iac, and takes it down again."
-      subjects    = ["environment:preview"]
+      subjects    = ["environment:preview", "ref:refs/heads/main"] # from main each night, to take down what nobody looks at any more
       statements  = local.preview_rights
     }
     deploy = {

@@ -38,6 +38,12 @@ locals {
       ]
       Resource = "*"
       }, {
+      # The password of the cache is not among them: CloudFormation hands it on with the rights of who asks it to.
+      Sid      = "ReadNoKey"
+      Effect   = "Deny"
+      Action   = ["secretsmanager:GetSecretValue", "secretsmanager:PutResourcePolicy"]
+      Resource = [for name in ["admin_key", "oidc_client_secret", "preview_admin_key"] : "arn:${local.partition}:secretsmanager:${var.region}:${local.account}:secret:${local.name}/${name}-*"]
+      }, {
       Sid         = "ReadNoBucketButTheState"
       Effect      = "Deny"
       Action      = "s3:GetObject"
@@ -55,7 +61,7 @@ locals {
           "dynamodb:CreateTable", "dynamodb:DeleteTable", "dynamodb:Describe*", "dynamodb:List*", "dynamodb:TagResource",
           "dynamodb:UntagResource", "dynamodb:UpdateContinuousBackups", "dynamodb:UpdateTable", "dynamodb:UpdateTimeToLive",
           "logs:AssociateKmsKey", "logs:CreateLogDelivery", "logs:CreateLogGroup", "logs:DeleteLogDelivery", "logs:DeleteLogGroup",
-          "logs:Describe*", "logs:GetLogDelivery", "logs:List*", "logs:PutResourcePolicy", "logs:PutRetentionPolicy", "logs:TagResource",
+          "logs:Describe*", "logs:GetLogDelivery", "logs:List*", "logs:PutLogGroupDeletionProtection", "logs:PutResourcePolicy", "logs:PutRetentionPolicy", "logs:TagResource",
           "logs:UntagResource", "logs:UpdateLogDelivery", "logs:*MetricFilter",
         ]
         Resource  = "*"
@@ -64,9 +70,13 @@ locals {
       { Sid = "BuildWhatHasNoRegion", Effect = "Allow", Action = ["budgets:*", "route53:Get*", "route53:List*", "route53:ChangeResourceRecordSets"], Resource = "*" },
       { Sid = "Buckets", Effect = "Allow", Action = "s3:*", Resource = "arn:${local.partition}:s3:::${local.name}-alb-logs-*" },
       {
-        Sid      = "NoMachinesAndNoStateKey"
-        Effect   = "Deny"
-        Action   = ["ec2:RunInstances", "ec2:RequestSpotInstances", "ec2:CreateFleet"]
+        # What runs is `deploy`'s business.
+        Sid    = "RunNothing"
+        Effect = "Deny"
+        Action = [
+          "ec2:CreateFleet", "ec2:RequestSpotInstances", "ec2:RunInstances", "ecs:CreateService", "ecs:CreateTaskSet", "ecs:ExecuteCommand",
+          "ecs:RegisterTaskDefinition", "ecs:RunTask", "ecs:StartTask", "ecs:UpdateService",
+        ]
         Resource = "*"
       },
       {

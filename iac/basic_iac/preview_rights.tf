@@ -4,7 +4,8 @@ locals {
   preview = "${local.name}-preview"
 
   preview_rights = [
-    { Sid = "ListStates", Effect = "Allow", Action = "s3:ListBucket", Resource = local.state_bucket, Condition = { StringLike = { "s3:prefix" = "preview/*" } } },
+    # Without a condition: `terraform init` lists workspaces too, and what is not there yet is only said to be so to whoever may list all.
+    { Sid = "ListStates", Effect = "Allow", Action = "s3:ListBucket", Resource = local.state_bucket },
     { Sid = "KeepItsStates", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], Resource = "${local.state_bucket}/preview/*" },
     { Sid = "OpenStates", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = local.state_key_arn },
     {
@@ -46,7 +47,16 @@ locals {
       Resource = "arn:${local.partition}:ecs:${var.region}:${local.account}:task-definition/${local.preview}-*"
     },
     # These know no resource.
-    { Sid = "Describe", Effect = "Allow", Action = ["ecs:DeregisterTaskDefinition", "ecs:DescribeTaskDefinition", "elasticloadbalancing:Describe*"], Resource = "*", Condition = local.here },
+    {
+      Sid    = "Describe"
+      Effect = "Allow"
+      Action = [
+        "ec2:DescribeInternetGateways", "ec2:DescribeVpcs", "ecs:DeregisterTaskDefinition", "ecs:DescribeServiceDeployments", "ecs:DescribeTaskDefinition",
+        "ecs:ListServiceDeployments", "elasticloadbalancing:Describe*", "ssm:DescribeParameters",
+      ]
+      Resource  = "*"
+      Condition = local.here
+    },
     {
       Sid    = "Targets"
       Effect = "Allow"
@@ -56,13 +66,21 @@ locals {
       ]
       Resource = "arn:${local.partition}:elasticloadbalancing:${var.region}:${local.account}:targetgroup/${local.name}-pr-*/*"
     },
-    # A rule is made with the tag of this stack, and what has another one stays.
+    # A rule is made with the tag of this stack, and what has another one stays. Only what is being made is given a tag: else the rule of the
+    # service could be given this one, and then be changed.
     {
       Sid       = "MakeRules"
       Effect    = "Allow"
-      Action    = ["elasticloadbalancing:AddTags", "elasticloadbalancing:CreateRule"]
-      Resource  = ["arn:${local.partition}:elasticloadbalancing:${var.region}:${local.account}:listener/app/${local.name}/*", "arn:${local.partition}:elasticloadbalancing:${var.region}:${local.account}:listener-rule/app/${local.name}/*"]
+      Action    = "elasticloadbalancing:CreateRule"
+      Resource  = "arn:${local.partition}:elasticloadbalancing:${var.region}:${local.account}:listener/app/${local.name}/*"
       Condition = { StringEquals = { "aws:RequestTag/stack" = "preview" } }
+    },
+    {
+      Sid       = "TagRulesThatAreMade"
+      Effect    = "Allow"
+      Action    = "elasticloadbalancing:AddTags"
+      Resource  = "arn:${local.partition}:elasticloadbalancing:${var.region}:${local.account}:listener-rule/app/${local.name}/*"
+      Condition = { StringEquals = { "aws:RequestTag/stack" = "preview", "elasticloadbalancing:CreateAction" = "CreateRule" } }
     },
     {
       Sid       = "ChangeItsRules"

@@ -99,6 +99,10 @@ variable "previews" {
   type        = bool
   nullable    = false
   default     = false
+  validation {
+    condition     = !var.previews || var.environment != "prod"
+    error_message = "Branches are not shown beside prod: whoever shows one has rules of the same load balancer."
+  }
 }
 
 variable "region" {

@@ -1,40 +1,9 @@
 # One branch, running: a table, a task and a hostname of its own beside those of the environment, with none of its people, keys or secrets.
 
-resource "aws_dynamodb_table" "people" {
-  name         = "${local.name}-preview-${local.preview}"
-  billing_mode = "PAY_PER_REQUEST"
-  hash_key     = "pk"
-  range_key    = "sk"
-
-  attribute {
-    name = "pk"
-    type = "B"
-  }
-  attribute {
-    name = "sk"
-    type = "B"
-  }
-  attribute {
-    name = "prefix_pk"
-    type = "S"
-  }
-  attribute {
-    name = "prefix_sk"
-    type = "B"
-  }
-  global_secondary_index {
-    name            = "prefixes"
-    hash_key        = "prefix_pk"
-    range_key       = "prefix_sk"
-    projection_type = "KEYS_ONLY"
-  }
-  ttl {
-    attribute_name = "expires_at"
-    enabled        = true
-  }
-  server_side_encryption {
-    enabled = true
-  }
+module "people" {
+  source    = "../modules/people_table"
+  name      = "${local.name}-preview-${local.preview}"
+  protected = { from_deletion = false, recovery_days = 0 } # what is looked at is made up
 }
 
 resource "aws_ecs_task_definition" "default" {
@@ -65,7 +34,7 @@ resource "aws_ecs_task_definition" "default" {
     environment = [
       { name = "PEOPLEINFO_HOST", value = "0.0.0.0" },
       { name = "PEOPLEINFO_PROXIES", value = "1" },
-      { name = "PEOPLEINFO_STORE", value = "dynamodb://${var.region}/${aws_dynamodb_table.people.name}" },
+      { name = "PEOPLEINFO_STORE", value = "dynamodb://${var.region}/${module.people.table.name}" },
     ]
     logConfiguration = {
       logDriver = "awslogs"
@@ -83,7 +52,7 @@ resource "aws_ecs_service" "default" {
   wait_for_steady_state = true
   network_configuration {
     subnets          = split(",", local.basic["private_subnet_ids"])
-    security_groups  = [local.app["service_security_group_id"]]
+    security_groups  = [local.previews.security_group_id]
     assign_public_ip = false
   }
   load_balancer {

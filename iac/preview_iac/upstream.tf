@@ -6,7 +6,7 @@ data "aws_ssm_parameter" "basic" {
 }
 
 data "aws_ssm_parameter" "app" {
-  for_each = toset(["previews", "service_security_group_id"])
+  for_each = toset(["previews"])
   name     = "/${local.name}/app/${each.key}"
 }
 

@@ -61,6 +61,8 @@ class Pipeline:
         parameters["/people-info-qa/app/previews"] = json.dumps({"repository_url": f"{REGISTRY}/qa-preview"})
         self.world: dict[str, Any] = {
             "previews": {},
+            "states": [],
+            "labelled": [],
             "parameters": parameters,
             "history": [],
             "findings": [],
@@ -78,6 +80,11 @@ class Pipeline:
         """Make the world another one."""
         self.world |= facts
         (self.folder / "world.json").write_text(json.dumps(self.world))
+
+    def then(self, **facts: Any) -> None:
+        """Make it another one from where it has come to by now."""
+        self.world = json.loads((self.folder / "world.json").read_text())
+        self.change(**facts)
 
     def now(self, fact: str) -> Any:
         """Return what has become of a fact."""

@@ -24,9 +24,11 @@ def main() -> int:
         return 1
     if "--password-stdin" in arguments:
         sys.stdin.read()
-    answer = {"aws": aws, "docker": docker, "terraform": terraform, "make": make}.get(tool, nothing)
+    answer = {"aws": aws, "docker": docker, "gh": gh, "terraform": terraform, "make": make}.get(tool, nothing)
     code = answer(world, arguments)
-    if tool == "terraform":  # the others change nothing, and two of them may run at the same time
+    if (
+        tool == "terraform" or "delete-object" in arguments
+    ):  # the others change nothing, and two of them may run at the same time
         WORLD.with_suffix(".new").write_text(json.dumps(world))
         WORLD.with_suffix(".new").replace(WORLD)
     return code
@@ -45,6 +47,10 @@ def aws(world: dict[str, Any], arguments: list[str]) -> int:
             say(world["parameters"][name])
         case ["ssm", "get-parameter-history"]:
             say(json.dumps({"Parameters": [{"Value": value} for value in world["history"]]}))
+        case ["s3api", "list-objects-v2"]:
+            say("\t".join(world["states"]) or "None")
+        case ["s3api", "delete-object"]:
+            world["states"].remove(arguments[arguments.index("--key") + 1])
         case ["ecr", "get-login-password"]:
             say("password")
         case ["ecr", "describe-image-scan-findings"]:
@@ -62,6 +68,12 @@ def docker(world: dict[str, Any], arguments: list[str]) -> int:
     return 0
 
 
+def gh(world: dict[str, Any], arguments: list[str]) -> int:
+    if arguments[:2] == ["pr", "list"]:
+        say("\n".join(world["labelled"]))
+    return 0
+
+
 def terraform(world: dict[str, Any], arguments: list[str]) -> int:
     plan = Path(arguments[0].removeprefix("-chdir=")) / "plan.tfplan"
     match arguments[1]:
@@ -76,6 +88,7 @@ def terraform(world: dict[str, Any], arguments: list[str]) -> int:
         case "apply" if "iac/preview_iac" in arguments[0]:
             number, image = (value(arguments, name) for name in ("number", "image"))
             world["previews"][number] = world["running"] = image
+            world["states"] = [*world["states"], f"preview/pr-{number}.tfstate"]
             world["parameters"][f"/people-info-qa/preview/pr-{number}/url"] = world["parameters"][
                 "/people-info-qa/app/url"
             ]

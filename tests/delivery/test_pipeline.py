@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.delivery.pipeline import BEFORE, DIGEST, REGISTRY, ROOT, Failed, Pipeline, pipeline, workflow
+from tests.delivery.pipeline import BEFORE, DIGEST, REGISTRY, ROOT, WORKFLOWS, Failed, Pipeline, pipeline, workflow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -271,7 +271,8 @@ def test_a_branch_is_shown_beside_qa_and_taken_down_again(project: Pipeline) -> 
     assert "-backend-config=key=preview/pr-7.tfstate" in project.calls[order[1]]
     preview(project, "down")
     assert project.now("previews") == {}
-    assert "-backend-config=key=preview/pr-7.tfstate" in project.calls[-2]
+    assert project.now("states") == []
+    assert "-backend-config=key=preview/pr-7.tfstate" in project.calls[position(project, "terraform", last=True) - 1]
     assert not [call for call in project.calls if "deploy_iac" in call or "prod" in call]
 
 
@@ -282,9 +283,51 @@ def test_a_preview_that_does_not_work_is_not_shown(project: Pipeline) -> None:
     assert not [call for call in project.calls if call.startswith("gh")]
 
 
+@pytest.mark.parametrize("number", ["7/../../deploy_iac", "0", "007", "123456", "", "7 -var environment=prod"])
+def test_only_a_number_becomes_part_of_names(project: Pipeline, number: str) -> None:
+    for step in ("up", "down"):
+        with pytest.raises(Failed):
+            project.run(f'scripts/preview {step} qa "$NUMBER"', {"NUMBER": number})
+    assert project.calls == []
+
+
+def test_what_nobody_looks_at_any_more_is_taken_down_in_the_night(project: Pipeline) -> None:
+    for number in ("7", "77", "8", "9"):
+        project.run(f"scripts/preview up qa {number}")
+    stuck = (
+        "terraform -chdir=iac/preview_iac destroy -var-file=environments/qa/terraform.tfvars -input=false -var number=8"
+    )
+    project.then(labelled=["77", "12"], failing=[stuck])
+    with pytest.raises(Failed, match="nobody looks at pr-9"):  # what cannot be taken down keeps no other from it
+        project.job("preview", "sweep", values())
+    assert project.now("states") == ["preview/pr-77.tfstate", "preview/pr-8.tfstate"]
+    project.then(failing=[])
+    project.job("preview", "sweep", values())
+    assert list(project.now("previews")) == ["77"]
+
+
+def test_where_it_is_not_known_what_is_looked_at_nothing_is_taken_down(project: Pipeline) -> None:
+    project.run("scripts/preview up qa 7")
+    project.then(failing=["gh pr list"])
+    with pytest.raises(Failed):
+        project.job("preview", "sweep", values())
+    assert project.now("states") == ["preview/pr-7.tfstate"]
+
+
+def test_one_that_waits_to_take_down_is_pushed_aside_by_nothing_that_does_nothing() -> None:
+    told = workflow("preview")
+    assert "concurrency" not in told, "a run for another label would take its place, and skip its jobs"
+    assert told["jobs"]["up"]["concurrency"] == told["jobs"]["down"]["concurrency"]
+    assert told["jobs"]["down"]["concurrency"]["cancel-in-progress"] is False
+
+
 def test_a_preview_is_taken_down_when_its_pull_request_is_closed_and_nobody_elses_code_is_shown() -> None:
     jobs = workflow("preview")["jobs"]
     assert "github.event.action == 'closed'" in jobs["down"]["if"]
-    for job in jobs.values():
+    for job in (jobs["up"], jobs["down"]):
         assert "github.event.pull_request.head.repo.full_name == github.repository" in job["if"]
         assert job["environment"] == "preview"
+    assert jobs["sweep"]["if"].endswith("github.event_name == 'schedule'"), (
+        "code of a branch would run without the gate"
+    )
+    assert "pull_request_target" not in (WORKFLOWS / "preview.yml").read_text()

@@ -38,7 +38,7 @@ class Cloud:
             "aws_cloudwatch_log_group": self._log_group,
         }
         for address, values in resources.items():
-            if make := makers.get(address.split(".")[0]):
+            if make := makers.get(address.removeprefix("module.people.").split(".")[0]):
                 make(values)
 
     def key(self) -> str:

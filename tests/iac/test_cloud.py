@@ -44,7 +44,7 @@ def api(stacks: Stacks) -> dict[str, Any]:
 
 @pytest.mark.parametrize("stack", ["app_iac", "preview_iac"])
 def test_the_table_is_the_one_that_the_code_describes(stacks: Stacks, stack: str) -> None:
-    table = stacks.resources(stack)["aws_dynamodb_table.people"]
+    table = stacks.resources(stack)["module.people.aws_dynamodb_table.people"]
     (index,) = table["global_secondary_index"]
     assert {(one["name"], one["type"]) for one in table["attribute"]} == {
         (one["AttributeName"], one["AttributeType"]) for one in schema.PEOPLE.keys["AttributeDefinitions"]
@@ -59,13 +59,13 @@ def test_the_table_is_the_one_that_the_code_describes(stacks: Stacks, stack: str
 
 
 def test_it_does_not_vanish_by_mistake(stacks: Stacks) -> None:
-    table = stacks.resources("app_iac")["aws_dynamodb_table.people"]
+    table = stacks.resources("app_iac")["module.people.aws_dynamodb_table.people"]
     assert table["deletion_protection_enabled"] is schema.PROTECTION["DeletionProtectionEnabled"]
 
 
 def test_so_is_the_table_of_peoples_keys(stacks: Stacks) -> None:
     table = stacks.resources("app_iac")["aws_dynamodb_table.keys"]
-    people = stacks.resources("app_iac")["aws_dynamodb_table.people"]["name"]
+    people = stacks.resources("app_iac")["module.people.aws_dynamodb_table.people"]["name"]
     assert table["name"] == TableLocation("eu-west-1", people).keys
     assert [(one["name"], one["type"]) for one in table["attribute"]] == [
         (one["AttributeName"], one["AttributeType"]) for one in schema.KEYS.keys["AttributeDefinitions"]

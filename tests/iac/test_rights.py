@@ -1,6 +1,7 @@
 """The role of the service may do each call that the code makes, and nothing else: asked of a simulator of IAM's policies.
 
-The calls are taken from a run of the real store against a server that stands in for DynamoDB.
+The calls are taken from a run of the real store against a server that stands in for DynamoDB. Likewise for the role of the workflow in which
+code runs that nobody has reviewed: what Terraform calls for a preview is allowed, what would reach the environment is denied.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from peopleinfo.store import Store
-    from tests.iac.terraform import Resources, Stacks
+    from tests.iac.terraform import Stacks
 
 ACCOUNT = "123456789012"
 TABLE = f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/people-info-qa-people"
@@ -45,11 +46,11 @@ _MANAGING = {"CreateTable", "DescribeTable", "DescribeTimeToLive", "DescribeCont
 
 
 class Role:
-    """A role within its boundary, as Terraform describes them."""
+    """A role within its boundary if it has one, as Terraform describes them."""
 
-    def __init__(self, name: str, app: Resources, basic: Resources) -> None:
-        self._policies = [parse_policy_document(app[f"aws_iam_role_policy.{name}"]["policy"])]
-        self._boundary = [parse_policy_document(basic["aws_iam_policy.boundary"]["policy"])]
+    def __init__(self, policy: dict[str, Any], boundary: dict[str, Any] | None = None) -> None:
+        self._policies = [parse_policy_document(policy["policy"])]
+        self._limits = [[parse_policy_document(boundary["policy"])]] if boundary else []
 
     def may(self, action: str, resource: str, **context: Any) -> bool:
         asked = EvalContext(
@@ -63,17 +64,27 @@ class Role:
             secure_transport=True,
             service_context=context.get("context", {}),
         )
-        return bool(evaluate(asked, self._policies, self._boundary).decision == "Allow")
+        return bool(evaluate(asked, self._policies, *self._limits).decision == "Allow")
 
 
 @pytest.fixture
 def task(stacks: Stacks) -> Role:
-    return Role("task", stacks.resources("app_iac"), stacks.resources("basic_iac"))
+    return _of_the_service(stacks, "task")
 
 
 @pytest.fixture
 def execution(stacks: Stacks) -> Role:
-    return Role("execution", stacks.resources("app_iac"), stacks.resources("basic_iac"))
+    return _of_the_service(stacks, "execution")
+
+
+@pytest.fixture
+def previews(stacks: Stacks) -> Role:
+    return Role(stacks.resources("basic_iac")['aws_iam_role_policy.workflow["preview"]'])
+
+
+def _of_the_service(stacks: Stacks, name: str) -> Role:
+    boundary = stacks.resources("basic_iac")["aws_iam_policy.boundary"]
+    return Role(stacks.resources("app_iac")[f"aws_iam_role_policy.{name}"], boundary)
 
 
 @pytest.fixture(scope="module")
@@ -201,3 +212,66 @@ def test_the_execution_role_starts_tasks_and_reads_no_people(execution: Role) ->
     assert not execution.may("secretsmanager:GetSecretValue", secret.replace("people-info-qa", "people-info-prod"))
     assert not execution.may("dynamodb:GetItem", TABLE)
     assert not execution.may("ecr:PutImage", f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/people-info-qa-api")
+
+
+STATES = "arn:aws:s3:::people-info-qa-state-123456789012"
+BALANCER = f"arn:aws:elasticloadbalancing:eu-west-1:{ACCOUNT}"
+LISTENER = f"{BALANCER}:listener/app/people-info-qa/0123456789abcdef/0123456789abcdef"
+RULE = f"{BALANCER}:listener-rule/app/people-info-qa/0123456789abcdef/0123456789abcdef/0123456789abcdef"
+OURS = {"aws:requesttag/stack": "preview"}
+OF_ECS = {"iam:passedtoservice": "ecs-tasks.amazonaws.com"}
+
+# What Terraform and scripts/preview call for a preview.
+FOR_A_PREVIEW = [
+    ("s3:ListBucket", STATES, {"s3:prefix": "env:/"}), ("s3:GetObject", f"{STATES}/preview/pr-7.tfstate", {}),
+    ("s3:PutObject", f"{STATES}/preview/pr-7.tfstate.tflock", {}), ("s3:DeleteObject", f"{STATES}/preview/pr-7.tfstate", {}),
+    ("ssm:GetParameter", f"arn:aws:ssm:eu-west-1:{ACCOUNT}:parameter/people-info-qa/app/previews", {}),
+    ("ssm:PutParameter", f"arn:aws:ssm:eu-west-1:{ACCOUNT}:parameter/people-info-qa/preview/pr-7/url", {}),
+    ("ssm:DescribeParameters", "*", {}), ("ecr:PutImage", f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/people-info-qa-preview", {}),
+    ("dynamodb:CreateTable", TABLE.replace("qa-people", "qa-preview-pr-7"), {}),
+    ("dynamodb:UpdateTimeToLive", TABLE.replace("qa-people", "qa-preview-pr-7"), {}),
+    ("ecs:RegisterTaskDefinition", f"arn:aws:ecs:eu-west-1:{ACCOUNT}:task-definition/people-info-qa-preview-pr-7:*", {}),
+    ("ecs:CreateService", f"arn:aws:ecs:eu-west-1:{ACCOUNT}:service/people-info-qa/people-info-qa-preview-pr-7", {}),
+    ("ecs:ListServiceDeployments", f"arn:aws:ecs:eu-west-1:{ACCOUNT}:service/people-info-qa/people-info-qa-preview-pr-7", {}),
+    ("elasticloadbalancing:CreateTargetGroup", f"{BALANCER}:targetgroup/people-info-qa-pr-7/0123456789abcdef", {}),
+    ("elasticloadbalancing:CreateRule", LISTENER, OURS),
+    ("elasticloadbalancing:AddTags", RULE, OURS | {"elasticloadbalancing:createaction": "CreateRule"}),
+    ("elasticloadbalancing:DeleteRule", RULE, {"aws:resourcetag/stack": "preview"}),
+    ("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/people-info-qa-preview-task", OF_ECS),
+]  # fmt: skip
+
+# What would reach the environment.
+FROM_A_PREVIEW = [
+    ("s3:GetObject", f"{STATES}/app_iac.tfstate", {}), ("s3:PutObject", f"{STATES}/deploy_iac.tfstate", {}),
+    ("dynamodb:GetItem", TABLE, {}), ("dynamodb:Query", TABLE, {}), ("dynamodb:DeleteTable", TABLE, {}), ("dynamodb:DeleteTable", f"{TABLE}-keys", {}),
+    ("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:people-info-qa/admin_key-AbCdEf", {}),
+    ("ssm:PutParameter", f"arn:aws:ssm:eu-west-1:{ACCOUNT}:parameter/people-info-qa/app/store_url", {}),
+    ("ecr:PutImage", f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/people-info-qa-api", {}),
+    ("ecs:UpdateService", f"arn:aws:ecs:eu-west-1:{ACCOUNT}:service/people-info-qa/people-info-qa-api", {}),
+    ("ecs:RunTask", f"arn:aws:ecs:eu-west-1:{ACCOUNT}:task-definition/people-info-qa-api:1", {}),
+    ("ecs:ExecuteCommand", f"arn:aws:ecs:eu-west-1:{ACCOUNT}:task/people-info-qa/0123456789abcdef", {}),
+    ("elasticloadbalancing:AddTags", RULE, OURS), ("elasticloadbalancing:AddTags", LISTENER, OURS | {"elasticloadbalancing:createaction": "CreateRule"}),
+    ("elasticloadbalancing:CreateRule", LISTENER, {"aws:requesttag/stack": "app"}),
+    ("elasticloadbalancing:DeleteRule", RULE, {"aws:resourcetag/stack": "app"}), ("elasticloadbalancing:ModifyRule", RULE, {"aws:resourcetag/stack": "app"}),
+    ("elasticloadbalancing:ModifyListener", LISTENER, OURS),
+    ("elasticloadbalancing:DeleteTargetGroup", f"{BALANCER}:targetgroup/people-info-qa-blue/0123456789abcdef", {}),
+    ("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/people-info-qa-task", OF_ECS), ("iam:PutRolePolicy", f"arn:aws:iam::{ACCOUNT}:role/people-info-qa-preview-task", {}),
+    ("sts:AssumeRole", f"arn:aws:iam::{ACCOUNT}:role/people-info-qa-workflow-infrastructure", {}),
+]  # fmt: skip
+
+
+def test_the_workflow_of_previews_may_do_what_it_calls(previews: Role) -> None:
+    assert [one for one in FOR_A_PREVIEW if not previews.may(one[0], one[1], context=one[2])] == []
+
+
+def test_the_workflow_of_previews_reaches_nothing_of_the_environment(previews: Role) -> None:
+    assert [one for one in FROM_A_PREVIEW if previews.may(one[0], one[1], context=one[2])] == []
+
+
+def test_the_rights_of_a_role_fit_into_it(stacks: Stacks) -> None:
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: 10,240 characters in a role, 6,144 in a policy of its own
+    for stack in ("basic_iac", "app_iac"):
+        for address, values in stacks.resources(stack).items():
+            if "policy" in values and address.startswith(("aws_iam_role_policy.", "aws_iam_policy.")):
+                most = 10_240 if address.startswith("aws_iam_role_policy.") else 6_144
+                assert len("".join(values["policy"].split())) <= most, address

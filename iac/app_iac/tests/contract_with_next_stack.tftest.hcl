@@ -38,7 +38,7 @@ run "by_default" {
   # Names are stable.
   assert {
     condition = [
-      aws_dynamodb_table.people.name, aws_elasticache_replication_group.default.replication_group_id, aws_lb.default.name,
+      module.people.table.name, aws_elasticache_replication_group.default.replication_group_id, aws_lb.default.name,
       aws_cloudwatch_log_group.application.name, aws_cloudwatch_log_group.audit.name, aws_iam_role.task.name, aws_iam_role.execution.name,
       ] == [
       "people-info-qa-people", "people-info-qa", "people-info-qa",

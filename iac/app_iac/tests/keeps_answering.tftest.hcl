@@ -35,7 +35,7 @@ run "by_default" {
 
   # The table grows with its load.
   assert {
-    condition     = aws_dynamodb_table.people.billing_mode == "PAY_PER_REQUEST" && one(aws_dynamodb_table.people.ttl).attribute_name == "expires_at" && one(aws_dynamodb_table.people.ttl).enabled
+    condition     = module.people.table.billing_mode == "PAY_PER_REQUEST" && one(module.people.table.ttl).attribute_name == "expires_at" && one(module.people.table.ttl).enabled
     error_message = "The table is throttled at a fixed capacity, or keeps idempotency keys for ever."
   }
 }

@@ -123,3 +123,12 @@ run "previews_reach_nothing_of_the_environment" {
     error_message = "A preview can be started with a secret of the environment."
   }
 }
+
+run "previews_beside_prod_are_refused" {
+  command = plan
+  variables {
+    environment = "prod"
+    previews    = true
+  }
+  expect_failures = [var.previews]
+}

@@ -21,7 +21,7 @@ run "by_default" {
   command = plan
   # At rest.
   assert {
-    condition     = one(aws_dynamodb_table.people.server_side_encryption).enabled && one(aws_dynamodb_table.people.server_side_encryption).kms_key_arn == module.people_key.arn
+    condition     = one(module.people.table.server_side_encryption).enabled && one(module.people.table.server_side_encryption).kms_key_arn == module.people_key.arn
     error_message = "The table is not encrypted with the key for people."
   }
   assert {
@@ -42,7 +42,7 @@ run "by_default" {
   }
 
   assert {
-    condition     = aws_dynamodb_table.keys.name == "${aws_dynamodb_table.people.name}-keys" && !one(aws_dynamodb_table.keys.point_in_time_recovery).enabled && aws_dynamodb_table.keys.deletion_protection_enabled && one(aws_dynamodb_table.keys.server_side_encryption).kms_key_arn == module.people_key.arn
+    condition     = aws_dynamodb_table.keys.name == "${module.people.table.name}-keys" && !one(aws_dynamodb_table.keys.point_in_time_recovery).enabled && aws_dynamodb_table.keys.deletion_protection_enabled && one(aws_dynamodb_table.keys.server_side_encryption).kms_key_arn == module.people_key.arn
     error_message = "People's keys can be brought back after an erasure, or be deleted by a slip."
   }
 
@@ -68,7 +68,7 @@ run "by_default" {
 
   # What is deleted by a slip comes back.
   assert {
-    condition     = one(aws_dynamodb_table.people.point_in_time_recovery).enabled && aws_dynamodb_table.people.deletion_protection_enabled && aws_lb.default.enable_deletion_protection && aws_cloudwatch_log_group.audit.deletion_protection_enabled
+    condition     = try(one(module.people.table.point_in_time_recovery).enabled, false) && module.people.table.deletion_protection_enabled && aws_lb.default.enable_deletion_protection && aws_cloudwatch_log_group.audit.deletion_protection_enabled
     error_message = "The table, the balancer or the audit log can be deleted by a slip, or people cannot be brought back."
   }
   assert {

@@ -58,6 +58,24 @@ run "by_default" {
   }
 }
 
+run "previews_stand_apart_under_names_of_their_own" {
+  variables {
+    previews = true
+  }
+  assert {
+    condition     = jsondecode(aws_ssm_parameter.published["previews"].insecure_value).security_group_id == aws_security_group.preview[0].id && aws_vpc_security_group_ingress_rule.cache_from_service.referenced_security_group_id != aws_security_group.preview[0].id
+    error_message = "A preview reaches the cache of the environment."
+  }
+  assert {
+    condition     = aws_vpc_security_group_ingress_rule.preview_from_alb[0].referenced_security_group_id == aws_security_group.alb.id && aws_vpc_security_group_egress_rule.alb_to_preview[0].referenced_security_group_id == aws_security_group.preview[0].id && aws_vpc_security_group_egress_rule.preview_to_https[0].to_port == 443
+    error_message = "The balancer does not reach previews, or others do."
+  }
+  assert {
+    condition     = toset(aws_acm_certificate.default[0].subject_alternative_names) == toset(["*.people.example.org"]) && aws_route53_record.previews[0].name == "*.people.example.org"
+    error_message = "Previews have no name, or no certificate for it."
+  }
+}
+
 run "a_trial_without_a_certificate_says_so" {
   command = plan
   variables {

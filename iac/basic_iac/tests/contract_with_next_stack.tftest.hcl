@@ -7,6 +7,9 @@ mock_provider "aws" {
 variables {
   environment = "qa"
   region      = "eu-west-1"
+  # tests/iac/test_rights.py asks what these roles may do.
+  github   = { repository = "example/people-info" }
+  previews = true
 }
 
 run "by_default" {

@@ -74,6 +74,22 @@ run "by_default" {
     ])
     error_message = "A workflow that plans or builds may read people."
   }
+  assert {
+    condition = alltrue([
+      for task in ["plan", "infrastructure"] : anytrue([
+        for statement in jsondecode(aws_iam_role_policy.workflow[task].policy).Statement :
+        statement.Effect == "Deny" && contains(flatten([statement.Action]), "secretsmanager:GetSecretValue") && contains(flatten([try(statement.Resource, [])]), "arn:aws:secretsmanager:eu-west-1:123456789012:secret:people-info-qa/admin_key-*")
+      ])
+    ])
+    error_message = "A workflow that plans or builds may read the first key, and people by it."
+  }
+  assert {
+    condition = anytrue([
+      for statement in jsondecode(aws_iam_role_policy.workflow["infrastructure"].policy).Statement :
+      statement.Effect == "Deny" && try(statement.Resource, "") == "*" && length(setsubtract(["ecs:ExecuteCommand", "ecs:RegisterTaskDefinition", "ecs:RunTask", "ecs:UpdateService"], flatten([statement.Action]))) == 0
+    ])
+    error_message = "A workflow that builds may run tasks of its own, with the service's role."
+  }
 }
 
 run "without_a_repository_no_workflow_may_do_anything" {
@@ -105,14 +121,31 @@ run "previews_have_no_right_outside_of_their_names" {
       for statement in jsondecode(aws_iam_role_policy.workflow["preview"].policy).Statement : alltrue([
         for resource in flatten([statement.Resource]) :
         can(regex("[:/](people-info-qa-preview|people-info-qa-pr-|people-info-qa/people-info-qa-preview-|people-info-qa/preview/|people-info-qa-state-123456789012/preview/)", resource)) ||
-        alltrue([for action in flatten([statement.Action]) : can(regex("^(ssm:(Get|List)|s3:ListBucket|kms:|ecr:GetAuthorizationToken|ecs:De|elasticloadbalancing:Describe)", action))]) ||
+        alltrue([for action in flatten([statement.Action]) : can(regex("^(ssm:(Get|List|Describe)|s3:ListBucket|kms:|ecr:GetAuthorizationToken|e(c2|cs|lasticloadbalancing):Describe|ecs:(DeregisterTask|List))", action))]) ||
         anytrue([for tag in ["aws:RequestTag/stack", "aws:ResourceTag/stack"] : try(statement.Condition.StringEquals[tag], "") == "preview"])
       ])
     ])
     error_message = "The workflow of previews may change something of the environment."
   }
   assert {
-    condition     = jsondecode(aws_iam_role.workflow["preview"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == ["repo:example/people-info:environment:preview"]
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_role_policy.workflow["preview"].policy).Statement :
+      try(statement.Condition.StringEquals["elasticloadbalancing:CreateAction"], "") == "CreateRule"
+      if contains(flatten([statement.Action]), "elasticloadbalancing:AddTags") && anytrue([for resource in flatten([statement.Resource]) : strcontains(resource, ":listener")])
+    ])
+    error_message = "The workflow of previews may give its tag to a rule of the service, and change it then."
+  }
+  assert {
+    condition     = jsondecode(aws_iam_role.workflow["preview"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == ["repo:example/people-info:environment:preview", "repo:example/people-info:ref:refs/heads/main"]
     error_message = "Previews are made past the environment `preview`."
   }
+}
+
+run "previews_beside_prod_are_refused" {
+  command = plan
+  variables {
+    environment = "prod"
+    previews    = true
+  }
+  expect_failures = [var.previews]
 }

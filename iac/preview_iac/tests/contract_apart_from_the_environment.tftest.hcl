@@ -13,7 +13,7 @@ variables {
 
 run "by_default" {
   assert {
-    condition     = alltrue([for name in [aws_dynamodb_table.people.name, aws_ecs_service.default.name, aws_ecs_task_definition.default.family] : name == "people-info-qa-preview-pr-7"])
+    condition     = alltrue([for name in [module.people.table.name, aws_ecs_service.default.name, aws_ecs_task_definition.default.family] : name == "people-info-qa-preview-pr-7"])
     error_message = "Something of the preview has a name outside of its own."
   }
   assert {
@@ -37,14 +37,29 @@ run "by_default" {
     error_message = "The preview is asked under another name, or after the service."
   }
   assert {
-    condition     = !one(aws_ecs_service.default.network_configuration).assign_public_ip && jsondecode(aws_ecs_task_definition.default.container_definitions)[0].readonlyRootFilesystem
-    error_message = "The preview stands on the internet, or may write to its root."
+    condition     = !one(aws_ecs_service.default.network_configuration).assign_public_ip && one(aws_ecs_service.default.network_configuration).security_groups == toset(["sg-0123456789preview"])
+    error_message = "The preview stands on the internet, or where it reaches what the service reaches."
+  }
+  assert {
+    condition = alltrue([
+      for container in jsondecode(aws_ecs_task_definition.default.container_definitions) :
+      container.readonlyRootFilesystem && container.user == "10001:10001" && container.linuxParameters.capabilities.drop == ["ALL"]
+    ])
+    error_message = "The preview may write to its root, is root, or keeps capabilities."
   }
 }
 
 # That it does is seen in this plan, by tests/iac/test_stacks.py.
 run "applied_again_it_changes_nothing" {
   command = plan
+}
+
+run "a_number_that_would_come_after_the_service_is_refused" {
+  command = plan
+  variables {
+    number = 50000
+  }
+  expect_failures = [var.number]
 }
 
 run "a_name_that_moves_is_refused" {

@@ -15,12 +15,7 @@ override_data {
 
 override_data {
   target = data.aws_ssm_parameter.app["previews"]
-  values = { insecure_value = "{\"admin_key_secret_arn\":\"arn:aws:secretsmanager:eu-west-1:123456789012:secret:people-info-qa/preview_admin_key-AbCdEf\",\"domain\":\"people.qa.example.org\",\"execution_role_arn\":\"arn:aws:iam::123456789012:role/people-info-qa-preview-execution\",\"listener_arn\":\"arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/people-info-qa/0123456789abcdef/0123456789abcdef\",\"log_group\":\"/people-info-qa/preview\",\"task_role_arn\":\"arn:aws:iam::123456789012:role/people-info-qa-preview-task\"}" }
-}
-
-override_data {
-  target = data.aws_ssm_parameter.app["service_security_group_id"]
-  values = { insecure_value = "sg-0123456789service" }
+  values = { insecure_value = "{\"admin_key_secret_arn\":\"arn:aws:secretsmanager:eu-west-1:123456789012:secret:people-info-qa/preview_admin_key-AbCdEf\",\"domain\":\"people.qa.example.org\",\"execution_role_arn\":\"arn:aws:iam::123456789012:role/people-info-qa-preview-execution\",\"listener_arn\":\"arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/people-info-qa/0123456789abcdef/0123456789abcdef\",\"security_group_id\":\"sg-0123456789preview\",\"log_group\":\"/people-info-qa/preview\",\"task_role_arn\":\"arn:aws:iam::123456789012:role/people-info-qa-preview-task\"}" }
 }
 
 mock_resource "aws_ecs_task_definition" {
