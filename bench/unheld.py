@@ -5,5 +5,5 @@ import sys
 from peopleinfo.cli import main
 from peopleinfo.crypto import keyring
 
-keyring._OPENED = 0  # noqa: SLF001 - that is what is changed
+keyring._HELD = 0  # noqa: SLF001 - that is what is changed
 sys.exit(main())

@@ -94,14 +94,14 @@ async def test_whoever_was_erased_cannot_be_read_in_a_backup_of_the_day_before(p
     # Nor by any key that there still is, whatever is tried.
     with closing(sqlite3.connect(path)) as db, closing(keys.connect_to_both(path)) as held:
         bodies = [row[0] for row in db.execute("SELECT body FROM people WHERE seq = 1 UNION SELECT answer FROM once")]
-        keyring = keys.sealer(held, path, encryption(path.parent, prefixes=False)).keys
+        reads = keys.SealedReads(held, keys.sealer(held, path, encryption(path.parent, prefixes=False)))
         left = held.execute("SELECT seq, wrapped FROM person_keys WHERE seq > 0").fetchall()
         assert [seq for seq, _ in left] == [2]
         assert len(bodies) == 2
         for body in bodies:
             for seq, wrapped in left:
                 with pytest.raises(StoreUnavailable, match="does not open"):
-                    keys.opened(keyring)(seq, 1, body, wrapped)
+                    reads.opened(seq, 1, body, wrapped)
 
 
 async def test_the_key_of_whoever_was_erased_is_in_no_file(path: Path, clock: Clock) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from peopleinfo.crypto.envelope import ANSWER, RECORD, DoesNotOpen, unseal
-from peopleinfo.crypto.keyring import Keyring, generation_of
+from peopleinfo.crypto.keyring import Held, generation_of
 from peopleinfo.crypto.master import EitherMaster, Encryption, FileMaster, create_file
 from peopleinfo.crypto.rotation import rotate
 from peopleinfo.dynamodb import keys as key_table
@@ -347,19 +347,25 @@ async def test_a_process_wraps_by_the_newest_generation_within_a_minute(
     assert {generation_of(wrapped) for wrapped in kept} == {2}
 
 
-def test_a_key_is_held_for_a_minute_and_not_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    master = encryption(tmp_path).master
-    now = 0.0
+def test_a_key_is_held_for_a_minute_and_not_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
     monkeypatch.setattr("peopleinfo.crypto.keyring.monotonic", lambda: now)
-    ring = Keyring(master, lambda: {1: master.wrap(bytes(32), 1)})
-    owner = bytes(16)
-    _, wrapped = ring.new(owner)
-    assert ring.held(owner) is None
-    assert ring.held(owner) is None
-    key = ring.key(owner, wrapped)
-    assert ring.held(owner) is key
-    now = 61.0
-    assert ring.held(owner) is None
-    ring.key(owner, wrapped)
-    ring.let_go(owner)
-    assert ring.held(owner) is None
+    held: Held[str, str] = Held()
+    held.forget_old()
+    assert held.hold("somebody", "key") == held["somebody"] == "key"
+    now = 159.0
+    held.forget_old()
+    assert "somebody" in held
+    now = 161.0
+    held.forget_old()
+    assert "somebody" not in held
+
+
+def test_no_more_keys_are_held_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("peopleinfo.crypto.keyring._HELD", 2)
+    held: Held[int, str] = Held()
+    held.forget_old()
+    for number in range(10):
+        held.hold(number, "key")
+        assert len(held) <= 2
+        assert number in held

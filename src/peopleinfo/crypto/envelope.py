@@ -38,7 +38,7 @@ def seal(key: AESGCM, owner: bytes, kind: bytes, version: int, text: bytes) -> b
 
 def unseal(key: AESGCM, owner: bytes, kind: bytes, version: int, sealed: bytes) -> bytes:
     """Return what was sealed for this owner, kind and version. Raises DoesNotOpen."""
-    if not sealed.startswith(_FORM):
+    if sealed[:1] != _FORM:
         raise DoesNotOpen
     try:
         return key.decrypt(sealed[1:_TEXT], sealed[_TEXT:], _bound(_FORM, kind, owner, version))

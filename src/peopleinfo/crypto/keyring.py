@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from peopleinfo.crypto.master import Master
 
 _GENERATION: Final = 4  # bytes at the beginning of a wrapped key
-_OPENED: Final = 4_096  # persons' keys that are kept ready to use
-_OPENED_SECONDS: Final = 60.0  # and for how long at most
+_HELD: Final = 4_096  # persons' keys that are kept ready to use
+_HELD_SECONDS: Final = 60.0  # and for how long at most
 
+K = TypeVar("K")
+V = TypeVar("V")
 Wrapped = dict[int, bytes]  # generation → the key that wraps persons' keys, wrapped by the master key
 
 
@@ -34,8 +36,6 @@ class Keyring:
         self._read = read
         self._wrapped: Wrapped = {}
         self._wrapping: dict[int, AESGCM] = {}
-        self._opened: dict[bytes, tuple[bytes, AESGCM]] = {}  # owner → the key as it is kept, and ready to use
-        self._opened_until = 0.0
         self.newest = 0
         self.refresh()
 
@@ -58,25 +58,7 @@ class Keyring:
 
     def key(self, owner: bytes, wrapped: bytes) -> AESGCM:
         """Return a person's key, ready to use. Raises DoesNotOpen."""
-        now = monotonic()
-        if now > self._opened_until or len(self._opened) >= _OPENED:
-            self._opened = {}
-            self._opened_until = now + _OPENED_SECONDS
-        found = self._opened.get(owner)
-        if found is not None and found[0] == wrapped:
-            return found[1]
-        key = AESGCM(self.unwrapped(owner, wrapped))
-        self._opened[owner] = (wrapped, key)
-        return key
-
-    def held(self, owner: bytes) -> AESGCM | None:
-        """Return a person's key if it was opened in the last minute: it may have been destroyed or exchanged since."""
-        found = self._opened.get(owner)
-        return found[1] if found is not None and monotonic() <= self._opened_until else None
-
-    def let_go(self, owner: bytes) -> None:
-        """Hold somebody's key no longer."""
-        self._opened.pop(owner, None)
+        return AESGCM(self.unwrapped(owner, wrapped))
 
     def knows(self, wrapped: bytes) -> bool:
         """Say whether the generation that wrapped a key was there when the generations were last read."""
@@ -100,6 +82,31 @@ class Keyring:
                 raise DoesNotOpen
             key = AESGCM(self._master.unwrap(self._wrapped[generation], generation))
             self._wrapping[generation] = key
+        return key
+
+
+class Held(dict[K, V]):
+    """Keys that were opened in the last minute, under whatever names them. For one thread.
+
+    Ask `forget_old` before you look. Whose key is here may have been erased since: that is for the reader to see.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._until = 0.0
+
+    def forget_old(self) -> None:
+        """Hold nothing that was opened longer ago."""
+        now = monotonic()
+        if now > self._until:
+            self.clear()
+            self._until = now + _HELD_SECONDS
+
+    def hold(self, name: K, key: V) -> V:
+        """Hold a key, and return it."""
+        if len(self) >= _HELD:
+            self.clear()
+        self[name] = key
         return key
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from base64 import b64decode, b64encode
+from binascii import a2b_base64, b2a_base64
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from peopleinfo.dynamodb.table import Item
     from peopleinfo.person import Record
 
-PARTITION: Final = 6  # bytes of a person's partition key; ids have room for no more
+PARTITION: Final = 6  # bytes of a person's partition key; ids have room for no more, and `home_of` needs threes
 CHANCE: Final = 3  # bytes of chance after the 7 of time in a sort key
 _KEY: Final = 1_000  # bytes of a surname's key in the prefix index; DynamoDB takes sort keys of at most 1,024
 ALONE: Final = b"-"  # the sort key of an item that shares its partition with no other
@@ -90,6 +90,16 @@ def place_of(block: bytes) -> Place:
     return Place(block[:PARTITION], block[PARTITION:])
 
 
+def block_of(place: Place) -> str:
+    """Return the place as a block of 16 bytes, as DynamoDB writes it."""
+    return binary(place.block)["B"]
+
+
+def home_of(item: Item) -> str:
+    """Return the first place of the person in an item, as `block_of` does: 6 bytes are written without a rest, so nothing need be read."""
+    return item["home" if "home" in item else "pk"]["B"] + item["sk"]["B"]
+
+
 def written(surname_key: str, record: Record, place: Place, write_id: bytes, *, prefixes: bool = True) -> Item:
     """Return the attributes of a person that a change replaces; `prefixes` says whether it is to be found by the beginning of its surname.
 
@@ -130,7 +140,7 @@ def is_person(key: Item) -> bool:
 
 def binary(octets: bytes) -> dict[str, str]:
     """Write bytes as DynamoDB does."""
-    return {"B": b64encode(octets).decode()}
+    return {"B": b2a_base64(octets, newline=False).decode()}
 
 
 def number(whole: int) -> dict[str, str]:
@@ -140,7 +150,7 @@ def number(whole: int) -> dict[str, str]:
 
 def value(item: Item, name: str) -> bytes:
     """Return the bytes of an attribute."""
-    return b64decode(item[name]["B"])
+    return a2b_base64(item[name]["B"])
 
 
 def whole(item: Item, name: str) -> int:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import secrets
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from peopleinfo.crypto.envelope import ANSWER, RECORD, DoesNotOpen, seal, unseal
+from peopleinfo.crypto.keyring import Held
 from peopleinfo.dynamodb.forms import New
-from peopleinfo.dynamodb.items import binary, value, whole, written
+from peopleinfo.dynamodb.items import binary, block_of, home_of, value, whole, written
 from peopleinfo.dynamodb.keys import key_of
 from peopleinfo.dynamodb.table import Cancelled
 from peopleinfo.errors import PersonNotFound
@@ -32,6 +33,13 @@ if TYPE_CHECKING:
 _CREATED: Final = 1  # the version of an answer that is kept for a creation
 
 
+class _Key(NamedTuple):
+    """A person's key, ready to use, and the 16 bytes behind the id of whose it is."""
+
+    key: AESGCM
+    owner: bytes
+
+
 class SealedForm:
     """The port `forms.Form`: each person in one ciphertext, under a key of its own."""
 
@@ -41,6 +49,7 @@ class SealedForm:
         self._people = people
         self._keys = keys
         self._ring = sealer.keys
+        self._held: Held[str, _Key] = Held()  # first place, as it is written → the key
         self._prefixes = sealer.prefixes
         self._generations = generations
         self._looked_up = sealer.looked_up
@@ -84,13 +93,14 @@ class SealedForm:
                 return
 
     async def changed(self, home: Place, place: Place, surname_key: str, record: Record, write_id: bytes) -> Item:
-        key = (await self._keys_of([home.block])).get(home.block)
-        if key is None:
+        known = (await self._keys_of([block_of(home)])).get(block_of(home))
+        if known is None:
             raise PersonNotFound(record.person_id)
-        return self._written(key, home, place, surname_key, record, write_id)
+        return self._written(known.key, home, place, surname_key, record, write_id)
 
     async def first(self, home: Place, attributes: str) -> Item | None:
-        if "body" not in attributes or self._ring.held(home.block):
+        self._held.forget_old()
+        if "body" not in attributes or block_of(home) in self._held:
             return await self._people.get(home.key, attributes)
         people, keys = self._people.name, self._keys.name
         found = await self._people.get_across(
@@ -100,14 +110,14 @@ class SealedForm:
         return found[people][0] if found[people] else None
 
     async def body(self, home: Place, item: Item) -> bytes | None:
-        return await self._open(home.block, item, await self._keys_of([home.block]))
+        return await self._open(block_of(home), item, await self._keys_of([block_of(home)]))
 
     async def bodies(self, items: Sequence[Item | None]) -> list[bytes | None]:
-        owners = [_owner(item) if item is not None else b"" for item in items]
-        keys = await self._keys_of([owner for owner in owners if owner])
+        homes = [home_of(item) if item is not None else "" for item in items]
+        keys = await self._keys_of([home for home in homes if home])
         return [
-            await self._open(owner, item, keys) if item is not None else None
-            for owner, item in zip(owners, items, strict=True)
+            await self._open(home, item, keys) if item is not None else None
+            for home, item in zip(homes, items, strict=True)
         ]
 
     async def is_there(self, home: Place) -> bool:
@@ -117,11 +127,11 @@ class SealedForm:
         return [{"Delete": {"TableName": self._keys.name, "Key": key_of(home.block)}}]
 
     def destroyed(self, home: Place) -> None:
-        self._ring.let_go(home.block)
+        self._held.pop(block_of(home), None)
 
     async def read_answer(self, home: Place, kept: bytes) -> bytes | None:
-        key = (await self._keys_of([home.block])).get(home.block)
-        return unseal(key, home.block, ANSWER, _CREATED, kept) if key else None
+        known = (await self._keys_of([block_of(home)])).get(block_of(home))
+        return unseal(*known, ANSWER, _CREATED, kept) if known else None
 
     def _written(
         self, key: AESGCM, home: Place, place: Place, surname_key: str, record: Record, write_id: bytes
@@ -129,31 +139,33 @@ class SealedForm:
         sealed = record._replace(body=seal(key, home.block, RECORD, record.version, record.body))
         return written(self.index(surname_key), sealed, place, write_id, prefixes=self._prefixes)
 
-    async def _open(self, owner: bytes, item: Item, keys: dict[bytes, AESGCM]) -> bytes | None:
-        key, version, sealed = keys.get(owner), whole(item, "version"), value(item, "body")
-        if key is None:
+    async def _open(self, home: str, item: Item, keys: dict[str, _Key]) -> bytes | None:
+        known, version, sealed = keys.get(home), whole(item, "version"), value(item, "body")
+        if known is None:
             return None
         try:
-            return unseal(key, owner, RECORD, version, sealed)
+            return unseal(*known, RECORD, version, sealed)
         except DoesNotOpen:
             # Who was erased and brought back by somebody has another key since: what was held of it is out of date.
-            self._ring.let_go(owner)
-            key = (await self._keys_of([owner])).get(owner)
-            return unseal(key, owner, RECORD, version, sealed) if key else None
+            self._held.pop(home, None)
+            known = (await self._keys_of([home])).get(home)
+            return unseal(*known, RECORD, version, sealed) if known else None
 
-    async def _keys_of(self, owners: Sequence[bytes]) -> dict[bytes, AESGCM]:
-        """Return the keys of those who have one."""
-        keys = {owner: key for owner in owners if (key := self._ring.held(owner))}
-        if missing := [key_of(owner) for owner in owners if owner not in keys]:
-            keys |= await self._opened(await self._keys.get_many(missing))
+    async def _keys_of(self, homes: Sequence[str]) -> dict[str, _Key]:
+        """Return the keys of those who have one, by their first places."""
+        self._held.forget_old()
+        keys = {home: known for home in homes if (known := self._held.get(home))}
+        if len(keys) < len(homes):
+            asked: list[Item] = [{"pk": {"B": home}} for home in homes if home not in keys]
+            keys |= await self._opened(await self._keys.get_many(asked))
         return keys
 
-    async def _opened(self, items: Sequence[Item]) -> dict[bytes, AESGCM]:
-        kept = {value(item, "pk"): value(item, "data_key") for item in items}
-        if not all(self._ring.knows(wrapped) for wrapped in kept.values()):  # a rotation has begun elsewhere
+    async def _opened(self, items: Sequence[Item]) -> dict[str, _Key]:
+        wrapped = [value(item, "data_key") for item in items]
+        if not all(self._ring.knows(key) for key in wrapped):  # a rotation has begun elsewhere
             await self._generations.read(self._ring)
-        return {owner: self._ring.key(owner, wrapped) for owner, wrapped in kept.items()}
-
-
-def _owner(item: Item) -> bytes:
-    return value(item, "home" if "home" in item else "pk") + value(item, "sk")
+        keys = {}
+        for item, key in zip(items, wrapped, strict=True):
+            owner = value(item, "pk")
+            keys[item["pk"]["B"]] = self._held.hold(item["pk"]["B"], _Key(self._ring.key(owner, key), owner))
+        return keys

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.crypto.master import Encryption
     from peopleinfo.crypto.sealer import Sealer
-    from peopleinfo.sqlite.keys import SealedWrites
+    from peopleinfo.sqlite.keys import SealedReads, SealedWrites
 
 _READ_BUSY_MILLISECONDS: Final = 250  # how long a read in the loop waits for a process that recovers the file
 _CHECKPOINT_PAGES: Final = 8_000  # of 4 KiB; a page that many writes touch is copied to the file once for all of them
@@ -42,8 +42,7 @@ async def open_sqlite(
             sealer, secret = _unlocked(reader, path, encryption)
             scanner = stack.enter_context(closing(connect(path)))
             written = stack.enter_context(closing(_writing(path, sealed=sealer is not None)))
-            for db in (reader, scanner, written):
-                _show_people(db, path, sealer)
+            reads, _, _ = [_show_people(db, path, sealer) for db in (reader, scanner, written)]
         except (sqlite3.Error, OSError) as error:
             raise StoreUnusable(
                 f"cannot open {path}: {_words(error)}; see PEOPLEINFO_STORE and its permissions"
@@ -53,7 +52,8 @@ async def open_sqlite(
         reader.execute(f"PRAGMA busy_timeout = {_READ_BUSY_MILLISECONDS}")
         writer = Writer(written, guard, two_files=sealer is not None)
         stack.push_async_callback(writer.close)
-        yield SqliteStore(reader, scanner, threads, writer, guard, now, secret=secret, sealed=_writes(sealer))
+        sealed = _writes(sealer)
+        yield SqliteStore(reader, scanner, threads, writer, guard, now, secret=secret, sealed=sealed, reads=reads)
 
 
 def _unlocked(db: sqlite3.Connection, path: Path, encryption: Encryption | None) -> tuple[Sealer | None, bytes]:
@@ -90,17 +90,17 @@ def _writing(path: Path, *, sealed: bool) -> sqlite3.Connection:
     return db
 
 
-def _show_people(db: sqlite3.Connection, path: Path, sealer: Sealer | None) -> None:
+def _show_people(db: sqlite3.Connection, path: Path, sealer: Sealer | None) -> SealedReads | None:
     """Make the views by which people are read: whatever lies in the file, they show it plain."""
     if sealer is None:
         db.execute(schema.READABLE)
         db.execute(schema.IN_ORDER)
-    else:
-        from peopleinfo.sqlite import keys  # noqa: PLC0415 - as above
+        return None
+    from peopleinfo.sqlite import keys  # noqa: PLC0415 - as above
 
-        if len(db.execute("PRAGMA database_list").fetchall()) == 1:
-            connection.attach(db, keys.path_of(path), "keys")
-        keys.show_people(db, sealer)
+    if len(db.execute("PRAGMA database_list").fetchall()) == 1:
+        connection.attach(db, keys.path_of(path), "keys")
+    return keys.SealedReads(db, sealer)
 
 
 def _words(error: Exception) -> str:

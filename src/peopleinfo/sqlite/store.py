@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from peopleinfo.search import Filter
-    from peopleinfo.sqlite.keys import SealedWrites
+    from peopleinfo.sqlite.keys import SealedReads, SealedWrites
 
 T = TypeVar("T")
 
@@ -71,6 +71,7 @@ class SqliteStore:
         *,
         secret: bytes,
         sealed: SealedWrites | None,
+        reads: SealedReads | None,
     ) -> None:
         # Short reads run in the event loop itself: they cost less than the way to a thread and back (ADR 3).
         self._reader = reader
@@ -82,6 +83,7 @@ class SqliteStore:
         self.api_keys = SqliteApiKeys(reader, writer)
         self.secret = secret
         self._sealed = sealed  # None: people are kept plain
+        self._reads = reads
         self._ids = IdCipher(self.secret)  # ids are sealed in the writer's thread only, and opened in the loop's
 
     async def get(self, person_id: str, *, reading: Reading | None = None) -> Record:
@@ -144,6 +146,8 @@ class SqliteStore:
         if where.refines:  # may look at thousands of people, which the loop must not wait for
             return await self._in_thread(lambda db: _found(db, where, key, after, limit))
         try:
+            if self._reads and key is not None:
+                return _full(self._reads.of_surname(key, _position(after)[0], limit + 1), limit)
             return _found(self._reader, where, key, after, limit)
         except sqlite3.Error as error:
             raise unavailable(error) from error
@@ -358,8 +362,7 @@ def _rows(limit: int, where: Filter | None) -> int:
 def _page(cursor: sqlite3.Cursor, limit: int, where: Filter | None) -> Page:
     """Fill a page from rows of seq, body and, in a search by prefix, surname key."""
     if where is None or not where.refines:
-        rows = cursor.fetchall()
-        return Page([row[1] for row in rows[:limit]], _after(rows[limit - 1]) if len(rows) > limit else None)
+        return _full(cursor.fetchall(), limit)
     people: list[bytes] = []
     last: tuple[Any, ...] = ()
     with closing(cursor):  # ends the read transaction even when rows are left
@@ -370,6 +373,11 @@ def _page(cursor: sqlite3.Cursor, limit: int, where: Filter | None) -> Page:
             if where.matches(row[1]):
                 people.append(row[1])
     return Page(people, None)
+
+
+def _full(rows: Sequence[tuple[Any, ...]], limit: int) -> Page:
+    """Make a page of rows that are all meant, one of them too many where there is a next one."""
+    return Page([row[1] for row in rows[:limit]], _after(rows[limit - 1]) if len(rows) > limit else None)
 
 
 def _after(row: tuple[Any, ...]) -> bytes:
