@@ -48,7 +48,7 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 class Rekeyed(NamedTuple):
-    """How many people were looked at, the old and new keys of those who got another one, and where to go on: None at the end."""
+    """How many people were looked at, the old and new keys (`Store.index`) of those who got another one, and where to go on: None at the end."""
 
     people: int
     keys: list[tuple[str, str]]
@@ -92,6 +92,9 @@ class Store(Protocol):
     @property
     def secret(self) -> bytes:
         """32 random bytes, made with the store and the same for everybody who opens it. Keys are derived from it."""
+
+    def index(self, surname_key: str) -> str:
+        """Return what stands for a surname's key where the people lie: the key itself, or a keyed hash where they are sealed."""
 
     @property
     def cache_state(self) -> str | None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from peopleinfo import names
-from tests.stores_under_test import everyone_found, everyone_scanned, named, where
+from peopleinfo.cache.store import open_cached
+from peopleinfo.sqlite.opening import open_sqlite
+from peopleinfo.store import Reading, Source
+from tests import valkey_servers
+from tests.stores_under_test import encryption, everyone_found, everyone_scanned, named, where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from peopleinfo.store import Store
+    from tests.stores_under_test import Clock
 
 _VERSION = "FOLD_VERSION"
 _HOLDERS = (
@@ -65,6 +71,29 @@ async def test_who_has_a_new_key_lives_on(store: Store, old_fold: pytest.MonkeyP
     assert await store.get(made.person_id) == changed
     await store.erase(made.person_id)
     assert await everyone_scanned(store) == []
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+async def test_a_cache_forgets_who_left_a_surname(
+    tmp_path: Path, clock: Clock, old_fold: pytest.MonkeyPatch, *, sealed: bool
+) -> None:
+    given = encryption(tmp_path, prefixes=False) if sealed else None
+    async with (
+        open_sqlite(tmp_path / "people.db", now=clock.now, encryption=given) as store,
+        open_cached(
+            store, valkey_servers.shared_url(), seconds=60, entries=0, deadline=5, fence_seconds=0.02
+        ) as cached,
+    ):
+        old_fold.setattr("peopleinfo.person.fold", lambda _: "meyer")
+        made = await cached.create(named("Other"))
+        old_fold.undo()
+        source = None
+        while source is not Source.SHARED:
+            found = await cached.find(where(surname="Meyer"), after=None, limit=10, reading=(reading := Reading()))
+            assert found.people == [made.body]
+            source = reading.source
+        await rekey_all(cast("Store", cached), limit=100)
+        assert (await cached.find(where(surname="Meyer"), after=None, limit=10, reading=Reading())).people == []
 
 
 async def test_an_empty_store_has_nobody_to_give_a_key(store: Store) -> None:

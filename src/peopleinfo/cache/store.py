@@ -100,6 +100,9 @@ class CachedStore:
     def cache_state(self) -> str:
         return "ok" if self._shared.is_up else "down"
 
+    def index(self, surname_key: str) -> str:
+        return self._store.index(surname_key)
+
     @property
     def api_keys(self) -> ApiKeys:
         return self._store.api_keys
@@ -136,7 +139,7 @@ class CachedStore:
             return kept
         question = _Question(
             asked,
-            _of_surname(where.surname_key),
+            self._of_surname(where.surname_key),
             f"{limit}:{(after or b'').hex()}",
             lambda: self._store.find(where, after=after, limit=limit),
             _encode,
@@ -146,7 +149,7 @@ class CachedStore:
         return found
 
     async def create(self, details: Details, *, once: Once | None = None) -> Record:
-        names = [_of_surname(details.surname_key)]
+        names = [self._of_surname(details.surname_key)]
         return await self._fenced(names, lambda: self._store.create(details, once=once))
 
     async def replace(self, person_id: str, details: Details, *, expected: int, known: Record | None = None) -> Record:
@@ -155,7 +158,7 @@ class CachedStore:
         if known.version != expected:
             raise VersionConflict(person_id, actual=known.version)
         old = known
-        names = [_of_person(person_id), _of_surname(_surname_key(old)), _of_surname(details.surname_key)]
+        names = [_of_person(person_id), self._of_surname(_surname_key(old)), self._of_surname(details.surname_key)]
         return await self._fenced(names, lambda: self._store.replace(person_id, details, expected=expected, known=old))
 
     async def erase(self, person_id: str, *, expected: int | None = None) -> None:
@@ -163,7 +166,7 @@ class CachedStore:
             known = await self._store.get(person_id)
             if expected not in (None, known.version):
                 raise VersionConflict(person_id, actual=known.version)
-            names = [_of_person(person_id), _of_surname(_surname_key(known))]
+            names = [_of_person(person_id), self._of_surname(_surname_key(known))]
             try:
                 await self._fenced(names, partial(self._store.erase, person_id, expected=known.version))
             except VersionConflict:  # somebody was faster, and may have changed the surname
@@ -172,7 +175,7 @@ class CachedStore:
         raise StoreUnavailable("the person changes too often to be erased")
 
     async def load(self, people: Sequence[Details], *, step: tuple[Progress, Progress] | None = None) -> list[str]:
-        names = {_of_surname(details.surname_key) for details in people}
+        names = {self._of_surname(details.surname_key) for details in people}
         return await self._fenced(names, lambda: self._store.load(people, step=step), lasts=True)
 
     async def adopt(self, people: Sequence[bytes], *, step: tuple[Progress, Progress] | None = None) -> int:
@@ -182,7 +185,7 @@ class CachedStore:
     async def rekey(self, *, after: bytes | None, limit: int) -> Rekeyed:
         done = await self._store.rekey(after=after, limit=limit)
         # What the cache has under these keys, or is about to keep, was read before people came there or left.
-        names = {_of_surname(key) for pair in done.keys for key in pair}
+        names = {_of_index(key) for pair in done.keys for key in pair}
         await self._fenced(names, _nothing)
         return done
 
@@ -208,9 +211,9 @@ class CachedStore:
     async def _touched(self, body: bytes) -> list[str]:
         """Name what the cache may know of somebody who comes from another store, and who may be here under another surname."""
         come = outline(body)
-        names = [_of_person(come.person_id), _of_surname(come.surname_key)]
+        names = [_of_person(come.person_id), self._of_surname(come.surname_key)]
         with suppress(PersonNotFound):
-            names.append(_of_surname(_surname_key(await self._store.get(come.person_id))))
+            names.append(self._of_surname(_surname_key(await self._store.get(come.person_id))))
         return names
 
     # Reads
@@ -319,6 +322,9 @@ class CachedStore:
         finally:
             await _end([keeping])
 
+    def _of_surname(self, surname_key: str) -> str:
+        return _of_index(self._store.index(surname_key))
+
 
 async def _nothing() -> None:
     pass
@@ -328,8 +334,9 @@ def _of_person(person_id: str) -> str:
     return f"p{person_id}"
 
 
-def _of_surname(surname_key: str) -> str:
-    return f"s{surname_key}"
+def _of_index(index: str) -> str:
+    """Name the people of a surname by what stands for it in the store: all that is known, where they are sealed, of a key of an older fold."""
+    return f"s{index}"
 
 
 def _surname_key(record: Record) -> str:

@@ -200,7 +200,7 @@ class Adoption:
                 return None
             key = outline(body).surname_key
             if await self._renew(found, key, Record("", found.version, body)):
-                return found.item["surname_key"]["S"], key
+                return found.item["surname_key"]["S"], self._form.index(key)
         raise StoreUnavailable("a person changes too often to be given another key")
 
     async def _renew(self, found: Found, surname_key: str, record: Record) -> bool:

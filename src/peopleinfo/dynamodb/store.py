@@ -61,6 +61,7 @@ class DynamoStore:
         self._form = form
         self.api_keys = DynamoApiKeys(table)
         self.secret = secret
+        self.index = form.index
         self._places = Places(secret, shards)
         self._ids = IdCipher(secret)
         self._now = now

@@ -102,12 +102,12 @@ def is_outdated(fold: int) -> bool:
 
 
 def rekey(db: sqlite3.Connection, seq: int, index: Callable[[str], str]) -> tuple[str, str] | None:
-    """Give a person today's key and return the old and the new one, None when it has it or is gone."""
+    """Give a person today's key and return the old and the new one, as they are kept; None when it has it or is gone."""
     row = db.execute("SELECT fold, body, surname_key FROM readable WHERE seq = ?", (seq,)).fetchone()
     if row is None or not is_outdated(row[0]):
         return None
-    key = outline(row[1]).surname_key
-    db.execute("UPDATE people SET surname_key = ?, fold = ? WHERE seq = ?", (index(key), FOLD_VERSION, seq))
+    key = index(outline(row[1]).surname_key)
+    db.execute("UPDATE people SET surname_key = ?, fold = ? WHERE seq = ?", (key, FOLD_VERSION, seq))
     return str(row[2]), key
 
 

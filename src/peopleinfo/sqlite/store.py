@@ -84,6 +84,7 @@ class SqliteStore:
         self.secret = secret
         self._sealed = sealed  # None: people are kept plain
         self._reads = reads
+        self.index: Callable[[str], str] = sealed.index if sealed else str
         self._ids = IdCipher(self.secret)  # ids are sealed in the writer's thread only, and opened in the loop's
 
     async def get(self, person_id: str, *, reading: Reading | None = None) -> Record:
@@ -197,8 +198,7 @@ class SqliteStore:
         seq, _ = _position(after)
         rows = await self._in_thread(lambda db: db.execute(_FOLDS, (seq, limit)).fetchall())
         old = [seq for seq, fold in rows if is_outdated(fold)]
-        index = self._sealed.index if self._sealed else str
-        keys = await self._writer.run(lambda db: [rekey(db, seq, index) for seq in old]) if old else []
+        keys = await self._writer.run(lambda db: [rekey(db, seq, self.index) for seq in old]) if old else []
         end = _after(rows[-1][:1]) if len(rows) == limit else None
         return Rekeyed(len(rows), [pair for pair in keys if pair], end)
 

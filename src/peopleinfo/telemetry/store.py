@@ -40,6 +40,7 @@ class ObservedStore:
         self._store = store
         self.secret = store.secret
         self.api_keys = store.api_keys
+        self.index = store.index
         for operation in _OPERATIONS:
             for error in ("unavailable", "unknown", "crash"):
                 STORE_ERRORS.begin(operation, error)
