@@ -19,7 +19,7 @@ import structlog
 
 from peopleinfo import strictjson
 from peopleinfo.access import FURTHER, MEMBERS
-from peopleinfo.errors import PeopleInfoError, StoreUnavailable
+from peopleinfo.errors import AuditUnreadable, PeopleInfoError, StoreUnavailable
 from peopleinfo.telemetry.metrics import AUDIT_EVENTS
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Audit(Protocol):
         """Raise StoreUnavailable when events cannot be kept now: what cannot be written down is not to be done."""
 
     async def events_of(self, person_id: str) -> Told | None:
-        """Return what was written down of somebody, None when that is kept where it cannot be read from here."""
+        """Return what was written down of somebody, None when that is kept where it cannot be read from here. Raises AuditUnreadable."""
 
 
 class Line(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -152,7 +152,10 @@ class AuditStream:
                 raise StoreUnavailable(f"the audit cannot be written: {self._trouble}", retry_after=5)
 
     async def events_of(self, person_id: str) -> Told | None:
-        """Return what stands of somebody in the file and in those that were moved away to its name with more behind it (audit.jsonl.1)."""
+        """Return what stands of somebody in the file and in those that were moved away to its name with more behind it (audit.jsonl.1).
+
+        Raises AuditUnreadable.
+        """
         if self._path is None:
             return None
         self.flush()
@@ -228,18 +231,27 @@ class AuditStream:
 
 
 def _events_of(path: Path, person_id: bytes) -> Told:
-    files = [file for file in path.parent.glob(f"{path.name}*") if file.is_file()]
     lines: deque[bytes] = deque(maxlen=_TOLD)
     count = 0
-    for file in sorted(files, key=lambda file: (file.stat().st_mtime_ns, file == path)):
-        with file.open("rb") as text:
-            # By large pieces, most of which are looked through without Python: others go on being served meanwhile.
-            while piece := text.read(_PIECE) + text.readline():
-                if person_id in piece:
-                    told = [line for line in piece.splitlines() if line.startswith(_BEGINNING) and person_id in line]
-                    lines += told
-                    count += len(told)
+    file = path
+    try:
+        files = [file for file in path.parent.glob(f"{path.name}*") if file.is_file()]
+        for file in sorted(files, key=lambda file: (file.stat().st_mtime_ns, file == path)):
+            for told in _told_in(file, person_id):
+                lines += told
+                count += len(told)
+    except OSError as error:
+        _log.error("audit_not_read", file=str(file), reason=error.strerror)
+        raise AuditUnreadable(error.strerror or type(error).__name__) from error
     return Told(list(lines), count - len(lines))
+
+
+def _told_in(file: Path, person_id: bytes) -> Iterator[list[bytes]]:
+    with file.open("rb") as text:
+        # By large pieces, most of which are looked through without Python: others go on being served meanwhile.
+        while piece := text.read(_PIECE) + text.readline():
+            if person_id in piece:
+                yield [line for line in piece.splitlines() if line.startswith(_BEGINNING) and person_id in line]
 
 
 def _is_still(path: Path, file: int) -> bool:

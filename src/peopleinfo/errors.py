@@ -147,5 +147,16 @@ class OutcomeUnknown(StoreUnavailable):
         super().__init__(f"{what}; it may have been stored or not: read it before you try again")
 
 
+class AuditUnreadable(StoreUnavailable):
+    """A file of the audit cannot be read, so it cannot be told who has seen somebody."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"a file of the audit cannot be read ({why}): let the service read it and those that were moved away; "
+            "its log names the file",
+            retry_after=60,
+        )
+
+
 class StoreUnusable(PeopleInfoError):
     """The store cannot be opened until somebody mends what the message says."""

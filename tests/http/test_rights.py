@@ -69,6 +69,22 @@ def test_events_in_files_that_were_moved_away_are_told_too(client: httpx.Client,
     assert actions == ["createPerson", "getPerson"]
 
 
+def test_an_audit_that_cannot_be_read_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "audit.jsonl.1").symlink_to("/proc/self/mem")  # reading its beginning fails, for root too
+    with (
+        serving(tmp_path, audit=f"file://{tmp_path / 'audit.jsonl'}") as server,
+        httpx.Client(base_url=server.url, timeout=HANGS) as client,
+    ):
+        answer = client.get(f"/v1/people/{made(client)}/export")
+        assert answer.status_code == 503
+        assert answer.headers["Retry-After"] == "60"
+        problem = answer.json()
+        assert problem["type"] == "urn:peopleinfo:problem:audit-unreadable"
+        assert "let the service read" in problem["detail"]
+        assert str(tmp_path) not in problem["detail"]
+    assert "audit.jsonl.1" in next(line for line in server.log.read_text().splitlines() if "audit_not_read" in line)
+
+
 def test_nobody_is_exported_who_is_not_there(client: httpx.Client) -> None:
     person_id = made(client)
     assert client.delete(f"/v1/people/{person_id}").status_code == 204

@@ -43,6 +43,7 @@ KINDS: Final[dict[type[Exception], Kind]] = {
     errors.RateExceeded: Kind(429, "rate-exceeded", "Too many requests"),
     errors.MembersHidden: Kind(403, "members-hidden", "The credentials do not show this"),
     errors.OutcomeUnknown: Kind(503, "outcome-unknown", "It may have been stored or not"),
+    errors.AuditUnreadable: Kind(503, "audit-unreadable", "The audit cannot be read"),
     errors.StoreUnavailable: Kind(503, "store-unavailable", "The store does not answer now"),
 }
 
