@@ -241,7 +241,7 @@ def _events_of(path: Path, person_id: bytes) -> Told:
                 lines += told
                 count += len(told)
     except OSError as error:
-        _log.error("audit_not_read", file=str(file), reason=error.strerror)
+        _log.warning("audit_not_read", file=str(file), reason=error.strerror)
         raise AuditUnreadable(error.strerror or type(error).__name__) from error
     return Told(list(lines), count - len(lines))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from peopleinfo.errors import ImportOverlap, PeopleInfoError, PersonNotFound, St
 from peopleinfo.store import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from peopleinfo.audit import Audit
     from peopleinfo.people import People
@@ -28,8 +29,10 @@ COMMAND: Final = "(command)"  # who did it, in the audit: no key has such a name
 RETENTION: Final = "(retention)"
 _PAGE: Final = 500
 _PAUSE: Final = 0.1  # seconds between pages: a sweep has a day, and those who ask come first
-_LOOKS: Final = 3_600.0  # seconds between two looks whether today's sweep has been begun
-_SWEEPS: Final = sha256(b"peopleinfo retention").digest()  # under which the store keeps the day of the last one
+_LOOKS: Final = 300.0  # seconds between two looks whether a sweep is to be begun, or to be gone on with
+_SILENT_MINUTES: Final = 10  # after which whoever was sweeping is taken for gone
+_MINUTE: Final = 8  # bytes
+_SWEEPS: Final = sha256(b"peopleinfo retention").digest()  # under which the store keeps how it stands with the last one
 _log = structlog.get_logger("peopleinfo.rights")
 
 
@@ -60,8 +63,14 @@ class _Seen(msgspec.Struct):
 _seen: Final = msgspec.json.Decoder(_Seen).decode
 
 
-async def expired(store: Store, *, before: datetime, pause: float = 0) -> AsyncIterator[tuple[str, int]]:
-    """Yield the id and the version of each person who was last changed before a moment; wait `pause` seconds between pages."""
+async def _on() -> None:
+    """Go on at once."""
+
+
+async def expired(
+    store: Store, *, before: datetime, between: Callable[[], Awaitable[None]] = _on
+) -> AsyncIterator[tuple[str, int]]:
+    """Yield the id and the version of each person who was last changed before a moment; `between` pages something else may be done."""
     after: bytes | None = None
     while True:
         page = await store.scan(after=after, limit=_PAGE)
@@ -71,13 +80,15 @@ async def expired(store: Store, *, before: datetime, pause: float = 0) -> AsyncI
         if page.next is None:
             return
         after = page.next
-        await asyncio.sleep(pause)
+        await between()
 
 
-async def sweep(store: Store, audit: Audit | None, *, before: datetime, by: str, pause: float = 0) -> int:
+async def sweep(
+    store: Store, audit: Audit | None, *, before: datetime, by: str, between: Callable[[], Awaitable[None]] = _on
+) -> int:
     """Erase everybody who was last changed before a moment, and return how many. It may run in several places, and again."""
     erased = 0
-    async for person_id, version in expired(store, before=before, pause=pause):
+    async for person_id, version in expired(store, before=before, between=between):
         if audit is not None:
             audit.require()
         with suppress(PersonNotFound, VersionConflict):  # erased elsewhere, or changed since and so to be kept
@@ -87,30 +98,67 @@ async def sweep(store: Store, audit: Audit | None, *, before: datetime, by: str,
     return erased
 
 
-async def begin_sweep(store: Store, day: int) -> bool:
-    """Say whether the sweep of a day is ours to make: of all processes that ask, one is told so."""
-    last = await store.progress(_SWEEPS)
-    if last.rows >= day:
+class DailySweep:
+    """The sweep of a day, which one of all processes makes: who began it says each minute that it is still at it, else another goes on.
+
+    Kept in the store as the progress of an import: its `rows` are the day, its `digest` when it was last heard of, nothing when it is done.
+    """
+
+    def __init__(self, store: Store, now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._now = now
+        self._ours: Progress | None = None
+
+    async def begin(self) -> bool:
+        """Say whether today's sweep is ours to make, or to go on with."""
+        last = await self._store.progress(_SWEEPS)
+        if last.digest and last != self._ours and self._minute() - _heard(last) < _SILENT_MINUTES:
+            return False  # another one is at it
+        today = self._now().astimezone(UTC).toordinal()
+        if not last.digest and last.rows >= today:
+            return False
+        with suppress(ImportOverlap):  # another process was faster
+            await self._step(last, day=today)
+            return True
         return False
-    try:
-        await store.load([], step=(last, Progress(_SWEEPS, rows=day)))
-    except ImportOverlap:  # another process was faster
-        return False
-    return True
+
+    async def go_on(self) -> None:
+        """Say that we are still at it, and leave room for others. Raises ImportOverlap when another one has taken over."""
+        await asyncio.sleep(_PAUSE)
+        if self._ours and self._minute() != _heard(self._ours):
+            await self._step(self._ours, day=self._ours.rows)
+
+    async def finish(self) -> None:
+        """Note that it is done. Raises ImportOverlap when another one has taken over."""
+        if self._ours:
+            await self._step(self._ours, day=self._ours.rows, done=True)
+
+    async def _step(self, last: Progress, *, day: int, done: bool = False) -> None:
+        heard = b"" if done else self._minute().to_bytes(_MINUTE) + secrets.token_bytes(8)
+        ours = Progress(_SWEEPS, rows=day, digest=heard)
+        await self._store.load([], step=(last, ours))
+        self._ours = ours
+
+    def _minute(self) -> int:
+        return int(self._now().timestamp()) // 60
+
+
+def _heard(progress: Progress) -> int:
+    return int.from_bytes(progress.digest[:_MINUTE])
 
 
 async def sweep_daily(
     store: Store, audit: Audit | None, *, retention: timedelta, now: Callable[[], datetime], looks: float = _LOOKS
 ) -> None:
     """Sweep once a day, whoever of all processes comes first, until cancelled. What cannot be done now is tried again at the next look."""
-    ours = False
+    today = DailySweep(store, now)
     while True:
         try:
-            if ours := ours or await begin_sweep(store, now().astimezone(UTC).toordinal()):
-                erased = await sweep(store, audit, before=now() - retention, by=RETENTION, pause=_PAUSE)
-                ours = False
+            if await today.begin():
+                erased = await sweep(store, audit, before=now() - retention, by=RETENTION, between=today.go_on)
+                await today.finish()
                 _log.info("retention_swept", erased=erased)
-        except StoreUnavailable as error:
+        except (StoreUnavailable, ImportOverlap) as error:
             _log.warning("retention_not_swept", reason=str(error))
         except PeopleInfoError as error:
             _log.error("retention_not_swept", reason=type(error).__name__)

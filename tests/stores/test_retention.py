@@ -11,7 +11,7 @@ import pytest
 
 from peopleinfo import rights
 from peopleinfo.audit import AuditStream
-from peopleinfo.errors import StoreUnavailable
+from peopleinfo.errors import ImportOverlap, StoreUnavailable
 from tests.stores_under_test import Clock, everyone_scanned, named
 
 if TYPE_CHECKING:
@@ -59,10 +59,34 @@ async def test_whoever_is_changed_meanwhile_is_kept(store: Store, clock: Clock) 
     assert [record.body for record in changed] == await everyone_scanned(store)
 
 
-async def test_one_process_sweeps_a_day(store: Store) -> None:
-    assert sorted(await asyncio.gather(*(rights.begin_sweep(store, 100) for _ in range(3)))) == [False, False, True]
-    assert not await rights.begin_sweep(store, 100)
-    assert await rights.begin_sweep(store, 101)
+async def test_one_process_sweeps_a_day(store: Store, clock: Clock) -> None:
+    processes = [rights.DailySweep(store, clock.now) for _ in range(3)]
+    begun = await asyncio.gather(*(process.begin() for process in processes))
+    assert sorted(begun) == [False, False, True]
+    await processes[begun.index(True)].finish()
+    assert [await process.begin() for process in processes] == [False, False, False]
+    clock.advance(days=1)
+    assert [await process.begin() for process in processes] == [True, False, False]
+
+
+async def test_a_sweep_that_was_cut_short_is_gone_on_with_by_another_process(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rights, "_PAUSE", 0)
+    cut, other = rights.DailySweep(store, clock.now), rights.DailySweep(store, clock.now)
+    assert await cut.begin()
+    for _ in range(3):  # as long as it is heard of it is left alone
+        clock.advance(minutes=9)
+        await cut.go_on()
+        assert not await other.begin()
+    assert await cut.begin()
+    clock.advance(minutes=11)
+    assert await other.begin()
+    with pytest.raises(ImportOverlap):
+        await cut.go_on()
+    assert not await cut.begin()
+    await other.finish()
+    assert not await cut.begin()
 
 
 async def test_while_the_audit_cannot_be_written_nobody_is_erased(store: Store, clock: Clock) -> None:
