@@ -61,6 +61,8 @@ class Pipeline:
         parameters["/people-info-qa/app/previews"] = json.dumps({"repository_url": f"{REGISTRY}/qa-preview"})
         self.world: dict[str, Any] = {
             "previews": {},
+            "publishes": {},
+            "secret": "",
             "states": [],
             "labelled": [],
             "parameters": parameters,
@@ -96,13 +98,14 @@ class Pipeline:
         lines = (self.folder / "calls").read_text().splitlines() if (self.folder / "calls").exists() else []
         return [" ".join(json.loads(line)) for line in lines]
 
-    def job(self, name: str, job: str, values: dict[str, str] | None = None) -> dict[str, str]:
+    def job(self, name: str, job: str, values: dict[str, str] | None = None, **environment: str) -> dict[str, str]:
         """Run the script steps of a job as they stand in the workflow, and return its outputs. Raises Failed."""
         outputs = self.folder / "output"
         outputs.write_text("")
         for step in workflow(name)["jobs"][job]["steps"]:
             if "run" in step:
-                self.run(step["run"], {key: _filled(str(v), values or {}) for key, v in step.get("env", {}).items()})
+                given = {key: _filled(str(v), values or {}) for key, v in step.get("env", {}).items()}
+                self.run(step["run"], environment | given)
         return dict(line.split("=", 1) for line in outputs.read_text().splitlines())
 
     def run(self, script: str, environment: dict[str, str] | None = None) -> str:
@@ -152,6 +155,7 @@ class Pipeline:
             shutil.copyfile(ROOT / name, root / name)
         for stack in ("basic_iac", "app_iac", "deploy_iac", "preview_iac"):
             (root / "iac" / stack).mkdir(parents=True)
+            (root / "iac" / stack / "terraform.tf").touch()
         (root / "docs").mkdir()
         python = root / ".venv" / "bin" / "python"
         python.parent.mkdir(parents=True)
@@ -182,6 +186,13 @@ def pipeline(folder: Path) -> Iterator[Pipeline]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            key = json.loads(world.read_text())["secret"]
+            self.send_response(201 if key and self.headers["Authorization"] == f"Bearer {key}" else 401)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def log_message(self, *_: Any) -> None:
             pass

@@ -26,9 +26,8 @@ def main() -> int:
         sys.stdin.read()
     answer = {"aws": aws, "docker": docker, "gh": gh, "terraform": terraform, "make": make}.get(tool, nothing)
     code = answer(world, arguments)
-    if (
-        tool == "terraform" or "delete-object" in arguments
-    ):  # the others change nothing, and two of them may run at the same time
+    # The others change nothing, and two of them may run at the same time.
+    if tool == "terraform" or {"delete-object", "put-secret-value"} & set(arguments):
         WORLD.with_suffix(".new").write_text(json.dumps(world))
         WORLD.with_suffix(".new").replace(WORLD)
     return code
@@ -51,6 +50,10 @@ def aws(world: dict[str, Any], arguments: list[str]) -> int:
             say("\t".join(world["states"]) or "None")
         case ["s3api", "delete-object"]:
             world["states"].remove(arguments[arguments.index("--key") + 1])
+        case ["secretsmanager", "put-secret-value"]:
+            world["secret"] = arguments[arguments.index("--secret-string") + 1]
+        case ["secretsmanager", "get-secret-value"]:
+            say(world["secret"])
         case ["ecr", "get-login-password"]:
             say("password")
         case ["ecr", "describe-image-scan-findings"]:
@@ -75,7 +78,10 @@ def gh(world: dict[str, Any], arguments: list[str]) -> int:
 
 
 def terraform(world: dict[str, Any], arguments: list[str]) -> int:
-    plan = Path(arguments[0].removeprefix("-chdir=")) / "plan.tfplan"
+    folder = Path(arguments[0].removeprefix("-chdir="))
+    plan = folder / "plan.tfplan"
+    if arguments[1] == "apply":
+        world["parameters"] |= world["publishes"].get(folder.name, {})
     match arguments[1]:
         case "plan" if "-detailed-exitcode" in arguments:
             return 2 if world["plan"].startswith("Plan:") else 0
@@ -92,9 +98,11 @@ def terraform(world: dict[str, Any], arguments: list[str]) -> int:
             world["parameters"][f"/people-info-qa/preview/pr-{number}/url"] = world["parameters"][
                 "/people-info-qa/app/url"
             ]
-        case "destroy":
+        case "providers":
+            (folder / ".terraform.lock.hcl").write_text("# by hashes\n")
+        case "destroy" if "iac/preview_iac" in arguments[0]:
             del world["previews"][value(arguments, "number")]
-        case "apply":
+        case "apply" if "iac/deploy_iac" in arguments[0]:
             environment = next(a for a in arguments if a.startswith("-var-file=")).split("/")[1]
             image = next(a for a in arguments if a.startswith("image_version=")).partition("=")[2]
             world["running"] = image

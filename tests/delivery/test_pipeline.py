@@ -241,14 +241,29 @@ def test_drift_fails_the_run_and_is_measured_by_the_version_that_runs(project: P
 
 
 def test_newer_dependencies_become_a_pull_request(project: Pipeline) -> None:
-    project.job("dependencies", "lock", values())
+    python = values(**{"matrix.what": "python"})
+    project.job("dependencies", "lock", python)
     assert not [call for call in project.calls if call.startswith("gh pr")]
     project.change(newest="newer==2")
-    project.job("dependencies", "lock", values())
+    project.job("dependencies", "lock", python)
     branch = project.project.git("branch", "--show-current")
     assert position(project, f"gh pr create --head {branch} ")
     assert project.project.git("ls-remote", "origin", branch)
     assert project.project.git("show", "HEAD:requirements/run.lock") == "newer==2"
+
+
+def test_what_a_stack_takes_from_others_is_locked_or_nothing_is_planned(project: Pipeline) -> None:
+    plan = {"inputs.stack": "app_iac", "inputs.environment": "qa", "github.event.pull_request.number": "7"}
+    with pytest.raises(Failed, match=r"iac/app_iac/.terraform.lock.hcl is missing: scripts/lock_providers makes it"):
+        project.job("terraform", "plan", values(**plan), CI="true")
+    providers = values(**{"matrix.what": "providers"})
+    project.job("dependencies", "lock", providers)
+    locked = project.calls[position(project, "terraform -chdir=iac/app_iac providers lock")]
+    assert "-platform=linux_amd64 -platform=linux_arm64" in locked
+    assert position(project, "gh pr create --head dependencies/providers-")
+    assert "iac/app_iac/.terraform.lock.hcl" in project.project.git("show", "--name-only", "HEAD")
+    project.job("terraform", "plan", values(**plan), CI="true")
+    assert "-lockfile=readonly" in project.calls[position(project, "terraform -chdir=iac/app_iac init", last=True)]
 
 
 def preview(project: Pipeline, job: str) -> None:

@@ -8,6 +8,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml  # type: ignore[import-untyped]
 
 from tests.delivery.pipeline import ROOT, WORKFLOWS, workflow
 from tests.delivery.test_linters import lint
@@ -50,6 +51,13 @@ def test_zizmor_finds_nothing_of_medium_severity_or_higher() -> None:
 )
 def test_the_schema_is_kept(schema: str, pattern: str) -> None:
     assert lint("check-jsonschema", "--builtin-schema", schema, *ROOT.glob(pattern)) == ""
+
+
+def test_newer_providers_are_proposed_for_every_stack_and_module() -> None:
+    (terraform,) = (one for one in yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text())["updates"] if one["package-ecosystem"] == "terraform")  # fmt: skip
+    assert terraform["directories"] == sorted(
+        f"/{file.parent.relative_to(ROOT)}" for file in ROOT.glob("iac/**/terraform.tf")
+    )
 
 
 def test_every_action_of_others_is_pinned_by_one_commit_and_says_its_version() -> None:

@@ -1,0 +1,100 @@
+"""docs/aws.md, line by line in a fresh clone: from an empty account to the first `curl`, and back to an empty one."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.delivery.pipeline import DIGEST, REGISTRY, ROOT, Pipeline, pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PAGE = (ROOT / "docs" / "aws.md").read_text()
+ENV = "qa"
+
+
+def commands(*headings: str) -> str:
+    """Return the lines of the page that are commands, of some of its sections ("" is what comes before the first)."""
+    sections = re.split(r"^## (.*)$", f"## \n{PAGE}", flags=re.MULTILINE)[1:]
+    chosen = [body for heading, body in zip(sections[::2], sections[1::2], strict=True) if heading in headings]
+    assert len(chosen) == len(headings), f"the page has {sections[::2]}"
+    return "\n".join(line[4:] for body in chosen for line in body.splitlines() if line.startswith("    "))
+
+
+@pytest.fixture
+def account(tmp_path: Path) -> Iterator[Pipeline]:
+    """An account in which there is nothing yet, a clone of what is here, and tools that note what they are called with."""
+    if absent := [tool for tool in ("curl", "jq", "openssl") if shutil.which(tool) is None]:
+        assert not os.environ.get("CI"), f"{absent} are missing"
+        pytest.skip(f"needs {', '.join(absent)}")
+    with pipeline(tmp_path) as opened:
+        world = opened.world["parameters"]
+        url = world[f"/people-info-{ENV}/app/url"]
+        opened.change(
+            parameters={},
+            publishes={
+                "bootstrap": published("bootstrap", state_bucket_name="states", state_key_arn="key"),
+                "basic_iac": published("basic", ecr_repository_url=f"{REGISTRY}/{ENV}-api"),
+                "app_iac": published("app", url=url),
+            },
+            versions={DIGEST: "0.1.0"},
+        )
+        (opened.folder / "bin" / "make").unlink()
+        clone(opened.project.root)
+        yield opened
+
+
+def published(stack: str, **values: str) -> dict[str, str]:
+    return {f"/people-info-{ENV}/{stack}/{name}": value for name, value in values.items()}
+
+
+def clone(to: Path) -> None:
+    """Put what this repository has, as it stands here, in the place of the project."""
+    shutil.rmtree(to)
+    to.mkdir()
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (ROOT / name).is_file():
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, to / name)
+    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message=feat: begin"]):
+        subprocess.run(["git", "-c", "user.name=T", "-c", "user.email=t@example.org", *command], cwd=to, check=True)
+
+
+def test_from_an_empty_account_to_the_first_request_and_back(account: Pipeline) -> None:
+    up = commands("", "1. The stacks, once", "2. The first version, by hand", "3. The first request")
+    said = account.run(f"{up.replace('curl', 'curl --fail --silent --show-error')}\n")
+    assert '"version": "0.1.0"' in said
+    assert account.now("running") == DIGEST
+    stacks = [call.split()[1].rpartition("/")[2] for call in account.calls if " apply " in call]
+    assert stacks == ["bootstrap", "basic_iac", "app_iac", "deploy_iac"]
+    for call in account.calls:
+        for folder, values in re.findall(r"-chdir=(\S+) .*-var-file=(\S+)", call):
+            assert (account.project.root / folder / values).is_file(), f"{values} was not there for {folder}"
+    committed = account.project.git("show", "--name-only", "--format=", "HEAD").splitlines()
+    assert {f"iac/app_iac/environments/{ENV}/terraform.tfvars", "iac/app_iac/.terraform.lock.hcl"} <= set(committed)
+    assert account.project.git("status", "--porcelain") == "", "something is left that is neither committed nor ignored"
+
+    before = len(account.calls)
+    account.run(f"export AWS_REGION=eu-west-1 ENV={ENV}\n{commands('Cost and teardown')}")
+    taken_down = [call.split()[1].rpartition("/")[2] for call in account.calls[before:] if " destroy " in call]
+    assert taken_down == stacks[::-1]
+
+
+def test_every_script_and_target_that_the_page_names_is_there() -> None:
+    for name in re.findall(r"\bscripts/(\w+)", PAGE):
+        assert (ROOT / "scripts" / name).exists(), name
+    for target in re.findall(r"\bmake (?:-s )?([a-z-]+)", PAGE):
+        assert f"\n{target}: " in (ROOT / "Makefile").read_text(), target
