@@ -115,6 +115,8 @@ def test_a_service_that_stays_away_is_told_as_such(connect: Connect, proxy: Faul
     with raises(api.Unreachable):
         list(people.find(surname="away"))
     with raises(api.Unreachable):
+        list(people.export(surname="away"))
+    with raises(api.Unreachable):
         connect("http://127.0.0.1:1", seconds=0.5).create({"person_surname": "Nowhere"})
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
 import secrets
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -15,12 +18,18 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
+from peopleinfo.http.sessions import Sessions
+from peopleinfo.settings import Settings
+from peopleinfo.wiring import open_people
 from tests.console import browsing
+from tests.console.test_signing_in import sealed
 from tests.http.serving import HANGS, Server, serving
 from tests.http.test_oidc import AUDIENCE, OURS, jwk
+from tests.stores_under_test import store_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Browser
 
@@ -122,7 +131,12 @@ def provider(everlasting: Provider) -> Provider:
 
 
 @pytest.fixture(scope="module")
-def server(everlasting: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("provided")
+
+
+@pytest.fixture(scope="module")
+def server(everlasting: Provider, folder: Path) -> Iterator[Server]:
     settings: dict[str, Any] = {
         "oidc_issuer": everlasting.issuer,
         "oidc_audience": AUDIENCE,
@@ -130,7 +144,7 @@ def server(everlasting: Provider, tmp_path_factory: pytest.TempPathFactory) -> I
         "oidc_client_secret": SECRET,
         "oidc_asked": "openid people:read people:write",
     }
-    with serving(tmp_path_factory.mktemp("provided"), **settings) as server:
+    with serving(folder, **settings) as server:
         yield server
 
 
@@ -167,6 +181,36 @@ def test_whoever_signs_in_at_the_provider_can_use_the_console(
         assert cookies["peopleinfo_session"].get("httpOnly")
         page.get_by_role("button", name="Sign out").click()
         expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_a_session_ends_with_its_token_and_what_was_typed_stays(
+    browser: Browser, server: Server, folder: Path, provider: Provider
+) -> None:
+    provider.claims = {"exp": 1}
+    expired = provider.token()
+    provider.claims = {}
+    with browsing.window(browser, server.url, also=(provider.issuer,)) as page:
+        page.goto("/console/people/new")
+        page.get_by_role("link", name="Sign in with OpenID").click()
+        page.get_by_label("Surname").fill("Afterwards")
+        with ThreadPoolExecutor() as elsewhere:  # the browser's loop runs here
+            secret = elsewhere.submit(asyncio.run, secret_of(folder)).result()
+        sessions = Sessions(secret, now=lambda: datetime.now(UTC))
+        page.context.add_cookies(
+            [{"name": "peopleinfo_session", "value": sealed(sessions, expired), "url": server.url, "httpOnly": True}]
+        )
+        page.get_by_role("button", name="Save").click()
+        dialog = page.get_by_role("dialog", name="Sign in again")
+        with page.expect_popup() as opened:
+            dialog.get_by_role("link", name="Sign in with OpenID").click()
+        expect(opened.value.get_by_role("heading", name="People")).to_be_visible()
+        dialog.get_by_role("button", name="go on here").click()
+        expect(page.get_by_role("heading", name="Afterwards")).to_be_visible()
+
+
+async def secret_of(folder: Path) -> bytes:
+    async with open_people(Settings.load({}, store=store_url("sqlite", folder))) as people:
+        return people.store.secret
 
 
 def test_signing_in_leads_to_the_page_that_was_asked_for(browser_of_ours: httpx.Client, provider: Provider) -> None:

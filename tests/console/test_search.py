@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -14,8 +17,6 @@ from tests.console import browsing
 from tests.http.serving import HANGS, serving
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from playwright.sync_api import Browser
 
     from tests.http.serving import Server
@@ -107,10 +108,44 @@ def test_whoever_comes_back_finds_the_search_as_it_was(page: Page) -> None:
     found(page, "Öztürk, Elif")
 
 
+@pytest.mark.parametrize("form", ["CSV", "NDJSON"])
+def test_all_who_are_found_are_exported_and_no_address_names_them(page: Page, form: str) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto("/console")
+    search_for(page, "zahl")
+    expect(page.locator(".who").first).to_have_text("Zahlreich, N0")
+    assert page.locator(".who").count() < MANY
+    assert {person["person_name"] for person in exported(page, form)} == {f"N{n}" for n in range(MANY)}
+    assert [url for url in asked if "zahl" in url.lower()] == []
+
+
+def test_an_export_is_as_narrow_as_the_search(page: Page) -> None:
+    page.goto("/console")
+    page.get_by_text("Narrow it down").click()
+    page.get_by_label("Born to").fill("1986")
+    search_for(page, "mul")
+    found(page, "Mulligan, Ben")
+    assert [person["person_name"] for person in exported(page, "CSV")] == ["Ben"]
+    page.get_by_role("button", name="Clear").click()
+    page.get_by_label("Surname, or how it begins").fill("elif ozturk")
+    found(page, "Öztürk, Elif")
+    assert [person["person_birthdate"] for person in exported(page, "NDJSON")] == ["2001-07"]
+
+
+def exported(page: Page, form: str) -> list[dict[str, str]]:
+    with page.expect_download() as download:
+        page.get_by_role("group", name="Export who is found").get_by_role("button", name=form, exact=True).click()
+    assert download.value.suggested_filename == f"people.{form.lower()}"
+    with Path(download.value.path()).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file) if form == "CSV" else map(json.loads, file))
+
+
 def test_nobody_found_says_what_to_try(page: Page) -> None:
     page.goto("/console")
     search_for(page, "qqq")
     expect(page.get_by_role("heading", name="Nobody is called that")).to_be_visible()
+    expect(page.get_by_role("group", name="Export who is found")).to_be_hidden()
     page.get_by_role("button", name="Show everyone").click()
     expect(page.locator(".row").first).to_be_visible()
 

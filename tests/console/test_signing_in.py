@@ -113,6 +113,60 @@ def test_a_session_that_has_ended_keeps_what_was_typed(page: Page, server: Serve
     expect(page.get_by_role("heading", name="Unterbrochen")).to_be_visible()
 
 
+def test_whoever_signs_in_in_another_tab_goes_on_and_has_lost_nothing(page: Page) -> None:
+    sign_in(page, ADMIN, at="/console/people/new")
+    page.get_by_label("Surname").fill("Elsewhere")
+    page.get_by_label("Address").fill("A street\nA town")
+    page.get_by_role("button", name="Add a member").click()
+    page.get_by_label("Name", exact=True).fill("languages")
+    page.get_by_label("Value").fill('["german", "turkish"]')
+    page.get_by_label("Kind").select_option("JSON")
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Save").click()
+    dialog = page.get_by_role("dialog", name="Sign in again")
+    asked_again = page.expect_response(lambda answer: answer.status == httpx.codes.UNAUTHORIZED)
+    with asked_again:  # too early
+        dialog.get_by_role("button", name="go on here").click()
+    with page.expect_popup() as opened:
+        dialog.get_by_role("link", name="sign in in another tab").click()
+    opened.value.get_by_label("API key").fill(ADMIN)
+    opened.value.get_by_role("button", name="Sign in").click()
+    expect(opened.value.get_by_role("heading", name="People")).to_be_visible()
+    dialog.get_by_role("button", name="go on here").click()
+    expect(page.get_by_role("heading", name="Elsewhere")).to_be_visible()
+    expect(page.locator("#own")).to_contain_text("A street\nA town")
+    expect(page.locator("#more li")).to_have_text(["german", "turkish"])
+
+
+@pytest.mark.parametrize("at", ["/console", "/console/people/new", "/console/health", "/console/transfer"])
+def test_whoever_does_not_sign_in_now_is_told_what_was_not_done(page: Page, tmp_path: Path, at: str) -> None:
+    sign_in(page, ADMIN, at=at)
+    page.wait_for_load_state("networkidle")
+    page.context.clear_cookies()
+    if at == "/console":
+        page.get_by_label("Surname, or how it begins").fill("m")
+    elif at == "/console/people/new":
+        page.get_by_label("Surname").fill("Later")
+        page.get_by_role("button", name="Save").click()
+    elif at == "/console/transfer":
+        (tmp_path / "people.csv").write_text("name\nLater\n")
+        page.locator("#file").set_input_files(tmp_path / "people.csv")
+    page.get_by_role("dialog").get_by_role("button", name="Not now").click()
+    expect(page.get_by_text("you are not signed in").first).to_be_visible()
+    if at == "/console/people/new":
+        expect(page.get_by_label("Surname")).to_have_value("Later")
+
+
+def test_an_export_that_finds_the_session_ended_goes_on_when_there_is_another(page: Page) -> None:
+    sign_in(page, ADMIN)
+    expect(page.locator(".who").first).to_be_visible()
+    page.context.clear_cookies()
+    page.get_by_role("button", name="CSV", exact=True).click()
+    with page.expect_download():
+        page.get_by_role("dialog").get_by_label("API key").fill(ADMIN)
+        page.get_by_role("dialog").get_by_role("button", name="Sign in").click()
+
+
 def test_whoever_may_only_read_is_offered_nothing_else(page: Page, folder: Path) -> None:
     key = keys(folder, "create", "--name", f"reader-{id(page)}", "--scope", "people:read").split()[-1]
     sign_in(page, key)
@@ -241,12 +295,13 @@ def request(cookie: str) -> Request:
     return Request(testing.create_scope(headers={"Cookie": f"peopleinfo_session={cookie}"}), nothing)
 
 
-def sealed(sessions: Sessions) -> str:
+def sealed(sessions: Sessions, credential: str = "a key") -> str:
+    """Return the cookie of a session."""
     response = Response()
     sessions.begin(
         Request(testing.create_scope(method="POST", headers={"Sec-Fetch-Site": "same-origin"}), nothing),
         response,
-        "a key",
+        credential,
     )
     assert response._cookies is not None
     return response._cookies["peopleinfo_session"].value

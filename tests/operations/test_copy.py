@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from peopleinfo.cli.progress import resumable
 from peopleinfo.copying import Copy, TargetNotEmpty
+from peopleinfo.errors import OutcomeUnknown, StoreUnavailable
 from peopleinfo.sqlite.opening import open_sqlite
 from tests.cli.commands import run, said
 from tests.http.serving import serving
@@ -124,3 +126,10 @@ def test_stats_say_what_the_people_are_like(tmp_path: Path) -> None:
     assert told["bytes_a_person"] == told["bytes"] // 10
     table = run(tmp_path, "stats", "--store", url)
     assert f"digest           {told['digest']}" in table.stdout.decode()
+
+
+@pytest.mark.parametrize("failure", [StoreUnavailable("It does not answer"), OutcomeUnknown("It does not answer")])
+def test_whoever_is_left_by_a_store_is_told_how_to_go_on(failure: StoreUnavailable) -> None:
+    with pytest.raises(StoreUnavailable) as told, resumable():
+        raise failure
+    assert str(told.value) == "It does not answer; nothing is lost: the same command goes on where this one stopped"

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 
 import typer
 
+from peopleinfo.errors import StoreUnavailable
+
 INTERRUPTED = 130
 
 
@@ -37,9 +39,14 @@ def bar(what: str, total: int | None, done: int = 0) -> Iterator[Callable[[int],
 
 @contextmanager
 def resumable() -> Iterator[None]:
-    """End a command that was interrupted by saying that it can be gone on with."""
+    """End a command that was interrupted, or left by its store, by saying that it can be gone on with."""
     try:
         yield
     except KeyboardInterrupt:
         print("\ninterrupted; nothing is lost: the same command goes on where this one stopped", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
+    except (
+        StoreUnavailable
+    ) as error:  # also when it is not known whether the last people were stored: they may come again
+        why = str(error).partition(";")[0]
+        raise StoreUnavailable(f"{why}; nothing is lost: the same command goes on where this one stopped") from error

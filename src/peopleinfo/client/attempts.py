@@ -101,4 +101,4 @@ class Attempts:
 
     @property
     def _reads(self) -> bool:
-        return self._call.method == "GET" or self._call.path.endswith("/search")
+        return self._call.method == "GET" or self._call.path.endswith(("/search", "/export"))

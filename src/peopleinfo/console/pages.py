@@ -63,7 +63,7 @@ def install(app: App, gate: Gate, sessions: Sessions, flow: CodeFlow | None, *, 
 
     app.add_route("/", RootResource())
     for path, page in _PAGES.items():
-        app.add_route(path, PageResource(page, gate, sessions))
+        app.add_route(path, PageResource(page, gate, sessions, has_provider=flow is not None))
     sign_in = SignInResource(gate, sessions, has_provider=flow is not None, body_seconds=body_seconds)
     app.add_route(SIGN_IN, sign_in)
     app.add_route("/console/sign-out", sign_in, suffix="out")
@@ -90,8 +90,9 @@ class RootResource:
 class PageResource:
     """A page for whoever is signed in, with what they may do."""
 
-    def __init__(self, page: Page, gate: Gate, sessions: Sessions) -> None:
+    def __init__(self, page: Page, gate: Gate, sessions: Sessions, *, has_provider: bool) -> None:
         self._page = page
+        self._has_provider = has_provider
         self._gate = gate
         self._sessions = sessions
 
@@ -105,9 +106,9 @@ class PageResource:
             # A link on another site's page leads here without the cookie. Loaded once more, by our own page, it comes with it.
             write(req, resp, Page("again.html", "frame.js"), NOBODY)
         except StoreUnavailable:  # the page waits for the store, and says so
-            write(req, resp, self._page, NOBODY)
+            write(req, resp, self._page, NOBODY, has_provider=self._has_provider)
         else:
-            write(req, resp, self._page, principal)
+            write(req, resp, self._page, principal, has_provider=self._has_provider)
 
     on_head = on_get
 
@@ -126,8 +127,10 @@ class MissingResource:
 NOBODY: Final = Principal(name="", scopes=frozenset())
 
 
-def write(req: Request, resp: Response, page: Page, principal: Principal, **values: Any) -> None:
-    """Make the response a page, with what the principal may do."""
+def write(
+    req: Request, resp: Response, page: Page, principal: Principal, *, has_provider: bool = False, **values: Any
+) -> None:
+    """Make the response a page, with what the principal may do, and where to sign in at a provider when there is one."""
     resp.content_type = falcon.MEDIA_HTML
     for name, value in _HEADERS.items():
         resp.set_header(name, value)
@@ -146,6 +149,7 @@ def write(req: Request, resp: Response, page: Page, principal: Principal, **valu
             may_write=principal.may(Scope.WRITE),
             may_see_figures=principal.may(Scope.METRICS),
             known=KNOWN,
+            provider=PROVIDER if has_provider else "",
             **values,
         )
     )

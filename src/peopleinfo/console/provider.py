@@ -72,7 +72,7 @@ class ProviderResource:
     def _refuse(self, req: Request, resp: Response, where: str, status: int, why: str, error: Exception) -> None:
         _log.warning("sign_in_failed", reason=str(error) or why)
         resp.status = status
-        ask(req, resp, where, provider=True, failed=why)
+        ask(req, resp, where, has_provider=True, failed=why)
 
 
 def _back(req: Request) -> str:

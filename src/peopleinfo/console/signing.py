@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 import falcon
 
-from peopleinfo.console.pages import NOBODY, PROVIDER, SIGN_IN, Page, write
+from peopleinfo.console.pages import NOBODY, SIGN_IN, Page, write
 from peopleinfo.errors import NotAuthenticated
 from peopleinfo.http.requests import read_body
 from peopleinfo.http.sessions import refuse_others
@@ -35,7 +35,7 @@ class SignInResource:
 
     async def on_get(self, req: Request, resp: Response) -> None:
         """Answer the page that asks for a key."""
-        ask(req, resp, page_of(req.get_param("next")), provider=self._has_provider)
+        ask(req, resp, page_of(req.get_param("next")), has_provider=self._has_provider)
 
     async def on_post(self, req: Request, resp: Response) -> None:
         """Begin a session for a key that is good; to a script (which asks for JSON) say no more than whether it is."""
@@ -51,7 +51,7 @@ class SignInResource:
             if to_script:
                 raise
             resp.status = 401
-            ask(req, resp, where, provider=self._has_provider, wrong=True)
+            ask(req, resp, where, has_provider=self._has_provider, wrong=True)
             return
         self._sessions.begin(req, resp, key)
         resp.status = 204
@@ -69,9 +69,9 @@ class SignInResource:
     on_head = on_get
 
 
-def ask(req: Request, resp: Response, where: str, *, provider: bool, wrong: bool = False, failed: str = "") -> None:
+def ask(req: Request, resp: Response, where: str, *, has_provider: bool, wrong: bool = False, failed: str = "") -> None:
     """Answer the page that asks for a key, or leads to the provider, and then to `where`."""
-    write(req, resp, _PAGE, NOBODY, next=where, wrong=wrong, failed=failed, provider=provider and PROVIDER)
+    write(req, resp, _PAGE, NOBODY, next=where, wrong=wrong, failed=failed, has_provider=has_provider)
 
 
 def page_of(path: str | None) -> str:

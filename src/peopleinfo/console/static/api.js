@@ -9,7 +9,7 @@ const HICCUPS = [429, 502, 503, 504];
 /** The service refused (`status`, and `errors` with a `pointer` and a `reason` each), or nobody answered (status 0). */
 export class Problem extends Error {
   constructor(status, { title, detail, errors = [] } = {}) {
-    super(detail ?? title ?? `the service answered with status ${status}`);
+    super(status === 401 ? "you are not signed in" : detail ?? title ?? `the service answered with status ${status}`);
     Object.assign(this, { status, errors });
   }
 }
@@ -17,10 +17,10 @@ export class Problem extends Error {
 /** Say whether trying again later may help; what was sent may have arrived or not. */
 export const isAway = ({ status }) => status === 0 || status >= 500 || status === 429;
 
-/** Ask the service and return its JSON or text. Throws Problem, and AbortError; those who are `patient` wait for an answer. */
+/** Ask the service and return its JSON, its text, or the file that it offers. Throws Problem, and AbortError; those who are `patient` wait for an answer. */
 export async function call(method, path, { body, type = "application/json", headers = {}, signal, patient = method === "GET" } = {}) {
-  const request = { method, signal, headers: { ...headers }, body: typeof body === "string" ? body : write(body) };
-  if (body !== undefined) request.headers["Content-Type"] = type;
+  if (body !== undefined) headers = { ...headers, "Content-Type": type };
+  const request = { method, signal, headers, body: typeof body === "string" ? body : write(body) };
   for (let attempt = 0; ; attempt++) {
     const answer = await fetch(path, request).catch((reason) => {
       if (reason instanceof TypeError) return null;
@@ -36,6 +36,7 @@ export async function call(method, path, { body, type = "application/json", head
 }
 
 async function read(answer) {
+  if (answer.headers.has("Content-Disposition")) return answer.blob();
   const text = await answer.text();
   const json = /[/+]json/.test(answer.headers.get("Content-Type"));
   if (!answer.ok) throw new Problem(answer.status, json ? JSON.parse(text) : {});

@@ -11,17 +11,14 @@ const at = location.pathname.split("/");
 const id = at[4] === "edit" ? decodeURIComponent(at[3]) : null;
 const form = $("#form");
 const key = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`; // of adding: sent again, it adds nobody twice
-let known = null; // the person as it was read
+let known; // the person as it was read
 let fields = 0;
 
 async function load() {
   let title = "Add a person";
   if (id) {
-    try {
-      known = await call("GET", path(id));
-    } catch (reason) {
-      return absent(reason);
-    }
+    known = await call("GET", path(id)).catch(absent);
+    if (!known) return;
     $("#cancel").href = $("#back").href = pageOf(id);
     $("#back span").textContent = fullName(known);
     title = `Edit ${fullName(known)}`;

@@ -33,7 +33,8 @@ function ask() {
   return new Promise((resolve) => {
     dialog.onclose = () => resolve(false);
     form.onreset = () => dialog.close();
-    $("#signed-in").onclick = () => (resolve(true), dialog.close());
+    const goOn = () => (resolve(true), dialog.close());
+    $("#signed-in").onclick = goOn;
     form.onsubmit = async (event) => {
       event.preventDefault();
       const body = new URLSearchParams(new FormData(form));
@@ -41,8 +42,7 @@ function ask() {
       put("#refused-key", answer.ok ? "" : answer.status === 401 ? "This key is not known, or has expired." : "The service does not answer. Try again.");
       if (!answer.ok) return;
       form.elements.key.value = "";
-      resolve(true);
-      dialog.close();
+      goOn();
     };
   });
 }

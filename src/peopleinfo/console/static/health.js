@@ -2,17 +2,16 @@
 
 import { call } from "./api.js";
 import { $, h, pause, put } from "./dom.js";
-import { outage } from "./frame.js";
-import { parse } from "./json.js";
+import { outage, say } from "./frame.js";
 
 const KEPT = 90;
 const lines = {};
-let last = null;
+let last;
 
-/** Take the figures apart: a name leads to its values, each with its labels. */
+/** Take the figures apart: a name (without ours before it) leads to its values, each with its labels. */
 function figures(text) {
   const found = new Map();
-  for (const [, name, labels, value] of text.matchAll(/^(\w+)(?:\{(.*)\})? (\S+)/gm)) {
+  for (const [, name, labels, value] of text.matchAll(/^(?:peopleinfo_)?(\w+)(?:\{(.*)\})? (\S+)/gm)) {
     const pairs = Object.fromEntries([...(labels ?? "").matchAll(/(\w+)="([^"]*)"/g)].map(([, name, value]) => [name, value]));
     if (/^\/(console|metrics|status)/.test(pairs.route)) continue;
     found.set(name, [...(found.get(name) ?? []), { ...pairs, value: Number(value) }]);
@@ -61,24 +60,24 @@ function draw(id, value, text) {
 function show(now, seconds) {
   const change = (name, test) => Math.max(0, sum(now.get(name), test) - sum(last.get(name), test));
   for (const [id, test] of [["requests"], ["errors", failed]]) {
-    const rate = change("peopleinfo_http_requests_total", test) / seconds;
+    const rate = change("http_requests_total", test) / seconds;
     draw(id, rate, count(rate));
   }
   for (const [id, name, part] of [["median", "http_request", 0.5], ["slow", "http_request", 0.99], ["store", "store", 0.99]]) {
-    const figure = `peopleinfo_${name}_seconds_bucket`;
+    const figure = `${name}_seconds_bucket`;
     const seconds = within(part, since(buckets(now.get(figure)), buckets(last.get(figure))));
     if (now.has(figure)) draw(id, seconds, time(seconds));
   }
-  const reads = change("peopleinfo_cache_reads_total");
-  const hits = change("peopleinfo_cache_reads_total", ({ source }) => source === "local" || source === "shared") / reads;
-  if (now.has("peopleinfo_cache_reads_total")) draw("cache", hits, reads ? `${Math.round(hits * 100)} %` : "–");
+  const reads = change("cache_reads_total");
+  const hits = change("cache_reads_total", ({ source }) => ["local", "shared"].includes(source)) / reads;
+  if (now.has("cache_reads_total")) draw("cache", hits, reads ? `${Math.round(hits * 100)} %` : "–");
 }
 
 function table(now) {
-  const requests = now.get("peopleinfo_http_requests_total") ?? [];
+  const requests = now.get("http_requests_total") ?? [];
   const routes = Object.groupBy(requests, ({ method, route }) => `${method} ${route}`);
   $("#routes tbody").replaceChildren(...Object.entries(routes).sort().map(([name, ours]) => {
-    const times = buckets(now.get("peopleinfo_http_request_seconds_bucket")?.filter(({ method, route }) => `${method} ${route}` === name));
+    const times = buckets(now.get("http_request_seconds_bucket")?.filter(({ method, route }) => `${method} ${route}` === name));
     const cells = [sum(ours).toLocaleString("en"), sum(ours, failed), time(within(0.5, times)), time(within(0.99, times))];
     return h("tr", null, h("th", { scope: "row" }, name), cells.map((cell) => h("td.figure", null, cell)));
   }));
@@ -87,22 +86,26 @@ function table(now) {
 
 async function status() {
   const answer = await fetch("/status");
-  const { status, version, store = "–", cache = "none" } = parse(await answer.text());
-  const text = answer.ok ? "It serves" : `It does not serve: ${status}`;
-  put("#state", text);
+  const { status, version, store = "–", cache = "none" } = await answer.json();
+  put("#state", answer.ok ? "It serves" : `It does not serve: ${status}`);
   $("#state").classList.toggle("bad", !answer.ok);
-  for (const [id, value] of [["version", version], ["store-state", store], ["cache-state", cache]]) put(`#${id}`, value);
+  put("#version", version);
+  put("#store-state", store);
+  put("#cache-state", cache);
 }
 
-for (let before = 0; ; await pause(2000)) {
+for (let before; ; await pause(2000)) {
   if (document.hidden) continue;
+  let now;
   try {
     await status();
-  } catch {
-    outage(true);
-    continue;
+    now = figures(await call("GET", "/metrics"));
+  } catch (reason) {
+    outage(!reason.status);
+    if (!reason.status) continue;
+    say(reason.message, "bad");
+    break;
   }
-  const now = figures(await call("GET", "/metrics"));
   const at = performance.now();
   if (last) show(now, (at - before) / 1000);
   table(now);

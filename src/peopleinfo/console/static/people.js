@@ -43,5 +43,6 @@ export function view(value) {
 /** Say why a person cannot be shown; throws what is no answer of the service's. */
 export function absent(reason) {
   if (!reason.status) throw reason;
+  $(".head, h1").hidden = true;
   $("#missing").replaceChildren(reason.status === 404 ? copy("nobody") : h("p.problem", null, reason.message));
 }

@@ -9,17 +9,8 @@ import { isGoing, remove } from "./removals.js";
 const id = decodeURIComponent(location.pathname.split("/")[3]);
 let person;
 
-async function load() {
-  try {
-    person = await call("GET", path(id));
-  } catch (reason) {
-    $(".head").hidden = true;
-    return absent(reason);
-  }
-  show();
-}
-
-function show() {
+function show(read) {
+  person = read;
   document.title = `${fullName(person)} – PeopleInfo`;
   put("#name", fullName(person));
   const own = OWN.filter((name) => person[name] !== undefined);
@@ -53,4 +44,4 @@ on("#back", "click", (event) => {
   event.preventDefault();
   history.back(); // to the search as it was left
 });
-load();
+call("GET", path(id)).then(show, absent);

@@ -2,6 +2,7 @@
 
 import { call } from "./api.js";
 import { $, $$, copy, h, on, put, settled } from "./dom.js";
+import { say } from "./frame.js";
 import { birthdate, pageOf } from "./people.js";
 import { isGoing } from "./removals.js";
 
@@ -11,17 +12,20 @@ const form = $("#search");
 const list = $("#results");
 const more = $("#more");
 const filters = $("#filters");
+const exports = $("#export");
 
 let asking = new AbortController();
 let cursor = null;
 let loading = false;
 let where = {};
+let found = {}; // whom the list shows
 let by = "surname_prefix"; // "surname" once the service has said that it finds nobody by the beginning of a surname
 
+const remember = (more) => history.replaceState({ ...history.state, ...more }, "");
+
 /** Return the search as the API takes it. */
-function asked() {
-  const given = Object.fromEntries([...new FormData(form)].map(([name, text]) => [name, text.trim()]).filter(([, text]) => text));
-  const { surname, whole, exact, ...rest } = given;
+function asked(given) {
+  const { surname, whole, exact, ...rest } = Object.fromEntries(given);
   const search = { ...rest, ...(exact && { match: "exact" }) };
   const [last, first] = (surname ?? "").split(/\s*,\s*/);
   if (last) search[whole ? "surname" : by] = last;
@@ -33,20 +37,22 @@ async function search() {
   if (!form.checkValidity()) return put("#found", form.elements.born_from.title);
   asking.abort();
   asking = new AbortController();
+  cursor = null; // it belongs to another search
   const { signal } = asking;
-  where = asked();
-  history.replaceState({ ...history.state, form: Object.fromEntries(new FormData(form)) }, "");
-  put("#narrowed", [...new FormData(form)].filter(([name, text]) => name !== "surname" && text.trim()).length || "");
+  const given = [...new FormData(form)].map(([name, text]) => [name, text.trim()]).filter(([, text]) => text);
+  where = asked(given);
+  remember({ form: Object.fromEntries(given) });
+  put("#narrowed", given.filter(([name]) => name !== "surname").length || "");
   list.classList.add("waiting");
   $("#empty").replaceChildren();
   try {
-    let page = await pageOfPeople(where, null, signal).catch(onlyWhole);
+    let page = await pageOfPeople(null).catch(onlyWhole);
     if (!page) return search();
     // "Anna Müller" is a first name and a surname, when it is no surname of its own.
     const words = where[by]?.split(/\s+/) ?? [];
     if (!page.people.length && !page.next_cursor && words.length > 1 && !where.name) {
       where = { ...where, [by]: words.at(-1), name: words.slice(0, -1).join(" ") };
-      page = await pageOfPeople(where, null, signal);
+      page = await pageOfPeople(null);
     }
     list.replaceChildren();
     show(page);
@@ -67,9 +73,10 @@ function onlyWhole(reason) {
 }
 
 /** Read on until there is somebody to show, for a while: filters may pass over thousands. */
-async function pageOfPeople(where, cursor, signal) {
+async function pageOfPeople(cursor) {
+  const { signal } = asking;
   for (let looks = 1; ; looks++) {
-    const body = { ...where, limit: LIMIT, ...(cursor && { cursor }) };
+    const body = { ...where, limit: LIMIT, cursor };
     const page = await call("POST", "/v1/people/search", { body, signal, patient: true });
     if (page.people.length || !page.next_cursor || looks === LOOKS) return page;
     cursor = page.next_cursor;
@@ -79,10 +86,9 @@ async function pageOfPeople(where, cursor, signal) {
 async function next() {
   if (loading || !cursor) return;
   loading = true;
-  const { signal } = asking;
   const before = list.children.length;
   try {
-    const page = await pageOfPeople(where, cursor, signal);
+    const page = await pageOfPeople(cursor);
     if (document.activeElement === more) setTimeout(() => $("a", list.children[before])?.focus());
     show(page);
   } catch (reason) {
@@ -98,11 +104,13 @@ function show({ people, next_cursor }) {
   const count = list.children.length;
   more.hidden = !cursor;
   more.textContent = count ? "Show more" : "Keep looking";
+  found = where;
+  exports.hidden = !count;
   const anything = Object.keys(where).length;
   put("#found", told(count, anything));
   if (!count && !cursor) $("#empty").replaceChildren(copy(anything ? "nothing" : "nobody-yet"));
   mark();
-  history.replaceState({ ...history.state, count }, "");
+  remember({ count });
 }
 
 function told(count, anything) {
@@ -128,11 +136,26 @@ function refused(reason) {
   if (reason.name === "AbortError") return;
   if (!reason.status) throw reason;
   list.replaceChildren();
-  more.hidden = true;
+  more.hidden = exports.hidden = true;
   cursor = null;
   put("#found", "");
   const reasons = reason.errors.map(({ pointer, reason }) => `${pointer} ${reason}.`);
   $("#empty").replaceChildren(h("p.problem", null, reasons.join(" ") || reason.message));
+}
+
+/** Export all who are found, shown here or not. */
+async function save(button) {
+  if (button.ariaDisabled) return;
+  button.ariaDisabled = "true";
+  try {
+    const file = await call("POST", "/v1/people/export", { body: { ...found, format: button.value }, patient: true });
+    const href = URL.createObjectURL(file);
+    h("a", { href, download: `people.${button.value}` }).click();
+    setTimeout(() => URL.revokeObjectURL(href), 9999); // when the browser has begun to keep it
+  } catch (reason) {
+    say(`Not exported: ${reason.message}`, "bad");
+  }
+  button.ariaDisabled = null;
 }
 
 /** Mark who is being removed. */
@@ -158,8 +181,9 @@ on(form, "input", soon);
 on(form, "reset", () => setTimeout(search));
 on(form, "submit", (event) => (event.preventDefault(), search()));
 on(more, "click", next);
+for (const button of $$("button", exports)) on(button, "click", () => save(button));
 new IntersectionObserver((seen) => seen.some((entry) => entry.isIntersecting) && list.children.length && next(), { rootMargin: "600px" }).observe(more);
-addEventListener("scroll", settled(100, () => history.replaceState({ ...history.state, scrolled: scrollY }, "")), { passive: true });
+addEventListener("scroll", settled(100, () => remember({ scrolled: scrollY })), { passive: true });
 addEventListener("removals", mark);
 addEventListener("removed", (event) => $(`[data-id="${CSS.escape(event.detail)}"]`, list)?.remove());
 

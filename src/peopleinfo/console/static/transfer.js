@@ -112,10 +112,8 @@ async function run() {
   };
   rejects = [];
   stopped = false;
-  guard(() => true);
-  for (const id of ["see", "another", "refused"]) $(`#${id}`).hidden = true;
-  $("#stop").hidden = false;
-  put("#running-title", "Importing");
+  running("Importing", true);
+  $("#refused").hidden = true;
   put("#file-name", file.name);
   show("running");
   const store = async (rows, read) => {
@@ -142,11 +140,15 @@ async function run() {
   ended(title);
 }
 
-function ended(title) {
-  guard(() => false);
+function running(title, still) {
+  guard(() => still);
   put("#running-title", title);
-  $("#stop").hidden = true;
-  $("#see").hidden = $("#another").hidden = false;
+  $("#stop").hidden = !still;
+  $("#see").hidden = $("#another").hidden = still;
+}
+
+function ended(title) {
+  running(title, false);
   $("#refused").hidden = !rejects.length;
   // Cells that the header knows nothing of stand at the end, so that the others stay in their columns.
   const whole = rejects.map(({ cells, line, why }) => [...head.cells.map((_, at) => cells[at] ?? ""), `${line}`, why, ...cells.slice(head.cells.length)]);
