@@ -118,6 +118,16 @@ class ReadThroughCache:
         return await self._cached.find(where, after=after, limit=limit, reading=reading or Reading())
 
 
+async def purged(store: Store, *, remove: bool = True) -> tuple[int, int]:
+    """Remove what is left of the erased; return how many people there were, and of how many of them the key was gone."""
+    people, gone, after = 0, 0, None
+    while True:
+        done = await store.purge(after=after, limit=2, remove=remove)
+        people, gone, after = people + done.people, gone + done.gone, done.next
+        if after is None:
+            return people, gone
+
+
 def served(kind: str, folder: Path, *, workers: int = 1) -> dict[str, object]:
     """Return the settings of a server on a store of this kind; those of one folder are one and the same."""
     settings: dict[str, object] = {"store": store_url(kind, folder), "workers": workers}

@@ -55,6 +55,14 @@ class Rekeyed(NamedTuple):
     next: bytes | None
 
 
+class Purged(NamedTuple):
+    """How many people were looked at, of how many the key is gone, and where to go on: None at the end."""
+
+    people: int
+    gone: int
+    next: bytes | None
+
+
 class Reading:
     """How an answer may be found, and how it was: handed down with a read by whoever has to tell.
 
@@ -167,6 +175,12 @@ class Store(Protocol):
 
         Those who change at the same time get today's key by that. Until it has come to a person, a search may miss it whose key is changed
         by the new fold.
+        """
+
+    async def purge(self, *, after: bytes | None, limit: int, remove: bool = True) -> Purged:
+        """Look at the next `limit` people and `remove` what is left of those whose key is gone, as a backup of the store brings it back.
+
+        Nobody can read those. Where people are not sealed nobody is like that.
         """
 
     async def estimate(self) -> int | None:

@@ -67,6 +67,22 @@ def test_people_are_sealed_served_and_their_keys_changed_meanwhile(tmp_path: Pat
     assert json.loads(found.stdout)["person_surname"] == f"{CANARY}1"
 
 
+def test_what_a_backup_brings_back_of_the_erased_is_removed(tmp_path: Path, encryption: str) -> None:
+    stored(tmp_path, encryption)
+    given = {"ENCRYPTION": encryption}
+    people = [json.loads(line) for line in run(tmp_path, "export", settings=given).stdout.splitlines()]
+    shutil.copy(tmp_path / "people.db", tmp_path / "yesterday.db")
+    assert run(tmp_path, "person", "erase", people[0]["person_id"], settings=given).returncode == 0
+    for file in tmp_path.glob("people.db*"):
+        file.unlink()
+    shutil.move(tmp_path / "yesterday.db", tmp_path / "people.db")
+    looked = run(tmp_path, "encryption", "purge", "--dry-run", settings=given)
+    assert looked.stdout == b"1 of 3 people have no key any more\n", looked.stderr
+    removed = run(tmp_path, "encryption", "purge", settings=given)
+    assert removed.stdout == b"1 of 3 people have no key any more; what was left of them is removed\n"
+    assert run(tmp_path, "encryption", "purge", "--dry-run", settings=given).stdout.startswith(b"0 of 2")
+
+
 def test_the_master_key_is_changed(tmp_path: Path, encryption: str) -> None:
     run(tmp_path, "encryption", "create-key", "new.key")
     new = f"file://{tmp_path}/new.key"

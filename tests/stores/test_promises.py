@@ -11,7 +11,7 @@ import pytest
 from peopleinfo import strictjson
 from peopleinfo.errors import PersonNotFound
 from peopleinfo.person import Details, details_of
-from tests.stores_under_test import Clock, everyone_found, everyone_scanned, named, open_store, where
+from tests.stores_under_test import Clock, everyone_found, everyone_scanned, named, open_store, purged, where
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -185,6 +185,12 @@ async def test_two_instances_see_each_others_acknowledged_writes(
         assert await everyone_found(store, where(surname="common")) == [changed.body]
         await store.erase(made.person_id)
         assert await everyone_found(other, where(surname="common")) == []
+
+
+async def test_nobody_whose_key_is_there_is_purged(store: Store) -> None:
+    made = [await store.create(named(f"N{number}")) for number in range(5)]
+    assert (await purged(store))[1] == 0
+    assert sorted(await everyone_scanned(store)) == sorted(person.body for person in made)
 
 
 async def test_what_was_acknowledged_is_there_when_the_store_is_opened_again(

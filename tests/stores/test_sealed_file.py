@@ -15,13 +15,28 @@ from peopleinfo.crypto.envelope import KEY
 from peopleinfo.crypto.keyring import generation_of
 from peopleinfo.crypto.master import EitherMaster, Encryption, FileMaster, create_file
 from peopleinfo.crypto.rotation import rotate
-from peopleinfo.errors import InvalidSearch, OutcomeUnknown, PersonNotFound, StoreUnavailable, StoreUnusable
+from peopleinfo.errors import (
+    CreationErased,
+    InvalidSearch,
+    OutcomeUnknown,
+    PersonNotFound,
+    StoreUnavailable,
+    StoreUnusable,
+)
 from peopleinfo.person import details_of
 from peopleinfo.sqlite import keys
 from peopleinfo.sqlite.opening import open_sqlite
 from peopleinfo.sqlite.sealing import SqliteKeyStore, seal_people
 from peopleinfo.store import Once
-from tests.stores_under_test import Clock, encryption, everyone_found, everyone_scanned, named, where
+from tests.stores_under_test import (
+    Clock,
+    encryption,
+    everyone_found,
+    everyone_scanned,
+    named,
+    purged,
+    where,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,6 +106,7 @@ async def test_whoever_was_erased_cannot_be_read_in_a_backup_of_the_day_before(p
         assert await everyone_found(store, where(surname="Gone")) == []
         assert await everyone_scanned(store) == [stays.body]
         assert await store.get(stays.person_id) == stays
+        assert await purged(store, remove=False) == (2, 1)
     # Nor by any key that there still is, whatever is tried.
     with closing(sqlite3.connect(path)) as db, closing(keys.connect_to_both(path)) as held:
         bodies = [row[0] for row in db.execute("SELECT body FROM people WHERE seq = 1 UNION SELECT answer FROM once")]
@@ -102,6 +118,16 @@ async def test_whoever_was_erased_cannot_be_read_in_a_backup_of_the_day_before(p
             for seq, wrapped in left:
                 with pytest.raises(StoreUnavailable, match="does not open"):
                     reads.opened(seq, 1, body, wrapped)
+
+    async with sealed(path, clock) as store:
+        assert await purged(store) == (2, 1)
+        assert await purged(store) == (1, 0)
+        assert await everyone_scanned(store) == [stays.body]
+        with pytest.raises(CreationErased):
+            await store.create(named("Gone", "Anna"), once=once)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT seq FROM people").fetchall() == [(2,)]
+        assert db.execute("SELECT answer FROM once").fetchall() == [(None,)]
 
 
 async def test_the_key_of_whoever_was_erased_is_in_no_file(path: Path, clock: Clock) -> None:

@@ -27,6 +27,7 @@ from tests.stores_under_test import (
     make_table,
     named,
     octets,
+    purged,
     table_location,
     where,
 )
@@ -149,6 +150,32 @@ async def test_whoever_was_erased_cannot_be_read_in_the_table_of_yesterday(
         assert await store.adopt([erased.body, moved.body]) == 2
         assert await store.get(erased.person_id) == erased
         assert await everyone_found(store, where(surname="Elsewhere")) == [moved.body]
+
+
+async def test_what_is_left_of_the_erased_in_the_table_of_yesterday_is_removed(
+    location: TableLocation, clock: Clock, given: Encryption
+) -> None:
+    async with sealed(location, clock, given) as store:
+        stays = [await store.create(named("Stays", str(number))) for number in range(3)]
+        stays[0] = await store.replace(stays[0].person_id, named("Elsewhere"), expected=1)
+        kept = await items_of(location, location.table)
+        gone = [await store.create(named("Gone"), once=ONCE), await store.create(named("Gone"))]
+        gone[1] = await store.replace(gone[1].person_id, named("Elsewhere"), expected=1)
+        yesterday = await items_of(location, location.table)
+        for person in gone:
+            await store.erase(person.person_id)
+    await put_back(location, yesterday)
+    async with sealed(location, clock, given) as store:
+        assert await purged(store, remove=False) == (5, 2)
+        assert await purged(store) == (5, 2)
+        assert await purged(store) == (3, 0)
+        assert sorted(await everyone_scanned(store)) == sorted(person.body for person in stays)
+        left = [item for item in await items_of(location, location.table) if "expires_at" not in item]
+        assert sorted(map(str, left)) == sorted(map(str, kept))
+        with pytest.raises(CreationErased):
+            await store.create(named("Gone"), once=ONCE)
+        assert await store.adopt([gone[1].body]) == 1
+        assert await store.get(gone[1].person_id) == gone[1]
 
 
 async def test_no_field_of_whoever_was_erased_opens_with_any_key_that_is_left(

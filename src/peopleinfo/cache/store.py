@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from peopleinfo.apikeys import ApiKeys
     from peopleinfo.person import Details
     from peopleinfo.search import Filter
-    from peopleinfo.store import Once, Progress, Reading, Store
+    from peopleinfo.store import Once, Progress, Purged, Reading, Store
 
 T = TypeVar("T")
 
@@ -188,6 +188,9 @@ class CachedStore:
         names = {_of_index(key) for pair in done.keys for key in pair}
         await self._fenced(names, _nothing)
         return done
+
+    async def purge(self, *, after: bytes | None, limit: int, remove: bool = True) -> Purged:
+        return await self._store.purge(after=after, limit=limit, remove=remove)  # nobody is read who is removed by that
 
     async def estimate(self) -> int | None:
         return await self._store.estimate()

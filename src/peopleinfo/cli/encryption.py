@@ -6,7 +6,7 @@ import asyncio
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -16,9 +16,11 @@ from peopleinfo.settings import InvalidSettings, Sealing, Settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+_PURGED: Final = 500  # people looked at by one call
+
 app = typer.Typer(
     name="encryption",
-    help="Make the key that people are sealed with, seal them, change their keys.",
+    help="Make the key that people are sealed with, seal them, change their keys, remove what is left of the erased.",
     no_args_is_help=True,
 )
 
@@ -77,6 +79,42 @@ def rotate(
     with _counted("keys looked at") as told:
         generation = asyncio.run(_rotate(settings, old, told))
     print(f"every person's key is wrapped by generation {generation} now")
+
+
+@app.command()
+def purge(
+    store: options.Store = None,
+    encryption: options.Encryption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many they are.")] = False,
+) -> None:
+    """Remove what a restored backup has brought back of people who were erased; the service may run.
+
+    They have no key any more, so nobody can read them. Be sure that the newest keys are there: whoever is not in an older copy of them is
+    taken for erased.
+
+    Example: peopleinfo encryption purge --dry-run
+    """
+    settings = Settings.load(store=store, encryption=encryption)
+    with _counted("people looked at") as told:
+        people, gone = asyncio.run(_purge(settings, told, remove=not dry_run))
+    print(
+        f"{gone:,} of {people:,} people have no key any more"
+        + ("" if dry_run else "; what was left of them is removed")
+    )
+
+
+async def _purge(settings: Settings, told: Callable[[int], None], *, remove: bool) -> tuple[int, int]:
+    from peopleinfo.wiring import open_people
+
+    people = gone = 0
+    after: bytes | None = None
+    async with open_people(settings) as opened:
+        while True:
+            done = await opened.store.purge(after=after, limit=_PURGED, remove=remove)
+            people, gone, after = people + done.people, gone + done.gone, done.next
+            told(done.people)
+            if after is None:
+                return people, gone
 
 
 async def _rotate(settings: Settings, former: Sealing | None, told: Callable[[int], None]) -> int:

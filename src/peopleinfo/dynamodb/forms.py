@@ -70,6 +70,12 @@ class Form(Protocol):
     async def is_there(self, home: Place) -> bool:
         """Say whether somebody whose item was found can be read."""
 
+    async def keyless(self, homes: Sequence[Place]) -> list[Place]:
+        """Return those whose key is gone."""
+
+    def unless_back(self, home: Place) -> list[Json]:
+        """Return what keeps a transaction from being done when somebody has a key again."""
+
     def destroying(self, home: Place) -> list[Json]:
         """Return the writes that make every copy of a person unreadable."""
 
@@ -129,6 +135,12 @@ class PlainForm:
 
     async def is_there(self, home: Place) -> bool:
         return True
+
+    async def keyless(self, homes: Sequence[Place]) -> list[Place]:
+        return []
+
+    def unless_back(self, home: Place) -> list[Json]:
+        return []
 
     def destroying(self, home: Place) -> list[Json]:
         return []

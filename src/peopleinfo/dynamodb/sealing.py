@@ -15,6 +15,7 @@ from peopleinfo.crypto.keyring import Held
 from peopleinfo.dynamodb.forms import New
 from peopleinfo.dynamodb.items import binary, block_of, home_of, value, whole, written
 from peopleinfo.dynamodb.keys import key_of
+from peopleinfo.dynamodb.moves import ABSENT
 from peopleinfo.dynamodb.table import Cancelled
 from peopleinfo.errors import PersonNotFound
 
@@ -122,6 +123,14 @@ class SealedForm:
 
     async def is_there(self, home: Place) -> bool:
         return await self._keys.get(key_of(home.block), "pk") is not None
+
+    async def keyless(self, homes: Sequence[Place]) -> list[Place]:
+        there = {item["pk"]["B"] for item in await self._keys.get_many([key_of(home.block) for home in homes])}
+        return [home for home in homes if block_of(home) not in there]
+
+    def unless_back(self, home: Place) -> list[Json]:
+        key = {"TableName": self._keys.name, "Key": key_of(home.block), "ConditionExpression": ABSENT}
+        return [{"ConditionCheck": key}]
 
     def destroying(self, home: Place) -> list[Json]:
         return [{"Delete": {"TableName": self._keys.name, "Key": key_of(home.block)}}]

@@ -38,13 +38,13 @@ from peopleinfo.errors import (
 )
 from peopleinfo.ids import IdCipher
 from peopleinfo.person import Details, Record, details_of, render, timestamp
-from peopleinfo.store import ONCE_SECONDS, Once, Page, Progress, Reading, Rekeyed
+from peopleinfo.store import ONCE_SECONDS, Once, Page, Progress, Purged, Reading, Rekeyed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from peopleinfo.dynamodb.forms import Form, New
-    from peopleinfo.dynamodb.table import Item, Table
+    from peopleinfo.dynamodb.table import Item, Json, Table
     from peopleinfo.search import Filter
 
 _RACES: Final = 20  # times that a write begins again since another one was faster
@@ -114,7 +114,7 @@ class DynamoStore:
                 raise PersonNotFound(person_id)
             if expected not in (None, found.version):
                 raise VersionConflict(person_id, actual=found.version)
-            if await self._erase(found):
+            if await self._erase(found, self._form.destroying(found.home)):
                 return
         raise StoreUnavailable("the person changes too often to be erased")
 
@@ -167,6 +167,19 @@ class DynamoStore:
 
     async def rekey(self, *, after: bytes | None, limit: int) -> Rekeyed:
         return await self._adoption.rekey(after, limit)
+
+    async def purge(self, *, after: bytes | None, limit: int, remove: bool = True) -> Purged:
+        start = {"ExclusiveStartKey": key_at(after)} if after else {}
+        items, last = await self._table.scan(limit=limit, ProjectionExpression="pk, sk, home", **start)
+        # Everybody has one first place, and lies there or has left word of where.
+        homes = [
+            Place(value(item, "pk"), value(item, "sk")) for item in items if is_person(item) and "home" not in item
+        ]
+        gone = await self._form.keyless(homes)
+        for home in gone if remove else ():
+            if found := await self._locate(home, "version, moved_to, once, alias"):
+                await self._erase(found, self._form.unless_back(home))
+        return Purged(len(homes), len(gone), position_of(last) if last else None)
 
     async def estimate(self) -> int | None:
         return await self._adoption.estimate()
@@ -293,10 +306,10 @@ class DynamoStore:
             raise PersonNotFound(record.person_id)
         raise VersionConflict(record.person_id, actual=whole(item, "version"))
 
-    async def _erase(self, found: Found) -> bool:
-        """Erase a person and its traces; False when it has changed or moved since it was found."""
+    async def _erase(self, found: Found, together: list[Json]) -> bool:
+        """Erase a person and its traces, `together` with other writes; False when it has changed or moved since it was found."""
         writes, traces = erasing(found)
-        writes += self._form.destroying(found.home)
+        writes += together
         # Without the traces when those alone do not fit: the key under which it was created is forgotten, or names somebody else.
         for further in (traces, []):
             try:

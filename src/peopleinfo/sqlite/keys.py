@@ -6,6 +6,7 @@ key of nobody, or take away the key of somebody who was about to be erased. It n
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import closing
 from struct import Struct
@@ -52,6 +53,15 @@ _READABLE: Final = """
     SELECT p.surname_key, p.seq, p.fold, p.version, opened(p.seq, p.version, p.body, k.wrapped) AS body
     FROM people p {index} CROSS JOIN person_keys k ON k.seq = p.seq
 """
+_KEYED: Final = """
+    SELECT p.seq, k.seq IS NULL FROM people p INDEXED BY people_by_seq LEFT JOIN person_keys k ON k.seq = p.seq
+    WHERE p.seq > ? ORDER BY p.seq LIMIT ?
+"""
+_PURGE: Final = (
+    "DELETE FROM people WHERE seq IN (SELECT value FROM json_each(?))",
+    "DELETE FROM foreign_ids WHERE seq IN (SELECT value FROM json_each(?))",  # looked through once for all
+    "UPDATE once SET answer = NULL WHERE seq IN (SELECT value FROM json_each(?))",
+)
 # A page of one surname without the function: to be called by SQLite, for each of a hundred people, costs half as much as the opening itself.
 _OF_SURNAME: Final = """
     SELECT p.seq, p.version, p.body, k.wrapped FROM people p CROSS JOIN person_keys k ON k.seq = p.seq
@@ -218,6 +228,14 @@ class SealedWrites:
     def destroy(self, db: sqlite3.Connection, seq: int) -> None:
         """Destroy somebody's key."""
         db.execute("DELETE FROM person_keys WHERE seq = ?", (seq,))
+
+    def purge(self, db: sqlite3.Connection, after: int, limit: int, *, remove: bool) -> tuple[list[int], int]:
+        """Return the next people beyond a seq, and of how many of them the key is gone; `remove` what is left of those."""
+        rows = db.execute(_KEYED, (after, limit)).fetchall()
+        gone = [seq for seq, is_gone in rows if is_gone]
+        for statement in _PURGE if gone and remove else ():
+            db.execute(statement, (json.dumps(gone),))
+        return [seq for seq, _ in rows], len(gone)
 
     def _seal(self, db: sqlite3.Connection, seq: int, kind: bytes, version: int, body: bytes) -> bytes:
         (wrapped,) = db.execute("SELECT wrapped FROM person_keys WHERE seq = ?", (seq,)).fetchone()

@@ -23,7 +23,7 @@ from peopleinfo.sqlite.adoption import Adoption, coming, foreign_seq, is_outdate
 from peopleinfo.sqlite.apikeys import SqliteApiKeys
 from peopleinfo.sqlite.schema import SECRET
 from peopleinfo.sqlite.writer import Writer, unavailable
-from peopleinfo.store import EXAMINED, ONCE_SECONDS, Once, Page, Progress, Reading, Rekeyed
+from peopleinfo.store import EXAMINED, ONCE_SECONDS, Once, Page, Progress, Purged, Reading, Rekeyed
 from peopleinfo.telemetry.metrics import SQLITE_WAITING
 
 if TYPE_CHECKING:
@@ -201,6 +201,13 @@ class SqliteStore:
         keys = await self._writer.run(lambda db: [rekey(db, seq, self.index) for seq in old]) if old else []
         end = _after(rows[-1][:1]) if len(rows) == limit else None
         return Rekeyed(len(rows), [pair for pair in keys if pair], end)
+
+    async def purge(self, *, after: bytes | None, limit: int, remove: bool = True) -> Purged:
+        sealed, (seq, _) = self._sealed, _position(after)
+        if sealed is None:
+            return Purged(0, 0, None)
+        people, gone = await self._writer.run(lambda db: sealed.purge(db, seq, limit, remove=remove))
+        return Purged(len(people), gone, people[-1].to_bytes(_SEQ) if len(people) == limit else None)
 
     async def estimate(self) -> int | None:
         return await self._in_thread(lambda db: int(db.execute("SELECT count(*) FROM people").fetchone()[0]))

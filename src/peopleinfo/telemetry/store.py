@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.person import Details, Record
     from peopleinfo.search import Filter
-    from peopleinfo.store import Once, Page, Progress, Reading, Rekeyed, Store
+    from peopleinfo.store import Once, Page, Progress, Purged, Reading, Rekeyed, Store
 
 _OPERATIONS: Final = [
     "get",
@@ -27,6 +27,7 @@ _OPERATIONS: Final = [
     "progress",
     "adopt",
     "rekey",
+    "purge",
     "estimate",
     "ready",
 ]
@@ -89,6 +90,9 @@ class ObservedStore:
 
     def rekey(self, *, after: bytes | None, limit: int) -> Coroutine[Any, Any, Rekeyed]:
         return _observed("rekey", self._store.rekey(after=after, limit=limit))
+
+    def purge(self, *, after: bytes | None, limit: int, remove: bool = True) -> Coroutine[Any, Any, Purged]:
+        return _observed("purge", self._store.purge(after=after, limit=limit, remove=remove))
 
     def estimate(self) -> Coroutine[Any, Any, int | None]:
         return _observed("estimate", self._store.estimate())
