@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, NamedTuple
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from peopleinfo.digest import BUCKETS, Buckets, Digest, bucket
-from peopleinfo.errors import PeopleInfoError, PersonNotFound
+from peopleinfo.errors import PeopleInfoError, PersonNotFound, StoreUnavailable
 from peopleinfo.ids import subkey
 from peopleinfo.person import outline
 from peopleinfo.store import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-    from peopleinfo.store import Store
+    from peopleinfo.store import Page, Store
+
+T = TypeVar("T")
 
 PAGE: Final = 500  # people held at a time; even the largest ones are 32 MB
+# Seconds that a store may be away: nobody waits at a screen, and a new table is throttled while it grows.
+PATIENCE: Final = 60.0
+_FIRST_DELAY: Final = 0.1  # seconds before it is asked again; doubles each time
+_LONGEST_DELAY: Final = 5.0
 _HELD: Final = 200_000  # ids held at a time while two stores are mended
 
 
@@ -73,10 +82,10 @@ class Copy:
         if before.rows and not before.digest:
             return  # an earlier run has come to the end
         while True:
-            page = await self._source.scan(after=before.digest or None, limit=PAGE)
+            page = await scan(self._source, before.digest or None, PAGE)
             read = before.rows + len(page.people)
             after = Progress(self._id, rows=read, stored=read, digest=page.next or b"")
-            await self._target.adopt(page.people, step=(before, after))
+            await adopt(self._target, page.people, before, after)
             yield len(page.people)
             if page.next is None:
                 return
@@ -103,7 +112,7 @@ class Copy:
         async for people in everyone(self._source):
             known = [(one, body) for body in people if bucket(one := outline(body).person_id) in wanted]
             ids.update(one for one, _ in known)
-            taken += await self._target.adopt([body for _, body in known])
+            taken += await patiently(partial(self._target.adopt, [body for _, body in known]))
             seen(len(people))
         erased = left = 0
         async for people in everyone(self._target):
@@ -128,11 +137,44 @@ class Copy:
             await self._target.erase(person_id)
 
 
+async def patiently(act: Callable[[], Awaitable[T]]) -> T:
+    """Do what may be done twice, again and again while the store is away. Raises StoreUnavailable after `PATIENCE`."""
+    ends = monotonic() + PATIENCE
+    delay = _FIRST_DELAY
+    while True:
+        try:
+            return await act()
+        except StoreUnavailable:
+            if monotonic() + delay > ends:
+                raise
+        await asyncio.sleep(delay)
+        delay = min(2 * delay, _LONGEST_DELAY)
+
+
+async def scan(store: Store, after: bytes | None, limit: int) -> Page:
+    """Return a page of everybody, patiently."""
+    return await patiently(partial(store.scan, after=after, limit=limit))
+
+
+async def adopt(store: Store, people: Sequence[bytes], before: Progress, after: Progress) -> None:
+    """Take people over and progress from `before` to `after`, patiently. Raises ImportOverlap."""
+    again = False
+
+    async def act() -> None:
+        nonlocal again
+        # What did not answer may have been done: then the progress is there.
+        if not (again and await store.progress(after.import_id) == after):
+            again = True
+            await store.adopt(people, step=(before, after))
+
+    await patiently(act)
+
+
 async def everyone(store: Store) -> AsyncIterator[list[bytes]]:
     """Yield the JSON of everybody in a store, some at a time."""
     after: bytes | None = None
     while True:
-        page = await store.scan(after=after, limit=PAGE)
+        page = await scan(store, after, PAGE)
         if page.people:
             yield page.people
         if (after := page.next) is None:

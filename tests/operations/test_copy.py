@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -19,10 +19,10 @@ from tests.operations.storm import storm
 from tests.stores_under_test import Clock, everyone_scanned, named, store_url
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from peopleinfo.store import Store
+    from peopleinfo.store import Page, Store
 
 
 @pytest.fixture
@@ -60,6 +60,41 @@ async def test_every_store_takes_a_copy(store: Store, target: Store) -> None:
     ids = await target.load([named("Copy", str(number)) for number in range(30)])
     assert await copied(Copy(target, store)) == 30
     assert [await store.get(one) for one in ids] == [await target.get(one) for one in ids]
+
+
+class Hiccups:
+    """A store that is away every third time that it is asked for people or given some, and every third time when it has taken them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._asked = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def scan(self, **asked: Any) -> Page:
+        self._away()
+        return await self._store.scan(**asked)
+
+    async def adopt(self, people: Sequence[bytes], **step: Any) -> int:
+        self._away()
+        taken = await self._store.adopt(people, **step)
+        if self._asked % 3 == 1:
+            raise OutcomeUnknown("It does not answer")
+        return taken
+
+    def _away(self) -> None:
+        self._asked += 1
+        if self._asked % 3 == 0:
+            raise StoreUnavailable("It is away")
+
+
+async def test_a_store_that_is_away_for_a_moment_is_waited_for(store: Store, target: Store) -> None:
+    await store.load([named("Copy", str(number)) for number in range(1_200)])
+    copy = Copy(cast("Store", Hiccups(store)), cast("Store", Hiccups(target)))
+    assert await copied(copy) == 1_200
+    assert (await copy.compare(ignored)).is_equal
+    assert sorted(await everyone_scanned(target)) == sorted(await everyone_scanned(store))
 
 
 async def test_what_has_changed_since_is_found_and_mended(store: Store, target: Store) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from peopleinfo.backups.manifest import BackupUnusable, Manifest, mark_of, read_manifest, write_manifest, write_part
-from peopleinfo.copying import PAGE
+from peopleinfo.copying import PAGE, scan
 from peopleinfo.digest import Digest
 from peopleinfo.person import timestamp
 
@@ -97,7 +97,7 @@ class Backup:
         bodies: list[bytes] = []
         size = 0
         while True:
-            page = await self._store.scan(after=after, limit=min(PAGE, self._part_people))
+            page = await scan(self._store, after, min(PAGE, self._part_people))
             bodies += page.people
             size += sum(map(len, page.people))
             after = page.next

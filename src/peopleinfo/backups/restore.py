@@ -7,7 +7,7 @@ import hashlib
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.backups.manifest import BackupUnusable, Manifest, Part, read_manifest, read_part
-from peopleinfo.copying import TargetNotEmpty, anybody, everyone
+from peopleinfo.copying import TargetNotEmpty, adopt, anybody, everyone
 from peopleinfo.digest import Digest
 from peopleinfo.store import Progress
 
@@ -67,7 +67,7 @@ class Restore:
             for start in range(0, len(bodies), _TOGETHER):
                 some = bodies[start : start + _TOGETHER]
                 after = Progress(restore_id, before.rows + len(some), before.rows + len(some), b"restore")
-                await target.adopt(some, step=(before, after))
+                await adopt(target, some, before, after)
                 before = after
                 yield len(some)
 
