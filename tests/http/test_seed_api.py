@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import httpx
 import pytest
-
-if TYPE_CHECKING:
-    import httpx
 
 JSON = {"Content-Type": "application/json"}
 
@@ -152,6 +150,23 @@ def test_the_link_to_the_next_page_holds_any_surname(client: httpx.Client, surna
     answer = client.get("/data", params={"person_surname": odd, "limit": 2})
     assert list(answer.links) == ["next"]
     assert len(client.get(answer.links["next"]["url"]).json()) == 1
+
+
+def test_no_surname_stands_in_the_link_to_the_next_page(client: httpx.Client, surname: str) -> None:
+    for number in range(5):
+        client.post("/data", json=person(surname, number=number))
+    first = client.get("/data", params={"person_surname": surname, "limit": 2})
+    link = httpx.URL(first.links["next"]["url"])
+    assert list(link.params) == ["cursor"]
+    assert surname.lower() not in str(link).lower()
+    alone = {"cursor": link.params["cursor"]}
+    both = client.get("/data", params={"person_surname": surname, **alone})
+    assert [someone["number"] for someone in both.json()] == [2, 3]
+    assert len(client.get("/data", params={"limit": 1, **alone}).json()) == 1
+    for wrong in ({"person_surname": f"{surname}x", **alone}, {"cursor": "x"}, {"cursor": alone["cursor"][:-1]}):
+        answer = client.get("/data", params=wrong)
+        assert answer.status_code == 422
+        assert answer.json()["type"] == "urn:peopleinfo:problem:invalid-cursor"
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "1001", "x", "", "1.5", "٣", "1" * 400, "+1", " 1"])

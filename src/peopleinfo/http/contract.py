@@ -221,9 +221,9 @@ OPERATIONS: Final = (
             )
         },
         (
-            Parameter("query", "person_surname", Text, "Family name, however it is typed.", required=True),
+            Parameter("query", "person_surname", Text, "Family name, however it is typed; required without a cursor."),
             Parameter("query", "limit", Limit, ""),
-            Parameter("query", "cursor", Cursor, ""),
+            Parameter("query", "cursor", Cursor, "Of the Link header of the page before; it is enough."),
         ),
         errors=(400, 422),
     ),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from peopleinfo import strictjson
 from peopleinfo.errors import FieldError
 from peopleinfo.http import problems
 from peopleinfo.http.audited import trail_of
+from peopleinfo.http.cursors import InvalidCursor
 from peopleinfo.http.people import keep_private, read_freshness, say_source
 from peopleinfo.http.requests import read_body
-from peopleinfo.http.searches import LIMIT, read_search
+from peopleinfo.http.searches import read_search
 from peopleinfo.masks import require_askable, shown
 from peopleinfo.person import missing_members, normalised
 
@@ -47,29 +49,51 @@ class DataResource:
 
     async def on_get(self, req: Request, resp: Response) -> None:
         """List the people of a surname, oldest first; always a list."""
-        members = {name: value for name in ("limit", "cursor") if (value := req.params.get(name)) is not None}
-        surname = req.params.get("person_surname")
+        surname, limit, cursor = (req.params.get(name) for name in ("person_surname", "limit", "cursor"))
+        begun = self._opened(cursor, surname) if cursor is not None else None
+        surname, limit = (begun.surname, limit or begun.limit) if begun else (surname, limit)
         if not isinstance(surname, str) or not normalised(surname):
             problems.write(req, resp, _NO_SURNAME, "person_surname query parameter is required")
             return
-        asked = read_search({"surname": surname, **members})
+        asked = read_search({"surname": surname, "limit": limit})
         if hidden := req.context.principal.hidden:
             require_askable(["surname"], hidden)
         reading = read_freshness(req)
-        page, cursor = await asked.page(self._people, self._cursors, reading)
+        after = begun.after if begun else None
+        page = await self._people.find(asked.where, after=after, limit=asked.limit, reading=reading)
         say_source(req, resp, reading)
         if trail := trail_of(req):
             trail.answers(page.people)
         people = [shown(body, hidden) for body in page.people] if hidden else page.people
         resp.data = b"[" + b",".join(people) + b"]"
         keep_private(resp)
-        if cursor:
-            query = {"person_surname": surname, "cursor": cursor}
-            if asked.limit != LIMIT:
-                query["limit"] = str(asked.limit)
-            resp.set_header("Link", f'</data?{urlencode(query)}>; rel="next"')
+        if page.next is not None:
+            cursor = self._cursors.seal(_encode(_Next(surname, str(asked.limit), page.next)), _SEARCH)
+            resp.set_header("Link", f'</data?cursor={cursor}>; rel="next"')
 
     on_head = on_get
+
+    def _opened(self, cursor: object, surname: object) -> _Next:
+        """Return what a cursor says. Raises InvalidCursor, also when it is of another surname than is asked for."""
+        if not isinstance(cursor, str):
+            raise InvalidCursor
+        begun = _decode(self._cursors.open(cursor, _SEARCH))
+        if surname not in (None, begun.surname):
+            raise InvalidCursor
+        return begun
+
+
+class _Next(msgspec.Struct, array_like=True):
+    """What the cursor of a page holds, sealed: no surname is to stand in a URL that we make."""
+
+    surname: str
+    limit: str
+    after: bytes
+
+
+_SEARCH: Final = b"/data"
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(_Next).decode
 
 
 _MISSING = problems.Kind(400, "missing-members", "Members are missing")
