@@ -7,7 +7,7 @@ SINCE ?= origin/main
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-cloud run-observed dashboards docs pictures test check fix prove bench image push deploy rollback next-version check-commits check-api iac-test cloud-smoke helm dynamodb-local lock audit clean
+.PHONY: help run run-cloud run-observed dashboards docs pictures test check fix prove bench image push deploy rollback next-version check-commits check-api check-speed iac-test cloud-smoke helm dynamodb-local lock audit clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,8 +48,11 @@ fix: $(VENV)/ready-to-test ## format the code and mend what the linter can mend
 prove: $(VENV)/ready-to-test ## load servers, break things, and check that no answer was a lie (ARGS="--help" for more)
 	@$(VENV)/bin/python -m prove $(ARGS)
 
-bench: $(VENV)/ready-to-test .cache/peers/ready ## measure requests per CPU-second beside others (bench/README.md)
-	@$(VENV)/bin/python -m bench
+bench: $(VENV)/ready-to-bench .cache/peers/ready ## measure what requests cost, beside others (ARGS=performance writes docs/performance.md; bench/README.md)
+	@$(VENV)/bin/python -m bench $(ARGS)
+
+check-speed: $(VENV)/ready-to-test ## check that no request costs more than 10 % above the last release (ARGS=COMMIT: than there)
+	@$(VENV)/bin/python -m bench.guard $(ARGS)
 
 image: ## build the container image (IMAGE=peopleinfo:local), docs/image.md
 	@scripts/build_image $(IMAGE)
@@ -133,6 +136,11 @@ $(VENV)/ready-to-run: requirements/run.lock pyproject.toml | $(VENV)/bin/python
 $(VENV)/ready-to-test: requirements/dev.lock $(VENV)/ready-to-run
 	@echo "installing what the tests need, versions and hashes as locked"
 	@$(PIP) --require-hashes --requirement requirements/dev.lock
+	@touch $@
+
+$(VENV)/ready-to-bench: requirements/bench.lock $(VENV)/ready-to-test
+	@echo "installing what the measurements need, versions and hashes as locked"
+	@$(PIP) --require-hashes --requirement requirements/bench.lock
 	@touch $@
 
 $(VENV)/ready-to-audit: requirements/audit.lock $(VENV)/ready-to-test

@@ -5,12 +5,15 @@ import sys
 
 QUESTIONS = (
     "embedded",
+    "latency",
+    "start",
     "growth",
     "observed",
     "auth",
     "slow",
     "transfer",
     "cloud",
+    "layers",
     "changeover",
     "capacity",
     "encryption",

@@ -12,8 +12,10 @@ import tempfile
 from contextlib import ExitStack
 from statistics import median
 
+from bench.load import get, microseconds, request
 from bench.people import people
-from bench.servers import get, microseconds, ours, pin, request, spread
+from bench.servers import ours, pin
+from bench.tables import spread
 from peopleinfo import wiring
 from peopleinfo.access import Scope
 from peopleinfo.apikeys import issue

@@ -14,8 +14,9 @@ from time import monotonic
 
 import uvloop
 
+from bench.load import get, post, request
 from bench.people import people
-from bench.servers import Server, get, ours, post, request
+from bench.servers import Server, ours
 from tests import valkey_servers
 
 RATE = 200  # requests a second

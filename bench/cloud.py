@@ -1,26 +1,32 @@
 """What does a request cost on DynamoDB and Valkey, beside the usual Python answer on the same two servers?
 
-One process each; the cost is the CPU time of that process alone. Rounds are paired: usual, ours, usual, ours …
+One process each; the cost is the CPU time of that process alone. Ours asks for an API key, counts and logs every request; the usual answer does
+not. Rounds are paired: usual, ours, usual, ours …
 """
 
 import asyncio
 import json
 import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
-from statistics import median
+from time import process_time
 from typing import Any
 
 import redis
 
+from bench.embedded import mix
+from bench.load import get, microseconds, post, request
 from bench.people import people
-from bench.servers import Server, microseconds, ours, pin, post, request, spread, usual
+from bench.servers import UNLIMITED, Server, bare, ours, pin, usual
+from bench.stores import key
+from bench.tables import Table, ratio, spread
 from peopleinfo.dynamodb import schema
 from peopleinfo.dynamodb.opening import open_table
 from peopleinfo.dynamodb.table import Refused
-from peopleinfo.settings import TableLocation
+from peopleinfo.settings import Settings, TableLocation
 from tests import dynamodb_servers, valkey_servers
 
 ROUNDS = 5
@@ -34,61 +40,107 @@ NAMES = ("usual", "ours", "ours, no L1", "ours, no cache")
 
 @dataclass(frozen=True)
 class Contender:
-    """A running service with the same people as the others, under ids of its own."""
+    """A running service with the same people as the others, under ids of its own, and the key that it asks for."""
 
     name: str
     server: Server
     forget: Callable[[], None]
     ids: list[str]
+    key: str
+
+    def reads(self, paths: list[str]) -> list[bytes]:
+        """Return requests for these paths."""
+        return [request("GET", path, key=self.key) for path in paths]
 
 
-def main() -> None:
-    """Print a row a kind of request: CPU microseconds of each contender, and requests per CPU-second beside the usual answer."""
+def main() -> list[Table]:
+    """Print a row a kind of request: CPU microseconds of each contender, and how many times as much the usual answer's is."""
     os.environ |= dynamodb_servers.CREDENTIALS
     with ExitStack() as stack:
         stack.callback(dynamodb_servers.end_all)
-        contenders = list(_contenders(stack))
-        print(f"{'request':24}" + "".join(f"{one.name + ', us CPU':>26}" for one in contenders) + "   to the usual")
-        ids = {one.name: [f"/v1/people/{person_id}" for person_id in one.ids] for one in contenders}
+        contenders = list(open_contenders(stack))
+        table = Table(
+            f"µs of CPU a request on {kind()} and Valkey",
+            "request", *NAMES, *(f"usual : {name}" for name in NAMES[1:]),
+        )  # fmt: skip
+        paths = {one.name: [f"/v1/people/{person_id}" for person_id in one.ids] for one in contenders}
         surnames = dict.fromkeys(person["person_surname"] for person in people(STORED))
         names = [f"/v1/people?surname={surname}" for surname in surnames]
         lists = [f"/v1/people?surname={COMMON}{number}" for number in range(LISTS)]
-        created = request("POST", "/v1/people", _json(next(people(1, seed=9))))
+        created = _json(next(people(1, seed=9)))
         with_cache = contenders[:-1]
-        _row("by id, cached", with_cache, lambda one: _reads(ids[one.name][:FEW]), WARM)
-        _row("by surname, cached", with_cache, lambda _: _reads(names[:FEW]), WARM)
-        _row("list of 100, cached", with_cache, lambda _: _reads(lists), OTHERS)
-        _row("by id, not cached", contenders, lambda one: _reads(ids[one.name]), OTHERS, cold=True)
-        _row("by surname, not cached", contenders, lambda _: _reads(names), OTHERS, cold=True)
-        _row("list of 100, not cached", contenders, lambda _: _reads(lists), OTHERS // 4, cold=True)
-        _row("create", contenders, lambda _: [created], OTHERS)
+        _row(table, "by id, cached", with_cache, lambda one: one.reads(paths[one.name][:FEW]), WARM)
+        _row(table, "by surname, cached", with_cache, lambda one: one.reads(names[:FEW]), WARM)
+        _row(table, "list of 100, cached", with_cache, lambda one: one.reads(lists), OTHERS)
+        _row(table, "by id, not cached", contenders, lambda one: one.reads(paths[one.name]), OTHERS, cold=True)
+        _row(table, "by surname, not cached", contenders, lambda one: one.reads(names), OTHERS, cold=True)
+        _row(table, "list of 100, not cached", contenders, lambda one: one.reads(lists), OTHERS // 4, cold=True)
+        _row(table, "create", contenders, lambda one: [request("POST", "/v1/people", created, key=one.key)], OTHERS)
+        _row(table, "mixed: 95 % reads", contenders, lambda one: list(mix(one.ids, one.key)), OTHERS)
+        return [table, _floor(contenders[1], stack)]
 
 
-def _contenders(stack: ExitStack) -> Iterator[Contender]:
-    """Start everything: each contender has a table and a Valkey of its own."""
-    kind = "ministack" if dynamodb_servers.missing("dynamodb-local") else "dynamodb-local"
-    endpoint = os.environ.get("DYNAMODB") or dynamodb_servers.endpoint(kind)
-    print(f"people are in {os.environ.get('DYNAMODB') or kind}, answers in Valkey\n")
-    caches = [stack.enter_context(valkey_servers.serving()) for _ in NAMES]
-    for name in NAMES:
+def _floor(one: Contender, stack: ExitStack) -> Table:
+    """Measure what a cached read costs at the least: a handler that returns the same bytes, and a question to Redis."""
+    asked = one.reads([f"/v1/people/{person_id}" for person_id in one.ids[:FEW]])
+    falcon = stack.enter_context(bare(get(one.server, f"/v1/people/{one.ids[0]}", key=one.key)))
+    cache = stack.enter_context(valkey_servers.serving())
+    cache.client.set("person", b"x" * 300)
+    rounds = [
+        (microseconds(falcon, asked, WARM), microseconds(one.server, asked, WARM), _get(cache.port))
+        for _ in range(ROUNDS)
+    ]
+    bare_costs, costs, gets = (list(column) for column in zip(*rounds, strict=True))
+    table = Table(
+        "µs of CPU of a cached read, and the floor",
+        "`GET` of Redis over a socket, no server", "bare Falcon", "ours", "ours : Falcon",
+    )  # fmt: skip
+    table.row(spread(gets), spread(bare_costs), spread(costs), f"{ratio(costs, bare_costs):.2f}")
+    return table
+
+
+def _get(port: int) -> float:
+    """Return what it costs this process to ask Redis for a value."""
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        before = process_time()
+        for _ in range(WARM):
+            connection.sendall(b"*2\r\n$3\r\nGET\r\n$6\r\nperson\r\n")
+            connection.recv(4096)
+        return (process_time() - before) / WARM * 1e6
+
+
+def kind() -> str:
+    """Return the name of the server that stands for DynamoDB."""
+    return os.environ.get("DYNAMODB") or (
+        "ministack" if dynamodb_servers.missing("dynamodb-local") else "dynamodb-local"
+    )
+
+
+def open_contenders(stack: ExitStack, names: tuple[str, ...] = NAMES) -> Iterator[Contender]:
+    """Start everything: each contender has a table and a Valkey of its own, and is kept to the same CPU as this process."""
+    endpoint = os.environ.get("DYNAMODB") or dynamodb_servers.endpoint(kind())
+    caches = [stack.enter_context(valkey_servers.serving()) for _ in names]
+    for name in names:
         asyncio.run(_make_table(endpoint, name))
     pin()
-    for name, cache in zip(NAMES, caches, strict=True):
+    for name, cache in zip(names, caches, strict=True):
         if name == "usual":
-            server = stack.enter_context(usual(endpoint, _table(name), cache.url))
+            shown, server = "", stack.enter_context(usual(endpoint, _table(name), cache.url))
         else:
+            store = f"dynamodb://eu-west-1/{_table(name)}?endpoint={endpoint}"
+            shown = asyncio.run(key(Settings(store=store)))
             settings = {"PEOPLEINFO_CACHE": "" if "no cache" in name else cache.url, "PEOPLEINFO_CACHE_FENCE": "0.1"}
             settings |= {"PEOPLEINFO_CACHE_LOCAL": "0"} if "no L1" in name else {}
-            server = stack.enter_context(ours(f"dynamodb://eu-west-1/{_table(name)}?endpoint={endpoint}", **settings))
-        made = post(server, "/v1/people", [_json(person) for person in people(STORED)])
+            server = stack.enter_context(ours(store, **UNLIMITED, **settings))
+        made = post(server, "/v1/people", [_json(person) for person in people(STORED)], key=shown)
         ids = [str(json.loads(answer)["person_id"]) for answer in made]
-        post(
-            server, "/v1/people", [_json(person | _common(number)) for number, person in enumerate(people(100 * LISTS))]
-        )
-        yield Contender(name, server, partial(_forget, cache.client), ids)
+        common = [_json(person | _common(number)) for number, person in enumerate(people(100 * LISTS))]
+        post(server, "/v1/people", common, key=shown)
+        yield Contender(name, server, partial(_forget, cache.client), ids, shown)
 
 
 def _row(
+    table: Table,
     title: str,
     contenders: list[Contender],
     requests: Callable[[Contender], list[bytes]],
@@ -101,14 +153,10 @@ def _row(
         [microseconds(one.server, requests(one), count, forget=one.forget if cold else None) for one in contenders]
         for _ in range(ROUNDS)
     ]
-    columns = list(zip(*rounds, strict=True))
-    ratios = [median(usual / ours for usual, ours in zip(columns[0], column, strict=True)) for column in columns[1:]]
-    cells = "".join(f"{spread(list(column)):>26}" for column in columns) + " " * 26 * (len(NAMES) - len(contenders))
-    print(f"{title:24}{cells}   " + "  ".join(f"{ratio:.1f}" for ratio in ratios), flush=True)
-
-
-def _reads(paths: list[str]) -> list[bytes]:
-    return [request("GET", path) for path in paths]
+    columns = [list(column) for column in zip(*rounds, strict=True)]
+    none = [""] * (len(NAMES) - len(contenders))
+    times = [f"{ratio(columns[0], column):.1f}" for column in columns[1:]]
+    table.row(title, *map(spread, columns), *none, *times, *none)
 
 
 def _json(person: dict[str, Any]) -> bytes:

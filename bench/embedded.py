@@ -1,58 +1,94 @@
-"""What does a request cost on the embedded store, beside a bare Falcon handler that returns the same bytes?
+"""What does a request cost on the embedded store, beside handlers that return the same bytes and do nothing else?
 
-One process each, authentication not yet there, metrics and access log on; servers and client share one CPU. Rounds are paired: bare, ours, bare, ours …
+Ours asks for an API key, counts and logs every request. Servers and client share one CPU. Rounds are paired: each contender in turn.
 """
 
 import asyncio
 import json
+import sqlite3
 import tempfile
+import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from statistics import median
 
+from bench.load import get, microseconds, request
 from bench.people import people, surname
-from bench.servers import Server, bare, get, microseconds, ours, pin, request, spread
-from peopleinfo import wiring
-from peopleinfo.person import details_from_json
+from bench.servers import UNLIMITED, Server, bare, ours, pin
+from bench.stores import fill
+from bench.tables import Table, ratio, spread
 from peopleinfo.settings import Settings
 
 ROUNDS = 5
-REQUESTS = 16_000
+REQUESTS = 8_000
 STORED = 20_000
+SELECT = "SELECT body FROM people INDEXED BY people_by_seq WHERE seq = ?"
 
 
-def main() -> None:
-    """Print a row a kind of request: CPU microseconds of both, and how their requests per CPU-second compare."""
+def main() -> list[Table]:
+    """Print a row a kind of request: CPU microseconds of each contender, and how ours compares with bare Falcon."""
     pin()
-    with tempfile.TemporaryDirectory() as folder:
-        store = Path(folder) / "people.db"
-        ids, name = asyncio.run(_fill(store))
-        by_id = [request("GET", f"/v1/people/{person_id}") for person_id in ids]
-        print(f"{'request':24} {'bare, us CPU':>24} {'ours, us CPU':>24}   requests per CPU-second, ours : bare")
-        with ours(f"sqlite:///{store}") as service:
-            _row("read by id", service, f"/v1/people/{ids[0]}", by_id)
-            _row("read by surname (2-3)", service, f"/v1/people?surname={name}")
-            _row("list of 100", service, f"/v1/people?surname={surname(0)}&limit=100")
-            body = json.dumps(next(people(1, seed=9))).encode()
-            costs = [microseconds(service, [request("POST", "/v1/people", body)], REQUESTS // 4) for _ in range(ROUNDS)]
-            print(f"{'create (durable)':24} {'':24} {spread(costs):>24}")
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        url = f"sqlite:///{folder}/people.db"
+        stored = asyncio.run(fill(Settings(store=url), people(STORED), stored=STORED))
+        table = Table(
+            "µs of CPU a request on the embedded store",
+            "request", "bare ASGI", "bare Falcon", "ours", "ours : Falcon", "ours, two workers",
+        )  # fmt: skip
+        one = stack.enter_context(ours(url, **UNLIMITED))
+        two = stack.enter_context(ours(url, PEOPLEINFO_WORKERS="2", **UNLIMITED))
+        for title, paths in (
+            ("read by id", [f"/v1/people/{person_id}" for person_id in stored.ids]),
+            ("read by surname (2 or 3 people)", [f"/v1/people?surname={_rare()}"]),
+            ("list of 100", [f"/v1/people?surname={surname(0)}&limit=100"]),
+        ):
+            asked = [request("GET", path, key=stored.key) for path in paths]
+            _row(table, title, asked, get(one, paths[0], key=stored.key), one, two)
+        mixed = list(mix(stored.ids, stored.key))
+        creation = request("POST", "/v1/people", json.dumps(next(people(1, seed=9))).encode(), key=stored.key)
+        for title, requests, count in (("mixed: 95 % reads, surnames as common as real ones", mixed, REQUESTS // 4),
+                                       ("create (durable)", [creation], REQUESTS // 4)):  # fmt: skip
+            rounds = [[microseconds(service, requests, count) for service in (one, two)] for _ in range(ROUNDS)]
+            alone, both = zip(*rounds, strict=True)
+            table.row(title, "", "", spread(list(alone)), "", spread(list(both)))
+        table.row("the floor: `SELECT` by id, no server", "", "", spread(_selects(Path(folder) / "people.db")), "", "")
+    return [table]
 
 
-def _row(title: str, service: Server, path: str, requests: list[bytes] | None = None) -> None:
-    requests = requests or [request("GET", path)]
-    with bare(get(service, path)) as least:
-        rounds = [
-            (microseconds(least, requests, REQUESTS), microseconds(service, requests, REQUESTS)) for _ in range(ROUNDS)
-        ]
-    ratio = median(bare_cost / our_cost for bare_cost, our_cost in rounds)
-    first, second = zip(*rounds, strict=True)
-    print(f"{title:24} {spread(list(first)):>24} {spread(list(second)):>24}   {ratio:.2f}", flush=True)
+def mix(ids: list[str], key: str) -> Iterator[bytes]:
+    """Yield requests as a busy service might get them: half by id, half by surname, and a creation in twenty."""
+    for number, person in enumerate(people(2_000, seed=5)):
+        if number % 20 == 0:
+            yield request("POST", "/v1/people", json.dumps(person).encode(), key=key)
+        elif number % 2:
+            yield request("GET", f"/v1/people/{ids[number % len(ids)]}", key=key)
+        else:
+            yield request("GET", f"/v1/people?surname={person['person_surname']}&limit=10", key=key)
 
 
-async def _fill(path: Path) -> tuple[list[str], str]:
-    """Store people; return some of their ids, and a surname that two or three of them bear."""
-    async with wiring.open_people(Settings(store=f"sqlite:///{path}")) as service:
-        made = [details_from_json(person, today=service.today) for person in people(STORED)]
-        ids = await service.store.load(made)
-        bearers = Counter(details.person_surname for details in made)
-        return ids[::40], next(name for name, count in bearers.items() if name and 2 <= count <= 3)
+def _row(table: Table, title: str, asked: list[bytes], answer: bytes, one: Server, two: Server) -> None:
+    with bare(answer, "asgi") as asgi, bare(answer) as falcon:
+        contenders = (asgi, falcon, one, two)
+        rounds = [[microseconds(server, asked, REQUESTS) for server in contenders] for _ in range(ROUNDS)]
+    columns = [list(column) for column in zip(*rounds, strict=True)]
+    first, second, third, fourth = map(spread, columns)
+    table.row(title, first, second, third, f"{ratio(columns[2], columns[1]):.2f}", fourth)
+
+
+def _rare() -> str:
+    """Return a surname that two or three people bear."""
+    bearers = Counter(person["person_surname"] for person in people(STORED))
+    return next(name for name, count in bearers.items() if 2 <= count <= 3)
+
+
+def _selects(path: Path) -> list[float]:
+    db = sqlite3.connect(path)
+    costs = []
+    for _ in range(ROUNDS):
+        before = time.process_time()
+        for number in range(REQUESTS):
+            db.execute(SELECT, (number % STORED + 1,)).fetchone()
+        costs.append((time.process_time() - before) / REQUESTS * 1e6)
+    db.close()
+    return costs

@@ -18,8 +18,10 @@ from statistics import median
 import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from bench.load import microseconds, request
 from bench.people import people, surname
-from bench.servers import Server, microseconds, ours, pin, request, spread
+from bench.servers import Server, ours, pin
+from bench.tables import spread
 from peopleinfo import wiring
 from peopleinfo.crypto.master import create_file
 from peopleinfo.person import details_from_json

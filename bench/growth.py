@@ -1,64 +1,81 @@
 """Does a read cost more when more people are stored, or on a later page?
 
-The same service and requests against a thousand and a million people stored; in both a thousand people bear one surname and are read in
-pages of 10, and in the larger one the others bear surnames as unevenly spread as real ones.
+The same service and requests against ten thousand and ten million people stored; in both a thousand people bear one surname and are read in pages
+of 10, and the others bear surnames as unevenly spread as real ones. Filling the larger store takes a while.
 """
 
 import asyncio
-import itertools
 import json
 import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from statistics import median
+from typing import Any
 
+from bench.load import get, microseconds, request
 from bench.people import people
-from bench.servers import Server, get, microseconds, ours, pin, request, spread
-from peopleinfo import wiring
-from peopleinfo.person import details_from_json
+from bench.servers import UNLIMITED, Server, ours, pin
+from bench.stores import fill
+from bench.tables import Table, ratio, spread
 from peopleinfo.settings import Settings
 
 ROUNDS = 5
 REQUESTS = 8_000
-SIZES = (1_000, 1_000_000)
+SIZES = (10_000, 10_000_000)
 COMMON = "Commonname"
+BEARERS = 1_000
 LIMIT = 10
-BATCH = 20_000
 
 
-def main() -> None:
-    """Print CPU microseconds a request for both stores and their ratio."""
-    pin()
-    with tempfile.TemporaryDirectory() as folder:
-        stores = [Path(folder) / f"{size}.db" for size in SIZES]
-        for store, size in zip(stores, SIZES, strict=True):
-            asyncio.run(_fill(store, size))
-        print(f"{'request':32} " + " ".join(f"{f'{size:,} stored':>24}" for size in SIZES) + "   ratio")
-        with ours(f"sqlite:///{stores[0]}") as small, ours(f"sqlite:///{stores[1]}") as large:
-            first = f"/v1/people?surname={COMMON}&limit={LIMIT}"
-            hundredth = [_page(service, first, 100) for service in (small, large)]
-            for title, paths in (("first page of a surname", [first, first]), ("hundredth page", hundredth)):
-                asked = [(service, [request("GET", path)]) for service, path in zip((small, large), paths, strict=True)]
-                rounds = [[microseconds(service, one, REQUESTS) for service, one in asked] for _ in range(ROUNDS)]
-                few, many = zip(*rounds, strict=True)
-                ratio = median(after / before for before, after in rounds)
-                print(f"{title:32} {spread(list(few)):>24} {spread(list(many)):>24}   {ratio:.2f}", flush=True)
+def main() -> list[Table]:
+    """Print CPU microseconds a request for both stores and their ratio, and the memory of the server after all that."""
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        stores = [Settings(store=f"sqlite:///{folder}/{size}.db") for size in SIZES]
+        filled = [
+            asyncio.run(fill(store, _people(size), stored=size)) for store, size in zip(stores, SIZES, strict=True)
+        ]
+        pin()
+        services = [stack.enter_context(ours(store.store, **UNLIMITED)) for store in stores]
+        both = list(zip(services, filled, strict=True))
+        first = f"/v1/people?surname={COMMON}&limit={LIMIT}"
+        rare = [f"/v1/people?surname={person['person_surname']}&limit={LIMIT}" for person in people(500, seed=3)]
+        asked: dict[str, list[list[str]]] = {
+            "read by id": [[f"/v1/people/{person_id}" for person_id in one.ids] for one in filled],
+            f"search by surname, at most {LIMIT}": [rare, rare],
+            f"first page of a surname of {BEARERS:,}": [[first], [first]],
+            "hundredth page of it": [[_page(service, first, 100, one.key)] for service, one in both],
+        }
+        table = Table(
+            "µs of CPU a request as people are stored", "request", *(f"{size:,} stored" for size in SIZES), "ratio"
+        )
+        for title, paths in asked.items():
+            requests = [
+                [request("GET", path, key=one.key) for path in each] for each, one in zip(paths, filled, strict=True)
+            ]
+            rounds = [
+                [microseconds(service, each, REQUESTS) for service, each in zip(services, requests, strict=True)]
+                for _ in range(ROUNDS)
+            ]
+            few, many = (list(column) for column in zip(*rounds, strict=True))
+            table.row(title, spread(few), spread(many), f"{ratio(many, few):.2f}")
+        table.row("resident memory of the server then, MB", *(f"{service.megabytes:.0f}" for service in services), "")
+        table.row(
+            "file, MB",
+            *(f"{Path(store.store.removeprefix('sqlite:///')).stat().st_size / 1e6:,.0f}" for store in stores),
+            "",
+        )
+    return [table]
 
 
-def _page(service: Server, path: str, number: int) -> str:
+def _page(service: Server, path: str, number: int, key: str) -> str:
     cursor = ""
     for _ in range(number - 1):
-        cursor = json.loads(get(service, path + cursor))["next_cursor"]
+        cursor = json.loads(get(service, path + cursor, key=key))["next_cursor"]
         cursor = f"&cursor={cursor}"
     return path + cursor
 
 
-async def _fill(store: Path, size: int) -> None:
-    """Of every store, 1,000 people bear one surname, evenly spread among the others in time."""
-    async with wiring.open_people(Settings(store=f"sqlite:///{store}")) as service:
-        every = size // 1_000
-        made = (
-            details_from_json(person | ({"person_surname": COMMON} if number % every == 0 else {}), today=service.today)
-            for number, person in enumerate(people(size))
-        )
-        while batch := list(itertools.islice(made, BATCH)):
-            await service.store.load(batch)
+def _people(size: int) -> Iterator[dict[str, Any]]:
+    """Yield people of whom a thousand bear one surname, evenly spread among the others in time."""
+    for number, person in enumerate(people(size)):
+        yield person | ({"person_surname": COMMON} if number % (size // BEARERS) == 0 else {})

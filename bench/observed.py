@@ -9,8 +9,10 @@ import json
 import tempfile
 from statistics import median
 
+from bench.load import get, microseconds, request
 from bench.people import people
-from bench.servers import get, microseconds, ours, pin, request, spread
+from bench.servers import ours, pin
+from bench.tables import spread
 from peopleinfo import wiring
 from peopleinfo.person import details_from_json
 from peopleinfo.settings import Settings

@@ -13,8 +13,9 @@ from statistics import median, quantiles
 
 import uvloop
 
+from bench.load import request
 from bench.people import people
-from bench.servers import Server, ours, request
+from bench.servers import Server, ours
 from peopleinfo import wiring
 from peopleinfo.person import details_from_json
 from peopleinfo.settings import Settings

@@ -12,24 +12,29 @@ import time
 from pathlib import Path
 
 from bench.people import people
+from bench.tables import Table, spread
 
+ROUNDS = 3
 SIZES = (100_000, 1_000_000)
 
 
-def main() -> None:
-    """Print rows a second and peak resident memory, for two lengths of the file."""
-    print(f"{'people':>10} {'command':8} {'rows/s':>10} {'peak MB':>8}")
+def main() -> list[Table]:
+    """Print rows a second and peak resident memory of both commands, for two lengths of the file."""
+    table = Table("Import and export", "people", "command", "rows a second", "peak MB")
     with tempfile.TemporaryDirectory() as folder:
         for size in SIZES:
-            table = Path(folder) / f"{size}.csv"
-            _write(table, size)
-            store = f"sqlite:///{folder}/{size}.db"
-            for name, arguments in (
-                ("import", ["import", str(table)]),
-                ("export", ["export", f"{folder}/{size}.ndjson"]),
-            ):
-                seconds, peak = _timed([sys.executable, "-m", "peopleinfo", *arguments, "--store", store])
-                print(f"{size:10,} {name:8} {size / seconds:10,.0f} {peak / 1024:8.0f}", flush=True)
+            rows = Path(folder) / f"{size}.csv"
+            _write(rows, size)
+            figures: dict[str, list[tuple[float, float]]] = {"import": [], "export": []}
+            for number in range(ROUNDS):
+                store = f"sqlite:///{folder}/{size}-{number}.db"
+                for name, file in (("import", rows), ("export", Path(folder) / "people.ndjson")):
+                    seconds, peak = _timed([sys.executable, "-m", "peopleinfo", name, str(file), "--store", store])
+                    figures[name].append((size / seconds, peak / 1e3))
+            for name, measured in figures.items():
+                rates, peaks = (list(column) for column in zip(*measured, strict=True))
+                table.row(f"{size:,}", name, spread(rates), spread(peaks))
+    return [table]
 
 
 def _write(table: Path, size: int) -> None:

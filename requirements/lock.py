@@ -27,4 +27,5 @@ lock("requirements/dev.lock", "pyproject.toml", "requirements/build.in", "--grou
 TESTED = ("--constraint", "requirements/dev.lock")
 lock("requirements/run.lock", "pyproject.toml", "requirements/build.in", *TESTED)
 lock("requirements/iac.lock", "requirements/iac.in", *TESTED)
+lock("requirements/bench.lock", "requirements/bench.in", *TESTED)
 lock("requirements/audit.lock", "requirements/audit.in", *TESTED)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.people import People
 
-BATCH_ROWS: Final = 20_000
+BATCH_ROWS: Final = 50_000  # the more, the less often a page of the store is written: 20,000 took a fifth longer
 BATCH_SIZE: Final = 8 * 1024 * 1024  # of the rows' own length; bounds the memory of an import whatever the rows are
 
 

@@ -1,0 +1,74 @@
+"""How long does a request take when the server is half busy?
+
+Each server has a CPU of its own, the client another one. First it is found how many requests a second it answers at most, then they come at half
+that rate, whether or not the ones before are answered, and the time of each counts from when it was due. Rounds are paired; beside ours a bare
+Falcon handler shows what the machine itself adds.
+"""
+
+import asyncio
+import os
+import tempfile
+from contextlib import ExitStack
+from statistics import median
+
+from bench.cloud import FEW, open_contenders
+from bench.load import get, latencies, request, throughput
+from bench.people import people
+from bench.servers import UNLIMITED, Server, apart, bare, ours
+from bench.stores import fill
+from bench.tables import Table
+from peopleinfo.settings import Settings
+from tests import dynamodb_servers
+
+ROUNDS = 5
+STORED = 20_000
+MOST = 20_000  # requests that tell how many a second are answered
+SECONDS = 5.0  # of a round
+SHARES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
+
+
+def main() -> list[Table]:
+    """Print a row a contender: requests a second at most, percentiles at half of that in milliseconds, and memory."""
+    os.environ |= dynamodb_servers.CREDENTIALS
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        stack.callback(dynamodb_servers.end_all)
+        url = f"sqlite:///{folder}/people.db"
+        stored = asyncio.run(fill(Settings(store=url), people(STORED), stored=STORED))
+        with apart():
+            embedded = stack.enter_context(ours(url, **UNLIMITED))
+            usual, cloud = open_contenders(stack, ("usual", "ours"))
+            reads = [request("GET", f"/v1/people/{person_id}", key=stored.key) for person_id in stored.ids]
+            falcon = stack.enter_context(bare(get(embedded, f"/v1/people/{stored.ids[0]}", key=stored.key)))
+        paths = {one.name: [f"/v1/people/{person_id}" for person_id in one.ids[:FEW]] for one in (usual, cloud)}
+        return [
+            _table(
+                {
+                    "bare Falcon": (falcon, reads),
+                    "ours, embedded, read by id": (embedded, reads),
+                    "ours, DynamoDB and Valkey, cached read by id": (cloud.server, cloud.reads(paths["ours"])),
+                    "usual, DynamoDB and Valkey, cached read by id": (usual.server, usual.reads(paths["usual"])),
+                }
+            )
+        ]
+
+
+def _table(contenders: dict[str, tuple[Server, list[bytes]]]) -> Table:
+    table = Table(
+        f"Latency at half of what each can do, ms (median of {ROUNDS} rounds; the worst of them)",
+        "server", "requests a second at most", "at the rate of", *SHARES, "p99.9 : p50", "MB",
+    )  # fmt: skip
+    rates = {name: median(throughput(*one, MOST) for _ in range(3)) for name, one in contenders.items()}
+    rounds: dict[str, list[list[float]]] = {name: [] for name in contenders}
+    for _ in range(ROUNDS):
+        for name, (server, requests) in contenders.items():
+            rate = rates[name] / 2
+            taken = latencies(server, requests, rate, int(rate * SECONDS))
+            rounds[name].append([taken[int(len(taken) * share)] * 1e3 for share in SHARES.values()])
+    for name, (server, _) in contenders.items():
+        columns = list(zip(*rounds[name], strict=True))
+        cells = [f"{median(column):.2f} ({max(column):.2f})" for column in columns]
+        times = median(one[-1] / one[0] for one in rounds[name])
+        table.row(
+            name, f"{rates[name]:,.0f}", f"{rates[name] / 2:,.0f}", *cells, f"{times:.1f}", f"{server.megabytes:.0f}"
+        )
+    return table

@@ -1,0 +1,40 @@
+"""Fills stores with people to be measured, and gives out the key of whoever reads them."""
+
+import itertools
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from peopleinfo import wiring
+from peopleinfo.access import Scope
+from peopleinfo.apikeys import issue
+from peopleinfo.person import details_from_json
+from peopleinfo.settings import Settings
+
+SAMPLE = 500  # ids that are asked for
+_TOGETHER = 50_000
+
+
+class Filled(NamedTuple):
+    """What to ask of a store: some of the ids, spread over all who are stored, and a key that may read and write."""
+
+    ids: list[str]
+    key: str
+
+
+async def fill(settings: Settings, people: Iterable[dict[str, Any]], *, stored: int, sample: int = SAMPLE) -> Filled:
+    """Store so many of the people."""
+    every = max(1, stored // sample)
+    ids: list[str] = []
+    async with wiring.open_people(settings) as service:
+        coming = itertools.islice(people, stored)
+        while batch := [details_from_json(one, today=service.today) for one in itertools.islice(coming, _TOGETHER)]:
+            ids += (await service.store.load(batch))[::every]
+    return Filled(ids, await key(settings))
+
+
+async def key(settings: Settings) -> str:
+    """Issue an API key that may read and write."""
+    async with wiring.open_people(settings) as service:
+        keys, scopes = service.store.api_keys, [Scope.READ, Scope.WRITE]
+        shown, _ = await issue(keys, name="bench", scopes=scopes, lifetime=None, now=wiring.utc_now())
+    return shown
