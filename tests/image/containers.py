@@ -12,6 +12,8 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Final
 
+import httpx
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -99,6 +101,20 @@ class Engine:
         self.podman("system", "reset", "--force")
         shutil.rmtree(self._folder, ignore_errors=True)
         shutil.rmtree(self._run, ignore_errors=True)
+
+
+def settings(port: int) -> list[str]:
+    """Return the options of a container that listens on loopback alone, although it is open."""
+    chosen = {"HOST": "127.0.0.1", "PORT": str(port), "OPEN": "true"}
+    return [f"--env=PEOPLEINFO_{name}={value}" for name, value in chosen.items()]
+
+
+def answers(url: str) -> bool:
+    """Say whether a service can serve."""
+    try:
+        return httpx.get(f"{url}/status").status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def until(what: Any, why: str) -> Any:

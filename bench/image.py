@@ -1,0 +1,61 @@
+"""How large the container image is, how soon it answers, and what it holds of memory while nobody asks: docs/image.md."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import TYPE_CHECKING, Final
+
+from peopleinfo import __version__
+from tests.image.containers import BASE, ROOT, Engine, answers, missing, settings, until
+from tests.valkey_servers import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STARTS: Final = 9
+_MB: Final = 1e6
+
+
+def main() -> None:
+    """Build the image as the tests do, and print the rows of the table in docs/image.md."""
+    if problem := missing():
+        sys.exit(f"building an image {problem}")
+    engine = Engine()
+    try:
+        engine.make_base()
+        engine.build(ROOT, "service", VERSION=__version__)
+        size, base = (
+            engine.inspect("image", name)["Size"] for name in ("localhost/service", f"docker.io/library/{BASE}")
+        )
+        waits, memory = [], []
+        for _ in range(STARTS):
+            with _started(engine) as (seconds, process):
+                waits.append(seconds)
+                memory.append(_held(process))
+        print("| | bound | measured |\n|---|---|---|")
+        print(f"| uncompressed, on top of its base | 150 MB | {(size - base) / _MB:.0f} MB |")
+        spread = f"{median(waits):.2f} s ({min(waits):.2f} to {max(waits):.2f} in {STARTS} starts)"
+        print(f"| from `run` to the first 200 of `/status` | 1 s | {spread} |")
+        print(f"| memory of the process, while nobody asks | | {median(memory) / _MB:.0f} MB |")
+    finally:
+        engine.remove_all()
+
+
+@contextmanager
+def _started(engine: Engine) -> Iterator[tuple[float, int]]:
+    """Run a container; yield the seconds until it answered, and the number of its process."""
+    port = free_port()
+    begun = perf_counter()
+    with engine.container("service", *settings(port), "--volume=/data") as container:
+        until(lambda: answers(f"http://127.0.0.1:{port}"), "the service does not answer")
+        yield perf_counter() - begun, int(engine.inspect("container", container)["State"]["Pid"])
+
+
+def _held(process: int) -> int:
+    """Return the bytes that are a process's own, with its share of what others use too."""
+    rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
+    return int(rollup.partition("Pss:")[2].split()[0]) * 1024
