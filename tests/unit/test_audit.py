@@ -69,7 +69,8 @@ async def test_what_was_written_is_verified(path: Path) -> None:
 
 @pytest.mark.parametrize("number", range(4))
 @pytest.mark.parametrize(
-    ("old", "new"), [(b'"ci"', b'"cj"'), (b"200", b"403"), (b".5", b".6"), (ID.encode(), b"f" * 32), (b"r-1", b"r-2")]
+    ("old", "new"),
+    [(b'"ci"', b'"cj"'), (b":200,", b":403,"), (b".5", b".6"), (ID.encode(), b"f" * 32), (b"r-1", b"r-2")],
 )
 async def test_a_line_that_was_changed_is_found(path: Path, number: int, old: bytes, new: bytes) -> None:
     lines = await written(path, "a", "b", "c", "d")
