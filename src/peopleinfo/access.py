@@ -44,3 +44,6 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
 
 ANYBODY: Final = Principal(name="anybody", scopes=frozenset({Scope.ADMIN}))
 """Whoever reaches a service that asks nobody who they are."""
+FIRST_ADMIN: Final = Principal(name="admin-key", scopes=frozenset({Scope.ADMIN}))
+"""Whoever shows the key that a secret of the deployment holds."""
+RESERVED: Final = frozenset({ANYBODY.name, FIRST_ADMIN.name})  # names that no key that is made may bear

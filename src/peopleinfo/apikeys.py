@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
-from peopleinfo.access import Principal, Scope
+from peopleinfo.access import RESERVED, Principal, Scope
 from peopleinfo.errors import PeopleInfoError
 from peopleinfo.person import SERVER_MEMBERS
 
@@ -115,6 +115,8 @@ async def issue(
         raise InvalidKey(
             "a name has 1 to 64 letters, digits, dots, hyphens and underscores, as in ci or billing.export"
         )
+    if name in RESERVED:
+        raise InvalidKey(f"{name} stands in the audit for somebody who shows no key of yours: take another name")
     if any(key.name == name and key.state(now) == "valid" for key in await keys.all()):
         raise InvalidKey(
             f"there is a valid key {name}: take another name, or renew it by `peopleinfo keys rotate {name}`"

@@ -6,7 +6,7 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from peopleinfo.access import ANYBODY, Principal, Scope
+from peopleinfo.access import ANYBODY, FIRST_ADMIN
 from peopleinfo.apikeys import digest, is_well_formed
 from peopleinfo.errors import NotAuthenticated, StoreUnavailable
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from datetime import datetime
 
+    from peopleinfo.access import Principal
     from peopleinfo.apikeys import ApiKeys
 
 REMEMBERED_SECONDS: Final = 2.0  # that a key is believed without asking the store again: so long a revoked one goes on
@@ -22,7 +23,6 @@ GRACE_SECONDS: Final = 60.0  # that it is believed while the store does not answ
 FIGURES_SECONDS: Final = 86_400.0
 PATIENCE_SECONDS: Final = 0.25  # after which the store does not answer: whoever was let in before need not wait for it
 _REMEMBERED: Final = 10_000  # keys; beyond that all are forgotten, and asked for again
-_ADMIN: Final = Principal(name="admin-key", scopes=frozenset({Scope.ADMIN}))
 _DOTS: Final = 2  # in a token (JWT), and in no key
 _FOR_EVER: Final = float("inf")
 
@@ -70,7 +70,7 @@ class Gate:
         self._open_to_all = open_to_all
         self._open_until_keys = open_until_keys
         self._keyless = _always(ANYBODY) if open_to_all else None  # whoever shows nothing
-        self._known = {digest(admin_key): _always(_ADMIN)} if admin_key else {}
+        self._known = {digest(admin_key): _always(FIRST_ADMIN)} if admin_key else {}
         self._fixed = dict(self._known)
         self._asking: set[asyncio.Future[Principal]] = set()
 

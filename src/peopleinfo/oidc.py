@@ -70,12 +70,13 @@ class OidcTokens:
                 leeway=LEEWAY,
                 options={"require": ["exp", "iss", "aud", "sub"], "enforce_minimum_key_length": True},
             )
+            seconds = claims["exp"] + LEEWAY - time.time()  # the library takes a text for a time, too
         except ProviderUnavailable as error:
             _log.warning("oidc_provider_unavailable", reason=str(error))
             raise NotAuthenticated from None
         except (jwt.PyJWTError, TypeError, ValueError):
             raise NotAuthenticated from None
-        return self._named(claims), claims["exp"] + LEEWAY - time.time()
+        return self._named(claims), seconds
 
     def _named(self, claims: dict[str, Any]) -> Principal:
         subject = claims["sub"]

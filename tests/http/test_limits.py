@@ -22,6 +22,7 @@ PERSON = f"/v1/people/{'0' * 32}"
 COSTS = [
     ("GET", PERSON, 1),
     ("GET", "/v1/people?surname=x", 5),
+    ("HEAD", "/v1/people?surname=x", 5),
     ("DELETE", PERSON, 10),
     ("GET", "/v1/people/export", 100),
     ("POST", "/v1/people/export", 100),

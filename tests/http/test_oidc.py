@@ -120,7 +120,7 @@ def client(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iter
             yield client
 
 
-def unsigned(provider: Provider, alg: str) -> str:
+def unsigned(provider: Provider, alg: str | list[str]) -> str:
     parts = [{"alg": alg, "typ": "JWT", "kid": "ours"}, provider.claims()]
     return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts) + "."
 
@@ -168,6 +168,13 @@ ATTACKS: dict[str, Any] = {
     "expired": lambda p: p.token(exp=NOW - 3_600),
     "no expiry": lambda p: p.token(exp=None),
     "an expiry that is no time": lambda p: p.token(exp="tomorrow"),
+    "an expiry that is a text": lambda p: p.token(exp=str(NOW + 3_600)),
+    "an expiry that never comes": lambda p: p.token(exp=float("inf")),
+    "an algorithm that is a list": lambda p: unsigned(p, ["RS256"]) + "AAAA",
+    "a head without end": lambda _: base64.urlsafe_b64encode(b'{"kid":' + b"[" * 9_000).decode().rstrip("=") + ".YQ.YQ",
+    "an extension that has to be understood": lambda p: jwt.encode(
+        p.claims(), OURS, "RS256", headers={"kid": "ours", "crit": ["mfa"], "mfa": True}
+    ),
     "not yet valid": lambda p: p.token(nbf=NOW + 3_600),
     "from the future": lambda p: p.token(iat=NOW + 3_600),
     "no subject": lambda p: p.token(sub=None),

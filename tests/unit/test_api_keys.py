@@ -110,7 +110,7 @@ async def test_what_is_kept_of_a_key_does_not_hold_it(keys: InMemory) -> None:
     assert credential[3:20] not in repr(kept)
 
 
-@pytest.mark.parametrize("name", ["", " ", "a b", "ü", "-x", "x" * 65, "x\n", "x/y"])
+@pytest.mark.parametrize("name", ["", " ", "a b", "ü", "-x", "x" * 65, "x\n", "x/y", "anybody", "admin-key"])
 async def test_a_name_that_would_confuse_a_log_is_refused(keys: InMemory, name: str) -> None:
     with pytest.raises(InvalidKey):
         await issue(keys, name=name, scopes=[Scope.READ], lifetime=None, now=NOW)

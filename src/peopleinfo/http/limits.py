@@ -33,6 +33,7 @@ def _units(operation: Operation) -> int:
 _UNITS: Final[dict[tuple[str | None, str], int]] = {
     (operation.path, operation.method.upper()): _units(operation) for operation in OPERATIONS
 }
+_UNITS.update({(path, "HEAD"): units for (path, method), units in tuple(_UNITS.items()) if method == "GET"})
 
 
 class Limits:
