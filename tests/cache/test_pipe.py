@@ -63,3 +63,16 @@ async def test_whoever_waits_when_the_server_dies_is_told(pipe: Pipe, server: Se
     assert {type(one) for one in told} == {ConnectionError}
     with pytest.raises(ConnectionError):
         await pipe.ask("PING")
+
+
+async def test_who_has_waited_long_enough_is_told_and_the_late_reply_is_nobodys(pipe: Pipe, server: Server) -> None:
+    server.pause()
+    patient = asyncio.ensure_future(pipe.ask("ECHO", "patient"))
+    asking = [asyncio.ensure_future(pipe.ask("ECHO", "late", seconds=seconds)) for seconds in (0.02, 0.05, 0.01)]
+    async with asyncio.timeout(30):
+        told = await asyncio.gather(*asking, return_exceptions=True)
+    assert {type(one) for one in told} == {TimeoutError}
+    server.resume()
+    async with asyncio.timeout(30):
+        assert await pipe.ask("ECHO", "in time", seconds=30) == b"in time"
+        assert await patient == b"patient"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import random
 from contextlib import asynccontextmanager, suppress
 from time import perf_counter
@@ -70,8 +71,7 @@ class Link:
             raise Unreachable("given up for now")
         began = perf_counter()
         try:
-            async with asyncio.timeout(self._deadline):
-                answer = await self.evaluate(script, keys, *arguments)
+            answer = await self.evaluate(script, keys, *arguments, seconds=self._deadline)
         except Exception as error:
             # Whatever the client, or the loop (uvloop: RuntimeError), makes of a connection that has died: it fails no request.
             self._failures += 1
@@ -84,21 +84,24 @@ class Link:
         self._failures = 0
         return answer
 
-    async def evaluate(self, script: Script, keys: Sequence[str], *arguments: str | int | bytes) -> Any:
-        """Run a script, however long it takes. Raises redis-py's or hiredis' errors, or ConnectionError."""
+    async def evaluate(
+        self, script: Script, keys: Sequence[str], *arguments: str | int | bytes, seconds: float = math.inf
+    ) -> Any:
+        """Run a script; the server may take so many seconds. Raises redis-py's or hiredis' errors, ConnectionError, TimeoutError."""
         asked: tuple[Any, ...] = (len(keys), *keys, *arguments)
         if self.is_cluster:
-            with suppress(NoScriptError):
-                return await self.redis.evalsha(script.digest, *asked)
-            return await self.redis.eval(script.text, *asked)
+            async with asyncio.timeout(seconds if seconds < math.inf else None):
+                with suppress(NoScriptError):
+                    return await self.redis.evalsha(script.digest, *asked)
+                return await self.redis.eval(script.text, *asked)
         if self._pipe is None:
             raise ConnectionError("there is no connection")
         try:
-            return await self._pipe.ask("EVALSHA", script.digest, *asked)
+            return await self._pipe.ask("EVALSHA", script.digest, *asked, seconds=seconds)
         except ReplyError as refused:
             if not str(refused).startswith("NOSCRIPT"):
                 raise
-        return await self._pipe.ask("EVAL", script.text, *asked)
+        return await self._pipe.ask("EVAL", script.text, *asked, seconds=seconds)
 
     def give_up(self, error: Exception | None = None) -> None:
         """Leave the server alone until it answers again and `on_return` is done."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -25,7 +26,11 @@ class Pipe(asyncio.Protocol):
         """Take over a connection that redis-py has connected and nobody else uses."""
         self._connection = connection
         self._replies = hiredis.Reader(notEnoughData=_NOTHING)
-        self._waiting: deque[asyncio.Future[Any]] = deque()
+        self._waiting: deque[tuple[asyncio.Future[Any], float]] = (
+            deque()
+        )  # each with the time of the loop when it has waited enough
+        self._watched = math.inf  # when the timer rings
+        self._timer: asyncio.TimerHandle | None = None
         self._written: list[bytes] = []
         self._loop = asyncio.get_running_loop()
         self._is_closed = False
@@ -33,13 +38,19 @@ class Pipe(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", writer.transport)
         self._transport.set_protocol(self)
 
-    async def ask(self, *command: str | int | bytes) -> Any:
-        """Return the reply to a command. Raises ConnectionError, and hiredis.ReplyError for what the server refuses."""
+    async def ask(self, *command: str | int | bytes, seconds: float = math.inf) -> Any:
+        """Return the reply to a command.
+
+        Raises ConnectionError, TimeoutError after `seconds`, and hiredis.ReplyError for what the server refuses.
+        """
         if self._is_closed:
             raise ConnectionError("the connection is closed")
         packed = hiredis.pack_command(cast("Any", command))
         future = self._loop.create_future()
-        self._waiting.append(future)
+        due = self._loop.time() + seconds
+        self._waiting.append((future, due))
+        if due < self._watched:
+            self._watch(due)
         if not self._written:
             self._loop.call_soon(self._send)
         self._written.append(packed)
@@ -49,6 +60,21 @@ class Pipe(asyncio.Protocol):
         """Close the connection; whoever still waits is told."""
         self.connection_lost(None)
         await self._connection.disconnect(nowait=True)
+
+    def _watch(self, due: float) -> None:
+        """Look after whoever waits at that time. One timer for all: one for each would cost a tenth of a question."""
+        if self._timer:
+            self._timer.cancel()
+        self._watched = due
+        self._timer = self._loop.call_at(due, self._give_up) if due < math.inf else None
+
+    def _give_up(self) -> None:
+        """Let those go who have waited long enough; their replies will be passed over."""
+        now = self._loop.time()
+        for future, due in self._waiting:
+            if due <= now:
+                _tell(future, TimeoutError())
+        self._watch(min((due for future, due in self._waiting if not future.done()), default=math.inf))
 
     def _send(self) -> None:
         written, self._written = self._written, []
@@ -61,15 +87,16 @@ class Pipe(asyncio.Protocol):
             self._replies.feed(data)
             while (reply := self._replies.gets()) is not _NOTHING:
                 if not isinstance(reply, hiredis.PushNotification):  # something that nobody asked for
-                    _tell(self._waiting.popleft(), reply)
+                    _tell(self._waiting.popleft()[0], reply)
         except (hiredis.ProtocolError, IndexError):  # not what a Redis says
             self._transport.abort()
 
     def connection_lost(self, _: Exception | None) -> None:
         """Tell everybody that no reply will come."""
         self._is_closed = True
+        self._watch(math.inf)
         waiting, self._waiting = self._waiting, deque()
-        for future in waiting:
+        for future, _due in waiting:
             _tell(future, ConnectionError("the connection was lost"))
 
 

@@ -13,6 +13,7 @@ that was on its way before, as its fence may be lost.
 
 from __future__ import annotations
 
+import itertools
 import random
 import secrets
 from contextlib import suppress
@@ -153,6 +154,8 @@ class SharedCache:
         self._space = blake2b(b"space", key=self._secret, digest_size=6).hexdigest()
         self._owed: dict[str, bool] = {}  # name → whether a write to it may still be on its way
         self._owes_all = False
+        self._mark = secrets.token_bytes(8)
+        self._numbers = itertools.count()
         link.on_return = self._pay
 
     def note_state(self) -> None:
@@ -170,6 +173,10 @@ class SharedCache:
         """What the keys of all answers begin with."""
         return f"pi:v:{{{self._space}"
 
+    def token(self) -> bytes:
+        """Return what nobody else, here or in another process, has ever been given: a mark of this process and a number."""
+        return self._mark + next(self._numbers).to_bytes(8)
+
     def key(self, name: str) -> str:
         """Return the key of the answers of a name."""
         return self._keys(name)[1]
@@ -180,7 +187,7 @@ class SharedCache:
         told: Any = (b"down",)
         if self._link.is_up:
             with suppress(Unreachable), traces.span("cache", "lease"):
-                told = await self._link.run(READ, self._keys(name), *self._epoch(), page, secrets.token_bytes(8), lease)
+                told = await self._link.run(READ, self._keys(name), *self._epoch(), page, self.token(), lease)
                 traces.note("outcome", told[0].decode())
         CACHE_LOOKUPS.add(told[0].decode())
         if told[0] == _HIT:
@@ -252,7 +259,7 @@ class SharedCache:
         """Tell the cache what it missed."""
         owed, self._owed = self._owed, {}
         owes_all, self._owes_all = self._owes_all, False
-        writer = secrets.token_bytes(8)
+        writer = self.token()
         try:
             if owes_all:
                 await self._begin_anew()
@@ -287,7 +294,7 @@ class SharedCache:
         return f"maxmemory-policy {policy} may evict fences, and stale answers be kept: set volatile-lru or noeviction"
 
     def _epoch(self) -> tuple[bytes, int]:
-        return secrets.token_bytes(8), int(self.fence_seconds * 1000)
+        return self.token(), int(self.fence_seconds * 1000)
 
     def _keys_of(self, name: str) -> tuple[str, str, str, str]:
         digest = blake2b(name.encode(), key=self._secret, digest_size=16).hexdigest()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
@@ -284,7 +283,7 @@ class CachedStore:
     async def _fenced(self, names: Iterable[str], write: Callable[[], Awaitable[T]], *, lasts: bool = False) -> T:
         """Write while the cache does not answer for these names, and acknowledge when it can no more have what was there before."""
         names = set(names)
-        writer = secrets.token_bytes(8)
+        writer = self._shared.token()
         keys = [self._shared.key(name) for name in names]
         fenced = await self._shared.fence(names, writer)
         self._local.drop(keys)
