@@ -81,7 +81,7 @@ check-api: $(VENV)/ready-to-test ## check that no client of the last release bre
 	@touch $@
 
 audit: $(VENV)/ready-to-audit ## ask whether a library has a known weakness, and look for secrets in what is committed
-	$(VENV)/bin/pip-audit --disable-pip --require-hashes --requirement requirements/run.lock --requirement requirements/dev.lock
+	$(VENV)/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/run.lock --requirement requirements/dev.lock
 	scripts/find_secrets
 
 iac-test: $(VENV)/ready-to-scan helm ## test the infrastructure: format, types, promises, planted faults (needs Terraform; no account)
