@@ -167,12 +167,24 @@ locals {
         Resource = "arn:${local.partition}:ecs:${var.region}:${local.account}:service/${local.name}/*"
       },
       {
-        Sid    = "DescribeAndRegister"
+        Sid      = "Tasks"
+        Effect   = "Allow"
+        Action   = ["ecs:RegisterTaskDefinition", "ecs:TagResource"]
+        Resource = "arn:${local.partition}:ecs:${var.region}:${local.account}:task-definition/${local.name}-api:*"
+      },
+      {
+        Sid      = "RoleOfTheAutoscalingItself"
+        Effect   = "Allow"
+        Action   = "iam:CreateServiceLinkedRole"
+        Resource = "arn:${local.partition}:iam::${local.account}:role/aws-service-role/ecs.application-autoscaling.amazonaws.com/*"
+      },
+      {
+        Sid    = "DescribeAndScale"
         Effect = "Allow"
         Action = [
           "application-autoscaling:*", "cloudwatch:DescribeAlarms", "cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms",
           "ecs:DeregisterTaskDefinition", "ecs:DescribeClusters", "ecs:DescribeServiceDeployments", "ecs:DescribeTaskDefinition",
-          "ecs:DescribeTasks", "ecs:ListServiceDeployments", "ecs:ListTasks", "ecs:RegisterTaskDefinition",
+          "ecs:DescribeTasks", "ecs:ListServiceDeployments", "ecs:ListTasks",
           "elasticloadbalancing:Describe*", "ssm:DescribeParameters",
         ]
         Resource  = "*"

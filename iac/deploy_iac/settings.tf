@@ -13,7 +13,6 @@ locals {
     connections        = "^[1-9][0-9]*$"
     cors_origins       = "^([*]|https?://[a-z0-9.-]+(:[0-9]{1,5})?)(,([*]|https?://[a-z0-9.-]+(:[0-9]{1,5})?))*$"
     log_level          = "^(debug|info|warning|error)$"
-    metrics            = "^(guarded|open)$"
     oidc_asked         = "^[^ ]+( [^ ]+)*$"
     oidc_audience      = "^.+$"
     oidc_client        = "^.+$"

@@ -101,6 +101,7 @@ locals {
     var.collector == null ? {} : {
       OTEL_EXPORTER_OTLP_ENDPOINT = "http://127.0.0.1:4318"
       OTEL_SERVICE_NAME           = "${local.name}-api"
+      PEOPLEINFO_METRICS          = "open" # to the collector, which has no key; the firewall lets nobody else ask (app_iac: metrics_public)
     },
     { for name, value in var.settings : "PEOPLEINFO_${upper(name)}" => value },
   )

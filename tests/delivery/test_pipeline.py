@@ -215,6 +215,11 @@ def test_going_back_by_hand_takes_what_ran_before(project: Pipeline) -> None:
     assert applied(project) == ["1.1.0"]
 
 
+def test_going_back_by_hand_does_not_wait_for_a_release_that_waits_for_a_reviewer() -> None:
+    assert "github.event_name == 'push' && 'release'" in workflow(RELEASE)["concurrency"]["group"]
+    assert workflow("deploy")["jobs"]["deploy"]["concurrency"]["group"] == "state-deploy_iac-${{ inputs.environment }}"
+
+
 def test_a_stack_is_applied_as_it_was_planned_and_shown(project: Pipeline) -> None:
     inputs = {"inputs.stack": "app_iac", "inputs.environment": "qa", "github.event.pull_request.number": "7"}
     assert project.job("terraform", "plan", values(**inputs)) == {"changes": "true"}

@@ -85,6 +85,7 @@ FAULTS = [
     Fault("previews that call the service's rule theirs", "basic_iac/preview_rights.tf", ', "elasticloadbalancing:CreateAction" = "CreateRule"', "", "least_privilege", "The workflow of previews may give its tag to a rule of the service, and change it then."),
     Fault("a workflow that reads the first key", "basic_iac/github_rights.tf", '"secretsmanager:GetSecretValue", ', "", "least_privilege", "A workflow that plans or builds may read the first key, and people by it."),
     Fault("a workflow that runs what it likes", "basic_iac/github_rights.tf", '"ecs:RegisterTaskDefinition", "ecs:RunTask", ', "", "least_privilege", "A workflow that builds may run tasks of its own, with the service's role."),
+    Fault("metrics that nobody can collect", "deploy_iac/task_definition.tf", 'PEOPLEINFO_METRICS          = "open"', "# ", "contract_with_other_stacks", "The collector has no key, and is refused the metrics."),
 ]  # fmt: skip
 
 

@@ -30,7 +30,6 @@ CHOSEN = {
     "connections": ("2000", "0"),
     "cors_origins": ("https://a.example.org,http://127.0.0.1:8080", "https://a.example.org/path"),
     "log_level": ("warning", "loud"),
-    "metrics": ("open", "hidden"),
     "oidc_asked": ("openid people", ""),
     "oidc_audience": ("people-info", ""),
     "oidc_client": ("console", ""),

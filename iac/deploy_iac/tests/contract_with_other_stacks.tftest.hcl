@@ -116,4 +116,8 @@ run "metrics_and_traces_when_asked_for" {
     condition     = strcontains(jsondecode(aws_ecs_task_definition.default.container_definitions)[2].environment[0].value, "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-0123/api/v1/remote_write")
     error_message = "The collector writes elsewhere than to the workspace of app_iac."
   }
+  assert {
+    condition     = contains(jsondecode(aws_ecs_task_definition.default.container_definitions)[0].environment, { name = "PEOPLEINFO_METRICS", value = "open" })
+    error_message = "The collector has no key, and is refused the metrics."
+  }
 }
