@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PAGE: Final = 500  # people held at a time; even the largest ones are 32 MB
+PAGE: Final = 2_000  # people held at a time, and stored in one go; even the largest ones are 128 MB
 # Seconds that a store may be away: nobody waits at a screen, and a new table is throttled while it grows.
 PATIENCE: Final = 60.0
 _FIRST_DELAY: Final = 0.1  # seconds before it is asked again; doubles each time

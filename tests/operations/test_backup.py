@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from peopleinfo.backups.backup import Backup
-from peopleinfo.backups.depot import Folder, open_depot
+from peopleinfo.backups.depot import DepotUnavailable, Folder, open_depot
 from peopleinfo.backups.manifest import BackupUnusable
 from peopleinfo.backups.restore import Restore, digest_of
 from peopleinfo.copying import TargetNotEmpty
@@ -197,6 +197,12 @@ async def test_a_backup_lies_in_s3_as_in_a_folder(tmp_path: Path, clock: Clock) 
     listed = client.list_objects_v2(Bucket="backups", Prefix=tmp_path.name)["Contents"]
     assert len(listed) == 4
     client.close()
+
+
+@pytest.mark.parametrize("place", ["gs://bucket/prefix", "file:///backups", "s3://", "s3://bucket/prefix?acl=public"])
+def test_a_place_of_another_kind_is_no_folder(place: str) -> None:
+    with pytest.raises(DepotUnavailable, match="is not understood"):
+        open_depot(place)
 
 
 def test_what_was_saved_during_a_storm_was_true_at_some_moment_of_it(tmp_path: Path) -> None:

@@ -45,6 +45,12 @@ async def copied(copy: Copy, pages: int = 10**6) -> int:
     return count
 
 
+@pytest.fixture
+def pages_of_500(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("peopleinfo.copying.PAGE", 500)
+
+
+@pytest.mark.usefixtures("pages_of_500")
 async def test_every_store_is_copied_into_another_and_back(store: Store, target: Store) -> None:
     await store.load([named("Copy", str(number)) for number in range(1_200)])
     there = Copy(store, target)
@@ -89,6 +95,7 @@ class Hiccups:
             raise StoreUnavailable("It is away")
 
 
+@pytest.mark.usefixtures("pages_of_500")
 async def test_a_store_that_is_away_for_a_moment_is_waited_for(store: Store, target: Store) -> None:
     await store.load([named("Copy", str(number)) for number in range(1_200)])
     copy = Copy(cast("Store", Hiccups(store)), cast("Store", Hiccups(target)))

@@ -99,13 +99,13 @@ class Bucket:
 def open_depot(place: str) -> Depot:
     """Return the depot at a path, or at s3://BUCKET/PREFIX (with ?endpoint=URL for a server that is not AWS's). Raises DepotUnavailable."""
     url = urlsplit(place)
-    if url.scheme != "s3":
+    if "://" not in place:
         return Folder(Path(place))
     asked = dict(parse_qsl(url.query))
     endpoint, region = asked.pop("endpoint", None), asked.pop("region", None)
-    if not url.netloc or asked:
+    if url.scheme != "s3" or not url.netloc or asked:
         raise DepotUnavailable(
-            f"{place} is not understood: write s3://BUCKET/PREFIX, with ?region= or ?endpoint= if need be"
+            f"{place} is not understood: write the path of a folder, or s3://BUCKET/PREFIX, with ?region= or ?endpoint= if need be"
         )
     import botocore.session  # noqa: PLC0415 - heavy, and needed here alone
 

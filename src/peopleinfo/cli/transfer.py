@@ -16,6 +16,7 @@ import typer
 
 from peopleinfo import strictjson
 from peopleinfo.cli import options
+from peopleinfo.cli.progress import INTERRUPTED, bar
 from peopleinfo.files.columns import Columns, InvalidInput
 from peopleinfo.settings import InvalidSettings, Settings
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from peopleinfo.search import Filter
 
 SOME_REJECTED: Final = 3
-INTERRUPTED: Final = 130
 _STDIN: Final = Path("-")
 
 
@@ -250,7 +250,7 @@ async def _export(settings: Settings, where: Filter, form: str, target: IO[bytes
 
     async with open_people(settings) as people:
         count = 0
-        with _counter() as advance:
+        with bar("exporting", None) as advance:
             async for number, text in (as_csv if form == "csv" else as_ndjson)(people, where):
                 target.write(text)
                 count += number
@@ -341,28 +341,5 @@ def _progress(path: Path, stream: IO[bytes]) -> Iterator[Callable[[int], None]]:
             rate = rows_done / max(time.monotonic() - began, 1e-3)
             position = stream.tell() if total is not None else 0
             progress.update(task, completed=position, rows=f"{rows_done:,} rows, {rate:,.0f}/s")
-
-        yield advance
-
-
-@contextmanager
-def _counter() -> Iterator[Callable[[int], None]]:
-    """Show on a terminal how many people have been exported, and yield what counts them."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn
-
-    with Progress(
-        SpinnerColumn(), TextColumn("{task.fields[told]}"), console=Console(stderr=True), transient=True
-    ) as bar:
-        task = bar.add_task("", total=None, told="")
-        began = time.monotonic()
-
-        def advance(count: int) -> None:
-            done = (bar.tasks[task].completed or 0) + count
-            rate = done / max(time.monotonic() - began, 1e-3)
-            bar.update(task, completed=done, told=f"{done:,.0f} people, {rate:,.0f}/s")
 
         yield advance
