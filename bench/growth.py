@@ -1,12 +1,11 @@
 """Does a read cost more when more people are stored, or on a later page?
 
 The same service and requests against ten thousand and ten million people stored; in both a thousand people bear one surname and are read in pages
-of 10, and the others bear surnames as unevenly spread as real ones. Filling the larger store takes a while.
+of 10, and the others bear surnames as unevenly spread as real ones. The stores are filled once, which takes minutes, and kept in .cache/growth.
 """
 
 import asyncio
 import json
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 from bench.load import get, microseconds, request
 from bench.people import people
 from bench.servers import UNLIMITED, Server, ours, pin
-from bench.stores import fill
+from bench.stores import Filled, fill, key
 from bench.tables import Table, ratio, spread
 from peopleinfo.settings import Settings
 
@@ -25,15 +24,14 @@ SIZES = (10_000, 10_000_000)
 COMMON = "Commonname"
 BEARERS = 1_000
 LIMIT = 10
+KEPT = Path(".cache/growth")
 
 
 def main() -> list[Table]:
     """Print CPU microseconds a request for both stores and their ratio, and the memory of the server after all that."""
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        stores = [Settings(store=f"sqlite:///{folder}/{size}.db") for size in SIZES]
-        filled = [
-            asyncio.run(fill(store, _people(size), stored=size)) for store, size in zip(stores, SIZES, strict=True)
-        ]
+    with ExitStack() as stack:
+        stores = [Settings(store=f"sqlite:///{(KEPT / f'{size}.db').absolute()}") for size in SIZES]
+        filled = [_filled(store, size) for store, size in zip(stores, SIZES, strict=True)]
         pin()
         services = [stack.enter_context(ours(store.store, **UNLIMITED)) for store in stores]
         both = list(zip(services, filled, strict=True))
@@ -65,6 +63,19 @@ def main() -> list[Table]:
             "",
         )
     return [table]
+
+
+def _filled(settings: Settings, size: int) -> Filled:
+    """Fill the store, or take the one that was filled before."""
+    ids = KEPT / f"{size}.json"
+    if ids.exists():
+        return Filled(json.loads(ids.read_text()), asyncio.run(key(settings)))
+    KEPT.mkdir(parents=True, exist_ok=True)
+    for broken_off in KEPT.glob(f"{size}.db*"):
+        broken_off.unlink()
+    filled = asyncio.run(fill(settings, _people(size), stored=size))
+    ids.write_text(json.dumps(filled.ids))
+    return filled
 
 
 def _page(service: Server, path: str, number: int, key: str) -> str:

@@ -1,6 +1,7 @@
 """Fills stores with people to be measured, and gives out the key of whoever reads them."""
 
 import itertools
+import secrets
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -36,5 +37,6 @@ async def key(settings: Settings) -> str:
     """Issue an API key that may read and write."""
     async with wiring.open_people(settings) as service:
         keys, scopes = service.store.api_keys, [Scope.READ, Scope.WRITE]
-        shown, _ = await issue(keys, name="bench", scopes=scopes, lifetime=None, now=wiring.utc_now())
+        name = f"bench-{secrets.token_hex(4)}"
+        shown, _ = await issue(keys, name=name, scopes=scopes, lifetime=None, now=wiring.utc_now())
     return shown
