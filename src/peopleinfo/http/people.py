@@ -65,8 +65,7 @@ class PeopleResource:
         if trail := trail_of(req):
             trail.answers(page.people)
         people = [shown(body, hidden) for body in page.people] if hidden else page.people
-        next_cursor = strictjson.encode(cursor)
-        resp.data = b'{"people":[' + b",".join(people) + b'],"next_cursor":' + next_cursor + b"}"
+        resp.data = b'{"people":[%b],"next_cursor":%b}' % (b",".join(people), strictjson.encode(cursor))
         keep_private(resp)
 
     on_head = on_get
