@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -69,8 +70,17 @@ def clone(to: Path) -> None:
         if (ROOT / name).is_file():
             (to / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, to / name)
-    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message=feat: begin"]):
+    remote = ["remote", "add", "origin", str(to.with_name("fork.git"))]
+    begin = ["commit", "--quiet", "--message=feat: begin"]
+    for command in (["init", "--quiet", "--bare", remote[-1]], ["init", "--quiet"], remote, ["add", "--all"], begin):
         subprocess.run(["git", "-c", "user.name=T", "-c", "user.email=t@example.org", *command], cwd=to, check=True)
+    # Set up already, as `make next-version` would do within a minute.
+    python = to / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    for ready in ("run", "test"):
+        (to / ".venv" / f"ready-to-{ready}").touch()
 
 
 def test_from_an_empty_account_to_the_first_request_and_back(account: Pipeline) -> None:
@@ -83,7 +93,10 @@ def test_from_an_empty_account_to_the_first_request_and_back(account: Pipeline) 
     for call in account.calls:
         for folder, values in re.findall(r"-chdir=(\S+) .*-var-file=(\S+)", call):
             assert (account.project.root / folder / values).is_file(), f"{values} was not there for {folder}"
-    committed = account.project.git("show", "--name-only", "--format=", "HEAD").splitlines()
+    assert account.project.git("ls-remote", "origin", "v0.1.0^{}").split()[0] == account.project.git(
+        "rev-parse", "HEAD"
+    )
+    committed = account.project.git("show", "--name-only", "--format=", "HEAD^").splitlines()
     assert {f"iac/app_iac/environments/{ENV}/terraform.tfvars", "iac/app_iac/.terraform.lock.hcl"} <= set(committed)
     assert account.project.git("status", "--porcelain") == "", "something is left that is neither committed nor ignored"
 
