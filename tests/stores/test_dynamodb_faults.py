@@ -327,6 +327,20 @@ async def test_what_was_not_done_in_time_is_said_to_be_unavailable_and_what_may_
         await store.get(made.person_id)
 
 
+async def test_a_page_of_everybody_may_take_longer_than_other_answers(
+    store: Store, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await store.create(named("Slow"))
+    monkeypatch.setattr(table, "_ATTEMPT_SECONDS", 0.1)
+
+    async def slow(action: str, request: Request, way: HttpImplementation) -> Response:
+        await asyncio.sleep(0.3 if action == "Scan" else 0)
+        return await way(request)
+
+    wire.fault = slow
+    assert await everyone_scanned(store) == [made.body]
+
+
 async def test_a_server_that_is_not_there_is_unusable_at_the_start(
     wire: Wire, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

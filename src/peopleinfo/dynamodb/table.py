@@ -27,6 +27,7 @@ Item = dict[str, dict[str, str]]  # attribute → type ("S", "N", "B") → value
 
 READ_SECONDS: Final = 3.0
 WRITE_SECONDS: Final = 5.0
+SCAN_SECONDS: Final = 10.0  # half of it for an attempt: its answer may be a megabyte, and the way slow
 BULK_SECONDS: Final = 30.0  # for a batch of a load, which nobody waits for at a screen
 _ATTEMPT_SECONDS: Final = 1.0  # an answer normally takes milliseconds
 _FIRST_DELAY: Final = 0.025  # seconds; doubles with every attempt
@@ -148,7 +149,8 @@ class Table:
 
     async def scan(self, *, limit: int, **more: Any) -> tuple[list[Item], Item | None]:
         """Return a page of everything, and the key after which the next one begins, None when there is no more."""
-        answer = await self.call("Scan", {"Limit": limit, "ConsistentRead": True, **more}, READ_SECONDS)
+        asked = {"Limit": limit, "ConsistentRead": True, **more}
+        answer = await self.call("Scan", asked, SCAN_SECONDS, an_attempt=SCAN_SECONDS / 2)
         return answer["Items"], answer.get("LastEvaluatedKey")
 
     async def put(self, item: Item, condition: str) -> None:
@@ -182,9 +184,16 @@ class Table:
             await _pause(delay, deadline, "the table is throttled", unknown=True)
 
     async def call(
-        self, action: str, payload: Json, seconds: float, *, writes: bool = False, names_table: bool = True
+        self,
+        action: str,
+        payload: Json,
+        seconds: float,
+        *,
+        an_attempt: float | None = None,
+        writes: bool = False,
+        names_table: bool = True,
     ) -> Json:
-        """Have DynamoDB do something within `seconds` and return its answer.
+        """Have DynamoDB do something within `seconds` and return its answer; `an_attempt` may take that many of them.
 
         Raises ConditionFailed, Cancelled, Refused, StoreUnavailable, and OutcomeUnknown when it may have been done all the same.
         """
@@ -197,7 +206,7 @@ class Table:
         for delay in _delays():
             began = monotonic()
             try:
-                answer = await self._attempt(action, body, deadline)
+                answer = await self._attempt(action, body, min(deadline, began + (an_attempt or _ATTEMPT_SECONDS)))
             except (TimeoutError, RequestFailed):
                 why, unheard = "DynamoDB does not answer", True
                 figures.attempted(action, monotonic() - began, "silent")
@@ -230,7 +239,7 @@ class Table:
         raise Refused(action, code, str(told.get("message") or told.get("Message") or ""))
 
     async def _attempt(self, action: str, body: bytes, deadline: float) -> Response:
-        async with asyncio.timeout(max(0.0, min(_ATTEMPT_SECONDS, deadline - monotonic()))):
+        async with asyncio.timeout(max(0.0, deadline - monotonic())):
             key = await self._credentials.get_key(self._http)
             if key is None:
                 raise StoreUnusable("there are no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
