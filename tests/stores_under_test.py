@@ -37,7 +37,7 @@ SEALED_TABLE: Final = "ministack+sealed"  # likewise
 STORES: Final[list[str]] = ["sqlite", *dynamodb_servers.KINDS, CACHED]
 
 # (kind of store, feature) → why it does not have it. A test names the features it lives on with `@pytest.mark.needs("feature")`, and is
-# skipped with this reason where one is missing.
+# not there for a store where one is missing.
 KNOWN_DIFFERENCES: Final[dict[tuple[str, str], str]] = {
     (
         SEALED_TABLE,
