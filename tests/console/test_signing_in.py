@@ -15,6 +15,7 @@ from playwright.sync_api import expect
 
 from peopleinfo.http.sessions import LASTS, Sessions
 from tests.console import browsing
+from tests.console.test_accessibility import complaints
 from tests.http.serving import HANGS, Server, environment, serving
 from tests.stores_under_test import store_url
 
@@ -124,8 +125,9 @@ def test_whoever_signs_in_in_another_tab_goes_on_and_has_lost_nothing(page: Page
     page.context.clear_cookies()
     page.get_by_role("button", name="Save").click()
     dialog = page.get_by_role("dialog", name="Sign in again")
-    asked_again = page.expect_response(lambda answer: answer.status == httpx.codes.UNAUTHORIZED)
-    with asked_again:  # too early
+    expect(dialog).to_be_visible()
+    assert complaints(page) == []
+    with page.expect_response(lambda answer: answer.status == httpx.codes.UNAUTHORIZED):  # too early
         dialog.get_by_role("button", name="go on here").click()
     with page.expect_popup() as opened:
         dialog.get_by_role("link", name="sign in in another tab").click()
