@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.load import get, microseconds, request
-from bench.people import people
+from bench.people import people, surname
 from bench.servers import UNLIMITED, Server, ours, pin
 from bench.stores import Filled, fill, key
 from bench.tables import Table, ratio, spread
@@ -23,6 +23,7 @@ REQUESTS = 8_000
 SIZES = (10_000, 10_000_000)
 COMMON = "Commonname"
 BEARERS = 1_000
+CONNECTIONS = (1, 16, 256, 1_000)
 LIMIT = 10
 KEPT = Path(".cache/growth")
 
@@ -35,13 +36,15 @@ def main() -> list[Table]:
         pin()
         services = [stack.enter_context(ours(store.store, **UNLIMITED)) for store in stores]
         both = list(zip(services, filled, strict=True))
+        most = f"/v1/people?surname={surname(0)}&limit={LIMIT}"
         first = f"/v1/people?surname={COMMON}&limit={LIMIT}"
         rare = [f"/v1/people?surname={person['person_surname']}&limit={LIMIT}" for person in people(500, seed=3)]
         asked: dict[str, list[list[str]]] = {
             "read by id": [[f"/v1/people/{person_id}" for person_id in one.ids] for one in filled],
             f"search by surname, at most {LIMIT}": [rare, rare],
             f"first page of a surname of {BEARERS:,}": [[first], [first]],
-            "hundredth page of it": [[_page(service, first, 100, one.key)] for service, one in both],
+            "first page of the surname of one in a hundred": [[most], [most]],
+            "hundredth page of a surname of 1,000": [[_page(service, first, 100, one.key)] for service, one in both],
         }
         table = Table(
             "µs of CPU a request as people are stored", "request", *(f"{size:,} stored" for size in SIZES), "ratio"
@@ -62,7 +65,17 @@ def main() -> list[Table]:
             *(f"{Path(store.store.removeprefix('sqlite:///')).stat().st_size / 1e6:,.0f}" for store in stores),
             "",
         )
-    return [table]
+        reads = [request("GET", f"/v1/people/{person_id}", key=filled[0].key) for person_id in filled[0].ids]
+        return [table, _connections(services[0], reads)]
+
+
+def _connections(service: Server, reads: list[bytes]) -> Table:
+    table = Table("µs of CPU a read by id as connections come", "connections", "µs", "resident memory then, MB")
+    rounds = [[microseconds(service, reads, REQUESTS, connections=most) for most in CONNECTIONS] for _ in range(ROUNDS)]
+    for most, costs in zip(CONNECTIONS, zip(*rounds, strict=True), strict=True):
+        table.row(f"{most:,}", spread(list(costs)), "")
+    table.row("after all of them", "", f"{service.megabytes:.0f}")
+    return table
 
 
 def _filled(settings: Settings, size: int) -> Filled:

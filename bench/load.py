@@ -43,7 +43,12 @@ def _patient() -> Iterator[None]:
 
 
 def microseconds(
-    server: Server, requests: list[bytes], count: int, *, forget: Callable[[], None] | None = None
+    server: Server,
+    requests: list[bytes],
+    count: int,
+    *,
+    forget: Callable[[], None] | None = None,
+    connections: int = CONNECTIONS,
 ) -> float:
     """Send `count` requests, taken from the list in turn, over a few connections; return CPU microseconds a request.
 
@@ -51,12 +56,12 @@ def microseconds(
     """
     together = count if forget is None else min(count, len(requests))
     with _patient():
-        uvloop.run(_send(server.port, requests, WARM_UP if forget is None else together))
+        uvloop.run(_send(server.port, requests, WARM_UP if forget is None else together, connections))
         before = server.cpu()
         for _ in range(0, count, together):
             if forget:
                 forget()
-            uvloop.run(_send(server.port, requests, together))
+            uvloop.run(_send(server.port, requests, together, connections))
     return (server.cpu() - before) / count * 1e6
 
 
@@ -70,11 +75,11 @@ def get(server: Server, path: str, *, key: str = "") -> bytes:
     return uvloop.run(_send(server.port, [request("GET", path, key=key)], 1))[0]
 
 
-async def _send(port: int, requests: list[bytes], count: int) -> list[bytes]:
+async def _send(port: int, requests: list[bytes], count: int, connections: int = CONNECTIONS) -> list[bytes]:
     """Send the first `count` of the requests, from the beginning again when there are fewer; return the bodies, in no order."""
     waiting = iter(range(count))
     bodies: list[bytes] = []
-    await asyncio.gather(*(_client(port, requests, waiting, bodies) for _ in range(min(CONNECTIONS, count))))
+    await asyncio.gather(*(_client(port, requests, waiting, bodies) for _ in range(min(connections, count))))
     return bodies
 
 
