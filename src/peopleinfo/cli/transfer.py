@@ -128,7 +128,7 @@ class _Import:
         from peopleinfo.wiring import open_people
 
         # Rows come and go by the ten thousand and hold no cycles: looking for some each time costs a fifth of an import.
-        gc.set_threshold(200_000, 20, 50)
+        gc.set_threshold(2_000_000, 20, 50)
         with ExitStack() as stack:
             stream = _open(path, stack)
             identity = self._identity(path, stream)
