@@ -100,6 +100,7 @@ def test_results_go_on_for_as_long_as_one_scrolls(page: Page) -> None:
 def test_whoever_comes_back_finds_the_search_as_it_was(page: Page) -> None:
     page.goto("/console")
     search_for(page, "oztu")
+    found(page, "Öztürk, Elif")
     page.get_by_role("link", name="Öztürk, Elif").click()
     expect(page.get_by_role("heading", name="Elif Öztürk")).to_be_visible()
     assert "oztu" not in page.url

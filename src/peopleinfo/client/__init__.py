@@ -15,6 +15,7 @@ from peopleinfo.client.asynchronous import AsyncClient
 from peopleinfo.client.calls import ANY_VERSION
 from peopleinfo.client.errors import (
     AccessDenied,
+    AuditUnreadable,
     BrokenOff,
     ClientError,
     CreationErased,
@@ -41,6 +42,7 @@ __all__ = [
     "ANY_VERSION",
     "AccessDenied",
     "AsyncClient",
+    "AuditUnreadable",
     "BrokenOff",
     "Client",
     "ClientError",

@@ -103,6 +103,10 @@ class StoreUnavailable(ProblemError):
     """The service could not answer within the call's time; nothing was changed."""
 
 
+class AuditUnreadable(ProblemError):
+    """The service cannot read its audit, and so cannot tell all that is held about somebody; whoever runs it has to mend that."""
+
+
 KINDS: Final[dict[str, type[ProblemError]]] = {
     "invalid-json": InvalidJson,
     "invalid-person": InvalidPerson,
@@ -119,6 +123,7 @@ KINDS: Final[dict[str, type[ProblemError]]] = {
     "members-hidden": MembersHidden,
     "rate-exceeded": RateExceeded,
     "store-unavailable": StoreUnavailable,
+    "audit-unreadable": AuditUnreadable,
 }
 """The end of a problem's `type` → its class."""
 
