@@ -14,12 +14,9 @@ from statistics import median
 
 from bench.load import get, microseconds, request
 from bench.people import people
-from bench.servers import ours, pin
+from bench.servers import UNLIMITED, ours, pin
+from bench.stores import fill
 from bench.tables import spread
-from peopleinfo import wiring
-from peopleinfo.access import Scope
-from peopleinfo.apikeys import issue
-from peopleinfo.person import details_from_json
 from peopleinfo.settings import Settings
 from tests import valkey_servers
 
@@ -27,9 +24,6 @@ ROUNDS = 11
 REQUESTS = 8_000
 STORED = 200
 BAR = 0.08
-# What a key may take in a minute by default would be gone in seconds. Counting costs the same; whoever has less than half left pays for
-# two headers more.
-LIMITS = "100000000"
 
 
 def main() -> None:
@@ -37,11 +31,10 @@ def main() -> None:
     pin()
     with tempfile.TemporaryDirectory() as folder, valkey_servers.serving() as cache, ExitStack() as stack:
         url = f"sqlite:///{folder}/people.db"
-        ids, key = asyncio.run(_fill(url))
-        settings = {
+        ids, key = asyncio.run(fill(Settings(store=url), people(STORED), stored=STORED))
+        settings = UNLIMITED | {
             "PEOPLEINFO_CACHE": cache.url,
             "PEOPLEINFO_CACHE_FENCE": "0.1",
-            "PEOPLEINFO_RATE_LIMITS": LIMITS,
             "PEOPLEINFO_ADMIN_KEY": secrets.token_hex(),  # or the service without keys would look at names of hosts
         }
         bare = stack.enter_context(ours(url, module="bench.unasked", **settings))
@@ -68,13 +61,3 @@ def main() -> None:
     print(f"{'nobody is asked':24} {spread(nobody):>24}")
     print(f"{'API key, rate limits':24} {spread(with_key):>24}   {more:+.0%} (at most {BAR:.0%})")
     print(f"{'audit as well':24} {spread(with_audit):>24}   {audit:+.0%} more than that", flush=True)
-
-
-async def _fill(url: str) -> tuple[list[str], str]:
-    async with wiring.open_people(Settings(store=url)) as service:
-        made = [details_from_json(person, today=service.today) for person in people(STORED)]
-        ids = await service.store.load(made)
-        key, _ = await issue(
-            service.store.api_keys, name="bench", scopes=[Scope.READ], lifetime=None, now=wiring.utc_now()
-        )
-        return ids, key

@@ -11,10 +11,9 @@ from statistics import median
 
 from bench.load import get, microseconds, request
 from bench.people import people
-from bench.servers import ours, pin
+from bench.servers import UNLIMITED, ours, pin
+from bench.stores import fill
 from bench.tables import spread
-from peopleinfo import wiring
-from peopleinfo.person import details_from_json
 from peopleinfo.settings import Settings
 from tests import valkey_servers
 
@@ -29,9 +28,9 @@ def main() -> None:
     pin()
     with tempfile.TemporaryDirectory() as folder, valkey_servers.serving() as cache:
         url = f"sqlite:///{folder}/people.db"
-        ids = asyncio.run(_fill(url))
-        reads = [request("GET", f"/v1/people/{person_id}") for person_id in ids]
-        settings = {"PEOPLEINFO_CACHE": cache.url, "PEOPLEINFO_CACHE_FENCE": "0.1"}
+        ids, key = asyncio.run(fill(Settings(store=url), people(STORED), stored=STORED))
+        reads = [request("GET", f"/v1/people/{person_id}", key=key) for person_id in ids]
+        settings = UNLIMITED | {"PEOPLEINFO_CACHE": cache.url, "PEOPLEINFO_CACHE_FENCE": "0.1"}
         with ours(url, **settings) as service, ours(url, module="bench.unobserved", **settings) as bare:
             for server in (service, bare):
                 while json.loads(get(server, "/status"))["cache"] != "ok":
@@ -45,9 +44,3 @@ def main() -> None:
         f"{'cached read':24} {'without, us CPU':>24} {'with, us CPU':>24}   share of metrics and log (at most {BAR:.0%})"
     )
     print(f"{'by id':24} {spread(list(without)):>24} {spread(list(with_all)):>24}   {share:.0%}")
-
-
-async def _fill(url: str) -> list[str]:
-    async with wiring.open_people(Settings(store=url)) as service:
-        made = [details_from_json(person, today=service.today) for person in people(STORED)]
-        return await service.store.load(made)

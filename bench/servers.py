@@ -12,7 +12,8 @@ from pathlib import Path
 
 import psutil
 
-# What a key may take in a minute by default would be gone in seconds. Counting costs the same.
+# What a key may take in a minute by default would be gone in seconds. Counting costs the same; whoever has less than half left pays for two
+# headers more.
 UNLIMITED = {"PEOPLEINFO_RATE_LIMITS": "100000000"}
 
 
