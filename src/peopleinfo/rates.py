@@ -33,14 +33,16 @@ class Rates:
         bucket = self._buckets.get(who)
         if bucket is None:
             bucket = self._new(who, now)
-        left = min(bucket[0] + (now - bucket[1]) * self._a_second, self.per_minute)
+        left = bucket[0] + (now - bucket[1]) * self._a_second
+        if left > self.per_minute:
+            left = self.per_minute
         bucket[1] = now
         if left < units:
             bucket[0] = left
             raise RateExceeded(retry_after=self.seconds_until(left, units))
-        bucket[0] = left - units
+        bucket[0] = left = left - units
         bucket[2] += units
-        return bucket[0]
+        return left
 
     def require(self, who: str, units: int) -> None:
         """Raise RateExceeded when so many units are not in somebody's bucket; none is taken."""

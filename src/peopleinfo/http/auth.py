@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from peopleinfo.access import Scope
 from peopleinfo.errors import MembersHidden, NotAuthenticated
 from peopleinfo.http.contract import MASKED, OPEN_FORMS, OPEN_PAGES, OPERATIONS
+from peopleinfo.http.limits import units
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
@@ -17,18 +18,23 @@ if TYPE_CHECKING:
     from peopleinfo.http.limits import Limits
     from peopleinfo.http.sessions import Sessions
 
-_NEEDED: Final[dict[tuple[str | None, str], Scope | None]] = {
-    (operation.path, operation.method.upper()): operation.scope for operation in OPERATIONS
-}
-_NEEDED.update({(page, "GET"): None for page in OPEN_PAGES})
-_NEEDED.update({(form, "POST"): None for form in OPEN_FORMS})
-_NEEDED.update({(path, "HEAD"): scope for (path, method), scope in tuple(_NEEDED.items()) if method == "GET"})
-_MASKED: Final = {
-    (operation.path, method)
+
+class _Demand(NamedTuple):
+    """What an operation asks for: a scope (None: of nobody), units of the caller's rate, and whether it knows how to hide members."""
+
+    scope: Scope | None
+    units: int = 0
+    masked: bool = False
+
+
+_DEMANDS: Final[dict[tuple[str | None, str], _Demand]] = {
+    (operation.path, operation.method.upper()): _Demand(operation.scope, units(operation), operation.name in MASKED)
     for operation in OPERATIONS
-    if operation.name in MASKED
-    for method in (operation.method.upper(), *(("HEAD",) if operation.method == "get" else ()))
 }
+_DEMANDS.update({(page, "GET"): _Demand(None) for page in OPEN_PAGES})
+_DEMANDS.update({(form, "POST"): _Demand(None) for form in OPEN_FORMS})
+_DEMANDS.update({(path, "HEAD"): demand for (path, method), demand in tuple(_DEMANDS.items()) if method == "GET"})
+_OF_OTHERS: Final = _Demand(Scope.ADMIN, 1)  # of routes that do not stand in the contract
 _SCHEME: Final = "bearer "
 
 
@@ -44,11 +50,12 @@ class Authentication:
         self._gate = gate
         self._limits = limits
         self._sessions = sessions
-        self._needed = _NEEDED | ({("/metrics", "GET"): None, ("/metrics", "HEAD"): None} if open_metrics else {})
+        opened = [("/metrics", "GET"), ("/metrics", "HEAD")] if open_metrics else []
+        self._demands = _DEMANDS | dict.fromkeys(opened, _Demand(None))
 
     async def process_resource(self, req: Request, resp: Response, _: object, __: object) -> None:
         """Raise NotAuthenticated, AccessDenied, MembersHidden, RateExceeded."""
-        needed = self._needed.get((req.uri_template, req.method), Scope.ADMIN)
+        needed, units, masked = self._demands.get((req.uri_template, req.method), _OF_OTHERS)
         if needed is None:
             req.context.principal = None
             return
@@ -57,9 +64,9 @@ class Authentication:
         principal = self._gate.recognise(credential) or await self._ask(req, credential, needed)
         req.context.principal = principal
         if self._limits is not None:
-            self._limits.count(req, resp, principal)
+            self._limits.count(req, resp, principal, units)
         principal.require(needed)
-        if principal.hidden and (req.uri_template, req.method) not in _MASKED:
+        if principal.hidden and not masked:
             raise MembersHidden(sorted(principal.hidden))
 
     async def _ask(self, req: Request, credential: str | None, needed: Scope) -> Principal:

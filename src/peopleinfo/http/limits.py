@@ -6,7 +6,6 @@ from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.access import ANYBODY, Scope
-from peopleinfo.http.contract import OPERATIONS
 from peopleinfo.http.requests import client_address
 from peopleinfo.rates import Rates
 
@@ -22,18 +21,14 @@ _OF_ONE: Final = frozenset({"getPerson", "getMetrics"})
 _SITE: Final = 64  # bits of an IPv6 address that tell one customer from another
 
 
-def _units(operation: Operation) -> int:
+def units(operation: Operation) -> int:
+    """Return how many units a request for an operation costs."""
     if operation.name in _OF_MANY:
         return _OF_MANY[operation.name]
     if operation.scope in (Scope.WRITE, Scope.ADMIN):
         return 10
     return 1 if operation.name in _OF_ONE else 5
 
-
-_UNITS: Final[dict[tuple[str | None, str], int]] = {
-    (operation.path, operation.method.upper()): _units(operation) for operation in OPERATIONS
-}
-_UNITS.update({(path, "HEAD"): units for (path, method), units in tuple(_UNITS.items()) if method == "GET"})
 
 
 class Limits:
@@ -49,8 +44,8 @@ class Limits:
         self._policy = f'"default";q={per_minute};w=60'
         self._half = per_minute / 2
 
-    def count(self, req: Request, resp: Response, principal: Principal) -> None:
-        """Count a request, and say in the answer what is left when it is less than half. Raises RateExceeded.
+    def count(self, req: Request, resp: Response, principal: Principal, units: int) -> None:
+        """Count a request that costs so many units, and say in the answer what is left when it is less than half. Raises RateExceeded.
 
         Each header costs about as much as the counting itself, and who asks for little has no use for them: the draft leaves it to the server.
         """
@@ -60,7 +55,7 @@ class Limits:
             who = "@" + self.network(req)
         else:
             who = principal.name
-        left = self.rates.take(who, _UNITS.get((req.uri_template, req.method), 1))
+        left = self.rates.take(who, units)
         if left < self._half:
             seconds = self.rates.seconds_until(left, self.rates.per_minute)
             resp.set_header("RateLimit-Policy", self._policy)
