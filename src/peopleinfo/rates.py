@@ -33,9 +33,7 @@ class Rates:
         bucket = self._buckets.get(who)
         if bucket is None:
             bucket = self._new(who, now)
-        left = bucket[0] + (now - bucket[1]) * self._a_second
-        if left > self.per_minute:
-            left = self.per_minute
+        left = min(bucket[0] + (now - bucket[1]) * self._a_second, self.per_minute)
         bucket[1] = now
         if left < units:
             bucket[0] = left

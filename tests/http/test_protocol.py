@@ -186,6 +186,80 @@ async def test_a_body_that_goes_on_after_its_answer_is_not_listened_to_for_ever(
     assert status(answer) == 204
 
 
+async def test_a_connection_that_stays_idle_is_hung_up_on_but_not_one_that_is_used() -> None:
+    asks = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    clock = asyncio.get_running_loop().time
+    async with alone(nothing, timeout_keep_alive=0.3) as (_, reader, writer), asyncio.timeout(HANGS):
+        begun = clock()
+        while clock() < begun + 0.7:  # more than once as long as it may be idle
+            writer.write(asks)
+            assert status(await reader.readuntil(b"\r\n\r\n")) == 204
+            await asyncio.sleep(0.01)
+        assert await reader.read() == b""
+
+
+async def test_whoever_is_slow_to_answer_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.1)
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(0.3)
+        await nothing(scope, receive, send)
+
+    async with alone(slow, timeout_keep_alive=0.1) as (_, reader, writer), asyncio.timeout(HANGS):
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert status(await reader.readuntil(b"\r\n\r\n")) == 204
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(("pieces", "closes"), [([b"abc"], False), ([b"a", b"bc"], False), ([b"abc"], True)])
+async def test_an_answer_of_known_length_arrives_whole(method: str, pieces: list[bytes], *, closes: bool) -> None:
+    headers = [(b"content-length", b"3"), (b"x-said", b"yes"), *([(b"connection", b"close")] if closes else [])]
+
+    async def app(_: Any, __: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        for piece in pieces[:-1]:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": pieces[-1]})
+
+    async with alone(app) as (_, reader, writer), asyncio.timeout(HANGS):
+        asks = f"{method} / HTTP/1.1\r\nHost: a\r\n"
+        if not closes:
+            writer.write(f"{asks}\r\n".encode())
+        writer.write(f"{asks}Connection: close\r\n\r\n".encode())
+        answers = (await reader.read()).split(b"HTTP/1.1 200 OK\r\n")[1:]
+        assert len(answers) == (1 if closes else 2)
+        for answer in answers:
+            head, _, body = answer.partition(b"\r\n\r\n")
+            assert body == (b"abc" if method == "GET" else b"")
+            assert {b"content-length: 3", b"x-said: yes"} <= set(head.split(b"\r\n"))
+        assert answers[-1].count(b"connection: close\r\n") == 1
+
+
+@pytest.mark.parametrize("body", [b"ab", b"abcd"])
+async def test_an_answer_of_another_length_than_it_says_is_cut_off(body: bytes) -> None:
+    async def app(_: Any, __: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"3")]})
+        await send({"type": "http.response.body", "body": body})
+
+    async with alone(app) as (_, reader, writer), asyncio.timeout(HANGS):
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert not (await reader.read()).endswith(b"\r\n\r\nabc")
+
+
+@pytest.mark.parametrize("value", [b"a\r\nb: c", b"a\nb: c", b"a\rb", b"a\0b"])
+async def test_nothing_can_be_slipped_in_with_a_header(value: bytes) -> None:
+    async def app(_: Any, __: Any, send: Any) -> None:
+        headers = [(b"content-length", b"0"), (b"x-said", value)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body"})
+
+    async with alone(app) as (_, reader, writer), asyncio.timeout(HANGS):
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        answer = await reader.read()
+        assert answer == b"" or status(answer) == 500
+        assert b"x-said" not in answer
+
+
 async def streamed(_: Any, __: Any, send: Any) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": []})
     for _ in range(1_000):

@@ -30,7 +30,6 @@ def units(operation: Operation) -> int:
     return 1 if operation.name in _OF_ONE else 5
 
 
-
 class Limits:
     """Counts what principals ask for, and what networks guess."""
 

@@ -10,7 +10,7 @@ from peopleinfo import rights, strictjson
 from peopleinfo.http import conditions
 from peopleinfo.http.audited import trail_of
 from peopleinfo.http.requests import MERGE_PATCH, read_json
-from peopleinfo.http.searches import read_search
+from peopleinfo.http.searches import read_query, read_search
 from peopleinfo.masks import require_askable, require_changeable, shown
 from peopleinfo.store import Reading, Source
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.audit import Audit
     from peopleinfo.http.cursors import Cursors
+    from peopleinfo.http.searches import Asked
     from peopleinfo.people import People
     from peopleinfo.person import Record
 
@@ -49,14 +50,14 @@ class PeopleResource:
 
     async def on_get(self, req: Request, resp: Response) -> None:
         """Find people by the parameters of the query."""
-        await self._find(req.params, req, resp)
+        await self._find(read_query(req.query_string, req.params), req.params, req, resp)
 
     async def on_post_search(self, req: Request, resp: Response) -> None:
         """Find people by the members of the body, so that no name stands in a URL."""
-        await self._find(await read_json(req, seconds=self._body_seconds), req, resp)
+        members = await read_json(req, seconds=self._body_seconds)
+        await self._find(read_search(members), members, req, resp)
 
-    async def _find(self, members: Mapping[str, Any], req: Request, resp: Response) -> None:
-        asked = read_search(members)
+    async def _find(self, asked: Asked, members: Mapping[str, Any], req: Request, resp: Response) -> None:
         if hidden := req.context.principal.hidden:
             require_askable(members, hidden)
         reading = read_freshness(req)

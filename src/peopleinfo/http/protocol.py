@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from http import HTTPStatus
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from peopleinfo import strictjson
 from peopleinfo.http.problems import MEDIA_TYPE
@@ -31,7 +33,6 @@ def note_state() -> None:
 HEAD_SIZE: Final = 32 * 1024  # bytes of the request line and the headers; the longest query and many cookies go in
 HEAD_SECONDS: Final = 20.0  # for a head to come whole, counted from the connection or from its first piece
 TAKE_SECONDS: Final = 20.0  # in which a client that is behind has to take some 48 KiB of its answer
-_GATHERED: Final = 64 * 1024  # bytes that are sent at once; also where asyncio begins to hold a writer back
 
 _DETAILS: Final = {
     400: "this is not HTTP/1.1",
@@ -42,25 +43,16 @@ _DETAILS: Final = {
 }
 
 
-class _Gathering:
-    """A connection that sends what is written to it within one turn of the loop together: head and body cost one system call, not two."""
+class _Closing:
+    """A connection that, once it is closed, does not wait for ever until the client has taken what was sent last."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._loop = loop
-        self._pieces: list[bytes] = []
-        self._size = 0
-
-    def write(self, data: bytes) -> None:
-        if not self._pieces:
-            self._loop.call_soon(self._send)
-        self._pieces.append(data)
-        self._size += len(data)
-        if self._size > _GATHERED:
-            self._send()
+        self.write = transport.write  # without a detour, as these two are called at every request
+        self.is_closing = transport.is_closing
 
     def close(self) -> None:
-        self._send()
         self._transport.close()
         if self._transport.get_write_buffer_size():  # which is sent first, if the client takes it
             self._loop.call_later(TAKE_SECONDS, self._transport.abort)
@@ -68,10 +60,57 @@ class _Gathering:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
-    def _send(self) -> None:
-        if self._pieces:
-            pieces, self._pieces, self._size = self._pieces, [], 0
-            self._transport.write(b"".join(pieces))
+
+class _Cycle(RequestResponseCycle):
+    """uvicorn's, but that a plain answer, whose length is known and which comes in one piece, is sent in one.
+
+    Head and body apart cost a system call each, and headers that are checked one by one more than all the rest of sending them.
+    """
+
+    _head = b""  # that waits for its body
+
+    async def send(self, message: Any) -> None:
+        """Send what the app sends."""
+        if message["type"] == "http.response.start":
+            if not self.response_started and self._begin(message["status"], message["headers"]):
+                return
+        elif self._head:
+            head, self._head = self._head, b""
+            body = message.get("body", b"")
+            if len(body) == self.expected_content_length and not message.get("more_body", False):
+                self._end(head + body)
+                return
+            self.transport.write(head)
+        await super().send(message)
+
+    def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> bool:
+        named = dict(headers)
+        plain = b"content-length" in named and b"connection" not in named and b"transfer-encoding" not in named
+        if not plain or self.scope["method"] == "HEAD" or self.disconnected or self.flow.write_paused:
+            return False
+        lines = [b"%b: %b" % header for header in chain(self.default_headers, headers)]
+        text = b"".join(lines)
+        # What is behind the end of a line would be a header, or an answer, of its own (RFC 9110, section 5.5). uvicorn says which has one.
+        if b"\n" in text or b"\r" in text or b"\0" in text:
+            return False
+        if not self.keep_alive:
+            lines.append(b"connection: close")
+        self._head = b"%b%b\r\n\r\n" % (STATUS_LINE[status], b"\r\n".join(lines))
+        self.expected_content_length = int(named[b"content-length"])
+        self.response_started = True
+        self.chunked_encoding = False
+        self.waiting_for_100_continue = False
+        return True
+
+    def _end(self, answer: bytes) -> None:
+        if self.disconnected:
+            return
+        self.transport.write(answer)
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
 
 
 class Protocol(HttpToolsProtocol):
@@ -89,24 +128,27 @@ class Protocol(HttpToolsProtocol):
         self._begun_now = False  # the head began in the piece that is being read
         self._pending = 0  # bytes of the pieces that hold nothing but an unfinished head
         self._offers_upgrade = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._waits_for_head = True  # as soon as there is a connection, and whenever anything comes on an idle one
+        self._late_at = math.inf  # when what is waited for is too late, as the loop counts time
+        self._alarm: asyncio.TimerHandle | None = None
         self._taking: asyncio.TimerHandle | None = None  # runs while the client is behind with taking its answer
         # Of uvicorn's own, which answers as many as there may be, but lets any number of them come.
         self._most, self.limit_concurrency = self.limit_concurrency, None
 
     def connection_made(self, transport: Any) -> None:
         """Wait for the first request, but not for ever; hang up when there are too many connections."""
-        super().connection_made(_Gathering(transport, self.loop))  # type: ignore[arg-type] # as much of one as is asked for
+        super().connection_made(_Closing(transport, self.loop))  # type: ignore[arg-type] # as much of one as is asked for
         if self._most is not None and len(self.connections) > self._most:
             CUT.add("full")
             self._refusal = 503
             self._refuse()
             return
-        self._timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
+        self._wait(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
-        self._stop_timer()
+        if self._alarm is not None:
+            self._alarm.cancel()
         self.resume_writing()
         super().connection_lost(exc)
 
@@ -125,7 +167,6 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read a piece of the connection."""
-        self._unset_keepalive_if_required()
         self._begun_now = False
         self._piece = len(data)
         try:
@@ -139,9 +180,10 @@ class Protocol(HttpToolsProtocol):
                 self._refusal = 431
                 self._refuse()
                 return
-        waits = self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr] # None before the first request
-        if self._timer is None and waits:
-            self._timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
+        # No request is being answered: there is none before the first.
+        if not self._waits_for_head and (self.cycle is None or self.cycle.response_complete):  # type: ignore[redundant-expr]
+            self._waits_for_head = True
+            self._wait(HEAD_SECONDS)
 
     def on_message_begin(self) -> None:
         """Begin a head."""
@@ -151,8 +193,8 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Answer the request, unless its body has yet to be rescued from an offered upgrade."""
-        self._in_head = False
-        self._stop_timer()
+        self._in_head = self._waits_for_head = False
+        self._late_at = math.inf
         if self._pending + self._piece > HEAD_SIZE and self._head_size() > HEAD_SIZE:
             self._refusal = 431
             raise ValueError("the head is too long")
@@ -165,6 +207,19 @@ class Protocol(HttpToolsProtocol):
             self._offers_upgrade = True
         else:
             super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        cycle.__class__ = _Cycle  # there is no other way to say which one uvicorn is to make
+        super()._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        """Answer the next request that is here already, or wait for one."""
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+        else:
+            self.server_state.total_requests += 1
+            self.flow.resume_reading()
+            self._wait(self.timeout_keep_alive)
 
     def on_message_complete(self) -> None:
         """End the body."""
@@ -191,21 +246,29 @@ class Protocol(HttpToolsProtocol):
         CUT.add("answer")
         self.transport.abort()
 
-    def _too_slow(self) -> None:
-        self._timer = None
-        if self.transport.is_closing():
+    def _wait(self, seconds: float) -> None:
+        """Hang up unless something comes within so many seconds. An alarm that rings before is left as it is: one for each request costs more."""
+        self._late_at = self.loop.time() + seconds
+        if self._alarm is not None and self._alarm.when() > self._late_at:
+            self._alarm.cancel()
+            self._alarm = None
+        if self._alarm is None:
+            self._alarm = self.loop.call_at(self._late_at, self._look)
+
+    def _look(self) -> None:
+        self._alarm = None
+        if self._late_at == math.inf or self.transport.is_closing():
             return
-        CUT.add("head")
-        if self._in_head:
+        if self.loop.time() < self._late_at:
+            self._alarm = self.loop.call_at(self._late_at, self._look)
+        elif self._in_head:
+            CUT.add("head")
             self._refusal = 408
             self._refuse()
         else:
+            if self._waits_for_head:
+                CUT.add("head")
             self.transport.close()
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     def _refuse(self) -> None:
         """Answer with a problem document and hang up: what follows on this connection cannot be understood."""
@@ -222,6 +285,5 @@ class Protocol(HttpToolsProtocol):
             f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n"
             f"X-Content-Type-Options: nosniff\r\n{again}Connection: close\r\n\r\n"
         )
-        self._stop_timer()
         self.transport.write(head.encode() + body)
         self.transport.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 
 import msgspec
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 LIMIT: Final = 100
 MAX_LIMIT: Final = 1000
+_SHORT: Final = 500  # characters of a query
 _WHOLE: Final = re.compile(r"\d{1,9}", re.ASCII)
 _FILTERS: Final = Search.__struct_fields__
 _MATCHES: Final = get_args(Match)
@@ -38,6 +40,21 @@ class Asked(NamedTuple):
         after = cursors.open(self.cursor, self.where.identity) if self.cursor else None
         page = await people.find(self.where, after=after, limit=self.limit, reading=reading)
         return page, cursors.seal(page.next, self.where.identity) if page.next is not None else None
+
+
+def read_query(text: str, members: Mapping[str, Any]) -> Asked:
+    """Read a search from a query: its text and its parameters. Raises InvalidSearch with every reason.
+
+    Many look for the same in the same words, and to read those costs more than to find the answer in memory: so short ones are remembered.
+    """
+    if len(text) > _SHORT or list in map(type, members.values()):  # a list: given more than once
+        return read_search(members)
+    return _remembered(tuple(members.items()))
+
+
+@lru_cache(maxsize=2_000)
+def _remembered(members: tuple[tuple[str, str], ...]) -> Asked:
+    return read_search(dict(members))
 
 
 def read_search(members: Mapping[str, Any]) -> Asked:
