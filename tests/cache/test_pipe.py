@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hiredis import ReplyError
@@ -51,6 +51,32 @@ async def test_who_goes_away_does_not_disturb_the_others(pipe: Pipe) -> None:
         one.cancel()
     assert await asyncio.gather(*asking[1::2]) == [str(number).encode() for number in range(1, 100, 2)]
     assert all(one.cancelled() for one in asking[::2])
+
+
+async def test_what_has_no_hurry_is_sent_all_the_same_and_in_its_turn(pipe: Pipe) -> None:
+    assert await pipe.ask("ECHO", "alone", hurry=False) == b"alone"
+    said: list[bytes] = []
+
+    async def say(word: str, *, hurry: bool) -> None:
+        said.append(await pipe.ask("ECHO", word, hurry=hurry))
+
+    await asyncio.gather(say("first", hurry=False), say("second", hurry=True), say("third", hurry=False))
+    assert said == [b"first", b"second", b"third"]
+
+
+async def test_what_the_server_tells_unasked_is_heard(server: Server) -> None:
+    heard: list[list[Any]] = []
+    async with Redis.from_url(server.url, protocol=3) as redis:
+        connection = redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
+        await connection.connect()
+        pipe = Pipe(connection, hear=heard.append)
+        await pipe.ask("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", "a")
+        await pipe.ask("SET", "a1", "x")
+        await pipe.ask("FLUSHALL")
+        await pipe.ask("PING")
+        await pipe.close()
+    assert heard == [[b"invalidate", [b"a1"]], [b"invalidate", None]]
+    assert pipe.is_closed.is_set()
 
 
 async def test_whoever_waits_when_the_server_dies_is_told(pipe: Pipe, server: Server) -> None:

@@ -65,13 +65,13 @@ class Link:
             CACHE_BREAKER.begin(to)
         self._pipe: Pipe | None = None  # none in a cluster, where redis-py knows which server to ask
 
-    async def run(self, script: Script, keys: Sequence[str], *arguments: str | int | bytes) -> Any:
-        """Run a script within the deadline. Raises Unreachable."""
+    async def run(self, script: Script, keys: Sequence[str], *arguments: str | int | bytes, hurry: bool = True) -> Any:
+        """Run a script within the deadline; without `hurry` it may be sent a little later, with others. Raises Unreachable."""
         if not self.is_reachable:
             raise Unreachable("given up for now")
         began = perf_counter()
         try:
-            answer = await self.evaluate(script, keys, *arguments, seconds=self._deadline)
+            answer = await self.evaluate(script, keys, *arguments, seconds=self._deadline, hurry=hurry)
         except Exception as error:
             # Whatever the client, or the loop (uvloop: RuntimeError), makes of a connection that has died: it fails no request.
             self._failures += 1
@@ -85,9 +85,17 @@ class Link:
         return answer
 
     async def evaluate(
-        self, script: Script, keys: Sequence[str], *arguments: str | int | bytes, seconds: float = math.inf
+        self,
+        script: Script,
+        keys: Sequence[str],
+        *arguments: str | int | bytes,
+        seconds: float = math.inf,
+        hurry: bool = True,
     ) -> Any:
-        """Run a script; the server may take so many seconds. Raises redis-py's or hiredis' errors, ConnectionError, TimeoutError."""
+        """Run a script; the server may take so many seconds, and without `hurry` it may be sent a little later.
+
+        Raises redis-py's or hiredis' errors, ConnectionError, TimeoutError.
+        """
         asked: tuple[Any, ...] = (len(keys), *keys, *arguments)
         if self.is_cluster:
             async with asyncio.timeout(seconds if seconds < math.inf else None):
@@ -97,7 +105,7 @@ class Link:
         if self._pipe is None:
             raise ConnectionError("there is no connection")
         try:
-            return await self._pipe.ask("EVALSHA", script.digest, *asked, seconds=seconds)
+            return await self._pipe.ask("EVALSHA", script.digest, *asked, seconds=seconds, hurry=hurry)
         except ReplyError as refused:
             if not str(refused).startswith("NOSCRIPT"):
                 raise

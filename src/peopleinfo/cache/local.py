@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
+from peopleinfo.cache.pipe import Pipe
 from peopleinfo.telemetry.metrics import CACHE_ENTRIES, CACHE_STALENESS, CACHE_TRACKING
 
 if TYPE_CHECKING:
@@ -110,29 +112,21 @@ class LocalCache:
     async def _follow(self, connection: AbstractConnection, prefix: str) -> None:
         async with asyncio.timeout(STALE_SECONDS):
             await connection.connect()  # type: ignore[no-untyped-call]
-            connection._parser.set_invalidation_push_handler(self._hear)  # type: ignore[attr-defined] # noqa: SLF001 - redis-py has no other way
-            await connection.send_command("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", prefix)
-            await connection.read_response()
-        while True:
+        pipe = Pipe(connection, hear=self._hear)
+        await pipe.ask("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", prefix, seconds=STALE_SECONDS)
+        while not pipe.is_closed.is_set():
             asked_at = monotonic()
-            async with asyncio.timeout(STALE_SECONDS):
-                await connection.send_command("PING")
-                while await self._told(connection) != b"PONG":
-                    pass
+            await pipe.ask("PING", seconds=STALE_SECONDS)
             self._valid_until = asked_at + STALE_SECONDS
             CACHE_STALENESS.observe(monotonic() - asked_at)
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(_PING_SECONDS):
-                    while True:
-                        await self._told(connection)
-            except TimeoutError:
-                continue
+                    await pipe.is_closed.wait()
 
-    async def _told(self, connection: AbstractConnection) -> Any:
-        return await connection.read_response(disable_decoding=True, push_request=True, disconnect_on_error=False)
-
-    async def _hear(self, told: list[Any]) -> None:
-        _, keys = told
+    def _hear(self, told: list[Any]) -> None:
+        kind, keys = told[:2]
+        if kind != b"invalidate":
+            return
         if keys is None:  # the server was emptied
             self.clear()
         else:

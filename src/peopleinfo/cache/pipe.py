@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import hiredis
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from redis.asyncio.connection import AbstractConnection
 
+_SPARE: Final = 0.002  # seconds; the loop counts in thousandths
 _NOTHING: Final = object()  # what the parser says when a reply is not yet whole
 
 
@@ -22,8 +25,9 @@ class Pipe(asyncio.Protocol):
     Who no longer waits for a reply does not disturb the others.
     """
 
-    def __init__(self, connection: AbstractConnection) -> None:
-        """Take over a connection that redis-py has connected and nobody else uses."""
+    def __init__(self, connection: AbstractConnection, *, hear: Callable[[list[Any]], None] | None = None) -> None:
+        """Take over a connection that redis-py has connected and nobody else uses; `hear` what the server tells unasked."""
+        self.is_closed = asyncio.Event()
         self._connection = connection
         self._replies = hiredis.Reader(notEnoughData=_NOTHING)
         self._waiting: deque[tuple[asyncio.Future[Any], float]] = (
@@ -32,18 +36,19 @@ class Pipe(asyncio.Protocol):
         self._watched = math.inf  # when the timer rings
         self._timer: asyncio.TimerHandle | None = None
         self._written: list[bytes] = []
+        self._is_sending = False  # in this turn of the loop
         self._loop = asyncio.get_running_loop()
-        self._is_closed = False
+        self._hear = hear
         writer = cast("asyncio.StreamWriter", connection._writer)  # noqa: SLF001 - redis-py has no other way
         self._transport = cast("asyncio.Transport", writer.transport)
         self._transport.set_protocol(self)
 
-    async def ask(self, *command: str | int | bytes, seconds: float = math.inf) -> Any:
-        """Return the reply to a command.
+    async def ask(self, *command: str | int | bytes, seconds: float = math.inf, hurry: bool = True) -> Any:
+        """Return the reply to a command; without `hurry` it may be sent up to `_SPARE` seconds later, with others.
 
         Raises ConnectionError, TimeoutError after `seconds`, and hiredis.ReplyError for what the server refuses.
         """
-        if self._is_closed:
+        if self.is_closed.is_set():
             raise ConnectionError("the connection is closed")
         packed = hiredis.pack_command(cast("Any", command))
         future = self._loop.create_future()
@@ -51,9 +56,13 @@ class Pipe(asyncio.Protocol):
         self._waiting.append((future, due))
         if due < self._watched:
             self._watch(due)
-        if not self._written:
-            self._loop.call_soon(self._send)
         self._written.append(packed)
+        if hurry:
+            if not self._is_sending:
+                self._is_sending = True
+                self._loop.call_soon(self._send)
+        elif len(self._written) == 1:
+            self._loop.call_later(_SPARE, self._send)
         return await future
 
     async def close(self) -> None:
@@ -77,8 +86,8 @@ class Pipe(asyncio.Protocol):
         self._watch(min((due for future, due in self._waiting if not future.done()), default=math.inf))
 
     def _send(self) -> None:
-        written, self._written = self._written, []
-        if not self._is_closed:
+        written, self._written, self._is_sending = self._written, [], False
+        if written and not self.is_closed.is_set():
             self._transport.write(b"".join(written))
 
     def data_received(self, data: bytes) -> None:
@@ -86,14 +95,16 @@ class Pipe(asyncio.Protocol):
         try:
             self._replies.feed(data)
             while (reply := self._replies.gets()) is not _NOTHING:
-                if not isinstance(reply, hiredis.PushNotification):  # something that nobody asked for
+                if not isinstance(reply, hiredis.PushNotification):
                     _tell(self._waiting.popleft()[0], reply)
+                elif self._hear is not None:
+                    self._hear(reply)
         except (hiredis.ProtocolError, IndexError):  # not what a Redis says
             self._transport.abort()
 
     def connection_lost(self, _: Exception | None) -> None:
         """Tell everybody that no reply will come."""
-        self._is_closed = True
+        self.is_closed.set()
         self._watch(math.inf)
         waiting, self._waiting = self._waiting, deque()
         for future, _due in waiting:

@@ -89,7 +89,8 @@ class CachedStore:
         self._local = local
         self._strict = strict
         # One read of the store at a time and process: whoever holds the same lease may have the same answer, as no write has ended since.
-        self._flights: dict[tuple[bytes, str], asyncio.Task[Any]] = {}
+        self._flights: dict[tuple[bytes, str], asyncio.Future[Any]] = {}
+        self._filling: set[asyncio.Task[None]] = set()
 
     @property
     def secret(self) -> bytes:
@@ -254,23 +255,29 @@ class CachedStore:
         if flight is not None:
             CACHE_JOINED.add()
         else:
-            flight = asyncio.ensure_future(self._read_and_fill(question, lease))
-            self._flights[lease.token, question.page] = flight
-            flight.add_done_callback(lambda done: self._land((lease.token, question.page), done))
+            flight = self._flights[lease.token, question.page] = asyncio.get_running_loop().create_future()
+            filling = asyncio.ensure_future(self._read_and_fill(question, lease, flight))
+            self._filling.add(filling)
+            filling.add_done_callback(self._filling.discard)
         try:
             return await asyncio.shield(flight)  # who goes away does not take the answer from the others
         except StoreUnavailable as error:
             raise StoreUnavailable(str(error), retry_after=error.retry_after) from error
 
-    def _land(self, which: tuple[bytes, str], flight: asyncio.Task[Any]) -> None:
-        del self._flights[which]
-        if not flight.cancelled():
-            flight.exception()  # has been seen, though everybody who waited may be gone
-
-    async def _read_and_fill(self, question: _Question, lease: Lease) -> Any:
-        answer = await question.read()
-        await self._shared.fill(question.name, question.page, lease, question.encode(answer))
-        return answer
+    async def _read_and_fill(self, question: _Question, lease: Lease, flight: asyncio.Future[Any]) -> None:
+        """Tell whoever waits, and then the cache: nobody has to wait for that."""
+        try:
+            try:
+                answer = await question.read()
+            except Exception as error:  # noqa: BLE001 - whoever waits has to know, and there may be nobody any more
+                flight.set_exception(error)
+                flight.exception()
+                return
+            flight.set_result(answer)
+            await self._shared.fill(question.name, question.page, lease, question.encode(answer))
+        finally:
+            flight.cancel()  # if nothing came of it, as the process ends
+            del self._flights[lease.token, question.page]
 
     async def _get_or_nobody(self, person_id: str) -> Record:
         try:
