@@ -21,6 +21,7 @@ class Scope(StrEnum):
     __hash__ = str.__hash__  # an Enum's own is a function in Python, and is called at every request
 
 
+_ADMIN: Final = Scope.ADMIN  # a member of an Enum is looked for in Python, too
 MEMBERS: Final = ("person_name", "person_surname", "person_birthdate", "person_address")
 FURTHER: Final = "*"  # in a mask: every member that people brought themselves
 
@@ -34,11 +35,11 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
 
     def may(self, scope: Scope) -> bool:
         """Say whether the principal may do what needs `scope`."""
-        return scope in self.scopes or Scope.ADMIN in self.scopes
+        return scope in self.scopes or _ADMIN in self.scopes
 
     def require(self, scope: Scope) -> None:
         """Raise AccessDenied unless the principal may do what needs `scope`."""
-        if scope not in self.scopes and Scope.ADMIN not in self.scopes:
+        if not self.may(scope):
             raise AccessDenied(scope)
 
 

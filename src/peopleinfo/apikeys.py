@@ -8,7 +8,6 @@ import secrets
 import string
 import zlib
 from datetime import datetime, timedelta  # noqa: TC003 - msgspec reads them at run time
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
@@ -82,9 +81,6 @@ class ApiKeys(Protocol):
         """Say whether a key was ever made."""
 
 
-@lru_cache(
-    maxsize=1_000
-)  # busy clients show theirs at every request; whether it is still good is no question of this one
 def digest(credential: str) -> bytes:
     """Return as what a credential is kept: 256 bits of chance cannot be tried out, so a hash need not be slow to be safe."""
     return hashlib.sha256(credential.encode()).digest()

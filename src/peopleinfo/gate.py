@@ -70,7 +70,7 @@ class Gate:
         self._open_to_all = open_to_all
         self._open_until_keys = open_until_keys
         self._keyless = _always(ANYBODY) if open_to_all else None  # whoever shows nothing
-        self._known = {digest(admin_key): _always(FIRST_ADMIN)} if admin_key else {}
+        self._known = {admin_key: _always(FIRST_ADMIN)} if admin_key else {}
         self._fixed = dict(self._known)
         self._asking: set[asyncio.Future[Principal]] = set()
 
@@ -81,12 +81,12 @@ class Gate:
 
     def recognise(self, credential: str | None) -> Principal | None:
         """Return who shows this credential (None: nothing was shown) if that is known without asking anybody, else None."""
-        known = self._keyless if credential is None else self._known.get(digest(credential))
+        known = self._keyless if credential is None else self._known.get(credential)
         return known.principal if known is not None and monotonic() < known.until else None
 
     def knows(self, credential: str) -> bool:
         """Say whether a credential was good not long ago."""
-        return digest(credential) in self._known
+        return credential in self._known
 
     async def ask(self, credential: str | None, *, for_figures: bool = False) -> Principal:
         """Return who shows this credential; it may be for figures alone, which hold nobody's data.
@@ -103,10 +103,9 @@ class Gate:
             return principal
         if not is_well_formed(credential):
             raise NotAuthenticated
-        name = digest(credential)
-        known = self._known.get(name)
+        known = self._known.get(credential)
         if known is not None:  # while we ask, others need not ask too
-            self._known[name] = known._replace(until=min(monotonic() + REMEMBERED_SECONDS, known.at_most))
+            self._known[credential] = known._replace(until=min(monotonic() + REMEMBERED_SECONDS, known.at_most))
         return await self._confirm(known, self._look_up(credential), for_figures=for_figures)
 
     async def _confirm(
@@ -139,11 +138,10 @@ class Gate:
         return ANYBODY
 
     async def _look_up(self, credential: str) -> Principal:
-        name = digest(credential)
-        key = await self._keys.find(name)
+        key = await self._keys.find(digest(credential))
         moment = self._now()
         if key is None or key.state(moment) != "valid":
-            self._known.pop(name, None)
+            self._known.pop(credential, None)
             raise NotAuthenticated
         left = (key.expires_at - moment).total_seconds() if key.expires_at else _FOR_EVER
         self._remember(credential, key.principal, min(REMEMBERED_SECONDS, left), left)
@@ -152,7 +150,7 @@ class Gate:
     def _remember(self, credential: str, principal: Principal, seconds: float, left: float) -> None:
         if len(self._known) >= _REMEMBERED:
             self._known = dict(self._fixed)
-        self._known[digest(credential)] = _known(principal, seconds, left)
+        self._known[credential] = _known(principal, seconds, left)
 
 
 def _always(principal: Principal) -> _Known:

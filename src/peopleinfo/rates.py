@@ -33,7 +33,8 @@ class Rates:
         bucket = self._buckets.get(who)
         if bucket is None:
             bucket = self._new(who, now)
-        left = min(bucket[0] + (now - bucket[1]) * self._a_second, self.per_minute)
+        left = bucket[0] + (now - bucket[1]) * self._a_second
+        left = left if left < self.per_minute else self.per_minute  # noqa: FURB136 - `min` takes as long as all the rest here
         bucket[1] = now
         if left < units:
             bucket[0] = left

@@ -87,6 +87,8 @@ class Source(Enum):
     BYPASS = "bypass"  # the store, since the cache could not be asked or was not to be trusted now
     REQUEST = "request"  # the store, since that was asked for
 
+    __hash__ = object.__hash__  # an Enum's own is a function in Python, and is called at every request
+
 
 class Store(Protocol):
     """Keeps people.

@@ -59,13 +59,14 @@ class Authentication:
         if needed is None:
             req.context.principal = None
             return
-        header = req.get_header("Authorization")
+        header = req.auth
         credential = self._sessions.credential(req) if header is None else _bearer(header)
         principal = self._gate.recognise(credential) or await self._ask(req, credential, needed)
         req.context.principal = principal
         if self._limits is not None:
             self._limits.count(req, resp, principal, units)
-        principal.require(needed)
+        if needed not in principal.scopes:  # which an administrator need not have
+            principal.require(needed)
         if principal.hidden and not masked:
             raise MembersHidden(sorted(principal.hidden))
 
@@ -82,7 +83,7 @@ class Authentication:
             raise
 
 
-@lru_cache(maxsize=1_000)  # as `digest`
+@lru_cache(maxsize=1_000)  # busy clients show theirs at every request
 def _bearer(header: str) -> str:
     """Return what is shown as a bearer token (RFC 6750); what is shown in another way is no credential, and is refused as such."""
     return header[len(_SCHEME) :].strip() if header[: len(_SCHEME)].lower() == _SCHEME else ""
