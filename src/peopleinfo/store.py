@@ -139,6 +139,7 @@ class Store(Protocol):
     async def find(self, where: Filter, *, after: bytes | None, limit: int, reading: Reading | None = None) -> Page:
         """Return a page of the people under a surname key (oldest first) or a prefix (by key, then oldest first).
 
+        Those of an import that takes several steps may stand where it began, before others who came in the meantime.
         From page to page nobody comes twice, and nobody is left out who was there and had the surname throughout. At most `EXAMINED`
         people are looked at. `limit` is at least 1. A search by prefix may miss writes of the last seconds. `after` is the `next` of the page before.
         """
