@@ -40,7 +40,7 @@ LAYERS = {
     "record and rules": r"peopleinfo/(people|person|names|birthdate|strictjson|search|ids|masks|store)\.py",
     "contract": r"peopleinfo/http/(?!protocol|drain|requests)|peopleinfo/wiring\.py",
     "framework (Falcon)": r"falcon/|peopleinfo/http/requests\.py|<string>",
-    "sending the answer (system)": r"_Gathering\._send .*http/protocol\.py",
+    "sending the answer (system)": r"_Cycle\._end .*http/protocol\.py",
     "HTTP server (uvicorn, httptools)": r"uvicorn/(?!server|_compat)|peopleinfo/http/(protocol|drain)\.py",
     "asking Redis (system)": r"cache/pipe\.py|redis/",
     "asking DynamoDB (pyreqwest, system)": r"dynamodb/http\.py|pyreqwest/",
