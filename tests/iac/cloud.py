@@ -58,7 +58,9 @@ class Cloud:
         indexes = [
             {
                 "IndexName": index["name"],
-                "KeySchema": _keys(index),
+                "KeySchema": [
+                    {"AttributeName": key["attribute_name"], "KeyType": key["key_type"]} for key in index["key_schema"]
+                ],
                 "Projection": {"ProjectionType": index["projection_type"]},
             }
             for index in values["global_secondary_index"] or ()

@@ -49,11 +49,13 @@ def test_the_table_is_the_one_that_the_code_describes(stacks: Stacks, stack: str
     assert {(one["name"], one["type"]) for one in table["attribute"]} == {
         (one["AttributeName"], one["AttributeType"]) for one in schema.PEOPLE.keys["AttributeDefinitions"]
     }
-    for side, described in ((table, schema.PEOPLE.keys), (index, schema.PEOPLE.keys["GlobalSecondaryIndexes"][0])):
-        keys = [key["AttributeName"] for key in described["KeySchema"]]
-        assert [side["hash_key"], side["range_key"]] == keys
-    assert index["name"] == schema.PEOPLE.keys["GlobalSecondaryIndexes"][0]["IndexName"]
-    assert index["projection_type"] == schema.PEOPLE.keys["GlobalSecondaryIndexes"][0]["Projection"]["ProjectionType"]
+    (described,) = schema.PEOPLE.keys["GlobalSecondaryIndexes"]
+    keys = [key["AttributeName"] for key in schema.PEOPLE.keys["KeySchema"]]
+    assert [table["hash_key"], table["range_key"]] == keys
+    keys_of_index = [(key["attribute_name"], key["key_type"]) for key in index["key_schema"]]
+    assert keys_of_index == [(key["AttributeName"], key["KeyType"]) for key in described["KeySchema"]]
+    assert index["name"] == described["IndexName"]
+    assert index["projection_type"] == described["Projection"]["ProjectionType"]
     assert table["billing_mode"] == schema.PROTECTION["BillingMode"]
     assert table["ttl"][0]["attribute_name"] == schema.TTL
 

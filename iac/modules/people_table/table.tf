@@ -26,9 +26,16 @@ resource "aws_dynamodb_table" "people" {
 
   global_secondary_index {
     name            = "prefixes"
-    hash_key        = "prefix_pk"
-    range_key       = "prefix_sk"
     projection_type = "KEYS_ONLY"
+
+    key_schema {
+      attribute_name = "prefix_pk"
+      key_type       = "HASH"
+    }
+    key_schema {
+      attribute_name = "prefix_sk"
+      key_type       = "RANGE"
+    }
   }
 
   ttl {
