@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from peopleinfo.access import Scope
 from peopleinfo.audit import Event, ids_of, touched
+from peopleinfo.http.addresses import client_address
 from peopleinfo.http.contract import OPERATIONS
-from peopleinfo.http.requests import client_address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

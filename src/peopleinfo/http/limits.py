@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.access import ANYBODY, Scope
-from peopleinfo.http.requests import client_address
+from peopleinfo.http.addresses import client_address, network
 from peopleinfo.rates import Rates
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 GUESSES: Final = 30  # a minute and network: credentials that turn out to be none
 _OF_MANY: Final = {"exportPeople": 100, "exportFound": 100, "importPeople": 100, "exportPerson": 100}
 _OF_ONE: Final = frozenset({"getPerson", "getMetrics"})
-_SITE: Final = 64  # bits of an IPv6 address that tell one customer from another
 
 
 def units(operation: Operation) -> int:
@@ -69,10 +67,5 @@ class Limits:
         self._guesses.require(network, 1)
 
     def network(self, req: Request) -> str:
-        """Return the address that a request came from; of IPv6, the part that one customer has."""
-        text = client_address(req, self._proxies)
-        try:
-            address = ip_address(text)
-        except ValueError:
-            return text
-        return str(int(address) >> _SITE) if isinstance(address, IPv6Address) else text
+        """Return the network that a request came from: an IPv4 address, or the /64 of an IPv6 address."""
+        return network(client_address(req, self._proxies))

@@ -121,16 +121,3 @@ def media_type(req: falcon.asgi.Request, known: tuple[str, ...]) -> str:
 
 def _too_large() -> falcon.HTTPError:
     return falcon.HTTPContentTooLarge(description=f"a body may have at most {BODY_SIZE // 1024} KiB")
-
-
-_ADDRESS: Final = re.compile(r"[0-9A-Fa-f:.]{2,45}", re.ASCII)
-
-
-def client_address(req: falcon.asgi.Request, proxies: int) -> str:
-    """Return from where a request came: as the outermost of `proxies` proxies of ours has it, whatever the client says itself."""
-    if proxies and (forwarded := req.get_header("X-Forwarded-For")):
-        addresses = forwarded.split(",")
-        if len(addresses) >= proxies and _ADDRESS.fullmatch(address := addresses[-proxies].strip()):
-            return address
-    client = req.scope.get("client")
-    return client[0] if client else "?"
