@@ -104,7 +104,7 @@ def _new_table(mode: Mode, seed: int) -> str:
     """Return the URL of a new table on a server of this machine, which is started unless it runs."""
     os.environ |= dynamodb_servers.CREDENTIALS
     kind = "ministack" if dynamodb_servers.missing("dynamodb-local") else "dynamodb-local"
-    return store_url(kind, Path(f"{mode.name}-{seed}"))
+    return store_url(kind, Path(f"{mode.name}-{seed}"), timeout=1)
 
 
 def _simulate(seed: int, mutant: str) -> bool:

@@ -17,7 +17,7 @@ from tests import dynamodb_servers, valkey_servers
 from tests.stores_under_test import KNOWN_DIFFERENCES, SEALED, SEALED_TABLE, STORES, Clock, Seconds, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from peopleinfo.store import Store
@@ -39,6 +39,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure() -> None:
     dynamodb_servers.end_all()
     valkey_servers.end_all()
+
+
+@pytest.fixture(autouse=True)
+def _tables_dropped() -> Iterator[None]:
+    with dynamodb_servers.tables_dropped():
+        yield
 
 
 @pytest.fixture

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Final
-from urllib.request import urlopen
+from typing import TYPE_CHECKING, Any, Final
+from urllib.request import Request, urlopen
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 KINDS: Final = ("ministack", "dynamodb-local")
 # For whoever signs; no stand-in looks at it.
@@ -28,6 +32,7 @@ CREDENTIALS: Final = {
 _LOCAL: Final = Path(__file__).parent.parent / ".cache" / "dynamodb-local"
 _HANGS: Final = 60
 _opened = ExitStack()
+_tables: dict[tuple[str, str], None] = {}  # (endpoint, name) of the tables that exist, oldest first
 
 
 @dataclass
@@ -63,7 +68,35 @@ def endpoint(kind: str) -> str:
 def end_all() -> None:
     """End every server that was started."""
     _running.urls.clear()
+    _tables.clear()
     _opened.close()
+
+
+def created(endpoint: str | None, table: str) -> None:
+    """Record a table, for `tables_dropped` to delete."""
+    _tables[(endpoint or "", table)] = None
+
+
+@contextmanager
+def tables_dropped() -> Iterator[None]:
+    """Delete the tables created meanwhile: an emulator becomes slower with every item that it stores."""
+    before = set(_tables)
+    yield
+    for endpoint, table in [one for one in _tables if one not in before]:
+        del _tables[(endpoint, table)]
+        _call(endpoint, "UpdateTable", {"TableName": table, "DeletionProtectionEnabled": False})
+        _call(endpoint, "DeleteTable", {"TableName": table})
+
+
+def _call(endpoint: str, action: str, content: dict[str, Any]) -> None:
+    """Call an emulator, which reads the account and the region from the header but checks no signature."""
+    headers = {
+        "Authorization": "AWS4-HMAC-SHA256 Credential=tests/20260101/eu-west-1/dynamodb/aws4_request",
+        "Content-Type": "application/x-amz-json-1.0",
+        "X-Amz-Target": f"DynamoDB_20120810.{action}",
+    }
+    with urlopen(Request(endpoint, json.dumps(content).encode(), headers), timeout=_HANGS):
+        pass
 
 
 def _start(kind: str) -> str:

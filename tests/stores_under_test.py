@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from peopleinfo.store import Page, Store
 
 _QUIET: Final = 0.02  # seconds for which a new cache, which cannot have lost a fence, keeps nothing
+PATIENT: Final = 60  # seconds of an attempt of a call to DynamoDB: no result may depend on how busy the machine is
 CACHED: Final = "sqlite+cache"
 SEALED: Final = "sqlite+sealed"  # differs from "sqlite" in what lies in the file, which HTTP does not see
 SEALED_TABLE: Final = "ministack+sealed"  # likewise
@@ -140,27 +141,29 @@ def served(kind: str, folder: Path, *, workers: int = 1) -> dict[str, object]:
     return settings
 
 
-def store_url(kind: str, folder: Path) -> str:
+def store_url(kind: str, folder: Path, *, timeout: int = PATIENT) -> str:
     """Return the URL of a store of this kind, ready to be opened; those of one folder are one and the same."""
     if kind in ("sqlite", CACHED):
         return f"sqlite:///{folder / 'people.db'}"
     location = table_location(kind, folder)
     asyncio.run(make_table(location))
-    return f"dynamodb://{location.region}/{location.table}?endpoint={location.endpoint}"
+    return f"dynamodb://{location.region}/{location.table}?endpoint={location.endpoint}&timeout={timeout}"
 
 
 def table_location(kind: str, folder: Path, shards: int | None = None) -> TableLocation:
     """Return where the table of a folder is on a server of this kind."""
     table = "People-" + hashlib.sha256(str(folder).encode()).hexdigest()[:16]
-    return TableLocation("eu-west-1", table, dynamodb_servers.endpoint(kind), shards)
+    return TableLocation("eu-west-1", table, dynamodb_servers.endpoint(kind), shards, timeout=PATIENT)
 
 
 async def make_table(location: TableLocation, *, sealed: bool = False) -> None:
     """Make the table, and that of the keys where people are sealed, unless they are there."""
     async with open_table(location) as table:
         await schema.create(table)
+        dynamodb_servers.created(location.endpoint, table.name)
         if sealed:
             await schema.create(table.beside(location.keys), schema.KEYS)
+            dynamodb_servers.created(location.endpoint, location.keys)
 
 
 async def items_of(location: TableLocation, name: str) -> list[Item]:

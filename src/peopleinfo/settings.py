@@ -27,6 +27,7 @@ _ADMIN_KEY_LENGTH = 32
 _ADMIN_KEY = re.compile(rf"[!-~]{{{_ADMIN_KEY_LENGTH},}}")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", re.ASCII)
 _DAYS = re.compile(r"[1-9][0-9]{0,4}d", re.ASCII)
+_MAX_TIMEOUT = 60  # seconds
 _SHARDS = 64  # at most: a search by surname asks each of them
 
 
@@ -34,6 +35,7 @@ _SHARDS = 64  # at most: a search by surname asks each of them
 class TableLocation:
     """Which table: `dynamodb://REGION/TABLE`, with `?endpoint=` for a server that is not AWS's and `?shards=` for a new table.
 
+    `?timeout=` limits one attempt of a call, in seconds; the limits of a whole read or write are multiples of it.
     Where people are sealed their keys lie in the table `TABLE-keys`, or the one that `?keys=` names.
     """
 
@@ -42,6 +44,7 @@ class TableLocation:
     endpoint: str | None = None
     shards: int | None = None
     other_keys: str | None = None
+    timeout: float = 1.0
 
     @property
     def keys(self) -> str:
@@ -54,14 +57,24 @@ class TableLocation:
         parts = urlsplit(url)
         asked = dict(parse_qsl(parts.query, keep_blank_values=True))
         table = parts.path.strip("/")
-        endpoint, shards, keys = (asked.pop(name, None) for name in ("endpoint", "shards", "keys"))
+        endpoint, shards, keys, timeout = (asked.pop(name, None) for name in ("endpoint", "shards", "keys", "timeout"))
         if parts.scheme != "dynamodb" or not parts.netloc or not table or "/" in table or asked or parts.fragment:
             raise ValueError("write dynamodb://REGION/TABLE, with ?endpoint=http://127.0.0.1:8000 for a local server")
         if endpoint is not None and not endpoint.startswith(("http://", "https://")):
             raise ValueError("the endpoint is to begin with http:// or https://")
         if shards is not None and not (shards.isascii() and shards.isdigit() and 1 <= int(shards) <= _SHARDS):
             raise ValueError(f"shards is a number from 1 to {_SHARDS}")
-        return cls(parts.netloc, table, endpoint, int(shards) if shards else None, keys or None)
+        seconds = _timeout(timeout)
+        return cls(parts.netloc, table, endpoint, int(shards) if shards else None, keys or None, seconds)
+
+
+def _timeout(text: str | None) -> float:
+    """Return the limit of one attempt of a DynamoDB call. Raises ValueError outside 1 to `_MAX_TIMEOUT` seconds."""
+    if text is None:
+        return TableLocation.timeout
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MAX_TIMEOUT):
+        raise ValueError(f"timeout must be a whole number of seconds from 1 to {_MAX_TIMEOUT}")
+    return float(text)
 
 
 class Sealing(NamedTuple):

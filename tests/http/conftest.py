@@ -32,7 +32,7 @@ def store_kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def server(store_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("server"), kind=store_kind) as server:
+    with dynamodb_servers.tables_dropped(), serving(tmp_path_factory.mktemp("server"), kind=store_kind) as server:
         yield server
 
 

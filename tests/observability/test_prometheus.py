@@ -21,7 +21,7 @@ import pytest
 from tests import dynamodb_servers, valkey_servers
 from tests.http.serving import HANGS, Server, serving
 from tests.observability.expressions import PROMETHEUS, RECORDED, panels, within
-from tests.stores_under_test import store_url
+from tests.stores_under_test import PATIENT, store_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,7 +104,9 @@ class Watched:
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.throttle = stack.enter_context(throttling())
         self.cache = stack.enter_context(valkey_servers.serving())
-        store = store_url("ministack", folder).partition("?")[0] + f"?endpoint={url_of(self.throttle)}"
+        store = (
+            store_url("ministack", folder).partition("?")[0] + f"?endpoint={url_of(self.throttle)}&timeout={PATIENT}"
+        )
         (folder / "cloud").mkdir()
         services = [
             stack.enter_context(serving(folder / "cloud", store=store, cache=self.cache.url, cache_fence=0.1)),

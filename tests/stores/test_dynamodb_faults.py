@@ -6,14 +6,16 @@ import asyncio
 import random
 from collections import Counter
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 from aiodynamo.http.types import Request, RequestFailed, Response
 
-from peopleinfo.dynamodb import opening, table
+from peopleinfo.dynamodb import opening
 from peopleinfo.dynamodb.http import open_http
+from peopleinfo.dynamodb.table import Timeouts
 from peopleinfo.errors import (
     OutcomeUnknown,
     PersonNotFound,
@@ -27,6 +29,7 @@ from peopleinfo.store import Once, Progress
 from peopleinfo.telemetry.metrics import DYNAMODB_ATTEMPTS
 from tests import dynamodb_servers
 from tests.stores_under_test import (
+    PATIENT,
     Clock,
     encryption,
     everyone_found,
@@ -301,11 +304,10 @@ async def test_a_step_that_is_taken_again_leaves_those_it_had_stored_as_they_are
 
 
 async def test_what_was_not_done_in_time_is_said_to_be_unavailable_and_what_may_have_been_is_said_so(
-    store: Store, wire: Wire, monkeypatch: pytest.MonkeyPatch
+    store: DynamoStore, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await store.create(named("Patient"))
-    for seconds in ("READ_SECONDS", "WRITE_SECONDS"):
-        monkeypatch.setattr(table, seconds, 0.2)
+    monkeypatch.setattr(store._table, "timeouts", Timeouts(0.05))
 
     async def throttle(*_: Any) -> Response:
         return THROTTLED
@@ -327,26 +329,35 @@ async def test_what_was_not_done_in_time_is_said_to_be_unavailable_and_what_may_
         await store.get(made.person_id)
 
 
-async def test_a_page_of_everybody_may_take_longer_than_other_answers(
+async def test_an_attempt_at_a_page_of_a_scan_may_take_longer_than_other_attempts(
     store: Store, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await store.create(named("Slow"))
-    monkeypatch.setattr(table, "_ATTEMPT_SECONDS", 0.1)
+    limits: list[float | None] = []
+    by_action: dict[str, float | None] = {}
+    limited = asyncio.timeout
 
-    async def slow(action: str, request: Request, way: HttpImplementation) -> Response:
-        await asyncio.sleep(0.3 if action == "Scan" else 0)
+    def recording(seconds: float | None) -> asyncio.Timeout:
+        limits.append(seconds)
+        return limited(seconds)
+
+    async def record(action: str, request: Request, way: HttpImplementation) -> Response:
+        by_action[action] = limits[-1]
         return await way(request)
 
-    wire.fault = slow
+    monkeypatch.setattr(asyncio, "timeout", recording)
+    wire.fault = record
     assert await everyone_scanned(store) == [made.body]
+    await store.get(made.person_id)
+    assert by_action == {
+        "Scan": pytest.approx(5 * PATIENT, rel=0.01),
+        "GetItem": pytest.approx(PATIENT, rel=0.01),
+    }
 
 
-async def test_a_server_that_is_not_there_is_unusable_at_the_start(
-    wire: Wire, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(table, "READ_SECONDS", 0.2)
+async def test_a_server_that_is_not_there_is_unusable_at_the_start(wire: Wire, clock: Clock) -> None:
     with pytest.raises(StoreUnusable, match="does not answer"):
-        async with opened(TableLocation("eu-west-1", "People", "http://127.0.0.1:9"), clock):
+        async with opened(TableLocation("eu-west-1", "People", "http://127.0.0.1:9", timeout=0.05), clock):
             pass
 
 
@@ -361,7 +372,7 @@ async def test_a_table_that_is_not_there_is_unusable_and_the_error_says_how_to_m
 async def test_a_table_spreads_surnames_over_the_shards_with_which_it_was_begun(
     location: TableLocation, clock: Clock
 ) -> None:
-    spread = TableLocation(location.region, location.table, location.endpoint, shards=5)
+    spread = replace(location, shards=5)
     await make_table(spread)
     async with opened(spread, clock) as store:
         ids = await store.load([named("Common", str(number)) for number in range(60)])
@@ -373,7 +384,7 @@ async def test_a_table_spreads_surnames_over_the_shards_with_which_it_was_begun(
     async with opened(location, clock) as store:
         assert len(await everyone_found(store, where(surname="common"))) == 59
     with pytest.raises(StoreUnusable, match="5 shards"):
-        async with opened(TableLocation(location.region, location.table, location.endpoint, shards=2), clock):
+        async with opened(replace(location, shards=2), clock):
             pass
 
 

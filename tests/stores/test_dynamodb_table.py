@@ -17,7 +17,7 @@ from peopleinfo.dynamodb.credentials import usual_chain
 from peopleinfo.dynamodb.http import open_http
 from peopleinfo.dynamodb.opening import open_table
 from tests import dynamodb_servers
-from tests.stores_under_test import make_table, table_location
+from tests.stores_under_test import PATIENT, make_table, table_location
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ async def test_every_way_in_which_a_table_differs_is_named(tmp_path: Path) -> No
     plain["KeySchema"] = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "id", "KeyType": "RANGE"}]
     throughput = {"ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}}
     async with open_table(location) as table:
-        await table.call("CreateTable", plain | throughput, 5)
+        await table.call("CreateTable", plain | throughput, PATIENT)
         told = "\n".join(await schema.check(table))
     for what in ("its keys are", "attributes are not defined", "the index prefixes is missing", "billed on demand",
                  "deletion protection", "KMS", "time to live", "point-in-time"):  # fmt: skip

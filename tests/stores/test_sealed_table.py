@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,9 +17,9 @@ from peopleinfo.dynamodb.items import value
 from peopleinfo.dynamodb.keys import DynamoKeyStore
 from peopleinfo.dynamodb.opening import open_dynamodb, open_table
 from peopleinfo.errors import CreationErased, InvalidSearch, PersonNotFound, StoreUnavailable, StoreUnusable
-from peopleinfo.settings import TableLocation
 from peopleinfo.store import Once
 from tests.stores_under_test import (
+    PATIENT,
     Clock,
     encryption,
     everyone_found,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.dynamodb.store import DynamoStore
     from peopleinfo.dynamodb.table import Item
+    from peopleinfo.settings import TableLocation
 
 CANARY = "Zxqkanarie"
 ONCE = Once(bytes(32), bytes(32))
@@ -63,7 +65,7 @@ async def put_back(location: TableLocation, items: list[Item]) -> None:
     """Let the table of people hold nothing but these items, as after its restoration."""
     async with open_table(location) as table:
         for item in await items_of(location, location.table):
-            await table.call("DeleteItem", {"Key": {"pk": item["pk"], "sk": item["sk"]}}, 5, writes=True)
+            await table.call("DeleteItem", {"Key": {"pk": item["pk"], "sk": item["sk"]}}, PATIENT, writes=True)
         for start in range(0, len(items), 25):
             await table.put_many(items[start : start + 25])
 
@@ -110,7 +112,7 @@ async def test_the_beginning_of_a_surname_is_found_only_where_that_was_asked_for
     with pytest.raises(StoreUnusable, match=r"write \?index=exact"):
         async with sealed(location, clock, given._replace(prefixes=True)):
             pass
-    other = TableLocation(location.region, f"{location.table}-2", location.endpoint)
+    other = replace(location, table=f"{location.table}-2")
     await make_table(other, sealed=True)
     async with sealed(other, clock, given._replace(prefixes=True)) as store:
         record = await store.create(named("Moller", f"Name{CANARY}"))
@@ -246,7 +248,7 @@ async def test_plain_and_sealed_people_are_not_mixed(location: TableLocation, cl
     with pytest.raises(StoreUnusable, match="are not sealed: copy them"):
         async with sealed(location, clock, given):
             pass
-    other = TableLocation(location.region, f"{location.table}-2", location.endpoint)
+    other = replace(location, table=f"{location.table}-2")
     await make_table(other, sealed=True)
     async with sealed(other, clock, given) as store:
         record = await store.create(named("Somebody"))
@@ -254,7 +256,7 @@ async def test_plain_and_sealed_people_are_not_mixed(location: TableLocation, cl
         async with sealed(other, clock, None):
             pass
     # A restored table has another name, and goes on with the keys that there are.
-    restored = TableLocation(location.region, f"{location.table}-3", location.endpoint, other_keys=other.keys)
+    restored = replace(location, table=f"{location.table}-3", other_keys=other.keys)
     await make_table(restored)
     await put_back(restored, await items_of(other, other.table))
     async with sealed(restored, clock, given) as store:
@@ -266,7 +268,7 @@ async def test_people_without_their_keys_are_refused_and_no_new_keys_are_made(
 ) -> None:
     async with sealed(location, clock, given):
         pass
-    empty = TableLocation(location.region, location.table, location.endpoint, other_keys=f"{location.table}-empty")
+    empty = replace(location, other_keys=f"{location.table}-empty")
     with pytest.raises(StoreUnusable, match=r"table .*-empty: there is no such table"):
         async with sealed(empty, clock, given):
             pass
@@ -275,7 +277,7 @@ async def test_people_without_their_keys_are_refused_and_no_new_keys_are_made(
         async with sealed(empty, clock, given):
             pass
     assert await items_of(empty, empty.keys) == []
-    other = TableLocation(location.region, f"{location.table}-2", location.endpoint, other_keys=empty.keys)
+    other = replace(location, table=f"{location.table}-2", other_keys=empty.keys)
     await make_table(other)
     async with sealed(other, clock, given):
         pass
@@ -300,7 +302,7 @@ async def test_a_table_of_keys_is_as_the_service_needs_it_and_never_brought_back
         keys = table.beside(location.keys)
         assert await schema.check(keys, schema.KEYS) == []
         recovery = {"PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True}}
-        await keys.call("UpdateContinuousBackups", recovery, 5)
+        await keys.call("UpdateContinuousBackups", recovery, PATIENT)
         (told,) = await schema.check(keys, schema.KEYS)
         assert "could be brought back" in told
         assert "its keys are" in "\n".join(await schema.check(keys, schema.PEOPLE))

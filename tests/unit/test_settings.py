@@ -135,6 +135,7 @@ def test_a_store_is_named_by_a_url(url: str, path: str) -> None:
             "dynamodb://eu-west-1/People?endpoint=http://127.0.0.1:8000&shards=4",
             TableLocation("eu-west-1", "People", "http://127.0.0.1:8000", 4),
         ),
+        ("dynamodb://eu-west-1/People?timeout=60", TableLocation("eu-west-1", "People", timeout=60)),
     ],
 )
 def test_a_table_is_named_by_a_url(url: str, location: TableLocation) -> None:
@@ -148,6 +149,7 @@ def test_a_table_is_named_by_a_url(url: str, location: TableLocation) -> None:
         "sqlite:////", "postgres:///people", "file:///people.db", "sqlite:///people.db?mode=ro", "sqlite:///people#1.db",
         "dynamodb://People", "dynamodb:///People", "dynamodb://eu-west-1/a/b", "dynamodb://eu-west-1/a?port=1",
         "dynamodb://eu-west-1/a?endpoint=127.0.0.1:8000", "dynamodb://eu-west-1/a?shards=0", "dynamodb://eu-west-1/a?shards=65",
+        "dynamodb://eu-west-1/a?timeout=0", "dynamodb://eu-west-1/a?timeout=61", "dynamodb://eu-west-1/a?timeout=1.5",
     ],
 )  # fmt: skip
 def test_a_store_that_is_not_understood_is_refused(url: str) -> None:

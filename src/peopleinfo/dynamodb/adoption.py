@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from peopleinfo.dynamodb.items import CHANCE, Place, alias, binary, is_person, number, place_of, value, whole
 from peopleinfo.dynamodb.listing import key_at, position_of
 from peopleinfo.dynamodb.moves import ABSENT, AT_VERSION, KEPT, Found, erasing, kept, moving
-from peopleinfo.dynamodb.table import READ_SECONDS, Cancelled, ConditionFailed, Refused
+from peopleinfo.dynamodb.table import Cancelled, ConditionFailed, Refused
 from peopleinfo.errors import PersonNotFound, StoreUnavailable
 from peopleinfo.names import FOLD_VERSION
 from peopleinfo.person import Outline, Record, outline
@@ -102,7 +102,7 @@ class Adoption:
     async def estimate(self) -> int | None:
         """Return about how many items the table has, as DynamoDB counts them every few hours."""
         try:
-            described = await self._table.call("DescribeTable", {}, READ_SECONDS)
+            described = await self._table.call("DescribeTable", {}, self._table.timeouts.read)
         except Refused:  # the role may not ask
             return None
         return int(described["Table"].get("ItemCount", 0)) or None

@@ -8,7 +8,6 @@ import msgspec
 
 from peopleinfo.apikeys import ApiKey
 from peopleinfo.dynamodb.items import binary, value
-from peopleinfo.dynamodb.table import WRITE_SECONDS
 
 if TYPE_CHECKING:
     from peopleinfo.dynamodb.table import Item, Table
@@ -31,7 +30,7 @@ class DynamoApiKeys:
     async def save(self, key: ApiKey) -> None:
         # Written twice it is the same: an attempt that was not heard does no harm.
         item = _key(key.digest) | {"api_key": binary(msgspec.json.encode(key))}
-        await self._table.call("PutItem", {"Item": item}, WRITE_SECONDS, writes=True)
+        await self._table.call("PutItem", {"Item": item}, self._table.timeouts.write, writes=True)
 
     async def all(self) -> list[ApiKey]:
         keys: list[ApiKey] = []

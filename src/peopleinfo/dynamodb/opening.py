@@ -18,7 +18,7 @@ from peopleinfo.dynamodb.keys import begin, open_sealer
 from peopleinfo.dynamodb.moves import ABSENT
 from peopleinfo.dynamodb.sealing import SealedForm
 from peopleinfo.dynamodb.store import DynamoStore
-from peopleinfo.dynamodb.table import ConditionFailed, Refused, Table, unusable
+from peopleinfo.dynamodb.table import ConditionFailed, Refused, Table, Timeouts, unusable
 from peopleinfo.errors import StoreUnavailable, StoreUnusable
 
 if TYPE_CHECKING:
@@ -41,7 +41,14 @@ async def open_table(location: TableLocation) -> AsyncIterator[Table]:
     async with open_http() as http:
         endpoint = URL(location.endpoint) if location.endpoint else None
         credentials = usual_chain(location.region)
-        yield Table(location.table, http=http, credentials=credentials, region=location.region, endpoint=endpoint)
+        yield Table(
+            location.table,
+            http=http,
+            credentials=credentials,
+            region=location.region,
+            endpoint=endpoint,
+            timeouts=Timeouts(location.timeout),
+        )
 
 
 @asynccontextmanager

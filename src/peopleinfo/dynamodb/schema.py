@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from peopleinfo.dynamodb.table import Json, Table
 
-_CONTROL_SECONDS: Final = 15.0
 _PATIENCE: Final = 120  # tries, a second apart, until a new table is there
 TTL: Final = "expires_at"
 
@@ -65,7 +64,7 @@ PROTECTION: Final[Json] = {
 async def create(table: Table, needs: Needs = PEOPLE) -> list[str]:
     """Make the table unless it is there, and return what could not be set on it. Raises Refused, StoreUnavailable."""
     try:
-        await table.call("CreateTable", {**needs.keys, **PROTECTION}, _CONTROL_SECONDS)
+        await table.call("CreateTable", {**needs.keys, **PROTECTION}, table.timeouts.control)
     except Refused as refused:
         if refused.code != "ResourceInUseException":
             raise
@@ -81,7 +80,7 @@ async def create(table: Table, needs: Needs = PEOPLE) -> list[str]:
         ),
     ):
         try:
-            await table.call(action, asked, _CONTROL_SECONDS)
+            await table.call(action, asked, table.timeouts.control)
         except Refused as refused:
             if "already enabled" not in str(refused):
                 problems.append(str(refused))
@@ -90,7 +89,7 @@ async def create(table: Table, needs: Needs = PEOPLE) -> list[str]:
 
 async def check(table: Table, needs: Needs = PEOPLE) -> list[str]:
     """Compare the table with what the code needs and return the differences. Raises Refused, StoreUnavailable."""
-    described = (await table.call("DescribeTable", {}, _CONTROL_SECONDS))["Table"]
+    described = (await table.call("DescribeTable", {}, table.timeouts.control))["Table"]
     differences = list(_differences(described, needs.keys))
     recovery = await _described(table, "DescribeContinuousBackups", "ContinuousBackupsDescription")
     is_kept = recovery.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus") == "ENABLED"
@@ -145,7 +144,7 @@ def _schema(side: Json) -> list[tuple[str, str]]:
 
 async def _described(table: Table, action: str, member: str) -> dict[str, Any]:
     try:
-        answer: dict[str, Any] = (await table.call(action, {}, _CONTROL_SECONDS)).get(member, {})
+        answer: dict[str, Any] = (await table.call(action, {}, table.timeouts.control)).get(member, {})
     except Refused:  # a stand-in for DynamoDB may not know it
         return {}
     return answer
@@ -153,7 +152,7 @@ async def _described(table: Table, action: str, member: str) -> dict[str, Any]:
 
 async def _until_active(table: Table) -> None:
     for _ in range(_PATIENCE):
-        described = (await table.call("DescribeTable", {}, _CONTROL_SECONDS))["Table"]
+        described = (await table.call("DescribeTable", {}, table.timeouts.control))["Table"]
         states = [described["TableStatus"]]
         states += [index.get("IndexStatus", "ACTIVE") for index in described.get("GlobalSecondaryIndexes", ())]
         if set(states) == {"ACTIVE"}:

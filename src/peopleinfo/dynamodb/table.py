@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from copy import copy
+from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,11 +26,6 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 Item = dict[str, dict[str, str]]  # attribute → type ("S", "N", "B") → value, as DynamoDB writes it
 
-READ_SECONDS: Final = 3.0
-WRITE_SECONDS: Final = 5.0
-SCAN_SECONDS: Final = 10.0  # half of it for an attempt: its answer may be a megabyte, and the way slow
-BULK_SECONDS: Final = 30.0  # for a batch of a load, which nobody waits for at a screen
-_ATTEMPT_SECONDS: Final = 1.0  # an answer normally takes milliseconds
 _FIRST_DELAY: Final = 0.025  # seconds; doubles with every attempt
 _LONGEST_DELAY: Final = 1.0
 BATCH: Final = 25  # items of a BatchWriteItem at most
@@ -61,6 +57,43 @@ _UNUSABLE: Final = {
 
 
 _encode: Final = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Time limits of calls in seconds, as multiples of the limit of one attempt; an attempt normally takes milliseconds."""
+
+    attempt: float = 1.0
+
+    @property
+    def read(self) -> float:
+        """Limit of a read, with all its attempts."""
+        return 3 * self.attempt
+
+    @property
+    def write(self) -> float:
+        """Limit of a write, with all its attempts."""
+        return 5 * self.attempt
+
+    @property
+    def scan(self) -> float:
+        """Limit of a page of a scan, with all its attempts."""
+        return 10 * self.attempt
+
+    @property
+    def scan_attempt(self) -> float:
+        """Limit of one attempt at a page of a scan, whose response may be a megabyte over a slow network."""
+        return self.scan / 2
+
+    @property
+    def control(self) -> float:
+        """Limit of a call that creates, changes or describes a table."""
+        return 15 * self.attempt
+
+    @property
+    def bulk(self) -> float:
+        """Limit of a batch of a load, for which no client waits at a screen."""
+        return 30 * self.attempt
 
 
 class ConditionFailed(Exception):
@@ -96,9 +129,17 @@ class Table:
     """A table, and the way to it."""
 
     def __init__(
-        self, name: str, *, http: HttpImplementation, credentials: Credentials, region: str, endpoint: URL | None
+        self,
+        name: str,
+        *,
+        http: HttpImplementation,
+        credentials: Credentials,
+        region: str,
+        endpoint: URL | None,
+        timeouts: Timeouts,
     ) -> None:
         self.name = name
+        self.timeouts = timeouts
         self._http = http
         self._credentials = credentials
         self._region = region
@@ -116,7 +157,7 @@ class Table:
         wanted = {"Key": key, "ConsistentRead": True}
         if attributes:
             wanted["ProjectionExpression"] = attributes
-        answer = await self.call("GetItem", wanted, READ_SECONDS)
+        answer = await self.call("GetItem", wanted, self.timeouts.read)
         item: Item | None = answer.get("Item")
         return item or None
 
@@ -131,7 +172,7 @@ class Table:
         """Return the items that exist of at most 100 in one or several tables, each as it stands now, by table and in no order."""
         found: dict[str, list[Item]] = {name: [] for name in wanted}
         asked: Json = {name: {"ConsistentRead": True, **keys} for name, keys in wanted.items()}
-        deadline = monotonic() + READ_SECONDS
+        deadline = monotonic() + self.timeouts.read
         for delay in _delays():
             answer = await self.call("BatchGetItem", {"RequestItems": asked}, deadline - monotonic(), names_table=False)
             for name, items in answer["Responses"].items():
@@ -144,23 +185,23 @@ class Table:
     async def query(self, condition: str, values: Item, *, limit: int, **more: Any) -> tuple[list[Item], Item | None]:
         """Return a page of items and the key after which the next one begins, None when there is no more."""
         asked = {"KeyConditionExpression": condition, "ExpressionAttributeValues": values, "Limit": limit, **more}
-        answer = await self.call("Query", asked, READ_SECONDS)
+        answer = await self.call("Query", asked, self.timeouts.read)
         return answer["Items"], answer.get("LastEvaluatedKey")
 
     async def scan(self, *, limit: int, **more: Any) -> tuple[list[Item], Item | None]:
         """Return a page of everything, and the key after which the next one begins, None when there is no more."""
         asked = {"Limit": limit, "ConsistentRead": True, **more}
-        answer = await self.call("Scan", asked, SCAN_SECONDS, an_attempt=SCAN_SECONDS / 2)
+        answer = await self.call("Scan", asked, self.timeouts.scan, an_attempt=self.timeouts.scan_attempt)
         return answer["Items"], answer.get("LastEvaluatedKey")
 
     async def put(self, item: Item, condition: str) -> None:
         """Store an item if the condition holds of what is in its place. Raises ConditionFailed."""
-        await self.call("PutItem", {"Item": item, **_conditional(condition)}, WRITE_SECONDS, writes=True)
+        await self.call("PutItem", {"Item": item, **_conditional(condition)}, self.timeouts.write, writes=True)
 
     async def update(self, key: Item, change: str, condition: str, values: Item) -> None:
         """Change an item if the condition holds of it. Raises ConditionFailed."""
         asked = {"Key": key, "UpdateExpression": change, "ExpressionAttributeValues": values}
-        await self.call("UpdateItem", {**asked, **_conditional(condition)}, WRITE_SECONDS, writes=True)
+        await self.call("UpdateItem", {**asked, **_conditional(condition)}, self.timeouts.write, writes=True)
 
     async def transact(self, *writes: Json, token: str) -> None:
         """Do all the writes or none. `token` names this transaction: a repetition within ten minutes is not done again.
@@ -169,12 +210,12 @@ class Table:
         """
         named = [{kind: {"TableName": self.name, **write} for kind, write in operation.items()} for operation in writes]
         asked = {"TransactItems": named, "ClientRequestToken": token}
-        await self.call("TransactWriteItems", asked, WRITE_SECONDS, writes=True, names_table=False)
+        await self.call("TransactWriteItems", asked, self.timeouts.write, writes=True, names_table=False)
 
     async def put_many(self, items: Sequence[Item]) -> None:
         """Store at most `BATCH` items, whatever is in their places."""
         asked: Json = {self.name: [{"PutRequest": {"Item": item}} for item in items]}
-        deadline = monotonic() + BULK_SECONDS
+        deadline = monotonic() + self.timeouts.bulk
         for delay in _delays():
             answer = await self.call(
                 "BatchWriteItem", {"RequestItems": asked}, deadline - monotonic(), writes=True, names_table=False
@@ -206,7 +247,7 @@ class Table:
         for delay in _delays():
             began = monotonic()
             try:
-                answer = await self._attempt(action, body, min(deadline, began + (an_attempt or _ATTEMPT_SECONDS)))
+                answer = await self._attempt(action, body, min(deadline, began + (an_attempt or self.timeouts.attempt)))
             except (TimeoutError, RequestFailed):
                 why, unheard = "DynamoDB does not answer", True
                 figures.attempted(action, monotonic() - began, "silent")
