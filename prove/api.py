@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
-from prove.history import WRITES, Kind, Operation, Stand
+from prove.history import WRITES, Kind, Operation, Stand, Times
 from prove.servers import HOST
 
 if TYPE_CHECKING:
@@ -34,10 +34,52 @@ class Answer(NamedTuple):
     status: int
     body: bytes
     source: str = ""
+    etag: str = ""
+    location: str = ""
+    media: str = ""
 
     def json(self) -> Any:
         """Return the body as JSON."""
         return msgspec.json.decode(self.body)
+
+
+_Time = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
+
+
+class Person(msgspec.Struct, forbid_unknown_fields=True):
+    """A record of this driver, with all of its members and no others."""
+
+    person_id: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
+    person_name: str
+    person_surname: str
+    mark: str
+    version: Annotated[int, msgspec.Meta(ge=1)]
+    created_at: _Time
+    updated_at: _Time
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if the members belong to different versions."""
+        if self.person_name != _name(self.mark):
+            raise ValueError("the name and the mark are of different versions")
+        if self.created_at > self.updated_at or (self.version == 1 and self.created_at != self.updated_at):
+            raise ValueError("the times do not fit the version")
+
+    @property
+    def stand(self) -> Stand:
+        """The person as the history notes it."""
+        return Stand(self.person_id, self.version, self.mark, self.person_surname)
+
+    @property
+    def times(self) -> Times:
+        """The times as the history notes them."""
+        return Times(self.created_at, self.updated_at)
+
+
+class People(msgspec.Struct, forbid_unknown_fields=True):
+    """A page of a list."""
+
+    people: list[Person]
+    next_cursor: str | None
 
 
 class Connection:
@@ -83,7 +125,9 @@ async def _answer(reader: asyncio.StreamReader) -> Answer:
     count = int(_header(head, b"content-length") or 0) if status not in (204, 304) else 0
     # `peopleinfo; hit; detail=local` (RFC 9211): the last word tells all.
     source = _header(head, b"cache-status").rpartition(b"=")[2].decode()
-    return Answer(status, await reader.readexactly(count) if count else b"", source)
+    body = await reader.readexactly(count) if count else b""
+    etag, location, media = (_header(head, name).decode() for name in (b"etag", b"location", b"content-type"))
+    return Answer(status, body, source, etag, location, media)
 
 
 def _header(head: bytes, name: bytes) -> bytes:
@@ -122,59 +166,67 @@ class Api:
             connection.close()
 
     async def _create(self, connection: Connection, asked: Operation) -> None:
-        body = {"person_surname": asked.surname, "mark": asked.mark}
+        body = _content(asked)
         answer = await connection.ask("POST", "/v1/people", body, idempotency_key=asked.mark)
         if answer.status == 409:  # made, and erased since: this request was sent before
             asked.outcome = "missing"
-        else:
-            _take(asked, answer, 201)
+            return
+        take(asked, answer, 201)
+        if asked.seen and answer.location != f"/v1/people/{asked.seen[0].person}":
+            raise Unexpected(f"Location: {answer.location} for {asked.seen[0].person}")
 
     async def _replace(self, connection: Connection, asked: Operation) -> None:
-        body = {"person_surname": asked.surname, "mark": asked.mark}
-        _take(asked, await connection.ask("PUT", _path(asked), body, if_match=_tag(asked)), 200)
+        take(asked, await connection.ask("PUT", _path(asked), _content(asked), if_match=_tag(asked)), 200)
 
     async def _patch(self, connection: Connection, asked: Operation) -> None:
-        body = {"mark": asked.mark} | ({"person_surname": asked.surname} if asked.surname else {})
         headers = {"if_match": _tag(asked), "content_type": _MERGE_PATCH}
-        _take(asked, await connection.ask("PATCH", _path(asked), body, **headers), 200)
+        take(asked, await connection.ask("PATCH", _path(asked), _content(asked), **headers), 200)
 
     async def _erase(self, connection: Connection, asked: Operation) -> None:
         headers = {"if_match": _tag(asked)} if asked.expected else {}
-        _take(asked, await connection.ask("DELETE", _path(asked), **headers), 204)
+        take(asked, await connection.ask("DELETE", _path(asked), **headers), 204)
 
     async def _read(self, connection: Connection, asked: Operation) -> None:
         headers = _freshness(asked) | ({"if_none_match": _tag(asked)} if asked.expected else {})
-        _take(asked, await connection.ask("GET", _path(asked), **headers), 200)
+        take(asked, await connection.ask("GET", _path(asked), **headers), 200)
 
     async def _list(self, connection: Connection, asked: Operation) -> None:
-        seen: list[Stand] = []
-        page = f"/v1/people?surname={quote(asked.surname)}&limit=1000"
-        path = page
+        people: list[Person] = []
+        page = f"/v1/people?surname={quote(asked.surname)}&limit={asked.limit}"
+        path, cursors = page, set[str | None]()
         while True:
             answer = await connection.ask("GET", path, **_freshness(asked))
             if answer.status != 200:
                 break
-            found = answer.json()
-            seen += map(_stand, found["people"])
-            if not found["next_cursor"]:
+            found = page_in(answer, asked.limit)
+            people += found.people
+            if not found.next_cursor:
                 break
-            path = f"{page}&cursor={quote(found['next_cursor'])}"
-        _take(asked, Answer(answer.status, b"", answer.source), 200)
-        asked.seen = tuple(seen) if asked.outcome == "done" else ()
+            if found.next_cursor in cursors:
+                raise Unexpected("a list has the same cursor twice")
+            cursors.add(found.next_cursor)
+            path = f"{page}&cursor={quote(found.next_cursor)}"
+        take(asked, Answer(answer.status, answer.body if answer.status != 200 else b"", answer.source), 200)
+        if asked.outcome == "done":
+            _see(asked, people)
 
 
-def _take(asked: Operation, answer: Answer, good: int) -> None:
-    """Note what an answer means. Raises Unexpected."""
+def take(asked: Operation, answer: Answer, good: int) -> None:
+    """Note what a response means, and check all of its parts. Raises Unexpected."""
     asked.source = answer.source
     if answer.status == good:
         asked.outcome = "done"
-        asked.seen = (_stand(answer.json()),) if answer.body else ()
+        if answer.body:
+            _see(asked, [person_in(answer)])
     elif answer.status == 304:
         asked.outcome = "unchanged"
+        _check_tag(answer, asked.expected)
     elif answer.status == 404:
         asked.outcome = "missing"
     elif answer.status == 412:
         asked.outcome, asked.actual = "conflict", _version_in(answer.json()["detail"])
+        if asked.actual is None:
+            raise Unexpected("a conflict does not report the version")
     elif answer.status == 503:
         maybe = asked.kind in WRITES and _MAYBE in answer.json()["detail"]
         asked.outcome = "unknown" if maybe else "failed"
@@ -183,8 +235,52 @@ def _take(asked: Operation, answer: Answer, good: int) -> None:
         raise Unexpected(f"{answer.status} {answer.body[:300].decode(errors='replace')}")
 
 
-def _stand(person: dict[str, Any]) -> Stand:
-    return Stand(person["person_id"], person["version"], person["mark"], person["person_surname"])
+def person_in(answer: Answer) -> Person:
+    """Return the person of a response whose every part fits the others. Raises Unexpected."""
+    person = _decoded(answer, Person)
+    _check_tag(answer, person.version)
+    return person
+
+
+def page_in(answer: Answer, limit: int) -> People:
+    """Return the page of a list. Raises Unexpected."""
+    page = _decoded(answer, People)
+    if len(page.people) > limit:
+        raise Unexpected(f"a page of {len(page.people)} people exceeds the limit of {limit}")
+    return page
+
+
+T = TypeVar("T")
+
+
+def _decoded(answer: Answer, kind: type[T]) -> T:
+    if answer.media != "application/json":
+        raise Unexpected(f"Content-Type: {answer.media}")
+    try:
+        return msgspec.json.decode(answer.body, type=kind)
+    except msgspec.DecodeError as error:
+        raise Unexpected(f"{error}: {answer.body[:300].decode(errors='replace')}") from error
+
+
+def _check_tag(answer: Answer, version: int | None) -> None:
+    if answer.etag != f'"{version}"':
+        raise Unexpected(f"ETag: {answer.etag} at version {version}")
+
+
+def _see(asked: Operation, people: list[Person]) -> None:
+    asked.seen = tuple(person.stand for person in people)
+    asked.times = tuple(person.times for person in people)
+
+
+def _name(mark: str) -> str:
+    """Return the name of a person, which every change replaces together with the mark."""
+    return f"N{mark}"
+
+
+def _content(asked: Operation) -> dict[str, str]:
+    """Return the body of a change; without a surname a patch leaves it as it is."""
+    surname = {"person_surname": asked.surname} if asked.surname else {}
+    return {"person_name": _name(asked.mark), "mark": asked.mark} | surname
 
 
 def _version_in(detail: str) -> int | None:

@@ -23,6 +23,7 @@ T = TypeVar("T")
 SURNAMES: Final = ("Abel", "Bach", "Cage", "Duke", "Elgar", "Fasch")  # the first are the most common
 _PLACES: Final = 24  # people at a time, the eldest the busiest
 _LIFE: Final = (40, 400)  # operations in a person's life
+_LIMITS: Final = (1_000, 1_000, 7, 2)  # people on a page
 _DOUBTS: Final = 5  # writes of unknown outcome, after which a person is erased: they make the search longer
 _PAUSE: Final = 0.05  # seconds that a client waits when it is refused, before it tries the next server
 
@@ -111,7 +112,8 @@ class Client:
         await self._do("read", person=known.person, expected=expected, fresh=self._wants_fresh())
 
     async def _list(self, _: Known | None = None) -> None:
-        await self._do("list", surname=self._one_of(SURNAMES), fresh=self._wants_fresh())
+        limit = self._chance.choice(_LIMITS)
+        await self._do("list", surname=self._one_of(SURNAMES), limit=limit, fresh=self._wants_fresh())
 
     async def _change(self, known: Known) -> None:
         await self._do("patch", person=known.person, mark=self._mark(), expected=self._expected(known))

@@ -26,6 +26,13 @@ class Stand(NamedTuple):
     surname: str
 
 
+class Times(NamedTuple):
+    """The times in a record, as the response gives them."""
+
+    created_at: str
+    updated_at: str
+
+
 class Operation(msgspec.Struct, tag="operation", omit_defaults=True):
     """One request; all moments are nanoseconds of the one clock of the driver.
 
@@ -45,6 +52,8 @@ class Operation(msgspec.Struct, tag="operation", omit_defaults=True):
     expected: int | None = None  # If-Match; for a read If-None-Match
     actual: int | None = None
     seen: tuple[Stand, ...] = ()
+    times: tuple[Times, ...] = ()  # of those in `seen`
+    limit: int = 1_000  # people on a page of a list
     fresh: bool = False  # Cache-Control: no-cache
     source: str = ""  # which cache answered, or why none did, as the server says
 

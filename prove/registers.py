@@ -12,6 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from prove import responses
 from prove.history import WRITES, Operation, Stand
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ class Event:
     def writes(self) -> bool:
         """Whether it changes the person, or may."""
         asked = self.operation
-        return asked.kind == "create" or (asked.kind in WRITES and asked.outcome in ("done", "unknown"))
+        if asked.kind == "create":  # without a person: the response that the person was erased
+            return self.seen is not None
+        return asked.kind in WRITES and asked.outcome in ("done", "unknown")
 
     def fits(self, value: Value) -> bool:
         """Say whether a read could have had this answer from a register that holds `value`."""
@@ -42,7 +45,9 @@ class Event:
         if asked.outcome == "unchanged":
             return value is not None and value.version == asked.expected
         if asked.outcome == "conflict":
-            return value is not None and value.version != asked.expected and asked.actual in (None, value.version)
+            if value is None or asked.expected in (None, value.version):
+                return False
+            return asked.actual in (None, value.version)
         if asked.kind == "list" and self.seen is None:
             return value is None or value.surname != asked.surname
         return value == self.seen
@@ -74,7 +79,7 @@ def registers_of(operations: list[Operation], bound: Callable[[Operation], int] 
     With `bound` (nanoseconds for a read) a read may be explained by any moment since so long before its call, though never before the
     return of a write that the same server had acknowledged by then.
     """
-    found = Registers()
+    found = Registers(problems=list(responses.problems(operations)))
     births = _creations(operations, found)
     for asked in operations:
         if asked.kind in WRITES and asked.kind != "create" and asked.outcome != "failed":
@@ -84,7 +89,8 @@ def registers_of(operations: list[Operation], bound: Callable[[Operation], int] 
     reads = sorted((asked for asked in operations if _tells(asked)), key=lambda asked: asked.call)
     lives = _Lives(found.events)
     for asked in reads:
-        for person, seen in _reads(asked, lives, found):
+        found.problems += responses.order(asked, births)
+        for person, seen in _reads(asked, lives):
             if seen and person not in births:
                 found.problems.append((f"{person} was never created", asked))
             else:
@@ -99,27 +105,55 @@ def _tells(asked: Operation) -> bool:
     return asked.kind in ("read", "list") and asked.outcome not in ("failed", "unknown")
 
 
-def _creations(operations: list[Operation], found: Registers) -> set[str]:
-    """Add the events of creations; one that was sent again under the same idempotency key is one creation."""
+def _creations(operations: list[Operation], found: Registers) -> dict[str, tuple[int, int]]:
+    """Add the events of creations, and return the call and the return of each; attempts with one idempotency key are one creation."""
     attempts: dict[str, list[Operation]] = defaultdict(list)
-    people: dict[str, set[str]] = defaultdict(set)
     for asked in operations:
         if asked.kind == "create" and asked.outcome != "failed":
             attempts[asked.mark].append(asked)
-            people[asked.mark] |= {asked.person} - {""}
-        for stand in asked.seen:
-            if stand.version == 1:
-                people[stand.mark].add(stand.person)
-    for mark, asked_for in attempts.items():
-        first = min(asked_for, key=lambda asked: asked.call)
-        back = min((asked.back for asked in asked_for if asked.outcome != "unknown"), default=NEVER)
+    people, erasures = _people_of(attempts, operations), _erasures(operations)
+    births: dict[str, tuple[int, int]] = {}
+    for mark, tried in attempts.items():
+        first = min(tried, key=lambda asked: asked.call)
+        back = min((asked.back for asked in tried if asked.outcome != "unknown"), default=NEVER)
         if len(people[mark]) > 1:
             found.problems.append(("one creation made several people", first))
-        if any(asked.seen and asked.seen[0].mark != mark for asked in asked_for):
-            found.problems.append(("the answer is not what was created", first))
         for person in people[mark]:
+            if person in births:
+                found.problems.append(("two creations made one person", first))
+            births[person] = first.call, back
             found.events[person].append(Event(first.call, back, first, Stand(person, 1, mark, first.surname)))
-    return set(found.events)
+        for asked in tried:
+            if asked.outcome == "missing":
+                _erased(asked, people[mark], erasures, found)
+    return births
+
+
+def _people_of(attempts: dict[str, list[Operation]], operations: list[Operation]) -> dict[str, set[str]]:
+    """Return the ids that each creation made, by its mark: as it returned them, or as any response shows them."""
+    people = {mark: {asked.person for asked in tried} - {""} for mark, tried in attempts.items()}
+    for asked in operations:
+        for stand in asked.seen:
+            if stand.version == 1 and stand.mark in people:
+                people[stand.mark].add(stand.person)
+    return people
+
+
+def _erasures(operations: list[Operation]) -> dict[str, int]:
+    """Return when the first erasure of each person was called."""
+    calls: dict[str, int] = {}
+    for asked in operations:
+        if asked.kind == "erase":
+            calls[asked.person] = min(asked.call, calls.get(asked.person, NEVER))
+    return calls
+
+
+def _erased(asked: Operation, people: set[str], erasures: dict[str, int], found: Registers) -> None:
+    """Add the response to a creation that reports the erasure of its person; `erasures` gives the first call of each."""
+    for person in people:
+        found.events[person].append(Event(asked.call, asked.back, asked))
+    if all(erasures.get(person, NEVER) > asked.back for person in people):
+        found.problems.append(("the response reports an erasure that no client requested", asked))
 
 
 class _Lives:
@@ -146,13 +180,11 @@ def _end(event: Event) -> int:
     return event.back if erased else NEVER
 
 
-def _reads(asked: Operation, lives: _Lives, found: Registers) -> Iterator[tuple[str, Value]]:
+def _reads(asked: Operation, lives: _Lives) -> Iterator[tuple[str, Value]]:
     if asked.kind == "read":
         yield asked.person, asked.seen[0] if asked.seen else None
         return
     shown = {stand.person: stand for stand in asked.seen}
-    if len(shown) < len(asked.seen):
-        found.problems.append(("the list shows somebody twice", asked))
     yield from shown.items()
     for person in lives.bearers(asked):
         if person not in shown:

@@ -15,9 +15,11 @@ def operation(kind: Kind, call: int, back: int, outcome: Outcome = "done", **mor
     return Operation(kind, call, back, outcome, **({"person": "p"} | more))
 
 
-def create(call: int, back: int, mark: str = "a", *, surname: str = "Bach", person: str = "p") -> Operation:
+def create(
+    call: int, back: int, mark: str = "a", *, surname: str = "Bach", person: str = "p", **more: Any
+) -> Operation:
     seen = (stand(1, mark, surname, person),)
-    return operation("create", call, back, person="", surname=surname, mark=mark, seen=seen)
+    return operation("create", call, back, person="", surname=surname, mark=mark, seen=seen, **more)
 
 
 def replace(call: int, back: int, version: int, mark: str, *, surname: str = "Bach", **more: Any) -> Operation:

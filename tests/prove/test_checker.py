@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from prove.checker import violations
+from prove.history import Times
 from tests.prove.histories import create, erase, listed, operation, read, replace, stand, unknown
 
 if TYPE_CHECKING:
@@ -30,6 +31,58 @@ FALSE: dict[str, list[Operation]] = {
     "a change after erasure": [create(1, 2), erase(3, 4), replace(5, 6, 2, "b")],
     "erased twice": [create(1, 2), erase(3, 4), erase(5, 6)],
     "a value never written": [create(1, 2), read(3, 4, stand(1, "z"))],
+    "a list that shows a person with another surname": [create(1, 2), listed(3, 4, stand(1, "a"), surname="Cage")],
+    "a list that shows a person under the surname of before, at the version of now": [
+        create(1, 2), replace(3, 4, 2, "b", surname="Abel"), listed(5, 6, stand(2, "b", "Abel")),
+    ],
+    "a list that shows a younger person first": [
+        create(1, 2), create(3, 4, "b", person="q"), listed(5, 6, stand(1, "b", person="q"), stand(1, "a")),
+    ],
+    "a list that shows an older person last, behind a neighbor of unknown age": [
+        unknown("create", 1, 2, "c", person="r"), create(3, 4), create(5, 6, "b", person="q"),
+        listed(7, 8, stand(1, "b", person="q"), stand(1, "c", person="r"), stand(1, "a")),
+    ],
+    "a list that answers 404": [operation("list", 1, 2, "missing", person="", surname="Bach")],
+    "one id for two people at a time": [create(1, 2), create(3, 4, "b")],
+    "an id that is used again after an erasure": [create(1, 2), erase(3, 4), create(5, 6, "b")],
+    "an id that is used again and that only lists show": [
+        unknown("create", 1, 2, "a", person=""), listed(3, 4, stand(1, "a")), erase(5, 6),
+        unknown("create", 7, 8, "b", person=""), listed(9, 10, stand(1, "b")),
+    ],
+    "a person who reappears after an erasure": [create(1, 2), erase(3, 4), read(5, 6, None), read(7, 8, stand(1, "a"))],
+    "a creation at another version": [operation("create", 1, 2, person="", mark="a", surname="Bach", seen=(stand(2, "a"),))],
+    "a creation under another surname": [
+        operation("create", 1, 2, person="", mark="a", surname="Abel", seen=(stand(1, "a"),)), read(3, 4, stand(1, "a", "Abel")),
+    ],
+    "a creation that shows no person": [operation("create", 1, 2, person="", mark="a", surname="Bach")],
+    "a creation in conflict": [operation("create", 1, 2, "conflict", person="", mark="a", surname="Bach", actual=1)],
+    "a creation that reports an erasure before anyone erased": [
+        create(1, 2), operation("create", 3, 4, "missing", person="", mark="a", surname="Bach"), erase(5, 6),
+    ],
+    "a creation that reports an erasure although the person is there": [
+        create(1, 2), unknown("erase", 3, 20), operation("create", 5, 6, "missing", person="", mark="a", surname="Bach"),
+        read(7, 8, stand(1, "a")),
+    ],
+    "a read that succeeds and shows no person": [operation("read", 1, 2)],
+    "a read that shows another person": [
+        create(1, 2), create(3, 4, "b", person="q"), operation("read", 5, 6, seen=(stand(1, "b", person="q"),)),
+    ],
+    "a change that shows another person": [
+        create(1, 2), create(3, 4, "b", person="q"),
+        operation("replace", 5, 6, mark="c", surname="Bach", seen=(stand(2, "c", person="q"),)),
+    ],
+    "a change that shows no person": [create(1, 2), operation("replace", 3, 4, mark="b", surname="Bach")],
+    "a change that is not modified": [create(1, 2), operation("replace", 3, 4, "unchanged", expected=1, mark="b", surname="Bach")],
+    "an erasure that shows a person": [create(1, 2), erase(3, 4, seen=(stand(1, "a"),))],
+    "a conflict although any version would do": [create(1, 2), operation("erase", 3, 4, "conflict", actual=1)],
+    "a fresh response from the cache of the process": [create(1, 2), read(3, 4, stand(1, "a"), fresh=True, source="local")],
+    "a fresh response from the shared cache": [create(1, 2), listed(3, 4, stand(1, "a"), fresh=True, source="shared")],
+    "another time of creation": [
+        create(1, 2, times=(Times("1", "1"),)), read(3, 4, stand(1, "a"), times=(Times("2", "1"),)),
+    ],
+    "another time of one version": [
+        create(1, 2, times=(Times("1", "1"),)), listed(3, 4, stand(1, "a"), times=(Times("1", "2"),)),
+    ],
     "a person never created": [read(1, 2, stand(1, "a"))],
     "a value that was refused for certain": [
         create(1, 2), operation("replace", 3, 4, "failed", mark="b", surname="Bach"), read(5, 6, stand(2, "b")),
@@ -91,6 +144,21 @@ TRUE: dict[str, list[Operation]] = {
         operation("replace", 4, 8, "conflict", mark="c", surname="Bach", expected=1, actual=2),
     ],
     "not modified": [create(1, 2), operation("read", 3, 4, "unchanged", expected=1)],
+    "a list ordered by age": [
+        create(1, 2), create(3, 4, "b", person="q"), listed(5, 6, stand(1, "a"), stand(1, "b", person="q")),
+    ],
+    "a list of two people who were created at the same time": [
+        create(1, 4), create(2, 3, "b", person="q"),
+        listed(5, 6, stand(1, "a"), stand(1, "b", person="q")), listed(7, 8, stand(1, "b", person="q"), stand(1, "a")),
+    ],
+    "a creation sent again after an erasure": [
+        create(1, 2), erase(3, 4), operation("create", 5, 6, "missing", person="", mark="a", surname="Bach"),
+    ],
+    "a fresh response from the store": [create(1, 2), read(3, 4, stand(1, "a"), fresh=True, source="request")],
+    "times that stay": [
+        create(1, 2, times=(Times("1", "1"),)), replace(3, 4, 2, "b", times=(Times("1", "2"),)),
+        listed(5, 6, stand(2, "b"), times=(Times("1", "2"),)),
+    ],
     "others are left in peace": [create(1, 2), create(3, 4, "b", person="q"), erase(5, 6), listed(7, 8, stand(1, "b", person="q"))],
 }  # fmt: skip
 
