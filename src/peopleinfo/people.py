@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from hashlib import blake2b
@@ -14,13 +15,19 @@ from peopleinfo.person import Details, Record, details_from_json, details_from_s
 from peopleinfo.store import Once, Page, Reading, Store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
     from datetime import date, datetime
 
     from peopleinfo.search import Filter
 
+Precondition = Callable[["Record"], None]
+"""Is called with the record that a change starts from; raises an error to refuse the change."""
 _FIRST_TIME_ZONE: Final = timedelta(hours=14)  # where every new day begins (Kiribati)
 _DUMPED: Final = 1_000  # people read at a time by `everyone`
+
+
+def allow(_: Record) -> None:
+    """Allow a change of every record: the precondition of a change without conditions."""
 
 
 class People:
@@ -51,25 +58,29 @@ class People:
         """Store a new person as `POST /data` takes it. Raises InvalidPerson."""
         return await self.store.create(details_from_seed(data, today=self.today))
 
-    async def replace(self, person_id: str, data: Any, *, versions: frozenset[int] | None) -> Record:
-        """Put new details in the place of the old ones, if the person is at one of `versions` (None: at any).
+    async def replace(self, person_id: str, data: Any, *, precondition: Precondition = allow) -> Record:
+        """Put new details in the place of the old ones, if `precondition` allows it for the current record.
 
-        Raises InvalidPerson, PersonNotFound, VersionConflict.
+        Raises InvalidPerson, PersonNotFound, and what `precondition` raises.
         """
-        return await self._change(person_id, versions, lambda _: data)
+        return await self._change(person_id, precondition, lambda _: data)
 
-    async def patch(self, person_id: str, patch: Any, *, versions: frozenset[int] | None) -> Record:
-        """Change some members (JSON Merge Patch, RFC 7396), if the person is at one of `versions` (None: at any).
+    async def patch(self, person_id: str, patch: Any, *, precondition: Precondition = allow) -> Record:
+        """Change some members (JSON Merge Patch, RFC 7396), if `precondition` allows it for the current record.
 
-        Raises InvalidPerson, PersonNotFound, VersionConflict.
+        Raises InvalidPerson, PersonNotFound, and what `precondition` raises.
         """
-        return await self._change(person_id, versions, lambda members: merge(members, patch))
+        return await self._change(person_id, precondition, lambda members: merge(members, patch))
 
-    async def erase(self, person_id: str, *, versions: frozenset[int] | None = None) -> None:
-        """Remove a person for good, if it is at one of `versions` (None: at any). Raises PersonNotFound, VersionConflict."""
+    async def erase(self, person_id: str, *, precondition: Precondition | None = None) -> None:
+        """Remove a person for good, if `precondition` allows it for the current record. Raises PersonNotFound, and what it raises."""
         while True:
-            expected = _at_one_of(versions, await self.store.get(person_id)) if versions is not None else None
-            with suppress(VersionConflict):  # somebody was faster: is the version that is there now one of those?
+            expected = None
+            if precondition is not None:
+                record = await self.store.get(person_id)
+                precondition(record)
+                expected = record.version
+            with suppress(VersionConflict):  # a concurrent change came first: evaluate the precondition again
                 await self.store.erase(person_id, expected=expected)
                 return
 
@@ -92,19 +103,16 @@ class People:
                 return
             after = page.next
 
-    async def _change(
-        self, person_id: str, versions: frozenset[int] | None, new: Callable[[dict[str, Any]], Any]
-    ) -> Record:
+    async def _change(self, person_id: str, precondition: Precondition, new: Callable[[dict[str, Any]], Any]) -> Record:
         while True:
             record = await self.store.get(person_id)
-            expected = _at_one_of(versions, record)
+            precondition(record)
             old, given = details_of(record)
             details = details_from_json(
                 new(old.members()), today=self.today, known_birthdate=old.person_birthdate, server_members=given
             )
-            # Whoever was faster: change what is there now, if it is at one of the versions.
-            with suppress(VersionConflict):
-                return await self.store.replace(person_id, details, expected=expected, known=record)
+            with suppress(VersionConflict):  # a concurrent change came first: change the result of that one
+                return await self.store.replace(person_id, details, expected=record.version, known=record)
 
     def _once(self, key: str, details: Details) -> Once:
         # Keyed: a bare digest of a name and a birthdate can be found by trying them all.
@@ -127,9 +135,3 @@ def merge(target: Any, patch: Any) -> Any:
         else:
             merged[name] = merge(merged.get(name), value)
     return merged
-
-
-def _at_one_of(versions: frozenset[int] | None, record: Record) -> int:
-    if versions is not None and record.version not in versions:
-        raise VersionConflict(record.person_id, actual=record.version)
-    return record.version

@@ -41,7 +41,7 @@ async def write(people: People, writing: Writing, mine: list[str], marks: Iterat
             writing.done("create", record.person_id, mark)
         elif operation == "replace":
             writing.begun("replace", person_id, mark)
-            await people.replace(person_id, details_marked(mark), versions=None)
+            await people.replace(person_id, details_marked(mark))
             writing.done("replace", person_id, mark)
         else:
             writing.begun("erase", person_id, mark)

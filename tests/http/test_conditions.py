@@ -1,112 +1,93 @@
-"""If-Match and If-None-Match to the letter of RFC 9110, section 13.1."""
+"""The conditions of RFC 9110, section 13: how they are read, and how they are evaluated."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import falcon
 import falcon.asgi
 import pytest
 from falcon import testing
 
+from peopleinfo.errors import VersionConflict
 from peopleinfo.http import conditions
+from peopleinfo.http.conditions import Conditions, Representation, etag
+from peopleinfo.person import Details, Record, render
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MODIFIED = "2026-03-01T12:00:00.500Z"
+BEFORE, WITHIN, AFTER = (f"Sun, 01 Mar 2026 {time} GMT" for time in ("11:59:59", "12:00:00", "12:00:01"))
 
 
 def request(**headers: str) -> falcon.asgi.Request:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return testing.create_asgi_req(headers=named)
+    scope = testing.create_scope()
+    scope["headers"] = [(name.replace("_", "-").lower().encode(), value.encode()) for name, value in headers.items()]
+    return falcon.asgi.Request(scope, nothing)
 
 
-def versions(if_match: str) -> set[int]:
-    named = conditions.versions(request(If_Match=if_match), required=True)
-    assert named is not None
-    return set(named)
+async def nothing() -> dict[str, str]:
+    """Return the events of a request that has none."""
+    return {"type": "http.disconnect"}
+
+
+def read(**headers: str) -> Conditions:
+    return conditions.read(request(**headers))
+
+
+def record(version: int = 3) -> Record:
+    return render("a" * 32, version, Details(person_name="A"), created_at=MODIFIED, updated_at=MODIFIED)
+
+
+def current(version: int = 3) -> Representation:
+    return Representation(etag(version), record(version))
+
+
+def passes(require: Callable[[], None]) -> bool:
+    try:
+        require()
+    except (VersionConflict, falcon.HTTPPreconditionFailed):
+        return False
+    return True
 
 
 @pytest.mark.parametrize(
-    ("header", "named"),
+    ("header", "matched"),
     [
-        ('"3"', {3}),
-        ('"3","4"', {3, 4}),
-        ('"3" ,\t"4"', {3, 4}),
-        ('  "3"  ', {3}),
-        ('"3", "3"', {3}),
-        ('W/"3"', set()),
-        ('W/"3", "4"', {4}),
-        ('"4", W/"3"', {4}),
-        ('"xW/", "3"', {3}),
-        ('"W/","3"', {3}),
-        ('"a,b", "3"', {3}),
-        ('",", "3"', {3}),
-        ('"3,4"', set()),
-        ('"03"', set()),
-        ('"0"', set()),
-        ('"-3"', set()),
-        ('"+3"', set()),
-        ('" 3"', set()),
-        ('"3.0"', set()),
-        ('""', set()),
-        ('"x3"', set()),
-        ('"' + "9" * 18 + '"', {10**18 - 1}),
-        ('"' + "9" * 19 + '"', set()),
-        ('"' + "9" * 5000 + '"', set()),
+        ("*", True),
+        (" * ", True),
+        ("\t*", True),
+        ('"3"', True),
+        ('"3","4"', True),
+        ('"4" ,\t"3"', True),
+        ('  "3"  ', True),
+        ('"3", "3"', True),
+        ('W/"3"', False),
+        ('W/"4", "3"', True),
+        ('"4", W/"3"', False),
+        ('"xW/", "3"', True),
+        ('"W/","3"', True),
+        ('"a,b", "3"', True),
+        ('",", "3"', True),
+        ('"3,4"', False),
+        ('"03"', False),
+        ('"33"', False),
+        ('" 3"', False),
+        ('"3.0"', False),
+        ('""', False),
+        ('"x3"', False),
+        ('"' + "9" * 5000 + '"', False),
         # RFC 9110, section 5.6.1.2: a recipient has to ignore empty elements of a list
-        (',"3"', {3}),
-        ('"3",', {3}),
-        ('"3",, ,"4"', {3, 4}),
+        (',"3"', True),
+        ('"3",', True),
+        ('"4",, ,"3"', True),
     ],
 )
-def test_if_match_names_the_versions_whose_strong_tags_it_lists(header: str, named: set[int]) -> None:
-    assert versions(header) == named
-
-
-@pytest.mark.parametrize("header", ["*", " * ", "\t*"])
-def test_a_star_means_any_version(header: str) -> None:
-    assert conditions.versions(request(If_Match=header), required=True) is None
-
-
-@pytest.mark.parametrize(
-    "header",
-    [
-        "",
-        " ",
-        "3",
-        "'3'",
-        '"3',
-        '3"',
-        '"3" "4"',
-        '"3""4"',
-        '*, "3"',
-        '"3", *',
-        "**",
-        'w/"3"',
-        'W"3"',
-        'W/ "3"',
-        ",",
-        '"3";',
-    ],
-)
-def test_an_if_match_that_is_no_list_of_tags_is_refused(header: str) -> None:
-    with pytest.raises(falcon.HTTPBadRequest):
-        conditions.versions(request(If_Match=header), required=True)
-
-
-def test_a_change_without_if_match_is_refused_where_it_is_required() -> None:
-    with pytest.raises(falcon.HTTPPreconditionRequired):
-        conditions.versions(request(), required=True)
-
-
-def test_a_change_without_if_match_may_be_of_any_version_where_it_is_not_required() -> None:
-    assert conditions.versions(request(), required=False) is None
-
-
-def test_a_long_list_is_read_in_time() -> None:
-    header = ", ".join(f'"{number}"' for number in range(1, 5_000)) + " " * 30_000
-    assert versions(header) == set(range(1, 5_000))
-
-
-def test_a_long_list_that_is_broken_at_its_end_is_refused_in_time() -> None:
-    header = '"1" ,  ' * 5_000 + " " * 30_000 + "x"
-    with pytest.raises(falcon.HTTPBadRequest):
-        conditions.versions(request(If_Match=header), required=True)
+def test_if_match_compares_strongly_with_each_tag(header: str, *, matched: bool) -> None:
+    assert passes(lambda: read(If_Match=header).require(current())) is matched
+    assert passes(lambda: read(If_Match=header).require_match(current())) is matched
 
 
 @pytest.mark.parametrize(
@@ -121,21 +102,98 @@ def test_a_long_list_that_is_broken_at_its_end_is_refused_in_time() -> None:
         ('"33"', False),
         ('"3x"', False),
         ('"x3"', False),
-        ("3", False),
-        ("", False),
-        ('"3', False),
-        ('x"3"', False),
-        ('"a"3"b"', False),
         ('"03"', False),
     ],
 )
-def test_if_none_match_is_compared_weakly_with_each_tag(header: str, *, known: bool) -> None:
-    assert conditions.is_current(request(If_None_Match=header), 3) is known
+def test_if_none_match_compares_weakly_with_each_tag(header: str, *, known: bool) -> None:
+    assert read(If_None_Match=header).is_unchanged(current()) is known
+    assert passes(lambda: read(If_None_Match=header).require(current())) is not known
 
 
-def test_nothing_is_known_without_if_none_match() -> None:
-    assert not conditions.is_current(request(), 3)
+@pytest.mark.parametrize("name", ["If_Match", "If_None_Match"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "", " ", "3", "'3'", '"3', '3"', '"3" "4"', '"3""4"', '*, "3"', '"3", *', "**", 'w/"3"', 'W"3"', 'W/ "3"', ",", '"3";',
+        'x"3"', '"a"3"b"',
+    ],
+)  # fmt: skip
+def test_a_list_of_tags_that_cannot_be_read_is_refused(name: str, header: str) -> None:
+    with pytest.raises(falcon.HTTPBadRequest):
+        read(**{name: header})
 
 
-def test_the_tag_of_a_version_is_strong_and_reads_back() -> None:
-    assert versions(conditions.etag(7)) == {7}
+@pytest.mark.parametrize("name", ["If_Modified_Since", "If_Unmodified_Since"])
+@pytest.mark.parametrize(
+    "header", ["", "yesterday", "0", "2026-03-01T12:00:00Z", "Sun, 01 Mar 2026 12:00:00", f"{BEFORE}, {BEFORE}", f"{BEFORE}x",
+               "Sun, 01 Mar 2026 12:00:00 CET", "Sun, 31 Feb 2026 12:00:00 GMT", '"3"'],
+)  # fmt: skip
+def test_a_date_that_cannot_be_read_is_refused(name: str, header: str) -> None:
+    with pytest.raises(falcon.HTTPBadRequest):
+        read(**{name: header})
+
+
+@pytest.mark.parametrize(
+    "header", [WITHIN, f" {WITHIN} ", "Sunday, 01-Mar-26 12:00:00 GMT", "Sun Mar  1 12:00:00 2026"]
+)
+def test_the_three_formats_of_dates_are_read(header: str) -> None:
+    assert read(If_Unmodified_Since=header).unmodified_since == datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("since", "passed"), [(BEFORE, False), (WITHIN, False), (AFTER, True)])
+def test_if_unmodified_since_is_true_when_the_last_change_is_not_later(since: str, *, passed: bool) -> None:
+    assert passes(lambda: read(If_Unmodified_Since=since).require(current())) is passed
+    assert passes(lambda: read(If_Unmodified_Since=since).require_match(current())) is passed
+
+
+@pytest.mark.parametrize(("since", "modified"), [(BEFORE, True), (WITHIN, True), (AFTER, False)])
+def test_if_modified_since_is_true_when_the_last_change_is_later(since: str, *, modified: bool) -> None:
+    assert read(If_Modified_Since=since).is_unchanged(current()) is not modified
+    assert passes(lambda: read(If_Modified_Since=since).require(current())) is modified
+
+
+def test_tags_come_before_dates() -> None:
+    assert passes(lambda: read(If_Match='"3"', If_Unmodified_Since=BEFORE).require(current()))
+    assert not passes(lambda: read(If_Match='"4"', If_Unmodified_Since=AFTER).require(current()))
+    assert passes(lambda: read(If_None_Match='"4"', If_Modified_Since=AFTER).require(current()))
+    assert not passes(lambda: read(If_None_Match='"3"', If_Modified_Since=BEFORE).require(current()))
+
+
+def test_both_kinds_of_conditions_are_evaluated() -> None:
+    assert not passes(lambda: read(If_Match="*", If_None_Match="*").require(current()))
+    assert not passes(lambda: read(If_Match='"4"', If_None_Match='"4"').require(current()))
+    assert passes(lambda: read(If_Match='"3"', If_None_Match='"4"').require(current()))
+    assert not passes(lambda: read(If_Unmodified_Since=AFTER, If_None_Match='"3"').require(current()))
+
+
+@pytest.mark.parametrize("header", ['W/"3"', 'W/"4"', '"4", W/"3"'])
+def test_a_weak_tag_is_explained(header: str) -> None:
+    with pytest.raises(falcon.HTTPPreconditionFailed) as failed:
+        read(If_Match=header).require(current())
+    assert failed.value.description is not None
+    for part in ("weak tag", "never matches", "proxy that compresses", "version 3"):
+        assert part in failed.value.description
+
+
+def test_a_change_without_if_match_is_refused_where_it_is_required() -> None:
+    for headers in ({}, {"If_None_Match": '"1"'}, {"If_Unmodified_Since": AFTER}):
+        with pytest.raises(falcon.HTTPPreconditionRequired):
+            conditions.read_of_change(request(**headers))
+
+
+def test_a_request_without_conditions_passes() -> None:
+    assert passes(lambda: read().require(current()))
+    assert not read().is_unchanged(current())
+
+
+def test_a_long_list_is_read_in_time() -> None:
+    header = ", ".join(f'"{number}"' for number in range(1, 5_000)) + " " * 30_000
+    match = read(If_Match=header).match
+    assert match is not None
+    assert len(match.strong) == 4_999
+
+
+def test_a_long_list_that_is_broken_at_its_end_is_refused_in_time() -> None:
+    header = '"1" ,  ' * 5_000 + " " * 30_000 + "x"
+    with pytest.raises(falcon.HTTPBadRequest):
+        read(If_Match=header)

@@ -10,10 +10,20 @@ from peopleinfo.errors import PersonNotFound, VersionConflict
 from tests.stores_under_test import named
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from peopleinfo.people import People
     from peopleinfo.person import Record
 
-EITHER = frozenset({1, 2})
+
+def at_one_of(*versions: int) -> Callable[[Record], None]:
+    """Return a precondition that refuses other versions."""
+
+    def require(record: Record) -> None:
+        if record.version not in versions:
+            raise VersionConflict(record.person_id, actual=record.version)
+
+    return require
 
 
 async def changed_in_between(people: People, record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,14 +44,14 @@ async def test_a_change_counts_when_the_version_of_meanwhile_is_named_too(
 ) -> None:
     made = await people.store.create(named("Raced"))
     await changed_in_between(people, made, monkeypatch)
-    assert (await people.patch(made.person_id, {"note": "late"}, versions=EITHER)).version == 3
+    assert (await people.patch(made.person_id, {"note": "late"}, precondition=at_one_of(1, 2))).version == 3
 
 
 async def test_a_change_of_a_version_gone_meanwhile_is_refused(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
     made = await people.store.create(named("Raced"))
     await changed_in_between(people, made, monkeypatch)
     with pytest.raises(VersionConflict):
-        await people.patch(made.person_id, {"note": "late"}, versions=frozenset({1}))
+        await people.patch(made.person_id, {"note": "late"}, precondition=at_one_of(1))
 
 
 async def test_an_erasure_counts_when_the_version_of_meanwhile_is_named_too(
@@ -49,7 +59,7 @@ async def test_an_erasure_counts_when_the_version_of_meanwhile_is_named_too(
 ) -> None:
     made = await people.store.create(named("Raced"))
     await changed_in_between(people, made, monkeypatch)
-    await people.erase(made.person_id, versions=EITHER)
+    await people.erase(made.person_id, precondition=at_one_of(1, 2))
     with pytest.raises(PersonNotFound):
         await people.get(made.person_id)
 
@@ -60,4 +70,4 @@ async def test_an_erasure_of_a_version_gone_meanwhile_is_refused(
     made = await people.store.create(named("Raced"))
     await changed_in_between(people, made, monkeypatch)
     with pytest.raises(VersionConflict):
-        await people.erase(made.person_id, versions=frozenset({1}))
+        await people.erase(made.person_id, precondition=at_one_of(1))

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import falcon
 
+from peopleinfo.http.conditions import EvaluatesConditions, Representation, answer_read
+
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
@@ -47,7 +49,7 @@ def root() -> str:
     return f"{ROOT}/{assets().digest}"
 
 
-class AssetResource:
+class AssetResource(EvaluatesConditions):
     """/console/static/{digest}/{name}."""
 
     async def on_get(self, req: Request, resp: Response, digest: str, name: str) -> None:
@@ -61,7 +63,6 @@ class AssetResource:
         resp.set_header("Cache-Control", "public, max-age=31536000, immutable")
         resp.set_header("ETag", tag := f'"{digest}"')
         resp.data = files[name]
-        if req.get_header("If-None-Match") == tag:
-            resp.status = 304
+        answer_read(req, resp, Representation(tag))
 
     on_head = on_get

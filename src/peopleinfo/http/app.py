@@ -12,6 +12,7 @@ from peopleinfo.http import problems, protocol
 from peopleinfo.http.audited import Audited
 from peopleinfo.http.auth import Authentication
 from peopleinfo.http.browsers import Cors
+from peopleinfo.http.conditions import UntaggedConditions
 from peopleinfo.http.contract import OPERATIONS
 from peopleinfo.http.cursors import Cursors
 from peopleinfo.http.data import DataResource
@@ -72,6 +73,7 @@ def create_app(
         *([LoopbackOnly(gate, origins)] if loopback_only else []),
         *([Audited(audit, proxies=proxies)] if audit else []),
         Authentication(gate, limits, sessions, open_metrics=open_metrics),
+        UntaggedConditions(),
     ]
     app = App(middleware=middleware)
     app.req_options.strip_url_path_trailing_slash = True

@@ -20,7 +20,8 @@ _HEADERS: Final = {
     "Link": 'The next page (RFC 8288, rel="next").',
 }
 _TAGS: Final = {"/v1/": "people", "/data": "the first API", "/": "operation"}
-_ANYTIME: Final = (403, 421, 503)  # another origin, another name, a store that is away: whatever is asked
+# Of every operation: a condition that cannot be read, another origin, a false condition, another name, an unavailable store.
+_ANYTIME: Final = (400, 403, 412, 421, 503)
 _BEARER: Final = "bearer"
 _BEARER_SCHEME: Final = {
     "type": "http",

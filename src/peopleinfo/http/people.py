@@ -9,6 +9,7 @@ import falcon
 from peopleinfo import rights, strictjson
 from peopleinfo.http import conditions
 from peopleinfo.http.audited import trail_of
+from peopleinfo.http.conditions import EvaluatesConditions
 from peopleinfo.http.requests import MERGE_PATCH, read_json
 from peopleinfo.http.searches import read_query, read_search
 from peopleinfo.masks import require_askable, require_changeable, shown
@@ -72,7 +73,7 @@ class PeopleResource:
     on_head = on_get
 
 
-class PersonResource:
+class PersonResource(EvaluatesConditions):
     """/v1/people/{person_id}: one person."""
 
     def __init__(self, people: People, *, body_seconds: float) -> None:
@@ -86,32 +87,33 @@ class PersonResource:
             record = await self._people.get(person_id, reading=reading)
         finally:  # that somebody is not there is an answer too
             say_source(req, resp, reading)
-        # A 304 has the headers of the 200, for which Falcon leaves out the body.
-        if conditions.is_current(req, record.version):
-            resp.status = 304
+        if conditions.are_given(req):
+            current = conditions.Representation(conditions.etag(record.version), record)
+            conditions.answer_read(req, resp, current)
         _answer(resp, record, req.context.principal.hidden)
 
     async def on_put(self, req: Request, resp: Response, person_id: str) -> None:
         """Put new details in the place of the old ones."""
-        versions = conditions.versions(req, required=True)
+        precondition = conditions.read_of_change(req).require_record
         data = await read_json(req, seconds=self._body_seconds)
         if trail := trail_of(req):
             trail.changes(data)
-        _answer(resp, await self._people.replace(person_id, data, versions=versions))
+        _answer(resp, await self._people.replace(person_id, data, precondition=precondition))
 
     async def on_patch(self, req: Request, resp: Response, person_id: str) -> None:
         """Change some members by a JSON Merge Patch."""
-        versions = conditions.versions(req, required=True)
+        precondition = conditions.read_of_change(req).require_record
         patch = await read_json(req, seconds=self._body_seconds, media_types=(MERGE_PATCH,))
         if trail := trail_of(req):
             trail.changes(patch)
         if hidden := req.context.principal.hidden:
             require_changeable(patch, hidden)
-        _answer(resp, await self._people.patch(person_id, patch, versions=versions), hidden)
+        _answer(resp, await self._people.patch(person_id, patch, precondition=precondition), hidden)
 
     async def on_delete(self, req: Request, resp: Response, person_id: str) -> None:
         """Erase the person."""
-        await self._people.erase(person_id, versions=conditions.versions(req, required=False))
+        precondition = conditions.read(req).require_record if conditions.are_given(req) else None
+        await self._people.erase(person_id, precondition=precondition)
         resp.status = 204
 
     on_head = on_get
