@@ -7,7 +7,7 @@ SINCE ?= origin/main
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-cloud run-observed dashboards docs pictures test check fix prove bench image push deploy rollback next-version check-commits check-api check-speed iac-test cloud-smoke helm dynamodb-local lock audit clean
+.PHONY: help run run-cloud run-observed dashboards docs pictures test check fix prove mutants bench image push deploy rollback next-version check-commits check-api check-speed iac-test cloud-smoke helm dynamodb-local lock audit clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ fix: $(VENV)/ready-to-test ## format the code and mend what the linter can mend
 
 prove: $(VENV)/ready-to-test ## load servers, break things, and check that no answer was a lie (ARGS="--help" for more)
 	@$(VENV)/bin/python -m prove $(ARGS)
+
+mutants: $(VENV)/ready-to-test ## plant one-line faults in a copy of the tree and check that tests detect each (ARGS=NAME for some)
+	@$(VENV)/bin/python -m tests.mutants $(ARGS)
 
 bench: $(VENV)/ready-to-bench .cache/peers/ready ## measure what requests cost, beside others (ARGS=performance writes docs/performance.md; bench/README.md)
 	@$(VENV)/bin/python -m bench $(ARGS)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from peopleinfo.cache.link import open_link
+from peopleinfo.cache.local import LocalCache
+from peopleinfo.cache.shared import SharedCache
 from peopleinfo.cache.store import CachedStore, open_cached
 from peopleinfo.errors import OutcomeUnknown, PersonNotFound, StoreUnavailable, VersionConflict
 from peopleinfo.sqlite.opening import open_sqlite
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
+    from peopleinfo.cache.link import Link
     from peopleinfo.person import Record
     from peopleinfo.store import Page, Store
 
@@ -275,6 +280,53 @@ async def test_only_a_write_whose_outcome_is_known_lifts_its_fence(
         with pytest.raises(StoreUnavailable):
             await cached.replace(made.person_id, named("Lost", "Perhaps"), expected=1)
         assert await source_of(cached, made.person_id) == (Source.BYPASS if unknown else Source.MISS)
+
+
+@asynccontextmanager
+async def deaf(tmp_path: Path, clock: Clock, server: Server) -> AsyncIterator[tuple[CachedStore, Watched, Link]]:
+    """Open a cached store that receives no invalidation, and reaches Redis again only when the test says so."""
+    async with open_sqlite(tmp_path / "people.db", now=clock.now) as store, open_link(server.url, deadline=5) as link:
+        shared = SharedCache(link, store.secret, seconds=60, fence_seconds=QUIET)
+        local = LocalCache(100)
+        local._valid_until = math.inf
+        watched = Watched(store)
+        cached = CachedStore(watched, shared, local, strict=False)  # type: ignore[arg-type]
+        assert await link.come_back()
+        await warm(cached)
+        yield cached, watched, link
+
+
+async def test_after_an_unknown_outcome_without_the_cache_it_keeps_no_older_response(
+    tmp_path: Path, clock: Clock, server: Server
+) -> None:
+    async with deaf(tmp_path, clock, server) as (cached, watched, link):
+        made = await cached.create(named("Kept"))
+        await until(lambda: source_of(cached, made.person_id), Source.SHARED)
+        link.give_up()
+        watched.after_write = OutcomeUnknown("no answer")
+        with pytest.raises(OutcomeUnknown):
+            await cached.replace(made.person_id, named("Kept", "Changed"), expected=1)
+        assert await link.come_back()
+        assert (await seen(cached, made.person_id)).version == 2
+
+
+async def test_a_response_that_was_cached_while_a_change_was_under_way_without_a_fence_is_dropped(
+    tmp_path: Path, clock: Clock, server: Server
+) -> None:
+    async with deaf(tmp_path, clock, server) as (cached, watched, link):
+        made = await cached.create(named("Kept"))
+        await until(lambda: source_of(cached, made.person_id), Source.SHARED)
+        cached._local.clear()
+        link.give_up()
+        watched.before_write = asyncio.Event()
+        change = asyncio.ensure_future(cached.replace(made.person_id, named("Kept", "Changed"), expected=1))
+        await watched.writing.wait()
+        assert await link.come_back()
+        for source in (Source.SHARED, Source.LOCAL):  # the change is not acknowledged yet
+            assert await source_of(cached, made.person_id) == source
+        watched.before_write.set()
+        changed = await change
+        assert await seen(cached, made.person_id) == changed
 
 
 async def test_a_write_that_is_given_up_half_way_ends_and_leaves_its_fences(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import random
 from collections import Counter
 from contextlib import asynccontextmanager
@@ -262,6 +263,47 @@ async def test_a_change_whose_answer_was_lost_is_acknowledged_and_done_once(
     changed = await store.replace(made.person_id, named(surname, "Now"), expected=1)
     assert changed.version == 2
     assert await store.get(made.person_id) == changed
+
+
+@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize("surname", ["Stays", "Moves"])
+async def test_a_change_that_was_lost_and_then_overwritten_has_an_unknown_outcome(
+    store: Store, wire: Wire, clock: Clock, location: TableLocation, surname: str, *, gone: bool
+) -> None:
+    made = await store.create(named("Stays"))
+
+    async def overwrite() -> None:
+        async with opened(location, clock) as other:
+            if gone:
+                await other.erase(made.person_id)
+            else:
+                await other.replace(made.person_id, named("Other"), expected=2)
+
+    wire.fault = lost_and_overwritten(overwrite)
+    with pytest.raises(OutcomeUnknown):
+        await store.replace(made.person_id, named(surname, "Now"), expected=1)
+
+
+def lost_and_overwritten(overwrite: Callable[[], Any]) -> Callable[[str, Request, HttpImplementation], Any]:
+    """Do the first change, lose its response, and do something else before the retry.
+
+    The change carries no token: DynamoDB remembers the token of a transaction for ten minutes only.
+    """
+    lost = False
+
+    async def fault(action: str, request: Request, way: HttpImplementation) -> Response:
+        nonlocal lost
+        if lost or action not in ("UpdateItem", "TransactWriteItems"):
+            return await way(request)
+        lost = True
+        asked = msgspec.json.decode(request.body or b"")
+        asked.pop("ClientRequestToken", None)
+        done = await way(dataclasses.replace(request, body=msgspec.json.encode(asked)))
+        assert done.status == 200, done.body
+        await overwrite()
+        raise TimeoutError
+
+    return fault
 
 
 async def test_an_erasure_whose_answer_was_lost_is_acknowledged(store: Store, wire: Wire) -> None:

@@ -143,6 +143,45 @@ async def test_the_key_of_whoever_was_erased_is_in_no_file(path: Path, clock: Cl
         assert (await store.get(records[1].person_id)).version == 1
 
 
+async def test_every_file_is_synced_before_a_write_is_acknowledged_and_overwrites_what_it_deletes(
+    path: Path, clock: Clock
+) -> None:
+    def pragmas(db: sqlite3.Connection) -> dict[str, tuple[int, int]]:
+        files = [name for _, name, file in db.execute("PRAGMA database_list").fetchall() if file]
+        ask = "PRAGMA {}.{}".format
+        levels = (
+            [db.execute(ask(file, what)).fetchone()[0] for what in ("synchronous", "secure_delete")] for file in files
+        )
+        return {file: (synchronous, deletes) for file, (synchronous, deletes) in zip(files, levels, strict=True)}
+
+    full_and_on = (2, 1)
+    async with sealed(path, clock) as store:
+        assert await store._writer.run(pragmas) == {"main": full_and_on, "people_file": full_and_on}
+
+
+@pytest.mark.parametrize("length", [10, 3_000, 30_000])
+async def test_of_an_erased_person_no_encrypted_byte_remains_in_the_file(path: Path, clock: Clock, length: int) -> None:
+    async with sealed(path, clock) as store:
+        await store.load([named(f"Neighbor{number}") for number in range(200)])
+        once = Once(bytes(32), bytes(32))
+        made = await store.create(named("Gone", note="x" * length), once=once)
+        answer = read_rows(path, "SELECT answer FROM once")[0]
+        first = read_rows(path, "SELECT body FROM people ORDER BY seq DESC LIMIT 1")[0]
+        await store.replace(made.person_id, named("Gone", note="y" * length), expected=1)
+        second = read_rows(path, "SELECT body FROM people ORDER BY seq DESC LIMIT 1")[0]
+        await store.erase(made.person_id)
+        left = kept(path.parent)
+    for body in (answer, first, second):
+        pieces = {body[start : start + 32] for start in range(0, len(body) - 31, 32)}  # pages split a long body
+        assert [piece for piece in pieces if piece in left] == []
+
+
+def read_rows(path: Path, query: str) -> list[bytes]:
+    """Return the first column of each row of the people's file."""
+    with closing(sqlite3.connect(path)) as db:
+        return [row[0] for row in db.execute(query)]
+
+
 async def test_a_backup_is_older_than_the_keys_and_no_id_is_given_out_again(path: Path, clock: Clock) -> None:
     backup = path.with_name("yesterday.db")
     async with sealed(path, clock) as store:

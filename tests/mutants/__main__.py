@@ -1,0 +1,87 @@
+"""`python -m tests.mutants [NAME …]`: plant each fault of the table in a copy of the tree, and check that its tests fail."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from tests.mutants.table import ROOT, Mutant, mutants
+
+_HANGS: Final = 600  # seconds after which the tests of a mutant are ended
+_SHARED: Final = (".cache", ".venv")
+_PASSED, _FAILED = 0, 1  # exit codes of pytest
+
+
+def main() -> int:
+    """Run the mutants; 1 when a test did not detect one."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="mutants to plant; all when left out")
+    names = set(parser.parse_args().names)
+    chosen = [mutant for mutant in mutants() if not names or mutant.name in names]
+    if unknown := names - {mutant.name for mutant in chosen}:
+        parser.error(f"there is no mutant {', '.join(sorted(unknown))}")
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        copy = Path(folder)
+        copy_tree(copy)
+        return int(not _all_detected(copy, chosen))
+
+
+def copy_tree(copy: Path) -> None:
+    """Copy the files of the working tree, those that are not committed too."""
+    listing = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    names = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    for name in filter(None, names):
+        if (ROOT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, copy / name)
+    for name in _SHARED:
+        if (ROOT / name).exists():
+            (copy / name).symlink_to(ROOT / name)
+
+
+def _all_detected(copy: Path, chosen: list[Mutant]) -> bool:
+    named = sorted({test for mutant in chosen for test in mutant.tests})
+    if (passed := run_tests(copy, named)) != "survived":
+        print(f"without a fault the tests do not pass ({passed}): {' '.join(named)}", file=sys.stderr)
+        return False
+    outcomes = [plant(copy, mutant) for mutant in chosen]
+    detected = outcomes.count("detected")
+    print(f"{detected} of {len(outcomes)} detected")
+    return detected == len(outcomes)
+
+
+def plant(copy: Path, mutant: Mutant) -> str:
+    """Plant a fault, run its tests, and remove it again; return the outcome."""
+    path = copy / mutant.file
+    source = path.read_text(encoding="utf-8")
+    path.write_text(mutant.planted(source), encoding="utf-8")
+    try:
+        outcome = run_tests(copy, mutant.tests)
+    finally:
+        path.write_text(source, encoding="utf-8")
+    print(f"{outcome}: {mutant.name}", flush=True)
+    return outcome
+
+
+def run_tests(copy: Path, tests: list[str]) -> str:
+    """Return "detected" when a test fails or hangs, "survived" when all pass, else "not run"."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    environment = os.environ | {"PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    try:
+        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, timeout=_HANGS, check=False)
+    except subprocess.TimeoutExpired:
+        return "detected"
+    if done.returncode not in (_PASSED, _FAILED):
+        print(done.stdout.decode()[-2_000:], file=sys.stderr)
+        return "not run"
+    return "detected" if done.returncode == _FAILED else "survived"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

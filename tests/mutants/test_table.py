@@ -1,0 +1,35 @@
+"""The table of mutants fits the source: each fault can be planted, and the tests that detect it exist."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from tests.mutants.table import ROOT, Mutant, mutants
+
+ALL = {mutant.name: mutant for mutant in mutants()}
+
+
+@pytest.fixture(params=ALL)
+def mutant(request: pytest.FixtureRequest) -> Mutant:
+    return ALL[request.param]
+
+
+def test_each_mutant_has_a_name_of_its_own() -> None:
+    assert len(ALL) == len(mutants())
+
+
+def test_a_fault_can_be_planted_in_one_place_and_is_valid_python(mutant: Mutant) -> None:
+    source = (ROOT / mutant.file).read_text(encoding="utf-8")
+    planted = mutant.planted(source)
+    assert ast.dump(ast.parse(planted)) != ast.dump(ast.parse(source))
+
+
+def test_the_tests_that_detect_a_fault_exist(mutant: Mutant) -> None:
+    assert mutant.tests
+    for test in mutant.tests:
+        file, _, name = test.partition("::")
+        tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+        functions = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+        assert name.partition("[")[0] in functions, test

@@ -1,0 +1,149 @@
+"""Every read that the store promises to be consistent asks DynamoDB for consistency. Emulators always are, so the requests are checked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from peopleinfo.apikeys import ApiKey
+from peopleinfo.dynamodb import opening
+from peopleinfo.sqlite.opening import open_sqlite
+from peopleinfo.store import Once, Progress
+from tests.stores.test_dynamodb_faults import Wire
+from tests.stores_under_test import (
+    Clock,
+    encryption,
+    everyone_found,
+    everyone_scanned,
+    make_table,
+    named,
+    purged,
+    table_location,
+    where,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from aiodynamo.http.types import HttpImplementation, Request, Response
+
+    from peopleinfo.store import Store
+
+READS = {"GetItem", "BatchGetItem", "Query", "Scan"}
+
+
+class Reads:
+    """The reads that a store sends, each with the part of the request that asks for consistency."""
+
+    def __init__(self) -> None:
+        self.all: list[tuple[str, dict[str, Any]]] = []
+
+    async def note(self, action: str, request: Request, way: HttpImplementation) -> Response:
+        """Note a request, and send it."""
+        asked = msgspec.json.decode(request.body or b"")
+        if action in READS:
+            self.all += [(action, part) for part in asked.get("RequestItems", {"": asked}).values()]
+        return await way(request)
+
+    @property
+    def actions(self) -> set[str]:
+        return {action for action, _ in self.all}
+
+    @property
+    def inconsistent(self) -> list[tuple[str, dict[str, Any]]]:
+        """Those that may miss a write. An index cannot be read consistently, and a search by prefix may be late."""
+        return [(action, asked) for action, asked in self.all if not _is_consistent(asked) and "IndexName" not in asked]
+
+
+def _is_consistent(asked: dict[str, Any]) -> bool:
+    return asked.get("ConsistentRead") is True
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
+    wire, reads = Wire(), Reads()
+    monkeypatch.setattr(opening, "open_http", wire.laid)
+    wire.fault = reads.note
+    return reads
+
+
+@pytest.fixture(params=["plain", "sealed"])
+async def store(request: pytest.FixtureRequest, reads: Reads, tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
+    location = table_location("ministack", tmp_path)
+    sealed = encryption(tmp_path) if request.param == "sealed" else None
+    await make_table(location, sealed=sealed is not None)
+    async with opening.open_dynamodb(location, now=clock.now, encryption=sealed) as store:
+        yield store
+
+
+async def test_opening_a_store_reads_consistently(store: Store, reads: Reads) -> None:
+    await store.ready()
+    assert reads.actions == {"GetItem"}
+    assert reads.inconsistent == []
+
+
+async def test_a_read_of_one_person_is_consistent_wherever_the_person_is(store: Store, reads: Reads) -> None:
+    made = await store.create(named("Single"))
+    await store.get(made.person_id)
+    moved = await store.replace(made.person_id, named("Married"), expected=1)
+    assert await store.get(made.person_id) == moved
+    await store.erase(made.person_id)
+    assert "GetItem" in reads.actions
+    assert reads.inconsistent == []
+
+
+async def test_a_list_is_consistent_on_every_page(store: Store, reads: Reads) -> None:
+    await store.load([named("Paged", str(number)) for number in range(5)])
+    assert len(await everyone_found(store, where(surname="paged"), limit=2)) == 5
+    assert len(await everyone_found(store, where(surname="paged", name="3"))) == 1
+    assert sum(action == "Query" for action, _ in reads.all) >= 4
+    assert reads.inconsistent == []
+
+
+async def test_a_search_by_prefix_reads_the_people_it_finds_consistently(store: Store, reads: Reads) -> None:
+    made = await store.create(named("Prefixed"))
+    assert await everyone_found(store, where(surname_prefix="pref")) == [made.body]
+    assert {"Query", "BatchGetItem"} <= reads.actions
+    assert reads.inconsistent == []
+
+
+async def test_a_scan_is_consistent_in_every_segment(store: Store, reads: Reads) -> None:
+    made = await store.create(named("Scanned"))
+    await store.replace(made.person_id, named("Elsewhere"), expected=1)
+    assert len(await everyone_scanned(store)) == 1
+    assert len(await everyone_scanned(store, segments=3)) == 1
+    assert await purged(store) == (1, 0)
+    await store.rekey(after=None, limit=10)
+    assert "Scan" in reads.actions
+    assert reads.inconsistent == []
+
+
+async def test_what_a_write_depends_on_is_read_consistently(
+    store: Store, reads: Reads, tmp_path: Path, clock: Clock
+) -> None:
+    once = Once(b"k" * 32, b"c" * 32)
+    first = await store.create(named("Twice"), once=once)
+    assert await store.create(named("Twice"), once=once) == first
+    begin = Progress(b"i" * 32)
+    end = Progress(b"i" * 32, rows=1, stored=1, digest=b"d")
+    await store.load([named("Imported")], step=(begin, end))
+    assert await store.progress(b"i" * 32) == end
+    async with open_sqlite(tmp_path / "source.db", now=clock.now) as source:
+        foreign = await source.create(named("Foreign"))
+    await store.adopt([foreign.body])
+    assert await store.get(foreign.person_id) == foreign
+    assert {"GetItem", "BatchGetItem"} <= reads.actions
+    assert reads.inconsistent == []
+
+
+async def test_api_keys_are_read_consistently(store: Store, reads: Reads, clock: Clock) -> None:
+    assert not await store.api_keys.has_any()
+    key = ApiKey(digest=b"d" * 32, name="ci", scopes=frozenset(), created_at=clock.now())
+    await store.api_keys.save(key)
+    assert await store.api_keys.find(key.digest) == key
+    assert await store.api_keys.all() == [key]
+    assert {"GetItem", "Query"} <= reads.actions
+    assert reads.inconsistent == []
