@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from peopleinfo.crypto.envelope import KEY, DoesNotOpen, unwrap, wrap
+from peopleinfo.errors import StoreUnavailable, StoreUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,20 +32,20 @@ class Keyring:
     """
 
     def __init__(self, master: Master, read: Callable[[], Wrapped]) -> None:
-        """`read` returns the generations as they are now. Raises WrongMaster."""
+        """`read` returns the generations as they are now. Raises StoreUnusable when the master key does not unwrap the newest."""
         self._master = master
         self._read = read
         self._wrapped: Wrapped = {}
         self._wrapping: dict[int, AESGCM] = {}
         self.newest = 0
-        self.refresh()
+        self._load()
 
     def refresh(self) -> None:
-        """Read the generations anew. Raises WrongMaster when the newest is not of our master key."""
-        self._wrapped = self._read()
-        newest = max(self._wrapped)
-        self._generation(newest)
-        self.newest = newest
+        """Read the generations again. Raises StoreUnavailable, with nothing changed, when the master key does not unwrap the newest."""
+        try:
+            self._load()
+        except StoreUnusable as error:
+            raise _unavailable() from error
 
     def new(self, owner: bytes) -> tuple[AESGCM, bytes]:
         """Make a key for a person (the 16 bytes behind the id): ready to use, and wrapped to be kept."""
@@ -57,32 +58,43 @@ class Keyring:
         return generation.to_bytes(_GENERATION) + wrap(self._generation(generation), key, b"key" + owner)
 
     def key(self, owner: bytes, wrapped: bytes) -> AESGCM:
-        """Return a person's key, ready to use. Raises DoesNotOpen."""
-        return AESGCM(self.unwrapped(owner, wrapped))
+        """Return a person's key, ready to use. Raises DoesNotOpen, StoreUnavailable."""
+        try:
+            return AESGCM(self.unwrapped(owner, wrapped))
+        except StoreUnusable as error:
+            raise _unavailable() from error
 
     def knows(self, wrapped: bytes) -> bool:
         """Say whether the generation that wrapped a key was there when the generations were last read."""
         return generation_of(wrapped) in self._wrapped
 
     def unwrapped(self, owner: bytes, wrapped: bytes) -> bytes:
-        """Return a key as it was before it was wrapped. Raises DoesNotOpen."""
+        """Return a key as it was before it was wrapped. Raises DoesNotOpen, StoreUnusable."""
         generation = generation_of(wrapped)
         if generation not in self._wrapped:
-            self.refresh()
+            self._load()
         return unwrap(self._generation(generation), wrapped[_GENERATION:], b"key" + owner)
 
     def rewrapped(self, owner: bytes, wrapped: bytes) -> bytes:
         """Return the same key, wrapped by the newest generation. Raises DoesNotOpen."""
         return self.wrapped(owner, self.unwrapped(owner, wrapped))
 
+    def _load(self) -> None:
+        wrapped = self._read()
+        newest = max(wrapped)
+        self._wrapping[newest] = self._wrapping.get(newest) or self._unwrapped_generation(wrapped, newest)
+        self._wrapped, self.newest = wrapped, newest
+
     def _generation(self, generation: int) -> AESGCM:
         key = self._wrapping.get(generation)
         if key is None:
-            if generation not in self._wrapped:
-                raise DoesNotOpen
-            key = AESGCM(self._master.unwrap(self._wrapped[generation], generation))
-            self._wrapping[generation] = key
+            key = self._wrapping[generation] = self._unwrapped_generation(self._wrapped, generation)
         return key
+
+    def _unwrapped_generation(self, wrapped: Wrapped, generation: int) -> AESGCM:
+        if generation not in wrapped:
+            raise DoesNotOpen
+        return AESGCM(self._master.unwrap(wrapped[generation], generation))
 
 
 class Held(dict[K, V]):
@@ -108,6 +120,11 @@ class Held(dict[K, V]):
             self.clear()
         self[name] = key
         return key
+
+
+def _unavailable() -> StoreUnavailable:
+    """Return the error for a client; its cause names the master key and is for the log."""
+    return StoreUnavailable("the master key cannot unwrap the newest keys: see the log of the server", retry_after=30)
 
 
 def generation_of(wrapped: bytes) -> int:

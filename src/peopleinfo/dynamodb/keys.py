@@ -23,7 +23,7 @@ from peopleinfo.crypto.sealer import SECRET, Sealer, check_index
 from peopleinfo.dynamodb.items import binary, number, value, whole
 from peopleinfo.dynamodb.moves import ABSENT
 from peopleinfo.dynamodb.table import ConditionFailed
-from peopleinfo.errors import StoreUnavailable, StoreUnusable
+from peopleinfo.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,10 +64,7 @@ class Generations:
     async def read(self, ring: Keyring) -> None:
         """Read them anew. Raises StoreUnavailable."""
         self._known = _wrapped(await self._table.get(key_of(_SEALING)) or {})
-        try:
-            await asyncio.to_thread(ring.refresh)  # it may ask KMS
-        except StoreUnusable as error:
-            raise StoreUnavailable(str(error), retry_after=30) from error
+        await asyncio.to_thread(ring.refresh)  # it may ask KMS
         self._until = monotonic() + _KNOWN_SECONDS
 
 

@@ -8,7 +8,7 @@ import threading
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from peopleinfo.errors import OutcomeUnknown, PeopleInfoError, StoreUnavailable
+from peopleinfo.errors import OutcomeUnknown, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,8 +35,9 @@ class _CommitFailed(Exception):
 class Writer:
     """Runs changes in a thread of its own, in the order in which they came.
 
-    A change is a function of the connection. It raises the domain's errors before it writes anything, and can be called again: when its
-    group fails, the group is rolled back and each change is tried alone, so that no change suffers from its neighbours.
+    A change is a function of the connection. Whatever it raises, nothing that it wrote is stored: within a group each change has its own
+    savepoint, and a change alone has the transaction. It can be called again: when the transaction of a group fails, each change is tried
+    alone, so that no change suffers from its neighbours.
     After a change that erases, the write-ahead log is emptied, as what was erased may stand in it: before the answer if nobody reads from it
     just then, else as soon as nobody does.
     """
@@ -156,15 +157,30 @@ class Writer:
         self._db.execute("BEGIN IMMEDIATE")
 
     def _transaction(self, group: list[_Waiting]) -> list[Any]:
-        """Return the result, or the error of the domain, of each change."""
+        """Commit the changes that raise nothing, and return the result or the error of each. Raises the error of a change alone."""
         try:
-            outcomes = [_attempt(waiting.change, self._db) for waiting in group]
+            if len(group) > 1:
+                outcomes = [self._within_savepoint(waiting) for waiting in group]
+            else:
+                outcomes = [group[0].change(self._db)]
             self._commit()
         except BaseException:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
         return outcomes
+
+    def _within_savepoint(self, waiting: _Waiting) -> Any:
+        """Run a change; if it raises an error, undo what it wrote and return the error."""
+        self._db.execute("SAVEPOINT change")
+        try:
+            outcome = waiting.change(self._db)
+        except Exception as error:  # noqa: BLE001 - it is handed to whoever asked for the change
+            # Fails when SQLite has ended the transaction itself: then each change is tried alone.
+            self._db.execute("ROLLBACK TO change")
+            outcome = self._failure(error)
+        self._db.execute("RELEASE change")
+        return outcome
 
     def _commit(self) -> None:
         try:
@@ -194,13 +210,6 @@ def unavailable(error: sqlite3.Error) -> StoreUnavailable:
         told = StoreUnavailable(f"the database does not answer ({code or type(error).__name__})", retry_after=5)
     told.__cause__ = error
     return told
-
-
-def _attempt(change: Callable[[sqlite3.Connection], Any], db: sqlite3.Connection) -> Any:
-    try:
-        return change(db)
-    except PeopleInfoError as refusal:
-        return refusal
 
 
 def _tell(group: list[_Waiting], outcomes: list[Any]) -> None:

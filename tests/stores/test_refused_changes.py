@@ -1,0 +1,243 @@
+"""A change of the embedded store that raises an error has written nothing, whatever it did before the error."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+import sqlite3
+import threading
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from peopleinfo.copying import Copy
+from peopleinfo.crypto.master import EitherMaster, Encryption, FileMaster, create_file
+from peopleinfo.crypto.rotation import rotate
+from peopleinfo.errors import KeyReused, PeopleInfoError, StoreUnavailable, StoreUnusable
+from peopleinfo.imports import Import, Row
+from peopleinfo.people import People
+from peopleinfo.person import render, timestamp
+from peopleinfo.sqlite import keys
+from peopleinfo.sqlite.opening import open_sqlite
+from peopleinfo.sqlite.sealing import SqliteKeyStore
+from peopleinfo.store import Once, Progress
+from tests.failing_sqlite import FailingConnection, Nth, failing
+from tests.stores_under_test import SEALED, Clock, encryption, everyone_scanned, named
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
+
+    from peopleinfo.sqlite.store import SqliteStore
+
+ERRORS: dict[str, Callable[[], Exception]] = {
+    "sqlite": partial(sqlite3.OperationalError, "disk I/O error"),
+    "domain": partial(StoreUnusable, "x"),
+    "bug": ZeroDivisionError,
+}
+either_moment = pytest.mark.parametrize("moment", ["before", "after"])
+any_error = pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "people.db"
+
+
+@pytest.fixture(params=["sqlite", SEALED])
+def given(request: pytest.FixtureRequest, tmp_path: Path) -> Encryption | None:
+    return encryption(tmp_path) if request.param == SEALED else None
+
+
+@pytest.fixture
+async def store(path: Path, clock: Clock, given: Encryption | None) -> AsyncIterator[SqliteStore]:
+    async with open_sqlite(path, now=clock.now, encryption=given) as store:
+        for file in ("main", "people_file") if given else ("main",):
+            store._writer._db.execute(f"PRAGMA {file}.synchronous = OFF")  # no power fails here
+        yield store
+
+
+class WaitUntilReleased:
+    """A change that keeps the writer busy, so that those behind it form one group."""
+
+    def __init__(self) -> None:
+        self.release = threading.Event()
+
+    def __call__(self, db: sqlite3.Connection) -> None:
+        assert self.release.wait(timeout=60)
+
+
+async def in_one_group(store: SqliteStore, *changes: Awaitable[Any]) -> list[Any]:
+    """Return the results and errors of changes that the writer runs in one transaction."""
+    blocked = asyncio.ensure_future(store._writer.run(wait_until_released := WaitUntilReleased()))
+    group = [asyncio.ensure_future(change) for change in changes]
+    await asyncio.sleep(0)  # each of them is in the queue now
+    wait_until_released.release.set()
+    _, *outcomes = await asyncio.gather(blocked, *group, return_exceptions=True)
+    return outcomes
+
+
+async def import_file(store: SqliteStore, clock: Clock, name: str) -> None:
+    """Import the four rows of a file under its own key, two rows a step."""
+    rows = [Row(line, {"person_name": f"{name}-{line}"}, b"") for line in range(4)]
+    import_ = Import(People(store, now=clock.now), import_id(name))
+    await import_.store(rows[:2])
+    await import_.store(rows[2:])
+    await import_.finish()
+
+
+def import_id(name: str) -> bytes:
+    return name.encode().ljust(32, b".")
+
+
+def names_in(name: str) -> list[str]:
+    return [f"{name}-{line}" for line in range(4)]
+
+
+async def names_of(store: SqliteStore) -> list[str]:
+    return sorted(msgspec.json.decode(body)["person_name"] for body in await everyone_scanned(store))
+
+
+async def fails_once(connection: FailingConnection, moment: str, fault: Nth, act: Callable[[], Awaitable[Any]]) -> bool:
+    """Act while one statement fails; return whether there was such a statement."""
+    setattr(connection, moment, fault)
+    with suppress(PeopleInfoError, ZeroDivisionError):
+        await act()
+    connection.lift()
+    return fault.was_raised
+
+
+@any_error
+@either_moment
+async def test_repeated_import_stores_each_row_once_whichever_statement_failed(
+    store: SqliteStore, clock: Clock, error: Callable[[], Exception], moment: str
+) -> None:
+    connection = failing(store)
+    expected: list[str] = []
+    for number in itertools.count():
+        name = f"file{number:03}"
+        reached = await fails_once(connection, moment, Nth(number, error), partial(import_file, store, clock, name))
+        stored = len(await names_of(store)) - len(expected)
+        assert stored == (await store.progress(import_id(name))).stored, f"after the failure of statement {number}"
+        await import_file(store, clock, name)
+        expected += names_in(name)
+        assert await names_of(store) == expected, f"after the failure of statement {number}"
+        if not reached:
+            break
+    assert len(expected) > 4 * 10
+
+
+async def copy(source: SqliteStore, target: SqliteStore) -> None:
+    async for _ in Copy(source, target).run():
+        pass
+
+
+@either_moment
+async def test_repeated_copy_takes_each_person_once_whichever_statement_failed(
+    store: SqliteStore,
+    tmp_path: Path,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    moment: str,
+) -> None:
+    monkeypatch.setattr("peopleinfo.copying.PAGE", 2)
+    monkeypatch.setattr("peopleinfo.copying.PATIENCE", 0)
+    connection = failing(store)
+    expected: list[str] = []
+
+    for number in itertools.count():
+        async with open_sqlite(tmp_path / f"source{number}.db", now=clock.now) as source:
+            await source.load([named("Copied", f"{number:03}-{line}") for line in range(4)])
+            reached = await fails_once(connection, moment, Nth(number, ERRORS["domain"]), partial(copy, source, store))
+            await copy(source, store)
+        expected += names_in(f"{number:03}")
+        assert await names_of(store) == expected, f"after the failure of statement {number}"
+        if not reached:
+            break
+    assert len(expected) > 4 * 10
+
+
+# What a change of each kind leaves when it is acknowledged, and when it is refused.
+EFFECTS = [("created", ""), ("once", ""), ("loaded", ""), ("adopted", ""), ("changed", "as-it-was"), ("", "erased")]
+
+
+async def change_in_one_group(store: SqliteStore, name: str, *, broken: Callable[[], None]) -> list[Any]:
+    """Make a change of each kind in one group, once `broken` has been called, and return their outcomes."""
+    changed, erased = [await store.create(named("Group", f"{name}-{which}")) for which in ("as-it-was", "erased")]
+    now = timestamp(datetime.now(UTC))
+    adopted = render(secrets.token_hex(16), 1, named("Group", f"{name}-adopted"), created_at=now, updated_at=now)
+    key = name.encode().ljust(32)
+    broken()
+    return await in_one_group(
+        store,
+        store.create(named("Group", f"{name}-created")),
+        store.create(named("Group", f"{name}-once"), once=Once(key, key)),
+        store.load([named("Group", f"{name}-loaded")], step=(Progress(key), Progress(key, rows=1, stored=1))),
+        store.adopt([adopted.body]),
+        store.replace(changed.person_id, named("Group", f"{name}-changed"), expected=1),
+        store.erase(erased.person_id),
+    )
+
+
+@any_error
+@either_moment
+async def test_change_of_a_group_is_stored_exactly_when_it_is_acknowledged(
+    store: SqliteStore, error: Callable[[], Exception], moment: str
+) -> None:
+    connection = failing(store)
+    statements: dict[str, None] = {}
+
+    def trace() -> None:
+        connection.before = statements.setdefault
+
+    await change_in_one_group(store, "traced", broken=trace)
+    connection.lift()
+    assert len(statements) > 10
+    for number, statement in enumerate(statements):
+        fault = partial(setattr, connection, moment, lambda run, at=statement: error() if run == at else None)
+        outcomes = await change_in_one_group(store, f"{number:03}", broken=fault)
+        connection.lift()
+        effects = [EFFECTS[place][isinstance(outcome, Exception)] for place, outcome in enumerate(outcomes)]
+        expected = sorted(f"{number:03}-{effect}" for effect in effects if effect)
+        found = [name for name in await names_of(store) if name.startswith(f"{number:03}")]
+        assert found == expected, f"while this statement failed: {statement}"
+
+
+async def test_change_that_raises_after_it_wrote_leaves_nothing_and_its_neighbours_alone(store: SqliteStore) -> None:
+    def count(db: sqlite3.Connection) -> int:
+        counted = "UPDATE deployment SET last_seq = last_seq + 1 RETURNING last_seq"
+        return int(db.execute(counted).fetchone()[0])
+
+    def raises_late(db: sqlite3.Connection) -> None:
+        count(db)
+        raise KeyReused
+
+    run = store._writer.run
+    first, refused, second = await in_one_group(store, run(count), run(raises_late), run(count))
+    assert isinstance(refused, KeyReused)
+    assert second == first + 1
+    with pytest.raises(KeyReused):
+        await run(raises_late)
+    assert await run(count) == first + 2
+
+
+async def test_import_under_a_key_that_was_replaced_meanwhile_stores_nobody_and_says_so(
+    path: Path, clock: Clock
+) -> None:
+    given = encryption(path.parent)
+    create_file(path.with_name("new.key"))
+    new = FileMaster(path.with_name("new.key"))
+    async with open_sqlite(path, now=clock.now, encryption=given) as store:
+        with closing(keys.made(path)) as db:
+            await rotate(SqliteKeyStore(db), EitherMaster(new, given.master), told=lambda _: None)
+        with pytest.raises(StoreUnavailable):
+            await import_file(store, clock, "file")
+        assert (await store.progress(import_id("file"))).rows == 0
+    async with open_sqlite(path, now=clock.now, encryption=Encryption(new)) as store:
+        await import_file(store, clock, "file")
+        assert await names_of(store) == names_in("file")
