@@ -212,6 +212,12 @@ STORE_AND_CACHE: Final = (
         {"{{instance}}": f"peopleinfo_sqlite_writes_waiting{{{_JOB}}}"},
     ),
     Panel(
+        "SQLite: write-ahead logs",
+        "Changes that are not in the database files yet. A reader that does not end keeps them from shrinking.",
+        "bytes",
+        {"{{instance}}": f"peopleinfo_sqlite_wal_bytes{{{_JOB}}}"},
+    ),
+    Panel(
         "Is the cache there?",
         "1: it is asked; and 1: processes hear of changes, and use their own memory.",
         "short",

@@ -14,7 +14,8 @@
     ├── RateExceeded           who is asking has asked for too much lately
     ├── MembersHidden          who is asking may not see what this would show or change
     ├── StoreUnavailable       for now; nothing was stored
-    │   └── OutcomeUnknown     … or perhaps it was
+    │   ├── OutcomeUnknown     … or perhaps it was
+    │   └── StoreDamaged       a file or a record of it; a backup has to be restored
     └── StoreUnusable          until somebody mends it (permissions, schema, not a database)
 
 An exception takes data and writes its own message; no message holds a value of a person's.
@@ -145,6 +146,13 @@ class OutcomeUnknown(StoreUnavailable):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what}; it may have been stored or not: read it before you try again")
+
+
+class StoreDamaged(StoreUnavailable):
+    """A file of the store, or a record in it, cannot be read any more."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}: restore a backup (docs/operations.md, Damaged files)", retry_after=60)
 
 
 class AuditUnreadable(StoreUnavailable):

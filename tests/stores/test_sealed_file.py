@@ -25,6 +25,7 @@ from peopleinfo.errors import (
 )
 from peopleinfo.person import details_of
 from peopleinfo.sqlite import keys
+from peopleinfo.sqlite.faults import Faults
 from peopleinfo.sqlite.opening import open_sqlite
 from peopleinfo.sqlite.sealing import SqliteKeyStore, seal_people
 from peopleinfo.store import Once
@@ -110,13 +111,13 @@ async def test_whoever_was_erased_cannot_be_read_in_a_backup_of_the_day_before(p
     # Nor by any key that there still is, whatever is tried.
     with closing(sqlite3.connect(path)) as db, closing(keys.connect_to_both(path)) as held:
         bodies = [row[0] for row in db.execute("SELECT body FROM people WHERE seq = 1 UNION SELECT answer FROM once")]
-        reads = keys.SealedReads(held, keys.sealer(held, path, encryption(path.parent, prefixes=False)))
+        reads = keys.SealedReads(held, keys.sealer(held, path, encryption(path.parent, prefixes=False)), Faults())
         left = held.execute("SELECT seq, wrapped FROM person_keys WHERE seq > 0").fetchall()
         assert [seq for seq, _ in left] == [2]
         assert len(bodies) == 2
         for body in bodies:
             for seq, wrapped in left:
-                with pytest.raises(StoreUnavailable, match="does not open"):
+                with pytest.raises(StoreUnavailable, match="cannot be decrypted"):
                     reads.opened(seq, 1, body, wrapped)
 
     async with sealed(path, clock) as store:
@@ -315,7 +316,7 @@ async def test_a_record_opens_only_as_that_person_at_that_version(path: Path, cl
                 )
             else:
                 db.execute("UPDATE people SET version = 2 WHERE seq = 2")
-        with pytest.raises(StoreUnavailable, match="does not open with its key"):
+        with pytest.raises(StoreUnavailable, match="cannot be decrypted with its key"):
             await store.get(second.person_id)
         assert await store.get(first.person_id) == first
 

@@ -221,7 +221,7 @@ async def test_a_record_opens_only_as_that_person_at_that_version(
         await table.put_many([one, two])
     async with sealed(location, clock, given) as store:
         for person in (first, second):
-            with pytest.raises(StoreUnavailable, match="does not open with its key"):
+            with pytest.raises(StoreUnavailable, match="cannot be decrypted with its key"):
                 await store.get(person.person_id)
 
 

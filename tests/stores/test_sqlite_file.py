@@ -79,8 +79,8 @@ async def test_one_file_is_left_when_the_store_is_closed(path: Path, clock: Cloc
     assert [file.name for file in path.parent.iterdir()] == ["people.db"]
 
 
-async def test_a_file_that_cannot_be_opened_is_refused_in_words(tmp_path: Path, clock: Clock) -> None:
-    with pytest.raises(StoreUnusable, match=r"cannot open .*: unable to open database file; see PEOPLEINFO_STORE"):
+async def test_folder_in_the_place_of_the_file_is_refused(tmp_path: Path, clock: Clock) -> None:
+    with pytest.raises(StoreUnusable, match=r"is a directory: PEOPLEINFO_STORE has to name a file"):
         await make_file(tmp_path, clock)
 
 

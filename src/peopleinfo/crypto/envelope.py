@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import InvalidTag
 
-from peopleinfo.errors import StoreUnavailable
+from peopleinfo.errors import StoreDamaged
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -23,11 +23,11 @@ _TEXT: Final = 1 + _NONCE  # where the text begins
 _bound: Final = Struct(">1s1s16sQ").pack  # form, kind, owner, version: for each person of a page, so it has to be quick
 
 
-class DoesNotOpen(StoreUnavailable):
+class DoesNotOpen(StoreDamaged):
     """Something sealed, or its key, was changed, or belongs to somebody else."""
 
     def __init__(self) -> None:
-        super().__init__("what is kept does not open with its key: it was changed, or lies beside the wrong keys")
+        super().__init__("a stored value cannot be decrypted with its key")
 
 
 def seal(key: AESGCM, owner: bytes, kind: bytes, version: int, text: bytes) -> bytes:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from peopleinfo.apikeys import ApiKey
-from peopleinfo.sqlite.writer import Writer, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from peopleinfo.sqlite.faults import Faults
+    from peopleinfo.sqlite.writer import Writer
 
 _decode = msgspec.json.Decoder(ApiKey).decode
 
@@ -19,8 +21,9 @@ _decode = msgspec.json.Decoder(ApiKey).decode
 class SqliteApiKeys:
     """The port `peopleinfo.apikeys.ApiKeys` on one file."""
 
-    def __init__(self, reader: sqlite3.Connection, writer: Writer) -> None:
+    def __init__(self, reader: sqlite3.Connection, writer: Writer, faults: Faults) -> None:
         self._reader = reader
+        self._faults = faults
         self._writer = writer
 
     async def find(self, digest: bytes) -> ApiKey | None:
@@ -44,4 +47,4 @@ class SqliteApiKeys:
         try:
             return self._reader.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            raise unavailable(error) from error
+            raise self._faults.translate(error) from error

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
 
-from peopleinfo.errors import StoreUnavailable
 from peopleinfo.sqlite import schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 BUSY_SECONDS: Final = 5.0  # how long a write waits for another process's
+LOG_SIZE: Final = (
+    40 * 1024 * 1024
+)  # bytes of a write-ahead log that are reused; the rest of a longer one is returned to the disk
 _CACHE_KIB: Final = 16 * 1024  # of the file's pages, a connection
 
 
@@ -29,6 +29,7 @@ def connect(path: Path, application: int = schema.APPLICATION_ID) -> sqlite3.Con
         db.execute("PRAGMA secure_delete = ON")  # an erased person's bytes are overwritten in the file
         db.execute("PRAGMA temp_store = MEMORY")  # nothing of a person goes to a file that is not ours
         db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        db.execute(f"PRAGMA journal_size_limit = {LOG_SIZE}")
     except BaseException:
         db.close()
         raise
@@ -41,27 +42,13 @@ def attach(db: sqlite3.Connection, path: Path, name: str) -> None:
     db.execute(f"PRAGMA {name}.synchronous = FULL")
     db.execute(f"PRAGMA {name}.secure_delete = ON")
     db.execute(f"PRAGMA {name}.cache_size = -{_CACHE_KIB}")
+    db.execute(f"PRAGMA {name}.journal_size_limit = {LOG_SIZE}")
 
 
 def make_private(path: Path) -> None:
     """Make an empty file for its owner alone, unless there is one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)
-
-
-def same_file(path: Path) -> Callable[[], None]:
-    """Return what raises StoreUnavailable when another file, or none, has taken the place of the one that is open."""
-    opened = path.stat()
-
-    def guard() -> None:
-        try:
-            same = os.path.samestat(path.stat(), opened)
-        except OSError:
-            same = False
-        if not same:  # what is written to the open file would be gone with the next start
-            raise StoreUnavailable(f"{path} was removed or replaced while it was open: restart the service")
-
-    return guard
 
 
 def _log_ahead(db: sqlite3.Connection) -> None:

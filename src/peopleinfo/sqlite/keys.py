@@ -12,7 +12,7 @@ from contextlib import closing
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
-from peopleinfo.crypto.envelope import ANSWER, KEY, RECORD, seal, unseal
+from peopleinfo.crypto.envelope import ANSWER, KEY, RECORD, DoesNotOpen, seal, unseal
 from peopleinfo.crypto.keyring import Held, Keyring, Wrapped
 from peopleinfo.crypto.sealer import SECRET, Sealer, check_index, mark_of
 from peopleinfo.errors import StoreUnusable
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     from peopleinfo.crypto.master import Encryption
+    from peopleinfo.sqlite.faults import Faults
 
     Row = tuple[str, int, int, int, bytes]  # of the table of people: surname_key, seq, fold, version, body
 
@@ -157,9 +158,10 @@ def generations(db: sqlite3.Connection) -> Wrapped:
 class SealedReads:
     """How people are read by one connection. Whose key is not in the file any more is not there, also when it is held still."""
 
-    def __init__(self, db: sqlite3.Connection, sealer: Sealer) -> None:
+    def __init__(self, db: sqlite3.Connection, sealer: Sealer, faults: Faults) -> None:
         """Make the views by which people are read."""
         self._db = db
+        self._faults = faults
         self._key = sealer.keys.key
         self._held: Held[bytes, AESGCM] = Held()  # wrapped → ready to use
         db.create_function("opened", 4, self.opened)
@@ -167,18 +169,25 @@ class SealedReads:
         db.execute(_READABLE.format(name="in_order", index="INDEXED BY people_by_seq"))
 
     def opened(self, seq: int, version: int, sealed: bytes, wrapped: bytes) -> bytes:
-        """Return the JSON of a person: the function of SQL. Raises DoesNotOpen."""
+        """Return the JSON of a person: the function of SQL. Raises StoreDamaged."""
         self._held.forget_old()
-        key = self._held.get(wrapped) or self._open(seq, wrapped)
-        return unseal(key, owner_of(seq), RECORD, version, sealed)
+        try:
+            key = self._held.get(wrapped) or self._open(seq, wrapped)
+            return unseal(key, owner_of(seq), RECORD, version, sealed)
+        except DoesNotOpen as error:
+            raise self._faults.undecryptable() from error
 
     def of_surname(self, index: str, after: int, limit: int) -> list[tuple[int, bytes]]:
-        """Return seq and JSON of people under a key of the index, beyond a seq. Raises DoesNotOpen, sqlite3.Error."""
+        """Return seq and JSON of people under a key of the index, beyond a seq. Raises StoreDamaged, sqlite3.Error."""
         self._held.forget_old()
         held, found = self._held.get, []
-        for seq, version, sealed, wrapped in self._db.execute(_OF_SURNAME, (index, after, limit)).fetchall():
-            key = held(wrapped) or self._open(seq, wrapped)
-            found.append((seq, unseal(key, _block(seq, 0), RECORD, version, sealed)))
+        rows = self._db.execute(_OF_SURNAME, (index, after, limit)).fetchall()
+        try:
+            for seq, version, sealed, wrapped in rows:
+                key = held(wrapped) or self._open(seq, wrapped)
+                found.append((seq, unseal(key, _block(seq, 0), RECORD, version, sealed)))
+        except DoesNotOpen as error:
+            raise self._faults.undecryptable() from error
         return found
 
     def _open(self, seq: int, wrapped: bytes) -> AESGCM:

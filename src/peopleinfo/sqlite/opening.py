@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from peopleinfo.errors import StoreUnusable
 from peopleinfo.sqlite import connection, schema
-from peopleinfo.sqlite.connection import connect, make_private, same_file
+from peopleinfo.sqlite.connection import connect, make_private
+from peopleinfo.sqlite.faults import Faults, code_of
+from peopleinfo.sqlite.files import Files
 from peopleinfo.sqlite.store import SqliteStore
 from peopleinfo.sqlite.writer import Writer
 
@@ -34,6 +36,7 @@ async def open_sqlite(
 
     With `encryption` whatever is kept of people is sealed. Raises StoreUnusable, saying what to mend.
     """
+    faults = Faults()
     async with AsyncExitStack() as stack:
         try:
             make_private(path)
@@ -42,18 +45,20 @@ async def open_sqlite(
             sealer, secret = _unlocked(reader, path, encryption)
             scanner = stack.enter_context(closing(connect(path)))
             written = stack.enter_context(closing(_writing(path, sealed=sealer is not None)))
-            reads, _, _ = [_show_people(db, path, sealer) for db in (reader, scanner, written)]
+            reads, _, _ = [_show_people(db, path, sealer, faults) for db in (reader, scanner, written)]
+            files = Files(_databases(path, sealed=sealer is not None))
         except (sqlite3.Error, OSError) as error:
-            raise StoreUnusable(
-                f"cannot open {path}: {_words(error)}; see PEOPLEINFO_STORE and its permissions"
-            ) from error
+            raise _unusable(path, error) from error
         threads = stack.enter_context(ThreadPoolExecutor(1, "sqlite-scanner"))
-        guard = same_file(path)
         reader.execute(f"PRAGMA busy_timeout = {_READ_BUSY_MILLISECONDS}")
-        writer = Writer(written, guard, two_files=sealer is not None)
+        writer = Writer(
+            written, files.guard(written), two_files=sealer is not None, faults=faults, log_size=files.log_size
+        )
         stack.push_async_callback(writer.close)
         sealed = _writes(sealer)
-        yield SqliteStore(reader, scanner, threads, writer, guard, now, secret=secret, sealed=sealed, reads=reads)
+        yield SqliteStore(
+            reader, scanner, threads, writer, files, faults, now, secret=secret, sealed=sealed, reads=reads
+        )
 
 
 def _unlocked(db: sqlite3.Connection, path: Path, encryption: Encryption | None) -> tuple[Sealer | None, bytes]:
@@ -90,7 +95,15 @@ def _writing(path: Path, *, sealed: bool) -> sqlite3.Connection:
     return db
 
 
-def _show_people(db: sqlite3.Connection, path: Path, sealer: Sealer | None) -> SealedReads | None:
+def _databases(path: Path, *, sealed: bool) -> list[Path]:
+    if not sealed:
+        return [path]
+    from peopleinfo.sqlite import keys  # noqa: PLC0415 - as above
+
+    return [path, keys.path_of(path)]
+
+
+def _show_people(db: sqlite3.Connection, path: Path, sealer: Sealer | None, faults: Faults) -> SealedReads | None:
     """Make the views by which people are read: whatever lies in the file, they show it plain."""
     if sealer is None:
         db.execute(schema.READABLE)
@@ -100,8 +113,26 @@ def _show_people(db: sqlite3.Connection, path: Path, sealer: Sealer | None) -> S
 
     if len(db.execute("PRAGMA database_list").fetchall()) == 1:
         connection.attach(db, keys.path_of(path), "keys")
-    return keys.SealedReads(db, sealer)
+    return keys.SealedReads(db, sealer, faults)
 
 
-def _words(error: Exception) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+def _unusable(path: Path, error: Exception) -> StoreUnusable:
+    """Return the error for a file that cannot be opened: what is wrong with it, and what to do."""
+    if path.is_dir():
+        return StoreUnusable(f"{path} is a directory: PEOPLEINFO_STORE has to name a file")
+    if not isinstance(error, sqlite3.Error):
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        return StoreUnusable(f"cannot open {path}: {reason}; see PEOPLEINFO_STORE and its permissions")
+    code = code_of(error)
+    remedy = next((remedy for start, remedy in _REMEDIES.items() if code.startswith(start)), _PERMISSIONS)
+    return StoreUnusable(f"cannot open {path}: {error} ({code}); {remedy}")
+
+
+_PERMISSIONS: Final = "see PEOPLEINFO_STORE and the permissions of the file and its folder"
+_REMEDIES: Final = {  # beginning of SQLite's code → remedy
+    "SQLITE_CORRUPT": "`peopleinfo doctor` names the damaged file; restore a backup (docs/operations.md, Damaged files)",
+    "SQLITE_NOTADB": "name another file in PEOPLEINFO_STORE, or restore a backup (docs/operations.md, Damaged files)",
+    "SQLITE_FULL": "free space on its disk",
+    "SQLITE_IOERR": "check that its disk works and has free space",
+    "SQLITE_BUSY": "end the program that has locked it",
+}

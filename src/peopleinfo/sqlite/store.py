@@ -22,9 +22,8 @@ from peopleinfo.person import Details, Record, details_of, render, timestamp
 from peopleinfo.sqlite.adoption import Adoption, coming, foreign_seq, is_outdated, rekey
 from peopleinfo.sqlite.apikeys import SqliteApiKeys
 from peopleinfo.sqlite.schema import SECRET
-from peopleinfo.sqlite.writer import Writer, unavailable
 from peopleinfo.store import EXAMINED, ONCE_SECONDS, Once, Page, Progress, Purged, Reading, Rekeyed
-from peopleinfo.telemetry.metrics import SQLITE_WAITING
+from peopleinfo.telemetry.metrics import SQLITE_LOG_BYTES, SQLITE_WAITING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +31,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from peopleinfo.search import Filter
+    from peopleinfo.sqlite.faults import Faults
+    from peopleinfo.sqlite.files import Files
     from peopleinfo.sqlite.keys import SealedReads, SealedWrites
+    from peopleinfo.sqlite.writer import Writer
 
 T = TypeVar("T")
 
@@ -66,7 +68,8 @@ class SqliteStore:
         scanner: sqlite3.Connection,
         threads: ThreadPoolExecutor,
         writer: Writer,
-        guard: Callable[[], None],
+        files: Files,
+        faults: Faults,
         now: Callable[[], datetime],
         *,
         secret: bytes,
@@ -78,9 +81,10 @@ class SqliteStore:
         self._scanner = scanner
         self._threads = threads
         self._writer = writer
-        self._guard = guard
+        self._files = files
+        self._faults = faults
         self._now = now
-        self.api_keys = SqliteApiKeys(reader, writer)
+        self.api_keys = SqliteApiKeys(reader, writer, faults)
         self.secret = secret
         self._sealed = sealed  # None: people are kept plain
         self._reads = reads
@@ -92,7 +96,7 @@ class SqliteStore:
         try:
             row = self._reader.execute(_BY_SEQ, (seq,)).fetchone()
         except sqlite3.Error as error:
-            raise unavailable(error) from error
+            raise self._faults.translate(error) from error
         if row is None:
             raise PersonNotFound(person_id)
         return Record(person_id, *row)
@@ -151,7 +155,7 @@ class SqliteStore:
                 return _full(self._reads.of_surname(key, _position(after)[0], limit + 1), limit)
             return _found(self._reader, where, key, after, limit)
         except sqlite3.Error as error:
-            raise unavailable(error) from error
+            raise self._faults.translate(error) from error
 
     async def scan(
         self, *, after: bytes | None, limit: int, where: Filter | None = None, segment: int = 0, segments: int = 1
@@ -170,11 +174,12 @@ class SqliteStore:
         return await self._writer.run(change)
 
     async def progress(self, import_id: bytes) -> Progress:
-        with _translated():
+        with self._translated():
             return _progress(self._reader, import_id)
 
     def note_state(self) -> None:
         SQLITE_WAITING.set(self._writer.waiting)
+        SQLITE_LOG_BYTES.set(self._files.log_size())
 
     async def adopt(self, people: Sequence[bytes], *, step: tuple[Progress, Progress] | None = None) -> int:
         come = coming(people, self._own_seq)
@@ -213,10 +218,11 @@ class SqliteStore:
         return await self._in_thread(lambda db: int(db.execute("SELECT count(*) FROM people").fetchone()[0]))
 
     async def ready(self) -> None:
-        self._guard()
-        with _translated():
+        if self._faults.damage:
+            raise self._faults.damage
+        with self._translated():
             self._reader.execute("SELECT last_seq FROM deployment").fetchone()
-        if self._writer.trouble:  # the last write failed: another one tells whether that is over
+        if self._writer.trouble or self._files.have_changed():  # only another write shows what is wrong
             try:
                 async with asyncio.timeout(_READY_SECONDS):
                     await self._writer.run(lambda db: db.execute("UPDATE deployment SET last_seq = last_seq"))
@@ -237,15 +243,23 @@ class SqliteStore:
     def _foreign_seq(self, person_id: str) -> int | None:
         if not is_id(person_id):
             return None
-        with _translated():
+        with self._translated():
             return foreign_seq(self._reader, person_id)
 
     async def _in_thread(self, read: Callable[[sqlite3.Connection], T]) -> T:
         def work() -> T:
-            with _translated():
+            with self._translated():
                 return read(self._scanner)
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn SQLite's errors into the store's. Where a person is read it is written out: it would cost as much as the read."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._faults.translate(error) from error
 
     def _insert(self, db: sqlite3.Connection, people: Sequence[Details]) -> list[Record]:
         self._check_unsealed(db)
@@ -292,15 +306,6 @@ class SqliteStore:
         (seq,) = db.execute("SELECT last_seq FROM deployment").fetchone()
         answer = self._sealed.answer(db, seq, record.body) if self._sealed else record.body
         db.execute("INSERT INTO once VALUES (?, ?, ?, ?, ?)", (once.key, once.content, seq, answer, expires_at))
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn SQLite's errors into the store's. Where a person is read it is written out: it would cost as much as the read."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise unavailable(error) from error
 
 
 def _at_version(db: sqlite3.Connection, person_id: str, seq: int, expected: int | None) -> tuple[int, bytes]:

@@ -9,6 +9,8 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from peopleinfo.errors import OutcomeUnknown, StoreUnavailable
+from peopleinfo.sqlite.faults import Faults
+from peopleinfo.sqlite.log import RETRY_INTERVAL, Log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,9 +19,6 @@ T = TypeVar("T")
 
 GROUP: Final = 256  # writes in one transaction: bounds how long the first of them waits for the others
 WAITING: Final = 20_000  # writes in the queue; beyond that a caller had better come back later
-
-
-_WIPE_SECONDS: Final = 0.25  # between two attempts to empty the log while somebody reads from it
 
 
 class _Waiting(NamedTuple):
@@ -43,12 +42,20 @@ class Writer:
     """
 
     def __init__(
-        self, db: sqlite3.Connection, guard: Callable[[], None] = lambda: None, *, two_files: bool = False
+        self,
+        db: sqlite3.Connection,
+        guard: Callable[[], None] = lambda: None,
+        *,
+        two_files: bool = False,
+        faults: Faults | None = None,
+        log_size: Callable[[], int] = lambda: 0,
     ) -> None:
-        """Write through `db`. `guard` is called before each group and raises when nothing may be written.
+        """Write through `db`. `guard` is called before and after each commit and raises when its files are not those on the disk.
 
-        `two_files`: persons' keys lie in a file of their own, which is committed first.
+        `two_files`: persons' keys lie in a file of their own, which is committed first. `log_size` returns the bytes in the write-ahead log.
         """
+        self._faults = faults or Faults()
+        self._log = Log(db, log_size)
         self._two_files = two_files
         self._db = db
         self._guard = guard
@@ -56,7 +63,6 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
         self._closed = False
-        self._to_wipe = False
         self.trouble: str | None = None
         """Why the last commit failed; None when it did not."""
         self._thread.start()
@@ -99,32 +105,18 @@ class Writer:
                 else:
                     group.append(waiting)
             outcomes = self._write(group)
-            self._to_wipe = self._to_wipe or any(waiting.erases for waiting in group)
-            self._wipe()
+            self._log.written(erased=any(waiting.erases for waiting in group))
             self._loop.call_soon_threadsafe(_tell, group, outcomes)
             if closing:
                 return
 
     def _next(self) -> _Waiting | None:
-        while self._to_wipe:
+        while self._log.is_due:
             try:
-                return self._queue.get(timeout=_WIPE_SECONDS)
+                return self._queue.get(timeout=RETRY_INTERVAL)
             except Empty:
-                self._wipe()
+                self._log.empty()
         return self._queue.get()
-
-    def _wipe(self) -> None:
-        """Empty the log, if that is to be done and nobody reads from it."""
-        if not self._to_wipe:
-            return
-        try:
-            (waits,) = self._db.execute("PRAGMA busy_timeout").fetchone()
-            self._db.execute("PRAGMA busy_timeout = 0")
-            busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            self._db.execute(f"PRAGMA busy_timeout = {waits}")
-        except sqlite3.Error:  # the file is full or gone, say: whoever writes next is told
-            return
-        self._to_wipe = bool(busy)
 
     def _write(self, group: list[_Waiting]) -> list[Any]:
         try:
@@ -138,6 +130,14 @@ class Writer:
                 return [outcome for waiting in group for outcome in self._alone(waiting, error)]
             return [self._failure(error, group[0])]
         self.trouble = None
+        return self._confirmed(outcomes)
+
+    def _confirmed(self, outcomes: list[Any]) -> list[Any]:
+        """Return the outcomes of a commit; those of changes are unknown when a file was removed before the commit was done."""
+        try:
+            self._guard()
+        except StoreUnavailable as error:
+            return [one if isinstance(one, BaseException) else OutcomeUnknown(str(error)) for one in outcomes]
         return outcomes
 
     def _alone(self, waiting: _Waiting, error: Exception) -> list[Any]:
@@ -193,23 +193,8 @@ class Writer:
         if not isinstance(cause, sqlite3.Error):
             return error
         self.trouble = str(cause)
-        told = unavailable(cause)
+        told = self._faults.translate(cause)
         return OutcomeUnknown(str(told)) if waiting and self._is_half_done(waiting, error) else told
-
-
-def unavailable(error: sqlite3.Error) -> StoreUnavailable:
-    """Translate SQLite's words into what the store says of itself."""
-    code = getattr(error, "sqlite_errorname", "")
-    if code.startswith("SQLITE_BUSY"):
-        told = StoreUnavailable("another process holds the database")
-    elif code == "SQLITE_ERROR" and "user-defined function" in str(error):  # the one that opens what is sealed
-        told = StoreUnavailable("a person does not open with its key: the file of people or of keys was changed")
-    elif code == "SQLITE_FULL":
-        told = StoreUnavailable("the disk is full", retry_after=30)
-    else:
-        told = StoreUnavailable(f"the database does not answer ({code or type(error).__name__})", retry_after=5)
-    told.__cause__ = error
-    return told
 
 
 def _tell(group: list[_Waiting], outcomes: list[Any]) -> None:

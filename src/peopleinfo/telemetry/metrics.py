@@ -38,6 +38,9 @@ STORE_ERRORS: Final = Counter(
 )
 STORE_UP: Final = Gauge("peopleinfo_store_up", "Whether the store said last that it can serve: 1 or 0.", together=min)
 SQLITE_WAITING: Final = Gauge("peopleinfo_sqlite_writes_waiting", "Writes that wait for the embedded store's writer.")
+SQLITE_LOG_BYTES: Final = Gauge(
+    "peopleinfo_sqlite_wal_bytes", "Bytes in the write-ahead logs of the embedded store.", together=max
+)
 
 DYNAMODB_SECONDS: Final = Histogram(
     "peopleinfo_dynamodb_attempt_seconds", "Time of an attempt of a call to DynamoDB.", "action", bounds=_SECONDS

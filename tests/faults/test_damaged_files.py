@@ -1,0 +1,87 @@
+"""A server whose files are damaged: it reports the damage with its remedy, and no response looks complete that is not."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+import pytest
+
+from peopleinfo.crypto.master import create_file
+from tests.http.serving import HANGS, Server, started
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGE: Final = 4096
+PEOPLE: Final = 3_000
+ENCRYPTED: Final = pytest.mark.parametrize("encrypted", [False, True])
+
+
+def settings_of(folder: Path, *, encrypted: bool) -> dict[str, Any]:
+    key = folder / "master.key"
+    if encrypted and not key.exists():
+        create_file(key)
+    return {"encryption": f"file://{key}"} if encrypted else {}
+
+
+def fill(folder: Path, *, encrypted: bool) -> None:
+    """Make a store of some thousand people."""
+    rows = [{"person_surname": f"Noise{number}", "note": "x" * 500} for number in range(PEOPLE)]
+    lines = "\n".join(map(json.dumps, rows))
+    with started(folder, **settings_of(folder, encrypted=encrypted)) as server:
+        kind = {"Content-Type": "application/x-ndjson"}
+        answer = httpx.post(f"{server.url}/v1/people/import", content=lines, headers=kind, timeout=HANGS)
+        assert answer.status_code == 200
+        server.terminate()
+
+
+def damage(path: Path, pages: int) -> None:
+    """Put noise in the place of pages, but not of the first, which holds the layout."""
+    noise = random.Random(7)
+    with path.open("r+b") as file:
+        total = path.stat().st_size // PAGE
+        for page in noise.sample(range(4, total), min(pages, total - 4)):
+            file.seek(page * PAGE)
+            file.write(noise.randbytes(PAGE))
+
+
+def damage_a_record(path: Path) -> None:
+    """Change one byte within a record, which no check of SQLite's notices."""
+    content = bytearray(path.read_bytes())
+    place = content.rindex(b"xxxxxxxxxx") if b"xxxxxxxxxx" in content else len(content) - 700
+    content[place] ^= 0xFF
+    path.write_bytes(content)
+
+
+def exported(server: Server) -> bool:
+    """Return whether an export looks complete."""
+    try:
+        return httpx.get(f"{server.url}/v1/people/export", timeout=HANGS).status_code == 200
+    except httpx.RemoteProtocolError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("encrypted", "name", "pages"),
+    [(False, "people.db", 200), (True, "people.db", 200), (True, "keys-of-people.db", 3)],
+)
+def test_damage_is_logged_once_and_makes_the_service_unavailable(
+    tmp_path: Path, encrypted: bool, name: str, pages: int
+) -> None:
+    fill(tmp_path, encrypted=encrypted)
+    damage(tmp_path / name, pages)
+    with started(tmp_path, **settings_of(tmp_path, encrypted=encrypted)) as server:
+        assert not any(exported(server) for _ in range(3))
+        while (status := httpx.get(f"{server.url}/status", timeout=HANGS)).status_code == 200:
+            pass  # what is known of the store may be a second old
+        assert server.terminate() == 0
+        log = [json.loads(line) for line in server.log.read_bytes().splitlines()]
+    assert "restore a backup (docs/operations.md" in status.json()["store"]
+    (reported,) = [line for line in log if line["event"] == "store_damaged"]
+    assert reported["level"] == "error"
+    assert reported["code"].startswith(("SQLITE_CORRUPT", "DECRYPTION_FAILED"))
+    assert "restore a backup" in reported["reason"]
+    assert server.log.read_text().count("SQLITE_CORRUPT") <= 1

@@ -1,0 +1,189 @@
+"""The files of the embedded store: their removal, their replacement, and the size of the write-ahead log."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sqlite3
+from contextlib import AbstractAsyncContextManager, closing
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from peopleinfo.errors import OutcomeUnknown, PersonNotFound, StoreUnavailable
+from peopleinfo.sqlite.connection import LOG_SIZE
+from peopleinfo.sqlite.opening import open_sqlite
+from tests.another_process import another_process
+from tests.stores_under_test import Clock, encryption, named
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from peopleinfo.sqlite.store import SqliteStore
+
+PLAIN: Final = ["people.db", "people.db-wal", "people.db-shm"]
+ENCRYPTED: Final = [*PLAIN, *(f"keys-of-{name}" for name in PLAIN)]
+FILES: Final = [(False, name) for name in PLAIN] + [(True, name) for name in ENCRYPTED]
+REMOVED: Final = "was removed or replaced while it was open: restart the service"
+
+
+def opened(folder: Path, clock: Clock, *, encrypted: bool) -> AbstractAsyncContextManager[SqliteStore]:
+    given = encryption(folder) if encrypted else None
+    return open_sqlite(folder / "people.db", now=clock.now, encryption=given)
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def replace(path: Path) -> None:
+    copy = path.with_name("copy")
+    shutil.copy(path, copy)
+    copy.replace(path)
+
+
+@pytest.mark.parametrize("change", [remove, replace])
+@pytest.mark.parametrize(("encrypted", "name"), FILES)
+async def test_nothing_is_acknowledged_after_a_file_was_removed_or_replaced(
+    tmp_path: Path, clock: Clock, encrypted: bool, name: str, change: Callable[[Path], None]
+) -> None:
+    async with opened(tmp_path, clock, encrypted=encrypted) as store:
+        await store.create(named("Before"))
+        await store.ready()
+        change(tmp_path / name)
+        with pytest.raises(StoreUnavailable, match=f"{name} {REMOVED}"):
+            await store.create(named("After"))
+        with pytest.raises(StoreUnavailable, match=f"{name} {REMOVED}"):
+            await store.ready()
+
+
+@pytest.mark.parametrize(("encrypted", "name"), FILES)
+async def test_outcome_is_unknown_when_a_file_is_removed_during_a_commit(
+    tmp_path: Path, clock: Clock, encrypted: bool, name: str
+) -> None:
+    async with opened(tmp_path, clock, encrypted=encrypted) as store:
+
+        def removes(db: sqlite3.Connection) -> None:
+            db.execute("UPDATE deployment SET last_seq = last_seq")
+            (tmp_path / name).unlink()
+
+        def is_refused(_: sqlite3.Connection) -> None:
+            raise PersonNotFound("a" * 32)
+
+        outcomes = await asyncio.gather(
+            store._writer.run(removes), store._writer.run(is_refused), return_exceptions=True
+        )
+    assert [type(outcome) for outcome in outcomes] == [OutcomeUnknown, PersonNotFound]
+    assert f"{name} was removed or replaced" in str(outcomes[0])
+
+
+@pytest.mark.parametrize("notices", ["write", "readiness"])
+@pytest.mark.parametrize(("encrypted", "removed"), [(False, PLAIN[1:]), (False, PLAIN[1:2]), (True, ENCRYPTED[4:5])])
+async def test_acknowledged_write_in_a_removed_log_is_in_the_database_once_the_removal_is_noticed(
+    tmp_path: Path, clock: Clock, encrypted: bool, removed: list[str], notices: str
+) -> None:
+    async with opened(tmp_path, clock, encrypted=encrypted) as store:
+        made = await store.create(named("Acknowledged"))
+        for name in removed:
+            (tmp_path / name).unlink()
+        with pytest.raises(StoreUnavailable):
+            await (store.create(named("Refused")) if notices == "write" else store.ready())
+        left = tmp_path / "left by a kill"
+        left.mkdir()
+        for file in tmp_path.iterdir():
+            if file.is_file() and not file.name.endswith("-shm"):
+                shutil.copy(file, left)
+    async with opened(left, clock, encrypted=encrypted) as store:
+        assert await store.get(made.person_id) == made
+
+
+async def test_a_removed_log_is_not_written_to_a_database_that_was_replaced_too(tmp_path: Path, clock: Clock) -> None:
+    async with opened(tmp_path, clock, encrypted=False) as store:
+        await store.create(named("Before"))
+        restored = tmp_path / "restored.db"
+        async with open_sqlite(restored, now=clock.now) as other:
+            kept = await other.create(named("Restored"))
+        (tmp_path / "people.db-wal").unlink()
+        restored.replace(tmp_path / "people.db")
+        content = (tmp_path / "people.db").read_bytes()
+        with pytest.raises(StoreUnavailable):
+            await store.create(named("After"))
+    assert (tmp_path / "people.db").read_bytes() == content
+    async with opened(tmp_path, clock, encrypted=False) as store:
+        assert await store.get(kept.person_id) == kept
+
+
+async def test_write_ahead_log_of_a_removed_database_is_not_replayed_into_a_new_one(
+    tmp_path: Path, clock: Clock
+) -> None:
+    async with opened(tmp_path, clock, encrypted=False) as store:
+        made = await store.create(named("Before"))
+        log = (tmp_path / "people.db-wal").read_bytes()
+    (tmp_path / "people.db").unlink()
+    (tmp_path / "people.db-wal").write_bytes(log)
+    async with opened(tmp_path, clock, encrypted=False) as store:
+        with pytest.raises(PersonNotFound):
+            await store.get(made.person_id)
+
+
+async def test_processes_that_come_and_go_do_not_disturb_the_guard(tmp_path: Path, clock: Clock) -> None:
+    path = str(tmp_path / "people.db")
+    async with opened(tmp_path, clock, encrypted=False) as store:
+        with another_process() as other:
+            for number in range(5):
+                other.ask("create", path, f"There{number}")
+                await store.create(named(f"Here{number}"))
+                with closing(sqlite3.connect(path)) as db:
+                    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                await store.ready()
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+async def test_log_shrinks_after_the_reader_that_held_it_has_ended_and_one_write(
+    tmp_path: Path, clock: Clock, encrypted: bool
+) -> None:
+    logs = [tmp_path / name for name in (ENCRYPTED if encrypted else PLAIN) if name.endswith("-wal")]
+    async with opened(tmp_path, clock, encrypted=encrypted) as store:
+        with closing(sqlite3.connect(tmp_path / "people.db", isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM people").fetchone()
+            while sum(log.stat().st_size for log in logs) <= 1.2 * LOG_SIZE:
+                await store.load([named("Wal", note="x" * 2_000) for _ in range(2_000)])
+        await store.create(named("Later"))
+        await is_emptied(logs)
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+async def test_log_shrinks_while_nobody_writes(tmp_path: Path, clock: Clock, encrypted: bool) -> None:
+    logs = [tmp_path / name for name in (ENCRYPTED if encrypted else PLAIN) if name.endswith("-wal")]
+    async with opened(tmp_path, clock, encrypted=encrypted) as store:
+        await store.load([named("Wal", note="x" * 2_000) for _ in range(5_000)])
+        await is_emptied(logs)
+
+
+async def is_emptied(logs: list[Path]) -> None:
+    """Wait until nothing is left in the logs."""
+    async with asyncio.timeout(60):
+        while sum(log.stat().st_size for log in logs):
+            await asyncio.sleep(0.05)
+
+
+async def test_writer_does_not_wait_for_a_reader_that_holds_a_long_log(tmp_path: Path, clock: Clock) -> None:
+    async with opened(tmp_path, clock, encrypted=False) as store:
+        timeouts: list[str] = []
+        with closing(sqlite3.connect(tmp_path / "people.db", isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM people").fetchone()
+            while (tmp_path / "people.db-wal").stat().st_size <= LOG_SIZE:
+                await store.load([named("Wal", note="x" * 2_000) for _ in range(2_000)])
+            store._writer._db.set_trace_callback(timeouts.append)
+            store._writer._log._retry_at = 0.0
+            await store.create(named("Later"))
+            reader.execute("ROLLBACK")
+        attempts = [text for text in timeouts if "busy_timeout =" in text or "TRUNCATE" in text]
+    assert attempts[:3] == [
+        "PRAGMA busy_timeout = 0",
+        "PRAGMA wal_checkpoint(TRUNCATE)",
+        "PRAGMA busy_timeout = 5000",
+    ]
