@@ -12,6 +12,7 @@
     ├── NotAuthenticated       nobody knows who is asking
     ├── AccessDenied           who is asking may not do this
     ├── RateExceeded           who is asking has asked for too much lately
+    ├── Overloaded             the requests in progress hold as much memory as they may
     ├── MembersHidden          who is asking may not see what this would show or change
     ├── StoreUnavailable       for now; nothing was stored
     │   ├── OutcomeUnknown     … or perhaps it was
@@ -123,6 +124,17 @@ class RateExceeded(PeopleInfoError):
     def __init__(self, *, retry_after: int) -> None:
         self.retry_after = retry_after
         super().__init__(f"too much was asked for lately: wait {retry_after} seconds")
+
+
+class Overloaded(PeopleInfoError):
+    """The requests in progress hold as much memory as they may; the request was not processed and may be sent again."""
+
+    retry_after = 1
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the requests in progress use all the memory that this process has for them: retry in a second"
+        )
 
 
 class MembersHidden(PeopleInfoError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +13,7 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from peopleinfo.http import protocol
+from peopleinfo.http.memory import Budget
 from tests.http.serving import HANGS, Server, serving
 
 if TYPE_CHECKING:
@@ -69,6 +70,27 @@ def status(answer: bytes) -> int:
         (b"GET /" + b"x" * 40_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 431),
         (b"GET /status HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 40_000 + b"\r\n\r\n", 431),
         (b"GET /status HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 20_000 + b"\r\n", 431),
+        (b"GET /status HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 100 + b"\r\n", 431),
+        (b"GET /status HTTP/1.1\r\n\r\n", 400),
+        (b"GET /status HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", 400),
+        (b"GET /status HTTP/1.1\r\nHost: localhost\r\nhost: evil.example\r\n\r\n", 400),
+        (b"GET /status HTTP/1.0\r\nHost: localhost\r\nHost: localhost\r\n\r\n", 400),
+        (b"GET /status HTTP/1.1\r\nHost:\r\n\r\n", 400),
+        (b"GET /status HTTP/1.1\r\nHost: localhost, localhost\r\n\r\n", 400),
+        (b"GET /status HTTP/1.1\r\nHost: local host\r\n\r\n", 400),
+        (b"GET /status HTTP/1.1\r\nHost: localhost/status\r\n\r\n", 400),
+        (b"GET /status HTTP/1.1\r\nHost: user@localhost\r\n\r\n", 400),
+        (b"GET /status HTTP/1.1\r\nHost: localhost:http\r\n\r\n", 400),
+        (b"GET /status HTTP/1.1\r\nHost: [::1\r\n\r\n", 400),
+        (b"GET /status HTTP/1.1\r\nHost: " + b"a" * 300 + b"\r\n\r\n", 400),
+        (b"POST /data HTTP/1.1\r\n" + JSON + b"Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 501),
+        (b"POST /data HTTP/1.1\r\n" + JSON + b"Transfer-Encoding: gzip\r\n\r\n{}", 501),
+        (b"POST /data HTTP/1.1\r\n" + JSON + b"Transfer-Encoding: chunked, gzip\r\n\r\n", 400),
+        (b"POST /data HTTP/1.1\r\n" + JSON + b"Transfer-Encoding: deflate\r\nTransfer-Encoding: chunked\r\n\r\n", 501),
+        (b"POST /data HTTP/1.1\r\n" + JSON + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
+        (b"POST /data HTTP/1.1\r\n" + JSON + b"Transfer-Encoding: identity\r\n\r\n", 501),
+        (b"POST /data HTTP/1.1\r\n" + JSON + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        (b"POST /data HTTP/1.0\r\n" + JSON + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
     ],
 )
 def test_what_is_no_request_is_refused_as_a_problem_and_the_connection_closed(
@@ -135,8 +157,194 @@ def test_requests_in_one_piece_are_answered_in_their_order(server: Server) -> No
     assert [int(part[:3]) for part in answer.split(b"HTTP/1.1 ")[1:]] == [404, 200] * 20 + [200]
 
 
+@pytest.mark.parametrize(
+    "host", [b"localhost", b"localhost:80", b"localhost:", b"127.0.0.1:4000", b"[::1]", b"[::1]:4000"]
+)
+@pytest.mark.parametrize("name", [b"Host", b"host", b"HOST"])
+def test_one_valid_host_is_accepted(server: Server, name: bytes, host: bytes) -> None:
+    assert status(ask(server, b"GET /status HTTP/1.1\r\nConnection: close\r\n%b: %b\r\n\r\n" % (name, host))) == 200
+
+
+@pytest.mark.parametrize("coding", [b"chunked", b"Chunked", b"chunked "])
+def test_chunked_is_the_transfer_coding_of_requests(server: Server, coding: bytes) -> None:
+    body = b"15\r\n" + b'{"person_name":"Abc"}' + b"\r\n0\r\n\r\n"
+    request_ = last(b"POST /v1/people HTTP/1.1\r\n" + JSON + b"Transfer-Encoding: " + coding + b"\r\n\r\n") + body
+    assert status(ask(server, request_)) == 201
+
+
+def test_trailer_is_not_a_header(server: Server) -> None:
+    body = b"15\r\n" + b'{"person_name":"Abc"}' + b"\r\n0\r\nHost: evil.example\r\nExpect: 100-continue\r\n\r\n"
+    request_ = b"POST /v1/people HTTP/1.1\r\n" + JSON + b"Transfer-Encoding: chunked\r\n\r\n" + body
+    answer = ask(server, request_ + last(b"GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+    assert [int(part[:3]) for part in answer.split(b"HTTP/1.1 ")[1:]] == [201, 200]
+
+
+ONE = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+@pytest.mark.parametrize("cut", [1, 1_000, 8_192, 8_193, 100_000])
+async def test_only_a_few_pipelined_requests_wait_and_all_are_answered(cut: int) -> None:
+    answers = asyncio.Event()
+    count = 5_000
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await answers.wait()
+        await nothing(scope, receive, send)
+
+    async with alone(app) as (state, reader, writer), asyncio.timeout(HANGS):
+        many = ONE * count
+        writer.write(many[:cut])
+        writer.write(many[cut:])
+        while not (state.connections and (one := connection_of(state)).pipeline):
+            await asyncio.sleep(0)
+        for _ in range(100):  # turns of the loop in which more could be read
+            await asyncio.sleep(0)
+            assert len(one.pipeline) <= 2
+        answers.set()
+        for _ in range(count):
+            assert status(await reader.readuntil(b"\r\n\r\n")) == 204
+
+
+async def test_body_of_a_pipelined_request_arrives_whole() -> None:
+    bodies: list[bytes] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        body, more = b"", True
+        while more:
+            event = await receive()
+            body, more = body + event["body"], event["more_body"]
+        bodies.append(body)
+        await nothing(scope, receive, send)
+
+    sent = [bytes([65 + n]) * n * 70_000 for n in range(5)]
+    posts = [b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body for body in sent]
+    async with alone(app) as (_, reader, writer), asyncio.timeout(HANGS):
+        writer.write(b"".join(posts))
+        for _ in posts:
+            assert status(await reader.readuntil(b"\r\n\r\n")) == 204
+    assert bodies == sent
+
+
+async def test_refusal_follows_the_responses_to_earlier_requests() -> None:
+    answers = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await answers.wait()
+        await nothing(scope, receive, send)
+
+    async with alone(app) as (state, reader, writer), asyncio.timeout(HANGS):
+        writer.write(ONE + ONE + b"GARBAGE\r\n\r\n" + ONE)
+        while not (state.connections and connection_of(state).pipeline):
+            await asyncio.sleep(0)
+        answers.set()
+        statuses = [int(part[:3]) for part in (await reader.read()).split(b"HTTP/1.1 ")[1:]]
+        assert statuses == [204, 204, 400]
+
+
+async def test_unreadable_body_of_a_waiting_request_is_refused_after_earlier_ones() -> None:
+    answers = asyncio.Event()
+    asked: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        asked.append(scope["method"])
+        await answers.wait()
+        await nothing(scope, receive, send)
+
+    bad = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nXX\r\n"
+    async with alone(app) as (state, reader, writer), asyncio.timeout(HANGS):
+        writer.write(ONE)
+        while not asked:
+            await asyncio.sleep(0)
+        writer.write(bad)
+        while connection_of(state).cycle.scope["method"] != "POST":
+            await asyncio.sleep(0)
+        answers.set()
+        statuses = [int(part[:3]) for part in (await reader.read()).split(b"HTTP/1.1 ")[1:]]
+        assert statuses == [204, 400]
+        assert asked == ["GET"]
+
+
+async def test_unreadable_body_after_its_response_began_closes_the_connection() -> None:
+    async def app(_: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"a", "more_body": True})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async with alone(app) as (_, reader, writer), asyncio.timeout(HANGS):
+        writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await reader.readuntil(b"a\r\n")
+        writer.write(b"XX\r\n")
+        assert await reader.read() == b""
+
+
+async def test_request_in_progress_is_told_of_the_disconnect_though_another_one_waits() -> None:
+    disconnected = asyncio.Event()
+
+    async def app(_: Any, receive: Any, __: Any) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        disconnected.set()
+
+    async with alone(app) as (state, _, writer), asyncio.timeout(HANGS):
+        writer.write(ONE + ONE)
+        while not (state.connections and connection_of(state).pipeline):
+            await asyncio.sleep(0)
+        connection_of(state).transport.abort()
+        await disconnected.wait()
+
+
+async def test_waiting_requests_of_all_connections_are_limited_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = asyncio.Event()
+    monkeypatch.setattr(protocol, "RECEIVED", budget := Budget(50_000))
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await answers.wait()
+        await nothing(scope, receive, send)
+
+    async with alone(app) as (state, reader, writer), asyncio.timeout(HANGS):
+        writer.write(ONE * 4_000)
+        while not (state.connections and connection_of(state).pipeline):
+            await asyncio.sleep(0)
+        assert budget.used <= budget.size
+        answers.set()
+        answer = await reader.read()
+        assert answer.count(b"HTTP/1.1 204 ") < 10
+        assert answer.count(b"HTTP/1.1 503 ") == 1
+        assert b"Retry-After: 1" in answer
+        while state.connections:
+            await asyncio.sleep(0)
+        assert budget.used == 0
+
+
+async def test_unread_responses_of_all_connections_are_counted_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "RESPONSES", budget := Budget(1))
+    async with alone(at_once_and_for_the_last_time) as (state, _, writer), asyncio.timeout(HANGS):
+        writer.write(ONE)
+        while budget.used < 50_000_000:
+            await asyncio.sleep(0.01)
+        writer.transport.abort()
+        while state.connections:
+            await asyncio.sleep(0.01)
+        assert budget.used == 0
+
+
 def test_a_target_in_absolute_form_is_its_path(server: Server) -> None:
     assert status(ask(server, last(b"GET http://elsewhere.example/status HTTP/1.1\r\nHost: localhost\r\n\r\n"))) == 200
+
+
+def test_many_pipelined_requests_take_little_memory(server: Server) -> None:
+    one = b"GET / HTTP/1.1\r\nHost:localhost\r\n\r\n"
+    before = server.resident_bytes
+    with ExitStack() as stack:
+        for _ in range(5):
+            connection = stack.enter_context(socket.create_connection(server.address, timeout=HANGS))
+            connection.setblocking(False)
+            with suppress(BlockingIOError):  # the server has stopped reading
+                for _ in range(16):
+                    connection.send(one * 8_000)
+        assert status(ask(server, last(b"GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n"))) == 200
+        assert server.resident_bytes - before < 15_000_000
 
 
 def test_http_1_0_is_answered_and_hung_up_on(server: Server) -> None:
@@ -181,7 +389,7 @@ async def test_a_body_that_goes_on_after_its_answer_is_not_listened_to_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
-    head = b"POST / HTTP/1.1\r\nContent-Length: 1000000000\r\n\r\n"
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n"
     answer = await answered_by_itself(head, trickle=b"x")
     assert status(answer) == 204
 
@@ -308,6 +516,12 @@ def test_a_server_has_as_many_connections_as_it_may_and_lets_others_in_when_one_
             one.close()
         while status(ask(server, asks) or b"HTTP/1.1 503 ") == 503:
             pass
+
+
+def connection_of(state: ServerState) -> protocol.Protocol:
+    (one,) = state.connections
+    assert isinstance(one, protocol.Protocol)
+    return one
 
 
 async def nothing(_: Any, __: Any, send: Any) -> None:

@@ -41,6 +41,7 @@ KINDS: Final[dict[type[Exception], Kind]] = {
     errors.NotAuthenticated: Kind(401, "not-authenticated", "Credentials are needed"),
     errors.AccessDenied: Kind(403, "access-denied", "The credentials do not allow this"),
     errors.RateExceeded: Kind(429, "rate-exceeded", "Too many requests"),
+    errors.Overloaded: Kind(503, "overloaded", "The server is overloaded"),
     errors.MembersHidden: Kind(403, "members-hidden", "The credentials do not show this"),
     errors.OutcomeUnknown: Kind(503, "outcome-unknown", "It may have been stored or not"),
     errors.AuditUnreadable: Kind(503, "audit-unreadable", "The audit cannot be read"),
@@ -88,7 +89,7 @@ async def _ours(
     if isinstance(error, errors.StoreUnavailable):
         resp.set_header("Retry-After", str(error.retry_after))
         _log.warning("store_unavailable", reason=str(error), request_id=req.scope["request_id"])
-    elif isinstance(error, errors.RateExceeded):
+    elif isinstance(error, errors.RateExceeded | errors.Overloaded):
         resp.set_header("Retry-After", str(error.retry_after))
     elif isinstance(error, errors.NotAuthenticated):
         resp.set_header("WWW-Authenticate", _CHALLENGE)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import math
 from http import HTTPStatus
-from itertools import chain
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from peopleinfo import strictjson
+from peopleinfo.errors import Overloaded
+from peopleinfo.http.cycle import Cycle, Flow
+from peopleinfo.http.heads import MAX_HEADERS, is_host
+from peopleinfo.http.memory import RECEIVED, RESPONSES
 from peopleinfo.http.problems import MEDIA_TYPE
 from peopleinfo.telemetry.metrics import CONNECTIONS, CUT, IN_FLIGHT
 
@@ -34,11 +39,17 @@ HEAD_SIZE: Final = 32 * 1024  # bytes of the request line and the headers; the l
 HEAD_SECONDS: Final = 20.0  # for a head to come whole, counted from the connection or from its first piece
 TAKE_SECONDS: Final = 20.0  # in which a client that is behind has to take some 48 KiB of its answer
 
+_PIECE: Final = 8 * 1024  # bytes parsed between two looks at the clock
+_TURN: Final = 0.001  # seconds of parsing after which other connections have their turn
+_HEAD_END: Final = b"\r\n\r\n"
+_CHECKED: Final = frozenset({b"host", b"expect", b"transfer-encoding"})
+
 _DETAILS: Final = {
     400: "this is not HTTP/1.1",
     408: f"the head of the request did not arrive within {HEAD_SECONDS:g} seconds: send it again",
     503: "there are as many connections as this process may have: come again in a moment, or ask another one",
-    431: f"the request line and the headers may have at most {HEAD_SIZE // 1024} KiB",
+    431: f"the request line and the headers may have at most {HEAD_SIZE // 1024} KiB and {MAX_HEADERS} lines",
+    501: "the only Transfer-Encoding of requests is chunked",
     505: "this server speaks HTTP/1.1",
 }
 
@@ -61,58 +72,6 @@ class _Closing:
         return getattr(self._transport, name)
 
 
-class _Cycle(RequestResponseCycle):
-    """uvicorn's, but that a plain answer, whose length is known and which comes in one piece, is sent in one.
-
-    Head and body apart cost a system call each, and headers that are checked one by one more than all the rest of sending them.
-    """
-
-    _head = b""  # that waits for its body
-
-    async def send(self, message: Any) -> None:
-        """Send what the app sends."""
-        if message["type"] == "http.response.start":
-            if not self.response_started and self._begin(message["status"], message["headers"]):
-                return
-        elif self._head:
-            head, self._head = self._head, b""
-            body = message.get("body", b"")
-            if len(body) == self.expected_content_length and not message.get("more_body", False):
-                self._end(head + body)
-                return
-            self.transport.write(head)
-        await super().send(message)
-
-    def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> bool:
-        named = dict(headers)
-        plain = b"content-length" in named and b"connection" not in named and b"transfer-encoding" not in named
-        if not plain or self.scope["method"] == "HEAD" or self.disconnected or self.flow.write_paused:
-            return False
-        lines = [b"%b: %b" % header for header in chain(self.default_headers, headers)]
-        text = b"".join(lines)
-        # What is behind the end of a line would be a header, or an answer, of its own (RFC 9110, section 5.5). uvicorn says which has one.
-        if b"\n" in text or b"\r" in text or b"\0" in text:
-            return False
-        if not self.keep_alive:
-            lines.append(b"connection: close")
-        self._head = b"%b%b\r\n\r\n" % (STATUS_LINE[status], b"\r\n".join(lines))
-        self.expected_content_length = int(named[b"content-length"])
-        self.response_started = True
-        self.chunked_encoding = False
-        self.waiting_for_100_continue = False
-        return True
-
-    def _end(self, answer: bytes) -> None:
-        if self.disconnected:
-            return
-        self.transport.write(answer)
-        self.response_complete = True
-        self.message_event.set()
-        if not self.keep_alive:
-            self.transport.close()
-        self.on_response()
-
-
 class Protocol(HttpToolsProtocol):
     """What uvicorn leaves open: without bounds one connection could fill the memory, and idle ones would stay for ever.
 
@@ -122,11 +81,18 @@ class Protocol(HttpToolsProtocol):
     def __init__(self, *rest: Any, **named: Any) -> None:
         super().__init__(*rest, **named)
         _states.add(self.server_state)
-        self._refusal = 400
+        self._refusal, self._detail = 400, ""
+        self._is_refused = False
+        self._running: RequestResponseCycle | None = None  # that the app has; later requests wait in the pipeline
+        self._rest = memoryview(b"")  # received and not parsed
+        self._counted = 0  # bytes of it that count as waiting requests
+        self._unsent = 0  # bytes of responses that count as unread
+        self._host: bytes | None = None  # of the request that is being read
+        self._valid_host: bytes | None = None  # of an earlier request
+        self._is_chunked = False
         self._piece = 0  # bytes of the piece that is being read
         self._in_head = False
-        self._begun_now = False  # the head began in the piece that is being read
-        self._pending = 0  # bytes of the pieces that hold nothing but an unfinished head
+        self._pending = 0  # bytes of the earlier pieces that hold a part of the head
         self._offers_upgrade = False
         self._waits_for_head = True  # as soon as there is a connection, and whenever anything comes on an idle one
         self._late_at = math.inf  # when what is waited for is too late, as the loop counts time
@@ -138,6 +104,7 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Wait for the first request, but not for ever; hang up when there are too many connections."""
         super().connection_made(_Closing(transport, self.loop))  # type: ignore[arg-type] # as much of one as is asked for
+        self.flow = Flow(self.transport, self._parse_rest)
         if self._most is not None and len(self.connections) > self._most:
             CUT.add("full")
             self._refusal = 503
@@ -150,57 +117,112 @@ class Protocol(HttpToolsProtocol):
         if self._alarm is not None:
             self._alarm.cancel()
         self.resume_writing()
+        self._drop_rest()
         super().connection_lost(exc)
+        if self._running is not None and self._running is not self.cycle:  # of which uvicorn tells only the last one
+            self._running.disconnected = True
+            self._running.message_event.set()
 
     def pause_writing(self) -> None:
         """Hold back the answer of a client that is behind with taking it, but not for ever."""
         super().pause_writing()
+        self._count_unsent(self.transport.get_write_buffer_size())
         if self._taking is None:
             self._taking = self.loop.call_later(TAKE_SECONDS, self._not_taken)
 
     def resume_writing(self) -> None:
         """Go on with the answer."""
         super().resume_writing()
+        self._count_unsent(0)
         if self._taking is not None:
             self._taking.cancel()
             self._taking = None
 
     def data_received(self, data: bytes) -> None:
-        """Read a piece of the connection."""
-        self._begun_now = False
+        """Parse what was received; of several requests, one at a time."""
+        if len(data) <= _PIECE and data.count(_HEAD_END) < 2:  # noqa: PLR2004 - the end of one head
+            self._parse(data)
+            return
+        self._rest = memoryview(data)
+        if not self._parse_rest():
+            self.flow.pause_reading()
+
+    def _parse_rest(self) -> bool:
+        """Parse what was received earlier. Return False if some is left, or a request waits for the response to an earlier one."""
+        ends = monotonic() + _TURN
+        while self._rest and not self._is_behind() and not self._is_refused:
+            if monotonic() > ends:
+                self.loop.call_soon(self.flow.resume_reading)
+                break
+            self._parse(self._next_piece())
+        self._count_rest()
+        return not (self._rest or self.pipeline or self._is_refused or self.transport.is_closing())
+
+    def _next_piece(self) -> bytes:
+        """Take the next bytes of the rest: at most the end of one head."""
+        piece = bytes(self._rest[:_PIECE])
+        end = piece.find(_HEAD_END)
+        if end >= 0:
+            piece = piece[: end + len(_HEAD_END)]
+        self._rest = self._rest[len(piece) :]
+        return piece
+
+    def _is_behind(self) -> bool:
+        """Return whether a request waits for the response to an earlier one, or the app has yet to take the body received before."""
+        return bool(self.pipeline) or (self._is_busy() and len(self.cycle.body) > HIGH_WATER_LIMIT)
+
+    def _is_busy(self) -> bool:
+        return self._running is not None and not self._running.response_complete
+
+    def _parse(self, data: bytes) -> None:
         self._piece = len(data)
         try:
             self._feed(data)
         except httptools.HttpParserError:
             self._refuse()
             return
-        if self._in_head and not self._begun_now:
+        if self._in_head:
             self._pending += len(data)
-            if self._pending > HEAD_SIZE:
+            if self._pending > HEAD_SIZE + _PIECE or len(self.headers) > MAX_HEADERS:
                 self._refusal = 431
                 self._refuse()
                 return
-        # No request is being answered: there is none before the first.
-        if not self._waits_for_head and (self.cycle is None or self.cycle.response_complete):  # type: ignore[redundant-expr]
+        if not self._waits_for_head and not self._is_busy():
             self._waits_for_head = True
             self._wait(HEAD_SECONDS)
 
     def on_message_begin(self) -> None:
         """Begin a head."""
         super().on_message_begin()
-        self._in_head = self._begun_now = True
+        self._in_head = True
         self._pending = 0
+        self._host = None
+        self._is_chunked = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Add a header to the head. A trailer is ignored (RFC 9110, section 6.5.1)."""
+        if self._in_head:
+            name = name.lower()
+            if name in _CHECKED:
+                self._check_header(name, value)
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Answer the request, unless its body has yet to be rescued from an offered upgrade."""
         self._in_head = self._waits_for_head = False
         self._late_at = math.inf
         if self._pending + self._piece > HEAD_SIZE and self._head_size() > HEAD_SIZE:
-            self._refusal = 431
-            raise ValueError("the head is too long")
-        if self.parser.get_http_version() not in ("1.0", "1.1"):
-            self._refusal = 505
-            raise ValueError("another version of HTTP")
+            raise self._bad_head(431)
+        if len(self.headers) > MAX_HEADERS:
+            raise self._bad_head(431)
+        version = self.parser.get_http_version()
+        if version == "1.0":
+            if self._is_chunked:
+                raise self._bad_head(400, "HTTP/1.0 has no Transfer-Encoding")
+        elif version != "1.1":
+            raise self._bad_head(505)
+        elif self._host is None:
+            raise self._bad_head(400, "a request of HTTP/1.1 needs a Host header")
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
                 raise ValueError("this is no proxy")
@@ -209,22 +231,48 @@ class Protocol(HttpToolsProtocol):
             super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        cycle.__class__ = _Cycle  # there is no other way to say which one uvicorn is to make
+        self._running = cycle
+        cycle.__class__ = Cycle  # there is no other way to say which one uvicorn is to make
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         """Answer the next request that is here already, or wait for one."""
-        if self.pipeline or self.transport.is_closing():
+        if self.transport.is_closing():
             super().on_response_complete()
+        elif self.pipeline:
+            super().on_response_complete()
+            self.flow.resume_reading()
         else:
             self.server_state.total_requests += 1
-            self.flow.resume_reading()
             self._wait(self.timeout_keep_alive)
+            if self._is_refused:
+                self._send_refusal()
+            self.flow.resume_reading()
 
     def on_message_complete(self) -> None:
         """End the body."""
         if not self._offers_upgrade:
             super().on_message_complete()
+
+    def _check_header(self, name: bytes, value: bytes) -> None:
+        if name == b"host":
+            if self._host is not None:
+                raise self._bad_head(400, "the request has more than one Host header: send one")
+            if value != self._valid_host and not is_host(value):
+                raise self._bad_head(400, "the Host header is not a name or address with an optional port")
+            self._host = self._valid_host = value
+        elif name == b"expect":
+            self.expect_100_continue = value.lower() == b"100-continue"
+        elif value.strip().lower() != b"chunked":
+            raise self._bad_head(501)
+        elif self._is_chunked:
+            raise self._bad_head(400, "the request has more than one Transfer-Encoding header: send one")
+        else:
+            self._is_chunked = True
+
+    def _bad_head(self, status: int, detail: str = "") -> ValueError:
+        self._refusal, self._detail = status, detail
+        return ValueError(detail)
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -240,6 +288,27 @@ class Protocol(HttpToolsProtocol):
 
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+
+    def _count_rest(self) -> None:
+        """Count pipelined requests that are received and not parsed, and refuse them if all connections hold too many."""
+        waiting = len(self._rest) if self.pipeline else 0
+        RECEIVED.release(self._counted)
+        self._counted = 0
+        try:
+            RECEIVED.take(waiting)
+            self._counted = waiting
+        except Overloaded as error:
+            self._refusal, self._detail = 503, str(error)
+            self._refuse()
+
+    def _count_unsent(self, size: int) -> None:
+        RESPONSES.used += size - self._unsent
+        self._unsent = size
+
+    def _drop_rest(self) -> None:
+        self._rest = memoryview(b"")
+        RECEIVED.release(self._counted)
+        self._counted = 0
 
     def _not_taken(self) -> None:
         self._taking = None
@@ -271,13 +340,26 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self) -> None:
-        """Answer with a problem document and hang up: what follows on this connection cannot be understood."""
+        """Respond with a problem document after the responses to earlier requests, and close: what follows cannot be understood."""
+        self._is_refused = True
+        self._drop_rest()
+        cycle = self.cycle
+        if self._running is not cycle and cycle.more_body:
+            self.pipeline.popleft()  # the request whose body cannot be read, and which waits
+        if self._is_busy() and not (self._running is cycle and cycle.more_body):
+            self.flow.pause_reading()
+        elif self._running is not None and cycle.more_body and cycle.response_started:
+            self.transport.close()  # the client would take a second response for that to its next request
+        else:
+            self._send_refusal()
+
+    def _send_refusal(self) -> None:
         status = HTTPStatus(self._refusal)
         problem = {
             "type": f"urn:peopleinfo:problem:{status.phrase.lower().replace(' ', '-')}",
             "title": status.phrase,
             "status": status.value,
-            "detail": _DETAILS[status],
+            "detail": self._detail or _DETAILS[status],
         }
         body = strictjson.encode(problem)
         again = "Retry-After: 1\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else ""
