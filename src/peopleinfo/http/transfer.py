@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import os
 import tempfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
@@ -71,7 +72,8 @@ class ImportResource:
         try:
             await _store(import_, partial(run, next, parts, None), results, _GO_ON if key else "", trail_of(req))
         except BaseException:
-            results.close()
+            with suppress(OSError):  # what it has not written yet is of no use
+                results.close()
             raise
         finally:
             TRANSFERS.change(-1, "import")
@@ -188,18 +190,26 @@ async def _store(
             for result, count in Counter(one.result for one in told).items():
                 IMPORTED.add(result, by=count)
                 rejected += count if result == "rejected" else 0
-            results.write(b"".join(map(_line, told)))
+            _append(results, told)
         await import_.finish()
+        _append(results, [ImportResult(result="done", stored=(await import_.progress()).stored, rejected=rejected)])
     except StoreUnavailable as error:
-        raise StoreUnavailable(
-            f"{error}; {(await import_.progress()).stored} people of this import are stored" + how_to_go_on,
-            retry_after=error.retry_after,
-        ) from error
+        stored = (await import_.progress()).stored
+        error.args = (f"{error}; {stored} people of this import are stored{how_to_go_on}",)
+        raise
     except InvalidInput as error:
         stored = (await import_.progress()).stored
         raise InvalidInput(f"{error.unquoted}; {stored} people before that are stored") from error
-    done = ImportResult(result="done", stored=(await import_.progress()).stored, rejected=rejected)
-    results.write(_line(done))
+
+
+def _append(response: IO[bytes], results: list[ImportResult]) -> None:
+    """Add lines to the response. Raises StoreUnavailable when the temporary folder cannot hold it."""
+    try:
+        response.write(b"".join(map(_line, results)))
+        response.flush()  # so that no later step can fail
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
+        raise StoreUnavailable(f"the temporary folder cannot hold the response ({why})", retry_after=30) from error
 
 
 def _result(outcome: Outcome) -> ImportResult:

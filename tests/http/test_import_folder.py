@@ -1,0 +1,114 @@
+"""An import whose response the temporary folder cannot hold reports how many people are stored."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import shutil
+import subprocess
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.http.serving import HANGS, started
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.http.serving import Server
+
+PEOPLE = 20
+REFUSED_ROWS = 12_000  # their reasons make the response longer than what stays in memory
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The temporary folder of the servers of a test."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return folder
+
+
+def file_of(surname: str, refused: int = REFUSED_ROWS) -> bytes:
+    people = [{"person_surname": surname, "n": n} for n in range(PEOPLE)]
+    wrong = [{"person_surname": 1, "person_name": 2}] * refused
+    return b"".join(json.dumps(row).encode() + b"\n" for row in people + wrong)
+
+
+def imported(server: Server, content: bytes, key: str | None) -> httpx.Response:
+    headers = {"Content-Type": "application/x-ndjson"} | ({"Idempotency-Key": key} if key else {})
+    return httpx.post(f"{server.url}/v1/people/import", content=content, headers=headers, timeout=HANGS)
+
+
+def stored(server: Server, surname: str) -> int:
+    found = httpx.get(f"{server.url}/v1/people/export", params={"surname": surname}, timeout=HANGS)
+    return len(found.content.splitlines())
+
+
+def reports_what_is_stored(server: Server, surname: str, key: str | None) -> None:
+    answer = imported(server, file_of(surname), key)
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:peopleinfo:problem:store-unavailable")
+    assert int(answer.headers["Retry-After"]) > 0
+    (count,) = re.findall(r"; (\d+) people of this import are stored", answer.json()["detail"])
+    assert int(count) == stored(server, surname) == PEOPLE
+    assert ("the same Idempotency-Key" in answer.json()["detail"]) is (key is not None)
+
+
+@pytest.mark.parametrize("key", [None, "a-key"])
+def test_import_reports_what_is_stored_when_the_temporary_folder_was_removed(
+    tmp_path: Path, folder: Path, key: str | None
+) -> None:
+    with started(tmp_path) as server:
+        assert imported(server, file_of("Before"), None).status_code == 200  # the server has chosen its folder
+        shutil.rmtree(folder)
+        reports_what_is_stored(server, "Removed", key)
+        folder.mkdir()
+        if key:
+            *_, done = imported(server, file_of("Removed"), key).text.splitlines()
+            assert json.loads(done) == {"result": "done", "stored": PEOPLE, "rejected": REFUSED_ROWS}
+            assert stored(server, "Removed") == PEOPLE
+
+
+def test_import_that_needs_no_temporary_folder_works_without_one(tmp_path: Path, folder: Path) -> None:
+    with started(tmp_path) as server:
+        assert imported(server, file_of("Before"), None).status_code == 200
+        shutil.rmtree(folder)
+        assert imported(server, file_of("Short", refused=0), None).status_code == 200
+
+
+def test_import_reports_what_is_stored_when_the_response_grows_beyond_the_limit_of_files(
+    tmp_path: Path, folder: Path
+) -> None:
+    with started(tmp_path, kind="ministack") as server:  # a store without files, which the limit would hit too
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (1_300_000, 1_300_000))
+        reports_what_is_stored(server, "Limited", "a-key")
+        again = imported(server, file_of("Limited", refused=0), "a-key")
+        assert (again.status_code, stored(server, "Limited")) == (
+            422,
+            PEOPLE,
+        )  # it is not the file of the first request
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a small disk, and not in every container")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_import_reports_what_is_stored_when_the_disk_of_the_temporary_folder_is_full(
+    tmp_path: Path, folder: Path
+) -> None:
+    with small_disk(folder), started(tmp_path) as server:
+        reports_what_is_stored(server, "Full", "a-key")
+        reports_what_is_stored(server, "Full", "a-key")
