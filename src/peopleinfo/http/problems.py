@@ -16,6 +16,7 @@ from peopleinfo.http.requests import Disconnected
 MEDIA_TYPE: Final = "application/problem+json"
 _CHALLENGE: Final = 'Bearer realm="PeopleInfo"'  # RFC 6750; the same whatever was wrong with a credential
 _REASONS: Final = 100  # are listed at most: an answer is not to be many times as long as its request
+_REPAIR_DELAY: Final = 30  # seconds after which a client may retry when an operator has to act first
 _log = structlog.get_logger("peopleinfo.http")
 
 
@@ -27,6 +28,7 @@ class Kind(NamedTuple):
     title: str
 
 
+_UNAVAILABLE: Final = Kind(503, "store-unavailable", "The store does not answer now")
 KINDS: Final[dict[type[Exception], Kind]] = {
     errors.InvalidJson: Kind(400, "invalid-json", "The body is not JSON"),
     errors.InvalidPerson: Kind(422, "invalid-person", "This is not a person"),
@@ -45,7 +47,8 @@ KINDS: Final[dict[type[Exception], Kind]] = {
     errors.MembersHidden: Kind(403, "members-hidden", "The credentials do not show this"),
     errors.OutcomeUnknown: Kind(503, "outcome-unknown", "It may have been stored or not"),
     errors.AuditUnreadable: Kind(503, "audit-unreadable", "The audit cannot be read"),
-    errors.StoreUnavailable: Kind(503, "store-unavailable", "The store does not answer now"),
+    errors.StoreUnavailable: _UNAVAILABLE,
+    errors.StoreUnusable: _UNAVAILABLE,
 }
 
 
@@ -83,12 +86,18 @@ def write(
 
 
 async def _ours(
-    req: falcon.asgi.Request, resp: falcon.asgi.Response, error: errors.PeopleInfoError, _: dict[str, Any]
+    req: falcon.asgi.Request, resp: falcon.asgi.Response, error: errors.PeopleInfoError, params: dict[str, Any]
 ) -> None:
-    kind = next(KINDS[known] for known in type(error).__mro__ if known in KINDS)
+    kind = next((KINDS[known] for known in type(error).__mro__ if known in KINDS), None)
+    if kind is None:  # an error of the commands, which no route raises
+        await _crash(req, resp, error, params)
+        return
     if isinstance(error, errors.StoreUnavailable):
         resp.set_header("Retry-After", str(error.retry_after))
-        _log.warning("store_unavailable", reason=str(error), request_id=req.scope["request_id"])
+        _log.warning("store_unavailable", reason=_reason(error), request_id=req.scope["request_id"])
+    elif isinstance(error, errors.StoreUnusable):
+        resp.set_header("Retry-After", str(_REPAIR_DELAY))
+        _log.error("store_unusable", reason=str(error), request_id=req.scope["request_id"])
     elif isinstance(error, errors.RateExceeded | errors.Overloaded):
         resp.set_header("Retry-After", str(error.retry_after))
     elif isinstance(error, errors.NotAuthenticated):
@@ -96,9 +105,25 @@ async def _ours(
     elif isinstance(error, errors.AccessDenied):
         resp.set_header("WWW-Authenticate", f'{_CHALLENGE}, error="insufficient_scope", scope="{error.scope}"')
     reasons = getattr(error, "errors", ())
-    told = error.unquoted if isinstance(error, InvalidInput) else str(error)
-    detail = told if not reasons else f"{len(reasons)} thing{'s' if len(reasons) > 1 else ''} to mend, see errors"
+    detail = (
+        _detail(error) if not reasons else f"{len(reasons)} thing{'s' if len(reasons) > 1 else ''} to mend, see errors"
+    )
     write(req, resp, kind, detail, reasons)
+
+
+def _detail(error: errors.PeopleInfoError) -> str:
+    """Return what a client may read of an error: no part of an input, and no name of this machine."""
+    if isinstance(error, errors.StoreUnusable):
+        return "the store cannot be used until an operator repairs it: the log says more under this request_id"
+    return error.unquoted if isinstance(error, InvalidInput) else str(error)
+
+
+def _reason(error: errors.StoreUnavailable) -> str:
+    """Return the message for the log, with that of the StoreUnusable behind it, which clients do not see."""
+    cause = error.__cause__
+    while cause is not None and not isinstance(cause, errors.StoreUnusable):
+        cause = cause.__cause__
+    return f"{error}: {cause}" if cause else str(error)
 
 
 async def _falcons(
