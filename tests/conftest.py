@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from peopleinfo.people import People
-from tests import dynamodb_servers, valkey_servers
+from tests import dynamodb_servers, fork_server, valkey_servers
 from tests.stores_under_test import KNOWN_DIFFERENCES, SEALED, SEALED_TABLE, STORES, Clock, Seconds, open_store
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure() -> None:
+    fork_server.end()
     dynamodb_servers.end_all()
     valkey_servers.end_all()
 

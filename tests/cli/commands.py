@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
+from tests import fork_server
+from tests.fork_server import Forked
+
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Mapping
     from pathlib import Path
 
@@ -27,25 +29,12 @@ def run(
     folder: Path, *arguments: str | Path, stdin: bytes = b"", settings: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a command to its end."""
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        cwd=folder,
-        env=environment(settings),
-        input=stdin,
-        capture_output=True,
-        check=False,
-    )
+    return fork_server.run(folder, environment(settings), list(map(str, arguments)), stdin)
 
 
-def started(folder: Path, *arguments: str | Path, **pipes: Any) -> subprocess.Popen[bytes]:
+def started(folder: Path, *arguments: str | Path, **streams: Any) -> Forked:
     """Start a command; whoever starts it ends it."""
-    command = [*COMMAND, *map(str, arguments)]
-    return subprocess.Popen(command, cwd=folder, env=environment(), preexec_fn=_hear_ctrl_c, **pipes)  # noqa: PLW1509
-
-
-def _hear_ctrl_c() -> None:
-    """Take SIGINT as a terminal's programs do: those that a shell starts in the background ignore it, and so would their children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return Forked(folder, environment(), list(map(str, arguments)), **streams)
 
 
 def surnames(folder: Path) -> list[str]:

@@ -8,12 +8,13 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import httpx
 import psutil
 
+from tests.fork_server import Forked, Process
 from tests.stores_under_test import served
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ COMMAND: Final = (sys.executable, "-m", "peopleinfo", "serve")
 class Server:
     """A server that answers at `url`; what it says on stdout is in the file `log`."""
 
-    def __init__(self, process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    def __init__(self, process: Process, url: str, log: Path) -> None:
         self.process = process
         self.url = url
         self.log = log
@@ -67,6 +68,12 @@ def environment(**settings: object) -> dict[str, str]:
     return inherited | {f"PEOPLEINFO_{name.upper()}": str(value) for name, value in settings.items()}
 
 
+def _started(folder: Path, command: tuple[str, ...], environment: dict[str, str], stdout: IO[bytes]) -> Process:
+    if command == COMMAND:
+        return Forked(folder, environment, ["serve"], stdout=stdout, stderr=subprocess.PIPE)
+    return subprocess.Popen(command, cwd=folder, env=environment, stdout=stdout, stderr=subprocess.PIPE)
+
+
 @contextmanager
 def started(
     folder: Path, *, kind: str = "sqlite", workers: int = 1, command: tuple[str, ...] = COMMAND, **settings: Any
@@ -75,9 +82,7 @@ def started(
     settings = {"port": 0} | served(kind, folder, workers=workers) | settings
     log = folder / "server.log"
     with log.open("ab") as stdout:
-        process = subprocess.Popen(
-            command, cwd=folder, env=environment(**settings), stdout=stdout, stderr=subprocess.PIPE
-        )
+        process = _started(folder, command, environment(**settings), stdout)
     with process:
         try:
             assert process.stderr is not None

@@ -1,0 +1,274 @@
+"""Runs `python -m peopleinfo` by forking a process that has already imported it; imports cost most of the CPU of a short command.
+
+`python -m tests.fork_server` is that process. A forked command has its own pid, streams, environment and working directory, and ends with
+its own exit status. Only its imports are shared; tests of the start itself run the interpreter (tests/http/test_startup.py).
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import runpy
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from importlib import import_module
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+REPOSITORY: Final = Path(__file__).parent.parent
+_IMPORTS: Final = (
+    "uvicorn",
+    "peopleinfo.cache.store",
+    "peopleinfo.cli",
+    "peopleinfo.console.pages",
+    "peopleinfo.copying",
+    "peopleinfo.dynamodb.opening",
+    "peopleinfo.files",
+    "peopleinfo.http.app",
+    "peopleinfo.http.protocol",
+    "peopleinfo.imports",
+    "peopleinfo.sqlite.opening",
+    "peopleinfo.wiring",
+)
+_STREAMS: Final = 3  # stdin, stdout, stderr
+_REQUEST_SIZE: Final = 1 << 20
+
+
+class Forked:
+    """A forked command, with the methods of `subprocess.Popen` that tests use."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str], arguments: list[str], **streams: Any) -> None:
+        """Start the command; `streams` are those of `subprocess.Popen`: stdin, stdout and stderr."""
+        self.args = arguments
+        self.returncode: int | None = None
+        with ExitStack() as theirs:
+            pipes = [
+                _opened(number, streams.get(name), theirs) for number, name in enumerate(("stdin", "stdout", "stderr"))
+            ]
+            reading, writing = os.pipe()
+            theirs.callback(os.close, writing)
+            self.pid = _server.fork(
+                {"folder": str(folder), "environment": dict(environment), "arguments": arguments},
+                [*(their for _, their in pipes), writing],
+            )
+        self._status = os.fdopen(reading, "rb", buffering=0)
+        self.stdin, self.stdout, self.stderr = (ours for ours, _ in pipes)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for stream in (self.stdin, self.stdout, self.stderr):
+            if stream:
+                with suppress(BrokenPipeError):
+                    stream.close()
+        self.wait()
+
+    def poll(self) -> int | None:
+        """Return the exit status, negative for a signal; None while the command runs."""
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return the exit status once the command has ended. Raises subprocess.TimeoutExpired."""
+        if self.returncode is None:
+            with selectors.DefaultSelector() as ready:
+                ready.register(self._status, selectors.EVENT_READ)
+                if not ready.select(timeout):
+                    raise subprocess.TimeoutExpired(self.args, timeout or 0)
+            with self._status:
+                self.returncode = int(self._status.read())
+        return self.returncode
+
+    def communicate(self, content: bytes = b"") -> tuple[bytes, bytes]:
+        """Send `content` to stdin; return all of stdout and stderr once the command has ended."""
+        with ThreadPoolExecutor(_STREAMS) as threads:
+            threads.submit(self._send, content)
+            output, errors = [threads.submit(_read, stream) for stream in (self.stdout, self.stderr)]
+        self.wait()
+        return output.result(), errors.result()
+
+    def _send(self, content: bytes) -> None:
+        if self.stdin:
+            with suppress(BrokenPipeError), self.stdin:
+                self.stdin.write(content)
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless the command has ended."""
+        if self.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+
+Process = Forked | subprocess.Popen[bytes]
+
+
+def run(
+    folder: Path, environment: Mapping[str, str], arguments: list[str], content: bytes
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a command to its end with `content` as its stdin."""
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with Forked(folder, environment, arguments, **streams) as process:
+        output, errors = process.communicate(content)
+    return subprocess.CompletedProcess(arguments, process.wait(), output, errors)
+
+
+def end() -> None:
+    """End the fork server of this process."""
+    _server.end()
+
+
+class _Server:
+    """The fork server of this process, started by the first command."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._opened = ExitStack()
+        self._control: socket.socket | None = None
+
+    def fork(self, request: dict[str, Any], files: list[int]) -> int:
+        """Return the pid of a new command, which takes over `files`: its streams and where its exit status is written."""
+        with self._lock:
+            if self._control is None:
+                self._control = self._started()
+            socket.send_fds(self._control, [json.dumps(request).encode() + b"\n"], files)
+            return int(self._control.recv(_REQUEST_SIZE))
+
+    def end(self) -> None:
+        """End the server, if it runs."""
+        self._control = None
+        self._opened.close()
+
+    def _started(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        command = [sys.executable, "-m", "tests.fork_server"]
+        with theirs:
+            process = subprocess.Popen(command, cwd=REPOSITORY, stdin=theirs.fileno())
+        self._opened.callback(process.wait)
+        return self._opened.enter_context(ours)
+
+
+_server = _Server()
+
+
+def _opened(number: int, stream: Any, theirs: ExitStack) -> tuple[IO[bytes] | None, int]:
+    """Return our end of a stream, if it is a pipe, and the command's end, closed with `theirs` unless it is another's."""
+    if stream is None:
+        return None, number
+    if stream == subprocess.DEVNULL:
+        file = os.open(os.devnull, os.O_RDWR)
+        theirs.callback(os.close, file)
+        return None, file
+    if stream != subprocess.PIPE:
+        return None, stream if isinstance(stream, int) else stream.fileno()
+    reading, writing = os.pipe()
+    ours, their = (writing, reading) if number == 0 else (reading, writing)
+    theirs.callback(os.close, their)
+    return os.fdopen(ours, "wb" if number == 0 else "rb"), their
+
+
+def _read(stream: IO[bytes] | None) -> bytes:
+    if stream is None:
+        return b""
+    with stream:
+        return stream.read()
+
+
+def main() -> None:
+    """Fork for every request until the client ends, and become the command in the forked process."""
+    for module in _IMPORTS:
+        import_module(module)
+    gc.collect()
+    gc.freeze()
+    request = _forked(socket.socket(fileno=os.dup(0)))
+    if request is None:
+        return
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["folder"])
+    sys.argv = ["peopleinfo", *request["arguments"]]
+    runpy.run_module("peopleinfo", run_name="__main__", alter_sys=True)
+
+
+def _forked(control: socket.socket) -> dict[str, Any] | None:
+    """Fork for every request; return the request in the forked process, and None in the server once its client has ended."""
+    status_files: dict[int, int] = {}
+    ended, wakeup = socket.socketpair()
+    wakeup.setblocking(False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wakeup.fileno())
+    with control, ended, wakeup, selectors.DefaultSelector() as ready:
+        ready.register(control, selectors.EVENT_READ)
+        ready.register(ended, selectors.EVENT_READ)
+        while True:
+            changed = {key.fileobj for key, _ in ready.select()}
+            if ended in changed:
+                ended.recv(_REQUEST_SIZE)
+                _report_ended(status_files)
+            if control in changed:
+                content, files = _received(control)
+                if not content:
+                    return None
+                if (pid := os.fork()) == 0:
+                    signal.set_wakeup_fd(-1)
+                    break
+                status_files[pid] = files.pop()
+                for file in files:
+                    os.close(file)
+                control.send(str(pid).encode())
+    _become_child(files, status_files.values())
+    request: dict[str, Any] = json.loads(content)
+    return request
+
+
+def _received(control: socket.socket) -> tuple[bytes, list[int]]:
+    """Return a request and its files; an empty request once the client has ended."""
+    content, files, _, _ = socket.recv_fds(control, _REQUEST_SIZE, _STREAMS + 1)
+    while content and not content.endswith(b"\n"):
+        content += control.recv(_REQUEST_SIZE)
+    return content, files
+
+
+def _report_ended(status_files: dict[int, int]) -> None:
+    """Report the exit status of every command that has ended."""
+    while status_files:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        file = status_files.pop(pid)
+        with suppress(BrokenPipeError):
+            os.write(file, str(os.waitstatus_to_exitcode(status)).encode())
+        os.close(file)
+
+
+def _become_child(files: list[int], inherited: Iterable[int]) -> None:
+    """Take over the streams of a command, and leave the files and signal handlers of the server."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in range(_STREAMS):
+        os.dup2(files[number], number)
+    for file in (*files, *inherited):
+        os.close(file)
+
+
+if __name__ == "__main__":
+    main()
