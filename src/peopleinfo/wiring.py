@@ -98,8 +98,8 @@ async def seal_store(settings: Settings, *, told: Callable[[int], None]) -> int:
 
 
 @asynccontextmanager
-async def open_key_store(settings: Settings, encryption: Encryption) -> AsyncIterator[KeyStore]:
-    """Open the keys of the people in a sealed store, which may be served meanwhile. Raises StoreUnusable, InvalidSettings."""
+async def open_key_store(settings: Settings, encryption: Encryption, *, alone: bool) -> AsyncIterator[KeyStore]:
+    """Open the keys of an encrypted store. `alone`: no service may use a file meanwhile. Raises StoreUnusable, InvalidSettings."""
     async with _open_store(settings.location, encryption):  # which says what is wrong
         pass
     if isinstance(settings.location, TableLocation):
@@ -110,9 +110,11 @@ async def open_key_store(settings: Settings, encryption: Encryption) -> AsyncIte
             yield DynamoKeyStore(table.beside(settings.location.keys))
         return
     from peopleinfo.sqlite.keys import made  # noqa: PLC0415 - as below
-    from peopleinfo.sqlite.sealing import SqliteKeyStore  # noqa: PLC0415 - as below
+    from peopleinfo.sqlite.sealing import SqliteKeyStore, hold_alone  # noqa: PLC0415 - as below
 
     with closing(made(settings.location)) as db:
+        if alone:
+            hold_alone(db, settings.location)
         yield SqliteKeyStore(db)
 
 

@@ -93,6 +93,24 @@ def test_the_master_key_is_changed(tmp_path: Path, encryption: str) -> None:
     assert len(run(tmp_path, "export", settings={"ENCRYPTION": new}).stdout.splitlines()) == 3
 
 
+def test_master_key_is_not_changed_while_a_service_runs_with_the_former_one(tmp_path: Path, encryption: str) -> None:
+    run(tmp_path, "encryption", "create-key", "new.key")
+    new = f"file://{tmp_path}/new.key"
+    stored(tmp_path, encryption)
+    with serving(tmp_path, encryption=encryption) as server:
+        refused = run(tmp_path, "encryption", "rotate", "--encryption", new, "--from", encryption)
+        assert refused.returncode == 1
+        assert "somebody has people.db open: stop the service" in said(refused)
+        added = httpx.post(f"{server.url}/v1/people", json={"person_surname": CANARY}, timeout=HANGS)
+        assert added.status_code == 201
+    changed = run(tmp_path, "encryption", "rotate", "--encryption", new, "--from", encryption)
+    assert changed.returncode == 0, said(changed)
+    assert len(run(tmp_path, "export", settings={"ENCRYPTION": new}).stdout.splitlines()) == 4
+    with serving(tmp_path, encryption=new) as server:
+        added = httpx.post(f"{server.url}/v1/people", json={"person_surname": CANARY}, timeout=HANGS)
+        assert added.status_code == 201
+
+
 def test_a_table_is_sealed_by_copying_it_while_it_is_served(tmp_path: Path, encryption: str) -> None:
     plain = store_url("ministack", tmp_path / "plain")
     sealed = plain.replace("?", "-sealed?", 1)

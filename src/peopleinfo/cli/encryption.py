@@ -63,7 +63,7 @@ def rotate(
         typer.Option(
             "--from",
             metavar="URL",
-            help="The master key until now, when it is changed too; the service has to be stopped.",
+            help="The master key until now, to change it too. Stop the service first: while one has the file open it is refused.",
         ),
     ] = None,
 ) -> None:
@@ -127,7 +127,7 @@ async def _rotate(settings: Settings, former: Sealing | None, told: Callable[[in
         raise InvalidSettings("say in PEOPLEINFO_ENCRYPTION what people are sealed with: docs/encryption.md")
     if former is not None:
         given = given._replace(master=EitherMaster(given.master, wiring.open_master(former)))
-    async with wiring.open_key_store(settings, given) as keys:
+    async with wiring.open_key_store(settings, given, alone=former is not None) as keys:
         return await rotate(keys, given.master, told=told)
 
 

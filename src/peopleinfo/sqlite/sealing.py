@@ -59,17 +59,35 @@ def _seal_records(db: sqlite3.Connection, sealed: keys.SealedWrites, told: Calla
 @contextmanager
 def _alone(db: sqlite3.Connection, path: Path) -> Iterator[None]:
     """Hold the people's file against everybody else for one transaction, and leave nothing plain in what is free of it."""
-    try:
-        db.execute("PRAGMA busy_timeout = 500")
-        db.execute("PRAGMA people_file.locking_mode = EXCLUSIVE")
-        # Leaving the write-ahead log is allowed to the only one who has the file open.
-        if db.execute("PRAGMA people_file.journal_mode = DELETE").fetchone() != ("delete",):
-            raise StoreUnusable(_IN_USE.format(path))
+    with _refused_when_in_use(path):
+        _exclude_others(db, path)
         db.execute("BEGIN EXCLUSIVE")
         yield
         db.execute("COMMIT")
         db.execute("PRAGMA temp_store = FILE")  # not the whole file in memory
         db.execute("VACUUM people_file")
+
+
+def hold_alone(db: sqlite3.Connection, path: Path) -> None:
+    """Keep every other process from opening the people's file until a connection is closed. Raises StoreUnusable when one has it open."""
+    with _refused_when_in_use(path):
+        _exclude_others(db, path)
+        db.execute("BEGIN EXCLUSIVE")
+        db.execute("COMMIT")  # the lock remains
+
+
+def _exclude_others(db: sqlite3.Connection, path: Path) -> None:
+    db.execute("PRAGMA busy_timeout = 500")
+    db.execute("PRAGMA people_file.locking_mode = EXCLUSIVE")
+    # Leaving the write-ahead log is allowed to the only one who has the file open.
+    if db.execute("PRAGMA people_file.journal_mode = DELETE").fetchone() != ("delete",):
+        raise StoreUnusable(_IN_USE.format(path))
+
+
+@contextmanager
+def _refused_when_in_use(path: Path) -> Iterator[None]:
+    try:
+        yield
     except sqlite3.OperationalError as error:
         if error.sqlite_errorname.startswith("SQLITE_BUSY"):
             raise StoreUnusable(_IN_USE.format(path)) from error
