@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -41,6 +41,19 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         """Raise AccessDenied unless the principal may do what needs `scope`."""
         if not self.may(scope):
             raise AccessDenied(scope)
+
+
+class ClientKey(NamedTuple):
+    """A name that a client chose for an operation, for example its Idempotency-Key. It is valid for that principal alone."""
+
+    principal: str
+    """The name of the principal, which stays the same when its key is rotated."""
+    key: str
+
+    @property
+    def encoded(self) -> bytes:
+        """Bytes that differ whenever the principal or the key differs."""
+        return msgspec.json.encode(self)
 
 
 ANYBODY: Final = Principal(name="anybody", scopes=frozenset({Scope.ADMIN}))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 from peopleinfo import strictjson
@@ -10,7 +12,7 @@ from peopleinfo.errors import MembersHidden
 from peopleinfo.person import SERVER_MEMBERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 _NEVER: Final = frozenset(SERVER_MEMBERS)  # hidden: without them nobody could be named or changed
 _KNOWN: Final = frozenset(MEMBERS) | _NEVER
@@ -29,11 +31,20 @@ def is_hidden(member: str, hidden: frozenset[str]) -> bool:
     return (member in hidden and member not in _NEVER) or (FURTHER in hidden and member not in _KNOWN)
 
 
+def visible(members: Mapping[str, Any], hidden: frozenset[str]) -> dict[str, Any]:
+    """Return the members that are not hidden, in their order."""
+    return {member: value for member, value in members.items() if not is_hidden(member, hidden)}
+
+
 def shown(body: bytes, hidden: frozenset[str]) -> bytes:
-    """Return a person's JSON without the hidden members."""
-    person = strictjson.parse(body)
-    left = {member: value for member, value in person.items() if not is_hidden(member, hidden)}
-    return body if len(left) == len(person) else strictjson.encode(left)
+    """Return a person's JSON without the hidden members. It is encoded in the same way whether there were any or not."""
+    return strictjson.encode(visible(strictjson.parse(body), hidden))
+
+
+@lru_cache(maxsize=1_000)
+def fingerprint(hidden: frozenset[str]) -> str:
+    """Return what tells the representations for principals with these hidden members from others: 8 hexadecimal digits."""
+    return blake2b(strictjson.encode(sorted(hidden)), digest_size=4).hexdigest()
 
 
 def require_askable(filters: Iterable[str], hidden: frozenset[str]) -> None:

@@ -9,15 +9,27 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 from peopleinfo import strictjson
-from peopleinfo.errors import VersionConflict
+from peopleinfo.errors import FieldError, InvalidPerson, VersionConflict
 from peopleinfo.ids import subkey
-from peopleinfo.person import Details, Record, details_from_json, details_from_seed, details_of
+from peopleinfo.masks import visible
+from peopleinfo.person import (
+    NAMES,
+    RECORD_SIZE,
+    STORED_SIZE,
+    Details,
+    Record,
+    details_from_json,
+    details_from_members,
+    details_from_seed,
+    details_of,
+)
 from peopleinfo.store import Once, Page, Reading, Store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import date, datetime
 
+    from peopleinfo.access import ClientKey
     from peopleinfo.search import Filter
 
 Precondition = Callable[["Record"], None]
@@ -46,7 +58,7 @@ class People:
         """Return a person; without a `reading` it is what the store itself says. Raises PersonNotFound."""
         return await self.store.get(person_id, reading=reading)
 
-    async def create(self, data: Any, *, once: str | None = None) -> Record:
+    async def create(self, data: Any, *, once: ClientKey | None = None) -> Record:
         """Store a new person; a second call with the same `once` and the same content returns the first one's answer.
 
         Raises InvalidPerson, KeyReused, CreationErased.
@@ -63,14 +75,23 @@ class People:
 
         Raises InvalidPerson, PersonNotFound, and what `precondition` raises.
         """
-        return await self._change(person_id, precondition, lambda _: data)
+        return await self._change(person_id, precondition, lambda old, given: self._details(data, old, given))
 
-    async def patch(self, person_id: str, patch: Any, *, precondition: Precondition = allow) -> Record:
+    async def patch(
+        self, person_id: str, patch: Any, *, precondition: Precondition = allow, hidden: frozenset[str] = frozenset()
+    ) -> Record:
         """Change some members (JSON Merge Patch, RFC 7396), if `precondition` allows it for the current record.
 
+        Whether a patch that names no `hidden` member is accepted does not depend on their values.
         Raises InvalidPerson, PersonNotFound, and what `precondition` raises.
         """
-        return await self._change(person_id, precondition, lambda members: merge(members, patch))
+        if hidden:
+            return await self._change(
+                person_id, precondition, lambda old, given: self._patched(old, patch, given, hidden)
+            )
+        return await self._change(
+            person_id, precondition, lambda old, given: self._details(merge(old.members(), patch), old, given)
+        )
 
     async def erase(self, person_id: str, *, precondition: Precondition | None = None) -> None:
         """Remove a person for good, if `precondition` allows it for the current record. Raises PersonNotFound, and what it raises."""
@@ -103,23 +124,47 @@ class People:
                 return
             after = page.next
 
-    async def _change(self, person_id: str, precondition: Precondition, new: Callable[[dict[str, Any]], Any]) -> Record:
+    async def _change(
+        self, person_id: str, precondition: Precondition, new: Callable[[Details, dict[str, Any]], Details]
+    ) -> Record:
         while True:
             record = await self.store.get(person_id)
             precondition(record)
-            old, given = details_of(record)
-            details = details_from_json(
-                new(old.members()), today=self.today, known_birthdate=old.person_birthdate, server_members=given
-            )
+            details = new(*details_of(record))
             with suppress(VersionConflict):  # a concurrent change came first: change the result of that one
                 return await self.store.replace(person_id, details, expected=record.version, known=record)
 
-    def _once(self, key: str, details: Details) -> Once:
+    def _details(self, data: Any, old: Details, given: dict[str, Any], *, needs_name: bool = True) -> Details:
+        """Check new details; a record that is too large already must not grow."""
+        return details_from_json(
+            data,
+            today=self.today,
+            known_birthdate=old.person_birthdate,
+            server_members=given,
+            size_limit=max(RECORD_SIZE, old.size),
+            needs_name=needs_name,
+        )
+
+    def _patched(self, old: Details, patch: Any, given: dict[str, Any], hidden: frozenset[str]) -> Details:
+        """Merge a patch that names no hidden member. Only the visible members are checked, so errors do not depend on hidden ones."""
+        merged = merge(old.members(), patch)
+        seen = details_from_members(visible(old.members(), hidden))
+        # Without a visible name a hidden one must be there, but a patch cannot find that out by removing the visible one.
+        needs_name = not NAMES.isdisjoint(patch)
+        new = self._details(visible(merged, hidden), seen, given, needs_name=needs_name).members()
+        whole = details_from_members(
+            {name: new.get(name, value) for name, value in merged.items() if name not in given}
+        )
+        if whole.size > STORED_SIZE:
+            raise InvalidPerson([FieldError("", f"is larger than {STORED_SIZE // 1024} KiB with its hidden members")])
+        return whole
+
+    def _once(self, key: ClientKey, details: Details) -> Once:
         # Keyed: a bare digest of a name and a birthdate can be found by trying them all.
         secret = subkey(self.store.secret, "idempotency")
         digests = (
             blake2b(text, key=secret, digest_size=32).digest()
-            for text in (key.encode(), strictjson.encode(details.members()))
+            for text in (key.encoded, strictjson.encode(details.members()))
         )
         return Once(*digests)
 

@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 
 NAME_LENGTH: Final = 256  # code points; UTF-8 makes at most 1,024 bytes of them
 ADDRESS_LENGTH: Final = 2_000  # code points; at most 8,000 bytes
-RECORD_SIZE: Final = 64 * 1024  # bytes of the JSON of the details
+RECORD_SIZE: Final = 64 * 1024  # bytes of the JSON of the details that one principal sees
+STORED_SIZE: Final = (
+    256 * 1024
+)  # bytes of all details; more than RECORD_SIZE only if principals with different hidden members wrote them
 
+NAMES: Final = frozenset(("person_name", "person_surname"))
 SERVER_MEMBERS: Final = ("person_id", "version", "created_at", "updated_at")
 _OWN_MEMBERS: Final = dict.fromkeys(("person_name", "person_surname", "person_birthdate", "person_address")).keys()
 
@@ -49,6 +53,11 @@ class Details(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def surname_key(self) -> str:
         """The key by which the person is found: the folded surname, or the one name of a person who has but one."""
         return fold(self.person_surname or self.person_name or "")
+
+    @property
+    def size(self) -> int:
+        """How many bytes the JSON has; 0 without further members, since the limits of the other four are far below RECORD_SIZE."""
+        return len(strictjson.encode(self.members())) if self.more else 0
 
     def members(self) -> dict[str, Any]:
         """Return the members as the JSON object has them, in its order."""
@@ -95,8 +104,10 @@ def details_from_json(
     today: date,
     known_birthdate: str | None = None,
     server_members: Mapping[str, Any] | None = None,
+    size_limit: int = RECORD_SIZE,
+    needs_name: bool = True,
 ) -> Details:
-    """Check a JSON value (of `strictjson.parse`) by the rules of the record.
+    """Check a JSON value (of `strictjson.parse`) by the rules of the record; `needs_name` is false where its names may be hidden.
 
     `known_birthdate` is accepted whatever its form: a birthdate that came in through `POST /data` may be any text, and stays when it is
     not changed. `server_members` are the values that the server has given to this person; they may be sent back but not changed.
@@ -115,7 +126,7 @@ def details_from_json(
     surname = _text(data, "person_surname", NAME_LENGTH, errors)
     born = _text(data, "person_birthdate", NAME_LENGTH, errors)
     address = _text(data, "person_address", ADDRESS_LENGTH, errors, lines=True)
-    if data.get("person_name") is None and data.get("person_surname") is None:
+    if needs_name and data.get("person_name") is None and data.get("person_surname") is None:
         errors.append(FieldError("", "needs person_name or person_surname: a person has at least one name"))
     if born is not None and born != known_birthdate:
         try:
@@ -128,8 +139,8 @@ def details_from_json(
     details = Details(
         person_name=name, person_surname=surname, person_birthdate=born, person_address=address, more=more
     )
-    if not errors and _size(details) > RECORD_SIZE:
-        errors.append(FieldError("", f"is larger than {RECORD_SIZE // 1024} KiB"))
+    if not errors and details.size > size_limit:
+        errors.append(FieldError("", f"is larger than {size_limit // 1024} KiB"))
     if errors:
         raise InvalidPerson(errors)
     return details
@@ -168,8 +179,14 @@ def details_of(record: Record) -> tuple[Details, dict[str, Any]]:
     """Take a record apart: what people told us, and what the server added (`SERVER_MEMBERS`)."""
     members = strictjson.parse(record.body)
     given = {name: members.pop(name) for name in SERVER_MEMBERS}
-    own = {name: members.pop(name, None) for name in _OWN_MEMBERS}
-    return Details(**own, more=members), given
+    return details_from_members(members), given
+
+
+def details_from_members(members: Mapping[str, Any]) -> Details:
+    """Return the details whose members were checked before."""
+    more = dict(members)
+    own = {name: more.pop(name, None) for name in _OWN_MEMBERS}
+    return Details(**own, more=more)
 
 
 def timestamp(moment: datetime) -> str:
@@ -198,9 +215,3 @@ def _text(data: dict[str, Any], name: str, limit: int, errors: list[FieldError],
         return text
     errors.append(FieldError(f"/{name}", refusal))
     return None
-
-
-def _size(details: Details) -> int:
-    if not details.more:
-        return 0  # The four members together are bounded by their own limits, far below RECORD_SIZE.
-    return len(strictjson.encode(details.members()))

@@ -81,7 +81,7 @@ def test_what_is_not_hidden_is_answered_as_it_is(masked: httpx.Client, person_id
     seen = masked.get(f"/v1/people/{person_id}")
     hidden = ("person_birthdate", "person_address", "note")
     assert seen.json() == {name: value for name, value in whole.json().items() if name not in hidden}
-    assert seen.headers["ETag"] == whole.headers["ETag"]
+    assert seen.headers["ETag"].startswith(whole.headers["ETag"].rstrip('"'))
 
 
 @pytest.mark.parametrize(

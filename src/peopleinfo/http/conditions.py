@@ -12,6 +12,7 @@ import falcon
 import msgspec
 
 from peopleinfo.errors import VersionConflict
+from peopleinfo.masks import fingerprint
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
@@ -37,9 +38,12 @@ _WEAK_TAG: Final = (
 )
 
 
-def etag(version: int) -> str:
-    """Return the strong entity tag of a version, for example `"3"` with its quotes."""
-    return f'"{version}"'
+def etag(version: int, hidden: frozenset[str] = frozenset()) -> str:
+    """Return the strong entity tag of a version with its quotes, for example `"3"`.
+
+    Representations without `hidden` members have other tags, for example `"3-1f0a9c2e"`: nobody's cache takes one for the other.
+    """
+    return f'"{version}-{fingerprint(hidden)}"' if hidden else f'"{version}"'
 
 
 class Tags(NamedTuple):
@@ -55,6 +59,11 @@ class Representation(NamedTuple):
 
     tag: str | None = None
     record: Record | None = None
+
+    @property
+    def named(self) -> frozenset[str | None]:
+        """The tags by which a change may name it: its own, and the version alone."""
+        return frozenset((self.tag, etag(self.record.version) if self.record else self.tag))
 
     @property
     def modified(self) -> datetime | None:
@@ -73,7 +82,7 @@ class Conditions(NamedTuple):
     def require_match(self, current: Representation) -> None:
         """Evaluate If-Match, or If-Unmodified-Since without it. Raises VersionConflict and falcon's error for 412."""
         if self.match is not None:
-            if not self.match.any and current.tag not in self.match.strong:
+            if not self.match.any and current.named.isdisjoint(self.match.strong):
                 raise _mismatch(self.match, current.record)
         elif self.unmodified_since is not None:
             if current.modified is None or current.record is None:
@@ -83,10 +92,15 @@ class Conditions(NamedTuple):
             if current.modified > self.unmodified_since:
                 raise VersionConflict(current.record.person_id, actual=current.record.version)
 
-    def is_unchanged(self, current: Representation) -> bool:
-        """Evaluate If-None-Match, or If-Modified-Since without it; return whether the client excludes the current representation."""
+    def is_unchanged(self, current: Representation, tags: frozenset[str | None] = frozenset()) -> bool:
+        """Evaluate If-None-Match, or If-Modified-Since without it; return whether the client excludes the current representation.
+
+        It is compared with `tags` instead of its own where there are any.
+        """
         if self.none_match is not None:
-            return self.none_match.any or current.tag in self.none_match.strong | self.none_match.weak
+            return self.none_match.any or not (tags or {current.tag}).isdisjoint(
+                self.none_match.strong | self.none_match.weak
+            )
         if self.modified_since is not None and current.modified is not None:
             return current.modified <= self.modified_since
         return False
@@ -94,7 +108,7 @@ class Conditions(NamedTuple):
     def require(self, current: Representation) -> None:
         """Evaluate all conditions of a change. Raises VersionConflict and falcon's error for 412."""
         self.require_match(current)
-        if self.is_unchanged(current):
+        if self.is_unchanged(current, current.named):
             name = "If-None-Match" if self.none_match is not None else "If-Modified-Since"
             raise _failed(f"{name} excludes the current representation: leave it out to change that one")
         if self.none_match is None and self.modified_since is not None and current.modified is None:
@@ -102,9 +116,14 @@ class Conditions(NamedTuple):
                 "this resource has no modification date, so If-Modified-Since cannot be evaluated: leave it out"
             )
 
-    def require_record(self, record: Record) -> None:
+    def require_record(self, record: Record, *, hidden: frozenset[str] = frozenset()) -> None:
         """Evaluate all conditions of a change of this record. Raises VersionConflict and falcon's error for 412."""
-        self.require(Representation(etag(record.version), record))
+        self.require(of_record(record, hidden))
+
+
+def of_record(record: Record, hidden: frozenset[str]) -> Representation:
+    """Return the representation of a record without `hidden` members."""
+    return Representation(etag(record.version, hidden), record)
 
 
 def are_given(req: Request) -> bool:

@@ -50,7 +50,8 @@ class DataResource:
     async def on_get(self, req: Request, resp: Response) -> None:
         """List the people of a surname, oldest first; always a list."""
         surname, limit, cursor = (req.params.get(name) for name in ("person_surname", "limit", "cursor"))
-        begun = self._opened(cursor, surname) if cursor is not None else None
+        principal = req.context.principal.name
+        begun = self._opened(cursor, surname, principal) if cursor is not None else None
         surname, limit = (begun.surname, limit or begun.limit) if begun else (surname, limit)
         if not isinstance(surname, str) or not normalised(surname):
             problems.write(req, resp, _NO_SURNAME, "person_surname query parameter is required")
@@ -68,16 +69,16 @@ class DataResource:
         resp.data = b"[" + b",".join(people) + b"]"
         keep_private(resp)
         if page.next is not None:
-            cursor = self._cursors.seal(_encode(_Next(surname, str(asked.limit), page.next)), _SEARCH)
+            cursor = self._cursors.seal(_encode(_Next(surname, str(asked.limit), page.next)), _SEARCH, principal)
             resp.set_header("Link", f'</data?cursor={cursor}>; rel="next"')
 
     on_head = on_get
 
-    def _opened(self, cursor: object, surname: object) -> _Next:
+    def _opened(self, cursor: object, surname: object, principal: str) -> _Next:
         """Return what a cursor says. Raises InvalidCursor, also when it is of another surname than is asked for."""
         if not isinstance(cursor, str):
             raise InvalidCursor
-        begun = _decode(self._cursors.open(cursor, _SEARCH))
+        begun = _decode(self._cursors.open(cursor, _SEARCH, principal))
         if surname not in (None, begun.surname):
             raise InvalidCursor
         return begun

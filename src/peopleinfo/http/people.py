@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import falcon
 
 from peopleinfo import rights, strictjson
+from peopleinfo.access import ClientKey
 from peopleinfo.http import conditions
 from peopleinfo.http.audited import trail_of
 from peopleinfo.http.conditions import EvaluatesConditions
@@ -62,7 +64,7 @@ class PeopleResource:
         if hidden := req.context.principal.hidden:
             require_askable(members, hidden)
         reading = read_freshness(req)
-        page, cursor = await asked.page(self._people, self._cursors, reading)
+        page, cursor = await asked.page(self._people, self._cursors, reading, req.context.principal.name)
         say_source(req, resp, reading)
         if trail := trail_of(req):
             trail.answers(page.people)
@@ -87,10 +89,10 @@ class PersonResource(EvaluatesConditions):
             record = await self._people.get(person_id, reading=reading)
         finally:  # that somebody is not there is an answer too
             say_source(req, resp, reading)
+        hidden = req.context.principal.hidden
         if conditions.are_given(req):
-            current = conditions.Representation(conditions.etag(record.version), record)
-            conditions.answer_read(req, resp, current)
-        _answer(resp, record, req.context.principal.hidden)
+            conditions.answer_read(req, resp, conditions.of_record(record, hidden))
+        _answer(resp, record, hidden)
 
     async def on_put(self, req: Request, resp: Response, person_id: str) -> None:
         """Put new details in the place of the old ones."""
@@ -102,13 +104,14 @@ class PersonResource(EvaluatesConditions):
 
     async def on_patch(self, req: Request, resp: Response, person_id: str) -> None:
         """Change some members by a JSON Merge Patch."""
-        precondition = conditions.read_of_change(req).require_record
+        hidden = req.context.principal.hidden
+        precondition = partial(conditions.read_of_change(req).require_record, hidden=hidden)
         patch = await read_json(req, seconds=self._body_seconds, media_types=(MERGE_PATCH,))
         if trail := trail_of(req):
             trail.changes(patch)
-        if hidden := req.context.principal.hidden:
+        if hidden:
             require_changeable(patch, hidden)
-        _answer(resp, await self._people.patch(person_id, patch, precondition=precondition), hidden)
+        _answer(resp, await self._people.patch(person_id, patch, precondition=precondition, hidden=hidden), hidden)
 
     async def on_delete(self, req: Request, resp: Response, person_id: str) -> None:
         """Erase the person."""
@@ -135,7 +138,7 @@ class PersonExportResource:
 
 def _answer(resp: Response, record: Record, hidden: frozenset[str] = frozenset()) -> None:
     resp.data = shown(record.body, hidden) if hidden else record.body
-    resp.set_header("ETag", conditions.etag(record.version))
+    resp.set_header("ETag", conditions.etag(record.version, hidden))
     keep_private(resp)
 
 
@@ -151,10 +154,14 @@ def read_freshness(req: Request) -> Reading:
 
 
 def say_source(req: Request, resp: Response, reading: Reading) -> None:
-    """Say where the answer came from (Cache-Status, RFC 9211; and for the log), when there is a cache."""
+    """Say where the answer came from (Cache-Status, RFC 9211; and for the log), when there is a cache.
+
+    Which records stay in a cache depends on their sizes, so principals with hidden members are not told.
+    """
     if reading.source is not None:
         req.context.source = reading.source
-        resp.set_header("Cache-Status", _CACHE_STATUS[reading.source])
+        if not req.context.principal.hidden:
+            resp.set_header("Cache-Status", _CACHE_STATUS[reading.source])
 
 
 _CACHE_STATUS: Final = {
@@ -166,9 +173,9 @@ _CACHE_STATUS: Final = {
 }
 
 
-def idempotency_key(req: Request) -> str | None:
-    """Return the Idempotency-Key, or None. Raises falcon's error for 400."""
+def idempotency_key(req: Request) -> ClientKey | None:
+    """Return the Idempotency-Key as one of the principal's, or None. Raises falcon's error for 400."""
     key: str | None = req.get_header("Idempotency-Key")
     if key is not None and not 1 <= len(key) <= _KEY_LENGTH:
         raise falcon.HTTPBadRequest(description=f"an Idempotency-Key has 1 to {_KEY_LENGTH} characters: a UUID will do")
-    return key
+    return None if key is None else ClientKey(req.context.principal.name, key)

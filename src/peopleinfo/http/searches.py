@@ -35,11 +35,11 @@ class Asked(NamedTuple):
     limit: int
     cursor: str | None
 
-    async def page(self, people: People, cursors: Cursors, reading: Reading) -> tuple[Page, str | None]:
-        """Return the page and the cursor of the next one. Raises InvalidCursor."""
-        after = cursors.open(self.cursor, self.where.identity) if self.cursor else None
+    async def page(self, people: People, cursors: Cursors, reading: Reading, principal: str) -> tuple[Page, str | None]:
+        """Return the page and the cursor of the next one, which is valid for this principal alone. Raises InvalidCursor."""
+        after = cursors.open(self.cursor, self.where.identity, principal) if self.cursor else None
         page = await people.find(self.where, after=after, limit=self.limit, reading=reading)
-        return page, cursors.seal(page.next, self.where.identity) if page.next is not None else None
+        return page, cursors.seal(page.next, self.where.identity, principal) if page.next is not None else None
 
 
 def read_query(text: str, members: Mapping[str, Any]) -> Asked:

@@ -60,7 +60,7 @@ class ImportResource:
     async def on_post(self, req: Request, resp: Response) -> None:
         """Store every row that is a person; answer when all are read, so that a client may send first and read then."""
         key = idempotency_key(req)
-        import_id = hashlib.sha256(f"import {key}".encode()).digest() if key else None
+        import_id = hashlib.sha256(b"import " + key.encoded).digest() if key else None
         import_ = Import(self._people, import_id, dry_run=req.get_param_as_bool("dry_run") or False)
         kind = _FORMATS[media_type(req, tuple(_FORMATS))]
         body = cast("io.BufferedReader", io.BufferedReader(_Body(req, self._body_seconds), _PIECE))

@@ -1,0 +1,108 @@
+"""A name that a client chooses for an operation is valid for its principal alone: idempotency keys, imports, cursors."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.cli.commands import run
+from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, Server, serving
+from tests.http.test_access import bearer, make_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NDJSON = {"Content-Type": "application/x-ndjson"}
+
+
+@pytest.fixture(scope="module")
+def server(store_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with two principals: the administrator, and clients without a key."""
+    folder = tmp_path_factory.mktemp("server")
+    with serving(folder, kind=store_kind, admin_key=ADMIN_KEY, open="true", rate_limits=0) as server:
+        yield server
+
+
+@pytest.fixture
+def admin(server: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.url, timeout=HANGS, headers=AS_ADMIN) as client:
+        yield client
+
+
+def add(client: httpx.Client, key: str, **members: str) -> httpx.Response:
+    return client.post("/v1/people", json=members, headers={"Idempotency-Key": key})
+
+
+def import_(client: httpx.Client, key: str, *surnames: str) -> list[dict[str, object]]:
+    rows = b"".join(json.dumps({"person_surname": surname}).encode() + b"\n" for surname in surnames)
+    answer = client.post("/v1/people/import", content=rows, headers=NDJSON | {"Idempotency-Key": key})
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+def test_each_principal_has_idempotency_keys_of_its_own(
+    client: httpx.Client, admin: httpx.Client, surname: str
+) -> None:
+    key = uuid.uuid4().hex
+    first, second = (add(one, key, person_surname=surname) for one in (admin, client))
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.json()["person_id"] != second.json()["person_id"]
+    for one, answer in ((admin, first), (client, second)):
+        assert add(one, key, person_surname=surname).content == answer.content
+    assert len(client.get("/v1/people", params={"surname": surname}).json()["people"]) == 2
+
+
+def test_other_content_under_the_key_of_another_principal_is_stored(
+    client: httpx.Client, admin: httpx.Client, surname: str
+) -> None:
+    key = uuid.uuid4().hex
+    erased = add(admin, key, person_surname=surname)
+    admin.delete(erased.headers["Location"])
+    assert add(client, key, person_surname=surname, person_name="Other").status_code == 201
+    assert add(admin, key, person_surname=surname).status_code == 409
+
+
+def test_each_principal_has_imports_of_its_own(client: httpx.Client, admin: httpx.Client, surname: str) -> None:
+    key = uuid.uuid4().hex
+    assert import_(admin, key, surname, surname)[-1]["stored"] == 2
+    assert [line["result"] for line in import_(client, key, surname)] == ["stored", "done"]
+    assert [line["result"] for line in import_(admin, key, surname, surname)] == ["already", "already", "done"]
+
+
+def test_a_cursor_is_of_no_use_to_another_principal(client: httpx.Client, admin: httpx.Client, surname: str) -> None:
+    for _ in range(3):
+        admin.post("/v1/people", json={"person_surname": surname})
+    search = {"surname": surname, "limit": "1"}
+    cursor = admin.get("/v1/people", params=search).json()["next_cursor"]
+    assert len(admin.get("/v1/people", params=search | {"cursor": cursor}).json()["people"]) == 1
+    link = admin.get("/data", params={"person_surname": surname, "limit": "1"}).headers["Link"].partition(">")[0][1:]
+    assert len(admin.get(link).json()) == 1
+    for answer in (client.get("/v1/people", params=search | {"cursor": cursor}), client.get(link)):
+        assert (answer.status_code, answer.json()["type"]) == (422, "urn:peopleinfo:problem:invalid-cursor")
+
+
+def test_what_a_client_named_stays_its_own_when_its_key_is_rotated(tmp_path: Path, surname: str) -> None:
+    scopes = ("--scope", "people:write", "--scope", "people:read")
+    alice, bob = (make_key(tmp_path, *scopes, name=name) for name in ("alice", "bob"))
+    with serving(tmp_path, rate_limits=0) as server, httpx.Client(base_url=server.url, timeout=HANGS) as client:
+
+        def add_as(key: str, **members: str) -> httpx.Response:
+            headers = bearer(key) | {"Idempotency-Key": "o1"}
+            return client.post("/v1/people", json={"person_surname": surname} | members, headers=headers)
+
+        first = add_as(alice)
+        cursor = client.get("/v1/people?limit=1", headers=bearer(alice)).json()["next_cursor"]
+        assert cursor is None
+        assert add_as(bob).json()["person_id"] != first.json()["person_id"]
+        assert add_as(bob, person_name="Other").status_code == 422  # his own key, his own content
+        cursor = client.get("/v1/people?limit=1", headers=bearer(alice)).json()["next_cursor"]
+        rotated = run(tmp_path, "keys", "rotate", "alice").stdout.decode().strip()
+        assert rotated != alice
+        assert add_as(rotated).content == first.content
+        page = client.get("/v1/people", params={"limit": 1, "cursor": cursor}, headers=bearer(rotated))
+        assert len(page.json()["people"]) == 1
+        assert client.get("/v1/people", params={"limit": 1, "cursor": cursor}, headers=bearer(bob)).status_code == 422
