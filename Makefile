@@ -134,6 +134,8 @@ $(VENV)/ready-to-run: requirements/run.lock pyproject.toml | $(VENV)/bin/python
 	@echo "installing what the service needs, versions and hashes as locked"
 	@$(PIP) --require-hashes --requirement requirements/run.lock
 	@$(PIP) --no-deps --no-build-isolation --editable .
+	@# GNU's env blocks signals while the interpreter starts; the command handles them from its first instruction on.
+	@if env --block-signal=TERM true 2>/dev/null; then sed -i '1s|^#!/|#!/usr/bin/env -S --block-signal=INT,TERM /|' $(VENV)/bin/peopleinfo; fi
 	@touch $@
 
 $(VENV)/ready-to-test: requirements/dev.lock $(VENV)/ready-to-run

@@ -7,6 +7,7 @@ QUESTIONS = (
     "embedded",
     "latency",
     "start",
+    "starts",
     "growth",
     "observed",
     "auth",

@@ -1,19 +1,15 @@
 """Run the command line: the command `peopleinfo`, and `python -m peopleinfo`."""
 
-import atexit
 import os
-import signal
 import sys
-from contextlib import suppress
+
+from peopleinfo import signals
 
 
 def main() -> None:
-    """Run the command line."""
-    if os.getpid() == 1:
-        # The kernel drops a signal to the first process of a container that has no handler for it. A stop while the rest is still being
-        # loaded would so be lost, and end in a kill.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    from peopleinfo.cli import main as run  # noqa: PLC0415 - loading it takes ten times as long as all before
+    """Run the command line. The first instruction installs the handler of termination signals: loading the rest takes a second."""
+    signals.install(_leave)
+    from peopleinfo.cli import main as run  # noqa: PLC0415 - see above
 
     try:
         run()
@@ -22,11 +18,22 @@ def main() -> None:
         raise
 
 
+def _leave(number: int) -> None:
+    """End a command that has not started its work."""
+    ended = signals.Terminated(number)
+    if ended.exit_code:
+        os.write(2, f"peopleinfo: {ended}; nothing was done\n".encode())
+    os._exit(ended.exit_code)
+
+
 def _end(ending: SystemExit) -> None:
     """End at once, with everything done that is to be done at the end, when pyreqwest was in use.
 
     Its thread may still be letting go of the last answer while the interpreter is taken down, and that aborts the process.
     """
+    import atexit  # noqa: PLC0415 - not before the signals
+    from contextlib import suppress  # noqa: PLC0415 - likewise
+
     if "pyreqwest" not in sys.modules or not isinstance(ending.code, int | None):
         return
     atexit._run_exitfuncs()  # noqa: SLF001 - there is no other way to run them

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PREFIX = "PEOPLEINFO_"
+_UNIX = "unix:"
 _NOT_OURS = {f"{PREFIX}KEY"}  # is the client's, who may run on the same machine
 _CACHES = ("redis", "rediss", "redis+cluster", "rediss+cluster")
 _ADMIN_KEY_LENGTH = 32
@@ -119,7 +120,11 @@ def _secret(description: str) -> Any:
 class Settings:
     """The settings; each field's description is what `--help` and the reference say of it."""
 
-    host: Annotated[str, Meta(min_length=1)] = _setting("127.0.0.1", "Address to listen on.")
+    host: Annotated[str, Meta(min_length=1)] = _setting(
+        "127.0.0.1",
+        "Address to listen on: an IP address, a host name (all its addresses), :: for all of IPv6 and IPv4, "
+        "or unix:/absolute/path.sock for a Unix socket.",
+    )
     port: Annotated[int, Meta(ge=0, le=65535)] = _setting(3000, "Port to listen on; 0 takes a free one.")
     workers: Annotated[int, Meta(ge=1, le=64)] = _setting(1, "Processes that serve; they share the store.")
     store: Annotated[str, Meta(min_length=1)] = _setting(
@@ -260,6 +265,7 @@ class Settings:
         if self.rate_limits_shared and not self.cache:
             raise InvalidSettings(f"{PREFIX}RATE_LIMITS_SHARED needs a cache to share them through: set {PREFIX}CACHE")
         self.location  # noqa: B018 - asked for its exception
+        self.socket_path  # noqa: B018 - likewise
         self.sealing  # noqa: B018 - likewise
         self.audit_file  # noqa: B018 - likewise
         self.retained  # noqa: B018 - likewise
@@ -315,7 +321,22 @@ class Settings:
     @property
     def needs_keys(self) -> bool:
         """Whether others than this machine are served, and only keys that lie in the store can tell who may be."""
-        return not (self.open or self.asks_from_the_start or is_loopback(self.host))
+        return not (self.open or self.asks_from_the_start or self.is_local)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only programs on this machine reach the service."""
+        return self.host.startswith(_UNIX) or is_loopback(self.host)
+
+    @property
+    def socket_path(self) -> Path | None:
+        """The Unix socket to listen on; None when the host is an address. Raises InvalidSettings."""
+        if not self.host.startswith(_UNIX):
+            return None
+        path = Path(self.host.removeprefix(_UNIX))
+        if not path.is_absolute():
+            raise InvalidSettings(f"{PREFIX}HOST={self.host}: write unix:/absolute/path.sock")
+        return path
 
     @property
     def asks_from_the_start(self) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from peopleinfo.crypto.master import Encryption
 from peopleinfo.people import People
-from peopleinfo.settings import InvalidSettings, TableLocation, is_loopback
+from peopleinfo.settings import InvalidSettings, TableLocation
 from peopleinfo.telemetry.store import ObservedStore
 
 if TYPE_CHECKING:
@@ -259,7 +259,7 @@ class Application:
         log = RequestLog(silent=settings.log_level not in ("debug", "info"), counted=exposition.publish)
         stack.callback(log.flush)
         await stack.enter_async_context(_running(exposition.pulse()))
-        keyless = is_loopback(settings.host) and not settings.asks_from_the_start
+        keyless = settings.is_local and not settings.asks_from_the_start
         gate = Gate(
             people.store.api_keys,
             now=utc_now,

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import json
+import os
+import signal
 import stat
 import subprocess
+import termios
+import time
 from typing import TYPE_CHECKING
+
+import pytest
 
 from tests.cli.commands import run, said, started
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+HANGS = 60
+_PAGE = 4_096
 PEOPLE = [
     '{"person_name":"Anna","person_surname":"Müller","n":1.50,"big":1e400,"long":12345678901234567890123,"minus":-0}',
     '{"person_surname":"O\\"Brien, Jr","person_address":"1 Road\\n\\"Town\\"","deep":{"a":[1,{"b":null}]}}',
@@ -90,3 +99,41 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(tmp_path: Path) -> None:
         process.stdout.readline()
         process.stdout.close()
         assert b"Traceback" not in process.stderr.read()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_export_that_waits_for_a_full_pipe_ends_at_one_signal(tmp_path: Path, number: signal.Signals) -> None:
+    stored_many(tmp_path)
+    with started(tmp_path, "export", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        until_full(process.stdout.fileno())
+        process.send_signal(number)
+        assert process.wait(HANGS) == 128 + number
+        assert process.stderr.read().decode() == f"peopleinfo: ended by {number.name}; no file was written\n"
+
+
+def test_interrupted_export_leaves_no_file(tmp_path: Path) -> None:
+    stored_many(tmp_path)
+    os.mkfifo(tmp_path / ".people.csv.partial")  # at which the command waits until it is read
+    with (
+        started(tmp_path, "export", "people.csv", stderr=subprocess.PIPE) as process,
+        (tmp_path / ".people.csv.partial").open("rb") as pipe,
+    ):
+        until_full(pipe.fileno())
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(HANGS) == 128 + signal.SIGTERM
+    assert list(tmp_path.glob(".*")) + list(tmp_path.glob("people.csv*")) == []
+
+
+def stored_many(folder: Path) -> None:
+    """Store more people than fit into a pipe."""
+    lines = "\n".join(f'{{"person_surname":"S{number}","more":"{"x" * 1_000}"}}' for number in range(1_000))
+    assert run(folder, "import", "-", stdin=lines.encode()).returncode == 0
+
+
+def until_full(pipe: int) -> None:
+    """Wait until a writer has filled a pipe, which nobody reads."""
+    capacity = fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ)
+    while int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), "little") < capacity - _PAGE:
+        time.sleep(0.01)

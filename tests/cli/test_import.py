@@ -173,15 +173,18 @@ def test_an_import_that_is_killed_again_and_again_adds_nobody_twice(tmp_path: Pa
     assert surnames(tmp_path) == sorted(f"S{number}" for number in range(MANY))
 
 
-def test_ctrl_c_says_that_nothing_is_lost_and_how_to_go_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_import_reports_that_nothing_is_lost_and_continues(tmp_path: Path, number: signal.Signals) -> None:
     long_table(tmp_path)
     with started(tmp_path, "import", "people.csv", stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         process.stderr.readline()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         text = process.stderr.read().decode()
-        assert process.wait() == 130
-    assert "interrupted; nothing is lost: the same command goes on" in text
+        assert process.wait() == 128 + number
+    assert text.splitlines()[-1] == (
+        f"peopleinfo: ended by {number.name}; nothing is lost: the same command continues where this one stopped"
+    )
     assert "Traceback" not in text
     assert run(tmp_path, "import", "people.csv").returncode == 0
     assert len(surnames(tmp_path)) == MANY

@@ -246,6 +246,6 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
         time.sleep(0.005)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate()
-    assert (process.returncode, b"goes on where this one stopped" in told) == (130, True), told
+    assert (process.returncode, b"continues where this one stopped" in told) == (130, True), told
     again = run(tmp_path, "backup", "backup", "--store", url)
     assert said(again).startswith("60,000 people saved"), again.stderr

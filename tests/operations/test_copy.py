@@ -174,4 +174,4 @@ def test_stats_say_what_the_people_are_like(tmp_path: Path) -> None:
 def test_whoever_is_left_by_a_store_is_told_how_to_go_on(failure: StoreUnavailable) -> None:
     with pytest.raises(StoreUnavailable) as told, resumable():
         raise failure
-    assert str(told.value) == "It does not answer; nothing is lost: the same command goes on where this one stopped"
+    assert str(told.value) == "It does not answer; nothing is lost: the same command continues where this one stopped"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 
 import typer
 
+from peopleinfo import signals
 from peopleinfo.cli import audit, backup, copying, doctor, encryption, keys, people, person, serve, store, transfer
 from peopleinfo.errors import PeopleInfoError
 from peopleinfo.settings import InvalidSettings
@@ -43,7 +45,13 @@ app.command()(doctor.version)
 def main() -> None:
     """Run the command line. What was foreseen ends with a sentence on stderr, and 2 when the settings are wrong, else 1."""
     try:
+        signals.react(None if signals.is_service() else signals.terminate)
         app()
+    except signals.Terminated as ended:
+        if ended.exit_code:
+            print(f"peopleinfo: {ended}", file=sys.stderr)
+        _discard_output()
+        raise
     except PeopleInfoError as error:
         print(f"peopleinfo: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, InvalidSettings) else 1)
@@ -54,3 +62,10 @@ def main() -> None:
         traceback.print_tb(error.__traceback__)
         print(f"peopleinfo: {type(error).__name__}: this is our mistake, please report it", file=sys.stderr)
         sys.exit(1)
+
+
+def _discard_output() -> None:
+    """Discard buffered output: the interpreter would wait at its end until another process reads it."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Final
 
 import typer
+
+from peopleinfo import signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,10 +67,7 @@ def follow(
 
     Example: peopleinfo audit follow /audit/audit.jsonl --rotate-mb 64
     """
-    told: list[int] = []
-    for ending in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(ending, lambda number, _: told.append(number))
-    for piece in _followed(file, lambda: bool(told), rotate_mb * _PIECE):
+    for piece in _followed(file, lambda: bool(signals.received), rotate_mb * _PIECE):
         sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
 

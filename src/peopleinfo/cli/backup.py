@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 from peopleinfo.cli import options
 from peopleinfo.cli.progress import bar, resumable
+from peopleinfo.cli.running import run
 from peopleinfo.settings import InvalidSettings, Settings
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def backup(place: Place, key: Key = None, store: options.Store = None) -> None:
     if settings.encryption and key is None:
         raise InvalidSettings("people are sealed in this store, and a backup without --key would hold them plain")
     with resumable():
-        manifest = asyncio.run(_backup(settings, place, _key(key, make=True)))
+        manifest = run(_backup(settings, place, _key(key, make=True)))
     print(f"{manifest.people:,} people saved in {len(manifest.parts)} parts, digest {manifest.digest}", file=sys.stderr)
 
 
@@ -63,7 +63,7 @@ def restore(
     """
     settings = Settings.load(store=store)
     with resumable():
-        asyncio.run(_check(place, _key(key)) if check else _restore(settings, place, _key(key), merge=merge))
+        run(_check(place, _key(key)) if check else _restore(settings, place, _key(key), merge=merge))
 
 
 async def _backup(settings: Settings, place: str, key: bytes | None) -> Manifest:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ import typer
 
 from peopleinfo.cli import options
 from peopleinfo.cli.progress import bar, resumable
+from peopleinfo.cli.running import run
 from peopleinfo.settings import Settings
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def copy(
         origin = dataclasses.replace(origin, encryption="" if from_encryption == "none" else from_encryption)
     origin.check()
     with resumable():
-        comparison = asyncio.run(_copy(origin, settings, mirror=mirror))
+        comparison = run(_copy(origin, settings, mirror=mirror))
     told = f"{comparison.source.people:,} people in FROM and {comparison.target.people:,} in TO"
     if comparison.is_equal:
         print(f"{told}, digest {comparison.source.hex} of both", file=sys.stderr)
@@ -73,7 +73,7 @@ def reindex(store: options.Store = None) -> None:
     Example: peopleinfo reindex
     """
     with resumable():
-        people, changed = asyncio.run(_reindex(Settings.load(store=store)))
+        people, changed = run(_reindex(Settings.load(store=store)))
     print(f"{people:,} people looked at, {changed:,} have new keys", file=sys.stderr)
 
 
@@ -84,7 +84,7 @@ def stats(
 
     Example: peopleinfo stats --store dynamodb://eu-west-1/PeopleInfo
     """
-    figures = asyncio.run(_stats(Settings.load(store=store)))
+    figures = run(_stats(Settings.load(store=store)))
     if json:
         import msgspec
 

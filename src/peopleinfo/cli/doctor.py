@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import sys
@@ -13,6 +12,7 @@ import typer
 
 from peopleinfo import __version__
 from peopleinfo.cli import options
+from peopleinfo.cli.running import run
 from peopleinfo.errors import PeopleInfoError
 from peopleinfo.settings import Settings
 
@@ -55,13 +55,13 @@ def _examine(store: str | None) -> Iterator[tuple[bool, str]]:
     if isinstance(settings.location, Path):
         yield from _examine_file(settings.location)
     try:
-        people = asyncio.run(_try(settings))
+        people = run(_try(settings))
     except PeopleInfoError as error:
         yield False, f"store: {error}"
     else:
         yield True, f"store: reads and writes; {people}"
     if settings.cache:
-        yield asyncio.run(_try_cache(settings))
+        yield run(_try_cache(settings))
 
 
 def _examine_file(path: Path) -> Iterator[tuple[bool, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from peopleinfo.cli import options
+from peopleinfo.cli.running import run
 from peopleinfo.settings import InvalidSettings, Sealing, Settings
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def on(store: options.Store = None, encryption: options.Encryption = None) -> No
 
     settings = Settings.load(store=store, encryption=encryption)
     with _counted("people sealed") as told:
-        count = asyncio.run(seal_store(settings, told=told))
+        count = run(seal_store(settings, told=told))
     print(f"{count:,} people were sealed; start the service with PEOPLEINFO_ENCRYPTION={settings.encryption}")
     if isinstance(settings.location, Path):
         for copy in sorted(settings.location.parent.glob(f"{settings.location.name}.v*.bak")):
@@ -77,7 +77,7 @@ def rotate(
     except ValueError as error:
         raise InvalidSettings(f"--from is not understood: {error}") from error
     with _counted("keys looked at") as told:
-        generation = asyncio.run(_rotate(settings, old, told))
+        generation = run(_rotate(settings, old, told))
     print(f"every person's key is wrapped by generation {generation} now")
 
 
@@ -96,7 +96,7 @@ def purge(
     """
     settings = Settings.load(store=store, encryption=encryption)
     with _counted("people looked at") as told:
-        people, gone = asyncio.run(_purge(settings, told, remove=not dry_run))
+        people, gone = run(_purge(settings, told, remove=not dry_run))
     print(
         f"{gone:,} of {people:,} people have no key any more"
         + ("" if dry_run else "; what was left of them is removed")

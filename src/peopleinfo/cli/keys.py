@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta
@@ -13,7 +12,7 @@ import typer
 from peopleinfo import strictjson
 from peopleinfo.access import MEMBERS, Scope
 from peopleinfo.apikeys import ApiKey, ApiKeys, InvalidKey, issue, revoke, rotate
-from peopleinfo.cli import options
+from peopleinfo.cli import options, running
 from peopleinfo.settings import Settings
 
 if TYPE_CHECKING:
@@ -128,7 +127,7 @@ def _run(store: str | None, do: Callable[[ApiKeys, datetime], Awaitable[T]]) -> 
         async with open_api_keys(Settings.load(store=store)) as keys:
             return await do(keys, utc_now())
 
-    return asyncio.run(run())
+    return running.run(run())
 
 
 def _show(credential: str, key: ApiKey) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from peopleinfo.cli import options
+from peopleinfo.cli.running import run
 from peopleinfo.settings import InvalidSettings, Settings
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def export(person_id: _Id, store: options.Store = None) -> None:
 
     Example: peopleinfo person export e953cc6a7f986f7bb8466799a8eb167a > person.json
     """
-    document = asyncio.run(_export(Settings.load(store=store), person_id))
+    document = run(_export(Settings.load(store=store), person_id))
     sys.stdout.buffer.write(document + b"\n")
 
 
@@ -42,7 +42,7 @@ def erase(person_id: _Id, store: options.Store = None) -> None:
 
     Example: peopleinfo person erase e953cc6a7f986f7bb8466799a8eb167a
     """
-    asyncio.run(_erase(Settings.load(store=store), person_id))
+    run(_erase(Settings.load(store=store), person_id))
     print(f"{person_id} is erased", file=sys.stderr)
 
 
@@ -55,7 +55,7 @@ def sweep(retention: _Retention = "", dry_run: _DryRun = False, store: options.S
     retained = settings.retained
     if retained is None:
         raise InvalidSettings("say how long people are kept: --retention 730d, or PEOPLEINFO_RETENTION")
-    count = asyncio.run(_sweep(settings, retained, dry_run=dry_run))
+    count = run(_sweep(settings, retained, dry_run=dry_run))
     print(f"{count} people {'would be' if dry_run else 'were'} erased", file=sys.stderr)
 
 

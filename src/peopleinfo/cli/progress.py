@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import typer
-
 from peopleinfo.errors import StoreUnavailable
+from peopleinfo.signals import Terminated
 
-INTERRUPTED = 130
+RESUMABLE = "nothing is lost: the same command continues where this one stopped"
 
 
 @contextmanager
@@ -42,11 +41,11 @@ def resumable() -> Iterator[None]:
     """End a command that was interrupted, or left by its store, by saying that it can be gone on with."""
     try:
         yield
-    except KeyboardInterrupt:
-        print("\ninterrupted; nothing is lost: the same command goes on where this one stopped", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
+    except Terminated as ended:
+        ended.add_note(RESUMABLE)
+        raise
     except (
         StoreUnavailable
     ) as error:  # also when it is not known whether the last people were stored: they may come again
         why = str(error).partition(";")[0]
-        raise StoreUnavailable(f"{why}; nothing is lost: the same command goes on where this one stopped") from error
+        raise StoreUnavailable(f"{why}; {RESUMABLE}") from error

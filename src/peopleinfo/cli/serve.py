@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
-import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from peopleinfo import signals
 from peopleinfo.cli import options
+from peopleinfo.cli.listening import instance, listening, urls
+from peopleinfo.cli.running import run
 from peopleinfo.settings import PREFIX, InvalidSettings, Settings
 
 if TYPE_CHECKING:
+    import socket
+
     from uvicorn import Config
 
     from peopleinfo.wiring import Application
 
-_BACKLOG: Final = 2048
 # Longer than a load balancer keeps a connection (AWS: 60), so that it never sends into a closed one.
 _IDLE_SECONDS: Final = 75
 _OTHER_FILES: Final = 256  # that a process opens beside its connections: the store, the cache, the log
@@ -32,14 +33,15 @@ def serve(**flags: Any) -> None:
     """
     settings = Settings.load(**flags)
     _refuse_without_keys(settings)
-    asyncio.run(_try_store(settings))
-    with _listen(settings) as listening:
+    run(_try_store(settings))
+    with listening(settings) as sockets:
+        signals.check()
         print(
-            f"PeopleInfo serves {settings.store} on {_url(listening)} - see /docs; Ctrl-C ends it",
+            f"PeopleInfo serves {settings.store} on {urls(sockets)} - see /docs; Ctrl-C ends it",
             file=sys.stderr,
             flush=True,
         )
-        _run(settings, listening)
+        _run(settings, sockets)
 
 
 def openapi() -> None:
@@ -54,26 +56,23 @@ def openapi() -> None:
     print(json.dumps(document(), indent=2, ensure_ascii=False))
 
 
-def _run(settings: Settings, listening: socket.socket) -> None:
-    import uvicorn
-
+def _run(settings: Settings, sockets: list[socket.socket]) -> None:
     from peopleinfo import wiring
 
     if settings.workers == 1:
-        for ending in (signal.SIGINT, signal.SIGTERM):  # which uvicorn raises again when it has ended in good order
-            signal.signal(ending, lambda *_: None)
-        app = wiring.Application(settings, instance=_instance(listening))
-        uvicorn.Server(_config(app, settings)).run([listening])
+        from peopleinfo.cli.workers import Server
+
+        app = wiring.Application(settings, instance=instance(sockets))
+        Server(_config(app, settings)).run(sockets)
     else:
         from peopleinfo.cli.workers import Supervisor, shared_folder
-        from peopleinfo.http.drain import end_at_once
 
         with shared_folder() as shared:
-            app = wiring.Application(settings, instance=_instance(listening), shared=shared)
-            supervisor = Supervisor(_config(app, settings), [listening])
+            app = wiring.Application(settings, instance=instance(sockets), shared=shared)
+            supervisor = Supervisor(_config(app, settings), sockets)
             supervisor.run()
         if supervisor.ended_by is not None:
-            end_at_once(supervisor.ended_by)
+            signals.end_at_once(supervisor.ended_by)
 
 
 async def _try_store(settings: Settings) -> None:
@@ -89,7 +88,7 @@ def _refuse_without_keys(settings: Settings) -> None:
     if not settings.needs_keys:
         return
     location = settings.location
-    if (isinstance(location, Path) and not location.exists()) or not asyncio.run(_has_keys(settings)):
+    if (isinstance(location, Path) and not location.exists()) or not run(_has_keys(settings)):
         raise InvalidSettings(
             f"{PREFIX}HOST={settings.host} is not a loopback address, and nobody has a key yet: whoever reaches it would be refused.\n"
             "Make a key and start again:\n"
@@ -107,16 +106,6 @@ async def _has_keys(settings: Settings) -> bool:
         return await keys.has_any()
 
 
-def _listen(settings: Settings) -> socket.socket:
-    try:
-        family, _, _, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
-    except OSError as error:
-        raise InvalidSettings(
-            f"cannot listen on {settings.host} port {settings.port}: {error.strerror}; set {PREFIX}HOST and {PREFIX}PORT"
-        ) from error
-
-
 def _room(connections: int) -> int:
     """Return how many connections each process may have: as many as are asked for, if the system lets it open as many files."""
     try:
@@ -130,16 +119,6 @@ def _room(connections: int) -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))  # which workers inherit
         return max(1, min(connections, soft - _OTHER_FILES))
     return connections
-
-
-def _instance(listening: socket.socket) -> str:
-    """Return a name for this instance: in a container the host's name is its own; on a laptop the port tells several from one another."""
-    return f"{socket.gethostname()}:{listening.getsockname()[1]}"
-
-
-def _url(listening: socket.socket) -> str:
-    host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _config(app: Application, settings: Settings) -> Config:

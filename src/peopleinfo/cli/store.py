@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import typer
 
 from peopleinfo.cli import options
+from peopleinfo.cli.running import run
 from peopleinfo.settings import Settings, TableLocation
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def create(store: options.Store = None, encryption: options.Encryption = None) -
     Example: peopleinfo store create --store dynamodb://eu-west-1/PeopleInfo
     """
     settings = Settings.load(store=store, encryption=encryption)
-    asyncio.run(_create(settings))
+    run(_create(settings))
     print(f"{settings.store} is there and can be used")
 
 
@@ -42,7 +42,7 @@ def check(store: options.Store = None, encryption: options.Encryption = None) ->
     Example: peopleinfo store check --store dynamodb://eu-west-1/PeopleInfo
     """
     settings = Settings.load(store=store, encryption=encryption)
-    differences = asyncio.run(_check(settings))
+    differences = run(_check(settings))
     for difference in differences:
         print(f"WRONG  {difference}")
     if differences:

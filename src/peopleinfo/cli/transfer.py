@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import hashlib
 import os
@@ -16,9 +15,11 @@ import typer
 
 from peopleinfo import strictjson
 from peopleinfo.cli import options
-from peopleinfo.cli.progress import INTERRUPTED, bar
+from peopleinfo.cli.progress import RESUMABLE, bar
+from peopleinfo.cli.running import run
 from peopleinfo.files.columns import Columns, InvalidInput
 from peopleinfo.settings import InvalidSettings, Settings
+from peopleinfo.signals import Terminated
 
 if TYPE_CHECKING:
     import io
@@ -93,10 +94,10 @@ def import_(
     rejected = 0
     for path in files:
         try:
-            rejected += asyncio.run(task.run(path))
-        except KeyboardInterrupt:
-            print("\ninterrupted; nothing is lost: the same command goes on where this one stopped", file=sys.stderr)
-            raise typer.Exit(INTERRUPTED) from None
+            rejected += run(task.run(path))
+        except Terminated as ended:
+            ended.add_note(RESUMABLE)
+            raise
     if rejected:
         raise typer.Exit(SOME_REJECTED)
 
@@ -237,10 +238,10 @@ def export(
         raise InvalidSettings(f"--format {chosen}: there are ndjson and csv")
     try:
         with ExitStack() as stack:
-            count = asyncio.run(_export(settings, where, chosen, _whole(target, stack)))
-    except KeyboardInterrupt:
-        print("\ninterrupted; no file was written", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
+            count = run(_export(settings, where, chosen, _whole(target, stack)))
+    except Terminated as ended:
+        ended.add_note("no file was written")
+        raise
     print(f"{count:,} people exported", file=sys.stderr)
 
 
@@ -294,7 +295,7 @@ def _unused(path: Path) -> Path:
 def _whole(target: Path, stack: ExitStack) -> IO[bytes]:
     """Open the target of an export: a file that takes its name when it has been written whole."""
     if target == _STDIN:
-        stack.callback(sys.stdout.buffer.flush)
+        stack.push(lambda kind, *_: kind is None and sys.stdout.buffer.flush())
         return sys.stdout.buffer
     import gzip
     from typing import cast

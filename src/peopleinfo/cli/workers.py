@@ -6,18 +6,20 @@ import os
 import signal
 import tempfile
 from contextlib import contextmanager
-from multiprocessing import connection
+from multiprocessing import connection, resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import uvicorn
 from uvicorn.supervisors import Multiprocess
+
+from peopleinfo import signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from socket import socket
 
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - what is made in it is its owner's alone
-
-_ENDINGS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
@@ -28,17 +30,58 @@ def shared_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
+@contextmanager
+def _blocked_signals() -> Iterator[None]:
+    """Block termination signals, also in processes that start meanwhile, which unblock them once they can handle them."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals.TERMINATION)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.TERMINATION)
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, which loses no signal before it starts or while it ends."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop at signals, also at one that arrived before."""
+        previous = signals.react(lambda number: self.handle_exit(number, None))
+        yield
+        signals.react(previous)
+
+
 class Supervisor(Multiprocess):
-    """uvicorn's, which also hears when it is told a second time to end."""
+    """uvicorn's, which loses no signal while it starts, and ends at once at the second one."""
 
     ended_by: int | None = None
     """The signal that ended it at once; None when it ends in good order."""
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket]) -> None:
+        super().__init__(config, sockets)
+        self.signal_queue += signals.received  # before its handlers were installed
+        resource_tracker.ensure_running()  # whose start unblocks signals
+
+    def init_processes(self) -> None:
+        """Start the workers."""
+        with _blocked_signals():
+            super().init_processes()
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace workers that have died."""
+        with _blocked_signals():
+            super().keep_subprocess_alive()
+
+    def handle_signals(self) -> None:
+        """Do what signals ask for; some of them start workers."""
+        with _blocked_signals():
+            super().handle_signals()
 
     def join_all(self) -> None:
         """Wait until every worker has ended; when told to end once more, end them at once."""
         waiting = [process.process.sentinel for process in self.processes]
         while waiting and self.ended_by is None:
-            self.ended_by = next((number for number in self.signal_queue if number in _ENDINGS), None)
+            self.ended_by = next((number for number in self.signal_queue if number in signals.TERMINATION), None)
             for ended in connection.wait(waiting, timeout=0.1):
                 waiting.remove(int(ended))  # type: ignore[arg-type] # a sentinel is a number
         if self.ended_by is not None:

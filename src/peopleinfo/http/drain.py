@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any
+
+from peopleinfo import signals
 
 if TYPE_CHECKING:
     from types import FrameType
-
-_ENDINGS: Final = (signal.SIGINT, signal.SIGTERM)
-
-
-def end_at_once(number: int) -> NoReturn:
-    """End the process as the signal does."""
-    signal.signal(number, signal.SIG_DFL)
-    signal.raise_signal(number)
-    os._exit(128 + number)  # the first process of a container ends by no signal of its own
 
 
 class Drain:
@@ -25,7 +17,7 @@ class Drain:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self.is_on = False
+        self.is_on = bool(signals.received)  # during the start
         """Whether the service is about to end: whoever distributes requests had better send them elsewhere."""
         self._end: dict[int, Any] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -33,16 +25,18 @@ class Drain:
     def take_over(self) -> None:
         """Stand before the server's own handlers of the signals; to be called in the main thread, in the loop."""
         self._loop = asyncio.get_running_loop()
-        for number in _ENDINGS:
-            self._end[number] = signal.signal(number, self._hear)
+        for number in signals.TERMINATION:
+            self._end[number] = signal.getsignal(number)  # before ours can be called
+            signal.signal(number, self._hear)
 
     def leave_interrupts_to_another(self) -> None:
         """Ignore SIGINT: Ctrl-C reaches every process of a terminal, and the one that started this one passes its own on."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.TERMINATION)  # blocked since the process was started
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         if self.is_on or self._loop is None:
-            end_at_once(number)
+            signals.end_at_once(number)
         self.is_on = True
         if self.seconds:
             self._loop.call_soon_threadsafe(self._loop.call_later, self.seconds, self._end[number], number, frame)

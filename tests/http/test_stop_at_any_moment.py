@@ -1,0 +1,78 @@
+"""One signal ends the service cleanly, whenever it arrives."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.http.serving import COMMAND, HANGS, REPOSITORY, environment, started
+from tests.stores_under_test import store_url
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MOMENTS = 8  # evenly distributed over the calls of a start and an end
+SIGNALLED = (sys.executable, str(Path(__file__).with_name("signalled.py")))
+NEW_PID_NAMESPACE = ("unshare", "--pid", "--fork", "--kill-child")
+
+
+def calls_of_a_life(folder: Path, workers: int) -> int:
+    """Return how many functions a service calls from its first instruction to its end."""
+    with started(folder, workers=workers, command=(*SIGNALLED, "-1", "SIGTERM")) as server:
+        assert server.terminate() == 0
+        return int(server.log.read_text().splitlines()[-1])
+
+
+def ended(folder: Path, command: Sequence[str], **settings: object) -> tuple[int, str]:
+    """Run a service until it ends, and return its exit code and what it reported."""
+    settings = {"port": 0, "store": store_url("sqlite", folder)} | settings
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=environment(**settings), capture_output=True, timeout=HANGS, check=False
+    )
+    lines = done.stderr.decode().splitlines()
+    return done.returncode, "\n".join(line for line in lines if not line.startswith("PeopleInfo serves "))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_signal_at_any_moment_ends_the_service_with_0(tmp_path: Path, workers: int) -> None:
+    calls = calls_of_a_life(tmp_path, workers)
+    for moment in range(MOMENTS):
+        at = (str(1 + calls * moment // MOMENTS), ("SIGTERM", "SIGINT")[moment % 2])
+        assert ended(tmp_path, (*SIGNALLED, *at), workers=workers) == (0, ""), at
+
+
+@pytest.mark.parametrize("command", [COMMAND, (str(Path(sys.executable).with_name("peopleinfo")), "serve")])
+def test_signal_that_waits_since_before_the_process_started_is_not_lost(tmp_path: Path, command: tuple[str]) -> None:
+    assert ended(tmp_path, (*waiting_signal(), *command)) == (0, "")
+
+
+def test_signal_to_pid_1_is_not_lost(tmp_path: Path) -> None:
+    require_pid_namespaces()
+    at_once = (*NEW_PID_NAMESPACE, *waiting_signal(), *COMMAND)
+    assert ended(tmp_path, at_once) == (0, "")
+    calls = calls_of_a_life(tmp_path, 1)
+    for moment in range(0, MOMENTS, 2):
+        at = str(1 + calls * moment // MOMENTS)
+        assert ended(tmp_path, (*NEW_PID_NAMESPACE, *SIGNALLED, at, "SIGTERM")) == (0, ""), at
+
+
+def waiting_signal() -> tuple[str, ...]:
+    """Return the command that blocks SIGTERM, sends it to itself, and becomes another command."""
+    script = (
+        "import os, signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]); "
+        "os.kill(os.getpid(), signal.SIGTERM); os.execvp(sys.argv[1], sys.argv[1:])"
+    )
+    return (sys.executable, "-c", script)
+
+
+def require_pid_namespaces() -> None:
+    """Skip the test where processes may not have a PID namespace of their own."""
+    if shutil.which("unshare") is None:
+        pytest.skip("needs unshare")
+    if subprocess.run([*NEW_PID_NAMESPACE, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to make PID namespaces")
