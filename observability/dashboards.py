@@ -259,10 +259,11 @@ STORE_AND_CACHE: Final = (
     ),
     Panel(
         "Trouble with the cache",
-        "Failed calls a second, times that it was given up or joined, and names that it has yet to be told of.",
+        "Failed calls and invalid entries a second, times that it was given up or joined, and names that it has yet to be told of.",
         "short",
         {
             "{{error}}": rate("peopleinfo_cache_call_errors_total", "error"),
+            "invalid {{entry}}": rate("peopleinfo_cache_invalid_entries_total", "entry"),
             "{{to}}": f"sum by (to) (increase(peopleinfo_cache_breaker_changes_total{{{_JOB}}}[$__rate_interval]))",
             "owed {{instance}}": f"peopleinfo_cache_owed_names{{{_JOB}}}",
         },

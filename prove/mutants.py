@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def no_lease() -> None:
     """Fill the cache although a write has taken the lease away."""
-    rule = "if redis.call('GET', KEYS[3]) ~= ARGV[4] then return {'late'} end"
+    rule = "if redis.pcall('GET', KEYS[3]) ~= ARGV[4] then return {'late'} end"
     shared = _module("shared")
     if rule not in shared.FILL.text:
         raise LookupError("the script that fills the cache does not ask for the lease in these words any more")

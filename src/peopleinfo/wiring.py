@@ -53,7 +53,6 @@ async def open_people(settings: Settings) -> AsyncIterator[People]:
                     strict=settings.cache_strict,
                     deadline=settings.cache_deadline,
                     fence_seconds=settings.cache_fence,
-                    sealed=settings.sealing is not None,
                 )
             )
         yield People(store, now=utc_now)

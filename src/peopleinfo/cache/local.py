@@ -130,7 +130,7 @@ class LocalCache:
         if keys is None:  # the server was emptied
             self.clear()
         else:
-            self.drop(key.decode() for key in keys)
+            self.drop(key.decode(errors="replace") for key in keys)  # other clients may use keys of any bytes
 
 
 class Expected:

@@ -99,7 +99,7 @@ class Pipe(asyncio.Protocol):
                     _tell(self._waiting.popleft()[0], reply)
                 elif self._hear is not None:
                     self._hear(reply)
-        except (hiredis.ProtocolError, IndexError):  # not what a Redis says
+        except (hiredis.ProtocolError, IndexError, TypeError, AttributeError):  # not what a Redis says
             self._transport.abort()
 
     def connection_lost(self, _: Exception | None) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from peopleinfo.ids import subkey
+from peopleinfo.telemetry.metrics import CACHE_INVALID
 
 if TYPE_CHECKING:
     from peopleinfo.cache.link import Link
@@ -20,17 +21,25 @@ if TYPE_CHECKING:
 
 EVERY_SECONDS: Final = 1.0
 _PATIENCE: Final = 2.0  # seconds for one exchange; the next one tells what this one could not
-# What is used up of a bucket, and since when; it empties at a steady rate, and is forgotten when it must be empty.
+# What is used up of a bucket, and since when; it empties at a steady rate, and is forgotten when it must be empty. Anything else under the
+# key is removed, and the bucket is full again. ARGV: units a second, units taken, the most that can be used up.
 _USE: Final = """
 local clock = redis.call('TIME')
 local now = clock[1] + clock[2] / 1000000
-local kept = redis.call('HMGET', KEYS[1], 'used', 'at')
-local used = tonumber(kept[1] or 0) - (now - tonumber(kept[2] or now)) * ARGV[1]
-used = math.max(used, 0) + ARGV[2]
+local kept = redis.pcall('HMGET', KEYS[1], 'used', 'at')
+local used, at = tonumber(kept[1] or 0), tonumber(kept[2] or now)
+local valid = not kept.err and used and at and used >= 0 and used <= tonumber(ARGV[3]) and at >= 0 and at <= now + 3600
+if not valid then
+    if kept.err and string.sub(kept.err, 1, 9) ~= 'WRONGTYPE' then return kept end
+    redis.call('DEL', KEYS[1])
+    used, at = 0, now
+end
+used = math.max(used - math.max(now - at, 0) * ARGV[1], 0) + ARGV[2]
 redis.call('HSET', KEYS[1], 'used', used, 'at', string.format('%.6f', now))
 redis.call('EXPIRE', KEYS[1], math.ceil(used / ARGV[1]) + 1)
-return tostring(used)
+return {tostring(used), valid and 1 or 0}
 """
+_MOST: Final = 1_000  # times the limit, which processes that could not exchange may have granted together
 _log = structlog.get_logger("peopleinfo.rates")
 
 
@@ -46,10 +55,13 @@ class SharedRates:
 
     async def exchange(self) -> None:
         """Tell Redis what was taken here, and take over what is left of all. Raises whatever its client makes of a Redis that is away."""
+        limit = self._rates.per_minute
         for who in self._rates.in_use():
             taken = self._rates.taken(who)
-            used = float(await self._redis.eval(_USE, 1, self._key(who), self._rates.per_minute / 60, taken))
-            self._rates.settle(who, taken, self._rates.per_minute - used)
+            used, valid = await self._redis.eval(_USE, 1, self._key(who), limit / 60, taken, limit * _MOST)
+            if not valid:
+                CACHE_INVALID.add("bucket")
+            self._rates.settle(who, taken, limit - float(used))
 
     async def keep(self) -> None:
         """Exchange once a second; never returns."""

@@ -9,6 +9,9 @@ Of each name (a person's id, a surname) Redis holds
 and of all names together the epoch: its id, the run of the server in which it began, and the time from which it counts. A server that
 has lost its memory, or came back with an old one, has another epoch or another run. Then nothing is cached until every write has landed
 that was on its way before, as its fence may be lost.
+
+Any key may have any content at any time. The scripts remove what they cannot have written: an answer or a lease, which is missed then; an
+epoch, which begins again; fences, in whose place one stands until every write has landed that one of them may have been for.
 """
 
 from __future__ import annotations
@@ -21,14 +24,13 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from redis.exceptions import RedisError
 
+from peopleinfo.cache.entries import Entries
 from peopleinfo.cache.link import Script, Unreachable
 from peopleinfo.ids import subkey
 from peopleinfo.telemetry import traces
-from peopleinfo.telemetry.metrics import CACHE_FENCES, CACHE_FILLS, CACHE_LOOKUPS, CACHE_OWED, CACHE_UP
+from peopleinfo.telemetry.metrics import CACHE_FENCES, CACHE_FILLS, CACHE_INVALID, CACHE_LOOKUPS, CACHE_OWED, CACHE_UP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,26 +43,53 @@ _TAGS: Final = 64  # groups of names in a cluster, each on one node with an epoc
 _OWED: Final = 100_000  # names; beyond that it is all forgotten
 _TOGETHER: Final = 500  # names in one script
 _REMEMBERED: Final = 10_000  # names whose keys are at hand
-_NONCE: Final = 12  # bytes before a sealed answer
+LARGEST: Final = 8 * 1024 * 1024  # bytes of an answer; a larger one is not stored
+_LONGEST_FENCE: Final = 600  # seconds; the settings permit no longer one
+_LONGEST_LIFE: Final = 3_600  # seconds of an answer, likewise
 _HIT, _MISS = b"hit", b"miss"
 
-_CLOCK: Final = """
+_CLOCK: Final = (
+    f"local longest_fence, longest_life, largest = {_LONGEST_FENCE * 1000}, {_LONGEST_LIFE * 1000}, {LARGEST + 64}\n"
+    """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local function is_foreign(reply)
+    if type(reply) ~= 'table' or not reply.err then return false end
+    if string.sub(reply.err, 1, 9) ~= 'WRONGTYPE' then error(reply.err) end
+    return true
+end
 """
+)
 # KEYS: epoch, answers, lease, fences. ARGV: an id for a new epoch, how long to be silent before it counts (ms), …
+# The third element of a reply names what was invalid.
 _TRUSTED: Final = (
     _CLOCK
     + """
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-local epoch = redis.call('HMGET', KEYS[1], 'id', 'run', 'from')
-if epoch[2] ~= run then
-    redis.call('HSET', KEYS[1], 'id', ARGV[1], 'run', run, 'from', now + ARGV[2])
-    return {'cold'}
+local epoch = redis.pcall('HMGET', KEYS[1], 'id', 'run', 'from')
+local invalid = is_foreign(epoch)
+if epoch[2] == run then
+    local from = tonumber(epoch[3] or '')
+    invalid = not (epoch[1] and from and from <= now + longest_fence)
+    if not invalid and now < from then return {'cold'} end
 end
-if now < tonumber(epoch[3]) then return {'cold'} end
-redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
-if redis.call('EXISTS', KEYS[4]) == 1 then return {'fenced'} end
+if invalid or epoch[2] ~= run then
+    redis.call('DEL', KEYS[1])
+    redis.call('HSET', KEYS[1], 'id', ARGV[1], 'run', run, 'from', now + ARGV[2])
+    return {'cold', '', invalid and 'epoch' or nil}
+end
+local function quarantined()
+    redis.call('ZADD', KEYS[4], now + ARGV[2], 'lost')
+    return {'fenced', '', 'fences'}
+end
+if is_foreign(redis.pcall('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)) then
+    redis.call('DEL', KEYS[4])
+    return quarantined()
+end
+if redis.call('EXISTS', KEYS[4]) == 1 then
+    if redis.call('ZREMRANGEBYSCORE', KEYS[4], now + longest_fence, '+inf') > 0 then return quarantined() end
+    return {'fenced'}
+end
 """
 )
 # … the page, a token for a new lease, how long that lasts (ms)
@@ -68,14 +97,21 @@ READ: Final = Script(
     "read",
     _TRUSTED
     + """
-local kept = redis.call('HMGET', KEYS[2], 'epoch', ARGV[3])
-if kept[2] and kept[1] == epoch[1] then return {'hit', kept[2], redis.call('PTTL', KEYS[2])} end
-local lease = redis.call('GET', KEYS[3])
+local kept = redis.pcall('HMGET', KEYS[2], 'epoch', ARGV[3])
+local wrong = is_foreign(kept) and 'answer' or nil
+if kept[2] and kept[1] == epoch[1] then
+    local left = redis.call('PTTL', KEYS[2])
+    if left >= 0 and left <= longest_life and #kept[2] <= largest then return {'hit', kept[2], left} end
+    wrong = 'answer'
+end
+if wrong then redis.call('DEL', KEYS[2]) end
+local lease = redis.pcall('GET', KEYS[3])
+if is_foreign(lease) or lease and #lease ~= #ARGV[4] then lease, wrong = false, 'lease' end
 if not lease then
     lease = ARGV[4]
     redis.call('SET', KEYS[3], lease, 'PX', ARGV[5])
 end
-return {'miss', lease}
+return {'miss', lease, wrong}
 """,
 )
 # … the page, the lease, how long the answer may be kept (ms), the answer, how many pages of a name
@@ -83,8 +119,8 @@ FILL: Final = Script(
     "fill",
     _TRUSTED
     + """
-if redis.call('GET', KEYS[3]) ~= ARGV[4] then return {'late'} end
-if redis.call('HGET', KEYS[2], 'epoch') ~= epoch[1] then redis.call('DEL', KEYS[2]) end
+if redis.pcall('GET', KEYS[3]) ~= ARGV[4] then return {'late'} end
+if redis.pcall('HGET', KEYS[2], 'epoch') ~= epoch[1] then redis.call('DEL', KEYS[2]) end
 if redis.call('HLEN', KEYS[2]) > tonumber(ARGV[7]) then return {'full'} end
 redis.call('HSET', KEYS[2], 'epoch', epoch[1], ARGV[3], ARGV[6])
 if redis.call('PTTL', KEYS[2]) < 0 then redis.call('PEXPIRE', KEYS[2], ARGV[5]) end
@@ -98,20 +134,26 @@ FENCE: Final = Script(
     + """
 for i = 1, #KEYS, 3 do
     redis.call('DEL', KEYS[i], KEYS[i + 1])
-    redis.call('ZADD', KEYS[i + 2], now + ARGV[2], ARGV[1])
+    if is_foreign(redis.pcall('ZADD', KEYS[i + 2], now + ARGV[2], ARGV[1])) then
+        redis.call('DEL', KEYS[i + 2])
+        redis.call('ZADD', KEYS[i + 2], now + ARGV[2], ARGV[1], now + ARGV[2], 'lost')
+    end
 end
 """,
 )
-# KEYS as above. ARGV: the writer.
+# KEYS as above. ARGV: the writer. Fences of another type are left to the next reader.
 UNFENCE: Final = Script(
     "unfence",
-    """
+    _CLOCK
+    + """
 for i = 1, #KEYS, 3 do
     redis.call('DEL', KEYS[i], KEYS[i + 1])
-    redis.call('ZREM', KEYS[i + 2], ARGV[1])
+    is_foreign(redis.pcall('ZREM', KEYS[i + 2], ARGV[1]))
 end
 """,
 )
+# KEYS: answers.
+DISCARD: Final = Script("discard", "redis.call('DEL', KEYS[1])")
 
 
 class Hit(NamedTuple):
@@ -128,7 +170,7 @@ class Lease(NamedTuple):
 
 
 class SharedCache:
-    """Answers under names and pages. A name is never shown to Redis: its keys are keyed hashes."""
+    """Answers under names and pages. Redis sees no name and no answer: its keys are keyed hashes, and answers are encrypted."""
 
     def __init__(
         self,
@@ -138,19 +180,15 @@ class SharedCache:
         seconds: float,
         fence_seconds: float = FENCE_SECONDS,
         pages: int = 32,
-        sealed: bool = False,
     ) -> None:
-        """Keep answers for `seconds`, at most `pages` of a name. Those of one secret are one and the same.
-
-        `sealed`: Redis is not to see what is in them.
-        """
+        """Keep answers for `seconds`, at most `pages` of a name. Those of one secret are one and the same."""
         self.seconds = seconds
         self.fence_seconds = fence_seconds
         self._link = link
         self._pages = pages
-        self._secret = subkey(secret, "sealed cache" if sealed else "cache")  # what was kept plain before is not found
+        self._secret = subkey(secret, "cache")
         self._keys = lru_cache(_REMEMBERED)(self._keys_of)
-        self._box = subkey(secret, "cached answers") if sealed else None
+        self._entries = Entries(secret)
         self._space = blake2b(b"space", key=self._secret, digest_size=6).hexdigest()
         self._owed: dict[str, bool] = {}  # name → whether a write to it may still be on its way
         self._owes_all = False
@@ -191,35 +229,36 @@ class SharedCache:
                 traces.note("outcome", told[0].decode())
         CACHE_LOOKUPS.add(told[0].decode())
         if told[0] == _HIT:
-            answer = told[1] if self._box is None else self._opened(name, page, told[1])
-            return Hit(answer, told[2] / 1000) if answer is not None else None
+            answer = self._entries.decrypt(self._keys(name)[1], page, told[1])
+            if answer is not None:
+                return Hit(answer, told[2] / 1000)
+            await self.discard(name)
+            return None
+        _count_invalid(told)
         return Lease(told[1]) if told[0] == _MISS else None
+
+    async def discard(self, name: str) -> None:
+        """Remove the answers of a name, one of which is not what this service stores."""
+        CACHE_INVALID.add("answer")
+        with suppress(Unreachable):
+            await self._link.run(DISCARD, self._keys(name)[1:2])
 
     async def fill(self, name: str, page: str, lease: Lease, answer: bytes) -> None:
         """Keep an answer that was read from the store after the lease was given, unless a write took the lease away."""
         jitter = random.uniform(0.9, 1.0)  # noqa: S311 - so that what was filled together is not read anew together
         milliseconds = int(self.seconds * 1000 * jitter)
         keys, epoch = self._keys(name), self._epoch()
-        if self._box is not None:
-            nonce = secrets.token_bytes(_NONCE)
-            answer = nonce + self._key_of(name).encrypt(nonce, answer, page.encode())
+        if len(answer) > LARGEST:
+            CACHE_FILLS.add("large")
+            return
+        answer = self._entries.encrypt(keys[1], page, answer)
         told: Any = (b"down",)
         with suppress(Unreachable), traces.span("cache", "fill"):
             filling = (*epoch, page, lease.token, milliseconds, answer, self._pages)
             told = await self._link.run(FILL, keys, *filling, hurry=False)  # nobody waits for it
             traces.note("outcome", told[0].decode())
         CACHE_FILLS.add(told[0].decode())
-
-    def _opened(self, name: str, page: str, sealed: bytes) -> bytes | None:
-        """Return what was sealed, None when it is not what we have put there: then the store is asked."""
-        try:
-            return self._key_of(name).decrypt(sealed[:_NONCE], sealed[_NONCE:], page.encode())
-        except (InvalidTag, ValueError):
-            return None
-
-    def _key_of(self, name: str) -> AESGCM:
-        # A key a name: under one for all, so many answers are sealed in time that a nonce might come again.
-        return AESGCM(blake2b(name.encode(), key=self._box or b"", digest_size=32).digest())
+        _count_invalid(told)
 
     async def fence(self, names: Iterable[str], writer: bytes) -> bool:
         """Keep the cache from answering for these names or being filled, until `unfence`; False when it could not be told."""
@@ -311,3 +350,9 @@ class SharedCache:
         for keys in groups.values():
             for start in range(0, len(keys), 3 * _TOGETHER):
                 yield keys[start : start + 3 * _TOGETHER]
+
+
+def _count_invalid(told: Any) -> None:
+    """Count what a script found and removed."""
+    if len(told) > 2:  # noqa: PLR2004 - the third element
+        CACHE_INVALID.add(told[2].decode())

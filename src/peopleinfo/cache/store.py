@@ -60,16 +60,15 @@ async def open_cached(
     strict: bool = False,
     deadline: float = DEADLINE,
     fence_seconds: float = FENCE_SECONDS,
-    sealed: bool = False,
 ) -> AsyncIterator[CachedStore]:
     """Put the cache at `url` before a store; it need not be there yet.
 
     Answers are kept for `seconds`, in this process at most `entries` (0: none). `strict`: a write that the cache cannot be told of is
-    acknowledged only after `seconds`, when nobody can have an older answer any more. `sealed`: Redis is not to see what is in the answers.
+    acknowledged only after `seconds`, when nobody can have an older answer any more.
     """
     async with AsyncExitStack() as stack:
         link = await stack.enter_async_context(open_link(url, user=user, password=password, deadline=deadline))
-        shared = SharedCache(link, store.secret, seconds=seconds, fence_seconds=fence_seconds, sealed=sealed)
+        shared = SharedCache(link, store.secret, seconds=seconds, fence_seconds=fence_seconds)
         local = LocalCache(0 if link.is_cluster else entries)
         if await link.come_back() and (problem := await shared.eviction_problem()):
             structlog.get_logger("peopleinfo.cache").warning("cache_may_lie", problem=problem)
@@ -89,7 +88,7 @@ class CachedStore:
         self._local = local
         self._strict = strict
         # One read of the store at a time and process: whoever holds the same lease may have the same answer, as no write has ended since.
-        self._flights: dict[tuple[bytes, str], asyncio.Future[Any]] = {}
+        self._flights: dict[tuple[str, str, bytes], asyncio.Future[Any]] = {}
         self._filling: set[asyncio.Task[None]] = set()
 
     @property
@@ -238,9 +237,12 @@ class CachedStore:
         try:
             told = await self._shared.read(question.name, question.page)
             if isinstance(told, Hit):
-                reading.source = Source.SHARED
                 answer, seconds = question.decode(told.answer), told.seconds
+                reading.source = Source.SHARED
                 return answer
+        except msgspec.DecodeError:  # another release stored it
+            await self._shared.discard(question.name)
+            told = None
         finally:
             self._local.fetched(expected, question.asked, answer, seconds)
         if told is None:
@@ -251,11 +253,12 @@ class CachedStore:
 
     async def _fly(self, question: _Question, lease: Lease) -> Any:
         """Read the store and fill the cache, once for all in this process who hold the lease."""
-        flight = self._flights.get((lease.token, question.page))
+        number = (question.name, question.page, lease.token)
+        flight = self._flights.get(number)
         if flight is not None:
             CACHE_JOINED.add()
         else:
-            flight = self._flights[lease.token, question.page] = asyncio.get_running_loop().create_future()
+            flight = self._flights[number] = asyncio.get_running_loop().create_future()
             filling = asyncio.ensure_future(self._read_and_fill(question, lease, flight))
             self._filling.add(filling)
             filling.add_done_callback(self._filling.discard)
@@ -277,7 +280,7 @@ class CachedStore:
             await self._shared.fill(question.name, question.page, lease, question.encode(answer))
         finally:
             flight.cancel()  # if nothing came of it, as the process ends
-            del self._flights[lease.token, question.page]
+            del self._flights[question.name, question.page, lease.token]
 
     async def _get_or_nobody(self, person_id: str) -> Record:
         try:

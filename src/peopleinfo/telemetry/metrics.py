@@ -71,8 +71,13 @@ CACHE_LOOKUPS: Final = Counter(
 )
 CACHE_FILLS: Final = Counter(
     "peopleinfo_cache_fills_total",
-    "What became of answers to be kept: kept, late (a write took the lease), full, cold, fenced, down.",
+    "What became of answers to be kept: kept, late (a write took the lease), full, large, cold, fenced, down.",
     "outcome",
+)
+CACHE_INVALID: Final = Counter(
+    "peopleinfo_cache_invalid_entries_total",
+    "Entries of the shared cache that were removed because this service did not write them: answer, lease, fences, epoch, bucket.",
+    "entry",
 )
 CACHE_FENCES: Final = Counter(
     "peopleinfo_cache_fences_total",
