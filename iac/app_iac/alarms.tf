@@ -5,6 +5,21 @@ resource "aws_sns_topic" "alarms" {
   kms_master_key_id = module.people_key.arn
 }
 
+resource "aws_sns_topic_policy" "alarms" {
+  arn = aws_sns_topic.alarms.arn
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [for service in ["aps", "cloudwatch"] : {
+      Sid       = title(service)
+      Effect    = "Allow"
+      Principal = { Service = "${service}.amazonaws.com" }
+      Action    = ["sns:GetTopicAttributes", "sns:Publish"]
+      Resource  = aws_sns_topic.alarms.arn
+      Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
+    }]
+  })
+}
+
 resource "aws_sns_topic_subscription" "alarms" {
   for_each  = var.alarm_emails
   topic_arn = aws_sns_topic.alarms.arn

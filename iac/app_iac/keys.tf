@@ -15,7 +15,7 @@ module "people_key" {
     }, {
     Sid       = "AlarmsToTheirTopic"
     Effect    = "Allow"
-    Principal = { Service = "cloudwatch.amazonaws.com" }
+    Principal = { Service = ["aps.amazonaws.com", "cloudwatch.amazonaws.com"] }
     Action    = ["kms:Decrypt", "kms:GenerateDataKey*"]
     Resource  = "*"
     Condition = { StringEquals = { "aws:SourceAccount" = local.account } }

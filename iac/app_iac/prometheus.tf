@@ -12,3 +12,17 @@ resource "aws_prometheus_rule_group_namespace" "default" {
   workspace_id = aws_prometheus_workspace.default[0].id
   data         = file("${path.module}/../../observability/prometheus/${each.key}.yml")
 }
+
+# Alerts go where the alarms of CloudWatch go.
+resource "aws_prometheus_alert_manager_definition" "default" {
+  count        = var.prometheus ? 1 : 0
+  workspace_id = aws_prometheus_workspace.default[0].id
+  definition = yamlencode({ alertmanager_config = yamlencode({
+    route = { receiver = "alarms", group_by = ["alertname"], group_wait = "30s", group_interval = "5m", repeat_interval = "4h" }
+    receivers = [{
+      name        = "alarms"
+      sns_configs = [{ topic_arn = aws_sns_topic.alarms.arn, sigv4 = { region = var.region }, send_resolved = true }]
+    }]
+  }) })
+  depends_on = [aws_sns_topic_policy.alarms]
+}
