@@ -90,12 +90,6 @@ resource "aws_iam_role_policy" "task" {
       ],
       [for workspace in aws_prometheus_workspace.default : { Sid = "WriteMetrics", Effect = "Allow", Action = "aps:RemoteWrite", Resource = workspace.arn }],
       var.traces ? [{ Sid = "WriteTraces", Effect = "Allow", Action = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], Resource = "*" }] : [],
-      var.exec ? [{
-        Sid      = "Exec"
-        Effect   = "Allow"
-        Action   = ["ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel"]
-        Resource = "*"
-      }] : [],
     )
   })
 }

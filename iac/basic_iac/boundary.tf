@@ -17,10 +17,11 @@ resource "aws_iam_policy" "boundary" {
         Resource = "arn:${local.partition}:dynamodb:${var.region}:${local.account}:table/${local.name}-*"
       },
       {
-        Sid      = "Keys"
-        Effect   = "Allow"
-        Action   = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext"]
-        Resource = "arn:${local.partition}:kms:${var.region}:${local.account}:key/*"
+        Sid       = "Keys"
+        Effect    = "Allow"
+        Action    = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext"]
+        Resource  = "arn:${local.partition}:kms:${var.region}:${local.account}:key/*"
+        Condition = local.tagged_ours
       },
       {
         Sid      = "Secrets"
@@ -29,13 +30,10 @@ resource "aws_iam_policy" "boundary" {
         Resource = "arn:${local.partition}:secretsmanager:${var.region}:${local.account}:secret:${local.name}/*"
       },
       {
-        Sid    = "Logs"
-        Effect = "Allow"
-        Action = ["logs:CreateLogStream", "logs:DescribeLogGroups", "logs:DescribeLogStreams", "logs:PutLogEvents"]
-        Resource = [
-          "arn:${local.partition}:logs:${var.region}:${local.account}:log-group:/${local.name}/*",
-          "arn:${local.partition}:logs:${var.region}:${local.account}:log-group::log-stream:*",
-        ]
+        Sid      = "Logs"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+        Resource = "${local.arn_of.logs}:log-group:/${local.name}/*"
       },
       {
         Sid      = "Images"
@@ -44,23 +42,28 @@ resource "aws_iam_policy" "boundary" {
         Resource = "arn:${local.partition}:ecr:${var.region}:${local.account}:repository/${local.name}-*"
       },
       {
-        Sid    = "WhatIsNoResourceOfOurs"
+        Sid      = "NotLimitedToResources"
+        Effect   = "Allow"
+        Action   = ["ecr:GetAuthorizationToken", "xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+        Resource = "*"
+      },
+      { Sid = "Metrics", Effect = "Allow", Action = "aps:RemoteWrite", Resource = "${local.arn_of.aps}:workspace/*", Condition = local.tagged_ours },
+      {
+        Sid    = "DescribeTraffic"
         Effect = "Allow"
         Action = [
-          "aps:RemoteWrite", "ecr:GetAuthorizationToken", "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
-          "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel", "xray:PutTelemetryRecords", "xray:PutTraceSegments",
+          "elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeRules", "elasticloadbalancing:DescribeTargetGroups",
+          "elasticloadbalancing:DescribeTargetHealth",
         ]
         Resource = "*"
       },
       {
-        Sid    = "BlueGreen"
+        Sid    = "MoveTraffic"
         Effect = "Allow"
-        Action = [
-          "elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeRules",
-          "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth",
-          "elasticloadbalancing:ModifyListener", "elasticloadbalancing:ModifyRule", "elasticloadbalancing:RegisterTargets",
+        Action = ["elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:ModifyRule", "elasticloadbalancing:RegisterTargets"]
+        Resource = [
+          "${local.arn_of.elasticloadbalancing}:listener-rule/app/${local.name}/*", "${local.arn_of.elasticloadbalancing}:targetgroup/${local.name}-*/*",
         ]
-        Resource = "*"
       },
     ]
   })

@@ -1,5 +1,5 @@
-# What GitHub's workflows may do here, by tokens that last minutes: no key is kept anywhere. A role a task; each trusts this repository
-# alone, and those that change something its environment alone, whose reviewers GitHub asks.
+# The roles of GitHub's workflows, by tokens that last minutes: no key of AWS is stored anywhere. One role per task; each trusts exact subjects
+# of this repository: the GitHub environments of this environment, whose reviewers GitHub asks.
 
 resource "aws_iam_openid_connect_provider" "github" {
   count          = var.github != null && try(var.github.oidc_provider_arn, null) == null ? 1 : 0
@@ -21,7 +21,7 @@ resource "aws_iam_role" "workflow" {
       Condition = {
         StringEquals = {
           "${local.github_issuer}:aud" = "sts.amazonaws.com"
-          "${local.github_issuer}:sub" = [for subject in each.value.subjects : "repo:${var.github.repository}:${subject}"]
+          "${local.github_issuer}:sub" = [for pair in setproduct(local.repositories, each.value.environments) : "repo:${pair[0]}:environment:${pair[1]}"]
         }
       }
     }]
@@ -32,45 +32,64 @@ resource "aws_iam_role_policy" "workflow" {
   for_each = aws_iam_role.workflow
   name     = "task"
   role     = each.value.id
-  policy   = jsonencode({ Version = "2012-10-17", Statement = local.workflows[each.key].statements })
+  policy   = jsonencode({ Version = "2012-10-17", Statement = concat(local.workflows[each.key].statements, local.other_environments) })
 }
 
-# Looking at everything's settings takes a right to nearly every Describe, Get and List. What would show people is taken out again.
-resource "aws_iam_role_policy_attachment" "plan" {
-  for_each   = { for task, role in aws_iam_role.workflow : task => role if task == "plan" }
-  role       = each.value.name
-  policy_arn = "arn:${local.partition}:iam::aws:policy/ReadOnlyAccess"
+# What does not fit into the policies of a role itself (10,240 characters).
+resource "aws_iam_policy" "workflow" {
+  for_each    = { for name, statements in local.managed_policies : name => statements if var.github != null }
+  name        = "${local.name}-workflow-${each.key}"
+  description = "Workflows of ${local.name}: ${each.key}."
+  policy      = jsonencode({ Version = "2012-10-17", Statement = each.value })
+}
+
+resource "aws_iam_role_policy_attachment" "workflow" {
+  for_each   = { for name, task in { plan = "plan-read", read = "plan-read", network = "infrastructure-network", service = "infrastructure-service" } : name => task if var.github != null }
+  role       = aws_iam_role.workflow[each.key == "plan" ? "plan" : "infrastructure"].name
+  policy_arn = aws_iam_policy.workflow[each.value].arn
 }
 
 locals {
   github_issuer = "token.actions.githubusercontent.com"
-  environment   = ["environment:${var.environment}"]
+
+  # GitHub writes OWNER@OWNER_ID/NAME@REPOSITORY_ID for repositories that were created, renamed or transferred after July 2026 and for new
+  # forks, OWNER/NAME for others.
+  repositories = var.github == null ? [] : compact([
+    var.github.repository,
+    var.github.owner_id == null ? "" : format("%s@%s/%s@%s", split("/", var.github.repository)[0], var.github.owner_id, split("/", var.github.repository)[1], var.github.repository_id),
+  ])
+
+  managed_policies = {
+    plan-read              = local.rights.read_settings
+    infrastructure-network = local.rights.manage_network
+    infrastructure-service = local.rights.manage_service
+  }
 
   workflows = {
     plan = {
-      description = "Plans changes, and looks whether somebody has changed something by hand."
-      subjects    = ["pull_request", "ref:refs/heads/main"]
-      statements  = concat(local.rights.read_state, local.rights.see_no_people)
+      description  = "Plans changes and detects drift."
+      environments = ["${var.environment}-plan"]
+      statements   = concat(local.rights.read_state, local.rights.hide_people)
     }
     infrastructure = {
-      description = "Applies basic_iac and app_iac."
-      subjects    = local.environment
-      statements  = concat(local.rights.state["basic_iac"], local.rights.state["app_iac"], local.rights.build, local.rights.make_roles, local.rights.see_no_people)
+      description  = "Applies basic_iac and app_iac."
+      environments = [var.environment]
+      statements   = concat(local.rights.state["basic_iac"], local.rights.state["app_iac"], local.rights.manage_keys, local.rights.make_roles, local.rights.hide_people)
     }
     image = {
-      description = "Pushes images."
-      subjects    = local.environment
-      statements  = local.rights.push
+      description  = "Pushes images."
+      environments = [var.environment]
+      statements   = local.rights.push
     }
     preview = {
-      description = "Shows a branch beside the environment: builds its image, applies preview_iac, and takes it down again."
-      subjects    = ["environment:preview", "ref:refs/heads/main"] # from main each night, to take down what nobody looks at any more
-      statements  = local.preview_rights
+      description  = "Deploys a branch next to the environment: builds its image, applies preview_iac and destroys it."
+      environments = ["preview", "preview-sweep"] # preview-sweep removes forgotten previews each night, from main
+      statements   = local.preview_rights
     }
     deploy = {
-      description = "Applies deploy_iac: one image version, to one service."
-      subjects    = local.environment
-      statements  = concat(local.rights.state["deploy_iac"], local.rights.deploy)
+      description  = "Applies deploy_iac: one image version, to one service."
+      environments = [var.environment]
+      statements   = concat(local.rights.state["deploy_iac"], local.rights.deploy)
     }
   }
 }

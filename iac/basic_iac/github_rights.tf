@@ -1,20 +1,25 @@
-# What the workflows' roles are made of.
+# The rights that the workflows' roles are composed of.
 
 locals {
   state_bucket = "arn:${local.partition}:s3:::${local.name}-state-${local.account}"
-  here         = { StringEquals = { "aws:RequestedRegion" = var.region } }
 
   rights = {
+    manage_keys    = local.manage_keys
+    manage_network = local.manage_network
+    manage_service = local.manage_service
+    make_roles     = local.make_roles
+    read_settings  = local.read_settings
+
     read_state = [
       { Sid = "ListStates", Effect = "Allow", Action = "s3:ListBucket", Resource = local.state_bucket },
       { Sid = "ReadStates", Effect = "Allow", Action = "s3:GetObject", Resource = "${local.state_bucket}/*" },
-      { Sid = "OpenStates", Effect = "Allow", Action = "kms:Decrypt", Resource = local.state_key_arn },
+      { Sid = "DecryptStates", Effect = "Allow", Action = "kms:Decrypt", Resource = local.state_key_arn },
     ]
 
     state = { for stack in ["basic_iac", "app_iac", "deploy_iac"] : stack => [
       { Sid = "List${replace(title(replace(stack, "_", " ")), " ", "")}", Effect = "Allow", Action = "s3:ListBucket", Resource = local.state_bucket },
       {
-        Sid      = "Keep${replace(title(replace(stack, "_", " ")), " ", "")}"
+        Sid      = "Write${replace(title(replace(stack, "_", " ")), " ", "")}"
         Effect   = "Allow"
         Action   = ["s3:GetObject", "s3:PutObject"]
         Resource = ["${local.state_bucket}/${stack}.tfstate", "${local.state_bucket}/${stack}.tfstate.tflock"]
@@ -25,11 +30,11 @@ locals {
         Action   = "s3:DeleteObject"
         Resource = "${local.state_bucket}/${stack}.tfstate.tflock"
       },
-      { Sid = "Open${replace(title(replace(stack, "_", " ")), " ", "")}", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = local.state_key_arn },
+      { Sid = "Encrypt${replace(title(replace(stack, "_", " ")), " ", "")}", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = local.state_key_arn },
     ] }
 
-    see_no_people = [{
-      Sid    = "SeeNoPeople"
+    hide_people = [{
+      Sid    = "ReadNoPeople"
       Effect = "Deny"
       Action = [
         "dynamodb:BatchGetItem", "dynamodb:ExportTableToPointInTime", "dynamodb:GetItem", "dynamodb:GetRecords", "dynamodb:PartiQLSelect",
@@ -38,11 +43,11 @@ locals {
       ]
       Resource = "*"
       }, {
-      # The password of the cache is not among them: CloudFormation hands it on with the rights of who asks it to.
-      Sid      = "ReadNoKey"
-      Effect   = "Deny"
-      Action   = ["secretsmanager:GetSecretValue", "secretsmanager:PutResourcePolicy"]
-      Resource = [for name in ["admin_key", "oidc_client_secret", "preview_admin_key"] : "arn:${local.partition}:secretsmanager:${var.region}:${local.account}:secret:${local.name}/${name}-*"]
+      # Every secret but the password of the cache, which CloudFormation passes on with the rights of the caller.
+      Sid         = "ReadNoSecret"
+      Effect      = "Deny"
+      Action      = ["secretsmanager:BatchGetSecretValue", "secretsmanager:GetSecretValue", "secretsmanager:PutResourcePolicy"]
+      NotResource = "${local.arn_of.secretsmanager}:secret:${local.name}/cache_password-*"
       }, {
       Sid         = "ReadNoBucketButTheState"
       Effect      = "Deny"
@@ -50,156 +55,90 @@ locals {
       NotResource = "${local.state_bucket}/*"
     }]
 
-    build = [
-      {
-        Sid    = "Build"
-        Effect = "Allow"
-        Action = [
-          "acm:*", "application-autoscaling:*", "aps:*", "cloudformation:*", "cloudwatch:*", "ec2:*", "ecr:*", "ecs:*", "elasticache:*",
-          "elasticloadbalancing:*", "kms:*", "secretsmanager:*", "sns:*", "ssm:*Parameter*", "ssm:*TagsFor*", "ssm:ListTagsForResource",
-          "wafv2:*",
-          "dynamodb:CreateTable", "dynamodb:DeleteTable", "dynamodb:Describe*", "dynamodb:List*", "dynamodb:TagResource",
-          "dynamodb:UntagResource", "dynamodb:UpdateContinuousBackups", "dynamodb:UpdateTable", "dynamodb:UpdateTimeToLive",
-          "logs:AssociateKmsKey", "logs:CreateLogDelivery", "logs:CreateLogGroup", "logs:DeleteLogDelivery", "logs:DeleteLogGroup",
-          "logs:Describe*", "logs:GetLogDelivery", "logs:List*", "logs:PutLogGroupDeletionProtection", "logs:PutResourcePolicy", "logs:PutRetentionPolicy", "logs:TagResource",
-          "logs:UntagResource", "logs:UpdateLogDelivery", "logs:*MetricFilter",
-        ]
-        Resource  = "*"
-        Condition = local.here
-      },
-      { Sid = "BuildWhatHasNoRegion", Effect = "Allow", Action = ["budgets:*", "route53:Get*", "route53:List*", "route53:ChangeResourceRecordSets"], Resource = "*" },
-      { Sid = "Buckets", Effect = "Allow", Action = "s3:*", Resource = "arn:${local.partition}:s3:::${local.name}-alb-logs-*" },
-      {
-        # What runs is `deploy`'s business.
-        Sid    = "RunNothing"
-        Effect = "Deny"
-        Action = [
-          "ec2:CreateFleet", "ec2:RequestSpotInstances", "ec2:RunInstances", "ecs:CreateService", "ecs:CreateTaskSet", "ecs:ExecuteCommand",
-          "ecs:RegisterTaskDefinition", "ecs:RunTask", "ecs:StartTask", "ecs:UpdateService",
-        ]
-        Resource = "*"
-      },
-      {
-        Sid      = "TheStateKeyStays"
-        Effect   = "Deny"
-        Action   = ["kms:DisableKey", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"]
-        Resource = local.state_key_arn
-      },
-    ]
-
-    make_roles = [
-      {
-        Sid    = "ReadRoles"
-        Effect = "Allow"
-        Action = ["iam:Get*", "iam:List*"]
-        Resource = [
-          "arn:${local.partition}:iam::${local.account}:role/${local.name}-*", "arn:${local.partition}:iam::${local.account}:policy/${local.name}-*",
-          "arn:${local.partition}:iam::${local.account}:oidc-provider/*",
-        ]
-      },
-      {
-        Sid       = "MakeRolesWithinTheBoundary"
-        Effect    = "Allow"
-        Action    = ["iam:AttachRolePolicy", "iam:CreateRole", "iam:DeleteRolePolicy", "iam:DetachRolePolicy", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"]
-        Resource  = "arn:${local.partition}:iam::${local.account}:role/${local.name}-*"
-        Condition = { StringEquals = { "iam:PermissionsBoundary" = aws_iam_policy.boundary.arn } }
-      },
-      {
-        Sid      = "ChangeRoles"
-        Effect   = "Allow"
-        Action   = ["iam:DeleteRole", "iam:TagRole", "iam:UntagRole", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole", "iam:UpdateRoleDescription"]
-        Resource = "arn:${local.partition}:iam::${local.account}:role/${local.name}-*"
-      },
-      {
-        Sid      = "HandRolesToServices"
-        Effect   = "Allow"
-        Action   = "iam:PassRole"
-        Resource = "arn:${local.partition}:iam::${local.account}:role/${local.name}-*"
-        Condition = { StringEquals = { "iam:PassedToService" = [
-          "ecs-tasks.amazonaws.com", "ecs.amazonaws.com", "vpc-flow-logs.amazonaws.com",
-        ] } }
-      },
-      {
-        Sid    = "RolesOfAwsItself"
-        Effect = "Allow"
-        Action = "iam:CreateServiceLinkedRole"
-        Resource = [for service in ["ecs", "ecs.application-autoscaling", "elasticache", "elasticloadbalancing", "wafv2"] :
-        "arn:${local.partition}:iam::${local.account}:role/aws-service-role/${service}.amazonaws.com/*"]
-      },
-      {
-        Sid    = "NotItsOwnRights"
-        Effect = "Deny"
-        Action = [
-          "iam:AttachRolePolicy", "iam:DeleteRole", "iam:DeleteRolePermissionsBoundary", "iam:DeleteRolePolicy", "iam:DetachRolePolicy",
-          "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy",
-        ]
-        Resource = "arn:${local.partition}:iam::${local.account}:role/${local.name}-workflow-*"
-      },
-    ]
-
     push = [
       { Sid = "SignIn", Effect = "Allow", Action = "ecr:GetAuthorizationToken", Resource = "*" },
       {
         Sid    = "Push"
         Effect = "Allow"
         Action = [
-          "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:DescribeImages",
-          "ecr:DescribeImageScanFindings", "ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart",
+          "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:DescribeImageScanFindings",
+          "ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart",
         ]
         Resource = aws_ecr_repository.default.arn
       },
-      { Sid = "ReadWhereTo", Effect = "Allow", Action = ["ssm:GetParameter", "ssm:GetParameters"], Resource = "${local.parameters}/basic/*" },
+      { Sid = "ReadRegistry", Effect = "Allow", Action = "ssm:GetParameter", Resource = "${local.parameters}/basic/*" },
     ]
 
     deploy = [
       {
-        Sid      = "ReadWhatStands"
+        Sid      = "ReadParameters"
         Effect   = "Allow"
-        Action   = ["ssm:GetParameter", "ssm:GetParameters", "ssm:ListTagsForResource"]
-        Resource = ["${local.parameters}/basic/*", "${local.parameters}/app/*", "${local.parameters}/deploy/*"]
+        Action   = ["ssm:GetParameter", "ssm:ListTagsForResource"]
+        Resource = [for stack in ["bootstrap", "basic", "app", "deploy"] : "${local.parameters}/${stack}/*"]
       },
-      { Sid = "KnowWhatRanBefore", Effect = "Allow", Action = "ssm:GetParameterHistory", Resource = "${local.parameters}/deploy/*" },
-      { Sid = "Publish", Effect = "Allow", Action = ["ssm:PutParameter", "ssm:DeleteParameter", "ssm:AddTagsToResource"], Resource = "${local.parameters}/deploy/*" },
+      { Sid = "ReadPreviousVersion", Effect = "Allow", Action = "ssm:GetParameterHistory", Resource = "${local.parameters}/deploy/*" },
+      { Sid = "Publish", Effect = "Allow", Action = ["ssm:AddTagsToResource", "ssm:DeleteParameter", "ssm:PutParameter", "ssm:RemoveTagsFromResource"], Resource = "${local.parameters}/deploy/*" },
       {
-        Sid      = "Service"
-        Effect   = "Allow"
-        Action   = ["ecs:CreateService", "ecs:DeleteService", "ecs:DescribeServices", "ecs:UpdateService", "ecs:TagResource", "ecs:UntagResource"]
-        Resource = "arn:${local.partition}:ecs:${var.region}:${local.account}:service/${local.name}/*"
+        Sid    = "Service"
+        Effect = "Allow"
+        Action = [
+          "ecs:CreateService", "ecs:DeleteService", "ecs:DescribeServiceDeployments", "ecs:DescribeServices", "ecs:ListServiceDeployments",
+          "ecs:TagResource", "ecs:UntagResource", "ecs:UpdateService",
+        ]
+        Resource = ["${local.arn_of.ecs}:service/${local.name}/*", "${local.arn_of.ecs}:service-deployment/${local.name}/*"]
       },
       {
         Sid      = "Tasks"
         Effect   = "Allow"
-        Action   = ["ecs:RegisterTaskDefinition", "ecs:TagResource"]
-        Resource = "arn:${local.partition}:ecs:${var.region}:${local.account}:task-definition/${local.name}-api:*"
+        Action   = ["ecs:RegisterTaskDefinition", "ecs:TagResource", "ecs:UntagResource"]
+        Resource = "${local.arn_of.ecs}:task-definition/${local.name}-api:*"
       },
       {
         Sid      = "RoleOfTheAutoscalingItself"
         Effect   = "Allow"
         Action   = "iam:CreateServiceLinkedRole"
-        Resource = "arn:${local.partition}:iam::${local.account}:role/aws-service-role/ecs.application-autoscaling.amazonaws.com/*"
+        Resource = "${local.arn_of_roles}:role/aws-service-role/ecs.application-autoscaling.amazonaws.com/*"
       },
+      { Sid = "CreateTarget", Effect = "Allow", Action = ["application-autoscaling:RegisterScalableTarget", "application-autoscaling:TagResource"], Resource = "*", Condition = local.created_ours },
       {
-        Sid    = "DescribeAndScale"
+        Sid    = "ChangeTarget"
         Effect = "Allow"
         Action = [
-          "application-autoscaling:*", "cloudwatch:DescribeAlarms", "cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms",
-          "ecs:DeregisterTaskDefinition", "ecs:DescribeClusters", "ecs:DescribeServiceDeployments", "ecs:DescribeTaskDefinition",
-          "ecs:DescribeTasks", "ecs:ListServiceDeployments", "ecs:ListTasks",
-          "elasticloadbalancing:Describe*", "ssm:DescribeParameters",
+          "application-autoscaling:DeleteScalingPolicy", "application-autoscaling:DeregisterScalableTarget", "application-autoscaling:ListTagsForResource",
+          "application-autoscaling:PutScalingPolicy", "application-autoscaling:RegisterScalableTarget", "application-autoscaling:UntagResource",
         ]
         Resource  = "*"
-        Condition = local.here
+        Condition = local.tagged_ours
+      },
+      # Target tracking makes its alarms with the rights of the caller.
+      {
+        Sid      = "AlarmsOfTheAutoscaling"
+        Effect   = "Allow"
+        Action   = ["cloudwatch:DeleteAlarms", "cloudwatch:DescribeAlarms", "cloudwatch:PutMetricAlarm"]
+        Resource = ["${local.arn_of.cloudwatch}:alarm:${local.name}-*", "${local.arn_of.cloudwatch}:alarm:TargetTracking-service/${local.name}/*"]
+      },
+      # Actions that IAM cannot limit to a resource.
+      {
+        Sid       = "Describe"
+        Effect    = "Allow"
+        Action    = ["application-autoscaling:DescribeScalableTargets", "application-autoscaling:DescribeScalingPolicies", "ecs:DescribeTaskDefinition", "ssm:DescribeParameters"]
+        Resource  = "*"
+        Condition = local.in_region
       },
       {
-        Sid       = "HandOnTheRolesOfTheTask"
+        Sid       = "PassRolesOfTheTask"
         Effect    = "Allow"
         Action    = "iam:PassRole"
-        Resource  = [for role in ["task", "execution", "blue-green"] : "arn:${local.partition}:iam::${local.account}:role/${local.name}-${role}"]
-        Condition = { StringEquals = { "iam:PassedToService" = ["ecs-tasks.amazonaws.com", "ecs.amazonaws.com"] } }
+        Resource  = [for role in ["task", "execution"] : "${local.arn_of_roles}:role/${local.name}-${role}"]
+        Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } }
       },
-      { Sid = "SeeImages", Effect = "Allow", Action = ["ecr:DescribeImages", "ecr:BatchGetImage"], Resource = aws_ecr_repository.default.arn },
+      {
+        Sid       = "PassRoleOfTheTraffic"
+        Effect    = "Allow"
+        Action    = "iam:PassRole"
+        Resource  = "${local.arn_of_roles}:role/${local.name}-blue-green"
+        Condition = { StringEquals = { "iam:PassedToService" = "ecs.amazonaws.com" } }
+      },
     ]
   }
-
-  parameters = "arn:${local.partition}:ssm:${var.region}:${local.account}:parameter/${local.name}"
 }

@@ -11,16 +11,16 @@ locals {
     {
       Sid      = "ReadWhatStands"
       Effect   = "Allow"
-      Action   = ["ssm:GetParameter", "ssm:GetParameters", "ssm:ListTagsForResource"]
+      Action   = ["ssm:GetParameter", "ssm:ListTagsForResource"]
       Resource = ["${local.parameters}/basic/*", "${local.parameters}/app/*", "${local.parameters}/bootstrap/*", "${local.parameters}/preview/*"]
     },
-    { Sid = "Publish", Effect = "Allow", Action = ["ssm:PutParameter", "ssm:DeleteParameter", "ssm:AddTagsToResource"], Resource = "${local.parameters}/preview/*" },
+    { Sid = "Publish", Effect = "Allow", Action = ["ssm:AddTagsToResource", "ssm:DeleteParameter", "ssm:PutParameter", "ssm:RemoveTagsFromResource"], Resource = "${local.parameters}/preview/*" },
     { Sid = "SignIn", Effect = "Allow", Action = "ecr:GetAuthorizationToken", Resource = "*" },
     {
       Sid    = "Push"
       Effect = "Allow"
       Action = [
-        "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload",
+        "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload",
         "ecr:PutImage", "ecr:UploadLayerPart",
       ]
       Resource = "arn:${local.partition}:ecr:${var.region}:${local.account}:repository/${local.preview}"
@@ -30,39 +30,41 @@ locals {
       Effect = "Allow"
       Action = [
         "dynamodb:CreateTable", "dynamodb:DeleteTable", "dynamodb:DescribeContinuousBackups", "dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive",
-        "dynamodb:ListTagsOfResource", "dynamodb:TagResource", "dynamodb:UntagResource", "dynamodb:UpdateTable", "dynamodb:UpdateTimeToLive",
+        "dynamodb:ListTagsOfResource", "dynamodb:TagResource", "dynamodb:UntagResource", "dynamodb:UpdateContinuousBackups", "dynamodb:UpdateTable",
+        "dynamodb:UpdateTimeToLive",
       ]
       Resource = "arn:${local.partition}:dynamodb:${var.region}:${local.account}:table/${local.preview}-*"
     },
     {
       Sid      = "Services"
       Effect   = "Allow"
-      Action   = ["ecs:CreateService", "ecs:DeleteService", "ecs:DescribeServices", "ecs:TagResource", "ecs:UpdateService"]
-      Resource = "arn:${local.partition}:ecs:${var.region}:${local.account}:service/${local.name}/${local.preview}-*"
+      Action   = ["ecs:CreateService", "ecs:DeleteService", "ecs:DescribeServiceDeployments", "ecs:DescribeServices", "ecs:ListServiceDeployments", "ecs:TagResource", "ecs:UntagResource", "ecs:UpdateService"]
+      Resource = [for kind in ["service", "service-deployment"] : "${local.arn_of.ecs}:${kind}/${local.name}/${local.preview}-*"]
     },
     {
       Sid      = "Tasks"
       Effect   = "Allow"
-      Action   = ["ecs:RegisterTaskDefinition", "ecs:TagResource"]
+      Action   = ["ecs:RegisterTaskDefinition", "ecs:TagResource", "ecs:UntagResource"]
       Resource = "arn:${local.partition}:ecs:${var.region}:${local.account}:task-definition/${local.preview}-*"
     },
-    # These know no resource.
+    # Actions that IAM cannot limit to a resource.
     {
       Sid    = "Describe"
       Effect = "Allow"
       Action = [
-        "ec2:DescribeInternetGateways", "ec2:DescribeVpcs", "ecs:DeregisterTaskDefinition", "ecs:DescribeServiceDeployments", "ecs:DescribeTaskDefinition",
-        "ecs:ListServiceDeployments", "elasticloadbalancing:Describe*", "ssm:DescribeParameters",
+        "ec2:DescribeInternetGateways", "ec2:DescribeVpcs", "ecs:DescribeTaskDefinition", "elasticloadbalancing:DescribeRules",
+        "elasticloadbalancing:DescribeTags", "elasticloadbalancing:DescribeTargetGroupAttributes", "elasticloadbalancing:DescribeTargetGroups",
+        "ssm:DescribeParameters",
       ]
       Resource  = "*"
-      Condition = local.here
+      Condition = local.in_region
     },
     {
       Sid    = "Targets"
       Effect = "Allow"
       Action = [
         "elasticloadbalancing:AddTags", "elasticloadbalancing:CreateTargetGroup", "elasticloadbalancing:DeleteTargetGroup",
-        "elasticloadbalancing:ModifyTargetGroup", "elasticloadbalancing:ModifyTargetGroupAttributes",
+        "elasticloadbalancing:ModifyTargetGroup", "elasticloadbalancing:ModifyTargetGroupAttributes", "elasticloadbalancing:RemoveTags",
       ]
       Resource = "arn:${local.partition}:elasticloadbalancing:${var.region}:${local.account}:targetgroup/${local.name}-pr-*/*"
     },
@@ -85,7 +87,7 @@ locals {
     {
       Sid       = "ChangeItsRules"
       Effect    = "Allow"
-      Action    = ["elasticloadbalancing:DeleteRule", "elasticloadbalancing:ModifyRule"]
+      Action    = ["elasticloadbalancing:DeleteRule", "elasticloadbalancing:ModifyRule", "elasticloadbalancing:SetRulePriorities"]
       Resource  = "arn:${local.partition}:elasticloadbalancing:${var.region}:${local.account}:listener-rule/app/${local.name}/*"
       Condition = { StringEquals = { "aws:ResourceTag/stack" = "preview" } }
     },

@@ -20,26 +20,46 @@ variable "container_insights" {
   }
 }
 
+variable "domain_name" {
+  description = "The name in Route 53 whose records the workflows may change, with the names below it: the domain_name of app_iac. Null: none."
+  type        = string
+  default     = null
+  validation {
+    condition     = var.domain_name == null || can(regex("^([a-z0-9-]+\\.)+[a-z]+$", var.domain_name))
+    error_message = "The name is written like people.example.org, in lower case."
+  }
+}
+
 variable "environment" {
-  description = "The environment, which is part of every name: qa, prod, or another word of at most 10 letters, digits and hyphens."
+  description = "The environment, which is part of every name: qa, prod, or another word of at most 10 letters and digits. Without hyphens, so that no environment's names start with those of another."
   type        = string
   nullable    = false
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{0,8}[a-z0-9]$", var.environment))
-    error_message = "The environment is a word of 2 to 10 lower-case letters, digits and hyphens, such as qa."
+    condition     = can(regex("^[a-z][a-z0-9]{1,9}$", var.environment))
+    error_message = "The environment is a word of 2 to 10 lower-case letters and digits, such as qa."
   }
 }
 
 variable "github" {
-  description = "The repository whose workflows may act in this account, as OWNER/NAME, and the ARN of the account's provider for GitHub's tokens when another stack or environment has made it already; null when no workflow may."
+  description = "The repository whose workflows may act in this account, as OWNER/NAME; `owner_id` and `repository_id` for a repository whose tokens name them (docs/aws.md shows how to look); the ARN of the account's provider for GitHub's tokens where another environment created it already. Null: no workflow may act."
   type = object({
     repository        = string
+    owner_id          = optional(string)
+    repository_id     = optional(string)
     oidc_provider_arn = optional(string)
   })
   default = null
   validation {
     condition     = var.github == null || can(regex("^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$", var.github.repository))
-    error_message = "The repository is written OWNER/NAME, without wildcards."
+    error_message = "The repository is written OWNER/NAME, without ids and wildcards."
+  }
+  validation {
+    condition     = var.github == null || (try(var.github.owner_id, null) == null) == (try(var.github.repository_id, null) == null)
+    error_message = "Give both owner_id and repository_id, or neither."
+  }
+  validation {
+    condition     = var.github == null || alltrue([for id in compact([try(var.github.owner_id, null), try(var.github.repository_id, null)]) : can(regex("^[0-9]+$", id))])
+    error_message = "owner_id and repository_id are numbers: gh api repos/OWNER/NAME --jq '.owner.id, .id'."
   }
 }
 

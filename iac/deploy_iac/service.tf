@@ -9,7 +9,6 @@ resource "aws_ecs_service" "default" {
   deployment_maximum_percent         = 200
   health_check_grace_period_seconds  = 60
   availability_zone_rebalancing      = "ENABLED"
-  enable_execute_command             = var.exec
   enable_ecs_managed_tags            = true
   propagate_tags                     = "SERVICE"
   wait_for_steady_state              = true

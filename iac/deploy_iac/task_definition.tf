@@ -9,6 +9,7 @@ resource "aws_ecs_task_definition" "default" {
   memory                   = var.size.memory
   task_role_arn            = local.app["task_role_arn"]
   execution_role_arn       = local.app["execution_role_arn"]
+  skip_destroy             = true # IAM cannot limit ecs:DeregisterTaskDefinition to one environment
   container_definitions    = jsonencode(concat([local.api, local.audit], local.collector))
 
   runtime_platform {

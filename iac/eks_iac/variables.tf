@@ -30,12 +30,12 @@ variable "encryption" {
 }
 
 variable "environment" {
-  description = "The environment, which is part of every name: qa, prod, or another word of at most 10 letters, digits and hyphens."
+  description = "The environment, which is part of every name: qa, prod, or another word of at most 10 letters and digits. Without hyphens, so that no environment's names start with those of another."
   type        = string
   nullable    = false
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{0,8}[a-z0-9]$", var.environment))
-    error_message = "The environment is a word of 2 to 10 lower-case letters, digits and hyphens, such as qa."
+    condition     = can(regex("^[a-z][a-z0-9]{1,9}$", var.environment))
+    error_message = "The environment is a word of 2 to 10 lower-case letters and digits, such as qa."
   }
 }
 

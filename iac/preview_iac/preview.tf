@@ -14,6 +14,7 @@ resource "aws_ecs_task_definition" "default" {
   memory                   = 512
   task_role_arn            = local.previews.task_role_arn
   execution_role_arn       = local.previews.execution_role_arn
+  skip_destroy             = true # IAM cannot limit ecs:DeregisterTaskDefinition to one environment
   volume {
     name = "tmp"
   }

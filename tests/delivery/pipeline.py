@@ -98,11 +98,20 @@ class Pipeline:
         lines = (self.folder / "calls").read_text().splitlines() if (self.folder / "calls").exists() else []
         return [" ".join(json.loads(line)) for line in lines]
 
+    @property
+    def calls_by_role(self) -> list[list[str]]:
+        """Each call in order, after the role whose credentials it had: ENVIRONMENT/ROLE."""
+        lines = (self.folder / "roles").read_text().splitlines() if (self.folder / "roles").exists() else []
+        return [json.loads(line) for line in lines]
+
     def job(self, name: str, job: str, values: dict[str, str] | None = None, **environment: str) -> dict[str, str]:
         """Run the script steps of a job as they stand in the workflow, and return its outputs. Raises Failed."""
         outputs = self.folder / "output"
         outputs.write_text("")
         for step in workflow(name)["jobs"][job]["steps"]:
+            if step.get("uses") == "./.github/actions/aws":
+                given = {key: _filled(str(v), values or {}) for key, v in step["with"].items()}
+                environment["RECORDER_ROLE"] = f"{given['environment']}/{given['role']}"
             if "run" in step:
                 given = {key: _filled(str(v), values or {}) for key, v in step.get("env", {}).items()}
                 self.run(step["run"], environment | given)
@@ -205,6 +214,21 @@ def pipeline(folder: Path) -> Iterator[Pipeline]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def values(**more: str) -> dict[str, str]:
+    """Return what GitHub fills into the steps."""
+    return {
+        "secrets.RELEASE_TOKEN || github.token": "token",
+        "github.token": "token",
+        "vars.AWS_ACCOUNT_ID": "123456789012",
+        "vars.AWS_REGION": "eu-west-1",
+        "vars.PYTHON_IMAGE": "",
+        "vars.ALLOWED_FINDINGS": "",
+        "github.server_url": "https://github.com",
+        "github.repository": "example/people-info",
+        **more,
+    }
 
 
 def _filled(text: str, values: dict[str, str]) -> str:

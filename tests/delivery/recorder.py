@@ -19,6 +19,8 @@ def main() -> int:
     tool, arguments = Path(sys.argv[0]).name, sys.argv[1:]
     with (FOLDER / "calls").open("a") as calls:
         calls.write(f"{json.dumps([tool, *arguments])}\n")
+    with (FOLDER / "roles").open("a") as roles:
+        roles.write(f"{json.dumps([os.environ.get('RECORDER_ROLE', ''), tool, *arguments])}\n")
     world = json.loads(WORLD.read_text())
     if " ".join([tool, *arguments]).startswith(tuple(world["failing"])):
         return 1

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.delivery.pipeline import BEFORE, DIGEST, REGISTRY, ROOT, WORKFLOWS, Failed, Pipeline, pipeline, workflow
+from tests.delivery.pipeline import (
+    BEFORE,
+    DIGEST,
+    REGISTRY,
+    ROOT,
+    WORKFLOWS,
+    Failed,
+    Pipeline,
+    pipeline,
+    values,
+    workflow,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,19 +35,6 @@ def project(tmp_path: Path) -> Iterator[Pipeline]:
         pytest.skip("needs jq")
     with pipeline(tmp_path) as opened:
         yield opened
-
-
-def values(**more: str) -> dict[str, str]:
-    """Return what GitHub fills into the steps."""
-    return {
-        "secrets.RELEASE_TOKEN || github.token": "token",
-        "github.token": "token",
-        "vars.PYTHON_IMAGE": "",
-        "vars.ALLOWED_FINDINGS": "",
-        "github.server_url": "https://github.com",
-        "github.repository": "example/people-info",
-        **more,
-    }
 
 
 def release(project: Pipeline) -> str:

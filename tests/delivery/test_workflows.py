@@ -14,6 +14,7 @@ from tests.delivery.pipeline import ROOT, WORKFLOWS, workflow
 from tests.delivery.test_linters import lint
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 NAMES = sorted(path.stem for path in WORKFLOWS.glob("*.yml"))
@@ -27,6 +28,31 @@ OURS = re.compile(r"(scripts/\w+|make [a-z.]|sudo --preserve-env=\S+ env \S+ \.c
 
 def steps(name: str) -> list[dict[str, Any]]:
     return [step for job in workflow(name)["jobs"].values() for step in job.get("steps", [])]
+
+
+_EXPRESSION = re.compile(r"\$\{\{ (?:inputs|matrix)\.environment \}\}")
+
+
+def jobs_with_a_role() -> Iterator[tuple[str, str, str, str]]:
+    """Yield workflow, job, role of AWS and GitHub environment in qa (or "") of each job that signs in."""
+    for name in NAMES:
+        for job, body in workflow(name)["jobs"].items():
+            for step in body.get("steps", []):
+                if step.get("uses") == "./.github/actions/aws":
+                    yield (
+                        name,
+                        job,
+                        step["with"]["role"],
+                        _EXPRESSION.sub("qa", body.get("environment", "")).replace("prod", "qa"),
+                    )
+
+
+def test_a_job_that_reads_what_differs_between_environments_declares_its_environment() -> None:
+    for name in NAMES:
+        for job, body in workflow(name)["jobs"].items():
+            reads = set(re.findall(r"vars\.(\w+)", str(body.get("steps", ""))))
+            if reads - {"PYTHON_IMAGE", "ALLOWED_FINDINGS", "PREVIEWS"}:
+                assert body.get("environment"), f"{name}.{job} would read the variables of the repository"
 
 
 def test_the_workflows_of_the_first_service_are_there() -> None:

@@ -54,18 +54,23 @@ class Stacks:
     def resources(self, stack: str) -> Resources:
         """Return what a stack makes for `qa`: the state after the first run of its test of the contract, with the values of the mocks."""
         if stack not in self._states:
-            (test,) = (IAC / stack / "tests").glob("contract_*.tftest.hcl")
-            done = self.run(self.initialised(stack), "test", "-json", "-verbose", f"-filter=tests/{test.name}")
-            assert done.returncode == 0, done.stdout[-2000:]
-            told = {(one["type"], one.get("@testrun")): one for one in map(json.loads, done.stdout.splitlines())}
-            root = told["test_state", "by_default"]["test_state"]["root_module"]
-            modules = [root, *root.get("child_modules", ())]
-            self._states[stack] = {one["address"]: one["values"] for module in modules for one in module["resources"]}
+            told = self._contract(self.initialised(stack))
+            self._states[stack] = _state(told)
             plan = told["test_plan", "applied_again_it_changes_nothing"]["test_plan"]
             self._changes[stack] = [
                 one["address"] for one in plan["resource_changes"] if one["change"]["actions"] != ["no-op"]
             ]
         return self._states[stack]
+
+    def resources_in(self, folder: Path) -> Resources:
+        """Return the same for a copy of a stack that was changed."""
+        return _state(self._contract(folder))
+
+    def _contract(self, folder: Path) -> dict[tuple[str, str | None], Any]:
+        (test,) = (folder / "tests").glob("contract_*.tftest.hcl")
+        done = self.run(folder, "test", "-json", "-verbose", f"-filter=tests/{test.name}")
+        assert done.returncode == 0, done.stdout[-2000:]
+        return {(one["type"], one.get("@testrun")): one for one in map(json.loads, done.stdout.splitlines())}
 
     def changes(self, stack: str) -> list[str]:
         """Return what a second plan, after that first run, would change."""
@@ -89,6 +94,12 @@ class Stacks:
             timeout=_HANGS,
             check=False,
         )
+
+
+def _state(told: dict[tuple[str, str | None], Any]) -> Resources:
+    root = told["test_state", "by_default"]["test_state"]["root_module"]
+    modules = [root, *root.get("child_modules", ())]
+    return {one["address"]: one["values"] for module in modules for one in module["resources"]}
 
 
 def _beside(copy: Path) -> None:

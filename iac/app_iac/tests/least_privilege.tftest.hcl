@@ -69,12 +69,11 @@ run "by_default" {
 run "rights_come_with_what_needs_them" {
   command = plan
   variables {
-    exec       = true
     traces     = true
     prometheus = true
   }
   assert {
-    condition     = length(setsubtract(["aps:RemoteWrite", "xray:PutTraceSegments", "ssmmessages:OpenDataChannel"], flatten([for statement in jsondecode(aws_iam_role_policy.task.policy).Statement : statement.Action]))) == 0
+    condition     = length(setsubtract(["aps:RemoteWrite", "xray:PutTraceSegments"], flatten([for statement in jsondecode(aws_iam_role_policy.task.policy).Statement : statement.Action]))) == 0
     error_message = "The task lacks a right that a variable asks for."
   }
 }

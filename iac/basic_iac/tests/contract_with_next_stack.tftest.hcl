@@ -7,9 +7,10 @@ mock_provider "aws" {
 variables {
   environment = "qa"
   region      = "eu-west-1"
-  # tests/iac/test_rights.py asks what these roles may do.
-  github   = { repository = "example/people-info" }
-  previews = true
+  # tests/iac/test_rights.py and test_derived_rights.py simulate these roles.
+  github      = { repository = "example/people-info", owner_id = "4242", repository_id = "6464" }
+  domain_name = "people.qa.example.org"
+  previews    = true
 }
 
 run "by_default" {

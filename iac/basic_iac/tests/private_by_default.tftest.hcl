@@ -42,7 +42,7 @@ run "by_default" {
 
   # The network is logged under the key.
   assert {
-    condition     = aws_flow_log.default.traffic_type == "ALL" && aws_cloudwatch_log_group.flow.kms_key_id == module.key.arn && aws_cloudwatch_log_group.exec.kms_key_id == module.key.arn
+    condition     = aws_flow_log.default.traffic_type == "ALL" && aws_cloudwatch_log_group.flow.kms_key_id == module.key.arn
     error_message = "Flow logs are missing or not encrypted."
   }
 }

@@ -32,7 +32,7 @@ run "by_default" {
     error_message = "Tasks stand in public subnets, or not in every private one."
   }
   assert {
-    condition     = one(aws_ecs_service.default.network_configuration).security_groups == toset(["sg-0123456789service"]) && !aws_ecs_service.default.enable_execute_command
+    condition     = one(aws_ecs_service.default.network_configuration).security_groups == toset(["sg-0123456789service"]) && aws_ecs_service.default.enable_execute_command != true
     error_message = "Tasks have another security group than theirs, or a shell can be opened in them."
   }
 }

@@ -37,3 +37,18 @@ mock_resource "aws_iam_role" {
 mock_resource "aws_kms_key" {
   defaults = { arn = "arn:aws:kms:eu-west-1:123456789012:key/11111111-1111-1111-1111-111111111111" }
 }
+
+override_resource {
+  target = aws_iam_policy.workflow["plan-read"]
+  values = { arn = "arn:aws:iam::123456789012:policy/people-info-qa-workflow-plan-read" }
+}
+
+override_resource {
+  target = aws_iam_policy.workflow["infrastructure-network"]
+  values = { arn = "arn:aws:iam::123456789012:policy/people-info-qa-workflow-infrastructure-network" }
+}
+
+override_resource {
+  target = aws_iam_policy.workflow["infrastructure-service"]
+  values = { arn = "arn:aws:iam::123456789012:policy/people-info-qa-workflow-infrastructure-service" }
+}
