@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 
 PREFIX = "PEOPLEINFO_"
 _UNIX = "unix:"
+# Variables that Kubernetes makes for each Service of the namespace that is called peopleinfo or peopleinfo-NAME, such as
+# PEOPLEINFO_CACHE_PORT_6379_TCP_ADDR; the name of one of them is also that of a setting.
+_SERVICE_LINK = re.compile(
+    rf"{PREFIX}([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+_SERVICE_PORT = re.compile(rf"{PREFIX}([A-Z0-9_]+_)?PORT")
+_SERVICE_URL = re.compile(r"(tcp|udp|sctp)://")
 _NOT_OURS = {f"{PREFIX}KEY"}  # is the client's, who may run on the same machine
 _CACHES = ("redis", "rediss", "redis+cluster", "rediss+cluster")
 _ADMIN_KEY_LENGTH = 32
@@ -232,7 +239,7 @@ class Settings:
         given = {
             name[len(PREFIX) :].lower(): text
             for name, text in variables.items()
-            if name.startswith(PREFIX) and name not in _NOT_OURS
+            if name.startswith(PREFIX) and name not in _NOT_OURS and not is_service_link(name, text)
         }
         problems = [f"{PREFIX}{name.upper()} is not a setting" for name in given if name not in hints]
         values: dict[str, Any] = {}
@@ -329,6 +336,11 @@ class Settings:
         return self.host.startswith(_UNIX) or is_loopback(self.host)
 
     @property
+    def place(self) -> str:
+        """Where the service listens, for messages."""
+        return self.host if self.socket_path else f"{self.host} port {self.port}"
+
+    @property
     def socket_path(self) -> Path | None:
         """The Unix socket to listen on; None when the host is an address. Raises InvalidSettings."""
         if not self.host.startswith(_UNIX):
@@ -363,6 +375,11 @@ class Settings:
         except ValueError as error:
             raise InvalidSettings(f"{PREFIX}STORE={self.store} is not understood: {error}") from error
         return Path(url.path[1:])
+
+
+def is_service_link(name: str, value: str) -> bool:
+    """Say whether an environment variable is a link that Kubernetes made for a Service, and so no setting."""
+    return bool(_SERVICE_LINK.fullmatch(name) or (_SERVICE_PORT.fullmatch(name) and _SERVICE_URL.match(value)))
 
 
 def is_loopback(host: str) -> bool:

@@ -281,6 +281,7 @@ class Application:
             proxies=settings.proxies,
             body_seconds=settings.body_seconds,
             loopback_only=keyless and not settings.open,
+            unix_socket=settings.socket_path is not None,
             open_metrics=settings.metrics == "open",
             origins=settings.origins,
         )

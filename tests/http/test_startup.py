@@ -10,6 +10,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -86,6 +87,16 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
 
 def test_a_setting_that_does_not_exist_is_named(tmp_path: Path) -> None:
     assert "PEOPLEINFO_THREADS is not a setting" in refused(tmp_path, threads=2)
+
+
+def test_links_of_kubernetes_services_are_skipped(tmp_path: Path) -> None:
+    links: dict[str, Any] = {
+        "port": "tcp://10.96.0.7:80",
+        "service_host": "10.96.0.7",
+        "valkey_port": "tcp://10.96.0.8:6379",
+    }
+    with started(tmp_path, command=(*COMMAND, "--port", "0"), **links) as server:
+        assert server.terminate() == 0
 
 
 def test_every_wrong_setting_is_named_at_once(tmp_path: Path) -> None:

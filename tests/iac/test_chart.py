@@ -67,6 +67,7 @@ def test_pods_are_hardened_and_know_their_settings(helm: str, values: Path) -> N
     (container,) = pod["containers"]
     audit = pod.get("initContainers", [])
     assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["enableServiceLinks"] is False
     for one in (container, *audit):
         assert one["image"] == container["image"]
         assert one["securityContext"] == {

@@ -75,6 +75,37 @@ def test_a_variable_that_is_no_setting_is_named() -> None:
     assert problems({"PEOPLEINFO_PROT": "1"}) == "PEOPLEINFO_PROT is not a setting"
 
 
+LINKS = {  # as Kubernetes makes them for the Services peopleinfo and peopleinfo-valkey
+    "PEOPLEINFO_SERVICE_HOST": "10.96.0.7",
+    "PEOPLEINFO_SERVICE_PORT": "80",
+    "PEOPLEINFO_SERVICE_PORT_HTTP": "80",
+    "PEOPLEINFO_PORT": "tcp://10.96.0.7:80",
+    "PEOPLEINFO_PORT_80_TCP": "tcp://10.96.0.7:80",
+    "PEOPLEINFO_PORT_80_TCP_PROTO": "tcp",
+    "PEOPLEINFO_PORT_80_TCP_PORT": "80",
+    "PEOPLEINFO_PORT_80_TCP_ADDR": "10.96.0.7",
+    "PEOPLEINFO_VALKEY_SERVICE_HOST": "fd00::7",
+    "PEOPLEINFO_VALKEY_SERVICE_PORT": "6379",
+    "PEOPLEINFO_VALKEY_SERVICE_PORT_BUS_2": "16379",
+    "PEOPLEINFO_VALKEY_PORT": "udp://[fd00::7]:6379",
+    "PEOPLEINFO_VALKEY_PORT_6379_UDP": "udp://[fd00::7]:6379",
+    "PEOPLEINFO_VALKEY_PORT_6379_UDP_ADDR": "fd00::7",
+    "PEOPLEINFO_VALKEY_PORT_16379_SCTP_PROTO": "sctp",
+}
+
+
+def test_links_of_kubernetes_services_are_no_settings() -> None:
+    assert Settings.load(LINKS) == Settings()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["SERVICE", "PORTS", "VALKEY_PORT", "PORT_80", "PORT_80_TCP_HOST", "CACHE_SERVICE_HOSTS", "PORT_X_TCP", "HOSTS"],
+)
+def test_misspelt_setting_is_not_taken_for_a_link(name: str) -> None:
+    assert f"PEOPLEINFO_{name} is not a setting" in problems({f"PEOPLEINFO_{name}": "6379"})
+
+
 @pytest.mark.parametrize(
     "host", ["0.0.0.0", "::", "192.0.2.7", "people.example", "localhost.example", "127.0.0.1.example"]
 )

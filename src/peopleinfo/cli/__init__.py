@@ -11,7 +11,7 @@ import typer
 from peopleinfo import signals
 from peopleinfo.cli import audit, backup, copying, doctor, encryption, keys, people, person, serve, store, transfer
 from peopleinfo.errors import PeopleInfoError
-from peopleinfo.settings import InvalidSettings
+from peopleinfo.settings import InvalidSettings, is_service_link
 
 app = typer.Typer(
     name="peopleinfo",
@@ -45,6 +45,7 @@ app.command()(doctor.version)
 def main() -> None:
     """Run the command line. What was foreseen ends with a sentence on stderr, and 2 when the settings are wrong, else 1."""
     try:
+        _drop_service_links()
         signals.react(None if signals.is_service() else signals.terminate)
         app()
     except signals.Terminated as ended:
@@ -62,6 +63,13 @@ def main() -> None:
         traceback.print_tb(error.__traceback__)
         print(f"peopleinfo: {type(error).__name__}: this is our mistake, please report it", file=sys.stderr)
         sys.exit(1)
+
+
+def _drop_service_links() -> None:
+    """Remove the links of Kubernetes from the environment: `PEOPLEINFO_PORT` would be taken for the option."""
+    for name, value in list(os.environ.items()):
+        if is_service_link(name, value):
+            del os.environ[name]
 
 
 def _discard_output() -> None:

@@ -51,7 +51,7 @@ def _examine(store: str | None) -> Iterator[tuple[bool, str]]:
     except PeopleInfoError as error:
         yield False, f"settings: {error}"
         return
-    yield True, f"settings: {settings.store}, to be served on {settings.host} port {settings.port}"
+    yield True, f"settings: {settings.store}, to be served on {settings.place}"
     if isinstance(settings.location, Path):
         yield from _examine_file(settings.location)
     try:

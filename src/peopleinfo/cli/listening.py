@@ -89,7 +89,7 @@ def _bind(addresses: list[_Address], settings: Settings) -> list[socket.socket]:
 def _addresses(settings: Settings) -> list[_Address]:
     """Return every address of the host, without those of a family that this machine does not have while there are others."""
     try:
-        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(settings.host.strip("[]"), settings.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise InvalidSettings(_problem(settings, error, settings.host)) from error
     addresses = list(dict.fromkeys(_Address(family, place) for family, _, _, _, place in found))

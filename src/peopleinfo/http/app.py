@@ -57,6 +57,7 @@ def create_app(
     proxies: int,
     body_seconds: float,
     loopback_only: bool,
+    unix_socket: bool = False,
     open_metrics: bool,
     origins: frozenset[str] = frozenset(),
 ) -> App:
@@ -64,13 +65,13 @@ def create_app(
 
     How much each may ask for is said by `limits`. Who reads or changes somebody is noted in `audit`. There are `proxies` of ours before the
     service, which say from where a request came.
-    `body_seconds` bounds how long a body may take to arrive; `loopback_only` answers to names of this machine alone; `open_metrics` shows
-    the figures to everybody. Pages of `origins` may ask, too.
+    `body_seconds` bounds how long a body may take to arrive; `loopback_only` answers to names of this machine alone, which on a
+    `unix_socket` are more; `open_metrics` shows the figures to everybody. Pages of `origins` may ask, too.
     """
     middleware = [
         _Observed(log, drain),
         *([Cors(origins)] if origins else []),
-        *([LoopbackOnly(gate, origins)] if loopback_only else []),
+        *([LoopbackOnly(gate, origins, unix_socket=unix_socket)] if loopback_only else []),
         *([Audited(audit, proxies=proxies)] if audit else []),
         Authentication(gate, limits, sessions, open_metrics=open_metrics),
         UntaggedConditions(),

@@ -22,11 +22,13 @@ class LoopbackOnly:
     Origin: 403.
     """
 
-    def __init__(self, gate: Gate, origins: frozenset[str] = frozenset()) -> None:
+    def __init__(self, gate: Gate, origins: frozenset[str] = frozenset(), *, unix_socket: bool = False) -> None:
         """Refuse only as long as `gate` lets in who shows nothing: a page of somebody else's has no key to show.
 
-        Pages of `origins` are answered, but never those of every origin.
+        Pages of `origins` are answered, but never those of every origin. No browser connects to a `unix_socket`, but a proxy in front of it
+        may pass a browser's Host on. Programs send any name there; names without a period are accepted, which no page of the web has.
         """
+        self._unix_socket = unix_socket
         self._origins = origins
         self._gate = gate
         self._answered: set[str] = set()
@@ -37,7 +39,7 @@ class LoopbackOnly:
         if host is None or not self._gate.is_open:
             return  # HTTP/1.0, which no browser speaks
         if host not in self._answered:
-            if not is_loopback(_without_port(host)):
+            if not self._is_ours(_without_port(host)):
                 raise falcon.HTTPError(
                     421,
                     description="this service answers to names of this machine alone, such as 127.0.0.1 or localhost; "
@@ -48,6 +50,9 @@ class LoopbackOnly:
         origin = req.get_header("Origin")
         if origin is not None and origin.partition("://")[2] != host and origin not in self._origins:
             raise falcon.HTTPForbidden(description="pages of other origins are not answered")
+
+    def _is_ours(self, name: str) -> bool:
+        return is_loopback(name) or (self._unix_socket and "." not in name and ":" not in name)
 
 
 def _without_port(host: str) -> str:
