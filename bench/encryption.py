@@ -150,7 +150,7 @@ def _nothing() -> None:
 
 async def _fill(settings: Settings, stored: int) -> tuple[list[str], str]:
     """Store people; return some of their ids, and a surname that two or three of them bear."""
-    async with wiring.open_people(settings) as service:
+    async with wiring.open_people(settings, create=True) as service:
         made = [details_from_json(person, today=service.today) for person in people(stored)]
         ids = await service.store.load(made)
         await service.store.load([msgspec.structs.replace(one, person_surname="Common") for one in made[:100]])

@@ -67,7 +67,7 @@ def _commands(turn: str, folder: Path, source: str) -> tuple[tuple[str, list[str
 
 async def _fill(url: str, size: int) -> None:
     source = iter(people(size))
-    async with open_people(Settings.load({}, store=url)) as opened:
+    async with open_people(Settings.load({}, store=url), create=True) as opened:
         while some := list(islice(source, _TOGETHER)):
             await opened.store.load([details_from_json(person, today=date.max) for person in some])
 

@@ -26,7 +26,7 @@ async def fill(settings: Settings, people: Iterable[dict[str, Any]], *, stored: 
     """Store so many of the people."""
     every = max(1, stored // sample)
     ids: list[str] = []
-    async with wiring.open_people(settings) as service:
+    async with wiring.open_people(settings, create=True) as service:
         coming = itertools.islice(people, stored)
         while batch := [details_from_json(one, today=service.today) for one in itertools.islice(coming, _TOGETHER)]:
             ids += (await service.store.load(batch))[::every]
@@ -35,7 +35,7 @@ async def fill(settings: Settings, people: Iterable[dict[str, Any]], *, stored: 
 
 async def key(settings: Settings) -> str:
     """Issue an API key that may read and write."""
-    async with wiring.open_people(settings) as service:
+    async with wiring.open_people(settings, create=True) as service:
         keys, scopes = service.store.api_keys, [Scope.READ, Scope.WRITE]
         name = f"bench-{secrets.token_hex(4)}"
         shown, _ = await issue(keys, name=name, scopes=scopes, lifetime=None, now=wiring.utc_now())

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from peopleinfo.digest import BUCKETS, Buckets, Digest, bucket
-from peopleinfo.errors import PeopleInfoError, PersonNotFound, StoreUnavailable
+from peopleinfo.errors import PeopleInfoError, PersonNotFound, StoreDamaged, StoreUnavailable
 from peopleinfo.ids import subkey
 from peopleinfo.person import outline
 from peopleinfo.store import Progress
@@ -144,6 +144,8 @@ async def patiently(act: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
             return await act()
+        except StoreDamaged:
+            raise
         except StoreUnavailable:
             if monotonic() + delay > ends:
                 raise
@@ -152,8 +154,15 @@ async def patiently(act: Callable[[], Awaitable[T]]) -> T:
 
 
 async def scan(store: Store, after: bytes | None, limit: int) -> Page:
-    """Return a page of everybody, patiently."""
-    return await patiently(partial(store.scan, after=after, limit=limit))
+    """Return a page of everybody, patiently. Raises StoreDamaged when a record is not JSON, which would spoil a copy or a backup."""
+    page = await patiently(partial(store.scan, after=after, limit=limit))
+    try:
+        for body in page.people:
+            outline(body)
+            body.decode()
+    except ValueError:
+        raise StoreDamaged("a record is not JSON any more") from None
+    return page
 
 
 async def adopt(store: Store, people: Sequence[bytes], before: Progress, after: Progress) -> None:

@@ -18,6 +18,7 @@
     │   ├── OutcomeUnknown     … or perhaps it was
     │   └── StoreDamaged       a file or a record of it; a backup has to be restored
     └── StoreUnusable          until somebody mends it (permissions, schema, not a database)
+        └── StoreMissing       there is no store, and the operation does not create one
 
 An exception takes data and writes its own message; no message holds a value of a person's.
 """
@@ -180,3 +181,10 @@ class AuditUnreadable(StoreUnavailable):
 
 class StoreUnusable(PeopleInfoError):
     """The store cannot be opened until somebody mends what the message says."""
+
+
+class StoreMissing(StoreUnusable):
+    """There is no store at this place, and an operation that only uses one does not create it."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(f"there is no {place}: `peopleinfo store create` makes one")

@@ -34,10 +34,13 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def open_people(settings: Settings) -> AsyncIterator[People]:
-    """Open the store that the settings name, and close it again. Raises StoreUnusable, saying what to mend."""
+async def open_people(settings: Settings, *, create: bool = False) -> AsyncIterator[People]:
+    """Open the store that the settings name, and close it again; with `create` a missing store is made.
+
+    Raises StoreMissing; StoreUnusable, saying what to mend.
+    """
     async with AsyncExitStack() as stack:
-        opened = await stack.enter_async_context(_open_store(settings.location, encryption(settings)))
+        opened = await stack.enter_async_context(_open_store(settings.location, encryption(settings), create=create))
         store: Store = ObservedStore(opened)
         if settings.cache:
             from peopleinfo.cache.store import open_cached  # noqa: PLC0415 - as below
@@ -59,9 +62,9 @@ async def open_people(settings: Settings) -> AsyncIterator[People]:
 
 
 @asynccontextmanager
-async def open_api_keys(settings: Settings) -> AsyncIterator[ApiKeys]:
-    """Open the store that the settings name, for the sake of its API keys. Raises StoreUnusable."""
-    async with _open_store(settings.location, encryption(settings)) as store:
+async def open_api_keys(settings: Settings, *, create: bool = False) -> AsyncIterator[ApiKeys]:
+    """Open the store that the settings name, for the sake of its API keys; with `create` a missing store is made. Raises StoreUnusable."""
+    async with _open_store(settings.location, encryption(settings), create=create) as store:
         yield store.api_keys
 
 
@@ -80,6 +83,15 @@ def open_master(sealing: Sealing) -> Master:
 
         return KmsMaster(sealing.key, region=sealing.region, endpoint=sealing.endpoint)
     return FileMaster(Path(sealing.key))
+
+
+def examine_files(settings: Settings) -> list[tuple[Path, str]]:
+    """Check the files of the embedded store for damage: each file, and its first problem or "". A table has none."""
+    if isinstance(settings.location, TableLocation):
+        return []
+    from peopleinfo.sqlite.examination import examine  # noqa: PLC0415 - as below
+
+    return list(examine(settings.location))
 
 
 async def seal_store(settings: Settings, *, told: Callable[[int], None]) -> int:
@@ -117,15 +129,17 @@ async def open_key_store(settings: Settings, encryption: Encryption, *, alone: b
         yield SqliteKeyStore(db)
 
 
-def _open_store(location: Path | TableLocation, encryption: Encryption | None) -> AbstractAsyncContextManager[Store]:
+def _open_store(
+    location: Path | TableLocation, encryption: Encryption | None, *, create: bool = False
+) -> AbstractAsyncContextManager[Store]:
     # Each brings libraries that the other has no use for.
     if isinstance(location, TableLocation):
         from peopleinfo.dynamodb.opening import open_dynamodb  # noqa: PLC0415
 
-        return open_dynamodb(location, now=utc_now, encryption=encryption)
+        return open_dynamodb(location, now=utc_now, encryption=encryption, create=create)
     from peopleinfo.sqlite.opening import open_sqlite  # noqa: PLC0415
 
-    return open_sqlite(location, now=utc_now, encryption=encryption)
+    return open_sqlite(location, now=utc_now, encryption=encryption, create=create)
 
 
 def _tokens(settings: Settings) -> Tokens | None:

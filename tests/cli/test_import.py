@@ -88,6 +88,7 @@ def test_again_stores_everybody_once_more(tmp_path: Path) -> None:
 
 def test_a_dry_run_checks_every_row_and_stores_nobody(tmp_path: Path) -> None:
     table(tmp_path, "surname,dob", "A,1990", "B,never")
+    run(tmp_path, "store", "create")
     ran = run(tmp_path, "import", "people.csv", "--dry-run")
     assert (ran.returncode, surnames(tmp_path)) == (3, [])
     assert "1 could be stored, 1 rejected" in said(ran)
@@ -192,7 +193,7 @@ def test_interrupted_import_reports_that_nothing_is_lost_and_continues(tmp_path:
 
 def test_two_processes_that_import_one_file_add_nobody_twice(tmp_path: Path) -> None:
     long_table(tmp_path)
-    run(tmp_path, "doctor")
+    run(tmp_path, "store", "create")
     both = [started(tmp_path, "import", "people.csv", stderr=subprocess.PIPE) for _ in range(2)]
     texts = [process.communicate()[1].decode() for process in both]
     assert 0 in [process.returncode for process in both]

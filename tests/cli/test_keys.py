@@ -88,10 +88,12 @@ def test_a_rotated_key_has_the_same_rights(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(tmp_path: Path, arguments: list[str], told: str) -> None:
+    run(tmp_path, "store", "create")
     assert told in re.sub(r"[│\s]+", " ", refused(tmp_path, *arguments))
 
 
 def test_without_keys_the_list_says_how_to_make_one(tmp_path: Path) -> None:
+    run(tmp_path, "store", "create")
     assert "peopleinfo keys create" in said(run(tmp_path, "keys", "list"))
 
 

@@ -209,7 +209,7 @@ def test_a_session_ends_with_its_token_and_what_was_typed_stays(
 
 
 async def secret_of(folder: Path) -> bytes:
-    async with open_people(Settings.load({}, store=store_url("sqlite", folder))) as people:
+    async with open_people(Settings.load({}, store=store_url("sqlite", folder)), create=True) as people:
         return people.store.secret
 
 

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from peopleinfo.crypto.master import create_file
+from tests.cli.commands import run, said
 from tests.http.serving import HANGS, Server, started
 
 if TYPE_CHECKING:
@@ -85,3 +86,55 @@ def test_damage_is_logged_once_and_makes_the_service_unavailable(
     assert reported["code"].startswith(("SQLITE_CORRUPT", "DECRYPTION_FAILED"))
     assert "restore a backup" in reported["reason"]
     assert server.log.read_text().count("SQLITE_CORRUPT") <= 1
+
+
+@ENCRYPTED
+def test_doctor_and_every_command_that_reads_everyone_report_damaged_pages(tmp_path: Path, encrypted: bool) -> None:
+    fill(tmp_path, encrypted=encrypted)
+    damage(tmp_path / "people.db", 200)
+    settings = {name.upper(): value for name, value in settings_of(tmp_path, encrypted=encrypted).items()}
+    examined = run(tmp_path, "doctor", settings=settings)
+    assert examined.returncode == 1
+    assert b"WRONG  people.db is damaged: " in examined.stdout
+    assert b"restore a backup (docs/operations.md" in examined.stdout
+    for command in (["stats"], ["export", "people.ndjson"], ["backup", "saved", "--key", "backup.key"]):
+        ran = run(tmp_path, *command, settings=settings)
+        assert ran.returncode == 1
+        assert "restore a backup (docs/operations.md" in said(ran)
+    assert not (tmp_path / "people.ndjson").exists()
+
+
+@pytest.mark.parametrize(
+    ("encrypted", "name"), [(False, "people.db"), (True, "people.db"), (True, "keys-of-people.db")]
+)
+def test_doctor_reports_a_changed_byte_in_a_record(tmp_path: Path, encrypted: bool, name: str) -> None:
+    fill(tmp_path, encrypted=encrypted)
+    settings = {name.upper(): value for name, value in settings_of(tmp_path, encrypted=encrypted).items()}
+    assert run(tmp_path, "doctor", settings=settings).returncode == 0
+    damage_a_record(tmp_path / name)
+    examined = run(tmp_path, "doctor", settings=settings)
+    assert examined.returncode == 1
+    assert b"WRONG  store: a record " in examined.stdout
+    assert b"restore a backup" in examined.stdout
+
+
+def test_doctor_reports_a_damaged_file_of_keys(tmp_path: Path) -> None:
+    fill(tmp_path, encrypted=True)
+    damage(tmp_path / "keys-of-people.db", 3)
+    settings = {name.upper(): value for name, value in settings_of(tmp_path, encrypted=True).items()}
+    examined = run(tmp_path, "doctor", settings=settings)
+    assert examined.returncode == 1
+    assert b"ok     people.db has no damaged page" in examined.stdout
+    assert b"WRONG  keys-of-people.db is damaged: " in examined.stdout
+
+
+def test_a_start_with_a_damaged_first_page_names_the_remedy(tmp_path: Path) -> None:
+    fill(tmp_path, encrypted=False)
+    with (tmp_path / "people.db").open("r+b") as file:
+        file.write(random.Random(7).randbytes(PAGE))
+    for command in (["serve", "--port", "0"], ["stats"]):
+        ran = run(tmp_path, *command)
+        assert ran.returncode == 1
+        assert "SQLITE_NOTADB" in said(ran)
+        assert "restore a backup" in said(ran)
+    assert run(tmp_path, "doctor").returncode == 1

@@ -160,6 +160,7 @@ def test_a_copy_that_is_killed_again_and_again_is_whole_in_the_end(tmp_path: Pat
 
 def test_stats_say_what_the_people_are_like(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'people.db'}"
+    assert run(tmp_path, "store", "create", "--store", url).returncode == 0
     empty: dict[str, Any] = stats(tmp_path, url)
     assert (empty["people"], empty["digest"], empty["first_created"]) == (0, "0" * 64, None)
     fill(url, 10)

@@ -108,6 +108,10 @@ def open_depot(place: str) -> Depot:
             f"{place} is not understood: write the path of a folder, or s3://BUCKET/PREFIX, with ?region= or ?endpoint= if need be"
         )
     import botocore.session  # noqa: PLC0415 - heavy, and needed here alone
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - likewise
 
-    client = botocore.session.get_session().create_client("s3", endpoint_url=endpoint, region_name=region)
+    try:
+        client = botocore.session.get_session().create_client("s3", endpoint_url=endpoint, region_name=region)
+    except (BotoCoreError, ValueError) as error:  # no such profile, or no URL
+        raise DepotUnavailable(f"{place}: {error}") from error
     return Bucket(url.netloc, url.path.strip("/"), client)

@@ -56,6 +56,8 @@ class Link:
         """Whether it is asked too: only once it has been told of every change that it missed."""
         self.on_return: Callable[[], Awaitable[None]] = _nothing
         """Tells the server what it missed."""
+        self.trouble = ""
+        """Why the last attempt to connect failed, in the words of the client or the server."""
         self._deadline = deadline
         self._failures = 0
         self._down = asyncio.Event()
@@ -119,6 +121,13 @@ class Link:
         self.is_up = self.is_reachable = False
         self._down.set()
 
+    def _report(self, error: Exception) -> None:
+        """Log why no connection is made, once for each reason."""
+        trouble = str(error) or type(error).__name__
+        if trouble != self.trouble:
+            self.trouble = trouble
+            _log.warning("cache_unreachable", reason=trouble)
+
     async def keep(self) -> None:
         """Come back whenever the server was given up; never returns."""
         while True:
@@ -154,10 +163,12 @@ class Link:
                 self.is_reachable = True
                 self._failures = 0
                 await self.on_return()
-        except Exception:  # noqa: BLE001 - as in `run`
+        except Exception as error:  # noqa: BLE001 - as in `run`
             self.give_up()
+            self._report(error)
         if not self._down.is_set():
             self.is_up = True
+            self.trouble = ""
             CACHE_BREAKER.add("up")
             _log.info("cache_joined")
         return self.is_up

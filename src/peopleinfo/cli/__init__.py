@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from typing import Annotated
 
 import typer
 
@@ -21,6 +22,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def _start(
+    context: typer.Context,
+    _: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=doctor.print_version)
+    ] = False,
+) -> None:
+    if context.invoked_subcommand != "version":
+        from peopleinfo.telemetry import logs
+
+        logs.silence()  # until `serve` configures the log: a command reports its errors itself
+
+
 app.command()(serve.serve)
 app.command("import")(transfer.import_)
 app.command()(transfer.export)

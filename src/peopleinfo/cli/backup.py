@@ -101,7 +101,7 @@ async def _restore(settings: Settings, place: str, key: bytes | None, *, merge: 
 
     task = Restore(open_depot(place), key=key)
     manifest = await task.manifest()
-    async with open_people(settings) as people:
+    async with open_people(settings, create=not merge) as people:
         with bar("restoring", manifest.people) as advance:
             async for count in task.run(manifest, people.store, merge=merge):
                 advance(count)

@@ -98,7 +98,7 @@ async def _copy(origin: Settings, settings: Settings, *, mirror: bool) -> Compar
     from peopleinfo.copying import Copy
     from peopleinfo.wiring import open_people
 
-    async with open_people(origin) as source, open_people(settings) as target:
+    async with open_people(origin) as source, open_people(settings, create=True) as target:
         task = Copy(source.store, target.store)
         begun = await task.begun()
         total = await source.store.estimate()

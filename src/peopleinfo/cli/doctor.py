@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +20,11 @@ from peopleinfo.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_ROOM: Final = 500 * 1024 * 1024  # bytes; an import of a million people takes about as much
+    from peopleinfo.store import Store
+
+_STORE_ROOM: Final = 500 * 1024 * 1024  # bytes; an import of a million people takes about as much
+_TEMPORARY_ROOM: Final = 64 * 1024 * 1024  # bytes
+_RESTORE: Final = "stop the service and restore a backup (docs/operations.md, Damaged files)"
 _PRIVATE: Final = 0o077
 
 
@@ -29,6 +34,13 @@ def version() -> None:
     Example: peopleinfo version
     """
     print(f"peopleinfo {__version__}")
+
+
+def print_version(asked: bool) -> None:
+    """Print the version instead of running a command, when it is asked for."""
+    if asked:
+        version()
+        raise typer.Exit
 
 
 def doctor(store: options.Store = None) -> None:
@@ -52,44 +64,74 @@ def _examine(store: str | None) -> Iterator[tuple[bool, str]]:
         yield False, f"settings: {error}"
         return
     yield True, f"settings: {settings.store}, to be served on {settings.place}"
+    yield _temporary_room()
     if isinstance(settings.location, Path):
-        yield from _examine_file(settings.location)
+        yield from _examine_files(settings, settings.location)
+    yield from _examine_store(settings)
+    if settings.cache:
+        yield run(_try_cache(settings))
+
+
+def _examine_files(settings: Settings, path: Path) -> Iterator[tuple[bool, str]]:
+    from peopleinfo.wiring import examine_files
+
+    folder = path.absolute().parent
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not os.access(existing, os.W_OK):
+        yield False, f"{existing} is not writable by you: SQLite writes beside its file; mend its permissions"
+    yield _room(existing, "the store", _STORE_ROOM)
+    if not path.is_file():
+        return
+    for file, problem in examine_files(settings):
+        yield _privacy(file)
+        yield not problem, f"{file} is damaged: {problem}; {_RESTORE}" if problem else f"{file} has no damaged page"
+
+
+def _privacy(file: Path) -> tuple[bool, str]:
+    if file.stat().st_mode & _PRIVATE:
+        return False, f"{file} can be read by others than its owner: chmod 600 {file}"
+    return True, f"{file} can be read by its owner alone"
+
+
+def _temporary_room() -> tuple[bool, str]:
+    try:
+        return _room(Path(tempfile.gettempdir()), "temporary files", _TEMPORARY_ROOM)
+    except OSError as error:
+        return False, f"temporary files: {error.strerror}; set TMPDIR to a folder that you may write"
+
+
+def _room(folder: Path, purpose: str, least: int) -> tuple[bool, str]:
+    free = shutil.disk_usage(folder).free
+    room = f"{free // 1024**2:,} MiB are free for {purpose} in {folder}"
+    return free >= least, room if free >= least else f"{room}, and {least // 1024**2:,} MiB are needed: free some space"
+
+
+def _examine_store(settings: Settings) -> Iterator[tuple[bool, str]]:
     try:
         people = run(_try(settings))
     except PeopleInfoError as error:
         yield False, f"store: {error}"
     else:
         yield True, f"store: reads and writes; {people}"
-    if settings.cache:
-        yield run(_try_cache(settings))
-
-
-def _examine_file(path: Path) -> Iterator[tuple[bool, str]]:
-    folder = path.absolute().parent
-    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    if not os.access(existing, os.W_OK):
-        yield False, f"{existing} is not writable by you: SQLite writes beside its file; mend its permissions"
-    free = shutil.disk_usage(existing).free
-    yield free > _ROOM, f"{free // 1024**2:,} MiB are free on the disk{'' if free > _ROOM else ': make room'}"
-    if path.exists():
-        mode = path.stat().st_mode
-        if mode & _PRIVATE:
-            yield False, f"{path} can be read by others than its owner: chmod 600 {path}"
-        else:
-            yield True, f"{path} can be read by its owner alone"
 
 
 async def _try(settings: Settings) -> str:
     from peopleinfo.wiring import open_people
 
-    is_new = isinstance(settings.location, Path) and not settings.location.exists()
     async with open_people(settings) as people:
         await people.store.ready()
         await people.store.load([])  # a durable write, of nobody
+        if isinstance(settings.location, Path):
+            return f"each of {await _read_everyone(people.store):,} people can be read"
         page = await people.store.scan(after=None, limit=1)
-    if is_new:
-        return "it was made just now, and nobody is in it"
     return "somebody is in it" if page.people else "nobody is in it"
+
+
+async def _read_everyone(store: Store) -> int:
+    """Read every record, as a check of the files does not see a change within one. Raises StoreDamaged."""
+    from peopleinfo.copying import everyone
+
+    return sum([len(bodies) async for bodies in everyone(store)])
 
 
 async def _try_cache(settings: Settings) -> tuple[bool, str]:
@@ -98,6 +140,6 @@ async def _try_cache(settings: Settings) -> tuple[bool, str]:
 
     async with open_link(settings.cache, user=settings.cache_user, password=settings.cache_password) as link:
         if not await link.come_back():
-            return False, "cache: it does not answer; the service works without it, and slower: see PEOPLEINFO_CACHE"
+            return False, f"cache: {link.trouble}; the service works without it, and slower: see PEOPLEINFO_CACHE"
         problem = await SharedCache(link, bytes(32), seconds=settings.cache_seconds).eviction_problem()
         return problem is None, f"cache: {problem or 'it answers'}"

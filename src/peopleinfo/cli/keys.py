@@ -53,7 +53,7 @@ def create(
     ] = "365d",
     store: options.Store = None,
 ) -> None:
-    """Make a key and print it, this once: it is kept as a hash.
+    """Make a key and print it, this once: it is kept as a hash. A missing store is made, as the first key comes before the first start.
 
     Example: peopleinfo keys create --name ci --scope people:read --expires 90d
 
@@ -62,7 +62,9 @@ def create(
     lifetime = _lifetime(expires)
     scopes = scope or [Scope.READ]
     credential, key = _run(
-        store, lambda keys, now: issue(keys, name=name, scopes=scopes, hidden=hide or [], lifetime=lifetime, now=now)
+        store,
+        lambda keys, now: issue(keys, name=name, scopes=scopes, hidden=hide or [], lifetime=lifetime, now=now),
+        create=True,
     )
     _show(credential, key)
 
@@ -120,11 +122,11 @@ def rotate_(
     print(f"The key before it goes on for {overlap}.", file=sys.stderr)
 
 
-def _run(store: str | None, do: Callable[[ApiKeys, datetime], Awaitable[T]]) -> T:
+def _run(store: str | None, do: Callable[[ApiKeys, datetime], Awaitable[T]], *, create: bool = False) -> T:
     from peopleinfo.wiring import open_api_keys, utc_now
 
     async def run() -> T:
-        async with open_api_keys(Settings.load(store=store)) as keys:
+        async with open_api_keys(Settings.load(store=store), create=create) as keys:
             return await do(keys, utc_now())
 
     return running.run(run())

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from peopleinfo.errors import StoreUnavailable
+from peopleinfo.errors import StoreDamaged, StoreUnavailable
 from peopleinfo.signals import Terminated
 
 RESUMABLE = "nothing is lost: the same command continues where this one stopped"
@@ -43,6 +43,8 @@ def resumable() -> Iterator[None]:
         yield
     except Terminated as ended:
         ended.add_note(RESUMABLE)
+        raise
+    except StoreDamaged:
         raise
     except (
         StoreUnavailable

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from peopleinfo import signals
 from peopleinfo.cli import options
 from peopleinfo.cli.listening import instance, listening, urls
 from peopleinfo.cli.running import run
+from peopleinfo.errors import StoreMissing
 from peopleinfo.settings import PREFIX, InvalidSettings, Settings
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ async def _try_store(settings: Settings) -> None:
     """Open the store once before any worker does: it is made or upgraded here, and what is wrong with it is said here."""
     from peopleinfo import wiring
 
-    async with wiring.open_people(settings):
+    async with wiring.open_people(settings, create=True):
         pass
 
 
@@ -87,8 +87,7 @@ def _refuse_without_keys(settings: Settings) -> None:
     """Raise InvalidSettings when others than this machine would be served and nobody has a key. Makes no store."""
     if not settings.needs_keys:
         return
-    location = settings.location
-    if (isinstance(location, Path) and not location.exists()) or not run(_has_keys(settings)):
+    if not run(_has_keys(settings)):
         raise InvalidSettings(
             f"{PREFIX}HOST={settings.host} is not a loopback address, and nobody has a key yet: whoever reaches it would be refused.\n"
             "Make a key and start again:\n"
@@ -102,8 +101,11 @@ def _refuse_without_keys(settings: Settings) -> None:
 async def _has_keys(settings: Settings) -> bool:
     from peopleinfo import wiring
 
-    async with wiring.open_api_keys(settings) as keys:
-        return await keys.has_any()
+    try:
+        async with wiring.open_api_keys(settings) as keys:
+            return await keys.has_any()
+    except StoreMissing:
+        return False
 
 
 def _room(connections: int) -> int:

@@ -60,7 +60,7 @@ async def _create(settings: Settings) -> None:
             async with _table(settings.location, name) as table:
                 for problem in await schema.create(table, needs):
                     print(f"WRONG  could not be set: {problem}")
-    async with open_people(settings) as people:
+    async with open_people(settings, create=True) as people:
         await people.store.ready()
 
 
@@ -75,8 +75,6 @@ async def _check(settings: Settings) -> list[str]:
         for name, needs in _tables(location, sealed=bool(settings.encryption)):
             async with _table(location, name) as table:
                 differences += [f"{name}: {difference}" for difference in await schema.check(table, needs)]
-    elif not location.exists():
-        return [f"there is no {location}: make it with `peopleinfo store create`"]
     async with open_people(settings):
         return differences
 

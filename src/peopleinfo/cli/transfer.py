@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import hashlib
 import os
 import sys
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING, Annotated, Any, Final, NamedTuple, Self
 
 import typer
@@ -17,16 +19,18 @@ from peopleinfo import strictjson
 from peopleinfo.cli import options
 from peopleinfo.cli.progress import RESUMABLE, bar
 from peopleinfo.cli.running import run
+from peopleinfo.errors import StoreMissing
 from peopleinfo.files.columns import Columns, InvalidInput
 from peopleinfo.settings import InvalidSettings, Settings
 from peopleinfo.signals import Terminated
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from peopleinfo.files import rows
     from peopleinfo.imports import Outcome
+    from peopleinfo.people import People
     from peopleinfo.search import Filter
 
 SOME_REJECTED: Final = 3
@@ -126,7 +130,6 @@ class _Import:
         """Import a file, report on stderr, and return how many rows were rejected."""
         from peopleinfo.files import rows
         from peopleinfo.imports import Import, batches
-        from peopleinfo.wiring import open_people
 
         # Rows come and go by the ten thousand and hold no cycles: looking for some each time costs a fifth of an import.
         gc.set_threshold(2_000_000, 20, 50)
@@ -141,7 +144,7 @@ class _Import:
                 print(f"{' + '.join(names)} -> {member}", file=sys.stderr)
             rejects = stack.enter_context(_Rejects(self._rejects, path, source))
             advance = stack.enter_context(_progress(path, stream))
-            async with open_people(self._settings) as people:
+            async with _opened(self._settings, dry_run=self._dry_run) as people:
                 import_ = Import(people, identity, dry_run=self._dry_run)
                 before = (await import_.progress()).stored
                 try:
@@ -182,6 +185,21 @@ class _Import:
         if rejects.count:
             told += f", {rejects.count:,} rejected: see {rejects.path}"
         print(f"{path}: {told}", file=sys.stderr)
+
+
+@asynccontextmanager
+async def _opened(settings: Settings, *, dry_run: bool) -> AsyncIterator[People]:
+    """Open the store of an import, which makes a missing one. A dry run checks against a temporary store instead of making one."""
+    from peopleinfo.wiring import open_people
+
+    async with AsyncExitStack() as stack:
+        try:
+            people = await stack.enter_async_context(open_people(settings, create=not dry_run))
+        except StoreMissing:
+            folder = stack.enter_context(TemporaryDirectory(prefix="peopleinfo-"))
+            empty = dataclasses.replace(settings, store=f"sqlite:///{folder}/empty.db", cache="", encryption="")
+            people = await stack.enter_async_context(open_people(empty, create=True))
+        yield people
 
 
 class _Rejects:

@@ -59,7 +59,7 @@ class KmsMaster:
             raise StoreUnusable(
                 f"KMS refuses the key {self.name}: {code}; see docs/encryption.md for its rights"
             ) from error
-        except BotoCoreError as error:
+        except (BotoCoreError, ValueError) as error:  # ValueError: the endpoint is no URL
             raise StoreUnusable(f"KMS cannot be asked for the key {self.name}: {error}") from error
 
 

@@ -19,7 +19,7 @@ from peopleinfo.dynamodb.moves import ABSENT
 from peopleinfo.dynamodb.sealing import SealedForm
 from peopleinfo.dynamodb.store import DynamoStore
 from peopleinfo.dynamodb.table import ConditionFailed, Refused, Table, Timeouts, unusable
-from peopleinfo.errors import StoreUnavailable, StoreUnusable
+from peopleinfo.errors import StoreMissing, StoreUnavailable, StoreUnusable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -53,12 +53,17 @@ async def open_table(location: TableLocation) -> AsyncIterator[Table]:
 
 @asynccontextmanager
 async def open_dynamodb(
-    location: TableLocation, *, now: Callable[[], datetime], encryption: Encryption | None = None
+    location: TableLocation, *, now: Callable[[], datetime], encryption: Encryption | None = None, create: bool = True
 ) -> AsyncIterator[DynamoStore]:
-    """Open the store on a table; with `encryption` whatever is kept of people is sealed. Raises StoreUnusable, saying what to mend."""
+    """Open the store on a table; with `create` an unused table becomes one.
+
+    With `encryption` whatever is kept of people is sealed. Raises StoreMissing; StoreUnusable, saying what to mend.
+    """
     async with open_table(location) as table:
         with told(location.table):
             kept = await _deployment(table)
+        if not (create or kept):
+            raise StoreMissing(f"store in table {location.table}")
         if encryption is None:
             form: Form = PlainForm(table)
             with told(location.table):
@@ -131,4 +136,4 @@ def told(table: str) -> Iterator[None]:
     except Refused as refused:
         raise unusable(table, refused) from refused
     except StoreUnavailable as error:
-        raise StoreUnusable(f"table {table}: {error}") from error
+        raise StoreUnusable(f"table {table}: {error} (see PEOPLEINFO_STORE and the network)") from error

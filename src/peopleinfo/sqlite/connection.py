@@ -6,6 +6,7 @@ import sqlite3
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
 
+from peopleinfo.errors import StoreMissing
 from peopleinfo.sqlite import schema
 
 if TYPE_CHECKING:
@@ -48,7 +49,14 @@ def attach(db: sqlite3.Connection, path: Path, name: str) -> None:
 def make_private(path: Path) -> None:
     """Make an empty file for its owner alone, unless there is one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)
+    if not path.exists():  # closing a file that this process has open would release SQLite's locks
+        path.touch(mode=0o600)
+
+
+def require(path: Path) -> None:
+    """Raise StoreMissing when there is no file, or an empty one. Raises OSError."""
+    if not path.exists() or path.stat().st_size == 0:
+        raise StoreMissing(str(path))
 
 
 def _log_ahead(db: sqlite3.Connection) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from peopleinfo.crypto.envelope import ANSWER, KEY, RECORD, DoesNotOpen, seal, unseal
 from peopleinfo.crypto.keyring import Held, Keyring, Wrapped
 from peopleinfo.crypto.sealer import SECRET, Sealer, check_index, mark_of
-from peopleinfo.errors import StoreUnusable
+from peopleinfo.errors import StoreMissing, StoreUnusable
 from peopleinfo.sqlite import schema
 from peopleinfo.sqlite.connection import attach, connect, make_private
 
@@ -82,10 +82,10 @@ def connect_to_both(people: Path) -> sqlite3.Connection:
     return db
 
 
-def open_sealer(people: Path, encryption: Encryption) -> Sealer:
-    """Return what the people in a file are sealed with; where nobody is in it yet, it is sealed from now on.
+def open_sealer(people: Path, encryption: Encryption, *, create: bool = True) -> Sealer:
+    """Return what the people in a file are sealed with; with `create` an empty store is encrypted from now on.
 
-    Raises StoreUnusable, saying what to mend; sqlite3.Error, OSError.
+    Raises StoreMissing; StoreUnusable, saying what to mend; sqlite3.Error, OSError.
     """
     path = path_of(people)
     is_sealed = _mark(people) is not None
@@ -98,6 +98,8 @@ def open_sealer(people: Path, encryption: Encryption) -> Sealer:
             f"the people in {people} are not sealed: stop the service and run `peopleinfo encryption on`, "
             "or leave PEOPLEINFO_ENCRYPTION empty"
         )
+    if not (create or is_sealed):
+        raise StoreMissing(f"encrypted store in {people}")
     with closing(made(people)) as db:
         if not is_sealed:
             _begin(db, path, encryption)

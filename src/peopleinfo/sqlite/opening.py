@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from typing import TYPE_CHECKING, Final
 
-from peopleinfo.errors import StoreUnusable
+from peopleinfo.errors import StoreMissing, StoreUnusable
 from peopleinfo.sqlite import connection, schema
-from peopleinfo.sqlite.connection import connect, make_private
+from peopleinfo.sqlite.connection import connect, make_private, require
 from peopleinfo.sqlite.faults import Faults, code_of
 from peopleinfo.sqlite.files import Files
 from peopleinfo.sqlite.store import SqliteStore
@@ -30,19 +30,21 @@ _CHECKPOINT_PAGES: Final = 8_000  # of 4 KiB; a page that many writes touch is c
 
 @asynccontextmanager
 async def open_sqlite(
-    path: Path, *, now: Callable[[], datetime], encryption: Encryption | None = None
+    path: Path, *, now: Callable[[], datetime], encryption: Encryption | None = None, create: bool = True
 ) -> AsyncIterator[SqliteStore]:
-    """Open the store in a file, which is made (readable by its owner alone) when it is not there.
+    """Open the store in a file. With `create` a missing file is made, readable by its owner alone.
 
-    With `encryption` whatever is kept of people is sealed. Raises StoreUnusable, saying what to mend.
+    With `encryption` whatever is kept of people is sealed. Raises StoreMissing; StoreUnusable, saying what to mend.
     """
     faults = Faults()
     async with AsyncExitStack() as stack:
         try:
-            make_private(path)
+            make_private(path) if create else require(path)
             reader = stack.enter_context(closing(connect(path)))
+            if not create and schema.layout(reader, path) == 0:
+                raise StoreMissing(f"store in {path}")
             schema.upgrade(reader, path)
-            sealer, secret = _unlocked(reader, path, encryption)
+            sealer, secret = _unlocked(reader, path, encryption, create=create)
             scanner = stack.enter_context(closing(connect(path)))
             written = stack.enter_context(closing(_writing(path, sealed=sealer is not None)))
             reads, _, _ = [_show_people(db, path, sealer, faults) for db in (reader, scanner, written)]
@@ -61,13 +63,15 @@ async def open_sqlite(
         )
 
 
-def _unlocked(db: sqlite3.Connection, path: Path, encryption: Encryption | None) -> tuple[Sealer | None, bytes]:
+def _unlocked(
+    db: sqlite3.Connection, path: Path, encryption: Encryption | None, *, create: bool
+) -> tuple[Sealer | None, bytes]:
     """Return what people are sealed with, None when they are not, and the secret of the deployment."""
     (secret,) = db.execute("SELECT secret FROM deployment").fetchone()
     if encryption is not None:
         from peopleinfo.sqlite import keys  # noqa: PLC0415 - a plain store has no use for it
 
-        sealer = keys.open_sealer(path, encryption)
+        sealer = keys.open_sealer(path, encryption, create=create)
         return sealer, sealer.secret
     if len(secret) != schema.SECRET:
         raise StoreUnusable(

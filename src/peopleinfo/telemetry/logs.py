@@ -47,6 +47,12 @@ def configure(level: str) -> None:
     logging.basicConfig(handlers=[_Forward()], level=max(least, logging.WARNING), force=True)
 
 
+def silence() -> None:
+    """Log nothing, neither of the service nor of its libraries, until `configure` is called."""
+    logging.basicConfig(handlers=[logging.NullHandler()], force=True)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
 class OncePerSecond:
     """Lets one line a second through of each cause; the next one says how many were `left_out` before it. Counts them all."""
 

@@ -1,0 +1,30 @@
+"""Checks of whole files for damage, which operations meet only where they read."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from peopleinfo.sqlite.faults import code_of
+from peopleinfo.sqlite.keys import path_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def examine(people: Path) -> Iterator[tuple[Path, str]]:
+    """Check every page of the file of people and of the file of their keys; yield each file and its first problem, "" if it has none."""
+    for path in (people, path_of(people)):
+        if path.exists():
+            yield path, _problem(path)
+
+
+def _problem(path: Path) -> str:
+    try:
+        with closing(sqlite3.connect(path)) as db:
+            (report,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        return f"{error} ({code_of(error)})"
+    return "" if report == "ok" else " ".join(report.split())

@@ -1,0 +1,140 @@
+"""Commands on a store that is not there: those that use one create nothing, those that begin one create it."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.cli.commands import run, said
+from tests.dynamodb_servers import missing
+from tests.stores_under_test import items_of, store_url, table_location
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ID: Final = "0" * 32
+USING: Final = [
+    ["stats"],
+    ["search", "x"],
+    ["get", ID],
+    ["export", "out.ndjson"],
+    ["person", "export", ID],
+    ["person", "erase", ID],
+    ["sweep", "--retention", "1d"],
+    ["sweep", "--retention", "1d", "--dry-run"],
+    ["keys", "list"],
+    ["keys", "revoke", "x"],
+    ["keys", "rotate", "x"],
+    ["backup", "saved"],
+    ["restore", "saved", "--merge"],
+    ["reindex"],
+    ["encryption", "purge"],
+    ["store", "check"],
+    ["doctor"],
+]
+ENCRYPTING: Final = [["encryption", "on"], ["encryption", "rotate"]]
+
+
+def output(folder: Path, command: list[str], store: str, **settings: str) -> str:
+    """Return what a command that fails prints."""
+    ran = run(folder, *command, settings={"STORE": store, **settings})
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    return ran.stdout.decode() + said(ran)
+
+
+@pytest.mark.parametrize("command", USING, ids=" ".join)
+def test_command_that_uses_a_store_creates_none(tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "backup").mkdir()
+    if command[0] == "restore":
+        run(tmp_path, "keys", "create", "--name", "x", settings={"STORE": "sqlite:///other.db"})
+        assert run(tmp_path, "backup", "saved", settings={"STORE": "sqlite:///other.db"}).returncode == 0
+    before = sorted(tmp_path.rglob("*"))
+    text = output(tmp_path, command, "sqlite:///t/mistyped/x.db")
+    assert "there is no t/mistyped/x.db: `peopleinfo store create` makes one" in text
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", ENCRYPTING, ids=" ".join)
+def test_command_that_changes_the_encryption_creates_no_store(tmp_path: Path, command: list[str]) -> None:
+    run(tmp_path, "encryption", "create-key", "master.key")
+    before = sorted(tmp_path.rglob("*"))
+    text = output(tmp_path, command, "sqlite:///t/mistyped/x.db", ENCRYPTION=f"file://{tmp_path}/master.key")
+    assert "there is no t/mistyped/x.db" in text
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_copy_does_not_create_its_source(tmp_path: Path) -> None:
+    ran = run(tmp_path, "copy", "sqlite:///mistyped.db", "sqlite:///target.db")
+    assert ran.returncode == 1
+    assert "there is no mistyped.db" in said(ran)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", None])
+def test_file_without_a_store_in_it_is_left_as_it_was(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "people.db"
+    if content is None:  # a database in which no table was made yet
+        with closing(sqlite3.connect(path)) as db:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA user_version = 0")
+    else:
+        path.write_bytes(content)
+    before = path.read_bytes()
+    assert "there is no " in output(tmp_path, ["stats"], "sqlite:///people.db")
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["people.db"]
+
+
+def test_empty_store_is_not_encrypted_by_a_command_that_reads(tmp_path: Path) -> None:
+    run(tmp_path, "encryption", "create-key", "master.key")
+    assert run(tmp_path, "store", "create").returncode == 0
+    before = sorted(tmp_path.iterdir())
+    text = output(tmp_path, ["stats"], "sqlite:///people.db", ENCRYPTION=f"file://{tmp_path}/master.key")
+    assert "there is no encrypted store in people.db: `peopleinfo store create` makes one" in text
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["store", "create"],
+        ["import", "in.csv"],
+        ["keys", "create", "--name", "first"],
+        ["restore", "saved"],
+        ["copy", "sqlite:///other.db", "sqlite:///new/people.db"],
+    ],
+    ids=" ".join,
+)
+def test_command_that_begins_a_store_creates_it(tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "in.csv").write_text("surname\nHarte\n")
+    assert run(tmp_path, "import", "in.csv", settings={"STORE": "sqlite:///other.db"}).returncode == 0
+    assert run(tmp_path, "backup", "saved", settings={"STORE": "sqlite:///other.db"}).returncode == 0
+    store = {"STORE": "sqlite:///new/people.db"}
+    ran = run(tmp_path, *command, settings=store)
+    assert ran.returncode == 0, ran.stderr
+    assert run(tmp_path, "stats", settings=store).returncode == 0
+
+
+def test_dry_run_checks_a_file_without_creating_a_store(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("surname,birthdate\nHarte,1990-02-30\nLund,1990-02-11\n")
+    ran = run(tmp_path, "import", "in.csv", "--dry-run", "--rejects", "bad.csv")
+    assert ran.returncode == 3
+    assert "1 could be stored, 1 rejected" in said(ran)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["bad.csv", "in.csv"]
+
+
+def test_reading_a_table_without_a_store_in_it_changes_nothing(tmp_path: Path) -> None:
+    if problem := missing("ministack"):
+        pytest.skip(f"ministack {problem}")
+    location = table_location("ministack", tmp_path)
+    store = {"STORE": store_url("ministack", tmp_path)}
+    ran = run(tmp_path, "stats", settings=store)
+    assert ran.returncode == 1
+    assert f"there is no store in table {location.table}: `peopleinfo store create` makes one" in said(ran)
+    assert asyncio.run(items_of(location, location.table)) == []
+    assert run(tmp_path, "keys", "create", "--name", "first", settings=store).returncode == 0
+    assert run(tmp_path, "stats", settings=store).returncode == 0

@@ -1,0 +1,68 @@
+"""A mistyped verb or option is named, with the nearest one that there is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.main import get_command
+
+from peopleinfo import __version__
+from peopleinfo.cli import app
+from tests.cli.commands import run, said
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def commands(group: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Yield every verb with its words."""
+    for name, command in group.commands.items():  # type: ignore[attr-defined] # a click group
+        yield (*path, name), command
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+
+
+def longest_option(command: object) -> str | None:
+    """Return the longest option of a verb, None when it has none."""
+    options = [one for param in command.params for one in param.opts if one.startswith("--")]  # type: ignore[attr-defined] # likewise
+    return max(options, key=len, default=None)
+
+
+VERBS = dict(commands(get_command(app)))
+OPTIONS = [(verb, option) for verb, command in VERBS.items() if (option := longest_option(command))]
+
+
+def test_every_verb_is_covered() -> None:
+    assert {("serve",), ("keys", "create"), ("encryption", "rotate"), ("audit", "verify")} <= VERBS.keys()
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+def test_mistyped_verb_is_named_with_the_nearest(tmp_path: Path, verb: tuple[str, ...]) -> None:
+    typed = f"{verb[-1]}x"
+    ran = run(tmp_path, *verb[:-1], typed)
+    assert ran.returncode == 2
+    _, named, nearest = said(ran).partition(f"No such command '{typed}'. Did you mean ")
+    assert named
+    assert f"'{verb[-1]}'" in nearest
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("verb", "option"), OPTIONS, ids=lambda value: value if isinstance(value, str) else " ".join(value)
+)
+def test_mistyped_option_is_named_with_the_nearest(tmp_path: Path, verb: tuple[str, ...], option: str) -> None:
+    typed = f"{option}x"
+    ran = run(tmp_path, *verb, typed)
+    assert ran.returncode == 2
+    text = said(ran)
+    assert f"No such option: {typed}" in text
+    assert option in text.replace(typed, "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_version_is_printed_by_the_option_too(tmp_path: Path) -> None:
+    ran = run(tmp_path, "--version")
+    assert (ran.returncode, ran.stdout.decode()) == (0, f"peopleinfo {__version__}\n")
+    assert ran.stdout == run(tmp_path, "version").stdout
