@@ -1,7 +1,8 @@
 """JSON that everybody reads alike: RFC 8259 with the doubtful parts refused (the spirit of I-JSON, RFC 7493).
 
 Refused: duplicate members, NaN and Infinity, lone surrogates, U+0000, anything that is not UTF-8, more than `MAX_DEPTH`
-levels. Numbers are not rounded: each is kept as the literal that was sent (`msgspec.Raw`), whatever its length.
+levels, more than `MAX_COMMAS` commas, as each value takes time and memory. Numbers are not rounded: each is kept as the literal
+that was sent (`msgspec.Raw`), whatever its length.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import msgspec
 from peopleinfo.errors import InvalidJson
 
 MAX_DEPTH: Final = 16
+MAX_COMMAS: Final = 64 * 1024  # of a text, inside and outside its strings; the largest record has fewer
 
 # What `parse` returns: dict, list, str, bool, None, and msgspec.Raw for a number.
 type_names: Final = {dict: "an object", list: "a list", str: "a string", bool: "true or false", msgspec.Raw: "a number"}
@@ -26,6 +28,8 @@ def parse(text: bytes) -> Any:
 
     Raises InvalidJson with the reason and, where it is known, the position in characters.
     """
+    if text.count(b",") > MAX_COMMAS:
+        raise InvalidJson(f"more than {MAX_COMMAS} commas: split the document")
     try:
         value = _DECODER.decode(text.decode())
     except UnicodeDecodeError as error:

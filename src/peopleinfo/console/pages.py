@@ -13,6 +13,7 @@ from peopleinfo.console import assets
 from peopleinfo.errors import NotAuthenticated, StoreUnavailable
 from peopleinfo.files.columns import KNOWN
 from peopleinfo.http.browsers import PAGE_HEADERS
+from peopleinfo.http.requests import cookie
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
@@ -134,7 +135,7 @@ def write(
     resp.content_type = falcon.MEDIA_HTML
     for name, value in _HEADERS.items():
         resp.set_header(name, value)
-    theme = (req.get_cookie_values("peopleinfo_theme") or [""])[0]
+    theme = cookie(req, "peopleinfo_theme")
     resp.text = (
         _templates()
         .get_template(page.template)

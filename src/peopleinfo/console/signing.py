@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qs
 
 import falcon
 
 from peopleinfo.console.pages import NOBODY, SIGN_IN, Page, write
 from peopleinfo.errors import NotAuthenticated
-from peopleinfo.http.requests import read_body
+from peopleinfo.http.requests import read_form
 from peopleinfo.http.sessions import refuse_others
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from peopleinfo.http.sessions import Sessions
 
 _PAGE: Final = Page("sign-in.html", "frame.js")
-_FORM: Final = "application/x-www-form-urlencoded"
+_FIELDS: Final = ("user", "key", "next")  # a user name makes password managers offer the key
 _OURS: Final = re.compile(r"/console(?:/[\w-]+)*", re.ASCII)
 
 
@@ -40,10 +39,8 @@ class SignInResource:
     async def on_post(self, req: Request, resp: Response) -> None:
         """Begin a session for a key that is good; to a script (which asks for JSON) say no more than whether it is."""
         refuse_others(req)
-        form = parse_qs(
-            (await read_body(req, seconds=self._body_seconds, media_types=(_FORM,))).decode(errors="replace")
-        )
-        key, where = form.get("key", [""])[0].strip(), page_of(form.get("next", [""])[0])
+        form = await read_form(req, _FIELDS, seconds=self._body_seconds)
+        key, where = form["key"].strip(), page_of(form["next"])
         to_script = req.get_header("Accept") == falcon.MEDIA_JSON
         try:
             await self._gate.ask(key)

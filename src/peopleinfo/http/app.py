@@ -18,6 +18,7 @@ from peopleinfo.http.cursors import Cursors
 from peopleinfo.http.data import DataResource
 from peopleinfo.http.docs import DocsResource, OpenApiResource
 from peopleinfo.http.loopback import LoopbackOnly
+from peopleinfo.http.memory import BODIES
 from peopleinfo.http.people import PeopleResource, PersonExportResource, PersonResource
 from peopleinfo.http.requests import App
 from peopleinfo.http.status import MetricsResource, StatusResource
@@ -115,6 +116,8 @@ class _Observed:
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, _resource: object, _succeeded: bool
     ) -> None:
         scope = req.scope
+        if "counted" in scope:
+            BODIES.release(scope["counted"])
         resp.set_header("X-Request-Id", scope["request_id"])
         if self._drain.is_on:  # the client's next request had better find another server
             resp.set_header("Connection", "close")

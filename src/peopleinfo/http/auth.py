@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import falcon
+
 from peopleinfo.access import Scope
 from peopleinfo.errors import MembersHidden, NotAuthenticated
 from peopleinfo.http.contract import MASKED, OPEN_FORMS, OPEN_PAGES, OPERATIONS
@@ -36,6 +38,7 @@ _DEMANDS.update({(form, "POST"): _Demand(None) for form in OPEN_FORMS})
 _DEMANDS.update({(path, "HEAD"): demand for (path, method), demand in tuple(_DEMANDS.items()) if method == "GET"})
 _OF_OTHERS: Final = _Demand(Scope.ADMIN, 1)  # of routes that do not stand in the contract
 _SCHEME: Final = "bearer "
+_SHORT: Final = 300  # characters of a header that holds a key
 
 
 class Authentication:
@@ -54,13 +57,15 @@ class Authentication:
         self._demands = _DEMANDS | dict.fromkeys(opened, _Demand(None))
 
     async def process_resource(self, req: Request, resp: Response, _: object, __: object) -> None:
-        """Raise NotAuthenticated, AccessDenied, MembersHidden, RateExceeded."""
+        """Raise NotAuthenticated, AccessDenied, MembersHidden, RateExceeded, and falcon's error for 400 if the target cannot be read."""
+        if "unreadable" in req.scope:
+            raise falcon.HTTPBadRequest(description=req.scope["unreadable"])
         needed, units, masked = self._demands.get((req.uri_template, req.method), _OF_OTHERS)
         if needed is None:
             req.context.principal = None
             return
         header = req.auth
-        credential = self._sessions.credential(req) if header is None else _bearer(header)
+        credential = self._sessions.credential(req) if header is None else _read_bearer(header)
         principal = self._gate.recognise(credential) or await self._ask(req, credential, needed)
         req.context.principal = principal
         if self._limits is not None:
@@ -83,7 +88,13 @@ class Authentication:
             raise
 
 
-@lru_cache(maxsize=1_000)  # busy clients show theirs at every request
+def _read_bearer(header: str) -> str:
+    return _remembered(header) if len(header) <= _SHORT else _bearer(header)
+
+
 def _bearer(header: str) -> str:
     """Return what is shown as a bearer token (RFC 6750); what is shown in another way is no credential, and is refused as such."""
     return header[len(_SCHEME) :].strip() if header[: len(_SCHEME)].lower() == _SCHEME else ""
+
+
+_remembered: Final = lru_cache(maxsize=1_000)(_bearer)  # at most 300 KB; busy clients show theirs at every request

@@ -11,6 +11,7 @@ import falcon
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from peopleinfo.http.requests import cookie
 from peopleinfo.ids import subkey
 
 if TYPE_CHECKING:
@@ -74,10 +75,8 @@ class SealedCookie:
 
     def text(self, req: Request) -> str | None:
         """Return the text that a request brings, None when it brings none, or one whose time is over."""
-        if req.get_header("Cookie") is None:
-            return None
-        sealed = req.get_cookie_values(self._name)
-        return self._open(sealed[0]) if sealed else None
+        sealed = cookie(req, self._name)
+        return self._open(sealed) if sealed else None
 
     def _open(self, sealed: str) -> str | None:
         try:

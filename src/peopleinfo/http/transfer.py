@@ -23,7 +23,7 @@ from peopleinfo.files.export import as_csv, as_ndjson
 from peopleinfo.http.audited import trail_of
 from peopleinfo.http.contract import CSV, JSON, NDJSON
 from peopleinfo.http.people import idempotency_key
-from peopleinfo.http.requests import client_leaves, media_type, read_json, too_slow
+from peopleinfo.http.requests import client_leaves, media_type, preferred, read_json, too_slow
 from peopleinfo.http.searches import read_export
 from peopleinfo.http.shapes import ImportResult, Reason
 from peopleinfo.imports import Import, Outcome, batches
@@ -100,7 +100,7 @@ class ExportResource:
     async def _export(self, members: Mapping[str, Any], req: Request, resp: Response) -> None:
         """Answer a person a line, as they are read from the store; a table when that is asked for, or text/csv preferred."""
         where, form = read_export(members)
-        as_table = (form or req.client_prefers((NDJSON, CSV))) in ("csv", CSV)
+        as_table = (form or preferred(req, (NDJSON, CSV))) in ("csv", CSV)
         hidden = req.context.principal.hidden
         if hidden:
             require_askable(members, hidden)

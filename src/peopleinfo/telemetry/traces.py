@@ -81,7 +81,11 @@ async def request(answer: Callable[..., Awaitable[None]], scope: dict[str, Any],
     from opentelemetry.trace import NoOpTracer, SpanKind  # noqa: PLC0415
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
 
-    carrier = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"] if name in _CONTEXT}
+    carrier = {
+        name.decode("latin-1"): value.decode("latin-1")
+        for name, value in scope["headers"]
+        if name in _CONTEXT and len(value) <= _CONTEXT_LENGTH
+    }
     parent = TraceContextTextMapPropagator().extract(carrier)
     tracer = _tracer or NoOpTracer()  # it may have been turned off just now
     with tracer.start_as_current_span(
@@ -92,6 +96,7 @@ async def request(answer: Callable[..., Awaitable[None]], scope: dict[str, Any],
 
 
 _CONTEXT: Final = (b"traceparent", b"tracestate")
+_CONTEXT_LENGTH: Final = 512  # that a vendor has to pass on (W3C); the library would log a longer one
 
 
 def answered(current: Span, route: str, method: str, status: int) -> tuple[str, str]:
