@@ -1,0 +1,53 @@
+"""The command whose writer fails where the file `fault` in the working folder says: python failing.py serve."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from peopleinfo.cli import main
+from peopleinfo.errors import StoreUnusable
+from peopleinfo.http import transfer
+from peopleinfo.sqlite import opening
+from tests.failing_sqlite import FailingConnection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ERRORS: dict[str, Callable[[], Exception]] = {
+    "sqlite": lambda: sqlite3.OperationalError("disk I/O error"),
+    "domain": lambda: StoreUnusable("refused by the test"),
+}
+_writing = opening._writing
+
+
+class Fault:
+    """Fails once: at the statement with the number in the file, counted from when the file was written."""
+
+    def __init__(self) -> None:
+        self._order = ""
+        self._passed = 0
+
+    def __call__(self, _: str) -> Exception | None:
+        order = Path("fault").read_text() if Path("fault").exists() else ""
+        if order != self._order:
+            self._order, self._passed = order, 0
+        self._passed += 1
+        number, _, error = order.partition(" ")
+        if not error or self._passed != int(number):
+            return None
+        Path("fault.met").write_text(order)
+        return ERRORS[error]()
+
+
+def writing(*arguments: Any, **options: Any) -> Any:
+    connection = FailingConnection(_writing(*arguments, **options))
+    connection.before = Fault()
+    return connection
+
+
+if __name__ == "__main__":
+    opening._writing = writing
+    transfer._BATCH_ROWS = 2  # type: ignore[misc] # several transactions an import
+    main()
