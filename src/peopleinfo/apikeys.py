@@ -71,8 +71,8 @@ class ApiKeys(Protocol):
     async def find(self, digest: bytes) -> ApiKey | None:
         """Return the key with this digest, whatever its state, or None."""
 
-    async def save(self, key: ApiKey) -> None:
-        """Keep a key durably, in the place of what was kept under its digest."""
+    async def save(self, *keys: ApiKey) -> None:
+        """Store keys durably, all of them or none, in the place of those with the same digests."""
 
     async def all(self) -> list[ApiKey]:
         """Return every key that was ever made, oldest first."""
@@ -137,8 +137,7 @@ async def issue(
 async def revoke(keys: ApiKeys, which: str, *, now: datetime) -> list[ApiKey]:
     """End the valid keys with this name, or the one with this id, and return them. Raises InvalidKey when there is none."""
     revoked = [msgspec.structs.replace(key, revoked_at=now) for key in await _valid(keys, which, now)]
-    for key in revoked:
-        await keys.save(key)
+    await keys.save(*revoked)
     return revoked
 
 
@@ -157,9 +156,8 @@ async def rotate(keys: ApiKeys, which: str, *, overlap: timedelta, now: datetime
     new = msgspec.structs.replace(
         old, digest=digest(credential), created_at=now, expires_at=now + lifetime if lifetime else None
     )
-    await keys.save(new)
     ends = min(now + overlap, old.expires_at or now + overlap)
-    await keys.save(msgspec.structs.replace(old, expires_at=ends))
+    await keys.save(new, msgspec.structs.replace(old, expires_at=ends))
     return credential, new
 
 

@@ -8,13 +8,16 @@ import secrets
 import sqlite3
 import threading
 from contextlib import closing, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
+from peopleinfo.access import Scope
+from peopleinfo.apikeys import issue, revoke
+from peopleinfo.apikeys import rotate as rotate_key
 from peopleinfo.copying import Copy
 from peopleinfo.crypto.master import EitherMaster, Encryption, FileMaster, create_file
 from peopleinfo.crypto.rotation import rotate
@@ -224,6 +227,27 @@ async def test_change_that_raises_after_it_wrote_leaves_nothing_and_its_neighbou
     with pytest.raises(KeyReused):
         await run(raises_late)
     assert await run(count) == first + 2
+
+
+@any_error
+@either_moment
+async def test_refused_rotation_or_revocation_of_api_keys_leaves_them_as_they_were(
+    store: SqliteStore, clock: Clock, error: Callable[[], Exception], moment: str
+) -> None:
+    connection, keys, now = failing(store), store.api_keys, clock.now()
+    _, old = await issue(keys, name="ci", scopes=[Scope.READ], lifetime=None, now=now)
+    for act in (
+        partial(rotate_key, keys, "ci", overlap=timedelta(days=1), now=now),
+        partial(revoke, keys, "ci", now=now),
+    ):
+        before = await keys.all()
+        for number in itertools.count():
+            if not await fails_once(connection, moment, Nth(number, error), act):
+                break
+            assert await keys.all() == before
+    new, former = sorted(await keys.all(), key=lambda key: key.digest == old.digest)
+    assert former.expires_at == now + timedelta(days=1)
+    assert {key.state(now) for key in (new, former)} == {"revoked"}
 
 
 async def test_import_under_a_key_that_was_replaced_meanwhile_stores_nobody_and_says_so(

@@ -37,8 +37,8 @@ class InMemory:
         await self._ask()
         return self.kept.get(digest)
 
-    async def save(self, key: ApiKey) -> None:
-        self.kept[key.digest] = key
+    async def save(self, *keys: ApiKey) -> None:
+        self.kept |= {key.digest: key for key in keys}
 
     async def all(self) -> list[ApiKey]:
         return list(self.kept.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -27,10 +28,9 @@ class DynamoApiKeys:
         item = await self._table.get(_key(digest))
         return _decode(value(item, "api_key")) if item else None
 
-    async def save(self, key: ApiKey) -> None:
-        # Written twice it is the same: an attempt that was not heard does no harm.
-        item = _key(key.digest) | {"api_key": binary(msgspec.json.encode(key))}
-        await self._table.call("PutItem", {"Item": item}, self._table.timeouts.write, writes=True)
+    async def save(self, *keys: ApiKey) -> None:
+        items = [_key(key.digest) | {"api_key": binary(msgspec.json.encode(key))} for key in keys]
+        await self._table.transact(*({"Put": {"Item": item}} for item in items), token=secrets.token_hex(16))
 
     async def all(self) -> list[ApiKey]:
         keys: list[ApiKey] = []

@@ -30,10 +30,10 @@ class SqliteApiKeys:
         rows = self._read("SELECT body FROM api_keys WHERE digest = ?", [digest])
         return _decode(rows[0][0]) if rows else None
 
-    async def save(self, key: ApiKey) -> None:
-        row = (key.digest, msgspec.json.encode(key))
+    async def save(self, *keys: ApiKey) -> None:
+        rows = [(key.digest, msgspec.json.encode(key)) for key in keys]
         await self._writer.run(
-            lambda db: db.execute("INSERT OR REPLACE INTO api_keys (digest, body) VALUES (?, ?)", row)
+            lambda db: db.executemany("INSERT OR REPLACE INTO api_keys (digest, body) VALUES (?, ?)", rows)
         )
 
     async def all(self) -> list[ApiKey]:
