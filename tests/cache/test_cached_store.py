@@ -6,7 +6,7 @@ import asyncio
 import math
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -17,6 +17,7 @@ from peopleinfo.cache.store import CachedStore, open_cached
 from peopleinfo.errors import OutcomeUnknown, PersonNotFound, StoreUnavailable, VersionConflict
 from peopleinfo.sqlite.opening import open_sqlite
 from peopleinfo.store import Reading, Source
+from tests.failing_sqlite import failing
 from tests.stores_under_test import Clock, named, where
 from tests.valkey_servers import Server, serving
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.cache.link import Link
     from peopleinfo.person import Record
+    from peopleinfo.sqlite.store import SqliteStore
     from peopleinfo.store import Page, Store
 
 QUIET = 0.05
@@ -280,6 +282,22 @@ async def test_only_a_write_whose_outcome_is_known_lifts_its_fence(
         with pytest.raises(StoreUnavailable):
             await cached.replace(made.person_id, named("Lost", "Perhaps"), expected=1)
         assert await source_of(cached, made.person_id) == (Source.BYPASS if unknown else Source.MISS)
+
+
+@pytest.mark.parametrize("unknown", [True, False])
+async def test_only_a_load_whose_outcome_is_known_lifts_its_fences(
+    tmp_path: Path, clock: Clock, server: Server, *, unknown: bool
+) -> None:
+    refused = OutcomeUnknown("no answer") if unknown else StoreUnavailable("not done")
+    async with opened(tmp_path, clock, server.url, fence_seconds=1) as (cached, watched):
+        await until(lambda: source_of(cached, "0" * 32), Source.LOCAL)
+        connection = failing(cast("SqliteStore", watched._store))
+        connection.before = lambda statement: refused if statement == "COMMIT" else None
+        with pytest.raises(StoreUnavailable):
+            await cached.load([named("Loaded")])
+        reading = Reading()
+        await cached.find(where(surname="loaded"), after=None, limit=10, reading=reading)
+        assert reading.source == (Source.BYPASS if unknown else Source.MISS)
 
 
 @asynccontextmanager

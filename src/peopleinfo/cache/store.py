@@ -300,7 +300,8 @@ class CachedStore:
         try:
             result = await (self._kept_up(names, writer, write) if lasts else write())
         except PeopleInfoError as error:
-            if lasts or isinstance(error, OutcomeUnknown):  # of a load some may be stored, and some on the way
+            # A load that ends otherwise may have stored some people, or another run of it does.
+            if isinstance(error, OutcomeUnknown) or (lasts and not isinstance(error, StoreUnavailable)):
                 self._leave(names, fenced=fenced)
             else:
                 await self._shared.unfence(names, writer)

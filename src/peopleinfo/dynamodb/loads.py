@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.dynamodb.items import alone, binary, number, value, whole
-from peopleinfo.dynamodb.table import BATCH, ConditionFailed
+from peopleinfo.dynamodb.table import BATCH, ConditionFailed, several_writes
 from peopleinfo.errors import ImportOverlap
 from peopleinfo.store import Progress
 
@@ -41,11 +42,13 @@ class Loads:
     async def load(self, people: Sequence[Details], step: tuple[Progress, Progress] | None) -> list[str]:
         """Do what `Store.load` promises."""
         if step is None:
-            return await self._store_many(people, self._places.new(len(people) or 1))
+            with several_writes() if len(people) > BATCH else nullcontext():
+                return await self._store_many(people, self._places.new(len(people) or 1))
         before, after = step
         first, again = await self._begin_step(before, len(people))
-        ids = await self._store_many(people, first, again=again)
-        await self.end_step(before, after)
+        with several_writes() if people else nullcontext():
+            ids = await self._store_many(people, first, again=again)
+            await self.end_step(before, after)
         return ids
 
     async def progress(self, import_id: bytes) -> Progress:

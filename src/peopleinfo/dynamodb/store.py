@@ -27,7 +27,7 @@ from peopleinfo.dynamodb.items import (
 from peopleinfo.dynamodb.listing import Listing, index_key_at, index_position_of, key_at, position_of
 from peopleinfo.dynamodb.loads import Loads
 from peopleinfo.dynamodb.moves import ABSENT, AT_VERSION, Found, erasing, kept, moving
-from peopleinfo.dynamodb.table import Cancelled, ConditionFailed
+from peopleinfo.dynamodb.table import Cancelled, ConditionFailed, several_writes
 from peopleinfo.errors import (
     CreationErased,
     KeyReused,
@@ -160,13 +160,15 @@ class DynamoStore:
         if step is not None:
             await self._loads.check_step(step[0])
         await self._form.prepare()
-        changed = await self._adoption.adopt(people)
-        if step is not None:
-            await self._loads.end_step(*step)
+        with several_writes():
+            changed = await self._adoption.adopt(people)
+            if step is not None:
+                await self._loads.end_step(*step)
         return changed
 
     async def rekey(self, *, after: bytes | None, limit: int) -> Rekeyed:
-        return await self._adoption.rekey(after, limit)
+        with several_writes():
+            return await self._adoption.rekey(after, limit)
 
     async def purge(self, *, after: bytes | None, limit: int, remove: bool = True) -> Purged:
         start = {"ExclusiveStartKey": key_at(after)} if after else {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from time import monotonic
@@ -216,12 +217,15 @@ class Table:
         """Store at most `BATCH` items, whatever is in their places."""
         asked: Json = {self.name: [{"PutRequest": {"Item": item}} for item in items]}
         deadline = monotonic() + self.timeouts.bulk
+        partly = False
         for delay in _delays():
+            seconds = deadline - monotonic()
             answer = await self.call(
-                "BatchWriteItem", {"RequestItems": asked}, deadline - monotonic(), writes=True, names_table=False
+                "BatchWriteItem", {"RequestItems": asked}, seconds, writes=True, repeated=partly, names_table=False
             )
             if not (asked := answer.get("UnprocessedItems") or {}):
                 return
+            partly = True
             await _pause(delay, deadline, "the table is throttled", unknown=True)
 
     async def call(
@@ -232,10 +236,12 @@ class Table:
         *,
         an_attempt: float | None = None,
         writes: bool = False,
+        repeated: bool = False,
         names_table: bool = True,
     ) -> Json:
         """Have DynamoDB do something within `seconds` and return its answer; `an_attempt` may take that many of them.
 
+        `repeated`: an earlier call may have done a part of it.
         Raises ConditionFailed, Cancelled, Refused, StoreUnavailable, and OutcomeUnknown when it may have been done all the same.
         """
         payload = {"ReturnConsumedCapacity": "TOTAL", **payload}
@@ -243,14 +249,18 @@ class Table:
             payload["TableName"] = self.name
         body = _encode(payload)
         deadline = monotonic() + seconds
-        repeated = False  # whether an attempt may have been done without our hearing of it
         for delay in _delays():
             began = monotonic()
             try:
                 answer = await self._attempt(action, body, min(deadline, began + (an_attempt or self.timeouts.attempt)))
             except (TimeoutError, RequestFailed):
-                why, unheard = "DynamoDB does not answer", True
+                why, unheard = (
+                    "DynamoDB does not answer",
+                    True,
+                )  # an attempt may have been done without our hearing of it
                 figures.attempted(action, monotonic() - began, "silent")
+            except StoreUnusable as error:  # there are no credentials any more
+                raise _gives_up(str(error), unknown=repeated and writes) from error
             else:
                 if answer.status == _DONE:
                     done: Json = msgspec.json.decode(answer.body)
@@ -315,8 +325,23 @@ def _delays() -> Iterator[float]:
 async def _pause(delay: float, deadline: float, why: str, *, unknown: bool) -> None:
     """Wait before the next attempt. Raises when there is no time for one."""
     if monotonic() + delay >= deadline:
-        raise OutcomeUnknown(why) if unknown else StoreUnavailable(why)
+        raise _gives_up(why, unknown=unknown)
     await asyncio.sleep(delay)
+
+
+def _gives_up(why: str, *, unknown: bool) -> StoreUnavailable:
+    return OutcomeUnknown(why) if unknown else StoreUnavailable(why)
+
+
+@contextmanager
+def several_writes() -> Iterator[None]:
+    """Raise OutcomeUnknown for StoreUnavailable: of several writes, some may be done when another one fails."""
+    try:
+        yield
+    except OutcomeUnknown:
+        raise
+    except StoreUnavailable as error:
+        raise OutcomeUnknown(str(error)) from error
 
 
 def _conditional(condition: str) -> Json:

@@ -1,0 +1,266 @@
+"""Whichever request to DynamoDB fails: a refused change has written nothing, and a repeated import stores each row once."""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import suppress
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from aiodynamo.http.types import RequestFailed, Response
+
+from peopleinfo.access import Scope
+from peopleinfo.apikeys import issue, rotate
+from peopleinfo.copying import Copy
+from peopleinfo.dynamodb import loads, opening, table
+from peopleinfo.errors import OutcomeUnknown, PeopleInfoError, StoreUnusable
+from peopleinfo.imports import Import, Row
+from peopleinfo.people import People
+from peopleinfo.sqlite.opening import open_sqlite
+from peopleinfo.store import Once
+from tests import dynamodb_servers
+from tests.stores.test_dynamodb_faults import THROTTLED, Wire
+from tests.stores_under_test import SEALED_TABLE, Clock, encryption, everyone_scanned, make_table, named, table_location
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
+
+    from aiodynamo.http.types import HttpImplementation, Request
+
+    from peopleinfo.dynamodb.store import DynamoStore
+    from peopleinfo.store import Store
+
+KINDS = ["ministack", SEALED_TABLE]
+FATES = ["not sent", "not answered", "throttled", "refused"]
+any_fate = pytest.mark.parametrize("fate", FATES)
+
+
+class Nth:
+    """Lets request number `number`, counted from 0, meet its fate, and every other pass."""
+
+    def __init__(self, number: int, fate: str) -> None:
+        self._number = number
+        self._fate = fate
+        self.passed = 0
+
+    @property
+    def was_met(self) -> bool:
+        """Whether there were so many requests."""
+        return self.passed > self._number
+
+    async def __call__(self, _: str, request: Request, way: HttpImplementation) -> Response:
+        self.passed += 1
+        if self.passed != self._number + 1:
+            return await way(request)
+        if self._fate == "throttled":
+            return THROTTLED
+        if self._fate == "refused":
+            raise StoreUnusable("refused by the test")
+        if self._fate == "not answered":
+            await way(request)
+        raise RequestFailed(ConnectionResetError())
+
+
+@pytest.fixture
+def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
+    """The way to the server, on which a failure is not hidden by another attempt."""
+    wire = Wire()
+    monkeypatch.setattr(opening, "open_http", wire.laid)
+    monkeypatch.setattr(table, "_delays", lambda: itertools.repeat(1e9))
+    monkeypatch.setattr(loads, "BATCH", 1)
+    return wire
+
+
+@pytest.fixture(params=KINDS)
+async def store(request: pytest.FixtureRequest, wire: Wire, tmp_path: Path, clock: Clock) -> AsyncIterator[DynamoStore]:
+    kind = str(request.param).removesuffix("+sealed")
+    if problem := dynamodb_servers.missing(kind):
+        pytest.skip(f"{kind} {problem}")
+    given = encryption(tmp_path) if kind != request.param else None
+    location = table_location(kind, tmp_path)
+    await make_table(location, sealed=given is not None)
+    async with opening.open_dynamodb(location, now=clock.now, encryption=given) as store:
+        yield store
+
+
+async def names_of(store: Store) -> list[str]:
+    return sorted(msgspec.json.decode(body)["person_name"] for body in await everyone_scanned(store))
+
+
+def names_in(name: str) -> list[str]:
+    return [f"{name}-{line}" for line in range(4)]
+
+
+async def import_file(store: Store, clock: Clock, name: str) -> None:
+    """Import the four rows of a file under its own key, two rows a step."""
+    rows = [Row(line, {"person_surname": "Imported", "person_name": f"{name}-{line}"}, b"") for line in range(4)]
+    import_ = Import(People(store, now=clock.now), name.encode().ljust(32, b"."))
+    await import_.store(rows[:2])
+    await import_.store(rows[2:])
+    await import_.finish()
+
+
+@any_fate
+@pytest.mark.parametrize("store", [*KINDS, "dynamodb-local"], indirect=True)
+async def test_repeated_import_stores_each_row_once_whichever_request_failed(
+    store: DynamoStore, wire: Wire, clock: Clock, fate: str
+) -> None:
+    expected: list[str] = []
+    for number in itertools.count():
+        wire.fault = fault = Nth(number, fate)
+        with suppress(PeopleInfoError):
+            await import_file(store, clock, f"{number:03}")
+        wire.fault = None
+        await import_file(store, clock, f"{number:03}")
+        expected += names_in(f"{number:03}")
+        assert await names_of(store) == expected, f"after the failure of request {number}"
+        if not fault.was_met:
+            break
+    assert len(expected) > 4 * 8
+
+
+@any_fate
+async def test_repeated_copy_takes_each_person_once_whichever_request_failed(
+    store: DynamoStore, wire: Wire, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, fate: str
+) -> None:
+    monkeypatch.setattr("peopleinfo.copying.PAGE", 2)
+    monkeypatch.setattr("peopleinfo.copying.PATIENCE", 0)
+    expected: list[str] = []
+    for number in itertools.count():
+        async with open_sqlite(tmp_path / f"source{number}.db", now=clock.now) as source:
+            await source.load([named("Copied", name) for name in names_in(f"{number:03}")])
+            wire.fault = fault = Nth(number, fate)
+            with suppress(PeopleInfoError):
+                await copy(source, store)
+            wire.fault = None
+            await copy(source, store)
+        expected += names_in(f"{number:03}")
+        assert await names_of(store) == expected, f"after the failure of request {number}"
+        if not fault.was_met:
+            break
+    assert len(expected) > 4 * 8
+
+
+async def copy(source: Store, target: Store) -> None:
+    async for _ in Copy(source, target).run():
+        pass
+
+
+async def create(store: Store, name: str, _: str) -> None:
+    await store.create(named("Person", f"{name}-new"))
+
+
+async def create_once(store: Store, name: str, _: str) -> None:
+    await store.create(named("Person", f"{name}-new"), once=Once(name.encode().ljust(32), bytes(32)))
+
+
+async def load(store: Store, name: str, _: str) -> None:
+    await store.load([named("Person", f"{name}-new"), named("Other", f"{name}-new")])
+
+
+async def change(store: Store, name: str, person_id: str, *, surname: str) -> None:
+    await store.replace(person_id, named(surname, f"{name}-new"), expected=1)
+
+
+async def erase(store: Store, _: str, person_id: str) -> None:
+    await store.erase(person_id)
+
+
+CHANGES: dict[str, tuple[Callable[[Store, str, str], Awaitable[None]], list[str], list[str]]] = {
+    "create": (create, ["", "-new"], [""]),
+    "create once": (create_once, ["", "-new"], [""]),
+    "load": (load, ["", "-new", "-new"], [""]),
+    "change": (partial(change, surname="Person"), ["-new"], [""]),
+    "move": (partial(change, surname="Moved"), ["-new"], [""]),
+    "erase": (erase, [], [""]),
+}
+"""Kind of change → the change, whom it leaves when it is done, and whom it leaves when it is not."""
+
+
+@any_fate
+@pytest.mark.parametrize("kind", CHANGES)
+async def test_change_is_done_when_acknowledged_and_has_written_nothing_when_refused(
+    store: DynamoStore, wire: Wire, fate: str, kind: str
+) -> None:
+    act, done, not_done = CHANGES[kind]
+    for number in itertools.count():
+        name = f"{number:03}"
+        there = await store.create(named("Person", name))
+        wire.fault = fault = Nth(number, fate)
+        outcome: Any = None
+        try:
+            await act(store, name, there.person_id)
+        except PeopleInfoError as error:
+            outcome = error
+        wire.fault = None
+        left = [found.removeprefix(name) for found in await names_of(store) if found.startswith(name)]
+        if outcome is None:
+            assert left == done, f"acknowledged after the failure of request {number}"
+        elif not isinstance(outcome, OutcomeUnknown):
+            assert left == not_done, f"refused with {outcome!r} after the failure of request {number}"
+        if not fault.was_met:
+            break
+
+
+@pytest.mark.parametrize("fate", ["not sent", "throttled", "refused"])
+async def test_refused_rotation_of_an_api_key_leaves_it_as_it_was(
+    store: DynamoStore, wire: Wire, clock: Clock, fate: str
+) -> None:
+    keys, now = store.api_keys, clock.now()
+    _, old = await issue(keys, name="ci", scopes=[Scope.READ], lifetime=None, now=now)
+    for number in itertools.count():
+        wire.fault = fault = Nth(number, fate)
+        with suppress(PeopleInfoError):
+            await rotate(keys, "ci", overlap=timedelta(days=1), now=now)
+        wire.fault = None
+        if not fault.was_met:
+            break
+        assert await keys.all() == [old]
+    assert len(await keys.all()) == 2
+
+
+@pytest.fixture
+def second_attempts(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each call have a second attempt, at once."""
+    monkeypatch.setattr(table, "_delays", lambda: itertools.chain([0.0], itertools.repeat(1e9)))
+
+
+@pytest.mark.usefixtures("second_attempts")
+async def test_unknown_outcome_stays_unknown_when_the_credentials_are_gone(store: DynamoStore, wire: Wire) -> None:
+    failures = iter([RequestFailed(ConnectionResetError()), StoreUnusable("no credentials")])
+
+    async def fault(_: str, request: Request, way: HttpImplementation) -> Response:
+        await way(request)
+        raise next(failures)
+
+    wire.fault = fault
+    with pytest.raises(OutcomeUnknown):
+        await store.create(named("Person", "new"))
+    wire.fault = None
+    assert await names_of(store) == ["new"]
+
+
+@pytest.mark.usefixtures("second_attempts")
+@pytest.mark.parametrize("store", ["ministack"], indirect=True)
+async def test_batch_that_was_stored_in_part_and_then_refused_has_an_unknown_outcome(
+    store: DynamoStore, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loads, "BATCH", 2)
+    seen: list[str] = []
+
+    async def fault(action: str, request: Request, way: HttpImplementation) -> Response:
+        seen.append(action)
+        if len(seen) > 1:
+            return THROTTLED
+        asked = msgspec.json.decode(request.body or b"")["RequestItems"]
+        await way(request)
+        return Response(200, msgspec.json.encode({"UnprocessedItems": asked}))
+
+    wire.fault = fault
+    with pytest.raises(OutcomeUnknown):
+        await store.load([named("Person", "one"), named("Person", "two")])
+    assert set(seen) == {"BatchWriteItem"}
