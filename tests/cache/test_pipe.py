@@ -10,6 +10,7 @@ from hiredis import ReplyError
 from redis.asyncio import Redis
 
 from peopleinfo.cache.pipe import Pipe
+from tests.http.serving import HANGS
 from tests.valkey_servers import Server, serving
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ async def test_whoever_waits_when_the_server_dies_is_told(pipe: Pipe, server: Se
     asking = [asyncio.ensure_future(pipe.ask("PING")) for _ in range(3)]
     await asyncio.sleep(0)
     server.stop()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANGS):
         told = await asyncio.gather(*asking, return_exceptions=True)
     assert {type(one) for one in told} == {ConnectionError}
     with pytest.raises(ConnectionError):
@@ -95,10 +96,10 @@ async def test_who_has_waited_long_enough_is_told_and_the_late_reply_is_nobodys(
     server.pause()
     patient = asyncio.ensure_future(pipe.ask("ECHO", "patient"))
     asking = [asyncio.ensure_future(pipe.ask("ECHO", "late", seconds=seconds)) for seconds in (0.02, 0.05, 0.01)]
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANGS):
         told = await asyncio.gather(*asking, return_exceptions=True)
     assert {type(one) for one in told} == {TimeoutError}
     server.resume()
-    async with asyncio.timeout(30):
-        assert await pipe.ask("ECHO", "in time", seconds=30) == b"in time"
+    async with asyncio.timeout(HANGS):
+        assert await pipe.ask("ECHO", "in time", seconds=HANGS) == b"in time"
         assert await patient == b"patient"

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from peopleinfo.cache.link import open_link
+from peopleinfo.cache.link import Link, open_link
 from peopleinfo.cache.shared import Hit, Lease, SharedCache
+from tests.http.serving import HANGS
 from tests.valkey_servers import Server, serving
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 SECRET = b"s" * 32
 QUIET = 0.05  # seconds for which a new epoch keeps nothing; a fence falls as late
+LONG = 300.0  # seconds: a fence that falls within a test would depend on how fast the machine is
 W, OTHER = b"writer", b"another"
 
 
@@ -29,11 +31,33 @@ def server() -> Iterator[Server]:
 async def cache(server: Server) -> AsyncIterator[SharedCache]:
     with server.client as client:
         client.flushall()
-    async with open_link(server.url, deadline=5) as link:
-        cache = SharedCache(link, SECRET, seconds=60, fence_seconds=QUIET)
-        assert await link.come_back()
+    async with open_link(server.url, deadline=HANGS) as link:
+        cache = SharedCache(link, SECRET, seconds=60, fence_seconds=LONG)
+        await joined(link)
+        await trust_at_once(cache, server)
+        yield cache
+
+
+@pytest.fixture
+async def brief(server: Server) -> AsyncIterator[SharedCache]:
+    """A cache whose fences fall soon."""
+    async with open_link(server.url, deadline=HANGS) as link:
+        cache = SharedCache(link, b"b" * 32, seconds=60, fence_seconds=QUIET)
+        await joined(link)
         await trusted(cache)
         yield cache
+
+
+async def joined(link: Link) -> None:
+    while not await link.come_back():
+        pass
+
+
+async def trust_at_once(cache: SharedCache, server: Server) -> None:
+    """Let the epoch count, as it would once every fence of the one before had fallen."""
+    assert await cache.read("anybody", "") is None  # which begins it
+    with server.client as client:
+        client.hset(cache._keys("anybody")[0], "from", 0)
 
 
 async def trusted(cache: SharedCache) -> None:
@@ -105,13 +129,14 @@ async def test_every_writer_has_a_fence_of_its_own(cache: SharedCache) -> None:
     assert await answer(cache) == b"new"
 
 
-async def test_a_fence_that_nobody_lifts_falls_by_itself(cache: SharedCache) -> None:
-    await cache.fence(["n"], W)
-    assert await cache.read("n", "") is None
-    while await cache.read("n", "") is None:
+async def test_a_fence_that_nobody_lifts_falls_by_itself(brief: SharedCache, server: Server) -> None:
+    await brief.fence(["n"], W)
+    with server.client as client:
+        assert client.zcard(brief.key("n").replace("pi:v", "pi:f")) == 1
+    while await brief.read("n", "") is None:
         await asyncio.sleep(QUIET / 5)
-    await cache.fill("n", "", await lease(cache), b"new")
-    assert await answer(cache) == b"new"
+    await brief.fill("n", "", await lease(brief), b"new")
+    assert await answer(brief) == b"new"
 
 
 async def test_many_names_are_fenced_at_once(cache: SharedCache) -> None:
@@ -140,17 +165,24 @@ async def test_a_server_that_forgot_everything_keeps_nothing_until_every_write_h
     assert await cache.read("n", "") is None, "a lease would let the old answer in"
     await cache.fill("n", "", given, b"old")
     assert await answer(cache) is None
-    await trusted(cache)
-    await cache.fill("n", "", await lease(cache), b"new")
-    assert await answer(cache) == b"new"
+
+
+async def test_a_server_that_forgot_everything_is_trusted_again_after_a_while(
+    brief: SharedCache, server: Server
+) -> None:
+    with server.client as client:
+        client.flushall()
+    await trusted(brief)
+    await brief.fill("n", "", await lease(brief), b"new")
+    assert await answer(brief) == b"new"
 
 
 async def test_a_server_that_comes_back_with_old_data_does_not_answer_from_it() -> None:
     with serving() as server:
-        async with open_link(server.url, deadline=5) as link:
-            cache = SharedCache(link, SECRET, seconds=60, fence_seconds=QUIET)
-            await link.come_back()
-            await trusted(cache)
+        async with open_link(server.url, deadline=HANGS) as link:
+            cache = SharedCache(link, SECRET, seconds=60, fence_seconds=LONG)
+            await joined(link)
+            await trust_at_once(cache, server)
             await cache.fill("n", "", await lease(cache), b"old")
             with server.client as client:
                 client.save()
@@ -164,10 +196,8 @@ async def test_a_server_that_comes_back_with_old_data_does_not_answer_from_it() 
                 assert cache._entries.decrypt(cache.key("n"), "", stored) == b"old", (
                     "the test needs the old answer to be there"
                 )
-            while not await link.come_back():
-                pass
-            assert await cache.read("n", "") is None
-            await trusted(cache)
+            await joined(link)
+            await trust_at_once(cache, server)
             assert await answer(cache) is None
 
 
@@ -182,24 +212,22 @@ async def test_names_are_not_shown_to_the_server(cache: SharedCache, server: Ser
 
 async def test_deployments_do_not_see_each_others_answers(cache: SharedCache, server: Server) -> None:
     await cache.fill("n", "", await lease(cache), b"answer")
-    async with open_link(server.url, deadline=5) as link:
+    async with open_link(server.url, deadline=HANGS) as link:
         other = SharedCache(link, b"o" * 32, seconds=60, fence_seconds=QUIET)
-        await link.come_back()
+        await joined(link)
         await trusted(other)
         assert await answer(other) is None
 
 
 async def test_fences_and_epochs_survive_when_memory_is_short_and_old_answers_do_not() -> None:
     with serving("--maxmemory", "8mb", "--maxmemory-policy", "volatile-lru") as server:
-        async with open_link(server.url, deadline=5) as link:
-            cache = SharedCache(link, SECRET, seconds=60, fence_seconds=60)
-            await link.come_back()
+        async with open_link(server.url, deadline=HANGS) as link:
+            cache = SharedCache(link, SECRET, seconds=60, fence_seconds=LONG)
+            await joined(link)
             assert await cache.eviction_problem() is None
-            assert await cache.read("n", "") is None  # begins the epoch, which counts at once here
+            await trust_at_once(cache, server)
             await cache.fence(["n"], W)
-            epochs = cache._keys("n")[0]
             with server.client as client:
-                client.hset(epochs, "from", 0)
                 for number in range(200):
                     await cache.fill(f"m{number}", "", await lease(cache, f"m{number}"), b"x" * 100_000)
                 assert client.info()["evicted_keys"] > 0
@@ -208,6 +236,6 @@ async def test_fences_and_epochs_survive_when_memory_is_short_and_old_answers_do
 
 async def test_a_policy_that_may_evict_fences_is_found() -> None:
     with serving("--maxmemory-policy", "allkeys-lru") as server:
-        async with open_link(server.url, deadline=5) as link:
+        async with open_link(server.url, deadline=HANGS) as link:
             cache = SharedCache(link, SECRET, seconds=60)
             assert "allkeys-lru" in str(await cache.eviction_problem())

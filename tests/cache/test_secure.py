@@ -18,6 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from peopleinfo.cache.link import open_link
 from peopleinfo.cache.shared import Hit, Lease, SharedCache
+from tests.http.serving import HANGS
 from tests.valkey_servers import Server, free_port, redis_server, serving
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def rights() -> list[str]:
 
 async def works(url: str, user: str = "", password: str = "") -> bool:
     """Say whether an answer can be kept by way of this URL."""
-    async with open_link(url, user=user, password=password, deadline=5) as link:
+    async with open_link(url, user=user, password=password, deadline=HANGS) as link:
         if not await link.come_back():
             return False
         cache = SharedCache(link, b"s" * 32, seconds=60, fence_seconds=0.001)

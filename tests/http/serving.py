@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REPOSITORY: Final = Path(__file__).parent.parent.parent
-HANGS: Final = (
-    60  # seconds after which something that should have happened never will; longer than the drain of a server
-)
+HANGS: Final = 300  # seconds after which something that should have happened never will, however busy the machine is
 
 ADMIN_KEY: Final = "a-key-for-tests-that-opens-everything"
 AS_ADMIN: Final = {"Authorization": f"Bearer {ADMIN_KEY}"}
