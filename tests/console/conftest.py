@@ -1,4 +1,4 @@
-"""A browser and a server for every module of tests here; each test has a window of its own, in which nothing may go wrong."""
+"""A browser, and a server for every module of tests here; each test has a window of its own, in which nothing may go wrong."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     if problem := browsing.missing():
         pytest.skip(problem)
     expect.set_options(timeout=HANGS * 1000)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browsing.chromium(), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=browsing.chromium(), args=browsing.FLAGS)
         yield browser
+        browsing.close_contexts()
         browser.close()
 
 

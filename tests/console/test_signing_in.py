@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,10 +12,10 @@ from falcon.asgi import Request, Response
 from playwright.sync_api import expect
 
 from peopleinfo.http.sessions import LASTS, Sessions
+from tests.cli import commands
 from tests.console import browsing
 from tests.console.test_accessibility import complaints
-from tests.http.serving import HANGS, Server, environment, serving
-from tests.stores_under_test import store_url
+from tests.http.serving import HANGS, Server, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,9 +45,9 @@ def server(folder: Path) -> Iterator[Server]:
 
 
 def keys(folder: Path, *arguments: str) -> str:
-    command = [sys.executable, "-m", "peopleinfo", "keys", *arguments]
-    settings = environment(store=store_url("sqlite", folder))
-    return subprocess.run(command, cwd=folder, env=settings, capture_output=True, text=True, check=True).stdout
+    done = commands.run(folder, "keys", *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.decode()
 
 
 def sign_in(page: Page, key: str, *, at: str = "/console") -> None:

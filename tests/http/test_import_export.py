@@ -160,7 +160,7 @@ def cut(server: Server, content: bytes, media_type: str, key: str, *, chunked: b
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-@pytest.mark.parametrize("rows", [1, 1_700])
+@pytest.mark.parametrize("rows", [1, 700])  # none, and one whole batch before the cut
 def test_a_row_that_was_cut_is_never_stored(
     server: Server, client: httpx.Client, surname: str, rows: int, *, chunked: bool
 ) -> None:
@@ -178,7 +178,7 @@ def test_a_row_that_was_cut_is_never_stored(
 def test_an_import_that_was_cut_goes_on_where_it_stopped(
     server: Server, client: httpx.Client, surname: str, *, chunked: bool
 ) -> None:
-    people = lines({"person_surname": surname, "n": n} for n in range(3_000))
+    people = lines({"person_surname": surname, "n": n} for n in range(1_650))  # each part is longer than a batch
     key = str(uuid.uuid4())
     for part in (len(people) // 3, len(people) * 2 // 3, len(people) - 7):
         cut(server, people[:part], NDJSON, key, chunked=chunked)
@@ -191,9 +191,9 @@ def test_an_import_that_was_cut_goes_on_where_it_stopped(
             break
     assert answer.status_code == 200
     *_, done = map(json.loads, answer.text.splitlines())
-    assert done == {"result": "done", "stored": 3_000, "rejected": 0}
+    assert done == {"result": "done", "stored": 1_650, "rejected": 0}
     numbers = [person["n"] for person in export(client, surname=surname)]
-    assert sorted(numbers) == list(range(3_000))
+    assert sorted(numbers) == list(range(1_650))
 
 
 def export(client: httpx.Client, **search: str) -> list[dict[str, Any]]:
@@ -295,7 +295,7 @@ def test_an_export_has_no_pages(client: httpx.Client, name: str) -> None:
 
 
 def test_a_reader_who_goes_away_leaves_the_server_well(server: Server, client: httpx.Client, surname: str) -> None:
-    send(client, lines({"person_surname": surname, "padding": "x" * 2_000} for _ in range(5_000)))
+    send(client, lines({"person_surname": surname, "padding": "x" * 4_000} for _ in range(3_000)))
     before = exported_in_all(client)
     for _ in range(5):
         with socket.socket() as connection:
@@ -305,7 +305,7 @@ def test_a_reader_who_goes_away_leaves_the_server_well(server: Server, client: h
             connection.connect(server.address)
             connection.sendall(f"GET /v1/people/export?surname={surname} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             assert connection.recv(100).startswith(b"HTTP/1.1 200")
-    assert exported_in_all(client) - before < 5 * 5_000, "people were read for nobody"
+    assert exported_in_all(client) - before < 5 * 3_000, "people were read for nobody"
     patience = monotonic() + HANGS
     while client.get("/status").status_code != 200:
         assert monotonic() < patience
@@ -349,11 +349,11 @@ def test_a_packed_file_is_unpacked(client: httpx.Client, surname: str) -> None:
 
 @pytest.mark.parametrize("broken", ["cut", "garbage", "altered"])
 def test_a_packed_file_that_is_broken_is_refused_in_words(client: httpx.Client, surname: str, broken: str) -> None:
-    packed = gzip.compress(lines({"person_surname": surname, "n": n} for n in range(20_000)), mtime=0)
+    packed = gzip.compress(lines({"person_surname": surname, "n": n} for n in range(4_000)), mtime=0)
     spoilt = {
         "cut": packed[: len(packed) // 2],
         "garbage": packed[:10] + b"\xff" * 1_000,
-        "altered": packed[:5_000] + bytes(100) + packed[5_100:],
+        "altered": packed[:-5_000] + bytes(100) + packed[-4_900:],
     }
     answer = client.post("/v1/people/import", content=spoilt[broken], headers={"Content-Type": NDJSON})
     assert (answer.status_code, answer.json()["type"]) == (422, "urn:peopleinfo:problem:invalid-input")
@@ -372,5 +372,5 @@ def test_an_array_that_breaks_off_says_how_many_are_stored(client: httpx.Client,
 
 def endless(start: bytes) -> Iterable[bytes]:
     yield start
-    for _ in range(150):
+    for _ in range(100):
         yield b"x" * 1_000_000
