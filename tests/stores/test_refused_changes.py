@@ -18,6 +18,9 @@ import pytest
 from peopleinfo.access import Scope
 from peopleinfo.apikeys import issue, revoke
 from peopleinfo.apikeys import rotate as rotate_key
+from peopleinfo.backups.backup import Backup
+from peopleinfo.backups.depot import Folder
+from peopleinfo.backups.restore import Restore
 from peopleinfo.copying import Copy
 from peopleinfo.crypto.master import EitherMaster, Encryption, FileMaster, create_file
 from peopleinfo.crypto.rotation import rotate
@@ -135,29 +138,43 @@ async def test_repeated_import_stores_each_row_once_whichever_statement_failed(
     assert len(expected) > 4 * 10
 
 
-async def copy(source: SqliteStore, target: SqliteStore) -> None:
+async def copy(source: SqliteStore, target: SqliteStore, folder: Path) -> None:
     async for _ in Copy(source, target).run():
         pass
 
 
+async def restore(source: SqliteStore, target: SqliteStore, folder: Path) -> None:
+    depot = Folder(folder)
+    if not folder.exists():
+        backup = Backup(source, depot, key=None, now=lambda: datetime.now(UTC))
+        async for _ in backup.run(await backup.begin()):
+            pass
+    task = Restore(depot, key=None)
+    async for _ in task.run(await task.manifest(), target, merge=True):
+        pass
+
+
 @either_moment
-async def test_repeated_copy_takes_each_person_once_whichever_statement_failed(
+@pytest.mark.parametrize("move", [copy, restore])
+async def test_repeated_copy_or_restore_takes_each_person_once_whichever_statement_failed(
     store: SqliteStore,
     tmp_path: Path,
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
     moment: str,
+    move: Callable[[SqliteStore, SqliteStore, Path], Awaitable[None]],
 ) -> None:
     monkeypatch.setattr("peopleinfo.copying.PAGE", 2)
+    monkeypatch.setattr("peopleinfo.backups.restore._TOGETHER", 2)
     monkeypatch.setattr("peopleinfo.copying.PATIENCE", 0)
     connection = failing(store)
     expected: list[str] = []
-
     for number in itertools.count():
         async with open_sqlite(tmp_path / f"source{number}.db", now=clock.now) as source:
             await source.load([named("Copied", f"{number:03}-{line}") for line in range(4)])
-            reached = await fails_once(connection, moment, Nth(number, ERRORS["domain"]), partial(copy, source, store))
-            await copy(source, store)
+            act = partial(move, source, store, tmp_path / f"backup{number}")
+            reached = await fails_once(connection, moment, Nth(number, ERRORS["domain"]), act)
+            await act()
         expected += names_in(f"{number:03}")
         assert await names_of(store) == expected, f"after the failure of statement {number}"
         if not reached:
