@@ -285,5 +285,6 @@ def _begin(db: sqlite3.Connection, path: Path, encryption: Encryption) -> None:
             begin(db, encryption, os.urandom(schema.SECRET))
         db.execute("COMMIT")
     except BaseException:
-        db.execute("ROLLBACK")
+        if db.in_transaction:  # a full disk may have ended it
+            db.execute("ROLLBACK")
         raise
