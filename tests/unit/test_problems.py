@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import falcon.testing
+import httpx
 import pytest
 
 import peopleinfo
@@ -44,7 +44,7 @@ def made(kind: type[PeopleInfoError]) -> PeopleInfoError:
     return kind(**given)
 
 
-def answer(error: PeopleInfoError) -> Any:
+async def answer(error: PeopleInfoError) -> httpx.Response:
     """Return the response of a service that raises an error."""
 
     class Resource:
@@ -54,17 +54,19 @@ def answer(error: PeopleInfoError) -> Any:
     app = App()
     problems.install(app)
     app.add_route("/", Resource())
-    return falcon.testing.TestClient(app).simulate_get("/")
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        return await client.get("/")
 
 
 ALL = sorted(set(subclasses(PeopleInfoError)), key=lambda kind: kind.__qualname__)
 
 
 @pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
-def test_error_is_reported_as_a_problem(kind: type[PeopleInfoError]) -> None:
-    response = answer(made(kind))
+async def test_error_is_reported_as_a_problem(kind: type[PeopleInfoError]) -> None:
+    response = await answer(made(kind))
     assert response.headers["Content-Type"] == problems.MEDIA_TYPE
-    problem = response.json
+    problem = response.json()
     assert problem["type"].startswith("urn:peopleinfo:problem:")
     assert problem["status"] == response.status_code >= 400
     assert problem["title"]
@@ -73,22 +75,22 @@ def test_error_is_reported_as_a_problem(kind: type[PeopleInfoError]) -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in ALL if issubclass(kind, StoreUnavailable | StoreUnusable)])
-def test_unavailable_store_is_reported_with_a_time_to_retry(kind: type[PeopleInfoError]) -> None:
-    response = answer(made(kind))
+async def test_unavailable_store_is_reported_with_a_time_to_retry(kind: type[PeopleInfoError]) -> None:
+    response = await answer(made(kind))
     assert response.status_code == 503
     assert int(response.headers["Retry-After"]) > 0
 
 
-def test_unusable_store_is_reported_without_names_of_the_machine() -> None:
-    response = answer(WrongMaster("/etc/peopleinfo/master.key"))
-    assert response.json["type"] == "urn:peopleinfo:problem:store-unavailable"
+async def test_unusable_store_is_reported_without_names_of_the_machine() -> None:
+    response = await answer(WrongMaster("/etc/peopleinfo/master.key"))
+    assert response.json()["type"] == "urn:peopleinfo:problem:store-unavailable"
     assert "master.key" not in response.text
 
 
-def test_error_of_the_command_line_is_reported_as_a_fault_of_the_service() -> None:
+async def test_error_of_the_command_line_is_reported_as_a_fault_of_the_service() -> None:
     class OfACommand(PeopleInfoError):
         pass
 
-    response = answer(OfACommand("Anna Schmidt"))
-    assert (response.status_code, response.json["type"]) == (500, "urn:peopleinfo:problem:internal-error")
+    response = await answer(OfACommand("Anna Schmidt"))
+    assert (response.status_code, response.json()["type"]) == (500, "urn:peopleinfo:problem:internal-error")
     assert "Anna" not in response.text
