@@ -263,7 +263,7 @@ STORE_AND_CACHE: Final = (
         "short",
         {
             "{{error}}": rate("peopleinfo_cache_call_errors_total", "error"),
-            "invalid {{entry}}": rate("peopleinfo_cache_invalid_entries_total", "entry"),
+            "invalid {{kind}}": rate("peopleinfo_cache_invalid_entries_total", "kind"),
             "{{to}}": f"sum by (to) (increase(peopleinfo_cache_breaker_changes_total{{{_JOB}}}[$__rate_interval]))",
             "owed {{instance}}": f"peopleinfo_cache_owed_names{{{_JOB}}}",
         },

@@ -476,7 +476,7 @@ def _until_cached(http: httpx.Client, person_id: str) -> None:
 def _until_counted(http: httpx.Client, entries: set[str]) -> None:
     """Read the metrics until every entry was counted: buckets are exchanged once a second."""
     patience = monotonic() + HANGS
-    while any(f'invalid_entries_total{{entry="{entry}"}}' not in http.get("/metrics").text for entry in entries):
+    while any(f'invalid_entries_total{{kind="{entry}"}}' not in http.get("/metrics").text for entry in entries):
         assert monotonic() < patience, http.get("/metrics").text
         sleep(0.05)
 

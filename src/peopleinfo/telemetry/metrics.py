@@ -77,7 +77,7 @@ CACHE_FILLS: Final = Counter(
 CACHE_INVALID: Final = Counter(
     "peopleinfo_cache_invalid_entries_total",
     "Entries of the shared cache that were removed because this service did not write them: answer, lease, fences, epoch, bucket.",
-    "entry",
+    "kind",
 )
 CACHE_FENCES: Final = Counter(
     "peopleinfo_cache_fences_total",
