@@ -13,6 +13,8 @@ import msgspec
 from pyreqwest.client import ClientBuilder
 from pyreqwest.exceptions import PyreqwestError
 
+from peopleinfo import strictjson
+from peopleinfo.errors import InvalidJson
 from peopleinfo.oidc import ProviderUnavailable
 
 if TYPE_CHECKING:
@@ -117,6 +119,10 @@ async def _ask(
                 raise SignInFailed("the provider takes back what it said")
             if answer.status != _OK:
                 raise ProviderUnavailable(f"{url} answers {answer.status}")
-            return msgspec.json.decode(bytes(await answer.bytes()), type=dict[str, Any])
-    except (PyreqwestError, msgspec.DecodeError) as error:
+            return strictjson.decode(bytes(await answer.bytes()), dict[str, Any])
+    except (
+        PyreqwestError,
+        InvalidJson,
+        ValueError,
+    ) as error:  # ValueError: the provider names an endpoint that is no URL
         raise ProviderUnavailable(str(error) or type(error).__name__) from error

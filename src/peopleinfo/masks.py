@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from peopleinfo import strictjson
 from peopleinfo.access import FURTHER, MEMBERS
 from peopleinfo.errors import MembersHidden
-from peopleinfo.person import SERVER_MEMBERS
+from peopleinfo.person import SERVER_MEMBERS, members_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -38,7 +38,7 @@ def visible(members: Mapping[str, Any], hidden: frozenset[str]) -> dict[str, Any
 
 def shown(body: bytes, hidden: frozenset[str]) -> bytes:
     """Return a person's JSON without the hidden members. It is encoded in the same way whether there were any or not."""
-    return strictjson.encode(visible(strictjson.parse(body), hidden))
+    return strictjson.encode(visible(members_of(body), hidden))
 
 
 @lru_cache(maxsize=1_000)

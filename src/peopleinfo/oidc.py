@@ -9,13 +9,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import jwt
-import msgspec
 import structlog
 from pyreqwest.client import ClientBuilder
 from pyreqwest.exceptions import PyreqwestError
 
+from peopleinfo import strictjson
 from peopleinfo.access import Principal, Scope
-from peopleinfo.errors import NotAuthenticated
+from peopleinfo.errors import InvalidJson, NotAuthenticated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,7 +133,7 @@ class _ProviderKeys:
         self._tried = self._monotonic()
         try:
             keys = await _fetch_keys(self._issuer)
-        except (PyreqwestError, TimeoutError, ProviderUnavailable, msgspec.DecodeError) as error:
+        except (PyreqwestError, TimeoutError, ProviderUnavailable, InvalidJson, ValueError) as error:
             if not self._keys:
                 raise ProviderUnavailable(str(error) or type(error).__name__) from error
             _log.warning("oidc_keys_not_renewed", reason=str(error) or type(error).__name__)
@@ -165,9 +165,9 @@ async def _fetch_keys(issuer: str) -> dict[str, jwt.PyJWK]:
     for one in listed if isinstance(listed, list) else []:
         try:
             key = jwt.PyJWK(one)
-        except (jwt.PyJWTError, AttributeError, TypeError, ValueError):  # of a kind that is not known here
+        except Exception:  # noqa: BLE001, S112 - of a kind that is not known here; each library raises errors of its own
             continue
-        if key.key_id:
+        if isinstance(key.key_id, str) and key.key_id:
             keys[key.key_id] = key
     return keys
 
@@ -181,4 +181,4 @@ async def _fetch(client: Client, url: str) -> dict[str, Any]:
             body += piece
     if len(body) > _DOCUMENT:
         raise ProviderUnavailable(f"{url} answers too much")
-    return msgspec.json.decode(body, type=dict[str, Any])
+    return strictjson.decode(body, dict[str, Any])

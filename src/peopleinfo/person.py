@@ -9,17 +9,19 @@ from __future__ import annotations
 import re
 import unicodedata
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
 from peopleinfo import birthdate, strictjson
-from peopleinfo.errors import FieldError, InvalidPerson
+from peopleinfo.errors import FieldError, InvalidJson, InvalidPerson, StoreDamaged
 from peopleinfo.names import fold
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import date
+
+T = TypeVar("T")
 
 NAME_LENGTH: Final = 256  # code points; UTF-8 makes at most 1,024 bytes of them
 ADDRESS_LENGTH: Final = 2_000  # code points; at most 8,000 bytes
@@ -94,8 +96,43 @@ class Outline(msgspec.Struct, frozen=True):
         return datetime.fromisoformat(self.created_at)
 
 
-outline: Final = msgspec.json.Decoder(Outline).decode
-"""Reads the outline of a person's JSON. Raises msgspec.DecodeError when it is none."""
+_outline: Final = msgspec.json.Decoder(Outline).decode
+_BEGINNING: Final = b'{"person_id":"'  # of every record, as `render` makes it
+
+
+def outline(body: bytes) -> Outline:
+    """Return the outline of a stored record. Raises StoreDamaged."""
+    return stored(_outline, body)
+
+
+def stored(decode: Callable[[bytes], T], body: bytes) -> T:
+    """Return what a decoder of msgspec makes of a stored record. Raises StoreDamaged when this service did not write it so."""
+    try:
+        return decode(body)
+    except strictjson.UNREADABLE as error:
+        raise _damaged() from error
+
+
+def checked(body: bytes, person_id: str = "") -> bytes:
+    """Return a stored record that begins and ends as every record does, and is of this person. Raises StoreDamaged."""
+    if not body.startswith(_BEGINNING + person_id.encode()) or body[-1:] != b"}":
+        raise _damaged()
+    return body
+
+
+def members_of(body: bytes) -> dict[str, Any]:
+    """Return the members of a stored record. Raises StoreDamaged."""
+    try:
+        members = strictjson.parse(body)
+    except InvalidJson as error:
+        raise _damaged() from error
+    if not isinstance(members, dict):
+        raise _damaged()
+    return members
+
+
+def _damaged() -> StoreDamaged:
+    return StoreDamaged("a record in the store is not one that this service wrote")
 
 
 def details_from_json(
@@ -176,8 +213,10 @@ def render(person_id: str, version: int, details: Details, *, created_at: str, u
 
 
 def details_of(record: Record) -> tuple[Details, dict[str, Any]]:
-    """Take a record apart: what people told us, and what the server added (`SERVER_MEMBERS`)."""
-    members = strictjson.parse(record.body)
+    """Take a record apart: what people told us, and what the server added (`SERVER_MEMBERS`). Raises StoreDamaged."""
+    members = members_of(record.body)
+    if not members.keys() >= set(SERVER_MEMBERS):
+        raise _damaged()
     given = {name: members.pop(name) for name in SERVER_MEMBERS}
     return details_from_members(members), given
 

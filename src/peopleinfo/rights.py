@@ -16,6 +16,7 @@ import structlog
 from peopleinfo import strictjson
 from peopleinfo.audit import Event
 from peopleinfo.errors import ImportOverlap, PeopleInfoError, PersonNotFound, StoreUnavailable, VersionConflict
+from peopleinfo.person import stored
 from peopleinfo.store import Progress
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ async def expired(
     after: bytes | None = None
     while True:
         page = await store.scan(after=after, limit=_PAGE)
-        for person in map(_seen, page.people):
+        for person in (stored(_seen, body) for body in page.people):
             if person.updated_at < before:
                 yield person.person_id, person.version
         if page.next is None:

@@ -10,7 +10,7 @@ import msgspec
 from peopleinfo import birthdate, strictjson
 from peopleinfo.errors import FieldError, InvalidSearch
 from peopleinfo.names import fold
-from peopleinfo.person import normalised
+from peopleinfo.person import normalised, stored
 
 if TYPE_CHECKING:
     from datetime import date
@@ -63,7 +63,7 @@ class Filter:
 
     def matches(self, body: bytes) -> bool:
         """Say whether the person with this JSON (of a `Record`) is meant, beyond having the right key."""
-        person = _decode(body)
+        person = stored(_decode, body)
         return self._has_surname(person) and self._has_name(person) and self._was_born(person.person_birthdate)
 
     def _has_surname(self, person: _Compared) -> bool:

@@ -8,7 +8,7 @@ that was sent (`msgspec.Raw`), whatever its length.
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -21,6 +21,17 @@ MAX_COMMAS: Final = 64 * 1024  # of a text, inside and outside its strings; the 
 type_names: Final = {dict: "an object", list: "a list", str: "a string", bool: "true or false", msgspec.Raw: "a number"}
 
 encode = msgspec.json.Encoder().encode
+# What a decoder of msgspec raises for bytes that are not JSON, or not JSON of the right shape.
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+T = TypeVar("T")
+
+
+def decode(text: bytes, kind: type[T]) -> T:
+    """Return an external JSON document as this type. Raises InvalidJson."""
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except UNREADABLE as error:
+        raise InvalidJson(str(error) or type(error).__name__) from error
 
 
 def parse(text: bytes) -> Any:

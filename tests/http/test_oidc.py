@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import threading
@@ -14,6 +15,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from peopleinfo import oidc
 from peopleinfo.access import Scope
@@ -52,11 +55,18 @@ class Provider:
             jwk(THEIRS, "for-encryption", use="enc"),
             {"kty": "oct", "kid": "symmetric", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA"},
             {"kty": "unheard of", "kid": "odd"},
+            jwk(THEIRS, "no text") | {"kid": ["no", "text"]},
+            jwk(THEIRS, "no algorithm") | {"alg": ["RS256"]},
+            {"kty": ["RSA"], "kid": "no kind"},
+            None,
+            5,
+            "text",
         ]
         self.asked = 0
         self.is_ill = False
         self.leads_elsewhere = False
         self.more = ""  # that it says beside its keys
+        self.documents: dict[str, bytes] = {}  # what it answers instead, by path
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -70,7 +80,7 @@ class Provider:
                     "/elsewhere": {"keys": provider.keys},
                 }
                 provider.asked += self.path == "/keys"
-                body = json.dumps(documents[self.path]).encode()
+                body = provider.documents.get(self.path, json.dumps(documents.get(self.path)).encode())
                 leads = provider.leads_elsewhere and self.path == "/keys"
                 self.send_response(500 if provider.is_ill else 302 if leads else 200)
                 if leads:
@@ -313,3 +323,57 @@ async def test_a_provider_that_was_never_there_lets_nobody_in(provider: Provider
     provider.is_ill = True
     with pytest.raises(NotAuthenticated):
         await tokens.principal(provider.token())
+
+
+NESTED = b'{"keys":' + b"[" * 100_000
+DOCUMENTS: list[bytes] = [
+    b"", b"\xff\xfe", b"[]", b"null", b"5", b'"text"', NESTED, b'{"keys":5}', b'{"keys":{}}', b'{"keys":[[]]}', b"{}",
+    b'{"a":"\xff"}', b'{"issuer":5}', b'{"jwks_uri":5}', b"<html>",
+]  # fmt: skip
+ADDRESSES = [
+    "no url",
+    "http://",
+    "http://[::1",
+    "http://127.0.0.1:99999/",
+    "file:///etc/passwd",
+    "//x",
+    "http://\0/",
+    "mailto:x",
+]
+
+
+@pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/keys"])
+@pytest.mark.parametrize("document", DOCUMENTS, ids=range(len(DOCUMENTS)))
+async def test_a_document_of_any_content_lets_nobody_in_and_the_next_one_counts(
+    provider: Provider, moment: Seconds, path: str, document: bytes
+) -> None:
+    await _refused_then_accepted(provider, moment, path, document)
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+async def test_an_address_of_any_form_lets_nobody_in_and_the_next_one_counts(
+    provider: Provider, moment: Seconds, address: str
+) -> None:
+    document = json.dumps({"issuer": provider.issuer, "jwks_uri": address}).encode()
+    await _refused_then_accepted(provider, moment, "/.well-known/openid-configuration", document)
+
+
+async def _refused_then_accepted(provider: Provider, moment: Seconds, path: str, document: bytes) -> None:
+    tokens = OidcTokens(provider.issuer, AUDIENCE, scopes_claim="scope", monotonic=moment)
+    provider.documents[path] = document
+    try:
+        with pytest.raises(NotAuthenticated):
+            await tokens.principal(provider.token())
+    finally:
+        provider.documents.clear()
+    moment.now += oidc.REFETCH_SECONDS
+    principal, _ = await tokens.principal(provider.token())
+    assert principal.name == "oidc:user-7"
+
+
+@given(st.binary(max_size=60), st.binary(max_size=60))
+def test_a_token_of_any_content_is_refused(header: bytes, claims: bytes) -> None:
+    parts = [base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in (header, claims, b"x")]
+    tokens = OidcTokens("http://127.0.0.1:9", AUDIENCE, scopes_claim="scope")
+    with pytest.raises(NotAuthenticated):
+        asyncio.run(tokens.principal(".".join(parts)))

@@ -12,7 +12,8 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from peopleinfo.errors import PeopleInfoError
+from peopleinfo import strictjson
+from peopleinfo.errors import InvalidJson, PeopleInfoError
 from peopleinfo.ids import subkey
 
 if TYPE_CHECKING:
@@ -69,8 +70,8 @@ def read_manifest(depot: Depot, key: bytes | None) -> Manifest | None:
     if text is None:
         return None
     try:
-        manifest = msgspec.json.decode(text, type=Manifest)
-    except msgspec.DecodeError as error:
+        manifest = strictjson.decode(text, Manifest)
+    except InvalidJson as error:
         raise BackupUnusable(f"{NAME} is not one of a backup: {error}") from error
     if manifest.format != FORMAT:
         raise BackupUnusable(

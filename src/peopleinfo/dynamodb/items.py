@@ -20,6 +20,7 @@ from binascii import a2b_base64, b2a_base64
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from peopleinfo.errors import StoreDamaged
 from peopleinfo.ids import BLOCK_SIZE, subkey
 from peopleinfo.names import FOLD_VERSION
 
@@ -149,10 +150,25 @@ def number(whole: int) -> dict[str, str]:
 
 
 def value(item: Item, name: str) -> bytes:
-    """Return the bytes of an attribute."""
-    return a2b_base64(item[name]["B"])
+    """Return the bytes of an attribute. Raises StoreDamaged when there are none."""
+    try:
+        return a2b_base64(item[name]["B"])
+    except (KeyError, ValueError) as error:
+        raise _damaged(name) from error
 
 
 def whole(item: Item, name: str) -> int:
-    """Return the number of an attribute."""
-    return int(item[name]["N"])
+    """Return the number of an attribute. Raises StoreDamaged when there is none."""
+    try:
+        return int(item[name]["N"])
+    except (KeyError, ValueError) as error:
+        raise _damaged(name) from error
+
+
+def surname_key(item: Item) -> str:
+    """Return the key under which a person is found; "" for an item that another program wrote."""
+    return item.get("surname_key", {}).get("S", "")
+
+
+def _damaged(name: str) -> StoreDamaged:
+    return StoreDamaged(f"an item of the table has no valid attribute {name}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from peopleinfo.dynamodb.items import Place, binary, place_of, value
 from peopleinfo.ids import BLOCK_SIZE
+from peopleinfo.person import checked
 from peopleinfo.store import EXAMINED, Page
 
 if TYPE_CHECKING:
@@ -37,7 +38,11 @@ class Listing:
             return False
         self.position = position
         self._examined += 1
-        if body is not None and (not self.refines or (self._where is not None and self._where.matches(body))):
+        if (
+            body is not None
+            and checked(body)
+            and (not self.refines or (self._where is not None and self._where.matches(body)))
+        ):
             self.people.append(body)
         self.is_full = self.refines and self._examined == EXAMINED
         return True

@@ -21,6 +21,7 @@ from peopleinfo.dynamodb.items import (
     number,
     place_of,
     prefix_key,
+    surname_key,
     value,
     whole,
 )
@@ -37,7 +38,7 @@ from peopleinfo.errors import (
     VersionConflict,
 )
 from peopleinfo.ids import IdCipher
-from peopleinfo.person import Details, Record, details_of, render, timestamp
+from peopleinfo.person import Details, Record, checked, details_of, render, timestamp
 from peopleinfo.store import ONCE_SECONDS, Once, Page, Progress, Purged, Reading, Rekeyed
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class DynamoStore:
         body = await self._form.body(found.home, found.item) if found else None
         if found is None or body is None:
             raise PersonNotFound(person_id)
-        return Record(person_id, found.version, body)
+        return Record(person_id, found.version, checked(body, person_id))
 
     async def create(self, details: Details, *, once: Once | None = None) -> Record:
         await self._form.prepare()
@@ -337,7 +338,7 @@ class DynamoStore:
         end = min(ends) if ends else None
         index = self._form.index(key)
         found = [
-            (sk, item if "body" in item and item["surname_key"]["S"] == index else None)
+            (sk, item if "body" in item and surname_key(item) == index else None)
             for items, _ in pages
             for sk, item in ((value(item, "sk"), item) for item in items)
             if end is None or sk <= end
@@ -366,14 +367,14 @@ class DynamoStore:
             **start,
         )
         found = await self._table.get_many([{"pk": entry["pk"], "sk": entry["sk"]} for entry in entries])
-        items = [item for item in found if "body" in item and item["surname_key"]["S"].startswith(prefix)]
+        items = [item for item in found if "body" in item and surname_key(item).startswith(prefix)]
         keys = [(item["pk"]["B"], item["sk"]["B"]) for item in items]
         bodies = dict(zip(keys, await self._form.bodies(items), strict=True))
         return [(index_position_of(one), bodies.get((one["pk"]["B"], one["sk"]["B"]))) for one in entries], bool(last)
 
     async def _bodies(self, items: list[Item]) -> list[bytes | None]:
         """Return the JSON of those whose first place is that of the item."""
-        at_home = [item if "body" in item and "home" not in item else None for item in items]
+        at_home = [item if is_person(item) and "body" in item and "home" not in item else None for item in items]
         bodies = await self._form.bodies(at_home)
         return [
             body if home is not None else await self._body_elsewhere(item)

@@ -14,9 +14,10 @@ import msgspec
 from aiodynamo.http.types import Request, RequestFailed
 from yarl import URL
 
+from peopleinfo import strictjson
 from peopleinfo.dynamodb import figures
 from peopleinfo.dynamodb.signing import signed
-from peopleinfo.errors import OutcomeUnknown, StoreUnavailable, StoreUnusable
+from peopleinfo.errors import InvalidJson, OutcomeUnknown, StoreUnavailable, StoreUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -350,8 +351,8 @@ def _conditional(condition: str) -> Json:
 
 def _told(answer: Response) -> tuple[str, Json]:
     try:
-        told = msgspec.json.decode(answer.body, type=dict[str, Any])
-    except msgspec.DecodeError:
+        told = strictjson.decode(answer.body, dict[str, Any])
+    except InvalidJson:
         return f"status {answer.status}", {}
     return str(told.get("__type", "")).rpartition("#")[2], told
 

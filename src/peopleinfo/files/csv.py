@@ -12,6 +12,7 @@ from peopleinfo import strictjson
 from peopleinfo.errors import InvalidJson
 from peopleinfo.files.columns import REJECT_LINE, REJECT_REASON, InvalidInput
 from peopleinfo.imports import Outcome, Row
+from peopleinfo.person import members_of, stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -109,7 +110,7 @@ class CsvWriter:
         """
         table = []
         for body in people:
-            members = strictjson.parse(body)
+            members = members_of(body)
             if not members.keys() <= self._known:
                 raise InvalidInput("somebody with further members was added during the export: run it again")
             table.append([_cell(members.get(column)) for column in self._columns])
@@ -123,7 +124,7 @@ class CsvWriter:
 
 def further_members(people: Iterable[bytes]) -> dict[str, None]:
     """Return the names of the members beyond those that everybody may have, in the order in which they are met."""
-    return {name: None for body in people for name in _names(body) if name not in FIRST and name not in LAST}
+    return {name: None for body in people for name in stored(_names, body) if name not in FIRST and name not in LAST}
 
 
 def reasons(outcome: Outcome) -> str:

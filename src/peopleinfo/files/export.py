@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from peopleinfo.search import Filter
 
 
+Piece = tuple[int, bytes]  # how many people it holds, and the text
 Seen = Callable[[list[bytes]], None]  # is told of those whose piece is yielded next
 
 
 async def as_ndjson(
     people: People, where: Filter, *, hidden: frozenset[str] = frozenset(), seen: Seen | None = None
-) -> AsyncGenerator[tuple[int, bytes], None]:
+) -> AsyncGenerator[Piece, None]:
     """Yield how many people a piece holds, and the piece: a JSON object a line, without `hidden` members."""
     async for bodies in _everyone(people, where, hidden, seen):
         yield len(bodies), b"\n".join(bodies) + b"\n"
@@ -28,7 +29,7 @@ async def as_ndjson(
 
 async def as_csv(
     people: People, where: Filter, *, hidden: frozenset[str] = frozenset(), seen: Seen | None = None
-) -> AsyncGenerator[tuple[int, bytes], None]:
+) -> AsyncGenerator[Piece, None]:
     """Yield how many people a piece holds, and the piece: lines of a table. The people are read twice, first for their columns.
 
     Raises InvalidInput when somebody with further members is added meanwhile.

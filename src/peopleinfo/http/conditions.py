@@ -13,6 +13,7 @@ import msgspec
 
 from peopleinfo.errors import VersionConflict
 from peopleinfo.masks import fingerprint
+from peopleinfo.person import stored
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
@@ -68,7 +69,7 @@ class Representation(NamedTuple):
     @property
     def modified(self) -> datetime | None:
         """When it was last changed, to the millisecond; None when that is unknown."""
-        return _decode(self.record.body).updated_at if self.record else None
+        return stored(_decode, self.record.body).updated_at if self.record else None
 
 
 class Conditions(NamedTuple):

@@ -19,7 +19,7 @@ from peopleinfo.audit import ids_of
 from peopleinfo.errors import StoreUnavailable
 from peopleinfo.files import rows
 from peopleinfo.files.columns import Columns, InvalidInput
-from peopleinfo.files.export import as_csv, as_ndjson
+from peopleinfo.files.export import Piece, as_csv, as_ndjson
 from peopleinfo.http.audited import trail_of
 from peopleinfo.http.contract import CSV, JSON, NDJSON
 from peopleinfo.http.people import idempotency_key
@@ -104,16 +104,14 @@ class ExportResource:
         hidden = req.context.principal.hidden
         if hidden:
             require_askable(members, hidden)
-        # Not every store can find by the beginning of a surname, and a refusal has to come before the headers.
-        if where.prefix_key is not None:
-            await self._people.find(where, after=None, limit=1)
         trail = trail_of(req)
+        seen = (lambda people: trail.streams(ids_of(people))) if trail else None
+        pieces = await _begun((as_csv if as_table else as_ndjson)(self._people, where, hidden=hidden, seen=seen))
         resp.content_type = CSV if as_table else NDJSON
         resp.set_header("Cache-Control", "private, no-store")
         resp.set_header("Vary", "Accept")
         resp.downloadable_as = "people.csv" if as_table else "people.ndjson"
-        seen = (lambda people: trail.streams(ids_of(people))) if trail else None
-        resp.stream = _texts(req, (as_csv if as_table else as_ndjson)(self._people, where, hidden=hidden, seen=seen))
+        resp.stream = _texts(req, pieces)
 
 
 class _Body(io.RawIOBase):
@@ -155,7 +153,21 @@ def read_columns(params: Mapping[str, Any]) -> Columns:
     return Columns(given, formats if isinstance(formats, list) else [formats])
 
 
-async def _texts(req: Request, pieces: AsyncGenerator[tuple[int, bytes], None]) -> AsyncIterator[bytes]:
+async def _begun(pieces: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, None]:
+    """Read the first piece, so that what the store refuses is a problem and not the end of a response that has begun."""
+    first = await anext(pieces, None)
+
+    async def all_of_them() -> AsyncGenerator[Piece, None]:
+        async with aclosing(pieces):
+            if first is not None:
+                yield first
+            async for piece in pieces:
+                yield piece
+
+    return all_of_them()
+
+
+async def _texts(req: Request, pieces: AsyncGenerator[Piece, None]) -> AsyncIterator[bytes]:
     """Yield the texts for as long as the client is there to take them; the server would go on to the end, unheard."""
     TRANSFERS.change(1, "export")
     leaving = asyncio.ensure_future(client_leaves(req))

@@ -18,7 +18,7 @@ from peopleinfo.errors import (
 )
 from peopleinfo.ids import BLOCK_SIZE, IdCipher, is_id
 from peopleinfo.names import FOLD_VERSION
-from peopleinfo.person import Details, Record, details_of, render, timestamp
+from peopleinfo.person import Details, Record, checked, details_of, render, timestamp
 from peopleinfo.sqlite.adoption import Adoption, coming, foreign_seq, is_outdated, rekey
 from peopleinfo.sqlite.apikeys import SqliteApiKeys
 from peopleinfo.sqlite.schema import SECRET
@@ -99,7 +99,7 @@ class SqliteStore:
             raise self._faults.translate(error) from error
         if row is None:
             raise PersonNotFound(person_id)
-        return Record(person_id, *row)
+        return Record(person_id, row[0], checked(row[1], person_id))
 
     async def create(self, details: Details, *, once: Once | None = None) -> Record:
         def change(db: sqlite3.Connection) -> Record:
@@ -382,14 +382,14 @@ def _page(cursor: sqlite3.Cursor, limit: int, where: Filter | None) -> Page:
             if len(people) == limit or examined == EXAMINED:
                 return Page(people, _after(last))
             last = row
-            if where.matches(row[1]):
+            if where.matches(checked(row[1])):
                 people.append(row[1])
     return Page(people, None)
 
 
 def _full(rows: Sequence[tuple[Any, ...]], limit: int) -> Page:
     """Make a page of rows that are all meant, one of them too many where there is a next one."""
-    return Page([row[1] for row in rows[:limit]], _after(rows[limit - 1]) if len(rows) > limit else None)
+    return Page([checked(row[1]) for row in rows[:limit]], _after(rows[limit - 1]) if len(rows) > limit else None)
 
 
 def _after(row: tuple[Any, ...]) -> bytes:

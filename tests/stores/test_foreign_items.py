@@ -1,0 +1,115 @@
+"""Another program may write anything into the table: its items are passed over, or refused as damage, and people are found as before."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from peopleinfo.dynamodb.items import binary
+from peopleinfo.dynamodb.opening import open_dynamodb, open_table
+from peopleinfo.errors import StoreUnavailable
+from tests.stores_under_test import (
+    Clock,
+    everyone_found,
+    everyone_scanned,
+    make_table,
+    named,
+    purged,
+    table_location,
+    where,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from peopleinfo.dynamodb.store import DynamoStore
+    from peopleinfo.settings import TableLocation
+
+ATTRIBUTES = ("body", "version", "surname_key", "moved_to", "home", "once", "alias", "data_key", "answer", "extra")
+
+
+def values() -> st.SearchStrategy[dict[str, Any]]:
+    """Attributes as DynamoDB has them, of any type."""
+    return st.one_of(
+        st.binary(min_size=1, max_size=20).map(binary),
+        st.text(st.characters(codec="utf-8"), min_size=1, max_size=9).map(lambda text: {"S": text}),
+        st.integers(-5, 5).map(lambda number: {"N": str(number)}),
+        st.just({"L": [{"S": "x"}]}),
+        st.just({"M": {}}),
+        st.just({"NULL": True}),
+        st.just({"BOOL": False}),
+    )
+
+
+@pytest.fixture
+def location(tmp_path: Path) -> TableLocation:
+    location = table_location("ministack", tmp_path)
+    asyncio.run(make_table(location))
+    return location
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["foreign", "6 bytes", "of the surname"]),
+            st.binary(min_size=1, max_size=12),
+            st.dictionaries(st.sampled_from(ATTRIBUTES), values()),
+        ),
+        max_size=6,
+    )
+)
+def test_whatever_items_there_are_people_are_found_or_damage_is_reported(
+    location: TableLocation, clock: Clock, foreign: list[tuple[str, bytes, dict[str, Any]]]
+) -> None:
+    async def run() -> None:
+        async with open_dynamodb(location, now=clock.now) as store, open_table(location) as table:
+            made = await store.create(named("Foreign"))
+            pks = {
+                "foreign": b"another program",
+                "6 bytes": b"sixsix",
+                "of the surname": store._places.partition("foreign", 0),
+            }
+            keys = []
+            for place, sk, attributes in foreign:
+                key = {"pk": binary(pks[place]), "sk": binary(sk)}
+                await table.call("PutItem", {"Item": key | attributes}, 5)
+                keys.append(key)
+            assert await store.get(made.person_id) == made
+            await _read_everything(store, made.body)
+            for key in keys:
+                await table.call("DeleteItem", {"Key": key}, 5)
+            await store.erase(made.person_id)
+
+    asyncio.run(run())
+
+
+async def _read_everything(store: DynamoStore, body: bytes) -> None:
+    with suppress(StoreUnavailable):
+        assert body in await everyone_found(store, where(surname="foreign"))
+    with suppress(StoreUnavailable):
+        assert await everyone_found(store, where(surname="foreign", name="nobody")) == []
+    with suppress(StoreUnavailable):
+        assert body in await everyone_found(store, where(surname_prefix="for"))
+    with suppress(StoreUnavailable):
+        assert body in await everyone_scanned(store)
+    with suppress(StoreUnavailable):
+        await purged(store)
+    with suppress(StoreUnavailable):
+        await store.rekey(after=None, limit=100)
+
+
+async def test_an_item_of_another_program_is_no_person(location: TableLocation, clock: Clock) -> None:
+    async with open_dynamodb(location, now=clock.now) as store, open_table(location) as table:
+        made = await store.create(named("Foreign"))
+        body = msgspec.json.encode({"person_id": "x"})
+        for attributes in ({"body": binary(body)}, {"body": {"S": "text"}}, {}):
+            key = {"pk": binary(b"another program"), "sk": binary(b"x")}
+            await table.call("PutItem", {"Item": key | attributes}, 5)
+            assert await everyone_scanned(store) == [made.body]
