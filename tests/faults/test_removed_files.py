@@ -6,15 +6,15 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import psutil
 import pytest
 
 from peopleinfo.crypto.master import create_file
-from tests.http.serving import HANGS, started
+from tests.http.serving import HANGS, Server, started
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
-
-    from tests.http.serving import Server
 
 
 def with_key(folder: Path, *, encrypted: bool) -> dict[str, Any]:
@@ -22,6 +22,15 @@ def with_key(folder: Path, *, encrypted: bool) -> dict[str, Any]:
         return {}
     create_file(folder / "master.key")
     return {"encryption": f"file://{folder}/master.key"}
+
+
+def kill_all(server: Server) -> None:
+    """End a server and its workers as a loss of power would."""
+    processes = [psutil.Process(server.process.pid), *psutil.Process(server.process.pid).children(recursive=True)]
+    for process in processes:
+        process.kill()
+    server.process.wait(HANGS)
+    psutil.wait_procs(processes, timeout=HANGS)
 
 
 def post(server: Server) -> httpx.Response:
@@ -34,21 +43,23 @@ def found(server: Server) -> set[str]:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("ending", ["kill", "terminate"])
+@pytest.mark.parametrize("end", [kill_all, Server.terminate])
 @pytest.mark.parametrize(
     ("encrypted", "name"), [(False, "people.db-wal"), (True, "people.db-wal"), (True, "keys-of-people.db-wal")]
 )
 def test_every_acknowledged_person_is_there_after_a_log_was_removed(
-    tmp_path: Path, encrypted: bool, name: str, ending: str, workers: int
+    tmp_path: Path, encrypted: bool, name: str, end: Callable[[Server], object], workers: int
 ) -> None:
     settings = with_key(tmp_path, encrypted=encrypted)
     with started(tmp_path, workers=workers, **settings) as server:
+        while f"peopleinfo_workers {workers}.0" not in httpx.get(f"{server.url}/metrics", timeout=HANGS).text:
+            pass  # a worker that starts after the removal finds an empty log
         acknowledged = {post(server).json()["person_id"] for _ in range(3)}
         (tmp_path / name).unlink()
         refused = [post(server) for _ in range(3)]
         while (status := httpx.get(f"{server.url}/status", timeout=HANGS)).status_code == 200:
             pass  # what is known of the store may be a second old
-        getattr(server, ending)()
+        end(server)
     assert {answer.status_code for answer in (*refused, status)} == {503}
     assert all(f"{name} was removed or replaced" in answer.text for answer in (*refused, status))
     with started(tmp_path, workers=workers, **settings) as server:

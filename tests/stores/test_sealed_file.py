@@ -26,6 +26,7 @@ from peopleinfo.errors import (
 from peopleinfo.person import details_of
 from peopleinfo.sqlite import keys
 from peopleinfo.sqlite.faults import Faults
+from peopleinfo.sqlite.files import path_of_keys
 from peopleinfo.sqlite.opening import open_sqlite
 from peopleinfo.sqlite.sealing import SqliteKeyStore, seal_people
 from peopleinfo.store import Once
@@ -134,7 +135,7 @@ async def test_whoever_was_erased_cannot_be_read_in_a_backup_of_the_day_before(p
 async def test_the_key_of_whoever_was_erased_is_in_no_file(path: Path, clock: Clock) -> None:
     async with sealed(path, clock) as store:
         records = [await store.create(named(f"N{number}")) for number in range(300)]
-        with closing(sqlite3.connect(keys.path_of(path))) as db:
+        with closing(sqlite3.connect(path_of_keys(path))) as db:
             wrapped = dict(db.execute("SELECT seq, wrapped FROM person_keys WHERE seq > 0"))
         gone = records[::2]
         for record in gone:
@@ -271,13 +272,13 @@ async def test_people_without_their_keys_are_refused_and_no_new_keys_are_made(
 ) -> None:
     async with sealed(path, clock) as store:
         await store.create(named("Somebody"))
-    held = keys.path_of(path)
+    held = path_of_keys(path)
     held.unlink()
     if lost == "keys of others":
         other = path.parent / "other" / "people.db"
         async with open_sqlite(other, now=clock.now, encryption=encryption(path.parent, prefixes=False)):
             pass
-        shutil.move(keys.path_of(other), held)
+        shutil.move(path_of_keys(other), held)
     with pytest.raises(StoreUnusable, match="bring"):
         async with sealed(path, clock):
             pass

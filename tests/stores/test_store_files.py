@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sqlite3
 from contextlib import AbstractAsyncContextManager, closing
@@ -96,6 +97,26 @@ async def test_acknowledged_write_in_a_removed_log_is_in_the_database_once_the_r
                 shutil.copy(file, left)
     async with opened(left, clock, encrypted=encrypted) as store:
         assert await store.get(made.person_id) == made
+
+
+@pytest.mark.parametrize(
+    ("encrypted", "name"), [(False, "people.db-wal"), (True, "people.db-wal"), (True, "keys-of-people.db-wal")]
+)
+async def test_nothing_is_acknowledged_after_a_log_was_truncated(
+    tmp_path: Path, clock: Clock, encrypted: bool, name: str
+) -> None:
+    async with opened(tmp_path, clock, encrypted=encrypted) as store:
+        made = await store.create(named("Before"))
+    async with opened(tmp_path, clock, encrypted=encrypted) as store:
+        await store.load([named("Lost") for _ in range(200)])
+        os.truncate(tmp_path / name, 0)
+        with pytest.raises(StoreUnavailable, match=f"{name} was truncated while it was open: restart the service"):
+            await store.create(named("After"))
+        with pytest.raises(StoreUnavailable):
+            await store.ready()
+    async with opened(tmp_path, clock, encrypted=encrypted) as store:
+        assert await store.get(made.person_id) == made
+        assert store._reader.execute("PRAGMA quick_check").fetchone() == ("ok",)
 
 
 async def test_a_removed_log_is_not_written_to_a_database_that_was_replaced_too(tmp_path: Path, clock: Clock) -> None:

@@ -48,7 +48,7 @@ class Faults:
         return self.damaged("a record cannot be decrypted with its key", "DECRYPTION_FAILED")
 
     def _translated(self, error: sqlite3.Error, code: str) -> StoreUnavailable:
-        if code.startswith(_DAMAGE):
+        if is_damage(error):
             return self.damaged("a file of the store is damaged", code)
         if code == "SQLITE_ERROR" and _DECRYPTION in str(error):
             return self.undecryptable() if self.damage else StoreUnavailable("a key cannot be decrypted", retry_after=5)
@@ -56,6 +56,11 @@ class Faults:
             if code.startswith(beginning):
                 return StoreUnavailable(reason.format(code), retry_after=delay)
         return StoreUnavailable(f"the database does not answer ({code or type(error).__name__})", retry_after=5)
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Return whether an error shows that a file is damaged, or is no database."""
+    return code_of(error).startswith(_DAMAGE)
 
 
 def code_of(error: sqlite3.Error) -> str:

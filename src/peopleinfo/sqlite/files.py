@@ -3,43 +3,74 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import suppress
+from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Sequence
+    from contextlib import ExitStack
     from pathlib import Path
 
 _LOG: Final = "-wal"  # the write-ahead log: acknowledged writes are only in it until a checkpoint
 _INDEX: Final = "-shm"  # the locks and the index of the log: with two of them, processes do not exclude each other
+# sqlite.org/walformat.html: a log is a header and frames, each with a header and a page; the index has the size of a page and the number of frames.
+_LOG_HEADER: Final = 32
+_FRAME_HEADER: Final = 24
+_INDEX_HEADER: Final = Struct("=HI")
+_INDEX_OFFSET: Final = 14
 
 FileId = tuple[int, int]  # device and inode
+
+
+def path_of_keys(people: Path) -> Path:
+    """Return where the keys of a file of people are. No pattern that begins with the people's name matches both."""
+    return people.with_name(f"keys-of-{people.name}")
+
+
+def names_of(databases: Sequence[Path]) -> list[str]:
+    """Return the names of all files of some databases."""
+    return [f"{database}{suffix}" for database in databases for suffix in ("", _LOG, _INDEX)]
 
 
 class Files:
     """The database files of a store, each with its write-ahead log and the index of that log."""
 
-    def __init__(self, databases: Sequence[Path]) -> None:
-        """Note which files are open. A connection must have read from each database, which opens the log. Raises OSError."""
-        self._logs = [f"{database}{_LOG}" for database in databases]
-        names = [f"{database}{suffix}" for database in databases for suffix in ("", _LOG, _INDEX)]
-        self._opened: dict[str, FileId | None] = {name: _id(os.stat(name)) for name in names}  # noqa: PTH116 - hot
+    def __init__(self, databases: Sequence[Path], closing: ExitStack) -> None:
+        """Note which files are open. A connection must have read from each database, which opens the log. Raises OSError.
+
+        `closing` has to end after the last connection: closing an index releases the locks that this process holds in it.
+        """
+        self._opened: dict[str, FileId | None] = {name: _id(os.stat(name)) for name in names_of(databases)}  # noqa: PTH116
+        self._indexes: dict[str, int] = {}  # name of a log → descriptor of its index
+        for database in databases:
+            index = os.open(f"{database}{_INDEX}", os.O_RDONLY)
+            closing.callback(os.close, index)
+            self._indexes[f"{database}{_LOG}"] = index
 
     def have_changed(self) -> bool:
-        """Return whether a file was removed or replaced."""
-        return any(_current_id(name) != opened for name, opened in self._opened.items())
+        """Return whether a file was removed, replaced or truncated."""
+        try:
+            self.check()
+        except StoreUnavailable:
+            return True
+        return False
 
     def check(self) -> None:
-        """Raise StoreUnavailable when a file was removed or replaced: the next start would not find what is written to it."""
+        """Raise StoreUnavailable when a file was removed, replaced or truncated: the next start would not find what is written to it."""
         for name, opened in self._opened.items():
             if _current_id(name) != opened:
                 raise StoreUnavailable(f"{name} was removed or replaced while it was open: restart the service")
+        for log, index in self._indexes.items():
+            if _is_truncated(log, index):
+                raise StoreUnavailable(f"{log} was truncated while it was open: restart the service")
 
     def log_size(self) -> int:
         """Return the size of all write-ahead logs in bytes."""
-        return sum(_size(name) for name in self._logs)
+        return sum(map(_size, self._indexes))
 
     def guard(self, db: sqlite3.Connection) -> Callable[[], None]:
         """Return `check` for the thread that writes through `db`: before it raises, it rescues the content of a removed log."""
@@ -54,10 +85,24 @@ class Files:
         return guard
 
     def _rescue(self, db: sqlite3.Connection) -> None:
-        """Copy acknowledged writes from a removed log, which is still open, to the database file, unless any file was replaced."""
-        changed = {name: there for name, opened in self._opened.items() if (there := _current_id(name)) != opened}
-        if not any(changed.values()) and all(name.endswith((_LOG, _INDEX)) for name in changed):
-            db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        """Copy acknowledged writes from removed logs, which are still open, to the database files; not when other files have changed."""
+        changed = [name for name, opened in self._opened.items() if _current_id(name) != opened]
+        if changed and all(map(_is_gone, changed)):
+            with suppress(sqlite3.Error):  # another process does the same: the next write or readiness check repeats it
+                db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+
+def _is_gone(name: str) -> bool:
+    """Return whether a log or an index was removed. A process that has started since makes an empty log, and cannot write."""
+    return (name.endswith(_LOG) and _size(name) == 0) or (name.endswith(_INDEX) and not os.path.lexists(name))
+
+
+def _is_truncated(log: str, index: int) -> bool:
+    """Return whether a log is shorter than the frames in its index. Another process may empty both between the reads."""
+    page, frames = _INDEX_HEADER.unpack(os.pread(index, _INDEX_HEADER.size, _INDEX_OFFSET))
+    if _size(log) >= _LOG_HEADER + frames * (_FRAME_HEADER + page) or not frames:
+        return False
+    return (page, frames) == _INDEX_HEADER.unpack(os.pread(index, _INDEX_HEADER.size, _INDEX_OFFSET))
 
 
 def _current_id(name: str) -> FileId | None:

@@ -18,6 +18,7 @@ from peopleinfo.crypto.sealer import SECRET, Sealer, check_index, mark_of
 from peopleinfo.errors import StoreMissing, StoreUnusable
 from peopleinfo.sqlite import schema
 from peopleinfo.sqlite.connection import attach, connect, make_private
+from peopleinfo.sqlite.files import path_of_keys
 
 if TYPE_CHECKING:
     import sqlite3
@@ -70,14 +71,9 @@ _OF_SURNAME: Final = """
 """
 
 
-def path_of(people: Path) -> Path:
-    """Return where the keys of a file of people lie. No pattern that begins with the people's name takes both."""
-    return people.with_name(f"keys-of-{people.name}")
-
-
 def connect_to_both(people: Path) -> sqlite3.Connection:
     """Return a connection that writes keys and people."""
-    db = connect(path_of(people), _APPLICATION_ID)
+    db = connect(path_of_keys(people), _APPLICATION_ID)
     attach(db, people, "people_file")
     return db
 
@@ -87,7 +83,7 @@ def open_sealer(people: Path, encryption: Encryption, *, create: bool = True) ->
 
     Raises StoreMissing; StoreUnusable, saying what to mend; sqlite3.Error, OSError.
     """
-    path = path_of(people)
+    path = path_of_keys(people)
     is_sealed = _mark(people) is not None
     if not path.exists() and is_sealed:
         raise StoreUnusable(
@@ -116,10 +112,10 @@ def open_sealer(people: Path, encryption: Encryption, *, create: bool = True) ->
 
 def made(people: Path) -> sqlite3.Connection:
     """Make the file of keys unless it is there, and return a connection that writes keys and people."""
-    make_private(path_of(people))
+    make_private(path_of_keys(people))
     db = connect_to_both(people)
     try:
-        schema.upgrade(db, path_of(people), _STEPS, application=_APPLICATION_ID)
+        schema.upgrade(db, path_of_keys(people), _STEPS, application=_APPLICATION_ID)
     except BaseException:
         db.close()
         raise
@@ -142,7 +138,7 @@ def sealer(db: sqlite3.Connection, people: Path, encryption: Encryption) -> Seal
     """Return what people are sealed with. Raises StoreUnusable for another master key or another kind of index."""
 
     def read() -> Wrapped:
-        with closing(connect(path_of(people), _APPLICATION_ID)) as fresh:
+        with closing(connect(path_of_keys(people), _APPLICATION_ID)) as fresh:
             return generations(fresh)
 
     keyring = Keyring(encryption.master, read)

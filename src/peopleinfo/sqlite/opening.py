@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.errors import StoreMissing, StoreUnusable
 from peopleinfo.sqlite import connection, schema
 from peopleinfo.sqlite.connection import connect, make_private, require
 from peopleinfo.sqlite.faults import Faults, code_of
-from peopleinfo.sqlite.files import Files
+from peopleinfo.sqlite.files import Files, path_of_keys
 from peopleinfo.sqlite.store import SqliteStore
 from peopleinfo.sqlite.writer import Writer
 
@@ -38,6 +38,7 @@ async def open_sqlite(
     """
     faults = Faults()
     async with AsyncExitStack() as stack:
+        after_connections = stack.enter_context(ExitStack())
         try:
             make_private(path) if create else require(path)
             reader = stack.enter_context(closing(connect(path)))
@@ -48,7 +49,7 @@ async def open_sqlite(
             scanner = stack.enter_context(closing(connect(path)))
             written = stack.enter_context(closing(_writing(path, sealed=sealer is not None)))
             reads, _, _ = [_show_people(db, path, sealer, faults) for db in (reader, scanner, written)]
-            files = Files(_databases(path, sealed=sealer is not None))
+            files = Files(_databases(path, sealed=sealer is not None), after_connections)
         except (sqlite3.Error, OSError) as error:
             raise _unusable(path, error) from error
         threads = stack.enter_context(ThreadPoolExecutor(1, "sqlite-scanner"))
@@ -100,11 +101,7 @@ def _writing(path: Path, *, sealed: bool) -> sqlite3.Connection:
 
 
 def _databases(path: Path, *, sealed: bool) -> list[Path]:
-    if not sealed:
-        return [path]
-    from peopleinfo.sqlite import keys  # noqa: PLC0415 - as above
-
-    return [path, keys.path_of(path)]
+    return [path, path_of_keys(path)] if sealed else [path]
 
 
 def _show_people(db: sqlite3.Connection, path: Path, sealer: Sealer | None, faults: Faults) -> SealedReads | None:
@@ -116,7 +113,7 @@ def _show_people(db: sqlite3.Connection, path: Path, sealer: Sealer | None, faul
     from peopleinfo.sqlite import keys  # noqa: PLC0415 - as above
 
     if len(db.execute("PRAGMA database_list").fetchall()) == 1:
-        connection.attach(db, keys.path_of(path), "keys")
+        connection.attach(db, path_of_keys(path), "keys")
     return keys.SealedReads(db, sealer, faults)
 
 
