@@ -94,6 +94,16 @@ def examine_files(settings: Settings) -> list[tuple[Path, str]]:
     return list(examine(settings.location))
 
 
+def is_store_file(path: Path, settings: Settings) -> bool:
+    """Return whether a path leads to a file of the embedded store: writing it would destroy the store."""
+    location = settings.location
+    if isinstance(location, TableLocation):
+        return False
+    from peopleinfo.sqlite.files import names_of, path_of_keys  # noqa: PLC0415 - as below
+
+    return path.resolve() in {Path(name).resolve() for name in names_of([location, path_of_keys(location)])}
+
+
 async def seal_store(settings: Settings, *, told: Callable[[int], None]) -> int:
     """Seal everybody in a store that was plain and is not served now; return how many. Raises StoreUnusable, InvalidSettings."""
     given = encryption(settings)
@@ -182,11 +192,18 @@ def open_audit(settings: Settings, stack: AsyncExitStack) -> Audit | None:
     """Return where events go, None when it goes nowhere; it ends with `stack`."""
     if not settings.audit:
         return None
+    check_audit(settings)
     from peopleinfo.audit import AuditStream  # noqa: PLC0415 - as above
 
     stream = AuditStream(settings.audit_file)
     stack.callback(stream.close)
     return stream
+
+
+def check_audit(settings: Settings) -> None:
+    """Raise InvalidSettings when the audit would be written into a file of the store."""
+    if settings.audit_file and is_store_file(settings.audit_file, settings):
+        raise InvalidSettings(f"PEOPLEINFO_AUDIT={settings.audit} is a file of the store: name another file")
 
 
 def utc_now() -> datetime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -63,7 +63,11 @@ def main() -> None:
     try:
         _drop_service_links()
         signals.react(None if signals.is_service() else signals.terminate)
-        app()
+        try:
+            app()
+        except SystemExit:
+            sys.stdout.flush()  # a full disk is an error of the command
+            raise
     except signals.Terminated as ended:
         if ended.exit_code:
             print(f"peopleinfo: {ended}", file=sys.stderr)
@@ -75,10 +79,21 @@ def main() -> None:
     except BrokenPipeError:  # whoever read our output has seen enough
         sys.stderr.close()
         sys.exit(1)
-    except Exception as error:  # noqa: BLE001 - only where it happened: the message may hold somebody's data
-        traceback.print_tb(error.__traceback__)
-        print(f"peopleinfo: {type(error).__name__}: this is our mistake, please report it", file=sys.stderr)
+    except OSError as error:
+        if error.errno is None:
+            _crash(error)
+        print(f"peopleinfo: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
+        _discard_output()
         sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - it is reported
+        _crash(error)
+
+
+def _crash(error: Exception) -> NoReturn:
+    """Print where an unexpected error was raised, but not its message, which may hold personal data."""
+    traceback.print_tb(error.__traceback__)
+    print(f"peopleinfo: {type(error).__name__}: this is our mistake, please report it", file=sys.stderr)
+    sys.exit(1)
 
 
 def _drop_service_links() -> None:

@@ -14,7 +14,7 @@ import typer
 from peopleinfo import __version__
 from peopleinfo.cli import options
 from peopleinfo.cli.running import run
-from peopleinfo.errors import PeopleInfoError
+from peopleinfo.errors import PeopleInfoError, StoreUnusable
 from peopleinfo.settings import Settings
 
 if TYPE_CHECKING:
@@ -82,9 +82,12 @@ def _examine_files(settings: Settings, path: Path) -> Iterator[tuple[bool, str]]
     yield _room(existing, "the store", _STORE_ROOM)
     if not path.is_file():
         return
-    for file, problem in examine_files(settings):
-        yield _privacy(file)
-        yield not problem, f"{file} is damaged: {problem}; {_RESTORE}" if problem else f"{file} has no damaged page"
+    try:
+        for file, problem in examine_files(settings):
+            yield _privacy(file)
+            yield not problem, f"{file} is damaged: {problem}; {_RESTORE}" if problem else f"{file} has no damaged page"
+    except StoreUnusable as error:
+        yield False, str(error)
 
 
 def _privacy(file: Path) -> tuple[bool, str]:

@@ -79,6 +79,7 @@ async def _try_store(settings: Settings) -> None:
     """Open the store once before any worker does: it is made or upgraded here, and what is wrong with it is said here."""
     from peopleinfo import wiring
 
+    wiring.check_audit(settings)
     async with wiring.open_people(settings, create=True):
         pass
 

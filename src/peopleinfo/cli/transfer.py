@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Final, NamedTuple, Self
 import typer
 
 from peopleinfo import strictjson
-from peopleinfo.cli import options
+from peopleinfo.cli import options, outputs
 from peopleinfo.cli.progress import RESUMABLE, bar
 from peopleinfo.cli.running import run
 from peopleinfo.errors import StoreMissing
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from peopleinfo.search import Filter
 
 SOME_REJECTED: Final = 3
-_STDIN: Final = Path("-")
 
 
 class _Options(NamedTuple):
@@ -94,6 +93,8 @@ def import_(
     if form not in (None, "csv", "ndjson", "json"):
         raise InvalidSettings(f"--format {form}: there are csv, ndjson and json")
     how = _Options(_mapping(mapping or []), date_format or [], form, encoding, delimiter)  # type: ignore[arg-type]
+    if rejects:
+        outputs.check(rejects, settings)
     task = _Import(settings, how, rejects=rejects, import_id=import_id, again=again, dry_run=dry_run)
     rejected = 0
     for path in files:
@@ -165,7 +166,7 @@ class _Import:
         if self._again or self._dry_run:
             return None if self._dry_run else os.urandom(32)
         digest = hashlib.sha256(strictjson.encode(self._how))
-        if path == _STDIN:
+        if path == outputs.STANDARD:
             if not self._import_id:
                 return None
             digest.update(self._import_id.encode())
@@ -207,9 +208,9 @@ class _Rejects:
 
     def __init__(self, wanted: Path | None, path: Path, source: rows.Input) -> None:
         self.count = 0
-        name = "stdin" if path == _STDIN else path.name
+        name = "stdin" if path == outputs.STANDARD else path.name
         suffix = "csv" if source.format == "csv" else "ndjson"
-        self.path = wanted or _unused(Path(f"{name}.rejects.{suffix}"))
+        self.path = wanted or outputs.unused(Path(f"{name}.rejects.{suffix}"))
         self._source = source
         self._stack = ExitStack()
         self._writer: Any = None
@@ -225,13 +226,15 @@ class _Rejects:
         for outcome in outcomes:
             if outcome.errors:
                 if self._writer is None:
-                    self._writer = self._source.rejects(self._stack.enter_context(_private(self.path)))
+                    self._writer = self._source.rejects(self._stack.enter_context(outputs.private(self.path)))
                 self._writer.write(outcome)
                 self.count += 1
 
 
 def export(
-    target: Annotated[Path, typer.Argument(help="File to write, packed when it ends with .gz; - is stdout.")] = _STDIN,
+    target: Annotated[
+        Path, typer.Argument(help="File to write, packed when it ends with .gz; - is stdout.")
+    ] = outputs.STANDARD,
     form: Annotated[
         str | None, typer.Option("--format", metavar="ndjson|csv", help="Instead of what the file's name says.")
     ] = None,
@@ -256,7 +259,7 @@ def export(
         raise InvalidSettings(f"--format {chosen}: there are ndjson and csv")
     try:
         with ExitStack() as stack:
-            count = run(_export(settings, where, chosen, _whole(target, stack)))
+            count = run(_export(settings, where, chosen, outputs.whole(target, settings, stack)))
     except Terminated as ended:
         ended.add_note("no file was written")
         raise
@@ -288,54 +291,12 @@ def _mapping(options_given: list[str]) -> dict[str, str]:
 
 
 def _open(path: Path, stack: ExitStack) -> io.BufferedReader:
-    if path == _STDIN:
+    if path == outputs.STANDARD:
         return sys.stdin.buffer  # type: ignore[return-value] # a BufferedReader, whatever the stubs say
     try:
         return stack.enter_context(path.open("rb"))
     except OSError as error:
         raise InvalidInput(f"cannot open {path}: {error.strerror}") from None
-
-
-def _private(path: Path) -> IO[bytes]:
-    """Open a new file that its owner alone may read."""
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
-
-
-def _unused(path: Path) -> Path:
-    """Return the path, or one beside it, at which no file lies: an older file of rejects may have been mended by hand."""
-    number, candidate = 1, path
-    while candidate.exists():
-        number += 1
-        candidate = path.with_suffix(f".{number}{path.suffix}")
-    return candidate
-
-
-def _whole(target: Path, stack: ExitStack) -> IO[bytes]:
-    """Open the target of an export: a file that takes its name when it has been written whole."""
-    if target == _STDIN:
-        stack.push(lambda kind, *_: kind is None and sys.stdout.buffer.flush())
-        return sys.stdout.buffer
-    import gzip
-    from typing import cast
-
-    partial = target.with_name(f".{target.name}.partial")
-    try:
-        file = _private(partial)
-    except OSError as error:
-        raise InvalidInput(f"cannot write {target}: {error.strerror}") from None
-
-    def finish(kind: type[BaseException] | None, *_: object) -> None:
-        with file:
-            if kind is None:
-                file.flush()
-                os.fsync(file.fileno())
-                partial.replace(target)
-        partial.unlink(missing_ok=True)
-
-    stack.push(finish)
-    if target.suffix == ".gz":
-        return cast("IO[bytes]", stack.enter_context(gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6)))
-    return file
 
 
 @contextmanager
@@ -347,7 +308,7 @@ def _progress(path: Path, stream: IO[bytes]) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    total = None if path == _STDIN else path.stat().st_size
+    total = None if path == outputs.STANDARD else path.stat().st_size
     layout = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rows]}"), TimeRemainingColumn())
     with Progress(*layout, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(path.name, total=total, rows="")
