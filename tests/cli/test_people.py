@@ -58,7 +58,7 @@ def test_nobody_is_said_in_words(folder: Path) -> None:
 
 def test_a_search_that_makes_no_sense_is_refused_in_words(folder: Path) -> None:
     ran = run(folder, "search", "a", "--surname-prefix", "b")
-    assert ran.returncode == 1
+    assert ran.returncode == 2
     assert "cannot be combined with surname" in said(ran)
 
 

@@ -11,7 +11,7 @@ import typer
 
 from peopleinfo import signals
 from peopleinfo.cli import audit, backup, copying, doctor, encryption, keys, people, person, serve, store, transfer
-from peopleinfo.errors import PeopleInfoError
+from peopleinfo.errors import InvalidSearch, PeopleInfoError
 from peopleinfo.settings import InvalidSettings, is_service_link
 
 app = typer.Typer(
@@ -59,7 +59,7 @@ app.command()(doctor.version)
 
 
 def main() -> None:
-    """Run the command line. What was foreseen ends with a sentence on stderr, and 2 when the settings are wrong, else 1."""
+    """Run the command line. What was foreseen ends with a sentence on stderr, and 2 when the settings or the filters are wrong, else 1."""
     try:
         _drop_service_links()
         signals.react(None if signals.is_service() else signals.terminate)
@@ -75,7 +75,7 @@ def main() -> None:
         raise
     except PeopleInfoError as error:
         print(f"peopleinfo: {error}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, InvalidSettings) else 1)
+        sys.exit(2 if isinstance(error, InvalidSettings | InvalidSearch) else 1)
     except BrokenPipeError:  # whoever read our output has seen enough
         sys.stderr.close()
         sys.exit(1)

@@ -19,6 +19,7 @@ from peopleinfo.http.data import DataResource
 from peopleinfo.http.docs import DocsResource, OpenApiResource
 from peopleinfo.http.loopback import LoopbackOnly
 from peopleinfo.http.memory import BODIES
+from peopleinfo.http.parameters import KnownParameters
 from peopleinfo.http.people import PeopleResource, PersonExportResource, PersonResource
 from peopleinfo.http.requests import App
 from peopleinfo.http.status import MetricsResource, StatusResource
@@ -75,6 +76,7 @@ def create_app(
         *([LoopbackOnly(gate, origins, unix_socket=unix_socket)] if loopback_only else []),
         *([Audited(audit, proxies=proxies)] if audit else []),
         Authentication(gate, limits, sessions, open_metrics=open_metrics),
+        KnownParameters(),
         UntaggedConditions(),
     ]
     app = App(middleware=middleware)

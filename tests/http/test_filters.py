@@ -1,0 +1,104 @@
+"""A response holds only people that match the request: an invalid or unknown filter is refused on every route, and by every command."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from peopleinfo.http.contract import OPERATIONS
+from tests.cli.commands import run, said
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import httpx
+
+    from peopleinfo.http.contract import Operation
+
+INVALID: dict[str, Any] = {
+    "born_from": "11.02.1990",
+    "born_to": "1990-13",
+    "match": "exactly",
+    "surname": " ",
+    "name": "",
+    "born_form": "1990",
+}
+ROUTES = [
+    ("GET", "/v1/people"),
+    ("GET", "/v1/people/export"),
+    ("POST", "/v1/people/search"),
+    ("POST", "/v1/people/export"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+@pytest.mark.parametrize("name", INVALID)
+def test_invalid_filter_is_refused_on_every_route(client: httpx.Client, method: str, path: str, name: str) -> None:
+    given = {name: INVALID[name]}
+    response = client.get(path, params=given) if method == "GET" else client.post(path, json=given)
+    assert response.status_code == 422
+    assert [error["pointer"] for error in response.json()["errors"]] == [name]
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [one for one in OPERATIONS if 422 in one.errors and "{" not in one.path],
+    ids=lambda operation: operation.name,
+)
+def test_unknown_parameter_is_refused_where_it_would_change_the_response(
+    client: httpx.Client, operation: Operation
+) -> None:
+    media_type = next(iter(operation.body), "application/json")
+    known = {"person_surname": "x"} if operation.path == "/data" and operation.method == "get" else {}
+    response = client.request(
+        operation.method,
+        operation.path,
+        params={**known, "surnane": "x"},
+        content="{}" if operation.body else None,
+        headers={"Content-Type": media_type},
+    )
+    assert response.status_code == 422
+    assert [error["pointer"] for error in response.json()["errors"]] == ["surnane"]
+
+
+def test_filter_of_a_body_is_refused_in_the_query(client: httpx.Client) -> None:
+    for path in ("/v1/people/search", "/v1/people/export"):
+        response = client.post(path, params={"surname": "x"}, json={})
+        assert response.status_code == 422
+        assert response.json()["errors"] == [{"pointer": "surname", "reason": "is not known here; the body takes it"}]
+
+
+@pytest.mark.parametrize("query", ["dryrun=true", "dry_run=true&dry_run=false", "dry_run=perhaps"])
+def test_misspelt_dry_run_stores_no_person(client: httpx.Client, surname: str, query: str) -> None:
+    row = json.dumps({"person_surname": surname})
+    response = client.post(f"/v1/people/import?{query}", content=row, headers={"Content-Type": "application/x-ndjson"})
+    assert response.status_code in (400, 422)
+    assert client.get("/v1/people", params={"surname": surname}).json()["people"] == []
+
+
+@pytest.mark.parametrize("command", [["search"], ["export"], ["export", "people.csv"]])
+@pytest.mark.parametrize(
+    "filters",
+    [
+        ["--born-from", "11.02.1990"],
+        ["--born-to", "1990-13"],
+        ["--name", ""],
+        ["--surname-prefix", " "],
+        ["--born-form", "1990"],
+    ],
+)
+def test_command_with_an_invalid_filter_prints_nothing_and_exits_with_2(
+    tmp_path: Path, command: list[str], filters: list[str]
+) -> None:
+    run(tmp_path, "import", "-", stdin=b'{"person_surname":"Kept","person_birthdate":"1990"}')
+    ran = run(tmp_path, *command, *filters)
+    assert (ran.returncode, ran.stdout) == (2, b"")
+    assert said(ran)
+    assert not (tmp_path / "people.csv").exists()
+
+
+def test_command_with_two_surnames_exits_with_2(tmp_path: Path) -> None:
+    assert run(tmp_path, "search", "muller", "--surname-prefix", "mu").returncode == 2
+    assert run(tmp_path, "search", "").returncode == 2
