@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from peopleinfo.console.assets import assets
+from peopleinfo.console.assets import OPERATOR, assets
 from tests.http.serving import REPOSITORY
 
 if TYPE_CHECKING:
@@ -27,6 +27,12 @@ def size(kind: str) -> int:
 
 def test_scripts_are_below_40_kilobytes_in_all() -> None:
     assert 0 < size(".js") < 40_000
+
+
+def test_no_text_of_a_script_loses_blanks_where_operators_do() -> None:
+    for script in (REPOSITORY / "src" / "peopleinfo" / "console" / "static").glob("*.js"):
+        for text in re.findall(rb'"[^"\n]*"', script.read_bytes()):
+            assert OPERATOR.search(text) is None, (script.name, text)
 
 
 def test_styles_are_below_25_kilobytes() -> None:

@@ -74,7 +74,84 @@ def test_half_a_year_is_explained_while_it_is_typed(page: Page) -> None:
     page.goto("/console")
     page.get_by_text("Narrow it down").click()
     page.get_by_label("Born from").fill("199")
-    expect(page.locator("#found")).to_contain_text("take a year")
+    expect(page.locator("#empty [role=alert]")).to_contain_text("must be a date like 1990-02-11, 1990-02, 1990")
+
+
+INVALID = {
+    "Born from": ["11.02.1990", "1990-13", "1990-02-30", "0000", "--02-11", "soon"],
+    "Born to": ["31/12/1999", "99", "1999-1"],
+}
+
+
+@pytest.mark.parametrize("label", INVALID)
+def test_invalid_filter_shows_a_message_without_list_and_export(page: Page, label: str) -> None:
+    page.goto("/console")
+    found_anyone(page)
+    page.get_by_text("Narrow it down").click()
+    for value in INVALID[label]:
+        page.get_by_label(label).fill(value)
+        nothing_but(page, f"{label}: ")
+        page.get_by_label(label).fill("")
+        found_anyone(page)
+
+
+def found_anyone(page: Page) -> None:
+    expect(page.locator(".who").first).to_be_visible()
+    expect(page.get_by_role("group", name="Export who is found")).to_be_visible()
+
+
+def nothing_but(page: Page, message: str) -> None:
+    expect(page.locator("#empty [role=alert]")).to_contain_text(message)
+    expect(page.locator(".who")).to_have_count(0)
+    expect(page.get_by_role("group", name="Export who is found")).to_be_hidden()
+    expect(page.get_by_role("button", name="Show more")).to_be_hidden()
+
+
+def test_export_that_is_clicked_at_once_is_not_that_of_an_earlier_search(page: Page) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto("/console")
+    found_anyone(page)
+    page.get_by_text("Narrow it down").click()
+    page.evaluate(
+        """() => {
+            const field = document.querySelector("#born_from");
+            field.value = "11.02.1990";
+            field.dispatchEvent(new Event("input", { bubbles: true }));
+            const { x, y } = document.querySelector("#export button").getBoundingClientRect();
+            document.elementFromPoint(x + 4, y + 4)?.click();
+        }"""
+    )
+    nothing_but(page, "Born from: must be a date")
+    assert [url for url in asked if url.endswith("/export")] == []
+
+
+def test_first_name_that_is_given_twice_is_refused(page: Page) -> None:
+    page.goto("/console")
+    page.get_by_text("Narrow it down").click()
+    page.get_by_label("First name").fill("Ben")
+    search_for(page, "mul, Anna")
+    nothing_but(page, "First name: is given more than once")
+    page.get_by_label("First name").fill("Anna")
+    found(page, "Müller, Anna")
+
+
+def test_everything_after_a_comma_is_the_first_name(page: Page) -> None:
+    page.goto("/console")
+    search_for(page, "mul, Anna, Maria")
+    expect(page.get_by_text("Nobody is called that")).to_be_visible()
+
+
+@pytest.mark.parametrize("typed", ["?born_from=11.02.1990", "?surname=mul", "?born_form=1990", "#surname=mul"])
+def test_address_with_filters_shows_a_message_without_list(page: Page, typed: str) -> None:
+    page.goto("/console")
+    found_anyone(page)
+    page.goto(f"/console{typed}")
+    nothing_but(page, "Filters in the address are not read.")
+    search_for(page, "elif")
+    found(page)
+    expect(page.get_by_text("Nobody is called that")).to_be_visible()
+    assert page.url.endswith("/console")
 
 
 def test_the_whole_surname_leaves_out_those_that_only_begin_so(page: Page) -> None:

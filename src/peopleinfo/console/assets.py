@@ -19,6 +19,7 @@ ROOT: Final = "/console/static"
 # Comments, indentation and most ends of lines are for readers of the source: a fifth of it, which is not sent.
 _FOR_READERS: Final = re.compile(rb"^[ \t]*(?:(?://|/?\*).*)?\n|^[ \t]+|[ \t]+// .*$", re.MULTILINE)
 _LINE_GOES_ON: Final = re.compile(rb"(?<=[{;,])\n")
+OPERATOR: Final = re.compile(rb" (=>|===|&&|\|\||\?\?) ")  # needs no blanks; no text of a script has one
 _TYPES: Final = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 
 
@@ -41,7 +42,9 @@ def assets() -> Assets:
 
 
 def _sent(name: str, text: bytes) -> bytes:
-    return _LINE_GOES_ON.sub(b"", _FOR_READERS.sub(b"", text)) if name.endswith(".js") else text
+    if not name.endswith(".js"):
+        return text
+    return OPERATOR.sub(rb"\1", _LINE_GOES_ON.sub(b"", _FOR_READERS.sub(b"", text)))
 
 
 def root() -> str:

@@ -19,22 +19,22 @@ let cursor = null;
 let loading = false;
 let where = {};
 let found = {}; // whom the list shows
+let strange = location.search || location.hash.includes("="); // whether the address asks for something
 let by = "surname_prefix"; // "surname" once the service has said that it finds nobody by the beginning of a surname
 
-const remember = (more) => history.replaceState({ ...history.state, ...more }, "");
+const remember = (more) => history.replaceState({ ...history.state, ...more }, "", location.pathname);
 
 /** Return the search as the API takes it. */
 function asked(given) {
   const { surname, whole, exact, ...rest } = Object.fromEntries(given);
   const search = { ...rest, ...(exact && { match: "exact" }) };
-  const [last, first] = (surname ?? "").split(/\s*,\s*/);
+  const [last, first] = (surname ?? "").split(/\s*,\s*(.*)/);
   if (last) search[whole ? "surname" : by] = last;
-  if (first && !search.name) search.name = first;
+  if (first && first !== search.name) search.name = search.name ? [first, search.name] : first; // two are refused
   return search;
 }
 
 async function search() {
-  if (!form.checkValidity()) return put("#found", form.elements.born_from.title);
   asking.abort();
   asking = new AbortController();
   cursor = null; // it belongs to another search
@@ -43,9 +43,10 @@ async function search() {
   where = asked(given);
   remember({ form: Object.fromEntries(given) });
   put("#narrowed", given.filter(([name]) => name !== "surname").length || "");
-  list.classList.add("waiting");
+  list.classList.add("waiting"); // which hides the export
   $("#empty").replaceChildren();
   try {
+    if (strange) throw { status: 422, errors: [], message: "Filters in the address are not read. Type them here." };
     let page = await pageOfPeople(null).catch(onlyWhole);
     if (!page) return search();
     // "Anna Müller" is a first name and a surname, when it is no surname of its own.
@@ -54,6 +55,7 @@ async function search() {
       where = { ...where, [by]: words.at(-1), name: words.slice(0, -1).join(" ") };
       page = await pageOfPeople(null);
     }
+    signal.throwIfAborted();
     list.replaceChildren();
     show(page);
   } catch (reason) {
@@ -88,7 +90,9 @@ async function next() {
   loading = true;
   const before = list.children.length;
   try {
+    const { signal } = asking;
     const page = await pageOfPeople(cursor);
+    signal.throwIfAborted();
     if (document.activeElement === more) setTimeout(() => $("a", list.children[before])?.focus());
     show(page);
   } catch (reason) {
@@ -139,8 +143,9 @@ function refused(reason) {
   more.hidden = exports.hidden = true;
   cursor = null;
   put("#found", "");
-  const reasons = reason.errors.map(({ pointer, reason }) => `${pointer} ${reason}.`);
-  $("#empty").replaceChildren(h("p.problem", null, reasons.join(" ") || reason.message));
+  const label = (name) => form.elements[name]?.labels[0].textContent ?? name;
+  const reasons = reason.errors.map(({ pointer, reason }) => `${label(pointer)}: ${reason}.`);
+  $("#empty").replaceChildren(h("p.problem", { role: "alert" }, reasons.join(" ") || reason.message));
 }
 
 /** Export all who are found, shown here or not. */
@@ -177,13 +182,14 @@ async function restore() {
 }
 
 const soon = settled(120, search);
-on(form, "input", soon);
-on(form, "reset", () => setTimeout(search));
+on(form, "input", () => ((strange = ""), list.classList.add("waiting"), soon()));
+on(form, "reset", () => ((strange = ""), setTimeout(search)));
 on(form, "submit", (event) => (event.preventDefault(), search()));
 on(more, "click", next);
 for (const button of $$("button", exports)) on(button, "click", () => save(button));
 new IntersectionObserver((seen) => seen.some((entry) => entry.isIntersecting) && list.children.length && next(), { rootMargin: "600px" }).observe(more);
 addEventListener("scroll", settled(100, () => remember({ scrolled: scrollY })), { passive: true });
+addEventListener("hashchange", () => location.hash.includes("=") && location.reload());
 addEventListener("removals", mark);
 addEventListener("removed", (event) => $(`[data-id="${CSS.escape(event.detail)}"]`, list)?.remove());
 
