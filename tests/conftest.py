@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from peopleinfo.people import People
 from tests import dynamodb_servers, fork_server, valkey_servers
+from tests.limits import HANGS
 from tests.stores_under_test import KNOWN_DIFFERENCES, SEALED, SEALED_TABLE, STORES, Clock, Seconds, open_store
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.update(dynamodb_servers.CREDENTIALS)
     # Each client would read the certificates of all authorities anew, which was half the time of the tests over HTTP.
     httpx._transports.default.create_ssl_context = functools.cache(httpx.create_ssl_context)  # type: ignore[attr-defined]
+    # httpx gives up after 5 seconds, which a busy machine may take.
+    for limit in ("connect", "read", "write", "pool"):
+        setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, limit, HANGS)
 
 
 def pytest_unconfigure() -> None:

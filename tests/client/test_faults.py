@@ -104,7 +104,7 @@ def test_nobody_waits_longer_than_the_call_may_take(people: Any, proxy: FaultyPr
 
 
 def test_a_service_that_stays_away_is_told_as_such(connect: Connect, proxy: FaultyProxy) -> None:
-    people = connect(proxy.url, seconds=1.5)
+    people = connect(proxy.url, seconds=2.5)
     proxy.faults.extend(["unavailable"] * 50)
     with raises(api.StoreUnavailable):
         people.create({"person_surname": "Away"})

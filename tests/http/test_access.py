@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from peopleinfo.gate import REMEMBERED_SECONDS
 from peopleinfo.http.contract import OPEN_PAGES, OPERATIONS, Operation
 from peopleinfo.http.openapi import document
 from tests import dynamodb_servers
@@ -191,7 +190,7 @@ def test_with_a_key_the_service_may_be_called_by_any_name(guarded: httpx.Client)
 
 
 @pytest.mark.parametrize("kind", STORES)
-def test_what_becomes_of_a_key_is_known_to_every_worker_within_seconds(tmp_path: Path, kind: str) -> None:
+def test_every_worker_learns_of_new_and_revoked_keys(tmp_path: Path, kind: str) -> None:
     if problem := dynamodb_servers.missing(kind):
         pytest.skip(f"{kind} {problem}")
     store = ["--store", store_url(kind, tmp_path)]
@@ -204,8 +203,15 @@ def test_what_becomes_of_a_key_is_known_to_every_worker_within_seconds(tmp_path:
         new = make_key(tmp_path, *store, name="another")
         assert {httpx.get(url, headers=bearer(new)).status_code for _ in range(20)} == {200}
         assert run(tmp_path, "keys", "revoke", "ci", *store).returncode == 0
-        time.sleep(REMEMBERED_SECONDS)
-        assert {httpx.get(url, headers=bearer(key)).status_code for _ in range(20)} == {401}
+        until_refused(url, bearer(key))
+
+
+def until_refused(url: str, headers: dict[str, str] | None = None) -> None:
+    """Ask until no worker lets a client in; how long that may take is a matter of tests/unit/test_api_keys.py."""
+    patience = time.monotonic() + HANGS
+    while 200 in {httpx.get(url, headers=headers).status_code for _ in range(20)}:
+        assert time.monotonic() < patience
+        time.sleep(0.2)
 
 
 def test_the_first_key_closes_a_service_that_was_open_on_loopback(tmp_path: Path) -> None:
@@ -213,11 +219,10 @@ def test_the_first_key_closes_a_service_that_was_open_on_loopback(tmp_path: Path
         url = f"{server.url}/v1/people?surname=x"
         assert {httpx.get(url).status_code for _ in range(20)} == {200}
         key = make_key(tmp_path, name="first")
-        time.sleep(REMEMBERED_SECONDS)
-        assert {httpx.get(url).status_code for _ in range(20)} == {401}
+        until_refused(url)
         assert {httpx.get(url, headers=bearer(key)).status_code for _ in range(20)} == {200}
         assert run(tmp_path, "keys", "revoke", "first").returncode == 0
-        time.sleep(REMEMBERED_SECONDS)
+        until_refused(url, bearer(key))
         assert {httpx.get(url).status_code for _ in range(20)} == {401}
 
 

@@ -114,6 +114,7 @@ def settings(folder: Path, cache: valkey_servers.Server) -> dict[str, Any]:
         "admin_key": ADMIN_KEY,
         "audit": f"file://{folder / 'audit.jsonl'}",
         "cache": cache.url,
+        "cache_deadline": 5,
         "cache_fence": 0.02,
         "log_level": "debug",
         "rate_limits": 0,

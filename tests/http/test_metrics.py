@@ -107,7 +107,10 @@ def test_a_store_operation_is_timed_and_a_request_too(tmp_path: Path) -> None:
 
 
 def test_a_read_through_the_cache_is_counted_at_each_level(tmp_path: Path) -> None:
-    with valkey_servers.serving() as cache, serving(tmp_path, cache=cache.url, cache_fence=0.02) as server:
+    with (
+        valkey_servers.serving() as cache,
+        serving(tmp_path, cache=cache.url, cache_deadline=5, cache_fence=0.02) as server,
+    ):
         path = httpx.post(f"{server.url}/v1/people", json={"person_surname": "Cached"}).headers["Location"]
         patience = monotonic() + HANGS
         while "local" not in httpx.get(f"{server.url}{path}").headers["Cache-Status"]:

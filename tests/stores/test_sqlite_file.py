@@ -17,6 +17,7 @@ from peopleinfo.sqlite.writer import Writer
 from peopleinfo.store import Once
 from tests.another_process import another_process
 from tests.conftest import what_is_left_of_stores
+from tests.limits import HANGS
 from tests.stores_under_test import Clock, everyone_found, everyone_scanned, named, where
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ async def test_of_many_that_upgrade_at_once_one_does_and_its_copy_is_of_the_olde
     def upgrade() -> None:
         with closing(sqlite3.connect(path, isolation_level=None)) as db:
             assert schema.layout(db, path, NEWER) == NEWER - 1
-            barrier.wait(timeout=30)
+            barrier.wait(timeout=HANGS)
             schema.upgrade(db, path, [*schema.STEPS, NEXT_STEP])
 
     await asyncio.gather(*(asyncio.to_thread(upgrade) for _ in range(4)))
@@ -351,7 +352,7 @@ class WaitUntilReleased:
         self.release = threading.Event()
 
     def __call__(self, db: sqlite3.Connection) -> None:
-        assert self.release.wait(timeout=30)
+        assert self.release.wait(timeout=HANGS)
 
 
 async def test_writes_that_wait_when_the_store_is_closed_are_still_done(path: Path, clock: Clock) -> None:
@@ -417,7 +418,7 @@ async def test_what_was_erased_while_somebody_reads_is_in_no_file_soon_after(sql
         db.execute("SELECT * FROM people").fetchall()
         await sqlite.erase(record.person_id)
         assert b"Zxqerased" in log.read_bytes()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HANGS):
         while b"Zxqerased" in log.read_bytes():
             await asyncio.sleep(0.05)
     assert b"Zxqerased" not in path.read_bytes()
