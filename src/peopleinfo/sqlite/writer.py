@@ -8,7 +8,7 @@ import threading
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from peopleinfo.errors import OutcomeUnknown, StoreUnavailable
+from peopleinfo.errors import OutcomeUnknown, PeopleInfoError, StoreUnavailable
 from peopleinfo.sqlite.faults import Faults
 from peopleinfo.sqlite.log import RETRY_INTERVAL, Log
 
@@ -34,9 +34,9 @@ class _CommitFailed(Exception):
 class Writer:
     """Runs changes in a thread of its own, in the order in which they came.
 
-    A change is a function of the connection. Whatever it raises, nothing that it wrote is stored: within a group each change has its own
-    savepoint, and a change alone has the transaction. It can be called again: when the transaction of a group fails, each change is tried
-    alone, so that no change suffers from its neighbours.
+    A change is a function of the connection. Whatever it raises, nothing that it wrote is stored. It can be called again: when a change
+    of a group fails, the group is rolled back and run again with a savepoint for each change. When the transaction itself fails, each
+    change is tried alone.
     After a change that erases, the write-ahead log is emptied, as what was erased may stand in it: before the answer if nobody reads from it
     just then, else as soon as nobody does.
     """
@@ -159,16 +159,33 @@ class Writer:
     def _transaction(self, group: list[_Waiting]) -> list[Any]:
         """Commit the changes that raise nothing, and return the result or the error of each. Raises the error of a change alone."""
         try:
-            if len(group) > 1:
-                outcomes = [self._within_savepoint(waiting) for waiting in group]
-            else:
-                outcomes = [group[0].change(self._db)]
+            outcomes = self._outcomes(group)
             self._commit()
         except BaseException:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
         return outcomes
+
+    def _outcomes(self, group: list[_Waiting]) -> list[Any]:
+        """Run the changes. After an error, run them again with savepoints: those cost an eighth of a create, so they are not set at first."""
+        try:
+            return [self._without_savepoint(waiting) for waiting in group]
+        except Exception:
+            if len(group) == 1:
+                raise
+            self._begin()
+            return [self._within_savepoint(waiting) for waiting in group]
+
+    def _without_savepoint(self, waiting: _Waiting) -> Any:
+        """Run a change and return its result, or its refusal if it has written nothing. Raises every other error."""
+        written = self._db.total_changes
+        try:
+            return waiting.change(self._db)
+        except PeopleInfoError as refusal:
+            if self._db.total_changes != written:
+                raise
+            return refusal
 
     def _within_savepoint(self, waiting: _Waiting) -> Any:
         """Run a change; if it raises an error, undo what it wrote and return the error."""
