@@ -15,11 +15,14 @@ from hypothesis import HealthCheck, settings
 from peopleinfo.people import People
 from tests import dynamodb_servers, fork_server, valkey_servers
 from tests.limits import HANGS
-from tests.stores_under_test import KNOWN_DIFFERENCES, SEALED, SEALED_TABLE, STORES, Clock, Seconds, open_store
+from tests.skips import refuse_unexpected
+from tests.stores_under_test import KNOWN_DIFFERENCES, SEALED, STORES, Clock, Seconds, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Generator, Iterator
     from pathlib import Path
+
+    from _pytest.mark import ParameterSet
 
     from peopleinfo.store import Store
 
@@ -38,6 +41,20 @@ def pytest_configure(config: pytest.Config) -> None:
     # httpx gives up after 5 seconds, which a busy machine may take.
     for limit in ("connect", "read", "write", "pool"):
         setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, limit, HANGS)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    refuse_unexpected(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    refuse_unexpected(report)
+    return report
 
 
 def pytest_unconfigure() -> None:
@@ -62,17 +79,17 @@ def moment() -> Seconds:
     return Seconds()
 
 
-# Where it matters that keys come and go with people in another table; what is found in the end is seen on the others.
-_SEALED_TABLE = {"test_once", "test_preconditions", "test_load", "test_adoption", "test_rekey"}
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of a module over its `STORE_KINDS`; those that need what a kind does not have are skipped there."""
     if "store_kind" in metafunc.fixturenames and not metafunc.module.__name__.startswith("tests.http."):
-        here = metafunc.module.__name__.rpartition(".")[2] in _SEALED_TABLE
+        kinds = getattr(metafunc.module, "STORE_KINDS", [*STORES, SEALED])
         needs = [marker.args[0] for marker in metafunc.definition.iter_markers("needs")]
-        kinds = [*STORES, SEALED, *([SEALED_TABLE] if here else [])]
-        able = [kind for kind in kinds if not any((kind, feature) in KNOWN_DIFFERENCES for feature in needs)]
-        metafunc.parametrize("store_kind", able, indirect=True)
+        metafunc.parametrize("store_kind", [_able(kind, needs) for kind in kinds], indirect=True)
+
+
+def _able(kind: str, needs: list[str]) -> ParameterSet:
+    reasons = [KNOWN_DIFFERENCES[kind, feature] for feature in needs if (kind, feature) in KNOWN_DIFFERENCES]
+    return pytest.param(kind, marks=[pytest.mark.skip(reason=reason) for reason in reasons])
 
 
 @pytest.fixture

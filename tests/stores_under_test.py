@@ -36,14 +36,14 @@ CACHED: Final = "sqlite+cache"
 SEALED: Final = "sqlite+sealed"  # differs from "sqlite" in what lies in the file, which HTTP does not see
 SEALED_TABLE: Final = "ministack+sealed"  # likewise
 STORES: Final[list[str]] = ["sqlite", *dynamodb_servers.KINDS, CACHED]
+ALL_STORES: Final = [*STORES, SEALED, SEALED_TABLE]
 
-# (kind of store, feature) → why it does not have it. A test names the features it lives on with `@pytest.mark.needs("feature")`, and is
-# not there for a store where one is missing.
+# (kind of store, feature) → why tests of it are skipped there. A test names what it needs with `@pytest.mark.needs("feature")`.
 KNOWN_DIFFERENCES: Final[dict[tuple[str, str], str]] = {
     (
         SEALED_TABLE,
         "time",
-    ): "is tried on the same table unsealed and on a sealed file: here it would take many seconds more",
+    ): "takes too long on this store; the same test runs on this table without encryption and on an encrypted file",
 }
 
 

@@ -57,7 +57,7 @@ async def works(url: str, user: str = "", password: str = "") -> bool:
 @pytest.fixture
 def binary() -> str:
     if (found := redis_server()) is None:
-        pytest.skip("needs redis-server with TLS: apt install redis-server")
+        pytest.skip("needs redis-server with TLS (Debian: redis-server)")
     return found
 
 

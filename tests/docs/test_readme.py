@@ -40,7 +40,7 @@ def fixed(text: str) -> str:
     return text.strip()
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="the tour calls curl, which is not on this machine")
+@pytest.mark.skipif(not shutil.which("curl"), reason="needs curl (Debian: curl)")
 def test_every_command_of_the_tour_answers_as_the_readme_says(tmp_path: Path) -> None:
     for name in ("examples",):
         (tmp_path / name).symlink_to(ROOT / name)

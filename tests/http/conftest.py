@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run the tests of a module over every store, or over the ones that it names in `STORE_KINDS` because the others change nothing."""
+    """Run the tests of a module over every store, or over its `STORE_KINDS` where the store makes no difference."""
     if "store_kind" in metafunc.fixturenames:
         kinds = getattr(metafunc.module, "STORE_KINDS", STORES)
         metafunc.parametrize("store_kind", kinds, indirect=True, scope="module")

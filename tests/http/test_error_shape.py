@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-STORE_KINDS = ["sqlite"]
+STORE_KINDS = ["sqlite"]  # errors have one shape over every store
 CANARY = "Canary4711"
 JSON = {"Content-Type": "application/json"}
 NOBODY = "/v1/people/" + "0" * 32

@@ -99,7 +99,7 @@ def test_import_reports_what_is_stored_when_the_response_grows_beyond_the_limit_
 def small_disk(folder: Path) -> Iterator[None]:
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)]
     if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a small disk, and not in every container")
+        pytest.skip("needs the right to mount a disk: run as root, outside a restricted container")
     try:
         yield
     finally:

@@ -12,7 +12,7 @@ from tests.http.serving import serving
 if TYPE_CHECKING:
     from pathlib import Path
 
-STORE_KINDS = ["sqlite"]
+STORE_KINDS = ["sqlite"]  # admission comes before a store is asked
 PERSON = {"person_surname": "Private"}
 
 

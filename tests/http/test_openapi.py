@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-STORE_KINDS = ["sqlite"]
+STORE_KINDS = ["sqlite"]  # the document is the same over every store
 METHODS = {"get", "put", "post", "delete", "patch"}
 
 

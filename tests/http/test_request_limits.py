@@ -23,7 +23,7 @@ from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, serving
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-STORE_KINDS = ["sqlite"]
+STORE_KINDS = ["sqlite"]  # limits apply before a store is asked
 SIGN_IN = "/console/sign-in"
 OURS = {"Sec-Fetch-Site": "same-origin", "Accept": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}

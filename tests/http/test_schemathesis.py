@@ -17,7 +17,7 @@ from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, Server, serving
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-STORE_KINDS = ["sqlite", "ministack"]
+STORE_KINDS = ["sqlite", "ministack"]  # an embedded and a distributed store; conformance over all is tests/stores
 load_all_checks()
 schema = schemathesis.openapi.from_dict(
     document(),

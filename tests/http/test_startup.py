@@ -71,7 +71,7 @@ def test_it_serves_on_loopback_without_further_ado(tmp_path: Path, host: str) ->
         assert httpx.get(f"{server.url}/status").status_code == 200
 
 
-@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="needs IPv6 on the loopback interface")
 def test_it_serves_on_the_loopback_of_ipv6(tmp_path: Path) -> None:
     with serving(tmp_path, host="::1") as server:
         assert server.url.startswith("http://[::1]:")

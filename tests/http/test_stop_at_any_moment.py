@@ -73,6 +73,6 @@ def waiting_signal() -> tuple[str, ...]:
 def require_pid_namespaces() -> None:
     """Skip the test where processes may not have a PID namespace of their own."""
     if shutil.which("unshare") is None:
-        pytest.skip("needs unshare")
+        pytest.skip("needs unshare (Debian: util-linux)")
     if subprocess.run([*NEW_PID_NAMESPACE, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("needs the right to make PID namespaces")
+        pytest.skip("needs the right to make PID namespaces: run as root, outside a restricted container")

@@ -13,13 +13,15 @@ from peopleinfo.person import Record, outline, render, timestamp
 from peopleinfo.sqlite.opening import open_sqlite
 from peopleinfo.store import Progress
 from peopleinfo.wiring import utc_now
-from tests.stores_under_test import Clock, everyone_found, everyone_scanned, named, open_store, where
+from tests.stores_under_test import ALL_STORES, Clock, everyone_found, everyone_scanned, named, open_store, where
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
     from peopleinfo.store import Store
+
+STORE_KINDS = ALL_STORES  # persons' keys come and go here, in a table of their own
 
 START = Progress(b"c" * 32)
 STEP = Progress(b"c" * 32, rows=3, stored=2, digest=b"somewhere")

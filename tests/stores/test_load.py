@@ -10,12 +10,14 @@ import pytest
 
 from peopleinfo.errors import ImportOverlap
 from peopleinfo.store import Progress
-from tests.stores_under_test import Clock, everyone_found, everyone_scanned, named, open_store, where
+from tests.stores_under_test import ALL_STORES, Clock, everyone_found, everyone_scanned, named, open_store, where
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from peopleinfo.store import Store
+
+STORE_KINDS = ALL_STORES  # persons' keys come and go here, in a table of their own
 
 START = Progress(b"i" * 32)
 FIRST = Progress(b"i" * 32, rows=3, stored=2, digest=b"1" * 32)

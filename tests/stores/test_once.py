@@ -9,12 +9,14 @@ import pytest
 
 from peopleinfo.errors import CreationErased, KeyReused
 from peopleinfo.store import ONCE_SECONDS, Once
-from tests.stores_under_test import Clock, everyone_found, everyone_scanned, named, open_store, where
+from tests.stores_under_test import ALL_STORES, Clock, everyone_found, everyone_scanned, named, open_store, where
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from peopleinfo.store import Store
+
+STORE_KINDS = ALL_STORES  # persons' keys come and go here, in a table of their own
 
 ONCE = Once(b"k" * 32, b"c" * 32)
 OTHER_CONTENT = Once(ONCE.key, b"d" * 32)

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from peopleinfo.errors import PersonNotFound, VersionConflict
-from tests.stores_under_test import named
+from tests.stores_under_test import ALL_STORES, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from peopleinfo.people import People
     from peopleinfo.person import Record
+
+STORE_KINDS = ALL_STORES  # persons' keys come and go here, in a table of their own
 
 
 def at_one_of(*versions: int) -> Callable[[Record], None]:

@@ -11,7 +11,7 @@ from peopleinfo.cache.store import open_cached
 from peopleinfo.sqlite.opening import open_sqlite
 from peopleinfo.store import Reading, Source
 from tests import valkey_servers
-from tests.stores_under_test import encryption, everyone_found, everyone_scanned, named, where
+from tests.stores_under_test import ALL_STORES, encryption, everyone_found, everyone_scanned, named, where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from peopleinfo.store import Store
     from tests.stores_under_test import Clock
+
+STORE_KINDS = ALL_STORES  # persons' keys come and go here, in a table of their own
 
 _VERSION = "FOLD_VERSION"
 _HOLDERS = (

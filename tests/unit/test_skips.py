@@ -1,0 +1,39 @@
+"""In CI a skip that nobody has declared is a failure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.skips import EXPECTED, refuse_unexpected
+
+
+def skipped(reason: str, **more: Any) -> pytest.TestReport:
+    return pytest.TestReport(
+        nodeid="test", location=("test.py", 1, "test"), keywords={}, outcome="skipped",
+        longrepr=("test.py", 1, f"Skipped: {reason}"), when="setup", **more,
+    )  # fmt: skip
+
+
+def judged(report: pytest.TestReport) -> str:
+    refuse_unexpected(report)
+    return report.outcome
+
+
+def test_skip_without_declaration_fails_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    report = skipped("needs Java")
+    assert judged(report) == "failed"
+    assert "skipped in CI: needs Java" in str(report.longrepr)
+
+
+def test_declared_skip_and_expected_failure_stay_what_they_are_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    assert [judged(skipped(f"{reason}: more")) for reason in EXPECTED] == ["skipped"] * len(EXPECTED)
+    assert judged(skipped("", wasxfail="known")) == "skipped"
+
+
+def test_any_skip_is_a_skip_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    assert judged(skipped("needs Java")) == "skipped"
