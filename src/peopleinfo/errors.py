@@ -168,6 +168,16 @@ class StoreDamaged(StoreUnavailable):
         super().__init__(f"{what}: restore a backup (docs/operations.md, Damaged files)", retry_after=60)
 
 
+class AuditUnavailable(StoreUnavailable):
+    """The audit cannot be written now, so nothing is changed, and nothing is read whose event cannot be kept."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"the audit cannot be written ({why}), so this was not done: make room or restore its file, and try again",
+            retry_after=5,
+        )
+
+
 class AuditUnreadable(StoreUnavailable):
     """A file of the audit cannot be read, so it cannot be told who has seen somebody."""
 

@@ -47,10 +47,17 @@ async def export(people: People, audit: Audit | None, person_id: str) -> bytes:
     return strictjson.encode({"person": msgspec.Raw(record.body), "audit": told})
 
 
-def noted(audit: Audit | None, action: str, person_id: str, *, by: str, request_id: str = "") -> None:
-    """Write down what was done to somebody other than over HTTP."""
+def announced(audit: Audit | None, action: str, person_id: str, *, by: str) -> None:
+    """Write down that a change is about to be made other than over HTTP. Raises AuditUnavailable: do not make it then."""
     if audit is not None:
-        audit.note(Event(time.time(), by, action, 200, (person_id,), (), request_id, ""), at_once=True)
+        audit.require(change=True)
+        audit.write(Event(time.time(), by, action, 0, (person_id,), (), "", "", intent=True))
+
+
+def noted(audit: Audit | None, action: str, person_id: str, *, by: str) -> None:
+    """Write down what was done other than over HTTP. Raises AuditUnavailable."""
+    if audit is not None:
+        audit.write(Event(time.time(), by, action, 200, (person_id,), (), "", ""))
 
 
 class _Seen(msgspec.Struct):
@@ -90,8 +97,7 @@ async def sweep(
     """Erase everybody who was last changed before a moment, and return how many. It may run in several places, and again."""
     erased = 0
     async for person_id, version in expired(store, before=before, between=between):
-        if audit is not None:
-            audit.require()
+        announced(audit, "erasePerson", person_id, by=by)
         with suppress(PersonNotFound, VersionConflict):  # erased elsewhere, or changed since and so to be kept
             await store.erase(person_id, expected=version)
             noted(audit, "erasePerson", person_id, by=by)

@@ -193,7 +193,7 @@ def open_audit(settings: Settings, stack: AsyncExitStack) -> Audit | None:
     if not settings.audit:
         return None
     check_audit(settings)
-    from peopleinfo.audit import AuditStream  # noqa: PLC0415 - as above
+    from peopleinfo.audit_file import AuditStream  # noqa: PLC0415 - as above
 
     stream = AuditStream(settings.audit_file)
     stack.callback(stream.close)

@@ -27,7 +27,7 @@ def person_id(tmp_path: Path) -> str:
 
 def noted(folder: Path) -> list[tuple[Any, ...]]:
     lines = map(json.loads, (folder / "audit.jsonl").read_text().splitlines())
-    return [(line["principal"], line["action"], line["people"]) for line in lines if line["action"] != "end"]
+    return [(line["principal"], line["action"], line["people"]) for line in lines if "outcome" in line]
 
 
 def test_all_that_is_held_about_a_person_is_printed(tmp_path: Path, person_id: str, audit: dict[str, str]) -> None:
@@ -42,6 +42,13 @@ def test_a_person_is_erased_and_it_is_written_down(tmp_path: Path, person_id: st
     assert run(tmp_path, "person", "erase", person_id, settings=audit).returncode == 0
     assert surnames(tmp_path) == ["Meyer"]
     assert noted(tmp_path) == [(COMMAND, "erasePerson", [person_id])]
+
+
+def test_no_person_is_erased_while_the_audit_cannot_be_written(tmp_path: Path, person_id: str) -> None:
+    nowhere = {"AUDIT": f"file://{tmp_path / 'nowhere' / 'audit.jsonl'}"}
+    ended = run(tmp_path, "person", "erase", person_id, settings=nowhere)
+    assert (ended.returncode, surnames(tmp_path)) == (1, ["Meyer", "Müller"])
+    assert "the audit cannot be written (No such file or directory)" in said(ended)
 
 
 def test_whoever_is_not_there_is_said_so(tmp_path: Path, person_id: str) -> None:

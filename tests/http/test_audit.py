@@ -44,11 +44,13 @@ def client(folder: Path) -> Iterator[httpx.Client]:
 
 
 def events(folder: Path, answer: httpx.Response, holding: str = "") -> list[dict[str, Any]]:
-    """Return what was written down of a request, as soon as it holds a text."""
+    """Return what was written down of a request but its intent, as soon as it holds a text."""
     patience = time.monotonic() + HANGS
     while time.monotonic() < patience:
         lines = [json.loads(line) for line in (folder / "audit.jsonl").read_bytes().splitlines()]
-        found = [line for line in lines if line.get("request_id") == answer.headers["X-Request-Id"]]
+        found = [
+            line for line in lines if line.get("request_id") == answer.headers["X-Request-Id"] and "outcome" in line
+        ]
         if found and holding in str(found):
             return found
         time.sleep(0.05)
@@ -128,7 +130,7 @@ def test_what_is_about_nobody_is_not_written_down(client: httpx.Client, folder: 
     events(folder, marker)
     assert {json.loads(line)["action"] for line in (folder / "audit.jsonl").read_bytes().splitlines()} <= {
         "createPerson", "findPeople", "searchPeople", "getPerson", "replacePerson", "changePerson", "erasePerson", "importPeople",
-        "exportPeople", "exportFound", "listData", "end",
+        "exportPeople", "exportFound", "listData", "end", "intent",
     }  # fmt: skip
 
 
@@ -140,9 +142,16 @@ def test_workers_write_chains_that_verify_and_hold_nobodys_data(tmp_path: Path) 
             httpx.get(f"{server.url}/v1/people?surname=Annacanary")
     checked = run(tmp_path, "audit", "verify", audit)
     assert checked.returncode == 0, checked.stdout
-    assert b"42 lines of 2 writers, 2 of which ended" in checked.stdout
+    assert b"62 lines of 2 writers, 2 of which ended" in checked.stdout
     assert b"canary" not in audit.read_bytes()
-    audit.write_bytes(audit.read_bytes().replace(b'"anybody"', b'"somebody"', 1))
+    whole = audit.read_bytes()
+    audit.write_bytes(whole.replace(b'"anybody"', b'"somebody"', 1))
+    assert run(tmp_path, "audit", "verify", audit).returncode == 1
+    writer = json.loads(whole.splitlines()[0])["writer"].encode()
+    audit.write_bytes(b"".join(line for line in whole.splitlines(keepends=True) if writer not in line))
+    checked = run(tmp_path, "audit", "verify", audit)
+    assert (checked.returncode, writer in checked.stdout) == (1, True)
+    audit.write_bytes(whole[: whole.rindex(b"\n", 0, -1) + 1])
     assert run(tmp_path, "audit", "verify", audit).returncode == 1
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from peopleinfo import rights
-from peopleinfo.audit import AuditStream
-from peopleinfo.errors import ImportOverlap, StoreUnavailable
+from peopleinfo.audit_file import AuditStream
+from peopleinfo.errors import AuditUnavailable, ImportOverlap
 from tests.stores_under_test import Clock, everyone_scanned, named
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ async def test_a_sweep_erases_those_whom_nobody_has_changed_and_writes_it_down(
     assert await rights.sweep(store, audit, before=clock.now() - KEPT, by=rights.RETENTION) == 1
     audit.close()
     assert sorted(await everyone_scanned(store)) == sorted([renewed.body, new.body])
-    line = json.loads((tmp_path / "audit.jsonl").read_text().splitlines()[0])
+    before, line, _ = map(json.loads, (tmp_path / "audit.jsonl").read_text().splitlines())
+    assert (before["action"], before["intent"], before["people"]) == ("intent", "erasePerson", [old.person_id])
     assert (line["action"], line["principal"], line["people"]) == ("erasePerson", rights.RETENTION, [old.person_id])
     assert await rights.sweep(store, None, before=clock.now() - KEPT, by=rights.RETENTION) == 0
 
@@ -89,14 +90,12 @@ async def test_a_sweep_that_was_cut_short_is_gone_on_with_by_another_process(
     assert not await cut.begin()
 
 
-async def test_while_the_audit_cannot_be_written_nobody_is_erased(store: Store, clock: Clock) -> None:
+async def test_while_the_audit_cannot_be_written_nobody_is_erased(store: Store, clock: Clock, tmp_path: Path) -> None:
     made = await store.create(named("Old"))
     clock.advance(days=731)
 
-    class Full:
-        def require(self) -> None:
-            raise StoreUnavailable("the audit cannot be written", retry_after=5)
-
-    with pytest.raises(StoreUnavailable):
-        await rights.sweep(store, Full(), before=clock.now() - KEPT, by=rights.RETENTION)  # type: ignore[arg-type] # likewise
+    audit = AuditStream(tmp_path / "not a folder" / "audit.jsonl")
+    with pytest.raises(AuditUnavailable):
+        await rights.sweep(store, audit, before=clock.now() - KEPT, by=rights.RETENTION)
+    audit.close()
     assert await everyone_scanned(store) == [made.body]

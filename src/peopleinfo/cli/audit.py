@@ -15,6 +15,8 @@ from peopleinfo import signals
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from peopleinfo.audit_sink import Head
+
 _POLL_SECONDS: Final = 0.2
 _SETTLED_SECONDS: Final = 1.0  # a writer that had the file open when it was moved away has written by then
 _PIECE: Final = 1024 * 1024
@@ -30,28 +32,28 @@ app = typer.Typer(
 def verify(
     files: Annotated[list[Path], typer.Argument(help="The files of the audit, oldest first; - is stdin.")],
 ) -> None:
-    """Check that no line was changed, left out or put in; ends with 1 when one was.
+    """Check that no line was changed, left out, cut off or added; ends with 1 when one was.
 
-    Each line holds the hash of the one before from the same process, so this needs every file from its start on: give rotated
-    files too, oldest first. What it cannot see: that the last lines of a process that crashed were cut off, or that somebody who may write
-    the file has written all of it anew. Send it elsewhere as it is written (`peopleinfo audit follow`) to be safe from that.
+    Each line has the hash of the previous one of the same process, so this needs every file from its start: give rotated files too, oldest
+    first. The register beside the file (audit.jsonl.heads) shows that all lines of a process, or its last ones, were removed. Whoever may
+    write both files can rewrite them as a whole: send the audit elsewhere as it is written (`peopleinfo audit follow`).
 
     Example: peopleinfo audit verify audit.jsonl.1 audit.jsonl
     """
-    from peopleinfo.audit import verify as check
+    from peopleinfo.audit_verify import verify as check
 
-    count, chains, wrong = check(line for file in files for line in _lines(file))
-    wrong += [
-        f"the lines of writer {writer} begin at {chain.first}: give the files before, too"
-        for writer, chain in chains.items()
-        if chain.first != 1
-    ]
-    for problem in wrong:
+    heads = _heads(files)
+    found = check((line for file in files for line in _lines(file)), heads)
+    for problem in found.wrong:
         print(f"WRONG  {problem}")
-    if wrong:
+    if found.wrong:
         raise typer.Exit(1)
-    ended = sum(chain.ended for chain in chains.values())
-    print(f"ok     {count} lines of {len(chains)} writers, {ended} of which ended in good order")
+    ended = sum(chain.ended for chain in found.chains.values())
+    print(f"ok     {found.lines} lines of {len(found.chains)} writers, {ended} of which ended in good order")
+    if not heads:
+        print(
+            "note   there is no register (.heads) beside the files: a missing writer or a cut-off end would not be found"
+        )
 
 
 @app.command()
@@ -70,6 +72,19 @@ def follow(
     for piece in _followed(file, lambda: bool(signals.received), rotate_mb * _PIECE):
         sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
+
+
+def _heads(files: list[Path]) -> dict[str, Head]:
+    """Return the registered writers. They are read before the lines: a service may go on writing."""
+    from peopleinfo.audit_sink import read_heads
+
+    heads: dict[str, Head] = {}
+    for file in files:
+        try:
+            heads |= read_heads(file)
+        except OSError as error:
+            raise typer.BadParameter(f"cannot read the register of {file}: {error.strerror}") from error
+    return heads
 
 
 def _lines(file: Path) -> Iterator[bytes]:

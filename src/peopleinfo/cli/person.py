@@ -82,6 +82,7 @@ async def _erase(settings: Settings, person_id: str) -> None:
 
     async with AsyncExitStack() as stack:
         people, audit = await _opened(settings, stack)
+        rights.announced(audit, "erasePerson", person_id, by=rights.COMMAND)
         await people.erase(person_id)
         rights.noted(audit, "erasePerson", person_id, by=rights.COMMAND)
 

@@ -15,6 +15,7 @@ from peopleinfo.client.asynchronous import AsyncClient
 from peopleinfo.client.calls import ANY_VERSION
 from peopleinfo.client.errors import (
     AccessDenied,
+    AuditUnavailable,
     AuditUnreadable,
     BrokenOff,
     ClientError,
@@ -42,6 +43,7 @@ __all__ = [
     "ANY_VERSION",
     "AccessDenied",
     "AsyncClient",
+    "AuditUnavailable",
     "AuditUnreadable",
     "BrokenOff",
     "Client",

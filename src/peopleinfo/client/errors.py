@@ -103,6 +103,10 @@ class StoreUnavailable(ProblemError):
     """The service could not answer within the call's time; nothing was changed."""
 
 
+class AuditUnavailable(ProblemError):
+    """The service could not write its audit within the call's time; nothing was changed."""
+
+
 class AuditUnreadable(ProblemError):
     """The service cannot read its audit, and so cannot tell all that is held about somebody; whoever runs it has to mend that."""
 
@@ -123,6 +127,7 @@ KINDS: Final[dict[str, type[ProblemError]]] = {
     "members-hidden": MembersHidden,
     "rate-exceeded": RateExceeded,
     "store-unavailable": StoreUnavailable,
+    "audit-unavailable": AuditUnavailable,
     "audit-unreadable": AuditUnreadable,
 }
 """The end of a problem's `type` → its class."""

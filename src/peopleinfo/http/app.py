@@ -95,7 +95,7 @@ def create_app(
         for trouble in _TROUBLE:
             REQUESTS.begin(operation.path, operation.method.upper(), trouble)
     exposition.gauges += [people.store.note_state, protocol.note_state]
-    status = StatusResource(people.store, Health(people.store), drain)
+    status = StatusResource(people.store, Health(people.store), drain, audit)
     app.add_route("/status", status)
     app.add_route("/status/ready", status)
     app.add_route("/status/live", status, suffix="live")

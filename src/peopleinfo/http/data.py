@@ -40,9 +40,10 @@ class DataResource:
             reasons = tuple(FieldError(f"/{name}", "is required, a string that is not empty") for name in missing)
             problems.write(req, resp, _MISSING, "Missing required fields", reasons)
             return
-        record = await self._people.create_from_seed(data)
         if trail := trail_of(req):
-            trail.changes(data)
+            trail.announce(data)
+        record = await self._people.create_from_seed(data)
+        if trail:
             trail.answers([record.body])
         resp.set_header("Location", f"/v1/people/{record.person_id}")
         resp.data = body

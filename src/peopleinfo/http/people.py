@@ -43,9 +43,10 @@ class PeopleResource:
         """Add a person."""
         once = idempotency_key(req)
         data = await read_json(req, seconds=self._body_seconds)
-        record = await self._people.create(data, once=once)
         if trail := trail_of(req):
-            trail.changes(data)
+            trail.announce(data)
+        record = await self._people.create(data, once=once)
+        if trail:
             trail.answers([record.body])
         resp.status = 201
         resp.set_header("Location", f"/v1/people/{record.person_id}")
@@ -99,7 +100,7 @@ class PersonResource(EvaluatesConditions):
         precondition = conditions.read_of_change(req).require_record
         data = await read_json(req, seconds=self._body_seconds)
         if trail := trail_of(req):
-            trail.changes(data)
+            trail.announce(data)
         _answer(resp, await self._people.replace(person_id, data, precondition=precondition))
 
     async def on_patch(self, req: Request, resp: Response, person_id: str) -> None:
@@ -107,15 +108,17 @@ class PersonResource(EvaluatesConditions):
         hidden = req.context.principal.hidden
         precondition = partial(conditions.read_of_change(req).require_record, hidden=hidden)
         patch = await read_json(req, seconds=self._body_seconds, media_types=(MERGE_PATCH,))
-        if trail := trail_of(req):
-            trail.changes(patch)
         if hidden:
             require_changeable(patch, hidden)
+        if trail := trail_of(req):
+            trail.announce(patch)
         _answer(resp, await self._people.patch(person_id, patch, precondition=precondition, hidden=hidden), hidden)
 
     async def on_delete(self, req: Request, resp: Response, person_id: str) -> None:
         """Erase the person."""
         precondition = conditions.read(req).require_record if conditions.are_given(req) else None
+        if trail := trail_of(req):
+            trail.announce()
         await self._people.erase(person_id, precondition=precondition)
         resp.status = 204
 

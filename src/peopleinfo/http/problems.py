@@ -46,6 +46,7 @@ KINDS: Final[dict[type[Exception], Kind]] = {
     errors.Overloaded: Kind(503, "overloaded", "The server is overloaded"),
     errors.MembersHidden: Kind(403, "members-hidden", "The credentials do not show this"),
     errors.OutcomeUnknown: Kind(503, "outcome-unknown", "It may have been stored or not"),
+    errors.AuditUnavailable: Kind(503, "audit-unavailable", "The audit cannot be written"),
     errors.AuditUnreadable: Kind(503, "audit-unreadable", "The audit cannot be read"),
     errors.StoreUnavailable: _UNAVAILABLE,
     errors.StoreUnusable: _UNAVAILABLE,

@@ -126,6 +126,10 @@ class Status(Struct):
     cache: Annotated[
         Literal["ok", "down"] | UnsetType, Meta(description="Present when there is one; the service works without it.")
     ] = UNSET
+    audit: Annotated[
+        str | UnsetType,
+        Meta(description="Present when there is one: ok, or why it cannot be written; changes are refused then."),
+    ] = UNSET
 
 
 class ImportResult(Struct, kw_only=True):
@@ -151,7 +155,10 @@ class AuditEvent(Struct):
     time: _Time
     writer: str
     seq: int
-    action: str
+    action: Annotated[
+        str, Meta(description="The operation; intent: a change is about to be made; end: the process ends.")
+    ]
+    intent: Annotated[str | UnsetType, Meta(description="The operation that an intent announces.")] = UNSET
     principal: str | UnsetType = UNSET
     outcome: int | UnsetType = UNSET
     people: list[str] | UnsetType = UNSET

@@ -13,6 +13,7 @@ from peopleinfo.telemetry.requests import GATHER_SECONDS
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
+    from peopleinfo.audit import Audit
     from peopleinfo.http.drain import Drain
     from peopleinfo.store import Store
     from peopleinfo.telemetry.exposition import Exposition
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
 class StatusResource:
     """/status and /status/ready: whether requests should come here; /status/live: whether the process works at all."""
 
-    def __init__(self, store: Store, health: Health, drain: Drain) -> None:
+    def __init__(self, store: Store, health: Health, drain: Drain, audit: Audit | None) -> None:
         self._store = store
         self._health = health
         self._drain = drain
+        self._audit = audit
 
     async def on_get(self, _: Request, resp: Response) -> None:
         """Answer 200 when it can serve, and 503, naming what is down, when it cannot or is about to end."""
@@ -38,6 +40,11 @@ class StatusResource:
         elif self._drain.is_on:
             answer |= {"statusCode": 503, "status": "draining"}
             resp.set_header("Retry-After", "1")
+        if self._audit:
+            answer["audit"] = self._audit.trouble() or "ok"
+            if answer["audit"] != "ok":  # reads are served, but changes are refused
+                answer |= {"statusCode": 503, "status": "unavailable"}
+                resp.set_header("Retry-After", "5")
         if cache := self._store.cache_state:
             answer["cache"] = cache  # whose absence costs time, and nothing else
         _tell(resp, answer)

@@ -193,8 +193,12 @@ async def _store(
     trail: Trail | None,
 ) -> None:
     rejected = 0
+    if trail:
+        trail.announce()
     try:
         while batch := await next_batch():
+            if trail:
+                trail.require()
             outcomes = await import_.store(batch)
             if trail:
                 trail.streams(tuple(outcome.person_id for outcome in outcomes if outcome.person_id))

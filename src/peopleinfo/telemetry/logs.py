@@ -6,7 +6,8 @@ import logging
 import re
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 import structlog
 
@@ -40,7 +41,7 @@ def configure(level: str) -> None:
         structlog.configure(
             [*chain, _json],
             wrapper_class=structlog.make_filtering_bound_logger(least),
-            logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
+            logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", Stdout())),
             cache_logger_on_first_use=True,
         )
     # Libraries speak through the standard library; what they say below a warning is theirs.
@@ -51,6 +52,21 @@ def silence() -> None:
     """Log nothing, neither of the service nor of its libraries, until `configure` is called."""
     logging.basicConfig(handlers=[logging.NullHandler()], force=True)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
+class Stdout:
+    """Stdout, as far as something takes what is written there: a request does not fail because its log line cannot be written."""
+
+    def write(self, text: bytes) -> int:
+        """Write bytes; those that cannot be written are lost."""
+        with suppress(OSError):
+            sys.stdout.buffer.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Send on what was written."""
+        with suppress(OSError):
+            sys.stdout.buffer.flush()
 
 
 class OncePerSecond:

@@ -13,12 +13,14 @@ import msgspec
 
 from peopleinfo import strictjson
 from peopleinfo.store import Source
+from peopleinfo.telemetry.logs import Stdout
 from peopleinfo.telemetry.metrics import CACHE_READS, REQUEST_SECONDS, REQUESTS, SENT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 GATHER_SECONDS: Final = 0.1
+_stdout: Final = Stdout()
 
 # What each level of the cache came to, by where an answer came from.
 _LEVELS: Final[dict[Source | None, tuple[tuple[str, str], ...]]] = {
@@ -76,8 +78,8 @@ class RequestLog:
         _count(noted)
         self._counted()
         if not self._silent:
-            sys.stdout.buffer.write(b"".join(map(self._format, noted)))
-            sys.stdout.buffer.flush()
+            _stdout.write(b"".join(map(self._format, noted)))
+            _stdout.flush()
 
 
 def _count(noted: list[Answered]) -> None:

@@ -1,0 +1,181 @@
+"""Where the audit's lines leave the process: a file that several processes append to, or stdout; and the register of its writers."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import select
+import stat
+import sys
+from contextlib import contextmanager, suppress
+from fcntl import LOCK_EX, LOCK_UN, flock
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LINE_SIZE: Final = (
+    4_096  # bytes that a pipe takes in one piece (PIPE_BUF on Linux), so no line of another process comes between
+)
+PIECE_SIZE: Final = 64 * 1024  # bytes written to a file at a time
+RESERVE_SIZE: Final = 64 * 1024  # bytes that must be free before a change: for its lines and those of concurrent ones
+_FILE_MODE: Final = 0o600  # for its owner alone
+_PIPE_TIMEOUT: Final = 100  # milliseconds that a reader of the pipe may take to make room
+_HEAD: Final = re.compile(r"([0-9a-f]{16}) ( *\d{1,20}) ([0-9a-f]{64})\n", re.ASCII)
+
+
+class Sink:
+    """Writes whole lines to a file, which is created when it is missing, or to stdout (`path` is None). Raises OSError."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._file: int | None = None
+
+    def open(self) -> bool:
+        """Open the file unless it is open; return whether it was opened now. A file that was moved away is left, and a new one begun."""
+        path = self._path
+        if path is None or (self._file is not None and is_still(path, self._file)):
+            return False
+        self.close()
+        # Without O_NONBLOCK a named pipe that nothing reads would never open, and with O_RDWR it would open in vain.
+        access = os.O_WRONLY if path.is_fifo() else os.O_RDWR
+        self._file = os.open(path, access | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, _FILE_MODE)
+        return True
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def reserve(self) -> None:
+        """Raise OSError unless `RESERVE_SIZE` bytes can be written."""
+        file = self._descriptor()
+        if _is_regular(file):
+            free = os.fstatvfs(file)
+            if free.f_bavail * free.f_frsize < RESERVE_SIZE:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        else:
+            _require_reader(file, timeout=0)
+
+    def write(self, lines: list[bytes], *, patient: bool) -> int:
+        """Write the first of the lines and return how many, at least one. Half a line is never left. `patient`: wait for room in a pipe."""
+        file = self._descriptor()
+        if not _is_regular(file):
+            _require_reader(file, timeout=_PIPE_TIMEOUT if patient else 0)
+            os.write(file, lines[0])
+            return 1
+        text = b"".join(lines)
+        with _locked(file):
+            _end_line(file)
+            written = os.write(file, text)
+            if written < len(text):  # the disk is full: what other processes wrote before stays
+                os.ftruncate(file, os.fstat(file).st_size - written)
+                os.lseek(file, -written, os.SEEK_CUR)  # where stdout does not append
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return len(lines)
+
+    def _descriptor(self) -> int:
+        self.open()
+        if self._file is not None:
+            return self._file
+        sys.stdout.buffer.flush()  # the log's lines come before
+        return sys.stdout.fileno()
+
+
+class Head(NamedTuple):
+    """The last line of a writer: its number, 0 when it has written none, and its SHA-256."""
+
+    seq: int
+    digest: str
+
+
+class Heads:
+    """The register of an audit's writers in a file beside it, with the last line of each: `audit.jsonl.heads`.
+
+    It shows that all lines of a writer, or its last ones, were removed.
+    """
+
+    def __init__(self, path: Path, writer: str) -> None:
+        self._path = heads_of(path)
+        self._writer = writer
+        self._file: int | None = None
+        self._offset = 0
+
+    def open(self, head: Head) -> None:
+        """Register the writer, unless it stands in the file that is there now. Raises OSError."""
+        if self._file is not None and is_still(self._path, self._file):
+            return
+        self.close()
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
+        with _locked(self._file):
+            self._offset = os.fstat(self._file).st_size
+            self.update(head)
+
+    def update(self, head: Head) -> None:
+        """Store the writer's last line. Raises OSError."""
+        if self._file is not None:
+            os.pwrite(self._file, f"{self._writer} {head.seq:20} {head.digest}\n".encode(), self._offset)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def heads_of(path: Path) -> Path:
+    """Return the file beside an audit that registers its writers."""
+    return path.with_name(f"{path.name}.heads")
+
+
+def read_heads(path: Path) -> dict[str, Head]:
+    """Return the registered writers of an audit with the last line of each; empty when there is no register. Raises OSError."""
+    try:
+        text = heads_of(path).read_text("ascii", errors="replace")
+    except FileNotFoundError:
+        return {}
+    return {writer: Head(int(seq), digest) for writer, seq, digest in _HEAD.findall(text)}
+
+
+def is_still(path: Path, file: int) -> bool:
+    """Return whether an open file is the one at this path. Raises OSError when the path cannot be looked up."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file))
+    except FileNotFoundError:
+        return False
+
+
+def _is_regular(file: int) -> bool:
+    return stat.S_ISREG(os.fstat(file).st_mode)
+
+
+def _require_reader(file: int, *, timeout: int) -> None:
+    """Raise OSError unless a pipe takes a line without blocking the process. `timeout` is in milliseconds."""
+    poll = select.poll()
+    poll.register(file, select.POLLOUT)
+    events = poll.poll(timeout)
+    if not events:
+        raise OSError(errno.EAGAIN, "its reader takes nothing")
+    if events[0][1] & (select.POLLERR | select.POLLHUP | select.POLLNVAL):
+        raise OSError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
+@contextmanager
+def _locked(file: int) -> Iterator[None]:
+    """Keep the other processes of the audit from appending meanwhile."""
+    flock(file, LOCK_EX)
+    try:
+        yield
+    finally:
+        flock(file, LOCK_UN)
+
+
+def _end_line(file: int) -> None:
+    """End the last line of the file, of which a crash may have left a half. What stdout was redirected to cannot be read."""
+    size = os.fstat(file).st_size
+    with suppress(OSError):
+        if size and os.pread(file, 1, size - 1) != b"\n":
+            os.write(file, b"\n")
