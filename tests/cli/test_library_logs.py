@@ -1,0 +1,97 @@
+"""Problems of other services: a command prints its own sentence and nothing of what a library logs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests import valkey_servers
+from tests.cli.commands import environment, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEY: Final = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}
+NOWHERE: Final = "http://127.0.0.1:1"
+TABLE: Final = {"PEOPLEINFO_STORE": "dynamodb://eu-west-1/T"}
+UNREACHABLE: Final = {"PEOPLEINFO_STORE": f"dynamodb://eu-west-1/T?endpoint={NOWHERE}&timeout=1"}
+NO_CREDENTIALS: Final = "there are no AWS credentials: set AWS_ACCESS_KEY_ID"
+
+
+def sentences(folder: Path, command: list[str], variables: dict[str, str]) -> list[str]:
+    """Run a command that fails, without the credentials of this machine, and return what it prints on stderr."""
+    inherited = {name: value for name, value in environment().items() if not name.startswith(("AWS_", "OTEL_"))}
+    isolated = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull, "HOME": str(folder)}
+    ran = subprocess.run(
+        [sys.executable, "-m", "peopleinfo", *command],
+        cwd=folder,
+        env=inherited | isolated | variables,
+        capture_output=True,
+        check=False,
+    )
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    return ran.stderr.decode().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("command", "variables", "reason"),
+    [
+        (["stats"], TABLE, NO_CREDENTIALS),
+        (["serve", "--port", "0"], TABLE, NO_CREDENTIALS),
+        (["stats"], TABLE | {"AWS_PROFILE": "missing"}, NO_CREDENTIALS),
+        (["stats"], TABLE | {"AWS_ROLE_ARN": "arn:x", "AWS_WEB_IDENTITY_TOKEN_FILE": "/missing"}, NO_CREDENTIALS),
+        (["stats"], UNREACHABLE | KEY, "table T: DynamoDB does not answer"),
+        (["serve", "--port", "0"], UNREACHABLE | KEY, "table T: DynamoDB does not answer"),
+        (["restore", "s3://bucket/x?region=eu-west-1"], {}, "Unable to locate credentials"),
+        (["restore", f"s3://bucket/x?region=eu-west-1&endpoint={NOWHERE}"], KEY, "Could not connect to the endpoint"),
+        (["restore", "s3://bucket/x?endpoint=nonsense"], KEY, "Invalid endpoint"),
+        (["restore", "s3://bucket/x"], {"AWS_PROFILE": "missing"}, "profile (missing) could not be found"),
+        (["store", "create"], {"PEOPLEINFO_ENCRYPTION": "aws-kms://alias/x"}, "You must specify a region"),
+        (
+            ["store", "create"],
+            KEY | {"PEOPLEINFO_ENCRYPTION": f"aws-kms://alias/x?region=eu-west-1&endpoint={NOWHERE}"},
+            "Could not connect to the endpoint",
+        ),
+        (
+            ["store", "create"],
+            KEY | {"PEOPLEINFO_ENCRYPTION": "aws-kms://alias/x?region=eu-west-1&endpoint=nonsense"},
+            "Invalid endpoint",
+        ),
+    ],
+)
+def test_command_prints_one_sentence(
+    tmp_path: Path, command: list[str], variables: dict[str, str], reason: str
+) -> None:
+    (line,) = sentences(tmp_path, command, variables)
+    assert line.startswith("peopleinfo: ")
+    assert reason in line
+
+
+def test_log_of_the_cache_is_not_part_of_an_export(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("surname\nHarte\n")
+    assert run(tmp_path, "import", "in.csv").returncode == 0
+    ran = run(tmp_path, "export", settings={"CACHE": valkey_servers.shared_url()})
+    assert ran.stdout.count(b"\n") == 1
+    assert ran.stdout.startswith(b'{"person_id":')
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("redis://127.0.0.1:1", "Connect call failed"),
+        ("redis://missing.invalid:1", "connecting to missing.invalid:1"),
+        ("rediss://127.0.0.1:1?ca=/missing.pem", "cache: "),
+        ("redis+cluster://127.0.0.1:1", "Redis Cluster cannot be connected"),
+    ],
+)
+def test_doctor_names_why_the_cache_is_not_reached(tmp_path: Path, url: str, reason: str) -> None:
+    run(tmp_path, "store", "create")
+    ran = run(tmp_path, "doctor", settings={"CACHE": url})
+    assert (ran.returncode, ran.stderr) == (1, b"")
+    last = ran.stdout.decode().splitlines()[-1]
+    assert last.startswith("WRONG  cache: ")
+    assert reason in last
