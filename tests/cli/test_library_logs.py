@@ -69,6 +69,9 @@ def test_command_prints_one_sentence(
     (line,) = sentences(tmp_path, command, variables)
     assert line.startswith("peopleinfo: ")
     assert reason in line
+    if reason == NO_CREDENTIALS:
+        assert line.startswith(f"peopleinfo: {reason}")
+        assert line.endswith("or run where a role is given")
 
 
 def test_log_of_the_cache_is_not_part_of_an_export(tmp_path: Path) -> None:

@@ -138,3 +138,21 @@ def test_a_start_with_a_damaged_first_page_names_the_remedy(tmp_path: Path) -> N
         assert "SQLITE_NOTADB" in said(ran)
         assert "restore a backup" in said(ran)
     assert run(tmp_path, "doctor").returncode == 1
+
+
+def test_export_that_meets_damage_after_its_beginning_does_not_look_complete(tmp_path: Path) -> None:
+    fill(tmp_path, encrypted=False)
+    path = tmp_path / "people.db"
+    page = path.read_bytes().index(f'"Noise{PEOPLE - 1}"'.encode()) // PAGE
+    with path.open("r+b") as file:
+        file.seek(page * PAGE)
+        file.write(random.Random(7).randbytes(PAGE))
+    with started(tmp_path) as server:
+        with httpx.stream("GET", f"{server.url}/v1/people/export", timeout=HANGS) as answer:
+            assert answer.status_code == 200
+            with pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"):
+                answer.read()
+        server.terminate()
+    ran = run(tmp_path, "export", "out.ndjson.gz")
+    assert ran.returncode == 1
+    assert not list(tmp_path.glob("*out.ndjson*"))

@@ -136,4 +136,6 @@ def told(table: str) -> Iterator[None]:
     except Refused as refused:
         raise unusable(table, refused) from refused
     except StoreUnavailable as error:
+        if isinstance(error.__cause__, StoreUnusable):  # no credentials: the table is not the problem
+            raise error.__cause__ from None
         raise StoreUnusable(f"table {table}: {error} (see PEOPLEINFO_STORE and the network)") from error

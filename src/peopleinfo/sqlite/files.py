@@ -100,7 +100,7 @@ def _is_gone(name: str) -> bool:
 def _is_truncated(log: str, index: int) -> bool:
     """Return whether a log is shorter than the frames in its index. Another process may empty both between the reads."""
     page, frames = _INDEX_HEADER.unpack(os.pread(index, _INDEX_HEADER.size, _INDEX_OFFSET))
-    if _size(log) >= _LOG_HEADER + frames * (_FRAME_HEADER + page) or not frames:
+    if not frames or _size(log) >= _LOG_HEADER + frames * (_FRAME_HEADER + page):
         return False
     return (page, frames) == _INDEX_HEADER.unpack(os.pread(index, _INDEX_HEADER.size, _INDEX_OFFSET))
 
