@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from peopleinfo.search import Filter
 
 ONCE_SECONDS: Final = 24 * 60 * 60  # how long an idempotency key is remembered
+PAGE_SIZE: Final = 2 * 1024 * 1024  # bytes of people at which a page ends, even if it holds fewer than its limit
 EXAMINED: Final = 5_000  # at most so many people are looked at for one page, however few of them are meant
 
 
@@ -141,7 +142,8 @@ class Store(Protocol):
 
         Those of an import that takes several steps may stand where it began, before others who came in the meantime.
         From page to page nobody comes twice, and nobody is left out who was there and had the surname throughout. At most `EXAMINED`
-        people are looked at. `limit` is at least 1. A search by prefix may miss writes of the last seconds. `after` is the `next` of the page before.
+        people are looked at. A page ends with the person that makes it `PAGE_SIZE` bytes or more; the store reads no more than some MiB
+        to fill it. `limit` is at least 1. A search by prefix may miss writes of the last seconds. `after` is the `next` of the page before.
         """
 
     async def scan(

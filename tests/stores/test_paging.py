@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
-from peopleinfo.store import EXAMINED
+from peopleinfo.store import EXAMINED, PAGE_SIZE
 from tests.stores_under_test import everyone_found, everyone_scanned, named, where
 
 if TYPE_CHECKING:
@@ -52,6 +53,38 @@ async def test_the_pages_together_are_everybody_once(store: Store, search: dict[
         if (after := page.next) is None:
             break
     assert sorted(found) == sorted(people)
+
+
+@pytest.mark.needs("prefixes are fresh")
+@by_every_search
+async def test_page_ends_after_some_bytes_and_its_cursor_continues(store: Store, search: dict[str, Any]) -> None:
+    people = await store.load([named("Walker", "Stays", pad="x" * 60_000) for _ in range(75)])
+    found: list[str] = []
+    after: bytes | None = None
+    pages = 0
+    while True:
+        page = await next_page(store, search, after, 1_000)
+        sizes = list(map(len, page.people))
+        assert sum(sizes[:-1]) < PAGE_SIZE
+        found += ids(page.people)
+        pages += 1
+        if (after := page.next) is None:
+            break
+    assert sorted(found) == sorted(people)
+    assert pages >= 75 * 60_000 // PAGE_SIZE
+
+
+@pytest.mark.needs("prefixes are fresh")
+@pytest.mark.parametrize("search", [{"surname": "Walker"}, {"surname_prefix": "Walk"}, {"name": "stays"}, {}])
+async def test_memory_for_a_page_does_not_grow_with_the_people_after_it(store: Store, search: dict[str, Any]) -> None:
+    await store.load([named("Walker", "Stays", pad="x" * 60_000) for _ in range(400)])
+    tracemalloc.start()
+    try:
+        await next_page(store, search, None, 1_000)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 20_000_000  # 400 people have 24 MB, and more as items of a table
 
 
 @pytest.mark.parametrize("count", [0, 1, 4, 5])

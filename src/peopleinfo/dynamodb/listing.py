@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from peopleinfo.dynamodb.items import Place, binary, place_of, value
 from peopleinfo.ids import BLOCK_SIZE
 from peopleinfo.person import checked
-from peopleinfo.store import EXAMINED, Page
+from peopleinfo.store import EXAMINED, PAGE_SIZE, Page
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from peopleinfo.dynamodb.table import Item
     from peopleinfo.search import Filter
 
@@ -25,6 +27,7 @@ class Listing:
         self._where = where
         self._limit = limit
         self._examined = 0
+        self._size = 0
 
     @property
     def wanted(self) -> int:
@@ -33,7 +36,7 @@ class Listing:
 
     def add(self, position: bytes, body: bytes | None) -> bool:
         """Go on to the item here, which has a person's JSON in it or not; False when the page ended before it."""
-        if len(self.people) == self._limit:
+        if len(self.people) == self._limit or self._size >= PAGE_SIZE:
             self.is_full = True
             return False
         self.position = position
@@ -44,8 +47,15 @@ class Listing:
             and (not self.refines or (self._where is not None and self._where.matches(body)))
         ):
             self.people.append(body)
+            self._size += len(body)
         self.is_full = self.refines and self._examined == EXAMINED
         return True
+
+    def add_all(self, people: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Add people by their positions until the page is full."""
+        for position, body in people:
+            if not self.add(position, body):
+                break
 
     def page(self, *, more: bool) -> Page:
         """Return the page; `more` says whether there are items after those that were asked for."""

@@ -49,7 +49,8 @@ if TYPE_CHECKING:
     from peopleinfo.search import Filter
 
 _RACES: Final = 20  # times that a write begins again since another one was faster
-_SCANNED: Final = 1_000  # items asked for at a time
+_SCANNED: Final = 1_000  # items asked for at a time; a response has at most 1 MB of them
+_GROUP: Final = 50  # people found by a prefix that are in memory together, beside those of the page
 
 
 class DynamoStore:
@@ -126,11 +127,9 @@ class DynamoStore:
         while more and not listing.is_full:
             if where.surname_key is not None:
                 people, more = await self._by_surname(where.surname_key, listing)
+                listing.add_all(people)
             else:
-                people, more = await self._by_prefix(where.prefix_key or "", listing)
-            for position, body in people:
-                if not listing.add(position, body):
-                    break
+                more = await self._by_prefix(where.prefix_key or "", listing)
         return listing.page(more=more)
 
     async def scan(
@@ -356,8 +355,8 @@ class DynamoStore:
             condition, values, limit=limit, ConsistentRead=True, ProjectionExpression=self._form.listed
         )
 
-    async def _by_prefix(self, prefix: str, listing: Listing) -> tuple[list[tuple[bytes, bytes | None]], bool]:
-        """Return the next people by the index, each as it stands in the table now, and whether there are more."""
+    async def _by_prefix(self, prefix: str, listing: Listing) -> bool:
+        """Add the next people by the index, each as it is in the table now; return whether the index has more."""
         start = {"ExclusiveStartKey": index_key_at(listing.position, prefix)} if listing.position else {}
         entries, last = await self._table.query(
             "prefix_pk = :pk AND begins_with(prefix_sk, :prefix)",
@@ -366,11 +365,19 @@ class DynamoStore:
             IndexName=PREFIXES,
             **start,
         )
+        for start_of_group in range(0, len(entries), _GROUP):
+            if listing.is_full:
+                break
+            listing.add_all(await self._indexed(entries[start_of_group : start_of_group + _GROUP], prefix))
+        return bool(last)
+
+    async def _indexed(self, entries: list[Item], prefix: str) -> list[tuple[bytes, bytes | None]]:
+        """Return the people of entries of the index, None for those that have left the prefix."""
         found = await self._table.get_many([{"pk": entry["pk"], "sk": entry["sk"]} for entry in entries])
         items = [item for item in found if "body" in item and surname_key(item).startswith(prefix)]
         keys = [(item["pk"]["B"], item["sk"]["B"]) for item in items]
         bodies = dict(zip(keys, await self._form.bodies(items), strict=True))
-        return [(index_position_of(one), bodies.get((one["pk"]["B"], one["sk"]["B"]))) for one in entries], bool(last)
+        return [(index_position_of(one), bodies.get((one["pk"]["B"], one["sk"]["B"]))) for one in entries]
 
     async def _bodies(self, items: list[Item]) -> list[bytes | None]:
         """Return the JSON of those whose first place is that of the item."""

@@ -11,6 +11,7 @@ from peopleinfo.errors import FieldError
 from peopleinfo.http import problems
 from peopleinfo.http.audited import trail_of
 from peopleinfo.http.cursors import InvalidCursor
+from peopleinfo.http.memory import RESPONSES
 from peopleinfo.http.people import keep_private, read_freshness, say_source
 from peopleinfo.http.requests import read_body
 from peopleinfo.http.searches import read_search
@@ -61,6 +62,7 @@ class DataResource:
         if hidden := req.context.principal.hidden:
             require_askable(["surname"], hidden)
         reading = read_freshness(req)
+        RESPONSES.require_room()
         after = begun.after if begun else None
         page = await self._people.find(asked.where, after=after, limit=asked.limit, reading=reading)
         say_source(req, resp, reading)

@@ -12,6 +12,7 @@ from peopleinfo.access import ClientKey
 from peopleinfo.http import conditions
 from peopleinfo.http.audited import trail_of
 from peopleinfo.http.conditions import EvaluatesConditions
+from peopleinfo.http.memory import RESPONSES
 from peopleinfo.http.requests import MERGE_PATCH, read_json
 from peopleinfo.http.searches import read_query, read_search
 from peopleinfo.masks import require_askable, require_changeable, shown
@@ -65,6 +66,7 @@ class PeopleResource:
         if hidden := req.context.principal.hidden:
             require_askable(members, hidden)
         reading = read_freshness(req)
+        RESPONSES.require_room()
         page, cursor = await asked.page(self._people, self._cursors, reading, req.context.principal.name)
         say_source(req, resp, reading)
         if trail := trail_of(req):

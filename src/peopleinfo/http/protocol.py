@@ -83,6 +83,7 @@ class Protocol(HttpToolsProtocol):
         _states.add(self.server_state)
         self._refusal, self._detail = 400, ""
         self._is_refused = False
+        self._is_held = False  # whether the next request waits until the client has taken the last response
         self._running: RequestResponseCycle | None = None  # that the app has; later requests wait in the pipeline
         self._rest = memoryview(b"")  # received and not parsed
         self._counted = 0  # bytes of it that count as waiting requests
@@ -127,6 +128,7 @@ class Protocol(HttpToolsProtocol):
         """Hold back the answer of a client that is behind with taking it, but not for ever."""
         super().pause_writing()
         self._count_unsent(self.transport.get_write_buffer_size())
+        self.flow.pause_reading()  # the response to another request would wait in memory, too
         if self._taking is None:
             self._taking = self.loop.call_later(TAKE_SECONDS, self._not_taken)
 
@@ -137,6 +139,11 @@ class Protocol(HttpToolsProtocol):
         if self._taking is not None:
             self._taking.cancel()
             self._taking = None
+        if self._is_held:
+            self._is_held = False
+            self.on_response_complete()
+        else:
+            self.flow.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         """Parse what was received; of several requests, one at a time."""
@@ -156,7 +163,7 @@ class Protocol(HttpToolsProtocol):
                 break
             self._parse(self._next_piece())
         self._count_rest()
-        return not (self._rest or self.pipeline or self._is_refused or self.transport.is_closing())
+        return not (self._rest or self._is_behind() or self._is_refused or self.transport.is_closing())
 
     def _next_piece(self) -> bytes:
         """Take the next bytes of the rest: at most the end of one head."""
@@ -168,8 +175,10 @@ class Protocol(HttpToolsProtocol):
         return piece
 
     def _is_behind(self) -> bool:
-        """Return whether a request waits for the response to an earlier one, or the app has yet to take the body received before."""
-        return bool(self.pipeline) or (self._is_busy() and len(self.cycle.body) > HIGH_WATER_LIMIT)
+        """Return whether a request waits, the app has yet to take the body received before, or the client the last response."""
+        if self._is_busy():
+            return bool(self.pipeline) or len(self.cycle.body) > HIGH_WATER_LIMIT
+        return self.flow.write_paused or bool(self.pipeline)
 
     def _is_busy(self) -> bool:
         return self._running is not None and not self._running.response_complete
@@ -239,6 +248,8 @@ class Protocol(HttpToolsProtocol):
         """Answer the next request that is here already, or wait for one."""
         if self.transport.is_closing():
             super().on_response_complete()
+        elif self.pipeline and self.flow.write_paused:
+            self._is_held = True
         elif self.pipeline:
             super().on_response_complete()
             self.flow.resume_reading()

@@ -52,7 +52,7 @@ def read_query(text: str, members: Mapping[str, Any]) -> Asked:
     return _remembered(tuple(members.items()))
 
 
-@lru_cache(maxsize=2_000)
+@lru_cache(maxsize=2_000)  # at most 10 MiB
 def _remembered(members: tuple[tuple[str, str], ...]) -> Asked:
     return read_search(dict(members))
 

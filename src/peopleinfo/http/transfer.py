@@ -22,6 +22,7 @@ from peopleinfo.files.columns import Columns, InvalidInput
 from peopleinfo.files.export import Piece, as_csv, as_ndjson
 from peopleinfo.http.audited import trail_of
 from peopleinfo.http.contract import CSV, JSON, NDJSON
+from peopleinfo.http.memory import RESPONSES
 from peopleinfo.http.people import idempotency_key
 from peopleinfo.http.requests import client_leaves, media_type, preferred, read_json, too_slow
 from peopleinfo.http.searches import read_export
@@ -99,6 +100,7 @@ class ExportResource:
 
     async def _export(self, members: Mapping[str, Any], req: Request, resp: Response) -> None:
         """Answer a person a line, as they are read from the store; a table when that is asked for, or text/csv preferred."""
+        RESPONSES.require_room()
         where, form = read_export(members)
         as_table = (form or preferred(req, (NDJSON, CSV))) in ("csv", CSV)
         hidden = req.context.principal.hidden

@@ -22,6 +22,7 @@ from peopleinfo.sqlite.files import path_of_keys
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Generator
     from pathlib import Path
 
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -175,18 +176,17 @@ class SealedReads:
         except DoesNotOpen as error:
             raise self._faults.undecryptable() from error
 
-    def of_surname(self, index: str, after: int, limit: int) -> list[tuple[int, bytes]]:
-        """Return seq and JSON of people under a key of the index, beyond a seq. Raises StoreDamaged, sqlite3.Error."""
+    def of_surname(self, index: str, after: int, limit: int) -> Generator[tuple[int, bytes]]:
+        """Yield seq and JSON of people under a key of the index, beyond a seq. Raises StoreDamaged, sqlite3.Error."""
         self._held.forget_old()
-        held, found = self._held.get, []
-        rows = self._db.execute(_OF_SURNAME, (index, after, limit)).fetchall()
+        held = self._held.get
         try:
-            for seq, version, sealed, wrapped in rows:
-                key = held(wrapped) or self._open(seq, wrapped)
-                found.append((seq, unseal(key, _block(seq, 0), RECORD, version, sealed)))
+            with closing(self._db.execute(_OF_SURNAME, (index, after, limit))) as rows:
+                for seq, version, sealed, wrapped in rows:
+                    key = held(wrapped) or self._open(seq, wrapped)
+                    yield seq, unseal(key, _block(seq, 0), RECORD, version, sealed)
         except DoesNotOpen as error:
             raise self._faults.undecryptable() from error
-        return found
 
     def _open(self, seq: int, wrapped: bytes) -> AESGCM:
         return self._held.hold(wrapped, self._key(owner_of(seq), wrapped))

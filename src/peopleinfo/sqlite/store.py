@@ -22,11 +22,11 @@ from peopleinfo.person import Details, Record, checked, details_of, render, time
 from peopleinfo.sqlite.adoption import Adoption, coming, foreign_seq, is_outdated, rekey
 from peopleinfo.sqlite.apikeys import SqliteApiKeys
 from peopleinfo.sqlite.schema import SECRET
-from peopleinfo.store import EXAMINED, ONCE_SECONDS, Once, Page, Progress, Purged, Reading, Rekeyed
+from peopleinfo.store import EXAMINED, ONCE_SECONDS, PAGE_SIZE, Once, Page, Progress, Purged, Reading, Rekeyed
 from peopleinfo.telemetry.metrics import SQLITE_LOG_BYTES, SQLITE_WAITING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
     from concurrent.futures import ThreadPoolExecutor
     from datetime import datetime
 
@@ -46,6 +46,7 @@ _CHECK: Final = bytes(BLOCK_SIZE - _SEQ)
 _INSERT: Final = "INSERT INTO people (surname_key, seq, fold, version, body) VALUES (?, ?, ?, ?, ?)"
 # A load inserts many rows by one statement: after each statement the thread has to wait for its turn in the interpreter.
 _TOGETHER: Final = 500
+_CHUNK: Final = 32  # rows read at a time: 2 MiB of the largest records
 _INSERT_TOGETHER: Final = _INSERT + ", (?, ?, ?, ?, ?)" * (_TOGETHER - 1)
 _UPDATE: Final = "UPDATE people SET surname_key = ?, fold = ?, version = ?, body = ? WHERE seq = ?"
 _FOLDS: Final = "SELECT seq, fold FROM people INDEXED BY people_by_seq WHERE seq > ? ORDER BY seq LIMIT ?"
@@ -374,22 +375,36 @@ def _rows(limit: int, where: Filter | None) -> int:
 def _page(cursor: sqlite3.Cursor, limit: int, where: Filter | None) -> Page:
     """Fill a page from rows of seq, body and, in a search by prefix, surname key."""
     if where is None or not where.refines:
-        return _full(cursor.fetchall(), limit)
+        return _full(cursor, limit)
     people: list[bytes] = []
+    size = 0
     last: tuple[Any, ...] = ()
     with closing(cursor):  # ends the read transaction even when rows are left
         for examined, row in enumerate(cursor):
-            if len(people) == limit or examined == EXAMINED:
+            if len(people) == limit or examined == EXAMINED or size >= PAGE_SIZE:
                 return Page(people, _after(last))
             last = row
             if where.matches(checked(row[1])):
                 people.append(row[1])
+                size += len(row[1])
     return Page(people, None)
 
 
-def _full(rows: Sequence[tuple[Any, ...]], limit: int) -> Page:
-    """Make a page of rows that are all meant, one of them too many where there is a next one."""
-    return Page([checked(row[1]) for row in rows[:limit]], _after(rows[limit - 1]) if len(rows) > limit else None)
+def _full(rows: sqlite3.Cursor | Generator[tuple[Any, ...]], limit: int) -> Page:
+    """Fill a page from rows that all match, one of them too many where there is a next page."""
+    read: list[tuple[Any, ...]] = []
+    size = 0
+    with closing(rows):
+        while size < PAGE_SIZE and (chunk := list(itertools.islice(rows, _CHUNK))):
+            read += chunk
+            size += sum([len(row[1]) for row in chunk])
+            if len(chunk) < _CHUNK:
+                break
+    more = len(read) > limit or size >= PAGE_SIZE
+    while read and size - len(read[-1][1]) >= PAGE_SIZE:
+        size -= len(read.pop()[1])
+    people = read[:limit]
+    return Page([checked(row[1]) for row in people], _after(people[-1]) if more else None)
 
 
 def _after(row: tuple[Any, ...]) -> bytes:

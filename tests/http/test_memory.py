@@ -1,0 +1,85 @@
+"""What clients that read no response make the server hold."""
+
+from __future__ import annotations
+
+import json
+import socket
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from peopleinfo.http.memory import RESPONSES
+from peopleinfo.store import PAGE_SIZE
+from tests.http.serving import HANGS, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.http.serving import Server
+
+STORE_KINDS = ["sqlite"]
+PATHS = ["/v1/people?surname=Big&limit=1000", "/data?person_surname=Big&limit=1000"]
+PEOPLE = 300
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("crowded")) as server:
+        person = {"person_name": "n", "person_surname": "Big", "pad": "x" * 65_000}
+        line = json.dumps(person).encode() + b"\n"
+        headers = {"Content-Type": "application/x-ndjson"}
+        url = f"{server.url}/v1/people/import"
+        done = httpx.post(url, content=(line for _ in range(PEOPLE)), headers=headers, timeout=HANGS)
+        assert json.loads(done.text.splitlines()[-1])["stored"] == PEOPLE
+        yield server
+
+
+def unread(server: Server, path: str, stack: ExitStack, *, times: int = 1) -> None:
+    """Send a request over a connection that takes next to nothing of the response."""
+    connection = stack.enter_context(socket.socket())
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    connection.settimeout(HANGS)
+    connection.connect(server.address)
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() * times)
+    assert connection.recv(9) == b"HTTP/1.1 "
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/v1/people/export", "/v1/people/export?format=csv"])
+def test_unread_responses_take_little_memory_each(crowded: Server, path: str) -> None:
+    before = crowded.resident_bytes
+    with ExitStack() as stack:
+        for _ in range(12):
+            unread(crowded, path, stack, times=4)
+        grown = crowded.resident_bytes - before
+    assert grown < 12 * 3 * PAGE_SIZE  # of 20 MB of people
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_unread_responses_together_are_limited(crowded: Server, path: str) -> None:
+    before = crowded.resident_bytes
+    with ExitStack() as stack:
+        for _ in range(2 * RESPONSES.size // PAGE_SIZE):
+            unread(crowded, path, stack, times=4)  # the first ones fit into buffers of the system
+            response = httpx.get(f"{crowded.url}{path}", timeout=HANGS)
+            if response.status_code == 503:
+                break
+        assert response.status_code == 503
+        assert response.headers["Retry-After"] == "1"
+        assert response.json()["type"] == "urn:peopleinfo:problem:overloaded"
+        assert crowded.resident_bytes - before < 3 * RESPONSES.size
+        assert httpx.get(f"{crowded.url}/status", timeout=HANGS).status_code == 200
+    while httpx.get(f"{crowded.url}{path}", timeout=HANGS).status_code != 200:  # when the connections have ended
+        pass
+
+
+@pytest.mark.parametrize("path", ["/docs/swagger.js", "/docs/swagger.css", "/openapi.json"])
+def test_unread_documents_take_little_memory(crowded: Server, path: str) -> None:
+    httpx.get(f"{crowded.url}{path}", timeout=HANGS)
+    before = crowded.resident_bytes
+    with ExitStack() as stack:
+        for _ in range(40):
+            unread(crowded, path, stack)
+        grown = crowded.resident_bytes - before
+    assert grown < 20_000_000
