@@ -14,7 +14,7 @@ _FORMS = re.compile(r"(?:(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?|--(\d{2})-(\d{2}))", 
 _LEAP_YEAR = 2000  # --02-29 is a day that exists
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=65536)  # at most 16 MiB, as only valid texts are remembered
 def span(text: str) -> tuple[date, date] | None:
     """Return the first and the last day that a partial date can mean, or None when its year is not known.
 

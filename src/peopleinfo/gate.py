@@ -22,7 +22,8 @@ GRACE_SECONDS: Final = 60.0  # that it is believed while the store does not answ
 # The same for figures: nobody's data is in them, and they are needed most while the store is away.
 FIGURES_SECONDS: Final = 86_400.0
 PATIENCE_SECONDS: Final = 0.25  # after which the store does not answer: whoever was let in before need not wait for it
-_REMEMBERED: Final = 10_000  # keys; beyond that all are forgotten, and asked for again
+_REMEMBERED: Final = 8 * 1024 * 1024  # bytes of credentials; beyond that all are forgotten, and asked for again
+_KNOWN_SIZE: Final = 500  # bytes of what is known of one, beside its text
 _DOTS: Final = 2  # in a token (JWT), and in no key
 _FOR_EVER: Final = float("inf")
 
@@ -72,6 +73,7 @@ class Gate:
         self._keyless = _always(ANYBODY) if open_to_all else None  # whoever shows nothing
         self._known = {admin_key: _always(FIRST_ADMIN)} if admin_key else {}
         self._fixed = dict(self._known)
+        self._size = 0  # bytes of what is known
         self._asking: set[asyncio.Future[Principal]] = set()
 
     @property
@@ -141,15 +143,22 @@ class Gate:
         key = await self._keys.find(digest(credential))
         moment = self._now()
         if key is None or key.state(moment) != "valid":
-            self._known.pop(credential, None)
+            self._forget(credential)
             raise NotAuthenticated
         left = (key.expires_at - moment).total_seconds() if key.expires_at else _FOR_EVER
         self._remember(credential, key.principal, min(REMEMBERED_SECONDS, left), left)
         return key.principal
 
+    def _forget(self, credential: str) -> None:
+        if self._known.pop(credential, None) is not None:
+            self._size -= _KNOWN_SIZE + len(credential)
+
     def _remember(self, credential: str, principal: Principal, seconds: float, left: float) -> None:
-        if len(self._known) >= _REMEMBERED:
+        if credential not in self._known:
+            self._size += _KNOWN_SIZE + len(credential)
+        if self._size > _REMEMBERED:
             self._known = dict(self._fixed)
+            self._size = _KNOWN_SIZE + len(credential)
         self._known[credential] = _known(principal, seconds, left)
 
 

@@ -10,6 +10,7 @@ import unicodedata
 from functools import lru_cache
 
 FOLD_VERSION = 1
+_SHORT = 64  # characters of a name whose key is remembered
 
 # Letters that Unicode does not take apart, and what people type who do not have them on their keyboard.
 # Lower case only: the table is applied after the case fold, which has already turned ß into ss.
@@ -28,15 +29,21 @@ _PERIODS = ".․。．｡"
 _DROPPED = dict.fromkeys(map(ord, _APOSTROPHES + _HYPHENS + _PERIODS))
 
 
-@lru_cache(maxsize=65536)
 def fold(name: str) -> str:
     """Return the key under which a name is stored and looked up; folding a key again changes nothing.
 
     A name made of nothing but marks and punctuation keeps its case-folded spelling as its key, so it can still be found.
     """
+    return _remembered(name) if len(name) <= _SHORT else _fold(name)
+
+
+def _fold(name: str) -> str:
     key = name.lower() if name.isascii() else _unaccented(name)
     key = " ".join(key.translate(_DROPPED).split())
     return key or " ".join(unicodedata.normalize("NFC", name.casefold()).split())
+
+
+_remembered = lru_cache(maxsize=65536)(_fold)  # at most 40 MiB, of which usual names take a quarter
 
 
 def _unaccented(name: str) -> str:

@@ -10,7 +10,7 @@ import msgspec
 from peopleinfo import birthdate, strictjson
 from peopleinfo.errors import FieldError, InvalidSearch
 from peopleinfo.names import fold
-from peopleinfo.person import normalised, stored
+from peopleinfo.person import NAME_LENGTH, normalised, stored
 
 if TYPE_CHECKING:
     from datetime import date
@@ -109,6 +109,8 @@ def _given(search: Search, member: str, errors: list[FieldError]) -> str | None:
     text = normalised(text)
     if not text:
         errors.append(FieldError(member, "must not be empty"))
+    elif len(text) > NAME_LENGTH:
+        errors.append(FieldError(member, f"must not be longer than {NAME_LENGTH} characters"))
     elif _SURROGATES.search(text):
         errors.append(FieldError(member, "is not text"))
     return text

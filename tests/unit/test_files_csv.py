@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -92,6 +93,27 @@ def test_a_quote_that_is_never_closed_spoils_no_memory_and_no_row_before_it() ->
     first, *others = people('surname,name\nA,b\nB,"c\n' + "x\n" * 10)
     assert first == {"person_surname": "A", "person_name": "b"}
     assert len(others) == 1
+
+
+def test_row_that_goes_on_from_line_to_line_is_limited() -> None:
+    never_ends = '"' + 'x\n","' * 400_000  # each cell is short, and each line ends within quotes
+    first, second, *_ = people("surname,name\nA,b\n" + never_ends)
+    assert first == {"person_surname": "A", "person_name": "b"}
+    assert isinstance(second, InvalidJson)
+    assert "1024 KiB" in str(second)
+
+
+def test_long_cells_of_dates_are_not_remembered() -> None:
+    columns = Columns(date_formats=["%d/%m/%Y"])
+    tracemalloc.start()
+    try:
+        for number in range(1_000):
+            read = columns.table(["surname", "dob"])(["a", f"{number:010000d}"])
+            assert len(read["person_birthdate"]) == 10_000
+        current, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert current < 1_000_000
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import unicodedata
 from typing import TYPE_CHECKING, Literal
 
@@ -150,3 +151,14 @@ def test_accents_do_not_matter(name: str, place: int, accent: str) -> None:
 @given(text, text)
 def test_blanks_around_and_between_count_as_one_space(one: str, other: str) -> None:
     assert fold(f"  {one} \u3000 {other}\t") == fold(f"{one} {other}")
+
+
+def test_long_names_are_not_remembered() -> None:
+    tracemalloc.start()
+    try:
+        for number in range(1_000):
+            assert len(fold(f"{number:010000d}")) == 10_000
+        current, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert current < 1_000_000

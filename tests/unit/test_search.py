@@ -177,3 +177,10 @@ def test_bytes_of_a_command_line_that_are_no_text_are_refused(filter_: str) -> N
     with pytest.raises(InvalidSearch) as refused:
         where(**{filter_: "M\udcfcller"})
     assert refused.value.errors == (FieldError(filter_, "is not text"),)
+
+
+@pytest.mark.parametrize("member", ["surname", "surname_prefix", "name"])
+def test_name_that_no_record_can_have_is_refused(member: str) -> None:
+    Filter(msgspec.convert({member: "x" * 256}, Search))
+    with pytest.raises(InvalidSearch, match="256 characters"):
+        Filter(msgspec.convert({member: "x" * 257}, Search))

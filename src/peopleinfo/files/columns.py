@@ -13,6 +13,7 @@ from peopleinfo.errors import PeopleInfoError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+_DATE_LENGTH: Final = 64  # characters; no date is longer
 REJECT_LINE: Final = "reject_line"
 REJECT_REASON: Final = "reject_reason"
 REJECT_TEXT: Final = "reject_text"
@@ -149,13 +150,17 @@ def _plain(name: str) -> str:
 
 
 def _date_reader(formats: tuple[str, ...]) -> Callable[[str], str]:
-    @lru_cache(maxsize=65536)
-    def read(text: str) -> str:
+    def convert(text: str) -> str:
         for form in formats:
             try:
                 return datetime.strptime(text.strip(), form).date().isoformat()  # noqa: DTZ007 - a date has no zone
             except ValueError:
                 continue
         return text  # the rules of the record judge it
+
+    remembered = lru_cache(maxsize=16_384)(convert)  # at most 4 MiB
+
+    def read(text: str) -> str:
+        return remembered(text) if len(text) <= _DATE_LENGTH else text
 
     return read

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 _DELIMITERS: Final = ",;\t|"
 _CELL: Final = 256 * 1024  # characters; well above the largest record
-_LINE: Final = 1024 * 1024  # characters; what bounds the memory when a line does not end
+_LINE: Final = (
+    1024 * 1024
+)  # characters of a line, and of a row, which may go on for several; what bounds the memory when it does not end
 FIRST: Final = ("person_id", "person_name", "person_surname", "person_birthdate", "person_address")
 LAST: Final = ("version", "created_at", "updated_at")
 
@@ -54,6 +56,7 @@ class CsvReader:
         lines, rows, width, read = self._lines, self._rows, len(self.header), self._read
         while True:
             line = lines.number + 1
+            lines.begin_row()
             try:
                 cells = next(rows)
             except StopIteration:
@@ -136,12 +139,17 @@ _names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class _Lines:
-    """The lines of a text, of which the first has been read already. One longer than `_LINE` is passed over with csv.Error."""
+    """The lines of a text, of which the first has been read already. A line or a row longer than `_LINE` ends in csv.Error."""
 
     def __init__(self, first: str, rest: io.TextIOWrapper) -> None:
         self._first = first
         self._read = rest.readline
         self.number = 0  # of the line that was last given out, from 1
+        self._row = 0  # characters of the row before the line that is read next
+
+    def begin_row(self) -> None:
+        """Begin a row with the next line."""
+        self._row = 0
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -155,6 +163,9 @@ class _Lines:
             while (rest := self._read(_LINE)) and not rest.endswith(_ENDS):
                 pass
             raise csv.Error(f"a line is longer than {_LINE // 1024} KiB")
+        self._row += len(line)
+        if self._row > _LINE:
+            raise csv.Error(f"a row is longer than {_LINE // 1024} KiB: is a quote not closed?")
         return line
 
 
