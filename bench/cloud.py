@@ -130,7 +130,7 @@ def open_contenders(stack: ExitStack, names: tuple[str, ...] = NAMES) -> Iterato
             store = f"dynamodb://eu-west-1/{_table(name)}?endpoint={endpoint}"
             shown = asyncio.run(key(Settings(store=store)))
             settings = {"PEOPLEINFO_CACHE": "" if "no cache" in name else cache.url, "PEOPLEINFO_CACHE_FENCE": "0.1"}
-            settings |= {"PEOPLEINFO_CACHE_LOCAL": "0"} if "no L1" in name else {}
+            settings |= {"PEOPLEINFO_CACHE_LOCAL_SIZE": "0"} if "no L1" in name else {}
             server = stack.enter_context(ours(store, **UNLIMITED, **settings))
         made = post(server, "/v1/people", [_json(person) for person in people(STORED)], key=shown)
         ids = [str(json.loads(answer)["person_id"]) for answer in made]

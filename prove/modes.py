@@ -60,7 +60,7 @@ MODES: Final = {
             "only the cache that all servers share: linearizable while every writer reaches it",
             (*WEATHER, *SERVERS, *FORGETTING),
             # Nobody gives up a cache that is only slow, be it since this machine is busy.
-            settings={"CACHE_LOCAL": "0", "CACHE_DEADLINE": "5"},
+            settings={"CACHE_LOCAL_SIZE": "0", "CACHE_DEADLINE": "5"},
         ),
         Mode(
             "default",

@@ -90,7 +90,7 @@ async def open_store(kind: str, tmp_path: Path, clock: Clock) -> AsyncIterator[S
         store = await stack.enter_async_context(opening)
         if kind == CACHED:
             url = valkey_servers.shared_url()
-            cache = open_cached(store, url, seconds=60, entries=0, deadline=5, fence_seconds=_QUIET)
+            cache = open_cached(store, url, seconds=60, local_size=0, deadline=5, fence_seconds=_QUIET)
             store = cast("Store", ReadThroughCache(await stack.enter_async_context(cache)))
         yield store
 
@@ -137,7 +137,7 @@ def served(kind: str, folder: Path, *, workers: int = 1) -> dict[str, object]:
         if (
             workers > 1
         ):  # what one worker remembers may be behind another by a moment, which is stated, and not what is tested there
-            settings["cache_local"] = 0
+            settings["cache_local_size"] = 0
     return settings
 
 

@@ -7,7 +7,7 @@ locals {
     body_seconds       = "^[0-9]+([.][0-9]+)?$"
     cache_deadline     = "^[0-9]+([.][0-9]+)?$"
     cache_fence        = "^[0-9]+([.][0-9]+)?$"
-    cache_local        = "^[0-9]+$"
+    cache_local_size   = "^[0-9]+$"
     cache_seconds      = "^[0-9]+([.][0-9]+)?$"
     cache_strict       = "^(true|false)$"
     connections        = "^[1-9][0-9]*$"

@@ -153,8 +153,8 @@ class Settings:
         60.0,
         "Seconds that the cache keeps an answer: none is older, even when a change could not be told to the cache.",
     )
-    cache_local: Annotated[int, Meta(ge=0)] = _setting(
-        10_000, "Answers that each process keeps in its own memory; 0 for none."
+    cache_local_size: Annotated[int, Meta(ge=0)] = _setting(
+        67_108_864, "Bytes of responses that each process caches in its own memory; 0 for none."
     )
     cache_deadline: Annotated[float, Meta(gt=0, le=5)] = _setting(0.05, "Seconds that a request waits for the cache.")
     cache_fence: Annotated[float, Meta(gt=0, le=600)] = _setting(

@@ -79,7 +79,7 @@ def server() -> Iterator[Server]:
 @asynccontextmanager
 async def opened(tmp_path: Path, clock: Clock, url: str, **options: Any) -> AsyncIterator[tuple[CachedStore, Watched]]:
     """Open the one file of the test behind the cache."""
-    options = {"seconds": 60, "entries": 100, "deadline": HANGS, "fence_seconds": QUIET} | options
+    options = {"seconds": 60, "local_size": 1_000_000, "deadline": HANGS, "fence_seconds": QUIET} | options
     async with open_sqlite(tmp_path / "people.db", now=clock.now) as store:
         watched = Watched(store)
         async with open_cached(watched, url, **options) as cached:  # type: ignore[arg-type]
@@ -312,7 +312,7 @@ async def deaf(tmp_path: Path, clock: Clock, server: Server) -> AsyncIterator[tu
         open_link(server.url, deadline=HANGS) as link,
     ):
         shared = SharedCache(link, store.secret, seconds=60, fence_seconds=QUIET)
-        local = LocalCache(100)
+        local = LocalCache(1_000_000)
         local._valid_until = math.inf
         watched = Watched(store)
         cached = CachedStore(watched, shared, local, strict=False)  # type: ignore[arg-type]
@@ -460,14 +460,58 @@ async def test_a_memory_that_hears_nothing_is_not_used(tmp_path: Path, clock: Cl
         await until(lambda: source_of(cached, made.person_id), Source.LOCAL)
 
 
-async def test_the_memory_has_room_for_so_many_answers(tmp_path: Path, clock: Clock, server: Server) -> None:
-    async with opened(tmp_path, clock, server.url, entries=10) as (cached, _):
+async def test_memory_of_a_process_holds_a_limited_number_of_bytes(
+    tmp_path: Path, clock: Clock, server: Server
+) -> None:
+    async with opened(tmp_path, clock, server.url, local_size=20_000) as (cached, _):
         await warm(cached)
-        for number in range(50):
+        for number in range(50):  # of people who are not there
             await until(partial(source_of, cached, f"{number:032x}"), Source.LOCAL)
-        assert len(cached._local._kept) == 10
-        assert len(cached._local._asked) == 10
+        kept = len(cached._local._kept)
+        assert 10 <= kept < 20
+        assert len(cached._local._asked) == kept
         assert not cached._local._expected
+        made = await cached.create(named("Large", pad="x" * 15_000))
+        await until(lambda: source_of(cached, made.person_id), Source.LOCAL)
+        assert len(cached._local._kept) < kept // 2
+        assert cached._local._used <= 20_000
+        await cached.erase(made.person_id)
+        assert cached._local._used <= 5_000
+        cached._local.clear()
+        assert cached._local._used == 0
+
+
+async def test_response_larger_than_the_memory_of_a_process_is_not_kept_there(
+    tmp_path: Path, clock: Clock, server: Server
+) -> None:
+    async with opened(tmp_path, clock, server.url, local_size=20_000) as (cached, _):
+        await warm(cached)
+        made = await cached.create(named("Large", pad="x" * 30_000))
+        await until(lambda: source_of(cached, made.person_id), Source.SHARED)
+        assert await source_of(cached, made.person_id) == Source.SHARED
+
+
+async def test_response_of_more_than_a_mebibyte_is_not_cached(tmp_path: Path, clock: Clock, server: Server) -> None:
+    async with opened(tmp_path, clock, server.url) as (cached, _):
+        await warm(cached)
+        await cached.load([named("Large", pad="x" * 60_000) for _ in range(20)])
+        for _ in range(3):
+            reading = Reading()
+            page = await cached.find(where(surname="large"), after=None, limit=100, reading=reading)
+            assert len(page.people) == 20
+            assert reading.source == Source.MISS
+
+
+async def test_cache_is_not_used_for_a_surname_key_without_measure(
+    tmp_path: Path, clock: Clock, server: Server
+) -> None:
+    surname = "\ufdfa" * 256  # each is folded to 18 letters
+    async with opened(tmp_path, clock, server.url) as (cached, _):
+        await warm(cached)
+        await cached.create(named(surname))
+        reading = Reading()
+        assert len((await cached.find(where(surname=surname), after=None, limit=1, reading=reading)).people) == 1
+        assert reading.source is None
 
 
 async def test_redis_is_joined_again_however_many_are_writing(tmp_path: Path, clock: Clock, server: Server) -> None:

@@ -282,14 +282,14 @@ def test_whatever_is_under_a_key_no_other_answer_is_given(
 
 
 @asynccontextmanager
-async def cached(tmp_path: Path, clock: Clock, server: Server, entries: int = 0) -> AsyncIterator[CachedStore]:
+async def cached(tmp_path: Path, clock: Clock, server: Server, local_size: int = 0) -> AsyncIterator[CachedStore]:
     with server.client as client:
         client.flushall()
     async with (
         open_sqlite(tmp_path / "people.db", now=clock.now) as store,
-        open_cached(store, server.url, seconds=60, entries=entries, deadline=30, fence_seconds=QUIET) as cached,
+        open_cached(store, server.url, seconds=60, local_size=local_size, deadline=30, fence_seconds=QUIET) as cached,
     ):
-        await until(functools.partial(_source, cached, "0" * 32), Source.LOCAL if entries else Source.SHARED)
+        await until(functools.partial(_source, cached, "0" * 32), Source.LOCAL if local_size else Source.SHARED)
         yield cached
 
 
@@ -356,7 +356,7 @@ async def test_two_people_under_one_lease_do_not_share_a_response(tmp_path: Path
 
 
 async def test_a_foreign_key_does_not_end_the_tracking_connection(tmp_path: Path, clock: Clock, server: Server) -> None:
-    async with cached(tmp_path, clock, server, entries=100) as store:
+    async with cached(tmp_path, clock, server, local_size=1_000_000) as store:
         made = await store.create(named("Tracked"))
         await until(functools.partial(_source, store, made.person_id), Source.LOCAL)
         with server.client as client:
@@ -435,7 +435,7 @@ def test_whatever_is_in_redis_every_request_is_answered_from_the_store(tmp_path:
     settings: dict[str, Any] = {
         "admin_key": ADMIN_KEY,
         "cache": server.url,
-        "cache_local": 0,
+        "cache_local_size": 0,
         "cache_deadline": 5,
         "cache_fence": QUIET,
         "rate_limits_shared": "true",

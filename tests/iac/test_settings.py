@@ -24,7 +24,7 @@ CHOSEN = {
     "body_seconds": ("2.5", "soon"),
     "cache_deadline": ("0.1", "-1"),
     "cache_fence": ("15", "15s"),
-    "cache_local": ("0", "many"),
+    "cache_local_size": ("0", "many"),
     "cache_seconds": ("60.0", "1m"),
     "cache_strict": ("true", "maybe"),
     "connections": ("2000", "0"),

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from peopleinfo.cache.pipe import Pipe
-from peopleinfo.telemetry.metrics import CACHE_ENTRIES, CACHE_STALENESS, CACHE_TRACKING
+from peopleinfo.telemetry.metrics import CACHE_BYTES, CACHE_ENTRIES, CACHE_STALENESS, CACHE_TRACKING
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -20,22 +20,23 @@ if TYPE_CHECKING:
 STALE_SECONDS: Final = (
     1.5  # how long an answer may be kept after it was changed elsewhere, whatever happens to the network
 )
+_ENTRY_SIZE: Final = 1024  # bytes of an entry beside its answer: what was asked, the key, and what finds them
 _PING_SECONDS: Final = 0.5
 _PAUSE: Final = (0.1, 0.3)
 
 
 class LocalCache:
-    """Answers by what was asked, at most `entries`. Only for the event loop's thread.
+    """Answers by what was asked, of at most `size` bytes together. Only for the event loop's thread.
 
     An answer is valid until the time that came with it, and as long as the tracking connection lives: the server answers a PING after it
     has told everything of before, so whoever had an answer lately knows what had changed when it asked.
     """
 
-    def __init__(self, entries: int) -> None:
-        self._entries = entries
-        self._kept: dict[
-            Hashable, tuple[float, str, Any]
-        ] = {}  # what was asked → until when, under which key, the answer
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._used = 0
+        # What was asked → until when, under which key, the answer, and its bytes.
+        self._kept: dict[Hashable, tuple[float, str, Any, int]] = {}
         self._asked: dict[str, set[Hashable]] = {}  # key → what was asked
         self._expected: dict[str, Expected] = {}  # keys whose answers are being fetched
         self._valid_until = 0.0
@@ -56,17 +57,20 @@ class LocalCache:
         expected.waiting += 1
         return expected
 
-    def fetched(self, expected: Expected, asked: Hashable, answer: Any, seconds: float) -> None:
-        """Keep the answer for `seconds`, unless its key has changed since it was expected; `seconds` 0: it is not to be kept."""
+    def fetched(self, expected: Expected, asked: Hashable, answer: Any, seconds: float, size: int = 0) -> None:
+        """Keep the answer of `size` bytes for `seconds`, unless its key has changed since it was expected; `seconds` 0: it is not to be kept."""
         expected.waiting -= 1
         unchanged = self._expected.get(expected.key) is expected
         if unchanged and not expected.waiting:
             del self._expected[expected.key]
-        if not unchanged or seconds <= 0 or not self._entries:
+        size += _ENTRY_SIZE
+        if not unchanged or seconds <= 0 or size > self._size:
             return
-        while len(self._kept) >= self._entries:
+        self._forget(asked)
+        while self._used + size > self._size:
             self._forget(next(iter(self._kept)))
-        self._kept[asked] = (monotonic() + seconds, expected.key, answer)
+        self._kept[asked] = (monotonic() + seconds, expected.key, answer, size)
+        self._used += size
         self._asked.setdefault(expected.key, set()).add(asked)
 
     def drop(self, keys: Iterable[str]) -> None:
@@ -74,22 +78,28 @@ class LocalCache:
         for key in keys:
             self._expected.pop(key, None)
             for asked in self._asked.pop(key, ()):
-                del self._kept[asked]
+                self._used -= self._kept.pop(asked)[3]
 
     def clear(self) -> None:
         """Forget everything."""
         self._kept.clear()
+        self._used = 0
         self._asked.clear()
         self._expected.clear()
 
     def note_state(self) -> None:
         """Note how it stands, for the figures."""
         CACHE_ENTRIES.set(len(self._kept))
-        if self._entries:
+        CACHE_BYTES.set(self._used)
+        if self._size:
             CACHE_TRACKING.set(monotonic() < self._valid_until)
 
     def _forget(self, asked: Hashable) -> None:
-        _, key, _ = self._kept.pop(asked)
+        kept = self._kept.pop(asked, None)
+        if kept is None:
+            return
+        _, key, _, size = kept
+        self._used -= size
         others = self._asked[key]
         others.discard(asked)
         if not others:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import msgspec
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_KEY_LENGTH: Final = 512  # characters of a surname key; the cache is not used for longer ones
 _ERASURES: Final = 20  # times that an erasure begins again since somebody changed the person
 _NOBODY: Final = Record("", 0, b"")  # what is kept of an id that nobody has
 _encode = msgspec.msgpack.Encoder().encode
@@ -54,7 +56,7 @@ async def open_cached(
     url: str,
     *,
     seconds: float,
-    entries: int,
+    local_size: int,
     user: str = "",
     password: str = "",
     strict: bool = False,
@@ -63,17 +65,17 @@ async def open_cached(
 ) -> AsyncIterator[CachedStore]:
     """Put the cache at `url` before a store; it need not be there yet.
 
-    Answers are kept for `seconds`, in this process at most `entries` (0: none). `strict`: a write that the cache cannot be told of is
+    Answers are kept for `seconds`, in this process at most `local_size` bytes of them (0: none). `strict`: a write that the cache cannot be told of is
     acknowledged only after `seconds`, when nobody can have an older answer any more.
     """
     async with AsyncExitStack() as stack:
         link = await stack.enter_async_context(open_link(url, user=user, password=password, deadline=deadline))
         shared = SharedCache(link, store.secret, seconds=seconds, fence_seconds=fence_seconds)
-        local = LocalCache(0 if link.is_cluster else entries)
+        local = LocalCache(0 if link.is_cluster else local_size)
         if await link.come_back() and (problem := await shared.eviction_problem()):
             structlog.get_logger("peopleinfo.cache").warning("cache_may_lie", problem=problem)
         tasks = [asyncio.ensure_future(link.keep())]
-        if entries and isinstance(link.redis, Redis):
+        if local_size and isinstance(link.redis, Redis):
             tasks.append(asyncio.ensure_future(local.follow(link.redis, shared.watched)))
         stack.push_async_callback(_end, tasks)
         yield CachedStore(store, shared, local, strict=strict)
@@ -128,7 +130,7 @@ class CachedStore:
         return found
 
     async def find(self, where: Filter, *, after: bytes | None, limit: int, reading: Reading | None = None) -> Page:
-        if reading is None or where.surname_key is None or where.refines:
+        if reading is None or where.surname_key is None or where.refines or len(where.surname_key) > _KEY_LENGTH:
             return await self._store.find(where, after=after, limit=limit)
         asked = (where.surname_key, after, limit)
         page = self._local.get(asked)
@@ -233,18 +235,18 @@ class CachedStore:
             return await question.read()
         # Before Redis is asked, so that no change is missed from then on.
         expected = self._local.expect(self._shared.key(question.name))
-        answer, seconds = None, 0.0
+        answer, seconds, size = None, 0.0, 0
         try:
             told = await self._shared.read(question.name, question.page)
             if isinstance(told, Hit):
-                answer, seconds = question.decode(told.answer), told.seconds
+                answer, seconds, size = question.decode(told.answer), told.seconds, len(told.answer)
                 reading.source = Source.SHARED
                 return answer
         except msgspec.DecodeError:  # another release stored it
             await self._shared.discard(question.name)
             told = None
         finally:
-            self._local.fetched(expected, question.asked, answer, seconds)
+            self._local.fetched(expected, question.asked, answer, seconds, size)
         if told is None:
             reading.source = Source.BYPASS
             return await question.read()
@@ -349,7 +351,7 @@ def _of_person(person_id: str) -> str:
 
 def _of_index(index: str) -> str:
     """Name the people of a surname by what stands for it in the store: all that is known, where they are sealed, of a key of an older fold."""
-    return f"s{index}"
+    return f"s{index}" if len(index) <= _KEY_LENGTH else f"s#{blake2b(index.encode(), digest_size=16).hexdigest()}"
 
 
 def _surname_key(record: Record) -> str:

@@ -102,6 +102,7 @@ CACHE_BREAKER: Final = Counter(
 CACHE_OWED: Final = Gauge(
     "peopleinfo_cache_owed_names", "Names of which the cache has yet to be told that they changed."
 )
+CACHE_BYTES: Final = Gauge("peopleinfo_cache_local_bytes", "Bytes of answers in the memory of processes.")
 CACHE_ENTRIES: Final = Gauge("peopleinfo_cache_local_entries", "Answers in the memory of processes.")
 CACHE_TRACKING: Final = Gauge(
     "peopleinfo_cache_tracking_up",
