@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from peopleinfo.errors import (
@@ -21,12 +21,13 @@ from peopleinfo.names import FOLD_VERSION
 from peopleinfo.person import Details, Record, checked, details_of, render, timestamp
 from peopleinfo.sqlite.adoption import Adoption, coming, foreign_seq, is_outdated, rekey
 from peopleinfo.sqlite.apikeys import SqliteApiKeys
+from peopleinfo.sqlite.pages import SEQ_SIZE, after_row, found, full_page, position_of, scanned
 from peopleinfo.sqlite.schema import SECRET
-from peopleinfo.store import EXAMINED, ONCE_SECONDS, PAGE_SIZE, Once, Page, Progress, Purged, Reading, Rekeyed
+from peopleinfo.store import ONCE_SECONDS, Once, Page, Progress, Purged, Reading, Rekeyed
 from peopleinfo.telemetry.metrics import SQLITE_LOG_BYTES, SQLITE_WAITING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import ThreadPoolExecutor
     from datetime import datetime
 
@@ -39,23 +40,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _READY_SECONDS: Final = 2.0
-_SEQ: Final = 8  # bytes; the other half of an id's block is zero, which tells a real id from a made-up one
-_LAST: Final = "\U0010ffff"  # of Unicode, and so of the letters that may follow a prefix
-_CHECK: Final = bytes(BLOCK_SIZE - _SEQ)
+_CHECK: Final = bytes(
+    BLOCK_SIZE - SEQ_SIZE
+)  # the other half of an id's block, which tells a real id from a made-up one
 
 _INSERT: Final = "INSERT INTO people (surname_key, seq, fold, version, body) VALUES (?, ?, ?, ?, ?)"
 # A load inserts many rows by one statement: after each statement the thread has to wait for its turn in the interpreter.
 _TOGETHER: Final = 500
-_CHUNK: Final = 32  # rows read at a time: 2 MiB of the largest records
 _INSERT_TOGETHER: Final = _INSERT + ", (?, ?, ?, ?, ?)" * (_TOGETHER - 1)
 _UPDATE: Final = "UPDATE people SET surname_key = ?, fold = ?, version = ?, body = ? WHERE seq = ?"
 _FOLDS: Final = "SELECT seq, fold FROM people INDEXED BY people_by_seq WHERE seq > ? ORDER BY seq LIMIT ?"
 _BY_SEQ: Final = "SELECT version, body FROM readable WHERE seq = ?"
-_BY_SURNAME: Final = "SELECT seq, body FROM readable WHERE surname_key = ? AND seq > ? ORDER BY seq LIMIT ?"
-_BY_PREFIX: Final = """
-    SELECT seq, body, surname_key FROM readable WHERE (surname_key, seq) > (?, ?) AND surname_key < ? ORDER BY surname_key, seq LIMIT ?
-"""
-_SCAN: Final = "SELECT seq, body FROM in_order WHERE seq > ? AND seq % ? = ? ORDER BY seq LIMIT ?"
 
 
 class SqliteStore:
@@ -150,11 +145,11 @@ class SqliteStore:
     async def find(self, where: Filter, *, after: bytes | None, limit: int, reading: Reading | None = None) -> Page:
         key = self._sealed.looked_up(where) if self._sealed else where.surname_key
         if where.refines:  # may look at thousands of people, which the loop must not wait for
-            return await self._in_thread(lambda db: _found(db, where, key, after, limit))
+            return await self._in_thread(lambda db: found(db, where, key, after, limit))
         try:
             if self._reads and key is not None:
-                return _full(self._reads.of_surname(key, _position(after)[0], limit + 1), limit)
-            return _found(self._reader, where, key, after, limit)
+                return full_page(self._reads.of_surname(key, position_of(after)[0], limit + 1), limit)
+            return found(self._reader, where, key, after, limit)
         except sqlite3.Error as error:
             raise self._faults.translate(error) from error
 
@@ -162,8 +157,7 @@ class SqliteStore:
         self, *, after: bytes | None, limit: int, where: Filter | None = None, segment: int = 0, segments: int = 1
     ) -> Page:
         def read(db: sqlite3.Connection) -> Page:
-            seq, _ = _position(after)
-            return _page(db.execute(_SCAN, (seq, segments, segment, _rows(limit, where))), limit, where)
+            return scanned(db, where, after, limit, segment, segments)
 
         return await self._in_thread(read)
 
@@ -201,19 +195,19 @@ class SqliteStore:
         return await self._writer.run(change)
 
     async def rekey(self, *, after: bytes | None, limit: int) -> Rekeyed:
-        seq, _ = _position(after)
+        seq, _ = position_of(after)
         rows = await self._in_thread(lambda db: db.execute(_FOLDS, (seq, limit)).fetchall())
         old = [seq for seq, fold in rows if is_outdated(fold)]
         keys = await self._writer.run(lambda db: [rekey(db, seq, self.index) for seq in old]) if old else []
-        end = _after(rows[-1][:1]) if len(rows) == limit else None
+        end = after_row(rows[-1][:1]) if len(rows) == limit else None
         return Rekeyed(len(rows), [pair for pair in keys if pair], end)
 
     async def purge(self, *, after: bytes | None, limit: int, remove: bool = True) -> Purged:
-        sealed, (seq, _) = self._sealed, _position(after)
+        sealed, (seq, _) = self._sealed, position_of(after)
         if sealed is None:
             return Purged(0, 0, None)
         people, gone = await self._writer.run(lambda db: sealed.purge(db, seq, limit, remove=remove))
-        return Purged(len(people), gone, people[-1].to_bytes(_SEQ) if len(people) == limit else None)
+        return Purged(len(people), gone, people[-1].to_bytes(SEQ_SIZE) if len(people) == limit else None)
 
     async def estimate(self) -> int | None:
         return await self._in_thread(lambda db: int(db.execute("SELECT count(*) FROM people").fetchone()[0]))
@@ -239,7 +233,7 @@ class SqliteStore:
     def _own_seq(self, person_id: str) -> int | None:
         """Return the number behind an id of this store's, None for any other."""
         block = self._ids.open(person_id)
-        return int.from_bytes(block[:_SEQ]) if block is not None and block[_SEQ:] == _CHECK else None
+        return int.from_bytes(block[:SEQ_SIZE]) if block is not None and block[SEQ_SIZE:] == _CHECK else None
 
     def _foreign_seq(self, person_id: str) -> int | None:
         if not is_id(person_id):
@@ -270,7 +264,7 @@ class SqliteStore:
         now = timestamp(self._now())
         rows, records = [], []
         for seq, details in enumerate(people, start=last - len(people) + 1):
-            person_id = self._ids.seal(seq.to_bytes(_SEQ) + _CHECK)
+            person_id = self._ids.seal(seq.to_bytes(SEQ_SIZE) + _CHECK)
             record = render(person_id, 1, details, created_at=now, updated_at=now)
             rows.append((details.surname_key, seq, FOLD_VERSION, 1, record.body))
             records.append(record)
@@ -300,7 +294,7 @@ class SqliteStore:
             answer = self._sealed.read_answer(db, seq, answer)
         if answer is None:
             raise CreationErased
-        return Record(self._ids.seal(seq.to_bytes(_SEQ) + _CHECK), 1, answer)
+        return Record(self._ids.seal(seq.to_bytes(SEQ_SIZE) + _CHECK), 1, answer)
 
     def _remember(self, db: sqlite3.Connection, once: Once, record: Record) -> None:
         expires_at = int(self._now().timestamp()) + ONCE_SECONDS
@@ -341,71 +335,3 @@ def _take(db: sqlite3.Connection, step: tuple[Progress, Progress] | None) -> Non
 def _progress(db: sqlite3.Connection, import_id: bytes) -> Progress:
     row = db.execute("SELECT rows, stored, digest FROM imports WHERE import_id = ?", (import_id,)).fetchone()
     return Progress(import_id, *row) if row else Progress(import_id)
-
-
-def _position(after: bytes | None) -> tuple[int, str]:
-    """Take apart where a page ended: the seq of the last person looked at and, in a search by prefix, its surname key."""
-    return (int.from_bytes(after[:_SEQ]), after[_SEQ:].decode()) if after else (0, "")
-
-
-def _past(prefix: str) -> str | bytes:
-    """Return the least value that SQLite sorts after every text that begins with `prefix`."""
-    head = prefix.rstrip(_LAST)
-    if not head:
-        return b""  # every blob comes after every text
-    # Between U+D7FF and U+E000 lie the surrogates, which no text holds.
-    return head[:-1] + ("\ue000" if head[-1] == "\ud7ff" else chr(ord(head[-1]) + 1))
-
-
-def _found(db: sqlite3.Connection, where: Filter, key: str | None, after: bytes | None, limit: int) -> Page:
-    """Fill a page from the people under a key of the index of surnames, or, without one, under the prefix."""
-    seq, begun = _position(after)
-    rows = _rows(limit, where)
-    if key is not None:
-        return _page(db.execute(_BY_SURNAME, (key, seq, rows)), limit, where)
-    prefix = where.prefix_key or ""
-    return _page(db.execute(_BY_PREFIX, (begun or prefix, seq, _past(prefix), rows)), limit, where)
-
-
-def _rows(limit: int, where: Filter | None) -> int:
-    """Return how many rows a page may need; one more than it can use tells whether there is a next one."""
-    return (EXAMINED if where and where.refines else limit) + 1
-
-
-def _page(cursor: sqlite3.Cursor, limit: int, where: Filter | None) -> Page:
-    """Fill a page from rows of seq, body and, in a search by prefix, surname key."""
-    if where is None or not where.refines:
-        return _full(cursor, limit)
-    people: list[bytes] = []
-    size = 0
-    last: tuple[Any, ...] = ()
-    with closing(cursor):  # ends the read transaction even when rows are left
-        for examined, row in enumerate(cursor):
-            if len(people) == limit or examined == EXAMINED or size >= PAGE_SIZE:
-                return Page(people, _after(last))
-            last = row
-            if where.matches(checked(row[1])):
-                people.append(row[1])
-                size += len(row[1])
-    return Page(people, None)
-
-
-def _full(rows: sqlite3.Cursor | Generator[tuple[Any, ...]], limit: int) -> Page:
-    """Fill a page from rows that all match, one of them too many where there is a next page."""
-    read: list[tuple[Any, ...]] = []
-    size = 0
-    with closing(rows):
-        while size < PAGE_SIZE and (chunk := list(itertools.islice(rows, _CHUNK))):
-            read += chunk
-            size += sum([len(row[1]) for row in chunk])
-            if len(chunk) < _CHUNK:
-                break
-    more = len(read) > limit or size >= PAGE_SIZE
-    while read and size - len(read[-1][1]) >= PAGE_SIZE:
-        size -= len(read.pop()[1])
-    people = read[:limit]
-    return Page([checked(row[1]) for row in people], _after(people[-1]) if more else None)
-
-
-def _after(row: tuple[Any, ...]) -> bytes:
-    return bytes(row[0].to_bytes(_SEQ) + "".join(row[2:]).encode())
