@@ -40,11 +40,10 @@ if TYPE_CHECKING:
 FENCE_SECONDS: Final = 15.0  # longer than any write may take to land, and the pause in which the cache is given up
 LEASE_SECONDS: Final = 5.0
 _TAGS: Final = 64  # groups of names in a cluster, each on one node with an epoch of its own
-VALUE_SIZE: Final = 1024 * 1024  # bytes; the cache keeps no longer response
 _OWED: Final = 20_000  # names of at most 1 KiB; beyond that it is all forgotten
 _TOGETHER: Final = 500  # names in one script
 _REMEMBERED: Final = 10_000  # names of at most 1 KiB whose keys are at hand
-LARGEST: Final = 8 * 1024 * 1024  # bytes of an answer; a larger one is not stored
+LARGEST: Final = 1024 * 1024  # bytes of an answer; a larger one is not stored
 _LONGEST_FENCE: Final = 600  # seconds; the settings permit no longer one
 _LONGEST_LIFE: Final = 3_600  # seconds of an answer, likewise
 _HIT, _MISS = b"hit", b"miss"
@@ -246,9 +245,6 @@ class SharedCache:
 
     async def fill(self, name: str, page: str, lease: Lease, answer: bytes) -> None:
         """Keep an answer that was read from the store after the lease was given, unless a write took the lease away or it is too long."""
-        if len(answer) > VALUE_SIZE:
-            CACHE_FILLS.add("large")
-            return
         jitter = random.uniform(0.9, 1.0)  # noqa: S311 - so that what was filled together is not read anew together
         milliseconds = int(self.seconds * 1000 * jitter)
         keys, epoch = self._keys(name), self._epoch()
