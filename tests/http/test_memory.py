@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from peopleinfo.http.memory import RESPONSES
+from peopleinfo.http.memory import EXPORT_SIZE, EXPORTS, RESPONSES
 from peopleinfo.store import PAGE_SIZE
 from tests.http.serving import HANGS, serving
 
@@ -71,6 +71,18 @@ def test_unread_responses_together_are_limited(crowded: Server, path: str) -> No
         assert crowded.resident_bytes - before < 3 * RESPONSES.size
         assert httpx.get(f"{crowded.url}/status", timeout=HANGS).status_code == 200
     while httpx.get(f"{crowded.url}{path}", timeout=HANGS).status_code != 200:  # when the connections have ended
+        pass
+
+
+def test_exports_in_progress_are_limited(crowded: Server) -> None:
+    with ExitStack() as stack:
+        for _ in range(EXPORTS.size // EXPORT_SIZE):
+            unread(crowded, "/v1/people/export", stack)
+        response = httpx.get(f"{crowded.url}/v1/people/export", timeout=HANGS)
+        assert response.status_code == 503
+        assert response.headers["Retry-After"] == "1"
+        assert httpx.get(f"{crowded.url}/v1/people?surname=Big&limit=1", timeout=HANGS).status_code == 200
+    while httpx.get(f"{crowded.url}/v1/people/export?surname=nobody", timeout=HANGS).status_code != 200:
         pass
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from peopleinfo.files.csv import CsvWriter, further_members
 from peopleinfo.masks import shown
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
     from peopleinfo.people import People
     from peopleinfo.search import Filter
 
 
+PIECE_SIZE: Final = 256 * 1024  # bytes of people in a piece, of which a slow client makes the server hold one or two
 Piece = tuple[int, bytes]  # how many people it holds, and the text
 Seen = Callable[[list[bytes]], None]  # is told of those whose piece is yielded next
 
@@ -46,7 +47,18 @@ async def as_csv(
 async def _everyone(
     people: People, where: Filter, hidden: frozenset[str], seen: Seen | None
 ) -> AsyncIterator[list[bytes]]:
-    async for bodies in people.everyone(where):
-        if seen is not None:
-            seen(bodies)
-        yield [shown(body, hidden) for body in bodies] if hidden else bodies
+    async for page in people.everyone(where):
+        for bodies in groups(page):
+            if seen is not None:
+                seen(bodies)
+            yield [shown(body, hidden) for body in bodies] if hidden else bodies
+
+
+def groups(bodies: list[bytes], size: int = PIECE_SIZE) -> Iterator[list[bytes]]:
+    """Divide people into groups that end when they have `size` bytes or more."""
+    start = held = 0
+    for end, body in enumerate(bodies, start=1):
+        held += len(body)
+        if held >= size or end == len(bodies):
+            yield bodies[start:end]
+            start, held = end, 0

@@ -28,15 +28,37 @@ class Budget:
         """Stop counting bytes of an earlier `take`."""
         self.used -= size
 
+    def hold(self, size: int) -> Held:
+        """Count bytes until nothing refers to the returned object. Raises Overloaded."""
+        self.take(size)
+        return Held(self, size)
+
     def require_room(self) -> None:
         """Raise Overloaded if the budget is used up."""
         if self.used >= self.size:
             raise Overloaded
 
 
-RECEIVED: Final = Budget(16 * MIB)
-"""Pipelined requests that are received and not parsed."""
+class Held:
+    """Bytes that count in a budget as long as something refers to this object."""
+
+    __slots__ = ("_budget", "_size")
+
+    def __init__(self, budget: Budget, size: int) -> None:
+        self._budget = budget
+        self._size = size
+
+    def __del__(self) -> None:
+        self._budget.release(self._size)
+
+
+RECEIVED: Final = Budget(64 * MIB)
+"""What is received and not parsed: later requests of a connection, and bodies that the app has yet to take."""
 BODIES: Final = Budget(64 * MIB)
 """Request bodies of requests in progress, with what parsing makes of them."""
 RESPONSES: Final = Budget(64 * MIB)
 """Responses that clients have not read."""
+EXPORTS: Final = Budget(64 * MIB)
+"""Exports in progress."""
+EXPORT_SIZE: Final = 3 * MIB
+"""Bytes of an export in progress: a page of people, and the pieces made of it."""

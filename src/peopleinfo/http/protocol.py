@@ -301,13 +301,14 @@ class Protocol(HttpToolsProtocol):
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
     def _count_rest(self) -> None:
-        """Count pipelined requests that are received and not parsed, and refuse them if all connections hold too many."""
-        waiting = len(self._rest) if self.pipeline else 0
-        RECEIVED.release(self._counted)
-        self._counted = 0
+        """Count what is received and not parsed, and refuse it if all connections hold too much."""
+        if not self._rest:
+            self._drop_rest()
+            return
+        held = memoryview(self._rest.obj).nbytes  # a view keeps all of what was received
         try:
-            RECEIVED.take(waiting)
-            self._counted = waiting
+            RECEIVED.take(held - self._counted)
+            self._counted = held
         except Overloaded as error:
             self._refusal, self._detail = 503, str(error)
             self._refuse()

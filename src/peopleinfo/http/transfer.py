@@ -22,7 +22,7 @@ from peopleinfo.files.columns import Columns, InvalidInput
 from peopleinfo.files.export import Piece, as_csv, as_ndjson
 from peopleinfo.http.audited import trail_of
 from peopleinfo.http.contract import CSV, JSON, NDJSON
-from peopleinfo.http.memory import RESPONSES
+from peopleinfo.http.memory import EXPORT_SIZE, EXPORTS, RESPONSES
 from peopleinfo.http.people import idempotency_key
 from peopleinfo.http.requests import client_leaves, media_type, preferred, read_json, too_slow
 from peopleinfo.http.searches import read_export
@@ -37,11 +37,12 @@ if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
     from peopleinfo.http.audited import Trail
+    from peopleinfo.http.memory import Held
     from peopleinfo.imports import Row
     from peopleinfo.people import People
 
 _BATCH_ROWS: Final = 500  # checking so many takes a few milliseconds, in which no other request is served
-_BATCH_SIZE: Final = 1024 * 1024  # of the rows' own length
+_BATCH_SIZE: Final = 256 * 1024  # of the rows' own length, of which their values take up to fifty times as much
 _AT_ONCE: Final = 32  # imports being read; more wait for their turn
 _IN_MEMORY: Final = 1024 * 1024  # bytes of an answer; a longer one waits in a temporary file
 _PIECE: Final = 64 * 1024
@@ -101,6 +102,7 @@ class ExportResource:
     async def _export(self, members: Mapping[str, Any], req: Request, resp: Response) -> None:
         """Answer a person a line, as they are read from the store; a table when that is asked for, or text/csv preferred."""
         RESPONSES.require_room()
+        held = EXPORTS.hold(EXPORT_SIZE)
         where, form = read_export(members)
         as_table = (form or preferred(req, (NDJSON, CSV))) in ("csv", CSV)
         hidden = req.context.principal.hidden
@@ -113,7 +115,7 @@ class ExportResource:
         resp.set_header("Cache-Control", "private, no-store")
         resp.set_header("Vary", "Accept")
         resp.downloadable_as = "people.csv" if as_table else "people.ndjson"
-        resp.stream = _texts(req, pieces)
+        resp.stream = _texts(req, pieces, held)
 
 
 class _Body(io.RawIOBase):
@@ -157,19 +159,21 @@ def read_columns(params: Mapping[str, Any]) -> Columns:
 
 async def _begun(pieces: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, None]:
     """Read the first piece, so that what the store refuses is a problem and not the end of a response that has begun."""
-    first = await anext(pieces, None)
+    begun = await anext(pieces, None)
+    first = [begun] if begun else []
+    del begun  # which is not to stay in memory until the end
 
     async def all_of_them() -> AsyncGenerator[Piece, None]:
         async with aclosing(pieces):
-            if first is not None:
-                yield first
+            if first:
+                yield first.pop()
             async for piece in pieces:
                 yield piece
 
     return all_of_them()
 
 
-async def _texts(req: Request, pieces: AsyncGenerator[Piece, None]) -> AsyncIterator[bytes]:
+async def _texts(req: Request, pieces: AsyncGenerator[Piece, None], _held: Held) -> AsyncIterator[bytes]:
     """Yield the texts for as long as the client is there to take them; the server would go on to the end, unheard."""
     TRANSFERS.change(1, "export")
     leaving = asyncio.ensure_future(client_leaves(req))
