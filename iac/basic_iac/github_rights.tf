@@ -62,11 +62,11 @@ locals {
         Effect = "Allow"
         Action = [
           "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:DescribeImageScanFindings",
-          "ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart",
+          "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart",
         ]
         Resource = aws_ecr_repository.default.arn
       },
-      { Sid = "ReadRegistry", Effect = "Allow", Action = "ssm:GetParameter", Resource = "${local.parameters}/basic/*" },
+      { Sid = "ReadParameters", Effect = "Allow", Action = "ssm:GetParameter", Resource = ["${local.parameters}/basic/*", "${local.parameters}/deploy/image_version"] },
     ]
 
     deploy = [
@@ -76,6 +76,7 @@ locals {
         Action   = ["ssm:GetParameter", "ssm:ListTagsForResource"]
         Resource = [for stack in ["bootstrap", "basic", "app", "deploy"] : "${local.parameters}/${stack}/*"]
       },
+      { Sid = "ReadVersions", Effect = "Allow", Action = "ecr:DescribeImages", Resource = aws_ecr_repository.default.arn },
       { Sid = "ReadPreviousVersion", Effect = "Allow", Action = "ssm:GetParameterHistory", Resource = "${local.parameters}/deploy/*" },
       { Sid = "Publish", Effect = "Allow", Action = ["ssm:AddTagsToResource", "ssm:DeleteParameter", "ssm:PutParameter", "ssm:RemoveTagsFromResource"], Resource = "${local.parameters}/deploy/*" },
       {

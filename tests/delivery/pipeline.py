@@ -56,6 +56,7 @@ class Pipeline:
         }
         for environment in ("qa", "prod"):
             parameters[f"/people-info-{environment}/deploy/image_version"] = BEFORE
+            parameters[f"/people-info-{environment}/basic/ecs_cluster_name"] = f"people-info-{environment}"
             parameters[f"/people-info-{environment}/bootstrap/state_bucket_name"] = "states"
             parameters[f"/people-info-{environment}/bootstrap/state_key_arn"] = "key"
         parameters["/people-info-qa/app/previews"] = json.dumps({"repository_url": f"{REGISTRY}/qa-preview"})
@@ -68,6 +69,13 @@ class Pipeline:
             "parameters": parameters,
             "history": [],
             "findings": [],
+            "scan": "COMPLETE",
+            "errors": {},  # the beginning of a call → the error of AWS that it ends with once
+            "pushed": {"qa-api:1.0.0": BEFORE, "prod-api:1.0.0": BEFORE},
+            "built_from": "",
+            "task_definition": "arn:aws:ecs:eu-west-1:1:task-definition/before",
+            "rollout": "COMPLETED",
+            "taken_back": [],  # images whose deployment ECS rolls back by itself
             "digest": DIGEST,
             "running": BEFORE,
             "broken": [],
@@ -147,6 +155,10 @@ class Pipeline:
             "GITHUB_STEP_SUMMARY": str(self.folder / "summary"),
             "AWS_REGION": "eu-west-1",
             "SMOKE_SECONDS": "0",
+            "SCAN_SECONDS": "0",
+            "SCAN_PAUSE": "0",
+            "DEPLOY_PAUSE": "0",
+            "DEPLOY_SECONDS": "0",
             "GIT_AUTHOR_NAME": "Test",
             "GIT_AUTHOR_EMAIL": "test@example.org",
             "GIT_COMMITTER_NAME": "Test",
@@ -219,7 +231,7 @@ def pipeline(folder: Path) -> Iterator[Pipeline]:
 def values(**more: str) -> dict[str, str]:
     """Return what GitHub fills into the steps."""
     return {
-        "secrets.RELEASE_TOKEN || github.token": "token",
+        "steps.app.outputs.token || github.token": "token",
         "github.token": "token",
         "vars.AWS_ACCOUNT_ID": "123456789012",
         "vars.AWS_REGION": "eu-west-1",

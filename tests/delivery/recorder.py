@@ -13,6 +13,7 @@ from typing import Any
 
 FOLDER = Path(os.environ["RECORDER"])
 WORLD = FOLDER / "world.json"
+CHANGES = {"delete-object", "put-secret-value", "put-parameter", "--metadata-file"}
 
 
 def main() -> int:
@@ -26,10 +27,17 @@ def main() -> int:
         return 1
     if "--password-stdin" in arguments:
         sys.stdin.read()
-    answer = {"aws": aws, "docker": docker, "gh": gh, "terraform": terraform, "make": make}.get(tool, nothing)
+    error = world["errors"].get(" ".join([tool, *arguments][:3]))
+    if error:  # once for each that is listed
+        WORLD.write_text(json.dumps(world | {"errors": {}}))
+        sys.stderr.write(f"An error occurred ({error}) when calling the operation\n")
+        return 254
+    answer = {"aws": aws, "docker": docker, "gh": gh, "skopeo": skopeo, "terraform": terraform, "make": make}.get(
+        tool, nothing
+    )
     code = answer(world, arguments)
     # The others change nothing, and two of them may run at the same time.
-    if tool == "terraform" or {"delete-object", "put-secret-value"} & set(arguments):
+    if tool in ("terraform", "skopeo") or CHANGES & set(arguments):
         WORLD.with_suffix(".new").write_text(json.dumps(world))
         WORLD.with_suffix(".new").replace(WORLD)
     return code
@@ -40,36 +48,96 @@ def nothing(_: dict[str, Any], __: list[str]) -> int:
 
 
 def aws(world: dict[str, Any], arguments: list[str]) -> int:
-    match arguments[:2]:
-        case ["ssm", "get-parameter"]:
-            name = arguments[arguments.index("--name") + 1]
-            if name not in world["parameters"]:
-                return 254
-            say(world["parameters"][name])
-        case ["ssm", "get-parameter-history"]:
-            say(json.dumps({"Parameters": [{"Value": value} for value in world["history"]]}))
-        case ["s3api", "list-objects-v2"]:
-            say("\t".join(world["states"]) or "None")
-        case ["s3api", "delete-object"]:
-            world["states"].remove(arguments[arguments.index("--key") + 1])
-        case ["secretsmanager", "put-secret-value"]:
-            world["secret"] = arguments[arguments.index("--secret-string") + 1]
-        case ["secretsmanager", "get-secret-value"]:
-            say(world["secret"])
-        case ["ecr", "get-login-password"]:
-            say("password")
-        case ["ecr", "describe-image-scan-findings"]:
-            say(json.dumps({"imageScanFindings": {"findings": world["findings"]}}))
+    services = {"ssm": ssm, "s3api": s3api, "secretsmanager": secretsmanager, "ecr": ecr, "ecs": ecs}
+    return services.get(arguments[0], nothing)(world, arguments[1:])
+
+
+def option(arguments: list[str], name: str) -> str:
+    return arguments[arguments.index(f"--{name}") + 1]
+
+
+def ssm(world: dict[str, Any], arguments: list[str]) -> int:
+    if arguments[0] == "get-parameter-history":
+        say(json.dumps({"Parameters": [{"Value": value} for value in world["history"]]}))
+    elif arguments[0] == "put-parameter":
+        world["parameters"][option(arguments, "name")] = option(arguments, "value")
+    elif option(arguments, "name") not in world["parameters"]:
+        return 254
+    else:
+        say(world["parameters"][option(arguments, "name")])
     return 0
+
+
+def s3api(world: dict[str, Any], arguments: list[str]) -> int:
+    if arguments[0] == "list-objects-v2":
+        say("\t".join(world["states"]) or "None")
+    elif arguments[0] == "delete-object":
+        world["states"].remove(option(arguments, "key"))
+    return 0
+
+
+def secretsmanager(world: dict[str, Any], arguments: list[str]) -> int:
+    if arguments[0] == "put-secret-value":
+        world["secret"] = option(arguments, "secret-string")
+    elif arguments[0] == "get-secret-value":
+        say(world["secret"])
+    return 0
+
+
+def ecr(world: dict[str, Any], arguments: list[str]) -> int:
+    match arguments[0]:
+        case "get-login-password":
+            say("password")
+        case "describe-images":
+            return images(world, option(arguments, "repository-name"), option(arguments, "image-ids"))
+        case "describe-image-scan-findings":
+            status = {"status": world["scan"]}
+            say(json.dumps({"imageScanStatus": status, "imageScanFindings": {"findings": world["findings"]}}))
+    return 0
+
+
+def ecs(world: dict[str, Any], arguments: list[str]) -> int:
+    if arguments[0] == "describe-services":
+        say(json.dumps({"services": [service(world)]}))
+    return 0
+
+
+def images(world: dict[str, Any], repository: str, wanted: str) -> int:
+    """Report an image of a repository by its tag or digest."""
+    kind, _, name = wanted.partition("=")
+    for tag, digest in world["pushed"].items():
+        where, _, version = tag.partition(":")
+        if where == repository and name == (version if kind == "imageTag" else digest):
+            say(json.dumps({"imageDetails": [{"imageDigest": digest, "imageTags": ["sha256-1.sig", version]}]}))
+            return 0
+    sys.stderr.write("An error occurred (ImageNotFoundException) when calling the DescribeImages operation\n")
+    return 254
+
+
+def service(world: dict[str, Any]) -> dict[str, Any]:
+    """Describe the ECS service, which ECS has taken back to its old task definition if the new one does not start."""
+    runs = world["task_definition"]
+    primary = {"status": "PRIMARY", "taskDefinition": runs, "rolloutState": world["rollout"]}
+    return {"taskDefinition": runs, "deployments": [primary], "events": [{"message": "tasks failed to start"}]}
 
 
 def docker(world: dict[str, Any], arguments: list[str]) -> int:
     if "--metadata-file" in arguments:
         told = Path(arguments[arguments.index("--metadata-file") + 1])
         told.write_text(json.dumps({"containerimage.digest": world["digest"]}))
+        world["pushed"][arguments[arguments.index("--tag") + 1].rpartition("/")[2]] = world["digest"]
+    elif "{{json .Image}}" in arguments:
+        labels = {"org.opencontainers.image.revision": world["built_from"]}
+        say(json.dumps({system: {"config": {"Labels": labels}} for system in ("linux/amd64", "linux/arm64")}))
     elif arguments[:3] == ["buildx", "imagetools", "inspect"]:
         platforms = [("linux", "sha256:amd64"), ("linux", "sha256:arm64"), ("unknown", "sha256:provenance")]
         say(json.dumps({"manifests": [{"platform": {"os": system}, "digest": name} for system, name in platforms]}))
+    return 0
+
+
+def skopeo(world: dict[str, Any], arguments: list[str]) -> int:
+    if arguments[0] == "copy" and arguments[-1].startswith("docker://"):
+        world["pushed"][arguments[-1].rpartition("/")[2]] = world["digest"]
     return 0
 
 
@@ -94,22 +162,35 @@ def terraform(world: dict[str, Any], arguments: list[str]) -> int:
         case "apply" if "plan.tfplan" in arguments:
             world["applied"] = plan.read_text()
         case "apply" if "iac/preview_iac" in arguments[0]:
-            number, image = (value(arguments, name) for name in ("number", "image"))
-            world["previews"][number] = world["running"] = image
-            world["states"] = [*world["states"], f"preview/pr-{number}.tfstate"]
-            world["parameters"][f"/people-info-qa/preview/pr-{number}/url"] = world["parameters"][
-                "/people-info-qa/app/url"
-            ]
+            apply_preview(world, arguments)
         case "providers":
             (folder / ".terraform.lock.hcl").write_text("# by hashes\n")
         case "destroy" if "iac/preview_iac" in arguments[0]:
             del world["previews"][value(arguments, "number")]
         case "apply" if "iac/deploy_iac" in arguments[0]:
-            environment = next(a for a in arguments if a.startswith("-var-file=")).split("/")[1]
-            image = next(a for a in arguments if a.startswith("image_version=")).partition("=")[2]
-            world["running"] = image
-            world["parameters"][f"/people-info-{environment}/deploy/image_version"] = image
+            apply_version(world, arguments)
     return 0
+
+
+def apply_preview(world: dict[str, Any], arguments: list[str]) -> None:
+    number, image = (value(arguments, name) for name in ("number", "image"))
+    world["previews"][number] = world["running"] = image
+    world["states"] = [*world["states"], f"preview/pr-{number}.tfstate"]
+    url = world["parameters"]["/people-info-qa/app/url"]
+    world["parameters"][f"/people-info-qa/preview/pr-{number}/url"] = url
+
+
+def apply_version(world: dict[str, Any], arguments: list[str]) -> None:
+    """Register a task definition for an image and let the service run it, unless ECS takes it back."""
+    environment = next(a for a in arguments if a.startswith("-var-file=")).split("/")[1]
+    image = value(arguments, "image_version")
+    applied = f"arn:aws:ecs:eu-west-1:1:task-definition/people-info-{environment}-api:{image}"
+    world["parameters"] |= {
+        f"/people-info-{environment}/deploy/service_name": f"people-info-{environment}-api",
+        f"/people-info-{environment}/deploy/task_definition": applied,
+    }
+    if image not in world["taken_back"]:
+        world["running"], world["task_definition"] = image, applied
 
 
 def value(arguments: list[str], name: str) -> str:

@@ -42,7 +42,9 @@ def account(tmp_path: Path) -> Iterator[Pipeline]:
             parameters={},
             publishes={
                 "bootstrap": published("bootstrap", state_bucket_name="states", state_key_arn="key"),
-                "basic_iac": published("basic", ecr_repository_url=f"{REGISTRY}/{ENV}-api"),
+                "basic_iac": published(
+                    "basic", ecr_repository_url=f"{REGISTRY}/{ENV}-api", ecs_cluster_name=f"people-info-{ENV}"
+                ),
                 "app_iac": published("app", url=url),
             },
             versions={DIGEST: "0.1.0"},

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from peopleinfo import __version__
 from tests.delivery.pipeline import (
     BEFORE,
     DIGEST,
@@ -54,7 +55,12 @@ def release(project: Pipeline) -> str:
 
 
 def deploy(project: Pipeline, environment: str, image: str, version: str) -> None:
-    given = {"inputs.environment": environment, "inputs.image": image, "inputs.version": version}
+    given = {
+        "inputs.environment": environment,
+        "inputs.image": image,
+        "inputs.version": version,
+        "inputs.only-newer": "false",
+    }
     project.job("deploy", "deploy", values(**given))
 
 
@@ -158,7 +164,10 @@ def test_a_push_in_between_leaves_the_release_to_the_next_run(project: Pipeline,
     ("world", "reached"),
     [
         ({"findings": [{"name": "CVE-2026-1", "severity": "HIGH"}]}, "cosign sign"),
-        ({"failing": ["docker buildx build"]}, "aws ecr wait"),
+        ({"findings": [{"name": "CVE-2026-1", "severity": "CRITICAL"}]}, "cosign sign"),
+        ({"scan": "FAILED"}, "cosign sign"),
+        ({"scan": "IN_PROGRESS"}, "cosign sign"),
+        ({"failing": ["docker buildx build"]}, "aws ecr describe-image-scan-findings"),
         ({"failing": ["cosign sign"]}, "skopeo"),
         ({"failing": ["cosign verify"]}, "terraform"),
         ({"failing": ["aws ecr get-login-password"]}, "docker buildx build"),
@@ -180,7 +189,7 @@ def test_tests_or_checks_that_fail_end_it_and_nothing_is_released(project: Pipel
     jobs = workflow(RELEASE)["jobs"]
     assert ".ci/run" in str(workflow("checks")["jobs"]["test"]["steps"])
     assert jobs["checks"]["uses"] == "./.github/workflows/checks.yml"
-    for job in set(jobs) - {"checks", "by-hand"}:
+    for job in set(jobs) - {"checks", "by-hand", "sign"}:
         assert "checks" in upstream(jobs, job), f"{job} would run although the checks failed"
 
 
@@ -213,9 +222,149 @@ def test_going_back_by_hand_takes_what_ran_before(project: Pipeline) -> None:
     assert applied(project) == ["1.1.0"]
 
 
-def test_going_back_by_hand_does_not_wait_for_a_release_that_waits_for_a_reviewer() -> None:
-    assert "github.event_name == 'push' && 'release'" in workflow(RELEASE)["concurrency"]["group"]
-    assert workflow("deploy")["jobs"]["deploy"]["concurrency"]["group"] == "state-deploy_iac-${{ inputs.environment }}"
+def test_a_job_that_waits_for_a_reviewer_holds_no_group() -> None:
+    for name in ("application_build_push_deploy", "iac_app", "iac_deploy_basic"):
+        group = workflow(name).get("concurrency", {"group": "github.run_id"})["group"]
+        assert "github.run_id" in group, f"{name}: a run that waits would hold up the next one"
+    for name in ("application_build_push_deploy", "deploy", "settings", "terraform"):
+        for job in workflow(name)["jobs"].values():
+            if "environment" in job and "concurrency" in job:
+                assert (
+                    job["concurrency"]["group"] == "deploy-${{ inputs.environment == 'qa' && 'qa' || github.run_id }}"
+                )
+    assert "-lock-timeout=30m" in (ROOT / "scripts" / "stack").read_text()
+
+
+def test_a_version_that_ecs_took_back_by_itself_is_a_failure_even_when_apply_succeeds(project: Pipeline) -> None:
+    project.change(taken_back=[DIGEST], versions=project.world["versions"] | {DIGEST: "1.1.0"})
+    with pytest.raises(Failed, match=r"(?s)^1: .*ECS rolled the deployment back.*going back to"):
+        deploy(project, "qa", DIGEST, "1.1.0")
+    assert applied(project) == [DIGEST, BEFORE]
+    assert project.now("parameters")["/people-info-qa/deploy/image_version"] == BEFORE
+    written = [call for call in project.calls if call.startswith("aws ssm put-parameter")]
+    assert [f"--value {DIGEST}" in call for call in written] == [False]
+
+
+@pytest.mark.parametrize("rollout", ["IN_PROGRESS", "FAILED", "UNKNOWN"])
+def test_a_deployment_that_has_not_completed_is_a_failure(project: Pipeline, rollout: str) -> None:
+    project.change(rollout=rollout)
+    with pytest.raises(Failed, match=r"(?s)^2: .*does not work in qa either"):
+        deploy(project, "qa", DIGEST, "1.1.0")
+
+
+def test_a_version_is_published_after_it_was_verified(project: Pipeline) -> None:
+    project.project.commit("feat: more")
+    release(project)
+    order = [
+        position(project, "terraform -chdir=iac/deploy_iac apply"),
+        position(project, "aws ecs describe-services --cluster people-info-qa --services people-info-qa-api"),
+        position(project, "aws ssm put-parameter --name /people-info-qa/deploy/image_version"),
+    ]
+    assert order == sorted(order)
+    assert project.now("parameters")["/people-info-qa/deploy/image_version"] == DIGEST
+
+
+def test_a_digest_without_a_version_is_looked_up_and_verified(project: Pipeline) -> None:
+    project.change(pushed=project.world["pushed"] | {"qa-api:1.1.0": DIGEST})
+    with pytest.raises(Failed, match=r"it is version \?, not 1.1.0"):
+        project.run(f"scripts/deploy qa {DIGEST}")
+    with pytest.raises(Failed, match=r"^2: .*no version with the digest"):
+        project.run(f"scripts/deploy qa sha256:{'e' * 64}")
+
+
+def test_the_version_that_is_gone_back_to_is_verified_too(project: Pipeline) -> None:
+    project.change(broken=[DIGEST], versions={BEFORE: "0.9.0"})
+    with pytest.raises(Failed, match=r"(?s)^2: .*it is version 0.9.0, not 1.0.0.*does not work in qa either"):
+        deploy(project, "qa", DIGEST, "1.1.0")
+
+
+def test_a_release_that_was_approved_late_replaces_no_newer_version(project: Pipeline) -> None:
+    project.change(pushed={"qa-api:1.10.0": BEFORE, "qa-api:1.9.0": DIGEST})
+    said = project.run(f"scripts/deploy qa {DIGEST} 1.9.0", {"ONLY_NEWER": "true"})
+    assert "runs 1.10.0 already" in said
+    assert applied(project) == []
+    for job in ("qa", "prod"):
+        assert workflow(RELEASE)["jobs"][job]["with"]["only-newer"] is True
+    assert "only-newer" not in workflow(RELEASE)["jobs"]["by-hand"]["with"]
+
+
+def settings(project: Pipeline, environment: str = "qa") -> None:
+    """Run the jobs that apply changed settings, as far as their conditions let them."""
+    told = project.job("settings", "plan", values(**{"inputs.environment": environment}))
+    if told["changes"] == "true":
+        deploy(project, environment, "running", "")
+
+
+def test_a_commit_to_a_tfvars_file_is_applied_to_the_version_that_runs(project: Pipeline) -> None:
+    file = "iac/deploy_iac/environments/qa/terraform.tfvars"
+    (project.project.root / file).parent.mkdir(parents=True)
+    (project.project.root / file).write_text('environment = "qa"\n')
+    project.project.git("add", file)
+    project.project.commit("chore: larger tasks")
+    assert release(project) == ""
+    jobs = workflow(RELEASE)["jobs"]
+    assert "iac/deploy_iac/**" in (WORKFLOWS / f"{RELEASE}.yml").read_text()
+    assert jobs["settings-qa"]["if"] == "needs.version.outputs.version == ''"
+    settings(project)
+    assert applied(project) == [BEFORE, BEFORE]  # planned, then applied
+    assert position(project, "terraform -chdir=iac/deploy_iac apply")
+    verified = project.calls[position(project, "cosign verify")]
+    assert verified.endswith(f" {REGISTRY}/qa-api@{BEFORE}")
+
+
+def test_settings_that_did_not_change_ask_no_reviewer(project: Pipeline) -> None:
+    project.change(plan="No changes.")
+    settings(project)
+    assert not [call for call in project.calls if "deploy_iac apply" in call]
+
+
+def test_settings_of_an_environment_in_which_nothing_runs_wait_for_its_first_version(project: Pipeline) -> None:
+    project.world["parameters"]["/people-info-qa/deploy/image_version"] = "none"
+    project.change()
+    settings(project)
+    assert applied(project) == []
+
+
+def test_a_scan_that_has_not_started_is_awaited(project: Pipeline) -> None:
+    project.change(errors={"aws ecr describe-image-scan-findings": "ScanNotFoundException"})
+    assert "no known hole" in project.run(f"scripts/check_image qa {DIGEST}", {"SCAN_SECONDS": "600"})
+    project.change(errors={"aws ecr describe-image-scan-findings": "AccessDeniedException"})
+    with pytest.raises(Failed, match="AccessDenied"):
+        project.run(f"scripts/check_image qa {DIGEST}")
+
+
+def test_the_image_job_can_be_run_again(project: Pipeline) -> None:
+    project.project.commit("feat: more")
+    version = project.job(RELEASE, "version", values())["version"]
+    project.then(built_from=project.project.git("rev-parse", "HEAD"))
+    told = values(**{"needs.version.outputs.version": version, "needs.image.outputs.digest": DIGEST})
+    for _ in range(2):
+        assert project.job(RELEASE, "image", told)["digest"] == DIGEST
+        project.job(RELEASE, "carry", told)
+    assert len([call for call in project.calls if call.startswith("docker buildx build")]) == 1
+    assert (
+        len([call for call in project.calls if call.startswith("skopeo copy") and "docker://" in call.split()[-1]]) == 1
+    )
+
+
+def test_another_image_of_a_pushed_version_is_refused(project: Pipeline) -> None:
+    pushed = {f"qa-api:{__version__}": BEFORE, "prod-api:1.0.0": BEFORE}
+    project.change(pushed=pushed, built_from="f" * 40)
+    with pytest.raises(Failed, match="release a new version"):
+        project.run("scripts/push_image qa")
+    with pytest.raises(Failed, match="release a new version"):
+        project.run(f"scripts/carry_image prod {DIGEST} load image.oci 1.0.0")
+
+
+def test_the_first_version_that_was_pushed_by_hand_is_signed_by_the_workflow(project: Pipeline) -> None:
+    project.change(built_from=project.project.git("rev-parse", "HEAD"))
+    inputs = values(**{"inputs.environment": "qa", "inputs.version": "1.0.0"})
+    project.job(RELEASE, "sign", inputs)
+    assert position(project, f"cosign sign --yes {REGISTRY}/qa-api@{BEFORE}")
+    project.change(built_from="f" * 40)
+    with pytest.raises(Failed, match="not from the commit of its tag"):
+        project.job(RELEASE, "sign", inputs)
+    assert workflow(RELEASE)["jobs"]["sign"]["environment"] == "${{ inputs.environment }}"
 
 
 def test_a_stack_is_applied_as_it_was_planned_and_shown(project: Pipeline) -> None:

@@ -17,9 +17,10 @@ def published() -> set[str]:
     names = set()
     for file in IAC.glob("*/published.tf"):
         stack = file.parent.name.removesuffix("_iac")
-        entries = re.search(r"(?:published = |for_each = )\{\n(.*?)^  \}", file.read_text(), re.DOTALL | re.MULTILINE)
+        entries = re.findall(r"(?:published = |for_each = )\{\n(.*?)^  \}", file.read_text(), re.DOTALL | re.MULTILINE)
         assert entries
-        names |= {f"{stack}/{name}" for name in re.findall(r"^    (\w+) +=", entries[1], re.MULTILINE)}
+        found = re.findall(r"^    (\w+) +=", "".join(entries), re.MULTILINE)
+        names |= {f"{stack}/{name}" for name in found}
     return names
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from peopleinfo import __version__
 from tests.delivery.pipeline import BEFORE, DIGEST, Pipeline, pipeline, values
 from tests.delivery.test_workflows import jobs_with_a_role
 from tests.iac import derived, iam
@@ -79,14 +80,19 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[list[st
 
 def run_every_job(project: Pipeline) -> None:
     project.change(
-        versions=project.world["versions"] | {DIGEST: "1.0.0", "1.0.0": "1.0.0"}, history=["1.0.0", BEFORE], labelled=[]
+        versions=project.world["versions"] | {DIGEST: __version__, "1.0.0": "1.0.0"},
+        history=["1.0.0", BEFORE],
+        labelled=[],
     )
     told = values(**{"needs.version.outputs.version": "1.0.0", "needs.image.outputs.digest": DIGEST})
     project.job("application_build_push_deploy", "image", told)
-    project.job(
-        "deploy", "deploy", values(**{"inputs.environment": "qa", "inputs.image": DIGEST, "inputs.version": "1.0.0"})
-    )
+    inputs = {"inputs.environment": "qa", "inputs.version": __version__, "inputs.only-newer": "false"}
+    project.job("deploy", "deploy", values(**inputs, **{"inputs.image": DIGEST}))
+    project.job("deploy", "deploy", values(**inputs | {"inputs.image": "running", "inputs.version": ""}))
+    project.then(built_from=project.project.git("rev-parse", "HEAD"))
+    project.job("application_build_push_deploy", "sign", values(**inputs))
     project.run("scripts/rollback qa", {"RECORDER_ROLE": "qa/deploy"})
+    project.job("settings", "plan", values(**{"inputs.environment": "qa"}))
     for stack in ("basic_iac", "app_iac"):
         inputs = values(**{"inputs.stack": stack, "inputs.environment": "qa", "github.event.pull_request.number": "7"})
         project.job("terraform", "plan", inputs)

@@ -17,8 +17,12 @@ run "by_default" {
     error_message = "The containers run another version than the one that was asked for."
   }
   assert {
-    condition     = { for parameter in aws_ssm_parameter.published : parameter.name => parameter.insecure_value } == { "/people-info-qa/deploy/image_version" = "1.4.2", "/people-info-qa/deploy/service_name" = "people-info-qa-api", "/people-info-qa/deploy/task_definition" = aws_ecs_task_definition.default.arn }
-    error_message = "The workflows are not told which version runs."
+    condition     = { for parameter in aws_ssm_parameter.published : parameter.name => parameter.insecure_value } == { "/people-info-qa/deploy/service_name" = "people-info-qa-api", "/people-info-qa/deploy/task_definition" = aws_ecs_task_definition.default.arn }
+    error_message = "scripts/check_deployment cannot compare what runs with what was applied."
+  }
+  assert {
+    condition     = [aws_ssm_parameter.verified["image_version"].name, aws_ssm_parameter.verified["image_version"].insecure_value] == ["/people-info-qa/deploy/image_version", "none"]
+    error_message = "A version is published as running before it was verified."
   }
 
   # Logs and audit events go their own ways.
