@@ -6,8 +6,11 @@ IMAGE ?= peopleinfo:local
 SINCE ?= origin/main
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet
 
+# Every process of the tests would otherwise compile the sources again.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
-.PHONY: help run run-cloud run-observed dashboards docs pictures test check fix prove mutants bench image push deploy rollback next-version check-commits check-api check-speed iac-test cloud-smoke helm dynamodb-local lock audit clean
+.PHONY: help run run-cloud run-observed dashboards docs pictures test test-fast check fix prove mutants bench image push deploy rollback next-version check-commits check-api check-speed iac-test cloud-smoke helm dynamodb-local lock audit clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +36,9 @@ pictures: $(VENV)/ready-to-test ## take the pictures of the console in docs/pict
 
 test: $(VENV)/ready-to-test ## set everything up and run every test (ARGS="-k name" for some)
 	@$(VENV)/bin/python -m pytest --numprocesses logical --dist worksteal $(ARGS)
+
+test-fast: $(VENV)/ready-to-test ## run the tests that need no server and little CPU, in about a minute
+	@$(VENV)/bin/python -m pytest --numprocesses logical --dist worksteal --fast tests/architecture tests/unit tests/stores tests/http tests/client $(ARGS)
 
 check: $(VENV)/ready-to-test ## lint, formatting, types, imports, spelling
 	$(VENV)/bin/ruff check .

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from peopleinfo.people import People
-from tests import dynamodb_servers, fork_server, valkey_servers
+from tests import dynamodb_servers, fast_lane, fork_server, valkey_servers
 from tests.limits import HANGS
 from tests.skips import refuse_unexpected
 from tests.stores_under_test import KNOWN_DIFFERENCES, SEALED, STORES, Clock, Seconds, open_store
@@ -29,18 +29,45 @@ if TYPE_CHECKING:
 # How long an example takes says nothing about what it shows. HYPOTHESIS_PROFILE=thorough looks for longer.
 settings.register_profile("quick", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", settings.get_profile("quick"), max_examples=2_000)
+settings.register_profile(fast_lane.PROFILE, settings.get_profile("quick"), max_examples=10)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fast", action="store_true", help="leave out what needs servers or much CPU (make test-fast)")
+    parser.addoption("--reverse", action="store_true", help="run the last test first: no test depends on the order")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(feature): not for the stores that are known not to have the feature")
 
+    if config.getoption("--fast"):
+        fast_lane.begin()
+    if fast_lane.is_on():
+        settings.load_profile(fast_lane.PROFILE)
     os.environ.update(dynamodb_servers.CREDENTIALS)
     # Each client would read the certificates of all authorities anew, which was half the time of the tests over HTTP.
     httpx._transports.default.create_ssl_context = functools.cache(httpx.create_ssl_context)  # type: ignore[attr-defined]
     # httpx gives up after 5 seconds, which a busy machine may take.
     for limit in ("connect", "read", "write", "pool"):
         setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, limit, HANGS)
+
+
+def pytest_report_header() -> list[str]:
+    return [f"fast: without {', '.join(fast_lane.LEFT_OUT)}, and without servers"] if fast_lane.is_on() else []
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    return fast_lane.is_left_out(collection_path) or None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if fast_lane.is_on():
+        left_out = [item for item in items if not fast_lane.needs_no_server(item)]
+        items[:] = [item for item in items if fast_lane.needs_no_server(item)]
+        config.hook.pytest_deselected(items=left_out)
+    if config.getoption("--reverse"):
+        items.reverse()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -18,7 +18,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.limits import HANGS
+from tests.limits import FAST, HANGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +59,8 @@ def endpoint(kind: str) -> str:
     """Return the URL of the server of this kind, which is started unless it runs; the test is skipped where that cannot be."""
     if problem := missing(kind):
         pytest.skip(f"{kind} {problem}")
+    if os.environ.get(FAST):
+        pytest.skip(f"starts {kind}: `make test` runs it")
     if kind not in _running.urls:
         _running.urls[kind] = _start(kind)
     return _running.urls[kind]

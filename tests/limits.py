@@ -1,5 +1,6 @@
-"""How long tests wait."""
+"""How long tests wait, and what they may start."""
 
 from typing import Final
 
 HANGS: Final = 300  # seconds after which something that should have happened never will, however busy the machine is
+FAST: Final = "TESTS_ARE_FAST"  # variable of the fast lane (tests/fast_lane.py): no emulator and no Redis is started

