@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from functools import cache
+from http import HTTPStatus
 from importlib import resources
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import falcon
 
+from peopleinfo.http.compression import send_document
 from peopleinfo.http.conditions import EvaluatesConditions, Representation, answer_read
 
 if TYPE_CHECKING:
@@ -64,8 +66,13 @@ class AssetResource(EvaluatesConditions):
             )
         resp.content_type = _TYPES[name[name.rindex(".") :]]
         resp.set_header("Cache-Control", "public, max-age=31536000, immutable")
-        resp.set_header("ETag", tag := f'"{digest}"')
-        resp.data = files[name]
+        is_compressed = await send_document(req, resp, files[name])
+        tag = (
+            f'"{digest}-gzip"' if is_compressed else f'"{digest}"'
+        )  # each representation has its own (RFC 9110, section 8.8.3.3)
+        resp.set_header("ETag", tag)
         answer_read(req, resp, Representation(tag))
+        if resp.status_code == HTTPStatus.NOT_MODIFIED:
+            resp.stream = None
 
     on_head = on_get

@@ -6,7 +6,7 @@ import codecs
 import gzip
 import io
 import zlib
-from typing import IO, TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, NamedTuple, cast
 
 from peopleinfo.files.columns import Columns, InvalidInput
 from peopleinfo.files.csv import CsvReader, CsvRejects
@@ -21,6 +21,8 @@ Format = Literal["csv", "ndjson", "json"]
 
 _GZIP: Final = b"\x1f\x8b"
 _LOOK: Final = 4096
+_HARMLESS: Final = 16 * 1024 * 1024  # bytes that any input may unpack to
+_MOST_TIMES: Final = 250
 
 
 class Input(NamedTuple):
@@ -39,14 +41,17 @@ def read(
     form: Format | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
+    is_packed: bool = False,
 ) -> Input:
-    """Open an input: unpack it when it is gzip, find out its format and encoding when they are not given.
+    """Open an input: unpack it when it is gzip, as it has to be if it `is_packed`; find out its format and encoding when they are not given.
 
     Raises InvalidInput when it cannot be read as people at all.
     """
     columns = columns or Columns()
     if stream.peek(2)[:2] == _GZIP:
         stream = io.BufferedReader(_Unpacked(stream))
+    elif is_packed:
+        raise InvalidInput("is not gzip, although the sender says so")
     start = stream.peek(_LOOK)[:_LOOK]
     form = form or _format(start)
     if form == "csv":
@@ -63,16 +68,35 @@ class _Unpacked(io.RawIOBase):
 
     def __init__(self, stream: io.BufferedReader) -> None:
         super().__init__()
-        self._packed = gzip.GzipFile(fileobj=stream)
+        self._source = _Counted(stream)
+        self._packed = gzip.GzipFile(fileobj=cast("IO[bytes]", self._source))
+        self._size = 0
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         try:
-            return self._packed.readinto(buffer)
+            count = self._packed.readinto(buffer)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise InvalidInput(f"cannot be unpacked: {error}") from None
+        self._size += count
+        if self._size > max(_HARMLESS, _MOST_TIMES * self._source.size):
+            raise InvalidInput(f"unpacks to more than {_MOST_TIMES} times its size: send it unpacked")
+        return count
+
+
+class _Counted:
+    """A stream that counts the bytes that are read."""
+
+    def __init__(self, stream: io.BufferedReader) -> None:
+        self._stream = stream
+        self.size = 0
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read1(size)
+        self.size += len(data)
+        return data
 
 
 def _format(start: bytes) -> Format:

@@ -10,6 +10,7 @@ import falcon
 
 from peopleinfo import strictjson
 from peopleinfo.http.browsers import PAGE_HEADERS
+from peopleinfo.http.compression import send_document
 from peopleinfo.http.openapi import document
 
 if TYPE_CHECKING:
@@ -49,10 +50,10 @@ _POLICY: Final = (
 class OpenApiResource:
     """/openapi.json."""
 
-    async def on_get(self, _: Request, resp: Response) -> None:
+    async def on_get(self, req: Request, resp: Response) -> None:
         """Answer the OpenAPI 3.1 document."""
         resp.content_type = falcon.MEDIA_JSON
-        resp.data = openapi_json()
+        await send_document(req, resp, openapi_json())
 
     on_head = on_get
 
@@ -60,22 +61,22 @@ class OpenApiResource:
 class DocsResource:
     """/docs: Swagger UI without a request to any other host."""
 
-    async def on_get(self, _: Request, resp: Response) -> None:
+    async def on_get(self, req: Request, resp: Response) -> None:
         """Answer the page."""
         resp.content_type = falcon.MEDIA_HTML
         resp.set_headers(PAGE_HEADERS)
         resp.set_header("Content-Security-Policy", _POLICY)
-        resp.data = _PAGE
+        await send_document(req, resp, _PAGE)
 
-    async def on_get_asset(self, _: Request, resp: Response, name: str) -> None:
+    async def on_get_asset(self, req: Request, resp: Response, name: str) -> None:
         """Answer a script or style sheet of the page."""
         if name == "start.js":
             resp.content_type = "text/javascript"
-            resp.data = _START
+            await send_document(req, resp, _START)
         elif name in _ASSETS:
             file, resp.content_type = _ASSETS[name]
             resp.set_header("Cache-Control", "public, max-age=3600")
-            resp.data = _asset(file)
+            await send_document(req, resp, _asset(file))
         else:
             raise falcon.HTTPNotFound
 

@@ -168,15 +168,19 @@ def too_slow(seconds: float) -> falcon.HTTPError:
     )
 
 
-def media_type(req: falcon.asgi.Request, known: tuple[str, ...]) -> str:
-    """Return which of the known media types the body has. Raises falcon's error for 415."""
+def media_type(req: falcon.asgi.Request, known: tuple[str, ...], *, codings: tuple[str, ...] = ()) -> str:
+    """Return which of the known media types the body has, in one of the content codings or none. Raises falcon's error for 415."""
     named, *parameters = (req.content_type or "")[:_MEDIA_TYPE_LENGTH].lower().split(";")
     if named.strip() not in known or not all(map(_CHARSET.fullmatch, parameters)):
         raise falcon.HTTPUnsupportedMediaType(
             description=f"send the body as {' or '.join(known)} in UTF-8, and say so in Content-Type"
         )
-    if req.get_header("Content-Encoding", default="identity").lower() != "identity":
-        raise falcon.HTTPUnsupportedMediaType(description="send the body without a Content-Encoding")
+    if req.get_header("Content-Encoding", default="identity").lower() not in ("identity", *codings):
+        accepted = codings[0] if codings else "identity"
+        raise falcon.HTTPUnsupportedMediaType(
+            description=f"the body has a Content-Encoding that is not supported here: send it with {accepted}",
+            headers={"Accept-Encoding": accepted},
+        )
     return named.strip()
 
 

@@ -21,6 +21,7 @@ from peopleinfo.files import rows
 from peopleinfo.files.columns import Columns, InvalidInput
 from peopleinfo.files.export import Piece, as_csv, as_ndjson
 from peopleinfo.http.audited import trail_of
+from peopleinfo.http.compression import GZIP, accepts_gzip, compressed
 from peopleinfo.http.contract import CSV, JSON, NDJSON
 from peopleinfo.http.memory import EXPORT_SIZE, EXPORTS, RESPONSES
 from peopleinfo.http.people import idempotency_key
@@ -47,6 +48,7 @@ _AT_ONCE: Final = 32  # imports being read; more wait for their turn
 _IN_MEMORY: Final = 1024 * 1024  # bytes of an answer; a longer one waits in a temporary file
 _PIECE: Final = 64 * 1024
 _GO_ON: Final = ": sent again with the same Idempotency-Key, it goes on where it stopped"
+_CODINGS: Final = (GZIP, "x-gzip")
 _FORMATS: Final[dict[str, rows.Format]] = {NDJSON: "ndjson", "application/jsonl": "ndjson", CSV: "csv", JSON: "json"}
 
 
@@ -64,10 +66,11 @@ class ImportResource:
         key = idempotency_key(req)
         import_id = hashlib.sha256(b"import " + key.encoded).digest() if key else None
         import_ = Import(self._people, import_id, dry_run=req.get_param_as_bool("dry_run") or False)
-        kind = _FORMATS[media_type(req, tuple(_FORMATS))]
+        kind = _FORMATS[media_type(req, tuple(_FORMATS), codings=_CODINGS)]
+        is_packed = req.get_header("Content-Encoding", default="").lower() in _CODINGS
         body = cast("io.BufferedReader", io.BufferedReader(_Body(req, self._body_seconds), _PIECE))
         run = partial(asyncio.get_running_loop().run_in_executor, self._threads)
-        source = await run(partial(rows.read, body, read_columns(req.params), form=kind))
+        source = await run(partial(rows.read, body, read_columns(req.params), form=kind, is_packed=is_packed))
         parts = batches(source.rows, _BATCH_ROWS, _BATCH_SIZE)
         TRANSFERS.change(1, "import")
         results = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed when it has been sent
@@ -108,14 +111,18 @@ class ExportResource:
         hidden = req.context.principal.hidden
         if hidden:
             require_askable(members, hidden)
+        is_compressed = accepts_gzip(req, resp)
         trail = trail_of(req)
         seen = (lambda people: trail.streams(ids_of(people))) if trail else None
         pieces = await _begun((as_csv if as_table else as_ndjson)(self._people, where, hidden=hidden, seen=seen))
         resp.content_type = CSV if as_table else NDJSON
         resp.set_header("Cache-Control", "private, no-store")
-        resp.set_header("Vary", "Accept")
+        resp.append_header("Vary", "Accept")
         resp.downloadable_as = "people.csv" if as_table else "people.ndjson"
-        resp.stream = _texts(req, pieces, held)
+        texts = _texts(req, pieces, held)
+        if is_compressed:
+            resp.set_header("Content-Encoding", GZIP)
+        resp.stream = compressed(texts) if is_compressed else texts
 
 
 class _Body(io.RawIOBase):
@@ -173,7 +180,7 @@ async def _begun(pieces: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, N
     return all_of_them()
 
 
-async def _texts(req: Request, pieces: AsyncGenerator[Piece, None], _held: Held) -> AsyncIterator[bytes]:
+async def _texts(req: Request, pieces: AsyncGenerator[Piece, None], _held: Held) -> AsyncGenerator[bytes, None]:
     """Yield the texts for as long as the client is there to take them; the server would go on to the end, unheard."""
     TRANSFERS.change(1, "export")
     leaving = asyncio.ensure_future(client_leaves(req))
