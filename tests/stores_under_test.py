@@ -95,6 +95,16 @@ async def open_store(kind: str, tmp_path: Path, clock: Clock) -> AsyncIterator[S
         yield store
 
 
+class NoEndedSessions:
+    """The record of ended sessions of a service where no user signs out."""
+
+    async def add(self, session_id: bytes, *, expires_at: datetime) -> None:
+        raise AssertionError("no session ends here")
+
+    async def contains(self, session_id: bytes) -> bool:
+        return False
+
+
 def encryption(folder: Path, *, prefixes: bool = True) -> Encryption:
     """Return what the people of a folder are sealed with: with a master key that is made there unless there is one."""
     path = folder / "master.key"

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from peopleinfo.apikeys import ApiKeys
+    from peopleinfo.ended_sessions import EndedSessions
     from peopleinfo.person import Details, Record
     from peopleinfo.search import Filter
 
@@ -114,6 +115,10 @@ class Store(Protocol):
     @property
     def api_keys(self) -> ApiKeys:
         """The API keys, which lie in the same place as the people."""
+
+    @property
+    def ended_sessions(self) -> EndedSessions:
+        """The console's sessions that were ended, stored in the same place as the people."""
 
     async def get(self, person_id: str, *, reading: Reading | None = None) -> Record:
         """Return a person. Raises PersonNotFound."""

@@ -306,7 +306,7 @@ class Application:
             log,
             gate,
             drain,
-            sessions := Sessions(people.store.secret, now=utc_now),
+            sessions := Sessions(people.store.secret, people.store.ended_sessions, now=utc_now),
             audit := open_audit(settings, stack),
             limits := _limits(settings),
             proxies=settings.proxies,

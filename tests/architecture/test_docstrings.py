@@ -10,6 +10,7 @@ import pytest
 
 from peopleinfo.apikeys import ApiKeys
 from peopleinfo.dynamodb.forms import Form
+from peopleinfo.ended_sessions import EndedSessions
 from peopleinfo.store import Store
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ SRC = Path(__file__).parent.parent.parent / "src" / "peopleinfo"
 # Their promises stand at the port.
 PORTS = {
     ending: {name for name in vars(port) if not name.startswith("_")}
-    for ending, port in (("Store.", Store), ("ApiKeys.", ApiKeys), ("Form.", Form))
+    for ending, port in (("Store.", Store), ("ApiKeys.", ApiKeys), ("EndedSessions.", EndedSessions), ("Form.", Form))
 }
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -48,6 +49,6 @@ def test_whatever_is_public_says_what_it_promises(module: Path) -> None:
     assert undocumented(module) == []
 
 
-@pytest.mark.parametrize("port", [Store, ApiKeys])
+@pytest.mark.parametrize("port", [Store, ApiKeys, EndedSessions])
 def test_the_ports_themselves_are_documented(port: type) -> None:
     assert [name for name, promise in vars(port).items() if not name.startswith("_") and not promise.__doc__] == []

@@ -25,7 +25,7 @@ from tests.console import browsing
 from tests.console.test_signing_in import sealed
 from tests.http.serving import HANGS, Server, serving
 from tests.http.test_oidc import AUDIENCE, OURS, jwk
-from tests.stores_under_test import store_url
+from tests.stores_under_test import NoEndedSessions, store_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -195,7 +195,7 @@ def test_a_session_ends_with_its_token_and_what_was_typed_stays(
         page.get_by_label("Surname").fill("Afterwards")
         with ThreadPoolExecutor() as elsewhere:  # the browser's loop runs here
             secret = elsewhere.submit(asyncio.run, secret_of(folder)).result()
-        sessions = Sessions(secret, now=lambda: datetime.now(UTC))
+        sessions = Sessions(secret, NoEndedSessions(), now=lambda: datetime.now(UTC))
         page.context.add_cookies(
             [{"name": "peopleinfo_session", "value": sealed(sessions, expired), "url": server.url, "httpOnly": True}]
         )

@@ -18,6 +18,7 @@ from peopleinfo.http.contract import OPEN_PAGES
 from peopleinfo.http.openapi import document
 from peopleinfo.http.sessions import Sessions
 from peopleinfo.wiring import utc_now
+from tests.stores_under_test import NoEndedSessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,7 +117,7 @@ def routes() -> dict[str, set[str]]:
         RequestLog(silent=True),
         Gate(_Nobody(), now=utc_now),  # type: ignore[arg-type] # nobody asks
         Drain(0),
-        Sessions(bytes(32), now=lambda: datetime.now(UTC)),
+        Sessions(bytes(32), NoEndedSessions(), now=lambda: datetime.now(UTC)),
         None,
         None,
         proxies=0,

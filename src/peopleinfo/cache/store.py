@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Sequence
 
     from peopleinfo.apikeys import ApiKeys
+    from peopleinfo.ended_sessions import EndedSessions
     from peopleinfo.person import Details
     from peopleinfo.search import Filter
     from peopleinfo.store import Once, Progress, Purged, Reading, Store
@@ -107,6 +108,10 @@ class CachedStore:
     @property
     def api_keys(self) -> ApiKeys:
         return self._store.api_keys
+
+    @property
+    def ended_sessions(self) -> EndedSessions:
+        return self._store.ended_sessions
 
     async def get(self, person_id: str, *, reading: Reading | None = None) -> Record:
         if reading is None:

@@ -100,7 +100,7 @@ class PageResource:
     async def on_get(self, req: Request, resp: Response, **_: str) -> None:
         """Answer the page; lead to the one that asks for a key whoever has shown none."""
         try:
-            principal = await self._gate.ask(self._sessions.peek(req))
+            principal = await self._gate.ask(await self._sessions.peek(req))
         except NotAuthenticated:
             if req.get_header("Sec-Fetch-Site") not in _ELSEWHERE:
                 raise falcon.HTTPSeeOther(f"{SIGN_IN}?next={req.path}") from None

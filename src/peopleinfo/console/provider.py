@@ -48,9 +48,9 @@ class ProviderResource:
 
     async def on_get_back(self, req: Request, resp: Response) -> None:
         """Begin a session for the token that the code is good for."""
-        pending = self._sessions.pending.text(req)
+        pending = self._sessions.pending.content(req)
         self._sessions.pending.take_back(resp)
-        begun = msgspec.json.decode(pending, type=Begun) if pending else Begun("", "", "/console")
+        begun = msgspec.json.decode(pending.text, type=Begun) if pending else Begun("", "", "/console")
         try:
             if pending is None:
                 raise SignInFailed("it took too long, or was not begun in this browser")

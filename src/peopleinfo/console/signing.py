@@ -58,7 +58,7 @@ class SignInResource:
 
     async def on_post_out(self, req: Request, resp: Response) -> None:
         """End the session, and have the browser forget what it kept."""
-        self._sessions.end(req, resp)
+        await self._sessions.end(req, resp)
         resp.set_header("Clear-Site-Data", '"cache", "storage"')
         resp.status = 303
         resp.set_header("Location", SIGN_IN)

@@ -5,6 +5,7 @@
     "once" + an idempotency key       "-"                     the answer that was given under it
     "import" + the id of an import    "-"                     how far it has come
     "alias" + an id of another store  "-"                     the first place of a person who was taken over
+    "ended session " + its id         "-"                     when the session's cookie expires
     "deployment"                      "-"                     the secret, the number of shards
 
 A person's first place (`Place`) is its id, enciphered, for ever. Who changes the surname moves to the partition of the new one, keeps the

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from peopleinfo.dynamodb.adoption import Adoption, is_near
 from peopleinfo.dynamodb.apikeys import DynamoApiKeys
+from peopleinfo.dynamodb.ended_sessions import DynamoEndedSessions
 from peopleinfo.dynamodb.forms import is_of
 from peopleinfo.dynamodb.items import (
     PREFIXES,
@@ -62,6 +63,7 @@ class DynamoStore:
         self._table = table
         self._form = form
         self.api_keys = DynamoApiKeys(table)
+        self.ended_sessions = DynamoEndedSessions(table)
         self.secret = secret
         self.index = form.index
         self._places = Places(secret, shards)

@@ -65,7 +65,7 @@ class Authentication:
             req.context.principal = None
             return
         header = req.auth
-        credential = self._sessions.credential(req) if header is None else _read_bearer(header)
+        credential = _read_bearer(header) if header is not None else await self._sessions.credential(req)
         principal = self._gate.recognise(credential) or await self._ask(req, credential, needed)
         req.context.principal = principal
         if self._limits is not None:

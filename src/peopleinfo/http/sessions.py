@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import falcon
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from peopleinfo.errors import StoreUnavailable
+from peopleinfo.gate import GRACE_SECONDS
 from peopleinfo.http.requests import cookie
 from peopleinfo.ids import subkey
 
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
     from falcon.asgi import Request, Response
 
+    from peopleinfo.ended_sessions import EndedSessions
+
 LASTS: Final = timedelta(
     hours=8
 )  # a working day; whether the credential is good is asked at every request all the same
@@ -26,9 +31,18 @@ PENDING: Final = timedelta(minutes=15)  # that signing in at a provider may take
 _LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _COOKIE: Final = "peopleinfo_session"
 _PENDING: Final = "peopleinfo_signing_in"
+_REMEMBERED: Final = 10_000  # sessions; beyond that all are forgotten, and looked up again
 _NONCE: Final = 12
 _TIME: Final = 8
 _SAFE: Final = ("GET", "HEAD")
+
+
+class Content(NamedTuple):
+    """What a sealed cookie holds; its random nonce tells it from every other one."""
+
+    nonce: bytes
+    expires_at: datetime
+    text: str
 
 
 class SealedCookie:
@@ -73,29 +87,43 @@ class SealedCookie:
             self._name, "", expires=_LONG_AGO, path=self._path, secure=False, http_only=True, same_site=self._same_site
         )
 
-    def text(self, req: Request) -> str | None:
-        """Return the text that a request brings, None when it brings none, or one whose time is over."""
+    def content(self, req: Request) -> Content | None:
+        """Return what a request's cookie holds, None when it has none, or an expired one."""
         sealed = cookie(req, self._name)
         return self._open(sealed) if sealed else None
 
-    def _open(self, sealed: str) -> str | None:
+    def _open(self, sealed: str) -> Content | None:
         try:
             box = urlsafe_b64decode(sealed.encode("ascii"))
             content = self._cipher.decrypt(box[:_NONCE], box[_NONCE:], None)
         except (ValueError, InvalidTag):
             return None
         ends = int.from_bytes(content[:_TIME])
-        return content[_TIME:].decode() if self._now().timestamp() < ends else None
+        if self._now().timestamp() >= ends:
+            return None
+        return Content(box[:_NONCE], datetime.fromtimestamp(ends, UTC), content[_TIME:].decode())
 
 
 class Sessions:
     """Begins and ends sessions, and finds the credential of a request's. Every process of a deployment opens them alike.
 
+    A session ends for every process when it is ended or its cookie expires: each request asks the store. While the store does not answer,
+    a session that was good within `GRACE_SECONDS` goes on, as keys do.
     `pending` is what is kept while somebody signs in at a provider, whose page leads back here: so it cannot be SameSite=Strict.
     """
 
-    def __init__(self, secret: bytes, *, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        secret: bytes,
+        ended: EndedSessions,
+        *,
+        now: Callable[[], datetime],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._cookie = SealedCookie(subkey(secret, "sessions"), _COOKIE, lasts=LASTS, now=now)
+        self._ended = ended
+        self._monotonic = monotonic
+        self._good: dict[bytes, float] = {}  # sessions → when the store last said that they have not ended
         self.pending = SealedCookie(
             subkey(secret, "signing in"), _PENDING, lasts=PENDING, now=now, path="/console/sign-in", same_site="Lax"
         )
@@ -104,24 +132,49 @@ class Sessions:
         """Give the browser a session of `LASTS`; that nobody else's page asks for it is seen to by the caller."""
         self._cookie.give(req, resp, credential)
 
-    def end(self, req: Request, resp: Response) -> None:
-        """Take the session from the browser. Raises falcon's error for 403 when another site's page asks for it."""
+    async def end(self, req: Request, resp: Response) -> None:
+        """End the session for every process, and take it from the browser.
+
+        Raises StoreUnavailable when it has not ended, and falcon's error for 403 when another site's page asks for it.
+        """
         refuse_others(req)
+        session = self._cookie.content(req)
+        if session is not None:
+            self._good.pop(session.nonce, None)
+            await self._ended.add(session.nonce, expires_at=session.expires_at)
         self._cookie.take_back(resp)
 
-    def credential(self, req: Request) -> str | None:
+    async def credential(self, req: Request) -> str | None:
         """Return the credential of the request's session, None when there is no session or it has ended.
 
-        Raises falcon's error for 403 when it is a page of another site's that makes the browser send it.
+        Raises StoreUnavailable, and falcon's error for 403 when it is a page of another site's that makes the browser send it.
         """
-        credential = self.peek(req)
+        credential = await self.peek(req)
         if credential is not None:
             refuse_others(req)
         return credential
 
-    def peek(self, req: Request) -> str | None:
-        """Return the credential of the request's session whoever makes the browser send it: for pages that hold nobody's data."""
-        return self._cookie.text(req)
+    async def peek(self, req: Request) -> str | None:
+        """Return the credential of the request's session whoever makes the browser send it: for pages that hold nobody's data.
+
+        Raises StoreUnavailable.
+        """
+        session = self._cookie.content(req)
+        return None if session is None or await self._has_ended(session.nonce) else session.text
+
+    async def _has_ended(self, session_id: bytes) -> bool:
+        try:
+            ended = await self._ended.contains(session_id)
+        except StoreUnavailable:
+            if self._monotonic() - self._good.get(session_id, -GRACE_SECONDS) >= GRACE_SECONDS:
+                raise
+            return False
+        if ended:
+            return True
+        if len(self._good) >= _REMEMBERED:
+            self._good.clear()
+        self._good[session_id] = self._monotonic()
+        return False
 
 
 def is_over_tls(req: Request) -> bool:

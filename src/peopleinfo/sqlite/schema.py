@@ -68,6 +68,13 @@ STEPS: Final = (
         seq INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE ended_sessions (   -- of the console, until their cookies expire
+        session_id BLOB PRIMARY KEY,
+        expires_at INTEGER NOT NULL -- seconds since 1970
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX ended_sessions_by_expiry ON ended_sessions (expires_at);
+    """,
 )
 
 # How people are read; sealed ones by views of the same names (`keys`).

@@ -21,6 +21,7 @@ from peopleinfo.names import FOLD_VERSION
 from peopleinfo.person import Details, Record, checked, details_of, render, timestamp
 from peopleinfo.sqlite.adoption import Adoption, coming, foreign_seq, is_outdated, rekey
 from peopleinfo.sqlite.apikeys import SqliteApiKeys
+from peopleinfo.sqlite.ended_sessions import SqliteEndedSessions
 from peopleinfo.sqlite.pages import SEQ_SIZE, after_row, found, full_page, position_of, scanned
 from peopleinfo.sqlite.schema import SECRET
 from peopleinfo.store import ONCE_SECONDS, Once, Page, Progress, Purged, Reading, Rekeyed
@@ -81,6 +82,7 @@ class SqliteStore:
         self._faults = faults
         self._now = now
         self.api_keys = SqliteApiKeys(reader, writer, faults)
+        self.ended_sessions = SqliteEndedSessions(reader, writer, faults, now)
         self.secret = secret
         self._sealed = sealed  # None: people are kept plain
         self._reads = reads

@@ -41,6 +41,7 @@ class ObservedStore:
         self._store = store
         self.secret = store.secret
         self.api_keys = store.api_keys
+        self.ended_sessions = store.ended_sessions
         self.index = store.index
         for operation in _OPERATIONS:
             for error in ("unavailable", "unknown", "crash"):

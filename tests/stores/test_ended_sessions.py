@@ -1,0 +1,111 @@
+"""A session that was ended has ended for every process that opens the store."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from falcon import testing
+from falcon.asgi import Request, Response
+
+from peopleinfo.errors import StoreUnavailable
+from peopleinfo.gate import GRACE_SECONDS
+from peopleinfo.http.sessions import Sessions
+from tests.stores_under_test import Clock, NoEndedSessions, Seconds, everyone_scanned, open_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from peopleinfo.store import Store
+
+FIRST, SECOND = b"1" * 12, b"2" * 12
+
+
+async def test_a_session_has_ended_once_it_was_ended(store: Store, clock: Clock) -> None:
+    expires_at = clock.now() + timedelta(hours=8)
+    assert not await store.ended_sessions.contains(FIRST)
+    for _ in range(2):
+        await store.ended_sessions.add(FIRST, expires_at=expires_at)
+    assert await store.ended_sessions.contains(FIRST)
+    assert not await store.ended_sessions.contains(SECOND)
+    assert await everyone_scanned(store) == []
+
+
+async def test_an_ended_session_has_ended_for_others_and_after_a_restart(
+    store_kind: str, tmp_path: Path, clock: Clock
+) -> None:
+    expires_at = clock.now() + timedelta(hours=8)
+    async with open_store(store_kind, tmp_path, clock) as store, open_store(store_kind, tmp_path, clock) as other:
+        await store.ended_sessions.add(FIRST, expires_at=expires_at)
+        assert await other.ended_sessions.contains(FIRST)
+    async with open_store(store_kind, tmp_path, clock) as store:
+        assert await store.ended_sessions.contains(FIRST)
+        clock.advance(hours=7)
+        await store.ended_sessions.add(SECOND, expires_at=clock.now() + timedelta(hours=8))
+        assert await store.ended_sessions.contains(FIRST)  # its cookie has not expired yet
+
+
+async def nothing() -> dict[str, str]:
+    """Return the events of a request that has none."""
+    return {"type": "http.disconnect"}
+
+
+def request(**headers: str) -> Request:
+    named = {"Sec-Fetch-Site": "same-origin"} | headers
+    return Request(testing.create_scope(headers=named), nothing)
+
+
+def cookie(sessions: Sessions) -> str:
+    response = Response()
+    sessions.begin(request(), response, "a key")
+    assert response._cookies is not None
+    return f"peopleinfo_session={response._cookies['peopleinfo_session'].value}"
+
+
+async def test_only_the_session_that_is_ended_ends(store: Store) -> None:
+    sessions, elsewhere = (Sessions(bytes(32), store.ended_sessions, now=lambda: datetime.now(UTC)) for _ in range(2))
+    one, other = cookie(sessions), cookie(sessions)
+    assert await elsewhere.credential(request(Cookie=one)) == "a key"
+    await sessions.end(request(Cookie=one), Response())
+    for process in (sessions, elsewhere):
+        assert await process.credential(request(Cookie=one)) is None
+        assert await process.peek(request(Cookie=one)) is None
+        assert await process.credential(request(Cookie=other)) == "a key"
+
+
+class Away(NoEndedSessions):
+    """A record that can be out of reach."""
+
+    is_away = False
+
+    async def add(self, session_id: bytes, *, expires_at: datetime) -> None:
+        raise StoreUnavailable("away")
+
+    async def contains(self, session_id: bytes) -> bool:
+        if self.is_away:
+            raise StoreUnavailable("away")
+        return False
+
+
+async def test_while_the_store_is_away_a_session_goes_on_for_as_long_as_a_key(moment: Seconds) -> None:
+    ended = Away()
+    sessions = Sessions(bytes(32), ended, now=lambda: datetime.now(UTC), monotonic=moment)
+    seen, unseen = cookie(sessions), cookie(sessions)
+    assert await sessions.credential(request(Cookie=seen)) == "a key"
+    ended.is_away = True
+    moment.now += GRACE_SECONDS - 1
+    assert await sessions.credential(request(Cookie=seen)) == "a key"
+    with pytest.raises(StoreUnavailable):
+        await sessions.credential(request(Cookie=unseen))
+    moment.now += 1
+    with pytest.raises(StoreUnavailable):
+        await sessions.credential(request(Cookie=seen))
+
+
+async def test_a_session_that_could_not_be_ended_is_not_said_to_have_ended() -> None:
+    sessions = Sessions(bytes(32), Away(), now=lambda: datetime.now(UTC))
+    response = Response()
+    with pytest.raises(StoreUnavailable):
+        await sessions.end(request(Cookie=cookie(sessions)), response)
+    assert not response._cookies
