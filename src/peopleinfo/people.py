@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from peopleinfo import strictjson
 from peopleinfo.errors import FieldError, InvalidPerson, VersionConflict
 from peopleinfo.ids import subkey
-from peopleinfo.masks import visible
+from peopleinfo.masks import shown, visible
 from peopleinfo.person import (
     NAMES,
     RECORD_SIZE,
@@ -23,7 +23,7 @@ from peopleinfo.person import (
     details_from_seed,
     details_of,
 )
-from peopleinfo.store import Once, Page, Reading, Store
+from peopleinfo.store import PAGE_SIZE, Once, Page, Reading, Store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 Precondition = Callable[["Record"], None]
 """Is called with the record that a change starts from; raises an error to refuse the change."""
 _FIRST_TIME_ZONE: Final = timedelta(hours=14)  # where every new day begins (Kiribati)
+_SERVER_SIZE: Final = 1_024  # bytes of the members that the server adds to a record, at most
+# People who together have less than PAGE_SIZE bytes, however large they are.
+_STEP: Final = (PAGE_SIZE - 1) // (STORED_SIZE + _SERVER_SIZE)
 _DUMPED: Final = 1_000  # people read at a time by `everyone`
 
 
@@ -106,18 +109,45 @@ class People:
                 return
 
     async def find(
-        self, where: Filter, *, after: bytes | None = None, limit: int, reading: Reading | None = None
+        self,
+        where: Filter,
+        *,
+        after: bytes | None = None,
+        limit: int,
+        reading: Reading | None = None,
+        hidden: frozenset[str] = frozenset(),
     ) -> Page:
-        """Return a page of the people that are meant; see `Store.find` and `Store.scan`."""
+        """Return a page of the matching people without `hidden` members; see `Store.find` and `Store.scan`.
+
+        Where the page ends does not depend on the values of hidden members.
+        """
+        if hidden:
+            return await self._find_visible(where, after, limit, reading, hidden)
         if where.surname_key is None and where.prefix_key is None:
             return await self.store.scan(after=after, limit=limit, where=where)
         return await self.store.find(where, after=after, limit=limit, reading=reading)
 
-    async def everyone(self, where: Filter) -> AsyncIterator[list[bytes]]:
-        """Yield the JSON of all who are meant, some at a time."""
+    async def _find_visible(
+        self, where: Filter, after: bytes | None, limit: int, reading: Reading | None, hidden: frozenset[str]
+    ) -> Page:
+        """Fill a page from steps that the store cannot end because of their size; the visible size ends the page."""
+        people: list[bytes] = []
+        size = 0
+        while True:
+            wanted = min(limit - len(people), _STEP)
+            page = await self.find(where, after=after, limit=wanted, reading=reading)
+            seen = [shown(body, hidden) for body in page.people]
+            people += seen
+            size += sum(map(len, seen))
+            after = page.next
+            if after is None or len(seen) < wanted or len(people) == limit or size >= PAGE_SIZE:
+                return Page(people, after)
+
+    async def everyone(self, where: Filter, *, hidden: frozenset[str] = frozenset()) -> AsyncIterator[list[bytes]]:
+        """Yield the JSON of all matching people without `hidden` members, some at a time."""
         after: bytes | None = None
         while True:
-            page = await self.find(where, after=after, limit=_DUMPED)
+            page = await self.find(where, after=after, limit=_DUMPED, hidden=hidden)
             if page.people:
                 yield page.people
             if page.next is None:

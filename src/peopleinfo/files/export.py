@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.files.csv import CsvWriter, further_members
-from peopleinfo.masks import shown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -47,11 +46,11 @@ async def as_csv(
 async def _everyone(
     people: People, where: Filter, hidden: frozenset[str], seen: Seen | None
 ) -> AsyncIterator[list[bytes]]:
-    async for page in people.everyone(where):
+    async for page in people.everyone(where, hidden=hidden):
         for bodies in groups(page):
             if seen is not None:
                 seen(bodies)
-            yield [shown(body, hidden) for body in bodies] if hidden else bodies
+            yield bodies
 
 
 def groups(bodies: list[bytes], size: int = PIECE_SIZE) -> Iterator[list[bytes]]:

@@ -15,7 +15,7 @@ from peopleinfo.http.memory import RESPONSES
 from peopleinfo.http.people import keep_private, read_freshness, say_source
 from peopleinfo.http.requests import read_body
 from peopleinfo.http.searches import read_search
-from peopleinfo.masks import require_askable, shown
+from peopleinfo.masks import require_askable
 from peopleinfo.person import missing_members, normalised
 
 if TYPE_CHECKING:
@@ -64,12 +64,11 @@ class DataResource:
         reading = read_freshness(req)
         RESPONSES.require_room()
         after = begun.after if begun else None
-        page = await self._people.find(asked.where, after=after, limit=asked.limit, reading=reading)
+        page = await self._people.find(asked.where, after=after, limit=asked.limit, reading=reading, hidden=hidden)
         say_source(req, resp, reading)
         if trail := trail_of(req):
             trail.answers(page.people)
-        people = [shown(body, hidden) for body in page.people] if hidden else page.people
-        resp.data = b"[" + b",".join(people) + b"]"
+        resp.data = b"[" + b",".join(page.people) + b"]"
         keep_private(resp)
         if page.next is not None:
             cursor = self._cursors.seal(_encode(_Next(surname, str(asked.limit), page.next)), _SEARCH, principal)

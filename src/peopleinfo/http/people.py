@@ -67,12 +67,11 @@ class PeopleResource:
             require_askable(members, hidden)
         reading = read_freshness(req)
         RESPONSES.require_room()
-        page, cursor = await asked.page(self._people, self._cursors, reading, req.context.principal.name)
+        page, cursor = await asked.page(self._people, self._cursors, reading, req.context.principal)
         say_source(req, resp, reading)
         if trail := trail_of(req):
             trail.answers(page.people)
-        people = [shown(body, hidden) for body in page.people] if hidden else page.people
-        resp.data = b'{"people":[%b],"next_cursor":%b}' % (b",".join(people), strictjson.encode(cursor))
+        resp.data = b'{"people":[%b],"next_cursor":%b}' % (b",".join(page.people), strictjson.encode(cursor))
         keep_private(resp)
 
     on_head = on_get

@@ -14,6 +14,7 @@ from peopleinfo.search import Filter, Match, Search
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from peopleinfo.access import Principal
     from peopleinfo.http.cursors import Cursors
     from peopleinfo.people import People
     from peopleinfo.store import Page, Reading
@@ -35,11 +36,13 @@ class Asked(NamedTuple):
     limit: int
     cursor: str | None
 
-    async def page(self, people: People, cursors: Cursors, reading: Reading, principal: str) -> tuple[Page, str | None]:
-        """Return the page and the cursor of the next one, which is valid for this principal alone. Raises InvalidCursor."""
-        after = cursors.open(self.cursor, self.where.identity, principal) if self.cursor else None
-        page = await people.find(self.where, after=after, limit=self.limit, reading=reading)
-        return page, cursors.seal(page.next, self.where.identity, principal) if page.next is not None else None
+    async def page(
+        self, people: People, cursors: Cursors, reading: Reading, principal: Principal
+    ) -> tuple[Page, str | None]:
+        """Return the page as this principal sees it, and the cursor of the next one, which is valid for it alone. Raises InvalidCursor."""
+        after = cursors.open(self.cursor, self.where.identity, principal.name) if self.cursor else None
+        page = await people.find(self.where, after=after, limit=self.limit, reading=reading, hidden=principal.hidden)
+        return page, cursors.seal(page.next, self.where.identity, principal.name) if page.next is not None else None
 
 
 def read_query(text: str, members: Mapping[str, Any]) -> Asked:

@@ -1,0 +1,61 @@
+"""Where a page and a piece of an export end does not depend on what is hidden."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from peopleinfo.files.export import as_ndjson
+from peopleinfo.person import STORED_SIZE, Details
+from peopleinfo.store import PAGE_SIZE
+from tests.stores_under_test import where
+
+if TYPE_CHECKING:
+    from peopleinfo.people import People
+    from peopleinfo.search import Filter
+
+PEOPLE = 60
+HIDDEN = frozenset({"note"})
+
+
+async def stored(people: People, surname: str, note: int, pad: int) -> Filter:
+    details = Details(person_name="A", person_surname=surname, more={"note": "n" * note, "pad": "p" * pad})
+    for _ in range(PEOPLE // 10):
+        await people.store.load([details] * 10)
+    return where(surname=surname)
+
+
+async def pages(people: People, filtered: Filter, limit: int) -> list[int]:
+    """Return how many people each page has."""
+    counts, after = [], None
+    while True:
+        page = await people.find(filtered, after=after, limit=limit, hidden=HIDDEN)
+        assert not [body for body in page.people if b"note" in body]
+        counts.append(len(page.people))
+        if (after := page.next) is None:
+            return counts
+
+
+@pytest.mark.parametrize("limit", [5, 7, 1_000])
+async def test_pages_end_in_the_same_places(people: People, limit: int) -> None:
+    small = await stored(people, "Small", 1, 10)
+    large = await stored(people, "Large", STORED_SIZE - 1_000, 10)
+    assert await pages(people, small, limit) == await pages(people, large, limit)
+    assert sum(await pages(people, large, limit)) == PEOPLE
+
+
+async def test_the_visible_part_ends_a_page(people: People) -> None:
+    filtered = await stored(people, "Seen", 1, 60_000)
+    counts = await pages(people, filtered, 1_000)
+    assert sum(counts) == PEOPLE
+    assert max(counts) * 60_000 < PAGE_SIZE * 1.3
+    assert len(counts) > 1
+
+
+async def test_pieces_of_an_export_end_in_the_same_places(people: People) -> None:
+    small = await stored(people, "Small", 1, 10_000)
+    large = await stored(people, "Large", STORED_SIZE - 20_000, 10_000)
+    pieces = [[count async for count, _ in as_ndjson(people, one, hidden=HIDDEN)] for one in (small, large)]
+    assert pieces[0] == pieces[1]
+    assert sum(pieces[0]) == PEOPLE
