@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
+import time
 from base64 import b64encode, urlsafe_b64encode
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
 import msgspec
+import structlog
 from pyreqwest.client import ClientBuilder
 from pyreqwest.exceptions import PyreqwestError
 
 from peopleinfo import strictjson
 from peopleinfo.errors import InvalidJson
-from peopleinfo.oidc import ProviderUnavailable
+from peopleinfo.oidc import FRESH_SECONDS, REFETCH_SECONDS, ProviderUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _PATIENCE: Final = timedelta(seconds=5)  # to wait for the provider
 _LONGEST: Final = 2_800  # characters of a token; a browser keeps cookies of 4,096 bytes, and it is sealed there
 _FORM: Final = "application/x-www-form-urlencoded"
 _OK: Final = 200
+_log = structlog.get_logger("peopleinfo.oidc")
 
 
 class SignInFailed(Exception):
@@ -42,12 +46,24 @@ class Begun(msgspec.Struct, frozen=True):
 class CodeFlow:
     """Has people sign in at one provider, as one of its clients."""
 
-    def __init__(self, issuer: str, client: str, *, secret: str, scopes: str) -> None:
+    def __init__(
+        self,
+        issuer: str,
+        client: str,
+        *,
+        secret: str,
+        scopes: str,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         """`client` and `secret` (empty for a public client) are what the provider knows this service by; `scopes` is what it is asked for."""
         self._issuer = issuer
         self._client = client
         self._secret = secret
         self._scopes = scopes
+        self._monotonic = monotonic
+        self._described: dict[str, Any] = {}  # the provider's configuration
+        self._tried = -float("inf")
+        self._fetching = asyncio.Lock()
 
     async def begin(self, back: str, where: str) -> tuple[str, Begun]:
         """Return where at the provider the browser is to go, and what is to be kept until it comes back to `back`. Raises ProviderUnavailable."""
@@ -95,8 +111,27 @@ class CodeFlow:
         pair = f"{quote(self._client, safe='')}:{quote(self._secret, safe='')}"  # RFC 6749, 2.3.1
         return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
 
+    async def _configuration(self) -> dict[str, Any]:
+        """Return the provider's configuration, which is fetched at intervals, whether or not the provider answers.
+
+        Raises ProviderUnavailable when it was never fetched.
+        """
+        async with self._fetching:  # concurrent requests wait for one fetch
+            interval = FRESH_SECONDS if self._described else REFETCH_SECONDS
+            if self._monotonic() - self._tried >= interval:
+                self._tried = self._monotonic()
+                try:
+                    self._described = await _ask(self._issuer.rstrip("/") + "/.well-known/openid-configuration")
+                except ProviderUnavailable as error:
+                    if not self._described:
+                        raise
+                    _log.warning("oidc_configuration_not_renewed", reason=str(error))
+        if not self._described:
+            raise ProviderUnavailable("its configuration could not be fetched")
+        return self._described
+
     async def _endpoint(self, name: str) -> str:
-        described = await _ask(self._issuer.rstrip("/") + "/.well-known/openid-configuration")
+        described = await self._configuration()
         endpoint = described.get(name)
         if described.get("issuer") != self._issuer or not isinstance(endpoint, str):
             raise ProviderUnavailable(f"its configuration is not that of the issuer, or names no {name}")

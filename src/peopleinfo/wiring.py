@@ -323,7 +323,7 @@ class Application:
 
             sweeping = sweep_daily(people.store, audit, retention=settings.retained, now=utc_now)
             await stack.enter_async_context(_running(sweeping))
-        pages.install(app, gate, sessions, _code_flow(settings), body_seconds=settings.body_seconds)
+        pages.install(app, gate, sessions, _code_flow(settings), limits, body_seconds=settings.body_seconds)
         return app
 
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import pytest
+from falcon import testing
 
 from peopleinfo.apikeys import new_credential
-from peopleinfo.http.limits import GUESSES
+from peopleinfo.errors import RateExceeded
+from peopleinfo.http.auth import Authentication
+from peopleinfo.http.limits import GUESSES, OPEN_REQUESTS, Limits
+from peopleinfo.rates import Rates
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, serving
 from tests.http.test_access import bearer, make_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.stores_under_test import Seconds
 
 LIMIT = 120
 PERSON = f"/v1/people/{'0' * 32}"
@@ -94,3 +100,38 @@ def test_nobody_is_counted_on_loopback_without_keys(tmp_path: Path) -> None:
         answers = [client.get(f"{server.url}/v1/people?surname=x") for _ in range(5)]
     assert {answer.status_code for answer in answers} == {200}
     assert "RateLimit" not in answers[0].headers
+
+
+def test_whoever_guesses_keys_in_the_sign_in_form_is_not_listened_to(client: httpx.Client) -> None:
+    own = {"Sec-Fetch-Site": "same-origin"}
+
+    def sign_in(key: str, network: str) -> int:
+        headers = own | {"X-Forwarded-For": network}
+        return client.post("/console/sign-in", data={"key": key}, headers=headers).status_code
+
+    statuses = [sign_in(new_credential(), f"192.0.2.66:{port}") for port in range(1, GUESSES + 11)]
+    assert set(statuses[:GUESSES]) == {401}
+    assert statuses[-1] == 429
+    assert sign_in(ADMIN_KEY, "192.0.2.66") == 429
+    assert sign_in(ADMIN_KEY, "192.0.2.67") == 303
+    # The form and the header share what a network may guess.
+    there = {"X-Forwarded-For": "192.0.2.66"}
+    assert client.get(PERSON, headers=bearer(new_credential()) | there).status_code == 429
+
+
+@pytest.mark.parametrize("path", ["/status", "/status/live", "/docs", "/openapi.json", "/console/sign-in", "/"])
+async def test_requests_of_open_routes_are_counted_by_network(path: str, moment: Seconds) -> None:
+    limits = Limits(LIMIT, anybody=False, proxies=1)
+    limits._open = Rates(OPEN_REQUESTS, monotonic=moment)
+    authentication = Authentication(cast("Any", None), limits, cast("Any", None), open_metrics=True)
+
+    async def requested(address: str) -> None:
+        request = testing.create_asgi_req(path=path, headers={"X-Forwarded-For": address})
+        request.uri_template = path
+        await authentication.process_resource(request, cast("Any", None), None, None)
+
+    for number in range(OPEN_REQUESTS):
+        await requested(f"2001:db8::{number % 100:x}")
+    with pytest.raises(RateExceeded):
+        await requested("2001:db8::1")
+    await requested("2001:db8:0:1::1")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.codeflow import CodeFlow
     from peopleinfo.gate import Gate
+    from peopleinfo.http.limits import Limits
     from peopleinfo.http.requests import App
     from peopleinfo.http.sessions import Sessions
 
@@ -58,20 +59,22 @@ SIGN_IN: Final = "/console/sign-in"
 PROVIDER: Final = f"{SIGN_IN}/provider"
 
 
-def install(app: App, gate: Gate, sessions: Sessions, flow: CodeFlow | None, *, body_seconds: float) -> None:
+def install(
+    app: App, gate: Gate, sessions: Sessions, flow: CodeFlow | None, limits: Limits | None, *, body_seconds: float
+) -> None:
     """Add the pages to the app, and lead to them from its root; with a `flow`, people may sign in at its provider."""
     from peopleinfo.console.signing import SignInResource  # noqa: PLC0415 - which writes a page, too
 
     app.add_route("/", RootResource())
     for path, page in _PAGES.items():
         app.add_route(path, PageResource(page, gate, sessions, has_provider=flow is not None))
-    sign_in = SignInResource(gate, sessions, has_provider=flow is not None, body_seconds=body_seconds)
+    sign_in = SignInResource(gate, sessions, limits, has_provider=flow is not None, body_seconds=body_seconds)
     app.add_route(SIGN_IN, sign_in)
     app.add_route("/console/sign-out", sign_in, suffix="out")
     if flow is not None:
         from peopleinfo.console.provider import ProviderResource  # noqa: PLC0415 - likewise
 
-        provider = ProviderResource(flow, gate, sessions)
+        provider = ProviderResource(flow, gate, sessions, limits)
         app.add_route(PROVIDER, provider)
         app.add_route(f"{PROVIDER}/back", provider, suffix="back")
     app.add_route(assets.ROOT + "/{digest}/{name}", assets.AssetResource())

@@ -11,6 +11,7 @@ from peopleinfo.codeflow import Begun, SignInFailed
 from peopleinfo.console.pages import PROVIDER
 from peopleinfo.console.signing import ask, page_of
 from peopleinfo.errors import NotAuthenticated
+from peopleinfo.http.limits import guessing
 from peopleinfo.http.sessions import is_over_tls
 from peopleinfo.oidc import ProviderUnavailable
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.codeflow import CodeFlow
     from peopleinfo.gate import Gate
+    from peopleinfo.http.limits import Limits
     from peopleinfo.http.sessions import Sessions
 
 _BACK: Final = f"{PROVIDER}/back"
@@ -28,10 +30,11 @@ _log = structlog.get_logger("peopleinfo.console")
 class ProviderResource:
     """/console/sign-in/provider leads to the provider; /console/sign-in/provider/back is where the browser comes back with a code."""
 
-    def __init__(self, flow: CodeFlow, gate: Gate, sessions: Sessions) -> None:
+    def __init__(self, flow: CodeFlow, gate: Gate, sessions: Sessions, limits: Limits | None) -> None:
         self._flow = flow
         self._gate = gate
         self._sessions = sessions
+        self._limits = limits
 
     async def on_get(self, req: Request, resp: Response) -> None:
         """Lead to the provider, and have the browser keep what shows that it was asked from here."""
@@ -55,8 +58,9 @@ class ProviderResource:
             if pending is None:
                 raise SignInFailed("it took too long, or was not begun in this browser")
             answer = {name: value for name, value in req.params.items() if isinstance(value, str)}
-            token = await self._flow.end(begun, answer, _back(req))
-            await self._gate.ask(token)
+            with guessing(self._limits, req, SignInFailed, ProviderUnavailable, NotAuthenticated):
+                token = await self._flow.end(begun, answer, _back(req))
+                await self._gate.ask(token)
         except SignInFailed as error:
             self._refuse(req, resp, begun.where, 400, str(error), error)
         except NotAuthenticated as error:

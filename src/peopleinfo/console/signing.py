@@ -9,6 +9,7 @@ import falcon
 
 from peopleinfo.console.pages import NOBODY, SIGN_IN, Page, write
 from peopleinfo.errors import NotAuthenticated
+from peopleinfo.http.limits import guessing
 from peopleinfo.http.requests import read_form
 from peopleinfo.http.sessions import refuse_others
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
     from peopleinfo.gate import Gate
+    from peopleinfo.http.limits import Limits
     from peopleinfo.http.sessions import Sessions
 
 _PAGE: Final = Page("sign-in.html", "frame.js")
@@ -26,10 +28,13 @@ _OURS: Final = re.compile(r"/console(?:/[\w-]+)*", re.ASCII)
 class SignInResource:
     """/console/sign-in."""
 
-    def __init__(self, gate: Gate, sessions: Sessions, *, has_provider: bool, body_seconds: float) -> None:
+    def __init__(
+        self, gate: Gate, sessions: Sessions, limits: Limits | None, *, has_provider: bool, body_seconds: float
+    ) -> None:
         self._has_provider = has_provider
         self._gate = gate
         self._sessions = sessions
+        self._limits = limits
         self._body_seconds = body_seconds
 
     async def on_get(self, req: Request, resp: Response) -> None:
@@ -43,7 +48,8 @@ class SignInResource:
         key, where = form["key"].strip(), page_of(form["next"])
         to_script = req.get_header("Accept") == falcon.MEDIA_JSON
         try:
-            await self._gate.ask(key)
+            with guessing(self._limits, req, NotAuthenticated):
+                await self._gate.ask(key)
         except NotAuthenticated:
             if to_script:
                 raise

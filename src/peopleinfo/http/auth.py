@@ -63,6 +63,8 @@ class Authentication:
         needed, units, masked = self._demands.get((req.uri_template, req.method), _OF_OTHERS)
         if needed is None:
             req.context.principal = None
+            if self._limits is not None:
+                self._limits.count_open(req)
             return
         header = req.auth
         credential = _read_bearer(header) if header is not None else await self._sessions.credential(req)
@@ -79,13 +81,8 @@ class Authentication:
         """Ask the gate, but not for networks that guess: each guess costs a read of the store. Whoever was let in before is asked for."""
         if self._limits is None or credential is None or self._gate.knows(credential):
             return await self._gate.ask(credential, for_figures=needed is Scope.METRICS)
-        network = self._limits.network(req)
-        self._limits.require_guess(network)
-        try:
+        with self._limits.guessing(req, NotAuthenticated):
             return await self._gate.ask(credential)
-        except NotAuthenticated:
-            self._limits.guess(network)
-            raise
 
 
 def _read_bearer(header: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.access import ANYBODY, Scope
@@ -9,12 +10,16 @@ from peopleinfo.http.addresses import client_address, network
 from peopleinfo.rates import Rates
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
     from falcon.asgi import Request, Response
 
     from peopleinfo.access import Principal
     from peopleinfo.http.contract import Operation
 
 GUESSES: Final = 30  # a minute and network: credentials that turn out to be none
+OPEN_REQUESTS: Final = 6_000  # a minute and network: requests of routes that need no credential
 _OF_MANY: Final = {"exportPeople": 100, "exportFound": 100, "importPeople": 100, "exportPerson": 100}
 _OF_ONE: Final = frozenset({"getPerson", "getMetrics"})
 
@@ -36,6 +41,7 @@ class Limits:
         self.rates = Rates(per_minute)
         """What principals may take."""
         self._guesses = Rates(GUESSES)
+        self._open = Rates(OPEN_REQUESTS)
         self._anybody = anybody
         self._proxies = proxies
         self._policy = f'"default";q={per_minute};w=60'
@@ -58,14 +64,29 @@ class Limits:
             resp.set_header("RateLimit-Policy", self._policy)
             resp.set_header("RateLimit", f'"default";r={int(left)};t={seconds}')
 
-    def guess(self, network: str) -> None:
-        """Count a credential that turned out to be none. Raises RateExceeded when there were too many from there."""
-        self._guesses.take(network, 1)
+    def count_open(self, req: Request) -> None:
+        """Count a request of a route that needs no credential by its network. Raises RateExceeded."""
+        self._open.take(self.network(req), 1)
 
-    def require_guess(self, network: str) -> None:
-        """Raise RateExceeded when a network has guessed too often to be listened to now."""
+    @contextmanager
+    def guessing(self, req: Request, *failures: type[Exception]) -> Iterator[None]:
+        """Count what is done meanwhile as a guess of the request's network if one of these `failures` ends it.
+
+        Raises RateExceeded when the network has guessed too often: nothing is done then.
+        """
+        network = self.network(req)
         self._guesses.require(network, 1)
+        try:
+            yield
+        except failures:
+            self._guesses.take(network, 1)
+            raise
 
     def network(self, req: Request) -> str:
         """Return the network that a request came from: an IPv4 address, or the /64 of an IPv6 address."""
         return network(client_address(req, self._proxies))
+
+
+def guessing(limits: Limits | None, req: Request, *failures: type[Exception]) -> AbstractContextManager[None]:
+    """Count a guess as `Limits.guessing` does, where there are limits."""
+    return nullcontext() if limits is None else limits.guessing(req, *failures)
