@@ -92,12 +92,13 @@ resource "aws_lb_listener_rule" "service" {
 
 # Green is used by blue/green deployments alone; without targets it costs nothing.
 resource "aws_lb_target_group" "default" {
-  for_each    = toset(["blue", "green"])
-  name        = "${local.name}-${each.key}"
-  vpc_id      = local.basic["vpc_id"]
-  target_type = "ip"
-  protocol    = "HTTP"
-  port        = local.service_port
+  for_each         = toset(["blue", "green"])
+  name             = "${local.name}-${each.key}"
+  vpc_id           = local.basic["vpc_id"]
+  target_type      = "ip"
+  protocol         = "HTTP"
+  protocol_version = "HTTP1"
+  port             = local.service_port
 
   # A task that is told to end answers `not ready` and serves on for a while, then finishes what is under way (deploy_iac: stop_seconds).
   # The balancer stops sending at once when a task is deregistered; the delay is for what it has sent, the longest of which is an export.
@@ -105,7 +106,7 @@ resource "aws_lb_target_group" "default" {
   load_balancing_algorithm_type = "least_outstanding_requests"
 
   health_check {
-    path                = "/status"
+    path                = "/status/live" # not the store: replacing every task would not bring it back, and empties their caches
     matcher             = "200"
     interval            = 10
     timeout             = 5

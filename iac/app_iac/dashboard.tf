@@ -53,7 +53,8 @@ locals {
       metrics = [
         concat(["AWS/DynamoDB", "ConsumedReadCapacityUnits"], local.table, [{ stat = "Sum" }]),
         concat(["AWS/DynamoDB", "ConsumedWriteCapacityUnits"], local.table, [{ stat = "Sum" }]),
-        concat(["AWS/DynamoDB", "ThrottledRequests"], local.table, [{ stat = "Sum" }]),
+        concat(["AWS/DynamoDB", "ReadThrottleEvents"], local.table, [{ stat = "Sum" }]),
+        concat(["AWS/DynamoDB", "WriteThrottleEvents"], local.table, [{ stat = "Sum" }]),
       ]
     },
     {

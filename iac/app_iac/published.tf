@@ -18,6 +18,7 @@ locals {
     cache_security_group_id   = aws_security_group.cache.id
     cache_url                 = local.cache_url
     cache_user                = local.cache_user
+    deployment_alarms         = join(",", [for key in ["errors", "unreachable"] : aws_cloudwatch_metric_alarm.default[key].alarm_name])
     drain_seconds             = tostring(local.drain_seconds)
     encryption_url            = "aws-kms://${module.sealing_key.arn}"
     execution_role_arn        = aws_iam_role.execution.arn

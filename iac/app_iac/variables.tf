@@ -153,10 +153,14 @@ variable "previews" {
 }
 
 variable "prometheus" {
-  description = "Whether Amazon Managed Service for Prometheus is made, with the rules of `observability/prometheus`."
+  description = "Whether Amazon Managed Service for Prometheus is created, with the rules of `observability/prometheus`. Its alerts go to `alarm_emails`; deploy_iac needs a `collector`."
   type        = bool
   nullable    = false
   default     = false
+  validation {
+    condition     = !var.prometheus || length(var.alarm_emails) > 0
+    error_message = "Alerts of Prometheus would reach nobody: set alarm_emails."
+  }
 }
 
 variable "region" {

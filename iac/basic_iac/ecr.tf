@@ -15,14 +15,15 @@ resource "aws_ecr_lifecycle_policy" "default" {
   policy = jsonencode({
     rules = [{
       rulePriority = 1
-      description  = "What was pushed and never named goes after a week."
+      description  = "Manifests without a tag expire after a week; those of an index stay with it."
       selection    = { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 7 }
       action       = { type = "expire" }
       }, {
       rulePriority = 2
-      description  = "Enough versions to go back to."
-      selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = var.images_kept }
-      action       = { type = "expire" }
+      # An index has manifests for each platform, a signature and an attestation: only tags of versions are counted.
+      description = "Versions to go back to."
+      selection   = { tagStatus = "tagged", tagPatternList = ["*.*.*"], countType = "imageCountMoreThan", countNumber = var.images_kept }
+      action      = { type = "expire" }
     }]
   })
 }

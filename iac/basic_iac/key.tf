@@ -12,10 +12,7 @@ module "key" {
     Resource  = "*"
     Condition = {
       ArnLike = {
-        "kms:EncryptionContext:aws:logs:arn" = [
-          "arn:${local.partition}:logs:${var.region}:${local.account}:log-group:/${local.name}/*",
-          "arn:${local.partition}:logs:${var.region}:${local.account}:log-group:aws-waf-logs-${local.name}",
-        ]
+        "kms:EncryptionContext:aws:logs:arn" = "arn:${local.partition}:logs:${var.region}:${local.account}:log-group:/${local.name}/*"
       }
     }
   }]

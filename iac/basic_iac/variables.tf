@@ -64,13 +64,13 @@ variable "github" {
 }
 
 variable "images_kept" {
-  description = "Images that the repository keeps, newest first."
+  description = "Versions that the repository keeps, newest first."
   type        = number
   nullable    = false
   default     = 50
   validation {
     condition     = var.images_kept >= 5
-    error_message = "Keep at least 5 images: there must be something to go back to."
+    error_message = "Keep at least 5 versions: there must be something to go back to."
   }
 }
 

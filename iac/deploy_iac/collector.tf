@@ -25,9 +25,10 @@ locals {
       otlp = { protocols = { http = { endpoint = "127.0.0.1:4318" } } }
     }
     processors = {
-      # The task's own name tells the tasks apart.
       resourcedetection = { detectors = ["env", "ecs"] }
-      batch             = { timeout = "10s" }
+      # The label `instance`: every task scrapes 127.0.0.1, and their series would be mixed up.
+      "resource/instance" = { attributes = [{ key = "service.instance.id", from_attribute = "aws.ecs.task.arn", action = "upsert" }] }
+      batch               = { timeout = "10s" }
     }
     exporters = {
       prometheusremotewrite = {
@@ -40,7 +41,7 @@ locals {
     service = {
       extensions = ["sigv4auth"]
       pipelines = {
-        metrics = { receivers = ["prometheus"], processors = ["resourcedetection", "batch"], exporters = ["prometheusremotewrite"] }
+        metrics = { receivers = ["prometheus"], processors = ["resourcedetection", "resource/instance", "batch"], exporters = ["prometheusremotewrite"] }
         traces  = { receivers = ["otlp"], processors = ["resourcedetection", "batch"], exporters = ["awsxray"] }
       }
     }

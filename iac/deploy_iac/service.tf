@@ -12,10 +12,18 @@ resource "aws_ecs_service" "default" {
   enable_ecs_managed_tags            = true
   propagate_tags                     = "SERVICE"
   wait_for_steady_state              = true
+  force_new_deployment               = true # else the provider refuses a changed strategy (spot), or replaces the service
+
+  # A version that starts but fails, too, is taken back: while it is rolled out, these alarms of app_iac stop it.
+  alarms {
+    enable      = true
+    rollback    = true
+    alarm_names = split(",", local.app["deployment_alarms"])
+  }
 
   capacity_provider_strategy {
     capacity_provider = "FARGATE"
-    base              = var.tasks.least # what has to be there is not taken away at two minutes' notice
+    base              = local.base
     weight            = var.spot ? 0 : 1
   }
   dynamic "capacity_provider_strategy" {
@@ -71,5 +79,6 @@ resource "aws_ecs_service" "default" {
 }
 
 locals {
+  base          = 2 # on-demand tasks, which no interruption takes away; fixed, because a change of the strategy replaces all tasks
   is_blue_green = var.deployment.strategy == "blue_green"
 }

@@ -22,6 +22,12 @@ resource "aws_ecs_task_definition" "default" {
   volume {
     name = "tmp" # imports and exports of any length pass through files
   }
+  lifecycle {
+    precondition {
+      condition     = var.collector != null || local.app["prometheus_url"] == "none"
+      error_message = "app_iac has a Prometheus workspace (prometheus = true), but nothing writes to it: set `collector`, or prometheus = false."
+    }
+  }
 }
 
 locals {

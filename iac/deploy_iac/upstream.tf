@@ -8,7 +8,7 @@ data "aws_ssm_parameter" "basic" {
 data "aws_ssm_parameter" "app" {
   for_each = toset([
     "admin_key_secret_arn", "alb_request_count_label", "application_log_group", "audit_log_group", "blue_green_role_arn",
-    "cache_password_secret_arn", "cache_url", "cache_user", "drain_seconds", "encryption_url", "execution_role_arn", "listener_rule_arn",
+    "cache_password_secret_arn", "cache_url", "cache_user", "deployment_alarms", "drain_seconds", "encryption_url", "execution_role_arn", "listener_rule_arn",
     "oidc_client_secret_arn", "prometheus_url", "service_security_group_id", "store_url", "target_group_blue_arn", "target_group_green_arn", "task_role_arn",
   ])
   name = "/${local.name}/app/${each.key}"

@@ -76,7 +76,7 @@ resource "aws_lb_target_group" "default" {
   port                 = 3000
   deregistration_delay = 5
   health_check {
-    path     = "/status"
+    path     = "/status/live"
     matcher  = "200"
     interval = 10
   }

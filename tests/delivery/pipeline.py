@@ -66,6 +66,7 @@ class Pipeline:
             "secret": "",
             "states": [],
             "labelled": [],
+            "comment": "",  # the number of the comment with the plan
             "parameters": parameters,
             "history": [],
             "findings": [],
@@ -154,6 +155,7 @@ class Pipeline:
             "GITHUB_OUTPUT": str(self.folder / "output"),
             "GITHUB_STEP_SUMMARY": str(self.folder / "summary"),
             "AWS_REGION": "eu-west-1",
+            "GITHUB_REPOSITORY": "example/people-info",
             "SMOKE_SECONDS": "0",
             "SCAN_SECONDS": "0",
             "SCAN_PAUSE": "0",

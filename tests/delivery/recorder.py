@@ -144,6 +144,8 @@ def skopeo(world: dict[str, Any], arguments: list[str]) -> int:
 def gh(world: dict[str, Any], arguments: list[str]) -> int:
     if arguments[:2] == ["pr", "list"]:
         say("\n".join(world["labelled"]))
+    elif arguments[:2] == ["api", "--paginate"]:
+        say(world["comment"])
     return 0
 
 

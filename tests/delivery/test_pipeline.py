@@ -372,6 +372,10 @@ def test_a_stack_is_applied_as_it_was_planned_and_shown(project: Pipeline) -> No
     assert project.job("terraform", "plan", values(**inputs)) == {"changes": "true"}
     assert "Plan: 1 to add" in (project.folder / "summary").read_text()
     assert position(project, "gh pr comment 7 --body-file")
+    project.then(comment="4711")
+    project.job("terraform", "plan", values(**inputs))
+    assert position(project, "gh api --method PATCH repos/example/people-info/issues/comments/4711")
+    assert len([call for call in project.calls if call.startswith("gh pr comment")]) == 1
     project.job("terraform", "apply", values(**inputs))
     assert project.now("applied") == "the plan that was shown"
     assert not [call for call in project.calls if "-auto-approve" in call]

@@ -8,6 +8,7 @@ from collections import defaultdict
 from tests.iac.terraform import IAC
 
 _READS = re.compile(r'data "aws_ssm_parameter" "(\w+)" \{\s*for_each = toset\(\[(.*?)\]\)', re.DOTALL)
+_PATHS = re.compile(r'data "aws_ssm_parameter" "(\w+)" \{.*?\n  name += "([^"]+)"', re.DOTALL)
 _USES = re.compile(r'local\.(basic|app)\["(\w+)"\]')
 _ROW = re.compile(r"^\| `(\w+/\w+)` \| .+ \| (.+) \|$", re.MULTILINE)
 
@@ -36,6 +37,28 @@ def readers() -> dict[str, set[str]]:
 
 def test_what_is_read_is_published() -> None:
     assert set(readers()) <= published()
+
+
+def test_a_parameter_is_read_by_the_path_under_which_it_is_published() -> None:
+    for file in IAC.glob("*/upstream.tf"):
+        for publisher, name in _PATHS.findall(file.read_text()):
+            assert name == f"/${{local.name}}/{publisher}/${{each.key}}", file.parent.name
+    for file in IAC.glob("*/published.tf"):
+        stack = file.parent.name.removesuffix("_iac")
+        place = "preview/${local.preview}" if stack == "preview" else stack
+        names = re.findall(r'^  name +=\s"(.*)"$', file.read_text(), re.MULTILINE)
+        assert names
+        assert set(names) == {f"/${{local.name}}/{place}/${{each.key}}"}, stack
+
+
+def test_every_state_is_locked_and_has_a_key_of_its_own() -> None:
+    texts = {file.parent.name: file.read_text() for file in IAC.glob("*_iac/terraform.tf")}
+    keys = [
+        re.search(r'backend "s3" \{\s+key += "([^"]+)".*?use_lockfile = true\n', text, re.DOTALL)
+        for text in texts.values()
+    ]
+    assert all(keys), "two runs could write a state at the same time"
+    assert len({key[1] for key in keys if key}) == len(texts)
 
 
 def test_what_is_read_is_used() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.iac.terraform import IAC, STACKS
+from tests.iac.terraform import COMMAND, IAC, STACKS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,3 +66,24 @@ def test_each_environment_has_an_example(stack: str) -> None:
         "qa",
         "prod",
     }
+
+
+@pytest.mark.usefixtures("stacks")
+def test_providers_are_locked_in_a_fresh_clone(tmp_path: Path) -> None:
+    shutil.copytree(IAC, tmp_path / "iac", ignore=shutil.ignore_patterns(".terraform*"))
+    shutil.copytree(IAC.with_name("scripts"), tmp_path / "scripts")
+    # There is no registry: this fails where `providers lock` does, for want of a module.
+    terraform = tmp_path / "terraform"
+    terraform.write_text(
+        f"""#!/bin/sh
+case "$*" in *"providers lock"*) ;; *) exec {COMMAND} "$@" ;; esac
+cd "${{1#-chdir=}}"
+if grep -q 'source *= "[.]' ./*.tf && ! test -e .terraform/modules/modules.json; then echo Module not installed; exit 1; fi
+"""
+    )
+    terraform.chmod(0o755)
+    environment = os.environ | {"TERRAFORM": str(terraform)}
+    done = subprocess.run(
+        [tmp_path / "scripts" / "lock_providers"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -21,8 +21,8 @@ run "by_default" {
   command = plan
   # The balancer asks for the status and lets tasks finish.
   assert {
-    condition     = alltrue([for group in aws_lb_target_group.default : one(group.health_check).path == "/status" && one(group.health_check).matcher == "200"])
-    error_message = "The balancer asks something else than /status."
+    condition     = alltrue([for group in aws_lb_target_group.default : one(group.health_check).path == "/status/live" && one(group.health_check).matcher == "200"])
+    error_message = "The balancer's health check depends on the store, or asks another path: all tasks would be replaced while DynamoDB fails."
   }
   assert {
     condition     = alltrue([for group in aws_lb_target_group.default : tonumber(group.deregistration_delay) == 60 && group.target_type == "ip"])
@@ -31,6 +31,16 @@ run "by_default" {
   assert {
     condition     = aws_lb.default.idle_timeout < 75
     error_message = "The balancer keeps idle connections longer than the service (75 s, src/peopleinfo/cli/serve.py): it would send into closed ones."
+  }
+
+  # The balancer speaks plain HTTP to the tasks, and sends everything to blue at first.
+  assert {
+    condition     = alltrue([for group in aws_lb_target_group.default : group.protocol == "HTTP" && group.protocol_version == "HTTP1" && group.port == 3000])
+    error_message = "The balancer speaks another protocol than the service, or to another port."
+  }
+  assert {
+    condition     = { for group in one(one(aws_lb_listener_rule.service.action).forward).target_group : group.arn => group.weight } == { (aws_lb_target_group.default["blue"].arn) = 100, (aws_lb_target_group.default["green"].arn) = 0 }
+    error_message = "Requests go to a colour without tasks."
   }
 
   # The table grows with its load.
@@ -47,8 +57,8 @@ run "somebody_is_told" {
     budget       = { dollars_a_month = 100, emails = ["platform@example.org"] }
   }
   assert {
-    condition = toset(keys(aws_cloudwatch_metric_alarm.default)) == toset(["cache_busy", "cache_full", "errors", "slow", "table_errors", "throttled", "unreachable"]) && alltrue([
-      for alarm in concat(values(aws_cloudwatch_metric_alarm.default), [aws_cloudwatch_metric_alarm.few_tasks]) : try(contains(alarm.alarm_actions, aws_sns_topic.alarms.arn), false)
+    condition = toset(concat(keys(aws_cloudwatch_metric_alarm.default), keys(aws_cloudwatch_metric_alarm.summed))) == toset(["cache_busy", "cache_full", "errors", "slow", "table_errors", "throttled", "unreachable"]) && alltrue([
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.default), values(aws_cloudwatch_metric_alarm.summed), [aws_cloudwatch_metric_alarm.few_tasks]) : try(contains(alarm.alarm_actions, aws_sns_topic.alarms.arn), false)
     ])
     error_message = "An alarm is missing, or tells nobody."
   }
@@ -77,14 +87,29 @@ run "somebody_is_told" {
 run "prometheus_takes_the_projects_rules" {
   command = plan
   variables {
-    prometheus = true
+    prometheus   = true
+    alarm_emails = ["oncall@example.org"]
   }
   assert {
     condition     = keys(aws_prometheus_rule_group_namespace.default) == ["alerts", "recording"] && alltrue([for rules in aws_prometheus_rule_group_namespace.default : strcontains(rules.data, "groups:")])
     error_message = "The rules are not handed to Prometheus."
   }
   assert {
+    condition = strcontains(yamldecode(yamldecode(aws_prometheus_alert_manager_definition.default[0].definition).alertmanager_config).receivers[0].sns_configs[0].topic_arn, ":people-info-qa-alarms") && yamldecode(yamldecode(aws_prometheus_alert_manager_definition.default[0].definition).alertmanager_config).route.receiver == yamldecode(yamldecode(aws_prometheus_alert_manager_definition.default[0].definition).alertmanager_config).receivers[0].name && [
+      for statement in jsondecode(aws_sns_topic_policy.alarms.policy).Statement : statement.Principal.Service
+    ] == ["aps.amazonaws.com", "cloudwatch.amazonaws.com"]
+    error_message = "Alerts of Prometheus have no receiver, or may not be published to the topic."
+  }
+  assert {
     condition     = aws_ssm_parameter.published["prometheus_url"].insecure_value == "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-0123/api/v1/remote_write"
     error_message = "The collector is told another address."
   }
+}
+
+run "alerts_that_reach_nobody_are_refused" {
+  command = plan
+  variables {
+    prometheus = true
+  }
+  expect_failures = [var.prometheus]
 }

@@ -69,8 +69,9 @@ run "by_default" {
 run "rights_come_with_what_needs_them" {
   command = plan
   variables {
-    traces     = true
-    prometheus = true
+    traces       = true
+    prometheus   = true
+    alarm_emails = ["oncall@example.org"]
   }
   assert {
     condition     = length(setsubtract(["aps:RemoteWrite", "xray:PutTraceSegments"], flatten([for statement in jsondecode(aws_iam_role_policy.task.policy).Statement : statement.Action]))) == 0

@@ -30,8 +30,15 @@ run "by_default" {
   assert {
     condition = anytrue([
       for rule in jsondecode(aws_ecr_lifecycle_policy.default.policy).rules :
-      rule.selection.tagStatus == "any" && rule.selection.countType == "imageCountMoreThan" && rule.selection.countNumber >= 5
+      rule.selection.tagStatus == "tagged" && try(rule.selection.tagPatternList, []) == ["*.*.*"] && rule.selection.countType == "imageCountMoreThan" && rule.selection.countNumber >= 5
     ])
     error_message = "The lifecycle policy leaves nothing to go back to."
+  }
+  assert {
+    condition = alltrue([
+      for rule in jsondecode(aws_ecr_lifecycle_policy.default.policy).rules :
+      rule.selection.tagStatus == "tagged" || (rule.selection.tagStatus == "untagged" && rule.selection.countType == "sinceImagePushed" && rule.selection.countNumber >= 7)
+    ])
+    error_message = "Manifests expire while they are pushed, scanned or signed."
   }
 }

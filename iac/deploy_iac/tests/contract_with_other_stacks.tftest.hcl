@@ -116,6 +116,10 @@ run "metrics_and_traces_when_asked_for" {
   variables {
     collector = { image = "collector:v0.45.0" }
   }
+  override_data {
+    target = data.aws_ssm_parameter.app["prometheus_url"]
+    values = { insecure_value = "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-0123/api/v1/remote_write" }
+  }
   assert {
     condition     = strcontains(jsondecode(aws_ecs_task_definition.default.container_definitions)[2].environment[0].value, "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-0123/api/v1/remote_write")
     error_message = "The collector writes elsewhere than to the workspace of app_iac."
@@ -124,4 +128,21 @@ run "metrics_and_traces_when_asked_for" {
     condition     = contains(jsondecode(aws_ecs_task_definition.default.container_definitions)[0].environment, { name = "PEOPLEINFO_METRICS", value = "open" })
     error_message = "The collector has no key, and is refused the metrics."
   }
+  # Every task scrapes 127.0.0.1: without its own name the series of all tasks are one.
+  assert {
+    condition = (
+      yamldecode(jsondecode(aws_ecs_task_definition.default.container_definitions)[2].environment[0].value).processors["resource/instance"].attributes == [{ key = "service.instance.id", from_attribute = "aws.ecs.task.arn", action = "upsert" }] &&
+      yamldecode(jsondecode(aws_ecs_task_definition.default.container_definitions)[2].environment[0].value).service.pipelines.metrics.processors == ["resourcedetection", "resource/instance", "batch"]
+    )
+    error_message = "The series of different tasks have the same instance."
+  }
+}
+
+run "a_workspace_without_a_collector_is_refused" {
+  command = plan
+  override_data {
+    target = data.aws_ssm_parameter.app["prometheus_url"]
+    values = { insecure_value = "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-0123/api/v1/remote_write" }
+  }
+  expect_failures = [aws_ecs_task_definition.default]
 }

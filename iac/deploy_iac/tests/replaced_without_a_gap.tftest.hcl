@@ -27,6 +27,16 @@ run "by_default" {
     error_message = "The load balancer does not find the service."
   }
 
+  # A version that fails stops its own deployment, and tasks get the time to start.
+  assert {
+    condition     = one(aws_ecs_service.default.alarms).enable && one(aws_ecs_service.default.alarms).rollback && one(aws_ecs_service.default.alarms).alarm_names == toset(["people-info-qa-errors", "people-info-qa-unreachable"])
+    error_message = "A version that starts but answers with errors stays."
+  }
+  assert {
+    condition     = aws_ecs_service.default.health_check_grace_period_seconds >= 60
+    error_message = "Tasks are replaced before they can have started."
+  }
+
   # Tasks may finish.
   assert {
     condition     = alltrue([for container in jsondecode(aws_ecs_task_definition.default.container_definitions) : container.stopTimeout > 15 + 30])
@@ -45,6 +55,17 @@ run "by_default" {
   assert {
     condition     = one(aws_appautoscaling_policy.cpu.target_tracking_scaling_policy_configuration).target_value <= 66 && length(aws_appautoscaling_policy.requests) == 1
     error_message = "Two zones could not take the load of three, or requests do not make more tasks."
+  }
+}
+
+run "the_least_number_can_be_raised" {
+  command = plan
+  variables {
+    tasks = { least = 3 }
+  }
+  assert {
+    condition     = [for strategy in aws_ecs_service.default.capacity_provider_strategy : strategy.base if strategy.capacity_provider == "FARGATE"] == [2] && aws_ecs_service.default.force_new_deployment
+    error_message = "The strategy depends on the number of tasks: raising it replaces the service or is refused."
   }
 }
 

@@ -80,7 +80,7 @@ override_data {
 
 override_data {
   target = data.aws_ssm_parameter.app["prometheus_url"]
-  values = { insecure_value = "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-0123/api/v1/remote_write" }
+  values = { insecure_value = "none" }
 }
 
 override_data {
@@ -110,4 +110,9 @@ override_data {
 
 mock_resource "aws_ecs_task_definition" {
   defaults = { arn = "arn:aws:ecs:eu-west-1:123456789012:task-definition/people-info-qa-api:1" }
+}
+
+override_data {
+  target = data.aws_ssm_parameter.app["deployment_alarms"]
+  values = { insecure_value = "people-info-qa-errors,people-info-qa-unreachable" }
 }
