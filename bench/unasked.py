@@ -2,8 +2,8 @@
 
 import sys
 
+from peopleinfo.__main__ import main
 from peopleinfo.access import ANYBODY
-from peopleinfo.cli import main
 from peopleinfo.http.auth import Authentication
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from peopleinfo.cli import main
+from peopleinfo.__main__ import main
 from peopleinfo.crypto import keyring
 
 keyring._HELD = 0  # noqa: SLF001 - that is what is changed

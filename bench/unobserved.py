@@ -2,7 +2,7 @@
 
 import sys
 
-from peopleinfo.cli import main
+from peopleinfo.__main__ import main
 from peopleinfo.http import app
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from peopleinfo.cli import main
+from peopleinfo.__main__ import main
 from peopleinfo.http import app
 
 _note = app._Observed._note

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from peopleinfo.cli import main
+from peopleinfo.__main__ import main
 from peopleinfo.http import transfer
 from peopleinfo.http.people import PersonResource
 from peopleinfo.http.requests import App

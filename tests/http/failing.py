@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from peopleinfo.cli import main
+from peopleinfo.__main__ import main
 from peopleinfo.errors import StoreUnusable
 from peopleinfo.http import transfer
 from peopleinfo.sqlite import opening
