@@ -30,6 +30,7 @@ from peopleinfo import strictjson
 from peopleinfo.errors import CreationErased, ImportOverlap, KeyReused, PersonNotFound, VersionConflict
 from peopleinfo.person import Details, Record, details_of, timestamp
 from peopleinfo.store import ONCE_SECONDS, Once, Progress
+from tests import dynamodb_servers
 from tests.conftest import what_is_left_of_stores
 from tests.stores_under_test import Clock, everyone_found, everyone_scanned, named, open_store, where
 
@@ -347,8 +348,9 @@ class Model(RuleBasedStateMachine):
 @pytest.mark.needs("prefixes are fresh")
 def test_the_store_answers_as_a_dictionary_would(store_kind: str) -> None:
     machine = type("Model", (Model,), {"kind": store_kind})
-    more = settings(max_examples=settings().max_examples * (2 if store_kind == "sqlite" else 1))
-    run_state_machine_as_test(machine, settings=more)
+    # Both emulators run the code of one store, and so do three kinds the code of the other: together each gets at least `max_examples`.
+    fewer = settings(max_examples=settings().max_examples // (2 if store_kind in dynamodb_servers.KINDS else 1))
+    run_state_machine_as_test(machine, settings=fewer)
 
 
 @pytest.mark.parametrize("spellings", [SURNAMES, NAMES, PREFIXES])
