@@ -59,8 +59,6 @@ class Audited:
             if resp.status_code < _REFUSED:
                 unsent = OutcomeUnknown("the audit cannot be written") if trail.is_change else error
                 resp.set_header("Retry-After", str(error.retry_after))
-                for name in ("ETag", "Location"):
-                    resp.delete_header(name)
                 problems.write(req, resp, problems.KINDS[type(unsent)], str(unsent))
 
 

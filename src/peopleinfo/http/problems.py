@@ -15,6 +15,9 @@ from peopleinfo.http.requests import Disconnected
 
 MEDIA_TYPE: Final = "application/problem+json"
 _CHALLENGE: Final = 'Bearer realm="PeopleInfo"'  # RFC 6750; the same whatever was wrong with a credential
+_OF_REPRESENTATION: Final = (
+    "Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Length", "ETag", "Location",
+)  # fmt: skip
 _REASONS: Final = 100  # are listed at most: an answer is not to be many times as long as its request
 _REPAIR_DELAY: Final = 30  # seconds after which a client may retry when an operator has to act first
 _log = structlog.get_logger("peopleinfo.http")
@@ -68,7 +71,12 @@ def write(
     detail: str,
     reasons: tuple[errors.FieldError, ...] = (),
 ) -> None:
-    """Make the response a problem document; for the seed's `/data` also with its member `error`."""
+    """Make the response a problem document; for the seed's `/data` also with its member `error`.
+
+    Headers of a representation that was prepared before, such as its coding, do not stay.
+    """
+    for name in _OF_REPRESENTATION:
+        resp.delete_header(name)
     problem: dict[str, Any] = {
         "type": f"urn:peopleinfo:problem:{kind.slug}",
         "title": kind.title,
