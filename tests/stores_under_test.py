@@ -19,6 +19,7 @@ from peopleinfo.settings import TableLocation
 from peopleinfo.sqlite.opening import open_sqlite
 from peopleinfo.store import Reading
 from tests import dynamodb_servers, valkey_servers
+from tests.limits import HANGS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -90,7 +91,7 @@ async def open_store(kind: str, tmp_path: Path, clock: Clock) -> AsyncIterator[S
         store = await stack.enter_async_context(opening)
         if kind == CACHED:
             url = valkey_servers.shared_url()
-            cache = open_cached(store, url, seconds=60, local_size=0, deadline=5, fence_seconds=_QUIET)
+            cache = open_cached(store, url, seconds=60, local_size=0, deadline=HANGS, fence_seconds=_QUIET)
             store = cast("Store", ReadThroughCache(await stack.enter_async_context(cache)))
         yield store
 

@@ -62,7 +62,7 @@ async def opened(server: Server) -> AsyncIterator[SharedCache]:
     """Open an empty cache that is in use."""
     with server.client as client:
         client.flushall()
-    async with open_link(server.url, deadline=30) as link:
+    async with open_link(server.url, deadline=HANGS) as link:
         cache = SharedCache(link, SECRET, seconds=60, fence_seconds=QUIET)
         assert await link.come_back()
         await leased(cache)
@@ -287,7 +287,9 @@ async def cached(tmp_path: Path, clock: Clock, server: Server, local_size: int =
         client.flushall()
     async with (
         open_sqlite(tmp_path / "people.db", now=clock.now) as store,
-        open_cached(store, server.url, seconds=60, local_size=local_size, deadline=30, fence_seconds=QUIET) as cached,
+        open_cached(
+            store, server.url, seconds=60, local_size=local_size, deadline=HANGS, fence_seconds=QUIET
+        ) as cached,
     ):
         await until(functools.partial(_source, cached, "0" * 32), Source.LOCAL if local_size else Source.SHARED)
         yield cached

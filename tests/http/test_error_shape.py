@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.http.serving import serving
+from tests.limits import HANGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -209,7 +210,7 @@ def locked(tmp_path: Path) -> Iterator[httpx.Client]:
     with (
         serving(tmp_path) as server,
         closing(sqlite3.connect(tmp_path / "people.db", isolation_level=None)) as other,
-        httpx.Client(base_url=server.url, timeout=30) as client,
+        httpx.Client(base_url=server.url, timeout=HANGS) as client,
     ):
         other.execute("BEGIN IMMEDIATE")
         yield client

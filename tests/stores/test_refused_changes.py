@@ -33,6 +33,7 @@ from peopleinfo.sqlite.opening import open_sqlite
 from peopleinfo.sqlite.sealing import SqliteKeyStore
 from peopleinfo.store import Once, Progress
 from tests.failing_sqlite import FailingConnection, Nth, failing
+from tests.limits import HANGS
 from tests.stores_under_test import SEALED, Clock, encryption, everyone_scanned, named
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class WaitUntilReleased:
         self.release = threading.Event()
 
     def __call__(self, db: sqlite3.Connection) -> None:
-        assert self.release.wait(timeout=60)
+        assert self.release.wait(timeout=HANGS)
 
 
 async def in_one_group(store: SqliteStore, *changes: Awaitable[Any]) -> list[Any]:

@@ -11,6 +11,7 @@ from peopleinfo.cache.store import open_cached
 from peopleinfo.sqlite.opening import open_sqlite
 from peopleinfo.store import Reading, Source
 from tests import valkey_servers
+from tests.limits import HANGS
 from tests.stores_under_test import ALL_STORES, encryption, everyone_found, everyone_scanned, named, where
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ async def test_a_cache_forgets_who_left_a_surname(
     async with (
         open_sqlite(tmp_path / "people.db", now=clock.now, encryption=given) as store,
         open_cached(
-            store, valkey_servers.shared_url(), seconds=60, local_size=0, deadline=5, fence_seconds=0.02
+            store, valkey_servers.shared_url(), seconds=60, local_size=0, deadline=HANGS, fence_seconds=0.02
         ) as cached,
     ):
         old_fold.setattr("peopleinfo.person.fold", lambda _: "meyer")

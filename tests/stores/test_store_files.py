@@ -15,6 +15,7 @@ from peopleinfo.errors import OutcomeUnknown, PersonNotFound, StoreUnavailable
 from peopleinfo.sqlite.connection import LOG_SIZE
 from peopleinfo.sqlite.opening import open_sqlite
 from tests.another_process import another_process
+from tests.limits import HANGS
 from tests.stores_under_test import Clock, encryption, named
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ async def test_log_shrinks_while_nobody_writes(tmp_path: Path, clock: Clock, enc
 
 async def is_emptied(logs: list[Path]) -> None:
     """Wait until nothing is left in the logs."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HANGS):
         while sum(log.stat().st_size for log in logs):
             await asyncio.sleep(0.05)
 
