@@ -61,6 +61,8 @@ class Pipeline:
             parameters[f"/people-info-{environment}/bootstrap/state_key_arn"] = "key"
         parameters["/people-info-qa/app/previews"] = json.dumps({"repository_url": f"{REGISTRY}/qa-preview"})
         self.world: dict[str, Any] = {
+            "workspace": "default",
+            "bootstrapped": {},  # workspace → the environment whose bucket and key are in its state
             "previews": {},
             "publishes": {},
             "secret": "",

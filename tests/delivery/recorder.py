@@ -152,6 +152,8 @@ def gh(world: dict[str, Any], arguments: list[str]) -> int:
 def terraform(world: dict[str, Any], arguments: list[str]) -> int:
     folder = Path(arguments[0].removeprefix("-chdir="))
     plan = folder / "plan.tfplan"
+    if folder.name == "bootstrap":
+        return bootstrap(world, arguments)
     if arguments[1] == "apply":
         world["parameters"] |= world["publishes"].get(folder.name, {})
     match arguments[1]:
@@ -171,6 +173,21 @@ def terraform(world: dict[str, Any], arguments: list[str]) -> int:
             del world["previews"][value(arguments, "number")]
         case "apply" if "iac/deploy_iac" in arguments[0]:
             apply_version(world, arguments)
+    return 0
+
+
+def bootstrap(world: dict[str, Any], arguments: list[str]) -> int:
+    """Note the environment of a workspace's state; another one in the same state would replace its bucket and key."""
+    if arguments[1] == "workspace":
+        world["workspace"] = arguments[-1]
+    elif arguments[1] in ("apply", "destroy"):
+        environment = value(arguments, "environment")
+        if world["bootstrapped"].setdefault(world["workspace"], environment) != environment:
+            sys.stderr.write("Plan: 9 to add, 0 to change, 9 to destroy.\n")
+            return 1
+        world["parameters"] |= world["publishes"].get("bootstrap", {})
+    elif arguments[1] == "providers":
+        Path("iac/bootstrap/.terraform.lock.hcl").write_text("# by hashes\n")
     return 0
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.delivery.pipeline import DIGEST, REGISTRY, ROOT, Pipeline, pipeline
+from tests.delivery.pipeline import DIGEST, REGISTRY, ROOT, Failed, Pipeline, pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +29,10 @@ def commands(*headings: str) -> str:
     return "\n".join(line[4:] for body in chosen for line in body.splitlines() if line.startswith("    "))
 
 
+# What the stacks of a second environment publish.
+SECOND = {"/people-info-prod/bootstrap/state_bucket_name": "states-of-prod", "/people-info-prod/bootstrap/state_key_arn": "key-of-prod"}  # fmt: skip
+
+
 @pytest.fixture
 def account(tmp_path: Path) -> Iterator[Pipeline]:
     """An account in which there is nothing yet, a clone of what is here, and tools that note what they are called with."""
@@ -41,7 +45,7 @@ def account(tmp_path: Path) -> Iterator[Pipeline]:
         opened.change(
             parameters={},
             publishes={
-                "bootstrap": published("bootstrap", state_bucket_name="states", state_key_arn="key"),
+                "bootstrap": published("bootstrap", state_bucket_name="states", state_key_arn="key") | SECOND,
                 "basic_iac": published(
                     "basic", ecr_repository_url=f"{REGISTRY}/{ENV}-api", ecs_cluster_name=f"people-info-{ENV}"
                 ),
@@ -106,6 +110,25 @@ def test_from_an_empty_account_to_the_first_request_and_back(account: Pipeline) 
     account.run(f"export AWS_REGION=eu-west-1 ENV={ENV}\n{commands('Cost and teardown')}")
     taken_down = [call.split()[1].rpartition("/")[2] for call in account.calls[before:] if " destroy " in call]
     assert taken_down == stacks[::-1]
+
+
+def test_a_second_environment_touches_nothing_of_the_first(account: Pipeline) -> None:
+    stacks = commands("1. The stacks, once")
+    for environment in (ENV, "prod"):
+        account.run(f"export AWS_REGION=eu-west-1 ENV={environment}\n{stacks}")
+    assert account.now("bootstrapped") == {ENV: ENV, "prod": "prod"}
+    inits = [call for call in account.calls if "-backend-config=bucket=" in call]
+    assert ["bucket=states-of-prod " in call for call in inits] == [False] * (len(inits) // 2) + [True] * (
+        len(inits) // 2
+    )
+    assert account.project.git("status", "--porcelain") == ""
+
+
+def test_a_second_environment_in_the_state_of_the_first_would_be_noticed(account: Pipeline) -> None:
+    stacks = re.sub(r".*workspace select.*\n", "", commands("1. The stacks, once"))
+    account.run(f"export AWS_REGION=eu-west-1 ENV={ENV}\n{stacks}")
+    with pytest.raises(Failed, match="9 to destroy"):
+        account.run(f"export AWS_REGION=eu-west-1 ENV=prod\n{stacks}")
 
 
 def test_every_script_and_target_that_the_page_names_is_there() -> None:
