@@ -54,6 +54,22 @@ def test_an_unknown_encoding_is_refused_in_words() -> None:
         rows("surname\n", encoding="klingon")
 
 
+@pytest.mark.parametrize("lines", [0, 1, 3_000])
+def test_a_text_that_ends_within_a_character_is_refused_with_its_line(lines: int) -> None:
+    text = ("\ufeffsurname\n" + "A\n" * lines).encode("utf-16-le")
+    with pytest.raises(InvalidInput, match=r"line \d+ or after it: not utf-16"):
+        rows(text + b"x")
+
+
+@given(st.binary(max_size=200), st.sampled_from(["csv", "ndjson", "json"]))
+def test_a_file_of_any_bytes_is_read_as_rows_or_refused(content: bytes, form: Any) -> None:
+    try:
+        found = rows(content, form=form)
+    except InvalidInput:
+        return
+    assert all(isinstance(row, Row) for row in found)
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_lines_end_as_they_do_anywhere(end: str) -> None:
     assert people(f"surname{end}A{end}B{end}") == [{"person_surname": "A"}, {"person_surname": "B"}]

@@ -35,7 +35,7 @@ class CsvReader:
         """Read the header. Raises InvalidInput."""
         csv.field_size_limit(_CELL)
         text = io.TextIOWrapper(stream, encoding, errors="surrogateescape", newline="")
-        first = text.readline(_LINE)
+        first = _read_line(text, 1)
         if not first.strip():
             raise InvalidInput("there is no header: the first line has to name the columns")
         self.delimiter = delimiter or max(_DELIMITERS, key=first.count)
@@ -143,7 +143,7 @@ class _Lines:
 
     def __init__(self, first: str, rest: io.TextIOWrapper) -> None:
         self._first = first
-        self._read = rest.readline
+        self._rest = rest
         self.number = 0  # of the line that was last given out, from 1
         self._row = 0  # characters of the row before the line that is read next
 
@@ -155,18 +155,29 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self._read(_LINE) if self.number else self._first
+        line = self._read() if self.number else self._first
         if not line:
             raise StopIteration
         self.number += 1
         if len(line) == _LINE and not line.endswith(_ENDS):
-            while (rest := self._read(_LINE)) and not rest.endswith(_ENDS):
+            while (rest := self._read()) and not rest.endswith(_ENDS):
                 pass
             raise csv.Error(f"a line is longer than {_LINE // 1024} KiB")
         self._row += len(line)
         if self._row > _LINE:
             raise csv.Error(f"a row is longer than {_LINE // 1024} KiB: is a quote not closed?")
         return line
+
+    def _read(self) -> str:
+        return _read_line(self._rest, self.number + 1)
+
+
+def _read_line(text: io.TextIOWrapper, number: int) -> str:
+    """Return the next line, or a part of a long one. Raises InvalidInput for bytes that the encoding cannot even escape (UTF-16)."""
+    try:
+        return text.readline(_LINE)
+    except UnicodeError:
+        raise InvalidInput(f"line {number} or after it: not {text.encoding}") from None
 
 
 _ENDS: Final = ("\n", "\r")
