@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from peopleinfo import strictjson
 from peopleinfo.audit import BEGINNING, END, NOTHING_BEFORE, Line
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def read(text: bytes) -> Line | None:
     """Return a line of an audit, or None when the text is none."""
     try:
         line = _decode(text)
-    except msgspec.DecodeError:
+    except strictjson.UNREADABLE:
         return None
     return line if line.event == "audit" else None
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from falcon import testing
 from falcon.asgi import Request
+from hypothesis import given
+from hypothesis import strategies as st
 
+from peopleinfo.errors import StoreUnavailable
+from peopleinfo.gate import GRACE_SECONDS
 from peopleinfo.http.sessions import LASTS, Sessions
 from tests.console.test_signing_in import nothing, sealed
-from tests.stores_under_test import NoEndedSessions
+from tests.stores_under_test import NoEndedSessions, Seconds
 
 
 def request(cookie: str) -> Request:
@@ -37,3 +43,51 @@ async def test_a_session_that_was_tampered_with_is_none(change: object) -> None:
     assert await sessions.credential(request(change(sealed(sessions)))) is None
     other = Sessions(bytes([1]) * 32, NoEndedSessions(), now=lambda: datetime.now(UTC))
     assert await other.credential(request(sealed(sessions))) is None
+
+
+@given(st.binary(max_size=60))
+def test_a_cookie_of_another_release_with_any_content_is_none(content: bytes) -> None:
+    sessions = Sessions(bytes(32), NoEndedSessions(), now=lambda: datetime.now(UTC))
+    made = os.urandom(12)
+    box = made + sessions._cookie._cipher.encrypt(made, content, None)
+    found = sessions._cookie.content(request(base64.urlsafe_b64encode(box).decode()))
+    assert found is None or content[8:] == found.text.encode()
+
+
+@pytest.mark.parametrize("ends", [b"", b"\x00" * 7, b"\xff" * 8, b"\x00\x00\x0f" + b"\xff" * 5])
+@pytest.mark.parametrize("text", [b"", b"\xff\xfe", b"a key"])
+def test_a_cookie_with_an_impossible_time_is_none(ends: bytes, text: bytes) -> None:
+    sessions = Sessions(bytes(32), NoEndedSessions(), now=lambda: datetime.now(UTC))
+    made = os.urandom(12)
+    box = made + sessions._cookie._cipher.encrypt(made, ends + text, None)
+    assert sessions._cookie.content(request(base64.urlsafe_b64encode(box).decode())) is None
+
+
+class AwayStore:
+    """The record of ended sessions in a store that can be away."""
+
+    def __init__(self) -> None:
+        self.is_away = False
+
+    async def add(self, session_id: bytes, *, expires_at: datetime) -> None:
+        raise StoreUnavailable("away")
+
+    async def contains(self, session_id: bytes) -> bool:
+        if self.is_away:
+            raise StoreUnavailable("away")
+        return False
+
+
+async def test_while_the_store_is_away_a_session_goes_on_for_a_while(moment: Seconds) -> None:
+    store = AwayStore()
+    sessions = Sessions(bytes(32), store, now=lambda: datetime.now(UTC), monotonic=moment)
+    known, new = sealed(sessions), sealed(sessions)
+    assert await sessions.credential(request(known)) == "a key"
+    store.is_away = True
+    moment.now += GRACE_SECONDS - 1
+    assert await sessions.credential(request(known)) == "a key"
+    with pytest.raises(StoreUnavailable):
+        await sessions.credential(request(new))
+    moment.now += 1
+    with pytest.raises(StoreUnavailable):
+        await sessions.credential(request(known))

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 
+from peopleinfo import strictjson
 from peopleinfo.codeflow import Begun, SignInFailed
 from peopleinfo.console.pages import PROVIDER
 from peopleinfo.console.signing import ask, page_of
-from peopleinfo.errors import NotAuthenticated
+from peopleinfo.errors import InvalidJson, NotAuthenticated
 from peopleinfo.http.limits import guessing
 from peopleinfo.http.sessions import is_over_tls
 from peopleinfo.oidc import ProviderUnavailable
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from peopleinfo.codeflow import CodeFlow
     from peopleinfo.gate import Gate
     from peopleinfo.http.limits import Limits
-    from peopleinfo.http.sessions import Sessions
+    from peopleinfo.http.sessions import Content, Sessions
 
 _BACK: Final = f"{PROVIDER}/back"
 _log = structlog.get_logger("peopleinfo.console")
@@ -51,9 +52,9 @@ class ProviderResource:
 
     async def on_get_back(self, req: Request, resp: Response) -> None:
         """Begin a session for the token that the code is good for."""
-        pending = self._sessions.pending.content(req)
+        pending = _begun_in(self._sessions.pending.content(req))
         self._sessions.pending.take_back(resp)
-        begun = msgspec.json.decode(pending.text, type=Begun) if pending else Begun("", "", "/console")
+        begun = pending or Begun("", "", "/console")
         try:
             if pending is None:
                 raise SignInFailed("it took too long, or was not begun in this browser")
@@ -77,6 +78,14 @@ class ProviderResource:
         _log.warning("sign_in_failed", reason=str(error) or why)
         resp.status = status
         ask(req, resp, where, has_provider=True, failed=why)
+
+
+def _begun_in(content: Content | None) -> Begun | None:
+    """Return what the browser was given when signing in began; None for a cookie that has expired, or that another release made."""
+    try:
+        return strictjson.decode(content.text.encode(), Begun) if content else None
+    except InvalidJson:
+        return None
 
 
 def _back(req: Request) -> str:

@@ -96,12 +96,12 @@ class SealedCookie:
         try:
             box = urlsafe_b64decode(sealed.encode("ascii"))
             content = self._cipher.decrypt(box[:_NONCE], box[_NONCE:], None)
-        except (ValueError, InvalidTag):
+            ends = int.from_bytes(content[:_TIME])
+            if self._now().timestamp() >= ends:
+                return None
+            return Content(box[:_NONCE], datetime.fromtimestamp(ends, UTC), content[_TIME:].decode())
+        except (ValueError, OverflowError, OSError, InvalidTag):  # no cookie of ours, or one of another release
             return None
-        ends = int.from_bytes(content[:_TIME])
-        if self._now().timestamp() >= ends:
-            return None
-        return Content(box[:_NONCE], datetime.fromtimestamp(ends, UTC), content[_TIME:].decode())
 
 
 class Sessions:
