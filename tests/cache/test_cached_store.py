@@ -335,6 +335,31 @@ async def test_after_an_unknown_outcome_without_the_cache_it_keeps_no_older_resp
         assert (await seen(cached, made.person_id)).version == 2
 
 
+async def test_a_fence_that_is_owed_for_an_unknown_outcome_is_put_and_left(
+    tmp_path: Path, clock: Clock, server: Server
+) -> None:
+    async with deaf(tmp_path, clock, server) as (cached, watched, link):
+        cached._shared.fence_seconds = 60
+        made = await cached.create(named("Owed"))
+        link.give_up()
+        watched.after_write = OutcomeUnknown("no answer")
+        with pytest.raises(OutcomeUnknown):
+            await cached.replace(made.person_id, named("Owed", "Changed"), expected=1)
+        watched.after_write = None
+        await cached.replace(made.person_id, named("Owed", "Again"), expected=2)
+        assert await link.come_back()
+        assert [fences(server, cached, name) for name in (f"p{made.person_id}", "sowed")] == [1, 1]
+        assert await source_of(cached, made.person_id) == Source.BYPASS
+
+
+def test_a_memory_whose_connection_was_not_confirmed_lately_is_not_used() -> None:
+    local = LocalCache(100_000)
+    local.fetched(local.expect("key"), "asked", "answer", 60)
+    assert local.get("asked") is None
+    local._valid_until = math.inf
+    assert local.get("asked") == "answer"
+
+
 async def test_a_response_that_was_cached_while_a_change_was_under_way_without_a_fence_is_dropped(
     tmp_path: Path, clock: Clock, server: Server
 ) -> None:

@@ -233,6 +233,11 @@ def test_an_answer_opens_under_its_own_key_and_page_alone() -> None:
     assert entries.decrypt("key 1 01", "page", stored) is None
 
 
+def test_an_answer_is_never_encrypted_twice_alike() -> None:
+    entries = Entries(SECRET)
+    assert len({entries.encrypt("key 00", "page", b"answer") for _ in range(100)}) == 100
+
+
 async def test_a_lease_of_another_length_is_replaced(server: Server) -> None:
     async with opened(server) as cache:
         spoil(server, keys_of(cache)["lease"], "string", b"x" * 1_000_000)

@@ -358,6 +358,15 @@ async def test_an_address_of_any_form_lets_nobody_in_and_the_next_one_counts(
     await _refused_then_accepted(provider, moment, "/.well-known/openid-configuration", document)
 
 
+async def test_a_configuration_of_another_issuer_names_no_keys(provider: Provider, moment: Seconds) -> None:
+    document = json.dumps({"issuer": "http://127.0.0.1:9", "jwks_uri": f"{provider.issuer}/keys"}).encode()
+    await _refused_then_accepted(provider, moment, "/.well-known/openid-configuration", document)
+
+
+def test_only_asymmetric_algorithms_are_allowed() -> None:
+    assert {name[:2] for name in oidc.ALGORITHMS} == {"RS", "PS", "ES", "Ed"}
+
+
 async def _refused_then_accepted(provider: Provider, moment: Seconds, path: str, document: bytes) -> None:
     tokens = OidcTokens(provider.issuer, AUDIENCE, scopes_claim="scope", monotonic=moment)
     provider.documents[path] = document

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peopleinfo import gate as gates
-from peopleinfo.access import ANYBODY, Scope
+from peopleinfo.access import ANYBODY, Principal, Scope
 from peopleinfo.apikeys import ApiKey, InvalidKey, is_well_formed, issue, new_credential, revoke
 from peopleinfo.errors import AccessDenied, NotAuthenticated, StoreUnavailable
 from peopleinfo.gate import FIGURES_SECONDS, GRACE_SECONDS, REMEMBERED_SECONDS, Gate
@@ -154,6 +154,32 @@ async def test_a_key_that_expires_sooner_is_not_believed_longer(keys: InMemory, 
     moment[0] += timedelta(seconds=1)
     with pytest.raises(NotAuthenticated):
         await gate.ask(credential)
+
+
+class FewSeconds:
+    """A provider whose every token is good for the same few seconds, and that counts how often it is asked."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.asked = 0
+
+    async def principal(self, token: str) -> tuple[Principal, float]:
+        self.asked += 1
+        return Principal(name=f"oidc:{token}", scopes=frozenset()), self.seconds
+
+
+@pytest.mark.parametrize("seconds", [1.0, 10 * GRACE_SECONDS])
+async def test_a_token_is_not_believed_beyond_its_expiry(
+    keys: InMemory, wait: Callable[[float], None], seconds: float
+) -> None:
+    tokens = FewSeconds(seconds)
+    gate = Gate(keys, now=lambda: NOW, tokens=tokens)
+    for _ in range(2):
+        await gate.ask("a.b.c")
+    assert tokens.asked == 1
+    wait(min(seconds, GRACE_SECONDS))  # the provider may have withdrawn the key by which it was signed
+    await gate.ask("a.b.c")
+    assert tokens.asked == 2
 
 
 async def test_while_the_store_is_away_who_was_let_in_goes_on_for_a_while(

@@ -1,0 +1,83 @@
+"""Two writers at one place or version of the table: one of them wins, and the other is told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from peopleinfo.dynamodb import opening
+from peopleinfo.errors import StoreUnavailable, VersionConflict
+from tests.stores.test_dynamodb_faults import Wire
+from tests.stores_under_test import Clock, make_table, named, table_location
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from aiodynamo.http.types import HttpImplementation, Request, Response
+
+    from peopleinfo.dynamodb.store import DynamoStore
+
+
+@pytest.fixture
+def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
+    wire = Wire()
+    monkeypatch.setattr(opening, "open_http", wire.laid)
+    return wire
+
+
+@pytest.fixture
+async def store(wire: Wire, tmp_path: Path, clock: Clock) -> AsyncIterator[DynamoStore]:
+    location = table_location("ministack", tmp_path)
+    await make_table(location)
+    async with opening.open_dynamodb(location, now=clock.now) as store:
+        yield store
+
+
+async def test_a_place_that_is_taken_is_left_to_who_has_it(store: DynamoStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = await store.create(named("Place"))
+    taken = int.from_bytes(store._home(first.person_id).sk)
+    numbers = [taken, taken + 1]
+    monkeypatch.setattr(store._places, "new", lambda: numbers.pop(0))
+    second = await store.create(named("Place"))
+    assert await store.get(first.person_id) == first
+    assert await store.get(second.person_id) == second
+    assert numbers == []
+
+
+async def test_a_move_to_a_place_that_is_taken_removes_nobody(
+    store: DynamoStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await store.create(named("Here"))
+    number = int.from_bytes(store._home(first.person_id).sk)
+    monkeypatch.setattr(store._places, "new", lambda: number)
+    second = await store.create(named("There"))
+    with pytest.raises(StoreUnavailable):
+        await store.replace(first.person_id, named("There"), expected=1)
+    assert await store.get(first.person_id) == first
+    assert await store.get(second.person_id) == second
+
+
+async def test_a_change_of_a_version_that_changed_meanwhile_is_refused(store: DynamoStore) -> None:
+    made = await store.create(named("Stale"))
+    changed = await store.replace(made.person_id, named("Stale", "New"), expected=1)
+    for surname in ("Stale", "Moved"):
+        with pytest.raises(VersionConflict):
+            await store.replace(made.person_id, named(surname, "Old"), expected=1, known=made)
+        assert await store.get(made.person_id) == changed
+
+
+async def test_an_erasure_of_a_version_that_changed_meanwhile_is_refused(store: DynamoStore, wire: Wire) -> None:
+    made = await store.create(named("Erased"))
+
+    async def change_before(action: str, request: Request, way: HttpImplementation) -> Response:
+        if action == "TransactWriteItems":
+            wire.fault = None
+            await store.replace(made.person_id, named("Erased", "New"), expected=1)
+        return await way(request)
+
+    wire.fault = change_before
+    with pytest.raises(VersionConflict):
+        await store.erase(made.person_id, expected=1)
+    assert (await store.get(made.person_id)).version == 2
