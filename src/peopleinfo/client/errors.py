@@ -103,6 +103,10 @@ class StoreUnavailable(ProblemError):
     """The service could not answer within the call's time; nothing was changed."""
 
 
+class Overloaded(ProblemError):
+    """The service had no memory left for the request within the call's time; nothing was changed."""
+
+
 class AuditUnavailable(ProblemError):
     """The service could not write its audit within the call's time; nothing was changed."""
 
@@ -127,6 +131,7 @@ KINDS: Final[dict[str, type[ProblemError]]] = {
     "members-hidden": MembersHidden,
     "rate-exceeded": RateExceeded,
     "store-unavailable": StoreUnavailable,
+    "overloaded": Overloaded,
     "audit-unavailable": AuditUnavailable,
     "audit-unreadable": AuditUnreadable,
 }

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from peopleinfo.http.contract import Operation
 
 _THEMSELVES: Final = ("findPeople", "exportPeople")  # operations that check their parameters, with the values
+_LEGACY: Final = "/data"  # clients of the first API may send parameters that it always ignored
 _REFUSED: Final = 422
 
 
@@ -23,7 +24,7 @@ def _known(operation: Operation) -> dict[str, Any]:
 _KNOWN: Final[dict[tuple[str | None, str], dict[str, Any]]] = {
     (operation.path, operation.method.upper()): _known(operation)
     for operation in OPERATIONS
-    if _REFUSED in operation.errors and operation.name not in _THEMSELVES
+    if _REFUSED in operation.errors and operation.name not in _THEMSELVES and operation.path != _LEGACY
 }
 _KNOWN.update({(path, "HEAD"): known for (path, method), known in tuple(_KNOWN.items()) if method == "GET"})
 
