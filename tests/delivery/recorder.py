@@ -158,7 +158,7 @@ def terraform(world: dict[str, Any], arguments: list[str]) -> int:
         world["parameters"] |= world["publishes"].get(folder.name, {})
     match arguments[1]:
         case "plan" if "-detailed-exitcode" in arguments:
-            return 2 if world["plan"].startswith("Plan:") else 0
+            return 2 * world["plan"].startswith("Plan:")
         case "plan":
             plan.write_text("the plan that was shown")
         case "show":
