@@ -157,12 +157,8 @@ def terraform(world: dict[str, Any], arguments: list[str]) -> int:
     if arguments[1] == "apply":
         world["parameters"] |= world["publishes"].get(folder.name, {})
     match arguments[1]:
-        case "plan" if "-detailed-exitcode" in arguments:
-            return 2 * world["plan"].startswith("Plan:")
-        case "plan":
-            plan.write_text("the plan that was shown")
-        case "show":
-            say(world["plan"])
+        case "plan" | "show":
+            return make_plan(world, arguments, plan)
         case "apply" if "plan.tfplan" in arguments:
             world["applied"] = plan.read_text()
         case "apply" if "iac/preview_iac" in arguments[0]:
@@ -173,6 +169,16 @@ def terraform(world: dict[str, Any], arguments: list[str]) -> int:
             del world["previews"][value(arguments, "number")]
         case "apply" if "iac/deploy_iac" in arguments[0]:
             apply_version(world, arguments)
+    return 0
+
+
+def make_plan(world: dict[str, Any], arguments: list[str], plan: Path) -> int:
+    if arguments[1] == "show":
+        say(world["plan"])
+    elif "-detailed-exitcode" not in arguments:
+        plan.write_text("the plan that was shown")
+    elif world["plan"].startswith("Plan:"):
+        return 2
     return 0
 
 
