@@ -13,7 +13,7 @@ import pytest
 from peopleinfo.errors import KeyReused, PersonNotFound, StoreUnavailable, StoreUnusable
 from peopleinfo.sqlite import schema
 from peopleinfo.sqlite.opening import open_sqlite
-from peopleinfo.sqlite.writer import Writer
+from peopleinfo.sqlite.writer import CHANGE_SIZE, Writer
 from peopleinfo.store import Once
 from tests.another_process import another_process
 from tests.conftest import what_is_left_of_stores
@@ -371,18 +371,21 @@ async def test_a_write_after_the_store_was_closed_is_refused(path: Path, clock: 
         await store.create(named("Late"))
 
 
-async def test_beyond_the_length_of_the_queue_a_write_is_refused_at_once(
-    sqlite: SqliteStore, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("pad", "accepted"), [("", 25), ("x" * 60_000, 1)])
+async def test_waiting_writes_are_limited_in_bytes(
+    sqlite: SqliteStore, monkeypatch: pytest.MonkeyPatch, pad: str, accepted: int
 ) -> None:
-    monkeypatch.setattr("peopleinfo.sqlite.writer.WAITING", 3)
+    monkeypatch.setattr("peopleinfo.sqlite.writer.WAITING_SIZE", 26 * CHANGE_SIZE)
     blocked = asyncio.ensure_future(sqlite._writer.run(wait_until_released := WaitUntilReleased()))
-    writes = [asyncio.ensure_future(sqlite.create(named("Queue"))) for _ in range(10)]
+    details = named("Queue", pad=pad) if pad else named("Queue")
+    writes = [asyncio.ensure_future(sqlite.create(details)) for _ in range(40)]
     await asyncio.sleep(0)
     wait_until_released.release.set()
     outcomes = await asyncio.gather(*writes, return_exceptions=True)
     await blocked
     refused = [outcome for outcome in outcomes if isinstance(outcome, StoreUnavailable)]
-    assert 7 <= len(refused) <= 8  # the blocked one may have left the queue already
+    assert len(refused) == 40 - accepted
+    assert sqlite._writer._held == 0
     assert {str(refusal) for refusal in refused} == {"too many writes are waiting"}
 
 

@@ -8,6 +8,7 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from peopleinfo import strictjson
 from peopleinfo.errors import (
     CreationErased,
     ImportOverlap,
@@ -108,7 +109,7 @@ class SqliteStore:
                 self._remember(db, once, record)
             return record
 
-        return await self._writer.run(change)
+        return await self._writer.run(change, size=_size(details))
 
     async def replace(self, person_id: str, details: Details, *, expected: int, known: Record | None = None) -> Record:
         seq = self._seq(person_id)
@@ -127,7 +128,7 @@ class SqliteStore:
             )
             return record
 
-        return await self._writer.run(change)
+        return await self._writer.run(change, size=_size(details))
 
     async def erase(self, person_id: str, *, expected: int | None = None) -> None:
         seq = self._seq(person_id)
@@ -303,6 +304,12 @@ class SqliteStore:
         (seq,) = db.execute("SELECT last_seq FROM deployment").fetchone()
         answer = self._sealed.answer(db, seq, record.body) if self._sealed else record.body
         db.execute("INSERT INTO once VALUES (?, ?, ?, ?, ?)", (once.key, once.content, seq, answer, expires_at))
+
+
+def _size(details: Details) -> int:
+    """Return about how many bytes the texts of a record have that may be long."""
+    custom = len(strictjson.encode(details.more)) if details.more else 0
+    return custom + len(details.person_address or "")
 
 
 def _at_version(db: sqlite3.Connection, person_id: str, seq: int, expected: int | None) -> tuple[int, bytes]:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 GROUP: Final = 256  # writes in one transaction: bounds how long the first of them waits for the others
-WAITING: Final = 20_000  # writes in the queue; beyond that a caller had better come back later
+WAITING_SIZE: Final = 64 * 1024 * 1024  # bytes that the changes in progress hold; beyond that a caller has to retry
+CHANGE_SIZE: Final = 4 * 1024  # bytes of a change beside the custom fields and the address of its record
 
 
 class _Waiting(NamedTuple):
@@ -63,22 +64,28 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
         self._closed = False
+        self._held = 0  # bytes of the changes in progress
         self.trouble: str | None = None
         """Why the last commit failed; None when it did not."""
         self._thread.start()
 
-    async def run(self, change: Callable[[sqlite3.Connection], T], *, erases: bool = False) -> T:
+    async def run(self, change: Callable[[sqlite3.Connection], T], *, erases: bool = False, size: int = 0) -> T:
         """Run a change and return its result once it is durable. Raises what the change raises, and StoreUnavailable.
 
-        `erases`: what the change removes is not to be found in the log either.
+        `erases`: what the change removes is not to be found in the log either. `size`: bytes of what the change stores.
         """
         if self._closed:
             raise StoreUnavailable("the store is closing")
-        if self._queue.qsize() >= WAITING:
+        size += CHANGE_SIZE
+        if self._held and self._held + size > WAITING_SIZE:
             raise StoreUnavailable("too many writes are waiting")
         future: asyncio.Future[T] = self._loop.create_future()
         self._queue.put(_Waiting(change, future, erases))
-        return await future
+        self._held += size
+        try:
+            return await future
+        finally:
+            self._held -= size
 
     @property
     def waiting(self) -> int:
