@@ -12,6 +12,7 @@ QUESTIONS = (
     "observed",
     "auth",
     "slow",
+    "abuse",
     "transfer",
     "cloud",
     "layers",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -84,6 +86,14 @@ def test_exports_in_progress_are_limited(crowded: Server) -> None:
         assert httpx.get(f"{crowded.url}/v1/people?surname=Big&limit=1", timeout=HANGS).status_code == 200
     while httpx.get(f"{crowded.url}/v1/people/export?surname=nobody", timeout=HANGS).status_code != 200:
         pass
+
+
+def test_documents_are_read_without_their_package() -> None:
+    program = (
+        "import sys; from peopleinfo.http import docs; docs._asset('swagger_bundle.js'); print('offapi' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 @pytest.mark.parametrize("path", ["/docs/swagger.js", "/docs/swagger.css", "/openapi.json"])

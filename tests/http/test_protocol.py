@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import socket
+import weakref
 from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -225,6 +227,25 @@ async def test_body_of_a_pipelined_request_arrives_whole() -> None:
         for _ in posts:
             assert status(await reader.readuntil(b"\r\n\r\n")) == 204
     assert bodies == sent
+
+
+@pytest.mark.parametrize(
+    "request_", [ONE, ONE + ONE, b"GARBAGE\r\n\r\n", ONE[:-2] + b"X: y\r\n" * 10_000, ONE + b"GET /"]
+)
+async def test_connection_is_freed_without_a_collection_of_garbage(request_: bytes) -> None:
+    gc.disable()
+    try:
+        async with alone(nothing) as (state, reader, writer), asyncio.timeout(HANGS):
+            while not state.connections:
+                await asyncio.sleep(0)
+            one = weakref.ref(connection_of(state))
+            writer.write(request_)
+            await reader.readuntil(b"\r\n\r\n")
+            writer.close()
+            while one() is not None:  # for ever, if it refers to itself
+                await asyncio.sleep(0)
+    finally:
+        gc.enable()
 
 
 async def test_refusal_follows_the_responses_to_earlier_requests() -> None:

@@ -20,11 +20,11 @@ class Flow(FlowControl):
 
     def __init__(self, transport: asyncio.Transport, parse_rest: Callable[[], bool]) -> None:
         super().__init__(transport)
-        self._parse_rest = parse_rest
+        self.parse_rest = parse_rest
 
     def resume_reading(self) -> None:
         """Read on, after the rest of what was received."""
-        if self.read_paused and self._parse_rest():
+        if self.read_paused and self.parse_rest():
             super().resume_reading()
 
 

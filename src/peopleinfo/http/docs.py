@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib import resources
+from importlib.metadata import distribution
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import falcon
@@ -92,4 +93,6 @@ def openapi_json() -> bytes:
 
 @cache
 def _asset(file: str) -> bytes:
-    return (resources.files("offapi") / file).read_bytes()
+    # Without an import of the package, which brings 40 MB of other libraries.
+    package = distribution("offapi")
+    return Path(str(package.locate_file(f"offapi/{file}"))).read_bytes()
