@@ -118,3 +118,11 @@ def test_to_count_needs_no_library() -> None:
     """Commands that do not serve count too, and start fast."""
     code = "import sys, peopleinfo.telemetry.store; sys.exit('prometheus_client' in sys.modules or 'opentelemetry' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=os.environ, check=False).returncode == 0
+
+
+def test_state_that_is_set_as_a_bool_is_read_by_other_workers(tmp_path: Path) -> None:
+    up = Gauge("up", "Up.", together=min)
+    up.set(False)
+    Workers(tmp_path, (up,)).publish(snapshot((up,)))
+    ((others, _),) = Workers(tmp_path, (up,)).others()
+    assert others == {"up": [((), 0.0)]}

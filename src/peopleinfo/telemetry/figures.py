@@ -66,7 +66,7 @@ class Gauge(Figure):
 
     def set(self, value: float, *labels: str) -> None:
         """Say how it is now."""
-        self.values[labels] = value
+        self.values[labels] = float(value)  # also a bool, which other workers could not read
 
     def change(self, by: float, *labels: str) -> None:
         """Say how it changed."""
