@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -92,6 +93,26 @@ def test_a_worker_that_was_killed_is_replaced_and_nothing_is_lost(tmp_path: Path
         assert len(answer.json()) == 1
 
 
+def test_worker_that_cannot_start_does_not_end_the_others(tmp_path: Path) -> None:
+    store, away = tmp_path / "people.db", tmp_path / "away.db"
+    with started(tmp_path, workers=2) as server:
+        killed, other = workers_of(server)
+        store.rename(away)  # so that no worker can start
+        killed.kill()
+        assert server.process.stderr is not None
+        assert server.process.stderr.readline().startswith(b"peopleinfo: cannot start to serve: ")
+        assert other.is_running()
+        assert httpx.get(f"{server.url}/status/live", timeout=HANGS).status_code == 200
+        away.rename(store)
+        while len(workers_of(server)) < 2 or not all(answers(server) for _ in range(4)):
+            time.sleep(0.1)
+        assert server.terminate() == 0
+
+
+def answers(server: Server) -> bool:
+    return httpx.get(f"{server.url}/status/live", timeout=HANGS).status_code == 200
+
+
 def test_workers_whose_parent_was_killed_end_too(tmp_path: Path) -> None:
     with started(tmp_path, workers=2) as server:
         workers = workers_of(server)
@@ -103,4 +124,11 @@ def test_workers_whose_parent_was_killed_end_too(tmp_path: Path) -> None:
 
 def workers_of(server: Server) -> list[psutil.Process]:
     children = psutil.Process(server.process.pid).children()
-    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    return [child for child in children if is_worker(child)]
+
+
+def is_worker(process: psutil.Process) -> bool:
+    try:
+        return "spawn_main" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # or a zombie, until the parent has noticed
+        return False

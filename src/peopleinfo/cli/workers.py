@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Process
 
 from peopleinfo import signals
 
@@ -54,6 +56,9 @@ class Server(uvicorn.Server):
 class Supervisor(Multiprocess):
     """uvicorn's, which loses no signal while it starts, and ends at once at the second one."""
 
+    has_failed = False
+    """Whether the service has ended because a worker could not start."""
+    _first: tuple[Process, ...] = ()
     ended_by: int | None = None
     """The signal that ended it at once; None when it ends in good order."""
 
@@ -66,11 +71,25 @@ class Supervisor(Multiprocess):
         """Start the workers."""
         with _blocked_signals():
             super().init_processes()
+        self._first = tuple(self.processes)
 
     def keep_subprocess_alive(self) -> None:
-        """Replace workers that have died."""
+        """Replace workers that have died. The service ends when one of the first cannot start; a later one is tried again."""
+        if self.should_exit.is_set():  # by a signal
+            return
         with _blocked_signals():
             super().keep_subprocess_alive()
+            self.has_failed = any(process.exitcode == STARTUP_FAILURE for process in self._first)
+            if self.should_exit.is_set() and not self.has_failed:
+                self.should_exit.clear()
+                self.processes = [self._replaced(process) for process in self.processes]
+
+    def _replaced(self, process: Process) -> Process:
+        if process.exitcode != STARTUP_FAILURE:
+            return process
+        new = Process(self.config, self.sockets)
+        new.start()
+        return new
 
     def handle_signals(self) -> None:
         """Do what signals ask for; some of them start workers."""
