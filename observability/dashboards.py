@@ -122,7 +122,16 @@ OVERVIEW: Final = (
         "short",
         {"{{kind}}": rate("peopleinfo_http_connections_cut_total", "kind")},
     ),
-    Panel("Open files", "Files and connections.", "short", {"{{instance}}": f"process_open_fds{{{_JOB}}}"}),
+    Panel(
+        "Open files",
+        "Files and connections, their limit, and how often none could be opened in five minutes.",
+        "short",
+        {
+            "{{instance}}": f"process_open_fds{{{_JOB}}}",
+            "limit {{instance}}": f"process_max_fds{{{_JOB}}}",
+            "exhausted {{instance}}": f"increase(peopleinfo_open_files_exhausted_total{{{_JOB}}}[5m])",
+        },
+    ),
     Panel(
         "Lag of the event loop (p99)",
         "How late a process turns to its work; more than 0.1 s means that it is too busy.",

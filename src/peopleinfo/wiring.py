@@ -6,12 +6,14 @@ import asyncio
 import gc
 import multiprocessing
 import signal
+import sys
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peopleinfo.crypto.master import Encryption
+from peopleinfo.errors import PeopleInfoError
 from peopleinfo.people import People
 from peopleinfo.settings import InvalidSettings, TableLocation
 from peopleinfo.telemetry.store import ObservedStore
@@ -263,8 +265,12 @@ class Application:
         async with AsyncExitStack() as stack:
             logs.configure(self._settings.log_level)
             stack.enter_context(traces.sending(self._instance))
-            people = await stack.enter_async_context(open_people(self._settings))
-            self._app = await self._offer(people, stack)
+            try:
+                people = await stack.enter_async_context(open_people(self._settings))
+                self._app = await self._offer(people, stack)
+            except (OSError, PeopleInfoError) as error:
+                print(f"peopleinfo: cannot start to serve: {error}", file=sys.stderr)  # noqa: T201 - as the command does
+                raise
             # What is there now stays: a collection that looked through it all would hold everybody up for some hundredths of a second.
             gc.collect()
             gc.freeze()

@@ -32,6 +32,7 @@ def serve(**flags: Any) -> None:
     Example: peopleinfo serve --port 8080 --store sqlite:////var/lib/people.db
     """
     settings = Settings.load(**flags)
+    connections = _room(settings.connections)
     _refuse_without_keys(settings)
     run(_try_store(settings))
     with listening(settings) as sockets:
@@ -41,7 +42,12 @@ def serve(**flags: Any) -> None:
             file=sys.stderr,
             flush=True,
         )
-        _run(settings, sockets)
+        if connections < settings.connections:
+            print(
+                f"peopleinfo: each process accepts {connections} connections: {_few_files(settings.connections)}",
+                file=sys.stderr,
+            )
+        _run(settings, sockets, connections)
 
 
 def openapi() -> None:
@@ -56,21 +62,23 @@ def openapi() -> None:
     print(json.dumps(document(), indent=2, ensure_ascii=False))
 
 
-def _run(settings: Settings, sockets: list[socket.socket]) -> None:
+def _run(settings: Settings, sockets: list[socket.socket], connections: int) -> None:
     from peopleinfo import wiring
 
     if settings.workers == 1:
         from peopleinfo.cli.workers import Server
 
         app = wiring.Application(settings, instance=instance(sockets))
-        Server(_config(app, settings)).run(sockets)
+        Server(_config(app, settings, connections)).run(sockets)
     else:
         from peopleinfo.cli.workers import Supervisor, shared_folder
 
         with shared_folder() as shared:
             app = wiring.Application(settings, instance=instance(sockets), shared=shared)
-            supervisor = Supervisor(_config(app, settings), sockets)
+            supervisor = Supervisor(_config(app, settings, connections), sockets)
             supervisor.run()
+        if supervisor.has_failed:
+            sys.exit(1)
         if supervisor.ended_by is not None:
             signals.end_at_once(supervisor.ended_by)
 
@@ -110,21 +118,32 @@ async def _has_keys(settings: Settings) -> bool:
 
 
 def _room(connections: int) -> int:
-    """Return how many connections each process may have: as many as are asked for, if the system lets it open as many files."""
+    """Return how many connections each process may have: as many as are set, if the system lets it open as many files.
+
+    Raises InvalidSettings when there would be none.
+    """
     try:
         import resource
-    except ImportError:  # a system that has no such bound
+    except ImportError:  # a system that has no such limit
         return connections
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + _OTHER_FILES
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))  # which workers inherit
-        return max(1, min(connections, soft - _OTHER_FILES))
-    return connections
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return connections
+    soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))  # which workers inherit
+    room = soft - _OTHER_FILES
+    if room < 1:
+        raise InvalidSettings(f"the limit of open files is {soft}: {_few_files(connections)}")
+    return room
 
 
-def _config(app: Application, settings: Settings) -> Config:
+def _few_files(connections: int) -> str:
+    wanted = connections + _OTHER_FILES
+    return f"{PREFIX}CONNECTIONS={connections} needs a limit of {wanted} open files (ulimit -n, LimitNOFILE)"
+
+
+def _config(app: Application, settings: Settings, connections: int) -> Config:
     import uvicorn
 
     from peopleinfo.http.protocol import Protocol
@@ -141,7 +160,7 @@ def _config(app: Application, settings: Settings) -> Config:
         server_header=False,
         proxy_headers=False,
         headers=[("X-Content-Type-Options", "nosniff")],
-        limit_concurrency=_room(settings.connections),
+        limit_concurrency=connections,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
         timeout_keep_alive=_IDLE_SECONDS,
     )

@@ -12,6 +12,7 @@ from peopleinfo import errors, strictjson
 from peopleinfo.files.columns import InvalidInput
 from peopleinfo.http.cursors import InvalidCursor
 from peopleinfo.http.requests import Disconnected
+from peopleinfo.telemetry import open_files
 
 MEDIA_TYPE: Final = "application/problem+json"
 _CHALLENGE: Final = 'Bearer realm="PeopleInfo"'  # RFC 6750; the same whatever was wrong with a credential
@@ -157,6 +158,11 @@ _DETAILS: Final = {
 
 
 async def _crash(req: falcon.asgi.Request, resp: falcon.asgi.Response, error: Exception, _: dict[str, Any]) -> None:
+    if open_files.is_exhausted(error):
+        open_files.report()
+        resp.set_header("Retry-After", "1")
+        write(req, resp, KINDS[errors.Overloaded], "the server can open no more files: retry in a second")
+        return
     # Only where it happened: a message or a local variable may hold somebody's data.
     trace, place = error.__traceback__, "?"
     while trace:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import platform
 import resource
 import time
@@ -15,7 +14,7 @@ from prometheus_client import exposition
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 from peopleinfo import __version__
-from peopleinfo.telemetry import figures, metrics
+from peopleinfo.telemetry import figures, metrics, open_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 PULSE_SECONDS: Final = 0.5
 _STATM: Final = Path("/proc/self/statm")
-_FILES: Final = Path("/proc/self/fd")
 
 
 class Exposition:
@@ -50,7 +48,8 @@ class Exposition:
     def publish(self) -> None:
         """Let the other workers know the figures of this one."""
         if self._workers:
-            self._workers.publish(figures.snapshot(metrics.ALL))
+            with open_files.reported():
+                self._workers.publish(figures.snapshot(metrics.ALL))
 
     async def pulse(self) -> None:
         """Measure how late the loop is, and publish what no request publishes; never returns."""
@@ -58,6 +57,7 @@ class Exposition:
             due = time.monotonic() + PULSE_SECONDS
             await asyncio.sleep(PULSE_SECONDS)
             metrics.LOOP_LAG.observe(max(0.0, time.monotonic() - due))  # uvloop rounds to milliseconds
+            open_files.probe()
             if self._workers:
                 self._look()
                 self.publish()
@@ -85,8 +85,9 @@ def _look_at_process() -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
     metrics.CPU_SECONDS.values[()] = used.ru_utime + used.ru_stime
     if _STATM.exists():  # on Linux
-        metrics.MEMORY.set(int(_STATM.read_text().split()[1]) * resource.getpagesize())
-        metrics.FILES.set(len(os.listdir(_FILES)))  # noqa: PTH208 - numbers are enough
+        with open_files.reported():
+            metrics.MEMORY.set(int(_STATM.read_text().split()[1]) * resource.getpagesize())
+            open_files.count()
 
 
 def _family(figure: figures.Figure, values: Mapping[figures.Labels, Any]) -> Metric:

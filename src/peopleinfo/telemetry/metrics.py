@@ -145,6 +145,11 @@ INSTANCE: Final = Gauge(
 CPU_SECONDS: Final = Counter("process_cpu_seconds_total", "User and system CPU time of all workers.")
 MEMORY: Final = Gauge("process_resident_memory_bytes", "Resident memory of all workers.")
 FILES: Final = Gauge("process_open_fds", "Open file descriptors of all workers.")
+FILES_LIMIT: Final = Gauge("process_max_fds", "Open file descriptors that all workers may have.")
+FILES_EXHAUSTED: Final = Counter(
+    "peopleinfo_open_files_exhausted_total",
+    "Times that a worker could open no file or connection, checked twice a second.",
+)
 STARTED: Final = Gauge("process_start_time_seconds", "When the first worker started, since 1970.", together=min)
 
 ALL: Final[tuple[Figure, ...]] = tuple(value for value in tuple(globals().values()) if isinstance(value, Figure))
