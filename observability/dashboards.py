@@ -292,6 +292,12 @@ STORE_AND_CACHE: Final = (
         "short",
         {"{{instance}}": f"peopleinfo_cache_local_entries{{{_JOB}}}"},
     ),
+    Panel(
+        "Memory for answers",
+        "Of all workers of an instance.",
+        "bytes",
+        {"{{instance}}": f"peopleinfo_cache_local_bytes{{{_JOB}}}"},
+    ),
 )
 
 BOARDS: Final = {

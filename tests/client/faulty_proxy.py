@@ -85,7 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._reset()
             return
         self.send_response(answer.status)
-        for name in ("Content-Type", "ETag", "Retry-After"):
+        for name in ("Content-Type", "Content-Encoding", "ETag", "Retry-After"):
             if value := answer.headers.get(name):
                 self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))

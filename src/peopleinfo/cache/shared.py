@@ -194,6 +194,8 @@ class SharedCache:
         self._owes_all = False
         self._mark = secrets.token_bytes(8)
         self._numbers = itertools.count()
+        for kind in ("answer", "lease", "fences", "epoch"):
+            CACHE_INVALID.begin(kind)
         link.on_return = self._pay
 
     def note_state(self) -> None:

@@ -1,5 +1,7 @@
 // Tables of text (CSV): where a record ends, what its cells are, and how one is written.
 
+const QUOTE = '"';
+
 /** Return the cells of a record; null when it goes on in the next line, since a quote is open. A quote counts where a cell begins. */
 export function cells(record, delimiter) {
   const found = [];
@@ -10,7 +12,7 @@ export function cells(record, delimiter) {
     if (quoted) {
       if (letter === '"') [quoted, before] = [false, '"'];
       else cell += letter;
-    } else if (letter === '"' && (before === delimiter || before === '"')) {
+    } else if (letter === QUOTE && (before === delimiter || before === QUOTE)) {
       if (before === '"') cell += '"';
       quoted = true;
     } else if (letter === delimiter) {
