@@ -1,4 +1,4 @@
-"""Two writers at one place or version of the table: one of them wins, and the other is told."""
+"""Places of the table: of two writers at one place or version one wins, and pages of several shards skip no person."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from peopleinfo.dynamodb import opening
 from peopleinfo.errors import StoreUnavailable, VersionConflict
 from tests.stores.test_dynamodb_faults import Wire
-from tests.stores_under_test import Clock, make_table, named, table_location
+from tests.stores_under_test import Clock, everyone_found, make_table, named, table_location, where
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -81,3 +81,21 @@ async def test_an_erasure_of_a_version_that_changed_meanwhile_is_refused(store: 
     with pytest.raises(VersionConflict):
         await store.erase(made.person_id, expected=1)
     assert (await store.get(made.person_id)).version == 2
+
+
+async def test_pages_of_shards_that_end_at_different_places_skip_no_person(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    location = table_location("ministack", tmp_path, shards=2)
+    await make_table(location)
+    async with opening.open_dynamodb(location, now=clock.now) as store:
+        first = store._places.new(100)
+        numbers = iter(range(first - first % 2, first + 100))
+        monkeypatch.setattr(store._places, "new", lambda: next(numbers))  # to the two shards in turn
+        made = [
+            await store.create(named("Shard", note="x" * (60_000 if number % 2 else 30_000))) for number in range(80)
+        ]
+        # A response of DynamoDB ends at 1 MiB: that of large records sooner than that of small ones.
+        for limit in (3, 100):
+            found = await everyone_found(store, where(surname="shard"), limit=limit)
+            assert found == [record.body for record in made]

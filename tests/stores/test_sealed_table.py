@@ -223,6 +223,15 @@ async def test_a_record_opens_only_as_that_person_at_that_version(
         for person in (first, second):
             with pytest.raises(StoreUnavailable, match="cannot be decrypted with its key"):
                 await store.get(person.person_id)
+        third = await store.create(named("Third"))
+        (former,) = [
+            item for item in await items_of(location, location.table) if "body" in item and item not in (one, two)
+        ]
+        await store.replace(third.person_id, named("Third", "New"), expected=1)
+        async with open_table(location) as table:
+            await table.put_many([former | {"version": {"N": "2"}}])
+        with pytest.raises(StoreUnavailable, match="cannot be decrypted with its key"):
+            await store.get(third.person_id)
 
 
 async def test_who_was_erased_and_brought_back_is_read_where_the_old_key_was_held(
