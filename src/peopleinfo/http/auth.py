@@ -67,7 +67,11 @@ class Authentication:
                 self._limits.count_open(req)
             return
         header = req.auth
-        credential = _read_bearer(header) if header is not None else await self._sessions.credential(req)
+        credential = (
+            (_remembered if len(header) <= _SHORT else _bearer)(header)
+            if header is not None
+            else await self._sessions.credential(req)
+        )
         principal = self._gate.recognise(credential) or await self._ask(req, credential, needed)
         req.context.principal = principal
         if self._limits is not None:
@@ -83,10 +87,6 @@ class Authentication:
             return await self._gate.ask(credential, for_figures=needed is Scope.METRICS)
         with self._limits.guessing(req, NotAuthenticated):
             return await self._gate.ask(credential)
-
-
-def _read_bearer(header: str) -> str:
-    return _remembered(header) if len(header) <= _SHORT else _bearer(header)
 
 
 def _bearer(header: str) -> str:

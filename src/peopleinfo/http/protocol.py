@@ -42,6 +42,7 @@ TAKE_SECONDS: Final = 20.0  # in which a client that is behind has to take some 
 _PIECE: Final = 4 * 1024  # bytes parsed between two looks at the clock
 _TURN: Final = 0.0005  # seconds of parsing after which other connections have their turn
 _DISCARD_DELAY: Final = 0.02  # seconds between two reads of a body that nothing reads: 12 MB a second
+_SMALL_HEAD: Final = 4 * MAX_HEADERS  # bytes that hold no more headers than that
 _HEAD_END: Final = b"\r\n\r\n"
 _CHECKED: Final = frozenset({b"host", b"expect", b"transfer-encoding"})
 
@@ -153,12 +154,27 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what was received; of several requests, one at a time."""
-        if len(data) <= _PIECE and data.count(_HEAD_END) < 2:  # noqa: PLR2004 - the end of one head
-            self._parse(data)
+        if len(data) > _PIECE or data.count(_HEAD_END) > 1:
+            self._rest = memoryview(data)
+            if not self._parse_rest():
+                self.flow.pause_reading()
             return
-        self._rest = memoryview(data)
-        if not self._parse_rest():
-            self.flow.pause_reading()
+        self._piece = len(data)
+        try:
+            self._feed(data)
+        except httptools.HttpParserError:
+            self._refuse()
+            return
+        if self._in_head:
+            self._pending += len(data)
+            if self._pending > HEAD_SIZE + _PIECE or len(self.headers) > MAX_HEADERS:
+                self._refusal = 431
+                self._refuse()
+                return
+        running = self._running
+        if not self._waits_for_head and (running is None or running.response_complete):
+            self._waits_for_head = True
+            self._wait(HEAD_SECONDS)
 
     def _parse_rest(self) -> bool:
         """Parse what was received earlier. Return False if some is left, or a request waits for the response to an earlier one."""
@@ -168,7 +184,7 @@ class Protocol(HttpToolsProtocol):
             if monotonic() > ends:
                 self.loop.call_later(_DISCARD_DELAY if self._discards() else 0, self.flow.resume_reading)
                 break
-            self._parse(self._next_piece())
+            self.data_received(self._next_piece())
         self._count_rest()
         if discards and not self._rest and self._discards():
             self.loop.call_later(_DISCARD_DELAY, self.flow.resume_reading)
@@ -197,23 +213,6 @@ class Protocol(HttpToolsProtocol):
     def _is_busy(self) -> bool:
         return self._running is not None and not self._running.response_complete
 
-    def _parse(self, data: bytes) -> None:
-        self._piece = len(data)
-        try:
-            self._feed(data)
-        except httptools.HttpParserError:
-            self._refuse()
-            return
-        if self._in_head:
-            self._pending += len(data)
-            if self._pending > HEAD_SIZE + _PIECE or len(self.headers) > MAX_HEADERS:
-                self._refusal = 431
-                self._refuse()
-                return
-        if not self._waits_for_head and not self._is_busy():
-            self._waits_for_head = True
-            self._wait(HEAD_SECONDS)
-
     def on_message_begin(self) -> None:
         """Begin a head."""
         super().on_message_begin()
@@ -234,16 +233,15 @@ class Protocol(HttpToolsProtocol):
         """Answer the request, unless its body has yet to be rescued from an offered upgrade."""
         self._in_head = self._waits_for_head = False
         self._late_at = math.inf
-        if self._pending + self._piece > HEAD_SIZE and self._head_size() > HEAD_SIZE:
+        if self._pending + self._piece > _SMALL_HEAD and (
+            len(self.headers) > MAX_HEADERS or self._head_size() > HEAD_SIZE
+        ):
             raise self._bad_head(431)
-        if len(self.headers) > MAX_HEADERS:
-            raise self._bad_head(431)
-        version = self.parser.get_http_version()
-        if version == "1.0":
+        if (version := self.parser.get_http_version()) != "1.1":
+            if version != "1.0":
+                raise self._bad_head(505)
             if self._is_chunked:
                 raise self._bad_head(400, "HTTP/1.0 has no Transfer-Encoding")
-        elif version != "1.1":
-            raise self._bad_head(505)
         elif self._host is None:
             raise self._bad_head(400, "a request of HTTP/1.1 needs a Host header")
         if self.parser.should_upgrade():
@@ -283,9 +281,11 @@ class Protocol(HttpToolsProtocol):
         if name == b"host":
             if self._host is not None:
                 raise self._bad_head(400, "the request has more than one Host header: send one")
-            if value != self._valid_host and not is_host(value):
-                raise self._bad_head(400, "the Host header is not a name or address with an optional port")
-            self._host = self._valid_host = value
+            if value != self._valid_host:
+                if not is_host(value):
+                    raise self._bad_head(400, "the Host header is not a name or address with an optional port")
+                self._valid_host = value
+            self._host = value
         elif name == b"expect":
             self.expect_100_continue = value.lower() == b"100-continue"
         elif value.strip().lower() != b"chunked":

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SEQ_SIZE: Final = 8  # bytes of a seq in a position or an id
 _LAST: Final = "\U0010ffff"  # of Unicode, and so of the letters that may follow a prefix
-_CHUNK: Final = 32  # rows read at a time: 2 MiB of the largest records
+_CHUNK: Final = 32  # rows read at a time; fewer have less than PAGE_SIZE
 _BY_SURNAME: Final = "SELECT seq, body FROM readable WHERE surname_key = ? AND seq > ? ORDER BY seq LIMIT ?"
 _BY_PREFIX: Final = """
     SELECT seq, body, surname_key FROM readable WHERE (surname_key, seq) > (?, ?) AND surname_key < ? ORDER BY surname_key, seq LIMIT ?
@@ -82,19 +82,22 @@ def _page(cursor: sqlite3.Cursor, limit: int, where: Filter | None) -> Page:
 
 def full_page(rows: sqlite3.Cursor | Generator[tuple[Any, ...]], limit: int) -> Page:
     """Fill a page from rows that all match, one of them too many where there is a next page."""
-    read: list[tuple[Any, ...]] = []
-    size = 0
+    read = list(itertools.islice(rows, _CHUNK))
+    is_cut = len(read) == _CHUNK and _read_on(read, rows)
+    people = read[:limit]
+    return Page([checked(row[1]) for row in people], after_row(people[-1]) if is_cut or len(read) > limit else None)
+
+
+def _read_on(read: list[tuple[Any, ...]], rows: sqlite3.Cursor | Generator[tuple[Any, ...]]) -> bool:
+    """Add the other rows, up to `PAGE_SIZE` bytes; return whether it ends with those."""
+    size = sum(len(row[1]) for row in read)
     with closing(rows):
         while size < PAGE_SIZE and (chunk := list(itertools.islice(rows, _CHUNK))):
             read += chunk
             size += sum([len(row[1]) for row in chunk])
-            if len(chunk) < _CHUNK:
-                break
-    more = len(read) > limit or size >= PAGE_SIZE
-    while read and size - len(read[-1][1]) >= PAGE_SIZE:
+    while size - len(read[-1][1]) >= PAGE_SIZE:
         size -= len(read.pop()[1])
-    people = read[:limit]
-    return Page([checked(row[1]) for row in people], after_row(people[-1]) if more else None)
+    return size >= PAGE_SIZE
 
 
 def after_row(row: tuple[Any, ...]) -> bytes:
