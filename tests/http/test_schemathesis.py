@@ -32,7 +32,9 @@ quick = hypothesis.settings(max_examples=60, deadline=None, derandomize=True, da
 # of two filters one is given. So what fits the schema may still be refused; that every refusal is documented is checked all the same.
 NOT_PROMISED = ["positive_data_acceptance"]
 # An import answers 200 and says of each row whether it was stored, so one bad row does not refuse the others.
-NOT_PROMISED_OF_AN_IMPORT = [*NOT_PROMISED, "negative_data_rejection"]
+# The first API ignores query parameters that it does not know.
+LENIENT = {"POST /v1/people/import", "GET /data"}
+NOT_PROMISED_OF_THE_LENIENT = [*NOT_PROMISED, "negative_data_rejection"]
 # Where a case was changed after it was made, Schemathesis knows no more what is wrong with it.
 NOT_KNOWN_OF_A_CHANGED_CASE = [*NOT_PROMISED, "negative_data_rejection", "missing_required_header"]
 
@@ -52,7 +54,7 @@ def server(store_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @schema.parametrize()
 @quick
 def test_the_server_answers_as_the_document_says(case: schemathesis.Case[Any], server: Server) -> None:
-    names = NOT_PROMISED_OF_AN_IMPORT if case.path == "/v1/people/import" else NOT_PROMISED
+    names = NOT_PROMISED_OF_THE_LENIENT if f"{case.method} {case.path}" in LENIENT else NOT_PROMISED
     case.call_and_validate(base_url=server.url, headers=AS_ADMIN, timeout=HANGS, excluded_checks=checks(names))
 
 

@@ -182,8 +182,6 @@ class SharedCache:
         pages: int = 32,
     ) -> None:
         """Keep answers for `seconds`, at most `pages` of a name. Those of one secret are one and the same."""
-        for kind in ("answer", "lease", "fences", "epoch"):
-            CACHE_INVALID.begin(kind)
         self.seconds = seconds
         self.fence_seconds = fence_seconds
         self._link = link
