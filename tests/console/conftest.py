@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """Start a browser for the tests of this folder alone: while it runs, no asynchronous test can run in the same thread."""
     if problem := browsing.missing():
         pytest.skip(problem)
     expect.set_options(timeout=HANGS * 1000)
