@@ -6,7 +6,6 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 import sys
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from prove.server import Weather
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -159,13 +159,6 @@ async def listens(port: int) -> bool:
         return False
     writer.close()
     return True
-
-
-def free_port() -> int:
-    """Return a port on which nobody listens."""
-    with socket.socket() as listening:
-        listening.bind((HOST, 0))
-        return int(listening.getsockname()[1])
 
 
 def valkey_server() -> str:

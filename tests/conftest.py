@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from peopleinfo.people import People
-from tests import dynamodb_servers, fast_lane, fork_server, valkey_servers
+from tests import dynamodb_servers, fast_lane, fork_server, ports, valkey_servers
 from tests.limits import HANGS
 from tests.skips import refuse_unexpected
 from tests.stores_under_test import KNOWN_DIFFERENCES, SEALED, STORES, Clock, Seconds, open_store
@@ -88,6 +88,7 @@ def pytest_unconfigure() -> None:
     fork_server.end()
     dynamodb_servers.end_all()
     valkey_servers.end_all()
+    ports.release_all()
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.limits import FAST, HANGS
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,7 +101,7 @@ def _call(endpoint: str, action: str, content: dict[str, Any]) -> None:
 
 
 def _start(kind: str) -> str:
-    port = _free_port()
+    port = free_port()
     folder = Path(_opened.enter_context(tempfile.TemporaryDirectory(prefix=f"{kind}-")))
     if kind == "ministack":
         command = [str(Path(sys.executable).with_name("ministack"))]
@@ -131,9 +131,3 @@ def _answers(port: int) -> bool:
             return True
     except OSError as error:
         return hasattr(error, "code")  # whatever it answers, it answers
-
-
-def _free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])

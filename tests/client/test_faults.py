@@ -11,6 +11,7 @@ import pytest
 from peopleinfo import client as api
 from tests.client.conftest import raises
 from tests.http.serving import HANGS, started
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -144,7 +145,7 @@ def test_an_export_that_breaks_off_is_not_taken_for_whole(people: Any, proxy: Fa
 
 
 def test_a_server_that_dies_and_comes_back_is_waited_for(tmp_path: Path, connect: Connect) -> None:
-    with started(tmp_path) as server:
+    with started(tmp_path, port=free_port()) as server:
         people = connect(server.url, seconds=HANGS)
         made = people.create({"person_surname": "Phoenix"})
         server.kill()

@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from tests.console import browsing
 from tests.http.serving import serving, started
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +20,7 @@ AWAY = "The service does not answer"
 
 
 def test_what_was_typed_survives_and_is_saved_once(browser: Browser, tmp_path: Path) -> None:
-    with started(tmp_path) as gone, browsing.window(browser, gone.url) as page:
+    with started(tmp_path, port=free_port()) as gone, browsing.window(browser, gone.url) as page:
         port = urlsplit(gone.url).port
         page.goto("/console/people/new")
         page.get_by_label("Surname").fill("Beharrlich")
@@ -36,7 +37,7 @@ def test_what_was_typed_survives_and_is_saved_once(browser: Browser, tmp_path: P
 
 
 def test_a_search_waits_for_the_server_and_goes_on(browser: Browser, tmp_path: Path) -> None:
-    with started(tmp_path) as gone, browsing.window(browser, gone.url) as page:
+    with started(tmp_path, port=free_port()) as gone, browsing.window(browser, gone.url) as page:
         port = urlsplit(gone.url).port
         page.goto("/console")
         expect(page.get_by_role("heading", name="Nobody here yet")).to_be_visible()

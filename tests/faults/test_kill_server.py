@@ -13,12 +13,14 @@ import httpx
 import pytest
 
 from tests.faults.history import GONE, History, details_marked
-from tests.http.serving import HANGS, Server, started
+from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, Server, started
 from tests.stores_under_test import STORES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+# Whoever used the port before for another server is refused, and leaves nothing behind.
+GUARDED: dict[str, Any] = {"admin_key": ADMIN_KEY, "rate_limits": 0}
 KILLS = 20
 WRITERS = 6
 WRITES = (5, 80)  # acknowledged before a kill: the moment of the kill matters, not how many writes came before it
@@ -56,7 +58,7 @@ class Writer:
     """Writes to people of its own over one connection, until the server is gone."""
 
     def __init__(self, server: Server, notes: Notes, marks: count[int], seed: int) -> None:
-        self._client = httpx.Client(base_url=server.url, timeout=HANGS)
+        self._client = httpx.Client(base_url=server.url, timeout=HANGS, headers=AS_ADMIN)
         self._notes = notes
         self._marks = marks
         self._random = random.Random(seed)
@@ -136,7 +138,7 @@ def write_until_killed(server: Server, marks: count[int], round_: int) -> bytes:
 def what_is_wrong(server: Server, history: History) -> list[str]:
     """Look at what a server that was started again holds, by every way that leads to it."""
     erased = [person_id for person_id, stand in history.people.items() if stand is GONE]
-    with httpx.Client(base_url=server.url, timeout=HANGS) as client:
+    with httpx.Client(base_url=server.url, timeout=HANGS, headers=AS_ADMIN) as client:
         everyone = settled_export(client)
         problems = history.problems(everyone)
         found = [body for digit in range(10) for body in export(client, surname=f"Surname{digit}")]
@@ -169,11 +171,11 @@ def test_every_acknowledged_write_outlives_twenty_kills_of_the_server(tmp_path: 
     history = History()
     marks = count(1)
     for round_ in range(KILLS):
-        with started(tmp_path, kind=kind) as server:
+        with started(tmp_path, kind=kind, **GUARDED) as server:
             assert what_is_wrong(server, history) == []
             before = history.acknowledged
             history.read(write_until_killed(server, marks, round_))
             assert history.acknowledged > before
-    with started(tmp_path, kind=kind) as server:
+    with started(tmp_path, kind=kind, **GUARDED) as server:
         assert what_is_wrong(server, history) == []
         assert server.terminate() == 0

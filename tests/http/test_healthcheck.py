@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from tests.http.serving import environment, serving
-from tests.valkey_servers import free_port
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path

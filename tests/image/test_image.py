@@ -14,7 +14,7 @@ import pytest
 
 from peopleinfo import __version__
 from tests.image.containers import BASE, ROOT, Engine, answers, missing, settings, until
-from tests.valkey_servers import free_port
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

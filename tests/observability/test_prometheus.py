@@ -20,6 +20,7 @@ import pytest
 from tests import dynamodb_servers, valkey_servers
 from tests.http.serving import HANGS, Server, serving
 from tests.observability.expressions import PROMETHEUS, RECORDED, panels, within
+from tests.ports import free_port
 from tests.stores_under_test import PATIENT, store_url
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def watching(folder: Path, services: list[Server]) -> Iterator[str]:
         "scrape_configs": [{"job_name": "peopleinfo", "static_configs": [{"targets": targets}]}],
     }
     (folder / "prometheus.yml").write_text(json.dumps(settings))  # which is YAML, too
-    port = valkey_servers.free_port()
+    port = free_port()
     command = [
         str(shutil.which("prometheus")),
         "--config.file=prometheus.yml",
