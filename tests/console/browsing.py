@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.http.serving import HANGS
@@ -97,6 +98,15 @@ def window(
             context.remove_listener(event, listener)
         _clear(context, first, (url, *also))
     assert watch.wrong == [], watch.wrong
+
+
+def scroll_to(page: Page, rows: int) -> None:
+    """Scroll down until the list has so many rows."""
+    patience = monotonic() + HANGS
+    while (shown := page.locator(".row").count()) < rows:
+        assert monotonic() < patience, f"{shown} of {rows} rows"
+        page.evaluate("scrollTo(0, document.body.scrollHeight)")
+        page.wait_for_timeout(50)
 
 
 def close_contexts() -> None:

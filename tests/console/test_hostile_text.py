@@ -42,9 +42,7 @@ def unharmed(browser: Browser, server: Server) -> Iterator[Page]:
 
 def test_the_list_shows_names_and_addresses_as_text(unharmed: Page, people: list[str]) -> None:
     unharmed.goto("/console")
-    while unharmed.locator(".row").count() < len(people):
-        unharmed.evaluate("scrollTo(0, document.body.scrollHeight)")
-        unharmed.wait_for_timeout(50)
+    browsing.scroll_to(unharmed, len(people))
     shown = unharmed.evaluate("[...document.querySelectorAll('.who, .line')].map(e => e.textContent)")
     for text in TEXTS:
         assert f"{text}, A{text}" in shown

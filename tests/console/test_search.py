@@ -166,12 +166,22 @@ def test_results_go_on_for_as_long_as_one_scrolls(page: Page) -> None:
     page.goto("/console")
     search_for(page, "zahl")
     expect(page.locator(".who").first).to_have_text("Zahlreich, N0")
-    while page.locator(".row").count() < MANY:
-        page.evaluate("scrollTo(0, document.body.scrollHeight)")
-        page.wait_for_timeout(50)
+    browsing.scroll_to(page, MANY)
     expect(page.get_by_text(f"{MANY} people")).to_be_visible()
     names = page.locator(".who").all_text_contents()
     assert names == [f"Zahlreich, N{n}" for n in range(MANY)]
+
+
+def test_results_continue_when_the_end_is_reached_again_before_the_page_is_drawn(page: Page) -> None:
+    page.goto("/console")
+    search_for(page, "zahl")
+    expect(page.locator(".who").first).to_have_text("Zahlreich, N0")
+    page.evaluate("""() => {
+        const down = () => scrollTo(0, document.body.scrollHeight);
+        new MutationObserver(down).observe(document.querySelector("#results"), { childList: true });
+        down();
+    }""")
+    expect(page.locator(".row")).to_have_count(MANY)
 
 
 def test_whoever_comes_back_finds_the_search_as_it_was(page: Page) -> None:

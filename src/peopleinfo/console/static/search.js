@@ -115,6 +115,13 @@ function show({ people, next_cursor }) {
   if (!count && !cursor) $("#empty").replaceChildren(copy(anything ? "nothing" : "nobody-yet"));
   mark();
   remember({ count });
+  watchEnd();
+}
+
+/** Watch the end of the list again: its observer reports changes alone, and the end may still be in view. */
+function watchEnd() {
+  end.unobserve(more);
+  end.observe(more);
 }
 
 function told(count, anything) {
@@ -181,13 +188,13 @@ async function restore() {
   scrollTo(0, scrolled);
 }
 
+const end = new IntersectionObserver((seen) => seen.some((entry) => entry.isIntersecting) && list.children.length && next(), { rootMargin: "600px" });
 const soon = settled(120, search);
 on(form, "input", () => ((strange = ""), list.classList.add("waiting"), soon()));
 on(form, "reset", () => ((strange = ""), setTimeout(search)));
 on(form, "submit", (event) => (event.preventDefault(), search()));
 on(more, "click", next);
 for (const button of $$("button", exports)) on(button, "click", () => save(button));
-new IntersectionObserver((seen) => seen.some((entry) => entry.isIntersecting) && list.children.length && next(), { rootMargin: "600px" }).observe(more);
 addEventListener("scroll", settled(100, () => remember({ scrolled: scrollY })), { passive: true });
 addEventListener("hashchange", () => location.hash.includes("=") && location.reload());
 addEventListener("removals", mark);
