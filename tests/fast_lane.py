@@ -17,10 +17,18 @@ PROFILE: Final = "fast"  # of Hypothesis
 _STORES: Final = {"sqlite", SEALED}
 # Module → why it is left out.
 LEFT_OUT: Final = {
+    "test_audit_failure": "starts a server for every failure",
+    "test_drain": "waits while servers drain",
+    "test_faults": "waits between the attempts of a client",
     "test_canary": "searches every output of a server under load",
     "test_hostile": "sends thousands of requests",
+    "test_listening": "starts a server for every address",
+    "test_memory": "measures the memory of servers",
     "test_metrics": "replaces workers under load",
+    "test_open_files": "starts several processes for each server",
     "test_schemathesis": "generates requests for every operation",
+    "test_startup": "runs the interpreter for every start",
+    "test_status": "waits until a server notices that its file is gone",
     "test_stop_at_any_moment": "starts a server for every moment",
     "test_workers": "starts several processes for each server",
     "test_concurrent_patch": "starts several processes for each server",
