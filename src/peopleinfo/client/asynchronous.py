@@ -158,7 +158,9 @@ class AsyncClient:
             await asyncio.sleep(pause or 0)
 
     def _stream(self, call: Call, content: Any, seconds: float) -> Any:
-        return self._http.stream(call.method, call.path, headers=call.headers, content=content, timeout=seconds)
+        # The limit to connect ends before the one around the call: only it reports that nothing was sent.
+        timeout = httpx.Timeout(seconds, connect=seconds * 0.9)
+        return self._http.stream(call.method, call.path, headers=call.headers, content=content, timeout=timeout)
 
 
 async def _sent(rows: Iterable[Mapping[str, Any]]) -> AsyncIterator[bytes]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _FIRST_DELAY: Final = 0.1  # seconds; doubles with every attempt
 _LONGEST_DELAY: Final = 5.0
-_SHORTEST: Final = 0.001  # seconds of an attempt: zero would mean no limit
+_SHORTEST: Final = 0.05  # seconds: a shorter attempt ends before a connection is refused
 _OK: Final = range(200, 300)
 _GONE: Final = 404
 _CONFLICT: Final = 412
@@ -97,7 +97,7 @@ class Attempts:
         self._delay = min(2 * self._delay, _LONGEST_DELAY)
         if asked is not None and asked.isdigit():
             delay += float(asked)
-        return delay if self._clock() + delay < self._deadline else None
+        return delay if self._clock() + delay + _SHORTEST < self._deadline else None
 
     @property
     def _reads(self) -> bool:
