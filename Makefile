@@ -10,7 +10,7 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-cloud run-observed dashboards docs pictures test test-fast check fix prove mutants bench image push deploy rollback next-version check-commits check-api check-speed iac-test cloud-smoke helm dynamodb-local lock audit clean
+.PHONY: help run run-cloud run-observed dashboards docs pictures test test-fast check fix sync-client prove mutants bench image push deploy rollback next-version check-commits check-api check-speed iac-test cloud-smoke helm dynamodb-local lock audit clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ check: $(VENV)/ready-to-test ## lint, formatting, types, imports, spelling
 fix: $(VENV)/ready-to-test ## format the code and mend what the linter can mend
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+
+sync-client: $(VENV)/ready-to-test ## generate the synchronous Python client from the asynchronous one
+	@$(VENV)/bin/python -m scripts.generate_sync_client
 
 prove: $(VENV)/ready-to-test ## load servers, break things, and check that no answer was a lie (ARGS="--help" for more)
 	@$(VENV)/bin/python -m prove $(ARGS)
@@ -144,9 +147,10 @@ $(VENV)/ready-to-run: requirements/run.lock pyproject.toml | $(VENV)/bin/python
 	@if env --block-signal=TERM true 2>/dev/null; then sed -i '1s|^#!/|#!/usr/bin/env -S --block-signal=INT,TERM /|' $(VENV)/bin/peopleinfo; fi
 	@touch $@
 
-$(VENV)/ready-to-test: requirements/dev.lock $(VENV)/ready-to-run
+$(VENV)/ready-to-test: requirements/dev.lock clients/python/pyproject.toml $(VENV)/ready-to-run
 	@echo "installing what the tests need, versions and hashes as locked"
 	@$(PIP) --require-hashes --requirement requirements/dev.lock
+	@$(PIP) --no-deps --no-build-isolation --editable clients/python
 	@touch $@
 
 $(VENV)/ready-to-bench: requirements/bench.lock $(VENV)/ready-to-test

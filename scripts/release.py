@@ -1,6 +1,6 @@
 """Make the next release: `python -m scripts.release`, or `--version 1.3.0-dev.…` for a build that is not released.
 
-A release is a commit and its tag: the version in the package, the changelog's heading, the API's document to compare the next one
+A release is a commit and its tag: the version in both packages, the changelog's heading, the API's document to compare the next one
 with. All is made here and nothing is pushed. Prints the version, or nothing when there is nothing to release.
 """
 
@@ -21,7 +21,7 @@ from scripts.next_version import next_release
 if TYPE_CHECKING:
     from pathlib import Path
 
-PACKAGE: Final = "src/peopleinfo/__init__.py"
+PACKAGES: Final = ("src/peopleinfo/__init__.py", "clients/python/src/peopleinfo_client/__init__.py")
 CHANGELOG: Final = "CHANGELOG.md"
 _VERSION: Final = re.compile(r'^__version__ = "([^"]*)"$', re.MULTILINE)
 _UNRELEASED: Final = re.compile(r"^## .*\(not yet released\)$", re.MULTILINE)
@@ -31,14 +31,14 @@ _ALLOWED: Final = re.compile(r"\d+\.\d+\.\d+(-dev\.\d+)?")
 
 
 def stamp(version: str, root: Path = ROOT) -> None:
-    """Write the version where everything takes it from. Raises SystemExit for what is no version."""
+    """Write the version into both packages, server and client. Raises SystemExit for an invalid version."""
     if not _ALLOWED.fullmatch(version):
         sys.exit(f"{version!r} is no version: write 1.2.3 or 1.2.3-dev.20261124153000")
-    package = root / PACKAGE
-    text, count = _VERSION.subn(f'__version__ = "{version}"', package.read_text(encoding="utf-8"))
-    if count != 1:
-        sys.exit(f"{PACKAGE} does not say __version__ once")
-    package.write_text(text, encoding="utf-8")
+    for package in PACKAGES:
+        text, count = _VERSION.subn(f'__version__ = "{version}"', (root / package).read_text(encoding="utf-8"))
+        if count != 1:
+            sys.exit(f"{package} must contain __version__ exactly once (found {count})")
+        (root / package).write_text(text, encoding="utf-8")
 
 
 def notes(root: Path = ROOT) -> str:
@@ -55,7 +55,7 @@ def release(version: str, root: Path = ROOT) -> None:
     api = document()
     api["info"]["version"] = version  # this process has still read the one before
     (root / DOCUMENT).write_text(json.dumps(api, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    git("add", PACKAGE, CHANGELOG, DOCUMENT, root=root)
+    git("add", *PACKAGES, CHANGELOG, DOCUMENT, root=root)
     git("commit", "--quiet", "--no-verify", f"--message=chore(release): {version}", root=root)
     git("tag", "--annotate", f"--message=PeopleInfo {version}", f"v{version}", root=root)
 

@@ -30,6 +30,7 @@ LEFT_OUT: Final = {
     "test_startup": "runs the interpreter for every start",
     "test_status": "waits until a server notices that its file is gone",
     "test_stop_at_any_moment": "starts a server for every moment",
+    "test_wheels": "builds packages and installs them",
     "test_workers": "starts several processes for each server",
     "test_concurrent_patch": "starts several processes for each server",
 }

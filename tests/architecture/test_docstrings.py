@@ -16,7 +16,9 @@ from peopleinfo.store import Store
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SRC = Path(__file__).parent.parent.parent / "src" / "peopleinfo"
+ROOT = Path(__file__).parents[2]
+PACKAGES = (ROOT / "src" / "peopleinfo", ROOT / "clients" / "python" / "src" / "peopleinfo_client")
+MODULES = sorted(module for package in PACKAGES for module in package.rglob("*.py"))
 # Their promises stand at the port.
 PORTS = {
     ending: {name for name in vars(port) if not name.startswith("_")}
@@ -44,7 +46,7 @@ def _public(scope: ast.Module | ast.ClassDef, prefix: str = "") -> Iterator[tupl
             yield from _public(definition, f"{prefix}{definition.name}.")
 
 
-@pytest.mark.parametrize("module", sorted(SRC.rglob("*.py")), ids=lambda module: str(module.relative_to(SRC)))
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(ROOT)))
 def test_whatever_is_public_says_what_it_promises(module: Path) -> None:
     assert undocumented(module) == []
 

@@ -1,4 +1,4 @@
-"""A real server, a proxy before it that can be told to misbehave, and both clients as one kind."""
+"""A real server, a faulty proxy in front of it, and both clients behind one interface."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from peopleinfo.client import AsyncClient, Client
+from peopleinfo_client import AsyncClient, Client
 from tests.client.faulty_proxy import FaultyProxy, faulty_proxy
 from tests.http.serving import Server, serving
 
@@ -28,8 +28,8 @@ def proxy(server: Server) -> Iterator[FaultyProxy]:
         yield proxy
 
 
-class Awaited:
-    """An AsyncClient whose every method is run to its end, so that both clients pass the same tests."""
+class BlockingAsyncClient:
+    """An AsyncClient with the interface of Client, so that both pass the same tests."""
 
     def __init__(self, url: str, **options: Any) -> None:
         self._runner = asyncio.Runner()
@@ -37,12 +37,12 @@ class Awaited:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def call(*arguments: Any, **named: Any) -> Any:
-            asked = getattr(self._client, name)(*arguments, **named)
-            return self._each(asked) if hasattr(asked, "__anext__") else self._runner.run(asked)
+            result = getattr(self._client, name)(*arguments, **named)
+            return self._iterate(result) if hasattr(result, "__anext__") else self._runner.run(result)
 
         return call
 
-    def _each(self, source: Any) -> Iterator[Any]:
+    def _iterate(self, source: Any) -> Iterator[Any]:
         while True:
             try:
                 yield self._runner.run(anext(source))
@@ -59,19 +59,20 @@ Connect = Any  # (url, **options) -> Client
 
 @pytest.fixture(params=["Client", "AsyncClient"])
 def connect(request: pytest.FixtureRequest) -> Iterator[Connect]:
-    opened: list[Any] = []
+    clients: list[Any] = []
 
     def connect(url: str, **options: Any) -> Any:
-        opened.append((Client if request.param == "Client" else Awaited)(url, **options))
-        return opened[-1]
+        clients.append((Client if request.param == "Client" else BlockingAsyncClient)(url, **options))
+        return clients[-1]
 
     yield connect
-    for client in opened:
+    for client in clients:
         client.close()
 
 
 @contextmanager
 def raises(kind: type[Exception], message: str = ".") -> Iterator[pytest.ExceptionInfo[Any]]:
+    """Like pytest.raises, but accept no subclass."""
     with pytest.raises(kind, match=message) as raised:
         yield raised
     assert type(raised.value) is kind

@@ -1,4 +1,4 @@
-"""A proxy before a real server, which does to the next requests what it is told: refuse, lose the answer, cut it, ask for patience."""
+"""A proxy in front of a real server. It can refuse a request, lose or truncate a response, and request a delay."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Fault = Literal["drop", "lose", "cut", "throttle", "throttle for long", "unavailable", "bad gateway", "unknown"]
-_PROBLEM = b'{"type":"urn:peopleinfo:problem:%s","detail":"told so"}'
-_ANSWERS: dict[str, tuple[int, str | None, bytes]] = {
+Fault = Literal["drop", "lose", "truncate", "throttle", "throttle for long", "unavailable", "bad gateway", "unknown"]
+_PROBLEM = b'{"type":"urn:peopleinfo:problem:%s","detail":"simulated"}'
+_RESPONSES: dict[str, tuple[int, str | None, bytes]] = {
     "throttle": (429, "1", _PROBLEM % b"rate-exceeded"),
     "throttle for long": (429, "3600", _PROBLEM % b"rate-exceeded"),
     "unavailable": (503, None, _PROBLEM % b"store-unavailable"),
@@ -25,7 +25,7 @@ _ANSWERS: dict[str, tuple[int, str | None, bytes]] = {
 
 
 class FaultyProxy(ThreadingHTTPServer):
-    """Hands requests on to `address`; each takes the next of the `faults`, if there is one."""
+    """Forwards requests to `address`. Each request consumes the next of the `faults`, if any."""
 
     daemon_threads = True
 
@@ -49,17 +49,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.requests.append((self.command, self.path))
         self.server.authorizations.append(self.headers.get("Authorization"))
         fault = self.server.faults.popleft() if self.server.faults else None
-        body = self._body()
+        body = self._read_body()
         if fault == "drop":
             self._reset()
-        elif fault in _ANSWERS:
-            self._say(*_ANSWERS[str(fault)])
+        elif fault in _RESPONSES:
+            self._respond(*_RESPONSES[str(fault)])
         else:
-            self._hand_on(body, fault)
+            self._forward(body, fault)
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle  # noqa: N815 - as http.server calls them
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle  # noqa: N815 - names that http.server requires
 
-    def _body(self) -> bytes:
+    def _read_body(self) -> bytes:
         if self.headers.get("Transfer-Encoding") != "chunked":
             return self.rfile.read(int(self.headers.get("Content-Length") or 0))
         body = b""
@@ -69,13 +69,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.readline()
         return body
 
-    def _hand_on(self, body: bytes, fault: Fault | None) -> None:
+    def _forward(self, body: bytes, fault: Fault | None) -> None:
         connection = http.client.HTTPConnection(*self.server.address, timeout=60)
         headers = {name: value for name, value in self.headers.items() if name.lower() != "transfer-encoding"}
         try:
             connection.request(self.command, self.path, body, headers)
-            answer = connection.getresponse()
-            content = answer.read()
+            response = connection.getresponse()
+            content = response.read()
         except OSError:
             self._reset()
             return
@@ -84,16 +84,16 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "lose":
             self._reset()
             return
-        self.send_response(answer.status)
+        self.send_response(response.status)
         for name in ("Content-Type", "Content-Encoding", "ETag", "Retry-After"):
-            if value := answer.headers.get(name):
+            if value := response.headers.get(name):
                 self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))
         self.send_header("Connection", "close")
         self.end_headers()
-        self.wfile.write(content[: len(content) // 2] if fault == "cut" else content)
+        self.wfile.write(content[: len(content) // 2] if fault == "truncate" else content)
 
-    def _say(self, status: int, retry_after: str | None, body: bytes) -> None:
+    def _respond(self, status: int, retry_after: str | None, body: bytes) -> None:
         self.send_response(status)
         if retry_after:
             self.send_header("Retry-After", retry_after)
@@ -105,19 +105,19 @@ class _Handler(BaseHTTPRequestHandler):
     def _reset(self) -> None:
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         self.connection.close()
-        self.close_connection = True  # or the next request would be waited for
+        self.close_connection = True  # without this, the handler waits for the next request
 
     def log_message(self, *_: object) -> None:
         pass
 
     def finish(self) -> None:
-        with suppress(OSError):  # it was reset
+        with suppress(OSError):  # after a reset
             super().finish()
 
 
 @contextmanager
 def faulty_proxy(address: tuple[str, int]) -> Iterator[FaultyProxy]:
-    """Run a proxy before the server at `address`."""
+    """Run a proxy in front of the server at `address`."""
     with FaultyProxy(address) as proxy:
         thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()

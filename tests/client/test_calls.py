@@ -1,16 +1,16 @@
-"""Both clients do what the API offers, typed, page by page, without rounding a number."""
+"""Both clients cover the API with typed results, pagination, and exact numbers."""
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from peopleinfo import client as api
-from peopleinfo.client import errors
-from peopleinfo.errors import StoreUnusable  # clients see it as StoreUnavailable
+import peopleinfo_client as api
 from peopleinfo.http.problems import KINDS
+from peopleinfo_client import errors
 from tests.client.conftest import raises
 from tests.http.serving import ADMIN_KEY, serving
 
@@ -26,111 +26,162 @@ def people(connect: Connect, server: Server) -> Any:
     return connect(server.url)
 
 
-def test_a_person_is_created_read_changed_and_erased(people: Any) -> None:
-    made = people.create({"person_surname": "Müller", "person_name": "Anna", "score": 1.5})
-    assert (made.person_surname, made.version, made.more) == ("Müller", 1, {"score": Decimal("1.5")})
-    assert people.get(made.person_id) == made
-    changed = people.patch(made, {"person_address": "12 Lindenweg", "score": None})
-    assert (changed.person_address, changed.version, changed.more) == ("12 Lindenweg", 2, {})
+def test_person_is_created_read_updated_and_deleted(people: Any) -> None:
+    created = people.create({"person_surname": "Müller", "person_name": "Anna", "score": 1.5})
+    assert (created.person_surname, created.version, created.extra) == ("Müller", 1, {"score": Decimal("1.5")})
+    assert people.get(created.person_id) == created
+    changed = people.patch(created, {"person_address": "12 Lindenweg", "score": None})
+    assert (changed.person_address, changed.version, changed.extra) == ("12 Lindenweg", 2, {})
     replaced = people.replace(changed, {"person_surname": "Meyer"})
-    assert replaced.details() == {"person_surname": "Meyer"}
-    assert replaced.created_at == made.created_at
-    people.erase(replaced)
+    assert replaced.data() == {"person_surname": "Meyer"}
+    assert replaced.created_at == created.created_at
+    people.delete(replaced)
     with raises(api.PersonNotFound):
-        people.get(made.person_id)
+        people.get(created.person_id)
 
 
-def test_numbers_come_and_go_as_they_are(people: Any) -> None:
+def test_numbers_keep_all_digits_in_both_directions(people: Any) -> None:
     numbers = {"price": Decimal("1.50"), "tiny": Decimal("1E-400"), "long": Decimal(10**30 + 1), "count": 7}
-    made = people.create({"person_surname": "Number"} | numbers)
-    assert made.more == numbers
-    assert type(made.more["count"]) is int
-    assert people.replace(made, made.details()).more == numbers
+    created = people.create({"person_surname": "Number"} | numbers)
+    assert created.extra == numbers
+    assert str(created.extra["price"]) == "1.50"
+    assert type(created.extra["count"]) is int
+    assert people.replace(created, created.data()).extra == numbers
 
 
-def test_a_stale_copy_is_not_written_over_a_newer_one(people: Any) -> None:
-    seen = people.create({"person_surname": "Conflict"})
-    people.patch(seen, {"n": 1})
+def test_decimals_inside_lists_and_objects_keep_all_digits(people: Any) -> None:
+    extra = {"prices": [Decimal("0.10"), 'a"b', None, True], "by": {"ü\u2028": (Decimal(3), {})}}
+    created = people.create({"person_surname": "Nested"} | extra)
+    assert created.extra == {"prices": [Decimal("0.10"), 'a"b', None, True], "by": {"ü\u2028": [3, {}]}}
+
+
+def test_date_is_sent_in_iso_format(people: Any) -> None:
+    created = people.create({"person_surname": "Date", "person_birthdate": date(1990, 5, 4)})
+    assert created.person_birthdate == "1990-05-04"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), Decimal("NaN"), Decimal("Infinity")])
+def test_number_that_json_cannot_represent_is_rejected(people: Any, value: Any) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        people.create({"person_surname": "Number", "n": value})
+
+
+@pytest.mark.parametrize("value", [{1, 2}, object(), b"bytes", {Decimal(1): Decimal(2)}])
+def test_value_of_another_type_is_rejected(people: Any, value: Any) -> None:
+    with pytest.raises(TypeError, match=r"JSON|keys"):
+        people.create({"person_surname": "Type", "value": value})
+
+
+def test_stale_version_does_not_overwrite_a_newer_one(people: Any) -> None:
+    stale = people.create({"person_surname": "Conflict"})
+    people.patch(stale, {"n": 1})
     with raises(api.VersionConflict):
-        people.patch(seen, {"n": 2})
+        people.patch(stale, {"n": 2})
     with raises(api.VersionConflict):
-        people.erase(seen)
-    assert people.patch(seen, {"n": 3}, version=api.ANY_VERSION).version == 3
-    with pytest.raises(TypeError, match="which version"):
-        people.patch(seen.person_id, {"n": 4})
+        people.delete(stale)
+    assert people.patch(stale, {"n": 3}, version=api.ANY_VERSION).version == 3
+    with pytest.raises(TypeError, match="version to change is missing"):
+        people.patch(stale.person_id, {"n": 4})
 
 
-def test_everyone_of_a_surname_is_found_page_by_page(people: Any) -> None:
+def test_search_yields_every_match_page_by_page(people: Any) -> None:
     surname = f"Pages {type(people).__name__}"
-    made = [people.create({"person_surname": surname, "n": n}).person_id for n in range(7)]
-    assert [person.person_id for person in people.find(surname=surname)] == made
+    created = [people.create({"person_surname": surname, "n": n}).person_id for n in range(7)]
+    assert [person.person_id for person in people.find(surname=surname)] == created
     pages = list(people.pages(surname=surname, limit=3))
     assert [len(page.people) for page in pages] == [3, 3, 1]
     assert next(iter(people.pages(surname=surname, limit=3, cursor=pages[0].next_cursor))).people == pages[1].people
-    assert list(people.find(surname=surname, name="nobody")) == []
+    assert list(people.find(surname=surname, name="other")) == []
 
 
-def test_an_import_says_what_became_of_each_row_and_can_be_sent_again(people: Any) -> None:
+def test_import_returns_a_result_for_each_row_and_is_idempotent(people: Any) -> None:
     rows = [{"person_surname": "Imported", "text": "line\u2028separator"}, {"person_surname": 5}]
     results = list(people.import_people(rows, idempotency_key=f"import {type(people)}"))
     assert [(one.line, one.result) for one in results] == [(1, "stored"), (2, "rejected"), (None, "done")]
     assert results[1].errors[0]["pointer"] == "/person_surname"
     assert (results[2].stored, results[2].rejected) == (1, 1)
-    again = list(people.import_people(iter(rows), idempotency_key=f"import {type(people)}"))
-    assert [one.result for one in again] == ["already", "rejected", "done"]
+    repeated = list(people.import_people(iter(rows), idempotency_key=f"import {type(people)}"))
+    assert [one.result for one in repeated] == ["already", "rejected", "done"]
 
 
-def test_what_is_exported_is_what_was_imported(people: Any) -> None:
+def test_export_returns_the_imported_rows(people: Any) -> None:
     rows = [{"person_surname": f"Export{type(people).__name__}", "n": n, "t": "a\u2028b\x85"} for n in range(1_500)]
     assert list(people.import_people(rows))[-1].stored == 1_500
     exported = list(people.export(surname=f"Export{type(people).__name__}"))
-    assert [person.details() for person in exported] == rows
+    assert [person.data() for person in exported] == rows
 
 
-def test_everything_that_is_wrong_is_told(people: Any) -> None:
-    with raises(api.InvalidPerson) as refused:
+def test_error_lists_every_invalid_field(people: Any) -> None:
+    with raises(api.InvalidPerson) as raised:
         people.create({"person_surname": 5, "person_birthdate": "2023-02-30"})
-    assert [error.pointer for error in refused.value.errors] == ["/person_surname", "/person_birthdate"]
-    assert refused.value.status == 422
-    assert refused.value.request_id
+    assert [error.pointer for error in raised.value.errors] == ["/person_surname", "/person_birthdate"]
+    assert raised.value.status == 422
+    assert raised.value.request_id
+
+
+def test_each_problem_type_raises_its_own_error(people: Any) -> None:
     with raises(api.InvalidSearch):
         list(people.find(born_from="yesterday"))
     with raises(api.InvalidCursor):
         next(iter(people.pages(cursor="x")))
-    with raises(api.KeyReused):
+    with raises(api.IdempotencyKeyConflict):
         [people.create({"person_surname": name}, idempotency_key=f"key {type(people)}") for name in "AB"]
 
 
-def test_an_id_cannot_lead_to_another_path(people: Any) -> None:
-    with pytest.raises(ValueError, match="not the id"):
+def test_id_cannot_address_another_resource(people: Any) -> None:
+    with pytest.raises(ValueError, match="invalid person id"):
         people.get("../../data")
 
 
-def test_ready_is_told_and_so_is_nobody_there(connect: Connect, people: Any) -> None:
+def test_is_ready_reports_whether_a_server_responds(connect: Connect, people: Any) -> None:
     assert people.is_ready()
     assert not connect("http://127.0.0.1:1").is_ready()
 
 
-def test_the_key_comes_from_the_argument_or_the_environment(
+def test_api_key_is_read_from_the_argument_or_the_environment(
     tmp_path: Path, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving(tmp_path, admin_key=ADMIN_KEY) as server:
         with raises(api.NotAuthenticated):
             connect(server.url).create({"person_surname": "Locked"})
         with raises(api.NotAuthenticated):
-            list(connect(server.url, key="x" * 32).import_people(iter([{"person_surname": "Locked"}])))
-        assert connect(server.url, key=ADMIN_KEY).create({"person_surname": "Argument"}).version == 1
-        monkeypatch.setenv("PEOPLEINFO_KEY", ADMIN_KEY)
+            list(connect(server.url, api_key="x" * 32).import_people(iter([{"person_surname": "Locked"}])))
+        assert connect(server.url, api_key=ADMIN_KEY).create({"person_surname": "Argument"}).version == 1
+        monkeypatch.setenv("PEOPLEINFO_API_KEY", ADMIN_KEY)
         assert connect(server.url).create({"person_surname": "Environment"}).version == 1
 
 
-def test_each_kind_of_problem_of_the_service_has_its_class_here() -> None:
-    told = {kind.slug: error.__name__ for error, kind in KINDS.items() if error is not StoreUnusable}
-    assert told.pop(errors.UNKNOWN_OUTCOME) == errors.OutcomeUnknown.__name__
-    known = {slug: kind.__name__ for slug, kind in errors.KINDS.items()}
-    assert known == told
+def test_old_name_of_the_api_key_variable_is_rejected(
+    connect: Connect, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PEOPLEINFO_KEY", ADMIN_KEY)
+    with pytest.raises(ValueError, match="PEOPLEINFO_KEY was renamed to PEOPLEINFO_API_KEY"):
+        connect(server.url)
 
 
-def test_every_class_is_exported() -> None:
-    assert {kind.__name__ for kind in errors.KINDS.values()} <= set(api.__all__)
+def test_each_problem_type_of_the_server_has_an_error_class() -> None:
+    assert {kind.slug for kind in KINDS.values()} == errors.PROBLEM_TYPES.keys() | {errors.OUTCOME_UNKNOWN}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"<html>", b"\xff\xfe", b"[]", b"null", b"[" * 100_000, b'{"type": 5, "detail": [], "errors": "x", "request_id": {}}',
+        b'{"errors": [5, {"pointer": 1}, null]}',
+    ],
+)  # fmt: skip
+def test_response_without_a_problem_document_raises_a_problem_error(body: bytes) -> None:
+    error = errors.problem(502, body)
+    assert type(error) is api.ProblemError
+    assert error.detail == "the response has status 502"
+
+
+def test_result_of_a_newer_server_is_accepted() -> None:
+    assert api.ImportResult.from_json(b'{"result":"stored","line":1,"new":[]}') == api.ImportResult(
+        result="stored", line=1
+    )
+
+
+def test_every_error_class_is_exported() -> None:
+    assert {kind.__name__ for kind in errors.PROBLEM_TYPES.values()} <= set(api.__all__)
     assert all(hasattr(api, name) for name in api.__all__)

@@ -16,7 +16,7 @@ from peopleinfo import __version__
 from peopleinfo.http.openapi import document
 from scripts.check_api import DOCUMENT
 from scripts.next_version import next_release, pre_release
-from scripts.release import CHANGELOG, PACKAGE, notes, release, stamp
+from scripts.release import CHANGELOG, PACKAGES, notes, release, stamp
 from tests.http.serving import serving
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def project(repository: Repository) -> Repository:
     """A repository with what a release changes, released once."""
-    for name in (PACKAGE, CHANGELOG):
+    for name in (*PACKAGES, CHANGELOG):
         (repository.root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, repository.root / name)
     (repository.root / "docs").mkdir()
@@ -39,11 +39,12 @@ def project(repository: Repository) -> Repository:
     return repository
 
 
-def test_the_package_the_changelog_the_document_and_the_tag_agree(project: Repository) -> None:
+def test_packages_changelog_openapi_document_and_tag_have_the_same_version(project: Repository) -> None:
     project.commit("feat: more")
     release(str(next_release(project.root)), project.root)
     assert project.git("describe", "--exact-match") == "v0.2.0"
-    assert '\n__version__ = "0.2.0"' in project.git("show", f"v0.2.0:{PACKAGE}")
+    for package in PACKAGES:
+        assert '\n__version__ = "0.2.0"' in project.git("show", f"v0.2.0:{package}")
     assert "\n## 0.2.0 (" in project.git("show", f"v0.2.0:{CHANGELOG}")
     assert json.loads(project.git("show", f"v0.2.0:{DOCUMENT}"))["info"]["version"] == "0.2.0"
     assert project.git("status", "--porcelain") == ""

@@ -129,7 +129,9 @@ def test_the_target_of_the_infrastructures_tests_fetches_what_they_need(tmp_path
     for name in ("run", "dev", "iac"):
         (tmp_path / "requirements").mkdir(exist_ok=True)
         (tmp_path / "requirements" / f"{name}.lock").touch()
-    (tmp_path / "pyproject.toml").touch()
+    for project in (tmp_path, tmp_path / "clients" / "python"):
+        project.mkdir(parents=True, exist_ok=True)
+        (project / "pyproject.toml").touch()
     done = subprocess.run(
         ["make", "--dry-run", "iac-test"], cwd=tmp_path, capture_output=True, text=True, check=True
     ).stdout

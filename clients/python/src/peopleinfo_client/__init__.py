@@ -1,0 +1,75 @@
+"""Python client of PeopleInfo: `Client`, and `AsyncClient` for asyncio.
+
+    ClientError
+    ├── ConnectionFailed       no response arrived, and the server changed nothing
+    ├── OutcomeUnknown         no response arrived, and the server may have made the change
+    ├── StreamInterrupted      an import or export ended before its last line
+    └── ProblemError           the server rejected the request: `status`, `detail`, `errors`, `request_id`
+        ├── InvalidPerson  PersonNotFound  VersionConflict  …      one class for each problem type
+
+docs/client.md describes how to use it.
+"""
+
+from peopleinfo_client._async import AsyncClient
+from peopleinfo_client._requests import ANY_VERSION
+from peopleinfo_client._sync import Client
+from peopleinfo_client.errors import (
+    AccessDenied,
+    AuditUnavailable,
+    ClientError,
+    ConnectionFailed,
+    FieldAccessDenied,
+    FieldError,
+    IdempotencyKeyConflict,
+    IdempotentPersonDeleted,
+    ImportAlreadyRunning,
+    InvalidCursor,
+    InvalidInput,
+    InvalidJson,
+    InvalidPerson,
+    InvalidSearch,
+    NotAuthenticated,
+    OutcomeUnknown,
+    Overloaded,
+    PersonNotFound,
+    ProblemError,
+    RateLimitExceeded,
+    StoreUnavailable,
+    StreamInterrupted,
+    VersionConflict,
+)
+from peopleinfo_client.models import ImportResult, Page, Person
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ANY_VERSION",
+    "AccessDenied",
+    "AsyncClient",
+    "AuditUnavailable",
+    "Client",
+    "ClientError",
+    "ConnectionFailed",
+    "FieldAccessDenied",
+    "FieldError",
+    "IdempotencyKeyConflict",
+    "IdempotentPersonDeleted",
+    "ImportAlreadyRunning",
+    "ImportResult",
+    "InvalidCursor",
+    "InvalidInput",
+    "InvalidJson",
+    "InvalidPerson",
+    "InvalidSearch",
+    "NotAuthenticated",
+    "OutcomeUnknown",
+    "Overloaded",
+    "Page",
+    "Person",
+    "PersonNotFound",
+    "ProblemError",
+    "RateLimitExceeded",
+    "StoreUnavailable",
+    "StreamInterrupted",
+    "VersionConflict",
+]

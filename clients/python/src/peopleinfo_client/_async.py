@@ -1,0 +1,171 @@
+"""Client for programs that use asyncio."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+import httpx
+
+from peopleinfo_client import _requests
+from peopleinfo_client._retry import RetryState
+from peopleinfo_client._transport import AsyncTransport
+from peopleinfo_client.errors import StreamInterrupted
+from peopleinfo_client.models import ImportResult, Page, Person
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping
+
+    from peopleinfo_client._requests import Request, Search, Version
+
+_READY_TIMEOUT = 5.0
+
+
+class AsyncClient:
+    """Client of one PeopleInfo server, for one event loop.
+
+    Close the client after use, or use it in an `async with` statement.
+
+    `timeout` is in seconds and covers all attempts of a call. The client retries a call after a lost response only when the server
+    cannot make the change twice: a creation has an idempotency key, and an update has the version that was read.
+
+    Every method may raise NotAuthenticated, AccessDenied, RateLimitExceeded, StoreUnavailable and ConnectionFailed. A method that makes a
+    change may also raise OutcomeUnknown.
+    """
+
+    def __init__(
+        self, url: str = "http://127.0.0.1:3000", *, api_key: str | None = None, timeout: float = 30.0
+    ) -> None:
+        """Use the server at `url`. The API key defaults to the environment variable `PEOPLEINFO_API_KEY`."""
+        self._timeout = timeout
+        self._transport = AsyncTransport(url, api_key, timeout)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._transport.close()
+
+    async def create(self, data: Mapping[str, Any], *, idempotency_key: str | None = None) -> Person:
+        """Create a person, exactly once even if the request has to be retried.
+
+        Pass an `idempotency_key` to create the person only once in several calls within a day.
+        Raises InvalidPerson, IdempotencyKeyConflict, IdempotentPersonDeleted.
+        """
+        return Person.from_json(await self._call(_requests.create(data, idempotency_key)))
+
+    async def get(self, person_id: str) -> Person:
+        """Return a person. Raises PersonNotFound."""
+        return Person.from_json(await self._call(_requests.get(person_id)))
+
+    async def find(self, **search: Unpack[Search]) -> AsyncIterator[Person]:
+        """Yield all matching people, page by page; without parameters, all people.
+
+        Parameters: `surname`, `surname_prefix`, `name`, `born_from`, `born_to`, `match`. Raises InvalidSearch.
+        """
+        async for page in self.pages(**search):
+            for person in page.people:
+                yield person
+
+    async def pages(
+        self, *, limit: int = _requests.PAGE_SIZE, cursor: str | None = None, **search: Unpack[Search]
+    ) -> AsyncIterator[Page]:
+        """Yield the pages of a search, from `cursor` on. A page may hold fewer people than `limit`, even none.
+
+        Raises InvalidSearch, InvalidCursor.
+        """
+        while True:
+            page = Page.from_json(await self._call(_requests.page(search, cursor, limit)))
+            yield page
+            if (cursor := page.next_cursor) is None:
+                return
+
+    async def replace(self, person: Person | str, data: Mapping[str, Any], *, version: Version = None) -> Person:
+        """Replace all fields of a person, unless the person changed after `person` was read (or after `version`).
+
+        Raises InvalidPerson, PersonNotFound, VersionConflict.
+        """
+        return Person.from_json(await self._call(_requests.replace(person, data, version)))
+
+    async def patch(self, person: Person | str, changes: Mapping[str, Any], *, version: Version = None) -> Person:
+        """Change some fields of a person, unless the person changed after it was read. The value None removes a field.
+
+        Raises InvalidPerson, PersonNotFound, VersionConflict.
+        """
+        return Person.from_json(await self._call(_requests.patch(person, changes, version)))
+
+    async def delete(self, person: Person | str, *, version: Version = None) -> None:
+        """Delete a person, unless the person changed after it was read. Pass an id to delete any version.
+
+        Raises PersonNotFound, VersionConflict.
+        """
+        await self._call(_requests.delete(person, version))
+
+    async def import_people(
+        self, rows: Iterable[Mapping[str, Any]], *, idempotency_key: str | None = None
+    ) -> AsyncIterator[ImportResult]:
+        """Import people in bounded memory. Yields the result of each row, then the result of the whole import.
+
+        Rows that can be iterated again (a list, not a generator) are sent again after a lost connection, without duplicates.
+        Raises StreamInterrupted with a message that describes how to resume.
+        """
+        request = _requests.import_people(idempotency_key)
+        repeatable = iter(rows) is not rows
+        async for line in self._lines(request, rows, _requests.resume_hint(request), repeatable=repeatable):
+            yield ImportResult.from_json(line)
+
+    async def export(self, **search: Unpack[Search]) -> AsyncIterator[Person]:
+        """Yield all matching people from one stream: faster than `find`, but not resumable.
+
+        Raises StreamInterrupted.
+        """
+        async for line in self._lines(_requests.export(search), None, _requests.EXPORT_HINT, repeatable=True):
+            yield Person.from_json(line)
+
+    async def is_ready(self) -> bool:
+        """Return whether the server can serve requests, after a single attempt."""
+        try:
+            response = await self._transport.send(_requests.status(), min(self._timeout, _READY_TIMEOUT))
+        except httpx.TransportError:
+            return False
+        return response.status == httpx.codes.OK
+
+    async def _call(self, request: Request) -> bytes:
+        state = RetryState(request, self._timeout, time.monotonic)
+        while True:
+            try:
+                response = await self._transport.send(request, state.timeout)
+            except httpx.TransportError as error:
+                delay: float | None = state.on_error(error)
+            else:
+                delay = state.on_response(response)
+            if delay is None:
+                return response.body
+            await self._transport.sleep(delay)
+
+    async def _lines(
+        self, request: Request, rows: Iterable[Mapping[str, Any]] | None, hint: str, *, repeatable: bool
+    ) -> AsyncIterator[bytes]:
+        """Yield the lines of a streamed response. The request is retried only before the first line."""
+        state = RetryState(request, self._timeout, time.monotonic)
+        started = False
+        while True:
+            try:
+                async with self._transport.stream(request, self._timeout, rows) as response:
+                    if response.is_success:
+                        splitter = _requests.LineSplitter()
+                        async for chunk in response.aiter_bytes():
+                            started = True
+                            for line in splitter.split(chunk):
+                                yield line
+                        return
+                    delay = state.on_response(await self._transport.read(response), final=not repeatable)
+            except httpx.TransportError as error:
+                if started or not repeatable:
+                    raise StreamInterrupted(hint) from error
+                delay = state.on_error(error)
+            await self._transport.sleep(delay or 0)

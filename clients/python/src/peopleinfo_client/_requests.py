@@ -1,0 +1,164 @@
+"""Requests to the server as plain data, the same for both clients. No I/O."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypedDict
+
+from peopleinfo_client._json import encode
+from peopleinfo_client.models import Person
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+ANY_VERSION: Final = "any"
+"""Used as a version: change the record whatever its version. Such a change is not retried after a lost response."""
+Version = int | Literal["any"] | None
+
+API_KEY_VARIABLE: Final = "PEOPLEINFO_API_KEY"
+_OLD_API_KEY_VARIABLE: Final = "PEOPLEINFO_KEY"  # rejected until 0.2.0
+PAGE_SIZE: Final = 1_000
+_CHUNK_SIZE: Final = 256 * 1024
+_JSON: Final = {"Content-Type": "application/json"}
+_NDJSON: Final = "application/x-ndjson"
+EXPORT_HINT: Final = "the export was interrupted: start it again, or use find(), which resumes by itself"
+
+
+class Search(TypedDict, total=False):
+    """Search parameters. A person must match all of them; without any, every person matches."""
+
+    surname: str | None
+    surname_prefix: str | None
+    name: str | None
+    born_from: str | None
+    born_to: str | None
+    match: Literal["folded", "exact"] | None
+
+
+class Request(NamedTuple):
+    """An HTTP request with the properties that decide on a retry.
+
+    A `repeatable` request has the same effect whether the server processes it once or twice. A `conditional` request fails with status
+    412 after an earlier attempt succeeded. Any other request is retried only when the server has surely not processed it.
+    """
+
+    method: str
+    path: str
+    headers: dict[str, str] = {}  # noqa: RUF012 - never changed
+    content: bytes | None = None
+    repeatable: bool = True
+    conditional: bool = False
+
+
+def common_headers(api_key: str | None) -> dict[str, str]:
+    """Return the headers of every request, with the given API key or else the one in `PEOPLEINFO_API_KEY`.
+
+    Raises ValueError when the environment has the old name of this variable.
+    """
+    if _OLD_API_KEY_VARIABLE in os.environ:
+        raise ValueError(f"{_OLD_API_KEY_VARIABLE} was renamed to {API_KEY_VARIABLE}")
+    api_key = api_key or os.environ.get(API_KEY_VARIABLE)
+    headers = {"User-Agent": "peopleinfo-client", "Accept": "application/json"}
+    return headers | ({"Authorization": f"Bearer {api_key}"} if api_key else {})
+
+
+def create(data: Mapping[str, Any], idempotency_key: str | None) -> Request:
+    """Return the request that creates a person; its idempotency key makes it repeatable."""
+    headers = _JSON | {"Idempotency-Key": idempotency_key or secrets.token_hex(16)}
+    return Request("POST", "/v1/people", headers, encode(data))
+
+
+def get(person_id: str) -> Request:
+    """Return the request that reads a person."""
+    return Request("GET", _person_path(person_id))
+
+
+def page(search: Search, cursor: str | None, limit: int) -> Request:
+    """Return the request for a page of search results. The body holds the search, because proxies log URLs."""
+    return Request("POST", "/v1/people/search", _JSON, encode({**search, "limit": limit, "cursor": cursor}))
+
+
+def replace(person: Person | str, data: Mapping[str, Any], version: Version) -> Request:
+    """Return the request that replaces all fields of a person."""
+    return _update("PUT", "application/json", person, data, version)
+
+
+def patch(person: Person | str, changes: Mapping[str, Any], version: Version) -> Request:
+    """Return the request that changes some fields of a person."""
+    return _update("PATCH", "application/merge-patch+json", person, changes, version)
+
+
+def delete(person: Person | str, version: Version) -> Request:
+    """Return the request that deletes a person. It is repeatable: the second response is 404."""
+    expected = version if version is not None or isinstance(person, str) else person.version
+    headers = {} if expected in (None, ANY_VERSION) else {"If-Match": f'"{expected}"'}
+    return Request("DELETE", _person_path(_person_id(person)), headers)
+
+
+def import_people(idempotency_key: str | None) -> Request:
+    """Return the request of an import, without its rows."""
+    headers = {"Content-Type": _NDJSON, "Idempotency-Key": idempotency_key or secrets.token_hex(16)}
+    return Request("POST", "/v1/people/import", headers)
+
+
+def resume_hint(request: Request) -> str:
+    """Return the message that describes how to resume an interrupted import."""
+    key = request.headers["Idempotency-Key"]
+    return f"the import was interrupted: send the same rows with idempotency_key={key!r} to resume it"
+
+
+def export(search: Search) -> Request:
+    """Return the request that exports all matching people. The body holds the search, as in `page`."""
+    return Request("POST", "/v1/people/export", _JSON | {"Accept": _NDJSON}, encode(search))
+
+
+def status() -> Request:
+    """Return the request that checks the health of the server."""
+    return Request("GET", "/status")
+
+
+class LineSplitter:
+    """Splits a stream into lines. Only a line feed ends a line; U+2028 may occur inside one."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def split(self, chunk: bytes) -> list[bytes]:
+        """Return the lines that end in this chunk."""
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        return lines
+
+
+def import_chunks(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
+    """Yield rows as NDJSON, in chunks of many lines."""
+    lines: list[bytes] = []
+    size = 0
+    for row in rows:
+        lines.append(encode(row) + b"\n")
+        size += len(lines[-1])
+        if size >= _CHUNK_SIZE:
+            yield b"".join(lines)
+            lines, size = [], 0
+    yield b"".join(lines)
+
+
+def _update(method: str, media_type: str, person: Person | str, data: Mapping[str, Any], version: Version) -> Request:
+    if isinstance(person, Person):
+        version = version if version is not None else person.version
+    if version is None:
+        raise TypeError("the version to change is missing: pass the Person that was read, version=, or ANY_VERSION")
+    conditional = version != ANY_VERSION
+    headers = {"Content-Type": media_type, "If-Match": f'"{version}"' if conditional else "*"}
+    path = _person_path(_person_id(person))
+    return Request(method, path, headers, encode(data), repeatable=conditional, conditional=conditional)
+
+
+def _person_id(person: Person | str) -> str:
+    return person if isinstance(person, str) else person.person_id
+
+
+def _person_path(person_id: str) -> str:
+    if not person_id.isalnum() or not person_id.isascii():  # "../" would address another resource
+        raise ValueError("invalid person id: only ASCII letters and digits are allowed")
+    return f"/v1/people/{person_id}"

@@ -1,0 +1,174 @@
+"""Errors of the client: a class for each problem type (RFC 9457) of the server, and three for a missing response."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from peopleinfo_client._json import decode
+
+_TYPE_PREFIX: Final = "urn:peopleinfo:problem:"
+
+
+class FieldError(NamedTuple):
+    """An invalid field of a request: `pointer` is its JSON Pointer (RFC 6901), empty for the whole document."""
+
+    pointer: str
+    reason: str
+
+
+class ClientError(Exception):
+    """Base class of all errors of the client."""
+
+
+class ConnectionFailed(ClientError):
+    """No response arrived within the timeout, and the server changed nothing."""
+
+
+class OutcomeUnknown(ClientError):
+    """The response to a change was lost, and the server may have made the change. Read the record before you retry."""
+
+
+class StreamInterrupted(ClientError):
+    """An import or export ended before its last line; the message describes how to resume."""
+
+
+class ProblemError(ClientError):
+    """The server rejected the request. A subclass names the problem type; this class covers all other responses."""
+
+    def __init__(self, status: int, detail: str, errors: tuple[FieldError, ...] = (), request_id: str = "") -> None:
+        reasons = "; ".join(f"{error.pointer or 'document'}: {error.reason}" for error in errors)
+        super().__init__(reasons or detail)
+        self.status = status
+        """HTTP status of the response."""
+        self.detail = detail
+        """Description of the problem, in one sentence."""
+        self.errors = errors
+        """Invalid fields of the request, if any."""
+        self.request_id = request_id
+        """Identifier of the request in the log of the server."""
+
+
+class InvalidJson(ProblemError):
+    """The body is not valid JSON, or has a construct that parsers interpret differently."""
+
+
+class InvalidPerson(ProblemError):
+    """The data is not a valid person record; `errors` lists every invalid field."""
+
+
+class InvalidSearch(ProblemError):
+    """The search parameters are invalid; `errors` lists every one."""
+
+
+class InvalidCursor(ProblemError):
+    """The cursor belongs to another search or to another deployment."""
+
+
+class InvalidInput(ProblemError):
+    """The rows of an import cannot be parsed."""
+
+
+class PersonNotFound(ProblemError):
+    """The server has no such person, or the person was deleted."""
+
+
+class VersionConflict(ProblemError):
+    """The person changed after the client read it; the server changed nothing."""
+
+
+class IdempotencyKeyConflict(ProblemError):
+    """The idempotency key was used before with different data."""
+
+
+class IdempotentPersonDeleted(ProblemError):
+    """The person that was created with this idempotency key has been deleted."""
+
+
+class ImportAlreadyRunning(ProblemError):
+    """An import with this idempotency key is already running."""
+
+
+class NotAuthenticated(ProblemError):
+    """The API key is missing, unknown or expired."""
+
+
+class AccessDenied(ProblemError):
+    """The API key lacks the scope for this operation."""
+
+
+class FieldAccessDenied(ProblemError):
+    """The operation would return, search or change a field that is hidden from the API key."""
+
+
+class RateLimitExceeded(ProblemError):
+    """The rate limit is exceeded, and the required delay is longer than the timeout."""
+
+
+class StoreUnavailable(ProblemError):
+    """The store of the server was unavailable during the whole timeout; the server changed nothing."""
+
+
+class Overloaded(ProblemError):
+    """The server had no free memory for the request during the whole timeout; it changed nothing."""
+
+
+class AuditUnavailable(ProblemError):
+    """The server could not write or read its audit log during the whole timeout; it changed nothing."""
+
+
+PROBLEM_TYPES: Final[dict[str, type[ProblemError]]] = {
+    "invalid-json": InvalidJson,
+    "invalid-person": InvalidPerson,
+    "invalid-search": InvalidSearch,
+    "invalid-cursor": InvalidCursor,
+    "invalid-input": InvalidInput,
+    "person-not-found": PersonNotFound,
+    "version-conflict": VersionConflict,
+    "idempotency-key-reused": IdempotencyKeyConflict,
+    "creation-erased": IdempotentPersonDeleted,
+    "import-overlap": ImportAlreadyRunning,
+    "not-authenticated": NotAuthenticated,
+    "access-denied": AccessDenied,
+    "members-hidden": FieldAccessDenied,
+    "rate-exceeded": RateLimitExceeded,
+    "store-unavailable": StoreUnavailable,
+    "overloaded": Overloaded,
+    "audit-unavailable": AuditUnavailable,
+    "audit-unreadable": AuditUnavailable,
+}
+"""Problem type, without its prefix, to the class of its error."""
+
+OUTCOME_UNKNOWN: Final = "outcome-unknown"
+"""The problem type of a change that the server may have made."""
+
+
+def problem_type(body: bytes) -> str:
+    """Return the problem type in a response body without its prefix, or "" when the body is no problem document."""
+    return _text(_fields(body), "type").removeprefix(_TYPE_PREFIX)
+
+
+def problem(status: int, body: bytes) -> ProblemError:
+    """Return the error for a response. Its body may have any content, because a proxy may have generated it."""
+    fields = _fields(body)
+    error = PROBLEM_TYPES.get(problem_type(body), ProblemError)
+    detail = _text(fields, "detail") or f"the response has status {status}"
+    return error(status, detail, _field_errors(fields), _text(fields, "request_id"))
+
+
+def _field_errors(fields: dict[str, Any]) -> tuple[FieldError, ...]:
+    errors = fields.get("errors")
+    entries = errors if isinstance(errors, list) else []
+    return tuple(FieldError(_text(one, "pointer"), _text(one, "reason")) for one in entries if isinstance(one, dict))
+
+
+def _text(fields: dict[str, Any], name: str) -> str:
+    value = fields.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _fields(body: bytes) -> dict[str, Any]:
+    try:
+        document = decode(body)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}

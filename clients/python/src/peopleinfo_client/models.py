@@ -1,0 +1,84 @@
+"""Data that the server returns: person records, pages of them, and results of imports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
+
+from peopleinfo_client._json import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_FIELDS: Final = ("person_name", "person_surname", "person_birthdate", "person_address")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Person:
+    """A person record as the server stores it.
+
+    `extra` holds the custom fields. Each number in it is an `int` or a `Decimal`, so that no digit is lost.
+    """
+
+    person_id: str
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    person_name: str | None = None
+    person_surname: str | None = None
+    person_birthdate: str | None = None
+    person_address: str | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def data(self) -> dict[str, Any]:
+        """Return the fields that a client may change, in the form that `replace` accepts."""
+        standard = {name: getattr(self, name) for name in _FIELDS}
+        return {name: value for name, value in standard.items() if value is not None} | self.extra
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """Parse the JSON of a person record."""
+        return cls.from_fields(decode(text))
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> Self:
+        """Make a person record of its JSON fields."""
+        extra = dict(fields)
+        known: dict[str, Any] = {name: extra.pop(name, None) for name in (*_FIELDS, "person_id", "version")}
+        created_at, updated_at = (datetime.fromisoformat(extra.pop(name)) for name in ("created_at", "updated_at"))
+        return cls(**known, created_at=created_at, updated_at=updated_at, extra=extra)
+
+
+class Page(NamedTuple):
+    """A page of search results; `next_cursor` is None on the last page."""
+
+    people: list[Person]
+    next_cursor: str | None
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """Parse the JSON of a page."""
+        page = decode(text)
+        return cls([Person.from_fields(person) for person in page["people"]], page["next_cursor"])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportResult:
+    """The result of one row of an import, or of the whole import in the last result (`result="done"`).
+
+    `line` counts from 1. Each of the `errors` has a `pointer` to the field and a `reason`.
+    """
+
+    result: Literal["stored", "already", "rejected", "done"]
+    line: int | None = None
+    person_id: str | None = None
+    errors: list[dict[str, str]] = field(default_factory=list)
+    stored: int | None = None
+    rejected: int | None = None
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """Parse a line of the response to an import. Fields of a newer server are ignored."""
+        result = decode(text)
+        return cls(**{known.name: result[known.name] for known in fields(cls) if known.name in result})

@@ -1,0 +1,29 @@
+"""pip, for tests that install packages from the package index."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.limits import HANGS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_UNREACHABLE: Final = (
+    "NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ProxyError", "Connection refused",
+)  # fmt: skip
+
+
+def pip_install(*arguments: str | Path, python: str | Path = sys.executable) -> None:
+    """Run `pip install` for an interpreter, without output. Skips the test where the package index is unreachable."""
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--retries=1", f"--python={python}"]
+    done = subprocess.run(
+        [*command, "install", "--quiet", *arguments], capture_output=True, text=True, timeout=HANGS, check=False
+    )
+    if done.returncode and any(sign in done.stderr for sign in _UNREACHABLE):
+        pytest.skip("needs access to the package index")
+    assert done.returncode == 0, done.stderr
