@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml  # type: ignore[import-untyped]
 
 from peopleinfo.http.openapi import document
+from scripts.release import PACKAGES
 from tests.delivery.repositories import Repository
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ DIGEST: Final = f"sha256:{'d' * 64}"
 BEFORE: Final = f"sha256:{'b' * 64}"
 REGISTRY: Final = "1.dkr.ecr.eu-west-1.example"
 TOOLS: Final = ("aws", "cosign", "docker", "gh", "skopeo", "terraform", "make", "apt-get")
+_METADATA: Final = ("pyproject.toml", "README.md", "LICENSE")
 _EXPRESSION: Final = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
 
 
@@ -175,7 +177,8 @@ class Pipeline:
         root = self.project.root
         for name in ("scripts", ".ci"):
             shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("CHANGELOG.md", "src/peopleinfo/__init__.py", ".gitignore", "requirements/run.lock"):
+        metadata = [f"{folder}{name}" for folder in ("", "clients/python/") for name in _METADATA]
+        for name in ("CHANGELOG.md", ".gitignore", "requirements/run.lock", *PACKAGES, *metadata):
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, root / name)
         for stack in ("basic_iac", "app_iac", "deploy_iac", "preview_iac"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +94,16 @@ def test_a_feature_becomes_a_running_version(project: Pipeline) -> None:
     ]
     assert order == sorted(order)
     assert applied(project) == [DIGEST, DIGEST]
+
+
+def test_release_has_the_wheels_of_server_and_client(project: Pipeline) -> None:
+    project.project.commit("feat: more")
+    release(project)
+    call = " ".join(project.calls[position(project, "gh release create") :])
+    assert re.findall(r"[^/ ]+\.whl", call) == [
+        "peopleinfo-1.1.0-py3-none-any.whl",
+        "peopleinfo_client-1.1.0-py3-none-any.whl",
+    ]
 
 
 def test_the_image_says_what_it_was_built_from(project: Pipeline) -> None:
