@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,7 @@ import pytest
 import peopleinfo_client as api
 from peopleinfo.http.problems import KINDS
 from peopleinfo_client import errors
+from peopleinfo_client._requests import import_chunks
 from tests.client.conftest import raises
 from tests.http.serving import ADMIN_KEY, serving
 
@@ -102,6 +105,20 @@ def test_import_returns_a_result_for_each_row_and_is_idempotent(people: Any) -> 
     assert (results[2].stored, results[2].rejected) == (1, 1)
     repeated = list(people.import_people(iter(rows), idempotency_key=f"import {type(people)}"))
     assert [one.result for one in repeated] == ["already", "rejected", "done"]
+
+
+def test_import_without_rows_stores_no_person(people: Any) -> None:
+    assert [one.result for one in people.import_people([])] == ["done"]
+
+
+def test_import_body_is_compressed_within_the_limit_of_the_server() -> None:
+    varied = [{"person_surname": f"Imported {n}", "n": n} for n in range(20_000)]
+    repetitive = [{"person_surname": "Imported", "filler": "x" * 8_000}] * 100
+    for rows, min_ratio in ((varied, 3), (repetitive, 0.9)):
+        body = b"".join(import_chunks(rows))
+        ndjson = gzip.decompress(body)
+        assert [json.loads(line) for line in ndjson.splitlines()] == rows
+        assert min_ratio <= len(ndjson) / len(body) <= 100
 
 
 def test_export_returns_the_imported_rows(people: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import secrets
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypedDict
@@ -20,6 +21,7 @@ API_KEY_VARIABLE: Final = "PEOPLEINFO_API_KEY"
 _OLD_API_KEY_VARIABLE: Final = "PEOPLEINFO_KEY"  # rejected until 0.2.0
 PAGE_SIZE: Final = 1_000
 _CHUNK_SIZE: Final = 256 * 1024
+_MAX_COMPRESSION_RATIO: Final = 100  # the server rejects input that expands more than 250 times
 _JSON: Final = {"Content-Type": "application/json"}
 _NDJSON: Final = "application/x-ndjson"
 EXPORT_HINT: Final = "the export was interrupted: start it again, or use find(), which resumes by itself"
@@ -98,7 +100,8 @@ def delete(person: Person | str, version: Version) -> Request:
 
 def import_people(idempotency_key: str | None) -> Request:
     """Return the request of an import, without its rows."""
-    headers = {"Content-Type": _NDJSON, "Idempotency-Key": idempotency_key or secrets.token_hex(16)}
+    headers = {"Content-Type": _NDJSON, "Content-Encoding": "gzip"}
+    headers["Idempotency-Key"] = idempotency_key or secrets.token_hex(16)
     return Request("POST", "/v1/people/import", headers)
 
 
@@ -131,7 +134,14 @@ class LineSplitter:
 
 
 def import_chunks(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
-    """Yield rows as NDJSON, in chunks of many lines."""
+    """Yield rows as NDJSON, in chunks that are gzip members (RFC 1952) of many lines."""
+    for chunk in _ndjson_chunks(rows):
+        compressed = gzip.compress(chunk, compresslevel=1)
+        is_accepted = len(chunk) <= _MAX_COMPRESSION_RATIO * len(compressed)
+        yield compressed if is_accepted else gzip.compress(chunk, compresslevel=0)
+
+
+def _ndjson_chunks(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
     lines: list[bytes] = []
     size = 0
     for row in rows:
