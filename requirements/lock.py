@@ -22,7 +22,8 @@ def lock(target: str, *sources: str) -> None:
     subprocess.run([*command, *sources, "--output-file", target], check=True, stdout=subprocess.DEVNULL)
 
 
-lock("requirements/dev.lock", "pyproject.toml", "requirements/build.in", "--group", "dev")
+PROJECTS = ("pyproject.toml", "clients/python/pyproject.toml")
+lock("requirements/dev.lock", *PROJECTS, "requirements/build.in", "--group", "dev")
 # What is served is what was tested: the tests' own needs decide first.
 TESTED = ("--constraint", "requirements/dev.lock")
 lock("requirements/run.lock", "pyproject.toml", "requirements/build.in", *TESTED)

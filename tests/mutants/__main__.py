@@ -14,6 +14,7 @@ from typing import Final
 from tests.mutants.table import ROOT, Mutant, mutants
 
 _HANGS: Final = 600  # seconds after which the tests of a mutant are ended
+_SOURCES: Final = ("src", "clients/python/src")
 _SHARED: Final = (".cache", ".venv")
 _PASSED, _FAILED = 0, 1  # exit codes of pytest
 
@@ -76,7 +77,8 @@ def plant(copy: Path, mutant: Mutant) -> str:
 def run_tests(copy: Path, tests: list[str], *, shows: bool = False) -> str:
     """Return "detected" when a test fails or hangs, "survived" when all pass, else "not run"; `shows` what failed."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
-    environment = os.environ | {"PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    sources = os.pathsep.join(str(copy / folder) for folder in _SOURCES)
+    environment = os.environ | {"PYTHONPATH": sources, "PYTHONDONTWRITEBYTECODE": "1"}
     try:
         done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, timeout=_HANGS, check=False)
     except subprocess.TimeoutExpired:
