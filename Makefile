@@ -10,7 +10,7 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-cloud run-observed dashboards docs pictures test test-fast check fix sync-client prove mutants bench image push deploy rollback next-version check-commits check-api check-speed iac-test cloud-smoke helm dynamodb-local lock audit clean
+.PHONY: help run run-cloud run-observed dashboards docs pictures test test-fast check fix sync-client prove mutants bench image push deploy rollback next-version check-commits check-api check-speed iac-test iac-apply cloud-smoke helm dynamodb-local lock audit clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -98,6 +98,14 @@ audit: $(VENV)/ready-to-audit ## ask whether a library has a known weakness, and
 
 iac-test: $(VENV)/ready-to-scan helm ## test the infrastructure: format, types, promises, planted faults (needs Terraform; no account)
 	@TERRAFORM=$(TERRAFORM) $(VENV)/bin/python -m pytest --numprocesses logical tests/iac $(ARGS)
+
+iac-apply: $(VENV)/ready-to-test .cache/emulator/ready ## apply the stacks to an emulator of AWS with HashiCorp's provider (needs Terraform; no account)
+	@AWS_EMULATOR=.cache/emulator/bin/python $(VENV)/bin/python -m pytest --log-cli-level INFO tests/iac/test_apply.py $(ARGS)
+
+.cache/emulator/ready: requirements/apply.lock
+	@$(PYTHON) -m venv .cache/emulator
+	@.cache/emulator/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --requirement $<
+	@touch $@
 
 cloud-smoke: $(VENV)/ready-to-test ## run the service on a local server that is made as the stacks describe AWS (needs Terraform; no account)
 	@TERRAFORM=$(TERRAFORM) $(VENV)/bin/python -m pytest tests/iac/test_cloud.py $(ARGS)

@@ -28,5 +28,6 @@ lock("requirements/dev.lock", *PROJECTS, "requirements/build.in", "--group", "de
 TESTED = ("--constraint", "requirements/dev.lock")
 lock("requirements/run.lock", "pyproject.toml", "requirements/build.in", *TESTED)
 lock("requirements/iac.lock", "requirements/iac.in", *TESTED)
+lock("requirements/apply.lock", "requirements/apply.in", *TESTED)
 lock("requirements/bench.lock", "requirements/bench.in", *TESTED)
 lock("requirements/audit.lock", "requirements/audit.in", *TESTED)

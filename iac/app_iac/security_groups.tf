@@ -9,7 +9,7 @@ resource "aws_security_group" "alb" {
 
 resource "aws_security_group" "service" {
   name        = "${local.name}-service"
-  description = "The service's tasks."
+  description = "Tasks of the service."
   vpc_id      = local.basic["vpc_id"]
   tags        = { Name = "${local.name}-service" }
 }
@@ -24,7 +24,7 @@ resource "aws_security_group" "cache" {
 resource "aws_vpc_security_group_ingress_rule" "alb" {
   for_each          = { for pair in setproduct(keys(local.ports), var.clients) : "${pair[0]} from ${pair[1]}" => { port = local.ports[pair[0]], cidr = pair[1] } }
   security_group_id = aws_security_group.alb.id
-  description       = "The service's clients."
+  description       = "Clients of the service."
   cidr_ipv4         = each.value.cidr
   ip_protocol       = "tcp"
   from_port         = each.value.port

@@ -87,3 +87,25 @@ if grep -q 'source *= "[.]' ./*.tf && ! test -e .terraform/modules/modules.json;
         [tmp_path / "scripts" / "lock_providers"], env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+# What EC2 and WAF document for descriptions; others accept all printable characters.
+_DESCRIPTIONS = {
+    "aws_security_group": r"[A-Za-z0-9 ._:/()#,@\[\]+=&;{}!$*-]{1,255}",
+    "aws_vpc_security_group_ingress_rule": r"[A-Za-z0-9 ._:/()#,@\[\]+=&;{}!$*-]{1,255}",
+    "aws_vpc_security_group_egress_rule": r"[A-Za-z0-9 ._:/()#,@\[\]+=&;{}!$*-]{1,255}",
+    "aws_wafv2_web_acl": r"[\w+=:#@/,.-][\w+=:#@/,.\s-]{1,254}[\w+=:#@/,.-]",
+}
+_RESOURCE = re.compile(r'^resource "(\w+)" "(\w+)" \{\n(.*?)^\}', re.MULTILINE | re.DOTALL)
+
+
+def test_descriptions_have_only_characters_that_aws_accepts() -> None:
+    refused = [
+        (kind, name, description)
+        for file in IAC.rglob("*.tf")
+        for kind, name, body in _RESOURCE.findall(file.read_text())
+        if kind in _DESCRIPTIONS
+        for description in re.findall(r'^  description +=\s"(.*)"$', body, re.MULTILINE)
+        if not re.fullmatch(_DESCRIPTIONS[kind], re.sub(r"\$\{[^}]*\}", "x", description))
+    ]
+    assert refused == []
