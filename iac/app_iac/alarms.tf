@@ -49,7 +49,7 @@ resource "aws_cloudwatch_metric_alarm" "default" {
 }
 
 resource "aws_cloudwatch_metric_alarm" "summed" {
-  for_each            = local.summed_alarms
+  for_each            = { for name, alarm in local.summed_alarms : name => alarm if length(alarm.metrics) > 0 }
   alarm_name          = "${local.name}-${each.key}"
   alarm_description   = each.value.says
   comparison_operator = "GreaterThanOrEqualToThreshold"
@@ -84,9 +84,9 @@ resource "aws_cloudwatch_metric_alarm" "summed" {
 # Tasks of both colours together: after a blue/green deployment one of the two has none.
 resource "aws_cloudwatch_metric_alarm" "few_tasks" {
   alarm_name          = "${local.name}-few_tasks"
-  alarm_description   = "Fewer than ${var.tasks_wanted} tasks are healthy: losing one more would be an outage."
+  alarm_description   = "Fewer than ${local.tasks_wanted} tasks are healthy: losing one more would be an outage."
   comparison_operator = "LessThanThreshold"
-  threshold           = var.tasks_wanted
+  threshold           = local.tasks_wanted
   evaluation_periods  = 5
   datapoints_to_alarm = 3
   treat_missing_data  = "breaching"
@@ -138,7 +138,7 @@ locals {
   # DynamoDB counts throttled requests by table and by index, and errors by operation: there is no series of the table as a whole.
   on_index   = merge(local.on_table, { GlobalSecondaryIndexName = "prefixes" })
   operations = ["BatchGetItem", "BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query", "Scan", "TransactWriteItems", "UpdateItem"]
-  nodes      = [for number in range(1, var.cache.nodes + 1) : { CacheClusterId = format("${local.name}-%03d", number) }]
+  nodes      = [for number in range(1, local.cache.nodes + 1) : { CacheClusterId = format("${local.name}-%03d", number) }]
 
   summed_alarms = {
     throttled = {

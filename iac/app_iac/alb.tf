@@ -5,7 +5,7 @@ resource "aws_lb" "default" {
   name                       = local.name
   load_balancer_type         = "application"
   internal                   = false
-  subnets                    = local.public
+  subnets                    = slice(local.public, 0, local.profile.balancer_zones) # each has a public address, which costs
   security_groups            = [aws_security_group.alb.id]
   drop_invalid_header_fields = true
   desync_mitigation_mode     = "strictest"

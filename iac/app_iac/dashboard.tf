@@ -21,10 +21,10 @@ resource "aws_cloudwatch_dashboard" "default" {
 locals {
   balancer = ["LoadBalancer", aws_lb.default.arn_suffix]
   table    = ["TableName", module.people.table.name]
-  cache    = ["CacheClusterId", "${local.name}-001"]
+  on_cache = ["CacheClusterId", "${local.name}-001"]
   service  = ["ClusterName", local.basic["ecs_cluster_name"], "ServiceName", "${local.name}-api"]
 
-  widgets = [
+  widgets = concat([
     { title = "Requests a minute", metrics = [concat(["AWS/ApplicationELB", "RequestCount"], local.balancer, [{ stat = "Sum" }])] },
     {
       title = "Answers that are errors"
@@ -57,13 +57,12 @@ locals {
         concat(["AWS/DynamoDB", "WriteThrottleEvents"], local.table, [{ stat = "Sum" }]),
       ]
     },
-    {
+    ], local.has_cache ? [{
       title = "Cache: CPU, hits and misses"
       metrics = [
-        concat(["AWS/ElastiCache", "EngineCPUUtilization"], local.cache, [{ stat = "Average" }]),
-        concat(["AWS/ElastiCache", "CacheHits"], local.cache, [{ stat = "Sum", yAxis = "right" }]),
-        concat(["AWS/ElastiCache", "CacheMisses"], local.cache, [{ stat = "Sum", yAxis = "right" }]),
+        concat(["AWS/ElastiCache", "EngineCPUUtilization"], local.on_cache, [{ stat = "Average" }]),
+        concat(["AWS/ElastiCache", "CacheHits"], local.on_cache, [{ stat = "Sum", yAxis = "right" }]),
+        concat(["AWS/ElastiCache", "CacheMisses"], local.on_cache, [{ stat = "Sum", yAxis = "right" }]),
       ]
-    },
-  ]
+  }] : [])
 }

@@ -132,7 +132,7 @@ resource "aws_iam_role_policy" "blue_green" {
 }
 
 locals {
-  cache_password_arn = one(values(aws_cloudformation_stack.cache_user.outputs))
+  cache_password_arn = one(flatten([for stack in aws_cloudformation_stack.cache_user : values(stack.outputs)]))
   by_tasks = [{
     Effect    = "Allow"
     Principal = { Service = "ecs-tasks.amazonaws.com" }

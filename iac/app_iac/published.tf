@@ -14,10 +14,10 @@ locals {
     application_log_group     = aws_cloudwatch_log_group.application.name
     audit_log_group           = aws_cloudwatch_log_group.audit.name
     blue_green_role_arn       = aws_iam_role.blue_green.arn
-    cache_password_secret_arn = local.cache_password_arn
+    cache_password_secret_arn = local.has_cache ? local.cache_password_arn : "none"
     cache_security_group_id   = aws_security_group.cache.id
     cache_url                 = local.cache_url
-    cache_user                = local.cache_user
+    cache_user                = local.has_cache ? local.cache_user : "none"
     deployment_alarms         = join(",", [for key in ["errors", "unreachable"] : aws_cloudwatch_metric_alarm.default[key].alarm_name])
     drain_seconds             = tostring(local.drain_seconds)
     encryption_url            = "aws-kms://${module.sealing_key.arn}"
@@ -41,6 +41,7 @@ locals {
     target_group_green_arn    = aws_lb_target_group.default["green"].arn
     task_role_arn             = aws_iam_role.task.arn
     url                       = local.url
+    web_acl_arn               = try(module.firewall[0].arn, "none")
   }
 }
 

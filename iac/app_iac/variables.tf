@@ -30,16 +30,16 @@ variable "budget" {
 }
 
 variable "cache" {
-  description = "The cache: the type of its nodes, and how many there are: one that writes, and its replicas in other zones."
+  description = "The cache: the type of its nodes, and how many there are: one that writes, and its replicas in other zones; 0 for no cache. Not given: as the profile of basic_iac says."
   type = object({
-    node_type = optional(string, "cache.t4g.small")
-    nodes     = optional(number, 2)
+    node_type = optional(string)
+    nodes     = optional(number)
   })
   nullable = false
   default  = {}
   validation {
-    condition     = var.cache.nodes >= 2 && var.cache.nodes <= 6
-    error_message = "The cache has 2 to 6 nodes: with one, losing its zone would leave none."
+    condition     = var.cache.nodes == null || contains([0, 1, 2, 3, 4, 5, 6], coalesce(var.cache.nodes, 0))
+    error_message = "The cache has 0 to 6 nodes."
   }
 }
 
@@ -185,10 +185,9 @@ variable "requests_per_minute" {
 }
 
 variable "tasks_wanted" {
-  description = "Healthy tasks below which an alarm goes off."
+  description = "Healthy tasks below which an alarm goes off. Null: as the profile of basic_iac says."
   type        = number
-  nullable    = false
-  default     = 2
+  default     = null
 }
 
 variable "traces" {

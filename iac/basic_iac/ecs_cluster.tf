@@ -2,7 +2,7 @@ resource "aws_ecs_cluster" "default" {
   name = local.name
   setting {
     name  = "containerInsights"
-    value = var.container_insights
+    value = local.container_insights
   }
 }
 

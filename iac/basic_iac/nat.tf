@@ -1,4 +1,4 @@
-# The way out of the private subnets. One gateway costs least; one a zone keeps the others going when a zone is lost.
+# NAT gateways of the private subnets. One costs less; one in each zone keeps the other zones connected when a zone fails.
 
 resource "aws_eip" "nat" {
   for_each = local.gateways
@@ -15,12 +15,12 @@ resource "aws_nat_gateway" "default" {
 }
 
 resource "aws_route" "out" {
-  for_each               = local.zones
+  for_each               = local.nat == "none" ? {} : local.zones
   route_table_id         = aws_route_table.private[each.key].id
   destination_cidr_block = "0.0.0.0/0"
-  nat_gateway_id         = aws_nat_gateway.default[var.nat == "each_zone" ? each.key : var.zones[0]].id
+  nat_gateway_id         = aws_nat_gateway.default[local.nat == "each_zone" ? each.key : var.zones[0]].id
 }
 
 locals {
-  gateways = toset(var.nat == "each_zone" ? var.zones : [var.zones[0]])
+  gateways = toset({ none = [], one = slice(var.zones, 0, 1), each_zone = var.zones }[local.nat])
 }

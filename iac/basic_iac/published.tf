@@ -14,8 +14,11 @@ locals {
     ecr_repository_url = aws_ecr_repository.default.repository_url
     ecs_cluster_name   = aws_ecs_cluster.default.name
     private_subnet_ids = join(",", [for letter in var.zones : aws_subnet.private[letter].id])
+    profile            = var.profile
     public_cidrs       = join(",", [for letter in var.zones : aws_subnet.public[letter].cidr_block])
     public_subnet_ids  = join(",", [for letter in var.zones : aws_subnet.public[letter].id])
+    service_public_ip  = tostring(local.nat == "none")
+    service_subnet_ids = join(",", [for letter in var.zones : local.nat == "none" ? aws_subnet.public[letter].id : aws_subnet.private[letter].id])
     vpc_cidr           = aws_vpc.default.cidr_block
     vpc_id             = aws_vpc.default.id
   }

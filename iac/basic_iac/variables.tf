@@ -10,12 +10,11 @@ variable "cidr" {
 }
 
 variable "container_insights" {
-  description = "How closely CloudWatch watches the cluster: enhanced (per task and container), enabled, or disabled."
+  description = "How closely CloudWatch watches the cluster: enhanced (per task and container), enabled, or disabled. Null: as the profile says."
   type        = string
-  nullable    = false
-  default     = "enabled"
+  default     = null
   validation {
-    condition     = contains(["enhanced", "enabled", "disabled"], var.container_insights)
+    condition     = var.container_insights == null || contains(["enhanced", "enabled", "disabled"], coalesce(var.container_insights, "-"))
     error_message = "Container Insights is enhanced, enabled or disabled."
   }
 }
@@ -75,10 +74,9 @@ variable "images_kept" {
 }
 
 variable "interface_endpoints" {
-  description = "Services of AWS that get a private way in each zone, by the last part of their endpoint's name; each costs by the hour. All that the service uses: ecr.api, ecr.dkr, logs, ssm, secretsmanager, kms, sts."
+  description = "Services of AWS that get a private way in each zone, by the last part of their endpoint's name; each costs by the hour. All that the service uses: ecr.api, ecr.dkr, logs, ssm, secretsmanager, kms, sts. Null: as the profile says."
   type        = set(string)
-  nullable    = false
-  default     = []
+  default     = null
 }
 
 variable "log_days" {
@@ -93,13 +91,12 @@ variable "log_days" {
 }
 
 variable "nat" {
-  description = "Ways out of the private subnets: one for all of them, or one in each_zone."
+  description = "NAT gateways of the private subnets: one for all of them, one in each_zone, or none: tasks then run in public subnets, with public addresses that only the load balancer reaches. Null: as the profile says."
   type        = string
-  nullable    = false
-  default     = "one"
+  default     = null
   validation {
-    condition     = contains(["one", "each_zone"], var.nat)
-    error_message = "NAT is one or each_zone."
+    condition     = var.nat == null || contains(["none", "one", "each_zone"], coalesce(var.nat, "-"))
+    error_message = "NAT is none, one or each_zone."
   }
 }
 
@@ -122,6 +119,21 @@ variable "previews" {
   validation {
     condition     = !var.previews || var.environment != "prod"
     error_message = "Branches are not shown beside prod: whoever shows one has rules of the same load balancer."
+  }
+  validation {
+    condition     = !var.previews || local.nat != "none"
+    error_message = "Previews run in private subnets and need a NAT gateway: choose the profile standard."
+  }
+}
+
+variable "profile" {
+  description = "The size of the environment, which the later stacks read: `small` (one task, no NAT gateway, no cache, no firewall), `standard`, or `prod` (NAT gateways and endpoints in each zone, larger cache nodes and tasks). Other variables override parts of it."
+  type        = string
+  nullable    = false
+  default     = "standard"
+  validation {
+    condition     = contains(["small", "standard", "prod"], var.profile)
+    error_message = "The profile is small, standard or prod."
   }
 }
 

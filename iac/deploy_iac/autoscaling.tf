@@ -4,8 +4,8 @@ resource "aws_appautoscaling_target" "default" {
   service_namespace  = "ecs"
   scalable_dimension = "ecs:service:DesiredCount"
   resource_id        = "service/${local.basic["ecs_cluster_name"]}/${aws_ecs_service.default.name}"
-  min_capacity       = var.tasks.least
-  max_capacity       = var.tasks.most
+  min_capacity       = local.tasks.least
+  max_capacity       = local.tasks.most
 }
 
 resource "aws_appautoscaling_policy" "cpu" {
@@ -33,7 +33,7 @@ resource "aws_appautoscaling_policy" "requests" {
   scalable_dimension = aws_appautoscaling_target.default.scalable_dimension
   resource_id        = aws_appautoscaling_target.default.resource_id
   target_tracking_scaling_policy_configuration {
-    target_value       = var.tasks.requests_a_minute
+    target_value       = local.tasks.requests_a_minute
     scale_out_cooldown = 30
     scale_in_cooldown  = 300
     predefined_metric_specification {

@@ -4,7 +4,7 @@ resource "aws_ecs_service" "default" {
   name                               = "${local.name}-api"
   cluster                            = local.basic["ecs_cluster_name"]
   task_definition                    = aws_ecs_task_definition.default.arn
-  desired_count                      = var.tasks.least
+  desired_count                      = local.tasks.least
   deployment_minimum_healthy_percent = 100
   deployment_maximum_percent         = 200
   health_check_grace_period_seconds  = 60
@@ -35,9 +35,9 @@ resource "aws_ecs_service" "default" {
   }
 
   network_configuration {
-    subnets          = split(",", local.basic["private_subnet_ids"])
+    subnets          = split(",", local.basic["service_subnet_ids"])
     security_groups  = [local.app["service_security_group_id"]]
-    assign_public_ip = false
+    assign_public_ip = local.basic["service_public_ip"] == "true" # without a NAT gateway; the security group admits the balancer alone
   }
 
   load_balancer {
@@ -70,6 +70,10 @@ resource "aws_ecs_service" "default" {
   }
 
   lifecycle {
+    precondition {
+      condition     = local.tasks.least >= (local.basic["profile"] == "small" ? 1 : 2) && local.tasks.most >= local.tasks.least
+      error_message = "At least two tasks run, in two zones (one in the profile small), and at most no fewer: change `tasks`."
+    }
     ignore_changes = [desired_count] # the autoscaling's business
     precondition {
       condition     = tonumber(local.app["drain_seconds"]) <= 120

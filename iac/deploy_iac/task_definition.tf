@@ -5,8 +5,8 @@ resource "aws_ecs_task_definition" "default" {
   family                   = "${local.name}-api"
   requires_compatibilities = ["FARGATE"]
   network_mode             = "awsvpc"
-  cpu                      = var.size.cpu
-  memory                   = var.size.memory
+  cpu                      = local.size.cpu
+  memory                   = local.size.memory
   task_role_arn            = local.app["task_role_arn"]
   execution_role_arn       = local.app["execution_role_arn"]
   skip_destroy             = true # IAM cannot limit ecs:DeregisterTaskDefinition to one environment
@@ -24,8 +24,16 @@ resource "aws_ecs_task_definition" "default" {
   }
   lifecycle {
     precondition {
+      condition     = contains([256, 512, 1024, 2048, 4096, 8192, 16384], local.size.cpu) && local.size.memory >= 2 * local.size.cpu && local.size.memory <= 8 * local.size.cpu
+      error_message = "Fargate offers 256 to 16384 CPU units, with 2 to 8 MiB of memory for each: change `size`."
+    }
+    precondition {
       condition     = var.collector != null || local.app["prometheus_url"] == "none"
       error_message = "app_iac has a Prometheus workspace (prometheus = true), but nothing writes to it: set `collector`, or prometheus = false."
+    }
+    precondition {
+      condition     = var.collector == null || local.app["web_acl_arn"] != "none"
+      error_message = "With a collector the service shows /metrics to anyone, and the profile small has no firewall that hides it: set collector = null, or choose the profile standard."
     }
   }
 }
@@ -92,17 +100,19 @@ locals {
 
   environment = merge(
     {
-      PEOPLEINFO_HOST       = "0.0.0.0"
-      PEOPLEINFO_PORT       = tostring(local.port)
-      PEOPLEINFO_STORE      = local.app["store_url"]
-      PEOPLEINFO_CACHE      = local.app["cache_url"]
-      PEOPLEINFO_CACHE_USER = local.app["cache_user"]
-      PEOPLEINFO_AUDIT      = "file://${local.audit_file}"
+      PEOPLEINFO_HOST  = "0.0.0.0"
+      PEOPLEINFO_PORT  = tostring(local.port)
+      PEOPLEINFO_STORE = local.app["store_url"]
+      PEOPLEINFO_AUDIT = "file://${local.audit_file}"
       # The balancer adds whom it was asked by: without this everybody is one address, to the limits and to the audit.
       PEOPLEINFO_PROXIES = "1"
       # ECS takes a task out of the balancer first (drain_seconds of app_iac) and tells it to end afterwards. But for one on spare capacity, which is
       # told at once: the balancer has noticed by then, all the same.
       PEOPLEINFO_DRAIN_SECONDS = tostring(local.drain_seconds)
+    },
+    local.app["cache_url"] == "none" ? {} : {
+      PEOPLEINFO_CACHE      = local.app["cache_url"]
+      PEOPLEINFO_CACHE_USER = local.app["cache_user"]
     },
     var.encryption ? { PEOPLEINFO_ENCRYPTION = local.app["encryption_url"] } : {},
     var.collector == null ? {} : {
@@ -114,10 +124,8 @@ locals {
   )
 
   secrets = merge(
-    {
-      PEOPLEINFO_ADMIN_KEY      = local.app["admin_key_secret_arn"]
-      PEOPLEINFO_CACHE_PASSWORD = local.app["cache_password_secret_arn"]
-    },
+    { PEOPLEINFO_ADMIN_KEY = local.app["admin_key_secret_arn"] },
+    local.app["cache_password_secret_arn"] == "none" ? {} : { PEOPLEINFO_CACHE_PASSWORD = local.app["cache_password_secret_arn"] },
     local.app["oidc_client_secret_arn"] == "none" ? {} : { PEOPLEINFO_OIDC_CLIENT_SECRET = local.app["oidc_client_secret_arn"] },
   )
 }

@@ -97,17 +97,13 @@ variable "settings" {
 }
 
 variable "size" {
-  description = "CPU units (1024 is one processor) and MiB of memory of a task, in a pair that Fargate offers."
+  description = "CPU units (1024 is one processor) and MiB of memory of a task, in a pair that Fargate offers. Not given: as the profile of basic_iac says."
   type = object({
-    cpu    = optional(number, 512)
-    memory = optional(number, 1024)
+    cpu    = optional(number)
+    memory = optional(number)
   })
   nullable = false
   default  = {}
-  validation {
-    condition     = contains([256, 512, 1024, 2048, 4096, 8192, 16384], var.size.cpu) && var.size.memory >= 2 * var.size.cpu && var.size.memory <= 8 * var.size.cpu
-    error_message = "Fargate offers 256 to 16384 CPU units, with 2 to 8 MiB of memory for each."
-  }
 }
 
 variable "spot" {
@@ -129,16 +125,12 @@ variable "stop_seconds" {
 }
 
 variable "tasks" {
-  description = "The least and the most tasks that run, and the requests a minute for each task that the autoscaling aims at."
+  description = "The least and the most tasks that run, and the requests a minute for each task that the autoscaling aims at. Not given: as the profile of basic_iac says."
   type = object({
-    least             = optional(number, 2)
-    most              = optional(number, 10)
-    requests_a_minute = optional(number, 12000)
+    least             = optional(number)
+    most              = optional(number)
+    requests_a_minute = optional(number)
   })
   nullable = false
   default  = {}
-  validation {
-    condition     = var.tasks.least >= 2 && var.tasks.most >= var.tasks.least
-    error_message = "At least two tasks run, in two zones, and at most no fewer."
-  }
 }

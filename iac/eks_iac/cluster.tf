@@ -46,6 +46,13 @@ resource "aws_eks_cluster" "default" {
   }
 
   depends_on = [aws_cloudwatch_log_group.cluster, aws_iam_role_policy_attachment.service]
+
+  lifecycle {
+    precondition {
+      condition     = local.basic["service_public_ip"] == "false"
+      error_message = "Nodes run in private subnets and need a NAT gateway: choose the profile standard or prod in basic_iac."
+    }
+  }
 }
 
 resource "aws_eks_access_entry" "administrators" {

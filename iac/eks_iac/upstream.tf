@@ -1,7 +1,7 @@
 # What this stack is told by `basic_iac` and `app_iac`.
 
 data "aws_ssm_parameter" "basic" {
-  for_each = toset(["ecr_repository_url", "private_subnet_ids", "public_cidrs"])
+  for_each = toset(["ecr_repository_url", "private_subnet_ids", "public_cidrs", "service_public_ip"])
   name     = "/${local.name}/basic/${each.key}"
 }
 

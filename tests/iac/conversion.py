@@ -35,10 +35,13 @@ CHANGED: Final = {
     "BucketOwnerEnforced": ("BucketOwnerEnforced", "BucketOwnerPreferred"),
     "NORMALIZE_PATH": ('"NORMALIZE_PATH"', '"NONE"'),
     "cache_password_arn": (
-        r"one\(values\(aws_cloudformation_stack\.cache_user\.outputs\)\)",
-        "aws_cloudformation_stack.cache_user.id",
+        r"flatten\(\[for stack in aws_cloudformation_stack\.cache_user : values\(stack\.outputs\)\]\)",
+        "aws_cloudformation_stack.cache_user[*].id",
     ),
-    "cache_url": (r"\$\{aws_elasticache_replication_group\.default\.primary_endpoint_address\}", "cache.example.org"),
+    "cache_url": (
+        r"\$\{aws_elasticache_replication_group\.default\[0\]\.primary_endpoint_address\}",
+        "cache.example.org",
+    ),
     "depends_on": (r", aws_s3_bucket_server_side_encryption_configuration\.default", ""),
 }
 

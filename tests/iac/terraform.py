@@ -62,12 +62,20 @@ class Stacks:
             ]
         return self._states[stack]
 
+    def profiles(self, stack: str) -> dict[str, Resources]:
+        """Return what a stack makes in each profile: the states after the runs of its test of the profiles."""
+        told = self._told(self.initialised(stack), "profiles")
+        return {profile: _state(told, profile) for profile in ("small", "standard", "prod")}
+
     def resources_in(self, folder: Path) -> Resources:
         """Return the same for a copy of a stack that was changed."""
         return _state(self._contract(folder))
 
     def _contract(self, folder: Path) -> dict[tuple[str, str | None], Any]:
-        (test,) = (folder / "tests").glob("contract_*.tftest.hcl")
+        return self._told(folder, "contract_*")
+
+    def _told(self, folder: Path, name: str) -> dict[tuple[str, str | None], Any]:
+        (test,) = (folder / "tests").glob(f"{name}.tftest.hcl")
         done = self.run(folder, "test", "-json", "-verbose", f"-filter=tests/{test.name}")
         assert done.returncode == 0, done.stdout[-2000:]
         return {(one["type"], one.get("@testrun")): one for one in map(json.loads, done.stdout.splitlines())}
@@ -96,8 +104,8 @@ class Stacks:
         )
 
 
-def _state(told: dict[tuple[str, str | None], Any]) -> Resources:
-    root = told["test_state", "by_default"]["test_state"]["root_module"]
+def _state(told: dict[tuple[str, str | None], Any], run: str = "by_default") -> Resources:
+    root = told["test_state", run]["test_state"]["root_module"]
     modules = [root, *root.get("child_modules", ())]
     return {one["address"]: one["values"] for module in modules for one in module["resources"]}
 

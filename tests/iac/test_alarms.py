@@ -99,7 +99,7 @@ def test_throttling_is_seen_on_the_table_and_on_its_index(stacks: Stacks) -> Non
 
 def test_every_node_of_the_cache_is_watched(stacks: Stacks) -> None:
     app = stacks.resources("app_iac")
-    nodes = app["aws_elasticache_replication_group.default"]["num_cache_clusters"]
+    nodes = app["aws_elasticache_replication_group.default[0]"]["num_cache_clusters"]
     for name in ("cache_busy", "cache_full"):
         watched = [dimensions["CacheClusterId"] for *_, dimensions in series(app[f'aws_cloudwatch_metric_alarm.summed["{name}"]'])]  # fmt: skip
         assert watched == [f"people-info-qa-{number:03d}" for number in range(1, nodes + 1)]

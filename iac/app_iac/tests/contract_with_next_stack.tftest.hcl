@@ -22,7 +22,7 @@ run "by_default" {
     condition = toset([for parameter in aws_ssm_parameter.published : trimprefix(parameter.name, "/people-info-qa/app/")]) == toset([
       "admin_key_secret_arn", "alb_request_count_label", "application_log_group", "audit_log_group", "blue_green_role_arn",
       "cache_password_secret_arn", "cache_security_group_id", "cache_url", "cache_user", "deployment_alarms", "drain_seconds", "encryption_url", "execution_role_arn", "listener_rule_arn", "previews",
-      "oidc_client_secret_arn", "prometheus_url", "service_security_group_id", "store_url", "target_group_blue_arn", "target_group_green_arn", "task_role_arn", "url",
+      "oidc_client_secret_arn", "prometheus_url", "service_security_group_id", "store_url", "target_group_blue_arn", "target_group_green_arn", "task_role_arn", "url", "web_acl_arn",
     ])
     error_message = "The parameters are not those that the next stacks read."
   }
@@ -38,7 +38,7 @@ run "by_default" {
   # Names are stable.
   assert {
     condition = [
-      module.people.table.name, aws_elasticache_replication_group.default.replication_group_id, aws_lb.default.name,
+      module.people.table.name, aws_elasticache_replication_group.default[0].replication_group_id, aws_lb.default.name,
       aws_cloudwatch_log_group.application.name, aws_cloudwatch_log_group.audit.name, aws_iam_role.task.name, aws_iam_role.execution.name,
       ] == [
       "people-info-qa-people", "people-info-qa", "people-info-qa",

@@ -25,7 +25,7 @@ run "by_default" {
     error_message = "The table is not encrypted with the key for people."
   }
   assert {
-    condition     = tobool(aws_elasticache_replication_group.default.at_rest_encryption_enabled) && aws_elasticache_replication_group.default.kms_key_id == module.people_key.arn
+    condition     = tobool(aws_elasticache_replication_group.default[0].at_rest_encryption_enabled) && aws_elasticache_replication_group.default[0].kms_key_id == module.people_key.arn
     error_message = "The cache is not encrypted with the key for people."
   }
   assert {
@@ -33,7 +33,7 @@ run "by_default" {
     error_message = "Logs are not encrypted with the key for people."
   }
   assert {
-    condition     = aws_secretsmanager_secret.admin_key.kms_key_id == module.people_key.arn && jsondecode(aws_cloudformation_stack.cache_user.template_body).Resources.Password.Properties.KmsKeyId == module.people_key.arn
+    condition     = aws_secretsmanager_secret.admin_key.kms_key_id == module.people_key.arn && jsondecode(aws_cloudformation_stack.cache_user[0].template_body).Resources.Password.Properties.KmsKeyId == module.people_key.arn
     error_message = "Secrets are not encrypted with the key for people."
   }
   assert {
@@ -48,17 +48,17 @@ run "by_default" {
 
   # On the way to the cache.
   assert {
-    condition     = aws_elasticache_replication_group.default.transit_encryption_enabled && aws_elasticache_replication_group.default.transit_encryption_mode == "required" && startswith(aws_ssm_parameter.published["cache_url"].insecure_value, "rediss://")
+    condition     = aws_elasticache_replication_group.default[0].transit_encryption_enabled && aws_elasticache_replication_group.default[0].transit_encryption_mode == "required" && startswith(aws_ssm_parameter.published["cache_url"].insecure_value, "rediss://")
     error_message = "The cache is spoken to without TLS."
   }
 
   # The cache knows its user and the state no password.
   assert {
-    condition     = aws_elasticache_replication_group.default.user_group_ids == toset([aws_elasticache_user_group.default.user_group_id]) && aws_elasticache_user_group.default.user_ids == toset(["people-info-qa-service"])
+    condition     = aws_elasticache_replication_group.default[0].user_group_ids == toset([aws_elasticache_user_group.default[0].user_group_id]) && aws_elasticache_user_group.default[0].user_ids == toset(["people-info-qa-service"])
     error_message = "The cache lets in other users than the service's."
   }
   assert {
-    condition     = jsondecode(aws_cloudformation_stack.cache_user.template_body).Resources.User.Properties.Passwords == [{ "Fn::Sub" = "{{resolve:secretsmanager:$${Password}}}" }]
+    condition     = jsondecode(aws_cloudformation_stack.cache_user[0].template_body).Resources.User.Properties.Passwords == [{ "Fn::Sub" = "{{resolve:secretsmanager:$${Password}}}" }]
     error_message = "The password is not passed on by reference."
   }
   assert {
@@ -72,17 +72,17 @@ run "by_default" {
     error_message = "The table, the balancer or the audit log can be deleted by a slip, or people cannot be brought back."
   }
   assert {
-    condition     = aws_elasticache_replication_group.default.multi_az_enabled && aws_elasticache_replication_group.default.automatic_failover_enabled && aws_elasticache_replication_group.default.num_cache_clusters >= 2
+    condition     = aws_elasticache_replication_group.default[0].multi_az_enabled && aws_elasticache_replication_group.default[0].automatic_failover_enabled && aws_elasticache_replication_group.default[0].num_cache_clusters >= 2
     error_message = "Losing a zone would lose the cache."
   }
   assert {
-    condition     = aws_elasticache_replication_group.default.snapshot_retention_limit == 0
+    condition     = aws_elasticache_replication_group.default[0].snapshot_retention_limit == 0
     error_message = "A backup of the cache would keep people who were erased."
   }
 
   # Fences are not thrown away for room.
   assert {
-    condition     = one(aws_elasticache_parameter_group.default.parameter).name == "maxmemory-policy" && startswith(one(aws_elasticache_parameter_group.default.parameter).value, "volatile-")
+    condition     = one(aws_elasticache_parameter_group.default[0].parameter).name == "maxmemory-policy" && startswith(one(aws_elasticache_parameter_group.default[0].parameter).value, "volatile-")
     error_message = "The cache may forget that a write is under way."
   }
 

@@ -33,11 +33,11 @@ run "by_default" {
     error_message = "The cache can be reached by others than the service."
   }
   assert {
-    condition     = toset(aws_elasticache_subnet_group.default.subnet_ids) == toset(["subnet-private-a", "subnet-private-b", "subnet-private-c"])
+    condition     = toset(aws_elasticache_subnet_group.default[0].subnet_ids) == toset(["subnet-private-a", "subnet-private-b", "subnet-private-c"])
     error_message = "The cache stands in other subnets than the private ones."
   }
   assert {
-    condition     = aws_elasticache_replication_group.default.security_group_ids == toset([aws_security_group.cache.id])
+    condition     = aws_elasticache_replication_group.default[0].security_group_ids == toset([aws_security_group.cache.id])
     error_message = "The cache has another security group than its own."
   }
 
@@ -53,7 +53,7 @@ run "by_default" {
 
   # The firewall stands before the balancer.
   assert {
-    condition     = aws_wafv2_web_acl_association.default.resource_arn == aws_lb.default.arn && aws_wafv2_web_acl_association.default.web_acl_arn == module.firewall.arn
+    condition     = aws_wafv2_web_acl_association.default[0].resource_arn == aws_lb.default.arn && aws_wafv2_web_acl_association.default[0].web_acl_arn == module.firewall[0].arn
     error_message = "The firewall does not stand before the load balancer."
   }
 }

@@ -22,8 +22,11 @@ run "by_default" {
       "/people-info-qa/basic/ecr_repository_url",
       "/people-info-qa/basic/ecs_cluster_name",
       "/people-info-qa/basic/private_subnet_ids",
+      "/people-info-qa/basic/profile",
       "/people-info-qa/basic/public_cidrs",
       "/people-info-qa/basic/public_subnet_ids",
+      "/people-info-qa/basic/service_public_ip",
+      "/people-info-qa/basic/service_subnet_ids",
       "/people-info-qa/basic/vpc_cidr",
       "/people-info-qa/basic/vpc_id",
     ])

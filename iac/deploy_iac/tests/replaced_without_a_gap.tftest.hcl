@@ -74,7 +74,7 @@ run "a_single_task_is_refused" {
   variables {
     tasks = { least = 1 }
   }
-  expect_failures = [var.tasks]
+  expect_failures = [aws_ecs_service.default]
 }
 
 run "blue_green_keeps_the_old_version_for_a_while" {

@@ -41,3 +41,12 @@ run "by_default" {
 run "applied_again_it_changes_nothing" {
   command = plan
 }
+
+run "a_network_without_a_nat_gateway_is_refused" {
+  command = plan
+  override_data {
+    target = data.aws_ssm_parameter.basic["service_public_ip"]
+    values = { insecure_value = "true" }
+  }
+  expect_failures = [aws_eks_cluster.default]
+}

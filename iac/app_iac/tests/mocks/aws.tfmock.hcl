@@ -27,6 +27,11 @@ override_data {
 }
 
 override_data {
+  target = data.aws_ssm_parameter.basic["profile"]
+  values = { insecure_value = "standard" }
+}
+
+override_data {
   target = data.aws_ssm_parameter.basic["public_subnet_ids"]
   values = { insecure_value = "subnet-public-a,subnet-public-b,subnet-public-c" }
 }

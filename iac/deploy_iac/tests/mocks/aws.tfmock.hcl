@@ -9,7 +9,22 @@ override_data {
 }
 
 override_data {
-  target = data.aws_ssm_parameter.basic["private_subnet_ids"]
+  target = data.aws_ssm_parameter.basic["profile"]
+  values = { insecure_value = "standard" }
+}
+
+override_data {
+  target = data.aws_ssm_parameter.basic["service_public_ip"]
+  values = { insecure_value = "false" }
+}
+
+override_data {
+  target = data.aws_ssm_parameter.app["web_acl_arn"]
+  values = { insecure_value = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/people-info-qa/55555555-5555-5555-5555-555555555555" }
+}
+
+override_data {
+  target = data.aws_ssm_parameter.basic["service_subnet_ids"]
   values = { insecure_value = "subnet-private-a,subnet-private-b,subnet-private-c" }
 }
 

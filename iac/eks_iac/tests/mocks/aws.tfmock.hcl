@@ -62,3 +62,8 @@ mock_resource "aws_iam_role" {
 mock_resource "aws_kms_key" {
   defaults = { arn = "arn:aws:kms:eu-west-1:123456789012:key/66666666-6666-6666-6666-666666666666" }
 }
+
+override_data {
+  target = data.aws_ssm_parameter.basic["service_public_ip"]
+  values = { insecure_value = "false" }
+}
