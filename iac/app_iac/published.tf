@@ -11,10 +11,12 @@ locals {
   published = {
     admin_key_secret_arn      = aws_secretsmanager_secret.admin_key.arn
     alb_request_count_label   = "${aws_lb.default.arn_suffix}/${aws_lb_target_group.default["blue"].arn_suffix}"
+    alb_logs_bucket           = try(module.alb_logs[0].name, "none")
     application_log_group     = aws_cloudwatch_log_group.application.name
     audit_log_group           = aws_cloudwatch_log_group.audit.name
     blue_green_role_arn       = aws_iam_role.blue_green.arn
     cache_password_secret_arn = local.has_cache ? local.cache_password_arn : "none"
+    certificate_arn           = coalesce(local.certificate_arn, "none")
     cache_security_group_id   = aws_security_group.cache.id
     cache_url                 = local.cache_url
     cache_user                = local.has_cache ? local.cache_user : "none"

@@ -1,5 +1,5 @@
-# Kubernetes in Auto Mode: AWS brings and renews the nodes, the network, the load balancers and the volumes, so that there is nothing else to
-# install but the service (deploy/helm/people-info-api).
+# Kubernetes in Auto Mode: AWS brings and renews the nodes, the network, the load balancers and the volumes, so that only
+# deploy/kubernetes/eks.yaml and the service (deploy/helm/people-info-api) are installed.
 
 resource "aws_eks_cluster" "default" {
   name                          = local.name
@@ -53,6 +53,12 @@ resource "aws_eks_cluster" "default" {
       error_message = "Nodes run in private subnets and need a NAT gateway: choose the profile standard or prod in basic_iac."
     }
   }
+}
+
+# Auto Mode has none, and the chart's autoscaler reads the CPU of pods from it.
+resource "aws_eks_addon" "metrics_server" {
+  cluster_name = aws_eks_cluster.default.name
+  addon_name   = "metrics-server"
 }
 
 resource "aws_eks_access_entry" "administrators" {

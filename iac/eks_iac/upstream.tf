@@ -6,8 +6,11 @@ data "aws_ssm_parameter" "basic" {
 }
 
 data "aws_ssm_parameter" "app" {
-  for_each = toset(["cache_security_group_id", "cache_url", "cache_user", "encryption_url", "store_url", "task_role_arn"])
-  name     = "/${local.name}/app/${each.key}"
+  for_each = toset([
+    "alb_logs_bucket", "cache_security_group_id", "cache_url", "cache_user", "certificate_arn", "drain_seconds", "encryption_url", "store_url", "task_role_arn",
+    "web_acl_arn",
+  ])
+  name = "/${local.name}/app/${each.key}"
 }
 
 data "aws_caller_identity" "current" {}

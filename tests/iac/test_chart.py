@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
@@ -14,6 +17,7 @@ import yaml  # type: ignore[import-untyped]
 from peopleinfo.console import assets
 from peopleinfo.http.openapi import document
 from peopleinfo.settings import Settings
+from tests.iac.pod_security import violations
 from tests.iac.terraform import IAC
 
 CHART = IAC.parent / "deploy" / "helm" / "people-info-api"
@@ -104,3 +108,95 @@ def test_what_would_not_do_is_refused(helm: str, wrong: str) -> None:
     done = run(helm, "template", "people", str(CHART), "--values", str(CHART / "values" / "qa.yaml"), "--set", wrong)
     assert done.returncode != 0
     assert "values don't meet the specifications of the schema" in done.stderr
+
+
+def pod(helm: str, values: Path) -> dict[str, Any]:
+    documents = {one["kind"]: one for one in yaml.safe_load_all(made(helm, values)) if one}
+    return dict(documents["Deployment"]["spec"]["template"]["spec"])
+
+
+@pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
+def test_pods_meet_the_restricted_standard(helm: str, values: Path) -> None:
+    assert violations(pod(helm, values)) == []
+
+
+API = ("containers", 0)
+CONTEXT = (*API, "securityContext")
+# Where a pod of the chart is changed, what is set there, and the field that the standard then refuses.
+REFUSED = [
+    (("hostNetwork",), True, "hostNetwork"),
+    (("hostPID",), True, "hostPID"),
+    (("hostIPC",), True, "hostIPC"),
+    (("volumes", 0, "hostPath"), {"path": "/"}, "volumes[tmp].hostPath"),
+    (("volumes", 0, "nfs"), {"server": "s", "path": "/"}, "volumes[tmp].nfs"),
+    (("securityContext", "sysctls"), [{"name": "kernel.msgmax", "value": "1"}], "sysctls[kernel.msgmax]"),
+    (("securityContext", "runAsUser"), 0, "pod.runAsUser"),
+    (("securityContext", "runAsNonRoot"), False, "containers[api].runAsNonRoot"),
+    (("securityContext", "seccompProfile"), None, "containers[api].seccompProfile"),
+    (("securityContext", "seccompProfile"), {"type": "Unconfined"}, "pod.seccompProfile.type"),
+    (("securityContext", "windowsOptions"), {"hostProcess": True}, "pod.windowsOptions.hostProcess"),
+    (("securityContext", "seLinuxOptions"), {"type": "spc_t"}, "pod.seLinuxOptions"),
+    (("securityContext", "appArmorProfile"), {"type": "Unconfined"}, "pod.appArmorProfile"),
+    ((*CONTEXT, "privileged"), True, "containers[api].privileged"),
+    ((*CONTEXT, "allowPrivilegeEscalation"), None, "containers[api].allowPrivilegeEscalation"),
+    ((*CONTEXT, "procMount"), "Unmasked", "containers[api].procMount"),
+    ((*CONTEXT, "runAsUser"), 0, "containers[api].runAsUser"),
+    ((*CONTEXT, "runAsNonRoot"), False, "containers[api].runAsNonRoot"),
+    ((*CONTEXT, "capabilities"), {"drop": ["NET_RAW"]}, "containers[api].capabilities.drop"),
+    ((*CONTEXT, "capabilities"), {"drop": ["ALL"], "add": ["SYS_ADMIN"]}, "containers[api].capabilities.add[SYS_ADMIN]"),
+    ((*API, "ports"), [{"containerPort": 1, "hostPort": 1}], "containers[api].hostPort"),
+    ((*API, "livenessProbe", "httpGet", "host"), "169.254.169.254", "containers[api].httpGet.host"),
+    (("initContainers", 0, "securityContext"), None, "initContainers[audit].allowPrivilegeEscalation"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("place", "value", "field"), REFUSED, ids=[f"{'.'.join(map(str, place))}={value}" for place, value, _ in REFUSED])  # fmt: skip
+def test_each_control_of_the_restricted_standard_is_checked(helm: str, place: tuple[Any, ...], value: object, field: str) -> None:  # fmt: skip
+    changed: Any = copy.deepcopy(pod(helm, CHART / "values" / "prod.yaml"))
+    inside = changed
+    for step in place[:-1]:
+        inside = inside[step]
+    inside[place[-1]] = value
+    assert field in violations(changed)
+
+
+def test_the_balancer_of_kubernetes_is_configured_like_the_one_of_ecs(helm: str) -> None:
+    documents = {one["kind"]: one for one in yaml.safe_load_all(made(helm, CHART / "values" / "prod.yaml")) if one}
+    given = documents["Ingress"]["metadata"]["annotations"]
+    prefix = "alb.ingress.kubernetes.io/"
+    assert given[f"{prefix}wafv2-acl-arn"].startswith("arn:aws:wafv2:")
+    assert "access_logs.s3.enabled=true" in given[f"{prefix}load-balancer-attributes"]
+    (health,) = re.findall(r'^    path +=\s"(.*)" #', (IAC / "app_iac" / "alb.tf").read_text(), re.MULTILINE)
+    assert given[f"{prefix}healthcheck-path"] == health
+    stacks = (IAC / "eks_iac" / "published.tf").read_text().split("balancer = {")[1].split("\n  }")[0]
+    assert {name.removeprefix(prefix) for name in given} == set(re.findall(r"^    ([\w-]+) +=", stacks, re.MULTILINE))
+
+
+def test_the_cluster_is_prepared_for_the_chart(validate: str, tmp_path: Path) -> None:
+    text = (CHART.parents[1] / "kubernetes" / "eks.yaml").read_text()
+    documents = {one["kind"]: one for one in yaml.safe_load_all(text)}
+    labels = documents["Namespace"]["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+    assert [label for label in labels if label.endswith("/pod-readiness-gate-inject")]
+    assert documents["ConfigMap"]["data"]["enable-network-policy-controller"] == "true"
+    parameters = documents["IngressClass"]["spec"]["parameters"]
+    assert parameters["name"] == documents.pop("IngressClassParams")["metadata"]["name"]
+    manifest = tmp_path / "made.yaml"  # without EKS's own kind, whose schema is not published with Kubernetes
+    manifest.write_text(yaml.safe_dump_all(documents.values()))
+    checked = run(validate, "--strict", str(manifest))
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
+def test_only_named_senders_reach_pods_where_policies_are_enforced(helm: str, values: Path) -> None:
+    documents = {one["kind"]: one for one in yaml.safe_load_all(made(helm, values)) if one}
+    if values.stem == "trial":
+        assert "NetworkPolicy" not in documents
+        return
+    policy = documents["NetworkPolicy"]["spec"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert policy["podSelector"]["matchLabels"] == documents["Deployment"]["spec"]["selector"]["matchLabels"]
+    (rule,) = policy["ingress"]
+    assert rule["from"], "an empty list admits every sender"
+    assert [port["port"] for port in rule["ports"]] == ["http"]
+    assert all(egress.get("ports") for egress in policy["egress"])

@@ -20,8 +20,8 @@ run "by_default" {
   # Everything is handed on under its name.
   assert {
     condition = toset([for parameter in aws_ssm_parameter.published : trimprefix(parameter.name, "/people-info-qa/app/")]) == toset([
-      "admin_key_secret_arn", "alb_request_count_label", "application_log_group", "audit_log_group", "blue_green_role_arn",
-      "cache_password_secret_arn", "cache_security_group_id", "cache_url", "cache_user", "deployment_alarms", "drain_seconds", "encryption_url", "execution_role_arn", "listener_rule_arn", "previews",
+      "admin_key_secret_arn", "alb_request_count_label", "alb_logs_bucket", "application_log_group", "audit_log_group", "blue_green_role_arn",
+      "cache_password_secret_arn", "cache_security_group_id", "cache_url", "cache_user", "certificate_arn", "deployment_alarms", "drain_seconds", "encryption_url", "execution_role_arn", "listener_rule_arn", "previews",
       "oidc_client_secret_arn", "prometheus_url", "service_security_group_id", "store_url", "target_group_blue_arn", "target_group_green_arn", "task_role_arn", "url", "web_acl_arn",
     ])
     error_message = "The parameters are not those that the next stacks read."

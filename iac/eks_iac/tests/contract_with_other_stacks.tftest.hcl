@@ -14,6 +14,20 @@ run "by_default" {
   assert {
     condition = yamldecode(output.values) == {
       image = { repository = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/people-info-qa-api" }
+      ingress = {
+        className = "alb"
+        annotations = {
+          "alb.ingress.kubernetes.io/scheme"                   = "internet-facing"
+          "alb.ingress.kubernetes.io/target-type"              = "ip"
+          "alb.ingress.kubernetes.io/listen-ports"             = "[{\"HTTPS\":443}]"
+          "alb.ingress.kubernetes.io/ssl-policy"               = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06"
+          "alb.ingress.kubernetes.io/certificate-arn"          = "arn:aws:acm:eu-west-1:123456789012:certificate/44444444-4444-4444-4444-444444444444"
+          "alb.ingress.kubernetes.io/healthcheck-path"         = "/status/live"
+          "alb.ingress.kubernetes.io/load-balancer-attributes" = "access_logs.s3.bucket=people-info-qa-alb-logs-123456789012,access_logs.s3.enabled=true,idle_timeout.timeout_seconds=60,routing.http.desync_mitigation_mode=strictest,routing.http.drop_invalid_header_fields.enabled=true"
+          "alb.ingress.kubernetes.io/target-group-attributes"  = "deregistration_delay.timeout_seconds=60,load_balancing.algorithm.type=least_outstanding_requests"
+          "alb.ingress.kubernetes.io/wafv2-acl-arn"            = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/people-info-qa/55555555-5555-5555-5555-555555555555"
+        }
+      }
       networkPolicy = { from = [
         { ipBlock = { cidr = "10.20.0.0/22" } }, { ipBlock = { cidr = "10.20.4.0/22" } }, { ipBlock = { cidr = "10.20.8.0/22" } },
         { namespaceSelector = { matchLabels = { "kubernetes.io/metadata.name" = "monitoring" } } },
@@ -26,6 +40,10 @@ run "by_default" {
       }
     }
     error_message = "The chart is told other settings than those of the stacks before."
+  }
+  assert {
+    condition     = aws_eks_addon.metrics_server.addon_name == "metrics-server"
+    error_message = "Nothing measures pods: the autoscaler of the chart never adds one."
   }
   assert {
     condition     = aws_eks_pod_identity_association.people.role_arn == "arn:aws:iam::123456789012:role/people-info-qa-task" && aws_eks_pod_identity_association.people.namespace == "people-info" && aws_eks_pod_identity_association.people.service_account == "people"

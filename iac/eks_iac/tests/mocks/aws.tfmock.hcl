@@ -67,3 +67,23 @@ override_data {
   target = data.aws_ssm_parameter.basic["service_public_ip"]
   values = { insecure_value = "false" }
 }
+
+override_data {
+  target = data.aws_ssm_parameter.app["alb_logs_bucket"]
+  values = { insecure_value = "people-info-qa-alb-logs-123456789012" }
+}
+
+override_data {
+  target = data.aws_ssm_parameter.app["certificate_arn"]
+  values = { insecure_value = "arn:aws:acm:eu-west-1:123456789012:certificate/44444444-4444-4444-4444-444444444444" }
+}
+
+override_data {
+  target = data.aws_ssm_parameter.app["drain_seconds"]
+  values = { insecure_value = "60" }
+}
+
+override_data {
+  target = data.aws_ssm_parameter.app["web_acl_arn"]
+  values = { insecure_value = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/people-info-qa/55555555-5555-5555-5555-555555555555" }
+}
