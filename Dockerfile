@@ -35,7 +35,7 @@ ENV PATH=/opt/peopleinfo/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     PEOPLEINFO_HOST=0.0.0.0 \
-    PEOPLEINFO_STORE=sqlite:////data/people.db
+    PEOPLEINFO_STORE_URL=sqlite:////data/people.db
 # With a read-only root these are what can be written: imports and exports of any length pass through files, and the audit waits in one until
 # a second container has sent it away. Declared, a volume takes over whose the folder is (ECS).
 VOLUME ["/audit", "/tmp"]

@@ -32,10 +32,10 @@ def main() -> None:
     pin()
     with tempfile.TemporaryDirectory() as folder, valkey_servers.serving() as cache:
         url = f"sqlite:///{folder}/people.db"
-        ids, key = asyncio.run(fill(Settings(store=url), people(STORED), stored=STORED))
+        ids, key = asyncio.run(fill(Settings(store_url=url), people(STORED), stored=STORED))
         settings = UNLIMITED | {
-            "PEOPLEINFO_CACHE": cache.url,
-            "PEOPLEINFO_CACHE_FENCE": "0.1",
+            "PEOPLEINFO_CACHE_URL": cache.url,
+            "PEOPLEINFO_CACHE_FENCE_TTL": "0.1",
             "PEOPLEINFO_ADMIN_KEY": secrets.token_hex(),  # or the service without keys would look at names of hosts
         }
         paths = [f"/v1/people/{person_id}" for person_id in ids]
@@ -59,7 +59,7 @@ def _round(
         servers = (
             (stack.enter_context(ours(url, module="bench.unasked", **settings)), unasked),
             (stack.enter_context(ours(url, **settings)), asked),
-            (stack.enter_context(ours(url, PEOPLEINFO_AUDIT=audit, **settings)), asked),
+            (stack.enter_context(ours(url, PEOPLEINFO_AUDIT_LOG=audit, **settings)), asked),
         )
         for server, _ in servers:
             while json.loads(get(server, "/status"))["cache"] != "ok":

@@ -83,7 +83,7 @@ async def _measured() -> dict[str, Units]:
     async with open_table(location) as table:
         await schema.create(table)
     store_url = f"dynamodb://{location.region}/{location.table}?endpoint={endpoint}"
-    async with wiring.open_people(Settings(store=store_url), create=True) as service:
+    async with wiring.open_people(Settings(store_url=store_url), create=True) as service:
         one, another, *others = (
             details_from_json(person, today=service.today) for person in islice(people(COMMON + 2), COMMON + 2)
         )

@@ -37,7 +37,7 @@ class Phase:
 def main() -> None:
     """Print a row a phase: how many requests, how many failed, and how long they took."""
     with tempfile.TemporaryDirectory() as folder, valkey_servers.serving() as cache:
-        settings = {"PEOPLEINFO_CACHE": cache.url, "PEOPLEINFO_CACHE_FENCE": "0.5"}
+        settings = {"PEOPLEINFO_CACHE_URL": cache.url, "PEOPLEINFO_CACHE_FENCE_TTL": "0.5"}
         with ours(f"sqlite:///{folder}/people.db", **settings) as server:
             answers = post(server, "/v1/people", [json.dumps(person).encode() for person in people(STORED)])
             while json.loads(get(server, "/status"))["cache"] != "ok":

@@ -128,8 +128,11 @@ def open_contenders(stack: ExitStack, names: tuple[str, ...] = NAMES) -> Iterato
             shown, server = "", stack.enter_context(usual(endpoint, _table(name), cache.url))
         else:
             store = f"dynamodb://eu-west-1/{_table(name)}?endpoint={endpoint}"
-            shown = asyncio.run(key(Settings(store=store)))
-            settings = {"PEOPLEINFO_CACHE": "" if "no cache" in name else cache.url, "PEOPLEINFO_CACHE_FENCE": "0.1"}
+            shown = asyncio.run(key(Settings(store_url=store)))
+            settings = {
+                "PEOPLEINFO_CACHE_URL": "" if "no cache" in name else cache.url,
+                "PEOPLEINFO_CACHE_FENCE_TTL": "0.1",
+            }
             settings |= {"PEOPLEINFO_CACHE_LOCAL_SIZE": "0"} if "no L1" in name else {}
             server = stack.enter_context(ours(store, **UNLIMITED, **settings))
         made = post(server, "/v1/people", [_json(person) for person in people(STORED)], key=shown)

@@ -34,9 +34,9 @@ def main() -> None:
                     f'{{"person_name":"N{n}","person_surname":"{surname}","person_birthdate":"19{n % 90 + 10}-05-12"}}\n'
                 )
         command = [sys.executable, "-m", "peopleinfo"]
-        subprocess.run([*command, "import", rows, "--store", store], check=True, capture_output=True)
+        subprocess.run([*command, "import", rows, "--store-url", store], check=True, capture_output=True)
         server = subprocess.Popen(
-            [*command, "serve", "--port", "0", "--store", store],
+            [*command, "serve", "--port", "0", "--store-url", store],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

@@ -31,7 +31,7 @@ def main() -> list[Table]:
     pin()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         url = f"sqlite:///{folder}/people.db"
-        stored = asyncio.run(fill(Settings(store=url), people(STORED), stored=STORED))
+        stored = asyncio.run(fill(Settings(store_url=url), people(STORED), stored=STORED))
         table = Table(
             "µs of CPU a request on the embedded store",
             "request", "bare ASGI", "bare Falcon", "ours", "ours : Falcon", "ours, two workers",

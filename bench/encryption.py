@@ -83,15 +83,15 @@ def _least(work: Callable[[], None]) -> float:
 
 def _in_tables(endpoint: str, encryption: str) -> None:
     print("\non a stand-in for DynamoDB")
-    stores = [Settings(store=f"dynamodb://eu-west-1/{kind}?endpoint={endpoint}", encryption=given)
+    stores = [Settings(store_url=f"dynamodb://eu-west-1/{kind}?endpoint={endpoint}", encryption=given)
               for kind, given in (("Plain", ""), ("Sealed", encryption))]  # fmt: skip
     for store in stores:
-        asyncio.run(make_table(TableLocation.parse(store.store), sealed=bool(store.encryption)))
+        asyncio.run(make_table(TableLocation.parse(store.store_url), sealed=bool(store.encryption)))
     filled = [asyncio.run(_fill(store, IN_TABLES)) for store in stores]
     name = filled[0][1]
     for module, told in MODULES:
         with ExitStack() as stack:
-            services = [stack.enter_context(ours(store.store, module=module, PEOPLEINFO_ENCRYPTION=store.encryption))
+            services = [stack.enter_context(ours(store.store_url, module=module, PEOPLEINFO_ENCRYPTION=store.encryption))
                         for store in stores]  # fmt: skip
             rows = [
                 ("by id", [[request("GET", f"/v1/people/{one}") for one in ids] for ids, _ in filled]),
@@ -102,23 +102,25 @@ def _in_tables(endpoint: str, encryption: str) -> None:
                 _row(f"{title}, {told}", services, asked, OF_TABLES, forget=_nothing)
     body = json.dumps(next(people(1, seed=9))).encode()
     with ExitStack() as stack:
-        services = [stack.enter_context(ours(store.store, PEOPLEINFO_ENCRYPTION=store.encryption)) for store in stores]
+        services = [
+            stack.enter_context(ours(store.store_url, PEOPLEINFO_ENCRYPTION=store.encryption)) for store in stores
+        ]
         _row("create", services, [[request("POST", "/v1/people", body)] * OF_TABLES] * 2, OF_TABLES, forget=_nothing)
 
 
 def _embedded(folder: str, encryption: str) -> None:
     with ExitStack() as stack:
-        stores = [Settings(store=f"sqlite:///{folder}/{kind}.db", encryption=given)
+        stores = [Settings(store_url=f"sqlite:///{folder}/{kind}.db", encryption=given)
                   for kind, given in (("plain", ""), ("sealed", encryption))]  # fmt: skip
         filled = [asyncio.run(_fill(store, STORED)) for store in stores]
         name = filled[0][1]
         print(f"{'request':27} {'plain, us CPU':>24} {'sealed, us CPU':>24}   more")
         plain, sealed = stores
-        service = stack.enter_context(ours(plain.store))
+        service = stack.enter_context(ours(plain.store_url))
         for module, told in MODULES:
             services = [
                 service,
-                stack.enter_context(ours(sealed.store, module=module, PEOPLEINFO_ENCRYPTION=sealed.encryption)),
+                stack.enter_context(ours(sealed.store_url, module=module, PEOPLEINFO_ENCRYPTION=sealed.encryption)),
             ]
             by_id = [[request("GET", f"/v1/people/{one}") for one in ids] for ids, _ in filled]
             _row(f"by id, {told}", services, by_id)

@@ -31,10 +31,10 @@ KEPT = Path(".cache/growth")
 def main() -> list[Table]:
     """Print CPU microseconds a request for both stores and their ratio, and the memory of the server after all that."""
     with ExitStack() as stack:
-        stores = [Settings(store=f"sqlite:///{(KEPT / f'{size}.db').absolute()}") for size in SIZES]
+        stores = [Settings(store_url=f"sqlite:///{(KEPT / f'{size}.db').absolute()}") for size in SIZES]
         filled = [_filled(store, size) for store, size in zip(stores, SIZES, strict=True)]
         pin()
-        services = [stack.enter_context(ours(store.store, **UNLIMITED)) for store in stores]
+        services = [stack.enter_context(ours(store.store_url, **UNLIMITED)) for store in stores]
         both = list(zip(services, filled, strict=True))
         most = f"/v1/people?surname={surname(0)}&limit={LIMIT}"
         first = f"/v1/people?surname={COMMON}&limit={LIMIT}"
@@ -62,7 +62,7 @@ def main() -> list[Table]:
         table.row("resident memory of the server then, MB", *(f"{service.megabytes:.0f}" for service in services), "")
         table.row(
             "file, MB",
-            *(f"{Path(store.store.removeprefix('sqlite:///')).stat().st_size / 1e6:,.0f}" for store in stores),
+            *(f"{Path(store.store_url.removeprefix('sqlite:///')).stat().st_size / 1e6:,.0f}" for store in stores),
             "",
         )
         reads = [request("GET", f"/v1/people/{person_id}", key=filled[0].key) for person_id in filled[0].ids]

@@ -33,7 +33,7 @@ def main() -> list[Table]:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         stack.callback(dynamodb_servers.end_all)
         url = f"sqlite:///{folder}/people.db"
-        stored = asyncio.run(fill(Settings(store=url), people(STORED), stored=STORED))
+        stored = asyncio.run(fill(Settings(store_url=url), people(STORED), stored=STORED))
         dynamodb_servers.endpoint(kind())  # on whichever CPU is free
         with apart():
             embedded = stack.enter_context(ours(url, **UNLIMITED))

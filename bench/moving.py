@@ -56,18 +56,18 @@ def _commands(turn: str, folder: Path, source: str) -> tuple[tuple[str, list[str
     if turn == DYNAMODB:
         os.environ |= dynamodb_servers.CREDENTIALS
         table = f"dynamodb://eu-west-1/People?endpoint={dynamodb_servers.endpoint('dynamodb-local')}"
-        subprocess.run([*PEOPLEINFO, "store", "create", "--store", table], check=True, capture_output=True)
+        subprocess.run([*PEOPLEINFO, "store", "create", "--store-url", table], check=True, capture_output=True)
         return ("into DynamoDB", ["copy", source, table]), ("out of DynamoDB", ["copy", table, back])
     return (
         ("copy", ["copy", source, f"sqlite:///{folder}/copy-{turn}.db"]),
-        ("backup", ["backup", f"{folder}/backup-{turn}", "--store", source]),
-        ("restore", ["restore", f"{folder}/backup-{turn}", "--store", back]),
+        ("backup", ["backup", f"{folder}/backup-{turn}", "--store-url", source]),
+        ("restore", ["restore", f"{folder}/backup-{turn}", "--store-url", back]),
     )
 
 
 async def _fill(url: str, size: int) -> None:
     source = iter(people(size))
-    async with open_people(Settings.load({}, store=url), create=True) as opened:
+    async with open_people(Settings.load({}, store_url=url), create=True) as opened:
         while some := list(islice(source, _TOGETHER)):
             await opened.store.load([details_from_json(person, today=date.max) for person in some])
 

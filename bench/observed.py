@@ -28,9 +28,9 @@ def main() -> None:
     pin()
     with tempfile.TemporaryDirectory() as folder, valkey_servers.serving() as cache:
         url = f"sqlite:///{folder}/people.db"
-        ids, key = asyncio.run(fill(Settings(store=url), people(STORED), stored=STORED))
+        ids, key = asyncio.run(fill(Settings(store_url=url), people(STORED), stored=STORED))
         reads = [request("GET", f"/v1/people/{person_id}", key=key) for person_id in ids]
-        settings = UNLIMITED | {"PEOPLEINFO_CACHE": cache.url, "PEOPLEINFO_CACHE_FENCE": "0.1"}
+        settings = UNLIMITED | {"PEOPLEINFO_CACHE_URL": cache.url, "PEOPLEINFO_CACHE_FENCE_TTL": "0.1"}
         with ours(url, **settings) as service, ours(url, module="bench.unobserved", **settings) as bare:
             for server in (service, bare):
                 while json.loads(get(server, "/status"))["cache"] != "ok":

@@ -14,7 +14,7 @@ import psutil
 
 # What a key may take in a minute by default would be gone in seconds. Counting costs the same; whoever has less than half left pays for two
 # headers more.
-UNLIMITED = {"PEOPLEINFO_RATE_LIMITS": "100000000"}
+UNLIMITED = {"PEOPLEINFO_RATE_LIMIT": "100000000"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def _cpu(process: psutil.Process) -> float:
 @contextmanager
 def ours(store: str, *, module: str = "peopleinfo", python: str = sys.executable, **settings: str) -> Iterator[Server]:
     """Run the service on the store of a URL, logging as it does by default. `python` may be that of another version's environment."""
-    environment = os.environ | {"PEOPLEINFO_PORT": "0", "PEOPLEINFO_STORE": store} | settings
+    environment = os.environ | {"PEOPLEINFO_PORT": "0", "PEOPLEINFO_STORE_URL": store} | settings
     with _running([python, "-m", module, "serve"], environment) as server:
         yield server
 

@@ -82,5 +82,5 @@ async def _trickle(server: Server, path: str) -> None:
 
 
 async def _fill(url: str) -> list[str]:
-    async with wiring.open_people(Settings(store=url), create=True) as service:
+    async with wiring.open_people(Settings(store_url=url), create=True) as service:
         return await service.store.load([details_from_json(next(people(1)), today=service.today)])

@@ -33,13 +33,13 @@ def main() -> list[Table]:
         stack.callback(dynamodb_servers.end_all)
         location = f"dynamodb://eu-west-1/Start?endpoint={dynamodb_servers.endpoint(kind())}"
         asyncio.run(make_table(TableLocation.parse(location)))
-        cache = {"PEOPLEINFO_CACHE": stack.enter_context(valkey_servers.serving()).url}
+        cache = {"PEOPLEINFO_CACHE_URL": stack.enter_context(valkey_servers.serving()).url}
         for title, url, settings in (
             ("embedded", f"sqlite:///{folder}/one.db", {}),
             ("embedded, two workers", f"sqlite:///{folder}/two.db", {"PEOPLEINFO_WORKERS": "2"}),
             ("DynamoDB and Valkey", location, cache),
         ):
-            stored = asyncio.run(fill(Settings(store=url), people(STORED), stored=STORED))
+            stored = asyncio.run(fill(Settings(store_url=url), people(STORED), stored=STORED))
             seconds, megabytes = zip(*(_start(url, stored, settings) for _ in range(ROUNDS)), strict=True)
             table.row(title, spread(list(seconds)), spread(list(megabytes)))
     return [table]

@@ -55,7 +55,7 @@ def _has_namespaces() -> bool:
 
 
 def _stopped(folder: str, way: Way) -> str:
-    settings = environment(port=0, workers=way.workers, store=f"sqlite:///{folder}/people.db")
+    settings = environment(port=0, workers=way.workers, store_url=f"sqlite:///{folder}/people.db")
     command = (*NAMESPACE, *COMMAND) if way.is_pid_1 else COMMAND
     with subprocess.Popen(command, env=settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         service = _child(process.pid) if way.is_pid_1 else process.pid

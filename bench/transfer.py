@@ -29,7 +29,7 @@ def main() -> list[Table]:
             for number in range(ROUNDS):
                 store = f"sqlite:///{folder}/{size}-{number}.db"
                 for name, file in (("import", rows), ("export", Path(folder) / "people.ndjson")):
-                    seconds, peak = _timed([sys.executable, "-m", "peopleinfo", name, str(file), "--store", store])
+                    seconds, peak = _timed([sys.executable, "-m", "peopleinfo", name, str(file), "--store-url", store])
                     figures[name].append((size / seconds, peak / 1e3))
             for name, measured in figures.items():
                 rates, peaks = (list(column) for column in zip(*measured, strict=True))

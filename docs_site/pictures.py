@@ -26,7 +26,7 @@ def main() -> None:
     """Serve the people of the example, and take a picture of each page."""
     with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as server, sync_playwright() as playwright:
         command = [sys.executable, "-m", "peopleinfo", "import", str(PEOPLE), *MAPPED]
-        subprocess.run([*command, "--store", f"sqlite:///{folder}/people.db"], check=True, capture_output=True)
+        subprocess.run([*command, "--store-url", f"sqlite:///{folder}/people.db"], check=True, capture_output=True)
         browser = playwright.chromium.launch(executable_path=browsing.chromium(), args=["--no-sandbox"])
         take(browser, server.url)
         browser.close()

@@ -118,7 +118,7 @@ OVERVIEW: Final = (
     ),
     Panel(
         "Connections that were ended from here",
-        "A second; full: PEOPLEINFO_CONNECTIONS, head: idle or slow to ask, answer: slow to take it.",
+        "A second; full: PEOPLEINFO_MAX_CONNECTIONS, head: idle or slow to ask, answer: slow to take it.",
         "short",
         {"{{kind}}": rate("peopleinfo_http_connections_cut_total", "kind")},
     ),

@@ -61,7 +61,7 @@ def _arguments() -> argparse.Namespace:
         default="",
         help=f"URL of an empty store, or `{DYNAMODB}` for a DynamoDB server on this machine; a new SQLite store when left out",
     )
-    parser.add_argument("--cache-seconds", type=float, default=10.0, help="life of an entry of the cache (10)")
+    parser.add_argument("--cache-ttl", type=float, default=10.0, help="life of an entry of the cache (10)")
     parser.add_argument("--mutant", default="", choices=MUTANTS, help="a rule to take out")
     parser.add_argument("--faults", default="", help="only these, with commas between; all of the mode when left out")
     parser.add_argument("--failures", type=Path, default=Path("prove/failures"), help="where wrong histories are saved")
@@ -71,7 +71,7 @@ def _arguments() -> argparse.Namespace:
 
 def _possible() -> list[str]:
     """Return the modes that this service has: one without a cache cannot show what it does."""
-    has_cache = "cache" in Settings.__dataclass_fields__
+    has_cache = "cache_url" in Settings.__dataclass_fields__
     return [mode.name for mode in MODES.values() if has_cache or not mode.cache]
 
 
@@ -82,7 +82,7 @@ def _prove(mode: Mode, asked: argparse.Namespace) -> bool:
         asked.minutes,
         asked.servers,
         asked.clients,
-        asked.cache_seconds,
+        asked.cache_ttl,
         _new_table(mode, asked.seed) if asked.store == DYNAMODB else asked.store,
         tuple(filter(None, asked.faults.split(","))),
     )

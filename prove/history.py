@@ -71,7 +71,7 @@ class Run(msgspec.Struct, tag="run", omit_defaults=True):
 
     mode: str
     seed: int
-    cache_seconds: float = 60.0
+    cache_ttl: float = 60.0
     mutant: str = ""
 
 

@@ -33,7 +33,7 @@ class Mode:
         if not self.bounded:
             return None
         usual = round(_USUAL * 1e9)
-        after = round(history.run.cache_seconds * 1e9) + usual
+        after = round(history.run.cache_ttl * 1e9) + usual
         lost = [fault for fault in history.faults if fault.kind.startswith("cache-")]
 
         def bound(asked: Operation) -> int:
@@ -60,7 +60,7 @@ MODES: Final = {
             "only the cache that all servers share: linearizable while every writer reaches it",
             (*WEATHER, *SERVERS, *FORGETTING),
             # Nobody gives up a cache that is only slow, be it since this machine is busy.
-            settings={"CACHE_LOCAL_SIZE": "0", "CACHE_DEADLINE": "5"},
+            settings={"CACHE_LOCAL_SIZE": "0", "CACHE_TIMEOUT": "5"},
         ),
         Mode(
             "default",

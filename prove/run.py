@@ -41,7 +41,7 @@ class Size:
     minutes: float = 60.0
     servers: int = 3
     clients: int = 12
-    cache_seconds: float = 10.0
+    cache_ttl: float = 10.0
     store: str = ""  # a URL; "" for a new SQLite store
     faults: tuple[str, ...] = ()  # only these; () for those of the mode
 
@@ -62,14 +62,14 @@ async def run(mode: Mode, seed: int, size: Size, *, mutant: str = "") -> tuple[H
                 with suppress(asyncio.CancelledError):
                     await breaking
             operations, unexpected = await driving
-            history = History(Run(mode.name, seed, size.cache_seconds, mutant), operations, faults.injected)
+            history = History(Run(mode.name, seed, size.cache_ttl, mutant), operations, faults.injected)
             return history, unexpected + cluster.crashes()
 
 
 def _settings(mode: Mode, size: Size) -> dict[str, str]:
-    store = {"STORE": size.store} if size.store else {}
+    store = {"STORE_URL": size.store} if size.store else {}
     cache = (
-        {"CACHE_SECONDS": str(size.cache_seconds), "CACHE_FENCE": str(FENCE_SECONDS), "CACHE_DEADLINE": "0.25"}
+        {"CACHE_TTL": str(size.cache_ttl), "CACHE_FENCE_TTL": str(FENCE_SECONDS), "CACHE_TIMEOUT": "0.25"}
         if mode.cache
         else {}
     )

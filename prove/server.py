@@ -163,9 +163,9 @@ class FaultyHttp:
 
 def inject(faults: Faults, seed_cache: int | None) -> None:
     """Put the faults between the service, its store and its cache; to be called before the service is loaded."""
-    if os.environ.get("PEOPLEINFO_CACHE"):
+    if os.environ.get("PEOPLEINFO_CACHE_URL"):
         _inject_into_cache(faults)
-    if os.environ.get("PEOPLEINFO_STORE", "").startswith("dynamodb:"):
+    if os.environ.get("PEOPLEINFO_STORE_URL", "").startswith("dynamodb:"):
         opening = vars(importlib.import_module("peopleinfo.dynamodb.opening"))
         open_http = opening["open_http"]
 

@@ -106,12 +106,12 @@ class Cluster:
         self.valkey = Valkey(folder) if cache else None
         self._weather = folder / "weather.json"
         self.let(Weather())
-        own = {"STORE": f"sqlite:///{folder / 'people.db'}", "LOG_LEVEL": "warning", **settings}
+        own = {"STORE_URL": f"sqlite:///{folder / 'people.db'}", "LOG_LEVEL": "warning", **settings}
         options = ["--faults-from", str(self._weather)]
         if self.valkey and mutant == THE_SEED:
             options += ["--seed-cache", str(self.valkey.port)]
         elif self.valkey:
-            own["CACHE"] = f"redis://{HOST}:{self.valkey.port}"
+            own["CACHE_URL"] = f"redis://{HOST}:{self.valkey.port}"
             options += ["--mutant", mutant] if mutant else []
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PEOPLEINFO_")}
         environment = inherited | {f"PEOPLEINFO_{name}": value for name, value in own.items()}

@@ -21,8 +21,8 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory() as folder:
             settings = {
-                "PEOPLEINFO_STORE": store_url(kind, Path(folder), timeout=1),
-                "PEOPLEINFO_CACHE": valkey_servers.shared_url(),
+                "PEOPLEINFO_STORE_URL": store_url(kind, Path(folder), timeout=1),
+                "PEOPLEINFO_CACHE_URL": valkey_servers.shared_url(),
             }
             print(f"people are in {kind}, answers in Valkey; both end with the service", file=sys.stderr)  # noqa: T201
             command = [sys.executable, "-m", "peopleinfo", "serve"]

@@ -142,9 +142,9 @@ async def purged(store: Store, *, remove: bool = True) -> tuple[int, int]:
 
 def served(kind: str, folder: Path, *, workers: int = 1) -> dict[str, object]:
     """Return the settings of a server on a store of this kind; those of one folder are one and the same."""
-    settings: dict[str, object] = {"store": store_url(kind, folder), "workers": workers}
+    settings: dict[str, object] = {"store_url": store_url(kind, folder), "workers": workers}
     if kind == CACHED:
-        settings |= {"cache": valkey_servers.shared_url(), "cache_deadline": 5, "cache_fence": _QUIET}
+        settings |= {"cache_url": valkey_servers.shared_url(), "cache_timeout": 5, "cache_fence_ttl": _QUIET}
         if (
             workers > 1
         ):  # what one worker remembers may be behind another by a moment, which is stated, and not what is tested there

@@ -100,12 +100,12 @@ locals {
 
   environment = merge(
     {
-      PEOPLEINFO_HOST  = "0.0.0.0"
-      PEOPLEINFO_PORT  = tostring(local.port)
-      PEOPLEINFO_STORE = local.app["store_url"]
-      PEOPLEINFO_AUDIT = "file://${local.audit_file}"
+      PEOPLEINFO_HOST      = "0.0.0.0"
+      PEOPLEINFO_PORT      = tostring(local.port)
+      PEOPLEINFO_STORE_URL = local.app["store_url"]
+      PEOPLEINFO_AUDIT_LOG = "file://${local.audit_file}"
       # The balancer adds whom it was asked by: without this everybody is one address, to the limits and to the audit.
-      PEOPLEINFO_PROXIES = "1"
+      PEOPLEINFO_TRUSTED_PROXIES = "1"
       # ECS takes a task out of the balancer first (drain_seconds of app_iac) and tells it to end afterwards. But for one on spare capacity, which is
       # told at once: the balancer has noticed by then, all the same.
       PEOPLEINFO_DRAIN_SECONDS = tostring(local.drain_seconds)
@@ -118,7 +118,7 @@ locals {
     var.collector == null ? {} : {
       OTEL_EXPORTER_OTLP_ENDPOINT = "http://127.0.0.1:4318"
       OTEL_SERVICE_NAME           = "${local.name}-api"
-      PEOPLEINFO_METRICS          = "open" # to the collector, which has no key; the firewall lets nobody else ask (app_iac: metrics_public)
+      PEOPLEINFO_METRICS_AUTH          = "none" # to the collector, which has no key; the firewall lets nobody else ask (app_iac: metrics_public)
     },
     { for name, value in var.settings : "PEOPLEINFO_${upper(name)}" => value },
   )

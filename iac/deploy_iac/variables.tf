@@ -82,7 +82,7 @@ variable "region" {
 }
 
 variable "settings" {
-  description = "Settings of the service beside those that come from the stacks, by their names without PEOPLEINFO_ (settings.tf): { retention = \"730d\", rate_limits_shared = \"true\" }. No secrets."
+  description = "Settings of the service beside those that come from the stacks, by their names without PEOPLEINFO_ (settings.tf): { retention_period = \"730d\", rate_limit_shared = \"true\" }. No secrets."
   type        = map(string)
   nullable    = false
   default     = {}

@@ -34,8 +34,8 @@ resource "aws_ecs_task_definition" "default" {
     secrets                = [{ name = "PEOPLEINFO_ADMIN_KEY", valueFrom = local.previews.admin_key_secret_arn }]
     environment = [
       { name = "PEOPLEINFO_HOST", value = "0.0.0.0" },
-      { name = "PEOPLEINFO_PROXIES", value = "1" },
-      { name = "PEOPLEINFO_STORE", value = "dynamodb://${var.region}/${module.people.table.name}" },
+      { name = "PEOPLEINFO_TRUSTED_PROXIES", value = "1" },
+      { name = "PEOPLEINFO_STORE_URL", value = "dynamodb://${var.region}/${module.people.table.name}" },
     ]
     logConfiguration = {
       logDriver = "awslogs"

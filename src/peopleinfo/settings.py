@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import ipaddress
 import os
 import re
@@ -18,7 +19,7 @@ from msgspec import Meta
 from peopleinfo.errors import PeopleInfoError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 PREFIX = "PEOPLEINFO_"
 _UNIX = "unix:"
@@ -29,7 +30,29 @@ _SERVICE_LINK = re.compile(
 )
 _SERVICE_PORT = re.compile(rf"{PREFIX}([A-Z0-9_]+_)?PORT")
 _SERVICE_URL = re.compile(r"(tcp|udp|sctp)://")
-_NOT_OURS = {f"{PREFIX}KEY"}  # is the client's, who may run on the same machine
+_CLIENT_VARIABLES = {f"{PREFIX}API_KEY"}  # of a client that runs on the same machine
+# Settings that had another name before 0.1.0; to be deleted with 0.2.0.
+RENAMED = {
+    "store": "store_url",
+    "cache": "cache_url",
+    "cache_seconds": "cache_ttl",
+    "cache_local": "cache_local_size",
+    "cache_deadline": "cache_timeout",
+    "cache_fence": "cache_fence_ttl",
+    "cache_strict": "cache_strict_writes",
+    "oidc_client": "oidc_client_id",
+    "oidc_asked": "oidc_scopes",
+    "audit": "audit_log",
+    "proxies": "trusted_proxies",
+    "rate_limits": "rate_limit",
+    "rate_limits_shared": "rate_limit_shared",
+    "retention": "retention_period",
+    "open": "allow_anonymous",
+    "connections": "max_connections",
+    "body_seconds": "body_timeout",
+    "metrics": "metrics_auth",
+    "key": "api_key",
+}
 _CACHES = ("redis", "rediss", "redis+cluster", "rediss+cluster")
 _ADMIN_KEY_LENGTH = 32
 _ADMIN_KEY = re.compile(rf"[!-~]{{{_ADMIN_KEY_LENGTH},}}")
@@ -134,12 +157,12 @@ class Settings:
     )
     port: Annotated[int, Meta(ge=0, le=65535)] = _setting(3000, "Port to listen on; 0 takes a free one.")
     workers: Annotated[int, Meta(ge=1, le=64)] = _setting(1, "Processes that serve; they share the store.")
-    store: Annotated[str, Meta(min_length=1)] = _setting(
+    store_url: Annotated[str, Meta(min_length=1)] = _setting(
         "sqlite:///people.db",
         "Where people are kept: sqlite:///relative.db, sqlite:////absolute.db or dynamodb://REGION/TABLE "
         "(with ?endpoint=URL for a server that is not AWS's).",
     )
-    cache: str = _setting(
+    cache_url: str = _setting(
         "",
         "Redis or Valkey to put before the store: redis://HOST:6379, rediss:// for TLS (with ?ca=FILE for a CA of your own), "
         "redis+cluster:// or rediss+cluster:// for a cluster, with USER:PASSWORD@ before the host; none when empty.",
@@ -149,19 +172,19 @@ class Settings:
     cache_password: str = _secret(
         "Password of the cache, apart from its URL: so it can come from where secrets are kept."
     )
-    cache_seconds: Annotated[float, Meta(gt=0, le=3600)] = _setting(
+    cache_ttl: Annotated[float, Meta(gt=0, le=3600)] = _setting(
         60.0,
         "Seconds that the cache keeps an answer: none is older, even when a change could not be told to the cache.",
     )
     cache_local_size: Annotated[int, Meta(ge=0)] = _setting(
         67_108_864, "Bytes of responses that each process caches in its own memory; 0 for none."
     )
-    cache_deadline: Annotated[float, Meta(gt=0, le=5)] = _setting(0.05, "Seconds that a request waits for the cache.")
-    cache_fence: Annotated[float, Meta(gt=0, le=600)] = _setting(
+    cache_timeout: Annotated[float, Meta(gt=0, le=5)] = _setting(0.05, "Seconds that a request waits for the cache.")
+    cache_fence_ttl: Annotated[float, Meta(gt=0, le=600)] = _setting(
         15.0,
         "Seconds that the cache stays silent about a change of unknown outcome; no change may take longer to be stored.",
     )
-    cache_strict: bool = _setting(
+    cache_strict_writes: bool = _setting(
         False,
         "Acknowledge a change that the cache cannot be told of only when nobody can have the older answer any more.",
     )
@@ -183,44 +206,45 @@ class Settings:
     oidc_scopes_claim: Annotated[str, Meta(min_length=1)] = _setting(
         "scope", "Claim of a token that holds its scopes or roles, which are named as ours are; dots lead into objects."
     )
-    oidc_client: str = _setting(
+    oidc_client_id: str = _setting(
         "", "What the provider knows the console by (`client_id`), for people to sign in there; not offered when empty."
     )
     oidc_client_secret: str = _secret("The secret of that client, when it has one.")
-    oidc_asked: str = _setting("openid", "Scopes that the console asks the provider for, with blanks between.")
-    audit: str = _setting(
+    oidc_scopes: str = _setting("openid", "Scopes that the console asks the provider for, with blanks between.")
+    audit_log: str = _setting(
         "", "Where it is written down who read or changed whom: file:///absolute.jsonl, or stdout; nowhere when empty."
     )
-    proxies: Annotated[int, Meta(ge=0, le=10)] = _setting(
+    trusted_proxies: Annotated[int, Meta(ge=0, le=10)] = _setting(
         0,
         "How many proxies of yours every request comes through: from so far right in X-Forwarded-For its address is taken.",
     )
-    rate_limits: Annotated[int, Meta(ge=0)] = _setting(
+    rate_limit: Annotated[int, Meta(ge=0)] = _setting(
         60_000,
-        "Units a minute that each key (with PEOPLEINFO_OPEN, each address) may take of each process: a read takes 1, a search 5, a change 10, "
+        "Units a minute that each key (with PEOPLEINFO_ALLOW_ANONYMOUS, each address) may take of each process: a read takes 1, a search 5, a change 10, "
         "an import or export 100; 0 for no limits.",
     )
-    rate_limits_shared: bool = _setting(
+    rate_limit_shared: bool = _setting(
         False, "Count for all processes together, through the cache; each for itself while it is away."
     )
-    retention: str = _setting(
+    retention_period: str = _setting(
         "", "Erase people whom nobody has changed for so long, once a day: 730d, in days; nobody when empty."
     )
-    open: bool = _setting(
+    allow_anonymous: bool = _setting(
         False, "Serve everybody who can reach it, and let those who show no key read and change people."
     )
     cors_origins: str = _setting(
         "",
         "Origins whose pages may ask, divided by commas: https://app.example.org; * for every page; none but our own when empty.",
     )
-    connections: Annotated[int, Meta(ge=1)] = _setting(
+    max_connections: Annotated[int, Meta(ge=1)] = _setting(
         4_000, "Connections that each process has at most; whoever comes beyond that is answered 503."
     )
-    body_seconds: Annotated[float, Meta(gt=0)] = _setting(
+    body_timeout: Annotated[float, Meta(gt=0)] = _setting(
         20.0, "Seconds in which a request's body, or in an import its next piece, has to arrive."
     )
-    metrics: Literal["guarded", "open"] = _setting(
-        "guarded", "Whether /metrics needs a key where people do (scope metrics:read), or is open to everybody."
+    metrics_auth: Literal["required", "none"] = _setting(
+        "required",
+        "Whether /metrics needs a key with the scope metrics:read like the API (required), or serves anonymous clients (none).",
     )
     drain_seconds: Annotated[float, Meta(ge=0, le=600)] = _setting(
         0.0,
@@ -235,13 +259,15 @@ class Settings:
         Raises InvalidSettings naming every wrong one, and every `PEOPLEINFO_` variable that is no setting.
         """
         hints = get_type_hints(cls, include_extras=True)
+        if unknown := flags.keys() - hints.keys():
+            raise TypeError(f"no such settings: {', '.join(sorted(unknown))}")
         variables = os.environ if environment is None else environment
         given = {
             name[len(PREFIX) :].lower(): text
             for name, text in variables.items()
-            if name.startswith(PREFIX) and name not in _NOT_OURS and not is_service_link(name, text)
+            if name.startswith(PREFIX) and name not in _CLIENT_VARIABLES and not is_service_link(name, text)
         }
-        problems = [f"{PREFIX}{name.upper()} is not a setting" for name in given if name not in hints]
+        problems = [_unknown(name, hints) for name in given if name not in hints]
         values: dict[str, Any] = {}
         secret = {field.name for field in dataclasses.fields(cls) if field.metadata.get("secret")}
         for name, kind in hints.items():
@@ -261,16 +287,18 @@ class Settings:
 
     def check(self) -> None:
         """Raise InvalidSettings when settings that are right by themselves do not go together."""
-        if self.cache and not (urlsplit(self.cache).scheme in _CACHES and urlsplit(self.cache).hostname):
+        if self.cache_url and not (urlsplit(self.cache_url).scheme in _CACHES and urlsplit(self.cache_url).hostname):
             raise InvalidSettings(
-                f"{PREFIX}CACHE is not understood: write redis://HOST:6379, or rediss://HOST:6379 for TLS"
+                f"{PREFIX}CACHE_URL is not understood: write redis://HOST:6379, or rediss://HOST:6379 for TLS"
             )
-        if (self.cache_user or self.cache_password) and "@" in urlsplit(self.cache).netloc:
+        if (self.cache_user or self.cache_password) and "@" in urlsplit(self.cache_url).netloc:
             raise InvalidSettings(
-                f"{PREFIX}CACHE names a user already: leave it out there, or {PREFIX}CACHE_USER and {PREFIX}CACHE_PASSWORD"
+                f"{PREFIX}CACHE_URL names a user already: leave it out there, or {PREFIX}CACHE_USER and {PREFIX}CACHE_PASSWORD"
             )
-        if self.rate_limits_shared and not self.cache:
-            raise InvalidSettings(f"{PREFIX}RATE_LIMITS_SHARED needs a cache to share them through: set {PREFIX}CACHE")
+        if self.rate_limit_shared and not self.cache_url:
+            raise InvalidSettings(
+                f"{PREFIX}RATE_LIMIT_SHARED needs a cache to share them through: set {PREFIX}CACHE_URL"
+            )
         self.location  # noqa: B018 - asked for its exception
         self.socket_path  # noqa: B018 - likewise
         self.sealing  # noqa: B018 - likewise
@@ -279,8 +307,8 @@ class Settings:
         self.origins  # noqa: B018 - likewise
         if bool(self.oidc_issuer) != bool(self.oidc_audience):
             raise InvalidSettings(f"{PREFIX}OIDC_ISSUER and {PREFIX}OIDC_AUDIENCE go together: set both or none")
-        if self.oidc_client and not self.oidc_issuer:
-            raise InvalidSettings(f"{PREFIX}OIDC_CLIENT needs {PREFIX}OIDC_ISSUER: who is to sign people in?")
+        if self.oidc_client_id and not self.oidc_issuer:
+            raise InvalidSettings(f"{PREFIX}OIDC_CLIENT_ID needs {PREFIX}OIDC_ISSUER: who is to sign people in?")
         provider = urlsplit(self.oidc_issuer)
         if self.oidc_issuer and not (
             provider.scheme == "https" or (provider.scheme == "http" and is_loopback(provider.hostname or ""))
@@ -296,12 +324,12 @@ class Settings:
     @property
     def audit_file(self) -> Path | None:
         """The file of the audit; None when it goes to stdout or nowhere. Raises InvalidSettings when `audit` is neither."""
-        if self.audit in ("", "stdout"):
+        if self.audit_log in ("", "stdout"):
             return None
-        url = urlsplit(self.audit)
+        url = urlsplit(self.audit_log)
         if url.scheme != "file" or url.netloc or not url.path.strip("/") or url.query or url.fragment:
             raise InvalidSettings(
-                f"{PREFIX}AUDIT={self.audit} is not understood: write file:///absolute.jsonl or stdout"
+                f"{PREFIX}AUDIT_LOG={self.audit_log} is not understood: write file:///absolute.jsonl or stdout"
             )
         return Path(url.path)
 
@@ -319,16 +347,18 @@ class Settings:
     @property
     def retained(self) -> timedelta | None:
         """How long people are kept whom nobody changes, None for ever. Raises InvalidSettings."""
-        if not self.retention:
+        if not self.retention_period:
             return None
-        if _DAYS.fullmatch(self.retention) is None:
-            raise InvalidSettings(f"{PREFIX}RETENTION={self.retention} is not understood: write 730d, say, in days")
-        return timedelta(days=int(self.retention[:-1]))
+        if _DAYS.fullmatch(self.retention_period) is None:
+            raise InvalidSettings(
+                f"{PREFIX}RETENTION_PERIOD={self.retention_period} is not understood: write 730d, say, in days"
+            )
+        return timedelta(days=int(self.retention_period[:-1]))
 
     @property
     def needs_keys(self) -> bool:
         """Whether others than this machine are served, and only keys that lie in the store can tell who may be."""
-        return not (self.open or self.asks_from_the_start or self.is_local)
+        return not (self.allow_anonymous or self.asks_from_the_start or self.is_local)
 
     @property
     def is_local(self) -> bool:
@@ -366,15 +396,25 @@ class Settings:
     @property
     def location(self) -> Path | TableLocation:
         """The file of the embedded store, or the table of the distributed one. Raises InvalidSettings when `store` is no URL of either."""
-        url = urlsplit(self.store)
+        url = urlsplit(self.store_url)
         try:
             if url.scheme == "dynamodb":
-                return TableLocation.parse(self.store)
+                return TableLocation.parse(self.store_url)
             if url.scheme != "sqlite" or url.netloc or not url.path.strip("/") or url.query or url.fragment:
                 raise ValueError("write sqlite:///relative.db, sqlite:////absolute.db or dynamodb://REGION/TABLE")
         except ValueError as error:
-            raise InvalidSettings(f"{PREFIX}STORE={self.store} is not understood: {error}") from error
+            raise InvalidSettings(f"{PREFIX}STORE_URL={self.store_url} is not understood: {error}") from error
         return Path(url.path[1:])
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    """Return the error for a variable that is not a setting: its new name, or the most similar one."""
+    variable = f"{PREFIX}{name.upper()}"
+    if name in RENAMED:
+        return f"{variable} was renamed to {PREFIX}{RENAMED[name].upper()}"
+    similar = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {PREFIX}{similar[0].upper()}?" if similar else ""
+    return f"{variable} is not a setting{hint}"
 
 
 def is_service_link(name: str, value: str) -> bool:

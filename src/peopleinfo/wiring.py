@@ -44,20 +44,20 @@ async def open_people(settings: Settings, *, create: bool = False) -> AsyncItera
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(_open_store(settings.location, encryption(settings), create=create))
         store: Store = ObservedStore(opened)
-        if settings.cache:
+        if settings.cache_url:
             from peopleinfo.cache.store import open_cached  # noqa: PLC0415 - as below
 
             store = await stack.enter_async_context(
                 open_cached(
                     store,
-                    settings.cache,
+                    settings.cache_url,
                     user=settings.cache_user,
                     password=settings.cache_password,
-                    seconds=settings.cache_seconds,
+                    seconds=settings.cache_ttl,
                     local_size=settings.cache_local_size,
-                    strict=settings.cache_strict,
-                    deadline=settings.cache_deadline,
-                    fence_seconds=settings.cache_fence,
+                    strict=settings.cache_strict_writes,
+                    deadline=settings.cache_timeout,
+                    fence_seconds=settings.cache_fence_ttl,
                 )
             )
         yield People(store, now=utc_now)
@@ -163,21 +163,21 @@ def _tokens(settings: Settings) -> Tokens | None:
 
 
 def _code_flow(settings: Settings) -> CodeFlow | None:
-    if not settings.oidc_client:
+    if not settings.oidc_client_id:
         return None
     from peopleinfo.codeflow import CodeFlow  # noqa: PLC0415 - as above
 
     return CodeFlow(
-        settings.oidc_issuer, settings.oidc_client, secret=settings.oidc_client_secret, scopes=settings.oidc_asked
+        settings.oidc_issuer, settings.oidc_client_id, secret=settings.oidc_client_secret, scopes=settings.oidc_scopes
     )
 
 
 def _limits(settings: Settings) -> Limits | None:
-    if not settings.rate_limits:
+    if not settings.rate_limit:
         return None
     from peopleinfo.http.limits import Limits  # noqa: PLC0415 - as above
 
-    return Limits(settings.rate_limits, anybody=settings.open, proxies=settings.proxies)
+    return Limits(settings.rate_limit, anybody=settings.allow_anonymous, proxies=settings.trusted_proxies)
 
 
 @asynccontextmanager
@@ -185,14 +185,14 @@ async def _shared(rates: Rates, settings: Settings, secret: bytes) -> AsyncItera
     from peopleinfo.cache.link import open_link  # noqa: PLC0415 - as above
     from peopleinfo.cache.rates import SharedRates  # noqa: PLC0415
 
-    opening = open_link(settings.cache, user=settings.cache_user, password=settings.cache_password)
+    opening = open_link(settings.cache_url, user=settings.cache_user, password=settings.cache_password)
     async with opening as link, _running(SharedRates(rates, link, secret).keep()):
         yield
 
 
 def open_audit(settings: Settings, stack: AsyncExitStack) -> Audit | None:
     """Return where events go, None when it goes nowhere; it ends with `stack`."""
-    if not settings.audit:
+    if not settings.audit_log:
         return None
     check_audit(settings)
     from peopleinfo.audit_file import AuditStream  # noqa: PLC0415 - as above
@@ -205,7 +205,7 @@ def open_audit(settings: Settings, stack: AsyncExitStack) -> Audit | None:
 def check_audit(settings: Settings) -> None:
     """Raise InvalidSettings when the audit would be written into a file of the store."""
     if settings.audit_file and is_store_file(settings.audit_file, settings):
-        raise InvalidSettings(f"PEOPLEINFO_AUDIT={settings.audit} is a file of the store: name another file")
+        raise InvalidSettings(f"PEOPLEINFO_AUDIT_LOG={settings.audit_log} is a file of the store: name another file")
 
 
 def utc_now() -> datetime:
@@ -300,7 +300,7 @@ class Application:
             people.store.api_keys,
             now=utc_now,
             admin_key=settings.admin_key,
-            open_to_all=settings.open,
+            open_to_all=settings.allow_anonymous,
             open_until_keys=keyless,
             tokens=_tokens(settings),
         )
@@ -315,21 +315,21 @@ class Application:
             sessions := Sessions(people.store.secret, people.store.ended_sessions, now=utc_now),
             audit := open_audit(settings, stack),
             limits := _limits(settings),
-            proxies=settings.proxies,
-            body_seconds=settings.body_seconds,
-            loopback_only=keyless and not settings.open,
+            proxies=settings.trusted_proxies,
+            body_timeout=settings.body_timeout,
+            loopback_only=keyless and not settings.allow_anonymous,
             unix_socket=settings.socket_path is not None,
-            open_metrics=settings.metrics == "open",
+            open_metrics=settings.metrics_auth == "none",
             origins=settings.origins,
         )
-        if limits and settings.rate_limits_shared:
+        if limits and settings.rate_limit_shared:
             await stack.enter_async_context(_shared(limits.rates, settings, people.store.secret))
         if settings.retained:
             from peopleinfo.rights import sweep_daily  # noqa: PLC0415
 
             sweeping = sweep_daily(people.store, audit, retention=settings.retained, now=utc_now)
             await stack.enter_async_context(_running(sweeping))
-        pages.install(app, gate, sessions, _code_flow(settings), limits, body_seconds=settings.body_seconds)
+        pages.install(app, gate, sessions, _code_flow(settings), limits, body_timeout=settings.body_timeout)
         return app
 
 

@@ -441,11 +441,11 @@ def test_whatever_is_in_redis_every_request_is_answered_from_the_store(tmp_path:
         client.flushall()
     settings: dict[str, Any] = {
         "admin_key": ADMIN_KEY,
-        "cache": server.url,
+        "cache_url": server.url,
         "cache_local_size": 0,
-        "cache_deadline": 5,
-        "cache_fence": QUIET,
-        "rate_limits_shared": "true",
+        "cache_timeout": 5,
+        "cache_fence_ttl": QUIET,
+        "rate_limit_shared": "true",
     }
     with (
         serving(tmp_path, **settings) as serving_it,

@@ -101,9 +101,9 @@ async def test_while_redis_is_away_each_counts_for_itself_and_tells_it_then(
 def test_servers_count_together(tmp_path: Path, valkey: valkey_servers.Server) -> None:
     settings: dict[str, Any] = {
         "admin_key": ADMIN_KEY,
-        "cache": valkey.url,
-        "rate_limits": 600,
-        "rate_limits_shared": "true",
+        "cache_url": valkey.url,
+        "rate_limit": 600,
+        "rate_limit_shared": "true",
     }
     person = f"/v1/people/{'0' * 32}"
     with (

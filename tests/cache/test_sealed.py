@@ -81,8 +81,8 @@ def test_a_thousand_people_leave_nothing_in_files_redis_logs_or_figures(
     tmp_path: Path, valkey: valkey_servers.Server
 ) -> None:
     create_file(tmp_path / "master.key")
-    settings: dict[str, Any] = {"encryption": f"file://{tmp_path / 'master.key'}", "cache": valkey.url, "cache_deadline": 5,
-                "cache_fence": 0.02, "cache_local_size": 0, "log_level": "debug"}  # fmt: skip
+    settings: dict[str, Any] = {"encryption": f"file://{tmp_path / 'master.key'}", "cache_url": valkey.url, "cache_timeout": 5,
+                "cache_fence_ttl": 0.02, "cache_local_size": 0, "log_level": "debug"}  # fmt: skip
     with serving(tmp_path, **settings) as server:
         with httpx.Client(base_url=server.url, timeout=HANGS) as client:
             drive(client)
@@ -103,10 +103,10 @@ def test_a_thousand_people_leave_nothing_in_tables_redis_logs_or_figures(
     create_file(tmp_path / "master.key")
     location = table_location("ministack", tmp_path)
     asyncio.run(make_table(location, sealed=True))
-    settings: dict[str, Any] = {"encryption": f"file://{tmp_path / 'master.key'}", "cache": valkey.url, "cache_deadline": 5,
-                "cache_fence": 0.02, "cache_local_size": 0, "log_level": "debug"}  # fmt: skip
+    settings: dict[str, Any] = {"encryption": f"file://{tmp_path / 'master.key'}", "cache_url": valkey.url, "cache_timeout": 5,
+                "cache_fence_ttl": 0.02, "cache_local_size": 0, "log_level": "debug"}  # fmt: skip
     url = f"dynamodb://{location.region}/{location.table}?endpoint={location.endpoint}"
-    with serving(tmp_path, store=url, **settings) as server:
+    with serving(tmp_path, store_url=url, **settings) as server:
         with httpx.Client(base_url=server.url, timeout=HANGS) as client:
             drive(client)
             metrics = client.get("/metrics").content
@@ -124,7 +124,12 @@ def test_a_thousand_people_leave_nothing_in_tables_redis_logs_or_figures(
 def test_without_encryption_of_the_store_redis_holds_nothing_readable_either(
     tmp_path: Path, valkey: valkey_servers.Server
 ) -> None:
-    settings: dict[str, Any] = {"cache": valkey.url, "cache_deadline": 5, "cache_fence": 0.02, "cache_local_size": 0}
+    settings: dict[str, Any] = {
+        "cache_url": valkey.url,
+        "cache_timeout": 5,
+        "cache_fence_ttl": 0.02,
+        "cache_local_size": 0,
+    }
     with serving(tmp_path, **settings) as server:
         with httpx.Client(base_url=server.url, timeout=HANGS) as client:
             drive(client)

@@ -114,15 +114,15 @@ def test_master_key_is_not_changed_while_a_service_runs_with_the_former_one(tmp_
 def test_a_table_is_sealed_by_copying_it_while_it_is_served(tmp_path: Path, encryption: str) -> None:
     plain = store_url("ministack", tmp_path / "plain")
     sealed = plain.replace("?", "-sealed?", 1)
-    with serving(tmp_path, store=plain) as server:
+    with serving(tmp_path, store_url=plain) as server:
         made = httpx.post(f"{server.url}/v1/people", json={"person_surname": CANARY}, timeout=HANGS).json()
-        settings = {"STORE": sealed, "ENCRYPTION": encryption}
+        settings = {"STORE_URL": sealed, "ENCRYPTION": encryption}
         created = run(tmp_path, "store", "create", settings=settings)
         assert created.returncode == 0, said(created)
         copied = run(tmp_path, "copy", plain, sealed, "--from-encryption", "none", settings=settings)
         assert copied.returncode == 0, said(copied)
     assert run(tmp_path, "store", "check", settings=settings).returncode == 0
-    with serving(tmp_path, store=sealed, encryption=encryption) as server:
+    with serving(tmp_path, store_url=sealed, encryption=encryption) as server:
         rotated = run(tmp_path, "encryption", "rotate", settings=settings)
         assert rotated.stdout == b"every person's key is wrapped by generation 2 now\n", said(rotated)
         assert httpx.get(f"{server.url}/v1/people/{made['person_id']}", timeout=HANGS).json() == made

@@ -48,7 +48,7 @@ def test_ndjson_gives_back_what_was_taken_to_the_letter(tmp_path: Path) -> None:
 def test_what_was_exported_can_be_imported_elsewhere(tmp_path: Path) -> None:
     stored(tmp_path)
     exported = run(tmp_path, "export").stdout
-    elsewhere = ("--store", "sqlite:///other.db")
+    elsewhere = ("--store-url", "sqlite:///other.db")
     assert run(tmp_path, "import", "-", *elsewhere, stdin=exported).returncode == 0
     again = run(tmp_path, "export", *elsewhere).stdout
     assert sorted(map(without_the_servers, again.splitlines())) == sorted(PEOPLE)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 KEY: Final = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}
 NOWHERE: Final = "http://127.0.0.1:1"
-TABLE: Final = {"PEOPLEINFO_STORE": "dynamodb://eu-west-1/T"}
-UNREACHABLE: Final = {"PEOPLEINFO_STORE": f"dynamodb://eu-west-1/T?endpoint={NOWHERE}&timeout=1"}
+TABLE: Final = {"PEOPLEINFO_STORE_URL": "dynamodb://eu-west-1/T"}
+UNREACHABLE: Final = {"PEOPLEINFO_STORE_URL": f"dynamodb://eu-west-1/T?endpoint={NOWHERE}&timeout=1"}
 NO_CREDENTIALS: Final = "there are no AWS credentials: set AWS_ACCESS_KEY_ID"
 
 
@@ -77,7 +77,7 @@ def test_command_prints_one_sentence(
 def test_log_of_the_cache_is_not_part_of_an_export(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("surname\nHarte\n")
     assert run(tmp_path, "import", "in.csv").returncode == 0
-    ran = run(tmp_path, "export", settings={"CACHE": valkey_servers.shared_url()})
+    ran = run(tmp_path, "export", settings={"CACHE_URL": valkey_servers.shared_url()})
     assert ran.stdout.count(b"\n") == 1
     assert ran.stdout.startswith(b'{"person_id":')
 
@@ -93,7 +93,7 @@ def test_log_of_the_cache_is_not_part_of_an_export(tmp_path: Path) -> None:
 )
 def test_doctor_names_why_the_cache_is_not_reached(tmp_path: Path, url: str, reason: str) -> None:
     run(tmp_path, "store", "create")
-    ran = run(tmp_path, "doctor", settings={"CACHE": url})
+    ran = run(tmp_path, "doctor", settings={"CACHE_URL": url})
     assert (ran.returncode, ran.stderr) == (1, b"")
     last = ran.stdout.decode().splitlines()[-1]
     assert last.startswith("WRONG  cache: ")

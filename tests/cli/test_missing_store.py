@@ -24,8 +24,8 @@ USING: Final = [
     ["export", "out.ndjson"],
     ["person", "export", ID],
     ["person", "erase", ID],
-    ["sweep", "--retention", "1d"],
-    ["sweep", "--retention", "1d", "--dry-run"],
+    ["sweep", "--retention-period", "1d"],
+    ["sweep", "--retention-period", "1d", "--dry-run"],
     ["keys", "list"],
     ["keys", "revoke", "x"],
     ["keys", "rotate", "x"],
@@ -41,7 +41,7 @@ ENCRYPTING: Final = [["encryption", "on"], ["encryption", "rotate"]]
 
 def output(folder: Path, command: list[str], store: str, **settings: str) -> str:
     """Return what a command that fails prints."""
-    ran = run(folder, *command, settings={"STORE": store, **settings})
+    ran = run(folder, *command, settings={"STORE_URL": store, **settings})
     assert ran.returncode == 1, ran.stdout + ran.stderr
     return ran.stdout.decode() + said(ran)
 
@@ -50,8 +50,8 @@ def output(folder: Path, command: list[str], store: str, **settings: str) -> str
 def test_command_that_uses_a_store_creates_none(tmp_path: Path, command: list[str]) -> None:
     (tmp_path / "backup").mkdir()
     if command[0] == "restore":
-        run(tmp_path, "keys", "create", "--name", "x", settings={"STORE": "sqlite:///other.db"})
-        assert run(tmp_path, "backup", "saved", settings={"STORE": "sqlite:///other.db"}).returncode == 0
+        run(tmp_path, "keys", "create", "--name", "x", settings={"STORE_URL": "sqlite:///other.db"})
+        assert run(tmp_path, "backup", "saved", settings={"STORE_URL": "sqlite:///other.db"}).returncode == 0
     before = sorted(tmp_path.rglob("*"))
     text = output(tmp_path, command, "sqlite:///t/mistyped/x.db")
     assert "there is no t/mistyped/x.db: `peopleinfo store create` makes one" in text
@@ -111,9 +111,9 @@ def test_empty_store_is_not_encrypted_by_a_command_that_reads(tmp_path: Path) ->
 )
 def test_command_that_begins_a_store_creates_it(tmp_path: Path, command: list[str]) -> None:
     (tmp_path / "in.csv").write_text("surname\nHarte\n")
-    assert run(tmp_path, "import", "in.csv", settings={"STORE": "sqlite:///other.db"}).returncode == 0
-    assert run(tmp_path, "backup", "saved", settings={"STORE": "sqlite:///other.db"}).returncode == 0
-    store = {"STORE": "sqlite:///new/people.db"}
+    assert run(tmp_path, "import", "in.csv", settings={"STORE_URL": "sqlite:///other.db"}).returncode == 0
+    assert run(tmp_path, "backup", "saved", settings={"STORE_URL": "sqlite:///other.db"}).returncode == 0
+    store = {"STORE_URL": "sqlite:///new/people.db"}
     ran = run(tmp_path, *command, settings=store)
     assert ran.returncode == 0, ran.stderr
     assert run(tmp_path, "stats", settings=store).returncode == 0
@@ -131,7 +131,7 @@ def test_reading_a_table_without_a_store_in_it_changes_nothing(tmp_path: Path) -
     if problem := missing("ministack"):
         pytest.skip(f"ministack {problem}")
     location = table_location("ministack", tmp_path)
-    store = {"STORE": store_url("ministack", tmp_path)}
+    store = {"STORE_URL": store_url("ministack", tmp_path)}
     ran = run(tmp_path, "stats", settings=store)
     assert ran.returncode == 1
     assert f"there is no store in table {location.table}: `peopleinfo store create` makes one" in said(ran)

@@ -32,8 +32,8 @@ def test_no_command_writes_over_a_file_of_the_store(folder: Path, command: list[
 
 
 def test_audit_is_not_written_into_the_store(folder: Path) -> None:
-    audit = {"AUDIT": f"file://{folder}/people.db"}
-    for command in (["serve", "--port", "0"], ["sweep", "--retention", "1d"]):
+    audit = {"AUDIT_LOG": f"file://{folder}/people.db"}
+    for command in (["serve", "--port", "0"], ["sweep", "--retention-period", "1d"]):
         ran = run(folder, *command, settings=audit)
         assert ran.returncode == 2
         assert "is a file of the store: name another file" in said(ran)

@@ -129,10 +129,10 @@ def test_the_doctor_sees_another_programs_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("store", "reason"), [("mysql://x", "PEOPLEINFO_STORE"), ("sqlite:////proc/none/people.db", "there is no")]
+    ("store", "reason"), [("mysql://x", "PEOPLEINFO_STORE_URL"), ("sqlite:////proc/none/people.db", "there is no")]
 )
 def test_a_store_that_cannot_be_used_is_named(tmp_path: Path, store: str, reason: str) -> None:
-    ran = run(tmp_path, "search", "a", "--store", store)
+    ran = run(tmp_path, "search", "a", "--store-url", store)
     assert ran.returncode in (1, 2)
     assert reason in said(ran)
 

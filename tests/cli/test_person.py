@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def audit(tmp_path: Path) -> dict[str, str]:
-    return {"AUDIT": f"file://{tmp_path / 'audit.jsonl'}"}
+    return {"AUDIT_LOG": f"file://{tmp_path / 'audit.jsonl'}"}
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_a_person_is_erased_and_it_is_written_down(tmp_path: Path, person_id: st
 
 
 def test_no_person_is_erased_while_the_audit_cannot_be_written(tmp_path: Path, person_id: str) -> None:
-    nowhere = {"AUDIT": f"file://{tmp_path / 'nowhere' / 'audit.jsonl'}"}
+    nowhere = {"AUDIT_LOG": f"file://{tmp_path / 'nowhere' / 'audit.jsonl'}"}
     ended = run(tmp_path, "person", "erase", person_id, settings=nowhere)
     assert (ended.returncode, surnames(tmp_path)) == (1, ["Meyer", "Müller"])
     assert "the audit cannot be written (No such file or directory)" in said(ended)
@@ -61,13 +61,13 @@ def test_whoever_is_not_there_is_said_so(tmp_path: Path, person_id: str) -> None
 
 def test_a_sweep_keeps_those_who_are_not_old(tmp_path: Path, person_id: str) -> None:
     for more in ([], ["--dry-run"]):
-        ended = run(tmp_path, "sweep", "--retention", "1d", *more)
+        ended = run(tmp_path, "sweep", "--retention-period", "1d", *more)
         assert (ended.returncode, ended.stdout) == (0, b"")
         assert said(ended).startswith("0 people ")
     assert surnames(tmp_path) == ["Meyer", "Müller"]
 
 
-@pytest.mark.parametrize("retention", [[], ["--retention", "0d"], ["--retention", "2 years"]])
+@pytest.mark.parametrize("retention", [[], ["--retention-period", "0d"], ["--retention-period", "2 years"]])
 def test_a_sweep_needs_to_know_how_long_people_are_kept(tmp_path: Path, retention: list[str]) -> None:
     ended = run(tmp_path, "sweep", *retention)
     assert ended.returncode == 2

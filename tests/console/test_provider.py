@@ -140,9 +140,9 @@ def server(everlasting: Provider, folder: Path) -> Iterator[Server]:
     settings: dict[str, Any] = {
         "oidc_issuer": everlasting.issuer,
         "oidc_audience": AUDIENCE,
-        "oidc_client": CLIENT,
+        "oidc_client_id": CLIENT,
         "oidc_client_secret": SECRET,
-        "oidc_asked": "openid people:read people:write",
+        "oidc_scopes": "openid people:read people:write",
     }
     with serving(folder, **settings) as server:
         yield server
@@ -209,7 +209,7 @@ def test_a_session_ends_with_its_token_and_what_was_typed_stays(
 
 
 async def secret_of(folder: Path) -> bytes:
-    async with open_people(Settings.load({}, store=store_url("sqlite", folder)), create=True) as people:
+    async with open_people(Settings.load({}, store_url=store_url("sqlite", folder)), create=True) as people:
         return people.store.secret
 
 

@@ -53,7 +53,7 @@ def test_what_watches_the_composed_service_has_the_projects_own_rules_and_dashbo
     (discovered,) = rules["scrape_configs"][0]["dns_sd_configs"]
     assert discovered["names"] == ["people"]
     assert f":{discovered['port']}" in services["people"]["ports"][0]
-    assert services["people"]["environment"]["PEOPLEINFO_OPEN"] == "true", "/metrics would need a key"
+    assert services["people"]["environment"]["PEOPLEINFO_ALLOW_ANONYMOUS"] == "true", "/metrics would need a key"
     grafana, where = services["grafana"]["environment"], mounted["grafana"]["./observability/grafana"]
     for path in (grafana["GF_PATHS_PROVISIONING"], grafana["DASHBOARDS"]):
         assert (ROOT / "observability" / "grafana" / path.removeprefix(f"{where}/")).is_dir()

@@ -61,7 +61,7 @@ class Load:
 
 @pytest.mark.parametrize("old_data", [False, True])
 def test_no_request_fails_when_redis_dies_and_comes_back(tmp_path: Path, *, old_data: bool) -> None:
-    with serving_cache() as cache, serving(tmp_path, cache=cache.url, cache_fence=QUIET) as server:
+    with serving_cache() as cache, serving(tmp_path, cache_url=cache.url, cache_fence_ttl=QUIET) as server:
         wait_for(server, "ok")
         load = Load(server)
         with ThreadPoolExecutor(CLIENTS) as threads:
@@ -91,7 +91,10 @@ def bounce(cache: Cache, load: Load, *, old_data: bool) -> None:
 def test_a_server_started_without_redis_works_and_joins_it(tmp_path: Path) -> None:
     with serving_cache() as cache:
         cache.stop()
-        with serving(tmp_path, cache=cache.url, cache_fence=QUIET) as server, httpx.Client(timeout=HANGS) as client:
+        with (
+            serving(tmp_path, cache_url=cache.url, cache_fence_ttl=QUIET) as server,
+            httpx.Client(timeout=HANGS) as client,
+        ):
             path = client.post(f"{server.url}/v1/people", json={"person_surname": "Early"}).headers["Location"]
             assert client.get(f"{server.url}{path}").headers["Cache-Status"] == "peopleinfo; fwd=bypass"
             cache.start()

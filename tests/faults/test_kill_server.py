@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # Whoever used the port before for another server is refused, and leaves nothing behind.
-GUARDED: dict[str, Any] = {"admin_key": ADMIN_KEY, "rate_limits": 0}
+GUARDED: dict[str, Any] = {"admin_key": ADMIN_KEY, "rate_limit": 0}
 KILLS = 20
 WRITERS = 6
 WRITES = (5, 80)  # acknowledged before a kill: the moment of the kill matters, not how many writes came before it

@@ -72,7 +72,7 @@ def keys(folder: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def guarded(folder: Path, keys: dict[str, str]) -> Iterator[httpx.Client]:
     """A server that asks for keys, and does not write down any."""
-    with serving(folder, admin_key=ADMIN_KEY, rate_limits=0) as server:
+    with serving(folder, admin_key=ADMIN_KEY, rate_limit=0) as server:
         with httpx.Client(base_url=server.url, timeout=HANGS) as client:
             yield client
         assert_kept_to_itself(server)
@@ -193,7 +193,7 @@ def test_with_a_key_the_service_may_be_called_by_any_name(guarded: httpx.Client)
 def test_every_worker_learns_of_new_and_revoked_keys(tmp_path: Path, kind: str) -> None:
     if problem := dynamodb_servers.missing(kind):
         pytest.skip(f"{kind} {problem}")
-    store = ["--store", store_url(kind, tmp_path)]
+    store = ["--store-url", store_url(kind, tmp_path)]
     key = make_key(tmp_path, *store, name="ci")
     with serving(tmp_path, kind=kind, workers=2, host="127.0.0.1") as server:
         url = f"{server.url}/v1/people?surname=x"
@@ -228,7 +228,7 @@ def test_the_first_key_closes_a_service_that_was_open_on_loopback(tmp_path: Path
 
 def test_whoever_serves_openly_is_not_closed_by_a_key(tmp_path: Path) -> None:
     key = make_key(tmp_path, name="ci")
-    with serving(tmp_path, open="true") as server:
+    with serving(tmp_path, allow_anonymous="true") as server:
         url = f"{server.url}/v1/people?surname=x"
         assert httpx.get(url).status_code == 200
         assert httpx.get(url, headers=bearer(key)).status_code == 200

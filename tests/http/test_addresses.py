@@ -109,7 +109,10 @@ def test_an_ipv6_client_is_counted_by_its_64_bit_network() -> None:
 
 
 def test_a_port_does_not_make_another_client(tmp_path: Path) -> None:
-    with serving(tmp_path, open="true", proxies=1, rate_limits=20) as server, httpx.Client(timeout=HANGS) as client:
+    with (
+        serving(tmp_path, allow_anonymous="true", trusted_proxies=1, rate_limit=20) as server,
+        httpx.Client(timeout=HANGS) as client,
+    ):
         url = f"{server.url}/v1/people?surname=x"
         notations = [f"{FOUR}:500{port}" for port in range(4)] + [
             FOUR,
@@ -124,7 +127,7 @@ def test_a_port_does_not_make_another_client(tmp_path: Path) -> None:
 
 def test_guesses_from_many_ports_are_guesses_of_one_client_and_audited_as_one(tmp_path: Path) -> None:
     audit = tmp_path / "audit.jsonl"
-    settings: dict[str, Any] = {"admin_key": ADMIN_KEY, "proxies": 1, "audit": f"file://{audit}"}
+    settings: dict[str, Any] = {"admin_key": ADMIN_KEY, "trusted_proxies": 1, "audit_log": f"file://{audit}"}
     with serving(tmp_path, **settings) as server, httpx.Client(timeout=HANGS) as client:
         url = f"{server.url}/v1/people?surname=x"
         statuses = [

@@ -36,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def client(folder: Path) -> Iterator[httpx.Client]:
     audit = f"file://{folder / 'audit.jsonl'}"
     with (
-        serving(folder, admin_key=ADMIN_KEY, rate_limits=0, audit=audit, proxies=1) as server,
+        serving(folder, admin_key=ADMIN_KEY, rate_limit=0, audit_log=audit, trusted_proxies=1) as server,
         httpx.Client(base_url=server.url, timeout=HANGS) as client,
     ):
         client.headers.update(AS_ADMIN)
@@ -136,7 +136,7 @@ def test_what_is_about_nobody_is_not_written_down(client: httpx.Client, folder: 
 
 def test_workers_write_chains_that_verify_and_hold_nobodys_data(tmp_path: Path) -> None:
     audit = tmp_path / "audit.jsonl"
-    with serving(tmp_path, workers=2, audit=f"file://{audit}") as server:
+    with serving(tmp_path, workers=2, audit_log=f"file://{audit}") as server:
         for _ in range(20):
             httpx.post(f"{server.url}/v1/people", json=ANNA)
             httpx.get(f"{server.url}/v1/people?surname=Annacanary")
@@ -156,7 +156,7 @@ def test_workers_write_chains_that_verify_and_hold_nobodys_data(tmp_path: Path) 
 
 
 def test_an_audit_on_stdout_stands_between_other_lines(tmp_path: Path) -> None:
-    with serving(tmp_path, audit="stdout") as server:
+    with serving(tmp_path, audit_log="stdout") as server:
         httpx.post(f"{server.url}/v1/people", json=ANNA)
     assert b'"event":"audit"' in server.log.read_bytes()
     assert run(tmp_path, "audit", "verify", server.log).returncode == 0

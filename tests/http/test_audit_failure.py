@@ -36,7 +36,7 @@ def audit(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(store_kind: str, tmp_path: Path, audit: Path) -> Iterator[Server]:
-    settings: dict[str, Any] = {"audit": f"file://{audit}", "admin_key": ADMIN_KEY, "rate_limits": 0}
+    settings: dict[str, Any] = {"audit_log": f"file://{audit}", "admin_key": ADMIN_KEY, "rate_limit": 0}
     with started(tmp_path, kind=store_kind, **settings) as server:
         yield server
 
@@ -129,7 +129,7 @@ def test_no_operation_changes_anything_when_the_disk_is_full(
         server.terminate()
     audit.symlink_to("/dev/full")
     with (
-        started(tmp_path, kind=store_kind, audit=f"file://{audit}") as server,
+        started(tmp_path, kind=store_kind, audit_log=f"file://{audit}") as server,
         httpx.Client(base_url=server.url, timeout=HANGS) as client,
     ):
         before = people(client)
@@ -141,7 +141,7 @@ def test_no_operation_changes_anything_when_the_disk_is_full(
 
 
 def test_a_stdout_that_nothing_reads_refuses_changes(tmp_path: Path) -> None:
-    settings = environment(store=f"sqlite:///{tmp_path / 'people.db'}", audit="stdout", port=0)
+    settings = environment(store_url=f"sqlite:///{tmp_path / 'people.db'}", audit_log="stdout", port=0)
     process = subprocess.Popen(COMMAND, cwd=tmp_path, env=settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         assert process.stdout is not None

@@ -112,12 +112,12 @@ def written_by(server: Server, folder: Path) -> dict[str, bytes]:
 def settings(folder: Path, cache: valkey_servers.Server) -> dict[str, Any]:
     return {
         "admin_key": ADMIN_KEY,
-        "audit": f"file://{folder / 'audit.jsonl'}",
-        "cache": cache.url,
-        "cache_deadline": 5,
-        "cache_fence": 0.02,
+        "audit_log": f"file://{folder / 'audit.jsonl'}",
+        "cache_url": cache.url,
+        "cache_timeout": 5,
+        "cache_fence_ttl": 0.02,
         "log_level": "debug",
-        "rate_limits": 0,
+        "rate_limit": 0,
         "cors_origins": "https://app.example.org",
     }
 
@@ -182,7 +182,7 @@ def test_whatever_goes_wrong_it_says_nobodys_values(
 
 
 def test_commands_print_people_where_they_are_asked_to_and_nowhere_else(tmp_path: Path) -> None:
-    audit = {"AUDIT": f"file://{tmp_path / 'audit.jsonl'}"}
+    audit = {"AUDIT_LOG": f"file://{tmp_path / 'audit.jsonl'}"}
     (tmp_path / "rows.ndjson").write_bytes(json.dumps(PERSON).encode())
     (tmp_path / "table.csv").write_bytes(TABLE)
     assert run(tmp_path, "import", "rows.ndjson").returncode == 0
@@ -191,7 +191,7 @@ def test_commands_print_people_where_they_are_asked_to_and_nowhere_else(tmp_path
     for command in (
         ["import", "table.csv"], ["import", "rows.ndjson"], ["doctor"], ["stats"], ["backup", "copy"],
         ["copy", "--to", "sqlite:///other.db"], ["get", "0" * 32],
-        ["search", CANARY, "--born-from", CANARY], ["sweep", "--retention", "1d"], ["person", "erase", person_id],
+        ["search", CANARY, "--born-from", CANARY], ["sweep", "--retention-period", "1d"], ["person", "erase", person_id],
     ):  # fmt: skip
         ran = run(tmp_path, *command, settings=audit)
         says[" ".join(command)] = ran.stdout + ran.stderr
@@ -216,6 +216,6 @@ def test_a_command_that_goes_wrong_says_where_and_nobodys_values(tmp_path: Path)
 
 def test_settings_that_are_printed_hold_no_secret() -> None:
     secrets = {"admin_key": "s3cret" * 6, "cache_password": "s3cret"}
-    assert "s3cret" not in repr(Settings.load({}, cache="redis://one.example:6379", **secrets))
+    assert "s3cret" not in repr(Settings.load({}, cache_url="redis://one.example:6379", **secrets))
     # pragma: allowlist nextline secret
-    assert "s3cret" not in repr(Settings.load({}, cache="redis://user:s3cret@one.example:6379"))
+    assert "s3cret" not in repr(Settings.load({}, cache_url="redis://user:s3cret@one.example:6379"))

@@ -47,7 +47,7 @@ READS: list[tuple[str, dict[str, str]]] = [
 def client(tmp_path: Path) -> Iterator[httpx.Client]:
     audit = f"file://{tmp_path / 'audit.jsonl'}"
     with (
-        serving(tmp_path, admin_key=ADMIN_KEY, audit=audit) as server,
+        serving(tmp_path, admin_key=ADMIN_KEY, audit_log=audit) as server,
         httpx.Client(base_url=server.url, headers=AS_ADMIN, timeout=HANGS) as client,
     ):
         yield client

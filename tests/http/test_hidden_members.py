@@ -41,8 +41,8 @@ class Side(NamedTuple):
 def sides(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Side, Side]]:
     first, second = tmp_path_factory.mktemp("first"), tmp_path_factory.mktemp("second")
     with (
-        serving(first, admin_key=ADMIN_KEY, rate_limits=0) as one,
-        serving(second, admin_key=ADMIN_KEY, rate_limits=0) as other,
+        serving(first, admin_key=ADMIN_KEY, rate_limit=0) as one,
+        serving(second, admin_key=ADMIN_KEY, rate_limit=0) as other,
     ):
         opened = [
             (folder, httpx.Client(base_url=server.url, timeout=HANGS, headers=AS_ADMIN))

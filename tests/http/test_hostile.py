@@ -23,7 +23,7 @@ GROWTH = 80_000_000  # bytes; some bodies are 10 MB long, and four come at a tim
 
 @pytest.fixture
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("target"), body_seconds=0.3) as server:
+    with serving(tmp_path_factory.mktemp("target"), body_timeout=0.3) as server:
         yield server
 
 

@@ -37,7 +37,7 @@ COSTS = [
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[httpx.Client]:
-    with serving(tmp_path, admin_key=ADMIN_KEY, rate_limits=LIMIT, proxies=1) as server:  # noqa: SIM117 - as elsewhere
+    with serving(tmp_path, admin_key=ADMIN_KEY, rate_limit=LIMIT, trusted_proxies=1) as server:  # noqa: SIM117 - as elsewhere
         with httpx.Client(base_url=server.url, timeout=HANGS, headers=AS_ADMIN) as client:
             yield client
 
@@ -45,7 +45,7 @@ def client(tmp_path: Path) -> Iterator[httpx.Client]:
 @pytest.mark.parametrize(("method", "path", "cost"), COSTS)
 def test_a_request_costs_what_it_may_cause(tmp_path: Path, method: str, path: str, cost: int) -> None:
     limit = 2 * cost - 1  # so that less than half is left, and it is said
-    with serving(tmp_path, admin_key=ADMIN_KEY, rate_limits=limit) as server, httpx.Client() as client:
+    with serving(tmp_path, admin_key=ADMIN_KEY, rate_limit=limit) as server, httpx.Client() as client:
         headers = client.request(method, server.url + path, headers=AS_ADMIN).headers
     assert headers["RateLimit-Policy"] == f'"default";q={limit};w=60'
     found = re.fullmatch(r'"default";r=(\d+);t=(\d+)', headers["RateLimit"])
@@ -87,7 +87,10 @@ def test_whoever_guesses_keys_is_not_listened_to(client: httpx.Client, tmp_path:
 
 
 def test_an_open_service_counts_by_address(tmp_path: Path) -> None:
-    with serving(tmp_path, open="true", rate_limits=LIMIT, proxies=1) as server, httpx.Client() as client:
+    with (
+        serving(tmp_path, allow_anonymous="true", rate_limit=LIMIT, trusted_proxies=1) as server,
+        httpx.Client() as client,
+    ):
         url = f"{server.url}/v1/people/export"
         one, same_site, another = ({"X-Forwarded-For": where} for where in ("2001:db8::1", "2001:db8::2", "192.0.2.1"))
         assert client.get(url, headers=one).status_code == 200
@@ -96,7 +99,7 @@ def test_an_open_service_counts_by_address(tmp_path: Path) -> None:
 
 
 def test_nobody_is_counted_on_loopback_without_keys(tmp_path: Path) -> None:
-    with serving(tmp_path, rate_limits=1) as server, httpx.Client() as client:
+    with serving(tmp_path, rate_limit=1) as server, httpx.Client() as client:
         answers = [client.get(f"{server.url}/v1/people?surname=x") for _ in range(5)]
     assert {answer.status_code for answer in answers} == {200}
     assert "RateLimit" not in answers[0].headers

@@ -55,7 +55,7 @@ def addresses(host: str, port: int = 0) -> list[str]:
 @needs_ipv6
 @pytest.mark.parametrize("workers", [1, 2])
 def test_two_colons_serve_ipv6_and_ipv4(tmp_path: Path, workers: int) -> None:
-    with serving(tmp_path, host="::", open="true", workers=workers) as server:
+    with serving(tmp_path, host="::", allow_anonymous="true", workers=workers) as server:
         port = server.url.rpartition(":")[2]
         for host in ("[::1]", "127.0.0.1"):
             assert httpx.get(f"http://{host}:{port}/status", timeout=HANGS).status_code == 200
@@ -108,7 +108,7 @@ def test_loopback_name_with_another_address_is_refused(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("host", ["no.such.host.invalid", "a..b", "x" * 70 + ".example"])
 def test_name_that_cannot_be_resolved_is_explained(tmp_path: Path, host: str) -> None:
-    said = refused(tmp_path, host=host, open="true")
+    said = refused(tmp_path, host=host, allow_anonymous="true")
     assert said.startswith(f"peopleinfo: cannot listen on {host} port 0: ")
 
 
@@ -130,7 +130,7 @@ def test_unix_socket_serves_its_owner_and_group_without_keys(
 def unix_server(folder: Path, path: Path, **settings: object) -> Iterator[None]:
     """Serve on a Unix socket, and end in good order."""
     command = [sys.executable, "-m", "peopleinfo", "serve"]
-    told = environment(host=f"unix:{path}", store=f"sqlite:///{folder}/people.db", **settings)
+    told = environment(host=f"unix:{path}", store_url=f"sqlite:///{folder}/people.db", **settings)
     with (
         (folder / "log").open("wb") as log,
         subprocess.Popen(command, cwd=folder, env=told, stdout=log, stderr=subprocess.PIPE) as process,
@@ -163,7 +163,9 @@ def test_unix_socket_accepts_names_that_no_web_page_has(tmp_path: Path, path: Pa
 
 
 def test_client_of_a_unix_socket_has_no_address(tmp_path: Path, path: Path, client: httpx.Client) -> None:
-    with unix_server(tmp_path, path, audit=f"file://{tmp_path}/audit.jsonl", proxies=1, open="true"):
+    with unix_server(
+        tmp_path, path, audit_log=f"file://{tmp_path}/audit.jsonl", trusted_proxies=1, allow_anonymous="true"
+    ):
         client.post("/v1/people", json={"person_surname": "Local"})
         client.post("/v1/people", json={"person_surname": "Far"}, headers={"X-Forwarded-For": "192.0.2.1"})
     audit = (tmp_path / "audit.jsonl").read_text()

@@ -28,7 +28,7 @@ def test_names_of_this_machine_are_answered(client: httpx.Client, host: str) -> 
 def test_another_name_that_leads_here_is_not_answered(client: httpx.Client, host: str, path: str) -> None:
     answer = client.get(path, headers={"Host": host})
     assert answer.status_code == 421
-    assert "PEOPLEINFO_OPEN=true" in answer.json()["detail"]
+    assert "PEOPLEINFO_ALLOW_ANONYMOUS=true" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("origin", ["https://elsewhere.example", "http://localhost:1", "null", "http://127.0.0.1"])
@@ -43,5 +43,5 @@ def test_a_page_of_our_own_is_answered(client: httpx.Client) -> None:
 
 
 def test_whoever_serves_openly_answers_to_every_name(tmp_path: Path) -> None:
-    with serving(tmp_path, open="true") as server, httpx.Client(base_url=server.url) as client:
+    with serving(tmp_path, allow_anonymous="true") as server, httpx.Client(base_url=server.url) as client:
         assert client.get("/status", headers={"Host": "people.example"}).status_code == 200

@@ -36,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def admin(folder: Path) -> Iterator[httpx.Client]:
     with (
-        serving(folder, admin_key=ADMIN_KEY, rate_limits=0) as server,
+        serving(folder, admin_key=ADMIN_KEY, rate_limit=0) as server,
         httpx.Client(base_url=server.url, timeout=HANGS) as client,
     ):
         client.headers.update(AS_ADMIN)

@@ -108,7 +108,7 @@ def test_a_store_operation_is_timed_and_a_request_too(tmp_path: Path) -> None:
 def test_a_read_through_the_cache_is_counted_at_each_level(tmp_path: Path) -> None:
     with (
         valkey_servers.serving() as cache,
-        serving(tmp_path, cache=cache.url, cache_deadline=5, cache_fence=0.02) as server,
+        serving(tmp_path, cache_url=cache.url, cache_timeout=5, cache_fence_ttl=0.02) as server,
     ):
         path = httpx.post(f"{server.url}/v1/people", json={"person_surname": "Cached"}).headers["Location"]
         patience = monotonic() + HANGS
@@ -148,9 +148,9 @@ def test_transfers_are_counted_by_the_row(tmp_path: Path) -> None:
     assert counted["peopleinfo_transfers_running{kind=import}"] == 0
 
 
-@pytest.mark.parametrize(("setting", "status"), [("guarded", 401), ("open", 200)])
+@pytest.mark.parametrize(("setting", "status"), [("required", 401), ("none", 200)])
 def test_who_may_see_the_figures_is_a_setting(tmp_path: Path, setting: str, status: int) -> None:
-    with started(tmp_path, admin_key="k" * 43, metrics=setting) as server:
+    with started(tmp_path, admin_key="k" * 43, metrics_auth=setting) as server:
         assert httpx.get(f"{server.url}/metrics").status_code == status
         assert httpx.get(f"{server.url}/v1/people?surname=a").status_code == 401
         with_key = httpx.get(f"{server.url}/metrics", headers={"Authorization": f"Bearer {'k' * 43}"})

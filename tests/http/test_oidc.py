@@ -125,7 +125,7 @@ def provider() -> Iterator[Provider]:
 @pytest.fixture(scope="module")
 def client(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     folder = tmp_path_factory.mktemp("oidc")
-    with serving(folder, oidc_issuer=provider.issuer, oidc_audience=AUDIENCE, rate_limits=0) as server:  # noqa: SIM117 - as in test_access
+    with serving(folder, oidc_issuer=provider.issuer, oidc_audience=AUDIENCE, rate_limit=0) as server:  # noqa: SIM117 - as in test_access
         with httpx.Client(base_url=server.url, timeout=HANGS) as client:
             yield client
 

@@ -106,7 +106,7 @@ def limited(folder: Path, soft: int, *command: str) -> subprocess.Popen[bytes]:
     limit = f"import os, resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {soft})); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
     return subprocess.Popen(
         [sys.executable, "-c", limit, *command],
-        env=environment(port=0, store=store_url("sqlite", folder)),
+        env=environment(port=0, store_url=store_url("sqlite", folder)),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
@@ -118,7 +118,7 @@ def test_limit_that_is_too_low_for_the_connections_is_reported(tmp_path: Path) -
         assert process.stderr.readline().startswith(b"PeopleInfo serves ")
         assert process.stderr.readline().decode() == (
             "peopleinfo: each process accepts 144 connections: "
-            "PEOPLEINFO_CONNECTIONS=4000 needs a limit of 4256 open files (ulimit -n, LimitNOFILE)\n"
+            "PEOPLEINFO_MAX_CONNECTIONS=4000 needs a limit of 4256 open files (ulimit -n, LimitNOFILE)\n"
         )
         process.terminate()
         assert process.wait(HANGS) == 0
@@ -129,5 +129,5 @@ def test_limit_that_leaves_no_connection_is_refused(tmp_path: Path) -> None:
         assert process.wait(HANGS) == 2
         assert process.stderr is not None
         assert process.stderr.read().startswith(
-            b"peopleinfo: the limit of open files is 200: PEOPLEINFO_CONNECTIONS=4000 needs"
+            b"peopleinfo: the limit of open files is 200: PEOPLEINFO_MAX_CONNECTIONS=4000 needs"
         )

@@ -121,7 +121,7 @@ def routes() -> dict[str, set[str]]:
         None,
         None,
         proxies=0,
-        body_seconds=1,
+        body_timeout=1,
         loopback_only=True,
         open_metrics=False,
     )

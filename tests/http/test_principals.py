@@ -24,7 +24,7 @@ NDJSON = {"Content-Type": "application/x-ndjson"}
 def server(store_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with two principals: the administrator, and clients without a key."""
     folder = tmp_path_factory.mktemp("server")
-    with serving(folder, kind=store_kind, admin_key=ADMIN_KEY, open="true", rate_limits=0) as server:
+    with serving(folder, kind=store_kind, admin_key=ADMIN_KEY, allow_anonymous="true", rate_limit=0) as server:
         yield server
 
 
@@ -88,7 +88,7 @@ def test_a_cursor_is_of_no_use_to_another_principal(client: httpx.Client, admin:
 def test_what_a_client_named_stays_its_own_when_its_key_is_rotated(tmp_path: Path, surname: str) -> None:
     scopes = ("--scope", "people:write", "--scope", "people:read")
     alice, bob = (make_key(tmp_path, *scopes, name=name) for name in ("alice", "bob"))
-    with serving(tmp_path, rate_limits=0) as server, httpx.Client(base_url=server.url, timeout=HANGS) as client:
+    with serving(tmp_path, rate_limit=0) as server, httpx.Client(base_url=server.url, timeout=HANGS) as client:
 
         def add_as(key: str, **members: str) -> httpx.Response:
             headers = bearer(key) | {"Idempotency-Key": "o1"}

@@ -395,7 +395,7 @@ def test_whoever_asks_first_is_told_to_go_on_only_when_the_body_is_wanted(impati
 
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("impatient"), body_seconds=0.2) as server:
+    with serving(tmp_path_factory.mktemp("impatient"), body_timeout=0.2) as server:
         yield server
 
 
@@ -532,7 +532,7 @@ async def test_a_connection_beyond_the_most_is_refused_and_the_others_go_on() ->
 
 def test_a_server_has_as_many_connections_as_it_may_and_lets_others_in_when_one_ends(tmp_path: Path) -> None:
     asks = b"GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    with serving(tmp_path, connections=3) as server:
+    with serving(tmp_path, max_connections=3) as server:
         idle = [socket.create_connection(server.address, timeout=HANGS) for _ in range(3)]
         while status(ask(server, asks) or b"HTTP/1.1 503 ") == 200:  # until all have been taken in
             pass

@@ -43,7 +43,7 @@ QUERIES = sorted(
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     with (
-        serving(tmp_path_factory.mktemp("guarded"), admin_key=ADMIN_KEY, rate_limits=0) as server,
+        serving(tmp_path_factory.mktemp("guarded"), admin_key=ADMIN_KEY, rate_limit=0) as server,
         httpx.Client(base_url=server.url, timeout=HANGS) as client,
     ):
         yield client

@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def client(folder: Path) -> Iterator[httpx.Client]:
     with (
-        serving(folder, admin_key=ADMIN_KEY, audit=f"file://{folder / 'audit.jsonl'}") as server,
+        serving(folder, admin_key=ADMIN_KEY, audit_log=f"file://{folder / 'audit.jsonl'}") as server,
         httpx.Client(base_url=server.url, timeout=HANGS, headers=AS_ADMIN) as client,
     ):
         yield client
@@ -72,7 +72,7 @@ def test_events_in_files_that_were_moved_away_are_told_too(client: httpx.Client,
 def test_an_audit_that_cannot_be_read_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "audit.jsonl.1").symlink_to("/proc/self/mem")  # reading its beginning fails, for root too
     with (
-        serving(tmp_path, audit=f"file://{tmp_path / 'audit.jsonl'}") as server,
+        serving(tmp_path, audit_log=f"file://{tmp_path / 'audit.jsonl'}") as server,
         httpx.Client(base_url=server.url, timeout=HANGS) as client,
     ):
         answer = client.get(f"/v1/people/{made(client)}/export")
@@ -93,7 +93,7 @@ def test_nobody_is_exported_who_is_not_there(client: httpx.Client) -> None:
 
 @pytest.mark.parametrize(("audit", "kept"), [("", "nowhere"), ("stdout", "elsewhere")])
 def test_it_is_said_where_the_audit_is_when_it_cannot_be_read(tmp_path: Path, audit: str, kept: str) -> None:
-    with serving(tmp_path, audit=audit) as server, httpx.Client(base_url=server.url, timeout=HANGS) as client:
+    with serving(tmp_path, audit_log=audit) as server, httpx.Client(base_url=server.url, timeout=HANGS) as client:
         assert exported(client, made(client))["audit"] == {"kept": kept}
 
 
@@ -105,7 +105,7 @@ async def stored_days_ago(folder: Path, days: int) -> str:
 def test_a_server_erases_those_who_were_kept_too_long(tmp_path: Path) -> None:
     old, new = asyncio.run(stored_days_ago(tmp_path, 731)), asyncio.run(stored_days_ago(tmp_path, 1))
     audit = tmp_path / "audit.jsonl"
-    with serving(tmp_path, workers=2, retention="730d", audit=f"file://{audit}") as server:
+    with serving(tmp_path, workers=2, retention_period="730d", audit_log=f"file://{audit}") as server:
         patience = time.monotonic() + HANGS
         while httpx.get(f"{server.url}/v1/people/{old}").status_code == 200:
             assert time.monotonic() < patience

@@ -47,7 +47,7 @@ def as_a_line(_: schemathesis.SerializationContext, value: Any) -> bytes:
 @pytest.fixture(scope="module")
 def server(store_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that asks for keys: Schemathesis tries to do without."""
-    with serving(tmp_path_factory.mktemp("guarded"), kind=store_kind, admin_key=ADMIN_KEY, rate_limits=0) as server:
+    with serving(tmp_path_factory.mktemp("guarded"), kind=store_kind, admin_key=ADMIN_KEY, rate_limit=0) as server:
         yield server
 
 

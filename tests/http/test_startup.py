@@ -22,7 +22,7 @@ from tests.stores_under_test import store_url
 
 def refused(folder: Path, *flags: str, **settings: object) -> str:
     """Start a server that must not start, and return what it says."""
-    settings = {"port": 0, "store": store_url("sqlite", folder)} | settings
+    settings = {"port": 0, "store_url": store_url("sqlite", folder)} | settings
     ended = subprocess.run(
         [*COMMAND, *flags], cwd=folder, env=environment(**settings), capture_output=True, timeout=HANGS, check=False
     )
@@ -39,13 +39,13 @@ def refused(folder: Path, *flags: str, **settings: object) -> str:
 def test_it_does_not_serve_everybody_unless_it_is_told_to(tmp_path: Path, host: str) -> None:
     said = refused(tmp_path, host=host)
     assert "PEOPLEINFO_HOST" in said
-    assert not host or "PEOPLEINFO_OPEN=true peopleinfo serve" in said
+    assert not host or "PEOPLEINFO_ALLOW_ANONYMOUS=true peopleinfo serve" in said
     assert not host or "peopleinfo keys create --name admin --scope people:admin" in said
     assert list(tmp_path.glob("people.db*")) == []
 
 
 def test_a_store_without_keys_is_not_served_to_everybody_either(tmp_path: Path) -> None:
-    command(tmp_path, "export", "--store", store_url("sqlite", tmp_path))
+    command(tmp_path, "export", "--store-url", store_url("sqlite", tmp_path))
     assert "peopleinfo keys create" in refused(tmp_path, host="0.0.0.0")
 
 
@@ -60,7 +60,7 @@ def test_a_key_that_was_made_as_the_message_says_opens_the_service(tmp_path: Pat
 
 
 def test_it_serves_everybody_when_it_is_told_to(tmp_path: Path) -> None:
-    with serving(tmp_path, host="0.0.0.0", open="true") as server:
+    with serving(tmp_path, host="0.0.0.0", allow_anonymous="true") as server:
         port = server.url.rpartition(":")[2]
         assert httpx.get(f"http://127.0.0.1:{port}/status").status_code == 200
 
@@ -100,8 +100,8 @@ def test_links_of_kubernetes_services_are_skipped(tmp_path: Path) -> None:
 
 
 def test_every_wrong_setting_is_named_at_once(tmp_path: Path) -> None:
-    said = refused(tmp_path, workers=0, log_level="loud", body_seconds="-1", prot=1)
-    for name in ("PEOPLEINFO_WORKERS", "PEOPLEINFO_LOG_LEVEL", "PEOPLEINFO_BODY_SECONDS", "PEOPLEINFO_PROT"):
+    said = refused(tmp_path, workers=0, log_level="loud", body_timeout="-1", prot=1)
+    for name in ("PEOPLEINFO_WORKERS", "PEOPLEINFO_LOG_LEVEL", "PEOPLEINFO_BODY_TIMEOUT", "PEOPLEINFO_PROT"):
         assert name in said
 
 
@@ -114,7 +114,7 @@ def test_a_port_that_is_none_is_refused(tmp_path: Path, port: str) -> None:
     "url", ["people.db", "mysql://localhost/people", "sqlite://", "sqlite:///", "sqlite://people.db"]
 )
 def test_a_store_that_is_not_understood_is_refused(tmp_path: Path, url: str) -> None:
-    assert "PEOPLEINFO_STORE" in refused(tmp_path, store=url)
+    assert "PEOPLEINFO_STORE_URL" in refused(tmp_path, store_url=url)
 
 
 def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_database_of_another_program_is_refused_and_left_as_it_is(tmp_path: Pa
 
 def test_a_folder_where_the_file_should_be_is_refused(tmp_path: Path) -> None:
     (tmp_path / "people.db").mkdir()
-    assert "people.db is a directory: PEOPLEINFO_STORE has to name a file" in refused(tmp_path)
+    assert "people.db is a directory: PEOPLEINFO_STORE_URL has to name a file" in refused(tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
@@ -142,12 +142,12 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     closed.mkdir(mode=0o500)
     if os.geteuid() == 0:  # root may write everywhere but here
         closed = Path("/proc")
-    assert "cannot open" in refused(tmp_path, store=store_url("sqlite", closed))
+    assert "cannot open" in refused(tmp_path, store_url=store_url("sqlite", closed))
 
 
 def test_a_path_through_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    assert "cannot open" in refused(tmp_path, store=store_url("sqlite", tmp_path / "file"))
+    assert "cannot open" in refused(tmp_path, store_url=store_url("sqlite", tmp_path / "file"))
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -30,7 +30,7 @@ def calls_of_a_life(folder: Path, workers: int) -> int:
 
 def ended(folder: Path, command: Sequence[str], **settings: object) -> tuple[int, str]:
     """Run a service until it ends, and return its exit code and what it reported."""
-    settings = {"port": 0, "store": store_url("sqlite", folder)} | settings
+    settings = {"port": 0, "store_url": store_url("sqlite", folder)} | settings
     done = subprocess.run(
         command, cwd=REPOSITORY, env=environment(**settings), capture_output=True, timeout=HANGS, check=False
     )

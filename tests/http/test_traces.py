@@ -87,7 +87,7 @@ def cold_read(server: Server, client: httpx.Client) -> httpx.Response:
 def test_a_cold_read_shows_request_cache_lease_store_and_fill(tmp_path: Path, receiver: Receiver) -> None:
     with (
         valkey_servers.serving() as cache,
-        serving(tmp_path, cache=cache.url, cache_deadline=5, cache_fence=0.02) as server,
+        serving(tmp_path, cache_url=cache.url, cache_timeout=5, cache_fence_ttl=0.02) as server,
         httpx.Client(base_url=server.url, timeout=HANGS) as client,
     ):
         answer = cold_read(server, client)

@@ -82,9 +82,9 @@ def test_pods_are_hardened_and_know_their_settings(helm: str, values: Path) -> N
     settings = {one["name"]: one["value"] for one in container["env"]}
     assert Settings.load(settings | {"PEOPLEINFO_ADMIN_KEY": "k" * 64}).port == container["ports"][0]["containerPort"]
     assert [one["args"][2] for one in audit if one["restartPolicy"] == "Always"] == [
-        url.removeprefix("file://") for url in [settings.get("PEOPLEINFO_AUDIT")] if url
+        url.removeprefix("file://") for url in [settings.get("PEOPLEINFO_AUDIT_LOG")] if url
     ]
-    assert settings.get("PEOPLEINFO_PROXIES") == (None if values.stem == "trial" else "1")
+    assert settings.get("PEOPLEINFO_TRUSTED_PROXIES") == (None if values.stem == "trial" else "1")
     assert pod["terminationGracePeriodSeconds"] > float(settings["PEOPLEINFO_DRAIN_SECONDS"]) + 30
 
 
@@ -102,7 +102,7 @@ def test_the_ingress_passes_on_whatever_the_service_has_but_its_figures(helm: st
 
 @pytest.mark.parametrize(
     "wrong",
-    ["image.version=latest", "settings.store=sqlite:///people.db", "settings.admin_key=k", "settings.oidc_client_secret=k", "settings.audit=stdout", "settings.retain=730d", "settings.retention=2y", "replicas.least=1", "ingress.enabled=true"],
+    ["image.version=latest", "settings.store_url=sqlite:///people.db", "settings.admin_key=k", "settings.oidc_client_secret=k", "settings.audit_log=stdout", "settings.retain=730d", "settings.retention_period=2y", "replicas.least=1", "ingress.enabled=true"],
 )  # fmt: skip
 def test_what_would_not_do_is_refused(helm: str, wrong: str) -> None:
     done = run(helm, "template", "people", str(CHART), "--values", str(CHART / "values" / "qa.yaml"), "--set", wrong)

@@ -88,21 +88,21 @@ def test_the_service_runs_on_what_the_stacks_describe(cloud: Cloud, api: dict[st
     given = {one["name"]: one["value"] for one in api["environment"]}
     pages = cloud.service("ssm").get_paginator("get_parameters_by_path").paginate(Path="/people-info-qa/app")
     published = {one["Name"]: one["Value"] for page in pages for one in page["Parameters"]}
-    assert given["PEOPLEINFO_STORE"] == published["/people-info-qa/app/store_url"]
-    assert given["PEOPLEINFO_CACHE"] == published["/people-info-qa/app/cache_url"]
+    assert given["PEOPLEINFO_STORE_URL"] == published["/people-info-qa/app/store_url"]
+    assert given["PEOPLEINFO_CACHE_URL"] == published["/people-info-qa/app/cache_url"]
     secrets = {one["name"]: cloud.secret(one["valueFrom"]) for one in api["secrets"]}
     user, password = given["PEOPLEINFO_CACHE_USER"], secrets["PEOPLEINFO_CACHE_PASSWORD"]
     groups = cloud.service("logs").describe_log_groups(logGroupNamePrefix="/people-info-qa/")["logGroups"]
     assert api["logConfiguration"]["options"]["awslogs-group"] in {group["logGroupName"] for group in groups}
 
     assert given["PEOPLEINFO_ENCRYPTION"] == published["/people-info-qa/app/encryption_url"]
-    store, key = f"{given['PEOPLEINFO_STORE']}?endpoint={cloud.endpoint}", cloud.key()
+    store, key = f"{given['PEOPLEINFO_STORE_URL']}?endpoint={cloud.endpoint}", cloud.key()
     with valkey("--user", user, "on", f">{password}", *rights(), "--user", "default", "off") as cache:
         settings = {name.removeprefix("PEOPLEINFO_").lower(): value for name, value in (given | secrets).items()}
         # Here there is no balancer: the service is reached by itself, and its cache speaks without TLS.
-        settings |= {"host": "127.0.0.1", "port": "0", "store": store, "cache": cache.url}
-        settings |= {"encryption": key, "audit": f"file://{tmp_path / 'audit.jsonl'}"}
-        settings |= {"cache_deadline": "5", "cache_fence": "0.02"}  # on a machine that is busy with tests
+        settings |= {"host": "127.0.0.1", "port": "0", "store_url": store, "cache_url": cache.url}
+        settings |= {"encryption": key, "audit_log": f"file://{tmp_path / 'audit.jsonl'}"}
+        settings |= {"cache_timeout": "5", "cache_fence_ttl": "0.02"}  # on a machine that is busy with tests
         with serving(tmp_path, **settings) as server:
             headers = {"Authorization": f"Bearer {secrets['PEOPLEINFO_ADMIN_KEY']}"}
             with httpx.Client(base_url=server.url, headers=headers, timeout=HANGS) as client:
@@ -114,7 +114,7 @@ def test_the_service_runs_on_what_the_stacks_describe(cloud: Cloud, api: dict[st
                 while "hit" not in client.get(made.headers["Location"]).headers.get("Cache-Status", ""):
                     pass  # a new cache is silent at first
     # The service has made the empty table a store.
-    told = _command("store", "check", "--store", store, "--encryption", key)
+    told = _command("store", "check", "--store-url", store, "--encryption", key)
     assert {line.split()[0] for line in told.splitlines()} == {"ok"}, told
 
 

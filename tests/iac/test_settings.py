@@ -14,30 +14,30 @@ from tests.iac.test_chart import CHART
 
 ALL = {field.name for field in dataclasses.fields(Settings)}
 SECRETS = {field.name for field in dataclasses.fields(Settings) if field.metadata.get("secret")}
-NOT_ON_THE_INTERNET = {"open"}
+NOT_ON_THE_INTERNET = {"allow_anonymous"}
 _SET = re.compile(rf"\b{PREFIX}(\w+)\b")
-_FIRST = {"store": "dynamodb://eu-west-1/people", "cache": "rediss://cache.example.org", "admin_key": "k" * 32,
+_FIRST = {"store_url": "dynamodb://eu-west-1/people", "cache_url": "rediss://cache.example.org", "admin_key": "k" * 32,
           "oidc_issuer": "https://login.example.org", "oidc_audience": "people-info"}  # fmt: skip
 
 # What may be chosen, each written as the service takes it and as it does not.
 CHOSEN = {
-    "body_seconds": ("2.5", "soon"),
-    "cache_deadline": ("0.1", "-1"),
-    "cache_fence": ("15", "15s"),
+    "body_timeout": ("2.5", "soon"),
+    "cache_timeout": ("0.1", "-1"),
+    "cache_fence_ttl": ("15", "15s"),
     "cache_local_size": ("0", "many"),
-    "cache_seconds": ("60.0", "1m"),
-    "cache_strict": ("true", "maybe"),
-    "connections": ("2000", "0"),
+    "cache_ttl": ("60.0", "1m"),
+    "cache_strict_writes": ("true", "maybe"),
+    "max_connections": ("2000", "0"),
     "cors_origins": ("https://a.example.org,http://127.0.0.1:8080", "https://a.example.org/path"),
     "log_level": ("warning", "loud"),
-    "oidc_asked": ("openid people", ""),
+    "oidc_scopes": ("openid people", ""),
     "oidc_audience": ("people-info", ""),
-    "oidc_client": ("console", ""),
+    "oidc_client_id": ("console", ""),
     "oidc_issuer": ("https://login.example.org/realms/staff", "login.example.org"),
     "oidc_scopes_claim": ("realm_access.roles", ""),
-    "rate_limits": ("0", "none"),
-    "rate_limits_shared": ("true", "yes please"),
-    "retention": ("730d", "2y"),
+    "rate_limit": ("0", "none"),
+    "rate_limit_shared": ("true", "yes please"),
+    "retention_period": ("730d", "2y"),
     "workers": ("64", "65"),
 }
 

@@ -104,7 +104,7 @@ class Engine:
 
 def settings(port: int) -> list[str]:
     """Return the options of a container that listens on loopback alone, although it is open."""
-    chosen = {"HOST": "127.0.0.1", "PORT": str(port), "OPEN": "true"}
+    chosen = {"HOST": "127.0.0.1", "PORT": str(port), "ALLOW_ANONYMOUS": "true"}
     return [f"--env=PEOPLEINFO_{name}={value}" for name, value in chosen.items()]
 
 

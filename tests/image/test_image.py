@@ -101,7 +101,7 @@ def test_a_stop_while_it_starts_is_not_lost(engine: Engine) -> None:
 
 def test_a_second_container_sends_the_audit_away(engine: Engine) -> None:
     port = free_port()
-    options = [*settings(port), "--volume=/data", "--env=PEOPLEINFO_AUDIT=file:///audit/audit.jsonl"]
+    options = [*settings(port), "--volume=/data", "--env=PEOPLEINFO_AUDIT_LOG=file:///audit/audit.jsonl"]
     with engine.container("service", *options) as service:
         url = f"http://127.0.0.1:{port}"
         until(lambda: answers(url), "the service does not answer")

@@ -109,8 +109,10 @@ class Watched:
         )
         (folder / "cloud").mkdir()
         services = [
-            stack.enter_context(serving(folder / "cloud", store=store, cache=self.cache.url, cache_fence=0.1)),
-            stack.enter_context(serving(folder, workers=2, audit=f"file://{folder / 'audit.jsonl'}")),
+            stack.enter_context(
+                serving(folder / "cloud", store_url=store, cache_url=self.cache.url, cache_fence_ttl=0.1)
+            ),
+            stack.enter_context(serving(folder, workers=2, audit_log=f"file://{folder / 'audit.jsonl'}")),
         ]
         self.prometheus = Prometheus(stack.enter_context(watching(folder, services)))
         stack.callback(self.prometheus.close)

@@ -35,7 +35,7 @@ def fill(url: str, people: int) -> None:
     """Put people into a store."""
 
     async def work() -> None:
-        async with open_people(Settings.load({}, store=url), create=True) as opened:
+        async with open_people(Settings.load({}, store_url=url), create=True) as opened:
             await _fill(opened.store, people)
 
     asyncio.run(work())
@@ -45,7 +45,7 @@ def bodies(url: str) -> dict[str, bytes]:
     """Return everybody in a store by their ids."""
 
     async def work() -> dict[str, bytes]:
-        async with open_people(Settings.load({}, store=url), create=True) as opened:
+        async with open_people(Settings.load({}, store_url=url), create=True) as opened:
             return {outline(body).person_id: body async for some in everyone(opened.store) for body in some}
 
     return asyncio.run(work())
@@ -55,7 +55,7 @@ def each_is_read_by_its_id(url: str, people: dict[str, bytes]) -> bool:
     """Say whether everybody is found by id, byte for byte."""
 
     async def work() -> bool:
-        async with open_people(Settings.load({}, store=url), create=True) as opened:
+        async with open_people(Settings.load({}, store_url=url), create=True) as opened:
             return all([(await opened.store.get(one)).body == body for one, body in people.items()])
 
     return asyncio.run(work())
@@ -63,7 +63,7 @@ def each_is_read_by_its_id(url: str, people: dict[str, bytes]) -> bool:
 
 def stats(folder: Path, url: str) -> dict[str, Any]:
     """Return what `peopleinfo stats` says of a store."""
-    done = commands.run(folder, "stats", "--json", "--store", url)
+    done = commands.run(folder, "stats", "--json", "--store-url", url)
     assert done.returncode == 0, done.stderr
     told: dict[str, Any] = json.loads(done.stdout)
     return told

@@ -209,19 +209,19 @@ def test_a_place_of_another_kind_is_no_folder(place: str) -> None:
 def test_what_was_saved_during_a_storm_was_true_at_some_moment_of_it(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'people.db'}"
     fill(url, 3_000)
-    with serving(tmp_path, store=url) as server, storm(server.url, bodies(url), seed=1) as raging:
+    with serving(tmp_path, store_url=url) as server, storm(server.url, bodies(url), seed=1) as raging:
         while raging.writes < 20:
             time.sleep(0.02)
         for attempt in count():  # until there were writes during a backup
             backup, before, begin = f"backup{attempt}", raging.writes, time.monotonic()
-            told = said(run(tmp_path, "backup", backup, "--key", "key", "--store", url))
+            told = said(run(tmp_path, "backup", backup, "--key", "key", "--store-url", url))
             end = time.monotonic()
             if raging.writes > before:
                 break
     assert run(tmp_path, "restore", backup, "--key", "key", "--check").returncode == 0
     for file in tmp_path.glob("people.db*"):
         file.unlink()
-    back = run(tmp_path, "restore", backup, "--key", "key", "--store", url)
+    back = run(tmp_path, "restore", backup, "--key", "key", "--store-url", url)
     assert back.returncode == 0, back.stderr
     assert digest_in(said(back)) == digest_in(told) == stats(tmp_path, url)["digest"]
     there = bodies(url)
@@ -235,9 +235,9 @@ def test_a_backup_that_is_killed_again_and_again_is_whole_in_the_end(tmp_path: P
     url = f"sqlite:///{tmp_path / 'people.db'}"
     fill(url, 30_000)
     chance = random.Random(2)
-    _, told = killed_at_random(tmp_path, 3, chance, "backup", "backup", "--store", url)
+    _, told = killed_at_random(tmp_path, 3, chance, "backup", "backup", "--store-url", url)
     target = f"sqlite:///{tmp_path / 'restored.db'}"
-    _, back = killed_at_random(tmp_path, 3, chance, "restore", "backup", "--store", target)
+    _, back = killed_at_random(tmp_path, 3, chance, "restore", "backup", "--store-url", target)
     assert digest_in(told) == digest_in(back) == stats(tmp_path, url)["digest"] == stats(tmp_path, target)["digest"]
 
 
@@ -246,7 +246,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     fill(url, 60_000)
     for attempt in count():  # a backup that ended before the signal shows nothing
         backup = tmp_path / f"backup{attempt}"
-        process = started(tmp_path, "backup", backup, "--store", url, stderr=subprocess.PIPE)
+        process = started(tmp_path, "backup", backup, "--store-url", url, stderr=subprocess.PIPE)
         while process.poll() is None and not (backup / "manifest.json").exists():
             time.sleep(0.005)
         process.send_signal(signal.SIGINT)
@@ -254,5 +254,5 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
         if process.returncode != 0:
             break
     assert (process.returncode, b"continues where this one stopped" in told) == (130, True), told
-    again = run(tmp_path, "backup", backup, "--store", url)
+    again = run(tmp_path, "backup", backup, "--store-url", url)
     assert said(again).startswith("60,000 people saved"), again.stderr

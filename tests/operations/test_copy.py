@@ -131,7 +131,7 @@ def test_a_copy_during_a_storm_is_the_same_once_it_is_over_and_so_is_the_way_bac
     back = f"sqlite:///{tmp_path / 'back.db'}"
     table = store_url(between, tmp_path)
     fill(source, 200)
-    with serving(tmp_path, store=source) as server, storm(server.url, bodies(source), seed=3) as raging:
+    with serving(tmp_path, store_url=source) as server, storm(server.url, bodies(source), seed=3) as raging:
         while raging.writes < 20:
             time.sleep(0.02)
         first = run(tmp_path, "copy", source, table)
@@ -155,19 +155,19 @@ def test_a_copy_that_is_killed_again_and_again_is_whole_in_the_end(tmp_path: Pat
     fill(source, 20_000)
     _, told = killed_at_random(tmp_path, 3, random.Random(4), "copy", source, target)
     assert digest_in(told) == stats(tmp_path, source)["digest"] == stats(tmp_path, target)["digest"]
-    assert said(run(tmp_path, "reindex", "--store", target)) == "20,000 people looked at, 0 have new keys\n"
+    assert said(run(tmp_path, "reindex", "--store-url", target)) == "20,000 people looked at, 0 have new keys\n"
 
 
 def test_stats_say_what_the_people_are_like(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'people.db'}"
-    assert run(tmp_path, "store", "create", "--store", url).returncode == 0
+    assert run(tmp_path, "store", "create", "--store-url", url).returncode == 0
     empty: dict[str, Any] = stats(tmp_path, url)
     assert (empty["people"], empty["digest"], empty["first_created"]) == (0, "0" * 64, None)
     fill(url, 10)
     told = stats(tmp_path, url)
     assert (told["people"], told["changed"]) == (10, 0)
     assert told["bytes_a_person"] == told["bytes"] // 10
-    table = run(tmp_path, "stats", "--store", url)
+    table = run(tmp_path, "stats", "--store-url", url)
     assert f"digest           {told['digest']}" in table.stdout.decode()
 
 

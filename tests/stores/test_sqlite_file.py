@@ -81,7 +81,7 @@ async def test_one_file_is_left_when_the_store_is_closed(path: Path, clock: Cloc
 
 
 async def test_folder_in_the_place_of_the_file_is_refused(tmp_path: Path, clock: Clock) -> None:
-    with pytest.raises(StoreUnusable, match=r"is a directory: PEOPLEINFO_STORE has to name a file"):
+    with pytest.raises(StoreUnusable, match=r"is a directory: PEOPLEINFO_STORE_URL has to name a file"):
         await make_file(tmp_path, clock)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from peopleinfo.settings import InvalidSettings, Settings, TableLocation, is_loopback
+from peopleinfo.settings import RENAMED, InvalidSettings, Settings, TableLocation, is_loopback
 
 
 def problems(environment: dict[str, str], **flags: object) -> str:
@@ -18,7 +18,7 @@ def problems(environment: dict[str, str], **flags: object) -> str:
 
 def test_without_any_setting_it_serves_here_alone() -> None:
     settings = Settings.load({})
-    assert (settings.host, settings.port, settings.workers, settings.open) == ("127.0.0.1", 3000, 1, False)
+    assert (settings.host, settings.port, settings.workers, settings.allow_anonymous) == ("127.0.0.1", 3000, 1, False)
     assert settings.location == Path("people.db")
 
 
@@ -28,15 +28,15 @@ def test_the_environment_is_read() -> None:
             "PEOPLEINFO_HOST": "::1",
             "PEOPLEINFO_PORT": "0",
             "PEOPLEINFO_WORKERS": "4",
-            "PEOPLEINFO_STORE": "sqlite:////srv/people.db",
-            "PEOPLEINFO_BODY_SECONDS": "1.5",
+            "PEOPLEINFO_STORE_URL": "sqlite:////srv/people.db",
+            "PEOPLEINFO_BODY_TIMEOUT": "1.5",
             "PEOPLEINFO_LOG_LEVEL": "debug",
             "PATH": "/bin",
         }
     )
     assert (settings.host, settings.port, settings.workers) == ("::1", 0, 4)
     assert settings.location == Path("/srv/people.db")
-    assert (settings.body_seconds, settings.log_level) == (1.5, "debug")
+    assert (settings.body_timeout, settings.log_level) == (1.5, "debug")
 
 
 def test_a_flag_comes_before_the_environment() -> None:
@@ -47,15 +47,15 @@ def test_a_flag_comes_before_the_environment() -> None:
 
 @pytest.mark.parametrize("yes", ["true", "1", "True"])
 def test_a_switch_is_said_in_words_or_figures(yes: str) -> None:
-    assert Settings.load({"PEOPLEINFO_OPEN": yes}).open is True
+    assert Settings.load({"PEOPLEINFO_ALLOW_ANONYMOUS": yes}).allow_anonymous is True
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("PORT", "65536"), ("PORT", "-1"), ("PORT", "http"), ("PORT", ""), ("WORKERS", "0"), ("WORKERS", "65"),
-        ("WORKERS", "1.5"), ("OPEN", "perhaps"), ("HOST", ""), ("STORE", ""), ("BODY_SECONDS", "0"),
-        ("BODY_SECONDS", "nan"), ("BODY_SECONDS", "-1"), ("LOG_LEVEL", "loud"),
+        ("WORKERS", "1.5"), ("ALLOW_ANONYMOUS", "perhaps"), ("HOST", ""), ("STORE_URL", ""), ("BODY_TIMEOUT", "0"),
+        ("BODY_TIMEOUT", "nan"), ("BODY_TIMEOUT", "-1"), ("LOG_LEVEL", "loud"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_named_with_its_setting(name: str, value: str) -> None:
@@ -72,7 +72,21 @@ def test_every_wrong_setting_is_named_at_once() -> None:
 
 
 def test_a_variable_that_is_no_setting_is_named() -> None:
-    assert problems({"PEOPLEINFO_PROT": "1"}) == "PEOPLEINFO_PROT is not a setting"
+    assert problems({"PEOPLEINFO_FLUX": "1"}) == "PEOPLEINFO_FLUX is not a setting"
+
+
+def test_misspelt_variable_gets_a_suggestion() -> None:
+    assert problems({"PEOPLEINFO_PROT": "1"}) == "PEOPLEINFO_PROT is not a setting; did you mean PEOPLEINFO_PORT?"
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_renamed_variable_is_refused_with_its_new_name(old: str, new: str) -> None:
+    variable = f"PEOPLEINFO_{old.upper()}"
+    assert problems({variable: "1"}) == f"{variable} was renamed to PEOPLEINFO_{new.upper()}"
+
+
+def test_each_renamed_setting_exists() -> None:
+    assert set(RENAMED.values()) - {"api_key"} <= {field.name for field in dataclasses.fields(Settings)}
 
 
 LINKS = {  # as Kubernetes makes them for the Services peopleinfo and peopleinfo-valkey
@@ -111,7 +125,7 @@ def test_misspelt_setting_is_not_taken_for_a_link(name: str) -> None:
 )
 def test_another_address_than_loopback_needs_keys_unless_it_is_said_aloud(host: str) -> None:
     assert Settings.load({"PEOPLEINFO_HOST": host}).needs_keys
-    assert not Settings.load({"PEOPLEINFO_HOST": host, "PEOPLEINFO_OPEN": "true"}).needs_keys
+    assert not Settings.load({"PEOPLEINFO_HOST": host, "PEOPLEINFO_ALLOW_ANONYMOUS": "true"}).needs_keys
 
 
 def test_with_an_admin_key_no_other_is_needed() -> None:
@@ -132,9 +146,9 @@ def test_a_secret_is_not_shown(name: str) -> None:
 
 def test_the_cache_has_one_user() -> None:
     # pragma: allowlist nextline secret
-    cache = {"PEOPLEINFO_CACHE": "rediss://one:hidden@cache.example:6379", "PEOPLEINFO_CACHE_PASSWORD": "covered"}
+    cache = {"PEOPLEINFO_CACHE_URL": "rediss://one:hidden@cache.example:6379", "PEOPLEINFO_CACHE_PASSWORD": "covered"}
     found = problems(cache)
-    assert found.startswith("PEOPLEINFO_CACHE names a user already")
+    assert found.startswith("PEOPLEINFO_CACHE_URL names a user already")
     assert "hidden" not in found
     assert "covered" not in found
 
@@ -155,7 +169,7 @@ def test_only_this_machine_reaches_a_loopback_address(host: str) -> None:
     ],
 )
 def test_a_store_is_named_by_a_url(url: str, path: str) -> None:
-    assert Settings.load({"PEOPLEINFO_STORE": url}).location == Path(path)
+    assert Settings.load({"PEOPLEINFO_STORE_URL": url}).location == Path(path)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +184,7 @@ def test_a_store_is_named_by_a_url(url: str, path: str) -> None:
     ],
 )
 def test_a_table_is_named_by_a_url(url: str, location: TableLocation) -> None:
-    assert Settings.load({"PEOPLEINFO_STORE": url}).location == location
+    assert Settings.load({"PEOPLEINFO_STORE_URL": url}).location == location
 
 
 @pytest.mark.parametrize(
@@ -184,7 +198,7 @@ def test_a_table_is_named_by_a_url(url: str, location: TableLocation) -> None:
     ],
 )  # fmt: skip
 def test_a_store_that_is_not_understood_is_refused(url: str) -> None:
-    assert problems({"PEOPLEINFO_STORE": url}).startswith(f"PEOPLEINFO_STORE={url} is not understood")
+    assert problems({"PEOPLEINFO_STORE_URL": url}).startswith(f"PEOPLEINFO_STORE_URL={url} is not understood")
 
 
 def test_every_setting_is_described() -> None:
@@ -207,8 +221,8 @@ def test_what_is_no_origin_is_refused(origins: str) -> None:
 
 @pytest.mark.parametrize("retention", ["2y", "730", "0d", "-1d", "1.5d", "730 d"])
 def test_what_is_no_number_of_days_is_refused(retention: str) -> None:
-    assert "730d" in problems({"PEOPLEINFO_RETENTION": retention})
+    assert "730d" in problems({"PEOPLEINFO_RETENTION_PERIOD": retention})
 
 
 def test_limits_are_shared_through_a_cache() -> None:
-    assert "PEOPLEINFO_CACHE" in problems({"PEOPLEINFO_RATE_LIMITS_SHARED": "true"})
+    assert "PEOPLEINFO_CACHE_URL" in problems({"PEOPLEINFO_RATE_LIMIT_SHARED": "true"})

@@ -12,7 +12,7 @@ import typer
 from peopleinfo import signals
 from peopleinfo.cli import audit, backup, copying, doctor, encryption, keys, people, person, serve, store, transfer
 from peopleinfo.errors import InvalidSearch, PeopleInfoError
-from peopleinfo.settings import InvalidSettings, is_service_link
+from peopleinfo.settings import RENAMED, InvalidSettings, is_service_link
 
 app = typer.Typer(
     name="peopleinfo",
@@ -62,6 +62,7 @@ def main() -> None:
     """Run the command line. What was foreseen ends with a sentence on stderr, and 2 when the settings or the filters are wrong, else 1."""
     try:
         _drop_service_links()
+        _reject_renamed_flags()
         signals.react(None if signals.is_service() else signals.terminate)
         try:
             app()
@@ -94,6 +95,15 @@ def _crash(error: Exception) -> NoReturn:
     traceback.print_tb(error.__traceback__)
     print(f"peopleinfo: {type(error).__name__}: this is our mistake, please report it", file=sys.stderr)
     sys.exit(1)
+
+
+def _reject_renamed_flags() -> None:
+    """Raise InvalidSettings for the flag of a setting that has a new name."""
+    for argument in sys.argv[1:]:
+        flag = argument.partition("=")[0]
+        new = RENAMED.get(flag.removeprefix("--").replace("-", "_"))
+        if flag.startswith("--") and new and flag != "--key":  # which some commands have
+            raise InvalidSettings(f"{flag} was renamed to --{new.replace('_', '-')}")
 
 
 def _drop_service_links() -> None:

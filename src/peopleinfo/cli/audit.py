@@ -23,7 +23,7 @@ _PIECE: Final = 1024 * 1024
 
 app = typer.Typer(
     name="audit",
-    help="Check the audit (who read or changed whom; PEOPLEINFO_AUDIT), and print it as it is written.",
+    help="Check the audit (who read or changed whom; PEOPLEINFO_AUDIT_LOG), and print it as it is written.",
     no_args_is_help=True,
 )
 

@@ -34,7 +34,7 @@ def backup(place: Place, key: Key = None, store: options.Store = None) -> None:
 
     Example: peopleinfo backup /backups/people-2026-11-24 --key /keys/backups
     """
-    settings = Settings.load(store=store)
+    settings = Settings.load(store_url=store)
     if settings.encryption and key is None:
         raise InvalidSettings("people are sealed in this store, and a backup without --key would hold them plain")
     with resumable():
@@ -59,9 +59,9 @@ def restore(
     Every part is checked before anybody of it is stored, and the store is compared with the backup in the end. Interrupted, the same
     command goes on where it stopped. Keys of the API, idempotency keys and the progress of imports are not in a backup.
 
-    Example: peopleinfo restore /backups/people-2026-11-24 --store sqlite:///restored.db
+    Example: peopleinfo restore /backups/people-2026-11-24 --store-url sqlite:///restored.db
     """
-    settings = Settings.load(store=store)
+    settings = Settings.load(store_url=store)
     with resumable():
         run(_check(place, _key(key)) if check else _restore(settings, place, _key(key), merge=merge))
 

@@ -47,8 +47,8 @@ def copy(
 
     Example: peopleinfo copy sqlite:///people.db dynamodb://eu-west-1/PeopleInfo
     """
-    settings = Settings.load(store=target)
-    origin = dataclasses.replace(settings, store=source, cache="")
+    settings = Settings.load(store_url=target)
+    origin = dataclasses.replace(settings, store_url=source, cache_url="")
     if from_encryption is not None:
         origin = dataclasses.replace(origin, encryption="" if from_encryption == "none" else from_encryption)
     origin.check()
@@ -73,7 +73,7 @@ def reindex(store: options.Store = None) -> None:
     Example: peopleinfo reindex
     """
     with resumable():
-        people, changed = run(_reindex(Settings.load(store=store)))
+        people, changed = run(_reindex(Settings.load(store_url=store)))
     print(f"{people:,} people looked at, {changed:,} have new keys", file=sys.stderr)
 
 
@@ -82,9 +82,9 @@ def stats(
 ) -> None:
     """Count everybody and say what they are like: how many, how large, how old, and the digest by which two stores are compared.
 
-    Example: peopleinfo stats --store dynamodb://eu-west-1/PeopleInfo
+    Example: peopleinfo stats --store-url dynamodb://eu-west-1/PeopleInfo
     """
-    figures = run(_stats(Settings.load(store=store)))
+    figures = run(_stats(Settings.load(store_url=store)))
     if json:
         import msgspec
 

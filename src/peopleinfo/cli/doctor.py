@@ -46,7 +46,7 @@ def print_version(asked: bool) -> None:
 def doctor(store: options.Store = None) -> None:
     """Check the settings, the store and its file, and say what is wrong and how to mend it; ends with 1 when something is.
 
-    Example: peopleinfo doctor --store sqlite:////var/lib/people.db
+    Example: peopleinfo doctor --store-url sqlite:////var/lib/people.db
     """
     healthy = True
     for good, finding in _examine(store):
@@ -59,16 +59,16 @@ def doctor(store: options.Store = None) -> None:
 def _examine(store: str | None) -> Iterator[tuple[bool, str]]:
     yield True, f"peopleinfo {__version__} on Python {sys.version.split()[0]}"
     try:
-        settings = Settings.load(store=store)
+        settings = Settings.load(store_url=store)
     except PeopleInfoError as error:
         yield False, f"settings: {error}"
         return
-    yield True, f"settings: {settings.store}, to be served on {settings.place}"
+    yield True, f"settings: {settings.store_url}, to be served on {settings.place}"
     yield _temporary_room()
     if isinstance(settings.location, Path):
         yield from _examine_files(settings, settings.location)
     yield from _examine_store(settings)
-    if settings.cache:
+    if settings.cache_url:
         yield run(_try_cache(settings))
 
 
@@ -141,8 +141,8 @@ async def _try_cache(settings: Settings) -> tuple[bool, str]:
     from peopleinfo.cache.link import open_link
     from peopleinfo.cache.shared import SharedCache
 
-    async with open_link(settings.cache, user=settings.cache_user, password=settings.cache_password) as link:
+    async with open_link(settings.cache_url, user=settings.cache_user, password=settings.cache_password) as link:
         if not await link.come_back():
-            return False, f"cache: {link.trouble}; the service works without it, and slower: see PEOPLEINFO_CACHE"
-        problem = await SharedCache(link, bytes(32), seconds=settings.cache_seconds).eviction_problem()
+            return False, f"cache: {link.trouble}; the service works without it, and slower: see PEOPLEINFO_CACHE_URL"
+        problem = await SharedCache(link, bytes(32), seconds=settings.cache_ttl).eviction_problem()
         return problem is None, f"cache: {problem or 'it answers'}"

@@ -45,7 +45,7 @@ def on(store: options.Store = None, encryption: options.Encryption = None) -> No
     """
     from peopleinfo.wiring import seal_store
 
-    settings = Settings.load(store=store, encryption=encryption)
+    settings = Settings.load(store_url=store, encryption=encryption)
     with _counted("people sealed") as told:
         count = run(seal_store(settings, told=told))
     print(f"{count:,} people were sealed; start the service with PEOPLEINFO_ENCRYPTION={settings.encryption}")
@@ -71,7 +71,7 @@ def rotate(
 
     Example: peopleinfo encryption rotate
     """
-    settings = Settings.load(store=store, encryption=encryption)
+    settings = Settings.load(store_url=store, encryption=encryption)
     try:
         old = Sealing.parse(former) if former else None
     except ValueError as error:
@@ -94,7 +94,7 @@ def purge(
 
     Example: peopleinfo encryption purge --dry-run
     """
-    settings = Settings.load(store=store, encryption=encryption)
+    settings = Settings.load(store_url=store, encryption=encryption)
     with _counted("people looked at") as told:
         people, gone = run(_purge(settings, told, remove=not dry_run))
     print(

@@ -126,7 +126,7 @@ def _run(store: str | None, do: Callable[[ApiKeys, datetime], Awaitable[T]], *, 
     from peopleinfo.wiring import open_api_keys, utc_now
 
     async def run() -> T:
-        async with open_api_keys(Settings.load(store=store), create=create) as keys:
+        async with open_api_keys(Settings.load(store_url=store), create=create) as keys:
             return await do(keys, utc_now())
 
     return running.run(run())

@@ -41,7 +41,7 @@ def of_every_setting(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-Store = Annotated[str | None, setting("store")]
+Store = Annotated[str | None, setting("store_url")]
 Encryption = Annotated[str | None, setting("encryption")]
 Surname = Annotated[str | None, typer.Option("--surname", help="Family name, however it is typed.")]
 Prefix = Annotated[str | None, typer.Option("--surname-prefix", help="Beginning of the family name.")]

@@ -24,7 +24,7 @@ def check(path: Path, settings: Settings) -> None:
     from peopleinfo.wiring import is_store_file
 
     if is_store_file(path, settings):
-        raise InvalidSettings(f"{path} is a file of the store {settings.store}: name another file")
+        raise InvalidSettings(f"{path} is a file of the store {settings.store_url}: name another file")
     if path.is_dir():
         raise InvalidInput(f"cannot write {path}: it is a directory")
     if not path.parent.is_dir():

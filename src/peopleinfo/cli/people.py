@@ -39,7 +39,7 @@ def search(
     Example: peopleinfo search muller --born-from 1990
     """
     where = options.where(surname, prefix, name, born_from, born_to, exact=exact)
-    people = run(_find(Settings.load(store=store), where, limit))
+    people = run(_find(Settings.load(store_url=store), where, limit))
     if json or not sys.stdout.isatty():
         sys.stdout.buffer.writelines(body + b"\n" for body in people)
     else:
@@ -58,7 +58,7 @@ def get(
 
     Example: peopleinfo get e953cc6a7f986f7bb8466799a8eb167a
     """
-    record = run(_get(Settings.load(store=store), person_id))
+    record = run(_get(Settings.load(store_url=store), person_id))
     body = record.body
     if sys.stdout.isatty():
         import msgspec

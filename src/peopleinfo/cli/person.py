@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="person", help="All that is held about one person, and its end.", no_args_is_help=True)
 _Id = Annotated[str, typer.Argument(help="The person's id.")]
-_Retention = Annotated[str, options.setting("retention")]
+_Retention = Annotated[str, options.setting("retention_period")]
 _DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print the ids of those who would be erased, and erase nobody.")
 ]
@@ -28,33 +28,33 @@ _DryRun = Annotated[
 
 @app.command()
 def export(person_id: _Id, store: options.Store = None) -> None:
-    """Print as JSON all that is held about a person: the record, and the audit's events where PEOPLEINFO_AUDIT names its file.
+    """Print as JSON all that is held about a person: the record, and the audit's events where PEOPLEINFO_AUDIT_LOG names its file.
 
     Example: peopleinfo person export e953cc6a7f986f7bb8466799a8eb167a > person.json
     """
-    document = run(_export(Settings.load(store=store), person_id))
+    document = run(_export(Settings.load(store_url=store), person_id))
     sys.stdout.buffer.write(document + b"\n")
 
 
 @app.command()
 def erase(person_id: _Id, store: options.Store = None) -> None:
-    """Erase a person for good, with every copy in the store and the cache; written down where PEOPLEINFO_AUDIT names a file.
+    """Erase a person for good, with every copy in the store and the cache; written down where PEOPLEINFO_AUDIT_LOG names a file.
 
     Example: peopleinfo person erase e953cc6a7f986f7bb8466799a8eb167a
     """
-    run(_erase(Settings.load(store=store), person_id))
+    run(_erase(Settings.load(store_url=store), person_id))
     print(f"{person_id} is erased", file=sys.stderr)
 
 
 def sweep(retention: _Retention = "", dry_run: _DryRun = False, store: options.Store = None) -> None:
-    """Erase everybody whom nobody has changed for as long as PEOPLEINFO_RETENTION says, as a server does once a day.
+    """Erase everybody whom nobody has changed for as long as PEOPLEINFO_RETENTION_PERIOD says, as a server does once a day.
 
-    Example: peopleinfo sweep --retention 730d --dry-run
+    Example: peopleinfo sweep --retention-period 730d --dry-run
     """
-    settings = Settings.load(store=store, retention=retention or None)
+    settings = Settings.load(store_url=store, retention_period=retention or None)
     retained = settings.retained
     if retained is None:
-        raise InvalidSettings("say how long people are kept: --retention 730d, or PEOPLEINFO_RETENTION")
+        raise InvalidSettings("say how long people are kept: --retention-period 730d, or PEOPLEINFO_RETENTION_PERIOD")
     count = run(_sweep(settings, retained, dry_run=dry_run))
     print(f"{count} people {'would be' if dry_run else 'were'} erased", file=sys.stderr)
 

@@ -29,22 +29,22 @@ _DRAIN_SECONDS: Final = 30  # for requests under way when the server is told to 
 def serve(**flags: Any) -> None:
     """Serve people over HTTP until Ctrl-C or SIGTERM; requests under way are finished first, unless it is told twice.
 
-    Example: peopleinfo serve --port 8080 --store sqlite:////var/lib/people.db
+    Example: peopleinfo serve --port 8080 --store-url sqlite:////var/lib/people.db
     """
     settings = Settings.load(**flags)
-    connections = _room(settings.connections)
+    connections = _room(settings.max_connections)
     _refuse_without_keys(settings)
     run(_try_store(settings))
     with listening(settings) as sockets:
         signals.check()
         print(
-            f"PeopleInfo serves {settings.store} on {urls(sockets)} - see /docs; Ctrl-C ends it",
+            f"PeopleInfo serves {settings.store_url} on {urls(sockets)} - see /docs; Ctrl-C ends it",
             file=sys.stderr,
             flush=True,
         )
-        if connections < settings.connections:
+        if connections < settings.max_connections:
             print(
-                f"peopleinfo: each process accepts {connections} connections: {_few_files(settings.connections)}",
+                f"peopleinfo: each process accepts {connections} connections: {_few_files(settings.max_connections)}",
                 file=sys.stderr,
             )
         _run(settings, sockets, connections)
@@ -100,9 +100,9 @@ def _refuse_without_keys(settings: Settings) -> None:
         raise InvalidSettings(
             f"{PREFIX}HOST={settings.host} is not a loopback address, and nobody has a key yet: whoever reaches it would be refused.\n"
             "Make a key and start again:\n"
-            f"  peopleinfo keys create --name admin --scope people:admin --store {settings.store}\n"
+            f"  peopleinfo keys create --name admin --scope people:admin --store-url {settings.store_url}\n"
             f"or let everybody who reaches it read and change people:\n"
-            f"  {PREFIX}OPEN=true peopleinfo serve\n"
+            f"  {PREFIX}ALLOW_ANONYMOUS=true peopleinfo serve\n"
             f"({PREFIX}ADMIN_KEY takes a first key from a secret.)"
         )
 
@@ -140,7 +140,7 @@ def _room(connections: int) -> int:
 
 def _few_files(connections: int) -> str:
     wanted = connections + _OTHER_FILES
-    return f"{PREFIX}CONNECTIONS={connections} needs a limit of {wanted} open files (ulimit -n, LimitNOFILE)"
+    return f"{PREFIX}MAX_CONNECTIONS={connections} needs a limit of {wanted} open files (ulimit -n, LimitNOFILE)"
 
 
 def _config(app: Application, settings: Settings, connections: int) -> Config:

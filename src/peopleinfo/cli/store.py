@@ -28,26 +28,26 @@ def create(store: options.Store = None, encryption: options.Encryption = None) -
 
     With encryption the table of persons' keys, too, which has no recovery: so nobody who was erased comes back.
 
-    Example: peopleinfo store create --store dynamodb://eu-west-1/PeopleInfo
+    Example: peopleinfo store create --store-url dynamodb://eu-west-1/PeopleInfo
     """
-    settings = Settings.load(store=store, encryption=encryption)
+    settings = Settings.load(store_url=store, encryption=encryption)
     run(_create(settings))
-    print(f"{settings.store} is there and can be used")
+    print(f"{settings.store_url} is there and can be used")
 
 
 @app.command()
 def check(store: options.Store = None, encryption: options.Encryption = None) -> None:
     """Compare the table with what the service needs, and name every difference; ends with 1 when there is one.
 
-    Example: peopleinfo store check --store dynamodb://eu-west-1/PeopleInfo
+    Example: peopleinfo store check --store-url dynamodb://eu-west-1/PeopleInfo
     """
-    settings = Settings.load(store=store, encryption=encryption)
+    settings = Settings.load(store_url=store, encryption=encryption)
     differences = run(_check(settings))
     for difference in differences:
         print(f"WRONG  {difference}")
     if differences:
         raise typer.Exit(1)
-    print(f"ok     {settings.store} is as the service needs it")
+    print(f"ok     {settings.store_url} is as the service needs it")
 
 
 async def _create(settings: Settings) -> None:

@@ -89,7 +89,7 @@ def import_(
 
     Example: peopleinfo import members.csv --map person_surname="Last Name" --date-format %d/%m/%Y
     """
-    settings = Settings.load(store=store)
+    settings = Settings.load(store_url=store)
     if form not in (None, "csv", "ndjson", "json"):
         raise InvalidSettings(f"--format {form}: there are csv, ndjson and json")
     how = _Options(_mapping(mapping or []), date_format or [], form, encoding, delimiter)  # type: ignore[arg-type]
@@ -198,7 +198,7 @@ async def _opened(settings: Settings, *, dry_run: bool) -> AsyncIterator[People]
             people = await stack.enter_async_context(open_people(settings, create=not dry_run))
         except StoreMissing:
             folder = stack.enter_context(TemporaryDirectory(prefix="peopleinfo-"))
-            empty = dataclasses.replace(settings, store=f"sqlite:///{folder}/empty.db", cache="", encryption="")
+            empty = dataclasses.replace(settings, store_url=f"sqlite:///{folder}/empty.db", cache_url="", encryption="")
             people = await stack.enter_async_context(open_people(empty, create=True))
         yield people
 
@@ -252,7 +252,7 @@ def export(
 
     Example: peopleinfo export people.csv --surname-prefix mull
     """
-    settings = Settings.load(store=store)
+    settings = Settings.load(store_url=store)
     where = options.where(surname, prefix, name, born_from, born_to, exact=exact)
     chosen = form or ("csv" if ".csv" in target.suffixes else "ndjson")
     if chosen not in ("csv", "ndjson"):

@@ -60,7 +60,7 @@ PROVIDER: Final = f"{SIGN_IN}/provider"
 
 
 def install(
-    app: App, gate: Gate, sessions: Sessions, flow: CodeFlow | None, limits: Limits | None, *, body_seconds: float
+    app: App, gate: Gate, sessions: Sessions, flow: CodeFlow | None, limits: Limits | None, *, body_timeout: float
 ) -> None:
     """Add the pages to the app, and lead to them from its root; with a `flow`, people may sign in at its provider."""
     from peopleinfo.console.signing import SignInResource  # noqa: PLC0415 - which writes a page, too
@@ -68,7 +68,7 @@ def install(
     app.add_route("/", RootResource())
     for path, page in _PAGES.items():
         app.add_route(path, PageResource(page, gate, sessions, has_provider=flow is not None))
-    sign_in = SignInResource(gate, sessions, limits, has_provider=flow is not None, body_seconds=body_seconds)
+    sign_in = SignInResource(gate, sessions, limits, has_provider=flow is not None, body_timeout=body_timeout)
     app.add_route(SIGN_IN, sign_in)
     app.add_route("/console/sign-out", sign_in, suffix="out")
     if flow is not None:

@@ -29,13 +29,13 @@ class SignInResource:
     """/console/sign-in."""
 
     def __init__(
-        self, gate: Gate, sessions: Sessions, limits: Limits | None, *, has_provider: bool, body_seconds: float
+        self, gate: Gate, sessions: Sessions, limits: Limits | None, *, has_provider: bool, body_timeout: float
     ) -> None:
         self._has_provider = has_provider
         self._gate = gate
         self._sessions = sessions
         self._limits = limits
-        self._body_seconds = body_seconds
+        self._body_seconds = body_timeout
 
     async def on_get(self, req: Request, resp: Response) -> None:
         """Answer the page that asks for a key."""

@@ -138,4 +138,4 @@ def told(table: str) -> Iterator[None]:
     except StoreUnavailable as error:
         if isinstance(error.__cause__, StoreUnusable):  # no credentials: the table is not the problem
             raise error.__cause__ from None
-        raise StoreUnusable(f"table {table}: {error} (see PEOPLEINFO_STORE and the network)") from error
+        raise StoreUnusable(f"table {table}: {error} (see PEOPLEINFO_STORE_URL and the network)") from error

@@ -57,7 +57,7 @@ def create_app(
     limits: Limits | None,
     *,
     proxies: int,
-    body_seconds: float,
+    body_timeout: float,
     loopback_only: bool,
     unix_socket: bool = False,
     open_metrics: bool,
@@ -67,7 +67,7 @@ def create_app(
 
     How much each may ask for is said by `limits`. Who reads or changes somebody is noted in `audit`. There are `proxies` of ours before the
     service, which say from where a request came.
-    `body_seconds` bounds how long a body may take to arrive; `loopback_only` answers to names of this machine alone, which on a
+    `body_timeout` bounds how long a body may take to arrive; `loopback_only` answers to names of this machine alone, which on a
     `unix_socket` are more; `open_metrics` shows the figures to everybody. Pages of `origins` may ask, too.
     """
     middleware = [
@@ -83,14 +83,14 @@ def create_app(
     app.req_options.strip_url_path_trailing_slash = True
     problems.install(app)
     cursors = Cursors(people.store.secret)
-    several = PeopleResource(people, cursors, body_seconds=body_seconds)
+    several = PeopleResource(people, cursors, body_timeout=body_timeout)
     app.add_route("/v1/people", several)
     app.add_route("/v1/people/search", several, suffix="search")
-    app.add_route("/v1/people/import", ImportResource(people, body_seconds=body_seconds))
-    app.add_route("/v1/people/export", ExportResource(people, body_seconds=body_seconds))
-    app.add_route("/v1/people/{person_id}", PersonResource(people, body_seconds=body_seconds))
+    app.add_route("/v1/people/import", ImportResource(people, body_timeout=body_timeout))
+    app.add_route("/v1/people/export", ExportResource(people, body_timeout=body_timeout))
+    app.add_route("/v1/people/{person_id}", PersonResource(people, body_timeout=body_timeout))
     app.add_route("/v1/people/{person_id}/export", PersonExportResource(people, audit))
-    app.add_route("/data", DataResource(people, cursors, body_seconds=body_seconds))
+    app.add_route("/data", DataResource(people, cursors, body_timeout=body_timeout))
     for operation in OPERATIONS:
         for trouble in _TROUBLE:
             REQUESTS.begin(operation.path, operation.method.upper(), trouble)

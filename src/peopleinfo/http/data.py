@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 class DataResource:
     """/data: store a person, list the people of a surname."""
 
-    def __init__(self, people: People, cursors: Cursors, *, body_seconds: float) -> None:
+    def __init__(self, people: People, cursors: Cursors, *, body_timeout: float) -> None:
         self._people = people
         self._cursors = cursors
-        self._body_seconds = body_seconds
+        self._body_seconds = body_timeout
 
     async def on_post(self, req: Request, resp: Response) -> None:
         """Store a person and answer exactly what was submitted."""

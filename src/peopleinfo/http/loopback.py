@@ -43,7 +43,7 @@ class LoopbackOnly:
                 raise falcon.HTTPError(
                     421,
                     description="this service answers to names of this machine alone, such as 127.0.0.1 or localhost; "
-                    "a proxy has to send one as Host, or say PEOPLEINFO_OPEN=true to answer to every name",
+                    "a proxy has to send one as Host, or say PEOPLEINFO_ALLOW_ANONYMOUS=true to answer to every name",
                 )
             if len(self._answered) < _REMEMBERED:
                 self._answered.add(host)

@@ -35,10 +35,10 @@ _KEY_LENGTH: Final = 255
 class PeopleResource:
     """/v1/people: add a person, find people."""
 
-    def __init__(self, people: People, cursors: Cursors, *, body_seconds: float) -> None:
+    def __init__(self, people: People, cursors: Cursors, *, body_timeout: float) -> None:
         self._people = people
         self._cursors = cursors
-        self._body_seconds = body_seconds
+        self._body_seconds = body_timeout
 
     async def on_post(self, req: Request, resp: Response) -> None:
         """Add a person."""
@@ -80,9 +80,9 @@ class PeopleResource:
 class PersonResource(EvaluatesConditions):
     """/v1/people/{person_id}: one person."""
 
-    def __init__(self, people: People, *, body_seconds: float) -> None:
+    def __init__(self, people: People, *, body_timeout: float) -> None:
         self._people = people
-        self._body_seconds = body_seconds
+        self._body_seconds = body_timeout
 
     async def on_get(self, req: Request, resp: Response, person_id: str) -> None:
         """Return the person, or 304 when the client has this version."""

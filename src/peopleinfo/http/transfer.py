@@ -55,9 +55,9 @@ _FORMATS: Final[dict[str, rows.Format]] = {NDJSON: "ndjson", "application/jsonl"
 class ImportResource:
     """/v1/people/import: rows in, what became of each out."""
 
-    def __init__(self, people: People, *, body_seconds: float) -> None:
+    def __init__(self, people: People, *, body_timeout: float) -> None:
         self._people = people
-        self._body_seconds = body_seconds
+        self._body_seconds = body_timeout
         # The readers of files wait for their input, which the loop must not, and slow senders must not keep others' threads.
         self._threads = ThreadPoolExecutor(_AT_ONCE, "import")
 
@@ -90,9 +90,9 @@ class ImportResource:
 class ExportResource:
     """/v1/people/export: everyone, or those who are meant."""
 
-    def __init__(self, people: People, *, body_seconds: float) -> None:
+    def __init__(self, people: People, *, body_timeout: float) -> None:
         self._people = people
-        self._body_seconds = body_seconds
+        self._body_seconds = body_timeout
 
     async def on_get(self, req: Request, resp: Response) -> None:
         """Answer those who are meant by the parameters of the query."""

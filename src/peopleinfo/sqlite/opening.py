@@ -120,19 +120,19 @@ def _show_people(db: sqlite3.Connection, path: Path, sealer: Sealer | None, faul
 def _unusable(path: Path, error: Exception) -> StoreUnusable:
     """Return the error for a file that cannot be opened: what is wrong with it, and what to do."""
     if path.is_dir():
-        return StoreUnusable(f"{path} is a directory: PEOPLEINFO_STORE has to name a file")
+        return StoreUnusable(f"{path} is a directory: PEOPLEINFO_STORE_URL has to name a file")
     if not isinstance(error, sqlite3.Error):
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        return StoreUnusable(f"cannot open {path}: {reason}; see PEOPLEINFO_STORE and its permissions")
+        return StoreUnusable(f"cannot open {path}: {reason}; see PEOPLEINFO_STORE_URL and its permissions")
     code = code_of(error)
     remedy = next((remedy for start, remedy in _REMEDIES.items() if code.startswith(start)), _PERMISSIONS)
     return StoreUnusable(f"cannot open {path}: {error} ({code}); {remedy}")
 
 
-_PERMISSIONS: Final = "see PEOPLEINFO_STORE and the permissions of the file and its folder"
+_PERMISSIONS: Final = "see PEOPLEINFO_STORE_URL and the permissions of the file and its folder"
 _REMEDIES: Final = {  # beginning of SQLite's code → remedy
     "SQLITE_CORRUPT": "`peopleinfo doctor` names the damaged file; restore a backup (docs/operations.md, Damaged files)",
-    "SQLITE_NOTADB": "name another file in PEOPLEINFO_STORE, or restore a backup (docs/operations.md, Damaged files)",
+    "SQLITE_NOTADB": "name another file in PEOPLEINFO_STORE_URL, or restore a backup (docs/operations.md, Damaged files)",
     "SQLITE_FULL": "free space on its disk",
     "SQLITE_IOERR": "check that its disk works and has free space",
     "SQLITE_BUSY": "end the program that has locked it",

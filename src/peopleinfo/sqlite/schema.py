@@ -116,7 +116,7 @@ def layout(db: sqlite3.Connection, path: Path, newest: int = len(STEPS), *, appl
     (made_by,) = db.execute("PRAGMA application_id").fetchone()
     (number,) = db.execute("PRAGMA user_version").fetchone()
     if tables and made_by != application:
-        raise StoreUnusable(f"{path} is a database of another program: name another file in PEOPLEINFO_STORE")
+        raise StoreUnusable(f"{path} is a database of another program: name another file in PEOPLEINFO_STORE_URL")
     if number > newest:
         raise StoreUnusable(
             f"{path} was written by a newer PeopleInfo (layout {number}, this one knows {newest}): upgrade PeopleInfo, "

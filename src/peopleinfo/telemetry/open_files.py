@@ -48,7 +48,7 @@ def report() -> None:
     _log.error(
         "open_files_exhausted",
         limit=limit(),
-        remedy="connections are refused: raise the limit (ulimit -n, LimitNOFILE), or lower PEOPLEINFO_CONNECTIONS",
+        remedy="connections are refused: raise the limit (ulimit -n, LimitNOFILE), or lower PEOPLEINFO_MAX_CONNECTIONS",
     )
 
 
