@@ -60,7 +60,7 @@ OVERVIEW: Final = (
         {
             "p99": "job:peopleinfo_request_seconds:p99_5m",
             "p50": quantile(
-                0.5, "peopleinfo_http_request_seconds", where=f'{_API}, route!~"/v1/people/(import|export)"'
+                0.5, "peopleinfo_http_request_duration_seconds", where=f'{_API}, route!~"/v1/people/(import|export)"'
             ),
         },
     ),
@@ -68,7 +68,7 @@ OVERVIEW: Final = (
         "Latency by route (p99)",
         "Which route is slow.",
         "s",
-        {"{{method}} {{route}}": quantile(0.99, "peopleinfo_http_request_seconds", "method, route", _API)},
+        {"{{method}} {{route}}": quantile(0.99, "peopleinfo_http_request_duration_seconds", "method, route", _API)},
     ),
     Panel(
         "In flight",
@@ -83,7 +83,7 @@ OVERVIEW: Final = (
         "Bytes sent",
         "Bodies of answers, by route.",
         "Bps",
-        {"{{route}}": rate("peopleinfo_http_sent_bytes_total", "route")},
+        {"{{route}}": rate("peopleinfo_http_response_bytes_total", "route")},
     ),
     Panel(
         "Instances",
@@ -120,7 +120,7 @@ OVERVIEW: Final = (
         "Connections that were ended from here",
         "A second; full: PEOPLEINFO_MAX_CONNECTIONS, head: idle or slow to ask, answer: slow to take it.",
         "short",
-        {"{{kind}}": rate("peopleinfo_http_connections_cut_total", "kind")},
+        {"{{reason}}": rate("peopleinfo_http_connections_aborted_total", "reason")},
     ),
     Panel(
         "Open files",
@@ -144,7 +144,7 @@ OVERVIEW: Final = (
         "short",
         {
             "{{level}}": rate("peopleinfo_log_events_total", "level"),
-            "left out": rate("peopleinfo_log_left_out_total", "job"),
+            "left out": rate("peopleinfo_log_events_suppressed_total", "job"),
         },
     ),
     Panel(
@@ -160,7 +160,7 @@ OVERVIEW: Final = (
         {
             "rows {{outcome}}": rate("peopleinfo_import_rows_total", "outcome"),
             "exported": rate("peopleinfo_export_people_total", "job"),
-            "{{kind}} under way": f"sum by (kind) (peopleinfo_transfers_running{{{_JOB}}})",
+            "{{kind}} under way": f"sum by (kind) (peopleinfo_bulk_operations_running{{{_JOB}}})",
         },
     ),
 )
@@ -176,13 +176,13 @@ STORE_AND_CACHE: Final = (
         "Latency of the store (p99)",
         "By operation, whatever came of it.",
         "s",
-        {"{{operation}}": quantile(0.99, "peopleinfo_store_seconds", "operation")},
+        {"{{operation}}": quantile(0.99, "peopleinfo_store_operation_duration_seconds", "operation")},
     ),
     Panel(
         "Operations of the store",
         "A second.",
         "ops",
-        {"{{operation}}": rate("peopleinfo_store_seconds_count", "operation")},
+        {"{{operation}}": rate("peopleinfo_store_operation_duration_seconds_count", "operation")},
     ),
     Panel(
         "What the store could not do",
@@ -194,13 +194,13 @@ STORE_AND_CACHE: Final = (
         "DynamoDB: attempts by outcome",
         "throttled: for want of capacity; silent: no answer; refused: rights, or no such table.",
         "ops",
-        {"{{outcome}}": rate("peopleinfo_dynamodb_attempts_total", "outcome")},
+        {"{{outcome}}": rate("peopleinfo_dynamodb_requests_total", "outcome")},
     ),
     Panel(
         "DynamoDB: latency of an attempt (p99)",
         "As the service sees it.",
         "s",
-        {"{{action}}": quantile(0.99, "peopleinfo_dynamodb_attempt_seconds", "action")},
+        {"{{action}}": quantile(0.99, "peopleinfo_dynamodb_request_duration_seconds", "action")},
     ),
     Panel(
         "DynamoDB: consumed capacity",
@@ -218,7 +218,7 @@ STORE_AND_CACHE: Final = (
         "SQLite: writes that wait",
         "For the one writer.",
         "short",
-        {"{{instance}}": f"peopleinfo_sqlite_writes_waiting{{{_JOB}}}"},
+        {"{{instance}}": f"peopleinfo_sqlite_write_queue_length{{{_JOB}}}"},
     ),
     Panel(
         "SQLite: write-ahead logs",
@@ -257,24 +257,24 @@ STORE_AND_CACHE: Final = (
         {
             "fill {{outcome}}": rate("peopleinfo_cache_fills_total", "outcome"),
             "fence {{outcome}}": rate("peopleinfo_cache_fences_total", "outcome"),
-            "reads joined": rate("peopleinfo_cache_reads_joined_total", "job"),
+            "reads joined": rate("peopleinfo_cache_coalesced_reads_total", "job"),
         },
     ),
     Panel(
         "Calls to the cache (p99)",
         "By operation; the deadline is 50 ms.",
         "s",
-        {"{{operation}}": quantile(0.99, "peopleinfo_cache_call_seconds", "operation")},
+        {"{{operation}}": quantile(0.99, "peopleinfo_cache_command_duration_seconds", "operation")},
     ),
     Panel(
         "Trouble with the cache",
         "Failed calls and invalid entries a second, times that it was given up or joined, and names that it has yet to be told of.",
         "short",
         {
-            "{{error}}": rate("peopleinfo_cache_call_errors_total", "error"),
+            "{{error}}": rate("peopleinfo_cache_command_errors_total", "error"),
             "invalid {{kind}}": rate("peopleinfo_cache_invalid_entries_total", "kind"),
             "{{to}}": f"sum by (to) (increase(peopleinfo_cache_breaker_changes_total{{{_JOB}}}[$__rate_interval]))",
-            "owed {{instance}}": f"peopleinfo_cache_owed_names{{{_JOB}}}",
+            "owed {{instance}}": f"peopleinfo_cache_pending_invalidations{{{_JOB}}}",
         },
     ),
     Panel(
@@ -282,8 +282,8 @@ STORE_AND_CACHE: Final = (
         "How long a process takes at most to hear of a change elsewhere; 1.5 s is the promised bound.",
         "s",
         {
-            "p99": quantile(0.99, "peopleinfo_cache_invalidation_seconds"),
-            "p50": quantile(0.5, "peopleinfo_cache_invalidation_seconds"),
+            "p99": quantile(0.99, "peopleinfo_cache_invalidation_lag_seconds"),
+            "p50": quantile(0.5, "peopleinfo_cache_invalidation_lag_seconds"),
         },
     ),
     Panel(

@@ -132,7 +132,9 @@ class Cluster:
     def crashes(self) -> list[str]:
         """Return the lines of the logs in which a server tells of a mistake of its own."""
         logs = [log.read_text(errors="replace") for log in sorted(self.folder.glob("server-*.log"))]
-        return [line for log in logs for line in log.splitlines() if '"crash"' in line or "Traceback" in line]
+        return [
+            line for log in logs for line in log.splitlines() if '"unhandled_exception"' in line or "Traceback" in line
+        ]
 
 
 @asynccontextmanager

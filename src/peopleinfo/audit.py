@@ -71,7 +71,7 @@ class Audit(Protocol):
     async def events_of(self, person_id: str) -> Told | None:
         """Return the lines about a person, None when they are stored where this process cannot read them.
 
-        Raises AuditUnavailable, AuditUnreadable.
+        Raises AuditUnavailable.
         """
 
 

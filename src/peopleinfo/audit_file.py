@@ -15,7 +15,7 @@ import structlog
 from peopleinfo import strictjson
 from peopleinfo.audit import BEGINNING, END, INTENT, NOTHING_BEFORE, Event, Line, Told
 from peopleinfo.audit_sink import Head, Heads, Sink
-from peopleinfo.errors import AuditUnavailable, AuditUnreadable
+from peopleinfo.errors import AuditUnavailable
 from peopleinfo.telemetry.metrics import AUDIT_EVENTS
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class AuditStream:
     async def events_of(self, person_id: str) -> Told | None:
         """Return the lines about a person from the file and those that were moved away to its name with more behind it (audit.jsonl.1).
 
-        Raises AuditUnavailable, AuditUnreadable.
+        Raises AuditUnavailable.
         """
         if self._path is None:
             return None
@@ -152,7 +152,7 @@ class AuditStream:
     def _failed(self, error: OSError) -> None:
         AUDIT_EVENTS.add("failed")
         if not self._trouble:
-            _log.error("audit_not_written", reason=error.strerror)
+            _log.error("audit_write_failed", reason=error.strerror)
         self._trouble = error.strerror or type(error).__name__
         if self._waiting and self._timer is None:
             self._write_later(_RETRY_DELAY)
@@ -209,8 +209,8 @@ def _events_of(path: Path, person_id: bytes, *, told: int, search_size: int) -> 
                 lines += found
                 count += len(found)
     except OSError as error:
-        _log.warning("audit_not_read", file=str(file), reason=error.strerror)
-        raise AuditUnreadable(error.strerror or type(error).__name__) from error
+        _log.warning("audit_read_failed", file=str(file), reason=error.strerror)
+        raise AuditUnavailable(error.strerror or type(error).__name__) from error
     return Told(list(lines), count - len(lines))
 
 

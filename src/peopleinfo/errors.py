@@ -63,7 +63,7 @@ class InvalidPerson(_Refused):
 
 
 class InvalidSearch(_Refused):
-    """The search cannot be answered."""
+    """Invalid search."""
 
 
 class PersonNotFound(PeopleInfoError):
@@ -169,23 +169,12 @@ class StoreDamaged(StoreUnavailable):
 
 
 class AuditUnavailable(StoreUnavailable):
-    """The audit cannot be written now, so nothing is changed, and nothing is read whose event cannot be kept."""
+    """The audit log cannot be read or written; the operation was not carried out."""
 
     def __init__(self, why: str) -> None:
         super().__init__(
-            f"the audit cannot be written ({why}), so this was not done: make room or restore its file, and try again",
+            f"the audit log is unavailable ({why}); nothing was done. Free disk space or restore the file, then retry",
             retry_after=5,
-        )
-
-
-class AuditUnreadable(StoreUnavailable):
-    """A file of the audit cannot be read, so it cannot be told who has seen somebody."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(
-            f"a file of the audit cannot be read ({why}): let the service read it and those that were moved away; "
-            "its log names the file",
-            retry_after=60,
         )
 
 

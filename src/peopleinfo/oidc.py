@@ -136,7 +136,7 @@ class _ProviderKeys:
         except (PyreqwestError, TimeoutError, ProviderUnavailable, InvalidJson, ValueError) as error:
             if not self._keys:
                 raise ProviderUnavailable(str(error) or type(error).__name__) from error
-            _log.warning("oidc_keys_not_renewed", reason=str(error) or type(error).__name__)
+            _log.warning("jwks_refresh_failed", reason=str(error) or type(error).__name__)
         else:
             self._keys, self._fetched = keys, self._monotonic()
 

@@ -41,9 +41,11 @@ async def export(people: People, audit: Audit | None, person_id: str) -> bytes:
     """Return as JSON all that is held about somebody: the record, and what the audit tells of it. Raises PersonNotFound."""
     record = await people.get(person_id)
     events = await audit.events_of(person_id) if audit else None
-    told: dict[str, object] = {"kept": "nowhere" if audit is None else "elsewhere" if events is None else "here"}
+    told: dict[str, object] = {
+        "availability": "disabled" if audit is None else "external" if events is None else "included"
+    }
     if events is not None:
-        told |= {"events": [msgspec.Raw(line) for line in events.lines], "left_out": events.left_out}
+        told |= {"events": [msgspec.Raw(line) for line in events.lines], "omitted": events.left_out}
     return strictjson.encode({"person": msgspec.Raw(record.body), "audit": told})
 
 
@@ -164,9 +166,9 @@ async def sweep_daily(
             if await today.begin():
                 erased = await sweep(store, audit, before=now() - retention, by=RETENTION, between=today.go_on)
                 await today.finish()
-                _log.info("retention_swept", erased=erased)
+                _log.info("retention_completed", erased=erased)
         except (StoreUnavailable, ImportOverlap) as error:
-            _log.warning("retention_not_swept", reason=str(error))
+            _log.warning("retention_failed", reason=str(error))
         except PeopleInfoError as error:
-            _log.error("retention_not_swept", reason=type(error).__name__)
+            _log.error("retention_failed", reason=type(error).__name__)
         await asyncio.sleep(looks)

@@ -48,7 +48,7 @@ def test_no_person_is_erased_while_the_audit_cannot_be_written(tmp_path: Path, p
     nowhere = {"AUDIT_LOG": f"file://{tmp_path / 'nowhere' / 'audit.jsonl'}"}
     ended = run(tmp_path, "person", "erase", person_id, settings=nowhere)
     assert (ended.returncode, surnames(tmp_path)) == (1, ["Meyer", "Müller"])
-    assert "the audit cannot be written (No such file or directory)" in said(ended)
+    assert "the audit log is unavailable (No such file or directory)" in said(ended)
 
 
 def test_whoever_is_not_there_is_said_so(tmp_path: Path, person_id: str) -> None:

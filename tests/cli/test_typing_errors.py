@@ -71,4 +71,4 @@ def test_version_is_printed_by_the_option_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("old", "new"), [("--store", "--store-url"), ("--open", "--allow-anonymous")])
 def test_renamed_flag_is_refused_with_its_new_name(tmp_path: Path, old: str, new: str) -> None:
     ended = run(tmp_path, "serve", old, "x")
-    assert (ended.returncode, ended.stderr) == (2, f"peopleinfo: {old} was renamed to {new}\n")
+    assert (ended.returncode, ended.stderr) == (2, f"peopleinfo: {old} was renamed to {new}\n".encode())

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 Fault = Literal["drop", "lose", "truncate", "throttle", "throttle for long", "unavailable", "bad gateway", "unknown"]
 _PROBLEM = b'{"type":"urn:peopleinfo:problem:%s","detail":"simulated"}'
 _RESPONSES: dict[str, tuple[int, str | None, bytes]] = {
-    "throttle": (429, "1", _PROBLEM % b"rate-exceeded"),
-    "throttle for long": (429, "3600", _PROBLEM % b"rate-exceeded"),
+    "throttle": (429, "1", _PROBLEM % b"rate-limit-exceeded"),
+    "throttle for long": (429, "3600", _PROBLEM % b"rate-limit-exceeded"),
     "unavailable": (503, None, _PROBLEM % b"store-unavailable"),
     "bad gateway": (502, None, b"<html>"),
     "unknown": (503, None, _PROBLEM % b"outcome-unknown"),

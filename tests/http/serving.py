@@ -103,5 +103,5 @@ def serving(folder: Path, *, kind: str = "sqlite", workers: int = 1, **settings:
         assert server.process.stderr is not None
         assert server.process.stderr.read() == b""
         log = server.log.read_bytes()
-        crashes = [line for line in log.splitlines() if b'"level":"error"' in line or b'"crash"' in line]
+        crashes = [line for line in log.splitlines() if b'"level":"error"' in line or b'"unhandled_exception"' in line]
         assert crashes == [], crashes

@@ -49,7 +49,7 @@ KEYS = {
 
 NOT_LET_IN = {
     "type": "urn:peopleinfo:problem:not-authenticated",
-    "title": "Credentials are needed",
+    "title": "Authentication required",
     "status": 401,
     "detail": "send a key or a token that is valid now, as Authorization: Bearer",
 }
@@ -132,7 +132,7 @@ def test_an_operation_answers_only_a_key_of_its_scope(
         return
     assert refusal(answer) == {
         "type": "urn:peopleinfo:problem:access-denied",
-        "title": "The credentials do not allow this",
+        "title": "Access denied",
         "status": 403,
         "detail": f"this needs the scope {operation.scope}",
     }

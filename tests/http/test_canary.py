@@ -168,7 +168,7 @@ def test_whatever_goes_wrong_it_says_nobodys_values(
             places = written_by(server, tmp_path)
     assert [one.status_code for one in answers] == [500, 500, 204, 500]
     log = places["stdout"]
-    assert log.count(b'"event":"crash"') >= 2
+    assert log.count(b'"event":"unhandled_exception"') >= 2
     assert log.count(b"ValueError") >= 4  # in a handler, beside the answer twice, in the stream, outside of everything
     assert b"KeyError" in log
     bodies = b"".join(one.content for one in answers)

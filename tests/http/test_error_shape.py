@@ -171,7 +171,7 @@ def test_a_key_whose_person_was_erased_is_a_problem(client: httpx.Client, surnam
     headers = {"Idempotency-Key": str(uuid.uuid4())}
     place = client.post("/v1/people", json={"person_surname": surname}, headers=headers).headers["Location"]
     client.delete(place)
-    is_problem(client.post("/v1/people", json={"person_surname": surname}, headers=headers), 409, "creation-erased")
+    is_problem(client.post("/v1/people", json={"person_surname": surname}, headers=headers), 409, "person-deleted")
 
 
 def test_the_request_id_of_two_failures_differs(client: httpx.Client) -> None:

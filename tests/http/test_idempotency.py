@@ -59,7 +59,7 @@ def test_a_refused_request_does_not_use_the_key_up(client: httpx.Client, surname
 def test_the_key_of_an_erased_person_stores_nobody(client: httpx.Client, surname: str, key: str) -> None:
     client.delete(post(client, key, person_surname=surname).headers["Location"])
     answer = post(client, key, person_surname=surname)
-    assert (answer.status_code, answer.json()["type"]) == (409, "urn:peopleinfo:problem:creation-erased")
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:peopleinfo:problem:person-deleted")
     assert how_many(client, surname) == 0
 
 

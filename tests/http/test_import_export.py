@@ -119,7 +119,7 @@ def test_an_import_that_comes_again_with_its_key_adds_nobody(client: httpx.Clien
     key = str(uuid.uuid4())
     first, _ = send(client, people, key=key)
     again, done = send(client, people, key=key)
-    assert [row["result"] for row in first + again] == ["stored"] * 5 + ["already"] * 5
+    assert [row["result"] for row in first + again] == ["stored"] * 5 + ["duplicate"] * 5
     assert done["stored"] == 5
     assert len(found(client, surname)) == 5
 
@@ -314,7 +314,7 @@ def test_a_reader_who_goes_away_leaves_the_server_well(server: Server, client: h
 
 def exported_in_all(client: httpx.Client) -> float:
     """Return how many people were handed out, once no export is under way."""
-    while figure(client, 'peopleinfo_transfers_running{kind="export"}'):
+    while figure(client, 'peopleinfo_bulk_operations_running{kind="export"}'):
         sleep(0.01)
     return figure(client, "peopleinfo_export_people_total")
 

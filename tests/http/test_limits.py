@@ -66,7 +66,7 @@ def test_whoever_asks_for_too_much_is_told_how_long_to_wait_and_others_are_not(
     while (answer := client.get("/v1/people?surname=x")).status_code == 200:
         pass
     assert answer.status_code == 429
-    assert answer.json()["type"] == "urn:peopleinfo:problem:rate-exceeded"
+    assert answer.json()["type"] == "urn:peopleinfo:problem:rate-limit-exceeded"
     assert 1 <= int(answer.headers["Retry-After"]) <= 5
     assert client.get("/status").status_code == 200
     assert client.get("/v1/people?surname=x", headers=bearer(other)).status_code == 200

@@ -95,7 +95,7 @@ def test_nobody_is_found_by_what_is_hidden(masked: httpx.Client, person_id: str,
         masked.post("/v1/people/export", json=filters),
     ):
         assert answer.status_code == 403
-        assert answer.json()["type"] == "urn:peopleinfo:problem:members-hidden"
+        assert answer.json()["type"] == "urn:peopleinfo:problem:field-access-denied"
         assert person_id not in answer.text
 
 
@@ -143,7 +143,7 @@ def test_what_cannot_hide_is_refused(masked: httpx.Client, admin: httpx.Client, 
             answer = masked.request(operation.method, path, json=PERSON, headers={"If-Match": "*"})
             assert answer.status_code == 403, operation.name
             assert problem(answer)["type"] in (
-                "urn:peopleinfo:problem:members-hidden", "urn:peopleinfo:problem:access-denied",
+                "urn:peopleinfo:problem:field-access-denied", "urn:peopleinfo:problem:access-denied",
             )  # fmt: skip
     assert admin.get(f"/v1/people/{person_id}").content == before
 

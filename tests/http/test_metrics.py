@@ -98,9 +98,9 @@ def test_a_store_operation_is_timed_and_a_request_too(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         httpx.post(f"{server.url}/v1/people", json={"person_surname": "Counted"})
         counted = figures(server)
-    assert counted["peopleinfo_store_seconds_count{operation=create}"] == 1
-    assert counted["peopleinfo_http_request_seconds_count{method=POST,route=/v1/people}"] == 1
-    assert counted["peopleinfo_http_sent_bytes_total{route=/v1/people}"] > 100
+    assert counted["peopleinfo_store_operation_duration_seconds_count{operation=create}"] == 1
+    assert counted["peopleinfo_http_request_duration_seconds_count{method=POST,route=/v1/people}"] == 1
+    assert counted["peopleinfo_http_response_bytes_total{route=/v1/people}"] > 100
     assert counted["peopleinfo_http_requests_in_flight{}"] == 1  # that one
     assert counted["process_resident_memory_bytes{}"] > 1e6
 
@@ -121,7 +121,7 @@ def test_a_read_through_the_cache_is_counted_at_each_level(tmp_path: Path) -> No
     assert counted["peopleinfo_cache_fills_total{outcome=kept}"] >= 1
     assert counted["peopleinfo_cache_fences_total{outcome=lifted}"] == 1
     assert (counted["peopleinfo_cache_up{}"], counted["peopleinfo_cache_tracking_up{}"]) == (1, 1)
-    assert counted["peopleinfo_cache_invalidation_seconds_count{}"] >= 1
+    assert counted["peopleinfo_cache_invalidation_lag_seconds_count{}"] >= 1
 
 
 def test_what_dynamodb_consumed_is_counted(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_what_dynamodb_consumed_is_counted(tmp_path: Path) -> None:
         path = httpx.post(f"{server.url}/v1/people", json={"person_surname": "Costly"}).headers["Location"]
         httpx.get(f"{server.url}{path}")
         counted = figures(server)
-    assert counted["peopleinfo_dynamodb_attempts_total{action=PutItem,outcome=ok}"] >= 1
+    assert counted["peopleinfo_dynamodb_requests_total{action=PutItem,outcome=ok}"] >= 1
     assert counted["peopleinfo_dynamodb_consumed_units_total{action=PutItem}"] > 0
     assert counted["peopleinfo_dynamodb_consumed_units_total{action=GetItem}"] > 0
     assert counted["peopleinfo_dynamodb_pool_wait_seconds_count{}"] >= 2
@@ -145,7 +145,7 @@ def test_transfers_are_counted_by_the_row(tmp_path: Path) -> None:
     assert counted["peopleinfo_import_rows_total{outcome=stored}"] == 1
     assert counted["peopleinfo_import_rows_total{outcome=rejected}"] == 1
     assert counted["peopleinfo_export_people_total{}"] == 1
-    assert counted["peopleinfo_transfers_running{kind=import}"] == 0
+    assert counted["peopleinfo_bulk_operations_running{kind=import}"] == 0
 
 
 @pytest.mark.parametrize(("setting", "status"), [("required", 401), ("none", 200)])

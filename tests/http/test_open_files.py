@@ -79,7 +79,7 @@ def test_process_without_descriptors_reports_it_and_recovers(tmp_path: Path, kin
         assert "\npeopleinfo_open_files_exhausted_total 0" not in metrics
         assert all(psutil.pid_exists(pid) for pid in pids)
         assert server.terminate() == 0
-    assert [line for line in server.log.read_text().splitlines() if '"crash"' in line] == []
+    assert [line for line in server.log.read_text().splitlines() if '"unhandled_exception"' in line] == []
 
 
 def connect_for_ever(server: Server) -> None:

@@ -55,7 +55,7 @@ def test_an_export_holds_the_record_and_who_has_seen_it(client: httpx.Client) ->
     document = exported(client, person_id)
     assert document["person"] == record
     audit = document["audit"]
-    assert (audit["kept"], audit["left_out"]) == ("here", 0)
+    assert (audit["availability"], audit["omitted"]) == ("included", 0)
     assert [event["action"] for event in audit["events"]] == ["createPerson", "getPerson"]
     assert {tuple(event["people"]) for event in audit["events"]} == {(person_id,)}
     assert exported(client, person_id)["audit"]["events"][-1]["action"] == "exportPerson"
@@ -79,10 +79,10 @@ def test_an_audit_that_cannot_be_read_is_said_so(tmp_path: Path) -> None:
         assert answer.status_code == 503
         assert answer.headers["Retry-After"] == "60"
         problem = answer.json()
-        assert problem["type"] == "urn:peopleinfo:problem:audit-unreadable"
+        assert problem["type"] == "urn:peopleinfo:problem:audit-unavailable"
         assert "let the service read" in problem["detail"]
         assert str(tmp_path) not in problem["detail"]
-    assert "audit.jsonl.1" in next(line for line in server.log.read_text().splitlines() if "audit_not_read" in line)
+    assert "audit.jsonl.1" in next(line for line in server.log.read_text().splitlines() if "audit_read_failed" in line)
 
 
 def test_nobody_is_exported_who_is_not_there(client: httpx.Client) -> None:
@@ -91,10 +91,10 @@ def test_nobody_is_exported_who_is_not_there(client: httpx.Client) -> None:
     assert client.get(f"/v1/people/{person_id}/export").status_code == 404
 
 
-@pytest.mark.parametrize(("audit", "kept"), [("", "nowhere"), ("stdout", "elsewhere")])
-def test_it_is_said_where_the_audit_is_when_it_cannot_be_read(tmp_path: Path, audit: str, kept: str) -> None:
+@pytest.mark.parametrize(("audit", "availability"), [("", "disabled"), ("stdout", "external")])
+def test_it_is_said_where_the_audit_is_when_it_cannot_be_read(tmp_path: Path, audit: str, availability: str) -> None:
     with serving(tmp_path, audit_log=audit) as server, httpx.Client(base_url=server.url, timeout=HANGS) as client:
-        assert exported(client, made(client))["audit"] == {"kept": kept}
+        assert exported(client, made(client))["audit"] == {"availability": availability}
 
 
 async def stored_days_ago(folder: Path, days: int) -> str:

@@ -164,7 +164,7 @@ async def test_while_it_cannot_be_written_changes_are_refused_and_reads_wait(hin
     for _ in range(3):
         stream.require(change=False)
         stream.note(event())
-        with pytest.raises(AuditUnavailable, match="the audit cannot be written"):
+        with pytest.raises(AuditUnavailable, match="the audit log is unavailable"):
             stream.require(change=True)
     assert stream.trouble()
     restored(hindered)

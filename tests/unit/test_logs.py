@@ -87,12 +87,12 @@ def test_another_cause_has_a_line_of_its_own() -> None:
     quiet = logs.OncePerSecond(Moment())
     assert passed(quiet, event="store_unavailable", reason="it is away")
     assert passed(quiet, event="store_unavailable", reason="it is throttled")
-    assert passed(quiet, event="crash", error="KeyError", place="a.py:1")
-    assert not passed(quiet, event="crash", error="KeyError", place="a.py:1", request_id="another")
+    assert passed(quiet, event="unhandled_exception", error="KeyError", place="a.py:1")
+    assert not passed(quiet, event="unhandled_exception", error="KeyError", place="a.py:1", request_id="another")
 
 
 def test_causes_without_end_do_not_fill_the_memory() -> None:
     quiet = logs.OncePerSecond(Moment())
     for number in range(5_000):
-        assert passed(quiet, event="crash", place=str(number))
+        assert passed(quiet, event="unhandled_exception", place=str(number))
     assert len(quiet._told) <= 1_000

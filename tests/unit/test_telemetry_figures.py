@@ -110,7 +110,7 @@ def test_every_figure_has_a_name_of_its_own_that_says_what_it_is() -> None:
 
 @pytest.mark.parametrize("figure", [figure for figure in metrics.ALL if figure.labels], ids=lambda figure: figure.name)
 def test_no_label_is_named_after_anything_a_client_sends(figure: Figure) -> None:
-    known = {"route", "method", "status", "operation", "error", "action", "outcome", "level", "to", "kind"}
+    known = {"route", "method", "status", "operation", "error", "action", "outcome", "level", "to", "kind", "reason"}
     assert set(figure.labels) <= known | {"version", "python", "id"}
 
 

@@ -117,7 +117,9 @@ class Link:
         """Leave the server alone until it answers again and `on_return` is done."""
         if self.is_up:
             CACHE_BREAKER.add("down")
-            _log.warning("cache_lost", error=type(error).__name__ if error else "a change could not be told to it")
+            _log.warning(
+                "cache_disconnected", error=type(error).__name__ if error else "a change could not be told to it"
+            )
         self.is_up = self.is_reachable = False
         self._down.set()
 
@@ -170,7 +172,7 @@ class Link:
             self.is_up = True
             self.trouble = ""
             CACHE_BREAKER.add("up")
-            _log.info("cache_joined")
+            _log.info("cache_connected")
         return self.is_up
 
 

@@ -71,7 +71,7 @@ class SharedRates:
                     await self.exchange()
             except Exception as error:  # noqa: BLE001 - whatever becomes of a dead connection: each counts for itself meanwhile
                 if not self._is_away:
-                    _log.warning("rates_not_shared", error=type(error).__name__)
+                    _log.warning("rate_limit_sync_failed", error=type(error).__name__)
                 self._is_away = True
             else:
                 self._is_away = False

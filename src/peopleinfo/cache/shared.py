@@ -119,7 +119,7 @@ FILL: Final = Script(
     "fill",
     _TRUSTED
     + """
-if redis.pcall('GET', KEYS[3]) ~= ARGV[4] then return {'late'} end
+if redis.pcall('GET', KEYS[3]) ~= ARGV[4] then return {'lease_lost'} end
 if redis.pcall('HGET', KEYS[2], 'epoch') ~= epoch[1] then redis.call('DEL', KEYS[2]) end
 if redis.call('HLEN', KEYS[2]) > tonumber(ARGV[7]) then return {'full'} end
 redis.call('HSET', KEYS[2], 'epoch', epoch[1], ARGV[3], ARGV[6])
@@ -268,9 +268,9 @@ class SharedCache:
             for keys in self._grouped(names):
                 await self._link.run(FENCE, keys, writer, int(self.fence_seconds * 1000))
         except Unreachable:
-            CACHE_FENCES.add("untold")
+            CACHE_FENCES.add("failed")
             return False
-        CACHE_FENCES.add("put")
+        CACHE_FENCES.add("set")
         return True
 
     async def unfence(self, names: Iterable[str], writer: bytes) -> bool:
@@ -285,7 +285,7 @@ class SharedCache:
         except Unreachable:
             self.owe(names, landed=True)
             return False
-        CACHE_FENCES.add("lifted")
+        CACHE_FENCES.add("cleared")
         return True
 
     def owe(self, names: Iterable[str], *, landed: bool) -> None:

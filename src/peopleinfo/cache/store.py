@@ -74,7 +74,7 @@ async def open_cached(
         shared = SharedCache(link, store.secret, seconds=seconds, fence_seconds=fence_seconds)
         local = LocalCache(0 if link.is_cluster else local_size)
         if await link.come_back() and (problem := await shared.eviction_problem()):
-            structlog.get_logger("peopleinfo.cache").warning("cache_may_lie", problem=problem)
+            structlog.get_logger("peopleinfo.cache").warning("cache_eviction_unsafe", problem=problem)
         tasks = [asyncio.ensure_future(link.keep())]
         if local_size and isinstance(link.redis, Redis):
             tasks.append(asyncio.ensure_future(local.follow(link.redis, shared.watched)))
@@ -324,7 +324,7 @@ class CachedStore:
 
     def _leave(self, names: Iterable[str], *, fenced: bool) -> None:
         """Let the fences stand, as the write may still be on its way; they fall by themselves."""
-        CACHE_FENCES.add("left")
+        CACHE_FENCES.add("expired")
         if not fenced:
             self._shared.owe(names, landed=False)
 

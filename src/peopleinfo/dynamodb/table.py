@@ -259,7 +259,7 @@ class Table:
                     "DynamoDB does not answer",
                     True,
                 )  # an attempt may have been done without our hearing of it
-                figures.attempted(action, monotonic() - began, "silent")
+                figures.attempted(action, monotonic() - began, "timeout")
             except StoreUnusable as error:  # there are no credentials any more
                 raise _gives_up(str(error), unknown=repeated and writes) from error
             else:
@@ -307,8 +307,8 @@ def _outcome(answer: Response) -> str:
         reasons = {code} | {reason.get("Code") for reason in told.get("CancellationReasons") or ()}
         return "conflict" if reasons & _CONFLICT else "throttled"
     if code in {"ConditionalCheckFailedException", "TransactionCanceledException"}:
-        return "condition"
-    return "silent" if answer.status >= _THEIR_FAULT else "refused"
+        return "condition_failed"
+    return "timeout" if answer.status >= _THEIR_FAULT else "rejected"
 
 
 def unusable(table: str, refused: Refused) -> StoreUnusable:

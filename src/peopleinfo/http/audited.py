@@ -57,7 +57,7 @@ class Audited:
             trail.end(resp.status_code)
         except AuditUnavailable as error:
             if resp.status_code < _REFUSED:
-                unsent = OutcomeUnknown("the audit cannot be written") if trail.is_change else error
+                unsent = OutcomeUnknown("the audit log is unavailable") if trail.is_change else error
                 resp.set_header("Retry-After", str(error.retry_after))
                 problems.write(req, resp, problems.KINDS[type(unsent)], str(unsent))
 

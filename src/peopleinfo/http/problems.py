@@ -32,26 +32,25 @@ class Kind(NamedTuple):
     title: str
 
 
-_UNAVAILABLE: Final = Kind(503, "store-unavailable", "The store does not answer now")
+_UNAVAILABLE: Final = Kind(503, "store-unavailable", "Store unavailable")
 KINDS: Final[dict[type[Exception], Kind]] = {
-    errors.InvalidJson: Kind(400, "invalid-json", "The body is not JSON"),
-    errors.InvalidPerson: Kind(422, "invalid-person", "This is not a person"),
-    errors.InvalidSearch: Kind(422, "invalid-search", "The search cannot be answered"),
-    InvalidCursor: Kind(422, "invalid-cursor", "The cursor does not fit"),
-    InvalidInput: Kind(422, "invalid-input", "The rows cannot be read"),
-    errors.PersonNotFound: Kind(404, "person-not-found", "No such person"),
-    errors.VersionConflict: Kind(412, "version-conflict", "The person has changed"),
-    errors.KeyReused: Kind(422, "idempotency-key-reused", "The Idempotency-Key was used before"),
-    errors.CreationErased: Kind(409, "creation-erased", "The person has been erased"),
-    errors.ImportOverlap: Kind(409, "import-overlap", "The import is running already"),
-    errors.NotAuthenticated: Kind(401, "not-authenticated", "Credentials are needed"),
-    errors.AccessDenied: Kind(403, "access-denied", "The credentials do not allow this"),
-    errors.RateExceeded: Kind(429, "rate-exceeded", "Too many requests"),
-    errors.Overloaded: Kind(503, "overloaded", "The server is overloaded"),
-    errors.MembersHidden: Kind(403, "members-hidden", "The credentials do not show this"),
-    errors.OutcomeUnknown: Kind(503, "outcome-unknown", "It may have been stored or not"),
-    errors.AuditUnavailable: Kind(503, "audit-unavailable", "The audit cannot be written"),
-    errors.AuditUnreadable: Kind(503, "audit-unreadable", "The audit cannot be read"),
+    errors.InvalidJson: Kind(400, "invalid-json", "Invalid JSON"),
+    errors.InvalidPerson: Kind(422, "invalid-person", "Invalid person"),
+    errors.InvalidSearch: Kind(422, "invalid-search", "Invalid search"),
+    InvalidCursor: Kind(422, "invalid-cursor", "Invalid cursor"),
+    InvalidInput: Kind(422, "invalid-input", "Invalid input"),
+    errors.PersonNotFound: Kind(404, "person-not-found", "Person not found"),
+    errors.VersionConflict: Kind(412, "version-conflict", "Version conflict"),
+    errors.KeyReused: Kind(422, "idempotency-key-reused", "Idempotency key reused"),
+    errors.CreationErased: Kind(409, "person-deleted", "Person deleted"),
+    errors.ImportOverlap: Kind(409, "import-already-running", "Import already running"),
+    errors.NotAuthenticated: Kind(401, "not-authenticated", "Authentication required"),
+    errors.AccessDenied: Kind(403, "access-denied", "Access denied"),
+    errors.RateExceeded: Kind(429, "rate-limit-exceeded", "Rate limit exceeded"),
+    errors.Overloaded: Kind(503, "overloaded", "Server overloaded"),
+    errors.MembersHidden: Kind(403, "field-access-denied", "Field access denied"),
+    errors.OutcomeUnknown: Kind(503, "outcome-unknown", "Outcome unknown"),
+    errors.AuditUnavailable: Kind(503, "audit-unavailable", "Audit log unavailable"),
     errors.StoreUnavailable: _UNAVAILABLE,
     errors.StoreUnusable: _UNAVAILABLE,
 }
@@ -169,8 +168,10 @@ async def _crash(req: falcon.asgi.Request, resp: falcon.asgi.Response, error: Ex
         place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
         trace = trace.tb_next
     request_id = req.scope["request_id"]
-    _log.error("crash", error=type(error).__name__, place=place, route=req.uri_template, request_id=request_id)
-    kind = Kind(500, "internal-error", "This is our mistake")
+    _log.error(
+        "unhandled_exception", error=type(error).__name__, place=place, route=req.uri_template, request_id=request_id
+    )
+    kind = Kind(500, "internal-error", "Internal server error")
     write(req, resp, kind, "the request could not be answered; the log says more under this request_id")
 
 

@@ -31,8 +31,8 @@ def note_state() -> None:
     """Note how many connections there are and how many requests are being answered, for the figures of this process."""
     CONNECTIONS.set(sum(len(state.connections) for state in _states))
     IN_FLIGHT.set(sum(len(state.tasks) for state in _states))
-    for kind in ("full", "head", "answer"):
-        CUT.begin(kind)
+    for reason in ("limit", "header_timeout", "write_timeout"):
+        CUT.begin(reason)
 
 
 HEAD_SIZE: Final = 32 * 1024  # bytes of the request line and the headers; the longest query and many cookies go in
@@ -113,7 +113,7 @@ class Protocol(HttpToolsProtocol):
         super().connection_made(_Closing(transport, self.loop))  # type: ignore[arg-type] # as much of one as is asked for
         self.flow = Flow(self.transport, self._parse_rest)
         if self._most is not None and len(self.connections) > self._most:
-            CUT.add("full")
+            CUT.add("limit")
             self._refusal = 503
             self._refuse()
             return
@@ -338,7 +338,7 @@ class Protocol(HttpToolsProtocol):
 
     def _not_taken(self) -> None:
         self._taking = None
-        CUT.add("answer")
+        CUT.add("write_timeout")
         self.transport.abort()
 
     def _wait(self, seconds: float) -> None:
@@ -357,12 +357,12 @@ class Protocol(HttpToolsProtocol):
         if self.loop.time() < self._late_at:
             self._alarm = self.loop.call_at(self._late_at, self._look)
         elif self._in_head:
-            CUT.add("head")
+            CUT.add("header_timeout")
             self._refusal = 408
             self._refuse()
         else:
             if self._waits_for_head:
-                CUT.add("head")
+                CUT.add("header_timeout")
             self.transport.close()
 
     def _refuse(self) -> None:

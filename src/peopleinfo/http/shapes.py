@@ -137,8 +137,8 @@ class ImportResult(Struct, kw_only=True):
 
     line: Annotated[int | UnsetType, Meta(description="Line of the row, counted from 1.")] = UNSET
     result: Annotated[
-        Literal["stored", "already", "rejected", "done"],
-        Meta(description="already: an earlier run of this import dealt with the row. done: the last line."),
+        Literal["stored", "duplicate", "rejected", "done"],
+        Meta(description="duplicate: an earlier run of this import dealt with the row. done: the last line."),
     ]
     person_id: _Id | UnsetType = UNSET
     errors: list[Reason] | UnsetType = UNSET
@@ -171,11 +171,12 @@ class AuditEvent(Struct):
 class Told(Struct):
     """What the audit tells of a person."""
 
-    kept: Annotated[
-        Literal["here", "elsewhere", "nowhere"], Meta(description="elsewhere: the service cannot read its audit.")
+    availability: Annotated[
+        Literal["included", "external", "disabled"],
+        Meta(description="external: the service cannot read its audit log."),
     ]
     events: list[AuditEvent] | UnsetType = UNSET
-    left_out: Annotated[int | UnsetType, Meta(description="How many older events are not among them.")] = UNSET
+    omitted: Annotated[int | UnsetType, Meta(description="How many older events are not among them.")] = UNSET
 
 
 class PersonExport(Struct):

@@ -247,7 +247,7 @@ def _result(outcome: Outcome) -> ImportResult:
         reasons = [Reason(error.pointer, error.reason) for error in outcome.errors]
         return ImportResult(line=line, result="rejected", errors=reasons)
     if outcome.person_id is None:
-        return ImportResult(line=line, result="already")
+        return ImportResult(line=line, result="duplicate")
     return ImportResult(line=line, result="stored", person_id=outcome.person_id)
 
 

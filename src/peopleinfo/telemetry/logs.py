@@ -107,7 +107,7 @@ class _Forward(logging.Handler):
         level = logging.WARNING if error and issubclass(error, PeopleInfoError) else record.levelno
         place = f"{record.pathname}:{record.lineno}"
         structlog.get_logger(record.name).log(
-            level, "library", template=_template(record), error=error and error.__name__, place=place
+            level, "third_party", template=_template(record), error=error and error.__name__, place=place
         )
 
 

@@ -12,42 +12,50 @@ _SHORT: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.0
 
 REQUESTS: Final = Counter("peopleinfo_http_requests_total", "Requests answered.", "route", "method", "status")
 REQUEST_SECONDS: Final = Histogram(
-    "peopleinfo_http_request_seconds",
+    "peopleinfo_http_request_duration_seconds",
     "Time from a request's headers to its answer, of a stream to its end.",
     "route",
     "method",
     bounds=_SECONDS,
 )
-SENT_BYTES: Final = Counter("peopleinfo_http_sent_bytes_total", "Bytes of the bodies of answers.", "route")
+SENT_BYTES: Final = Counter("peopleinfo_http_response_bytes_total", "Bytes of the bodies of answers.", "route")
 IN_FLIGHT: Final = Gauge("peopleinfo_http_requests_in_flight", "Requests being answered.")
 CUT: Final = Counter(
-    "peopleinfo_http_connections_cut_total",
-    "Connections that were ended from here: full (there were too many), head (no request in time), answer (it was not taken in time).",
-    "kind",
+    "peopleinfo_http_connections_aborted_total",
+    "Connections that the server closed: limit (too many connections), header_timeout (no request in time), write_timeout (the client did not read the response in time).",
+    "reason",
 )
 CONNECTIONS: Final = Gauge("peopleinfo_http_connections", "Connections that are open.")
 
 STORE_SECONDS: Final = Histogram(
-    "peopleinfo_store_seconds", "Time that the store took, whatever came of it.", "operation", bounds=_SECONDS
+    "peopleinfo_store_operation_duration_seconds",
+    "Time that the store took, whatever came of it.",
+    "operation",
+    bounds=_SECONDS,
 )
 STORE_ERRORS: Final = Counter(
     "peopleinfo_store_errors_total",
-    "Operations that the store could not do: unavailable, unknown (a write that may have been done), crash.",
+    "Operations that the store could not do: unavailable, outcome_unknown (a write that may have been done), unexpected.",
     "operation",
     "error",
 )
 STORE_UP: Final = Gauge("peopleinfo_store_up", "Whether the store said last that it can serve: 1 or 0.", together=min)
-SQLITE_WAITING: Final = Gauge("peopleinfo_sqlite_writes_waiting", "Writes that wait for the embedded store's writer.")
+SQLITE_WAITING: Final = Gauge(
+    "peopleinfo_sqlite_write_queue_length", "Writes that wait for the embedded store's writer."
+)
 SQLITE_LOG_BYTES: Final = Gauge(
     "peopleinfo_sqlite_wal_bytes", "Bytes in the write-ahead logs of the embedded store.", together=max
 )
 
 DYNAMODB_SECONDS: Final = Histogram(
-    "peopleinfo_dynamodb_attempt_seconds", "Time of an attempt of a call to DynamoDB.", "action", bounds=_SECONDS
+    "peopleinfo_dynamodb_request_duration_seconds",
+    "Time of an attempt of a call to DynamoDB.",
+    "action",
+    bounds=_SECONDS,
 )
 DYNAMODB_ATTEMPTS: Final = Counter(
-    "peopleinfo_dynamodb_attempts_total",
-    "Attempts of calls to DynamoDB, by outcome: ok, condition, throttled, conflict (another write of the same was faster), silent (no answer, or an error of its own), refused.",
+    "peopleinfo_dynamodb_requests_total",
+    "Requests to DynamoDB, retries included, by outcome: ok, condition_failed, throttled, conflict (another write of the item was faster), timeout (no response, or a server error), rejected.",
     "action",
     "outcome",
 )
@@ -71,7 +79,7 @@ CACHE_LOOKUPS: Final = Counter(
 )
 CACHE_FILLS: Final = Counter(
     "peopleinfo_cache_fills_total",
-    "What became of answers to be kept: kept, late (a write took the lease), full, large, cold, fenced, down.",
+    "What became of answers to be kept: kept, lease_lost (a write took the lease), full, large, cold, fenced, down.",
     "outcome",
 )
 CACHE_INVALID: Final = Counter(
@@ -81,17 +89,17 @@ CACHE_INVALID: Final = Counter(
 )
 CACHE_FENCES: Final = Counter(
     "peopleinfo_cache_fences_total",
-    "Fences of writers: put, lifted, left (to fall by itself), untold (the cache was not reached).",
+    "Fences of writers: set, cleared, expired (left to its TTL), failed (the cache was not reached).",
     "outcome",
 )
 CACHE_JOINED: Final = Counter(
-    "peopleinfo_cache_reads_joined_total", "Reads that shared another one's read of the store."
+    "peopleinfo_cache_coalesced_reads_total", "Reads that shared another one's read of the store."
 )
 CACHE_SECONDS: Final = Histogram(
-    "peopleinfo_cache_call_seconds", "Time of a call to the shared cache.", "operation", bounds=_SHORT
+    "peopleinfo_cache_command_duration_seconds", "Time of a call to the shared cache.", "operation", bounds=_SHORT
 )
 CACHE_ERRORS: Final = Counter(
-    "peopleinfo_cache_call_errors_total", "Calls to the shared cache that failed: timeout or connection.", "error"
+    "peopleinfo_cache_command_errors_total", "Calls to the shared cache that failed: timeout or connection.", "error"
 )
 CACHE_UP: Final = Gauge(
     "peopleinfo_cache_up", "Whether the cache is asked (the breaker is closed): 1 or 0.", together=min
@@ -100,7 +108,7 @@ CACHE_BREAKER: Final = Counter(
     "peopleinfo_cache_breaker_changes_total", "Times that the cache was given up or joined (up, down).", "to"
 )
 CACHE_OWED: Final = Gauge(
-    "peopleinfo_cache_owed_names", "Names of which the cache has yet to be told that they changed."
+    "peopleinfo_cache_pending_invalidations", "Names of which the cache has yet to be told that they changed."
 )
 CACHE_BYTES: Final = Gauge("peopleinfo_cache_local_bytes", "Bytes of answers in the memory of processes.")
 CACHE_ENTRIES: Final = Gauge("peopleinfo_cache_local_entries", "Answers in the memory of processes.")
@@ -110,7 +118,7 @@ CACHE_TRACKING: Final = Gauge(
     together=min,
 )
 CACHE_STALENESS: Final = Histogram(
-    "peopleinfo_cache_invalidation_seconds",
+    "peopleinfo_cache_invalidation_lag_seconds",
     "How long a process takes at most to hear of a change elsewhere: the time from a PING to its PONG on the connection that tells.",
     bounds=_SHORT,
 )
@@ -119,10 +127,10 @@ LOOP_LAG: Final = Histogram(
     "peopleinfo_event_loop_lag_seconds", "How much later than asked the event loop woke a task.", bounds=_SHORT
 )
 IMPORTED: Final = Counter(
-    "peopleinfo_import_rows_total", "Rows of imports: stored, rejected, already (stored before).", "outcome"
+    "peopleinfo_import_rows_total", "Rows of imports: stored, rejected, duplicate (stored before).", "outcome"
 )
 EXPORTED: Final = Counter("peopleinfo_export_people_total", "People handed out by exports.")
-TRANSFERS: Final = Gauge("peopleinfo_transfers_running", "Imports and exports under way.", "kind")
+TRANSFERS: Final = Gauge("peopleinfo_bulk_operations_running", "Imports and exports under way.", "kind")
 
 AUDIT_EVENTS: Final = Counter(
     "peopleinfo_audit_events_total",
@@ -135,7 +143,9 @@ EVENTS: Final = Counter(
     "Events at the level that is logged or above, left out or not; without requests.",
     "level",
 )
-LEFT_OUT: Final = Counter("peopleinfo_log_left_out_total", "Lines left out since the same had just been written.")
+LEFT_OUT: Final = Counter(
+    "peopleinfo_log_events_suppressed_total", "Lines left out since the same had just been written."
+)
 
 WORKERS: Final = Gauge("peopleinfo_workers", "Processes that serve.")
 BUILD: Final = Gauge("peopleinfo_build_info", "1, with the version.", "version", "python", together=max)

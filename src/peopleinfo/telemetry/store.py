@@ -44,7 +44,7 @@ class ObservedStore:
         self.ended_sessions = store.ended_sessions
         self.index = store.index
         for operation in _OPERATIONS:
-            for error in ("unavailable", "unknown", "crash"):
+            for error in ("unavailable", "outcome_unknown", "unexpected"):
                 STORE_ERRORS.begin(operation, error)
 
     @property
@@ -117,10 +117,10 @@ async def _observed(operation: str, answer: Coroutine[Any, Any, T]) -> T:
             return await answer
     except PeopleInfoError as error:  # most of them are answers: that somebody is not there, say
         if isinstance(error, StoreUnavailable):
-            STORE_ERRORS.add(operation, "unknown" if isinstance(error, OutcomeUnknown) else "unavailable")
+            STORE_ERRORS.add(operation, "outcome_unknown" if isinstance(error, OutcomeUnknown) else "unavailable")
         raise
     except Exception:
-        STORE_ERRORS.add(operation, "crash")
+        STORE_ERRORS.add(operation, "unexpected")
         raise
     finally:
         STORE_SECONDS.observe(perf_counter() - began, operation)

@@ -125,16 +125,15 @@ PROBLEM_TYPES: Final[dict[str, type[ProblemError]]] = {
     "person-not-found": PersonNotFound,
     "version-conflict": VersionConflict,
     "idempotency-key-reused": IdempotencyKeyConflict,
-    "creation-erased": IdempotentPersonDeleted,
-    "import-overlap": ImportAlreadyRunning,
+    "person-deleted": IdempotentPersonDeleted,
+    "import-already-running": ImportAlreadyRunning,
     "not-authenticated": NotAuthenticated,
     "access-denied": AccessDenied,
-    "members-hidden": FieldAccessDenied,
-    "rate-exceeded": RateLimitExceeded,
+    "field-access-denied": FieldAccessDenied,
+    "rate-limit-exceeded": RateLimitExceeded,
     "store-unavailable": StoreUnavailable,
     "overloaded": Overloaded,
     "audit-unavailable": AuditUnavailable,
-    "audit-unreadable": AuditUnavailable,
 }
 """Problem type, without its prefix, to the class of its error."""
 

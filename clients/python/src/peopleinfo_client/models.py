@@ -70,7 +70,7 @@ class ImportResult:
     `line` counts from 1. Each of the `errors` has a `pointer` to the field and a `reason`.
     """
 
-    result: Literal["stored", "already", "rejected", "done"]
+    result: Literal["stored", "duplicate", "rejected", "done"]
     line: int | None = None
     person_id: str | None = None
     errors: list[dict[str, str]] = field(default_factory=list)

@@ -77,7 +77,7 @@ function table(now) {
   const requests = now.get("http_requests_total") ?? [];
   const routes = Object.groupBy(requests, ({ method, route }) => `${method} ${route}`);
   $("#routes tbody").replaceChildren(...Object.entries(routes).sort().map(([name, ours]) => {
-    const times = buckets(now.get("http_request_seconds_bucket")?.filter(({ method, route }) => `${method} ${route}` === name));
+    const times = buckets(now.get("http_request_duration_seconds_bucket")?.filter(({ method, route }) => `${method} ${route}` === name));
     const cells = [sum(ours).toLocaleString("en"), sum(ours, failed), time(within(0.5, times)), time(within(0.99, times))];
     return h("tr", null, h("th", { scope: "row" }, name), cells.map((cell) => h("td.figure", null, cell)));
   }));

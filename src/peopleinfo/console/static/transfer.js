@@ -105,7 +105,7 @@ function sheet(table, names, rows) {
 
 async function run() {
   const query = mapping();
-  const counts = { stored: 0, already: 0, rejected: 0 };
+  const counts = { stored: 0, duplicate: 0, rejected: 0 };
   const name = async (body) => {
     const digest = await crypto.subtle?.digest("SHA-256", new TextEncoder().encode(query + body));
     return digest ? btoa(String.fromCharCode(...new Uint8Array(digest))) : `${Math.random()}`;
