@@ -43,7 +43,7 @@ WORKDIR /data
 USER 10001:10001
 EXPOSE 3000
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=30s --timeout=5s --start-period=15s --retries=3 CMD ["python", "-m", "peopleinfo.healthcheck"]
+HEALTHCHECK --interval=30s --timeout=5s --start-period=15s --retries=3 CMD ["python", "-m", "peopleinfo.http.healthcheck"]
 # The kernel drops a signal to PID 1 that has no handler yet. A blocked one waits until the command handles it.
 ENTRYPOINT ["env", "--block-signal=INT,TERM", "peopleinfo"]
 CMD ["serve"]

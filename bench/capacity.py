@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.people import SURNAMES, people
-from peopleinfo import wiring
-from peopleinfo.dynamodb import figures, schema
-from peopleinfo.dynamodb.opening import open_table
-from peopleinfo.person import details_from_json
-from peopleinfo.search import Filter, Search
+from peopleinfo import app
+from peopleinfo.people.person import details_from_json
+from peopleinfo.people.search import Filter, Search
+from peopleinfo.people.store import Once, Store
 from peopleinfo.settings import Settings, TableLocation
-from peopleinfo.store import Once, Store
+from peopleinfo.stores.dynamodb import metrics, schema
+from peopleinfo.stores.dynamodb.factory import open_table
 from tests import dynamodb_servers
 
 OUTPUT = Path("docs/capacity.md")
@@ -83,7 +83,7 @@ async def _measured() -> dict[str, Units]:
     async with open_table(location) as table:
         await schema.create(table)
     store_url = f"dynamodb://{location.region}/{location.table}?endpoint={endpoint}"
-    async with wiring.open_people(Settings(store_url=store_url), create=True) as service:
+    async with app.open_people(Settings(store_url=store_url), create=True) as service:
         one, another, *others = (
             details_from_json(person, today=service.today) for person in islice(people(COMMON + 2), COMMON + 2)
         )
@@ -120,7 +120,7 @@ def _find(store: Store, surname_key: str) -> Awaitable[Any]:
 async def _units(store: Store, operation: Callable[[Store], Awaitable[Any]], times: int) -> Units:
     """Return what DynamoDB says that an operation takes, which did so many things."""
     told = {"read": 0.0, "write": 0.0}
-    consumed = figures.consumed
+    consumed = metrics.consumed
 
     def note(action: str, answer: dict[str, Any]) -> None:
         capacity = answer.get("ConsumedCapacity") or ()
@@ -128,11 +128,11 @@ async def _units(store: Store, operation: Callable[[Store], Awaitable[Any]], tim
         units = sum(one.get("CapacityUnits", 0) for one in ([capacity] if isinstance(capacity, dict) else capacity))
         told[kind] += units / 2 if action == "TransactWriteItems" else units  # docs/divergences.md
 
-    figures.consumed = note
+    metrics.consumed = note
     try:
         await operation(store)
     finally:
-        figures.consumed = consumed
+        metrics.consumed = consumed
     return Units(told["read"] / times, told["write"] / times)
 
 

@@ -23,10 +23,10 @@ from bench.people import people
 from bench.servers import UNLIMITED, Server, bare, ours, pin, usual
 from bench.stores import key
 from bench.tables import Table, ratio, spread
-from peopleinfo.dynamodb import schema
-from peopleinfo.dynamodb.opening import open_table
-from peopleinfo.dynamodb.table import Refused
 from peopleinfo.settings import Settings, TableLocation
+from peopleinfo.stores.dynamodb import schema
+from peopleinfo.stores.dynamodb.client import Refused
+from peopleinfo.stores.dynamodb.factory import open_table
 from tests import dynamodb_servers, valkey_servers
 
 ROUNDS = 5

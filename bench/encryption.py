@@ -22,9 +22,9 @@ from bench.load import microseconds, request
 from bench.people import people, surname
 from bench.servers import Server, ours, pin
 from bench.tables import spread
-from peopleinfo import wiring
-from peopleinfo.crypto.master import create_file
-from peopleinfo.person import details_from_json
+from peopleinfo import app
+from peopleinfo.crypto.master_key import create_file
+from peopleinfo.people.person import details_from_json
 from peopleinfo.settings import Settings, TableLocation
 from tests import dynamodb_servers
 from tests.stores_under_test import make_table
@@ -152,7 +152,7 @@ def _nothing() -> None:
 
 async def _fill(settings: Settings, stored: int) -> tuple[list[str], str]:
     """Store people; return some of their ids, and a surname that two or three of them bear."""
-    async with wiring.open_people(settings, create=True) as service:
+    async with app.open_people(settings, create=True) as service:
         made = [details_from_json(person, today=service.today) for person in people(stored)]
         ids = await service.store.load(made)
         await service.store.load([msgspec.structs.replace(one, person_surname="Common") for one in made[:100]])

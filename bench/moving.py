@@ -19,9 +19,9 @@ from itertools import islice
 from pathlib import Path
 
 from bench.people import people
-from peopleinfo.person import details_from_json
+from peopleinfo.app import open_people
+from peopleinfo.people.person import details_from_json
 from peopleinfo.settings import Settings
-from peopleinfo.wiring import open_people
 from tests import dynamodb_servers
 
 KILLS = 10

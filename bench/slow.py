@@ -16,8 +16,8 @@ import uvloop
 from bench.load import request
 from bench.people import people
 from bench.servers import Server, ours
-from peopleinfo import wiring
-from peopleinfo.person import details_from_json
+from peopleinfo import app
+from peopleinfo.people.person import details_from_json
 from peopleinfo.settings import Settings
 
 ROUNDS = 7
@@ -82,5 +82,5 @@ async def _trickle(server: Server, path: str) -> None:
 
 
 async def _fill(url: str) -> list[str]:
-    async with wiring.open_people(Settings(store_url=url), create=True) as service:
+    async with app.open_people(Settings(store_url=url), create=True) as service:
         return await service.store.load([details_from_json(next(people(1)), today=service.today)])

@@ -5,10 +5,10 @@ import secrets
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from peopleinfo import wiring
-from peopleinfo.access import Scope
-from peopleinfo.apikeys import issue
-from peopleinfo.person import details_from_json
+from peopleinfo import app
+from peopleinfo.auth.api_keys import issue
+from peopleinfo.auth.principal import Scope
+from peopleinfo.people.person import details_from_json
 from peopleinfo.settings import Settings
 
 SAMPLE = 500  # ids that are asked for
@@ -26,7 +26,7 @@ async def fill(settings: Settings, people: Iterable[dict[str, Any]], *, stored: 
     """Store so many of the people."""
     every = max(1, stored // sample)
     ids: list[str] = []
-    async with wiring.open_people(settings, create=True) as service:
+    async with app.open_people(settings, create=True) as service:
         coming = itertools.islice(people, stored)
         while batch := [details_from_json(one, today=service.today) for one in itertools.islice(coming, _TOGETHER)]:
             ids += (await service.store.load(batch))[::every]
@@ -35,8 +35,8 @@ async def fill(settings: Settings, people: Iterable[dict[str, Any]], *, stored: 
 
 async def key(settings: Settings) -> str:
     """Issue an API key that may read and write."""
-    async with wiring.open_people(settings, create=True) as service:
+    async with app.open_people(settings, create=True) as service:
         keys, scopes = service.store.api_keys, [Scope.READ, Scope.WRITE]
         name = f"bench-{secrets.token_hex(4)}"
-        shown, _ = await issue(keys, name=name, scopes=scopes, lifetime=None, now=wiring.utc_now())
+        shown, _ = await issue(keys, name=name, scopes=scopes, lifetime=None, now=app.utc_now())
     return shown

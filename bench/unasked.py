@@ -3,8 +3,8 @@
 import sys
 
 from peopleinfo.__main__ import main
-from peopleinfo.access import ANYBODY
-from peopleinfo.http.auth import Authentication
+from peopleinfo.auth.principal import ANYBODY
+from peopleinfo.http.middleware.auth import Authentication
 
 
 async def _let_in(_self, req, _resp, _resource, _params):

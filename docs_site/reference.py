@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from peopleinfo.http.openapi import document
 from peopleinfo.settings import PREFIX, Settings
 from peopleinfo.telemetry import metrics
-from peopleinfo.telemetry.figures import Histogram
+from peopleinfo.telemetry.instruments import Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -91,4 +91,4 @@ MUTANTS: Final[dict[str, Callable[[], None]]] = {
 
 
 def _module(name: str) -> Any:
-    return importlib.import_module(f"peopleinfo.cache.{name}")
+    return importlib.import_module(f"peopleinfo.stores.cached.{name}")

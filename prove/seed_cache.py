@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from peopleinfo.errors import PersonNotFound
-from peopleinfo.person import Record, details_of
-from peopleinfo.search import Filter, Search
-from peopleinfo.store import Page
+from peopleinfo.people.person import Record, details_of
+from peopleinfo.people.search import Filter, Search
+from peopleinfo.people.store import Page
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -166,7 +166,7 @@ def inject(faults: Faults, seed_cache: int | None) -> None:
     if os.environ.get("PEOPLEINFO_CACHE_URL"):
         _inject_into_cache(faults)
     if os.environ.get("PEOPLEINFO_STORE_URL", "").startswith("dynamodb:"):
-        opening = vars(importlib.import_module("peopleinfo.dynamodb.opening"))
+        opening = vars(importlib.import_module("peopleinfo.stores.dynamodb.factory"))
         open_http = opening["open_http"]
 
         @asynccontextmanager
@@ -176,7 +176,7 @@ def inject(faults: Faults, seed_cache: int | None) -> None:
 
         opening["open_http"] = open_faulty_http
         return
-    sqlite = vars(importlib.import_module("peopleinfo.sqlite.opening"))
+    sqlite = vars(importlib.import_module("peopleinfo.stores.sqlite.factory"))
     opened = sqlite["open_sqlite"]
 
     @asynccontextmanager
@@ -189,7 +189,7 @@ def inject(faults: Faults, seed_cache: int | None) -> None:
 
 
 def _inject_into_cache(faults: Faults) -> None:
-    cache = importlib.import_module("peopleinfo.cache.shared").SharedCache
+    cache = importlib.import_module("peopleinfo.stores.cached.shared").SharedCache
     read = cache.read
 
     async def read_late(self: Any, *args: Any) -> Any:

@@ -5,7 +5,7 @@ from collections.abc import Generator
 
 from detect_secrets.plugins.base import RegexBasedDetector
 
-from peopleinfo.apikeys import is_well_formed
+from peopleinfo.auth.api_keys import is_well_formed
 
 
 class PeopleInfoKeyDetector(RegexBasedDetector):

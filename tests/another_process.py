@@ -10,15 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from peopleinfo.app import utc_now
 from peopleinfo.errors import PeopleInfoError
-from peopleinfo.sqlite.opening import open_sqlite
-from peopleinfo.wiring import utc_now
+from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.stores_under_test import everyone_found, named, where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from peopleinfo.store import Store
+    from peopleinfo.people.store import Store
 
 REPOSITORY = Path(__file__).parent.parent
 

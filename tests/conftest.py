@@ -12,7 +12,7 @@ import psutil
 import pytest
 from hypothesis import HealthCheck, settings
 
-from peopleinfo.people import People
+from peopleinfo.people.service import People
 from tests import dynamodb_servers, fast_lane, fork_server, ports, valkey_servers
 from tests.limits import HANGS
 from tests.skips import refuse_unexpected
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from _pytest.mark import ParameterSet
 
-    from peopleinfo.store import Store
+    from peopleinfo.people.store import Store
 
 # How long an example takes says nothing about what it shows. HYPOTHESIS_PROFILE=thorough looks for longer.
 settings.register_profile("quick", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])

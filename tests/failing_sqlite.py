@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
 
-    from peopleinfo.sqlite.store import SqliteStore
+    from peopleinfo.stores.sqlite.store import SqliteStore
 
     Fault = Callable[[str], Exception | None]
 

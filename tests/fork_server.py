@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 REPOSITORY: Final = Path(__file__).parent.parent
 _IMPORTS: Final = (
     "uvicorn",
-    "peopleinfo.cache.store",
+    "peopleinfo.stores.cached.store",
     "peopleinfo.cli",
     "peopleinfo.console.pages",
-    "peopleinfo.copying",
-    "peopleinfo.dynamodb.opening",
-    "peopleinfo.files",
+    "peopleinfo.bulk.copy",
+    "peopleinfo.stores.dynamodb.factory",
+    "peopleinfo.formats",
     "peopleinfo.http.app",
-    "peopleinfo.http.protocol",
-    "peopleinfo.imports",
-    "peopleinfo.sqlite.opening",
-    "peopleinfo.wiring",
+    "peopleinfo.http.uvicorn_protocol",
+    "peopleinfo.bulk.importer",
+    "peopleinfo.stores.sqlite.factory",
+    "peopleinfo.app",
 )
 _STREAMS: Final = 3  # stdin, stdout, stderr
 _REQUEST_SIZE: Final = 1 << 20

@@ -8,16 +8,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from peopleinfo.cache.store import open_cached
-from peopleinfo.crypto.master import Encryption, FileMaster, create_file
-from peopleinfo.dynamodb import schema
-from peopleinfo.dynamodb.items import value
-from peopleinfo.dynamodb.opening import open_dynamodb, open_table
-from peopleinfo.person import Details
-from peopleinfo.search import Filter, Search
+from peopleinfo.crypto.master_key import Encryption, FileMaster, create_file
+from peopleinfo.people.person import Details
+from peopleinfo.people.search import Filter, Search
+from peopleinfo.people.store import Reading
 from peopleinfo.settings import TableLocation
-from peopleinfo.sqlite.opening import open_sqlite
-from peopleinfo.store import Reading
+from peopleinfo.stores.cached.store import open_cached
+from peopleinfo.stores.dynamodb import schema
+from peopleinfo.stores.dynamodb.factory import open_dynamodb, open_table
+from peopleinfo.stores.dynamodb.items import value
+from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests import dynamodb_servers, valkey_servers
 from tests.limits import HANGS
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from peopleinfo.cache.store import CachedStore
-    from peopleinfo.dynamodb.table import Item
-    from peopleinfo.person import Record
-    from peopleinfo.store import Page, Store
+    from peopleinfo.people.person import Record
+    from peopleinfo.people.store import Page, Store
+    from peopleinfo.stores.cached.store import CachedStore
+    from peopleinfo.stores.dynamodb.client import Item
 
 _QUIET: Final = 0.02  # seconds for which a new cache, which cannot have lost a fence, keeps nothing
 PATIENT: Final = 60  # seconds of an attempt of a call to DynamoDB: no result may depend on how busy the machine is

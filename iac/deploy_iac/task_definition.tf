@@ -65,7 +65,7 @@ locals {
     environment = [for name, value in local.environment : { name = name, value = value }]
     secrets     = [for name, value in local.secrets : { name = name, valueFrom = value }]
     healthCheck = {
-      command     = ["CMD", "python", "-m", "peopleinfo.healthcheck"]
+      command     = ["CMD", "python", "-m", "peopleinfo.http.healthcheck"]
       interval    = 10
       timeout     = 5
       retries     = 3

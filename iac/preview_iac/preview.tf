@@ -30,7 +30,7 @@ resource "aws_ecs_task_definition" "default" {
     volumesFrom            = []
     systemControls         = []
     portMappings           = [{ containerPort = 3000, hostPort = 3000, protocol = "tcp" }]
-    healthCheck            = { command = ["CMD", "python", "-m", "peopleinfo.healthcheck"], interval = 10, timeout = 5, retries = 3, startPeriod = 30 }
+    healthCheck            = { command = ["CMD", "python", "-m", "peopleinfo.http.healthcheck"], interval = 10, timeout = 5, retries = 3, startPeriod = 30 }
     secrets                = [{ name = "PEOPLEINFO_ADMIN_KEY", valueFrom = local.previews.admin_key_secret_arn }]
     environment = [
       { name = "PEOPLEINFO_HOST", value = "0.0.0.0" },

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from peopleinfo.apikeys import ApiKeys
-from peopleinfo.dynamodb.forms import Form
-from peopleinfo.ended_sessions import EndedSessions
-from peopleinfo.store import Store
+from peopleinfo.auth.api_keys import ApiKeys
+from peopleinfo.auth.ended_sessions import EndedSessions
+from peopleinfo.people.store import Store
+from peopleinfo.stores.dynamodb.record_format import Form
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from peopleinfo.cache.link import open_link
-from peopleinfo.cache.local import LocalCache
-from peopleinfo.cache.shared import SharedCache
-from peopleinfo.cache.store import CachedStore, open_cached
 from peopleinfo.errors import OutcomeUnknown, PersonNotFound, StoreUnavailable, VersionConflict
-from peopleinfo.sqlite.opening import open_sqlite
-from peopleinfo.store import Reading, Source
+from peopleinfo.people.store import Reading, Source
+from peopleinfo.stores.cached.local import LocalCache
+from peopleinfo.stores.cached.redis_client import open_link
+from peopleinfo.stores.cached.shared import SharedCache
+from peopleinfo.stores.cached.store import CachedStore, open_cached
+from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.failing_sqlite import failing
 from tests.http.serving import HANGS
 from tests.stores_under_test import Clock, named, where
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
-    from peopleinfo.cache.link import Link
-    from peopleinfo.person import Record
-    from peopleinfo.sqlite.store import SqliteStore
-    from peopleinfo.store import Page, Store
+    from peopleinfo.people.person import Record
+    from peopleinfo.people.store import Page, Store
+    from peopleinfo.stores.cached.redis_client import Link
+    from peopleinfo.stores.sqlite.store import SqliteStore
 
 QUIET = 0.05
 

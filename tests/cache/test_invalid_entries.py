@@ -15,15 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peopleinfo.cache.entries import Entries
-from peopleinfo.cache.link import open_link
-from peopleinfo.cache.rates import SharedRates
-from peopleinfo.cache.shared import LARGEST, Hit, Lease, SharedCache
-from peopleinfo.cache.store import open_cached
+from peopleinfo.auth.rate_limit import Rates
 from peopleinfo.errors import PersonNotFound
-from peopleinfo.rates import Rates
-from peopleinfo.sqlite.opening import open_sqlite
-from peopleinfo.store import Reading, Source
+from peopleinfo.people.store import Reading, Source
+from peopleinfo.stores.cached.entries import Entries
+from peopleinfo.stores.cached.redis_client import open_link
+from peopleinfo.stores.cached.shared import LARGEST, Hit, Lease, SharedCache
+from peopleinfo.stores.cached.shared_rate_limits import SharedRates
+from peopleinfo.stores.cached.store import open_cached
+from peopleinfo.stores.sqlite.factory import open_sqlite
 from peopleinfo.telemetry.metrics import CACHE_FILLS, CACHE_INVALID
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, serving
 from tests.stores_under_test import Clock, named, where
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
-    from peopleinfo.cache.store import CachedStore
+    from peopleinfo.stores.cached.store import CachedStore
 
 SECRET = b"s" * 32
 QUIET = 0.02  # seconds for which a new epoch stores nothing; a fence falls as late

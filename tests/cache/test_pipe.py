@@ -9,7 +9,7 @@ import pytest
 from hiredis import ReplyError
 from redis.asyncio import Redis
 
-from peopleinfo.cache.pipe import Pipe
+from peopleinfo.stores.cached.pipelined_connection import Pipe
 from tests.http.serving import HANGS
 from tests.valkey_servers import Server, serving
 

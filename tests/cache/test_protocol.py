@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from peopleinfo.cache.link import Link, open_link
-from peopleinfo.cache.shared import Hit, Lease, SharedCache
+from peopleinfo.stores.cached.redis_client import Link, open_link
+from peopleinfo.stores.cached.shared import Hit, Lease, SharedCache
 from tests.http.serving import HANGS
 from tests.valkey_servers import Server, serving
 

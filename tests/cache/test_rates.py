@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from peopleinfo.cache.link import open_link
-from peopleinfo.cache.rates import SharedRates
+from peopleinfo.auth.rate_limit import Rates
 from peopleinfo.errors import RateExceeded
-from peopleinfo.rates import Rates
+from peopleinfo.stores.cached.redis_client import open_link
+from peopleinfo.stores.cached.shared_rate_limits import SharedRates
 from tests import valkey_servers
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, serving
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from peopleinfo.crypto.master import create_file
+from peopleinfo.crypto.master_key import create_file
 from tests import valkey_servers
 from tests.http.serving import HANGS, serving
 from tests.stores_under_test import items_of, make_table, octets, table_location

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from peopleinfo.cache.link import open_link
-from peopleinfo.cache.shared import Hit, Lease, SharedCache
+from peopleinfo.stores.cached.redis_client import open_link
+from peopleinfo.stores.cached.shared import Hit, Lease, SharedCache
 from tests.http.serving import HANGS
 from tests.ports import free_port
 from tests.valkey_servers import Server, redis_server, serving

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from peopleinfo.apikeys import is_well_formed
+from peopleinfo.auth.api_keys import is_well_formed
 from tests.cli.commands import run, said
 
 if TYPE_CHECKING:

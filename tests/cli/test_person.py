@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from peopleinfo.rights import COMMAND
+from peopleinfo.privacy.retention import COMMAND
 from tests.cli.commands import run, said, surnames
 
 if TYPE_CHECKING:

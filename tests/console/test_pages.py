@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from peopleinfo.console.assets import OPERATOR, assets
+from peopleinfo.console.static_files import OPERATOR, assets
 from tests.http.serving import REPOSITORY
 
 if TYPE_CHECKING:

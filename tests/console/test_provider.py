@@ -18,9 +18,9 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
+from peopleinfo.app import open_people
 from peopleinfo.http.sessions import Sessions
 from peopleinfo.settings import Settings
-from peopleinfo.wiring import open_people
 from tests.console import browsing
 from tests.console.test_signing_in import sealed
 from tests.http.serving import HANGS, Server, serving

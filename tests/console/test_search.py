@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from peopleinfo.crypto.master import create_file
+from peopleinfo.crypto.master_key import create_file
 from tests.console import browsing
 from tests.http.serving import HANGS, serving
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from peopleinfo.apikeys import new_credential
+from peopleinfo.auth.api_keys import new_credential
 from tests.delivery.pipeline import ROOT
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from peopleinfo.http.contract import OPERATIONS
+from peopleinfo.http.operations import OPERATIONS
 from peopleinfo.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from peopleinfo.cli import app
-from peopleinfo.http.contract import OPERATIONS
+from peopleinfo.http.operations import OPERATIONS
 from peopleinfo.settings import PREFIX, Settings
 from peopleinfo.telemetry import metrics
 

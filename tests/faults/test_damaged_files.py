@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 import pytest
 
-from peopleinfo.crypto.master import create_file
+from peopleinfo.crypto.master_key import create_file
 from tests.cli.commands import run, said
 from tests.http.serving import HANGS, Server, started
 

@@ -10,9 +10,9 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+from peopleinfo.app import utc_now
 from peopleinfo.errors import PersonNotFound
-from peopleinfo.sqlite.opening import open_sqlite
-from peopleinfo.wiring import utc_now
+from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.faults.history import GONE, History, Stand
 from tests.stores_under_test import everyone_found, everyone_scanned, where
 

@@ -9,7 +9,7 @@ import httpx
 import psutil
 import pytest
 
-from peopleinfo.crypto.master import create_file
+from peopleinfo.crypto.master_key import create_file
 from tests.http.serving import HANGS, Server, started
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from peopleinfo.people import People
-from peopleinfo.sqlite.opening import open_sqlite
-from peopleinfo.wiring import utc_now
+from peopleinfo.app import utc_now
+from peopleinfo.people.service import People
+from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.faults.history import Writing, details_marked
 
 if TYPE_CHECKING:

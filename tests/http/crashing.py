@@ -6,11 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from peopleinfo.__main__ import main
-from peopleinfo.http import transfer
+from peopleinfo.http import bulk
+from peopleinfo.http.bodies import App
 from peopleinfo.http.people import PersonResource
-from peopleinfo.http.requests import App
-from peopleinfo.sqlite.store import SqliteStore
-from peopleinfo.strictjson import parse
+from peopleinfo.people.strict_json import parse
+from peopleinfo.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -53,7 +53,7 @@ if __name__ == "__main__":
         (PersonResource, "on_put", in_a_handler),
         (PersonResource, "on_delete", beside_the_answer),
         (SqliteStore, "get", in_the_store),
-        (transfer, "as_ndjson", in_the_midst_of_a_stream),
+        (bulk, "as_ndjson", in_the_midst_of_a_stream),
         (App, "__call__", outside_of_everything),
     ):
         setattr(place, name, crash)

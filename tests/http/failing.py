@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from peopleinfo.__main__ import main
 from peopleinfo.errors import StoreUnusable
-from peopleinfo.http import transfer
-from peopleinfo.sqlite import opening
+from peopleinfo.http import bulk
+from peopleinfo.stores.sqlite import factory
 from tests.failing_sqlite import FailingConnection
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ ERRORS: dict[str, Callable[[], Exception]] = {
     "sqlite": lambda: sqlite3.OperationalError("disk I/O error"),
     "domain": lambda: StoreUnusable("refused by the test"),
 }
-_writing = opening._writing
+_writing = factory._writing
 
 
 class Fault:
@@ -48,6 +48,6 @@ def writing(*arguments: Any, **options: Any) -> Any:
 
 
 if __name__ == "__main__":
-    opening._writing = writing
-    transfer._BATCH_ROWS = 2  # type: ignore[misc] # several transactions an import
+    factory._writing = writing
+    bulk._BATCH_ROWS = 2  # type: ignore[misc] # several transactions an import
     main()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from peopleinfo.http.contract import OPEN_PAGES, OPERATIONS, Operation
 from peopleinfo.http.openapi import document
+from peopleinfo.http.operations import OPEN_PAGES, OPERATIONS, Operation
 from tests import dynamodb_servers
 from tests.cli.commands import run
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, Server, serving

@@ -9,9 +9,9 @@ import httpx
 import pytest
 from falcon import testing
 
-from peopleinfo.apikeys import new_credential
-from peopleinfo.http.addresses import UNKNOWN, canonical, client_address, network
-from peopleinfo.http.limits import GUESSES
+from peopleinfo.auth.api_keys import new_credential
+from peopleinfo.http.client_address import UNKNOWN, canonical, client_address, network
+from peopleinfo.http.middleware.rate_limit import GUESSES
 from tests.http.serving import ADMIN_KEY, HANGS, serving
 from tests.http.test_access import bearer
 

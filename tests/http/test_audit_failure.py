@@ -12,9 +12,9 @@ import httpx
 import psutil
 import pytest
 
-from peopleinfo.access import Scope
-from peopleinfo.audit_file import WAITING_SIZE
-from peopleinfo.http.contract import OPERATIONS
+from peopleinfo.auth.principal import Scope
+from peopleinfo.http.operations import OPERATIONS
+from peopleinfo.privacy.audit_file import WAITING_SIZE
 from tests.cli.commands import run
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, COMMAND, HANGS, Server, environment, started
 

@@ -12,7 +12,7 @@ import pytest
 from falcon import testing
 from falcon.asgi import Request, Response
 
-from peopleinfo.http.compression import accepts_gzip, compressed
+from peopleinfo.http.middleware.compression import accepts_gzip, compressed
 from tests.http.serving import HANGS, serving
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import pytest
 from falcon import testing
 
 from peopleinfo.errors import VersionConflict
-from peopleinfo.http import conditions
-from peopleinfo.http.conditions import Conditions, Representation, etag
-from peopleinfo.person import Details, Record, render
+from peopleinfo.http import etags
+from peopleinfo.http.etags import Conditions, Representation, etag
+from peopleinfo.people.person import Details, Record, render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ async def nothing() -> dict[str, str]:
 
 
 def read(**headers: str) -> Conditions:
-    return conditions.read(request(**headers))
+    return etags.read(request(**headers))
 
 
 def record(version: int = 3) -> Record:
@@ -178,7 +178,7 @@ def test_a_weak_tag_is_explained(header: str) -> None:
 def test_a_change_without_if_match_is_refused_where_it_is_required() -> None:
     for headers in ({}, {"If_None_Match": '"1"'}, {"If_Unmodified_Since": AFTER}):
         with pytest.raises(falcon.HTTPPreconditionRequired):
-            conditions.read_of_change(request(**headers))
+            etags.read_of_change(request(**headers))
 
 
 def test_a_request_without_conditions_passes() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from peopleinfo.http.contract import OPERATIONS
+from peopleinfo.http.operations import OPERATIONS
 from tests.cli.commands import run, said
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from peopleinfo.http.contract import Operation
+    from peopleinfo.http.operations import Operation
 
 INVALID: dict[str, Any] = {
     "born_from": "11.02.1990",

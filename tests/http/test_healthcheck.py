@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def healthcheck(port: int, host: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "peopleinfo.healthcheck"]
+    command = [sys.executable, "-m", "peopleinfo.http.healthcheck"]
     settings = environment(port=port, host=host, allow_anonymous="true")
     return subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
 

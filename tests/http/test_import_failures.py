@@ -49,7 +49,7 @@ def test_repeated_import_stores_each_row_once_whichever_statement_failed(
 
 def encryption_in(folder: Path) -> str:
     """Make a master key, and return the setting that names it."""
-    from peopleinfo.crypto.master import create_file
+    from peopleinfo.crypto.master_key import create_file
 
     create_file(folder / "master.key")
     return f"file://{folder / 'master.key'}"

@@ -9,11 +9,11 @@ import httpx
 import pytest
 from falcon import testing
 
-from peopleinfo.apikeys import new_credential
+from peopleinfo.auth.api_keys import new_credential
+from peopleinfo.auth.rate_limit import Rates
 from peopleinfo.errors import RateExceeded
-from peopleinfo.http.auth import Authentication
-from peopleinfo.http.limits import GUESSES, OPEN_REQUESTS, Limits
-from peopleinfo.rates import Rates
+from peopleinfo.http.middleware.auth import Authentication
+from peopleinfo.http.middleware.rate_limit import GUESSES, OPEN_REQUESTS, Limits
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, serving
 from tests.http.test_access import bearer, make_key
 

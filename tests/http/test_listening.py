@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from peopleinfo.cli import listening
+from peopleinfo.cli import sockets
 from peopleinfo.settings import InvalidSettings, Settings
 from tests.http.serving import HANGS, environment, serving
 from tests.http.test_startup import refused
@@ -47,9 +47,9 @@ def resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
 
 
 def addresses(host: str, port: int = 0) -> list[str]:
-    with listening.listening(Settings(host=host, port=port)) as sockets:
-        assert len({one.getsockname()[1] for one in sockets}) == 1, "each address has a port of its own"
-        return [one.getsockname()[0] for one in sockets]
+    with sockets.listening(Settings(host=host, port=port)) as opened:
+        assert len({one.getsockname()[1] for one in opened}) == 1, "each address has a port of its own"
+        return [one.getsockname()[0] for one in opened]
 
 
 @needs_ipv6
@@ -148,7 +148,7 @@ def unix_server(folder: Path, path: Path, **settings: object) -> Iterator[None]:
 
 
 def healthcheck(path: Path) -> tuple[int, str, str]:
-    command = [sys.executable, "-m", "peopleinfo.healthcheck"]
+    command = [sys.executable, "-m", "peopleinfo.http.healthcheck"]
     told = environment(host=f"unix:{path}")
     done = subprocess.run(command, env=told, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout, done.stderr
@@ -223,7 +223,7 @@ def test_path_that_cannot_be_used_is_explained(tmp_path: Path) -> None:
 
 def test_socket_of_a_server_that_started_later_is_not_removed(tmp_path: Path, path: Path) -> None:
     settings = Settings(host=f"unix:{path}")
-    with listening.listening(settings), socket.socket(socket.AF_UNIX) as later:
+    with sockets.listening(settings), socket.socket(socket.AF_UNIX) as later:
         path.unlink()
         later.bind(str(path))
     assert path.is_socket()

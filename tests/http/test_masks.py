@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from peopleinfo.http.contract import MASKED, OPERATIONS
+from peopleinfo.http.operations import MASKED, OPERATIONS
 from tests.cli.commands import run
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, serving
 from tests.http.test_access import bearer, make_key

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from peopleinfo.http.memory import EXPORT_SIZE, EXPORTS, RESPONSES
-from peopleinfo.store import PAGE_SIZE
+from peopleinfo.http.memory_budget import EXPORT_SIZE, EXPORTS, RESPONSES
+from peopleinfo.people.store import PAGE_SIZE
 from tests.http.serving import HANGS, serving
 
 if TYPE_CHECKING:

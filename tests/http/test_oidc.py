@@ -18,11 +18,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peopleinfo import oidc
-from peopleinfo.access import Scope
+from peopleinfo.auth import oidc
+from peopleinfo.auth.oidc import OidcTokens
+from peopleinfo.auth.principal import Scope
 from peopleinfo.errors import NotAuthenticated
-from peopleinfo.http.contract import OPERATIONS
-from peopleinfo.oidc import OidcTokens
+from peopleinfo.http.operations import OPERATIONS
 from tests.http.serving import HANGS, serving
 from tests.http.test_access import NOT_LET_IN, bearer, refusal
 

@@ -12,12 +12,12 @@ import jsonschema_rs
 import pytest
 
 from peopleinfo import __version__
-from peopleinfo.gate import Gate
+from peopleinfo.app import utc_now
+from peopleinfo.auth.authenticator import Gate
 from peopleinfo.http import app
-from peopleinfo.http.contract import OPEN_PAGES
 from peopleinfo.http.openapi import document
+from peopleinfo.http.operations import OPEN_PAGES
 from peopleinfo.http.sessions import Sessions
-from peopleinfo.wiring import utc_now
 from tests.stores_under_test import NoEndedSessions
 
 if TYPE_CHECKING:
@@ -107,9 +107,9 @@ def routes() -> dict[str, set[str]]:
     """Return the paths and methods that the app serves, from Falcon's own list of them."""
     from falcon import inspect
 
-    from peopleinfo.http.drain import Drain
-    from peopleinfo.telemetry.exposition import Exposition
-    from peopleinfo.telemetry.requests import RequestLog
+    from peopleinfo.http.shutdown import Drain
+    from peopleinfo.telemetry.access_log import RequestLog
+    from peopleinfo.telemetry.prometheus import Exposition
 
     served = app.create_app(
         _Nobody(),  # type: ignore[arg-type] # only its routes are looked at

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from peopleinfo.http.contract import OPERATIONS
+from peopleinfo.http.operations import OPERATIONS
 from tests.http.test_error_shape import is_problem
 
 if TYPE_CHECKING:

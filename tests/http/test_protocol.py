@@ -14,8 +14,8 @@ import pytest
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from peopleinfo.http import protocol
-from peopleinfo.http.memory import Budget
+from peopleinfo.http import uvicorn_protocol
+from peopleinfo.http.memory_budget import Budget
 from tests.http.serving import HANGS, Server, serving
 
 if TYPE_CHECKING:
@@ -319,7 +319,7 @@ async def test_request_in_progress_is_told_of_the_disconnect_though_another_one_
 
 async def test_waiting_requests_of_all_connections_are_limited_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = asyncio.Event()
-    monkeypatch.setattr(protocol, "RECEIVED", budget := Budget(50_000))
+    monkeypatch.setattr(uvicorn_protocol, "RECEIVED", budget := Budget(50_000))
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await answers.wait()
@@ -341,7 +341,7 @@ async def test_waiting_requests_of_all_connections_are_limited_in_bytes(monkeypa
 
 
 async def test_unread_responses_of_all_connections_are_counted_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "RESPONSES", budget := Budget(1))
+    monkeypatch.setattr(uvicorn_protocol, "RESPONSES", budget := Budget(1))
     async with alone(at_once_and_for_the_last_time) as (state, _, writer), asyncio.timeout(HANGS):
         writer.write(ONE)
         while budget.used < 50_000_000:
@@ -403,7 +403,7 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 async def test_a_head_that_does_not_come_whole_is_not_waited_for_for_ever(
     monkeypatch: pytest.MonkeyPatch, head: bytes
 ) -> None:
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(uvicorn_protocol, "HEAD_SECONDS", 0.2)
     answer = await answered_by_itself(head)
     assert answer == b"" if head in (b"", b"\r\n") else status(answer) == 408
 
@@ -411,7 +411,7 @@ async def test_a_head_that_does_not_come_whole_is_not_waited_for_for_ever(
 async def test_a_body_that_goes_on_after_its_answer_is_not_listened_to_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(uvicorn_protocol, "HEAD_SECONDS", 0.2)
     head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n"
     answer = await answered_by_itself(head, trickle=b"x")
     assert status(answer) == 204
@@ -431,7 +431,7 @@ async def test_a_connection_that_stays_idle_is_hung_up_on_but_not_one_that_is_us
 
 
 async def test_whoever_is_slow_to_answer_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.1)
+    monkeypatch.setattr(uvicorn_protocol, "HEAD_SECONDS", 0.1)
 
     async def slow(scope: Any, receive: Any, send: Any) -> None:
         await asyncio.sleep(0.3)
@@ -505,7 +505,7 @@ async def at_once_and_for_the_last_time(_: Any, __: Any, send: Any) -> None:
 
 @pytest.mark.parametrize("app", [streamed, at_once_and_for_the_last_time])
 async def test_a_client_that_does_not_take_its_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch, app: Any) -> None:
-    monkeypatch.setattr(protocol, "TAKE_SECONDS", 0.2)
+    monkeypatch.setattr(uvicorn_protocol, "TAKE_SECONDS", 0.2)
     async with alone(app) as (state, _, writer), asyncio.timeout(HANGS):
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         while not (state.tasks or state.total_requests):  # until it is asked
@@ -542,9 +542,9 @@ def test_a_server_has_as_many_connections_as_it_may_and_lets_others_in_when_one_
             pass
 
 
-def connection_of(state: ServerState) -> protocol.Protocol:
+def connection_of(state: ServerState) -> uvicorn_protocol.Protocol:
     (one,) = state.connections
-    assert isinstance(one, protocol.Protocol)
+    assert isinstance(one, uvicorn_protocol.Protocol)
     return one
 
 
@@ -562,7 +562,7 @@ async def alone(
     config.load()
     loop = asyncio.get_running_loop()
     state = ServerState()
-    listening = await loop.create_server(lambda: protocol.Protocol(config, state, {}), "127.0.0.1", 0)
+    listening = await loop.create_server(lambda: uvicorn_protocol.Protocol(config, state, {}), "127.0.0.1", 0)
     async with listening:
         reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
         try:

@@ -14,10 +14,10 @@ import pytest
 from falcon import testing
 from falcon.asgi import Request
 
-from peopleinfo import strictjson
 from peopleinfo.errors import InvalidJson, Overloaded
-from peopleinfo.http import memory, requests
-from peopleinfo.http.contract import OPERATIONS
+from peopleinfo.http import bodies, memory_budget
+from peopleinfo.http.operations import OPERATIONS
+from peopleinfo.people import strict_json
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, serving
 
 if TYPE_CHECKING:
@@ -145,8 +145,8 @@ def test_body_is_not_awaited_before_the_client_is_authenticated(guarded: httpx.C
 @pytest.mark.parametrize("others", ["", "a=b;" * 5_000, 'a="' + '\\"' * 10_000 + '";', ";" * 10_000, "a;" * 10_000])
 def test_cookie_is_found_among_others(others: str) -> None:
     request = Request(testing.create_scope(headers={"Cookie": f"{others} wanted=found; wanted=later"}), None)  # type: ignore[arg-type]
-    assert requests.cookie(request, "wanted") == "found"
-    assert requests.cookie(request, "missing") is None
+    assert bodies.cookie(request, "wanted") == "found"
+    assert bodies.cookie(request, "missing") is None
 
 
 def test_long_accept_is_refused(guarded: httpx.Client) -> None:
@@ -159,7 +159,7 @@ def test_json_has_a_limited_number_of_values(guarded: httpx.Client) -> None:
         response = guarded.post("/v1/people", content=body, headers=AS_ADMIN | {"Content-Type": "application/json"})
         assert response.status_code == 400
         with pytest.raises(InvalidJson, match="commas"):
-            strictjson.parse(body)
+            strict_json.parse(body)
 
 
 def test_largest_record_has_few_enough_values(guarded: httpx.Client) -> None:
@@ -168,7 +168,7 @@ def test_largest_record_has_few_enough_values(guarded: httpx.Client) -> None:
 
 
 async def test_heavy_bodies_in_progress_are_limited_and_light_ones_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requests, "BODIES", budget := memory.Budget(1_500_000))
+    monkeypatch.setattr(bodies, "BODIES", budget := memory_budget.Budget(1_500_000))
     read = [await body_of(b"x" * 700_000), await body_of(b"x" * 700_000)]
     assert budget.used == 1_400_000
     with pytest.raises(Overloaded):
@@ -183,7 +183,7 @@ async def test_heavy_bodies_in_progress_are_limited_and_light_ones_are_not(monke
 
 def test_heavy_bodies_count_only_while_their_requests_are_in_progress(guarded: httpx.Client) -> None:
     body = b'{"person_name":"x","pad":"' + b"x" * 900_000 + b'"}'
-    for _ in range(2 * memory.BODIES.size // len(body)):
+    for _ in range(2 * memory_budget.BODIES.size // len(body)):
         response = guarded.post("/v1/people", content=body, headers=AS_ADMIN | {"Content-Type": "application/json"})
         assert response.status_code == 422
 
@@ -199,5 +199,5 @@ async def body_of(body: bytes) -> Request:
 
     scope = testing.create_scope(method="POST", headers={"Content-Type": "application/json"})
     request = Request(scope, receive)
-    assert await requests.read_body(request, seconds=HANGS) == body
+    assert await bodies.read_body(request, seconds=HANGS) == body
     return request

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from peopleinfo.sqlite.opening import open_sqlite
+from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, serving
 from tests.stores_under_test import named
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from peopleinfo.crypto.master import create_file
+from peopleinfo.crypto.master_key import create_file
 from tests.http.serving import HANGS, Server, serving
 
 if TYPE_CHECKING:

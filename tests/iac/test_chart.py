@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from peopleinfo.console import assets
+from peopleinfo.console import static_files
 from peopleinfo.http.openapi import document
 from peopleinfo.settings import Settings
 from tests.iac.pod_security import violations
@@ -96,7 +96,7 @@ def test_the_ingress_passes_on_whatever_the_service_has_but_its_figures(helm: st
     def reached(path: str) -> bool:
         return any(path == begin or (kind == "Prefix" and path.startswith(f"{begin}/")) for begin, kind in passed)
 
-    asked = {*document()["paths"], "/", "/console", assets.ROOT, "/docs", "/openapi.json"}
+    asked = {*document()["paths"], "/", "/console", static_files.ROOT, "/docs", "/openapi.json"}
     assert {path for path in asked if not reached(path)} == {"/metrics"}
 
 

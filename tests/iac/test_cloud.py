@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from peopleinfo.dynamodb import schema
 from peopleinfo.settings import Settings, TableLocation
+from peopleinfo.stores.dynamodb import schema
 from tests import dynamodb_servers
 from tests.cache.test_secure import rights
 from tests.http.serving import HANGS, serving

@@ -19,15 +19,15 @@ from ministack.core.iam_evaluator import (  # type: ignore[import-untyped]
     parse_policy_document,
 )
 
-import peopleinfo.dynamodb
-from peopleinfo.dynamodb.table import Table
-from peopleinfo.store import Once, Progress
+import peopleinfo.stores.dynamodb
+from peopleinfo.people.store import Once, Progress
+from peopleinfo.stores.dynamodb.client import Table
 from tests.stores_under_test import SEALED_TABLE, Clock, everyone_scanned, named, open_store, where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from peopleinfo.store import Store
+    from peopleinfo.people.store import Store
     from tests.iac.terraform import Stacks
 
 ACCOUNT = "123456789012"
@@ -35,7 +35,7 @@ TABLE = f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/people-info-qa-people"
 IN_QA = {"aws:resourcetag/environment": "qa", "aws:resourcetag/project": "people-info"}  # the boundary asks for them
 OF_THE_TABLE = {"kms:viaservice": "dynamodb.eu-west-1.amazonaws.com"} | IN_QA
 OF_THE_SERVICE = {"kms:encryptioncontext:service": "peopleinfo"} | IN_QA
-CODE = "".join(file.read_text() for file in Path(peopleinfo.dynamodb.__path__[0]).glob("*.py"))
+CODE = "".join(file.read_text() for file in Path(peopleinfo.stores.dynamodb.__path__[0]).glob("*.py"))
 _IN_A_TRANSACTION = {
     "Put": "PutItem",
     "Update": "UpdateItem",

@@ -73,7 +73,7 @@ def test_the_healthcheck_turns_healthy_and_notices_when_nothing_answers(
     engine.podman("healthcheck", "run", container)
     assert state(engine, container)["Health"]["Status"] == "healthy"
     with pytest.raises(AssertionError, match="nothing answers"):
-        engine.podman("exec", "--env=PEOPLEINFO_PORT=1", container, "python", "-m", "peopleinfo.healthcheck")
+        engine.podman("exec", "--env=PEOPLEINFO_PORT=1", container, "python", "-m", "peopleinfo.http.healthcheck")
 
 
 def test_a_stop_ends_in_good_order_and_needs_no_kill(engine: Engine, service: tuple[str, str]) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import yaml  # type: ignore[import-untyped]
 
 from peopleinfo.telemetry import metrics
-from peopleinfo.telemetry.figures import Histogram
+from peopleinfo.telemetry.instruments import Histogram
 
 ROOT: Final = Path(__file__).parents[2]
 PROMETHEUS: Final = ROOT / "observability" / "prometheus"

@@ -10,10 +10,10 @@ import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from peopleinfo.copying import everyone
-from peopleinfo.person import outline
+from peopleinfo.app import open_people
+from peopleinfo.bulk.copy import everyone
+from peopleinfo.people.person import outline
 from peopleinfo.settings import Settings
-from peopleinfo.wiring import open_people
 from tests.cli import commands
 from tests.stores_under_test import named
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import random
     from pathlib import Path
 
-    from peopleinfo.store import Store
+    from peopleinfo.people.store import Store
 
 
 async def _fill(store: Store, people: int) -> None:

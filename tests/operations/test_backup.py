@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from peopleinfo.backups.backup import Backup
-from peopleinfo.backups.depot import DepotUnavailable, Folder, open_depot
-from peopleinfo.backups.manifest import BackupUnusable
-from peopleinfo.backups.restore import Restore, digest_of
-from peopleinfo.copying import TargetNotEmpty
-from peopleinfo.sqlite.opening import open_sqlite
+from peopleinfo.bulk.backup import Backup
+from peopleinfo.bulk.backup_storage import DepotUnavailable, Folder, open_depot
+from peopleinfo.bulk.copy import TargetNotEmpty
+from peopleinfo.bulk.manifest import BackupUnusable
+from peopleinfo.bulk.restore import Restore, digest_of
+from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests import dynamodb_servers
 from tests.cli.commands import run, said, started
 from tests.http.serving import serving
@@ -29,9 +29,9 @@ from tests.stores_under_test import Clock, everyone_found, everyone_scanned, nam
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from peopleinfo.backups.depot import Depot
-    from peopleinfo.backups.manifest import Manifest
-    from peopleinfo.store import Store
+    from peopleinfo.bulk.backup_storage import Depot
+    from peopleinfo.bulk.manifest import Manifest
+    from peopleinfo.people.store import Store
 
 
 def ignored(_: int) -> None:

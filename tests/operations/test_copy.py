@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from peopleinfo.bulk.copy import Copy, TargetNotEmpty
 from peopleinfo.cli.progress import resumable
-from peopleinfo.copying import Copy, TargetNotEmpty
 from peopleinfo.errors import OutcomeUnknown, StoreUnavailable
-from peopleinfo.sqlite.opening import open_sqlite
+from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.cli.commands import run, said
 from tests.http.serving import serving
 from tests.operations.conftest import bodies, digest_in, each_is_read_by_its_id, fill, killed_at_random, stats
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from peopleinfo.store import Page, Store
+    from peopleinfo.people.store import Page, Store
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ async def copied(copy: Copy, pages: int = 10**6) -> int:
 
 @pytest.fixture
 def pages_of_500(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("peopleinfo.copying.PAGE", 500)
+    monkeypatch.setattr("peopleinfo.bulk.copy.PAGE", 500)
 
 
 @pytest.mark.usefixtures("pages_of_500")

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from peopleinfo.app import utc_now
 from peopleinfo.errors import ImportOverlap, PersonNotFound, VersionConflict
-from peopleinfo.person import Record, outline, render, timestamp
-from peopleinfo.sqlite.opening import open_sqlite
-from peopleinfo.store import Progress
-from peopleinfo.wiring import utc_now
+from peopleinfo.people.person import Record, outline, render, timestamp
+from peopleinfo.people.store import Progress
+from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.stores_under_test import ALL_STORES, Clock, everyone_found, everyone_scanned, named, open_store, where
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from peopleinfo.store import Store
+    from peopleinfo.people.store import Store
 
 STORE_KINDS = ALL_STORES  # persons' keys come and go here, in a table of their own
 

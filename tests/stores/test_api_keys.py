@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from peopleinfo.access import Scope
-from peopleinfo.apikeys import InvalidKey, digest, issue, revoke, rotate
+from peopleinfo.auth.api_keys import InvalidKey, digest, issue, revoke, rotate
+from peopleinfo.auth.authenticator import Gate
+from peopleinfo.auth.principal import Scope
 from peopleinfo.errors import NotAuthenticated
-from peopleinfo.gate import Gate
 from tests.stores_under_test import Clock, everyone_scanned, named, open_store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from peopleinfo.apikeys import ApiKey
-    from peopleinfo.store import Store
+    from peopleinfo.auth.api_keys import ApiKey
+    from peopleinfo.people.store import Store
 
 
 async def make(

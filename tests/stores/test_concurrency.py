@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from peopleinfo.errors import PersonNotFound, VersionConflict
-from peopleinfo.person import Record
+from peopleinfo.people.person import Record
 from tests.stores_under_test import Clock, everyone_found, everyone_scanned, named, open_store, where
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from peopleinfo.people import People
-    from peopleinfo.store import Store
+    from peopleinfo.people.service import People
+    from peopleinfo.people.store import Store
 
 MANY = 50
 

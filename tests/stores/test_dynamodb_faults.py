@@ -14,9 +14,6 @@ import msgspec
 import pytest
 from aiodynamo.http.types import Request, RequestFailed, Response
 
-from peopleinfo.dynamodb import opening
-from peopleinfo.dynamodb.http import open_http
-from peopleinfo.dynamodb.table import Timeouts
 from peopleinfo.errors import (
     OutcomeUnknown,
     PersonNotFound,
@@ -24,9 +21,12 @@ from peopleinfo.errors import (
     StoreUnusable,
     VersionConflict,
 )
-from peopleinfo.person import details_of
+from peopleinfo.people.person import details_of
+from peopleinfo.people.store import Once, Progress
 from peopleinfo.settings import TableLocation
-from peopleinfo.store import Once, Progress
+from peopleinfo.stores.dynamodb import factory
+from peopleinfo.stores.dynamodb.client import Timeouts
+from peopleinfo.stores.dynamodb.http import open_http
 from peopleinfo.telemetry.metrics import DYNAMODB_ATTEMPTS
 from tests import dynamodb_servers
 from tests.stores_under_test import (
@@ -47,9 +47,9 @@ if TYPE_CHECKING:
 
     from aiodynamo.http.types import HttpImplementation
 
-    from peopleinfo.crypto.master import Encryption
-    from peopleinfo.dynamodb.store import DynamoStore
-    from peopleinfo.store import Store
+    from peopleinfo.crypto.master_key import Encryption
+    from peopleinfo.people.store import Store
+    from peopleinfo.stores.dynamodb.store import DynamoStore
 
 WRITES = ("PutItem", "UpdateItem", "TransactWriteItems", "BatchWriteItem")
 THROTTLED = Response(400, b'{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"}')
@@ -91,7 +91,7 @@ def location(request: pytest.FixtureRequest, tmp_path: Path) -> TableLocation:
 @pytest.fixture
 def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
     wire = Wire()
-    monkeypatch.setattr(opening, "open_http", wire.laid)
+    monkeypatch.setattr(factory, "open_http", wire.laid)
     return wire
 
 
@@ -106,7 +106,7 @@ async def store(
     wire: Wire, location: TableLocation, clock: Clock, master: Encryption | None
 ) -> AsyncIterator[DynamoStore]:
     await make_table(location, sealed=master is not None)
-    async with opening.open_dynamodb(location, now=clock.now, encryption=master) as store:
+    async with factory.open_dynamodb(location, now=clock.now, encryption=master) as store:
         yield store
         wire.fault = None
 
@@ -436,5 +436,5 @@ def ids_of(bodies: list[bytes]) -> list[str]:
 
 @asynccontextmanager
 async def opened(location: TableLocation, clock: Clock) -> AsyncIterator[Store]:
-    async with opening.open_dynamodb(location, now=clock.now) as store:
+    async with factory.open_dynamodb(location, now=clock.now) as store:
         yield store

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from peopleinfo.dynamodb import opening
 from peopleinfo.errors import StoreUnavailable, VersionConflict
+from peopleinfo.stores.dynamodb import factory
 from tests.stores.test_dynamodb_faults import Wire
 from tests.stores_under_test import Clock, everyone_found, make_table, named, table_location, where
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from aiodynamo.http.types import HttpImplementation, Request, Response
 
-    from peopleinfo.dynamodb.store import DynamoStore
+    from peopleinfo.stores.dynamodb.store import DynamoStore
 
 
 @pytest.fixture
 def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
     wire = Wire()
-    monkeypatch.setattr(opening, "open_http", wire.laid)
+    monkeypatch.setattr(factory, "open_http", wire.laid)
     return wire
 
 
@@ -31,7 +31,7 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
 async def store(wire: Wire, tmp_path: Path, clock: Clock) -> AsyncIterator[DynamoStore]:
     location = table_location("ministack", tmp_path)
     await make_table(location)
-    async with opening.open_dynamodb(location, now=clock.now) as store:
+    async with factory.open_dynamodb(location, now=clock.now) as store:
         yield store
 
 
@@ -88,7 +88,7 @@ async def test_pages_of_shards_that_end_at_different_places_skip_no_person(
 ) -> None:
     location = table_location("ministack", tmp_path, shards=2)
     await make_table(location)
-    async with opening.open_dynamodb(location, now=clock.now) as store:
+    async with factory.open_dynamodb(location, now=clock.now) as store:
         first = store._places.new(100)
         numbers = iter(range(first - first % 2, first + 100))
         monkeypatch.setattr(store._places, "new", lambda: next(numbers))  # to the two shards in turn

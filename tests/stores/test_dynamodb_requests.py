@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from peopleinfo.apikeys import ApiKey
-from peopleinfo.dynamodb import opening
-from peopleinfo.sqlite.opening import open_sqlite
-from peopleinfo.store import Once, Progress
+from peopleinfo.auth.api_keys import ApiKey
+from peopleinfo.people.store import Once, Progress
+from peopleinfo.stores.dynamodb import factory
+from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.stores.test_dynamodb_faults import Wire
 from tests.stores_under_test import (
     Clock,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from aiodynamo.http.types import HttpImplementation, Request, Response
 
-    from peopleinfo.store import Store
+    from peopleinfo.people.store import Store
 
 READS = {"GetItem", "BatchGetItem", "Query", "Scan"}
 
@@ -65,7 +65,7 @@ def _is_consistent(asked: dict[str, Any]) -> bool:
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
     wire, reads = Wire(), Reads()
-    monkeypatch.setattr(opening, "open_http", wire.laid)
+    monkeypatch.setattr(factory, "open_http", wire.laid)
     wire.fault = reads.note
     return reads
 
@@ -75,7 +75,7 @@ async def store(request: pytest.FixtureRequest, reads: Reads, tmp_path: Path, cl
     location = table_location("ministack", tmp_path)
     sealed = encryption(tmp_path) if request.param == "sealed" else None
     await make_table(location, sealed=sealed is not None)
-    async with opening.open_dynamodb(location, now=clock.now, encryption=sealed) as store:
+    async with factory.open_dynamodb(location, now=clock.now, encryption=sealed) as store:
         yield store
 
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiodynamo.credentials import Key
 
-from peopleinfo.dynamodb import schema
-from peopleinfo.dynamodb.credentials import usual_chain
-from peopleinfo.dynamodb.http import open_http
-from peopleinfo.dynamodb.opening import open_table
+from peopleinfo.stores.dynamodb import schema
+from peopleinfo.stores.dynamodb.credentials import usual_chain
+from peopleinfo.stores.dynamodb.factory import open_table
+from peopleinfo.stores.dynamodb.http import open_http
 from tests import dynamodb_servers
 from tests.stores_under_test import PATIENT, make_table, table_location
 

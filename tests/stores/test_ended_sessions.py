@@ -9,15 +9,15 @@ import pytest
 from falcon import testing
 from falcon.asgi import Request, Response
 
+from peopleinfo.auth.authenticator import GRACE_SECONDS
 from peopleinfo.errors import StoreUnavailable
-from peopleinfo.gate import GRACE_SECONDS
 from peopleinfo.http.sessions import Sessions
 from tests.stores_under_test import Clock, NoEndedSessions, Seconds, everyone_scanned, open_store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from peopleinfo.store import Store
+    from peopleinfo.people.store import Store
 
 FIRST, SECOND = b"1" * 12, b"2" * 12
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from peopleinfo.dynamodb.items import binary
-from peopleinfo.dynamodb.opening import open_dynamodb, open_table
 from peopleinfo.errors import StoreUnavailable
+from peopleinfo.stores.dynamodb.factory import open_dynamodb, open_table
+from peopleinfo.stores.dynamodb.items import binary
 from tests.stores_under_test import (
     Clock,
     everyone_found,
@@ -28,8 +28,8 @@ from tests.stores_under_test import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from peopleinfo.dynamodb.store import DynamoStore
     from peopleinfo.settings import TableLocation
+    from peopleinfo.stores.dynamodb.store import DynamoStore
 
 ATTRIBUTES = ("body", "version", "surname_key", "moved_to", "home", "once", "alias", "data_key", "answer", "extra")
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from peopleinfo.files.export import as_ndjson
-from peopleinfo.person import STORED_SIZE, Details
-from peopleinfo.store import PAGE_SIZE
+from peopleinfo.formats.export import as_ndjson
+from peopleinfo.people.person import STORED_SIZE, Details
+from peopleinfo.people.store import PAGE_SIZE
 from tests.stores_under_test import where
 
 if TYPE_CHECKING:
-    from peopleinfo.people import People
-    from peopleinfo.search import Filter
+    from peopleinfo.people.search import Filter
+    from peopleinfo.people.service import People
 
 PEOPLE = 60
 HIDDEN = frozenset({"note"})

@@ -9,12 +9,12 @@ import botocore.session
 import pytest
 
 from peopleinfo.crypto.kms import KmsMaster
-from peopleinfo.crypto.master import Encryption
+from peopleinfo.crypto.master_key import Encryption
 from peopleinfo.crypto.rotation import rotate
 from peopleinfo.errors import StoreUnusable
-from peopleinfo.sqlite import keys
-from peopleinfo.sqlite.opening import open_sqlite
-from peopleinfo.sqlite.sealing import SqliteKeyStore
+from peopleinfo.stores.sqlite import person_keys
+from peopleinfo.stores.sqlite.encrypt_existing import SqliteKeyStore
+from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests import dynamodb_servers
 from tests.stores_under_test import Clock, named
 
@@ -42,7 +42,7 @@ async def test_people_are_sealed_with_a_key_of_kms_and_their_keys_changed(
     encryption = Encryption(KmsMaster(key_id, region=REGION, endpoint=endpoint))
     async with open_sqlite(path, now=clock.now, encryption=encryption) as store:
         record = await store.create(named("Somebody"))
-        with closing(keys.made(path)) as db:
+        with closing(person_keys.made(path)) as db:
             assert await rotate(SqliteKeyStore(db), encryption.master, told=lambda _: None) == 2
     again = Encryption(KmsMaster(key_id, region=REGION, endpoint=endpoint))
     async with open_sqlite(path, now=clock.now, encryption=again) as store:

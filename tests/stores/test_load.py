@@ -9,13 +9,13 @@ import msgspec
 import pytest
 
 from peopleinfo.errors import ImportOverlap
-from peopleinfo.store import Progress
+from peopleinfo.people.store import Progress
 from tests.stores_under_test import ALL_STORES, Clock, everyone_found, everyone_scanned, named, open_store, where
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from peopleinfo.store import Store
+    from peopleinfo.people.store import Store
 
 STORE_KINDS = ALL_STORES  # persons' keys come and go here, in a table of their own
 

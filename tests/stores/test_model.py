@@ -26,10 +26,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from peopleinfo import strictjson
 from peopleinfo.errors import CreationErased, ImportOverlap, KeyReused, PersonNotFound, VersionConflict
-from peopleinfo.person import Details, Record, details_of, timestamp
-from peopleinfo.store import ONCE_SECONDS, Once, Progress
+from peopleinfo.people import strict_json
+from peopleinfo.people.person import Details, Record, details_of, timestamp
+from peopleinfo.people.store import ONCE_SECONDS, Once, Progress
 from tests import dynamodb_servers
 from tests.conftest import what_is_left_of_stores
 from tests.stores_under_test import Clock, everyone_found, everyone_scanned, named, open_store, where
@@ -37,7 +37,7 @@ from tests.stores_under_test import Clock, everyone_found, everyone_scanned, nam
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from peopleinfo.store import Store
+    from peopleinfo.people.store import Store
 
 T = TypeVar("T")
 
@@ -172,7 +172,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(target=ids, key=st.integers(1, 2), new=st.sampled_from([named("Li", "Bo"), named("Lin", "Bo")]))
     def create_once(self, key: int, new: Details) -> Any:
-        content = hashlib.sha256(strictjson.encode(new.members())).digest()
+        content = hashlib.sha256(strict_json.encode(new.members())).digest()
         creation = self.store.create(new, once=Once(bytes([key]) * 32, content))
         before = self.answers.get(key)
         if before is None or before.until <= self.clock.now():
@@ -253,7 +253,7 @@ class Model(RuleBasedStateMachine):
         times = {"created_at": known.created_at, "updated_at": known.updated_at}
         kept, given = details_of(record)
         assert kept == known.details
-        assert given == {"person_id": person_id, "version": strictjson.parse(b"%d" % record.version), **times}
+        assert given == {"person_id": person_id, "version": strict_json.parse(b"%d" % record.version), **times}
 
     @rule(surname=surnames, limit=limits)
     def find_by_surname(self, surname: str, limit: int) -> None:
@@ -306,7 +306,7 @@ class Model(RuleBasedStateMachine):
                 page = self.run(self.store.scan(after=after, limit=limit))
             else:
                 page = self.run(self.store.find(where(surname_prefix=prefix), after=after, limit=limit))
-            found += [str(strictjson.parse(body)["person_id"]) for body in page.people]
+            found += [str(strict_json.parse(body)["person_id"]) for body in page.people]
             if (after := page.next) is None:
                 break
             if self.people and changes < len(goers):

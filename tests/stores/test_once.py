@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from peopleinfo.errors import CreationErased, KeyReused
-from peopleinfo.store import ONCE_SECONDS, Once
+from peopleinfo.people.store import ONCE_SECONDS, Once
 from tests.stores_under_test import ALL_STORES, Clock, everyone_found, everyone_scanned, named, open_store, where
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from peopleinfo.store import Store
+    from peopleinfo.people.store import Store
 
 STORE_KINDS = ALL_STORES  # persons' keys come and go here, in a table of their own
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from peopleinfo.store import EXAMINED, PAGE_SIZE
+from peopleinfo.people.store import EXAMINED, PAGE_SIZE
 from tests.stores_under_test import everyone_found, everyone_scanned, named, where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from peopleinfo.person import Record
-    from peopleinfo.store import Page, Store
+    from peopleinfo.people.person import Record
+    from peopleinfo.people.store import Page, Store
 
 SEARCHES = {
     "surname": {"surname": "Walker"},

@@ -12,8 +12,8 @@ from tests.stores_under_test import ALL_STORES, named
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from peopleinfo.people import People
-    from peopleinfo.person import Record
+    from peopleinfo.people.person import Record
+    from peopleinfo.people.service import People
 
 STORE_KINDS = ALL_STORES  # persons' keys come and go here, in a table of their own
 

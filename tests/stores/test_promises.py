@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from peopleinfo import strictjson
 from peopleinfo.errors import PersonNotFound
-from peopleinfo.person import Details, details_of
+from peopleinfo.people import strict_json
+from peopleinfo.people.person import Details, details_of
 from tests.stores_under_test import Clock, everyone_found, everyone_scanned, named, open_store, purged, where
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from peopleinfo.store import Store
+    from peopleinfo.people.store import Store
 
 
 async def test_a_new_person_is_read_back_byte_for_byte(store: Store) -> None:
@@ -230,4 +230,4 @@ async def test_a_store_that_works_says_it_is_ready(store: Store) -> None:
 
 async def test_the_stored_json_is_json_that_everybody_reads_alike(store: Store) -> None:
     made = await store.create(named("Odd", more={"n": msgspec.Raw(b"-0.0")}, text='\u2028\x7f"\\/<>&'))
-    assert strictjson.encode(strictjson.parse(made.body)) == made.body
+    assert strict_json.encode(strict_json.parse(made.body)) == made.body

@@ -15,23 +15,23 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from peopleinfo.access import Scope
-from peopleinfo.apikeys import issue, revoke
-from peopleinfo.apikeys import rotate as rotate_key
-from peopleinfo.backups.backup import Backup
-from peopleinfo.backups.depot import Folder
-from peopleinfo.backups.restore import Restore
-from peopleinfo.copying import Copy
-from peopleinfo.crypto.master import EitherMaster, Encryption, FileMaster, create_file
+from peopleinfo.auth.api_keys import issue, revoke
+from peopleinfo.auth.api_keys import rotate as rotate_key
+from peopleinfo.auth.principal import Scope
+from peopleinfo.bulk.backup import Backup
+from peopleinfo.bulk.backup_storage import Folder
+from peopleinfo.bulk.copy import Copy
+from peopleinfo.bulk.importer import Import, Row
+from peopleinfo.bulk.restore import Restore
+from peopleinfo.crypto.master_key import EitherMaster, Encryption, FileMaster, create_file
 from peopleinfo.crypto.rotation import rotate
 from peopleinfo.errors import KeyReused, PeopleInfoError, StoreUnavailable, StoreUnusable
-from peopleinfo.imports import Import, Row
-from peopleinfo.people import People
-from peopleinfo.person import render, timestamp
-from peopleinfo.sqlite import keys
-from peopleinfo.sqlite.opening import open_sqlite
-from peopleinfo.sqlite.sealing import SqliteKeyStore
-from peopleinfo.store import Once, Progress
+from peopleinfo.people.person import render, timestamp
+from peopleinfo.people.service import People
+from peopleinfo.people.store import Once, Progress
+from peopleinfo.stores.sqlite import person_keys
+from peopleinfo.stores.sqlite.encrypt_existing import SqliteKeyStore
+from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.failing_sqlite import FailingConnection, Nth, failing
 from tests.limits import HANGS
 from tests.stores_under_test import SEALED, Clock, encryption, everyone_scanned, named
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
-    from peopleinfo.sqlite.store import SqliteStore
+    from peopleinfo.stores.sqlite.store import SqliteStore
 
 ERRORS: dict[str, Callable[[], Exception]] = {
     "sqlite": partial(sqlite3.OperationalError, "disk I/O error"),
@@ -165,9 +165,9 @@ async def test_repeated_copy_or_restore_takes_each_person_once_whichever_stateme
     moment: str,
     move: Callable[[SqliteStore, SqliteStore, Path], Awaitable[None]],
 ) -> None:
-    monkeypatch.setattr("peopleinfo.copying.PAGE", 2)
-    monkeypatch.setattr("peopleinfo.backups.restore._TOGETHER", 2)
-    monkeypatch.setattr("peopleinfo.copying.PATIENCE", 0)
+    monkeypatch.setattr("peopleinfo.bulk.copy.PAGE", 2)
+    monkeypatch.setattr("peopleinfo.bulk.restore._TOGETHER", 2)
+    monkeypatch.setattr("peopleinfo.bulk.copy.PATIENCE", 0)
     connection = failing(store)
     expected: list[str] = []
     for number in itertools.count():
@@ -275,7 +275,7 @@ async def test_import_under_a_key_that_was_replaced_meanwhile_stores_nobody_and_
     create_file(path.with_name("new.key"))
     new = FileMaster(path.with_name("new.key"))
     async with open_sqlite(path, now=clock.now, encryption=given) as store:
-        with closing(keys.made(path)) as db:
+        with closing(person_keys.made(path)) as db:
             await rotate(SqliteKeyStore(db), EitherMaster(new, given.master), told=lambda _: None)
         with pytest.raises(StoreUnavailable):
             await import_file(store, clock, "file")

@@ -12,15 +12,15 @@ import msgspec
 import pytest
 from aiodynamo.http.types import RequestFailed, Response
 
-from peopleinfo.access import Scope
-from peopleinfo.apikeys import issue, rotate
-from peopleinfo.copying import Copy
-from peopleinfo.dynamodb import loads, opening, table
+from peopleinfo.auth.api_keys import issue, rotate
+from peopleinfo.auth.principal import Scope
+from peopleinfo.bulk.copy import Copy
+from peopleinfo.bulk.importer import Import, Row
 from peopleinfo.errors import OutcomeUnknown, PeopleInfoError, StoreUnusable
-from peopleinfo.imports import Import, Row
-from peopleinfo.people import People
-from peopleinfo.sqlite.opening import open_sqlite
-from peopleinfo.store import Once
+from peopleinfo.people.service import People
+from peopleinfo.people.store import Once
+from peopleinfo.stores.dynamodb import bulk_write, client, factory
+from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests import dynamodb_servers
 from tests.stores.test_dynamodb_faults import THROTTLED, Wire
 from tests.stores_under_test import SEALED_TABLE, Clock, encryption, everyone_scanned, make_table, named, table_location
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from aiodynamo.http.types import HttpImplementation, Request
 
-    from peopleinfo.dynamodb.store import DynamoStore
-    from peopleinfo.store import Store
+    from peopleinfo.people.store import Store
+    from peopleinfo.stores.dynamodb.store import DynamoStore
 
 KINDS = ["ministack", SEALED_TABLE]
 FATES = ["not sent", "not answered", "throttled", "refused"]
@@ -69,9 +69,9 @@ class Nth:
 def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
     """The way to the server, on which a failure is not hidden by another attempt."""
     wire = Wire()
-    monkeypatch.setattr(opening, "open_http", wire.laid)
-    monkeypatch.setattr(table, "_delays", lambda: itertools.repeat(1e9))
-    monkeypatch.setattr(loads, "BATCH", 1)
+    monkeypatch.setattr(factory, "open_http", wire.laid)
+    monkeypatch.setattr(client, "_delays", lambda: itertools.repeat(1e9))
+    monkeypatch.setattr(bulk_write, "BATCH", 1)
     return wire
 
 
@@ -83,7 +83,7 @@ async def store(request: pytest.FixtureRequest, wire: Wire, tmp_path: Path, cloc
     given = encryption(tmp_path) if kind != request.param else None
     location = table_location(kind, tmp_path)
     await make_table(location, sealed=given is not None)
-    async with opening.open_dynamodb(location, now=clock.now, encryption=given) as store:
+    async with factory.open_dynamodb(location, now=clock.now, encryption=given) as store:
         yield store
 
 
@@ -127,8 +127,8 @@ async def test_repeated_import_stores_each_row_once_whichever_request_failed(
 async def test_repeated_copy_takes_each_person_once_whichever_request_failed(
     store: DynamoStore, wire: Wire, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, fate: str
 ) -> None:
-    monkeypatch.setattr("peopleinfo.copying.PAGE", 2)
-    monkeypatch.setattr("peopleinfo.copying.PATIENCE", 0)
+    monkeypatch.setattr("peopleinfo.bulk.copy.PAGE", 2)
+    monkeypatch.setattr("peopleinfo.bulk.copy.PATIENCE", 0)
     expected: list[str] = []
     for number in itertools.count():
         async with open_sqlite(tmp_path / f"source{number}.db", now=clock.now) as source:
@@ -226,7 +226,7 @@ async def test_refused_rotation_of_an_api_key_leaves_it_as_it_was(
 @pytest.fixture
 def second_attempts(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each call have a second attempt, at once."""
-    monkeypatch.setattr(table, "_delays", lambda: itertools.chain([0.0], itertools.repeat(1e9)))
+    monkeypatch.setattr(client, "_delays", lambda: itertools.chain([0.0], itertools.repeat(1e9)))
 
 
 @pytest.mark.usefixtures("second_attempts")
@@ -249,7 +249,7 @@ async def test_unknown_outcome_stays_unknown_when_the_credentials_are_gone(store
 async def test_batch_that_was_stored_in_part_and_then_refused_has_an_unknown_outcome(
     store: DynamoStore, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loads, "BATCH", 2)
+    monkeypatch.setattr(bulk_write, "BATCH", 2)
     seen: list[str] = []
 
     async def fault(action: str, request: Request, way: HttpImplementation) -> Response:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from peopleinfo import names
-from peopleinfo.cache.store import open_cached
-from peopleinfo.sqlite.opening import open_sqlite
-from peopleinfo.store import Reading, Source
+from peopleinfo.people import names
+from peopleinfo.people.store import Reading, Source
+from peopleinfo.stores.cached.store import open_cached
+from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests import valkey_servers
 from tests.limits import HANGS
 from tests.stores_under_test import ALL_STORES, encryption, everyone_found, everyone_scanned, named, where
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from peopleinfo.store import Store
+    from peopleinfo.people.store import Store
     from tests.stores_under_test import Clock
 
 STORE_KINDS = ALL_STORES  # persons' keys come and go here, in a table of their own
 
 _VERSION = "FOLD_VERSION"
 _HOLDERS = (
-    "peopleinfo.sqlite.store",
-    "peopleinfo.sqlite.adoption",
-    "peopleinfo.dynamodb.items",
-    "peopleinfo.dynamodb.adoption",
+    "peopleinfo.stores.sqlite.store",
+    "peopleinfo.stores.sqlite.upsert",
+    "peopleinfo.stores.dynamodb.items",
+    "peopleinfo.stores.dynamodb.upsert",
 )
 
 
@@ -36,7 +36,7 @@ _HOLDERS = (
 def old_fold(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """The fold of an older release, which knew nothing of accents; undone by the test."""
     with monkeypatch.context() as patch:
-        patch.setattr("peopleinfo.person.fold", str.lower)
+        patch.setattr("peopleinfo.people.person.fold", str.lower)
         for module in _HOLDERS:
             patch.setattr(f"{module}.{_VERSION}", names.FOLD_VERSION - 1)
         yield patch
@@ -87,7 +87,7 @@ async def test_a_cache_forgets_who_left_a_surname(
             store, valkey_servers.shared_url(), seconds=60, local_size=0, deadline=HANGS, fence_seconds=0.02
         ) as cached,
     ):
-        old_fold.setattr("peopleinfo.person.fold", lambda _: "meyer")
+        old_fold.setattr("peopleinfo.people.person.fold", lambda _: "meyer")
         made = await cached.create(named("Other"))
         old_fold.undo()
         source = None

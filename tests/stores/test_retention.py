@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from peopleinfo import rights
-from peopleinfo.audit_file import AuditStream
 from peopleinfo.errors import AuditUnavailable, ImportOverlap
+from peopleinfo.privacy import retention
+from peopleinfo.privacy.audit_file import AuditStream
 from tests.stores_under_test import Clock, everyone_scanned, named
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from peopleinfo.person import Record
-    from peopleinfo.store import Store
+    from peopleinfo.people.person import Record
+    from peopleinfo.people.store import Store
 
 KEPT = timedelta(days=730)
 
@@ -31,19 +31,19 @@ async def test_a_sweep_erases_those_whom_nobody_has_changed_and_writes_it_down(
     renewed = await store.replace(renewed.person_id, named("Renewed", "again"), expected=1)
     new = await store.create(named("New"))
     audit = AuditStream(tmp_path / "audit.jsonl")
-    assert await rights.sweep(store, audit, before=clock.now() - KEPT, by=rights.RETENTION) == 1
+    assert await retention.sweep(store, audit, before=clock.now() - KEPT, by=retention.RETENTION) == 1
     audit.close()
     assert sorted(await everyone_scanned(store)) == sorted([renewed.body, new.body])
     before, line, _ = map(json.loads, (tmp_path / "audit.jsonl").read_text().splitlines())
     assert (before["action"], before["intent"], before["people"]) == ("intent", "erasePerson", [old.person_id])
-    assert (line["action"], line["principal"], line["people"]) == ("erasePerson", rights.RETENTION, [old.person_id])
-    assert await rights.sweep(store, None, before=clock.now() - KEPT, by=rights.RETENTION) == 0
+    assert (line["action"], line["principal"], line["people"]) == ("erasePerson", retention.RETENTION, [old.person_id])
+    assert await retention.sweep(store, None, before=clock.now() - KEPT, by=retention.RETENTION) == 0
 
 
 async def test_whoever_is_changed_meanwhile_is_kept(store: Store, clock: Clock) -> None:
     made = await store.create(named("Old"))
     clock.advance(days=731)
-    expired = [person async for person in rights.expired(store, before=clock.now() - KEPT)]
+    expired = [person async for person in retention.expired(store, before=clock.now() - KEPT)]
     assert expired == [(made.person_id, 1)]
     changed: list[Record] = []
 
@@ -56,12 +56,12 @@ async def test_whoever_is_changed_meanwhile_is_kept(store: Store, clock: Clock) 
             changed.append(await store.replace(person_id, named("Old", "but wanted"), expected=expected))
             await store.erase(person_id, expected=expected)
 
-    assert await rights.sweep(Racing(), None, before=clock.now() - KEPT, by=rights.RETENTION) == 0  # type: ignore[arg-type] # as much of a store as is asked
+    assert await retention.sweep(Racing(), None, before=clock.now() - KEPT, by=retention.RETENTION) == 0  # type: ignore[arg-type] # as much of a store as is asked
     assert [record.body for record in changed] == await everyone_scanned(store)
 
 
 async def test_one_process_sweeps_a_day(store: Store, clock: Clock) -> None:
-    processes = [rights.DailySweep(store, clock.now) for _ in range(3)]
+    processes = [retention.DailySweep(store, clock.now) for _ in range(3)]
     begun = await asyncio.gather(*(process.begin() for process in processes))
     assert sorted(begun) == [False, False, True]
     await processes[begun.index(True)].finish()
@@ -73,8 +73,8 @@ async def test_one_process_sweeps_a_day(store: Store, clock: Clock) -> None:
 async def test_a_sweep_that_was_cut_short_is_gone_on_with_by_another_process(
     store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rights, "_PAUSE", 0)
-    cut, other = rights.DailySweep(store, clock.now), rights.DailySweep(store, clock.now)
+    monkeypatch.setattr(retention, "_PAUSE", 0)
+    cut, other = retention.DailySweep(store, clock.now), retention.DailySweep(store, clock.now)
     assert await cut.begin()
     for _ in range(3):  # as long as it is heard of it is left alone
         clock.advance(minutes=9)
@@ -96,6 +96,6 @@ async def test_while_the_audit_cannot_be_written_nobody_is_erased(store: Store, 
 
     audit = AuditStream(tmp_path / "not a folder" / "audit.jsonl")
     with pytest.raises(AuditUnavailable):
-        await rights.sweep(store, audit, before=clock.now() - KEPT, by=rights.RETENTION)
+        await retention.sweep(store, audit, before=clock.now() - KEPT, by=retention.RETENTION)
     audit.close()
     assert await everyone_scanned(store) == [made.body]

@@ -13,7 +13,7 @@ import pytest
 
 from peopleinfo.crypto.envelope import KEY
 from peopleinfo.crypto.keyring import generation_of
-from peopleinfo.crypto.master import EitherMaster, Encryption, FileMaster, create_file
+from peopleinfo.crypto.master_key import EitherMaster, Encryption, FileMaster, create_file
 from peopleinfo.crypto.rotation import rotate
 from peopleinfo.errors import (
     CreationErased,
@@ -23,13 +23,13 @@ from peopleinfo.errors import (
     StoreUnavailable,
     StoreUnusable,
 )
-from peopleinfo.person import details_of
-from peopleinfo.sqlite import keys
-from peopleinfo.sqlite.faults import Faults
-from peopleinfo.sqlite.files import path_of_keys
-from peopleinfo.sqlite.opening import open_sqlite
-from peopleinfo.sqlite.sealing import SqliteKeyStore, seal_people
-from peopleinfo.store import Once
+from peopleinfo.people.person import details_of
+from peopleinfo.people.store import Once
+from peopleinfo.stores.sqlite import person_keys
+from peopleinfo.stores.sqlite.encrypt_existing import SqliteKeyStore, seal_people
+from peopleinfo.stores.sqlite.errors import Faults
+from peopleinfo.stores.sqlite.factory import open_sqlite
+from peopleinfo.stores.sqlite.files import path_of_keys
 from tests.stores_under_test import (
     Clock,
     encryption,
@@ -43,7 +43,7 @@ from tests.stores_under_test import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from peopleinfo.sqlite.store import SqliteStore
+    from peopleinfo.stores.sqlite.store import SqliteStore
 
 CANARY = "Zxqkanarie"
 
@@ -110,9 +110,11 @@ async def test_whoever_was_erased_cannot_be_read_in_a_backup_of_the_day_before(p
         assert await store.get(stays.person_id) == stays
         assert await purged(store, remove=False) == (2, 1)
     # Nor by any key that there still is, whatever is tried.
-    with closing(sqlite3.connect(path)) as db, closing(keys.connect_to_both(path)) as held:
+    with closing(sqlite3.connect(path)) as db, closing(person_keys.connect_to_both(path)) as held:
         bodies = [row[0] for row in db.execute("SELECT body FROM people WHERE seq = 1 UNION SELECT answer FROM once")]
-        reads = keys.SealedReads(held, keys.sealer(held, path, encryption(path.parent, prefixes=False)), Faults())
+        reads = person_keys.SealedReads(
+            held, person_keys.sealer(held, path, encryption(path.parent, prefixes=False)), Faults()
+        )
         left = held.execute("SELECT seq, wrapped FROM person_keys WHERE seq > 0").fetchall()
         assert [seq for seq, _ in left] == [2]
         assert len(bodies) == 2
@@ -308,7 +310,7 @@ async def test_the_index_is_the_one_that_was_chosen(path: Path, clock: Clock) ->
 async def test_a_record_opens_only_as_that_person_at_that_version(path: Path, clock: Clock, moved: str) -> None:
     async with sealed(path, clock) as store:
         first, second = await store.create(named("First")), await store.create(named("Second"))
-        with closing(keys.connect_to_both(path)) as db:
+        with closing(person_keys.connect_to_both(path)) as db:
             if moved == "body":
                 db.execute("UPDATE people SET body = (SELECT body FROM people WHERE seq = 1) WHERE seq = 2")
             elif moved == "key":
@@ -383,13 +385,13 @@ async def test_keys_are_wrapped_anew_while_people_are_read_and_stored(path: Path
     master = encryption(path.parent).master
     async with sealed(path, clock) as store:
         records = [await store.create(named(f"N{number}")) for number in range(600)]
-        with closing(keys.made(path)) as db:
+        with closing(person_keys.made(path)) as db:
             new: list[int] = []
             assert await rotate(SqliteKeyStore(db), master, told=new.append) == 2
             assert sum(new) == 601  # and the secret
             wrapped = [row[0] for row in db.execute("SELECT wrapped FROM person_keys")]
             assert {generation_of(key) for key in wrapped} == {2}
-            assert list(keys.generations(db)) == [2]
+            assert list(person_keys.generations(db)) == [2]
             assert await store.get(records[0].person_id) == records[0]
             added = await store.create(named("After"))
             assert await store.replace(added.person_id, named("Changed"), expected=1)
@@ -406,13 +408,13 @@ async def test_a_rotation_that_was_cut_short_is_gone_on_with(path: Path, clock: 
         def cut(_: int) -> None:
             raise KeyboardInterrupt
 
-        with closing(keys.made(path)) as db:
+        with closing(person_keys.made(path)) as db:
             with pytest.raises(KeyboardInterrupt):
                 await rotate(SqliteKeyStore(db), master, told=cut)
-            assert len(keys.generations(db)) == 2
+            assert len(person_keys.generations(db)) == 2
             assert len(await everyone_scanned(store)) == 1_100
             assert await rotate(SqliteKeyStore(db), master, told=lambda _: None) == 2
-            assert list(keys.generations(db)) == [2]
+            assert list(person_keys.generations(db)) == [2]
         assert len(await everyone_scanned(store)) == 1_100
 
 
@@ -422,7 +424,7 @@ async def test_another_master_key_takes_the_place_of_the_old_one(path: Path, clo
         record = await store.create(named("Somebody"))
     create_file(path.parent / "new.key")
     new = FileMaster(path.parent / "new.key")
-    with closing(keys.made(path)) as db:
+    with closing(person_keys.made(path)) as db:
         await rotate(SqliteKeyStore(db), EitherMaster(new, old), told=lambda _: None)
     async with open_sqlite(path, now=clock.now, encryption=Encryption(new)) as store:
         assert await store.get(record.person_id) == record

@@ -9,15 +9,14 @@ import pytest
 
 from peopleinfo.crypto.envelope import ANSWER, RECORD, DoesNotOpen, unseal
 from peopleinfo.crypto.keyring import Held, generation_of
-from peopleinfo.crypto.master import EitherMaster, Encryption, FileMaster, create_file
+from peopleinfo.crypto.master_key import EitherMaster, Encryption, FileMaster, create_file
 from peopleinfo.crypto.rotation import rotate
-from peopleinfo.dynamodb import keys as key_table
-from peopleinfo.dynamodb import schema
-from peopleinfo.dynamodb.items import value
-from peopleinfo.dynamodb.keys import DynamoKeyStore
-from peopleinfo.dynamodb.opening import open_dynamodb, open_table
 from peopleinfo.errors import CreationErased, InvalidSearch, PersonNotFound, StoreUnavailable, StoreUnusable
-from peopleinfo.store import Once
+from peopleinfo.people.store import Once
+from peopleinfo.stores.dynamodb import key_table, schema
+from peopleinfo.stores.dynamodb.factory import open_dynamodb, open_table
+from peopleinfo.stores.dynamodb.items import value
+from peopleinfo.stores.dynamodb.key_table import DynamoKeyStore
 from tests.stores_under_test import (
     PATIENT,
     Clock,
@@ -37,9 +36,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from peopleinfo.dynamodb.store import DynamoStore
-    from peopleinfo.dynamodb.table import Item
     from peopleinfo.settings import TableLocation
+    from peopleinfo.stores.dynamodb.client import Item
+    from peopleinfo.stores.dynamodb.store import DynamoStore
 
 CANARY = "Zxqkanarie"
 ONCE = Once(bytes(32), bytes(32))

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from peopleinfo.errors import KeyReused, PersonNotFound, StoreUnavailable, StoreUnusable
-from peopleinfo.sqlite import schema
-from peopleinfo.sqlite.opening import open_sqlite
-from peopleinfo.sqlite.writer import CHANGE_SIZE, Writer
-from peopleinfo.store import Once
+from peopleinfo.people.store import Once
+from peopleinfo.stores.sqlite import schema
+from peopleinfo.stores.sqlite.factory import open_sqlite
+from peopleinfo.stores.sqlite.writer import CHANGE_SIZE, Writer
 from tests.another_process import another_process
 from tests.conftest import what_is_left_of_stores
 from tests.limits import HANGS
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from peopleinfo.person import Record
-    from peopleinfo.sqlite.store import SqliteStore
+    from peopleinfo.people.person import Record
+    from peopleinfo.stores.sqlite.store import SqliteStore
 
 NEXT_STEP = "ALTER TABLE deployment ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue';"
 NEWER = len(schema.STEPS) + 1
@@ -375,7 +375,7 @@ async def test_a_write_after_the_store_was_closed_is_refused(path: Path, clock: 
 async def test_waiting_writes_are_limited_in_bytes(
     sqlite: SqliteStore, monkeypatch: pytest.MonkeyPatch, pad: str, accepted: int
 ) -> None:
-    monkeypatch.setattr("peopleinfo.sqlite.writer.WAITING_SIZE", 26 * CHANGE_SIZE)
+    monkeypatch.setattr("peopleinfo.stores.sqlite.writer.WAITING_SIZE", 26 * CHANGE_SIZE)
     blocked = asyncio.ensure_future(sqlite._writer.run(wait_until_released := WaitUntilReleased()))
     details = named("Queue", pad=pad) if pad else named("Queue")
     writes = [asyncio.ensure_future(sqlite.create(details)) for _ in range(40)]

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from peopleinfo.errors import OutcomeUnknown, PersonNotFound, StoreUnavailable
-from peopleinfo.sqlite.connection import LOG_SIZE
-from peopleinfo.sqlite.opening import open_sqlite
+from peopleinfo.stores.sqlite.connection import LOG_SIZE
+from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.another_process import another_process
 from tests.limits import HANGS
 from tests.stores_under_test import Clock, encryption, named
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from peopleinfo.sqlite.store import SqliteStore
+    from peopleinfo.stores.sqlite.store import SqliteStore
 
 PLAIN: Final = ["people.db", "people.db-wal", "people.db-shm"]
 ENCRYPTED: Final = [*PLAIN, *(f"keys-of-{name}" for name in PLAIN)]

@@ -11,7 +11,7 @@ from peopleinfo.errors import PersonNotFound, VersionConflict
 from tests.stores_under_test import Clock, everyone_found, named, where
 
 if TYPE_CHECKING:
-    from peopleinfo.store import Store
+    from peopleinfo.people.store import Store
 
 
 async def test_every_change_is_one_version_further(store: Store) -> None:

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peopleinfo import gate as gates
-from peopleinfo.access import ANYBODY, Principal, Scope
-from peopleinfo.apikeys import ApiKey, InvalidKey, is_well_formed, issue, new_credential, revoke
+from peopleinfo.auth import authenticator as gates
+from peopleinfo.auth.api_keys import ApiKey, InvalidKey, is_well_formed, issue, new_credential, revoke
+from peopleinfo.auth.authenticator import FIGURES_SECONDS, GRACE_SECONDS, REMEMBERED_SECONDS, Gate
+from peopleinfo.auth.principal import ANYBODY, Principal, Scope
 from peopleinfo.errors import AccessDenied, NotAuthenticated, StoreUnavailable
-from peopleinfo.gate import FIGURES_SECONDS, GRACE_SECONDS, REMEMBERED_SECONDS, Gate
 
 if TYPE_CHECKING:
     from collections.abc import Callable

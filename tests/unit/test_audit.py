@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from peopleinfo.audit import Event, ids_of, touched
-from peopleinfo.audit_file import AuditStream
-from peopleinfo.audit_sink import LINE_SIZE, heads_of, read_heads
-from peopleinfo.audit_verify import verify
 from peopleinfo.errors import AuditUnavailable
+from peopleinfo.privacy.audit import Event, ids_of, touched
+from peopleinfo.privacy.audit_file import AuditStream
+from peopleinfo.privacy.audit_sink import LINE_SIZE, heads_of, read_heads
+from peopleinfo.privacy.audit_verify import verify
 from peopleinfo.telemetry.metrics import AUDIT_EVENTS
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ async def test_an_attempt_that_fails_costs_the_same_however_many_events_wait(
     for _ in range(waiting):
         stream.note(event())
     encoded: list[object] = []
-    monkeypatch.setattr("peopleinfo.strictjson.encode", encoded.append)
+    monkeypatch.setattr("peopleinfo.people.strict_json.encode", encoded.append)
     calls = 0
 
     def count(*_: object) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peopleinfo import birthdate
+from peopleinfo.people import birthdate
 
 SPANS = {
     "1990-02-11": (date(1990, 2, 11), date(1990, 2, 11)),

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from peopleinfo.codeflow import CodeFlow
-from peopleinfo.oidc import FRESH_SECONDS, REFETCH_SECONDS, ProviderUnavailable
+from peopleinfo.auth.oidc import FRESH_SECONDS, REFETCH_SECONDS, ProviderUnavailable
+from peopleinfo.auth.oidc_login import CodeFlow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from peopleinfo.digest import Buckets, Digest, bucket
-from peopleinfo.person import Details, render
+from peopleinfo.bulk.checksum import Buckets, Digest, bucket
+from peopleinfo.people.person import Details, render
 
 
 def body(number: int, surname: str = "Digest") -> bytes:

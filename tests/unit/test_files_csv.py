@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peopleinfo import strictjson
+from peopleinfo.bulk.importer import Outcome, Row
 from peopleinfo.errors import FieldError, InvalidJson
-from peopleinfo.files.columns import Columns, InvalidInput
-from peopleinfo.files.csv import CsvWriter, further_members
-from peopleinfo.files.rows import read
-from peopleinfo.imports import Outcome, Row
+from peopleinfo.formats.column_mapping import Columns, InvalidInput
+from peopleinfo.formats.csv import CsvWriter, further_members
+from peopleinfo.formats.reader import read
+from peopleinfo.people import strict_json
 
 
 def rows(text: str | bytes, columns: Columns | None = None, **how: Any) -> list[Row]:
@@ -223,7 +223,7 @@ texts = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters=
 
 @given(st.lists(st.dictionaries(st.sampled_from(["a", "b", "c"]), texts, min_size=1), min_size=1))
 def test_what_is_written_as_a_table_is_read_back_to_the_letter(members: list[dict[str, str]]) -> None:
-    bodies = [strictjson.encode({"person_id": "i", "person_surname": "S", **more}) for more in members]
+    bodies = [strict_json.encode({"person_id": "i", "person_surname": "S", **more}) for more in members]
     writer = CsvWriter(tuple(further_members(bodies)))
     table = writer.header() + writer.rows(bodies)
     back = [{name: cell for name, cell in person.items() if name in "abc"} for person in people(table, delimiter=",")]

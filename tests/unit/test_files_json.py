@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peopleinfo import strictjson
+from peopleinfo.bulk.importer import Outcome, Row
 from peopleinfo.errors import FieldError, InvalidJson
-from peopleinfo.files import ndjson
-from peopleinfo.files.columns import Columns, InvalidInput
-from peopleinfo.files.rows import read
-from peopleinfo.imports import Outcome, Row
+from peopleinfo.formats import ndjson
+from peopleinfo.formats.column_mapping import Columns, InvalidInput
+from peopleinfo.formats.reader import read
+from peopleinfo.people import strict_json
 
 MEGABYTE = 1024 * 1024
 
@@ -93,7 +93,7 @@ def test_members_are_mapped_and_joined() -> None:
     columns = Columns({"person_surname": "last", "person_address": "street city"}, ["%d/%m/%Y"])
     data = b'{"last":"A","street":"1 Road","city":"Town","person_birthdate":"11/02/1990","n":1.50}'
     mapped = {"person_surname": "A", "person_address": "1 Road Town", "person_birthdate": "1990-02-11"}
-    assert rows(data, columns)[0].data == mapped | {"n": strictjson.parse(b"1.50")}
+    assert rows(data, columns)[0].data == mapped | {"n": strict_json.parse(b"1.50")}
 
 
 def test_members_keep_their_names_unless_they_are_mapped() -> None:
@@ -109,7 +109,7 @@ def test_rejects_can_be_mended_and_read_again() -> None:
     first, second = file.getvalue().splitlines()
     assert first == b'{"person_surname":"A","n":1.50,"reject_line":1,"reject_reason":"n is wrong"}'
     assert b'"reject_text":"nonsense"' in second
-    assert rows(first)[0].data == strictjson.parse(b'{"person_surname":"A","n":1.50}')
+    assert rows(first)[0].data == strict_json.parse(b'{"person_surname":"A","n":1.50}')
 
 
 values = st.recursive(
@@ -123,7 +123,7 @@ values = st.recursive(
 
 @given(st.lists(values, min_size=1, max_size=6), st.integers(1, 40))
 def test_any_array_is_taken_apart_into_what_it_was_made_of(elements: list[Any], size: int) -> None:
-    sources = [strictjson.encode(element) for element in elements]
+    sources = [strict_json.encode(element) for element in elements]
     before, ndjson._PIECE = ndjson._PIECE, size  # type: ignore[misc] # a small piece for this example alone
     try:
         assert [row.source for row in rows(b"[" + b",".join(sources) + b"]", form="json")] == sources

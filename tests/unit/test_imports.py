@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from peopleinfo import strictjson
+from peopleinfo.bulk.importer import Import, Row, batches
 from peopleinfo.errors import ImportOverlap, InvalidJson, KeyReused, StoreUnavailable
-from peopleinfo.imports import Import, Row, batches
-from peopleinfo.people import People
-from peopleinfo.store import Progress
+from peopleinfo.people import strict_json
+from peopleinfo.people.service import People
+from peopleinfo.people.store import Progress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from peopleinfo.person import Details
+    from peopleinfo.people.person import Details
 
 IMPORT_ID = b"i" * 32
 
@@ -59,7 +59,7 @@ def people(shelf: Shelf) -> People:
 def row(line: int, text: str) -> Row:
     source = text.encode()
     try:
-        return Row(line, strictjson.parse(source), source)
+        return Row(line, strict_json.parse(source), source)
     except InvalidJson as error:
         return Row(line, error, source)
 

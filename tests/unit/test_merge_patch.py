@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peopleinfo.people import merge
+from peopleinfo.people.service import merge
 
 RFC_7396 = [
     ({"a": "b"}, {"a": "c"}, {"a": "c"}),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peopleinfo.names import _APOSTROPHES, _HYPHENS, _PERIODS, _PLAIN, fold
+from peopleinfo.people.names import _APOSTROPHES, _HYPHENS, _PERIODS, _PLAIN, fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peopleinfo import strictjson
 from peopleinfo.errors import InvalidPerson
-from peopleinfo.person import (
+from peopleinfo.people import strict_json
+from peopleinfo.people.person import (
     ADDRESS_LENGTH,
     NAME_LENGTH,
     RECORD_SIZE,
@@ -237,7 +237,7 @@ def test_what_the_server_gives_may_not_be_chosen_for_a_new_person() -> None:
 
 
 def test_a_record_may_be_64_kib_large_and_not_a_byte_larger() -> None:
-    overhead = len(strictjson.encode(person(note="")))
+    overhead = len(strict_json.encode(person(note="")))
     checked(person(note="x" * (RECORD_SIZE - overhead)))
     assert reasons(person(note="x" * (RECORD_SIZE - overhead + 1))) == {"": "is larger than 64 KiB"}
     checked(person(note="😀" * ((RECORD_SIZE - overhead) // 4)))
@@ -250,7 +250,7 @@ def test_four_members_of_full_length_are_within_the_size() -> None:
         "person_surname": "😀" * NAME_LENGTH,
         "person_address": "😀" * ADDRESS_LENGTH,
     }
-    assert len(strictjson.encode(checked(data).members())) < RECORD_SIZE
+    assert len(strict_json.encode(checked(data).members())) < RECORD_SIZE
 
 
 def test_the_seeds_birthdate_may_be_any_text() -> None:

@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 import peopleinfo
-from peopleinfo.crypto.master import WrongMaster
+from peopleinfo.crypto.master_key import WrongMaster
 from peopleinfo.errors import FieldError, PeopleInfoError, StoreUnavailable, StoreUnusable
 from peopleinfo.http import problems
-from peopleinfo.http.requests import App
+from peopleinfo.http.bodies import App
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from peopleinfo import rates as buckets
+from peopleinfo.auth import rate_limit as buckets
+from peopleinfo.auth.rate_limit import Rates
 from peopleinfo.errors import RateExceeded
-from peopleinfo.rates import Rates
 
 if TYPE_CHECKING:
     from tests.stores_under_test import Seconds

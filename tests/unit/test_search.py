@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from peopleinfo.errors import FieldError, InvalidSearch
-from peopleinfo.person import Details, render
-from peopleinfo.search import Filter, Search
+from peopleinfo.people.person import Details, render
+from peopleinfo.people.search import Filter, Search
 
 
 def where(**search: Any) -> Filter:

@@ -12,8 +12,8 @@ from falcon.asgi import Request
 from hypothesis import given
 from hypothesis import strategies as st
 
+from peopleinfo.auth.authenticator import GRACE_SECONDS
 from peopleinfo.errors import StoreUnavailable
-from peopleinfo.gate import GRACE_SECONDS
 from peopleinfo.http.sessions import LASTS, Sessions
 from tests.console.test_signing_in import nothing, sealed
 from tests.stores_under_test import NoEndedSessions, Seconds

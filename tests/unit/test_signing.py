@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from peopleinfo.dynamodb.signing import signed
+from peopleinfo.stores.dynamodb.sigv4 import signed
 
 text = st.text("abcdefghijklmnopqrstuvwxyzABCDEF0123456789/+", min_size=1, max_size=50)
 moments = st.integers(1_600_000_000, 4_000_000_000)
@@ -26,6 +26,6 @@ def test_a_call_is_signed_as_aws_wants_it(key: Key, action: str, members: dict[s
         theirs = sign.signed_dynamo_request(
             key=key, payload=members, action=action, region="eu-west-1", endpoint=URL("http://host.example:1/")
         )
-        patch.setattr("peopleinfo.dynamodb.signing.time", lambda: float(now))
+        patch.setattr("peopleinfo.stores.dynamodb.sigv4.time", lambda: float(now))
         ours = signed(key, action, theirs.body, region="eu-west-1", host="host.example")
     assert ours == theirs.headers

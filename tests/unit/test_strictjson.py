@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peopleinfo import strictjson
 from peopleinfo.errors import InvalidJson
-from peopleinfo.strictjson import MAX_DEPTH
+from peopleinfo.people import strict_json
+from peopleinfo.people.strict_json import MAX_DEPTH
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ from peopleinfo.strictjson import MAX_DEPTH
     ],
 )
 def test_json_is_read(text: bytes, value: Any) -> None:
-    assert strictjson.parse(text) == value
+    assert strict_json.parse(text) == value
 
 
 @pytest.mark.parametrize(
@@ -48,19 +48,19 @@ def test_json_is_read(text: bytes, value: Any) -> None:
 )
 def test_a_member_that_stands_twice_is_refused_at_any_depth(text: bytes) -> None:
     with pytest.raises(InvalidJson, match="a member stands twice"):
-        strictjson.parse(text)
+        strict_json.parse(text)
 
 
 @pytest.mark.parametrize("text", [b"NaN", b"[Infinity]", b'{"a":-Infinity}'])
 def test_what_is_no_number_is_refused(text: bytes) -> None:
     with pytest.raises(InvalidJson, match="is not a JSON number"):
-        strictjson.parse(text)
+        strict_json.parse(text)
 
 
 @pytest.mark.parametrize("text", [b'"\\u0000"', b'{"\\u0000":1}', b'[["a\\u0000b"]]'])
 def test_u_0000_is_refused(text: bytes) -> None:
     with pytest.raises(InvalidJson, match=r"U\+0000"):
-        strictjson.parse(text)
+        strict_json.parse(text)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_u_0000_is_refused(text: bytes) -> None:
 )
 def test_a_lone_surrogate_is_refused(text: bytes) -> None:
     with pytest.raises(InvalidJson, match="surrogate"):
-        strictjson.parse(text)
+        strict_json.parse(text)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_lone_surrogate_is_refused(text: bytes) -> None:
 )
 def test_what_is_not_utf_8_is_refused_with_the_place(text: bytes, byte: int) -> None:
     with pytest.raises(InvalidJson, match=f"not UTF-8 at byte {byte}$"):
-        strictjson.parse(text)
+        strict_json.parse(text)
 
 
 NOT_JSON = [
@@ -91,7 +91,7 @@ NOT_JSON = [
 @pytest.mark.parametrize("text", NOT_JSON)
 def test_what_is_not_json_is_refused_with_the_place(text: bytes) -> None:
     with pytest.raises(InvalidJson, match=r"^not JSON: .* at character \d+$"):
-        strictjson.parse(text)
+        strict_json.parse(text)
 
 
 def nested(levels: int, opening: bytes = b"[", inner: bytes = b"", closing: bytes = b"]") -> bytes:
@@ -107,22 +107,22 @@ def test_sixteen_levels_are_read_and_one_more_is_refused(
 ) -> None:
     times = (MAX_DEPTH - inner.count(b"{")) // levels
     deepest = nested(times, opening, inner, closing)
-    strictjson.parse(deepest)
+    strict_json.parse(deepest)
     with pytest.raises(InvalidJson, match="nested more than 16 levels deep"):
-        strictjson.parse(b"[" * (MAX_DEPTH + 1 - levels * times) + deepest + b"]" * (MAX_DEPTH + 1 - levels * times))
+        strict_json.parse(b"[" * (MAX_DEPTH + 1 - levels * times) + deepest + b"]" * (MAX_DEPTH + 1 - levels * times))
 
 
 def test_brackets_side_by_side_or_within_text_are_no_levels() -> None:
-    assert strictjson.parse(b"[" + b",".join([b"[{}]"] * 100) + b"]")
-    assert strictjson.parse(b'"' + b"[{" * 1_000 + b'"') == "[{" * 1_000
+    assert strict_json.parse(b"[" + b",".join([b"[{}]"] * 100) + b"]")
+    assert strict_json.parse(b'"' + b"[{" * 1_000 + b'"') == "[{" * 1_000
 
 
 @pytest.mark.parametrize("levels", [17, 1_000, 100_000])
 def test_any_depth_is_refused_in_the_same_words(levels: int) -> None:
     with pytest.raises(InvalidJson, match="nested more than 16 levels deep"):
-        strictjson.parse(nested(levels))
+        strict_json.parse(nested(levels))
     with pytest.raises(InvalidJson, match="nested more than 16 levels deep"):
-        strictjson.parse(nested(levels, b'{"a":', b"1", b"}"))
+        strict_json.parse(nested(levels, b'{"a":', b"1", b"}"))
 
 
 NUMBERS = [
@@ -133,9 +133,9 @@ NUMBERS = [
 
 @pytest.mark.parametrize("literal", NUMBERS, ids=lambda literal: literal[:20].decode())
 def test_a_number_keeps_its_literal_whatever_its_length(literal: bytes) -> None:
-    assert strictjson.parse(literal) == msgspec.Raw(literal)
+    assert strict_json.parse(literal) == msgspec.Raw(literal)
     document = b'{"n":[' + literal + b"]}"
-    assert strictjson.encode(strictjson.parse(document)) == document
+    assert strict_json.encode(strict_json.parse(document)) == document
 
 
 def test_no_message_holds_what_was_sent() -> None:
@@ -148,7 +148,7 @@ def test_no_message_holds_what_was_sent() -> None:
         b'"\\secret"',
     ):
         with pytest.raises(InvalidJson) as refused:
-            strictjson.parse(text)
+            strict_json.parse(text)
         assert "secret" not in str(refused.value)
 
 
@@ -162,15 +162,15 @@ values = st.recursive(
 
 @given(values, st.booleans())
 def test_what_json_writes_is_read_and_written_back_alike(value: Any, ascii_only: bool) -> None:
-    parsed = strictjson.parse(json.dumps(value, ensure_ascii=ascii_only).encode())
-    assert json.loads(strictjson.encode(parsed)) == value
-    assert strictjson.parse(strictjson.encode(parsed)) == parsed
+    parsed = strict_json.parse(json.dumps(value, ensure_ascii=ascii_only).encode())
+    assert json.loads(strict_json.encode(parsed)) == value
+    assert strict_json.parse(strict_json.encode(parsed)) == parsed
 
 
 @given(st.binary())
 def test_any_bytes_are_read_or_refused(text: bytes) -> None:
     try:
-        parsed = strictjson.parse(text)
+        parsed = strict_json.parse(text)
     except InvalidJson:
         return
-    assert json.loads(strictjson.encode(parsed)) == json.loads(text)
+    assert json.loads(strict_json.encode(parsed)) == json.loads(text)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from peopleinfo.telemetry import metrics
-from peopleinfo.telemetry.figures import Counter, Figure, Gauge, Histogram, Snapshot, merge, snapshot
-from peopleinfo.telemetry.workers import Workers
+from peopleinfo.telemetry.instruments import Counter, Figure, Gauge, Histogram, Snapshot, merge, snapshot
+from peopleinfo.telemetry.multiprocess import Workers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,7 +116,7 @@ def test_no_label_is_named_after_anything_a_client_sends(figure: Figure) -> None
 
 def test_to_count_needs_no_library() -> None:
     """Commands that do not serve count too, and start fast."""
-    code = "import sys, peopleinfo.telemetry.store; sys.exit('prometheus_client' in sys.modules or 'opentelemetry' in sys.modules)"
+    code = "import sys, peopleinfo.stores.instrumented; sys.exit('prometheus_client' in sys.modules or 'opentelemetry' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=os.environ, check=False).returncode == 0
 
 

@@ -43,7 +43,7 @@ run "by_default" {
     error_message = "Tasks are killed before they have finished."
   }
   assert {
-    condition     = jsondecode(aws_ecs_task_definition.default.container_definitions)[0].healthCheck.command == ["CMD", "python", "-m", "peopleinfo.healthcheck"]
+    condition     = jsondecode(aws_ecs_task_definition.default.container_definitions)[0].healthCheck.command == ["CMD", "python", "-m", "peopleinfo.http.healthcheck"]
     error_message = "ECS does not ask the container whether it is well."
   }
 

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from peopleinfo import signals
-from peopleinfo.cli import audit, backup, copying, doctor, encryption, keys, people, person, serve, store, transfer
+from peopleinfo.cli import audit, backup, copy, doctor, encryption, import_export, keys, people, person, serve, store
 from peopleinfo.errors import InvalidSearch, PeopleInfoError
 from peopleinfo.settings import RENAMED, InvalidSettings, is_service_link
 
@@ -38,13 +38,13 @@ def _start(
 
 
 app.command()(serve.serve)
-app.command("import")(transfer.import_)
-app.command()(transfer.export)
+app.command("import")(import_export.import_)
+app.command()(import_export.export)
 app.command()(backup.backup)
 app.command()(backup.restore)
-app.command()(copying.copy)
-app.command()(copying.reindex)
-app.command()(copying.stats)
+app.command()(copy.copy)
+app.command()(copy.reindex)
+app.command()(copy.stats)
 app.command()(people.search)
 app.command()(people.get)
 app.command()(person.sweep)

@@ -15,7 +15,7 @@ from peopleinfo import signals
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from peopleinfo.audit_sink import Head
+    from peopleinfo.privacy.audit_sink import Head
 
 _POLL_SECONDS: Final = 0.2
 _SETTLED_SECONDS: Final = 1.0  # a writer that had the file open when it was moved away has written by then
@@ -40,7 +40,7 @@ def verify(
 
     Example: peopleinfo audit verify audit.jsonl.1 audit.jsonl
     """
-    from peopleinfo.audit_verify import verify as check
+    from peopleinfo.privacy.audit_verify import verify as check
 
     heads = _heads(files)
     found = check((line for file in files for line in _lines(file)), heads)
@@ -76,7 +76,7 @@ def follow(
 
 def _heads(files: list[Path]) -> dict[str, Head]:
     """Return the registered writers. They are read before the lines: a service may go on writing."""
-    from peopleinfo.audit_sink import read_heads
+    from peopleinfo.privacy.audit_sink import read_heads
 
     heads: dict[str, Head] = {}
     for file in files:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from peopleinfo.cli import options
+from peopleinfo.cli.cancellation import run
 from peopleinfo.cli.progress import bar, resumable
-from peopleinfo.cli.running import run
 from peopleinfo.settings import InvalidSettings, Settings
 
 if TYPE_CHECKING:
-    from peopleinfo.backups.manifest import Manifest
+    from peopleinfo.bulk.manifest import Manifest
 
 Place = Annotated[
     str,
@@ -67,9 +67,9 @@ def restore(
 
 
 async def _backup(settings: Settings, place: str, key: bytes | None) -> Manifest:
-    from peopleinfo.backups.backup import Backup
-    from peopleinfo.backups.depot import open_depot
-    from peopleinfo.wiring import open_people, utc_now
+    from peopleinfo.app import open_people, utc_now
+    from peopleinfo.bulk.backup import Backup
+    from peopleinfo.bulk.backup_storage import open_depot
 
     async with open_people(settings) as people:
         task = Backup(people.store, open_depot(place), key=key, now=utc_now)
@@ -82,8 +82,8 @@ async def _backup(settings: Settings, place: str, key: bytes | None) -> Manifest
 
 
 async def _check(place: str, key: bytes | None) -> None:
-    from peopleinfo.backups.depot import open_depot
-    from peopleinfo.backups.restore import Restore
+    from peopleinfo.bulk.backup_storage import open_depot
+    from peopleinfo.bulk.restore import Restore
 
     task = Restore(open_depot(place), key=key)
     manifest = await task.manifest()
@@ -94,10 +94,10 @@ async def _check(place: str, key: bytes | None) -> None:
 
 
 async def _restore(settings: Settings, place: str, key: bytes | None, *, merge: bool) -> None:
-    from peopleinfo.backups.depot import open_depot
-    from peopleinfo.backups.manifest import BackupUnusable
-    from peopleinfo.backups.restore import Restore, digest_of
-    from peopleinfo.wiring import open_people
+    from peopleinfo.app import open_people
+    from peopleinfo.bulk.backup_storage import open_depot
+    from peopleinfo.bulk.manifest import BackupUnusable
+    from peopleinfo.bulk.restore import Restore, digest_of
 
     task = Restore(open_depot(place), key=key)
     manifest = await task.manifest()
@@ -118,7 +118,7 @@ async def _restore(settings: Settings, place: str, key: bytes | None, *, merge: 
 
 
 def _key(path: Path | None, *, make: bool = False) -> bytes | None:
-    from peopleinfo.backups.manifest import KEY
+    from peopleinfo.bulk.manifest import KEY
 
     if path is None:
         return None

@@ -13,14 +13,14 @@ import typer
 
 from peopleinfo import __version__
 from peopleinfo.cli import options
-from peopleinfo.cli.running import run
+from peopleinfo.cli.cancellation import run
 from peopleinfo.errors import PeopleInfoError, StoreUnusable
 from peopleinfo.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from peopleinfo.store import Store
+    from peopleinfo.people.store import Store
 
 _STORE_ROOM: Final = 500 * 1024 * 1024  # bytes; an import of a million people takes about as much
 _TEMPORARY_ROOM: Final = 64 * 1024 * 1024  # bytes
@@ -73,7 +73,7 @@ def _examine(store: str | None) -> Iterator[tuple[bool, str]]:
 
 
 def _examine_files(settings: Settings, path: Path) -> Iterator[tuple[bool, str]]:
-    from peopleinfo.wiring import examine_files
+    from peopleinfo.app import examine_files
 
     folder = path.absolute().parent
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
@@ -119,7 +119,7 @@ def _examine_store(settings: Settings) -> Iterator[tuple[bool, str]]:
 
 
 async def _try(settings: Settings) -> str:
-    from peopleinfo.wiring import open_people
+    from peopleinfo.app import open_people
 
     async with open_people(settings) as people:
         await people.store.ready()
@@ -132,14 +132,14 @@ async def _try(settings: Settings) -> str:
 
 async def _read_everyone(store: Store) -> int:
     """Read every record, as a check of the files does not see a change within one. Raises StoreDamaged."""
-    from peopleinfo.copying import everyone
+    from peopleinfo.bulk.copy import everyone
 
     return sum([len(bodies) async for bodies in everyone(store)])
 
 
 async def _try_cache(settings: Settings) -> tuple[bool, str]:
-    from peopleinfo.cache.link import open_link
-    from peopleinfo.cache.shared import SharedCache
+    from peopleinfo.stores.cached.redis_client import open_link
+    from peopleinfo.stores.cached.shared import SharedCache
 
     async with open_link(settings.cache_url, user=settings.cache_user, password=settings.cache_password) as link:
         if not await link.come_back():

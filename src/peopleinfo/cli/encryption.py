@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from peopleinfo.cli import options
-from peopleinfo.cli.running import run
+from peopleinfo.cli.cancellation import run
 from peopleinfo.settings import InvalidSettings, Sealing, Settings
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def create_key(path: Annotated[Path, typer.Argument(help="Where the key is to li
 
     Example: peopleinfo encryption create-key /etc/peopleinfo/master.key
     """
-    from peopleinfo.crypto.master import create_file
+    from peopleinfo.crypto.master_key import create_file
 
     create_file(path)
     print(f"PEOPLEINFO_ENCRYPTION=file://{path.absolute()}")
@@ -43,7 +43,7 @@ def on(store: options.Store = None, encryption: options.Encryption = None) -> No
 
     Example: peopleinfo encryption on --encryption file:///etc/peopleinfo/master.key
     """
-    from peopleinfo.wiring import seal_store
+    from peopleinfo.app import seal_store
 
     settings = Settings.load(store_url=store, encryption=encryption)
     with _counted("people sealed") as told:
@@ -104,7 +104,7 @@ def purge(
 
 
 async def _purge(settings: Settings, told: Callable[[int], None], *, remove: bool) -> tuple[int, int]:
-    from peopleinfo.wiring import open_people
+    from peopleinfo.app import open_people
 
     people = gone = 0
     after: bytes | None = None
@@ -118,16 +118,17 @@ async def _purge(settings: Settings, told: Callable[[int], None], *, remove: boo
 
 
 async def _rotate(settings: Settings, former: Sealing | None, told: Callable[[int], None]) -> int:
-    from peopleinfo import wiring
-    from peopleinfo.crypto.master import EitherMaster
+    from peopleinfo.app import encryption as encryption_of
+    from peopleinfo.app import open_key_store, open_master
+    from peopleinfo.crypto.master_key import EitherMaster
     from peopleinfo.crypto.rotation import rotate
 
-    given = wiring.encryption(settings)
+    given = encryption_of(settings)
     if given is None:
         raise InvalidSettings("say in PEOPLEINFO_ENCRYPTION what people are sealed with: docs/encryption.md")
     if former is not None:
-        given = given._replace(master=EitherMaster(given.master, wiring.open_master(former)))
-    async with wiring.open_key_store(settings, given, alone=former is not None) as keys:
+        given = given._replace(master=EitherMaster(given.master, open_master(former)))
+    async with open_key_store(settings, given, alone=former is not None) as keys:
         return await rotate(keys, given.master, told=told)
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
-from peopleinfo import strictjson
-from peopleinfo.access import MEMBERS, Scope
-from peopleinfo.apikeys import ApiKey, ApiKeys, InvalidKey, issue, revoke, rotate
-from peopleinfo.cli import options, running
+from peopleinfo.auth.api_keys import ApiKey, ApiKeys, InvalidKey, issue, revoke, rotate
+from peopleinfo.auth.principal import MEMBERS, Scope
+from peopleinfo.cli import cancellation, options
+from peopleinfo.people import strict_json
 from peopleinfo.settings import Settings
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def list_(
     now = datetime.now(UTC)
     rows = [_described(key, now) for key in keys]
     if json or not sys.stdout.isatty():
-        sys.stdout.buffer.writelines(strictjson.encode(row) + b"\n" for row in rows)
+        sys.stdout.buffer.writelines(strict_json.encode(row) + b"\n" for row in rows)
     else:
         _print_table(rows)
     if not keys:
@@ -123,13 +123,13 @@ def rotate_(
 
 
 def _run(store: str | None, do: Callable[[ApiKeys, datetime], Awaitable[T]], *, create: bool = False) -> T:
-    from peopleinfo.wiring import open_api_keys, utc_now
+    from peopleinfo.app import open_api_keys, utc_now
 
     async def run() -> T:
         async with open_api_keys(Settings.load(store_url=store), create=create) as keys:
             return await do(keys, utc_now())
 
-    return running.run(run())
+    return cancellation.run(run())
 
 
 def _show(credential: str, key: ApiKey) -> None:

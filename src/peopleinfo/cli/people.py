@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from peopleinfo import strictjson
 from peopleinfo.cli import options
-from peopleinfo.cli.running import run
+from peopleinfo.cli.cancellation import run
+from peopleinfo.people import strict_json
 from peopleinfo.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from peopleinfo.person import Record
-    from peopleinfo.search import Filter
+    from peopleinfo.people.person import Record
+    from peopleinfo.people.search import Filter
 
 _PAGE: Final = 500
 
@@ -68,7 +68,7 @@ def get(
 
 
 async def _find(settings: Settings, where: Filter, limit: int) -> list[bytes]:
-    from peopleinfo.wiring import open_people
+    from peopleinfo.app import open_people
 
     found: list[bytes] = []
     after: bytes | None = None
@@ -83,7 +83,7 @@ async def _find(settings: Settings, where: Filter, limit: int) -> list[bytes]:
 
 
 async def _get(settings: Settings, person_id: str) -> Record:
-    from peopleinfo.wiring import open_people
+    from peopleinfo.app import open_people
 
     async with open_people(settings) as people:
         return await people.get(person_id)
@@ -96,7 +96,7 @@ def _print_table(people: Iterable[bytes]) -> None:
 
     table = Table("surname", "name", "born", "address", "id")
     for body in people:
-        person = strictjson.parse(body)
+        person = strict_json.parse(body)
         cells = (person.get(f"person_{member}", "") for member in ("surname", "name", "birthdate", "address", "id"))
         table.add_row(*(Text(cell.replace("\n", ", ")) for cell in cells))
     Console().print(table)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from peopleinfo.cli import options
-from peopleinfo.cli.running import run
+from peopleinfo.cli.cancellation import run
 from peopleinfo.settings import InvalidSettings, Settings
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from peopleinfo.audit import Audit
-    from peopleinfo.people import People
+    from peopleinfo.people.service import People
+    from peopleinfo.privacy.audit import Audit
 
 app = typer.Typer(name="person", help="All that is held about one person, and its end.", no_args_is_help=True)
 _Id = Annotated[str, typer.Argument(help="The person's id.")]
@@ -60,43 +60,44 @@ def sweep(retention: _Retention = "", dry_run: _DryRun = False, store: options.S
 
 
 async def _opened(settings: Settings, stack: AsyncExitStack) -> tuple[People, Audit | None]:
-    from peopleinfo import wiring
+    from peopleinfo.app import open_audit, open_people
 
     # What would go to stdout has to leave that to what a command prints.
-    audit = wiring.open_audit(settings, stack) if settings.audit_file else None
-    return await stack.enter_async_context(wiring.open_people(settings)), audit
+    audit = open_audit(settings, stack) if settings.audit_file else None
+    return await stack.enter_async_context(open_people(settings)), audit
 
 
 async def _export(settings: Settings, person_id: str) -> bytes:
-    from peopleinfo import rights
+    from peopleinfo.privacy import retention
 
     async with AsyncExitStack() as stack:
         people, audit = await _opened(settings, stack)
-        document = await rights.export(people, audit, person_id)
-        rights.noted(audit, "exportPerson", person_id, by=rights.COMMAND)
+        document = await retention.export(people, audit, person_id)
+        retention.noted(audit, "exportPerson", person_id, by=retention.COMMAND)
         return document
 
 
 async def _erase(settings: Settings, person_id: str) -> None:
-    from peopleinfo import rights
+    from peopleinfo.privacy import retention
 
     async with AsyncExitStack() as stack:
         people, audit = await _opened(settings, stack)
-        rights.announced(audit, "erasePerson", person_id, by=rights.COMMAND)
+        retention.announced(audit, "erasePerson", person_id, by=retention.COMMAND)
         await people.erase(person_id)
-        rights.noted(audit, "erasePerson", person_id, by=rights.COMMAND)
+        retention.noted(audit, "erasePerson", person_id, by=retention.COMMAND)
 
 
 async def _sweep(settings: Settings, retained: timedelta, *, dry_run: bool) -> int:
-    from peopleinfo import rights, wiring
+    from peopleinfo.app import utc_now
+    from peopleinfo.privacy import retention
 
-    before = wiring.utc_now() - retained
+    before = utc_now() - retained
     async with AsyncExitStack() as stack:
         people, audit = await _opened(settings, stack)
         if not dry_run:
-            return await rights.sweep(people.store, audit, before=before, by=rights.COMMAND)
+            return await retention.sweep(people.store, audit, before=before, by=retention.COMMAND)
         count = 0
-        async for person_id, _ in rights.expired(people.store, before=before):
+        async for person_id, _ in retention.expired(people.store, before=before):
             print(person_id)
             count += 1
         return count

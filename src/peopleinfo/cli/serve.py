@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from peopleinfo import signals
 from peopleinfo.cli import options
-from peopleinfo.cli.listening import instance, listening, urls
-from peopleinfo.cli.running import run
+from peopleinfo.cli.cancellation import run
+from peopleinfo.cli.sockets import instance, listening, urls
 from peopleinfo.errors import StoreMissing
 from peopleinfo.settings import PREFIX, InvalidSettings, Settings
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from uvicorn import Config
 
-    from peopleinfo.wiring import Application
+    from peopleinfo.app import Application
 
 # Longer than a load balancer keeps a connection (AWS: 60), so that it never sends into a closed one.
 _IDLE_SECONDS: Final = 75
@@ -63,18 +63,18 @@ def openapi() -> None:
 
 
 def _run(settings: Settings, sockets: list[socket.socket], connections: int) -> None:
-    from peopleinfo import wiring
+    from peopleinfo.app import Application
 
     if settings.workers == 1:
-        from peopleinfo.cli.workers import Server
+        from peopleinfo.cli.supervisor import Server
 
-        app = wiring.Application(settings, instance=instance(sockets))
+        app = Application(settings, instance=instance(sockets))
         Server(_config(app, settings, connections)).run(sockets)
     else:
-        from peopleinfo.cli.workers import Supervisor, shared_folder
+        from peopleinfo.cli.supervisor import Supervisor, shared_folder
 
         with shared_folder() as shared:
-            app = wiring.Application(settings, instance=instance(sockets), shared=shared)
+            app = Application(settings, instance=instance(sockets), shared=shared)
             supervisor = Supervisor(_config(app, settings, connections), sockets)
             supervisor.run()
         if supervisor.has_failed:
@@ -85,10 +85,10 @@ def _run(settings: Settings, sockets: list[socket.socket], connections: int) -> 
 
 async def _try_store(settings: Settings) -> None:
     """Open the store once before any worker does: it is made or upgraded here, and what is wrong with it is said here."""
-    from peopleinfo import wiring
+    from peopleinfo.app import check_audit, open_people
 
-    wiring.check_audit(settings)
-    async with wiring.open_people(settings, create=True):
+    check_audit(settings)
+    async with open_people(settings, create=True):
         pass
 
 
@@ -108,10 +108,11 @@ def _refuse_without_keys(settings: Settings) -> None:
 
 
 async def _has_keys(settings: Settings) -> bool:
-    from peopleinfo import wiring
+
+    from peopleinfo.app import open_api_keys
 
     try:
-        async with wiring.open_api_keys(settings) as keys:
+        async with open_api_keys(settings) as keys:
             return await keys.has_any()
     except StoreMissing:
         return False
@@ -146,7 +147,7 @@ def _few_files(connections: int) -> str:
 def _config(app: Application, settings: Settings, connections: int) -> Config:
     import uvicorn
 
-    from peopleinfo.http.protocol import Protocol
+    from peopleinfo.http.uvicorn_protocol import Protocol
 
     return uvicorn.Config(
         app,

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from peopleinfo.cli import options
-from peopleinfo.cli.running import run
+from peopleinfo.cli.cancellation import run
 from peopleinfo.settings import Settings, TableLocation
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from peopleinfo.dynamodb.schema import Needs
-    from peopleinfo.dynamodb.table import Table
+    from peopleinfo.stores.dynamodb.client import Table
+    from peopleinfo.stores.dynamodb.schema import Needs
 
 app = typer.Typer(
     name="store", help="Make the table of a store, or compare one with what the service needs.", no_args_is_help=True
@@ -51,10 +51,10 @@ def check(store: options.Store = None, encryption: options.Encryption = None) ->
 
 
 async def _create(settings: Settings) -> None:
-    from peopleinfo.wiring import open_people
+    from peopleinfo.app import open_people
 
     if isinstance(settings.location, TableLocation):
-        from peopleinfo.dynamodb import schema
+        from peopleinfo.stores.dynamodb import schema
 
         for name, needs in _tables(settings.location, sealed=bool(settings.encryption)):
             async with _table(settings.location, name) as table:
@@ -65,12 +65,12 @@ async def _create(settings: Settings) -> None:
 
 
 async def _check(settings: Settings) -> list[str]:
-    from peopleinfo.wiring import open_people
+    from peopleinfo.app import open_people
 
     location = settings.location
     differences = []
     if isinstance(location, TableLocation):
-        from peopleinfo.dynamodb import schema
+        from peopleinfo.stores.dynamodb import schema
 
         for name, needs in _tables(location, sealed=bool(settings.encryption)):
             async with _table(location, name) as table:
@@ -80,14 +80,14 @@ async def _check(settings: Settings) -> list[str]:
 
 
 def _tables(location: TableLocation, *, sealed: bool) -> list[tuple[str, Needs]]:
-    from peopleinfo.dynamodb.schema import KEYS, PEOPLE
+    from peopleinfo.stores.dynamodb.schema import KEYS, PEOPLE
 
     return [(location.table, PEOPLE), *([(location.keys, KEYS)] if sealed else [])]
 
 
 @asynccontextmanager
 async def _table(location: TableLocation, name: str) -> AsyncIterator[Table]:
-    from peopleinfo.dynamodb.opening import open_table, told
+    from peopleinfo.stores.dynamodb.factory import open_table, told
 
     async with open_table(location) as table:
         with told(name):

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import falcon
 
 from peopleinfo import __version__
-from peopleinfo.access import ANYBODY, Principal, Scope
-from peopleinfo.console import assets
+from peopleinfo.auth.principal import ANYBODY, Principal, Scope
+from peopleinfo.console import static_files
 from peopleinfo.errors import NotAuthenticated, StoreUnavailable
-from peopleinfo.files.columns import KNOWN
-from peopleinfo.http.browsers import PAGE_HEADERS
-from peopleinfo.http.requests import cookie
+from peopleinfo.formats.column_mapping import KNOWN
+from peopleinfo.http.bodies import cookie
+from peopleinfo.http.middleware.cors import PAGE_HEADERS
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
     from jinja2 import Environment
 
-    from peopleinfo.codeflow import CodeFlow
-    from peopleinfo.gate import Gate
-    from peopleinfo.http.limits import Limits
-    from peopleinfo.http.requests import App
+    from peopleinfo.auth.authenticator import Gate
+    from peopleinfo.auth.oidc_login import CodeFlow
+    from peopleinfo.http.bodies import App
+    from peopleinfo.http.middleware.rate_limit import Limits
     from peopleinfo.http.sessions import Sessions
 
 _POLICY: Final = (
@@ -63,7 +63,7 @@ def install(
     app: App, gate: Gate, sessions: Sessions, flow: CodeFlow | None, limits: Limits | None, *, body_timeout: float
 ) -> None:
     """Add the pages to the app, and lead to them from its root; with a `flow`, people may sign in at its provider."""
-    from peopleinfo.console.signing import SignInResource  # noqa: PLC0415 - which writes a page, too
+    from peopleinfo.console.login import SignInResource  # noqa: PLC0415 - which writes a page, too
 
     app.add_route("/", RootResource())
     for path, page in _PAGES.items():
@@ -72,12 +72,12 @@ def install(
     app.add_route(SIGN_IN, sign_in)
     app.add_route("/console/sign-out", sign_in, suffix="out")
     if flow is not None:
-        from peopleinfo.console.provider import ProviderResource  # noqa: PLC0415 - likewise
+        from peopleinfo.console.oidc_login import ProviderResource  # noqa: PLC0415 - likewise
 
         provider = ProviderResource(flow, gate, sessions, limits)
         app.add_route(PROVIDER, provider)
         app.add_route(f"{PROVIDER}/back", provider, suffix="back")
-    app.add_route(assets.ROOT + "/{digest}/{name}", assets.AssetResource())
+    app.add_route(static_files.ROOT + "/{digest}/{name}", static_files.AssetResource())
     app.add_route("/console/{missing:path}", MissingResource())
 
 
@@ -143,7 +143,7 @@ def write(
         _templates()
         .get_template(page.template)
         .render(
-            static=assets.root(),
+            static=static_files.root(),
             version=__version__,
             script=page.script,
             section=page.section,

@@ -1,1 +1,1 @@
-"""Encryption at rest: a key for each person, keys that wrap those, and a master key that wraps these. It knows no store (docs/adr/0010)."""
+"""Encryption at rest: one key per person, key-encryption keys, and a master key (docs/adr/0010)."""

@@ -14,7 +14,7 @@ from peopleinfo.errors import StoreUnavailable, StoreUnusable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from peopleinfo.crypto.master import Master
+    from peopleinfo.crypto.master_key import Master
 
 _GENERATION: Final = 4  # bytes at the beginning of a wrapped key
 _HELD: Final = 4_096  # persons' keys that are kept ready to use

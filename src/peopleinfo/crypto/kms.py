@@ -8,7 +8,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from peopleinfo.crypto.master import WrongMaster
+from peopleinfo.crypto.master_key import WrongMaster
 from peopleinfo.errors import StoreUnusable
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from peopleinfo.crypto.keyring import Keyring, Wrapped, generation_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from peopleinfo.crypto.master import Master
+    from peopleinfo.crypto.master_key import Master
 
 
 class PersonKey(NamedTuple):

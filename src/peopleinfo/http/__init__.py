@@ -1,1 +1,1 @@
-"""The service over HTTP: the contract, in and out, and nothing else."""
+"""The HTTP API."""

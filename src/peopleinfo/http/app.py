@@ -8,38 +8,38 @@ from typing import TYPE_CHECKING, Final
 import falcon
 import falcon.asgi
 
-from peopleinfo.http import problems, protocol
-from peopleinfo.http.audited import Audited
-from peopleinfo.http.auth import Authentication
-from peopleinfo.http.browsers import Cors
-from peopleinfo.http.conditions import UntaggedConditions
-from peopleinfo.http.contract import OPERATIONS
+from peopleinfo.http import problems, uvicorn_protocol
+from peopleinfo.http.bodies import App
+from peopleinfo.http.bulk import ExportResource, ImportResource
 from peopleinfo.http.cursors import Cursors
-from peopleinfo.http.data import DataResource
 from peopleinfo.http.docs import DocsResource, OpenApiResource
-from peopleinfo.http.loopback import LoopbackOnly
-from peopleinfo.http.memory import BODIES
-from peopleinfo.http.parameters import KnownParameters
+from peopleinfo.http.etags import UntaggedConditions
+from peopleinfo.http.health import MetricsResource, StatusResource
+from peopleinfo.http.legacy import DataResource
+from peopleinfo.http.memory_budget import BODIES
+from peopleinfo.http.middleware.audit import Audited
+from peopleinfo.http.middleware.auth import Authentication
+from peopleinfo.http.middleware.cors import Cors
+from peopleinfo.http.middleware.host_check import LoopbackOnly
+from peopleinfo.http.middleware.query_parameters import KnownParameters
+from peopleinfo.http.operations import OPERATIONS
 from peopleinfo.http.people import PeopleResource, PersonExportResource, PersonResource
-from peopleinfo.http.requests import App
-from peopleinfo.http.status import MetricsResource, StatusResource
-from peopleinfo.http.transfer import ExportResource, ImportResource
-from peopleinfo.telemetry import traces
+from peopleinfo.telemetry import tracing
+from peopleinfo.telemetry.access_log import Answered
 from peopleinfo.telemetry.health import Health
 from peopleinfo.telemetry.metrics import REQUESTS
-from peopleinfo.telemetry.requests import Answered
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator
 
-    from peopleinfo.audit import Audit
-    from peopleinfo.gate import Gate
-    from peopleinfo.http.drain import Drain
-    from peopleinfo.http.limits import Limits
+    from peopleinfo.auth.authenticator import Gate
+    from peopleinfo.http.middleware.rate_limit import Limits
     from peopleinfo.http.sessions import Sessions
-    from peopleinfo.people import People
-    from peopleinfo.telemetry.exposition import Exposition
-    from peopleinfo.telemetry.requests import RequestLog
+    from peopleinfo.http.shutdown import Drain
+    from peopleinfo.people.service import People
+    from peopleinfo.privacy.audit import Audit
+    from peopleinfo.telemetry.access_log import RequestLog
+    from peopleinfo.telemetry.prometheus import Exposition
 
 _UNMATCHED: Final = "(no route)"
 _TROUBLE: Final = ("500", "503")
@@ -94,7 +94,7 @@ def create_app(
     for operation in OPERATIONS:
         for trouble in _TROUBLE:
             REQUESTS.begin(operation.path, operation.method.upper(), trouble)
-    exposition.gauges += [people.store.note_state, protocol.note_state]
+    exposition.gauges += [people.store.note_state, uvicorn_protocol.note_state]
     status = StatusResource(people.store, Health(people.store), drain, audit)
     app.add_route("/status", status)
     app.add_route("/status/ready", status)
@@ -161,7 +161,7 @@ class _Observed:
 
 def _end_of_span(req: falcon.asgi.Request, resp: falcon.asgi.Response) -> str:
     """Say in the span of a request what came of it, and in the answer which span it was; return the trace's id."""
-    trace_id, traceresponse = traces.answered(
+    trace_id, traceresponse = tracing.answered(
         req.scope["span"], req.uri_template or _UNMATCHED, req.method, resp.status_code
     )
     resp.set_header("Traceresponse", traceresponse)

@@ -9,8 +9,8 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from peopleinfo.crypto.ids import subkey
 from peopleinfo.errors import PeopleInfoError
-from peopleinfo.ids import subkey
 
 _NONCE: Final = 12  # bytes (NIST SP 800-38D); at random, good for 2^32 cursors of one secret
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import falcon
 
-from peopleinfo import strictjson
-from peopleinfo.http.browsers import PAGE_HEADERS
-from peopleinfo.http.compression import send_document
+from peopleinfo.http.middleware.compression import send_document
+from peopleinfo.http.middleware.cors import PAGE_HEADERS
 from peopleinfo.http.openapi import document
+from peopleinfo.people import strict_json
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
@@ -88,7 +88,7 @@ class DocsResource:
 @cache
 def openapi_json() -> bytes:
     """Return the OpenAPI document as JSON."""
-    return strictjson.encode(document())
+    return strict_json.encode(document())
 
 
 @cache

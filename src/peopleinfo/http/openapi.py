@@ -9,8 +9,8 @@ from typing import Any, Final
 import msgspec
 
 from peopleinfo import __version__
-from peopleinfo.http.contract import OPERATIONS, PROBLEMS, Answer, Operation, Parameter
-from peopleinfo.http.shapes import TYPES
+from peopleinfo.http.operations import OPERATIONS, PROBLEMS, Answer, Operation, Parameter
+from peopleinfo.http.schemas import TYPES
 
 _REF: Final = "#/components/schemas/{name}"
 _HEADERS: Final = {

@@ -7,27 +7,28 @@ from typing import TYPE_CHECKING, Any, Final
 
 import falcon
 
-from peopleinfo import rights, strictjson
-from peopleinfo.access import ClientKey
-from peopleinfo.http import conditions
-from peopleinfo.http.audited import trail_of
-from peopleinfo.http.conditions import EvaluatesConditions
-from peopleinfo.http.memory import RESPONSES
-from peopleinfo.http.requests import MERGE_PATCH, read_json
-from peopleinfo.http.searches import read_query, read_search
-from peopleinfo.masks import require_askable, require_changeable, shown
-from peopleinfo.store import Reading, Source
+from peopleinfo.auth.field_access import require_askable, require_changeable, shown
+from peopleinfo.auth.principal import ClientKey
+from peopleinfo.http import etags
+from peopleinfo.http.bodies import MERGE_PATCH, read_json
+from peopleinfo.http.etags import EvaluatesConditions
+from peopleinfo.http.memory_budget import RESPONSES
+from peopleinfo.http.middleware.audit import trail_of
+from peopleinfo.http.search_params import read_query, read_search
+from peopleinfo.people import strict_json
+from peopleinfo.people.store import Reading, Source
+from peopleinfo.privacy import retention
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from falcon.asgi import Request, Response
 
-    from peopleinfo.audit import Audit
     from peopleinfo.http.cursors import Cursors
-    from peopleinfo.http.searches import Asked
-    from peopleinfo.people import People
-    from peopleinfo.person import Record
+    from peopleinfo.http.search_params import Asked
+    from peopleinfo.people.person import Record
+    from peopleinfo.people.service import People
+    from peopleinfo.privacy.audit import Audit
 
 _KEY_LENGTH: Final = 255
 
@@ -71,7 +72,7 @@ class PeopleResource:
         say_source(req, resp, reading)
         if trail := trail_of(req):
             trail.answers(page.people)
-        resp.data = b'{"people":[%b],"next_cursor":%b}' % (b",".join(page.people), strictjson.encode(cursor))
+        resp.data = b'{"people":[%b],"next_cursor":%b}' % (b",".join(page.people), strict_json.encode(cursor))
         keep_private(resp)
 
     on_head = on_get
@@ -92,13 +93,13 @@ class PersonResource(EvaluatesConditions):
         finally:  # that somebody is not there is an answer too
             say_source(req, resp, reading)
         hidden = req.context.principal.hidden
-        if conditions.are_given(req):
-            conditions.answer_read(req, resp, conditions.of_record(record, hidden))
+        if etags.are_given(req):
+            etags.answer_read(req, resp, etags.of_record(record, hidden))
         _answer(resp, record, hidden)
 
     async def on_put(self, req: Request, resp: Response, person_id: str) -> None:
         """Put new details in the place of the old ones."""
-        precondition = conditions.read_of_change(req).require_record
+        precondition = etags.read_of_change(req).require_record
         data = await read_json(req, seconds=self._body_seconds)
         if trail := trail_of(req):
             trail.announce(data)
@@ -107,7 +108,7 @@ class PersonResource(EvaluatesConditions):
     async def on_patch(self, req: Request, resp: Response, person_id: str) -> None:
         """Change some members by a JSON Merge Patch."""
         hidden = req.context.principal.hidden
-        precondition = partial(conditions.read_of_change(req).require_record, hidden=hidden)
+        precondition = partial(etags.read_of_change(req).require_record, hidden=hidden)
         patch = await read_json(req, seconds=self._body_seconds, media_types=(MERGE_PATCH,))
         if hidden:
             require_changeable(patch, hidden)
@@ -117,7 +118,7 @@ class PersonResource(EvaluatesConditions):
 
     async def on_delete(self, req: Request, resp: Response, person_id: str) -> None:
         """Erase the person."""
-        precondition = conditions.read(req).require_record if conditions.are_given(req) else None
+        precondition = etags.read(req).require_record if etags.are_given(req) else None
         if trail := trail_of(req):
             trail.announce()
         await self._people.erase(person_id, precondition=precondition)
@@ -135,14 +136,14 @@ class PersonExportResource:
 
     async def on_get(self, _: Request, resp: Response, person_id: str) -> None:
         """Return the record and what the audit tells of it."""
-        resp.data = await rights.export(self._people, self._audit, person_id)
+        resp.data = await retention.export(self._people, self._audit, person_id)
         resp.set_header("Cache-Control", "private, no-store")
         resp.downloadable_as = "person.json"
 
 
 def _answer(resp: Response, record: Record, hidden: frozenset[str] = frozenset()) -> None:
     resp.data = shown(record.body, hidden) if hidden else record.body
-    resp.set_header("ETag", conditions.etag(record.version, hidden))
+    resp.set_header("ETag", etags.etag(record.version, hidden))
     keep_private(resp)
 
 

@@ -8,10 +8,11 @@ import falcon
 import falcon.asgi
 import structlog
 
-from peopleinfo import errors, strictjson
-from peopleinfo.files.columns import InvalidInput
+from peopleinfo import errors
+from peopleinfo.formats.column_mapping import InvalidInput
+from peopleinfo.http.bodies import Disconnected
 from peopleinfo.http.cursors import InvalidCursor
-from peopleinfo.http.requests import Disconnected
+from peopleinfo.people import strict_json
 from peopleinfo.telemetry import open_files
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -90,7 +91,7 @@ def write(
         problem["error"] = detail
     resp.status = kind.status
     resp.content_type = MEDIA_TYPE
-    resp.data = strictjson.encode(problem)
+    resp.data = strict_json.encode(problem)
     resp.stream = None
 
 

@@ -12,17 +12,17 @@ import falcon
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from peopleinfo.auth.authenticator import GRACE_SECONDS
+from peopleinfo.crypto.ids import subkey
 from peopleinfo.errors import StoreUnavailable
-from peopleinfo.gate import GRACE_SECONDS
-from peopleinfo.http.requests import cookie
-from peopleinfo.ids import subkey
+from peopleinfo.http.bodies import cookie
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from falcon.asgi import Request, Response
 
-    from peopleinfo.ended_sessions import EndedSessions
+    from peopleinfo.auth.ended_sessions import EndedSessions
 
 LASTS: Final = timedelta(
     hours=8

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from peopleinfo.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from peopleinfo.store import Store
+    from peopleinfo.people.store import Store
 
 _GOOD_FOR: Final = 1.0  # seconds; balancers ask every few, and many of them may ask
 _PATIENCE: Final = 2.0  # less than a balancer has

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 import structlog
 
-from peopleinfo import strictjson
 from peopleinfo.errors import PeopleInfoError
+from peopleinfo.people import strict_json
 from peopleinfo.telemetry.metrics import EVENTS, LEFT_OUT
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class OncePerSecond:
 
 
 def _json(_: Any, __: str, event: MutableMapping[str, Any]) -> bytes:
-    return strictjson.encode(event)
+    return strict_json.encode(event)
 
 
 class _Forward(logging.Handler):

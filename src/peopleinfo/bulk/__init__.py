@@ -1,0 +1,1 @@
+"""Bulk operations: import, copy, backup and restore."""

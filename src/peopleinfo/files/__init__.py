@@ -1,1 +1,0 @@
-"""Rows in and out of files: CSV, NDJSON and JSON, as they come."""

@@ -1,0 +1,256 @@
+"""The record: what is known about a person, the rules it obeys, and its JSON.
+
+`Details` is what people tell us (checked), `Person` is what the service answers: the details with an id, a version and two times.
+The JSON of a person is made once, when it is stored, and sent as it is from then on.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+
+import msgspec
+
+from peopleinfo.errors import FieldError, InvalidJson, InvalidPerson, StoreDamaged
+from peopleinfo.people import birthdate, strict_json
+from peopleinfo.people.names import fold
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import date
+
+T = TypeVar("T")
+
+NAME_LENGTH: Final = 256  # code points; UTF-8 makes at most 1,024 bytes of them
+ADDRESS_LENGTH: Final = 2_000  # code points; at most 8,000 bytes
+RECORD_SIZE: Final = 64 * 1024  # bytes of the JSON of the details that one principal sees
+STORED_SIZE: Final = (
+    256 * 1024
+)  # bytes of all details; more than RECORD_SIZE only if principals with different hidden members wrote them
+
+NAMES: Final = frozenset(("person_name", "person_surname"))
+SERVER_MEMBERS: Final = ("person_id", "version", "created_at", "updated_at")
+_OWN_MEMBERS: Final = dict.fromkeys(("person_name", "person_surname", "person_birthdate", "person_address")).keys()
+
+# Around a text; the separators U+001C to U+001F count as control characters here, unlike in str.strip().
+_BLANK: Final = (
+    " \t\n\r\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000\ufeff"
+)
+_FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_LINE_BREAKS: Final = re.compile("[\t\n\r\u2028\u2029]")
+
+
+class Details(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is known about a person, checked. Absent members are None; `more` holds every other member as it was sent."""
+
+    person_name: str | None = None
+    person_surname: str | None = None
+    person_birthdate: str | None = None
+    person_address: str | None = None
+    more: dict[str, Any] = {}
+
+    @property
+    def surname_key(self) -> str:
+        """The key by which the person is found: the folded surname, or the one name of a person who has but one."""
+        return fold(self.person_surname or self.person_name or "")
+
+    @property
+    def size(self) -> int:
+        """How many bytes the JSON has; 0 without further members, since the limits of the other four are far below RECORD_SIZE."""
+        return len(strict_json.encode(self.members())) if self.more else 0
+
+    def members(self) -> dict[str, Any]:
+        """Return the members as the JSON object has them, in its order."""
+        values = (self.person_name, self.person_surname, self.person_birthdate, self.person_address)
+        own = {name: value for name, value in zip(_OWN_MEMBERS, values, strict=True) if value is not None}
+        return own | self.more if self.more else own
+
+
+class Record(NamedTuple):
+    """A person as the store gives it back: `body` is the JSON that is sent, made when the person was stored."""
+
+    person_id: str
+    version: int
+    body: bytes
+
+
+class Outline(msgspec.Struct, frozen=True):
+    """What a store has to know of a person that it takes over from another one, read from the JSON of a `Record`."""
+
+    person_id: str
+    version: int
+    created_at: str
+    person_surname: str | None = None
+    person_name: str | None = None
+
+    @property
+    def surname_key(self) -> str:
+        """The key by which the person is found, as `Details` has it."""
+        return fold(self.person_surname or self.person_name or "")
+
+    @property
+    def created(self) -> datetime:
+        """When the person was created."""
+        return datetime.fromisoformat(self.created_at)
+
+
+_outline: Final = msgspec.json.Decoder(Outline).decode
+_BEGINNING: Final = b'{"person_id":"'  # of every record, as `render` makes it
+
+
+def outline(body: bytes) -> Outline:
+    """Return the outline of a stored record. Raises StoreDamaged."""
+    return stored(_outline, body)
+
+
+def stored(decode: Callable[[bytes], T], body: bytes) -> T:
+    """Return what a decoder of msgspec makes of a stored record. Raises StoreDamaged when this service did not write it so."""
+    try:
+        return decode(body)
+    except strict_json.UNREADABLE as error:
+        raise _damaged() from error
+
+
+def checked(body: bytes, person_id: str = "") -> bytes:
+    """Return a stored record that begins and ends as every record does, and is of this person. Raises StoreDamaged."""
+    if not body.startswith(_BEGINNING + person_id.encode()) or body[-1:] != b"}":
+        raise _damaged()
+    return body
+
+
+def members_of(body: bytes) -> dict[str, Any]:
+    """Return the members of a stored record. Raises StoreDamaged."""
+    try:
+        members = strict_json.parse(body)
+    except InvalidJson as error:
+        raise _damaged() from error
+    if not isinstance(members, dict):
+        raise _damaged()
+    return members
+
+
+def _damaged() -> StoreDamaged:
+    return StoreDamaged("a record in the store is not one that this service wrote")
+
+
+def details_from_json(
+    data: Any,
+    *,
+    today: date,
+    known_birthdate: str | None = None,
+    server_members: Mapping[str, Any] | None = None,
+    size_limit: int = RECORD_SIZE,
+    needs_name: bool = True,
+) -> Details:
+    """Check a JSON value (of `strictjson.parse`) by the rules of the record; `needs_name` is false where its names may be hidden.
+
+    `known_birthdate` is accepted whatever its form: a birthdate that came in through `POST /data` may be any text, and stays when it is
+    not changed. `server_members` are the values that the server has given to this person; they may be sent back but not changed.
+    Raises InvalidPerson with every reason.
+    """
+    if not isinstance(data, dict):
+        raise InvalidPerson([FieldError("", "must be a JSON object")])
+    given = server_members or {}
+    further = data.keys() - _OWN_MEMBERS
+    errors = [
+        FieldError(f"/{member}", "is given by the server: leave it out")
+        for member in SERVER_MEMBERS
+        if member in further and data[member] != given.get(member)
+    ]
+    name = _text(data, "person_name", NAME_LENGTH, errors)
+    surname = _text(data, "person_surname", NAME_LENGTH, errors)
+    born = _text(data, "person_birthdate", NAME_LENGTH, errors)
+    address = _text(data, "person_address", ADDRESS_LENGTH, errors, lines=True)
+    if needs_name and data.get("person_name") is None and data.get("person_surname") is None:
+        errors.append(FieldError("", "needs person_name or person_surname: a person has at least one name"))
+    if born is not None and born != known_birthdate:
+        try:
+            birthdate.check(born, today)
+        except ValueError as reason:
+            errors.append(FieldError("/person_birthdate", str(reason)))
+    more = {}
+    if further:
+        more = {key: value for key, value in data.items() if key in further and key not in SERVER_MEMBERS}
+    details = Details(
+        person_name=name, person_surname=surname, person_birthdate=born, person_address=address, more=more
+    )
+    if not errors and details.size > size_limit:
+        errors.append(FieldError("", f"is larger than {size_limit // 1024} KiB"))
+    if errors:
+        raise InvalidPerson(errors)
+    return details
+
+
+def details_from_seed(data: Any, *, today: date) -> Details:
+    """Check what `POST /data` takes: all four members are required, and the birthdate may be any text.
+
+    Raises InvalidPerson; `missing_members` tells which of the four are not there.
+    """
+    known = data.get("person_birthdate") if isinstance(data, dict) else None
+    kept = normalised(known) if isinstance(known, str) else None
+    return details_from_json(data, today=today, known_birthdate=kept)
+
+
+def missing_members(data: Any) -> list[str]:
+    """Return which of the four members of the seed's person are absent, empty or not strings."""
+    members = data if isinstance(data, dict) else {}
+    return [name for name in _OWN_MEMBERS if not (isinstance(text := members.get(name), str) and normalised(text))]
+
+
+def normalised(text: str) -> str:
+    """Return text as it is stored: NFC, without blanks around it."""
+    return (text if text.isascii() else unicodedata.normalize("NFC", text)).strip(_BLANK)
+
+
+def render(person_id: str, version: int, details: Details, *, created_at: str, updated_at: str) -> Record:
+    """Make the record that is stored and sent. Times are RFC 3339 in UTC with milliseconds (`timestamp`)."""
+    # Put together as text: this is done for everybody who is imported, and a dict of it all would cost twice as much.
+    told = strict_json.encode(details.members() if details.more else details)[1:-1]
+    given = person_id.encode(), b"," + told if told else b"", version, created_at.encode(), updated_at.encode()
+    return Record(person_id, version, b'{"person_id":"%b"%b,"version":%d,"created_at":"%b","updated_at":"%b"}' % given)
+
+
+def details_of(record: Record) -> tuple[Details, dict[str, Any]]:
+    """Take a record apart: what people told us, and what the server added (`SERVER_MEMBERS`). Raises StoreDamaged."""
+    members = members_of(record.body)
+    if not members.keys() >= set(SERVER_MEMBERS):
+        raise _damaged()
+    given = {name: members.pop(name) for name in SERVER_MEMBERS}
+    return details_from_members(members), given
+
+
+def details_from_members(members: Mapping[str, Any]) -> Details:
+    """Return the details whose members were checked before."""
+    more = dict(members)
+    own = {name: more.pop(name, None) for name in _OWN_MEMBERS}
+    return Details(**own, more=more)
+
+
+def timestamp(moment: datetime) -> str:
+    """Return a moment as RFC 3339 in UTC with milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _text(data: dict[str, Any], name: str, limit: int, errors: list[FieldError], *, lines: bool = False) -> str | None:
+    value = data.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        kind = strict_json.type_names.get(type(value), "something else")
+        errors.append(FieldError(f"/{name}", f"must be a string, not {kind}"))
+        return None
+    text = normalised(value)
+    if not text:
+        refusal = "must not be empty: leave it out when it is not known"
+    elif len(text) > limit:
+        refusal = f"must not be longer than {limit} characters"
+    elif not (text.isascii() and text.isprintable()) and (
+        _FORBIDDEN.search(value) or (not lines and _LINE_BREAKS.search(text))
+    ):
+        refusal = "must not hold control characters or direction overrides"
+    else:
+        return text
+    errors.append(FieldError(f"/{name}", refusal))
+    return None

@@ -1,0 +1,1 @@
+"""The audit log, the export of one person's data, and retention."""

@@ -1,0 +1,97 @@
+"""Verification of an audit: chains of lines that were changed, left out, cut off or removed as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from peopleinfo.people import strict_json
+from peopleinfo.privacy.audit import BEGINNING, END, NOTHING_BEFORE, Line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from peopleinfo.privacy.audit_sink import Head
+
+
+class Chain(msgspec.Struct):
+    """What is known of one writer's lines so far."""
+
+    seq: int
+    digest: str
+    first: int
+    ended: bool = False
+
+
+class Verified(NamedTuple):
+    """How many lines were checked, the chain of each writer, and what is wrong, a sentence each."""
+
+    lines: int
+    chains: dict[str, Chain]
+    wrong: list[str]
+
+
+def verify(lines: Iterable[bytes], heads: Mapping[str, Head] | None = None) -> Verified:
+    """Check the chains in lines of an audit, oldest first; lines that are none of an audit's are ignored.
+
+    `heads` are the registered writers with the last line of each. They are read before the lines, which may go on meanwhile.
+    """
+    heads = heads or {}
+    chains: dict[str, Chain] = {}
+    wrong: list[str] = []
+    count = 0
+    for number, text in enumerate(lines, 1):
+        line = read(text)
+        if line is None:
+            if text.startswith(BEGINNING):
+                wrong.append(f"line {number} cannot be read")
+            continue
+        count += 1
+        digest = hashlib.sha256(text.rstrip(b"\n")).hexdigest()
+        wrong += _mismatches(number, line, chains.get(line.writer))
+        head = heads.get(line.writer)
+        if head is not None and head.seq == line.seq and head.digest != digest:
+            wrong.append(f"line {number}: the last registered line of writer {line.writer} was changed")
+        _extend(chains, line, digest)
+    return Verified(count, chains, [*wrong, *_missing(chains, heads)])
+
+
+def read(text: bytes) -> Line | None:
+    """Return a line of an audit, or None when the text is none."""
+    try:
+        line = _decode(text)
+    except strict_json.UNREADABLE:
+        return None
+    return line if line.event == "audit" else None
+
+
+_decode = msgspec.json.Decoder(Line).decode
+
+
+def _extend(chains: dict[str, Chain], line: Line, digest: str) -> None:
+    chain = chains.setdefault(line.writer, Chain(line.seq, digest, line.seq))
+    chain.seq, chain.digest, chain.ended = line.seq, digest, line.action == END
+
+
+def _mismatches(number: int, line: Line, chain: Chain | None) -> Iterator[str]:
+    if chain is None:
+        if line.seq == 1 and line.previous != NOTHING_BEFORE:
+            yield f"line {number}: the first of writer {line.writer} was changed"
+    elif line.seq != chain.seq + 1:
+        yield f"line {number}: after line {chain.seq} of writer {line.writer} comes {line.seq}: lines are missing, or stand twice"
+    elif line.previous != chain.digest:
+        yield f"line {number}: line {chain.seq} of writer {line.writer} was changed, or this one"
+
+
+def _missing(chains: Mapping[str, Chain], heads: Mapping[str, Head]) -> Iterator[str]:
+    for writer, chain in chains.items():
+        if chain.first != 1:
+            yield f"the lines of writer {writer} begin at {chain.first}: give the files before, too"
+        if heads and writer not in heads:
+            yield f"writer {writer} is not registered: its lines come from elsewhere, or its registration was removed"
+    for writer, head in heads.items():
+        written = chains[writer].seq if writer in chains else 0
+        if written < head.seq:
+            yield f"writer {writer} wrote {head.seq} lines, of which these files hold {written}: the last ones are missing"

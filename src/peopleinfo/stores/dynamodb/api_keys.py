@@ -1,0 +1,55 @@
+"""API keys in the table: neighbours in a partition of their own, so that they can be listed without looking at people."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from peopleinfo.auth.api_keys import ApiKey
+from peopleinfo.stores.dynamodb.items import binary, value
+
+if TYPE_CHECKING:
+    from peopleinfo.stores.dynamodb.client import Item, Table
+
+_PARTITION: Final = b"api keys"  # longer than the partition keys of people, and so none of them
+_PAGE: Final = 1_000
+_decode = msgspec.json.Decoder(ApiKey).decode
+
+
+class DynamoApiKeys:
+    """The port `peopleinfo.auth.api_keys.ApiKeys` on one table."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    async def find(self, digest: bytes) -> ApiKey | None:
+        item = await self._table.get(_key(digest))
+        return _decode(value(item, "api_key")) if item else None
+
+    async def save(self, *keys: ApiKey) -> None:
+        items = [_key(key.digest) | {"api_key": binary(msgspec.json.encode(key))} for key in keys]
+        await self._table.transact(*({"Put": {"Item": item}} for item in items), token=secrets.token_hex(16))
+
+    async def all(self) -> list[ApiKey]:
+        keys: list[ApiKey] = []
+        last: Item | None = None
+        while True:
+            items, last = await self._page(_PAGE, {"ExclusiveStartKey": last} if last else {})
+            keys += [_decode(value(item, "api_key")) for item in items]
+            if last is None:
+                return sorted(keys, key=lambda key: key.created_at)
+
+    async def has_any(self) -> bool:
+        items, _ = await self._page(1, {})
+        return bool(items)
+
+    async def _page(self, limit: int, more: dict[str, Any]) -> tuple[list[Item], Item | None]:
+        return await self._table.query(
+            "pk = :pk", {":pk": binary(_PARTITION)}, limit=limit, ConsistentRead=True, **more
+        )
+
+
+def _key(digest: bytes) -> Item:
+    return {"pk": binary(_PARTITION), "sk": binary(digest)}

@@ -1,0 +1,68 @@
+"""Errors of SQLite in the words of the store. Damage to the store's files is logged once, and remembered until the process ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from peopleinfo.errors import StoreDamaged, StoreUnavailable
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_DAMAGE: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+_DECRYPTION: Final = "user-defined function"  # in SQLite's message when the function that decrypts a record has raised
+_REASONS: Final = {  # beginning of SQLite's code → message, and seconds after which a retry may help
+    "SQLITE_BUSY": ("another process holds the database", 1),
+    "SQLITE_FULL": ("the disk is full", 30),
+    "SQLITE_READONLY": ("the store's files, or their file system, are read-only", 30),
+    "SQLITE_IOERR": ("the disk reports an error ({}): see the log of the operating system", 30),
+}
+_log = structlog.get_logger("peopleinfo.stores.sqlite")
+
+
+class Faults:
+    """Translates the errors of one open store."""
+
+    def __init__(self) -> None:
+        self.damage: StoreDamaged | None = None
+        """The first damage that an operation has met."""
+
+    def translate(self, error: sqlite3.Error) -> StoreUnavailable:
+        """Return the store's error for one of SQLite's."""
+        translated = self._translated(error, code_of(error))
+        translated.__cause__ = error
+        return translated
+
+    def damaged(self, what: str, code: str) -> StoreDamaged:
+        """Return the error for damage; log the first one of this process."""
+        damage = StoreDamaged(what)
+        if self.damage is None:
+            self.damage = damage
+            _log.error("store_damaged", code=code, reason=str(damage))
+        return damage
+
+    def undecryptable(self) -> StoreDamaged:
+        """Return the error for a record that its key does not decrypt."""
+        return self.damaged("a record cannot be decrypted with its key", "DECRYPTION_FAILED")
+
+    def _translated(self, error: sqlite3.Error, code: str) -> StoreUnavailable:
+        if is_damage(error):
+            return self.damaged("a file of the store is damaged", code)
+        if code == "SQLITE_ERROR" and _DECRYPTION in str(error):
+            return self.undecryptable() if self.damage else StoreUnavailable("a key cannot be decrypted", retry_after=5)
+        for beginning, (reason, delay) in _REASONS.items():
+            if code.startswith(beginning):
+                return StoreUnavailable(reason.format(code), retry_after=delay)
+        return StoreUnavailable(f"the database does not answer ({code or type(error).__name__})", retry_after=5)
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Return whether an error shows that a file is damaged, or is no database."""
+    return code_of(error).startswith(_DAMAGE)
+
+
+def code_of(error: sqlite3.Error) -> str:
+    """Return SQLite's name of an error, for example SQLITE_CORRUPT_INDEX; empty for an error of the sqlite3 module itself."""
+    return getattr(error, "sqlite_errorname", "")

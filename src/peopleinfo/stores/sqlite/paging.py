@@ -1,0 +1,105 @@
+"""Pages of people, filled from rows."""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Final
+
+from peopleinfo.people.person import checked
+from peopleinfo.people.store import EXAMINED, PAGE_SIZE, Page
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Generator
+
+    from peopleinfo.people.search import Filter
+
+SEQ_SIZE: Final = 8  # bytes of a seq in a position or an id
+_LAST: Final = "\U0010ffff"  # of Unicode, and so of the letters that may follow a prefix
+_CHUNK: Final = 32  # rows read at a time; fewer have less than PAGE_SIZE
+_BY_SURNAME: Final = "SELECT seq, body FROM readable WHERE surname_key = ? AND seq > ? ORDER BY seq LIMIT ?"
+_BY_PREFIX: Final = """
+    SELECT seq, body, surname_key FROM readable WHERE (surname_key, seq) > (?, ?) AND surname_key < ? ORDER BY surname_key, seq LIMIT ?
+"""
+_SCAN: Final = "SELECT seq, body FROM in_order WHERE seq > ? AND seq % ? = ? ORDER BY seq LIMIT ?"
+
+
+def position_of(after: bytes | None) -> tuple[int, str]:
+    """Take apart where a page ended: the seq of the last person looked at and, in a search by prefix, its surname key."""
+    return (int.from_bytes(after[:SEQ_SIZE]), after[SEQ_SIZE:].decode()) if after else (0, "")
+
+
+def _past(prefix: str) -> str | bytes:
+    """Return the least value that SQLite sorts after every text that begins with `prefix`."""
+    head = prefix.rstrip(_LAST)
+    if not head:
+        return b""  # every blob comes after every text
+    # Between U+D7FF and U+E000 lie the surrogates, which no text holds.
+    return head[:-1] + ("\ue000" if head[-1] == "\ud7ff" else chr(ord(head[-1]) + 1))
+
+
+def found(db: sqlite3.Connection, where: Filter, key: str | None, after: bytes | None, limit: int) -> Page:
+    """Fill a page from the people under a key of the index of surnames, or, without one, under the prefix."""
+    seq, begun = position_of(after)
+    rows = _rows(limit, where)
+    if key is not None:
+        return _page(db.execute(_BY_SURNAME, (key, seq, rows)), limit, where)
+    prefix = where.prefix_key or ""
+    return _page(db.execute(_BY_PREFIX, (begun or prefix, seq, _past(prefix), rows)), limit, where)
+
+
+def scanned(
+    db: sqlite3.Connection, where: Filter | None, after: bytes | None, limit: int, segment: int, segments: int
+) -> Page:
+    """Fill a page from everyone in a segment."""
+    seq, _ = position_of(after)
+    return _page(db.execute(_SCAN, (seq, segments, segment, _rows(limit, where))), limit, where)
+
+
+def _rows(limit: int, where: Filter | None) -> int:
+    """Return how many rows a page may need; one more than it can use tells whether there is a next one."""
+    return (EXAMINED if where and where.refines else limit) + 1
+
+
+def _page(cursor: sqlite3.Cursor, limit: int, where: Filter | None) -> Page:
+    """Fill a page from rows of seq, body and, in a search by prefix, surname key."""
+    if where is None or not where.refines:
+        return full_page(cursor, limit)
+    people: list[bytes] = []
+    size = 0
+    last: tuple[Any, ...] = ()
+    with closing(cursor):  # ends the read transaction even when rows are left
+        for examined, row in enumerate(cursor):
+            if len(people) == limit or examined == EXAMINED or size >= PAGE_SIZE:
+                return Page(people, after_row(last))
+            last = row
+            if where.matches(checked(row[1])):
+                people.append(row[1])
+                size += len(row[1])
+    return Page(people, None)
+
+
+def full_page(rows: sqlite3.Cursor | Generator[tuple[Any, ...]], limit: int) -> Page:
+    """Fill a page from rows that all match, one of them too many where there is a next page."""
+    read = list(itertools.islice(rows, _CHUNK))
+    is_cut = len(read) == _CHUNK and _read_on(read, rows)
+    people = read[:limit]
+    return Page([checked(row[1]) for row in people], after_row(people[-1]) if is_cut or len(read) > limit else None)
+
+
+def _read_on(read: list[tuple[Any, ...]], rows: sqlite3.Cursor | Generator[tuple[Any, ...]]) -> bool:
+    """Add the other rows, up to `PAGE_SIZE` bytes; return whether it ends with those."""
+    size = sum(len(row[1]) for row in read)
+    with closing(rows):
+        while size < PAGE_SIZE and (chunk := list(itertools.islice(rows, _CHUNK))):
+            read += chunk
+            size += sum([len(row[1]) for row in chunk])
+    while size - len(read[-1][1]) >= PAGE_SIZE:
+        size -= len(read.pop()[1])
+    return size >= PAGE_SIZE
+
+
+def after_row(row: tuple[Any, ...]) -> bytes:
+    """Return the position after a row of seq, body and, in a search by prefix, surname key."""
+    return bytes(row[0].to_bytes(SEQ_SIZE) + "".join(row[2:]).encode())

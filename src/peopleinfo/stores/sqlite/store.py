@@ -1,0 +1,346 @@
+"""The embedded store on one SQLite file. The promises are those of `peopleinfo.people.store`; comments here say how they are kept."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from peopleinfo.crypto.ids import BLOCK_SIZE, IdCipher, is_id
+from peopleinfo.errors import (
+    CreationErased,
+    ImportOverlap,
+    KeyReused,
+    PersonNotFound,
+    StoreUnavailable,
+    VersionConflict,
+)
+from peopleinfo.people import strict_json
+from peopleinfo.people.names import FOLD_VERSION
+from peopleinfo.people.person import Details, Record, checked, details_of, render, timestamp
+from peopleinfo.people.store import ONCE_SECONDS, Once, Page, Progress, Purged, Reading, Rekeyed
+from peopleinfo.stores.sqlite.api_keys import SqliteApiKeys
+from peopleinfo.stores.sqlite.ended_sessions import SqliteEndedSessions
+from peopleinfo.stores.sqlite.paging import SEQ_SIZE, after_row, found, full_page, position_of, scanned
+from peopleinfo.stores.sqlite.schema import SECRET
+from peopleinfo.stores.sqlite.upsert import Adoption, coming, foreign_seq, is_outdated, rekey
+from peopleinfo.telemetry.metrics import SQLITE_LOG_BYTES, SQLITE_WAITING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import ThreadPoolExecutor
+    from datetime import datetime
+
+    from peopleinfo.people.search import Filter
+    from peopleinfo.stores.sqlite.errors import Faults
+    from peopleinfo.stores.sqlite.files import Files
+    from peopleinfo.stores.sqlite.person_keys import SealedReads, SealedWrites
+    from peopleinfo.stores.sqlite.writer import Writer
+
+T = TypeVar("T")
+
+_READY_SECONDS: Final = 2.0
+_CHECK: Final = bytes(
+    BLOCK_SIZE - SEQ_SIZE
+)  # the other half of an id's block, which tells a real id from a made-up one
+
+_INSERT: Final = "INSERT INTO people (surname_key, seq, fold, version, body) VALUES (?, ?, ?, ?, ?)"
+# A load inserts many rows by one statement: after each statement the thread has to wait for its turn in the interpreter.
+_TOGETHER: Final = 500
+_INSERT_TOGETHER: Final = _INSERT + ", (?, ?, ?, ?, ?)" * (_TOGETHER - 1)
+_UPDATE: Final = "UPDATE people SET surname_key = ?, fold = ?, version = ?, body = ? WHERE seq = ?"
+_FOLDS: Final = "SELECT seq, fold FROM people INDEXED BY people_by_seq WHERE seq > ? ORDER BY seq LIMIT ?"
+_BY_SEQ: Final = "SELECT version, body FROM readable WHERE seq = ?"
+
+
+class SqliteStore:
+    """People in one SQLite file, which other processes may use at the same time."""
+
+    cache_state = None
+
+    def __init__(
+        self,
+        reader: sqlite3.Connection,
+        scanner: sqlite3.Connection,
+        threads: ThreadPoolExecutor,
+        writer: Writer,
+        files: Files,
+        faults: Faults,
+        now: Callable[[], datetime],
+        *,
+        secret: bytes,
+        sealed: SealedWrites | None,
+        reads: SealedReads | None,
+    ) -> None:
+        # Short reads run in the event loop itself: they cost less than the way to a thread and back (ADR 3).
+        self._reader = reader
+        self._scanner = scanner
+        self._threads = threads
+        self._writer = writer
+        self._files = files
+        self._faults = faults
+        self._now = now
+        self.api_keys = SqliteApiKeys(reader, writer, faults)
+        self.ended_sessions = SqliteEndedSessions(reader, writer, faults, now)
+        self.secret = secret
+        self._sealed = sealed  # None: people are kept plain
+        self._reads = reads
+        self.index: Callable[[str], str] = sealed.index if sealed else str
+        self._ids = IdCipher(self.secret)  # ids are sealed in the writer's thread only, and opened in the loop's
+
+    async def get(self, person_id: str, *, reading: Reading | None = None) -> Record:
+        seq = self._seq(person_id)
+        try:
+            row = self._reader.execute(_BY_SEQ, (seq,)).fetchone()
+        except sqlite3.Error as error:
+            raise self._faults.translate(error) from error
+        if row is None:
+            raise PersonNotFound(person_id)
+        return Record(person_id, row[0], checked(row[1], person_id))
+
+    async def create(self, details: Details, *, once: Once | None = None) -> Record:
+        def change(db: sqlite3.Connection) -> Record:
+            if once is not None and (record := self._first_answer(db, once)):
+                return record
+            (record,) = self._insert(db, [details])
+            if once is not None:
+                self._remember(db, once, record)
+            return record
+
+        return await self._writer.run(change, size=_size(details))
+
+    async def replace(self, person_id: str, details: Details, *, expected: int, known: Record | None = None) -> Record:
+        seq = self._seq(person_id)
+
+        def change(db: sqlite3.Connection) -> Record:
+            version, body = _at_version(db, person_id, seq, expected)
+            _, given = details_of(Record(person_id, version, body))
+            now = timestamp(self._now())
+            record = render(person_id, version + 1, details, created_at=given["created_at"], updated_at=now)
+            key, kept = details.surname_key, record.body
+            if self._sealed:
+                key, kept = self._sealed.index(key), self._sealed.record(db, seq, record.version, kept)
+            db.execute(
+                _UPDATE,
+                (key, FOLD_VERSION, record.version, kept, seq),
+            )
+            return record
+
+        return await self._writer.run(change, size=_size(details))
+
+    async def erase(self, person_id: str, *, expected: int | None = None) -> None:
+        seq = self._seq(person_id)
+        foreign = self._own_seq(person_id) is None
+
+        def change(db: sqlite3.Connection) -> None:
+            _at_version(db, person_id, seq, expected)
+            db.execute("DELETE FROM people WHERE seq = ?", (seq,))
+            if foreign:
+                db.execute("DELETE FROM foreign_ids WHERE person_id = ?", (bytes.fromhex(person_id),))
+            db.execute("UPDATE once SET answer = NULL WHERE seq = ?", (seq,))
+            if self._sealed:
+                self._sealed.destroy(db, seq)
+
+        await self._writer.run(change, erases=True)
+
+    async def find(self, where: Filter, *, after: bytes | None, limit: int, reading: Reading | None = None) -> Page:
+        key = self._sealed.looked_up(where) if self._sealed else where.surname_key
+        if where.refines:  # may look at thousands of people, which the loop must not wait for
+            return await self._in_thread(lambda db: found(db, where, key, after, limit))
+        try:
+            if self._reads and key is not None:
+                return full_page(self._reads.of_surname(key, position_of(after)[0], limit + 1), limit)
+            return found(self._reader, where, key, after, limit)
+        except sqlite3.Error as error:
+            raise self._faults.translate(error) from error
+
+    async def scan(
+        self, *, after: bytes | None, limit: int, where: Filter | None = None, segment: int = 0, segments: int = 1
+    ) -> Page:
+        def read(db: sqlite3.Connection) -> Page:
+            return scanned(db, where, after, limit, segment, segments)
+
+        return await self._in_thread(read)
+
+    async def load(self, people: Sequence[Details], *, step: tuple[Progress, Progress] | None = None) -> list[str]:
+        def change(db: sqlite3.Connection) -> list[str]:
+            _take(db, step)
+            return [record.person_id for record in self._insert(db, people)]
+
+        return await self._writer.run(change)
+
+    async def progress(self, import_id: bytes) -> Progress:
+        with self._translated():
+            return _progress(self._reader, import_id)
+
+    def note_state(self) -> None:
+        SQLITE_WAITING.set(self._writer.waiting)
+        SQLITE_LOG_BYTES.set(self._files.log_size())
+
+    async def adopt(self, people: Sequence[bytes], *, step: tuple[Progress, Progress] | None = None) -> int:
+        come = coming(people, self._own_seq)
+
+        def change(db: sqlite3.Connection) -> int:
+            _take(db, step)
+            adoption = Adoption(db)
+            adoption.add(come)
+            self._check_unsealed(db)
+            _put(db, self._sealed.new(db, adoption.new) if self._sealed else adoption.new)
+            for key, seq, fold, version, body in adoption.newer:
+                row = (key, fold, version, body, seq)
+                if self._sealed:
+                    row = (self._sealed.index(key), fold, version, self._sealed.record(db, seq, version, body), seq)
+                db.execute(_UPDATE, row)
+            return len(adoption.new) + len(adoption.newer)
+
+        return await self._writer.run(change)
+
+    async def rekey(self, *, after: bytes | None, limit: int) -> Rekeyed:
+        seq, _ = position_of(after)
+        rows = await self._in_thread(lambda db: db.execute(_FOLDS, (seq, limit)).fetchall())
+        old = [seq for seq, fold in rows if is_outdated(fold)]
+        keys = await self._writer.run(lambda db: [rekey(db, seq, self.index) for seq in old]) if old else []
+        end = after_row(rows[-1][:1]) if len(rows) == limit else None
+        return Rekeyed(len(rows), [pair for pair in keys if pair], end)
+
+    async def purge(self, *, after: bytes | None, limit: int, remove: bool = True) -> Purged:
+        sealed, (seq, _) = self._sealed, position_of(after)
+        if sealed is None:
+            return Purged(0, 0, None)
+        people, gone = await self._writer.run(lambda db: sealed.purge(db, seq, limit, remove=remove))
+        return Purged(len(people), gone, people[-1].to_bytes(SEQ_SIZE) if len(people) == limit else None)
+
+    async def estimate(self) -> int | None:
+        return await self._in_thread(lambda db: int(db.execute("SELECT count(*) FROM people").fetchone()[0]))
+
+    async def ready(self) -> None:
+        if self._faults.damage:
+            raise self._faults.damage
+        with self._translated():
+            self._reader.execute("SELECT last_seq FROM deployment").fetchone()
+        if self._writer.trouble or self._files.have_changed():  # only another write shows what is wrong
+            try:
+                async with asyncio.timeout(_READY_SECONDS):
+                    await self._writer.run(lambda db: db.execute("UPDATE deployment SET last_seq = last_seq"))
+            except TimeoutError:
+                raise StoreUnavailable("writes are waiting") from None
+
+    def _seq(self, person_id: str) -> int:
+        seq = self._own_seq(person_id)
+        if seq is None and (seq := self._foreign_seq(person_id)) is None:
+            raise PersonNotFound(person_id)
+        return seq
+
+    def _own_seq(self, person_id: str) -> int | None:
+        """Return the number behind an id of this store's, None for any other."""
+        block = self._ids.open(person_id)
+        return int.from_bytes(block[:SEQ_SIZE]) if block is not None and block[SEQ_SIZE:] == _CHECK else None
+
+    def _foreign_seq(self, person_id: str) -> int | None:
+        if not is_id(person_id):
+            return None
+        with self._translated():
+            return foreign_seq(self._reader, person_id)
+
+    async def _in_thread(self, read: Callable[[sqlite3.Connection], T]) -> T:
+        def work() -> T:
+            with self._translated():
+                return read(self._scanner)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn SQLite's errors into the store's. Where a person is read it is written out: it would cost as much as the read."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._faults.translate(error) from error
+
+    def _insert(self, db: sqlite3.Connection, people: Sequence[Details]) -> list[Record]:
+        self._check_unsealed(db)
+        (last,) = db.execute(
+            "UPDATE deployment SET last_seq = last_seq + ? RETURNING last_seq", (len(people),)
+        ).fetchone()
+        now = timestamp(self._now())
+        rows, records = [], []
+        for seq, details in enumerate(people, start=last - len(people) + 1):
+            person_id = self._ids.seal(seq.to_bytes(SEQ_SIZE) + _CHECK)
+            record = render(person_id, 1, details, created_at=now, updated_at=now)
+            rows.append((details.surname_key, seq, FOLD_VERSION, 1, record.body))
+            records.append(record)
+        if self._sealed:
+            rows = self._sealed.new(db, rows)
+        _put(db, rows)
+        return records
+
+    def _check_unsealed(self, db: sqlite3.Connection) -> None:
+        """Raise StoreUnavailable when people are kept plain and the store has been sealed since it was opened."""
+        (size,) = db.execute("SELECT length(secret) FROM deployment").fetchone()
+        if not self._sealed and size != SECRET:
+            raise StoreUnavailable(
+                "the store was sealed while it was open: restart the service with PEOPLEINFO_ENCRYPTION"
+            )
+
+    def _first_answer(self, db: sqlite3.Connection, once: Once) -> Record | None:
+        now = int(self._now().timestamp())
+        db.execute("DELETE FROM once WHERE expires_at <= ?", (now,))
+        row = db.execute("SELECT content, seq, answer FROM once WHERE key = ?", (once.key,)).fetchone()
+        if row is None:
+            return None
+        content, seq, answer = row
+        if content != once.content:
+            raise KeyReused
+        if self._sealed and answer is not None:
+            answer = self._sealed.read_answer(db, seq, answer)
+        if answer is None:
+            raise CreationErased
+        return Record(self._ids.seal(seq.to_bytes(SEQ_SIZE) + _CHECK), 1, answer)
+
+    def _remember(self, db: sqlite3.Connection, once: Once, record: Record) -> None:
+        expires_at = int(self._now().timestamp()) + ONCE_SECONDS
+        (seq,) = db.execute("SELECT last_seq FROM deployment").fetchone()
+        answer = self._sealed.answer(db, seq, record.body) if self._sealed else record.body
+        db.execute("INSERT INTO once VALUES (?, ?, ?, ?, ?)", (once.key, once.content, seq, answer, expires_at))
+
+
+def _size(details: Details) -> int:
+    """Return about how many bytes the texts of a record have that may be long."""
+    custom = len(strict_json.encode(details.more)) if details.more else 0
+    return custom + len(details.person_address or "")
+
+
+def _at_version(db: sqlite3.Connection, person_id: str, seq: int, expected: int | None) -> tuple[int, bytes]:
+    row = db.execute(_BY_SEQ, (seq,)).fetchone()
+    if row is None:
+        raise PersonNotFound(person_id)
+    version, body = row
+    if expected not in (None, version):
+        raise VersionConflict(person_id, actual=version)
+    return version, body
+
+
+def _put(db: sqlite3.Connection, rows: list[Any]) -> None:
+    rows.sort()  # neighbours in the file are written together
+    whole = len(rows) - len(rows) % _TOGETHER
+    for start in range(0, whole, _TOGETHER):
+        db.execute(_INSERT_TOGETHER, list(itertools.chain.from_iterable(rows[start : start + _TOGETHER])))
+    db.executemany(_INSERT, rows[whole:])
+
+
+def _take(db: sqlite3.Connection, step: tuple[Progress, Progress] | None) -> None:
+    """Let the progress of what stores many people take a step."""
+    if step is None:
+        return
+    before, after = step
+    if _progress(db, before.import_id) != before:
+        raise ImportOverlap
+    row = (after.import_id, after.rows, after.stored, after.digest)
+    db.execute("INSERT OR REPLACE INTO imports (import_id, rows, stored, digest) VALUES (?, ?, ?, ?)", row)
+
+
+def _progress(db: sqlite3.Connection, import_id: bytes) -> Progress:
+    row = db.execute("SELECT rows, stored, digest FROM imports WHERE import_id = ?", (import_id,)).fetchone()
+    return Progress(import_id, *row) if row else Progress(import_id)

@@ -1,0 +1,231 @@
+"""One writer, group commit: whatever is waiting is written in one transaction and made durable by one sync."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+
+from peopleinfo.errors import OutcomeUnknown, PeopleInfoError, StoreUnavailable
+from peopleinfo.stores.sqlite.errors import Faults
+from peopleinfo.stores.sqlite.wal import RETRY_INTERVAL, Log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+GROUP: Final = 256  # writes in one transaction: bounds how long the first of them waits for the others
+WAITING_SIZE: Final = 64 * 1024 * 1024  # bytes that the changes in progress hold; beyond that a caller has to retry
+CHANGE_SIZE: Final = 4 * 1024  # bytes of a change beside the custom fields and the address of its record
+
+
+class _Waiting(NamedTuple):
+    change: Callable[[sqlite3.Connection], Any]
+    future: asyncio.Future[Any]
+    erases: bool
+
+
+class _CommitFailed(Exception):
+    """SQLite could not commit; the cause says why."""
+
+
+class Writer:
+    """Runs changes in a thread of its own, in the order in which they came.
+
+    A change is a function of the connection. Whatever it raises, nothing that it wrote is stored. It can be called again: when a change
+    of a group fails, the group is rolled back and run again with a savepoint for each change. When the transaction itself fails, each
+    change is tried alone.
+    After a change that erases, the write-ahead log is emptied, as what was erased may stand in it: before the answer if nobody reads from it
+    just then, else as soon as nobody does.
+    """
+
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        guard: Callable[[], None] = lambda: None,
+        *,
+        two_files: bool = False,
+        faults: Faults | None = None,
+        log_size: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """Write through `db`. `guard` is called before and after each commit and raises when its files are not those on the disk.
+
+        `two_files`: persons' keys lie in a file of their own, which is committed first. `log_size` returns the bytes in the write-ahead log.
+        """
+        self._faults = faults or Faults()
+        self._log = Log(db, log_size)
+        self._two_files = two_files
+        self._db = db
+        self._guard = guard
+        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
+        self._closed = False
+        self._held = 0  # bytes of the changes in progress
+        self.trouble: str | None = None
+        """Why the last commit failed; None when it did not."""
+        self._thread.start()
+
+    async def run(self, change: Callable[[sqlite3.Connection], T], *, erases: bool = False, size: int = 0) -> T:
+        """Run a change and return its result once it is durable. Raises what the change raises, and StoreUnavailable.
+
+        `erases`: what the change removes is not to be found in the log either. `size`: bytes of what the change stores.
+        """
+        if self._closed:
+            raise StoreUnavailable("the store is closing")
+        size += CHANGE_SIZE
+        if self._held and self._held + size > WAITING_SIZE:
+            raise StoreUnavailable("too many writes are waiting")
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._queue.put(_Waiting(change, future, erases))
+        self._held += size
+        try:
+            return await future
+        finally:
+            self._held -= size
+
+    @property
+    def waiting(self) -> int:
+        """How many changes wait to be begun."""
+        return self._queue.qsize()
+
+    async def close(self) -> None:
+        """Finish what is waiting, then end the thread."""
+        self._closed = True
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _work(self) -> None:
+        while (first := self._next()) is not None:
+            group = [first]
+            closing = False
+            while len(group) < GROUP and not closing:
+                try:
+                    waiting = self._queue.get_nowait()
+                except Empty:
+                    break
+                if waiting is None:
+                    closing = True
+                else:
+                    group.append(waiting)
+            outcomes = self._write(group)
+            self._log.written(erased=any(waiting.erases for waiting in group))
+            self._loop.call_soon_threadsafe(_tell, group, outcomes)
+            if closing:
+                return
+
+    def _next(self) -> _Waiting | None:
+        while self._log.is_due:
+            try:
+                return self._queue.get(timeout=RETRY_INTERVAL)
+            except Empty:
+                self._log.empty()
+        return self._queue.get()
+
+    def _write(self, group: list[_Waiting]) -> list[Any]:
+        try:
+            self._begin()
+        except Exception as error:  # noqa: BLE001 - no change is to blame, and alone each would only wait as long again
+            return [self._failure(error) for _ in group]
+        try:
+            outcomes = self._transaction(group)
+        except Exception as error:  # noqa: BLE001 - it is handed to whoever asked for the change
+            if len(group) > 1:
+                return [outcome for waiting in group for outcome in self._alone(waiting, error)]
+            return [self._failure(error, group[0])]
+        self.trouble = None
+        return self._confirmed(outcomes)
+
+    def _confirmed(self, outcomes: list[Any]) -> list[Any]:
+        """Return the outcomes of a commit; those of changes are unknown when a file was removed before the commit was done."""
+        try:
+            self._guard()
+        except StoreUnavailable as error:
+            return [one if isinstance(one, BaseException) else OutcomeUnknown(str(error)) for one in outcomes]
+        return outcomes
+
+    def _alone(self, waiting: _Waiting, error: Exception) -> list[Any]:
+        """Try a change by itself whose group has failed, unless it may be done already."""
+        if self._is_half_done(waiting, error):
+            return [self._failure(error, waiting)]
+        return self._write([waiting])
+
+    def _is_half_done(self, waiting: _Waiting, error: Exception) -> bool:
+        """Say whether a key may be destroyed whose person is still in the other file: nobody can read that person."""
+        return self._two_files and waiting.erases and isinstance(error, _CommitFailed)
+
+    def _begin(self) -> None:
+        self._guard()
+        if self._db.in_transaction:  # the last one could not even be rolled back
+            self._db.execute("ROLLBACK")
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def _transaction(self, group: list[_Waiting]) -> list[Any]:
+        """Commit the changes that raise nothing, and return the result or the error of each. Raises the error of a change alone."""
+        try:
+            outcomes = self._outcomes(group)
+            self._commit()
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+        return outcomes
+
+    def _outcomes(self, group: list[_Waiting]) -> list[Any]:
+        """Run the changes. After an error, run them again with savepoints: those cost an eighth of a create, so they are not set at first."""
+        try:
+            return [self._without_savepoint(waiting) for waiting in group]
+        except Exception:
+            if len(group) == 1:
+                raise
+            self._begin()
+            return [self._within_savepoint(waiting) for waiting in group]
+
+    def _without_savepoint(self, waiting: _Waiting) -> Any:
+        """Run a change and return its result, or its refusal if it has written nothing. Raises every other error."""
+        written = self._db.total_changes
+        try:
+            return waiting.change(self._db)
+        except PeopleInfoError as refusal:
+            if self._db.total_changes != written:
+                raise
+            return refusal
+
+    def _within_savepoint(self, waiting: _Waiting) -> Any:
+        """Run a change; if it raises an error, undo what it wrote and return the error."""
+        self._db.execute("SAVEPOINT change")
+        try:
+            outcome = waiting.change(self._db)
+        except Exception as error:  # noqa: BLE001 - it is handed to whoever asked for the change
+            # Fails when SQLite has ended the transaction itself: then each change is tried alone.
+            self._db.execute("ROLLBACK TO change")
+            outcome = self._failure(error)
+        self._db.execute("RELEASE change")
+        return outcome
+
+    def _commit(self) -> None:
+        try:
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise _CommitFailed from error
+
+    def _failure(self, error: Exception, waiting: _Waiting | None = None) -> Exception:
+        cause = error.__cause__ if isinstance(error, _CommitFailed) else error
+        if not isinstance(cause, sqlite3.Error):
+            return error
+        self.trouble = str(cause)
+        told = self._faults.translate(cause)
+        return OutcomeUnknown(str(told)) if waiting and self._is_half_done(waiting, error) else told
+
+
+def _tell(group: list[_Waiting], outcomes: list[Any]) -> None:
+    for (_, future, _), outcome in zip(group, outcomes, strict=True):
+        if future.done():  # whoever asked has gone away
+            continue
+        if isinstance(outcome, BaseException):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
