@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 
 from bench.people import SURNAMES, people
 from peopleinfo import app
-from peopleinfo.people.person import details_from_json
-from peopleinfo.people.search import Filter, Search
-from peopleinfo.people.store import Once, Store
-from peopleinfo.settings import Settings, TableLocation
+from peopleinfo.people.person import parse_person
+from peopleinfo.people.search import PersonFilter, Search
+from peopleinfo.people.store import IdempotencyKey, Store
+from peopleinfo.settings import Settings
+from peopleinfo.settings.urls import DynamoDBUrl
 from peopleinfo.stores.dynamodb import metrics, schema
 from peopleinfo.stores.dynamodb.factory import open_table
 from tests import dynamodb_servers
@@ -79,33 +80,33 @@ def main() -> None:
 async def _measured() -> dict[str, Units]:
     """Return what each operation takes on a new table."""
     endpoint = dynamodb_servers.endpoint("dynamodb-local")
-    location = TableLocation("eu-west-1", "Capacity", endpoint)
+    location = DynamoDBUrl("eu-west-1", "Capacity", endpoint)
     async with open_table(location) as table:
         await schema.create(table)
     store_url = f"dynamodb://{location.region}/{location.table}?endpoint={endpoint}"
     async with app.open_people(Settings(store_url=store_url), create=True) as service:
         one, another, *others = (
-            details_from_json(person, today=service.today) for person in islice(people(COMMON + 2), COMMON + 2)
+            parse_person(person, today=service.today) for person in islice(people(COMMON + 2), COMMON + 2)
         )
         store = service.store
         record = await store.create(one)
         common = [
-            details_from_json({"person_surname": "Common", "person_name": f"N{n}"}, today=service.today)
+            parse_person({"person_surname": "Common", "person_name": f"N{n}"}, today=service.today)
             for n in range(COMMON)
         ]
-        await store.load(common)
-        once = Once(b"k" * 32, b"c" * 32)
-        same = details_from_json({"person_surname": one.person_surname, "x": 1}, today=service.today)
+        await store.create_many(common)
+        once = IdempotencyKey(b"k" * 32, b"c" * 32)
+        same = parse_person({"person_surname": one.person_surname, "x": 1}, today=service.today)
         operations: dict[str, Callable[[Store], Awaitable[Any]]] = {
             "read by id": lambda store: store.get(record.person_id),
             "read by surname, one person": lambda store: _find(store, one.surname_key),
             f"read by surname, {COMMON} people": lambda store: _find(store, "common"),
             "create": lambda store: store.create(another),
-            "create, with Idempotency-Key": lambda store: store.create(another, once=once),
-            "change": lambda store: store.replace(record.person_id, same, expected=1, known=record),
+            "create, with Idempotency-Key": lambda store: store.create(another, idempotency_key=once),
+            "change": lambda store: store.replace(record.person_id, same, expected=1, current=record),
             "change of the surname": lambda store: store.replace(record.person_id, another, expected=2),
-            "import, each person": lambda store: store.load(others),
-            "erase": lambda store: store.erase(record.person_id),
+            "import, each person": lambda store: store.create_many(others),
+            "erase": lambda store: store.delete(record.person_id),
         }
         return {
             name: await _units(store, operation, len(others) if "import" in name else 1)
@@ -114,13 +115,13 @@ async def _measured() -> dict[str, Units]:
 
 
 def _find(store: Store, surname_key: str) -> Awaitable[Any]:
-    return store.find(Filter(Search(surname=surname_key)), after=None, limit=COMMON)
+    return store.find(PersonFilter(Search(surname=surname_key)), after=None, limit=COMMON)
 
 
 async def _units(store: Store, operation: Callable[[Store], Awaitable[Any]], times: int) -> Units:
     """Return what DynamoDB says that an operation takes, which did so many things."""
     told = {"read": 0.0, "write": 0.0}
-    consumed = metrics.consumed
+    consumed = metrics.record_capacity
 
     def note(action: str, answer: dict[str, Any]) -> None:
         capacity = answer.get("ConsumedCapacity") or ()
@@ -128,11 +129,11 @@ async def _units(store: Store, operation: Callable[[Store], Awaitable[Any]], tim
         units = sum(one.get("CapacityUnits", 0) for one in ([capacity] if isinstance(capacity, dict) else capacity))
         told[kind] += units / 2 if action == "TransactWriteItems" else units  # docs/divergences.md
 
-    metrics.consumed = note
+    metrics.record_capacity = note
     try:
         await operation(store)
     finally:
-        metrics.consumed = consumed
+        metrics.record_capacity = consumed
     return Units(told["read"] / times, told["write"] / times)
 
 

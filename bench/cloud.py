@@ -23,9 +23,10 @@ from bench.people import people
 from bench.servers import UNLIMITED, Server, bare, ours, pin, usual
 from bench.stores import key
 from bench.tables import Table, ratio, spread
-from peopleinfo.settings import Settings, TableLocation
+from peopleinfo.settings import Settings
+from peopleinfo.settings.urls import DynamoDBUrl
 from peopleinfo.stores.dynamodb import schema
-from peopleinfo.stores.dynamodb.client import Refused
+from peopleinfo.stores.dynamodb.client import RequestRejected
 from peopleinfo.stores.dynamodb.factory import open_table
 from tests import dynamodb_servers, valkey_servers
 
@@ -175,7 +176,7 @@ def _table(name: str) -> str:
 
 
 async def _make_table(endpoint: str, name: str) -> None:
-    async with open_table(TableLocation("eu-west-1", _table(name), endpoint, None)) as table:
+    async with open_table(DynamoDBUrl("eu-west-1", _table(name), endpoint, None)) as table:
         if name != "usual":
             await schema.create(table)
             return
@@ -190,7 +191,7 @@ async def _make_table(endpoint: str, name: str) -> None:
                 {"IndexName": "by_surname", "KeySchema": index, "Projection": {"ProjectionType": "ALL"}}
             ],
         }
-        with suppress(Refused):  # a slow server has made it, and was asked again
+        with suppress(RequestRejected):  # a slow server has made it, and was asked again
             await table.call("CreateTable", asked, 30, names_table=False)
 
 

@@ -24,8 +24,9 @@ from bench.servers import Server, ours, pin
 from bench.tables import spread
 from peopleinfo import app
 from peopleinfo.crypto.master_key import create_file
-from peopleinfo.people.person import details_from_json
-from peopleinfo.settings import Settings, TableLocation
+from peopleinfo.people.person import parse_person
+from peopleinfo.settings import Settings
+from peopleinfo.settings.urls import DynamoDBUrl
 from tests import dynamodb_servers
 from tests.stores_under_test import make_table
 
@@ -86,7 +87,7 @@ def _in_tables(endpoint: str, encryption: str) -> None:
     stores = [Settings(store_url=f"dynamodb://eu-west-1/{kind}?endpoint={endpoint}", encryption=given)
               for kind, given in (("Plain", ""), ("Sealed", encryption))]  # fmt: skip
     for store in stores:
-        asyncio.run(make_table(TableLocation.parse(store.store_url), sealed=bool(store.encryption)))
+        asyncio.run(make_table(DynamoDBUrl.parse(store.store_url), sealed=bool(store.encryption)))
     filled = [asyncio.run(_fill(store, IN_TABLES)) for store in stores]
     name = filled[0][1]
     for module, told in MODULES:
@@ -153,8 +154,8 @@ def _nothing() -> None:
 async def _fill(settings: Settings, stored: int) -> tuple[list[str], str]:
     """Store people; return some of their ids, and a surname that two or three of them bear."""
     async with app.open_people(settings, create=True) as service:
-        made = [details_from_json(person, today=service.today) for person in people(stored)]
-        ids = await service.store.load(made)
-        await service.store.load([msgspec.structs.replace(one, person_surname="Common") for one in made[:100]])
+        made = [parse_person(person, today=service.today) for person in people(stored)]
+        ids = await service.store.create_many(made)
+        await service.store.create_many([msgspec.structs.replace(one, person_surname="Common") for one in made[:100]])
         bearers = Counter(details.person_surname for details in made)
         return ids[::10], next(name for name, count in bearers.items() if name and 2 <= count <= 3)

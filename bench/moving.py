@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bench.people import people
 from peopleinfo.app import open_people
-from peopleinfo.people.person import details_from_json
+from peopleinfo.people.person import parse_person
 from peopleinfo.settings import Settings
 from tests import dynamodb_servers
 
@@ -69,7 +69,7 @@ async def _fill(url: str, size: int) -> None:
     source = iter(people(size))
     async with open_people(Settings.load({}, store_url=url), create=True) as opened:
         while some := list(islice(source, _TOGETHER)):
-            await opened.store.load([details_from_json(person, today=date.max) for person in some])
+            await opened.store.create_many([parse_person(person, today=date.max) for person in some])
 
 
 def _run(arguments: list[str], kills: int, *, seconds_at_most: float) -> tuple[int, float, int, str]:

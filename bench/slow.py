@@ -17,7 +17,7 @@ from bench.load import request
 from bench.people import people
 from bench.servers import Server, ours
 from peopleinfo import app
-from peopleinfo.people.person import details_from_json
+from peopleinfo.people.person import parse_person
 from peopleinfo.settings import Settings
 
 ROUNDS = 7
@@ -83,4 +83,4 @@ async def _trickle(server: Server, path: str) -> None:
 
 async def _fill(url: str) -> list[str]:
     async with app.open_people(Settings(store_url=url), create=True) as service:
-        return await service.store.load([details_from_json(next(people(1)), today=service.today)])
+        return await service.store.create_many([parse_person(next(people(1)), today=service.today)])

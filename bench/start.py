@@ -16,7 +16,8 @@ from bench.people import people
 from bench.servers import UNLIMITED, ours
 from bench.stores import Filled, fill
 from bench.tables import Table, spread
-from peopleinfo.settings import Settings, TableLocation
+from peopleinfo.settings import Settings
+from peopleinfo.settings.urls import DynamoDBUrl
 from tests import dynamodb_servers, valkey_servers
 from tests.stores_under_test import make_table
 
@@ -32,7 +33,7 @@ def main() -> list[Table]:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         stack.callback(dynamodb_servers.end_all)
         location = f"dynamodb://eu-west-1/Start?endpoint={dynamodb_servers.endpoint(kind())}"
-        asyncio.run(make_table(TableLocation.parse(location)))
+        asyncio.run(make_table(DynamoDBUrl.parse(location)))
         cache = {"PEOPLEINFO_CACHE_URL": stack.enter_context(valkey_servers.serving()).url}
         for title, url, settings in (
             ("embedded", f"sqlite:///{folder}/one.db", {}),

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from peopleinfo import app
-from peopleinfo.auth.api_keys import issue
+from peopleinfo.auth.api_keys import create_key
 from peopleinfo.auth.principal import Scope
-from peopleinfo.people.person import details_from_json
+from peopleinfo.people.person import parse_person
 from peopleinfo.settings import Settings
 
 SAMPLE = 500  # ids that are asked for
@@ -28,8 +28,8 @@ async def fill(settings: Settings, people: Iterable[dict[str, Any]], *, stored: 
     ids: list[str] = []
     async with app.open_people(settings, create=True) as service:
         coming = itertools.islice(people, stored)
-        while batch := [details_from_json(one, today=service.today) for one in itertools.islice(coming, _TOGETHER)]:
-            ids += (await service.store.load(batch))[::every]
+        while batch := [parse_person(one, today=service.today) for one in itertools.islice(coming, _TOGETHER)]:
+            ids += (await service.store.create_many(batch))[::every]
     return Filled(ids, await key(settings))
 
 
@@ -38,5 +38,5 @@ async def key(settings: Settings) -> str:
     async with app.open_people(settings, create=True) as service:
         keys, scopes = service.store.api_keys, [Scope.READ, Scope.WRITE]
         name = f"bench-{secrets.token_hex(4)}"
-        shown, _ = await issue(keys, name=name, scopes=scopes, lifetime=None, now=app.utc_now())
+        shown, _ = await create_key(keys, name=name, scopes=scopes, lifetime=None, now=app.utc_now())
     return shown

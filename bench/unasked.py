@@ -3,14 +3,14 @@
 import sys
 
 from peopleinfo.__main__ import main
-from peopleinfo.auth.principal import ANYBODY
-from peopleinfo.http.middleware.auth import Authentication
+from peopleinfo.auth.principal import ANONYMOUS
+from peopleinfo.http.middleware.auth import AuthMiddleware
 
 
 async def _let_in(_self, req, _resp, _resource, _params):
     """Let everybody in."""
-    req.context.principal = ANYBODY
+    req.context.principal = ANONYMOUS
 
 
-Authentication.process_resource = _let_in
+AuthMiddleware.process_resource = _let_in
 sys.exit(main())

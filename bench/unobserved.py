@@ -10,5 +10,5 @@ def _nothing(*_):
     """Note nothing."""
 
 
-app._Observed._note = _nothing  # noqa: SLF001 - what is to be measured
+app.AccessLogMiddleware._note = _nothing  # noqa: SLF001 - what is to be measured
 sys.exit(main())

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def no_lease() -> None:
     """Fill the cache although a write has taken the lease away."""
-    rule = "if redis.pcall('GET', KEYS[3]) ~= ARGV[4] then return {'late'} end"
+    rule = "if redis.pcall('GET', KEYS[3]) ~= ARGV[4] then return {'lease_lost'} end"
     shared = _module("shared")
     if rule not in shared.FILL.text:
         raise LookupError("the script that fills the cache does not ask for the lease in these words any more")
@@ -46,7 +46,7 @@ def one_fence_for_all() -> None:
 def unknown_unfences() -> None:
     """Take the fence down although it is not known whether the store has written, or will."""
     cache = _module("store").CachedStore
-    fenced = cache._fenced  # noqa: SLF001 - the rule is inside
+    fenced = cache._write_fenced  # noqa: SLF001 - the rule is inside
 
     async def never_in_doubt(self: Any, names: Iterable[str], write: Callable[[], Awaitable[Any]], **more: Any) -> Any:
         async def surely() -> Any:
@@ -57,7 +57,7 @@ def unknown_unfences() -> None:
 
         return await fenced(self, names, surely, **more)
 
-    cache._fenced = never_in_doubt  # noqa: SLF001
+    cache._write_fenced = never_in_doubt  # noqa: SLF001
 
 
 def no_quarantine() -> None:
@@ -70,14 +70,14 @@ def no_quarantine() -> None:
 def no_placeholder() -> None:
     """Keep an answer in the process although its invalidation came first."""
     cache = _module("local").LocalCache
-    drop = cache.drop
+    invalidate = cache.invalidate
 
-    def drop_what_is_kept(self: Any, keys: Iterable[str]) -> None:
+    def invalidate_what_is_kept(self: Any, keys: Iterable[str]) -> None:
         expected = dict(self._expected)
-        drop(self, keys)
+        invalidate(self, keys)
         self._expected.update(expected)
 
-    cache.drop = drop_what_is_kept
+    cache.invalidate = invalidate_what_is_kept
 
 
 MUTANTS: Final[dict[str, Callable[[], None]]] = {

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from peopleinfo.errors import PersonNotFound
-from peopleinfo.people.person import Record, details_of
-from peopleinfo.people.search import Filter, Search
+from peopleinfo.people.person import StoredPerson, split_record
+from peopleinfo.people.search import PersonFilter, Search
 from peopleinfo.people.store import Page
 
 if TYPE_CHECKING:
@@ -29,43 +29,43 @@ class SeedStore:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    async def get(self, person_id: str, **_: Any) -> Record:
+    async def get(self, person_id: str, **_: Any) -> StoredPerson:
         """Return a person."""
-        record = await self._cached(f"person:{person_id}", Record | None, lambda: self._look_up(person_id))
+        record = await self._cached(f"person:{person_id}", StoredPerson | None, lambda: self._look_up(person_id))
         if record is None:
             raise PersonNotFound(person_id)
-        found: Record = record
+        found: StoredPerson = record
         return found
 
-    async def find(self, where: Filter, *, after: bytes | None, limit: int, **_: Any) -> Page:
+    async def find(self, where: PersonFilter, *, after: bytes | None, limit: int, **_: Any) -> Page:
         """Return the people of a surname."""
         page: Page = await self._cached(
             f"surname:{where.surname_key}", Page, lambda: self._store.find(where, after=after, limit=limit)
         )
         return page
 
-    async def create(self, *args: Any, **more: Any) -> Record:
+    async def create(self, *args: Any, **more: Any) -> StoredPerson:
         """Store a person."""
-        record: Record = await self._store.create(*args, **more)
+        record: StoredPerson = await self._store.create(*args, **more)
         await self._set_all(record.person_id, record)
         return record
 
-    async def replace(self, person_id: str, *args: Any, **more: Any) -> Record:
+    async def replace(self, person_id: str, *args: Any, **more: Any) -> StoredPerson:
         """Change a person."""
         before = await self._look_up(person_id)
-        record: Record = await self._store.replace(person_id, *args, **more)
+        record: StoredPerson = await self._store.replace(person_id, *args, **more)
         await self._set_all(person_id, before, record)
         return record
 
-    async def erase(self, person_id: str, **more: Any) -> None:
+    async def delete(self, person_id: str, **more: Any) -> None:
         """Remove a person."""
         before = await self._look_up(person_id)
-        await self._store.erase(person_id, **more)
+        await self._store.delete(person_id, **more)
         await self._set_all(person_id, before, None)
 
-    async def _look_up(self, person_id: str) -> Record | None:
+    async def _look_up(self, person_id: str) -> StoredPerson | None:
         try:
-            found: Record = await self._store.get(person_id)
+            found: StoredPerson = await self._store.get(person_id)
         except PersonNotFound:
             return None
         return found
@@ -78,10 +78,10 @@ class SeedStore:
         await self._ask(b"SET", key.encode(), msgspec.msgpack.encode(value))
         return value
 
-    async def _set_all(self, person_id: str, *records: Record | None) -> None:
+    async def _set_all(self, person_id: str, *records: StoredPerson | None) -> None:
         await self._ask(b"SET", f"person:{person_id}".encode(), msgspec.msgpack.encode(records[-1]))
-        for surname in {details_of(record)[0].surname_key for record in records if record}:
-            page = await self._store.find(Filter(Search(surname=surname)), after=None, limit=1_000)
+        for surname in {split_record(record)[0].surname_key for record in records if record}:
+            page = await self._store.find(PersonFilter(Search(surname=surname)), after=None, limit=1_000)
             await self._ask(b"SET", f"surname:{surname}".encode(), msgspec.msgpack.encode(page))
 
     async def _ask(self, *words: bytes) -> bytes | None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
 _READS = frozenset(("get", "find"))
-_WRITES = frozenset(("create", "replace", "erase"))
+_WRITES = frozenset(("create", "replace", "delete"))
 _READING = ("GetItem", "BatchGetItem", "Query", "Scan")  # DynamoDB's actions that change nothing
 _THROTTLED = b'{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"}'
 

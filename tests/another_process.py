@@ -75,7 +75,7 @@ async def _do(store: Store, verb: str, words: list[str]) -> None:
     elif verb == "find":
         _say([body.decode() for body in await everyone_found(store, where(surname=words[0]))])
     elif verb == "erase":
-        await store.erase(words[0])
+        await store.delete(words[0])
         _say("erased")
 
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from hypothesis import HealthCheck, settings
 
-from peopleinfo.people.service import People
+from peopleinfo.people.service import PeopleService
 from tests import dynamodb_servers, fast_lane, fork_server, ports, valkey_servers
 from tests.limits import HANGS
 from tests.skips import refuse_unexpected
@@ -136,8 +136,8 @@ async def store(store_kind: str, tmp_path: Path, clock: Clock) -> AsyncIterator[
 
 
 @pytest.fixture
-def people(store: Store, clock: Clock) -> People:
-    return People(store, now=clock.now)
+def people(store: Store, clock: Clock) -> PeopleService:
+    return PeopleService(store, now=clock.now)
 
 
 def what_is_left_of_stores(folder: Path) -> list[str]:

@@ -8,15 +8,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from peopleinfo.crypto.master_key import Encryption, FileMaster, create_file
-from peopleinfo.people.person import Details
-from peopleinfo.people.search import Filter, Search
-from peopleinfo.people.store import Reading
-from peopleinfo.settings import TableLocation
+from peopleinfo.crypto.master_key import Encryption, FileMasterKey, create_file
+from peopleinfo.people.person import PersonData
+from peopleinfo.people.search import PersonFilter, Search
+from peopleinfo.people.store import ReadOptions
+from peopleinfo.settings.urls import DynamoDBUrl
 from peopleinfo.stores.cached.store import open_cached
 from peopleinfo.stores.dynamodb import schema
 from peopleinfo.stores.dynamodb.factory import open_dynamodb, open_table
-from peopleinfo.stores.dynamodb.items import value
+from peopleinfo.stores.dynamodb.items import bytes_attr
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests import dynamodb_servers, valkey_servers
 from tests.limits import HANGS
@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from peopleinfo.people.person import Record
+    from peopleinfo.people.person import StoredPerson
     from peopleinfo.people.store import Page, Store
     from peopleinfo.stores.cached.store import CachedStore
     from peopleinfo.stores.dynamodb.client import Item
+    from peopleinfo.stores.registry import ServiceStore
 
 _QUIET: Final = 0.02  # seconds for which a new cache, which cannot have lost a fence, keeps nothing
 PATIENT: Final = 60  # seconds of an attempt of a call to DynamoDB: no result may depend on how busy the machine is
@@ -76,11 +77,11 @@ class Seconds:
 
 
 @asynccontextmanager
-async def open_store(kind: str, tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
+async def open_store(kind: str, tmp_path: Path, clock: Clock) -> AsyncIterator[ServiceStore]:
     """Open a store of this kind; those of one `tmp_path` are one and the same."""
     async with AsyncExitStack() as stack:
         if kind in ("sqlite", CACHED, SEALED):
-            opening: AbstractAsyncContextManager[Store] = open_sqlite(
+            opening: AbstractAsyncContextManager[ServiceStore] = open_sqlite(
                 tmp_path / "people.db", now=clock.now, encryption=encryption(tmp_path) if kind == SEALED else None
             )
         else:
@@ -92,7 +93,7 @@ async def open_store(kind: str, tmp_path: Path, clock: Clock) -> AsyncIterator[S
         if kind == CACHED:
             url = valkey_servers.shared_url()
             cache = open_cached(store, url, seconds=60, local_size=0, deadline=HANGS, fence_seconds=_QUIET)
-            store = cast("Store", ReadThroughCache(await stack.enter_async_context(cache)))
+            store = cast("ServiceStore", ReadThroughCache(await stack.enter_async_context(cache)))
         yield store
 
 
@@ -111,7 +112,7 @@ def encryption(folder: Path, *, prefixes: bool = True) -> Encryption:
     path = folder / "master.key"
     if not path.exists():
         create_file(path)
-    return Encryption(FileMaster(path), prefixes)
+    return Encryption(FileMasterKey(path), prefixes)
 
 
 class ReadThroughCache:
@@ -123,11 +124,13 @@ class ReadThroughCache:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cached, name)
 
-    async def get(self, person_id: str, *, reading: Reading | None = None) -> Record:
-        return await self._cached.get(person_id, reading=reading or Reading())
+    async def get(self, person_id: str, *, options: ReadOptions | None = None) -> StoredPerson:
+        return await self._cached.get(person_id, options=options or ReadOptions())
 
-    async def find(self, where: Filter, *, after: bytes | None, limit: int, reading: Reading | None = None) -> Page:
-        return await self._cached.find(where, after=after, limit=limit, reading=reading or Reading())
+    async def find(
+        self, person_filter: PersonFilter, *, after: bytes | None, limit: int, options: ReadOptions | None = None
+    ) -> Page:
+        return await self._cached.find(person_filter, after=after, limit=limit, options=options or ReadOptions())
 
 
 async def purged(store: Store, *, remove: bool = True) -> tuple[int, int]:
@@ -161,29 +164,29 @@ def store_url(kind: str, folder: Path, *, timeout: int = PATIENT) -> str:
     return f"dynamodb://{location.region}/{location.table}?endpoint={location.endpoint}&timeout={timeout}"
 
 
-def table_location(kind: str, folder: Path, shards: int | None = None) -> TableLocation:
+def table_location(kind: str, folder: Path, shards: int | None = None) -> DynamoDBUrl:
     """Return where the table of a folder is on a server of this kind."""
     table = "People-" + hashlib.sha256(str(folder).encode()).hexdigest()[:16]
-    return TableLocation("eu-west-1", table, dynamodb_servers.endpoint(kind), shards, timeout=PATIENT)
+    return DynamoDBUrl("eu-west-1", table, dynamodb_servers.endpoint(kind), shards, timeout=PATIENT)
 
 
-async def make_table(location: TableLocation, *, sealed: bool = False) -> None:
+async def make_table(location: DynamoDBUrl, *, sealed: bool = False) -> None:
     """Make the table, and that of the keys where people are sealed, unless they are there."""
     async with open_table(location) as table:
         await schema.create(table)
         dynamodb_servers.created(location.endpoint, table.name)
         if sealed:
-            await schema.create(table.beside(location.keys), schema.KEYS)
+            await schema.create(table.for_table(location.keys), schema.KEYS)
             dynamodb_servers.created(location.endpoint, location.keys)
 
 
-async def items_of(location: TableLocation, name: str) -> list[Item]:
+async def items_of(location: DynamoDBUrl, name: str) -> list[Item]:
     """Return all that a table holds."""
     items: list[Item] = []
     start: dict[str, Any] = {}
     async with open_table(location) as table:
         while True:
-            some, last = await table.beside(name).scan(limit=1_000, **start)
+            some, last = await table.for_table(name).scan(limit=1_000, **start)
             items += some
             if last is None:
                 return items
@@ -193,23 +196,23 @@ async def items_of(location: TableLocation, name: str) -> list[Item]:
 def octets(items: list[Item]) -> bytes:
     """Return every name and every value of items, decoded."""
     return b"\n".join(
-        name.encode() + (value(item, name) if "B" in item[name] else str(item[name]).encode())
+        name.encode() + (bytes_attr(item, name) if "B" in item[name] else str(item[name]).encode())
         for item in items
         for name in item
     )
 
 
-def named(surname: str | None, name: str | None = None, born: str | None = None, **more: Any) -> Details:
+def named(surname: str | None, name: str | None = None, born: str | None = None, **more: Any) -> PersonData:
     """Return the details of somebody."""
-    return Details(person_surname=surname, person_name=name, person_birthdate=born, more=more)
+    return PersonData(person_surname=surname, person_name=name, person_birthdate=born, extra=more)
 
 
-def where(**search: Any) -> Filter:
+def where(**search: Any) -> PersonFilter:
     """Return the filter of a search."""
-    return Filter(Search(**search))
+    return PersonFilter(Search(**search))
 
 
-async def everyone_found(store: Store, filtered: Filter, *, limit: int = 100) -> list[bytes]:
+async def everyone_found(store: Store, filtered: PersonFilter, *, limit: int = 100) -> list[bytes]:
     """Return all the people under a surname or a prefix, from all pages."""
     people: list[bytes] = []
     after: bytes | None = None
@@ -222,14 +225,16 @@ async def everyone_found(store: Store, filtered: Filter, *, limit: int = 100) ->
 
 
 async def everyone_scanned(
-    store: Store, filtered: Filter | None = None, *, limit: int = 100, segments: int = 1
+    store: Store, filtered: PersonFilter | None = None, *, limit: int = 100, segments: int = 1
 ) -> list[bytes]:
     """Return everyone who is meant, from all pages of all segments."""
     people: list[bytes] = []
     for segment in range(segments):
         after: bytes | None = None
         while True:
-            page = await store.scan(after=after, limit=limit, where=filtered, segment=segment, segments=segments)
+            page = await store.scan(
+                after=after, limit=limit, person_filter=filtered, segment=segment, segments=segments
+            )
             assert len(page.people) <= limit
             people += page.people
             if (after := page.next) is None:

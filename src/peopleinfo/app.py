@@ -14,36 +14,44 @@ from typing import TYPE_CHECKING, Any
 
 from peopleinfo.crypto.master_key import Encryption
 from peopleinfo.errors import PeopleInfoError
-from peopleinfo.people.service import People
-from peopleinfo.settings import InvalidSettings, TableLocation
-from peopleinfo.stores.instrumented import ObservedStore
+from peopleinfo.people.service import PeopleService
+from peopleinfo.settings import InvalidSettings
+from peopleinfo.settings.urls import DynamoDBUrl
+from peopleinfo.stores.instrumented import InstrumentedStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, MutableMapping
     from contextlib import AbstractAsyncContextManager
 
-    from peopleinfo.auth.api_keys import ApiKeys
-    from peopleinfo.auth.authenticator import Tokens
-    from peopleinfo.auth.oidc_login import CodeFlow
-    from peopleinfo.auth.rate_limit import Rates
-    from peopleinfo.crypto.master_key import Master
+    from peopleinfo.auth.api_keys import ApiKeyStore
+    from peopleinfo.auth.authenticator import TokenVerifier
+    from peopleinfo.auth.oidc_login import AuthorizationCodeFlow
+    from peopleinfo.auth.rate_limit import TokenBuckets
+    from peopleinfo.crypto.master_key import MasterKey
     from peopleinfo.crypto.rotation import KeyStore
-    from peopleinfo.http.middleware.rate_limit import Limits
-    from peopleinfo.http.shutdown import Drain
-    from peopleinfo.people.store import Store
-    from peopleinfo.privacy.audit import Audit
-    from peopleinfo.settings import Sealing, Settings
+    from peopleinfo.http.middleware.rate_limit import RateLimiter
+    from peopleinfo.http.shutdown import GracefulShutdown
+    from peopleinfo.privacy.audit import AuditLog
+    from peopleinfo.settings import Settings
+    from peopleinfo.settings.urls import EncryptionUrl
+    from peopleinfo.stores.registry import ServiceStore
 
 
 @asynccontextmanager
-async def open_people(settings: Settings, *, create: bool = False) -> AsyncIterator[People]:
+async def open_people(settings: Settings, *, create: bool = False) -> AsyncIterator[PeopleService]:
     """Open the store that the settings name, and close it again; with `create` a missing store is made.
 
     Raises StoreMissing; StoreUnusable, saying what to mend.
     """
+    async with _open_service_store(settings, create=create) as store:
+        yield PeopleService(store, now=utc_now)
+
+
+@asynccontextmanager
+async def _open_service_store(settings: Settings, *, create: bool = False) -> AsyncIterator[ServiceStore]:
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(_open_store(settings.location, encryption(settings), create=create))
-        store: Store = ObservedStore(opened)
+        store: ServiceStore = InstrumentedStore(opened)
         if settings.cache_url:
             from peopleinfo.stores.cached.store import open_cached  # noqa: PLC0415 - as below
 
@@ -60,11 +68,11 @@ async def open_people(settings: Settings, *, create: bool = False) -> AsyncItera
                     fence_seconds=settings.cache_fence_ttl,
                 )
             )
-        yield People(store, now=utc_now)
+        yield store
 
 
 @asynccontextmanager
-async def open_api_keys(settings: Settings, *, create: bool = False) -> AsyncIterator[ApiKeys]:
+async def open_api_keys(settings: Settings, *, create: bool = False) -> AsyncIterator[ApiKeyStore]:
     """Open the store that the settings name, for the sake of its API keys; with `create` a missing store is made. Raises StoreUnusable."""
     async with _open_store(settings.location, encryption(settings), create=create) as store:
         yield store.api_keys
@@ -72,24 +80,24 @@ async def open_api_keys(settings: Settings, *, create: bool = False) -> AsyncIte
 
 def encryption(settings: Settings) -> Encryption | None:
     """Return what people are sealed with, None when they are not. Raises StoreUnusable when there is no such key."""
-    sealing = settings.sealing
-    return Encryption(open_master(sealing), sealing.prefixes) if sealing else None
+    sealing = settings.encryption_url
+    return Encryption(open_master_key(sealing), sealing.prefixes) if sealing else None
 
 
-def open_master(sealing: Sealing) -> Master:
+def open_master_key(sealing: EncryptionUrl) -> MasterKey:
     """Return a master key. Raises StoreUnusable when there is no such key."""
-    from peopleinfo.crypto.master_key import FileMaster  # noqa: PLC0415 - as below
+    from peopleinfo.crypto.master_key import FileMasterKey  # noqa: PLC0415 - as below
 
     if sealing.scheme == "aws-kms":
-        from peopleinfo.crypto.kms import KmsMaster  # noqa: PLC0415 - as below
+        from peopleinfo.crypto.kms import KmsMasterKey  # noqa: PLC0415 - as below
 
-        return KmsMaster(sealing.key, region=sealing.region, endpoint=sealing.endpoint)
-    return FileMaster(Path(sealing.key))
+        return KmsMasterKey(sealing.key, region=sealing.region, endpoint=sealing.endpoint)
+    return FileMasterKey(Path(sealing.key))
 
 
 def examine_files(settings: Settings) -> list[tuple[Path, str]]:
     """Check the files of the embedded store for damage: each file, and its first problem or "". A table has none."""
-    if isinstance(settings.location, TableLocation):
+    if isinstance(settings.location, DynamoDBUrl):
         return []
     from peopleinfo.stores.sqlite.integrity import examine  # noqa: PLC0415 - as below
 
@@ -99,25 +107,25 @@ def examine_files(settings: Settings) -> list[tuple[Path, str]]:
 def is_store_file(path: Path, settings: Settings) -> bool:
     """Return whether a path leads to a file of the embedded store: writing it would destroy the store."""
     location = settings.location
-    if isinstance(location, TableLocation):
+    if isinstance(location, DynamoDBUrl):
         return False
     from peopleinfo.stores.sqlite.files import names_of, path_of_keys  # noqa: PLC0415 - as below
 
     return path.resolve() in {Path(name).resolve() for name in names_of([location, path_of_keys(location)])}
 
 
-async def seal_store(settings: Settings, *, told: Callable[[int], None]) -> int:
+async def encrypt_store(settings: Settings, *, told: Callable[[int], None]) -> int:
     """Seal everybody in a store that was plain and is not served now; return how many. Raises StoreUnusable, InvalidSettings."""
     given = encryption(settings)
     if given is None:
         raise InvalidSettings("say in PEOPLEINFO_ENCRYPTION what to seal people with: docs/encryption.md")
-    if isinstance(settings.location, TableLocation):
+    if isinstance(settings.location, DynamoDBUrl):
         raise InvalidSettings(
             "a table is sealed by copying it to a new one, while the service runs: docs/encryption.md"
         )
-    from peopleinfo.stores.sqlite.encrypt_existing import seal_people  # noqa: PLC0415 - as below
+    from peopleinfo.stores.sqlite.encrypt_existing import encrypt_database  # noqa: PLC0415 - as below
 
-    return seal_people(settings.location, given, told=told)
+    return encrypt_database(settings.location, given, told=told)
 
 
 @asynccontextmanager
@@ -125,27 +133,27 @@ async def open_key_store(settings: Settings, encryption: Encryption, *, alone: b
     """Open the keys of an encrypted store. `alone`: no service may use a file meanwhile. Raises StoreUnusable, InvalidSettings."""
     async with _open_store(settings.location, encryption):  # which says what is wrong
         pass
-    if isinstance(settings.location, TableLocation):
+    if isinstance(settings.location, DynamoDBUrl):
         from peopleinfo.stores.dynamodb.factory import open_table  # noqa: PLC0415 - as below
-        from peopleinfo.stores.dynamodb.key_table import DynamoKeyStore  # noqa: PLC0415 - as below
+        from peopleinfo.stores.dynamodb.key_table import DynamoDBKeyStore  # noqa: PLC0415 - as below
 
         async with open_table(settings.location) as table:
-            yield DynamoKeyStore(table.beside(settings.location.keys))
+            yield DynamoDBKeyStore(table.for_table(settings.location.keys))
         return
     from peopleinfo.stores.sqlite.encrypt_existing import SqliteKeyStore, hold_alone  # noqa: PLC0415 - as below
-    from peopleinfo.stores.sqlite.person_keys import made  # noqa: PLC0415 - as below
+    from peopleinfo.stores.sqlite.person_keys import open_key_db  # noqa: PLC0415 - as below
 
-    with closing(made(settings.location)) as db:
+    with closing(open_key_db(settings.location)) as db:
         if alone:
             hold_alone(db, settings.location)
         yield SqliteKeyStore(db)
 
 
 def _open_store(
-    location: Path | TableLocation, encryption: Encryption | None, *, create: bool = False
-) -> AbstractAsyncContextManager[Store]:
+    location: Path | DynamoDBUrl, encryption: Encryption | None, *, create: bool = False
+) -> AbstractAsyncContextManager[ServiceStore]:
     # Each brings libraries that the other has no use for.
-    if isinstance(location, TableLocation):
+    if isinstance(location, DynamoDBUrl):
         from peopleinfo.stores.dynamodb.factory import open_dynamodb  # noqa: PLC0415
 
         return open_dynamodb(location, now=utc_now, encryption=encryption, create=create)
@@ -154,50 +162,50 @@ def _open_store(
     return open_sqlite(location, now=utc_now, encryption=encryption, create=create)
 
 
-def _tokens(settings: Settings) -> Tokens | None:
+def _tokens(settings: Settings) -> TokenVerifier | None:
     if not settings.oidc_issuer:
         return None
-    from peopleinfo.auth.oidc import OidcTokens  # noqa: PLC0415 - as above
+    from peopleinfo.auth.oidc import OidcTokenVerifier  # noqa: PLC0415 - as above
 
-    return OidcTokens(settings.oidc_issuer, settings.oidc_audience, scopes_claim=settings.oidc_scopes_claim)
+    return OidcTokenVerifier(settings.oidc_issuer, settings.oidc_audience, scopes_claim=settings.oidc_scopes_claim)
 
 
-def _code_flow(settings: Settings) -> CodeFlow | None:
+def _code_flow(settings: Settings) -> AuthorizationCodeFlow | None:
     if not settings.oidc_client_id:
         return None
-    from peopleinfo.auth.oidc_login import CodeFlow  # noqa: PLC0415 - as above
+    from peopleinfo.auth.oidc_login import AuthorizationCodeFlow  # noqa: PLC0415 - as above
 
-    return CodeFlow(
+    return AuthorizationCodeFlow(
         settings.oidc_issuer, settings.oidc_client_id, secret=settings.oidc_client_secret, scopes=settings.oidc_scopes
     )
 
 
-def _limits(settings: Settings) -> Limits | None:
+def _limits(settings: Settings) -> RateLimiter | None:
     if not settings.rate_limit:
         return None
-    from peopleinfo.http.middleware.rate_limit import Limits  # noqa: PLC0415 - as above
+    from peopleinfo.http.middleware.rate_limit import RateLimiter  # noqa: PLC0415 - as above
 
-    return Limits(settings.rate_limit, anybody=settings.allow_anonymous, proxies=settings.trusted_proxies)
+    return RateLimiter(settings.rate_limit, anybody=settings.allow_anonymous, proxies=settings.trusted_proxies)
 
 
 @asynccontextmanager
-async def _shared(rates: Rates, settings: Settings, secret: bytes) -> AsyncIterator[None]:
-    from peopleinfo.stores.cached.redis_client import open_link  # noqa: PLC0415 - as above
-    from peopleinfo.stores.cached.shared_rate_limits import SharedRates  # noqa: PLC0415
+async def _shared_rate_limits(rates: TokenBuckets, settings: Settings, secret: bytes) -> AsyncIterator[None]:
+    from peopleinfo.stores.cached.redis_client import open_redis  # noqa: PLC0415 - as above
+    from peopleinfo.stores.cached.shared_rate_limits import SharedTokenBuckets  # noqa: PLC0415
 
-    opening = open_link(settings.cache_url, user=settings.cache_user, password=settings.cache_password)
-    async with opening as link, _running(SharedRates(rates, link, secret).keep()):
+    opening = open_redis(settings.cache_url, user=settings.cache_user, password=settings.cache_password)
+    async with opening as link, background_task(SharedTokenBuckets(rates, link, secret).run()):
         yield
 
 
-def open_audit(settings: Settings, stack: AsyncExitStack) -> Audit | None:
+def open_audit(settings: Settings, stack: AsyncExitStack) -> AuditLog | None:
     """Return where events go, None when it goes nowhere; it ends with `stack`."""
     if not settings.audit_log:
         return None
     check_audit(settings)
-    from peopleinfo.privacy.audit_file import AuditStream  # noqa: PLC0415 - as above
+    from peopleinfo.privacy.audit_file import AuditLogWriter  # noqa: PLC0415 - as above
 
-    stream = AuditStream(settings.audit_file)
+    stream = AuditLogWriter(settings.audit_file)
     stack.callback(stream.close)
     return stream
 
@@ -214,14 +222,14 @@ def utc_now() -> datetime:
 
 
 @contextmanager
-def _ends_in_good_order(drain: Drain) -> Iterator[None]:
+def graceful_shutdown(drain: GracefulShutdown) -> Iterator[None]:
     """Drain at SIGTERM; so does a worker whose parent is gone, as nobody else would tell it."""
-    drain.take_over()
+    drain.install_handlers()
     parent = multiprocessing.parent_process()
     if parent is None:
         yield
         return
-    drain.leave_interrupts_to_another()
+    drain.ignore_sigint()
     loop = asyncio.get_running_loop()
 
     def orphaned() -> None:
@@ -243,7 +251,7 @@ class Application:
         """Serve by the settings, under the name `instance`; workers of one service leave their figures in the folder `shared`."""
         self._settings = settings
         self._instance = instance
-        self._shared = shared
+        self._shared_rate_limits = shared
         self._app: Any = None
 
     def __call__(
@@ -254,20 +262,20 @@ class Application:
     ) -> Awaitable[None]:
         """Hand a request to the app, or run through the server's life."""
         if scope["type"] == "lifespan":
-            return self._live(receive, send)
+            return self._lifespan(receive, send)
         answer: Awaitable[None] = self._app(scope, receive, send)
         return answer
 
-    async def _live(self, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
+    async def _lifespan(self, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
         from peopleinfo.telemetry import logs, tracing  # noqa: PLC0415 - commands that do not serve need not load it
 
         await receive()  # lifespan.startup
         async with AsyncExitStack() as stack:
             logs.configure(self._settings.log_level)
-            stack.enter_context(tracing.sending(self._instance))
+            stack.enter_context(tracing.configured(self._instance))
             try:
-                people = await stack.enter_async_context(open_people(self._settings))
-                self._app = await self._offer(people, stack)
+                store = await stack.enter_async_context(_open_service_store(self._settings))
+                self._app = await self._build(store, stack)
             except (OSError, PeopleInfoError) as error:
                 print(f"peopleinfo: cannot start to serve: {error}", file=sys.stderr)  # noqa: T201 - as the command does
                 raise
@@ -278,41 +286,41 @@ class Application:
             await receive()  # lifespan.shutdown
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _offer(self, people: People, stack: AsyncExitStack) -> Any:
-        from peopleinfo.auth.authenticator import Gate  # noqa: PLC0415
+    async def _build(self, store: ServiceStore, stack: AsyncExitStack) -> Any:
+        from peopleinfo.auth.authenticator import Authenticator  # noqa: PLC0415
         from peopleinfo.console import pages  # noqa: PLC0415
         from peopleinfo.http.app import create_app  # noqa: PLC0415
         from peopleinfo.http.sessions import Sessions  # noqa: PLC0415
-        from peopleinfo.http.shutdown import Drain  # noqa: PLC0415
+        from peopleinfo.http.shutdown import GracefulShutdown  # noqa: PLC0415
         from peopleinfo.telemetry import metrics  # noqa: PLC0415
-        from peopleinfo.telemetry.access_log import RequestLog  # noqa: PLC0415
+        from peopleinfo.telemetry.access_log import AccessLog  # noqa: PLC0415
         from peopleinfo.telemetry.multiprocess import Workers  # noqa: PLC0415
         from peopleinfo.telemetry.prometheus import Exposition  # noqa: PLC0415
 
         settings = self._settings
-        workers = Workers(self._shared, metrics.ALL) if self._shared else None
+        workers = Workers(self._shared_rate_limits, metrics.ALL) if self._shared_rate_limits else None
         exposition = Exposition(self._instance, workers)
-        log = RequestLog(silent=settings.log_level not in ("debug", "info"), counted=exposition.publish)
+        log = AccessLog(silent=settings.log_level not in ("debug", "info"), counted=exposition.publish)
         stack.callback(log.flush)
-        await stack.enter_async_context(_running(exposition.pulse()))
-        keyless = settings.is_local and not settings.asks_from_the_start
-        gate = Gate(
-            people.store.api_keys,
+        await stack.enter_async_context(background_task(exposition.sample_loop()))
+        keyless = settings.is_local and not settings.has_static_credentials
+        gate = Authenticator(
+            store.api_keys,
             now=utc_now,
             admin_key=settings.admin_key,
-            open_to_all=settings.allow_anonymous,
-            open_until_keys=keyless,
+            allow_anonymous=settings.allow_anonymous,
+            allow_anonymous_until_first_key=keyless,
             tokens=_tokens(settings),
         )
-        drain = Drain(settings.drain_seconds)
-        stack.enter_context(_ends_in_good_order(drain))
+        drain = GracefulShutdown(settings.drain_seconds)
+        stack.enter_context(graceful_shutdown(drain))
         app = create_app(
-            people,
+            PeopleService(store, now=utc_now),
             exposition,
             log,
             gate,
             drain,
-            sessions := Sessions(people.store.secret, people.store.ended_sessions, now=utc_now),
+            sessions := Sessions(store.secret, store.ended_sessions, now=utc_now),
             audit := open_audit(settings, stack),
             limits := _limits(settings),
             proxies=settings.trusted_proxies,
@@ -323,18 +331,18 @@ class Application:
             origins=settings.origins,
         )
         if limits and settings.rate_limit_shared:
-            await stack.enter_async_context(_shared(limits.rates, settings, people.store.secret))
-        if settings.retained:
-            from peopleinfo.privacy.retention import sweep_daily  # noqa: PLC0415
+            await stack.enter_async_context(_shared_rate_limits(limits.rates, settings, store.secret))
+        if settings.retention:
+            from peopleinfo.privacy.retention import run_retention  # noqa: PLC0415
 
-            sweeping = sweep_daily(people.store, audit, retention=settings.retained, now=utc_now)
-            await stack.enter_async_context(_running(sweeping))
-        pages.install(app, gate, sessions, _code_flow(settings), limits, body_timeout=settings.body_timeout)
+            sweeping = run_retention(store, audit, retention=settings.retention, now=utc_now)
+            await stack.enter_async_context(background_task(sweeping))
+        pages.add_routes(app, gate, sessions, _code_flow(settings), limits, body_timeout=settings.body_timeout)
         return app
 
 
 @asynccontextmanager
-async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def background_task(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Run something beside the rest, and end it."""
     task = asyncio.ensure_future(work)
     try:

@@ -83,21 +83,21 @@ class VersionConflict(PeopleInfoError):
         super().__init__(f"the person is at version {actual} now: read it again, then repeat the change")
 
 
-class KeyReused(PeopleInfoError):
+class IdempotencyKeyConflict(PeopleInfoError):
     """An idempotency key came back with other content than the first time."""
 
     def __init__(self) -> None:
         super().__init__("this Idempotency-Key was used with other content: take a new key for a new request")
 
 
-class CreationErased(PeopleInfoError):
+class IdempotentPersonDeleted(PeopleInfoError):
     """The person that was created under this idempotency key has been erased; it is not created again."""
 
     def __init__(self) -> None:
         super().__init__("the person created with this Idempotency-Key has been erased since: take a new key")
 
 
-class ImportOverlap(PeopleInfoError):
+class ImportAlreadyRunning(PeopleInfoError):
     """The same import is running somewhere else, or was continued there."""
 
     def __init__(self) -> None:
@@ -119,7 +119,7 @@ class AccessDenied(PeopleInfoError):
         super().__init__(f"this needs the scope {scope}")
 
 
-class RateExceeded(PeopleInfoError):
+class RateLimitExceeded(PeopleInfoError):
     """Who is asking has asked for too much lately, and may ask again in `retry_after` seconds."""
 
     def __init__(self, *, retry_after: int) -> None:
@@ -138,7 +138,7 @@ class Overloaded(PeopleInfoError):
         )
 
 
-class MembersHidden(PeopleInfoError):
+class FieldAccessDenied(PeopleInfoError):
     """Who is asking may not see some members, and asks for what would show them, find by them or change them."""
 
     def __init__(self, members: Sequence[str]) -> None:
@@ -171,18 +171,17 @@ class StoreDamaged(StoreUnavailable):
 class AuditUnavailable(StoreUnavailable):
     """The audit log cannot be read or written; the operation was not carried out."""
 
-    def __init__(self, why: str) -> None:
-        super().__init__(
-            f"the audit log is unavailable ({why}); nothing was done. Free disk space or restore the file, then retry",
-            retry_after=5,
-        )
+    def __init__(
+        self, why: str, *, remedy: str = "free disk space or restore the file, then retry", retry_after: int = 5
+    ) -> None:
+        super().__init__(f"the audit log is unavailable ({why}); nothing was done: {remedy}", retry_after=retry_after)
 
 
-class StoreUnusable(PeopleInfoError):
+class StoreConfigurationError(PeopleInfoError):
     """The store cannot be opened until somebody mends what the message says."""
 
 
-class StoreMissing(StoreUnusable):
+class StoreMissing(StoreConfigurationError):
     """There is no store at this place, and an operation that only uses one does not create it."""
 
     def __init__(self, place: str) -> None:

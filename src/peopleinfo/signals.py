@@ -70,7 +70,7 @@ def check() -> None:
         terminate(received[0])
 
 
-def end_at_once(number: int) -> NoReturn:
+def exit_by_signal(number: int) -> NoReturn:
     """End the process as the signal does by default."""
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)
@@ -80,7 +80,7 @@ def end_at_once(number: int) -> NoReturn:
 def _receive(number: int, _: FrameType | None) -> None:
     received.append(number)
     if len(received) > 1:
-        end_at_once(number)
+        exit_by_signal(number)
     _waiting.append(number)
     _deliver()
 

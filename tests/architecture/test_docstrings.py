@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from peopleinfo.auth.api_keys import ApiKeys
+from peopleinfo.auth.api_keys import ApiKeyStore
 from peopleinfo.auth.ended_sessions import EndedSessions
 from peopleinfo.people.store import Store
-from peopleinfo.stores.dynamodb.record_format import Form
+from peopleinfo.stores.dynamodb.record_format import RecordFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,12 @@ MODULES = sorted(module for package in PACKAGES for module in package.rglob("*.p
 # Their promises stand at the port.
 PORTS = {
     ending: {name for name in vars(port) if not name.startswith("_")}
-    for ending, port in (("Store.", Store), ("ApiKeys.", ApiKeys), ("EndedSessions.", EndedSessions), ("Form.", Form))
+    for ending, port in (
+        ("ApiKeyStore.", ApiKeyStore),
+        ("Store.", Store),
+        ("EndedSessions.", EndedSessions),
+        ("Format.", RecordFormat),
+    )
 }
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -51,6 +56,6 @@ def test_whatever_is_public_says_what_it_promises(module: Path) -> None:
     assert undocumented(module) == []
 
 
-@pytest.mark.parametrize("port", [Store, ApiKeys, EndedSessions])
+@pytest.mark.parametrize("port", [Store, ApiKeyStore, EndedSessions])
 def test_the_ports_themselves_are_documented(port: type) -> None:
     assert [name for name, promise in vars(port).items() if not name.startswith("_") and not promise.__doc__] == []

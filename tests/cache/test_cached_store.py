@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from peopleinfo.errors import OutcomeUnknown, PersonNotFound, StoreUnavailable, VersionConflict
-from peopleinfo.people.store import Reading, Source
+from peopleinfo.people.store import CacheStatus, ReadOptions
 from peopleinfo.stores.cached.local import LocalCache
-from peopleinfo.stores.cached.redis_client import open_link
+from peopleinfo.stores.cached.redis_client import open_redis
 from peopleinfo.stores.cached.shared import SharedCache
 from peopleinfo.stores.cached.store import CachedStore, open_cached
 from peopleinfo.stores.sqlite.factory import open_sqlite
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
-    from peopleinfo.people.person import Record
+    from peopleinfo.people.person import StoredPerson
     from peopleinfo.people.store import Page, Store
-    from peopleinfo.stores.cached.redis_client import Link
+    from peopleinfo.stores.cached.redis_client import RedisClient
     from peopleinfo.stores.sqlite.store import SqliteStore
 
 QUIET = 0.05
@@ -48,7 +48,7 @@ class Watched:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    async def get(self, person_id: str) -> Record:
+    async def get(self, person_id: str) -> StoredPerson:
         self.reads += 1
         if self.before_read:
             await self.before_read.wait()
@@ -60,7 +60,7 @@ class Watched:
             await self.before_read.wait()
         return await self._store.find(*arguments, **more)
 
-    async def replace(self, *arguments: Any, **more: Any) -> Record:
+    async def replace(self, *arguments: Any, **more: Any) -> StoredPerson:
         if self.before_write:
             self.writing.set()
             await self.before_write.wait()
@@ -99,7 +99,7 @@ async def pair(tmp_path: Path, clock: Clock, server: Server) -> AsyncIterator[tu
 
 async def warm(cached: CachedStore) -> None:
     """Wait until the cache is used, in this process's memory too."""
-    await until(lambda: source_of(cached, "0" * 32), Source.LOCAL)
+    await until(lambda: source_of(cached, "0" * 32), CacheStatus.LOCAL)
 
 
 async def until(ask: Callable[[], Any], expected: Any) -> None:
@@ -109,15 +109,15 @@ async def until(ask: Callable[[], Any], expected: Any) -> None:
             await asyncio.sleep(QUIET / 5)
 
 
-async def source_of(cached: CachedStore, person_id: str) -> Source | None:
-    reading = Reading()
+async def source_of(cached: CachedStore, person_id: str) -> CacheStatus | None:
+    reading = ReadOptions()
     with suppress(PersonNotFound):
-        await cached.get(person_id, reading=reading)
+        await cached.get(person_id, options=reading)
     return reading.source
 
 
-async def seen(cached: CachedStore, person_id: str) -> Record:
-    return await cached.get(person_id, reading=Reading())
+async def seen(cached: CachedStore, person_id: str) -> StoredPerson:
+    return await cached.get(person_id, options=ReadOptions())
 
 
 async def test_an_answer_comes_from_the_store_then_from_redis_then_from_memory(
@@ -127,25 +127,27 @@ async def test_an_answer_comes_from_the_store_then_from_redis_then_from_memory(
     made = await first.create(named("Curie"))
     sources = [await source_of(first, made.person_id)]
     async with asyncio.timeout(HANGS):
-        while sources[-1] != Source.LOCAL:  # which it is as soon as it has been heard that the answer came to Redis
+        while (
+            sources[-1] != CacheStatus.LOCAL
+        ):  # which it is as soon as it has been heard that the answer came to Redis
             sources.append(await source_of(first, made.person_id))
-    assert list(dict.fromkeys(sources)) == [Source.MISS, Source.SHARED, Source.LOCAL]
-    assert await source_of(second, made.person_id) == Source.SHARED
+    assert list(dict.fromkeys(sources)) == [CacheStatus.MISS, CacheStatus.SHARED, CacheStatus.LOCAL]
+    assert await source_of(second, made.person_id) == CacheStatus.SHARED
     assert await seen(second, made.person_id) == made
 
 
 async def test_a_list_is_kept_page_by_page(pair: tuple[CachedStore, CachedStore]) -> None:
     first, _ = pair
-    await first.load([named("Page", str(number)) for number in range(5)])
+    await first.create_many([named("Page", str(number)) for number in range(5)])
 
-    async def source() -> Source | None:
-        reading = Reading()
-        page = await first.find(where(surname="page"), after=None, limit=2, reading=reading)
-        rest = await first.find(where(surname="page"), after=page.next, limit=9, reading=Reading())
+    async def source() -> CacheStatus | None:
+        reading = ReadOptions()
+        page = await first.find(where(surname="page"), after=None, limit=2, options=reading)
+        rest = await first.find(where(surname="page"), after=page.next, limit=9, options=ReadOptions())
         assert (len(page.people), len(rest.people)) == (2, 3)
         return reading.source
 
-    await until(source, Source.LOCAL)
+    await until(source, CacheStatus.LOCAL)
 
 
 async def test_what_is_asked_to_be_fresh_comes_from_the_store(pair: tuple[CachedStore, CachedStore]) -> None:
@@ -153,18 +155,18 @@ async def test_what_is_asked_to_be_fresh_comes_from_the_store(pair: tuple[Cached
     made = await first.create(named("Fresh"))
     for _ in range(3):
         await source_of(first, made.person_id)
-    reading = Reading(fresh=True)
-    assert await first.get(made.person_id, reading=reading) == made
-    assert reading.source == Source.REQUEST
+    reading = ReadOptions(fresh=True)
+    assert await first.get(made.person_id, options=reading) == made
+    assert reading.source == CacheStatus.REQUEST
 
 
 async def test_that_nobody_is_there_is_kept_too_until_somebody_is(pair: tuple[CachedStore, CachedStore]) -> None:
     first, second = pair
     for cached in (first, second, first, second):
-        page = await cached.find(where(surname="newcomer"), after=None, limit=10, reading=Reading())
+        page = await cached.find(where(surname="newcomer"), after=None, limit=10, options=ReadOptions())
         assert page.people == []
     made = await first.create(named("Newcomer"))
-    page = await first.find(where(surname="newcomer"), after=None, limit=10, reading=Reading())
+    page = await first.find(where(surname="newcomer"), after=None, limit=10, options=ReadOptions())
     assert page.people == [made.body]
 
 
@@ -174,8 +176,8 @@ async def test_a_process_sees_its_own_writes_at_once(pair: tuple[CachedStore, Ca
     for version in range(1, 6):
         for _ in range(3):
             assert await seen(first, record.person_id) == record
-        record = await first.replace(record.person_id, named("Own", str(version)), expected=version, known=record)
-    await first.erase(record.person_id)
+        record = await first.replace(record.person_id, named("Own", str(version)), expected=version, current=record)
+    await first.delete(record.person_id)
     with pytest.raises(PersonNotFound):
         await seen(first, record.person_id)
 
@@ -183,7 +185,7 @@ async def test_a_process_sees_its_own_writes_at_once(pair: tuple[CachedStore, Ca
 async def test_another_process_hears_of_a_change(pair: tuple[CachedStore, CachedStore]) -> None:
     first, second = pair
     made = await first.create(named("Heard"))
-    await until(lambda: source_of(second, made.person_id), Source.LOCAL)
+    await until(lambda: source_of(second, made.person_id), CacheStatus.LOCAL)
     changed = await first.replace(made.person_id, named("Heard", "Now"), expected=1)
     await until(lambda: seen(second, made.person_id), changed)
 
@@ -194,7 +196,8 @@ async def test_who_moves_leaves_the_old_list_and_joins_the_new_one(pair: tuple[C
 
     async def lists() -> list[int]:
         pages = [
-            await second.find(where(surname=name), after=None, limit=9, reading=Reading()) for name in ("old", "new")
+            await second.find(where(surname=name), after=None, limit=9, options=ReadOptions())
+            for name in ("old", "new")
         ]
         return [len(page.people) for page in pages]
 
@@ -232,13 +235,13 @@ async def test_a_stampede_reaches_the_store_once_a_process(tmp_path: Path, clock
         sides = [await stack.enter_async_context(opened(tmp_path, clock, server.url)) for _ in range(2)]
         for cached, _ in sides:
             await warm(cached)
-        await sides[0][0].load([named("Hot") for _ in range(3)])
+        await sides[0][0].create_many([named("Hot") for _ in range(3)])
         for _, watched in sides:
             watched.reads, watched.before_read = 0, asyncio.Event()
         await until(lambda: _is_leased(sides[0][0]), expected=True)
-        readings = [Reading() for _ in range(32)]
+        readings = [ReadOptions() for _ in range(32)]
         asking = [
-            asyncio.ensure_future(sides[n % 2][0].find(where(surname="hot"), after=None, limit=9, reading=reading))
+            asyncio.ensure_future(sides[n % 2][0].find(where(surname="hot"), after=None, limit=9, options=reading))
             for n, reading in enumerate(readings)
         ]
         async with asyncio.timeout(HANGS):
@@ -265,7 +268,7 @@ async def test_who_goes_away_does_not_take_the_answer_from_the_others(
         watched.before_read = asyncio.Event()
         first, second = (asyncio.ensure_future(seen(cached, made.person_id)) for _ in range(2))
         async with asyncio.timeout(HANGS):
-            while not cached._flights:
+            while not cached._in_flight:
                 await asyncio.sleep(0.001)
         first.cancel()
         watched.before_read.set()
@@ -278,14 +281,14 @@ async def test_only_a_write_whose_outcome_is_known_lifts_its_fence(
 ) -> None:
     async with opened(tmp_path, clock, server.url, fence_seconds=HANGS) as (cached, watched):
         await until(lambda: asyncio.sleep(0, cached.cache_state), "ok")
-        assert await source_of(cached, "0" * 32) == Source.BYPASS  # which begins the epoch
+        assert await source_of(cached, "0" * 32) == CacheStatus.BYPASS  # which begins the epoch
         with server.client as client:
             client.hset(cached._shared._keys("any")[0], "from", 0)  # it counts at once
         made = await cached.create(named("Lost"))
         watched.after_write = OutcomeUnknown("no answer") if unknown else StoreUnavailable("not done")
         with pytest.raises(StoreUnavailable):
             await cached.replace(made.person_id, named("Lost", "Perhaps"), expected=1)
-        assert await source_of(cached, made.person_id) == (Source.BYPASS if unknown else Source.MISS)
+        assert await source_of(cached, made.person_id) == (CacheStatus.BYPASS if unknown else CacheStatus.MISS)
 
 
 @pytest.mark.parametrize("unknown", [True, False])
@@ -294,29 +297,29 @@ async def test_only_a_load_whose_outcome_is_known_lifts_its_fences(
 ) -> None:
     refused = OutcomeUnknown("no answer") if unknown else StoreUnavailable("not done")
     async with opened(tmp_path, clock, server.url, fence_seconds=1) as (cached, watched):
-        await until(lambda: source_of(cached, "0" * 32), Source.LOCAL)
+        await until(lambda: source_of(cached, "0" * 32), CacheStatus.LOCAL)
         connection = failing(cast("SqliteStore", watched._store))
         connection.before = lambda statement: refused if statement == "COMMIT" else None
         with pytest.raises(StoreUnavailable):
-            await cached.load([named("Loaded")])
-        reading = Reading()
-        await cached.find(where(surname="loaded"), after=None, limit=10, reading=reading)
-        assert reading.source == (Source.BYPASS if unknown else Source.MISS)
+            await cached.create_many([named("Loaded")])
+        reading = ReadOptions()
+        await cached.find(where(surname="loaded"), after=None, limit=10, options=reading)
+        assert reading.source == (CacheStatus.BYPASS if unknown else CacheStatus.MISS)
 
 
 @asynccontextmanager
-async def deaf(tmp_path: Path, clock: Clock, server: Server) -> AsyncIterator[tuple[CachedStore, Watched, Link]]:
+async def deaf(tmp_path: Path, clock: Clock, server: Server) -> AsyncIterator[tuple[CachedStore, Watched, RedisClient]]:
     """Open a cached store that receives no invalidation, and reaches Redis again only when the test says so."""
     async with (
         open_sqlite(tmp_path / "people.db", now=clock.now) as store,
-        open_link(server.url, deadline=HANGS) as link,
+        open_redis(server.url, deadline=HANGS) as link,
     ):
         shared = SharedCache(link, store.secret, seconds=60, fence_seconds=QUIET)
         local = LocalCache(1_000_000)
         local._valid_until = math.inf
         watched = Watched(store)
         cached = CachedStore(watched, shared, local, strict=False)  # type: ignore[arg-type]
-        assert await link.come_back()
+        assert await link.reconnect()
         await warm(cached)
         yield cached, watched, link
 
@@ -326,12 +329,12 @@ async def test_after_an_unknown_outcome_without_the_cache_it_keeps_no_older_resp
 ) -> None:
     async with deaf(tmp_path, clock, server) as (cached, watched, link):
         made = await cached.create(named("Kept"))
-        await until(lambda: source_of(cached, made.person_id), Source.SHARED)
-        link.give_up()
+        await until(lambda: source_of(cached, made.person_id), CacheStatus.SHARED)
+        link.trip()
         watched.after_write = OutcomeUnknown("no answer")
         with pytest.raises(OutcomeUnknown):
             await cached.replace(made.person_id, named("Kept", "Changed"), expected=1)
-        assert await link.come_back()
+        assert await link.reconnect()
         assert (await seen(cached, made.person_id)).version == 2
 
 
@@ -341,20 +344,20 @@ async def test_a_fence_that_is_owed_for_an_unknown_outcome_is_put_and_left(
     async with deaf(tmp_path, clock, server) as (cached, watched, link):
         cached._shared.fence_seconds = 60
         made = await cached.create(named("Owed"))
-        link.give_up()
+        link.trip()
         watched.after_write = OutcomeUnknown("no answer")
         with pytest.raises(OutcomeUnknown):
             await cached.replace(made.person_id, named("Owed", "Changed"), expected=1)
         watched.after_write = None
         await cached.replace(made.person_id, named("Owed", "Again"), expected=2)
-        assert await link.come_back()
+        assert await link.reconnect()
         assert [fences(server, cached, name) for name in (f"p{made.person_id}", "sowed")] == [1, 1]
-        assert await source_of(cached, made.person_id) == Source.BYPASS
+        assert await source_of(cached, made.person_id) == CacheStatus.BYPASS
 
 
 def test_a_memory_whose_connection_was_not_confirmed_lately_is_not_used() -> None:
     local = LocalCache(100_000)
-    local.fetched(local.expect("key"), "asked", "answer", 60)
+    local.end_fetch(local.begin_fetch("key"), "asked", "answer", 60)
     assert local.get("asked") is None
     local._valid_until = math.inf
     assert local.get("asked") == "answer"
@@ -365,14 +368,14 @@ async def test_a_response_that_was_cached_while_a_change_was_under_way_without_a
 ) -> None:
     async with deaf(tmp_path, clock, server) as (cached, watched, link):
         made = await cached.create(named("Kept"))
-        await until(lambda: source_of(cached, made.person_id), Source.SHARED)
+        await until(lambda: source_of(cached, made.person_id), CacheStatus.SHARED)
         cached._local.clear()
-        link.give_up()
+        link.trip()
         watched.before_write = asyncio.Event()
         change = asyncio.ensure_future(cached.replace(made.person_id, named("Kept", "Changed"), expected=1))
         await watched.writing.wait()
-        assert await link.come_back()
-        for source in (Source.SHARED, Source.LOCAL):  # the change is not acknowledged yet
+        assert await link.reconnect()
+        for source in (CacheStatus.SHARED, CacheStatus.LOCAL):  # the change is not acknowledged yet
             assert await source_of(cached, made.person_id) == source
         watched.before_write.set()
         changed = await change
@@ -389,7 +392,7 @@ async def test_a_write_that_is_given_up_half_way_ends_and_leaves_its_fences(
                 await asyncio.sleep(0.001)
         watched.before_write = asyncio.Event()  # it may land at any time after it was given up
         write = asyncio.ensure_future(
-            cached.replace(made.person_id, named("Given Up", "Later"), expected=1, known=made)
+            cached.replace(made.person_id, named("Given Up", "Later"), expected=1, current=made)
         )
         await watched.writing.wait()
         names = [f"p{made.person_id}", "sgiven up"]
@@ -417,17 +420,17 @@ async def test_a_change_of_another_version_is_refused_before_anything_is_fenced(
     await source_of(first, made.person_id)
     with pytest.raises(VersionConflict):
         await first.replace(made.person_id, named("Firm"), expected=7)
-    assert await source_of(first, made.person_id) == Source.SHARED
+    assert await source_of(first, made.person_id) == CacheStatus.SHARED
 
 
 async def test_without_redis_it_works_and_joins_it_when_it_comes(tmp_path: Path, clock: Clock, server: Server) -> None:
     server.stop()
     async with opened(tmp_path, clock, server.url) as (cached, _):
         made = await cached.create(named("Early"))
-        assert await source_of(cached, made.person_id) == Source.BYPASS
+        assert await source_of(cached, made.person_id) == CacheStatus.BYPASS
         assert cached.cache_state == "down"
         server.start()
-        await until(lambda: source_of(cached, made.person_id), Source.LOCAL)
+        await until(lambda: source_of(cached, made.person_id), CacheStatus.LOCAL)
         assert cached.cache_state == "ok"
 
 
@@ -441,7 +444,7 @@ async def test_a_redis_that_dies_costs_nobody_an_answer(tmp_path: Path, clock: C
         changed = await cached.replace(made.person_id, named("Alive", "Still"), expected=1)
         assert await seen(cached, made.person_id) == changed
         server.start()
-        await until(lambda: source_of(cached, made.person_id), Source.LOCAL)
+        await until(lambda: source_of(cached, made.person_id), CacheStatus.LOCAL)
         assert await seen(cached, made.person_id) == changed
 
 
@@ -457,7 +460,7 @@ async def test_what_a_standing_server_was_not_told_it_is_told_before_it_is_used_
         changed = await cached.replace(made.person_id, named("Stand", "Changed"), expected=1)
         assert await seen(cached, made.person_id) == changed
         server.resume()
-        await until(lambda: source_of(cached, made.person_id), Source.LOCAL)
+        await until(lambda: source_of(cached, made.person_id), CacheStatus.LOCAL)
         assert await seen(cached, made.person_id) == changed
 
 
@@ -475,14 +478,14 @@ async def test_a_memory_that_hears_nothing_is_not_used(tmp_path: Path, clock: Cl
     async with opened(tmp_path, clock, server.url) as (cached, _):
         await warm(cached)
         made = await cached.create(named("Deaf"))
-        await until(lambda: source_of(cached, made.person_id), Source.LOCAL)
+        await until(lambda: source_of(cached, made.person_id), CacheStatus.LOCAL)
         with server.client as client:
             client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         async with asyncio.timeout(HANGS):
             while cached._local._kept:
                 await asyncio.sleep(0.001)
-        assert await source_of(cached, made.person_id) != Source.LOCAL
-        await until(lambda: source_of(cached, made.person_id), Source.LOCAL)
+        assert await source_of(cached, made.person_id) != CacheStatus.LOCAL
+        await until(lambda: source_of(cached, made.person_id), CacheStatus.LOCAL)
 
 
 async def test_memory_of_a_process_holds_a_limited_number_of_bytes(
@@ -491,16 +494,16 @@ async def test_memory_of_a_process_holds_a_limited_number_of_bytes(
     async with opened(tmp_path, clock, server.url, local_size=20_000) as (cached, _):
         await warm(cached)
         for number in range(50):  # of people who are not there
-            await until(partial(source_of, cached, f"{number:032x}"), Source.LOCAL)
+            await until(partial(source_of, cached, f"{number:032x}"), CacheStatus.LOCAL)
         kept = len(cached._local._kept)
         assert 10 <= kept < 20
         assert len(cached._local._asked) == kept
         assert not cached._local._expected
         made = await cached.create(named("Large", pad="x" * 15_000))
-        await until(lambda: source_of(cached, made.person_id), Source.LOCAL)
+        await until(lambda: source_of(cached, made.person_id), CacheStatus.LOCAL)
         assert len(cached._local._kept) < kept // 2
         assert cached._local._used <= 20_000
-        await cached.erase(made.person_id)
+        await cached.delete(made.person_id)
         assert cached._local._used <= 5_000
         cached._local.clear()
         assert cached._local._used == 0
@@ -512,19 +515,19 @@ async def test_response_larger_than_the_memory_of_a_process_is_not_kept_there(
     async with opened(tmp_path, clock, server.url, local_size=20_000) as (cached, _):
         await warm(cached)
         made = await cached.create(named("Large", pad="x" * 30_000))
-        await until(lambda: source_of(cached, made.person_id), Source.SHARED)
-        assert await source_of(cached, made.person_id) == Source.SHARED
+        await until(lambda: source_of(cached, made.person_id), CacheStatus.SHARED)
+        assert await source_of(cached, made.person_id) == CacheStatus.SHARED
 
 
 async def test_response_of_more_than_a_mebibyte_is_not_cached(tmp_path: Path, clock: Clock, server: Server) -> None:
     async with opened(tmp_path, clock, server.url) as (cached, _):
         await warm(cached)
-        await cached.load([named("Large", pad="x" * 60_000) for _ in range(20)])
+        await cached.create_many([named("Large", pad="x" * 60_000) for _ in range(20)])
         for _ in range(3):
-            reading = Reading()
-            page = await cached.find(where(surname="large"), after=None, limit=100, reading=reading)
+            reading = ReadOptions()
+            page = await cached.find(where(surname="large"), after=None, limit=100, options=reading)
             assert len(page.people) == 20
-            assert reading.source == Source.MISS
+            assert reading.source == CacheStatus.MISS
 
 
 async def test_cache_is_not_used_for_a_surname_key_without_measure(
@@ -534,8 +537,8 @@ async def test_cache_is_not_used_for_a_surname_key_without_measure(
     async with opened(tmp_path, clock, server.url) as (cached, _):
         await warm(cached)
         await cached.create(named(surname))
-        reading = Reading()
-        assert len((await cached.find(where(surname=surname), after=None, limit=1, reading=reading)).people) == 1
+        reading = ReadOptions()
+        assert len((await cached.find(where(surname=surname), after=None, limit=1, options=reading)).people) == 1
         assert reading.source is None
 
 

@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peopleinfo.auth.rate_limit import Rates
+from peopleinfo.auth.rate_limit import TokenBuckets
 from peopleinfo.errors import PersonNotFound
-from peopleinfo.people.store import Reading, Source
+from peopleinfo.people.store import CacheStatus, ReadOptions
 from peopleinfo.stores.cached.entries import Entries
-from peopleinfo.stores.cached.redis_client import open_link
+from peopleinfo.stores.cached.redis_client import open_redis
 from peopleinfo.stores.cached.shared import LARGEST, Hit, Lease, SharedCache
-from peopleinfo.stores.cached.shared_rate_limits import SharedRates
+from peopleinfo.stores.cached.shared_rate_limits import SharedTokenBuckets
 from peopleinfo.stores.cached.store import open_cached
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from peopleinfo.telemetry.metrics import CACHE_FILLS, CACHE_INVALID
@@ -62,9 +62,9 @@ async def opened(server: Server) -> AsyncIterator[SharedCache]:
     """Open an empty cache that is in use."""
     with server.client as client:
         client.flushall()
-    async with open_link(server.url, deadline=HANGS) as link:
+    async with open_redis(server.url, deadline=HANGS) as link:
         cache = SharedCache(link, SECRET, seconds=60, fence_seconds=QUIET)
-        assert await link.come_back()
+        assert await link.reconnect()
         await leased(cache)
         yield cache
 
@@ -296,7 +296,9 @@ async def cached(tmp_path: Path, clock: Clock, server: Server, local_size: int =
             store, server.url, seconds=60, local_size=local_size, deadline=HANGS, fence_seconds=QUIET
         ) as cached,
     ):
-        await until(functools.partial(_source, cached, "0" * 32), Source.LOCAL if local_size else Source.SHARED)
+        await until(
+            functools.partial(_source, cached, "0" * 32), CacheStatus.LOCAL if local_size else CacheStatus.SHARED
+        )
         yield cached
 
 
@@ -306,10 +308,10 @@ async def until(ask: Callable[[], Any], expected: Any) -> None:
             await asyncio.sleep(QUIET / 5)
 
 
-async def _source(cached: CachedStore, person_id: str) -> Source | None:
-    reading = Reading()
+async def _source(cached: CachedStore, person_id: str) -> CacheStatus | None:
+    reading = ReadOptions()
     with suppress(PersonNotFound):
-        await cached.get(person_id, reading=reading)
+        await cached.get(person_id, options=reading)
     return reading.source
 
 
@@ -319,17 +321,17 @@ async def test_an_answer_of_another_release_is_read_from_the_store(
 ) -> None:
     async with cached(tmp_path, clock, server) as store:
         made = await store.create(named("Shape"))
-        await until(functools.partial(_source, store, made.person_id), Source.SHARED)
+        await until(functools.partial(_source, store, made.person_id), CacheStatus.SHARED)
         shared, before = store._shared, counted()
         key = shared.key(f"p{made.person_id}")
         page = ""
         with server.client as client:
             client.hset(key, page, shared._entries.encrypt(key, page, msgspec.msgpack.encode(shape)))
-        reading = Reading()
-        assert await store.get(made.person_id, reading=reading) == made
-        assert reading.source == Source.BYPASS
+        reading = ReadOptions()
+        assert await store.get(made.person_id, options=reading) == made
+        assert reading.source == CacheStatus.BYPASS
         assert counted() - before == {"answer": 1}
-        await until(functools.partial(_source, store, made.person_id), Source.SHARED)
+        await until(functools.partial(_source, store, made.person_id), CacheStatus.SHARED)
 
 
 async def test_the_entry_of_another_person_or_surname_shows_nobody_else(
@@ -339,17 +341,17 @@ async def test_the_entry_of_another_person_or_surname_shows_nobody_else(
         first, second = await store.create(named("First")), await store.create(named("Second"))
         searches = [where(surname="first"), where(surname="second")]
         for made in (first, second):
-            await until(functools.partial(_source, store, made.person_id), Source.SHARED)
+            await until(functools.partial(_source, store, made.person_id), CacheStatus.SHARED)
         for _ in range(3):
             for search in searches:
-                await store.find(search, after=None, limit=10, reading=Reading())
+                await store.find(search, after=None, limit=10, options=ReadOptions())
         with server.client as client:
             for one, other in ((f"p{first.person_id}", f"p{second.person_id}"), ("sfirst", "ssecond")):
                 stolen: Any = client.hgetall(store._shared.key(other))
                 assert len(stolen) == 2, "the test needs the other answer to be there"
                 client.hset(store._shared.key(one), mapping=stolen)
-        assert await store.get(first.person_id, reading=Reading()) == first
-        page = await store.find(searches[0], after=None, limit=10, reading=Reading())
+        assert await store.get(first.person_id, options=ReadOptions()) == first
+        page = await store.find(searches[0], after=None, limit=10, options=ReadOptions())
         assert page.people == [first.body]
 
 
@@ -359,19 +361,19 @@ async def test_two_people_under_one_lease_do_not_share_a_response(tmp_path: Path
         with server.client as client:
             for one in made:
                 client.set(store._shared._keys(f"p{one.person_id}")[2], b"x" * 16)
-        assert await asyncio.gather(*(store.get(one.person_id, reading=Reading()) for one in made)) == made
+        assert await asyncio.gather(*(store.get(one.person_id, options=ReadOptions()) for one in made)) == made
 
 
 async def test_a_foreign_key_does_not_end_the_tracking_connection(tmp_path: Path, clock: Clock, server: Server) -> None:
     async with cached(tmp_path, clock, server, local_size=1_000_000) as store:
         made = await store.create(named("Tracked"))
-        await until(functools.partial(_source, store, made.person_id), Source.LOCAL)
+        await until(functools.partial(_source, store, made.person_id), CacheStatus.LOCAL)
         with server.client as client:
             before = _tracking(client)
-            client.set(store._shared.watched.encode() + b"\xff\xfe", b"x")
+            client.set(store._shared.key_prefix.encode() + b"\xff\xfe", b"x")
             client.delete(store._shared.key(f"p{made.person_id}"))  # the next change that is reported
-        await until(functools.partial(_source, store, made.person_id), Source.MISS)
-        await until(functools.partial(_source, store, made.person_id), Source.LOCAL)
+        await until(functools.partial(_source, store, made.person_id), CacheStatus.MISS)
+        await until(functools.partial(_source, store, made.person_id), CacheStatus.LOCAL)
         with server.client as client:
             assert _tracking(client) == before
 
@@ -417,20 +419,20 @@ def test_whatever_is_under_the_key_of_a_bucket_the_others_are_exchanged(
 async def _spoiled_bucket(server: Server, spoil_it: Callable[[Any, str], Any], *, counts: bool = True) -> None:
     with server.client as client:
         client.flushall()
-    async with open_link(server.url) as link:
-        rates = Rates(600)
-        shared = SharedRates(rates, link, SECRET)
-        rates.take("spoiled", 10)
-        rates.take("other", 10)
+    async with open_redis(server.url) as link:
+        rates = TokenBuckets(600)
+        shared = SharedTokenBuckets(rates, link, SECRET)
+        rates.consume("spoiled", 10)
+        rates.consume("other", 10)
         before = counted()
         with server.client as client:
             spoil_it(client, shared._key("spoiled"))
-        await shared.exchange()
-        assert rates.taken("spoiled") == rates.taken("other") == 0
+        await shared.sync()
+        assert rates.unsynced("spoiled") == rates.unsynced("other") == 0
         if counts:
-            assert rates.take("spoiled", 100) > 0
+            assert rates.consume("spoiled", 100) > 0
             assert counted() - before == {"bucket": 1}
-        await shared.exchange()
+        await shared.sync()
 
 
 # The service

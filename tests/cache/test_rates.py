@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from peopleinfo.auth.rate_limit import Rates
-from peopleinfo.errors import RateExceeded
-from peopleinfo.stores.cached.redis_client import open_link
-from peopleinfo.stores.cached.shared_rate_limits import SharedRates
+from peopleinfo.auth.rate_limit import TokenBuckets
+from peopleinfo.errors import RateLimitExceeded
+from peopleinfo.stores.cached.redis_client import open_redis
+from peopleinfo.stores.cached.shared_rate_limits import SharedTokenBuckets
 from tests import valkey_servers
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, serving
 
@@ -33,69 +33,75 @@ def valkey() -> Iterator[valkey_servers.Server]:
 
 
 @pytest.fixture
-async def both(valkey: valkey_servers.Server, moment: Seconds) -> AsyncIterator[list[tuple[Rates, SharedRates]]]:
+async def both(
+    valkey: valkey_servers.Server, moment: Seconds
+) -> AsyncIterator[list[tuple[TokenBuckets, SharedTokenBuckets]]]:
     """Two processes' buckets, whose clocks stand still: Redis' own goes on, so that a little more may be left."""
     async with AsyncExitStack() as stack:
         made = []
         for _ in range(2):
-            rates = Rates(6_000, monotonic=moment)
-            link = await stack.enter_async_context(open_link(valkey.url, deadline=HANGS))
-            made.append((rates, SharedRates(rates, link, SECRET)))
+            rates = TokenBuckets(6_000, monotonic=moment)
+            link = await stack.enter_async_context(open_redis(valkey.url, deadline=HANGS))
+            made.append((rates, SharedTokenBuckets(rates, link, SECRET)))
         yield made
 
 
-async def test_what_was_taken_elsewhere_is_not_there_any_more(both: list[tuple[Rates, SharedRates]]) -> None:
+async def test_what_was_taken_elsewhere_is_not_there_any_more(
+    both: list[tuple[TokenBuckets, SharedTokenBuckets]],
+) -> None:
     (one, telling), (other, hearing) = both
-    one.take("ci", 6_000)
-    other.take("ci", 1)
-    await telling.exchange()
-    await hearing.exchange()
-    with pytest.raises(RateExceeded):
-        other.take("ci", 5_999)
-    assert other.take("somebody else", 6_000) == 0
+    one.consume("ci", 6_000)
+    other.consume("ci", 1)
+    await telling.sync()
+    await hearing.sync()
+    with pytest.raises(RateLimitExceeded):
+        other.consume("ci", 5_999)
+    assert other.consume("somebody else", 6_000) == 0
 
 
-async def test_what_is_taken_during_an_exchange_is_told_by_the_next(both: list[tuple[Rates, SharedRates]]) -> None:
+async def test_what_is_taken_during_an_exchange_is_told_by_the_next(
+    both: list[tuple[TokenBuckets, SharedTokenBuckets]],
+) -> None:
     (one, telling), (other, hearing) = both
-    one.take("ci", 1_000)
-    taken = one.taken("ci")
-    one.take("ci", 2_000)
-    one.settle("ci", taken, 5_000)
-    assert (one.taken("ci"), one.take("ci", 0)) == (2_000, 3_000)
-    await telling.exchange()
-    other.take("ci", 0)
-    await hearing.exchange()
-    assert one.taken("ci") == other.taken("ci") == 0
+    one.consume("ci", 1_000)
+    taken = one.unsynced("ci")
+    one.consume("ci", 2_000)
+    one.apply_sync("ci", taken, 5_000)
+    assert (one.unsynced("ci"), one.consume("ci", 0)) == (2_000, 3_000)
+    await telling.sync()
+    other.consume("ci", 0)
+    await hearing.sync()
+    assert one.unsynced("ci") == other.unsynced("ci") == 0
 
 
 async def test_a_bucket_fills_again_and_is_forgotten(
-    both: list[tuple[Rates, SharedRates]], valkey: valkey_servers.Server
+    both: list[tuple[TokenBuckets, SharedTokenBuckets]], valkey: valkey_servers.Server
 ) -> None:
     (one, telling), _ = both
-    one.take("ci", 600)
-    await telling.exchange()
+    one.consume("ci", 600)
+    await telling.sync()
     (key,) = valkey.client.scan_iter()
     assert b"ci" not in key
     assert 1 <= valkey.client.ttl(key) <= 8  # 600 units come back in six seconds
 
 
 async def test_while_redis_is_away_each_counts_for_itself_and_tells_it_then(
-    both: list[tuple[Rates, SharedRates]], valkey: valkey_servers.Server
+    both: list[tuple[TokenBuckets, SharedTokenBuckets]], valkey: valkey_servers.Server
 ) -> None:
     (one, telling), (other, hearing) = both
     valkey.stop()
-    keeping = asyncio.ensure_future(telling.keep())
-    one.take("ci", 4_000)
-    with pytest.raises(RateExceeded):
-        one.take("ci", 2_001)
+    keeping = asyncio.ensure_future(telling.run())
+    one.consume("ci", 4_000)
+    with pytest.raises(RateLimitExceeded):
+        one.consume("ci", 2_001)
     valkey.start()
     async with asyncio.timeout(HANGS):
-        while one.taken("ci"):
+        while one.unsynced("ci"):
             await asyncio.sleep(0.05)
     keeping.cancel()
-    other.take("ci", 1)
-    await hearing.exchange()
-    assert other.take("ci", 1) < 5_998
+    other.consume("ci", 1)
+    await hearing.sync()
+    assert other.consume("ci", 1) < 5_998
 
 
 def test_servers_count_together(tmp_path: Path, valkey: valkey_servers.Server) -> None:

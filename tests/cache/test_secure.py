@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from peopleinfo.stores.cached.redis_client import open_link
+from peopleinfo.stores.cached.redis_client import open_redis
 from peopleinfo.stores.cached.shared import Hit, Lease, SharedCache
 from tests.http.serving import HANGS
 from tests.ports import free_port
@@ -36,12 +36,12 @@ def rights() -> list[str]:
 
 async def works(url: str, user: str = "", password: str = "") -> bool:
     """Say whether an answer can be kept by way of this URL."""
-    async with open_link(url, user=user, password=password, deadline=HANGS) as link:
-        if not await link.come_back():
+    async with open_redis(url, user=user, password=password, deadline=HANGS) as link:
+        if not await link.reconnect():
             return False
         cache = SharedCache(link, b"s" * 32, seconds=60, fence_seconds=0.001)
         if not link.is_cluster:
-            await link.redis.execute_command("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", cache.watched)
+            await link.redis.execute_command("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", cache.key_prefix)
         kept: list[bytes] = []
         for name in map(str, range(30)):  # in a cluster they lie on every node
             while not isinstance(lease := await cache.read(name, ""), Lease):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import peopleinfo_client as api
-from peopleinfo.http.problems import KINDS
+from peopleinfo.http.problems import PROBLEM_TYPES
 from peopleinfo_client import errors
 from peopleinfo_client._requests import import_chunks
 from tests.client.conftest import raises
@@ -177,7 +177,7 @@ def test_old_name_of_the_api_key_variable_is_rejected(
 
 
 def test_each_problem_type_of_the_server_has_an_error_class() -> None:
-    assert {kind.slug for kind in KINDS.values()} == errors.PROBLEM_TYPES.keys() | {errors.OUTCOME_UNKNOWN}
+    assert {kind.slug for kind in PROBLEM_TYPES.values()} == errors.PROBLEM_TYPES.keys() | {errors.OUTCOME_UNKNOWN}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from peopleinfo.auth.api_keys import new_credential
+from peopleinfo.auth.api_keys import generate_key
 from tests.delivery.pipeline import ROOT
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ PRIVATE = "-----BEGIN EC " + "PRIVATE KEY-----"
 @pytest.mark.parametrize(
     ("planted", "kind"),
     [
-        (f"key: {new_credential()}", "PeopleInfo API key"),
+        (f"key: {generate_key()}", "PeopleInfo API key"),
         (f"key: {AWS}", "AWS Access Key"),
         (PRIVATE, "Private Key"),
         ("key: pi_" + "a" * 49, ""),

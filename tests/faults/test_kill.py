@@ -59,7 +59,7 @@ async def what_is_wrong(path: Path, history: History) -> list[str]:
                 problems.append(f"{await store.get(person_id)} was erased")
             except PersonNotFound:
                 continue
-        await store.ready()
+        await store.check()
     with closing(sqlite3.connect(path)) as db:
         problems += [str(row) for row in db.execute("PRAGMA integrity_check") if row != ("ok",)]
     return problems

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peopleinfo.app import utc_now
-from peopleinfo.people.service import People
+from peopleinfo.people.service import PeopleService
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.faults.history import Writing, details_marked
 
@@ -25,10 +25,10 @@ async def main() -> None:
     marks = (f"{first}.{number}" for number in range(10**9))
     async with open_sqlite(Path(path), now=utc_now) as store, asyncio.TaskGroup() as group:
         for writer in range(WRITERS):
-            group.create_task(write(People(store, now=utc_now), writing, known[writer::WRITERS], marks))
+            group.create_task(write(PeopleService(store, now=utc_now), writing, known[writer::WRITERS], marks))
 
 
-async def write(people: People, writing: Writing, mine: list[str], marks: Iterator[str]) -> None:
+async def write(people: PeopleService, writing: Writing, mine: list[str], marks: Iterator[str]) -> None:
     """Create, replace and erase one's own people, one after the other."""
     while True:
         mark = next(marks)
@@ -45,7 +45,7 @@ async def write(people: People, writing: Writing, mine: list[str], marks: Iterat
             writing.done("replace", person_id, mark)
         else:
             writing.begun("erase", person_id, mark)
-            await people.erase(person_id)
+            await people.delete(person_id)
             mine.remove(person_id)
             writing.done("erase", person_id, mark)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peopleinfo.__main__ import main
-from peopleinfo.errors import StoreUnusable
+from peopleinfo.errors import StoreConfigurationError
 from peopleinfo.http import bulk
 from peopleinfo.stores.sqlite import factory
 from tests.failing_sqlite import FailingConnection
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ERRORS: dict[str, Callable[[], Exception]] = {
     "sqlite": lambda: sqlite3.OperationalError("disk I/O error"),
-    "domain": lambda: StoreUnusable("refused by the test"),
+    "domain": lambda: StoreConfigurationError("refused by the test"),
 }
 _writing = factory._writing
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from peopleinfo.http.openapi import document
-from peopleinfo.http.operations import OPEN_PAGES, OPERATIONS, Operation
+from peopleinfo.http.operations import OPERATIONS, PUBLIC_PAGES, Operation
 from tests import dynamodb_servers
 from tests.cli.commands import run
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, Server, serving
@@ -156,7 +156,7 @@ def test_what_is_no_operation_is_not_open_by_oversight(guarded: httpx.Client, me
 @pytest.mark.parametrize(
     "page",
     sorted(
-        {page for page in OPEN_PAGES if "{" not in page and "/provider" not in page}
+        {page for page in PUBLIC_PAGES if "{" not in page and "/provider" not in page}
         | {"/status", "/docs/start.js", "/console/people/0"}
     ),
 )
@@ -166,7 +166,7 @@ def test_what_is_the_same_in_every_copy_of_the_service_is_open(guarded: httpx.Cl
     assert answer.status_code in (200, 307) or answer.headers["Location"].startswith("/console/sign-in?")
 
 
-@pytest.mark.parametrize("page", sorted(page for page in OPEN_PAGES if "/provider" in page))
+@pytest.mark.parametrize("page", sorted(page for page in PUBLIC_PAGES if "/provider" in page))
 def test_nobody_signs_in_at_a_provider_where_there_is_none(guarded: httpx.Client, page: str) -> None:
     assert guarded.get(page).status_code == 404
 

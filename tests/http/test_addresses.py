@@ -9,7 +9,7 @@ import httpx
 import pytest
 from falcon import testing
 
-from peopleinfo.auth.api_keys import new_credential
+from peopleinfo.auth.api_keys import generate_key
 from peopleinfo.http.client_address import UNKNOWN, canonical, client_address, network
 from peopleinfo.http.middleware.rate_limit import GUESSES
 from tests.http.serving import ADMIN_KEY, HANGS, serving
@@ -131,7 +131,7 @@ def test_guesses_from_many_ports_are_guesses_of_one_client_and_audited_as_one(tm
     with serving(tmp_path, **settings) as server, httpx.Client(timeout=HANGS) as client:
         url = f"{server.url}/v1/people?surname=x"
         statuses = [
-            client.get(url, headers=bearer(new_credential()) | {"X-Forwarded-For": f"{FOUR}:{port}"}).status_code
+            client.get(url, headers=bearer(generate_key()) | {"X-Forwarded-For": f"{FOUR}:{port}"}).status_code
             for port in range(1, GUESSES + 16)
         ]
         assert statuses[:GUESSES] == [401] * GUESSES

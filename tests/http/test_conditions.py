@@ -13,7 +13,7 @@ from falcon import testing
 from peopleinfo.errors import VersionConflict
 from peopleinfo.http import etags
 from peopleinfo.http.etags import Conditions, Representation, etag
-from peopleinfo.people.person import Details, Record, render
+from peopleinfo.people.person import PersonData, StoredPerson, encode_person
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,8 +37,8 @@ def read(**headers: str) -> Conditions:
     return etags.read(request(**headers))
 
 
-def record(version: int = 3) -> Record:
-    return render("a" * 32, version, Details(person_name="A"), created_at=MODIFIED, updated_at=MODIFIED)
+def record(version: int = 3) -> StoredPerson:
+    return encode_person("a" * 32, version, PersonData(person_name="A"), created_at=MODIFIED, updated_at=MODIFIED)
 
 
 def current(version: int = 3) -> Representation:

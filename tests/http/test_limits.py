@@ -9,11 +9,11 @@ import httpx
 import pytest
 from falcon import testing
 
-from peopleinfo.auth.api_keys import new_credential
-from peopleinfo.auth.rate_limit import Rates
-from peopleinfo.errors import RateExceeded
-from peopleinfo.http.middleware.auth import Authentication
-from peopleinfo.http.middleware.rate_limit import GUESSES, OPEN_REQUESTS, Limits
+from peopleinfo.auth.api_keys import generate_key
+from peopleinfo.auth.rate_limit import TokenBuckets
+from peopleinfo.errors import RateLimitExceeded
+from peopleinfo.http.middleware.auth import AuthMiddleware
+from peopleinfo.http.middleware.rate_limit import GUESSES, OPEN_REQUESTS, RateLimiter
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, serving
 from tests.http.test_access import bearer, make_key
 
@@ -77,7 +77,7 @@ def test_whoever_guesses_keys_is_not_listened_to(client: httpx.Client, tmp_path:
     path = f"/v1/people/{'0' * 32}"
     assert client.get(path, headers=bearer(known)).status_code == 404
     there = {"X-Forwarded-For": "192.0.2.66"}
-    guesses = [client.get(path, headers=bearer(new_credential()) | there) for _ in range(GUESSES + 10)]
+    guesses = [client.get(path, headers=bearer(generate_key()) | there) for _ in range(GUESSES + 10)]
     assert {answer.status_code for answer in guesses[:GUESSES]} == {401}
     assert guesses[-1].status_code == 429
     assert int(guesses[-1].headers["Retry-After"]) >= 1
@@ -112,21 +112,21 @@ def test_whoever_guesses_keys_in_the_sign_in_form_is_not_listened_to(client: htt
         headers = own | {"X-Forwarded-For": network}
         return client.post("/console/sign-in", data={"key": key}, headers=headers).status_code
 
-    statuses = [sign_in(new_credential(), f"192.0.2.66:{port}") for port in range(1, GUESSES + 11)]
+    statuses = [sign_in(generate_key(), f"192.0.2.66:{port}") for port in range(1, GUESSES + 11)]
     assert set(statuses[:GUESSES]) == {401}
     assert statuses[-1] == 429
     assert sign_in(ADMIN_KEY, "192.0.2.66") == 429
     assert sign_in(ADMIN_KEY, "192.0.2.67") == 303
     # The form and the header share what a network may guess.
     there = {"X-Forwarded-For": "192.0.2.66"}
-    assert client.get(PERSON, headers=bearer(new_credential()) | there).status_code == 429
+    assert client.get(PERSON, headers=bearer(generate_key()) | there).status_code == 429
 
 
 @pytest.mark.parametrize("path", ["/status", "/status/live", "/docs", "/openapi.json", "/console/sign-in", "/"])
 async def test_requests_of_open_routes_are_counted_by_network(path: str, moment: Seconds) -> None:
-    limits = Limits(LIMIT, anybody=False, proxies=1)
-    limits._open = Rates(OPEN_REQUESTS, monotonic=moment)
-    authentication = Authentication(cast("Any", None), limits, cast("Any", None), open_metrics=True)
+    limits = RateLimiter(LIMIT, anybody=False, proxies=1)
+    limits._open = TokenBuckets(OPEN_REQUESTS, monotonic=moment)
+    authentication = AuthMiddleware(cast("Any", None), limits, cast("Any", None), open_metrics=True)
 
     async def requested(address: str) -> None:
         request = testing.create_asgi_req(path=path, headers={"X-Forwarded-For": address})
@@ -135,6 +135,6 @@ async def test_requests_of_open_routes_are_counted_by_network(path: str, moment:
 
     for number in range(OPEN_REQUESTS):
         await requested(f"2001:db8::{number % 100:x}")
-    with pytest.raises(RateExceeded):
+    with pytest.raises(RateLimitExceeded):
         await requested("2001:db8::1")
     await requested("2001:db8:0:1::1")

@@ -119,7 +119,7 @@ def test_a_read_through_the_cache_is_counted_at_each_level(tmp_path: Path) -> No
     assert counted["peopleinfo_cache_reads_total{level=shared,outcome=miss}"] >= 1
     assert counted["peopleinfo_cache_lookups_total{outcome=miss}"] >= 1
     assert counted["peopleinfo_cache_fills_total{outcome=kept}"] >= 1
-    assert counted["peopleinfo_cache_fences_total{outcome=lifted}"] == 1
+    assert counted["peopleinfo_cache_fences_total{outcome=cleared}"] == 1
     assert (counted["peopleinfo_cache_up{}"], counted["peopleinfo_cache_tracking_up{}"]) == (1, 1)
     assert counted["peopleinfo_cache_invalidation_lag_seconds_count{}"] >= 1
 

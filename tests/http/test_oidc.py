@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peopleinfo.auth import oidc
-from peopleinfo.auth.oidc import OidcTokens
+from peopleinfo.auth.oidc import OidcTokenVerifier
 from peopleinfo.auth.principal import Scope
 from peopleinfo.errors import NotAuthenticated
 from peopleinfo.http.operations import OPERATIONS
@@ -242,7 +242,7 @@ def test_a_token_without_the_scope_is_refused_as_such(client: httpx.Client, prov
     ],
 )
 async def test_scopes_come_from_the_claim_that_is_set(provider: Provider, claim: str, value: Any) -> None:
-    tokens = OidcTokens(provider.issuer, AUDIENCE, scopes_claim=claim)
+    tokens = OidcTokenVerifier(provider.issuer, AUDIENCE, scopes_claim=claim)
     name = "realm_access" if claim == "realm_access.roles" else claim
     principal, seconds = await tokens.principal(provider.token(**{"scope": None, name: value}))
     assert principal.scopes == frozenset({Scope.READ})
@@ -251,18 +251,18 @@ async def test_scopes_come_from_the_claim_that_is_set(provider: Provider, claim:
 
 
 @pytest.fixture
-def tokens(provider: Provider, moment: Seconds) -> Iterator[OidcTokens]:
+def tokens(provider: Provider, moment: Seconds) -> Iterator[OidcTokenVerifier]:
     kept, provider.asked = provider.keys, 0
-    yield OidcTokens(provider.issuer, AUDIENCE, scopes_claim="scope", monotonic=moment)
+    yield OidcTokenVerifier(provider.issuer, AUDIENCE, scopes_claim="scope", monotonic=moment)
     provider.keys, provider.is_ill, provider.leads_elsewhere, provider.more = kept, False, False, ""
 
 
 async def test_a_new_key_of_the_provider_is_found_and_an_old_one_forgotten(
-    provider: Provider, tokens: OidcTokens, moment: Seconds
+    provider: Provider, tokens: OidcTokenVerifier, moment: Seconds
 ) -> None:
     await tokens.principal(provider.token())
     provider.keys = [jwk(THEIRS, "next")]
-    moment.now += oidc.REFETCH_SECONDS
+    moment.now += oidc.JWKS_REFETCH_INTERVAL
     await tokens.principal(provider.token(THEIRS, "next"))
     assert provider.asked == 2
     with pytest.raises(NotAuthenticated):
@@ -270,23 +270,23 @@ async def test_a_new_key_of_the_provider_is_found_and_an_old_one_forgotten(
 
 
 async def test_a_key_that_was_withdrawn_is_believed_no_longer_than_is_said(
-    provider: Provider, tokens: OidcTokens, moment: Seconds
+    provider: Provider, tokens: OidcTokenVerifier, moment: Seconds
 ) -> None:
     await tokens.principal(provider.token())
     provider.keys = [jwk(THEIRS, "next")]
-    moment.now += oidc.FRESH_SECONDS + 1
+    moment.now += oidc.JWKS_TTL + 1
     with pytest.raises(NotAuthenticated):
         await tokens.principal(provider.token())
 
 
 async def test_unknown_keys_do_not_make_us_ask_the_provider_all_the_time(
-    provider: Provider, tokens: OidcTokens, moment: Seconds
+    provider: Provider, tokens: OidcTokenVerifier, moment: Seconds
 ) -> None:
     for number in range(100):
         with pytest.raises(NotAuthenticated):
             await tokens.principal(provider.token(kid=f"unknown-{number}"))
     assert provider.asked == 1
-    moment.now += oidc.REFETCH_SECONDS
+    moment.now += oidc.JWKS_REFETCH_INTERVAL
     for number in range(100):
         with pytest.raises(NotAuthenticated):
             await tokens.principal(provider.token(kid=f"unknown-{number}"))
@@ -294,11 +294,11 @@ async def test_unknown_keys_do_not_make_us_ask_the_provider_all_the_time(
 
 
 async def test_a_provider_that_is_away_for_a_while_shuts_nobody_out(
-    provider: Provider, tokens: OidcTokens, moment: Seconds
+    provider: Provider, tokens: OidcTokenVerifier, moment: Seconds
 ) -> None:
     await tokens.principal(provider.token())
     provider.is_ill = True
-    moment.now += oidc.STALE_SECONDS - 1
+    moment.now += oidc.JWKS_STALE_TTL - 1
     await tokens.principal(provider.token())
     moment.now += 2
     with pytest.raises(NotAuthenticated):
@@ -306,20 +306,20 @@ async def test_a_provider_that_is_away_for_a_while_shuts_nobody_out(
 
 
 async def test_keys_are_taken_from_where_they_are_said_to_be_and_nowhere_else(
-    provider: Provider, tokens: OidcTokens
+    provider: Provider, tokens: OidcTokenVerifier
 ) -> None:
     provider.leads_elsewhere = True
     with pytest.raises(NotAuthenticated):
         await tokens.principal(provider.token())
 
 
-async def test_a_provider_that_says_too_much_is_not_listened_to(provider: Provider, tokens: OidcTokens) -> None:
+async def test_a_provider_that_says_too_much_is_not_listened_to(provider: Provider, tokens: OidcTokenVerifier) -> None:
     provider.more = "x" * 2_000_000
     with pytest.raises(NotAuthenticated):
         await tokens.principal(provider.token())
 
 
-async def test_a_provider_that_was_never_there_lets_nobody_in(provider: Provider, tokens: OidcTokens) -> None:
+async def test_a_provider_that_was_never_there_lets_nobody_in(provider: Provider, tokens: OidcTokenVerifier) -> None:
     provider.is_ill = True
     with pytest.raises(NotAuthenticated):
         await tokens.principal(provider.token())
@@ -368,14 +368,14 @@ def test_only_asymmetric_algorithms_are_allowed() -> None:
 
 
 async def _refused_then_accepted(provider: Provider, moment: Seconds, path: str, document: bytes) -> None:
-    tokens = OidcTokens(provider.issuer, AUDIENCE, scopes_claim="scope", monotonic=moment)
+    tokens = OidcTokenVerifier(provider.issuer, AUDIENCE, scopes_claim="scope", monotonic=moment)
     provider.documents[path] = document
     try:
         with pytest.raises(NotAuthenticated):
             await tokens.principal(provider.token())
     finally:
         provider.documents.clear()
-    moment.now += oidc.REFETCH_SECONDS
+    moment.now += oidc.JWKS_REFETCH_INTERVAL
     principal, _ = await tokens.principal(provider.token())
     assert principal.name == "oidc:user-7"
 
@@ -383,6 +383,6 @@ async def _refused_then_accepted(provider: Provider, moment: Seconds, path: str,
 @given(st.binary(max_size=60), st.binary(max_size=60))
 def test_a_token_of_any_content_is_refused(header: bytes, claims: bytes) -> None:
     parts = [base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in (header, claims, b"x")]
-    tokens = OidcTokens("http://127.0.0.1:9", AUDIENCE, scopes_claim="scope")
+    tokens = OidcTokenVerifier("http://127.0.0.1:9", AUDIENCE, scopes_claim="scope")
     with pytest.raises(NotAuthenticated):
         asyncio.run(tokens.principal(".".join(parts)))

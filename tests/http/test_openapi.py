@@ -13,10 +13,10 @@ import pytest
 
 from peopleinfo import __version__
 from peopleinfo.app import utc_now
-from peopleinfo.auth.authenticator import Gate
+from peopleinfo.auth.authenticator import Authenticator
 from peopleinfo.http import app
 from peopleinfo.http.openapi import document
-from peopleinfo.http.operations import OPEN_PAGES
+from peopleinfo.http.operations import PUBLIC_PAGES
 from peopleinfo.http.sessions import Sessions
 from tests.stores_under_test import NoEndedSessions
 
@@ -107,16 +107,16 @@ def routes() -> dict[str, set[str]]:
     """Return the paths and methods that the app serves, from Falcon's own list of them."""
     from falcon import inspect
 
-    from peopleinfo.http.shutdown import Drain
-    from peopleinfo.telemetry.access_log import RequestLog
+    from peopleinfo.http.shutdown import GracefulShutdown
+    from peopleinfo.telemetry.access_log import AccessLog
     from peopleinfo.telemetry.prometheus import Exposition
 
     served = app.create_app(
         _Nobody(),  # type: ignore[arg-type] # only its routes are looked at
         Exposition("here"),
-        RequestLog(silent=True),
-        Gate(_Nobody(), now=utc_now),  # type: ignore[arg-type] # nobody asks
-        Drain(0),
+        AccessLog(silent=True),
+        Authenticator(_Nobody(), now=utc_now),  # type: ignore[arg-type] # nobody asks
+        GracefulShutdown(0),
         Sessions(bytes(32), NoEndedSessions(), now=lambda: datetime.now(UTC)),
         None,
         None,
@@ -136,14 +136,14 @@ class _Nobody:
 
     class store:  # noqa: N801 - stands for the attribute
         secret = bytes(32)
-        note_state = print
+        update_gauges = print
 
 
 def test_every_route_is_in_the_document_and_nothing_else_is() -> None:
     described: dict[str, set[str]] = {}
     for path, method, _ in operations():
         described.setdefault(path, set()).add(method)
-    assert {path: methods for path, methods in routes().items() if path not in OPEN_PAGES} == described
+    assert {path: methods for path, methods in routes().items() if path not in PUBLIC_PAGES} == described
 
 
 def test_what_the_docs_page_refers_to_are_own_paths_that_answer(client: httpx.Client) -> None:

@@ -403,7 +403,7 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 async def test_a_head_that_does_not_come_whole_is_not_waited_for_for_ever(
     monkeypatch: pytest.MonkeyPatch, head: bytes
 ) -> None:
-    monkeypatch.setattr(uvicorn_protocol, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(uvicorn_protocol, "HEADER_TIMEOUT", 0.2)
     answer = await answered_by_itself(head)
     assert answer == b"" if head in (b"", b"\r\n") else status(answer) == 408
 
@@ -411,7 +411,7 @@ async def test_a_head_that_does_not_come_whole_is_not_waited_for_for_ever(
 async def test_a_body_that_goes_on_after_its_answer_is_not_listened_to_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(uvicorn_protocol, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(uvicorn_protocol, "HEADER_TIMEOUT", 0.2)
     head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n"
     answer = await answered_by_itself(head, trickle=b"x")
     assert status(answer) == 204
@@ -431,7 +431,7 @@ async def test_a_connection_that_stays_idle_is_hung_up_on_but_not_one_that_is_us
 
 
 async def test_whoever_is_slow_to_answer_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uvicorn_protocol, "HEAD_SECONDS", 0.1)
+    monkeypatch.setattr(uvicorn_protocol, "HEADER_TIMEOUT", 0.1)
 
     async def slow(scope: Any, receive: Any, send: Any) -> None:
         await asyncio.sleep(0.3)
@@ -505,7 +505,7 @@ async def at_once_and_for_the_last_time(_: Any, __: Any, send: Any) -> None:
 
 @pytest.mark.parametrize("app", [streamed, at_once_and_for_the_last_time])
 async def test_a_client_that_does_not_take_its_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch, app: Any) -> None:
-    monkeypatch.setattr(uvicorn_protocol, "TAKE_SECONDS", 0.2)
+    monkeypatch.setattr(uvicorn_protocol, "WRITE_TIMEOUT", 0.2)
     async with alone(app) as (state, _, writer), asyncio.timeout(HANGS):
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         while not (state.tasks or state.total_requests):  # until it is asked

@@ -80,7 +80,7 @@ def test_an_audit_that_cannot_be_read_is_said_so(tmp_path: Path) -> None:
         assert answer.headers["Retry-After"] == "60"
         problem = answer.json()
         assert problem["type"] == "urn:peopleinfo:problem:audit-unavailable"
-        assert "let the service read" in problem["detail"]
+        assert "let the service read its audit files" in problem["detail"]
         assert str(tmp_path) not in problem["detail"]
     assert "audit.jsonl.1" in next(line for line in server.log.read_text().splitlines() if "audit_read_failed" in line)
 

@@ -170,6 +170,6 @@ def test_the_database_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
 def test_there_are_no_more_connections_than_files_may_be_opened(soft: int, hard: int, expected: int) -> None:
     asked = (
         f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))\n"
-        "from peopleinfo.cli.serve import _room; print(_room(1_000))"
+        "from peopleinfo.cli.serve import _max_connections; print(_max_connections(1_000))"
     )
     assert int(subprocess.run([sys.executable, "-c", asked], capture_output=True, check=True).stdout) == expected

@@ -130,9 +130,9 @@ def test_nothing_is_sent_when_the_sampler_says_never(
 
 def test_nothing_of_it_is_loaded_unless_there_is_an_endpoint() -> None:
     code = (
-        "import sys\nfrom peopleinfo.telemetry import traces\nimport peopleinfo.http.app\n"
-        "with traces.sending('here'), traces.span('store', 'get'): traces.note('a', 'b')\n"
-        "sys.exit(traces.are_on() or any(name.startswith('opentelemetry') for name in sys.modules))"
+        "import sys\nfrom peopleinfo.telemetry import tracing\nimport peopleinfo.http.app\n"
+        "with tracing.configured('here'), tracing.span('store', 'get'): tracing.set_attribute('a', 'b')\n"
+        "sys.exit(tracing.enabled() or any(name.startswith('opentelemetry') for name in sys.modules))"
     )
     clean = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     assert subprocess.run([sys.executable, "-c", code], env=clean, check=False).returncode == 0

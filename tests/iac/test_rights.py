@@ -20,8 +20,8 @@ from ministack.core.iam_evaluator import (  # type: ignore[import-untyped]
 )
 
 import peopleinfo.stores.dynamodb
-from peopleinfo.people.store import Once, Progress
-from peopleinfo.stores.dynamodb.client import Table
+from peopleinfo.people.store import Checkpoint, IdempotencyKey
+from peopleinfo.stores.dynamodb.client import TableClient
 from tests.stores_under_test import SEALED_TABLE, Clock, everyone_scanned, named, open_store, where
 
 if TYPE_CHECKING:
@@ -99,9 +99,9 @@ def _of_the_service(stacks: Stacks, name: str) -> Role:
 def calls(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, str]]:
     """Return what the store calls for all that it can do, plain and sealed: the right that is asked for, and of what."""
     called: set[tuple[str, str]] = set()
-    real = Table.call
+    real = TableClient.call
 
-    async def recorded(self: Table, action: str, payload: dict[str, Any], seconds: float, **more: Any) -> Any:
+    async def recorded(self: TableClient, action: str, payload: dict[str, Any], seconds: float, **more: Any) -> Any:
         called.update(asked_for(self.name, action, payload))
         return await real(self, action, payload, seconds, **more)
 
@@ -111,7 +111,7 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, str]]:
                 await everything(store)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Table, "call", recorded)
+        patch.setattr(TableClient, "call", recorded)
         asyncio.run(used())
     return {call for call in called if call[0] not in _MANAGING}
 
@@ -133,20 +133,22 @@ def arn(table: str) -> str:
 
 
 async def everything(store: Store) -> None:
-    await store.ready()
-    made = await store.create(named("First"), once=Once(b"k" * 32, b"c" * 32))
-    await store.create(named("First"), once=Once(b"k" * 32, b"c" * 32))
+    await store.check()
+    made = await store.create(named("First"), idempotency_key=IdempotencyKey(b"k" * 32, b"c" * 32))
+    await store.create(named("First"), idempotency_key=IdempotencyKey(b"k" * 32, b"c" * 32))
     changed = await store.replace(made.person_id, named("First", "Again"), expected=1)
     moved = await store.replace(made.person_id, named("Second"), expected=changed.version)
     await store.get(moved.person_id)
     await store.find(where(surname="second"), after=None, limit=10)
     await store.find(where(surname_prefix="sec"), after=None, limit=10)
     await everyone_scanned(store)
-    await store.load([named("Third"), named("Fourth")])
-    begun = Progress(b"i" * 32)
-    await store.load([named("Fifth")], step=(begun, Progress(b"i" * 32, rows=1, stored=1, digest=b"d" * 32)))
+    await store.create_many([named("Third"), named("Fourth")])
+    begun = Checkpoint(b"i" * 32)
+    await store.create_many(
+        [named("Fifth")], checkpoint=(begun, Checkpoint(b"i" * 32, rows=1, stored=1, digest=b"d" * 32))
+    )
     await store.progress(b"i" * 32)
-    await store.erase(moved.person_id)
+    await store.delete(moved.person_id)
 
 
 def test_every_call_of_the_code_is_allowed(task: Role, calls: set[tuple[str, str]]) -> None:

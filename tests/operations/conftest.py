@@ -11,8 +11,8 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 from peopleinfo.app import open_people
-from peopleinfo.bulk.copy import everyone
-from peopleinfo.people.person import outline
+from peopleinfo.bulk.copy import iter_pages
+from peopleinfo.people.person import decode_header
 from peopleinfo.settings import Settings
 from tests.cli import commands
 from tests.stores_under_test import named
@@ -28,7 +28,9 @@ async def _fill(store: Store, people: int) -> None:
     surnames = ("Müller", "Nguyễn", "O'Brien", "García", "Øster")
     for start in range(0, people, 5_000):
         count = min(5_000, people - start)
-        await store.load([named(surnames[n % 5], str(n), None, filler="x" * 100) for n in range(start, start + count)])
+        await store.create_many(
+            [named(surnames[n % 5], str(n), None, filler="x" * 100) for n in range(start, start + count)]
+        )
 
 
 def fill(url: str, people: int) -> None:
@@ -46,7 +48,7 @@ def bodies(url: str) -> dict[str, bytes]:
 
     async def work() -> dict[str, bytes]:
         async with open_people(Settings.load({}, store_url=url), create=True) as opened:
-            return {outline(body).person_id: body async for some in everyone(opened.store) for body in some}
+            return {decode_header(body).person_id: body async for some in iter_pages(opened.store) for body in some}
 
     return asyncio.run(work())
 

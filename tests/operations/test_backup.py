@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from peopleinfo.bulk.backup import Backup
-from peopleinfo.bulk.backup_storage import DepotUnavailable, Folder, open_depot
+from peopleinfo.bulk.backup_storage import BackupStorageUnavailable, DirectoryStorage, open_backup_storage
 from peopleinfo.bulk.copy import TargetNotEmpty
-from peopleinfo.bulk.manifest import BackupUnusable
+from peopleinfo.bulk.manifest import InvalidBackup
 from peopleinfo.bulk.restore import Restore, digest_of
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests import dynamodb_servers
@@ -29,7 +29,7 @@ from tests.stores_under_test import Clock, everyone_found, everyone_scanned, nam
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from peopleinfo.bulk.backup_storage import Depot
+    from peopleinfo.bulk.backup_storage import BackupStorage
     from peopleinfo.bulk.manifest import Manifest
     from peopleinfo.people.store import Store
 
@@ -38,10 +38,12 @@ def ignored(_: int) -> None:
     pass
 
 
-async def saved(store: Store, depot: Depot, clock: Clock, *, key: bytes | None = None, parts: int = 10**6) -> Manifest:
+async def saved(
+    store: Store, depot: BackupStorage, clock: Clock, *, key: bytes | None = None, parts: int = 10**6
+) -> Manifest:
     """Back a store up in parts of seven people, or so many parts of it."""
     task = Backup(store, depot, key=key, now=clock.now, part_people=7)
-    manifest = await task.begin()
+    manifest = await task.start()
     async for now in task.run(manifest):
         manifest = now
         parts -= 1
@@ -50,15 +52,15 @@ async def saved(store: Store, depot: Depot, clock: Clock, *, key: bytes | None =
     return manifest
 
 
-async def restored(depot: Depot, store: Store, *, key: bytes | None = None, merge: bool = False) -> int:
+async def restored(depot: BackupStorage, store: Store, *, key: bytes | None = None, merge: bool = False) -> int:
     task = Restore(depot, key=key)
     return sum([count async for count in task.run(await task.manifest(), store, merge=merge)])
 
 
 async def test_every_store_is_saved_and_brought_back_into_another(store: Store, tmp_path: Path, clock: Clock) -> None:
-    ids = await store.load([named("Backup", str(number)) for number in range(40)])
+    ids = await store.create_many([named("Backup", str(number)) for number in range(40)])
     await store.replace(ids[3], named("Renamed"), expected=1)
-    depot = Folder(tmp_path / "backup")
+    depot = DirectoryStorage(tmp_path / "backup")
     await saved(store, depot, clock, parts=2)
     manifest = await saved(store, depot, clock)
     assert (manifest.people, sum(part.people for part in manifest.parts)) == (40, 40)
@@ -72,9 +74,9 @@ async def test_every_store_is_saved_and_brought_back_into_another(store: Store, 
 
 
 async def test_every_store_takes_a_backup_of_another(store: Store, tmp_path: Path, clock: Clock) -> None:
-    depot = Folder(tmp_path / "backup")
+    depot = DirectoryStorage(tmp_path / "backup")
     async with open_sqlite(tmp_path / "source.db", now=clock.now) as source:
-        await source.load([named("Backup", str(number)) for number in range(40)])
+        await source.create_many([named("Backup", str(number)) for number in range(40)])
         manifest = await saved(source, depot, clock)
     run = Restore(depot, key=None).run(manifest, store, merge=False)
     assert [await anext(run) for _ in range(3)] == [0, 7, 7]  # and then it is killed
@@ -83,18 +85,18 @@ async def test_every_store_takes_a_backup_of_another(store: Store, tmp_path: Pat
 
 
 async def test_a_sealed_backup_opens_with_its_key_alone(tmp_path: Path, clock: Clock) -> None:
-    key, depot = b"k" * 32, Folder(tmp_path / "backup")
+    key, depot = b"k" * 32, DirectoryStorage(tmp_path / "backup")
     async with open_sqlite(tmp_path / "source.db", now=clock.now) as source:
-        await source.load([named("Verysecret") for _ in range(9)])
+        await source.create_many([named("Verysecret") for _ in range(9)])
         manifest = await saved(source, depot, clock, key=key)
     assert not any(
         b"erysecret" in file.read_bytes() or b"\x1f\x8b\x08" in file.read_bytes()[:40]
         for file in (tmp_path / "backup").iterdir()
     )
     async with open_sqlite(tmp_path / "restored.db", now=clock.now) as target:
-        with pytest.raises(BackupUnusable, match="--key"):
+        with pytest.raises(InvalidBackup, match="--key"):
             await restored(depot, target)
-        with pytest.raises(BackupUnusable, match="not written with this key"):
+        with pytest.raises(InvalidBackup, match="not written with this key"):
             await restored(depot, target, key=b"x" * 32)
         await restored(depot, target, key=key)
         assert (await digest_of(target, ignored)).hex == manifest.digest
@@ -103,69 +105,69 @@ async def test_a_sealed_backup_opens_with_its_key_alone(tmp_path: Path, clock: C
 async def test_a_manifest_that_somebody_without_the_key_has_changed_is_refused(tmp_path: Path, clock: Clock) -> None:
     key, folder = b"k" * 32, tmp_path / "backup"
     async with open_sqlite(tmp_path / "source.db", now=clock.now) as source:
-        await source.load([named("Left", str(number)) for number in range(20)])
-        await saved(source, Folder(folder), clock, key=key)
+        await source.create_many([named("Left", str(number)) for number in range(20)])
+        await saved(source, DirectoryStorage(folder), clock, key=key)
     written = json.loads((folder / "manifest.json").read_text())
     fewer = {"parts": written["parts"][:-1], "people": written["people"] - written["parts"][-1]["people"]}
     async with open_sqlite(tmp_path / "target.db", now=clock.now) as target:
-        for change in (fewer, {"begun_at": "2020-01-01T00:00:00.000Z"}, {"mac": None}, {"mac": "0" * 64}):
+        for change in (fewer, {"started_at": "2020-01-01T00:00:00.000Z"}, {"mac": None}, {"mac": "0" * 64}):
             (folder / "manifest.json").write_text(json.dumps(written | change))
-            with pytest.raises(BackupUnusable, match="not written with this key"):
-                await restored(Folder(folder), target, key=key)
+            with pytest.raises(InvalidBackup, match="not written with this key"):
+                await restored(DirectoryStorage(folder), target, key=key)
         (folder / "manifest.json").write_text(json.dumps(written | {"sealed": False}))
-        with pytest.raises(BackupUnusable, match="begun without a key"):
-            await restored(Folder(folder), target, key=key)
+        with pytest.raises(InvalidBackup, match="begun without a key"):
+            await restored(DirectoryStorage(folder), target, key=key)
 
 
 async def test_whatever_is_not_as_it_was_written_is_refused(tmp_path: Path, clock: Clock) -> None:
     folder = tmp_path / "backup"
     async with open_sqlite(tmp_path / "source.db", now=clock.now) as source:
-        await source.load([named("Damaged", str(number)) for number in range(20)])
-        await saved(source, Folder(folder), clock, parts=1)
+        await source.create_many([named("Damaged", str(number)) for number in range(20)])
+        await saved(source, DirectoryStorage(folder), clock, parts=1)
         async with open_sqlite(tmp_path / "target.db", now=clock.now) as target:
-            with pytest.raises(BackupUnusable, match="never finished"):
-                await restored(Folder(folder), target)
-            await saved(source, Folder(folder), clock)
-            with pytest.raises(BackupUnusable, match="finished here"):
-                await saved(source, Folder(folder), clock)
+            with pytest.raises(InvalidBackup, match="never finished"):
+                await restored(DirectoryStorage(folder), target)
+            await saved(source, DirectoryStorage(folder), clock)
+            with pytest.raises(InvalidBackup, match="finished here"):
+                await saved(source, DirectoryStorage(folder), clock)
             part = folder / "people-000002.ndjson.gz"
             content = part.read_bytes()
             for damage in (content[:-1], content[:40] + bytes([content[40] ^ 1]) + content[41:], None):
                 part.unlink() if damage is None else part.write_bytes(damage)
-                with pytest.raises(BackupUnusable, match=part.name):
-                    await restored(Folder(folder), target)
+                with pytest.raises(InvalidBackup, match=part.name):
+                    await restored(DirectoryStorage(folder), target)
             part.write_bytes(content)
-            assert await restored(Folder(folder), target) == 20
-            with pytest.raises(BackupUnusable, match="no backup"):
-                await restored(Folder(tmp_path / "nothing"), target)
+            assert await restored(DirectoryStorage(folder), target) == 20
+            with pytest.raises(InvalidBackup, match="no backup"):
+                await restored(DirectoryStorage(tmp_path / "nothing"), target)
             (folder / "manifest.json").write_bytes(b"{}")
-            with pytest.raises(BackupUnusable, match="manifest"):
-                await restored(Folder(folder), target)
+            with pytest.raises(InvalidBackup, match="manifest"):
+                await restored(DirectoryStorage(folder), target)
 
 
 async def test_a_backup_goes_on_with_its_own_store_and_key_only(tmp_path: Path, clock: Clock) -> None:
-    depot = Folder(tmp_path / "backup")
+    depot = DirectoryStorage(tmp_path / "backup")
     async with (
         open_sqlite(tmp_path / "one.db", now=clock.now) as one,
         open_sqlite(tmp_path / "two.db", now=clock.now) as two,
     ):
-        await one.load([named("One")] * 20)
+        await one.create_many([named("One")] * 20)
         await saved(one, depot, clock, parts=1)
-        with pytest.raises(BackupUnusable, match="another store"):
+        with pytest.raises(InvalidBackup, match="another store"):
             await saved(two, depot, clock)
-        with pytest.raises(BackupUnusable, match="without a key"):
+        with pytest.raises(InvalidBackup, match="without a key"):
             await saved(one, depot, clock, key=b"k" * 32)
 
 
 async def test_nobody_is_restored_among_others_unless_that_is_asked_for(tmp_path: Path, clock: Clock) -> None:
-    depot = Folder(tmp_path / "backup")
+    depot = DirectoryStorage(tmp_path / "backup")
     async with open_sqlite(tmp_path / "people.db", now=clock.now) as store:
-        ids = await store.load([named("Merge", str(number)) for number in range(10)])
+        ids = await store.create_many([named("Merge", str(number)) for number in range(10)])
         old = await everyone_found(store, where(surname="merge"))
         await saved(store, depot, clock)
         newer = await store.replace(ids[0], named("Merge", "newer"), expected=1)
         for lost in ids[5:]:
-            await store.erase(lost)
+            await store.delete(lost)
         with pytest.raises(TargetNotEmpty, match="--merge"):
             await restored(depot, store)
         await restored(depot, store, merge=True)
@@ -176,7 +178,7 @@ async def test_a_backup_is_its_owners_alone(tmp_path: Path, clock: Clock) -> Non
     folder = tmp_path / "backup"
     async with open_sqlite(tmp_path / "source.db", now=clock.now) as source:
         await source.create(named("Private"))
-        await saved(source, Folder(folder), clock)
+        await saved(source, DirectoryStorage(folder), clock)
     modes = {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
     assert (stat.S_IMODE(folder.stat().st_mode), modes) == (0o700, {0o600})
 
@@ -187,9 +189,9 @@ async def test_a_backup_lies_in_s3_as_in_a_folder(tmp_path: Path, clock: Clock) 
     endpoint = dynamodb_servers.endpoint("ministack")
     client = botocore.session.get_session().create_client("s3", endpoint_url=endpoint, region_name="eu-west-1")
     client.create_bucket(Bucket="backups", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    depot = open_depot(f"s3://backups/{tmp_path.name}?endpoint={endpoint}&region=eu-west-1")
+    depot = open_backup_storage(f"s3://backups/{tmp_path.name}?endpoint={endpoint}&region=eu-west-1")
     async with open_sqlite(tmp_path / "source.db", now=clock.now) as source:
-        await source.load([named("Cloud", str(number)) for number in range(20)])
+        await source.create_many([named("Cloud", str(number)) for number in range(20)])
         await saved(source, depot, clock, parts=1)
         manifest = await saved(source, depot, clock)
     async with open_sqlite(tmp_path / "restored.db", now=clock.now) as target:
@@ -202,8 +204,8 @@ async def test_a_backup_lies_in_s3_as_in_a_folder(tmp_path: Path, clock: Clock) 
 
 @pytest.mark.parametrize("place", ["gs://bucket/prefix", "file:///backups", "s3://", "s3://bucket/prefix?acl=public"])
 def test_a_place_of_another_kind_is_no_folder(place: str) -> None:
-    with pytest.raises(DepotUnavailable, match="is not understood"):
-        open_depot(place)
+    with pytest.raises(BackupStorageUnavailable, match="is not understood"):
+        open_backup_storage(place)
 
 
 def test_what_was_saved_during_a_storm_was_true_at_some_moment_of_it(tmp_path: Path) -> None:

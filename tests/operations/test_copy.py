@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from peopleinfo.bulk.copy import Copy, TargetNotEmpty
+from peopleinfo.bulk.copy import StoreCopy, TargetNotEmpty
 from peopleinfo.cli.progress import resumable
 from peopleinfo.errors import OutcomeUnknown, StoreUnavailable
 from peopleinfo.stores.sqlite.factory import open_sqlite
@@ -35,7 +35,7 @@ def ignored(_: int) -> None:
     pass
 
 
-async def copied(copy: Copy, pages: int = 10**6) -> int:
+async def copied(copy: StoreCopy, pages: int = 10**6) -> int:
     count = 0
     async for people in copy.run():
         count += people
@@ -47,15 +47,15 @@ async def copied(copy: Copy, pages: int = 10**6) -> int:
 
 @pytest.fixture
 def pages_of_500(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("peopleinfo.bulk.copy.PAGE", 500)
+    monkeypatch.setattr("peopleinfo.bulk.copy.PAGE_SIZE", 500)
 
 
 @pytest.mark.usefixtures("pages_of_500")
 async def test_every_store_is_copied_into_another_and_back(store: Store, target: Store) -> None:
-    await store.load([named("Copy", str(number)) for number in range(1_200)])
-    there = Copy(store, target)
+    await store.create_many([named("Copy", str(number)) for number in range(1_200)])
+    there = StoreCopy(store, target)
     assert await copied(there, pages=1) == 500
-    assert await there.begun() == 500
+    assert await there.copied_so_far() == 500
     assert await copied(there) == 700
     assert await copied(there) == 0
     assert (await there.compare(ignored)).is_equal
@@ -63,8 +63,8 @@ async def test_every_store_is_copied_into_another_and_back(store: Store, target:
 
 
 async def test_every_store_takes_a_copy(store: Store, target: Store) -> None:
-    ids = await target.load([named("Copy", str(number)) for number in range(30)])
-    assert await copied(Copy(target, store)) == 30
+    ids = await target.create_many([named("Copy", str(number)) for number in range(30)])
+    assert await copied(StoreCopy(target, store)) == 30
     assert [await store.get(one) for one in ids] == [await target.get(one) for one in ids]
 
 
@@ -82,9 +82,9 @@ class Hiccups:
         self._away()
         return await self._store.scan(**asked)
 
-    async def adopt(self, people: Sequence[bytes], **step: Any) -> int:
+    async def upsert_many(self, people: Sequence[bytes], **step: Any) -> int:
         self._away()
-        taken = await self._store.adopt(people, **step)
+        taken = await self._store.upsert_many(people, **step)
         if self._asked % 3 == 1:
             raise OutcomeUnknown("It does not answer")
         return taken
@@ -97,32 +97,32 @@ class Hiccups:
 
 @pytest.mark.usefixtures("pages_of_500")
 async def test_a_store_that_is_away_for_a_moment_is_waited_for(store: Store, target: Store) -> None:
-    await store.load([named("Copy", str(number)) for number in range(1_200)])
-    copy = Copy(cast("Store", Hiccups(store)), cast("Store", Hiccups(target)))
+    await store.create_many([named("Copy", str(number)) for number in range(1_200)])
+    copy = StoreCopy(cast("Store", Hiccups(store)), cast("Store", Hiccups(target)))
     assert await copied(copy) == 1_200
     assert (await copy.compare(ignored)).is_equal
     assert sorted(await everyone_scanned(target)) == sorted(await everyone_scanned(store))
 
 
 async def test_what_has_changed_since_is_found_and_mended(store: Store, target: Store) -> None:
-    ids = await store.load([named("Mend", str(number)) for number in range(50)])
-    copy = Copy(store, target)
+    ids = await store.create_many([named("Mend", str(number)) for number in range(50)])
+    copy = StoreCopy(store, target)
     await copied(copy)
     await store.replace(ids[0], named("Changed"), expected=1)
-    await store.erase(ids[1])
+    await store.delete(ids[1])
     await store.create(named("New"))
     comparison = await copy.compare(ignored)
     assert not comparison.is_equal
     assert (comparison.source.people, comparison.target.people) == (50, 50)
-    assert await copy.mend(comparison, ignored, erase=False) == (2, 0, 1)
-    assert await copy.mend(comparison, ignored, erase=True) == (0, 1, 0)
+    assert await copy.repair(comparison, ignored, erase=False) == (2, 0, 1)
+    assert await copy.repair(comparison, ignored, erase=True) == (0, 1, 0)
     assert (await copy.compare(ignored)).is_equal
 
 
 async def test_nobody_is_copied_among_others(store: Store, target: Store) -> None:
     await target.create(named("Native"))
     with pytest.raises(TargetNotEmpty):
-        await Copy(store, target).begun()
+        await StoreCopy(store, target).copied_so_far()
 
 
 @pytest.mark.parametrize("between", ["ministack"])

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from peopleinfo.errors import PersonNotFound, VersionConflict
-from peopleinfo.people.person import Record
+from peopleinfo.people.person import StoredPerson
 from tests.stores_under_test import Clock, everyone_found, everyone_scanned, named, open_store, where
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from peopleinfo.people.service import People
+    from peopleinfo.people.service import PeopleService
     from peopleinfo.people.store import Store
 
 MANY = 50
@@ -40,7 +40,7 @@ async def test_of_many_changes_of_one_version_exactly_one_wins(
             for side in (store, other)
         ]
         outcomes = await asyncio.gather(*racing, return_exceptions=True)
-    (winner,) = (outcome for outcome in outcomes if isinstance(outcome, Record))
+    (winner,) = (outcome for outcome in outcomes if isinstance(outcome, StoredPerson))
     conflicts = [outcome for outcome in outcomes if isinstance(outcome, VersionConflict)]
     assert len(conflicts) == 2 * MANY - 1
     assert {conflict.actual for conflict in conflicts} == {2}
@@ -53,10 +53,10 @@ async def test_a_change_and_an_erasure_of_one_version_do_not_both_happen(store: 
         made = await store.create(named("Duel"))
         changed, erased = await asyncio.gather(
             store.replace(made.person_id, named("Duel"), expected=1),
-            store.erase(made.person_id, expected=1),
+            store.delete(made.person_id, expected=1),
             return_exceptions=True,
         )
-        if isinstance(changed, Record):
+        if isinstance(changed, StoredPerson):
             assert isinstance(erased, VersionConflict)
             assert await store.get(made.person_id) == changed
         else:
@@ -66,11 +66,11 @@ async def test_a_change_and_an_erasure_of_one_version_do_not_both_happen(store: 
 
 async def test_a_person_is_erased_once(store: Store) -> None:
     made = await store.create(named("Once"))
-    outcomes = await asyncio.gather(*(store.erase(made.person_id) for _ in range(MANY)), return_exceptions=True)
+    outcomes = await asyncio.gather(*(store.delete(made.person_id) for _ in range(MANY)), return_exceptions=True)
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["NoneType"] + ["PersonNotFound"] * (MANY - 1)
 
 
-async def test_patches_of_different_members_at_once_all_count(people: People) -> None:
+async def test_patches_of_different_members_at_once_all_count(people: PeopleService) -> None:
     made = await people.create({"person_surname": "Sum"})
     await asyncio.gather(*(people.patch(made.person_id, {f"m{n}": str(n)}) for n in range(10)))
     record = await people.get(made.person_id)
@@ -86,7 +86,7 @@ async def test_a_search_sees_what_was_acknowledged_before_it_began_amid_other_wr
         changed = await store.replace(made.person_id, named(surname, "Changed"), expected=1)
         assert await store.get(made.person_id) == changed
         assert await everyone_found(store, where(surname=surname, name="changed")) == [changed.body]
-        await store.erase(made.person_id)
+        await store.delete(made.person_id)
         assert await everyone_found(store, where(surname=surname)) == []
 
     await asyncio.gather(*(write_and_look(number) for number in range(MANY)))
@@ -99,13 +99,13 @@ async def test_a_caller_that_goes_away_does_not_hurt_those_beside_it(store: Stor
     for task in tasks[::2]:
         task.cancel()
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-    kept = [outcome for outcome in outcomes if isinstance(outcome, Record)]
+    kept = [outcome for outcome in outcomes if isinstance(outcome, StoredPerson)]
     assert len(kept) >= MANY // 2
     assert {record.body for record in kept} <= set(await everyone_found(store, where(surname="beside")))
 
 
 async def test_a_search_that_is_given_up_does_not_hurt_the_next_one(store: Store) -> None:
-    await store.load([named("Long", "Name") for _ in range(500)])
+    await store.create_many([named("Long", "Name") for _ in range(500)])
     given_up = asyncio.ensure_future(store.find(where(surname="long", name="name"), after=None, limit=500))
     await asyncio.sleep(0)
     given_up.cancel()

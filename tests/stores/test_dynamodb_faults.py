@@ -17,13 +17,13 @@ from aiodynamo.http.types import Request, RequestFailed, Response
 from peopleinfo.errors import (
     OutcomeUnknown,
     PersonNotFound,
+    StoreConfigurationError,
     StoreUnavailable,
-    StoreUnusable,
     VersionConflict,
 )
-from peopleinfo.people.person import details_of
-from peopleinfo.people.store import Once, Progress
-from peopleinfo.settings import TableLocation
+from peopleinfo.people.person import split_record
+from peopleinfo.people.store import Checkpoint, IdempotencyKey
+from peopleinfo.settings.urls import DynamoDBUrl
 from peopleinfo.stores.dynamodb import factory
 from peopleinfo.stores.dynamodb.client import Timeouts
 from peopleinfo.stores.dynamodb.http import open_http
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.crypto.master_key import Encryption
     from peopleinfo.people.store import Store
-    from peopleinfo.stores.dynamodb.store import DynamoStore
+    from peopleinfo.stores.dynamodb.store import DynamoDBStore
 
 WRITES = ("PutItem", "UpdateItem", "TransactWriteItems", "BatchWriteItem")
 THROTTLED = Response(400, b'{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"}')
@@ -82,7 +82,7 @@ class Wire:
 
 
 @pytest.fixture(params=dynamodb_servers.KINDS)
-def location(request: pytest.FixtureRequest, tmp_path: Path) -> TableLocation:
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> DynamoDBUrl:
     if problem := dynamodb_servers.missing(kind := str(request.param)):
         pytest.skip(f"{kind} {problem}")
     return table_location(kind, tmp_path)
@@ -103,8 +103,8 @@ def master(request: pytest.FixtureRequest, tmp_path: Path) -> Encryption | None:
 
 @pytest.fixture
 async def store(
-    wire: Wire, location: TableLocation, clock: Clock, master: Encryption | None
-) -> AsyncIterator[DynamoStore]:
+    wire: Wire, location: DynamoDBUrl, clock: Clock, master: Encryption | None
+) -> AsyncIterator[DynamoDBStore]:
     await make_table(location, sealed=master is not None)
     async with factory.open_dynamodb(location, now=clock.now, encryption=master) as store:
         yield store
@@ -197,7 +197,7 @@ async def test_counters_lose_no_update_amid_throttling_and_lost_answers(store: S
         for _ in range(8):
             try:
                 record = await store.get(made.person_id)
-                count = int(bytes(details_of(record)[0].more["n"]))
+                count = int(bytes(split_record(record)[0].extra["n"]))
                 await store.replace(made.person_id, named("Counter", n=count + 1), expected=record.version)
             except VersionConflict:
                 continue
@@ -210,7 +210,7 @@ async def test_counters_lose_no_update_amid_throttling_and_lost_answers(store: S
 
     await asyncio.gather(*(add() for _ in range(8)))
     wire.fault = None
-    count = int(bytes(details_of(await store.get(made.person_id))[0].more["n"]))
+    count = int(bytes(split_record(await store.get(made.person_id))[0].extra["n"]))
     assert done <= count <= done + maybe
     assert done > 0
 
@@ -234,9 +234,9 @@ async def test_what_dynamodb_leaves_undone_is_counted_as_what_it_is(
 
     wire.fault = fault
     if action == "BatchWriteItem":
-        await store.load([named("Batch")])
+        await store.create_many([named("Batch")])
     else:
-        await store.create(named("Raced"), once=Once(b"r" * 32, b"c" * 32))
+        await store.create(named("Raced"), idempotency_key=IdempotencyKey(b"r" * 32, b"c" * 32))
     counted = Counter(DYNAMODB_ATTEMPTS.values) - before
     assert {labels: count for labels, count in counted.items() if labels[0] == action} == {
         (action, outcome): 2,
@@ -249,8 +249,8 @@ async def test_a_creation_whose_answer_was_lost_is_acknowledged_and_done_once(
     store: Store, wire: Wire, action: str
 ) -> None:
     wire.fault = once_lost(action)
-    once = Once(b"k" * 32, b"c" * 32) if action == "TransactWriteItems" else None
-    made = await store.create(named("Heard"), once=once)
+    once = IdempotencyKey(b"k" * 32, b"c" * 32) if action == "TransactWriteItems" else None
+    made = await store.create(named("Heard"), idempotency_key=once)
     assert await everyone_found(store, where(surname="heard")) == [made.body]
 
 
@@ -268,14 +268,14 @@ async def test_a_change_whose_answer_was_lost_is_acknowledged_and_done_once(
 @pytest.mark.parametrize("gone", [False, True])
 @pytest.mark.parametrize("surname", ["Stays", "Moves"])
 async def test_a_change_that_was_lost_and_then_overwritten_has_an_unknown_outcome(
-    store: Store, wire: Wire, clock: Clock, location: TableLocation, surname: str, *, gone: bool
+    store: Store, wire: Wire, clock: Clock, location: DynamoDBUrl, surname: str, *, gone: bool
 ) -> None:
     made = await store.create(named("Stays"))
 
     async def overwrite() -> None:
         async with opened(location, clock) as other:
             if gone:
-                await other.erase(made.person_id)
+                await other.delete(made.person_id)
             else:
                 await other.replace(made.person_id, named("Other"), expected=2)
 
@@ -309,44 +309,44 @@ def lost_and_overwritten(overwrite: Callable[[], Any]) -> Callable[[str, Request
 async def test_an_erasure_whose_answer_was_lost_is_acknowledged(store: Store, wire: Wire) -> None:
     made = await store.create(named("Gone"))
     wire.fault = once_lost("TransactWriteItems")
-    await store.erase(made.person_id, expected=1)
+    await store.delete(made.person_id, expected=1)
     with pytest.raises(PersonNotFound):
         await store.get(made.person_id)
 
 
 async def test_a_load_amid_throttling_and_lost_answers_stores_everybody_once(store: Store, wire: Wire) -> None:
     wire.fault = at_random(3)
-    begin = Progress(b"i" * 32)
-    end = Progress(b"i" * 32, rows=300, stored=300, digest=b"d" * 32)
-    await store.load([named(f"Load{number % 5}", str(number)) for number in range(300)], step=(begin, end))
+    begin = Checkpoint(b"i" * 32)
+    end = Checkpoint(b"i" * 32, rows=300, stored=300, digest=b"d" * 32)
+    await store.create_many([named(f"Load{number % 5}", str(number)) for number in range(300)], checkpoint=(begin, end))
     wire.fault = None
     names = [msgspec.json.decode(body)["person_name"] for body in await everyone_scanned(store, limit=1_000)]
     assert sorted(names, key=int) == [str(number) for number in range(300)]
 
 
 async def test_a_step_that_is_taken_again_leaves_those_it_had_stored_as_they_are_now(
-    store: DynamoStore, monkeypatch: pytest.MonkeyPatch
+    store: DynamoDBStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     three = [named("Half", str(number)) for number in range(3)]
-    step = (Progress(b"i" * 32), Progress(b"i" * 32, rows=3, stored=3, digest=b"d" * 32))
+    step = (Checkpoint(b"i" * 32), Checkpoint(b"i" * 32, rows=3, stored=3, digest=b"d" * 32))
 
     async def power_fails(*_: object) -> None:
         raise ConnectionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(store._loads, "end_step", power_fails)
+        patched.setattr(store._loads, "commit_checkpoint", power_fails)
         with pytest.raises(ConnectionError):
-            await store.load(three, step=step)
+            await store.create_many(three, checkpoint=step)
     moves, changes, _ = ids_of(await everyone_found(store, where(surname="half")))
     moved = await store.replace(moves, named("Elsewhere"), expected=1)
     changed = await store.replace(changes, named("Half", "Changed"), expected=1)
-    assert (await store.load(three, step=step))[:2] == [moves, changes]
+    assert (await store.create_many(three, checkpoint=step))[:2] == [moves, changes]
     assert [await store.get(moves), await store.get(changes)] == [moved, changed]
     assert len(await everyone_scanned(store)) == 3
 
 
 async def test_what_was_not_done_in_time_is_said_to_be_unavailable_and_what_may_have_been_is_said_so(
-    store: DynamoStore, wire: Wire, monkeypatch: pytest.MonkeyPatch
+    store: DynamoDBStore, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await store.create(named("Patient"))
     monkeypatch.setattr(store._table, "timeouts", Timeouts(0.05))
@@ -398,26 +398,26 @@ async def test_an_attempt_at_a_page_of_a_scan_may_take_longer_than_other_attempt
 
 
 async def test_a_server_that_is_not_there_is_unusable_at_the_start(wire: Wire, clock: Clock) -> None:
-    with pytest.raises(StoreUnusable, match="does not answer"):
-        async with opened(TableLocation("eu-west-1", "People", "http://127.0.0.1:9", timeout=0.05), clock):
+    with pytest.raises(StoreConfigurationError, match="does not answer"):
+        async with opened(DynamoDBUrl("eu-west-1", "People", "http://127.0.0.1:9", timeout=0.05), clock):
             pass
 
 
 async def test_a_table_that_is_not_there_is_unusable_and_the_error_says_how_to_make_it(
-    location: TableLocation, clock: Clock
+    location: DynamoDBUrl, clock: Clock
 ) -> None:
-    with pytest.raises(StoreUnusable, match="peopleinfo store create"):
+    with pytest.raises(StoreConfigurationError, match="peopleinfo store create"):
         async with opened(location, clock):
             pass
 
 
 async def test_a_table_spreads_surnames_over_the_shards_with_which_it_was_begun(
-    location: TableLocation, clock: Clock
+    location: DynamoDBUrl, clock: Clock
 ) -> None:
     spread = replace(location, shards=5)
     await make_table(spread)
     async with opened(spread, clock) as store:
-        ids = await store.load([named("Common", str(number)) for number in range(60)])
+        ids = await store.create_many([named("Common", str(number)) for number in range(60)])
         for limit in (1, 7, 100):
             found = await everyone_found(store, where(surname="common"), limit=limit)
             assert ids_of(found) == ids, "not oldest first"
@@ -425,7 +425,7 @@ async def test_a_table_spreads_surnames_over_the_shards_with_which_it_was_begun(
         assert await everyone_found(store, where(surname="rare")) == [moved.body]
     async with opened(location, clock) as store:
         assert len(await everyone_found(store, where(surname="common"))) == 59
-    with pytest.raises(StoreUnusable, match="5 shards"):
+    with pytest.raises(StoreConfigurationError, match="5 shards"):
         async with opened(replace(location, shards=2), clock):
             pass
 
@@ -435,6 +435,6 @@ def ids_of(bodies: list[bytes]) -> list[str]:
 
 
 @asynccontextmanager
-async def opened(location: TableLocation, clock: Clock) -> AsyncIterator[Store]:
+async def opened(location: DynamoDBUrl, clock: Clock) -> AsyncIterator[Store]:
     async with factory.open_dynamodb(location, now=clock.now) as store:
         yield store

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from aiodynamo.http.types import HttpImplementation, Request, Response
 
-    from peopleinfo.stores.dynamodb.store import DynamoStore
+    from peopleinfo.stores.dynamodb.store import DynamoDBStore
 
 
 @pytest.fixture
@@ -28,14 +28,16 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
 
 
 @pytest.fixture
-async def store(wire: Wire, tmp_path: Path, clock: Clock) -> AsyncIterator[DynamoStore]:
+async def store(wire: Wire, tmp_path: Path, clock: Clock) -> AsyncIterator[DynamoDBStore]:
     location = table_location("ministack", tmp_path)
     await make_table(location)
     async with factory.open_dynamodb(location, now=clock.now) as store:
         yield store
 
 
-async def test_a_place_that_is_taken_is_left_to_who_has_it(store: DynamoStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_place_that_is_taken_is_left_to_who_has_it(
+    store: DynamoDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = await store.create(named("Place"))
     taken = int.from_bytes(store._home(first.person_id).sk)
     numbers = [taken, taken + 1]
@@ -47,7 +49,7 @@ async def test_a_place_that_is_taken_is_left_to_who_has_it(store: DynamoStore, m
 
 
 async def test_a_move_to_a_place_that_is_taken_removes_nobody(
-    store: DynamoStore, monkeypatch: pytest.MonkeyPatch
+    store: DynamoDBStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await store.create(named("Here"))
     number = int.from_bytes(store._home(first.person_id).sk)
@@ -59,16 +61,16 @@ async def test_a_move_to_a_place_that_is_taken_removes_nobody(
     assert await store.get(second.person_id) == second
 
 
-async def test_a_change_of_a_version_that_changed_meanwhile_is_refused(store: DynamoStore) -> None:
+async def test_a_change_of_a_version_that_changed_meanwhile_is_refused(store: DynamoDBStore) -> None:
     made = await store.create(named("Stale"))
     changed = await store.replace(made.person_id, named("Stale", "New"), expected=1)
     for surname in ("Stale", "Moved"):
         with pytest.raises(VersionConflict):
-            await store.replace(made.person_id, named(surname, "Old"), expected=1, known=made)
+            await store.replace(made.person_id, named(surname, "Old"), expected=1, current=made)
         assert await store.get(made.person_id) == changed
 
 
-async def test_an_erasure_of_a_version_that_changed_meanwhile_is_refused(store: DynamoStore, wire: Wire) -> None:
+async def test_an_erasure_of_a_version_that_changed_meanwhile_is_refused(store: DynamoDBStore, wire: Wire) -> None:
     made = await store.create(named("Erased"))
 
     async def change_before(action: str, request: Request, way: HttpImplementation) -> Response:
@@ -79,7 +81,7 @@ async def test_an_erasure_of_a_version_that_changed_meanwhile_is_refused(store: 
 
     wire.fault = change_before
     with pytest.raises(VersionConflict):
-        await store.erase(made.person_id, expected=1)
+        await store.delete(made.person_id, expected=1)
     assert (await store.get(made.person_id)).version == 2
 
 

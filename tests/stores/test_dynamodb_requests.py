@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from peopleinfo.auth.api_keys import ApiKey
-from peopleinfo.people.store import Once, Progress
+from peopleinfo.people.store import Checkpoint, IdempotencyKey
 from peopleinfo.stores.dynamodb import factory
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.stores.test_dynamodb_faults import Wire
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from aiodynamo.http.types import HttpImplementation, Request, Response
 
-    from peopleinfo.people.store import Store
+    from peopleinfo.stores.registry import ServiceStore
 
 READS = {"GetItem", "BatchGetItem", "Query", "Scan"}
 
@@ -71,7 +71,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
 
 
 @pytest.fixture(params=["plain", "sealed"])
-async def store(request: pytest.FixtureRequest, reads: Reads, tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
+async def store(
+    request: pytest.FixtureRequest, reads: Reads, tmp_path: Path, clock: Clock
+) -> AsyncIterator[ServiceStore]:
     location = table_location("ministack", tmp_path)
     sealed = encryption(tmp_path) if request.param == "sealed" else None
     await make_table(location, sealed=sealed is not None)
@@ -79,71 +81,71 @@ async def store(request: pytest.FixtureRequest, reads: Reads, tmp_path: Path, cl
         yield store
 
 
-async def test_opening_a_store_reads_consistently(store: Store, reads: Reads) -> None:
-    await store.ready()
+async def test_opening_a_store_reads_consistently(store: ServiceStore, reads: Reads) -> None:
+    await store.check()
     assert reads.actions == {"GetItem"}
     assert reads.inconsistent == []
 
 
-async def test_a_read_of_one_person_is_consistent_wherever_the_person_is(store: Store, reads: Reads) -> None:
+async def test_a_read_of_one_person_is_consistent_wherever_the_person_is(store: ServiceStore, reads: Reads) -> None:
     made = await store.create(named("Single"))
     await store.get(made.person_id)
     moved = await store.replace(made.person_id, named("Married"), expected=1)
     assert await store.get(made.person_id) == moved
-    await store.erase(made.person_id)
+    await store.delete(made.person_id)
     assert "GetItem" in reads.actions
     assert reads.inconsistent == []
 
 
-async def test_a_list_is_consistent_on_every_page(store: Store, reads: Reads) -> None:
-    await store.load([named("Paged", str(number)) for number in range(5)])
+async def test_a_list_is_consistent_on_every_page(store: ServiceStore, reads: Reads) -> None:
+    await store.create_many([named("Paged", str(number)) for number in range(5)])
     assert len(await everyone_found(store, where(surname="paged"), limit=2)) == 5
     assert len(await everyone_found(store, where(surname="paged", name="3"))) == 1
     assert sum(action == "Query" for action, _ in reads.all) >= 4
     assert reads.inconsistent == []
 
 
-async def test_a_search_by_prefix_reads_the_people_it_finds_consistently(store: Store, reads: Reads) -> None:
+async def test_a_search_by_prefix_reads_the_people_it_finds_consistently(store: ServiceStore, reads: Reads) -> None:
     made = await store.create(named("Prefixed"))
     assert await everyone_found(store, where(surname_prefix="pref")) == [made.body]
     assert {"Query", "BatchGetItem"} <= reads.actions
     assert reads.inconsistent == []
 
 
-async def test_a_scan_is_consistent_in_every_segment(store: Store, reads: Reads) -> None:
+async def test_a_scan_is_consistent_in_every_segment(store: ServiceStore, reads: Reads) -> None:
     made = await store.create(named("Scanned"))
     await store.replace(made.person_id, named("Elsewhere"), expected=1)
     assert len(await everyone_scanned(store)) == 1
     assert len(await everyone_scanned(store, segments=3)) == 1
     assert await purged(store) == (1, 0)
-    await store.rekey(after=None, limit=10)
+    await store.reindex(after=None, limit=10)
     assert "Scan" in reads.actions
     assert reads.inconsistent == []
 
 
 async def test_what_a_write_depends_on_is_read_consistently(
-    store: Store, reads: Reads, tmp_path: Path, clock: Clock
+    store: ServiceStore, reads: Reads, tmp_path: Path, clock: Clock
 ) -> None:
-    once = Once(b"k" * 32, b"c" * 32)
-    first = await store.create(named("Twice"), once=once)
-    assert await store.create(named("Twice"), once=once) == first
-    begin = Progress(b"i" * 32)
-    end = Progress(b"i" * 32, rows=1, stored=1, digest=b"d")
-    await store.load([named("Imported")], step=(begin, end))
+    once = IdempotencyKey(b"k" * 32, b"c" * 32)
+    first = await store.create(named("Twice"), idempotency_key=once)
+    assert await store.create(named("Twice"), idempotency_key=once) == first
+    begin = Checkpoint(b"i" * 32)
+    end = Checkpoint(b"i" * 32, rows=1, stored=1, digest=b"d")
+    await store.create_many([named("Imported")], checkpoint=(begin, end))
     assert await store.progress(b"i" * 32) == end
     async with open_sqlite(tmp_path / "source.db", now=clock.now) as source:
         foreign = await source.create(named("Foreign"))
-    await store.adopt([foreign.body])
+    await store.upsert_many([foreign.body])
     assert await store.get(foreign.person_id) == foreign
     assert {"GetItem", "BatchGetItem"} <= reads.actions
     assert reads.inconsistent == []
 
 
-async def test_api_keys_are_read_consistently(store: Store, reads: Reads, clock: Clock) -> None:
-    assert not await store.api_keys.has_any()
-    key = ApiKey(digest=b"d" * 32, name="ci", scopes=frozenset(), created_at=clock.now())
+async def test_api_keys_are_read_consistently(store: ServiceStore, reads: Reads, clock: Clock) -> None:
+    assert not await store.api_keys.any_exist()
+    key = ApiKey(key_hash=b"d" * 32, name="ci", scopes=frozenset(), created_at=clock.now())
     await store.api_keys.save(key)
-    assert await store.api_keys.find(key.digest) == key
+    assert await store.api_keys.find(key.key_hash) == key
     assert await store.api_keys.all() == [key]
     assert {"GetItem", "Query"} <= reads.actions
     assert reads.inconsistent == []

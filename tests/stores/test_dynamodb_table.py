@@ -13,7 +13,7 @@ import pytest
 from aiodynamo.credentials import Key
 
 from peopleinfo.stores.dynamodb import schema
-from peopleinfo.stores.dynamodb.credentials import usual_chain
+from peopleinfo.stores.dynamodb.credentials import default_chain
 from peopleinfo.stores.dynamodb.factory import open_table
 from peopleinfo.stores.dynamodb.http import open_http
 from tests import dynamodb_servers
@@ -88,7 +88,7 @@ def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 async def key() -> Key | None:
     async with open_http() as http:
-        return await usual_chain("eu-west-1").get_key(http)
+        return await default_chain("eu-west-1").get_key(http)
 
 
 async def test_the_environment_comes_first(nobody: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +131,7 @@ async def test_the_role_of_an_ecs_task_is_fetched_anew_before_it_expires(
     with metadata({"/role": role}) as url:
         monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{url}/role")
         async with open_http() as http:
-            chain = usual_chain("eu-west-1")
+            chain = default_chain("eu-west-1")
             keys = [await chain.get_key(http) for _ in range(3)]
     assert keys == [Key("id1", "hidden", "token"), Key("id2", "hidden", "token"), Key("id2", "hidden", "token")]
 

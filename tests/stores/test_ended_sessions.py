@@ -9,7 +9,7 @@ import pytest
 from falcon import testing
 from falcon.asgi import Request, Response
 
-from peopleinfo.auth.authenticator import GRACE_SECONDS
+from peopleinfo.auth.authenticator import STALE_KEY_TTL
 from peopleinfo.errors import StoreUnavailable
 from peopleinfo.http.sessions import Sessions
 from tests.stores_under_test import Clock, NoEndedSessions, Seconds, everyone_scanned, open_store
@@ -17,12 +17,12 @@ from tests.stores_under_test import Clock, NoEndedSessions, Seconds, everyone_sc
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from peopleinfo.people.store import Store
+    from peopleinfo.stores.registry import ServiceStore
 
 FIRST, SECOND = b"1" * 12, b"2" * 12
 
 
-async def test_a_session_has_ended_once_it_was_ended(store: Store, clock: Clock) -> None:
+async def test_a_session_has_ended_once_it_was_ended(store: ServiceStore, clock: Clock) -> None:
     expires_at = clock.now() + timedelta(hours=8)
     assert not await store.ended_sessions.contains(FIRST)
     for _ in range(2):
@@ -63,7 +63,7 @@ def cookie(sessions: Sessions) -> str:
     return f"peopleinfo_session={response._cookies['peopleinfo_session'].value}"
 
 
-async def test_only_the_session_that_is_ended_ends(store: Store) -> None:
+async def test_only_the_session_that_is_ended_ends(store: ServiceStore) -> None:
     sessions, elsewhere = (Sessions(bytes(32), store.ended_sessions, now=lambda: datetime.now(UTC)) for _ in range(2))
     one, other = cookie(sessions), cookie(sessions)
     assert await elsewhere.credential(request(Cookie=one)) == "a key"
@@ -94,7 +94,7 @@ async def test_while_the_store_is_away_a_session_goes_on_for_as_long_as_a_key(mo
     seen, unseen = cookie(sessions), cookie(sessions)
     assert await sessions.credential(request(Cookie=seen)) == "a key"
     ended.is_away = True
-    moment.now += GRACE_SECONDS - 1
+    moment.now += STALE_KEY_TTL - 1
     assert await sessions.credential(request(Cookie=seen)) == "a key"
     with pytest.raises(StoreUnavailable):
         await sessions.credential(request(Cookie=unseen))

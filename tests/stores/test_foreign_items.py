@@ -28,8 +28,8 @@ from tests.stores_under_test import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from peopleinfo.settings import TableLocation
-    from peopleinfo.stores.dynamodb.store import DynamoStore
+    from peopleinfo.settings.urls import DynamoDBUrl
+    from peopleinfo.stores.dynamodb.store import DynamoDBStore
 
 ATTRIBUTES = ("body", "version", "surname_key", "moved_to", "home", "once", "alias", "data_key", "answer", "extra")
 
@@ -48,7 +48,7 @@ def values() -> st.SearchStrategy[dict[str, Any]]:
 
 
 @pytest.fixture
-def location(tmp_path: Path) -> TableLocation:
+def location(tmp_path: Path) -> DynamoDBUrl:
     location = table_location("ministack", tmp_path)
     asyncio.run(make_table(location))
     return location
@@ -66,7 +66,7 @@ def location(tmp_path: Path) -> TableLocation:
     )
 )
 def test_whatever_items_there_are_people_are_found_or_damage_is_reported(
-    location: TableLocation, clock: Clock, foreign: list[tuple[str, bytes, dict[str, Any]]]
+    location: DynamoDBUrl, clock: Clock, foreign: list[tuple[str, bytes, dict[str, Any]]]
 ) -> None:
     async def run() -> None:
         async with open_dynamodb(location, now=clock.now) as store, open_table(location) as table:
@@ -85,12 +85,12 @@ def test_whatever_items_there_are_people_are_found_or_damage_is_reported(
             await _read_everything(store, made.body)
             for key in keys:
                 await table.call("DeleteItem", {"Key": key}, 5)
-            await store.erase(made.person_id)
+            await store.delete(made.person_id)
 
     asyncio.run(run())
 
 
-async def _read_everything(store: DynamoStore, body: bytes) -> None:
+async def _read_everything(store: DynamoDBStore, body: bytes) -> None:
     with suppress(StoreUnavailable):
         assert body in await everyone_found(store, where(surname="foreign"))
     with suppress(StoreUnavailable):
@@ -102,10 +102,10 @@ async def _read_everything(store: DynamoStore, body: bytes) -> None:
     with suppress(StoreUnavailable):
         await purged(store)
     with suppress(StoreUnavailable):
-        await store.rekey(after=None, limit=100)
+        await store.reindex(after=None, limit=100)
 
 
-async def test_an_item_of_another_program_is_no_person(location: TableLocation, clock: Clock) -> None:
+async def test_an_item_of_another_program_is_no_person(location: DynamoDBUrl, clock: Clock) -> None:
     async with open_dynamodb(location, now=clock.now) as store, open_table(location) as table:
         made = await store.create(named("Foreign"))
         body = msgspec.json.encode({"person_id": "x"})

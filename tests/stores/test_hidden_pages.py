@@ -7,26 +7,26 @@ from typing import TYPE_CHECKING
 import pytest
 
 from peopleinfo.formats.export import as_ndjson
-from peopleinfo.people.person import STORED_SIZE, Details
+from peopleinfo.people.person import STORED_SIZE, PersonData
 from peopleinfo.people.store import PAGE_SIZE
 from tests.stores_under_test import where
 
 if TYPE_CHECKING:
-    from peopleinfo.people.search import Filter
-    from peopleinfo.people.service import People
+    from peopleinfo.people.search import PersonFilter
+    from peopleinfo.people.service import PeopleService
 
 PEOPLE = 60
 HIDDEN = frozenset({"note"})
 
 
-async def stored(people: People, surname: str, note: int, pad: int) -> Filter:
-    details = Details(person_name="A", person_surname=surname, more={"note": "n" * note, "pad": "p" * pad})
+async def stored(people: PeopleService, surname: str, note: int, pad: int) -> PersonFilter:
+    details = PersonData(person_name="A", person_surname=surname, extra={"note": "n" * note, "pad": "p" * pad})
     for _ in range(PEOPLE // 10):
-        await people.store.load([details] * 10)
+        await people.store.create_many([details] * 10)
     return where(surname=surname)
 
 
-async def pages(people: People, filtered: Filter, limit: int) -> list[int]:
+async def pages(people: PeopleService, filtered: PersonFilter, limit: int) -> list[int]:
     """Return how many people each page has."""
     counts, after = [], None
     while True:
@@ -38,14 +38,14 @@ async def pages(people: People, filtered: Filter, limit: int) -> list[int]:
 
 
 @pytest.mark.parametrize("limit", [5, 7, 1_000])
-async def test_pages_end_in_the_same_places(people: People, limit: int) -> None:
+async def test_pages_end_in_the_same_places(people: PeopleService, limit: int) -> None:
     small = await stored(people, "Small", 1, 10)
     large = await stored(people, "Large", STORED_SIZE - 1_000, 10)
     assert await pages(people, small, limit) == await pages(people, large, limit)
     assert sum(await pages(people, large, limit)) == PEOPLE
 
 
-async def test_the_visible_part_ends_a_page(people: People) -> None:
+async def test_the_visible_part_ends_a_page(people: PeopleService) -> None:
     filtered = await stored(people, "Seen", 1, 60_000)
     counts = await pages(people, filtered, 1_000)
     assert sum(counts) == PEOPLE
@@ -53,7 +53,7 @@ async def test_the_visible_part_ends_a_page(people: People) -> None:
     assert len(counts) > 1
 
 
-async def test_pieces_of_an_export_end_in_the_same_places(people: People) -> None:
+async def test_pieces_of_an_export_end_in_the_same_places(people: PeopleService) -> None:
     small = await stored(people, "Small", 1, 10_000)
     large = await stored(people, "Large", STORED_SIZE - 20_000, 10_000)
     pieces = [[count async for count, _ in as_ndjson(people, one, hidden=HIDDEN)] for one in (small, large)]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import botocore.session
 import pytest
 
-from peopleinfo.crypto.kms import KmsMaster
+from peopleinfo.crypto.kms import KmsMasterKey
 from peopleinfo.crypto.master_key import Encryption
 from peopleinfo.crypto.rotation import rotate
-from peopleinfo.errors import StoreUnusable
+from peopleinfo.errors import StoreConfigurationError
 from peopleinfo.stores.sqlite import person_keys
 from peopleinfo.stores.sqlite.encrypt_existing import SqliteKeyStore
 from peopleinfo.stores.sqlite.factory import open_sqlite
@@ -39,18 +39,18 @@ async def test_people_are_sealed_with_a_key_of_kms_and_their_keys_changed(
     tmp_path: Path, clock: Clock, endpoint: str, key_id: str
 ) -> None:
     path = tmp_path / "people.db"
-    encryption = Encryption(KmsMaster(key_id, region=REGION, endpoint=endpoint))
+    encryption = Encryption(KmsMasterKey(key_id, region=REGION, endpoint=endpoint))
     async with open_sqlite(path, now=clock.now, encryption=encryption) as store:
         record = await store.create(named("Somebody"))
-        with closing(person_keys.made(path)) as db:
-            assert await rotate(SqliteKeyStore(db), encryption.master, told=lambda _: None) == 2
-    again = Encryption(KmsMaster(key_id, region=REGION, endpoint=endpoint))
+        with closing(person_keys.open_key_db(path)) as db:
+            assert await rotate(SqliteKeyStore(db), encryption.master, on_progress=lambda _: None) == 2
+    again = Encryption(KmsMasterKey(key_id, region=REGION, endpoint=endpoint))
     async with open_sqlite(path, now=clock.now, encryption=again) as store:
         assert await store.get(record.person_id) == record
 
 
 async def test_kms_is_not_asked_for_a_person(tmp_path: Path, clock: Clock, endpoint: str, key_id: str) -> None:
-    class Counting(KmsMaster):
+    class Counting(KmsMasterKey):
         asked = 0
 
         def wrap(self, key: bytes, generation: int) -> bytes:
@@ -71,12 +71,12 @@ async def test_kms_is_not_asked_for_a_person(tmp_path: Path, clock: Clock, endpo
 
 
 def test_a_key_that_is_not_there_is_refused_in_words(endpoint: str) -> None:
-    master = KmsMaster("alias/nobody", region=REGION, endpoint=endpoint)
-    with pytest.raises(StoreUnusable, match="KMS refuses the key aws-kms://alias/nobody: NotFoundException"):
+    master = KmsMasterKey("alias/nobody", region=REGION, endpoint=endpoint)
+    with pytest.raises(StoreConfigurationError, match="KMS refuses the key aws-kms://alias/nobody: NotFoundException"):
         master.wrap(bytes(32), 1)
 
 
 def test_kms_that_does_not_answer_is_told_of_in_words() -> None:
-    master = KmsMaster("alias/x", region=REGION, endpoint="http://127.0.0.1:1")
-    with pytest.raises(StoreUnusable, match="KMS cannot be asked for the key"):
+    master = KmsMasterKey("alias/x", region=REGION, endpoint="http://127.0.0.1:1")
+    with pytest.raises(StoreConfigurationError, match="KMS cannot be asked for the key"):
         master.unwrap(bytes(32), 1)

@@ -26,10 +26,16 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from peopleinfo.errors import CreationErased, ImportOverlap, KeyReused, PersonNotFound, VersionConflict
+from peopleinfo.errors import (
+    IdempotencyKeyConflict,
+    IdempotentPersonDeleted,
+    ImportAlreadyRunning,
+    PersonNotFound,
+    VersionConflict,
+)
 from peopleinfo.people import strict_json
-from peopleinfo.people.person import Details, Record, details_of, timestamp
-from peopleinfo.people.store import ONCE_SECONDS, Once, Progress
+from peopleinfo.people.person import PersonData, StoredPerson, split_record, timestamp
+from peopleinfo.people.store import IDEMPOTENCY_TTL, Checkpoint, IdempotencyKey
 from tests import dynamodb_servers
 from tests.conftest import what_is_left_of_stores
 from tests.stores_under_test import Clock, everyone_found, everyone_scanned, named, open_store, where
@@ -88,8 +94,8 @@ refinements = st.builds(
 class Known:
     """What the model knows of a person."""
 
-    record: Record
-    details: Details
+    record: StoredPerson
+    details: PersonData
     created_at: str
     updated_at: str
     imported: bool = False
@@ -123,7 +129,7 @@ class Answered(NamedTuple):
     """What is remembered under an idempotency key."""
 
     content: bytes
-    record: Record
+    record: StoredPerson
     until: datetime
 
 
@@ -138,7 +144,7 @@ class Model(RuleBasedStateMachine):
         self.clock = Clock()
         self.people: dict[str, Known] = {}
         self.answers: dict[int, Answered] = {}
-        self.progress = Progress(b"i" * 32)
+        self.progress = Checkpoint(b"i" * 32)
         self.runner = asyncio.Runner()
         self.opened = AsyncExitStack()
         self.folder = tempfile.TemporaryDirectory()
@@ -167,43 +173,43 @@ class Model(RuleBasedStateMachine):
         self.clock.advance(hours=hours, milliseconds=1)
 
     @rule(target=ids, new=details)
-    def create(self, new: Details) -> str:
+    def create(self, new: PersonData) -> str:
         return self.learn(self.run(self.store.create(new)), new)
 
     @rule(target=ids, key=st.integers(1, 2), new=st.sampled_from([named("Li", "Bo"), named("Lin", "Bo")]))
-    def create_once(self, key: int, new: Details) -> Any:
+    def create_once(self, key: int, new: PersonData) -> Any:
         content = hashlib.sha256(strict_json.encode(new.members())).digest()
-        creation = self.store.create(new, once=Once(bytes([key]) * 32, content))
+        creation = self.store.create(new, idempotency_key=IdempotencyKey(bytes([key]) * 32, content))
         before = self.answers.get(key)
         if before is None or before.until <= self.clock.now():
             record = self.run(creation)
-            self.answers[key] = Answered(content, record, self.clock.now() + timedelta(seconds=ONCE_SECONDS))
+            self.answers[key] = Answered(content, record, self.clock.now() + timedelta(seconds=IDEMPOTENCY_TTL))
             return self.learn(record, new)
         if before.content != content:
-            with pytest.raises(KeyReused):
+            with pytest.raises(IdempotencyKeyConflict):
                 self.run(creation)
         elif before.record.person_id not in self.people:
-            with pytest.raises(CreationErased):
+            with pytest.raises(IdempotentPersonDeleted):
                 self.run(creation)
         else:
             assert self.run(creation) == before.record
         return multiple()
 
     @rule(target=ids, new=st.lists(details, max_size=5))
-    def load(self, new: list[Details]) -> Any:
-        loaded = self.run(self.store.load(new))
+    def load(self, new: list[PersonData]) -> Any:
+        loaded = self.run(self.store.create_many(new))
         return multiple(*(self.learn_loaded(person_id, one) for person_id, one in zip(loaded, new, strict=True)))
 
     @rule(target=ids, new=st.lists(details, max_size=3), rows=st.integers(1, 3), in_place=st.booleans())
-    def load_a_step(self, new: list[Details], rows: int, *, in_place: bool) -> Any:
-        reached = Progress(
+    def load_a_step(self, new: list[PersonData], rows: int, *, in_place: bool) -> Any:
+        reached = Checkpoint(
             self.progress.import_id, self.progress.rows + rows, self.progress.stored + len(new), bytes([rows])
         )
         if not in_place:
-            with pytest.raises(ImportOverlap):
-                self.run(self.store.load(new, step=(reached, reached)))
+            with pytest.raises(ImportAlreadyRunning):
+                self.run(self.store.create_many(new, checkpoint=(reached, reached)))
             return multiple()
-        loaded = self.run(self.store.load(new, step=(self.progress, reached)))
+        loaded = self.run(self.store.create_many(new, checkpoint=(self.progress, reached)))
         self.progress = reached
         for person_id, one in zip(loaded, new, strict=True):
             self.learn_loaded(person_id, one)
@@ -211,7 +217,7 @@ class Model(RuleBasedStateMachine):
         return multiple(*loaded)
 
     @rule(person_id=ids, new=details, behind=st.sampled_from([0, 0, 0, 1, -1]))
-    def replace(self, person_id: str, new: Details, behind: int) -> None:
+    def replace(self, person_id: str, new: PersonData, behind: int) -> None:
         known = self.people.get(person_id)
         if known is None:
             with pytest.raises(PersonNotFound):
@@ -230,9 +236,9 @@ class Model(RuleBasedStateMachine):
         known = self.people.pop(person_id, None)
         if known is None:
             with pytest.raises(PersonNotFound):
-                self.run(self.store.erase(person_id))
+                self.run(self.store.delete(person_id))
         else:
-            self.run(self.store.erase(person_id, expected=known.record.version if said == "the version" else None))
+            self.run(self.store.delete(person_id, expected=known.record.version if said == "the version" else None))
         with pytest.raises(PersonNotFound):
             self.run(self.store.get(person_id))
 
@@ -240,7 +246,7 @@ class Model(RuleBasedStateMachine):
     def erase_another_version(self, person_id: str) -> None:
         if known := self.people.get(person_id):
             with pytest.raises(VersionConflict):
-                self.run(self.store.erase(person_id, expected=known.record.version + 1))
+                self.run(self.store.delete(person_id, expected=known.record.version + 1))
 
     @rule(person_id=ids)
     def get(self, person_id: str) -> None:
@@ -251,7 +257,7 @@ class Model(RuleBasedStateMachine):
         record = self.run(self.store.get(person_id))
         assert record == known.record
         times = {"created_at": known.created_at, "updated_at": known.updated_at}
-        kept, given = details_of(record)
+        kept, given = split_record(record)
         assert kept == known.details
         assert given == {"person_id": person_id, "version": strict_json.parse(b"%d" % record.version), **times}
 
@@ -293,7 +299,7 @@ class Model(RuleBasedStateMachine):
         limit=st.integers(1, 3),
         goers=st.lists(st.integers(0, 99), max_size=5),
     )
-    def walk_while_people_come_and_go(self, new: Details, prefix: str | None, limit: int, goers: list[int]) -> None:
+    def walk_while_people_come_and_go(self, new: PersonData, prefix: str | None, limit: int, goers: list[int]) -> None:
         there = {
             person_id
             for person_id, known in self.people.items()
@@ -311,7 +317,7 @@ class Model(RuleBasedStateMachine):
                 break
             if self.people and changes < len(goers):
                 gone = list(self.people.values())[goers[changes] % len(self.people)]
-                self.run(self.store.erase(gone.record.person_id))
+                self.run(self.store.delete(gone.record.person_id))
                 del self.people[gone.record.person_id]
                 self.learn(self.run(self.store.create(new)), new)
         assert after is None, "the walk did not end"
@@ -323,7 +329,7 @@ class Model(RuleBasedStateMachine):
     def the_import_is_where_it_was_left(self) -> None:
         assert self.run(self.store.progress(self.progress.import_id)) == self.progress
 
-    def learn(self, record: Record, new: Details) -> str:
+    def learn(self, record: StoredPerson, new: PersonData) -> str:
         now = timestamp(self.clock.now())
         assert record.version == 1
         assert record.person_id not in self.people
@@ -341,7 +347,7 @@ class Model(RuleBasedStateMachine):
                 known.record.body for known in meant if known.imported is imported
             ]
 
-    def learn_loaded(self, person_id: str, new: Details) -> str:
+    def learn_loaded(self, person_id: str, new: PersonData) -> str:
         return self.learn(self.run(self.store.get(person_id)), new)
 
 

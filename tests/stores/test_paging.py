@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from peopleinfo.people.store import EXAMINED, PAGE_SIZE
+from peopleinfo.people.store import MAX_ROWS_SCANNED, PAGE_SIZE
 from tests.stores_under_test import everyone_found, everyone_scanned, named, where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from peopleinfo.people.person import Record
+    from peopleinfo.people.person import StoredPerson
     from peopleinfo.people.store import Page, Store
 
 SEARCHES = {
@@ -32,7 +32,7 @@ by_every_search = pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARC
 async def next_page(store: Store, search: dict[str, Any], after: bytes | None, limit: int) -> Page:
     if "surname" in search or "surname_prefix" in search:
         return await store.find(where(**search), after=after, limit=limit)
-    return await store.scan(after=after, limit=limit, where=where(**search) if search else None)
+    return await store.scan(after=after, limit=limit, person_filter=where(**search) if search else None)
 
 
 def ids(bodies: list[bytes]) -> list[str]:
@@ -43,7 +43,7 @@ def ids(bodies: list[bytes]) -> list[str]:
 @by_every_search
 @pytest.mark.parametrize("limit", [1, 2, 3, 9, 10, 11, 1_000])
 async def test_the_pages_together_are_everybody_once(store: Store, search: dict[str, Any], limit: int) -> None:
-    people = await store.load([named("Walker", "Stays") for _ in range(10)])
+    people = await store.create_many([named("Walker", "Stays") for _ in range(10)])
     found: list[str] = []
     after: bytes | None = None
     while True:
@@ -58,7 +58,7 @@ async def test_the_pages_together_are_everybody_once(store: Store, search: dict[
 @pytest.mark.needs("prefixes are fresh")
 @by_every_search
 async def test_page_ends_after_some_bytes_and_its_cursor_continues(store: Store, search: dict[str, Any]) -> None:
-    people = await store.load([named("Walker", "Stays", pad="x" * 60_000) for _ in range(75)])
+    people = await store.create_many([named("Walker", "Stays", pad="x" * 60_000) for _ in range(75)])
     found: list[str] = []
     after: bytes | None = None
     pages = 0
@@ -77,7 +77,7 @@ async def test_page_ends_after_some_bytes_and_its_cursor_continues(store: Store,
 @pytest.mark.needs("prefixes are fresh")
 @pytest.mark.parametrize("search", [{"surname": "Walker"}, {"surname_prefix": "Walk"}, {"name": "stays"}, {}])
 async def test_memory_for_a_page_does_not_grow_with_the_people_after_it(store: Store, search: dict[str, Any]) -> None:
-    await store.load([named("Walker", "Stays", pad="x" * 60_000) for _ in range(400)])
+    await store.create_many([named("Walker", "Stays", pad="x" * 60_000) for _ in range(400)])
     tracemalloc.start()
     try:
         await next_page(store, search, None, 1_000)
@@ -89,13 +89,13 @@ async def test_memory_for_a_page_does_not_grow_with_the_people_after_it(store: S
 
 @pytest.mark.parametrize("count", [0, 1, 4, 5])
 async def test_the_last_page_of_a_surname_says_that_it_is_the_last(store: Store, count: int) -> None:
-    await store.load([named("Walker") for _ in range(count)])
+    await store.create_many([named("Walker") for _ in range(count)])
     page = await store.find(where(surname="Walker"), after=None, limit=5)
     assert (len(page.people), page.next) == (count, None)
 
 
 async def test_a_full_page_before_the_last_says_that_more_follows(store: Store) -> None:
-    await store.load([named("Walker") for _ in range(6)])
+    await store.create_many([named("Walker") for _ in range(6)])
     page = await store.find(where(surname="Walker"), after=None, limit=5)
     assert page.next is not None
     rest = await store.find(where(surname="Walker"), after=page.next, limit=5)
@@ -108,9 +108,9 @@ async def test_a_full_page_before_the_last_says_that_more_follows(store: Store) 
 async def test_people_come_and_go_between_pages_and_whoever_stays_comes_once(
     store: Store, search: dict[str, Any], limit: int
 ) -> None:
-    stay = await store.load([named("Walker", "Stays") for _ in range(12)])
-    go = await store.load([named("Walker", "Stays", note="goes") for _ in range(12)])
-    stay += await store.load([named("Walker", "Stays") for _ in range(12)])
+    stay = await store.create_many([named("Walker", "Stays") for _ in range(12)])
+    go = await store.create_many([named("Walker", "Stays", note="goes") for _ in range(12)])
+    stay += await store.create_many([named("Walker", "Stays") for _ in range(12)])
     gone: set[str] = set()
     found: list[str] = []
     after: bytes | None = None
@@ -122,20 +122,20 @@ async def test_people_come_and_go_between_pages_and_whoever_stays_comes_once(
             break
         if go:  # one who may have been seen and one who may not
             for person_id in {go[0], go[-1]}:
-                await store.erase(person_id)
+                await store.delete(person_id)
                 gone.add(person_id)
             go = go[1:-1]
         stayed = await store.get(stay[len(found) % len(stay)])
         await store.replace(stayed.person_id, named("Walker", "Stays", seen="yes"), expected=stayed.version)
         if len(found) < 30:  # or the walk would never end
-            await store.load([named("Abel", "Stays"), named("Walkera", "Stays"), named("Walker", "Stays")])
+            await store.create_many([named("Abel", "Stays"), named("Walkera", "Stays"), named("Walker", "Stays")])
     assert len(found) == len(set(found)), "somebody came twice"
     assert set(stay) <= set(found), "somebody who stayed was left out"
 
 
 @pytest.mark.parametrize("limit", [1, 2])
 async def test_whoever_takes_the_surname_between_pages_comes_at_most_once(store: Store, limit: int) -> None:
-    await store.load([named("Walker") for _ in range(4)])
+    await store.create_many([named("Walker") for _ in range(4)])
     joins = [await store.create(named("Other")) for _ in range(4)]
     found: list[str] = []
     after: bytes | None = None
@@ -168,13 +168,13 @@ async def test_a_page_by_prefix_may_end_within_a_surname(store: Store) -> None:
 @pytest.mark.parametrize("segments", [1, 2, 3, 7, 64])
 @pytest.mark.parametrize("limit", [1, 5, 100])
 async def test_the_segments_of_a_scan_together_are_everybody_once(store: Store, segments: int, limit: int) -> None:
-    people = await store.load([named(f"Name{number % 4}") for number in range(23)])
+    people = await store.create_many([named(f"Name{number % 4}") for number in range(23)])
     found = ids(await everyone_scanned(store, limit=limit, segments=segments))
     assert sorted(found) == sorted(people)
 
 
 async def test_a_segment_holds_the_same_people_whatever_the_limit(store: Store) -> None:
-    await store.load([named("Name") for _ in range(20)])
+    await store.create_many([named("Name") for _ in range(20)])
     large, small = [[(await walk_segment(store, segment, limit)) for segment in range(3)] for limit in (100, 1)]
     assert large == small
 
@@ -192,8 +192,8 @@ async def walk_segment(store: Store, segment: int, limit: int) -> list[str]:
 @pytest.fixture
 async def crowd(store: Store) -> list[str]:
     """More people than a page looks at; only the last one is called Needle."""
-    people = [named("Hay", "Straw") for _ in range(EXAMINED + 1)]
-    return await store.load([*people, named("Hay", "Needle")])
+    people = [named("Hay", "Straw") for _ in range(MAX_ROWS_SCANNED + 1)]
+    return await store.create_many([*people, named("Hay", "Needle")])
 
 
 async def _no_page_needs_everybody(pages: Callable[[bytes | None], Any]) -> None:
@@ -218,16 +218,16 @@ async def test_a_page_of_a_prefix_looks_at_no_more_people_than_promised(store: S
 
 async def test_a_page_of_everyone_looks_at_no_more_people_than_promised(store: Store, crowd: list[str]) -> None:
     filtered = where(name="needle")
-    first = await store.scan(after=None, limit=10, where=filtered)
+    first = await store.scan(after=None, limit=10, person_filter=filtered)
     assert first.next is not None, "more people were looked at than promised"
-    second = await store.scan(after=first.next, limit=10, where=filtered)
+    second = await store.scan(after=first.next, limit=10, person_filter=filtered)
     (found,) = first.people + second.people
     assert msgspec.json.decode(found)["person_name"] == "Needle"
 
 
 async def test_the_place_where_a_page_ends_outlives_the_person_who_stood_there(store: Store) -> None:
-    made: list[Record] = [await store.create(named("Walker", str(number))) for number in range(3)]
+    made: list[StoredPerson] = [await store.create(named("Walker", str(number))) for number in range(3)]
     page = await store.find(where(surname="walker"), after=None, limit=1)
-    await store.erase(made[0].person_id)
+    await store.delete(made[0].person_id)
     rest = await store.find(where(surname="walker"), after=page.next, limit=10)
     assert rest.people == [record.body for record in made[1:]]

@@ -12,27 +12,27 @@ from tests.stores_under_test import ALL_STORES, named
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from peopleinfo.people.person import Record
-    from peopleinfo.people.service import People
+    from peopleinfo.people.person import StoredPerson
+    from peopleinfo.people.service import PeopleService
 
 STORE_KINDS = ALL_STORES  # persons' keys come and go here, in a table of their own
 
 
-def at_one_of(*versions: int) -> Callable[[Record], None]:
+def at_one_of(*versions: int) -> Callable[[StoredPerson], None]:
     """Return a precondition that refuses other versions."""
 
-    def require(record: Record) -> None:
+    def require(record: StoredPerson) -> None:
         if record.version not in versions:
             raise VersionConflict(record.person_id, actual=record.version)
 
     return require
 
 
-async def changed_in_between(people: People, record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+async def changed_in_between(people: PeopleService, record: StoredPerson, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let somebody else change the person just after it has been read."""
     read = people.store.get
 
-    async def get(person_id: str) -> Record:
+    async def get(person_id: str) -> StoredPerson:
         monkeypatch.undo()
         found = await read(person_id)
         await people.store.replace(person_id, named("Other"), expected=1)
@@ -42,14 +42,16 @@ async def changed_in_between(people: People, record: Record, monkeypatch: pytest
 
 
 async def test_a_change_counts_when_the_version_of_meanwhile_is_named_too(
-    people: People, monkeypatch: pytest.MonkeyPatch
+    people: PeopleService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await people.store.create(named("Raced"))
     await changed_in_between(people, made, monkeypatch)
     assert (await people.patch(made.person_id, {"note": "late"}, precondition=at_one_of(1, 2))).version == 3
 
 
-async def test_a_change_of_a_version_gone_meanwhile_is_refused(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_change_of_a_version_gone_meanwhile_is_refused(
+    people: PeopleService, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = await people.store.create(named("Raced"))
     await changed_in_between(people, made, monkeypatch)
     with pytest.raises(VersionConflict):
@@ -57,19 +59,19 @@ async def test_a_change_of_a_version_gone_meanwhile_is_refused(people: People, m
 
 
 async def test_an_erasure_counts_when_the_version_of_meanwhile_is_named_too(
-    people: People, monkeypatch: pytest.MonkeyPatch
+    people: PeopleService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await people.store.create(named("Raced"))
     await changed_in_between(people, made, monkeypatch)
-    await people.erase(made.person_id, precondition=at_one_of(1, 2))
+    await people.delete(made.person_id, precondition=at_one_of(1, 2))
     with pytest.raises(PersonNotFound):
         await people.get(made.person_id)
 
 
 async def test_an_erasure_of_a_version_gone_meanwhile_is_refused(
-    people: People, monkeypatch: pytest.MonkeyPatch
+    people: PeopleService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await people.store.create(named("Raced"))
     await changed_in_between(people, made, monkeypatch)
     with pytest.raises(VersionConflict):
-        await people.erase(made.person_id, precondition=at_one_of(1))
+        await people.delete(made.person_id, precondition=at_one_of(1))

@@ -10,7 +10,7 @@ import pytest
 
 from peopleinfo.errors import PersonNotFound
 from peopleinfo.people import strict_json
-from peopleinfo.people.person import Details, details_of
+from peopleinfo.people.person import PersonData, split_record
 from tests.stores_under_test import Clock, everyone_found, everyone_scanned, named, open_store, purged, where
 
 if TYPE_CHECKING:
@@ -36,15 +36,15 @@ async def test_a_new_person_is_at_version_one_and_has_the_time_of_its_creation(s
 
 
 async def test_what_was_said_of_a_person_comes_back_unchanged(store: Store) -> None:
-    details = Details(
+    details = PersonData(
         person_name="Sōseki",
         person_surname="Natsume",
         person_birthdate="1867-02-09",
         person_address="東京\n新宿区",
-        more={"balance": msgspec.Raw(b"1.2300000000000000000001e+400"), "tags": ["a", None, {"": True}], "": "empty"},
+        extra={"balance": msgspec.Raw(b"1.2300000000000000000001e+400"), "tags": ["a", None, {"": True}], "": "empty"},
     )
     made = await store.create(details)
-    kept, _ = details_of(await store.get(made.person_id))
+    kept, _ = split_record(await store.get(made.person_id))
     assert kept == details
 
 
@@ -135,7 +135,7 @@ async def test_an_invented_id_leads_to_nobody(store: Store, invented: str) -> No
     with pytest.raises(PersonNotFound):
         await store.replace(invented, named("Other"), expected=1)
     with pytest.raises(PersonNotFound):
-        await store.erase(invented)
+        await store.delete(invented)
 
 
 async def test_an_id_says_nothing_of_order_or_name(store: Store) -> None:
@@ -147,11 +147,11 @@ async def test_an_id_says_nothing_of_order_or_name(store: Store) -> None:
 async def test_an_erased_person_is_found_nowhere(store: Store) -> None:
     erased = await store.create(named("Gone", "Girl"))
     kept = await store.create(named("Gone", "Boy"))
-    await store.erase(erased.person_id)
+    await store.delete(erased.person_id)
     with pytest.raises(PersonNotFound):
         await store.get(erased.person_id)
     with pytest.raises(PersonNotFound):
-        await store.erase(erased.person_id)
+        await store.delete(erased.person_id)
     assert await everyone_found(store, where(surname="gone")) == [kept.body]
     assert await everyone_scanned(store) == [kept.body]
 
@@ -160,7 +160,7 @@ async def test_the_id_of_an_erased_person_is_not_given_again(store: Store) -> No
     ids = set()
     for _ in range(10):
         made = await store.create(named("Phoenix"))
-        await store.erase(made.person_id)
+        await store.delete(made.person_id)
         ids.add(made.person_id)
     assert len(ids) == 10
 
@@ -183,7 +183,7 @@ async def test_two_instances_see_each_others_acknowledged_writes(
         changed = await other.replace(made.person_id, named("Common"), expected=1)
         assert await store.get(made.person_id) == changed
         assert await everyone_found(store, where(surname="common")) == [changed.body]
-        await store.erase(made.person_id)
+        await store.delete(made.person_id)
         assert await everyone_found(other, where(surname="common")) == []
 
 
@@ -225,9 +225,9 @@ async def test_an_id_of_another_store_leads_to_nobody(
 
 
 async def test_a_store_that_works_says_it_is_ready(store: Store) -> None:
-    await store.ready()
+    await store.check()
 
 
 async def test_the_stored_json_is_json_that_everybody_reads_alike(store: Store) -> None:
-    made = await store.create(named("Odd", more={"n": msgspec.Raw(b"-0.0")}, text='\u2028\x7f"\\/<>&'))
+    made = await store.create(named("Odd", extra={"n": msgspec.Raw(b"-0.0")}, text='\u2028\x7f"\\/<>&'))
     assert strict_json.encode(strict_json.parse(made.body)) == made.body

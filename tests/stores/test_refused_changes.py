@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from peopleinfo.auth.api_keys import issue, revoke
+from peopleinfo.auth.api_keys import create_key, revoke
 from peopleinfo.auth.api_keys import rotate as rotate_key
 from peopleinfo.auth.principal import Scope
 from peopleinfo.bulk.backup import Backup
-from peopleinfo.bulk.backup_storage import Folder
-from peopleinfo.bulk.copy import Copy
-from peopleinfo.bulk.importer import Import, Row
+from peopleinfo.bulk.backup_storage import DirectoryStorage
+from peopleinfo.bulk.copy import StoreCopy
+from peopleinfo.bulk.importer import Importer, Row
 from peopleinfo.bulk.restore import Restore
-from peopleinfo.crypto.master_key import EitherMaster, Encryption, FileMaster, create_file
+from peopleinfo.crypto.master_key import Encryption, FileMasterKey, OldOrNewMasterKey, create_file
 from peopleinfo.crypto.rotation import rotate
-from peopleinfo.errors import KeyReused, PeopleInfoError, StoreUnavailable, StoreUnusable
-from peopleinfo.people.person import render, timestamp
-from peopleinfo.people.service import People
-from peopleinfo.people.store import Once, Progress
+from peopleinfo.errors import IdempotencyKeyConflict, PeopleInfoError, StoreConfigurationError, StoreUnavailable
+from peopleinfo.people.person import encode_person, timestamp
+from peopleinfo.people.service import PeopleService
+from peopleinfo.people.store import Checkpoint, IdempotencyKey
 from peopleinfo.stores.sqlite import person_keys
 from peopleinfo.stores.sqlite.encrypt_existing import SqliteKeyStore
 from peopleinfo.stores.sqlite.factory import open_sqlite
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 ERRORS: dict[str, Callable[[], Exception]] = {
     "sqlite": partial(sqlite3.OperationalError, "disk I/O error"),
-    "domain": partial(StoreUnusable, "x"),
+    "domain": partial(StoreConfigurationError, "x"),
     "bug": ZeroDivisionError,
 }
 either_moment = pytest.mark.parametrize("moment", ["before", "after"])
@@ -92,9 +92,9 @@ async def in_one_group(store: SqliteStore, *changes: Awaitable[Any]) -> list[Any
 async def import_file(store: SqliteStore, clock: Clock, name: str) -> None:
     """Import the four rows of a file under its own key, two rows a step."""
     rows = [Row(line, {"person_name": f"{name}-{line}"}, b"") for line in range(4)]
-    import_ = Import(People(store, now=clock.now), import_id(name))
-    await import_.store(rows[:2])
-    await import_.store(rows[2:])
+    import_ = Importer(PeopleService(store, now=clock.now), import_id(name))
+    await import_.import_rows(rows[:2])
+    await import_.import_rows(rows[2:])
     await import_.finish()
 
 
@@ -140,15 +140,15 @@ async def test_repeated_import_stores_each_row_once_whichever_statement_failed(
 
 
 async def copy(source: SqliteStore, target: SqliteStore, folder: Path) -> None:
-    async for _ in Copy(source, target).run():
+    async for _ in StoreCopy(source, target).run():
         pass
 
 
 async def restore(source: SqliteStore, target: SqliteStore, folder: Path) -> None:
-    depot = Folder(folder)
+    depot = DirectoryStorage(folder)
     if not folder.exists():
         backup = Backup(source, depot, key=None, now=lambda: datetime.now(UTC))
-        async for _ in backup.run(await backup.begin()):
+        async for _ in backup.run(await backup.start()):
             pass
     task = Restore(depot, key=None)
     async for _ in task.run(await task.manifest(), target, merge=True):
@@ -165,14 +165,14 @@ async def test_repeated_copy_or_restore_takes_each_person_once_whichever_stateme
     moment: str,
     move: Callable[[SqliteStore, SqliteStore, Path], Awaitable[None]],
 ) -> None:
-    monkeypatch.setattr("peopleinfo.bulk.copy.PAGE", 2)
+    monkeypatch.setattr("peopleinfo.bulk.copy.PAGE_SIZE", 2)
     monkeypatch.setattr("peopleinfo.bulk.restore._TOGETHER", 2)
-    monkeypatch.setattr("peopleinfo.bulk.copy.PATIENCE", 0)
+    monkeypatch.setattr("peopleinfo.bulk.copy.RETRY_SECONDS", 0)
     connection = failing(store)
     expected: list[str] = []
     for number in itertools.count():
         async with open_sqlite(tmp_path / f"source{number}.db", now=clock.now) as source:
-            await source.load([named("Copied", f"{number:03}-{line}") for line in range(4)])
+            await source.create_many([named("Copied", f"{number:03}-{line}") for line in range(4)])
             act = partial(move, source, store, tmp_path / f"backup{number}")
             reached = await fails_once(connection, moment, Nth(number, ERRORS["domain"]), act)
             await act()
@@ -191,17 +191,19 @@ async def change_in_one_group(store: SqliteStore, name: str, *, broken: Callable
     """Make a change of each kind in one group, once `broken` has been called, and return their outcomes."""
     changed, erased = [await store.create(named("Group", f"{name}-{which}")) for which in ("as-it-was", "erased")]
     now = timestamp(datetime.now(UTC))
-    adopted = render(secrets.token_hex(16), 1, named("Group", f"{name}-adopted"), created_at=now, updated_at=now)
+    adopted = encode_person(secrets.token_hex(16), 1, named("Group", f"{name}-adopted"), created_at=now, updated_at=now)
     key = name.encode().ljust(32)
     broken()
     return await in_one_group(
         store,
         store.create(named("Group", f"{name}-created")),
-        store.create(named("Group", f"{name}-once"), once=Once(key, key)),
-        store.load([named("Group", f"{name}-loaded")], step=(Progress(key), Progress(key, rows=1, stored=1))),
-        store.adopt([adopted.body]),
+        store.create(named("Group", f"{name}-once"), idempotency_key=IdempotencyKey(key, key)),
+        store.create_many(
+            [named("Group", f"{name}-loaded")], checkpoint=(Checkpoint(key), Checkpoint(key, rows=1, stored=1))
+        ),
+        store.upsert_many([adopted.body]),
         store.replace(changed.person_id, named("Group", f"{name}-changed"), expected=1),
-        store.erase(erased.person_id),
+        store.delete(erased.person_id),
     )
 
 
@@ -236,13 +238,13 @@ async def test_change_that_raises_after_it_wrote_leaves_nothing_and_its_neighbou
 
     def raises_late(db: sqlite3.Connection) -> None:
         count(db)
-        raise KeyReused
+        raise IdempotencyKeyConflict
 
     run = store._writer.run
     first, refused, second = await in_one_group(store, run(count), run(raises_late), run(count))
-    assert isinstance(refused, KeyReused)
+    assert isinstance(refused, IdempotencyKeyConflict)
     assert second == first + 1
-    with pytest.raises(KeyReused):
+    with pytest.raises(IdempotencyKeyConflict):
         await run(raises_late)
     assert await run(count) == first + 2
 
@@ -253,7 +255,7 @@ async def test_refused_rotation_or_revocation_of_api_keys_leaves_them_as_they_we
     store: SqliteStore, clock: Clock, error: Callable[[], Exception], moment: str
 ) -> None:
     connection, keys, now = failing(store), store.api_keys, clock.now()
-    _, old = await issue(keys, name="ci", scopes=[Scope.READ], lifetime=None, now=now)
+    _, old = await create_key(keys, name="ci", scopes=[Scope.READ], lifetime=None, now=now)
     for act in (
         partial(rotate_key, keys, "ci", overlap=timedelta(days=1), now=now),
         partial(revoke, keys, "ci", now=now),
@@ -263,7 +265,7 @@ async def test_refused_rotation_or_revocation_of_api_keys_leaves_them_as_they_we
             if not await fails_once(connection, moment, Nth(number, error), act):
                 break
             assert await keys.all() == before
-    new, former = sorted(await keys.all(), key=lambda key: key.digest == old.digest)
+    new, former = sorted(await keys.all(), key=lambda key: key.key_hash == old.key_hash)
     assert former.expires_at == now + timedelta(days=1)
     assert {key.state(now) for key in (new, former)} == {"revoked"}
 
@@ -273,10 +275,10 @@ async def test_import_under_a_key_that_was_replaced_meanwhile_stores_nobody_and_
 ) -> None:
     given = encryption(path.parent)
     create_file(path.with_name("new.key"))
-    new = FileMaster(path.with_name("new.key"))
+    new = FileMasterKey(path.with_name("new.key"))
     async with open_sqlite(path, now=clock.now, encryption=given) as store:
-        with closing(person_keys.made(path)) as db:
-            await rotate(SqliteKeyStore(db), EitherMaster(new, given.master), told=lambda _: None)
+        with closing(person_keys.open_key_db(path)) as db:
+            await rotate(SqliteKeyStore(db), OldOrNewMasterKey(new, given.master), on_progress=lambda _: None)
         with pytest.raises(StoreUnavailable):
             await import_file(store, clock, "file")
         assert (await store.progress(import_id("file"))).rows == 0

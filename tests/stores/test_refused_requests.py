@@ -12,13 +12,13 @@ import msgspec
 import pytest
 from aiodynamo.http.types import RequestFailed, Response
 
-from peopleinfo.auth.api_keys import issue, rotate
+from peopleinfo.auth.api_keys import create_key, rotate
 from peopleinfo.auth.principal import Scope
-from peopleinfo.bulk.copy import Copy
-from peopleinfo.bulk.importer import Import, Row
-from peopleinfo.errors import OutcomeUnknown, PeopleInfoError, StoreUnusable
-from peopleinfo.people.service import People
-from peopleinfo.people.store import Once
+from peopleinfo.bulk.copy import StoreCopy
+from peopleinfo.bulk.importer import Importer, Row
+from peopleinfo.errors import OutcomeUnknown, PeopleInfoError, StoreConfigurationError
+from peopleinfo.people.service import PeopleService
+from peopleinfo.people.store import IdempotencyKey
 from peopleinfo.stores.dynamodb import bulk_write, client, factory
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests import dynamodb_servers
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from aiodynamo.http.types import HttpImplementation, Request
 
     from peopleinfo.people.store import Store
-    from peopleinfo.stores.dynamodb.store import DynamoStore
+    from peopleinfo.stores.dynamodb.store import DynamoDBStore
 
 KINDS = ["ministack", SEALED_TABLE]
 FATES = ["not sent", "not answered", "throttled", "refused"]
@@ -59,7 +59,7 @@ class Nth:
         if self._fate == "throttled":
             return THROTTLED
         if self._fate == "refused":
-            raise StoreUnusable("refused by the test")
+            raise StoreConfigurationError("refused by the test")
         if self._fate == "not answered":
             await way(request)
         raise RequestFailed(ConnectionResetError())
@@ -76,7 +76,9 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
 
 
 @pytest.fixture(params=KINDS)
-async def store(request: pytest.FixtureRequest, wire: Wire, tmp_path: Path, clock: Clock) -> AsyncIterator[DynamoStore]:
+async def store(
+    request: pytest.FixtureRequest, wire: Wire, tmp_path: Path, clock: Clock
+) -> AsyncIterator[DynamoDBStore]:
     kind = str(request.param).removesuffix("+sealed")
     if problem := dynamodb_servers.missing(kind):
         pytest.skip(f"{kind} {problem}")
@@ -98,16 +100,16 @@ def names_in(name: str) -> list[str]:
 async def import_file(store: Store, clock: Clock, name: str) -> None:
     """Import the four rows of a file under its own key, two rows a step."""
     rows = [Row(line, {"person_surname": "Imported", "person_name": f"{name}-{line}"}, b"") for line in range(4)]
-    import_ = Import(People(store, now=clock.now), name.encode().ljust(32, b"."))
-    await import_.store(rows[:2])
-    await import_.store(rows[2:])
+    import_ = Importer(PeopleService(store, now=clock.now), name.encode().ljust(32, b"."))
+    await import_.import_rows(rows[:2])
+    await import_.import_rows(rows[2:])
     await import_.finish()
 
 
 @any_fate
 @pytest.mark.parametrize("store", [*KINDS, "dynamodb-local"], indirect=True)
 async def test_repeated_import_stores_each_row_once_whichever_request_failed(
-    store: DynamoStore, wire: Wire, clock: Clock, fate: str
+    store: DynamoDBStore, wire: Wire, clock: Clock, fate: str
 ) -> None:
     expected: list[str] = []
     for number in itertools.count():
@@ -125,14 +127,14 @@ async def test_repeated_import_stores_each_row_once_whichever_request_failed(
 
 @any_fate
 async def test_repeated_copy_takes_each_person_once_whichever_request_failed(
-    store: DynamoStore, wire: Wire, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, fate: str
+    store: DynamoDBStore, wire: Wire, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, fate: str
 ) -> None:
-    monkeypatch.setattr("peopleinfo.bulk.copy.PAGE", 2)
-    monkeypatch.setattr("peopleinfo.bulk.copy.PATIENCE", 0)
+    monkeypatch.setattr("peopleinfo.bulk.copy.PAGE_SIZE", 2)
+    monkeypatch.setattr("peopleinfo.bulk.copy.RETRY_SECONDS", 0)
     expected: list[str] = []
     for number in itertools.count():
         async with open_sqlite(tmp_path / f"source{number}.db", now=clock.now) as source:
-            await source.load([named("Copied", name) for name in names_in(f"{number:03}")])
+            await source.create_many([named("Copied", name) for name in names_in(f"{number:03}")])
             wire.fault = fault = Nth(number, fate)
             with suppress(PeopleInfoError):
                 await copy(source, store)
@@ -146,7 +148,7 @@ async def test_repeated_copy_takes_each_person_once_whichever_request_failed(
 
 
 async def copy(source: Store, target: Store) -> None:
-    async for _ in Copy(source, target).run():
+    async for _ in StoreCopy(source, target).run():
         pass
 
 
@@ -155,11 +157,13 @@ async def create(store: Store, name: str, _: str) -> None:
 
 
 async def create_once(store: Store, name: str, _: str) -> None:
-    await store.create(named("Person", f"{name}-new"), once=Once(name.encode().ljust(32), bytes(32)))
+    await store.create(
+        named("Person", f"{name}-new"), idempotency_key=IdempotencyKey(name.encode().ljust(32), bytes(32))
+    )
 
 
 async def load(store: Store, name: str, _: str) -> None:
-    await store.load([named("Person", f"{name}-new"), named("Other", f"{name}-new")])
+    await store.create_many([named("Person", f"{name}-new"), named("Other", f"{name}-new")])
 
 
 async def change(store: Store, name: str, person_id: str, *, surname: str) -> None:
@@ -167,7 +171,7 @@ async def change(store: Store, name: str, person_id: str, *, surname: str) -> No
 
 
 async def erase(store: Store, _: str, person_id: str) -> None:
-    await store.erase(person_id)
+    await store.delete(person_id)
 
 
 CHANGES: dict[str, tuple[Callable[[Store, str, str], Awaitable[None]], list[str], list[str]]] = {
@@ -184,7 +188,7 @@ CHANGES: dict[str, tuple[Callable[[Store, str, str], Awaitable[None]], list[str]
 @any_fate
 @pytest.mark.parametrize("kind", CHANGES)
 async def test_change_is_done_when_acknowledged_and_has_written_nothing_when_refused(
-    store: DynamoStore, wire: Wire, fate: str, kind: str
+    store: DynamoDBStore, wire: Wire, fate: str, kind: str
 ) -> None:
     act, done, not_done = CHANGES[kind]
     for number in itertools.count():
@@ -208,10 +212,10 @@ async def test_change_is_done_when_acknowledged_and_has_written_nothing_when_ref
 
 @pytest.mark.parametrize("fate", ["not sent", "throttled", "refused"])
 async def test_refused_rotation_of_an_api_key_leaves_it_as_it_was(
-    store: DynamoStore, wire: Wire, clock: Clock, fate: str
+    store: DynamoDBStore, wire: Wire, clock: Clock, fate: str
 ) -> None:
     keys, now = store.api_keys, clock.now()
-    _, old = await issue(keys, name="ci", scopes=[Scope.READ], lifetime=None, now=now)
+    _, old = await create_key(keys, name="ci", scopes=[Scope.READ], lifetime=None, now=now)
     for number in itertools.count():
         wire.fault = fault = Nth(number, fate)
         with suppress(PeopleInfoError):
@@ -230,8 +234,8 @@ def second_attempts(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("second_attempts")
-async def test_unknown_outcome_stays_unknown_when_the_credentials_are_gone(store: DynamoStore, wire: Wire) -> None:
-    failures = iter([RequestFailed(ConnectionResetError()), StoreUnusable("no credentials")])
+async def test_unknown_outcome_stays_unknown_when_the_credentials_are_gone(store: DynamoDBStore, wire: Wire) -> None:
+    failures = iter([RequestFailed(ConnectionResetError()), StoreConfigurationError("no credentials")])
 
     async def fault(_: str, request: Request, way: HttpImplementation) -> Response:
         await way(request)
@@ -247,7 +251,7 @@ async def test_unknown_outcome_stays_unknown_when_the_credentials_are_gone(store
 @pytest.mark.usefixtures("second_attempts")
 @pytest.mark.parametrize("store", ["ministack"], indirect=True)
 async def test_batch_that_was_stored_in_part_and_then_refused_has_an_unknown_outcome(
-    store: DynamoStore, wire: Wire, monkeypatch: pytest.MonkeyPatch
+    store: DynamoDBStore, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bulk_write, "BATCH", 2)
     seen: list[str] = []
@@ -262,5 +266,5 @@ async def test_batch_that_was_stored_in_part_and_then_refused_has_an_unknown_out
 
     wire.fault = fault
     with pytest.raises(OutcomeUnknown):
-        await store.load([named("Person", "one"), named("Person", "two")])
+        await store.create_many([named("Person", "one"), named("Person", "two")])
     assert set(seen) == {"BatchWriteItem"}

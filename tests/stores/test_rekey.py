@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from peopleinfo.people import names
-from peopleinfo.people.store import Reading, Source
+from peopleinfo.people.store import CacheStatus, ReadOptions
 from peopleinfo.stores.cached.store import open_cached
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests import valkey_servers
@@ -45,7 +45,7 @@ def old_fold(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
 async def rekey_all(store: Store, limit: int) -> tuple[int, int]:
     people, changed, after = 0, 0, None
     while True:
-        done = await store.rekey(after=after, limit=limit)
+        done = await store.reindex(after=after, limit=limit)
         people, changed, after = people + done.people, changed + len(done.keys), done.next
         if after is None:
             return people, changed
@@ -70,9 +70,9 @@ async def test_who_has_a_new_key_lives_on(store: Store, old_fold: pytest.MonkeyP
     made = await store.create(named("Å"))
     old_fold.undo()
     await rekey_all(store, limit=100)
-    changed = await store.replace(made.person_id, named("B"), expected=1, known=made)
+    changed = await store.replace(made.person_id, named("B"), expected=1, current=made)
     assert await store.get(made.person_id) == changed
-    await store.erase(made.person_id)
+    await store.delete(made.person_id)
     assert await everyone_scanned(store) == []
 
 
@@ -91,12 +91,12 @@ async def test_a_cache_forgets_who_left_a_surname(
         made = await cached.create(named("Other"))
         old_fold.undo()
         source = None
-        while source is not Source.SHARED:
-            found = await cached.find(where(surname="Meyer"), after=None, limit=10, reading=(reading := Reading()))
+        while source is not CacheStatus.SHARED:
+            found = await cached.find(where(surname="Meyer"), after=None, limit=10, options=(reading := ReadOptions()))
             assert found.people == [made.body]
             source = reading.source
         await rekey_all(cast("Store", cached), limit=100)
-        assert (await cached.find(where(surname="Meyer"), after=None, limit=10, reading=Reading())).people == []
+        assert (await cached.find(where(surname="Meyer"), after=None, limit=10, options=ReadOptions())).people == []
 
 
 async def test_an_empty_store_has_nobody_to_give_a_key(store: Store) -> None:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from peopleinfo.errors import AuditUnavailable, ImportOverlap
+from peopleinfo.errors import AuditUnavailable, ImportAlreadyRunning
 from peopleinfo.privacy import retention
-from peopleinfo.privacy.audit_file import AuditStream
+from peopleinfo.privacy.audit_file import AuditLogWriter
 from tests.stores_under_test import Clock, everyone_scanned, named
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from peopleinfo.people.person import Record
+    from peopleinfo.people.person import StoredPerson
     from peopleinfo.people.store import Store
 
 KEPT = timedelta(days=730)
@@ -30,72 +30,72 @@ async def test_a_sweep_erases_those_whom_nobody_has_changed_and_writes_it_down(
     clock.advance(days=731)
     renewed = await store.replace(renewed.person_id, named("Renewed", "again"), expected=1)
     new = await store.create(named("New"))
-    audit = AuditStream(tmp_path / "audit.jsonl")
-    assert await retention.sweep(store, audit, before=clock.now() - KEPT, by=retention.RETENTION) == 1
+    audit = AuditLogWriter(tmp_path / "audit.jsonl")
+    assert await retention.delete_expired(store, audit, before=clock.now() - KEPT, by=retention.RETENTION) == 1
     audit.close()
     assert sorted(await everyone_scanned(store)) == sorted([renewed.body, new.body])
     before, line, _ = map(json.loads, (tmp_path / "audit.jsonl").read_text().splitlines())
     assert (before["action"], before["intent"], before["people"]) == ("intent", "erasePerson", [old.person_id])
     assert (line["action"], line["principal"], line["people"]) == ("erasePerson", retention.RETENTION, [old.person_id])
-    assert await retention.sweep(store, None, before=clock.now() - KEPT, by=retention.RETENTION) == 0
+    assert await retention.delete_expired(store, None, before=clock.now() - KEPT, by=retention.RETENTION) == 0
 
 
 async def test_whoever_is_changed_meanwhile_is_kept(store: Store, clock: Clock) -> None:
     made = await store.create(named("Old"))
     clock.advance(days=731)
-    expired = [person async for person in retention.expired(store, before=clock.now() - KEPT)]
+    expired = [person async for person in retention.iter_expired(store, before=clock.now() - KEPT)]
     assert expired == [(made.person_id, 1)]
-    changed: list[Record] = []
+    changed: list[StoredPerson] = []
 
     class Racing:
         """The store, in which somebody is changed just before being erased."""
 
         scan = store.scan
 
-        async def erase(self, person_id: str, *, expected: int) -> None:
+        async def delete(self, person_id: str, *, expected: int) -> None:
             changed.append(await store.replace(person_id, named("Old", "but wanted"), expected=expected))
-            await store.erase(person_id, expected=expected)
+            await store.delete(person_id, expected=expected)
 
-    assert await retention.sweep(Racing(), None, before=clock.now() - KEPT, by=retention.RETENTION) == 0  # type: ignore[arg-type] # as much of a store as is asked
+    assert await retention.delete_expired(Racing(), None, before=clock.now() - KEPT, by=retention.RETENTION) == 0  # type: ignore[arg-type] # as much of a store as is asked
     assert [record.body for record in changed] == await everyone_scanned(store)
 
 
 async def test_one_process_sweeps_a_day(store: Store, clock: Clock) -> None:
-    processes = [retention.DailySweep(store, clock.now) for _ in range(3)]
-    begun = await asyncio.gather(*(process.begin() for process in processes))
+    processes = [retention.RetentionLease(store, clock.now) for _ in range(3)]
+    begun = await asyncio.gather(*(process.acquire() for process in processes))
     assert sorted(begun) == [False, False, True]
     await processes[begun.index(True)].finish()
-    assert [await process.begin() for process in processes] == [False, False, False]
+    assert [await process.acquire() for process in processes] == [False, False, False]
     clock.advance(days=1)
-    assert [await process.begin() for process in processes] == [True, False, False]
+    assert [await process.acquire() for process in processes] == [True, False, False]
 
 
 async def test_a_sweep_that_was_cut_short_is_gone_on_with_by_another_process(
     store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "_PAUSE", 0)
-    cut, other = retention.DailySweep(store, clock.now), retention.DailySweep(store, clock.now)
-    assert await cut.begin()
+    cut, other = retention.RetentionLease(store, clock.now), retention.RetentionLease(store, clock.now)
+    assert await cut.acquire()
     for _ in range(3):  # as long as it is heard of it is left alone
         clock.advance(minutes=9)
-        await cut.go_on()
-        assert not await other.begin()
-    assert await cut.begin()
+        await cut.renew()
+        assert not await other.acquire()
+    assert await cut.acquire()
     clock.advance(minutes=11)
-    assert await other.begin()
-    with pytest.raises(ImportOverlap):
-        await cut.go_on()
-    assert not await cut.begin()
+    assert await other.acquire()
+    with pytest.raises(ImportAlreadyRunning):
+        await cut.renew()
+    assert not await cut.acquire()
     await other.finish()
-    assert not await cut.begin()
+    assert not await cut.acquire()
 
 
 async def test_while_the_audit_cannot_be_written_nobody_is_erased(store: Store, clock: Clock, tmp_path: Path) -> None:
     made = await store.create(named("Old"))
     clock.advance(days=731)
 
-    audit = AuditStream(tmp_path / "not a folder" / "audit.jsonl")
+    audit = AuditLogWriter(tmp_path / "not a folder" / "audit.jsonl")
     with pytest.raises(AuditUnavailable):
-        await retention.sweep(store, audit, before=clock.now() - KEPT, by=retention.RETENTION)
+        await retention.delete_expired(store, audit, before=clock.now() - KEPT, by=retention.RETENTION)
     audit.close()
     assert await everyone_scanned(store) == [made.body]

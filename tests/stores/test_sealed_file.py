@@ -13,20 +13,20 @@ import pytest
 
 from peopleinfo.crypto.envelope import KEY
 from peopleinfo.crypto.keyring import generation_of
-from peopleinfo.crypto.master_key import EitherMaster, Encryption, FileMaster, create_file
+from peopleinfo.crypto.master_key import Encryption, FileMasterKey, OldOrNewMasterKey, create_file
 from peopleinfo.crypto.rotation import rotate
 from peopleinfo.errors import (
-    CreationErased,
+    IdempotentPersonDeleted,
     InvalidSearch,
     OutcomeUnknown,
     PersonNotFound,
+    StoreConfigurationError,
     StoreUnavailable,
-    StoreUnusable,
 )
-from peopleinfo.people.person import details_of
-from peopleinfo.people.store import Once
+from peopleinfo.people.person import split_record
+from peopleinfo.people.store import IdempotencyKey
 from peopleinfo.stores.sqlite import person_keys
-from peopleinfo.stores.sqlite.encrypt_existing import SqliteKeyStore, seal_people
+from peopleinfo.stores.sqlite.encrypt_existing import SqliteKeyStore, encrypt_database
 from peopleinfo.stores.sqlite.errors import Faults
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from peopleinfo.stores.sqlite.files import path_of_keys
@@ -65,8 +65,8 @@ def kept(folder: Path) -> bytes:
 async def test_no_value_and_no_member_of_anybody_is_in_a_file(path: Path, clock: Clock) -> None:
     async with sealed(path, clock) as store:
         person = named(CANARY, f"{CANARY}name", "1990-02-11", **{f"{CANARY}member": f"{CANARY}value"})
-        await store.create(person, once=Once(bytes(32), bytes(32)))
-        await store.load([person, person])
+        await store.create(person, idempotency_key=IdempotencyKey(bytes(32), bytes(32)))
+        await store.create_many([person, person])
         record = await store.create(person)
         await store.replace(record.person_id, person, expected=1)
         assert len(await everyone_found(store, where(surname=CANARY))) == 4
@@ -95,12 +95,12 @@ async def test_without_an_index_of_beginnings_a_search_by_them_is_refused_in_wor
 async def test_whoever_was_erased_cannot_be_read_in_a_backup_of_the_day_before(path: Path, clock: Clock) -> None:
     backup = path.with_name("yesterday.db")
     async with sealed(path, clock) as store:
-        once = Once(bytes(32), bytes(32))
-        erased = await store.create(named("Gone", "Anna"), once=once)
+        once = IdempotencyKey(bytes(32), bytes(32))
+        erased = await store.create(named("Gone", "Anna"), idempotency_key=once)
         stays = await store.create(named("Stays", "Bela"))
         with closing(sqlite3.connect(path)) as db, closing(sqlite3.connect(backup)) as copy:
             db.backup(copy)
-        await store.erase(erased.person_id)
+        await store.delete(erased.person_id)
     shutil.move(backup, path)
     async with sealed(path, clock) as store:
         with pytest.raises(PersonNotFound):
@@ -112,7 +112,7 @@ async def test_whoever_was_erased_cannot_be_read_in_a_backup_of_the_day_before(p
     # Nor by any key that there still is, whatever is tried.
     with closing(sqlite3.connect(path)) as db, closing(person_keys.connect_to_both(path)) as held:
         bodies = [row[0] for row in db.execute("SELECT body FROM people WHERE seq = 1 UNION SELECT answer FROM once")]
-        reads = person_keys.SealedReads(
+        reads = person_keys.DecryptingReader(
             held, person_keys.sealer(held, path, encryption(path.parent, prefixes=False)), Faults()
         )
         left = held.execute("SELECT seq, wrapped FROM person_keys WHERE seq > 0").fetchall()
@@ -127,8 +127,8 @@ async def test_whoever_was_erased_cannot_be_read_in_a_backup_of_the_day_before(p
         assert await purged(store) == (2, 1)
         assert await purged(store) == (1, 0)
         assert await everyone_scanned(store) == [stays.body]
-        with pytest.raises(CreationErased):
-            await store.create(named("Gone", "Anna"), once=once)
+        with pytest.raises(IdempotentPersonDeleted):
+            await store.create(named("Gone", "Anna"), idempotency_key=once)
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT seq FROM people").fetchall() == [(2,)]
         assert db.execute("SELECT answer FROM once").fetchall() == [(None,)]
@@ -141,7 +141,7 @@ async def test_the_key_of_whoever_was_erased_is_in_no_file(path: Path, clock: Cl
             wrapped = dict(db.execute("SELECT seq, wrapped FROM person_keys WHERE seq > 0"))
         gone = records[::2]
         for record in gone:
-            await store.erase(record.person_id)
+            await store.delete(record.person_id)
         left = kept(path.parent)
         assert [seq for seq, key in wrapped.items() if (key in left) is (seq % 2 == 1)] == []
         assert (await store.get(records[1].person_id)).version == 1
@@ -166,14 +166,14 @@ async def test_every_file_is_synced_before_a_write_is_acknowledged_and_overwrite
 @pytest.mark.parametrize("length", [10, 3_000, 30_000])
 async def test_of_an_erased_person_no_encrypted_byte_remains_in_the_file(path: Path, clock: Clock, length: int) -> None:
     async with sealed(path, clock) as store:
-        await store.load([named(f"Neighbor{number}") for number in range(200)])
-        once = Once(bytes(32), bytes(32))
-        made = await store.create(named("Gone", note="x" * length), once=once)
+        await store.create_many([named(f"Neighbor{number}") for number in range(200)])
+        once = IdempotencyKey(bytes(32), bytes(32))
+        made = await store.create(named("Gone", note="x" * length), idempotency_key=once)
         answer = read_rows(path, "SELECT answer FROM once")[0]
         first = read_rows(path, "SELECT body FROM people ORDER BY seq DESC LIMIT 1")[0]
         await store.replace(made.person_id, named("Gone", note="y" * length), expected=1)
         second = read_rows(path, "SELECT body FROM people ORDER BY seq DESC LIMIT 1")[0]
-        await store.erase(made.person_id)
+        await store.delete(made.person_id)
         left = kept(path.parent)
     for body in (answer, first, second):
         pieces = {body[start : start + 32] for start in range(0, len(body) - 31, 32)}  # pages split a long body
@@ -222,8 +222,8 @@ async def test_without_the_right_master_key_nothing_is_opened_and_nothing_change
         "open to all": "everybody may read the key",
         "no key": "is not a key that",
     }[spoil]
-    with pytest.raises(StoreUnusable, match=told):
-        async with open_sqlite(path, now=clock.now, encryption=Encryption(FileMaster(master))):
+    with pytest.raises(StoreConfigurationError, match=told):
+        async with open_sqlite(path, now=clock.now, encryption=Encryption(FileMasterKey(master))):
             pass
     master.unlink(missing_ok=True)
     master.write_bytes(good)
@@ -236,7 +236,7 @@ async def test_without_the_right_master_key_nothing_is_opened_and_nothing_change
 async def test_a_key_is_never_made_over_another(tmp_path: Path) -> None:
     create_file(tmp_path / "a.key")
     before = (tmp_path / "a.key").read_bytes()
-    with pytest.raises(StoreUnusable, match="is there already and was left as it is"):
+    with pytest.raises(StoreConfigurationError, match="is there already and was left as it is"):
         create_file(tmp_path / "a.key")
     assert (tmp_path / "a.key").read_bytes() == before
     assert (tmp_path / "a.key").stat().st_mode & 0o777 == 0o600
@@ -245,7 +245,7 @@ async def test_a_key_is_never_made_over_another(tmp_path: Path) -> None:
 async def test_sealed_people_are_not_opened_without_encryption(path: Path, clock: Clock) -> None:
     async with sealed(path, clock) as store:
         await store.create(named("Somebody"))
-    with pytest.raises(StoreUnusable, match="are sealed: say in PEOPLEINFO_ENCRYPTION"):
+    with pytest.raises(StoreConfigurationError, match="are sealed: say in PEOPLEINFO_ENCRYPTION"):
         async with open_sqlite(path, now=clock.now):
             pass
 
@@ -253,7 +253,7 @@ async def test_sealed_people_are_not_opened_without_encryption(path: Path, clock
 async def test_plain_people_are_not_mixed_with_sealed_ones(path: Path, clock: Clock) -> None:
     async with open_sqlite(path, now=clock.now) as store:
         record = await store.create(named("Somebody"))
-    with pytest.raises(StoreUnusable, match="run `peopleinfo encryption on`"):
+    with pytest.raises(StoreConfigurationError, match="run `peopleinfo encryption on`"):
         async with sealed(path, clock):
             pass
     async with open_sqlite(path, now=clock.now) as store:
@@ -281,7 +281,7 @@ async def test_people_without_their_keys_are_refused_and_no_new_keys_are_made(
         async with open_sqlite(other, now=clock.now, encryption=encryption(path.parent, prefixes=False)):
             pass
         shutil.move(path_of_keys(other), held)
-    with pytest.raises(StoreUnusable, match="bring"):
+    with pytest.raises(StoreConfigurationError, match="bring"):
         async with sealed(path, clock):
             pass
     assert held.exists() is (lost == "keys of others")
@@ -291,7 +291,7 @@ async def test_keys_without_their_people_are_not_given_to_others(path: Path, clo
     async with sealed(path, clock) as store:
         await store.create(named("Somebody"))
     path.unlink()
-    with pytest.raises(StoreUnusable, match="holds keys of people who are not here"):
+    with pytest.raises(StoreConfigurationError, match="holds keys of people who are not here"):
         async with sealed(path, clock):
             pass
 
@@ -299,7 +299,7 @@ async def test_keys_without_their_people_are_not_given_to_others(path: Path, clo
 async def test_the_index_is_the_one_that_was_chosen(path: Path, clock: Clock) -> None:
     async with sealed(path, clock, prefixes=True):
         pass
-    with pytest.raises(StoreUnusable, match=r"write \?index=prefix in PEOPLEINFO_ENCRYPTION"):
+    with pytest.raises(StoreConfigurationError, match=r"write \?index=prefix in PEOPLEINFO_ENCRYPTION"):
         async with sealed(path, clock, prefixes=False):
             pass
     async with open_sqlite(path, now=clock.now, encryption=encryption(path.parent)._replace(prefixes=None)) as store:
@@ -329,7 +329,7 @@ async def test_an_erasure_between_whose_commits_the_disk_is_full_is_of_unknown_o
     path: Path, clock: Clock, beside: int
 ) -> None:
     async with sealed(path, clock) as store:
-        many = await store.load([named("Large", note="x" * 10_000) for _ in range(50)])
+        many = await store.create_many([named("Large", note="x" * 10_000) for _ in range(50)])
         full = path.with_name("people.db-wal").stat().st_size
         assert path.with_name("keys-of-people.db-wal").stat().st_size < full / 2
         before, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -337,7 +337,7 @@ async def test_an_erasure_between_whose_commits_the_disk_is_full_is_of_unknown_o
         resource.setrlimit(resource.RLIMIT_FSIZE, (full, hard))
         try:
             neighbours = [store.create(named(f"N{number}", note="x" * 10_000)) for number in range(beside)]
-            outcome, *others = await asyncio.gather(store.erase(many[0]), *neighbours, return_exceptions=True)
+            outcome, *others = await asyncio.gather(store.delete(many[0]), *neighbours, return_exceptions=True)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (before, hard))
         assert isinstance(outcome, OutcomeUnknown)
@@ -352,28 +352,28 @@ async def test_an_erasure_between_whose_commits_the_disk_is_full_is_of_unknown_o
 
 
 async def test_plain_people_are_sealed_and_keep_their_ids_versions_and_answers(path: Path, clock: Clock) -> None:
-    once = Once(bytes(32), bytes(32))
+    once = IdempotencyKey(bytes(32), bytes(32))
     async with open_sqlite(path, now=clock.now) as store:
-        first = await store.create(named(CANARY), once=once)
-        await store.load([named(f"{CANARY} {number}") for number in range(1_200)])
+        first = await store.create(named(CANARY), idempotency_key=once)
+        await store.create_many([named(f"{CANARY} {number}") for number in range(1_200)])
         second = await store.replace(first.person_id, named(CANARY, "Anna"), expected=1)
         everyone = sorted(await everyone_scanned(store))
     counted: list[int] = []
-    assert seal_people(path, encryption(path.parent, prefixes=False), told=counted.append) == sum(counted) == 1_201
+    assert encrypt_database(path, encryption(path.parent, prefixes=False), told=counted.append) == sum(counted) == 1_201
     assert CANARY.lower().encode() not in kept(path.parent).lower()
     async with sealed(path, clock) as store:
         assert await store.get(first.person_id) == second
         assert await everyone_found(store, where(surname=CANARY)) == [second.body]
         assert sorted(await everyone_scanned(store)) == everyone
-        assert await store.create(named(CANARY), once=once) == first
-    assert seal_people(path, encryption(path.parent, prefixes=False), told=counted.append) == 0
+        assert await store.create(named(CANARY), idempotency_key=once) == first
+    assert encrypt_database(path, encryption(path.parent, prefixes=False), told=counted.append) == 0
 
 
 async def test_people_are_not_sealed_while_somebody_has_them_open(path: Path, clock: Clock) -> None:
     async with open_sqlite(path, now=clock.now) as store:
         record = await store.create(named("Somebody"))
-        with pytest.raises(StoreUnusable, match="stop the service"):
-            seal_people(path, encryption(path.parent), told=lambda _: None)
+        with pytest.raises(StoreConfigurationError, match="stop the service"):
+            encrypt_database(path, encryption(path.parent), told=lambda _: None)
         assert await store.get(record.person_id) == record
         assert (await store.create(named("Another"))).version == 1
 
@@ -385,9 +385,9 @@ async def test_keys_are_wrapped_anew_while_people_are_read_and_stored(path: Path
     master = encryption(path.parent).master
     async with sealed(path, clock) as store:
         records = [await store.create(named(f"N{number}")) for number in range(600)]
-        with closing(person_keys.made(path)) as db:
+        with closing(person_keys.open_key_db(path)) as db:
             new: list[int] = []
-            assert await rotate(SqliteKeyStore(db), master, told=new.append) == 2
+            assert await rotate(SqliteKeyStore(db), master, on_progress=new.append) == 2
             assert sum(new) == 601  # and the secret
             wrapped = [row[0] for row in db.execute("SELECT wrapped FROM person_keys")]
             assert {generation_of(key) for key in wrapped} == {2}
@@ -403,17 +403,17 @@ async def test_keys_are_wrapped_anew_while_people_are_read_and_stored(path: Path
 async def test_a_rotation_that_was_cut_short_is_gone_on_with(path: Path, clock: Clock) -> None:
     master = encryption(path.parent).master
     async with sealed(path, clock) as store:
-        await store.load([named(f"N{number}") for number in range(1_100)])
+        await store.create_many([named(f"N{number}") for number in range(1_100)])
 
         def cut(_: int) -> None:
             raise KeyboardInterrupt
 
-        with closing(person_keys.made(path)) as db:
+        with closing(person_keys.open_key_db(path)) as db:
             with pytest.raises(KeyboardInterrupt):
-                await rotate(SqliteKeyStore(db), master, told=cut)
+                await rotate(SqliteKeyStore(db), master, on_progress=cut)
             assert len(person_keys.generations(db)) == 2
             assert len(await everyone_scanned(store)) == 1_100
-            assert await rotate(SqliteKeyStore(db), master, told=lambda _: None) == 2
+            assert await rotate(SqliteKeyStore(db), master, on_progress=lambda _: None) == 2
             assert list(person_keys.generations(db)) == [2]
         assert len(await everyone_scanned(store)) == 1_100
 
@@ -423,13 +423,13 @@ async def test_another_master_key_takes_the_place_of_the_old_one(path: Path, clo
     async with sealed(path, clock) as store:
         record = await store.create(named("Somebody"))
     create_file(path.parent / "new.key")
-    new = FileMaster(path.parent / "new.key")
-    with closing(person_keys.made(path)) as db:
-        await rotate(SqliteKeyStore(db), EitherMaster(new, old), told=lambda _: None)
+    new = FileMasterKey(path.parent / "new.key")
+    with closing(person_keys.open_key_db(path)) as db:
+        await rotate(SqliteKeyStore(db), OldOrNewMasterKey(new, old), on_progress=lambda _: None)
     async with open_sqlite(path, now=clock.now, encryption=Encryption(new)) as store:
         assert await store.get(record.person_id) == record
-        assert details_of(record)[0].person_surname == "Somebody"
-    with pytest.raises(StoreUnusable, match="sealed with another key"):
+        assert split_record(record)[0].person_surname == "Somebody"
+    with pytest.raises(StoreConfigurationError, match="sealed with another key"):
         async with sealed(path, clock):
             pass
 

@@ -7,16 +7,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from peopleinfo.crypto.envelope import ANSWER, RECORD, DoesNotOpen, unseal
-from peopleinfo.crypto.keyring import Held, generation_of
-from peopleinfo.crypto.master_key import EitherMaster, Encryption, FileMaster, create_file
+from peopleinfo.crypto.envelope import RECORD, RESPONSE, DecryptionFailed, decrypt
+from peopleinfo.crypto.keyring import KeyCache, generation_of
+from peopleinfo.crypto.master_key import Encryption, FileMasterKey, OldOrNewMasterKey, create_file
 from peopleinfo.crypto.rotation import rotate
-from peopleinfo.errors import CreationErased, InvalidSearch, PersonNotFound, StoreUnavailable, StoreUnusable
-from peopleinfo.people.store import Once
+from peopleinfo.errors import (
+    IdempotentPersonDeleted,
+    InvalidSearch,
+    PersonNotFound,
+    StoreConfigurationError,
+    StoreUnavailable,
+)
+from peopleinfo.people.store import IdempotencyKey
 from peopleinfo.stores.dynamodb import key_table, schema
 from peopleinfo.stores.dynamodb.factory import open_dynamodb, open_table
-from peopleinfo.stores.dynamodb.items import value
-from peopleinfo.stores.dynamodb.key_table import DynamoKeyStore
+from peopleinfo.stores.dynamodb.items import bytes_attr
+from peopleinfo.stores.dynamodb.key_table import DynamoDBKeyStore
 from tests.stores_under_test import (
     PATIENT,
     Clock,
@@ -36,16 +42,16 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from peopleinfo.settings import TableLocation
+    from peopleinfo.settings.urls import DynamoDBUrl
     from peopleinfo.stores.dynamodb.client import Item
-    from peopleinfo.stores.dynamodb.store import DynamoStore
+    from peopleinfo.stores.dynamodb.store import DynamoDBStore
 
 CANARY = "Zxqkanarie"
-ONCE = Once(bytes(32), bytes(32))
+ONCE = IdempotencyKey(bytes(32), bytes(32))
 
 
 @pytest.fixture
-async def location(tmp_path: Path) -> TableLocation:
+async def location(tmp_path: Path) -> DynamoDBUrl:
     place = table_location("ministack", tmp_path)
     await make_table(place, sealed=True)
     return place
@@ -56,11 +62,11 @@ def given(tmp_path: Path) -> Encryption:
     return encryption(tmp_path, prefixes=False)
 
 
-def sealed(location: TableLocation, clock: Clock, given: Encryption | None) -> AbstractAsyncContextManager[DynamoStore]:
+def sealed(location: DynamoDBUrl, clock: Clock, given: Encryption | None) -> AbstractAsyncContextManager[DynamoDBStore]:
     return open_dynamodb(location, now=clock.now, encryption=given)
 
 
-async def put_back(location: TableLocation, items: list[Item]) -> None:
+async def put_back(location: DynamoDBUrl, items: list[Item]) -> None:
     """Let the table of people hold nothing but these items, as after its restoration."""
     async with open_table(location) as table:
         for item in await items_of(location, location.table):
@@ -70,12 +76,12 @@ async def put_back(location: TableLocation, items: list[Item]) -> None:
 
 
 async def test_no_value_and_no_member_of_anybody_is_in_the_tables(
-    location: TableLocation, clock: Clock, given: Encryption
+    location: DynamoDBUrl, clock: Clock, given: Encryption
 ) -> None:
     async with sealed(location, clock, given) as store:
         person = named(CANARY, f"{CANARY}name", "1990-02-11", **{f"{CANARY}member": f"{CANARY}value"})
-        await store.create(person, once=ONCE)
-        await store.load([person, person])
+        await store.create(person, idempotency_key=ONCE)
+        await store.create_many([person, person])
         record = await store.create(person)
         await store.replace(record.person_id, named(f"{CANARY}z", CANARY), expected=1)
         assert len(await everyone_found(store, where(surname=CANARY))) == 3
@@ -87,7 +93,7 @@ async def test_no_value_and_no_member_of_anybody_is_in_the_tables(
 
 
 async def test_people_are_found_by_surname_and_in_a_scan_wherever_they_have_moved(
-    location: TableLocation, clock: Clock, given: Encryption
+    location: DynamoDBUrl, clock: Clock, given: Encryption
 ) -> None:
     async with sealed(location, clock, given) as store:
         records = [await store.create(named("Common", f"N{number}")) for number in range(120)]
@@ -102,13 +108,13 @@ async def test_people_are_found_by_surname_and_in_a_scan_wherever_they_have_move
 
 
 async def test_the_beginning_of_a_surname_is_found_only_where_that_was_asked_for(
-    tmp_path: Path, location: TableLocation, clock: Clock, given: Encryption
+    tmp_path: Path, location: DynamoDBUrl, clock: Clock, given: Encryption
 ) -> None:
     async with sealed(location, clock, given) as store:
         await store.create(named("Moller"))
         with pytest.raises(InvalidSearch, match=r"surname_prefix: cannot be answered: the surnames are sealed"):
             await store.find(where(surname_prefix="m"), after=None, limit=1)
-    with pytest.raises(StoreUnusable, match=r"write \?index=exact"):
+    with pytest.raises(StoreConfigurationError, match=r"write \?index=exact"):
         async with sealed(location, clock, given._replace(prefixes=True)):
             pass
     other = replace(location, table=f"{location.table}-2")
@@ -122,49 +128,49 @@ async def test_the_beginning_of_a_surname_is_found_only_where_that_was_asked_for
 
 
 async def test_whoever_was_erased_cannot_be_read_in_the_table_of_yesterday(
-    location: TableLocation, clock: Clock, given: Encryption
+    location: DynamoDBUrl, clock: Clock, given: Encryption
 ) -> None:
     async with sealed(location, clock, given) as store:
-        erased = await store.create(named("Gone", "Anna"), once=ONCE)
+        erased = await store.create(named("Gone", "Anna"), idempotency_key=ONCE)
         moved = await store.create(named("Gone", "Bela"))
         moved = await store.replace(moved.person_id, named("Elsewhere", "Bela"), expected=1)
         stays = await store.create(named("Stays", "Cara"))
         yesterday = await items_of(location, location.table)
-        await store.erase(erased.person_id)
-        await store.erase(moved.person_id)
+        await store.delete(erased.person_id)
+        await store.delete(moved.person_id)
     await put_back(location, yesterday)
     async with sealed(location, clock, given) as store:
         for person in (erased, moved):
             with pytest.raises(PersonNotFound):
                 await store.get(person.person_id)
             with pytest.raises(PersonNotFound):
-                await store.replace(person.person_id, named("X"), expected=person.version, known=person)
+                await store.replace(person.person_id, named("X"), expected=person.version, current=person)
             with pytest.raises(PersonNotFound):
-                await store.erase(person.person_id)
+                await store.delete(person.person_id)
         for surname in ("Gone", "Elsewhere"):
             assert await everyone_found(store, where(surname=surname)) == []
         assert await everyone_scanned(store) == [stays.body]
         assert await store.get(stays.person_id) == stays
-        with pytest.raises(CreationErased):
-            await store.create(named("Gone", "Anna"), once=ONCE)
+        with pytest.raises(IdempotentPersonDeleted):
+            await store.create(named("Gone", "Anna"), idempotency_key=ONCE)
         # Who is brought back on purpose is there again, and not hindered by what the table still holds of it.
-        assert await store.adopt([erased.body, moved.body]) == 2
+        assert await store.upsert_many([erased.body, moved.body]) == 2
         assert await store.get(erased.person_id) == erased
         assert await everyone_found(store, where(surname="Elsewhere")) == [moved.body]
 
 
 async def test_what_is_left_of_the_erased_in_the_table_of_yesterday_is_removed(
-    location: TableLocation, clock: Clock, given: Encryption
+    location: DynamoDBUrl, clock: Clock, given: Encryption
 ) -> None:
     async with sealed(location, clock, given) as store:
         stays = [await store.create(named("Stays", str(number))) for number in range(3)]
         stays[0] = await store.replace(stays[0].person_id, named("Elsewhere"), expected=1)
         kept = await items_of(location, location.table)
-        gone = [await store.create(named("Gone"), once=ONCE), await store.create(named("Gone"))]
+        gone = [await store.create(named("Gone"), idempotency_key=ONCE), await store.create(named("Gone"))]
         gone[1] = await store.replace(gone[1].person_id, named("Elsewhere"), expected=1)
         yesterday = await items_of(location, location.table)
         for person in gone:
-            await store.erase(person.person_id)
+            await store.delete(person.person_id)
     await put_back(location, yesterday)
     async with sealed(location, clock, given) as store:
         assert await purged(store, remove=False) == (5, 2)
@@ -173,47 +179,47 @@ async def test_what_is_left_of_the_erased_in_the_table_of_yesterday_is_removed(
         assert sorted(await everyone_scanned(store)) == sorted(person.body for person in stays)
         left = [item for item in await items_of(location, location.table) if "expires_at" not in item]
         assert sorted(map(str, left)) == sorted(map(str, kept))
-        with pytest.raises(CreationErased):
-            await store.create(named("Gone"), once=ONCE)
-        assert await store.adopt([gone[1].body]) == 1
+        with pytest.raises(IdempotentPersonDeleted):
+            await store.create(named("Gone"), idempotency_key=ONCE)
+        assert await store.upsert_many([gone[1].body]) == 1
         assert await store.get(gone[1].person_id) == gone[1]
 
 
 async def test_no_field_of_whoever_was_erased_opens_with_any_key_that_is_left(
-    location: TableLocation, clock: Clock, given: Encryption
+    location: DynamoDBUrl, clock: Clock, given: Encryption
 ) -> None:
     async with sealed(location, clock, given) as store:
-        erased = await store.create(named("Gone", "Anna"), once=ONCE)
+        erased = await store.create(named("Gone", "Anna"), idempotency_key=ONCE)
         for number in range(3):
             await store.create(named(f"Stays{number}"))
         yesterday = await items_of(location, location.table)
-        await store.erase(erased.person_id)
-        owner = store._ids.open(erased.person_id)
+        await store.delete(erased.person_id)
+        owner = store._ids.decode(erased.person_id)
     assert owner is not None
-    left = {value(item, "pk"): value(item, "data_key") for item in await items_of(location, location.keys)
+    left = {bytes_attr(item, "pk"): bytes_attr(item, "data_key") for item in await items_of(location, location.keys)
             if "data_key" in item}  # fmt: skip
     assert owner not in left
     assert len(left) == 4  # those who stay, and the secret
     async with open_table(location) as table:
-        opened = await key_table.open_sealer(table.beside(location.keys), given)
+        opened = await key_table.open_sealer(table.for_table(location.keys), given)
     assert opened is not None
-    bodies = [(RECORD, value(item, "body")) for item in yesterday
-              if "body" in item and value(item, "pk") + value(item, "sk") == owner]  # fmt: skip
-    bodies += [(ANSWER, value(item, "answer")) for item in yesterday if "answer" in item]
+    bodies = [(RECORD, bytes_attr(item, "body")) for item in yesterday
+              if "body" in item and bytes_attr(item, "pk") + bytes_attr(item, "sk") == owner]  # fmt: skip
+    bodies += [(RESPONSE, bytes_attr(item, "answer")) for item in yesterday if "answer" in item]
     assert len(bodies) == 2
     ring = opened[0].keys
     for kind, body in bodies:
         for other, wrapped in left.items():
-            with pytest.raises(DoesNotOpen):
-                unseal(ring.key(other, wrapped), owner, kind, 1, body)
+            with pytest.raises(DecryptionFailed):
+                decrypt(ring.key(other, wrapped), owner, kind, 1, body)
 
 
 async def test_a_record_opens_only_as_that_person_at_that_version(
-    location: TableLocation, clock: Clock, given: Encryption
+    location: DynamoDBUrl, clock: Clock, given: Encryption
 ) -> None:
     async with sealed(location, clock, given) as store:
         first, second = await store.create(named("First")), await store.create(named("Second"))
-    items = {value(item, "write_id"): item for item in await items_of(location, location.table) if "body" in item}
+    items = {bytes_attr(item, "write_id"): item for item in await items_of(location, location.table) if "body" in item}
     one, two = items.values()
     one["body"], two["body"] = two["body"], one["body"]
     async with open_table(location) as table:
@@ -234,15 +240,15 @@ async def test_a_record_opens_only_as_that_person_at_that_version(
 
 
 async def test_who_was_erased_and_brought_back_is_read_where_the_old_key_was_held(
-    location: TableLocation, clock: Clock, given: Encryption
+    location: DynamoDBUrl, clock: Clock, given: Encryption
 ) -> None:
     async with sealed(location, clock, given) as here, sealed(location, clock, given) as there:
         record = await here.create(named("Somebody"))
         assert await there.get(record.person_id) == record
-        await here.erase(record.person_id)
+        await here.delete(record.person_id)
         with pytest.raises(PersonNotFound):
             await there.get(record.person_id)
-        await here.adopt([record.body])
+        await here.upsert_many([record.body])
         assert await there.get(record.person_id) == record
         assert await everyone_found(there, where(surname="somebody")) == [record.body]
 
@@ -250,17 +256,17 @@ async def test_who_was_erased_and_brought_back_is_read_where_the_old_key_was_hel
 # Opening
 
 
-async def test_plain_and_sealed_people_are_not_mixed(location: TableLocation, clock: Clock, given: Encryption) -> None:
+async def test_plain_and_sealed_people_are_not_mixed(location: DynamoDBUrl, clock: Clock, given: Encryption) -> None:
     async with sealed(location, clock, None) as store:
         await store.create(named("Somebody"))
-    with pytest.raises(StoreUnusable, match="are not sealed: copy them"):
+    with pytest.raises(StoreConfigurationError, match="are not sealed: copy them"):
         async with sealed(location, clock, given):
             pass
     other = replace(location, table=f"{location.table}-2")
     await make_table(other, sealed=True)
     async with sealed(other, clock, given) as store:
         record = await store.create(named("Somebody"))
-    with pytest.raises(StoreUnusable, match="are sealed: say in PEOPLEINFO_ENCRYPTION"):
+    with pytest.raises(StoreConfigurationError, match="are sealed: say in PEOPLEINFO_ENCRYPTION"):
         async with sealed(other, clock, None):
             pass
     # A restored table has another name, and goes on with the keys that there are.
@@ -272,16 +278,16 @@ async def test_plain_and_sealed_people_are_not_mixed(location: TableLocation, cl
 
 
 async def test_people_without_their_keys_are_refused_and_no_new_keys_are_made(
-    location: TableLocation, clock: Clock, given: Encryption
+    location: DynamoDBUrl, clock: Clock, given: Encryption
 ) -> None:
     async with sealed(location, clock, given):
         pass
     empty = replace(location, other_keys=f"{location.table}-empty")
-    with pytest.raises(StoreUnusable, match=r"table .*-empty: there is no such table"):
+    with pytest.raises(StoreConfigurationError, match=r"table .*-empty: there is no such table"):
         async with sealed(empty, clock, given):
             pass
     await make_table(empty, sealed=True)
-    with pytest.raises(StoreUnusable, match=r"are not in .*-empty: name their table with \?keys="):
+    with pytest.raises(StoreConfigurationError, match=r"are not in .*-empty: name their table with \?keys="):
         async with sealed(empty, clock, given):
             pass
     assert await items_of(empty, empty.keys) == []
@@ -289,25 +295,25 @@ async def test_people_without_their_keys_are_refused_and_no_new_keys_are_made(
     await make_table(other)
     async with sealed(other, clock, given):
         pass
-    with pytest.raises(StoreUnusable, match="are not those of the people"):
+    with pytest.raises(StoreConfigurationError, match="are not those of the people"):
         async with sealed(empty, clock, given):
             pass
 
 
 async def test_another_master_key_is_refused(
-    tmp_path: Path, location: TableLocation, clock: Clock, given: Encryption
+    tmp_path: Path, location: DynamoDBUrl, clock: Clock, given: Encryption
 ) -> None:
     async with sealed(location, clock, given):
         pass
     create_file(tmp_path / "another.key")
-    with pytest.raises(StoreUnusable, match="sealed with another key"):
-        async with sealed(location, clock, Encryption(FileMaster(tmp_path / "another.key"))):
+    with pytest.raises(StoreConfigurationError, match="sealed with another key"):
+        async with sealed(location, clock, Encryption(FileMasterKey(tmp_path / "another.key"))):
             pass
 
 
-async def test_a_table_of_keys_is_as_the_service_needs_it_and_never_brought_back(location: TableLocation) -> None:
+async def test_a_table_of_keys_is_as_the_service_needs_it_and_never_brought_back(location: DynamoDBUrl) -> None:
     async with open_table(location) as table:
-        keys = table.beside(location.keys)
+        keys = table.for_table(location.keys)
         assert await schema.check(keys, schema.KEYS) == []
         recovery = {"PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True}}
         await keys.call("UpdateContinuousBackups", recovery, PATIENT)
@@ -320,14 +326,14 @@ async def test_a_table_of_keys_is_as_the_service_needs_it_and_never_brought_back
 
 
 async def test_keys_are_wrapped_anew_while_people_are_read_and_stored(
-    tmp_path: Path, location: TableLocation, clock: Clock, given: Encryption, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, location: DynamoDBUrl, clock: Clock, given: Encryption, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create_file(tmp_path / "new.key")
-    both = EitherMaster(FileMaster(tmp_path / "new.key"), given.master)
+    both = OldOrNewMasterKey(FileMasterKey(tmp_path / "new.key"), given.master)
     async with sealed(location, clock, given._replace(master=both)) as store:
-        records = await store.load([named(f"N{number}") for number in range(60)])
+        records = await store.create_many([named(f"N{number}") for number in range(60)])
         async with open_table(location) as table:
-            held = DynamoKeyStore(table.beside(location.keys))
+            held = DynamoDBKeyStore(table.for_table(location.keys))
             monkeypatch.setattr(key_table, "_TOGETHER", 25)
             told: list[int] = []
 
@@ -337,35 +343,35 @@ async def test_keys_are_wrapped_anew_while_people_are_read_and_stored(
                     raise KeyboardInterrupt
 
             with pytest.raises(KeyboardInterrupt):
-                await rotate(held, both, told=cut)
+                await rotate(held, both, on_progress=cut)
             assert await held.is_rotating()
             # This process has not read the generations anew: it wraps by the one before, which has to remain.
             late = await store.create(named("Late"))
-            assert await rotate(held, both, told=told.append) == 2
+            assert await rotate(held, both, on_progress=told.append) == 2
             assert not await held.is_rotating()
             assert set(await held.generations()) == {1, 2}
         for person_id in [*records, late.person_id]:
             await store.get(person_id)
-    async with sealed(location, clock, Encryption(FileMaster(tmp_path / "new.key"))) as store:
+    async with sealed(location, clock, Encryption(FileMasterKey(tmp_path / "new.key"))) as store:
         assert len(await everyone_scanned(store)) == 61
         added = await store.create(named("After"))
-        owner = store._ids.open(added.person_id)
-    kept = {value(item, "pk"): value(item, "data_key") for item in await items_of(location, location.keys)
+        owner = store._ids.decode(added.person_id)
+    kept = {bytes_attr(item, "pk"): bytes_attr(item, "data_key") for item in await items_of(location, location.keys)
             if "data_key" in item}  # fmt: skip
     assert {generation_of(wrapped) for wrapped in kept.values()} == {2}
     assert owner in kept
 
 
 async def test_a_generation_is_removed_when_nobody_has_wrapped_by_it_for_a_day(
-    location: TableLocation, clock: Clock, given: Encryption, monkeypatch: pytest.MonkeyPatch
+    location: DynamoDBUrl, clock: Clock, given: Encryption, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with sealed(location, clock, given) as store:
         record = await store.create(named("Somebody"))
         async with open_table(location) as table:
-            held = DynamoKeyStore(table.beside(location.keys))
-            assert await rotate(held, given.master, told=lambda _: None) == 2
+            held = DynamoDBKeyStore(table.for_table(location.keys))
+            assert await rotate(held, given.master, on_progress=lambda _: None) == 2
             monkeypatch.setattr(key_table, "_OUTDATED_SECONDS", -1)
-            assert await rotate(held, given.master, told=lambda _: None) == 3
+            assert await rotate(held, given.master, on_progress=lambda _: None) == 3
             assert set(await held.generations()) == {3}
         assert await store.get(record.person_id) == record
     async with sealed(location, clock, given) as store:
@@ -373,36 +379,39 @@ async def test_a_generation_is_removed_when_nobody_has_wrapped_by_it_for_a_day(
 
 
 async def test_a_process_wraps_by_the_newest_generation_within_a_minute(
-    location: TableLocation, clock: Clock, given: Encryption, monkeypatch: pytest.MonkeyPatch
+    location: DynamoDBUrl, clock: Clock, given: Encryption, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(key_table, "_KNOWN_SECONDS", 0.0)
     async with sealed(location, clock, given) as store:
         async with open_table(location) as table:
-            assert await rotate(DynamoKeyStore(table.beside(location.keys)), given.master, told=lambda _: None) == 2
+            assert (
+                await rotate(DynamoDBKeyStore(table.for_table(location.keys)), given.master, on_progress=lambda _: None)
+                == 2
+            )
         await store.create(named("New"))
-    kept = [value(item, "data_key") for item in await items_of(location, location.keys) if "data_key" in item]
+    kept = [bytes_attr(item, "data_key") for item in await items_of(location, location.keys) if "data_key" in item]
     assert {generation_of(wrapped) for wrapped in kept} == {2}
 
 
 def test_a_key_is_held_for_a_minute_and_not_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("peopleinfo.crypto.keyring.monotonic", lambda: now)
-    held: Held[str, str] = Held()
-    held.forget_old()
-    assert held.hold("somebody", "key") == held["somebody"] == "key"
+    held: KeyCache[str, str] = KeyCache()
+    held.expire()
+    assert held.put("somebody", "key") == held["somebody"] == "key"
     now = 159.0
-    held.forget_old()
+    held.expire()
     assert "somebody" in held
     now = 161.0
-    held.forget_old()
+    held.expire()
     assert "somebody" not in held
 
 
 def test_no_more_keys_are_held_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("peopleinfo.crypto.keyring._HELD", 2)
-    held: Held[int, str] = Held()
-    held.forget_old()
+    held: KeyCache[int, str] = KeyCache()
+    held.expire()
     for number in range(10):
-        held.hold(number, "key")
+        held.put(number, "key")
         assert len(held) <= 2
         assert number in held

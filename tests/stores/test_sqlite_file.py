@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from peopleinfo.errors import KeyReused, PersonNotFound, StoreUnavailable, StoreUnusable
-from peopleinfo.people.store import Once
+from peopleinfo.errors import IdempotencyKeyConflict, PersonNotFound, StoreConfigurationError, StoreUnavailable
+from peopleinfo.people.store import IdempotencyKey
 from peopleinfo.stores.sqlite import schema
 from peopleinfo.stores.sqlite.factory import open_sqlite
-from peopleinfo.stores.sqlite.writer import CHANGE_SIZE, Writer
+from peopleinfo.stores.sqlite.writer import CHANGE_SIZE, GroupCommitWriter
 from tests.another_process import another_process
 from tests.conftest import what_is_left_of_stores
 from tests.limits import HANGS
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from peopleinfo.people.person import Record
+    from peopleinfo.people.person import StoredPerson
     from peopleinfo.stores.sqlite.store import SqliteStore
 
 NEXT_STEP = "ALTER TABLE deployment ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue';"
-NEWER = len(schema.STEPS) + 1
+NEWER = len(schema.MIGRATIONS) + 1
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ async def sqlite(path: Path, clock: Clock) -> AsyncIterator[SqliteStore]:
     assert what_is_left_of_stores(path.parent) == []
 
 
-async def make_file(path: Path, clock: Clock) -> Record:
+async def make_file(path: Path, clock: Clock) -> StoredPerson:
     """Make a database with one person in it."""
     async with open_sqlite(path, now=clock.now) as store:
         return await store.create(named("Keeper"))
@@ -81,19 +81,19 @@ async def test_one_file_is_left_when_the_store_is_closed(path: Path, clock: Cloc
 
 
 async def test_folder_in_the_place_of_the_file_is_refused(tmp_path: Path, clock: Clock) -> None:
-    with pytest.raises(StoreUnusable, match=r"is a directory: PEOPLEINFO_STORE_URL has to name a file"):
+    with pytest.raises(StoreConfigurationError, match=r"is a directory: PEOPLEINFO_STORE_URL has to name a file"):
         await make_file(tmp_path, clock)
 
 
 async def test_a_folder_that_cannot_be_made_is_refused_in_words(tmp_path: Path, clock: Clock) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(StoreUnusable, match=r"cannot open .*: (File exists|Not a directory)"):
+    with pytest.raises(StoreConfigurationError, match=r"cannot open .*: (File exists|Not a directory)"):
         await make_file(tmp_path / "file" / "people.db", clock)
 
 
 async def test_a_file_that_is_no_database_is_refused_and_left_as_it_was(path: Path, clock: Clock) -> None:
     path.write_text("dear diary\n" * 1_000)
-    with pytest.raises(StoreUnusable, match="file is not a database"):
+    with pytest.raises(StoreConfigurationError, match="file is not a database"):
         await make_file(path, clock)
     assert path.read_text() == "dear diary\n" * 1_000
 
@@ -102,7 +102,7 @@ async def test_another_programs_database_is_refused_and_left_as_it_was(path: Pat
     with connect(path) as db:
         db.execute("CREATE TABLE recipes (name TEXT)")
     before = path.read_bytes()
-    with pytest.raises(StoreUnusable, match="is a database of another program"):
+    with pytest.raises(StoreConfigurationError, match="is a database of another program"):
         await make_file(path, clock)
     assert path.read_bytes() == before
 
@@ -110,9 +110,9 @@ async def test_another_programs_database_is_refused_and_left_as_it_was(path: Pat
 async def test_a_newer_layout_is_refused_in_words(path: Path, clock: Clock) -> None:
     await make_file(path, clock)
     with connect(path) as db:
-        schema.upgrade(db, path, [*schema.STEPS, NEXT_STEP])
+        schema.migrate(db, path, [*schema.MIGRATIONS, NEXT_STEP])
     with pytest.raises(
-        StoreUnusable, match=rf"written by a newer PeopleInfo \(layout {NEWER}, this one knows {NEWER - 1}\)"
+        StoreConfigurationError, match=rf"written by a newer PeopleInfo \(layout {NEWER}, this one knows {NEWER - 1}\)"
     ):
         await make_file(path, clock)
     assert what_is_left_of_stores(path.parent) == []
@@ -121,9 +121,9 @@ async def test_a_newer_layout_is_refused_in_words(path: Path, clock: Clock) -> N
 async def test_an_older_layout_is_upgraded_after_a_copy_was_made(path: Path, clock: Clock) -> None:
     made = await make_file(path, clock)
     with connect(path) as db:
-        schema.upgrade(db, path, [*schema.STEPS, NEXT_STEP])
+        schema.migrate(db, path, [*schema.MIGRATIONS, NEXT_STEP])
         assert db.execute("SELECT colour FROM deployment").fetchall() == [("blue",)]
-        assert schema.layout(db, path, NEWER) == NEWER
+        assert schema.schema_version(db, path, NEWER) == NEWER
         assert db.execute("SELECT body FROM people").fetchall() == [(made.body,)]
     copy = path.with_name(f"people.db.v{NEWER - 1}.bak")
     assert copy.stat().st_mode & 0o777 == 0o600
@@ -134,7 +134,7 @@ async def test_an_older_layout_is_upgraded_after_a_copy_was_made(path: Path, clo
 async def test_a_step_that_fails_leaves_the_file_as_it_was(path: Path, clock: Clock) -> None:
     made = await make_file(path, clock)
     with connect(path) as db, pytest.raises(sqlite3.OperationalError):
-        schema.upgrade(db, path, [*schema.STEPS, f"{NEXT_STEP}\nCREATE TABLE people (twice TEXT);"])
+        schema.migrate(db, path, [*schema.MIGRATIONS, f"{NEXT_STEP}\nCREATE TABLE people (twice TEXT);"])
     async with open_sqlite(path, now=clock.now) as store:
         assert await store.get(made.person_id) == made
 
@@ -147,13 +147,13 @@ async def test_of_many_that_upgrade_at_once_one_does_and_its_copy_is_of_the_olde
 
     def upgrade() -> None:
         with closing(sqlite3.connect(path, isolation_level=None)) as db:
-            assert schema.layout(db, path, NEWER) == NEWER - 1
+            assert schema.schema_version(db, path, NEWER) == NEWER - 1
             barrier.wait(timeout=HANGS)
-            schema.upgrade(db, path, [*schema.STEPS, NEXT_STEP])
+            schema.migrate(db, path, [*schema.MIGRATIONS, NEXT_STEP])
 
     await asyncio.gather(*(asyncio.to_thread(upgrade) for _ in range(4)))
     with connect(path) as db, connect(path.with_name(f"people.db.v{NEWER - 1}.bak")) as copy:
-        assert (schema.layout(db, path, NEWER), schema.layout(copy, path, NEWER)) == (NEWER, NEWER - 1)
+        assert (schema.schema_version(db, path, NEWER), schema.schema_version(copy, path, NEWER)) == (NEWER, NEWER - 1)
 
 
 async def test_a_file_without_a_write_ahead_log_gets_one(path: Path, clock: Clock) -> None:
@@ -226,8 +226,8 @@ async def test_a_store_that_could_not_write_is_ready_again_when_it_can(sqlite: S
         with pytest.raises(StoreUnavailable):
             await sqlite.create(named("Late"))
         with pytest.raises(StoreUnavailable, match="another process holds the database"):
-            await sqlite.ready()
-    await sqlite.ready()
+            await sqlite.check()
+    await sqlite.check()
 
 
 async def test_a_full_disk_is_said_and_writes_go_on_when_there_is_room(sqlite: SqliteStore) -> None:
@@ -239,10 +239,10 @@ async def test_a_full_disk_is_said_and_writes_go_on_when_there_is_room(sqlite: S
     assert [str(outcome) for outcome in outcomes] == ["the disk is full"] * 5
     assert await sqlite.get(kept.person_id) == kept
     with pytest.raises(PersonNotFound):
-        await sqlite.erase("a" * 26)
+        await sqlite.delete("a" * 26)
     sqlite._writer._db.execute(pages.format(2**30))
     made = await sqlite.create(named("Large", note="x" * 30_000))
-    await sqlite.ready()
+    await sqlite.check()
     assert sorted(await everyone_scanned(sqlite)) == sorted([kept.body, made.body])
 
 
@@ -251,15 +251,15 @@ async def test_on_a_full_disk_people_can_still_be_erased(sqlite: SqliteStore) ->
     sqlite._writer._db.execute("PRAGMA max_page_count = 1")
     with pytest.raises(StoreUnavailable):
         await sqlite.create(named("Large", note="x" * 30_000))
-    await sqlite.erase(erased.person_id)
+    await sqlite.delete(erased.person_id)
     assert await everyone_scanned(sqlite) == []
 
 
 async def test_a_file_that_was_removed_while_open_is_not_ready(sqlite: SqliteStore, path: Path) -> None:
-    await sqlite.ready()
+    await sqlite.check()
     path.unlink()
     with pytest.raises(StoreUnavailable, match="was removed or replaced while it was open"):
-        await sqlite.ready()
+        await sqlite.check()
 
 
 async def test_nothing_is_acknowledged_that_is_written_to_a_removed_file(sqlite: SqliteStore, path: Path) -> None:
@@ -272,17 +272,17 @@ async def test_a_file_that_was_replaced_while_open_is_not_ready(sqlite: SqliteSt
     path.with_name("other").write_bytes(path.read_bytes())
     path.with_name("other").replace(path)
     with pytest.raises(StoreUnavailable, match="was removed or replaced while it was open"):
-        await sqlite.ready()
+        await sqlite.check()
 
 
 @pytest.mark.parametrize("length", [10, 3_000, 30_000])
 async def test_of_an_erased_person_nothing_is_left_in_the_file(sqlite: SqliteStore, path: Path, length: int) -> None:
-    await sqlite.load([named(f"Neighbour{number}") for number in range(200)])
+    await sqlite.create_many([named(f"Neighbour{number}") for number in range(200)])
     details = named("Wachowiczowa", note="tell-tale" * (length // 9))
-    erased = await sqlite.create(details, once=Once(b"k" * 32, b"c" * 32))
+    erased = await sqlite.create(details, idempotency_key=IdempotencyKey(b"k" * 32, b"c" * 32))
     changed = await sqlite.replace(erased.person_id, named("Wachowicz", note="new tell-tale"), expected=1)
     assert b"wachowicz" in checkpointed(path)
-    await sqlite.erase(changed.person_id)
+    await sqlite.delete(changed.person_id)
     remains = checkpointed(path)
     assert b"wachowicz" not in remains.lower()
     assert b"tell-tale" not in remains
@@ -309,7 +309,7 @@ def checkpointed(path: Path) -> bytes:
 async def test_a_change_that_breaks_does_not_hurt_its_neighbours(path: Path, clock: Clock) -> None:
     await make_file(path, clock)
     with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as db:
-        writer = Writer(db)
+        writer = GroupCommitWriter(db)
         blocked = asyncio.ensure_future(writer.run(wait_until_released := WaitUntilReleased()))
 
         def count(step: int) -> int:
@@ -322,7 +322,7 @@ async def test_a_change_that_breaks_does_not_hurt_its_neighbours(path: Path, clo
             raise ZeroDivisionError
 
         def is_refused(db: sqlite3.Connection) -> None:
-            raise KeyReused
+            raise IdempotencyKeyConflict
 
         def breaks_the_rules(db: sqlite3.Connection) -> None:
             count(1_000)
@@ -339,7 +339,7 @@ async def test_a_change_that_breaks_does_not_hurt_its_neighbours(path: Path, clo
         2,
         ZeroDivisionError,
         3,
-        KeyReused,
+        IdempotencyKeyConflict,
         StoreUnavailable,
         4,
     ]
@@ -395,7 +395,7 @@ async def test_every_write_is_synced_before_it_is_acknowledged(sqlite: SqliteSto
 
 
 async def test_no_read_keeps_the_log_from_being_written_back(sqlite: SqliteStore, path: Path) -> None:
-    made = await sqlite.load([named("Walker", "Stays") for _ in range(50)])
+    made = await sqlite.create_many([named("Walker", "Stays") for _ in range(50)])
     await sqlite.get(made[0])
     for search in ({"surname": "Walker"}, {"surname_prefix": "Walk"}, {"surname": "Walker", "name": "Stays"}):
         await sqlite.find(where(**search), after=None, limit=3)
@@ -407,7 +407,7 @@ async def test_no_read_keeps_the_log_from_being_written_back(sqlite: SqliteStore
 async def test_what_was_erased_is_in_no_file_when_that_is_acknowledged(sqlite: SqliteStore, path: Path) -> None:
     records = [await sqlite.create(named(f"Zxqerased{number}x")) for number in range(200)]
     for record in records[::2]:
-        await sqlite.erase(record.person_id)
+        await sqlite.delete(record.person_id)
     kept = b"".join(file.read_bytes() for file in path.parent.iterdir())
     left = {number for number in range(200) if f"Zxqerased{number}x".encode() in kept}
     assert left == set(range(1, 200, 2))
@@ -419,7 +419,7 @@ async def test_what_was_erased_while_somebody_reads_is_in_no_file_soon_after(sql
     with connect(path) as db:
         db.execute("BEGIN")
         db.execute("SELECT * FROM people").fetchall()
-        await sqlite.erase(record.person_id)
+        await sqlite.delete(record.person_id)
         assert b"Zxqerased" in log.read_bytes()
     async with asyncio.timeout(HANGS):
         while b"Zxqerased" in log.read_bytes():

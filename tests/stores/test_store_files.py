@@ -52,12 +52,12 @@ async def test_nothing_is_acknowledged_after_a_file_was_removed_or_replaced(
 ) -> None:
     async with opened(tmp_path, clock, encrypted=encrypted) as store:
         await store.create(named("Before"))
-        await store.ready()
+        await store.check()
         change(tmp_path / name)
         with pytest.raises(StoreUnavailable, match=f"{name} {REMOVED}"):
             await store.create(named("After"))
         with pytest.raises(StoreUnavailable, match=f"{name} {REMOVED}"):
-            await store.ready()
+            await store.check()
 
 
 @pytest.mark.parametrize(("encrypted", "name"), FILES)
@@ -90,7 +90,7 @@ async def test_acknowledged_write_in_a_removed_log_is_in_the_database_once_the_r
         for name in removed:
             (tmp_path / name).unlink()
         with pytest.raises(StoreUnavailable):
-            await (store.create(named("Refused")) if notices == "write" else store.ready())
+            await (store.create(named("Refused")) if notices == "write" else store.check())
         left = tmp_path / "left by a kill"
         left.mkdir()
         for file in tmp_path.iterdir():
@@ -109,12 +109,12 @@ async def test_nothing_is_acknowledged_after_a_log_was_truncated(
     async with opened(tmp_path, clock, encrypted=encrypted) as store:
         made = await store.create(named("Before"))
     async with opened(tmp_path, clock, encrypted=encrypted) as store:
-        await store.load([named("Lost") for _ in range(200)])
+        await store.create_many([named("Lost") for _ in range(200)])
         os.truncate(tmp_path / name, 0)
         with pytest.raises(StoreUnavailable, match=f"{name} was truncated while it was open: restart the service"):
             await store.create(named("After"))
         with pytest.raises(StoreUnavailable):
-            await store.ready()
+            await store.check()
     async with opened(tmp_path, clock, encrypted=encrypted) as store:
         assert await store.get(made.person_id) == made
         assert store._reader.execute("PRAGMA quick_check").fetchone() == ("ok",)
@@ -158,7 +158,7 @@ async def test_processes_that_come_and_go_do_not_disturb_the_guard(tmp_path: Pat
                 await store.create(named(f"Here{number}"))
                 with closing(sqlite3.connect(path)) as db:
                     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                await store.ready()
+                await store.check()
 
 
 @pytest.mark.parametrize("encrypted", [False, True])
@@ -171,7 +171,7 @@ async def test_log_shrinks_after_the_reader_that_held_it_has_ended_and_one_write
             reader.execute("BEGIN")
             reader.execute("SELECT count(*) FROM people").fetchone()
             while sum(log.stat().st_size for log in logs) <= 1.2 * LOG_SIZE:
-                await store.load([named("Wal", note="x" * 2_000) for _ in range(2_000)])
+                await store.create_many([named("Wal", note="x" * 2_000) for _ in range(2_000)])
         await store.create(named("Later"))
         await is_emptied(logs)
 
@@ -180,7 +180,7 @@ async def test_log_shrinks_after_the_reader_that_held_it_has_ended_and_one_write
 async def test_log_shrinks_while_nobody_writes(tmp_path: Path, clock: Clock, encrypted: bool) -> None:
     logs = [tmp_path / name for name in (ENCRYPTED if encrypted else PLAIN) if name.endswith("-wal")]
     async with opened(tmp_path, clock, encrypted=encrypted) as store:
-        await store.load([named("Wal", note="x" * 2_000) for _ in range(5_000)])
+        await store.create_many([named("Wal", note="x" * 2_000) for _ in range(5_000)])
         await is_emptied(logs)
 
 
@@ -198,7 +198,7 @@ async def test_writer_does_not_wait_for_a_reader_that_holds_a_long_log(tmp_path:
             reader.execute("BEGIN")
             reader.execute("SELECT count(*) FROM people").fetchone()
             while (tmp_path / "people.db-wal").stat().st_size <= LOG_SIZE:
-                await store.load([named("Wal", note="x" * 2_000) for _ in range(2_000)])
+                await store.create_many([named("Wal", note="x" * 2_000) for _ in range(2_000)])
             store._writer._db.set_trace_callback(timeouts.append)
             store._writer._log._retry_at = 0.0
             await store.create(named("Later"))

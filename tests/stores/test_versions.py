@@ -51,14 +51,14 @@ async def test_erasing_another_version_is_refused_and_erases_nobody(store: Store
     made = await store.create(named("Firm"))
     current = await store.replace(made.person_id, named("Firm"), expected=1)
     with pytest.raises(VersionConflict) as conflict:
-        await store.erase(made.person_id, expected=expected)
+        await store.delete(made.person_id, expected=expected)
     assert conflict.value.actual == 2
     assert await store.get(made.person_id) == current
 
 
 async def test_erasing_the_version_that_is_there_erases(store: Store) -> None:
     made = await store.create(named("Brief"))
-    await store.erase(made.person_id, expected=1)
+    await store.delete(made.person_id, expected=1)
     with pytest.raises(PersonNotFound):
         await store.get(made.person_id)
 
@@ -66,14 +66,14 @@ async def test_erasing_the_version_that_is_there_erases(store: Store) -> None:
 async def test_erasing_without_a_version_erases_whatever_is_there(store: Store) -> None:
     made = await store.create(named("Brief"))
     await store.replace(made.person_id, named("Brief"), expected=1)
-    await store.erase(made.person_id)
+    await store.delete(made.person_id)
     with pytest.raises(PersonNotFound):
         await store.get(made.person_id)
 
 
 async def test_an_erased_person_cannot_be_changed(store: Store) -> None:
     made = await store.create(named("Gone"))
-    await store.erase(made.person_id)
+    await store.delete(made.person_id)
     with pytest.raises(PersonNotFound):
         await store.replace(made.person_id, named("Back"), expected=1)
     assert await everyone_found(store, where(surname="back")) == []

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from peopleinfo.errors import AuditUnavailable
-from peopleinfo.privacy.audit import Event, ids_of, touched
-from peopleinfo.privacy.audit_file import AuditStream
+from peopleinfo.privacy.audit import AuditEvent, field_names, person_ids
+from peopleinfo.privacy.audit_file import AuditLogWriter
 from peopleinfo.privacy.audit_sink import LINE_SIZE, heads_of, read_heads
 from peopleinfo.privacy.audit_verify import verify
 from peopleinfo.telemetry.metrics import AUDIT_EVENTS
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 ID = "0123456789abcdef" * 2
 
 
-def event(action: str = "getPerson", *people: str) -> Event:
-    return Event(1_700_000_000.5, "ci", action, 200, people or (ID,), ("person_name",), "r-1", "192.0.2.1")
+def event(action: str = "getPerson", *people: str) -> AuditEvent:
+    return AuditEvent(1_700_000_000.5, "ci", action, 200, people or (ID,), ("person_name",), "r-1", "192.0.2.1")
 
 
 @pytest.fixture
@@ -34,9 +34,9 @@ def path(tmp_path: Path) -> Path:
 
 
 async def written(path: Path, *actions: str) -> list[bytes]:
-    stream = AuditStream(path)
+    stream = AuditLogWriter(path)
     for action in actions:
-        stream.note(event(action))
+        stream.record(event(action))
     stream.close()
     return path.read_bytes().splitlines(keepends=True)
 
@@ -117,7 +117,7 @@ async def test_a_line_that_is_cut_off_is_found(path: Path) -> None:
 
 
 async def test_two_writers_of_one_file_have_a_chain_each(path: Path) -> None:
-    first, second = AuditStream(path), AuditStream(path)
+    first, second = AuditLogWriter(path), AuditLogWriter(path)
     for _ in range(10):
         first.write(event())
         second.write(event())
@@ -128,8 +128,8 @@ async def test_two_writers_of_one_file_have_a_chain_each(path: Path) -> None:
 
 
 async def test_a_change_is_in_the_file_when_it_is_noted(path: Path) -> None:
-    stream = AuditStream(path)
-    stream.note(event("getPerson"))
+    stream = AuditLogWriter(path)
+    stream.record(event("getPerson"))
     assert path.read_bytes() == b""
     stream.write(event("changePerson"))
     assert len(path.read_bytes().splitlines()) == 2
@@ -137,7 +137,7 @@ async def test_a_change_is_in_the_file_when_it_is_noted(path: Path) -> None:
 
 
 async def test_a_file_that_was_rotated_is_left_and_the_chain_goes_on(path: Path) -> None:
-    stream = AuditStream(path)
+    stream = AuditLogWriter(path)
     stream.write(event())
     older = path.rename(path.with_suffix(".1"))
     stream.write(event())
@@ -160,15 +160,15 @@ def restored(path: Path) -> None:
 
 
 async def test_while_it_cannot_be_written_changes_are_refused_and_reads_wait(hindered: Path) -> None:
-    stream = AuditStream(hindered)
+    stream = AuditLogWriter(hindered)
     for _ in range(3):
-        stream.require(change=False)
-        stream.note(event())
+        stream.check_writable(change=False)
+        stream.record(event())
         with pytest.raises(AuditUnavailable, match="the audit log is unavailable"):
-            stream.require(change=True)
+            stream.check_writable(change=True)
     assert stream.trouble()
     restored(hindered)
-    stream.require(change=True)
+    stream.check_writable(change=True)
     assert not stream.trouble()
     stream.close()
     found = verify(hindered.read_bytes().splitlines(keepends=True), read_heads(hindered))
@@ -176,15 +176,15 @@ async def test_while_it_cannot_be_written_changes_are_refused_and_reads_wait(hin
 
 
 async def test_what_waits_is_limited_in_bytes(hindered: Path) -> None:
-    stream = AuditStream(hindered, waiting_size=10_000)
+    stream = AuditLogWriter(hindered, waiting_size=10_000)
     with contextlib.suppress(AuditUnavailable):
         for _ in range(1_000):
-            stream.note(event("findPeople", *[ID] * 50))
+            stream.record(event("findPeople", *[ID] * 50))
     with pytest.raises(AuditUnavailable):
-        stream.require(change=False)
+        stream.check_writable(change=False)
     restored(hindered)
-    stream.require(change=False)
-    stream.note(event("later"))
+    stream.check_writable(change=False)
+    stream.record(event("later"))
     stream.close()
     assert len(hindered.read_bytes()) < 15_000
     assert verify(hindered.read_bytes().splitlines(keepends=True)).wrong == []
@@ -194,9 +194,9 @@ async def test_what_waits_is_limited_in_bytes(hindered: Path) -> None:
 async def test_an_attempt_that_fails_costs_the_same_however_many_events_wait(
     hindered: Path, waiting: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stream = AuditStream(hindered)
+    stream = AuditLogWriter(hindered)
     for _ in range(waiting):
-        stream.note(event())
+        stream.record(event())
     encoded: list[object] = []
     monkeypatch.setattr("peopleinfo.people.strict_json.encode", encoded.append)
     calls = 0
@@ -207,7 +207,7 @@ async def test_an_attempt_that_fails_costs_the_same_however_many_events_wait(
 
     sys.setprofile(count)
     with contextlib.suppress(AuditUnavailable):
-        stream.require(change=True)
+        stream.check_writable(change=True)
     sys.setprofile(None)
     assert encoded == []
     assert calls < 150
@@ -217,7 +217,7 @@ async def test_an_attempt_that_fails_costs_the_same_however_many_events_wait(
 
 
 async def test_what_is_written_and_what_fails_is_counted(hindered: Path) -> None:
-    stream = AuditStream(hindered)
+    stream = AuditLogWriter(hindered)
     before = {outcome: AUDIT_EVENTS.values.get((outcome,), 0) for outcome in ("written", "failed")}
     with pytest.raises(AuditUnavailable):
         stream.write(event())
@@ -230,8 +230,8 @@ async def test_what_is_written_and_what_fails_is_counted(hindered: Path) -> None
 
 
 async def test_what_waits_is_written_without_a_further_request(hindered: Path) -> None:
-    stream = AuditStream(hindered)
-    stream.note(event())
+    stream = AuditLogWriter(hindered)
+    stream.record(event())
     restored(hindered)
     while not (hindered.exists() and hindered.read_bytes()):
         await asyncio.sleep(0.01)
@@ -239,7 +239,7 @@ async def test_what_waits_is_written_without_a_further_request(hindered: Path) -
 
 
 async def test_a_full_disk_leaves_no_half_a_line(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stream, other = AuditStream(path), AuditStream(path)
+    stream, other = AuditLogWriter(path), AuditLogWriter(path)
     stream.write(event())
     write = os.write
     with monkeypatch.context() as full:
@@ -253,17 +253,17 @@ async def test_a_full_disk_leaves_no_half_a_line(path: Path, monkeypatch: pytest
 
 
 async def test_a_change_is_refused_before_the_disk_is_full(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stream = AuditStream(path)
-    stream.require(change=True)
+    stream = AuditLogWriter(path)
+    stream.check_writable(change=True)
     statistics = os.fstatvfs
     with monkeypatch.context() as full:
         full.setattr(os, "fstatvfs", lambda file: replaced(statistics(file), f_bavail=1))
         with pytest.raises(AuditUnavailable, match="No space left"):
-            stream.require(change=True)
-        stream.note(event())
+            stream.check_writable(change=True)
+        stream.record(event())
         stream.flush()
         assert len(path.read_bytes().splitlines()) == 1  # what fits is written
-    stream.require(change=True)
+    stream.check_writable(change=True)
     stream.close()
 
 
@@ -273,7 +273,7 @@ def replaced(statistics: os.statvfs_result, *, f_bavail: int) -> os.statvfs_resu
 
 async def test_the_line_after_half_a_line_is_whole(path: Path) -> None:
     path.write_bytes(b'{"event":"aud')
-    stream = AuditStream(path)
+    stream = AuditLogWriter(path)
     stream.write(event())
     stream.close()
     assert [line.startswith(b'{"event":"audit"') for line in path.read_bytes().splitlines()] == [False, True, True]
@@ -288,7 +288,7 @@ async def test_a_path_that_takes_nothing_refuses_changes(tmp_path: Path, device:
         path.mkdir()
     else:
         path.symlink_to(device)
-    stream = AuditStream(path)
+    stream = AuditLogWriter(path)
     with pytest.raises(AuditUnavailable):
         stream.write(event())
     stream.close()
@@ -297,7 +297,7 @@ async def test_a_path_that_takes_nothing_refuses_changes(tmp_path: Path, device:
 async def test_lines_reach_the_reader_of_a_pipe_until_it_takes_no_more(tmp_path: Path) -> None:
     os.mkfifo(path := tmp_path / "pipe")
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    stream = AuditStream(path)
+    stream = AuditLogWriter(path)
     with contextlib.suppress(AuditUnavailable):
         for _ in range(1_000):
             stream.write(event("findPeople", *[ID] * 80))
@@ -308,16 +308,16 @@ async def test_lines_reach_the_reader_of_a_pipe_until_it_takes_no_more(tmp_path:
     taken += os.read(reader, 1_000_000)
     assert verify(taken.splitlines(keepends=True)).wrong == []
     os.close(reader)
-    gone = AuditStream(path)
+    gone = AuditLogWriter(path)
     with pytest.raises(AuditUnavailable):
         gone.write(event())
     gone.close()
 
 
 async def test_no_line_is_longer_than_a_pipe_takes_in_one_piece(path: Path) -> None:
-    stream = AuditStream(path)
+    stream = AuditLogWriter(path)
     people = tuple(f"{number:032x}" for number in range(1_000))
-    long = Event(
+    long = AuditEvent(
         1_700_000_000.5, "oidc:" + "x" * 200, "exportPeople", 200, people, ("person_name",) * 4, "r" * 40, "1" * 45
     )
     stream.write(long)
@@ -329,7 +329,7 @@ async def test_no_line_is_longer_than_a_pipe_takes_in_one_piece(path: Path) -> N
 
 
 async def test_an_intent_names_the_operation_and_has_no_outcome(path: Path) -> None:
-    stream = AuditStream(path)
+    stream = AuditLogWriter(path)
     stream.write(event("erasePerson")._replace(intent=True, outcome=0))
     stream.close()
     line = json.loads(path.read_bytes().splitlines()[0])
@@ -337,8 +337,8 @@ async def test_an_intent_names_the_operation_and_has_no_outcome(path: Path) -> N
     assert "outcome" not in line
 
 
-async def three_writers(path: Path) -> list[AuditStream]:
-    streams = [AuditStream(path) for _ in range(3)]
+async def three_writers(path: Path) -> list[AuditLogWriter]:
+    streams = [AuditLogWriter(path) for _ in range(3)]
     for stream in streams:
         for _ in range(3):
             stream.write(event())
@@ -381,7 +381,7 @@ async def test_lines_that_were_cut_off_at_the_end_are_found(path: Path, cut: int
 
 
 async def test_a_last_line_that_was_changed_is_found(path: Path) -> None:
-    stream = AuditStream(path)
+    stream = AuditLogWriter(path)
     stream.write(event())
     path.write_bytes(path.read_bytes().replace(b'"ci"', b'"cj"'))
     assert len(checked(path)) == 1
@@ -407,7 +407,7 @@ async def test_the_register_covers_rotated_files(path: Path) -> None:
 
 
 async def test_a_removed_register_is_made_again_with_the_next_file(path: Path) -> None:
-    stream = AuditStream(path)
+    stream = AuditLogWriter(path)
     stream.write(event())
     path.unlink()
     heads_of(path).unlink()
@@ -419,10 +419,10 @@ async def test_a_removed_register_is_made_again_with_the_next_file(path: Path) -
 async def test_the_latest_lines_about_a_person_are_returned(path: Path) -> None:
     for told, first, left_out in ((100, 1, 0), (3, 15, 7)):
         path.unlink(missing_ok=True)
-        stream = AuditStream(path, told=told, search_size=500)  # less than two lines: no line is cut
+        stream = AuditLogWriter(path, told=told, search_size=500)  # less than two lines: no line is cut
         for number in range(20):
-            stream.note(event(f"action{number}", ID if number % 2 else "0" * 32))
-        events = await stream.events_of(ID)
+            stream.record(event(f"action{number}", ID if number % 2 else "0" * 32))
+        events = await stream.events_for(ID)
         assert events
         actions = [json.loads(line)["action"] for line in events.lines]
         assert actions == [f"action{number}" for number in range(first, 20, 2)]
@@ -431,12 +431,12 @@ async def test_the_latest_lines_about_a_person_are_returned(path: Path) -> None:
 
 
 async def test_lines_about_a_person_that_wait_are_not_left_out(hindered: Path) -> None:
-    stream = AuditStream(hindered)
-    stream.note(event())
+    stream = AuditLogWriter(hindered)
+    stream.record(event())
     with pytest.raises(AuditUnavailable):
-        await stream.events_of(ID)
+        await stream.events_for(ID)
     restored(hindered)
-    events = await stream.events_of(ID)
+    events = await stream.events_for(ID)
     assert events
     assert len(events.lines) == 1
     stream.close()
@@ -452,9 +452,9 @@ async def test_lines_about_a_person_that_wait_are_not_left_out(hindered: Path) -
     ],
 )
 def test_fields_are_named_and_those_of_somebodys_own_are_not(data: Any, named: tuple[str, ...]) -> None:
-    assert touched(data) == named
+    assert field_names(data) == named
 
 
 def test_ids_are_read_from_whatever_place_they_stand_in() -> None:
     bodies = [b'{"person_id":"' + ID.encode() + b'","version":1}', b'{"version":1,"person_id":"x"}']
-    assert ids_of(bodies) == (ID, "x")
+    assert person_ids(bodies) == (ID, "x")

@@ -37,25 +37,25 @@ NO_FORM = [
 
 @pytest.mark.parametrize(("text", "span"), SPANS.items())
 def test_a_partial_date_spans_the_days_that_it_can_mean(text: str, span: tuple[date, date] | None) -> None:
-    assert birthdate.span(text) == span
+    assert birthdate.date_range(text) == span
 
 
 @pytest.mark.parametrize("text", NO_SUCH_DAY)
 def test_a_day_that_no_calendar_has_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="no such day in the calendar"):
-        birthdate.span(text)
+        birthdate.date_range(text)
 
 
 @pytest.mark.parametrize("text", NO_FORM)
 def test_any_other_form_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be a date like"):
-        birthdate.span(text)
+        birthdate.date_range(text)
 
 
 @pytest.mark.parametrize("text", ["0000", "0000-01", "0000-01-01"])
 def test_there_is_no_year_zero(text: str) -> None:
     with pytest.raises(ValueError, match="no year 0000"):
-        birthdate.span(text)
+        birthdate.date_range(text)
 
 
 TODAY = date(2026, 3, 1)
@@ -74,12 +74,12 @@ def test_a_date_that_has_not_begun_is_refused(text: str) -> None:
 
 @given(st.dates())
 def test_every_day_of_the_calendar_is_one_day_long(day: date) -> None:
-    assert birthdate.span(day.isoformat()) == (day, day)
+    assert birthdate.date_range(day.isoformat()) == (day, day)
 
 
 @given(st.dates(max_value=date(9999, 11, 30)))
 def test_a_month_ends_where_the_next_one_begins(day: date) -> None:
-    span = birthdate.span(day.isoformat()[:7])
+    span = birthdate.date_range(day.isoformat()[:7])
     assert span is not None
     assert span[0] <= day <= span[1]
     assert (span[0].day, (span[1] + timedelta(days=1)).day) == (1, 1)
@@ -88,7 +88,7 @@ def test_a_month_ends_where_the_next_one_begins(day: date) -> None:
 @given(st.text(alphabet="0123456789-", max_size=11))
 def test_whatever_is_no_date_is_refused_as_such(text: str) -> None:
     try:
-        span = birthdate.span(text)
+        span = birthdate.date_range(text)
     except ValueError:
         return
     assert span is None or span[0] <= span[1]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from peopleinfo.auth.oidc import FRESH_SECONDS, REFETCH_SECONDS, ProviderUnavailable
-from peopleinfo.auth.oidc_login import CodeFlow
+from peopleinfo.auth.oidc import JWKS_REFETCH_INTERVAL, JWKS_TTL, ProviderUnavailable
+from peopleinfo.auth.oidc_login import AuthorizationCodeFlow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,23 +56,23 @@ def provider() -> Iterator[Provider]:
 
 
 @pytest.fixture
-def flow(provider: Provider, moment: Seconds) -> CodeFlow:
-    return CodeFlow(provider.issuer, "console", secret="", scopes="openid", monotonic=moment)
+def flow(provider: Provider, moment: Seconds) -> AuthorizationCodeFlow:
+    return AuthorizationCodeFlow(provider.issuer, "console", secret="", scopes="openid", monotonic=moment)
 
 
-async def begun(flow: CodeFlow, times: int) -> int:
+async def begun(flow: AuthorizationCodeFlow, times: int) -> int:
     """Begin to sign in so many times at once; return how many times the provider could be reached."""
-    beginnings = [flow.begin("http://here/back", "/console") for _ in range(times)]
+    beginnings = [flow.start("http://here/back", "/console") for _ in range(times)]
     results = await asyncio.gather(*beginnings, return_exceptions=True)
     assert all(isinstance(result, tuple | ProviderUnavailable) for result in results)
     return sum(isinstance(result, tuple) for result in results)
 
 
 async def test_a_provider_that_answers_is_asked_once_in_a_while(
-    provider: Provider, flow: CodeFlow, moment: Seconds
+    provider: Provider, flow: AuthorizationCodeFlow, moment: Seconds
 ) -> None:
     assert await begun(flow, 50) == 50
-    moment.now += FRESH_SECONDS - 1
+    moment.now += JWKS_TTL - 1
     assert await begun(flow, 50) == 50
     assert provider.asked == 1
     moment.now += 1
@@ -81,11 +81,11 @@ async def test_a_provider_that_answers_is_asked_once_in_a_while(
 
 
 async def test_a_provider_that_does_not_answer_is_asked_once_in_a_while(
-    provider: Provider, flow: CodeFlow, moment: Seconds
+    provider: Provider, flow: AuthorizationCodeFlow, moment: Seconds
 ) -> None:
     provider.is_ill = True
     assert await begun(flow, 50) == 0
-    moment.now += REFETCH_SECONDS - 1
+    moment.now += JWKS_REFETCH_INTERVAL - 1
     assert await begun(flow, 50) == 0
     assert provider.asked == 1
     provider.is_ill = False
@@ -95,10 +95,10 @@ async def test_a_provider_that_does_not_answer_is_asked_once_in_a_while(
 
 
 async def test_what_a_provider_said_before_it_was_ill_is_used(
-    provider: Provider, flow: CodeFlow, moment: Seconds
+    provider: Provider, flow: AuthorizationCodeFlow, moment: Seconds
 ) -> None:
     assert await begun(flow, 1) == 1
     provider.is_ill = True
-    moment.now += FRESH_SECONDS
+    moment.now += JWKS_TTL
     assert await begun(flow, 50) == 50
     assert provider.asked == 2

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from peopleinfo.bulk.checksum import Buckets, Digest, bucket
-from peopleinfo.people.person import Details, render
+from peopleinfo.bulk.checksum import BucketChecksums, SetChecksum, bucket
+from peopleinfo.people.person import PersonData, encode_person
 
 
 def body(number: int, surname: str = "Digest") -> bytes:
     person_id = sha256(str(number).encode()).hexdigest()[:32]
-    return render(person_id, 1, Details(person_surname=surname), created_at="1", updated_at="1").body
+    return encode_person(person_id, 1, PersonData(person_surname=surname), created_at="1", updated_at="1").body
 
 
 PEOPLE = [body(number) for number in range(100)]
 
 
-def digest(bodies: list[bytes]) -> Digest:
-    made = Digest()
+def digest(bodies: list[bytes]) -> SetChecksum:
+    made = SetChecksum()
     made.add(bodies)
     return made
 
 
-def buckets(bodies: list[bytes]) -> Buckets:
-    made = Buckets()
+def buckets(bodies: list[bytes]) -> BucketChecksums:
+    made = BucketChecksums()
     made.add(bodies)
     return made
 
@@ -42,7 +42,7 @@ def test_the_order_does_not_matter_and_everything_else_does() -> None:
 
 def test_it_goes_on_from_where_it_was() -> None:
     first = digest(PEOPLE[:40])
-    second = Digest(first.people, int(first.hex, 16))
+    second = SetChecksum(first.people, int(first.hex, 16))
     second.add(PEOPLE[40:])
     assert second == digest(PEOPLE)
 

@@ -7,34 +7,34 @@ import os
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from peopleinfo.crypto.envelope import ANSWER, KEY, RECORD, DoesNotOpen, seal, unseal, unwrap, wrap
+from peopleinfo.crypto.envelope import KEY, RECORD, RESPONSE, DecryptionFailed, decrypt, encrypt, unwrap, wrap
 
 OWNER, OTHER = b"o" * 16, b"p" * 16
 BOX = AESGCM(bytes(KEY))
 
 
 def test_a_record_opens_for_its_owner_kind_and_version_alone() -> None:
-    sealed = seal(BOX, OWNER, RECORD, 3, b"text")
-    assert unseal(BOX, OWNER, RECORD, 3, sealed) == b"text"
-    for owner, kind, version in ((OTHER, RECORD, 3), (OWNER, ANSWER, 3), (OWNER, RECORD, 2)):
-        with pytest.raises(DoesNotOpen):
-            unseal(BOX, owner, kind, version, sealed)
+    sealed = encrypt(BOX, OWNER, RECORD, 3, b"text")
+    assert decrypt(BOX, OWNER, RECORD, 3, sealed) == b"text"
+    for owner, kind, version in ((OTHER, RECORD, 3), (OWNER, RESPONSE, 3), (OWNER, RECORD, 2)):
+        with pytest.raises(DecryptionFailed):
+            decrypt(BOX, owner, kind, version, sealed)
 
 
 def test_a_key_opens_for_its_owner_alone() -> None:
     key = os.urandom(KEY)
     wrapped = wrap(BOX, key, b"key" + OWNER)
     assert unwrap(BOX, wrapped, b"key" + OWNER) == key
-    with pytest.raises(DoesNotOpen):
+    with pytest.raises(DecryptionFailed):
         unwrap(BOX, wrapped, b"key" + OTHER)
 
 
 @pytest.mark.parametrize("damage", ["cut off", "empty", "longer", "not encrypted"])
 def test_what_was_changed_does_not_open(damage: str) -> None:
-    sealed, wrapped = seal(BOX, OWNER, RECORD, 1, b"text"), wrap(BOX, bytes(KEY), b"")
-    with pytest.raises(DoesNotOpen):
-        unseal(BOX, OWNER, RECORD, 1, _damaged(sealed, damage))
-    with pytest.raises(DoesNotOpen):
+    sealed, wrapped = encrypt(BOX, OWNER, RECORD, 1, b"text"), wrap(BOX, bytes(KEY), b"")
+    with pytest.raises(DecryptionFailed):
+        decrypt(BOX, OWNER, RECORD, 1, _damaged(sealed, damage))
+    with pytest.raises(DecryptionFailed):
         unwrap(BOX, _damaged(wrapped, damage), b"")
 
 
@@ -43,5 +43,5 @@ def _damaged(text: bytes, damage: str) -> bytes:
 
 
 def test_no_nonce_is_used_twice() -> None:
-    assert len({seal(BOX, OWNER, RECORD, 1, b"text")[:13] for _ in range(100)}) == 100
+    assert len({encrypt(BOX, OWNER, RECORD, 1, b"text")[:13] for _ in range(100)}) == 100
     assert len({wrap(BOX, bytes(KEY), b"")[:12] for _ in range(100)}) == 100

@@ -12,20 +12,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peopleinfo.bulk.importer import Outcome, Row
+from peopleinfo.bulk.importer import Row, RowResult
 from peopleinfo.errors import FieldError, InvalidJson
-from peopleinfo.formats.column_mapping import Columns, InvalidInput
-from peopleinfo.formats.csv import CsvWriter, further_members
+from peopleinfo.formats.column_mapping import ColumnMapping, InvalidInput
+from peopleinfo.formats.csv import CsvWriter, extra_fields
 from peopleinfo.formats.reader import read
 from peopleinfo.people import strict_json
 
 
-def rows(text: str | bytes, columns: Columns | None = None, **how: Any) -> list[Row]:
+def rows(text: str | bytes, columns: ColumnMapping | None = None, **how: Any) -> list[Row]:
     data = text if isinstance(text, bytes) else text.encode()
     return list(read(io.BufferedReader(io.BytesIO(data)), columns, **how).rows)
 
 
-def people(text: str | bytes, columns: Columns | None = None, **how: Any) -> list[Any]:
+def people(text: str | bytes, columns: ColumnMapping | None = None, **how: Any) -> list[Any]:
     return [row.data for row in rows(text, columns, **how)]
 
 
@@ -120,11 +120,11 @@ def test_row_that_goes_on_from_line_to_line_is_limited() -> None:
 
 
 def test_long_cells_of_dates_are_not_remembered() -> None:
-    columns = Columns(date_formats=["%d/%m/%Y"])
+    columns = ColumnMapping(date_formats=["%d/%m/%Y"])
     tracemalloc.start()
     try:
         for number in range(1_000):
-            read = columns.table(["surname", "dob"])(["a", f"{number:010000d}"])
+            read = columns.row_mapper(["surname", "dob"])(["a", f"{number:010000d}"])
             assert len(read["person_birthdate"]) == 10_000
         current, _ = tracemalloc.get_traced_memory()
     finally:
@@ -141,35 +141,37 @@ def test_long_cells_of_dates_are_not_remembered() -> None:
     ],
 )  # fmt: skip
 def test_usual_names_of_columns_are_known(header: str, member: str) -> None:
-    assert Columns().taken([header]) == {member: (header,)}
+    assert ColumnMapping().resolved([header]) == {member: (header,)}
 
 
 def test_a_mapped_column_comes_before_a_usual_name() -> None:
-    columns = Columns({"person_surname": "born as"})
+    columns = ColumnMapping({"person_surname": "born as"})
     assert people("surname,born as\nA,B\n", columns) == [{"surname": "A", "person_surname": "B"}]
 
 
 @pytest.mark.parametrize("source", ["street suburb", "street,suburb", " street , suburb "])
 def test_several_columns_are_joined_by_blanks_and_empty_ones_left_out(source: str) -> None:
-    columns = Columns({"person_address": source})
+    columns = ColumnMapping({"person_address": source})
     text = "surname,street,suburb\nA,1 Road,Town\nB,,Town\nC,,\n"
     assert [person.get("person_address") for person in people(text, columns)] == ["1 Road Town", "Town", None]
 
 
 def test_a_column_whose_name_has_blanks_may_be_mapped() -> None:
-    assert people("Name of family\nA\n", Columns({"person_surname": "Name of family"})) == [{"person_surname": "A"}]
+    assert people("Name of family\nA\n", ColumnMapping({"person_surname": "Name of family"})) == [
+        {"person_surname": "A"}
+    ]
 
 
 @pytest.mark.parametrize(
     ("form", "text"), [("%Y%m%d", "19151111"), ("%d/%m/%Y", "11/11/1915"), ("%d %b %Y", "11 Nov 1915")]
 )
 def test_dates_are_read_as_they_are_written(form: str, text: str) -> None:
-    columns = Columns(date_formats=["%d.%m.%Y", form])
+    columns = ColumnMapping(date_formats=["%d.%m.%Y", form])
     assert people(f"surname,dob\nA,{text}\n", columns)[0]["person_birthdate"] == "1915-11-11"
 
 
 def test_a_date_of_another_form_is_left_to_the_rules_of_the_record() -> None:
-    assert people("surname,dob\nA,1915\n", Columns(date_formats=["%Y%m%d"]))[0]["person_birthdate"] == "1915"
+    assert people("surname,dob\nA,1915\n", ColumnMapping(date_formats=["%Y%m%d"]))[0]["person_birthdate"] == "1915"
 
 
 @pytest.mark.parametrize(
@@ -187,7 +189,7 @@ def test_a_header_that_cannot_be_used_is_refused_in_words(header: str, reason: s
 
 def test_a_mapped_column_that_is_not_there_is_refused_in_words() -> None:
     with pytest.raises(InvalidInput, match="there is no column 'residence' for person_address"):
-        rows("surname\nA\n", Columns({"person_address": "residence"}))
+        rows("surname\nA\n", ColumnMapping({"person_address": "residence"}))
 
 
 def test_rejects_can_be_mended_and_read_again() -> None:
@@ -195,7 +197,7 @@ def test_rejects_can_be_mended_and_read_again() -> None:
     file = io.BytesIO()
     rejects = source.rejects(file)
     for row in source.rows:
-        rejects.write(Outcome(row, None, (FieldError("/person_birthdate", "is wrong"),)))
+        rejects.write(RowResult(row, None, (FieldError("/person_birthdate", "is wrong"),)))
     text = file.getvalue().decode()
     assert text.splitlines() == [
         "surname;dob;note;reject_line;reject_reason",
@@ -214,7 +216,7 @@ def test_rejects_keep_bytes_that_are_no_text() -> None:
     file = io.BytesIO()
     rejects = source.rejects(file)
     for row in source.rows:
-        rejects.write(Outcome(row, None, (FieldError("", str(row.data)),)))
+        rejects.write(RowResult(row, None, (FieldError("", str(row.data)),)))
     assert b"M\xfcller" in file.getvalue()
 
 
@@ -224,7 +226,7 @@ texts = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters=
 @given(st.lists(st.dictionaries(st.sampled_from(["a", "b", "c"]), texts, min_size=1), min_size=1))
 def test_what_is_written_as_a_table_is_read_back_to_the_letter(members: list[dict[str, str]]) -> None:
     bodies = [strict_json.encode({"person_id": "i", "person_surname": "S", **more}) for more in members]
-    writer = CsvWriter(tuple(further_members(bodies)))
+    writer = CsvWriter(tuple(extra_fields(bodies)))
     table = writer.header() + writer.rows(bodies)
     back = [{name: cell for name, cell in person.items() if name in "abc"} for person in people(table, delimiter=",")]
     assert back == members

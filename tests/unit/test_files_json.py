@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peopleinfo.bulk.importer import Outcome, Row
+from peopleinfo.bulk.importer import Row, RowResult
 from peopleinfo.errors import FieldError, InvalidJson
 from peopleinfo.formats import ndjson
-from peopleinfo.formats.column_mapping import Columns, InvalidInput
+from peopleinfo.formats.column_mapping import ColumnMapping, InvalidInput
 from peopleinfo.formats.reader import read
 from peopleinfo.people import strict_json
 
 MEGABYTE = 1024 * 1024
 
 
-def rows(data: bytes, columns: Columns | None = None, **how: Any) -> list[Row]:
+def rows(data: bytes, columns: ColumnMapping | None = None, **how: Any) -> list[Row]:
     return list(read(io.BufferedReader(io.BytesIO(data)), columns, **how).rows)
 
 
@@ -32,7 +32,7 @@ def test_a_line_is_a_row_and_blank_lines_are_none() -> None:
 def test_a_line_that_is_no_json_has_its_reason() -> None:
     (_, bad, good) = rows(b'{"a":1}\n{"person_surname":\n{"person_surname":"B"}\n')
     assert isinstance(bad.data, InvalidJson)
-    assert (bad.source, good.data) == (b'{"person_surname":', {"person_surname": "B"})
+    assert (bad.raw, good.data) == (b'{"person_surname":', {"person_surname": "B"})
 
 
 def test_a_byte_order_mark_is_passed_over() -> None:
@@ -49,7 +49,7 @@ def test_a_line_that_is_too_long_is_passed_over_whole() -> None:
 def test_an_array_is_a_row_an_element_where_each_begins() -> None:
     found = rows(b'[\n {"person_surname": "A"},\n\n {"person_surname":\n "B"} , 5\n]\n')
     assert [(row.line, row.data) for row in found[:2]] == [(2, {"person_surname": "A"}), (4, {"person_surname": "B"})]
-    assert found[2].source == b"5"
+    assert found[2].raw == b"5"
 
 
 def test_an_empty_array_has_no_rows() -> None:
@@ -61,7 +61,7 @@ def test_an_array_is_read_alike_in_pieces_of_any_size(size: int, monkeypatch: py
     monkeypatch.setattr(ndjson, "_PIECE", size)
     text = '[{"a":"Mü\\"[,]{ller"}, 12.50, -1e400 ,true,null,"x",[1,[2]],\n{"b":{}}]'.encode()
     found = rows(text, form="json")
-    assert [row.source for row in found] == [
+    assert [row.raw for row in found] == [
         '{"a":"Mü\\"[,]{ller"}'.encode(), b"12.50", b"-1e400", b"true", b"null", b'"x"', b"[1,[2]]", b'{"b":{}}',
     ]  # fmt: skip
     assert found[-1].line == 2
@@ -90,7 +90,7 @@ def test_packed_files_are_unpacked(form: str) -> None:
 
 
 def test_members_are_mapped_and_joined() -> None:
-    columns = Columns({"person_surname": "last", "person_address": "street city"}, ["%d/%m/%Y"])
+    columns = ColumnMapping({"person_surname": "last", "person_address": "street city"}, ["%d/%m/%Y"])
     data = b'{"last":"A","street":"1 Road","city":"Town","person_birthdate":"11/02/1990","n":1.50}'
     mapped = {"person_surname": "A", "person_address": "1 Road Town", "person_birthdate": "1990-02-11"}
     assert rows(data, columns)[0].data == mapped | {"n": strict_json.parse(b"1.50")}
@@ -105,7 +105,7 @@ def test_rejects_can_be_mended_and_read_again() -> None:
     file = io.BytesIO()
     rejects = source.rejects(file)
     for row in source.rows:
-        rejects.write(Outcome(row, None, (FieldError("/n", "is wrong"),)))
+        rejects.write(RowResult(row, None, (FieldError("/n", "is wrong"),)))
     first, second = file.getvalue().splitlines()
     assert first == b'{"person_surname":"A","n":1.50,"reject_line":1,"reject_reason":"n is wrong"}'
     assert b'"reject_text":"nonsense"' in second
@@ -126,6 +126,6 @@ def test_any_array_is_taken_apart_into_what_it_was_made_of(elements: list[Any], 
     sources = [strict_json.encode(element) for element in elements]
     before, ndjson._PIECE = ndjson._PIECE, size  # type: ignore[misc] # a small piece for this example alone
     try:
-        assert [row.source for row in rows(b"[" + b",".join(sources) + b"]", form="json")] == sources
+        assert [row.raw for row in rows(b"[" + b",".join(sources) + b"]", form="json")] == sources
     finally:
         ndjson._PIECE = before  # type: ignore[misc]

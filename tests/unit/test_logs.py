@@ -62,7 +62,7 @@ class Moment:
         return self.now
 
 
-def passed(quiet: logs.OncePerSecond, **event: Any) -> dict[str, Any] | None:
+def passed(quiet: logs.Deduplicate, **event: Any) -> dict[str, Any] | None:
     try:
         return dict(quiet(None, "warning", {"level": "warning", **event}))
     except structlog.DropEvent:
@@ -71,7 +71,7 @@ def passed(quiet: logs.OncePerSecond, **event: Any) -> dict[str, Any] | None:
 
 def test_a_storm_is_one_line_a_second_that_says_how_many_were_left_out() -> None:
     clock = Moment()
-    quiet = logs.OncePerSecond(clock)
+    quiet = logs.Deduplicate(clock)
     lines = []
     for _ in range(100):  # in 2 seconds
         lines.append(passed(quiet, event="store_unavailable", reason="it is away"))
@@ -84,7 +84,7 @@ def test_a_storm_is_one_line_a_second_that_says_how_many_were_left_out() -> None
 
 
 def test_another_cause_has_a_line_of_its_own() -> None:
-    quiet = logs.OncePerSecond(Moment())
+    quiet = logs.Deduplicate(Moment())
     assert passed(quiet, event="store_unavailable", reason="it is away")
     assert passed(quiet, event="store_unavailable", reason="it is throttled")
     assert passed(quiet, event="unhandled_exception", error="KeyError", place="a.py:1")
@@ -92,7 +92,7 @@ def test_another_cause_has_a_line_of_its_own() -> None:
 
 
 def test_causes_without_end_do_not_fill_the_memory() -> None:
-    quiet = logs.OncePerSecond(Moment())
+    quiet = logs.Deduplicate(Moment())
     for number in range(5_000):
         assert passed(quiet, event="unhandled_exception", place=str(number))
     assert len(quiet._told) <= 1_000

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peopleinfo.people.service import merge
+from peopleinfo.people.service import apply_merge_patch
 
 RFC_7396 = [
     ({"a": "b"}, {"a": "c"}, {"a": "c"}),
@@ -32,18 +32,18 @@ RFC_7396 = [
 
 @pytest.mark.parametrize(("target", "patch", "result"), RFC_7396)
 def test_the_cases_of_the_rfc(target: Any, patch: Any, result: Any) -> None:
-    assert merge(target, patch) == result
+    assert apply_merge_patch(target, patch) == result
 
 
 @pytest.mark.parametrize(("target", "patch", "result"), RFC_7396)
 def test_the_target_and_the_patch_stay_as_they_are(target: Any, patch: Any, result: Any) -> None:
     before = copy.deepcopy((target, patch))
-    merge(target, patch)
+    apply_merge_patch(target, patch)
     assert (target, patch) == before
 
 
 def test_a_null_within_a_list_is_kept() -> None:
-    assert merge({"a": [1]}, {"a": [None, {"b": None}]}) == {"a": [None, {"b": None}]}
+    assert apply_merge_patch({"a": [1]}, {"a": [None, {"b": None}]}) == {"a": [None, {"b": None}]}
 
 
 values = st.recursive(
@@ -56,15 +56,15 @@ objects = st.dictionaries(st.sampled_from("abc"), values, max_size=3)
 
 @given(objects)
 def test_an_empty_patch_changes_nothing(target: Any) -> None:
-    assert merge(target, {}) == target
+    assert apply_merge_patch(target, {}) == target
 
 
 @given(objects, objects)
 def test_the_same_patch_again_changes_nothing_more(target: Any, patch: Any) -> None:
-    once = merge(target, patch)
-    assert merge(once, patch) == once
+    once = apply_merge_patch(target, patch)
+    assert apply_merge_patch(once, patch) == once
 
 
 @given(objects)
 def test_a_patch_of_nulls_leaves_an_empty_object(target: Any) -> None:
-    assert merge(target, dict.fromkeys(target)) == {}
+    assert apply_merge_patch(target, dict.fromkeys(target)) == {}

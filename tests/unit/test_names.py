@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peopleinfo.people.names import _APOSTROPHES, _HYPHENS, _PERIODS, _PLAIN, fold
+from peopleinfo.people.names import _APOSTROPHES, _HYPHENS, _PERIODS, _TRANSLITERATION, fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,7 +104,7 @@ def test_nothing_but_blanks_has_an_empty_key() -> None:
     assert fold(" \t\u00a0\u3000") == ""
 
 
-@pytest.mark.parametrize("letter", sorted(map(chr, _PLAIN)))
+@pytest.mark.parametrize("letter", sorted(map(chr, _TRANSLITERATION)))
 def test_the_letter_table_holds_what_people_type_instead(letter: str) -> None:
     plain = fold(letter)
     assert plain.isascii()

@@ -18,13 +18,13 @@ from peopleinfo.people.person import (
     ADDRESS_LENGTH,
     NAME_LENGTH,
     RECORD_SIZE,
-    Details,
-    details_from_json,
-    details_from_seed,
-    details_of,
-    missing_members,
-    normalised,
-    render,
+    PersonData,
+    encode_person,
+    missing_fields,
+    normalize,
+    parse_legacy_person,
+    parse_person,
+    split_record,
     timestamp,
 )
 
@@ -39,8 +39,8 @@ NAMES = ["person_name", "person_surname"]
 TEXTS = [*NAMES, "person_birthdate", "person_address"]
 
 
-def checked(data: Any, **known: Any) -> Details:
-    return details_from_json(data, today=TODAY, **known)
+def checked(data: Any, **known: Any) -> PersonData:
+    return parse_person(data, today=TODAY, **known)
 
 
 def reasons(data: Any, **known: Any) -> dict[str, str]:
@@ -158,7 +158,7 @@ def test_the_other_members_are_kept_exactly_as_sent() -> None:
         "Person_name": "x",
         "n": msgspec.Raw(b"1.0e+2"),
     }
-    assert checked(person() | more).more == more
+    assert checked(person() | more).extra == more
 
 
 @pytest.mark.parametrize("text", ["1815-12-10", "1815-12", "1815", "--12-10", "2026-03-01", " 1815 "])
@@ -254,30 +254,30 @@ def test_four_members_of_full_length_are_within_the_size() -> None:
 
 
 def test_the_seeds_birthdate_may_be_any_text() -> None:
-    assert details_from_seed(SEED, today=TODAY).members() == SEED
-    assert details_from_seed(SEED | {"person_birthdate": " cafe\u0301 "}, today=TODAY).person_birthdate == "café"
+    assert parse_legacy_person(SEED, today=TODAY).members() == SEED
+    assert parse_legacy_person(SEED | {"person_birthdate": " cafe\u0301 "}, today=TODAY).person_birthdate == "café"
 
 
 @pytest.mark.parametrize("born", ["", "a\0b", "x" * (NAME_LENGTH + 1), "\ud800", 7, None])
 def test_the_seeds_birthdate_is_a_text_like_the_others(born: Any) -> None:
     if born is None:
-        assert missing_members(SEED | {"person_birthdate": born}) == ["person_birthdate"]
+        assert missing_fields(SEED | {"person_birthdate": born}) == ["person_birthdate"]
         return
     with pytest.raises(InvalidPerson):
-        details_from_seed(SEED | {"person_birthdate": born}, today=TODAY)
+        parse_legacy_person(SEED | {"person_birthdate": born}, today=TODAY)
 
 
 @pytest.mark.parametrize("absent", [None, "", "  \n", [], False, msgspec.Raw(b"1")])
 @pytest.mark.parametrize("member", TEXTS)
 def test_each_of_the_seeds_four_members_is_asked_for(member: str, absent: Any) -> None:
-    assert missing_members(SEED) == []
-    assert missing_members(SEED | {member: absent}) == [member]
-    assert missing_members({name: text for name, text in SEED.items() if name != member}) == [member]
+    assert missing_fields(SEED) == []
+    assert missing_fields(SEED | {member: absent}) == [member]
+    assert missing_fields({name: text for name, text in SEED.items() if name != member}) == [member]
 
 
 @pytest.mark.parametrize("data", [None, [], "text", {}])
 def test_what_is_no_seed_person_lacks_all_four(data: Any) -> None:
-    assert sorted(missing_members(data)) == sorted(TEXTS)
+    assert sorted(missing_fields(data)) == sorted(TEXTS)
 
 
 @pytest.mark.parametrize(
@@ -304,21 +304,21 @@ values = st.recursive(
 own = st.none() | st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1)
 server_members = ("person_id", "version", "created_at", "updated_at")
 anybody = st.builds(
-    Details,
+    PersonData,
     person_name=own,
     person_surname=own,
     person_birthdate=own,
     person_address=own,
-    more=st.dictionaries(texts.filter(lambda name: name not in (*TEXTS, *server_members)), values, max_size=4),
+    extra=st.dictionaries(texts.filter(lambda name: name not in (*TEXTS, *server_members)), values, max_size=4),
 )
 
 
 @given(anybody, st.integers(1, 10**9))
-def test_a_record_taken_apart_is_what_it_was_made_of(details: Details, version: int) -> None:
-    record = render("abc", version, details, created_at="then", updated_at="now")
+def test_a_record_taken_apart_is_what_it_was_made_of(details: PersonData, version: int) -> None:
+    record = encode_person("abc", version, details, created_at="then", updated_at="now")
     assert (record.person_id, record.version) == ("abc", version)
     expected = {"person_id": "abc", "version": msgspec.Raw(b"%d" % version), "created_at": "then", "updated_at": "now"}
-    assert details_of(record) == (details, expected)
+    assert split_record(record) == (details, expected)
 
 
 @given(st.dictionaries(st.sampled_from([*TEXTS, "x"]), st.none() | st.text(max_size=5), max_size=5))
@@ -332,8 +332,8 @@ def test_what_is_taken_is_taken_again_and_stays_the_same(data: dict[str, Any]) -
 
 @given(st.text())
 def test_a_normalised_text_stays_as_it_is(text: str) -> None:
-    once = normalised(text)
-    assert normalised(once) == once
+    once = normalize(text)
+    assert normalize(once) == once
     assert unicodedata.is_normalized("NFC", once)
 
 

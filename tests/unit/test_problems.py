@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 import peopleinfo
-from peopleinfo.crypto.master_key import WrongMaster
-from peopleinfo.errors import FieldError, PeopleInfoError, StoreUnavailable, StoreUnusable
+from peopleinfo.crypto.master_key import WrongMasterKey
+from peopleinfo.errors import FieldError, PeopleInfoError, StoreConfigurationError, StoreUnavailable
 from peopleinfo.http import problems
 from peopleinfo.http.bodies import App
 
@@ -52,7 +52,7 @@ async def answer(error: PeopleInfoError) -> httpx.Response:
             raise error
 
     app = App()
-    problems.install(app)
+    problems.register(app)
     app.add_route("/", Resource())
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
@@ -74,7 +74,7 @@ async def test_error_is_reported_as_a_problem(kind: type[PeopleInfoError]) -> No
     assert problem["request_id"]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in ALL if issubclass(kind, StoreUnavailable | StoreUnusable)])
+@pytest.mark.parametrize("kind", [kind for kind in ALL if issubclass(kind, StoreUnavailable | StoreConfigurationError)])
 async def test_unavailable_store_is_reported_with_a_time_to_retry(kind: type[PeopleInfoError]) -> None:
     response = await answer(made(kind))
     assert response.status_code == 503
@@ -82,7 +82,7 @@ async def test_unavailable_store_is_reported_with_a_time_to_retry(kind: type[Peo
 
 
 async def test_unusable_store_is_reported_without_names_of_the_machine() -> None:
-    response = await answer(WrongMaster("/etc/peopleinfo/master.key"))
+    response = await answer(WrongMasterKey("/etc/peopleinfo/master.key"))
     assert response.json()["type"] == "urn:peopleinfo:problem:store-unavailable"
     assert "master.key" not in response.text
 

@@ -8,12 +8,12 @@ import msgspec
 import pytest
 
 from peopleinfo.errors import FieldError, InvalidSearch
-from peopleinfo.people.person import Details, render
-from peopleinfo.people.search import Filter, Search
+from peopleinfo.people.person import PersonData, encode_person
+from peopleinfo.people.search import PersonFilter, Search
 
 
-def where(**search: Any) -> Filter:
-    return Filter(Search(**search))
+def where(**search: Any) -> PersonFilter:
+    return PersonFilter(Search(**search))
 
 
 def reasons(**search: Any) -> dict[str, str]:
@@ -26,7 +26,7 @@ def reasons(**search: Any) -> dict[str, str]:
 
 def means(search: dict[str, Any], **person: Any) -> bool:
     """Say whether a search means a person that it has found by the key."""
-    body = render("abc", 1, Details(**person), created_at="then", updated_at="now").body
+    body = encode_person("abc", 1, PersonData(**person), created_at="then", updated_at="now").body
     return where(**search).matches(body)
 
 
@@ -88,7 +88,7 @@ def test_names_lead_to_their_keys() -> None:
     ],
 )
 def test_a_search_says_whether_the_key_alone_decides(search: dict[str, Any], refines: bool) -> None:
-    assert where(**search).refines is refines
+    assert where(**search).needs_row_check is refines
 
 
 NAMES = [
@@ -154,7 +154,7 @@ def test_whatever_else_people_bring_is_passed_over() -> None:
         "n": [msgspec.Raw(b"1e400"), msgspec.Raw(b"-" + b"9" * 5_000), msgspec.Raw(b"0." + b"1" * 5_000)],
         "deep": [[[[[[[[[[[[[[{"person_name": "Other"}]]]]]]]]]]]]]],
     }
-    assert means({"name": "ada"}, person_name="Ada", more=more)
+    assert means({"name": "ada"}, person_name="Ada", extra=more)
 
 
 def test_all_filters_must_hold() -> None:
@@ -169,7 +169,7 @@ def test_searches_that_ask_for_different_things_have_different_identities() -> N
         {}, {"surname": "a"}, {"surname": "b"}, {"surname_prefix": "a"}, {"name": "a"}, {"born_from": "1990"},
         {"born_to": "1990"}, {"surname": "a", "match": "exact"}, {"surname": "a", "name": "a"},
     ]  # fmt: skip
-    assert len({where(**search).identity for search in searches}) == len(searches)
+    assert len({where(**search).fingerprint for search in searches}) == len(searches)
 
 
 @pytest.mark.parametrize("filter_", ["surname", "surname_prefix", "name"])
@@ -181,6 +181,6 @@ def test_bytes_of_a_command_line_that_are_no_text_are_refused(filter_: str) -> N
 
 @pytest.mark.parametrize("member", ["surname", "surname_prefix", "name"])
 def test_name_that_no_record_can_have_is_refused(member: str) -> None:
-    Filter(msgspec.convert({member: "x" * 256}, Search))
+    PersonFilter(msgspec.convert({member: "x" * 256}, Search))
     with pytest.raises(InvalidSearch, match="256 characters"):
-        Filter(msgspec.convert({member: "x" * 257}, Search))
+        PersonFilter(msgspec.convert({member: "x" * 257}, Search))

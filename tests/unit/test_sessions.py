@@ -12,9 +12,9 @@ from falcon.asgi import Request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peopleinfo.auth.authenticator import GRACE_SECONDS
+from peopleinfo.auth.authenticator import STALE_KEY_TTL
 from peopleinfo.errors import StoreUnavailable
-from peopleinfo.http.sessions import LASTS, Sessions
+from peopleinfo.http.sessions import LIFETIME, Sessions
 from tests.console.test_signing_in import nothing, sealed
 from tests.stores_under_test import NoEndedSessions, Seconds
 
@@ -25,7 +25,7 @@ def request(cookie: str) -> Request:
 
 async def test_a_session_lasts_for_a_working_day() -> None:
     moment = datetime(2026, 1, 1, tzinfo=UTC)
-    times = iter([moment, moment + LASTS - timedelta(seconds=1), moment + LASTS])
+    times = iter([moment, moment + LIFETIME - timedelta(seconds=1), moment + LIFETIME])
     sessions = Sessions(bytes(32), NoEndedSessions(), now=lambda: next(times))
     cookie = sealed(sessions)
     assert await sessions.credential(request(cookie)) == "a key"
@@ -84,7 +84,7 @@ async def test_while_the_store_is_away_a_session_goes_on_for_a_while(moment: Sec
     known, new = sealed(sessions), sealed(sessions)
     assert await sessions.credential(request(known)) == "a key"
     store.is_away = True
-    moment.now += GRACE_SECONDS - 1
+    moment.now += STALE_KEY_TTL - 1
     assert await sessions.credential(request(known)) == "a key"
     with pytest.raises(StoreUnavailable):
         await sessions.credential(request(new))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from peopleinfo.settings import RENAMED, InvalidSettings, Settings, TableLocation, is_loopback
+from peopleinfo.settings import RENAMED, InvalidSettings, Settings, is_loopback
+from peopleinfo.settings.urls import DynamoDBUrl
 
 
 def problems(environment: dict[str, str], **flags: object) -> str:
@@ -175,15 +176,15 @@ def test_a_store_is_named_by_a_url(url: str, path: str) -> None:
 @pytest.mark.parametrize(
     ("url", "location"),
     [
-        ("dynamodb://eu-west-1/PeopleInfo", TableLocation("eu-west-1", "PeopleInfo")),
+        ("dynamodb://eu-west-1/PeopleInfo", DynamoDBUrl("eu-west-1", "PeopleInfo")),
         (
             "dynamodb://eu-west-1/People?endpoint=http://127.0.0.1:8000&shards=4",
-            TableLocation("eu-west-1", "People", "http://127.0.0.1:8000", 4),
+            DynamoDBUrl("eu-west-1", "People", "http://127.0.0.1:8000", 4),
         ),
-        ("dynamodb://eu-west-1/People?timeout=60", TableLocation("eu-west-1", "People", timeout=60)),
+        ("dynamodb://eu-west-1/People?timeout=60", DynamoDBUrl("eu-west-1", "People", timeout=60)),
     ],
 )
-def test_a_table_is_named_by_a_url(url: str, location: TableLocation) -> None:
+def test_a_table_is_named_by_a_url(url: str, location: DynamoDBUrl) -> None:
     assert Settings.load({"PEOPLEINFO_STORE_URL": url}).location == location
 
 

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from aiodynamo import sign
+from aiodynamo import sign as reference
 from aiodynamo.credentials import Key
 from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from peopleinfo.stores.dynamodb.sigv4 import signed
+from peopleinfo.stores.dynamodb.sigv4 import sign
 
 text = st.text("abcdefghijklmnopqrstuvwxyzABCDEF0123456789/+", min_size=1, max_size=50)
 moments = st.integers(1_600_000_000, 4_000_000_000)
@@ -20,12 +20,12 @@ moments = st.integers(1_600_000_000, 4_000_000_000)
 
 @given(key=st.builds(Key, text, text, st.none() | text), action=text, members=st.dictionaries(text, text), now=moments)
 def test_a_call_is_signed_as_aws_wants_it(key: Key, action: str, members: dict[str, Any], now: int) -> None:
-    moment = sign.Instant(datetime.fromtimestamp(now, UTC))
+    moment = reference.Instant(datetime.fromtimestamp(now, UTC))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sign.Instant, "now", lambda: moment)
-        theirs = sign.signed_dynamo_request(
+        patch.setattr(reference.Instant, "now", lambda: moment)
+        theirs = reference.signed_dynamo_request(
             key=key, payload=members, action=action, region="eu-west-1", endpoint=URL("http://host.example:1/")
         )
         patch.setattr("peopleinfo.stores.dynamodb.sigv4.time", lambda: float(now))
-        ours = signed(key, action, theirs.body, region="eu-west-1", host="host.example")
+        ours = sign(key, action, theirs.body, region="eu-west-1", host="host.example")
     assert ours == theirs.headers

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from peopleinfo.telemetry import metrics
-from peopleinfo.telemetry.instruments import Counter, Figure, Gauge, Histogram, Snapshot, merge, snapshot
+from peopleinfo.telemetry.instruments import Counter, Gauge, Histogram, Metric, Snapshot, merge, snapshot
 from peopleinfo.telemetry.multiprocess import Workers
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def figures() -> tuple[Counter, Gauge, Histogram]:
 
 def counted(requests: int) -> Snapshot:
     counter, gauge, histogram = figures()
-    counter.add("a", by=requests)
+    counter.inc("a", by=requests)
     gauge.set(requests)
     for _ in range(requests):
         histogram.observe(1.5)
@@ -36,10 +36,10 @@ def test_a_counter_is_told_before_anything_is_counted_so_that_the_first_time_is_
     assert Counter("c_total", "C.").values == {(): 0}
     counter = Counter("c_total", "C.", "x")
     assert counter.values == {}
-    counter.begin("a")
+    counter.init_labels("a")
     assert counter.values == {("a",): 0}
-    counter.add("a")
-    counter.begin("a")
+    counter.inc("a")
+    counter.init_labels("a")
     assert counter.values == {("a",): 1}
 
 
@@ -109,7 +109,7 @@ def test_every_figure_has_a_name_of_its_own_that_says_what_it_is() -> None:
 
 
 @pytest.mark.parametrize("figure", [figure for figure in metrics.ALL if figure.labels], ids=lambda figure: figure.name)
-def test_no_label_is_named_after_anything_a_client_sends(figure: Figure) -> None:
+def test_no_label_is_named_after_anything_a_client_sends(figure: Metric) -> None:
     known = {"route", "method", "status", "operation", "error", "action", "outcome", "level", "to", "kind", "reason"}
     assert set(figure.labels) <= known | {"version", "python", "id"}
 

@@ -14,33 +14,33 @@ import msgspec
 
 from peopleinfo.auth.principal import RESERVED, Principal, Scope
 from peopleinfo.errors import PeopleInfoError
-from peopleinfo.people.person import SERVER_MEMBERS
+from peopleinfo.people.fields import READ_ONLY_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # pi_, 256 bits of chance, a CRC-32 of both: scanners for secrets find a key by its form and are sure of it by its check.
-MARK: Final = "pi_"
+KEY_PREFIX: Final = "pi_"
 _DIGITS: Final = string.digits + string.ascii_letters
 _BITS: Final = 256
-_CHANCE: Final = 43  # digits to the base of 62 for as many bits
-_CHECK: Final = 6  # digits for a CRC-32
-_FORM: Final = re.compile(rf"{MARK}[0-9A-Za-z]{{{_CHANCE + _CHECK}}}", re.ASCII)
+_RANDOM_CHARS: Final = 43  # digits to the base of 62 for as many bits
+_CHECKSUM_CHARS: Final = 6  # digits for a CRC-32
+_FORM: Final = re.compile(rf"{KEY_PREFIX}[0-9A-Za-z]{{{_RANDOM_CHARS + _CHECKSUM_CHARS}}}", re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _ID: Final = 12  # digits of the digest
 
 
-class InvalidKey(PeopleInfoError):
+class ApiKeyError(PeopleInfoError):
     """A key cannot be made, found or changed as it was asked for."""
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     """What is kept of a key: who it stands for, and a digest by which it is recognised and from which nobody finds it."""
 
-    digest: bytes
+    key_hash: bytes = msgspec.field(name="digest")
     name: str
     scopes: frozenset[Scope]
-    hidden: frozenset[str] = frozenset()
+    hidden_fields: frozenset[str] = msgspec.field(name="hidden", default=frozenset())
     created_at: datetime
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
@@ -48,12 +48,12 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def key_id(self) -> str:
         """What tells the key from others of the same name; no secret."""
-        return self.digest.hex()[:_ID]
+        return self.key_hash.hex()[:_ID]
 
     @property
     def principal(self) -> Principal:
         """Whoever shows this key."""
-        return Principal(name=self.name, scopes=self.scopes, hidden=self.hidden)
+        return Principal(name=self.name, scopes=self.scopes, hidden_fields=self.hidden_fields)
 
     def state(self, now: datetime) -> str:
         """Return "valid", "expired" or "revoked"."""
@@ -62,7 +62,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
         return "expired" if self.expires_at is not None and self.expires_at <= now else "valid"
 
 
-class ApiKeys(Protocol):
+class ApiKeyStore(Protocol):
     """Keeps API keys, the same for every process: whoever asks sees each change that was acknowledged before.
 
     Every method may raise StoreUnavailable.
@@ -77,28 +77,31 @@ class ApiKeys(Protocol):
     async def all(self) -> list[ApiKey]:
         """Return every key that was ever made, oldest first."""
 
-    async def has_any(self) -> bool:
+    async def any_exist(self) -> bool:
         """Say whether a key was ever made."""
 
 
-def digest(credential: str) -> bytes:
+def hash_key(credential: str) -> bytes:
     """Return as what a credential is kept: 256 bits of chance cannot be tried out, so a hash need not be slow to be safe."""
     return hashlib.sha256(credential.encode()).digest()
 
 
-def new_credential() -> str:
+def generate_key() -> str:
     """Return a key that nobody has: `pi_` and 49 digits and letters."""
-    chance = MARK + _base62(secrets.randbits(_BITS), _CHANCE)
+    chance = KEY_PREFIX + _base62(secrets.randbits(_BITS), _RANDOM_CHARS)
     return chance + _check(chance)
 
 
 def is_well_formed(credential: str) -> bool:
     """Say whether a text can be a key at all; what is mistyped or cut off cannot."""
-    return _FORM.fullmatch(credential) is not None and _check(credential[:-_CHECK]) == credential[-_CHECK:]
+    return (
+        _FORM.fullmatch(credential) is not None
+        and _check(credential[:-_CHECKSUM_CHARS]) == credential[-_CHECKSUM_CHARS:]
+    )
 
 
-async def issue(
-    keys: ApiKeys,
+async def create_key(
+    keys: ApiKeyStore,
     *,
     name: str,
     scopes: Sequence[Scope],
@@ -108,25 +111,25 @@ async def issue(
 ) -> tuple[str, ApiKey]:
     """Make a key and return it, which nobody can do again, with what is kept of it. Raises InvalidKey, StoreUnavailable."""
     if _NAME.fullmatch(name) is None:
-        raise InvalidKey(
+        raise ApiKeyError(
             "a name has 1 to 64 letters, digits, dots, hyphens and underscores, as in ci or billing.export"
         )
     if name in RESERVED:
-        raise InvalidKey(f"{name} stands in the audit for somebody who shows no key of yours: take another name")
+        raise ApiKeyError(f"{name} stands in the audit for somebody who shows no key of yours: take another name")
     if any(key.name == name and key.state(now) == "valid" for key in await keys.all()):
-        raise InvalidKey(
+        raise ApiKeyError(
             f"there is a valid key {name}: take another name, or renew it by `peopleinfo keys rotate {name}`"
         )
-    if given := set(hidden) & set(SERVER_MEMBERS):
-        raise InvalidKey(f"{', '.join(sorted(given))} cannot be hidden: without it nobody can be named or changed")
+    if given := set(hidden) & set(READ_ONLY_FIELDS):
+        raise ApiKeyError(f"{', '.join(sorted(given))} cannot be hidden: without it nobody can be named or changed")
     if hidden and Scope.ADMIN in scopes:
-        raise InvalidKey(f"a key with the scope {Scope.ADMIN} may do everything, so nothing can be hidden from it")
-    credential = new_credential()
+        raise ApiKeyError(f"a key with the scope {Scope.ADMIN} may do everything, so nothing can be hidden from it")
+    credential = generate_key()
     key = ApiKey(
-        digest=digest(credential),
+        key_hash=hash_key(credential),
         name=name,
         scopes=frozenset(scopes),
-        hidden=frozenset(hidden),
+        hidden_fields=frozenset(hidden),
         created_at=now,
         expires_at=now + lifetime if lifetime else None,
     )
@@ -134,14 +137,14 @@ async def issue(
     return credential, key
 
 
-async def revoke(keys: ApiKeys, which: str, *, now: datetime) -> list[ApiKey]:
+async def revoke(keys: ApiKeyStore, which: str, *, now: datetime) -> list[ApiKey]:
     """End the valid keys with this name, or the one with this id, and return them. Raises InvalidKey when there is none."""
     revoked = [msgspec.structs.replace(key, revoked_at=now) for key in await _valid(keys, which, now)]
     await keys.save(*revoked)
     return revoked
 
 
-async def rotate(keys: ApiKeys, which: str, *, overlap: timedelta, now: datetime) -> tuple[str, ApiKey]:
+async def rotate(keys: ApiKeyStore, which: str, *, overlap: timedelta, now: datetime) -> tuple[str, ApiKey]:
     """Make a key like the one with this name or id, which goes on for `overlap`, and return it as `issue` does.
 
     Raises InvalidKey unless there is exactly one valid key.
@@ -149,29 +152,29 @@ async def rotate(keys: ApiKeys, which: str, *, overlap: timedelta, now: datetime
     valid = await _valid(keys, which, now)
     if len(valid) > 1:
         ids = ", ".join(key.key_id for key in valid)
-        raise InvalidKey(f"there are {len(valid)} valid keys {which}: name one of them by its id, {ids}")
+        raise ApiKeyError(f"there are {len(valid)} valid keys {which}: name one of them by its id, {ids}")
     (old,) = valid
-    credential = new_credential()
+    credential = generate_key()
     lifetime = old.expires_at - old.created_at if old.expires_at else None
     new = msgspec.structs.replace(
-        old, digest=digest(credential), created_at=now, expires_at=now + lifetime if lifetime else None
+        old, key_hash=hash_key(credential), created_at=now, expires_at=now + lifetime if lifetime else None
     )
     ends = min(now + overlap, old.expires_at or now + overlap)
     await keys.save(new, msgspec.structs.replace(old, expires_at=ends))
     return credential, new
 
 
-async def _valid(keys: ApiKeys, which: str, now: datetime) -> list[ApiKey]:
+async def _valid(keys: ApiKeyStore, which: str, now: datetime) -> list[ApiKey]:
     found = [key for key in await keys.all() if which in (key.name, key.key_id) and key.state(now) == "valid"]
     if not found:
-        raise InvalidKey(
+        raise ApiKeyError(
             f"there is no valid key with the name or id {which}: `peopleinfo keys list` shows those that are there"
         )
     return found
 
 
 def _check(text: str) -> str:
-    return _base62(zlib.crc32(text.encode()), _CHECK)
+    return _base62(zlib.crc32(text.encode()), _CHECKSUM_CHARS)
 
 
 def _base62(number: int, length: int) -> str:

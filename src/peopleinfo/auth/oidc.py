@@ -27,9 +27,11 @@ ALGORITHMS: Final = frozenset(
     ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 )
 LEEWAY: Final = 30  # seconds by which the provider's clock may differ from ours
-REFETCH_SECONDS: Final = 30.0  # between two looks at the provider's keys, however many unknown ones are named meanwhile
-FRESH_SECONDS: Final = 600.0  # after which its keys are looked at again: so long a key that it withdrew is believed
-STALE_SECONDS: Final = 3_600.0  # that they are believed while the provider does not answer
+JWKS_REFETCH_INTERVAL: Final = (
+    30.0  # between two looks at the provider's keys, however many unknown ones are named meanwhile
+)
+JWKS_TTL: Final = 600.0  # after which its keys are looked at again: so long a key that it withdrew is believed
+JWKS_STALE_TTL: Final = 3_600.0  # that they are believed while the provider does not answer
 _PATIENCE: Final = timedelta(seconds=5)  # to wait for the provider
 _DOCUMENT: Final = 1024 * 1024  # bytes of what it answers, at most
 _SUBJECT: Final = re.compile(r"[!-~]{1,200}", re.ASCII)
@@ -41,7 +43,7 @@ class ProviderUnavailable(Exception):
     """The provider's keys cannot be had now."""
 
 
-class OidcTokens:
+class OidcTokenVerifier:
     """Checks tokens of one issuer for one audience."""
 
     def __init__(
@@ -51,7 +53,7 @@ class OidcTokens:
         self._issuer = issuer
         self._audience = audience
         self._claim = scopes_claim
-        self._keys = _ProviderKeys(issuer, monotonic)
+        self._keys = _JwksCache(issuer, monotonic)
 
     async def principal(self, token: str) -> tuple[Principal, float]:
         """Return whom a token names, and for how many seconds it is valid. Raises NotAuthenticated."""
@@ -76,9 +78,9 @@ class OidcTokens:
             raise NotAuthenticated from None
         except (jwt.PyJWTError, TypeError, ValueError):
             raise NotAuthenticated from None
-        return self._named(claims), seconds
+        return self._principal_from_claims(claims), seconds
 
-    def _named(self, claims: dict[str, Any]) -> Principal:
+    def _principal_from_claims(self, claims: dict[str, Any]) -> Principal:
         subject = claims["sub"]
         if not isinstance(subject, str) or _SUBJECT.fullmatch(subject) is None:
             raise NotAuthenticated
@@ -98,7 +100,7 @@ class OidcTokens:
         return [_SCOPES[name] for name in names if isinstance(name, str) and name in _SCOPES]
 
 
-class _ProviderKeys:
+class _JwksCache:
     """The keys that the provider signs with now."""
 
     def __init__(self, issuer: str, monotonic: Callable[[], float]) -> None:
@@ -110,11 +112,11 @@ class _ProviderKeys:
 
     async def find(self, kid: str, algorithm: str) -> Any:
         """Return the key of this name, for this algorithm. Raises NotAuthenticated, ProviderUnavailable."""
-        if kid not in self._keys or self._age > FRESH_SECONDS:
+        if kid not in self._keys or self._age > JWKS_TTL:
             async with self._fetching:  # who waited finds what the one before has fetched
-                if (kid not in self._keys or self._age > FRESH_SECONDS) and self._may_try:
+                if (kid not in self._keys or self._age > JWKS_TTL) and self._may_try:
                     await self._refresh()
-        if self._age > STALE_SECONDS:
+        if self._age > JWKS_STALE_TTL:
             raise ProviderUnavailable("its keys could not be fetched")
         key = self._keys.get(kid)
         if key is None or algorithm not in _algorithms(key):
@@ -127,7 +129,7 @@ class _ProviderKeys:
 
     @property
     def _may_try(self) -> bool:
-        return self._monotonic() - self._tried >= REFETCH_SECONDS
+        return self._monotonic() - self._tried >= JWKS_REFETCH_INTERVAL
 
     async def _refresh(self) -> None:
         self._tried = self._monotonic()

@@ -16,7 +16,7 @@ import structlog
 from pyreqwest.client import ClientBuilder
 from pyreqwest.exceptions import PyreqwestError
 
-from peopleinfo.auth.oidc import FRESH_SECONDS, REFETCH_SECONDS, ProviderUnavailable
+from peopleinfo.auth.oidc import JWKS_REFETCH_INTERVAL, JWKS_TTL, ProviderUnavailable
 from peopleinfo.errors import InvalidJson
 from peopleinfo.people import strict_json
 
@@ -34,16 +34,16 @@ class SignInFailed(Exception):
     """Nobody was signed in. The message says why, and holds nothing that the browser or the provider sent."""
 
 
-class Begun(msgspec.Struct, frozen=True):
+class PendingLogin(msgspec.Struct, frozen=True):
     """What has to be known when the browser comes back from the provider, and to nobody else."""
 
     state: str
     verifier: str
-    where: str
+    return_to: str
     """The page that was asked for in the beginning."""
 
 
-class CodeFlow:
+class AuthorizationCodeFlow:
     """Has people sign in at one provider, as one of its clients."""
 
     def __init__(
@@ -65,15 +65,15 @@ class CodeFlow:
         self._tried = -float("inf")
         self._fetching = asyncio.Lock()
 
-    async def begin(self, back: str, where: str) -> tuple[str, Begun]:
+    async def start(self, redirect_uri: str, return_to: str) -> tuple[str, PendingLogin]:
         """Return where at the provider the browser is to go, and what is to be kept until it comes back to `back`. Raises ProviderUnavailable."""
         endpoint = await self._endpoint("authorization_endpoint")
-        begun = Begun(secrets.token_urlsafe(32), secrets.token_urlsafe(48), where)
+        begun = PendingLogin(secrets.token_urlsafe(32), secrets.token_urlsafe(48), return_to)
         challenge = urlsafe_b64encode(hashlib.sha256(begun.verifier.encode()).digest()).rstrip(b"=").decode()
         asked = {
             "response_type": "code",
             "client_id": self._client,
-            "redirect_uri": back,
+            "redirect_uri": redirect_uri,
             "scope": self._scopes,
             "state": begun.state,
             "code_challenge": challenge,
@@ -81,7 +81,7 @@ class CodeFlow:
         }
         return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(asked)}", begun
 
-    async def end(self, begun: Begun, answer: Mapping[str, str], back: str) -> str:
+    async def finish(self, begun: PendingLogin, answer: Mapping[str, str], redirect_uri: str) -> str:
         """Return the access token for what the browser brought back from the provider. Raises SignInFailed, ProviderUnavailable."""
         if not secrets.compare_digest(answer.get("state", "").encode(), begun.state.encode()):
             raise SignInFailed("this is not the answer to a question that was asked from here")
@@ -92,11 +92,11 @@ class CodeFlow:
         form = {
             "grant_type": "authorization_code",
             "code": answer["code"],
-            "redirect_uri": back,
+            "redirect_uri": redirect_uri,
             "client_id": self._client,
             "code_verifier": begun.verifier,
         }
-        told = await _ask(await self._endpoint("token_endpoint"), form, self._credentials)
+        told = await _post(await self._endpoint("token_endpoint"), form, self._credentials)
         token = told.get("access_token")
         if not isinstance(token, str):
             raise SignInFailed("the provider gave no token")
@@ -117,11 +117,11 @@ class CodeFlow:
         Raises ProviderUnavailable when it was never fetched.
         """
         async with self._fetching:  # concurrent requests wait for one fetch
-            interval = FRESH_SECONDS if self._described else REFETCH_SECONDS
+            interval = JWKS_TTL if self._described else JWKS_REFETCH_INTERVAL
             if self._monotonic() - self._tried >= interval:
                 self._tried = self._monotonic()
                 try:
-                    self._described = await _ask(self._issuer.rstrip("/") + "/.well-known/openid-configuration")
+                    self._described = await _post(self._issuer.rstrip("/") + "/.well-known/openid-configuration")
                 except ProviderUnavailable as error:
                     if not self._described:
                         raise
@@ -140,7 +140,7 @@ class CodeFlow:
         return endpoint
 
 
-async def _ask(
+async def _post(
     url: str, form: dict[str, str] | None = None, headers: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     building = ClientBuilder().no_proxy().follow_redirects(enable=False).timeout(_PATIENCE)

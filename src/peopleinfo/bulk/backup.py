@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from peopleinfo.bulk.checksum import Digest
-from peopleinfo.bulk.copy import PAGE, scan
-from peopleinfo.bulk.manifest import BackupUnusable, Manifest, mark_of, read_manifest, write_manifest, write_part
+from peopleinfo.bulk.checksum import SetChecksum
+from peopleinfo.bulk.copy import PAGE_SIZE, scan
+from peopleinfo.bulk.manifest import InvalidBackup, Manifest, key_fingerprint, read_manifest, write_manifest, write_part
 from peopleinfo.people.person import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from datetime import datetime
 
-    from peopleinfo.bulk.backup_storage import Depot
+    from peopleinfo.bulk.backup_storage import BackupStorage
     from peopleinfo.people.store import Store
 
 PART_PEOPLE: Final = 20_000
@@ -33,7 +33,7 @@ class Backup:
     def __init__(
         self,
         store: Store,
-        depot: Depot,
+        depot: BackupStorage,
         *,
         key: bytes | None,
         now: Callable[[], datetime],
@@ -46,7 +46,7 @@ class Backup:
         self._key = key
         self._now = now
 
-    async def begin(self) -> Manifest:
+    async def start(self) -> Manifest:
         """Return the manifest of the backup that is gone on with, or of a new one.
 
         Raises BackupUnusable when the place holds a backup that is finished, or is of another store, or differently sealed.
@@ -56,25 +56,28 @@ class Backup:
             new = secrets.token_hex(16)
             begun_at = timestamp(self._now())
             return Manifest(
-                backup_id=new, source=mark_of(self._store.secret), sealed=self._key is not None, begun_at=begun_at
+                backup_id=new,
+                source=key_fingerprint(self._store.secret),
+                sealed=self._key is not None,
+                started_at=begun_at,
             )
-        if manifest.is_whole:
-            raise BackupUnusable(
-                f"a backup of {manifest.people:,} people was finished here at {manifest.ended_at},"
+        if manifest.is_complete:
+            raise InvalidBackup(
+                f"a backup of {manifest.people:,} people was finished here at {manifest.finished_at},"
                 f" digest {manifest.digest}: choose another place for a new one"
             )
-        if manifest.source != mark_of(self._store.secret):
-            raise BackupUnusable("a backup of another store was begun here: choose another place")
+        if manifest.source != key_fingerprint(self._store.secret):
+            raise InvalidBackup("a backup of another store was begun here: choose another place")
         if manifest.sealed != (self._key is not None):
-            raise BackupUnusable(
+            raise InvalidBackup(
                 f"the backup was begun {'with' if manifest.sealed else 'without'} a key: go on like that"
             )
         return manifest
 
     async def run(self, manifest: Manifest) -> AsyncIterator[Manifest]:
         """Read everybody, from where the manifest says, and yield it as it stands after each part; the last one is whole."""
-        digest = Digest(manifest.people, int(manifest.digest, 16))
-        while not manifest.is_whole:
+        digest = SetChecksum(manifest.people, int(manifest.digest, 16))
+        while not manifest.is_complete:
             bodies, after = await self._read(manifest.after)
             parts = manifest.parts
             if bodies:
@@ -87,7 +90,7 @@ class Backup:
                 people=digest.people,
                 digest=digest.hex,
                 parts=parts,
-                ended_at=None if after else timestamp(self._now()),
+                finished_at=None if after else timestamp(self._now()),
             )
             await asyncio.to_thread(write_manifest, self._depot, manifest, self._key)
             yield manifest
@@ -97,7 +100,7 @@ class Backup:
         bodies: list[bytes] = []
         size = 0
         while True:
-            page = await scan(self._store, after, min(PAGE, self._part_people))
+            page = await scan(self._store, after, min(PAGE_SIZE, self._part_people))
             bodies += page.people
             size += sum(map(len, page.people))
             after = page.next

@@ -10,11 +10,11 @@ from urllib.parse import parse_qsl, urlsplit
 from peopleinfo.errors import PeopleInfoError
 
 
-class DepotUnavailable(PeopleInfoError):
+class BackupStorageUnavailable(PeopleInfoError):
     """The place of a backup cannot be used; the message says why."""
 
 
-class Depot(Protocol):
+class BackupStorage(Protocol):
     """Keeps files under names. Every method may raise DepotUnavailable."""
 
     def read(self, name: str) -> bytes | None:
@@ -24,7 +24,7 @@ class Depot(Protocol):
         """Keep a file durably: it is there whole or not at all."""
 
 
-class Folder:
+class DirectoryStorage:
     """A folder that its owner alone may look into."""
 
     def __init__(self, path: Path) -> None:
@@ -37,7 +37,7 @@ class Folder:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise DepotUnavailable(f"cannot read {self._path / name}: {error.strerror}") from error
+            raise BackupStorageUnavailable(f"cannot read {self._path / name}: {error.strerror}") from error
 
     def write(self, name: str, content: bytes) -> None:
         """Keep a file durably: it is there whole or not at all."""
@@ -51,7 +51,7 @@ class Folder:
             partial.replace(self._path / name)
             self._sync()
         except OSError as error:
-            raise DepotUnavailable(f"cannot write {self._path / name}: {error.strerror}") from error
+            raise BackupStorageUnavailable(f"cannot write {self._path / name}: {error.strerror}") from error
 
     def _sync(self) -> None:
         folder = os.open(self._path, os.O_RDONLY)
@@ -61,7 +61,7 @@ class Folder:
             os.close(folder)
 
 
-class Bucket:
+class S3Storage:
     """A prefix in a bucket of S3, by the usual AWS settings and credentials."""
 
     def __init__(self, bucket: str, prefix: str, client: Any) -> None:
@@ -92,19 +92,19 @@ class Bucket:
         except (BotoCoreError, ClientError) as error:
             raise self._unavailable(error) from error
 
-    def _unavailable(self, error: Exception) -> DepotUnavailable:
-        return DepotUnavailable(f"s3://{self._bucket}/{self._prefix}: {error}")
+    def _unavailable(self, error: Exception) -> BackupStorageUnavailable:
+        return BackupStorageUnavailable(f"s3://{self._bucket}/{self._prefix}: {error}")
 
 
-def open_depot(place: str) -> Depot:
+def open_backup_storage(place: str) -> BackupStorage:
     """Return the depot at a path, or at s3://BUCKET/PREFIX (with ?endpoint=URL for a server that is not AWS's). Raises DepotUnavailable."""
     url = urlsplit(place)
     if "://" not in place:
-        return Folder(Path(place))
+        return DirectoryStorage(Path(place))
     asked = dict(parse_qsl(url.query))
     endpoint, region = asked.pop("endpoint", None), asked.pop("region", None)
     if url.scheme != "s3" or not url.netloc or asked:
-        raise DepotUnavailable(
+        raise BackupStorageUnavailable(
             f"{place} is not understood: write the path of a folder, or s3://BUCKET/PREFIX, with ?region= or ?endpoint= if need be"
         )
     import botocore.session  # noqa: PLC0415 - heavy, and needed here alone
@@ -113,5 +113,5 @@ def open_depot(place: str) -> Depot:
     try:
         client = botocore.session.get_session().create_client("s3", endpoint_url=endpoint, region_name=region)
     except (BotoCoreError, ValueError) as error:  # no such profile, or no URL
-        raise DepotUnavailable(f"{place}: {error}") from error
-    return Bucket(url.netloc, url.path.strip("/"), client)
+        raise BackupStorageUnavailable(f"{place}: {error}") from error
+    return S3Storage(url.netloc, url.path.strip("/"), client)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from peopleinfo.people.person import outline
+from peopleinfo.people.person import decode_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +17,7 @@ _MODULUS: Final = 1 << 256
 BUCKETS: Final = 1 << 16  # ids are as good as random: a million people are 15 in each
 
 
-class Digest:
+class SetChecksum:
     """A number of people and their sum."""
 
     def __init__(self, people: int = 0, total: int = 0) -> None:
@@ -37,27 +37,27 @@ class Digest:
         self.total %= _MODULUS
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Digest) and (self.people, self.total) == (other.people, other.total)
+        return isinstance(other, SetChecksum) and (self.people, self.total) == (other.people, other.total)
 
     __hash__ = None  # type: ignore[assignment] # it grows
 
 
-class Buckets:
+class BucketChecksums:
     """The sums of many people by the beginning of their ids: they tell where two stores differ, in bounded memory."""
 
     def __init__(self) -> None:
-        self.whole = Digest()
+        self.whole = SetChecksum()
         self._sums = [0] * BUCKETS
 
     def add(self, bodies: Iterable[bytes]) -> None:
         """Count people in."""
         for body in bodies:
             hashed = _hash(body)
-            self._sums[bucket(outline(body).person_id)] += hashed
+            self._sums[bucket(decode_header(body).person_id)] += hashed
             self.whole.people += 1
             self.whole.total = (self.whole.total + hashed) % _MODULUS
 
-    def differing(self, other: Buckets) -> list[int]:
+    def differing(self, other: BucketChecksums) -> list[int]:
         """Return the buckets in which the two are not the same."""
         pairs = zip(self._sums, other._sums, strict=True)
         return [number for number, (one, another) in enumerate(pairs) if one != another]

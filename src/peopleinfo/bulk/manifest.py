@@ -12,12 +12,12 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from peopleinfo.crypto.ids import subkey
+from peopleinfo.crypto.ids import derive_key
 from peopleinfo.errors import InvalidJson, PeopleInfoError
 from peopleinfo.people import strict_json
 
 if TYPE_CHECKING:
-    from peopleinfo.bulk.backup_storage import Depot
+    from peopleinfo.bulk.backup_storage import BackupStorage
 
 NAME: Final = "manifest.json"
 FORMAT: Final = 1
@@ -27,7 +27,7 @@ _LEVEL: Final = 6
 _GZIP: Final = 31  # zlib's word for a gzip file
 
 
-class BackupUnusable(PeopleInfoError):
+class InvalidBackup(PeopleInfoError):
     """There is no backup, or not the one that was meant, or not all of it; the message says which."""
 
 
@@ -48,8 +48,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     """A mark of the store: the same for the same store, and telling nothing of it."""
     sealed: bool
-    begun_at: str
-    ended_at: str | None = None
+    started_at: str
+    finished_at: str | None = None
     after: bytes | None = None
     """Where the store is read on."""
     people: int = 0
@@ -59,12 +59,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Of a sealed backup: HMAC-SHA-256 of all the rest, by its key; so nobody else leaves out parts, or swaps them."""
 
     @property
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether it was finished."""
-        return self.ended_at is not None
+        return self.finished_at is not None
 
 
-def read_manifest(depot: Depot, key: bytes | None) -> Manifest | None:
+def read_manifest(depot: BackupStorage, key: bytes | None) -> Manifest | None:
     """Return the manifest, None when there is none. Raises BackupUnusable, also when it is not as it was written with this key."""
     text = depot.read(NAME)
     if text is None:
@@ -72,31 +72,31 @@ def read_manifest(depot: Depot, key: bytes | None) -> Manifest | None:
     try:
         manifest = strict_json.decode(text, Manifest)
     except InvalidJson as error:
-        raise BackupUnusable(f"{NAME} is not one of a backup: {error}") from error
+        raise InvalidBackup(f"{NAME} is not one of a backup: {error}") from error
     if manifest.format != FORMAT:
-        raise BackupUnusable(
+        raise InvalidBackup(
             f"the backup has format {manifest.format}, this PeopleInfo knows {FORMAT}: upgrade PeopleInfo"
         )
     if key and not manifest.sealed:
-        raise BackupUnusable("the backup was begun without a key: leave --key out, if this is the one that is meant")
+        raise InvalidBackup("the backup was begun without a key: leave --key out, if this is the one that is meant")
     if key and not hmac.compare_digest(manifest.mac or "", _mac(manifest, key)):
-        raise BackupUnusable(f"{NAME} was not written with this key, or not as it is now")
+        raise InvalidBackup(f"{NAME} was not written with this key, or not as it is now")
     return manifest
 
 
-def write_manifest(depot: Depot, manifest: Manifest, key: bytes | None) -> None:
+def write_manifest(depot: BackupStorage, manifest: Manifest, key: bytes | None) -> None:
     """Keep the manifest."""
     if key:
         manifest = msgspec.structs.replace(manifest, mac=_mac(manifest, key))
     depot.write(NAME, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
 
 
-def mark_of(secret: bytes) -> str:
+def key_fingerprint(secret: bytes) -> str:
     """Return the mark of the store with this secret."""
-    return hashlib.sha256(subkey(secret, "backups")).hexdigest()[:32]
+    return hashlib.sha256(derive_key(secret, "backups")).hexdigest()[:32]
 
 
-def write_part(depot: Depot, manifest: Manifest, bodies: list[bytes], key: bytes | None) -> Part:
+def write_part(depot: BackupStorage, manifest: Manifest, bodies: list[bytes], key: bytes | None) -> Part:
     """Keep people as the next part of a backup."""
     name = f"people-{len(manifest.parts) + 1:06}.ndjson.gz" + (".sealed" if key else "")
     packer = zlib.compressobj(_LEVEL, wbits=_GZIP)
@@ -108,30 +108,30 @@ def write_part(depot: Depot, manifest: Manifest, bodies: list[bytes], key: bytes
     return Part(name, len(bodies), len(content), hashlib.sha256(content).hexdigest())
 
 
-def read_part(depot: Depot, manifest: Manifest, part: Part, key: bytes | None) -> list[bytes]:
+def read_part(depot: BackupStorage, manifest: Manifest, part: Part, key: bytes | None) -> list[bytes]:
     """Return the people of a part. Raises BackupUnusable when it is not as it was written."""
     content = depot.read(part.name)
     if content is None:
-        raise BackupUnusable(f"{part.name} is missing")
+        raise InvalidBackup(f"{part.name} is missing")
     if len(content) != part.size or hashlib.sha256(content).hexdigest() != part.sha256:
-        raise BackupUnusable(f"{part.name} is not as it was written")
+        raise InvalidBackup(f"{part.name} is not as it was written")
     if manifest.sealed:
         if key is None:
-            raise BackupUnusable("the backup is sealed: give its key with --key")
+            raise InvalidBackup("the backup is sealed: give its key with --key")
         try:
             content = _cipher(key, manifest).decrypt(content[:_NONCE], content[_NONCE:], part.name.encode())
         except InvalidTag:
-            raise BackupUnusable(f"{part.name} does not open with this key") from None
+            raise InvalidBackup(f"{part.name} does not open with this key") from None
     bodies = zlib.decompress(content, wbits=_GZIP).splitlines() if part.people else []
     if len(bodies) != part.people:
-        raise BackupUnusable(f"{part.name} holds {len(bodies)} people, not {part.people}")
+        raise InvalidBackup(f"{part.name} holds {len(bodies)} people, not {part.people}")
     return bodies
 
 
 def _mac(manifest: Manifest, key: bytes) -> str:
     told = msgspec.json.encode(msgspec.structs.replace(manifest, mac=None))
-    return hmac.digest(subkey(key, "backup manifest"), told, "sha256").hex()
+    return hmac.digest(derive_key(key, "backup manifest"), told, "sha256").hex()
 
 
 def _cipher(key: bytes, manifest: Manifest) -> AESGCM:
-    return AESGCM(subkey(key, f"backup {manifest.backup_id}"))
+    return AESGCM(derive_key(key, f"backup {manifest.backup_id}"))

@@ -11,7 +11,7 @@ import typer
 
 from peopleinfo.cli import options
 from peopleinfo.cli.cancellation import run
-from peopleinfo.cli.progress import bar, resumable
+from peopleinfo.cli.progress import progress_bar, resumable
 from peopleinfo.settings import InvalidSettings, Settings
 
 if TYPE_CHECKING:
@@ -69,12 +69,12 @@ def restore(
 async def _backup(settings: Settings, place: str, key: bytes | None) -> Manifest:
     from peopleinfo.app import open_people, utc_now
     from peopleinfo.bulk.backup import Backup
-    from peopleinfo.bulk.backup_storage import open_depot
+    from peopleinfo.bulk.backup_storage import open_backup_storage
 
     async with open_people(settings) as people:
-        task = Backup(people.store, open_depot(place), key=key, now=utc_now)
-        manifest = await task.begin()
-        with bar("saving", await people.store.estimate(), manifest.people) as advance:
+        task = Backup(people.store, open_backup_storage(place), key=key, now=utc_now)
+        manifest = await task.start()
+        with progress_bar("saving", await people.store.estimate(), manifest.people) as advance:
             async for now in task.run(manifest):
                 advance(now.people - manifest.people)
                 manifest = now
@@ -82,12 +82,12 @@ async def _backup(settings: Settings, place: str, key: bytes | None) -> Manifest
 
 
 async def _check(place: str, key: bytes | None) -> None:
-    from peopleinfo.bulk.backup_storage import open_depot
+    from peopleinfo.bulk.backup_storage import open_backup_storage
     from peopleinfo.bulk.restore import Restore
 
-    task = Restore(open_depot(place), key=key)
+    task = Restore(open_backup_storage(place), key=key)
     manifest = await task.manifest()
-    with bar("checking", manifest.people) as advance:
+    with progress_bar("checking", manifest.people) as advance:
         async for count in task.check(manifest):
             advance(count)
     print(f"{manifest.people:,} people are as they were saved, digest {manifest.digest}", file=sys.stderr)
@@ -95,23 +95,23 @@ async def _check(place: str, key: bytes | None) -> None:
 
 async def _restore(settings: Settings, place: str, key: bytes | None, *, merge: bool) -> None:
     from peopleinfo.app import open_people
-    from peopleinfo.bulk.backup_storage import open_depot
-    from peopleinfo.bulk.manifest import BackupUnusable
+    from peopleinfo.bulk.backup_storage import open_backup_storage
+    from peopleinfo.bulk.manifest import InvalidBackup
     from peopleinfo.bulk.restore import Restore, digest_of
 
-    task = Restore(open_depot(place), key=key)
+    task = Restore(open_backup_storage(place), key=key)
     manifest = await task.manifest()
     async with open_people(settings, create=not merge) as people:
-        with bar("restoring", manifest.people) as advance:
+        with progress_bar("restoring", manifest.people) as advance:
             async for count in task.run(manifest, people.store, merge=merge):
                 advance(count)
         if merge:
             print(f"{manifest.people:,} people of the backup are there, or newer", file=sys.stderr)
             return
-        with bar("comparing", manifest.people) as advance:
+        with progress_bar("comparing", manifest.people) as advance:
             there = await digest_of(people.store, advance)
     if (there.people, there.hex) != (manifest.people, manifest.digest):
-        raise BackupUnusable(
+        raise InvalidBackup(
             f"{there.people:,} people are in the store and {manifest.people:,} in the backup, and they differ: somebody has changed the store meanwhile"
         )
     print(f"{there.people:,} people restored, digest {there.hex} as saved", file=sys.stderr)

@@ -10,14 +10,14 @@ import typer
 
 from peopleinfo.cli import options
 from peopleinfo.cli.cancellation import run
-from peopleinfo.cli.progress import bar, resumable
+from peopleinfo.cli.progress import progress_bar, resumable
 from peopleinfo.settings import Settings
 
 if TYPE_CHECKING:
-    from peopleinfo.bulk.copy import Comparison, Copy
+    from peopleinfo.bulk.copy import Comparison, StoreCopy
     from peopleinfo.people.store import Store
 
-DIFFERS = 4
+EXIT_DIFFERENT = 4
 _ROUNDS = 3  # while the source is changed there is always something left
 _REKEYED = 1_000  # people looked at at a time
 
@@ -51,7 +51,7 @@ def copy(
     origin = dataclasses.replace(settings, store_url=source, cache_url="")
     if from_encryption is not None:
         origin = dataclasses.replace(origin, encryption="" if from_encryption == "none" else from_encryption)
-    origin.check()
+    origin.validate()
     with resumable():
         comparison = run(_copy(origin, settings, mirror=mirror))
     told = f"{comparison.source.people:,} people in FROM and {comparison.target.people:,} in TO"
@@ -62,7 +62,7 @@ def copy(
         f"{told}, which differ: while FROM is changed that is to be expected. Stop the service and run this again",
         file=sys.stderr,
     )
-    raise typer.Exit(DIFFERS)
+    raise typer.Exit(EXIT_DIFFERENT)
 
 
 def reindex(store: options.Store = None) -> None:
@@ -96,31 +96,31 @@ def stats(
 
 async def _copy(origin: Settings, settings: Settings, *, mirror: bool) -> Comparison:
     from peopleinfo.app import open_people
-    from peopleinfo.bulk.copy import Copy
+    from peopleinfo.bulk.copy import StoreCopy
 
     async with open_people(origin) as source, open_people(settings, create=True) as target:
-        task = Copy(source.store, target.store)
-        begun = await task.begun()
+        task = StoreCopy(source.store, target.store)
+        begun = await task.copied_so_far()
         total = await source.store.estimate()
-        with bar("copying", total, begun) as advance:
+        with progress_bar("copying", total, begun) as advance:
             async for count in task.run():
                 advance(count)
-        return await _mended(task, total, mirror=mirror)
+        return await _repaired(task, total, mirror=mirror)
 
 
-async def _mended(task: Copy, total: int | None, *, mirror: bool) -> Comparison:
+async def _repaired(task: StoreCopy, total: int | None, *, mirror: bool) -> Comparison:
     """Compare and mend until both hold the same, or nothing more can be done."""
     for _ in range(_ROUNDS):
-        with bar("comparing", total and 2 * total) as advance:
+        with progress_bar("comparing", total and 2 * total) as advance:
             comparison = await task.compare(advance)
         if comparison.is_equal:
             return comparison
-        with bar("mending", total and 2 * total) as advance:
-            mended = await task.mend(comparison, advance, erase=mirror)
+        with progress_bar("mending", total and 2 * total) as advance:
+            mended = await task.repair(comparison, advance, erase=mirror)
         if mended.left:
             print(f"{mended.left:,} people of TO are not in FROM: --mirror erases them", file=sys.stderr)
             break
-    with bar("comparing", total and 2 * total) as advance:
+    with progress_bar("comparing", total and 2 * total) as advance:
         return await task.compare(advance)
 
 
@@ -130,9 +130,9 @@ async def _reindex(settings: Settings) -> tuple[int, int]:
     people = changed = 0
     after: bytes | None = None
     async with open_people(settings) as opened:
-        with bar("looking", await opened.store.estimate()) as advance:
+        with progress_bar("looking", await opened.store.estimate()) as advance:
             while True:
-                done = await opened.store.rekey(after=after, limit=_REKEYED)
+                done = await opened.store.reindex(after=after, limit=_REKEYED)
                 people, changed, after = people + done.people, changed + len(done.keys), done.next
                 advance(done.people)
                 if after is None:
@@ -143,22 +143,22 @@ async def _stats(settings: Settings) -> dict[str, Any]:
     from peopleinfo.app import open_people
 
     async with open_people(settings) as people:
-        with bar("counting", await people.store.estimate()) as advance:
+        with progress_bar("counting", await people.store.estimate()) as advance:
             return await _counted(people.store, advance)
 
 
 async def _counted(store: Store, advance: Any) -> dict[str, Any]:
-    from peopleinfo.bulk.checksum import Digest
-    from peopleinfo.bulk.copy import everyone
-    from peopleinfo.people.person import outline
+    from peopleinfo.bulk.checksum import SetChecksum
+    from peopleinfo.bulk.copy import iter_pages
+    from peopleinfo.people.person import decode_header
 
-    digest = Digest()
+    digest = SetChecksum()
     size = changed = 0
     first = last = ""
-    async for bodies in everyone(store):
+    async for bodies in iter_pages(store):
         digest.add(bodies)
         for body in bodies:
-            known = outline(body)
+            known = decode_header(body)
             size += len(body)
             changed += known.version > 1
             first, last = min(first or known.created_at, known.created_at), max(last, known.created_at)

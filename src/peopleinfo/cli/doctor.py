@@ -14,7 +14,7 @@ import typer
 from peopleinfo import __version__
 from peopleinfo.cli import options
 from peopleinfo.cli.cancellation import run
-from peopleinfo.errors import PeopleInfoError, StoreUnusable
+from peopleinfo.errors import PeopleInfoError, StoreConfigurationError
 from peopleinfo.settings import Settings
 
 if TYPE_CHECKING:
@@ -49,14 +49,14 @@ def doctor(store: options.Store = None) -> None:
     Example: peopleinfo doctor --store-url sqlite:////var/lib/people.db
     """
     healthy = True
-    for good, finding in _examine(store):
+    for good, finding in _checks(store):
         healthy = healthy and good
         print(f"{'ok   ' if good else 'WRONG'}  {finding}")
     if not healthy:
         raise typer.Exit(1)
 
 
-def _examine(store: str | None) -> Iterator[tuple[bool, str]]:
+def _checks(store: str | None) -> Iterator[tuple[bool, str]]:
     yield True, f"peopleinfo {__version__} on Python {sys.version.split()[0]}"
     try:
         settings = Settings.load(store_url=store)
@@ -86,7 +86,7 @@ def _examine_files(settings: Settings, path: Path) -> Iterator[tuple[bool, str]]
         for file, problem in examine_files(settings):
             yield _privacy(file)
             yield not problem, f"{file} is damaged: {problem}; {_RESTORE}" if problem else f"{file} has no damaged page"
-    except StoreUnusable as error:
+    except StoreConfigurationError as error:
         yield False, str(error)
 
 
@@ -122,8 +122,8 @@ async def _try(settings: Settings) -> str:
     from peopleinfo.app import open_people
 
     async with open_people(settings) as people:
-        await people.store.ready()
-        await people.store.load([])  # a durable write, of nobody
+        await people.store.check()
+        await people.store.create_many([])  # a durable write, of nobody
         if isinstance(settings.location, Path):
             return f"each of {await _read_everyone(people.store):,} people can be read"
         page = await people.store.scan(after=None, limit=1)
@@ -132,17 +132,17 @@ async def _try(settings: Settings) -> str:
 
 async def _read_everyone(store: Store) -> int:
     """Read every record, as a check of the files does not see a change within one. Raises StoreDamaged."""
-    from peopleinfo.bulk.copy import everyone
+    from peopleinfo.bulk.copy import iter_pages
 
-    return sum([len(bodies) async for bodies in everyone(store)])
+    return sum([len(bodies) async for bodies in iter_pages(store)])
 
 
 async def _try_cache(settings: Settings) -> tuple[bool, str]:
-    from peopleinfo.stores.cached.redis_client import open_link
+    from peopleinfo.stores.cached.redis_client import open_redis
     from peopleinfo.stores.cached.shared import SharedCache
 
-    async with open_link(settings.cache_url, user=settings.cache_user, password=settings.cache_password) as link:
-        if not await link.come_back():
+    async with open_redis(settings.cache_url, user=settings.cache_user, password=settings.cache_password) as link:
+        if not await link.reconnect():
             return False, f"cache: {link.trouble}; the service works without it, and slower: see PEOPLEINFO_CACHE_URL"
         problem = await SharedCache(link, bytes(32), seconds=settings.cache_ttl).eviction_problem()
         return problem is None, f"cache: {problem or 'it answers'}"

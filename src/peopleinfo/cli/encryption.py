@@ -11,7 +11,8 @@ import typer
 
 from peopleinfo.cli import options
 from peopleinfo.cli.cancellation import run
-from peopleinfo.settings import InvalidSettings, Sealing, Settings
+from peopleinfo.settings import InvalidSettings, Settings
+from peopleinfo.settings.urls import EncryptionUrl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,11 +44,11 @@ def on(store: options.Store = None, encryption: options.Encryption = None) -> No
 
     Example: peopleinfo encryption on --encryption file:///etc/peopleinfo/master.key
     """
-    from peopleinfo.app import seal_store
+    from peopleinfo.app import encrypt_store
 
     settings = Settings.load(store_url=store, encryption=encryption)
     with _counted("people sealed") as told:
-        count = run(seal_store(settings, told=told))
+        count = run(encrypt_store(settings, told=told))
     print(f"{count:,} people were sealed; start the service with PEOPLEINFO_ENCRYPTION={settings.encryption}")
     if isinstance(settings.location, Path):
         for copy in sorted(settings.location.parent.glob(f"{settings.location.name}.v*.bak")):
@@ -73,7 +74,7 @@ def rotate(
     """
     settings = Settings.load(store_url=store, encryption=encryption)
     try:
-        old = Sealing.parse(former) if former else None
+        old = EncryptionUrl.parse(former) if former else None
     except ValueError as error:
         raise InvalidSettings(f"--from is not understood: {error}") from error
     with _counted("keys looked at") as told:
@@ -117,19 +118,19 @@ async def _purge(settings: Settings, told: Callable[[int], None], *, remove: boo
                 return people, gone
 
 
-async def _rotate(settings: Settings, former: Sealing | None, told: Callable[[int], None]) -> int:
+async def _rotate(settings: Settings, former: EncryptionUrl | None, told: Callable[[int], None]) -> int:
     from peopleinfo.app import encryption as encryption_of
-    from peopleinfo.app import open_key_store, open_master
-    from peopleinfo.crypto.master_key import EitherMaster
+    from peopleinfo.app import open_key_store, open_master_key
+    from peopleinfo.crypto.master_key import OldOrNewMasterKey
     from peopleinfo.crypto.rotation import rotate
 
     given = encryption_of(settings)
     if given is None:
         raise InvalidSettings("say in PEOPLEINFO_ENCRYPTION what people are sealed with: docs/encryption.md")
     if former is not None:
-        given = given._replace(master=EitherMaster(given.master, open_master(former)))
+        given = given._replace(master=OldOrNewMasterKey(given.master, open_master_key(former)))
     async with open_key_store(settings, given, alone=former is not None) as keys:
-        return await rotate(keys, given.master, told=told)
+        return await rotate(keys, given.master, on_progress=told)
 
 
 @contextmanager

@@ -17,9 +17,9 @@ import typer
 
 from peopleinfo.cli import options, output_files
 from peopleinfo.cli.cancellation import run
-from peopleinfo.cli.progress import RESUMABLE, bar
+from peopleinfo.cli.progress import RESUMABLE, progress_bar
 from peopleinfo.errors import StoreMissing
-from peopleinfo.formats.column_mapping import Columns, InvalidInput
+from peopleinfo.formats.column_mapping import ColumnMapping, InvalidInput
 from peopleinfo.people import strict_json
 from peopleinfo.settings import InvalidSettings, Settings
 from peopleinfo.signals import Terminated
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     import io
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from peopleinfo.bulk.importer import Outcome
+    from peopleinfo.bulk.importer import RowResult
     from peopleinfo.formats import reader
-    from peopleinfo.people.search import Filter
-    from peopleinfo.people.service import People
+    from peopleinfo.people.search import PersonFilter
+    from peopleinfo.people.service import PeopleService
 
-SOME_REJECTED: Final = 3
+EXIT_REJECTED: Final = 3
 
 
 class _Options(NamedTuple):
@@ -104,7 +104,7 @@ def import_(
             ended.add_note(RESUMABLE)
             raise
     if rejected:
-        raise typer.Exit(SOME_REJECTED)
+        raise typer.Exit(EXIT_REJECTED)
 
 
 class _Import:
@@ -129,7 +129,7 @@ class _Import:
 
     async def run(self, path: Path) -> int:
         """Import a file, report on stderr, and return how many rows were rejected."""
-        from peopleinfo.bulk.importer import Import, batches
+        from peopleinfo.bulk.importer import Importer, batches
         from peopleinfo.formats import reader
 
         # Rows come and go by the ten thousand and hold no cycles: looking for some each time costs a fifth of an import.
@@ -137,7 +137,7 @@ class _Import:
         with ExitStack() as stack:
             stream = _open(path, stack)
             identity = self._identity(path, stream)
-            columns = Columns(self._how.mapping, self._how.date_formats)
+            columns = ColumnMapping(self._how.mapping, self._how.date_formats)
             source = reader.read(
                 stream, columns, form=self._how.form, encoding=self._how.encoding, delimiter=self._how.delimiter
             )
@@ -146,10 +146,10 @@ class _Import:
             rejects = stack.enter_context(_Rejects(self._rejects, path, source))
             advance = stack.enter_context(_progress(path, stream))
             async with _opened(self._settings, dry_run=self._dry_run) as people:
-                import_ = Import(people, identity, dry_run=self._dry_run)
+                import_ = Importer(people, identity, dry_run=self._dry_run)
                 before = (await import_.progress()).stored
                 try:
-                    async for outcomes in import_.store_all(batches(source.rows)):
+                    async for outcomes in import_.import_batches(batches(source.rows)):
                         rejects.write(outcomes)
                         advance(len(outcomes))
                 except InvalidInput as error:
@@ -189,7 +189,7 @@ class _Import:
 
 
 @asynccontextmanager
-async def _opened(settings: Settings, *, dry_run: bool) -> AsyncIterator[People]:
+async def _opened(settings: Settings, *, dry_run: bool) -> AsyncIterator[PeopleService]:
     """Open the store of an import, which makes a missing one. A dry run checks against a temporary store instead of making one."""
     from peopleinfo.app import open_people
 
@@ -221,7 +221,7 @@ class _Rejects:
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def write(self, outcomes: list[Outcome]) -> None:
+    def write(self, outcomes: list[RowResult]) -> None:
         """Write those of the outcomes that are rejections."""
         for outcome in outcomes:
             if outcome.errors:
@@ -266,13 +266,13 @@ def export(
     print(f"{count:,} people exported", file=sys.stderr)
 
 
-async def _export(settings: Settings, where: Filter, form: str, target: IO[bytes]) -> int:
+async def _export(settings: Settings, where: PersonFilter, form: str, target: IO[bytes]) -> int:
     from peopleinfo.app import open_people
     from peopleinfo.formats.export import as_csv, as_ndjson
 
     async with open_people(settings) as people:
         count = 0
-        with bar("exporting", None) as advance:
+        with progress_bar("exporting", None) as advance:
             async for number, text in (as_csv if form == "csv" else as_ndjson)(people, where):
                 target.write(text)
                 count += number

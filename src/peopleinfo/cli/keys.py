@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
-from peopleinfo.auth.api_keys import ApiKey, ApiKeys, InvalidKey, issue, revoke, rotate
-from peopleinfo.auth.principal import MEMBERS, Scope
+from peopleinfo.auth.api_keys import ApiKey, ApiKeyError, ApiKeyStore, create_key, revoke, rotate
+from peopleinfo.auth.principal import Scope
 from peopleinfo.cli import cancellation, options
 from peopleinfo.people import strict_json
+from peopleinfo.people.fields import FIELDS
 from peopleinfo.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def create(
         typer.Option(
             "--hide",
             metavar="MEMBER",
-            help=f"A member of people that it must not see: {', '.join(MEMBERS)}, one of your own, or '*' for all of your own. "
+            help=f"A member of people that it must not see: {', '.join(FIELDS)}, one of your own, or '*' for all of your own. "
             "May be given several times.",
         ),
     ] = None,
@@ -63,7 +64,7 @@ def create(
     scopes = scope or [Scope.READ]
     credential, key = _run(
         store,
-        lambda keys, now: issue(keys, name=name, scopes=scopes, hidden=hide or [], lifetime=lifetime, now=now),
+        lambda keys, now: create_key(keys, name=name, scopes=scopes, hidden=hide or [], lifetime=lifetime, now=now),
         create=True,
     )
     _show(credential, key)
@@ -116,13 +117,13 @@ def rotate_(
     """
     goes_on = _duration(overlap)
     if goes_on is None:
-        raise InvalidKey(f"--overlap {overlap} is not understood: write 7d, 12h, 30m or 0s")
+        raise ApiKeyError(f"--overlap {overlap} is not understood: write 7d, 12h, 30m or 0s")
     credential, key = _run(store, lambda keys, now: rotate(keys, which, overlap=goes_on, now=now))
     _show(credential, key)
     print(f"The key before it goes on for {overlap}.", file=sys.stderr)
 
 
-def _run(store: str | None, do: Callable[[ApiKeys, datetime], Awaitable[T]], *, create: bool = False) -> T:
+def _run(store: str | None, do: Callable[[ApiKeyStore, datetime], Awaitable[T]], *, create: bool = False) -> T:
     from peopleinfo.app import open_api_keys, utc_now
 
     async def run() -> T:
@@ -135,7 +136,7 @@ def _run(store: str | None, do: Callable[[ApiKeys, datetime], Awaitable[T]], *, 
 def _show(credential: str, key: ApiKey) -> None:
     print(credential, flush=True)
     ends = f"until {key.expires_at:%Y-%m-%d %H:%M} UTC" if key.expires_at else "until it is revoked"
-    hidden = f", without {', '.join(sorted(key.hidden))}" if key.hidden else ""
+    hidden = f", without {', '.join(sorted(key.hidden_fields))}" if key.hidden_fields else ""
     print(
         f"This is the key {key.name} ({key.key_id}) for {', '.join(sorted(key.scopes))}{hidden}, {ends}. It is not shown again.\n"
         "Send it as the header Authorization: Bearer …; take it back by `peopleinfo keys revoke " + key.key_id + "`.",
@@ -151,10 +152,10 @@ def _lifetime(text: str) -> timedelta | None:
         try:
             last = date.fromisoformat(text)
         except ValueError:
-            raise InvalidKey(f"--expires {text} is not understood: write 90d, 12h, 2027-06-30 or never") from None
+            raise ApiKeyError(f"--expires {text} is not understood: write 90d, 12h, 2027-06-30 or never") from None
         lifetime = datetime(last.year, last.month, last.day, tzinfo=UTC) + timedelta(days=1) - datetime.now(UTC)
     if lifetime <= timedelta(0):
-        raise InvalidKey(f"--expires {text} is over already")
+        raise ApiKeyError(f"--expires {text} is over already")
     return lifetime
 
 
@@ -171,7 +172,7 @@ def _described(key: ApiKey, now: datetime) -> dict[str, object]:
         "name": key.name,
         "state": key.state(now),
         "scopes": sorted(key.scopes),
-        "hidden": sorted(key.hidden),
+        "hidden": sorted(key.hidden_fields),
         "created_at": key.created_at,
         "expires_at": key.expires_at,
         "revoked_at": key.revoked_at,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from peopleinfo.people.search import Filter, Match, Search
+from peopleinfo.people.search import Match, PersonFilter, Search
 from peopleinfo.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ def where(
     born_to: str | None,
     *,
     exact: bool,
-) -> Filter:
+) -> PersonFilter:
     """Return the checked search. Raises InvalidSearch."""
     match: Match = "exact" if exact else "folded"
-    return Filter(
+    return PersonFilter(
         Search(surname=surname, surname_prefix=prefix, name=name, born_from=born_from, born_to=born_to, match=match)
     )

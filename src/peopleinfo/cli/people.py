@@ -15,8 +15,8 @@ from peopleinfo.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from peopleinfo.people.person import Record
-    from peopleinfo.people.search import Filter
+    from peopleinfo.people.person import StoredPerson
+    from peopleinfo.people.search import PersonFilter
 
 _PAGE: Final = 500
 
@@ -67,7 +67,7 @@ def get(
     sys.stdout.buffer.write(body + b"\n")
 
 
-async def _find(settings: Settings, where: Filter, limit: int) -> list[bytes]:
+async def _find(settings: Settings, where: PersonFilter, limit: int) -> list[bytes]:
     from peopleinfo.app import open_people
 
     found: list[bytes] = []
@@ -82,7 +82,7 @@ async def _find(settings: Settings, where: Filter, limit: int) -> list[bytes]:
     return found
 
 
-async def _get(settings: Settings, person_id: str) -> Record:
+async def _get(settings: Settings, person_id: str) -> StoredPerson:
     from peopleinfo.app import open_people
 
     async with open_people(settings) as people:

@@ -15,8 +15,8 @@ from peopleinfo.settings import InvalidSettings, Settings
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from peopleinfo.people.service import People
-    from peopleinfo.privacy.audit import Audit
+    from peopleinfo.people.service import PeopleService
+    from peopleinfo.privacy.audit import AuditLog
 
 app = typer.Typer(name="person", help="All that is held about one person, and its end.", no_args_is_help=True)
 _Id = Annotated[str, typer.Argument(help="The person's id.")]
@@ -52,14 +52,14 @@ def sweep(retention: _Retention = "", dry_run: _DryRun = False, store: options.S
     Example: peopleinfo sweep --retention-period 730d --dry-run
     """
     settings = Settings.load(store_url=store, retention_period=retention or None)
-    retained = settings.retained
+    retained = settings.retention
     if retained is None:
         raise InvalidSettings("say how long people are kept: --retention-period 730d, or PEOPLEINFO_RETENTION_PERIOD")
     count = run(_sweep(settings, retained, dry_run=dry_run))
     print(f"{count} people {'would be' if dry_run else 'were'} erased", file=sys.stderr)
 
 
-async def _opened(settings: Settings, stack: AsyncExitStack) -> tuple[People, Audit | None]:
+async def _opened(settings: Settings, stack: AsyncExitStack) -> tuple[PeopleService, AuditLog | None]:
     from peopleinfo.app import open_audit, open_people
 
     # What would go to stdout has to leave that to what a command prints.
@@ -72,8 +72,8 @@ async def _export(settings: Settings, person_id: str) -> bytes:
 
     async with AsyncExitStack() as stack:
         people, audit = await _opened(settings, stack)
-        document = await retention.export(people, audit, person_id)
-        retention.noted(audit, "exportPerson", person_id, by=retention.COMMAND)
+        document = await retention.export_personal_data(people, audit, person_id)
+        retention.audit_action(audit, "exportPerson", person_id, by=retention.COMMAND)
         return document
 
 
@@ -83,8 +83,8 @@ async def _erase(settings: Settings, person_id: str) -> None:
     async with AsyncExitStack() as stack:
         people, audit = await _opened(settings, stack)
         retention.announced(audit, "erasePerson", person_id, by=retention.COMMAND)
-        await people.erase(person_id)
-        retention.noted(audit, "erasePerson", person_id, by=retention.COMMAND)
+        await people.delete(person_id)
+        retention.audit_action(audit, "erasePerson", person_id, by=retention.COMMAND)
 
 
 async def _sweep(settings: Settings, retained: timedelta, *, dry_run: bool) -> int:
@@ -95,9 +95,9 @@ async def _sweep(settings: Settings, retained: timedelta, *, dry_run: bool) -> i
     async with AsyncExitStack() as stack:
         people, audit = await _opened(settings, stack)
         if not dry_run:
-            return await retention.sweep(people.store, audit, before=before, by=retention.COMMAND)
+            return await retention.delete_expired(people.store, audit, before=before, by=retention.COMMAND)
         count = 0
-        async for person_id, _ in retention.expired(people.store, before=before):
+        async for person_id, _ in retention.iter_expired(people.store, before=before):
             print(person_id)
             count += 1
         return count

@@ -14,7 +14,7 @@ RESUMABLE = "nothing is lost: the same command continues where this one stopped"
 
 
 @contextmanager
-def bar(what: str, total: int | None, done: int = 0) -> Iterator[Callable[[int], None]]:
+def progress_bar(what: str, total: int | None, done: int = 0) -> Iterator[Callable[[int], None]]:
     """Show how many of `total` people (None: nobody knows) are done, and yield what moves it on by a number of them."""
     if not sys.stderr.isatty():
         yield lambda _: None

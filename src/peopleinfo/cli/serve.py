@@ -32,9 +32,9 @@ def serve(**flags: Any) -> None:
     Example: peopleinfo serve --port 8080 --store-url sqlite:////var/lib/people.db
     """
     settings = Settings.load(**flags)
-    connections = _room(settings.max_connections)
+    connections = _max_connections(settings.max_connections)
     _refuse_without_keys(settings)
-    run(_try_store(settings))
+    run(_check_store(settings))
     with listening(settings) as sockets:
         signals.check()
         print(
@@ -71,19 +71,19 @@ def _run(settings: Settings, sockets: list[socket.socket], connections: int) -> 
         app = Application(settings, instance=instance(sockets))
         Server(_config(app, settings, connections)).run(sockets)
     else:
-        from peopleinfo.cli.supervisor import Supervisor, shared_folder
+        from peopleinfo.cli.supervisor import Supervisor, metrics_dir
 
-        with shared_folder() as shared:
+        with metrics_dir() as shared:
             app = Application(settings, instance=instance(sockets), shared=shared)
             supervisor = Supervisor(_config(app, settings, connections), sockets)
             supervisor.run()
         if supervisor.has_failed:
             sys.exit(1)
         if supervisor.ended_by is not None:
-            signals.end_at_once(supervisor.ended_by)
+            signals.exit_by_signal(supervisor.ended_by)
 
 
-async def _try_store(settings: Settings) -> None:
+async def _check_store(settings: Settings) -> None:
     """Open the store once before any worker does: it is made or upgraded here, and what is wrong with it is said here."""
     from peopleinfo.app import check_audit, open_people
 
@@ -113,12 +113,12 @@ async def _has_keys(settings: Settings) -> bool:
 
     try:
         async with open_api_keys(settings) as keys:
-            return await keys.has_any()
+            return await keys.any_exist()
     except StoreMissing:
         return False
 
 
-def _room(connections: int) -> int:
+def _max_connections(connections: int) -> int:
     """Return how many connections each process may have: as many as are set, if the system lets it open as many files.
 
     Raises InvalidSettings when there would be none.

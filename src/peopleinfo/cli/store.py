@@ -9,13 +9,14 @@ import typer
 
 from peopleinfo.cli import options
 from peopleinfo.cli.cancellation import run
-from peopleinfo.settings import Settings, TableLocation
+from peopleinfo.settings import Settings
+from peopleinfo.settings.urls import DynamoDBUrl
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from peopleinfo.stores.dynamodb.client import Table
-    from peopleinfo.stores.dynamodb.schema import Needs
+    from peopleinfo.stores.dynamodb.client import TableClient
+    from peopleinfo.stores.dynamodb.schema import TableSpec
 
 app = typer.Typer(
     name="store", help="Make the table of a store, or compare one with what the service needs.", no_args_is_help=True
@@ -53,7 +54,7 @@ def check(store: options.Store = None, encryption: options.Encryption = None) ->
 async def _create(settings: Settings) -> None:
     from peopleinfo.app import open_people
 
-    if isinstance(settings.location, TableLocation):
+    if isinstance(settings.location, DynamoDBUrl):
         from peopleinfo.stores.dynamodb import schema
 
         for name, needs in _tables(settings.location, sealed=bool(settings.encryption)):
@@ -61,7 +62,7 @@ async def _create(settings: Settings) -> None:
                 for problem in await schema.create(table, needs):
                     print(f"WRONG  could not be set: {problem}")
     async with open_people(settings, create=True) as people:
-        await people.store.ready()
+        await people.store.check()
 
 
 async def _check(settings: Settings) -> list[str]:
@@ -69,7 +70,7 @@ async def _check(settings: Settings) -> list[str]:
 
     location = settings.location
     differences = []
-    if isinstance(location, TableLocation):
+    if isinstance(location, DynamoDBUrl):
         from peopleinfo.stores.dynamodb import schema
 
         for name, needs in _tables(location, sealed=bool(settings.encryption)):
@@ -79,16 +80,16 @@ async def _check(settings: Settings) -> list[str]:
         return differences
 
 
-def _tables(location: TableLocation, *, sealed: bool) -> list[tuple[str, Needs]]:
+def _tables(location: DynamoDBUrl, *, sealed: bool) -> list[tuple[str, TableSpec]]:
     from peopleinfo.stores.dynamodb.schema import KEYS, PEOPLE
 
     return [(location.table, PEOPLE), *([(location.keys, KEYS)] if sealed else [])]
 
 
 @asynccontextmanager
-async def _table(location: TableLocation, name: str) -> AsyncIterator[Table]:
-    from peopleinfo.stores.dynamodb.factory import open_table, told
+async def _table(location: DynamoDBUrl, name: str) -> AsyncIterator[TableClient]:
+    from peopleinfo.stores.dynamodb.factory import open_table, table_errors
 
     async with open_table(location) as table:
-        with told(name):
-            yield table.beside(name)
+        with table_errors(name):
+            yield table.for_table(name)

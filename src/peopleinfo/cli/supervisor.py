@@ -25,7 +25,7 @@ _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - what is made in it is its owne
 
 
 @contextmanager
-def shared_folder() -> Iterator[Path]:
+def metrics_dir() -> Iterator[Path]:
     """Make a folder for the files of the workers, in memory where there is one; it is removed at the end."""
     where = _MEMORY if os.access(_MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="peopleinfo-", dir=where) as folder:

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Final
 
 import falcon
 
-from peopleinfo.console.pages import NOBODY, SIGN_IN, Page, write
+from peopleinfo.console.pages import ANONYMOUS_VISITOR, SIGN_IN, Page, render_page
 from peopleinfo.errors import NotAuthenticated
 from peopleinfo.http.bodies import read_form
 from peopleinfo.http.middleware.rate_limit import guessing
-from peopleinfo.http.sessions import refuse_others
+from peopleinfo.http.sessions import reject_cross_site
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
-    from peopleinfo.auth.authenticator import Gate
-    from peopleinfo.http.middleware.rate_limit import Limits
+    from peopleinfo.auth.authenticator import Authenticator
+    from peopleinfo.http.middleware.rate_limit import RateLimiter
     from peopleinfo.http.sessions import Sessions
 
 _PAGE: Final = Page("sign-in.html", "frame.js")
@@ -29,7 +29,13 @@ class SignInResource:
     """/console/sign-in."""
 
     def __init__(
-        self, gate: Gate, sessions: Sessions, limits: Limits | None, *, has_provider: bool, body_timeout: float
+        self,
+        gate: Authenticator,
+        sessions: Sessions,
+        limits: RateLimiter | None,
+        *,
+        has_provider: bool,
+        body_timeout: float,
     ) -> None:
         self._has_provider = has_provider
         self._gate = gate
@@ -43,13 +49,13 @@ class SignInResource:
 
     async def on_post(self, req: Request, resp: Response) -> None:
         """Begin a session for a key that is good; to a script (which asks for JSON) say no more than whether it is."""
-        refuse_others(req)
+        reject_cross_site(req)
         form = await read_form(req, _FIELDS, seconds=self._body_seconds)
         key, where = form["key"].strip(), page_of(form["next"])
         to_script = req.get_header("Accept") == falcon.MEDIA_JSON
         try:
             with guessing(self._limits, req, NotAuthenticated):
-                await self._gate.ask(key)
+                await self._gate.authenticate(key)
         except NotAuthenticated:
             if to_script:
                 raise
@@ -74,7 +80,7 @@ class SignInResource:
 
 def ask(req: Request, resp: Response, where: str, *, has_provider: bool, wrong: bool = False, failed: str = "") -> None:
     """Answer the page that asks for a key, or leads to the provider, and then to `where`."""
-    write(req, resp, _PAGE, NOBODY, next=where, wrong=wrong, failed=failed, has_provider=has_provider)
+    render_page(req, resp, _PAGE, ANONYMOUS_VISITOR, next=where, wrong=wrong, failed=failed, has_provider=has_provider)
 
 
 def page_of(path: str | None) -> str:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import falcon
 
 from peopleinfo import __version__
-from peopleinfo.auth.principal import ANYBODY, Principal, Scope
+from peopleinfo.auth.principal import ANONYMOUS, Principal, Scope
 from peopleinfo.console import static_files
 from peopleinfo.errors import NotAuthenticated, StoreUnavailable
-from peopleinfo.formats.column_mapping import KNOWN
+from peopleinfo.formats.column_mapping import HEADER_ALIASES
 from peopleinfo.http.bodies import cookie
 from peopleinfo.http.middleware.cors import PAGE_HEADERS
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from falcon.asgi import Request, Response
     from jinja2 import Environment
 
-    from peopleinfo.auth.authenticator import Gate
-    from peopleinfo.auth.oidc_login import CodeFlow
+    from peopleinfo.auth.authenticator import Authenticator
+    from peopleinfo.auth.oidc_login import AuthorizationCodeFlow
     from peopleinfo.http.bodies import App
-    from peopleinfo.http.middleware.rate_limit import Limits
+    from peopleinfo.http.middleware.rate_limit import RateLimiter
     from peopleinfo.http.sessions import Sessions
 
 _POLICY: Final = (
@@ -59,8 +59,14 @@ SIGN_IN: Final = "/console/sign-in"
 PROVIDER: Final = f"{SIGN_IN}/provider"
 
 
-def install(
-    app: App, gate: Gate, sessions: Sessions, flow: CodeFlow | None, limits: Limits | None, *, body_timeout: float
+def add_routes(
+    app: App,
+    gate: Authenticator,
+    sessions: Sessions,
+    flow: AuthorizationCodeFlow | None,
+    limits: RateLimiter | None,
+    *,
+    body_timeout: float,
 ) -> None:
     """Add the pages to the app, and lead to them from its root; with a `flow`, people may sign in at its provider."""
     from peopleinfo.console.login import SignInResource  # noqa: PLC0415 - which writes a page, too
@@ -94,7 +100,7 @@ class RootResource:
 class PageResource:
     """A page for whoever is signed in, with what they may do."""
 
-    def __init__(self, page: Page, gate: Gate, sessions: Sessions, *, has_provider: bool) -> None:
+    def __init__(self, page: Page, gate: Authenticator, sessions: Sessions, *, has_provider: bool) -> None:
         self._page = page
         self._has_provider = has_provider
         self._gate = gate
@@ -103,16 +109,16 @@ class PageResource:
     async def on_get(self, req: Request, resp: Response, **_: str) -> None:
         """Answer the page; lead to the one that asks for a key whoever has shown none."""
         try:
-            principal = await self._gate.ask(await self._sessions.peek(req))
+            principal = await self._gate.authenticate(await self._sessions.peek(req))
         except NotAuthenticated:
             if req.get_header("Sec-Fetch-Site") not in _ELSEWHERE:
                 raise falcon.HTTPSeeOther(f"{SIGN_IN}?next={req.path}") from None
             # A link on another site's page leads here without the cookie. Loaded once more, by our own page, it comes with it.
-            write(req, resp, Page("again.html", "frame.js"), NOBODY)
+            render_page(req, resp, Page("again.html", "frame.js"), ANONYMOUS_VISITOR)
         except StoreUnavailable:  # the page waits for the store, and says so
-            write(req, resp, self._page, NOBODY, has_provider=self._has_provider)
+            render_page(req, resp, self._page, ANONYMOUS_VISITOR, has_provider=self._has_provider)
         else:
-            write(req, resp, self._page, principal, has_provider=self._has_provider)
+            render_page(req, resp, self._page, principal, has_provider=self._has_provider)
 
     on_head = on_get
 
@@ -123,15 +129,15 @@ class MissingResource:
     async def on_get(self, req: Request, resp: Response, **_: str) -> None:
         """Say so, in a page."""
         resp.status = 404
-        write(req, resp, _MISSING, NOBODY)
+        render_page(req, resp, _MISSING, ANONYMOUS_VISITOR)
 
     on_head = on_get
 
 
-NOBODY: Final = Principal(name="", scopes=frozenset())
+ANONYMOUS_VISITOR: Final = Principal(name="", scopes=frozenset())
 
 
-def write(
+def render_page(
     req: Request, resp: Response, page: Page, principal: Principal, *, has_provider: bool = False, **values: Any
 ) -> None:
     """Make the response a page, with what the principal may do, and where to sign in at a provider when there is one."""
@@ -148,11 +154,11 @@ def write(
             script=page.script,
             section=page.section,
             theme=theme if theme in _THEMES else "",
-            who="" if principal in (ANYBODY, NOBODY) else principal.name,
-            may_read=principal.may(Scope.READ),
-            may_write=principal.may(Scope.WRITE),
-            may_see_figures=principal.may(Scope.METRICS),
-            known=KNOWN,
+            who="" if principal in (ANONYMOUS, ANONYMOUS_VISITOR) else principal.name,
+            may_read=principal.has_scope(Scope.READ),
+            may_write=principal.has_scope(Scope.WRITE),
+            may_see_figures=principal.has_scope(Scope.METRICS),
+            known=HEADER_ALIASES,
             provider=PROVIDER if has_provider else "",
             **values,
         )

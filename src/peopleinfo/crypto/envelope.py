@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 KEY: Final = 32  # bytes
 RECORD: Final = b"r"  # the JSON of a person
-ANSWER: Final = b"a"  # the answer kept under an idempotency key
+RESPONSE: Final = b"a"  # the answer kept under an idempotency key
 _FORM: Final = b"\x01"  # of what follows; no JSON text begins with it
 # Chosen at random each time: two writers may both be making version 5 of a person, so a nonce made of the version would be used twice.
 _NONCE: Final = 12
@@ -23,30 +23,30 @@ _TEXT: Final = 1 + _NONCE  # where the text begins
 _bound: Final = Struct(">1s1s16sQ").pack  # form, kind, owner, version: for each person of a page, so it has to be quick
 
 
-class DoesNotOpen(StoreDamaged):
+class DecryptionFailed(StoreDamaged):
     """Something sealed, or its key, was changed, or belongs to somebody else."""
 
     def __init__(self) -> None:
         super().__init__("a stored value cannot be decrypted with its key")
 
 
-def seal(key: AESGCM, owner: bytes, kind: bytes, version: int, text: bytes) -> bytes:
+def encrypt(key: AESGCM, owner: bytes, kind: bytes, version: int, text: bytes) -> bytes:
     """Encrypt what is kept of `owner` (the 16 bytes behind the id)."""
     nonce = os.urandom(_NONCE)
     return _FORM + nonce + key.encrypt(nonce, text, _bound(_FORM, kind, owner, version))
 
 
-def unseal(key: AESGCM, owner: bytes, kind: bytes, version: int, sealed: bytes) -> bytes:
+def decrypt(key: AESGCM, owner: bytes, kind: bytes, version: int, sealed: bytes) -> bytes:
     """Return what was sealed for this owner, kind and version. Raises DoesNotOpen."""
     if sealed[:1] != _FORM:
-        raise DoesNotOpen
+        raise DecryptionFailed
     try:
         return key.decrypt(sealed[1:_TEXT], sealed[_TEXT:], _bound(_FORM, kind, owner, version))
     except (InvalidTag, ValueError) as error:
-        raise DoesNotOpen from error
+        raise DecryptionFailed from error
 
 
-def is_sealed(kept: bytes) -> bool:
+def is_encrypted(kept: bytes) -> bool:
     """Say whether something kept is sealed, and not the JSON of a plain store."""
     return kept[:1] == _FORM
 
@@ -62,4 +62,4 @@ def unwrap(outer: AESGCM, wrapped: bytes, bound_to: bytes) -> bytes:
     try:
         return outer.decrypt(wrapped[:_NONCE], wrapped[_NONCE:], bound_to)
     except (InvalidTag, ValueError) as error:
-        raise DoesNotOpen from error
+        raise DecryptionFailed from error

@@ -6,25 +6,20 @@ cannot be guessed or counted, and a made-up id is told from a real one without a
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from peopleinfo.people.person import is_id
+
 BLOCK_SIZE: Final = 16
-_FORM: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
-def subkey(secret: bytes, purpose: str) -> bytes:
+def derive_key(secret: bytes, purpose: str) -> bytes:
     """Derive the 32-byte key for one purpose from the deployment's secret (HKDF, RFC 5869)."""
     return HKDF(SHA256(), length=32, salt=None, info=f"peopleinfo {purpose}".encode()).derive(secret)
-
-
-def is_id(text: str) -> bool:
-    """Say whether a text has the form of an id, of whichever deployment."""
-    return _FORM.fullmatch(text) is not None
 
 
 class IdCipher:
@@ -32,16 +27,16 @@ class IdCipher:
 
     def __init__(self, secret: bytes) -> None:
         # A single block of a keyed permutation: there is nothing to chain and nothing to hide but the block itself.
-        cipher = Cipher(algorithms.AES(subkey(secret, "person ids")), modes.ECB())  # noqa: S305
+        cipher = Cipher(algorithms.AES(derive_key(secret, "person ids")), modes.ECB())  # noqa: S305
         self._encipher = cipher.encryptor().update
         self._decipher = cipher.decryptor().update
 
-    def seal(self, block: bytes) -> str:
+    def encode(self, block: bytes) -> str:
         """Return the id of a 16-byte block: 32 digits of 0-9 and a-f."""
         return self._encipher(block).hex()
 
-    def open(self, person_id: str) -> bytes | None:
+    def decode(self, person_id: str) -> bytes | None:
         """Return the 16 bytes behind an id, or None when the text has not the form of one."""
-        if _FORM.fullmatch(person_id) is None:
+        if not is_id(person_id):
             return None
         return self._decipher(bytes.fromhex(person_id))

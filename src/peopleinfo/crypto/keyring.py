@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from peopleinfo.crypto.envelope import KEY, DoesNotOpen, unwrap, wrap
-from peopleinfo.errors import StoreUnavailable, StoreUnusable
+from peopleinfo.crypto.envelope import KEY, DecryptionFailed, unwrap, wrap
+from peopleinfo.errors import StoreConfigurationError, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from peopleinfo.crypto.master_key import Master
+    from peopleinfo.crypto.master_key import MasterKey
 
 _GENERATION: Final = 4  # bytes at the beginning of a wrapped key
 _HELD: Final = 4_096  # persons' keys that are kept ready to use
@@ -31,7 +31,7 @@ class Keyring:
     A wrapped key says which generation wrapped it. When that is a new one (a rotation has begun elsewhere) the generations are read anew.
     """
 
-    def __init__(self, master: Master, read: Callable[[], Wrapped]) -> None:
+    def __init__(self, master: MasterKey, read: Callable[[], Wrapped]) -> None:
         """`read` returns the generations as they are now. Raises StoreUnusable when the master key does not unwrap the newest."""
         self._master = master
         self._read = read
@@ -44,15 +44,15 @@ class Keyring:
         """Read the generations again. Raises StoreUnavailable, with nothing changed, when the master key does not unwrap the newest."""
         try:
             self._load()
-        except StoreUnusable as error:
+        except StoreConfigurationError as error:
             raise _unavailable() from error
 
     def new(self, owner: bytes) -> tuple[AESGCM, bytes]:
         """Make a key for a person (the 16 bytes behind the id): ready to use, and wrapped to be kept."""
         key = os.urandom(KEY)
-        return AESGCM(key), self.wrapped(owner, key)
+        return AESGCM(key), self.wrap(owner, key)
 
-    def wrapped(self, owner: bytes, key: bytes) -> bytes:
+    def wrap(self, owner: bytes, key: bytes) -> bytes:
         """Wrap a key by the newest generation."""
         generation = self.newest
         return generation.to_bytes(_GENERATION) + wrap(self._generation(generation), key, b"key" + owner)
@@ -60,30 +60,30 @@ class Keyring:
     def key(self, owner: bytes, wrapped: bytes) -> AESGCM:
         """Return a person's key, ready to use. Raises DoesNotOpen, StoreUnavailable."""
         try:
-            return AESGCM(self.unwrapped(owner, wrapped))
-        except StoreUnusable as error:
+            return AESGCM(self.unwrap(owner, wrapped))
+        except StoreConfigurationError as error:
             raise _unavailable() from error
 
-    def knows(self, wrapped: bytes) -> bool:
+    def has_generation(self, wrapped: bytes) -> bool:
         """Say whether the generation that wrapped a key was there when the generations were last read."""
         return generation_of(wrapped) in self._wrapped
 
-    def unwrapped(self, owner: bytes, wrapped: bytes) -> bytes:
+    def unwrap(self, owner: bytes, wrapped: bytes) -> bytes:
         """Return a key as it was before it was wrapped. Raises DoesNotOpen, StoreUnusable."""
         generation = generation_of(wrapped)
         if generation not in self._wrapped:
             self._load()
         return unwrap(self._generation(generation), wrapped[_GENERATION:], b"key" + owner)
 
-    def rewrapped(self, owner: bytes, wrapped: bytes) -> bytes:
+    def rewrap(self, owner: bytes, wrapped: bytes) -> bytes:
         """Return the same key, wrapped by the newest generation. Raises DoesNotOpen."""
-        return self.wrapped(owner, self.unwrapped(owner, wrapped))
+        return self.wrap(owner, self.unwrap(owner, wrapped))
 
     def _load(self) -> None:
-        wrapped = self._read()
-        newest = max(wrapped)
-        self._wrapping[newest] = self._wrapping.get(newest) or self._unwrapped_generation(wrapped, newest)
-        self._wrapped, self.newest = wrapped, newest
+        wrap = self._read()
+        newest = max(wrap)
+        self._wrapping[newest] = self._wrapping.get(newest) or self._unwrapped_generation(wrap, newest)
+        self._wrapped, self.newest = wrap, newest
 
     def _generation(self, generation: int) -> AESGCM:
         key = self._wrapping.get(generation)
@@ -93,11 +93,11 @@ class Keyring:
 
     def _unwrapped_generation(self, wrapped: Wrapped, generation: int) -> AESGCM:
         if generation not in wrapped:
-            raise DoesNotOpen
+            raise DecryptionFailed
         return AESGCM(self._master.unwrap(wrapped[generation], generation))
 
 
-class Held(dict[K, V]):
+class KeyCache(dict[K, V]):
     """Keys that were opened in the last minute, under whatever names them. For one thread.
 
     Ask `forget_old` before you look. Whose key is here may have been erased since: that is for the reader to see.
@@ -107,14 +107,14 @@ class Held(dict[K, V]):
         super().__init__()
         self._until = 0.0
 
-    def forget_old(self) -> None:
+    def expire(self) -> None:
         """Hold nothing that was opened longer ago."""
         now = monotonic()
         if now > self._until:
             self.clear()
             self._until = now + _HELD_SECONDS
 
-    def hold(self, name: K, key: V) -> V:
+    def put(self, name: K, key: V) -> V:
         """Hold a key, and return it."""
         if len(self) >= _HELD:
             self.clear()

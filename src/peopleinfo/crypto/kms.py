@@ -8,8 +8,8 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from peopleinfo.crypto.master_key import WrongMaster
-from peopleinfo.errors import StoreUnusable
+from peopleinfo.crypto.master_key import WrongMasterKey
+from peopleinfo.errors import StoreConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,7 @@ _WRONG: Final = frozenset({"IncorrectKeyException", "InvalidCiphertextException"
 _PATIENCE: Final = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 4})
 
 
-class KmsMaster:
+class KmsMasterKey:
     """A symmetric key of KMS, by its id, ARN or alias; the credentials are those of botocore's usual chain."""
 
     def __init__(self, key: str, *, region: str | None = None, endpoint: str | None = None) -> None:
@@ -26,7 +26,7 @@ class KmsMaster:
         self.name = f"aws-kms://{key}"
         self._key = key
         region = region or (key.split(":")[3] if key.startswith("arn:") else None)
-        self._client = self._told(
+        self._client = self._call(
             lambda: botocore.session.get_session().create_client(
                 "kms", region_name=region, endpoint_url=endpoint, config=_PATIENCE
             )
@@ -34,33 +34,33 @@ class KmsMaster:
 
     def wrap(self, key: bytes, generation: int) -> bytes:
         """Have KMS wrap the key of a generation. Raises StoreUnusable."""
-        answer = self._told(
+        answer = self._call(
             lambda: self._client.encrypt(KeyId=self._key, Plaintext=key, EncryptionContext=_context(generation))
         )
         return bytes(answer["CiphertextBlob"])
 
     def unwrap(self, wrapped: bytes, generation: int) -> bytes:
         """Have KMS unwrap the key of a generation. Raises WrongMaster, StoreUnusable."""
-        answer = self._told(
+        answer = self._call(
             lambda: self._client.decrypt(
                 KeyId=self._key, CiphertextBlob=wrapped, EncryptionContext=_context(generation)
             )
         )
         return bytes(answer["Plaintext"])
 
-    def _told(self, call: Callable[[], Any]) -> Any:
+    def _call(self, call: Callable[[], Any]) -> Any:
         """Translate the errors of the library."""
         try:
             return call()
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
             if code in _WRONG:
-                raise WrongMaster(self.name) from error
-            raise StoreUnusable(
+                raise WrongMasterKey(self.name) from error
+            raise StoreConfigurationError(
                 f"KMS refuses the key {self.name}: {code}; see docs/encryption.md for its rights"
             ) from error
         except (BotoCoreError, ValueError) as error:  # ValueError: the endpoint is no URL
-            raise StoreUnusable(f"KMS cannot be asked for the key {self.name}: {error}") from error
+            raise StoreConfigurationError(f"KMS cannot be asked for the key {self.name}: {error}") from error
 
 
 def _context(generation: int) -> dict[str, str]:

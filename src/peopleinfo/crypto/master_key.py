@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from peopleinfo.crypto.envelope import KEY, DoesNotOpen, unwrap, wrap
-from peopleinfo.errors import StoreUnusable
+from peopleinfo.crypto.envelope import KEY, DecryptionFailed, unwrap, wrap
+from peopleinfo.errors import StoreConfigurationError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,7 @@ _HEAD: Final = "peopleinfo-master-key-1 "  # before the key, in its file
 _OTHERS: Final = 0o007
 
 
-class WrongMaster(StoreUnusable):
+class WrongMasterKey(StoreConfigurationError):
     """The master key is not the one that wrapped the keys of this store."""
 
     def __init__(self, name: str) -> None:
@@ -27,7 +27,7 @@ class WrongMaster(StoreUnusable):
         )
 
 
-class Master(Protocol):
+class MasterKey(Protocol):
     """Wraps keys; `name` says which one it is, for messages."""
 
     name: str
@@ -42,11 +42,11 @@ class Master(Protocol):
 class Encryption(NamedTuple):
     """What a store is sealed with: the master key, and whether surnames are found by their beginning (None: as the store was made)."""
 
-    master: Master
+    master: MasterKey
     prefixes: bool | None = None
 
 
-class FileMaster:
+class FileMasterKey:
     """A key in a file that its owner alone, or the owner's group, may read."""
 
     def __init__(self, path: Path) -> None:
@@ -55,14 +55,14 @@ class FileMaster:
         try:
             mode, text = path.stat().st_mode, path.read_text("ascii")
         except FileNotFoundError:
-            raise StoreUnusable(
+            raise StoreConfigurationError(
                 f"there is no key at {path}. If people were sealed with it, bring it back: nobody can read them without. "
                 f"If nobody was, make one: peopleinfo encryption create-key {path}"
             ) from None
         except (OSError, ValueError) as error:
-            raise StoreUnusable(f"cannot read the key at {path}: {error}") from error
+            raise StoreConfigurationError(f"cannot read the key at {path}: {error}") from error
         if mode & _OTHERS:
-            raise StoreUnusable(f"everybody may read the key at {path}: chmod 600 {path}")
+            raise StoreConfigurationError(f"everybody may read the key at {path}: chmod 600 {path}")
         self._key = AESGCM(_parsed(text, path))
 
     def wrap(self, key: bytes, generation: int) -> bytes:
@@ -73,14 +73,14 @@ class FileMaster:
         """Return the key of a generation. Raises WrongMaster."""
         try:
             return unwrap(self._key, wrapped, _bound(generation))
-        except DoesNotOpen:
-            raise WrongMaster(self.name) from None
+        except DecryptionFailed:
+            raise WrongMasterKey(self.name) from None
 
 
-class EitherMaster:
+class OldOrNewMasterKey:
     """A master key in the place of an older one: it wraps, and both unwrap."""
 
-    def __init__(self, new: Master, old: Master) -> None:
+    def __init__(self, new: MasterKey, old: MasterKey) -> None:
         self.name = new.name
         self.wrap = new.wrap
         self._new = new
@@ -90,7 +90,7 @@ class EitherMaster:
         """Return the key of a generation. Raises WrongMaster."""
         try:
             return self._new.unwrap(wrapped, generation)
-        except WrongMaster:
+        except WrongMasterKey:
             return self._old.unwrap(wrapped, generation)
 
 
@@ -103,9 +103,11 @@ def create_file(path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
     except FileExistsError:
-        raise StoreUnusable(f"{path} is there already and was left as it is: people may be sealed with it") from None
+        raise StoreConfigurationError(
+            f"{path} is there already and was left as it is: people may be sealed with it"
+        ) from None
     except OSError as error:
-        raise StoreUnusable(f"cannot write {path}: {error.strerror}") from error
+        raise StoreConfigurationError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _parsed(text: str, path: Path) -> bytes:
@@ -114,7 +116,7 @@ def _parsed(text: str, path: Path) -> bytes:
     except ValueError:
         key = b""
     if len(key) != KEY:
-        raise StoreUnusable(f"{path} is not a key that `peopleinfo encryption create-key` has made")
+        raise StoreConfigurationError(f"{path} is not a key that `peopleinfo encryption create-key` has made")
     return key
 
 

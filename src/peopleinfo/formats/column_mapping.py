@@ -20,7 +20,7 @@ REJECT_TEXT: Final = "reject_text"
 _REJECT_COLUMNS: Final = (REJECT_LINE, REJECT_REASON, REJECT_TEXT)
 
 # How people head their columns, letters and digits only.
-KNOWN: Final = {
+HEADER_ALIASES: Final = {
     "person_name": (
         "personname",
         "firstname",
@@ -44,11 +44,11 @@ class InvalidInput(PeopleInfoError):
     """
 
     def __init__(self, message: str, *, unquoted: str | None = None) -> None:
-        self.unquoted = unquoted or message
+        self.safe_message = unquoted or message
         super().__init__(message)
 
 
-class Columns:
+class ColumnMapping:
     """A mapping from sources (columns, members) to members of a person, and how dates are written.
 
     `given` maps a member to its source; several sources, which are joined by spaces, are divided by commas or blanks. `date_formats`
@@ -59,17 +59,19 @@ class Columns:
         self._given = dict(given or {})
         self._iso = _date_reader(tuple(date_formats)) if date_formats else None
 
-    def table(self, header: Sequence[str]) -> Callable[[Sequence[str]], dict[str, str]]:
+    def row_mapper(self, header: Sequence[str]) -> Callable[[Sequence[str]], dict[str, str]]:
         """Return what turns the cells of a row into members, for a table with this header; empty cells are absent.
 
         Raises InvalidInput when the header is not clear, or lacks a column that was asked for.
         """
         names = [name.strip() for name in header]
         self._check(names)
-        taken = self.taken(names)
-        direct = {sources[0]: member for member, sources in taken.items() if len(sources) == 1}
+        resolved = self.resolved(names)
+        direct = {sources[0]: member for member, sources in resolved.items() if len(sources) == 1}
         joined = {
-            member: [names.index(source) for source in sources] for member, sources in taken.items() if len(sources) > 1
+            member: [names.index(source) for source in sources]
+            for member, sources in resolved.items()
+            if len(sources) > 1
         }
         used = {names[index] for indices in joined.values() for index in indices} | set(_REJECT_COLUMNS)
         members = [direct.get(name) or ("" if name in used else name) for name in names]
@@ -77,7 +79,7 @@ class Columns:
         def read(cells: Sequence[str]) -> dict[str, str]:
             data = {member: cell for member, cell in zip(members, cells, strict=True) if cell}
             data.pop("", None)
-            for member in KNOWN:
+            for member in HEADER_ALIASES:
                 if member in data and data[member].isspace():
                     del data[member]
             for member, indices in joined.items():
@@ -88,7 +90,7 @@ class Columns:
 
         return read
 
-    def object(self, data: Any) -> Any:
+    def map_object(self, data: Any) -> Any:
         """Return an object with its members mapped; other values as they are."""
         if not isinstance(data, dict):
             return data
@@ -102,19 +104,19 @@ class Columns:
         self._date(mapped)
         return mapped
 
-    def taken(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    def resolved(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """Return which columns are taken for which member: what was given, then what their names suggest."""
-        taken = {member: _sources(source, names) for member, source in self._given.items()}
-        used = {source for sources in taken.values() for source in sources}
-        for member, spellings in KNOWN.items():
-            if member in taken:
+        resolved = {member: _sources(source, names) for member, source in self._given.items()}
+        used = {source for sources in resolved.values() for source in sources}
+        for member, spellings in HEADER_ALIASES.items():
+            if member in resolved:
                 continue
             plain = {_plain(name): name for name in reversed(names) if name not in used}
             found = next((plain[spelling] for spelling in spellings if spelling in plain), None)
             if found is not None:
-                taken[member] = (found,)
+                resolved[member] = (found,)
                 used.add(found)
-        return taken
+        return resolved
 
     def _check(self, names: Sequence[str]) -> None:
         repeated = [name for name, count in Counter(names).items() if count > 1]
@@ -123,12 +125,12 @@ class Columns:
                 f"the header has more than one column {', '.join(map(repr, repeated))}: rename them",
                 unquoted="the header names a column more than once: rename one",
             )
-        taken = self.taken(names)
-        for member, sources in taken.items():
+        resolved = self.resolved(names)
+        for member, sources in resolved.items():
             for source in sources:
                 if source not in names:
                     raise InvalidInput(f"there is no column {source!r} for {member}; there are {', '.join(names)}")
-        if "person_name" not in taken and "person_surname" not in taken:
+        if "person_name" not in resolved and "person_surname" not in resolved:
             raise InvalidInput(
                 f"no column looks like a name; there are {', '.join(names)}. Say which: --map person_surname=COLUMN",
                 unquoted="no column of the header looks like a name: call one person_surname or person_name",

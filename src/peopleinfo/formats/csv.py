@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from peopleinfo.bulk.importer import Outcome, Row
+from peopleinfo.bulk.importer import Row, RowResult
 from peopleinfo.errors import InvalidJson
 from peopleinfo.formats.column_mapping import REJECT_LINE, REJECT_REASON, InvalidInput
 from peopleinfo.people import strict_json
@@ -17,7 +17,7 @@ from peopleinfo.people.person import members_of, stored
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from peopleinfo.formats.column_mapping import Columns
+    from peopleinfo.formats.column_mapping import ColumnMapping
 
 _DELIMITERS: Final = ",;\t|"
 _CELL: Final = 256 * 1024  # characters; well above the largest record
@@ -31,7 +31,9 @@ LAST: Final = ("version", "created_at", "updated_at")
 class CsvReader:
     """Reads the rows of a table whose first row is its header. Bytes that are not of the encoding spoil their row alone."""
 
-    def __init__(self, stream: IO[bytes], columns: Columns, *, encoding: str, delimiter: str | None = None) -> None:
+    def __init__(
+        self, stream: IO[bytes], columns: ColumnMapping, *, encoding: str, delimiter: str | None = None
+    ) -> None:
         """Read the header. Raises InvalidInput."""
         csv.field_size_limit(_CELL)
         text = io.TextIOWrapper(stream, encoding, errors="surrogateescape", newline="")
@@ -48,8 +50,8 @@ class CsvReader:
             self.header = next(self._rows)
         except csv.Error as error:
             raise InvalidInput(f"the header cannot be read as CSV: {error}") from None
-        self.taken = columns.taken([name.strip() for name in self.header])
-        self._read = columns.table(self.header)
+        self.taken = columns.resolved([name.strip() for name in self.header])
+        self._read = columns.row_mapper(self.header)
 
     def __iter__(self) -> Iterator[Row]:
         """Yield a row for each line, or lines, of the table; line numbers are where a row begins."""
@@ -87,9 +89,9 @@ class CsvRejects:
         self._width = len(reader.header)
         self._rows.writerow([*reader.header, REJECT_LINE, REJECT_REASON])
 
-    def write(self, outcome: Outcome) -> None:
+    def write(self, outcome: RowResult) -> None:
         """Write a rejected row."""
-        cells = list(outcome.row.source)
+        cells = list(outcome.row.raw)
         cells += [""] * (self._width - len(cells))
         # Cells that the header knows nothing of stand at the end, so that they are not lost and the others in their columns.
         self._rows.writerow([*cells[: self._width], outcome.row.line, reasons(outcome), *cells[self._width :]])
@@ -125,12 +127,12 @@ class CsvWriter:
         return text.getvalue().encode()
 
 
-def further_members(people: Iterable[bytes]) -> dict[str, None]:
+def extra_fields(people: Iterable[bytes]) -> dict[str, None]:
     """Return the names of the members beyond those that everybody may have, in the order in which they are met."""
     return {name: None for body in people for name in stored(_names, body) if name not in FIRST and name not in LAST}
 
 
-def reasons(outcome: Outcome) -> str:
+def reasons(outcome: RowResult) -> str:
     """Return why a row was rejected, in one line."""
     return "; ".join(f"{error.pointer.lstrip('/')} {error.reason}".strip() for error in outcome.errors)
 

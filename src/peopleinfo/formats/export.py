@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from peopleinfo.formats.csv import CsvWriter, further_members
+from peopleinfo.formats.csv import CsvWriter, extra_fields
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
-    from peopleinfo.people.search import Filter
-    from peopleinfo.people.service import People
+    from peopleinfo.people.search import PersonFilter
+    from peopleinfo.people.service import PeopleService
 
 
 PIECE_SIZE: Final = 256 * 1024  # bytes of people in a piece, of which a slow client makes the server hold one or two
@@ -20,33 +20,33 @@ Seen = Callable[[list[bytes]], None]  # is told of those whose piece is yielded 
 
 
 async def as_ndjson(
-    people: People, where: Filter, *, hidden: frozenset[str] = frozenset(), seen: Seen | None = None
+    people: PeopleService, where: PersonFilter, *, hidden: frozenset[str] = frozenset(), seen: Seen | None = None
 ) -> AsyncGenerator[Piece, None]:
     """Yield how many people a piece holds, and the piece: a JSON object a line, without `hidden` members."""
-    async for bodies in _everyone(people, where, hidden, seen):
+    async for bodies in _iter_people(people, where, hidden, seen):
         yield len(bodies), b"\n".join(bodies) + b"\n"
 
 
 async def as_csv(
-    people: People, where: Filter, *, hidden: frozenset[str] = frozenset(), seen: Seen | None = None
+    people: PeopleService, where: PersonFilter, *, hidden: frozenset[str] = frozenset(), seen: Seen | None = None
 ) -> AsyncGenerator[Piece, None]:
     """Yield how many people a piece holds, and the piece: lines of a table. The people are read twice, first for their columns.
 
     Raises InvalidInput when somebody with further members is added meanwhile.
     """
     further: dict[str, None] = {}
-    async for bodies in _everyone(people, where, hidden, None):
-        further |= further_members(bodies)
+    async for bodies in _iter_people(people, where, hidden, None):
+        further |= extra_fields(bodies)
     writer = CsvWriter(tuple(further))
     yield 0, writer.header()
-    async for bodies in _everyone(people, where, hidden, seen):
+    async for bodies in _iter_people(people, where, hidden, seen):
         yield len(bodies), writer.rows(bodies)
 
 
-async def _everyone(
-    people: People, where: Filter, hidden: frozenset[str], seen: Seen | None
+async def _iter_people(
+    people: PeopleService, where: PersonFilter, hidden: frozenset[str], seen: Seen | None
 ) -> AsyncIterator[list[bytes]]:
-    async for page in people.everyone(where, hidden=hidden):
+    async for page in people.iter_pages(where, hidden=hidden):
         for bodies in groups(page):
             if seen is not None:
                 seen(bodies)

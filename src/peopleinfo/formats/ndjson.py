@@ -7,7 +7,7 @@ import json
 import re
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from peopleinfo.bulk.importer import Outcome, Row
+from peopleinfo.bulk.importer import Row, RowResult
 from peopleinfo.errors import InvalidJson
 from peopleinfo.formats.column_mapping import REJECT_LINE, REJECT_REASON, REJECT_TEXT, InvalidInput
 from peopleinfo.formats.csv import reasons
@@ -16,7 +16,7 @@ from peopleinfo.people import strict_json
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from peopleinfo.formats.column_mapping import Columns
+    from peopleinfo.formats.column_mapping import ColumnMapping
 
 _LONGEST: Final = 1024 * 1024  # bytes of one value; well above the largest record
 _PIECE: Final = 256 * 1024
@@ -24,7 +24,7 @@ _NUMERIC: Final = "0123456789+-.eE"  # the empty text, at the end of a piece, is
 _BLANK: Final = re.compile(r"[ \t\n\r]*")
 
 
-def read_lines(stream: IO[bytes], columns: Columns) -> Iterator[Row]:
+def read_lines(stream: IO[bytes], columns: ColumnMapping) -> Iterator[Row]:
     """Yield a row for each line that is not blank; a line that is no JSON has its reason as data."""
     line = 0
     while text := stream.readline(_LONGEST):
@@ -37,7 +37,7 @@ def read_lines(stream: IO[bytes], columns: Columns) -> Iterator[Row]:
             yield Row(line, _value(text, columns), text)
 
 
-def read_array(stream: IO[bytes], columns: Columns) -> Iterator[Row]:
+def read_array(stream: IO[bytes], columns: ColumnMapping) -> Iterator[Row]:
     """Yield a row for each element of one JSON array, read piece by piece; line numbers are where an element begins.
 
     Raises InvalidInput where the array is broken: what follows cannot be told apart any more.
@@ -126,9 +126,9 @@ class JsonRejects:
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
 
-    def write(self, outcome: Outcome) -> None:
+    def write(self, outcome: RowResult) -> None:
         """Write a rejected value: an object with its members, anything else as text."""
-        source = outcome.row.source
+        source = outcome.row.raw
         text = source if isinstance(source, bytes) else b""
         try:
             value = strict_json.parse(text)
@@ -143,8 +143,8 @@ class JsonRejects:
 _SCAN: Final = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
 
 
-def _value(text: bytes, columns: Columns) -> Any:
+def _value(text: bytes, columns: ColumnMapping) -> Any:
     try:
-        return columns.object(strict_json.parse(text))
+        return columns.map_object(strict_json.parse(text))
     except InvalidJson as error:
         return error

@@ -8,7 +8,7 @@ import io
 import zlib
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, NamedTuple, cast
 
-from peopleinfo.formats.column_mapping import Columns, InvalidInput
+from peopleinfo.formats.column_mapping import ColumnMapping, InvalidInput
 from peopleinfo.formats.csv import CsvReader, CsvRejects
 from peopleinfo.formats.ndjson import JsonRejects, read_array, read_lines
 
@@ -36,7 +36,7 @@ class Input(NamedTuple):
 
 def read(
     stream: io.BufferedReader,
-    columns: Columns | None = None,
+    columns: ColumnMapping | None = None,
     *,
     form: Format | None = None,
     encoding: str | None = None,
@@ -47,9 +47,9 @@ def read(
 
     Raises InvalidInput when it cannot be read as people at all.
     """
-    columns = columns or Columns()
+    columns = columns or ColumnMapping()
     if stream.peek(2)[:2] == _GZIP:
-        stream = io.BufferedReader(_Unpacked(stream))
+        stream = io.BufferedReader(_GunzipStream(stream))
     elif is_packed:
         raise InvalidInput("is not gzip, although the sender says so")
     start = stream.peek(_LOOK)[:_LOOK]
@@ -63,7 +63,7 @@ def read(
     return Input(rows, form, {}, JsonRejects)
 
 
-class _Unpacked(io.RawIOBase):
+class _GunzipStream(io.RawIOBase):
     """What is in a gzip stream. Raises InvalidInput where the stream is broken."""
 
     def __init__(self, stream: io.BufferedReader) -> None:

@@ -17,44 +17,44 @@ from peopleinfo.http.etags import UntaggedConditions
 from peopleinfo.http.health import MetricsResource, StatusResource
 from peopleinfo.http.legacy import DataResource
 from peopleinfo.http.memory_budget import BODIES
-from peopleinfo.http.middleware.audit import Audited
-from peopleinfo.http.middleware.auth import Authentication
+from peopleinfo.http.middleware.audit import AuditMiddleware
+from peopleinfo.http.middleware.auth import AuthMiddleware
 from peopleinfo.http.middleware.cors import Cors
-from peopleinfo.http.middleware.host_check import LoopbackOnly
+from peopleinfo.http.middleware.host_check import LocalhostOnly
 from peopleinfo.http.middleware.query_parameters import KnownParameters
 from peopleinfo.http.operations import OPERATIONS
 from peopleinfo.http.people import PeopleResource, PersonExportResource, PersonResource
 from peopleinfo.telemetry import tracing
-from peopleinfo.telemetry.access_log import Answered
+from peopleinfo.telemetry.access_log import AccessRecord
 from peopleinfo.telemetry.health import Health
 from peopleinfo.telemetry.metrics import REQUESTS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator
 
-    from peopleinfo.auth.authenticator import Gate
-    from peopleinfo.http.middleware.rate_limit import Limits
+    from peopleinfo.auth.authenticator import Authenticator
+    from peopleinfo.http.middleware.rate_limit import RateLimiter
     from peopleinfo.http.sessions import Sessions
-    from peopleinfo.http.shutdown import Drain
-    from peopleinfo.people.service import People
-    from peopleinfo.privacy.audit import Audit
-    from peopleinfo.telemetry.access_log import RequestLog
+    from peopleinfo.http.shutdown import GracefulShutdown
+    from peopleinfo.people.service import PeopleService
+    from peopleinfo.privacy.audit import AuditLog
+    from peopleinfo.telemetry.access_log import AccessLog
     from peopleinfo.telemetry.prometheus import Exposition
 
 _UNMATCHED: Final = "(no route)"
-_TROUBLE: Final = ("500", "503")
+_ERRORS: Final = ("500", "503")
 _METHODS: Final = frozenset(falcon.HTTP_METHODS)
 
 
 def create_app(
-    people: People,
+    people: PeopleService,
     exposition: Exposition,
-    log: RequestLog,
-    gate: Gate,
-    drain: Drain,
+    log: AccessLog,
+    gate: Authenticator,
+    drain: GracefulShutdown,
     sessions: Sessions,
-    audit: Audit | None,
-    limits: Limits | None,
+    audit: AuditLog | None,
+    limits: RateLimiter | None,
     *,
     proxies: int,
     body_timeout: float,
@@ -71,17 +71,17 @@ def create_app(
     `unix_socket` are more; `open_metrics` shows the figures to everybody. Pages of `origins` may ask, too.
     """
     middleware = [
-        _Observed(log, drain),
+        AccessLogMiddleware(log, drain),
         *([Cors(origins)] if origins else []),
-        *([LoopbackOnly(gate, origins, unix_socket=unix_socket)] if loopback_only else []),
-        *([Audited(audit, proxies=proxies)] if audit else []),
-        Authentication(gate, limits, sessions, open_metrics=open_metrics),
+        *([LocalhostOnly(gate, origins, unix_socket=unix_socket)] if loopback_only else []),
+        *([AuditMiddleware(audit, proxies=proxies)] if audit else []),
+        AuthMiddleware(gate, limits, sessions, open_metrics=open_metrics),
         KnownParameters(),
         UntaggedConditions(),
     ]
     app = App(middleware=middleware)
     app.req_options.strip_url_path_trailing_slash = True
-    problems.install(app)
+    problems.register(app)
     cursors = Cursors(people.store.secret)
     several = PeopleResource(people, cursors, body_timeout=body_timeout)
     app.add_route("/v1/people", several)
@@ -92,10 +92,10 @@ def create_app(
     app.add_route("/v1/people/{person_id}/export", PersonExportResource(people, audit))
     app.add_route("/data", DataResource(people, cursors, body_timeout=body_timeout))
     for operation in OPERATIONS:
-        for trouble in _TROUBLE:
-            REQUESTS.begin(operation.path, operation.method.upper(), trouble)
-    exposition.gauges += [people.store.note_state, uvicorn_protocol.note_state]
-    status = StatusResource(people.store, Health(people.store), drain, audit)
+        for trouble in _ERRORS:
+            REQUESTS.init_labels(operation.path, operation.method.upper(), trouble)
+    exposition.gauges += [people.store.update_gauges, uvicorn_protocol.update_gauges]
+    status = StatusResource(people.store, Health(people.store.check), drain, audit)
     app.add_route("/status", status)
     app.add_route("/status/ready", status)
     app.add_route("/status/live", status, suffix="live")
@@ -107,16 +107,17 @@ def create_app(
     return app
 
 
-class _Observed:
+class AccessLogMiddleware:
     """Notes every answer with the route's template, never the path or the query; of a stream when it has ended."""
 
-    def __init__(self, log: RequestLog, drain: Drain) -> None:
+    def __init__(self, log: AccessLog, drain: GracefulShutdown) -> None:
         self._log = log
         self._drain = drain
 
     async def process_response(
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, _resource: object, _succeeded: bool
     ) -> None:
+        """Record the response in the metrics and the access log, a streamed one when it has ended."""
         scope = req.scope
         if "counted" in scope:
             BODIES.release(scope["counted"])
@@ -132,8 +133,8 @@ class _Observed:
     def _note(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, size: int, trace_id: str) -> None:
         scope, context = req.scope, req.context
         principal = getattr(context, "principal", None)
-        self._log.note(
-            Answered(
+        self._log.append(
+            AccessRecord(
                 req.uri_template or _UNMATCHED,
                 req.method if req.method in _METHODS else "(other)",
                 resp.status_code,
@@ -161,7 +162,7 @@ class _Observed:
 
 def _end_of_span(req: falcon.asgi.Request, resp: falcon.asgi.Response) -> str:
     """Say in the span of a request what came of it, and in the answer which span it was; return the trace's id."""
-    trace_id, traceresponse = tracing.answered(
+    trace_id, traceresponse = tracing.end_request_span(
         req.scope["span"], req.uri_template or _UNMATCHED, req.method, resp.status_code
     )
     resp.set_header("Traceresponse", traceresponse)

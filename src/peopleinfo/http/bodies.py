@@ -74,7 +74,7 @@ class App(falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response]):
                 raise Disconnected
             return event
 
-        if tracing.are_on():
+        if tracing.enabled():
             return tracing.request(super().__call__, scope, attentive_receive, send)
         return super().__call__(scope, attentive_receive, send)
 
@@ -82,7 +82,7 @@ class App(falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response]):
 _BEGINNING: Final = {"type": "http.request", "body": b"", "more_body": True}
 
 
-async def client_leaves(req: falcon.asgi.Request) -> None:
+async def wait_for_disconnect(req: falcon.asgi.Request) -> None:
     """Return when the client of a request that has arrived whole goes away, or has got its answer. What is sent to it then, nobody misses."""
     with suppress(Disconnected):
         while True:
@@ -146,7 +146,7 @@ async def read_body(
                 if len(body) > _LIGHT:
                     _count(req, len(body))
     except TimeoutError:
-        raise too_slow(seconds) from None
+        raise body_timeout(seconds) from None
     if (weight := len(body) + _COMMA * body.count(b",")) > _LIGHT:
         _count(req, weight)
     return bytes(body)
@@ -159,7 +159,7 @@ def _count(req: falcon.asgi.Request, weight: int) -> None:
     req.scope["counted"] = weight
 
 
-def too_slow(seconds: float) -> falcon.HTTPError:
+def body_timeout(seconds: float) -> falcon.HTTPError:
     """Return the error for a body that did not arrive in time; the connection is of no more use."""
     return falcon.HTTPError(
         408,

@@ -13,23 +13,23 @@ from contextlib import aclosing, suppress
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
-from peopleinfo.auth.field_access import require_askable
-from peopleinfo.auth.principal import MEMBERS
-from peopleinfo.bulk.importer import Import, Outcome, batches
+from peopleinfo.bulk.importer import Importer, RowResult, batches
 from peopleinfo.errors import StoreUnavailable
 from peopleinfo.formats import reader
-from peopleinfo.formats.column_mapping import Columns, InvalidInput
+from peopleinfo.formats.column_mapping import ColumnMapping, InvalidInput
 from peopleinfo.formats.export import Piece, as_csv, as_ndjson
-from peopleinfo.http.bodies import client_leaves, media_type, preferred, read_json, too_slow
+from peopleinfo.http.bodies import body_timeout, media_type, preferred, read_json, wait_for_disconnect
 from peopleinfo.http.memory_budget import EXPORT_SIZE, EXPORTS, RESPONSES
-from peopleinfo.http.middleware.audit import trail_of
+from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.middleware.compression import GZIP, accepts_gzip, compressed
 from peopleinfo.http.operations import CSV, JSON, NDJSON
 from peopleinfo.http.people import idempotency_key
 from peopleinfo.http.schemas import ImportResult, Reason
 from peopleinfo.http.search_params import read_export
 from peopleinfo.people import strict_json
-from peopleinfo.privacy.audit import ids_of
+from peopleinfo.people.field_access import check_search
+from peopleinfo.people.fields import FIELDS
+from peopleinfo.privacy.audit import person_ids
 from peopleinfo.telemetry.metrics import EXPORTED, IMPORTED, TRANSFERS
 
 if TYPE_CHECKING:
@@ -39,15 +39,15 @@ if TYPE_CHECKING:
 
     from peopleinfo.bulk.importer import Row
     from peopleinfo.http.memory_budget import Held
-    from peopleinfo.http.middleware.audit import Trail
-    from peopleinfo.people.service import People
+    from peopleinfo.http.middleware.audit import RequestAudit
+    from peopleinfo.people.service import PeopleService
 
 _BATCH_ROWS: Final = 500  # checking so many takes a few milliseconds, in which no other request is served
 _BATCH_SIZE: Final = 256 * 1024  # of the rows' own length, of which their values take up to fifty times as much
 _AT_ONCE: Final = 32  # imports being read; more wait for their turn
 _IN_MEMORY: Final = 1024 * 1024  # bytes of an answer; a longer one waits in a temporary file
 _PIECE: Final = 64 * 1024
-_GO_ON: Final = ": sent again with the same Idempotency-Key, it goes on where it stopped"
+_RESUME_HINT: Final = ": sent again with the same Idempotency-Key, it goes on where it stopped"
 _CODINGS: Final = (GZIP, "x-gzip")
 _FORMATS: Final[dict[str, reader.Format]] = {NDJSON: "ndjson", "application/jsonl": "ndjson", CSV: "csv", JSON: "json"}
 
@@ -55,7 +55,7 @@ _FORMATS: Final[dict[str, reader.Format]] = {NDJSON: "ndjson", "application/json
 class ImportResource:
     """/v1/people/import: rows in, what became of each out."""
 
-    def __init__(self, people: People, *, body_timeout: float) -> None:
+    def __init__(self, people: PeopleService, *, body_timeout: float) -> None:
         self._people = people
         self._body_seconds = body_timeout
         # The readers of files wait for their input, which the loop must not, and slow senders must not keep others' threads.
@@ -65,7 +65,7 @@ class ImportResource:
         """Store every row that is a person; answer when all are read, so that a client may send first and read then."""
         key = idempotency_key(req)
         import_id = hashlib.sha256(b"import " + key.encoded).digest() if key else None
-        import_ = Import(self._people, import_id, dry_run=req.get_param_as_bool("dry_run") or False)
+        import_ = Importer(self._people, import_id, dry_run=req.get_param_as_bool("dry_run") or False)
         kind = _FORMATS[media_type(req, tuple(_FORMATS), codings=_CODINGS)]
         is_packed = req.get_header("Content-Encoding", default="").lower() in _CODINGS
         body = cast("io.BufferedReader", io.BufferedReader(_Body(req, self._body_seconds), _PIECE))
@@ -75,7 +75,7 @@ class ImportResource:
         TRANSFERS.change(1, "import")
         results = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed when it has been sent
         try:
-            await _store(import_, partial(run, next, parts, None), results, _GO_ON if key else "", trail_of(req))
+            await _store(import_, partial(run, next, parts, None), results, _RESUME_HINT if key else "", audit_of(req))
         except BaseException:
             with suppress(OSError):  # what it has not written yet is of no use
                 results.close()
@@ -90,7 +90,7 @@ class ImportResource:
 class ExportResource:
     """/v1/people/export: everyone, or those who are meant."""
 
-    def __init__(self, people: People, *, body_timeout: float) -> None:
+    def __init__(self, people: PeopleService, *, body_timeout: float) -> None:
         self._people = people
         self._body_seconds = body_timeout
 
@@ -108,18 +108,18 @@ class ExportResource:
         held = EXPORTS.hold(EXPORT_SIZE)
         where, form = read_export(members)
         as_table = (form or preferred(req, (NDJSON, CSV))) in ("csv", CSV)
-        hidden = req.context.principal.hidden
+        hidden = req.context.principal.hidden_fields
         if hidden:
-            require_askable(members, hidden)
+            check_search(members, hidden)
         is_compressed = accepts_gzip(req, resp)
-        trail = trail_of(req)
-        seen = (lambda people: trail.streams(ids_of(people))) if trail else None
+        trail = audit_of(req)
+        seen = (lambda people: trail.streams(person_ids(people))) if trail else None
         pieces = await _begun((as_csv if as_table else as_ndjson)(self._people, where, hidden=hidden, seen=seen))
         resp.content_type = CSV if as_table else NDJSON
         resp.set_header("Cache-Control", "private, no-store")
         resp.append_header("Vary", "Accept")
         resp.downloadable_as = "people.csv" if as_table else "people.ndjson"
-        texts = _texts(req, pieces, held)
+        texts = _stream(req, pieces, held)
         if is_compressed:
             resp.set_header("Content-Encoding", GZIP)
         resp.stream = compressed(texts) if is_compressed else texts
@@ -150,18 +150,18 @@ class _Body(io.RawIOBase):
             async with asyncio.timeout(self._seconds):
                 return await anext(self._pieces, b"")
         except TimeoutError:
-            raise too_slow(self._seconds) from None
+            raise body_timeout(self._seconds) from None
 
 
-def read_columns(params: Mapping[str, Any]) -> Columns:
+def read_columns(params: Mapping[str, Any]) -> ColumnMapping:
     """Return which columns of a table are which members, as the parameters of the query say."""
     formats = params.get("date_format", [])
     given = {
         member: ",".join(value) if isinstance(value, list) else value
         for member, value in params.items()
-        if member in MEMBERS
+        if member in FIELDS
     }
-    return Columns(given, formats if isinstance(formats, list) else [formats])
+    return ColumnMapping(given, formats if isinstance(formats, list) else [formats])
 
 
 async def _begun(pieces: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, None]:
@@ -180,10 +180,10 @@ async def _begun(pieces: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, N
     return all_of_them()
 
 
-async def _texts(req: Request, pieces: AsyncGenerator[Piece, None], _held: Held) -> AsyncGenerator[bytes, None]:
+async def _stream(req: Request, pieces: AsyncGenerator[Piece, None], _held: Held) -> AsyncGenerator[bytes, None]:
     """Yield the texts for as long as the client is there to take them; the server would go on to the end, unheard."""
     TRANSFERS.change(1, "export")
-    leaving = asyncio.ensure_future(client_leaves(req))
+    leaving = asyncio.ensure_future(wait_for_disconnect(req))
     try:
         async with aclosing(pieces):
             async for people, text in pieces:
@@ -191,7 +191,7 @@ async def _texts(req: Request, pieces: AsyncGenerator[Piece, None], _held: Held)
                 await asyncio.sleep(0)
                 if leaving.done():
                     return
-                EXPORTED.add(by=people)
+                EXPORTED.inc(by=people)
                 yield text
     finally:
         leaving.cancel()
@@ -199,11 +199,11 @@ async def _texts(req: Request, pieces: AsyncGenerator[Piece, None], _held: Held)
 
 
 async def _store(
-    import_: Import,
+    import_: Importer,
     next_batch: Callable[[], Awaitable[list[Row] | None]],
     results: IO[bytes],
     how_to_go_on: str,
-    trail: Trail | None,
+    trail: RequestAudit | None,
 ) -> None:
     rejected = 0
     if trail:
@@ -212,12 +212,12 @@ async def _store(
         while batch := await next_batch():
             if trail:
                 trail.require()
-            outcomes = await import_.store(batch)
+            outcomes = await import_.import_rows(batch)
             if trail:
                 trail.streams(tuple(outcome.person_id for outcome in outcomes if outcome.person_id))
             told = [_result(outcome) for outcome in outcomes]
             for result, count in Counter(one.result for one in told).items():
-                IMPORTED.add(result, by=count)
+                IMPORTED.inc(result, by=count)
                 rejected += count if result == "rejected" else 0
             _append(results, told)
         await import_.finish()
@@ -228,7 +228,7 @@ async def _store(
         raise
     except InvalidInput as error:
         stored = (await import_.progress()).stored
-        raise InvalidInput(f"{error.unquoted}; {stored} people before that are stored") from error
+        raise InvalidInput(f"{error.safe_message}; {stored} people before that are stored") from error
 
 
 def _append(response: IO[bytes], results: list[ImportResult]) -> None:
@@ -241,7 +241,7 @@ def _append(response: IO[bytes], results: list[ImportResult]) -> None:
         raise StoreUnavailable(f"the temporary folder cannot hold the response ({why})", retry_after=30) from error
 
 
-def _result(outcome: Outcome) -> ImportResult:
+def _result(outcome: RowResult) -> ImportResult:
     line = outcome.row.line
     if outcome.errors:
         reasons = [Reason(error.pointer, error.reason) for error in outcome.errors]

@@ -9,7 +9,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from peopleinfo.crypto.ids import subkey
+from peopleinfo.crypto.ids import derive_key
 from peopleinfo.errors import PeopleInfoError
 
 _NONCE: Final = 12  # bytes (NIST SP 800-38D); at random, good for 2^32 cursors of one secret
@@ -26,14 +26,14 @@ class Cursors:
     """Seals positions of the store into cursors; every process of a deployment opens them alike."""
 
     def __init__(self, secret: bytes) -> None:
-        self._cipher = AESGCM(subkey(secret, "cursors"))
+        self._cipher = AESGCM(derive_key(secret, "cursors"))
 
-    def seal(self, position: bytes, search: bytes, principal: str) -> str:
+    def encode(self, position: bytes, search: bytes, principal: str) -> str:
         """Return the cursor of a position in the pages of a principal's search (any bytes that tell searches apart)."""
         nonce = os.urandom(_NONCE)
         return _text(nonce + self._cipher.encrypt(nonce, position, _context(search, principal)))
 
-    def open(self, cursor: str, search: bytes, principal: str) -> bytes:
+    def decode(self, cursor: str, search: bytes, principal: str) -> bytes:
         """Return the position. Raises InvalidCursor, also when it was given to another principal."""
         try:
             sealed = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import falcon
 import msgspec
 
-from peopleinfo.auth.field_access import fingerprint
 from peopleinfo.errors import VersionConflict
+from peopleinfo.people.field_access import fingerprint
 from peopleinfo.people.person import stored
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
-    from peopleinfo.people.person import Record
+    from peopleinfo.people.person import StoredPerson
 
 _TAG: Final = r'(?:W/)?"[^"]*"'
 _SPACED: Final = rf"{_TAG}[ \t]*"
@@ -59,7 +59,7 @@ class Representation(NamedTuple):
     """What conditions are compared with: the strong entity tag and the record with the time of its last change, where they exist."""
 
     tag: str | None = None
-    record: Record | None = None
+    record: StoredPerson | None = None
 
     @property
     def named(self) -> frozenset[str | None]:
@@ -117,12 +117,12 @@ class Conditions(NamedTuple):
                 "this resource has no modification date, so If-Modified-Since cannot be evaluated: leave it out"
             )
 
-    def require_record(self, record: Record, *, hidden: frozenset[str] = frozenset()) -> None:
+    def require_record(self, record: StoredPerson, *, hidden: frozenset[str] = frozenset()) -> None:
         """Evaluate all conditions of a change of this record. Raises VersionConflict and falcon's error for 412."""
         self.require(of_record(record, hidden))
 
 
-def of_record(record: Record, hidden: frozenset[str]) -> Representation:
+def of_record(record: StoredPerson, hidden: frozenset[str]) -> Representation:
     """Return the representation of a record without `hidden` members."""
     return Representation(etag(record.version, hidden), record)
 
@@ -194,7 +194,7 @@ class _Dated(msgspec.Struct):
 _decode: Final = msgspec.json.Decoder(_Dated).decode
 
 
-def _mismatch(tags: Tags, record: Record | None) -> Exception:
+def _mismatch(tags: Tags, record: StoredPerson | None) -> Exception:
     if record is None:
         return _failed("this resource has no entity tag, so no tag in If-Match matches: leave it out, or send *")
     if tags.weak:

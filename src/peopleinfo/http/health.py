@@ -9,15 +9,15 @@ import falcon
 
 from peopleinfo import __version__
 from peopleinfo.people import strict_json
-from peopleinfo.telemetry.access_log import GATHER_SECONDS
+from peopleinfo.telemetry.access_log import FLUSH_INTERVAL
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
-    from peopleinfo.http.shutdown import Drain
+    from peopleinfo.http.shutdown import GracefulShutdown
     from peopleinfo.people.store import Store
-    from peopleinfo.privacy.audit import Audit
-    from peopleinfo.telemetry.access_log import RequestLog
+    from peopleinfo.privacy.audit import AuditLog
+    from peopleinfo.telemetry.access_log import AccessLog
     from peopleinfo.telemetry.health import Health
     from peopleinfo.telemetry.prometheus import Exposition
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class StatusResource:
     """/status and /status/ready: whether requests should come here; /status/live: whether the process works at all."""
 
-    def __init__(self, store: Store, health: Health, drain: Drain, audit: Audit | None) -> None:
+    def __init__(self, store: Store, health: Health, drain: GracefulShutdown, audit: AuditLog | None) -> None:
         self._store = store
         self._health = health
         self._drain = drain
@@ -33,7 +33,7 @@ class StatusResource:
 
     async def on_get(self, _: Request, resp: Response) -> None:
         """Answer 200 when it can serve, and 503, naming what is down, when it cannot or is about to end."""
-        trouble = await self._health.trouble()
+        trouble = await self._health.last_error()
         answer: dict[str, Any] = {"statusCode": 200, "status": "ok", "version": __version__, "store": "ok"}
         if trouble:
             answer |= {"statusCode": 503, "status": "unavailable", "store": str(trouble)}
@@ -68,7 +68,7 @@ def _tell(resp: Response, answer: dict[str, Any]) -> None:
 class MetricsResource:
     """/metrics: figures for Prometheus."""
 
-    def __init__(self, exposition: Exposition, log: RequestLog) -> None:
+    def __init__(self, exposition: Exposition, log: AccessLog) -> None:
         self._exposition = exposition
         self._log = log
 
@@ -77,7 +77,7 @@ class MetricsResource:
         if (
             self._exposition.has_others
         ):  # who publish at least so often: then whatever was answered before this request is counted
-            await asyncio.sleep(GATHER_SECONDS)
+            await asyncio.sleep(FLUSH_INTERVAL)
         self._log.flush()
         resp.data, resp.content_type = self._exposition.text(req.get_header("Accept", default=""))
 

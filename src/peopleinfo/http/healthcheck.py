@@ -15,8 +15,8 @@ from peopleinfo.settings import Settings
 if TYPE_CHECKING:
     from pathlib import Path
 
-_HANGS: Final = 4  # seconds: less than whoever runs the check waits
-_EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where one that listens everywhere is found
+TIMEOUT: Final = 4  # seconds: less than whoever runs the check waits
+WILDCARD_HOSTS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where one that listens everywhere is found
 
 
 def main() -> None:
@@ -39,15 +39,15 @@ def _connection(settings: Settings) -> tuple[HTTPConnection, str]:
     """Return a connection to the service that is not open yet, and the place that it leads to."""
     if settings.socket_path:
         return _UnixConnection(settings.socket_path), settings.place
-    host = _EVERYWHERE.get(settings.host, settings.host)
-    return HTTPConnection(host, settings.port, timeout=_HANGS), f"{host} port {settings.port}"
+    host = WILDCARD_HOSTS.get(settings.host, settings.host)
+    return HTTPConnection(host, settings.port, timeout=TIMEOUT), f"{host} port {settings.port}"
 
 
 class _UnixConnection(HTTPConnection):
     """A connection through a Unix socket."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=_HANGS)
+        super().__init__("localhost", timeout=TIMEOUT)
         self._path = path
 
     def connect(self) -> None:

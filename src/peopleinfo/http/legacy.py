@@ -6,29 +6,29 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from peopleinfo.auth.field_access import require_askable
 from peopleinfo.errors import FieldError
 from peopleinfo.http import problems
 from peopleinfo.http.bodies import read_body
 from peopleinfo.http.cursors import InvalidCursor
 from peopleinfo.http.memory_budget import RESPONSES
-from peopleinfo.http.middleware.audit import trail_of
-from peopleinfo.http.people import keep_private, read_freshness, say_source
-from peopleinfo.http.search_params import read_search
+from peopleinfo.http.middleware.audit import audit_of
+from peopleinfo.http.people import read_options, set_cache_status, set_private
+from peopleinfo.http.search_params import parse_search
 from peopleinfo.people import strict_json
-from peopleinfo.people.person import missing_members, normalised
+from peopleinfo.people.field_access import check_search
+from peopleinfo.people.person import missing_fields, normalize
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
     from peopleinfo.http.cursors import Cursors
-    from peopleinfo.people.service import People
+    from peopleinfo.people.service import PeopleService
 
 
 class DataResource:
     """/data: store a person, list the people of a surname."""
 
-    def __init__(self, people: People, cursors: Cursors, *, body_timeout: float) -> None:
+    def __init__(self, people: PeopleService, cursors: Cursors, *, body_timeout: float) -> None:
         self._people = people
         self._cursors = cursors
         self._body_seconds = body_timeout
@@ -37,13 +37,13 @@ class DataResource:
         """Store a person and answer exactly what was submitted."""
         body = await read_body(req, seconds=self._body_seconds)
         data = strict_json.parse(body)
-        if missing := missing_members(data):
+        if missing := missing_fields(data):
             reasons = tuple(FieldError(f"/{name}", "is required, a string that is not empty") for name in missing)
-            problems.write(req, resp, _MISSING, "Missing required fields", reasons)
+            problems.respond(req, resp, _MISSING, "Missing required fields", reasons)
             return
-        if trail := trail_of(req):
+        if trail := audit_of(req):
             trail.announce(data)
-        record = await self._people.create_from_seed(data)
+        record = await self._people.create_legacy(data)
         if trail:
             trail.answers([record.body])
         resp.set_header("Location", f"/v1/people/{record.person_id}")
@@ -55,23 +55,23 @@ class DataResource:
         principal = req.context.principal.name
         begun = self._opened(cursor, surname, principal) if cursor is not None else None
         surname, limit = (begun.surname, limit or begun.limit) if begun else (surname, limit)
-        if not isinstance(surname, str) or not normalised(surname):
-            problems.write(req, resp, _NO_SURNAME, "person_surname query parameter is required")
+        if not isinstance(surname, str) or not normalize(surname):
+            problems.respond(req, resp, _NO_SURNAME, "person_surname query parameter is required")
             return
-        asked = read_search({"surname": surname, "limit": limit})
-        if hidden := req.context.principal.hidden:
-            require_askable(["surname"], hidden)
-        reading = read_freshness(req)
+        asked = parse_search({"surname": surname, "limit": limit})
+        if hidden := req.context.principal.hidden_fields:
+            check_search(["surname"], hidden)
+        reading = read_options(req)
         RESPONSES.require_room()
         after = begun.after if begun else None
-        page = await self._people.find(asked.where, after=after, limit=asked.limit, reading=reading, hidden=hidden)
-        say_source(req, resp, reading)
-        if trail := trail_of(req):
+        page = await self._people.find(asked.where, after=after, limit=asked.limit, options=reading, hidden=hidden)
+        set_cache_status(req, resp, reading)
+        if trail := audit_of(req):
             trail.answers(page.people)
         resp.data = b"[" + b",".join(page.people) + b"]"
-        keep_private(resp)
+        set_private(resp)
         if page.next is not None:
-            cursor = self._cursors.seal(_encode(_Next(surname, str(asked.limit), page.next)), _SEARCH, principal)
+            cursor = self._cursors.encode(_encode(_Next(surname, str(asked.limit), page.next)), _SEARCH, principal)
             resp.set_header("Link", f'</data?cursor={cursor}>; rel="next"')
 
     on_head = on_get
@@ -80,7 +80,7 @@ class DataResource:
         """Return what a cursor says. Raises InvalidCursor, also when it is of another surname than is asked for."""
         if not isinstance(cursor, str):
             raise InvalidCursor
-        begun = _decode(self._cursors.open(cursor, _SEARCH, principal))
+        begun = _decode(self._cursors.decode(cursor, _SEARCH, principal))
         if surname not in (None, begun.surname):
             raise InvalidCursor
         return begun
@@ -99,5 +99,5 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(_Next).decode
 
 
-_MISSING = problems.Kind(400, "missing-members", "Members are missing")
-_NO_SURNAME = problems.Kind(400, "missing-surname", "A parameter is missing")
+_MISSING = problems.ProblemType(400, "missing-members", "Members are missing")
+_NO_SURNAME = problems.ProblemType(400, "missing-surname", "A parameter is missing")

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from peopleinfo import __version__
-from peopleinfo.http.operations import OPERATIONS, PROBLEMS, Answer, Operation, Parameter
+from peopleinfo.http.operations import OPERATIONS, PROBLEMS, Operation, Parameter, Response
 from peopleinfo.http.schemas import TYPES
 
 _REF: Final = "#/components/schemas/{name}"
@@ -63,12 +63,12 @@ def _operation(operation: Operation) -> dict[str, Any]:
     answers = {str(status): _answer(answer) for status, answer in operation.answers.items()}
     for status in (*operation.errors, *(() if operation.scope is None else (401, 429)), *_ANYTIME):
         if status not in operation.answers:
-            answers[str(status)] = _answer(Answer(f"{HTTPStatus(status).phrase}.", PROBLEMS))
+            answers[str(status)] = _answer(Response(f"{HTTPStatus(status).phrase}.", PROBLEMS))
     described["responses"] = answers
     return described
 
 
-def _answer(answer: Answer) -> dict[str, Any]:
+def _answer(answer: Response) -> dict[str, Any]:
     described: dict[str, Any] = {"description": answer.description}
     if answer.body:
         described["content"] = _content(answer.body)

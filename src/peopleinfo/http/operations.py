@@ -14,6 +14,7 @@ from peopleinfo.http.schemas import (
     Cursor,
     ExportBody,
     ImportResult,
+    LegacyPerson,
     Limit,
     NewPerson,
     PeoplePage,
@@ -21,7 +22,6 @@ from peopleinfo.http.schemas import (
     PersonExport,
     Problem,
     SearchBody,
-    SeedPerson,
     Status,
     Text,
 )
@@ -41,7 +41,7 @@ class Parameter(NamedTuple):
     required: bool = False
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """What a status means, what is in its body (media type → type, None for text) and which headers it has."""
 
     description: str
@@ -57,7 +57,7 @@ class Operation(NamedTuple):
     scope: Scope | None
     name: str
     summary: str
-    answers: dict[int, Answer]
+    answers: dict[int, Response]
     parameters: tuple[Parameter, ...] = ()
     body: dict[str, Any] = {}  # noqa: RUF012 - never changed
     errors: tuple[int, ...] = ()
@@ -67,10 +67,10 @@ _SEARCH: Final = tuple(Parameter("query", field.name, field.type, "") for field 
 _IF_MATCH: Final = Parameter(
     "header", "If-Match", str, "The ETag of the version that is changed, or * for whichever is there.", required=True
 )
-_PERSON: Final = Answer("The person.", {JSON: Person}, ("ETag",))
-_READ: Final = Answer("The person.", {JSON: Person}, ("ETag", "Cache-Status"))
-_PAGE: Final = Answer("A page of people.", {JSON: PeoplePage}, ("Cache-Status",))
-_STREAM: Final = Answer("A person a line, or a table when Accept prefers it.", {NDJSON: Person, CSV: None})
+_PERSON: Final = Response("The person.", {JSON: Person}, ("ETag",))
+_READ: Final = Response("The person.", {JSON: Person}, ("ETag", "Cache-Status"))
+_PAGE: Final = Response("A page of people.", {JSON: PeoplePage}, ("Cache-Status",))
+_STREAM: Final = Response("A person a line, or a table when Accept prefers it.", {NDJSON: Person, CSV: None})
 
 OPERATIONS: Final = (
     Operation(
@@ -79,7 +79,7 @@ OPERATIONS: Final = (
         Scope.WRITE,
         "createPerson",
         "Store a new person",
-        {201: Answer("The person as stored.", {JSON: Person}, ("ETag", "Location"))},
+        {201: Response("The person as stored.", {JSON: Person}, ("ETag", "Location"))},
         (
             Parameter(
                 "header",
@@ -108,7 +108,7 @@ OPERATIONS: Final = (
         Scope.READ,
         "getPerson",
         "Read a person",
-        {200: _READ, 304: Answer("The client has this version.", headers=("ETag",))},
+        {200: _READ, 304: Response("The client has this version.", headers=("ETag",))},
         (Parameter("header", "If-None-Match", str, "ETags of versions that the client has."),),
         errors=(404,),
     ),
@@ -140,7 +140,7 @@ OPERATIONS: Final = (
         Scope.WRITE,
         "erasePerson",
         "Erase a person",
-        {204: Answer("The person is erased.")},
+        {204: Response("The person is erased.")},
         (_IF_MATCH._replace(required=False),),
         errors=(400, 404, 412),
     ),
@@ -150,7 +150,7 @@ OPERATIONS: Final = (
         Scope.ADMIN,
         "exportPerson",
         "Read all that is held about a person, with what the audit tells of it",
-        {200: Answer("The record, and the audit's events.", {JSON: PersonExport})},
+        {200: Response("The record, and the audit's events.", {JSON: PersonExport})},
         errors=(404,),
     ),
     Operation(
@@ -159,7 +159,7 @@ OPERATIONS: Final = (
         Scope.WRITE,
         "importPeople",
         "Store many people: a stream of any length",
-        {200: Answer("What became of each row, a line each, and a last line of the whole.", {NDJSON: ImportResult})},
+        {200: Response("What became of each row, a line each, and a last line of the whole.", {NDJSON: ImportResult})},
         (
             Parameter(
                 "header",
@@ -203,8 +203,8 @@ OPERATIONS: Final = (
         Scope.WRITE,
         "storeData",
         "Store a person (the first API)",
-        {200: Answer("Exactly what was submitted.", {JSON: SeedPerson}, ("Location",))},
-        body={JSON: SeedPerson},
+        {200: Response("Exactly what was submitted.", {JSON: LegacyPerson}, ("Location",))},
+        body={JSON: LegacyPerson},
         errors=(400, 408, 413, 415, 422),
     ),
     Operation(
@@ -214,7 +214,7 @@ OPERATIONS: Final = (
         "listData",
         "List the people of a surname, oldest first (the first API)",
         {
-            200: Answer(
+            200: Response(
                 "The people; the Link header leads to the next page when there is one.",
                 {JSON: list[Person]},
                 ("Link", "Cache-Status"),
@@ -234,8 +234,8 @@ OPERATIONS: Final = (
         "getStatus",
         "Can the service serve?",
         {
-            200: Answer("It can.", {JSON: Status}),
-            503: Answer("It cannot, or is about to end; the answer names what is down.", {JSON: Status}),
+            200: Response("It can.", {JSON: Status}),
+            503: Response("It cannot, or is about to end; the answer names what is down.", {JSON: Status}),
         },
     ),
     Operation(
@@ -244,10 +244,10 @@ OPERATIONS: Final = (
         None,
         "getReady",
         "Should requests come here? The same as /status",
-        {200: Answer("They should.", {JSON: Status}), 503: Answer("They should not.", {JSON: Status})},
+        {200: Response("They should.", {JSON: Status}), 503: Response("They should not.", {JSON: Status})},
     ),
     Operation(
-        "/status/live", "get", None, "getLive", "Does the process work?", {200: Answer("It does.", {JSON: Status})}
+        "/status/live", "get", None, "getLive", "Does the process work?", {200: Response("It does.", {JSON: Status})}
     ),
     Operation(
         "/metrics",
@@ -255,12 +255,12 @@ OPERATIONS: Final = (
         Scope.METRICS,
         "getMetrics",
         "Figures for Prometheus",
-        {200: Answer("The metrics.", {"text/plain": None})},
+        {200: Response("The metrics.", {"text/plain": None})},
     ),
 )
 
 PROBLEMS: Final = {PROBLEM: Problem}
-OPEN_PAGES: Final = frozenset(
+PUBLIC_PAGES: Final = frozenset(
     {
         "/",
         "/openapi.json",
@@ -280,10 +280,10 @@ OPEN_PAGES: Final = frozenset(
     }
 )
 """Routes that are no operations and answer everybody: the same in every copy of the service, and with nobody's data."""
-OPEN_FORMS: Final = frozenset({"/console/sign-in", "/console/sign-out"})
+PUBLIC_FORMS: Final = frozenset({"/console/sign-in", "/console/sign-out"})
 """Routes of the console that take a form from everybody; they see to it that it comes from our own pages."""
 
-MASKED: Final = frozenset(
+FIELD_ACCESS_OPERATIONS: Final = frozenset(
     (
         "createPerson",
         "findPeople",

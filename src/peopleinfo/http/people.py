@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import falcon
 
-from peopleinfo.auth.field_access import require_askable, require_changeable, shown
-from peopleinfo.auth.principal import ClientKey
 from peopleinfo.http import etags
 from peopleinfo.http.bodies import MERGE_PATCH, read_json
 from peopleinfo.http.etags import EvaluatesConditions
 from peopleinfo.http.memory_budget import RESPONSES
-from peopleinfo.http.middleware.audit import trail_of
-from peopleinfo.http.search_params import read_query, read_search
+from peopleinfo.http.middleware.audit import audit_of
+from peopleinfo.http.search_params import parse_search, read_query
 from peopleinfo.people import strict_json
-from peopleinfo.people.store import Reading, Source
+from peopleinfo.people.field_access import check_patch, check_search, redact
+from peopleinfo.people.store import CacheStatus, ClientKey, ReadOptions
 from peopleinfo.privacy import retention
 
 if TYPE_CHECKING:
@@ -25,10 +24,10 @@ if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
     from peopleinfo.http.cursors import Cursors
-    from peopleinfo.http.search_params import Asked
-    from peopleinfo.people.person import Record
-    from peopleinfo.people.service import People
-    from peopleinfo.privacy.audit import Audit
+    from peopleinfo.http.search_params import SearchRequest
+    from peopleinfo.people.person import StoredPerson
+    from peopleinfo.people.service import PeopleService
+    from peopleinfo.privacy.audit import AuditLog
 
 _KEY_LENGTH: Final = 255
 
@@ -36,7 +35,7 @@ _KEY_LENGTH: Final = 255
 class PeopleResource:
     """/v1/people: add a person, find people."""
 
-    def __init__(self, people: People, cursors: Cursors, *, body_timeout: float) -> None:
+    def __init__(self, people: PeopleService, cursors: Cursors, *, body_timeout: float) -> None:
         self._people = people
         self._cursors = cursors
         self._body_seconds = body_timeout
@@ -45,9 +44,9 @@ class PeopleResource:
         """Add a person."""
         once = idempotency_key(req)
         data = await read_json(req, seconds=self._body_seconds)
-        if trail := trail_of(req):
+        if trail := audit_of(req):
             trail.announce(data)
-        record = await self._people.create(data, once=once)
+        record = await self._people.create(data, idempotency_key=once)
         if trail:
             trail.answers([record.body])
         resp.status = 201
@@ -61,19 +60,19 @@ class PeopleResource:
     async def on_post_search(self, req: Request, resp: Response) -> None:
         """Find people by the members of the body, so that no name stands in a URL."""
         members = await read_json(req, seconds=self._body_seconds)
-        await self._find(read_search(members), members, req, resp)
+        await self._find(parse_search(members), members, req, resp)
 
-    async def _find(self, asked: Asked, members: Mapping[str, Any], req: Request, resp: Response) -> None:
-        if hidden := req.context.principal.hidden:
-            require_askable(members, hidden)
-        reading = read_freshness(req)
+    async def _find(self, asked: SearchRequest, members: Mapping[str, Any], req: Request, resp: Response) -> None:
+        if hidden := req.context.principal.hidden_fields:
+            check_search(members, hidden)
+        reading = read_options(req)
         RESPONSES.require_room()
         page, cursor = await asked.page(self._people, self._cursors, reading, req.context.principal)
-        say_source(req, resp, reading)
-        if trail := trail_of(req):
+        set_cache_status(req, resp, reading)
+        if trail := audit_of(req):
             trail.answers(page.people)
         resp.data = b'{"people":[%b],"next_cursor":%b}' % (b",".join(page.people), strict_json.encode(cursor))
-        keep_private(resp)
+        set_private(resp)
 
     on_head = on_get
 
@@ -81,18 +80,18 @@ class PeopleResource:
 class PersonResource(EvaluatesConditions):
     """/v1/people/{person_id}: one person."""
 
-    def __init__(self, people: People, *, body_timeout: float) -> None:
+    def __init__(self, people: PeopleService, *, body_timeout: float) -> None:
         self._people = people
         self._body_seconds = body_timeout
 
     async def on_get(self, req: Request, resp: Response, person_id: str) -> None:
         """Return the person, or 304 when the client has this version."""
-        reading = read_freshness(req)
+        reading = read_options(req)
         try:
-            record = await self._people.get(person_id, reading=reading)
+            record = await self._people.get(person_id, options=reading)
         finally:  # that somebody is not there is an answer too
-            say_source(req, resp, reading)
-        hidden = req.context.principal.hidden
+            set_cache_status(req, resp, reading)
+        hidden = req.context.principal.hidden_fields
         if etags.are_given(req):
             etags.answer_read(req, resp, etags.of_record(record, hidden))
         _answer(resp, record, hidden)
@@ -101,27 +100,27 @@ class PersonResource(EvaluatesConditions):
         """Put new details in the place of the old ones."""
         precondition = etags.read_of_change(req).require_record
         data = await read_json(req, seconds=self._body_seconds)
-        if trail := trail_of(req):
+        if trail := audit_of(req):
             trail.announce(data)
         _answer(resp, await self._people.replace(person_id, data, precondition=precondition))
 
     async def on_patch(self, req: Request, resp: Response, person_id: str) -> None:
         """Change some members by a JSON Merge Patch."""
-        hidden = req.context.principal.hidden
+        hidden = req.context.principal.hidden_fields
         precondition = partial(etags.read_of_change(req).require_record, hidden=hidden)
         patch = await read_json(req, seconds=self._body_seconds, media_types=(MERGE_PATCH,))
         if hidden:
-            require_changeable(patch, hidden)
-        if trail := trail_of(req):
+            check_patch(patch, hidden)
+        if trail := audit_of(req):
             trail.announce(patch)
         _answer(resp, await self._people.patch(person_id, patch, precondition=precondition, hidden=hidden), hidden)
 
     async def on_delete(self, req: Request, resp: Response, person_id: str) -> None:
         """Erase the person."""
         precondition = etags.read(req).require_record if etags.are_given(req) else None
-        if trail := trail_of(req):
+        if trail := audit_of(req):
             trail.announce()
-        await self._people.erase(person_id, precondition=precondition)
+        await self._people.delete(person_id, precondition=precondition)
         resp.status = 204
 
     on_head = on_get
@@ -130,51 +129,51 @@ class PersonResource(EvaluatesConditions):
 class PersonExportResource:
     """/v1/people/{person_id}/export: all that is held about one person."""
 
-    def __init__(self, people: People, audit: Audit | None) -> None:
+    def __init__(self, people: PeopleService, audit: AuditLog | None) -> None:
         self._people = people
         self._audit = audit
 
     async def on_get(self, _: Request, resp: Response, person_id: str) -> None:
         """Return the record and what the audit tells of it."""
-        resp.data = await retention.export(self._people, self._audit, person_id)
+        resp.data = await retention.export_personal_data(self._people, self._audit, person_id)
         resp.set_header("Cache-Control", "private, no-store")
         resp.downloadable_as = "person.json"
 
 
-def _answer(resp: Response, record: Record, hidden: frozenset[str] = frozenset()) -> None:
-    resp.data = shown(record.body, hidden) if hidden else record.body
+def _answer(resp: Response, record: StoredPerson, hidden: frozenset[str] = frozenset()) -> None:
+    resp.data = redact(record.body, hidden) if hidden else record.body
     resp.set_header("ETag", etags.etag(record.version, hidden))
-    keep_private(resp)
+    set_private(resp)
 
 
-def keep_private(resp: Response) -> None:
+def set_private(resp: Response) -> None:
     """Say who may keep an answer that has people in it."""
     # A browser may keep it but has to ask whether it is still true; nobody between us may.
     resp.set_header("Cache-Control", "private, no-cache")
 
 
-def read_freshness(req: Request) -> Reading:
+def read_options(req: Request) -> ReadOptions:
     """Return how fresh the answer has to be: `Cache-Control: no-cache` (RFC 9111) asks for what the store itself says."""
-    return Reading(fresh="no-cache" in (req.get_header("Cache-Control") or "").lower())
+    return ReadOptions(fresh="no-cache" in (req.get_header("Cache-Control") or "").lower())
 
 
-def say_source(req: Request, resp: Response, reading: Reading) -> None:
+def set_cache_status(req: Request, resp: Response, reading: ReadOptions) -> None:
     """Say where the answer came from (Cache-Status, RFC 9211; and for the log), when there is a cache.
 
     Which records stay in a cache depends on their sizes, so principals with hidden members are not told.
     """
     if reading.source is not None:
         req.context.source = reading.source
-        if not req.context.principal.hidden:
+        if not req.context.principal.hidden_fields:
             resp.set_header("Cache-Status", _CACHE_STATUS[reading.source])
 
 
 _CACHE_STATUS: Final = {
-    Source.LOCAL: "peopleinfo; hit; detail=local",
-    Source.SHARED: "peopleinfo; hit; detail=shared",
-    Source.MISS: "peopleinfo; fwd=miss",
-    Source.BYPASS: "peopleinfo; fwd=bypass",
-    Source.REQUEST: "peopleinfo; fwd=request",
+    CacheStatus.LOCAL: "peopleinfo; hit; detail=local",
+    CacheStatus.SHARED: "peopleinfo; hit; detail=shared",
+    CacheStatus.MISS: "peopleinfo; fwd=miss",
+    CacheStatus.BYPASS: "peopleinfo; fwd=bypass",
+    CacheStatus.REQUEST: "peopleinfo; fwd=request",
 }
 
 

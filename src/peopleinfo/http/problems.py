@@ -25,7 +25,7 @@ _REPAIR_DELAY: Final = 30  # seconds after which a client may retry when an oper
 _log = structlog.get_logger("peopleinfo.http")
 
 
-class Kind(NamedTuple):
+class ProblemType(NamedTuple):
     """What a kind of error is called: its status, the end of its type URI, its title."""
 
     status: int
@@ -33,42 +33,42 @@ class Kind(NamedTuple):
     title: str
 
 
-_UNAVAILABLE: Final = Kind(503, "store-unavailable", "Store unavailable")
-KINDS: Final[dict[type[Exception], Kind]] = {
-    errors.InvalidJson: Kind(400, "invalid-json", "Invalid JSON"),
-    errors.InvalidPerson: Kind(422, "invalid-person", "Invalid person"),
-    errors.InvalidSearch: Kind(422, "invalid-search", "Invalid search"),
-    InvalidCursor: Kind(422, "invalid-cursor", "Invalid cursor"),
-    InvalidInput: Kind(422, "invalid-input", "Invalid input"),
-    errors.PersonNotFound: Kind(404, "person-not-found", "Person not found"),
-    errors.VersionConflict: Kind(412, "version-conflict", "Version conflict"),
-    errors.KeyReused: Kind(422, "idempotency-key-reused", "Idempotency key reused"),
-    errors.CreationErased: Kind(409, "person-deleted", "Person deleted"),
-    errors.ImportOverlap: Kind(409, "import-already-running", "Import already running"),
-    errors.NotAuthenticated: Kind(401, "not-authenticated", "Authentication required"),
-    errors.AccessDenied: Kind(403, "access-denied", "Access denied"),
-    errors.RateExceeded: Kind(429, "rate-limit-exceeded", "Rate limit exceeded"),
-    errors.Overloaded: Kind(503, "overloaded", "Server overloaded"),
-    errors.MembersHidden: Kind(403, "field-access-denied", "Field access denied"),
-    errors.OutcomeUnknown: Kind(503, "outcome-unknown", "Outcome unknown"),
-    errors.AuditUnavailable: Kind(503, "audit-unavailable", "Audit log unavailable"),
+_UNAVAILABLE: Final = ProblemType(503, "store-unavailable", "Store unavailable")
+PROBLEM_TYPES: Final[dict[type[Exception], ProblemType]] = {
+    errors.InvalidJson: ProblemType(400, "invalid-json", "Invalid JSON"),
+    errors.InvalidPerson: ProblemType(422, "invalid-person", "Invalid person"),
+    errors.InvalidSearch: ProblemType(422, "invalid-search", "Invalid search"),
+    InvalidCursor: ProblemType(422, "invalid-cursor", "Invalid cursor"),
+    InvalidInput: ProblemType(422, "invalid-input", "Invalid input"),
+    errors.PersonNotFound: ProblemType(404, "person-not-found", "Person not found"),
+    errors.VersionConflict: ProblemType(412, "version-conflict", "Version conflict"),
+    errors.IdempotencyKeyConflict: ProblemType(422, "idempotency-key-reused", "Idempotency key reused"),
+    errors.IdempotentPersonDeleted: ProblemType(409, "person-deleted", "Person deleted"),
+    errors.ImportAlreadyRunning: ProblemType(409, "import-already-running", "Import already running"),
+    errors.NotAuthenticated: ProblemType(401, "not-authenticated", "Authentication required"),
+    errors.AccessDenied: ProblemType(403, "access-denied", "Access denied"),
+    errors.RateLimitExceeded: ProblemType(429, "rate-limit-exceeded", "Rate limit exceeded"),
+    errors.Overloaded: ProblemType(503, "overloaded", "Server overloaded"),
+    errors.FieldAccessDenied: ProblemType(403, "field-access-denied", "Field access denied"),
+    errors.OutcomeUnknown: ProblemType(503, "outcome-unknown", "Outcome unknown"),
+    errors.AuditUnavailable: ProblemType(503, "audit-unavailable", "Audit log unavailable"),
     errors.StoreUnavailable: _UNAVAILABLE,
-    errors.StoreUnusable: _UNAVAILABLE,
+    errors.StoreConfigurationError: _UNAVAILABLE,
 }
 
 
-def install(app: falcon.asgi.App[Any, Any]) -> None:
+def register(app: falcon.asgi.App[Any, Any]) -> None:
     """Make the app answer every error with a problem document."""
-    app.add_error_handler(Exception, _crash)
-    app.add_error_handler(Disconnected, _nobody_left)
-    app.add_error_handler(errors.PeopleInfoError, _ours)
-    app.add_error_handler(falcon.HTTPError, _falcons)
+    app.add_error_handler(Exception, _handle_unexpected)
+    app.add_error_handler(Disconnected, _handle_disconnect)
+    app.add_error_handler(errors.PeopleInfoError, _handle_domain_error)
+    app.add_error_handler(falcon.HTTPError, _handle_http_error)
 
 
-def write(
+def respond(
     req: falcon.asgi.Request,
     resp: falcon.asgi.Response,
-    kind: Kind,
+    kind: ProblemType,
     detail: str,
     reasons: tuple[errors.FieldError, ...] = (),
 ) -> None:
@@ -95,20 +95,20 @@ def write(
     resp.stream = None
 
 
-async def _ours(
+async def _handle_domain_error(
     req: falcon.asgi.Request, resp: falcon.asgi.Response, error: errors.PeopleInfoError, params: dict[str, Any]
 ) -> None:
-    kind = next((KINDS[known] for known in type(error).__mro__ if known in KINDS), None)
+    kind = next((PROBLEM_TYPES[known] for known in type(error).__mro__ if known in PROBLEM_TYPES), None)
     if kind is None:  # an error of the commands, which no route raises
-        await _crash(req, resp, error, params)
+        await _handle_unexpected(req, resp, error, params)
         return
     if isinstance(error, errors.StoreUnavailable):
         resp.set_header("Retry-After", str(error.retry_after))
         _log.warning("store_unavailable", reason=_reason(error), request_id=req.scope["request_id"])
-    elif isinstance(error, errors.StoreUnusable):
+    elif isinstance(error, errors.StoreConfigurationError):
         resp.set_header("Retry-After", str(_REPAIR_DELAY))
         _log.error("store_unusable", reason=str(error), request_id=req.scope["request_id"])
-    elif isinstance(error, errors.RateExceeded | errors.Overloaded):
+    elif isinstance(error, errors.RateLimitExceeded | errors.Overloaded):
         resp.set_header("Retry-After", str(error.retry_after))
     elif isinstance(error, errors.NotAuthenticated):
         resp.set_header("WWW-Authenticate", _CHALLENGE)
@@ -118,35 +118,35 @@ async def _ours(
     detail = (
         _detail(error) if not reasons else f"{len(reasons)} thing{'s' if len(reasons) > 1 else ''} to mend, see errors"
     )
-    write(req, resp, kind, detail, reasons)
+    respond(req, resp, kind, detail, reasons)
 
 
 def _detail(error: errors.PeopleInfoError) -> str:
     """Return what a client may read of an error: no part of an input, and no name of this machine."""
-    if isinstance(error, errors.StoreUnusable):
+    if isinstance(error, errors.StoreConfigurationError):
         return "the store cannot be used until an operator repairs it: the log says more under this request_id"
-    return error.unquoted if isinstance(error, InvalidInput) else str(error)
+    return error.safe_message if isinstance(error, InvalidInput) else str(error)
 
 
 def _reason(error: errors.StoreUnavailable) -> str:
     """Return the message for the log, with that of the StoreUnusable behind it, which clients do not see."""
     cause = error.__cause__
-    while cause is not None and not isinstance(cause, errors.StoreUnusable):
+    while cause is not None and not isinstance(cause, errors.StoreConfigurationError):
         cause = cause.__cause__
     return f"{error}: {cause}" if cause else str(error)
 
 
-async def _falcons(
+async def _handle_http_error(
     req: falcon.asgi.Request, resp: falcon.asgi.Response, error: falcon.HTTPError, _: dict[str, Any]
 ) -> None:
     status = error.status_code
     title = falcon.code_to_http_status(status).partition(" ")[2]
     for name, value in dict(error.headers or {}).items():
         resp.set_header(name, value)
-    write(
+    respond(
         req,
         resp,
-        Kind(status, title.lower().replace(" ", "-"), title),
+        ProblemType(status, title.lower().replace(" ", "-"), title),
         error.description or _DETAILS.get(status, title),
     )
 
@@ -157,11 +157,13 @@ _DETAILS: Final = {
 }
 
 
-async def _crash(req: falcon.asgi.Request, resp: falcon.asgi.Response, error: Exception, _: dict[str, Any]) -> None:
+async def _handle_unexpected(
+    req: falcon.asgi.Request, resp: falcon.asgi.Response, error: Exception, _: dict[str, Any]
+) -> None:
     if open_files.is_exhausted(error):
         open_files.report()
         resp.set_header("Retry-After", "1")
-        write(req, resp, KINDS[errors.Overloaded], "the server can open no more files: retry in a second")
+        respond(req, resp, PROBLEM_TYPES[errors.Overloaded], "the server can open no more files: retry in a second")
         return
     # Only where it happened: a message or a local variable may hold somebody's data.
     trace, place = error.__traceback__, "?"
@@ -172,9 +174,9 @@ async def _crash(req: falcon.asgi.Request, resp: falcon.asgi.Response, error: Ex
     _log.error(
         "unhandled_exception", error=type(error).__name__, place=place, route=req.uri_template, request_id=request_id
     )
-    kind = Kind(500, "internal-error", "Internal server error")
-    write(req, resp, kind, "the request could not be answered; the log says more under this request_id")
+    kind = ProblemType(500, "internal-error", "Internal server error")
+    respond(req, resp, kind, "the request could not be answered; the log says more under this request_id")
 
 
-async def _nobody_left(_: falcon.asgi.Request, resp: falcon.asgi.Response, *__: object) -> None:
+async def _handle_disconnect(_: falcon.asgi.Request, resp: falcon.asgi.Response, *__: object) -> None:
     resp.status = 400

@@ -49,7 +49,7 @@ class Person(Struct):
     person_address: Text | UnsetType = UNSET
 
 
-class SeedPerson(Struct):
+class LegacyPerson(Struct):
     """A person as /data takes it: four members that are needed, and any other."""
 
     person_name: _Name
@@ -168,7 +168,7 @@ class AuditEvent(Struct):
     previous: str | UnsetType = UNSET
 
 
-class Told(Struct):
+class AuditSection(Struct):
     """What the audit tells of a person."""
 
     availability: Annotated[
@@ -183,9 +183,9 @@ class PersonExport(Struct):
     """All that is held about a person."""
 
     person: Person
-    audit: Told
+    audit: AuditSection
 
 
 TYPES: Final = (
-    NewPerson, Person, SeedPerson, SearchBody, ExportBody, PeoplePage, Problem, Status, ImportResult, AuditEvent, Told, PersonExport,
+    NewPerson, Person, LegacyPerson, SearchBody, ExportBody, PeoplePage, Problem, Status, ImportResult, AuditEvent, AuditSection, PersonExport,
 )  # fmt: skip

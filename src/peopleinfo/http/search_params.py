@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 import msgspec
 
 from peopleinfo.errors import FieldError, InvalidSearch
-from peopleinfo.people.search import Filter, Match, Search
+from peopleinfo.people.search import Match, PersonFilter, Search
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from peopleinfo.auth.principal import Principal
     from peopleinfo.http.cursors import Cursors
-    from peopleinfo.people.service import People
-    from peopleinfo.people.store import Page, Reading
+    from peopleinfo.people.service import PeopleService
+    from peopleinfo.people.store import Page, ReadOptions
 
 LIMIT: Final = 100
 MAX_LIMIT: Final = 1000
@@ -29,54 +29,58 @@ Form = Literal["ndjson", "csv"]  # of an export
 _FORMS: Final = get_args(Form)
 
 
-class Asked(NamedTuple):
+class SearchRequest(NamedTuple):
     """A search with the page that is asked for."""
 
-    where: Filter
+    where: PersonFilter
     limit: int
     cursor: str | None
 
     async def page(
-        self, people: People, cursors: Cursors, reading: Reading, principal: Principal
+        self, people: PeopleService, cursors: Cursors, reading: ReadOptions, principal: Principal
     ) -> tuple[Page, str | None]:
         """Return the page as this principal sees it, and the cursor of the next one, which is valid for it alone. Raises InvalidCursor."""
-        after = cursors.open(self.cursor, self.where.identity, principal.name) if self.cursor else None
-        page = await people.find(self.where, after=after, limit=self.limit, reading=reading, hidden=principal.hidden)
-        return page, cursors.seal(page.next, self.where.identity, principal.name) if page.next is not None else None
+        after = cursors.decode(self.cursor, self.where.fingerprint, principal.name) if self.cursor else None
+        page = await people.find(
+            self.where, after=after, limit=self.limit, options=reading, hidden=principal.hidden_fields
+        )
+        return page, cursors.encode(
+            page.next, self.where.fingerprint, principal.name
+        ) if page.next is not None else None
 
 
-def read_query(text: str, members: Mapping[str, Any]) -> Asked:
+def read_query(text: str, members: Mapping[str, Any]) -> SearchRequest:
     """Read a search from a query: its text and its parameters. Raises InvalidSearch with every reason.
 
     Many look for the same in the same words, and to read those costs more than to find the answer in memory: so short ones are remembered.
     """
     if len(text) > _SHORT or list in map(type, members.values()):  # a list: given more than once
-        return read_search(members)
+        return parse_search(members)
     return _remembered(tuple(members.items()))
 
 
 @lru_cache(maxsize=2_000)  # at most 10 MiB
-def _remembered(members: tuple[tuple[str, str], ...]) -> Asked:
-    return read_search(dict(members))
+def _remembered(members: tuple[tuple[str, str], ...]) -> SearchRequest:
+    return parse_search(dict(members))
 
 
-def read_search(members: Mapping[str, Any]) -> Asked:
+def parse_search(members: Mapping[str, Any]) -> SearchRequest:
     """Read a search from the parameters of a query or the members of a body. Raises InvalidSearch with every reason."""
-    filters, page, errors = _divided(members, (*_FILTERS, "limit", "cursor"))
+    filters, page, errors = _split_params(members, (*_FILTERS, "limit", "cursor"))
     limit = _limit(page["limit"], errors) if "limit" in page else LIMIT
-    return Asked(_filter(filters, errors), limit, page.get("cursor"))
+    return SearchRequest(_filter(filters, errors), limit, page.get("cursor"))
 
 
-def read_export(members: Mapping[str, Any]) -> tuple[Filter, str | None]:
+def read_export(members: Mapping[str, Any]) -> tuple[PersonFilter, str | None]:
     """Read a search that has no pages, and the form it is to be answered in. Raises InvalidSearch with every reason."""
-    filters, rest, errors = _divided(members, (*_FILTERS, "format"))
+    filters, rest, errors = _split_params(members, (*_FILTERS, "format"))
     form = rest.get("format")
     if form not in (None, *_FORMS):
         errors.append(FieldError("format", f"is one of {', '.join(_FORMS)}"))
     return _filter(filters, errors), form
 
 
-def _divided(
+def _split_params(
     members: Mapping[str, Any], known: tuple[str, ...]
 ) -> tuple[dict[str, str], dict[str, Any], list[FieldError]]:
     """Divide what was given into filters and the rest, and say what cannot be used."""
@@ -99,12 +103,12 @@ def _divided(
     return filters, rest, errors
 
 
-def _filter(filters: dict[str, str], errors: list[FieldError]) -> Filter:
+def _filter(filters: dict[str, str], errors: list[FieldError]) -> PersonFilter:
     match = filters.pop("match", "folded")
     if match not in _MATCHES:
         errors.append(FieldError("match", f"is one of {', '.join(_MATCHES)}"))
     try:
-        where = Filter(Search(**filters, match="exact" if match == "exact" else "folded"))
+        where = PersonFilter(Search(**filters, match="exact" if match == "exact" else "folded"))
     except InvalidSearch as refused:
         raise InvalidSearch([*errors, *refused.errors]) from None
     if errors:

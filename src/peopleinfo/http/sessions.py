@@ -12,8 +12,8 @@ import falcon
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from peopleinfo.auth.authenticator import GRACE_SECONDS
-from peopleinfo.crypto.ids import subkey
+from peopleinfo.auth.authenticator import STALE_KEY_TTL
+from peopleinfo.crypto.ids import derive_key
 from peopleinfo.errors import StoreUnavailable
 from peopleinfo.http.bodies import cookie
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.auth.ended_sessions import EndedSessions
 
-LASTS: Final = timedelta(
+LIFETIME: Final = timedelta(
     hours=8
 )  # a working day; whether the credential is good is asked at every request all the same
 PENDING: Final = timedelta(minutes=15)  # that signing in at a provider may take
@@ -45,7 +45,7 @@ class Content(NamedTuple):
     text: str
 
 
-class SealedCookie:
+class EncryptedCookie:
     """A cookie that holds a text for a while, which nobody reads or makes but the processes of this deployment."""
 
     def __init__(
@@ -65,7 +65,7 @@ class SealedCookie:
         self._path = path
         self._same_site = same_site
 
-    def give(self, req: Request, resp: Response, text: str) -> None:
+    def set(self, req: Request, resp: Response, text: str) -> None:
         """Have the browser keep a text."""
         ends = int((self._now() + self._lasts).timestamp()).to_bytes(_TIME)
         nonce = os.urandom(_NONCE)
@@ -80,7 +80,7 @@ class SealedCookie:
             same_site=self._same_site,
         )
 
-    def take_back(self, resp: Response) -> None:
+    def clear(self, resp: Response) -> None:
         """Have the browser forget it."""
         # Long ago: a browser corrects the time by our Date, which may be late by a second (falcon's unset_cookie goes back by one).
         resp.set_cookie(
@@ -120,29 +120,29 @@ class Sessions:
         now: Callable[[], datetime],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._cookie = SealedCookie(subkey(secret, "sessions"), _COOKIE, lasts=LASTS, now=now)
+        self._cookie = EncryptedCookie(derive_key(secret, "sessions"), _COOKIE, lasts=LIFETIME, now=now)
         self._ended = ended
         self._monotonic = monotonic
         self._good: dict[bytes, float] = {}  # sessions → when the store last said that they have not ended
-        self.pending = SealedCookie(
-            subkey(secret, "signing in"), _PENDING, lasts=PENDING, now=now, path="/console/sign-in", same_site="Lax"
+        self.pending = EncryptedCookie(
+            derive_key(secret, "signing in"), _PENDING, lasts=PENDING, now=now, path="/console/sign-in", same_site="Lax"
         )
 
     def begin(self, req: Request, resp: Response, credential: str) -> None:
         """Give the browser a session of `LASTS`; that nobody else's page asks for it is seen to by the caller."""
-        self._cookie.give(req, resp, credential)
+        self._cookie.set(req, resp, credential)
 
     async def end(self, req: Request, resp: Response) -> None:
         """End the session for every process, and take it from the browser.
 
         Raises StoreUnavailable when it has not ended, and falcon's error for 403 when another site's page asks for it.
         """
-        refuse_others(req)
+        reject_cross_site(req)
         session = self._cookie.content(req)
         if session is not None:
             self._good.pop(session.nonce, None)
             await self._ended.add(session.nonce, expires_at=session.expires_at)
-        self._cookie.take_back(resp)
+        self._cookie.clear(resp)
 
     async def credential(self, req: Request) -> str | None:
         """Return the credential of the request's session, None when there is no session or it has ended.
@@ -151,7 +151,7 @@ class Sessions:
         """
         credential = await self.peek(req)
         if credential is not None:
-            refuse_others(req)
+            reject_cross_site(req)
         return credential
 
     async def peek(self, req: Request) -> str | None:
@@ -166,7 +166,7 @@ class Sessions:
         try:
             ended = await self._ended.contains(session_id)
         except StoreUnavailable:
-            if self._monotonic() - self._good.get(session_id, -GRACE_SECONDS) >= GRACE_SECONDS:
+            if self._monotonic() - self._good.get(session_id, -STALE_KEY_TTL) >= STALE_KEY_TTL:
                 raise
             return False
         if ended:
@@ -182,7 +182,7 @@ def is_over_tls(req: Request) -> bool:
     return "https" in (req.scheme, req.get_header("X-Forwarded-Proto"))
 
 
-def refuse_others(req: Request) -> None:
+def reject_cross_site(req: Request) -> None:
     """Raise falcon's error for 403 unless a page of our own, or whoever sits at the browser, makes this request.
 
     The cookie is SameSite=Strict, so that browsers do not send it for other sites' pages; this holds for sites beside ours (same-site),

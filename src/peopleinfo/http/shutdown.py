@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-class Drain:
+class GracefulShutdown:
     """Holds back the end of the server, after SIGINT or SIGTERM, for `seconds`; a second signal ends the process at once."""
 
     def __init__(self, seconds: float) -> None:
@@ -22,21 +22,21 @@ class Drain:
         self._end: dict[int, Any] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def take_over(self) -> None:
+    def install_handlers(self) -> None:
         """Stand before the server's own handlers of the signals; to be called in the main thread, in the loop."""
         self._loop = asyncio.get_running_loop()
         for number in signals.TERMINATION:
             self._end[number] = signal.getsignal(number)  # before ours can be called
             signal.signal(number, self._hear)
 
-    def leave_interrupts_to_another(self) -> None:
+    def ignore_sigint(self) -> None:
         """Ignore SIGINT: Ctrl-C reaches every process of a terminal, and the one that started this one passes its own on."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.TERMINATION)  # blocked since the process was started
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         if self.is_on or self._loop is None:
-            signals.end_at_once(number)
+            signals.exit_by_signal(number)
         self.is_on = True
         if self.seconds:
             self._loop.call_soon_threadsafe(self._loop.call_later, self.seconds, self._end[number], number, frame)

@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 _states: Final[set[ServerState]] = set()  # of the server: there is one in a process
 
 
-def note_state() -> None:
+def update_gauges() -> None:
     """Note how many connections there are and how many requests are being answered, for the figures of this process."""
     CONNECTIONS.set(sum(len(state.connections) for state in _states))
     IN_FLIGHT.set(sum(len(state.tasks) for state in _states))
     for reason in ("limit", "header_timeout", "write_timeout"):
-        CUT.begin(reason)
+        CUT.init_labels(reason)
 
 
-HEAD_SIZE: Final = 32 * 1024  # bytes of the request line and the headers; the longest query and many cookies go in
-HEAD_SECONDS: Final = 20.0  # for a head to come whole, counted from the connection or from its first piece
-TAKE_SECONDS: Final = 20.0  # in which a client that is behind has to take some 48 KiB of its answer
+HEADER_SIZE: Final = 32 * 1024  # bytes of the request line and the headers; the longest query and many cookies go in
+HEADER_TIMEOUT: Final = 20.0  # for a head to come whole, counted from the connection or from its first piece
+WRITE_TIMEOUT: Final = 20.0  # in which a client that is behind has to take some 48 KiB of its answer
 
 _PIECE: Final = 4 * 1024  # bytes parsed between two looks at the clock
 _TURN: Final = 0.0005  # seconds of parsing after which other connections have their turn
@@ -48,9 +48,9 @@ _CHECKED: Final = frozenset({b"host", b"expect", b"transfer-encoding"})
 
 _DETAILS: Final = {
     400: "this is not HTTP/1.1",
-    408: f"the head of the request did not arrive within {HEAD_SECONDS:g} seconds: send it again",
+    408: f"the head of the request did not arrive within {HEADER_TIMEOUT:g} seconds: send it again",
     503: "there are as many connections as this process may have: come again in a moment, or ask another one",
-    431: f"the request line and the headers may have at most {HEAD_SIZE // 1024} KiB and {MAX_HEADERS} lines",
+    431: f"the request line and the headers may have at most {HEADER_SIZE // 1024} KiB and {MAX_HEADERS} lines",
     501: "the only Transfer-Encoding of requests is chunked",
     505: "this server speaks HTTP/1.1",
 }
@@ -72,7 +72,7 @@ class _Closing:
     def close(self) -> None:
         self._transport.close()
         if self._transport.get_write_buffer_size():  # which is sent first, if the client takes it
-            self._loop.call_later(TAKE_SECONDS, self._transport.abort)
+            self._loop.call_later(WRITE_TIMEOUT, self._transport.abort)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -113,11 +113,11 @@ class Protocol(HttpToolsProtocol):
         super().connection_made(_Closing(transport, self.loop))  # type: ignore[arg-type] # as much of one as is asked for
         self.flow = Flow(self.transport, self._parse_rest)
         if self._most is not None and len(self.connections) > self._most:
-            CUT.add("limit")
+            CUT.inc("limit")
             self._refusal = 503
-            self._refuse()
+            self._reject()
             return
-        self._wait(HEAD_SECONDS)
+        self._arm_timeout(HEADER_TIMEOUT)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
@@ -137,7 +137,7 @@ class Protocol(HttpToolsProtocol):
         self._count_unsent(self.transport.get_write_buffer_size())
         self.flow.pause_reading()  # the response to another request would wait in memory, too
         if self._taking is None:
-            self._taking = self.loop.call_later(TAKE_SECONDS, self._not_taken)
+            self._taking = self.loop.call_later(WRITE_TIMEOUT, self._not_taken)
 
     def resume_writing(self) -> None:
         """Go on with the answer."""
@@ -163,18 +163,18 @@ class Protocol(HttpToolsProtocol):
         try:
             self._feed(data)
         except httptools.HttpParserError:
-            self._refuse()
+            self._reject()
             return
         if self._in_head:
             self._pending += len(data)
-            if self._pending > HEAD_SIZE + _PIECE or len(self.headers) > MAX_HEADERS:
+            if self._pending > HEADER_SIZE + _PIECE or len(self.headers) > MAX_HEADERS:
                 self._refusal = 431
-                self._refuse()
+                self._reject()
                 return
         running = self._running
         if not self._waits_for_head and (running is None or running.response_complete):
             self._waits_for_head = True
-            self._wait(HEAD_SECONDS)
+            self._arm_timeout(HEADER_TIMEOUT)
 
     def _parse_rest(self) -> bool:
         """Parse what was received earlier. Return False if some is left, or a request waits for the response to an earlier one."""
@@ -234,7 +234,7 @@ class Protocol(HttpToolsProtocol):
         self._in_head = self._waits_for_head = False
         self._late_at = math.inf
         if self._pending + self._piece > _SMALL_HEAD and (
-            len(self.headers) > MAX_HEADERS or self._head_size() > HEAD_SIZE
+            len(self.headers) > MAX_HEADERS or self._head_size() > HEADER_SIZE
         ):
             raise self._bad_head(431)
         if (version := self.parser.get_http_version()) != "1.1":
@@ -267,7 +267,7 @@ class Protocol(HttpToolsProtocol):
             self.flow.resume_reading()
         else:
             self.server_state.total_requests += 1
-            self._wait(self.timeout_keep_alive)
+            self._arm_timeout(self.timeout_keep_alive)
             if self._is_refused:
                 self._send_refusal()
             self.flow.resume_reading()
@@ -325,7 +325,7 @@ class Protocol(HttpToolsProtocol):
             self._counted = held
         except Overloaded as error:
             self._refusal, self._detail = 503, str(error)
-            self._refuse()
+            self._reject()
 
     def _count_unsent(self, size: int) -> None:
         RESPONSES.used += size - self._unsent
@@ -338,34 +338,34 @@ class Protocol(HttpToolsProtocol):
 
     def _not_taken(self) -> None:
         self._taking = None
-        CUT.add("write_timeout")
+        CUT.inc("write_timeout")
         self.transport.abort()
 
-    def _wait(self, seconds: float) -> None:
+    def _arm_timeout(self, seconds: float) -> None:
         """Hang up unless something comes within so many seconds. An alarm that rings before is left as it is: one for each request costs more."""
         self._late_at = self.loop.time() + seconds
         if self._alarm is not None and self._alarm.when() > self._late_at:
             self._alarm.cancel()
             self._alarm = None
         if self._alarm is None:
-            self._alarm = self.loop.call_at(self._late_at, self._look)
+            self._alarm = self.loop.call_at(self._late_at, self._on_timeout)
 
-    def _look(self) -> None:
+    def _on_timeout(self) -> None:
         self._alarm = None
         if self._late_at == math.inf or self.transport.is_closing():
             return
         if self.loop.time() < self._late_at:
-            self._alarm = self.loop.call_at(self._late_at, self._look)
+            self._alarm = self.loop.call_at(self._late_at, self._on_timeout)
         elif self._in_head:
-            CUT.add("header_timeout")
+            CUT.inc("header_timeout")
             self._refusal = 408
-            self._refuse()
+            self._reject()
         else:
             if self._waits_for_head:
-                CUT.add("header_timeout")
+                CUT.inc("header_timeout")
             self.transport.close()
 
-    def _refuse(self) -> None:
+    def _reject(self) -> None:
         """Respond with a problem document after the responses to earlier requests, and close: what follows cannot be understood."""
         self._is_refused = True
         self._drop_rest()

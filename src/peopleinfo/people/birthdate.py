@@ -15,7 +15,7 @@ _LEAP_YEAR = 2000  # --02-29 is a day that exists
 
 
 @lru_cache(maxsize=65536)  # at most 16 MiB, as only valid texts are remembered
-def span(text: str) -> tuple[date, date] | None:
+def date_range(text: str) -> tuple[date, date] | None:
     """Return the first and the last day that a partial date can mean, or None when its year is not known.
 
     Raises ValueError with the reason when `text` has none of the forms or names no day of the calendar.
@@ -39,7 +39,7 @@ def span(text: str) -> tuple[date, date] | None:
 
 def check(text: str, today: date) -> None:
     """Raise ValueError with the reason unless `text` is a partial date that has begun by `today`."""
-    days = span(text)
+    days = date_range(text)
     if days is not None and days[0] > today:
         raise ValueError("lies in the future")
 

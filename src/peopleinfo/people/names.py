@@ -14,7 +14,7 @@ _SHORT = 64  # characters of a name whose key is remembered
 
 # Letters that Unicode does not take apart, and what people type who do not have them on their keyboard.
 # Lower case only: the table is applied after the case fold, which has already turned ß into ss.
-_PLAIN = str.maketrans({
+_TRANSLITERATION = str.maketrans({
     "æ": "ae", "ǽ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i", "ħ": "h", "ŧ": "t",
     "ŋ": "ng", "ĸ": "k", "ƒ": "f", "ƶ": "z", "ɨ": "i", "ʉ": "u", "ɉ": "j", "ɍ": "r", "ɏ": "y", "ƀ": "b", "ɓ": "b",
     "ɖ": "d", "ɗ": "d", "ɠ": "g", "ɡ": "g", "ƙ": "k", "ɫ": "l", "ɲ": "n", "ɔ": "o", "ɛ": "e", "ǝ": "e", "ə": "e",
@@ -51,4 +51,4 @@ def _unaccented(name: str) -> str:
     # Case folding composes some letters anew (ΐ), and NFKD takes them apart again.
     letters = unicodedata.normalize("NFKD", text)
     kept = "".join(letter for letter in letters if unicodedata.category(letter) not in _STRIPPED)
-    return unicodedata.normalize("NFC", kept.translate(_PLAIN))
+    return unicodedata.normalize("NFC", kept.translate(_TRANSLITERATION))

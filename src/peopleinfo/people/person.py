@@ -15,6 +15,7 @@ import msgspec
 
 from peopleinfo.errors import FieldError, InvalidJson, InvalidPerson, StoreDamaged
 from peopleinfo.people import birthdate, strict_json
+from peopleinfo.people.fields import FIELDS, READ_ONLY_FIELDS
 from peopleinfo.people.names import fold
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ STORED_SIZE: Final = (
 )  # bytes of all details; more than RECORD_SIZE only if principals with different hidden members wrote them
 
 NAMES: Final = frozenset(("person_name", "person_surname"))
-SERVER_MEMBERS: Final = ("person_id", "version", "created_at", "updated_at")
-_OWN_MEMBERS: Final = dict.fromkeys(("person_name", "person_surname", "person_birthdate", "person_address")).keys()
+_FIELDS: Final = dict.fromkeys(FIELDS).keys()
+_ID: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 # Around a text; the separators U+001C to U+001F count as control characters here, unlike in str.strip().
 _BLANK: Final = (
@@ -42,14 +43,14 @@ _FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202
 _LINE_BREAKS: Final = re.compile("[\t\n\r\u2028\u2029]")
 
 
-class Details(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class PersonData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is known about a person, checked. Absent members are None; `more` holds every other member as it was sent."""
 
     person_name: str | None = None
     person_surname: str | None = None
     person_birthdate: str | None = None
     person_address: str | None = None
-    more: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
 
     @property
     def surname_key(self) -> str:
@@ -59,16 +60,16 @@ class Details(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def size(self) -> int:
         """How many bytes the JSON has; 0 without further members, since the limits of the other four are far below RECORD_SIZE."""
-        return len(strict_json.encode(self.members())) if self.more else 0
+        return len(strict_json.encode(self.members())) if self.extra else 0
 
     def members(self) -> dict[str, Any]:
         """Return the members as the JSON object has them, in its order."""
         values = (self.person_name, self.person_surname, self.person_birthdate, self.person_address)
-        own = {name: value for name, value in zip(_OWN_MEMBERS, values, strict=True) if value is not None}
-        return own | self.more if self.more else own
+        own = {name: value for name, value in zip(FIELDS, values, strict=True) if value is not None}
+        return own | self.extra if self.extra else own
 
 
-class Record(NamedTuple):
+class StoredPerson(NamedTuple):
     """A person as the store gives it back: `body` is the JSON that is sent, made when the person was stored."""
 
     person_id: str
@@ -76,7 +77,7 @@ class Record(NamedTuple):
     body: bytes
 
 
-class Outline(msgspec.Struct, frozen=True):
+class PersonHeader(msgspec.Struct, frozen=True):
     """What a store has to know of a person that it takes over from another one, read from the JSON of a `Record`."""
 
     person_id: str
@@ -96,11 +97,11 @@ class Outline(msgspec.Struct, frozen=True):
         return datetime.fromisoformat(self.created_at)
 
 
-_outline: Final = msgspec.json.Decoder(Outline).decode
+_outline: Final = msgspec.json.Decoder(PersonHeader).decode
 _BEGINNING: Final = b'{"person_id":"'  # of every record, as `render` makes it
 
 
-def outline(body: bytes) -> Outline:
+def decode_header(body: bytes) -> PersonHeader:
     """Return the outline of a stored record. Raises StoreDamaged."""
     return stored(_outline, body)
 
@@ -135,7 +136,7 @@ def _damaged() -> StoreDamaged:
     return StoreDamaged("a record in the store is not one that this service wrote")
 
 
-def details_from_json(
+def parse_person(
     data: Any,
     *,
     today: date,
@@ -143,7 +144,7 @@ def details_from_json(
     server_members: Mapping[str, Any] | None = None,
     size_limit: int = RECORD_SIZE,
     needs_name: bool = True,
-) -> Details:
+) -> PersonData:
     """Check a JSON value (of `strictjson.parse`) by the rules of the record; `needs_name` is false where its names may be hidden.
 
     `known_birthdate` is accepted whatever its form: a birthdate that came in through `POST /data` may be any text, and stays when it is
@@ -153,10 +154,10 @@ def details_from_json(
     if not isinstance(data, dict):
         raise InvalidPerson([FieldError("", "must be a JSON object")])
     given = server_members or {}
-    further = data.keys() - _OWN_MEMBERS
+    further = data.keys() - _FIELDS
     errors = [
         FieldError(f"/{member}", "is given by the server: leave it out")
-        for member in SERVER_MEMBERS
+        for member in READ_ONLY_FIELDS
         if member in further and data[member] != given.get(member)
     ]
     name = _text(data, "person_name", NAME_LENGTH, errors)
@@ -170,11 +171,11 @@ def details_from_json(
             birthdate.check(born, today)
         except ValueError as reason:
             errors.append(FieldError("/person_birthdate", str(reason)))
-    more = {}
+    extra = {}
     if further:
-        more = {key: value for key, value in data.items() if key in further and key not in SERVER_MEMBERS}
-    details = Details(
-        person_name=name, person_surname=surname, person_birthdate=born, person_address=address, more=more
+        extra = {key: value for key, value in data.items() if key in further and key not in READ_ONLY_FIELDS}
+    details = PersonData(
+        person_name=name, person_surname=surname, person_birthdate=born, person_address=address, extra=extra
     )
     if not errors and details.size > size_limit:
         errors.append(FieldError("", f"is larger than {size_limit // 1024} KiB"))
@@ -183,49 +184,53 @@ def details_from_json(
     return details
 
 
-def details_from_seed(data: Any, *, today: date) -> Details:
+def parse_legacy_person(data: Any, *, today: date) -> PersonData:
     """Check what `POST /data` takes: all four members are required, and the birthdate may be any text.
 
     Raises InvalidPerson; `missing_members` tells which of the four are not there.
     """
     known = data.get("person_birthdate") if isinstance(data, dict) else None
-    kept = normalised(known) if isinstance(known, str) else None
-    return details_from_json(data, today=today, known_birthdate=kept)
+    kept = normalize(known) if isinstance(known, str) else None
+    return parse_person(data, today=today, known_birthdate=kept)
 
 
-def missing_members(data: Any) -> list[str]:
+def missing_fields(data: Any) -> list[str]:
     """Return which of the four members of the seed's person are absent, empty or not strings."""
     members = data if isinstance(data, dict) else {}
-    return [name for name in _OWN_MEMBERS if not (isinstance(text := members.get(name), str) and normalised(text))]
+    return [name for name in FIELDS if not (isinstance(text := members.get(name), str) and normalize(text))]
 
 
-def normalised(text: str) -> str:
+def normalize(text: str) -> str:
     """Return text as it is stored: NFC, without blanks around it."""
     return (text if text.isascii() else unicodedata.normalize("NFC", text)).strip(_BLANK)
 
 
-def render(person_id: str, version: int, details: Details, *, created_at: str, updated_at: str) -> Record:
+def encode_person(
+    person_id: str, version: int, details: PersonData, *, created_at: str, updated_at: str
+) -> StoredPerson:
     """Make the record that is stored and sent. Times are RFC 3339 in UTC with milliseconds (`timestamp`)."""
     # Put together as text: this is done for everybody who is imported, and a dict of it all would cost twice as much.
-    told = strict_json.encode(details.members() if details.more else details)[1:-1]
+    told = strict_json.encode(details.members() if details.extra else details)[1:-1]
     given = person_id.encode(), b"," + told if told else b"", version, created_at.encode(), updated_at.encode()
-    return Record(person_id, version, b'{"person_id":"%b"%b,"version":%d,"created_at":"%b","updated_at":"%b"}' % given)
+    return StoredPerson(
+        person_id, version, b'{"person_id":"%b"%b,"version":%d,"created_at":"%b","updated_at":"%b"}' % given
+    )
 
 
-def details_of(record: Record) -> tuple[Details, dict[str, Any]]:
+def split_record(record: StoredPerson) -> tuple[PersonData, dict[str, Any]]:
     """Take a record apart: what people told us, and what the server added (`SERVER_MEMBERS`). Raises StoreDamaged."""
     members = members_of(record.body)
-    if not members.keys() >= set(SERVER_MEMBERS):
+    if not members.keys() >= set(READ_ONLY_FIELDS):
         raise _damaged()
-    given = {name: members.pop(name) for name in SERVER_MEMBERS}
+    given = {name: members.pop(name) for name in READ_ONLY_FIELDS}
     return details_from_members(members), given
 
 
-def details_from_members(members: Mapping[str, Any]) -> Details:
+def details_from_members(members: Mapping[str, Any]) -> PersonData:
     """Return the details whose members were checked before."""
-    more = dict(members)
-    own = {name: more.pop(name, None) for name in _OWN_MEMBERS}
-    return Details(**own, more=more)
+    extra = dict(members)
+    own = {name: extra.pop(name, None) for name in FIELDS}
+    return PersonData(**own, extra=extra)
 
 
 def timestamp(moment: datetime) -> str:
@@ -241,7 +246,7 @@ def _text(data: dict[str, Any], name: str, limit: int, errors: list[FieldError],
         kind = strict_json.type_names.get(type(value), "something else")
         errors.append(FieldError(f"/{name}", f"must be a string, not {kind}"))
         return None
-    text = normalised(value)
+    text = normalize(value)
     if not text:
         refusal = "must not be empty: leave it out when it is not known"
     elif len(text) > limit:
@@ -254,3 +259,8 @@ def _text(data: dict[str, Any], name: str, limit: int, errors: list[FieldError],
         return text
     errors.append(FieldError(f"/{name}", refusal))
     return None
+
+
+def is_id(text: str) -> bool:
+    """Say whether a text has the form of an id, of whichever deployment."""
+    return _ID.fullmatch(text) is not None

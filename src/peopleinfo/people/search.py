@@ -10,7 +10,7 @@ import msgspec
 from peopleinfo.errors import FieldError, InvalidSearch
 from peopleinfo.people import birthdate, strict_json
 from peopleinfo.people.names import fold
-from peopleinfo.people.person import NAME_LENGTH, normalised, stored
+from peopleinfo.people.person import NAME_LENGTH, normalize, stored
 
 if TYPE_CHECKING:
     from datetime import date
@@ -29,7 +29,7 @@ class Search(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     match: Match = "folded"
 
 
-class Filter:
+class PersonFilter:
     """A checked search: which key leads to the people, and which of those are meant.
 
     `surname_key` or `prefix_key` is the folded surname to look up; both None: everyone. `refines` is False when whoever lies under the
@@ -39,7 +39,9 @@ class Filter:
     def __init__(self, search: Search) -> None:
         """Raise InvalidSearch with every reason."""
         errors: list[FieldError] = []
-        surname, prefix, name = (_given(search, member, errors) for member in ("surname", "surname_prefix", "name"))
+        surname, prefix, name = (
+            _text_param(search, member, errors) for member in ("surname", "surname_prefix", "name")
+        )
         first, last = _day(search, "born_from", errors), _day(search, "born_to", errors)
         if surname and prefix:
             errors.append(FieldError("surname_prefix", "cannot be combined with surname: give one of them"))
@@ -53,11 +55,11 @@ class Filter:
         self._name = name
         self._name_key = fold(name) if name and not self._exact else None
         self._born = (first[0] if first else None, last[1] if last else None) if first or last else None
-        self.refines = bool(self._exact or self._name or self._born)
+        self.needs_row_check = bool(self._exact or self._name or self._born)
         self._search = search
 
     @property
-    def identity(self) -> bytes:
+    def fingerprint(self) -> bytes:
         """Bytes that tell this search from every other one."""
         return strict_json.encode(self._search)
 
@@ -83,7 +85,7 @@ class Filter:
         if self._born is None:
             return True
         try:
-            days = birthdate.span(text or "")
+            days = birthdate.date_range(text or "")
         except ValueError:  # whatever text came in through POST /data
             return False
         first, last = self._born
@@ -102,11 +104,11 @@ _SURROGATES: Final = re.compile("[\ud800-\udfff]")  # what undecodable bytes of 
 _decode = msgspec.json.Decoder(_Compared).decode
 
 
-def _given(search: Search, member: str, errors: list[FieldError]) -> str | None:
+def _text_param(search: Search, member: str, errors: list[FieldError]) -> str | None:
     text: str | None = getattr(search, member)
     if text is None:
         return None
-    text = normalised(text)
+    text = normalize(text)
     if not text:
         errors.append(FieldError(member, "must not be empty"))
     elif len(text) > NAME_LENGTH:
@@ -118,11 +120,11 @@ def _given(search: Search, member: str, errors: list[FieldError]) -> str | None:
 
 def _day(search: Search, member: str, errors: list[FieldError]) -> tuple[date, date] | None:
     """Return the first and the last day that a bound can mean."""
-    text = _given(search, member, errors)
+    text = _text_param(search, member, errors)
     if not text:
         return None
     try:
-        days = birthdate.span(text)
+        days = birthdate.date_range(text)
     except ValueError as reason:
         errors.append(FieldError(member, str(reason)))
         return None

@@ -8,31 +8,30 @@ from datetime import timedelta
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
-from peopleinfo.auth.field_access import shown, visible
-from peopleinfo.crypto.ids import subkey
 from peopleinfo.errors import FieldError, InvalidPerson, VersionConflict
 from peopleinfo.people import strict_json
+from peopleinfo.people.field_access import redact, visible
 from peopleinfo.people.person import (
     NAMES,
     RECORD_SIZE,
     STORED_SIZE,
-    Details,
-    Record,
-    details_from_json,
+    PersonData,
+    StoredPerson,
     details_from_members,
-    details_from_seed,
-    details_of,
+    parse_legacy_person,
+    parse_person,
+    split_record,
 )
-from peopleinfo.people.store import PAGE_SIZE, Once, Page, Reading, Store
+from peopleinfo.people.store import PAGE_SIZE, IdempotencyKey, Page, ReadOptions, Store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import date, datetime
 
-    from peopleinfo.auth.principal import ClientKey
-    from peopleinfo.people.search import Filter
+    from peopleinfo.people.search import PersonFilter
+    from peopleinfo.people.store import ClientKey
 
-Precondition = Callable[["Record"], None]
+Precondition = Callable[["StoredPerson"], None]
 """Is called with the record that a change starts from; raises an error to refuse the change."""
 _FIRST_TIME_ZONE: Final = timedelta(hours=14)  # where every new day begins (Kiribati)
 _SERVER_SIZE: Final = 1_024  # bytes of the members that the server adds to a record, at most
@@ -41,11 +40,11 @@ _STEP: Final = (PAGE_SIZE - 1) // (STORED_SIZE + _SERVER_SIZE)
 _DUMPED: Final = 1_000  # people read at a time by `everyone`
 
 
-def allow(_: Record) -> None:
+def allow(_: StoredPerson) -> None:
     """Allow a change of every record: the precondition of a change without conditions."""
 
 
-class People:
+class PeopleService:
     """The people in a store. `now` gives the time, with its zone."""
 
     def __init__(self, store: Store, *, now: Callable[[], datetime]) -> None:
@@ -57,23 +56,25 @@ class People:
         """The latest date that it is anywhere on earth: nobody is refused for having been born today."""
         return (self._now() + _FIRST_TIME_ZONE).date()
 
-    async def get(self, person_id: str, *, reading: Reading | None = None) -> Record:
+    async def get(self, person_id: str, *, options: ReadOptions | None = None) -> StoredPerson:
         """Return a person; without a `reading` it is what the store itself says. Raises PersonNotFound."""
-        return await self.store.get(person_id, reading=reading)
+        return await self.store.get(person_id, options=options)
 
-    async def create(self, data: Any, *, once: ClientKey | None = None) -> Record:
+    async def create(self, data: Any, *, idempotency_key: ClientKey | None = None) -> StoredPerson:
         """Store a new person; a second call with the same `once` and the same content returns the first one's answer.
 
         Raises InvalidPerson, KeyReused, CreationErased.
         """
-        details = details_from_json(data, today=self.today)
-        return await self.store.create(details, once=self._once(once, details) if once else None)
+        details = parse_person(data, today=self.today)
+        return await self.store.create(
+            details, idempotency_key=self._once(idempotency_key, details) if idempotency_key else None
+        )
 
-    async def create_from_seed(self, data: Any) -> Record:
+    async def create_legacy(self, data: Any) -> StoredPerson:
         """Store a new person as `POST /data` takes it. Raises InvalidPerson."""
-        return await self.store.create(details_from_seed(data, today=self.today))
+        return await self.store.create(parse_legacy_person(data, today=self.today))
 
-    async def replace(self, person_id: str, data: Any, *, precondition: Precondition = allow) -> Record:
+    async def replace(self, person_id: str, data: Any, *, precondition: Precondition = allow) -> StoredPerson:
         """Put new details in the place of the old ones, if `precondition` allows it for the current record.
 
         Raises InvalidPerson, PersonNotFound, and what `precondition` raises.
@@ -82,7 +83,7 @@ class People:
 
     async def patch(
         self, person_id: str, patch: Any, *, precondition: Precondition = allow, hidden: frozenset[str] = frozenset()
-    ) -> Record:
+    ) -> StoredPerson:
         """Change some members (JSON Merge Patch, RFC 7396), if `precondition` allows it for the current record.
 
         Whether a patch that names no `hidden` member is accepted does not depend on their values.
@@ -93,10 +94,12 @@ class People:
                 person_id, precondition, lambda old, given: self._patched(old, patch, given, hidden)
             )
         return await self._change(
-            person_id, precondition, lambda old, given: self._details(merge(old.members(), patch), old, given)
+            person_id,
+            precondition,
+            lambda old, given: self._details(apply_merge_patch(old.members(), patch), old, given),
         )
 
-    async def erase(self, person_id: str, *, precondition: Precondition | None = None) -> None:
+    async def delete(self, person_id: str, *, precondition: Precondition | None = None) -> None:
         """Remove a person for good, if `precondition` allows it for the current record. Raises PersonNotFound, and what it raises."""
         while True:
             expected = None
@@ -105,16 +108,16 @@ class People:
                 precondition(record)
                 expected = record.version
             with suppress(VersionConflict):  # a concurrent change came first: evaluate the precondition again
-                await self.store.erase(person_id, expected=expected)
+                await self.store.delete(person_id, expected=expected)
                 return
 
     async def find(
         self,
-        where: Filter,
+        person_filter: PersonFilter,
         *,
         after: bytes | None = None,
         limit: int,
-        reading: Reading | None = None,
+        options: ReadOptions | None = None,
         hidden: frozenset[str] = frozenset(),
     ) -> Page:
         """Return a page of the matching people without `hidden` members; see `Store.find` and `Store.scan`.
@@ -122,32 +125,39 @@ class People:
         Where the page ends does not depend on the values of hidden members.
         """
         if hidden:
-            return await self._find_visible(where, after, limit, reading, hidden)
-        if where.surname_key is None and where.prefix_key is None:
-            return await self.store.scan(after=after, limit=limit, where=where)
-        return await self.store.find(where, after=after, limit=limit, reading=reading)
+            return await self._find_visible(person_filter, after, limit, options, hidden)
+        if person_filter.surname_key is None and person_filter.prefix_key is None:
+            return await self.store.scan(after=after, limit=limit, person_filter=person_filter)
+        return await self.store.find(person_filter, after=after, limit=limit, options=options)
 
     async def _find_visible(
-        self, where: Filter, after: bytes | None, limit: int, reading: Reading | None, hidden: frozenset[str]
+        self,
+        person_filter: PersonFilter,
+        after: bytes | None,
+        limit: int,
+        options: ReadOptions | None,
+        hidden: frozenset[str],
     ) -> Page:
         """Fill a page from steps that the store cannot end because of their size; the visible size ends the page."""
         people: list[bytes] = []
         size = 0
         while True:
             wanted = min(limit - len(people), _STEP)
-            page = await self.find(where, after=after, limit=wanted, reading=reading)
-            seen = [shown(body, hidden) for body in page.people]
+            page = await self.find(person_filter, after=after, limit=wanted, options=options)
+            seen = [redact(body, hidden) for body in page.people]
             people += seen
             size += sum(map(len, seen))
             after = page.next
             if after is None or len(seen) < wanted or len(people) == limit or size >= PAGE_SIZE:
                 return Page(people, after)
 
-    async def everyone(self, where: Filter, *, hidden: frozenset[str] = frozenset()) -> AsyncIterator[list[bytes]]:
+    async def iter_pages(
+        self, person_filter: PersonFilter, *, hidden: frozenset[str] = frozenset()
+    ) -> AsyncIterator[list[bytes]]:
         """Yield the JSON of all matching people without `hidden` members, some at a time."""
         after: bytes | None = None
         while True:
-            page = await self.find(where, after=after, limit=_DUMPED, hidden=hidden)
+            page = await self.find(person_filter, after=after, limit=_DUMPED, hidden=hidden)
             if page.people:
                 yield page.people
             if page.next is None:
@@ -155,18 +165,18 @@ class People:
             after = page.next
 
     async def _change(
-        self, person_id: str, precondition: Precondition, new: Callable[[Details, dict[str, Any]], Details]
-    ) -> Record:
+        self, person_id: str, precondition: Precondition, new: Callable[[PersonData, dict[str, Any]], PersonData]
+    ) -> StoredPerson:
         while True:
             record = await self.store.get(person_id)
             precondition(record)
-            details = new(*details_of(record))
+            details = new(*split_record(record))
             with suppress(VersionConflict):  # a concurrent change came first: change the result of that one
-                return await self.store.replace(person_id, details, expected=record.version, known=record)
+                return await self.store.replace(person_id, details, expected=record.version, current=record)
 
-    def _details(self, data: Any, old: Details, given: dict[str, Any], *, needs_name: bool = True) -> Details:
+    def _details(self, data: Any, old: PersonData, given: dict[str, Any], *, needs_name: bool = True) -> PersonData:
         """Check new details; a record that is too large already must not grow."""
-        return details_from_json(
+        return parse_person(
             data,
             today=self.today,
             known_birthdate=old.person_birthdate,
@@ -175,9 +185,9 @@ class People:
             needs_name=needs_name,
         )
 
-    def _patched(self, old: Details, patch: Any, given: dict[str, Any], hidden: frozenset[str]) -> Details:
+    def _patched(self, old: PersonData, patch: Any, given: dict[str, Any], hidden: frozenset[str]) -> PersonData:
         """Merge a patch that names no hidden member. Only the visible members are checked, so errors do not depend on hidden ones."""
-        merged = merge(old.members(), patch)
+        merged = apply_merge_patch(old.members(), patch)
         seen = details_from_members(visible(old.members(), hidden))
         # Without a visible name a hidden one must be there, but a patch cannot find that out by removing the visible one.
         needs_name = not NAMES.isdisjoint(patch)
@@ -189,17 +199,16 @@ class People:
             raise InvalidPerson([FieldError("", f"is larger than {STORED_SIZE // 1024} KiB with its hidden members")])
         return whole
 
-    def _once(self, key: ClientKey, details: Details) -> Once:
+    def _once(self, key: ClientKey, details: PersonData) -> IdempotencyKey:
         # Keyed: a bare digest of a name and a birthdate can be found by trying them all.
-        secret = subkey(self.store.secret, "idempotency")
         digests = (
-            blake2b(text, key=secret, digest_size=32).digest()
+            blake2b(text, key=self.store.secret, person=b"idempotency", digest_size=32).digest()
             for text in (key.encoded, strict_json.encode(details.members()))
         )
-        return Once(*digests)
+        return IdempotencyKey(*digests)
 
 
-def merge(target: Any, patch: Any) -> Any:
+def apply_merge_patch(target: Any, patch: Any) -> Any:
     """Apply a JSON Merge Patch (RFC 7396, section 2); `target` stays as it is."""
     if not isinstance(patch, dict):
         return patch
@@ -208,5 +217,5 @@ def merge(target: Any, patch: Any) -> Any:
         if value is None:
             merged.pop(name, None)
         else:
-            merged[name] = merge(merged.get(name), value)
+            merged[name] = apply_merge_patch(merged.get(name), value)
     return merged

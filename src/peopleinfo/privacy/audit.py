@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import msgspec
 
-from peopleinfo.auth.principal import FURTHER, MEMBERS
 from peopleinfo.people import strict_json
+from peopleinfo.people.fields import CUSTOM_FIELDS, FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,11 +21,11 @@ NOTHING_BEFORE: Final = "0" * 64
 BEGINNING: Final = b'{"event":"audit"'
 INTENT: Final = "intent"  # the action of a line that announces a change
 END: Final = "end"  # the action of a writer's last line, when it ended in good order
-_OWN: Final = frozenset(MEMBERS)
+_OWN: Final = frozenset(FIELDS)
 _ID_FIRST: Final = b'{"person_id":"'
 
 
-class Event(NamedTuple):
+class AuditEvent(NamedTuple):
     """What was done: when (seconds since 1970), by whom (None: an unknown client), to whom, and with which outcome.
 
     `action` is the operation's name in the contract, `people` the ids that were returned or changed, `fields` the members that a change
@@ -43,39 +43,39 @@ class Event(NamedTuple):
     intent: bool = False
 
 
-class Told(NamedTuple):
+class AuditExcerpt(NamedTuple):
     """What the audit tells of a person: lines as they were written, oldest first, and how many older ones were left out."""
 
     lines: list[bytes]
     left_out: int
 
 
-class Audit(Protocol):
+class AuditLog(Protocol):
     """Where events go. Its methods are called in the event loop."""
 
-    def note(self, event: Event) -> None:
+    def record(self, event: AuditEvent) -> None:
         """Keep an event and write it within a tenth of a second, or as soon as it can be written.
 
         Raises AuditUnavailable when too many bytes wait already; the event is not kept then.
         """
 
-    def write(self, event: Event) -> None:
+    def write(self, event: AuditEvent) -> None:
         """Write an event: it has left this process when this returns. Raises AuditUnavailable; the event waits then."""
 
-    def require(self, *, change: bool) -> None:
+    def check_writable(self, *, change: bool) -> None:
         """Raise AuditUnavailable unless events can be kept, and for a `change` unless they can be written now."""
 
     def trouble(self) -> str:
         """Return why events cannot be written now; empty when they can."""
 
-    async def events_of(self, person_id: str) -> Told | None:
+    async def events_for(self, person_id: str) -> AuditExcerpt | None:
         """Return the lines about a person, None when they are stored where this process cannot read them.
 
         Raises AuditUnavailable.
         """
 
 
-class Line(msgspec.Struct, omit_defaults=True, kw_only=True):
+class AuditRecord(msgspec.Struct, omit_defaults=True, kw_only=True):
     """An event as it is written. `writer` is one process, `seq` counts its lines from 1, `previous` is the SHA-256 of its line before."""
 
     event: str = msgspec.field(
@@ -96,15 +96,15 @@ class Line(msgspec.Struct, omit_defaults=True, kw_only=True):
     previous: str = NOTHING_BEFORE
 
 
-def touched(data: Any) -> tuple[str, ...]:
+def field_names(data: Any) -> tuple[str, ...]:
     """Name the members of a document: ours by name, and `*` for any further one, whose name may itself tell something of a person."""
     if not isinstance(data, dict):
         return ()
-    named = tuple(name for name in MEMBERS if name in data)
-    return (*named, FURTHER) if data.keys() - _OWN else named
+    named = tuple(name for name in FIELDS if name in data)
+    return (*named, CUSTOM_FIELDS) if data.keys() - _OWN else named
 
 
-def ids_of(people: Iterable[bytes]) -> tuple[str, ...]:
+def person_ids(people: Iterable[bytes]) -> tuple[str, ...]:
     """Return the ids of people by their JSON."""
     return tuple(map(_id_of, people))
 

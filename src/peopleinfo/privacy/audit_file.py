@@ -14,7 +14,7 @@ import structlog
 
 from peopleinfo.errors import AuditUnavailable
 from peopleinfo.people import strict_json
-from peopleinfo.privacy.audit import BEGINNING, END, INTENT, NOTHING_BEFORE, Event, Line, Told
+from peopleinfo.privacy.audit import BEGINNING, END, INTENT, NOTHING_BEFORE, AuditEvent, AuditExcerpt, AuditRecord
 from peopleinfo.privacy.audit_sink import Head, Heads, Sink
 from peopleinfo.telemetry.metrics import AUDIT_EVENTS
 
@@ -32,7 +32,7 @@ _TOLD: Final = 10_000  # lines about one person that are returned, the latest on
 _log = structlog.get_logger("peopleinfo.privacy.audit")
 
 
-class AuditStream:
+class AuditLogWriter:
     """The port `Audit` as lines in a file (or on stdout, when `path` is None), readable by its owner alone.
 
     Lines of several processes may go to one file: each is appended as a whole, and each process has a chain of its own. A file that is
@@ -59,23 +59,23 @@ class AuditStream:
         self._trouble = ""  # why the last attempt failed
         self._timer: asyncio.TimerHandle | None = None
         for outcome in ("written", "failed"):  # so that an audit that is silent can be told from none
-            AUDIT_EVENTS.begin(outcome)
+            AUDIT_EVENTS.init_labels(outcome)
         self.flush(reserve=True)
 
-    def note(self, event: Event) -> None:
+    def record(self, event: AuditEvent) -> None:
         """Keep an event and write it soon. Raises AuditUnavailable when too many bytes wait already."""
-        self.require(change=False)
+        self.check_writable(change=False)
         self._add(event)
         if self._timer is None:
             self._write_later(_GATHER_DELAY)
 
-    def write(self, event: Event) -> None:
+    def write(self, event: AuditEvent) -> None:
         """Write an event, after those that wait. Raises AuditUnavailable; the event waits then."""
-        self.note(event)
+        self.record(event)
         self.flush()
         self._refuse_in_trouble()
 
-    def require(self, *, change: bool) -> None:
+    def check_writable(self, *, change: bool) -> None:
         """Raise AuditUnavailable unless events can be kept, and for a `change` unless they can be written now."""
         if change:
             self.flush(reserve=True)
@@ -89,7 +89,7 @@ class AuditStream:
         self.flush(reserve=True)
         return self._trouble
 
-    async def events_of(self, person_id: str) -> Told | None:
+    async def events_for(self, person_id: str) -> AuditExcerpt | None:
         """Return the lines about a person from the file and those that were moved away to its name with more behind it (audit.jsonl.1).
 
         Raises AuditUnavailable.
@@ -99,7 +99,7 @@ class AuditStream:
         self.flush()
         self._refuse_in_trouble()
         return await asyncio.to_thread(
-            _events_of, self._path, person_id.encode(), told=self._told, search_size=self._search_size
+            _events_for, self._path, person_id.encode(), told=self._told, search_size=self._search_size
         )
 
     def flush(self, *, reserve: bool = False) -> None:
@@ -119,7 +119,7 @@ class AuditStream:
 
     def close(self) -> None:
         """Write what waits and the line that says that this writer has ended."""
-        self._add(Event(datetime.now(UTC).timestamp(), None, END, 0, (), (), "", ""))
+        self._add(AuditEvent(datetime.now(UTC).timestamp(), None, END, 0, (), (), "", ""))
         self.flush()
         if self._waiting:
             _log.error("audit_lost", lines=len(self._waiting), reason=self._trouble)
@@ -145,12 +145,12 @@ class AuditStream:
         for line, self._written in some[:done]:
             self._waiting.popleft()
             self._size -= len(line)
-        AUDIT_EVENTS.add("written", by=done)
+        AUDIT_EVENTS.inc("written", by=done)
         if self._heads:
             self._heads.update(self._written)
 
     def _failed(self, error: OSError) -> None:
-        AUDIT_EVENTS.add("failed")
+        AUDIT_EVENTS.inc("failed")
         if not self._trouble:
             _log.error("audit_write_failed", reason=error.strerror)
         self._trouble = error.strerror or type(error).__name__
@@ -172,17 +172,17 @@ class AuditStream:
         if self._trouble:
             raise AuditUnavailable(self._trouble)
 
-    def _add(self, event: Event) -> None:
+    def _add(self, event: AuditEvent) -> None:
         for line in self._lines(event):
             text = strict_json.encode(line)
             self._last = Head(line.seq, hashlib.sha256(text).hexdigest())
             self._waiting.append((text + b"\n", self._last))
             self._size += len(text) + 1
 
-    def _lines(self, event: Event) -> Iterator[Line]:
+    def _lines(self, event: AuditEvent) -> Iterator[AuditRecord]:
         """Yield the lines of an event: several where it names many people."""
         for start in range(0, len(event.people) or 1, _PEOPLE):
-            yield Line(
+            yield AuditRecord(
                 time=datetime.fromtimestamp(event.at, UTC),
                 writer=self._writer,
                 seq=self._last.seq + 1,
@@ -198,7 +198,7 @@ class AuditStream:
             )
 
 
-def _events_of(path: Path, person_id: bytes, *, told: int, search_size: int) -> Told:
+def _events_for(path: Path, person_id: bytes, *, told: int, search_size: int) -> AuditExcerpt:
     lines: deque[bytes] = deque(maxlen=told)
     count = 0
     file = path
@@ -210,8 +210,9 @@ def _events_of(path: Path, person_id: bytes, *, told: int, search_size: int) -> 
                 count += len(found)
     except OSError as error:
         _log.warning("audit_read_failed", file=str(file), reason=error.strerror)
-        raise AuditUnavailable(error.strerror or type(error).__name__) from error
-    return Told(list(lines), count - len(lines))
+        why = error.strerror or type(error).__name__
+        raise AuditUnavailable(why, remedy="let the service read its audit files", retry_after=60) from error
+    return AuditExcerpt(list(lines), count - len(lines))
 
 
 def _lines_with(file: Path, person_id: bytes, search_size: int) -> Iterator[list[bytes]]:

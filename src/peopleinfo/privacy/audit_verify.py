@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from peopleinfo.people import strict_json
-from peopleinfo.privacy.audit import BEGINNING, END, NOTHING_BEFORE, Line
+from peopleinfo.privacy.audit import BEGINNING, END, NOTHING_BEFORE, AuditRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -58,7 +58,7 @@ def verify(lines: Iterable[bytes], heads: Mapping[str, Head] | None = None) -> V
     return Verified(count, chains, [*wrong, *_missing(chains, heads)])
 
 
-def read(text: bytes) -> Line | None:
+def read(text: bytes) -> AuditRecord | None:
     """Return a line of an audit, or None when the text is none."""
     try:
         line = _decode(text)
@@ -67,15 +67,15 @@ def read(text: bytes) -> Line | None:
     return line if line.event == "audit" else None
 
 
-_decode = msgspec.json.Decoder(Line).decode
+_decode = msgspec.json.Decoder(AuditRecord).decode
 
 
-def _extend(chains: dict[str, Chain], line: Line, digest: str) -> None:
+def _extend(chains: dict[str, Chain], line: AuditRecord, digest: str) -> None:
     chain = chains.setdefault(line.writer, Chain(line.seq, digest, line.seq))
     chain.seq, chain.digest, chain.ended = line.seq, digest, line.action == END
 
 
-def _mismatches(number: int, line: Line, chain: Chain | None) -> Iterator[str]:
+def _mismatches(number: int, line: AuditRecord, chain: Chain | None) -> Iterator[str]:
     if chain is None:
         if line.seq == 1 and line.previous != NOTHING_BEFORE:
             yield f"line {number}: the first of writer {line.writer} was changed"

@@ -13,34 +13,34 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 
-from peopleinfo.errors import ImportOverlap, PeopleInfoError, PersonNotFound, StoreUnavailable, VersionConflict
+from peopleinfo.errors import ImportAlreadyRunning, PeopleInfoError, PersonNotFound, StoreUnavailable, VersionConflict
 from peopleinfo.people import strict_json
 from peopleinfo.people.person import stored
-from peopleinfo.people.store import Progress
-from peopleinfo.privacy.audit import Event
+from peopleinfo.people.store import Checkpoint
+from peopleinfo.privacy.audit import AuditEvent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from peopleinfo.people.service import People
+    from peopleinfo.people.service import PeopleService
     from peopleinfo.people.store import Store
-    from peopleinfo.privacy.audit import Audit
+    from peopleinfo.privacy.audit import AuditLog
 
 COMMAND: Final = "(command)"  # who did it, in the audit: no key has such a name
 RETENTION: Final = "(retention)"
 _PAGE: Final = 500
 _PAUSE: Final = 0.1  # seconds between pages: a sweep has a day, and those who ask come first
-_LOOKS: Final = 300.0  # seconds between two looks whether a sweep is to be begun, or to be gone on with
+_POLL_SECONDS: Final = 300.0  # seconds between two looks whether a sweep is to be begun, or to be gone on with
 _SILENT_MINUTES: Final = 10  # after which whoever was sweeping is taken for gone
 _MINUTE: Final = 8  # bytes
 _SWEEPS: Final = sha256(b"peopleinfo retention").digest()  # under which the store keeps how it stands with the last one
 _log = structlog.get_logger("peopleinfo.privacy.retention")
 
 
-async def export(people: People, audit: Audit | None, person_id: str) -> bytes:
+async def export_personal_data(people: PeopleService, audit: AuditLog | None, person_id: str) -> bytes:
     """Return as JSON all that is held about somebody: the record, and what the audit tells of it. Raises PersonNotFound."""
     record = await people.get(person_id)
-    events = await audit.events_of(person_id) if audit else None
+    events = await audit.events_for(person_id) if audit else None
     told: dict[str, object] = {
         "availability": "disabled" if audit is None else "external" if events is None else "included"
     }
@@ -49,17 +49,17 @@ async def export(people: People, audit: Audit | None, person_id: str) -> bytes:
     return strict_json.encode({"person": msgspec.Raw(record.body), "audit": told})
 
 
-def announced(audit: Audit | None, action: str, person_id: str, *, by: str) -> None:
+def announced(audit: AuditLog | None, action: str, person_id: str, *, by: str) -> None:
     """Write down that a change is about to be made other than over HTTP. Raises AuditUnavailable: do not make it then."""
     if audit is not None:
-        audit.require(change=True)
-        audit.write(Event(time.time(), by, action, 0, (person_id,), (), "", "", intent=True))
+        audit.check_writable(change=True)
+        audit.write(AuditEvent(time.time(), by, action, 0, (person_id,), (), "", "", intent=True))
 
 
-def noted(audit: Audit | None, action: str, person_id: str, *, by: str) -> None:
+def audit_action(audit: AuditLog | None, action: str, person_id: str, *, by: str) -> None:
     """Write down what was done other than over HTTP. Raises AuditUnavailable."""
     if audit is not None:
-        audit.write(Event(time.time(), by, action, 200, (person_id,), (), "", ""))
+        audit.write(AuditEvent(time.time(), by, action, 200, (person_id,), (), "", ""))
 
 
 class _Seen(msgspec.Struct):
@@ -77,7 +77,7 @@ async def _on() -> None:
     """Go on at once."""
 
 
-async def expired(
+async def iter_expired(
     store: Store, *, before: datetime, between: Callable[[], Awaitable[None]] = _on
 ) -> AsyncIterator[tuple[str, int]]:
     """Yield the id and the version of each person who was last changed before a moment; `between` pages something else may be done."""
@@ -93,21 +93,21 @@ async def expired(
         await between()
 
 
-async def sweep(
-    store: Store, audit: Audit | None, *, before: datetime, by: str, between: Callable[[], Awaitable[None]] = _on
+async def delete_expired(
+    store: Store, audit: AuditLog | None, *, before: datetime, by: str, between: Callable[[], Awaitable[None]] = _on
 ) -> int:
     """Erase everybody who was last changed before a moment, and return how many. It may run in several places, and again."""
     erased = 0
-    async for person_id, version in expired(store, before=before, between=between):
+    async for person_id, version in iter_expired(store, before=before, between=between):
         announced(audit, "erasePerson", person_id, by=by)
         with suppress(PersonNotFound, VersionConflict):  # erased elsewhere, or changed since and so to be kept
-            await store.erase(person_id, expected=version)
-            noted(audit, "erasePerson", person_id, by=by)
+            await store.delete(person_id, expected=version)
+            audit_action(audit, "erasePerson", person_id, by=by)
             erased += 1
     return erased
 
 
-class DailySweep:
+class RetentionLease:
     """The sweep of a day, which one of all processes makes: who began it says each minute that it is still at it, else another goes on.
 
     Kept in the store as the progress of an import: its `rows` are the day, its `digest` when it was last heard of, nothing when it is done.
@@ -116,9 +116,9 @@ class DailySweep:
     def __init__(self, store: Store, now: Callable[[], datetime]) -> None:
         self._store = store
         self._now = now
-        self._ours: Progress | None = None
+        self._ours: Checkpoint | None = None
 
-    async def begin(self) -> bool:
+    async def acquire(self) -> bool:
         """Say whether today's sweep is ours to make, or to go on with."""
         last = await self._store.progress(_SWEEPS)
         if last.digest and last != self._ours and self._minute() - _heard(last) < _SILENT_MINUTES:
@@ -126,12 +126,12 @@ class DailySweep:
         today = self._now().astimezone(UTC).toordinal()
         if not last.digest and last.rows >= today:
             return False
-        with suppress(ImportOverlap):  # another process was faster
+        with suppress(ImportAlreadyRunning):  # another process was faster
             await self._step(last, day=today)
             return True
         return False
 
-    async def go_on(self) -> None:
+    async def renew(self) -> None:
         """Say that we are still at it, and leave room for others. Raises ImportOverlap when another one has taken over."""
         await asyncio.sleep(_PAUSE)
         if self._ours and self._minute() != _heard(self._ours):
@@ -142,32 +142,37 @@ class DailySweep:
         if self._ours:
             await self._step(self._ours, day=self._ours.rows, done=True)
 
-    async def _step(self, last: Progress, *, day: int, done: bool = False) -> None:
+    async def _step(self, last: Checkpoint, *, day: int, done: bool = False) -> None:
         heard = b"" if done else self._minute().to_bytes(_MINUTE) + secrets.token_bytes(8)
-        ours = Progress(_SWEEPS, rows=day, digest=heard)
-        await self._store.load([], step=(last, ours))
+        ours = Checkpoint(_SWEEPS, rows=day, digest=heard)
+        await self._store.create_many([], checkpoint=(last, ours))
         self._ours = ours
 
     def _minute(self) -> int:
         return int(self._now().timestamp()) // 60
 
 
-def _heard(progress: Progress) -> int:
+def _heard(progress: Checkpoint) -> int:
     return int.from_bytes(progress.digest[:_MINUTE])
 
 
-async def sweep_daily(
-    store: Store, audit: Audit | None, *, retention: timedelta, now: Callable[[], datetime], looks: float = _LOOKS
+async def run_retention(
+    store: Store,
+    audit: AuditLog | None,
+    *,
+    retention: timedelta,
+    now: Callable[[], datetime],
+    looks: float = _POLL_SECONDS,
 ) -> None:
     """Sweep once a day, whoever of all processes comes first, until cancelled. What cannot be done now is tried again at the next look."""
-    today = DailySweep(store, now)
+    today = RetentionLease(store, now)
     while True:
         try:
-            if await today.begin():
-                erased = await sweep(store, audit, before=now() - retention, by=RETENTION, between=today.go_on)
+            if await today.acquire():
+                erased = await delete_expired(store, audit, before=now() - retention, by=RETENTION, between=today.renew)
                 await today.finish()
                 _log.info("retention_completed", erased=erased)
-        except (StoreUnavailable, ImportOverlap) as error:
+        except (StoreUnavailable, ImportAlreadyRunning) as error:
             _log.warning("retention_failed", reason=str(error))
         except PeopleInfoError as error:
             _log.error("retention_failed", reason=type(error).__name__)

@@ -12,21 +12,22 @@ from peopleinfo.telemetry.metrics import STORE_ERRORS, STORE_SECONDS, STORE_UP
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
-    from peopleinfo.people.person import Details, Record
-    from peopleinfo.people.search import Filter
-    from peopleinfo.people.store import Once, Page, Progress, Purged, Reading, Rekeyed, Store
+    from peopleinfo.people.person import PersonData, StoredPerson
+    from peopleinfo.people.search import PersonFilter
+    from peopleinfo.people.store import Checkpoint, IdempotencyKey, Page, PurgeResult, ReadOptions, ReindexResult
+    from peopleinfo.stores.registry import ServiceStore
 
 _OPERATIONS: Final = [
     "get",
     "create",
     "replace",
-    "erase",
+    "delete",
     "find",
     "scan",
-    "load",
+    "create_many",
     "progress",
-    "adopt",
-    "rekey",
+    "upsert_many",
+    "reindex",
     "purge",
     "estimate",
     "ready",
@@ -34,76 +35,86 @@ _OPERATIONS: Final = [
 T = TypeVar("T")
 
 
-class ObservedStore:
+class InstrumentedStore:
     """A store whose every operation is timed and counted. Its promises are those of the store that it watches."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: ServiceStore) -> None:
         self._store = store
         self.secret = store.secret
         self.api_keys = store.api_keys
         self.ended_sessions = store.ended_sessions
-        self.index = store.index
+        self.index_value = store.index_value
         for operation in _OPERATIONS:
             for error in ("unavailable", "outcome_unknown", "unexpected"):
-                STORE_ERRORS.begin(operation, error)
+                STORE_ERRORS.init_labels(operation, error)
 
     @property
     def cache_state(self) -> str | None:
         return self._store.cache_state
 
-    def get(self, person_id: str, *, reading: Reading | None = None) -> Coroutine[Any, Any, Record]:
-        return _observed("get", self._store.get(person_id, reading=reading))
+    def get(self, person_id: str, *, options: ReadOptions | None = None) -> Coroutine[Any, Any, StoredPerson]:
+        return _observed("get", self._store.get(person_id, options=options))
 
-    def create(self, details: Details, *, once: Once | None = None) -> Coroutine[Any, Any, Record]:
-        return _observed("create", self._store.create(details, once=once))
+    def create(
+        self, details: PersonData, *, idempotency_key: IdempotencyKey | None = None
+    ) -> Coroutine[Any, Any, StoredPerson]:
+        return _observed("create", self._store.create(details, idempotency_key=idempotency_key))
 
     def replace(
-        self, person_id: str, details: Details, *, expected: int, known: Record | None = None
-    ) -> Coroutine[Any, Any, Record]:
-        return _observed("replace", self._store.replace(person_id, details, expected=expected, known=known))
+        self, person_id: str, details: PersonData, *, expected: int, current: StoredPerson | None = None
+    ) -> Coroutine[Any, Any, StoredPerson]:
+        return _observed("replace", self._store.replace(person_id, details, expected=expected, current=current))
 
-    def erase(self, person_id: str, *, expected: int | None = None) -> Coroutine[Any, Any, None]:
-        return _observed("erase", self._store.erase(person_id, expected=expected))
+    def delete(self, person_id: str, *, expected: int | None = None) -> Coroutine[Any, Any, None]:
+        return _observed("delete", self._store.delete(person_id, expected=expected))
 
     def find(
-        self, where: Filter, *, after: bytes | None, limit: int, reading: Reading | None = None
+        self, person_filter: PersonFilter, *, after: bytes | None, limit: int, options: ReadOptions | None = None
     ) -> Coroutine[Any, Any, Page]:
-        return _observed("find", self._store.find(where, after=after, limit=limit, reading=reading))
+        return _observed("find", self._store.find(person_filter, after=after, limit=limit, options=options))
 
     def scan(
-        self, *, after: bytes | None, limit: int, where: Filter | None = None, segment: int = 0, segments: int = 1
+        self,
+        *,
+        after: bytes | None,
+        limit: int,
+        person_filter: PersonFilter | None = None,
+        segment: int = 0,
+        segments: int = 1,
     ) -> Coroutine[Any, Any, Page]:
-        scanned = self._store.scan(after=after, limit=limit, where=where, segment=segment, segments=segments)
+        scanned = self._store.scan(
+            after=after, limit=limit, person_filter=person_filter, segment=segment, segments=segments
+        )
         return _observed("scan", scanned)
 
-    def load(
-        self, people: Sequence[Details], *, step: tuple[Progress, Progress] | None = None
+    def create_many(
+        self, people: Sequence[PersonData], *, checkpoint: tuple[Checkpoint, Checkpoint] | None = None
     ) -> Coroutine[Any, Any, list[str]]:
-        return _observed("load", self._store.load(people, step=step))
+        return _observed("create_many", self._store.create_many(people, checkpoint=checkpoint))
 
-    def progress(self, import_id: bytes) -> Coroutine[Any, Any, Progress]:
+    def progress(self, import_id: bytes) -> Coroutine[Any, Any, Checkpoint]:
         return _observed("progress", self._store.progress(import_id))
 
-    def adopt(
-        self, people: Sequence[bytes], *, step: tuple[Progress, Progress] | None = None
+    def upsert_many(
+        self, people: Sequence[bytes], *, checkpoint: tuple[Checkpoint, Checkpoint] | None = None
     ) -> Coroutine[Any, Any, int]:
-        return _observed("adopt", self._store.adopt(people, step=step))
+        return _observed("upsert_many", self._store.upsert_many(people, checkpoint=checkpoint))
 
-    def rekey(self, *, after: bytes | None, limit: int) -> Coroutine[Any, Any, Rekeyed]:
-        return _observed("rekey", self._store.rekey(after=after, limit=limit))
+    def reindex(self, *, after: bytes | None, limit: int) -> Coroutine[Any, Any, ReindexResult]:
+        return _observed("reindex", self._store.reindex(after=after, limit=limit))
 
-    def purge(self, *, after: bytes | None, limit: int, remove: bool = True) -> Coroutine[Any, Any, Purged]:
+    def purge(self, *, after: bytes | None, limit: int, remove: bool = True) -> Coroutine[Any, Any, PurgeResult]:
         return _observed("purge", self._store.purge(after=after, limit=limit, remove=remove))
 
     def estimate(self) -> Coroutine[Any, Any, int | None]:
         return _observed("estimate", self._store.estimate())
 
-    def note_state(self) -> None:
-        self._store.note_state()
+    def update_gauges(self) -> None:
+        self._store.update_gauges()
 
-    async def ready(self) -> None:
+    async def check(self) -> None:
         try:
-            await _observed("ready", self._store.ready())
+            await _observed("ready", self._store.check())
         except StoreUnavailable:
             STORE_UP.set(0)
             raise
@@ -117,10 +128,10 @@ async def _observed(operation: str, answer: Coroutine[Any, Any, T]) -> T:
             return await answer
     except PeopleInfoError as error:  # most of them are answers: that somebody is not there, say
         if isinstance(error, StoreUnavailable):
-            STORE_ERRORS.add(operation, "outcome_unknown" if isinstance(error, OutcomeUnknown) else "unavailable")
+            STORE_ERRORS.inc(operation, "outcome_unknown" if isinstance(error, OutcomeUnknown) else "unavailable")
         raise
     except Exception:
-        STORE_ERRORS.add(operation, "unexpected")
+        STORE_ERRORS.inc(operation, "unexpected")
         raise
     finally:
         STORE_SECONDS.observe(perf_counter() - began, operation)

@@ -11,29 +11,27 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from peopleinfo.people import strict_json
-from peopleinfo.people.store import Source
 from peopleinfo.telemetry.logs import Stdout
 from peopleinfo.telemetry.metrics import CACHE_READS, REQUEST_SECONDS, REQUESTS, SENT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-GATHER_SECONDS: Final = 0.1
+FLUSH_INTERVAL: Final = 0.1
 _stdout: Final = Stdout()
 
 # What each level of the cache came to, by where an answer came from.
-_LEVELS: Final[dict[Source | None, tuple[tuple[str, str], ...]]] = {
+_LEVELS: Final[dict[str | None, tuple[tuple[str, str], ...]]] = {
     None: (),  # there is no cache, or it is not asked for such a request
-    Source.LOCAL: (("local", "hit"),),
-    Source.SHARED: (("local", "miss"), ("shared", "hit")),
-    Source.MISS: (("local", "miss"), ("shared", "miss")),
-    Source.BYPASS: (("local", "miss"), ("shared", "bypass")),
-    Source.REQUEST: (("local", "skipped"), ("shared", "skipped")),
+    "local": (("local", "hit"),),
+    "shared": (("local", "miss"), ("shared", "hit")),
+    "miss": (("local", "miss"), ("shared", "miss")),
+    "bypass": (("local", "miss"), ("shared", "bypass")),
+    "request": (("local", "skipped"), ("shared", "skipped")),
 }
 
 
-class Answered(NamedTuple):
+class AccessRecord(NamedTuple):
     """An answered request: the route's template, never the path; seconds from its headers to its answer; when (since 1970).
 
     `size` is of the body in bytes, `principal` who asked (None: nobody was asked who they are), `source` where the answer came from when
@@ -48,11 +46,11 @@ class Answered(NamedTuple):
     at: float
     size: int = 0
     principal: str | None = None
-    source: Source | None = None
+    source: str | None = None
     trace_id: str = ""
 
 
-class RequestLog:
+class AccessLog:
     """Counts answered requests and writes a line for each to stdout, unless `silent`; `counted` is called after some were counted.
 
     Those of `GATHER_SECONDS` are done together: counted one by one, each would cost more than the request's own work.
@@ -62,12 +60,12 @@ class RequestLog:
         self._silent = silent
         self._counted = counted
         self._format = _readable if sys.stdout.isatty() else _json
-        self._noted: list[Answered] = []
+        self._noted: list[AccessRecord] = []
 
-    def note(self, answered: Answered) -> None:
+    def append(self, answered: AccessRecord) -> None:
         """Note an answered request; to be called in the event loop."""
         if not self._noted:
-            asyncio.get_running_loop().call_later(GATHER_SECONDS, self.flush)
+            asyncio.get_running_loop().call_later(FLUSH_INTERVAL, self.flush)
         self._noted.append(answered)
 
     def flush(self) -> None:
@@ -82,15 +80,15 @@ class RequestLog:
             _stdout.flush()
 
 
-def _count(noted: list[Answered]) -> None:
+def _count(noted: list[AccessRecord]) -> None:
     for (route, method, status), count in Counter(map(itemgetter(0, 1, 2), noted)).items():
-        REQUESTS.add(route, method, str(status), by=count)
+        REQUESTS.inc(route, method, str(status), by=count)
     for source, count in Counter(answered.source for answered in noted).items():
         for labels in _LEVELS[source]:
-            CACHE_READS.add(*labels, by=count)
+            CACHE_READS.inc(*labels, by=count)
     for answered in noted:
         REQUEST_SECONDS.observe(answered.seconds, answered.route, answered.method)
-        SENT_BYTES.add(answered.route, by=answered.size)
+        SENT_BYTES.inc(answered.route, by=answered.size)
 
 
 class _Line(msgspec.Struct, omit_defaults=True):
@@ -108,7 +106,7 @@ class _Line(msgspec.Struct, omit_defaults=True):
     trace_id: str = ""
 
 
-def _json(answered: Answered) -> bytes:
+def _json(answered: AccessRecord) -> bytes:
     line = _Line(
         datetime.fromtimestamp(answered.at, UTC),
         "request",
@@ -120,14 +118,14 @@ def _json(answered: Answered) -> bytes:
         answered.size,
         answered.request_id,
         answered.principal,
-        answered.source.value if answered.source else None,
+        answered.source,
         answered.trace_id,
     )
-    return strict_json.encode(line) + b"\n"
+    return msgspec.json.encode(line) + b"\n"
 
 
-def _readable(answered: Answered) -> bytes:
+def _readable(answered: AccessRecord) -> bytes:
     moment = datetime.fromtimestamp(answered.at)  # noqa: DTZ006 - whoever looks at a terminal looks at a local clock
     milliseconds = answered.seconds * 1000
-    where = f" ({answered.source.value})" if answered.source else ""
+    where = f" ({answered.source})" if answered.source else ""
     return f"{moment:%H:%M:%S} {answered.status} {answered.method} {answered.route} {milliseconds:.1f} ms{where}\n".encode()

@@ -13,7 +13,7 @@ Labels = tuple[str, ...]
 Value = float | list[float]
 
 
-class Figure:
+class Metric:
     """A name, what it says, its labels, and a value for each combination of them that was met."""
 
     counts = True
@@ -30,19 +30,19 @@ class Figure:
         raise NotImplementedError
 
 
-class Counter(Figure):
+class Counter(Metric):
     """What only grows. Who scrapes it sees growth between two samples: a first sample of 100 is no growth, so one of 0 comes before it."""
 
     def __init__(self, name: str, says: str, *labels: str) -> None:
         super().__init__(name, says, *labels)
         if not labels:
-            self.begin()
+            self.init_labels()
 
-    def begin(self, *labels: str) -> None:
+    def init_labels(self, *labels: str) -> None:
         """Tell of a combination of labels before anything of it is counted: of each that means trouble."""
         self.values.setdefault(labels, 0)
 
-    def add(self, *labels: str, by: float = 1) -> None:
+    def inc(self, *labels: str, by: float = 1) -> None:
         """Count something."""
         self.values[labels] = self.values.get(labels, 0) + by
 
@@ -51,7 +51,7 @@ class Counter(Figure):
         return one + other
 
 
-class Gauge(Figure):
+class Gauge(Metric):
     """What is so now; that of several processes is their sum, or what `together` makes of two."""
 
     counts = False
@@ -73,7 +73,7 @@ class Gauge(Figure):
         self.values[labels] = self.values.get(labels, 0) + by
 
 
-class Histogram(Figure):
+class Histogram(Metric):
     """How often it was at most so much; the last two numbers of a value are those above every bound, and the sum."""
 
     def __init__(self, name: str, says: str, *labels: str, bounds: tuple[float, ...]) -> None:
@@ -96,19 +96,19 @@ class Histogram(Figure):
 Snapshot = dict[str, list[tuple[Labels, Value]]]
 
 
-def snapshot(figures: Iterable[Figure]) -> Snapshot:
+def snapshot(figures: Iterable[Metric]) -> Snapshot:
     """Return the values of figures by their names."""
     return {figure.name: list(figure.values.items()) for figure in figures if figure.values}
 
 
-def merge(figures: Iterable[Figure], parts: Iterable[tuple[Snapshot, bool]]) -> dict[str, dict[Labels, Any]]:
+def merge(figures: Iterable[Metric], parts: Iterable[tuple[Snapshot, bool]]) -> dict[str, dict[Labels, Any]]:
     """Return the values of several processes together; each comes with whether it is alive: only then it has anything now."""
     parts = list(parts)
-    together: dict[str, dict[Labels, Any]] = {}
+    aggregate: dict[str, dict[Labels, Any]] = {}
     for figure in figures:
-        values = together[figure.name] = {}
+        values = aggregate[figure.name] = {}
         for part, is_alive in parts:
             if figure.counts or is_alive:
                 for labels, value in part.get(figure.name, ()):
                     values[labels] = figure.merged(values[labels], value) if labels in values else value
-    return together
+    return aggregate

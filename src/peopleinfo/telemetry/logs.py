@@ -9,10 +9,10 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
+import msgspec
 import structlog
 
 from peopleinfo.errors import PeopleInfoError
-from peopleinfo.people import strict_json
 from peopleinfo.telemetry.metrics import EVENTS, LEFT_OUT
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def configure(level: str) -> None:
     least = logging.getLevelNamesMapping()[level.upper()]
     chain: list[Any] = [
         structlog.processors.add_log_level,
-        OncePerSecond(),
+        Deduplicate(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if sys.stdout.isatty():
@@ -69,7 +69,7 @@ class Stdout:
             sys.stdout.buffer.flush()
 
 
-class OncePerSecond:
+class Deduplicate:
     """Lets one line a second through of each cause; the next one says how many were `left_out` before it. Counts them all."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -78,13 +78,13 @@ class OncePerSecond:
 
     def __call__(self, _: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """Pass an event on, or drop it."""
-        EVENTS.add(str(event["level"]))
+        EVENTS.inc(str(event["level"]))
         cause = tuple(str(event.get(name)) for name in _CAUSE)
         now = self._clock()
         when, left_out = self._told.pop(cause, (now - _SECOND, 0))
         if now - when < _SECOND:
             self._told[cause] = when, left_out + 1
-            LEFT_OUT.add()
+            LEFT_OUT.inc()
             raise structlog.DropEvent
         if left_out:
             event["left_out"] = left_out
@@ -95,7 +95,7 @@ class OncePerSecond:
 
 
 def _json(_: Any, __: str, event: MutableMapping[str, Any]) -> bytes:
-    return strict_json.encode(event)
+    return msgspec.json.encode(event)
 
 
 class _Forward(logging.Handler):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from peopleinfo.telemetry.instruments import Counter, Figure, Gauge, Histogram
+from peopleinfo.telemetry.instruments import Counter, Gauge, Histogram, Metric
 
 # Seconds. A read takes well under a millisecond, a durable write a few; the last ones are for a store in trouble.
 _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -162,4 +162,4 @@ FILES_EXHAUSTED: Final = Counter(
 )
 STARTED: Final = Gauge("process_start_time_seconds", "When the first worker started, since 1970.", together=min)
 
-ALL: Final[tuple[Figure, ...]] = tuple(value for value in tuple(globals().values()) if isinstance(value, Figure))
+ALL: Final[tuple[Metric, ...]] = tuple(value for value in tuple(globals().values()) if isinstance(value, Metric))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from peopleinfo.telemetry.instruments import Figure, Snapshot, merge
+from peopleinfo.telemetry.instruments import Metric, Snapshot, merge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _ENDED: Final = "ended"
 
 
-class _Left(msgspec.Struct):
+class _WorkerSnapshot(msgspec.Struct):
     """What a file holds: figures, and the names of the files that are in them already."""
 
     figures: Snapshot
@@ -27,13 +27,13 @@ class _Left(msgspec.Struct):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Left).decode
+_decode = msgspec.msgpack.Decoder(_WorkerSnapshot).decode
 
 
 class Workers:
     """A folder with a file for each worker, named after its process. What a worker had counted is kept when it ends, however it ends."""
 
-    def __init__(self, folder: Path, figures: Sequence[Figure]) -> None:
+    def __init__(self, folder: Path, figures: Sequence[Metric]) -> None:
         self._folder = folder
         self._figures = figures
         self._mine = f"{os.getpid()}-{secrets.token_hex(4)}"
@@ -41,7 +41,7 @@ class Workers:
 
     def publish(self, mine: Snapshot) -> None:
         """Leave the figures of this worker for the others."""
-        self._write(self._mine, _Left(mine))
+        self._write(self._mine, _WorkerSnapshot(mine))
 
     def others(self) -> list[tuple[Snapshot, bool]]:
         """Return the figures of the other workers, and whether each is alive; as they were when each published them last."""
@@ -57,16 +57,16 @@ class Workers:
             left = [(one.figures, False) for name, one in self._read().items() if not _is_alive(name)]
             together = merge(self._figures, left)
             kept = {name: list(values.items()) for name, values in together.items() if values}
-            self._write(_ENDED, _Left(kept, taken_in=ended))
+            self._write(_ENDED, _WorkerSnapshot(kept, taken_in=ended))
             for name in ended:
                 (self._folder / f"{name}.figures").unlink()
 
-    def _read(self) -> dict[str, _Left]:
+    def _read(self) -> dict[str, _WorkerSnapshot]:
         left = {path.stem: _decode(path.read_bytes()) for path in self._folder.glob("*.figures")}
         taken_in = left[_ENDED].taken_in if _ENDED in left else ()
         return {name: one for name, one in left.items() if name not in taken_in}
 
-    def _write(self, name: str, left: _Left) -> None:
+    def _write(self, name: str, left: _WorkerSnapshot) -> None:
         new = self._folder / f"{name}.new"
         new.write_bytes(_encode(left))
         new.replace(self._folder / f"{name}.figures")

@@ -44,7 +44,7 @@ def reported() -> Iterator[None]:
 
 def report() -> None:
     """Count and log that there are no descriptors left."""
-    FILES_EXHAUSTED.add()
+    FILES_EXHAUSTED.inc()
     _log.error(
         "open_files_exhausted",
         limit=limit(),

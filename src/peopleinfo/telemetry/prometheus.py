@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.telemetry.multiprocess import Workers
 
-PULSE_SECONDS: Final = 0.5
+SAMPLE_INTERVAL: Final = 0.5
 _STATM: Final = Path("/proc/self/statm")
 
 
@@ -38,7 +38,7 @@ class Exposition:
         metrics.INSTANCE.set(1, instance)
         metrics.STARTED.set(time.time())
         for level in ("warning", "error"):
-            metrics.EVENTS.begin(level)
+            metrics.EVENTS.init_labels(level)
 
     @property
     def has_others(self) -> bool:
@@ -51,11 +51,11 @@ class Exposition:
             with open_files.reported():
                 self._workers.publish(instruments.snapshot(metrics.ALL))
 
-    async def pulse(self) -> None:
+    async def sample_loop(self) -> None:
         """Measure how late the loop is, and publish what no request publishes; never returns."""
         while True:
-            due = time.monotonic() + PULSE_SECONDS
-            await asyncio.sleep(PULSE_SECONDS)
+            due = time.monotonic() + SAMPLE_INTERVAL
+            await asyncio.sleep(SAMPLE_INTERVAL)
             metrics.LOOP_LAG.observe(max(0.0, time.monotonic() - due))  # uvloop rounds to milliseconds
             open_files.probe()
             if self._workers:
@@ -90,7 +90,7 @@ def _look_at_process() -> None:
             open_files.count()
 
 
-def _family(figure: instruments.Figure, values: Mapping[instruments.Labels, Any]) -> Metric:
+def _family(figure: instruments.Metric, values: Mapping[instruments.Labels, Any]) -> Metric:
     """Return a figure as prometheus-client writes it down."""
     if isinstance(figure, instruments.Histogram):
         times = HistogramMetricFamily(figure.name, figure.says, labels=figure.labels)

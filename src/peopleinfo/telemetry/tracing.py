@@ -23,17 +23,17 @@ _SERVER_ERROR: Final = 500
 _tracer: Tracer | None = None
 
 
-def is_asked_for(environment: Mapping[str, str] = os.environ) -> bool:
+def is_configured(environment: Mapping[str, str] = os.environ) -> bool:
     """Say whether the environment names somewhere to send traces to."""
     endpoint = environment.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or environment.get("OTEL_EXPORTER_OTLP_ENDPOINT")
     return bool(endpoint) and environment.get("OTEL_SDK_DISABLED", "").lower() != "true"
 
 
 @contextmanager
-def sending(instance: str) -> Iterator[None]:
+def configured(instance: str) -> Iterator[None]:
     """Send traces while this lasts, if they are asked for; what is left is sent at the end."""
     global _tracer  # noqa: PLW0603 - a process has one, as it has one log
-    if not is_asked_for():
+    if not is_configured():
         yield
         return
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - 30 MB, 0.3 s
@@ -53,7 +53,7 @@ def sending(instance: str) -> Iterator[None]:
         provider.shutdown()
 
 
-def are_on() -> bool:
+def enabled() -> bool:
     """Say whether traces are sent."""
     return _tracer is not None
 
@@ -68,7 +68,7 @@ def span(kind: str, operation: str) -> AbstractContextManager[Any]:
     return current
 
 
-def note(name: str, value: str) -> None:
+def set_attribute(name: str, value: str) -> None:
     """Write something down in the span of the step under way: one of a few words, never anybody's data."""
     if _tracer is not None:
         from opentelemetry import trace  # noqa: PLC0415 - loaded already
@@ -99,7 +99,7 @@ _CONTEXT: Final = (b"traceparent", b"tracestate")
 _CONTEXT_LENGTH: Final = 512  # that a vendor has to pass on (W3C); the library would log a longer one
 
 
-def answered(current: Span, route: str, method: str, status: int) -> tuple[str, str]:
+def end_request_span(current: Span, route: str, method: str, status: int) -> tuple[str, str]:
     """Say what a request's span was about; return the trace's id, and what tells the client of the span (W3C: traceresponse)."""
     from opentelemetry.trace import StatusCode  # noqa: PLC0415
 

@@ -11,7 +11,7 @@ from peopleinfo.errors import AuditUnavailable, OutcomeUnknown
 from peopleinfo.http import problems
 from peopleinfo.http.client_address import client_address
 from peopleinfo.http.operations import OPERATIONS
-from peopleinfo.privacy.audit import Event, ids_of, touched
+from peopleinfo.privacy.audit import AuditEvent, field_names, person_ids
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
     from peopleinfo.http.operations import Operation
-    from peopleinfo.privacy.audit import Audit
+    from peopleinfo.privacy.audit import AuditLog
 
 _ACTIONS: Final[dict[tuple[str | None, str], Operation]] = {
     (operation.path, operation.method.upper()): operation
@@ -31,10 +31,10 @@ _REFUSED: Final = 400  # the least status of a response that returns nothing and
 _ID: Final = re.compile("[0-9a-f]{32}", re.ASCII)
 
 
-class Audited:
+class AuditMiddleware:
     """Writes down every read and change of a person, and every attempt. While an event cannot be kept, its request is refused."""
 
-    def __init__(self, audit: Audit, *, proxies: int) -> None:
+    def __init__(self, audit: AuditLog, *, proxies: int) -> None:
         self._audit = audit
         self._proxies = proxies
 
@@ -45,12 +45,14 @@ class Audited:
             # What stands in the path may be anything, somebody's name too.
             person_id = params.get("person_id", "")
             who = (person_id,) if _ID.fullmatch(person_id) else ()
-            req.context.trail = trail = Trail(self._audit, req, operation, client_address(req, self._proxies), who)
+            req.context.trail = trail = RequestAudit(
+                self._audit, req, operation, client_address(req, self._proxies), who
+            )
             trail.require()
 
     async def process_response(self, req: Request, resp: Response, _: object, __: bool) -> None:
         """Note the outcome of the request. A response whose event cannot be kept, or written after a change, is not sent."""
-        trail = trail_of(req)
+        trail = audit_of(req)
         if trail is None:
             return
         try:
@@ -59,13 +61,15 @@ class Audited:
             if resp.status_code < _REFUSED:
                 unsent = OutcomeUnknown("the audit log is unavailable") if trail.is_change else error
                 resp.set_header("Retry-After", str(error.retry_after))
-                problems.write(req, resp, problems.KINDS[type(unsent)], str(unsent))
+                problems.respond(req, resp, problems.PROBLEM_TYPES[type(unsent)], str(unsent))
 
 
-class Trail:
+class RequestAudit:
     """What a request leaves in the audit: one event, or several when it reads or stores many people; before a change an intent."""
 
-    def __init__(self, audit: Audit, req: Request, operation: Operation, client: str, people: tuple[str, ...]) -> None:
+    def __init__(
+        self, audit: AuditLog, req: Request, operation: Operation, client: str, people: tuple[str, ...]
+    ) -> None:
         self._audit = audit
         self._req = req
         self._operation = operation
@@ -76,15 +80,15 @@ class Trail:
 
     def require(self) -> None:
         """Raise AuditUnavailable while events cannot be kept, or before a change cannot be written."""
-        self._audit.require(change=self.is_change)
+        self._audit.check_writable(change=self.is_change)
 
     def answers(self, people: Sequence[bytes]) -> None:
         """Note whose JSON is returned."""
-        self._people = ids_of(people)
+        self._people = person_ids(people)
 
     def announce(self, data: Any = None) -> None:
         """Write that a change is about to be made, and which members its document names. Raises AuditUnavailable: do not make it then."""
-        self._fields = touched(data)
+        self._fields = field_names(data)
         self._audit.write(self._event(0, self._people, intent=True))
 
     def streams(self, people: tuple[str, ...]) -> None:
@@ -98,20 +102,20 @@ class Trail:
     def _note(self, status: int, people: tuple[str, ...]) -> None:
         event = self._event(status, people)
         if self._operation.scope is Scope.READ:
-            self._audit.note(event)
+            self._audit.record(event)
         else:
             self._audit.write(event)
 
-    def _event(self, status: int, people: tuple[str, ...], *, intent: bool = False) -> Event:
+    def _event(self, status: int, people: tuple[str, ...], *, intent: bool = False) -> AuditEvent:
         principal = getattr(self._req.context, "principal", None)
         name = principal.name if principal else None
         request_id = self._req.scope["request_id"]
-        return Event(
+        return AuditEvent(
             time.time(), name, self._operation.name, status, people, self._fields, request_id, self._client, intent
         )
 
 
-def trail_of(req: Request) -> Trail | None:
+def audit_of(req: Request) -> RequestAudit | None:
     """Return what a request leaves in the audit, None when there is no audit."""
-    trail: Trail | None = getattr(req.context, "trail", None)
+    trail: RequestAudit | None = getattr(req.context, "trail", None)
     return trail

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import falcon
 
 from peopleinfo.auth.principal import Scope
-from peopleinfo.errors import MembersHidden, NotAuthenticated
-from peopleinfo.http.middleware.rate_limit import units
-from peopleinfo.http.operations import MASKED, OPEN_FORMS, OPEN_PAGES, OPERATIONS
+from peopleinfo.errors import FieldAccessDenied, NotAuthenticated
+from peopleinfo.http.middleware.rate_limit import cost
+from peopleinfo.http.operations import FIELD_ACCESS_OPERATIONS, OPERATIONS, PUBLIC_FORMS, PUBLIC_PAGES
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
-    from peopleinfo.auth.authenticator import Gate
+    from peopleinfo.auth.authenticator import Authenticator
     from peopleinfo.auth.principal import Principal
-    from peopleinfo.http.middleware.rate_limit import Limits
+    from peopleinfo.http.middleware.rate_limit import RateLimiter
     from peopleinfo.http.sessions import Sessions
 
 
-class _Demand(NamedTuple):
+class _OperationPolicy(NamedTuple):
     """What an operation asks for: a scope (None: of nobody), units of the caller's rate, and whether it knows how to hide members."""
 
     scope: Scope | None
@@ -29,19 +29,21 @@ class _Demand(NamedTuple):
     masked: bool = False
 
 
-_DEMANDS: Final[dict[tuple[str | None, str], _Demand]] = {
-    (operation.path, operation.method.upper()): _Demand(operation.scope, units(operation), operation.name in MASKED)
+_DEMANDS: Final[dict[tuple[str | None, str], _OperationPolicy]] = {
+    (operation.path, operation.method.upper()): _OperationPolicy(
+        operation.scope, cost(operation), operation.name in FIELD_ACCESS_OPERATIONS
+    )
     for operation in OPERATIONS
 }
-_DEMANDS.update({(page, "GET"): _Demand(None) for page in OPEN_PAGES})
-_DEMANDS.update({(form, "POST"): _Demand(None) for form in OPEN_FORMS})
+_DEMANDS.update({(page, "GET"): _OperationPolicy(None) for page in PUBLIC_PAGES})
+_DEMANDS.update({(form, "POST"): _OperationPolicy(None) for form in PUBLIC_FORMS})
 _DEMANDS.update({(path, "HEAD"): demand for (path, method), demand in tuple(_DEMANDS.items()) if method == "GET"})
-_OF_OTHERS: Final = _Demand(Scope.ADMIN, 1)  # of routes that do not stand in the contract
+_DEFAULT_POLICY: Final = _OperationPolicy(Scope.ADMIN, 1)  # of routes that do not stand in the contract
 _SCHEME: Final = "bearer "
 _SHORT: Final = 300  # characters of a header that holds a key
 
 
-class Authentication:
+class AuthMiddleware:
     """Puts the principal into `req.context.principal`, None where everybody is answered, and refuses who may not do what is asked.
 
     From whom members are hidden, it is refused what does not know how to hide them.
@@ -49,18 +51,20 @@ class Authentication:
     The scope that an operation needs stands in the contract; a route that does not stand there needs that of an administrator.
     """
 
-    def __init__(self, gate: Gate, limits: Limits | None, sessions: Sessions, *, open_metrics: bool) -> None:
+    def __init__(
+        self, gate: Authenticator, limits: RateLimiter | None, sessions: Sessions, *, open_metrics: bool
+    ) -> None:
         self._gate = gate
         self._limits = limits
         self._sessions = sessions
         opened = [("/metrics", "GET"), ("/metrics", "HEAD")] if open_metrics else []
-        self._demands = _DEMANDS | dict.fromkeys(opened, _Demand(None))
+        self._demands = _DEMANDS | dict.fromkeys(opened, _OperationPolicy(None))
 
     async def process_resource(self, req: Request, resp: Response, _: object, __: object) -> None:
         """Raise NotAuthenticated, AccessDenied, MembersHidden, RateExceeded, and falcon's error for 400 if the target cannot be read."""
         if "unreadable" in req.scope:
             raise falcon.HTTPBadRequest(description=req.scope["unreadable"])
-        needed, units, masked = self._demands.get((req.uri_template, req.method), _OF_OTHERS)
+        needed, units, masked = self._demands.get((req.uri_template, req.method), _DEFAULT_POLICY)
         if needed is None:
             req.context.principal = None
             if self._limits is not None:
@@ -72,21 +76,21 @@ class Authentication:
             if header is not None
             else await self._sessions.credential(req)
         )
-        principal = self._gate.recognise(credential) or await self._ask(req, credential, needed)
+        principal = self._gate.cached_principal(credential) or await self._ask(req, credential, needed)
         req.context.principal = principal
         if self._limits is not None:
-            self._limits.count(req, resp, principal, units)
+            self._limits.charge(req, resp, principal, units)
         if needed not in principal.scopes:  # which an administrator need not have
-            principal.require(needed)
-        if principal.hidden and not masked:
-            raise MembersHidden(sorted(principal.hidden))
+            principal.require_scope(needed)
+        if principal.hidden_fields and not masked:
+            raise FieldAccessDenied(sorted(principal.hidden_fields))
 
     async def _ask(self, req: Request, credential: str | None, needed: Scope) -> Principal:
         """Ask the gate, but not for networks that guess: each guess costs a read of the store. Whoever was let in before is asked for."""
-        if self._limits is None or credential is None or self._gate.knows(credential):
-            return await self._gate.ask(credential, for_figures=needed is Scope.METRICS)
+        if self._limits is None or credential is None or self._gate.is_cached(credential):
+            return await self._gate.authenticate(credential, for_figures=needed is Scope.METRICS)
         with self._limits.guessing(req, NotAuthenticated):
-            return await self._gate.ask(credential)
+            return await self._gate.authenticate(credential)
 
 
 def _bearer(header: str) -> str:

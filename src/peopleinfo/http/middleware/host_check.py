@@ -10,19 +10,21 @@ import falcon.asgi
 from peopleinfo.settings import is_loopback
 
 if TYPE_CHECKING:
-    from peopleinfo.auth.authenticator import Gate
+    from peopleinfo.auth.authenticator import Authenticator
 
 _REMEMBERED: Final = 1_000
 
 
-class LoopbackOnly:
+class LocalhostOnly:
     """Refuses what a browser would carry here for somebody else's page.
 
     A page whose name was made to mean 127.0.0.1 (DNS rebinding) sends its own name as Host: 421. A page of another origin sends its
     Origin: 403.
     """
 
-    def __init__(self, gate: Gate, origins: frozenset[str] = frozenset(), *, unix_socket: bool = False) -> None:
+    def __init__(
+        self, gate: Authenticator, origins: frozenset[str] = frozenset(), *, unix_socket: bool = False
+    ) -> None:
         """Refuse only as long as `gate` lets in who shows nothing: a page of somebody else's has no key to show.
 
         Pages of `origins` are answered, but never those of every origin. No browser connects to a `unix_socket`, but a proxy in front of it
@@ -36,7 +38,7 @@ class LoopbackOnly:
     async def process_request(self, req: falcon.asgi.Request, _: falcon.asgi.Response) -> None:
         """Raise falcon's error for 421 or 403."""
         host = req.get_header("Host")
-        if host is None or not self._gate.is_open:
+        if host is None or not self._gate.allows_anonymous:
             return  # HTTP/1.0, which no browser speaks
         if host not in self._answered:
             if not self._is_ours(_without_port(host)):

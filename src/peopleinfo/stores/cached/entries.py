@@ -13,7 +13,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from peopleinfo.crypto.ids import subkey
+from peopleinfo.crypto.ids import derive_key
 
 _NONCE: Final = 12  # bytes before an encrypted response
 # The last digits of a Redis key choose the encryption key. Under a single one, a random nonce might be used twice in a few years.
@@ -24,7 +24,7 @@ class Entries:
     """Encrypts responses with AES-GCM, and opens what was stored."""
 
     def __init__(self, secret: bytes) -> None:
-        self._secret = subkey(secret, "cached answers")
+        self._secret = derive_key(secret, "cached answers")
         self._box = lru_cache(16**_DIGITS)(self._box_of)
 
     def encrypt(self, key: str, page: str, answer: bytes) -> bytes:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from peopleinfo.stores.cached.pipelined_connection import Pipe
+from peopleinfo.stores.cached.pipelined_connection import PipelinedConnection
 from peopleinfo.telemetry.metrics import CACHE_BYTES, CACHE_ENTRIES, CACHE_STALENESS, CACHE_TRACKING
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class LocalCache:
         # What was asked → until when, under which key, the answer, and its bytes.
         self._kept: dict[Hashable, tuple[float, str, Any, int]] = {}
         self._asked: dict[str, set[Hashable]] = {}  # key → what was asked
-        self._expected: dict[str, Expected] = {}  # keys whose answers are being fetched
+        self._expected: dict[str, PendingFetch] = {}  # keys whose answers are being fetched
         self._valid_until = 0.0
 
     def get(self, asked: Hashable) -> Any:
@@ -51,13 +51,13 @@ class LocalCache:
             return kept[2]
         return None
 
-    def expect(self, key: str) -> Expected:
+    def begin_fetch(self, key: str) -> PendingFetch:
         """Say that an answer under the key is about to be fetched; to be called before."""
-        expected = self._expected.setdefault(key, Expected(key))
+        expected = self._expected.setdefault(key, PendingFetch(key))
         expected.waiting += 1
         return expected
 
-    def fetched(self, expected: Expected, asked: Hashable, answer: Any, seconds: float, size: int = 0) -> None:
+    def end_fetch(self, expected: PendingFetch, asked: Hashable, answer: Any, seconds: float, size: int = 0) -> None:
         """Keep the answer of `size` bytes for `seconds`, unless its key has changed since it was expected; `seconds` 0: it is not to be kept."""
         expected.waiting -= 1
         unchanged = self._expected.get(expected.key) is expected
@@ -73,7 +73,7 @@ class LocalCache:
         self._used += size
         self._asked.setdefault(expected.key, set()).add(asked)
 
-    def drop(self, keys: Iterable[str]) -> None:
+    def invalidate(self, keys: Iterable[str]) -> None:
         """Forget what was changed, and do not keep what is being fetched of it."""
         for key in keys:
             self._expected.pop(key, None)
@@ -87,7 +87,7 @@ class LocalCache:
         self._asked.clear()
         self._expected.clear()
 
-    def note_state(self) -> None:
+    def update_gauges(self) -> None:
         """Note how it stands, for the figures."""
         CACHE_ENTRIES.set(len(self._kept))
         CACHE_BYTES.set(self._used)
@@ -105,7 +105,7 @@ class LocalCache:
         if not others:
             del self._asked[key]
 
-    async def follow(self, redis: Redis, prefix: str) -> None:
+    async def listen(self, redis: Redis, prefix: str) -> None:
         """Have the server tell what changes under keys that begin with `prefix`, whenever it is there; never returns."""
         while True:
             connection = redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
@@ -122,11 +122,11 @@ class LocalCache:
     async def _follow(self, connection: AbstractConnection, prefix: str) -> None:
         async with asyncio.timeout(STALE_SECONDS):
             await connection.connect()  # type: ignore[no-untyped-call]
-        pipe = Pipe(connection, hear=self._hear)
-        await pipe.ask("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", prefix, seconds=STALE_SECONDS)
+        pipe = PipelinedConnection(connection, hear=self._hear)
+        await pipe.execute("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", prefix, seconds=STALE_SECONDS)
         while not pipe.is_closed.is_set():
             asked_at = monotonic()
-            await pipe.ask("PING", seconds=STALE_SECONDS)
+            await pipe.execute("PING", seconds=STALE_SECONDS)
             self._valid_until = asked_at + STALE_SECONDS
             CACHE_STALENESS.observe(monotonic() - asked_at)
             with suppress(TimeoutError):
@@ -140,10 +140,10 @@ class LocalCache:
         if keys is None:  # the server was emptied
             self.clear()
         else:
-            self.drop(key.decode(errors="replace") for key in keys)  # other clients may use keys of any bytes
+            self.invalidate(key.decode(errors="replace") for key in keys)  # other clients may use keys of any bytes
 
 
-class Expected:
+class PendingFetch:
     """An answer that is being fetched; `waiting` counts by how many."""
 
     __slots__ = ("key", "waiting")

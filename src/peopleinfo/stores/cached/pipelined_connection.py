@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     from redis.asyncio.connection import AbstractConnection
 
-_SPARE: Final = 0.002  # seconds; the loop counts in thousandths
+_COALESCE_SECONDS: Final = 0.002  # seconds; the loop counts in thousandths
 _NOTHING: Final = object()  # what the parser says when a reply is not yet whole
 
 
-class Pipe(asyncio.Protocol):
+class PipelinedConnection(asyncio.Protocol):
     """Sends what is asked within one turn of the event loop together, and hands out the replies in the order in which they were asked for.
 
     redis-py makes the connection (TLS, password, RESP3). A call on a connection of its own costs many times as much (ADR 14).
@@ -43,7 +43,7 @@ class Pipe(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", writer.transport)
         self._transport.set_protocol(self)
 
-    async def ask(self, *command: str | int | bytes, seconds: float = math.inf, hurry: bool = True) -> Any:
+    async def execute(self, *command: str | int | bytes, seconds: float = math.inf, hurry: bool = True) -> Any:
         """Return the reply to a command; without `hurry` it may be sent up to `_SPARE` seconds later, with others.
 
         Raises ConnectionError, TimeoutError after `seconds`, and hiredis.ReplyError for what the server refuses.
@@ -55,14 +55,14 @@ class Pipe(asyncio.Protocol):
         due = self._loop.time() + seconds
         self._waiting.append((future, due))
         if due < self._watched:
-            self._watch(due)
+            self._arm_timer(due)
         self._written.append(packed)
         if hurry:
             if not self._is_sending:
                 self._is_sending = True
                 self._loop.call_soon(self._send)
         elif len(self._written) == 1:
-            self._loop.call_later(_SPARE, self._send)
+            self._loop.call_later(_COALESCE_SECONDS, self._send)
         return await future
 
     async def close(self) -> None:
@@ -70,7 +70,7 @@ class Pipe(asyncio.Protocol):
         self.connection_lost(None)
         await self._connection.disconnect(nowait=True)
 
-    def _watch(self, due: float) -> None:
+    def _arm_timer(self, due: float) -> None:
         """Look after whoever waits at that time. One timer for all: one for each would cost a tenth of a question."""
         if self._timer:
             self._timer.cancel()
@@ -83,7 +83,7 @@ class Pipe(asyncio.Protocol):
         for future, due in self._waiting:
             if due <= now:
                 _tell(future, TimeoutError())
-        self._watch(min((due for future, due in self._waiting if not future.done()), default=math.inf))
+        self._arm_timer(min((due for future, due in self._waiting if not future.done()), default=math.inf))
 
     def _send(self) -> None:
         written, self._written, self._is_sending = self._written, [], False
@@ -105,7 +105,7 @@ class Pipe(asyncio.Protocol):
     def connection_lost(self, _: Exception | None) -> None:
         """Tell everybody that no reply will come."""
         self.is_closed.set()
-        self._watch(math.inf)
+        self._arm_timer(math.inf)
         waiting, self._waiting = self._waiting, deque()
         for future, _due in waiting:
             _tell(future, ConnectionError("the connection was lost"))

@@ -18,20 +18,20 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError
 
-from peopleinfo.stores.cached.pipelined_connection import Pipe
+from peopleinfo.stores.cached.pipelined_connection import PipelinedConnection
 from peopleinfo.telemetry.metrics import CACHE_BREAKER, CACHE_ERRORS, CACHE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-DEADLINE: Final = 0.05  # seconds that anybody waits for the cache
+TIMEOUT: Final = 0.05  # seconds that anybody waits for the cache
 _FAILURES: Final = 3  # in a row, before the server is left alone
-_PAUSE: Final = (0.1, 0.3)  # seconds between two attempts to come back, at random
+_RECONNECT_DELAY: Final = (0.1, 0.3)  # seconds between two attempts to come back, at random
 _PROBE_SECONDS: Final = 2.0
 _log = structlog.get_logger("peopleinfo.stores.cached")
 
 
-class Unreachable(Exception):
+class CacheUnavailable(Exception):
     """The cache did not answer in time, or has been given up for now."""
 
 
@@ -44,7 +44,7 @@ class Script:
         self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
-class Link:
+class RedisClient:
     """A Redis server or cluster. It need not be there yet, and may go and come back."""
 
     def __init__(self, redis: Redis | RedisCluster, *, deadline: float) -> None:
@@ -54,7 +54,7 @@ class Link:
         """Whether the server is told of changes."""
         self.is_up = False
         """Whether it is asked too: only once it has been told of every change that it missed."""
-        self.on_return: Callable[[], Awaitable[None]] = _nothing
+        self.on_reconnect: Callable[[], Awaitable[None]] = _nothing
         """Tells the server what it missed."""
         self.trouble = ""
         """Why the last attempt to connect failed, in the words of the client or the server."""
@@ -62,25 +62,25 @@ class Link:
         self._failures = 0
         self._down = asyncio.Event()
         for error in ("timeout", "connection"):
-            CACHE_ERRORS.begin(error)
+            CACHE_ERRORS.init_labels(error)
         for to in ("down", "up"):
-            CACHE_BREAKER.begin(to)
-        self._pipe: Pipe | None = None  # none in a cluster, where redis-py knows which server to ask
+            CACHE_BREAKER.init_labels(to)
+        self._pipe: PipelinedConnection | None = None  # none in a cluster, where redis-py knows which server to ask
 
-    async def run(self, script: Script, keys: Sequence[str], *arguments: str | int | bytes, hurry: bool = True) -> Any:
+    async def run(self, script: Script, keys: Sequence[str], *arguments: str | int | bytes, urgent: bool = True) -> Any:
         """Run a script within the deadline; without `hurry` it may be sent a little later, with others. Raises Unreachable."""
         if not self.is_reachable:
-            raise Unreachable("given up for now")
+            raise CacheUnavailable("given up for now")
         began = perf_counter()
         try:
-            answer = await self.evaluate(script, keys, *arguments, seconds=self._deadline, hurry=hurry)
+            answer = await self.evaluate(script, keys, *arguments, seconds=self._deadline, urgent=urgent)
         except Exception as error:
             # Whatever the client, or the loop (uvloop: RuntimeError), makes of a connection that has died: it fails no request.
             self._failures += 1
-            CACHE_ERRORS.add("timeout" if isinstance(error, TimeoutError) else "connection")
+            CACHE_ERRORS.inc("timeout" if isinstance(error, TimeoutError) else "connection")
             if self._failures >= _FAILURES or not isinstance(error, TimeoutError):
-                self.give_up(error)
-            raise Unreachable(type(error).__name__) from error
+                self.trip(error)
+            raise CacheUnavailable(type(error).__name__) from error
         finally:
             CACHE_SECONDS.observe(perf_counter() - began, script.name)
         self._failures = 0
@@ -92,7 +92,7 @@ class Link:
         keys: Sequence[str],
         *arguments: str | int | bytes,
         seconds: float = math.inf,
-        hurry: bool = True,
+        urgent: bool = True,
     ) -> Any:
         """Run a script; the server may take so many seconds, and without `hurry` it may be sent a little later.
 
@@ -107,16 +107,16 @@ class Link:
         if self._pipe is None:
             raise ConnectionError("there is no connection")
         try:
-            return await self._pipe.ask("EVALSHA", script.digest, *asked, seconds=seconds, hurry=hurry)
+            return await self._pipe.execute("EVALSHA", script.digest, *asked, seconds=seconds, hurry=urgent)
         except ReplyError as refused:
             if not str(refused).startswith("NOSCRIPT"):
                 raise
-        return await self._pipe.ask("EVAL", script.text, *asked, seconds=seconds)
+        return await self._pipe.execute("EVAL", script.text, *asked, seconds=seconds)
 
-    def give_up(self, error: Exception | None = None) -> None:
+    def trip(self, error: Exception | None = None) -> None:
         """Leave the server alone until it answers again and `on_return` is done."""
         if self.is_up:
-            CACHE_BREAKER.add("down")
+            CACHE_BREAKER.inc("down")
             _log.warning(
                 "cache_disconnected", error=type(error).__name__ if error else "a change could not be told to it"
             )
@@ -130,12 +130,12 @@ class Link:
             self.trouble = trouble
             _log.warning("cache_unreachable", reason=trouble)
 
-    async def keep(self) -> None:
+    async def reconnect_forever(self) -> None:
         """Come back whenever the server was given up; never returns."""
         while True:
             await self._down.wait()
-            if not await self.come_back():
-                await asyncio.sleep(random.uniform(*_PAUSE))  # noqa: S311 - so that not all come at once
+            if not await self.reconnect():
+                await asyncio.sleep(random.uniform(*_RECONNECT_DELAY))  # noqa: S311 - so that not all come at once
 
     async def close(self) -> None:
         """Close every connection."""
@@ -152,10 +152,10 @@ class Link:
             await self._pipe.close()
         connection = self.redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
         await connection.connect()
-        self._pipe = Pipe(connection)
-        await self._pipe.ask("PING")
+        self._pipe = PipelinedConnection(connection)
+        await self._pipe.execute("PING")
 
-    async def come_back(self) -> bool:
+    async def reconnect(self) -> bool:
         """Try once to use the server again."""
         self._down.clear()
         try:
@@ -164,20 +164,22 @@ class Link:
                 # What changes from now on the server hears at once: else, under load, there would always be something that it missed.
                 self.is_reachable = True
                 self._failures = 0
-                await self.on_return()
+                await self.on_reconnect()
         except Exception as error:  # noqa: BLE001 - as in `run`
-            self.give_up()
+            self.trip()
             self._report(error)
         if not self._down.is_set():
             self.is_up = True
             self.trouble = ""
-            CACHE_BREAKER.add("up")
+            CACHE_BREAKER.inc("up")
             _log.info("cache_connected")
         return self.is_up
 
 
 @asynccontextmanager
-async def open_link(url: str, *, user: str = "", password: str = "", deadline: float = DEADLINE) -> AsyncIterator[Link]:
+async def open_redis(
+    url: str, *, user: str = "", password: str = "", deadline: float = TIMEOUT
+) -> AsyncIterator[RedisClient]:
     """Open the way to the server of a URL: redis://, rediss:// (TLS), or redis+cluster:// and rediss+cluster:// for a cluster.
 
     `?ca=` names a file with the certificates to trust. The user and the password may stand in the URL or come beside it. It need not answer: the link joins it when it does.
@@ -203,7 +205,7 @@ async def open_link(url: str, *, user: str = "", password: str = "", deadline: f
         redis = RedisCluster.from_url(plain, require_full_coverage=False, **options)
     else:
         redis = Redis.from_url(plain, **options)
-    link = Link(redis, deadline=deadline)
+    link = RedisClient(redis, deadline=deadline)
     try:
         yield link
     finally:

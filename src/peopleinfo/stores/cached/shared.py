@@ -26,16 +26,16 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from redis.exceptions import RedisError
 
-from peopleinfo.crypto.ids import subkey
+from peopleinfo.crypto.ids import derive_key
 from peopleinfo.stores.cached.entries import Entries
-from peopleinfo.stores.cached.redis_client import Script, Unreachable
+from peopleinfo.stores.cached.redis_client import CacheUnavailable, Script
 from peopleinfo.telemetry import tracing
 from peopleinfo.telemetry.metrics import CACHE_FENCES, CACHE_FILLS, CACHE_INVALID, CACHE_LOOKUPS, CACHE_OWED, CACHE_UP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from peopleinfo.stores.cached.redis_client import Link
+    from peopleinfo.stores.cached.redis_client import RedisClient
 
 FENCE_SECONDS: Final = 15.0  # longer than any write may take to land, and the pause in which the cache is given up
 LEASE_SECONDS: Final = 5.0
@@ -174,7 +174,7 @@ class SharedCache:
 
     def __init__(
         self,
-        link: Link,
+        link: RedisClient,
         secret: bytes,
         *,
         seconds: float,
@@ -186,22 +186,22 @@ class SharedCache:
         self.fence_seconds = fence_seconds
         self._link = link
         self._pages = pages
-        self._secret = subkey(secret, "cache")
+        self._secret = derive_key(secret, "cache")
         self._keys = lru_cache(_REMEMBERED)(self._keys_of)
         self._entries = Entries(secret)
         self._space = blake2b(b"space", key=self._secret, digest_size=6).hexdigest()
-        self._owed: dict[str, bool] = {}  # name → whether a write to it may still be on its way
+        self._pending: dict[str, bool] = {}  # name → whether a write to it may still be on its way
         self._owes_all = False
         self._mark = secrets.token_bytes(8)
         self._numbers = itertools.count()
         for kind in ("answer", "lease", "fences", "epoch"):
-            CACHE_INVALID.begin(kind)
-        link.on_return = self._pay
+            CACHE_INVALID.init_labels(kind)
+        link.on_reconnect = self._flush
 
-    def note_state(self) -> None:
+    def update_gauges(self) -> None:
         """Note how it stands, for the figures."""
         CACHE_UP.set(self.is_up)
-        CACHE_OWED.set(len(self._owed))
+        CACHE_OWED.set(len(self._pending))
 
     @property
     def is_up(self) -> bool:
@@ -209,7 +209,7 @@ class SharedCache:
         return self._link.is_up
 
     @property
-    def watched(self) -> str:
+    def key_prefix(self) -> str:
         """What the keys of all answers begin with."""
         return f"pi:v:{{{self._space}"
 
@@ -226,10 +226,10 @@ class SharedCache:
         lease = int(LEASE_SECONDS * 1000)
         told: Any = (b"down",)
         if self._link.is_up:
-            with suppress(Unreachable), tracing.span("cache", "lease"):
+            with suppress(CacheUnavailable), tracing.span("cache", "lease"):
                 told = await self._link.run(READ, self._keys(name), *self._epoch(), page, self.token(), lease)
-                tracing.note("outcome", told[0].decode())
-        CACHE_LOOKUPS.add(told[0].decode())
+                tracing.set_attribute("outcome", told[0].decode())
+        CACHE_LOOKUPS.inc(told[0].decode())
         if told[0] == _HIT:
             answer = self._entries.decrypt(self._keys(name)[1], page, told[1])
             if answer is not None:
@@ -241,8 +241,8 @@ class SharedCache:
 
     async def discard(self, name: str) -> None:
         """Remove the answers of a name, one of which is not what this service stores."""
-        CACHE_INVALID.add("answer")
-        with suppress(Unreachable):
+        CACHE_INVALID.inc("answer")
+        with suppress(CacheUnavailable):
             await self._link.run(DISCARD, self._keys(name)[1:2])
 
     async def fill(self, name: str, page: str, lease: Lease, answer: bytes) -> None:
@@ -251,15 +251,15 @@ class SharedCache:
         milliseconds = int(self.seconds * 1000 * jitter)
         keys, epoch = self._keys(name), self._epoch()
         if len(answer) > LARGEST:
-            CACHE_FILLS.add("large")
+            CACHE_FILLS.inc("large")
             return
         answer = self._entries.encrypt(keys[1], page, answer)
         told: Any = (b"down",)
-        with suppress(Unreachable), tracing.span("cache", "fill"):
+        with suppress(CacheUnavailable), tracing.span("cache", "fill"):
             filling = (*epoch, page, lease.token, milliseconds, answer, self._pages)
-            told = await self._link.run(FILL, keys, *filling, hurry=False)  # nobody waits for it
-            tracing.note("outcome", told[0].decode())
-        CACHE_FILLS.add(told[0].decode())
+            told = await self._link.run(FILL, keys, *filling, urgent=False)  # nobody waits for it
+            tracing.set_attribute("outcome", told[0].decode())
+        CACHE_FILLS.inc(told[0].decode())
         _count_invalid(told)
 
     async def fence(self, names: Iterable[str], writer: bytes) -> bool:
@@ -267,10 +267,10 @@ class SharedCache:
         try:
             for keys in self._grouped(names):
                 await self._link.run(FENCE, keys, writer, int(self.fence_seconds * 1000))
-        except Unreachable:
-            CACHE_FENCES.add("failed")
+        except CacheUnavailable:
+            CACHE_FENCES.inc("failed")
             return False
-        CACHE_FENCES.add("set")
+        CACHE_FENCES.inc("set")
         return True
 
     async def unfence(self, names: Iterable[str], writer: bytes) -> bool:
@@ -282,29 +282,29 @@ class SharedCache:
         try:
             for keys in self._grouped(names):
                 await self._link.run(UNFENCE, keys, writer)
-        except Unreachable:
-            self.owe(names, landed=True)
+        except CacheUnavailable:
+            self.queue_invalidation(names, landed=True)
             return False
-        CACHE_FENCES.add("cleared")
+        CACHE_FENCES.inc("cleared")
         return True
 
-    def owe(self, names: Iterable[str], *, landed: bool) -> None:
+    def queue_invalidation(self, names: Iterable[str], *, landed: bool) -> None:
         """Note what the cache has to be told as soon as it can be reached: until then this process does not use it."""
         for name in names:
-            self._owed[name] = self._owed.get(name, False) or not landed
-        if len(self._owed) > _OWED:
-            self._owed.clear()
+            self._pending[name] = self._pending.get(name, False) or not landed
+        if len(self._pending) > _OWED:
+            self._pending.clear()
             self._owes_all = True
-        self._link.give_up()
+        self._link.trip()
 
-    async def _pay(self) -> None:
+    async def _flush(self) -> None:
         """Tell the cache what it missed."""
-        owed, self._owed = self._owed, {}
+        owed, self._pending = self._pending, {}
         owes_all, self._owes_all = self._owes_all, False
         writer = self.token()
         try:
             if owes_all:
-                await self._begin_anew()
+                await self._new_epoch()
             # Begins the epoch, if there is none: so it counts sooner than if the first reader had to.
             await self._link.evaluate(READ, self._keys(""), *self._epoch(), "", writer, 1)
             for landed in (True, False):
@@ -315,11 +315,11 @@ class SharedCache:
                         await self._link.evaluate(UNFENCE, keys, writer)
         except BaseException:
             for name, under_way in owed.items():
-                self._owed[name] = self._owed.get(name, False) or under_way
+                self._pending[name] = self._pending.get(name, False) or under_way
             self._owes_all = self._owes_all or owes_all
             raise
 
-    async def _begin_anew(self) -> None:
+    async def _new_epoch(self) -> None:
         tags = range(_TAGS if self._link.is_cluster else 1)
         for tag in tags:
             await self._link.redis.delete(f"pi:e:{{{self._space}.{tag}}}")
@@ -357,4 +357,4 @@ class SharedCache:
 def _count_invalid(told: Any) -> None:
     """Count what a script found and removed."""
     if len(told) > 2:  # noqa: PLR2004 - the third element
-        CACHE_INVALID.add(told[2].decode())
+        CACHE_INVALID.inc(told[2].decode())

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from peopleinfo.crypto.ids import subkey
+from peopleinfo.crypto.ids import derive_key
 from peopleinfo.telemetry.metrics import CACHE_INVALID
 
 if TYPE_CHECKING:
-    from peopleinfo.auth.rate_limit import Rates
-    from peopleinfo.stores.cached.redis_client import Link
+    from peopleinfo.auth.rate_limit import TokenBuckets
+    from peopleinfo.stores.cached.redis_client import RedisClient
 
-EVERY_SECONDS: Final = 1.0
+SYNC_INTERVAL: Final = 1.0
 _PATIENCE: Final = 2.0  # seconds for one exchange; the next one tells what this one could not
 # What is used up of a bucket, and since when; it empties at a steady rate, and is forgotten when it must be empty. Anything else under the
 # key is removed, and the bucket is full again. ARGV: units a second, units taken, the most that can be used up.
@@ -43,39 +43,39 @@ _MOST: Final = 1_000  # times the limit, which processes that could not exchange
 _log = structlog.get_logger("peopleinfo.auth.rate_limit")
 
 
-class SharedRates:
+class SharedTokenBuckets:
     """Makes the buckets of several processes one."""
 
-    def __init__(self, rates: Rates, link: Link, secret: bytes) -> None:
+    def __init__(self, rates: TokenBuckets, link: RedisClient, secret: bytes) -> None:
         """Share `rates` with every process that has the same `secret`: from the names of keys in Redis nobody learns whose they are."""
         self._rates = rates
         self._redis: Any = link.redis
-        self._secret = subkey(secret, "rates")
+        self._secret = derive_key(secret, "rates")
         self._is_away = False
 
-    async def exchange(self) -> None:
+    async def sync(self) -> None:
         """Tell Redis what was taken here, and take over what is left of all. Raises whatever its client makes of a Redis that is away."""
         limit = self._rates.per_minute
-        for who in self._rates.in_use():
-            taken = self._rates.taken(who)
+        for who in self._rates.active():
+            taken = self._rates.unsynced(who)
             used, valid = await self._redis.eval(_USE, 1, self._key(who), limit / 60, taken, limit * _MOST)
             if not valid:
-                CACHE_INVALID.add("bucket")
-            self._rates.settle(who, taken, limit - float(used))
+                CACHE_INVALID.inc("bucket")
+            self._rates.apply_sync(who, taken, limit - float(used))
 
-    async def keep(self) -> None:
+    async def run(self) -> None:
         """Exchange once a second; never returns."""
         while True:
             try:
                 async with asyncio.timeout(_PATIENCE):
-                    await self.exchange()
+                    await self.sync()
             except Exception as error:  # noqa: BLE001 - whatever becomes of a dead connection: each counts for itself meanwhile
                 if not self._is_away:
                     _log.warning("rate_limit_sync_failed", error=type(error).__name__)
                 self._is_away = True
             else:
                 self._is_away = False
-            await asyncio.sleep(EVERY_SECONDS)
+            await asyncio.sleep(SYNC_INTERVAL)
 
     def _key(self, who: str) -> str:
         return "pi:r:" + blake2b(who.encode(), key=self._secret, digest_size=16).hexdigest()

@@ -13,10 +13,10 @@ import structlog
 from redis.asyncio import Redis
 
 from peopleinfo.errors import OutcomeUnknown, PeopleInfoError, PersonNotFound, StoreUnavailable, VersionConflict
-from peopleinfo.people.person import Record, details_of, outline
-from peopleinfo.people.store import Page, Rekeyed, Source
+from peopleinfo.people.person import StoredPerson, decode_header, split_record
+from peopleinfo.people.store import CacheStatus, Page, ReindexResult
 from peopleinfo.stores.cached.local import LocalCache
-from peopleinfo.stores.cached.redis_client import DEADLINE, open_link
+from peopleinfo.stores.cached.redis_client import TIMEOUT, open_redis
 from peopleinfo.stores.cached.shared import FENCE_SECONDS, Hit, Lease, SharedCache
 from peopleinfo.telemetry import tracing
 from peopleinfo.telemetry.metrics import CACHE_FENCES, CACHE_JOINED
@@ -24,23 +24,24 @@ from peopleinfo.telemetry.metrics import CACHE_FENCES, CACHE_JOINED
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Sequence
 
-    from peopleinfo.auth.api_keys import ApiKeys
+    from peopleinfo.auth.api_keys import ApiKeyStore
     from peopleinfo.auth.ended_sessions import EndedSessions
-    from peopleinfo.people.person import Details
-    from peopleinfo.people.search import Filter
-    from peopleinfo.people.store import Once, Progress, Purged, Reading, Store
+    from peopleinfo.people.person import PersonData
+    from peopleinfo.people.search import PersonFilter
+    from peopleinfo.people.store import Checkpoint, IdempotencyKey, PurgeResult, ReadOptions
+    from peopleinfo.stores.registry import ServiceStore
 
 T = TypeVar("T")
 
 _KEY_LENGTH: Final = 512  # characters of a surname key; the cache is not used for longer ones
-_ERASURES: Final = 20  # times that an erasure begins again since somebody changed the person
-_NOBODY: Final = Record("", 0, b"")  # what is kept of an id that nobody has
+_DELETIONS: Final = 20  # times that an erasure begins again since somebody changed the person
+_NOT_FOUND: Final = StoredPerson("", 0, b"")  # what is kept of an id that nobody has
 _encode = msgspec.msgpack.Encoder().encode
 _decode_record = msgspec.msgpack.Decoder(tuple[int, bytes]).decode
 _decode_page = msgspec.msgpack.Decoder(Page).decode
 
 
-class _Question(NamedTuple):
+class _Query(NamedTuple):
     """What is asked: under which name and page the cache has it, how the answer is read from the store, and how it is written down."""
 
     asked: Hashable
@@ -53,7 +54,7 @@ class _Question(NamedTuple):
 
 @asynccontextmanager
 async def open_cached(
-    store: Store,
+    store: ServiceStore,
     url: str,
     *,
     seconds: float,
@@ -61,7 +62,7 @@ async def open_cached(
     user: str = "",
     password: str = "",
     strict: bool = False,
-    deadline: float = DEADLINE,
+    deadline: float = TIMEOUT,
     fence_seconds: float = FENCE_SECONDS,
 ) -> AsyncIterator[CachedStore]:
     """Put the cache at `url` before a store; it need not be there yet.
@@ -70,14 +71,14 @@ async def open_cached(
     acknowledged only after `seconds`, when nobody can have an older answer any more.
     """
     async with AsyncExitStack() as stack:
-        link = await stack.enter_async_context(open_link(url, user=user, password=password, deadline=deadline))
+        link = await stack.enter_async_context(open_redis(url, user=user, password=password, deadline=deadline))
         shared = SharedCache(link, store.secret, seconds=seconds, fence_seconds=fence_seconds)
         local = LocalCache(0 if link.is_cluster else local_size)
-        if await link.come_back() and (problem := await shared.eviction_problem()):
+        if await link.reconnect() and (problem := await shared.eviction_problem()):
             structlog.get_logger("peopleinfo.stores.cached").warning("cache_eviction_unsafe", problem=problem)
-        tasks = [asyncio.ensure_future(link.keep())]
+        tasks = [asyncio.ensure_future(link.reconnect_forever())]
         if local_size and isinstance(link.redis, Redis):
-            tasks.append(asyncio.ensure_future(local.follow(link.redis, shared.watched)))
+            tasks.append(asyncio.ensure_future(local.listen(link.redis, shared.key_prefix)))
         stack.push_async_callback(_end, tasks)
         yield CachedStore(store, shared, local, strict=strict)
 
@@ -85,13 +86,13 @@ async def open_cached(
 class CachedStore:
     """A store whose reads by id and by surname may be answered from a cache, when they come with a `Reading` that allows it."""
 
-    def __init__(self, store: Store, shared: SharedCache, local: LocalCache, *, strict: bool) -> None:
+    def __init__(self, store: ServiceStore, shared: SharedCache, local: LocalCache, *, strict: bool) -> None:
         self._store = store
         self._shared = shared
         self._local = local
         self._strict = strict
         # One read of the store at a time and process: whoever holds the same lease may have the same answer, as no write has ended since.
-        self._flights: dict[tuple[str, str, bytes], asyncio.Future[Any]] = {}
+        self._in_flight: dict[tuple[str, str, bytes], asyncio.Future[Any]] = {}
         self._filling: set[asyncio.Task[None]] = set()
 
     @property
@@ -102,124 +103,151 @@ class CachedStore:
     def cache_state(self) -> str:
         return "ok" if self._shared.is_up else "down"
 
-    def index(self, surname_key: str) -> str:
-        return self._store.index(surname_key)
+    def index_value(self, surname_key: str) -> str:
+        return self._store.index_value(surname_key)
 
     @property
-    def api_keys(self) -> ApiKeys:
+    def api_keys(self) -> ApiKeyStore:
         return self._store.api_keys
 
     @property
     def ended_sessions(self) -> EndedSessions:
         return self._store.ended_sessions
 
-    async def get(self, person_id: str, *, reading: Reading | None = None) -> Record:
-        if reading is None:
+    async def get(self, person_id: str, *, options: ReadOptions | None = None) -> StoredPerson:
+        if options is None:
             return await self._store.get(person_id)
         record = self._local.get(person_id)
-        if record is not None and not reading.fresh:
-            reading.source = Source.LOCAL
+        if record is not None and not options.fresh:
+            options.source = CacheStatus.LOCAL
         else:
-            question = _Question(
+            question = _Query(
                 person_id,
                 _of_person(person_id),
                 "",
                 lambda: self._get_or_nobody(person_id),
                 lambda record: _encode((record.version, record.body)),
-                lambda answer: Record(person_id, *_decode_record(answer)),
+                lambda answer: StoredPerson(person_id, *_decode_record(answer)),
             )
-            record = await self._answer(question, reading)
+            record = await self._read(question, options)
         if record.version == 0:
             raise PersonNotFound(person_id)
-        found: Record = record
+        found: StoredPerson = record
         return found
 
-    async def find(self, where: Filter, *, after: bytes | None, limit: int, reading: Reading | None = None) -> Page:
-        if reading is None or where.surname_key is None or where.refines or len(where.surname_key) > _KEY_LENGTH:
-            return await self._store.find(where, after=after, limit=limit)
-        asked = (where.surname_key, after, limit)
+    async def find(
+        self, person_filter: PersonFilter, *, after: bytes | None, limit: int, options: ReadOptions | None = None
+    ) -> Page:
+        if (
+            options is None
+            or person_filter.surname_key is None
+            or person_filter.needs_row_check
+            or len(person_filter.surname_key) > _KEY_LENGTH
+        ):
+            return await self._store.find(person_filter, after=after, limit=limit)
+        asked = (person_filter.surname_key, after, limit)
         page = self._local.get(asked)
-        if page is not None and not reading.fresh:
-            reading.source = Source.LOCAL
+        if page is not None and not options.fresh:
+            options.source = CacheStatus.LOCAL
             kept: Page = page
             return kept
-        question = _Question(
+        question = _Query(
             asked,
-            self._of_surname(where.surname_key),
+            self._of_surname(person_filter.surname_key),
             f"{limit}:{(after or b'').hex()}",
-            lambda: self._store.find(where, after=after, limit=limit),
+            lambda: self._store.find(person_filter, after=after, limit=limit),
             _encode,
             _decode_page,
         )
-        found: Page = await self._answer(question, reading)
+        found: Page = await self._read(question, options)
         return found
 
-    async def create(self, details: Details, *, once: Once | None = None) -> Record:
+    async def create(self, details: PersonData, *, idempotency_key: IdempotencyKey | None = None) -> StoredPerson:
         names = [self._of_surname(details.surname_key)]
-        return await self._fenced(names, lambda: self._store.create(details, once=once))
+        return await self._write_fenced(names, lambda: self._store.create(details, idempotency_key=idempotency_key))
 
-    async def replace(self, person_id: str, details: Details, *, expected: int, known: Record | None = None) -> Record:
-        if known is None or known.version != expected:
-            known = await self._store.get(person_id)
-        if known.version != expected:
-            raise VersionConflict(person_id, actual=known.version)
-        old = known
+    async def replace(
+        self, person_id: str, details: PersonData, *, expected: int, current: StoredPerson | None = None
+    ) -> StoredPerson:
+        if current is None or current.version != expected:
+            current = await self._store.get(person_id)
+        if current.version != expected:
+            raise VersionConflict(person_id, actual=current.version)
+        old = current
         names = [_of_person(person_id), self._of_surname(_surname_key(old)), self._of_surname(details.surname_key)]
-        return await self._fenced(names, lambda: self._store.replace(person_id, details, expected=expected, known=old))
+        return await self._write_fenced(
+            names, lambda: self._store.replace(person_id, details, expected=expected, current=old)
+        )
 
-    async def erase(self, person_id: str, *, expected: int | None = None) -> None:
-        for _ in range(_ERASURES):
-            known = await self._store.get(person_id)
-            if expected not in (None, known.version):
-                raise VersionConflict(person_id, actual=known.version)
-            names = [_of_person(person_id), self._of_surname(_surname_key(known))]
+    async def delete(self, person_id: str, *, expected: int | None = None) -> None:
+        for _ in range(_DELETIONS):
+            current = await self._store.get(person_id)
+            if expected not in (None, current.version):
+                raise VersionConflict(person_id, actual=current.version)
+            names = [_of_person(person_id), self._of_surname(_surname_key(current))]
             try:
-                await self._fenced(names, partial(self._store.erase, person_id, expected=known.version))
+                await self._write_fenced(names, partial(self._store.delete, person_id, expected=current.version))
             except VersionConflict:  # somebody was faster, and may have changed the surname
                 continue
             return
         raise StoreUnavailable("the person changes too often to be erased")
 
-    async def load(self, people: Sequence[Details], *, step: tuple[Progress, Progress] | None = None) -> list[str]:
+    async def create_many(
+        self, people: Sequence[PersonData], *, checkpoint: tuple[Checkpoint, Checkpoint] | None = None
+    ) -> list[str]:
         names = {self._of_surname(details.surname_key) for details in people}
-        return await self._fenced(names, lambda: self._store.load(people, step=step), lasts=True)
+        return await self._write_fenced(
+            names, lambda: self._store.create_many(people, checkpoint=checkpoint), lasts=True
+        )
 
-    async def adopt(self, people: Sequence[bytes], *, step: tuple[Progress, Progress] | None = None) -> int:
+    async def upsert_many(
+        self, people: Sequence[bytes], *, checkpoint: tuple[Checkpoint, Checkpoint] | None = None
+    ) -> int:
         names = {name for body in people for name in await self._touched(body)}
-        return await self._fenced(names, lambda: self._store.adopt(people, step=step), lasts=True)
+        return await self._write_fenced(
+            names, lambda: self._store.upsert_many(people, checkpoint=checkpoint), lasts=True
+        )
 
-    async def rekey(self, *, after: bytes | None, limit: int) -> Rekeyed:
-        done = await self._store.rekey(after=after, limit=limit)
+    async def reindex(self, *, after: bytes | None, limit: int) -> ReindexResult:
+        done = await self._store.reindex(after=after, limit=limit)
         # What the cache has under these keys, or is about to keep, was read before people came there or left.
         names = {_of_index(key) for pair in done.keys for key in pair}
-        await self._fenced(names, _nothing)
+        await self._write_fenced(names, _nothing)
         return done
 
-    async def purge(self, *, after: bytes | None, limit: int, remove: bool = True) -> Purged:
+    async def purge(self, *, after: bytes | None, limit: int, remove: bool = True) -> PurgeResult:
         return await self._store.purge(after=after, limit=limit, remove=remove)  # nobody is read who is removed by that
 
     async def estimate(self) -> int | None:
         return await self._store.estimate()
 
     async def scan(
-        self, *, after: bytes | None, limit: int, where: Filter | None = None, segment: int = 0, segments: int = 1
+        self,
+        *,
+        after: bytes | None,
+        limit: int,
+        person_filter: PersonFilter | None = None,
+        segment: int = 0,
+        segments: int = 1,
     ) -> Page:
-        return await self._store.scan(after=after, limit=limit, where=where, segment=segment, segments=segments)
+        return await self._store.scan(
+            after=after, limit=limit, person_filter=person_filter, segment=segment, segments=segments
+        )
 
-    async def progress(self, import_id: bytes) -> Progress:
+    async def progress(self, import_id: bytes) -> Checkpoint:
         return await self._store.progress(import_id)
 
-    def note_state(self) -> None:
-        self._shared.note_state()
-        self._local.note_state()
-        self._store.note_state()
+    def update_gauges(self) -> None:
+        self._shared.update_gauges()
+        self._local.update_gauges()
+        self._store.update_gauges()
 
-    async def ready(self) -> None:
-        await self._store.ready()
+    async def check(self) -> None:
+        await self._store.check()
 
     async def _touched(self, body: bytes) -> list[str]:
         """Name what the cache may know of somebody who comes from another store, and who may be here under another surname."""
-        come = outline(body)
+        come = decode_header(body)
         names = [_of_person(come.person_id), self._of_surname(come.surname_key)]
         with suppress(PersonNotFound):
             names.append(self._of_surname(_surname_key(await self._store.get(come.person_id))))
@@ -227,45 +255,45 @@ class CachedStore:
 
     # Reads
 
-    async def _answer(self, question: _Question, reading: Reading) -> Any:
+    async def _read(self, question: _Query, options: ReadOptions) -> Any:
         with tracing.span("cache", "read"):
             try:
-                return await self._ask(question, reading)
+                return await self._traced_read(question, options)
             finally:
-                tracing.note("source", reading.source.value if reading.source else "")
+                tracing.set_attribute("source", options.source.value if options.source else "")
 
-    async def _ask(self, question: _Question, reading: Reading) -> Any:
-        if reading.fresh:
-            reading.source = Source.REQUEST
+    async def _traced_read(self, question: _Query, options: ReadOptions) -> Any:
+        if options.fresh:
+            options.source = CacheStatus.REQUEST
             return await question.read()
         # Before Redis is asked, so that no change is missed from then on.
-        expected = self._local.expect(self._shared.key(question.name))
+        expected = self._local.begin_fetch(self._shared.key(question.name))
         answer, seconds, size = None, 0.0, 0
         try:
             told = await self._shared.read(question.name, question.page)
             if isinstance(told, Hit):
                 answer, seconds, size = question.decode(told.answer), told.seconds, len(told.answer)
-                reading.source = Source.SHARED
+                options.source = CacheStatus.SHARED
                 return answer
         except msgspec.DecodeError:  # another release stored it
             await self._shared.discard(question.name)
             told = None
         finally:
-            self._local.fetched(expected, question.asked, answer, seconds, size)
+            self._local.end_fetch(expected, question.asked, answer, seconds, size)
         if told is None:
-            reading.source = Source.BYPASS
+            options.source = CacheStatus.BYPASS
             return await question.read()
-        reading.source = Source.MISS
-        return await self._fly(question, told)
+        options.source = CacheStatus.MISS
+        return await self._load_once(question, told)
 
-    async def _fly(self, question: _Question, lease: Lease) -> Any:
+    async def _load_once(self, question: _Query, lease: Lease) -> Any:
         """Read the store and fill the cache, once for all in this process who hold the lease."""
         number = (question.name, question.page, lease.token)
-        flight = self._flights.get(number)
+        flight = self._in_flight.get(number)
         if flight is not None:
-            CACHE_JOINED.add()
+            CACHE_JOINED.inc()
         else:
-            flight = self._flights[number] = asyncio.get_running_loop().create_future()
+            flight = self._in_flight[number] = asyncio.get_running_loop().create_future()
             filling = asyncio.ensure_future(self._read_and_fill(question, lease, flight))
             self._filling.add(filling)
             filling.add_done_callback(self._filling.discard)
@@ -274,7 +302,7 @@ class CachedStore:
         except StoreUnavailable as error:
             raise StoreUnavailable(str(error), retry_after=error.retry_after) from error
 
-    async def _read_and_fill(self, question: _Question, lease: Lease, flight: asyncio.Future[Any]) -> None:
+    async def _read_and_fill(self, question: _Query, lease: Lease, flight: asyncio.Future[Any]) -> None:
         """Tell whoever waits, and then the cache: nobody has to wait for that."""
         try:
             try:
@@ -287,48 +315,48 @@ class CachedStore:
             await self._shared.fill(question.name, question.page, lease, question.encode(answer))
         finally:
             flight.cancel()  # if nothing came of it, as the process ends
-            del self._flights[question.name, question.page, lease.token]
+            del self._in_flight[question.name, question.page, lease.token]
 
-    async def _get_or_nobody(self, person_id: str) -> Record:
+    async def _get_or_nobody(self, person_id: str) -> StoredPerson:
         try:
             return await self._store.get(person_id)
         except PersonNotFound:
-            return _NOBODY
+            return _NOT_FOUND
 
     # Writes
 
-    async def _fenced(self, names: Iterable[str], write: Callable[[], Awaitable[T]], *, lasts: bool = False) -> T:
+    async def _write_fenced(self, names: Iterable[str], write: Callable[[], Awaitable[T]], *, lasts: bool = False) -> T:
         """Write while the cache does not answer for these names, and acknowledge when it can no more have what was there before."""
         names = set(names)
         writer = self._shared.token()
         keys = [self._shared.key(name) for name in names]
         fenced = await self._shared.fence(names, writer)
-        self._local.drop(keys)
+        self._local.invalidate(keys)
         try:
-            result = await (self._kept_up(names, writer, write) if lasts else write())
+            result = await (self._renew_fence(names, writer, write) if lasts else write())
         except PeopleInfoError as error:
             # A load that ends otherwise may have stored some people, or another run of it does.
             if isinstance(error, OutcomeUnknown) or (lasts and not isinstance(error, StoreUnavailable)):
-                self._leave(names, fenced=fenced)
+                self._abandon_fence(names, fenced=fenced)
             else:
                 await self._shared.unfence(names, writer)
             raise
         except BaseException:
-            self._leave(names, fenced=fenced)
+            self._abandon_fence(names, fenced=fenced)
             raise
         told = await self._shared.unfence(names, writer)
-        self._local.drop(keys)
+        self._local.invalidate(keys)
         if self._strict and not told:
             await asyncio.sleep(self._shared.seconds)
         return result
 
-    def _leave(self, names: Iterable[str], *, fenced: bool) -> None:
+    def _abandon_fence(self, names: Iterable[str], *, fenced: bool) -> None:
         """Let the fences stand, as the write may still be on its way; they fall by themselves."""
-        CACHE_FENCES.add("expired")
+        CACHE_FENCES.inc("expired")
         if not fenced:
-            self._shared.owe(names, landed=False)
+            self._shared.queue_invalidation(names, landed=False)
 
-    async def _kept_up(self, names: set[str], writer: bytes, write: Callable[[], Awaitable[T]]) -> T:
+    async def _renew_fence(self, names: set[str], writer: bytes, write: Callable[[], Awaitable[T]]) -> T:
         """Write for as long as it takes, and put the fences up again before they fall."""
 
         async def keep_up() -> None:
@@ -343,7 +371,7 @@ class CachedStore:
             await _end([keeping])
 
     def _of_surname(self, surname_key: str) -> str:
-        return _of_index(self._store.index(surname_key))
+        return _of_index(self._store.index_value(surname_key))
 
 
 async def _nothing() -> None:
@@ -359,8 +387,8 @@ def _of_index(index: str) -> str:
     return f"s{index}" if len(index) <= _KEY_LENGTH else f"s#{blake2b(index.encode(), digest_size=16).hexdigest()}"
 
 
-def _surname_key(record: Record) -> str:
-    return details_of(record)[0].surname_key
+def _surname_key(record: StoredPerson) -> str:
+    return split_record(record)[0].surname_key
 
 
 async def _end(tasks: list[asyncio.Task[Any]]) -> None:

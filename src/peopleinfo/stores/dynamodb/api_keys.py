@@ -8,40 +8,40 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from peopleinfo.auth.api_keys import ApiKey
-from peopleinfo.stores.dynamodb.items import binary, value
+from peopleinfo.stores.dynamodb.items import binary, bytes_attr
 
 if TYPE_CHECKING:
-    from peopleinfo.stores.dynamodb.client import Item, Table
+    from peopleinfo.stores.dynamodb.client import Item, TableClient
 
 _PARTITION: Final = b"api keys"  # longer than the partition keys of people, and so none of them
 _PAGE: Final = 1_000
 _decode = msgspec.json.Decoder(ApiKey).decode
 
 
-class DynamoApiKeys:
+class DynamoDBApiKeyStore:
     """The port `peopleinfo.auth.api_keys.ApiKeys` on one table."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: TableClient) -> None:
         self._table = table
 
     async def find(self, digest: bytes) -> ApiKey | None:
         item = await self._table.get(_key(digest))
-        return _decode(value(item, "api_key")) if item else None
+        return _decode(bytes_attr(item, "api_key")) if item else None
 
     async def save(self, *keys: ApiKey) -> None:
-        items = [_key(key.digest) | {"api_key": binary(msgspec.json.encode(key))} for key in keys]
-        await self._table.transact(*({"Put": {"Item": item}} for item in items), token=secrets.token_hex(16))
+        items = [_key(key.key_hash) | {"api_key": binary(msgspec.json.encode(key))} for key in keys]
+        await self._table.transact_write(*({"Put": {"Item": item}} for item in items), token=secrets.token_hex(16))
 
     async def all(self) -> list[ApiKey]:
         keys: list[ApiKey] = []
         last: Item | None = None
         while True:
             items, last = await self._page(_PAGE, {"ExclusiveStartKey": last} if last else {})
-            keys += [_decode(value(item, "api_key")) for item in items]
+            keys += [_decode(bytes_attr(item, "api_key")) for item in items]
             if last is None:
                 return sorted(keys, key=lambda key: key.created_at)
 
-    async def has_any(self) -> bool:
+    async def any_exist(self) -> bool:
         items, _ = await self._page(1, {})
         return bool(items)
 

@@ -14,10 +14,10 @@ import msgspec
 from aiodynamo.http.types import Request, RequestFailed
 from yarl import URL
 
-from peopleinfo.errors import InvalidJson, OutcomeUnknown, StoreUnavailable, StoreUnusable
+from peopleinfo.errors import InvalidJson, OutcomeUnknown, StoreConfigurationError, StoreUnavailable
 from peopleinfo.people import strict_json
 from peopleinfo.stores.dynamodb import metrics
-from peopleinfo.stores.dynamodb.sigv4 import signed
+from peopleinfo.stores.dynamodb.sigv4 import sign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -110,7 +110,7 @@ class ConditionFailed(Exception):
         self.repeated = repeated
 
 
-class Cancelled(Exception):
+class TransactionCancelled(Exception):
     """A transaction was not done; `failed` says of each of its writes whether its condition was to blame."""
 
     def __init__(self, reasons: Sequence[Json], *, repeated: bool) -> None:
@@ -119,7 +119,7 @@ class Cancelled(Exception):
         self.repeated = repeated
 
 
-class Refused(Exception):
+class RequestRejected(Exception):
     """DynamoDB refused a call and would refuse it again; `code` is its name for the reason."""
 
     def __init__(self, action: str, code: str, message: str) -> None:
@@ -127,7 +127,7 @@ class Refused(Exception):
         self.code = code
 
 
-class Table:
+class TableClient:
     """A table, and the way to it."""
 
     def __init__(
@@ -148,7 +148,7 @@ class Table:
         url = endpoint or URL(f"https://dynamodb.{region}.amazonaws.com/")
         self._url, self._host = str(url), url.host or ""
 
-    def beside(self, name: str) -> Table:
+    def for_table(self, name: str) -> TableClient:
         """Return another table, which is reached in the same way."""
         other = copy(self)
         other.name = name
@@ -167,10 +167,10 @@ class Table:
         """Return the items under these keys that exist, in no order."""
         found: list[Item] = []
         for start in range(0, len(keys), _KEYS):
-            found += (await self.get_across({self.name: {"Keys": keys[start : start + _KEYS]}}))[self.name]
+            found += (await self.batch_get({self.name: {"Keys": keys[start : start + _KEYS]}}))[self.name]
         return found
 
-    async def get_across(self, wanted: dict[str, Json]) -> dict[str, list[Item]]:
+    async def batch_get(self, wanted: dict[str, Json]) -> dict[str, list[Item]]:
         """Return the items that exist of at most 100 in one or several tables, each as it stands now, by table and in no order."""
         found: dict[str, list[Item]] = {name: [] for name in wanted}
         asked: Json = {name: {"ConsistentRead": True, **keys} for name, keys in wanted.items()}
@@ -205,7 +205,7 @@ class Table:
         asked = {"Key": key, "UpdateExpression": change, "ExpressionAttributeValues": values}
         await self.call("UpdateItem", {**asked, **_conditional(condition)}, self.timeouts.write, writes=True)
 
-    async def transact(self, *writes: Json, token: str) -> None:
+    async def transact_write(self, *writes: Json, token: str) -> None:
         """Do all the writes or none. `token` names this transaction: a repetition within ten minutes is not done again.
 
         Raises Cancelled.
@@ -259,51 +259,51 @@ class Table:
                     "DynamoDB does not answer",
                     True,
                 )  # an attempt may have been done without our hearing of it
-                metrics.attempted(action, monotonic() - began, "timeout")
-            except StoreUnusable as error:  # there are no credentials any more
+                metrics.record_attempt(action, monotonic() - began, "timeout")
+            except StoreConfigurationError as error:  # there are no credentials any more
                 raise _gives_up(str(error), unknown=repeated and writes) from error
             else:
                 if answer.status == _DONE:
                     done: Json = msgspec.json.decode(answer.body)
                     partly = done.get("UnprocessedItems") or done.get("UnprocessedKeys")
-                    metrics.attempted(action, monotonic() - began, "throttled" if partly else "ok")
-                    metrics.consumed(action, done)
+                    metrics.record_attempt(action, monotonic() - began, "throttled" if partly else "ok")
+                    metrics.record_capacity(action, done)
                     return done
-                metrics.attempted(action, monotonic() - began, _outcome(answer))
-                why, unheard = self._why_again(action, answer, repeated=repeated)
+                metrics.record_attempt(action, monotonic() - began, _outcome(answer))
+                why, unheard = self._retry_reason(action, answer, repeated=repeated)
             repeated = repeated or unheard
             await _pause(delay, deadline, why, unknown=repeated and writes)
         raise AssertionError("delays never end")
 
-    def _why_again(self, action: str, answer: Response, *, repeated: bool) -> tuple[str, bool]:
+    def _retry_reason(self, action: str, answer: Response, *, repeated: bool) -> tuple[str, bool]:
         """Return why to try again and whether it may have been done. Raises ConditionFailed, Cancelled, Refused when that cannot help."""
-        code, told = _told(answer)
+        code, told = _parse_error(answer)
         if code == "ConditionalCheckFailedException":
             raise ConditionFailed(told.get("Item"), repeated=repeated)
-        if code == "TransactionCanceledException" and (reasons := _final(told)):
-            raise Cancelled(reasons, repeated=repeated)
+        if code == "TransactionCanceledException" and (reasons := _final_reasons(told)):
+            raise TransactionCancelled(reasons, repeated=repeated)
         if code in _REFUSED or code == "TransactionCanceledException":
             return "DynamoDB is throttled", False
         if code in _CREDENTIALS and self._credentials.invalidate():
             return "the credentials have expired", False
         if answer.status >= _THEIR_FAULT or code == _IN_PROGRESS:
             return "DynamoDB does not answer", True
-        raise Refused(action, code, str(told.get("message") or told.get("Message") or ""))
+        raise RequestRejected(action, code, str(told.get("message") or told.get("Message") or ""))
 
     async def _attempt(self, action: str, body: bytes, deadline: float) -> Response:
         async with asyncio.timeout(max(0.0, deadline - monotonic())):
             key = await self._credentials.get_key(self._http)
             if key is None:
-                raise StoreUnusable("there are no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+                raise StoreConfigurationError("there are no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
                                     "AWS_PROFILE, or run where a role is given")  # fmt: skip
-            headers = signed(key, action, body, region=self._region, host=self._host)
+            headers = sign(key, action, body, region=self._region, host=self._host)
             return await self._http(Request("POST", self._url, headers, body))
 
 
 def _outcome(answer: Response) -> str:
     """Return what an answer that is no success is counted as."""
-    code, told = _told(answer)
-    if code in _REFUSED or (code == "TransactionCanceledException" and not _final(told)):
+    code, told = _parse_error(answer)
+    if code in _REFUSED or (code == "TransactionCanceledException" and not _final_reasons(told)):
         reasons = {code} | {reason.get("Code") for reason in told.get("CancellationReasons") or ()}
         return "conflict" if reasons & _CONFLICT else "throttled"
     if code in {"ConditionalCheckFailedException", "TransactionCanceledException"}:
@@ -311,9 +311,9 @@ def _outcome(answer: Response) -> str:
     return "timeout" if answer.status >= _THEIR_FAULT else "rejected"
 
 
-def unusable(table: str, refused: Refused) -> StoreUnusable:
+def unusable(table: str, refused: RequestRejected) -> StoreConfigurationError:
     """Say what to mend when the table cannot be used at all."""
-    return StoreUnusable(f"table {table}: {_UNUSABLE.get(refused.code, str(refused))}")
+    return StoreConfigurationError(f"table {table}: {_UNUSABLE.get(refused.code, str(refused))}")
 
 
 def _delays() -> Iterator[float]:
@@ -349,7 +349,7 @@ def _conditional(condition: str) -> Json:
     return {"ConditionExpression": condition, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
 
-def _told(answer: Response) -> tuple[str, Json]:
+def _parse_error(answer: Response) -> tuple[str, Json]:
     try:
         told = strict_json.decode(answer.body, dict[str, Any])
     except InvalidJson:
@@ -357,7 +357,7 @@ def _told(answer: Response) -> tuple[str, Json]:
     return str(told.get("__type", "")).rpartition("#")[2], told
 
 
-def _final(told: Json) -> list[Json]:
+def _final_reasons(told: Json) -> list[Json]:
     """Return the reasons of a cancellation, none when trying again may help."""
     reasons: list[Json] = told.get("CancellationReasons") or []
     codes = {reason.get("Code") for reason in reasons} - {None, "None"}

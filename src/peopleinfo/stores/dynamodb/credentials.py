@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _SECONDS: Final = 5.0
 
 
-def usual_chain(region: str) -> Credentials:
+def default_chain(region: str) -> Credentials:
     """Return the credentials of the environment, a profile, a web identity, the ECS task's or the EC2 instance's role: the first there are.
 
     Those of a role are fetched anew before they expire.

@@ -10,7 +10,7 @@ from peopleinfo.stores.dynamodb.schema import TTL
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from peopleinfo.stores.dynamodb.client import Item, Table
+    from peopleinfo.stores.dynamodb.client import Item, TableClient
 
 _PARTITION: Final = b"ended session "  # longer than the partition keys of people, and so none of them
 
@@ -18,7 +18,7 @@ _PARTITION: Final = b"ended session "  # longer than the partition keys of peopl
 class DynamoEndedSessions:
     """The port `peopleinfo.auth.ended_sessions.EndedSessions` on one table."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: TableClient) -> None:
         self._table = table
 
     async def add(self, session_id: bytes, *, expires_at: datetime) -> None:

@@ -21,23 +21,23 @@ from binascii import a2b_base64, b2a_base64
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from peopleinfo.crypto.ids import BLOCK_SIZE, subkey
+from peopleinfo.crypto.ids import BLOCK_SIZE, derive_key
 from peopleinfo.errors import StoreDamaged
 from peopleinfo.people.names import FOLD_VERSION
 
 if TYPE_CHECKING:
-    from peopleinfo.people.person import Record
+    from peopleinfo.people.person import StoredPerson
     from peopleinfo.stores.dynamodb.client import Item
 
 PARTITION: Final = 6  # bytes of a person's partition key; ids have room for no more, and `home_of` needs threes
-CHANCE: Final = 3  # bytes of chance after the 7 of time in a sort key
+RANDOM_BYTES: Final = 3  # bytes of chance after the 7 of time in a sort key
 _KEY: Final = 1_000  # bytes of a surname's key in the prefix index; DynamoDB takes sort keys of at most 1,024
 ALONE: Final = b"-"  # the sort key of an item that shares its partition with no other
 ALIAS: Final = b"alias"
 PREFIXES: Final = "prefixes"  # the index
 
 
-class Place(NamedTuple):
+class ItemKey(NamedTuple):
     """Where a person lies: partition key and sort key."""
 
     pk: bytes
@@ -54,12 +54,12 @@ class Place(NamedTuple):
         return self.pk + self.sk
 
 
-class Places:
+class KeyAllocator:
     """Gives out places; every process of a deployment gives a surname the same partitions. Not for several threads at once."""
 
     def __init__(self, secret: bytes, shards: int) -> None:
         """Spread every surname over `shards` partitions."""
-        self._secret = subkey(secret, "places")
+        self._secret = derive_key(secret, "places")
         self.shards = shards
         self._last = 0
 
@@ -68,16 +68,16 @@ class Places:
 
         They are the machine's time in microseconds and some chance, and go on from the last one when the clock does not.
         """
-        number = (time.time_ns() // 1_000 << 8 * CHANCE) + secrets.randbits(8 * CHANCE)
+        number = (time.time_ns() // 1_000 << 8 * RANDOM_BYTES) + secrets.randbits(8 * RANDOM_BYTES)
         number = max(number, self._last + 1)
         self._last = number + count - 1
         return number
 
-    def place(self, surname_key: str, number: int) -> Place:
+    def place(self, surname_key: str, number: int) -> ItemKey:
         """Return where the person with this sort key lies as long as it bears the surname."""
-        return Place(self.partition(surname_key, number % self.shards), number.to_bytes(BLOCK_SIZE - PARTITION))
+        return ItemKey(self.partition(surname_key, number % self.shards), number.to_bytes(BLOCK_SIZE - PARTITION))
 
-    def moved(self, place: Place, surname_key: str) -> Place:
+    def moved(self, place: ItemKey, surname_key: str) -> ItemKey:
         """Return where the person who lies here lies under another surname."""
         return self.place(surname_key, int.from_bytes(place.sk))
 
@@ -87,12 +87,12 @@ class Places:
         return blake2b(key, key=self._secret, digest_size=PARTITION).digest()
 
 
-def place_of(block: bytes) -> Place:
+def place_of(block: bytes) -> ItemKey:
     """Take a block of 16 bytes apart."""
-    return Place(block[:PARTITION], block[PARTITION:])
+    return ItemKey(block[:PARTITION], block[PARTITION:])
 
 
-def block_of(place: Place) -> str:
+def b64_key(place: ItemKey) -> str:
     """Return the place as a block of 16 bytes, as DynamoDB writes it."""
     return binary(place.block)["B"]
 
@@ -102,7 +102,9 @@ def home_of(item: Item) -> str:
     return item["home" if "home" in item else "pk"]["B"] + item["sk"]["B"]
 
 
-def written(surname_key: str, record: Record, place: Place, write_id: bytes, *, prefixes: bool = True) -> Item:
+def record_attributes(
+    surname_key: str, record: StoredPerson, place: ItemKey, write_id: bytes, *, prefixes: bool = True
+) -> Item:
     """Return the attributes of a person that a change replaces; `prefixes` says whether it is to be found by the beginning of its surname.
 
     `write_id` tells the writes apart: whoever has not heard whether a write was done can see whether it is his.
@@ -125,19 +127,19 @@ def prefix_key(surname_key: str) -> bytes:
     return surname_key.encode()[:_KEY]
 
 
-def alone(pk: bytes) -> Item:
+def singleton_key(pk: bytes) -> Item:
     """Return the key of an item that shares its partition with no other."""
     return {"pk": binary(pk), "sk": binary(ALONE)}
 
 
 def alias(person_id: str) -> Item:
     """Return the key of the item that says where a person lies who came with an id of another store."""
-    return alone(ALIAS + bytes.fromhex(person_id))
+    return singleton_key(ALIAS + bytes.fromhex(person_id))
 
 
 def is_person(key: Item) -> bool:
     """Say whether an item lies where people lie."""
-    return len(value(key, "pk")) == PARTITION
+    return len(bytes_attr(key, "pk")) == PARTITION
 
 
 def binary(octets: bytes) -> dict[str, str]:
@@ -150,7 +152,7 @@ def number(whole: int) -> dict[str, str]:
     return {"N": str(whole)}
 
 
-def value(item: Item, name: str) -> bytes:
+def bytes_attr(item: Item, name: str) -> bytes:
     """Return the bytes of an attribute. Raises StoreDamaged when there are none."""
     try:
         return a2b_base64(item[name]["B"])
@@ -158,7 +160,7 @@ def value(item: Item, name: str) -> bytes:
         raise _damaged(name) from error
 
 
-def whole(item: Item, name: str) -> int:
+def int_attr(item: Item, name: str) -> int:
     """Return the number of an attribute. Raises StoreDamaged when there is none."""
     try:
         return int(item[name]["N"])

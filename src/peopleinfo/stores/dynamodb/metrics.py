@@ -18,20 +18,20 @@ _ACTIONS: Final = [
 ]
 
 
-def begin() -> None:
+def init_labels() -> None:
     """Tell of refusals before there are any, so that the first ones are seen as growth."""
     for action in _ACTIONS:
-        DYNAMODB_ATTEMPTS.begin(action, "throttled")
+        DYNAMODB_ATTEMPTS.init_labels(action, "throttled")
 
 
-def attempted(action: str, seconds: float, outcome: str) -> None:
+def record_attempt(action: str, seconds: float, outcome: str) -> None:
     """Count an attempt of a call."""
     DYNAMODB_SECONDS.observe(seconds, action)
-    DYNAMODB_ATTEMPTS.add(action, outcome)
+    DYNAMODB_ATTEMPTS.inc(action, outcome)
 
 
-def consumed(action: str, answer: dict[str, Any]) -> None:
+def record_capacity(action: str, answer: dict[str, Any]) -> None:
     """Count the capacity that DynamoDB says a call took; calls about several tables or items tell it in a list."""
     told = answer.get("ConsumedCapacity") or ()
     for one in [told] if isinstance(told, dict) else told:
-        DYNAMODB_UNITS.add(action, by=one.get("CapacityUnits", 0))
+        DYNAMODB_UNITS.inc(action, by=one.get("CapacityUnits", 0))

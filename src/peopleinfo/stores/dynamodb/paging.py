@@ -6,23 +6,23 @@ from typing import TYPE_CHECKING
 
 from peopleinfo.crypto.ids import BLOCK_SIZE
 from peopleinfo.people.person import checked
-from peopleinfo.people.store import EXAMINED, PAGE_SIZE, Page
-from peopleinfo.stores.dynamodb.items import Place, binary, place_of, value
+from peopleinfo.people.store import MAX_ROWS_SCANNED, PAGE_SIZE, Page
+from peopleinfo.stores.dynamodb.items import ItemKey, binary, bytes_attr, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from peopleinfo.people.search import Filter
+    from peopleinfo.people.search import PersonFilter
     from peopleinfo.stores.dynamodb.client import Item
 
 
-class Listing:
+class PageBuilder:
     """A page that is being filled: whom it has, and after whom the next one begins."""
 
-    def __init__(self, where: Filter | None, limit: int, after: bytes | None) -> None:
+    def __init__(self, where: PersonFilter | None, limit: int, after: bytes | None) -> None:
         self.people: list[bytes] = []
         self.position = after or b""
-        self.refines = where is not None and where.refines
+        self.refines = where is not None and where.needs_row_check
         self.is_full = False
         self._where = where
         self._limit = limit
@@ -30,9 +30,9 @@ class Listing:
         self._size = 0
 
     @property
-    def wanted(self) -> int:
+    def next_limit(self) -> int:
         """How many items to ask for: one more than there is room for tells whether there are more."""
-        return EXAMINED - self._examined if self.refines else self._limit - len(self.people) + 1
+        return MAX_ROWS_SCANNED - self._examined if self.refines else self._limit - len(self.people) + 1
 
     def add(self, position: bytes, body: bytes | None) -> bool:
         """Go on to the item here, which has a person's JSON in it or not; False when the page ended before it."""
@@ -48,7 +48,7 @@ class Listing:
         ):
             self.people.append(body)
             self._size += len(body)
-        self.is_full = self.refines and self._examined == EXAMINED
+        self.is_full = self.refines and self._examined == MAX_ROWS_SCANNED
         return True
 
     def add_all(self, people: Iterable[tuple[bytes, bytes | None]]) -> None:
@@ -64,19 +64,19 @@ class Listing:
 
 def position_of(item: Item) -> bytes:
     """Return where an item lies in a scan."""
-    pk = value(item, "pk")
-    return bytes([len(pk)]) + pk + value(item, "sk")
+    pk = bytes_attr(item, "pk")
+    return bytes([len(pk)]) + pk + bytes_attr(item, "sk")
 
 
 def key_at(position: bytes) -> Item:
     """Return the key of the item that lies there."""
     end = 1 + position[0]
-    return Place(position[1:end], position[end:]).key
+    return ItemKey(position[1:end], position[end:]).key
 
 
 def index_position_of(entry: Item) -> bytes:
     """Return where an entry of the prefix index lies in it."""
-    return value(entry, "pk") + value(entry, "sk") + value(entry, "prefix_sk")
+    return bytes_attr(entry, "pk") + bytes_attr(entry, "sk") + bytes_attr(entry, "prefix_sk")
 
 
 def index_key_at(position: bytes, prefix: str) -> Item:

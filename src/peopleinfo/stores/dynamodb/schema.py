@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from peopleinfo.stores.dynamodb.client import Refused
+from peopleinfo.stores.dynamodb.client import RequestRejected
 from peopleinfo.stores.dynamodb.items import PREFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from peopleinfo.stores.dynamodb.client import Json, Table
+    from peopleinfo.stores.dynamodb.client import Json, TableClient
 
 _PATIENCE: Final = 120  # tries, a second apart, until a new table is there
 TTL: Final = "expires_at"
 
 
-class Needs(NamedTuple):
+class TableSpec(NamedTuple):
     """What a table has to be like."""
 
     keys: Json
@@ -25,7 +25,7 @@ class Needs(NamedTuple):
     """Whether it can be brought back as it was at any moment, and forgets what has expired; a table of persons' keys must do neither."""
 
 
-PEOPLE: Final = Needs(
+PEOPLE: Final = TableSpec(
     {
         "AttributeDefinitions": [
             {"AttributeName": "pk", "AttributeType": "B"},
@@ -47,7 +47,7 @@ PEOPLE: Final = Needs(
     },
     keeps=True,
 )
-KEYS: Final = Needs(
+KEYS: Final = TableSpec(
     {
         "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "B"}],
         "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
@@ -61,11 +61,11 @@ PROTECTION: Final[Json] = {
 }
 
 
-async def create(table: Table, needs: Needs = PEOPLE) -> list[str]:
+async def create(table: TableClient, needs: TableSpec = PEOPLE) -> list[str]:
     """Make the table unless it is there, and return what could not be set on it. Raises Refused, StoreUnavailable."""
     try:
         await table.call("CreateTable", {**needs.keys, **PROTECTION}, table.timeouts.control)
-    except Refused as refused:
+    except RequestRejected as refused:
         if refused.code != "ResourceInUseException":
             raise
     await _until_active(table)
@@ -81,13 +81,13 @@ async def create(table: Table, needs: Needs = PEOPLE) -> list[str]:
     ):
         try:
             await table.call(action, asked, table.timeouts.control)
-        except Refused as refused:
+        except RequestRejected as refused:
             if "already enabled" not in str(refused):
                 problems.append(str(refused))
     return problems
 
 
-async def check(table: Table, needs: Needs = PEOPLE) -> list[str]:
+async def check(table: TableClient, needs: TableSpec = PEOPLE) -> list[str]:
     """Compare the table with what the code needs and return the differences. Raises Refused, StoreUnavailable."""
     described = (await table.call("DescribeTable", {}, table.timeouts.control))["Table"]
     differences = list(_differences(described, needs.keys))
@@ -142,15 +142,15 @@ def _schema(side: Json) -> list[tuple[str, str]]:
     return [(key["AttributeName"], key["KeyType"]) for key in side["KeySchema"]]
 
 
-async def _described(table: Table, action: str, member: str) -> dict[str, Any]:
+async def _described(table: TableClient, action: str, member: str) -> dict[str, Any]:
     try:
         answer: dict[str, Any] = (await table.call(action, {}, table.timeouts.control)).get(member, {})
-    except Refused:  # a stand-in for DynamoDB may not know it
+    except RequestRejected:  # a stand-in for DynamoDB may not know it
         return {}
     return answer
 
 
-async def _until_active(table: Table) -> None:
+async def _until_active(table: TableClient) -> None:
     for _ in range(_PATIENCE):
         described = (await table.call("DescribeTable", {}, table.timeouts.control))["Table"]
         states = [described["TableStatus"]]

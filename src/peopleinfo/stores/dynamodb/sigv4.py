@@ -16,7 +16,7 @@ _VERSION: Final = "DynamoDB_20120810"
 _SIGNED: Final = "content-type;host;x-amz-date;x-amz-target"
 
 
-def signed(key: Key, action: str, body: bytes, *, region: str, host: str) -> dict[str, str]:
+def sign(key: Key, action: str, body: bytes, *, region: str, host: str) -> dict[str, str]:
     """Return the headers with which a call may be sent now."""
     moment = _moment(int(time()))
     day = moment[:8]

@@ -4,36 +4,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from peopleinfo.stores.dynamodb.items import ALIAS, Place, alone, binary, number, value, whole
+from peopleinfo.stores.dynamodb.items import ALIAS, ItemKey, binary, bytes_attr, int_attr, number, singleton_key
 
 if TYPE_CHECKING:
     from peopleinfo.stores.dynamodb.client import Item, Json
 
 ABSENT: Final = "attribute_not_exists(pk)"
 AT_VERSION: Final = "version = :expected"
-KEPT: Final = ("once", "alias")  # attributes that stay with a person, beside those of a record
+CARRIED: Final = ("once", "alias")  # attributes that stay with a person, beside those of a record
 _MOVED: Final = "moved_to = :at"
 
 
-class Found(NamedTuple):
+class Located(NamedTuple):
     """A person's item, and where it lies; `home` is its first place."""
 
-    home: Place
-    place: Place
+    home: ItemKey
+    place: ItemKey
     item: Item
 
     @property
     def version(self) -> int:
         """The version at which it was found."""
-        return whole(self.item, "version")
+        return int_attr(self.item, "version")
 
 
-def kept(item: Item) -> Item:
+def carried_attributes(item: Item) -> Item:
     """Return what stays with a person whatever becomes of its record."""
-    return {name: item[name] for name in KEPT if name in item}
+    return {name: item[name] for name in CARRIED if name in item}
 
 
-def moving(found: Found, target: Place, item: Item) -> list[Json]:
+def move_writes(found: Located, target: ItemKey, item: Item) -> list[Json]:
     """Return the writes that take a person to another place: there, away from here, and the word in its first place."""
     expected = {"ExpressionAttributeValues": {":expected": number(found.version)}}
     at = {":at": binary(found.place.pk)}
@@ -54,7 +54,7 @@ def moving(found: Found, target: Place, item: Item) -> list[Json]:
     return [leave, {"Put": away}, {"Update": redirect}]
 
 
-def erasing(found: Found) -> tuple[list[Json], list[Json]]:
+def delete_writes(found: Located) -> tuple[list[Json], list[Json]]:
     """Return the writes that erase a person where it lies, and those that remove its traces: the answer given when it was created."""
     version = {"ExpressionAttributeValues": {":expected": number(found.version)}}
     writes: list[Json] = [{"Delete": {"Key": found.place.key, "ConditionExpression": AT_VERSION, **version}}]
@@ -62,11 +62,11 @@ def erasing(found: Found) -> tuple[list[Json], list[Json]]:
         at = {"ExpressionAttributeValues": {":at": binary(found.place.pk)}}
         writes.append({"Delete": {"Key": found.home.key, "ConditionExpression": _MOVED, **at}})
     if "alias" in found.item:
-        writes.append({"Delete": {"Key": alone(ALIAS + value(found.item, "alias"))}})
+        writes.append({"Delete": {"Key": singleton_key(ALIAS + bytes_attr(found.item, "alias"))}})
     if "once" not in found.item:
         return writes, []
     forget = {
-        "Key": alone(b"once" + value(found.item, "once")),
+        "Key": singleton_key(b"once" + bytes_attr(found.item, "once")),
         "UpdateExpression": "REMOVE answer",
         "ConditionExpression": "place = :home",
         "ExpressionAttributeValues": {":home": binary(found.home.block)},

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from peopleinfo.stores.sqlite.errors import Faults
-    from peopleinfo.stores.sqlite.writer import Writer
+    from peopleinfo.stores.sqlite.writer import GroupCommitWriter
 
 _decode = msgspec.json.Decoder(ApiKey).decode
 
 
-class SqliteApiKeys:
+class SqliteApiKeyStore:
     """The port `peopleinfo.auth.api_keys.ApiKeys` on one file."""
 
-    def __init__(self, reader: sqlite3.Connection, writer: Writer, faults: Faults) -> None:
+    def __init__(self, reader: sqlite3.Connection, writer: GroupCommitWriter, faults: Faults) -> None:
         self._reader = reader
         self._faults = faults
         self._writer = writer
@@ -31,7 +31,7 @@ class SqliteApiKeys:
         return _decode(rows[0][0]) if rows else None
 
     async def save(self, *keys: ApiKey) -> None:
-        rows = [(key.digest, msgspec.json.encode(key)) for key in keys]
+        rows = [(key.key_hash, msgspec.json.encode(key)) for key in keys]
         await self._writer.run(
             lambda db: db.executemany("INSERT OR REPLACE INTO api_keys (digest, body) VALUES (?, ?)", rows)
         )
@@ -40,7 +40,7 @@ class SqliteApiKeys:
         keys = [_decode(body) for (body,) in self._read("SELECT body FROM api_keys")]
         return sorted(keys, key=lambda key: key.created_at)
 
-    async def has_any(self) -> bool:
+    async def any_exist(self) -> bool:
         return bool(self._read("SELECT 1 FROM api_keys LIMIT 1"))
 
     def _read(self, query: str, values: Sequence[bytes] = ()) -> list[tuple[bytes]]:

@@ -24,7 +24,7 @@ def connect(path: Path, application: int = schema.APPLICATION_ID) -> sqlite3.Con
     db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         if db.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-            schema.layout(db, path, application=application)  # a file that is refused is left as it was
+            schema.schema_version(db, path, application=application)  # a file that is refused is left as it was
             _log_ahead(db)
         db.execute("PRAGMA synchronous = FULL")  # a commit is synced before it is acknowledged
         db.execute("PRAGMA secure_delete = ON")  # an erased person's bytes are overwritten in the file

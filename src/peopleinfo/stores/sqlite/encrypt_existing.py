@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from peopleinfo.crypto.ids import BLOCK_SIZE
 from peopleinfo.crypto.record_encryption import SECRET
 from peopleinfo.crypto.rotation import PersonKey
-from peopleinfo.errors import StoreUnusable
+from peopleinfo.errors import StoreConfigurationError
 from peopleinfo.stores.sqlite import person_keys, schema
 
 if TYPE_CHECKING:
@@ -23,29 +23,29 @@ _TOGETHER: Final = 500
 _ALL: Final = "SELECT surname_key, seq, fold, version, body FROM people WHERE seq > ? ORDER BY seq LIMIT ?"
 
 
-def seal_people(path: Path, encryption: Encryption, *, told: Callable[[int], None]) -> int:
+def encrypt_database(path: Path, encryption: Encryption, *, told: Callable[[int], None]) -> int:
     """Seal everybody in a file that nobody else has open, and return how many there were; `told` hears how many at a time.
 
     All or nobody: what is cut short has changed nothing. Raises StoreUnusable.
     """
     if not path.exists():
-        raise StoreUnusable(
+        raise StoreConfigurationError(
             f"there is no {path}: a new store is sealed from the beginning when PEOPLEINFO_ENCRYPTION is set"
         )
     with closing(sqlite3.connect(path)) as db:
-        schema.layout(db, path)
-    with closing(person_keys.made(path)) as db, _alone(db, path):
+        schema.schema_version(db, path)
+    with closing(person_keys.open_key_db(path)) as db, _exclusive(db, path):
         (secret,) = db.execute("SELECT secret FROM deployment").fetchone()
         if len(secret) != schema.SECRET:
             return 0
-        sealed = person_keys.SealedWrites(person_keys.begin(db, encryption, secret))
+        sealed = person_keys.EncryptingWriter(person_keys.init_encryption(db, encryption, secret))
         count = _seal_records(db, sealed, told)
         for key, seq, answer in db.execute("SELECT key, seq, answer FROM once WHERE answer IS NOT NULL").fetchall():
             db.execute("UPDATE once SET answer = ? WHERE key = ?", (sealed.answer(db, seq, answer), key))
     return count
 
 
-def _seal_records(db: sqlite3.Connection, sealed: person_keys.SealedWrites, told: Callable[[int], None]) -> int:
+def _seal_records(db: sqlite3.Connection, sealed: person_keys.EncryptingWriter, told: Callable[[int], None]) -> int:
     count = last = 0
     while rows := db.execute(_ALL, (last, _TOGETHER)).fetchall():
         changed = [(key, body, seq) for key, seq, _, _, body in sealed.new(db, rows)]
@@ -57,7 +57,7 @@ def _seal_records(db: sqlite3.Connection, sealed: person_keys.SealedWrites, told
 
 
 @contextmanager
-def _alone(db: sqlite3.Connection, path: Path) -> Iterator[None]:
+def _exclusive(db: sqlite3.Connection, path: Path) -> Iterator[None]:
     """Hold the people's file against everybody else for one transaction, and leave nothing plain in what is free of it."""
     with _refused_when_in_use(path):
         _exclude_others(db, path)
@@ -81,7 +81,7 @@ def _exclude_others(db: sqlite3.Connection, path: Path) -> None:
     db.execute("PRAGMA people_file.locking_mode = EXCLUSIVE")
     # Leaving the write-ahead log is allowed to the only one who has the file open.
     if db.execute("PRAGMA people_file.journal_mode = DELETE").fetchone() != ("delete",):
-        raise StoreUnusable(_IN_USE.format(path))
+        raise StoreConfigurationError(_IN_USE.format(path))
 
 
 @contextmanager
@@ -90,7 +90,7 @@ def _refused_when_in_use(path: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         if error.sqlite_errorname.startswith("SQLITE_BUSY"):
-            raise StoreUnusable(_IN_USE.format(path)) from error
+            raise StoreConfigurationError(_IN_USE.format(path)) from error
         raise
 
 
@@ -112,7 +112,7 @@ class SqliteKeyStore:
         (finished,) = self._db.execute("SELECT finished FROM generations ORDER BY generation DESC").fetchone()
         return not finished
 
-    async def begin(self, generation: int, wrapped: bytes) -> None:
+    async def start(self, generation: int, wrapped: bytes) -> None:
         """Add a generation, which wraps what is new from now on."""
         self._db.execute("INSERT INTO generations VALUES (?, ?, 0)", (generation, wrapped))
 
@@ -125,7 +125,7 @@ class SqliteKeyStore:
         more = (rows[-1][0] + 1).to_bytes(BLOCK_SIZE) if len(rows) == _TOGETHER else b""
         return [PersonKey(person_keys.owner_of(seq) if seq else SECRET, wrapped) for seq, wrapped in rows], more
 
-    async def put_back(self, changed: Sequence[tuple[PersonKey, bytes]]) -> None:
+    async def update(self, changed: Sequence[tuple[PersonKey, bytes]]) -> None:
         """Put newly wrapped keys in the place of the old ones."""
         with self._transaction():
             self._db.executemany(

@@ -10,13 +10,15 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from peopleinfo.stores.sqlite.errors import Faults
-    from peopleinfo.stores.sqlite.writer import Writer
+    from peopleinfo.stores.sqlite.writer import GroupCommitWriter
 
 
 class SqliteEndedSessions:
     """The port `peopleinfo.auth.ended_sessions.EndedSessions` on one file."""
 
-    def __init__(self, reader: sqlite3.Connection, writer: Writer, faults: Faults, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, reader: sqlite3.Connection, writer: GroupCommitWriter, faults: Faults, now: Callable[[], datetime]
+    ) -> None:
         self._reader = reader
         self._writer = writer
         self._faults = faults

@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
 from typing import TYPE_CHECKING, Final
 
-from peopleinfo.errors import StoreMissing, StoreUnusable
+from peopleinfo.errors import StoreConfigurationError, StoreMissing
 from peopleinfo.stores.sqlite import connection, schema
 from peopleinfo.stores.sqlite.connection import connect, make_private, require
 from peopleinfo.stores.sqlite.errors import Faults, code_of
 from peopleinfo.stores.sqlite.files import Files, path_of_keys
 from peopleinfo.stores.sqlite.store import SqliteStore
-from peopleinfo.stores.sqlite.writer import Writer
+from peopleinfo.stores.sqlite.writer import GroupCommitWriter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from peopleinfo.crypto.master_key import Encryption
-    from peopleinfo.crypto.record_encryption import Sealer
-    from peopleinfo.stores.sqlite.person_keys import SealedReads, SealedWrites
+    from peopleinfo.crypto.record_encryption import RecordEncryption
+    from peopleinfo.stores.sqlite.person_keys import DecryptingReader, EncryptingWriter
 
 _READ_BUSY_MILLISECONDS: Final = 250  # how long a read in the loop waits for a process that recovers the file
 _CHECKPOINT_PAGES: Final = 8_000  # of 4 KiB; a page that many writes touch is copied to the file once for all of them
@@ -42,19 +42,19 @@ async def open_sqlite(
         try:
             make_private(path) if create else require(path)
             reader = stack.enter_context(closing(connect(path)))
-            if not create and schema.layout(reader, path) == 0:
+            if not create and schema.schema_version(reader, path) == 0:
                 raise StoreMissing(f"store in {path}")
-            schema.upgrade(reader, path)
-            sealer, secret = _unlocked(reader, path, encryption, create=create)
+            schema.migrate(reader, path)
+            sealer, secret = _load_encryption(reader, path, encryption, create=create)
             scanner = stack.enter_context(closing(connect(path)))
             written = stack.enter_context(closing(_writing(path, sealed=sealer is not None)))
-            reads, _, _ = [_show_people(db, path, sealer, faults) for db in (reader, scanner, written)]
+            reads, _, _ = [_create_views(db, path, sealer, faults) for db in (reader, scanner, written)]
             files = Files(_databases(path, sealed=sealer is not None), after_connections)
         except (sqlite3.Error, OSError) as error:
             raise _unusable(path, error) from error
         threads = stack.enter_context(ThreadPoolExecutor(1, "sqlite-scanner"))
         reader.execute(f"PRAGMA busy_timeout = {_READ_BUSY_MILLISECONDS}")
-        writer = Writer(
+        writer = GroupCommitWriter(
             written, files.guard(written), two_files=sealer is not None, faults=faults, log_size=files.log_size
         )
         stack.push_async_callback(writer.close)
@@ -64,9 +64,9 @@ async def open_sqlite(
         )
 
 
-def _unlocked(
+def _load_encryption(
     db: sqlite3.Connection, path: Path, encryption: Encryption | None, *, create: bool
-) -> tuple[Sealer | None, bytes]:
+) -> tuple[RecordEncryption | None, bytes]:
     """Return what people are sealed with, None when they are not, and the secret of the deployment."""
     (secret,) = db.execute("SELECT secret FROM deployment").fetchone()
     if encryption is not None:
@@ -75,18 +75,18 @@ def _unlocked(
         sealer = person_keys.open_sealer(path, encryption, create=create)
         return sealer, sealer.secret
     if len(secret) != schema.SECRET:
-        raise StoreUnusable(
+        raise StoreConfigurationError(
             f"the people in {path} are sealed: say in PEOPLEINFO_ENCRYPTION where the key is (docs/encryption.md)"
         )
     return None, secret
 
 
-def _writes(sealer: Sealer | None) -> SealedWrites | None:
+def _writes(sealer: RecordEncryption | None) -> EncryptingWriter | None:
     if sealer is None:
         return None
-    from peopleinfo.stores.sqlite.person_keys import SealedWrites  # noqa: PLC0415 - as above
+    from peopleinfo.stores.sqlite.person_keys import EncryptingWriter  # noqa: PLC0415 - as above
 
-    return SealedWrites(sealer)
+    return EncryptingWriter(sealer)
 
 
 def _writing(path: Path, *, sealed: bool) -> sqlite3.Connection:
@@ -104,7 +104,9 @@ def _databases(path: Path, *, sealed: bool) -> list[Path]:
     return [path, path_of_keys(path)] if sealed else [path]
 
 
-def _show_people(db: sqlite3.Connection, path: Path, sealer: Sealer | None, faults: Faults) -> SealedReads | None:
+def _create_views(
+    db: sqlite3.Connection, path: Path, sealer: RecordEncryption | None, faults: Faults
+) -> DecryptingReader | None:
     """Make the views by which people are read: whatever lies in the file, they show it plain."""
     if sealer is None:
         db.execute(schema.READABLE)
@@ -114,19 +116,19 @@ def _show_people(db: sqlite3.Connection, path: Path, sealer: Sealer | None, faul
 
     if len(db.execute("PRAGMA database_list").fetchall()) == 1:
         connection.attach(db, path_of_keys(path), "keys")
-    return person_keys.SealedReads(db, sealer, faults)
+    return person_keys.DecryptingReader(db, sealer, faults)
 
 
-def _unusable(path: Path, error: Exception) -> StoreUnusable:
+def _unusable(path: Path, error: Exception) -> StoreConfigurationError:
     """Return the error for a file that cannot be opened: what is wrong with it, and what to do."""
     if path.is_dir():
-        return StoreUnusable(f"{path} is a directory: PEOPLEINFO_STORE_URL has to name a file")
+        return StoreConfigurationError(f"{path} is a directory: PEOPLEINFO_STORE_URL has to name a file")
     if not isinstance(error, sqlite3.Error):
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        return StoreUnusable(f"cannot open {path}: {reason}; see PEOPLEINFO_STORE_URL and its permissions")
+        return StoreConfigurationError(f"cannot open {path}: {reason}; see PEOPLEINFO_STORE_URL and its permissions")
     code = code_of(error)
     remedy = next((remedy for start, remedy in _REMEDIES.items() if code.startswith(start)), _PERMISSIONS)
-    return StoreUnusable(f"cannot open {path}: {error} ({code}); {remedy}")
+    return StoreConfigurationError(f"cannot open {path}: {error} ({code}); {remedy}")
 
 
 _PERMISSIONS: Final = "see PEOPLEINFO_STORE_URL and the permissions of the file and its folder"

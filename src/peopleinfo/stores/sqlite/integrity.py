@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from peopleinfo.errors import StoreUnusable
+from peopleinfo.errors import StoreConfigurationError
 from peopleinfo.stores.sqlite.errors import code_of, is_damage
 from peopleinfo.stores.sqlite.files import path_of_keys
 
@@ -31,6 +31,6 @@ def _problem(path: Path) -> str:
             (report,) = db.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
         if not is_damage(error):
-            raise StoreUnusable(f"cannot check {path}: {error} ({code_of(error)})") from error
+            raise StoreConfigurationError(f"cannot check {path}: {error} ({code_of(error)})") from error
         return f"{error} ({code_of(error)})"
     return "" if report == "ok" else " ".join(report.split())

@@ -7,13 +7,13 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
 from peopleinfo.people.person import checked
-from peopleinfo.people.store import EXAMINED, PAGE_SIZE, Page
+from peopleinfo.people.store import MAX_ROWS_SCANNED, PAGE_SIZE, Page
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Generator
 
-    from peopleinfo.people.search import Filter
+    from peopleinfo.people.search import PersonFilter
 
 SEQ_SIZE: Final = 8  # bytes of a seq in a position or an id
 _LAST: Final = "\U0010ffff"  # of Unicode, and so of the letters that may follow a prefix
@@ -39,7 +39,7 @@ def _past(prefix: str) -> str | bytes:
     return head[:-1] + ("\ue000" if head[-1] == "\ud7ff" else chr(ord(head[-1]) + 1))
 
 
-def found(db: sqlite3.Connection, where: Filter, key: str | None, after: bytes | None, limit: int) -> Page:
+def found(db: sqlite3.Connection, where: PersonFilter, key: str | None, after: bytes | None, limit: int) -> Page:
     """Fill a page from the people under a key of the index of surnames, or, without one, under the prefix."""
     seq, begun = position_of(after)
     rows = _rows(limit, where)
@@ -50,28 +50,28 @@ def found(db: sqlite3.Connection, where: Filter, key: str | None, after: bytes |
 
 
 def scanned(
-    db: sqlite3.Connection, where: Filter | None, after: bytes | None, limit: int, segment: int, segments: int
+    db: sqlite3.Connection, where: PersonFilter | None, after: bytes | None, limit: int, segment: int, segments: int
 ) -> Page:
     """Fill a page from everyone in a segment."""
     seq, _ = position_of(after)
     return _page(db.execute(_SCAN, (seq, segments, segment, _rows(limit, where))), limit, where)
 
 
-def _rows(limit: int, where: Filter | None) -> int:
+def _rows(limit: int, where: PersonFilter | None) -> int:
     """Return how many rows a page may need; one more than it can use tells whether there is a next one."""
-    return (EXAMINED if where and where.refines else limit) + 1
+    return (MAX_ROWS_SCANNED if where and where.needs_row_check else limit) + 1
 
 
-def _page(cursor: sqlite3.Cursor, limit: int, where: Filter | None) -> Page:
+def _page(cursor: sqlite3.Cursor, limit: int, where: PersonFilter | None) -> Page:
     """Fill a page from rows of seq, body and, in a search by prefix, surname key."""
-    if where is None or not where.refines:
+    if where is None or not where.needs_row_check:
         return full_page(cursor, limit)
     people: list[bytes] = []
     size = 0
     last: tuple[Any, ...] = ()
     with closing(cursor):  # ends the read transaction even when rows are left
         for examined, row in enumerate(cursor):
-            if len(people) == limit or examined == EXAMINED or size >= PAGE_SIZE:
+            if len(people) == limit or examined == MAX_ROWS_SCANNED or size >= PAGE_SIZE:
                 return Page(people, after_row(last))
             last = row
             if where.matches(checked(row[1])):

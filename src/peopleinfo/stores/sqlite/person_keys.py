@@ -12,10 +12,10 @@ from contextlib import closing
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
-from peopleinfo.crypto.envelope import ANSWER, KEY, RECORD, DoesNotOpen, seal, unseal
-from peopleinfo.crypto.keyring import Held, Keyring, Wrapped
-from peopleinfo.crypto.record_encryption import SECRET, Sealer, check_index, mark_of
-from peopleinfo.errors import StoreMissing, StoreUnusable
+from peopleinfo.crypto.envelope import KEY, RECORD, RESPONSE, DecryptionFailed, decrypt, encrypt
+from peopleinfo.crypto.keyring import KeyCache, Keyring, Wrapped
+from peopleinfo.crypto.record_encryption import SECRET, RecordEncryption, check_index, fingerprint
+from peopleinfo.errors import StoreConfigurationError, StoreMissing
 from peopleinfo.stores.sqlite import schema
 from peopleinfo.stores.sqlite.connection import attach, connect, make_private
 from peopleinfo.stores.sqlite.files import path_of_keys
@@ -79,7 +79,7 @@ def connect_to_both(people: Path) -> sqlite3.Connection:
     return db
 
 
-def open_sealer(people: Path, encryption: Encryption, *, create: bool = True) -> Sealer:
+def open_sealer(people: Path, encryption: Encryption, *, create: bool = True) -> RecordEncryption:
     """Return what the people in a file are sealed with; with `create` an empty store is encrypted from now on.
 
     Raises StoreMissing; StoreUnusable, saying what to mend; sqlite3.Error, OSError.
@@ -87,23 +87,23 @@ def open_sealer(people: Path, encryption: Encryption, *, create: bool = True) ->
     path = path_of_keys(people)
     is_sealed = _mark(people) is not None
     if not path.exists() and is_sealed:
-        raise StoreUnusable(
+        raise StoreConfigurationError(
             f"the keys of the people in {people} are missing: bring {path} back, nobody can be read without it"
         )
     if not is_sealed and _holds_people(people):
-        raise StoreUnusable(
+        raise StoreConfigurationError(
             f"the people in {people} are not sealed: stop the service and run `peopleinfo encryption on`, "
             "or leave PEOPLEINFO_ENCRYPTION empty"
         )
     if not (create or is_sealed):
         raise StoreMissing(f"encrypted store in {people}")
-    with closing(made(people)) as db:
+    with closing(open_key_db(people)) as db:
         if not is_sealed:
             _begin(db, path, encryption)
         opened = sealer(db, people, encryption)
         (mark,) = db.execute("SELECT secret FROM deployment").fetchone()
-        if mark != mark_of(opened.secret):
-            raise StoreUnusable(
+        if mark != fingerprint(opened.secret):
+            raise StoreConfigurationError(
                 f"the keys in {path} are not those of the people in {people}: bring the right ones back"
             )
         # A file of people from a backup: what was given out since is not given out again.
@@ -111,31 +111,31 @@ def open_sealer(people: Path, encryption: Encryption, *, create: bool = True) ->
     return opened
 
 
-def made(people: Path) -> sqlite3.Connection:
+def open_key_db(people: Path) -> sqlite3.Connection:
     """Make the file of keys unless it is there, and return a connection that writes keys and people."""
     make_private(path_of_keys(people))
     db = connect_to_both(people)
     try:
-        schema.upgrade(db, path_of_keys(people), _STEPS, application=_APPLICATION_ID)
+        schema.migrate(db, path_of_keys(people), _STEPS, application=_APPLICATION_ID)
     except BaseException:
         db.close()
         raise
     return db
 
 
-def begin(db: sqlite3.Connection, encryption: Encryption, secret: bytes) -> Sealer:
+def init_encryption(db: sqlite3.Connection, encryption: Encryption, secret: bytes) -> RecordEncryption:
     """Make the first generation and keep the deployment's secret, in the transaction that is under way; return what seals in it."""
     if not db.execute("SELECT 1 FROM generations").fetchone():
         wrapped = encryption.master.wrap(os.urandom(KEY), 1)
         db.execute("INSERT INTO generations VALUES (1, ?, 1)", (wrapped,))
     keyring = Keyring(encryption.master, lambda: generations(db))
-    db.execute("INSERT OR REPLACE INTO person_keys VALUES (0, ?)", (keyring.wrapped(SECRET, secret),))
+    db.execute("INSERT OR REPLACE INTO person_keys VALUES (0, ?)", (keyring.wrap(SECRET, secret),))
     db.execute("INSERT OR REPLACE INTO sealing VALUES (1, ?)", (bool(encryption.prefixes),))
-    db.execute("UPDATE deployment SET secret = ?", (mark_of(secret),))
-    return Sealer(keyring, secret, prefixes=bool(encryption.prefixes))
+    db.execute("UPDATE deployment SET secret = ?", (fingerprint(secret),))
+    return RecordEncryption(keyring, secret, prefixes=bool(encryption.prefixes))
 
 
-def sealer(db: sqlite3.Connection, people: Path, encryption: Encryption) -> Sealer:
+def sealer(db: sqlite3.Connection, people: Path, encryption: Encryption) -> RecordEncryption:
     """Return what people are sealed with. Raises StoreUnusable for another master key or another kind of index."""
 
     def read() -> Wrapped:
@@ -146,7 +146,7 @@ def sealer(db: sqlite3.Connection, people: Path, encryption: Encryption) -> Seal
     (prefixes,) = db.execute("SELECT prefixes FROM sealing").fetchone()
     check_index(encryption, prefixes=bool(prefixes))
     (wrapped,) = db.execute("SELECT wrapped FROM person_keys WHERE seq = 0").fetchone()
-    return Sealer(keyring, keyring.unwrapped(SECRET, wrapped), prefixes=bool(prefixes))
+    return RecordEncryption(keyring, keyring.unwrap(SECRET, wrapped), prefixes=bool(prefixes))
 
 
 def generations(db: sqlite3.Connection) -> Wrapped:
@@ -154,51 +154,51 @@ def generations(db: sqlite3.Connection) -> Wrapped:
     return dict(db.execute("SELECT generation, wrapped FROM generations"))
 
 
-class SealedReads:
+class DecryptingReader:
     """How people are read by one connection. Whose key is not in the file any more is not there, also when it is held still."""
 
-    def __init__(self, db: sqlite3.Connection, sealer: Sealer, faults: Faults) -> None:
+    def __init__(self, db: sqlite3.Connection, sealer: RecordEncryption, faults: Faults) -> None:
         """Make the views by which people are read."""
         self._db = db
         self._faults = faults
         self._key = sealer.keys.key
-        self._held: Held[bytes, AESGCM] = Held()  # wrapped → ready to use
+        self._held: KeyCache[bytes, AESGCM] = KeyCache()  # wrapped → ready to use
         db.create_function("opened", 4, self.opened)
         db.execute(_READABLE.format(name="readable", index=""))
         db.execute(_READABLE.format(name="in_order", index="INDEXED BY people_by_seq"))
 
     def opened(self, seq: int, version: int, sealed: bytes, wrapped: bytes) -> bytes:
         """Return the JSON of a person: the function of SQL. Raises StoreDamaged."""
-        self._held.forget_old()
+        self._held.expire()
         try:
             key = self._held.get(wrapped) or self._open(seq, wrapped)
-            return unseal(key, owner_of(seq), RECORD, version, sealed)
-        except DoesNotOpen as error:
+            return decrypt(key, owner_of(seq), RECORD, version, sealed)
+        except DecryptionFailed as error:
             raise self._faults.undecryptable() from error
 
     def of_surname(self, index: str, after: int, limit: int) -> Generator[tuple[int, bytes]]:
         """Yield seq and JSON of people under a key of the index, beyond a seq. Raises StoreDamaged, sqlite3.Error."""
-        self._held.forget_old()
+        self._held.expire()
         held = self._held.get
         try:
             with closing(self._db.execute(_OF_SURNAME, (index, after, limit))) as rows:
                 for seq, version, sealed, wrapped in rows:
                     key = held(wrapped) or self._open(seq, wrapped)
-                    yield seq, unseal(key, _block(seq, 0), RECORD, version, sealed)
-        except DoesNotOpen as error:
+                    yield seq, decrypt(key, _block(seq, 0), RECORD, version, sealed)
+        except DecryptionFailed as error:
             raise self._faults.undecryptable() from error
 
     def _open(self, seq: int, wrapped: bytes) -> AESGCM:
-        return self._held.hold(wrapped, self._key(owner_of(seq), wrapped))
+        return self._held.put(wrapped, self._key(owner_of(seq), wrapped))
 
 
-class SealedWrites:
+class EncryptingWriter:
     """What a sealed store does with what it writes; each within the transaction of the connection that it is given."""
 
-    def __init__(self, sealer: Sealer) -> None:
+    def __init__(self, sealer: RecordEncryption) -> None:
         self._keys = sealer.keys
         self.index = sealer.index
-        self.looked_up = sealer.looked_up
+        self.looked_up = sealer.index_lookup
 
     def new(self, db: sqlite3.Connection, rows: list[Row]) -> list[Row]:
         """Make keys for new people, and return their rows as they are to be kept."""
@@ -210,7 +210,7 @@ class SealedWrites:
             owner = owner_of(seq)
             key, wrapped = self._keys.new(owner)
             keys.append((seq, wrapped))
-            sealed = seal(key, owner, RECORD, version, body)
+            sealed = encrypt(key, owner, RECORD, version, body)
             kept.append((self.index(surname_key), seq, fold, version, sealed))
         # There may be keys of people whom a crash has kept from being stored.
         db.executemany("INSERT OR REPLACE INTO person_keys VALUES (?, ?)", keys)
@@ -222,7 +222,7 @@ class SealedWrites:
 
     def answer(self, db: sqlite3.Connection, seq: int, body: bytes) -> bytes:
         """Seal the answer that is kept under an idempotency key."""
-        return self._seal(db, seq, ANSWER, 1, body)
+        return self._seal(db, seq, RESPONSE, 1, body)
 
     def read_answer(self, db: sqlite3.Connection, seq: int, sealed: bytes) -> bytes | None:
         """Return the answer; None when the person's key is gone."""
@@ -230,7 +230,7 @@ class SealedWrites:
         if row is None:
             return None
         owner = owner_of(seq)
-        return unseal(self._keys.key(owner, row[0]), owner, ANSWER, 1, sealed)
+        return decrypt(self._keys.key(owner, row[0]), owner, RESPONSE, 1, sealed)
 
     def destroy(self, db: sqlite3.Connection, seq: int) -> None:
         """Destroy somebody's key."""
@@ -247,7 +247,7 @@ class SealedWrites:
     def _seal(self, db: sqlite3.Connection, seq: int, kind: bytes, version: int, body: bytes) -> bytes:
         (wrapped,) = db.execute("SELECT wrapped FROM person_keys WHERE seq = ?", (seq,)).fetchone()
         owner = owner_of(seq)
-        return seal(self._keys.key(owner, wrapped), owner, kind, version, body)
+        return encrypt(self._keys.key(owner, wrapped), owner, kind, version, body)
 
 
 def owner_of(seq: int) -> bytes:
@@ -275,10 +275,10 @@ def _begin(db: sqlite3.Connection, path: Path, encryption: Encryption) -> None:
         (secret,) = db.execute("SELECT secret FROM deployment").fetchone()
         if len(secret) == schema.SECRET:  # else another process was faster
             if db.execute("SELECT 1 FROM person_keys WHERE seq > 0").fetchone():
-                raise StoreUnusable(
+                raise StoreConfigurationError(
                     f"{path} holds keys of people who are not here: bring their file back, or move the keys away"
                 )
-            begin(db, encryption, os.urandom(schema.SECRET))
+            init_encryption(db, encryption, os.urandom(schema.SECRET))
         db.execute("COMMIT")
     except BaseException:
         if db.in_transaction:  # a full disk may have ended it

@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
-from peopleinfo.errors import StoreUnusable
+from peopleinfo.errors import StoreConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ SECRET: Final = 32  # bytes of the deployment's secret; where people are sealed 
 #
 # People lie in the order of their surname's key, so that a page of one surname is read from neighbouring pages of the file however large
 # it grows (ADR 2). `seq` is the order of creation and is never used twice; the id of a person is made from it.
-STEPS: Final = (
+MIGRATIONS: Final = (
     """
     CREATE TABLE people (
         surname_key TEXT NOT NULL,
@@ -82,19 +82,19 @@ READABLE: Final = "CREATE TEMP VIEW readable AS SELECT * FROM people"
 IN_ORDER: Final = "CREATE TEMP VIEW in_order AS SELECT * FROM people INDEXED BY people_by_seq"
 
 
-def upgrade(
-    db: sqlite3.Connection, path: Path, steps: Sequence[str] = STEPS, *, application: int = APPLICATION_ID
+def migrate(
+    db: sqlite3.Connection, path: Path, steps: Sequence[str] = MIGRATIONS, *, application: int = APPLICATION_ID
 ) -> None:
     """Bring the file to today's layout; an older one is copied beside itself first (`people.db.v1.bak`).
 
     Several processes may do this at once: the first one does the work. Raises StoreUnusable for a newer layout or another program's file.
     """
-    if layout(db, path, len(steps), application=application) == len(steps):
+    if schema_version(db, path, len(steps), application=application) == len(steps):
         return
     db.create_function("new_secret", 0, lambda: secrets.token_bytes(SECRET))
     db.execute("BEGIN IMMEDIATE")
     try:
-        before = layout(db, path, len(steps), application=application)  # another process may have been faster
+        before = schema_version(db, path, len(steps), application=application)  # another process may have been faster
         if 0 < before < len(steps):
             _copy(path, path.with_name(f"{path.name}.v{before}.bak"))
         for step in range(before, len(steps)):
@@ -109,16 +109,20 @@ def upgrade(
         raise
 
 
-def layout(db: sqlite3.Connection, path: Path, newest: int = len(STEPS), *, application: int = APPLICATION_ID) -> int:
+def schema_version(
+    db: sqlite3.Connection, path: Path, newest: int = len(MIGRATIONS), *, application: int = APPLICATION_ID
+) -> int:
     """Return the layout of the file, 0 when it is empty. Raises StoreUnusable for a newer layout or another program's file."""
     # The tables first: they and the marks come in one transaction, so where there are tables of ours the marks are there too.
     (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     (made_by,) = db.execute("PRAGMA application_id").fetchone()
     (number,) = db.execute("PRAGMA user_version").fetchone()
     if tables and made_by != application:
-        raise StoreUnusable(f"{path} is a database of another program: name another file in PEOPLEINFO_STORE_URL")
+        raise StoreConfigurationError(
+            f"{path} is a database of another program: name another file in PEOPLEINFO_STORE_URL"
+        )
     if number > newest:
-        raise StoreUnusable(
+        raise StoreConfigurationError(
             f"{path} was written by a newer PeopleInfo (layout {number}, this one knows {newest}): upgrade PeopleInfo, "
             f"or go back to the copy made before the upgrade ({path.name}.v{newest}.bak, if it is there)"
         )

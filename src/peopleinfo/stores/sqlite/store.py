@@ -8,24 +8,32 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from peopleinfo.crypto.ids import BLOCK_SIZE, IdCipher, is_id
+from peopleinfo.crypto.ids import BLOCK_SIZE, IdCipher
 from peopleinfo.errors import (
-    CreationErased,
-    ImportOverlap,
-    KeyReused,
+    IdempotencyKeyConflict,
+    IdempotentPersonDeleted,
+    ImportAlreadyRunning,
     PersonNotFound,
     StoreUnavailable,
     VersionConflict,
 )
 from peopleinfo.people import strict_json
 from peopleinfo.people.names import FOLD_VERSION
-from peopleinfo.people.person import Details, Record, checked, details_of, render, timestamp
-from peopleinfo.people.store import ONCE_SECONDS, Once, Page, Progress, Purged, Reading, Rekeyed
-from peopleinfo.stores.sqlite.api_keys import SqliteApiKeys
+from peopleinfo.people.person import PersonData, StoredPerson, checked, encode_person, is_id, split_record, timestamp
+from peopleinfo.people.store import (
+    IDEMPOTENCY_TTL,
+    Checkpoint,
+    IdempotencyKey,
+    Page,
+    PurgeResult,
+    ReadOptions,
+    ReindexResult,
+)
+from peopleinfo.stores.sqlite.api_keys import SqliteApiKeyStore
 from peopleinfo.stores.sqlite.ended_sessions import SqliteEndedSessions
 from peopleinfo.stores.sqlite.paging import SEQ_SIZE, after_row, found, full_page, position_of, scanned
 from peopleinfo.stores.sqlite.schema import SECRET
-from peopleinfo.stores.sqlite.upsert import Adoption, coming, foreign_seq, is_outdated, rekey
+from peopleinfo.stores.sqlite.upsert import Upsert, foreign_seq, is_outdated, latest_versions, rekey
 from peopleinfo.telemetry.metrics import SQLITE_LOG_BYTES, SQLITE_WAITING
 
 if TYPE_CHECKING:
@@ -33,11 +41,11 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
     from datetime import datetime
 
-    from peopleinfo.people.search import Filter
+    from peopleinfo.people.search import PersonFilter
     from peopleinfo.stores.sqlite.errors import Faults
     from peopleinfo.stores.sqlite.files import Files
-    from peopleinfo.stores.sqlite.person_keys import SealedReads, SealedWrites
-    from peopleinfo.stores.sqlite.writer import Writer
+    from peopleinfo.stores.sqlite.person_keys import DecryptingReader, EncryptingWriter
+    from peopleinfo.stores.sqlite.writer import GroupCommitWriter
 
 T = TypeVar("T")
 
@@ -65,14 +73,14 @@ class SqliteStore:
         reader: sqlite3.Connection,
         scanner: sqlite3.Connection,
         threads: ThreadPoolExecutor,
-        writer: Writer,
+        writer: GroupCommitWriter,
         files: Files,
         faults: Faults,
         now: Callable[[], datetime],
         *,
         secret: bytes,
-        sealed: SealedWrites | None,
-        reads: SealedReads | None,
+        sealed: EncryptingWriter | None,
+        reads: DecryptingReader | None,
     ) -> None:
         # Short reads run in the event loop itself: they cost less than the way to a thread and back (ADR 3).
         self._reader = reader
@@ -82,15 +90,15 @@ class SqliteStore:
         self._files = files
         self._faults = faults
         self._now = now
-        self.api_keys = SqliteApiKeys(reader, writer, faults)
+        self.api_keys = SqliteApiKeyStore(reader, writer, faults)
         self.ended_sessions = SqliteEndedSessions(reader, writer, faults, now)
         self.secret = secret
         self._sealed = sealed  # None: people are kept plain
         self._reads = reads
-        self.index: Callable[[str], str] = sealed.index if sealed else str
+        self.index_value: Callable[[str], str] = sealed.index if sealed else str
         self._ids = IdCipher(self.secret)  # ids are sealed in the writer's thread only, and opened in the loop's
 
-    async def get(self, person_id: str, *, reading: Reading | None = None) -> Record:
+    async def get(self, person_id: str, *, options: ReadOptions | None = None) -> StoredPerson:
         seq = self._seq(person_id)
         try:
             row = self._reader.execute(_BY_SEQ, (seq,)).fetchone()
@@ -98,27 +106,29 @@ class SqliteStore:
             raise self._faults.translate(error) from error
         if row is None:
             raise PersonNotFound(person_id)
-        return Record(person_id, row[0], checked(row[1], person_id))
+        return StoredPerson(person_id, row[0], checked(row[1], person_id))
 
-    async def create(self, details: Details, *, once: Once | None = None) -> Record:
-        def change(db: sqlite3.Connection) -> Record:
-            if once is not None and (record := self._first_answer(db, once)):
+    async def create(self, details: PersonData, *, idempotency_key: IdempotencyKey | None = None) -> StoredPerson:
+        def change(db: sqlite3.Connection) -> StoredPerson:
+            if idempotency_key is not None and (record := self._replay(db, idempotency_key)):
                 return record
             (record,) = self._insert(db, [details])
-            if once is not None:
-                self._remember(db, once, record)
+            if idempotency_key is not None:
+                self._save_idempotent(db, idempotency_key, record)
             return record
 
         return await self._writer.run(change, size=_size(details))
 
-    async def replace(self, person_id: str, details: Details, *, expected: int, known: Record | None = None) -> Record:
+    async def replace(
+        self, person_id: str, details: PersonData, *, expected: int, current: StoredPerson | None = None
+    ) -> StoredPerson:
         seq = self._seq(person_id)
 
-        def change(db: sqlite3.Connection) -> Record:
+        def change(db: sqlite3.Connection) -> StoredPerson:
             version, body = _at_version(db, person_id, seq, expected)
-            _, given = details_of(Record(person_id, version, body))
+            _, given = split_record(StoredPerson(person_id, version, body))
             now = timestamp(self._now())
-            record = render(person_id, version + 1, details, created_at=given["created_at"], updated_at=now)
+            record = encode_person(person_id, version + 1, details, created_at=given["created_at"], updated_at=now)
             key, kept = details.surname_key, record.body
             if self._sealed:
                 key, kept = self._sealed.index(key), self._sealed.record(db, seq, record.version, kept)
@@ -130,7 +140,7 @@ class SqliteStore:
 
         return await self._writer.run(change, size=_size(details))
 
-    async def erase(self, person_id: str, *, expected: int | None = None) -> None:
+    async def delete(self, person_id: str, *, expected: int | None = None) -> None:
         seq = self._seq(person_id)
         foreign = self._own_seq(person_id) is None
 
@@ -145,49 +155,61 @@ class SqliteStore:
 
         await self._writer.run(change, erases=True)
 
-    async def find(self, where: Filter, *, after: bytes | None, limit: int, reading: Reading | None = None) -> Page:
-        key = self._sealed.looked_up(where) if self._sealed else where.surname_key
-        if where.refines:  # may look at thousands of people, which the loop must not wait for
-            return await self._in_thread(lambda db: found(db, where, key, after, limit))
+    async def find(
+        self, person_filter: PersonFilter, *, after: bytes | None, limit: int, options: ReadOptions | None = None
+    ) -> Page:
+        key = self._sealed.looked_up(person_filter) if self._sealed else person_filter.surname_key
+        if person_filter.needs_row_check:  # may look at thousands of people, which the loop must not wait for
+            return await self._in_thread(lambda db: found(db, person_filter, key, after, limit))
         try:
             if self._reads and key is not None:
                 return full_page(self._reads.of_surname(key, position_of(after)[0], limit + 1), limit)
-            return found(self._reader, where, key, after, limit)
+            return found(self._reader, person_filter, key, after, limit)
         except sqlite3.Error as error:
             raise self._faults.translate(error) from error
 
     async def scan(
-        self, *, after: bytes | None, limit: int, where: Filter | None = None, segment: int = 0, segments: int = 1
+        self,
+        *,
+        after: bytes | None,
+        limit: int,
+        person_filter: PersonFilter | None = None,
+        segment: int = 0,
+        segments: int = 1,
     ) -> Page:
         def read(db: sqlite3.Connection) -> Page:
-            return scanned(db, where, after, limit, segment, segments)
+            return scanned(db, person_filter, after, limit, segment, segments)
 
         return await self._in_thread(read)
 
-    async def load(self, people: Sequence[Details], *, step: tuple[Progress, Progress] | None = None) -> list[str]:
+    async def create_many(
+        self, people: Sequence[PersonData], *, checkpoint: tuple[Checkpoint, Checkpoint] | None = None
+    ) -> list[str]:
         def change(db: sqlite3.Connection) -> list[str]:
-            _take(db, step)
+            _advance_checkpoint(db, checkpoint)
             return [record.person_id for record in self._insert(db, people)]
 
         return await self._writer.run(change)
 
-    async def progress(self, import_id: bytes) -> Progress:
-        with self._translated():
+    async def progress(self, import_id: bytes) -> Checkpoint:
+        with self._store_errors():
             return _progress(self._reader, import_id)
 
-    def note_state(self) -> None:
+    def update_gauges(self) -> None:
         SQLITE_WAITING.set(self._writer.waiting)
         SQLITE_LOG_BYTES.set(self._files.log_size())
 
-    async def adopt(self, people: Sequence[bytes], *, step: tuple[Progress, Progress] | None = None) -> int:
-        come = coming(people, self._own_seq)
+    async def upsert_many(
+        self, people: Sequence[bytes], *, checkpoint: tuple[Checkpoint, Checkpoint] | None = None
+    ) -> int:
+        come = latest_versions(people, self._own_seq)
 
         def change(db: sqlite3.Connection) -> int:
-            _take(db, step)
-            adoption = Adoption(db)
+            _advance_checkpoint(db, checkpoint)
+            adoption = Upsert(db)
             adoption.add(come)
             self._check_unsealed(db)
-            _put(db, self._sealed.new(db, adoption.new) if self._sealed else adoption.new)
+            _insert_rows(db, self._sealed.new(db, adoption.new) if self._sealed else adoption.new)
             for key, seq, fold, version, body in adoption.newer:
                 row = (key, fold, version, body, seq)
                 if self._sealed:
@@ -197,28 +219,28 @@ class SqliteStore:
 
         return await self._writer.run(change)
 
-    async def rekey(self, *, after: bytes | None, limit: int) -> Rekeyed:
+    async def reindex(self, *, after: bytes | None, limit: int) -> ReindexResult:
         seq, _ = position_of(after)
         rows = await self._in_thread(lambda db: db.execute(_FOLDS, (seq, limit)).fetchall())
         old = [seq for seq, fold in rows if is_outdated(fold)]
-        keys = await self._writer.run(lambda db: [rekey(db, seq, self.index) for seq in old]) if old else []
+        keys = await self._writer.run(lambda db: [rekey(db, seq, self.index_value) for seq in old]) if old else []
         end = after_row(rows[-1][:1]) if len(rows) == limit else None
-        return Rekeyed(len(rows), [pair for pair in keys if pair], end)
+        return ReindexResult(len(rows), [pair for pair in keys if pair], end)
 
-    async def purge(self, *, after: bytes | None, limit: int, remove: bool = True) -> Purged:
+    async def purge(self, *, after: bytes | None, limit: int, remove: bool = True) -> PurgeResult:
         sealed, (seq, _) = self._sealed, position_of(after)
         if sealed is None:
-            return Purged(0, 0, None)
+            return PurgeResult(0, 0, None)
         people, gone = await self._writer.run(lambda db: sealed.purge(db, seq, limit, remove=remove))
-        return Purged(len(people), gone, people[-1].to_bytes(SEQ_SIZE) if len(people) == limit else None)
+        return PurgeResult(len(people), gone, people[-1].to_bytes(SEQ_SIZE) if len(people) == limit else None)
 
     async def estimate(self) -> int | None:
         return await self._in_thread(lambda db: int(db.execute("SELECT count(*) FROM people").fetchone()[0]))
 
-    async def ready(self) -> None:
+    async def check(self) -> None:
         if self._faults.damage:
             raise self._faults.damage
-        with self._translated():
+        with self._store_errors():
             self._reader.execute("SELECT last_seq FROM deployment").fetchone()
         if self._writer.trouble or self._files.have_changed():  # only another write shows what is wrong
             try:
@@ -235,31 +257,31 @@ class SqliteStore:
 
     def _own_seq(self, person_id: str) -> int | None:
         """Return the number behind an id of this store's, None for any other."""
-        block = self._ids.open(person_id)
+        block = self._ids.decode(person_id)
         return int.from_bytes(block[:SEQ_SIZE]) if block is not None and block[SEQ_SIZE:] == _CHECK else None
 
     def _foreign_seq(self, person_id: str) -> int | None:
         if not is_id(person_id):
             return None
-        with self._translated():
+        with self._store_errors():
             return foreign_seq(self._reader, person_id)
 
     async def _in_thread(self, read: Callable[[sqlite3.Connection], T]) -> T:
         def work() -> T:
-            with self._translated():
+            with self._store_errors():
                 return read(self._scanner)
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _store_errors(self) -> Iterator[None]:
         """Turn SQLite's errors into the store's. Where a person is read it is written out: it would cost as much as the read."""
         try:
             yield
         except sqlite3.Error as error:
             raise self._faults.translate(error) from error
 
-    def _insert(self, db: sqlite3.Connection, people: Sequence[Details]) -> list[Record]:
+    def _insert(self, db: sqlite3.Connection, people: Sequence[PersonData]) -> list[StoredPerson]:
         self._check_unsealed(db)
         (last,) = db.execute(
             "UPDATE deployment SET last_seq = last_seq + ? RETURNING last_seq", (len(people),)
@@ -267,13 +289,13 @@ class SqliteStore:
         now = timestamp(self._now())
         rows, records = [], []
         for seq, details in enumerate(people, start=last - len(people) + 1):
-            person_id = self._ids.seal(seq.to_bytes(SEQ_SIZE) + _CHECK)
-            record = render(person_id, 1, details, created_at=now, updated_at=now)
+            person_id = self._ids.encode(seq.to_bytes(SEQ_SIZE) + _CHECK)
+            record = encode_person(person_id, 1, details, created_at=now, updated_at=now)
             rows.append((details.surname_key, seq, FOLD_VERSION, 1, record.body))
             records.append(record)
         if self._sealed:
             rows = self._sealed.new(db, rows)
-        _put(db, rows)
+        _insert_rows(db, rows)
         return records
 
     def _check_unsealed(self, db: sqlite3.Connection) -> None:
@@ -284,31 +306,34 @@ class SqliteStore:
                 "the store was sealed while it was open: restart the service with PEOPLEINFO_ENCRYPTION"
             )
 
-    def _first_answer(self, db: sqlite3.Connection, once: Once) -> Record | None:
+    def _replay(self, db: sqlite3.Connection, idempotency_key: IdempotencyKey) -> StoredPerson | None:
         now = int(self._now().timestamp())
         db.execute("DELETE FROM once WHERE expires_at <= ?", (now,))
-        row = db.execute("SELECT content, seq, answer FROM once WHERE key = ?", (once.key,)).fetchone()
+        row = db.execute("SELECT content, seq, answer FROM once WHERE key = ?", (idempotency_key.key,)).fetchone()
         if row is None:
             return None
         content, seq, answer = row
-        if content != once.content:
-            raise KeyReused
+        if content != idempotency_key.content:
+            raise IdempotencyKeyConflict
         if self._sealed and answer is not None:
             answer = self._sealed.read_answer(db, seq, answer)
         if answer is None:
-            raise CreationErased
-        return Record(self._ids.seal(seq.to_bytes(SEQ_SIZE) + _CHECK), 1, answer)
+            raise IdempotentPersonDeleted
+        return StoredPerson(self._ids.encode(seq.to_bytes(SEQ_SIZE) + _CHECK), 1, answer)
 
-    def _remember(self, db: sqlite3.Connection, once: Once, record: Record) -> None:
-        expires_at = int(self._now().timestamp()) + ONCE_SECONDS
+    def _save_idempotent(self, db: sqlite3.Connection, idempotency_key: IdempotencyKey, record: StoredPerson) -> None:
+        expires_at = int(self._now().timestamp()) + IDEMPOTENCY_TTL
         (seq,) = db.execute("SELECT last_seq FROM deployment").fetchone()
         answer = self._sealed.answer(db, seq, record.body) if self._sealed else record.body
-        db.execute("INSERT INTO once VALUES (?, ?, ?, ?, ?)", (once.key, once.content, seq, answer, expires_at))
+        db.execute(
+            "INSERT INTO once VALUES (?, ?, ?, ?, ?)",
+            (idempotency_key.key, idempotency_key.content, seq, answer, expires_at),
+        )
 
 
-def _size(details: Details) -> int:
+def _size(details: PersonData) -> int:
     """Return about how many bytes the texts of a record have that may be long."""
-    custom = len(strict_json.encode(details.more)) if details.more else 0
+    custom = len(strict_json.encode(details.extra)) if details.extra else 0
     return custom + len(details.person_address or "")
 
 
@@ -322,7 +347,7 @@ def _at_version(db: sqlite3.Connection, person_id: str, seq: int, expected: int 
     return version, body
 
 
-def _put(db: sqlite3.Connection, rows: list[Any]) -> None:
+def _insert_rows(db: sqlite3.Connection, rows: list[Any]) -> None:
     rows.sort()  # neighbours in the file are written together
     whole = len(rows) - len(rows) % _TOGETHER
     for start in range(0, whole, _TOGETHER):
@@ -330,17 +355,17 @@ def _put(db: sqlite3.Connection, rows: list[Any]) -> None:
     db.executemany(_INSERT, rows[whole:])
 
 
-def _take(db: sqlite3.Connection, step: tuple[Progress, Progress] | None) -> None:
+def _advance_checkpoint(db: sqlite3.Connection, checkpoint: tuple[Checkpoint, Checkpoint] | None) -> None:
     """Let the progress of what stores many people take a step."""
-    if step is None:
+    if checkpoint is None:
         return
-    before, after = step
+    before, after = checkpoint
     if _progress(db, before.import_id) != before:
-        raise ImportOverlap
+        raise ImportAlreadyRunning
     row = (after.import_id, after.rows, after.stored, after.digest)
     db.execute("INSERT OR REPLACE INTO imports (import_id, rows, stored, digest) VALUES (?, ?, ?, ?)", row)
 
 
-def _progress(db: sqlite3.Connection, import_id: bytes) -> Progress:
+def _progress(db: sqlite3.Connection, import_id: bytes) -> Checkpoint:
     row = db.execute("SELECT rows, stored, digest FROM imports WHERE import_id = ?", (import_id,)).fetchone()
-    return Progress(import_id, *row) if row else Progress(import_id)
+    return Checkpoint(import_id, *row) if row else Checkpoint(import_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from peopleinfo.people.names import FOLD_VERSION
-from peopleinfo.people.person import Outline, outline
+from peopleinfo.people.person import PersonHeader, decode_header
 
 if TYPE_CHECKING:
     import sqlite3
@@ -19,11 +19,11 @@ _WITHIN: Final = 1 << 18
 _PLACES: Final = "SELECT max(seq) FROM people WHERE seq >= ? AND seq < ?"
 
 
-class Adopted(NamedTuple):
+class IncomingPerson(NamedTuple):
     """A person who comes; `seq` is its own when its id is one of this store's."""
 
     seq: int | None
-    outline: Outline
+    outline: PersonHeader
     body: bytes
 
     @property
@@ -32,17 +32,17 @@ class Adopted(NamedTuple):
         return self.outline.surname_key
 
 
-def coming(people: Sequence[bytes], own_seq: Callable[[str], int | None]) -> list[Adopted]:
+def latest_versions(people: Sequence[bytes], own_seq: Callable[[str], int | None]) -> list[IncomingPerson]:
     """Read the JSON of people who come; of several versions of one person only the latest."""
-    latest: dict[str, Adopted] = {}
+    latest: dict[str, IncomingPerson] = {}
     for body in people:
-        known = outline(body)
+        known = decode_header(body)
         if known.person_id not in latest or latest[known.person_id].outline.version < known.version:
-            latest[known.person_id] = Adopted(own_seq(known.person_id), known, body)
+            latest[known.person_id] = IncomingPerson(own_seq(known.person_id), known, body)
     return list(latest.values())
 
 
-class Adoption:
+class Upsert:
     """Takes people over within the transaction that is under way."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -53,7 +53,7 @@ class Adoption:
         self.newer: list[Row] = []
         """Those who were here at an earlier version, as they are to be."""
 
-    def add(self, people: Sequence[Adopted]) -> None:
+    def add(self, people: Sequence[IncomingPerson]) -> None:
         """Sort out who is new and who is newer."""
         for person in people:
             seq = person.seq or self._foreign(person.outline.person_id)
@@ -70,7 +70,7 @@ class Adoption:
             self._db.execute("UPDATE deployment SET last_seq = max(last_seq, ?)", (last,))
 
     @staticmethod
-    def _row(person: Adopted, seq: int) -> Row:
+    def _row(person: IncomingPerson, seq: int) -> Row:
         return (person.row_key, seq, FOLD_VERSION, person.outline.version, person.body)
 
     def _version(self, seq: int | None) -> int | None:
@@ -80,7 +80,7 @@ class Adoption:
     def _foreign(self, person_id: str) -> int | None:
         return foreign_seq(self._db, person_id)
 
-    def _place(self, person: Outline) -> int:
+    def _place(self, person: PersonHeader) -> int:
         """Return a free place for somebody from elsewhere, and note that its id leads there."""
         first = round(person.created.timestamp() * 1_000) * _WITHIN
         while (last := self._taken(first)) == first + _WITHIN - 1:
@@ -106,7 +106,7 @@ def rekey(db: sqlite3.Connection, seq: int, index: Callable[[str], str]) -> tupl
     row = db.execute("SELECT fold, body, surname_key FROM readable WHERE seq = ?", (seq,)).fetchone()
     if row is None or not is_outdated(row[0]):
         return None
-    key = index(outline(row[1]).surname_key)
+    key = index(decode_header(row[1]).surname_key)
     db.execute("UPDATE people SET surname_key = ?, fold = ? WHERE seq = ?", (key, FOLD_VERSION, seq))
     return str(row[2]), key
 

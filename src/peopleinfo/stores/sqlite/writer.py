@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-GROUP: Final = 256  # writes in one transaction: bounds how long the first of them waits for the others
+MAX_GROUP: Final = 256  # writes in one transaction: bounds how long the first of them waits for the others
 WAITING_SIZE: Final = 64 * 1024 * 1024  # bytes that the changes in progress hold; beyond that a caller has to retry
 CHANGE_SIZE: Final = 4 * 1024  # bytes of a change beside the custom fields and the address of its record
 
 
-class _Waiting(NamedTuple):
+class _PendingWrite(NamedTuple):
     change: Callable[[sqlite3.Connection], Any]
     future: asyncio.Future[Any]
     erases: bool
@@ -32,7 +32,7 @@ class _CommitFailed(Exception):
     """SQLite could not commit; the cause says why."""
 
 
-class Writer:
+class GroupCommitWriter:
     """Runs changes in a thread of its own, in the order in which they came.
 
     A change is a function of the connection. Whatever it raises, nothing that it wrote is stored. It can be called again: when a change
@@ -60,7 +60,7 @@ class Writer:
         self._two_files = two_files
         self._db = db
         self._guard = guard
-        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._queue: SimpleQueue[_PendingWrite | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
         self._closed = False
@@ -80,7 +80,7 @@ class Writer:
         if self._held and self._held + size > WAITING_SIZE:
             raise StoreUnavailable("too many writes are waiting")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put(_Waiting(change, future, erases))
+        self._queue.put(_PendingWrite(change, future, erases))
         self._held += size
         try:
             return await future
@@ -102,7 +102,7 @@ class Writer:
         while (first := self._next()) is not None:
             group = [first]
             closing = False
-            while len(group) < GROUP and not closing:
+            while len(group) < MAX_GROUP and not closing:
                 try:
                     waiting = self._queue.get_nowait()
                 except Empty:
@@ -113,11 +113,11 @@ class Writer:
                     group.append(waiting)
             outcomes = self._write(group)
             self._log.written(erased=any(waiting.erases for waiting in group))
-            self._loop.call_soon_threadsafe(_tell, group, outcomes)
+            self._loop.call_soon_threadsafe(_resolve, group, outcomes)
             if closing:
                 return
 
-    def _next(self) -> _Waiting | None:
+    def _next(self) -> _PendingWrite | None:
         while self._log.is_due:
             try:
                 return self._queue.get(timeout=RETRY_INTERVAL)
@@ -125,7 +125,7 @@ class Writer:
                 self._log.empty()
         return self._queue.get()
 
-    def _write(self, group: list[_Waiting]) -> list[Any]:
+    def _write(self, group: list[_PendingWrite]) -> list[Any]:
         try:
             self._begin()
         except Exception as error:  # noqa: BLE001 - no change is to blame, and alone each would only wait as long again
@@ -134,7 +134,7 @@ class Writer:
             outcomes = self._transaction(group)
         except Exception as error:  # noqa: BLE001 - it is handed to whoever asked for the change
             if len(group) > 1:
-                return [outcome for waiting in group for outcome in self._alone(waiting, error)]
+                return [outcome for waiting in group for outcome in self._retry_alone(waiting, error)]
             return [self._failure(error, group[0])]
         self.trouble = None
         return self._confirmed(outcomes)
@@ -147,13 +147,13 @@ class Writer:
             return [one if isinstance(one, BaseException) else OutcomeUnknown(str(error)) for one in outcomes]
         return outcomes
 
-    def _alone(self, waiting: _Waiting, error: Exception) -> list[Any]:
+    def _retry_alone(self, waiting: _PendingWrite, error: Exception) -> list[Any]:
         """Try a change by itself whose group has failed, unless it may be done already."""
         if self._is_half_done(waiting, error):
             return [self._failure(error, waiting)]
         return self._write([waiting])
 
-    def _is_half_done(self, waiting: _Waiting, error: Exception) -> bool:
+    def _is_half_done(self, waiting: _PendingWrite, error: Exception) -> bool:
         """Say whether a key may be destroyed whose person is still in the other file: nobody can read that person."""
         return self._two_files and waiting.erases and isinstance(error, _CommitFailed)
 
@@ -163,7 +163,7 @@ class Writer:
             self._db.execute("ROLLBACK")
         self._db.execute("BEGIN IMMEDIATE")
 
-    def _transaction(self, group: list[_Waiting]) -> list[Any]:
+    def _transaction(self, group: list[_PendingWrite]) -> list[Any]:
         """Commit the changes that raise nothing, and return the result or the error of each. Raises the error of a change alone."""
         try:
             outcomes = self._outcomes(group)
@@ -174,7 +174,7 @@ class Writer:
             raise
         return outcomes
 
-    def _outcomes(self, group: list[_Waiting]) -> list[Any]:
+    def _outcomes(self, group: list[_PendingWrite]) -> list[Any]:
         """Run the changes. After an error, run them again with savepoints: those cost an eighth of a create, so they are not set at first."""
         try:
             return [self._without_savepoint(waiting) for waiting in group]
@@ -184,7 +184,7 @@ class Writer:
             self._begin()
             return [self._within_savepoint(waiting) for waiting in group]
 
-    def _without_savepoint(self, waiting: _Waiting) -> Any:
+    def _without_savepoint(self, waiting: _PendingWrite) -> Any:
         """Run a change and return its result, or its refusal if it has written nothing. Raises every other error."""
         written = self._db.total_changes
         try:
@@ -194,7 +194,7 @@ class Writer:
                 raise
             return refusal
 
-    def _within_savepoint(self, waiting: _Waiting) -> Any:
+    def _within_savepoint(self, waiting: _PendingWrite) -> Any:
         """Run a change; if it raises an error, undo what it wrote and return the error."""
         self._db.execute("SAVEPOINT change")
         try:
@@ -212,7 +212,7 @@ class Writer:
         except sqlite3.Error as error:
             raise _CommitFailed from error
 
-    def _failure(self, error: Exception, waiting: _Waiting | None = None) -> Exception:
+    def _failure(self, error: Exception, waiting: _PendingWrite | None = None) -> Exception:
         cause = error.__cause__ if isinstance(error, _CommitFailed) else error
         if not isinstance(cause, sqlite3.Error):
             return error
@@ -221,7 +221,7 @@ class Writer:
         return OutcomeUnknown(str(told)) if waiting and self._is_half_done(waiting, error) else told
 
 
-def _tell(group: list[_Waiting], outcomes: list[Any]) -> None:
+def _resolve(group: list[_PendingWrite], outcomes: list[Any]) -> None:
     for (_, future, _), outcome in zip(group, outcomes, strict=True):
         if future.done():  # whoever asked has gone away
             continue

@@ -6,18 +6,18 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
-from peopleinfo.auth.principal import FURTHER, MEMBERS
-from peopleinfo.errors import MembersHidden
+from peopleinfo.errors import FieldAccessDenied
 from peopleinfo.people import strict_json
-from peopleinfo.people.person import SERVER_MEMBERS, members_of
+from peopleinfo.people.fields import CUSTOM_FIELDS, FIELDS, READ_ONLY_FIELDS
+from peopleinfo.people.person import members_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_NEVER: Final = frozenset(SERVER_MEMBERS)  # hidden: without them nobody could be named or changed
-_KNOWN: Final = frozenset(MEMBERS) | _NEVER
+_NEVER: Final = frozenset(READ_ONLY_FIELDS)  # hidden: without them nobody could be named or changed
+_KNOWN: Final = frozenset(FIELDS) | _NEVER
 # Who is found tells something about these members. A person of one name is found by it as by a surname.
-_TOLD_BY: Final = {
+_REVEALED_BY: Final = {
     "surname": {"person_surname", "person_name"},
     "surname_prefix": {"person_surname", "person_name"},
     "name": {"person_name"},
@@ -28,7 +28,7 @@ _TOLD_BY: Final = {
 
 def is_hidden(member: str, hidden: frozenset[str]) -> bool:
     """Say whether a member is among the hidden ones; `*` there stands for every member that people brought themselves."""
-    return (member in hidden and member not in _NEVER) or (FURTHER in hidden and member not in _KNOWN)
+    return (member in hidden and member not in _NEVER) or (CUSTOM_FIELDS in hidden and member not in _KNOWN)
 
 
 def visible(members: Mapping[str, Any], hidden: frozenset[str]) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def visible(members: Mapping[str, Any], hidden: frozenset[str]) -> dict[str, Any
     return {member: value for member, value in members.items() if not is_hidden(member, hidden)}
 
 
-def shown(body: bytes, hidden: frozenset[str]) -> bytes:
+def redact(body: bytes, hidden: frozenset[str]) -> bytes:
     """Return a person's JSON without the hidden members. It is encoded in the same way whether there were any or not."""
     return strict_json.encode(visible(members_of(body), hidden))
 
@@ -47,16 +47,16 @@ def fingerprint(hidden: frozenset[str]) -> str:
     return blake2b(strict_json.encode(sorted(hidden)), digest_size=4).hexdigest()
 
 
-def require_askable(filters: Iterable[str], hidden: frozenset[str]) -> None:
+def check_search(filters: Iterable[str], hidden: frozenset[str]) -> None:
     """Raise MembersHidden when whoever asks by these filters would learn something about a hidden member."""
-    told: set[str] = set().union(*(_TOLD_BY.get(name, ()) for name in filters))
+    told: set[str] = set().union(*(_REVEALED_BY.get(name, ()) for name in filters))
     if told & hidden:
-        raise MembersHidden(sorted(told & hidden))
+        raise FieldAccessDenied(sorted(told & hidden))
 
 
-def require_changeable(patch: Any, hidden: frozenset[str]) -> None:
+def check_patch(patch: Any, hidden: frozenset[str]) -> None:
     """Raise MembersHidden when a merge patch names a hidden member, or is none that leaves the others as they are."""
     if not isinstance(patch, dict):
-        raise MembersHidden(sorted(hidden))
+        raise FieldAccessDenied(sorted(hidden))
     if named := [member for member in patch if is_hidden(member, hidden)]:
-        raise MembersHidden(named)
+        raise FieldAccessDenied(named)

@@ -10,13 +10,14 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self, get_type_hints
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_type_hints
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
 from peopleinfo.errors import PeopleInfoError
+from peopleinfo.settings.urls import DynamoDBUrl, EncryptionUrl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -58,79 +59,6 @@ _ADMIN_KEY_LENGTH = 32
 _ADMIN_KEY = re.compile(rf"[!-~]{{{_ADMIN_KEY_LENGTH},}}")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", re.ASCII)
 _DAYS = re.compile(r"[1-9][0-9]{0,4}d", re.ASCII)
-_MAX_TIMEOUT = 60  # seconds
-_SHARDS = 64  # at most: a search by surname asks each of them
-
-
-@dataclass(frozen=True)
-class TableLocation:
-    """Which table: `dynamodb://REGION/TABLE`, with `?endpoint=` for a server that is not AWS's and `?shards=` for a new table.
-
-    `?timeout=` limits one attempt of a call, in seconds; the limits of a whole read or write are multiples of it.
-    Where people are sealed their keys lie in the table `TABLE-keys`, or the one that `?keys=` names.
-    """
-
-    region: str
-    table: str
-    endpoint: str | None = None
-    shards: int | None = None
-    other_keys: str | None = None
-    timeout: float = 1.0
-
-    @property
-    def keys(self) -> str:
-        """The table of persons' keys."""
-        return self.other_keys or f"{self.table}-keys"
-
-    @classmethod
-    def parse(cls, url: str) -> Self:
-        """Take a URL apart. Raises ValueError, saying what it should look like."""
-        parts = urlsplit(url)
-        asked = dict(parse_qsl(parts.query, keep_blank_values=True))
-        table = parts.path.strip("/")
-        endpoint, shards, keys, timeout = (asked.pop(name, None) for name in ("endpoint", "shards", "keys", "timeout"))
-        if parts.scheme != "dynamodb" or not parts.netloc or not table or "/" in table or asked or parts.fragment:
-            raise ValueError("write dynamodb://REGION/TABLE, with ?endpoint=http://127.0.0.1:8000 for a local server")
-        if endpoint is not None and not endpoint.startswith(("http://", "https://")):
-            raise ValueError("the endpoint is to begin with http:// or https://")
-        if shards is not None and not (shards.isascii() and shards.isdigit() and 1 <= int(shards) <= _SHARDS):
-            raise ValueError(f"shards is a number from 1 to {_SHARDS}")
-        seconds = _timeout(timeout)
-        return cls(parts.netloc, table, endpoint, int(shards) if shards else None, keys or None, seconds)
-
-
-def _timeout(text: str | None) -> float:
-    """Return the limit of one attempt of a DynamoDB call. Raises ValueError outside 1 to `_MAX_TIMEOUT` seconds."""
-    if text is None:
-        return TableLocation.timeout
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MAX_TIMEOUT):
-        raise ValueError(f"timeout must be a whole number of seconds from 1 to {_MAX_TIMEOUT}")
-    return float(text)
-
-
-class Sealing(NamedTuple):
-    """Where the master key is, and whether surnames are to be found by their beginning too (None: as the store was made)."""
-
-    scheme: Literal["file", "aws-kms"]
-    key: str  # the path of a file, or the id, ARN or alias of a key of KMS
-    prefixes: bool | None = None
-    region: str | None = None
-    endpoint: str | None = None
-
-    @classmethod
-    def parse(cls, url: str) -> Self:
-        """Take a URL apart. Raises ValueError, saying what it should look like."""
-        parts = urlsplit(url)
-        asked = dict(parse_qsl(parts.query, keep_blank_values=True))
-        index, region, endpoint = (asked.pop(name, None) for name in ("index", "region", "endpoint"))
-        if asked or parts.fragment or index not in (None, "exact", "prefix"):
-            raise ValueError("after the ? there may be index=prefix or index=exact, and for KMS region= and endpoint=")
-        prefixes = None if index is None else index == "prefix"
-        if parts.scheme == "file" and not parts.netloc and parts.path.strip("/") and not (region or endpoint):
-            return cls("file", unquote(parts.path), prefixes)
-        if parts.scheme == "aws-kms" and (key := f"{parts.netloc}{parts.path}"):
-            return cls("aws-kms", key, prefixes, region, endpoint)
-        raise ValueError("write file:///absolute/path/of/the.key or aws-kms://KEY (an id, an ARN or alias/NAME)")
 
 
 class InvalidSettings(PeopleInfoError):
@@ -282,10 +210,10 @@ class Settings:
         if problems:
             raise InvalidSettings("\n".join(problems))
         settings = cls(**values)
-        settings.check()
+        settings.validate()
         return settings
 
-    def check(self) -> None:
+    def validate(self) -> None:
         """Raise InvalidSettings when settings that are right by themselves do not go together."""
         if self.cache_url and not (urlsplit(self.cache_url).scheme in _CACHES and urlsplit(self.cache_url).hostname):
             raise InvalidSettings(
@@ -301,9 +229,9 @@ class Settings:
             )
         self.location  # noqa: B018 - asked for its exception
         self.socket_path  # noqa: B018 - likewise
-        self.sealing  # noqa: B018 - likewise
+        self.encryption_url  # noqa: B018 - likewise
         self.audit_file  # noqa: B018 - likewise
-        self.retained  # noqa: B018 - likewise
+        self.retention  # noqa: B018 - likewise
         self.origins  # noqa: B018 - likewise
         if bool(self.oidc_issuer) != bool(self.oidc_audience):
             raise InvalidSettings(f"{PREFIX}OIDC_ISSUER and {PREFIX}OIDC_AUDIENCE go together: set both or none")
@@ -345,7 +273,7 @@ class Settings:
         return origins
 
     @property
-    def retained(self) -> timedelta | None:
+    def retention(self) -> timedelta | None:
         """How long people are kept whom nobody changes, None for ever. Raises InvalidSettings."""
         if not self.retention_period:
             return None
@@ -358,7 +286,7 @@ class Settings:
     @property
     def needs_keys(self) -> bool:
         """Whether others than this machine are served, and only keys that lie in the store can tell who may be."""
-        return not (self.allow_anonymous or self.asks_from_the_start or self.is_local)
+        return not (self.allow_anonymous or self.has_static_credentials or self.is_local)
 
     @property
     def is_local(self) -> bool:
@@ -381,25 +309,25 @@ class Settings:
         return path
 
     @property
-    def asks_from_the_start(self) -> bool:
+    def has_static_credentials(self) -> bool:
         """Whether the settings themselves name a credential, so that whoever shows none is refused although there are no keys yet."""
         return bool(self.admin_key or self.oidc_issuer)
 
     @property
-    def sealing(self) -> Sealing | None:
+    def encryption_url(self) -> EncryptionUrl | None:
         """What people are sealed with, None when they are not. Raises InvalidSettings."""
         try:
-            return Sealing.parse(self.encryption) if self.encryption else None
+            return EncryptionUrl.parse(self.encryption) if self.encryption else None
         except ValueError as error:
             raise InvalidSettings(f"{PREFIX}ENCRYPTION is not understood: {error}") from error
 
     @property
-    def location(self) -> Path | TableLocation:
+    def location(self) -> Path | DynamoDBUrl:
         """The file of the embedded store, or the table of the distributed one. Raises InvalidSettings when `store` is no URL of either."""
         url = urlsplit(self.store_url)
         try:
             if url.scheme == "dynamodb":
-                return TableLocation.parse(self.store_url)
+                return DynamoDBUrl.parse(self.store_url)
             if url.scheme != "sqlite" or url.netloc or not url.path.strip("/") or url.query or url.fragment:
                 raise ValueError("write sqlite:///relative.db, sqlite:////absolute.db or dynamodb://REGION/TABLE")
         except ValueError as error:
