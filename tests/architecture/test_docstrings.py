@@ -12,6 +12,7 @@ from peopleinfo.auth.api_keys import ApiKeyStore
 from peopleinfo.auth.ended_sessions import EndedSessions
 from peopleinfo.people.store import Store
 from peopleinfo.stores.dynamodb.record_format import RecordFormat
+from peopleinfo.stores.registry import ServiceStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,10 +22,10 @@ PACKAGES = (ROOT / "src" / "peopleinfo", ROOT / "clients" / "python" / "src" / "
 MODULES = sorted(module for package in PACKAGES for module in package.rglob("*.py"))
 # Their promises stand at the port.
 PORTS = {
-    ending: {name for name in vars(port) if not name.startswith("_")}
+    ending: {name for kind in port.__mro__ for name in vars(kind) if not name.startswith("_")}
     for ending, port in (
         ("ApiKeyStore.", ApiKeyStore),
-        ("Store.", Store),
+        ("Store.", ServiceStore),
         ("EndedSessions.", EndedSessions),
         ("Format.", RecordFormat),
     )
