@@ -111,14 +111,14 @@ locals {
       PEOPLEINFO_DRAIN_SECONDS = tostring(local.drain_seconds)
     },
     local.app["cache_url"] == "none" ? {} : {
-      PEOPLEINFO_CACHE      = local.app["cache_url"]
+      PEOPLEINFO_CACHE_URL  = local.app["cache_url"]
       PEOPLEINFO_CACHE_USER = local.app["cache_user"]
     },
     var.encryption ? { PEOPLEINFO_ENCRYPTION = local.app["encryption_url"] } : {},
     var.collector == null ? {} : {
       OTEL_EXPORTER_OTLP_ENDPOINT = "http://127.0.0.1:4318"
       OTEL_SERVICE_NAME           = "${local.name}-api"
-      PEOPLEINFO_METRICS_AUTH          = "none" # to the collector, which has no key; the firewall lets nobody else ask (app_iac: metrics_public)
+      PEOPLEINFO_METRICS_AUTH     = "none" # to the collector, which has no key; the firewall lets nobody else ask (app_iac: metrics_public)
     },
     { for name, value in var.settings : "PEOPLEINFO_${upper(name)}" => value },
   )

@@ -53,24 +53,24 @@ run "applied_again_it_changes_nothing" {
 run "endpoints_reach_the_service" {
   command = plan
   variables {
-    settings = { connections = "2000", cors_origins = "https://app.example.org", log_level = "warning", rate_limit_shared = "true", retention = "730d" }
+    settings = { max_connections = "2000", cors_origins = "https://app.example.org", log_level = "warning", rate_limit_shared = "true", retention_period = "730d" }
   }
   assert {
     condition = { for setting in jsondecode(aws_ecs_task_definition.default.container_definitions)[0].environment : setting.name => setting.value } == {
-      PEOPLEINFO_AUDIT_LOG              = "file:///audit/audit.jsonl"
-      PEOPLEINFO_CACHE_URL              = "rediss://master.people-info-qa.abc123.euw1.cache.amazonaws.com:6379"
-      PEOPLEINFO_CACHE_USER         = "people-info-qa-service"
-      PEOPLEINFO_MAX_CONNECTIONS        = "2000"
-      PEOPLEINFO_CORS_ORIGINS       = "https://app.example.org"
-      PEOPLEINFO_DRAIN_SECONDS      = "15"
-      PEOPLEINFO_ENCRYPTION         = "aws-kms://arn:aws:kms:eu-west-1:123456789012:key/33333333-3333-3333-3333-333333333333"
-      PEOPLEINFO_HOST               = "0.0.0.0"
-      PEOPLEINFO_LOG_LEVEL          = "warning"
-      PEOPLEINFO_PORT               = "3000"
-      PEOPLEINFO_TRUSTED_PROXIES            = "1"
+      PEOPLEINFO_AUDIT_LOG         = "file:///audit/audit.jsonl"
+      PEOPLEINFO_CACHE_URL         = "rediss://master.people-info-qa.abc123.euw1.cache.amazonaws.com:6379"
+      PEOPLEINFO_CACHE_USER        = "people-info-qa-service"
+      PEOPLEINFO_MAX_CONNECTIONS   = "2000"
+      PEOPLEINFO_CORS_ORIGINS      = "https://app.example.org"
+      PEOPLEINFO_DRAIN_SECONDS     = "15"
+      PEOPLEINFO_ENCRYPTION        = "aws-kms://arn:aws:kms:eu-west-1:123456789012:key/33333333-3333-3333-3333-333333333333"
+      PEOPLEINFO_HOST              = "0.0.0.0"
+      PEOPLEINFO_LOG_LEVEL         = "warning"
+      PEOPLEINFO_PORT              = "3000"
+      PEOPLEINFO_TRUSTED_PROXIES   = "1"
       PEOPLEINFO_RATE_LIMIT_SHARED = "true"
-      PEOPLEINFO_RETENTION_PERIOD          = "730d"
-      PEOPLEINFO_STORE_URL              = "dynamodb://eu-west-1/people-info-qa-people"
+      PEOPLEINFO_RETENTION_PERIOD  = "730d"
+      PEOPLEINFO_STORE_URL         = "dynamodb://eu-west-1/people-info-qa-people"
     }
     error_message = "The service is told other settings than those of the stacks before."
   }

@@ -78,7 +78,7 @@ run "a_setting_that_there_is_not_is_refused" {
 run "a_setting_that_the_service_would_not_take_is_refused" {
   command = plan
   variables {
-    settings = { retention = "2 years" }
+    settings = { retention_period = "2 years" }
   }
   expect_failures = [var.settings]
 }
