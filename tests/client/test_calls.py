@@ -176,8 +176,13 @@ def test_old_name_of_the_api_key_variable_is_rejected(
         connect(server.url)
 
 
-def test_each_problem_type_of_the_server_has_an_error_class() -> None:
-    assert {kind.slug for kind in PROBLEM_TYPES.values()} == errors.PROBLEM_TYPES.keys() | {errors.OUTCOME_UNKNOWN}
+def test_each_problem_type_of_the_server_has_an_error_class_of_the_same_name() -> None:
+    client = errors.PROBLEM_TYPES | {errors.OUTCOME_UNKNOWN: errors.OutcomeUnknown}
+    server: dict[str, set[str]] = {}
+    for error, problem_type in PROBLEM_TYPES.items():
+        server.setdefault(problem_type.slug, set()).add(error.__name__)
+    assert client.keys() == server.keys()
+    assert [slug for slug, error in client.items() if error.__name__ not in server[slug]] == []
 
 
 @pytest.mark.parametrize(
