@@ -1,4 +1,4 @@
-# The service as a container image: `make image` builds it, docs/image.md tells how to run it.
+# The service as a container image: `make image` builds it, docs/docker.md tells how to run it.
 #
 # Which Python: pin it to what was tested by its digest (registries say it: `docker buildx imagetools inspect python:3.13-slim`), as in
 # --build-arg PYTHON_IMAGE=python:3.13-slim@sha256:… ; the workflows take it from the repository's variable PYTHON_IMAGE.

@@ -10,7 +10,7 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-cloud run-observed dashboards docs pictures test test-fast check fix sync-client prove mutants bench image push deploy rollback next-version check-commits check-api check-speed iac-test iac-apply cloud-smoke helm dynamodb-local lock audit clean
+.PHONY: help run run-cloud run-observed dashboards docs screenshots test test-fast check fix sync-client consistency mutants bench image push deploy rollback next-version check-commits check-api check-speed iac-test iac-apply cloud-smoke helm dynamodb-local lock audit clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,10 +19,10 @@ run: $(VENV)/ready-to-run ## set everything up and serve on http://127.0.0.1:300
 	@exec $(VENV)/bin/peopleinfo serve
 
 run-cloud: $(VENV)/ready-to-test ## serve as in the cloud: on a local DynamoDB server with a Valkey before it
-	@exec $(VENV)/bin/python -m tests.run_cloud
+	@exec $(VENV)/bin/python -m tests.local_cloud
 
 run-observed: $(VENV)/ready-to-run ## serve with Prometheus and Grafana beside it, where they are installed
-	@exec observability/run
+	@exec observability/run_local
 
 dashboards: $(VENV)/ready-to-test ## write the dashboards anew (observability/dashboards.py)
 	@$(VENV)/bin/python -m observability.dashboards
@@ -31,8 +31,8 @@ docs: $(VENV)/ready-to-test ## build the documentation as a site, into .cache/si
 	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict --quiet
 	@echo "open .cache/site/index.html"
 
-pictures: $(VENV)/ready-to-test ## take the pictures of the console in docs/pictures anew (needs Chromium)
-	@$(VENV)/bin/python -m docs_site.pictures
+screenshots: $(VENV)/ready-to-test ## take the pictures of the console in docs/pictures anew (needs Chromium)
+	@$(VENV)/bin/python -m docs_site.screenshots
 
 test: $(VENV)/ready-to-test ## set everything up and run every test (ARGS="-k name" for some)
 	@$(VENV)/bin/python -m pytest --numprocesses logical --dist worksteal $(ARGS)
@@ -54,19 +54,19 @@ fix: $(VENV)/ready-to-test ## format the code and mend what the linter can mend
 sync-client: $(VENV)/ready-to-test ## generate the synchronous Python client from the asynchronous one
 	@$(VENV)/bin/python -m scripts.generate_sync_client
 
-prove: $(VENV)/ready-to-test ## load servers, break things, and check that no answer was a lie (ARGS="--help" for more)
-	@$(VENV)/bin/python -m prove $(ARGS)
+consistency: $(VENV)/ready-to-test ## load servers, break things, and check that no answer was a lie (ARGS="--help" for more)
+	@$(VENV)/bin/python -m consistency $(ARGS)
 
 mutants: $(VENV)/ready-to-test ## plant one-line faults in a copy of the tree and check that tests detect each (ARGS=NAME for some)
 	@$(VENV)/bin/python -m tests.mutants $(ARGS)
 
-bench: $(VENV)/ready-to-bench .cache/peers/ready ## measure what requests cost, beside others (ARGS=performance writes docs/performance.md; bench/README.md)
+bench: $(VENV)/ready-to-bench .cache/peers/ready ## measure what requests cost, beside others (ARGS=report writes docs/performance.md; bench/README.md)
 	@$(VENV)/bin/python -m bench $(ARGS)
 
 check-speed: $(VENV)/ready-to-test ## check that no request costs more than 10 % above the last release (ARGS=COMMIT: than there)
-	@$(VENV)/bin/python -m bench.guard $(ARGS)
+	@$(VENV)/bin/python -m bench.regression $(ARGS)
 
-image: ## build the container image (IMAGE=peopleinfo:local), docs/image.md
+image: ## build the container image (IMAGE=peopleinfo:local), docs/docker.md
 	@scripts/build_image $(IMAGE)
 
 push: ## build the image for amd64 and arm64 and push it to a registry (ENV=qa); prints its digest
@@ -94,7 +94,7 @@ check-api: $(VENV)/ready-to-test ## check that no client of the last release bre
 
 audit: $(VENV)/ready-to-audit ## ask whether a library has a known weakness, and look for secrets in what is committed
 	$(VENV)/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/run.lock --requirement requirements/dev.lock
-	scripts/find_secrets
+	scripts/scan_secrets
 
 iac-test: $(VENV)/ready-to-scan helm ## test the infrastructure: format, types, promises, planted faults (needs Terraform; no account)
 	@TERRAFORM=$(TERRAFORM) $(VENV)/bin/python -m pytest --numprocesses logical tests/iac $(ARGS)

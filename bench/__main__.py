@@ -6,21 +6,21 @@ import sys
 QUESTIONS = (
     "embedded",
     "latency",
-    "start",
+    "startup",
     "starts",
     "growth",
-    "observed",
+    "telemetry",
     "auth",
-    "slow",
+    "slow_clients",
     "abuse",
-    "transfer",
+    "import_export",
     "cloud",
     "layers",
-    "changeover",
+    "failover",
     "capacity",
     "encryption",
     "index_attack",
-    "moving",
+    "backup_copy",
 )
 
 for question in sys.argv[1:] or QUESTIONS:

@@ -21,9 +21,9 @@ from typing import NamedTuple
 
 import uvloop
 
-from bench.load import request
+from bench.load_generator import request
+from bench.markdown_tables import Table
 from bench.servers import Server, apart, ours
-from bench.tables import Table
 
 SECONDS = float(os.environ.get("ABUSE_SECONDS", "5"))
 PAUSE = 0.005  # between two requests for /status

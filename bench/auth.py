@@ -1,7 +1,7 @@
 """What does it cost a cached read that whoever asks shows an API key?
 
 A read by id that the process's own memory answers (a Valkey is there, the store is SQLite): asked of a service in which nobody is asked
-who they are (`bench.unasked`), and with a key, counted by the rate limits as they come; then with the audit too, which is told apart.
+who they are (`bench.variants.no_auth`), and with a key, counted by the rate limits as they come; then with the audit too, which is told apart.
 Servers and client share one CPU. Rounds are paired: without, with a key, with the audit, without …
 """
 
@@ -12,11 +12,11 @@ import tempfile
 from contextlib import ExitStack
 from statistics import median
 
-from bench.load import get, microseconds, request
-from bench.people import people
+from bench.load_generator import get, microseconds, request
+from bench.markdown_tables import spread
+from bench.sample_people import people
 from bench.servers import UNLIMITED, ours, pin
-from bench.stores import fill
-from bench.tables import spread
+from bench.store_fixtures import fill
 from peopleinfo.settings import Settings
 from tests import valkey_servers
 
@@ -57,7 +57,7 @@ def _round(
     """Measure each in a process of its own and a new one: two processes of one program differ by more than what is looked for."""
     with ExitStack() as stack:
         servers = (
-            (stack.enter_context(ours(url, module="bench.unasked", **settings)), unasked),
+            (stack.enter_context(ours(url, module="bench.variants.no_auth", **settings)), unasked),
             (stack.enter_context(ours(url, **settings)), asked),
             (stack.enter_context(ours(url, PEOPLEINFO_AUDIT_LOG=audit, **settings)), asked),
         )

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.people import SURNAMES, people
+from bench.sample_people import SURNAMES, people
 from peopleinfo import app
 from peopleinfo.people.person import parse_person
 from peopleinfo.people.search import PersonFilter, Search
@@ -127,7 +127,7 @@ async def _units(store: Store, operation: Callable[[Store], Awaitable[Any]], tim
         capacity = answer.get("ConsumedCapacity") or ()
         kind = "write" if action in ("PutItem", "UpdateItem", "TransactWriteItems", "BatchWriteItem") else "read"
         units = sum(one.get("CapacityUnits", 0) for one in ([capacity] if isinstance(capacity, dict) else capacity))
-        told[kind] += units / 2 if action == "TransactWriteItems" else units  # docs/divergences.md
+        told[kind] += units / 2 if action == "TransactWriteItems" else units  # docs/dynamodb-emulators.md
 
     metrics.record_capacity = note
     try:
@@ -195,7 +195,9 @@ def _cost(rate: int, stored: int, units: dict[str, Units]) -> str:
     )
 
 
-_ITEM_BYTES = 800  # of a person of `bench.people` in the table and its index, with what DynamoDB adds to each item
+_ITEM_BYTES = (
+    800  # of a person of `bench.sample_people` in the table and its index, with what DynamoDB adds to each item
+)
 
 
 def _shards(name: str, share: float, units: float) -> str:

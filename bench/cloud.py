@@ -18,11 +18,11 @@ from typing import Any
 import redis
 
 from bench.embedded import mix
-from bench.load import get, microseconds, post, request
-from bench.people import people
+from bench.load_generator import get, microseconds, post, request
+from bench.markdown_tables import Table, ratio, spread
+from bench.sample_people import people
 from bench.servers import UNLIMITED, Server, bare, ours, pin, usual
-from bench.stores import key
-from bench.tables import Table, ratio, spread
+from bench.store_fixtures import key
 from peopleinfo.settings import Settings
 from peopleinfo.settings.urls import DynamoDBUrl
 from peopleinfo.stores.dynamodb import schema

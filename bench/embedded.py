@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.load import get, microseconds, request
-from bench.people import people, surname
+from bench.load_generator import get, microseconds, request
+from bench.markdown_tables import Table, ratio, spread
+from bench.sample_people import people, surname
 from bench.servers import UNLIMITED, Server, bare, ours, pin
-from bench.stores import fill
-from bench.tables import Table, ratio, spread
+from bench.store_fixtures import fill
 from peopleinfo.settings import Settings
 
 ROUNDS = 5

@@ -18,24 +18,24 @@ from statistics import median
 import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from bench.load import microseconds, request
-from bench.people import people, surname
+from bench.load_generator import microseconds, request
+from bench.markdown_tables import spread
+from bench.sample_people import people, surname
 from bench.servers import Server, ours, pin
-from bench.tables import spread
 from peopleinfo import app
 from peopleinfo.crypto.master_key import create_file
 from peopleinfo.people.person import parse_person
 from peopleinfo.settings import Settings
 from peopleinfo.settings.urls import DynamoDBUrl
 from tests import dynamodb_servers
-from tests.stores_under_test import make_table
+from tests.store_kinds import make_table
 
 ROUNDS = 7
 REQUESTS = 4_000
 STORED = 20_000
 IN_TABLES, OF_TABLES = 5_000, 500  # people there, requests a round: the stand-in is slow
 # A process that holds the keys of those who were read in the last minute, and one that holds none: there each is unwrapped anew.
-MODULES = (("peopleinfo", "keys held"), ("bench.unheld", "keys not held"))
+MODULES = (("peopleinfo", "keys held"), ("bench.variants.no_key_cache", "keys not held"))
 
 
 def main() -> None:

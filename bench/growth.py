@@ -11,11 +11,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from bench.load import get, microseconds, request
-from bench.people import people, surname
+from bench.load_generator import get, microseconds, request
+from bench.markdown_tables import Table, ratio, spread
+from bench.sample_people import people, surname
 from bench.servers import UNLIMITED, Server, ours, pin
-from bench.stores import Filled, fill, key
-from bench.tables import Table, ratio, spread
+from bench.store_fixtures import Filled, fill, key
 from peopleinfo.settings import Settings
 
 ROUNDS = 5

@@ -1,4 +1,4 @@
-"""How large the container image is, how soon it answers, and what it holds of memory while nobody asks: docs/image.md."""
+"""How large the container image is, how soon it answers, and what it holds of memory while nobody asks: docs/docker.md."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MB: Final = 1e6
 
 
 def main() -> None:
-    """Build the image as the tests do, and print the rows of the table in docs/image.md."""
+    """Build the image as the tests do, and print the rows of the table in docs/docker.md."""
     if problem := missing():
         sys.exit(f"building an image {problem}")
     engine = Engine()

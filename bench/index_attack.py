@@ -2,7 +2,7 @@
 
 The index of surnames holds a keyed hash of each: nobody can try surnames on it, but it shows how many people share one. Who knows the surnames of
 the country by how common they are takes the most common hash for the most common surname, and so on: the best guess there is, when the
-order is all that is known. The people's surnames are as unevenly spread as in a census (bench/people.py: Zipf-Mandelbrot, 150,000 surnames, the most
+order is all that is known. The people's surnames are as unevenly spread as in a census (bench/sample_people.py: Zipf-Mandelbrot, 150,000 surnames, the most
 common one borne by 1 in 100).
 """
 
@@ -12,7 +12,7 @@ import random
 from collections import Counter
 from statistics import mean
 
-from bench.people import SURNAMES
+from bench.sample_people import SURNAMES
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 RUNS = 5

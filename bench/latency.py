@@ -12,11 +12,11 @@ from contextlib import ExitStack
 from statistics import median
 
 from bench.cloud import FEW, kind, open_contenders
-from bench.load import get, latencies, request, throughput
-from bench.people import people
+from bench.load_generator import get, latencies, request, throughput
+from bench.markdown_tables import Table
+from bench.sample_people import people
 from bench.servers import UNLIMITED, Server, apart, bare, ours
-from bench.stores import fill
-from bench.tables import Table
+from bench.store_fixtures import fill
 from peopleinfo.settings import Settings
 from tests import dynamodb_servers
 

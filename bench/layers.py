@@ -20,10 +20,10 @@ from threading import Event, Thread
 from typing import NamedTuple
 
 from bench.cloud import COMMON, FEW, LISTS, open_contenders
-from bench.load import microseconds, request
-from bench.people import people
+from bench.load_generator import microseconds, request
+from bench.markdown_tables import Table
+from bench.sample_people import people
 from bench.servers import Server
-from bench.tables import Table
 from tests import dynamodb_servers
 
 ROUNDS = 5

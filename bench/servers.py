@@ -58,17 +58,19 @@ def ours(store: str, *, module: str = "peopleinfo", python: str = sys.executable
 @contextmanager
 def bare(body: bytes, framework: str = "falcon") -> Iterator[Server]:
     """Run a handler that returns these bytes and does nothing else: one of Falcon's, or (`asgi`) one without a framework."""
-    with _running([sys.executable, "-m", "bench.bare", framework, body.hex()], dict(os.environ)) as server:
+    with _running(
+        [sys.executable, "-m", "bench.variants.bare_handlers", framework, body.hex()], dict(os.environ)
+    ) as server:
         yield server
 
 
 @contextmanager
 def usual(endpoint: str, table: str, cache: str) -> Iterator[Server]:
-    """Run the usual Python answer (bench/peers/usual) on a table and a Redis; `make bench` sets up what it needs."""
+    """Run the usual Python answer (bench/peers/fastapi) on a table and a Redis; `make bench` sets up what it needs."""
     python = Path(".cache/peers/bin/python").absolute()
     environment = os.environ | {"AWS_ENDPOINT_URL": endpoint, "AWS_DEFAULT_REGION": "eu-west-1"}
     environment |= {"PEOPLE_TABLE": table, "REDIS_URL": cache, "PYTHONPATH": "."}
-    command = [str(python), "-m", "uvicorn", "bench.peers.usual.service:app", "--port", "0", "--no-access-log"]
+    command = [str(python), "-m", "uvicorn", "bench.peers.fastapi.service:app", "--port", "0", "--no-access-log"]
     with _running(command, environment) as server:
         yield server
 

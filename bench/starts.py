@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.tables import Table
+from bench.markdown_tables import Table
 from tests.http.serving import environment
 
 STARTS = int(os.environ.get("STARTS", "1000"))  # for each way to run the service

@@ -28,7 +28,7 @@ _MADE: Final = {
 # page → the file of the repository that it is
 _ELSEWHERE: Final = {
     "infrastructure.md": "iac/README.md",
-    "proof.md": "prove/README.md",
+    "proof.md": "consistency/README.md",
     "measurements.md": "bench/README.md",
     "contributing.md": "CONTRIBUTING.md",
     "changelog.md": "CHANGELOG.md",

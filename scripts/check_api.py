@@ -10,9 +10,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from peopleinfo.http.openapi import document
-from scripts.history import ROOT, git, last_release
+from scripts.commits import ROOT, git, last_release
 from scripts.next_version import next_release
-from scripts.openapi_changes import breaking
+from scripts.openapi_diff import breaking
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from scripts.history import commits
+from scripts.commits import commits
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from scripts.history import ROOT, Step, Version, commits, git, last_release, what_counts
+from scripts.commits import ROOT, Step, Version, commits, git, last_release, what_counts
 
 if TYPE_CHECKING:
     from pathlib import Path

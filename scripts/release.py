@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from peopleinfo.http.openapi import document
 from scripts.check_api import DOCUMENT
-from scripts.history import ROOT, commits, git, last_release, what_counts
+from scripts.commits import ROOT, commits, git, last_release, what_counts
 from scripts.next_version import next_release
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from peopleinfo.people.service import PeopleService
 from tests import dynamodb_servers, fast_lane, fork_server, ports, valkey_servers
 from tests.limits import HANGS
 from tests.skips import refuse_unexpected
-from tests.stores_under_test import KNOWN_DIFFERENCES, SEALED, STORES, Clock, Seconds, open_store
+from tests.store_kinds import KNOWN_DIFFERENCES, SEALED, STORES, Clock, Seconds, open_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Iterator

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from tests.limits import FAST
-from tests.stores_under_test import ALL_STORES, SEALED
+from tests.store_kinds import ALL_STORES, SEALED
 
 if TYPE_CHECKING:
     from pathlib import Path

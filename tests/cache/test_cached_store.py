@@ -19,7 +19,7 @@ from peopleinfo.stores.cached.store import CachedStore, open_cached
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.failing_sqlite import failing
 from tests.http.serving import HANGS
-from tests.stores_under_test import Clock, named, where
+from tests.store_kinds import Clock, named, where
 from tests.valkey_servers import Server, serving
 
 if TYPE_CHECKING:

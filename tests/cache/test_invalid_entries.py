@@ -26,7 +26,7 @@ from peopleinfo.stores.cached.store import open_cached
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from peopleinfo.telemetry.metrics import CACHE_FILLS, CACHE_INVALID
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, serving
-from tests.stores_under_test import Clock, named, where
+from tests.store_kinds import Clock, named, where
 from tests.valkey_servers import Server
 from tests.valkey_servers import serving as serving_valkey
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from tests.stores_under_test import Seconds
+    from tests.store_kinds import Seconds
 
 SECRET = b"s" * 32
 

@@ -11,7 +11,7 @@ import pytest
 from peopleinfo.crypto.master_key import create_file
 from tests import valkey_servers
 from tests.http.serving import HANGS, serving
-from tests.stores_under_test import items_of, make_table, octets, table_location
+from tests.store_kinds import items_of, make_table, octets, table_location
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ import pytest
 
 from tests.cli.commands import run, said
 from tests.http.serving import HANGS, serving
-from tests.stores_under_test import store_url
+from tests.store_kinds import store_url
 
 if TYPE_CHECKING:
     from pathlib import Path

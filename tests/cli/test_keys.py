@@ -1,4 +1,4 @@
-"""Keys are made, listed, renewed and revoked on the command line."""
+"""Keys are made, listed, key_rotation and revoked on the command line."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.commands import run, said
 from tests.dynamodb_servers import missing
-from tests.stores_under_test import items_of, store_url, table_location
+from tests.store_kinds import items_of, store_url, table_location
 
 if TYPE_CHECKING:
     from pathlib import Path

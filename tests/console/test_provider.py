@@ -25,7 +25,7 @@ from tests.console import browsing
 from tests.console.test_signing_in import sealed
 from tests.http.serving import HANGS, Server, serving
 from tests.http.test_oidc import AUDIENCE, OURS, jwk
-from tests.stores_under_test import NoEndedSessions, store_url
+from tests.store_kinds import NoEndedSessions, store_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.history import commits
+from scripts.commits import commits
 from scripts.next_version import next_release, pre_release
 
 if TYPE_CHECKING:

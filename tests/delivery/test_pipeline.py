@@ -243,7 +243,7 @@ def test_a_job_that_waits_for_a_reviewer_holds_no_group() -> None:
                 assert (
                     job["concurrency"]["group"] == "deploy-${{ inputs.environment == 'qa' && 'qa' || github.run_id }}"
                 )
-    assert "-lock-timeout=30m" in (ROOT / "scripts" / "stack").read_text()
+    assert "-lock-timeout=30m" in (ROOT / "scripts" / "terraform").read_text()
 
 
 def test_a_version_that_ecs_took_back_by_itself_is_a_failure_even_when_apply_succeeds(project: Pipeline) -> None:
@@ -338,10 +338,10 @@ def test_settings_of_an_environment_in_which_nothing_runs_wait_for_its_first_ver
 
 def test_a_scan_that_has_not_started_is_awaited(project: Pipeline) -> None:
     project.change(errors={"aws ecr describe-image-scan-findings": "ScanNotFoundException"})
-    assert "no known hole" in project.run(f"scripts/check_image qa {DIGEST}", {"SCAN_SECONDS": "600"})
+    assert "no known hole" in project.run(f"scripts/check_image_scan qa {DIGEST}", {"SCAN_SECONDS": "600"})
     project.change(errors={"aws ecr describe-image-scan-findings": "AccessDeniedException"})
     with pytest.raises(Failed, match="AccessDenied"):
-        project.run(f"scripts/check_image qa {DIGEST}")
+        project.run(f"scripts/check_image_scan qa {DIGEST}")
 
 
 def test_the_image_job_can_be_run_again(project: Pipeline) -> None:
@@ -364,7 +364,7 @@ def test_another_image_of_a_pushed_version_is_refused(project: Pipeline) -> None
     with pytest.raises(Failed, match="release a new version"):
         project.run("scripts/push_image qa")
     with pytest.raises(Failed, match="release a new version"):
-        project.run(f"scripts/carry_image prod {DIGEST} load image.oci 1.0.0")
+        project.run(f"scripts/promote_image prod {DIGEST} load image.oci 1.0.0")
 
 
 def test_the_first_version_that_was_pushed_by_hand_is_signed_by_the_workflow(project: Pipeline) -> None:

@@ -33,7 +33,7 @@ PRIVATE = "-----BEGIN EC " + "PRIVATE KEY-----"
 def test_a_secret_is_found(tmp_path: Path, planted: str, kind: str) -> None:
     file = tmp_path / "notes.md"
     file.write_text(f"{planted}\n")
-    ran = subprocess.run([ROOT / "scripts" / "find_secrets", file], capture_output=True, text=True, check=False)
+    ran = subprocess.run([ROOT / "scripts" / "scan_secrets", file], capture_output=True, text=True, check=False)
     assert bool(ran.returncode) == bool(kind)
     assert kind in ran.stdout
     assert planted not in ran.stdout

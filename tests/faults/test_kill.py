@@ -14,7 +14,7 @@ from peopleinfo.app import utc_now
 from peopleinfo.errors import PersonNotFound
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.faults.history import GONE, History, Stand
-from tests.stores_under_test import everyone_found, everyone_scanned, where
+from tests.store_kinds import everyone_found, everyone_scanned, where
 
 KILLS = 20
 REPOSITORY = Path(__file__).parent.parent.parent

@@ -14,7 +14,7 @@ import pytest
 
 from tests.faults.history import GONE, History, details_marked
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, Server, started
-from tests.stores_under_test import STORES
+from tests.store_kinds import STORES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ import psutil
 
 from tests.fork_server import Forked, Process
 from tests.limits import HANGS as HANGS  # noqa: PLC0414 - most tests of a server need both
-from tests.stores_under_test import served
+from tests.store_kinds import served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from peopleinfo.http.operations import OPERATIONS, PUBLIC_PAGES, Operation
 from tests import dynamodb_servers
 from tests.cli.commands import run
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, Server, serving
-from tests.stores_under_test import STORES, store_url
+from tests.store_kinds import STORES, store_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

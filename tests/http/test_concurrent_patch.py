@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.http.serving import HANGS, Server, serving
-from tests.stores_under_test import STORES
+from tests.store_kinds import STORES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.stores_under_test import Seconds
+    from tests.store_kinds import Seconds
 
 LIMIT = 120
 PERSON = f"/v1/people/{'0' * 32}"

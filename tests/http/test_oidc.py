@@ -29,7 +29,7 @@ from tests.http.test_access import NOT_LET_IN, bearer, refusal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.stores_under_test import Seconds
+    from tests.store_kinds import Seconds
 
 pytestmark = pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")  # an attacker ignores it
 AUDIENCE = "people-api"

@@ -16,7 +16,7 @@ import pytest
 
 from tests.http.serving import COMMAND, HANGS, Server, environment, started
 from tests.http.test_workers import workers_of
-from tests.stores_under_test import STORES, store_url
+from tests.store_kinds import STORES, store_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,7 +18,7 @@ from peopleinfo.http import app
 from peopleinfo.http.openapi import document
 from peopleinfo.http.operations import PUBLIC_PAGES
 from peopleinfo.http.sessions import Sessions
-from tests.stores_under_test import NoEndedSessions
+from tests.store_kinds import NoEndedSessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from tests.stores_under_test import Seconds
+    from tests.store_kinds import Seconds
 
 STORE_KINDS = ["sqlite"]  # HTTP is parsed before a store is asked
 JSON = b"Host: localhost\r\nContent-Type: application/json\r\n"

@@ -13,7 +13,7 @@ import pytest
 
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, serving
-from tests.stores_under_test import named
+from tests.store_kinds import named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,7 @@ import pytest
 
 from tests.cli.commands import run as command
 from tests.http.serving import COMMAND, HANGS, environment, serving, started
-from tests.stores_under_test import store_url
+from tests.store_kinds import store_url
 
 
 def refused(folder: Path, *flags: str, **settings: object) -> str:

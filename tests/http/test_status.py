@@ -9,7 +9,7 @@ import httpx
 
 from peopleinfo import __version__
 from tests.http.serving import HANGS, Server, started
-from tests.stores_under_test import CACHED
+from tests.store_kinds import CACHED
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.http.serving import COMMAND, HANGS, REPOSITORY, environment, started
-from tests.stores_under_test import store_url
+from tests.store_kinds import store_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from tests.http.serving import HANGS, Server, serving, started
-from tests.stores_under_test import STORES
+from tests.store_kinds import STORES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -78,7 +78,7 @@ def of_terraform(stack: str, steps: Iterable[str], *, administrator: bool = Fals
         for step in steps:
             if step != "read" or len(list(steps)) > 1:  # a plan reads the stack alone
                 yield from _requests(CLOUDFORMATION[template], step, stack, template)
-    upstream = IAC / stack / "upstream.tf"
+    upstream = IAC / stack / "ssm_inputs.tf"
     for publisher, names in _UPSTREAM.findall(upstream.read_text() if upstream.exists() else ""):
         for name in re.findall(r'"(\w+)"', names):
             yield from _requests(DATA["aws_ssm_parameter"], "read", stack, "data", f"{{n}}/{publisher}/{name}")

@@ -128,7 +128,7 @@ def test_an_alarm_that_stops_a_deployment_is_one_of_app_iac(stacks: Stacks, alar
 PLANTED = [
     ("alarms.tf", 'metric = "HTTPCode_Target_5XX_Count", dimensions = local.on_balancer, threshold = 10', 'metric = "HTTPCode_Target_5XX_Count", dimensions = local.on_balancer, threshold = 10000000'),
     ("alarms.tf", "merge(local.on_table, { Operation = operation })", "local.on_table"),
-    ("published.tf", 'aws_lb_target_group.default["blue"].arn_suffix', 'aws_lb_target_group.default["green"].arn_suffix'),
+    ("ssm_outputs.tf", 'aws_lb_target_group.default["blue"].arn_suffix', 'aws_lb_target_group.default["green"].arn_suffix'),
 ]  # fmt: skip
 
 

@@ -168,7 +168,7 @@ def test_the_balancer_of_kubernetes_is_configured_like_the_one_of_ecs(helm: str)
     assert "access_logs.s3.enabled=true" in given[f"{prefix}load-balancer-attributes"]
     (health,) = re.findall(r'^    path +=\s"(.*)" #', (IAC / "app_iac" / "alb.tf").read_text(), re.MULTILINE)
     assert given[f"{prefix}healthcheck-path"] == health
-    stacks = (IAC / "eks_iac" / "published.tf").read_text().split("balancer = {")[1].split("\n  }")[0]
+    stacks = (IAC / "eks_iac" / "ssm_outputs.tf").read_text().split("balancer = {")[1].split("\n  }")[0]
     assert {name.removeprefix(prefix) for name in given} == set(re.findall(r"^    ([\w-]+) +=", stacks, re.MULTILINE))
 
 

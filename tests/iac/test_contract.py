@@ -16,7 +16,7 @@ _ROW = re.compile(r"^\| `(\w+/\w+)` \| .+ \| (.+) \|$", re.MULTILINE)
 def published() -> set[str]:
     """Return the names of what the stacks publish."""
     names = set()
-    for file in IAC.glob("*/published.tf"):
+    for file in IAC.glob("*/ssm_outputs.tf"):
         stack = file.parent.name.removesuffix("_iac")
         entries = re.findall(r"(?:published = |for_each = )\{\n(.*?)^  \}", file.read_text(), re.DOTALL | re.MULTILINE)
         assert entries
@@ -28,7 +28,7 @@ def published() -> set[str]:
 def readers() -> dict[str, set[str]]:
     """Return who reads each parameter."""
     reading = defaultdict(set)
-    for file in IAC.glob("*/upstream.tf"):
+    for file in IAC.glob("*/ssm_inputs.tf"):
         for publisher, names in _READS.findall(file.read_text()):
             for name in re.findall(r'"(\w+)"', names):
                 reading[f"{publisher}/{name}"].add(f"`{file.parent.name}`")
@@ -40,10 +40,10 @@ def test_what_is_read_is_published() -> None:
 
 
 def test_a_parameter_is_read_by_the_path_under_which_it_is_published() -> None:
-    for file in IAC.glob("*/upstream.tf"):
+    for file in IAC.glob("*/ssm_inputs.tf"):
         for publisher, name in _PATHS.findall(file.read_text()):
             assert name == f"/${{local.name}}/{publisher}/${{each.key}}", file.parent.name
-    for file in IAC.glob("*/published.tf"):
+    for file in IAC.glob("*/ssm_outputs.tf"):
         stack = file.parent.name.removesuffix("_iac")
         place = "preview/${local.preview}" if stack == "preview" else stack
         names = re.findall(r'^  name +=\s"(.*)"$', file.read_text(), re.MULTILINE)
@@ -62,7 +62,7 @@ def test_every_state_is_locked_and_has_a_key_of_its_own() -> None:
 
 
 def test_what_is_read_is_used() -> None:
-    for stack in {file.parent for file in IAC.glob("*/upstream.tf")} - {IAC / "basic_iac"}:
+    for stack in {file.parent for file in IAC.glob("*/ssm_inputs.tf")} - {IAC / "basic_iac"}:
         used = {"/".join(found) for file in stack.glob("*.tf") for found in _USES.findall(file.read_text())}
         assert used == {name for name, who in readers().items() if f"`{stack.name}`" in who}
 

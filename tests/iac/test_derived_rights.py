@@ -291,17 +291,17 @@ def test_the_subject_of_each_job_is_trusted_by_the_role_it_takes(stacks: Stacks)
 
 # Faults in the rights of the workflows: what stands there, what is planted, the role, and the action that one of the checks has to name.
 PLANTED = [
-    ("github_rights.tf", '"ecs:DescribeServices", ', "", "deploy", "ecs:DescribeServices"),
-    ("github_rights.tf", '["bootstrap", "basic", "app", "deploy"]', '["basic", "app", "deploy"]', "deploy", "ssm:GetParameter"),
-    ("github_rights.tf", '"ssm:GetParameterHistory"', '"ssm:GetParametersByPath"', "deploy", "ssm:GetParameterHistory"),
-    ("github_rights.tf", '"ecr:DescribeImageScanFindings"', '"ecr:DescribeImages"', "image", "ecr:DescribeImageScanFindings"),
-    ("github_rights.tf", 'Action   = ["s3:GetObject", "s3:PutObject"]', 'Action = ["s3:GetObject"]', "deploy", "s3:PutObject"),
-    ("github_rights.tf", 'Action = "kms:Decrypt", Resource = local.state_key_arn', 'Action = "kms:DescribeKey", Resource = local.state_key_arn', "plan", "kms:Decrypt"),
+    ("github_permissions.tf", '"ecs:DescribeServices", ', "", "deploy", "ecs:DescribeServices"),
+    ("github_permissions.tf", '["bootstrap", "basic", "app", "deploy"]', '["basic", "app", "deploy"]', "deploy", "ssm:GetParameter"),
+    ("github_permissions.tf", '"ssm:GetParameterHistory"', '"ssm:GetParametersByPath"', "deploy", "ssm:GetParameterHistory"),
+    ("github_permissions.tf", '"ecr:DescribeImageScanFindings"', '"ecr:DescribeImages"', "image", "ecr:DescribeImageScanFindings"),
+    ("github_permissions.tf", 'Action   = ["s3:GetObject", "s3:PutObject"]', 'Action = ["s3:GetObject"]', "deploy", "s3:PutObject"),
+    ("github_permissions.tf", 'Action = "kms:Decrypt", Resource = local.state_key_arn', 'Action = "kms:DescribeKey", Resource = local.state_key_arn', "plan", "kms:Decrypt"),
     ("manage_rights.tf", '["ssm:AddTagsToResource", "ssm:DeleteParameter", "ssm:PutParameter", "ssm:RemoveTagsFromResource"]', '["ssm:*TagsFor*", "ssm:DeleteParameter", "ssm:PutParameter"]', "infrastructure", "ssm:AddTagsToResource"),
     ("manage_rights.tf", '"logs:PutRetentionPolicy", ', "", "infrastructure", "logs:PutRetentionPolicy"),
     ("manage_rights.tf", '"ec2:DeleteVpcEndpoints", ', "", "infrastructure", "ec2:DeleteVpcEndpoints"),
     ("read_rights.tf", '"dynamodb:DescribeTimeToLive", ', "", "plan", "dynamodb:DescribeTimeToLive"),
-    ("preview_rights.tf", '"ssm:DescribeParameters",\n', "", "preview", "ssm:DescribeParameters"),
+    ("preview_permissions.tf", '"ssm:DescribeParameters",\n', "", "preview", "ssm:DescribeParameters"),
     ("owned.tf", "secret:${local.name}/*", "secret:${local.name}-*", "infrastructure", "secretsmanager:CreateSecret"),
 ]  # fmt: skip
 
@@ -325,7 +325,7 @@ def test_a_denial_or_a_limit_that_is_missing_is_noticed(stacks: Stacks, tmp_path
         ("owned.tf", '"aws:RequestTag/environment" = var.environment, '): "",
         ("github.tf", "concat(local.workflows[each.key].statements, local.other_environments)"): "local.workflows[each.key].statements",
         ("owned.tf", "table/${local.name}-*"): "table/*",
-        ("github_rights.tf", 'NotResource = "${local.arn_of.secretsmanager}:secret:${local.name}/cache_password-*"'): 'NotResource = "*"',
+        ("github_permissions.tf", 'NotResource = "${local.arn_of.secretsmanager}:secret:${local.name}/cache_password-*"'): 'NotResource = "*"',
     }  # fmt: skip
     for (file, old), new in planted.items():
         text = (folder / file).read_text()

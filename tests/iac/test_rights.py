@@ -22,7 +22,7 @@ from ministack.core.iam_evaluator import (  # type: ignore[import-untyped]
 import peopleinfo.stores.dynamodb
 from peopleinfo.people.store import Checkpoint, IdempotencyKey
 from peopleinfo.stores.dynamodb.client import TableClient
-from tests.stores_under_test import SEALED_TABLE, Clock, everyone_scanned, named, open_store, where
+from tests.store_kinds import SEALED_TABLE, Clock, everyone_scanned, named, open_store, where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,7 +21,7 @@ from tests import dynamodb_servers, valkey_servers
 from tests.http.serving import HANGS, Server, serving
 from tests.observability.expressions import PROMETHEUS, RECORDED, panels, within
 from tests.ports import free_port
-from tests.stores_under_test import PATIENT, store_url
+from tests.store_kinds import PATIENT, store_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -23,7 +23,7 @@ from tests.observability.expressions import (
     within,
 )
 
-RULE_TESTS = ("rules_test.yml", "rules_test_of_days.yml")
+RULE_TESTS = ("rules_test.yml", "slo_rules_test.yml")
 RUNBOOKS = ROOT / "docs" / "runbooks"
 EXPRESSIONS = panels() | RECORDED | {name: alert["expr"] for name, alert in ALERTS.items()}
 

@@ -15,7 +15,7 @@ from peopleinfo.bulk.copy import iter_pages
 from peopleinfo.people.person import decode_header
 from peopleinfo.settings import Settings
 from tests.cli import commands
-from tests.stores_under_test import named
+from tests.store_kinds import named
 
 if TYPE_CHECKING:
     import random

@@ -24,7 +24,7 @@ from tests.cli.commands import run, said, started
 from tests.http.serving import serving
 from tests.operations.conftest import bodies, digest_in, each_is_read_by_its_id, fill, killed_at_random, stats
 from tests.operations.storm import storm
-from tests.stores_under_test import Clock, everyone_found, everyone_scanned, named, where
+from tests.store_kinds import Clock, everyone_found, everyone_scanned, named, where
 
 if TYPE_CHECKING:
     from pathlib import Path

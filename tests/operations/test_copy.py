@@ -16,7 +16,7 @@ from tests.cli.commands import run, said
 from tests.http.serving import serving
 from tests.operations.conftest import bodies, digest_in, each_is_read_by_its_id, fill, killed_at_random, stats
 from tests.operations.storm import storm
-from tests.stores_under_test import Clock, everyone_scanned, named, store_url
+from tests.store_kinds import Clock, everyone_scanned, named, store_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

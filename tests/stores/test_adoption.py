@@ -13,7 +13,7 @@ from peopleinfo.errors import ImportAlreadyRunning, PersonNotFound, VersionConfl
 from peopleinfo.people.person import StoredPerson, decode_header, encode_person, timestamp
 from peopleinfo.people.store import Checkpoint
 from peopleinfo.stores.sqlite.factory import open_sqlite
-from tests.stores_under_test import ALL_STORES, Clock, everyone_found, everyone_scanned, named, open_store, where
+from tests.store_kinds import ALL_STORES, Clock, everyone_found, everyone_scanned, named, open_store, where
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

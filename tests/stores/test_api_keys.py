@@ -12,7 +12,7 @@ from peopleinfo.auth.api_keys import ApiKeyError, create_key, hash_key, revoke, 
 from peopleinfo.auth.authenticator import Authenticator
 from peopleinfo.auth.principal import Scope
 from peopleinfo.errors import NotAuthenticated
-from tests.stores_under_test import Clock, everyone_scanned, named, open_store
+from tests.store_kinds import Clock, everyone_scanned, named, open_store
 
 if TYPE_CHECKING:
     from pathlib import Path

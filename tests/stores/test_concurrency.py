@@ -9,7 +9,7 @@ import pytest
 
 from peopleinfo.errors import PersonNotFound, VersionConflict
 from peopleinfo.people.person import StoredPerson
-from tests.stores_under_test import Clock, everyone_found, everyone_scanned, named, open_store, where
+from tests.store_kinds import Clock, everyone_found, everyone_scanned, named, open_store, where
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -29,7 +29,7 @@ from peopleinfo.stores.dynamodb.client import Timeouts
 from peopleinfo.stores.dynamodb.http import open_http
 from peopleinfo.telemetry.metrics import DYNAMODB_ATTEMPTS
 from tests import dynamodb_servers
-from tests.stores_under_test import (
+from tests.store_kinds import (
     PATIENT,
     Clock,
     encryption,

@@ -8,8 +8,8 @@ import pytest
 
 from peopleinfo.errors import StoreUnavailable, VersionConflict
 from peopleinfo.stores.dynamodb import factory
+from tests.store_kinds import Clock, everyone_found, make_table, named, table_location, where
 from tests.stores.test_dynamodb_faults import Wire
-from tests.stores_under_test import Clock, everyone_found, make_table, named, table_location, where
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -11,8 +11,7 @@ from peopleinfo.auth.api_keys import ApiKey
 from peopleinfo.people.store import Checkpoint, IdempotencyKey
 from peopleinfo.stores.dynamodb import factory
 from peopleinfo.stores.sqlite.factory import open_sqlite
-from tests.stores.test_dynamodb_faults import Wire
-from tests.stores_under_test import (
+from tests.store_kinds import (
     Clock,
     encryption,
     everyone_found,
@@ -23,6 +22,7 @@ from tests.stores_under_test import (
     table_location,
     where,
 )
+from tests.stores.test_dynamodb_faults import Wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -17,7 +17,7 @@ from peopleinfo.stores.dynamodb.credentials import default_chain
 from peopleinfo.stores.dynamodb.factory import open_table
 from peopleinfo.stores.dynamodb.http import open_http
 from tests import dynamodb_servers
-from tests.stores_under_test import PATIENT, make_table, table_location
+from tests.store_kinds import PATIENT, make_table, table_location
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

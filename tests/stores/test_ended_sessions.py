@@ -12,7 +12,7 @@ from falcon.asgi import Request, Response
 from peopleinfo.auth.authenticator import STALE_KEY_TTL
 from peopleinfo.errors import StoreUnavailable
 from peopleinfo.http.sessions import Sessions
-from tests.stores_under_test import Clock, NoEndedSessions, Seconds, everyone_scanned, open_store
+from tests.store_kinds import Clock, NoEndedSessions, Seconds, everyone_scanned, open_store
 
 if TYPE_CHECKING:
     from pathlib import Path

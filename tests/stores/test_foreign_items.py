@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from peopleinfo.errors import StoreUnavailable
 from peopleinfo.stores.dynamodb.factory import open_dynamodb, open_table
 from peopleinfo.stores.dynamodb.items import binary
-from tests.stores_under_test import (
+from tests.store_kinds import (
     Clock,
     everyone_found,
     everyone_scanned,

@@ -9,7 +9,7 @@ import pytest
 from peopleinfo.formats.export import as_ndjson
 from peopleinfo.people.person import STORED_SIZE, PersonData
 from peopleinfo.people.store import PAGE_SIZE
-from tests.stores_under_test import where
+from tests.store_kinds import where
 
 if TYPE_CHECKING:
     from peopleinfo.people.search import PersonFilter

@@ -16,7 +16,7 @@ from peopleinfo.stores.sqlite import person_keys
 from peopleinfo.stores.sqlite.encrypt_existing import SqliteKeyStore
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests import dynamodb_servers
-from tests.stores_under_test import Clock, named
+from tests.store_kinds import Clock, named
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ import pytest
 
 from peopleinfo.errors import ImportAlreadyRunning
 from peopleinfo.people.store import Checkpoint
-from tests.stores_under_test import ALL_STORES, Clock, everyone_found, everyone_scanned, named, open_store, where
+from tests.store_kinds import ALL_STORES, Clock, everyone_found, everyone_scanned, named, open_store, where
 
 if TYPE_CHECKING:
     from pathlib import Path

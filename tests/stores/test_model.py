@@ -38,7 +38,7 @@ from peopleinfo.people.person import PersonData, StoredPerson, split_record, tim
 from peopleinfo.people.store import IDEMPOTENCY_TTL, Checkpoint, IdempotencyKey
 from tests import dynamodb_servers
 from tests.conftest import what_is_left_of_stores
-from tests.stores_under_test import Clock, everyone_found, everyone_scanned, named, open_store, where
+from tests.store_kinds import Clock, everyone_found, everyone_scanned, named, open_store, where
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

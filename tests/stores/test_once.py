@@ -9,7 +9,7 @@ import pytest
 
 from peopleinfo.errors import IdempotencyKeyConflict, IdempotentPersonDeleted
 from peopleinfo.people.store import IDEMPOTENCY_TTL, IdempotencyKey
-from tests.stores_under_test import ALL_STORES, Clock, everyone_found, everyone_scanned, named, open_store, where
+from tests.store_kinds import ALL_STORES, Clock, everyone_found, everyone_scanned, named, open_store, where
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from peopleinfo.people.store import MAX_ROWS_SCANNED, PAGE_SIZE
-from tests.stores_under_test import everyone_found, everyone_scanned, named, where
+from tests.store_kinds import everyone_found, everyone_scanned, named, where
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from peopleinfo.errors import PersonNotFound, VersionConflict
-from tests.stores_under_test import ALL_STORES, named
+from tests.store_kinds import ALL_STORES, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ import pytest
 from peopleinfo.errors import PersonNotFound
 from peopleinfo.people import strict_json
 from peopleinfo.people.person import PersonData, split_record
-from tests.stores_under_test import Clock, everyone_found, everyone_scanned, named, open_store, purged, where
+from tests.store_kinds import Clock, everyone_found, everyone_scanned, named, open_store, purged, where
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -34,7 +34,7 @@ from peopleinfo.stores.sqlite.encrypt_existing import SqliteKeyStore
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.failing_sqlite import FailingConnection, Nth, failing
 from tests.limits import HANGS
-from tests.stores_under_test import SEALED, Clock, encryption, everyone_scanned, named
+from tests.store_kinds import SEALED, Clock, encryption, everyone_scanned, named
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

@@ -22,8 +22,8 @@ from peopleinfo.people.store import IdempotencyKey
 from peopleinfo.stores.dynamodb import bulk_write, client, factory
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests import dynamodb_servers
+from tests.store_kinds import SEALED_TABLE, Clock, encryption, everyone_scanned, make_table, named, table_location
 from tests.stores.test_dynamodb_faults import THROTTLED, Wire
-from tests.stores_under_test import SEALED_TABLE, Clock, encryption, everyone_scanned, make_table, named, table_location
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

@@ -12,14 +12,14 @@ from peopleinfo.stores.cached.store import open_cached
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests import valkey_servers
 from tests.limits import HANGS
-from tests.stores_under_test import ALL_STORES, encryption, everyone_found, everyone_scanned, named, where
+from tests.store_kinds import ALL_STORES, encryption, everyone_found, everyone_scanned, named, where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from peopleinfo.people.store import Store
-    from tests.stores_under_test import Clock
+    from tests.store_kinds import Clock
 
 STORE_KINDS = ALL_STORES  # persons' keys come and go here, in a table of their own
 

@@ -12,7 +12,7 @@ import pytest
 from peopleinfo.errors import AuditUnavailable, ImportAlreadyRunning
 from peopleinfo.privacy import retention
 from peopleinfo.privacy.audit_file import AuditLogWriter
-from tests.stores_under_test import Clock, everyone_scanned, named
+from tests.store_kinds import Clock, everyone_scanned, named
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,14 +26,14 @@ KEPT = timedelta(days=730)
 async def test_a_sweep_erases_those_whom_nobody_has_changed_and_writes_it_down(
     store: Store, clock: Clock, tmp_path: Path
 ) -> None:
-    old, renewed = await store.create(named("Old")), await store.create(named("Renewed"))
+    old, key_rotation = await store.create(named("Old")), await store.create(named("Renewed"))
     clock.advance(days=731)
-    renewed = await store.replace(renewed.person_id, named("Renewed", "again"), expected=1)
+    key_rotation = await store.replace(key_rotation.person_id, named("Renewed", "again"), expected=1)
     new = await store.create(named("New"))
     audit = AuditLogWriter(tmp_path / "audit.jsonl")
     assert await retention.delete_expired(store, audit, before=clock.now() - KEPT, by=retention.RETENTION) == 1
     audit.close()
-    assert sorted(await everyone_scanned(store)) == sorted([renewed.body, new.body])
+    assert sorted(await everyone_scanned(store)) == sorted([key_rotation.body, new.body])
     before, line, _ = map(json.loads, (tmp_path / "audit.jsonl").read_text().splitlines())
     assert (before["action"], before["intent"], before["people"]) == ("intent", "erasePerson", [old.person_id])
     assert (line["action"], line["principal"], line["people"]) == ("erasePerson", retention.RETENTION, [old.person_id])

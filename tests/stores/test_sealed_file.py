@@ -30,7 +30,7 @@ from peopleinfo.stores.sqlite.encrypt_existing import SqliteKeyStore, encrypt_da
 from peopleinfo.stores.sqlite.errors import Faults
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from peopleinfo.stores.sqlite.files import path_of_keys
-from tests.stores_under_test import (
+from tests.store_kinds import (
     Clock,
     encryption,
     everyone_found,

@@ -23,7 +23,7 @@ from peopleinfo.stores.dynamodb import key_table, schema
 from peopleinfo.stores.dynamodb.factory import open_dynamodb, open_table
 from peopleinfo.stores.dynamodb.items import bytes_attr
 from peopleinfo.stores.dynamodb.key_table import DynamoDBKeyStore
-from tests.stores_under_test import (
+from tests.store_kinds import (
     PATIENT,
     Clock,
     encryption,

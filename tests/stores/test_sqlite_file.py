@@ -15,10 +15,10 @@ from peopleinfo.people.store import IdempotencyKey
 from peopleinfo.stores.sqlite import schema
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from peopleinfo.stores.sqlite.writer import CHANGE_SIZE, GroupCommitWriter
-from tests.another_process import another_process
 from tests.conftest import what_is_left_of_stores
 from tests.limits import HANGS
-from tests.stores_under_test import Clock, everyone_found, everyone_scanned, named, where
+from tests.store_kinds import Clock, everyone_found, everyone_scanned, named, where
+from tests.store_process import another_process
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

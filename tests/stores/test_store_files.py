@@ -14,9 +14,9 @@ import pytest
 from peopleinfo.errors import OutcomeUnknown, PersonNotFound, StoreUnavailable
 from peopleinfo.stores.sqlite.connection import LOG_SIZE
 from peopleinfo.stores.sqlite.factory import open_sqlite
-from tests.another_process import another_process
 from tests.limits import HANGS
-from tests.stores_under_test import Clock, encryption, named
+from tests.store_kinds import Clock, encryption, named
+from tests.store_process import another_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable

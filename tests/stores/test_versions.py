@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from peopleinfo.errors import PersonNotFound, VersionConflict
-from tests.stores_under_test import Clock, everyone_found, named, where
+from tests.store_kinds import Clock, everyone_found, named, where
 
 if TYPE_CHECKING:
     from peopleinfo.people.store import Store

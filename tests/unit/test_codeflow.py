@@ -16,7 +16,7 @@ from peopleinfo.auth.oidc_login import AuthorizationCodeFlow
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.stores_under_test import Seconds
+    from tests.store_kinds import Seconds
 
 
 class Provider(ThreadingHTTPServer):

@@ -11,7 +11,7 @@ from peopleinfo.auth.rate_limit import TokenBuckets
 from peopleinfo.errors import RateLimitExceeded
 
 if TYPE_CHECKING:
-    from tests.stores_under_test import Seconds
+    from tests.store_kinds import Seconds
 
 
 @pytest.fixture

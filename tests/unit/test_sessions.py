@@ -16,7 +16,7 @@ from peopleinfo.auth.authenticator import STALE_KEY_TTL
 from peopleinfo.errors import StoreUnavailable
 from peopleinfo.http.sessions import LIFETIME, Sessions
 from tests.console.test_signing_in import nothing, sealed
-from tests.stores_under_test import NoEndedSessions, Seconds
+from tests.store_kinds import NoEndedSessions, Seconds
 
 
 def request(cookie: str) -> Request:

@@ -1,4 +1,4 @@
-"""The cache that all processes share, and the protocol that keeps it from lying (docs/adr/0008; checked as a model and by `make prove`).
+"""The cache that all processes share, and the protocol that keeps it from lying (docs/adr/0008; checked as a model and by `make consistency`).
 
 Of each name (a person's id, a surname) Redis holds
 

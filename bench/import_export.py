@@ -1,0 +1,56 @@
+"""How fast are many people imported and exported, and in how much memory?
+
+The real command in a process of its own, with a CSV file of made-up people; durable at the end of each batch.
+"""
+
+import csv
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench.markdown_tables import Table, spread
+from bench.sample_people import people
+
+ROUNDS = 3
+SIZES = (100_000, 1_000_000)
+
+
+def main() -> list[Table]:
+    """Print rows a second and peak resident memory of both commands, for two lengths of the file."""
+    table = Table("Import and export", "people", "command", "rows a second", "peak MB")
+    with tempfile.TemporaryDirectory() as folder:
+        for size in SIZES:
+            rows = Path(folder) / f"{size}.csv"
+            _write(rows, size)
+            figures: dict[str, list[tuple[float, float]]] = {"import": [], "export": []}
+            for number in range(ROUNDS):
+                store = f"sqlite:///{folder}/{size}-{number}.db"
+                for name, file in (("import", rows), ("export", Path(folder) / "people.ndjson")):
+                    seconds, peak = _timed([sys.executable, "-m", "peopleinfo", name, str(file), "--store-url", store])
+                    figures[name].append((size / seconds, peak / 1e3))
+            for name, measured in figures.items():
+                rates, peaks = (list(column) for column in zip(*measured, strict=True))
+                table.row(f"{size:,}", name, spread(rates), spread(peaks))
+    return [table]
+
+
+def _write(table: Path, size: int) -> None:
+    with table.open("w", newline="") as file:
+        rows = csv.writer(file)
+        for number, person in enumerate(people(size)):
+            if number == 0:
+                rows.writerow(person)
+            rows.writerow(person.values())
+
+
+def _timed(command: list[str]) -> tuple[float, int]:
+    """Return the seconds that a command took, and its peak resident memory in KiB."""
+    began = time.perf_counter()
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise RuntimeError(f"{command} ended with {status}")
+    return time.perf_counter() - began, usage.ru_maxrss

@@ -1,0 +1,57 @@
+"""The pictures of the console in docs/pictures: `python -m docs_site.screenshots` makes them anew, with made-up people."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from playwright.sync_api import sync_playwright
+
+from tests.console import browsing
+from tests.http.serving import serving
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+ROOT: Final = Path(__file__).parents[1]
+FOLDER: Final = ROOT / "docs" / "pictures"
+PEOPLE: Final = ROOT / "examples" / "people.csv"
+MAPPED: Final = ["--map", "person_address=Street, City, Country", "--date-format", "%d/%m/%Y"]
+
+
+def main() -> None:
+    """Serve the people of the example, and take a picture of each page."""
+    with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as server, sync_playwright() as playwright:
+        command = [sys.executable, "-m", "peopleinfo", "import", str(PEOPLE), *MAPPED]
+        subprocess.run([*command, "--store-url", f"sqlite:///{folder}/people.db"], check=True, capture_output=True)
+        browser = playwright.chromium.launch(executable_path=browsing.chromium(), args=["--no-sandbox"])
+        take(browser, server.url)
+        browser.close()
+
+
+def take(browser: Browser, url: str) -> None:
+    """Take the pictures."""
+    with browsing.window(browser, url) as page:
+        page.set_viewport_size({"width": 1000, "height": 620})
+        page.goto("/console")
+        page.get_by_label("Surname, or how it begins").fill("garcia")
+        page.get_by_text("1 person", exact=True).wait_for()
+        page.screenshot(path=FOLDER / "search.png")
+        page.locator(".row a, a.row").first.click()
+        page.locator("#person").wait_for()
+        page.screenshot(path=FOLDER / "person.png")
+        page.goto("/console/transfer")
+        page.locator("input[type=file]").set_input_files(PEOPLE)
+        page.locator("table").first.wait_for()
+        page.screenshot(path=FOLDER / "import.png")
+    with browsing.window(browser, url, "phone", dark=True) as page:
+        page.goto("/console")
+        page.locator(".row").first.wait_for()
+        page.screenshot(path=FOLDER / "phone.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Look whether a service works, from outside: `python3 -m scripts.smoke_test URL [--version 1.2.3]`. Needs Python alone.
+
+It has to be able to serve, to be of one version behind all its addresses, and to let in nobody without a key.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from http import HTTPStatus
+from typing import Final
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+_TIMES: Final = 5  # in a row: a balancer has asked each of several tasks by then
+_HANGS: Final = 10
+
+
+class DoesNotWork(Exception):
+    """What is wrong with the service."""
+
+
+def look(url: str, version: str | None) -> None:
+    """Ask a service what can be asked without a key. Raises DoesNotWork."""
+    status, body = _get(f"{url}/status")
+    if status != HTTPStatus.OK:
+        raise DoesNotWork(f"/status answers {status}")
+    told = json.loads(body)
+    if version and told.get("version") != version:
+        raise DoesNotWork(f"it is version {told.get('version')}, not {version}")
+    status, _ = _get(f"{url}/v1/people?limit=1")
+    if status not in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        raise DoesNotWork(f"/v1/people answers {status} to somebody without a key")
+
+
+def wait(url: str, version: str | None, *, seconds: float, pause: float = 2) -> None:
+    """Look until it has worked five times in a row. Raises DoesNotWork when that takes too long."""
+    patience = time.monotonic() + seconds
+    good = 0
+    while good < _TIMES:
+        try:
+            look(url, version)
+            good += 1
+        except (DoesNotWork, OSError, ValueError) as error:
+            good = 0
+            if time.monotonic() > patience:
+                raise DoesNotWork(f"{url} does not work: {error}") from error
+            time.sleep(pause)
+
+
+def _get(url: str) -> tuple[int, bytes]:
+    try:
+        with urlopen(Request(url, headers={"Cache-Control": "no-cache"}), timeout=_HANGS) as answer:  # noqa: S310 - the operator's URL
+            return answer.status, answer.read()
+    except HTTPError as error:
+        return error.code, b""
+
+
+def main() -> None:
+    """Wait until a service works; ends with 1 when it does not."""
+    parser = argparse.ArgumentParser(description="Look whether a service works, from outside.")
+    parser.add_argument("url")
+    parser.add_argument("--version", help="which it has to be")
+    patience = float(os.environ.get("SMOKE_SECONDS", "120"))
+    parser.add_argument("--seconds", type=float, default=patience, help="how long to wait for it (or SMOKE_SECONDS)")
+    asked = parser.parse_args()
+    try:
+        wait(asked.url.rstrip("/"), asked.version, seconds=asked.seconds)
+    except DoesNotWork as error:
+        sys.exit(str(error))
+    print(f"{asked.url} works")
+
+
+if __name__ == "__main__":
+    main()
