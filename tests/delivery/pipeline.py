@@ -28,7 +28,7 @@ WORKFLOWS: Final = ROOT / ".github" / "workflows"
 DIGEST: Final = f"sha256:{'d' * 64}"
 BEFORE: Final = f"sha256:{'b' * 64}"
 REGISTRY: Final = "1.dkr.ecr.eu-west-1.example"
-TOOLS: Final = ("aws", "cosign", "docker", "gh", "skopeo", "terraform", "make", "apt-get")
+TOOLS: Final = ("aws", "cosign", "docker", "gh", "skopeo", "terraform", "make", "apt-get", "sudo")
 _METADATA: Final = ("pyproject.toml", "README.md", "LICENSE")
 _EXPRESSION: Final = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
 
@@ -128,6 +128,13 @@ class Pipeline:
             if "run" in step:
                 given = {key: _filled(str(v), values or {}) for key, v in step.get("env", {}).items()}
                 self.run(step["run"], environment | given)
+        return dict(line.split("=", 1) for line in outputs.read_text().splitlines())
+
+    def step(self, script: str, environment: dict[str, str]) -> dict[str, str]:
+        """Run the script of a step, and return its outputs. Raises Failed."""
+        outputs = self.folder / "output"
+        outputs.write_text("")
+        self.run(script, environment)
         return dict(line.split("=", 1) for line in outputs.read_text().splitlines())
 
     def run(self, script: str, environment: dict[str, str] | None = None) -> str:

@@ -1,0 +1,221 @@
+"""Each workflow's jobs run in GitHub's order, under its conditions and with its outputs, in eight situations."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.delivery.dry_run import REPOSITORY, DryRun, Event, StartupFailure
+from tests.delivery.pipeline import BEFORE, DIGEST, Pipeline, pipeline, workflow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+RELEASE = "application_build_push_deploy"
+BOTH = {"ENVIRONMENTS": '["qa", "prod"]', "PREVIEWS": "true"}
+ONLY_QA = BOTH | {"ENVIRONMENTS": '["qa"]'}
+CHECKS = ["checks/test (3.11)", "checks/test (3.13)", "checks/commits", "checks/speed", "checks/docs", "checks/audit"]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Pipeline]:
+    if shutil.which("jq") is None:
+        assert not os.environ.get("CI"), "jq is missing"
+        pytest.skip("needs jq")
+    with pipeline(tmp_path) as opened:
+        yield opened
+
+
+def push(message: str, *changed: str, variables: dict[str, str] = BOTH, **more: Any) -> Event:
+    return Event("push", {"head_commit": {"message": message}}, changed=changed, variables=variables, **more)
+
+
+def pull_request(action: str, *changed: str, fork: bool = False, state: str = "open", label: str = "preview") -> Event:
+    head = {"repo": {"full_name": "somebody/fork" if fork else REPOSITORY}, "sha": "a" * 40}
+    shown = {
+        "number": 7,
+        "state": state,
+        "head": head,
+        "base": {"sha": "b" * 40},
+        "labels": [{"name": label}] if action != "unlabeled" else [],
+    }
+    payload = {"action": action, "pull_request": shown, "label": {"name": label}}
+    return Event("pull_request", payload, ref="refs/pull/7/merge", changed=changed, variables=BOTH)
+
+
+def committed(project: Pipeline, message: str, file: str = "src/peopleinfo/more.py") -> None:
+    path = project.project.root / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("# more\n")
+    project.project.git("add", file)
+    project.project.commit(message)
+
+
+def versions(project: Pipeline, **more: Any) -> None:
+    project.change(versions=project.world["versions"] | {DIGEST: "1.1.0"}, **more)
+
+
+def deployed(project: Pipeline) -> list[tuple[str, str]]:
+    """Return environment and image of each apply of deploy_iac."""
+    calls = [call for call in project.calls if call.startswith("terraform -chdir=iac/deploy_iac apply")]
+    return [
+        (call.split("environments/")[1].split("/")[0], call.split("image_version=")[1].split()[0]) for call in calls
+    ]
+
+
+def test_first_push_goes_through_qa_and_the_gate_to_prod(project: Pipeline) -> None:
+    for environment in ("qa", "prod"):
+        project.world["parameters"][f"/people-info-{environment}/deploy/image_version"] = "none"
+    versions(project)
+    committed(project, "feat: more")
+    run = DryRun(project, RELEASE, push("feat: more", "src/peopleinfo/more.py"))
+    assert run.order == [*CHECKS, "version", "image", "qa/deploy", "carry", "prod/deploy", "notes"]
+    skipped = {name for name, result in run.results.items() if result == "skipped"}
+    assert skipped == {"settings-qa", "settings-prod", "by-hand", "sign"}
+    assert deployed(project) == [("qa", DIGEST), ("prod", DIGEST)]
+    assert run.steps["image"][0] == "actions/checkout v1.1.0"
+    roles = [step for path in ("image", "qa/deploy", "carry", "prod/deploy") for step in run.steps[path] if "actions/aws" in step]  # fmt: skip
+    assert roles == [f"./.github/actions/aws {one}" for one in ("qa/image", "qa/image", "qa/deploy", "prod/image", "prod/image", "prod/deploy")]  # fmt: skip
+
+
+def test_second_push_without_change_releases_nothing(project: Pipeline) -> None:
+    own = DryRun(project, RELEASE, push("chore(release): 1.1.0", "src/peopleinfo/__init__.py"))
+    assert own.order == []
+    assert set(own.results.values()) == {"skipped"}, "the commit of a release would be released again"
+    assert not DryRun(project, RELEASE, push("docs: more", "docs/aws.md")).started
+    project.change(plan="No changes.")
+    committed(project, "chore: tidy")
+    run = DryRun(project, RELEASE, push("chore: tidy", "src/peopleinfo/more.py"))
+    assert run.order == [*CHECKS, "version", "settings-qa/plan", "settings-prod/plan"]
+    assert deployed(project) == []
+
+
+def test_changed_configuration_is_applied_to_the_version_that_runs(project: Pipeline) -> None:
+    file = "iac/deploy_iac/environments/qa/terraform.tfvars"
+    committed(project, "chore: larger tasks", file)
+    run = DryRun(project, RELEASE, push("chore: larger tasks", file))
+    assert run.order[len(CHECKS) :] == [
+        "version", "settings-qa/plan", "settings-qa/apply/deploy", "settings-prod/plan", "settings-prod/apply/deploy",
+    ]  # fmt: skip
+    assert run.results["image"] == run.results["qa"] == run.results["notes"] == "skipped"
+    assert deployed(project) == [("qa", BEFORE), ("prod", BEFORE)]
+
+
+def test_failed_smoke_goes_back_and_stops_before_prod(project: Pipeline) -> None:
+    versions(project, broken=[DIGEST])
+    committed(project, "feat: more")
+    run = DryRun(project, RELEASE, push("feat: more", "src/peopleinfo/more.py"))
+    assert run.order[-1] == "qa/deploy"
+    assert run.results["qa"] == "failure"
+    assert {run.results[job] for job in ("carry", "prod", "notes", "settings-qa")} == {"skipped"}
+    assert deployed(project) == [("qa", DIGEST), ("qa", BEFORE)]
+
+
+def test_waiting_approval_holds_up_no_other_run(project: Pipeline) -> None:
+    versions(project)
+    committed(project, "feat: more")
+    first = DryRun(project, RELEASE, push("feat: more", "src/peopleinfo/more.py", waiting=frozenset({"prod"})))
+    assert [name for name, result in first.results.items() if result == "waiting"] == ["carry", "prod", "notes"]
+    assert first.held == []
+    assert deployed(project) == [("qa", DIGEST)]
+    project.then(pushed=project.world["pushed"], digest=f"sha256:{'e' * 64}")
+    project.then(versions=project.world["versions"] | {f"sha256:{'e' * 64}": "1.1.1"})
+    committed(project, "fix: more", "src/peopleinfo/again.py")
+    second = DryRun(project, RELEASE, push("fix: more", "src/peopleinfo/again.py", waiting=frozenset({"prod"})))
+    assert second.results["qa"] == "success"
+    assert deployed(project)[-1] == ("qa", f"sha256:{'e' * 64}")
+
+
+def test_waiting_plan_of_prod_is_applied_by_nobody(project: Pipeline) -> None:
+    event = push("feat: more", "iac/app_iac/alb.tf", waiting=frozenset({"prod"}))
+    run = DryRun(project, "iac_app", event)
+    assert run.order == ["test", "qa/plan", "qa/apply", "prod/plan"]
+    assert run.results["prod/apply"] == "waiting"
+    assert not [call for call in project.calls if "app_iac apply" in call and "prod" in call]
+
+
+def test_pull_request_of_a_fork_takes_no_role(project: Pipeline) -> None:
+    for name, changed in (("iac_app", "iac/app_iac/alb.tf"), ("iac_deploy_basic", "iac/basic_iac/vpc.tf")):
+        run = DryRun(project, name, pull_request("opened", changed, fork=True))
+        assert run.order == ["test"]
+        assert run.results["qa"] == run.results["prod"] == "skipped"
+    for action in ("labeled", "closed"):
+        run = DryRun(project, "preview", pull_request(action, fork=True))
+        assert run.order == []
+    assert DryRun(project, "checks", pull_request("opened", "src/peopleinfo/app.py", fork=True)).started
+    assert [call for call in project.calls_by_role if call[0]] == []
+
+
+def test_pull_request_of_the_repository_shows_the_plan_of_both_and_applies_none(project: Pipeline) -> None:
+    run = DryRun(project, "iac_app", pull_request("opened", "iac/app_iac/alb.tf"))
+    assert run.order == ["test", "qa/plan", "prod/plan"]
+    assert run.results["qa/apply"] == run.results["prod/apply"] == "skipped"
+    assert not [call for call in project.calls if " apply " in call]
+
+
+def test_preview_is_opened_updated_and_closed(project: Pipeline) -> None:
+    assert DryRun(project, "preview", pull_request("labeled")).order == ["up"]
+    assert DryRun(project, "preview", pull_request("synchronize")).order == ["up"]
+    assert DryRun(project, "preview", pull_request("labeled", label="other")).order == []
+    assert list(project.now("previews")) == ["7"]
+    assert DryRun(project, "preview", pull_request("closed", state="closed")).order == ["down"]
+    assert project.now("previews") == {}
+    assert not DryRun(project, "preview", pull_request("opened")).started
+
+
+def test_preview_that_lost_its_label_is_removed(project: Pipeline) -> None:
+    assert DryRun(project, "preview", pull_request("labeled")).order == ["up"]
+    assert DryRun(project, "preview", pull_request("unlabeled")).order == ["down"]
+
+
+def test_only_qa_is_set_up_and_nothing_of_prod_is_red(project: Pipeline) -> None:
+    versions(project)
+    committed(project, "feat: more")
+    run = DryRun(project, RELEASE, push("feat: more", "src/peopleinfo/more.py", variables=ONLY_QA))
+    assert run.order == [*CHECKS, "version", "image", "qa/deploy", "notes"]
+    assert run.results["carry"] == run.results["prod"] == "skipped"
+    stack = DryRun(project, "iac_app", push("feat: more", "iac/app_iac/alb.tf", variables=ONLY_QA))
+    assert stack.order == ["test", "qa/plan", "qa/apply"]
+    project.then(plan="No changes.")
+    drift = DryRun(project, "drift", Event("schedule", variables=ONLY_QA))
+    assert drift.order == ["look (qa, basic_iac)", "look (qa, app_iac)", "look (qa, deploy_iac)"]
+    assert not [call for call in project.calls if "people-info-prod" in call]
+
+
+def test_nothing_of_an_account_runs_before_one_is_set_up(project: Pipeline) -> None:
+    committed(project, "feat: more")
+    run = DryRun(project, RELEASE, push("feat: more", "src/peopleinfo/more.py", variables={}))
+    assert run.order == CHECKS
+    assert DryRun(project, "drift", Event("schedule")).order == []
+
+
+def test_version_is_deployed_by_hand_from_main_alone(project: Pipeline) -> None:
+    inputs = {"environment": "qa", "version": "1.0.0", "step": "deploy"}
+    event = Event("workflow_dispatch", inputs=inputs, variables=BOTH)
+    project.change(versions={"1.0.0": "1.0.0"})
+    assert DryRun(project, RELEASE, event).order == ["by-hand/deploy"]
+    assert deployed(project) == [("qa", "1.0.0")]
+    event.ref = "refs/heads/other"
+    assert DryRun(project, RELEASE, event).order == []
+
+
+@pytest.mark.parametrize("lost", ["id-token", "contents"])
+def test_a_called_workflow_that_asks_for_more_than_its_caller_grants_does_not_start(
+    project: Pipeline, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    def changed(name: str) -> dict[str, Any]:
+        definition = json.loads(json.dumps({str(key): one for key, one in workflow(name).items()}))
+        definition[True] = definition.pop("True")
+        for job in definition["jobs"].values():
+            if "uses" in job:
+                job["permissions"].pop(lost)
+        return dict(definition)
+
+    monkeypatch.setattr("tests.delivery.dry_run.workflow", changed)
+    with pytest.raises(StartupFailure, match=f"requests '{lost}"):
+        DryRun(project, "iac_app", push("feat: more", "iac/app_iac/alb.tf"))
