@@ -13,7 +13,7 @@ import pytest
 
 from tests.cli.commands import run, started
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, serving
-from tests.http.test_access import bearer, make_key
+from tests.http.test_authentication import bearer, make_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

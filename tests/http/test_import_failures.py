@@ -11,11 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.http.failing import ERRORS
+from tests.http.failing_writer import ERRORS
 from tests.http.serving import HANGS, started
 
 ROWS = 4
-FAILING = (sys.executable, str(Path(__file__).with_name("failing.py")), "serve")
+FAILING = (sys.executable, str(Path(__file__).with_name("failing_writer.py")), "serve")
 
 
 @pytest.mark.parametrize("error", ERRORS)

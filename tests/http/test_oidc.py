@@ -24,7 +24,7 @@ from peopleinfo.auth.principal import Scope
 from peopleinfo.errors import NotAuthenticated
 from peopleinfo.http.operations import OPERATIONS
 from tests.http.serving import HANGS, serving
-from tests.http.test_access import NOT_LET_IN, bearer, refusal
+from tests.http.test_authentication import NOT_LET_IN, bearer, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,7 +125,7 @@ def provider() -> Iterator[Provider]:
 @pytest.fixture(scope="module")
 def client(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     folder = tmp_path_factory.mktemp("oidc")
-    with serving(folder, oidc_issuer=provider.issuer, oidc_audience=AUDIENCE, rate_limit=0) as server:  # noqa: SIM117 - as in test_access
+    with serving(folder, oidc_issuer=provider.issuer, oidc_audience=AUDIENCE, rate_limit=0) as server:  # noqa: SIM117 - as in test_authentication
         with httpx.Client(base_url=server.url, timeout=HANGS) as client:
             yield client
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from peopleinfo.http.operations import OPERATIONS
-from tests.http.test_error_shape import is_problem
+from tests.http.test_problems import is_problem
 
 if TYPE_CHECKING:
     import httpx

@@ -1,4 +1,4 @@
-"""The command in which goes wrong what nobody foresaw, with somebody's data in the error: python crashing.py serve."""
+"""`peopleinfo` with injected crashes whose errors contain personal data: `python crashing_service.py serve`."""
 
 from __future__ import annotations
 

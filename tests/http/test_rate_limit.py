@@ -15,7 +15,7 @@ from peopleinfo.errors import RateLimitExceeded
 from peopleinfo.http.middleware.auth import AuthMiddleware
 from peopleinfo.http.middleware.rate_limit import GUESSES, OPEN_REQUESTS, RateLimiter
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, serving
-from tests.http.test_access import bearer, make_key
+from tests.http.test_authentication import bearer, make_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

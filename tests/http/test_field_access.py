@@ -11,8 +11,8 @@ import pytest
 from peopleinfo.http.operations import FIELD_ACCESS_OPERATIONS, OPERATIONS
 from tests.cli.commands import run
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, serving
-from tests.http.test_access import bearer, make_key
-from tests.http.test_access import refusal as problem
+from tests.http.test_authentication import bearer, make_key
+from tests.http.test_authentication import refusal as problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

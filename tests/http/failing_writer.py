@@ -1,4 +1,4 @@
-"""The command whose writer fails where the file `fault` in the working folder says: python failing.py serve."""
+"""`peopleinfo` whose SQLite writer fails as the file `fault` in the working folder orders: `python failing_writer.py serve`."""
 
 from __future__ import annotations
 

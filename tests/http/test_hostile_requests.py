@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.http.hostile import CANARY, JSON, Hostile, requests
+from tests.http.hostile_requests import CANARY, JSON, Hostile, requests
 from tests.http.serving import HANGS, Server, serving
 
 if TYPE_CHECKING:

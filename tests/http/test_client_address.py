@@ -13,7 +13,7 @@ from peopleinfo.auth.api_keys import generate_key
 from peopleinfo.http.client_address import UNKNOWN, canonical, client_address, network
 from peopleinfo.http.middleware.rate_limit import GUESSES
 from tests.http.serving import ADMIN_KEY, HANGS, serving
-from tests.http.test_access import bearer
+from tests.http.test_authentication import bearer
 
 if TYPE_CHECKING:
     from pathlib import Path

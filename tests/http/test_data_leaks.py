@@ -15,14 +15,14 @@ from peopleinfo.http.operations import OPERATIONS
 from peopleinfo.settings import Settings
 from tests import valkey_servers
 from tests.cli.commands import environment, run
-from tests.http.crashing import CANARY
+from tests.http.crashing_service import CANARY
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, Server, started
-from tests.http.test_traces import receiving
+from tests.http.test_tracing import receiving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CRASHING = (sys.executable, str(Path(__file__).with_name("crashing.py")))
+CRASHING = (sys.executable, str(Path(__file__).with_name("crashing_service.py")))
 PERSON = {
     "person_name": f"{CANARY} given",
     "person_surname": f"{CANARY} family",
@@ -210,7 +210,7 @@ def test_a_command_that_goes_wrong_says_where_and_nobodys_values(tmp_path: Path)
     )
     assert (ran.returncode, ran.stdout) == (1, b"")
     assert b"KeyError" in ran.stderr
-    assert b"crashing.py" in ran.stderr
+    assert b"crashing_service.py" in ran.stderr
     assert leaks({"stderr": ran.stderr}) == []
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MOMENTS = 8  # evenly distributed over the calls of a start and an end
-SIGNALLED = (sys.executable, str(Path(__file__).with_name("signalled.py")))
+SIGNALLED = (sys.executable, str(Path(__file__).with_name("signalled_service.py")))
 NEW_PID_NAMESPACE = ("unshare", "--pid", "--fork", "--kill-child")
 
 
