@@ -1,9 +1,9 @@
-"""`make bench`: every question, or those that are named: python -m bench embedded cloud."""
+"""Run benchmarks: all of them, or the named ones (`python -m bench embedded cloud`)."""
 
 import importlib
 import sys
 
-QUESTIONS = (
+BENCHMARKS = (
     "embedded",
     "latency",
     "startup",
@@ -23,7 +23,7 @@ QUESTIONS = (
     "backup_copy",
 )
 
-for question in sys.argv[1:] or QUESTIONS:
-    module = importlib.import_module(f"bench.{question}")
-    print(f"\n## {question}: {(module.__doc__ or '').splitlines()[0]}\n", flush=True)
+for name in sys.argv[1:] or BENCHMARKS:
+    module = importlib.import_module(f"bench.{name}")
+    print(f"\n## {name}: {(module.__doc__ or '').splitlines()[0]}\n", flush=True)
     module.main()

@@ -1,8 +1,8 @@
-"""What does a client without a key cost the others, whatever it sends?
+"""How much does an unauthenticated client slow down other clients?
 
-Each kind of data is sent as fast as the server takes it, over one connection and then over 40, to a service that needs a key. Meanwhile
-another client asks `/status`: its p99 before and during that, by the clock and by the CPU that the server uses until it responds, which other work
-of the machine hardly changes; and the memory that the server's process gains. The server has a CPU of its own; the clients share the other one. `ABUSE_SECONDS=30 python -m bench abuse` takes as long as is asked for each kind.
+The attacker sends each kind of data as fast as the server reads it, over 1 and then 40 connections. A second client requests `/status`.
+The table shows its p99 before and during the attack, in wall time and in CPU time of the server, and the memory growth of the server.
+The server has its own CPU; the clients share the other one. `ABUSE_SECONDS=30 python -m bench abuse` sets the duration per kind.
 """
 
 import asyncio
@@ -26,30 +26,30 @@ from bench.markdown_tables import Table
 from bench.servers import Server, apart, ours
 
 SECONDS = float(os.environ.get("ABUSE_SECONDS", "5"))
-PAUSE = 0.005  # between two requests for /status
+PAUSE = 0.005  # seconds between two requests for /status
 MANY = 40
-LEAST = 200  # requests for /status, however long they take
+LEAST = 200  # requests for /status at least, regardless of their duration
 _HOST = b"Host: localhost\r\n"
 _FORM = b"POST /console/sign-in HTTP/1.1\r\n" + _HOST + b"Sec-Fetch-Site: same-origin\r\n"
 _FORM += b"Content-Type: application/x-www-form-urlencoded\r\n"
 
 
 def main() -> None:
-    """Print a row for each kind of data and number of connections."""
-    columns = ("sends", "p99 quiet", "p99 now", "CPU quiet", "CPU now", "times", "MB more")
-    table = Table(f"/status beside a client without a key, ms, {SECONDS:g} s each", *columns)
+    """Print a row per kind of data and number of connections."""
+    columns = ("attack", "p99 idle", "p99 attacked", "CPU idle", "CPU attacked", "ratio", "MB growth")
+    table = Table(f"/status during an attack, ms, {SECONDS:g} s each", *columns)
     for connections in (1, MANY):
         for kind in _kinds():
             with tempfile.TemporaryDirectory() as folder, _serving(folder) as server:
-                quiet, beset, more = uvloop.run(_measured(server, kind, connections))
+                idle, attacked, growth = uvloop.run(_measured(server, kind, connections))
             title = f"{kind}, {connections} connection{'s' * (connections > 1)}"
-            times = f"{beset.cpu / quiet.cpu:.1f}"
-            figures = (f"{seconds * 1e3:.2f}" for seconds in (quiet.wall, beset.wall, quiet.cpu, beset.cpu))
-            table.row(title, *figures, times, f"{more:.0f}")
+            ratio = f"{attacked.cpu / idle.cpu:.1f}"
+            figures = (f"{seconds * 1e3:.2f}" for seconds in (idle.wall, attacked.wall, idle.cpu, attacked.cpu))
+            table.row(title, *figures, ratio, f"{growth:.0f}")
 
 
-class Taken(NamedTuple):
-    """The p99 of a response in seconds: that pass, and that the server's process works before it responds."""
+class Latency(NamedTuple):
+    """The p99 of a response in seconds: wall time, and CPU time of the server."""
 
     wall: float
     cpu: float
@@ -65,7 +65,7 @@ def _serving(folder: str) -> Iterator[Server]:
 
 
 def _kinds() -> dict[str, tuple[list[bytes], bool]]:
-    """Return what is sent again and again, and whether responses are read."""
+    """Return the data that each attack repeats, and whether the attacker reads responses."""
     get = b"GET /docs HTTP/1.1\r\n" + _HOST + b"\r\n"
     fields = b"&".join([b"a=1"] * 262_000)
     headers = b"GET /console HTTP/1.1\r\n" + _HOST + b"X: " + b"y" * 30_000 + b"\r\n\r\n"
@@ -84,13 +84,13 @@ def _kinds() -> dict[str, tuple[list[bytes], bool]]:
     }
 
 
-async def _measured(server: Server, kind: str, connections: int) -> tuple[Taken, Taken, float]:
-    """Return how long /status takes before and meanwhile, and the megabytes that the server has gained at most."""
+async def _measured(server: Server, kind: str, connections: int) -> tuple[Latency, Latency, float]:
+    """Return the latency of /status before and during the attack, and the peak memory growth in megabytes."""
     quiet = await _p99(server)
     before = most = server.megabytes
     abuser = multiprocessing.get_context("spawn").Process(target=_abuse, args=(server.port, kind, connections))
     abuser.start()
-    await asyncio.sleep(1)  # until it sends
+    await asyncio.sleep(1)  # until the attack has started
     watch = asyncio.ensure_future(_p99(server))
     while not watch.done():
         most = max(most, server.megabytes)
@@ -100,7 +100,7 @@ async def _measured(server: Server, kind: str, connections: int) -> tuple[Taken,
     return quiet, watch.result(), most - before
 
 
-async def _p99(server: Server) -> Taken:
+async def _p99(server: Server) -> Latency:
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     walls, works = [], []
     ends = time.perf_counter() + SECONDS
@@ -114,35 +114,35 @@ async def _p99(server: Server) -> Taken:
         walls.append(time.perf_counter() - began)
         await asyncio.sleep(PAUSE)
     writer.close()
-    return Taken(*(quantiles(taken, n=100)[98] for taken in (walls, works)))
+    return Latency(*(quantiles(taken, n=100)[98] for taken in (walls, works)))
 
 
 def _abuse(port: int, kind: str, connections: int) -> None:
-    """Send one kind of data over so many connections until killed; the start of a process of its own."""
+    """Send one kind of data over several connections until killed. Runs in a separate process."""
     pieces, reads = _kinds()[kind]
 
-    async def all_of_them() -> None:
+    async def attack() -> None:
         await asyncio.gather(*(_send(port, pieces, reads=reads) for _ in range(connections)))
 
-    uvloop.run(all_of_them())
+    uvloop.run(attack())
 
 
 async def _send(port: int, pieces: list[bytes], *, reads: bool) -> None:
-    """Send over one connection, and over another one when it is closed, until cancelled."""
+    """Send over one connection, and reconnect when it is closed, until cancelled."""
     while True:
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**16)
         except ConnectionError:
             await asyncio.sleep(PAUSE)
             continue
-        taking = asyncio.ensure_future(_take(reader)) if reads else None
+        reading = asyncio.ensure_future(_read_all(reader)) if reads else None
         try:
             with contextlib.suppress(ConnectionError):
                 await _write(writer, cycle(pieces))
         finally:
             writer.transport.abort()
-            if taking is not None:
-                taking.cancel()
+            if reading is not None:
+                reading.cancel()
 
 
 async def _write(writer: asyncio.StreamWriter, pieces: Iterator[bytes]) -> None:
@@ -151,7 +151,7 @@ async def _write(writer: asyncio.StreamWriter, pieces: Iterator[bytes]) -> None:
         await writer.drain()
 
 
-async def _take(reader: asyncio.StreamReader) -> None:
+async def _read_all(reader: asyncio.StreamReader) -> None:
     with contextlib.suppress(ConnectionError):
         while await reader.read(2**18):
             pass

@@ -1,7 +1,7 @@
-"""How fast are many people copied, saved and restored, in how much memory, and is everybody there in the end?
+"""How fast are copy, backup and restore, how much memory do they use, and do they lose a record?
 
-The real commands, each a process of its own. A copy and a backup with its restore are done once more, killed ten times at random moments.
-Into DynamoDB and back it goes with a stand-in, DynamoDB Local, which is most of what is measured then.
+The benchmark runs the real commands in separate processes. It repeats each run and kills the command ten times at random moments.
+Copies to and from DynamoDB use DynamoDB Local, which dominates those figures.
 """
 
 import asyncio
@@ -31,9 +31,9 @@ _TOGETHER = 20_000
 
 
 def main(size: int = 1_000_000, *turns: str) -> None:
-    """Print people a second and peak resident memory of each command, and whether all digests are the same.
+    """Print records per second, peak resident memory per command, and whether all checksums are equal.
 
-    `turns`: how often the commands are killed in each, or `dynamodb` for a copy there and back.
+    `turns` lists how often each run kills the commands; `dynamodb` stands for a copy to DynamoDB and back.
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -48,7 +48,7 @@ def main(size: int = 1_000_000, *turns: str) -> None:
                 killed, seconds, peak, said = _run(command, kills, seconds_at_most=size / 60_000)
                 digests.add(re.findall(r"digest ([0-9a-f]{64})", said)[-1])
                 print(f"{size:10,} {told:22} {killed:6} {size / seconds:9,.0f} {peak / 1024:8.0f}", flush=True)
-        print("every digest is the same" if len(digests) == 1 else f"DIGESTS DIFFER: {digests}")
+        print("all checksums are equal" if len(digests) == 1 else f"CHECKSUMS DIFFER: {digests}")
 
 
 def _commands(turn: str, folder: Path, source: str) -> tuple[tuple[str, list[str]], ...]:
@@ -73,14 +73,14 @@ async def _fill(url: str, size: int) -> None:
 
 
 def _run(arguments: list[str], kills: int, *, seconds_at_most: float) -> tuple[int, float, int, str]:
-    """Run a command to its end, killing it `kills` times before; return how often, its seconds, its peak KiB, and its words."""
+    """Run a command to its end, after killing it `kills` times; return the kills, seconds, peak KiB and output."""
     chance = random.Random(1)
     began = time.perf_counter()
     for number in range(kills + 1):
         process = subprocess.Popen([*PEOPLEINFO, *arguments], stderr=subprocess.PIPE, text=True)
         if number < kills:
             time.sleep(chance.uniform(0.5, 1 + seconds_at_most))
-            os.kill(process.pid, signal.SIGKILL)  # send_signal would look, and take the status, of one that has ended
+            os.kill(process.pid, signal.SIGKILL)  # send_signal would poll the process and take its exit status
         assert process.stderr
         said = process.stderr.read()
         _, status, usage = os.wait4(process.pid, 0)

@@ -1,7 +1,7 @@
-"""From what a request costs to tasks, capacity units and dollars; and how many shards a common surname needs.
+"""How many tasks, capacity units and dollars does a load need, and how many shards does a common surname need?
 
-Capacity units are those that DynamoDB's own stand-in says each operation takes. CPU time comes from `bench cloud`, prices from AWS's lists; both
-stand below and are to be replaced by one's own. Writes docs/capacity.md.
+DynamoDB Local reports the capacity units of each operation. CPU times come from `bench cloud`, prices from the AWS price list; replace
+the constants below with your own. Writes docs/capacity.md.
 """
 
 import asyncio
@@ -26,12 +26,12 @@ from tests import dynamodb_servers
 
 OUTPUT = Path("docs/capacity.md")
 
-# CPU microseconds a request (docs/performance.md, ours as it comes), half as much again: a processor that is rented may be slower.
+# CPU microseconds per request (docs/performance.md), plus 50 %: a rented processor may be slower.
 HIT, MISS, WRITE = 75, 550, 420
-# A task has half a virtual CPU and is meant to be half busy, and there are never fewer than two.
+# A task has half a virtual CPU and a target utilization of 50 %; at least two tasks run.
 TASK_CPU, BUSY, TASKS = 0.5, 0.5, 2
-# Dollars, us-east-1, November 2026 as remembered: a task-hour (ARM: half a virtual CPU, 1 GB), a million units, a GB-month, a cache-hour (two
-# small nodes), a balancer-hour.
+# Dollars, us-east-1, November 2026, not verified: a task-hour (ARM: half a virtual CPU, 1 GB), a million units, a GB-month, a cache-hour
+# (two small nodes), a load balancer-hour.
 TASK_HOUR, READ_UNITS, WRITE_UNITS, GB_MONTH, CACHE_HOUR, BALANCER_HOUR = (
     0.0198,
     0.125,
@@ -44,11 +44,11 @@ HOURS = 730
 
 RATES = (1, 100, 10_000)  # requests a second
 STORED = (10**6, 10**8, 10**9)  # people
-READS = 0.95  # of all requests; half of them by id, half by surname. The rest: creations and changes, half of each
+READS = 0.95  # share of all requests; half by id, half by surname. The rest are creations and updates, half each
 CACHE_SECONDS = 60.0
 
-PARTITION_WRITES = 1_000  # units a second of one partition key
-BURST_SECONDS = 300  # of unused capacity that DynamoDB lets one catch up on
+PARTITION_WRITES = 1_000  # write units per second of one partition key
+BURST_SECONDS = 300  # seconds of unused capacity that DynamoDB keeps for bursts
 SIMULATED_SECONDS = 1_800
 SHARDS = (1, 2, 4, 8, 16, 32, 64)
 SURNAME_SHARES = {
@@ -56,29 +56,29 @@ SURNAME_SHARES = {
     "1 in 5 (Kim, Korea)": 1 / 5,
     "1 in 3 (Nguyen, Vietnam)": 1 / 3,
 }
-COMMON = 100  # people of one surname that are measured
+COMMON = 100  # people of one surname in the measurement
 
 
 class Units(NamedTuple):
-    """Units of reading and of writing that an operation takes."""
+    """Read and write capacity units of an operation."""
 
     read: float
     write: float
 
 
 def main() -> None:
-    """Measure the units, and write the page."""
+    """Measure the units and write the page."""
     os.environ |= dynamodb_servers.CREDENTIALS
     try:
         units = asyncio.run(_measured())
     finally:
         dynamodb_servers.end_all()
     OUTPUT.write_text(_page(units), encoding="utf-8")
-    print(f"{OUTPUT} is written")
+    print(f"wrote {OUTPUT}")
 
 
 async def _measured() -> dict[str, Units]:
-    """Return what each operation takes on a new table."""
+    """Return the units of each operation on a new table."""
     endpoint = dynamodb_servers.endpoint("dynamodb-local")
     location = DynamoDBUrl("eu-west-1", "Capacity", endpoint)
     async with open_table(location) as table:
@@ -119,7 +119,7 @@ def _find(store: Store, surname_key: str) -> Awaitable[Any]:
 
 
 async def _units(store: Store, operation: Callable[[Store], Awaitable[Any]], times: int) -> Units:
-    """Return what DynamoDB says that an operation takes, which did so many things."""
+    """Return the units that DynamoDB reports for an operation on several records."""
     told = {"read": 0.0, "write": 0.0}
     consumed = metrics.record_capacity
 
@@ -138,7 +138,7 @@ async def _units(store: Store, operation: Callable[[Store], Awaitable[Any]], tim
 
 
 def hits(rate: float) -> float:
-    """Return which share of the reads by surname, so many a second and as unevenly spread as the surnames, the cache answers."""
+    """Return the cache hit ratio of reads by surname at a rate per second, with the distribution of real surnames."""
     weights = [1 / (rank + 10) for rank in range(SURNAMES)]
     whole = sum(weights)
     asked = (rate * CACHE_SECONDS * weight / whole for weight in weights)
@@ -146,7 +146,7 @@ def hits(rate: float) -> float:
 
 
 def throttled(writes: float, shards: int, chance: random.Random) -> float:
-    """Return which share of the writes to one surname, so many units a second at random times, is refused at first."""
+    """Return the share of writes to one surname that DynamoDB throttles, at a rate of write units per second."""
     refused = 0.0
     saved = [float(PARTITION_WRITES * BURST_SECONDS)] * shards
     mean = writes / shards
@@ -196,7 +196,7 @@ def _cost(rate: int, stored: int, units: dict[str, Units]) -> str:
 
 
 _ITEM_BYTES = (
-    800  # of a person of `bench.sample_people` in the table and its index, with what DynamoDB adds to each item
+    800  # bytes of a person of `bench.sample_people` in the table and its index, with DynamoDB's overhead per item
 )
 
 
@@ -207,40 +207,40 @@ def _shards(name: str, share: float, units: float) -> str:
     return f"| {name} | {10 * writes:,.0f} | {cells} |"
 
 
-_TEXT = """# What it takes: tasks, capacity units, dollars
+_TEXT = """# Capacity planning: tasks, capacity units, dollars
 
-Written by `python -m bench capacity`, which says what is measured and what is assumed. Nothing of this has run on real AWS.
+`python -m bench capacity` writes this page; its source states what is measured and what is assumed. None of this has run on real AWS.
 
 ## Capacity units of an operation
 
-As DynamoDB Local tells them (a person of some 400 bytes, one shard). A search asks every shard, so it takes as many times the units.
+DynamoDB Local reports these units for a record of about 400 bytes and one shard. A search queries every shard, so its units grow with the number of shards.
 
 | operation | read units | write units |
 |---|---|---|
 {units}
 
-## A month
+## Cost per month
 
-Requests: 95 % reads, half of them by id and half by surname, surnames as unevenly spread as real ones; half of the rest creates, half changes.
-The cache keeps an answer for 60 s; of reads by id it is thought to answer none, which is the worst case. A request costs {hit} µs of CPU when it is
-answered from memory, {miss} when the table is asked, {write} when it writes; a task has half a virtual CPU, and half of that is used. Prices are
+The load has 95 % reads, half by id and half by surname, with the distribution of real surnames. Half of the writes create a record, half change one.
+The cache keeps a response for 60 s. The worst case is assumed for reads by id: none hits the cache. A request costs {hit} µs of CPU when the cache
+answers it, {miss} when the table answers it, and {write} when it writes. A task has half a virtual CPU and a target utilization of 50 %. Prices are
 those of us-east-1, on demand, without taxes, support, logs, traffic and the NAT gateway.
 
-| requests a second | people | reads by surname from the cache | tasks | read units a second | write units a second | GB | tasks, cache and balancer, $ | units, $ | storage with recovery, $ | in all, $ |
+| requests per second | people | cache hits by surname | tasks | read units per second | write units per second | GB | tasks, cache and balancer, $ | units, $ | storage with recovery, $ | total, $ |
 |---|---|---|---|---|---|---|---|---|---|---|
 {costs}
 
 ## How many shards a common surname needs
 
-One partition key takes 1,000 write units a second, and what it has not used in the last five minutes besides. The share of the writes of a
-surname that DynamoDB refuses at first (they are tried again, and answered 503 in the end) over half an hour in which ten times {most:,}
-requests a second come, as in a large import through the API:
+One partition key takes 1,000 write units per second, plus the unused capacity of the last five minutes. The table shows the share of a
+surname's writes that DynamoDB throttles during half an hour with ten times {most:,} requests per second, as in a large import through the API.
+The service retries a throttled write and finally responds with 503.
 
-| who bears the surname | write units a second | {header} shards |
+| share of the surname | write units per second | {header} shards |
 |---|---|{line}|
 {shards}
 
-A million people are better imported with `peopleinfo import`: it slows down when the table is throttled, and loses nothing. So one shard is enough
-unless a service is written to all day as it is during an import; then choose the first column that shows 0 %. Each shard is one more query
-for every search by surname that the cache does not answer.
+Use `peopleinfo import` for a million people: it slows down when DynamoDB throttles the table, and loses no row. One shard is enough unless the
+write load of an import continues all day; then choose the first column that shows 0 %. Each shard adds one query to every search by surname
+that misses the cache.
 """

@@ -1,7 +1,7 @@
-"""What does a request cost on DynamoDB and Valkey, beside the usual Python answer on the same two servers?
+"""What does a request cost on DynamoDB and Valkey, compared with a typical FastAPI service on the same two servers?
 
-One process each; the cost is the CPU time of that process alone. Ours asks for an API key, counts and logs every request; the usual answer does
-not. Rounds are paired: usual, ours, usual, ours …
+Each service runs in one process; the cost is the CPU time of that process. PeopleInfo authenticates, counts and logs every request; the
+typical service does not. Rounds are paired: typical, ours, typical, ours …
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from bench.embedded import mix
 from bench.load_generator import get, microseconds, post, request
 from bench.markdown_tables import Table, ratio, spread
 from bench.sample_people import people
-from bench.servers import UNLIMITED, Server, bare, ours, pin, usual
+from bench.servers import UNLIMITED, Server, bare, ours, pin, typical
 from bench.store_fixtures import key
 from peopleinfo.settings import Settings
 from peopleinfo.settings.urls import DynamoDBUrl
@@ -31,17 +31,17 @@ from peopleinfo.stores.dynamodb.factory import open_table
 from tests import dynamodb_servers, valkey_servers
 
 ROUNDS = 5
-WARM, OTHERS = 8_000, 1_600  # requests a round
-STORED = 1_600  # people of all sorts
-FEW = 200  # of them, or of their surnames, whose answers are warm
-LISTS = 20  # surnames that 100 people bear each
+WARM, OTHERS = 8_000, 1_600  # requests per round
+STORED = 1_600  # people with random surnames
+FEW = 200  # ids or surnames whose responses are in the cache
+LISTS = 20  # surnames of 100 people each
 COMMON = "Commonname"
-NAMES = ("usual", "ours", "ours, no L1", "ours, no cache")
+NAMES = ("typical", "ours", "ours, no L1", "ours, no cache")
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A running service with the same people as the others, under ids of its own, and the key that it asks for."""
+    """A running service with the same people as the others, their ids in it, and an API key for it."""
 
     name: str
     server: Server
@@ -50,19 +50,19 @@ class Contender:
     key: str
 
     def reads(self, paths: list[str]) -> list[bytes]:
-        """Return requests for these paths."""
+        """Return GET requests for these paths."""
         return [request("GET", path, key=self.key) for path in paths]
 
 
 def main() -> list[Table]:
-    """Print a row a kind of request: CPU microseconds of each contender, and how many times as much the usual answer's is."""
+    """Print a row per kind of request: CPU microseconds of each contender, and the ratio to the typical service."""
     os.environ |= dynamodb_servers.CREDENTIALS
     with ExitStack() as stack:
         stack.callback(dynamodb_servers.end_all)
         contenders = list(open_contenders(stack))
         table = Table(
-            f"µs of CPU a request on {kind()} and Valkey",
-            "request", *NAMES, *(f"usual : {name}" for name in NAMES[1:]),
+            f"µs of CPU per request on {kind()} and Valkey",
+            "request", *NAMES, *(f"typical : {name}" for name in NAMES[1:]),
         )  # fmt: skip
         paths = {one.name: [f"/v1/people/{person_id}" for person_id in one.ids] for one in contenders}
         surnames = dict.fromkeys(person["person_surname"] for person in people(STORED))
@@ -82,7 +82,7 @@ def main() -> list[Table]:
 
 
 def _floor(one: Contender, stack: ExitStack) -> Table:
-    """Measure what a cached read costs at the least: a handler that returns the same bytes, and a question to Redis."""
+    """Measure the lower bound of a cached read: a handler that returns the same bytes, and a GET of Redis."""
     asked = one.reads([f"/v1/people/{person_id}" for person_id in one.ids[:FEW]])
     falcon = stack.enter_context(bare(get(one.server, f"/v1/people/{one.ids[0]}", key=one.key)))
     cache = stack.enter_context(valkey_servers.serving())
@@ -101,7 +101,7 @@ def _floor(one: Contender, stack: ExitStack) -> Table:
 
 
 def _get(port: int) -> float:
-    """Return what it costs this process to ask Redis for a value."""
+    """Return the CPU microseconds of a GET of Redis in this process."""
     with socket.create_connection(("127.0.0.1", port)) as connection:
         before = process_time()
         for _ in range(WARM):
@@ -111,22 +111,22 @@ def _get(port: int) -> float:
 
 
 def kind() -> str:
-    """Return the name of the server that stands for DynamoDB."""
+    """Return the name of the DynamoDB server."""
     return os.environ.get("DYNAMODB") or (
         "ministack" if dynamodb_servers.missing("dynamodb-local") else "dynamodb-local"
     )
 
 
 def open_contenders(stack: ExitStack, names: tuple[str, ...] = NAMES) -> Iterator[Contender]:
-    """Start everything: each contender has a table and a Valkey of its own, and is kept to the same CPU as this process."""
+    """Start all contenders, each with its own table and Valkey, on the CPU of this process."""
     endpoint = os.environ.get("DYNAMODB") or dynamodb_servers.endpoint(kind())
     caches = [stack.enter_context(valkey_servers.serving()) for _ in names]
     for name in names:
         asyncio.run(_make_table(endpoint, name))
     pin()
     for name, cache in zip(names, caches, strict=True):
-        if name == "usual":
-            shown, server = "", stack.enter_context(usual(endpoint, _table(name), cache.url))
+        if name == "typical":
+            shown, server = "", stack.enter_context(typical(endpoint, _table(name), cache.url))
         else:
             store = f"dynamodb://eu-west-1/{_table(name)}?endpoint={endpoint}"
             shown = asyncio.run(key(Settings(store_url=store)))
@@ -152,7 +152,7 @@ def _row(
     *,
     cold: bool = False,
 ) -> None:
-    """Measure one kind of request; `cold`: nothing that is asked for is in the cache."""
+    """Measure one kind of request; with `cold` the cache is empty."""
     rounds = [
         [microseconds(one.server, requests(one), count, forget=one.forget if cold else None) for one in contenders]
         for _ in range(ROUNDS)
@@ -177,7 +177,7 @@ def _table(name: str) -> str:
 
 async def _make_table(endpoint: str, name: str) -> None:
     async with open_table(DynamoDBUrl("eu-west-1", _table(name), endpoint, None)) as table:
-        if name != "usual":
+        if name != "typical":
             await schema.create(table)
             return
         keys = {"surname_key": "HASH"}, {"person_id": "HASH"}
@@ -191,11 +191,11 @@ async def _make_table(endpoint: str, name: str) -> None:
                 {"IndexName": "by_surname", "KeySchema": index, "Projection": {"ProjectionType": "ALL"}}
             ],
         }
-        with suppress(RequestRejected):  # a slow server has made it, and was asked again
+        with suppress(RequestRejected):  # a slow server created it, and the request was retried
             await table.call("CreateTable", asked, 30, names_table=False)
 
 
 def _forget(cache: redis.Redis) -> None:
-    """Have every answer forgotten, but not what our cache knows of itself: without that it would keep silent for a while."""
+    """Delete all cached responses, but not the epoch of our cache: without it the cache stays off for a while."""
     if kept := [key for key in cache.scan_iter(count=1_000) if key.startswith((b"pi:v", b"person:", b"surname:"))]:
         cache.unlink(*kept)

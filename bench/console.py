@@ -1,4 +1,4 @@
-"""How soon the console's first page can be used with a million people stored: `python -m bench.console [PEOPLE]`."""
+"""How soon is the console's first page usable with a million people stored? `python -m bench.console [PEOPLE]`"""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from playwright.sync_api import sync_playwright
 
 ROUNDS = 10
 SURNAMES = 150_000
-# From the request for the page until the first people are drawn and the search can be typed into. The page looks itself, at every frame:
-# whoever asks from outside hears of it late on a busy machine.
+# From the request until the first rows are drawn and the search box has the focus. The page checks itself in every frame: polling from
+# outside is too late on a busy machine.
 LOOKS = """(function look() {
   const drawn = document.querySelector("#results .row") && document.activeElement.id === "surname";
   if (drawn) window.usable = performance.now();
@@ -56,7 +56,7 @@ def report(url: str, people: int) -> None:
         for _ in range(ROUNDS):
             context = browser.new_context(
                 bypass_csp=True
-            )  # keeps nothing of the time before; the question below is a text that is run
+            )  # a new context has an empty cache; the expression below runs in the page
             context.add_init_script(LOOKS)
             page = context.new_page()
             for times in (first, again):
@@ -64,7 +64,7 @@ def report(url: str, people: int) -> None:
                 times.append(page.wait_for_function("window.usable").json_value())
             context.close()
         browser.close()
-    for what, times in (("with nothing kept", first), ("again", again)):
+    for what, times in (("with an empty cache", first), ("again", again)):
         print(
             f"{people} people, {what}: usable after {statistics.median(times):.0f} ms (median of {ROUNDS}; {min(times):.0f} to {max(times):.0f})"
         )

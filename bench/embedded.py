@@ -1,6 +1,6 @@
-"""What does a request cost on the embedded store, beside handlers that return the same bytes and do nothing else?
+"""What does a request cost on the embedded store, compared with handlers that only return the same bytes?
 
-Ours asks for an API key, counts and logs every request. Servers and client share one CPU. Rounds are paired: each contender in turn.
+PeopleInfo authenticates, counts and logs every request. Servers and client share one CPU. Rounds are paired: each contender in turn.
 """
 
 import asyncio
@@ -27,13 +27,13 @@ SELECT = "SELECT body FROM people INDEXED BY people_by_seq WHERE seq = ?"
 
 
 def main() -> list[Table]:
-    """Print a row a kind of request: CPU microseconds of each contender, and how ours compares with bare Falcon."""
+    """Print a row per kind of request: CPU microseconds of each contender, and the ratio to a bare Falcon handler."""
     pin()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         url = f"sqlite:///{folder}/people.db"
         stored = asyncio.run(fill(Settings(store_url=url), people(STORED), stored=STORED))
         table = Table(
-            "µs of CPU a request on the embedded store",
+            "µs of CPU per request on the embedded store",
             "request", "bare ASGI", "bare Falcon", "ours", "ours : Falcon", "ours, two workers",
         )  # fmt: skip
         one = stack.enter_context(ours(url, **UNLIMITED))
@@ -52,12 +52,14 @@ def main() -> list[Table]:
             rounds = [[microseconds(service, requests, count) for service in (one, two)] for _ in range(ROUNDS)]
             alone, both = zip(*rounds, strict=True)
             table.row(title, "", "", spread(list(alone)), "", spread(list(both)))
-        table.row("the floor: `SELECT` by id, no server", "", "", spread(_selects(Path(folder) / "people.db")), "", "")
+        table.row(
+            "lower bound: `SELECT` by id, no server", "", "", spread(_selects(Path(folder) / "people.db")), "", ""
+        )
     return [table]
 
 
 def mix(ids: list[str], key: str) -> Iterator[bytes]:
-    """Yield requests as a busy service might get them: half by id, half by surname, and a creation in twenty."""
+    """Yield a mixed load: half by id, half by surname, and one creation in twenty."""
     for number, person in enumerate(people(2_000, seed=5)):
         if number % 20 == 0:
             yield request("POST", "/v1/people", json.dumps(person).encode(), key=key)
@@ -77,7 +79,7 @@ def _row(table: Table, title: str, asked: list[bytes], answer: bytes, one: Serve
 
 
 def _rare() -> str:
-    """Return a surname that two or three people bear."""
+    """Return a surname of two or three people."""
     bearers = Counter(person["person_surname"] for person in people(STORED))
     return next(name for name, count in bearers.items() if 2 <= count <= 3)
 

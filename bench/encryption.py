@@ -1,7 +1,7 @@
-"""What does it cost that people are sealed?
+"""How much does encryption add to a request?
 
-The same people in two stores, one plain and one sealed, embedded and on a stand-in for DynamoDB; no cache. Servers and client share one CPU. Rounds
-are paired: plain, sealed, plain …
+Two stores hold the same people, one in plaintext and one encrypted, on SQLite and on DynamoDB Local, without a cache. Servers and client
+share one CPU. Rounds are paired: plaintext, encrypted, plaintext …
 """
 
 import asyncio
@@ -33,13 +33,13 @@ from tests.store_kinds import make_table
 ROUNDS = 7
 REQUESTS = 4_000
 STORED = 20_000
-IN_TABLES, OF_TABLES = 5_000, 500  # people there, requests a round: the stand-in is slow
-# A process that holds the keys of those who were read in the last minute, and one that holds none: there each is unwrapped anew.
-MODULES = (("peopleinfo", "keys held"), ("bench.variants.no_key_cache", "keys not held"))
+IN_TABLES, OF_TABLES = 5_000, 500  # people, requests per round: DynamoDB Local is slow
+# One process caches the keys of people read in the last minute; the other unwraps a key for every read.
+MODULES = (("peopleinfo", "keys cached"), ("bench.variants.no_key_cache", "keys not cached"))
 
 
 def main() -> None:
-    """Print a row a kind of request: CPU microseconds of both, and by how much the sealed one costs more."""
+    """Print a row per kind of request: CPU microseconds of both stores, and the overhead of encryption."""
     os.environ |= dynamodb_servers.CREDENTIALS
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         stack.callback(dynamodb_servers.end_all)
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def _floor() -> None:
-    """Print what the library alone takes for a hundred people, by calls that are made ready: nothing can cost less than that."""
+    """Print the CPU time of the cryptography library alone for 100 people: the lower bound."""
     keys, nonce, text, bound = [os.urandom(32) for _ in range(100)], os.urandom(12), os.urandom(290), os.urandom(26)
     ready = [AESGCM(key) for key in keys]
     sealed = [key.encrypt(nonce, text, bound) for key in ready]
@@ -73,7 +73,7 @@ def _floor() -> None:
 
 
 def _least(work: Callable[[], None]) -> float:
-    """Return the least CPU microseconds that the work took."""
+    """Return the least CPU microseconds of several runs."""
     took = []
     for _ in range(200):
         began = time.process_time_ns()
@@ -83,7 +83,7 @@ def _least(work: Callable[[], None]) -> float:
 
 
 def _in_tables(endpoint: str, encryption: str) -> None:
-    print("\non a stand-in for DynamoDB")
+    print("\non DynamoDB Local")
     stores = [Settings(store_url=f"dynamodb://eu-west-1/{kind}?endpoint={endpoint}", encryption=given)
               for kind, given in (("Plain", ""), ("Sealed", encryption))]  # fmt: skip
     for store in stores:
@@ -115,7 +115,7 @@ def _embedded(folder: str, encryption: str) -> None:
                   for kind, given in (("plain", ""), ("sealed", encryption))]  # fmt: skip
         filled = [asyncio.run(_fill(store, STORED)) for store in stores]
         name = filled[0][1]
-        print(f"{'request':27} {'plain, us CPU':>24} {'sealed, us CPU':>24}   more")
+        print(f"{'request':27} {'plaintext, us CPU':>24} {'encrypted, us CPU':>24}   overhead")
         plain, sealed = stores
         service = stack.enter_context(ours(plain.store_url))
         for module, told in MODULES:
@@ -148,11 +148,11 @@ def _row(
 
 
 def _nothing() -> None:
-    """Let the first time be like the others: there is no cache."""
+    """Do nothing: there is no cache to clear."""
 
 
 async def _fill(settings: Settings, stored: int) -> tuple[list[str], str]:
-    """Store people; return some of their ids, and a surname that two or three of them bear."""
+    """Store people; return some ids and a surname of two or three people."""
     async with app.open_people(settings, create=True) as service:
         made = [parse_person(person, today=service.today) for person in people(stored)]
         ids = await service.store.create_many(made)

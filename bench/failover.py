@@ -1,7 +1,7 @@
-"""Does anybody notice when Redis is killed and comes back, empty or with what it had long ago?
+"""Do clients notice when Redis is killed and restarts, empty or with old data?
 
-Requests leave at a fixed rate, whether or not the ones before are answered, and the time of each counts from when it was due; nine of ten
-read by id or by surname, one changes somebody. Redis (a Valkey) is killed, and started again a moment later, several times.
+An open-loop client sends requests at a fixed rate and measures latency from the scheduled time. Nine of ten requests read by id or by
+surname, one updates a record. Valkey is killed and restarted several times.
 """
 
 import asyncio
@@ -19,23 +19,23 @@ from bench.sample_people import people
 from bench.servers import Server, ours
 from tests import valkey_servers
 
-RATE = 200  # requests a second
-QUIET, AWAY, BACK = 3.0, 2.0, 3.0  # seconds before Redis is killed, without it, and after its return
+RATE = 200  # requests per second
+QUIET, AWAY, BACK = 3.0, 2.0, 3.0  # seconds before Redis is killed, while it is down, and after its restart
 TIMES = 4
 STORED = 200
-BAR = 0.250  # seconds that 99 of 100 requests may take while Redis is away or has just come back
+BAR = 0.250  # seconds: the bar for p99 while Redis is down or has just restarted
 
 
 @dataclass
 class Phase:
-    """What was answered in a phase: seconds of each request, and how many failed."""
+    """The results of a phase: the seconds of each request, and the number of failures."""
 
     seconds: list[float] = field(default_factory=list)
     failed: int = 0
 
 
 def main() -> None:
-    """Print a row a phase: how many requests, how many failed, and how long they took."""
+    """Print a row per phase: requests, failures and percentiles of latency."""
     with tempfile.TemporaryDirectory() as folder, valkey_servers.serving() as cache:
         settings = {"PEOPLEINFO_CACHE_URL": cache.url, "PEOPLEINFO_CACHE_FENCE_TTL": "0.5"}
         with ours(f"sqlite:///{folder}/people.db", **settings) as server:
@@ -49,27 +49,27 @@ def main() -> None:
         figures = (ordered[len(ordered) // 2], ordered[len(ordered) * 99 // 100], ordered[-1])
         p50, p99, worst = (1_000 * one for one in figures)
         print(f"{name:24}{len(ordered):>10}{phase.failed:>8}{p50:>10.1f}{p99:>10.1f}{worst:>13.1f}")
-    print(f"at most 0 failed, and p99 at most {1_000 * BAR:.0f} ms while it is away and when it is back")
+    print(f"bars: 0 failures, p99 at most {1_000 * BAR:.0f} ms while Redis is down and after its restart")
 
 
 async def _load(server: Server, cache: valkey_servers.Server, stored: list[dict[str, str]]) -> dict[str, Phase]:
-    phases = {name: Phase() for name in ("is there", "is away", "is back, empty", "is back, with old data")}
+    phases = {name: Phase() for name in ("running", "down", "restarted, empty", "restarted, old data")}
     clients = Clients(server.port, stored)
     for number in range(TIMES):
         old = number % 2 == 1
-        await clients.go_on(QUIET, phases["is there"])
+        await clients.run(QUIET, phases["running"])
         if old:
             await asyncio.to_thread(cache.client.save)
-            await clients.go_on(QUIET, phases["is there"])
+            await clients.run(QUIET, phases["running"])
         else:
             (cache.folder / "dump.rdb").unlink(missing_ok=True)
-        await clients.go_on(AWAY, phases["is away"], cache.stop)
-        await clients.go_on(BACK, phases["is back, with old data" if old else "is back, empty"], cache.start)
+        await clients.run(AWAY, phases["down"], cache.stop)
+        await clients.run(BACK, phases["restarted, old data" if old else "restarted, empty"], cache.start)
     return phases
 
 
 class Clients:
-    """Connections over which requests leave when they are due."""
+    """Connections that send requests at scheduled times."""
 
     def __init__(self, port: int, stored: list[dict[str, str]]) -> None:
         self._port = port
@@ -77,18 +77,18 @@ class Clients:
         self._chance = random.Random(4711)
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
-    async def go_on(self, seconds: float, phase: Phase, befalls: Callable[[], None] | None = None) -> None:
-        """Ask for so long; what befalls Redis does so once the first request has left."""
-        begun = monotonic()
+    async def run(self, seconds: float, phase: Phase, fault: Callable[[], None] | None = None) -> None:
+        """Send requests for `seconds`; the fault is injected after the first request."""
+        started = monotonic()
         async with asyncio.TaskGroup() as group:
             for number in range(int(seconds * RATE)):
-                due = begun + number / RATE
+                due = started + number / RATE
                 await asyncio.sleep(max(0.0, due - monotonic()))
-                group.create_task(self._ask(due, phase))
-                if number == 0 and befalls:
-                    group.create_task(asyncio.to_thread(befalls))
+                group.create_task(self._send(due, phase))
+                if number == 0 and fault:
+                    group.create_task(asyncio.to_thread(fault))
 
-    async def _ask(self, due: float, phase: Phase) -> None:
+    async def _send(self, due: float, phase: Phase) -> None:
         reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection("127.0.0.1", self._port)
         writer.write(self._next())
         head = await reader.readuntil(b"\r\n\r\n")

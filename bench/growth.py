@@ -1,7 +1,7 @@
-"""Does a read cost more when more people are stored, or on a later page?
+"""Does the cost of a read grow with the number of records, or with the number of the page?
 
-The same service and requests against ten thousand and ten million people stored; in both a thousand people bear one surname and are read in pages
-of 10, and the others bear surnames as unevenly spread as real ones. The stores are filled once, which takes minutes, and kept in .cache/growth.
+The same requests run on ten thousand and on ten million records. In both stores, 1,000 people share one surname and are read in pages of
+10; the other surnames have the distribution of real ones. The stores are filled once, which takes minutes, and kept in .cache/growth.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ KEPT = Path(".cache/growth")
 
 
 def main() -> list[Table]:
-    """Print CPU microseconds a request for both stores and their ratio, and the memory of the server after all that."""
+    """Print CPU microseconds per request for both stores, their ratio, and the memory of the server at the end."""
     with ExitStack() as stack:
         stores = [Settings(store_url=f"sqlite:///{(KEPT / f'{size}.db').absolute()}") for size in SIZES]
         filled = [_filled(store, size) for store, size in zip(stores, SIZES, strict=True)]
@@ -43,11 +43,11 @@ def main() -> list[Table]:
             "read by id": [[f"/v1/people/{person_id}" for person_id in one.ids] for one in filled],
             f"search by surname, at most {LIMIT}": [rare, rare],
             f"first page of a surname of {BEARERS:,}": [[first], [first]],
-            "first page of the surname of one in a hundred": [[most], [most]],
+            "first page of a surname of 1 in 100 people": [[most], [most]],
             "hundredth page of a surname of 1,000": [[_page(service, first, 100, one.key)] for service, one in both],
         }
         table = Table(
-            "µs of CPU a request as people are stored", "request", *(f"{size:,} stored" for size in SIZES), "ratio"
+            "µs of CPU per request, by number of records", "request", *(f"{size:,} stored" for size in SIZES), "ratio"
         )
         for title, paths in asked.items():
             requests = [
@@ -59,7 +59,7 @@ def main() -> list[Table]:
             ]
             few, many = (list(column) for column in zip(*rounds, strict=True))
             table.row(title, spread(few), spread(many), f"{ratio(many, few):.2f}")
-        table.row("resident memory of the server then, MB", *(f"{service.megabytes:.0f}" for service in services), "")
+        table.row("resident memory of the server, MB", *(f"{service.megabytes:.0f}" for service in services), "")
         table.row(
             "file, MB",
             *(f"{Path(store.store_url.removeprefix('sqlite:///')).stat().st_size / 1e6:,.0f}" for store in stores),
@@ -70,7 +70,7 @@ def main() -> list[Table]:
 
 
 def _connections(service: Server, reads: list[bytes]) -> Table:
-    table = Table("µs of CPU a read by id as connections come", "connections", "µs", "resident memory then, MB")
+    table = Table("µs of CPU per read by id, by number of connections", "connections", "µs", "resident memory, MB")
     rounds = [[microseconds(service, reads, REQUESTS, connections=most) for most in CONNECTIONS] for _ in range(ROUNDS)]
     for most, costs in zip(CONNECTIONS, zip(*rounds, strict=True), strict=True):
         table.row(f"{most:,}", spread(list(costs)), "")
@@ -79,7 +79,7 @@ def _connections(service: Server, reads: list[bytes]) -> Table:
 
 
 def _filled(settings: Settings, size: int) -> Filled:
-    """Fill the store, or take the one that was filled before."""
+    """Fill the store, or reuse the one of an earlier run."""
     ids = KEPT / f"{size}.json"
     if ids.exists():
         return Filled(json.loads(ids.read_text()), asyncio.run(key(settings)))
@@ -100,6 +100,6 @@ def _page(service: Server, path: str, number: int, key: str) -> str:
 
 
 def _people(size: int) -> Iterator[dict[str, Any]]:
-    """Yield people of whom a thousand bear one surname, evenly spread among the others in time."""
+    """Yield people; 1,000 of them, evenly spread in time, share one surname."""
     for number, person in enumerate(people(size)):
         yield person | ({"person_surname": COMMON} if number % (size // BEARERS) == 0 else {})

@@ -1,4 +1,4 @@
-"""How large the container image is, how soon it answers, and what it holds of memory while nobody asks: docs/docker.md."""
+"""How large is the container image, how soon does it respond, and how much memory does it use while idle? (docs/docker.md)"""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MB: Final = 1e6
 
 
 def main() -> None:
-    """Build the image as the tests do, and print the rows of the table in docs/docker.md."""
+    """Build the image as the tests do, and print the table of docs/docker.md."""
     if problem := missing():
         sys.exit(f"building an image {problem}")
     engine = Engine()
@@ -40,22 +40,22 @@ def main() -> None:
         print(f"| uncompressed, on top of its base | 150 MB | {(size - base) / _MB:.0f} MB |")
         spread = f"{median(waits):.2f} s ({min(waits):.2f} to {max(waits):.2f} in {STARTS} starts)"
         print(f"| from `run` to the first 200 of `/status` | 1 s | {spread} |")
-        print(f"| memory of the process, while nobody asks | | {median(memory) / _MB:.0f} MB |")
+        print(f"| memory of the idle process | | {median(memory) / _MB:.0f} MB |")
     finally:
         engine.remove_all()
 
 
 @contextmanager
 def _started(engine: Engine) -> Iterator[tuple[float, int]]:
-    """Run a container; yield the seconds until it answered, and the number of its process."""
+    """Run a container; yield the seconds until its first response, and its process id."""
     port = free_port()
     begun = perf_counter()
     with engine.container("service", *settings(port), "--volume=/data") as container:
-        until(lambda: answers(f"http://127.0.0.1:{port}"), "the service does not answer")
+        until(lambda: answers(f"http://127.0.0.1:{port}"), "the service does not respond")
         yield perf_counter() - begun, int(engine.inspect("container", container)["State"]["Pid"])
 
 
 def _held(process: int) -> int:
-    """Return the bytes that are a process's own, with its share of what others use too."""
+    """Return the proportional set size of a process in bytes."""
     rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
     return int(rollup.partition("Pss:")[2].split()[0]) * 1024

@@ -1,6 +1,6 @@
-"""How fast are many people imported and exported, and in how much memory?
+"""How fast are import and export, and how much memory do they use?
 
-The real command in a process of its own, with a CSV file of made-up people; durable at the end of each batch.
+The benchmark runs the real commands in separate processes on a CSV file of generated people. Each batch is durable before the next.
 """
 
 import csv
@@ -19,7 +19,7 @@ SIZES = (100_000, 1_000_000)
 
 
 def main() -> list[Table]:
-    """Print rows a second and peak resident memory of both commands, for two lengths of the file."""
+    """Print rows per second and peak resident memory of both commands, for two sizes of the file."""
     table = Table("Import and export", "people", "command", "rows a second", "peak MB")
     with tempfile.TemporaryDirectory() as folder:
         for size in SIZES:
@@ -47,7 +47,7 @@ def _write(table: Path, size: int) -> None:
 
 
 def _timed(command: list[str]) -> tuple[float, int]:
-    """Return the seconds that a command took, and its peak resident memory in KiB."""
+    """Return the duration of a command in seconds, and its peak resident memory in KiB."""
     began = time.perf_counter()
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)

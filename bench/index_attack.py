@@ -1,9 +1,8 @@
-"""How many surnames does somebody guess who has a copy of a sealed store and knows how common surnames are?
+"""How many surnames does an attacker guess from a copy of an encrypted store and a list of surname frequencies?
 
-The index of surnames holds a keyed hash of each: nobody can try surnames on it, but it shows how many people share one. Who knows the surnames of
-the country by how common they are takes the most common hash for the most common surname, and so on: the best guess there is, when the
-order is all that is known. The people's surnames are as unevenly spread as in a census (bench/sample_people.py: Zipf-Mandelbrot, 150,000 surnames, the most
-common one borne by 1 in 100).
+The index holds a keyed hash of each surname. An attacker cannot test surnames against it, but sees how many people share a hash. The best
+attack with frequencies alone assigns the most common surname to the most common hash, and so on. The sample has the distribution of a
+census (bench/sample_people.py: Zipf-Mandelbrot, 150,000 surnames, the most common one has a share of 1 %).
 """
 
 import bisect
@@ -19,7 +18,7 @@ RUNS = 5
 
 
 def main() -> None:
-    """Print a row a size of the store: the share of people and of the surnames that occur that are guessed right."""
+    """Print a row per size of the store: the shares of people and of surnames that the attacker guesses correctly."""
     print(f"{'people':>10} {'people guessed':>16} {'surnames guessed':>18} {'of the 10 most common':>23}")
     for size in SIZES:
         people, surnames, top = zip(*(attack(size, seed) for seed in range(RUNS)), strict=True)
@@ -27,12 +26,12 @@ def main() -> None:
 
 
 def attack(size: int, seed: int) -> tuple[float, float, float]:
-    """Return the shares of people, of surnames and of the ten most common surnames that are guessed right."""
+    """Return the shares of people, of surnames and of the ten most common surnames that are guessed correctly."""
     chance = random.Random(seed)
     weights = list(itertools.accumulate(1 / (rank + 10) for rank in range(SURNAMES)))
     counts = Counter(bisect.bisect(weights, chance.random() * weights[-1]) for _ in range(size))
     hashes = list(counts.items())
-    chance.shuffle(hashes)  # among equally common hashes the attacker can only choose at random
+    chance.shuffle(hashes)  # among equally common hashes the attacker chooses at random
     hashes.sort(key=lambda entry: -entry[1])
     right = [(rank, count) for guess, (rank, count) in enumerate(hashes) if guess == rank]
     top = sum(rank < 10 for rank, _ in right) / 10

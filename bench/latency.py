@@ -1,8 +1,7 @@
-"""How long does a request take when the server is half busy?
+"""What is the latency at half of the server's maximum throughput?
 
-Each server has a CPU of its own, the client another one. First it is found how many requests a second it answers at most, then they come at half
-that rate, whether or not the ones before are answered, and the time of each counts from when it was due. Rounds are paired; beside ours a bare
-Falcon handler shows what the machine itself adds.
+Server and client each have their own CPU. The benchmark measures the maximum throughput and then sends requests at half that rate in
+an open loop; latency counts from the scheduled time. Rounds are paired. A bare Falcon handler shows the noise of the machine.
 """
 
 import asyncio
@@ -22,32 +21,32 @@ from tests import dynamodb_servers
 
 ROUNDS = 5
 STORED = 20_000
-MOST = 20_000  # requests that tell how many a second are answered
-SECONDS = 5.0  # of a round
+MOST = 20_000  # requests to measure the maximum throughput
+SECONDS = 5.0  # requests per round
 SHARES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
 
 
 def main() -> list[Table]:
-    """Print a row a contender: requests a second at most, percentiles at half of that in milliseconds, and memory."""
+    """Print a row per contender: maximum throughput, percentiles of latency at half of it in milliseconds, and memory."""
     os.environ |= dynamodb_servers.CREDENTIALS
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         stack.callback(dynamodb_servers.end_all)
         url = f"sqlite:///{folder}/people.db"
         stored = asyncio.run(fill(Settings(store_url=url), people(STORED), stored=STORED))
-        dynamodb_servers.endpoint(kind())  # on whichever CPU is free
+        dynamodb_servers.endpoint(kind())  # on any free CPU
         with apart():
             embedded = stack.enter_context(ours(url, **UNLIMITED))
-            usual, cloud = open_contenders(stack, ("usual", "ours"))
+            typical, cloud = open_contenders(stack, ("typical", "ours"))
             reads = [request("GET", f"/v1/people/{person_id}", key=stored.key) for person_id in stored.ids]
             falcon = stack.enter_context(bare(get(embedded, f"/v1/people/{stored.ids[0]}", key=stored.key)))
-        paths = {one.name: [f"/v1/people/{person_id}" for person_id in one.ids[:FEW]] for one in (usual, cloud)}
+        paths = {one.name: [f"/v1/people/{person_id}" for person_id in one.ids[:FEW]] for one in (typical, cloud)}
         return [
             _table(
                 {
                     "bare Falcon": (falcon, reads),
                     "ours, embedded, read by id": (embedded, reads),
                     "ours, DynamoDB and Valkey, cached read by id": (cloud.server, cloud.reads(paths["ours"])),
-                    "usual, DynamoDB and Valkey, cached read by id": (usual.server, usual.reads(paths["usual"])),
+                    "typical, DynamoDB and Valkey, cached read by id": (typical.server, typical.reads(paths["typical"])),
                 }
             )
         ]
@@ -55,8 +54,8 @@ def main() -> list[Table]:
 
 def _table(contenders: dict[str, tuple[Server, list[bytes]]]) -> Table:
     table = Table(
-        f"Latency at half of what each can do, ms (median of {ROUNDS} rounds; the worst of them)",
-        "server", "requests a second at most", "at the rate of", *SHARES, "p99.9 : p50", "MB",
+        f"Latency at half of the maximum throughput, ms (median of {ROUNDS} rounds; worst round)",
+        "server", "maximum requests per second", "at the rate of", *SHARES, "p99.9 : p50", "MB",
     )  # fmt: skip
     rates = {name: median(throughput(*one, MOST) for _ in range(3)) for name, one in contenders.items()}
     rounds: dict[str, list[list[float]]] = {name: [] for name in contenders}

@@ -1,8 +1,8 @@
-"""Where does each microsecond of a request go?
+"""Which layer uses the CPU time of a request?
 
-The service is looked at a few hundred times a second (py-spy) while it answers one kind of request. A look counts for the layer of the innermost
-frame that belongs to one, so that what a library does for a layer is that layer's. The shares are of the CPU time that a request takes when nobody
-looks. Needs the right to look into another process: root's, or kernel.yama.ptrace_scope=0.
+py-spy samples the service while it serves one kind of request. A sample counts for the layer of the innermost frame that belongs to one,
+so the work of a library counts for the layer that calls it. The shares apply to the CPU time of an unsampled run. Requires permission to
+trace other processes: root, or kernel.yama.ptrace_scope=0.
 """
 
 import json
@@ -28,28 +28,28 @@ from tests import dynamodb_servers
 
 ROUNDS = 5
 SECONDS = 12
-LOOKS = 400  # a second
+SAMPLES = 400  # per second
 
-# The first that matches the file of a frame, the innermost frame first. Reading, writing and waiting have no frame of their own: they are
-# done by the event loop, for whoever called it, or for nobody.
+# The first pattern that matches the file of a frame, innermost frame first. Reads, writes and waits of sockets have no Python frame; they
+# count for the event loop.
 LAYERS = {
-    "metrics, log, audit": r"peopleinfo/telemetry/|structlog/|peopleinfo/(audit|http/audited)\.py",
-    "who asks, and how much": r"peopleinfo/(gate|access|apikeys|rates|oidc)\.py|peopleinfo/http/(auth|limits|loopback|browsers|sessions)\.py",
-    "cache": r"peopleinfo/cache/(?!pipe)",
-    "store": r"peopleinfo/(sqlite|crypto)/|peopleinfo/dynamodb/(?!http\.py)|aiodynamo/",
-    "record and rules": r"peopleinfo/(people|person|names|birthdate|strictjson|search|ids|masks|store)\.py",
-    "contract": r"peopleinfo/http/(?!protocol|drain|requests)|peopleinfo/wiring\.py",
-    "framework (Falcon)": r"falcon/|peopleinfo/http/requests\.py|<string>",
-    "sending the answer (system)": r"_Cycle\._end .*http/protocol\.py",
-    "HTTP server (uvicorn, httptools)": r"uvicorn/(?!server|_compat)|peopleinfo/http/(protocol|drain)\.py",
-    "asking Redis (system)": r"cache/pipe\.py|redis/",
-    "asking DynamoDB (pyreqwest, system)": r"dynamodb/http\.py|pyreqwest/",
+    "metrics, logs, audit": r"peopleinfo/(telemetry|privacy)/|structlog/|peopleinfo/http/middleware/audit\.py|stores/instrumented\.py",
+    "authentication, rate limits": r"peopleinfo/auth/|peopleinfo/http/(middleware/(auth|rate_limit|host_check|cors)|sessions)\.py",
+    "cache": r"peopleinfo/stores/cached/(?!pipelined_connection)",
+    "store": r"peopleinfo/(crypto|stores/sqlite)/|peopleinfo/stores/dynamodb/(?!http\.py)|aiodynamo/",
+    "record and rules": r"peopleinfo/people/",
+    "HTTP API": r"peopleinfo/http/(?!uvicorn_|shutdown|bodies)|peopleinfo/app\.py",
+    "framework (Falcon)": r"falcon/|peopleinfo/http/bodies\.py|<string>",
+    "sending the response (system)": r"_Cycle\._end .*http/uvicorn_protocol\.py",
+    "HTTP server (uvicorn, httptools)": r"uvicorn/(?!server|_compat)|peopleinfo/http/(uvicorn_\w+|shutdown)\.py",
+    "Redis client (system)": r"cached/pipelined_connection\.py|redis/",
+    "DynamoDB client (pyreqwest, system)": r"dynamodb/http\.py|pyreqwest/",
 }
-LOOP = "event loop: waiting, reading, waking (system)"
+LOOP = "event loop: wait, read, wake up (system)"
 
 
 class _Work(NamedTuple):
-    """What is asked, how many times a round, and what is to be forgotten before."""
+    """The requests of a kind, their number per round, and a function that clears the cache before it."""
 
     requests: list[bytes]
     count: int
@@ -57,7 +57,7 @@ class _Work(NamedTuple):
 
 
 def main() -> list[Table]:
-    """Print microseconds of CPU a request: a row a layer, a column a kind of request."""
+    """Print microseconds of CPU per request: a row per layer, a column per kind of request."""
     os.environ |= dynamodb_servers.CREDENTIALS
     with ExitStack() as stack:
         stack.callback(dynamodb_servers.end_all)
@@ -72,7 +72,7 @@ def main() -> list[Table]:
             "create": _Work([creation], 1_600),
         }
         profiles = {title: _profile(one.server, work) for title, work in works.items()}
-    table = Table("Where the µs of CPU of a request go (DynamoDB and Valkey)", "layer", *profiles)
+    table = Table("µs of CPU per request, by layer (DynamoDB and Valkey)", "layer", *profiles)
     for layer in (LOOP, *reversed(LAYERS)):
         table.row(layer, *(f"{costs[layer]:.1f}" for costs in profiles.values()))
     table.row("in all", *(f"{sum(costs.values()):.1f}" for costs in profiles.values()))
@@ -80,14 +80,14 @@ def main() -> list[Table]:
 
 
 def _profile(server: Server, work: _Work) -> dict[str, float]:
-    """Return microseconds of CPU a request, by layer."""
+    """Return microseconds of CPU per request, by layer."""
     cost = median(microseconds(server, work.requests, work.count, forget=work.forget) for _ in range(ROUNDS))
     looks = _looks(server, work)
     return {layer: cost * looks[layer] / looks.total() for layer in (LOOP, *LAYERS)}
 
 
 def _looks(server: Server, work: _Work) -> Counter[str]:
-    """Return how often each layer was at work."""
+    """Return the number of samples per layer."""
     enough = Event()
 
     def load() -> None:
@@ -96,7 +96,7 @@ def _looks(server: Server, work: _Work) -> Counter[str]:
 
     with tempfile.TemporaryDirectory() as folder:
         seen = Path(folder) / "stacks"
-        options = ["--rate", str(LOOKS), "--duration", str(SECONDS), "--format", "raw", "--output", str(seen)]
+        options = ["--rate", str(SAMPLES), "--duration", str(SECONDS), "--format", "raw", "--output", str(seen)]
         command = [str(Path(sys.executable).with_name("py-spy")), "record", "--pid", str(server.process.pid), *options]
         loading = Thread(target=load)
         loading.start()

@@ -1,4 +1,4 @@
-"""Loads a server. The cost of a request is the CPU time, user and system, of the server's processes."""
+"""Generate load. The cost of a request is the CPU time, user and system, of the server's processes."""
 
 import asyncio
 import gc
@@ -16,11 +16,11 @@ from bench.servers import Server
 
 CONNECTIONS = 16
 WARM_UP = 1_000
-MANY = 64  # connections over which requests leave at a fixed rate
+MANY = 64  # connections for requests at a fixed rate
 
 
 def request(method: str, path: str, body: bytes = b"", *, key: str = "") -> bytes:
-    """Return a request as it goes over the wire, with an API key when there is one."""
+    """Return the bytes of an HTTP request, with an API key when one is given."""
     head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
     if key:
         head += f"Authorization: Bearer {key}\r\n"
@@ -31,7 +31,7 @@ def request(method: str, path: str, body: bytes = b"", *, key: str = "") -> byte
 
 @contextmanager
 def _patient() -> Iterator[None]:
-    """Let the client wait for its turn: woken by an answer, it would interrupt a server that has used more time than itself."""
+    """Lower the priority of the client, so that a response does not let it preempt the server."""
     if not hasattr(os, "SCHED_BATCH"):
         yield
         return
@@ -50,9 +50,9 @@ def microseconds(
     forget: Callable[[], None] | None = None,
     connections: int = CONNECTIONS,
 ) -> float:
-    """Send `count` requests, taken from the list in turn, over a few connections; return CPU microseconds a request.
+    """Send `count` requests from the list, in turn, over a few connections; return CPU microseconds per request.
 
-    With `forget` that is done first and whenever the list begins anew, so that each is answered as if for the first time.
+    `forget` runs first and whenever the list starts again, so that no response comes from the cache.
     """
     together = count if forget is None else min(count, len(requests))
     with _patient():
@@ -66,17 +66,17 @@ def microseconds(
 
 
 def post(server: Server, path: str, bodies: list[bytes], *, key: str = "") -> list[bytes]:
-    """Send every body once; return what was answered, in no order."""
+    """Send every body once; return the response bodies in any order."""
     return uvloop.run(_send(server.port, [request("POST", path, body, key=key) for body in bodies], len(bodies)))
 
 
 def get(server: Server, path: str, *, key: str = "") -> bytes:
-    """Return the body of one answer."""
+    """Return the body of one response."""
     return uvloop.run(_send(server.port, [request("GET", path, key=key)], 1))[0]
 
 
 async def _send(port: int, requests: list[bytes], count: int, connections: int = CONNECTIONS) -> list[bytes]:
-    """Send the first `count` of the requests, from the beginning again when there are fewer; return the bodies, in no order."""
+    """Send `count` of the requests, repeating the list if it is shorter; return the response bodies in any order."""
     waiting = iter(range(count))
     bodies: list[bytes] = []
     await asyncio.gather(*(_client(port, requests, waiting, bodies) for _ in range(min(connections, count))))
@@ -96,19 +96,19 @@ async def _client(port: int, requests: list[bytes], waiting: Iterator[int], bodi
 
 
 def throughput(server: Server, requests: list[bytes], count: int) -> float:
-    """Return how many requests a second are answered when each connection asks again as soon as it is answered."""
+    """Return the requests per second of a closed loop: each connection sends its next request after the response."""
     began = perf_counter()
     uvloop.run(_send(server.port, requests, count))
     return count / (perf_counter() - began)
 
 
 def latencies(server: Server, requests: list[bytes], rate: float, count: int) -> list[float]:
-    """Send `count` requests at a fixed rate a second; return the seconds from when each was due to its whole answer, in order of length.
+    """Send `count` requests at a fixed rate per second; return the sorted latencies in seconds.
 
-    A request leaves when it is due whether or not the ones before it are answered, and what it waits for a connection counts: a server
-    that stands still is charged with everybody who would have come meanwhile.
+    This is an open loop: a request is sent at its scheduled time, whether or not earlier ones have completed. Latency counts from that time
+    and includes the wait for a connection, so a stalled server is charged for all requests of the stall.
     """
-    gc.disable()  # of this client, whose pauses are not the server's
+    gc.disable()  # garbage collection of this client must not count for the server
     try:
         return sorted(uvloop.run(_at_rate(server.port, requests, rate, count)))
     finally:
@@ -123,7 +123,7 @@ async def _at_rate(port: int, requests: list[bytes], rate: float, count: int) ->
     begun = perf_counter()
     for number in range(count):
         due = begun + number / rate
-        while perf_counter() < due:  # noqa: ASYNC110 - the loop counts milliseconds, which is too coarse
+        while perf_counter() < due:  # noqa: ASYNC110 - the clock of the loop has milliseconds, which is too coarse
             await asyncio.sleep(0)
         traffic.send(requests[number % len(requests)], due)
     await traffic.over
@@ -131,7 +131,7 @@ async def _at_rate(port: int, requests: list[bytes], rate: float, count: int) ->
 
 
 class _Traffic:
-    """The requests under way, those that wait for a connection, and how long each took that was answered."""
+    """The requests in flight, those that wait for a connection, and the latencies of the completed ones."""
 
     def __init__(self, count: int, over: asyncio.Future[None]) -> None:
         self.seconds: list[float] = []
@@ -141,28 +141,28 @@ class _Traffic:
         self._waiting: deque[tuple[bytes, float]] = deque()
 
     def send(self, asked: bytes, due: float) -> None:
-        """Send a request, as soon as there is a connection."""
+        """Send a request as soon as a connection is free."""
         if self._idle:
             self._idle.pop().ask(asked, due)
         else:
             self._waiting.append((asked, due))
 
     def is_idle(self, connection: "_Connection") -> None:
-        """Use a connection for whoever waits."""
+        """Give a connection to the next waiting request."""
         if self._waiting:
             connection.ask(*self._waiting.popleft())
         else:
             self._idle.append(connection)
 
     def answered(self, seconds: float) -> None:
-        """Note an answer."""
+        """Record a response."""
         self.seconds.append(seconds)
         if len(self.seconds) == self._count:
             self.over.set_result(None)
 
 
 class _Connection(asyncio.Protocol):
-    """One request at a time."""
+    """A connection with one request at a time."""
 
     def __init__(self, traffic: _Traffic) -> None:
         self._traffic = traffic

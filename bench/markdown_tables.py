@@ -1,11 +1,11 @@
-"""Tables as Markdown: printed while they are measured, and kept for the page of figures."""
+"""Markdown tables that are printed row by row and kept for docs/performance.md."""
 
 from collections.abc import Sequence
 from statistics import median
 
 
 class Table:
-    """A table with a title; each row is printed when it is there."""
+    """A table with a title; each row is printed when it is added."""
 
     def __init__(self, title: str, *columns: str) -> None:
         self.title = title
@@ -20,7 +20,7 @@ class Table:
 
     @property
     def text(self) -> str:
-        """The whole of it, without the title."""
+        """The table without its title."""
         return "\n".join((_line(self.columns), "|" + "---|" * len(self.columns), *map(_line, self.rows)))
 
 
@@ -29,11 +29,11 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def spread(values: list[float]) -> str:
-    """Return the median with the least and the greatest."""
+    """Return the median, minimum and maximum as text."""
     return " ".join((_figure(median(values)), f"({_figure(min(values))}-{_figure(max(values))})"))
 
 
-_WHOLE, _TENTHS = 1_000, 10  # from where so many digits tell enough
+_WHOLE, _TENTHS = 1_000, 10  # values from which fewer digits are shown
 
 
 def _figure(value: float) -> str:
@@ -41,5 +41,5 @@ def _figure(value: float) -> str:
 
 
 def ratio(ours: list[float], theirs: list[float]) -> float:
-    """Return the median of how many times as much ours is, round by round."""
+    """Return the median ratio over all rounds."""
     return median(one / other for one, other in zip(ours, theirs, strict=True))

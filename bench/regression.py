@@ -1,8 +1,8 @@
-"""Does a request cost more than it did in the last release?
+"""Does a request cost more than in the last release?
 
-Both run on the embedded store on one CPU and are asked the same in turn; what counts is the CPU time of their processes. The last release is made
-from its tag, with the libraries that it was locked with: a loss is a loss whoever brought it.
-`python -m bench.regression` compares with the last release, `python -m bench.regression COMMIT` with any commit; it ends with 1 when something is lost.
+Both versions run on the embedded store on one CPU and get the same requests in turn; the cost is the CPU time of their processes. The last
+release is built from its tag with its locked libraries, so a regression of a library counts too. `python -m bench.regression` compares
+with the last release, `python -m bench.regression COMMIT` with any commit. It exits 1 on a regression.
 """
 
 import json
@@ -26,15 +26,15 @@ ROUNDS = 9
 REQUESTS = 3_000
 STORED = 400
 LIST = 100
-MOST = 1.10  # times what it was
+MOST = 1.10  # maximum ratio of new to old cost
 
 
 def main() -> None:
-    """Print a row a kind of request, and what has become too slow."""
+    """Print a row per kind of request, and the regressions."""
     release = last_release()
     since = sys.argv[1] if len(sys.argv) > 1 else f"v{release}" if release else None
     if since is None:
-        print("there is no release yet to compare with")
+        print("no release to compare with yet")
         return
     pin()
     key = secrets.token_hex()
@@ -48,12 +48,12 @@ def main() -> None:
         lost = losses(before, now, key)
     if lost:
         sys.exit(f"more than {MOST - 1:.0%} slower than {since}: {', '.join(lost)}")
-    print(f"nothing costs more than {MOST - 1:.0%} above {since}")
+    print(f"no request costs more than {MOST - 1:.0%} above {since}")
 
 
 def losses(before: Server, now: Server, key: str, *, rounds: int = ROUNDS, requests: int = REQUESTS) -> list[str]:
-    """Return the kinds of request that cost more than `MOST` times as much now, by the median of paired rounds."""
-    table = Table("µs of CPU a request", "request", "before", "now", "now : before")
+    """Return the kinds of request whose cost has grown by more than the factor `MOST` (median of paired rounds)."""
+    table = Table("µs of CPU per request", "request", "before", "now", "now : before")
     works = [dict(_works(server, key)) for server in (before, now)]
     lost = []
     for title in works[0]:
@@ -70,7 +70,7 @@ def losses(before: Server, now: Server, key: str, *, rounds: int = ROUNDS, reque
 
 
 def _works(server: Server, key: str) -> Iterator[tuple[str, list[bytes]]]:
-    """Store people and yield what is asked of them, by kind."""
+    """Store people and yield the requests of each kind."""
     new = [json.dumps(person).encode() for person in people(STORED)]
     ids = [json.loads(answer)["person_id"] for answer in post(server, "/v1/people", new, key=key)]
     common = [json.dumps(person | {"person_surname": "Common"}).encode() for person in islice(people(STORED), LIST)]
@@ -84,7 +84,7 @@ def _works(server: Server, key: str) -> Iterator[tuple[str, list[bytes]]]:
 
 @contextmanager
 def _made(commit: str) -> Iterator[str]:
-    """Make an environment with the service as it was, and yield its Python; it is gone afterwards."""
+    """Install an older version into a temporary environment and yield its Python."""
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "release"
         subprocess.run(["git", "worktree", "add", "--quiet", "--detach", tree, commit], check=True)

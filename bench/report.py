@@ -1,4 +1,4 @@
-"""Writes docs/performance.md: everything that is compared, measured anew on this machine, with a picture."""
+"""Write docs/performance.md: all comparisons, measured on this machine, with a chart."""
 
 import platform
 from datetime import UTC, datetime
@@ -16,8 +16,8 @@ PICTURE = Path("docs/pictures/performance.svg")
 
 
 def main() -> None:
-    """Measure everything, and write the page and its picture."""
-    moved = transfer.main()  # first: the peak of a process is not below what this one holds when it starts it
+    """Measure everything, and write the page and its chart."""
+    moved = transfer.main()  # first: the peak memory of a child process includes that of this process at the fork
     compared, floor = cloud.main()
     others = (embedded, layers, latency, start, growth)
     tables = [compared, floor, *(table for question in others for table in question.main()), *moved]
@@ -26,11 +26,11 @@ def main() -> None:
     when = datetime.now(UTC).date().isoformat()
     figures = "\n\n".join(f"## {table.title}\n\n{table.text}" for table in tables)
     PAGE.write_text(_TEXT.format(when=when, system=system, figures=figures), encoding="utf-8")
-    print(f"{PAGE} and {PICTURE} are written")
+    print(f"wrote {PAGE} and {PICTURE}")
 
 
 def _draw(compared: Table) -> None:
-    """Draw what each contender needs for a request, on a scale on which twice as much is always as far."""
+    """Draw the cost of a request per contender on a logarithmic scale."""
     mpl.rcParams |= {"svg.hashsalt": "peopleinfo", "svg.fonttype": "none", "font.size": 9}
     names = compared.columns[1 : 1 + len(cloud.NAMES)]
     figure = Figure(figsize=(8, 6))
@@ -48,23 +48,23 @@ def _draw(compared: Table) -> None:
     axes.set_xscale("log")
     axes.set_yticks(range(len(compared.rows)), [row[0] for row in compared.rows])
     axes.invert_yaxis()
-    axes.set_xlabel("µs of CPU a request")
+    axes.set_xlabel("µs of CPU per request")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     figure.savefig(PICTURE, bbox_inches="tight", metadata={"Date": None})
 
 
-_TEXT = """# What it costs, measured
+_TEXT = """# Performance
 
-Written by `make bench ARGS=report` on {when} ({system}), which measures everything anew and takes about a quarter of an hour (longer the first time: ten million people are stored). What
-counts is the ratio between two columns of a row: they were measured in turn, on one machine, within one run.
+`make bench ARGS=report` wrote this page on {when} ({system}). It takes about a quarter of an hour, and longer the first time, because it stores ten million people.
+Compare the columns of a row: they were measured in turn on one machine within one run.
 
-The cost of a request is CPU time, user and system, of the server's processes; client, servers and what stands for DynamoDB share the machine, and
-the server and its client one CPU. A figure is the median of the rounds, with the least and the greatest. Ours asks for an API key, counts what it
-may do, and writes metrics and its access log; the others do nothing of that. *usual* is the usual Python answer: FastAPI, aioboto3 and redis-py
-(`bench/peers/fastapi`). *no L1* is ours without the memory in the process, *no cache* without Redis too.
+The cost of a request is the CPU time, user and system, of the server's processes. Client, servers and DynamoDB Local share the machine; a server
+and its client share one CPU. A figure is the median of the rounds, with minimum and maximum. PeopleInfo (*ours*) authenticates, applies rate limits,
+and writes metrics and an access log; the others do not. *Typical* is a service of FastAPI, aioboto3 and redis-py
+(`bench/peers/fastapi`). *No L1* is PeopleInfo without its local cache, *no cache* without Redis too.
 
-![µs of CPU a request, by contender](pictures/performance.svg)
+![µs of CPU per request, by contender](pictures/performance.svg)
 
 {figures}
 """

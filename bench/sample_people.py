@@ -1,4 +1,4 @@
-"""Made-up people for measurements: surnames as unevenly spread as real ones, the same in every run."""
+"""Generated people for measurements: surnames have a realistic distribution and are the same in every run."""
 
 import bisect
 import itertools
@@ -32,7 +32,7 @@ _SYLLABLES = (
 
 
 def people(count: int, seed: int = 1) -> Iterator[dict[str, Any]]:
-    """Yield people; the n-th most common of the surnames is borne by a share of about 1 / (n + 10) (Zipf)."""
+    """Yield people; the n-th most common surname has a share of about 1 / (n + 10) (Zipf-Mandelbrot)."""
     chance = random.Random(seed)
     weights = list(itertools.accumulate(1 / (rank + 10) for rank in range(SURNAMES)))
     for _ in range(count):

@@ -1,4 +1,4 @@
-"""Starts the contenders, each in processes of its own."""
+"""Start the contenders, each in separate processes."""
 
 import os
 import re
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 
-# What a key may take in a minute by default would be gone in seconds. Counting costs the same; whoever has less than half left pays for two
-# headers more.
+# A benchmark would exceed the default rate limit within seconds. Counting costs the same with a higher limit; a client that has used more
+# than half of its limit gets two more response headers.
 UNLIMITED = {"PEOPLEINFO_RATE_LIMIT": "100000000"}
 
 
@@ -25,7 +25,7 @@ class Server:
     process: psutil.Process
 
     def cpu(self) -> float:
-        """Return the CPU seconds that the server's processes have used."""
+        """Return the CPU seconds of the server's processes."""
         return sum(_cpu(process) for process in self._processes)
 
     @property
@@ -41,7 +41,7 @@ class Server:
 def _cpu(process: psutil.Process) -> float:
     if (
         sys.platform == "linux"
-    ):  # its clock of a process counts nanoseconds, its tables hundredths of a second (clock_getcpuclockid(3))
+    ):  # the CPU clock of a process has nanoseconds, /proc has hundredths of a second (clock_getcpuclockid(3))
         return time.clock_gettime(~process.pid << 3 | 2)
     times = process.cpu_times()
     return float(times.user + times.system)
@@ -49,7 +49,7 @@ def _cpu(process: psutil.Process) -> float:
 
 @contextmanager
 def ours(store: str, *, module: str = "peopleinfo", python: str = sys.executable, **settings: str) -> Iterator[Server]:
-    """Run the service on the store of a URL, logging as it does by default. `python` may be that of another version's environment."""
+    """Run the service on a store, with default logging. `python` may belong to the environment of another version."""
     environment = os.environ | {"PEOPLEINFO_PORT": "0", "PEOPLEINFO_STORE_URL": store} | settings
     with _running([python, "-m", module, "serve"], environment) as server:
         yield server
@@ -57,7 +57,7 @@ def ours(store: str, *, module: str = "peopleinfo", python: str = sys.executable
 
 @contextmanager
 def bare(body: bytes, framework: str = "falcon") -> Iterator[Server]:
-    """Run a handler that returns these bytes and does nothing else: one of Falcon's, or (`asgi`) one without a framework."""
+    """Run a handler that only returns these bytes: with Falcon, or (`asgi`) without a framework."""
     with _running(
         [sys.executable, "-m", "bench.variants.bare_handlers", framework, body.hex()], dict(os.environ)
     ) as server:
@@ -65,8 +65,8 @@ def bare(body: bytes, framework: str = "falcon") -> Iterator[Server]:
 
 
 @contextmanager
-def usual(endpoint: str, table: str, cache: str) -> Iterator[Server]:
-    """Run the usual Python answer (bench/peers/fastapi) on a table and a Redis; `make bench` sets up what it needs."""
+def typical(endpoint: str, table: str, cache: str) -> Iterator[Server]:
+    """Run the typical FastAPI service (bench/peers/fastapi) on a table and a Redis; `make bench` installs its libraries."""
     python = Path(".cache/peers/bin/python").absolute()
     environment = os.environ | {"AWS_ENDPOINT_URL": endpoint, "AWS_DEFAULT_REGION": "eu-west-1"}
     environment |= {"PEOPLE_TABLE": table, "REDIS_URL": cache, "PYTHONPATH": "."}
@@ -91,13 +91,13 @@ def _running(command: list[str], environment: dict[str, str]) -> Iterator[Server
 
 
 def pin() -> None:
-    """Keep this process and its children to one CPU, where the system can: else whether a client waits would change a server's cost."""
+    """Pin this process and its children to one CPU where the system supports it, so that waiting clients do not change the cost."""
     _keep_to(max)
 
 
 @contextmanager
 def apart() -> Iterator[None]:
-    """Keep what is started now to one CPU, and go on on another one when it is started."""
+    """Pin processes started in this block to one CPU, and this process to another one."""
     _keep_to(max)
     try:
         yield

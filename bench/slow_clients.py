@@ -1,7 +1,7 @@
-"""What do slow clients and idle connections cost the others?
+"""How much do slow clients and idle connections delay other clients?
 
-200 clients that send a byte a second and 1,000 connections that say nothing, beside one client that reads by id; its latency with them and
-without. Server and clients are on this machine, on 127.0.0.1; rounds are paired: quiet, beset, quiet …
+200 clients send one byte per second and 1,000 connections are idle, while one client reads by id. The benchmark measures its latency with
+and without them. Server and clients run on 127.0.0.1. Rounds are paired: idle, loaded, idle …
 """
 
 import asyncio
@@ -28,13 +28,13 @@ BAR = 2.0
 
 
 def main() -> None:
-    """Print the p50 and p99 of the other client, in milliseconds, and how many times as long they are beside slow ones."""
+    """Print the p50 and p99 of the measured client in milliseconds, and the ratios with slow clients."""
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/people.db"
         (person_id,) = asyncio.run(_fill(url))
         with ours(url) as server:
             rounds = [uvloop.run(_round(server, f"/v1/people/{person_id}")) for _ in range(ROUNDS)]
-    print(f"{'read by id':10} {'quiet, ms':>12} {'beset, ms':>12}   times (p99: at most {BAR:g})")
+    print(f"{'read by id':10} {'idle, ms':>12} {'loaded, ms':>12}   ratio (p99: at most {BAR:g})")
     for title, which in (("p50", 0), ("p99", 1)):
         quiet, beset = ([pair[state][which] for pair in rounds] for state in (0, 1))
         times = median(late / soon for soon, late in zip(quiet, beset, strict=True))
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 async def _round(server: Server, path: str) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Return the p50 and p99 without the others and with them, in seconds."""
+    """Return the p50 and p99 without and with the other clients, in seconds."""
     quiet = await _latencies(server, path)
     idle = await asyncio.gather(*(asyncio.open_connection("127.0.0.1", server.port) for _ in range(IDLE)))
     slow = [asyncio.ensure_future(_trickle(server, path)) for _ in range(SLOW)]
@@ -70,7 +70,7 @@ async def _latencies(server: Server, path: str) -> tuple[float, float]:
 
 
 async def _trickle(server: Server, path: str) -> None:
-    """Send a request a byte a second until cancelled or cut off, and then another one."""
+    """Send requests at one byte per second until cancelled, and reconnect when the server closes the connection."""
     while True:
         _, writer = await asyncio.open_connection("127.0.0.1", server.port)
         with contextlib.suppress(ConnectionError):

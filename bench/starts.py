@@ -1,7 +1,7 @@
-"""Does one signal end the service cleanly, at any moment of its first second?
+"""Does one SIGTERM end the service cleanly at any moment of its first second?
 
-Each start gets SIGTERM at a random moment, and has to end with 0 within the drain time. `STARTS=100 python -m bench starts` makes fewer
-starts. The moments are counted from the start of the command, which blocks signals until Python handles them (`env`, docs/operations.md).
+Each start gets SIGTERM at a random moment and must exit 0 within the drain time. `STARTS=100 python -m bench starts` makes fewer starts.
+The moment counts from the start of the command, which blocks signals until Python handles them (`env`, docs/operations.md).
 """
 
 import os
@@ -20,9 +20,9 @@ from typing import NamedTuple
 from bench.markdown_tables import Table
 from tests.http.serving import environment
 
-STARTS = int(os.environ.get("STARTS", "1000"))  # for each way to run the service
+STARTS = int(os.environ.get("STARTS", "1000"))  # starts per way to run the service
 FIRST = 1.0  # seconds
-DRAIN = 30.0  # seconds that the service may take to end
+DRAIN = 30.0  # seconds that the service may take to exit
 COMMAND = ("env", "--block-signal=INT,TERM", str(Path(sys.executable).with_name("peopleinfo")), "serve")
 NAMESPACE = ("unshare", "--pid", "--fork", "--kill-child")
 
@@ -36,11 +36,11 @@ class Way(NamedTuple):
 
 
 def main() -> list[Table]:
-    """Print a row for each way to run the service: with which codes the processes ended."""
+    """Print a row per way to run the service: the exit codes."""
     table = Table("Signals during the start", "service", "starts", "ended with 0", "others")
     for way in (Way("one worker", 1), Way("two workers", 2), Way("PID 1", 1, is_pid_1=True)):
         if way.is_pid_1 and not _has_namespaces():
-            print(f"{way.title}: needs the right to make PID namespaces")
+            print(f"{way.title}: requires permission to create PID namespaces")
             continue
         with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
             codes = Counter(pool.map(lambda _, way=way: _stopped(folder, way), range(STARTS)))
@@ -69,7 +69,7 @@ def _stopped(folder: str, way: Way) -> str:
 
 
 def _child(parent: int) -> int:
-    """Return the process in the new namespace, as soon as it runs the command."""
+    """Return the process in the new namespace as soon as it runs the command."""
     while True:
         for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
             if Path(f"/proc/{child}/comm").read_text() != f"{NAMESPACE[0]}\n":

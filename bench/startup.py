@@ -1,7 +1,7 @@
-"""How soon is the first request answered, and how much memory does a service take that nobody asks?
+"""How soon does the service respond after its start, and how much memory does it use while idle?
 
-From the start of the process until somebody has been read, with a key, of whom nothing is in the service's memory; the interpreter's files are in
-the machine's.
+The time runs from the start of the process to the first authenticated read. The cache of the service is cold; the files of the
+interpreter are in the page cache.
 """
 
 import asyncio
@@ -23,11 +23,11 @@ from tests.store_kinds import make_table
 
 ROUNDS = 7
 STORED = 2_000
-SETTLED = 2.0  # seconds after which nothing is being made ready any more
+SETTLED = 2.0  # seconds after which the start is complete
 
 
 def main() -> list[Table]:
-    """Print a row a way to run it: seconds to the first answer, and resident megabytes of all its processes."""
+    """Print a row per way to run the service: seconds to the first response, and resident megabytes of all its processes."""
     os.environ |= dynamodb_servers.CREDENTIALS
     table = Table("Start and rest", "service", "first answer, s", "at rest, MB")
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:

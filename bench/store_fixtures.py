@@ -1,4 +1,4 @@
-"""Fills stores with people to be measured, and gives out the key of whoever reads them."""
+"""Fill stores with people for measurements, and issue API keys for them."""
 
 import itertools
 import secrets
@@ -11,19 +11,19 @@ from peopleinfo.auth.principal import Scope
 from peopleinfo.people.person import parse_person
 from peopleinfo.settings import Settings
 
-SAMPLE = 500  # ids that are asked for
+SAMPLE = 500  # ids to read
 _TOGETHER = 50_000
 
 
 class Filled(NamedTuple):
-    """What to ask of a store: some of the ids, spread over all who are stored, and a key that may read and write."""
+    """Some ids of a store, evenly spread, and an API key that may read and write."""
 
     ids: list[str]
     key: str
 
 
 async def fill(settings: Settings, people: Iterable[dict[str, Any]], *, stored: int, sample: int = SAMPLE) -> Filled:
-    """Store so many of the people."""
+    """Store a number of people."""
     every = max(1, stored // sample)
     ids: list[str] = []
     async with app.open_people(settings, create=True) as service:

@@ -1,7 +1,7 @@
-"""What do metrics and access log cost of a cached read?
+"""What share of a cached read do metrics and access log cost?
 
-A read by id that the process's own memory answers (a Valkey is there, the store is SQLite), with metrics and access log and without.
-Servers and client share one CPU. Rounds are paired: without, with, without, with …
+The request is a read by id that the local cache answers (with Valkey and SQLite), with and without metrics and access log. Servers and
+client share one CPU. Rounds are paired: without, with, without, with …
 """
 
 import asyncio
@@ -24,7 +24,7 @@ BAR = 0.30
 
 
 def main() -> None:
-    """Print CPU microseconds of both, and which share of the whole metrics and log are."""
+    """Print CPU microseconds of both, and the share of metrics and log."""
     pin()
     with tempfile.TemporaryDirectory() as folder, valkey_servers.serving() as cache:
         url = f"sqlite:///{folder}/people.db"

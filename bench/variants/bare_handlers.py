@@ -1,4 +1,4 @@
-"""The least that an answer costs: given bytes from a handler of Falcon's, or from one without a framework, on the same server."""
+"""Handlers that return given bytes, with Falcon or without a framework: the lower bound of a response on the same server."""
 
 import socket
 import sys
@@ -12,7 +12,7 @@ FRAMEWORK, BODY = sys.argv[1], bytes.fromhex(sys.argv[2])
 
 
 class Bare:
-    """Answers any path with the same bytes."""
+    """Return the same bytes for any path."""
 
     async def on_get(self, _: Any, resp: falcon.asgi.Response, **__: str) -> None:
         resp.content_type = falcon.MEDIA_JSON
@@ -20,7 +20,7 @@ class Bare:
 
 
 async def without_framework(_: Any, __: Any, send: Any) -> None:
-    """Answer anything with the same bytes, as ASGI has it."""
+    """Return the same bytes for any request, as an ASGI application."""
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(BODY))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": BODY})

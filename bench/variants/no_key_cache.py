@@ -1,9 +1,9 @@
-"""The service as it is when it holds no keys of persons: each is asked for when a person is read."""
+"""The service without a cache of person keys: every read of a person unwraps its key."""
 
 import sys
 
 from peopleinfo.__main__ import main
 from peopleinfo.crypto import keyring
 
-keyring._HELD = 0  # noqa: SLF001 - that is what is changed
+keyring._HELD = 0  # noqa: SLF001 - the cache under test
 sys.exit(main())

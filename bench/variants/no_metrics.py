@@ -1,4 +1,4 @@
-"""The service without metrics of requests and without its access log, to be measured beside the real one."""
+"""The service without request metrics and access log, for comparison."""
 
 import sys
 
@@ -7,8 +7,8 @@ from peopleinfo.http import app
 
 
 def _nothing(*_):
-    """Note nothing."""
+    """Record nothing."""
 
 
-app.AccessLogMiddleware._note = _nothing  # noqa: SLF001 - what is to be measured
+app.AccessLogMiddleware._note = _nothing  # noqa: SLF001 - the code under test
 sys.exit(main())

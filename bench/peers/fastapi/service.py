@@ -1,10 +1,9 @@
-"""The usual Python answer: FastAPI, pydantic, aioboto3 and redis-py, as an ordinary good developer puts them together in an afternoon.
+"""A typical Python service for the same purpose: FastAPI, pydantic, aioboto3 and redis-py, as a good developer writes it in an afternoon.
 
-It stores people in one DynamoDB table (by id, with an index by surname) and keeps what was read in Redis for a minute. Nothing is made
-slow on purpose: the clients stay open, their pools are large enough, a cached answer is sent as it lies in Redis, and uvicorn runs on uvloop
-and httptools. What PeopleInfo promises beyond that is missing, and costs nothing here: a search may not see the latest write (an index is
-read eventually, and who fills the cache races with who empties it), a search ends after 100 people, and there are no versions to change,
-no prefixes, no idempotency keys, no fences when the cache fails.
+It stores people in one DynamoDB table (by id, with an index by surname) and caches reads in Redis for a minute. It is not slow on purpose:
+clients stay open, connection pools are large enough, a cached response is sent without decoding, and uvicorn runs on uvloop and httptools.
+It lacks guarantees of PeopleInfo: a search can miss the latest write (the index is eventually consistent, and cache fills race with
+invalidations), a search ends after 100 people, and there are no versions, prefixes, idempotency keys or fences.
 """
 
 import os
@@ -29,7 +28,7 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 
 
 class NewPerson(BaseModel):
-    """What is sent to store a person."""
+    """The request body that creates a person."""
 
     person_name: Name
     person_surname: Name
@@ -38,7 +37,7 @@ class NewPerson(BaseModel):
 
 
 class Person(NewPerson):
-    """A person as it is stored and answered."""
+    """A person as it is stored and returned."""
 
     person_id: str = Field(default_factory=lambda: str(uuid.uuid4()))
     version: int = 1
@@ -46,14 +45,14 @@ class Person(NewPerson):
 
 
 class People(BaseModel):
-    """The answer to a search."""
+    """The response to a search."""
 
     people: list[Person]
 
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Keep the clients open as long as the service runs."""
+    """Keep the clients open while the service runs."""
     config = AioConfig(max_pool_connections=128)
     async with (
         aioboto3.Session().client("dynamodb", config=config) as dynamodb,
@@ -87,7 +86,7 @@ async def get(person_id: str, request: Request) -> Response:
             TableName=TABLE, Key={"person_id": {"S": person_id}}, ConsistentRead=True
         )
         if "Item" not in found:
-            raise HTTPException(404, "there is no such person")
+            raise HTTPException(404, "person not found")
         body = from_item(found["Item"]).model_dump_json()
         await request.app.state.cache.set(key, body, ex=TTL)
     return Response(body, media_type="application/json")
@@ -95,7 +94,7 @@ async def get(person_id: str, request: Request) -> Response:
 
 @app.get("/v1/people", response_model=People)
 async def find(surname: Annotated[Name, Query()], request: Request) -> Response:
-    """Return the people who bear a surname."""
+    """Return the people with a surname."""
     key = surname_key(surname)
     if (body := await request.app.state.cache.get(key)) is None:
         found = await request.app.state.dynamodb.query(
@@ -111,22 +110,22 @@ async def find(surname: Annotated[Name, Query()], request: Request) -> Response:
 
 
 def folded(surname: str) -> str:
-    """Return a surname as it is searched for."""
+    """Return the search key of a surname."""
     return surname.strip().casefold()
 
 
 def surname_key(surname: str) -> str:
-    """Return where the people of a surname are cached."""
+    """Return the cache key of a surname."""
     return f"surname:{folded(surname)}"
 
 
 def to_item(person: Person) -> dict[str, Any]:
-    """Write a person as DynamoDB does."""
+    """Return a person as a DynamoDB item."""
     members = person.model_dump(mode="json", exclude={"version"})
     item = {name: {"S": text} for name, text in members.items()}
     return item | {"version": {"N": str(person.version)}, "surname_key": {"S": folded(person.person_surname)}}
 
 
 def from_item(item: dict[str, Any]) -> Person:
-    """Read a person as DynamoDB writes it; pydantic makes numbers and dates of the texts."""
+    """Return the person of a DynamoDB item; pydantic converts the numbers and dates."""
     return Person.model_validate({name: next(iter(value.values())) for name, value in item.items()})
