@@ -31,7 +31,7 @@ def problems(new: dict[str, Any], root: Path = ROOT) -> list[str]:
 
 
 def main() -> None:
-    """Print what breaks a client and was not announced; ends with 1 when something does."""
+    """Print what breaks a client and was not announced; exits 1 when something does."""
     if found := problems(document()):
         advice = "Keep the API as it was, or announce it: 'feat!: …', or a footer 'BREAKING CHANGE: …', makes a major version."
         sys.exit("\n".join(["this breaks clients of the last release:", *found, advice]))

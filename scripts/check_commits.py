@@ -8,7 +8,7 @@ from scripts.commits import commits
 
 
 def main() -> None:
-    """Name every commit whose message is not a Conventional Commit; ends with 1 when there is one."""
+    """Name every commit whose message is not a Conventional Commit; exits 1 when there is one."""
     since = sys.argv[1] if len(sys.argv) > 1 else None
     checked = commits(since)
     if problems := [commit.problem for commit in checked if commit.problem]:

@@ -209,7 +209,7 @@ def _limits(where: str, old: Json, new: Json) -> Iterator[str]:
 
 
 def main() -> None:
-    """Print what breaks; ends with 1 when something does."""
+    """Print what breaks; exits 1 when something does."""
     old, new = (json.loads(Path(name).read_text(encoding="utf-8")) for name in sys.argv[1:3])
     if changes := breaking(old, new):
         sys.exit("\n".join(changes))

@@ -60,7 +60,7 @@ def _get(url: str) -> tuple[int, bytes]:
 
 
 def main() -> None:
-    """Wait until a service works; ends with 1 when it does not."""
+    """Wait until a service works; exits 1 when it does not."""
     parser = argparse.ArgumentParser(description="Look whether a service works, from outside.")
     parser.add_argument("url")
     parser.add_argument("--version", help="which it has to be")

@@ -48,9 +48,9 @@ def test_people_are_sealed_served_and_their_keys_changed_meanwhile(tmp_path: Pat
     assert CANARY.lower().encode() in kept(tmp_path)
     refused = run(tmp_path, "search", CANARY, settings={"ENCRYPTION": encryption})
     assert refused.returncode == 1
-    assert "run `peopleinfo encryption on`" in said(refused)
+    assert "run `peopleinfo encryption enable`" in said(refused)
 
-    sealed = run(tmp_path, "encryption", "on", "--encryption", encryption)
+    sealed = run(tmp_path, "encryption", "enable", "--encryption", encryption)
     assert sealed.returncode == 0, sealed.stderr
     assert sealed.stdout.decode().startswith(
         "3 people were sealed; start the service with PEOPLEINFO_ENCRYPTION=file://"
@@ -61,7 +61,7 @@ def test_people_are_sealed_served_and_their_keys_changed_meanwhile(tmp_path: Pat
     with serving(tmp_path, encryption=encryption):
         rotated = run(tmp_path, "encryption", "rotate", settings={"ENCRYPTION": encryption})
         assert rotated.stdout == b"every person's key is wrapped by generation 2 now\n", rotated.stderr
-        in_use = run(tmp_path, "encryption", "on", "--encryption", encryption)
+        in_use = run(tmp_path, "encryption", "enable", "--encryption", encryption)
         assert "stop the service" in said(in_use)
     found = run(tmp_path, "search", f"{CANARY}1", settings={"ENCRYPTION": encryption})
     assert json.loads(found.stdout)["person_surname"] == f"{CANARY}1"
@@ -72,7 +72,7 @@ def test_what_a_backup_brings_back_of_the_erased_is_removed(tmp_path: Path, encr
     given = {"ENCRYPTION": encryption}
     people = [json.loads(line) for line in run(tmp_path, "export", settings=given).stdout.splitlines()]
     shutil.copy(tmp_path / "people.db", tmp_path / "yesterday.db")
-    assert run(tmp_path, "person", "erase", people[0]["person_id"], settings=given).returncode == 0
+    assert run(tmp_path, "person", "delete", people[0]["person_id"], settings=given).returncode == 0
     for file in tmp_path.glob("people.db*"):
         file.unlink()
     shutil.move(tmp_path / "yesterday.db", tmp_path / "people.db")
@@ -131,7 +131,7 @@ def test_a_table_is_sealed_by_copying_it_while_it_is_served(tmp_path: Path, encr
 def test_copies_that_an_upgrade_left_are_named(tmp_path: Path, encryption: str) -> None:
     stored(tmp_path)
     shutil.copy(tmp_path / "people.db", tmp_path / "people.db.v1.bak")
-    sealed = run(tmp_path, "encryption", "on", "--encryption", encryption)
+    sealed = run(tmp_path, "encryption", "enable", "--encryption", encryption)
     assert "people.db.v1.bak is an older copy of the same people, and plain" in sealed.stdout.decode()
 
 
@@ -159,4 +159,4 @@ def test_an_encryption_that_is_not_understood_is_refused(tmp_path: Path, url: st
 def test_a_file_of_another_program_is_not_sealed(tmp_path: Path, encryption: str) -> None:
     with closing(sqlite3.connect(tmp_path / "people.db")) as db:
         db.execute("CREATE TABLE people (name TEXT)")
-    assert "database of another program" in said(run(tmp_path, "encryption", "on", "--encryption", encryption))
+    assert "database of another program" in said(run(tmp_path, "encryption", "enable", "--encryption", encryption))

@@ -84,7 +84,7 @@ def test_the_same_file_again_adds_nobody_and_says_so(tmp_path: Path) -> None:
 def test_again_stores_everybody_once_more(tmp_path: Path) -> None:
     table(tmp_path, "surname", "A")
     run(tmp_path, "import", "people.csv")
-    assert "1 stored" in said(run(tmp_path, "import", "people.csv", "--again"))
+    assert "1 stored" in said(run(tmp_path, "import", "people.csv", "--force"))
     assert surnames(tmp_path) == ["A", "A"]
 
 

@@ -46,7 +46,17 @@ def test_a_key_is_printed_once_and_alone(tmp_path: Path) -> None:
 
 
 def test_the_list_says_what_a_key_may_do_and_until_when(tmp_path: Path) -> None:
-    create(tmp_path, "--scope", "people:read", "--scope", "people:write", "--hide", "person_address", "--hide", "*")
+    create(
+        tmp_path,
+        "--scope",
+        "people:read",
+        "--scope",
+        "people:write",
+        "--hide-field",
+        "person_address",
+        "--hide-field",
+        "*",
+    )
     create(tmp_path, "--expires", "never", name="always")
     first, second = listed(tmp_path)
     assert (first["name"], first["state"]) == ("ci", "valid")
@@ -81,7 +91,10 @@ def test_a_rotated_key_has_the_same_rights(tmp_path: Path) -> None:
         (["create", "--name", "ci", "--expires", "soon"], "90d, 12h, 2027-06-30 or never"),
         (["create", "--name", "ci", "--expires", "2020-01-01"], "over already"),
         (["create", "--name", "ci", "--expires", "0d"], "over already"),
-        (["create", "--name", "ci", "--scope", "people:admin", "--hide", "person_address"], "nothing can be hidden"),
+        (
+            ["create", "--name", "ci", "--scope", "people:admin", "--hide-field", "person_address"],
+            "nothing can be hidden",
+        ),
         (["revoke", "nobody"], "peopleinfo keys list"),
         (["rotate", "nobody"], "peopleinfo keys list"),
         (["rotate", "nobody", "--overlap", "soon"], "7d, 12h, 30m or 0s"),

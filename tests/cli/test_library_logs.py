@@ -96,5 +96,5 @@ def test_doctor_names_why_the_cache_is_not_reached(tmp_path: Path, url: str, rea
     ran = run(tmp_path, "doctor", settings={"CACHE_URL": url})
     assert (ran.returncode, ran.stderr) == (1, b"")
     last = ran.stdout.decode().splitlines()[-1]
-    assert last.startswith("WRONG  cache: ")
+    assert last.startswith("FAIL  cache: ")
     assert reason in last

@@ -23,9 +23,9 @@ USING: Final = [
     ["get", ID],
     ["export", "out.ndjson"],
     ["person", "export", ID],
-    ["person", "erase", ID],
-    ["sweep", "--retention-period", "1d"],
-    ["sweep", "--retention-period", "1d", "--dry-run"],
+    ["person", "delete", ID],
+    ["retention", "run", "--retention-period", "1d"],
+    ["retention", "run", "--retention-period", "1d", "--dry-run"],
     ["keys", "list"],
     ["keys", "revoke", "x"],
     ["keys", "rotate", "x"],
@@ -36,7 +36,7 @@ USING: Final = [
     ["store", "check"],
     ["doctor"],
 ]
-ENCRYPTING: Final = [["encryption", "on"], ["encryption", "rotate"]]
+ENCRYPTING: Final = [["encryption", "enable"], ["encryption", "rotate"]]
 
 
 def output(folder: Path, command: list[str], store: str, **settings: str) -> str:

@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", STORE_FILES)
-@pytest.mark.parametrize("command", [["export"], ["import", "in.csv", "--again", "--rejects"]], ids=" ".join)
+@pytest.mark.parametrize("command", [["export"], ["import", "in.csv", "--force", "--rejects"]], ids=" ".join)
 def test_no_command_writes_over_a_file_of_the_store(folder: Path, command: list[str], name: str) -> None:
     ran = run(folder, *command, name)
     assert ran.returncode == 2
@@ -33,7 +33,7 @@ def test_no_command_writes_over_a_file_of_the_store(folder: Path, command: list[
 
 def test_audit_is_not_written_into_the_store(folder: Path) -> None:
     audit = {"AUDIT_LOG": f"file://{folder}/people.db"}
-    for command in (["serve", "--port", "0"], ["sweep", "--retention-period", "1d"]):
+    for command in (["serve", "--port", "0"], ["retention", "run", "--retention-period", "1d"]):
         ran = run(folder, *command, settings=audit)
         assert ran.returncode == 2
         assert "is a file of the store: name another file" in said(ran)

@@ -67,7 +67,7 @@ def test_a_person_is_read_by_id(folder: Path) -> None:
     assert run(folder, "get", json.loads(line)["person_id"]).stdout.strip() == line
 
 
-def test_an_id_of_nobody_ends_with_1(folder: Path) -> None:
+def test_an_id_of_nobody_exits_1(folder: Path) -> None:
     ran = run(folder, "get", "0" * 32)
     assert ran.returncode == 1
     assert "there is no person with this id" in said(ran)
@@ -110,14 +110,14 @@ def test_a_terminal_shows_the_progress_of_an_import(folder: Path) -> None:
 def test_the_doctor_finds_a_healthy_store_healthy(folder: Path) -> None:
     ran = run(folder, "doctor")
     assert ran.returncode == 0
-    assert b"WRONG" not in ran.stdout
+    assert b"FAIL" not in ran.stdout
 
 
 def test_the_doctor_sees_that_others_can_read_the_file(folder: Path) -> None:
     (folder / "people.db").chmod(0o644)
     ran = run(folder, "doctor")
     assert ran.returncode == 1
-    assert b"WRONG  people.db can be read by others than its owner: chmod 600 people.db" in ran.stdout
+    assert b"FAIL  people.db can be read by others than its owner: chmod 600 people.db" in ran.stdout
 
 
 def test_the_doctor_sees_another_programs_file(tmp_path: Path) -> None:

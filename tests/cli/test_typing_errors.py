@@ -68,7 +68,26 @@ def test_version_is_printed_by_the_option_too(tmp_path: Path) -> None:
     assert ran.stdout == run(tmp_path, "version").stdout
 
 
-@pytest.mark.parametrize(("old", "new"), [("--store", "--store-url"), ("--open", "--allow-anonymous")])
-def test_renamed_flag_is_refused_with_its_new_name(tmp_path: Path, old: str, new: str) -> None:
-    ended = run(tmp_path, "serve", old, "x")
+@pytest.mark.parametrize(
+    ("arguments", "old", "new"),
+    [
+        (["serve", "--store", "x"], "--store", "--store-url"),
+        (["serve", "--open", "x"], "--open", "--allow-anonymous"),
+        (["import", "people.csv", "--again"], "--again", "--force"),
+        (["keys", "create", "--name", "x", "--hide=*"], "--hide", "--hide-field"),
+        (["sweep", "--retention-period", "1d"], "sweep", "retention run"),
+        (["encryption", "on"], "encryption on", "encryption enable"),
+        (["person", "erase", "0" * 32], "person erase", "person delete"),
+    ],
+)
+def test_renamed_argument_is_rejected_with_its_new_name(
+    tmp_path: Path, arguments: list[str], old: str, new: str
+) -> None:
+    ended = run(tmp_path, *arguments)
     assert (ended.returncode, ended.stderr) == (2, f"peopleinfo: {old} was renamed to {new}\n".encode())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_old_name_is_accepted_as_a_value(tmp_path: Path) -> None:
+    ran = run(tmp_path, "keys", "create", "--name", "sweep")
+    assert ran.returncode == 0, said(ran)

@@ -95,7 +95,7 @@ def test_doctor_and_every_command_that_reads_everyone_report_damaged_pages(tmp_p
     settings = {name.upper(): value for name, value in settings_of(tmp_path, encrypted=encrypted).items()}
     examined = run(tmp_path, "doctor", settings=settings)
     assert examined.returncode == 1
-    assert b"WRONG  people.db is damaged: " in examined.stdout
+    assert b"FAIL  people.db is damaged: " in examined.stdout
     assert b"restore a backup (docs/operations.md" in examined.stdout
     for command in (["stats"], ["export", "people.ndjson"], ["backup", "saved", "--key", "backup.key"]):
         ran = run(tmp_path, *command, settings=settings)
@@ -114,7 +114,7 @@ def test_doctor_reports_a_changed_byte_in_a_record(tmp_path: Path, encrypted: bo
     damage_a_record(tmp_path / name)
     examined = run(tmp_path, "doctor", settings=settings)
     assert examined.returncode == 1
-    assert b"WRONG  store: a record " in examined.stdout
+    assert b"FAIL  store: a record " in examined.stdout
     assert b"restore a backup" in examined.stdout
 
 
@@ -124,8 +124,8 @@ def test_doctor_reports_a_damaged_file_of_keys(tmp_path: Path) -> None:
     settings = {name.upper(): value for name, value in settings_of(tmp_path, encrypted=True).items()}
     examined = run(tmp_path, "doctor", settings=settings)
     assert examined.returncode == 1
-    assert b"ok     people.db has no damaged page" in examined.stdout
-    assert b"WRONG  keys-of-people.db is damaged: " in examined.stdout
+    assert b"ok    people.db has no damaged page" in examined.stdout
+    assert b"FAIL  keys-of-people.db is damaged: " in examined.stdout
 
 
 def test_a_start_with_a_damaged_first_page_names_the_remedy(tmp_path: Path) -> None:

@@ -191,7 +191,7 @@ def test_commands_print_people_where_they_are_asked_to_and_nowhere_else(tmp_path
     for command in (
         ["import", "table.csv"], ["import", "rows.ndjson"], ["doctor"], ["stats"], ["backup", "copy"],
         ["copy", "--to", "sqlite:///other.db"], ["get", "0" * 32],
-        ["search", CANARY, "--born-from", CANARY], ["sweep", "--retention-period", "1d"], ["person", "erase", person_id],
+        ["search", CANARY, "--born-from", CANARY], ["retention", "run", "--retention-period", "1d"], ["person", "delete", person_id],
     ):  # fmt: skip
         ran = run(tmp_path, *command, settings=audit)
         says[" ".join(command)] = ran.stdout + ran.stderr

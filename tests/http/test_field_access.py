@@ -51,7 +51,7 @@ def person_id(admin: httpx.Client) -> str:
 @pytest.fixture(scope="module")
 def masked(folder: Path, admin: httpx.Client) -> Iterator[httpx.Client]:
     """A client that sees names alone."""
-    hidden = [option for member in ("person_birthdate", "person_address", "*") for option in ("--hide", member)]
+    hidden = [option for member in ("person_birthdate", "person_address", "*") for option in ("--hide-field", member)]
     key = make_key(folder, "--scope", "people:read", "--scope", "people:write", *hidden, name="names-only")
     with httpx.Client(base_url=admin.base_url, timeout=HANGS, headers=bearer(key)) as client:
         yield client
@@ -100,7 +100,7 @@ def test_nobody_is_found_by_what_is_hidden(masked: httpx.Client, person_id: str,
 
 
 def test_a_key_that_sees_no_names_cannot_find_by_them(folder: Path, admin: httpx.Client, person_id: str) -> None:
-    nameless = bearer(make_key(folder, "--hide", "person_name", name="nameless"))
+    nameless = bearer(make_key(folder, "--hide-field", "person_name", name="nameless"))
     for path in (
         "/v1/people?surname=masked",
         "/v1/people?name=ada",
@@ -163,6 +163,6 @@ def test_a_table_has_no_columns_for_what_people_brought(masked: httpx.Client, pe
 
 @pytest.mark.parametrize("member", ["person_id", "version"])
 def test_what_names_a_person_cannot_be_hidden(tmp_path: Path, member: str) -> None:
-    ended = run(tmp_path, "keys", "create", "--name", "x", "--hide", member)
+    ended = run(tmp_path, "keys", "create", "--name", "x", "--hide-field", member)
     assert ended.returncode == 1
     assert member.encode() in ended.stderr

@@ -56,7 +56,7 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Side, Side
 
 
 def masked(folder: Any, admin: httpx.Client, name: str) -> httpx.Client:
-    hidden = [option for member in MASKS[name] for option in ("--hide", member)]
+    hidden = [option for member in MASKS[name] for option in ("--hide-field", member)]
     key = make_key(folder, "--scope", "people:read", "--scope", "people:write", *hidden, name=name)
     return httpx.Client(base_url=admin.base_url, timeout=HANGS, headers=bearer(key))
 

@@ -253,7 +253,7 @@ async def test_sealed_people_are_not_opened_without_encryption(path: Path, clock
 async def test_plain_people_are_not_mixed_with_sealed_ones(path: Path, clock: Clock) -> None:
     async with open_sqlite(path, now=clock.now) as store:
         record = await store.create(named("Somebody"))
-    with pytest.raises(StoreConfigurationError, match="run `peopleinfo encryption on`"):
+    with pytest.raises(StoreConfigurationError, match="run `peopleinfo encryption enable`"):
         async with sealed(path, clock):
             pass
     async with open_sqlite(path, now=clock.now) as store:

@@ -10,15 +10,28 @@ from typing import Annotated, NoReturn
 import typer
 
 from peopleinfo import signals
-from peopleinfo.cli import audit, backup, copy, doctor, encryption, import_export, keys, people, person, serve, store
+from peopleinfo.cli import (
+    audit,
+    backup,
+    copy,
+    doctor,
+    encryption,
+    import_export,
+    keys,
+    people,
+    person,
+    retention,
+    serve,
+    store,
+)
+from peopleinfo.cli.renamed import reject_renamed
 from peopleinfo.errors import InvalidSearch, PeopleInfoError
-from peopleinfo.settings import RENAMED, InvalidSettings, is_service_link
+from peopleinfo.settings import InvalidSettings, is_service_link
 
 app = typer.Typer(
     name="peopleinfo",
     help="Store people and find them again: serve them over HTTP, move them in and out, look them up.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -47,9 +60,9 @@ app.command()(copy.reindex)
 app.command()(copy.stats)
 app.command()(people.search)
 app.command()(people.get)
-app.command()(person.sweep)
 app.command()(doctor.doctor)
 app.add_typer(person.app)
+app.add_typer(retention.app)
 app.add_typer(keys.app)
 app.add_typer(audit.app)
 app.add_typer(store.app)
@@ -62,10 +75,10 @@ def main() -> None:
     """Run the command line. What was foreseen ends with a sentence on stderr, and 2 when the settings or the filters are wrong, else 1."""
     try:
         _drop_service_links()
-        _reject_renamed_flags()
+        reject_renamed(sys.argv[1:])
         signals.react(None if signals.is_service() else signals.terminate)
         try:
-            app()
+            app(prog_name="peopleinfo")
         except SystemExit:
             sys.stdout.flush()  # a full disk is an error of the command
             raise
@@ -95,15 +108,6 @@ def _crash(error: Exception) -> NoReturn:
     traceback.print_tb(error.__traceback__)
     print(f"peopleinfo: {type(error).__name__}: this is our mistake, please report it", file=sys.stderr)
     sys.exit(1)
-
-
-def _reject_renamed_flags() -> None:
-    """Raise InvalidSettings for the flag of a setting that has a new name."""
-    for argument in sys.argv[1:]:
-        flag = argument.partition("=")[0]
-        new = RENAMED.get(flag.removeprefix("--").replace("-", "_"))
-        if flag.startswith("--") and new and flag != "--key":  # which some commands have
-            raise InvalidSettings(f"{flag} was renamed to --{new.replace('_', '-')}")
 
 
 def _drop_service_links() -> None:

@@ -32,7 +32,7 @@ app = typer.Typer(
 def verify(
     files: Annotated[list[Path], typer.Argument(help="The files of the audit, oldest first; - is stdin.")],
 ) -> None:
-    """Check that no line was changed, left out, cut off or added; ends with 1 when one was.
+    """Check that no line was changed, left out, cut off or added; exits 1 when one was.
 
     Each line has the hash of the previous one of the same process, so this needs every file from its start: give rotated files too, oldest
     first. The register beside the file (audit.jsonl.heads) shows that all lines of a process, or its last ones, were removed. Whoever may
@@ -45,14 +45,14 @@ def verify(
     heads = _heads(files)
     found = check((line for file in files for line in _lines(file)), heads)
     for problem in found.wrong:
-        print(f"WRONG  {problem}")
+        print(f"FAIL  {problem}")
     if found.wrong:
         raise typer.Exit(1)
     ended = sum(chain.ended for chain in found.chains.values())
-    print(f"ok     {found.lines} lines of {len(found.chains)} writers, {ended} of which ended in good order")
+    print(f"ok    {found.lines} lines of {len(found.chains)} writers, {ended} of which ended in good order")
     if not heads:
         print(
-            "note   there is no register (.heads) beside the files: a missing writer or a cut-off end would not be found"
+            "note  there is no register (.heads) beside the files: a missing writer or a cut-off end would not be found"
         )
 
 

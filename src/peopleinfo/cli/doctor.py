@@ -44,14 +44,14 @@ def print_version(asked: bool) -> None:
 
 
 def doctor(store: options.Store = None) -> None:
-    """Check the settings, the store and its file, and say what is wrong and how to mend it; ends with 1 when something is.
+    """Check the settings, the store and its file, and say what is wrong and how to mend it; exits 1 when something is.
 
     Example: peopleinfo doctor --store-url sqlite:////var/lib/people.db
     """
     healthy = True
     for good, finding in _checks(store):
         healthy = healthy and good
-        print(f"{'ok   ' if good else 'WRONG'}  {finding}")
+        print(f"{'ok  ' if good else 'FAIL'}  {finding}")
     if not healthy:
         raise typer.Exit(1)
 

@@ -39,10 +39,10 @@ def create_key(path: Annotated[Path, typer.Argument(help="Where the key is to li
 
 
 @app.command()
-def on(store: options.Store = None, encryption: options.Encryption = None) -> None:
+def enable(store: options.Store = None, encryption: options.Encryption = None) -> None:
     """Seal the people of a store that was not sealed until now, all or none; the service has to be stopped meanwhile.
 
-    Example: peopleinfo encryption on --encryption file:///etc/peopleinfo/master.key
+    Example: peopleinfo encryption enable --encryption file:///etc/peopleinfo/master.key
     """
     from peopleinfo.app import encrypt_store
 

@@ -77,8 +77,8 @@ def import_(
     import_id: Annotated[
         str | None, typer.Option(help="Names an import from stdin, so that it can be run again; files need none.")
     ] = None,
-    again: Annotated[
-        bool, typer.Option("--again", help="Store everybody once more although the file was imported.")
+    force: Annotated[
+        bool, typer.Option("--force", help="Import the file again although it was imported before.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check every row and store nobody.")] = False,
 ) -> None:
@@ -95,7 +95,7 @@ def import_(
     how = _Options(_mapping(mapping or []), date_format or [], form, encoding, delimiter)  # type: ignore[arg-type]
     if rejects:
         output_files.check(rejects, settings)
-    task = _Import(settings, how, rejects=rejects, import_id=import_id, again=again, dry_run=dry_run)
+    task = _Import(settings, how, rejects=rejects, import_id=import_id, force=force, dry_run=dry_run)
     rejected = 0
     for path in files:
         try:
@@ -117,14 +117,14 @@ class _Import:
         *,
         rejects: Path | None,
         import_id: str | None,
-        again: bool,
+        force: bool,
         dry_run: bool,
     ) -> None:
         self._settings = settings
         self._how = how
         self._rejects = rejects
         self._import_id = import_id
-        self._again = again
+        self._force = force
         self._dry_run = dry_run
 
     async def run(self, path: Path) -> int:
@@ -163,7 +163,7 @@ class _Import:
 
     def _identity(self, path: Path, stream: IO[bytes]) -> bytes | None:
         """Return what names this import: the same content read in the same way is the same import."""
-        if self._again or self._dry_run:
+        if self._force or self._dry_run:
             return None if self._dry_run else os.urandom(32)
         digest = hashlib.sha256(strict_json.encode(self._how))
         if path == output_files.STANDARD:
@@ -180,7 +180,7 @@ class _Import:
         if self._dry_run:
             told = f"{stored:,} could be stored"
         elif before and before == stored:
-            told = f"{stored:,} had been stored before, nobody was added (--again stores them once more)"
+            told = f"{stored:,} had been stored before, nobody was added (--force imports it again)"
         else:
             told = f"{stored - before:,} stored" + (f", after {before:,} before" if before else "")
         if rejects.count:

@@ -43,7 +43,7 @@ def create(
     hide: Annotated[
         list[str] | None,
         typer.Option(
-            "--hide",
+            "--hide-field",
             metavar="MEMBER",
             help=f"A member of people that it must not see: {', '.join(FIELDS)}, one of your own, or '*' for all of your own. "
             "May be given several times.",
@@ -58,7 +58,7 @@ def create(
 
     Example: peopleinfo keys create --name ci --scope people:read --expires 90d
 
-    Example: peopleinfo keys create --name mailing --scope people:read --hide person_birthdate --hide '*'
+    Example: peopleinfo keys create --name mailing --scope people:read --hide-field person_birthdate --hide-field '*'
     """
     lifetime = _lifetime(expires)
     scopes = scope or [Scope.READ]

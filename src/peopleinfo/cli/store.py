@@ -38,17 +38,17 @@ def create(store: options.Store = None, encryption: options.Encryption = None) -
 
 @app.command()
 def check(store: options.Store = None, encryption: options.Encryption = None) -> None:
-    """Compare the table with what the service needs, and name every difference; ends with 1 when there is one.
+    """Compare the table with what the service needs, and name every difference; exits 1 when there is one.
 
     Example: peopleinfo store check --store-url dynamodb://eu-west-1/PeopleInfo
     """
     settings = Settings.load(store_url=store, encryption=encryption)
     differences = run(_check(settings))
     for difference in differences:
-        print(f"WRONG  {difference}")
+        print(f"FAIL  {difference}")
     if differences:
         raise typer.Exit(1)
-    print(f"ok     {settings.store_url} is as the service needs it")
+    print(f"ok    {settings.store_url} is as the service needs it")
 
 
 async def _create(settings: Settings) -> None:
@@ -60,7 +60,7 @@ async def _create(settings: Settings) -> None:
         for name, needs in _tables(settings.location, sealed=bool(settings.encryption)):
             async with _table(settings.location, name) as table:
                 for problem in await schema.create(table, needs):
-                    print(f"WRONG  could not be set: {problem}")
+                    print(f"FAIL  could not be set: {problem}")
     async with open_people(settings, create=True) as people:
         await people.store.check()
 

@@ -20,7 +20,7 @@ WILDCARD_HOSTS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - wh
 
 
 def main() -> None:
-    """Ask the service of the settings in the environment whether it lives; ends with 1 when nothing answers.
+    """Ask the service of the settings in the environment whether it lives; exits 1 when nothing answers.
 
     Not whether it can serve: a store that is away is no reason to replace the service, which could not bring it back.
     """

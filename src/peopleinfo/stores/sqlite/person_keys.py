@@ -92,7 +92,7 @@ def open_sealer(people: Path, encryption: Encryption, *, create: bool = True) ->
         )
     if not is_sealed and _holds_people(people):
         raise StoreConfigurationError(
-            f"the people in {people} are not sealed: stop the service and run `peopleinfo encryption on`, "
+            f"the people in {people} are not sealed: stop the service and run `peopleinfo encryption enable`, "
             "or leave PEOPLEINFO_ENCRYPTION empty"
         )
     if not (create or is_sealed):
