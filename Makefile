@@ -73,6 +73,7 @@ push: ## build the image for amd64 and arm64 and push it to a registry (ENV=qa);
 	@scripts/push_image $(ENV)
 
 deploy: ## run a version that was pushed (ENV=qa VERSION=1.4.2), and go back when it does not work, docs/aws.md
+	@scripts/protect_image $(ENV) $(VERSION)
 	@scripts/deploy $(ENV) $(VERSION)
 
 rollback: ## go back to the version that ran before (ENV=qa), or to another one (VERSION=1.4.1)

@@ -20,6 +20,12 @@ resource "aws_ecr_lifecycle_policy" "default" {
       action       = { type = "expire" }
       }, {
       rulePriority = 2
+      # An image that a rule matches is expired by no later rule. scripts/protect_image tags what is deployed, so prod may run an old version.
+      description = "Images that have run."
+      selection   = { tagStatus = "tagged", tagPatternList = ["ran-*"], countType = "imageCountMoreThan", countNumber = var.images_kept }
+      action      = { type = "expire" }
+      }, {
+      rulePriority = 3
       # An index has manifests for each platform, a signature and an attestation: only tags of versions are counted.
       description = "Versions to go back to."
       selection   = { tagStatus = "tagged", tagPatternList = ["*.*.*"], countType = "imageCountMoreThan", countNumber = var.images_kept }

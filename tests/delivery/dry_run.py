@@ -120,8 +120,8 @@ class DryRun:
         context["steps"][step.get("id", "")] = {"outputs": _OUTPUTS.get(used, {})}
         if used == "./.github/actions/aws":
             given = {key: filled(str(one), context) for key, one in step["with"].items()}
-            environment["RECORDER_ROLE"] = f"{given['environment']}/{given['role']}"
             self._composite(used, context | {"inputs": given}, environment)
+            environment["RECORDER_ROLE"] = f"{given['environment']}/{given['role']}"
             return f"{used} {environment['RECORDER_ROLE']}"
         return f"{used} {filled(str(step['with']['ref']), context)}" if "ref" in step.get("with", {}) else str(used)
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).parents[2]
 WORKFLOWS: Final = ROOT / ".github" / "workflows"
 DIGEST: Final = f"sha256:{'d' * 64}"
+REVIEWERS: Final = {"type": "required_reviewers", "reviewers": [{"type": "User"}]}
 BEFORE: Final = f"sha256:{'b' * 64}"
 REGISTRY: Final = "1.dkr.ecr.eu-west-1.example"
 TOOLS: Final = ("aws", "cosign", "docker", "gh", "skopeo", "terraform", "make", "apt-get", "sudo")
@@ -68,6 +69,9 @@ class Pipeline:
             "previews": {},
             "publishes": {},
             "secret": "",
+            "environments": {
+                "prod": {"protection_rules": [REVIEWERS], "deployment_branch_policy": {"protected_branches": True}}
+            },
             "states": [],
             "labelled": [],
             "comment": "",  # the number of the comment with the plan

@@ -13,7 +13,7 @@ from typing import Any
 
 FOLDER = Path(os.environ["RECORDER"])
 WORLD = FOLDER / "world.json"
-CHANGES = {"delete-object", "put-secret-value", "put-parameter", "--metadata-file"}
+CHANGES = {"put-image", "delete-object", "put-secret-value", "put-parameter", "--metadata-file"}
 
 
 def main() -> int:
@@ -90,6 +90,19 @@ def ecr(world: dict[str, Any], arguments: list[str]) -> int:
             say("password")
         case "describe-images":
             return images(world, option(arguments, "repository-name"), option(arguments, "image-ids"))
+        case "batch-get-image":
+            say(
+                json.dumps(
+                    {
+                        "images": [
+                            {"imageManifest": "{}", "imageManifestMediaType": "application/vnd.oci.image.index.v1+json"}
+                        ]
+                    }
+                )
+            )
+        case "put-image":
+            name = f"{option(arguments, 'repository-name')}:{option(arguments, 'image-tag')}"
+            world["pushed"][name] = option(arguments, "image-digest")
         case "describe-image-scan-findings":
             status = {"status": world["scan"]}
             say(json.dumps({"imageScanStatus": status, "imageScanFindings": {"findings": world["findings"]}}))
@@ -144,6 +157,8 @@ def skopeo(world: dict[str, Any], arguments: list[str]) -> int:
 def gh(world: dict[str, Any], arguments: list[str]) -> int:
     if arguments[:2] == ["pr", "list"]:
         say("\n".join(world["labelled"]))
+    elif arguments[0] == "api" and "/environments/" in arguments[1]:
+        say(json.dumps(world["environments"][arguments[1].rpartition("/")[2]]))
     elif arguments[:2] == ["api", "--paginate"]:
         say(world["comment"])
     return 0

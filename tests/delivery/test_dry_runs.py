@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.delivery.dry_run import REPOSITORY, DryRun, Event, StartupFailure
-from tests.delivery.pipeline import BEFORE, DIGEST, Pipeline, pipeline, workflow
+from tests.delivery.pipeline import BEFORE, DIGEST, REVIEWERS, Failed, Pipeline, pipeline, workflow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -183,6 +183,7 @@ def test_only_qa_is_set_up_and_nothing_of_prod_is_red(project: Pipeline) -> None
     assert stack.order == ["test", "qa/plan", "qa/apply"]
     project.then(plan="No changes.")
     drift = DryRun(project, "drift", Event("schedule", variables=ONLY_QA))
+    assert drift.results["reviewers"] == "skipped"
     assert drift.order == ["look (qa, basic_iac)", "look (qa, app_iac)", "look (qa, deploy_iac)"]
     assert not [call for call in project.calls if "people-info-prod" in call]
 
@@ -192,6 +193,46 @@ def test_nothing_of_an_account_runs_before_one_is_set_up(project: Pipeline) -> N
     run = DryRun(project, RELEASE, push("feat: more", "src/peopleinfo/more.py", variables={}))
     assert run.order == CHECKS
     assert DryRun(project, "drift", Event("schedule")).order == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"protection_rules": [], "deployment_branch_policy": {"protected_branches": True}}, "no required reviewers"),
+        (
+            {"protection_rules": [REVIEWERS | {"reviewers": []}], "deployment_branch_policy": {}},
+            "no required reviewers",
+        ),
+        ({"protection_rules": [REVIEWERS], "deployment_branch_policy": None}, "accepts every branch"),
+        ({}, "no required reviewers"),
+    ],
+)
+def test_prod_without_a_gate_is_not_deployed_to(project: Pipeline, settings: dict[str, Any], reason: str) -> None:
+    versions(project, environments={"prod": settings})
+    committed(project, "feat: more")
+    run = DryRun(project, RELEASE, push("feat: more", "src/peopleinfo/more.py"))
+    assert run.results["qa"] == "success"
+    assert run.results["carry"] == "failure"
+    assert reason in run.steps["carry"][-1]
+    stack = DryRun(project, "iac_app", push("feat: more", "iac/app_iac/alb.tf"))
+    assert stack.order[-2:] == ["prod/plan", "prod/apply"]
+    assert stack.results["prod/apply"] == "failure"
+    assert [call for call in project.calls_by_role if call[0].startswith("prod/") and call[0] != "prod/plan"] == []
+    drift = DryRun(project, "drift", Event("schedule", variables=BOTH))
+    assert drift.results["reviewers"] == "failure"
+
+
+def test_deployed_image_is_protected_from_the_lifecycle_of_the_registry(project: Pipeline) -> None:
+    versions(project)
+    committed(project, "feat: more")
+    DryRun(project, RELEASE, push("feat: more", "src/peopleinfo/more.py"))
+    tag = f"ran-{DIGEST[7:19]}"
+    assert project.now("pushed")[f"qa-api:{tag}"] == project.now("pushed")[f"prod-api:{tag}"] == DIGEST
+    for _ in range(2):
+        assert project.run("scripts/protect_image qa running") == ""
+    assert len([call for call in project.calls if call.startswith("aws ecr put-image")]) == 2
+    with pytest.raises(Failed, match="has no image"):
+        project.run("scripts/protect_image qa 9.9.9")
 
 
 def test_version_is_deployed_by_hand_from_main_alone(project: Pipeline) -> None:

@@ -99,7 +99,7 @@ def test_every_action_of_others_is_pinned_by_one_commit_and_says_its_version() -
 def test_a_workflow_has_no_rights_but_those_a_job_asks_for(name: str) -> None:
     assert workflow(name)["permissions"] == {}
     for job in workflow(name)["jobs"].values():
-        assert set(job["permissions"]) <= {"contents", "id-token", "pull-requests", "attestations"}
+        assert set(job["permissions"]) <= {"actions", "contents", "id-token", "pull-requests", "attestations"}
 
 
 @pytest.mark.parametrize("name", NAMES)

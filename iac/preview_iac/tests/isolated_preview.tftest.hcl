@@ -18,9 +18,9 @@ run "by_default" {
   }
   assert {
     condition = { for setting in jsondecode(aws_ecs_task_definition.default.container_definitions)[0].environment : setting.name => setting.value } == {
-      PEOPLEINFO_HOST    = "0.0.0.0"
+      PEOPLEINFO_HOST            = "0.0.0.0"
       PEOPLEINFO_TRUSTED_PROXIES = "1"
-      PEOPLEINFO_STORE_URL   = "dynamodb://eu-west-1/people-info-qa-preview-pr-7"
+      PEOPLEINFO_STORE_URL       = "dynamodb://eu-west-1/people-info-qa-preview-pr-7"
     }
     error_message = "The preview is told of other people than its own, or of the cache of the environment."
   }
