@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from consistency.cluster import Process
 
 PATIENCE: Final = 7.0  # seconds that a client waits for an answer: longer than the service waits for its store
-_MAYBE: Final = "it may have been stored or not"  # how a 503 says that the outcome is unknown (errors.OutcomeUnknown)
+_MAYBE: Final = (
+    "the write may or may not have been stored"  # how a 503 says that the outcome is unknown (errors.OutcomeUnknown)
+)
 _MERGE_PATCH: Final = "application/merge-patch+json"
 
 

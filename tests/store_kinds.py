@@ -138,7 +138,7 @@ async def purged(store: Store, *, remove: bool = True) -> tuple[int, int]:
     people, gone, after = 0, 0, None
     while True:
         done = await store.purge(after=after, limit=2, remove=remove)
-        people, gone, after = people + done.people, gone + done.gone, done.next
+        people, gone, after = people + done.people, gone + done.without_key, done.next
         if after is None:
             return people, gone
 
@@ -176,8 +176,8 @@ async def make_table(location: DynamoDBUrl, *, sealed: bool = False) -> None:
         await schema.create(table)
         dynamodb_servers.created(location.endpoint, table.name)
         if sealed:
-            await schema.create(table.for_table(location.keys), schema.KEYS)
-            dynamodb_servers.created(location.endpoint, location.keys)
+            await schema.create(table.for_table(location.key_table), schema.KEYS)
+            dynamodb_servers.created(location.endpoint, location.key_table)
 
 
 async def items_of(location: DynamoDBUrl, name: str) -> list[Item]:

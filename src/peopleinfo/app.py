@@ -95,7 +95,7 @@ def open_master_key(sealing: EncryptionUrl) -> MasterKey:
     return FileMasterKey(Path(sealing.key))
 
 
-def examine_files(settings: Settings) -> list[tuple[Path, str]]:
+def check_database_files(settings: Settings) -> list[tuple[Path, str]]:
     """Check the files of the embedded store for damage: each file, and its first problem or "". A table has none."""
     if isinstance(settings.location, DynamoDBUrl):
         return []
@@ -114,7 +114,7 @@ def is_store_file(path: Path, settings: Settings) -> bool:
     return path.resolve() in {Path(name).resolve() for name in names_of([location, path_of_keys(location)])}
 
 
-async def encrypt_store(settings: Settings, *, told: Callable[[int], None]) -> int:
+async def encrypt_store(settings: Settings, *, on_progress: Callable[[int], None]) -> int:
     """Seal everybody in a store that was plain and is not served now; return how many. Raises StoreUnusable, InvalidSettings."""
     given = encryption(settings)
     if given is None:
@@ -125,11 +125,11 @@ async def encrypt_store(settings: Settings, *, told: Callable[[int], None]) -> i
         )
     from peopleinfo.stores.sqlite.encrypt_existing import encrypt_database  # noqa: PLC0415 - as below
 
-    return encrypt_database(settings.location, given, told=told)
+    return encrypt_database(settings.location, given, told=on_progress)
 
 
 @asynccontextmanager
-async def open_key_store(settings: Settings, encryption: Encryption, *, alone: bool) -> AsyncIterator[KeyStore]:
+async def open_key_store(settings: Settings, encryption: Encryption, *, exclusive: bool) -> AsyncIterator[KeyStore]:
     """Open the keys of an encrypted store. `alone`: no service may use a file meanwhile. Raises StoreUnusable, InvalidSettings."""
     async with _open_store(settings.location, encryption):  # which says what is wrong
         pass
@@ -138,13 +138,13 @@ async def open_key_store(settings: Settings, encryption: Encryption, *, alone: b
         from peopleinfo.stores.dynamodb.key_table import DynamoDBKeyStore  # noqa: PLC0415 - as below
 
         async with open_table(settings.location) as table:
-            yield DynamoDBKeyStore(table.for_table(settings.location.keys))
+            yield DynamoDBKeyStore(table.for_table(settings.location.key_table))
         return
     from peopleinfo.stores.sqlite.encrypt_existing import SqliteKeyStore, hold_alone  # noqa: PLC0415 - as below
     from peopleinfo.stores.sqlite.person_keys import open_key_db  # noqa: PLC0415 - as below
 
     with closing(open_key_db(settings.location)) as db:
-        if alone:
+        if exclusive:
             hold_alone(db, settings.location)
         yield SqliteKeyStore(db)
 
@@ -162,7 +162,7 @@ def _open_store(
     return open_sqlite(location, now=utc_now, encryption=encryption, create=create)
 
 
-def _tokens(settings: Settings) -> TokenVerifier | None:
+def _token_verifier(settings: Settings) -> TokenVerifier | None:
     if not settings.oidc_issuer:
         return None
     from peopleinfo.auth.oidc import OidcTokenVerifier  # noqa: PLC0415 - as above
@@ -180,7 +180,7 @@ def _code_flow(settings: Settings) -> AuthorizationCodeFlow | None:
     )
 
 
-def _limits(settings: Settings) -> RateLimiter | None:
+def _rate_limiter(settings: Settings) -> RateLimiter | None:
     if not settings.rate_limit:
         return None
     from peopleinfo.http.middleware.rate_limit import RateLimiter  # noqa: PLC0415 - as above
@@ -247,11 +247,11 @@ class Application:
     Before it starts it can be pickled: each worker gets one of its own.
     """
 
-    def __init__(self, settings: Settings, *, instance: str, shared: Path | None = None) -> None:
+    def __init__(self, settings: Settings, *, instance: str, metrics_dir: Path | None = None) -> None:
         """Serve by the settings, under the name `instance`; workers of one service leave their figures in the folder `shared`."""
         self._settings = settings
         self._instance = instance
-        self._shared_rate_limits = shared
+        self._shared_rate_limits = metrics_dir
         self._app: Any = None
 
     def __call__(
@@ -310,7 +310,7 @@ class Application:
             admin_key=settings.admin_key,
             allow_anonymous=settings.allow_anonymous,
             allow_anonymous_until_first_key=keyless,
-            tokens=_tokens(settings),
+            tokens=_token_verifier(settings),
         )
         drain = GracefulShutdown(settings.drain_seconds)
         stack.enter_context(graceful_shutdown(drain))
@@ -322,7 +322,7 @@ class Application:
             drain,
             sessions := Sessions(store.secret, store.ended_sessions, now=utc_now),
             audit := open_audit(settings, stack),
-            limits := _limits(settings),
+            limits := _rate_limiter(settings),
             proxies=settings.trusted_proxies,
             body_timeout=settings.body_timeout,
             loopback_only=keyless and not settings.allow_anonymous,

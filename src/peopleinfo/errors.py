@@ -1,26 +1,27 @@
-"""What can go wrong, in the words of the domain.
+"""Exceptions of the domain.
 
     PeopleInfoError
-    ├── InvalidJson            not JSON that everybody reads alike
-    ├── InvalidPerson          JSON, but not a person; names every reason
-    ├── InvalidSearch          a search that cannot be answered; names every reason
+    ├── InvalidJson                     not JSON, or JSON with more than one interpretation
+    ├── InvalidPerson                   JSON, but not a valid person; lists every error
+    ├── InvalidSearch                   invalid search parameters; lists every error
     ├── PersonNotFound
-    ├── VersionConflict        the person has changed since it was read
-    ├── KeyReused              an idempotency key came back with other content
-    ├── CreationErased         the person made under that idempotency key has been erased
-    ├── ImportOverlap          the same import is running somewhere else
-    ├── NotAuthenticated       nobody knows who is asking
-    ├── AccessDenied           who is asking may not do this
-    ├── RateExceeded           who is asking has asked for too much lately
-    ├── Overloaded             the requests in progress hold as much memory as they may
-    ├── MembersHidden          who is asking may not see what this would show or change
-    ├── StoreUnavailable       for now; nothing was stored
-    │   ├── OutcomeUnknown     … or perhaps it was
-    │   └── StoreDamaged       a file or a record of it; a backup has to be restored
-    └── StoreUnusable          until somebody mends it (permissions, schema, not a database)
-        └── StoreMissing       there is no store, and the operation does not create one
+    ├── VersionConflict                 the record has changed since the caller read it
+    ├── IdempotencyKeyConflict          an idempotency key was reused with different content
+    ├── IdempotentPersonDeleted         the person created with an idempotency key has been deleted
+    ├── ImportAlreadyRunning            the same import runs in another process
+    ├── NotAuthenticated                no valid credential
+    ├── AccessDenied                    the principal lacks a scope
+    ├── FieldAccessDenied               the request would reveal or change hidden fields
+    ├── RateLimitExceeded
+    ├── Overloaded                      the requests in progress have used up their memory budget
+    ├── StoreUnavailable                temporary; nothing was stored
+    │   ├── OutcomeUnknown              temporary; the write may have been stored
+    │   ├── StoreDamaged                a file or record is corrupt; restore a backup
+    │   └── AuditUnavailable            the audit log cannot be read or written
+    └── StoreConfigurationError         permanent until an operator fixes it: permissions, schema, wrong file
+        └── StoreMissing                the store does not exist
 
-An exception takes data and writes its own message; no message holds a value of a person's.
+Each exception takes data and formats its own message. No message contains personal data.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ if TYPE_CHECKING:
 
 
 class FieldError(NamedTuple):
-    """One reason why a document was refused.
+    """One validation error of a document or of query parameters.
 
-    `pointer` is the JSON Pointer (RFC 6901) of the member, "" for the document itself, or the bare name
-    of a query parameter; `reason` says what is wrong and how to mend it, never what the value was.
+    `pointer` is the JSON Pointer (RFC 6901) of a field, "" for the whole document, or the bare name of a query parameter.
+    `reason` states the problem and the remedy, never the value.
     """
 
     pointer: str
@@ -43,11 +44,11 @@ class FieldError(NamedTuple):
 
 
 class PeopleInfoError(Exception):
-    """Everything that this service refuses or fails to do."""
+    """Base class of all errors of this service."""
 
 
-class _Refused(PeopleInfoError):
-    """A document was refused for the listed reasons."""
+class _InvalidInput(PeopleInfoError):
+    """A document failed validation with the listed errors."""
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
         self.errors = tuple(errors)
@@ -55,19 +56,19 @@ class _Refused(PeopleInfoError):
 
 
 class InvalidJson(PeopleInfoError):
-    """The text is not JSON, or is JSON that two readers may understand differently."""
+    """The text is not JSON, or parsers may interpret it differently."""
 
 
-class InvalidPerson(_Refused):
-    """The document is JSON but not a person."""
+class InvalidPerson(_InvalidInput):
+    """The document is JSON but not a valid person."""
 
 
-class InvalidSearch(_Refused):
-    """Invalid search."""
+class InvalidSearch(_InvalidInput):
+    """Invalid search parameters."""
 
 
 class PersonNotFound(PeopleInfoError):
-    """There is no such person, or it was erased."""
+    """The person does not exist or has been deleted."""
 
     def __init__(self, person_id: str) -> None:
         self.person_id = person_id
@@ -75,114 +76,115 @@ class PersonNotFound(PeopleInfoError):
 
 
 class VersionConflict(PeopleInfoError):
-    """The person is at another version than the caller has seen."""
+    """The current version of the record is not the one that the caller expects."""
 
     def __init__(self, person_id: str, *, actual: int) -> None:
         self.person_id = person_id
         self.actual = actual
-        super().__init__(f"the person is at version {actual} now: read it again, then repeat the change")
+        super().__init__(f"the record is now at version {actual}: read it again and repeat the change")
 
 
 class IdempotencyKeyConflict(PeopleInfoError):
-    """An idempotency key came back with other content than the first time."""
+    """The idempotency key was used before with different content."""
 
     def __init__(self) -> None:
-        super().__init__("this Idempotency-Key was used with other content: take a new key for a new request")
+        super().__init__("this Idempotency-Key was used with different content: use a new key for a new request")
 
 
 class IdempotentPersonDeleted(PeopleInfoError):
-    """The person that was created under this idempotency key has been erased; it is not created again."""
+    """The person created with this idempotency key has been deleted and is not created again."""
 
     def __init__(self) -> None:
-        super().__init__("the person created with this Idempotency-Key has been erased since: take a new key")
+        super().__init__("the person created with this Idempotency-Key has been deleted: use a new key")
 
 
 class ImportAlreadyRunning(PeopleInfoError):
-    """The same import is running somewhere else, or was continued there."""
+    """The same import runs in another process, or another process has resumed it."""
 
     def __init__(self) -> None:
-        super().__init__("the same import is running somewhere else: nobody was stored twice, wait for that one")
+        super().__init__(
+            "the same import is running in another process, no row was stored twice: wait for it to finish"
+        )
 
 
 class NotAuthenticated(PeopleInfoError):
-    """Who is asking has not shown who they are, or not in a way that is believed. Why not is told to nobody."""
+    """The request has no valid credential. The message never reveals why a credential is invalid."""
 
     def __init__(self) -> None:
-        super().__init__("send a key or a token that is valid now, as Authorization: Bearer")
+        super().__init__("no valid credential: send an API key or a token as Authorization: Bearer")
 
 
 class AccessDenied(PeopleInfoError):
-    """Who is asking is known, and may not do what needs `scope`."""
+    """The principal lacks the scope that the operation requires."""
 
     def __init__(self, scope: str) -> None:
         self.scope = scope
-        super().__init__(f"this needs the scope {scope}")
+        super().__init__(f"the operation requires the scope {scope}")
 
 
 class RateLimitExceeded(PeopleInfoError):
-    """Who is asking has asked for too much lately, and may ask again in `retry_after` seconds."""
+    """The client exceeded its rate limit and may retry after `retry_after` seconds."""
 
     def __init__(self, *, retry_after: int) -> None:
         self.retry_after = retry_after
-        super().__init__(f"too much was asked for lately: wait {retry_after} seconds")
+        super().__init__(f"rate limit exceeded: retry in {retry_after} seconds")
 
 
 class Overloaded(PeopleInfoError):
-    """The requests in progress hold as much memory as they may; the request was not processed and may be sent again."""
+    """The requests in progress have used up their memory budget. The request was not processed and can be retried."""
 
     retry_after = 1
 
     def __init__(self) -> None:
-        super().__init__(
-            "the requests in progress use all the memory that this process has for them: retry in a second"
-        )
+        super().__init__("the requests in progress use all memory reserved for requests: retry in 1 second")
 
 
 class FieldAccessDenied(PeopleInfoError):
-    """Who is asking may not see some members, and asks for what would show them, find by them or change them."""
+    """The request would reveal, filter by or change fields that are hidden from the principal."""
 
-    def __init__(self, members: Sequence[str]) -> None:
-        self.members = tuple(members)
-        super().__init__(f"the key may not see {', '.join(self.members)}, so it cannot ask for this either")
+    def __init__(self, fields: Sequence[str]) -> None:
+        self.fields = tuple(fields)
+        super().__init__(f"the credential has no access to {', '.join(self.fields)}: leave out what uses these fields")
 
 
 class StoreUnavailable(PeopleInfoError):
-    """The store cannot answer now; nothing was stored, and trying again later may help."""
+    """The store is temporarily unavailable. Nothing was stored; the caller may retry."""
 
-    def __init__(self, what: str, *, retry_after: int = 1) -> None:
+    def __init__(self, problem: str, *, retry_after: int = 1) -> None:
         self.retry_after = retry_after
-        super().__init__(what)
+        super().__init__(problem)
 
 
 class OutcomeUnknown(StoreUnavailable):
-    """The store did not say in time whether it has done what it was asked."""
+    """The store did not confirm in time whether the write was stored."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what}; it may have been stored or not: read it before you try again")
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{problem}; the write may or may not have been stored: read the record before you retry")
 
 
 class StoreDamaged(StoreUnavailable):
-    """A file of the store, or a record in it, cannot be read any more."""
+    """A file of the store, or a record in it, is corrupt."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what}: restore a backup (docs/operations.md, Damaged files)", retry_after=60)
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{problem}: restore a backup (docs/operations.md, Damaged files)", retry_after=60)
 
 
 class AuditUnavailable(StoreUnavailable):
     """The audit log cannot be read or written; the operation was not carried out."""
 
     def __init__(
-        self, why: str, *, remedy: str = "free disk space or restore the file, then retry", retry_after: int = 5
+        self, reason: str, *, remedy: str = "free disk space or restore the file, then retry", retry_after: int = 5
     ) -> None:
-        super().__init__(f"the audit log is unavailable ({why}); nothing was done: {remedy}", retry_after=retry_after)
+        message = f"the audit log is unavailable ({reason}), so the operation was not carried out: {remedy}"
+        super().__init__(message, retry_after=retry_after)
 
 
 class StoreConfigurationError(PeopleInfoError):
-    """The store cannot be opened until somebody mends what the message says."""
+    """The store cannot be opened until an operator fixes the problem in the message."""
 
 
 class StoreMissing(StoreConfigurationError):
-    """There is no store at this place, and an operation that only uses one does not create it."""
+    """The store does not exist, and the operation does not create it."""
 
-    def __init__(self, place: str) -> None:
-        super().__init__(f"there is no {place}: `peopleinfo store create` makes one")
+    def __init__(self, store: str) -> None:
+        super().__init__(f"there is no {store}: create it with `peopleinfo store create`")

@@ -112,7 +112,7 @@ def test_a_thousand_people_leave_nothing_in_tables_redis_logs_or_figures(
             metrics = client.get("/metrics").content
         kept = dump(valkey.client)
     assert kept.count(b"pi:v:") >= 20
-    people, keys = (octets(asyncio.run(items_of(location, name))) for name in (location.table, location.keys))
+    people, keys = (octets(asyncio.run(items_of(location, name))) for name in (location.table, location.key_table))
     assert people.count(b"surname_key") >= PEOPLE
     assert keys.count(b"data_key") == PEOPLE + 1  # and the secret
     log = (tmp_path / "server.log").read_bytes()

@@ -152,7 +152,7 @@ def test_the_wrong_key_is_refused_with_what_to_do(tmp_path: Path, encryption: st
 def test_an_encryption_that_is_not_understood_is_refused(tmp_path: Path, url: str) -> None:
     refused = run(tmp_path, "search", "x", settings={"ENCRYPTION": url})
     assert refused.returncode == 2
-    assert "PEOPLEINFO_ENCRYPTION is not understood: " in said(refused)
+    assert "PEOPLEINFO_ENCRYPTION is not a key URL: " in said(refused)
     assert not (tmp_path / "people.db").exists()
 
 

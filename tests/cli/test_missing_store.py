@@ -54,7 +54,7 @@ def test_command_that_uses_a_store_creates_none(tmp_path: Path, command: list[st
         assert run(tmp_path, "backup", "saved", settings={"STORE_URL": "sqlite:///other.db"}).returncode == 0
     before = sorted(tmp_path.rglob("*"))
     text = output(tmp_path, command, "sqlite:///t/mistyped/x.db")
-    assert "there is no t/mistyped/x.db: `peopleinfo store create` makes one" in text
+    assert "there is no t/mistyped/x.db: create it with `peopleinfo store create`" in text
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -94,7 +94,7 @@ def test_empty_store_is_not_encrypted_by_a_command_that_reads(tmp_path: Path) ->
     assert run(tmp_path, "store", "create").returncode == 0
     before = sorted(tmp_path.iterdir())
     text = output(tmp_path, ["stats"], "sqlite:///people.db", ENCRYPTION=f"file://{tmp_path}/master.key")
-    assert "there is no encrypted store in people.db: `peopleinfo store create` makes one" in text
+    assert "there is no encrypted store in people.db: create it with `peopleinfo store create`" in text
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -134,7 +134,7 @@ def test_reading_a_table_without_a_store_in_it_changes_nothing(tmp_path: Path) -
     store = {"STORE_URL": store_url("ministack", tmp_path)}
     ran = run(tmp_path, "stats", settings=store)
     assert ran.returncode == 1
-    assert f"there is no store in table {location.table}: `peopleinfo store create` makes one" in said(ran)
+    assert f"there is no store in table {location.table}: create it with `peopleinfo store create`" in said(ran)
     assert asyncio.run(items_of(location, location.table)) == []
     assert run(tmp_path, "keys", "create", "--name", "first", settings=store).returncode == 0
     assert run(tmp_path, "stats", settings=store).returncode == 0

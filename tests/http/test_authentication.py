@@ -51,7 +51,7 @@ NOT_LET_IN = {
     "type": "urn:peopleinfo:problem:not-authenticated",
     "title": "Authentication required",
     "status": 401,
-    "detail": "send a key or a token that is valid now, as Authorization: Bearer",
+    "detail": "no valid credential: send an API key or a token as Authorization: Bearer",
 }
 
 
@@ -134,7 +134,7 @@ def test_an_operation_answers_only_a_key_of_its_scope(
         "type": "urn:peopleinfo:problem:access-denied",
         "title": "Access denied",
         "status": 403,
-        "detail": f"this needs the scope {operation.scope}",
+        "detail": f"the operation requires the scope {operation.scope}",
     }
     assert 'error="insufficient_scope"' in answer.headers["WWW-Authenticate"]
 

@@ -213,7 +213,7 @@ def test_anything_else_at_the_path_is_left_alone_and_named(tmp_path: Path, path:
 
 @pytest.mark.parametrize("host", ["unix:", "unix:relative.sock", "unix:~/people.sock", "unix:@abstract"])
 def test_path_that_is_not_absolute_is_refused(tmp_path: Path, host: str) -> None:
-    assert "write unix:/absolute/path.sock" in refused(tmp_path, host=host)
+    assert "use unix:/absolute/path.sock" in refused(tmp_path, host=host)
 
 
 def test_path_that_cannot_be_used_is_explained(tmp_path: Path) -> None:

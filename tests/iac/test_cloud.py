@@ -69,7 +69,7 @@ def test_it_does_not_vanish_by_mistake(stacks: Stacks) -> None:
 def test_so_is_the_table_of_peoples_keys(stacks: Stacks) -> None:
     table = stacks.resources("app_iac")["aws_dynamodb_table.keys"]
     people = stacks.resources("app_iac")["module.people.aws_dynamodb_table.people"]["name"]
-    assert table["name"] == DynamoDBUrl("eu-west-1", people).keys
+    assert table["name"] == DynamoDBUrl("eu-west-1", people).key_table
     assert [(one["name"], one["type"]) for one in table["attribute"]] == [
         (one["AttributeName"], one["AttributeType"]) for one in schema.KEYS.keys["AttributeDefinitions"]
     ]

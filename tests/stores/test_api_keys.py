@@ -25,7 +25,9 @@ async def make(
     store: ServiceStore, clock: Clock, name: str = "ci", scope: Scope = Scope.READ, days: int | None = 90
 ) -> tuple[str, ApiKey]:
     lifetime = None if days is None else timedelta(days=days)
-    return await create_key(store.api_keys, name=name, scopes=[scope], hidden=[], lifetime=lifetime, now=clock.now())
+    return await create_key(
+        store.api_keys, name=name, scopes=[scope], hidden_fields=[], lifetime=lifetime, now=clock.now()
+    )
 
 
 async def test_a_new_store_has_no_keys(store: ServiceStore) -> None:

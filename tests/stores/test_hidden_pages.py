@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from peopleinfo.formats.export import as_ndjson
-from peopleinfo.people.person import STORED_SIZE, PersonData
+from peopleinfo.people.person import MAX_STORED_SIZE, PersonData
 from peopleinfo.people.store import PAGE_SIZE
 from tests.store_kinds import where
 
@@ -40,7 +40,7 @@ async def pages(people: PeopleService, filtered: PersonFilter, limit: int) -> li
 @pytest.mark.parametrize("limit", [5, 7, 1_000])
 async def test_pages_end_in_the_same_places(people: PeopleService, limit: int) -> None:
     small = await stored(people, "Small", 1, 10)
-    large = await stored(people, "Large", STORED_SIZE - 1_000, 10)
+    large = await stored(people, "Large", MAX_STORED_SIZE - 1_000, 10)
     assert await pages(people, small, limit) == await pages(people, large, limit)
     assert sum(await pages(people, large, limit)) == PEOPLE
 
@@ -55,7 +55,7 @@ async def test_the_visible_part_ends_a_page(people: PeopleService) -> None:
 
 async def test_pieces_of_an_export_end_in_the_same_places(people: PeopleService) -> None:
     small = await stored(people, "Small", 1, 10_000)
-    large = await stored(people, "Large", STORED_SIZE - 20_000, 10_000)
+    large = await stored(people, "Large", MAX_STORED_SIZE - 20_000, 10_000)
     pieces = [[count async for count, _ in as_ndjson(people, one, hidden=HIDDEN)] for one in (small, large)]
     assert pieces[0] == pieces[1]
     assert sum(pieces[0]) == PEOPLE

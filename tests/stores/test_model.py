@@ -178,7 +178,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(target=ids, key=st.integers(1, 2), new=st.sampled_from([named("Li", "Bo"), named("Lin", "Bo")]))
     def create_once(self, key: int, new: PersonData) -> Any:
-        content = hashlib.sha256(strict_json.encode(new.members())).digest()
+        content = hashlib.sha256(strict_json.encode(new.to_dict())).digest()
         creation = self.store.create(new, idempotency_key=IdempotencyKey(bytes([key]) * 32, content))
         before = self.answers.get(key)
         if before is None or before.until <= self.clock.now():

@@ -86,7 +86,7 @@ async def test_no_value_and_no_member_of_anybody_is_in_the_tables(
         await store.replace(record.person_id, named(f"{CANARY}z", CANARY), expected=1)
         assert len(await everyone_found(store, where(surname=CANARY))) == 3
         secret = store.secret
-    written = octets(await items_of(location, location.table) + await items_of(location, location.keys)).lower()
+    written = octets(await items_of(location, location.table) + await items_of(location, location.key_table)).lower()
     assert b"surname_key" in written
     for text in (CANARY.encode(), b"1990-02-11", b"person_name", secret):
         assert text.lower() not in written
@@ -196,12 +196,12 @@ async def test_no_field_of_whoever_was_erased_opens_with_any_key_that_is_left(
         await store.delete(erased.person_id)
         owner = store._ids.decode(erased.person_id)
     assert owner is not None
-    left = {bytes_attr(item, "pk"): bytes_attr(item, "data_key") for item in await items_of(location, location.keys)
+    left = {bytes_attr(item, "pk"): bytes_attr(item, "data_key") for item in await items_of(location, location.key_table)
             if "data_key" in item}  # fmt: skip
     assert owner not in left
     assert len(left) == 4  # those who stay, and the secret
     async with open_table(location) as table:
-        opened = await key_table.open_sealer(table.for_table(location.keys), given)
+        opened = await key_table.open_sealer(table.for_table(location.key_table), given)
     assert opened is not None
     bodies = [(RECORD, bytes_attr(item, "body")) for item in yesterday
               if "body" in item and bytes_attr(item, "pk") + bytes_attr(item, "sk") == owner]  # fmt: skip
@@ -270,7 +270,7 @@ async def test_plain_and_sealed_people_are_not_mixed(location: DynamoDBUrl, cloc
         async with sealed(other, clock, None):
             pass
     # A restored table has another name, and goes on with the keys that there are.
-    restored = replace(location, table=f"{location.table}-3", other_keys=other.keys)
+    restored = replace(location, table=f"{location.table}-3", custom_key_table=other.key_table)
     await make_table(restored)
     await put_back(restored, await items_of(other, other.table))
     async with sealed(restored, clock, given) as store:
@@ -282,7 +282,7 @@ async def test_people_without_their_keys_are_refused_and_no_new_keys_are_made(
 ) -> None:
     async with sealed(location, clock, given):
         pass
-    empty = replace(location, other_keys=f"{location.table}-empty")
+    empty = replace(location, custom_key_table=f"{location.table}-empty")
     with pytest.raises(StoreConfigurationError, match=r"table .*-empty: there is no such table"):
         async with sealed(empty, clock, given):
             pass
@@ -290,8 +290,8 @@ async def test_people_without_their_keys_are_refused_and_no_new_keys_are_made(
     with pytest.raises(StoreConfigurationError, match=r"are not in .*-empty: name their table with \?keys="):
         async with sealed(empty, clock, given):
             pass
-    assert await items_of(empty, empty.keys) == []
-    other = replace(location, table=f"{location.table}-2", other_keys=empty.keys)
+    assert await items_of(empty, empty.key_table) == []
+    other = replace(location, table=f"{location.table}-2", custom_key_table=empty.key_table)
     await make_table(other)
     async with sealed(other, clock, given):
         pass
@@ -313,7 +313,7 @@ async def test_another_master_key_is_refused(
 
 async def test_a_table_of_keys_is_as_the_service_needs_it_and_never_brought_back(location: DynamoDBUrl) -> None:
     async with open_table(location) as table:
-        keys = table.for_table(location.keys)
+        keys = table.for_table(location.key_table)
         assert await schema.check(keys, schema.KEYS) == []
         recovery = {"PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True}}
         await keys.call("UpdateContinuousBackups", recovery, PATIENT)
@@ -333,7 +333,7 @@ async def test_keys_are_wrapped_anew_while_people_are_read_and_stored(
     async with sealed(location, clock, given._replace(master=both)) as store:
         records = await store.create_many([named(f"N{number}") for number in range(60)])
         async with open_table(location) as table:
-            held = DynamoDBKeyStore(table.for_table(location.keys))
+            held = DynamoDBKeyStore(table.for_table(location.key_table))
             monkeypatch.setattr(key_table, "_TOGETHER", 25)
             told: list[int] = []
 
@@ -356,7 +356,7 @@ async def test_keys_are_wrapped_anew_while_people_are_read_and_stored(
         assert len(await everyone_scanned(store)) == 61
         added = await store.create(named("After"))
         owner = store._ids.decode(added.person_id)
-    kept = {bytes_attr(item, "pk"): bytes_attr(item, "data_key") for item in await items_of(location, location.keys)
+    kept = {bytes_attr(item, "pk"): bytes_attr(item, "data_key") for item in await items_of(location, location.key_table)
             if "data_key" in item}  # fmt: skip
     assert {generation_of(wrapped) for wrapped in kept.values()} == {2}
     assert owner in kept
@@ -368,7 +368,7 @@ async def test_a_generation_is_removed_when_nobody_has_wrapped_by_it_for_a_day(
     async with sealed(location, clock, given) as store:
         record = await store.create(named("Somebody"))
         async with open_table(location) as table:
-            held = DynamoDBKeyStore(table.for_table(location.keys))
+            held = DynamoDBKeyStore(table.for_table(location.key_table))
             assert await rotate(held, given.master, on_progress=lambda _: None) == 2
             monkeypatch.setattr(key_table, "_OUTDATED_SECONDS", -1)
             assert await rotate(held, given.master, on_progress=lambda _: None) == 3
@@ -385,11 +385,13 @@ async def test_a_process_wraps_by_the_newest_generation_within_a_minute(
     async with sealed(location, clock, given) as store:
         async with open_table(location) as table:
             assert (
-                await rotate(DynamoDBKeyStore(table.for_table(location.keys)), given.master, on_progress=lambda _: None)
+                await rotate(
+                    DynamoDBKeyStore(table.for_table(location.key_table)), given.master, on_progress=lambda _: None
+                )
                 == 2
             )
         await store.create(named("New"))
-    kept = [bytes_attr(item, "data_key") for item in await items_of(location, location.keys) if "data_key" in item]
+    kept = [bytes_attr(item, "data_key") for item in await items_of(location, location.key_table) if "data_key" in item]
     assert {generation_of(wrapped) for wrapped in kept} == {2}
 
 

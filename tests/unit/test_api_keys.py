@@ -118,7 +118,7 @@ async def test_a_name_that_would_confuse_a_log_is_refused(keys: InMemory, name: 
 
 async def test_nothing_can_be_hidden_from_an_administrator(keys: InMemory) -> None:
     with pytest.raises(ApiKeyError):
-        await create_key(keys, name="a", scopes=[Scope.ADMIN], hidden=["person_address"], lifetime=None, now=NOW)
+        await create_key(keys, name="a", scopes=[Scope.ADMIN], hidden_fields=["person_address"], lifetime=None, now=NOW)
 
 
 async def test_a_key_is_asked_for_once_in_a_while(keys: InMemory, wait: Callable[[float], None]) -> None:
@@ -213,16 +213,16 @@ async def test_while_the_store_is_away_who_saw_figures_goes_on_to_see_them(
         (None, Authenticator(keys, now=lambda: NOW, allow_anonymous_until_first_key=True)),
     ):
         kept, keys.kept = keys.kept, keys.kept if shown else {}
-        principal = await gate.authenticate(shown, for_figures=True)
+        principal = await gate.authenticate(shown, for_metrics=True)
         keys.is_away = True
         for _ in range(10):
             wait(STALE_METRICS_TTL / 10 - 1)
-            assert await gate.authenticate(shown, for_figures=True) == principal
+            assert await gate.authenticate(shown, for_metrics=True) == principal
             with pytest.raises(StoreUnavailable):
                 await gate.authenticate(shown)
         wait(10)
         with pytest.raises(StoreUnavailable):
-            await gate.authenticate(shown, for_figures=True)
+            await gate.authenticate(shown, for_metrics=True)
         keys.is_away, keys.kept = False, kept
 
 

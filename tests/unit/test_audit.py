@@ -14,7 +14,7 @@ import pytest
 from peopleinfo.errors import AuditUnavailable
 from peopleinfo.privacy.audit import AuditEvent, field_names, person_ids
 from peopleinfo.privacy.audit_file import AuditLogWriter
-from peopleinfo.privacy.audit_sink import LINE_SIZE, heads_of, read_heads
+from peopleinfo.privacy.audit_sink import LINE_SIZE, heads_path, read_heads
 from peopleinfo.privacy.audit_verify import verify
 from peopleinfo.telemetry.metrics import AUDIT_EVENTS
 
@@ -103,7 +103,7 @@ async def test_a_line_that_stands_twice_is_found(path: Path) -> None:
 
 async def test_a_missing_beginning_is_found(path: Path) -> None:
     lines = await written(path, "a", "b", "c")
-    assert "begin at 2" in verify(lines[1:]).wrong[0]
+    assert "begin at 2" in verify(lines[1:]).problems[0]
 
 
 async def test_lines_of_a_log_between_are_passed_over(path: Path) -> None:
@@ -166,17 +166,17 @@ async def test_while_it_cannot_be_written_changes_are_refused_and_reads_wait(hin
         stream.record(event())
         with pytest.raises(AuditUnavailable, match="the audit log is unavailable"):
             stream.check_writable(change=True)
-    assert stream.trouble()
+    assert stream.write_error()
     restored(hindered)
     stream.check_writable(change=True)
-    assert not stream.trouble()
+    assert not stream.write_error()
     stream.close()
     found = verify(hindered.read_bytes().splitlines(keepends=True), read_heads(hindered))
-    assert (found.lines, found.wrong) == (4, [])
+    assert (found.lines, found.problems) == (4, [])
 
 
 async def test_what_waits_is_limited_in_bytes(hindered: Path) -> None:
-    stream = AuditLogWriter(hindered, waiting_size=10_000)
+    stream = AuditLogWriter(hindered, max_pending_size=10_000)
     with contextlib.suppress(AuditUnavailable):
         for _ in range(1_000):
             stream.record(event("findPeople", *[ID] * 50))
@@ -187,7 +187,7 @@ async def test_what_waits_is_limited_in_bytes(hindered: Path) -> None:
     stream.record(event("later"))
     stream.close()
     assert len(hindered.read_bytes()) < 15_000
-    assert verify(hindered.read_bytes().splitlines(keepends=True)).wrong == []
+    assert verify(hindered.read_bytes().splitlines(keepends=True)).problems == []
 
 
 @pytest.mark.parametrize("waiting", [1, 2_000])
@@ -301,12 +301,12 @@ async def test_lines_reach_the_reader_of_a_pipe_until_it_takes_no_more(tmp_path:
     with contextlib.suppress(AuditUnavailable):
         for _ in range(1_000):
             stream.write(event("findPeople", *[ID] * 80))
-    assert "takes nothing" in stream.trouble()
+    assert "takes nothing" in stream.write_error()
     taken = os.read(reader, 1_000_000)
-    assert stream.trouble() == ""
+    assert stream.write_error() == ""
     stream.close()
     taken += os.read(reader, 1_000_000)
-    assert verify(taken.splitlines(keepends=True)).wrong == []
+    assert verify(taken.splitlines(keepends=True)).problems == []
     os.close(reader)
     gone = AuditLogWriter(path)
     with pytest.raises(AuditUnavailable):
@@ -325,7 +325,7 @@ async def test_no_line_is_longer_than_a_pipe_takes_in_one_piece(path: Path) -> N
     lines = path.read_bytes().splitlines(keepends=True)
     assert max(map(len, lines)) <= LINE_SIZE
     assert [who for line in lines for who in json.loads(line).get("people", ())] == list(people)
-    assert verify(lines).wrong == []
+    assert verify(lines).problems == []
 
 
 async def test_an_intent_names_the_operation_and_has_no_outcome(path: Path) -> None:
@@ -346,7 +346,7 @@ async def three_writers(path: Path) -> list[AuditLogWriter]:
 
 
 def checked(path: Path) -> list[str]:
-    return verify(path.read_bytes().splitlines(keepends=True), read_heads(path)).wrong
+    return verify(path.read_bytes().splitlines(keepends=True), read_heads(path)).problems
 
 
 async def test_all_writers_are_registered(path: Path) -> None:
@@ -356,7 +356,7 @@ async def test_all_writers_are_registered(path: Path) -> None:
         stream.close()
     assert checked(path) == []
     assert {head.seq for head in read_heads(path).values()} == {4}
-    assert heads_of(path).stat().st_mode & 0o777 == 0o600
+    assert heads_path(path).stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("number", range(3))
@@ -390,8 +390,8 @@ async def test_a_last_line_that_was_changed_is_found(path: Path) -> None:
 
 async def test_a_writer_that_is_not_registered_is_found(path: Path) -> None:
     (await three_writers(path))[0].close()
-    text = heads_of(path).read_text().splitlines(keepends=True)
-    heads_of(path).write_text("".join(text[1:]))
+    text = heads_path(path).read_text().splitlines(keepends=True)
+    heads_path(path).write_text("".join(text[1:]))
     assert "is not registered" in checked(path)[0]
 
 
@@ -402,15 +402,15 @@ async def test_the_register_covers_rotated_files(path: Path) -> None:
         stream.write(event())
         stream.close()
     lines = [*older.read_bytes().splitlines(keepends=True), *path.read_bytes().splitlines(keepends=True)]
-    assert verify(lines, read_heads(path)).wrong == []
-    assert verify(lines[9:], read_heads(path)).wrong
+    assert verify(lines, read_heads(path)).problems == []
+    assert verify(lines[9:], read_heads(path)).problems
 
 
 async def test_a_removed_register_is_made_again_with_the_next_file(path: Path) -> None:
     stream = AuditLogWriter(path)
     stream.write(event())
     path.unlink()
-    heads_of(path).unlink()
+    heads_path(path).unlink()
     stream.write(event())
     assert [head.seq for head in read_heads(path).values()] == [2]
     stream.close()
@@ -419,14 +419,14 @@ async def test_a_removed_register_is_made_again_with_the_next_file(path: Path) -
 async def test_the_latest_lines_about_a_person_are_returned(path: Path) -> None:
     for told, first, left_out in ((100, 1, 0), (3, 15, 7)):
         path.unlink(missing_ok=True)
-        stream = AuditLogWriter(path, told=told, search_size=500)  # less than two lines: no line is cut
+        stream = AuditLogWriter(path, max_excerpt_lines=told, search_size=500)  # less than two lines: no line is cut
         for number in range(20):
             stream.record(event(f"action{number}", ID if number % 2 else "0" * 32))
         events = await stream.events_for(ID)
         assert events
         actions = [json.loads(line)["action"] for line in events.lines]
         assert actions == [f"action{number}" for number in range(first, 20, 2)]
-        assert events.left_out == left_out
+        assert events.omitted == left_out
         stream.close()
 
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from peopleinfo.errors import InvalidPerson
 from peopleinfo.people import strict_json
 from peopleinfo.people.person import (
-    ADDRESS_LENGTH,
-    NAME_LENGTH,
-    RECORD_SIZE,
+    MAX_ADDRESS_LENGTH,
+    MAX_NAME_LENGTH,
+    MAX_RECORD_SIZE,
     PersonData,
     encode_person,
     missing_fields,
@@ -60,12 +60,12 @@ def test_a_full_person_is_taken_as_sent() -> None:
     data = person(
         person_name="Ada", person_birthdate="1815-12-10", person_address="12 St James's Square\nLondon", x=[1]
     )
-    assert checked(data).members() == data
+    assert checked(data).to_dict() == data
 
 
 @pytest.mark.parametrize("member", NAMES)
 def test_one_name_is_enough(member: str) -> None:
-    assert checked({member: "Suharto"}).members() == {member: "Suharto"}
+    assert checked({member: "Suharto"}).to_dict() == {member: "Suharto"}
 
 
 @pytest.mark.parametrize("data", [{}, {"person_name": None, "person_surname": None}, {"person_birthdate": "1990"}])
@@ -91,7 +91,7 @@ def test_a_member_of_ours_is_a_string(member: str, value: Any, kind: str) -> Non
 @pytest.mark.parametrize("member", TEXTS)
 def test_null_means_absent(member: str) -> None:
     data = {"person_name": "Ada", "person_surname": "Lovelace"} | {member: None}
-    assert member not in checked(data).members()
+    assert member not in checked(data).to_dict()
 
 
 @pytest.mark.parametrize("member", TEXTS)
@@ -106,14 +106,14 @@ def test_an_empty_text_is_refused(member: str, blank: str) -> None:
 @pytest.mark.parametrize("letter", ["a", "ü", "林", "😀"])
 def test_the_length_of_a_text_is_counted_in_characters(member: str, limit: int, letter: str) -> None:
     longest = letter * limit
-    assert checked(person() | {member: f" {longest} "}).members()[member] == longest
+    assert checked(person() | {member: f" {longest} "}).to_dict()[member] == longest
     assert reasons(person() | {member: longest + letter}) == {
         f"/{member}": f"must not be longer than {limit} characters"
     }
 
 
 def test_the_length_of_a_text_is_counted_after_normalisation() -> None:
-    assert checked({"person_surname": "e\u0301" * NAME_LENGTH}).person_surname == "é" * NAME_LENGTH
+    assert checked({"person_surname": "e\u0301" * MAX_NAME_LENGTH}).person_surname == "é" * MAX_NAME_LENGTH
 
 
 REFUSED = {
@@ -181,8 +181,8 @@ def test_a_birthdate_is_a_day_that_has_begun(text: str, reason: str) -> None:
 
 def test_a_birthdate_that_is_known_may_stay_whatever_its_form() -> None:
     data = person(person_birthdate="about 1815")
-    assert checked(data, known_birthdate="about 1815").members() == data
-    assert "/person_birthdate" in reasons(data, known_birthdate="about 1816")
+    assert checked(data, current_birthdate="about 1815").to_dict() == data
+    assert "/person_birthdate" in reasons(data, current_birthdate="about 1816")
 
 
 def test_every_bad_field_is_named_at_once() -> None:
@@ -190,7 +190,7 @@ def test_every_bad_field_is_named_at_once() -> None:
         "person_name": "a\0b",
         "person_surname": "",
         "person_birthdate": "1815-13",
-        "person_address": "x" * (ADDRESS_LENGTH + 1),
+        "person_address": "x" * (MAX_ADDRESS_LENGTH + 1),
         "person_id": "mine",
         "version": msgspec.Raw(b"7"),
         "created_at": "now",
@@ -222,14 +222,14 @@ GIVEN = {"person_id": "abc", "version": msgspec.Raw(b"3"), "created_at": "then",
 
 
 def test_what_the_server_has_given_may_be_sent_back_and_is_no_detail() -> None:
-    assert checked(person() | GIVEN, server_members=GIVEN).members() == person()
+    assert checked(person() | GIVEN, read_only_values=GIVEN).to_dict() == person()
 
 
 @pytest.mark.parametrize("member", GIVEN)
 @pytest.mark.parametrize("value", ["other", msgspec.Raw(b"3.0"), msgspec.Raw(b"4"), {}, False])
 def test_what_the_server_has_given_may_not_be_changed(member: str, value: Any) -> None:
     data = person() | GIVEN | {member: value}
-    assert reasons(data, server_members=GIVEN) == {f"/{member}": "is given by the server: leave it out"}
+    assert reasons(data, read_only_values=GIVEN) == {f"/{member}": "is given by the server: leave it out"}
 
 
 def test_what_the_server_gives_may_not_be_chosen_for_a_new_person() -> None:
@@ -238,27 +238,27 @@ def test_what_the_server_gives_may_not_be_chosen_for_a_new_person() -> None:
 
 def test_a_record_may_be_64_kib_large_and_not_a_byte_larger() -> None:
     overhead = len(strict_json.encode(person(note="")))
-    checked(person(note="x" * (RECORD_SIZE - overhead)))
-    assert reasons(person(note="x" * (RECORD_SIZE - overhead + 1))) == {"": "is larger than 64 KiB"}
-    checked(person(note="😀" * ((RECORD_SIZE - overhead) // 4)))
-    assert reasons(person(note="😀" * (RECORD_SIZE // 4))) == {"": "is larger than 64 KiB"}
+    checked(person(note="x" * (MAX_RECORD_SIZE - overhead)))
+    assert reasons(person(note="x" * (MAX_RECORD_SIZE - overhead + 1))) == {"": "is larger than 64 KiB"}
+    checked(person(note="😀" * ((MAX_RECORD_SIZE - overhead) // 4)))
+    assert reasons(person(note="😀" * (MAX_RECORD_SIZE // 4))) == {"": "is larger than 64 KiB"}
 
 
 def test_four_members_of_full_length_are_within_the_size() -> None:
     data = {
-        "person_name": "😀" * NAME_LENGTH,
-        "person_surname": "😀" * NAME_LENGTH,
-        "person_address": "😀" * ADDRESS_LENGTH,
+        "person_name": "😀" * MAX_NAME_LENGTH,
+        "person_surname": "😀" * MAX_NAME_LENGTH,
+        "person_address": "😀" * MAX_ADDRESS_LENGTH,
     }
-    assert len(strict_json.encode(checked(data).members())) < RECORD_SIZE
+    assert len(strict_json.encode(checked(data).to_dict())) < MAX_RECORD_SIZE
 
 
 def test_the_seeds_birthdate_may_be_any_text() -> None:
-    assert parse_legacy_person(SEED, today=TODAY).members() == SEED
+    assert parse_legacy_person(SEED, today=TODAY).to_dict() == SEED
     assert parse_legacy_person(SEED | {"person_birthdate": " cafe\u0301 "}, today=TODAY).person_birthdate == "café"
 
 
-@pytest.mark.parametrize("born", ["", "a\0b", "x" * (NAME_LENGTH + 1), "\ud800", 7, None])
+@pytest.mark.parametrize("born", ["", "a\0b", "x" * (MAX_NAME_LENGTH + 1), "\ud800", 7, None])
 def test_the_seeds_birthdate_is_a_text_like_the_others(born: Any) -> None:
     if born is None:
         assert missing_fields(SEED | {"person_birthdate": born}) == ["person_birthdate"]
@@ -327,7 +327,7 @@ def test_what_is_taken_is_taken_again_and_stays_the_same(data: dict[str, Any]) -
         details = checked(data)
     except InvalidPerson:
         return
-    assert checked(details.members()) == details
+    assert checked(details.to_dict()) == details
 
 
 @given(st.text())

@@ -136,7 +136,7 @@ def test_with_an_admin_key_no_other_is_needed() -> None:
 @pytest.mark.parametrize("key", ["k" * 31, "k" * 40 + " ", "kö" * 20, "k" * 40 + "\n"])
 def test_an_admin_key_that_could_be_guessed_or_not_be_sent_is_refused_and_not_repeated(key: str) -> None:
     found = problems({"PEOPLEINFO_ADMIN_KEY": key})
-    assert found.startswith("PEOPLEINFO_ADMIN_KEY takes 32 printable characters")
+    assert found.startswith("PEOPLEINFO_ADMIN_KEY must have at least 32 printable ASCII characters")
     assert key.strip() not in found
 
 
@@ -149,7 +149,7 @@ def test_the_cache_has_one_user() -> None:
     # pragma: allowlist nextline secret
     cache = {"PEOPLEINFO_CACHE_URL": "rediss://one:hidden@cache.example:6379", "PEOPLEINFO_CACHE_PASSWORD": "covered"}
     found = problems(cache)
-    assert found.startswith("PEOPLEINFO_CACHE_URL names a user already")
+    assert found.startswith("PEOPLEINFO_CACHE_URL already contains credentials")
     assert "hidden" not in found
     assert "covered" not in found
 
@@ -199,7 +199,7 @@ def test_a_table_is_named_by_a_url(url: str, location: DynamoDBUrl) -> None:
     ],
 )  # fmt: skip
 def test_a_store_that_is_not_understood_is_refused(url: str) -> None:
-    assert problems({"PEOPLEINFO_STORE_URL": url}).startswith(f"PEOPLEINFO_STORE_URL={url} is not understood")
+    assert problems({"PEOPLEINFO_STORE_URL": url}).startswith(f"PEOPLEINFO_STORE_URL={url} is not a store URL")
 
 
 def test_every_setting_is_described() -> None:

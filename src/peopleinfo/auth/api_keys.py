@@ -105,7 +105,7 @@ async def create_key(
     *,
     name: str,
     scopes: Sequence[Scope],
-    hidden: Sequence[str] = (),
+    hidden_fields: Sequence[str] = (),
     lifetime: timedelta | None,
     now: datetime,
 ) -> tuple[str, ApiKey]:
@@ -120,16 +120,16 @@ async def create_key(
         raise ApiKeyError(
             f"there is a valid key {name}: take another name, or renew it by `peopleinfo keys rotate {name}`"
         )
-    if given := set(hidden) & set(READ_ONLY_FIELDS):
+    if given := set(hidden_fields) & set(READ_ONLY_FIELDS):
         raise ApiKeyError(f"{', '.join(sorted(given))} cannot be hidden: without it nobody can be named or changed")
-    if hidden and Scope.ADMIN in scopes:
+    if hidden_fields and Scope.ADMIN in scopes:
         raise ApiKeyError(f"a key with the scope {Scope.ADMIN} may do everything, so nothing can be hidden from it")
     credential = generate_key()
     key = ApiKey(
         key_hash=hash_key(credential),
         name=name,
         scopes=frozenset(scopes),
-        hidden_fields=frozenset(hidden),
+        hidden_fields=frozenset(hidden_fields),
         created_at=now,
         expires_at=now + lifetime if lifetime else None,
     )

@@ -90,7 +90,7 @@ class Authenticator:
         """Say whether a credential was good not long ago."""
         return credential in self._known
 
-    async def authenticate(self, credential: str | None, *, for_figures: bool = False) -> Principal:
+    async def authenticate(self, credential: str | None, *, for_metrics: bool = False) -> Principal:
         """Return who shows this credential; it may be for figures alone, which hold nobody's data.
 
         Raises NotAuthenticated, StoreUnavailable.
@@ -98,7 +98,7 @@ class Authenticator:
         if principal := self.cached_principal(credential):
             return principal
         if credential is None:
-            return await self._confirm(self._keyless, self._authenticate_anonymous(), for_figures=for_figures)
+            return await self._confirm(self._keyless, self._authenticate_anonymous(), for_figures=for_metrics)
         if self._tokens is not None and credential.count(".") == _DOTS:
             principal, seconds = await self._tokens.principal(credential)
             self._remember(credential, principal, min(seconds, STALE_KEY_TTL), 0)
@@ -108,7 +108,7 @@ class Authenticator:
         known = self._known.get(credential)
         if known is not None:  # while we ask, others need not ask too
             self._known[credential] = known._replace(until=min(monotonic() + KEY_CACHE_TTL, known.at_most))
-        return await self._confirm(known, self._look_up(credential), for_figures=for_figures)
+        return await self._confirm(known, self._look_up(credential), for_figures=for_metrics)
 
     async def _confirm(
         self, known: _CacheEntry | None, asking: Coroutine[Any, Any, Principal], *, for_figures: bool

@@ -175,6 +175,6 @@ def _details(row: Row, today: date) -> tuple[PersonData | None, tuple[FieldError
         known_birthdate = normalize(born) if isinstance(born, str) else None
         data = {name: value for name, value in data.items() if name not in READ_ONLY_FIELDS}
     try:
-        return parse_person(data, today=today, known_birthdate=known_birthdate), ()
+        return parse_person(data, today=today, current_birthdate=known_birthdate), ()
     except InvalidPerson as refused:
         return None, refused.errors

@@ -44,9 +44,9 @@ def verify(
 
     heads = _heads(files)
     found = check((line for file in files for line in _lines(file)), heads)
-    for problem in found.wrong:
+    for problem in found.problems:
         print(f"FAIL  {problem}")
-    if found.wrong:
+    if found.problems:
         raise typer.Exit(1)
     ended = sum(chain.ended for chain in found.chains.values())
     print(f"ok    {found.lines} lines of {len(found.chains)} writers, {ended} of which ended in good order")

@@ -63,7 +63,7 @@ def _checks(store: str | None) -> Iterator[tuple[bool, str]]:
     except PeopleInfoError as error:
         yield False, f"settings: {error}"
         return
-    yield True, f"settings: {settings.store_url}, to be served on {settings.place}"
+    yield True, f"settings: {settings.store_url}, to be served on {settings.listen_address}"
     yield _temporary_room()
     if isinstance(settings.location, Path):
         yield from _examine_files(settings, settings.location)
@@ -73,7 +73,7 @@ def _checks(store: str | None) -> Iterator[tuple[bool, str]]:
 
 
 def _examine_files(settings: Settings, path: Path) -> Iterator[tuple[bool, str]]:
-    from peopleinfo.app import examine_files
+    from peopleinfo.app import check_database_files
 
     folder = path.absolute().parent
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
@@ -83,7 +83,7 @@ def _examine_files(settings: Settings, path: Path) -> Iterator[tuple[bool, str]]
     if not path.is_file():
         return
     try:
-        for file, problem in examine_files(settings):
+        for file, problem in check_database_files(settings):
             yield _privacy(file)
             yield not problem, f"{file} is damaged: {problem}; {_RESTORE}" if problem else f"{file} has no damaged page"
     except StoreConfigurationError as error:

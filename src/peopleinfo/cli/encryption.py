@@ -48,7 +48,7 @@ def enable(store: options.Store = None, encryption: options.Encryption = None) -
 
     settings = Settings.load(store_url=store, encryption=encryption)
     with _counted("people sealed") as told:
-        count = run(encrypt_store(settings, told=told))
+        count = run(encrypt_store(settings, on_progress=told))
     print(f"{count:,} people were sealed; start the service with PEOPLEINFO_ENCRYPTION={settings.encryption}")
     if isinstance(settings.location, Path):
         for copy in sorted(settings.location.parent.glob(f"{settings.location.name}.v*.bak")):
@@ -112,7 +112,7 @@ async def _purge(settings: Settings, told: Callable[[int], None], *, remove: boo
     async with open_people(settings) as opened:
         while True:
             done = await opened.store.purge(after=after, limit=_PURGED, remove=remove)
-            people, gone, after = people + done.people, gone + done.gone, done.next
+            people, gone, after = people + done.people, gone + done.without_key, done.next
             told(done.people)
             if after is None:
                 return people, gone
@@ -129,7 +129,7 @@ async def _rotate(settings: Settings, former: EncryptionUrl | None, told: Callab
         raise InvalidSettings("say in PEOPLEINFO_ENCRYPTION what people are sealed with: docs/encryption.md")
     if former is not None:
         given = given._replace(master=OldOrNewMasterKey(given.master, open_master_key(former)))
-    async with open_key_store(settings, given, alone=former is not None) as keys:
+    async with open_key_store(settings, given, exclusive=former is not None) as keys:
         return await rotate(keys, given.master, on_progress=told)
 
 

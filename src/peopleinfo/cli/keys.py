@@ -64,7 +64,9 @@ def create(
     scopes = scope or [Scope.READ]
     credential, key = _run(
         store,
-        lambda keys, now: create_key(keys, name=name, scopes=scopes, hidden=hide or [], lifetime=lifetime, now=now),
+        lambda keys, now: create_key(
+            keys, name=name, scopes=scopes, hidden_fields=hide or [], lifetime=lifetime, now=now
+        ),
         create=True,
     )
     _show(credential, key)

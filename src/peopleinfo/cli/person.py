@@ -67,6 +67,6 @@ async def _delete(settings: Settings, person_id: str) -> None:
 
     async with AsyncExitStack() as stack:
         people, audit = await open_people_and_audit(settings, stack)
-        retention.announced(audit, "erasePerson", person_id, by=retention.COMMAND)
+        retention.audit_intent(audit, "erasePerson", person_id, by=retention.COMMAND)
         await people.delete(person_id)
         retention.audit_action(audit, "erasePerson", person_id, by=retention.COMMAND)

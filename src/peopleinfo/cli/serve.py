@@ -74,7 +74,7 @@ def _run(settings: Settings, sockets: list[socket.socket], connections: int) -> 
         from peopleinfo.cli.supervisor import Supervisor, metrics_dir
 
         with metrics_dir() as shared:
-            app = Application(settings, instance=instance(sockets), shared=shared)
+            app = Application(settings, instance=instance(sockets), metrics_dir=shared)
             supervisor = Supervisor(_config(app, settings, connections), sockets)
             supervisor.run()
         if supervisor.has_failed:

@@ -83,7 +83,7 @@ async def _check(settings: Settings) -> list[str]:
 def _tables(location: DynamoDBUrl, *, sealed: bool) -> list[tuple[str, TableSpec]]:
     from peopleinfo.stores.dynamodb.schema import KEYS, PEOPLE
 
-    return [(location.table, PEOPLE), *([(location.keys, KEYS)] if sealed else [])]
+    return [(location.table, PEOPLE), *([(location.key_table, KEYS)] if sealed else [])]
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from peopleinfo.bulk.importer import Row, RowResult
 from peopleinfo.errors import InvalidJson
 from peopleinfo.formats.column_mapping import REJECT_LINE, REJECT_REASON, InvalidInput
 from peopleinfo.people import strict_json
-from peopleinfo.people.person import members_of, stored
+from peopleinfo.people.person import decode_fields, decode_stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -115,7 +115,7 @@ class CsvWriter:
         """
         table = []
         for body in people:
-            members = members_of(body)
+            members = decode_fields(body)
             if not members.keys() <= self._known:
                 raise InvalidInput("somebody with further members was added during the export: run it again")
             table.append([_cell(members.get(column)) for column in self._columns])
@@ -129,7 +129,9 @@ class CsvWriter:
 
 def extra_fields(people: Iterable[bytes]) -> dict[str, None]:
     """Return the names of the members beyond those that everybody may have, in the order in which they are met."""
-    return {name: None for body in people for name in stored(_names, body) if name not in FIRST and name not in LAST}
+    return {
+        name: None for body in people for name in decode_stored(_names, body) if name not in FIRST and name not in LAST
+    }
 
 
 def reasons(outcome: RowResult) -> str:

@@ -12,8 +12,8 @@ import falcon
 import msgspec
 
 from peopleinfo.errors import VersionConflict
-from peopleinfo.people.field_access import fingerprint
-from peopleinfo.people.person import stored
+from peopleinfo.people.field_access import hidden_fields_hash
+from peopleinfo.people.person import decode_stored
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
@@ -44,7 +44,7 @@ def etag(version: int, hidden: frozenset[str] = frozenset()) -> str:
 
     Representations without `hidden` members have other tags, for example `"3-1f0a9c2e"`: nobody's cache takes one for the other.
     """
-    return f'"{version}-{fingerprint(hidden)}"' if hidden else f'"{version}"'
+    return f'"{version}-{hidden_fields_hash(hidden)}"' if hidden else f'"{version}"'
 
 
 class Tags(NamedTuple):
@@ -69,7 +69,7 @@ class Representation(NamedTuple):
     @property
     def modified(self) -> datetime | None:
         """When it was last changed, to the millisecond; None when that is unknown."""
-        return stored(_decode, self.record.body).updated_at if self.record else None
+        return decode_stored(_decode, self.record.body).updated_at if self.record else None
 
 
 class Conditions(NamedTuple):

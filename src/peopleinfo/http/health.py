@@ -42,7 +42,7 @@ class StatusResource:
             answer |= {"statusCode": 503, "status": "draining"}
             resp.set_header("Retry-After", "1")
         if self._audit:
-            answer["audit"] = self._audit.trouble() or "ok"
+            answer["audit"] = self._audit.write_error() or "ok"
             if answer["audit"] != "ok":  # reads are served, but changes are refused
                 answer |= {"statusCode": 503, "status": "unavailable"}
                 resp.set_header("Retry-After", "5")

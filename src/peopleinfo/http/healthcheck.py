@@ -38,7 +38,7 @@ def main() -> None:
 def _connection(settings: Settings) -> tuple[HTTPConnection, str]:
     """Return a connection to the service that is not open yet, and the place that it leads to."""
     if settings.socket_path:
-        return _UnixConnection(settings.socket_path), settings.place
+        return _UnixConnection(settings.socket_path), settings.listen_address
     host = WILDCARD_HOSTS.get(settings.host, settings.host)
     return HTTPConnection(host, settings.port, timeout=TIMEOUT), f"{host} port {settings.port}"
 

@@ -7,10 +7,10 @@ from typing import Annotated, Final, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from peopleinfo.http.search_params import LIMIT, MAX_LIMIT, Form
-from peopleinfo.people.person import ADDRESS_LENGTH, NAME_LENGTH
+from peopleinfo.people.person import MAX_ADDRESS_LENGTH, MAX_NAME_LENGTH
 from peopleinfo.people.search import Match  # noqa: TC001 - read at run time, as a type
 
-_Name = Annotated[str, Meta(min_length=1, max_length=NAME_LENGTH)]
+_Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH)]
 Text = Annotated[str, Meta(min_length=1)]
 _Id = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", examples=["e953cc6a7f986f7bb8466799a8eb167a"])]
 _Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
@@ -29,7 +29,7 @@ class NewPerson(Struct, omit_defaults=True):
         Meta(description="YYYY-MM-DD, YYYY-MM, YYYY or --MM-DD, not in the future.", examples=["1990-02-11"]),
     ] = None
     person_address: Annotated[
-        Annotated[str, Meta(min_length=1, max_length=ADDRESS_LENGTH)] | None,
+        Annotated[str, Meta(min_length=1, max_length=MAX_ADDRESS_LENGTH)] | None,
         Meta(description="Free text; line breaks are kept.", examples=["12 Example Street\nSpringfield"]),
     ] = None
 
@@ -55,7 +55,7 @@ class LegacyPerson(Struct):
     person_name: _Name
     person_surname: _Name
     person_birthdate: Annotated[_Name, Meta(description="Any text.")]
-    person_address: Annotated[str, Meta(min_length=1, max_length=ADDRESS_LENGTH)]
+    person_address: Annotated[str, Meta(min_length=1, max_length=MAX_ADDRESS_LENGTH)]
 
 
 class _Filters(Struct, forbid_unknown_fields=True, omit_defaults=True):

@@ -37,7 +37,7 @@ def date_range(text: str) -> tuple[date, date] | None:
     return (exact := _real_day(year, month, day)), exact
 
 
-def check(text: str, today: date) -> None:
+def check_not_future(text: str, today: date) -> None:
     """Raise ValueError with the reason unless `text` is a partial date that has begun by `today`."""
     days = date_range(text)
     if days is not None and days[0] > today:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from peopleinfo.errors import FieldAccessDenied
 from peopleinfo.people import strict_json
 from peopleinfo.people.fields import CUSTOM_FIELDS, FIELDS, READ_ONLY_FIELDS
-from peopleinfo.people.person import members_of
+from peopleinfo.people.person import decode_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,18 +31,18 @@ def is_hidden(member: str, hidden: frozenset[str]) -> bool:
     return (member in hidden and member not in _NEVER) or (CUSTOM_FIELDS in hidden and member not in _KNOWN)
 
 
-def visible(members: Mapping[str, Any], hidden: frozenset[str]) -> dict[str, Any]:
+def visible_fields(members: Mapping[str, Any], hidden: frozenset[str]) -> dict[str, Any]:
     """Return the members that are not hidden, in their order."""
     return {member: value for member, value in members.items() if not is_hidden(member, hidden)}
 
 
 def redact(body: bytes, hidden: frozenset[str]) -> bytes:
     """Return a person's JSON without the hidden members. It is encoded in the same way whether there were any or not."""
-    return strict_json.encode(visible(members_of(body), hidden))
+    return strict_json.encode(visible_fields(decode_fields(body), hidden))
 
 
 @lru_cache(maxsize=1_000)
-def fingerprint(hidden: frozenset[str]) -> str:
+def hidden_fields_hash(hidden: frozenset[str]) -> str:
     """Return what tells the representations for principals with these hidden members from others: 8 hexadecimal digits."""
     return blake2b(strict_json.encode(sorted(hidden)), digest_size=4).hexdigest()
 

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-NAME_LENGTH: Final = 256  # code points; UTF-8 makes at most 1,024 bytes of them
-ADDRESS_LENGTH: Final = 2_000  # code points; at most 8,000 bytes
-RECORD_SIZE: Final = 64 * 1024  # bytes of the JSON of the details that one principal sees
-STORED_SIZE: Final = (
+MAX_NAME_LENGTH: Final = 256  # code points; UTF-8 makes at most 1,024 bytes of them
+MAX_ADDRESS_LENGTH: Final = 2_000  # code points; at most 8,000 bytes
+MAX_RECORD_SIZE: Final = 64 * 1024  # bytes of the JSON of the details that one principal sees
+MAX_STORED_SIZE: Final = (
     256 * 1024
 )  # bytes of all details; more than RECORD_SIZE only if principals with different hidden members wrote them
 
-NAMES: Final = frozenset(("person_name", "person_surname"))
+NAME_FIELDS: Final = frozenset(("person_name", "person_surname"))
 _FIELDS: Final = dict.fromkeys(FIELDS).keys()
 _ID: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
@@ -60,9 +60,9 @@ class PersonData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def size(self) -> int:
         """How many bytes the JSON has; 0 without further members, since the limits of the other four are far below RECORD_SIZE."""
-        return len(strict_json.encode(self.members())) if self.extra else 0
+        return len(strict_json.encode(self.to_dict())) if self.extra else 0
 
-    def members(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the members as the JSON object has them, in its order."""
         values = (self.person_name, self.person_surname, self.person_birthdate, self.person_address)
         own = {name: value for name, value in zip(FIELDS, values, strict=True) if value is not None}
@@ -92,7 +92,7 @@ class PersonHeader(msgspec.Struct, frozen=True):
         return fold(self.person_surname or self.person_name or "")
 
     @property
-    def created(self) -> datetime:
+    def creation_time(self) -> datetime:
         """When the person was created."""
         return datetime.fromisoformat(self.created_at)
 
@@ -103,25 +103,25 @@ _BEGINNING: Final = b'{"person_id":"'  # of every record, as `render` makes it
 
 def decode_header(body: bytes) -> PersonHeader:
     """Return the outline of a stored record. Raises StoreDamaged."""
-    return stored(_outline, body)
+    return decode_stored(_outline, body)
 
 
-def stored(decode: Callable[[bytes], T], body: bytes) -> T:
+def decode_stored(decode: Callable[[bytes], T], body: bytes) -> T:
     """Return what a decoder of msgspec makes of a stored record. Raises StoreDamaged when this service did not write it so."""
     try:
         return decode(body)
-    except strict_json.UNREADABLE as error:
+    except strict_json.DECODE_ERRORS as error:
         raise _damaged() from error
 
 
-def checked(body: bytes, person_id: str = "") -> bytes:
+def check_stored(body: bytes, person_id: str = "") -> bytes:
     """Return a stored record that begins and ends as every record does, and is of this person. Raises StoreDamaged."""
     if not body.startswith(_BEGINNING + person_id.encode()) or body[-1:] != b"}":
         raise _damaged()
     return body
 
 
-def members_of(body: bytes) -> dict[str, Any]:
+def decode_fields(body: bytes) -> dict[str, Any]:
     """Return the members of a stored record. Raises StoreDamaged."""
     try:
         members = strict_json.parse(body)
@@ -140,10 +140,10 @@ def parse_person(
     data: Any,
     *,
     today: date,
-    known_birthdate: str | None = None,
-    server_members: Mapping[str, Any] | None = None,
-    size_limit: int = RECORD_SIZE,
-    needs_name: bool = True,
+    current_birthdate: str | None = None,
+    read_only_values: Mapping[str, Any] | None = None,
+    size_limit: int = MAX_RECORD_SIZE,
+    require_name: bool = True,
 ) -> PersonData:
     """Check a JSON value (of `strictjson.parse`) by the rules of the record; `needs_name` is false where its names may be hidden.
 
@@ -153,22 +153,22 @@ def parse_person(
     """
     if not isinstance(data, dict):
         raise InvalidPerson([FieldError("", "must be a JSON object")])
-    given = server_members or {}
+    given = read_only_values or {}
     further = data.keys() - _FIELDS
     errors = [
         FieldError(f"/{member}", "is given by the server: leave it out")
         for member in READ_ONLY_FIELDS
         if member in further and data[member] != given.get(member)
     ]
-    name = _text(data, "person_name", NAME_LENGTH, errors)
-    surname = _text(data, "person_surname", NAME_LENGTH, errors)
-    born = _text(data, "person_birthdate", NAME_LENGTH, errors)
-    address = _text(data, "person_address", ADDRESS_LENGTH, errors, lines=True)
-    if needs_name and data.get("person_name") is None and data.get("person_surname") is None:
+    name = _text(data, "person_name", MAX_NAME_LENGTH, errors)
+    surname = _text(data, "person_surname", MAX_NAME_LENGTH, errors)
+    born = _text(data, "person_birthdate", MAX_NAME_LENGTH, errors)
+    address = _text(data, "person_address", MAX_ADDRESS_LENGTH, errors, lines=True)
+    if require_name and data.get("person_name") is None and data.get("person_surname") is None:
         errors.append(FieldError("", "needs person_name or person_surname: a person has at least one name"))
-    if born is not None and born != known_birthdate:
+    if born is not None and born != current_birthdate:
         try:
-            birthdate.check(born, today)
+            birthdate.check_not_future(born, today)
         except ValueError as reason:
             errors.append(FieldError("/person_birthdate", str(reason)))
     extra = {}
@@ -191,7 +191,7 @@ def parse_legacy_person(data: Any, *, today: date) -> PersonData:
     """
     known = data.get("person_birthdate") if isinstance(data, dict) else None
     kept = normalize(known) if isinstance(known, str) else None
-    return parse_person(data, today=today, known_birthdate=kept)
+    return parse_person(data, today=today, current_birthdate=kept)
 
 
 def missing_fields(data: Any) -> list[str]:
@@ -210,7 +210,7 @@ def encode_person(
 ) -> StoredPerson:
     """Make the record that is stored and sent. Times are RFC 3339 in UTC with milliseconds (`timestamp`)."""
     # Put together as text: this is done for everybody who is imported, and a dict of it all would cost twice as much.
-    told = strict_json.encode(details.members() if details.extra else details)[1:-1]
+    told = strict_json.encode(details.to_dict() if details.extra else details)[1:-1]
     given = person_id.encode(), b"," + told if told else b"", version, created_at.encode(), updated_at.encode()
     return StoredPerson(
         person_id, version, b'{"person_id":"%b"%b,"version":%d,"created_at":"%b","updated_at":"%b"}' % given
@@ -219,14 +219,14 @@ def encode_person(
 
 def split_record(record: StoredPerson) -> tuple[PersonData, dict[str, Any]]:
     """Take a record apart: what people told us, and what the server added (`SERVER_MEMBERS`). Raises StoreDamaged."""
-    members = members_of(record.body)
+    members = decode_fields(record.body)
     if not members.keys() >= set(READ_ONLY_FIELDS):
         raise _damaged()
     given = {name: members.pop(name) for name in READ_ONLY_FIELDS}
-    return details_from_members(members), given
+    return person_data_from_fields(members), given
 
 
-def details_from_members(members: Mapping[str, Any]) -> PersonData:
+def person_data_from_fields(members: Mapping[str, Any]) -> PersonData:
     """Return the details whose members were checked before."""
     extra = dict(members)
     own = {name: extra.pop(name, None) for name in FIELDS}
@@ -243,7 +243,7 @@ def _text(data: dict[str, Any], name: str, limit: int, errors: list[FieldError],
     if value is None:
         return None
     if not isinstance(value, str):
-        kind = strict_json.type_names.get(type(value), "something else")
+        kind = strict_json.TYPE_NAMES.get(type(value), "something else")
         errors.append(FieldError(f"/{name}", f"must be a string, not {kind}"))
         return None
     text = normalize(value)

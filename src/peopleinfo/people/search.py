@@ -10,7 +10,7 @@ import msgspec
 from peopleinfo.errors import FieldError, InvalidSearch
 from peopleinfo.people import birthdate, strict_json
 from peopleinfo.people.names import fold
-from peopleinfo.people.person import NAME_LENGTH, normalize, stored
+from peopleinfo.people.person import MAX_NAME_LENGTH, decode_stored, normalize
 
 if TYPE_CHECKING:
     from datetime import date
@@ -65,7 +65,7 @@ class PersonFilter:
 
     def matches(self, body: bytes) -> bool:
         """Say whether the person with this JSON (of a `Record`) is meant, beyond having the right key."""
-        person = stored(_decode, body)
+        person = decode_stored(_decode, body)
         return self._has_surname(person) and self._has_name(person) and self._was_born(person.person_birthdate)
 
     def _has_surname(self, person: _Compared) -> bool:
@@ -111,8 +111,8 @@ def _text_param(search: Search, member: str, errors: list[FieldError]) -> str | 
     text = normalize(text)
     if not text:
         errors.append(FieldError(member, "must not be empty"))
-    elif len(text) > NAME_LENGTH:
-        errors.append(FieldError(member, f"must not be longer than {NAME_LENGTH} characters"))
+    elif len(text) > MAX_NAME_LENGTH:
+        errors.append(FieldError(member, f"must not be longer than {MAX_NAME_LENGTH} characters"))
     elif _SURROGATES.search(text):
         errors.append(FieldError(member, "is not text"))
     return text

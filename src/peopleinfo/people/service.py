@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from peopleinfo.errors import FieldError, InvalidPerson, VersionConflict
 from peopleinfo.people import strict_json
-from peopleinfo.people.field_access import redact, visible
+from peopleinfo.people.field_access import redact, visible_fields
 from peopleinfo.people.person import (
-    NAMES,
-    RECORD_SIZE,
-    STORED_SIZE,
+    MAX_RECORD_SIZE,
+    MAX_STORED_SIZE,
+    NAME_FIELDS,
     PersonData,
     StoredPerson,
-    details_from_members,
     parse_legacy_person,
     parse_person,
+    person_data_from_fields,
     split_record,
 )
 from peopleinfo.people.store import PAGE_SIZE, IdempotencyKey, Page, ReadOptions, Store
@@ -36,11 +36,11 @@ Precondition = Callable[["StoredPerson"], None]
 _FIRST_TIME_ZONE: Final = timedelta(hours=14)  # where every new day begins (Kiribati)
 _SERVER_SIZE: Final = 1_024  # bytes of the members that the server adds to a record, at most
 # People who together have less than PAGE_SIZE bytes, however large they are.
-_STEP: Final = (PAGE_SIZE - 1) // (STORED_SIZE + _SERVER_SIZE)
+_STEP: Final = (PAGE_SIZE - 1) // (MAX_STORED_SIZE + _SERVER_SIZE)
 _DUMPED: Final = 1_000  # people read at a time by `everyone`
 
 
-def allow(_: StoredPerson) -> None:
+def always_allow(_: StoredPerson) -> None:
     """Allow a change of every record: the precondition of a change without conditions."""
 
 
@@ -74,7 +74,7 @@ class PeopleService:
         """Store a new person as `POST /data` takes it. Raises InvalidPerson."""
         return await self.store.create(parse_legacy_person(data, today=self.today))
 
-    async def replace(self, person_id: str, data: Any, *, precondition: Precondition = allow) -> StoredPerson:
+    async def replace(self, person_id: str, data: Any, *, precondition: Precondition = always_allow) -> StoredPerson:
         """Put new details in the place of the old ones, if `precondition` allows it for the current record.
 
         Raises InvalidPerson, PersonNotFound, and what `precondition` raises.
@@ -82,7 +82,12 @@ class PeopleService:
         return await self._change(person_id, precondition, lambda old, given: self._details(data, old, given))
 
     async def patch(
-        self, person_id: str, patch: Any, *, precondition: Precondition = allow, hidden: frozenset[str] = frozenset()
+        self,
+        person_id: str,
+        patch: Any,
+        *,
+        precondition: Precondition = always_allow,
+        hidden: frozenset[str] = frozenset(),
     ) -> StoredPerson:
         """Change some members (JSON Merge Patch, RFC 7396), if `precondition` allows it for the current record.
 
@@ -96,7 +101,7 @@ class PeopleService:
         return await self._change(
             person_id,
             precondition,
-            lambda old, given: self._details(apply_merge_patch(old.members(), patch), old, given),
+            lambda old, given: self._details(apply_merge_patch(old.to_dict(), patch), old, given),
         )
 
     async def delete(self, person_id: str, *, precondition: Precondition | None = None) -> None:
@@ -179,31 +184,33 @@ class PeopleService:
         return parse_person(
             data,
             today=self.today,
-            known_birthdate=old.person_birthdate,
-            server_members=given,
-            size_limit=max(RECORD_SIZE, old.size),
-            needs_name=needs_name,
+            current_birthdate=old.person_birthdate,
+            read_only_values=given,
+            size_limit=max(MAX_RECORD_SIZE, old.size),
+            require_name=needs_name,
         )
 
     def _patched(self, old: PersonData, patch: Any, given: dict[str, Any], hidden: frozenset[str]) -> PersonData:
         """Merge a patch that names no hidden member. Only the visible members are checked, so errors do not depend on hidden ones."""
-        merged = apply_merge_patch(old.members(), patch)
-        seen = details_from_members(visible(old.members(), hidden))
+        merged = apply_merge_patch(old.to_dict(), patch)
+        seen = person_data_from_fields(visible_fields(old.to_dict(), hidden))
         # Without a visible name a hidden one must be there, but a patch cannot find that out by removing the visible one.
-        needs_name = not NAMES.isdisjoint(patch)
-        new = self._details(visible(merged, hidden), seen, given, needs_name=needs_name).members()
-        whole = details_from_members(
+        needs_name = not NAME_FIELDS.isdisjoint(patch)
+        new = self._details(visible_fields(merged, hidden), seen, given, needs_name=needs_name).to_dict()
+        whole = person_data_from_fields(
             {name: new.get(name, value) for name, value in merged.items() if name not in given}
         )
-        if whole.size > STORED_SIZE:
-            raise InvalidPerson([FieldError("", f"is larger than {STORED_SIZE // 1024} KiB with its hidden members")])
+        if whole.size > MAX_STORED_SIZE:
+            raise InvalidPerson(
+                [FieldError("", f"is larger than {MAX_STORED_SIZE // 1024} KiB with its hidden members")]
+            )
         return whole
 
     def _once(self, key: ClientKey, details: PersonData) -> IdempotencyKey:
         # Keyed: a bare digest of a name and a birthdate can be found by trying them all.
         digests = (
             blake2b(text, key=self.store.secret, person=b"idempotency", digest_size=32).digest()
-            for text in (key.encoded, strict_json.encode(details.members()))
+            for text in (key.encoded, strict_json.encode(details.to_dict()))
         )
         return IdempotencyKey(*digests)
 

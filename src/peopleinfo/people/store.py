@@ -72,7 +72,7 @@ class PurgeResult(NamedTuple):
     """How many people were looked at, of how many the key is gone, and where to go on: None at the end."""
 
     people: int
-    gone: int
+    without_key: int
     next: bytes | None
 
 

@@ -18,11 +18,11 @@ MAX_DEPTH: Final = 16
 MAX_COMMAS: Final = 64 * 1024  # of a text, inside and outside its strings; the largest record has fewer
 
 # What `parse` returns: dict, list, str, bool, None, and msgspec.Raw for a number.
-type_names: Final = {dict: "an object", list: "a list", str: "a string", bool: "true or false", msgspec.Raw: "a number"}
+TYPE_NAMES: Final = {dict: "an object", list: "a list", str: "a string", bool: "true or false", msgspec.Raw: "a number"}
 
 encode = msgspec.json.Encoder().encode
 # What a decoder of msgspec raises for bytes that are not JSON, or not JSON of the right shape.
-UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 T = TypeVar("T")
 
 
@@ -30,7 +30,7 @@ def decode(text: bytes, kind: type[T]) -> T:
     """Return an external JSON document as this type. Raises InvalidJson."""
     try:
         return msgspec.json.decode(text, type=kind)
-    except UNREADABLE as error:
+    except DECODE_ERRORS as error:
         raise InvalidJson(str(error) or type(error).__name__) from error
 
 

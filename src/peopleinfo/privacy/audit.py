@@ -17,8 +17,8 @@ from peopleinfo.people.fields import CUSTOM_FIELDS, FIELDS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-NOTHING_BEFORE: Final = "0" * 64
-BEGINNING: Final = b'{"event":"audit"'
+GENESIS_DIGEST: Final = "0" * 64
+LINE_PREFIX: Final = b'{"event":"audit"'
 INTENT: Final = "intent"  # the action of a line that announces a change
 END: Final = "end"  # the action of a writer's last line, when it ended in good order
 _OWN: Final = frozenset(FIELDS)
@@ -47,7 +47,7 @@ class AuditExcerpt(NamedTuple):
     """What the audit tells of a person: lines as they were written, oldest first, and how many older ones were left out."""
 
     lines: list[bytes]
-    left_out: int
+    omitted: int
 
 
 class AuditLog(Protocol):
@@ -65,7 +65,7 @@ class AuditLog(Protocol):
     def check_writable(self, *, change: bool) -> None:
         """Raise AuditUnavailable unless events can be kept, and for a `change` unless they can be written now."""
 
-    def trouble(self) -> str:
+    def write_error(self) -> str:
         """Return why events cannot be written now; empty when they can."""
 
     async def events_for(self, person_id: str) -> AuditExcerpt | None:
@@ -93,7 +93,7 @@ class AuditRecord(msgspec.Struct, omit_defaults=True, kw_only=True):
     fields: tuple[str, ...] = ()
     request_id: str = ""
     client: str = ""
-    previous: str = NOTHING_BEFORE
+    previous: str = GENESIS_DIGEST
 
 
 def field_names(data: Any) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import structlog
 
 from peopleinfo.errors import AuditUnavailable
 from peopleinfo.people import strict_json
-from peopleinfo.privacy.audit import BEGINNING, END, INTENT, NOTHING_BEFORE, AuditEvent, AuditExcerpt, AuditRecord
+from peopleinfo.privacy.audit import END, GENESIS_DIGEST, INTENT, LINE_PREFIX, AuditEvent, AuditExcerpt, AuditRecord
 from peopleinfo.privacy.audit_sink import Head, Heads, Sink
 from peopleinfo.telemetry.metrics import AUDIT_EVENTS
 
@@ -42,14 +42,19 @@ class AuditLogWriter:
     """
 
     def __init__(
-        self, path: Path | None, *, waiting_size: int = WAITING_SIZE, told: int = _TOLD, search_size: int = _SEARCH_SIZE
+        self,
+        path: Path | None,
+        *,
+        max_pending_size: int = WAITING_SIZE,
+        max_excerpt_lines: int = _TOLD,
+        search_size: int = _SEARCH_SIZE,
     ) -> None:
         self._path = path
-        self._most = waiting_size
-        self._told = told
+        self._most = max_pending_size
+        self._told = max_excerpt_lines
         self._search_size = search_size
         self._writer = secrets.token_hex(8)
-        self._last = Head(0, NOTHING_BEFORE)  # the last line that was encoded
+        self._last = Head(0, GENESIS_DIGEST)  # the last line that was encoded
         self._sink = Sink(path)
         self._heads = Heads(path, self._writer) if path else None
         self._is_registered = False
@@ -84,7 +89,7 @@ class AuditLogWriter:
             self.flush()
             self._refuse_in_trouble()
 
-    def trouble(self) -> str:
+    def write_error(self) -> str:
         """Try to write what waits; return why events cannot be written now, empty when they can."""
         self.flush(reserve=True)
         return self._trouble
@@ -140,7 +145,7 @@ class AuditLogWriter:
         # In trouble one line is tried, so that an attempt costs the same however many wait.
         count = 1 if self._trouble else _LINES
         some = list(islice(self._waiting, count))
-        done = self._sink.write([line for line, _ in some], patient=not self._trouble)
+        done = self._sink.write([line for line, _ in some], wait=not self._trouble)
         self._trouble = ""
         for line, self._written in some[:done]:
             self._waiting.popleft()
@@ -220,4 +225,4 @@ def _lines_with(file: Path, person_id: bytes, search_size: int) -> Iterator[list
         # By large pieces, most of which are searched without Python: other requests are served meanwhile.
         while piece := text.read(search_size) + text.readline():
             if person_id in piece:
-                yield [line for line in piece.splitlines() if line.startswith(BEGINNING) and person_id in line]
+                yield [line for line in piece.splitlines() if line.startswith(LINE_PREFIX) and person_id in line]

@@ -36,7 +36,7 @@ class Sink:
     def open(self) -> bool:
         """Open the file unless it is open; return whether it was opened now. A file that was moved away is left, and a new one begun."""
         path = self._path
-        if path is None or (self._file is not None and is_still(path, self._file)):
+        if path is None or (self._file is not None and is_same_file(path, self._file)):
             return False
         self.close()
         # Without O_NONBLOCK a named pipe that nothing reads would never open, and with O_RDWR it would open in vain.
@@ -60,11 +60,11 @@ class Sink:
         else:
             _require_reader(file, timeout=0)
 
-    def write(self, lines: list[bytes], *, patient: bool) -> int:
+    def write(self, lines: list[bytes], *, wait: bool) -> int:
         """Write the first of the lines and return how many, at least one. Half a line is never left. `patient`: wait for room in a pipe."""
         file = self._descriptor()
         if not _is_regular(file):
-            _require_reader(file, timeout=_PIPE_TIMEOUT if patient else 0)
+            _require_reader(file, timeout=_PIPE_TIMEOUT if wait else 0)
             os.write(file, lines[0])
             return 1
         text = b"".join(lines)
@@ -99,14 +99,14 @@ class Heads:
     """
 
     def __init__(self, path: Path, writer: str) -> None:
-        self._path = heads_of(path)
+        self._path = heads_path(path)
         self._writer = writer
         self._file: int | None = None
         self._offset = 0
 
     def open(self, head: Head) -> None:
         """Register the writer, unless it stands in the file that is there now. Raises OSError."""
-        if self._file is not None and is_still(self._path, self._file):
+        if self._file is not None and is_same_file(self._path, self._file):
             return
         self.close()
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
@@ -126,7 +126,7 @@ class Heads:
             self._file = None
 
 
-def heads_of(path: Path) -> Path:
+def heads_path(path: Path) -> Path:
     """Return the file beside an audit that registers its writers."""
     return path.with_name(f"{path.name}.heads")
 
@@ -134,13 +134,13 @@ def heads_of(path: Path) -> Path:
 def read_heads(path: Path) -> dict[str, Head]:
     """Return the registered writers of an audit with the last line of each; empty when there is no register. Raises OSError."""
     try:
-        text = heads_of(path).read_text("ascii", errors="replace")
+        text = heads_path(path).read_text("ascii", errors="replace")
     except FileNotFoundError:
         return {}
     return {writer: Head(int(seq), digest) for writer, seq, digest in _HEAD.findall(text)}
 
 
-def is_still(path: Path, file: int) -> bool:
+def is_same_file(path: Path, file: int) -> bool:
     """Return whether an open file is the one at this path. Raises OSError when the path cannot be looked up."""
     try:
         return os.path.samestat(path.stat(), os.fstat(file))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from peopleinfo.people import strict_json
-from peopleinfo.privacy.audit import BEGINNING, END, NOTHING_BEFORE, AuditRecord
+from peopleinfo.privacy.audit import END, GENESIS_DIGEST, LINE_PREFIX, AuditRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -25,15 +25,15 @@ class Chain(msgspec.Struct):
     ended: bool = False
 
 
-class Verified(NamedTuple):
+class VerificationReport(NamedTuple):
     """How many lines were checked, the chain of each writer, and what is wrong, a sentence each."""
 
     lines: int
     chains: dict[str, Chain]
-    wrong: list[str]
+    problems: list[str]
 
 
-def verify(lines: Iterable[bytes], heads: Mapping[str, Head] | None = None) -> Verified:
+def verify(lines: Iterable[bytes], heads: Mapping[str, Head] | None = None) -> VerificationReport:
     """Check the chains in lines of an audit, oldest first; lines that are none of an audit's are ignored.
 
     `heads` are the registered writers with the last line of each. They are read before the lines, which may go on meanwhile.
@@ -43,9 +43,9 @@ def verify(lines: Iterable[bytes], heads: Mapping[str, Head] | None = None) -> V
     wrong: list[str] = []
     count = 0
     for number, text in enumerate(lines, 1):
-        line = read(text)
+        line = parse_record(text)
         if line is None:
-            if text.startswith(BEGINNING):
+            if text.startswith(LINE_PREFIX):
                 wrong.append(f"line {number} cannot be read")
             continue
         count += 1
@@ -55,14 +55,14 @@ def verify(lines: Iterable[bytes], heads: Mapping[str, Head] | None = None) -> V
         if head is not None and head.seq == line.seq and head.digest != digest:
             wrong.append(f"line {number}: the last registered line of writer {line.writer} was changed")
         _extend(chains, line, digest)
-    return Verified(count, chains, [*wrong, *_missing(chains, heads)])
+    return VerificationReport(count, chains, [*wrong, *_missing(chains, heads)])
 
 
-def read(text: bytes) -> AuditRecord | None:
+def parse_record(text: bytes) -> AuditRecord | None:
     """Return a line of an audit, or None when the text is none."""
     try:
         line = _decode(text)
-    except strict_json.UNREADABLE:
+    except strict_json.DECODE_ERRORS:
         return None
     return line if line.event == "audit" else None
 
@@ -77,7 +77,7 @@ def _extend(chains: dict[str, Chain], line: AuditRecord, digest: str) -> None:
 
 def _mismatches(number: int, line: AuditRecord, chain: Chain | None) -> Iterator[str]:
     if chain is None:
-        if line.seq == 1 and line.previous != NOTHING_BEFORE:
+        if line.seq == 1 and line.previous != GENESIS_DIGEST:
             yield f"line {number}: the first of writer {line.writer} was changed"
     elif line.seq != chain.seq + 1:
         yield f"line {number}: after line {chain.seq} of writer {line.writer} comes {line.seq}: lines are missing, or stand twice"

@@ -15,7 +15,7 @@ import structlog
 
 from peopleinfo.errors import ImportAlreadyRunning, PeopleInfoError, PersonNotFound, StoreUnavailable, VersionConflict
 from peopleinfo.people import strict_json
-from peopleinfo.people.person import stored
+from peopleinfo.people.person import decode_stored
 from peopleinfo.people.store import Checkpoint
 from peopleinfo.privacy.audit import AuditEvent
 
@@ -30,7 +30,7 @@ COMMAND: Final = "(command)"  # who did it, in the audit: no key has such a name
 RETENTION: Final = "(retention)"
 _PAGE: Final = 500
 _PAUSE: Final = 0.1  # seconds between pages: a sweep has a day, and those who ask come first
-_POLL_SECONDS: Final = 300.0  # seconds between two looks whether a sweep is to be begun, or to be gone on with
+_POLL_INTERVAL: Final = 300.0  # seconds between two looks whether a sweep is to be begun, or to be gone on with
 _SILENT_MINUTES: Final = 10  # after which whoever was sweeping is taken for gone
 _MINUTE: Final = 8  # bytes
 _SWEEPS: Final = sha256(b"peopleinfo retention").digest()  # under which the store keeps how it stands with the last one
@@ -45,11 +45,11 @@ async def export_personal_data(people: PeopleService, audit: AuditLog | None, pe
         "availability": "disabled" if audit is None else "external" if events is None else "included"
     }
     if events is not None:
-        told |= {"events": [msgspec.Raw(line) for line in events.lines], "omitted": events.left_out}
+        told |= {"events": [msgspec.Raw(line) for line in events.lines], "omitted": events.omitted}
     return strict_json.encode({"person": msgspec.Raw(record.body), "audit": told})
 
 
-def announced(audit: AuditLog | None, action: str, person_id: str, *, by: str) -> None:
+def audit_intent(audit: AuditLog | None, action: str, person_id: str, *, by: str) -> None:
     """Write down that a change is about to be made other than over HTTP. Raises AuditUnavailable: do not make it then."""
     if audit is not None:
         audit.check_writable(change=True)
@@ -78,28 +78,28 @@ async def _on() -> None:
 
 
 async def iter_expired(
-    store: Store, *, before: datetime, between: Callable[[], Awaitable[None]] = _on
+    store: Store, *, before: datetime, on_page: Callable[[], Awaitable[None]] = _on
 ) -> AsyncIterator[tuple[str, int]]:
     """Yield the id and the version of each person who was last changed before a moment; `between` pages something else may be done."""
     after: bytes | None = None
     while True:
         page = await store.scan(after=after, limit=_PAGE)
-        for person in (stored(_seen, body) for body in page.people):
+        for person in (decode_stored(_seen, body) for body in page.people):
             if person.updated_at < before:
                 yield person.person_id, person.version
         if page.next is None:
             return
         after = page.next
-        await between()
+        await on_page()
 
 
 async def delete_expired(
-    store: Store, audit: AuditLog | None, *, before: datetime, by: str, between: Callable[[], Awaitable[None]] = _on
+    store: Store, audit: AuditLog | None, *, before: datetime, by: str, on_page: Callable[[], Awaitable[None]] = _on
 ) -> int:
     """Erase everybody who was last changed before a moment, and return how many. It may run in several places, and again."""
     erased = 0
-    async for person_id, version in iter_expired(store, before=before, between=between):
-        announced(audit, "erasePerson", person_id, by=by)
+    async for person_id, version in iter_expired(store, before=before, on_page=on_page):
+        audit_intent(audit, "erasePerson", person_id, by=by)
         with suppress(PersonNotFound, VersionConflict):  # erased elsewhere, or changed since and so to be kept
             await store.delete(person_id, expected=version)
             audit_action(audit, "erasePerson", person_id, by=by)
@@ -162,18 +162,18 @@ async def run_retention(
     *,
     retention: timedelta,
     now: Callable[[], datetime],
-    looks: float = _POLL_SECONDS,
+    poll_interval: float = _POLL_INTERVAL,
 ) -> None:
     """Sweep once a day, whoever of all processes comes first, until cancelled. What cannot be done now is tried again at the next look."""
     today = RetentionLease(store, now)
     while True:
         try:
             if await today.acquire():
-                erased = await delete_expired(store, audit, before=now() - retention, by=RETENTION, between=today.renew)
+                erased = await delete_expired(store, audit, before=now() - retention, by=RETENTION, on_page=today.renew)
                 await today.finish()
                 _log.info("retention_completed", erased=erased)
         except (StoreUnavailable, ImportAlreadyRunning) as error:
             _log.warning("retention_failed", reason=str(error))
         except PeopleInfoError as error:
             _log.error("retention_failed", reason=type(error).__name__)
-        await asyncio.sleep(looks)
+        await asyncio.sleep(poll_interval)

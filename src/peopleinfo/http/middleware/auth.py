@@ -88,7 +88,7 @@ class AuthMiddleware:
     async def _ask(self, req: Request, credential: str | None, needed: Scope) -> Principal:
         """Ask the gate, but not for networks that guess: each guess costs a read of the store. Whoever was let in before is asked for."""
         if self._limits is None or credential is None or self._gate.is_cached(credential):
-            return await self._gate.authenticate(credential, for_figures=needed is Scope.METRICS)
+            return await self._gate.authenticate(credential, for_metrics=needed is Scope.METRICS)
         with self._limits.guessing(req, NotAuthenticated):
             return await self._gate.authenticate(credential)
 

@@ -74,15 +74,15 @@ async def open_dynamodb(
                     f"the people in table {location.table} are sealed: say in PEOPLEINFO_ENCRYPTION where the key is (docs/encryption.md)"
                 )
         else:
-            keys = table.for_table(location.keys)
-            with table_errors(location.keys):
+            keys = table.for_table(location.key_table)
+            with table_errors(location.key_table):
                 sealer, generations = await _sealer(location, kept, keys, encryption)
             with table_errors(location.table):
                 kept = kept or await _init_deployment(table, location, fingerprint(sealer.secret))
             secret = sealer.secret
             if bytes_attr(kept, "secret") != fingerprint(secret):
                 raise StoreConfigurationError(
-                    f"the keys in table {location.keys} are not those of the people in {location.table}: name theirs with ?keys="
+                    f"the keys in table {location.key_table} are not those of the people in {location.table}: name theirs with ?keys="
                 )
             form = EncryptedFormat(table, keys, sealer, generations)
         shards = int_attr(kept, "shards")
@@ -106,14 +106,14 @@ async def _sealer(
     found = await open_sealer(keys, encryption)
     if found is None and kept:
         raise StoreConfigurationError(
-            f"the keys of the people in table {location.table} are not in {location.keys}: name their table with ?keys=, "
+            f"the keys of the people in table {location.table} are not in {location.key_table}: name their table with ?keys=, "
             "nobody can be read without it"
         )
     if found is None:
         await begin(keys, encryption)
         found = await open_sealer(keys, encryption)
     if found is None:
-        raise StoreConfigurationError(f"table {location.keys} does not keep what is written to it")
+        raise StoreConfigurationError(f"table {location.key_table} does not keep what is written to it")
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from peopleinfo.crypto.ids import BLOCK_SIZE
-from peopleinfo.people.person import checked
+from peopleinfo.people.person import check_stored
 from peopleinfo.people.store import MAX_ROWS_SCANNED, PAGE_SIZE, Page
 from peopleinfo.stores.dynamodb.items import ItemKey, binary, bytes_attr, place_of
 
@@ -43,7 +43,7 @@ class PageBuilder:
         self._examined += 1
         if (
             body is not None
-            and checked(body)
+            and check_stored(body)
             and (not self.refines or (self._where is not None and self._where.matches(body)))
         ):
             self.people.append(body)

@@ -15,7 +15,7 @@ from peopleinfo.errors import (
     StoreUnavailable,
     VersionConflict,
 )
-from peopleinfo.people.person import PersonData, StoredPerson, checked, encode_person, split_record, timestamp
+from peopleinfo.people.person import PersonData, StoredPerson, check_stored, encode_person, split_record, timestamp
 from peopleinfo.people.store import (
     IDEMPOTENCY_TTL,
     Checkpoint,
@@ -90,7 +90,7 @@ class DynamoDBStore:
         body = await self._form.body(found.home, found.item) if found else None
         if found is None or body is None:
             raise PersonNotFound(person_id)
-        return StoredPerson(person_id, found.version, checked(body, person_id))
+        return StoredPerson(person_id, found.version, check_stored(body, person_id))
 
     async def create(self, details: PersonData, *, idempotency_key: IdempotencyKey | None = None) -> StoredPerson:
         await self._form.refresh_keys()

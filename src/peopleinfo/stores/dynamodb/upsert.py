@@ -145,10 +145,10 @@ class Upsert:
 
     def _assign_key(self, person: _Incoming) -> ItemKey:
         """Return the first place of somebody new: its own when the id was made here, else one in the order of its age."""
-        if is_local_id(person.own, person.outline.created):
+        if is_local_id(person.own, person.outline.creation_time):
             return person.own
         digest = int.from_bytes(blake2b(person.own.block, digest_size=8).digest())
-        microsecond = round(person.outline.created.timestamp() * 1_000) * 1_000 + digest % 1_000
+        microsecond = round(person.outline.creation_time.timestamp() * 1_000) * 1_000 + digest % 1_000
         # The same however often it is chosen, so that a copy that was cut and is taken up again finds it.
         return self._places.place(
             person.outline.surname_key, (microsecond << 8 * RANDOM_BYTES) + (digest >> 8 * (8 - RANDOM_BYTES))

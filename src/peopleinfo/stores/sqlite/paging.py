@@ -6,7 +6,7 @@ import itertools
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
-from peopleinfo.people.person import checked
+from peopleinfo.people.person import check_stored
 from peopleinfo.people.store import MAX_ROWS_SCANNED, PAGE_SIZE, Page
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _page(cursor: sqlite3.Cursor, limit: int, where: PersonFilter | None) -> Pag
             if len(people) == limit or examined == MAX_ROWS_SCANNED or size >= PAGE_SIZE:
                 return Page(people, after_row(last))
             last = row
-            if where.matches(checked(row[1])):
+            if where.matches(check_stored(row[1])):
                 people.append(row[1])
                 size += len(row[1])
     return Page(people, None)
@@ -85,7 +85,9 @@ def full_page(rows: sqlite3.Cursor | Generator[tuple[Any, ...]], limit: int) -> 
     read = list(itertools.islice(rows, _CHUNK))
     is_cut = len(read) == _CHUNK and _read_on(read, rows)
     people = read[:limit]
-    return Page([checked(row[1]) for row in people], after_row(people[-1]) if is_cut or len(read) > limit else None)
+    return Page(
+        [check_stored(row[1]) for row in people], after_row(people[-1]) if is_cut or len(read) > limit else None
+    )
 
 
 def _read_on(read: list[tuple[Any, ...]], rows: sqlite3.Cursor | Generator[tuple[Any, ...]]) -> bool:

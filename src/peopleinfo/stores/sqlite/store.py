@@ -19,7 +19,15 @@ from peopleinfo.errors import (
 )
 from peopleinfo.people import strict_json
 from peopleinfo.people.names import FOLD_VERSION
-from peopleinfo.people.person import PersonData, StoredPerson, checked, encode_person, is_id, split_record, timestamp
+from peopleinfo.people.person import (
+    PersonData,
+    StoredPerson,
+    check_stored,
+    encode_person,
+    is_id,
+    split_record,
+    timestamp,
+)
 from peopleinfo.people.store import (
     IDEMPOTENCY_TTL,
     Checkpoint,
@@ -106,7 +114,7 @@ class SqliteStore:
             raise self._faults.translate(error) from error
         if row is None:
             raise PersonNotFound(person_id)
-        return StoredPerson(person_id, row[0], checked(row[1], person_id))
+        return StoredPerson(person_id, row[0], check_stored(row[1], person_id))
 
     async def create(self, details: PersonData, *, idempotency_key: IdempotencyKey | None = None) -> StoredPerson:
         def change(db: sqlite3.Connection) -> StoredPerson:

@@ -82,7 +82,7 @@ class Upsert:
 
     def _place(self, person: PersonHeader) -> int:
         """Return a free place for somebody from elsewhere, and note that its id leads there."""
-        first = round(person.created.timestamp() * 1_000) * _WITHIN
+        first = round(person.creation_time.timestamp() * 1_000) * _WITHIN
         while (last := self._taken(first)) == first + _WITHIN - 1:
             first += _WITHIN
         seq = self._last[first] = last + 1
