@@ -19,7 +19,7 @@ KEY: Final = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}
 NOWHERE: Final = "http://127.0.0.1:1"
 TABLE: Final = {"PEOPLEINFO_STORE_URL": "dynamodb://eu-west-1/T"}
 UNREACHABLE: Final = {"PEOPLEINFO_STORE_URL": f"dynamodb://eu-west-1/T?endpoint={NOWHERE}&timeout=1"}
-NO_CREDENTIALS: Final = "there are no AWS credentials: set AWS_ACCESS_KEY_ID"
+NO_CREDENTIALS: Final = "AWS credentials are missing: set AWS_ACCESS_KEY_ID"
 
 
 def sentences(folder: Path, command: list[str], variables: dict[str, str]) -> list[str]:
@@ -44,8 +44,8 @@ def sentences(folder: Path, command: list[str], variables: dict[str, str]) -> li
         (["serve", "--port", "0"], TABLE, NO_CREDENTIALS),
         (["stats"], TABLE | {"AWS_PROFILE": "missing"}, NO_CREDENTIALS),
         (["stats"], TABLE | {"AWS_ROLE_ARN": "arn:x", "AWS_WEB_IDENTITY_TOKEN_FILE": "/missing"}, NO_CREDENTIALS),
-        (["stats"], UNREACHABLE | KEY, "table T: DynamoDB does not answer"),
-        (["serve", "--port", "0"], UNREACHABLE | KEY, "table T: DynamoDB does not answer"),
+        (["stats"], UNREACHABLE | KEY, "table T: DynamoDB does not respond"),
+        (["serve", "--port", "0"], UNREACHABLE | KEY, "table T: DynamoDB does not respond"),
         (["restore", "s3://bucket/x?region=eu-west-1"], {}, "Unable to locate credentials"),
         (["restore", f"s3://bucket/x?region=eu-west-1&endpoint={NOWHERE}"], KEY, "Could not connect to the endpoint"),
         (["restore", "s3://bucket/x?endpoint=nonsense"], KEY, "Invalid endpoint"),
@@ -71,7 +71,7 @@ def test_command_prints_one_sentence(
     assert reason in line
     if reason == NO_CREDENTIALS:
         assert line.startswith(f"peopleinfo: {reason}")
-        assert line.endswith("or run where a role is given")
+        assert line.endswith("or run with an IAM role")
 
 
 def test_log_of_the_cache_is_not_part_of_an_export(tmp_path: Path) -> None:

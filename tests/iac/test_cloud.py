@@ -75,7 +75,7 @@ def test_so_is_the_table_of_peoples_keys(stacks: Stacks) -> None:
     ]
     assert [table["hash_key"]] == [key["AttributeName"] for key in schema.KEYS.keys["KeySchema"]]
     assert table["range_key"] is None
-    assert table["point_in_time_recovery"][0]["enabled"] is schema.KEYS.keeps
+    assert table["point_in_time_recovery"][0]["enabled"] is schema.KEYS.recoverable
 
 
 def test_every_setting_of_the_task_is_one(api: dict[str, Any]) -> None:

@@ -334,7 +334,7 @@ async def test_a_step_that_is_taken_again_leaves_those_it_had_stored_as_they_are
         raise ConnectionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(store._loads, "commit_checkpoint", power_fails)
+        patched.setattr(store._bulk, "commit_checkpoint", power_fails)
         with pytest.raises(ConnectionError):
             await store.create_many(three, checkpoint=step)
     moves, changes, _ = ids_of(await everyone_found(store, where(surname="half")))
@@ -398,7 +398,7 @@ async def test_an_attempt_at_a_page_of_a_scan_may_take_longer_than_other_attempt
 
 
 async def test_a_server_that_is_not_there_is_unusable_at_the_start(wire: Wire, clock: Clock) -> None:
-    with pytest.raises(StoreConfigurationError, match="does not answer"):
+    with pytest.raises(StoreConfigurationError, match="does not respond"):
         async with opened(DynamoDBUrl("eu-west-1", "People", "http://127.0.0.1:9", timeout=0.05), clock):
             pass
 

@@ -41,7 +41,7 @@ async def test_a_place_that_is_taken_is_left_to_who_has_it(
     first = await store.create(named("Place"))
     taken = int.from_bytes(store._home(first.person_id).sk)
     numbers = [taken, taken + 1]
-    monkeypatch.setattr(store._places, "new", lambda: numbers.pop(0))
+    monkeypatch.setattr(store._item_keys, "new", lambda: numbers.pop(0))
     second = await store.create(named("Place"))
     assert await store.get(first.person_id) == first
     assert await store.get(second.person_id) == second
@@ -53,7 +53,7 @@ async def test_a_move_to_a_place_that_is_taken_removes_nobody(
 ) -> None:
     first = await store.create(named("Here"))
     number = int.from_bytes(store._home(first.person_id).sk)
-    monkeypatch.setattr(store._places, "new", lambda: number)
+    monkeypatch.setattr(store._item_keys, "new", lambda: number)
     second = await store.create(named("There"))
     with pytest.raises(StoreUnavailable):
         await store.replace(first.person_id, named("There"), expected=1)
@@ -91,9 +91,9 @@ async def test_pages_of_shards_that_end_at_different_places_skip_no_person(
     location = table_location("ministack", tmp_path, shards=2)
     await make_table(location)
     async with factory.open_dynamodb(location, now=clock.now) as store:
-        first = store._places.new(100)
+        first = store._item_keys.new(100)
         numbers = iter(range(first - first % 2, first + 100))
-        monkeypatch.setattr(store._places, "new", lambda: next(numbers))  # to the two shards in turn
+        monkeypatch.setattr(store._item_keys, "new", lambda: next(numbers))  # to the two shards in turn
         made = [
             await store.create(named("Shard", note="x" * (60_000 if number % 2 else 30_000))) for number in range(80)
         ]

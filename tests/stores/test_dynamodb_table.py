@@ -47,7 +47,7 @@ async def test_every_way_in_which_a_table_differs_is_named(tmp_path: Path) -> No
     async with open_table(location) as table:
         await table.call("CreateTable", plain | throughput, PATIENT)
         told = "\n".join(await schema.check(table))
-    for what in ("its keys are", "attributes are not defined", "the index prefixes is missing", "billed on demand",
+    for what in ("the key schema is", "attribute definitions are missing", "the index prefixes is missing", "billing mode",
                  "deletion protection", "KMS", "time to live", "point-in-time"):  # fmt: skip
         assert what in told
 

@@ -74,7 +74,7 @@ def test_whatever_items_there_are_people_are_found_or_damage_is_reported(
             pks = {
                 "foreign": b"another program",
                 "6 bytes": b"sixsix",
-                "of the surname": store._places.partition("foreign", 0),
+                "of the surname": store._item_keys.partition("foreign", 0),
             }
             keys = []
             for place, sk, attributes in foreign:

@@ -71,7 +71,7 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
     wire = Wire()
     monkeypatch.setattr(factory, "open_http", wire.laid)
     monkeypatch.setattr(client, "_delays", lambda: itertools.repeat(1e9))
-    monkeypatch.setattr(bulk_write, "BATCH", 1)
+    monkeypatch.setattr(bulk_write, "MAX_BATCH_WRITE", 1)
     return wire
 
 
@@ -253,7 +253,7 @@ async def test_unknown_outcome_stays_unknown_when_the_credentials_are_gone(store
 async def test_batch_that_was_stored_in_part_and_then_refused_has_an_unknown_outcome(
     store: DynamoDBStore, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk_write, "BATCH", 2)
+    monkeypatch.setattr(bulk_write, "MAX_BATCH_WRITE", 2)
     seen: list[str] = []
 
     async def fault(action: str, request: Request, way: HttpImplementation) -> Response:

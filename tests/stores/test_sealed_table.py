@@ -201,7 +201,7 @@ async def test_no_field_of_whoever_was_erased_opens_with_any_key_that_is_left(
     assert owner not in left
     assert len(left) == 4  # those who stay, and the secret
     async with open_table(location) as table:
-        opened = await key_table.open_sealer(table.for_table(location.key_table), given)
+        opened = await key_table.open_encryption(table.for_table(location.key_table), given)
     assert opened is not None
     bodies = [(RECORD, bytes_attr(item, "body")) for item in yesterday
               if "body" in item and bytes_attr(item, "pk") + bytes_attr(item, "sk") == owner]  # fmt: skip
@@ -259,14 +259,14 @@ async def test_who_was_erased_and_brought_back_is_read_where_the_old_key_was_hel
 async def test_plain_and_sealed_people_are_not_mixed(location: DynamoDBUrl, clock: Clock, given: Encryption) -> None:
     async with sealed(location, clock, None) as store:
         await store.create(named("Somebody"))
-    with pytest.raises(StoreConfigurationError, match="are not sealed: copy them"):
+    with pytest.raises(StoreConfigurationError, match="are not encrypted: copy them"):
         async with sealed(location, clock, given):
             pass
     other = replace(location, table=f"{location.table}-2")
     await make_table(other, sealed=True)
     async with sealed(other, clock, given) as store:
         record = await store.create(named("Somebody"))
-    with pytest.raises(StoreConfigurationError, match="are sealed: say in PEOPLEINFO_ENCRYPTION"):
+    with pytest.raises(StoreConfigurationError, match="are encrypted: set PEOPLEINFO_ENCRYPTION"):
         async with sealed(other, clock, None):
             pass
     # A restored table has another name, and goes on with the keys that there are.
@@ -283,11 +283,11 @@ async def test_people_without_their_keys_are_refused_and_no_new_keys_are_made(
     async with sealed(location, clock, given):
         pass
     empty = replace(location, custom_key_table=f"{location.table}-empty")
-    with pytest.raises(StoreConfigurationError, match=r"table .*-empty: there is no such table"):
+    with pytest.raises(StoreConfigurationError, match=r"table .*-empty: the table does not exist"):
         async with sealed(empty, clock, given):
             pass
     await make_table(empty, sealed=True)
-    with pytest.raises(StoreConfigurationError, match=r"are not in .*-empty: name their table with \?keys="):
+    with pytest.raises(StoreConfigurationError, match=r"-empty does not contain the keys .*: set \?keys="):
         async with sealed(empty, clock, given):
             pass
     assert await items_of(empty, empty.key_table) == []
@@ -295,7 +295,7 @@ async def test_people_without_their_keys_are_refused_and_no_new_keys_are_made(
     await make_table(other)
     async with sealed(other, clock, given):
         pass
-    with pytest.raises(StoreConfigurationError, match="are not those of the people"):
+    with pytest.raises(StoreConfigurationError, match="do not belong to the records"):
         async with sealed(empty, clock, given):
             pass
 
@@ -318,8 +318,8 @@ async def test_a_table_of_keys_is_as_the_service_needs_it_and_never_brought_back
         recovery = {"PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True}}
         await keys.call("UpdateContinuousBackups", recovery, PATIENT)
         (told,) = await schema.check(keys, schema.KEYS)
-        assert "could be brought back" in told
-        assert "its keys are" in "\n".join(await schema.check(keys, schema.PEOPLE))
+        assert "would make an erased person readable" in told
+        assert "the key schema is" in "\n".join(await schema.check(keys, schema.PEOPLE))
 
 
 # Rotation
@@ -334,7 +334,7 @@ async def test_keys_are_wrapped_anew_while_people_are_read_and_stored(
         records = await store.create_many([named(f"N{number}") for number in range(60)])
         async with open_table(location) as table:
             held = DynamoDBKeyStore(table.for_table(location.key_table))
-            monkeypatch.setattr(key_table, "_TOGETHER", 25)
+            monkeypatch.setattr(key_table, "_SCAN_LIMIT", 25)
             told: list[int] = []
 
             def cut(count: int) -> None:
@@ -370,7 +370,7 @@ async def test_a_generation_is_removed_when_nobody_has_wrapped_by_it_for_a_day(
         async with open_table(location) as table:
             held = DynamoDBKeyStore(table.for_table(location.key_table))
             assert await rotate(held, given.master, on_progress=lambda _: None) == 2
-            monkeypatch.setattr(key_table, "_OUTDATED_SECONDS", -1)
+            monkeypatch.setattr(key_table, "_RETIREMENT_DELAY", -1)
             assert await rotate(held, given.master, on_progress=lambda _: None) == 3
             assert set(await held.generations()) == {3}
         assert await store.get(record.person_id) == record
@@ -381,7 +381,7 @@ async def test_a_generation_is_removed_when_nobody_has_wrapped_by_it_for_a_day(
 async def test_a_process_wraps_by_the_newest_generation_within_a_minute(
     location: DynamoDBUrl, clock: Clock, given: Encryption, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(key_table, "_KNOWN_SECONDS", 0.0)
+    monkeypatch.setattr(key_table, "_REFRESH_INTERVAL", 0.0)
     async with sealed(location, clock, given) as store:
         async with open_table(location) as table:
             assert (

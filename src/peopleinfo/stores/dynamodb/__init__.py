@@ -1,1 +1,1 @@
-"""The distributed store: people in a DynamoDB table."""
+"""The DynamoDB store."""

@@ -1,4 +1,4 @@
-"""API keys in the table: neighbours in a partition of their own, so that they can be listed without looking at people."""
+"""API keys in the table: one partition of their own, so that listing them reads no records."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from peopleinfo.stores.dynamodb.items import binary, bytes_attr
 if TYPE_CHECKING:
     from peopleinfo.stores.dynamodb.client import Item, TableClient
 
-_PARTITION: Final = b"api keys"  # longer than the partition keys of people, and so none of them
+_PARTITION: Final = b"api keys"  # its length differs from that of a record's partition key
 _PAGE: Final = 1_000
 _decode = msgspec.json.Decoder(ApiKey).decode
 
 
 class DynamoDBApiKeyStore:
-    """The port `peopleinfo.auth.api_keys.ApiKeys` on one table."""
+    """Implements `peopleinfo.auth.api_keys.ApiKeyStore` on one table."""
 
     def __init__(self, table: TableClient) -> None:
         self._table = table

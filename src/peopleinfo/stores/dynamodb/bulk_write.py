@@ -1,4 +1,4 @@
-"""Many people at once: stored by several calls at a time, so that a run that was cut, or two that overlap, store nobody twice."""
+"""Bulk writes: concurrent batches with checkpoints. Interrupted or overlapping runs store no record twice."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from peopleinfo.errors import ImportAlreadyRunning
 from peopleinfo.people.store import Checkpoint
-from peopleinfo.stores.dynamodb.client import BATCH, ConditionFailed, several_writes
+from peopleinfo.stores.dynamodb.client import MAX_BATCH_WRITE, ConditionFailed, non_atomic_writes
 from peopleinfo.stores.dynamodb.items import binary, bytes_attr, int_attr, number, singleton_key
 
 if TYPE_CHECKING:
@@ -19,63 +19,65 @@ if TYPE_CHECKING:
     from peopleinfo.stores.dynamodb.items import ItemKey, KeyAllocator
     from peopleinfo.stores.dynamodb.record_format import NewItem, RecordFormat
 
-_WRITERS: Final = 8  # calls of a load under way at a time: what the table does not take slows the load down
-_RACES: Final = 20  # times that a step begins again since another run was faster
+_MAX_WRITERS: Final = 8  # concurrent batches; throttling by the table slows them down
+_MAX_ATTEMPTS: Final = 20  # attempts of a checkpoint that conflicts with another run
 
 
 class BulkWriter:
-    """Stores many people, and remembers how far an import has come."""
+    """Stores many new records and the checkpoint of their import."""
 
     def __init__(
         self,
         table: TableClient,
-        form: RecordFormat,
-        places: KeyAllocator,
+        record_format: RecordFormat,
+        item_keys: KeyAllocator,
         new: Callable[[ItemKey, PersonData], tuple[NewItem, StoredPerson]],
     ) -> None:
-        """`new` makes a new person who is to lie at a place."""
+        """`new` creates the item and the record of a person at an item key."""
         self._table = table
-        self._form = form
-        self._places = places
+        self._format = record_format
+        self._item_keys = item_keys
         self._new = new
 
-    async def load(self, people: Sequence[PersonData], step: tuple[Checkpoint, Checkpoint] | None) -> list[str]:
-        """Do what `Store.load` promises."""
-        if step is None:
-            with several_writes() if len(people) > BATCH else nullcontext():
-                return await self._store_many(people, self._places.new(len(people) or 1))
-        before, after = step
-        first, again = await self._begin_checkpoint(before, len(people))
-        with several_writes() if people else nullcontext():
-            ids = await self._store_many(people, first, again=again)
+    async def create_many(
+        self, people: Sequence[PersonData], checkpoint: tuple[Checkpoint, Checkpoint] | None
+    ) -> list[str]:
+        """Implement `Store.create_many`."""
+        if checkpoint is None:
+            with non_atomic_writes() if len(people) > MAX_BATCH_WRITE else nullcontext():
+                return await self._store_many(people, self._item_keys.new(len(people) or 1))
+        before, after = checkpoint
+        first, retry = await self._begin_step(before, len(people))
+        with non_atomic_writes() if people else nullcontext():
+            ids = await self._store_many(people, first, retry=retry)
             await self.commit_checkpoint(before, after)
         return ids
 
     async def progress(self, import_id: bytes) -> Checkpoint:
-        """Return how far an import has come."""
+        """Return the checkpoint of an import."""
         return _progress(import_id, await self._table.get(singleton_key(b"import" + import_id)))
 
-    async def _store_many(self, people: Sequence[PersonData], first: int, *, again: bool = False) -> list[str]:
-        """Store people under the sort keys from `first` on; those that are there already stay as they are when it is done `again`."""
+    async def _store_many(self, people: Sequence[PersonData], first: int, *, retry: bool = False) -> list[str]:
+        """Store records under consecutive sort keys from `first`; a `retry` does not overwrite existing ones."""
         ids = [""] * len(people)
 
-        def groups() -> Iterator[list[NewItem]]:
-            group: list[NewItem] = []
-            for index, details in enumerate(people):
-                place = self._places.place(details.surname_key, first + index)
-                new, record = self._new(place, details)
+        def prepare() -> Iterator[list[NewItem]]:
+            batch: list[NewItem] = []
+            for index, data in enumerate(people):
+                item_key = self._item_keys.for_surname(data.surname_key, first + index)
+                new, record = self._new(item_key, data)
                 ids[index] = record.person_id
-                group.append(new)
-                if len(group) == BATCH or index == len(people) - 1:
-                    yield group
-                    group = []
+                batch.append(new)
+                if len(batch) == MAX_BATCH_WRITE or index == len(people) - 1:
+                    yield batch
+                    batch = []
 
-        async def write(waiting: Iterator[list[NewItem]]) -> None:
-            for group in waiting:
-                await self._form.put_all(group, again=again)
+        async def write(batches: Iterator[list[NewItem]]) -> None:
+            for batch in batches:
+                await self._format.put_all(batch, retry=retry)
 
-        waiting = groups()
-        writers = [asyncio.ensure_future(write(waiting)) for _ in range(_WRITERS)]
+        batches = prepare()
+        writers = [asyncio.ensure_future(write(batches)) for _ in range(_MAX_WRITERS)]
         try:
             await asyncio.gather(*writers)
         finally:
@@ -84,51 +86,51 @@ class BulkWriter:
             await asyncio.gather(*writers, return_exceptions=True)
         return ids
 
-    async def _begin_checkpoint(self, before: Checkpoint, count: int) -> tuple[int, bool]:
-        """Note that a step is being taken; return its first sort key, and whether some of its people may have been stored already.
+    async def _begin_step(self, before: Checkpoint, count: int) -> tuple[int, bool]:
+        """Record the start of a step; return its first sort key and whether some of its records may exist already.
 
-        The sort keys of an import are chosen once for all its people. So a run that ended, or still runs, in the midst of a step has
-        stored the same people in the same places as the one that takes the step again, however each divides the input into steps.
+        An import chooses the sort keys of all its records once. So an interrupted or concurrent run has stored the same records under
+        the same keys, even if it divides the input into other steps.
         """
         key = singleton_key(b"import" + before.import_id)
-        for _ in range(_RACES):
+        for _ in range(_MAX_ATTEMPTS):
             item = await self._table.get(key) or {}
             if _progress(before.import_id, item) != before:
                 raise ImportAlreadyRunning
-            base = int_attr(item, "base_sk") if "base_sk" in item else self._places.new()
-            begun = int_attr(item, "people_begun") if "people_begun" in item else 0
-            stands, values = _checkpoint_condition(before)
-            values |= {":base": number(base), ":to": number(max(begun, before.stored + count))}
+            base = int_attr(item, "base_sk") if "base_sk" in item else self._item_keys.new()
+            started = int_attr(item, "people_begun") if "people_begun" in item else 0
+            condition, values = _checkpoint_condition(before)
+            values |= {":base": number(base), ":to": number(max(started, before.stored + count))}
             if item:
-                stands, values = f"{stands} AND people_begun = :begun", values | {":begun": number(begun)}
+                condition, values = f"{condition} AND people_begun = :begun", values | {":begun": number(started)}
             else:
-                stands = f"{stands} AND attribute_not_exists(people_begun)"
+                condition = f"{condition} AND attribute_not_exists(people_begun)"
             try:
-                await self._table.update(key, "SET base_sk = :base, people_begun = :to", stands, values)
+                await self._table.update(key, "SET base_sk = :base, people_begun = :to", condition, values)
             except ConditionFailed:
-                continue  # another run, or an attempt of ours that was not heard
-            return base + before.stored, begun > before.stored
+                continue  # another run or a lost attempt changed the checkpoint
+            return base + before.stored, started > before.stored
         raise ImportAlreadyRunning
 
     async def check_step(self, before: Checkpoint) -> None:
-        """Raise ImportOverlap when progress is elsewhere."""
+        """Raise ImportAlreadyRunning unless the stored checkpoint is `before`."""
         if await self.progress(before.import_id) != before:
             raise ImportAlreadyRunning
 
     async def commit_checkpoint(self, before: Checkpoint, after: Checkpoint) -> None:
-        """Let progress take a step. Raises ImportOverlap when it is elsewhere."""
-        stands, values = _checkpoint_condition(before)
+        """Advance the checkpoint. Raises ImportAlreadyRunning unless the stored one is `before`."""
+        condition, values = _checkpoint_condition(before)
         values |= {":to_rows": number(after.rows), ":to_people": number(after.stored), ":to": binary(after.digest)}
         change = "SET rows_read = :to_rows, people_stored = :to_people, rows_digest = :to"
         try:
-            await self._table.update(singleton_key(b"import" + before.import_id), change, stands, values)
+            await self._table.update(singleton_key(b"import" + before.import_id), change, condition, values)
         except ConditionFailed as failed:
             if not (failed.repeated and failed.item and _progress(before.import_id, failed.item) == after):
                 raise ImportAlreadyRunning from None
 
 
 def _checkpoint_condition(progress: Checkpoint) -> tuple[str, Item]:
-    """Return the condition that an import has come just so far, and its values."""
+    """Return the condition that the stored checkpoint equals this one, and its values."""
     if progress == Checkpoint(progress.import_id):
         return "attribute_not_exists(rows_read)", {}
     values = {":rows": number(progress.rows), ":people": number(progress.stored), ":digest": binary(progress.digest)}

@@ -1,4 +1,4 @@
-"""Calls to one DynamoDB table: signed, bounded in time, tried again with jitter while that can help, and honest about what is not known."""
+"""Client for one DynamoDB table: signs requests, limits their time, retries with jitter and reports unknown outcomes."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ Item = dict[str, dict[str, str]]  # attribute → type ("S", "N", "B") → value
 
 _FIRST_DELAY: Final = 0.025  # seconds; doubles with every attempt
 _LONGEST_DELAY: Final = 1.0
-BATCH: Final = 25  # items of a BatchWriteItem at most
-_KEYS: Final = 100  # of a BatchGetItem at most
-_DONE: Final = 200
-_THEIR_FAULT: Final = 500
+MAX_BATCH_WRITE: Final = 25  # items of a BatchWriteItem
+_MAX_BATCH_GET: Final = 100  # keys of a BatchGetItem
+_OK: Final = 200
+_SERVER_ERROR: Final = 500
 
-# The call was refused before anything was done, and may be accepted the next time.
-_REFUSED: Final = frozenset(
+# DynamoDB rejected the request without side effects; a retry may succeed.
+_RETRYABLE: Final = frozenset(
     {
         "ProvisionedThroughputExceededException",
         "ProvisionedThroughputExceeded",
@@ -48,13 +48,13 @@ _REFUSED: Final = frozenset(
     }
 )
 _CONFLICT: Final = {"TransactionConflict", "TransactionConflictException"}
-_IN_PROGRESS: Final = "TransactionInProgressException"  # the attempt before is still being done
+_IN_PROGRESS: Final = "TransactionInProgressException"  # the previous attempt is still running
 _CREDENTIALS: Final = frozenset({"ExpiredTokenException", "UnrecognizedClientException"})
-_UNUSABLE: Final = {
-    "ResourceNotFoundException": "there is no such table: make it with `peopleinfo store create`",
-    "AccessDeniedException": "these credentials may not use the table: see docs/dynamodb.md for what they need",
-    "UnrecognizedClientException": "AWS does not know these credentials",
-    "MissingAuthenticationTokenException": "AWS does not accept these credentials",
+_REMEDIES: Final = {
+    "ResourceNotFoundException": "the table does not exist: create it with `peopleinfo store create`",
+    "AccessDeniedException": "the credentials lack permission for the table: see docs/dynamodb.md for the required policy",
+    "UnrecognizedClientException": "AWS does not recognize the credentials: check AWS_ACCESS_KEY_ID or the role",
+    "MissingAuthenticationTokenException": "AWS rejected the credentials: check AWS_ACCESS_KEY_ID or the role",
 }
 
 
@@ -63,55 +63,55 @@ _encode: Final = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Time limits of calls in seconds, as multiples of the limit of one attempt; an attempt normally takes milliseconds."""
+    """Timeouts of calls in seconds, as multiples of the timeout of one attempt."""
 
     attempt: float = 1.0
 
     @property
     def read(self) -> float:
-        """Limit of a read, with all its attempts."""
+        """Timeout of a read with its retries."""
         return 3 * self.attempt
 
     @property
     def write(self) -> float:
-        """Limit of a write, with all its attempts."""
+        """Timeout of a write with its retries."""
         return 5 * self.attempt
 
     @property
     def scan(self) -> float:
-        """Limit of a page of a scan, with all its attempts."""
+        """Timeout of a page of a scan with its retries."""
         return 10 * self.attempt
 
     @property
     def scan_attempt(self) -> float:
-        """Limit of one attempt at a page of a scan, whose response may be a megabyte over a slow network."""
+        """Timeout of one attempt of a scan: a response of a megabyte over a slow network takes long."""
         return self.scan / 2
 
     @property
     def control(self) -> float:
-        """Limit of a call that creates, changes or describes a table."""
+        """Timeout of a call that creates, changes or describes a table."""
         return 15 * self.attempt
 
     @property
     def bulk(self) -> float:
-        """Limit of a batch of a load, for which no client waits at a screen."""
+        """Timeout of a batch of a bulk operation."""
         return 30 * self.attempt
 
 
 class ConditionFailed(Exception):
-    """A write was not done since its condition did not hold.
+    """The condition of a write failed.
 
-    `item` is what is there, None when nothing is. `repeated`: an earlier attempt of the same call may have been done, unheard.
+    `item` is the existing item, or None. `repeated`: an earlier attempt of the same call may have been applied.
     """
 
     def __init__(self, item: Item | None, *, repeated: bool) -> None:
-        super().__init__("the condition did not hold")
+        super().__init__("the condition failed")
         self.item = item
         self.repeated = repeated
 
 
 class TransactionCancelled(Exception):
-    """A transaction was not done; `failed` says of each of its writes whether its condition was to blame."""
+    """DynamoDB cancelled a transaction; `failed` states for each write whether its condition failed."""
 
     def __init__(self, reasons: Sequence[Json], *, repeated: bool) -> None:
         super().__init__("the transaction was cancelled")
@@ -120,7 +120,7 @@ class TransactionCancelled(Exception):
 
 
 class RequestRejected(Exception):
-    """DynamoDB refused a call and would refuse it again; `code` is its name for the reason."""
+    """DynamoDB rejected a request that a retry cannot help; `code` is its error code."""
 
     def __init__(self, action: str, code: str, message: str) -> None:
         super().__init__(f"{action}: {code}: {message}")
@@ -128,7 +128,7 @@ class RequestRejected(Exception):
 
 
 class TableClient:
-    """A table, and the way to it."""
+    """Sends requests for one table."""
 
     def __init__(
         self,
@@ -149,171 +149,175 @@ class TableClient:
         self._url, self._host = str(url), url.host or ""
 
     def for_table(self, name: str) -> TableClient:
-        """Return another table, which is reached in the same way."""
+        """Return a client for another table over the same connections."""
         other = copy(self)
         other.name = name
         return other
 
     async def get(self, key: Item, attributes: str | None = None) -> Item | None:
-        """Return an item, or the named attributes of it, as it stands now; None when there is none."""
-        wanted = {"Key": key, "ConsistentRead": True}
+        """Read an item, or some attributes of it, consistently; return None if it does not exist."""
+        request = {"Key": key, "ConsistentRead": True}
         if attributes:
-            wanted["ProjectionExpression"] = attributes
-        answer = await self.call("GetItem", wanted, self.timeouts.read)
-        item: Item | None = answer.get("Item")
+            request["ProjectionExpression"] = attributes
+        response = await self.call("GetItem", request, self.timeouts.read)
+        item: Item | None = response.get("Item")
         return item or None
 
     async def get_many(self, keys: Sequence[Item]) -> list[Item]:
-        """Return the items under these keys that exist, in no order."""
+        """Return the existing items of these keys, in any order."""
         found: list[Item] = []
-        for start in range(0, len(keys), _KEYS):
-            found += (await self.batch_get({self.name: {"Keys": keys[start : start + _KEYS]}}))[self.name]
+        for start in range(0, len(keys), _MAX_BATCH_GET):
+            found += (await self.batch_get({self.name: {"Keys": keys[start : start + _MAX_BATCH_GET]}}))[self.name]
         return found
 
-    async def batch_get(self, wanted: dict[str, Json]) -> dict[str, list[Item]]:
-        """Return the items that exist of at most 100 in one or several tables, each as it stands now, by table and in no order."""
-        found: dict[str, list[Item]] = {name: [] for name in wanted}
-        asked: Json = {name: {"ConsistentRead": True, **keys} for name, keys in wanted.items()}
+    async def batch_get(self, tables: dict[str, Json]) -> dict[str, list[Item]]:
+        """Read at most 100 items of several tables consistently; return the existing ones by table, in any order."""
+        found: dict[str, list[Item]] = {name: [] for name in tables}
+        request: Json = {name: {"ConsistentRead": True, **keys} for name, keys in tables.items()}
         deadline = monotonic() + self.timeouts.read
         for delay in _delays():
-            answer = await self.call("BatchGetItem", {"RequestItems": asked}, deadline - monotonic(), names_table=False)
-            for name, items in answer["Responses"].items():
+            response = await self.call(
+                "BatchGetItem", {"RequestItems": request}, deadline - monotonic(), names_table=False
+            )
+            for name, items in response["Responses"].items():
                 found[name] += items
-            if not (asked := answer.get("UnprocessedKeys") or {}):
+            if not (request := response.get("UnprocessedKeys") or {}):
                 break
             await _pause(delay, deadline, "the table is throttled", unknown=False)
         return found
 
     async def query(self, condition: str, values: Item, *, limit: int, **more: Any) -> tuple[list[Item], Item | None]:
-        """Return a page of items and the key after which the next one begins, None when there is no more."""
-        asked = {"KeyConditionExpression": condition, "ExpressionAttributeValues": values, "Limit": limit, **more}
-        answer = await self.call("Query", asked, self.timeouts.read)
-        return answer["Items"], answer.get("LastEvaluatedKey")
+        """Return a page of items and the key after which the next page starts, or None."""
+        request = {"KeyConditionExpression": condition, "ExpressionAttributeValues": values, "Limit": limit, **more}
+        response = await self.call("Query", request, self.timeouts.read)
+        return response["Items"], response.get("LastEvaluatedKey")
 
     async def scan(self, *, limit: int, **more: Any) -> tuple[list[Item], Item | None]:
-        """Return a page of everything, and the key after which the next one begins, None when there is no more."""
-        asked = {"Limit": limit, "ConsistentRead": True, **more}
-        answer = await self.call("Scan", asked, self.timeouts.scan, an_attempt=self.timeouts.scan_attempt)
-        return answer["Items"], answer.get("LastEvaluatedKey")
+        """Return a page of the table and the key after which the next page starts, or None."""
+        request = {"Limit": limit, "ConsistentRead": True, **more}
+        response = await self.call("Scan", request, self.timeouts.scan, attempt_timeout=self.timeouts.scan_attempt)
+        return response["Items"], response.get("LastEvaluatedKey")
 
     async def put(self, item: Item, condition: str) -> None:
-        """Store an item if the condition holds of what is in its place. Raises ConditionFailed."""
+        """Store an item if the existing one meets the condition. Raises ConditionFailed."""
         await self.call("PutItem", {"Item": item, **_conditional(condition)}, self.timeouts.write, writes=True)
 
     async def update(self, key: Item, change: str, condition: str, values: Item) -> None:
-        """Change an item if the condition holds of it. Raises ConditionFailed."""
-        asked = {"Key": key, "UpdateExpression": change, "ExpressionAttributeValues": values}
-        await self.call("UpdateItem", {**asked, **_conditional(condition)}, self.timeouts.write, writes=True)
+        """Update an item if it meets the condition. Raises ConditionFailed."""
+        request = {"Key": key, "UpdateExpression": change, "ExpressionAttributeValues": values}
+        await self.call("UpdateItem", {**request, **_conditional(condition)}, self.timeouts.write, writes=True)
 
     async def transact_write(self, *writes: Json, token: str) -> None:
-        """Do all the writes or none. `token` names this transaction: a repetition within ten minutes is not done again.
-
-        Raises Cancelled.
-        """
-        named = [{kind: {"TableName": self.name, **write} for kind, write in operation.items()} for operation in writes]
-        asked = {"TransactItems": named, "ClientRequestToken": token}
-        await self.call("TransactWriteItems", asked, self.timeouts.write, writes=True, names_table=False)
+        """Apply all writes or none. `token` makes retries idempotent for ten minutes. Raises TransactionCancelled."""
+        operations = [
+            {kind: {"TableName": self.name, **write} for kind, write in operation.items()} for operation in writes
+        ]
+        request = {"TransactItems": operations, "ClientRequestToken": token}
+        await self.call("TransactWriteItems", request, self.timeouts.write, writes=True, names_table=False)
 
     async def put_many(self, items: Sequence[Item]) -> None:
-        """Store at most `BATCH` items, whatever is in their places."""
-        asked: Json = {self.name: [{"PutRequest": {"Item": item}} for item in items]}
+        """Store at most `MAX_BATCH_WRITE` items and overwrite existing ones."""
+        request: Json = {self.name: [{"PutRequest": {"Item": item}} for item in items]}
         deadline = monotonic() + self.timeouts.bulk
-        partly = False
+        repeated = False
         for delay in _delays():
-            seconds = deadline - monotonic()
-            answer = await self.call(
-                "BatchWriteItem", {"RequestItems": asked}, seconds, writes=True, repeated=partly, names_table=False
+            timeout = deadline - monotonic()
+            response = await self.call(
+                "BatchWriteItem", {"RequestItems": request}, timeout, writes=True, repeated=repeated, names_table=False
             )
-            if not (asked := answer.get("UnprocessedItems") or {}):
+            if not (request := response.get("UnprocessedItems") or {}):
                 return
-            partly = True
+            repeated = True
             await _pause(delay, deadline, "the table is throttled", unknown=True)
 
     async def call(
         self,
         action: str,
         payload: Json,
-        seconds: float,
+        total_timeout: float,
         *,
-        an_attempt: float | None = None,
+        attempt_timeout: float | None = None,
         writes: bool = False,
         repeated: bool = False,
         names_table: bool = True,
     ) -> Json:
-        """Have DynamoDB do something within `seconds` and return its answer; `an_attempt` may take that many of them.
+        """Send a request, retry it within `total_timeout` and return the response; both timeouts are in seconds.
 
-        `repeated`: an earlier call may have done a part of it.
-        Raises ConditionFailed, Cancelled, Refused, StoreUnavailable, and OutcomeUnknown when it may have been done all the same.
+        `repeated`: an earlier call may have been applied in part. Raises ConditionFailed, TransactionCancelled, RequestRejected,
+        StoreUnavailable, and OutcomeUnknown if a write may have been applied.
         """
         payload = {"ReturnConsumedCapacity": "TOTAL", **payload}
         if names_table:
             payload["TableName"] = self.name
         body = _encode(payload)
-        deadline = monotonic() + seconds
+        deadline = monotonic() + total_timeout
         for delay in _delays():
-            began = monotonic()
+            start = monotonic()
             try:
-                answer = await self._attempt(action, body, min(deadline, began + (an_attempt or self.timeouts.attempt)))
+                response = await self._attempt(
+                    action, body, min(deadline, start + (attempt_timeout or self.timeouts.attempt))
+                )
             except (TimeoutError, RequestFailed):
-                why, unheard = (
-                    "DynamoDB does not answer",
-                    True,
-                )  # an attempt may have been done without our hearing of it
-                metrics.record_attempt(action, monotonic() - began, "timeout")
-            except StoreConfigurationError as error:  # there are no credentials any more
-                raise _gives_up(str(error), unknown=repeated and writes) from error
+                # The response is lost; the request may have been applied.
+                reason, may_be_applied = "DynamoDB does not respond", True
+                metrics.record_attempt(action, monotonic() - start, "timeout")
+            except StoreConfigurationError as error:  # the credentials are no longer available
+                raise _failure(str(error), unknown=repeated and writes) from error
             else:
-                if answer.status == _DONE:
-                    done: Json = msgspec.json.decode(answer.body)
-                    partly = done.get("UnprocessedItems") or done.get("UnprocessedKeys")
-                    metrics.record_attempt(action, monotonic() - began, "throttled" if partly else "ok")
-                    metrics.record_capacity(action, done)
-                    return done
-                metrics.record_attempt(action, monotonic() - began, _outcome(answer))
-                why, unheard = self._retry_reason(action, answer, repeated=repeated)
-            repeated = repeated or unheard
-            await _pause(delay, deadline, why, unknown=repeated and writes)
+                if response.status == _OK:
+                    content: Json = msgspec.json.decode(response.body)
+                    unprocessed = content.get("UnprocessedItems") or content.get("UnprocessedKeys")
+                    metrics.record_attempt(action, monotonic() - start, "throttled" if unprocessed else "ok")
+                    metrics.record_capacity(action, content)
+                    return content
+                metrics.record_attempt(action, monotonic() - start, _outcome(response))
+                reason, may_be_applied = self._retry_reason(action, response, repeated=repeated)
+            repeated = repeated or may_be_applied
+            await _pause(delay, deadline, reason, unknown=repeated and writes)
         raise AssertionError("delays never end")
 
-    def _retry_reason(self, action: str, answer: Response, *, repeated: bool) -> tuple[str, bool]:
-        """Return why to try again and whether it may have been done. Raises ConditionFailed, Cancelled, Refused when that cannot help."""
-        code, told = _parse_error(answer)
+    def _retry_reason(self, action: str, response: Response, *, repeated: bool) -> tuple[str, bool]:
+        """Return the reason for a retry and whether the request may have been applied.
+
+        Raises ConditionFailed, TransactionCancelled or RequestRejected if a retry cannot help.
+        """
+        code, error = _parse_error(response)
         if code == "ConditionalCheckFailedException":
-            raise ConditionFailed(told.get("Item"), repeated=repeated)
-        if code == "TransactionCanceledException" and (reasons := _final_reasons(told)):
+            raise ConditionFailed(error.get("Item"), repeated=repeated)
+        if code == "TransactionCanceledException" and (reasons := _final_reasons(error)):
             raise TransactionCancelled(reasons, repeated=repeated)
-        if code in _REFUSED or code == "TransactionCanceledException":
+        if code in _RETRYABLE or code == "TransactionCanceledException":
             return "DynamoDB is throttled", False
         if code in _CREDENTIALS and self._credentials.invalidate():
             return "the credentials have expired", False
-        if answer.status >= _THEIR_FAULT or code == _IN_PROGRESS:
-            return "DynamoDB does not answer", True
-        raise RequestRejected(action, code, str(told.get("message") or told.get("Message") or ""))
+        if response.status >= _SERVER_ERROR or code == _IN_PROGRESS:
+            return "DynamoDB does not respond", True
+        raise RequestRejected(action, code, str(error.get("message") or error.get("Message") or ""))
 
     async def _attempt(self, action: str, body: bytes, deadline: float) -> Response:
         async with asyncio.timeout(max(0.0, deadline - monotonic())):
             key = await self._credentials.get_key(self._http)
             if key is None:
-                raise StoreConfigurationError("there are no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
-                                    "AWS_PROFILE, or run where a role is given")  # fmt: skip
+                raise StoreConfigurationError("AWS credentials are missing: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+                                    "set AWS_PROFILE, or run with an IAM role")  # fmt: skip
             headers = sign(key, action, body, region=self._region, host=self._host)
             return await self._http(Request("POST", self._url, headers, body))
 
 
-def _outcome(answer: Response) -> str:
-    """Return what an answer that is no success is counted as."""
-    code, told = _parse_error(answer)
-    if code in _REFUSED or (code == "TransactionCanceledException" and not _final_reasons(told)):
-        reasons = {code} | {reason.get("Code") for reason in told.get("CancellationReasons") or ()}
-        return "conflict" if reasons & _CONFLICT else "throttled"
+def _outcome(response: Response) -> str:
+    """Return the metric label of an error response."""
+    code, error = _parse_error(response)
+    if code in _RETRYABLE or (code == "TransactionCanceledException" and not _final_reasons(error)):
+        codes = {code} | {reason.get("Code") for reason in error.get("CancellationReasons") or ()}
+        return "conflict" if codes & _CONFLICT else "throttled"
     if code in {"ConditionalCheckFailedException", "TransactionCanceledException"}:
         return "condition_failed"
-    return "timeout" if answer.status >= _THEIR_FAULT else "rejected"
+    return "timeout" if response.status >= _SERVER_ERROR else "rejected"
 
 
-def unusable(table: str, refused: RequestRejected) -> StoreConfigurationError:
-    """Say what to mend when the table cannot be used at all."""
-    return StoreConfigurationError(f"table {table}: {_UNUSABLE.get(refused.code, str(refused))}")
+def configuration_error(table: str, rejected: RequestRejected) -> StoreConfigurationError:
+    """Return the error of an unusable table with its remedy."""
+    return StoreConfigurationError(f"table {table}: {_REMEDIES.get(rejected.code, str(rejected))}")
 
 
 def _delays() -> Iterator[float]:
@@ -323,20 +327,20 @@ def _delays() -> Iterator[float]:
         delay = min(2 * delay, _LONGEST_DELAY)
 
 
-async def _pause(delay: float, deadline: float, why: str, *, unknown: bool) -> None:
-    """Wait before the next attempt. Raises when there is no time for one."""
+async def _pause(delay: float, deadline: float, reason: str, *, unknown: bool) -> None:
+    """Wait before the next attempt. Raises StoreUnavailable or OutcomeUnknown if the deadline is too near."""
     if monotonic() + delay >= deadline:
-        raise _gives_up(why, unknown=unknown)
+        raise _failure(reason, unknown=unknown)
     await asyncio.sleep(delay)
 
 
-def _gives_up(why: str, *, unknown: bool) -> StoreUnavailable:
-    return OutcomeUnknown(why) if unknown else StoreUnavailable(why)
+def _failure(reason: str, *, unknown: bool) -> StoreUnavailable:
+    return OutcomeUnknown(reason) if unknown else StoreUnavailable(reason)
 
 
 @contextmanager
-def several_writes() -> Iterator[None]:
-    """Raise OutcomeUnknown for StoreUnavailable: of several writes, some may be done when another one fails."""
+def non_atomic_writes() -> Iterator[None]:
+    """Convert StoreUnavailable to OutcomeUnknown: some of several writes may have been applied."""
     try:
         yield
     except OutcomeUnknown:
@@ -349,16 +353,16 @@ def _conditional(condition: str) -> Json:
     return {"ConditionExpression": condition, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
 
-def _parse_error(answer: Response) -> tuple[str, Json]:
+def _parse_error(response: Response) -> tuple[str, Json]:
     try:
-        told = strict_json.decode(answer.body, dict[str, Any])
+        error = strict_json.decode(response.body, dict[str, Any])
     except InvalidJson:
-        return f"status {answer.status}", {}
-    return str(told.get("__type", "")).rpartition("#")[2], told
+        return f"status {response.status}", {}
+    return str(error.get("__type", "")).rpartition("#")[2], error
 
 
-def _final_reasons(told: Json) -> list[Json]:
-    """Return the reasons of a cancellation, none when trying again may help."""
-    reasons: list[Json] = told.get("CancellationReasons") or []
+def _final_reasons(error: Json) -> list[Json]:
+    """Return the reasons of a cancellation; an empty list if a retry may help."""
+    reasons: list[Json] = error.get("CancellationReasons") or []
     codes = {reason.get("Code") for reason in reasons} - {None, "None"}
-    return reasons if "ConditionalCheckFailed" in codes or not codes <= _REFUSED else []
+    return reasons if "ConditionalCheckFailed" in codes or not codes <= _RETRYABLE else []

@@ -1,4 +1,4 @@
-"""Whom AWS takes us for: the usual chain, and the one link of it that aiodynamo does not have."""
+"""AWS credentials: the default provider chain, with the web identity that aiodynamo lacks."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from aiodynamo.utils import parse_amazon_timestamp
 if TYPE_CHECKING:
     from aiodynamo.http.types import HttpImplementation
 
-_SECONDS: Final = 5.0
+_TIMEOUT: Final = 5.0  # seconds for the request to STS
 
 
 def default_chain(region: str) -> Credentials:
-    """Return the credentials of the environment, a profile, a web identity, the ECS task's or the EC2 instance's role: the first there are.
+    """Return the first available credentials: environment, profile, web identity, ECS task role or EC2 instance role.
 
-    Those of a role are fetched anew before they expire.
+    The credentials of a role are refreshed before they expire.
     """
     return ChainCredentials(
         [
@@ -50,7 +50,7 @@ def default_chain(region: str) -> Credentials:
 class WebIdentityCredentials(MetadataCredentials):
     """The role of a Kubernetes service account or another OpenID Connect identity (STS AssumeRoleWithWebIdentity).
 
-    The token is read from its file each time: whoever puts it there changes it before it expires.
+    The token file is read for each request, because its issuer replaces it before the token expires.
     """
 
     region: str
@@ -60,13 +60,16 @@ class WebIdentityCredentials(MetadataCredentials):
     endpoint: str | None = field(default_factory=lambda: os.environ.get("AWS_ENDPOINT_URL_STS"))
 
     def is_disabled(self) -> bool:
-        """Say whether there is no web identity here."""
+        """Return whether no web identity is configured."""
         return not (self.role and self.token_file)
 
     async def fetch_metadata(self, http: HttpImplementation) -> Metadata:
-        """Exchange the token for a key. Raises whatever keeps that from happening."""
+        """Exchange the token for temporary credentials.
+
+        Raises OSError if the token or STS cannot be read, RequestFailed or ConnectionError if STS fails.
+        """
         token = await asyncio.to_thread(Path(self.token_file or "").read_text)
-        asked = {
+        form = {
             "Action": "AssumeRoleWithWebIdentity",
             "Version": "2011-06-15",
             "RoleArn": self.role,
@@ -75,14 +78,14 @@ class WebIdentityCredentials(MetadataCredentials):
         }
         url = self.endpoint or f"https://sts.{self.region}.amazonaws.com/"
         headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
-        async with asyncio.timeout(_SECONDS):
-            answer = await http(Request("POST", url, headers, urlencode(asked).encode()))
-        if answer.status != 200:  # noqa: PLR2004 - the one that means it was done
-            raise ConnectionError(f"STS answered {answer.status} for the web identity of {self.role}")
-        # The XML is that of AWS, over TLS: nobody else writes it.
-        given = ET.fromstring(answer.body).find(".//{*}Credentials")  # noqa: S314
-        if given is None:
-            raise ConnectionError(f"STS gave no credentials for the web identity of {self.role}")
-        told = {one.tag.rpartition("}")[2]: one.text or "" for one in given}
-        key = Key(told["AccessKeyId"], told["SecretAccessKey"], told["SessionToken"])
-        return Metadata(key, parse_amazon_timestamp(told["Expiration"]))
+        async with asyncio.timeout(_TIMEOUT):
+            response = await http(Request("POST", url, headers, urlencode(form).encode()))
+        if response.status != 200:  # noqa: PLR2004 - the status of success
+            raise ConnectionError(f"STS returned status {response.status} for the web identity of {self.role}")
+        # The XML comes from AWS over TLS, so it is trusted.
+        element = ET.fromstring(response.body).find(".//{*}Credentials")  # noqa: S314
+        if element is None:
+            raise ConnectionError(f"STS returned no credentials for the web identity of {self.role}")
+        values = {child.tag.rpartition("}")[2]: child.text or "" for child in element}
+        key = Key(values["AccessKeyId"], values["SecretAccessKey"], values["SessionToken"])
+        return Metadata(key, parse_amazon_timestamp(values["Expiration"]))

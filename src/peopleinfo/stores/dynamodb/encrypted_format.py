@@ -1,7 +1,7 @@
-"""People sealed with a key each; the keys lie in a table of their own that is not backed up (ADR 10), and come and go with the people.
+"""Records encrypted with one key each. The keys are stored in a separate table without backups (ADR 10).
 
-Keys are written in the transaction that stores or erases their person, so a crash leaves neither without the other. What lies in the table of
-people and has no key, because a backup has brought it back, is not there.
+One transaction stores or deletes a record and its key, so a crash never separates them. A record without a key, for example one restored
+from a backup after its deletion, is treated as absent.
 """
 
 from __future__ import annotations
@@ -31,46 +31,46 @@ if TYPE_CHECKING:
     from peopleinfo.stores.dynamodb.items import ItemKey
     from peopleinfo.stores.dynamodb.key_table import KeyGenerations
 
-_CREATED: Final = 1  # the version of an answer that is kept for a creation
+_FIRST_VERSION: Final = 1  # the version of a saved response: that of a new record
 
 
 class _Key(NamedTuple):
-    """A person's key, ready to use, and the 16 bytes behind the id of whose it is."""
+    """The decrypted key of a record and the 16 bytes of its home key."""
 
     key: AESGCM
     owner: bytes
 
 
 class EncryptedFormat:
-    """The port `forms.Form`: each person in one ciphertext, under a key of its own."""
+    """Implements `RecordFormat`: each record is one ciphertext under its own key."""
 
     listed = "pk, sk, home, version, body, surname_key"
 
     def __init__(
-        self, people: TableClient, keys: TableClient, sealer: RecordEncryption, generations: KeyGenerations
+        self, people: TableClient, keys: TableClient, encryption: RecordEncryption, generations: KeyGenerations
     ) -> None:
         self._people = people
         self._keys = keys
-        self._ring = sealer.keys
-        self._held: KeyCache[str, _Key] = KeyCache()  # first place, as it is written → the key
-        self._prefixes = sealer.prefixes
+        self._keyring = encryption.keys
+        self._cache: KeyCache[str, _Key] = KeyCache()  # home key in base64 → decrypted key
+        self._prefixes = encryption.prefixes
         self._generations = generations
-        self._looked_up = sealer.index_lookup
-        self.index = sealer.index
+        self._index_lookup = encryption.index_lookup
+        self.index = encryption.index
 
     async def refresh_keys(self) -> None:
-        await self._generations.refresh_if_stale(self._ring)
+        await self._generations.refresh_if_stale(self._keyring)
 
-    def check_searchable(self, where: PersonFilter) -> None:
-        if where.surname_key is not None or where.prefix_key is not None:
-            self._looked_up(where)
+    def check_searchable(self, person_filter: PersonFilter) -> None:
+        if person_filter.surname_key is not None or person_filter.prefix_key is not None:
+            self._index_lookup(person_filter)
 
-    def new(self, home: ItemKey, place: ItemKey, surname_key: str, record: StoredPerson, write_id: bytes) -> NewItem:
-        key, wrapped = self._ring.new(home.block)
-        item = place.key | self._written(key, home, place, surname_key, record, write_id)
-        # Where nobody is there may be a key all the same, of somebody whom a backup does not know: nothing needs that one.
-        keep: Json = {"TableName": self._keys.name, "Item": key_of(home.block) | {"data_key": binary(wrapped)}}
-        return NewItem(item, ({"Put": keep},), partial(encrypt, key, home.block, RESPONSE, _CREATED))
+    def new(self, home: ItemKey, item_key: ItemKey, surname_key: str, record: StoredPerson, write_id: bytes) -> NewItem:
+        key, wrapped = self._keyring.new(home.block)
+        item = item_key.key | self._attributes(key, home, item_key, surname_key, record, write_id)
+        # Overwrites a key left behind by a record that a restored backup lacks; no record needs that key.
+        key_write: Json = {"TableName": self._keys.name, "Item": key_of(home.block) | {"data_key": binary(wrapped)}}
+        return NewItem(item, ({"Put": key_write},), partial(encrypt, key, home.block, RESPONSE, _FIRST_VERSION))
 
     async def put_new(self, new: NewItem) -> bool:
         try:
@@ -81,7 +81,7 @@ class EncryptedFormat:
             return False
         return True
 
-    async def put_all(self, group: Sequence[NewItem], *, again: bool) -> None:
+    async def put_all(self, group: Sequence[NewItem], *, retry: bool) -> None:
         while group:
             try:
                 await self._people.transact_write(
@@ -90,38 +90,38 @@ class EncryptedFormat:
             except TransactionCancelled as cancelled:
                 if not any(cancelled.failed):
                     raise
-                # Two writes a person. Who is there was stored by another run of the same import.
-                group = [new for new, there in zip(group, cancelled.failed[::2], strict=True) if not there]
+                # Each record has two writes. A failed condition means that another run of the same import stored the record.
+                group = [new for new, exists in zip(group, cancelled.failed[::2], strict=True) if not exists]
             else:
                 return
 
     async def update_attributes(
-        self, home: ItemKey, place: ItemKey, surname_key: str, record: StoredPerson, write_id: bytes
+        self, home: ItemKey, item_key: ItemKey, surname_key: str, record: StoredPerson, write_id: bytes
     ) -> Item:
-        known = (await self._keys_of([b64_key(home)])).get(b64_key(home))
-        if known is None:
+        key = (await self._keys_of([b64_key(home)])).get(b64_key(home))
+        if key is None:
             raise PersonNotFound(record.person_id)
-        return self._written(known.key, home, place, surname_key, record, write_id)
+        return self._attributes(key.key, home, item_key, surname_key, record, write_id)
 
     async def get_home(self, home: ItemKey, attributes: str) -> Item | None:
-        self._held.expire()
-        if "body" not in attributes or b64_key(home) in self._held:
+        self._cache.expire()
+        if "body" not in attributes or b64_key(home) in self._cache:
             return await self._people.get(home.key, attributes)
         people, keys = self._people.name, self._keys.name
         found = await self._people.batch_get(
             {people: {"Keys": [home.key], "ProjectionExpression": attributes}, keys: {"Keys": [key_of(home.block)]}}
         )
-        await self._opened(found[keys])
+        await self._unwrap_keys(found[keys])
         return found[people][0] if found[people] else None
 
     async def body(self, home: ItemKey, item: Item) -> bytes | None:
-        return await self._open(b64_key(home), item, await self._keys_of([b64_key(home)]))
+        return await self._decrypt(b64_key(home), item, await self._keys_of([b64_key(home)]))
 
     async def bodies(self, items: Sequence[Item | None]) -> list[bytes | None]:
         homes = [home_of(item) if item is not None else "" for item in items]
         keys = await self._keys_of([home for home in homes if home])
         return [
-            await self._open(home, item, keys) if item is not None else None
+            await self._decrypt(home, item, keys) if item is not None else None
             for home, item in zip(homes, items, strict=True)
         ]
 
@@ -129,8 +129,8 @@ class EncryptedFormat:
         return await self._keys.get(key_of(home.block), "pk") is not None
 
     async def without_key(self, homes: Sequence[ItemKey]) -> list[ItemKey]:
-        there = {item["pk"]["B"] for item in await self._keys.get_many([key_of(home.block) for home in homes])}
-        return [home for home in homes if b64_key(home) not in there]
+        existing = {item["pk"]["B"] for item in await self._keys.get_many([key_of(home.block) for home in homes])}
+        return [home for home in homes if b64_key(home) not in existing]
 
     def key_absent_conditions(self, home: ItemKey) -> list[Json]:
         key = {"TableName": self._keys.name, "Key": key_of(home.block), "ConditionExpression": ABSENT}
@@ -140,45 +140,45 @@ class EncryptedFormat:
         return [{"Delete": {"TableName": self._keys.name, "Key": key_of(home.block)}}]
 
     def evict_key(self, home: ItemKey) -> None:
-        self._held.pop(b64_key(home), None)
+        self._cache.pop(b64_key(home), None)
 
-    async def read_answer(self, home: ItemKey, kept: bytes) -> bytes | None:
-        known = (await self._keys_of([b64_key(home)])).get(b64_key(home))
-        return decrypt(*known, RESPONSE, _CREATED, kept) if known else None
+    async def read_response(self, home: ItemKey, stored: bytes) -> bytes | None:
+        key = (await self._keys_of([b64_key(home)])).get(b64_key(home))
+        return decrypt(*key, RESPONSE, _FIRST_VERSION, stored) if key else None
 
-    def _written(
-        self, key: AESGCM, home: ItemKey, place: ItemKey, surname_key: str, record: StoredPerson, write_id: bytes
+    def _attributes(
+        self, key: AESGCM, home: ItemKey, item_key: ItemKey, surname_key: str, record: StoredPerson, write_id: bytes
     ) -> Item:
-        sealed = record._replace(body=encrypt(key, home.block, RECORD, record.version, record.body))
-        return record_attributes(self.index(surname_key), sealed, place, write_id, prefixes=self._prefixes)
+        encrypted = record._replace(body=encrypt(key, home.block, RECORD, record.version, record.body))
+        return record_attributes(self.index(surname_key), encrypted, item_key, write_id, prefixes=self._prefixes)
 
-    async def _open(self, home: str, item: Item, keys: dict[str, _Key]) -> bytes | None:
-        known, version, sealed = keys.get(home), int_attr(item, "version"), bytes_attr(item, "body")
-        if known is None:
+    async def _decrypt(self, home: str, item: Item, keys: dict[str, _Key]) -> bytes | None:
+        key, version, body = keys.get(home), int_attr(item, "version"), bytes_attr(item, "body")
+        if key is None:
             return None
         try:
-            return decrypt(*known, RECORD, version, sealed)
+            return decrypt(*key, RECORD, version, body)
         except DecryptionFailed:
-            # Who was erased and brought back by somebody has another key since: what was held of it is out of date.
-            self._held.pop(home, None)
-            known = (await self._keys_of([home])).get(home)
-            return decrypt(*known, RECORD, version, sealed) if known else None
+            # The record was deleted and restored with a new key: the cached key is outdated.
+            self._cache.pop(home, None)
+            key = (await self._keys_of([home])).get(home)
+            return decrypt(*key, RECORD, version, body) if key else None
 
     async def _keys_of(self, homes: Sequence[str]) -> dict[str, _Key]:
-        """Return the keys of those who have one, by their first places."""
-        self._held.expire()
-        keys = {home: known for home in homes if (known := self._held.get(home))}
+        """Return the existing keys by home key."""
+        self._cache.expire()
+        keys = {home: key for home in homes if (key := self._cache.get(home))}
         if len(keys) < len(homes):
-            asked: list[Item] = [{"pk": {"B": home}} for home in homes if home not in keys]
-            keys |= await self._opened(await self._keys.get_many(asked))
+            missing: list[Item] = [{"pk": {"B": home}} for home in homes if home not in keys]
+            keys |= await self._unwrap_keys(await self._keys.get_many(missing))
         return keys
 
-    async def _opened(self, items: Sequence[Item]) -> dict[str, _Key]:
+    async def _unwrap_keys(self, items: Sequence[Item]) -> dict[str, _Key]:
         wrapped = [bytes_attr(item, "data_key") for item in items]
-        if not all(self._ring.has_generation(key) for key in wrapped):  # a rotation has begun elsewhere
-            await self._generations.read(self._ring)
+        if not all(self._keyring.has_generation(key) for key in wrapped):  # another process has started a rotation
+            await self._generations.read(self._keyring)
         keys = {}
         for item, key in zip(items, wrapped, strict=True):
             owner = bytes_attr(item, "pk")
-            keys[item["pk"]["B"]] = self._held.put(item["pk"]["B"], _Key(self._ring.key(owner, key), owner))
+            keys[item["pk"]["B"]] = self._cache.put(item["pk"]["B"], _Key(self._keyring.key(owner, key), owner))
         return keys

@@ -1,4 +1,4 @@
-"""Ended sessions of the console in the table: an item each, which DynamoDB removes some time after it has expired."""
+"""Ended sessions of the console: one item each, which DynamoDB deletes after its expiry."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
     from peopleinfo.stores.dynamodb.client import Item, TableClient
 
-_PARTITION: Final = b"ended session "  # longer than the partition keys of people, and so none of them
+_PARTITION: Final = b"ended session "  # longer than a record's partition key
 
 
 class DynamoEndedSessions:
-    """The port `peopleinfo.auth.ended_sessions.EndedSessions` on one table."""
+    """Implements `peopleinfo.auth.ended_sessions.EndedSessions` on one table."""
 
     def __init__(self, table: TableClient) -> None:
         self._table = table
 
     async def add(self, session_id: bytes, *, expires_at: datetime) -> None:
-        # Written twice it is the same: an attempt whose response was lost does no harm.
+        # The write is idempotent, so a retry after a lost response is safe.
         item = _key(session_id) | {TTL: number(int(expires_at.timestamp()))}
         await self._table.call("PutItem", {"Item": item}, self._table.timeouts.write, writes=True)
 

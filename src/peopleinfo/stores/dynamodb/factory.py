@@ -1,4 +1,4 @@
-"""From the place of a table to the store on it."""
+"""Opens the store on a table."""
 
 from __future__ import annotations
 
@@ -11,12 +11,18 @@ from yarl import URL
 from peopleinfo.crypto.record_encryption import fingerprint
 from peopleinfo.errors import StoreConfigurationError, StoreMissing, StoreUnavailable
 from peopleinfo.stores.dynamodb import metrics
-from peopleinfo.stores.dynamodb.client import ConditionFailed, RequestRejected, TableClient, Timeouts, unusable
+from peopleinfo.stores.dynamodb.client import (
+    ConditionFailed,
+    RequestRejected,
+    TableClient,
+    Timeouts,
+    configuration_error,
+)
 from peopleinfo.stores.dynamodb.credentials import default_chain
 from peopleinfo.stores.dynamodb.encrypted_format import EncryptedFormat
 from peopleinfo.stores.dynamodb.http import open_http
 from peopleinfo.stores.dynamodb.items import binary, bytes_attr, int_attr, number, singleton_key
-from peopleinfo.stores.dynamodb.key_table import begin, open_sealer
+from peopleinfo.stores.dynamodb.key_table import init_key_table, open_encryption
 from peopleinfo.stores.dynamodb.record_format import PlainFormat
 from peopleinfo.stores.dynamodb.store import DynamoDBStore
 from peopleinfo.stores.dynamodb.transactions import ABSENT
@@ -32,12 +38,14 @@ if TYPE_CHECKING:
     from peopleinfo.stores.dynamodb.key_table import KeyGenerations
     from peopleinfo.stores.dynamodb.record_format import RecordFormat
 
-_SECRET: Final = 32  # bytes; where people are sealed it lies with their keys, and among them a mark of 16 bytes
+_SECRET: Final = (
+    32  # bytes; with encryption the key table holds the secret, and this table only its fingerprint of 16 bytes
+)
 
 
 @asynccontextmanager
 async def open_table(location: DynamoDBUrl) -> AsyncIterator[TableClient]:
-    """Open the way to a table, which need not exist."""
+    """Open a client for a table, which need not exist."""
     async with open_http() as http:
         endpoint = URL(location.endpoint) if location.endpoint else None
         credentials = default_chain(location.region)
@@ -55,89 +63,97 @@ async def open_table(location: DynamoDBUrl) -> AsyncIterator[TableClient]:
 async def open_dynamodb(
     location: DynamoDBUrl, *, now: Callable[[], datetime], encryption: Encryption | None = None, create: bool = True
 ) -> AsyncIterator[DynamoDBStore]:
-    """Open the store on a table; with `create` an unused table becomes one.
+    """Open the store on a table; with `create` initialize an empty table.
 
-    With `encryption` whatever is kept of people is sealed. Raises StoreMissing; StoreUnusable, saying what to mend.
+    With `encryption` all personal data is encrypted. Raises StoreMissing, StoreConfigurationError.
     """
     async with open_table(location) as table:
         with table_errors(location.table):
-            kept = await _deployment(table)
-        if not (create or kept):
+            deployment = await _read_deployment(table)
+        if not (create or deployment):
             raise StoreMissing(f"store in table {location.table}")
         if encryption is None:
-            form: RecordFormat = PlainFormat(table)
+            record_format: RecordFormat = PlainFormat(table)
             with table_errors(location.table):
-                kept = kept or await _init_deployment(table, location, secrets.token_bytes(_SECRET))
-            secret = bytes_attr(kept, "secret")
+                deployment = deployment or await _init_deployment(table, location, secrets.token_bytes(_SECRET))
+            secret = bytes_attr(deployment, "secret")
             if len(secret) != _SECRET:
                 raise StoreConfigurationError(
-                    f"the people in table {location.table} are sealed: say in PEOPLEINFO_ENCRYPTION where the key is (docs/encryption.md)"
+                    f"the records in table {location.table} are encrypted: set PEOPLEINFO_ENCRYPTION to the location of the master key "
+                    "(docs/encryption.md)"
                 )
         else:
             keys = table.for_table(location.key_table)
             with table_errors(location.key_table):
-                sealer, generations = await _sealer(location, kept, keys, encryption)
+                record_encryption, generations = await _open_encryption(location, deployment, keys, encryption)
             with table_errors(location.table):
-                kept = kept or await _init_deployment(table, location, fingerprint(sealer.secret))
-            secret = sealer.secret
-            if bytes_attr(kept, "secret") != fingerprint(secret):
-                raise StoreConfigurationError(
-                    f"the keys in table {location.key_table} are not those of the people in {location.table}: name theirs with ?keys="
+                deployment = deployment or await _init_deployment(
+                    table, location, fingerprint(record_encryption.secret)
                 )
-            form = EncryptedFormat(table, keys, sealer, generations)
-        shards = int_attr(kept, "shards")
+            secret = record_encryption.secret
+            if bytes_attr(deployment, "secret") != fingerprint(secret):
+                raise StoreConfigurationError(
+                    f"the keys in table {location.key_table} do not belong to the records in table {location.table}: set ?keys= to their key table"
+                )
+            record_format = EncryptedFormat(table, keys, record_encryption, generations)
+        shards = int_attr(deployment, "shards")
         if location.shards not in (None, shards):
             raise StoreConfigurationError(
-                f"table {table.name} spreads each surname over {shards} shards, not {location.shards}"
+                f"table {table.name} has {shards} shards for each surname (got ?shards={location.shards}): correct or omit ?shards="
             )
         metrics.init_labels()
-        yield DynamoDBStore(table, form, secret, shards, now=now)
+        yield DynamoDBStore(table, record_format, secret, shards, now=now)
 
 
-async def _sealer(
-    location: DynamoDBUrl, kept: Item | None, keys: TableClient, encryption: Encryption
+async def _open_encryption(
+    location: DynamoDBUrl, deployment: Item | None, keys: TableClient, encryption: Encryption
 ) -> tuple[RecordEncryption, KeyGenerations]:
-    """Return what people are sealed with; where nobody is yet, everybody is sealed from now on. Raises StoreUnusable, saying what to mend."""
-    if kept and len(bytes_attr(kept, "secret")) == _SECRET:
+    """Open the encryption of the table, or initialize it in an empty table. Raises StoreConfigurationError."""
+    if deployment and len(bytes_attr(deployment, "secret")) == _SECRET:
         raise StoreConfigurationError(
-            f"the people in table {location.table} are not sealed: copy them to a new table while the service runs "
+            f"the records in table {location.table} are not encrypted: copy them to a new table while the service runs "
             "(docs/encryption.md), or leave PEOPLEINFO_ENCRYPTION empty"
         )
-    found = await open_sealer(keys, encryption)
-    if found is None and kept:
+    found = await open_encryption(keys, encryption)
+    if found is None and deployment:
         raise StoreConfigurationError(
-            f"the keys of the people in table {location.table} are not in {location.key_table}: name their table with ?keys=, "
-            "nobody can be read without it"
+            f"table {location.key_table} does not contain the keys of the records in table {location.table}: set ?keys= to their key table, "
+            "the records cannot be decrypted without it"
         )
     if found is None:
-        await begin(keys, encryption)
-        found = await open_sealer(keys, encryption)
+        await init_key_table(keys, encryption)
+        found = await open_encryption(keys, encryption)
     if found is None:
-        raise StoreConfigurationError(f"table {location.key_table} does not keep what is written to it")
+        raise StoreConfigurationError(
+            f"table {location.key_table} does not store the items written to it: check its endpoint and region"
+        )
     return found
 
 
-async def _deployment(table: TableClient) -> Item | None:
-    """Return the item with the secret, or a mark of it, and the number of shards; None in a new table. Raises Refused, StoreUnavailable."""
+async def _read_deployment(table: TableClient) -> Item | None:
+    """Return the item with the secret, or its fingerprint, and the number of shards; None in an empty table.
+
+    Raises RequestRejected, StoreUnavailable.
+    """
     return await table.get(singleton_key(b"deployment"))
 
 
 async def _init_deployment(table: TableClient, location: DynamoDBUrl, secret: bytes) -> Item:
-    """Let a new table have this secret and this many shards, unless another process was faster; return what it has."""
+    """Store the secret and the number of shards in an empty table; return the stored item, possibly of another process."""
     new = {"secret": binary(secret), "shards": number(location.shards or 1)}
-    with suppress(ConditionFailed):  # another process was faster, or ours was not heard
+    with suppress(ConditionFailed):  # another process or a lost attempt stored it
         await table.put(singleton_key(b"deployment") | new, ABSENT)
-    return await _deployment(table) or {}
+    return await _read_deployment(table) or {}
 
 
 @contextmanager
 def table_errors(table: str) -> Iterator[None]:
-    """Say which table cannot be used, and what to mend."""
+    """Convert errors of requests to StoreConfigurationError with the table and the remedy."""
     try:
         yield
-    except RequestRejected as refused:
-        raise unusable(table, refused) from refused
+    except RequestRejected as rejected:
+        raise configuration_error(table, rejected) from rejected
     except StoreUnavailable as error:
         if isinstance(error.__cause__, StoreConfigurationError):  # no credentials: the table is not the problem
             raise error.__cause__ from None
-        raise StoreConfigurationError(f"table {table}: {error} (see PEOPLEINFO_STORE_URL and the network)") from error
+        raise StoreConfigurationError(f"table {table}: {error} (check PEOPLEINFO_STORE_URL and the network)") from error

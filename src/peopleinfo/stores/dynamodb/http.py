@@ -1,4 +1,4 @@
-"""The HTTP under the calls to DynamoDB and to whoever gives credentials: aiodynamo takes any function from a request to a response."""
+"""HTTP client for DynamoDB and the credential providers: aiodynamo accepts any function from a request to a response."""
 
 from __future__ import annotations
 
@@ -19,26 +19,29 @@ if TYPE_CHECKING:
 
     from aiodynamo.http.types import HttpImplementation
 
-_CONNECTIONS: Final = 128  # to DynamoDB at a time
+_CONNECTIONS: Final = 128  # concurrent requests
 _IDLE: Final = timedelta(seconds=15)
 
 
 @asynccontextmanager
 async def open_http() -> AsyncIterator[HttpImplementation]:
-    """Open connections as they are needed, HTTP/1.1, and close them. A call raises RequestFailed; its deadline is the caller's (ADR 14)."""
-    building = ClientBuilder().http1_only().no_proxy().follow_redirects(enable=False).pool_idle_timeout(_IDLE)
-    free = asyncio.Semaphore(_CONNECTIONS)  # of ours, to see how long one waits
-    async with building.build() as client:
+    """Open a pool of HTTP/1.1 connections and close it at the end.
+
+    A call raises RequestFailed. The caller sets its timeout (ADR 14).
+    """
+    builder = ClientBuilder().http1_only().no_proxy().follow_redirects(enable=False).pool_idle_timeout(_IDLE)
+    slots = asyncio.Semaphore(_CONNECTIONS)  # limits requests here instead of in the pool, to measure the wait
+    async with builder.build() as client:
 
         async def http(request: Request) -> Response:
-            began = monotonic()
+            start = monotonic()
             try:
-                async with free:
-                    DYNAMODB_POOL_SECONDS.observe(monotonic() - began)
-                    asked = client.request(request.method, request.url).headers(request.headers or {})
-                    answer = await asked.body_bytes(request.body or b"").build().send()
-                    return Response(answer.status, bytes(await answer.bytes()))
-            except PyreqwestError as failed:
-                raise RequestFailed(failed) from failed
+                async with slots:
+                    DYNAMODB_POOL_SECONDS.observe(monotonic() - start)
+                    outgoing = client.request(request.method, request.url).headers(request.headers or {})
+                    response = await outgoing.body_bytes(request.body or b"").build().send()
+                    return Response(response.status, bytes(await response.bytes()))
+            except PyreqwestError as error:
+                raise RequestFailed(error) from error
 
         yield http

@@ -1,16 +1,16 @@
-"""What the items of the table look like, and where a person lies.
+"""The items of the table and their keys.
 
-    partition key `pk`                sort key `sk`           what
-    keyed hash of a surname's key     time and chance         a person, or where it has moved to (6 and 10 bytes)
-    "once" + an idempotency key       "-"                     the answer that was given under it
-    "import" + the id of an import    "-"                     how far it has come
-    "alias" + an id of another store  "-"                     the first place of a person who was taken over
-    "ended session " + its id         "-"                     when the session's cookie expires
-    "deployment"                      "-"                     the secret, the number of shards
+    partition key `pk`                sort key `sk`           item
+    keyed hash of a surname key       time and random bytes   a record or a redirect to its current key (6 and 10 bytes)
+    "once" + an idempotency key       "-"                     the response of the request
+    "import" + the id of an import    "-"                     the checkpoint of the import
+    "alias" + an id of another store  "-"                     the home key of a copied record
+    "ended session " + its id         "-"                     the expiry of the session's cookie
+    "deployment"                      "-"                     the secret and the number of shards
 
-A person's first place (`Place`) is its id, enciphered, for ever. Who changes the surname moves to the partition of the new one, keeps the
-sort key and leaves the new partition's key in the first place (`moved_to`); so from an id it is two steps at most, and whoever looks through
-the whole table meets everybody at their first place once, however they move meanwhile.
+The home key of a record is its id, decrypted; it never changes. A change of surname moves the record to the partition of the new surname
+with the same sort key. A redirect (`moved_to`) with the new partition key replaces it at the home key. So a read by id takes at most two
+requests, and a scan meets every record exactly once at its home key, even if the record moves during the scan.
 """
 
 from __future__ import annotations
@@ -29,33 +29,33 @@ if TYPE_CHECKING:
     from peopleinfo.people.person import StoredPerson
     from peopleinfo.stores.dynamodb.client import Item
 
-PARTITION: Final = 6  # bytes of a person's partition key; ids have room for no more, and `home_of` needs threes
-RANDOM_BYTES: Final = 3  # bytes of chance after the 7 of time in a sort key
-_KEY: Final = 1_000  # bytes of a surname's key in the prefix index; DynamoDB takes sort keys of at most 1,024
-ALONE: Final = b"-"  # the sort key of an item that shares its partition with no other
+PARTITION: Final = 6  # bytes of a record's partition key: an id holds no more, and `home_of` needs a multiple of 3
+RANDOM_BYTES: Final = 3  # random bytes after the 7 bytes of time in a sort key
+_KEY: Final = 1_000  # bytes of a surname key in the prefix index; a sort key has at most 1,024
+ALONE: Final = b"-"  # the sort key of an item that is alone in its partition
 ALIAS: Final = b"alias"
-PREFIXES: Final = "prefixes"  # the index
+PREFIXES: Final = "prefixes"  # the name of the index
 
 
 class ItemKey(NamedTuple):
-    """Where a person lies: partition key and sort key."""
+    """The partition key and sort key of a record."""
 
     pk: bytes
     sk: bytes
 
     @property
     def key(self) -> Item:
-        """The place as DynamoDB writes it."""
+        """The key in DynamoDB's JSON format."""
         return {"pk": binary(self.pk), "sk": binary(self.sk)}
 
     @property
     def block(self) -> bytes:
-        """The place as a block of 16 bytes."""
+        """The key as one block of 16 bytes."""
         return self.pk + self.sk
 
 
 class KeyAllocator:
-    """Gives out places; every process of a deployment gives a surname the same partitions. Not for several threads at once."""
+    """Allocates item keys. All processes of a deployment map a surname to the same partitions. Not thread-safe."""
 
     def __init__(self, secret: bytes, shards: int) -> None:
         """Spread every surname over `shards` partitions."""
@@ -64,50 +64,53 @@ class KeyAllocator:
         self._last = 0
 
     def new(self, count: int = 1) -> int:
-        """Return the first of `count` numbers never given before, each the sort key of a person: later ones are greater.
+        """Reserve `count` consecutive sort keys and return the first, as a number.
 
-        They are the machine's time in microseconds and some chance, and go on from the last one when the clock does not.
+        A sort key is the time in microseconds and random bytes. Keys increase even if the clock does not.
         """
-        number = (time.time_ns() // 1_000 << 8 * RANDOM_BYTES) + secrets.randbits(8 * RANDOM_BYTES)
-        number = max(number, self._last + 1)
-        self._last = number + count - 1
-        return number
+        sort_key = (time.time_ns() // 1_000 << 8 * RANDOM_BYTES) + secrets.randbits(8 * RANDOM_BYTES)
+        sort_key = max(sort_key, self._last + 1)
+        self._last = sort_key + count - 1
+        return sort_key
 
-    def place(self, surname_key: str, number: int) -> ItemKey:
-        """Return where the person with this sort key lies as long as it bears the surname."""
-        return ItemKey(self.partition(surname_key, number % self.shards), number.to_bytes(BLOCK_SIZE - PARTITION))
+    def for_surname(self, surname_key: str, sort_key: int) -> ItemKey:
+        """Return the item key for a surname and a sort key."""
+        return ItemKey(self.partition(surname_key, sort_key % self.shards), sort_key.to_bytes(BLOCK_SIZE - PARTITION))
 
-    def moved(self, place: ItemKey, surname_key: str) -> ItemKey:
-        """Return where the person who lies here lies under another surname."""
-        return self.place(surname_key, int.from_bytes(place.sk))
+    def rekeyed(self, item_key: ItemKey, surname_key: str) -> ItemKey:
+        """Return the key of the same record under another surname."""
+        return self.for_surname(surname_key, int.from_bytes(item_key.sk))
 
     def partition(self, surname_key: str, shard: int) -> bytes:
-        """Return the partition key of a shard of a surname: a keyed hash, so that it tells nobody the surname."""
+        """Return the partition key of a shard of a surname: a keyed hash, which does not reveal the surname."""
         key = shard.to_bytes(2) + surname_key.encode()
         return blake2b(key, key=self._secret, digest_size=PARTITION).digest()
 
 
-def place_of(block: bytes) -> ItemKey:
-    """Take a block of 16 bytes apart."""
+def item_key_of(block: bytes) -> ItemKey:
+    """Split a block of 16 bytes into an item key."""
     return ItemKey(block[:PARTITION], block[PARTITION:])
 
 
-def b64_key(place: ItemKey) -> str:
-    """Return the place as a block of 16 bytes, as DynamoDB writes it."""
-    return binary(place.block)["B"]
+def b64_key(item_key: ItemKey) -> str:
+    """Return the key as one block in base64, as DynamoDB's JSON format has it."""
+    return binary(item_key.block)["B"]
 
 
 def home_of(item: Item) -> str:
-    """Return the first place of the person in an item, as `block_of` does: 6 bytes are written without a rest, so nothing need be read."""
+    """Return the home key of an item in the format of `b64_key`.
+
+    The base64 of 6 bytes has no padding, so the two texts can be joined without decoding.
+    """
     return item["home" if "home" in item else "pk"]["B"] + item["sk"]["B"]
 
 
 def record_attributes(
-    surname_key: str, record: StoredPerson, place: ItemKey, write_id: bytes, *, prefixes: bool = True
+    surname_key: str, record: StoredPerson, item_key: ItemKey, write_id: bytes, *, prefixes: bool = True
 ) -> Item:
-    """Return the attributes of a person that a change replaces; `prefixes` says whether it is to be found by the beginning of its surname.
+    """Return the attributes of a record that a change replaces; with `prefixes` the prefix index includes it.
 
-    `write_id` tells the writes apart: whoever has not heard whether a write was done can see whether it is his.
+    `write_id` identifies the write, so a process that lost the response can detect that its write was applied.
     """
     attributes: Item = {
         "version": number(record.version),
@@ -118,42 +121,42 @@ def record_attributes(
     }
     if prefixes:
         attributes["prefix_pk"] = {"S": surname_key[0]}
-        attributes["prefix_sk"] = binary(prefix_key(surname_key) + b"\0" + place.sk)
+        attributes["prefix_sk"] = binary(prefix_key(surname_key) + b"\0" + item_key.sk)
     return attributes
 
 
 def prefix_key(surname_key: str) -> bytes:
-    """Return a surname's key as the prefix index has it, which may be cut off."""
+    """Return a surname key as stored in the prefix index, possibly truncated."""
     return surname_key.encode()[:_KEY]
 
 
 def singleton_key(pk: bytes) -> Item:
-    """Return the key of an item that shares its partition with no other."""
+    """Return the key of an item that is alone in its partition."""
     return {"pk": binary(pk), "sk": binary(ALONE)}
 
 
 def alias(person_id: str) -> Item:
-    """Return the key of the item that says where a person lies who came with an id of another store."""
+    """Return the key of the alias item, which maps the id of another store to a home key."""
     return singleton_key(ALIAS + bytes.fromhex(person_id))
 
 
 def is_person(key: Item) -> bool:
-    """Say whether an item lies where people lie."""
+    """Return whether the partition key is that of a record or redirect."""
     return len(bytes_attr(key, "pk")) == PARTITION
 
 
-def binary(octets: bytes) -> dict[str, str]:
-    """Write bytes as DynamoDB does."""
-    return {"B": b2a_base64(octets, newline=False).decode()}
+def binary(data: bytes) -> dict[str, str]:
+    """Encode bytes in DynamoDB's JSON format."""
+    return {"B": b2a_base64(data, newline=False).decode()}
 
 
-def number(whole: int) -> dict[str, str]:
-    """Write a number as DynamoDB does."""
-    return {"N": str(whole)}
+def number(value: int) -> dict[str, str]:
+    """Encode an integer in DynamoDB's JSON format."""
+    return {"N": str(value)}
 
 
 def bytes_attr(item: Item, name: str) -> bytes:
-    """Return the bytes of an attribute. Raises StoreDamaged when there are none."""
+    """Decode a binary attribute. Raises StoreDamaged if it is missing or invalid."""
     try:
         return a2b_base64(item[name]["B"])
     except (KeyError, ValueError) as error:
@@ -161,7 +164,7 @@ def bytes_attr(item: Item, name: str) -> bytes:
 
 
 def int_attr(item: Item, name: str) -> int:
-    """Return the number of an attribute. Raises StoreDamaged when there is none."""
+    """Decode an integer attribute. Raises StoreDamaged if it is missing or invalid."""
     try:
         return int(item[name]["N"])
     except (KeyError, ValueError) as error:
@@ -169,9 +172,9 @@ def int_attr(item: Item, name: str) -> int:
 
 
 def surname_key(item: Item) -> str:
-    """Return the key under which a person is found; "" for an item that another program wrote."""
+    """Return the indexed surname key of an item; "" for an item of another program."""
     return item.get("surname_key", {}).get("S", "")
 
 
 def _damaged(name: str) -> StoreDamaged:
-    return StoreDamaged(f"an item of the table has no valid attribute {name}")
+    return StoreDamaged(f"an item of the table has no valid attribute {name}: restore it from a backup")

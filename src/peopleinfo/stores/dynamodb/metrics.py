@@ -1,4 +1,4 @@
-"""What is counted of the calls to DynamoDB."""
+"""Metrics of the requests to DynamoDB."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _ACTIONS: Final = [
 
 
 def init_labels() -> None:
-    """Tell of refusals before there are any, so that the first ones are seen as growth."""
+    """Initialize the counters of throttling, so that a rate includes the first event."""
     for action in _ACTIONS:
         DYNAMODB_ATTEMPTS.init_labels(action, "throttled")
 
 
 def record_attempt(action: str, seconds: float, outcome: str) -> None:
-    """Count an attempt of a call."""
+    """Record the duration and outcome of one attempt."""
     DYNAMODB_SECONDS.observe(seconds, action)
     DYNAMODB_ATTEMPTS.inc(action, outcome)
 
 
-def record_capacity(action: str, answer: dict[str, Any]) -> None:
-    """Count the capacity that DynamoDB says a call took; calls about several tables or items tell it in a list."""
-    told = answer.get("ConsumedCapacity") or ()
-    for one in [told] if isinstance(told, dict) else told:
-        DYNAMODB_UNITS.inc(action, by=one.get("CapacityUnits", 0))
+def record_capacity(action: str, response: dict[str, Any]) -> None:
+    """Count the consumed capacity of a response; a request for several items or tables returns a list."""
+    consumed = response.get("ConsumedCapacity") or ()
+    for capacity in [consumed] if isinstance(consumed, dict) else consumed:
+        DYNAMODB_UNITS.inc(action, by=capacity.get("CapacityUnits", 0))

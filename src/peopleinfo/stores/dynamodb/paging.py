@@ -1,4 +1,4 @@
-"""A page of people as it is filled from the items of the table, and where it ended."""
+"""Builds pages of records from items, and converts positions to keys and back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from peopleinfo.crypto.ids import BLOCK_SIZE
 from peopleinfo.people.person import check_stored
 from peopleinfo.people.store import MAX_ROWS_SCANNED, PAGE_SIZE, Page
-from peopleinfo.stores.dynamodb.items import ItemKey, binary, bytes_attr, place_of
+from peopleinfo.stores.dynamodb.items import ItemKey, binary, bytes_attr, item_key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
 
 class PageBuilder:
-    """A page that is being filled: whom it has, and after whom the next one begins."""
+    """A page under construction: its records and the position of the last item read."""
 
-    def __init__(self, where: PersonFilter | None, limit: int, after: bytes | None) -> None:
+    def __init__(self, person_filter: PersonFilter | None, limit: int, after: bytes | None) -> None:
         self.people: list[bytes] = []
         self.position = after or b""
-        self.refines = where is not None and where.needs_row_check
+        self.filters_rows = person_filter is not None and person_filter.needs_row_check
         self.is_full = False
-        self._where = where
+        self._filter = person_filter
         self._limit = limit
         self._examined = 0
         self._size = 0
 
     @property
     def next_limit(self) -> int:
-        """How many items to ask for: one more than there is room for tells whether there are more."""
-        return MAX_ROWS_SCANNED - self._examined if self.refines else self._limit - len(self.people) + 1
+        """The number of items to request: one more than fits, which shows whether more exist."""
+        return MAX_ROWS_SCANNED - self._examined if self.filters_rows else self._limit - len(self.people) + 1
 
     def add(self, position: bytes, body: bytes | None) -> bool:
-        """Go on to the item here, which has a person's JSON in it or not; False when the page ended before it."""
+        """Advance to an item and add its record, if any, that matches; return False if the page is already full."""
         if len(self.people) == self._limit or self._size >= PAGE_SIZE:
             self.is_full = True
             return False
@@ -44,42 +44,42 @@ class PageBuilder:
         if (
             body is not None
             and check_stored(body)
-            and (not self.refines or (self._where is not None and self._where.matches(body)))
+            and (not self.filters_rows or (self._filter is not None and self._filter.matches(body)))
         ):
             self.people.append(body)
             self._size += len(body)
-        self.is_full = self.refines and self._examined == MAX_ROWS_SCANNED
+        self.is_full = self.filters_rows and self._examined == MAX_ROWS_SCANNED
         return True
 
     def add_all(self, people: Iterable[tuple[bytes, bytes | None]]) -> None:
-        """Add people by their positions until the page is full."""
+        """Add pairs of position and record until the page is full."""
         for position, body in people:
             if not self.add(position, body):
                 break
 
-    def page(self, *, more: bool) -> Page:
-        """Return the page; `more` says whether there are items after those that were asked for."""
+    def build(self, *, more: bool) -> Page:
+        """Return the page; `more` states whether items follow those requested."""
         return Page(self.people, self.position if more or self.is_full else None)
 
 
 def position_of(item: Item) -> bytes:
-    """Return where an item lies in a scan."""
+    """Return the position of an item in a scan."""
     pk = bytes_attr(item, "pk")
     return bytes([len(pk)]) + pk + bytes_attr(item, "sk")
 
 
 def key_at(position: bytes) -> Item:
-    """Return the key of the item that lies there."""
+    """Return the key of the item at a position of a scan."""
     end = 1 + position[0]
     return ItemKey(position[1:end], position[end:]).key
 
 
 def index_position_of(entry: Item) -> bytes:
-    """Return where an entry of the prefix index lies in it."""
+    """Return the position of an entry in the prefix index."""
     return bytes_attr(entry, "pk") + bytes_attr(entry, "sk") + bytes_attr(entry, "prefix_sk")
 
 
 def index_key_at(position: bytes, prefix: str) -> Item:
-    """Return the key, in the index, of the entry that lies there."""
+    """Return the key of the index entry at a position."""
     index = {"prefix_pk": {"S": prefix[0]}, "prefix_sk": binary(position[BLOCK_SIZE:])}
-    return place_of(position[:BLOCK_SIZE]).key | index
+    return item_key_of(position[:BLOCK_SIZE]).key | index

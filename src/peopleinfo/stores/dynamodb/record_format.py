@@ -1,4 +1,4 @@
-"""How people are kept in the items of the table: as they are, or sealed (`sealing`). The store and what it is made of ask a form, and know no more."""
+"""The format of records in the items: plain (here) or encrypted (`encrypted_format`), behind one interface."""
 
 from __future__ import annotations
 
@@ -18,78 +18,78 @@ if TYPE_CHECKING:
 
 
 class NewItem(NamedTuple):
-    """A person who is to be stored: its item, and the writes that are done together with it or not at all."""
+    """The item of a new record and the writes that belong to the same transaction."""
 
     item: Item
-    together: tuple[Json, ...] = ()
-    answer: Callable[[bytes], bytes] = bytes
-    """Returns the answer given for it as it is kept."""
+    extra_writes: tuple[Json, ...] = ()
+    encode_response: Callable[[bytes], bytes] = bytes
+    """Encodes the response for storage under an idempotency key."""
 
     @property
     def writes(self) -> list[Json]:
-        """All of them, for a transaction; the first one is that of the item, which fails where somebody is."""
-        return [{"Put": {"Item": self.item, "ConditionExpression": ABSENT}}, *self.together]
+        """All writes of the transaction; the first stores the item and fails if its key is in use."""
+        return [{"Put": {"Item": self.item, "ConditionExpression": ABSENT}}, *self.extra_writes]
 
 
 class RecordFormat(Protocol):
-    """How people are kept. `home` is a person's first place, by which it is known for ever."""
+    """Converts records to and from items. `home` is the home key of a record, which never changes."""
 
     listed: str
-    """The attributes that a search needs of an item."""
+    """The projection expression of a search."""
 
     async def refresh_keys(self) -> None:
-        """Come to know what new people are to be kept with; to be called before `new`."""
+        """Refresh the encryption keys for new records if they are stale; call this before `new`."""
 
-    def check_searchable(self, where: PersonFilter) -> None:
-        """Raise InvalidSearch when people cannot be found by that."""
+    def check_searchable(self, person_filter: PersonFilter) -> None:
+        """Raise InvalidSearch if this format cannot serve the search."""
 
     def index(self, surname_key: str) -> str:
-        """Return what stands in an item in the place of a surname's key."""
+        """Return the indexed form of a surname key."""
 
-    def new(self, home: ItemKey, place: ItemKey, surname_key: str, record: StoredPerson, write_id: bytes) -> NewItem:
-        """Return somebody new, who is to lie at `place`."""
+    def new(self, home: ItemKey, item_key: ItemKey, surname_key: str, record: StoredPerson, write_id: bytes) -> NewItem:
+        """Return the item and writes of a new record at `item_key`."""
 
     async def put_new(self, new: NewItem) -> bool:
-        """Store somebody new unless somebody else lies there."""
+        """Store a new record; return False if the item key is in use."""
 
-    async def put_all(self, group: Sequence[NewItem], *, again: bool) -> None:
-        """Store a batch of new people; those stay as they are who were stored before when it is done `again`."""
+    async def put_all(self, group: Sequence[NewItem], *, retry: bool) -> None:
+        """Store a batch of new records; a `retry` does not overwrite records that an earlier run stored."""
 
     async def update_attributes(
-        self, home: ItemKey, place: ItemKey, surname_key: str, record: StoredPerson, write_id: bytes
+        self, home: ItemKey, item_key: ItemKey, surname_key: str, record: StoredPerson, write_id: bytes
     ) -> Item:
-        """Return what is to be written of a person who is there. Raises PersonNotFound when its key is gone."""
+        """Return the new attributes of an existing record. Raises PersonNotFound if its encryption key was deleted."""
 
     async def get_home(self, home: ItemKey, attributes: str) -> Item | None:
-        """Read what lies at a first place, and what it takes to open it."""
+        """Read the item at a home key; cache its encryption key."""
 
     async def body(self, home: ItemKey, item: Item) -> bytes | None:
-        """Return the JSON of a person; None when its key is gone."""
+        """Return the JSON of a record; None if its encryption key was deleted."""
 
     async def bodies(self, items: Sequence[Item | None]) -> list[bytes | None]:
-        """Return the JSON of the people in items that have the attributes `listed`; None where there is no item, or the key is gone."""
+        """Return the JSON of each item with the attributes `listed`; None for no item or a deleted encryption key."""
 
     async def has_key(self, home: ItemKey) -> bool:
-        """Say whether somebody whose item was found can be read."""
+        """Return whether the record can be decrypted."""
 
     async def without_key(self, homes: Sequence[ItemKey]) -> list[ItemKey]:
-        """Return those whose key is gone."""
+        """Return the home keys of records without an encryption key."""
 
     def key_absent_conditions(self, home: ItemKey) -> list[Json]:
-        """Return what keeps a transaction from being done when somebody has a key again."""
+        """Return the conditions that cancel a transaction if the record has an encryption key again."""
 
     def delete_key_writes(self, home: ItemKey) -> list[Json]:
-        """Return the writes that make every copy of a person unreadable."""
+        """Return the writes that delete the encryption key, so that no copy of the record can be decrypted."""
 
     def evict_key(self, home: ItemKey) -> None:
-        """Forget what was known of somebody."""
+        """Remove the encryption key of a record from the cache."""
 
-    async def read_answer(self, home: ItemKey, kept: bytes) -> bytes | None:
-        """Return the answer as it was given; None when the person's key is gone."""
+    async def read_response(self, home: ItemKey, stored: bytes) -> bytes | None:
+        """Decode a saved response; None if the encryption key of the record was deleted."""
 
 
 class PlainFormat:
-    """People as they are."""
+    """Records without encryption."""
 
     listed = "sk, body, surname_key"
 
@@ -99,34 +99,34 @@ class PlainFormat:
     async def refresh_keys(self) -> None:
         pass
 
-    def check_searchable(self, where: PersonFilter) -> None:
+    def check_searchable(self, person_filter: PersonFilter) -> None:
         pass
 
     def index(self, surname_key: str) -> str:
         return surname_key
 
-    def new(self, home: ItemKey, place: ItemKey, surname_key: str, record: StoredPerson, write_id: bytes) -> NewItem:
-        return NewItem(place.key | record_attributes(surname_key, record, place, write_id))
+    def new(self, home: ItemKey, item_key: ItemKey, surname_key: str, record: StoredPerson, write_id: bytes) -> NewItem:
+        return NewItem(item_key.key | record_attributes(surname_key, record, item_key, write_id))
 
     async def put_new(self, new: NewItem) -> bool:
         try:
             await self._table.put(new.item, ABSENT)
         except ConditionFailed as failed:
-            # What lies at a place that was chosen by chance after an attempt of ours is ours, whoever has changed it since.
-            return failed.repeated or is_of(failed.item, bytes_attr(new.item, "write_id"))
+            # After a retry, a record at this random key is ours, even if another request has changed it since.
+            return failed.repeated or was_written_by(failed.item, bytes_attr(new.item, "write_id"))
         return True
 
-    async def put_all(self, group: Sequence[NewItem], *, again: bool) -> None:
-        if not again:
+    async def put_all(self, group: Sequence[NewItem], *, retry: bool) -> None:
+        if not retry:
             await self._table.put_many([new.item for new in group])
             return
         for new in group:
             await self.put_new(new)
 
     async def update_attributes(
-        self, home: ItemKey, place: ItemKey, surname_key: str, record: StoredPerson, write_id: bytes
+        self, home: ItemKey, item_key: ItemKey, surname_key: str, record: StoredPerson, write_id: bytes
     ) -> Item:
-        return record_attributes(surname_key, record, place, write_id)
+        return record_attributes(surname_key, record, item_key, write_id)
 
     async def get_home(self, home: ItemKey, attributes: str) -> Item | None:
         return await self._table.get(home.key, attributes)
@@ -152,10 +152,10 @@ class PlainFormat:
     def evict_key(self, home: ItemKey) -> None:
         pass
 
-    async def read_answer(self, home: ItemKey, kept: bytes) -> bytes | None:
-        return kept
+    async def read_response(self, home: ItemKey, stored: bytes) -> bytes | None:
+        return stored
 
 
-def is_of(item: Item | None, write_id: bytes) -> bool:
-    """Say whether an item stands as this write has left it; the word that somebody has moved has no write of its own."""
+def was_written_by(item: Item | None, write_id: bytes) -> bool:
+    """Return whether this write was the last one on the item; a redirect has no write id."""
     return item is not None and "write_id" in item and bytes_attr(item, "write_id") == write_id

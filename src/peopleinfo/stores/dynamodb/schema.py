@@ -1,4 +1,4 @@
-"""The tables that the code needs: one description of each, by which it is made and with which any table is compared."""
+"""The schemas of the tables: `create` creates a table, `check` compares an existing one."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
     from peopleinfo.stores.dynamodb.client import Json, TableClient
 
-_PATIENCE: Final = 120  # tries, a second apart, until a new table is there
+_MAX_POLLS: Final = 120  # polls, one second apart, until a new table is active
 TTL: Final = "expires_at"
 
 
 class TableSpec(NamedTuple):
-    """What a table has to be like."""
+    """The required schema and protection of a table."""
 
     keys: Json
-    keeps: bool
-    """Whether it can be brought back as it was at any moment, and forgets what has expired; a table of persons' keys must do neither."""
+    recoverable: bool
+    """Whether the table has point-in-time recovery and a time to live; a key table must have neither."""
 
 
 PEOPLE: Final = TableSpec(
@@ -45,14 +45,14 @@ PEOPLE: Final = TableSpec(
             }
         ],
     },
-    keeps=True,
+    recoverable=True,
 )
 KEYS: Final = TableSpec(
     {
         "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "B"}],
         "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
     },
-    keeps=False,
+    recoverable=False,
 )
 PROTECTION: Final[Json] = {
     "BillingMode": "PAY_PER_REQUEST",
@@ -61,18 +61,21 @@ PROTECTION: Final[Json] = {
 }
 
 
-async def create(table: TableClient, needs: TableSpec = PEOPLE) -> list[str]:
-    """Make the table unless it is there, and return what could not be set on it. Raises Refused, StoreUnavailable."""
+async def create(table: TableClient, spec: TableSpec = PEOPLE) -> list[str]:
+    """Create the table unless it exists; return the errors of options that could not be set.
+
+    Raises RequestRejected, StoreUnavailable.
+    """
     try:
-        await table.call("CreateTable", {**needs.keys, **PROTECTION}, table.timeouts.control)
-    except RequestRejected as refused:
-        if refused.code != "ResourceInUseException":
+        await table.call("CreateTable", {**spec.keys, **PROTECTION}, table.timeouts.control)
+    except RequestRejected as error:
+        if error.code != "ResourceInUseException":
             raise
     await _until_active(table)
-    if not needs.keeps:
+    if not spec.recoverable:
         return []
     problems = []
-    for action, asked in (
+    for action, options in (
         ("UpdateTimeToLive", {"TimeToLiveSpecification": {"AttributeName": TTL, "Enabled": True}}),
         (
             "UpdateContinuousBackups",
@@ -80,78 +83,80 @@ async def create(table: TableClient, needs: TableSpec = PEOPLE) -> list[str]:
         ),
     ):
         try:
-            await table.call(action, asked, table.timeouts.control)
-        except RequestRejected as refused:
-            if "already enabled" not in str(refused):
-                problems.append(str(refused))
+            await table.call(action, options, table.timeouts.control)
+        except RequestRejected as error:
+            if "already enabled" not in str(error):
+                problems.append(str(error))
     return problems
 
 
-async def check(table: TableClient, needs: TableSpec = PEOPLE) -> list[str]:
-    """Compare the table with what the code needs and return the differences. Raises Refused, StoreUnavailable."""
+async def check(table: TableClient, spec: TableSpec = PEOPLE) -> list[str]:
+    """Return the differences between the table and the schema. Raises RequestRejected, StoreUnavailable."""
     described = (await table.call("DescribeTable", {}, table.timeouts.control))["Table"]
-    differences = list(_differences(described, needs.keys))
+    differences = list(_differences(described, spec.keys))
     recovery = await _described(table, "DescribeContinuousBackups", "ContinuousBackupsDescription")
-    is_kept = recovery.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus") == "ENABLED"
-    if not needs.keeps:
-        return [*differences, *([_BROUGHT_BACK] if is_kept else [])]
+    has_recovery = recovery.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus") == "ENABLED"
+    if not spec.recoverable:
+        return [*differences, *([_RECOVERABLE_KEYS] if has_recovery else [])]
     ttl = await _described(table, "DescribeTimeToLive", "TimeToLiveDescription")
     if ttl.get("TimeToLiveStatus") not in ("ENABLED", "ENABLING") or ttl.get("AttributeName") != TTL:
         differences.append(
-            f"time to live is not enabled on the attribute {TTL}: idempotency keys would be kept for ever"
+            f"time to live is not enabled on the attribute {TTL}: expired idempotency keys would never be deleted"
         )
-    if not is_kept:
-        differences.append("point-in-time recovery is not enabled: what is deleted by mistake cannot be brought back")
+    if not has_recovery:
+        differences.append("point-in-time recovery is not enabled: accidental deletions cannot be undone")
     return differences
 
 
-_BROUGHT_BACK: Final = "point-in-time recovery is enabled on the keys: the key of whoever was erased could be brought back, and the person with it"
+_RECOVERABLE_KEYS: Final = (
+    "point-in-time recovery is enabled on the key table: a restored key would make an erased person readable again"
+)
 
 
-def _differences(described: Json, needed_keys: Json) -> Iterator[str]:
+def _differences(described: Json, required: Json) -> Iterator[str]:
     if described["TableStatus"] not in ("ACTIVE", "UPDATING"):
         yield f"the table is {described['TableStatus']}, not ACTIVE"
-    if _schema(described) != _schema(needed_keys):
-        yield f"its keys are {_schema(described)}, not {_schema(needed_keys)}"
-    attributes, needed = (
-        {(one["AttributeName"], one["AttributeType"]) for one in side["AttributeDefinitions"]}
-        for side in (described, needed_keys)
+    if _schema(described) != _schema(required):
+        yield f"the key schema is {_schema(described)}, not {_schema(required)}"
+    attributes, required_attributes = (
+        {(attribute["AttributeName"], attribute["AttributeType"]) for attribute in side["AttributeDefinitions"]}
+        for side in (described, required)
     )
-    if missing := needed - attributes:
-        yield f"attributes are not defined as {sorted(missing)}"
+    if missing := required_attributes - attributes:
+        yield f"attribute definitions are missing: {sorted(missing)}"
     indexes = {index["IndexName"]: index for index in described.get("GlobalSecondaryIndexes", ())}
-    for needs in needed_keys.get("GlobalSecondaryIndexes", ()):
-        index = indexes.get(needs["IndexName"])
+    for spec in required.get("GlobalSecondaryIndexes", ()):
+        index = indexes.get(spec["IndexName"])
         if index is None:
-            yield f"the index {needs['IndexName']} is missing: searches by prefix would fail"
-        elif _schema(index) != _schema(needs):
-            yield f"the keys of the index {needs['IndexName']} are {_schema(index)}, not {_schema(needs)}"
+            yield f"the index {spec['IndexName']} is missing: searches by prefix would fail"
+        elif _schema(index) != _schema(spec):
+            yield f"the key schema of the index {spec['IndexName']} is {_schema(index)}, not {_schema(spec)}"
     yield from _unprotected(described)
 
 
 def _unprotected(described: Json) -> Iterator[str]:
     if described.get("BillingModeSummary", {}).get("BillingMode") != PROTECTION["BillingMode"]:
-        yield "it is not billed on demand: a burst would be throttled at the provisioned capacity"
+        yield "the billing mode is not on-demand: bursts above the provisioned capacity would be throttled"
     if not described.get("DeletionProtectionEnabled"):
         yield "deletion protection is off"
     if described.get("SSEDescription", {}).get("Status") not in ("ENABLED", "ENABLING"):
-        yield "it is not encrypted with a KMS key"
+        yield "the table is not encrypted with a KMS key"
 
 
 def _schema(side: Json) -> list[tuple[str, str]]:
     return [(key["AttributeName"], key["KeyType"]) for key in side["KeySchema"]]
 
 
-async def _described(table: TableClient, action: str, member: str) -> dict[str, Any]:
+async def _described(table: TableClient, action: str, field: str) -> dict[str, Any]:
     try:
-        answer: dict[str, Any] = (await table.call(action, {}, table.timeouts.control)).get(member, {})
-    except RequestRejected:  # a stand-in for DynamoDB may not know it
+        description: dict[str, Any] = (await table.call(action, {}, table.timeouts.control)).get(field, {})
+    except RequestRejected:  # an emulator may not implement the action
         return {}
-    return answer
+    return description
 
 
 async def _until_active(table: TableClient) -> None:
-    for _ in range(_PATIENCE):
+    for _ in range(_MAX_POLLS):
         described = (await table.call("DescribeTable", {}, table.timeouts.control))["Table"]
         states = [described["TableStatus"]]
         states += [index.get("IndexStatus", "ACTIVE") for index in described.get("GlobalSecondaryIndexes", ())]

@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 for DynamoDB, with what stays the same for a day kept: aiodynamo derives the key of the day for every call."""
+"""AWS Signature Version 4 for DynamoDB. Caches the signing key of the day, which aiodynamo derives for every request."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ if TYPE_CHECKING:
 
 _CONTENT_TYPE: Final = "application/x-amz-json-1.0"
 _VERSION: Final = "DynamoDB_20120810"
-_SIGNED: Final = "content-type;host;x-amz-date;x-amz-target"
+_SIGNED_HEADERS: Final = "content-type;host;x-amz-date;x-amz-target"
 
 
 def sign(key: Key, action: str, body: bytes, *, region: str, host: str) -> dict[str, str]:
-    """Return the headers with which a call may be sent now."""
-    moment = _moment(int(time()))
-    day = moment[:8]
+    """Return the headers of a signed request."""
+    timestamp = _timestamp(int(time()))
+    day = timestamp[:8]
     scope = f"{day}/{region}/dynamodb/aws4_request"
     target = f"{_VERSION}.{action}"
-    asked = (
-        f"POST\n/\n\ncontent-type:{_CONTENT_TYPE}\nhost:{host}\nx-amz-date:{moment}\nx-amz-target:{target}\n\n"
-        f"{_SIGNED}\n{sha256(body).hexdigest()}"
+    canonical_request = (
+        f"POST\n/\n\ncontent-type:{_CONTENT_TYPE}\nhost:{host}\nx-amz-date:{timestamp}\nx-amz-target:{target}\n\n"
+        f"{_SIGNED_HEADERS}\n{sha256(body).hexdigest()}"
     )
-    to_sign = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{sha256(asked.encode()).hexdigest()}"
-    signature = hmac.digest(_key_of(key.secret, day, region), to_sign.encode(), "sha256").hex()
+    string_to_sign = f"AWS4-HMAC-SHA256\n{timestamp}\n{scope}\n{sha256(canonical_request.encode()).hexdigest()}"
+    signature = hmac.digest(_signing_key(key.secret, day, region), string_to_sign.encode(), "sha256").hex()
     headers = {
         "Content-Type": _CONTENT_TYPE,
-        "X-Amz-Date": moment,
+        "X-Amz-Date": timestamp,
         "X-Amz-Target": target,
-        "Authorization": f"AWS4-HMAC-SHA256 Credential={key.id}/{scope}, SignedHeaders={_SIGNED}, Signature={signature}",
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={key.id}/{scope}, SignedHeaders={_SIGNED_HEADERS}, Signature={signature}",
     }
     if key.token:
         headers["X-Amz-Security-Token"] = key.token
@@ -40,12 +40,12 @@ def sign(key: Key, action: str, body: bytes, *, region: str, host: str) -> dict[
 
 
 @lru_cache(1)
-def _moment(seconds: int) -> str:
+def _timestamp(seconds: int) -> str:
     return strftime("%Y%m%dT%H%M%SZ", gmtime(seconds))
 
 
 @lru_cache(2)
-def _key_of(secret: str, day: str, region: str) -> bytes:
+def _signing_key(secret: str, day: str, region: str) -> bytes:
     key = f"AWS4{secret}".encode()
     for word in (day, region, "dynamodb", "aws4_request"):
         key = hmac.digest(key, word.encode(), "sha256")

@@ -1,4 +1,4 @@
-"""Searches by surname and by prefix: queries of the table and of its index of prefixes."""
+"""Searches by surname and by prefix: queries of the table and of its prefix index."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ if TYPE_CHECKING:
     from peopleinfo.stores.dynamodb.items import KeyAllocator
     from peopleinfo.stores.dynamodb.record_format import RecordFormat
 
-_MAX_ITEMS: Final = 1_000  # of one query; a response has at most 1 MB of them
-_GROUP: Final = 50  # people found by a prefix that are in memory together, in addition to those of the page
+_MAX_ITEMS: Final = 1_000  # items of one query; a response holds at most 1 MB
+_GROUP: Final = 50  # records of a prefix search in memory, in addition to those of the page
 
 
 class SurnameSearch:
-    """Finds people by their surname or its prefix, and fills pages with them."""
+    """Searches records by surname or prefix, one page at a time."""
 
-    def __init__(self, table: TableClient, form: RecordFormat, keys: KeyAllocator) -> None:
+    def __init__(self, table: TableClient, record_format: RecordFormat, item_keys: KeyAllocator) -> None:
         self._table = table
-        self._form = form
-        self._keys = keys
+        self._format = record_format
+        self._item_keys = item_keys
 
     async def find(self, person_filter: PersonFilter, *, after: bytes | None, limit: int) -> Page:
-        """Return the next page of people. Raises InvalidSearch when the encryption does not support the search."""
-        self._form.check_searchable(person_filter)
-        listing = PageBuilder(person_filter, limit, after)
+        """Return the next page. Raises InvalidSearch if the encryption does not support the search."""
+        self._format.check_searchable(person_filter)
+        page = PageBuilder(person_filter, limit, after)
         more = True
-        while more and not listing.is_full:
+        while more and not page.is_full:
             if person_filter.surname_key is not None:
-                people, more = await self._by_surname(person_filter.surname_key, listing)
-                listing.add_all(people)
+                people, more = await self._by_surname(person_filter.surname_key, page)
+                page.add_all(people)
             else:
-                more = await self._by_prefix(person_filter.prefix_key or "", listing)
-        return listing.page(more=more)
+                more = await self._by_prefix(person_filter.prefix_key or "", page)
+        return page.build(more=more)
 
-    async def _by_surname(self, key: str, listing: PageBuilder) -> tuple[list[tuple[bytes, bytes | None]], bool]:
-        """Return the next people of a surname, oldest first, and whether there are more."""
-        shards = [self._shard(key, shard, listing.position, listing.next_limit) for shard in range(self._keys.shards)]
+    async def _by_surname(self, key: str, page: PageBuilder) -> tuple[list[tuple[bytes, bytes | None]], bool]:
+        """Return the next records of a surname, oldest first, and whether more exist."""
+        shards = [self._shard(key, shard, page.position, page.next_limit) for shard in range(self._item_keys.shards)]
         pages = [await shards[0]] if len(shards) == 1 else await asyncio.gather(*shards)
         ends = [bytes_attr(last, "sk") for _, last in pages if last is not None]
-        # Beyond the end of any shard's page somebody of that shard may be missing.
+        # Beyond the earliest end, a shard may have records that its page lacks.
         end = min(ends) if ends else None
-        index_value = self._form.index(key)
+        index_value = self._format.index(key)
         found = [
             (sk, item if "body" in item and surname_key(item) == index_value else None)
             for items, _ in pages
@@ -57,37 +57,37 @@ class SurnameSearch:
         ]
         if len(pages) > 1:
             found.sort(key=itemgetter(0))
-        bodies = await self._form.bodies([item for _, item in found])
+        bodies = await self._format.bodies([item for _, item in found])
         return [(sk, body) for (sk, _), body in zip(found, bodies, strict=True)], end is not None
 
     async def _shard(self, key: str, shard: int, after: bytes, limit: int) -> tuple[list[Item], Item | None]:
-        condition, values = "pk = :pk", {":pk": binary(self._keys.partition(key, shard))}
+        condition, values = "pk = :pk", {":pk": binary(self._item_keys.partition(key, shard))}
         if after:
             condition, values = "pk = :pk AND sk > :after", values | {":after": binary(after)}
         return await self._table.query(
-            condition, values, limit=limit, ConsistentRead=True, ProjectionExpression=self._form.listed
+            condition, values, limit=limit, ConsistentRead=True, ProjectionExpression=self._format.listed
         )
 
-    async def _by_prefix(self, prefix: str, listing: PageBuilder) -> bool:
-        """Add the next people by the index, each as it is in the table now; return whether the index has more."""
-        start = {"ExclusiveStartKey": index_key_at(listing.position, prefix)} if listing.position else {}
+    async def _by_prefix(self, prefix: str, page: PageBuilder) -> bool:
+        """Add the current records of the next index entries; return whether the index has more."""
+        start = {"ExclusiveStartKey": index_key_at(page.position, prefix)} if page.position else {}
         entries, last = await self._table.query(
             "prefix_pk = :pk AND begins_with(prefix_sk, :prefix)",
             {":pk": {"S": prefix[0]}, ":prefix": binary(prefix_key(prefix))},
-            limit=min(_MAX_ITEMS, listing.next_limit),
+            limit=min(_MAX_ITEMS, page.next_limit),
             IndexName=PREFIXES,
             **start,
         )
         for start_of_group in range(0, len(entries), _GROUP):
-            if listing.is_full:
+            if page.is_full:
                 break
-            listing.add_all(await self._indexed(entries[start_of_group : start_of_group + _GROUP], prefix))
+            page.add_all(await self._indexed(entries[start_of_group : start_of_group + _GROUP], prefix))
         return bool(last)
 
     async def _indexed(self, entries: list[Item], prefix: str) -> list[tuple[bytes, bytes | None]]:
-        """Return the people of entries of the index, None for those that have left the prefix."""
+        """Return the positions and records of index entries; None for a record that no longer matches the prefix."""
         found = await self._table.get_many([{"pk": entry["pk"], "sk": entry["sk"]} for entry in entries])
         items = [item for item in found if "body" in item and surname_key(item).startswith(prefix)]
         keys = [(item["pk"]["B"], item["sk"]["B"]) for item in items]
-        bodies = dict(zip(keys, await self._form.bodies(items), strict=True))
+        bodies = dict(zip(keys, await self._format.bodies(items), strict=True))
         return [(index_position_of(one), bodies.get((one["pk"]["B"], one["sk"]["B"]))) for one in entries]

@@ -1,4 +1,4 @@
-"""What is written together when a person moves to another surname's partition, or is erased."""
+"""The writes of a transaction that moves a record to another partition, or deletes it."""
 
 from __future__ import annotations
 
@@ -11,64 +11,64 @@ if TYPE_CHECKING:
 
 ABSENT: Final = "attribute_not_exists(pk)"
 AT_VERSION: Final = "version = :expected"
-CARRIED: Final = ("once", "alias")  # attributes that stay with a person, beside those of a record
+CARRIED: Final = ("once", "alias")  # attributes that a change of the record preserves
 _MOVED: Final = "moved_to = :at"
 
 
 class Located(NamedTuple):
-    """A person's item, and where it lies; `home` is its first place."""
+    """The item of a record, its home key and its current key."""
 
     home: ItemKey
-    place: ItemKey
+    item_key: ItemKey
     item: Item
 
     @property
     def version(self) -> int:
-        """The version at which it was found."""
+        """The version of the record when it was read."""
         return int_attr(self.item, "version")
 
 
 def carried_attributes(item: Item) -> Item:
-    """Return what stays with a person whatever becomes of its record."""
+    """Return the attributes that a change of the record preserves."""
     return {name: item[name] for name in CARRIED if name in item}
 
 
 def move_writes(found: Located, target: ItemKey, item: Item) -> list[Json]:
-    """Return the writes that take a person to another place: there, away from here, and the word in its first place."""
+    """Return the writes that move a record: put it at `target`, delete it here, update the redirect at its home key."""
     expected = {"ExpressionAttributeValues": {":expected": number(found.version)}}
-    at = {":at": binary(found.place.pk)}
-    leave: Json = {"Delete": {"Key": found.place.key, "ConditionExpression": AT_VERSION, **expected}}
+    at = {":at": binary(found.item_key.pk)}
+    delete: Json = {"Delete": {"Key": found.item_key.key, "ConditionExpression": AT_VERSION, **expected}}
     if target == found.home:
-        arrive: Json = {"Item": item, "ConditionExpression": _MOVED, "ExpressionAttributeValues": at}
-        return [leave, {"Put": arrive}]
-    away = {"Item": item | {"home": binary(found.home.pk)}, "ConditionExpression": ABSENT}
-    if found.place == found.home:
-        word = found.home.key | {"moved_to": binary(target.pk)}
-        return [{"Put": {"Item": word, "ConditionExpression": AT_VERSION, **expected}}, {"Put": away}]
+        put: Json = {"Item": item, "ConditionExpression": _MOVED, "ExpressionAttributeValues": at}
+        return [delete, {"Put": put}]
+    put_moved = {"Item": item | {"home": binary(found.home.pk)}, "ConditionExpression": ABSENT}
+    if found.item_key == found.home:
+        redirect_item = found.home.key | {"moved_to": binary(target.pk)}
+        return [{"Put": {"Item": redirect_item, "ConditionExpression": AT_VERSION, **expected}}, {"Put": put_moved}]
     redirect = {
         "Key": found.home.key,
         "UpdateExpression": "SET moved_to = :target",
         "ConditionExpression": _MOVED,
         "ExpressionAttributeValues": at | {":target": binary(target.pk)},
     }
-    return [leave, {"Put": away}, {"Update": redirect}]
+    return [delete, {"Put": put_moved}, {"Update": redirect}]
 
 
 def delete_writes(found: Located) -> tuple[list[Json], list[Json]]:
-    """Return the writes that erase a person where it lies, and those that remove its traces: the answer given when it was created."""
+    """Return the writes that delete a record, and the write that deletes its saved response, if any."""
     version = {"ExpressionAttributeValues": {":expected": number(found.version)}}
-    writes: list[Json] = [{"Delete": {"Key": found.place.key, "ConditionExpression": AT_VERSION, **version}}]
-    if found.place != found.home:
-        at = {"ExpressionAttributeValues": {":at": binary(found.place.pk)}}
+    writes: list[Json] = [{"Delete": {"Key": found.item_key.key, "ConditionExpression": AT_VERSION, **version}}]
+    if found.item_key != found.home:
+        at = {"ExpressionAttributeValues": {":at": binary(found.item_key.pk)}}
         writes.append({"Delete": {"Key": found.home.key, "ConditionExpression": _MOVED, **at}})
     if "alias" in found.item:
         writes.append({"Delete": {"Key": singleton_key(ALIAS + bytes_attr(found.item, "alias"))}})
     if "once" not in found.item:
         return writes, []
-    forget = {
+    clear_response = {
         "Key": singleton_key(b"once" + bytes_attr(found.item, "once")),
         "UpdateExpression": "REMOVE answer",
         "ConditionExpression": "place = :home",
         "ExpressionAttributeValues": {":home": binary(found.home.block)},
     }
-    return writes, [{"Update": forget}]
+    return writes, [{"Update": clear_response}]

@@ -1,7 +1,7 @@
-"""People who come from another store and keep their ids, versions and times; and keys that a newer fold makes anew.
+"""Upserts of records from another store, which keep their ids, versions and times; and the reindexing of surname keys.
 
-An id of another store does not lead to a place here, so an item of its own, the alias, says where its person lies. It is looked for only when
-nobody lies at the place that the id deciphers to.
+The id of another store does not decrypt to a home key of this table. An alias item maps it to one. A read looks for the alias only if no
+item exists at the key that the id decrypts to.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from peopleinfo.stores.dynamodb.items import (
     bytes_attr,
     int_attr,
     is_person,
+    item_key_of,
     number,
-    place_of,
 )
 from peopleinfo.stores.dynamodb.paging import key_at, position_of
 from peopleinfo.stores.dynamodb.transactions import (
@@ -49,211 +49,221 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_WRITERS: Final = 16  # people written at a time
-MAX_CONFLICT_RETRIES: Final = 20  # times that a write begins again since another one was faster
-_ASKED: Final = 50  # people looked for by one call, each at two places
-_NEAR: Final = (
+_MAX_WRITERS: Final = 16  # records written concurrently
+_MAX_ATTEMPTS: Final = 20  # attempts of a write that conflicts with concurrent writes
+_LOOKUP_BATCH: Final = 50  # records looked up per call, each under two keys
+_MAX_ID_AGE: Final = (
     24 * 60 * 60 * 1_000_000
-)  # microseconds between the time in an own id and that of its person's creation, at most
-_FOUND: Final = "version, home, moved_to, " + ", ".join(CARRIED)
-_REKEYED: Final = f"{_FOUND}, fold, body, surname_key"
+)  # microseconds between the time in a local id and the creation of its record
+_LOCATE_ATTRIBUTES: Final = "version, home, moved_to, " + ", ".join(CARRIED)
+_REINDEX_ATTRIBUTES: Final = f"{_LOCATE_ATTRIBUTES}, fold, body, surname_key"
 
 
 class _Incoming(NamedTuple):
-    """A person who comes."""
+    """A record from another store."""
 
-    outline: PersonHeader
+    header: PersonHeader
     body: bytes
-    own: ItemKey  # where the id leads by itself
+    id_key: ItemKey  # the key that the id decrypts to
 
     @property
     def record(self) -> StoredPerson:
-        return StoredPerson(self.outline.person_id, self.outline.version, self.body)
+        return StoredPerson(self.header.person_id, self.header.version, self.body)
 
 
 class Upsert:
-    """Takes people over from another store, and gives people new keys."""
+    """Upserts records from another store and reindexes surname keys."""
 
     def __init__(
         self,
         table: TableClient,
-        form: RecordFormat,
-        places: KeyAllocator,
+        record_format: RecordFormat,
+        item_keys: KeyAllocator,
         ids: IdCipher,
         locate: Callable[[ItemKey, str], Awaitable[Located | None]],
     ) -> None:
-        """`locate` finds the person whose first place is known."""
+        """`locate` reads the current item of the record with a home key."""
         self._table = table
-        self._form = form
-        self._places = places
+        self._format = record_format
+        self._item_keys = item_keys
         self._ids = ids
         self._locate = locate
 
     async def home(self, person_id: str) -> ItemKey | None:
-        """Return the first place of a person who came with this id, None when nobody did."""
+        """Return the home key of the alias for this id, or None."""
         item = await self._table.get(alias(person_id), "place")
-        return place_of(bytes_attr(item, "place")) if item else None
+        return item_key_of(bytes_attr(item, "place")) if item else None
 
-    async def adopt(self, people: Sequence[bytes]) -> int:
-        """Do what `Store.adopt` promises."""
+    async def upsert_many(self, people: Sequence[bytes]) -> int:
+        """Implement `Store.upsert_many`."""
         latest: dict[str, _Incoming] = {}
         for body in people:
-            known = decode_header(body)
-            if known.person_id not in latest or latest[known.person_id].outline.version < known.version:
-                own = place_of(self._ids.decode(known.person_id) or b"")
-                latest[known.person_id] = _Incoming(known, body, own)
-        come = list(latest.values())
-        return sum([await self._adopt_some(come[start : start + _ASKED]) for start in range(0, len(come), _ASKED)])
+            header = decode_header(body)
+            if header.person_id not in latest or latest[header.person_id].header.version < header.version:
+                id_key = item_key_of(self._ids.decode(header.person_id) or b"")
+                latest[header.person_id] = _Incoming(header, body, id_key)
+        incoming = list(latest.values())
+        starts = range(0, len(incoming), _LOOKUP_BATCH)
+        return sum([await self._upsert_batch(incoming[start : start + _LOOKUP_BATCH]) for start in starts])
 
-    async def rekey(self, after: bytes | None, limit: int) -> ReindexResult:
-        """Do what `Store.rekey` promises."""
+    async def reindex(self, after: bytes | None, limit: int) -> ReindexResult:
+        """Implement `Store.reindex`."""
         start = {"ExclusiveStartKey": key_at(after)} if after else {}
-        wanted = "pk, sk, home, fold, moved_to"
-        items, last = await self._table.scan(limit=limit, ProjectionExpression=wanted, **start)
-        # Everybody has one first place, and lies there or has left word of where.
+        attributes = "pk, sk, home, fold, moved_to"
+        items, last = await self._table.scan(limit=limit, ProjectionExpression=attributes, **start)
+        # Every record has exactly one item at its home key: the record itself or a redirect.
         people = sum(is_person(item) and "home" not in item for item in items)
-        old = [item for item in items if "fold" in item and int_attr(item, "fold") != FOLD_VERSION]
-        homes = [ItemKey(bytes_attr(item, "home" if "home" in item else "pk"), bytes_attr(item, "sk")) for item in old]
-        keys = await gather_limited(self._rekey(home) for home in homes)
+        outdated = [item for item in items if "fold" in item and int_attr(item, "fold") != FOLD_VERSION]
+        homes = [
+            ItemKey(bytes_attr(item, "home" if "home" in item else "pk"), bytes_attr(item, "sk")) for item in outdated
+        ]
+        keys = await gather_limited(self._reindex_one(home) for home in homes)
         return ReindexResult(people, [pair for pair in keys if pair], position_of(last) if last else None)
 
     async def estimate(self) -> int | None:
-        """Return about how many items the table has, as DynamoDB counts them every few hours."""
+        """Return the approximate number of items, which DynamoDB updates about every six hours; None without permission."""
         try:
             described = await self._table.call("DescribeTable", {}, self._table.timeouts.read)
-        except RequestRejected:  # the role may not ask
+        except RequestRejected:  # the role lacks the permission
             return None
         return int(described["Table"].get("ItemCount", 0)) or None
 
-    async def _adopt_some(self, people: list[_Incoming]) -> int:
+    async def _upsert_batch(self, people: list[_Incoming]) -> int:
         homes = await self._known_homes(people)
-        done = await gather_limited(self._upsert_one(person, homes.get(person.outline.person_id)) for person in people)
-        return sum(done)
+        changed = await gather_limited(
+            self._upsert_one(person, homes.get(person.header.person_id)) for person in people
+        )
+        return sum(changed)
 
     async def _known_homes(self, people: list[_Incoming]) -> dict[str, ItemKey]:
-        """Return the first places of those who are here, or whose id leads somewhere already."""
-        asked = [key for person in people for key in (person.own.key, alias(person.outline.person_id))]
-        there = {(item["pk"]["B"], item["sk"]["B"]): item for item in await self._table.get_many(asked)}
+        """Return the home keys of records that exist or have an alias, by id."""
+        keys = [key for person in people for key in (person.id_key.key, alias(person.header.person_id))]
+        items = {(item["pk"]["B"], item["sk"]["B"]): item for item in await self._table.get_many(keys)}
         homes: dict[str, ItemKey] = {}
         for person in people:
-            own, named = person.own.key, alias(person.outline.person_id)
-            if (own["pk"]["B"], own["sk"]["B"]) in there:
-                homes[person.outline.person_id] = person.own
-            elif item := there.get((named["pk"]["B"], named["sk"]["B"])):
-                homes[person.outline.person_id] = place_of(bytes_attr(item, "place"))
+            id_key, alias_key = person.id_key.key, alias(person.header.person_id)
+            if (id_key["pk"]["B"], id_key["sk"]["B"]) in items:
+                homes[person.header.person_id] = person.id_key
+            elif item := items.get((alias_key["pk"]["B"], alias_key["sk"]["B"])):
+                homes[person.header.person_id] = item_key_of(bytes_attr(item, "place"))
         return homes
 
     def _assign_key(self, person: _Incoming) -> ItemKey:
-        """Return the first place of somebody new: its own when the id was made here, else one in the order of its age."""
-        if is_local_id(person.own, person.outline.creation_time):
-            return person.own
-        digest = int.from_bytes(blake2b(person.own.block, digest_size=8).digest())
-        microsecond = round(person.outline.creation_time.timestamp() * 1_000) * 1_000 + digest % 1_000
-        # The same however often it is chosen, so that a copy that was cut and is taken up again finds it.
-        return self._places.place(
-            person.outline.surname_key, (microsecond << 8 * RANDOM_BYTES) + (digest >> 8 * (8 - RANDOM_BYTES))
+        """Return the home key of a new record: that of a local id, else one ordered by creation time."""
+        if is_local_id(person.id_key, person.header.creation_time):
+            return person.id_key
+        digest = int.from_bytes(blake2b(person.id_key.block, digest_size=8).digest())
+        microsecond = round(person.header.creation_time.timestamp() * 1_000) * 1_000 + digest % 1_000
+        # Deterministic, so that a resumed copy finds the same key.
+        return self._item_keys.for_surname(
+            person.header.surname_key, (microsecond << 8 * RANDOM_BYTES) + (digest >> 8 * (8 - RANDOM_BYTES))
         )
 
     async def _upsert_one(self, person: _Incoming, home: ItemKey | None) -> bool:
-        """Take one person over, whose first place may be known; False when it is here like that or newer."""
+        """Upsert one record; return False if the same or a later version exists."""
         if home is None:
             home = await self._write_alias(person, self._assign_key(person))
             if await self._insert(person, home):
                 return True
-        for _ in range(MAX_CONFLICT_RETRIES):
-            found = await self._locate(home, _FOUND)
+        for _ in range(_MAX_ATTEMPTS):
+            found = await self._locate(home, _LOCATE_ATTRIBUTES)
             if found is None:
                 if await self._insert(person, home):
                     return True
-            elif not await self._form.has_key(found.home):
-                # A backup has brought back an item whose key was destroyed. The id goes on leading to this place.
-                left = found._replace(item={name: found.item[name] for name in found.item if name != "alias"})
-                await _done(self._table.transact_write(*delete_writes(left)[0], token=secrets.token_hex(16)))
-            elif not _is(found, person):
-                home = await self._next(person, home)
-            elif found.version >= person.outline.version:
+            elif not await self._format.has_key(found.home):
+                # A restored backup contains an item without an encryption key. The alias remains valid.
+                orphan = found._replace(item={name: found.item[name] for name in found.item if name != "alias"})
+                await _applied(self._table.transact_write(*delete_writes(orphan)[0], token=secrets.token_hex(16)))
+            elif not _is_same(found, person):
+                home = await self._next_free_key(person, home)
+            elif found.version >= person.header.version:
                 return False
-            elif await self._update(found, person.outline.surname_key, person.record):
+            elif await self._update(found, person.header.surname_key, person.record):
                 return True
-        raise StoreUnavailable("a person changes too often to be taken over")
+        raise StoreUnavailable("concurrent changes of a person prevented its copy; try again")
 
     async def _write_alias(self, person: _Incoming, home: ItemKey) -> ItemKey:
-        """Let the id lead to a place, and return where it leads: who takes the same person over at the same time may be faster."""
-        if home == person.own:
+        """Store the alias of an id and return its home key, which a concurrent copy may have set first."""
+        if home == person.id_key:
             return home
-        # Before the person itself: an alias that leads nowhere yet harms nobody, without one it would be found by surname but not by id.
-        key = alias(person.outline.person_id)
+        # The alias is written first: without it a search would find the record, but a read by id would not.
+        key = alias(person.header.person_id)
         try:
             await self._table.put(key | {"place": binary(home.block)}, ABSENT)
         except ConditionFailed:
-            return await self.home(person.outline.person_id) or home
+            return await self.home(person.header.person_id) or home
         return home
 
-    async def _next(self, person: _Incoming, home: ItemKey) -> ItemKey:
-        """Return the place after one that somebody else has, and let the alias lead there."""
-        place = self._places.place(person.outline.surname_key, int.from_bytes(home.sk) + 1)
-        await self._table.put_many([alias(person.outline.person_id) | {"place": binary(place.block)}])
-        return place
+    async def _next_free_key(self, person: _Incoming, home: ItemKey) -> ItemKey:
+        """Return the key after one that another record uses, and point the alias to it."""
+        item_key = self._item_keys.for_surname(person.header.surname_key, int.from_bytes(home.sk) + 1)
+        await self._table.put_many([alias(person.header.person_id) | {"place": binary(item_key.block)}])
+        return item_key
 
     async def _insert(self, person: _Incoming, home: ItemKey) -> bool:
-        """Store somebody who is not here; False when somebody is, who has to be looked at again."""
-        key = person.outline.surname_key
-        place = self._places.moved(home, key)
-        new = self._form.new(home, place, key, person.record, secrets.token_bytes(8))
-        if home != person.own:
-            new.item["alias"] = binary(bytes.fromhex(person.outline.person_id))
-        if place == home:
-            return await self._form.put_new(new)
+        """Insert a new record; return False if its key is in use by now."""
+        key = person.header.surname_key
+        item_key = self._item_keys.rekeyed(home, key)
+        new = self._format.new(home, item_key, key, person.record, secrets.token_bytes(8))
+        if home != person.id_key:
+            new.item["alias"] = binary(bytes.fromhex(person.header.person_id))
+        if item_key == home:
+            return await self._format.put_new(new)
         new.item["home"] = binary(home.pk)
-        word: Json = {"Item": home.key | {"moved_to": binary(place.pk)}, "ConditionExpression": ABSENT}
-        return await _done(self._table.transact_write({"Put": word}, *new.writes, token=secrets.token_hex(16)))
+        redirect: Json = {"Item": home.key | {"moved_to": binary(item_key.pk)}, "ConditionExpression": ABSENT}
+        return await _applied(self._table.transact_write({"Put": redirect}, *new.writes, token=secrets.token_hex(16)))
 
-    async def _rekey(self, home: ItemKey) -> tuple[str, str] | None:
-        for _ in range(MAX_CONFLICT_RETRIES):
-            found = await self._locate(home, _REKEYED)
+    async def _reindex_one(self, home: ItemKey) -> tuple[str, str] | None:
+        for _ in range(_MAX_ATTEMPTS):
+            found = await self._locate(home, _REINDEX_ATTRIBUTES)
             if found is None or int_attr(found.item, "fold") == FOLD_VERSION:
                 return None
-            body = await self._form.body(found.home, found.item)
+            body = await self._format.body(found.home, found.item)
             if body is None:
                 return None
             key = decode_header(body).surname_key
             if await self._update(found, key, StoredPerson("", found.version, body)):
-                return found.item["surname_key"]["S"], self._form.index(key)
-        raise StoreUnavailable("a person changes too often to be given another key")
+                return found.item["surname_key"]["S"], self._format.index(key)
+        raise StoreUnavailable("concurrent changes of a person prevented its reindexing; try again")
 
     async def _update(self, found: Located, surname_key: str, record: StoredPerson) -> bool:
-        """Put a record and its key in the place of those found; False when they have changed since."""
-        target = self._places.moved(found.home, surname_key)
+        """Replace the located record and its surname key; return False if the record has changed since."""
+        target = self._item_keys.rekeyed(found.home, surname_key)
         try:
-            attributes = await self._form.update_attributes(
+            attributes = await self._format.update_attributes(
                 found.home, target, surname_key, record, secrets.token_bytes(8)
             )
-        except PersonNotFound:  # erased since
+        except PersonNotFound:  # deleted since
             return False
-        if target == found.place:
+        if target == found.item_key:
             change = "SET " + ", ".join(f"{name} = :{name}" for name in attributes)
             values: Item = {f":{name}": text for name, text in attributes.items()}
             values[":expected"] = number(found.version)
-            return await _done(self._table.update(target.key, change, AT_VERSION, values))
+            return await _applied(self._table.update(target.key, change, AT_VERSION, values))
         item = target.key | attributes | carried_attributes(found.item)
-        return await _done(self._table.transact_write(*move_writes(found, target, item), token=secrets.token_hex(16)))
+        return await _applied(
+            self._table.transact_write(*move_writes(found, target, item), token=secrets.token_hex(16))
+        )
 
 
-def is_local_id(place: ItemKey, created: datetime) -> bool:
-    """Say whether the time in a place is that of a creation, as it is in ids that were made here; in a foreign one it is any time at all."""
-    microsecond = int.from_bytes(place.sk) >> 8 * RANDOM_BYTES
-    return abs(microsecond - round(created.timestamp() * 1_000_000)) <= _NEAR
+def is_local_id(item_key: ItemKey, created: datetime) -> bool:
+    """Return whether the time in a key matches the creation of its record.
+
+    It does for ids created in this table. The id of another store decrypts to an arbitrary time.
+    """
+    microsecond = int.from_bytes(item_key.sk) >> 8 * RANDOM_BYTES
+    return abs(microsecond - round(created.timestamp() * 1_000_000)) <= _MAX_ID_AGE
 
 
-def _is(found: Located, person: _Incoming) -> bool:
-    """Say whether who was found is the one who comes, and not somebody whose place was chosen alike."""
+def _is_same(found: Located, person: _Incoming) -> bool:
+    """Return whether the located record is the incoming one, not another record with the same key."""
     if "alias" not in found.item:
-        return found.home == person.own
-    return bytes_attr(found.item, "alias").hex() == person.outline.person_id
+        return found.home == person.id_key
+    return bytes_attr(found.item, "alias").hex() == person.header.person_id
 
 
-async def _done(write: Awaitable[None]) -> bool:
-    """Do a write that has a condition; False when it did not hold, since somebody was faster."""
+async def _applied(write: Awaitable[None]) -> bool:
+    """Run a conditional write; return False if its condition failed."""
     try:
         await write
     except ConditionFailed:
@@ -266,14 +276,14 @@ async def _done(write: Awaitable[None]) -> bool:
 
 
 async def gather_limited(jobs: Iterator[Awaitable[T]]) -> list[T]:
-    """Do the jobs, some at a time, and return what they said, in no order."""
+    """Await the jobs with limited concurrency; return the results in any order."""
 
     async def work() -> list[T]:
         return [await job for job in jobs]
 
-    workers = [asyncio.ensure_future(work()) for _ in range(_WRITERS)]
+    workers = [asyncio.ensure_future(work()) for _ in range(_MAX_WRITERS)]
     try:
-        return [one for done in await asyncio.gather(*workers) for one in done]
+        return [result for results in await asyncio.gather(*workers) for result in results]
     finally:
         for worker in workers:
             worker.cancel()
