@@ -1,4 +1,4 @@
-"""What MkDocs calls: pages from the code and from elsewhere in the repository join docs/, and links lead to pages instead of files."""
+"""MkDocs hooks: add generated pages and files from outside docs/, and rewrite their links."""
 
 from __future__ import annotations
 
@@ -19,17 +19,21 @@ if TYPE_CHECKING:
     from mkdocs.structure.pages import Page
 
 ROOT: Final = Path(__file__).parents[1]
-_MADE: Final = {
+# Lets the search run from file://. The theme would load it from another host.
+_SHIM: Final = "assets/iframe-worker.js"
+_GENERATED: Final = {
     "reference/api.md": reference.api,
     "reference/commands.md": reference.commands,
     "reference/settings.md": reference.settings,
-    "reference/figures.md": reference.figures,
+    "reference/metrics.md": reference.metrics_page,
+    "reference/errors.md": reference.errors,
 }
-# page → the file of the repository that it is
-_ELSEWHERE: Final = {
+# Page to the file of the repository that has its text.
+_SOURCES: Final = {
+    "index.md": "README.md",
     "infrastructure.md": "iac/README.md",
-    "proof.md": "consistency/README.md",
-    "measurements.md": "bench/README.md",
+    "consistency-check.md": "consistency/README.md",
+    "benchmarks.md": "bench/README.md",
     "contributing.md": "CONTRIBUTING.md",
     "changelog.md": "CHANGELOG.md",
     "reporting.md": "SECURITY.md",
@@ -37,57 +41,56 @@ _ELSEWHERE: Final = {
 _LINK: Final = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 
 
+def on_config(config: MkDocsConfig) -> None:
+    """Load the polyfill of the offline search from the site itself."""
+    config.extra["polyfills"] = [_SHIM]
+
+
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
-    """Add the pages that do not lie in docs/."""
+    """Add the pages that are not stored in docs/, and the polyfill."""
     for uri, content in _pages():
         files.append(File.generated(config, uri, content=content))
+    shim = ROOT / "docs_site" / "iframe_worker" / "shim.js"
+    files.append(File.generated(config, _SHIM, content=shim.read_text(encoding="utf-8")))
     return files
 
 
 def on_page_markdown(markdown: str, *, page: Page, files: Files, **_: object) -> str:
-    """Let links lead to pages; what is in the repository and no page is named, not linked. What is nowhere is left for MkDocs to find."""
+    """Point links at pages; replace a link to another file of the repository with its text.
+
+    A link whose target does not exist stays as it is, so that MkDocs reports it.
+    """
     here = page.file.src_uri
     source = _SOURCES.get(here, f"docs/{here}")
-    pages = {_SOURCES.get(file.src_uri, f"docs/{file.src_uri}"): file.src_uri for file in files.documentation_pages()}
+    targets = {_SOURCES.get(file.src_uri, f"docs/{file.src_uri}"): file.src_uri for file in files}
 
-    def leads(link: re.Match[str]) -> str:
+    def rewrite(link: re.Match[str]) -> str:
         bang, text, target = link.groups()
         path, mark, part = target.partition("#")
-        if bang or ":" in target or not path:
+        if ":" in target or not path:
             return link.group()
         wanted = posixpath.normpath(posixpath.join(posixpath.dirname(source), path))
-        found = pages.get(wanted) or pages.get(f"{wanted}/index.md")
+        found = targets.get(wanted) or targets.get(f"{wanted}/index.md")
         if found:
-            return f"[{text}]({posixpath.relpath(found, posixpath.dirname(here) or '.')}{mark}{part})"
-        return text if (ROOT / wanted).exists() else link.group()
+            return f"{bang}[{text}]({posixpath.relpath(found, posixpath.dirname(here) or '.')}{mark}{part})"
+        return text if not bang and (ROOT / wanted).exists() else link.group()
 
-    return _LINK.sub(leads, markdown)
+    return _LINK.sub(rewrite, markdown)
 
 
 def _pages() -> Iterator[tuple[str, str]]:
-    for uri, made in _MADE.items():
-        yield uri, made()
-    for uri, file in _ELSEWHERE.items():
+    for uri, generate in _GENERATED.items():
+        yield uri, generate()
+    for uri, file in _SOURCES.items():
         yield uri, (ROOT / file).read_text(encoding="utf-8")
-    start, five, rest = re.split(
-        r"^## (?:Five minutes|The API)\n", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE
-    )
     yield (
-        "index.md",
-        start + "![The console](pictures/search.png)\n\n## Further\n" + rest.partition("\n## Further\n")[2],
+        "adr/index.md",
+        _list("Architecture decisions", "Each record has the context, the decision and figures.", "adr"),
     )
-    yield "tutorial.md", "# Five minutes\n\nAfter `make run`, in another terminal:\n" + five
-    yield "adr/index.md", _list("Decisions", "What was decided, why, and what was measured.", "adr")
-    yield (
-        "runbooks/index.md",
-        _list("Runbooks", "A page for each alert: what it means, where to look, what to do.", "runbooks"),
-    )
+    yield "runbooks/index.md", _list("Runbooks", "One page per alert: meaning, diagnosis, remedy.", "runbooks")
 
 
-_SOURCES: Final = {**_ELSEWHERE, "index.md": "README.md", "tutorial.md": "README.md"}
-
-
-def _list(title: str, says: str, folder: str) -> str:
+def _list(title: str, introduction: str, folder: str) -> str:
     pages = sorted((ROOT / "docs" / folder).glob("*.md"))
     titles = ((page.name, page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")) for page in pages)
-    return f"# {title}\n\n{says}\n\n" + "".join(f"- [{called}]({name})\n" for name, called in titles)
+    return f"# {title}\n\n{introduction}\n\n" + "".join(f"- [{heading}]({name})\n" for name, heading in titles)

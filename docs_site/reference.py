@@ -1,11 +1,15 @@
-"""Pages of the reference, made from what they tell of: so none of them can be behind it."""
+"""Reference pages, generated from the code so that they cannot be out of date."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+import falcon
+
+from docs_site.problem_help import HTTP_ERRORS, PROBLEMS
 from peopleinfo.http.openapi import document
+from peopleinfo.http.problems import PROBLEM_TYPES
 from peopleinfo.settings import PREFIX, Settings
 from peopleinfo.telemetry import metrics
 from peopleinfo.telemetry.instruments import Histogram
@@ -13,38 +17,43 @@ from peopleinfo.telemetry.instruments import Histogram
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from docs_site.problem_help import Help
+
 
 def api() -> str:
-    """Return the page of the API: every operation, then every shape that goes in and out."""
-    told = document()
+    """Return the API page: every operation, then every schema of requests and responses."""
+    openapi = document()
     lines = [
-        "# The API",
+        "# API reference",
         "",
-        "As `/openapi.json` has it; `/docs` of a running service lets you try it. Every error is a [Problem](#problem).",
+        (
+            "The same operations as in `/openapi.json`. To try them, open `/docs` of a running server. "
+            "Every error is a [Problem](#problem); see the [error catalogue](errors.md)."
+        ),
     ]
-    for path, methods in told["paths"].items():
+    for path, methods in openapi["paths"].items():
         for method, operation in methods.items():
             lines += ["", f"## {method.upper()} {path}", "", *_operation(operation)]
-    lines += ["", "## Shapes"]
-    for name, schema in told["components"]["schemas"].items():
-        lines += ["", f"### {name}", "", *_shape(schema)]
+    lines += ["", "## Schemas"]
+    for name, schema in openapi["components"]["schemas"].items():
+        lines += ["", f"### {name}", "", *_schema(schema)]
     return "\n".join(lines) + "\n"
 
 
 def commands() -> str:
-    """Return the page of the command line."""
-    from typer.cli import get_docs_for_click  # noqa: PLC0415 - which is not needed for the rest
+    """Return the page of the command-line interface."""
+    from typer.cli import get_docs_for_click  # noqa: PLC0415 - the other pages do not need it
     from typer.main import get_command  # noqa: PLC0415
 
     from peopleinfo.cli import app  # noqa: PLC0415
 
     command = get_command(app)
-    context: Any = command.context_class(command, info_name="peopleinfo")  # typer has a name of its own for the type
-    return get_docs_for_click(obj=command, ctx=context, name="peopleinfo", title="The command line")
+    context: Any = command.context_class(command, info_name="peopleinfo")  # typer has its own type
+    return get_docs_for_click(obj=command, ctx=context, name="peopleinfo", title="Command-line reference")
 
 
 def settings() -> str:
-    """Return the page of the settings."""
+    """Return the settings page."""
     rows = [
         (
             f"`{PREFIX}{field.name.upper()}`",
@@ -53,34 +62,62 @@ def settings() -> str:
         )
         for field in dataclasses.fields(Settings)
     ]
-    head = "# Settings\n\nIn the environment, or the flag of the same name; `peopleinfo doctor` checks them.\n\n"
-    return head + "\n".join(_table(("variable", "default", ""), rows)) + "\n"
+    head = "# Settings\n\nEach setting is an environment variable or the flag of the same name, for example `--store-url`. "
+    head += "A flag takes precedence. `peopleinfo doctor` checks all settings.\n\n"
+    return head + "\n".join(_table(("variable", "default", "description"), rows)) + "\n"
 
 
-def figures() -> str:
-    """Return the page of the figures at `/metrics`."""
+def metrics_page() -> str:
+    """Return the page of the metrics at `/metrics`."""
     rows = []
-    for figure in metrics.ALL:
-        says = figure.says
-        if isinstance(figure, Histogram):
-            says += f" Bounds in seconds: {', '.join(f'{bound:g}' for bound in figure.bounds)}."
-        labels = ", ".join(f"`{label}`" for label in figure.labels)
-        rows.append((f"`{figure.name}`", type(figure).__name__.lower(), labels, says))
-    head = "# Figures\n\nWhat `/metrics` tells; what they are for is said in [observability](../observability.md).\n\n"
-    return head + "\n".join(_table(("figure", "kind", "labels", ""), rows)) + "\n"
+    for metric in metrics.ALL:
+        description = metric.says
+        if isinstance(metric, Histogram):
+            description += f" Buckets in seconds: {', '.join(f'{bound:g}' for bound in metric.bounds)}."
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        rows.append((f"`{metric.name}`", type(metric).__name__.lower(), labels, description))
+    head = "# Metrics\n\nThe metrics at `/metrics`. [Observability](../observability.md) describes how to scrape and use them.\n\n"
+    return head + "\n".join(_table(("metric", "type", "labels", "description"), rows)) + "\n"
+
+
+def errors() -> str:
+    """Return the error catalogue: the service's problem types, then those of HTTP itself."""
+    types = sorted({(kind.slug, str(kind.status), kind.title) for kind in PROBLEM_TYPES.values()})
+    internal = ("internal-error", "500", "Internal server error")
+    lines = [
+        "# Error catalogue",
+        "",
+        (
+            "Every error is a problem document (RFC 9457) of the media type `application/problem+json`. Its `type` is "
+            "`urn:peopleinfo:problem:` and the slug. `detail` describes the single case, and `request_id` locates it in the log."
+        ),
+        "",
+        "## Problem types",
+    ]
+    for slug, status, title in [*types, internal]:
+        lines += ["", f"### {slug}", "", *_problem(status, title, PROBLEMS[slug])]
+    lines += ["", "## HTTP errors"]
+    for code, explanation in HTTP_ERRORS.items():
+        title = falcon.code_to_http_status(code).partition(" ")[2]
+        lines += ["", f"### {title.lower().replace(' ', '-')}", "", *_problem(str(code), title, explanation)]
+    return "\n".join(lines) + "\n"
+
+
+def _problem(status: str, title: str, explanation: Help) -> Iterator[str]:
+    yield from (f"**{status} {title}**", "", explanation.meaning, "", f"*Remedy:* {explanation.remedy}")
 
 
 def _operation(operation: dict[str, Any]) -> Iterator[str]:
     scopes = [scope for one in operation["security"] for scopes in one.values() for scope in scopes]
-    needs = f"Needs the scope `{scopes[0]}`." if scopes else "Needs no credentials."
-    yield f"{operation['summary']}. {needs}"
+    requirement = f"Requires the scope `{scopes[0]}`." if scopes else "Requires no credentials."
+    yield f"{operation['summary']}. {requirement}"
     if parameters := operation.get("parameters"):
         yield ""
         yield from _table(
-            ("parameter", "in", "type", ""),
+            ("parameter", "in", "type", "description"),
             (
                 (
-                    f"`{one['name']}`" + (" (needed)" if one.get("required") else ""),
+                    f"`{one['name']}`" + (" (required)" if one.get("required") else ""),
                     one["in"],
                     _kind(one["schema"]),
                     _about(one),
@@ -93,12 +130,12 @@ def _operation(operation: dict[str, Any]) -> Iterator[str]:
         yield f"Body: {_content(body)}"
     yield ""
     yield from _table(
-        ("status", "", "body"),
-        ((status, answer["description"], _content(answer)) for status, answer in operation["responses"].items()),
+        ("status", "description", "body"),
+        ((status, response["description"], _content(response)) for status, response in operation["responses"].items()),
     )
 
 
-def _shape(schema: dict[str, Any]) -> Iterator[str]:
+def _schema(schema: dict[str, Any]) -> Iterator[str]:
     yield schema.get("description", "")
     properties = schema.get("properties")
     if not properties:
@@ -107,7 +144,7 @@ def _shape(schema: dict[str, Any]) -> Iterator[str]:
     needed = schema.get("required", ())
     yield ""
     yield from _table(
-        ("member", "type", ""),
+        ("field", "type", "description"),
         (
             (f"`{name}`" + (" (always)" if name in needed else ""), _kind(one), _about(one))
             for name, one in properties.items()

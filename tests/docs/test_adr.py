@@ -1,4 +1,4 @@
-"""The decisions are numbered, each once and without a gap."""
+"""Architecture decisions are numbered without gaps."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Final
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "adr"
 
 
-def test_every_decision_has_a_number_of_its_own() -> None:
+def test_each_decision_has_a_unique_number() -> None:
     numbers = sorted(int(file.name[:4]) for file in FOLDER.glob("*.md"))
     assert numbers == list(range(1, len(numbers) + 1))
 
 
-def test_every_decision_says_its_number() -> None:
+def test_each_title_starts_with_the_number_of_its_file() -> None:
     for file in FOLDER.glob("*.md"):
         assert file.read_text().startswith(f"# {int(file.name[:4])}. "), file.name

@@ -1,4 +1,4 @@
-"""The documentation as a site: it is built without a warning, tells of everything that there is, and asks no other host for anything."""
+"""The documentation site builds without a warning, covers the whole interface and loads nothing from other hosts."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import sync_playwright
 
+from docs_site.problem_help import PROBLEMS
 from peopleinfo.cli import app
 from peopleinfo.http.operations import OPERATIONS
+from peopleinfo.http.problems import PROBLEM_TYPES
 from peopleinfo.settings import PREFIX, Settings
 from peopleinfo.telemetry import metrics
+from tests.console import browsing
 
 ROOT = Path(__file__).parents[2]
-# What a browser loads by itself; a link is followed by whoever likes to.
+# What a browser loads by itself, unlike a link.
 LOADS = re.compile(
     r"""<(?:script|img|iframe|source|link(?! rel="(?:next|prev|canonical)"))[^>]*?(?:src|href)=["']?([^"'\s>]+)|url\(["']?([^"')]+)"""
 )
@@ -35,11 +39,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def text(page: Path) -> str:
-    """Return what can be read on a page."""
+    """Return the visible text of a page."""
     return html.unescape(re.sub("<[^>]*>", "", page.read_text()))
 
 
-def test_no_page_asks_another_host_for_anything(site: Path) -> None:
+def test_no_page_loads_from_another_host(site: Path) -> None:
     loaded = {
         one or other
         for file in (*site.rglob("*.html"), *site.rglob("*.css"))
@@ -49,38 +53,59 @@ def test_no_page_asks_another_host_for_anything(site: Path) -> None:
     assert [url for url in loaded if re.match("(?:https?:)?//", url)] == []
 
 
-def test_the_reference_has_every_operation(site: Path) -> None:
+def test_reference_has_every_operation(site: Path) -> None:
     page = text(site / "reference" / "api.html")
     for operation in OPERATIONS:
         assert f"{operation.method.upper()} {operation.path}" in page
         assert operation.summary in page
 
 
-def test_the_reference_has_every_command(site: Path) -> None:
+def test_reference_has_every_command(site: Path) -> None:
     page = text(site / "reference" / "commands.html")
     for command in app.registered_commands:
         assert f"peopleinfo {command.name or command.callback.__name__}" in page  # type: ignore[union-attr] # each has one
 
 
-def test_the_reference_has_every_setting(site: Path) -> None:
+def test_reference_has_every_setting(site: Path) -> None:
     page = text(site / "reference" / "settings.html")
     for field in dataclasses.fields(Settings):
         assert f"{PREFIX}{field.name.upper()}" in page
 
 
-def test_the_reference_has_every_figure(site: Path) -> None:
-    page = text(site / "reference" / "figures.html")
-    for figure in metrics.ALL:
-        assert figure.name in page
-        assert figure.says in page
+def test_reference_has_every_metric(site: Path) -> None:
+    page = text(site / "reference" / "metrics.html")
+    for metric in metrics.ALL:
+        assert metric.name in page
+        assert metric.says in page
 
 
-def test_every_page_of_the_documentation_is_in_the_site(site: Path) -> None:
+def test_catalogue_explains_every_problem_type(site: Path) -> None:
+    page = text(site / "reference" / "errors.html")
+    for kind in PROBLEM_TYPES.values():
+        assert kind.slug in page
+        assert f"{kind.status} {kind.title}" in page
+    assert {kind.slug for kind in PROBLEM_TYPES.values()} | {"internal-error"} == PROBLEMS.keys()
+
+
+@pytest.mark.skipif(browsing.missing() is not None, reason=browsing.missing() or "")
+def test_search_finds_a_page_from_disk(site: Path) -> None:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browsing.chromium(), args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto((site / "index.html").as_uri())
+        page.get_by_role("textbox", name="Search").fill("graceful")
+        result = page.locator(".md-search-result__item a", has_text="Graceful shutdown").first
+        result.wait_for()
+        assert "operations.html" in str(result.get_attribute("href"))
+        browser.close()
+
+
+def test_site_has_every_page(site: Path) -> None:
     for file in (ROOT / "docs").rglob("*.md"):
         assert (site / file.relative_to(ROOT / "docs").with_suffix(".html")).exists()
 
 
-def test_every_runbook_and_every_decision_is_led_to(site: Path) -> None:
+def test_index_pages_link_every_runbook_and_decision(site: Path) -> None:
     for folder in ("adr", "runbooks"):
         page = (site / folder / "index.html").read_text()
         for file in (ROOT / "docs" / folder).glob("*.md"):
