@@ -30,7 +30,7 @@ BAR = 0.08
 def main() -> None:
     """Print CPU microseconds per server, the overhead of authentication, and that of the audit log."""
     pin()
-    with tempfile.TemporaryDirectory() as folder, valkey_servers.serving() as cache:
+    with tempfile.TemporaryDirectory() as folder, valkey_servers.running_server() as cache:
         url = f"sqlite:///{folder}/people.db"
         ids, key = asyncio.run(fill(Settings(store_url=url), people(STORED), stored=STORED))
         settings = UNLIMITED | {

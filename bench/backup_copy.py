@@ -37,7 +37,7 @@ def main(size: int = 1_000_000, *turns: str) -> None:
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        stack.callback(dynamodb_servers.end_all)
+        stack.callback(dynamodb_servers.stop_all)
         source = f"sqlite:///{folder}/people.db"
         asyncio.run(_fill(source, size))
         digests = set()

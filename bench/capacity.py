@@ -72,7 +72,7 @@ def main() -> None:
     try:
         units = asyncio.run(_measured())
     finally:
-        dynamodb_servers.end_all()
+        dynamodb_servers.stop_all()
     OUTPUT.write_text(_page(units), encoding="utf-8")
     print(f"wrote {OUTPUT}")
 

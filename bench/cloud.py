@@ -58,7 +58,7 @@ def main() -> list[Table]:
     """Print a row per kind of request: CPU microseconds of each contender, and the ratio to the typical service."""
     os.environ |= dynamodb_servers.CREDENTIALS
     with ExitStack() as stack:
-        stack.callback(dynamodb_servers.end_all)
+        stack.callback(dynamodb_servers.stop_all)
         contenders = list(open_contenders(stack))
         table = Table(
             f"µs of CPU per request on {kind()} and Valkey",
@@ -85,7 +85,7 @@ def _floor(one: Contender, stack: ExitStack) -> Table:
     """Measure the lower bound of a cached read: a handler that returns the same bytes, and a GET of Redis."""
     asked = one.reads([f"/v1/people/{person_id}" for person_id in one.ids[:FEW]])
     falcon = stack.enter_context(bare(get(one.server, f"/v1/people/{one.ids[0]}", key=one.key)))
-    cache = stack.enter_context(valkey_servers.serving())
+    cache = stack.enter_context(valkey_servers.running_server())
     cache.client.set("person", b"x" * 300)
     rounds = [
         (microseconds(falcon, asked, WARM), microseconds(one.server, asked, WARM), _get(cache.port))
@@ -113,14 +113,14 @@ def _get(port: int) -> float:
 def kind() -> str:
     """Return the name of the DynamoDB server."""
     return os.environ.get("DYNAMODB") or (
-        "ministack" if dynamodb_servers.missing("dynamodb-local") else "dynamodb-local"
+        "ministack" if dynamodb_servers.missing_requirement("dynamodb-local") else "dynamodb-local"
     )
 
 
 def open_contenders(stack: ExitStack, names: tuple[str, ...] = NAMES) -> Iterator[Contender]:
     """Start all contenders, each with its own table and Valkey, on the CPU of this process."""
     endpoint = os.environ.get("DYNAMODB") or dynamodb_servers.endpoint(kind())
-    caches = [stack.enter_context(valkey_servers.serving()) for _ in names]
+    caches = [stack.enter_context(valkey_servers.running_server()) for _ in names]
     for name in names:
         asyncio.run(_make_table(endpoint, name))
     pin()

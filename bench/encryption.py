@@ -42,9 +42,9 @@ def main() -> None:
     """Print a row per kind of request: CPU microseconds of both stores, and the overhead of encryption."""
     os.environ |= dynamodb_servers.CREDENTIALS
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        stack.callback(dynamodb_servers.end_all)
+        stack.callback(dynamodb_servers.stop_all)
         create_file(key := Path(folder) / "master.key")
-        kind = "ministack" if dynamodb_servers.missing("dynamodb-local") else "dynamodb-local"
+        kind = "ministack" if dynamodb_servers.missing_requirement("dynamodb-local") else "dynamodb-local"
         endpoint = dynamodb_servers.endpoint(kind)
         pin()
         _floor()

@@ -36,7 +36,7 @@ class Phase:
 
 def main() -> None:
     """Print a row per phase: requests, failures and percentiles of latency."""
-    with tempfile.TemporaryDirectory() as folder, valkey_servers.serving() as cache:
+    with tempfile.TemporaryDirectory() as folder, valkey_servers.running_server() as cache:
         settings = {"PEOPLEINFO_CACHE_URL": cache.url, "PEOPLEINFO_CACHE_FENCE_TTL": "0.5"}
         with ours(f"sqlite:///{folder}/people.db", **settings) as server:
             answers = post(server, "/v1/people", [json.dumps(person).encode() for person in people(STORED)])

@@ -30,7 +30,7 @@ def main() -> list[Table]:
     """Print a row per contender: maximum throughput, percentiles of latency at half of it in milliseconds, and memory."""
     os.environ |= dynamodb_servers.CREDENTIALS
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        stack.callback(dynamodb_servers.end_all)
+        stack.callback(dynamodb_servers.stop_all)
         url = f"sqlite:///{folder}/people.db"
         stored = asyncio.run(fill(Settings(store_url=url), people(STORED), stored=STORED))
         dynamodb_servers.endpoint(kind())  # on any free CPU
@@ -46,7 +46,10 @@ def main() -> list[Table]:
                     "bare Falcon": (falcon, reads),
                     "ours, embedded, read by id": (embedded, reads),
                     "ours, DynamoDB and Valkey, cached read by id": (cloud.server, cloud.reads(paths["ours"])),
-                    "typical, DynamoDB and Valkey, cached read by id": (typical.server, typical.reads(paths["typical"])),
+                    "typical, DynamoDB and Valkey, cached read by id": (
+                        typical.server,
+                        typical.reads(paths["typical"]),
+                    ),
                 }
             )
         ]

@@ -60,7 +60,7 @@ def main() -> list[Table]:
     """Print microseconds of CPU per request: a row per layer, a column per kind of request."""
     os.environ |= dynamodb_servers.CREDENTIALS
     with ExitStack() as stack:
-        stack.callback(dynamodb_servers.end_all)
+        stack.callback(dynamodb_servers.stop_all)
         (one,) = open_contenders(stack, ("ours",))
         by_id = one.reads([f"/v1/people/{person_id}" for person_id in one.ids])
         lists = one.reads([f"/v1/people?surname={COMMON}{number}" for number in range(LISTS)])

@@ -31,10 +31,10 @@ def main() -> list[Table]:
     os.environ |= dynamodb_servers.CREDENTIALS
     table = Table("Start and rest", "service", "first answer, s", "at rest, MB")
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        stack.callback(dynamodb_servers.end_all)
+        stack.callback(dynamodb_servers.stop_all)
         location = f"dynamodb://eu-west-1/Start?endpoint={dynamodb_servers.endpoint(kind())}"
         asyncio.run(make_table(DynamoDBUrl.parse(location)))
-        cache = {"PEOPLEINFO_CACHE_URL": stack.enter_context(valkey_servers.serving()).url}
+        cache = {"PEOPLEINFO_CACHE_URL": stack.enter_context(valkey_servers.running_server()).url}
         for title, url, settings in (
             ("embedded", f"sqlite:///{folder}/one.db", {}),
             ("embedded, two workers", f"sqlite:///{folder}/two.db", {"PEOPLEINFO_WORKERS": "2"}),

@@ -26,7 +26,7 @@ BAR = 0.30
 def main() -> None:
     """Print CPU microseconds of both, and the share of metrics and log."""
     pin()
-    with tempfile.TemporaryDirectory() as folder, valkey_servers.serving() as cache:
+    with tempfile.TemporaryDirectory() as folder, valkey_servers.running_server() as cache:
         url = f"sqlite:///{folder}/people.db"
         ids, key = asyncio.run(fill(Settings(store_url=url), people(STORED), stored=STORED))
         reads = [request("GET", f"/v1/people/{person_id}", key=key) for person_id in ids]

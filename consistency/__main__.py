@@ -30,7 +30,7 @@ def main() -> int:
     try:
         return _main(_arguments())
     finally:
-        dynamodb_servers.end_all()
+        dynamodb_servers.stop_all()
 
 
 def _main(asked: argparse.Namespace) -> int:
@@ -105,7 +105,7 @@ def _prove(mode: Mode, asked: argparse.Namespace) -> bool:
 def _new_table(mode: Mode, seed: int) -> str:
     """Return the URL of a new table on a server of this machine, which is started unless it runs."""
     os.environ |= dynamodb_servers.CREDENTIALS
-    kind = "ministack" if dynamodb_servers.missing("dynamodb-local") else "dynamodb-local"
+    kind = "ministack" if dynamodb_servers.missing_requirement("dynamodb-local") else "dynamodb-local"
     return store_url(kind, Path(f"{mode.name}-{seed}"), timeout=1)
 
 

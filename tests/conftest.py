@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, settings
 
 from peopleinfo.people.service import PeopleService
 from tests import dynamodb_servers, fast_lane, fork_server, ports, valkey_servers
-from tests.limits import HANGS
+from tests.limits import HANG_TIMEOUT
 from tests.skips import refuse_unexpected
-from tests.store_kinds import KNOWN_DIFFERENCES, SEALED, STORES, Clock, Seconds, open_store
+from tests.store_kinds import ENCRYPTED, KNOWN_DIFFERENCES, STORES, Clock, MonotonicClock, open_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Iterator
@@ -42,27 +42,27 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(feature): not for the stores that are known not to have the feature")
 
     if config.getoption("--fast"):
-        fast_lane.begin()
-    if fast_lane.is_on():
+        fast_lane.enable()
+    if fast_lane.is_enabled():
         settings.load_profile(fast_lane.PROFILE)
     os.environ.update(dynamodb_servers.CREDENTIALS)
     # Each client would read the certificates of all authorities anew, which was half the time of the tests over HTTP.
     httpx._transports.default.create_ssl_context = functools.cache(httpx.create_ssl_context)  # type: ignore[attr-defined]
     # httpx gives up after 5 seconds, which a busy machine may take.
     for limit in ("connect", "read", "write", "pool"):
-        setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, limit, HANGS)
+        setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, limit, HANG_TIMEOUT)
 
 
 def pytest_report_header() -> list[str]:
-    return [f"fast: without {', '.join(fast_lane.LEFT_OUT)}, and without servers"] if fast_lane.is_on() else []
+    return [f"fast: without {', '.join(fast_lane.EXCLUDED)}, and without servers"] if fast_lane.is_enabled() else []
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    return fast_lane.is_left_out(collection_path) or None
+    return fast_lane.is_excluded(collection_path) or None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if fast_lane.is_on():
+    if fast_lane.is_enabled():
         left_out = [item for item in items if not fast_lane.needs_no_server(item)]
         items[:] = [item for item in items if fast_lane.needs_no_server(item)]
         config.hook.pytest_deselected(items=left_out)
@@ -85,15 +85,15 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 
 def pytest_unconfigure() -> None:
-    fork_server.end()
-    dynamodb_servers.end_all()
-    valkey_servers.end_all()
+    fork_server.stop()
+    dynamodb_servers.stop_all()
+    valkey_servers.stop_all()
     ports.release_all()
 
 
 @pytest.fixture(autouse=True)
-def _tables_dropped() -> Iterator[None]:
-    with dynamodb_servers.tables_dropped():
+def _delete_tables() -> Iterator[None]:
+    with dynamodb_servers.deleting_tables():
         yield
 
 
@@ -103,19 +103,19 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def moment() -> Seconds:
-    return Seconds()
+def moment() -> MonotonicClock:
+    return MonotonicClock()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run the tests of a module over its `STORE_KINDS`; those that need what a kind does not have are skipped there."""
     if "store_kind" in metafunc.fixturenames and not metafunc.module.__name__.startswith("tests.http."):
-        kinds = getattr(metafunc.module, "STORE_KINDS", [*STORES, SEALED])
+        kinds = getattr(metafunc.module, "STORE_KINDS", [*STORES, ENCRYPTED])
         needs = [marker.args[0] for marker in metafunc.definition.iter_markers("needs")]
-        metafunc.parametrize("store_kind", [_able(kind, needs) for kind in kinds], indirect=True)
+        metafunc.parametrize("store_kind", [_parameter(kind, needs) for kind in kinds], indirect=True)
 
 
-def _able(kind: str, needs: list[str]) -> ParameterSet:
+def _parameter(kind: str, needs: list[str]) -> ParameterSet:
     reasons = [KNOWN_DIFFERENCES[kind, feature] for feature in needs if (kind, feature) in KNOWN_DIFFERENCES]
     return pytest.param(kind, marks=[pytest.mark.skip(reason=reason) for reason in reasons])
 
@@ -123,7 +123,7 @@ def _able(kind: str, needs: list[str]) -> ParameterSet:
 @pytest.fixture
 def store_kind(request: pytest.FixtureRequest) -> str:
     kind = str(request.param)
-    if problem := dynamodb_servers.missing(kind):
+    if problem := dynamodb_servers.missing_requirement(kind):
         pytest.skip(f"{kind} {problem}")
     return kind
 
@@ -132,7 +132,7 @@ def store_kind(request: pytest.FixtureRequest) -> str:
 async def store(store_kind: str, tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
     async with open_store(store_kind, tmp_path, clock) as store:
         yield store
-    assert what_is_left_of_stores(tmp_path) == []
+    assert leaked_resources(tmp_path) == []
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def people(store: Store, clock: Clock) -> PeopleService:
     return PeopleService(store, now=clock.now)
 
 
-def what_is_left_of_stores(folder: Path) -> list[str]:
+def leaked_resources(folder: Path) -> list[str]:
     """Name the threads and the open files that closed stores should not have left."""
     threads = [thread.name for thread in threading.enumerate() if thread.name.startswith("sqlite-")]
     files = [file.path for file in psutil.Process().open_files() if file.path.startswith(f"{folder}{os.sep}")]

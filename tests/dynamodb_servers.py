@@ -17,7 +17,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.limits import FAST, HANGS
+from tests.limits import FAST_LANE, HANG_TIMEOUT
 from tests.ports import free_port
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ CREDENTIALS: Final = {
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 # Where `make dynamodb-local` puts AWS's own stand-in, which may be used for tests but not handed on.
-_LOCAL: Final = Path(__file__).parent.parent / ".cache" / "dynamodb-local"
-_opened = ExitStack()
+_DYNAMODB_LOCAL: Final = Path(__file__).parent.parent / ".cache" / "dynamodb-local"
+_cleanup = ExitStack()
 _tables: dict[tuple[str, str], None] = {}  # (endpoint, name) of the tables that exist, oldest first
 
 
@@ -44,42 +44,42 @@ class _Running:
 _running = _Running({})
 
 
-def missing(kind: str) -> str | None:
+def missing_requirement(kind: str) -> str | None:
     """Return what this kind of server needs and how to provide it; None when it can be started."""
     if kind != "dynamodb-local":
         return None
     if shutil.which("java") is None:
         return "needs Java (Debian: default-jre-headless)"
-    if not (_LOCAL / "DynamoDBLocal.jar").exists():
+    if not (_DYNAMODB_LOCAL / "DynamoDBLocal.jar").exists():
         return "needs DynamoDB Local: `make dynamodb-local` fetches it"
     return None
 
 
 def endpoint(kind: str) -> str:
     """Return the URL of the server of this kind, which is started unless it runs; the test is skipped where that cannot be."""
-    if problem := missing(kind):
+    if problem := missing_requirement(kind):
         pytest.skip(f"{kind} {problem}")
-    if os.environ.get(FAST):
+    if os.environ.get(FAST_LANE):
         pytest.skip(f"starts {kind}: `make test` runs it")
     if kind not in _running.urls:
         _running.urls[kind] = _start(kind)
     return _running.urls[kind]
 
 
-def end_all() -> None:
+def stop_all() -> None:
     """End every server that was started."""
     _running.urls.clear()
     _tables.clear()
-    _opened.close()
+    _cleanup.close()
 
 
-def created(endpoint: str | None, table: str) -> None:
+def record_table(endpoint: str | None, table: str) -> None:
     """Record a table, for `tables_dropped` to delete."""
     _tables[(endpoint or "", table)] = None
 
 
 @contextmanager
-def tables_dropped() -> Iterator[None]:
+def deleting_tables() -> Iterator[None]:
     """Delete the tables created meanwhile: an emulator becomes slower with every item that it stores."""
     before = set(_tables)
     yield
@@ -96,36 +96,36 @@ def _call(endpoint: str, action: str, content: dict[str, Any]) -> None:
         "Content-Type": "application/x-amz-json-1.0",
         "X-Amz-Target": f"DynamoDB_20120810.{action}",
     }
-    with urlopen(Request(endpoint, json.dumps(content).encode(), headers), timeout=HANGS):
+    with urlopen(Request(endpoint, json.dumps(content).encode(), headers), timeout=HANG_TIMEOUT):
         pass
 
 
 def _start(kind: str) -> str:
     port = free_port()
-    folder = Path(_opened.enter_context(tempfile.TemporaryDirectory(prefix=f"{kind}-")))
+    folder = Path(_cleanup.enter_context(tempfile.TemporaryDirectory(prefix=f"{kind}-")))
     if kind == "ministack":
         command = [str(Path(sys.executable).with_name("ministack"))]
         settings = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "TMPDIR": str(folder), "LOG_LEVEL": "ERROR"}
     else:
-        library = f"-Djava.library.path={_LOCAL / 'DynamoDBLocal_lib'}"
-        jar = str(_LOCAL / "DynamoDBLocal.jar")
+        library = f"-Djava.library.path={_DYNAMODB_LOCAL / 'DynamoDBLocal_lib'}"
+        jar = str(_DYNAMODB_LOCAL / "DynamoDBLocal.jar")
         quick = ["-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"]  # the second compiler costs more CPU than it saves here
         java = ["java", "-Xmx512m", f"-Djava.io.tmpdir={folder}", *quick, library, "-jar", jar]
         command = [*java, "-port", str(port), "-inMemory", "-disableTelemetry"]
         settings = {}
-    log = _opened.enter_context((folder / "log").open("wb"))
+    log = _cleanup.enter_context((folder / "log").open("wb"))
     process = subprocess.Popen(command, cwd=folder, env=os.environ | settings, stdout=log, stderr=subprocess.STDOUT)
-    _opened.callback(process.wait, HANGS)
-    _opened.callback(process.kill)
-    patience = monotonic() + HANGS
-    while not _answers(port):
+    _cleanup.callback(process.wait, HANG_TIMEOUT)
+    _cleanup.callback(process.kill)
+    patience = monotonic() + HANG_TIMEOUT
+    while not _responds(port):
         assert process.poll() is None, (folder / "log").read_text()
         assert monotonic() < patience, f"{kind} does not answer"
         sleep(0.05)  # it says nothing when it is ready
     return f"http://127.0.0.1:{port}"
 
 
-def _answers(port: int) -> bool:
+def _responds(port: int) -> bool:
     try:
         with urlopen(f"http://127.0.0.1:{port}/", timeout=1):
             return True

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     Fault = Callable[[str], Exception | None]
 
-_UNDOING = ("ROLLBACK", "PRAGMA")
+_CLEANUP = ("ROLLBACK", "PRAGMA")
 
 
 class FailingConnection:
@@ -32,12 +32,12 @@ class FailingConnection:
     def executemany(self, statement: str, rows: Any) -> Any:
         return self._run(self._db.executemany, statement, rows)
 
-    def lift(self) -> None:
+    def clear(self) -> None:
         """Let every statement pass again."""
         self.before = self.after = _no_fault
 
     def _run(self, run: Callable[..., Any], statement: str, *values: Any) -> Any:
-        if statement.startswith(_UNDOING):
+        if statement.startswith(_CLEANUP):
             return run(statement, *values)
         if error := self.before(statement):
             raise error
@@ -67,7 +67,7 @@ class Nth:
         return self._error() if self.passed == self._number + 1 else None
 
 
-def failing(store: SqliteStore) -> FailingConnection:
+def make_writer_fail(store: SqliteStore) -> FailingConnection:
     """Put a failing connection into the writer of an open store, and return it."""
     connection = FailingConnection(store._writer._db)
     store._writer._db = connection  # type: ignore[assignment] # it has whatever the writer uses

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from tests.limits import FAST
-from tests.store_kinds import ALL_STORES, SEALED
+from tests.limits import FAST_LANE
+from tests.store_kinds import ALL_STORES, ENCRYPTED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     import pytest
 
 PROFILE: Final = "fast"  # of Hypothesis
-_STORES: Final = {"sqlite", SEALED}
+_EMBEDDED_STORES: Final = {"sqlite", ENCRYPTED}
 # Module → why it is left out.
-LEFT_OUT: Final = {
+EXCLUDED: Final = {
     "test_audit_failure": "starts a server for every failure",
     "test_graceful_shutdown": "waits while servers drain",
     "test_faults": "waits between the attempts of a client",
@@ -36,23 +36,23 @@ LEFT_OUT: Final = {
 }
 
 
-def begin() -> None:
+def enable() -> None:
     """Run this session in the fast lane, and the workers that it starts."""
-    os.environ[FAST] = "1"
+    os.environ[FAST_LANE] = "1"
 
 
-def is_on() -> bool:
+def is_enabled() -> bool:
     """Return whether this session runs in the fast lane."""
-    return FAST in os.environ
+    return FAST_LANE in os.environ
 
 
-def is_left_out(module: Path) -> bool:
+def is_excluded(module: Path) -> bool:
     """Return whether the fast lane leaves out a module."""
-    return is_on() and module.stem in LEFT_OUT
+    return is_enabled() and module.stem in EXCLUDED
 
 
 def needs_no_server(item: pytest.Item) -> bool:
     """Return whether a test runs over an embedded store, or over none."""
     parameters = getattr(item, "callspec", None)
     values = {str(value) for value in parameters.params.values()} if parameters else set()
-    return not any(kind in value for kind in set(ALL_STORES) - _STORES for value in values)
+    return not any(kind in value for kind in set(ALL_STORES) - _EMBEDDED_STORES for value in values)

@@ -53,7 +53,8 @@ class Forked:
         self.returncode: int | None = None
         with ExitStack() as theirs:
             pipes = [
-                _opened(number, streams.get(name), theirs) for number, name in enumerate(("stdin", "stdout", "stderr"))
+                _open_stream(number, streams.get(name), theirs)
+                for number, name in enumerate(("stdin", "stdout", "stderr"))
             ]
             reading, writing = os.pipe()
             theirs.callback(os.close, writing)
@@ -132,9 +133,9 @@ def run(
     return subprocess.CompletedProcess(arguments, process.wait(), output, errors)
 
 
-def end() -> None:
+def stop() -> None:
     """End the fork server of this process."""
-    _server.end()
+    _server.stop()
 
 
 class _Server:
@@ -142,35 +143,35 @@ class _Server:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._opened = ExitStack()
+        self._open_stream = ExitStack()
         self._control: socket.socket | None = None
 
     def fork(self, request: dict[str, Any], files: list[int]) -> int:
         """Return the pid of a new command, which takes over `files`: its streams and where its exit status is written."""
         with self._lock:
             if self._control is None:
-                self._control = self._started()
+                self._control = self._start()
             socket.send_fds(self._control, [json.dumps(request).encode() + b"\n"], files)
             return int(self._control.recv(_REQUEST_SIZE))
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """End the server, if it runs."""
         self._control = None
-        self._opened.close()
+        self._open_stream.close()
 
-    def _started(self) -> socket.socket:
+    def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-m", "tests.fork_server"]
         with theirs:
             process = subprocess.Popen(command, cwd=REPOSITORY, stdin=theirs.fileno())
-        self._opened.callback(process.wait)
-        return self._opened.enter_context(ours)
+        self._open_stream.callback(process.wait)
+        return self._open_stream.enter_context(ours)
 
 
 _server = _Server()
 
 
-def _opened(number: int, stream: Any, theirs: ExitStack) -> tuple[IO[bytes] | None, int]:
+def _open_stream(number: int, stream: Any, theirs: ExitStack) -> tuple[IO[bytes] | None, int]:
     """Return our end of a stream, if it is a pipe, and the command's end, closed with `theirs` unless it is another's."""
     if stream is None:
         return None, number
@@ -199,7 +200,7 @@ def main() -> None:
         import_module(module)
     gc.collect()
     gc.freeze()
-    request = _forked(socket.socket(fileno=os.dup(0)))
+    request = _serve_forks(socket.socket(fileno=os.dup(0)))
     if request is None:
         return
     os.environ.clear()
@@ -209,7 +210,7 @@ def main() -> None:
     runpy.run_module("peopleinfo", run_name="__main__", alter_sys=True)
 
 
-def _forked(control: socket.socket) -> dict[str, Any] | None:
+def _serve_forks(control: socket.socket) -> dict[str, Any] | None:
     """Fork for every request; return the request in the forked process, and None in the server once its client has ended."""
     status_files: dict[int, int] = {}
     ended, wakeup = socket.socketpair()
@@ -225,7 +226,7 @@ def _forked(control: socket.socket) -> dict[str, Any] | None:
                 ended.recv(_REQUEST_SIZE)
                 _report_ended(status_files)
             if control in changed:
-                content, files = _received(control)
+                content, files = _receive(control)
                 if not content:
                     return None
                 if (pid := os.fork()) == 0:
@@ -240,7 +241,7 @@ def _forked(control: socket.socket) -> dict[str, Any] | None:
     return request
 
 
-def _received(control: socket.socket) -> tuple[bytes, list[int]]:
+def _receive(control: socket.socket) -> tuple[bytes, list[int]]:
     """Return a request and its files; an empty request once the client has ended."""
     content, files, _, _ = socket.recv_fds(control, _REQUEST_SIZE, _STREAMS + 1)
     while content and not content.endswith(b"\n"):

@@ -2,5 +2,9 @@
 
 from typing import Final
 
-HANGS: Final = 300  # seconds after which something that should have happened never will, however busy the machine is
-FAST: Final = "TESTS_ARE_FAST"  # variable of the fast lane (tests/fast_lane.py): no emulator and no Redis is started
+HANG_TIMEOUT: Final = (
+    300  # seconds after which something that should have happened never will, however busy the machine is
+)
+FAST_LANE: Final = (
+    "TESTS_ARE_FAST"  # variable of the fast lane (tests/fast_lane.py): no emulator and no Redis is started
+)

@@ -15,7 +15,7 @@ from tests.store_kinds import store_url
 
 def main() -> int:
     """Start everything, serve until Ctrl-C, and end everything; the settings of the environment count, but for the store and the cache."""
-    local = dynamodb_servers.missing("dynamodb-local") is None
+    local = dynamodb_servers.missing_requirement("dynamodb-local") is None
     kind = "dynamodb-local" if local else "ministack"
     os.environ |= dynamodb_servers.CREDENTIALS
     try:
@@ -34,8 +34,8 @@ def main() -> int:
                 signal.signal(ending, lambda *_: service.terminate())
             return service.wait()
     finally:
-        dynamodb_servers.end_all()
-        valkey_servers.end_all()
+        dynamodb_servers.stop_all()
+        valkey_servers.stop_all()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.limits import HANGS
+from tests.limits import HANG_TIMEOUT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ def pip_install(*arguments: str | Path, python: str | Path = sys.executable) -> 
     """Run `pip install` for an interpreter, without output. Skips the test where the package index is unreachable."""
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--retries=1", f"--python={python}"]
     done = subprocess.run(
-        [*command, "install", "--quiet", *arguments], capture_output=True, text=True, timeout=HANGS, check=False
+        [*command, "install", "--quiet", *arguments], capture_output=True, text=True, timeout=HANG_TIMEOUT, check=False
     )
     if done.returncode and any(sign in done.stderr for sign in _UNREACHABLE):
         pytest.skip("needs access to the package index")

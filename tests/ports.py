@@ -13,15 +13,15 @@ from typing import IO, Final
 # Below those that a kernel gives to connections and to servers on port 0, so that it gives none of these away.
 _FIRST, _LAST = 15_000, 32_000
 _FOLDER: Final = Path(tempfile.gettempdir()) / f"peopleinfo-ports-{os.getuid()}"
-_held: list[IO[str]] = []  # until this process ends
-_chance: Final = random.SystemRandom()  # Hypothesis seeds the other one
+_locks: list[IO[str]] = []  # until this process ends
+_random: Final = random.SystemRandom()  # Hypothesis seeds the other one
 
 
 def free_port() -> int:
     """Return a port that no program uses, and that no other process of the tests gets as long as this one runs."""
     _FOLDER.mkdir(exist_ok=True)
     while True:
-        port = _chance.randint(_FIRST, _LAST)
+        port = _random.randint(_FIRST, _LAST)
         lock = (_FOLDER / str(port)).open("w")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -30,11 +30,11 @@ def free_port() -> int:
         except OSError:
             lock.close()
             continue
-        _held.append(lock)
+        _locks.append(lock)
         return port
 
 
 def release_all() -> None:
     """Let other processes use the ports of this one."""
-    while _held:
-        _held.pop().close()
+    while _locks:
+        _locks.pop().close()

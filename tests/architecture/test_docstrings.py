@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from peopleinfo.auth.api_keys import ApiKeyStore
-from peopleinfo.auth.ended_sessions import EndedSessions
+from peopleinfo.auth.ended_sessions import EndedSessionStore
 from peopleinfo.people.store import Store
 from peopleinfo.stores.dynamodb.record_format import RecordFormat
 from peopleinfo.stores.registry import ServiceStore
@@ -25,8 +25,8 @@ PORTS = {
     ending: {name for kind in port.__mro__ for name in vars(kind) if not name.startswith("_")}
     for ending, port in (
         ("ApiKeyStore.", ApiKeyStore),
+        ("EndedSessionStore.", EndedSessionStore),
         ("Store.", ServiceStore),
-        ("EndedSessions.", EndedSessions),
         ("Format.", RecordFormat),
     )
 }
@@ -57,6 +57,6 @@ def test_whatever_is_public_says_what_it_promises(module: Path) -> None:
     assert undocumented(module) == []
 
 
-@pytest.mark.parametrize("port", [Store, ApiKeyStore, EndedSessions])
+@pytest.mark.parametrize("port", [Store, ApiKeyStore, EndedSessionStore])
 def test_the_ports_themselves_are_documented(port: type) -> None:
     assert [name for name, promise in vars(port).items() if not name.startswith("_") and not promise.__doc__] == []

@@ -25,10 +25,10 @@ from peopleinfo.stores.cached.shared_rate_limits import SharedTokenBuckets
 from peopleinfo.stores.cached.store import open_cached
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from peopleinfo.telemetry.metrics import CACHE_FILLS, CACHE_INVALID
-from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, serving
-from tests.store_kinds import Clock, named, where
+from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANG_TIMEOUT, serving
+from tests.store_kinds import Clock, person_data, person_filter
 from tests.valkey_servers import Server
-from tests.valkey_servers import serving as serving_valkey
+from tests.valkey_servers import running_server as serving_valkey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -62,7 +62,7 @@ async def opened(server: Server) -> AsyncIterator[SharedCache]:
     """Open an empty cache that is in use."""
     with server.client as client:
         client.flushall()
-    async with open_redis(server.url, deadline=HANGS) as link:
+    async with open_redis(server.url, deadline=HANG_TIMEOUT) as link:
         cache = SharedCache(link, SECRET, seconds=60, fence_seconds=QUIET)
         assert await link.reconnect()
         await leased(cache)
@@ -71,7 +71,7 @@ async def opened(server: Server) -> AsyncIterator[SharedCache]:
 
 async def leased(cache: SharedCache) -> Lease | Hit:
     """Read until the cache is not silent any more."""
-    async with asyncio.timeout(HANGS):
+    async with asyncio.timeout(HANG_TIMEOUT):
         while (told := await cache.read(NAME, PAGE)) is None:
             await asyncio.sleep(QUIET / 5)
     return told
@@ -293,7 +293,7 @@ async def cached(tmp_path: Path, clock: Clock, server: Server, local_size: int =
     async with (
         open_sqlite(tmp_path / "people.db", now=clock.now) as store,
         open_cached(
-            store, server.url, seconds=60, local_size=local_size, deadline=HANGS, fence_seconds=QUIET
+            store, server.url, seconds=60, local_size=local_size, deadline=HANG_TIMEOUT, fence_seconds=QUIET
         ) as cached,
     ):
         await until(
@@ -303,7 +303,7 @@ async def cached(tmp_path: Path, clock: Clock, server: Server, local_size: int =
 
 
 async def until(ask: Callable[[], Any], expected: Any) -> None:
-    async with asyncio.timeout(HANGS):
+    async with asyncio.timeout(HANG_TIMEOUT):
         while await ask() != expected:
             await asyncio.sleep(QUIET / 5)
 
@@ -320,7 +320,7 @@ async def test_an_answer_of_another_release_is_read_from_the_store(
     tmp_path: Path, clock: Clock, server: Server, shape: Any
 ) -> None:
     async with cached(tmp_path, clock, server) as store:
-        made = await store.create(named("Shape"))
+        made = await store.create(person_data("Shape"))
         await until(functools.partial(_source, store, made.person_id), CacheStatus.SHARED)
         shared, before = store._shared, counted()
         key = shared.key(f"p{made.person_id}")
@@ -338,8 +338,8 @@ async def test_the_entry_of_another_person_or_surname_shows_nobody_else(
     tmp_path: Path, clock: Clock, server: Server
 ) -> None:
     async with cached(tmp_path, clock, server) as store:
-        first, second = await store.create(named("First")), await store.create(named("Second"))
-        searches = [where(surname="first"), where(surname="second")]
+        first, second = await store.create(person_data("First")), await store.create(person_data("Second"))
+        searches = [person_filter(surname="first"), person_filter(surname="second")]
         for made in (first, second):
             await until(functools.partial(_source, store, made.person_id), CacheStatus.SHARED)
         for _ in range(3):
@@ -357,7 +357,7 @@ async def test_the_entry_of_another_person_or_surname_shows_nobody_else(
 
 async def test_two_people_under_one_lease_do_not_share_a_response(tmp_path: Path, clock: Clock, server: Server) -> None:
     async with cached(tmp_path, clock, server) as store:
-        made = [await store.create(named(f"Lease{number}")) for number in range(8)]
+        made = [await store.create(person_data(f"Lease{number}")) for number in range(8)]
         with server.client as client:
             for one in made:
                 client.set(store._shared._keys(f"p{one.person_id}")[2], b"x" * 16)
@@ -366,7 +366,7 @@ async def test_two_people_under_one_lease_do_not_share_a_response(tmp_path: Path
 
 async def test_a_foreign_key_does_not_end_the_tracking_connection(tmp_path: Path, clock: Clock, server: Server) -> None:
     async with cached(tmp_path, clock, server, local_size=1_000_000) as store:
-        made = await store.create(named("Tracked"))
+        made = await store.create(person_data("Tracked"))
         await until(functools.partial(_source, store, made.person_id), CacheStatus.LOCAL)
         with server.client as client:
             before = _tracking(client)
@@ -451,7 +451,7 @@ def test_whatever_is_in_redis_every_request_is_answered_from_the_store(tmp_path:
     }
     with (
         serving(tmp_path, **settings) as serving_it,
-        httpx.Client(base_url=serving_it.url, headers=AS_ADMIN, timeout=HANGS) as http,
+        httpx.Client(base_url=serving_it.url, headers=AS_ADMIN, timeout=HANG_TIMEOUT) as http,
         server.client as client,
     ):
         people = [http.post("/v1/people", json={"person_surname": f"S{number}"}).json() for number in range(2)]
@@ -484,7 +484,7 @@ def _until_cached(http: httpx.Client, person_id: str) -> None:
 
 def _until_counted(http: httpx.Client, entries: set[str]) -> None:
     """Read the metrics until every entry was counted: buckets are exchanged once a second."""
-    patience = monotonic() + HANGS
+    patience = monotonic() + HANG_TIMEOUT
     while any(f'invalid_entries_total{{kind="{entry}"}}' not in http.get("/metrics").text for entry in entries):
         assert monotonic() < patience, http.get("/metrics").text
         sleep(0.05)

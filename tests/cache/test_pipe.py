@@ -10,8 +10,8 @@ from hiredis import ReplyError
 from redis.asyncio import Redis
 
 from peopleinfo.stores.cached.pipelined_connection import PipelinedConnection
-from tests.http.serving import HANGS
-from tests.valkey_servers import Server, serving
+from tests.http.serving import HANG_TIMEOUT
+from tests.valkey_servers import Server, running_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with serving() as server:
+    with running_server() as server:
         yield server
 
 
@@ -85,7 +85,7 @@ async def test_whoever_waits_when_the_server_dies_is_told(pipe: PipelinedConnect
     asking = [asyncio.ensure_future(pipe.execute("PING")) for _ in range(3)]
     await asyncio.sleep(0)
     server.stop()
-    async with asyncio.timeout(HANGS):
+    async with asyncio.timeout(HANG_TIMEOUT):
         told = await asyncio.gather(*asking, return_exceptions=True)
     assert {type(one) for one in told} == {ConnectionError}
     with pytest.raises(ConnectionError):
@@ -98,10 +98,10 @@ async def test_who_has_waited_long_enough_is_told_and_the_late_reply_is_nobodys(
     server.pause()
     patient = asyncio.ensure_future(pipe.execute("ECHO", "patient"))
     asking = [asyncio.ensure_future(pipe.execute("ECHO", "late", seconds=seconds)) for seconds in (0.02, 0.05, 0.01)]
-    async with asyncio.timeout(HANGS):
+    async with asyncio.timeout(HANG_TIMEOUT):
         told = await asyncio.gather(*asking, return_exceptions=True)
     assert {type(one) for one in told} == {TimeoutError}
     server.resume()
-    async with asyncio.timeout(HANGS):
-        assert await pipe.execute("ECHO", "in time", seconds=HANGS) == b"in time"
+    async with asyncio.timeout(HANG_TIMEOUT):
+        assert await pipe.execute("ECHO", "in time", seconds=HANG_TIMEOUT) == b"in time"
         assert await patient == b"patient"

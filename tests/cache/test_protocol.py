@@ -9,8 +9,8 @@ import pytest
 
 from peopleinfo.stores.cached.redis_client import RedisClient, open_redis
 from peopleinfo.stores.cached.shared import Hit, Lease, SharedCache
-from tests.http.serving import HANGS
-from tests.valkey_servers import Server, serving
+from tests.http.serving import HANG_TIMEOUT
+from tests.valkey_servers import Server, running_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -23,7 +23,7 @@ W, OTHER = b"writer", b"another"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with serving() as server:
+    with running_server() as server:
         yield server
 
 
@@ -31,7 +31,7 @@ def server() -> Iterator[Server]:
 async def cache(server: Server) -> AsyncIterator[SharedCache]:
     with server.client as client:
         client.flushall()
-    async with open_redis(server.url, deadline=HANGS) as link:
+    async with open_redis(server.url, deadline=HANG_TIMEOUT) as link:
         cache = SharedCache(link, SECRET, seconds=60, fence_seconds=LONG)
         await joined(link)
         await trust_at_once(cache, server)
@@ -41,7 +41,7 @@ async def cache(server: Server) -> AsyncIterator[SharedCache]:
 @pytest.fixture
 async def brief(server: Server) -> AsyncIterator[SharedCache]:
     """A cache whose fences fall soon."""
-    async with open_redis(server.url, deadline=HANGS) as link:
+    async with open_redis(server.url, deadline=HANG_TIMEOUT) as link:
         cache = SharedCache(link, b"b" * 32, seconds=60, fence_seconds=QUIET)
         await joined(link)
         await trusted(cache)
@@ -181,8 +181,8 @@ async def test_a_server_that_forgot_everything_is_trusted_again_after_a_while(
 
 
 async def test_a_server_that_comes_back_with_old_data_does_not_answer_from_it() -> None:
-    with serving() as server:
-        async with open_redis(server.url, deadline=HANGS) as link:
+    with running_server() as server:
+        async with open_redis(server.url, deadline=HANG_TIMEOUT) as link:
             cache = SharedCache(link, SECRET, seconds=60, fence_seconds=LONG)
             await joined(link)
             await trust_at_once(cache, server)
@@ -215,7 +215,7 @@ async def test_names_are_not_shown_to_the_server(cache: SharedCache, server: Ser
 
 async def test_deployments_do_not_see_each_others_answers(cache: SharedCache, server: Server) -> None:
     await cache.fill("n", "", await lease(cache), b"answer")
-    async with open_redis(server.url, deadline=HANGS) as link:
+    async with open_redis(server.url, deadline=HANG_TIMEOUT) as link:
         other = SharedCache(link, b"o" * 32, seconds=60, fence_seconds=QUIET)
         await joined(link)
         await trusted(other)
@@ -223,8 +223,8 @@ async def test_deployments_do_not_see_each_others_answers(cache: SharedCache, se
 
 
 async def test_fences_and_epochs_survive_when_memory_is_short_and_old_answers_do_not() -> None:
-    with serving("--maxmemory", "8mb", "--maxmemory-policy", "volatile-lru") as server:
-        async with open_redis(server.url, deadline=HANGS) as link:
+    with running_server("--maxmemory", "8mb", "--maxmemory-policy", "volatile-lru") as server:
+        async with open_redis(server.url, deadline=HANG_TIMEOUT) as link:
             cache = SharedCache(link, SECRET, seconds=60, fence_seconds=LONG)
             await joined(link)
             assert await cache.eviction_problem() is None
@@ -238,7 +238,7 @@ async def test_fences_and_epochs_survive_when_memory_is_short_and_old_answers_do
 
 
 async def test_a_policy_that_may_evict_fences_is_found() -> None:
-    with serving("--maxmemory-policy", "allkeys-lru") as server:
-        async with open_redis(server.url, deadline=HANGS) as link:
+    with running_server("--maxmemory-policy", "allkeys-lru") as server:
+        async with open_redis(server.url, deadline=HANG_TIMEOUT) as link:
             cache = SharedCache(link, SECRET, seconds=60)
             assert "allkeys-lru" in str(await cache.eviction_problem())

@@ -15,33 +15,33 @@ from peopleinfo.errors import RateLimitExceeded
 from peopleinfo.stores.cached.redis_client import open_redis
 from peopleinfo.stores.cached.shared_rate_limits import SharedTokenBuckets
 from tests import valkey_servers
-from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, serving
+from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANG_TIMEOUT, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from tests.store_kinds import Seconds
+    from tests.store_kinds import MonotonicClock
 
 SECRET = b"s" * 32
 
 
 @pytest.fixture
 def valkey() -> Iterator[valkey_servers.Server]:
-    with valkey_servers.serving() as server:
+    with valkey_servers.running_server() as server:
         yield server
 
 
 @pytest.fixture
 async def both(
-    valkey: valkey_servers.Server, moment: Seconds
+    valkey: valkey_servers.Server, moment: MonotonicClock
 ) -> AsyncIterator[list[tuple[TokenBuckets, SharedTokenBuckets]]]:
     """Two processes' buckets, whose clocks stand still: Redis' own goes on, so that a little more may be left."""
     async with AsyncExitStack() as stack:
         made = []
         for _ in range(2):
             rates = TokenBuckets(6_000, monotonic=moment)
-            link = await stack.enter_async_context(open_redis(valkey.url, deadline=HANGS))
+            link = await stack.enter_async_context(open_redis(valkey.url, deadline=HANG_TIMEOUT))
             made.append((rates, SharedTokenBuckets(rates, link, SECRET)))
         yield made
 
@@ -95,7 +95,7 @@ async def test_while_redis_is_away_each_counts_for_itself_and_tells_it_then(
     with pytest.raises(RateLimitExceeded):
         one.consume("ci", 2_001)
     valkey.start()
-    async with asyncio.timeout(HANGS):
+    async with asyncio.timeout(HANG_TIMEOUT):
         while one.unsynced("ci"):
             await asyncio.sleep(0.05)
     keeping.cancel()
@@ -115,7 +115,7 @@ def test_servers_count_together(tmp_path: Path, valkey: valkey_servers.Server) -
     with (
         serving(tmp_path, **settings) as one,
         serving(tmp_path, **settings) as other,
-        httpx.Client(timeout=HANGS, headers=AS_ADMIN) as client,
+        httpx.Client(timeout=HANG_TIMEOUT, headers=AS_ADMIN) as client,
     ):
         # The other server reports what is left as soon as that is less than half; alone it has granted next to nothing.
         while "RateLimit" not in client.get(other.url + person).headers:

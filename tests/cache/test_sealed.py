@@ -10,8 +10,8 @@ import pytest
 
 from peopleinfo.crypto.master_key import create_file
 from tests import valkey_servers
-from tests.http.serving import HANGS, serving
-from tests.store_kinds import items_of, make_table, octets, table_location
+from tests.http.serving import HANG_TIMEOUT, serving
+from tests.store_kinds import all_items, make_table, raw_bytes, table_location
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ PEOPLE = 1_000
 
 @pytest.fixture
 def valkey() -> Iterator[valkey_servers.Server]:
-    with valkey_servers.serving() as server:
+    with valkey_servers.running_server() as server:
         yield server
 
 
@@ -84,7 +84,7 @@ def test_a_thousand_people_leave_nothing_in_files_redis_logs_or_figures(
     settings: dict[str, Any] = {"encryption": f"file://{tmp_path / 'master.key'}", "cache_url": valkey.url, "cache_timeout": 5,
                 "cache_fence_ttl": 0.02, "cache_local_size": 0, "log_level": "debug"}  # fmt: skip
     with serving(tmp_path, **settings) as server:
-        with httpx.Client(base_url=server.url, timeout=HANGS) as client:
+        with httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client:
             drive(client)
             metrics = client.get("/metrics").content
         kept = dump(valkey.client)
@@ -107,12 +107,12 @@ def test_a_thousand_people_leave_nothing_in_tables_redis_logs_or_figures(
                 "cache_fence_ttl": 0.02, "cache_local_size": 0, "log_level": "debug"}  # fmt: skip
     url = f"dynamodb://{location.region}/{location.table}?endpoint={location.endpoint}"
     with serving(tmp_path, store_url=url, **settings) as server:
-        with httpx.Client(base_url=server.url, timeout=HANGS) as client:
+        with httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client:
             drive(client)
             metrics = client.get("/metrics").content
         kept = dump(valkey.client)
     assert kept.count(b"pi:v:") >= 20
-    people, keys = (octets(asyncio.run(items_of(location, name))) for name in (location.table, location.key_table))
+    people, keys = (raw_bytes(asyncio.run(all_items(location, name))) for name in (location.table, location.key_table))
     assert people.count(b"surname_key") >= PEOPLE
     assert keys.count(b"data_key") == PEOPLE + 1  # and the secret
     log = (tmp_path / "server.log").read_bytes()
@@ -131,7 +131,7 @@ def test_without_encryption_of_the_store_redis_holds_nothing_readable_either(
         "cache_local_size": 0,
     }
     with serving(tmp_path, **settings) as server:
-        with httpx.Client(base_url=server.url, timeout=HANGS) as client:
+        with httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client:
             drive(client)
         stored = dump(valkey.client)
         assert stored.count(b"pi:v:") >= 20

@@ -18,9 +18,9 @@ from cryptography.x509.oid import NameOID
 
 from peopleinfo.stores.cached.redis_client import open_redis
 from peopleinfo.stores.cached.shared import Hit, Lease, SharedCache
-from tests.http.serving import HANGS
+from tests.http.serving import HANG_TIMEOUT
 from tests.ports import free_port
-from tests.valkey_servers import Server, redis_server, serving
+from tests.valkey_servers import Server, redis_server, running_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ def rights() -> list[str]:
 
 async def works(url: str, user: str = "", password: str = "") -> bool:
     """Say whether an answer can be kept by way of this URL."""
-    async with open_redis(url, user=user, password=password, deadline=HANGS) as link:
+    async with open_redis(url, user=user, password=password, deadline=HANG_TIMEOUT) as link:
         if not await link.reconnect():
             return False
         cache = SharedCache(link, b"s" * 32, seconds=60, fence_seconds=0.001)
@@ -67,7 +67,7 @@ async def test_tls_with_a_private_authority_and_a_user_with_the_least_rights(bin
         options = ["--tls-cert-file", f"{folder}/server.pem", "--tls-key-file", f"{folder}/server.key",
                    "--tls-ca-cert-file", f"{folder}/ca.pem", "--tls-auth-clients", "no",
                    "--user", "default", "off", "--user", "people", "on", ">secret", *rights()]  # fmt: skip
-        with serving(*options, binary=binary, tls=True) as server:
+        with running_server(*options, binary=binary, tls=True) as server:
             address = f"people:secret@127.0.0.1:{server.port}"
             assert await works(f"rediss://{address}?ca={folder}/ca.pem")
             assert not await works(f"rediss://{address}"), "a certificate that nobody vouches for was accepted"
@@ -78,14 +78,14 @@ async def test_tls_with_a_private_authority_and_a_user_with_the_least_rights(bin
 
 async def test_a_user_and_a_password_beside_the_url() -> None:
     people = ["--user", "people", "on", ">secret", *rights(), "--user", "default", "off"]
-    with serving(*people) as server:
+    with running_server(*people) as server:
         assert await works(server.url, "people", "secret")
         assert not await works(server.url, "people", "wrong")
         assert not await works(server.url)
 
 
 async def test_a_password_of_the_server_beside_the_url() -> None:
-    with serving("--requirepass", "secret") as server:
+    with running_server("--requirepass", "secret") as server:
         assert await works(server.url, password="secret")
         assert not await works(server.url, password="wrong")
 
@@ -94,7 +94,7 @@ async def test_a_cluster() -> None:
     options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port"]
     with ExitStack() as stack:
         buses = [free_port() for _ in range(3)]
-        nodes = [stack.enter_context(serving(*options, str(bus))) for bus in buses]
+        nodes = [stack.enter_context(running_server(*options, str(bus))) for bus in buses]
         for node, (start, end) in zip(nodes, [(0, 5460), (5461, 10922), (10923, 16383)], strict=True):
             with node.client as client:
                 client.execute_command("CLUSTER", "ADDSLOTSRANGE", start, end)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.cli.commands import run, said
-from tests.dynamodb_servers import missing
-from tests.store_kinds import items_of, store_url, table_location
+from tests.dynamodb_servers import missing_requirement
+from tests.store_kinds import all_items, store_url, table_location
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -128,13 +128,13 @@ def test_dry_run_checks_a_file_without_creating_a_store(tmp_path: Path) -> None:
 
 
 def test_reading_a_table_without_a_store_in_it_changes_nothing(tmp_path: Path) -> None:
-    if problem := missing("ministack"):
+    if problem := missing_requirement("ministack"):
         pytest.skip(f"ministack {problem}")
     location = table_location("ministack", tmp_path)
     store = {"STORE_URL": store_url("ministack", tmp_path)}
     ran = run(tmp_path, "stats", settings=store)
     assert ran.returncode == 1
     assert f"there is no store in table {location.table}: create it with `peopleinfo store create`" in said(ran)
-    assert asyncio.run(items_of(location, location.table)) == []
+    assert asyncio.run(all_items(location, location.table)) == []
     assert run(tmp_path, "keys", "create", "--name", "first", settings=store).returncode == 0
     assert run(tmp_path, "stats", settings=store).returncode == 0

@@ -10,7 +10,7 @@ import pytest
 
 import peopleinfo_client as api
 from tests.client.conftest import raises
-from tests.http.serving import HANGS, started
+from tests.http.serving import HANG_TIMEOUT, started
 from tests.ports import free_port
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def test_call_fails_at_once_if_retry_after_exceeds_the_timeout(people: Any, prox
     start = time.monotonic()
     with raises(api.RateLimitExceeded):
         people.create({"person_surname": "Timeout"})
-    assert time.monotonic() - start < HANGS
+    assert time.monotonic() - start < HANG_TIMEOUT
     assert len(proxy.requests) == 1
 
 
@@ -146,7 +146,7 @@ def test_truncated_export_raises_an_error(people: Any, proxy: FaultyProxy) -> No
 
 def test_call_succeeds_after_the_server_restarts(tmp_path: Path, connect: Connect) -> None:
     with started(tmp_path, port=free_port()) as server:
-        people = connect(server.url, timeout=HANGS)
+        people = connect(server.url, timeout=HANG_TIMEOUT)
         created = people.create({"person_surname": "Phoenix"})
         server.kill()
         restarted: list[Server] = []
@@ -154,7 +154,7 @@ def test_call_succeeds_after_the_server_restarts(tmp_path: Path, connect: Connec
         def restart() -> None:
             with started(tmp_path, port=server.address[1]) as second:
                 restarted.append(second)
-                finished.wait(HANGS)
+                finished.wait(HANG_TIMEOUT)
 
         finished = threading.Event()
         restarting = threading.Thread(target=restart)

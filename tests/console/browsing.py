@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.http.serving import HANGS
+from tests.http.serving import HANG_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -102,7 +102,7 @@ def window(
 
 def scroll_to(page: Page, rows: int) -> None:
     """Scroll down until the list has so many rows."""
-    patience = monotonic() + HANGS
+    patience = monotonic() + HANG_TIMEOUT
     while (shown := page.locator(".row").count()) < rows:
         assert monotonic() < patience, f"{shown} of {rows} rows"
         page.evaluate("scrollTo(0, document.body.scrollHeight)")
@@ -128,7 +128,7 @@ def _context(browser: Browser, url: str, size: str, *, dark: bool) -> tuple[Brow
             has_touch=phone,
             color_scheme="dark" if dark else "light",
         )
-        context.set_default_timeout(HANGS * 1000)
+        context.set_default_timeout(HANG_TIMEOUT * 1000)
         page = context.new_page()
         page.goto("/status")
         _contexts[key] = context, page

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.console import browsing
-from tests.http.serving import HANGS, Server, serving
+from tests.http.serving import HANG_TIMEOUT, Server, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ def browser() -> Iterator[Browser]:
     """Start a browser for the tests of this folder alone: while it runs, no asynchronous test can run in the same thread."""
     if problem := browsing.missing():
         pytest.skip(problem)
-    expect.set_options(timeout=HANGS * 1000)
+    expect.set_options(timeout=HANG_TIMEOUT * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browsing.chromium(), args=browsing.FLAGS)
         yield browser
@@ -38,7 +38,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def client(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=HANGS) as client:
+    with httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client:
         yield client
 
 

@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 
 from tests.console import browsing
-from tests.http.serving import HANGS
+from tests.http.serving import HANG_TIMEOUT
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -26,7 +26,7 @@ def anna(server: Server) -> str:
         "person_name": "Anna", "person_surname": "Müller", "person_birthdate": "1990-02-11", "person_address": "12 Lindenweg\nLeipzig",
         "languages": {"german": "native", "turkish": {"level": "B2"}}, "member of": ["choir", "library"], "score": 1.5, "none": None, "yes": True,
     }  # fmt: skip
-    return str(httpx.post(f"{server.url}/v1/people", json=person, timeout=HANGS).json()["person_id"])
+    return str(httpx.post(f"{server.url}/v1/people", json=person, timeout=HANG_TIMEOUT).json()["person_id"])
 
 
 def complaints(page: Page) -> list[str]:
@@ -62,7 +62,9 @@ def test_what_appears_later_keeps_nobody_out_either(browser: Browser, server: Se
         assert complaints(page) == [], "refused"
         page.get_by_label("Birthdate").fill("1991")
         headers = {"If-Match": "*", "Content-Type": "application/merge-patch+json"}
-        httpx.patch(f"{server.url}/v1/people/{anna}", json={"person_birthdate": "1992"}, headers=headers, timeout=HANGS)
+        httpx.patch(
+            f"{server.url}/v1/people/{anna}", json={"person_birthdate": "1992"}, headers=headers, timeout=HANG_TIMEOUT
+        )
         page.get_by_role("button", name="Save").click()
         page.locator(".choice").first.wait_for()
         assert complaints(page) == [], "a conflict"

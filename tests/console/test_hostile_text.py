@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests.console import browsing
 from tests.console.hostile import TEXTS
-from tests.http.serving import HANGS
+from tests.http.serving import HANG_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def people(server: Server) -> list[str]:
     """The ids of people called so, each."""
-    with httpx.Client(base_url=server.url, timeout=HANGS) as client:
+    with httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client:
         called = [
             {"person_name": f"A{text}", "person_surname": text, "person_address": f"{text}\n{text}"} for text in TEXTS
         ]
@@ -84,7 +84,7 @@ def show(page: Page, person_id: str) -> None:
 
 def test_members_called_so_are_shown_edited_compared_and_kept(unharmed: Page, server: Server) -> None:
     members = {text: {text: [text]} for text in TEXTS}
-    with httpx.Client(base_url=server.url, timeout=HANGS) as client:
+    with httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client:
         made = client.post("/v1/people", json={"person_name": "Hostile"} | members)
         path = made.headers["Location"]
         unharmed.goto(path.replace("/v1/", "/console/"))

@@ -23,7 +23,7 @@ from peopleinfo.http.sessions import Sessions
 from peopleinfo.settings import Settings
 from tests.console import browsing
 from tests.console.test_signing_in import sealed
-from tests.http.serving import HANGS, Server, serving
+from tests.http.serving import HANG_TIMEOUT, Server, serving
 from tests.http.test_oidc import AUDIENCE, OURS, jwk
 from tests.store_kinds import NoEndedSessions, store_url
 
@@ -151,7 +151,7 @@ def server(everlasting: Provider, folder: Path) -> Iterator[Server]:
 @pytest.fixture
 def browser_of_ours(server: Server) -> Iterator[httpx.Client]:
     """As much of a browser as the flow needs: it keeps cookies, and goes where it is told when it is told to."""
-    with httpx.Client(base_url=server.url, timeout=HANGS) as client:
+    with httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client:
         yield client
 
 
@@ -159,7 +159,7 @@ def come_back(client: httpx.Client, where: str = "/console") -> str:
     """Begin to sign in, and return where the provider leads back to."""
     led = client.get(f"/console/sign-in/provider?next={where}")
     assert led.status_code == 303
-    return httpx.get(led.headers["Location"], timeout=HANGS).headers["Location"]
+    return httpx.get(led.headers["Location"], timeout=HANG_TIMEOUT).headers["Location"]
 
 
 def is_signed_in(client: httpx.Client) -> bool:
@@ -233,7 +233,7 @@ def refused(client: httpx.Client, url: str, status: int, why: str) -> None:
 def test_an_answer_that_was_asked_for_in_another_browser_signs_nobody_in(
     server: Server, browser_of_ours: httpx.Client, provider: Provider
 ) -> None:
-    with httpx.Client(base_url=server.url, timeout=HANGS) as attacker:
+    with httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as attacker:
         theirs = come_back(attacker)
     refused(browser_of_ours, theirs, 400, "not begun in this browser")
     come_back(browser_of_ours)
@@ -244,7 +244,7 @@ def test_a_code_is_good_once(server: Server, browser_of_ours: httpx.Client, prov
     back = come_back(browser_of_ours)
     kept = dict(browser_of_ours.cookies)
     assert browser_of_ours.get(back).status_code == 303
-    with httpx.Client(base_url=server.url, timeout=HANGS, cookies=kept) as again:
+    with httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT, cookies=kept) as again:
         refused(again, back, 400, "takes back what it said")
 
 
@@ -273,5 +273,5 @@ def test_a_token_that_no_cookie_holds_is_refused(browser_of_ours: httpx.Client, 
 
 def test_nothing_of_it_is_offered_without_a_client(tmp_path: Any) -> None:
     with serving(tmp_path, admin_key="k" * 43) as server:
-        assert "OpenID" not in httpx.get(f"{server.url}/console/sign-in", timeout=HANGS).text
-        assert httpx.get(f"{server.url}/console/sign-in/provider", timeout=HANGS).status_code == 404
+        assert "OpenID" not in httpx.get(f"{server.url}/console/sign-in", timeout=HANG_TIMEOUT).text
+        assert httpx.get(f"{server.url}/console/sign-in/provider", timeout=HANG_TIMEOUT).status_code == 404

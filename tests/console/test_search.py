@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 from peopleinfo.crypto.master_key import create_file
 from tests.console import browsing
-from tests.http.serving import HANGS, serving
+from tests.http.serving import HANG_TIMEOUT, serving
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -27,7 +27,7 @@ MANY = 130
 @pytest.fixture(scope="module", autouse=True)
 def stored(server: Server) -> None:
     people = [("Anna", "Müller", "1990-02-11"), ("Ben", "Mulligan", "1985"), ("Elif", "Öztürk", "2001-07")]
-    with httpx.Client(base_url=server.url, timeout=HANGS) as client:
+    with httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client:
         for name, surname, born in people:
             data = {"person_name": name, "person_surname": surname, "person_birthdate": born}
             assert client.post("/v1/people", json=data).status_code == 201
@@ -265,7 +265,7 @@ def test_where_people_are_sealed_whole_surnames_are_searched_and_the_page_says_s
     with serving(tmp_path, encryption=f"file://{tmp_path / 'master.key'}") as sealed:
         for name in ("Anna", "Ben"):
             person = {"person_name": name, "person_surname": "Müller"}
-            assert httpx.post(f"{sealed.url}/v1/people", json=person, timeout=HANGS).status_code == 201
+            assert httpx.post(f"{sealed.url}/v1/people", json=person, timeout=HANG_TIMEOUT).status_code == 201
         with browsing.window(browser, sealed.url) as page:
             page.goto("/console")
             search_for(page, "mull")

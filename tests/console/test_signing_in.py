@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from tests.cli import commands
 from tests.console import browsing
 from tests.console.test_accessibility import complaints
-from tests.http.serving import HANGS, Server, serving
+from tests.http.serving import HANG_TIMEOUT, Server, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ def server(folder: Path) -> Iterator[Server]:
             f"{server.url}/v1/people",
             json={"person_name": "Anna", "person_surname": "Müller"},
             headers=headers,
-            timeout=HANGS,
+            timeout=HANG_TIMEOUT,
         )
         yield server
 
@@ -183,7 +183,7 @@ def test_a_revoked_key_ends_its_sessions(page: Page, folder: Path) -> None:
     sign_in(page, keys(folder, "create", "--name", name, "--scope", "people:read").split()[-1])
     expect(page.locator(".who").first).to_be_visible()
     keys(folder, "revoke", name)
-    for _ in range(HANGS * 2):  # it is believed for two seconds
+    for _ in range(HANG_TIMEOUT * 2):  # it is believed for two seconds
         page.get_by_label("Surname, or how it begins").fill("m")
         page.get_by_label("Surname, or how it begins").fill("mu")
         page.wait_for_timeout(500)
@@ -196,14 +196,14 @@ def test_a_revoked_key_ends_its_sessions(page: Page, folder: Path) -> None:
 def cookie(server: Server) -> dict[str, str]:
     """A session's cookie, as a browser sends it."""
     own = {"Origin": server.url}
-    answer = httpx.post(f"{server.url}/console/sign-in", data={"key": ADMIN}, headers=own, timeout=HANGS)
+    answer = httpx.post(f"{server.url}/console/sign-in", data={"key": ADMIN}, headers=own, timeout=HANG_TIMEOUT)
     assert answer.status_code == 303
     return {"Cookie": f"peopleinfo_session={answer.cookies['peopleinfo_session']}"}
 
 
 def add(server: Server, **headers: str) -> int:
     return httpx.post(
-        f"{server.url}/v1/people", json={"person_surname": "x"}, headers=headers, timeout=HANGS
+        f"{server.url}/v1/people", json={"person_surname": "x"}, headers=headers, timeout=HANG_TIMEOUT
     ).status_code
 
 
@@ -234,14 +234,16 @@ def test_our_own_pages_can(server: Server, cookie: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 def test_no_other_page_can_read_with_a_session(server: Server, cookie: dict[str, str], site: str) -> None:
-    answer = httpx.get(f"{server.url}/v1/people?surname=x", headers=cookie | {"Sec-Fetch-Site": site}, timeout=HANGS)
+    answer = httpx.get(
+        f"{server.url}/v1/people?surname=x", headers=cookie | {"Sec-Fetch-Site": site}, timeout=HANG_TIMEOUT
+    )
     assert answer.status_code == 403
 
 
 @pytest.mark.parametrize("path", ["/console/sign-in", "/console/sign-out"])
 def test_no_other_page_signs_anybody_in_or_out(server: Server, path: str) -> None:
     answer = httpx.post(
-        f"{server.url}{path}", data={"key": ADMIN}, headers={"Origin": "https://example.org"}, timeout=HANGS
+        f"{server.url}{path}", data={"key": ADMIN}, headers={"Origin": "https://example.org"}, timeout=HANG_TIMEOUT
     )
     assert answer.status_code == 403
     assert "Set-Cookie" not in answer.headers
@@ -252,7 +254,7 @@ def test_a_form_of_another_site_reaches_nothing(browser: Browser, server: Server
         sign_in(page, ADMIN)
         expect(page.locator(".who").first).to_be_visible()
         before = httpx.get(
-            f"{server.url}/v1/people/export", headers={"Authorization": f"Bearer {ADMIN}"}, timeout=HANGS
+            f"{server.url}/v1/people/export", headers={"Authorization": f"Bearer {ADMIN}"}, timeout=HANG_TIMEOUT
         ).text
         evil = page.context.new_page()
         evil.set_content(
@@ -261,7 +263,7 @@ def test_a_form_of_another_site_reaches_nothing(browser: Browser, server: Server
         with evil.expect_navigation():
             evil.evaluate("document.forms[0].submit()")
         after = httpx.get(
-            f"{server.url}/v1/people/export", headers={"Authorization": f"Bearer {ADMIN}"}, timeout=HANGS
+            f"{server.url}/v1/people/export", headers={"Authorization": f"Bearer {ADMIN}"}, timeout=HANG_TIMEOUT
         ).text
     assert after == before
 
@@ -272,7 +274,10 @@ def test_a_form_of_another_site_reaches_nothing(browser: Browser, server: Server
 )
 def test_signing_in_leads_to_the_console_alone(server: Server, to: str) -> None:
     answer = httpx.post(
-        f"{server.url}/console/sign-in", data={"key": ADMIN, "next": to}, headers={"Origin": server.url}, timeout=HANGS
+        f"{server.url}/console/sign-in",
+        data={"key": ADMIN, "next": to},
+        headers={"Origin": server.url},
+        timeout=HANG_TIMEOUT,
     )
     assert (answer.status_code, answer.headers["Location"]) == (303, "/console")
 

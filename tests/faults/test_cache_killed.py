@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.http.serving import HANGS, Server, serving
-from tests.valkey_servers import serving as serving_cache
+from tests.http.serving import HANG_TIMEOUT, Server, serving
+from tests.valkey_servers import running_server as serving_cache
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,7 @@ class Load:
         self.wrong: list[str] = []
 
     def run(self) -> None:
-        with httpx.Client(base_url=self._server.url, timeout=HANGS) as client:
+        with httpx.Client(base_url=self._server.url, timeout=HANG_TIMEOUT) as client:
             while not self._over.is_set():
                 made = client.post("/v1/people", json={"person_surname": "Load"})
                 if not made.is_success:
@@ -73,7 +73,7 @@ def test_no_request_fails_when_redis_dies_and_comes_back(tmp_path: Path, *, old_
             finally:
                 load.end()
             for client in running:
-                client.result(HANGS)
+                client.result(HANG_TIMEOUT)
         assert load.wrong == []
 
 
@@ -93,7 +93,7 @@ def test_a_server_started_without_redis_works_and_joins_it(tmp_path: Path) -> No
         cache.stop()
         with (
             serving(tmp_path, cache_url=cache.url, cache_fence_ttl=QUIET) as server,
-            httpx.Client(timeout=HANGS) as client,
+            httpx.Client(timeout=HANG_TIMEOUT) as client,
         ):
             path = client.post(f"{server.url}/v1/people", json={"person_surname": "Early"}).headers["Location"]
             assert client.get(f"{server.url}{path}").headers["Cache-Status"] == "peopleinfo; fwd=bypass"
@@ -106,6 +106,6 @@ def test_a_server_started_without_redis_works_and_joins_it(tmp_path: Path) -> No
 
 
 def wait_for(server: Server, state: str) -> None:
-    with httpx.Client(timeout=HANGS) as client:
+    with httpx.Client(timeout=HANG_TIMEOUT) as client:
         while client.get(f"{server.url}/status").json()["cache"] != state:
             pass

@@ -11,7 +11,7 @@ import pytest
 
 from peopleinfo.crypto.master_key import create_file
 from tests.cli.commands import run, said
-from tests.http.serving import HANGS, Server, started
+from tests.http.serving import HANG_TIMEOUT, Server, started
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ def fill(folder: Path, *, encrypted: bool) -> None:
     lines = "\n".join(map(json.dumps, rows))
     with started(folder, **settings_of(folder, encrypted=encrypted)) as server:
         kind = {"Content-Type": "application/x-ndjson"}
-        answer = httpx.post(f"{server.url}/v1/people/import", content=lines, headers=kind, timeout=HANGS)
+        answer = httpx.post(f"{server.url}/v1/people/import", content=lines, headers=kind, timeout=HANG_TIMEOUT)
         assert answer.status_code == 200
         server.terminate()
 
@@ -60,7 +60,7 @@ def damage_a_record(path: Path) -> None:
 def exported(server: Server) -> bool:
     """Return whether an export looks complete."""
     try:
-        return httpx.get(f"{server.url}/v1/people/export", timeout=HANGS).status_code == 200
+        return httpx.get(f"{server.url}/v1/people/export", timeout=HANG_TIMEOUT).status_code == 200
     except httpx.RemoteProtocolError:
         return False
 
@@ -76,7 +76,7 @@ def test_damage_is_logged_once_and_makes_the_service_unavailable(
     damage(tmp_path / name, pages)
     with started(tmp_path, **settings_of(tmp_path, encrypted=encrypted)) as server:
         assert not any(exported(server) for _ in range(3))
-        while (status := httpx.get(f"{server.url}/status", timeout=HANGS)).status_code == 200:
+        while (status := httpx.get(f"{server.url}/status", timeout=HANG_TIMEOUT)).status_code == 200:
             pass  # what is known of the store may be a second old
         assert server.terminate() == 0
         log = [json.loads(line) for line in server.log.read_bytes().splitlines()]
@@ -148,7 +148,7 @@ def test_export_that_meets_damage_after_its_beginning_does_not_look_complete(tmp
         file.seek(page * PAGE)
         file.write(random.Random(7).randbytes(PAGE))
     with started(tmp_path) as server:
-        with httpx.stream("GET", f"{server.url}/v1/people/export", timeout=HANGS) as answer:
+        with httpx.stream("GET", f"{server.url}/v1/people/export", timeout=HANG_TIMEOUT) as answer:
             assert answer.status_code == 200
             with pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"):
                 answer.read()

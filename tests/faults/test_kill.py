@@ -14,7 +14,7 @@ from peopleinfo.app import utc_now
 from peopleinfo.errors import PersonNotFound
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.faults.history import GONE, History, Stand
-from tests.store_kinds import everyone_found, everyone_scanned, where
+from tests.store_kinds import find_all, person_filter, scan_all
 
 KILLS = 20
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -47,11 +47,11 @@ async def what_is_wrong(path: Path, history: History) -> list[str]:
     """Look at the file by every way that leads into it."""
     erased = [person_id for person_id, stand in history.people.items() if stand is GONE]
     async with open_sqlite(path, now=utc_now) as store:
-        everyone = await everyone_scanned(store, limit=1_000)
+        everyone = await scan_all(store, limit=1_000)
         problems = history.problems(everyone)
         found: list[bytes] = []
         for digit in range(10):
-            found += await everyone_found(store, where(surname=f"Surname{digit}"))
+            found += await find_all(store, person_filter(surname=f"Surname{digit}"))
         if sorted(found) != sorted(everyone):
             problems.append("the people by surname are not those of the scan")
         for person_id in random.sample(erased, min(20, len(erased))):

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.faults.history import GONE, History, details_marked
-from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, Server, started
+from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANG_TIMEOUT, Server, started
 from tests.store_kinds import STORES
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Writer:
     """Writes to people of its own over one connection, until the server is gone."""
 
     def __init__(self, server: Server, notes: Notes, marks: count[int], seed: int) -> None:
-        self._client = httpx.Client(base_url=server.url, timeout=HANGS, headers=AS_ADMIN)
+        self._client = httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT, headers=AS_ADMIN)
         self._notes = notes
         self._marks = marks
         self._random = random.Random(seed)
@@ -127,18 +127,18 @@ def write_until_killed(server: Server, marks: count[int], round_: int) -> bytes:
         writers = [Writer(server, notes, marks, seed=round_ * WRITERS + number) for number in range(WRITERS)]
         running = [threads.submit(writer.run) for writer in writers]
         try:
-            assert notes.enough.wait(HANGS), [run.exception() for run in running if run.done()]
+            assert notes.enough.wait(HANG_TIMEOUT), [run.exception() for run in running if run.done()]
         finally:
             server.kill()
         for run in running:
-            run.result(HANGS)
+            run.result(HANG_TIMEOUT)
     return notes.lines
 
 
 def what_is_wrong(server: Server, history: History) -> list[str]:
     """Look at what a server that was started again holds, by every way that leads to it."""
     erased = [person_id for person_id, stand in history.people.items() if stand is GONE]
-    with httpx.Client(base_url=server.url, timeout=HANGS, headers=AS_ADMIN) as client:
+    with httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT, headers=AS_ADMIN) as client:
         everyone = settled_export(client)
         problems = history.problems(everyone)
         found = [body for digit in range(10) for body in export(client, surname=f"Surname{digit}")]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.http.serving import HANGS, Server, started
+from tests.http.serving import HANG_TIMEOUT, Server, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ class Balancer:
         return random.choice(self._ready)
 
     def run(self) -> None:
-        with httpx.Client(timeout=HANGS) as client:
+        with httpx.Client(timeout=HANG_TIMEOUT) as client:
             while not self._over.wait(0.02):
                 self._ready = [url for url in list(self._targets) if is_ready(client, url)]
 
@@ -56,7 +56,7 @@ class Balancer:
         self._over.set()
 
     def _until(self, holds: object) -> None:
-        patience = monotonic() + HANGS
+        patience = monotonic() + HANG_TIMEOUT
         while not holds():  # type: ignore[operator]
             assert monotonic() < patience
             self._over.wait(0.01)
@@ -79,7 +79,7 @@ class Load:
         self.wrong: list[str] = []
 
     def run(self) -> None:
-        with httpx.Client(timeout=HANGS) as client:
+        with httpx.Client(timeout=HANG_TIMEOUT) as client:
             while not self._over.wait(PAUSE):
                 try:
                     self._one_round(client)
@@ -106,7 +106,7 @@ def loading(balancer: Balancer) -> Iterator[Load]:
         finally:
             load.end()
         for client in running:
-            client.result(HANGS)
+            client.result(HANG_TIMEOUT)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -122,7 +122,7 @@ def test_no_request_fails_while_the_service_is_replaced(tmp_path: Path, workers:
                 new = start(stack, tmp_path, balancer, workers)
                 asked = load.asked
                 old.process.send_signal(signal.SIGTERM)
-                assert old.process.wait(HANGS) == 0
+                assert old.process.wait(HANG_TIMEOUT) == 0
                 balancer.remove(old.url)
                 assert load.asked > asked, "there was no load"
                 old = new

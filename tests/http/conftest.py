@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests import dynamodb_servers
-from tests.http.serving import HANGS, Server, serving
+from tests.http.serving import HANG_TIMEOUT, Server, serving
 from tests.store_kinds import STORES
 
 if TYPE_CHECKING:
@@ -25,20 +25,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="module")
 def store_kind(request: pytest.FixtureRequest) -> str:
-    if problem := dynamodb_servers.missing(kind := str(request.param)):
+    if problem := dynamodb_servers.missing_requirement(kind := str(request.param)):
         pytest.skip(f"{kind} {problem}")
     return kind
 
 
 @pytest.fixture(scope="module")
 def server(store_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with dynamodb_servers.tables_dropped(), serving(tmp_path_factory.mktemp("server"), kind=store_kind) as server:
+    with dynamodb_servers.deleting_tables(), serving(tmp_path_factory.mktemp("server"), kind=store_kind) as server:
         yield server
 
 
 @pytest.fixture
 def client(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=HANGS) as client:
+    with httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client:
         yield client
 
 

@@ -19,7 +19,7 @@ ERRORS: dict[str, Callable[[], Exception]] = {
     "sqlite": lambda: sqlite3.OperationalError("disk I/O error"),
     "domain": lambda: StoreConfigurationError("refused by the test"),
 }
-_writing = factory._writing
+_writing = factory._open_writer
 
 
 class Fault:
@@ -48,6 +48,6 @@ def writing(*arguments: Any, **options: Any) -> Any:
 
 
 if __name__ == "__main__":
-    factory._writing = writing
+    factory._open_writer = writing
     bulk._BATCH_ROWS = 2  # type: ignore[misc] # several transactions an import
     main()

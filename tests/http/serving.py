@@ -15,8 +15,8 @@ import httpx
 import psutil
 
 from tests.fork_server import Forked, Process
-from tests.limits import HANGS as HANGS  # noqa: PLC0414 - most tests of a server need both
-from tests.store_kinds import served
+from tests.limits import HANG_TIMEOUT as HANG_TIMEOUT  # noqa: PLC0414 - most tests of a server need both
+from tests.store_kinds import server_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,12 +52,12 @@ class Server:
     def kill(self) -> None:
         """End the process as the loss of power would."""
         self.process.kill()
-        self.process.wait(HANGS)
+        self.process.wait(HANG_TIMEOUT)
 
     def terminate(self) -> int:
         """Ask the process to end, and return its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(HANGS)
+        return self.process.wait(HANG_TIMEOUT)
 
 
 def environment(**settings: object) -> dict[str, str]:
@@ -77,7 +77,7 @@ def started(
     folder: Path, *, kind: str = "sqlite", workers: int = 1, command: tuple[str, ...] = COMMAND, **settings: Any
 ) -> Iterator[Server]:
     """Start a server and wait until it answers; whoever asked for it ends it, or it is killed."""
-    settings = {"port": 0} | served(kind, folder, workers=workers) | settings
+    settings = {"port": 0} | server_settings(kind, folder, workers=workers) | settings
     log = folder / "server.log"
     with log.open("ab") as stdout:
         process = _started(folder, command, environment(**settings), stdout)
@@ -87,7 +87,9 @@ def started(
             first = process.stderr.readline().decode()
             assert first.startswith("PeopleInfo serves "), first + process.stderr.read().decode()
             url = first.partition(" on ")[2].split()[0]
-            while httpx.get(f"{url}/status", timeout=HANGS).status_code != 200:  # a slow store may not be ready yet
+            while (
+                httpx.get(f"{url}/status", timeout=HANG_TIMEOUT).status_code != 200
+            ):  # a slow store may not be ready yet
                 pass
             yield Server(process, url, log)
         finally:

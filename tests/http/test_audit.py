@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.cli.commands import run, started
-from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, serving
+from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANG_TIMEOUT, serving
 from tests.http.test_authentication import bearer, make_key
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def client(folder: Path) -> Iterator[httpx.Client]:
     audit = f"file://{folder / 'audit.jsonl'}"
     with (
         serving(folder, admin_key=ADMIN_KEY, rate_limit=0, audit_log=audit, trusted_proxies=1) as server,
-        httpx.Client(base_url=server.url, timeout=HANGS) as client,
+        httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client,
     ):
         client.headers.update(AS_ADMIN)
         yield client
@@ -45,7 +45,7 @@ def client(folder: Path) -> Iterator[httpx.Client]:
 
 def events(folder: Path, answer: httpx.Response, holding: str = "") -> list[dict[str, Any]]:
     """Return what was written down of a request but its intent, as soon as it holds a text."""
-    patience = time.monotonic() + HANGS
+    patience = time.monotonic() + HANG_TIMEOUT
     while time.monotonic() < patience:
         lines = [json.loads(line) for line in (folder / "audit.jsonl").read_bytes().splitlines()]
         found = [
@@ -181,7 +181,7 @@ def test_it_is_followed_from_the_beginning_and_across_rotation(tmp_path: Path) -
             more.write(b"five\n")
         following.send_signal(signal.SIGTERM)
         assert following.stdout.read() == b"five\n"
-        assert following.wait(HANGS) == 0
+        assert following.wait(HANG_TIMEOUT) == 0
 
 
 def test_what_was_printed_does_not_fill_the_disk(tmp_path: Path) -> None:
@@ -190,13 +190,13 @@ def test_what_was_printed_does_not_fill_the_disk(tmp_path: Path) -> None:
     with started(tmp_path, "audit", "follow", file, "--rotate-mb", "1", stdout=subprocess.PIPE) as following:
         assert following.stdout is not None
         assert len(following.stdout.readline()) == 1024 * 1024 + 1
-        patience = time.monotonic() + HANGS
+        patience = time.monotonic() + HANG_TIMEOUT
         while not (tmp_path / "audit.jsonl.1").exists():
             assert time.monotonic() < patience, "the file is not moved away"
         file.write_bytes(b"next\n")
         assert following.stdout.readline() == b"next\n"
         following.send_signal(signal.SIGTERM)
-        assert following.wait(HANGS) == 0
+        assert following.wait(HANG_TIMEOUT) == 0
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from peopleinfo.auth.principal import Scope
 from peopleinfo.http.operations import OPERATIONS
 from peopleinfo.privacy.audit_file import WAITING_SIZE
 from tests.cli.commands import run
-from tests.http.serving import ADMIN_KEY, AS_ADMIN, COMMAND, HANGS, Server, environment, started
+from tests.http.serving import ADMIN_KEY, AS_ADMIN, COMMAND, HANG_TIMEOUT, Server, environment, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ def server(store_kind: str, tmp_path: Path, audit: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def admin(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=HANGS, headers=AS_ADMIN) as client:
+    with httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT, headers=AS_ADMIN) as client:
         yield client
 
 
@@ -130,7 +130,7 @@ def test_no_operation_changes_anything_when_the_disk_is_full(
     audit.symlink_to("/dev/full")
     with (
         started(tmp_path, kind=store_kind, audit_log=f"file://{audit}") as server,
-        httpx.Client(base_url=server.url, timeout=HANGS) as client,
+        httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client,
     ):
         before = people(client)
         assert len(before) == 1
@@ -147,7 +147,7 @@ def test_a_stdout_that_nothing_reads_refuses_changes(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stderr is not None
         url = process.stderr.readline().decode().partition(" on ")[2].split()[0]
-        with httpx.Client(base_url=url, timeout=HANGS) as client:
+        with httpx.Client(base_url=url, timeout=HANG_TIMEOUT) as client:
             place = client.post("/v1/people", json=PERSON).headers["Location"]
             process.stdout.close()
             for name in CHANGES:
@@ -181,7 +181,7 @@ def test_reads_are_refused_when_their_events_cannot_be_kept(
     audit.parent.mkdir()
     assert admin.get(place).status_code == 404
     server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(HANGS) == 0
+    assert server.process.wait(HANG_TIMEOUT) == 0
     assert WAITING_SIZE < audit.stat().st_size < WAITING_SIZE + 1_000_000
     # The lines of the import went with the folder; all after those are there.
     told = run(tmp_path, "audit", "verify", audit).stdout.decode().splitlines()

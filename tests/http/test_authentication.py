@@ -12,7 +12,7 @@ from peopleinfo.http.openapi import document
 from peopleinfo.http.operations import OPERATIONS, PUBLIC_PAGES, Operation
 from tests import dynamodb_servers
 from tests.cli.commands import run
-from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, Server, serving
+from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANG_TIMEOUT, Server, serving
 from tests.store_kinds import STORES, store_url
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def keys(folder: Path) -> dict[str, str]:
 def guarded(folder: Path, keys: dict[str, str]) -> Iterator[httpx.Client]:
     """A server that asks for keys, and does not write down any."""
     with serving(folder, admin_key=ADMIN_KEY, rate_limit=0) as server:
-        with httpx.Client(base_url=server.url, timeout=HANGS) as client:
+        with httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client:
             yield client
         assert_kept_to_itself(server)
 
@@ -191,7 +191,7 @@ def test_with_a_key_the_service_may_be_called_by_any_name(guarded: httpx.Client)
 
 @pytest.mark.parametrize("kind", STORES)
 def test_every_worker_learns_of_new_and_revoked_keys(tmp_path: Path, kind: str) -> None:
-    if problem := dynamodb_servers.missing(kind):
+    if problem := dynamodb_servers.missing_requirement(kind):
         pytest.skip(f"{kind} {problem}")
     store = ["--store-url", store_url(kind, tmp_path)]
     key = make_key(tmp_path, *store, name="ci")
@@ -208,7 +208,7 @@ def test_every_worker_learns_of_new_and_revoked_keys(tmp_path: Path, kind: str) 
 
 def until_refused(url: str, headers: dict[str, str] | None = None) -> None:
     """Ask until no worker lets a client in; how long that may take is a matter of tests/unit/test_api_keys.py."""
-    patience = time.monotonic() + HANGS
+    patience = time.monotonic() + HANG_TIMEOUT
     while 200 in {httpx.get(url, headers=headers).status_code for _ in range(20)}:
         assert time.monotonic() < patience
         time.sleep(0.2)

@@ -12,7 +12,7 @@ from falcon import testing
 from peopleinfo.auth.api_keys import generate_key
 from peopleinfo.http.client_address import UNKNOWN, canonical, client_address, network
 from peopleinfo.http.middleware.rate_limit import GUESSES
-from tests.http.serving import ADMIN_KEY, HANGS, serving
+from tests.http.serving import ADMIN_KEY, HANG_TIMEOUT, serving
 from tests.http.test_authentication import bearer
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def test_an_ipv6_client_is_counted_by_its_64_bit_network() -> None:
 def test_a_port_does_not_make_another_client(tmp_path: Path) -> None:
     with (
         serving(tmp_path, allow_anonymous="true", trusted_proxies=1, rate_limit=20) as server,
-        httpx.Client(timeout=HANGS) as client,
+        httpx.Client(timeout=HANG_TIMEOUT) as client,
     ):
         url = f"{server.url}/v1/people?surname=x"
         notations = [f"{FOUR}:500{port}" for port in range(4)] + [
@@ -128,7 +128,7 @@ def test_a_port_does_not_make_another_client(tmp_path: Path) -> None:
 def test_guesses_from_many_ports_are_guesses_of_one_client_and_audited_as_one(tmp_path: Path) -> None:
     audit = tmp_path / "audit.jsonl"
     settings: dict[str, Any] = {"admin_key": ADMIN_KEY, "trusted_proxies": 1, "audit_log": f"file://{audit}"}
-    with serving(tmp_path, **settings) as server, httpx.Client(timeout=HANGS) as client:
+    with serving(tmp_path, **settings) as server, httpx.Client(timeout=HANG_TIMEOUT) as client:
         url = f"{server.url}/v1/people?surname=x"
         statuses = [
             client.get(url, headers=bearer(generate_key()) | {"X-Forwarded-For": f"{FOUR}:{port}"}).status_code

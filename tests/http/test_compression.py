@@ -13,7 +13,7 @@ from falcon import testing
 from falcon.asgi import Request, Response
 
 from peopleinfo.http.middleware.compression import accepts_gzip, compressed
-from tests.http.serving import HANGS, serving
+from tests.http.serving import HANG_TIMEOUT, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -28,7 +28,7 @@ IMPORT = "/v1/people/import"
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     with (
         serving(tmp_path_factory.mktemp("compressed")) as server,
-        httpx.Client(base_url=server.url, timeout=HANGS, headers={"Accept-Encoding": "identity"}) as client,
+        httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT, headers={"Accept-Encoding": "identity"}) as client,
     ):
         lines = b"".join(json.dumps({"person_surname": "Zip", "n": n}).encode() + b"\n" for n in range(3_000))
         assert client.post(IMPORT, content=lines, headers=NDJSON).status_code == 200

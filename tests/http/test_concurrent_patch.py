@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.http.serving import HANGS, Server, serving
+from tests.http.serving import HANG_TIMEOUT, Server, serving
 from tests.store_kinds import STORES
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ def at_once(server: Server, write: Callable[[httpx.Client, int], httpx.Response]
     ready = threading.Barrier(WRITERS)
 
     def work(number: int) -> httpx.Response:
-        with httpx.Client(base_url=server.url, timeout=HANGS) as client:
+        with httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client:
             client.get("/status")
-            ready.wait(HANGS)
+            ready.wait(HANG_TIMEOUT)
             return write(client, number)
 
     with ThreadPoolExecutor(WRITERS) as threads:

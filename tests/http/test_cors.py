@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, serving
+from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANG_TIMEOUT, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     origins = f"{OURS}, http://localhost:5173"
     with (
         serving(folder, admin_key=ADMIN_KEY, cors_origins=origins) as server,
-        httpx.Client(base_url=server.url, timeout=HANGS) as client,
+        httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client,
     ):
         yield client
 

@@ -16,7 +16,7 @@ from peopleinfo.settings import Settings
 from tests import valkey_servers
 from tests.cli.commands import environment, run
 from tests.http.crashing_service import CANARY
-from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, Server, started
+from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANG_TIMEOUT, Server, started
 from tests.http.test_tracing import receiving
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def headers_of_ours(answers: list[httpx.Response]) -> bytes:
 
 @pytest.fixture(scope="module")
 def cache() -> Iterator[valkey_servers.Server]:
-    with valkey_servers.serving() as server:
+    with valkey_servers.running_server() as server:
         yield server
 
 
@@ -129,7 +129,7 @@ def test_whatever_it_is_asked_it_says_nobodys_values_elsewhere(
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{receiver.server.server_port}")
         with (
             started(tmp_path, **settings(tmp_path, cache)) as server,
-            httpx.Client(base_url=server.url, timeout=HANGS) as client,
+            httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client,
         ):
             answers = drive(client)
             metrics = client.get("/metrics", headers=AS_ADMIN).content
@@ -153,7 +153,7 @@ def test_whatever_goes_wrong_it_says_nobodys_values(
         command = (*CRASHING, "serve")
         with (
             started(tmp_path, command=command, **settings(tmp_path, cache)) as server,
-            httpx.Client(base_url=server.url, timeout=HANGS, headers=AS_ADMIN | {"If-Match": "*"}) as client,
+            httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT, headers=AS_ADMIN | {"If-Match": "*"}) as client,
         ):
             path = client.post("/v1/people", json=PERSON).headers["Location"]
             answers = [

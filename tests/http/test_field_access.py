@@ -10,7 +10,7 @@ import pytest
 
 from peopleinfo.http.operations import FIELD_ACCESS_OPERATIONS, OPERATIONS
 from tests.cli.commands import run
-from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, serving
+from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANG_TIMEOUT, serving
 from tests.http.test_authentication import bearer, make_key
 from tests.http.test_authentication import refusal as problem
 
@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def admin(folder: Path) -> Iterator[httpx.Client]:
     with (
         serving(folder, admin_key=ADMIN_KEY, rate_limit=0) as server,
-        httpx.Client(base_url=server.url, timeout=HANGS) as client,
+        httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client,
     ):
         client.headers.update(AS_ADMIN)
         yield client
@@ -53,7 +53,7 @@ def masked(folder: Path, admin: httpx.Client) -> Iterator[httpx.Client]:
     """A client that sees names alone."""
     hidden = [option for member in ("person_birthdate", "person_address", "*") for option in ("--hide-field", member)]
     key = make_key(folder, "--scope", "people:read", "--scope", "people:write", *hidden, name="names-only")
-    with httpx.Client(base_url=admin.base_url, timeout=HANGS, headers=bearer(key)) as client:
+    with httpx.Client(base_url=admin.base_url, timeout=HANG_TIMEOUT, headers=bearer(key)) as client:
         yield client
 
 

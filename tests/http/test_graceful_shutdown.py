@@ -11,7 +11,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.http.serving import HANGS, Server, serving, started
+from tests.http.serving import HANG_TIMEOUT, Server, serving, started
 from tests.http.test_workers import workers_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def test_a_draining_server_says_so_and_serves_on(tmp_path: Path, workers: int) -
         assert httpx.get(f"{server.url}/status/ready").status_code == 200
         server.process.send_signal(signal.SIGTERM)
         assert draining(server).json()["status"] == "draining"
-        made = httpx.post(f"{server.url}/v1/people", json={"person_surname": "Late"}, timeout=HANGS)
+        made = httpx.post(f"{server.url}/v1/people", json={"person_surname": "Late"}, timeout=HANG_TIMEOUT)
         assert (made.status_code, made.headers["Connection"]) == (201, "close")
         assert httpx.get(f"{server.url}/status/live").status_code == 200
 
@@ -36,7 +36,7 @@ def test_it_ends_with_0_when_the_grace_is_over(tmp_path: Path, workers: int) -> 
     with serving(tmp_path, drain_seconds=0.5, workers=workers) as server:
         children = workers_of(server)
         assert server.terminate() == 0
-        assert psutil.wait_procs(children, timeout=HANGS)[1] == []
+        assert psutil.wait_procs(children, timeout=HANG_TIMEOUT)[1] == []
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -46,39 +46,39 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path, workers: int) -> None:
         server.process.send_signal(signal.SIGTERM)
         draining(server)
         assert server.terminate() == -signal.SIGTERM
-        assert psutil.wait_procs(children, timeout=HANGS)[1] == []
+        assert psutil.wait_procs(children, timeout=HANG_TIMEOUT)[1] == []
 
 
 def test_a_request_under_way_is_answered(tmp_path: Path) -> None:
     body = b'{"person_surname": "Slow"}'
     head = f"POST /v1/people HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    with started(tmp_path) as server, socket.create_connection(server.address, timeout=HANGS) as client:
+    with started(tmp_path) as server, socket.create_connection(server.address, timeout=HANG_TIMEOUT) as client:
         client.sendall(head.encode() + body[:5])
         wait_for_request(server)
         server.process.send_signal(signal.SIGTERM)
         wait_until_closed(server)
         client.sendall(body[5:])
         assert client.recv(12) == b"HTTP/1.1 201"
-        assert server.process.wait(HANGS) == 0
+        assert server.process.wait(HANG_TIMEOUT) == 0
 
 
 def wait_for_request(server: Server) -> None:
     """Wait until the server has read what was sent before: it answers in turn."""
-    httpx.get(f"{server.url}/status/live", timeout=HANGS)
+    httpx.get(f"{server.url}/status/live", timeout=HANG_TIMEOUT)
 
 
 def wait_until_closed(server: Server) -> None:
-    patience = monotonic() + HANGS
+    patience = monotonic() + HANG_TIMEOUT
     while monotonic() < patience:
         try:
-            socket.create_connection(server.address, timeout=HANGS).close()
+            socket.create_connection(server.address, timeout=HANG_TIMEOUT).close()
         except ConnectionError:
             return
     raise AssertionError("it still listens")
 
 
 def draining(server: Server) -> httpx.Response:
-    patience = monotonic() + HANGS
-    while (answer := httpx.get(f"{server.url}/status/ready", timeout=HANGS)).status_code == 200:
+    patience = monotonic() + HANG_TIMEOUT
+    while (answer := httpx.get(f"{server.url}/status/ready", timeout=HANG_TIMEOUT)).status_code == 200:
         assert monotonic() < patience, "it goes on as if nobody had told it to end"
     return answer

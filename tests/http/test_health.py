@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from peopleinfo import __version__
-from tests.http.serving import HANGS, Server, started
+from tests.http.serving import HANG_TIMEOUT, Server, started
 from tests.store_kinds import CACHED
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ def test_a_server_whose_database_was_replaced_does_not_take_the_other_for_its_ow
 
 def unavailable(server: Server) -> httpx.Response:
     """Ask until the service has noticed; what it knows of its store may be a second old."""
-    patience = monotonic() + HANGS
-    while (answer := httpx.get(f"{server.url}/status", timeout=HANGS)).status_code == 200:
+    patience = monotonic() + HANG_TIMEOUT
+    while (answer := httpx.get(f"{server.url}/status", timeout=HANG_TIMEOUT)).status_code == 200:
         assert monotonic() < patience
     return answer
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, serving
+from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANG_TIMEOUT, serving
 from tests.http.test_authentication import bearer, make_key
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Side, Side
         serving(second, admin_key=ADMIN_KEY, rate_limit=0) as other,
     ):
         opened = [
-            (folder, httpx.Client(base_url=server.url, timeout=HANGS, headers=AS_ADMIN))
+            (folder, httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT, headers=AS_ADMIN))
             for folder, server in ((first, one), (second, other))
         ]
         made = [Side(admin, {name: masked(folder, admin, name) for name in MASKS}) for folder, admin in opened]
@@ -58,7 +58,7 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Side, Side
 def masked(folder: Any, admin: httpx.Client, name: str) -> httpx.Client:
     hidden = [option for member in MASKS[name] for option in ("--hide-field", member)]
     key = make_key(folder, "--scope", "people:read", "--scope", "people:write", *hidden, name=name)
-    return httpx.Client(base_url=admin.base_url, timeout=HANGS, headers=bearer(key))
+    return httpx.Client(base_url=admin.base_url, timeout=HANG_TIMEOUT, headers=bearer(key))
 
 
 # What differs from one request to the next whoever asks: of the same length each time.

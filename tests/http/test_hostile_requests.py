@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.http.hostile_requests import CANARY, JSON, Hostile, requests
-from tests.http.serving import HANGS, Server, serving
+from tests.http.serving import HANG_TIMEOUT, Server, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def test_three_thousand_hostile_requests_are_refused_and_do_no_harm(target: Server) -> None:
-    with httpx.Client(base_url=target.url, timeout=HANGS) as client:
+    with httpx.Client(base_url=target.url, timeout=HANG_TIMEOUT) as client:
         place = client.post("/v1/people", json={"person_surname": "Bystander"}).headers["Location"]
         hostile = requests(place, REQUESTS)
         assert len(hostile) == REQUESTS
@@ -43,12 +43,12 @@ def test_three_thousand_hostile_requests_are_refused_and_do_no_harm(target: Serv
 
 
 def test_slow_bodies_are_given_up_without_holding_anybody_else_up(target: Server) -> None:
-    connections = [socket.create_connection(target.address, timeout=HANGS) for _ in range(50)]
+    connections = [socket.create_connection(target.address, timeout=HANG_TIMEOUT) for _ in range(50)]
     head = f"Host: localhost\r\nContent-Type: {JSON}\r\nContent-Length: 1000\r\n\r\n{{".encode()
     for number, connection in enumerate(connections):
         path = (b"/v1/people", b"/data", b"/v1/people/search", b"/v1/people/import")[number % 4]
         connection.sendall(b"POST " + path + b" HTTP/1.1\r\n" + head)
-    assert httpx.get(f"{target.url}/status", timeout=HANGS).status_code == 200
+    assert httpx.get(f"{target.url}/status", timeout=HANG_TIMEOUT).status_code == 200
     for connection in connections:
         with connection:
             answer = read(connection, "POST")
@@ -58,7 +58,7 @@ def test_slow_bodies_are_given_up_without_holding_anybody_else_up(target: Server
 
 def what_is_wrong(server: Server, hostile: Hostile) -> str | None:
     """Send a request, and say what is wrong with its answer."""
-    with socket.create_connection(server.address, timeout=HANGS) as connection:
+    with socket.create_connection(server.address, timeout=HANG_TIMEOUT) as connection:
         try:
             connection.sendall(hostile.request)
             if hostile.broken:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.http.serving import HANGS, Server
+from tests.http.serving import HANG_TIMEOUT, Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -151,7 +151,7 @@ def cut(server: Server, content: bytes, media_type: str, key: str, *, chunked: b
     head = f"POST /v1/people/import HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media_type}\r\nIdempotency-Key: {key}\r\n"
     framing = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(content) + 100}"
     body = f"{len(content):x}\r\n".encode() + content + b"\r\n" if chunked else content
-    with socket.create_connection(server.address, timeout=HANGS) as connection:
+    with socket.create_connection(server.address, timeout=HANG_TIMEOUT) as connection:
         connection.sendall(f"{head}{framing}\r\n\r\n".encode() + body)
         connection.shutdown(socket.SHUT_WR)
         with suppress(ConnectionError):
@@ -299,14 +299,14 @@ def test_a_reader_who_goes_away_leaves_the_server_well(server: Server, client: h
     before = exported_in_all(client)
     for _ in range(5):
         with socket.socket() as connection:
-            connection.settimeout(HANGS)
+            connection.settimeout(HANG_TIMEOUT)
             # Most of the answer has to wait at the server.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.connect(server.address)
             connection.sendall(f"GET /v1/people/export?surname={surname} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             assert connection.recv(100).startswith(b"HTTP/1.1 200")
     assert exported_in_all(client) - before < 5 * 3_000, "people were read for nobody"
-    patience = monotonic() + HANGS
+    patience = monotonic() + HANG_TIMEOUT
     while client.get("/status").status_code != 200:
         assert monotonic() < patience
         sleep(0.1)  # ministack goes on with what it was asked for

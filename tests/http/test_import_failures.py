@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.http.failing_writer import ERRORS
-from tests.http.serving import HANGS, started
+from tests.http.serving import HANG_TIMEOUT, started
 
 ROWS = 4
 FAILING = (sys.executable, str(Path(__file__).with_name("failing_writer.py")), "serve")
@@ -27,7 +27,7 @@ def test_repeated_import_stores_each_row_once_whichever_statement_failed(
     settings: dict[str, Any] = {"encryption": encryption_in(tmp_path)} if encrypted else {}
     with (
         started(tmp_path, command=FAILING, **settings) as server,
-        httpx.Client(base_url=server.url, timeout=HANGS) as client,
+        httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client,
     ):
         for number in itertools.count(1):
             surname, order = f"Import{number}", f"{number} {error}"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.http.serving import HANGS, started
+from tests.http.serving import HANG_TIMEOUT, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,11 +43,11 @@ def file_of(surname: str, refused: int = REFUSED_ROWS) -> bytes:
 
 def imported(server: Server, content: bytes, key: str | None) -> httpx.Response:
     headers = {"Content-Type": "application/x-ndjson"} | ({"Idempotency-Key": key} if key else {})
-    return httpx.post(f"{server.url}/v1/people/import", content=content, headers=headers, timeout=HANGS)
+    return httpx.post(f"{server.url}/v1/people/import", content=content, headers=headers, timeout=HANG_TIMEOUT)
 
 
 def stored(server: Server, surname: str) -> int:
-    found = httpx.get(f"{server.url}/v1/people/export", params={"surname": surname}, timeout=HANGS)
+    found = httpx.get(f"{server.url}/v1/people/export", params={"surname": surname}, timeout=HANG_TIMEOUT)
     return len(found.content.splitlines())
 
 

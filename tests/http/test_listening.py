@@ -17,7 +17,7 @@ import pytest
 
 from peopleinfo.cli import sockets
 from peopleinfo.settings import InvalidSettings, Settings
-from tests.http.serving import HANGS, environment, serving
+from tests.http.serving import HANG_TIMEOUT, environment, serving
 from tests.http.test_startup import refused
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ def path() -> Iterator[Path]:
 
 @pytest.fixture
 def client(path: Path) -> Iterator[httpx.Client]:
-    with httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://localhost", timeout=HANGS) as made:
+    with httpx.Client(
+        transport=httpx.HTTPTransport(uds=str(path)), base_url="http://localhost", timeout=HANG_TIMEOUT
+    ) as made:
         yield made
 
 
@@ -58,7 +60,7 @@ def test_two_colons_serve_ipv6_and_ipv4(tmp_path: Path, workers: int) -> None:
     with serving(tmp_path, host="::", allow_anonymous="true", workers=workers) as server:
         port = server.url.rpartition(":")[2]
         for host in ("[::1]", "127.0.0.1"):
-            assert httpx.get(f"http://{host}:{port}/status", timeout=HANGS).status_code == 200
+            assert httpx.get(f"http://{host}:{port}/status", timeout=HANG_TIMEOUT).status_code == 200
 
 
 @needs_ipv6
@@ -141,7 +143,7 @@ def unix_server(folder: Path, path: Path, **settings: object) -> Iterator[None]:
             assert f" on unix:{path} " in first, first + process.stderr.read().decode()
             yield
             process.terminate()
-            assert process.wait(HANGS) == 0
+            assert process.wait(HANG_TIMEOUT) == 0
             assert process.stderr.read() == b""
         finally:
             process.kill()

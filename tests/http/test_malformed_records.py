@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, serving
+from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANG_TIMEOUT, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ def client(tmp_path: Path) -> Iterator[httpx.Client]:
     audit = f"file://{tmp_path / 'audit.jsonl'}"
     with (
         serving(tmp_path, admin_key=ADMIN_KEY, audit_log=audit) as server,
-        httpx.Client(base_url=server.url, headers=AS_ADMIN, timeout=HANGS) as client,
+        httpx.Client(base_url=server.url, headers=AS_ADMIN, timeout=HANG_TIMEOUT) as client,
     ):
         yield client
 

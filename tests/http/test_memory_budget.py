@@ -14,7 +14,7 @@ import pytest
 
 from peopleinfo.http.memory_budget import EXPORT_SIZE, EXPORTS, RESPONSES
 from peopleinfo.people.store import PAGE_SIZE
-from tests.http.serving import HANGS, serving
+from tests.http.serving import HANG_TIMEOUT, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         line = json.dumps(person).encode() + b"\n"
         headers = {"Content-Type": "application/x-ndjson"}
         url = f"{server.url}/v1/people/import"
-        done = httpx.post(url, content=(line for _ in range(PEOPLE)), headers=headers, timeout=HANGS)
+        done = httpx.post(url, content=(line for _ in range(PEOPLE)), headers=headers, timeout=HANG_TIMEOUT)
         assert json.loads(done.text.splitlines()[-1])["stored"] == PEOPLE
         yield server
 
@@ -42,7 +42,7 @@ def unread(server: Server, path: str, stack: ExitStack, *, times: int = 1) -> No
     """Send a request over a connection that takes next to nothing of the response."""
     connection = stack.enter_context(socket.socket())
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-    connection.settimeout(HANGS)
+    connection.settimeout(HANG_TIMEOUT)
     connection.connect(server.address)
     connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() * times)
     assert connection.recv(9) == b"HTTP/1.1 "
@@ -64,15 +64,15 @@ def test_unread_responses_together_are_limited(crowded: Server, path: str) -> No
     with ExitStack() as stack:
         for _ in range(2 * RESPONSES.size // PAGE_SIZE):
             unread(crowded, path, stack, times=4)  # the first ones fit into buffers of the system
-            response = httpx.get(f"{crowded.url}{path}", timeout=HANGS)
+            response = httpx.get(f"{crowded.url}{path}", timeout=HANG_TIMEOUT)
             if response.status_code == 503:
                 break
         assert response.status_code == 503
         assert response.headers["Retry-After"] == "1"
         assert response.json()["type"] == "urn:peopleinfo:problem:overloaded"
         assert crowded.resident_bytes - before < 3 * RESPONSES.size
-        assert httpx.get(f"{crowded.url}/status", timeout=HANGS).status_code == 200
-    while httpx.get(f"{crowded.url}{path}", timeout=HANGS).status_code != 200:  # when the connections have ended
+        assert httpx.get(f"{crowded.url}/status", timeout=HANG_TIMEOUT).status_code == 200
+    while httpx.get(f"{crowded.url}{path}", timeout=HANG_TIMEOUT).status_code != 200:  # when the connections have ended
         pass
 
 
@@ -80,11 +80,11 @@ def test_exports_in_progress_are_limited(crowded: Server) -> None:
     with ExitStack() as stack:
         for _ in range(EXPORTS.size // EXPORT_SIZE):
             unread(crowded, "/v1/people/export", stack)
-        response = httpx.get(f"{crowded.url}/v1/people/export", timeout=HANGS)
+        response = httpx.get(f"{crowded.url}/v1/people/export", timeout=HANG_TIMEOUT)
         assert response.status_code == 503
         assert response.headers["Retry-After"] == "1"
-        assert httpx.get(f"{crowded.url}/v1/people?surname=Big&limit=1", timeout=HANGS).status_code == 200
-    while httpx.get(f"{crowded.url}/v1/people/export?surname=nobody", timeout=HANGS).status_code != 200:
+        assert httpx.get(f"{crowded.url}/v1/people?surname=Big&limit=1", timeout=HANG_TIMEOUT).status_code == 200
+    while httpx.get(f"{crowded.url}/v1/people/export?surname=nobody", timeout=HANG_TIMEOUT).status_code != 200:
         pass
 
 
@@ -98,7 +98,7 @@ def test_documents_are_read_without_their_package() -> None:
 
 @pytest.mark.parametrize("path", ["/docs/swagger.js", "/docs/swagger.css", "/openapi.json"])
 def test_unread_documents_take_little_memory(crowded: Server, path: str) -> None:
-    httpx.get(f"{crowded.url}{path}", timeout=HANGS)
+    httpx.get(f"{crowded.url}{path}", timeout=HANG_TIMEOUT)
     before = crowded.resident_bytes
     with ExitStack() as stack:
         for _ in range(40):

@@ -18,7 +18,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests import valkey_servers
-from tests.http.serving import HANGS, Server, serving, started
+from tests.http.serving import HANG_TIMEOUT, Server, serving, started
 from tests.http.test_workers import workers_of
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ REQUESTS = 200
 
 def figures(server: Server, accept: str = "") -> dict[str, float]:
     """Return every sample of a scrape by its name and labels."""
-    with closing(HTTPConnection(*server.address, timeout=HANGS)) as connection:
+    with closing(HTTPConnection(*server.address, timeout=HANG_TIMEOUT)) as connection:
         connection.request("GET", "/metrics", headers={"Accept": accept})
         answer = connection.getresponse()
         text = answer.read().decode()
@@ -57,7 +57,7 @@ def send(server: Server, count: int) -> None:
 
     def client(share: int) -> None:
         for _ in range(share):
-            with closing(HTTPConnection(*server.address, timeout=HANGS)) as connection:
+            with closing(HTTPConnection(*server.address, timeout=HANG_TIMEOUT)) as connection:
                 connection.request("GET", "/v1/people?surname=nobody")
                 assert connection.getresponse().status == 200
 
@@ -67,7 +67,7 @@ def send(server: Server, count: int) -> None:
 
 def wait_for_count(server: Server, count: int) -> None:
     """Wait until so many requests are counted; workers tell one another a moment later. There are never more."""
-    patience = monotonic() + HANGS
+    patience = monotonic() + HANG_TIMEOUT
     while (counted := requests_of(server, "/v1/people")) != count:
         assert counted < count, f"{counted} were counted, {count} sent"
         assert monotonic() < patience, f"{counted} of {count}"
@@ -80,7 +80,7 @@ def test_every_scrape_counts_all_workers_also_after_one_was_replaced(tmp_path: P
         assert [requests_of(server, "/v1/people") for _ in range(10)] == [REQUESTS] * 10
         before = workers_of(server)
         before[0].kill()
-        psutil.wait_procs(before[:1], timeout=HANGS)
+        psutil.wait_procs(before[:1], timeout=HANG_TIMEOUT)
         wait_for_count(server, REQUESTS)
         until_replaced(server)
         send(server, REQUESTS)
@@ -89,7 +89,7 @@ def test_every_scrape_counts_all_workers_also_after_one_was_replaced(tmp_path: P
 
 def until_replaced(server: Server) -> None:
     """Wait until there are as many workers as before, and each was heard of."""
-    patience = monotonic() + HANGS
+    patience = monotonic() + HANG_TIMEOUT
     while figures(server)["peopleinfo_workers{}"] < WORKERS:
         assert monotonic() < patience
 
@@ -107,11 +107,11 @@ def test_a_store_operation_is_timed_and_a_request_too(tmp_path: Path) -> None:
 
 def test_a_read_through_the_cache_is_counted_at_each_level(tmp_path: Path) -> None:
     with (
-        valkey_servers.serving() as cache,
+        valkey_servers.running_server() as cache,
         serving(tmp_path, cache_url=cache.url, cache_timeout=5, cache_fence_ttl=0.02) as server,
     ):
         path = httpx.post(f"{server.url}/v1/people", json={"person_surname": "Cached"}).headers["Location"]
-        patience = monotonic() + HANGS
+        patience = monotonic() + HANG_TIMEOUT
         while "local" not in httpx.get(f"{server.url}{path}").headers["Cache-Status"]:
             assert monotonic() < patience
         counted = figures(server)

@@ -23,13 +23,13 @@ from peopleinfo.auth.oidc import OidcTokenVerifier
 from peopleinfo.auth.principal import Scope
 from peopleinfo.errors import NotAuthenticated
 from peopleinfo.http.operations import OPERATIONS
-from tests.http.serving import HANGS, serving
+from tests.http.serving import HANG_TIMEOUT, serving
 from tests.http.test_authentication import NOT_LET_IN, bearer, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.store_kinds import Seconds
+    from tests.store_kinds import MonotonicClock
 
 pytestmark = pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")  # an attacker ignores it
 AUDIENCE = "people-api"
@@ -126,7 +126,7 @@ def provider() -> Iterator[Provider]:
 def client(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     folder = tmp_path_factory.mktemp("oidc")
     with serving(folder, oidc_issuer=provider.issuer, oidc_audience=AUDIENCE, rate_limit=0) as server:  # noqa: SIM117 - as in test_authentication
-        with httpx.Client(base_url=server.url, timeout=HANGS) as client:
+        with httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client:
             yield client
 
 
@@ -251,14 +251,14 @@ async def test_scopes_come_from_the_claim_that_is_set(provider: Provider, claim:
 
 
 @pytest.fixture
-def tokens(provider: Provider, moment: Seconds) -> Iterator[OidcTokenVerifier]:
+def tokens(provider: Provider, moment: MonotonicClock) -> Iterator[OidcTokenVerifier]:
     kept, provider.asked = provider.keys, 0
     yield OidcTokenVerifier(provider.issuer, AUDIENCE, scopes_claim="scope", monotonic=moment)
     provider.keys, provider.is_ill, provider.leads_elsewhere, provider.more = kept, False, False, ""
 
 
 async def test_a_new_key_of_the_provider_is_found_and_an_old_one_forgotten(
-    provider: Provider, tokens: OidcTokenVerifier, moment: Seconds
+    provider: Provider, tokens: OidcTokenVerifier, moment: MonotonicClock
 ) -> None:
     await tokens.principal(provider.token())
     provider.keys = [jwk(THEIRS, "next")]
@@ -270,7 +270,7 @@ async def test_a_new_key_of_the_provider_is_found_and_an_old_one_forgotten(
 
 
 async def test_a_key_that_was_withdrawn_is_believed_no_longer_than_is_said(
-    provider: Provider, tokens: OidcTokenVerifier, moment: Seconds
+    provider: Provider, tokens: OidcTokenVerifier, moment: MonotonicClock
 ) -> None:
     await tokens.principal(provider.token())
     provider.keys = [jwk(THEIRS, "next")]
@@ -280,7 +280,7 @@ async def test_a_key_that_was_withdrawn_is_believed_no_longer_than_is_said(
 
 
 async def test_unknown_keys_do_not_make_us_ask_the_provider_all_the_time(
-    provider: Provider, tokens: OidcTokenVerifier, moment: Seconds
+    provider: Provider, tokens: OidcTokenVerifier, moment: MonotonicClock
 ) -> None:
     for number in range(100):
         with pytest.raises(NotAuthenticated):
@@ -294,7 +294,7 @@ async def test_unknown_keys_do_not_make_us_ask_the_provider_all_the_time(
 
 
 async def test_a_provider_that_is_away_for_a_while_shuts_nobody_out(
-    provider: Provider, tokens: OidcTokenVerifier, moment: Seconds
+    provider: Provider, tokens: OidcTokenVerifier, moment: MonotonicClock
 ) -> None:
     await tokens.principal(provider.token())
     provider.is_ill = True
@@ -345,20 +345,20 @@ ADDRESSES = [
 @pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/keys"])
 @pytest.mark.parametrize("document", DOCUMENTS, ids=range(len(DOCUMENTS)))
 async def test_a_document_of_any_content_lets_nobody_in_and_the_next_one_counts(
-    provider: Provider, moment: Seconds, path: str, document: bytes
+    provider: Provider, moment: MonotonicClock, path: str, document: bytes
 ) -> None:
     await _refused_then_accepted(provider, moment, path, document)
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
 async def test_an_address_of_any_form_lets_nobody_in_and_the_next_one_counts(
-    provider: Provider, moment: Seconds, address: str
+    provider: Provider, moment: MonotonicClock, address: str
 ) -> None:
     document = json.dumps({"issuer": provider.issuer, "jwks_uri": address}).encode()
     await _refused_then_accepted(provider, moment, "/.well-known/openid-configuration", document)
 
 
-async def test_a_configuration_of_another_issuer_names_no_keys(provider: Provider, moment: Seconds) -> None:
+async def test_a_configuration_of_another_issuer_names_no_keys(provider: Provider, moment: MonotonicClock) -> None:
     document = json.dumps({"issuer": "http://127.0.0.1:9", "jwks_uri": f"{provider.issuer}/keys"}).encode()
     await _refused_then_accepted(provider, moment, "/.well-known/openid-configuration", document)
 
@@ -367,7 +367,7 @@ def test_only_asymmetric_algorithms_are_allowed() -> None:
     assert {name[:2] for name in oidc.ALGORITHMS} == {"RS", "PS", "ES", "Ed"}
 
 
-async def _refused_then_accepted(provider: Provider, moment: Seconds, path: str, document: bytes) -> None:
+async def _refused_then_accepted(provider: Provider, moment: MonotonicClock, path: str, document: bytes) -> None:
     tokens = OidcTokenVerifier(provider.issuer, AUDIENCE, scopes_claim="scope", monotonic=moment)
     provider.documents[path] = document
     try:

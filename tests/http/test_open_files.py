@@ -14,7 +14,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.http.serving import COMMAND, HANGS, Server, environment, started
+from tests.http.serving import COMMAND, HANG_TIMEOUT, Server, environment, started
 from tests.http.test_workers import workers_of
 from tests.store_kinds import STORES, store_url
 
@@ -45,11 +45,11 @@ def until_all_serve(server: Server, workers: int) -> None:
     """Wait until each worker has served a request; its ids begin with letters of its own."""
     seen: set[str] = set()
     while len(seen) < workers:
-        seen.add(httpx.get(f"{server.url}/status", timeout=HANGS).headers["X-Request-Id"].partition("-")[0])
+        seen.add(httpx.get(f"{server.url}/status", timeout=HANG_TIMEOUT).headers["X-Request-Id"].partition("-")[0])
 
 
 def until_logged(server: Server, text: str) -> None:
-    end = time.monotonic() + HANGS
+    end = time.monotonic() + HANG_TIMEOUT
     while text not in server.log.read_text():
         assert time.monotonic() < end, server.log.read_text()
         time.sleep(0.05)
@@ -61,7 +61,7 @@ def until_logged(server: Server, text: str) -> None:
 def test_process_without_descriptors_reports_it_and_recovers(tmp_path: Path, kind: str, workers: int) -> None:
     with (
         started(tmp_path, kind=kind, workers=workers) as server,
-        httpx.Client(base_url=server.url, timeout=HANGS) as client,
+        httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client,
     ):
         until_all_serve(server, workers)
         assert client.get("/status").status_code == 200
@@ -91,10 +91,10 @@ def connect_for_ever(server: Server) -> None:
 
 def until_accepted(server: Server) -> None:
     """Connect until it succeeds: the event loop may still be closing the connections that it could not accept."""
-    end = time.monotonic() + HANGS
+    end = time.monotonic() + HANG_TIMEOUT
     while True:
         try:
-            assert httpx.get(f"{server.url}/status", timeout=HANGS).status_code == 200
+            assert httpx.get(f"{server.url}/status", timeout=HANG_TIMEOUT).status_code == 200
         except httpx.TransportError:
             assert time.monotonic() < end
         else:
@@ -121,12 +121,12 @@ def test_limit_that_is_too_low_for_the_connections_is_reported(tmp_path: Path) -
             "PEOPLEINFO_MAX_CONNECTIONS=4000 needs a limit of 4256 open files (ulimit -n, LimitNOFILE)\n"
         )
         process.terminate()
-        assert process.wait(HANGS) == 0
+        assert process.wait(HANG_TIMEOUT) == 0
 
 
 def test_limit_that_leaves_no_connection_is_refused(tmp_path: Path) -> None:
     with limited(tmp_path, 200, *COMMAND[1:]) as process:
-        assert process.wait(HANGS) == 2
+        assert process.wait(HANG_TIMEOUT) == 2
         assert process.stderr is not None
         assert process.stderr.read().startswith(
             b"peopleinfo: the limit of open files is 200: PEOPLEINFO_MAX_CONNECTIONS=4000 needs"

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from peopleinfo.stores.sqlite.factory import open_sqlite
-from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, serving
-from tests.store_kinds import named
+from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANG_TIMEOUT, serving
+from tests.store_kinds import person_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def client(folder: Path) -> Iterator[httpx.Client]:
     with (
         serving(folder, admin_key=ADMIN_KEY, audit_log=f"file://{folder / 'audit.jsonl'}") as server,
-        httpx.Client(base_url=server.url, timeout=HANGS, headers=AS_ADMIN) as client,
+        httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT, headers=AS_ADMIN) as client,
     ):
         yield client
 
@@ -73,7 +73,7 @@ def test_an_audit_that_cannot_be_read_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "audit.jsonl.1").symlink_to("/proc/self/mem")  # reading its beginning fails, for root too
     with (
         serving(tmp_path, audit_log=f"file://{tmp_path / 'audit.jsonl'}") as server,
-        httpx.Client(base_url=server.url, timeout=HANGS) as client,
+        httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client,
     ):
         answer = client.get(f"/v1/people/{made(client)}/export")
         assert answer.status_code == 503
@@ -93,20 +93,23 @@ def test_nobody_is_exported_who_is_not_there(client: httpx.Client) -> None:
 
 @pytest.mark.parametrize(("audit", "availability"), [("", "disabled"), ("stdout", "external")])
 def test_it_is_said_where_the_audit_is_when_it_cannot_be_read(tmp_path: Path, audit: str, availability: str) -> None:
-    with serving(tmp_path, audit_log=audit) as server, httpx.Client(base_url=server.url, timeout=HANGS) as client:
+    with (
+        serving(tmp_path, audit_log=audit) as server,
+        httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client,
+    ):
         assert exported(client, made(client))["audit"] == {"availability": availability}
 
 
 async def stored_days_ago(folder: Path, days: int) -> str:
     async with open_sqlite(folder / "people.db", now=lambda: datetime.now(UTC) - timedelta(days=days)) as store:
-        return (await store.create(named("Stored"))).person_id
+        return (await store.create(person_data("Stored"))).person_id
 
 
 def test_a_server_erases_those_who_were_kept_too_long(tmp_path: Path) -> None:
     old, new = asyncio.run(stored_days_ago(tmp_path, 731)), asyncio.run(stored_days_ago(tmp_path, 1))
     audit = tmp_path / "audit.jsonl"
     with serving(tmp_path, workers=2, retention_period="730d", audit_log=f"file://{audit}") as server:
-        patience = time.monotonic() + HANGS
+        patience = time.monotonic() + HANG_TIMEOUT
         while httpx.get(f"{server.url}/v1/people/{old}").status_code == 200:
             assert time.monotonic() < patience
             time.sleep(0.05)

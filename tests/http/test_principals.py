@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.cli.commands import run
-from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, Server, serving
+from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANG_TIMEOUT, Server, serving
 from tests.http.test_authentication import bearer, make_key
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def server(store_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 def admin(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=HANGS, headers=AS_ADMIN) as client:
+    with httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT, headers=AS_ADMIN) as client:
         yield client
 
 
@@ -88,7 +88,7 @@ def test_a_cursor_is_of_no_use_to_another_principal(client: httpx.Client, admin:
 def test_what_a_client_named_stays_its_own_when_its_key_is_rotated(tmp_path: Path, surname: str) -> None:
     scopes = ("--scope", "people:write", "--scope", "people:read")
     alice, bob = (make_key(tmp_path, *scopes, name=name) for name in ("alice", "bob"))
-    with serving(tmp_path, rate_limit=0) as server, httpx.Client(base_url=server.url, timeout=HANGS) as client:
+    with serving(tmp_path, rate_limit=0) as server, httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client:
 
         def add_as(key: str, **members: str) -> httpx.Response:
             headers = bearer(key) | {"Idempotency-Key": "o1"}

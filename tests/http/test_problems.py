@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.http.serving import serving
-from tests.limits import HANGS
+from tests.limits import HANG_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -210,7 +210,7 @@ def locked(tmp_path: Path) -> Iterator[httpx.Client]:
     with (
         serving(tmp_path) as server,
         closing(sqlite3.connect(tmp_path / "people.db", isolation_level=None)) as other,
-        httpx.Client(base_url=server.url, timeout=HANGS) as client,
+        httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client,
     ):
         other.execute("BEGIN IMMEDIATE")
         yield client

@@ -14,14 +14,14 @@ from peopleinfo.auth.rate_limit import TokenBuckets
 from peopleinfo.errors import RateLimitExceeded
 from peopleinfo.http.middleware.auth import AuthMiddleware
 from peopleinfo.http.middleware.rate_limit import GUESSES, OPEN_REQUESTS, RateLimiter
-from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, serving
+from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANG_TIMEOUT, serving
 from tests.http.test_authentication import bearer, make_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.store_kinds import Seconds
+    from tests.store_kinds import MonotonicClock
 
 LIMIT = 120
 PERSON = f"/v1/people/{'0' * 32}"
@@ -38,7 +38,7 @@ COSTS = [
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[httpx.Client]:
     with serving(tmp_path, admin_key=ADMIN_KEY, rate_limit=LIMIT, trusted_proxies=1) as server:  # noqa: SIM117 - as elsewhere
-        with httpx.Client(base_url=server.url, timeout=HANGS, headers=AS_ADMIN) as client:
+        with httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT, headers=AS_ADMIN) as client:
             yield client
 
 
@@ -123,7 +123,7 @@ def test_whoever_guesses_keys_in_the_sign_in_form_is_not_listened_to(client: htt
 
 
 @pytest.mark.parametrize("path", ["/status", "/status/live", "/docs", "/openapi.json", "/console/sign-in", "/"])
-async def test_requests_of_open_routes_are_counted_by_network(path: str, moment: Seconds) -> None:
+async def test_requests_of_open_routes_are_counted_by_network(path: str, moment: MonotonicClock) -> None:
     limits = RateLimiter(LIMIT, anybody=False, proxies=1)
     limits._open = TokenBuckets(OPEN_REQUESTS, monotonic=moment)
     authentication = AuthMiddleware(cast("Any", None), limits, cast("Any", None), open_metrics=True)

@@ -18,7 +18,7 @@ from peopleinfo.errors import InvalidJson, Overloaded
 from peopleinfo.http import bodies, memory_budget
 from peopleinfo.http.operations import OPERATIONS
 from peopleinfo.people import strict_json
-from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, serving
+from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANG_TIMEOUT, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,14 +44,14 @@ QUERIES = sorted(
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     with (
         serving(tmp_path_factory.mktemp("guarded"), admin_key=ADMIN_KEY, rate_limit=0) as server,
-        httpx.Client(base_url=server.url, timeout=HANGS) as client,
+        httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client,
     ):
         yield client
 
 
 def sent(client: httpx.Client, method: str, target: str, headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
     """Send a target as it is: httpx would escape it."""
-    with closing(HTTPConnection(client.base_url.host, client.base_url.port or 80, timeout=HANGS)) as connection:
+    with closing(HTTPConnection(client.base_url.host, client.base_url.port or 80, timeout=HANG_TIMEOUT)) as connection:
         connection.request(method, target, headers=headers)
         response = connection.getresponse()
         return response.status, json.loads(response.read() or b"{}")
@@ -199,5 +199,5 @@ async def body_of(body: bytes) -> Request:
 
     scope = testing.create_scope(method="POST", headers={"Content-Type": "application/json"})
     request = Request(scope, receive)
-    assert await bodies.read_body(request, seconds=HANGS) == body
+    assert await bodies.read_body(request, seconds=HANG_TIMEOUT) == body
     return request

@@ -12,7 +12,7 @@ import schemathesis
 from schemathesis.checks import CHECKS, load_all_checks
 
 from peopleinfo.http.openapi import document
-from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANGS, Server, serving
+from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANG_TIMEOUT, Server, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,7 @@ def server(store_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @quick
 def test_the_server_answers_as_the_document_says(case: schemathesis.Case[Any], server: Server) -> None:
     names = NOT_PROMISED_OF_THE_LENIENT if f"{case.method} {case.path}" in LENIENT else NOT_PROMISED
-    case.call_and_validate(base_url=server.url, headers=AS_ADMIN, timeout=HANGS, excluded_checks=checks(names))
+    case.call_and_validate(base_url=server.url, headers=AS_ADMIN, timeout=HANG_TIMEOUT, excluded_checks=checks(names))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_it_does_so_too_when_the_person_is_there(case: schemathesis.Case[Any], s
     if case.method in ("PUT", "PATCH"):
         case.headers["If-Match"] = "*"
     case.call_and_validate(
-        base_url=server.url, headers=AS_ADMIN, timeout=HANGS, excluded_checks=checks(NOT_KNOWN_OF_A_CHANGED_CASE)
+        base_url=server.url, headers=AS_ADMIN, timeout=HANG_TIMEOUT, excluded_checks=checks(NOT_KNOWN_OF_A_CHANGED_CASE)
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.http.serving import ADMIN_KEY, HANGS, serving
+from tests.http.serving import ADMIN_KEY, HANG_TIMEOUT, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,14 +17,14 @@ PERSON = "/v1/people?surname=x"
 
 
 def signed_in(url: str) -> dict[str, str]:
-    answer = httpx.post(f"{url}/console/sign-in", data={"key": ADMIN_KEY}, headers=OURS, timeout=HANGS)
+    answer = httpx.post(f"{url}/console/sign-in", data={"key": ADMIN_KEY}, headers=OURS, timeout=HANG_TIMEOUT)
     assert answer.status_code == 303
     return OURS | {"Cookie": f"peopleinfo_session={answer.cookies['peopleinfo_session']}"}
 
 
 def status(url: str, session: dict[str, str], path: str = PERSON) -> int:
     """Return the status of a request over a connection of its own, which any worker may accept."""
-    return httpx.get(f"{url}{path}", headers=session, timeout=HANGS).status_code
+    return httpx.get(f"{url}{path}", headers=session, timeout=HANG_TIMEOUT).status_code
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -33,14 +33,14 @@ def test_a_session_that_was_signed_out_has_ended(store_kind: str, tmp_path: Path
         ended, other = signed_in(server.url), signed_in(server.url)
         for _ in range(10):
             assert (status(server.url, ended), status(server.url, other)) == (200, 200)
-        answer = httpx.post(f"{server.url}/console/sign-out", headers=ended, timeout=HANGS)
+        answer = httpx.post(f"{server.url}/console/sign-out", headers=ended, timeout=HANG_TIMEOUT)
         assert (answer.status_code, answer.headers["Location"]) == (303, "/console/sign-in")
         assert 'peopleinfo_session=""' in answer.headers["Set-Cookie"]
         for _ in range(10):
             assert (status(server.url, ended), status(server.url, other)) == (401, 200)
             assert status(server.url, ended, "/console") == 303
             assert status(server.url, ended, "/metrics") == 401
-        again = httpx.post(f"{server.url}/console/sign-out", headers=ended, timeout=HANGS)
+        again = httpx.post(f"{server.url}/console/sign-out", headers=ended, timeout=HANG_TIMEOUT)
         assert again.status_code == 303
     with serving(tmp_path, kind=store_kind, workers=workers, admin_key=ADMIN_KEY) as server:
         assert (status(server.url, ended), status(server.url, other)) == (401, 200)

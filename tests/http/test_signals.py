@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.http.serving import COMMAND, HANGS, REPOSITORY, environment, started
+from tests.http.serving import COMMAND, HANG_TIMEOUT, REPOSITORY, environment, started
 from tests.store_kinds import store_url
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def ended(folder: Path, command: Sequence[str], **settings: object) -> tuple[int
     """Run a service until it ends, and return its exit code and what it reported."""
     settings = {"port": 0, "store_url": store_url("sqlite", folder)} | settings
     done = subprocess.run(
-        command, cwd=REPOSITORY, env=environment(**settings), capture_output=True, timeout=HANGS, check=False
+        command, cwd=REPOSITORY, env=environment(**settings), capture_output=True, timeout=HANG_TIMEOUT, check=False
     )
     lines = done.stderr.decode().splitlines()
     return done.returncode, "\n".join(line for line in lines if not line.startswith("PeopleInfo serves "))

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from tests.cli.commands import run as command
-from tests.http.serving import COMMAND, HANGS, environment, serving, started
+from tests.http.serving import COMMAND, HANG_TIMEOUT, environment, serving, started
 from tests.store_kinds import store_url
 
 
@@ -24,7 +24,12 @@ def refused(folder: Path, *flags: str, **settings: object) -> str:
     """Start a server that must not start, and return what it says."""
     settings = {"port": 0, "store_url": store_url("sqlite", folder)} | settings
     ended = subprocess.run(
-        [*COMMAND, *flags], cwd=folder, env=environment(**settings), capture_output=True, timeout=HANGS, check=False
+        [*COMMAND, *flags],
+        cwd=folder,
+        env=environment(**settings),
+        capture_output=True,
+        timeout=HANG_TIMEOUT,
+        check=False,
     )
     said = ended.stderr.decode()
     assert ended.returncode not in (0, -signal.SIGKILL), said
@@ -154,7 +159,7 @@ def test_a_path_through_a_file_is_refused(tmp_path: Path) -> None:
 def test_ctrl_c_ends_it_in_good_order(tmp_path: Path, workers: int) -> None:
     with started(tmp_path, workers=workers) as server:
         server.process.send_signal(signal.SIGINT)
-        assert server.process.wait(HANGS) == 0
+        assert server.process.wait(HANG_TIMEOUT) == 0
         assert server.process.stderr is not None
         assert server.process.stderr.read() == b""
 

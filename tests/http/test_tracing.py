@@ -16,7 +16,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests import valkey_servers
-from tests.http.serving import HANGS, Server, serving
+from tests.http.serving import HANG_TIMEOUT, Server, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +59,7 @@ def receiving() -> Iterator[Receiver]:
     finally:
         receiver.server.shutdown()
         receiver.server.server_close()
-        thread.join(HANGS)
+        thread.join(HANG_TIMEOUT)
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def attributes(span: Any) -> dict[str, str]:
 
 def cold_read(server: Server, client: httpx.Client) -> httpx.Response:
     """Read somebody whom the cache does not have, once it keeps anything at all."""
-    patience = monotonic() + HANGS
+    patience = monotonic() + HANG_TIMEOUT
     while True:
         path = client.post("/v1/people", json={"person_surname": "Canary4711"}).headers["Location"]
         answer = client.get(path, headers={"traceparent": PARENT})
@@ -86,9 +86,9 @@ def cold_read(server: Server, client: httpx.Client) -> httpx.Response:
 
 def test_a_cold_read_shows_request_cache_lease_store_and_fill(tmp_path: Path, receiver: Receiver) -> None:
     with (
-        valkey_servers.serving() as cache,
+        valkey_servers.running_server() as cache,
         serving(tmp_path, cache_url=cache.url, cache_timeout=5, cache_fence_ttl=0.02) as server,
-        httpx.Client(base_url=server.url, timeout=HANGS) as client,
+        httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client,
     ):
         answer = cold_read(server, client)
         _, trace_id, span_id, flags = answer.headers["Traceresponse"].split("-")

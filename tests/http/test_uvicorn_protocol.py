@@ -16,13 +16,13 @@ from uvicorn.server import ServerState
 
 from peopleinfo.http import uvicorn_protocol
 from peopleinfo.http.memory_budget import Budget
-from tests.http.serving import HANGS, Server, serving
+from tests.http.serving import HANG_TIMEOUT, Server, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from tests.store_kinds import Seconds
+    from tests.store_kinds import MonotonicClock
 
 STORE_KINDS = ["sqlite"]  # HTTP is parsed before a store is asked
 JSON = b"Host: localhost\r\nContent-Type: application/json\r\n"
@@ -31,7 +31,7 @@ JSON = b"Host: localhost\r\nContent-Type: application/json\r\n"
 def ask(server: Server, *pieces: bytes) -> bytes:
     """Send pieces over one connection, and return all that comes back until the server hangs up."""
     answer = b""
-    with socket.create_connection(server.address, timeout=HANGS) as connection:
+    with socket.create_connection(server.address, timeout=HANG_TIMEOUT) as connection:
         try:
             for piece in pieces:
                 connection.sendall(piece)
@@ -195,7 +195,7 @@ async def test_only_a_few_pipelined_requests_wait_and_all_are_answered(cut: int)
         await answers.wait()
         await nothing(scope, receive, send)
 
-    async with alone(app) as (state, reader, writer), asyncio.timeout(HANGS):
+    async with alone(app) as (state, reader, writer), asyncio.timeout(HANG_TIMEOUT):
         many = ONE * count
         writer.write(many[:cut])
         writer.write(many[cut:])
@@ -222,7 +222,7 @@ async def test_body_of_a_pipelined_request_arrives_whole() -> None:
 
     sent = [bytes([65 + n]) * n * 70_000 for n in range(5)]
     posts = [b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body for body in sent]
-    async with alone(app) as (_, reader, writer), asyncio.timeout(HANGS):
+    async with alone(app) as (_, reader, writer), asyncio.timeout(HANG_TIMEOUT):
         writer.write(b"".join(posts))
         for _ in posts:
             assert status(await reader.readuntil(b"\r\n\r\n")) == 204
@@ -235,7 +235,7 @@ async def test_body_of_a_pipelined_request_arrives_whole() -> None:
 async def test_connection_is_freed_without_a_collection_of_garbage(request_: bytes) -> None:
     gc.disable()
     try:
-        async with alone(nothing) as (state, reader, writer), asyncio.timeout(HANGS):
+        async with alone(nothing) as (state, reader, writer), asyncio.timeout(HANG_TIMEOUT):
             while not state.connections:
                 await asyncio.sleep(0)
             one = weakref.ref(connection_of(state))
@@ -255,7 +255,7 @@ async def test_refusal_follows_the_responses_to_earlier_requests() -> None:
         await answers.wait()
         await nothing(scope, receive, send)
 
-    async with alone(app) as (state, reader, writer), asyncio.timeout(HANGS):
+    async with alone(app) as (state, reader, writer), asyncio.timeout(HANG_TIMEOUT):
         writer.write(ONE + ONE + b"GARBAGE\r\n\r\n" + ONE)
         while not (state.connections and connection_of(state).pipeline):
             await asyncio.sleep(0)
@@ -274,7 +274,7 @@ async def test_unreadable_body_of_a_waiting_request_is_refused_after_earlier_one
         await nothing(scope, receive, send)
 
     bad = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nXX\r\n"
-    async with alone(app) as (state, reader, writer), asyncio.timeout(HANGS):
+    async with alone(app) as (state, reader, writer), asyncio.timeout(HANG_TIMEOUT):
         writer.write(ONE)
         while not asked:
             await asyncio.sleep(0)
@@ -294,7 +294,7 @@ async def test_unreadable_body_after_its_response_began_closes_the_connection() 
         while (await receive())["type"] != "http.disconnect":
             pass
 
-    async with alone(app) as (_, reader, writer), asyncio.timeout(HANGS):
+    async with alone(app) as (_, reader, writer), asyncio.timeout(HANG_TIMEOUT):
         writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
         await reader.readuntil(b"a\r\n")
         writer.write(b"XX\r\n")
@@ -309,7 +309,7 @@ async def test_request_in_progress_is_told_of_the_disconnect_though_another_one_
             pass
         disconnected.set()
 
-    async with alone(app) as (state, _, writer), asyncio.timeout(HANGS):
+    async with alone(app) as (state, _, writer), asyncio.timeout(HANG_TIMEOUT):
         writer.write(ONE + ONE)
         while not (state.connections and connection_of(state).pipeline):
             await asyncio.sleep(0)
@@ -325,7 +325,7 @@ async def test_waiting_requests_of_all_connections_are_limited_in_bytes(monkeypa
         await answers.wait()
         await nothing(scope, receive, send)
 
-    async with alone(app) as (state, reader, writer), asyncio.timeout(HANGS):
+    async with alone(app) as (state, reader, writer), asyncio.timeout(HANG_TIMEOUT):
         writer.write(ONE * 4_000)
         while not (state.connections and connection_of(state).pipeline):
             await asyncio.sleep(0)
@@ -342,7 +342,7 @@ async def test_waiting_requests_of_all_connections_are_limited_in_bytes(monkeypa
 
 async def test_unread_responses_of_all_connections_are_counted_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uvicorn_protocol, "RESPONSES", budget := Budget(1))
-    async with alone(at_once_and_for_the_last_time) as (state, _, writer), asyncio.timeout(HANGS):
+    async with alone(at_once_and_for_the_last_time) as (state, _, writer), asyncio.timeout(HANG_TIMEOUT):
         writer.write(ONE)
         while budget.used < 50_000_000:
             await asyncio.sleep(0.01)
@@ -361,7 +361,7 @@ def test_many_pipelined_requests_take_little_memory(server: Server) -> None:
     before = server.resident_bytes
     with ExitStack() as stack:
         for _ in range(5):
-            connection = stack.enter_context(socket.create_connection(server.address, timeout=HANGS))
+            connection = stack.enter_context(socket.create_connection(server.address, timeout=HANG_TIMEOUT))
             connection.setblocking(False)
             with suppress(BlockingIOError):  # the server has stopped reading
                 for _ in range(16):
@@ -418,7 +418,7 @@ async def test_a_body_that_goes_on_after_its_answer_is_not_listened_to_for_ever(
 
 
 async def test_a_connection_that_stays_idle_is_hung_up_on_but_not_one_that_is_used(
-    monkeypatch: pytest.MonkeyPatch, moment: Seconds
+    monkeypatch: pytest.MonkeyPatch, moment: MonotonicClock
 ) -> None:
     monkeypatch.setattr(asyncio.get_running_loop(), "time", moment)
     async with alone(nothing, timeout_keep_alive=60) as (_, reader, writer):
@@ -437,7 +437,7 @@ async def test_whoever_is_slow_to_answer_is_waited_for(monkeypatch: pytest.Monke
         await asyncio.sleep(0.3)
         await nothing(scope, receive, send)
 
-    async with alone(slow, timeout_keep_alive=0.1) as (_, reader, writer), asyncio.timeout(HANGS):
+    async with alone(slow, timeout_keep_alive=0.1) as (_, reader, writer), asyncio.timeout(HANG_TIMEOUT):
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         assert status(await reader.readuntil(b"\r\n\r\n")) == 204
 
@@ -453,7 +453,7 @@ async def test_an_answer_of_known_length_arrives_whole(method: str, pieces: list
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": pieces[-1]})
 
-    async with alone(app) as (_, reader, writer), asyncio.timeout(HANGS):
+    async with alone(app) as (_, reader, writer), asyncio.timeout(HANG_TIMEOUT):
         asks = f"{method} / HTTP/1.1\r\nHost: a\r\n"
         if not closes:
             writer.write(f"{asks}\r\n".encode())
@@ -473,7 +473,7 @@ async def test_an_answer_of_another_length_than_it_says_is_cut_off(body: bytes) 
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"3")]})
         await send({"type": "http.response.body", "body": body})
 
-    async with alone(app) as (_, reader, writer), asyncio.timeout(HANGS):
+    async with alone(app) as (_, reader, writer), asyncio.timeout(HANG_TIMEOUT):
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         assert not (await reader.read()).endswith(b"\r\n\r\nabc")
 
@@ -485,7 +485,7 @@ async def test_nothing_can_be_slipped_in_with_a_header(value: bytes) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body"})
 
-    async with alone(app) as (_, reader, writer), asyncio.timeout(HANGS):
+    async with alone(app) as (_, reader, writer), asyncio.timeout(HANG_TIMEOUT):
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         answer = await reader.read()
         assert answer == b"" or status(answer) == 500
@@ -506,7 +506,7 @@ async def at_once_and_for_the_last_time(_: Any, __: Any, send: Any) -> None:
 @pytest.mark.parametrize("app", [streamed, at_once_and_for_the_last_time])
 async def test_a_client_that_does_not_take_its_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch, app: Any) -> None:
     monkeypatch.setattr(uvicorn_protocol, "WRITE_TIMEOUT", 0.2)
-    async with alone(app) as (state, _, writer), asyncio.timeout(HANGS):
+    async with alone(app) as (state, _, writer), asyncio.timeout(HANG_TIMEOUT):
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         while not (state.tasks or state.total_requests):  # until it is asked
             await asyncio.sleep(0.01)
@@ -515,7 +515,7 @@ async def test_a_client_that_does_not_take_its_answer_is_cut_off(monkeypatch: py
 
 
 async def test_a_connection_beyond_the_most_is_refused_and_the_others_go_on() -> None:
-    async with alone(nothing, limit_concurrency=2) as (state, reader, writer), asyncio.timeout(HANGS):
+    async with alone(nothing, limit_concurrency=2) as (state, reader, writer), asyncio.timeout(HANG_TIMEOUT):
         address = writer.get_extra_info("peername")
         _, second = await asyncio.open_connection(*address)
         while len(state.connections) < 2:
@@ -533,7 +533,7 @@ async def test_a_connection_beyond_the_most_is_refused_and_the_others_go_on() ->
 def test_a_server_has_as_many_connections_as_it_may_and_lets_others_in_when_one_ends(tmp_path: Path) -> None:
     asks = b"GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     with serving(tmp_path, max_connections=3) as server:
-        idle = [socket.create_connection(server.address, timeout=HANGS) for _ in range(3)]
+        idle = [socket.create_connection(server.address, timeout=HANG_TIMEOUT) for _ in range(3)]
         while status(ask(server, asks) or b"HTTP/1.1 503 ") == 200:  # until all have been taken in
             pass
         for one in idle:
@@ -574,7 +574,7 @@ async def alone(
 async def answered_by_itself(head: bytes, trickle: bytes = b"") -> bytes:
     """Serve one connection with the protocol alone, and return what it says until it hangs up."""
 
-    async with alone(nothing) as (_, reader, writer), asyncio.timeout(HANGS):
+    async with alone(nothing) as (_, reader, writer), asyncio.timeout(HANG_TIMEOUT):
         writer.write(head)
         answer = b""
         try:

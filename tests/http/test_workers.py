@@ -10,7 +10,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.http.serving import HANGS, Server, serving, started
+from tests.http.serving import HANG_TIMEOUT, Server, serving, started
 from tests.store_kinds import STORES
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def clients(pair: Server) -> Iterator[list[httpx.Client]]:
     """Clients whose connections lead to both workers; a request id begins with letters of its worker's own."""
     with ExitStack() as stack:
-        clients = [stack.enter_context(httpx.Client(base_url=pair.url, timeout=HANGS)) for _ in range(2)]
+        clients = [stack.enter_context(httpx.Client(base_url=pair.url, timeout=HANG_TIMEOUT)) for _ in range(2)]
         while len({worker(client) for client in clients}) < 2:
             assert len(clients) < 1_000, "one worker never gets a connection"
-            clients.append(stack.enter_context(httpx.Client(base_url=pair.url, timeout=HANGS)))
+            clients.append(stack.enter_context(httpx.Client(base_url=pair.url, timeout=HANG_TIMEOUT)))
         yield clients
 
 
@@ -79,7 +79,7 @@ def test_sigterm_to_the_parent_ends_all(tmp_path: Path) -> None:
         children = psutil.Process(server.process.pid).children(recursive=True)
         assert len(children) >= 2
         assert server.terminate() == 0
-        _, alive = psutil.wait_procs(children, timeout=HANGS)
+        _, alive = psutil.wait_procs(children, timeout=HANG_TIMEOUT)
         assert alive == []
 
 
@@ -88,8 +88,8 @@ def test_a_worker_that_was_killed_is_replaced_and_nothing_is_lost(tmp_path: Path
         httpx.post(f"{server.url}/v1/people", json={"person_surname": "Kept"})
         before = workers_of(server)
         before[0].kill()
-        psutil.wait_procs(before[:1], timeout=HANGS)
-        answer = httpx.get(f"{server.url}/data", params={"person_surname": "Kept"}, timeout=HANGS)
+        psutil.wait_procs(before[:1], timeout=HANG_TIMEOUT)
+        answer = httpx.get(f"{server.url}/data", params={"person_surname": "Kept"}, timeout=HANG_TIMEOUT)
         assert len(answer.json()) == 1
 
 
@@ -102,7 +102,7 @@ def test_worker_that_cannot_start_does_not_end_the_others(tmp_path: Path) -> Non
         assert server.process.stderr is not None
         assert server.process.stderr.readline().startswith(b"peopleinfo: cannot start to serve: ")
         assert other.is_running()
-        assert httpx.get(f"{server.url}/status/live", timeout=HANGS).status_code == 200
+        assert httpx.get(f"{server.url}/status/live", timeout=HANG_TIMEOUT).status_code == 200
         away.rename(store)
         while len(workers_of(server)) < 2 or not all(answers(server) for _ in range(4)):
             time.sleep(0.1)
@@ -110,7 +110,7 @@ def test_worker_that_cannot_start_does_not_end_the_others(tmp_path: Path) -> Non
 
 
 def answers(server: Server) -> bool:
-    return httpx.get(f"{server.url}/status/live", timeout=HANGS).status_code == 200
+    return httpx.get(f"{server.url}/status/live", timeout=HANG_TIMEOUT).status_code == 200
 
 
 def test_workers_whose_parent_was_killed_end_too(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_workers_whose_parent_was_killed_end_too(tmp_path: Path) -> None:
         workers = workers_of(server)
         assert len(workers) == 2
         server.kill()
-        _, alive = psutil.wait_procs(workers, timeout=HANGS)
+        _, alive = psutil.wait_procs(workers, timeout=HANG_TIMEOUT)
         assert alive == []
 
 

@@ -19,7 +19,7 @@ import botocore.session
 
 from tests.iac.conversion import convert
 from tests.iac.terraform import IAC
-from tests.limits import HANGS
+from tests.limits import HANG_TIMEOUT
 from tests.ports import free_port
 
 if TYPE_CHECKING:
@@ -119,11 +119,11 @@ def account(folder: Path) -> Iterator[Account]:
         yield Account(folder, f"http://127.0.0.1:{port}")
     finally:
         process.terminate()
-        process.wait(HANGS)
+        process.wait(HANG_TIMEOUT)
 
 
 def _await_start(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    end = monotonic() + HANGS
+    end = monotonic() + HANG_TIMEOUT
     while "Running on" not in log.read_text():
         assert process.poll() is None, log.read_text()
         assert monotonic() < end, f"the emulator does not start on port {port}"

@@ -16,9 +16,9 @@ from peopleinfo.settings.urls import DynamoDBUrl
 from peopleinfo.stores.dynamodb import schema
 from tests import dynamodb_servers
 from tests.cache.test_secure import rights
-from tests.http.serving import HANGS, serving
+from tests.http.serving import HANG_TIMEOUT, serving
 from tests.iac.cloud import Cloud
-from tests.valkey_servers import serving as valkey
+from tests.valkey_servers import running_server as valkey
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,7 +106,7 @@ def test_the_service_runs_on_what_the_stacks_describe(cloud: Cloud, api: dict[st
         settings |= {"cache_timeout": "5", "cache_fence_ttl": "0.02"}  # on a machine that is busy with tests
         with serving(tmp_path, **settings) as server:
             headers = {"Authorization": f"Bearer {secrets['PEOPLEINFO_ADMIN_KEY']}"}
-            with httpx.Client(base_url=server.url, headers=headers, timeout=HANGS) as client:
+            with httpx.Client(base_url=server.url, headers=headers, timeout=HANG_TIMEOUT) as client:
                 assert client.get("/status").json()["status"] == "ok"
                 made = client.post("/v1/people", json=ANNA)
                 assert made.status_code == 201
@@ -125,7 +125,7 @@ def _command(*words: str) -> str:
         env=os.environ | dynamodb_servers.CREDENTIALS,
         capture_output=True,
         text=True,
-        timeout=HANGS,
+        timeout=HANG_TIMEOUT,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -22,7 +22,7 @@ from ministack.core.iam_evaluator import (  # type: ignore[import-untyped]
 import peopleinfo.stores.dynamodb
 from peopleinfo.people.store import Checkpoint, IdempotencyKey
 from peopleinfo.stores.dynamodb.client import TableClient
-from tests.store_kinds import SEALED_TABLE, Clock, everyone_scanned, named, open_store, where
+from tests.store_kinds import ENCRYPTED_TABLE, Clock, open_store, person_data, person_filter, scan_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +106,7 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, str]]:
         return await real(self, action, payload, seconds, **more)
 
     async def used() -> None:
-        for kind in ("ministack", SEALED_TABLE):
+        for kind in ("ministack", ENCRYPTED_TABLE):
             async with open_store(kind, tmp_path_factory.mktemp("store"), Clock()) as store:
                 await everything(store)
 
@@ -134,18 +134,18 @@ def arn(table: str) -> str:
 
 async def everything(store: Store) -> None:
     await store.check()
-    made = await store.create(named("First"), idempotency_key=IdempotencyKey(b"k" * 32, b"c" * 32))
-    await store.create(named("First"), idempotency_key=IdempotencyKey(b"k" * 32, b"c" * 32))
-    changed = await store.replace(made.person_id, named("First", "Again"), expected=1)
-    moved = await store.replace(made.person_id, named("Second"), expected=changed.version)
+    made = await store.create(person_data("First"), idempotency_key=IdempotencyKey(b"k" * 32, b"c" * 32))
+    await store.create(person_data("First"), idempotency_key=IdempotencyKey(b"k" * 32, b"c" * 32))
+    changed = await store.replace(made.person_id, person_data("First", "Again"), expected=1)
+    moved = await store.replace(made.person_id, person_data("Second"), expected=changed.version)
     await store.get(moved.person_id)
-    await store.find(where(surname="second"), after=None, limit=10)
-    await store.find(where(surname_prefix="sec"), after=None, limit=10)
-    await everyone_scanned(store)
-    await store.create_many([named("Third"), named("Fourth")])
+    await store.find(person_filter(surname="second"), after=None, limit=10)
+    await store.find(person_filter(surname_prefix="sec"), after=None, limit=10)
+    await scan_all(store)
+    await store.create_many([person_data("Third"), person_data("Fourth")])
     begun = Checkpoint(b"i" * 32)
     await store.create_many(
-        [named("Fifth")], checkpoint=(begun, Checkpoint(b"i" * 32, rows=1, stored=1, digest=b"d" * 32))
+        [person_data("Fifth")], checkpoint=(begun, Checkpoint(b"i" * 32, rows=1, stored=1, digest=b"d" * 32))
     )
     await store.progress(b"i" * 32)
     await store.delete(moved.person_id)

@@ -18,10 +18,10 @@ import httpx
 import pytest
 
 from tests import dynamodb_servers, valkey_servers
-from tests.http.serving import HANGS, Server, serving
+from tests.http.serving import HANG_TIMEOUT, Server, serving
 from tests.observability.expressions import PROMETHEUS, RECORDED, panels, within
 from tests.ports import free_port
-from tests.store_kinds import PATIENT, store_url
+from tests.store_kinds import GENEROUS_TIMEOUT, store_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,7 +51,7 @@ class _Throttled(BaseHTTPRequestHandler):
         if self.server.refuses:
             self._answer(400, THROTTLED)
             return
-        way = HTTPConnection(self.server.target, timeout=HANGS)
+        way = HTTPConnection(self.server.target, timeout=HANG_TIMEOUT)
         way.request("POST", "/", body, dict(self.headers))
         answer = way.getresponse()
         self._answer(answer.status, answer.read())
@@ -72,7 +72,7 @@ class Prometheus:
     """The server that watches, asked over its API."""
 
     def __init__(self, url: str) -> None:
-        self._client = httpx.Client(base_url=url, timeout=HANGS)
+        self._client = httpx.Client(base_url=url, timeout=HANG_TIMEOUT)
 
     def has(self, expression: str) -> bool:
         """Say whether an expression has data now."""
@@ -103,9 +103,10 @@ class Watched:
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.throttle = stack.enter_context(throttling())
-        self.cache = stack.enter_context(valkey_servers.serving())
+        self.cache = stack.enter_context(valkey_servers.running_server())
         store = (
-            store_url("ministack", folder).partition("?")[0] + f"?endpoint={url_of(self.throttle)}&timeout={PATIENT}"
+            store_url("ministack", folder).partition("?")[0]
+            + f"?endpoint={url_of(self.throttle)}&timeout={GENEROUS_TIMEOUT}"
         )
         (folder / "cloud").mkdir()
         services = [
@@ -159,7 +160,7 @@ def watching(folder: Path, services: list[Server]) -> Iterator[str]:
         yield url
     finally:
         process.kill()
-        process.wait(HANGS)
+        process.wait(HANG_TIMEOUT)
 
 
 def is_ready(url: str) -> bool:
@@ -169,7 +170,7 @@ def is_ready(url: str) -> bool:
 
 
 def wait_until(holds: Callable[[], object], otherwise: str) -> None:
-    patience = monotonic() + HANGS
+    patience = monotonic() + HANG_TIMEOUT
     while not holds():
         assert monotonic() < patience, otherwise
         sleep(0.1)  # what Prometheus finds sets no event here
@@ -191,7 +192,7 @@ def loading(services: list[Server]) -> Iterator[None]:
 def visit(server: Server, over: threading.Event) -> None:
     """Use everything that the dashboards tell of, whatever is broken meanwhile."""
     rows = {"Content-Type": "application/x-ndjson"}
-    with httpx.Client(base_url=server.url, timeout=HANGS) as client:
+    with httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client:
         while not over.wait(0.1):
             made = client.post("/v1/people", json={"person_surname": "Load"})
             for _ in range(3):

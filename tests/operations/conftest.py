@@ -15,7 +15,7 @@ from peopleinfo.bulk.copy import iter_pages
 from peopleinfo.people.person import decode_header
 from peopleinfo.settings import Settings
 from tests.cli import commands
-from tests.store_kinds import named
+from tests.store_kinds import person_data
 
 if TYPE_CHECKING:
     import random
@@ -29,7 +29,7 @@ async def _fill(store: Store, people: int) -> None:
     for start in range(0, people, 5_000):
         count = min(5_000, people - start)
         await store.create_many(
-            [named(surnames[n % 5], str(n), None, filler="x" * 100) for n in range(start, start + count)]
+            [person_data(surnames[n % 5], str(n), None, filler="x" * 100) for n in range(start, start + count)]
         )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests.http.serving import HANGS
+from tests.http.serving import HANG_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ class Storm:
     """Creates, changes and erases people, one write after the other."""
 
     def __init__(self, url: str, people: dict[str, bytes], seed: int) -> None:
-        self._http = httpx.Client(base_url=url, timeout=HANGS)
+        self._http = httpx.Client(base_url=url, timeout=HANG_TIMEOUT)
         self._chance = random.Random(seed)
         self.lives = {person_id: Life([(float("-inf"), float("-inf"), body)]) for person_id, body in people.items()}
         self._there = list(people)

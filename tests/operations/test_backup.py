@@ -24,7 +24,7 @@ from tests.cli.commands import run, said, started
 from tests.http.serving import serving
 from tests.operations.conftest import bodies, digest_in, each_is_read_by_its_id, fill, killed_at_random, stats
 from tests.operations.storm import storm
-from tests.store_kinds import Clock, everyone_found, everyone_scanned, named, where
+from tests.store_kinds import Clock, find_all, person_data, person_filter, scan_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,25 +58,25 @@ async def restored(depot: BackupStorage, store: Store, *, key: bytes | None = No
 
 
 async def test_every_store_is_saved_and_brought_back_into_another(store: Store, tmp_path: Path, clock: Clock) -> None:
-    ids = await store.create_many([named("Backup", str(number)) for number in range(40)])
-    await store.replace(ids[3], named("Renamed"), expected=1)
+    ids = await store.create_many([person_data("Backup", str(number)) for number in range(40)])
+    await store.replace(ids[3], person_data("Renamed"), expected=1)
     depot = DirectoryStorage(tmp_path / "backup")
     await saved(store, depot, clock, parts=2)
     manifest = await saved(store, depot, clock)
     assert (manifest.people, sum(part.people for part in manifest.parts)) == (40, 40)
     async with open_sqlite(tmp_path / "restored.db", now=clock.now) as target:
         assert await restored(depot, target) == 40
-        assert sorted(await everyone_scanned(target)) == sorted(await everyone_scanned(store))
+        assert sorted(await scan_all(target)) == sorted(await scan_all(store))
         assert (await digest_of(target, ignored)).hex == manifest.digest
         assert [await target.get(one) for one in ids] == [await store.get(one) for one in ids]
-        there = await everyone_found(target, where(surname="backup"))
-    assert sorted(there) == sorted(await everyone_found(store, where(surname="backup")))
+        there = await find_all(target, person_filter(surname="backup"))
+    assert sorted(there) == sorted(await find_all(store, person_filter(surname="backup")))
 
 
 async def test_every_store_takes_a_backup_of_another(store: Store, tmp_path: Path, clock: Clock) -> None:
     depot = DirectoryStorage(tmp_path / "backup")
     async with open_sqlite(tmp_path / "source.db", now=clock.now) as source:
-        await source.create_many([named("Backup", str(number)) for number in range(40)])
+        await source.create_many([person_data("Backup", str(number)) for number in range(40)])
         manifest = await saved(source, depot, clock)
     run = Restore(depot, key=None).run(manifest, store, merge=False)
     assert [await anext(run) for _ in range(3)] == [0, 7, 7]  # and then it is killed
@@ -87,7 +87,7 @@ async def test_every_store_takes_a_backup_of_another(store: Store, tmp_path: Pat
 async def test_a_sealed_backup_opens_with_its_key_alone(tmp_path: Path, clock: Clock) -> None:
     key, depot = b"k" * 32, DirectoryStorage(tmp_path / "backup")
     async with open_sqlite(tmp_path / "source.db", now=clock.now) as source:
-        await source.create_many([named("Verysecret") for _ in range(9)])
+        await source.create_many([person_data("Verysecret") for _ in range(9)])
         manifest = await saved(source, depot, clock, key=key)
     assert not any(
         b"erysecret" in file.read_bytes() or b"\x1f\x8b\x08" in file.read_bytes()[:40]
@@ -105,7 +105,7 @@ async def test_a_sealed_backup_opens_with_its_key_alone(tmp_path: Path, clock: C
 async def test_a_manifest_that_somebody_without_the_key_has_changed_is_refused(tmp_path: Path, clock: Clock) -> None:
     key, folder = b"k" * 32, tmp_path / "backup"
     async with open_sqlite(tmp_path / "source.db", now=clock.now) as source:
-        await source.create_many([named("Left", str(number)) for number in range(20)])
+        await source.create_many([person_data("Left", str(number)) for number in range(20)])
         await saved(source, DirectoryStorage(folder), clock, key=key)
     written = json.loads((folder / "manifest.json").read_text())
     fewer = {"parts": written["parts"][:-1], "people": written["people"] - written["parts"][-1]["people"]}
@@ -122,7 +122,7 @@ async def test_a_manifest_that_somebody_without_the_key_has_changed_is_refused(t
 async def test_whatever_is_not_as_it_was_written_is_refused(tmp_path: Path, clock: Clock) -> None:
     folder = tmp_path / "backup"
     async with open_sqlite(tmp_path / "source.db", now=clock.now) as source:
-        await source.create_many([named("Damaged", str(number)) for number in range(20)])
+        await source.create_many([person_data("Damaged", str(number)) for number in range(20)])
         await saved(source, DirectoryStorage(folder), clock, parts=1)
         async with open_sqlite(tmp_path / "target.db", now=clock.now) as target:
             with pytest.raises(InvalidBackup, match="never finished"):
@@ -151,7 +151,7 @@ async def test_a_backup_goes_on_with_its_own_store_and_key_only(tmp_path: Path, 
         open_sqlite(tmp_path / "one.db", now=clock.now) as one,
         open_sqlite(tmp_path / "two.db", now=clock.now) as two,
     ):
-        await one.create_many([named("One")] * 20)
+        await one.create_many([person_data("One")] * 20)
         await saved(one, depot, clock, parts=1)
         with pytest.raises(InvalidBackup, match="another store"):
             await saved(two, depot, clock)
@@ -162,22 +162,22 @@ async def test_a_backup_goes_on_with_its_own_store_and_key_only(tmp_path: Path, 
 async def test_nobody_is_restored_among_others_unless_that_is_asked_for(tmp_path: Path, clock: Clock) -> None:
     depot = DirectoryStorage(tmp_path / "backup")
     async with open_sqlite(tmp_path / "people.db", now=clock.now) as store:
-        ids = await store.create_many([named("Merge", str(number)) for number in range(10)])
-        old = await everyone_found(store, where(surname="merge"))
+        ids = await store.create_many([person_data("Merge", str(number)) for number in range(10)])
+        old = await find_all(store, person_filter(surname="merge"))
         await saved(store, depot, clock)
-        newer = await store.replace(ids[0], named("Merge", "newer"), expected=1)
+        newer = await store.replace(ids[0], person_data("Merge", "newer"), expected=1)
         for lost in ids[5:]:
             await store.delete(lost)
         with pytest.raises(TargetNotEmpty, match="--merge"):
             await restored(depot, store)
         await restored(depot, store, merge=True)
-        assert await everyone_found(store, where(surname="merge")) == [newer.body, *old[1:]]
+        assert await find_all(store, person_filter(surname="merge")) == [newer.body, *old[1:]]
 
 
 async def test_a_backup_is_its_owners_alone(tmp_path: Path, clock: Clock) -> None:
     folder = tmp_path / "backup"
     async with open_sqlite(tmp_path / "source.db", now=clock.now) as source:
-        await source.create(named("Private"))
+        await source.create(person_data("Private"))
         await saved(source, DirectoryStorage(folder), clock)
     modes = {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
     assert (stat.S_IMODE(folder.stat().st_mode), modes) == (0o700, {0o600})
@@ -191,7 +191,7 @@ async def test_a_backup_lies_in_s3_as_in_a_folder(tmp_path: Path, clock: Clock) 
     client.create_bucket(Bucket="backups", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     depot = open_backup_storage(f"s3://backups/{tmp_path.name}?endpoint={endpoint}&region=eu-west-1")
     async with open_sqlite(tmp_path / "source.db", now=clock.now) as source:
-        await source.create_many([named("Cloud", str(number)) for number in range(20)])
+        await source.create_many([person_data("Cloud", str(number)) for number in range(20)])
         await saved(source, depot, clock, parts=1)
         manifest = await saved(source, depot, clock)
     async with open_sqlite(tmp_path / "restored.db", now=clock.now) as target:

@@ -16,7 +16,7 @@ from tests.cli.commands import run, said
 from tests.http.serving import serving
 from tests.operations.conftest import bodies, digest_in, each_is_read_by_its_id, fill, killed_at_random, stats
 from tests.operations.storm import storm
-from tests.store_kinds import Clock, everyone_scanned, named, store_url
+from tests.store_kinds import Clock, person_data, scan_all, store_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -52,18 +52,18 @@ def pages_of_500(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("pages_of_500")
 async def test_every_store_is_copied_into_another_and_back(store: Store, target: Store) -> None:
-    await store.create_many([named("Copy", str(number)) for number in range(1_200)])
+    await store.create_many([person_data("Copy", str(number)) for number in range(1_200)])
     there = StoreCopy(store, target)
     assert await copied(there, pages=1) == 500
     assert await there.copied_so_far() == 500
     assert await copied(there) == 700
     assert await copied(there) == 0
     assert (await there.compare(ignored)).is_equal
-    assert sorted(await everyone_scanned(target)) == sorted(await everyone_scanned(store))
+    assert sorted(await scan_all(target)) == sorted(await scan_all(store))
 
 
 async def test_every_store_takes_a_copy(store: Store, target: Store) -> None:
-    ids = await target.create_many([named("Copy", str(number)) for number in range(30)])
+    ids = await target.create_many([person_data("Copy", str(number)) for number in range(30)])
     assert await copied(StoreCopy(target, store)) == 30
     assert [await store.get(one) for one in ids] == [await target.get(one) for one in ids]
 
@@ -97,20 +97,20 @@ class Hiccups:
 
 @pytest.mark.usefixtures("pages_of_500")
 async def test_a_store_that_is_away_for_a_moment_is_waited_for(store: Store, target: Store) -> None:
-    await store.create_many([named("Copy", str(number)) for number in range(1_200)])
+    await store.create_many([person_data("Copy", str(number)) for number in range(1_200)])
     copy = StoreCopy(cast("Store", Hiccups(store)), cast("Store", Hiccups(target)))
     assert await copied(copy) == 1_200
     assert (await copy.compare(ignored)).is_equal
-    assert sorted(await everyone_scanned(target)) == sorted(await everyone_scanned(store))
+    assert sorted(await scan_all(target)) == sorted(await scan_all(store))
 
 
 async def test_what_has_changed_since_is_found_and_mended(store: Store, target: Store) -> None:
-    ids = await store.create_many([named("Mend", str(number)) for number in range(50)])
+    ids = await store.create_many([person_data("Mend", str(number)) for number in range(50)])
     copy = StoreCopy(store, target)
     await copied(copy)
-    await store.replace(ids[0], named("Changed"), expected=1)
+    await store.replace(ids[0], person_data("Changed"), expected=1)
     await store.delete(ids[1])
-    await store.create(named("New"))
+    await store.create(person_data("New"))
     comparison = await copy.compare(ignored)
     assert not comparison.is_equal
     assert (comparison.source.people, comparison.target.people) == (50, 50)
@@ -120,7 +120,7 @@ async def test_what_has_changed_since_is_found_and_mended(store: Store, target: 
 
 
 async def test_nobody_is_copied_among_others(store: Store, target: Store) -> None:
-    await target.create(named("Native"))
+    await target.create(person_data("Native"))
     with pytest.raises(TargetNotEmpty):
         await StoreCopy(store, target).copied_so_far()
 

@@ -13,7 +13,7 @@ from peopleinfo.errors import ImportAlreadyRunning, PersonNotFound, VersionConfl
 from peopleinfo.people.person import StoredPerson, decode_header, encode_person, timestamp
 from peopleinfo.people.store import Checkpoint
 from peopleinfo.stores.sqlite.factory import open_sqlite
-from tests.store_kinds import ALL_STORES, Clock, everyone_found, everyone_scanned, named, open_store, where
+from tests.store_kinds import ALL_STORES, Clock, find_all, open_store, person_data, person_filter, scan_all
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -35,29 +35,29 @@ async def source(store: Store, tmp_path: Path, clock: Clock) -> AsyncIterator[St
 
 
 async def changed(source: Store, record: StoredPerson, surname: str) -> StoredPerson:
-    return await source.replace(record.person_id, named(surname), expected=record.version)
+    return await source.replace(record.person_id, person_data(surname), expected=record.version)
 
 
 async def test_who_was_taken_over_is_read_and_found_byte_for_byte(source: Store, store: Store) -> None:
-    made = await changed(source, await source.create(named("Before")), "Curie")
+    made = await changed(source, await source.create(person_data("Before")), "Curie")
     assert await store.upsert_many([made.body]) == 1
     assert await store.get(made.person_id) == made
-    assert await everyone_found(store, where(surname="curie")) == [made.body]
-    assert await everyone_found(store, where(surname="before")) == []
-    assert await everyone_scanned(store) == [made.body]
+    assert await find_all(store, person_filter(surname="curie")) == [made.body]
+    assert await find_all(store, person_filter(surname="before")) == []
+    assert await scan_all(store) == [made.body]
 
 
 async def test_who_was_taken_over_is_changed_and_erased_like_anybody(source: Store, store: Store) -> None:
-    made = await source.create(named("Adopted"))
+    made = await source.create(person_data("Adopted"))
     await store.upsert_many([made.body])
-    stays = await store.replace(made.person_id, named("Adopted", "Ada"), expected=1)
-    moves = await store.replace(made.person_id, named("Moved"), expected=2, current=stays)
-    back = await store.replace(made.person_id, named("Adopted"), expected=3)
+    stays = await store.replace(made.person_id, person_data("Adopted", "Ada"), expected=1)
+    moves = await store.replace(made.person_id, person_data("Moved"), expected=2, current=stays)
+    back = await store.replace(made.person_id, person_data("Adopted"), expected=3)
     assert [record.version for record in (stays, moves, back)] == [2, 3, 4]
     assert json.loads(back.body)["created_at"] == json.loads(made.body)["created_at"]
     assert await store.get(made.person_id) == back
-    assert await everyone_found(store, where(surname="adopted")) == [back.body]
-    assert await everyone_found(store, where(surname="moved")) == []
+    assert await find_all(store, person_filter(surname="adopted")) == [back.body]
+    assert await find_all(store, person_filter(surname="moved")) == []
     with pytest.raises(VersionConflict):
         await store.delete(made.person_id, expected=1)
     await store.delete(made.person_id, expected=4)
@@ -65,41 +65,41 @@ async def test_who_was_taken_over_is_changed_and_erased_like_anybody(source: Sto
         await store.get(made.person_id)
     with pytest.raises(PersonNotFound):
         await store.delete(made.person_id)
-    assert await everyone_scanned(store) == []
+    assert await scan_all(store) == []
 
 
 async def test_who_is_here_at_the_same_or_a_later_version_stays(source: Store, store: Store) -> None:
-    first = await source.create(named("Version"))
+    first = await source.create(person_data("Version"))
     second = await changed(source, first, "Versions")
     assert await store.upsert_many([second.body]) == 1
     assert await store.upsert_many([first.body, second.body]) == 0
     assert await store.get(first.person_id) == second
-    here = await store.replace(first.person_id, named("Here"), expected=2)
+    here = await store.replace(first.person_id, person_data("Here"), expected=2)
     assert await store.upsert_many([second.body]) == 0
     assert await store.get(first.person_id) == here
 
 
 async def test_a_later_version_takes_the_place_of_an_earlier_one(source: Store, store: Store) -> None:
-    first = await source.create(named("Early"))
+    first = await source.create(person_data("Early"))
     same_key = await changed(source, first, "EARLY")
     other_key = await changed(source, same_key, "Later")
     for record in (first, same_key, other_key):
         assert await store.upsert_many([record.body]) == 1
         assert await store.get(first.person_id) == record
-    assert await everyone_found(store, where(surname="early")) == []
-    assert await everyone_found(store, where(surname="later")) == [other_key.body]
-    assert await everyone_scanned(store) == [other_key.body]
+    assert await find_all(store, person_filter(surname="early")) == []
+    assert await find_all(store, person_filter(surname="later")) == [other_key.body]
+    assert await scan_all(store) == [other_key.body]
 
 
 async def test_of_several_versions_at_once_the_latest_is_taken(source: Store, store: Store) -> None:
-    first = await source.create(named("Twice"))
+    first = await source.create(person_data("Twice"))
     second = await changed(source, first, "Twice")
     assert await store.upsert_many([first.body, second.body, first.body]) == 1
     assert await store.get(first.person_id) == second
 
 
 async def test_who_was_erased_can_be_taken_over_again(source: Store, store: Store) -> None:
-    made = await source.create(named("Again"))
+    made = await source.create(person_data("Again"))
     for _ in range(2):
         await store.upsert_many([made.body])
         await store.delete(made.person_id)
@@ -108,14 +108,14 @@ async def test_who_was_erased_can_be_taken_over_again(source: Store, store: Stor
 
 
 async def test_people_of_this_store_can_be_brought_back(store: Store, clock: Clock) -> None:
-    made = [await store.create(named("Native", str(number))) for number in range(3)]
+    made = [await store.create(person_data("Native", str(number))) for number in range(3)]
     clock.advance(seconds=1)
-    later = await store.create(named("Native"))
-    moved = await store.replace(made[1].person_id, named("Elsewhere"), expected=1)
+    later = await store.create(person_data("Native"))
+    moved = await store.replace(made[1].person_id, person_data("Elsewhere"), expected=1)
     for record in (made[0], moved):
         await store.delete(record.person_id)
     assert await store.upsert_many([made[0].body, moved.body, made[2].body]) == 2
-    found = await everyone_found(store, where(surname="native"))
+    found = await find_all(store, person_filter(surname="native"))
     assert sorted(found) == sorted([made[0].body, made[2].body, later.body])
     assert await store.get(made[1].person_id) == moved
 
@@ -126,12 +126,12 @@ async def test_namesakes_come_oldest_first_wherever_they_were_created(
     old = []
     for number in range(5):
         clock.advance(seconds=1)
-        old.append((await source.create(named("Age", str(number)))).body)
+        old.append((await source.create(person_data("Age", str(number)))).body)
     clock.advance(seconds=1)
-    new = [(await store.create(named("Age", f"new {number}"))).body for number in range(2)]
+    new = [(await store.create(person_data("Age", f"new {number}"))).body for number in range(2)]
     await store.upsert_many(old[3:])
     await store.upsert_many(old[:3])
-    found = await everyone_found(store, where(surname="age"), limit=2)
+    found = await find_all(store, person_filter(surname="age"), limit=2)
     # A store in DynamoDB goes by the real time for those it creates; the clock of these tests stands in the future.
     assert [body for body in found if body in old] == old
     assert [body for body in found if body in new] == new
@@ -140,30 +140,30 @@ async def test_namesakes_come_oldest_first_wherever_they_were_created(
 async def test_people_created_after_others_were_taken_over_are_people_of_their_own(
     source: Store, store: Store, clock: Clock
 ) -> None:
-    taken = [record.body for record in [await source.create(named("Mixed")) for _ in range(3)]]
+    taken = [record.body for record in [await source.create(person_data("Mixed")) for _ in range(3)]]
     await store.upsert_many(taken)
     clock.advance(seconds=1)
-    made = [(await store.create(named("Mixed"))).body for _ in range(3)]
+    made = [(await store.create(person_data("Mixed"))).body for _ in range(3)]
     clock.advance(seconds=1)
-    late = (await source.create(named("Mixed"))).body
+    late = (await source.create(person_data("Mixed"))).body
     await store.upsert_many([late])
-    assert sorted(await everyone_found(store, where(surname="mixed"))) == sorted([*taken, *made, late])
+    assert sorted(await find_all(store, person_filter(surname="mixed"))) == sorted([*taken, *made, late])
 
 
 @pytest.mark.needs("time")
 async def test_hundreds_of_one_moment_and_surname_are_all_there(source: Store, store: Store) -> None:
-    ids = await source.create_many([named("Same", str(number)) for number in range(300)])
+    ids = await source.create_many([person_data("Same", str(number)) for number in range(300)])
     bodies = [(await source.get(person_id)).body for person_id in ids]
     assert await store.upsert_many(bodies) == 300
     assert await store.upsert_many(bodies) == 0
-    assert sorted(await everyone_found(store, where(surname="same"))) == sorted(bodies)
+    assert sorted(await find_all(store, person_filter(surname="same"))) == sorted(bodies)
     assert [(await store.get(person_id)).body for person_id in ids] == bodies
 
 
 async def test_two_who_take_over_at_once_take_everybody_over_once(
     source: Store, store_kind: str, store: Store, tmp_path: Path, clock: Clock
 ) -> None:
-    first = [await source.create(named("Race", str(number))) for number in range(20)]
+    first = [await source.create(person_data("Race", str(number))) for number in range(20)]
     second = [await changed(source, record, "Raced") for record in first]
     async with open_store(store_kind, tmp_path, clock) as other:
         await asyncio.gather(
@@ -171,17 +171,17 @@ async def test_two_who_take_over_at_once_take_everybody_over_once(
             other.upsert_many([record.body for record in second]),
             store.upsert_many([record.body for record in second]),
         )
-    assert sorted(await everyone_scanned(store)) == sorted(record.body for record in second)
-    assert len(await everyone_found(store, where(surname="raced"))) == 20
+    assert sorted(await scan_all(store)) == sorted(record.body for record in second)
+    assert len(await find_all(store, person_filter(surname="raced"))) == 20
 
 
 async def test_a_step_goes_with_the_people_and_only_from_where_it_begins(source: Store, store: Store) -> None:
-    made = await source.create(named("Step"))
+    made = await source.create(person_data("Step"))
     await store.upsert_many([made.body], checkpoint=(START, STEP))
     assert await store.progress(START.import_id) == STEP
     with pytest.raises(ImportAlreadyRunning):
-        await store.upsert_many([(await source.create(named("Other"))).body], checkpoint=(START, STEP))
-    assert await everyone_scanned(store) == [made.body]
+        await store.upsert_many([(await source.create(person_data("Other"))).body], checkpoint=(START, STEP))
+    assert await scan_all(store) == [made.body]
 
 
 async def test_nobody_may_be_taken_over(store: Store) -> None:
@@ -192,29 +192,29 @@ async def test_an_id_that_was_made_here_by_the_real_clock_keeps_its_place(store_
     real = Clock()
     real._moment = utc_now()
     async with open_store(store_kind, tmp_path, real) as store:
-        made = [await store.create(named("Real", str(number))) for number in range(3)]
-        moved = await store.replace(made[1].person_id, named("Other"), expected=1, current=made[1])
+        made = [await store.create(person_data("Real", str(number))) for number in range(3)]
+        moved = await store.replace(made[1].person_id, person_data("Other"), expected=1, current=made[1])
         for record in made:
             await store.delete(record.person_id)
         assert await store.upsert_many([made[2].body, moved.body, made[0].body]) == 3
-        assert await everyone_found(store, where(surname="real")) == [made[0].body, made[2].body]
+        assert await find_all(store, person_filter(surname="real")) == [made[0].body, made[2].body]
         assert await store.get(moved.person_id) == moved
-        assert (await store.replace(moved.person_id, named("Real"), expected=2, current=moved)).version == 3
-        assert len(await everyone_found(store, where(surname="real"))) == 3
+        assert (await store.replace(moved.person_id, person_data("Real"), expected=2, current=moved)).version == 3
+        assert len(await find_all(store, person_filter(surname="real"))) == 3
 
 
 async def test_the_estimate_is_about_as_many_as_there_are(store_kind: str, store: Store) -> None:
-    await store.create_many([named("Counted") for _ in range(5)])
+    await store.create_many([person_data("Counted") for _ in range(5)])
     estimate = await store.estimate()
     assert estimate == 5 or (store_kind.startswith(("ministack", "dynamodb")) and (estimate is None or estimate >= 0))
 
 
 def _renamed(record: StoredPerson, surname: str, clock: Clock) -> StoredPerson:
     now = timestamp(clock.now())
-    return encode_person(record.person_id, record.version + 1, named(surname), created_at=now, updated_at=now)
+    return encode_person(record.person_id, record.version + 1, person_data(surname), created_at=now, updated_at=now)
 
 
 async def test_the_outline_is_that_of_the_details(store: Store, clock: Clock) -> None:
-    made = await store.create(named(None, "Björk"))
-    assert decode_header(made.body).surname_key == named(None, "Björk").surname_key
+    made = await store.create(person_data(None, "Björk"))
+    assert decode_header(made.body).surname_key == person_data(None, "Björk").surname_key
     assert decode_header(_renamed(made, "Straße", clock).body).surname_key == "strasse"

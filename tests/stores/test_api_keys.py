@@ -12,7 +12,7 @@ from peopleinfo.auth.api_keys import ApiKeyError, create_key, hash_key, revoke, 
 from peopleinfo.auth.authenticator import Authenticator
 from peopleinfo.auth.principal import Scope
 from peopleinfo.errors import NotAuthenticated
-from tests.store_kinds import Clock, everyone_scanned, named, open_store
+from tests.store_kinds import Clock, open_store, person_data, scan_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,8 +65,8 @@ async def test_a_key_outlives_the_store_that_it_was_made_through(
 
 async def test_keys_are_nobody(store: ServiceStore, clock: Clock) -> None:
     await make(store, clock)
-    made = await store.create(named("Somebody"))
-    assert await everyone_scanned(store) == [made.body]
+    made = await store.create(person_data("Somebody"))
+    assert await scan_all(store) == [made.body]
 
 
 async def test_two_valid_keys_do_not_share_a_name(store: ServiceStore, clock: Clock) -> None:

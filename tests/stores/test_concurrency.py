@@ -9,7 +9,7 @@ import pytest
 
 from peopleinfo.errors import PersonNotFound, VersionConflict
 from peopleinfo.people.person import StoredPerson
-from tests.store_kinds import Clock, everyone_found, everyone_scanned, named, open_store, where
+from tests.store_kinds import Clock, find_all, open_store, person_data, person_filter, scan_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,18 +24,18 @@ async def test_people_of_one_surname_created_at_once_are_all_there(
     store_kind: str, store: Store, tmp_path: Path, clock: Clock
 ) -> None:
     async with open_store(store_kind, tmp_path, clock) as other:
-        racing = [side.create(named("Crowd", str(n))) for n in range(MANY) for side in (store, other)]
+        racing = [side.create(person_data("Crowd", str(n))) for n in range(MANY) for side in (store, other)]
         made = await asyncio.gather(*racing)
-    assert sorted(await everyone_found(store, where(surname="crowd"))) == sorted(record.body for record in made)
+    assert sorted(await find_all(store, person_filter(surname="crowd"))) == sorted(record.body for record in made)
 
 
 async def test_of_many_changes_of_one_version_exactly_one_wins(
     store_kind: str, store: Store, tmp_path: Path, clock: Clock
 ) -> None:
-    made = await store.create(named("Prize"))
+    made = await store.create(person_data("Prize"))
     async with open_store(store_kind, tmp_path, clock) as other:
         racing = [
-            side.replace(made.person_id, named("Prize", str(n)), expected=1)
+            side.replace(made.person_id, person_data("Prize", str(n)), expected=1)
             for n in range(MANY)
             for side in (store, other)
         ]
@@ -45,14 +45,14 @@ async def test_of_many_changes_of_one_version_exactly_one_wins(
     assert len(conflicts) == 2 * MANY - 1
     assert {conflict.actual for conflict in conflicts} == {2}
     assert await store.get(made.person_id) == winner
-    assert await everyone_found(store, where(surname="prize")) == [winner.body]
+    assert await find_all(store, person_filter(surname="prize")) == [winner.body]
 
 
 async def test_a_change_and_an_erasure_of_one_version_do_not_both_happen(store: Store) -> None:
     for _ in range(20):
-        made = await store.create(named("Duel"))
+        made = await store.create(person_data("Duel"))
         changed, erased = await asyncio.gather(
-            store.replace(made.person_id, named("Duel"), expected=1),
+            store.replace(made.person_id, person_data("Duel"), expected=1),
             store.delete(made.person_id, expected=1),
             return_exceptions=True,
         )
@@ -65,7 +65,7 @@ async def test_a_change_and_an_erasure_of_one_version_do_not_both_happen(store: 
 
 
 async def test_a_person_is_erased_once(store: Store) -> None:
-    made = await store.create(named("Once"))
+    made = await store.create(person_data("Once"))
     outcomes = await asyncio.gather(*(store.delete(made.person_id) for _ in range(MANY)), return_exceptions=True)
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["NoneType"] + ["PersonNotFound"] * (MANY - 1)
 
@@ -81,34 +81,34 @@ async def test_patches_of_different_members_at_once_all_count(people: PeopleServ
 async def test_a_search_sees_what_was_acknowledged_before_it_began_amid_other_writes(store: Store) -> None:
     async def write_and_look(number: int) -> None:
         surname = f"Own{number}"
-        made = await store.create(named(surname))
-        assert await everyone_found(store, where(surname=surname)) == [made.body]
-        changed = await store.replace(made.person_id, named(surname, "Changed"), expected=1)
+        made = await store.create(person_data(surname))
+        assert await find_all(store, person_filter(surname=surname)) == [made.body]
+        changed = await store.replace(made.person_id, person_data(surname, "Changed"), expected=1)
         assert await store.get(made.person_id) == changed
-        assert await everyone_found(store, where(surname=surname, name="changed")) == [changed.body]
+        assert await find_all(store, person_filter(surname=surname, name="changed")) == [changed.body]
         await store.delete(made.person_id)
-        assert await everyone_found(store, where(surname=surname)) == []
+        assert await find_all(store, person_filter(surname=surname)) == []
 
     await asyncio.gather(*(write_and_look(number) for number in range(MANY)))
-    assert await everyone_scanned(store) == []
+    assert await scan_all(store) == []
 
 
 async def test_a_caller_that_goes_away_does_not_hurt_those_beside_it(store: Store) -> None:
-    tasks = [asyncio.ensure_future(store.create(named("Beside", str(number)))) for number in range(MANY)]
+    tasks = [asyncio.ensure_future(store.create(person_data("Beside", str(number)))) for number in range(MANY)]
     await asyncio.sleep(0)  # each has asked now
     for task in tasks[::2]:
         task.cancel()
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     kept = [outcome for outcome in outcomes if isinstance(outcome, StoredPerson)]
     assert len(kept) >= MANY // 2
-    assert {record.body for record in kept} <= set(await everyone_found(store, where(surname="beside")))
+    assert {record.body for record in kept} <= set(await find_all(store, person_filter(surname="beside")))
 
 
 async def test_a_search_that_is_given_up_does_not_hurt_the_next_one(store: Store) -> None:
-    await store.create_many([named("Long", "Name") for _ in range(500)])
-    given_up = asyncio.ensure_future(store.find(where(surname="long", name="name"), after=None, limit=500))
+    await store.create_many([person_data("Long", "Name") for _ in range(500)])
+    given_up = asyncio.ensure_future(store.find(person_filter(surname="long", name="name"), after=None, limit=500))
     await asyncio.sleep(0)
     given_up.cancel()
     with pytest.raises(asyncio.CancelledError):
         await given_up
-    assert len(await everyone_found(store, where(surname="long", name="name"), limit=500)) == 500
+    assert len(await find_all(store, person_filter(surname="long", name="name"), limit=500)) == 500

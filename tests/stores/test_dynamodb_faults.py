@@ -30,15 +30,15 @@ from peopleinfo.stores.dynamodb.http import open_http
 from peopleinfo.telemetry.metrics import DYNAMODB_ATTEMPTS
 from tests import dynamodb_servers
 from tests.store_kinds import (
-    PATIENT,
+    GENEROUS_TIMEOUT,
     Clock,
     encryption,
-    everyone_found,
-    everyone_scanned,
+    find_all,
     make_table,
-    named,
+    person_data,
+    person_filter,
+    scan_all,
     table_location,
-    where,
 )
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Wire:
 
 @pytest.fixture(params=dynamodb_servers.KINDS)
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> DynamoDBUrl:
-    if problem := dynamodb_servers.missing(kind := str(request.param)):
+    if problem := dynamodb_servers.missing_requirement(kind := str(request.param)):
         pytest.skip(f"{kind} {problem}")
     return table_location(kind, tmp_path)
 
@@ -158,7 +158,7 @@ async def test_amid_throttling_and_lost_answers_nothing_acknowledged_is_lost_or_
     async def live(number: int) -> None:
         nonlocal created
         try:
-            record = await store.create(named("Storm", str(number)))
+            record = await store.create(person_data("Storm", str(number)))
         except StoreUnavailable:
             unsure["created"] += 1
             return
@@ -167,7 +167,7 @@ async def test_amid_throttling_and_lost_answers_nothing_acknowledged_is_lost_or_
         for version in range(1, 5):
             surname = "Storm" if version % 2 else "Calm"
             try:
-                record = await store.replace(record.person_id, named(surname, str(number)), expected=version)
+                record = await store.replace(record.person_id, person_data(surname, str(number)), expected=version)
             except StoreUnavailable:
                 unsure[record.person_id] += 1
                 return
@@ -175,7 +175,7 @@ async def test_amid_throttling_and_lost_answers_nothing_acknowledged_is_lost_or_
 
     await asyncio.gather(*(live(number) for number in range(40)))
     wire.fault = None
-    everyone = [msgspec.json.decode(body) for body in await everyone_scanned(store)]
+    everyone = [msgspec.json.decode(body) for body in await scan_all(store)]
     names = Counter(person["person_name"] for person in everyone)
     assert max(names.values()) == 1, "somebody was created twice"
     stored = {person["person_id"]: person["version"] for person in everyone}
@@ -183,12 +183,14 @@ async def test_amid_throttling_and_lost_answers_nothing_acknowledged_is_lost_or_
     for person_id, version in known.items():
         assert stored[person_id] - version in ((0, 1) if unsure[person_id] else (0,))
     assert created >= 30
-    listed = await everyone_found(store, where(surname="storm")) + await everyone_found(store, where(surname="calm"))
+    listed = await find_all(store, person_filter(surname="storm")) + await find_all(
+        store, person_filter(surname="calm")
+    )
     assert sorted(ids_of(listed)) == sorted(stored)
 
 
 async def test_counters_lose_no_update_amid_throttling_and_lost_answers(store: Store, wire: Wire) -> None:
-    made = await store.create(named("Counter", n=0))
+    made = await store.create(person_data("Counter", n=0))
     wire.fault = at_random(11)
     done = maybe = 0
 
@@ -198,7 +200,7 @@ async def test_counters_lose_no_update_amid_throttling_and_lost_answers(store: S
             try:
                 record = await store.get(made.person_id)
                 count = int(bytes(split_record(record)[0].extra["n"]))
-                await store.replace(made.person_id, named("Counter", n=count + 1), expected=record.version)
+                await store.replace(made.person_id, person_data("Counter", n=count + 1), expected=record.version)
             except VersionConflict:
                 continue
             except OutcomeUnknown:
@@ -234,9 +236,9 @@ async def test_what_dynamodb_leaves_undone_is_counted_as_what_it_is(
 
     wire.fault = fault
     if action == "BatchWriteItem":
-        await store.create_many([named("Batch")])
+        await store.create_many([person_data("Batch")])
     else:
-        await store.create(named("Raced"), idempotency_key=IdempotencyKey(b"r" * 32, b"c" * 32))
+        await store.create(person_data("Raced"), idempotency_key=IdempotencyKey(b"r" * 32, b"c" * 32))
     counted = Counter(DYNAMODB_ATTEMPTS.values) - before
     assert {labels: count for labels, count in counted.items() if labels[0] == action} == {
         (action, outcome): 2,
@@ -250,17 +252,17 @@ async def test_a_creation_whose_answer_was_lost_is_acknowledged_and_done_once(
 ) -> None:
     wire.fault = once_lost(action)
     once = IdempotencyKey(b"k" * 32, b"c" * 32) if action == "TransactWriteItems" else None
-    made = await store.create(named("Heard"), idempotency_key=once)
-    assert await everyone_found(store, where(surname="heard")) == [made.body]
+    made = await store.create(person_data("Heard"), idempotency_key=once)
+    assert await find_all(store, person_filter(surname="heard")) == [made.body]
 
 
 @pytest.mark.parametrize("surname", ["Stays", "Moves"])
 async def test_a_change_whose_answer_was_lost_is_acknowledged_and_done_once(
     store: Store, wire: Wire, surname: str
 ) -> None:
-    made = await store.create(named("Stays"))
+    made = await store.create(person_data("Stays"))
     wire.fault = once_lost("UpdateItem" if surname == "Stays" else "TransactWriteItems")
-    changed = await store.replace(made.person_id, named(surname, "Now"), expected=1)
+    changed = await store.replace(made.person_id, person_data(surname, "Now"), expected=1)
     assert changed.version == 2
     assert await store.get(made.person_id) == changed
 
@@ -270,18 +272,18 @@ async def test_a_change_whose_answer_was_lost_is_acknowledged_and_done_once(
 async def test_a_change_that_was_lost_and_then_overwritten_has_an_unknown_outcome(
     store: Store, wire: Wire, clock: Clock, location: DynamoDBUrl, surname: str, *, gone: bool
 ) -> None:
-    made = await store.create(named("Stays"))
+    made = await store.create(person_data("Stays"))
 
     async def overwrite() -> None:
         async with opened(location, clock) as other:
             if gone:
                 await other.delete(made.person_id)
             else:
-                await other.replace(made.person_id, named("Other"), expected=2)
+                await other.replace(made.person_id, person_data("Other"), expected=2)
 
     wire.fault = lost_and_overwritten(overwrite)
     with pytest.raises(OutcomeUnknown):
-        await store.replace(made.person_id, named(surname, "Now"), expected=1)
+        await store.replace(made.person_id, person_data(surname, "Now"), expected=1)
 
 
 def lost_and_overwritten(overwrite: Callable[[], Any]) -> Callable[[str, Request, HttpImplementation], Any]:
@@ -307,7 +309,7 @@ def lost_and_overwritten(overwrite: Callable[[], Any]) -> Callable[[str, Request
 
 
 async def test_an_erasure_whose_answer_was_lost_is_acknowledged(store: Store, wire: Wire) -> None:
-    made = await store.create(named("Gone"))
+    made = await store.create(person_data("Gone"))
     wire.fault = once_lost("TransactWriteItems")
     await store.delete(made.person_id, expected=1)
     with pytest.raises(PersonNotFound):
@@ -318,16 +320,18 @@ async def test_a_load_amid_throttling_and_lost_answers_stores_everybody_once(sto
     wire.fault = at_random(3)
     begin = Checkpoint(b"i" * 32)
     end = Checkpoint(b"i" * 32, rows=300, stored=300, digest=b"d" * 32)
-    await store.create_many([named(f"Load{number % 5}", str(number)) for number in range(300)], checkpoint=(begin, end))
+    await store.create_many(
+        [person_data(f"Load{number % 5}", str(number)) for number in range(300)], checkpoint=(begin, end)
+    )
     wire.fault = None
-    names = [msgspec.json.decode(body)["person_name"] for body in await everyone_scanned(store, limit=1_000)]
+    names = [msgspec.json.decode(body)["person_name"] for body in await scan_all(store, limit=1_000)]
     assert sorted(names, key=int) == [str(number) for number in range(300)]
 
 
 async def test_a_step_that_is_taken_again_leaves_those_it_had_stored_as_they_are_now(
     store: DynamoDBStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    three = [named("Half", str(number)) for number in range(3)]
+    three = [person_data("Half", str(number)) for number in range(3)]
     step = (Checkpoint(b"i" * 32), Checkpoint(b"i" * 32, rows=3, stored=3, digest=b"d" * 32))
 
     async def power_fails(*_: object) -> None:
@@ -337,18 +341,18 @@ async def test_a_step_that_is_taken_again_leaves_those_it_had_stored_as_they_are
         patched.setattr(store._bulk, "commit_checkpoint", power_fails)
         with pytest.raises(ConnectionError):
             await store.create_many(three, checkpoint=step)
-    moves, changes, _ = ids_of(await everyone_found(store, where(surname="half")))
-    moved = await store.replace(moves, named("Elsewhere"), expected=1)
-    changed = await store.replace(changes, named("Half", "Changed"), expected=1)
+    moves, changes, _ = ids_of(await find_all(store, person_filter(surname="half")))
+    moved = await store.replace(moves, person_data("Elsewhere"), expected=1)
+    changed = await store.replace(changes, person_data("Half", "Changed"), expected=1)
     assert (await store.create_many(three, checkpoint=step))[:2] == [moves, changes]
     assert [await store.get(moves), await store.get(changes)] == [moved, changed]
-    assert len(await everyone_scanned(store)) == 3
+    assert len(await scan_all(store)) == 3
 
 
 async def test_what_was_not_done_in_time_is_said_to_be_unavailable_and_what_may_have_been_is_said_so(
     store: DynamoDBStore, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = await store.create(named("Patient"))
+    made = await store.create(person_data("Patient"))
     monkeypatch.setattr(store._table, "timeouts", Timeouts(0.05))
 
     async def throttle(*_: Any) -> Response:
@@ -356,7 +360,7 @@ async def test_what_was_not_done_in_time_is_said_to_be_unavailable_and_what_may_
 
     wire.fault = throttle
     with pytest.raises(StoreUnavailable) as refused:
-        await store.create(named("Patient"))
+        await store.create(person_data("Patient"))
     assert not isinstance(refused.value, OutcomeUnknown)
     assert "throttled" in str(refused.value)
 
@@ -366,7 +370,7 @@ async def test_what_was_not_done_in_time_is_said_to_be_unavailable_and_what_may_
 
     wire.fault = silence
     with pytest.raises(OutcomeUnknown):
-        await store.create(named("Patient"))
+        await store.create(person_data("Patient"))
     with pytest.raises(StoreUnavailable):
         await store.get(made.person_id)
 
@@ -374,7 +378,7 @@ async def test_what_was_not_done_in_time_is_said_to_be_unavailable_and_what_may_
 async def test_an_attempt_at_a_page_of_a_scan_may_take_longer_than_other_attempts(
     store: Store, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = await store.create(named("Slow"))
+    made = await store.create(person_data("Slow"))
     limits: list[float | None] = []
     by_action: dict[str, float | None] = {}
     limited = asyncio.timeout
@@ -389,11 +393,11 @@ async def test_an_attempt_at_a_page_of_a_scan_may_take_longer_than_other_attempt
 
     monkeypatch.setattr(asyncio, "timeout", recording)
     wire.fault = record
-    assert await everyone_scanned(store) == [made.body]
+    assert await scan_all(store) == [made.body]
     await store.get(made.person_id)
     assert by_action == {
-        "Scan": pytest.approx(5 * PATIENT, rel=0.01),
-        "GetItem": pytest.approx(PATIENT, rel=0.01),
+        "Scan": pytest.approx(5 * GENEROUS_TIMEOUT, rel=0.01),
+        "GetItem": pytest.approx(GENEROUS_TIMEOUT, rel=0.01),
     }
 
 
@@ -417,14 +421,14 @@ async def test_a_table_spreads_surnames_over_the_shards_with_which_it_was_begun(
     spread = replace(location, shards=5)
     await make_table(spread)
     async with opened(spread, clock) as store:
-        ids = await store.create_many([named("Common", str(number)) for number in range(60)])
+        ids = await store.create_many([person_data("Common", str(number)) for number in range(60)])
         for limit in (1, 7, 100):
-            found = await everyone_found(store, where(surname="common"), limit=limit)
+            found = await find_all(store, person_filter(surname="common"), limit=limit)
             assert ids_of(found) == ids, "not oldest first"
-        moved = await store.replace(ids[3], named("Rare"), expected=1)
-        assert await everyone_found(store, where(surname="rare")) == [moved.body]
+        moved = await store.replace(ids[3], person_data("Rare"), expected=1)
+        assert await find_all(store, person_filter(surname="rare")) == [moved.body]
     async with opened(location, clock) as store:
-        assert len(await everyone_found(store, where(surname="common"))) == 59
+        assert len(await find_all(store, person_filter(surname="common"))) == 59
     with pytest.raises(StoreConfigurationError, match="5 shards"):
         async with opened(replace(location, shards=2), clock):
             pass

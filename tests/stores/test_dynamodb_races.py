@@ -8,7 +8,7 @@ import pytest
 
 from peopleinfo.errors import StoreUnavailable, VersionConflict
 from peopleinfo.stores.dynamodb import factory
-from tests.store_kinds import Clock, everyone_found, make_table, named, table_location, where
+from tests.store_kinds import Clock, find_all, make_table, person_data, person_filter, table_location
 from tests.stores.test_dynamodb_faults import Wire
 
 if TYPE_CHECKING:
@@ -38,11 +38,11 @@ async def store(wire: Wire, tmp_path: Path, clock: Clock) -> AsyncIterator[Dynam
 async def test_a_place_that_is_taken_is_left_to_who_has_it(
     store: DynamoDBStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = await store.create(named("Place"))
+    first = await store.create(person_data("Place"))
     taken = int.from_bytes(store._home(first.person_id).sk)
     numbers = [taken, taken + 1]
     monkeypatch.setattr(store._item_keys, "new", lambda: numbers.pop(0))
-    second = await store.create(named("Place"))
+    second = await store.create(person_data("Place"))
     assert await store.get(first.person_id) == first
     assert await store.get(second.person_id) == second
     assert numbers == []
@@ -51,32 +51,32 @@ async def test_a_place_that_is_taken_is_left_to_who_has_it(
 async def test_a_move_to_a_place_that_is_taken_removes_nobody(
     store: DynamoDBStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = await store.create(named("Here"))
+    first = await store.create(person_data("Here"))
     number = int.from_bytes(store._home(first.person_id).sk)
     monkeypatch.setattr(store._item_keys, "new", lambda: number)
-    second = await store.create(named("There"))
+    second = await store.create(person_data("There"))
     with pytest.raises(StoreUnavailable):
-        await store.replace(first.person_id, named("There"), expected=1)
+        await store.replace(first.person_id, person_data("There"), expected=1)
     assert await store.get(first.person_id) == first
     assert await store.get(second.person_id) == second
 
 
 async def test_a_change_of_a_version_that_changed_meanwhile_is_refused(store: DynamoDBStore) -> None:
-    made = await store.create(named("Stale"))
-    changed = await store.replace(made.person_id, named("Stale", "New"), expected=1)
+    made = await store.create(person_data("Stale"))
+    changed = await store.replace(made.person_id, person_data("Stale", "New"), expected=1)
     for surname in ("Stale", "Moved"):
         with pytest.raises(VersionConflict):
-            await store.replace(made.person_id, named(surname, "Old"), expected=1, current=made)
+            await store.replace(made.person_id, person_data(surname, "Old"), expected=1, current=made)
         assert await store.get(made.person_id) == changed
 
 
 async def test_an_erasure_of_a_version_that_changed_meanwhile_is_refused(store: DynamoDBStore, wire: Wire) -> None:
-    made = await store.create(named("Erased"))
+    made = await store.create(person_data("Erased"))
 
     async def change_before(action: str, request: Request, way: HttpImplementation) -> Response:
         if action == "TransactWriteItems":
             wire.fault = None
-            await store.replace(made.person_id, named("Erased", "New"), expected=1)
+            await store.replace(made.person_id, person_data("Erased", "New"), expected=1)
         return await way(request)
 
     wire.fault = change_before
@@ -95,9 +95,10 @@ async def test_pages_of_shards_that_end_at_different_places_skip_no_person(
         numbers = iter(range(first - first % 2, first + 100))
         monkeypatch.setattr(store._item_keys, "new", lambda: next(numbers))  # to the two shards in turn
         made = [
-            await store.create(named("Shard", note="x" * (60_000 if number % 2 else 30_000))) for number in range(80)
+            await store.create(person_data("Shard", note="x" * (60_000 if number % 2 else 30_000)))
+            for number in range(80)
         ]
         # A response of DynamoDB ends at 1 MiB: that of large records sooner than that of small ones.
         for limit in (3, 100):
-            found = await everyone_found(store, where(surname="shard"), limit=limit)
+            found = await find_all(store, person_filter(surname="shard"), limit=limit)
             assert found == [record.body for record in made]

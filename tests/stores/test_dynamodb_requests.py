@@ -14,13 +14,13 @@ from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.store_kinds import (
     Clock,
     encryption,
-    everyone_found,
-    everyone_scanned,
+    find_all,
     make_table,
-    named,
-    purged,
+    person_data,
+    person_filter,
+    purge_all,
+    scan_all,
     table_location,
-    where,
 )
 from tests.stores.test_dynamodb_faults import Wire
 
@@ -88,9 +88,9 @@ async def test_opening_a_store_reads_consistently(store: ServiceStore, reads: Re
 
 
 async def test_a_read_of_one_person_is_consistent_wherever_the_person_is(store: ServiceStore, reads: Reads) -> None:
-    made = await store.create(named("Single"))
+    made = await store.create(person_data("Single"))
     await store.get(made.person_id)
-    moved = await store.replace(made.person_id, named("Married"), expected=1)
+    moved = await store.replace(made.person_id, person_data("Married"), expected=1)
     assert await store.get(made.person_id) == moved
     await store.delete(made.person_id)
     assert "GetItem" in reads.actions
@@ -98,26 +98,26 @@ async def test_a_read_of_one_person_is_consistent_wherever_the_person_is(store: 
 
 
 async def test_a_list_is_consistent_on_every_page(store: ServiceStore, reads: Reads) -> None:
-    await store.create_many([named("Paged", str(number)) for number in range(5)])
-    assert len(await everyone_found(store, where(surname="paged"), limit=2)) == 5
-    assert len(await everyone_found(store, where(surname="paged", name="3"))) == 1
+    await store.create_many([person_data("Paged", str(number)) for number in range(5)])
+    assert len(await find_all(store, person_filter(surname="paged"), limit=2)) == 5
+    assert len(await find_all(store, person_filter(surname="paged", name="3"))) == 1
     assert sum(action == "Query" for action, _ in reads.all) >= 4
     assert reads.inconsistent == []
 
 
 async def test_a_search_by_prefix_reads_the_people_it_finds_consistently(store: ServiceStore, reads: Reads) -> None:
-    made = await store.create(named("Prefixed"))
-    assert await everyone_found(store, where(surname_prefix="pref")) == [made.body]
+    made = await store.create(person_data("Prefixed"))
+    assert await find_all(store, person_filter(surname_prefix="pref")) == [made.body]
     assert {"Query", "BatchGetItem"} <= reads.actions
     assert reads.inconsistent == []
 
 
 async def test_a_scan_is_consistent_in_every_segment(store: ServiceStore, reads: Reads) -> None:
-    made = await store.create(named("Scanned"))
-    await store.replace(made.person_id, named("Elsewhere"), expected=1)
-    assert len(await everyone_scanned(store)) == 1
-    assert len(await everyone_scanned(store, segments=3)) == 1
-    assert await purged(store) == (1, 0)
+    made = await store.create(person_data("Scanned"))
+    await store.replace(made.person_id, person_data("Elsewhere"), expected=1)
+    assert len(await scan_all(store)) == 1
+    assert len(await scan_all(store, segments=3)) == 1
+    assert await purge_all(store) == (1, 0)
     await store.reindex(after=None, limit=10)
     assert "Scan" in reads.actions
     assert reads.inconsistent == []
@@ -127,14 +127,14 @@ async def test_what_a_write_depends_on_is_read_consistently(
     store: ServiceStore, reads: Reads, tmp_path: Path, clock: Clock
 ) -> None:
     once = IdempotencyKey(b"k" * 32, b"c" * 32)
-    first = await store.create(named("Twice"), idempotency_key=once)
-    assert await store.create(named("Twice"), idempotency_key=once) == first
+    first = await store.create(person_data("Twice"), idempotency_key=once)
+    assert await store.create(person_data("Twice"), idempotency_key=once) == first
     begin = Checkpoint(b"i" * 32)
     end = Checkpoint(b"i" * 32, rows=1, stored=1, digest=b"d")
-    await store.create_many([named("Imported")], checkpoint=(begin, end))
+    await store.create_many([person_data("Imported")], checkpoint=(begin, end))
     assert await store.progress(b"i" * 32) == end
     async with open_sqlite(tmp_path / "source.db", now=clock.now) as source:
-        foreign = await source.create(named("Foreign"))
+        foreign = await source.create(person_data("Foreign"))
     await store.upsert_many([foreign.body])
     assert await store.get(foreign.person_id) == foreign
     assert {"GetItem", "BatchGetItem"} <= reads.actions

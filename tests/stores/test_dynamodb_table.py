@@ -17,7 +17,7 @@ from peopleinfo.stores.dynamodb.credentials import default_chain
 from peopleinfo.stores.dynamodb.factory import open_table
 from peopleinfo.stores.dynamodb.http import open_http
 from tests import dynamodb_servers
-from tests.store_kinds import PATIENT, make_table, table_location
+from tests.store_kinds import GENEROUS_TIMEOUT, make_table, table_location
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ async def test_every_way_in_which_a_table_differs_is_named(tmp_path: Path) -> No
     plain["KeySchema"] = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "id", "KeyType": "RANGE"}]
     throughput = {"ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}}
     async with open_table(location) as table:
-        await table.call("CreateTable", plain | throughput, PATIENT)
+        await table.call("CreateTable", plain | throughput, GENEROUS_TIMEOUT)
         told = "\n".join(await schema.check(table))
     for what in ("the key schema is", "attribute definitions are missing", "the index prefixes is missing", "billing mode",
                  "deletion protection", "KMS", "time to live", "point-in-time"):  # fmt: skip

@@ -12,7 +12,7 @@ from falcon.asgi import Request, Response
 from peopleinfo.auth.authenticator import STALE_KEY_TTL
 from peopleinfo.errors import StoreUnavailable
 from peopleinfo.http.sessions import Sessions
-from tests.store_kinds import Clock, NoEndedSessions, Seconds, everyone_scanned, open_store
+from tests.store_kinds import Clock, MonotonicClock, NoEndedSessions, open_store, scan_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ async def test_a_session_has_ended_once_it_was_ended(store: ServiceStore, clock:
         await store.ended_sessions.add(FIRST, expires_at=expires_at)
     assert await store.ended_sessions.contains(FIRST)
     assert not await store.ended_sessions.contains(SECOND)
-    assert await everyone_scanned(store) == []
+    assert await scan_all(store) == []
 
 
 async def test_an_ended_session_has_ended_for_others_and_after_a_restart(
@@ -88,7 +88,7 @@ class Away(NoEndedSessions):
         return False
 
 
-async def test_while_the_store_is_away_a_session_goes_on_for_as_long_as_a_key(moment: Seconds) -> None:
+async def test_while_the_store_is_away_a_session_goes_on_for_as_long_as_a_key(moment: MonotonicClock) -> None:
     ended = Away()
     sessions = Sessions(bytes(32), ended, now=lambda: datetime.now(UTC), monotonic=moment)
     seen, unseen = cookie(sessions), cookie(sessions)

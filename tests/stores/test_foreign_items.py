@@ -16,13 +16,13 @@ from peopleinfo.stores.dynamodb.factory import open_dynamodb, open_table
 from peopleinfo.stores.dynamodb.items import binary
 from tests.store_kinds import (
     Clock,
-    everyone_found,
-    everyone_scanned,
+    find_all,
     make_table,
-    named,
-    purged,
+    person_data,
+    person_filter,
+    purge_all,
+    scan_all,
     table_location,
-    where,
 )
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def test_whatever_items_there_are_people_are_found_or_damage_is_reported(
 ) -> None:
     async def run() -> None:
         async with open_dynamodb(location, now=clock.now) as store, open_table(location) as table:
-            made = await store.create(named("Foreign"))
+            made = await store.create(person_data("Foreign"))
             pks = {
                 "foreign": b"another program",
                 "6 bytes": b"sixsix",
@@ -92,24 +92,24 @@ def test_whatever_items_there_are_people_are_found_or_damage_is_reported(
 
 async def _read_everything(store: DynamoDBStore, body: bytes) -> None:
     with suppress(StoreUnavailable):
-        assert body in await everyone_found(store, where(surname="foreign"))
+        assert body in await find_all(store, person_filter(surname="foreign"))
     with suppress(StoreUnavailable):
-        assert await everyone_found(store, where(surname="foreign", name="nobody")) == []
+        assert await find_all(store, person_filter(surname="foreign", name="nobody")) == []
     with suppress(StoreUnavailable):
-        assert body in await everyone_found(store, where(surname_prefix="for"))
+        assert body in await find_all(store, person_filter(surname_prefix="for"))
     with suppress(StoreUnavailable):
-        assert body in await everyone_scanned(store)
+        assert body in await scan_all(store)
     with suppress(StoreUnavailable):
-        await purged(store)
+        await purge_all(store)
     with suppress(StoreUnavailable):
         await store.reindex(after=None, limit=100)
 
 
 async def test_an_item_of_another_program_is_no_person(location: DynamoDBUrl, clock: Clock) -> None:
     async with open_dynamodb(location, now=clock.now) as store, open_table(location) as table:
-        made = await store.create(named("Foreign"))
+        made = await store.create(person_data("Foreign"))
         body = msgspec.json.encode({"person_id": "x"})
         for attributes in ({"body": binary(body)}, {"body": {"S": "text"}}, {}):
             key = {"pk": binary(b"another program"), "sk": binary(b"x")}
             await table.call("PutItem", {"Item": key | attributes}, 5)
-            assert await everyone_scanned(store) == [made.body]
+            assert await scan_all(store) == [made.body]

@@ -9,7 +9,7 @@ import pytest
 from peopleinfo.formats.export import as_ndjson
 from peopleinfo.people.person import MAX_STORED_SIZE, PersonData
 from peopleinfo.people.store import PAGE_SIZE
-from tests.store_kinds import where
+from tests.store_kinds import person_filter
 
 if TYPE_CHECKING:
     from peopleinfo.people.search import PersonFilter
@@ -23,7 +23,7 @@ async def stored(people: PeopleService, surname: str, note: int, pad: int) -> Pe
     details = PersonData(person_name="A", person_surname=surname, extra={"note": "n" * note, "pad": "p" * pad})
     for _ in range(PEOPLE // 10):
         await people.store.create_many([details] * 10)
-    return where(surname=surname)
+    return person_filter(surname=surname)
 
 
 async def pages(people: PeopleService, filtered: PersonFilter, limit: int) -> list[int]:

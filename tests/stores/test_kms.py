@@ -16,7 +16,7 @@ from peopleinfo.stores.sqlite import person_keys
 from peopleinfo.stores.sqlite.encrypt_existing import SqliteKeyStore
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests import dynamodb_servers
-from tests.store_kinds import Clock, named
+from tests.store_kinds import Clock, person_data
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ async def test_people_are_sealed_with_a_key_of_kms_and_their_keys_changed(
     path = tmp_path / "people.db"
     encryption = Encryption(KmsMasterKey(key_id, region=REGION, endpoint=endpoint))
     async with open_sqlite(path, now=clock.now, encryption=encryption) as store:
-        record = await store.create(named("Somebody"))
+        record = await store.create(person_data("Somebody"))
         with closing(person_keys.open_key_db(path)) as db:
             assert await rotate(SqliteKeyStore(db), encryption.master, on_progress=lambda _: None) == 2
     again = Encryption(KmsMasterKey(key_id, region=REGION, endpoint=endpoint))
@@ -65,18 +65,20 @@ async def test_kms_is_not_asked_for_a_person(tmp_path: Path, clock: Clock, endpo
     async with open_sqlite(tmp_path / "people.db", now=clock.now, encryption=Encryption(master)) as store:
         before = master.asked
         for number in range(20):
-            record = await store.create(named(f"N{number}"))
+            record = await store.create(person_data(f"N{number}"))
             assert await store.get(record.person_id) == record
         assert master.asked == before <= 3
 
 
 def test_a_key_that_is_not_there_is_refused_in_words(endpoint: str) -> None:
     master = KmsMasterKey("alias/nobody", region=REGION, endpoint=endpoint)
-    with pytest.raises(StoreConfigurationError, match="KMS refuses the key aws-kms://alias/nobody: NotFoundException"):
+    with pytest.raises(
+        StoreConfigurationError, match="KMS rejected the request for the key aws-kms://alias/nobody: NotFoundException"
+    ):
         master.wrap(bytes(32), 1)
 
 
 def test_kms_that_does_not_answer_is_told_of_in_words() -> None:
     master = KmsMasterKey("alias/x", region=REGION, endpoint="http://127.0.0.1:1")
-    with pytest.raises(StoreConfigurationError, match="KMS cannot be asked for the key"):
+    with pytest.raises(StoreConfigurationError, match="cannot call KMS for the key"):
         master.unwrap(bytes(32), 1)

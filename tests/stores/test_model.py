@@ -37,8 +37,8 @@ from peopleinfo.people import strict_json
 from peopleinfo.people.person import PersonData, StoredPerson, split_record, timestamp
 from peopleinfo.people.store import IDEMPOTENCY_TTL, Checkpoint, IdempotencyKey
 from tests import dynamodb_servers
-from tests.conftest import what_is_left_of_stores
-from tests.store_kinds import Clock, everyone_found, everyone_scanned, named, open_store, where
+from tests.conftest import leaked_resources
+from tests.store_kinds import Clock, find_all, open_store, person_data, person_filter, scan_all
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -68,7 +68,7 @@ DAYS = ["1989-12-31", "1990-01-01", "1990-02-11", "1990-02-12", "1990-03-01", "1
 
 surnames, names = st.sampled_from(sorted(SURNAMES)), st.sampled_from(sorted(NAMES))
 born = st.none() | st.sampled_from(sorted(BORN))
-details = st.builds(named, surnames, st.none() | names, born) | st.builds(named, st.none(), names, born)
+details = st.builds(person_data, surnames, st.none() | names, born) | st.builds(person_data, st.none(), names, born)
 limits = st.integers(1, 7)
 
 
@@ -151,7 +151,7 @@ class Model(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.run(self.opened.aclose())
-        assert what_is_left_of_stores(Path(self.folder.name)) == []
+        assert leaked_resources(Path(self.folder.name)) == []
         self.runner.close()
         self.folder.cleanup()
 
@@ -176,7 +176,7 @@ class Model(RuleBasedStateMachine):
     def create(self, new: PersonData) -> str:
         return self.learn(self.run(self.store.create(new)), new)
 
-    @rule(target=ids, key=st.integers(1, 2), new=st.sampled_from([named("Li", "Bo"), named("Lin", "Bo")]))
+    @rule(target=ids, key=st.integers(1, 2), new=st.sampled_from([person_data("Li", "Bo"), person_data("Lin", "Bo")]))
     def create_once(self, key: int, new: PersonData) -> Any:
         content = hashlib.sha256(strict_json.encode(new.to_dict())).digest()
         creation = self.store.create(new, idempotency_key=IdempotencyKey(bytes([key]) * 32, content))
@@ -263,12 +263,12 @@ class Model(RuleBasedStateMachine):
 
     @rule(surname=surnames, limit=limits)
     def find_by_surname(self, surname: str, limit: int) -> None:
-        found = self.run(everyone_found(self.store, where(surname=surname), limit=limit))
+        found = self.run(find_all(self.store, person_filter(surname=surname), limit=limit))
         self.is_in_order(found, [known for known in self.people.values() if known.key == SURNAMES[surname]])
 
     @rule(surname=surnames, asked=refinements, limit=limits)
     def find_by_more_than_the_surname(self, surname: str, asked: Refinement, limit: int) -> None:
-        found = self.run(everyone_found(self.store, where(surname=surname, **asked._asdict()), limit=limit))
+        found = self.run(find_all(self.store, person_filter(surname=surname, **asked._asdict()), limit=limit))
         meant = [
             known
             for known in self.people.values()
@@ -278,7 +278,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(prefix=st.sampled_from(sorted(PREFIXES)), asked=refinements, limit=limits)
     def find_by_prefix(self, prefix: str, asked: Refinement, limit: int) -> None:
-        found = self.run(everyone_found(self.store, where(surname_prefix=prefix, **asked._asdict()), limit=limit))
+        found = self.run(find_all(self.store, person_filter(surname_prefix=prefix, **asked._asdict()), limit=limit))
         meant = [
             known
             for known in self.people.values()
@@ -288,8 +288,8 @@ class Model(RuleBasedStateMachine):
 
     @rule(asked=refinements, limit=limits, segments=st.integers(1, 4))
     def scan(self, asked: Refinement, limit: int, segments: int) -> None:
-        filtered = where(**asked._asdict())
-        found = self.run(everyone_scanned(self.store, filtered, limit=limit, segments=segments))
+        filtered = person_filter(**asked._asdict())
+        found = self.run(scan_all(self.store, filtered, limit=limit, segments=segments))
         meant = [known.record.body for known in self.people.values() if known.is_meant(asked)]
         assert sorted(found) == sorted(meant)
 
@@ -311,7 +311,7 @@ class Model(RuleBasedStateMachine):
             if prefix is None:
                 page = self.run(self.store.scan(after=after, limit=limit))
             else:
-                page = self.run(self.store.find(where(surname_prefix=prefix), after=after, limit=limit))
+                page = self.run(self.store.find(person_filter(surname_prefix=prefix), after=after, limit=limit))
             found += [str(strict_json.parse(body)["person_id"]) for body in page.people]
             if (after := page.next) is None:
                 break
@@ -361,4 +361,4 @@ def test_the_store_answers_as_a_dictionary_would(store_kind: str) -> None:
 
 @pytest.mark.parametrize("spellings", [SURNAMES, NAMES, PREFIXES])
 def test_the_keys_that_the_model_knows_are_those_of_the_fold(spellings: dict[str, str]) -> None:
-    assert {spelling: where(surname=spelling).surname_key for spelling in spellings} == spellings
+    assert {spelling: person_filter(surname=spelling).surname_key for spelling in spellings} == spellings

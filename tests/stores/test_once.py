@@ -9,7 +9,7 @@ import pytest
 
 from peopleinfo.errors import IdempotencyKeyConflict, IdempotentPersonDeleted
 from peopleinfo.people.store import IDEMPOTENCY_TTL, IdempotencyKey
-from tests.store_kinds import ALL_STORES, Clock, everyone_found, everyone_scanned, named, open_store, where
+from tests.store_kinds import ALL_STORES, Clock, find_all, open_store, person_data, person_filter, scan_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,88 +23,88 @@ OTHER_CONTENT = IdempotencyKey(ONCE.key, b"d" * 32)
 
 
 async def test_a_repeated_creation_returns_the_first_answer(store: Store, clock: Clock) -> None:
-    first = await store.create(named("Solo"), idempotency_key=ONCE)
+    first = await store.create(person_data("Solo"), idempotency_key=ONCE)
     clock.advance(hours=1)
-    assert await store.create(named("Solo"), idempotency_key=ONCE) == first
-    assert await everyone_found(store, where(surname="solo")) == [first.body]
+    assert await store.create(person_data("Solo"), idempotency_key=ONCE) == first
+    assert await find_all(store, person_filter(surname="solo")) == [first.body]
 
 
 async def test_a_repeated_creation_returns_the_first_answer_though_the_person_has_changed(store: Store) -> None:
-    first = await store.create(named("Solo"), idempotency_key=ONCE)
-    changed = await store.replace(first.person_id, named("Duo"), expected=1)
-    assert await store.create(named("Solo"), idempotency_key=ONCE) == first
-    assert await everyone_scanned(store) == [changed.body]
+    first = await store.create(person_data("Solo"), idempotency_key=ONCE)
+    changed = await store.replace(first.person_id, person_data("Duo"), expected=1)
+    assert await store.create(person_data("Solo"), idempotency_key=ONCE) == first
+    assert await scan_all(store) == [changed.body]
 
 
 async def test_another_key_creates_another_person(store: Store) -> None:
-    first = await store.create(named("Solo"), idempotency_key=ONCE)
-    second = await store.create(named("Solo"), idempotency_key=IdempotencyKey(b"l" * 32, ONCE.content))
+    first = await store.create(person_data("Solo"), idempotency_key=ONCE)
+    second = await store.create(person_data("Solo"), idempotency_key=IdempotencyKey(b"l" * 32, ONCE.content))
     assert first.person_id != second.person_id
 
 
 async def test_the_same_key_with_other_content_is_refused(store: Store) -> None:
-    first = await store.create(named("Solo"), idempotency_key=ONCE)
+    first = await store.create(person_data("Solo"), idempotency_key=ONCE)
     with pytest.raises(IdempotencyKeyConflict):
-        await store.create(named("Other"), idempotency_key=OTHER_CONTENT)
-    assert await everyone_scanned(store) == [first.body]
-    assert await store.create(named("Solo"), idempotency_key=ONCE) == first
+        await store.create(person_data("Other"), idempotency_key=OTHER_CONTENT)
+    assert await scan_all(store) == [first.body]
+    assert await store.create(person_data("Solo"), idempotency_key=ONCE) == first
 
 
 async def test_a_person_that_was_erased_is_not_created_again(store: Store) -> None:
-    first = await store.create(named("Solo"), idempotency_key=ONCE)
+    first = await store.create(person_data("Solo"), idempotency_key=ONCE)
     await store.delete(first.person_id)
     with pytest.raises(IdempotentPersonDeleted):
-        await store.create(named("Solo"), idempotency_key=ONCE)
+        await store.create(person_data("Solo"), idempotency_key=ONCE)
     with pytest.raises(IdempotencyKeyConflict):
-        await store.create(named("Solo"), idempotency_key=OTHER_CONTENT)
-    assert await everyone_scanned(store) == []
+        await store.create(person_data("Solo"), idempotency_key=OTHER_CONTENT)
+    assert await scan_all(store) == []
 
 
 async def test_a_key_is_remembered_for_a_day(store: Store, clock: Clock) -> None:
-    first = await store.create(named("Solo"), idempotency_key=ONCE)
+    first = await store.create(person_data("Solo"), idempotency_key=ONCE)
     clock.advance(seconds=IDEMPOTENCY_TTL - 1)
-    assert await store.create(named("Solo"), idempotency_key=ONCE) == first
+    assert await store.create(person_data("Solo"), idempotency_key=ONCE) == first
 
 
 @pytest.mark.parametrize("again", [ONCE, OTHER_CONTENT])
 async def test_a_key_is_forgotten_after_a_day(store: Store, clock: Clock, again: IdempotencyKey) -> None:
-    first = await store.create(named("Solo"), idempotency_key=ONCE)
+    first = await store.create(person_data("Solo"), idempotency_key=ONCE)
     clock.advance(seconds=IDEMPOTENCY_TTL)
-    second = await store.create(named("Solo"), idempotency_key=again)
+    second = await store.create(person_data("Solo"), idempotency_key=again)
     assert second.person_id != first.person_id
-    assert await store.create(named("Solo"), idempotency_key=again) == second
+    assert await store.create(person_data("Solo"), idempotency_key=again) == second
 
 
 async def test_a_repetition_does_not_prolong_the_day(store: Store, clock: Clock) -> None:
-    first = await store.create(named("Solo"), idempotency_key=ONCE)
+    first = await store.create(person_data("Solo"), idempotency_key=ONCE)
     clock.advance(hours=23)
-    assert await store.create(named("Solo"), idempotency_key=ONCE) == first
+    assert await store.create(person_data("Solo"), idempotency_key=ONCE) == first
     clock.advance(hours=1, seconds=1)
-    assert (await store.create(named("Solo"), idempotency_key=ONCE)).person_id != first.person_id
+    assert (await store.create(person_data("Solo"), idempotency_key=ONCE)).person_id != first.person_id
 
 
 async def test_the_key_of_an_erased_person_is_forgotten_after_a_day(store: Store, clock: Clock) -> None:
-    first = await store.create(named("Solo"), idempotency_key=ONCE)
+    first = await store.create(person_data("Solo"), idempotency_key=ONCE)
     await store.delete(first.person_id)
     clock.advance(seconds=IDEMPOTENCY_TTL + 1)
-    second = await store.create(named("Solo"), idempotency_key=ONCE)
-    assert await everyone_scanned(store) == [second.body]
+    second = await store.create(person_data("Solo"), idempotency_key=ONCE)
+    assert await scan_all(store) == [second.body]
 
 
 async def test_many_creations_at_once_under_one_key_make_one_person(
     store_kind: str, store: Store, tmp_path: Path, clock: Clock
 ) -> None:
     async with open_store(store_kind, tmp_path, clock) as other:
-        racing = [side.create(named("Solo"), idempotency_key=ONCE) for side in (store, other) for _ in range(20)]
+        racing = [side.create(person_data("Solo"), idempotency_key=ONCE) for side in (store, other) for _ in range(20)]
         answers = await asyncio.gather(*racing)
     assert len(set(answers)) == 1
-    assert await everyone_found(store, where(surname="solo")) == [answers[0].body]
+    assert await find_all(store, person_filter(surname="solo")) == [answers[0].body]
 
 
 async def test_a_key_is_remembered_when_the_store_is_opened_again(
     store_kind: str, tmp_path: Path, clock: Clock
 ) -> None:
     async with open_store(store_kind, tmp_path, clock) as store:
-        first = await store.create(named("Solo"), idempotency_key=ONCE)
+        first = await store.create(person_data("Solo"), idempotency_key=ONCE)
     async with open_store(store_kind, tmp_path, clock) as store:
-        assert await store.create(named("Solo"), idempotency_key=ONCE) == first
+        assert await store.create(person_data("Solo"), idempotency_key=ONCE) == first

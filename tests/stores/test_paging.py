@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from peopleinfo.people.store import MAX_ROWS_SCANNED, PAGE_SIZE
-from tests.store_kinds import everyone_found, everyone_scanned, named, where
+from tests.store_kinds import find_all, person_data, person_filter, scan_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,8 +31,8 @@ by_every_search = pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARC
 
 async def next_page(store: Store, search: dict[str, Any], after: bytes | None, limit: int) -> Page:
     if "surname" in search or "surname_prefix" in search:
-        return await store.find(where(**search), after=after, limit=limit)
-    return await store.scan(after=after, limit=limit, person_filter=where(**search) if search else None)
+        return await store.find(person_filter(**search), after=after, limit=limit)
+    return await store.scan(after=after, limit=limit, person_filter=person_filter(**search) if search else None)
 
 
 def ids(bodies: list[bytes]) -> list[str]:
@@ -43,7 +43,7 @@ def ids(bodies: list[bytes]) -> list[str]:
 @by_every_search
 @pytest.mark.parametrize("limit", [1, 2, 3, 9, 10, 11, 1_000])
 async def test_the_pages_together_are_everybody_once(store: Store, search: dict[str, Any], limit: int) -> None:
-    people = await store.create_many([named("Walker", "Stays") for _ in range(10)])
+    people = await store.create_many([person_data("Walker", "Stays") for _ in range(10)])
     found: list[str] = []
     after: bytes | None = None
     while True:
@@ -58,7 +58,7 @@ async def test_the_pages_together_are_everybody_once(store: Store, search: dict[
 @pytest.mark.needs("prefixes are fresh")
 @by_every_search
 async def test_page_ends_after_some_bytes_and_its_cursor_continues(store: Store, search: dict[str, Any]) -> None:
-    people = await store.create_many([named("Walker", "Stays", pad="x" * 60_000) for _ in range(75)])
+    people = await store.create_many([person_data("Walker", "Stays", pad="x" * 60_000) for _ in range(75)])
     found: list[str] = []
     after: bytes | None = None
     pages = 0
@@ -77,7 +77,7 @@ async def test_page_ends_after_some_bytes_and_its_cursor_continues(store: Store,
 @pytest.mark.needs("prefixes are fresh")
 @pytest.mark.parametrize("search", [{"surname": "Walker"}, {"surname_prefix": "Walk"}, {"name": "stays"}, {}])
 async def test_memory_for_a_page_does_not_grow_with_the_people_after_it(store: Store, search: dict[str, Any]) -> None:
-    await store.create_many([named("Walker", "Stays", pad="x" * 60_000) for _ in range(400)])
+    await store.create_many([person_data("Walker", "Stays", pad="x" * 60_000) for _ in range(400)])
     tracemalloc.start()
     try:
         await next_page(store, search, None, 1_000)
@@ -89,16 +89,16 @@ async def test_memory_for_a_page_does_not_grow_with_the_people_after_it(store: S
 
 @pytest.mark.parametrize("count", [0, 1, 4, 5])
 async def test_the_last_page_of_a_surname_says_that_it_is_the_last(store: Store, count: int) -> None:
-    await store.create_many([named("Walker") for _ in range(count)])
-    page = await store.find(where(surname="Walker"), after=None, limit=5)
+    await store.create_many([person_data("Walker") for _ in range(count)])
+    page = await store.find(person_filter(surname="Walker"), after=None, limit=5)
     assert (len(page.people), page.next) == (count, None)
 
 
 async def test_a_full_page_before_the_last_says_that_more_follows(store: Store) -> None:
-    await store.create_many([named("Walker") for _ in range(6)])
-    page = await store.find(where(surname="Walker"), after=None, limit=5)
+    await store.create_many([person_data("Walker") for _ in range(6)])
+    page = await store.find(person_filter(surname="Walker"), after=None, limit=5)
     assert page.next is not None
-    rest = await store.find(where(surname="Walker"), after=page.next, limit=5)
+    rest = await store.find(person_filter(surname="Walker"), after=page.next, limit=5)
     assert (len(rest.people), rest.next) == (1, None)
 
 
@@ -108,9 +108,9 @@ async def test_a_full_page_before_the_last_says_that_more_follows(store: Store) 
 async def test_people_come_and_go_between_pages_and_whoever_stays_comes_once(
     store: Store, search: dict[str, Any], limit: int
 ) -> None:
-    stay = await store.create_many([named("Walker", "Stays") for _ in range(12)])
-    go = await store.create_many([named("Walker", "Stays", note="goes") for _ in range(12)])
-    stay += await store.create_many([named("Walker", "Stays") for _ in range(12)])
+    stay = await store.create_many([person_data("Walker", "Stays") for _ in range(12)])
+    go = await store.create_many([person_data("Walker", "Stays", note="goes") for _ in range(12)])
+    stay += await store.create_many([person_data("Walker", "Stays") for _ in range(12)])
     gone: set[str] = set()
     found: list[str] = []
     after: bytes | None = None
@@ -126,55 +126,57 @@ async def test_people_come_and_go_between_pages_and_whoever_stays_comes_once(
                 gone.add(person_id)
             go = go[1:-1]
         stayed = await store.get(stay[len(found) % len(stay)])
-        await store.replace(stayed.person_id, named("Walker", "Stays", seen="yes"), expected=stayed.version)
+        await store.replace(stayed.person_id, person_data("Walker", "Stays", seen="yes"), expected=stayed.version)
         if len(found) < 30:  # or the walk would never end
-            await store.create_many([named("Abel", "Stays"), named("Walkera", "Stays"), named("Walker", "Stays")])
+            await store.create_many(
+                [person_data("Abel", "Stays"), person_data("Walkera", "Stays"), person_data("Walker", "Stays")]
+            )
     assert len(found) == len(set(found)), "somebody came twice"
     assert set(stay) <= set(found), "somebody who stayed was left out"
 
 
 @pytest.mark.parametrize("limit", [1, 2])
 async def test_whoever_takes_the_surname_between_pages_comes_at_most_once(store: Store, limit: int) -> None:
-    await store.create_many([named("Walker") for _ in range(4)])
-    joins = [await store.create(named("Other")) for _ in range(4)]
+    await store.create_many([person_data("Walker") for _ in range(4)])
+    joins = [await store.create(person_data("Other")) for _ in range(4)]
     found: list[str] = []
     after: bytes | None = None
     while True:
-        page = await store.find(where(surname="Walker"), after=after, limit=limit)
+        page = await store.find(person_filter(surname="Walker"), after=after, limit=limit)
         found += ids(page.people)
         if (after := page.next) is None:
             break
         if joins:
             made = joins.pop()
-            await store.replace(made.person_id, named("Walker"), expected=1)
+            await store.replace(made.person_id, person_data("Walker"), expected=1)
     assert len(found) == len(set(found))
 
 
 async def test_a_person_who_leaves_the_surname_and_comes_back_keeps_the_place(store: Store) -> None:
-    made = [await store.create(named("Walker", str(number))) for number in range(3)]
-    away = await store.replace(made[1].person_id, named("Away"), expected=1)
-    back = await store.replace(away.person_id, named("Walker", "1"), expected=2)
-    assert await everyone_found(store, where(surname="walker")) == [made[0].body, back.body, made[2].body]
+    made = [await store.create(person_data("Walker", str(number))) for number in range(3)]
+    away = await store.replace(made[1].person_id, person_data("Away"), expected=1)
+    back = await store.replace(away.person_id, person_data("Walker", "1"), expected=2)
+    assert await find_all(store, person_filter(surname="walker")) == [made[0].body, back.body, made[2].body]
 
 
 @pytest.mark.needs("prefixes are fresh")
 async def test_a_page_by_prefix_may_end_within_a_surname(store: Store) -> None:
     surnames = ["Ab", "Abc", "Abc", "Abc", "Abe", "Abe"]
-    made = [(await store.create(named(surname))).body for surname in surnames]
+    made = [(await store.create(person_data(surname))).body for surname in surnames]
     for limit in range(1, 8):
-        assert await everyone_found(store, where(surname_prefix="ab"), limit=limit) == made
+        assert await find_all(store, person_filter(surname_prefix="ab"), limit=limit) == made
 
 
 @pytest.mark.parametrize("segments", [1, 2, 3, 7, 64])
 @pytest.mark.parametrize("limit", [1, 5, 100])
 async def test_the_segments_of_a_scan_together_are_everybody_once(store: Store, segments: int, limit: int) -> None:
-    people = await store.create_many([named(f"Name{number % 4}") for number in range(23)])
-    found = ids(await everyone_scanned(store, limit=limit, segments=segments))
+    people = await store.create_many([person_data(f"Name{number % 4}") for number in range(23)])
+    found = ids(await scan_all(store, limit=limit, segments=segments))
     assert sorted(found) == sorted(people)
 
 
 async def test_a_segment_holds_the_same_people_whatever_the_limit(store: Store) -> None:
-    await store.create_many([named("Name") for _ in range(20)])
+    await store.create_many([person_data("Name") for _ in range(20)])
     large, small = [[(await walk_segment(store, segment, limit)) for segment in range(3)] for limit in (100, 1)]
     assert large == small
 
@@ -192,8 +194,8 @@ async def walk_segment(store: Store, segment: int, limit: int) -> list[str]:
 @pytest.fixture
 async def crowd(store: Store) -> list[str]:
     """More people than a page looks at; only the last one is called Needle."""
-    people = [named("Hay", "Straw") for _ in range(MAX_ROWS_SCANNED + 1)]
-    return await store.create_many([*people, named("Hay", "Needle")])
+    people = [person_data("Hay", "Straw") for _ in range(MAX_ROWS_SCANNED + 1)]
+    return await store.create_many([*people, person_data("Hay", "Needle")])
 
 
 async def _no_page_needs_everybody(pages: Callable[[bytes | None], Any]) -> None:
@@ -206,18 +208,18 @@ async def _no_page_needs_everybody(pages: Callable[[bytes | None], Any]) -> None
 
 
 async def test_a_page_of_a_surname_looks_at_no_more_people_than_promised(store: Store, crowd: list[str]) -> None:
-    filtered = where(surname="hay", name="needle")
+    filtered = person_filter(surname="hay", name="needle")
     await _no_page_needs_everybody(lambda after: store.find(filtered, after=after, limit=10))
 
 
 @pytest.mark.needs("prefixes are fresh")
 async def test_a_page_of_a_prefix_looks_at_no_more_people_than_promised(store: Store, crowd: list[str]) -> None:
-    filtered = where(surname_prefix="ha", name="needle")
+    filtered = person_filter(surname_prefix="ha", name="needle")
     await _no_page_needs_everybody(lambda after: store.find(filtered, after=after, limit=10))
 
 
 async def test_a_page_of_everyone_looks_at_no_more_people_than_promised(store: Store, crowd: list[str]) -> None:
-    filtered = where(name="needle")
+    filtered = person_filter(name="needle")
     first = await store.scan(after=None, limit=10, person_filter=filtered)
     assert first.next is not None, "more people were looked at than promised"
     second = await store.scan(after=first.next, limit=10, person_filter=filtered)
@@ -226,8 +228,8 @@ async def test_a_page_of_everyone_looks_at_no_more_people_than_promised(store: S
 
 
 async def test_the_place_where_a_page_ends_outlives_the_person_who_stood_there(store: Store) -> None:
-    made: list[StoredPerson] = [await store.create(named("Walker", str(number))) for number in range(3)]
-    page = await store.find(where(surname="walker"), after=None, limit=1)
+    made: list[StoredPerson] = [await store.create(person_data("Walker", str(number))) for number in range(3)]
+    page = await store.find(person_filter(surname="walker"), after=None, limit=1)
     await store.delete(made[0].person_id)
-    rest = await store.find(where(surname="walker"), after=page.next, limit=10)
+    rest = await store.find(person_filter(surname="walker"), after=page.next, limit=10)
     assert rest.people == [record.body for record in made[1:]]

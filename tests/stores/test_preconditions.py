@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from peopleinfo.errors import PersonNotFound, VersionConflict
-from tests.store_kinds import ALL_STORES, named
+from tests.store_kinds import ALL_STORES, person_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ async def changed_in_between(people: PeopleService, record: StoredPerson, monkey
     async def get(person_id: str) -> StoredPerson:
         monkeypatch.undo()
         found = await read(person_id)
-        await people.store.replace(person_id, named("Other"), expected=1)
+        await people.store.replace(person_id, person_data("Other"), expected=1)
         return found
 
     monkeypatch.setattr(people.store, "get", get)
@@ -44,7 +44,7 @@ async def changed_in_between(people: PeopleService, record: StoredPerson, monkey
 async def test_a_change_counts_when_the_version_of_meanwhile_is_named_too(
     people: PeopleService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = await people.store.create(named("Raced"))
+    made = await people.store.create(person_data("Raced"))
     await changed_in_between(people, made, monkeypatch)
     assert (await people.patch(made.person_id, {"note": "late"}, precondition=at_one_of(1, 2))).version == 3
 
@@ -52,7 +52,7 @@ async def test_a_change_counts_when_the_version_of_meanwhile_is_named_too(
 async def test_a_change_of_a_version_gone_meanwhile_is_refused(
     people: PeopleService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = await people.store.create(named("Raced"))
+    made = await people.store.create(person_data("Raced"))
     await changed_in_between(people, made, monkeypatch)
     with pytest.raises(VersionConflict):
         await people.patch(made.person_id, {"note": "late"}, precondition=at_one_of(1))
@@ -61,7 +61,7 @@ async def test_a_change_of_a_version_gone_meanwhile_is_refused(
 async def test_an_erasure_counts_when_the_version_of_meanwhile_is_named_too(
     people: PeopleService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = await people.store.create(named("Raced"))
+    made = await people.store.create(person_data("Raced"))
     await changed_in_between(people, made, monkeypatch)
     await people.delete(made.person_id, precondition=at_one_of(1, 2))
     with pytest.raises(PersonNotFound):
@@ -71,7 +71,7 @@ async def test_an_erasure_counts_when_the_version_of_meanwhile_is_named_too(
 async def test_an_erasure_of_a_version_gone_meanwhile_is_refused(
     people: PeopleService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = await people.store.create(named("Raced"))
+    made = await people.store.create(person_data("Raced"))
     await changed_in_between(people, made, monkeypatch)
     with pytest.raises(VersionConflict):
         await people.delete(made.person_id, precondition=at_one_of(1))

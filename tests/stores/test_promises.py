@@ -11,7 +11,7 @@ import pytest
 from peopleinfo.errors import PersonNotFound
 from peopleinfo.people import strict_json
 from peopleinfo.people.person import PersonData, split_record
-from tests.store_kinds import Clock, everyone_found, everyone_scanned, named, open_store, purged, where
+from tests.store_kinds import Clock, find_all, open_store, person_data, person_filter, purge_all, scan_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 async def test_a_new_person_is_read_back_byte_for_byte(store: Store) -> None:
-    made = await store.create(named("Curie", "Marie", "1867-11-07"))
+    made = await store.create(person_data("Curie", "Marie", "1867-11-07"))
     assert await store.get(made.person_id) == made
 
 
 async def test_a_new_person_is_at_version_one_and_has_the_time_of_its_creation(store: Store, clock: Clock) -> None:
-    made = await store.create(named("Curie"))
+    made = await store.create(person_data("Curie"))
     assert json.loads(made.body) == {
         "person_id": made.person_id,
         "person_surname": "Curie",
@@ -49,155 +49,155 @@ async def test_what_was_said_of_a_person_comes_back_unchanged(store: Store) -> N
 
 
 async def test_a_large_person_comes_back_whole(store: Store) -> None:
-    made = await store.create(named("Large", note="ü" * 30_000))
+    made = await store.create(person_data("Large", note="ü" * 30_000))
     assert await store.get(made.person_id) == made
-    assert await everyone_found(store, where(surname="large")) == [made.body]
+    assert await find_all(store, person_filter(surname="large")) == [made.body]
 
 
 async def test_twins_who_share_everything_are_two_people(store: Store) -> None:
-    first = await store.create(named("Weasley", "Fred", "1978-04-01"))
-    second = await store.create(named("Weasley", "Fred", "1978-04-01"))
+    first = await store.create(person_data("Weasley", "Fred", "1978-04-01"))
+    second = await store.create(person_data("Weasley", "Fred", "1978-04-01"))
     assert first.person_id != second.person_id
-    assert await everyone_found(store, where(surname="Weasley")) == [first.body, second.body]
+    assert await find_all(store, person_filter(surname="Weasley")) == [first.body, second.body]
 
 
 @pytest.mark.parametrize("spelling", ["Müller", "MULLER", "muller", "Mu\u0308ller", " Mül-ler ", "Mul'ler"])
 async def test_a_surname_is_found_however_it_is_typed(store: Store, spelling: str) -> None:
-    made = await store.create(named("Müller", "Hans"))
-    await store.create(named("Möller", "Hans"))
-    assert await everyone_found(store, where(surname=spelling)) == [made.body]
+    made = await store.create(person_data("Müller", "Hans"))
+    await store.create(person_data("Möller", "Hans"))
+    assert await find_all(store, person_filter(surname=spelling)) == [made.body]
 
 
 async def test_an_exact_search_asks_for_the_spelling(store: Store) -> None:
-    await store.create(named("Muller"))
-    meant = await store.create(named("Müller"))
-    await store.create(named("MÜLLER"))
-    assert await everyone_found(store, where(surname="Müller", match="exact")) == [meant.body]
+    await store.create(person_data("Muller"))
+    meant = await store.create(person_data("Müller"))
+    await store.create(person_data("MÜLLER"))
+    assert await find_all(store, person_filter(surname="Müller", match="exact")) == [meant.body]
 
 
 async def test_a_person_of_one_name_is_found_by_it(store: Store) -> None:
-    made = await store.create(named(None, "Suharto"))
-    assert await everyone_found(store, where(surname="suharto")) == [made.body]
+    made = await store.create(person_data(None, "Suharto"))
+    assert await find_all(store, person_filter(surname="suharto")) == [made.body]
 
 
 async def test_the_people_of_a_surname_come_oldest_first(store: Store, clock: Clock) -> None:
     made = []
     for name in ("Zoe", "Ann", "Mia", "Bob"):
-        made.append(await store.create(named("Same", name)))
+        made.append(await store.create(person_data("Same", name)))
         clock.advance(seconds=-1)  # the order is that of creation even when the clock is set back
-    assert await everyone_found(store, where(surname="same")) == [record.body for record in made]
+    assert await find_all(store, person_filter(surname="same")) == [record.body for record in made]
 
 
 @pytest.mark.needs("prefixes are fresh")
 async def test_a_prefix_finds_by_key_and_then_oldest_first(store: Store) -> None:
-    later = await store.create(named("Okoye"))
-    second = await store.create(named("O'Hara", "Scarlett"))
-    third = await store.create(named("Ohara", "John"))
-    await store.create(named("Nkomo"))
-    await store.create(named("Peters"))
-    found = await everyone_found(store, where(surname_prefix="O"))
+    later = await store.create(person_data("Okoye"))
+    second = await store.create(person_data("O'Hara", "Scarlett"))
+    third = await store.create(person_data("Ohara", "John"))
+    await store.create(person_data("Nkomo"))
+    await store.create(person_data("Peters"))
+    found = await find_all(store, person_filter(surname_prefix="O"))
     assert found == [second.body, third.body, later.body]
 
 
 @pytest.mark.needs("prefixes are fresh")
 async def test_a_prefix_finds_whatever_letter_follows_it(store: Store) -> None:
     follows = ["", "a", "z", "\u7b20", "\uffee", "\U0001f600", "\U00100000", "\U0010fffd", "\U0010ffff", "\U0010ffffa"]
-    made = {(await store.create(named(f"Li{letter}"))).body for letter in follows}
-    assert set(await everyone_found(store, where(surname_prefix="li"))) == made
+    made = {(await store.create(person_data(f"Li{letter}"))).body for letter in follows}
+    assert set(await find_all(store, person_filter(surname_prefix="li"))) == made
 
 
 async def test_a_search_may_also_ask_for_the_name_and_the_birthdate(store: Store) -> None:
-    meant = await store.create(named("Bach", "Johann", "1685-03-31"))
-    await store.create(named("Bach", "Johann", "1640"))
-    await store.create(named("Bach", "Anna", "1685-03-31"))
-    await store.create(named("Bach", "Johann"))
-    filtered = where(surname="bach", name="JOHANN", born_from="1685", born_to="1685-03")
-    assert await everyone_found(store, filtered) == [meant.body]
+    meant = await store.create(person_data("Bach", "Johann", "1685-03-31"))
+    await store.create(person_data("Bach", "Johann", "1640"))
+    await store.create(person_data("Bach", "Anna", "1685-03-31"))
+    await store.create(person_data("Bach", "Johann"))
+    filtered = person_filter(surname="bach", name="JOHANN", born_from="1685", born_to="1685-03")
+    assert await find_all(store, filtered) == [meant.body]
 
 
 async def test_everyone_can_be_searched_without_a_surname(store: Store) -> None:
-    meant = {(await store.create(named(surname, "Ada"))).body for surname in ("Lovelace", "Yonath")}
-    await store.create(named("Byron", "George"))
-    assert set(await everyone_scanned(store, where(name="ada"))) == meant
+    meant = {(await store.create(person_data(surname, "Ada"))).body for surname in ("Lovelace", "Yonath")}
+    await store.create(person_data("Byron", "George"))
+    assert set(await scan_all(store, person_filter(name="ada"))) == meant
 
 
 async def test_nobody_is_found_in_an_empty_store(store: Store) -> None:
-    assert await everyone_found(store, where(surname="Nobody")) == []
-    assert await everyone_found(store, where(surname_prefix="n")) == []
-    assert await everyone_scanned(store) == []
+    assert await find_all(store, person_filter(surname="Nobody")) == []
+    assert await find_all(store, person_filter(surname_prefix="n")) == []
+    assert await scan_all(store) == []
 
 
 @pytest.mark.parametrize("invented", ["", "x", "a" * 32, "A" * 32, "a" * 31, "a" * 33, "g" * 32, "ſ" * 32, "٣" * 32])
 async def test_an_invented_id_leads_to_nobody(store: Store, invented: str) -> None:
-    await store.create(named("Somebody"))
+    await store.create(person_data("Somebody"))
     with pytest.raises(PersonNotFound):
         await store.get(invented)
     with pytest.raises(PersonNotFound):
-        await store.replace(invented, named("Other"), expected=1)
+        await store.replace(invented, person_data("Other"), expected=1)
     with pytest.raises(PersonNotFound):
         await store.delete(invented)
 
 
 async def test_an_id_says_nothing_of_order_or_name(store: Store) -> None:
-    ids = [(await store.create(named("Same"))).person_id for _ in range(20)]
+    ids = [(await store.create(person_data("Same"))).person_id for _ in range(20)]
     assert len({person_id[:8] for person_id in ids}) == 20
     assert ids != sorted(ids)
 
 
 async def test_an_erased_person_is_found_nowhere(store: Store) -> None:
-    erased = await store.create(named("Gone", "Girl"))
-    kept = await store.create(named("Gone", "Boy"))
+    erased = await store.create(person_data("Gone", "Girl"))
+    kept = await store.create(person_data("Gone", "Boy"))
     await store.delete(erased.person_id)
     with pytest.raises(PersonNotFound):
         await store.get(erased.person_id)
     with pytest.raises(PersonNotFound):
         await store.delete(erased.person_id)
-    assert await everyone_found(store, where(surname="gone")) == [kept.body]
-    assert await everyone_scanned(store) == [kept.body]
+    assert await find_all(store, person_filter(surname="gone")) == [kept.body]
+    assert await scan_all(store) == [kept.body]
 
 
 async def test_the_id_of_an_erased_person_is_not_given_again(store: Store) -> None:
     ids = set()
     for _ in range(10):
-        made = await store.create(named("Phoenix"))
+        made = await store.create(person_data("Phoenix"))
         await store.delete(made.person_id)
         ids.add(made.person_id)
     assert len(ids) == 10
 
 
 async def test_a_changed_surname_moves_the_person_and_keeps_the_id(store: Store) -> None:
-    made = await store.create(named("Sklodowska", "Marie"))
-    married = await store.replace(made.person_id, named("Curie", "Marie"), expected=1)
+    made = await store.create(person_data("Sklodowska", "Marie"))
+    married = await store.replace(made.person_id, person_data("Curie", "Marie"), expected=1)
     assert married.person_id == made.person_id
     assert await store.get(made.person_id) == married
-    assert await everyone_found(store, where(surname="Sklodowska")) == []
-    assert await everyone_found(store, where(surname="Curie")) == [married.body]
+    assert await find_all(store, person_filter(surname="Sklodowska")) == []
+    assert await find_all(store, person_filter(surname="Curie")) == [married.body]
 
 
 async def test_two_instances_see_each_others_acknowledged_writes(
     store_kind: str, store: Store, tmp_path: Path, clock: Clock
 ) -> None:
     async with open_store(store_kind, tmp_path, clock) as other:
-        made = await store.create(named("Shared"))
+        made = await store.create(person_data("Shared"))
         assert await other.get(made.person_id) == made
-        changed = await other.replace(made.person_id, named("Common"), expected=1)
+        changed = await other.replace(made.person_id, person_data("Common"), expected=1)
         assert await store.get(made.person_id) == changed
-        assert await everyone_found(store, where(surname="common")) == [changed.body]
+        assert await find_all(store, person_filter(surname="common")) == [changed.body]
         await store.delete(made.person_id)
-        assert await everyone_found(other, where(surname="common")) == []
+        assert await find_all(other, person_filter(surname="common")) == []
 
 
 async def test_nobody_whose_key_is_there_is_purged(store: Store) -> None:
-    made = [await store.create(named(f"N{number}")) for number in range(5)]
-    assert (await purged(store))[1] == 0
-    assert sorted(await everyone_scanned(store)) == sorted(person.body for person in made)
+    made = [await store.create(person_data(f"N{number}")) for number in range(5)]
+    assert (await purge_all(store))[1] == 0
+    assert sorted(await scan_all(store)) == sorted(person.body for person in made)
 
 
 async def test_what_was_acknowledged_is_there_when_the_store_is_opened_again(
     store_kind: str, tmp_path: Path, clock: Clock
 ) -> None:
     async with open_store(store_kind, tmp_path, clock) as store:
-        made = await store.create(named("Lasting"))
+        made = await store.create(person_data("Lasting"))
         secret = store.secret
     async with open_store(store_kind, tmp_path, clock) as store:
         assert await store.get(made.person_id) == made
@@ -216,10 +216,10 @@ async def test_the_secret_is_32_bytes_and_another_one_in_another_store(
 async def test_an_id_of_another_store_leads_to_nobody(
     store_kind: str, store: Store, tmp_path: Path, clock: Clock
 ) -> None:
-    await store.create(named("Here"))
+    await store.create(person_data("Here"))
     (tmp_path / "other").mkdir()
     async with open_store(store_kind, tmp_path / "other", clock) as other:
-        elsewhere = await other.create(named("There"))
+        elsewhere = await other.create(person_data("There"))
     with pytest.raises(PersonNotFound):
         await store.get(elsewhere.person_id)
 
@@ -229,5 +229,5 @@ async def test_a_store_that_works_says_it_is_ready(store: Store) -> None:
 
 
 async def test_the_stored_json_is_json_that_everybody_reads_alike(store: Store) -> None:
-    made = await store.create(named("Odd", extra={"n": msgspec.Raw(b"-0.0")}, text='\u2028\x7f"\\/<>&'))
+    made = await store.create(person_data("Odd", extra={"n": msgspec.Raw(b"-0.0")}, text='\u2028\x7f"\\/<>&'))
     assert strict_json.encode(strict_json.parse(made.body)) == made.body

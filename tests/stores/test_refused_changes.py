@@ -32,9 +32,9 @@ from peopleinfo.people.store import Checkpoint, IdempotencyKey
 from peopleinfo.stores.sqlite import person_keys
 from peopleinfo.stores.sqlite.encrypt_existing import SqliteKeyStore
 from peopleinfo.stores.sqlite.factory import open_sqlite
-from tests.failing_sqlite import FailingConnection, Nth, failing
-from tests.limits import HANGS
-from tests.store_kinds import SEALED, Clock, encryption, everyone_scanned, named
+from tests.failing_sqlite import FailingConnection, Nth, make_writer_fail
+from tests.limits import HANG_TIMEOUT
+from tests.store_kinds import ENCRYPTED, Clock, encryption, person_data, scan_all
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -56,9 +56,9 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "people.db"
 
 
-@pytest.fixture(params=["sqlite", SEALED])
+@pytest.fixture(params=["sqlite", ENCRYPTED])
 def given(request: pytest.FixtureRequest, tmp_path: Path) -> Encryption | None:
-    return encryption(tmp_path) if request.param == SEALED else None
+    return encryption(tmp_path) if request.param == ENCRYPTED else None
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ class WaitUntilReleased:
         self.release = threading.Event()
 
     def __call__(self, db: sqlite3.Connection) -> None:
-        assert self.release.wait(timeout=HANGS)
+        assert self.release.wait(timeout=HANG_TIMEOUT)
 
 
 async def in_one_group(store: SqliteStore, *changes: Awaitable[Any]) -> list[Any]:
@@ -107,7 +107,7 @@ def names_in(name: str) -> list[str]:
 
 
 async def names_of(store: SqliteStore) -> list[str]:
-    return sorted(msgspec.json.decode(body)["person_name"] for body in await everyone_scanned(store))
+    return sorted(msgspec.json.decode(body)["person_name"] for body in await scan_all(store))
 
 
 async def fails_once(connection: FailingConnection, moment: str, fault: Nth, act: Callable[[], Awaitable[Any]]) -> bool:
@@ -115,7 +115,7 @@ async def fails_once(connection: FailingConnection, moment: str, fault: Nth, act
     setattr(connection, moment, fault)
     with suppress(PeopleInfoError, ZeroDivisionError):
         await act()
-    connection.lift()
+    connection.clear()
     return fault.was_raised
 
 
@@ -124,7 +124,7 @@ async def fails_once(connection: FailingConnection, moment: str, fault: Nth, act
 async def test_repeated_import_stores_each_row_once_whichever_statement_failed(
     store: SqliteStore, clock: Clock, error: Callable[[], Exception], moment: str
 ) -> None:
-    connection = failing(store)
+    connection = make_writer_fail(store)
     expected: list[str] = []
     for number in itertools.count():
         name = f"file{number:03}"
@@ -168,11 +168,11 @@ async def test_repeated_copy_or_restore_takes_each_person_once_whichever_stateme
     monkeypatch.setattr("peopleinfo.bulk.copy.PAGE_SIZE", 2)
     monkeypatch.setattr("peopleinfo.bulk.restore._TOGETHER", 2)
     monkeypatch.setattr("peopleinfo.bulk.copy.RETRY_SECONDS", 0)
-    connection = failing(store)
+    connection = make_writer_fail(store)
     expected: list[str] = []
     for number in itertools.count():
         async with open_sqlite(tmp_path / f"source{number}.db", now=clock.now) as source:
-            await source.create_many([named("Copied", f"{number:03}-{line}") for line in range(4)])
+            await source.create_many([person_data("Copied", f"{number:03}-{line}") for line in range(4)])
             act = partial(move, source, store, tmp_path / f"backup{number}")
             reached = await fails_once(connection, moment, Nth(number, ERRORS["domain"]), act)
             await act()
@@ -189,20 +189,22 @@ EFFECTS = [("created", ""), ("once", ""), ("loaded", ""), ("adopted", ""), ("cha
 
 async def change_in_one_group(store: SqliteStore, name: str, *, broken: Callable[[], None]) -> list[Any]:
     """Make a change of each kind in one group, once `broken` has been called, and return their outcomes."""
-    changed, erased = [await store.create(named("Group", f"{name}-{which}")) for which in ("as-it-was", "erased")]
+    changed, erased = [await store.create(person_data("Group", f"{name}-{which}")) for which in ("as-it-was", "erased")]
     now = timestamp(datetime.now(UTC))
-    adopted = encode_person(secrets.token_hex(16), 1, named("Group", f"{name}-adopted"), created_at=now, updated_at=now)
+    adopted = encode_person(
+        secrets.token_hex(16), 1, person_data("Group", f"{name}-adopted"), created_at=now, updated_at=now
+    )
     key = name.encode().ljust(32)
     broken()
     return await in_one_group(
         store,
-        store.create(named("Group", f"{name}-created")),
-        store.create(named("Group", f"{name}-once"), idempotency_key=IdempotencyKey(key, key)),
+        store.create(person_data("Group", f"{name}-created")),
+        store.create(person_data("Group", f"{name}-once"), idempotency_key=IdempotencyKey(key, key)),
         store.create_many(
-            [named("Group", f"{name}-loaded")], checkpoint=(Checkpoint(key), Checkpoint(key, rows=1, stored=1))
+            [person_data("Group", f"{name}-loaded")], checkpoint=(Checkpoint(key), Checkpoint(key, rows=1, stored=1))
         ),
         store.upsert_many([adopted.body]),
-        store.replace(changed.person_id, named("Group", f"{name}-changed"), expected=1),
+        store.replace(changed.person_id, person_data("Group", f"{name}-changed"), expected=1),
         store.delete(erased.person_id),
     )
 
@@ -212,19 +214,19 @@ async def change_in_one_group(store: SqliteStore, name: str, *, broken: Callable
 async def test_change_of_a_group_is_stored_exactly_when_it_is_acknowledged(
     store: SqliteStore, error: Callable[[], Exception], moment: str
 ) -> None:
-    connection = failing(store)
+    connection = make_writer_fail(store)
     statements: dict[str, None] = {}
 
     def trace() -> None:
         connection.before = statements.setdefault
 
     await change_in_one_group(store, "traced", broken=trace)
-    connection.lift()
+    connection.clear()
     assert len(statements) > 10
     for number, statement in enumerate(statements):
         fault = partial(setattr, connection, moment, lambda run, at=statement: error() if run == at else None)
         outcomes = await change_in_one_group(store, f"{number:03}", broken=fault)
-        connection.lift()
+        connection.clear()
         effects = [EFFECTS[place][isinstance(outcome, Exception)] for place, outcome in enumerate(outcomes)]
         expected = sorted(f"{number:03}-{effect}" for effect in effects if effect)
         found = [name for name in await names_of(store) if name.startswith(f"{number:03}")]
@@ -254,7 +256,7 @@ async def test_change_that_raises_after_it_wrote_leaves_nothing_and_its_neighbou
 async def test_refused_rotation_or_revocation_of_api_keys_leaves_them_as_they_were(
     store: SqliteStore, clock: Clock, error: Callable[[], Exception], moment: str
 ) -> None:
-    connection, keys, now = failing(store), store.api_keys, clock.now()
+    connection, keys, now = make_writer_fail(store), store.api_keys, clock.now()
     _, old = await create_key(keys, name="ci", scopes=[Scope.READ], lifetime=None, now=now)
     for act in (
         partial(rotate_key, keys, "ci", overlap=timedelta(days=1), now=now),

@@ -22,7 +22,7 @@ from peopleinfo.people.store import IdempotencyKey
 from peopleinfo.stores.dynamodb import bulk_write, client, factory
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests import dynamodb_servers
-from tests.store_kinds import SEALED_TABLE, Clock, encryption, everyone_scanned, make_table, named, table_location
+from tests.store_kinds import ENCRYPTED_TABLE, Clock, encryption, make_table, person_data, scan_all, table_location
 from tests.stores.test_dynamodb_faults import THROTTLED, Wire
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from peopleinfo.people.store import Store
     from peopleinfo.stores.dynamodb.store import DynamoDBStore
 
-KINDS = ["ministack", SEALED_TABLE]
+KINDS = ["ministack", ENCRYPTED_TABLE]
 FATES = ["not sent", "not answered", "throttled", "refused"]
 any_fate = pytest.mark.parametrize("fate", FATES)
 
@@ -79,8 +79,8 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
 async def store(
     request: pytest.FixtureRequest, wire: Wire, tmp_path: Path, clock: Clock
 ) -> AsyncIterator[DynamoDBStore]:
-    kind = str(request.param).removesuffix("+sealed")
-    if problem := dynamodb_servers.missing(kind):
+    kind = str(request.param).removesuffix("+encrypted")
+    if problem := dynamodb_servers.missing_requirement(kind):
         pytest.skip(f"{kind} {problem}")
     given = encryption(tmp_path) if kind != request.param else None
     location = table_location(kind, tmp_path)
@@ -90,7 +90,7 @@ async def store(
 
 
 async def names_of(store: Store) -> list[str]:
-    return sorted(msgspec.json.decode(body)["person_name"] for body in await everyone_scanned(store))
+    return sorted(msgspec.json.decode(body)["person_name"] for body in await scan_all(store))
 
 
 def names_in(name: str) -> list[str]:
@@ -134,7 +134,7 @@ async def test_repeated_copy_takes_each_person_once_whichever_request_failed(
     expected: list[str] = []
     for number in itertools.count():
         async with open_sqlite(tmp_path / f"source{number}.db", now=clock.now) as source:
-            await source.create_many([named("Copied", name) for name in names_in(f"{number:03}")])
+            await source.create_many([person_data("Copied", name) for name in names_in(f"{number:03}")])
             wire.fault = fault = Nth(number, fate)
             with suppress(PeopleInfoError):
                 await copy(source, store)
@@ -153,21 +153,21 @@ async def copy(source: Store, target: Store) -> None:
 
 
 async def create(store: Store, name: str, _: str) -> None:
-    await store.create(named("Person", f"{name}-new"))
+    await store.create(person_data("Person", f"{name}-new"))
 
 
 async def create_once(store: Store, name: str, _: str) -> None:
     await store.create(
-        named("Person", f"{name}-new"), idempotency_key=IdempotencyKey(name.encode().ljust(32), bytes(32))
+        person_data("Person", f"{name}-new"), idempotency_key=IdempotencyKey(name.encode().ljust(32), bytes(32))
     )
 
 
 async def load(store: Store, name: str, _: str) -> None:
-    await store.create_many([named("Person", f"{name}-new"), named("Other", f"{name}-new")])
+    await store.create_many([person_data("Person", f"{name}-new"), person_data("Other", f"{name}-new")])
 
 
 async def change(store: Store, name: str, person_id: str, *, surname: str) -> None:
-    await store.replace(person_id, named(surname, f"{name}-new"), expected=1)
+    await store.replace(person_id, person_data(surname, f"{name}-new"), expected=1)
 
 
 async def erase(store: Store, _: str, person_id: str) -> None:
@@ -193,7 +193,7 @@ async def test_change_is_done_when_acknowledged_and_has_written_nothing_when_ref
     act, done, not_done = CHANGES[kind]
     for number in itertools.count():
         name = f"{number:03}"
-        there = await store.create(named("Person", name))
+        there = await store.create(person_data("Person", name))
         wire.fault = fault = Nth(number, fate)
         outcome: Any = None
         try:
@@ -243,7 +243,7 @@ async def test_unknown_outcome_stays_unknown_when_the_credentials_are_gone(store
 
     wire.fault = fault
     with pytest.raises(OutcomeUnknown):
-        await store.create(named("Person", "new"))
+        await store.create(person_data("Person", "new"))
     wire.fault = None
     assert await names_of(store) == ["new"]
 
@@ -266,5 +266,5 @@ async def test_batch_that_was_stored_in_part_and_then_refused_has_an_unknown_out
 
     wire.fault = fault
     with pytest.raises(OutcomeUnknown):
-        await store.create_many([named("Person", "one"), named("Person", "two")])
+        await store.create_many([person_data("Person", "one"), person_data("Person", "two")])
     assert set(seen) == {"BatchWriteItem"}

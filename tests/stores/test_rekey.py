@@ -11,8 +11,8 @@ from peopleinfo.people.store import CacheStatus, ReadOptions
 from peopleinfo.stores.cached.store import open_cached
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests import valkey_servers
-from tests.limits import HANGS
-from tests.store_kinds import ALL_STORES, encryption, everyone_found, everyone_scanned, named, where
+from tests.limits import HANG_TIMEOUT
+from tests.store_kinds import ALL_STORES, encryption, find_all, person_data, person_filter, scan_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,28 +52,28 @@ async def rekey_all(store: Store, limit: int) -> tuple[int, int]:
 
 
 async def test_everybody_is_found_under_the_key_of_today(store: Store, old_fold: pytest.MonkeyPatch) -> None:
-    before = [await store.create(named("Müller", str(number))) for number in range(5)]
-    moved = await store.create(named("Meyer"))
-    moved = await store.replace(moved.person_id, named("Möller"), expected=1)
+    before = [await store.create(person_data("Müller", str(number))) for number in range(5)]
+    moved = await store.create(person_data("Meyer"))
+    moved = await store.replace(moved.person_id, person_data("Möller"), expected=1)
     old_fold.undo()
-    now = await store.create(named("Muller"))
-    assert await everyone_found(store, where(surname="muller")) == [now.body]
+    now = await store.create(person_data("Muller"))
+    assert await find_all(store, person_filter(surname="muller")) == [now.body]
     assert await rekey_all(store, limit=3) == (7, 6)
-    assert await everyone_found(store, where(surname="müller")) == [*(record.body for record in before), now.body]
-    assert await everyone_found(store, where(surname="moller")) == [moved.body]
+    assert await find_all(store, person_filter(surname="müller")) == [*(record.body for record in before), now.body]
+    assert await find_all(store, person_filter(surname="moller")) == [moved.body]
     assert [await store.get(record.person_id) for record in before] == before
     assert await rekey_all(store, limit=100) == (7, 0)
-    assert len(await everyone_scanned(store)) == 7
+    assert len(await scan_all(store)) == 7
 
 
 async def test_who_has_a_new_key_lives_on(store: Store, old_fold: pytest.MonkeyPatch) -> None:
-    made = await store.create(named("Å"))
+    made = await store.create(person_data("Å"))
     old_fold.undo()
     await rekey_all(store, limit=100)
-    changed = await store.replace(made.person_id, named("B"), expected=1, current=made)
+    changed = await store.replace(made.person_id, person_data("B"), expected=1, current=made)
     assert await store.get(made.person_id) == changed
     await store.delete(made.person_id)
-    assert await everyone_scanned(store) == []
+    assert await scan_all(store) == []
 
 
 @pytest.mark.parametrize("sealed", [False, True])
@@ -84,19 +84,23 @@ async def test_a_cache_forgets_who_left_a_surname(
     async with (
         open_sqlite(tmp_path / "people.db", now=clock.now, encryption=given) as store,
         open_cached(
-            store, valkey_servers.shared_url(), seconds=60, local_size=0, deadline=HANGS, fence_seconds=0.02
+            store, valkey_servers.shared_url(), seconds=60, local_size=0, deadline=HANG_TIMEOUT, fence_seconds=0.02
         ) as cached,
     ):
         old_fold.setattr("peopleinfo.people.person.fold", lambda _: "meyer")
-        made = await cached.create(named("Other"))
+        made = await cached.create(person_data("Other"))
         old_fold.undo()
         source = None
         while source is not CacheStatus.SHARED:
-            found = await cached.find(where(surname="Meyer"), after=None, limit=10, options=(reading := ReadOptions()))
+            found = await cached.find(
+                person_filter(surname="Meyer"), after=None, limit=10, options=(reading := ReadOptions())
+            )
             assert found.people == [made.body]
             source = reading.source
         await rekey_all(cast("Store", cached), limit=100)
-        assert (await cached.find(where(surname="Meyer"), after=None, limit=10, options=ReadOptions())).people == []
+        assert (
+            await cached.find(person_filter(surname="Meyer"), after=None, limit=10, options=ReadOptions())
+        ).people == []
 
 
 async def test_an_empty_store_has_nobody_to_give_a_key(store: Store) -> None:

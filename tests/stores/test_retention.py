@@ -12,7 +12,7 @@ import pytest
 from peopleinfo.errors import AuditUnavailable, ImportAlreadyRunning
 from peopleinfo.privacy import retention
 from peopleinfo.privacy.audit_file import AuditLogWriter
-from tests.store_kinds import Clock, everyone_scanned, named
+from tests.store_kinds import Clock, person_data, scan_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,14 +26,14 @@ KEPT = timedelta(days=730)
 async def test_a_sweep_erases_those_whom_nobody_has_changed_and_writes_it_down(
     store: Store, clock: Clock, tmp_path: Path
 ) -> None:
-    old, key_rotation = await store.create(named("Old")), await store.create(named("Renewed"))
+    old, key_rotation = await store.create(person_data("Old")), await store.create(person_data("Renewed"))
     clock.advance(days=731)
-    key_rotation = await store.replace(key_rotation.person_id, named("Renewed", "again"), expected=1)
-    new = await store.create(named("New"))
+    key_rotation = await store.replace(key_rotation.person_id, person_data("Renewed", "again"), expected=1)
+    new = await store.create(person_data("New"))
     audit = AuditLogWriter(tmp_path / "audit.jsonl")
     assert await retention.delete_expired(store, audit, before=clock.now() - KEPT, by=retention.RETENTION) == 1
     audit.close()
-    assert sorted(await everyone_scanned(store)) == sorted([key_rotation.body, new.body])
+    assert sorted(await scan_all(store)) == sorted([key_rotation.body, new.body])
     before, line, _ = map(json.loads, (tmp_path / "audit.jsonl").read_text().splitlines())
     assert (before["action"], before["intent"], before["people"]) == ("intent", "erasePerson", [old.person_id])
     assert (line["action"], line["principal"], line["people"]) == ("erasePerson", retention.RETENTION, [old.person_id])
@@ -41,7 +41,7 @@ async def test_a_sweep_erases_those_whom_nobody_has_changed_and_writes_it_down(
 
 
 async def test_whoever_is_changed_meanwhile_is_kept(store: Store, clock: Clock) -> None:
-    made = await store.create(named("Old"))
+    made = await store.create(person_data("Old"))
     clock.advance(days=731)
     expired = [person async for person in retention.iter_expired(store, before=clock.now() - KEPT)]
     assert expired == [(made.person_id, 1)]
@@ -53,11 +53,11 @@ async def test_whoever_is_changed_meanwhile_is_kept(store: Store, clock: Clock) 
         scan = store.scan
 
         async def delete(self, person_id: str, *, expected: int) -> None:
-            changed.append(await store.replace(person_id, named("Old", "but wanted"), expected=expected))
+            changed.append(await store.replace(person_id, person_data("Old", "but wanted"), expected=expected))
             await store.delete(person_id, expected=expected)
 
     assert await retention.delete_expired(Racing(), None, before=clock.now() - KEPT, by=retention.RETENTION) == 0  # type: ignore[arg-type] # as much of a store as is asked
-    assert [record.body for record in changed] == await everyone_scanned(store)
+    assert [record.body for record in changed] == await scan_all(store)
 
 
 async def test_one_process_sweeps_a_day(store: Store, clock: Clock) -> None:
@@ -91,11 +91,11 @@ async def test_a_sweep_that_was_cut_short_is_gone_on_with_by_another_process(
 
 
 async def test_while_the_audit_cannot_be_written_nobody_is_erased(store: Store, clock: Clock, tmp_path: Path) -> None:
-    made = await store.create(named("Old"))
+    made = await store.create(person_data("Old"))
     clock.advance(days=731)
 
     audit = AuditLogWriter(tmp_path / "not a folder" / "audit.jsonl")
     with pytest.raises(AuditUnavailable):
         await retention.delete_expired(store, audit, before=clock.now() - KEPT, by=retention.RETENTION)
     audit.close()
-    assert await everyone_scanned(store) == [made.body]
+    assert await scan_all(store) == [made.body]

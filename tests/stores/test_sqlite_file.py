@@ -14,11 +14,11 @@ from peopleinfo.errors import IdempotencyKeyConflict, PersonNotFound, StoreConfi
 from peopleinfo.people.store import IdempotencyKey
 from peopleinfo.stores.sqlite import schema
 from peopleinfo.stores.sqlite.factory import open_sqlite
-from peopleinfo.stores.sqlite.writer import CHANGE_SIZE, GroupCommitWriter
-from tests.conftest import what_is_left_of_stores
-from tests.limits import HANGS
-from tests.store_kinds import Clock, everyone_found, everyone_scanned, named, where
-from tests.store_process import another_process
+from peopleinfo.stores.sqlite.writer import CHANGE_OVERHEAD_SIZE, GroupCommitWriter
+from tests.conftest import leaked_resources
+from tests.limits import HANG_TIMEOUT
+from tests.store_kinds import Clock, find_all, person_data, person_filter, scan_all
+from tests.store_process import store_process
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -40,13 +40,13 @@ def path(tmp_path: Path) -> Path:
 async def sqlite(path: Path, clock: Clock) -> AsyncIterator[SqliteStore]:
     async with open_sqlite(path, now=clock.now) as store:
         yield store
-    assert what_is_left_of_stores(path.parent) == []
+    assert leaked_resources(path.parent) == []
 
 
 async def make_file(path: Path, clock: Clock) -> StoredPerson:
     """Make a database with one person in it."""
     async with open_sqlite(path, now=clock.now) as store:
-        return await store.create(named("Keeper"))
+        return await store.create(person_data("Keeper"))
 
 
 def connect(path: Path) -> AbstractContextManager[sqlite3.Connection]:
@@ -63,7 +63,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 async def test_the_file_and_its_companions_are_readable_by_their_owner_alone(sqlite: SqliteStore, path: Path) -> None:
-    await sqlite.create(named("Private"))
+    await sqlite.create(person_data("Private"))
     files = list(path.parent.iterdir())
     assert {file.name for file in files} == {"people.db", "people.db-wal", "people.db-shm"}
     assert {oct(file.stat().st_mode & 0o777) for file in files} == {"0o600"}
@@ -115,7 +115,7 @@ async def test_a_newer_layout_is_refused_in_words(path: Path, clock: Clock) -> N
         StoreConfigurationError, match=rf"written by a newer PeopleInfo \(layout {NEWER}, this one knows {NEWER - 1}\)"
     ):
         await make_file(path, clock)
-    assert what_is_left_of_stores(path.parent) == []
+    assert leaked_resources(path.parent) == []
 
 
 async def test_an_older_layout_is_upgraded_after_a_copy_was_made(path: Path, clock: Clock) -> None:
@@ -148,7 +148,7 @@ async def test_of_many_that_upgrade_at_once_one_does_and_its_copy_is_of_the_olde
     def upgrade() -> None:
         with closing(sqlite3.connect(path, isolation_level=None)) as db:
             assert schema.schema_version(db, path, NEWER) == NEWER - 1
-            barrier.wait(timeout=HANGS)
+            barrier.wait(timeout=HANG_TIMEOUT)
             schema.migrate(db, path, [*schema.MIGRATIONS, NEXT_STEP])
 
     await asyncio.gather(*(asyncio.to_thread(upgrade) for _ in range(4)))
@@ -167,24 +167,24 @@ async def test_a_file_without_a_write_ahead_log_gets_one(path: Path, clock: Cloc
 
 
 async def test_two_processes_see_each_others_acknowledged_writes(sqlite: SqliteStore, path: Path) -> None:
-    with another_process() as other:
-        here = await sqlite.create(named("Shared"))
-        there = other.ask("create", str(path), "Shared")
-        found = other.ask("find", str(path), "Shared")
-        assert found == [body.decode() for body in await everyone_found(sqlite, where(surname="shared"))]
+    with store_process() as other:
+        here = await sqlite.create(person_data("Shared"))
+        there = other.request("create", str(path), "Shared")
+        found = other.request("find", str(path), "Shared")
+        assert found == [body.decode() for body in await find_all(sqlite, person_filter(surname="shared"))]
         assert [here.body, (await sqlite.get(there)).body] == [body.encode() for body in found]
-        assert other.ask("erase", str(path), here.person_id) == "erased"
+        assert other.request("erase", str(path), here.person_id) == "erased"
         with pytest.raises(PersonNotFound):
             await sqlite.get(here.person_id)
 
 
 def test_several_processes_may_open_a_fresh_file_at_once(tmp_path: Path) -> None:
     with ExitStack() as stack:
-        processes = [stack.enter_context(another_process()) for _ in range(4)]
+        processes = [stack.enter_context(store_process()) for _ in range(4)]
         for attempt in range(30):
             for process in processes:
-                process.tell("open", str(tmp_path / f"{attempt}.db"))
-            answers = {process.answer() for process in processes}
+                process.send("open", str(tmp_path / f"{attempt}.db"))
+            answers = {process.receive() for process in processes}
             assert len(answers) == 1, answers
             assert len(bytes.fromhex(answers.pop())) == 32
 
@@ -194,16 +194,16 @@ async def test_a_write_that_another_process_keeps_waiting_too_long_is_refused_an
 ) -> None:
     sqlite._writer._db.execute("PRAGMA busy_timeout = 1")
     with locked(path), pytest.raises(StoreUnavailable, match="another process holds the database"):
-        await sqlite.create(named("Late"))
-    made = await sqlite.create(named("Later"))
-    assert await everyone_scanned(sqlite) == [made.body]
+        await sqlite.create(person_data("Late"))
+    made = await sqlite.create(person_data("Later"))
+    assert await scan_all(sqlite) == [made.body]
 
 
 async def test_reads_go_on_while_another_process_writes(sqlite: SqliteStore, path: Path) -> None:
-    made = await sqlite.create(named("Reader"))
+    made = await sqlite.create(person_data("Reader"))
     with locked(path):
         assert await sqlite.get(made.person_id) == made
-        assert await everyone_found(sqlite, where(surname="reader", name="x")) == []
+        assert await find_all(sqlite, person_filter(surname="reader", name="x")) == []
 
 
 async def test_writes_that_cannot_begin_wait_together_and_not_one_after_the_other(
@@ -213,7 +213,7 @@ async def test_writes_that_cannot_begin_wait_together_and_not_one_after_the_othe
     sqlite._writer._db.execute("PRAGMA busy_timeout = 1")
     sqlite._writer._db.set_trace_callback(begun.append)
     with locked(path):
-        writes = [sqlite.create(named("Queue")) for _ in range(100)]
+        writes = [sqlite.create(person_data("Queue")) for _ in range(100)]
         outcomes = await asyncio.gather(*writes, return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {StoreUnavailable}
     assert len({id(outcome) for outcome in outcomes}) == 100
@@ -224,35 +224,35 @@ async def test_a_store_that_could_not_write_is_ready_again_when_it_can(sqlite: S
     sqlite._writer._db.execute("PRAGMA busy_timeout = 1")
     with locked(path):
         with pytest.raises(StoreUnavailable):
-            await sqlite.create(named("Late"))
+            await sqlite.create(person_data("Late"))
         with pytest.raises(StoreUnavailable, match="another process holds the database"):
             await sqlite.check()
     await sqlite.check()
 
 
 async def test_a_full_disk_is_said_and_writes_go_on_when_there_is_room(sqlite: SqliteStore) -> None:
-    kept = await sqlite.create(named("Kept"))
+    kept = await sqlite.create(person_data("Kept"))
     pages = "PRAGMA max_page_count = {}"
     sqlite._writer._db.execute(pages.format(1))  # SQLite takes it as: no more than there are now
-    writes = [sqlite.create(named("Large", note="x" * 30_000)) for _ in range(5)]
+    writes = [sqlite.create(person_data("Large", note="x" * 30_000)) for _ in range(5)]
     outcomes = await asyncio.gather(*writes, return_exceptions=True)
     assert [str(outcome) for outcome in outcomes] == ["the disk is full"] * 5
     assert await sqlite.get(kept.person_id) == kept
     with pytest.raises(PersonNotFound):
         await sqlite.delete("a" * 26)
     sqlite._writer._db.execute(pages.format(2**30))
-    made = await sqlite.create(named("Large", note="x" * 30_000))
+    made = await sqlite.create(person_data("Large", note="x" * 30_000))
     await sqlite.check()
-    assert sorted(await everyone_scanned(sqlite)) == sorted([kept.body, made.body])
+    assert sorted(await scan_all(sqlite)) == sorted([kept.body, made.body])
 
 
 async def test_on_a_full_disk_people_can_still_be_erased(sqlite: SqliteStore) -> None:
-    erased = await sqlite.create(named("Large", note="x" * 30_000))
+    erased = await sqlite.create(person_data("Large", note="x" * 30_000))
     sqlite._writer._db.execute("PRAGMA max_page_count = 1")
     with pytest.raises(StoreUnavailable):
-        await sqlite.create(named("Large", note="x" * 30_000))
+        await sqlite.create(person_data("Large", note="x" * 30_000))
     await sqlite.delete(erased.person_id)
-    assert await everyone_scanned(sqlite) == []
+    assert await scan_all(sqlite) == []
 
 
 async def test_a_file_that_was_removed_while_open_is_not_ready(sqlite: SqliteStore, path: Path) -> None:
@@ -265,7 +265,7 @@ async def test_a_file_that_was_removed_while_open_is_not_ready(sqlite: SqliteSto
 async def test_nothing_is_acknowledged_that_is_written_to_a_removed_file(sqlite: SqliteStore, path: Path) -> None:
     path.unlink()
     with pytest.raises(StoreUnavailable, match="was removed or replaced while it was open"):
-        await sqlite.create(named("Gone"))
+        await sqlite.create(person_data("Gone"))
 
 
 async def test_a_file_that_was_replaced_while_open_is_not_ready(sqlite: SqliteStore, path: Path) -> None:
@@ -277,10 +277,10 @@ async def test_a_file_that_was_replaced_while_open_is_not_ready(sqlite: SqliteSt
 
 @pytest.mark.parametrize("length", [10, 3_000, 30_000])
 async def test_of_an_erased_person_nothing_is_left_in_the_file(sqlite: SqliteStore, path: Path, length: int) -> None:
-    await sqlite.create_many([named(f"Neighbour{number}") for number in range(200)])
-    details = named("Wachowiczowa", note="tell-tale" * (length // 9))
+    await sqlite.create_many([person_data(f"Neighbour{number}") for number in range(200)])
+    details = person_data("Wachowiczowa", note="tell-tale" * (length // 9))
     erased = await sqlite.create(details, idempotency_key=IdempotencyKey(b"k" * 32, b"c" * 32))
-    changed = await sqlite.replace(erased.person_id, named("Wachowicz", note="new tell-tale"), expected=1)
+    changed = await sqlite.replace(erased.person_id, person_data("Wachowicz", note="new tell-tale"), expected=1)
     assert b"wachowicz" in checkpointed(path)
     await sqlite.delete(changed.person_id)
     remains = checkpointed(path)
@@ -290,8 +290,8 @@ async def test_of_an_erased_person_nothing_is_left_in_the_file(sqlite: SqliteSto
 
 
 async def test_of_a_former_version_nothing_is_left_in_the_file(sqlite: SqliteStore, path: Path) -> None:
-    made = await sqlite.create(named("Former", note="a secret" * 1_000))
-    await sqlite.replace(made.person_id, named("Latter"), expected=1)
+    made = await sqlite.create(person_data("Former", note="a secret" * 1_000))
+    await sqlite.replace(made.person_id, person_data("Latter"), expected=1)
     remains = checkpointed(path)
     assert b"latter" in remains
     assert b"former" not in remains.lower()
@@ -352,32 +352,32 @@ class WaitUntilReleased:
         self.release = threading.Event()
 
     def __call__(self, db: sqlite3.Connection) -> None:
-        assert self.release.wait(timeout=HANGS)
+        assert self.release.wait(timeout=HANG_TIMEOUT)
 
 
 async def test_writes_that_wait_when_the_store_is_closed_are_still_done(path: Path, clock: Clock) -> None:
     async with open_sqlite(path, now=clock.now) as store:
-        writes = [asyncio.ensure_future(store.create(named("Last", str(number)))) for number in range(600)]
+        writes = [asyncio.ensure_future(store.create(person_data("Last", str(number)))) for number in range(600)]
         await asyncio.sleep(0)
     made = await asyncio.gather(*writes)
     async with open_sqlite(path, now=clock.now) as store:
-        assert len(await everyone_found(store, where(surname="last"), limit=1_000)) == len(made) == 600
+        assert len(await find_all(store, person_filter(surname="last"), limit=1_000)) == len(made) == 600
 
 
 async def test_a_write_after_the_store_was_closed_is_refused(path: Path, clock: Clock) -> None:
     async with open_sqlite(path, now=clock.now) as store:
         pass
     with pytest.raises(StoreUnavailable, match="the store is closing"):
-        await store.create(named("Late"))
+        await store.create(person_data("Late"))
 
 
 @pytest.mark.parametrize(("pad", "accepted"), [("", 25), ("x" * 60_000, 1)])
 async def test_waiting_writes_are_limited_in_bytes(
     sqlite: SqliteStore, monkeypatch: pytest.MonkeyPatch, pad: str, accepted: int
 ) -> None:
-    monkeypatch.setattr("peopleinfo.stores.sqlite.writer.WAITING_SIZE", 26 * CHANGE_SIZE)
+    monkeypatch.setattr("peopleinfo.stores.sqlite.writer.MAX_PENDING_SIZE", 26 * CHANGE_OVERHEAD_SIZE)
     blocked = asyncio.ensure_future(sqlite._writer.run(wait_until_released := WaitUntilReleased()))
-    details = named("Queue", pad=pad) if pad else named("Queue")
+    details = person_data("Queue", pad=pad) if pad else person_data("Queue")
     writes = [asyncio.ensure_future(sqlite.create(details)) for _ in range(40)]
     await asyncio.sleep(0)
     wait_until_released.release.set()
@@ -385,7 +385,7 @@ async def test_waiting_writes_are_limited_in_bytes(
     await blocked
     refused = [outcome for outcome in outcomes if isinstance(outcome, StoreUnavailable)]
     assert len(refused) == 40 - accepted
-    assert sqlite._writer._held == 0
+    assert sqlite._writer._size_in_progress == 0
     assert {str(refusal) for refusal in refused} == {"too many writes are waiting"}
 
 
@@ -395,17 +395,17 @@ async def test_every_write_is_synced_before_it_is_acknowledged(sqlite: SqliteSto
 
 
 async def test_no_read_keeps_the_log_from_being_written_back(sqlite: SqliteStore, path: Path) -> None:
-    made = await sqlite.create_many([named("Walker", "Stays") for _ in range(50)])
+    made = await sqlite.create_many([person_data("Walker", "Stays") for _ in range(50)])
     await sqlite.get(made[0])
     for search in ({"surname": "Walker"}, {"surname_prefix": "Walk"}, {"surname": "Walker", "name": "Stays"}):
-        await sqlite.find(where(**search), after=None, limit=3)
+        await sqlite.find(person_filter(**search), after=None, limit=3)
     await sqlite.scan(after=None, limit=3)
     await sqlite.progress(b"i" * 32)
     checkpointed(path)
 
 
 async def test_what_was_erased_is_in_no_file_when_that_is_acknowledged(sqlite: SqliteStore, path: Path) -> None:
-    records = [await sqlite.create(named(f"Zxqerased{number}x")) for number in range(200)]
+    records = [await sqlite.create(person_data(f"Zxqerased{number}x")) for number in range(200)]
     for record in records[::2]:
         await sqlite.delete(record.person_id)
     kept = b"".join(file.read_bytes() for file in path.parent.iterdir())
@@ -414,14 +414,14 @@ async def test_what_was_erased_is_in_no_file_when_that_is_acknowledged(sqlite: S
 
 
 async def test_what_was_erased_while_somebody_reads_is_in_no_file_soon_after(sqlite: SqliteStore, path: Path) -> None:
-    record = await sqlite.create(named("Zxqerased"))
+    record = await sqlite.create(person_data("Zxqerased"))
     log = path.with_name("people.db-wal")
     with connect(path) as db:
         db.execute("BEGIN")
         db.execute("SELECT * FROM people").fetchall()
         await sqlite.delete(record.person_id)
         assert b"Zxqerased" in log.read_bytes()
-    async with asyncio.timeout(HANGS):
+    async with asyncio.timeout(HANG_TIMEOUT):
         while b"Zxqerased" in log.read_bytes():
             await asyncio.sleep(0.05)
     assert b"Zxqerased" not in path.read_bytes()

@@ -14,9 +14,9 @@ import pytest
 from peopleinfo.errors import OutcomeUnknown, PersonNotFound, StoreUnavailable
 from peopleinfo.stores.sqlite.connection import LOG_SIZE
 from peopleinfo.stores.sqlite.factory import open_sqlite
-from tests.limits import HANGS
-from tests.store_kinds import Clock, encryption, named
-from tests.store_process import another_process
+from tests.limits import HANG_TIMEOUT
+from tests.store_kinds import Clock, encryption, person_data
+from tests.store_process import store_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,11 +51,11 @@ async def test_nothing_is_acknowledged_after_a_file_was_removed_or_replaced(
     tmp_path: Path, clock: Clock, encrypted: bool, name: str, change: Callable[[Path], None]
 ) -> None:
     async with opened(tmp_path, clock, encrypted=encrypted) as store:
-        await store.create(named("Before"))
+        await store.create(person_data("Before"))
         await store.check()
         change(tmp_path / name)
         with pytest.raises(StoreUnavailable, match=f"{name} {REMOVED}"):
-            await store.create(named("After"))
+            await store.create(person_data("After"))
         with pytest.raises(StoreUnavailable, match=f"{name} {REMOVED}"):
             await store.check()
 
@@ -86,11 +86,11 @@ async def test_acknowledged_write_in_a_removed_log_is_in_the_database_once_the_r
     tmp_path: Path, clock: Clock, encrypted: bool, removed: list[str], notices: str
 ) -> None:
     async with opened(tmp_path, clock, encrypted=encrypted) as store:
-        made = await store.create(named("Acknowledged"))
+        made = await store.create(person_data("Acknowledged"))
         for name in removed:
             (tmp_path / name).unlink()
         with pytest.raises(StoreUnavailable):
-            await (store.create(named("Refused")) if notices == "write" else store.check())
+            await (store.create(person_data("Refused")) if notices == "write" else store.check())
         left = tmp_path / "left by a kill"
         left.mkdir()
         for file in tmp_path.iterdir():
@@ -107,12 +107,12 @@ async def test_nothing_is_acknowledged_after_a_log_was_truncated(
     tmp_path: Path, clock: Clock, encrypted: bool, name: str
 ) -> None:
     async with opened(tmp_path, clock, encrypted=encrypted) as store:
-        made = await store.create(named("Before"))
+        made = await store.create(person_data("Before"))
     async with opened(tmp_path, clock, encrypted=encrypted) as store:
-        await store.create_many([named("Lost") for _ in range(200)])
+        await store.create_many([person_data("Lost") for _ in range(200)])
         os.truncate(tmp_path / name, 0)
         with pytest.raises(StoreUnavailable, match=f"{name} was truncated while it was open: restart the service"):
-            await store.create(named("After"))
+            await store.create(person_data("After"))
         with pytest.raises(StoreUnavailable):
             await store.check()
     async with opened(tmp_path, clock, encrypted=encrypted) as store:
@@ -122,15 +122,15 @@ async def test_nothing_is_acknowledged_after_a_log_was_truncated(
 
 async def test_a_removed_log_is_not_written_to_a_database_that_was_replaced_too(tmp_path: Path, clock: Clock) -> None:
     async with opened(tmp_path, clock, encrypted=False) as store:
-        await store.create(named("Before"))
+        await store.create(person_data("Before"))
         restored = tmp_path / "restored.db"
         async with open_sqlite(restored, now=clock.now) as other:
-            kept = await other.create(named("Restored"))
+            kept = await other.create(person_data("Restored"))
         (tmp_path / "people.db-wal").unlink()
         restored.replace(tmp_path / "people.db")
         content = (tmp_path / "people.db").read_bytes()
         with pytest.raises(StoreUnavailable):
-            await store.create(named("After"))
+            await store.create(person_data("After"))
     assert (tmp_path / "people.db").read_bytes() == content
     async with opened(tmp_path, clock, encrypted=False) as store:
         assert await store.get(kept.person_id) == kept
@@ -140,7 +140,7 @@ async def test_write_ahead_log_of_a_removed_database_is_not_replayed_into_a_new_
     tmp_path: Path, clock: Clock
 ) -> None:
     async with opened(tmp_path, clock, encrypted=False) as store:
-        made = await store.create(named("Before"))
+        made = await store.create(person_data("Before"))
         log = (tmp_path / "people.db-wal").read_bytes()
     (tmp_path / "people.db").unlink()
     (tmp_path / "people.db-wal").write_bytes(log)
@@ -152,10 +152,10 @@ async def test_write_ahead_log_of_a_removed_database_is_not_replayed_into_a_new_
 async def test_processes_that_come_and_go_do_not_disturb_the_guard(tmp_path: Path, clock: Clock) -> None:
     path = str(tmp_path / "people.db")
     async with opened(tmp_path, clock, encrypted=False) as store:
-        with another_process() as other:
+        with store_process() as other:
             for number in range(5):
-                other.ask("create", path, f"There{number}")
-                await store.create(named(f"Here{number}"))
+                other.request("create", path, f"There{number}")
+                await store.create(person_data(f"Here{number}"))
                 with closing(sqlite3.connect(path)) as db:
                     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 await store.check()
@@ -171,8 +171,8 @@ async def test_log_shrinks_after_the_reader_that_held_it_has_ended_and_one_write
             reader.execute("BEGIN")
             reader.execute("SELECT count(*) FROM people").fetchone()
             while sum(log.stat().st_size for log in logs) <= 1.2 * LOG_SIZE:
-                await store.create_many([named("Wal", note="x" * 2_000) for _ in range(2_000)])
-        await store.create(named("Later"))
+                await store.create_many([person_data("Wal", note="x" * 2_000) for _ in range(2_000)])
+        await store.create(person_data("Later"))
         await is_emptied(logs)
 
 
@@ -180,13 +180,13 @@ async def test_log_shrinks_after_the_reader_that_held_it_has_ended_and_one_write
 async def test_log_shrinks_while_nobody_writes(tmp_path: Path, clock: Clock, encrypted: bool) -> None:
     logs = [tmp_path / name for name in (ENCRYPTED if encrypted else PLAIN) if name.endswith("-wal")]
     async with opened(tmp_path, clock, encrypted=encrypted) as store:
-        await store.create_many([named("Wal", note="x" * 2_000) for _ in range(5_000)])
+        await store.create_many([person_data("Wal", note="x" * 2_000) for _ in range(5_000)])
         await is_emptied(logs)
 
 
 async def is_emptied(logs: list[Path]) -> None:
     """Wait until nothing is left in the logs."""
-    async with asyncio.timeout(HANGS):
+    async with asyncio.timeout(HANG_TIMEOUT):
         while sum(log.stat().st_size for log in logs):
             await asyncio.sleep(0.05)
 
@@ -198,10 +198,10 @@ async def test_writer_does_not_wait_for_a_reader_that_holds_a_long_log(tmp_path:
             reader.execute("BEGIN")
             reader.execute("SELECT count(*) FROM people").fetchone()
             while (tmp_path / "people.db-wal").stat().st_size <= LOG_SIZE:
-                await store.create_many([named("Wal", note="x" * 2_000) for _ in range(2_000)])
+                await store.create_many([person_data("Wal", note="x" * 2_000) for _ in range(2_000)])
             store._writer._db.set_trace_callback(timeouts.append)
             store._writer._log._retry_at = 0.0
-            await store.create(named("Later"))
+            await store.create(person_data("Later"))
             reader.execute("ROLLBACK")
         attempts = [text for text in timeouts if "busy_timeout =" in text or "TRUNCATE" in text]
     assert attempts[:3] == [

@@ -8,48 +8,48 @@ from typing import TYPE_CHECKING
 import pytest
 
 from peopleinfo.errors import PersonNotFound, VersionConflict
-from tests.store_kinds import Clock, everyone_found, named, where
+from tests.store_kinds import Clock, find_all, person_data, person_filter
 
 if TYPE_CHECKING:
     from peopleinfo.people.store import Store
 
 
 async def test_every_change_is_one_version_further(store: Store) -> None:
-    record = await store.create(named("Step"))
+    record = await store.create(person_data("Step"))
     for version in range(1, 5):
         assert record.version == json.loads(record.body)["version"] == version
-        record = await store.replace(record.person_id, named("Step", str(version)), expected=version)
+        record = await store.replace(record.person_id, person_data("Step", str(version)), expected=version)
 
 
 async def test_a_change_keeps_the_time_of_creation_and_sets_that_of_the_update(store: Store, clock: Clock) -> None:
-    made = await store.create(named("Time"))
+    made = await store.create(person_data("Time"))
     clock.advance(milliseconds=1_500)
-    body = json.loads((await store.replace(made.person_id, named("Time"), expected=1)).body)
+    body = json.loads((await store.replace(made.person_id, person_data("Time"), expected=1)).body)
     assert (body["created_at"], body["updated_at"]) == ("2126-03-01T12:00:00.000Z", "2126-03-01T12:00:01.500Z")
 
 
 async def test_a_change_puts_the_new_details_in_place_of_all_the_old_ones(store: Store) -> None:
-    made = await store.create(named("Old", "Name", "1990", note="left out of the next version"))
-    await store.replace(made.person_id, named("New"), expected=1)
+    made = await store.create(person_data("Old", "Name", "1990", note="left out of the next version"))
+    await store.replace(made.person_id, person_data("New"), expected=1)
     body = json.loads((await store.get(made.person_id)).body)
     assert body.keys() == {"person_id", "person_surname", "version", "created_at", "updated_at"}
 
 
 @pytest.mark.parametrize("expected", [0, 1, 3, -1, 2**63, 2**200])
 async def test_a_change_of_another_version_is_refused_and_changes_nothing(store: Store, expected: int) -> None:
-    made = await store.create(named("Firm"))
-    current = await store.replace(made.person_id, named("Firm", "Second"), expected=1)
+    made = await store.create(person_data("Firm"))
+    current = await store.replace(made.person_id, person_data("Firm", "Second"), expected=1)
     with pytest.raises(VersionConflict) as conflict:
-        await store.replace(made.person_id, named("Soft"), expected=expected)
+        await store.replace(made.person_id, person_data("Soft"), expected=expected)
     assert (conflict.value.person_id, conflict.value.actual) == (made.person_id, 2)
     assert await store.get(made.person_id) == current
-    assert await everyone_found(store, where(surname="firm")) == [current.body]
+    assert await find_all(store, person_filter(surname="firm")) == [current.body]
 
 
 @pytest.mark.parametrize("expected", [0, 1, 3, 2**63])
 async def test_erasing_another_version_is_refused_and_erases_nobody(store: Store, expected: int) -> None:
-    made = await store.create(named("Firm"))
-    current = await store.replace(made.person_id, named("Firm"), expected=1)
+    made = await store.create(person_data("Firm"))
+    current = await store.replace(made.person_id, person_data("Firm"), expected=1)
     with pytest.raises(VersionConflict) as conflict:
         await store.delete(made.person_id, expected=expected)
     assert conflict.value.actual == 2
@@ -57,23 +57,23 @@ async def test_erasing_another_version_is_refused_and_erases_nobody(store: Store
 
 
 async def test_erasing_the_version_that_is_there_erases(store: Store) -> None:
-    made = await store.create(named("Brief"))
+    made = await store.create(person_data("Brief"))
     await store.delete(made.person_id, expected=1)
     with pytest.raises(PersonNotFound):
         await store.get(made.person_id)
 
 
 async def test_erasing_without_a_version_erases_whatever_is_there(store: Store) -> None:
-    made = await store.create(named("Brief"))
-    await store.replace(made.person_id, named("Brief"), expected=1)
+    made = await store.create(person_data("Brief"))
+    await store.replace(made.person_id, person_data("Brief"), expected=1)
     await store.delete(made.person_id)
     with pytest.raises(PersonNotFound):
         await store.get(made.person_id)
 
 
 async def test_an_erased_person_cannot_be_changed(store: Store) -> None:
-    made = await store.create(named("Gone"))
+    made = await store.create(person_data("Gone"))
     await store.delete(made.person_id)
     with pytest.raises(PersonNotFound):
-        await store.replace(made.person_id, named("Back"), expected=1)
-    assert await everyone_found(store, where(surname="back")) == []
+        await store.replace(made.person_id, person_data("Back"), expected=1)
+    assert await find_all(store, person_filter(surname="back")) == []

@@ -16,7 +16,7 @@ from peopleinfo.auth.oidc_login import AuthorizationCodeFlow
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.store_kinds import Seconds
+    from tests.store_kinds import MonotonicClock
 
 
 class Provider(ThreadingHTTPServer):
@@ -56,7 +56,7 @@ def provider() -> Iterator[Provider]:
 
 
 @pytest.fixture
-def flow(provider: Provider, moment: Seconds) -> AuthorizationCodeFlow:
+def flow(provider: Provider, moment: MonotonicClock) -> AuthorizationCodeFlow:
     return AuthorizationCodeFlow(provider.issuer, "console", secret="", scopes="openid", monotonic=moment)
 
 
@@ -69,7 +69,7 @@ async def begun(flow: AuthorizationCodeFlow, times: int) -> int:
 
 
 async def test_a_provider_that_answers_is_asked_once_in_a_while(
-    provider: Provider, flow: AuthorizationCodeFlow, moment: Seconds
+    provider: Provider, flow: AuthorizationCodeFlow, moment: MonotonicClock
 ) -> None:
     assert await begun(flow, 50) == 50
     moment.now += JWKS_TTL - 1
@@ -81,7 +81,7 @@ async def test_a_provider_that_answers_is_asked_once_in_a_while(
 
 
 async def test_a_provider_that_does_not_answer_is_asked_once_in_a_while(
-    provider: Provider, flow: AuthorizationCodeFlow, moment: Seconds
+    provider: Provider, flow: AuthorizationCodeFlow, moment: MonotonicClock
 ) -> None:
     provider.is_ill = True
     assert await begun(flow, 50) == 0
@@ -95,7 +95,7 @@ async def test_a_provider_that_does_not_answer_is_asked_once_in_a_while(
 
 
 async def test_what_a_provider_said_before_it_was_ill_is_used(
-    provider: Provider, flow: AuthorizationCodeFlow, moment: Seconds
+    provider: Provider, flow: AuthorizationCodeFlow, moment: MonotonicClock
 ) -> None:
     assert await begun(flow, 1) == 1
     provider.is_ill = True

@@ -7,10 +7,10 @@ import os
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from peopleinfo.crypto.envelope import KEY, RECORD, RESPONSE, DecryptionFailed, decrypt, encrypt, unwrap, wrap
+from peopleinfo.crypto.envelope import KEY_SIZE, RECORD, RESPONSE, DecryptionFailed, decrypt, encrypt, unwrap, wrap
 
 OWNER, OTHER = b"o" * 16, b"p" * 16
-BOX = AESGCM(bytes(KEY))
+BOX = AESGCM(bytes(KEY_SIZE))
 
 
 def test_a_record_opens_for_its_owner_kind_and_version_alone() -> None:
@@ -22,7 +22,7 @@ def test_a_record_opens_for_its_owner_kind_and_version_alone() -> None:
 
 
 def test_a_key_opens_for_its_owner_alone() -> None:
-    key = os.urandom(KEY)
+    key = os.urandom(KEY_SIZE)
     wrapped = wrap(BOX, key, b"key" + OWNER)
     assert unwrap(BOX, wrapped, b"key" + OWNER) == key
     with pytest.raises(DecryptionFailed):
@@ -31,7 +31,7 @@ def test_a_key_opens_for_its_owner_alone() -> None:
 
 @pytest.mark.parametrize("damage", ["cut off", "empty", "longer", "not encrypted"])
 def test_what_was_changed_does_not_open(damage: str) -> None:
-    sealed, wrapped = encrypt(BOX, OWNER, RECORD, 1, b"text"), wrap(BOX, bytes(KEY), b"")
+    sealed, wrapped = encrypt(BOX, OWNER, RECORD, 1, b"text"), wrap(BOX, bytes(KEY_SIZE), b"")
     with pytest.raises(DecryptionFailed):
         decrypt(BOX, OWNER, RECORD, 1, _damaged(sealed, damage))
     with pytest.raises(DecryptionFailed):
@@ -44,4 +44,4 @@ def _damaged(text: bytes, damage: str) -> bytes:
 
 def test_no_nonce_is_used_twice() -> None:
     assert len({encrypt(BOX, OWNER, RECORD, 1, b"text")[:13] for _ in range(100)}) == 100
-    assert len({wrap(BOX, bytes(KEY), b"")[:12] for _ in range(100)}) == 100
+    assert len({wrap(BOX, bytes(KEY_SIZE), b"")[:12] for _ in range(100)}) == 100

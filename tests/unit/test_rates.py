@@ -11,15 +11,15 @@ from peopleinfo.auth.rate_limit import TokenBuckets
 from peopleinfo.errors import RateLimitExceeded
 
 if TYPE_CHECKING:
-    from tests.store_kinds import Seconds
+    from tests.store_kinds import MonotonicClock
 
 
 @pytest.fixture
-def rates(moment: Seconds) -> TokenBuckets:
+def rates(moment: MonotonicClock) -> TokenBuckets:
     return TokenBuckets(60, monotonic=moment)
 
 
-def test_a_bucket_is_full_at_first_and_then_fills_again(rates: TokenBuckets, moment: Seconds) -> None:
+def test_a_bucket_is_full_at_first_and_then_fills_again(rates: TokenBuckets, moment: MonotonicClock) -> None:
     assert rates.consume("a", 60) == 0
     with pytest.raises(RateLimitExceeded) as refused:
         rates.consume("a", 5)
@@ -28,7 +28,7 @@ def test_a_bucket_is_full_at_first_and_then_fills_again(rates: TokenBuckets, mom
     assert rates.consume("a", 5) == 0
 
 
-def test_a_bucket_does_not_run_over(rates: TokenBuckets, moment: Seconds) -> None:
+def test_a_bucket_does_not_run_over(rates: TokenBuckets, moment: MonotonicClock) -> None:
     rates.consume("a", 60)
     moment.now += 1_000
     assert rates.consume("a", 1) == 59

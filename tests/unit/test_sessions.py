@@ -16,7 +16,7 @@ from peopleinfo.auth.authenticator import STALE_KEY_TTL
 from peopleinfo.errors import StoreUnavailable
 from peopleinfo.http.sessions import LIFETIME, Sessions
 from tests.console.test_signing_in import nothing, sealed
-from tests.store_kinds import NoEndedSessions, Seconds
+from tests.store_kinds import MonotonicClock, NoEndedSessions
 
 
 def request(cookie: str) -> Request:
@@ -78,7 +78,7 @@ class AwayStore:
         return False
 
 
-async def test_while_the_store_is_away_a_session_goes_on_for_a_while(moment: Seconds) -> None:
+async def test_while_the_store_is_away_a_session_goes_on_for_a_while(moment: MonotonicClock) -> None:
     store = AwayStore()
     sessions = Sessions(bytes(32), store, now=lambda: datetime.now(UTC), monotonic=moment)
     known, new = sealed(sessions), sealed(sessions)

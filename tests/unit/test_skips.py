@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.skips import EXPECTED, refuse_unexpected
+from tests.skips import EXPECTED_REASONS, refuse_unexpected
 
 
 def skipped(reason: str, **more: Any) -> pytest.TestReport:
@@ -30,7 +30,7 @@ def test_skip_without_declaration_fails_in_ci(monkeypatch: pytest.MonkeyPatch) -
 
 def test_declared_skip_and_expected_failure_stay_what_they_are_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CI", "true")
-    assert [judged(skipped(f"{reason}: more")) for reason in EXPECTED] == ["skipped"] * len(EXPECTED)
+    assert [judged(skipped(f"{reason}: more")) for reason in EXPECTED_REASONS] == ["skipped"] * len(EXPECTED_REASONS)
     assert judged(skipped("", wasxfail="known")) == "skipped"
 
 

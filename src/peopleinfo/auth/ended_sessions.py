@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-class EndedSessions(Protocol):
+class EndedSessionStore(Protocol):
     """Stores which sessions were ended, the same for every process: each read sees every ending that was acknowledged before.
 
     Every method may raise StoreUnavailable.

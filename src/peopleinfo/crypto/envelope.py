@@ -1,4 +1,4 @@
-"""AES-256-GCM over what is kept of a person: every text is bound to whose it is, what it is and which version."""
+"""AES-256-GCM encryption of records and keys. The associated data binds each ciphertext to its owner, kind and version."""
 
 from __future__ import annotations
 
@@ -13,53 +13,55 @@ from peopleinfo.errors import StoreDamaged
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-KEY: Final = 32  # bytes
-RECORD: Final = b"r"  # the JSON of a person
-RESPONSE: Final = b"a"  # the answer kept under an idempotency key
-_FORM: Final = b"\x01"  # of what follows; no JSON text begins with it
-# Chosen at random each time: two writers may both be making version 5 of a person, so a nonce made of the version would be used twice.
-_NONCE: Final = 12
-_TEXT: Final = 1 + _NONCE  # where the text begins
-_bound: Final = Struct(">1s1s16sQ").pack  # form, kind, owner, version: for each person of a page, so it has to be quick
+KEY_SIZE: Final = 32  # bytes
+RECORD: Final = b"r"  # kind: the JSON of a person
+RESPONSE: Final = b"a"  # kind: the response stored under an idempotency key
+_FORMAT: Final = b"\x01"  # first byte of a ciphertext; no JSON text starts with it
+# Nonces are random: two writers may both be creating version 5 of a record, so a nonce derived from the version would repeat.
+_NONCE_SIZE: Final = 12
+_CIPHERTEXT_START: Final = 1 + _NONCE_SIZE
+# Format, kind, owner, version. Runs for each record of a page, so it must be fast.
+_associated_data: Final = Struct(">1s1s16sQ").pack
 
 
 class DecryptionFailed(StoreDamaged):
-    """Something sealed, or its key, was changed, or belongs to somebody else."""
+    """A ciphertext or its key was changed, or belongs to another record."""
 
     def __init__(self) -> None:
         super().__init__("a stored value cannot be decrypted with its key")
 
 
 def encrypt(key: AESGCM, owner: bytes, kind: bytes, version: int, text: bytes) -> bytes:
-    """Encrypt what is kept of `owner` (the 16 bytes behind the id)."""
-    nonce = os.urandom(_NONCE)
-    return _FORM + nonce + key.encrypt(nonce, text, _bound(_FORM, kind, owner, version))
+    """Encrypt a text of `owner` (the 16 bytes encoded in the person's id)."""
+    nonce = os.urandom(_NONCE_SIZE)
+    return _FORMAT + nonce + key.encrypt(nonce, text, _associated_data(_FORMAT, kind, owner, version))
 
 
-def decrypt(key: AESGCM, owner: bytes, kind: bytes, version: int, sealed: bytes) -> bytes:
-    """Return what was sealed for this owner, kind and version. Raises DoesNotOpen."""
-    if sealed[:1] != _FORM:
+def decrypt(key: AESGCM, owner: bytes, kind: bytes, version: int, ciphertext: bytes) -> bytes:
+    """Return the text encrypted for this owner, kind and version. Raises DecryptionFailed."""
+    if ciphertext[:1] != _FORMAT:
         raise DecryptionFailed
+    nonce, encrypted = ciphertext[1:_CIPHERTEXT_START], ciphertext[_CIPHERTEXT_START:]
     try:
-        return key.decrypt(sealed[1:_TEXT], sealed[_TEXT:], _bound(_FORM, kind, owner, version))
+        return key.decrypt(nonce, encrypted, _associated_data(_FORMAT, kind, owner, version))
     except (InvalidTag, ValueError) as error:
         raise DecryptionFailed from error
 
 
-def is_encrypted(kept: bytes) -> bool:
-    """Say whether something kept is sealed, and not the JSON of a plain store."""
-    return kept[:1] == _FORM
+def is_encrypted(stored: bytes) -> bool:
+    """Return whether a stored value is encrypted rather than JSON."""
+    return stored[:1] == _FORMAT
 
 
 def wrap(outer: AESGCM, key: bytes, bound_to: bytes) -> bytes:
-    """Encrypt a key under another one."""
-    nonce = os.urandom(_NONCE)
+    """Encrypt a key with another key."""
+    nonce = os.urandom(_NONCE_SIZE)
     return nonce + outer.encrypt(nonce, key, bound_to)
 
 
 def unwrap(outer: AESGCM, wrapped: bytes, bound_to: bytes) -> bytes:
-    """Return the key. Raises DoesNotOpen."""
+    """Decrypt a wrapped key. Raises DecryptionFailed."""
     try:
-        return outer.decrypt(wrapped[:_NONCE], wrapped[_NONCE:], bound_to)
+        return outer.decrypt(wrapped[:_NONCE_SIZE], wrapped[_NONCE_SIZE:], bound_to)
     except (InvalidTag, ValueError) as error:
         raise DecryptionFailed from error

@@ -1,7 +1,7 @@
-"""Ids that say nothing and yet lead straight to their record: one AES block under the deployment's key, in hexadecimal.
+"""Opaque ids: an id is the record's 16-byte storage key, encrypted as one AES block and written in hexadecimal.
 
-A store packs where a person lies (its key) into 16 bytes; the id is that block enciphered. So no index from ids to places is needed, ids
-cannot be guessed or counted, and a made-up id is told from a real one without asking the store when the block carries a check.
+No index from ids to storage keys is needed, and ids can be neither guessed nor counted. When the block contains check bytes, a forged id is
+recognised without a query to the store.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ def derive_key(secret: bytes, purpose: str) -> bytes:
 
 
 class IdCipher:
-    """Turns blocks into ids and back; every process of a deployment makes the same ids. Not for several threads at once."""
+    """Converts blocks to ids and back; every process of a deployment produces the same ids. `encode` and `decode` may each be used by one thread."""
 
     def __init__(self, secret: bytes) -> None:
-        # A single block of a keyed permutation: there is nothing to chain and nothing to hide but the block itself.
+        # ECB is safe here: each id is a single, unique block.
         cipher = Cipher(algorithms.AES(derive_key(secret, "person ids")), modes.ECB())  # noqa: S305
         self._encipher = cipher.encryptor().update
         self._decipher = cipher.decryptor().update
@@ -36,7 +36,7 @@ class IdCipher:
         return self._encipher(block).hex()
 
     def decode(self, person_id: str) -> bytes | None:
-        """Return the 16 bytes behind an id, or None when the text has not the form of one."""
+        """Return the 16 bytes behind an id, or None if the text is not a well-formed id."""
         if not is_id(person_id):
             return None
         return self._decipher(bytes.fromhex(person_id))

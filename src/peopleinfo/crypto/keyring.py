@@ -1,4 +1,4 @@
-"""The keys that wrap persons' keys, by generation: one is the newest and wraps what is new, the others still unwrap."""
+"""The key-encryption keys, by generation: the newest generation wraps new record keys, the older ones only unwrap."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from peopleinfo.crypto.envelope import KEY, DecryptionFailed, unwrap, wrap
+from peopleinfo.crypto.envelope import KEY_SIZE, DecryptionFailed, unwrap, wrap
 from peopleinfo.errors import StoreConfigurationError, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -16,23 +16,24 @@ if TYPE_CHECKING:
 
     from peopleinfo.crypto.master_key import MasterKey
 
-_GENERATION: Final = 4  # bytes at the beginning of a wrapped key
-_HELD: Final = 4_096  # persons' keys that are kept ready to use
-_HELD_SECONDS: Final = 60.0  # and for how long at most
+_GENERATION_SIZE: Final = 4  # bytes at the start of a wrapped key
+_MAX_CACHED_KEYS: Final = 4_096  # unwrapped record keys in a cache
+_CACHE_TTL: Final = 60.0  # seconds
 
 K = TypeVar("K")
 V = TypeVar("V")
-Wrapped = dict[int, bytes]  # generation → the key that wraps persons' keys, wrapped by the master key
+Wrapped = dict[int, bytes]  # generation → its key-encryption key, wrapped by the master key
 
 
 class Keyring:
-    """Makes and unwraps persons' keys. For any number of threads.
+    """Creates, wraps and unwraps record keys (one per person). Thread-safe.
 
-    A wrapped key says which generation wrapped it. When that is a new one (a rotation has begun elsewhere) the generations are read anew.
+    A wrapped key contains the number of its generation. An unknown number means that another process started a rotation: the keyring reads
+    the generations again.
     """
 
     def __init__(self, master: MasterKey, read: Callable[[], Wrapped]) -> None:
-        """`read` returns the generations as they are now. Raises StoreUnusable when the master key does not unwrap the newest."""
+        """`read` returns the current generations. Raises StoreConfigurationError if the master key does not unwrap the newest."""
         self._master = master
         self._read = read
         self._wrapped: Wrapped = {}
@@ -41,92 +42,92 @@ class Keyring:
         self._load()
 
     def refresh(self) -> None:
-        """Read the generations again. Raises StoreUnavailable, with nothing changed, when the master key does not unwrap the newest."""
+        """Read the generations again. Raises StoreUnavailable, and changes nothing, if the master key does not unwrap the newest."""
         try:
             self._load()
         except StoreConfigurationError as error:
             raise _unavailable() from error
 
     def new(self, owner: bytes) -> tuple[AESGCM, bytes]:
-        """Make a key for a person (the 16 bytes behind the id): ready to use, and wrapped to be kept."""
-        key = os.urandom(KEY)
+        """Return a new key for a person, ready to use and wrapped. `owner` is the 16 bytes encoded in the person's id."""
+        key = os.urandom(KEY_SIZE)
         return AESGCM(key), self.wrap(owner, key)
 
     def wrap(self, owner: bytes, key: bytes) -> bytes:
-        """Wrap a key by the newest generation."""
+        """Wrap a key with the newest generation."""
         generation = self.newest
-        return generation.to_bytes(_GENERATION) + wrap(self._generation(generation), key, b"key" + owner)
+        return generation.to_bytes(_GENERATION_SIZE) + wrap(self._generation(generation), key, b"key" + owner)
 
     def key(self, owner: bytes, wrapped: bytes) -> AESGCM:
-        """Return a person's key, ready to use. Raises DoesNotOpen, StoreUnavailable."""
+        """Return a person's key, ready to use. Raises DecryptionFailed, StoreUnavailable."""
         try:
             return AESGCM(self.unwrap(owner, wrapped))
         except StoreConfigurationError as error:
             raise _unavailable() from error
 
     def has_generation(self, wrapped: bytes) -> bool:
-        """Say whether the generation that wrapped a key was there when the generations were last read."""
+        """Return whether the generation of a wrapped key is among those last read."""
         return generation_of(wrapped) in self._wrapped
 
     def unwrap(self, owner: bytes, wrapped: bytes) -> bytes:
-        """Return a key as it was before it was wrapped. Raises DoesNotOpen, StoreUnusable."""
+        """Unwrap a key. Raises DecryptionFailed, StoreConfigurationError."""
         generation = generation_of(wrapped)
         if generation not in self._wrapped:
             self._load()
-        return unwrap(self._generation(generation), wrapped[_GENERATION:], b"key" + owner)
+        return unwrap(self._generation(generation), wrapped[_GENERATION_SIZE:], b"key" + owner)
 
     def rewrap(self, owner: bytes, wrapped: bytes) -> bytes:
-        """Return the same key, wrapped by the newest generation. Raises DoesNotOpen."""
+        """Return the same key, wrapped with the newest generation. Raises DecryptionFailed."""
         return self.wrap(owner, self.unwrap(owner, wrapped))
 
     def _load(self) -> None:
-        wrap = self._read()
-        newest = max(wrap)
-        self._wrapping[newest] = self._wrapping.get(newest) or self._unwrapped_generation(wrap, newest)
-        self._wrapped, self.newest = wrap, newest
+        wrapped = self._read()
+        newest = max(wrapped)
+        self._wrapping[newest] = self._wrapping.get(newest) or self._unwrap_generation(wrapped, newest)
+        self._wrapped, self.newest = wrapped, newest
 
     def _generation(self, generation: int) -> AESGCM:
         key = self._wrapping.get(generation)
         if key is None:
-            key = self._wrapping[generation] = self._unwrapped_generation(self._wrapped, generation)
+            key = self._wrapping[generation] = self._unwrap_generation(self._wrapped, generation)
         return key
 
-    def _unwrapped_generation(self, wrapped: Wrapped, generation: int) -> AESGCM:
+    def _unwrap_generation(self, wrapped: Wrapped, generation: int) -> AESGCM:
         if generation not in wrapped:
             raise DecryptionFailed
         return AESGCM(self._master.unwrap(wrapped[generation], generation))
 
 
 class KeyCache(dict[K, V]):
-    """Keys that were opened in the last minute, under whatever names them. For one thread.
+    """Unwrapped record keys of the last minute. Not thread-safe.
 
-    Ask `forget_old` before you look. Whose key is here may have been erased since: that is for the reader to see.
+    Call `expire` before each lookup. A cached key may belong to a record that was deleted since; the caller must check that.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._until = 0.0
+        self._expires_at = 0.0
 
     def expire(self) -> None:
-        """Hold nothing that was opened longer ago."""
+        """Empty the cache if it is older than its TTL."""
         now = monotonic()
-        if now > self._until:
+        if now > self._expires_at:
             self.clear()
-            self._until = now + _HELD_SECONDS
+            self._expires_at = now + _CACHE_TTL
 
     def put(self, name: K, key: V) -> V:
-        """Hold a key, and return it."""
-        if len(self) >= _HELD:
+        """Store a key and return it."""
+        if len(self) >= _MAX_CACHED_KEYS:
             self.clear()
         self[name] = key
         return key
 
 
 def _unavailable() -> StoreUnavailable:
-    """Return the error for a client; its cause names the master key and is for the log."""
-    return StoreUnavailable("the master key cannot unwrap the newest keys: see the log of the server", retry_after=30)
+    """Return the error for clients. Its cause, which names the master key, is only logged."""
+    return StoreUnavailable("the master key cannot unwrap the newest keys; see the log of the server", retry_after=30)
 
 
 def generation_of(wrapped: bytes) -> int:
-    """Return which generation wrapped a key."""
-    return int.from_bytes(wrapped[:_GENERATION])
+    """Return the generation that wrapped a key."""
+    return int.from_bytes(wrapped[:_GENERATION_SIZE])

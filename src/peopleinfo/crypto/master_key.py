@@ -1,4 +1,4 @@
-"""The master key: in a file of this machine, or in AWS KMS. It wraps nothing but the few keys that wrap persons' keys."""
+"""The master key, in a local file or in AWS KMS. It wraps only the few key-encryption keys."""
 
 from __future__ import annotations
 
@@ -8,77 +8,77 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from peopleinfo.crypto.envelope import KEY, DecryptionFailed, unwrap, wrap
+from peopleinfo.crypto.envelope import KEY_SIZE, DecryptionFailed, unwrap, wrap
 from peopleinfo.errors import StoreConfigurationError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_HEAD: Final = "peopleinfo-master-key-1 "  # before the key, in its file
-_OTHERS: Final = 0o007
+_FILE_PREFIX: Final = "peopleinfo-master-key-1 "  # start of a key file
+_OTHERS_MODE: Final = 0o007
 
 
 class WrongMasterKey(StoreConfigurationError):
-    """The master key is not the one that wrapped the keys of this store."""
+    """The store was encrypted with another master key."""
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"the people were sealed with another key than {name}: name that one in PEOPLEINFO_ENCRYPTION; nothing was changed"
+            f"the store was encrypted with another master key than {name}; set PEOPLEINFO_ENCRYPTION to that key. Nothing was changed."
         )
 
 
 class MasterKey(Protocol):
-    """Wraps keys; `name` says which one it is, for messages."""
+    """Wraps and unwraps key-encryption keys; `name` identifies the key in messages."""
 
     name: str
 
     def wrap(self, key: bytes, generation: int) -> bytes:
-        """Wrap the key of a generation. Raises StoreUnusable when the master key cannot be reached."""
+        """Wrap the key of a generation. Raises StoreConfigurationError if the master key is unreachable."""
 
     def unwrap(self, wrapped: bytes, generation: int) -> bytes:
-        """Return the key of a generation. Raises WrongMaster, and StoreUnusable when the master key cannot be reached."""
+        """Unwrap the key of a generation. Raises WrongMasterKey, and StoreConfigurationError if the master key is unreachable."""
 
 
 class Encryption(NamedTuple):
-    """What a store is sealed with: the master key, and whether surnames are found by their beginning (None: as the store was made)."""
+    """Encryption settings of a store: the master key, and whether prefix searches are supported (None: keep the store's setting)."""
 
     master: MasterKey
     prefixes: bool | None = None
 
 
 class FileMasterKey:
-    """A key in a file that its owner alone, or the owner's group, may read."""
+    """A key in a file that only its owner and its group can read."""
 
     def __init__(self, path: Path) -> None:
-        """Raise StoreUnusable when there is no such key or everybody may read it."""
+        """Read the key. Raises StoreConfigurationError if the file is missing, invalid or readable by others."""
         self.name = str(path)
         try:
             mode, text = path.stat().st_mode, path.read_text("ascii")
         except FileNotFoundError:
             raise StoreConfigurationError(
-                f"there is no key at {path}. If people were sealed with it, bring it back: nobody can read them without. "
-                f"If nobody was, make one: peopleinfo encryption create-key {path}"
+                f"there is no master key at {path}. If the store is encrypted with it, restore the file: without it the "
+                f"records cannot be read. For a new store, create a key: peopleinfo encryption create-key {path}"
             ) from None
         except (OSError, ValueError) as error:
-            raise StoreConfigurationError(f"cannot read the key at {path}: {error}") from error
-        if mode & _OTHERS:
-            raise StoreConfigurationError(f"everybody may read the key at {path}: chmod 600 {path}")
-        self._key = AESGCM(_parsed(text, path))
+            raise StoreConfigurationError(f"cannot read the master key at {path}: {error}") from error
+        if mode & _OTHERS_MODE:
+            raise StoreConfigurationError(f"the master key at {path} is readable by other users; run: chmod 600 {path}")
+        self._key = AESGCM(_parse(text, path))
 
     def wrap(self, key: bytes, generation: int) -> bytes:
         """Wrap the key of a generation."""
-        return wrap(self._key, key, _bound(generation))
+        return wrap(self._key, key, _associated_data(generation))
 
     def unwrap(self, wrapped: bytes, generation: int) -> bytes:
-        """Return the key of a generation. Raises WrongMaster."""
+        """Unwrap the key of a generation. Raises WrongMasterKey."""
         try:
-            return unwrap(self._key, wrapped, _bound(generation))
+            return unwrap(self._key, wrapped, _associated_data(generation))
         except DecryptionFailed:
             raise WrongMasterKey(self.name) from None
 
 
 class OldOrNewMasterKey:
-    """A master key in the place of an older one: it wraps, and both unwrap."""
+    """A new master key and the one that it replaces: only the new one wraps, both unwrap."""
 
     def __init__(self, new: MasterKey, old: MasterKey) -> None:
         self.name = new.name
@@ -87,7 +87,7 @@ class OldOrNewMasterKey:
         self._old = old
 
     def unwrap(self, wrapped: bytes, generation: int) -> bytes:
-        """Return the key of a generation. Raises WrongMaster."""
+        """Unwrap the key of a generation. Raises WrongMasterKey."""
         try:
             return self._new.unwrap(wrapped, generation)
         except WrongMasterKey:
@@ -95,30 +95,32 @@ class OldOrNewMasterKey:
 
 
 def create_file(path: Path) -> None:
-    """Make a new key, which its owner alone may read. Raises StoreUnusable when there is a file already, whatever is in it."""
+    """Create a key file that only its owner can read. Raises StoreConfigurationError if the file exists."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(f"{_HEAD}{b64encode(os.urandom(KEY)).decode()}\n")
+            file.write(f"{_FILE_PREFIX}{b64encode(os.urandom(KEY_SIZE)).decode()}\n")
             file.flush()
             os.fsync(file.fileno())
     except FileExistsError:
         raise StoreConfigurationError(
-            f"{path} is there already and was left as it is: people may be sealed with it"
+            f"{path} already exists and was not changed: a store may be encrypted with it"
         ) from None
     except OSError as error:
         raise StoreConfigurationError(f"cannot write {path}: {error.strerror}") from error
 
 
-def _parsed(text: str, path: Path) -> bytes:
+def _parse(text: str, path: Path) -> bytes:
     try:
-        key = b64decode(text.removeprefix(_HEAD).strip(), validate=True) if text.startswith(_HEAD) else b""
+        key = (
+            b64decode(text.removeprefix(_FILE_PREFIX).strip(), validate=True) if text.startswith(_FILE_PREFIX) else b""
+        )
     except ValueError:
         key = b""
-    if len(key) != KEY:
-        raise StoreConfigurationError(f"{path} is not a key that `peopleinfo encryption create-key` has made")
+    if len(key) != KEY_SIZE:
+        raise StoreConfigurationError(f"{path} is not a master key; create one with `peopleinfo encryption create-key`")
     return key
 
 
-def _bound(generation: int) -> bytes:
+def _associated_data(generation: int) -> bytes:
     return b"generation" + generation.to_bytes(8)

@@ -1,4 +1,4 @@
-"""What a store seals with: persons' keys, and the keyed hashes under which surnames are found."""
+"""Encryption of the records in a store: one key per person, and keyed hashes in the surname index."""
 
 from __future__ import annotations
 
@@ -13,52 +13,52 @@ if TYPE_CHECKING:
     from peopleinfo.crypto.master_key import Encryption
     from peopleinfo.people.search import PersonFilter
 
-SECRET: Final = b"\xff" * BLOCK_SIZE  # the owner of the deployment's secret, which no person is
+SECRET_OWNER: Final = b"\xff" * BLOCK_SIZE  # owner of the deployment's secret; no person has these bytes
 
 
 class RecordEncryption:
-    """Everything that a sealed store needs to know; `keys` makes and unwraps persons' keys."""
+    """The keys of an encrypted store; `keys` creates and unwraps the key of each person."""
 
     def __init__(self, keys: Keyring, secret: bytes, *, prefixes: bool) -> None:
-        """`secret` is the deployment's; `prefixes`: surnames stand in the index as they are, so that they are found by their beginning."""
+        """`secret` belongs to the deployment. With `prefixes` the index contains surname keys unhashed, as prefix searches require."""
         self.keys = keys
         self.secret = secret
         self.prefixes = prefixes
         self._index_key = derive_key(secret, "surname index")
 
     def index(self, surname_key: str) -> str:
-        """Return what stands in the index of surnames."""
+        """Return the indexed form of a surname key: the key itself with `prefixes`, else its keyed hash."""
         if self.prefixes:
             return surname_key
         return blake2b(surname_key.encode(), key=self._index_key, digest_size=16).hexdigest()
 
-    def index_lookup(self, where: PersonFilter) -> str | None:
-        """Return what to look up in the index of surnames; None when the people of a prefix are meant.
+    def index_lookup(self, person_filter: PersonFilter) -> str | None:
+        """Return the indexed form of the filter's surname key; None for a prefix search.
 
-        Raises InvalidSearch when they cannot be found by that.
+        Raises InvalidSearch for a prefix search in an index of hashes.
         """
-        if where.surname_key is not None:
-            return self.index(where.surname_key)
+        if person_filter.surname_key is not None:
+            return self.index(person_filter.surname_key)
         if not self.prefixes:
-            raise InvalidSearch([FieldError("surname_prefix", _NO_PREFIXES)])
+            raise InvalidSearch([FieldError("surname_prefix", _PREFIX_SEARCH_OFF)])
         return None
 
 
 def check_index(encryption: Encryption, *, prefixes: bool) -> None:
-    """Raise StoreUnusable when another index of surnames is asked for than the one that there is."""
+    """Raise StoreConfigurationError if the settings request another kind of surname index than the store has."""
     if encryption.prefixes not in (None, prefixes):
         raise StoreConfigurationError(
-            f"the surnames were indexed {'by their beginning too' if prefixes else 'for exact searches alone'} when these people "
-            f"were sealed: write ?index={'prefix' if prefixes else 'exact'} in PEOPLEINFO_ENCRYPTION, or nothing"
+            f"the surname index of this store supports {'prefix' if prefixes else 'only exact'} searches; "
+            f"set ?index={'prefix' if prefixes else 'exact'} in PEOPLEINFO_ENCRYPTION, or omit ?index"
         )
 
 
 def fingerprint(secret: bytes) -> bytes:
-    """Return what stands among the people instead of the secret: it tells whether keys and people belong together."""
+    """Return a hash of the secret, stored with the people to show which keys belong to them."""
     return blake2b(secret, digest_size=16, person=b"peopleinfo mark").digest()
 
 
-_NO_PREFIXES: Final = (
-    "cannot be answered: the surnames are sealed, and no index of their beginnings was asked for; search by surname "
-    "(docs/encryption.md tells what such an index would give away)"
+_PREFIX_SEARCH_OFF: Final = (
+    "is not supported: the surnames are encrypted and indexed for exact searches only; search by surname "
+    "(docs/encryption.md describes what a prefix index would reveal)"
 )

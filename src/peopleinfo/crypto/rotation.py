@@ -1,11 +1,11 @@
-"""A new generation of the keys that wrap persons' keys, while the service runs; what was begun is gone on with."""
+"""Rotation of the key-encryption key while the service runs. An interrupted rotation is resumed."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from peopleinfo.crypto.envelope import KEY
+from peopleinfo.crypto.envelope import KEY_SIZE
 from peopleinfo.crypto.keyring import Keyring, Wrapped, generation_of
 
 if TYPE_CHECKING:
@@ -15,57 +15,57 @@ if TYPE_CHECKING:
 
 
 class PersonKey(NamedTuple):
-    """A person's key as it is kept: the 16 bytes behind the id, and the key, wrapped."""
+    """A stored record key: the 16 bytes encoded in the person's id, and the wrapped key."""
 
     owner: bytes
     wrapped: bytes
 
 
 class KeyStore(Protocol):
-    """Where persons' keys and their generations are kept: apart from the people, so that no backup holds both.
+    """Stores record keys and their generations, separately from the records so that no backup contains both.
 
     Every method may raise StoreUnavailable.
     """
 
     async def generations(self) -> Wrapped:
-        """Return every generation there is."""
+        """Return all generations."""
 
     async def is_rotating(self) -> bool:
-        """Say whether the newest generation has not come to everybody yet."""
+        """Return whether some keys are not yet wrapped with the newest generation."""
 
     async def start(self, generation: int, wrapped: bytes) -> None:
-        """Add a generation: from now on, or within a minute, it wraps what is new."""
+        """Add a generation; it wraps new keys within a minute."""
 
-    async def keys(self, after: bytes) -> tuple[list[PersonKey], bytes]:
-        """Return some keys and what to ask for next; with an empty one when there are no more."""
+    async def keys(self, position: bytes) -> tuple[list[PersonKey], bytes]:
+        """Return a batch of keys and the position of the next batch, empty at the end."""
 
     async def update(self, changed: Sequence[tuple[PersonKey, bytes]]) -> None:
-        """Put newly wrapped keys in the place of the old ones; not of those that are gone or were changed meanwhile."""
+        """Replace wrapped keys; skip keys that were deleted or changed since they were read."""
 
     async def finish(self, generation: int) -> None:
-        """Note that a generation has come to everybody, and remove those before that nobody needs."""
+        """Mark a generation as complete and delete the older ones that no key uses."""
 
 
 async def rotate(store: KeyStore, master: MasterKey, *, on_progress: Callable[[int], None]) -> int:
-    """Wrap every person's key anew and return the generation that does; `told` hears of each batch how many keys it had.
+    """Rewrap all record keys with a new generation and return it; `on_progress` receives the number of keys in each batch.
 
-    A rotation that was cut short is gone on with. The new generation may be wrapped by another master key than the old ones were, when
-    `master` unwraps those too. Raises WrongMaster, StoreUnavailable.
+    An interrupted rotation is resumed. To replace the master key, pass one that also unwraps the old generations.
+    Raises WrongMasterKey, StoreUnavailable.
     """
     generations = await store.generations()
     newest = max(generations)
     if not await store.is_rotating():
         newest += 1
-        generations[newest] = master.wrap(os.urandom(KEY), newest)
+        generations[newest] = master.wrap(os.urandom(KEY_SIZE), newest)
         await store.start(newest, generations[newest])
     keyring = Keyring(master, lambda: generations)
-    after = b""
+    position = b""
     while True:
-        batch, after = await store.keys(after)
+        batch, position = await store.keys(position)
         old = [key for key in batch if generation_of(key.wrapped) != newest]
         await store.update([(key, keyring.rewrap(key.owner, key.wrapped)) for key in old])
         on_progress(len(batch))
-        if not after:
+        if not position:
             break
     await store.finish(newest)
     return newest

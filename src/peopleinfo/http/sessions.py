@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from falcon.asgi import Request, Response
 
-    from peopleinfo.auth.ended_sessions import EndedSessions
+    from peopleinfo.auth.ended_sessions import EndedSessionStore
 
 LIFETIME: Final = timedelta(
     hours=8
@@ -115,7 +115,7 @@ class Sessions:
     def __init__(
         self,
         secret: bytes,
-        ended: EndedSessions,
+        ended: EndedSessionStore,
         *,
         now: Callable[[], datetime],
         monotonic: Callable[[], float] = time.monotonic,

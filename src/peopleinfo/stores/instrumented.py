@@ -53,25 +53,25 @@ class InstrumentedStore:
         return self._store.cache_state
 
     def get(self, person_id: str, *, options: ReadOptions | None = None) -> Coroutine[Any, Any, StoredPerson]:
-        return _observed("get", self._store.get(person_id, options=options))
+        return _observe("get", self._store.get(person_id, options=options))
 
     def create(
         self, details: PersonData, *, idempotency_key: IdempotencyKey | None = None
     ) -> Coroutine[Any, Any, StoredPerson]:
-        return _observed("create", self._store.create(details, idempotency_key=idempotency_key))
+        return _observe("create", self._store.create(details, idempotency_key=idempotency_key))
 
     def replace(
         self, person_id: str, details: PersonData, *, expected: int, current: StoredPerson | None = None
     ) -> Coroutine[Any, Any, StoredPerson]:
-        return _observed("replace", self._store.replace(person_id, details, expected=expected, current=current))
+        return _observe("replace", self._store.replace(person_id, details, expected=expected, current=current))
 
     def delete(self, person_id: str, *, expected: int | None = None) -> Coroutine[Any, Any, None]:
-        return _observed("delete", self._store.delete(person_id, expected=expected))
+        return _observe("delete", self._store.delete(person_id, expected=expected))
 
     def find(
         self, person_filter: PersonFilter, *, after: bytes | None, limit: int, options: ReadOptions | None = None
     ) -> Coroutine[Any, Any, Page]:
-        return _observed("find", self._store.find(person_filter, after=after, limit=limit, options=options))
+        return _observe("find", self._store.find(person_filter, after=after, limit=limit, options=options))
 
     def scan(
         self,
@@ -85,43 +85,43 @@ class InstrumentedStore:
         scanned = self._store.scan(
             after=after, limit=limit, person_filter=person_filter, segment=segment, segments=segments
         )
-        return _observed("scan", scanned)
+        return _observe("scan", scanned)
 
     def create_many(
         self, people: Sequence[PersonData], *, checkpoint: tuple[Checkpoint, Checkpoint] | None = None
     ) -> Coroutine[Any, Any, list[str]]:
-        return _observed("create_many", self._store.create_many(people, checkpoint=checkpoint))
+        return _observe("create_many", self._store.create_many(people, checkpoint=checkpoint))
 
     def progress(self, import_id: bytes) -> Coroutine[Any, Any, Checkpoint]:
-        return _observed("progress", self._store.progress(import_id))
+        return _observe("progress", self._store.progress(import_id))
 
     def upsert_many(
         self, people: Sequence[bytes], *, checkpoint: tuple[Checkpoint, Checkpoint] | None = None
     ) -> Coroutine[Any, Any, int]:
-        return _observed("upsert_many", self._store.upsert_many(people, checkpoint=checkpoint))
+        return _observe("upsert_many", self._store.upsert_many(people, checkpoint=checkpoint))
 
     def reindex(self, *, after: bytes | None, limit: int) -> Coroutine[Any, Any, ReindexResult]:
-        return _observed("reindex", self._store.reindex(after=after, limit=limit))
+        return _observe("reindex", self._store.reindex(after=after, limit=limit))
 
     def purge(self, *, after: bytes | None, limit: int, remove: bool = True) -> Coroutine[Any, Any, PurgeResult]:
-        return _observed("purge", self._store.purge(after=after, limit=limit, remove=remove))
+        return _observe("purge", self._store.purge(after=after, limit=limit, remove=remove))
 
     def estimate(self) -> Coroutine[Any, Any, int | None]:
-        return _observed("estimate", self._store.estimate())
+        return _observe("estimate", self._store.estimate())
 
     def update_gauges(self) -> None:
         self._store.update_gauges()
 
     async def check(self) -> None:
         try:
-            await _observed("ready", self._store.check())
+            await _observe("ready", self._store.check())
         except StoreUnavailable:
             STORE_UP.set(0)
             raise
         STORE_UP.set(1)
 
 
-async def _observed(operation: str, answer: Coroutine[Any, Any, T]) -> T:
+async def _observe(operation: str, answer: Coroutine[Any, Any, T]) -> T:
     began = perf_counter()
     try:
         with tracing.span("store", operation):

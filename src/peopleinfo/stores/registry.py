@@ -8,7 +8,7 @@ from peopleinfo.people.store import Store
 
 if TYPE_CHECKING:
     from peopleinfo.auth.api_keys import ApiKeyStore
-    from peopleinfo.auth.ended_sessions import EndedSessions
+    from peopleinfo.auth.ended_sessions import EndedSessionStore
 
 
 class ServiceStore(Store, Protocol):
@@ -19,5 +19,5 @@ class ServiceStore(Store, Protocol):
         """The API keys."""
 
     @property
-    def ended_sessions(self) -> EndedSessions:
+    def ended_sessions(self) -> EndedSessionStore:
         """The sessions of the console that were ended."""

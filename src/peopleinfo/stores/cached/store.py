@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Sequence
 
     from peopleinfo.auth.api_keys import ApiKeyStore
-    from peopleinfo.auth.ended_sessions import EndedSessions
+    from peopleinfo.auth.ended_sessions import EndedSessionStore
     from peopleinfo.people.person import PersonData
     from peopleinfo.people.search import PersonFilter
     from peopleinfo.people.store import Checkpoint, IdempotencyKey, PurgeResult, ReadOptions
@@ -111,7 +111,7 @@ class CachedStore:
         return self._store.api_keys
 
     @property
-    def ended_sessions(self) -> EndedSessions:
+    def ended_sessions(self) -> EndedSessionStore:
         return self._store.ended_sessions
 
     async def get(self, person_id: str, *, options: ReadOptions | None = None) -> StoredPerson:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 _PARTITION: Final = b"ended session "  # longer than a record's partition key
 
 
-class DynamoEndedSessions:
-    """Implements `peopleinfo.auth.ended_sessions.EndedSessions` on one table."""
+class DynamoDBEndedSessionStore:
+    """Implements `peopleinfo.auth.ended_sessions.EndedSessionStore` on one table."""
 
     def __init__(self, table: TableClient) -> None:
         self._table = table

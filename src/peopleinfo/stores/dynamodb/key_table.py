@@ -16,9 +16,9 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from peopleinfo.crypto.envelope import KEY
+from peopleinfo.crypto.envelope import KEY_SIZE
 from peopleinfo.crypto.keyring import Keyring, Wrapped
-from peopleinfo.crypto.record_encryption import SECRET, RecordEncryption, check_index
+from peopleinfo.crypto.record_encryption import SECRET_OWNER, RecordEncryption, check_index
 from peopleinfo.crypto.rotation import PersonKey
 from peopleinfo.errors import StoreUnavailable
 from peopleinfo.stores.dynamodb.client import ConditionFailed
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _CONFIG_ITEM: Final = b"sealing"
 _REFRESH_INTERVAL: Final = 60.0  # seconds after which a process reads the generations again before it wraps keys
-# Seconds before an old generation is deleted: longer than any process, even a suspended one, may still wrap keys by it.
+# MonotonicClock before an old generation is deleted: longer than any process, even a suspended one, may still wrap keys by it.
 _RETIREMENT_DELAY: Final = 24 * 60 * 60
 _SCAN_LIMIT: Final = 500
 _MAX_WRITERS: Final = 16
@@ -70,19 +70,21 @@ class KeyGenerations:
 
 async def init_key_table(table: TableClient, encryption: Encryption) -> None:
     """Create the first generation and the deployment's secret unless they exist. Raises StoreConfigurationError."""
-    first = encryption.master.wrap(os.urandom(KEY), 1)
+    first = encryption.master.wrap(os.urandom(KEY_SIZE), 1)
     item = {"g1": binary(first), "t1": number(int(time.time())), "prefixes": number(int(bool(encryption.prefixes)))}
     with suppress(ConditionFailed):  # another process or a lost attempt created it
         await table.put(key_of(_CONFIG_ITEM) | item, ABSENT)
     config = await table.get(key_of(_CONFIG_ITEM)) or {}
     keyring = Keyring(encryption.master, lambda: _wrapped(config))
     with suppress(ConditionFailed):
-        await table.put(key_of(SECRET) | {"data_key": binary(keyring.wrap(SECRET, os.urandom(KEY)))}, ABSENT)
+        await table.put(
+            key_of(SECRET_OWNER) | {"data_key": binary(keyring.wrap(SECRET_OWNER, os.urandom(KEY_SIZE)))}, ABSENT
+        )
 
 
 async def open_encryption(table: TableClient, encryption: Encryption) -> tuple[RecordEncryption, KeyGenerations] | None:
     """Return the encryption of the records, or None if the key table is not initialized. Raises StoreConfigurationError."""
-    item, secret = await table.get(key_of(_CONFIG_ITEM)), await table.get(key_of(SECRET))
+    item, secret = await table.get(key_of(_CONFIG_ITEM)), await table.get(key_of(SECRET_OWNER))
     if item is None or secret is None:
         return None
     generations = KeyGenerations(table, item)
@@ -90,7 +92,7 @@ async def open_encryption(table: TableClient, encryption: Encryption) -> tuple[R
     prefixes = bool(int_attr(item, "prefixes"))
     check_index(encryption, prefixes=prefixes)
     return RecordEncryption(
-        keyring, keyring.unwrap(SECRET, bytes_attr(secret, "data_key")), prefixes=prefixes
+        keyring, keyring.unwrap(SECRET_OWNER, bytes_attr(secret, "data_key")), prefixes=prefixes
     ), generations
 
 
@@ -118,9 +120,9 @@ class DynamoDBKeyStore:
             if not (failed.item and failed.item.get(f"g{generation}") == values[":wrapped"]):
                 raise StoreUnavailable("another rotation started at the same time: run the command again") from None
 
-    async def keys(self, after: bytes) -> tuple[list[PersonKey], bytes]:
+    async def keys(self, position: bytes) -> tuple[list[PersonKey], bytes]:
         """Return some keys and the position of the next ones; b"" at the end."""
-        start = {"ExclusiveStartKey": key_of(after)} if after else {}
+        start = {"ExclusiveStartKey": key_of(position)} if position else {}
         items, last = await self._table.scan(limit=_SCAN_LIMIT, **start)
         keys = [PersonKey(bytes_attr(item, "pk"), bytes_attr(item, "data_key")) for item in items if "data_key" in item]
         return keys, bytes_attr(last, "pk") if last else b""

@@ -28,7 +28,7 @@ from peopleinfo.people.store import (
 from peopleinfo.stores.dynamodb.api_keys import DynamoDBApiKeyStore
 from peopleinfo.stores.dynamodb.bulk_write import BulkWriter
 from peopleinfo.stores.dynamodb.client import ConditionFailed, TransactionCancelled, non_atomic_writes
-from peopleinfo.stores.dynamodb.ended_sessions import DynamoEndedSessions
+from peopleinfo.stores.dynamodb.ended_sessions import DynamoDBEndedSessionStore
 from peopleinfo.stores.dynamodb.items import (
     ItemKey,
     KeyAllocator,
@@ -81,7 +81,7 @@ class DynamoDBStore:
         self._table = table
         self._format = record_format
         self.api_keys = DynamoDBApiKeyStore(table)
-        self.ended_sessions = DynamoEndedSessions(table)
+        self.ended_sessions = DynamoDBEndedSessionStore(table)
         self.secret = secret
         self.index_value = record_format.index
         self._item_keys = KeyAllocator(secret, shards)

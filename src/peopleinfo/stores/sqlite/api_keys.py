@@ -12,18 +12,18 @@ from peopleinfo.auth.api_keys import ApiKey
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from peopleinfo.stores.sqlite.errors import Faults
+    from peopleinfo.stores.sqlite.errors import ErrorTranslator
     from peopleinfo.stores.sqlite.writer import GroupCommitWriter
 
 _decode = msgspec.json.Decoder(ApiKey).decode
 
 
 class SqliteApiKeyStore:
-    """The port `peopleinfo.auth.api_keys.ApiKeys` on one file."""
+    """The port `peopleinfo.auth.api_keys.ApiKeyStore` on one file."""
 
-    def __init__(self, reader: sqlite3.Connection, writer: GroupCommitWriter, faults: Faults) -> None:
+    def __init__(self, reader: sqlite3.Connection, writer: GroupCommitWriter, errors: ErrorTranslator) -> None:
         self._reader = reader
-        self._faults = faults
+        self._errors = errors
         self._writer = writer
 
     async def find(self, digest: bytes) -> ApiKey | None:
@@ -47,4 +47,4 @@ class SqliteApiKeyStore:
         try:
             return self._reader.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            raise self._faults.translate(error) from error
+            raise self._errors.translate(error) from error

@@ -12,7 +12,7 @@ from peopleinfo.stores.sqlite import schema
 if TYPE_CHECKING:
     from pathlib import Path
 
-BUSY_SECONDS: Final = 5.0  # how long a write waits for another process's
+BUSY_TIMEOUT: Final = 5.0  # how long a write waits for another process's
 LOG_SIZE: Final = (
     40 * 1024 * 1024
 )  # bytes of a write-ahead log that are reused; the rest of a longer one is returned to the disk
@@ -21,11 +21,11 @@ _CACHE_KIB: Final = 16 * 1024  # of the file's pages, a connection
 
 def connect(path: Path, application: int = schema.APPLICATION_ID) -> sqlite3.Connection:
     """Open a file that `application` has made, or an empty one. Raises sqlite3.Error, StoreUnusable."""
-    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    db = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
     try:
         if db.execute("PRAGMA journal_mode").fetchone() != ("wal",):
             schema.schema_version(db, path, application=application)  # a file that is refused is left as it was
-            _log_ahead(db)
+            _enable_wal(db)
         db.execute("PRAGMA synchronous = FULL")  # a commit is synced before it is acknowledged
         db.execute("PRAGMA secure_delete = ON")  # an erased person's bytes are overwritten in the file
         db.execute("PRAGMA temp_store = MEMORY")  # nothing of a person goes to a file that is not ours
@@ -53,15 +53,15 @@ def make_private(path: Path) -> None:
         path.touch(mode=0o600)
 
 
-def require(path: Path) -> None:
+def require_exists(path: Path) -> None:
     """Raise StoreMissing when there is no file, or an empty one. Raises OSError."""
     if not path.exists() or path.stat().st_size == 0:
         raise StoreMissing(str(path))
 
 
-def _log_ahead(db: sqlite3.Connection) -> None:
+def _enable_wal(db: sqlite3.Connection) -> None:
     """Turn the write-ahead log on. Of several that try at once SQLite refuses some at once instead of letting them wait."""
-    patience = monotonic() + BUSY_SECONDS
+    patience = monotonic() + BUSY_TIMEOUT
     while True:
         try:
             db.execute("PRAGMA journal_mode = WAL")

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.crypto.ids import BLOCK_SIZE
-from peopleinfo.crypto.record_encryption import SECRET
+from peopleinfo.crypto.record_encryption import SECRET_OWNER
 from peopleinfo.crypto.rotation import PersonKey
 from peopleinfo.errors import StoreConfigurationError
 from peopleinfo.stores.sqlite import person_keys, schema
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from peopleinfo.crypto.keyring import Wrapped
     from peopleinfo.crypto.master_key import Encryption
 
-_TOGETHER: Final = 500
-_ALL: Final = "SELECT surname_key, seq, fold, version, body FROM people WHERE seq > ? ORDER BY seq LIMIT ?"
+_BATCH_ROWS: Final = 500
+_BATCH: Final = "SELECT surname_key, seq, fold, version, body FROM people WHERE seq > ? ORDER BY seq LIMIT ?"
 
 
 def encrypt_database(path: Path, encryption: Encryption, *, told: Callable[[int], None]) -> int:
@@ -39,16 +39,16 @@ def encrypt_database(path: Path, encryption: Encryption, *, told: Callable[[int]
         if len(secret) != schema.SECRET:
             return 0
         sealed = person_keys.EncryptingWriter(person_keys.init_encryption(db, encryption, secret))
-        count = _seal_records(db, sealed, told)
+        count = _encrypt_records(db, sealed, told)
         for key, seq, answer in db.execute("SELECT key, seq, answer FROM once WHERE answer IS NOT NULL").fetchall():
-            db.execute("UPDATE once SET answer = ? WHERE key = ?", (sealed.answer(db, seq, answer), key))
+            db.execute("UPDATE once SET answer = ? WHERE key = ?", (sealed.encrypt_response(db, seq, answer), key))
     return count
 
 
-def _seal_records(db: sqlite3.Connection, sealed: person_keys.EncryptingWriter, told: Callable[[int], None]) -> int:
+def _encrypt_records(db: sqlite3.Connection, sealed: person_keys.EncryptingWriter, told: Callable[[int], None]) -> int:
     count = last = 0
-    while rows := db.execute(_ALL, (last, _TOGETHER)).fetchall():
-        changed = [(key, body, seq) for key, seq, _, _, body in sealed.new(db, rows)]
+    while rows := db.execute(_BATCH, (last, _BATCH_ROWS)).fetchall():
+        changed = [(key, body, seq) for key, seq, _, _, body in sealed.encrypt_new(db, rows)]
         db.executemany("UPDATE people SET surname_key = ?, body = ? WHERE seq = ?", changed)
         last = rows[-1][1]
         count += len(rows)
@@ -59,8 +59,8 @@ def _seal_records(db: sqlite3.Connection, sealed: person_keys.EncryptingWriter, 
 @contextmanager
 def _exclusive(db: sqlite3.Connection, path: Path) -> Iterator[None]:
     """Hold the people's file against everybody else for one transaction, and leave nothing plain in what is free of it."""
-    with _refused_when_in_use(path):
-        _exclude_others(db, path)
+    with _translate_busy(path):
+        _lock_exclusively(db, path)
         db.execute("BEGIN EXCLUSIVE")
         yield
         db.execute("COMMIT")
@@ -68,15 +68,15 @@ def _exclusive(db: sqlite3.Connection, path: Path) -> Iterator[None]:
         db.execute("VACUUM people_file")
 
 
-def hold_alone(db: sqlite3.Connection, path: Path) -> None:
+def lock_exclusively(db: sqlite3.Connection, path: Path) -> None:
     """Keep every other process from opening the people's file until a connection is closed. Raises StoreUnusable when one has it open."""
-    with _refused_when_in_use(path):
-        _exclude_others(db, path)
+    with _translate_busy(path):
+        _lock_exclusively(db, path)
         db.execute("BEGIN EXCLUSIVE")
         db.execute("COMMIT")  # the lock remains
 
 
-def _exclude_others(db: sqlite3.Connection, path: Path) -> None:
+def _lock_exclusively(db: sqlite3.Connection, path: Path) -> None:
     db.execute("PRAGMA busy_timeout = 500")
     db.execute("PRAGMA people_file.locking_mode = EXCLUSIVE")
     # Leaving the write-ahead log is allowed to the only one who has the file open.
@@ -85,7 +85,7 @@ def _exclude_others(db: sqlite3.Connection, path: Path) -> None:
 
 
 @contextmanager
-def _refused_when_in_use(path: Path) -> Iterator[None]:
+def _translate_busy(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -116,14 +116,14 @@ class SqliteKeyStore:
         """Add a generation, which wraps what is new from now on."""
         self._db.execute("INSERT INTO generations VALUES (?, ?, 0)", (generation, wrapped))
 
-    async def keys(self, after: bytes) -> tuple[list[PersonKey], bytes]:
+    async def keys(self, position: bytes) -> tuple[list[PersonKey], bytes]:
         """Return some keys and what to ask for next."""
-        begin = int.from_bytes(after)
+        first = int.from_bytes(position)
         rows = self._db.execute(
-            "SELECT seq, wrapped FROM person_keys WHERE seq >= ? ORDER BY seq LIMIT ?", (begin, _TOGETHER)
+            "SELECT seq, wrapped FROM person_keys WHERE seq >= ? ORDER BY seq LIMIT ?", (first, _BATCH_ROWS)
         ).fetchall()
-        more = (rows[-1][0] + 1).to_bytes(BLOCK_SIZE) if len(rows) == _TOGETHER else b""
-        return [PersonKey(person_keys.owner_of(seq) if seq else SECRET, wrapped) for seq, wrapped in rows], more
+        more = (rows[-1][0] + 1).to_bytes(BLOCK_SIZE) if len(rows) == _BATCH_ROWS else b""
+        return [PersonKey(person_keys.owner_of(seq) if seq else SECRET_OWNER, wrapped) for seq, wrapped in rows], more
 
     async def update(self, changed: Sequence[tuple[PersonKey, bytes]]) -> None:
         """Put newly wrapped keys in the place of the old ones."""
@@ -153,4 +153,4 @@ class SqliteKeyStore:
 
 
 def _seq(owner: bytes) -> int:
-    return 0 if owner == SECRET else int.from_bytes(owner[: BLOCK_SIZE // 2])
+    return 0 if owner == SECRET_OWNER else int.from_bytes(owner[: BLOCK_SIZE // 2])

@@ -9,19 +9,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from peopleinfo.stores.sqlite.errors import Faults
+    from peopleinfo.stores.sqlite.errors import ErrorTranslator
     from peopleinfo.stores.sqlite.writer import GroupCommitWriter
 
 
-class SqliteEndedSessions:
-    """The port `peopleinfo.auth.ended_sessions.EndedSessions` on one file."""
+class SqliteEndedSessionStore:
+    """The port `peopleinfo.auth.ended_sessions.EndedSessionStore` on one file."""
 
     def __init__(
-        self, reader: sqlite3.Connection, writer: GroupCommitWriter, faults: Faults, now: Callable[[], datetime]
+        self,
+        reader: sqlite3.Connection,
+        writer: GroupCommitWriter,
+        errors: ErrorTranslator,
+        now: Callable[[], datetime],
     ) -> None:
         self._reader = reader
         self._writer = writer
-        self._faults = faults
+        self._errors = errors
         self._now = now
 
     async def add(self, session_id: bytes, *, expires_at: datetime) -> None:
@@ -40,4 +44,4 @@ class SqliteEndedSessions:
         try:
             return self._reader.execute(query, (session_id,)).fetchone() is not None
         except sqlite3.Error as error:
-            raise self._faults.translate(error) from error
+            raise self._errors.translate(error) from error

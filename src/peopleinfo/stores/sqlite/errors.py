@@ -22,7 +22,7 @@ _REASONS: Final = {  # beginning of SQLite's code → message, and seconds after
 _log = structlog.get_logger("peopleinfo.stores.sqlite")
 
 
-class Faults:
+class ErrorTranslator:
     """Translates the errors of one open store."""
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Faults:
         translated.__cause__ = error
         return translated
 
-    def damaged(self, what: str, code: str) -> StoreDamaged:
+    def report_damage(self, what: str, code: str) -> StoreDamaged:
         """Return the error for damage; log the first one of this process."""
         damage = StoreDamaged(what)
         if self.damage is None:
@@ -43,15 +43,19 @@ class Faults:
             _log.error("store_damaged", code=code, reason=str(damage))
         return damage
 
-    def undecryptable(self) -> StoreDamaged:
+    def decryption_failed(self) -> StoreDamaged:
         """Return the error for a record that its key does not decrypt."""
-        return self.damaged("a record cannot be decrypted with its key", "DECRYPTION_FAILED")
+        return self.report_damage("a record cannot be decrypted with its key", "DECRYPTION_FAILED")
 
     def _translated(self, error: sqlite3.Error, code: str) -> StoreUnavailable:
         if is_damage(error):
-            return self.damaged("a file of the store is damaged", code)
+            return self.report_damage("a file of the store is damaged", code)
         if code == "SQLITE_ERROR" and _DECRYPTION in str(error):
-            return self.undecryptable() if self.damage else StoreUnavailable("a key cannot be decrypted", retry_after=5)
+            return (
+                self.decryption_failed()
+                if self.damage
+                else StoreUnavailable("a key cannot be decrypted", retry_after=5)
+            )
         for beginning, (reason, delay) in _REASONS.items():
             if code.startswith(beginning):
                 return StoreUnavailable(reason.format(code), retry_after=delay)

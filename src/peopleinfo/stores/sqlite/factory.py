@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from peopleinfo.errors import StoreConfigurationError, StoreMissing
 from peopleinfo.stores.sqlite import connection, schema
-from peopleinfo.stores.sqlite.connection import connect, make_private, require
-from peopleinfo.stores.sqlite.errors import Faults, code_of
+from peopleinfo.stores.sqlite.connection import connect, make_private, require_exists
+from peopleinfo.stores.sqlite.errors import ErrorTranslator, code_of
 from peopleinfo.stores.sqlite.files import Files, path_of_keys
 from peopleinfo.stores.sqlite.store import SqliteStore
 from peopleinfo.stores.sqlite.writer import GroupCommitWriter
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from peopleinfo.crypto.record_encryption import RecordEncryption
     from peopleinfo.stores.sqlite.person_keys import DecryptingReader, EncryptingWriter
 
-_READ_BUSY_MILLISECONDS: Final = 250  # how long a read in the loop waits for a process that recovers the file
+_READ_BUSY_TIMEOUT_MS: Final = 250  # how long a read in the loop waits for a process that recovers the file
 _CHECKPOINT_PAGES: Final = 8_000  # of 4 KiB; a page that many writes touch is copied to the file once for all of them
 
 
@@ -36,31 +36,31 @@ async def open_sqlite(
 
     With `encryption` whatever is kept of people is sealed. Raises StoreMissing; StoreUnusable, saying what to mend.
     """
-    faults = Faults()
+    errors = ErrorTranslator()
     async with AsyncExitStack() as stack:
         after_connections = stack.enter_context(ExitStack())
         try:
-            make_private(path) if create else require(path)
+            make_private(path) if create else require_exists(path)
             reader = stack.enter_context(closing(connect(path)))
             if not create and schema.schema_version(reader, path) == 0:
                 raise StoreMissing(f"store in {path}")
             schema.migrate(reader, path)
             sealer, secret = _load_encryption(reader, path, encryption, create=create)
             scanner = stack.enter_context(closing(connect(path)))
-            written = stack.enter_context(closing(_writing(path, sealed=sealer is not None)))
-            reads, _, _ = [_create_views(db, path, sealer, faults) for db in (reader, scanner, written)]
+            written = stack.enter_context(closing(_open_writer(path, sealed=sealer is not None)))
+            reads, _, _ = [_create_views(db, path, sealer, errors) for db in (reader, scanner, written)]
             files = Files(_databases(path, sealed=sealer is not None), after_connections)
         except (sqlite3.Error, OSError) as error:
             raise _unusable(path, error) from error
         threads = stack.enter_context(ThreadPoolExecutor(1, "sqlite-scanner"))
-        reader.execute(f"PRAGMA busy_timeout = {_READ_BUSY_MILLISECONDS}")
+        reader.execute(f"PRAGMA busy_timeout = {_READ_BUSY_TIMEOUT_MS}")
         writer = GroupCommitWriter(
-            written, files.guard(written), two_files=sealer is not None, faults=faults, log_size=files.log_size
+            written, files.guard(written), two_files=sealer is not None, errors=errors, log_size=files.log_size
         )
         stack.push_async_callback(writer.close)
-        sealed = _writes(sealer)
+        sealed = _encrypting_writer(sealer)
         yield SqliteStore(
-            reader, scanner, threads, writer, files, faults, now, secret=secret, sealed=sealed, reads=reads
+            reader, scanner, threads, writer, files, errors, now, secret=secret, sealed=sealed, reads=reads
         )
 
 
@@ -72,7 +72,7 @@ def _load_encryption(
     if encryption is not None:
         from peopleinfo.stores.sqlite import person_keys  # noqa: PLC0415 - a plain store has no use for it
 
-        sealer = person_keys.open_sealer(path, encryption, create=create)
+        sealer = person_keys.open_encryption(path, encryption, create=create)
         return sealer, sealer.secret
     if len(secret) != schema.SECRET:
         raise StoreConfigurationError(
@@ -81,7 +81,7 @@ def _load_encryption(
     return None, secret
 
 
-def _writes(sealer: RecordEncryption | None) -> EncryptingWriter | None:
+def _encrypting_writer(sealer: RecordEncryption | None) -> EncryptingWriter | None:
     if sealer is None:
         return None
     from peopleinfo.stores.sqlite.person_keys import EncryptingWriter  # noqa: PLC0415 - as above
@@ -89,7 +89,7 @@ def _writes(sealer: RecordEncryption | None) -> EncryptingWriter | None:
     return EncryptingWriter(sealer)
 
 
-def _writing(path: Path, *, sealed: bool) -> sqlite3.Connection:
+def _open_writer(path: Path, *, sealed: bool) -> sqlite3.Connection:
     if sealed:
         from peopleinfo.stores.sqlite import person_keys  # noqa: PLC0415 - as above
 
@@ -105,7 +105,7 @@ def _databases(path: Path, *, sealed: bool) -> list[Path]:
 
 
 def _create_views(
-    db: sqlite3.Connection, path: Path, sealer: RecordEncryption | None, faults: Faults
+    db: sqlite3.Connection, path: Path, sealer: RecordEncryption | None, errors: ErrorTranslator
 ) -> DecryptingReader | None:
     """Make the views by which people are read: whatever lies in the file, they show it plain."""
     if sealer is None:
@@ -116,7 +116,7 @@ def _create_views(
 
     if len(db.execute("PRAGMA database_list").fetchall()) == 1:
         connection.attach(db, path_of_keys(path), "keys")
-    return person_keys.DecryptingReader(db, sealer, faults)
+    return person_keys.DecryptingReader(db, sealer, errors)
 
 
 def _unusable(path: Path, error: Exception) -> StoreConfigurationError:

@@ -31,7 +31,7 @@ def path_of_keys(people: Path) -> Path:
     return people.with_name(f"keys-of-{people.name}")
 
 
-def names_of(databases: Sequence[Path]) -> list[str]:
+def file_names(databases: Sequence[Path]) -> list[str]:
     """Return the names of all files of some databases."""
     return [f"{database}{suffix}" for database in databases for suffix in ("", _LOG, _INDEX)]
 
@@ -44,7 +44,7 @@ class Files:
 
         `closing` has to end after the last connection: closing an index releases the locks that this process holds in it.
         """
-        self._opened: dict[str, FileId | None] = {name: _id(os.stat(name)) for name in names_of(databases)}  # noqa: PTH116
+        self._opened: dict[str, FileId | None] = {name: _id(os.stat(name)) for name in file_names(databases)}  # noqa: PTH116
         self._indexes: dict[str, int] = {}  # name of a log → descriptor of its index
         for database in databases:
             index = os.open(f"{database}{_INDEX}", os.O_RDONLY)

@@ -38,10 +38,10 @@ from peopleinfo.people.store import (
     ReindexResult,
 )
 from peopleinfo.stores.sqlite.api_keys import SqliteApiKeyStore
-from peopleinfo.stores.sqlite.ended_sessions import SqliteEndedSessions
-from peopleinfo.stores.sqlite.paging import SEQ_SIZE, after_row, found, full_page, position_of, scanned
+from peopleinfo.stores.sqlite.ended_sessions import SqliteEndedSessionStore
+from peopleinfo.stores.sqlite.paging import SEQ_SIZE, find_page, full_page, parse_position, position_after, scan_page
 from peopleinfo.stores.sqlite.schema import SECRET
-from peopleinfo.stores.sqlite.upsert import Upsert, foreign_seq, is_outdated, latest_versions, rekey
+from peopleinfo.stores.sqlite.upsert import Upsert, foreign_seq, is_outdated, latest_versions, reindex_person
 from peopleinfo.telemetry.metrics import SQLITE_LOG_BYTES, SQLITE_WAITING
 
 if TYPE_CHECKING:
@@ -50,24 +50,24 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from peopleinfo.people.search import PersonFilter
-    from peopleinfo.stores.sqlite.errors import Faults
+    from peopleinfo.stores.sqlite.errors import ErrorTranslator
     from peopleinfo.stores.sqlite.files import Files
     from peopleinfo.stores.sqlite.person_keys import DecryptingReader, EncryptingWriter
     from peopleinfo.stores.sqlite.writer import GroupCommitWriter
 
 T = TypeVar("T")
 
-_READY_SECONDS: Final = 2.0
-_CHECK: Final = bytes(
+_READINESS_TIMEOUT: Final = 2.0
+_ID_CHECK: Final = bytes(
     BLOCK_SIZE - SEQ_SIZE
 )  # the other half of an id's block, which tells a real id from a made-up one
 
 _INSERT: Final = "INSERT INTO people (surname_key, seq, fold, version, body) VALUES (?, ?, ?, ?, ?)"
 # A load inserts many rows by one statement: after each statement the thread has to wait for its turn in the interpreter.
-_TOGETHER: Final = 500
-_INSERT_TOGETHER: Final = _INSERT + ", (?, ?, ?, ?, ?)" * (_TOGETHER - 1)
+_BATCH_ROWS: Final = 500
+_INSERT_BATCH: Final = _INSERT + ", (?, ?, ?, ?, ?)" * (_BATCH_ROWS - 1)
 _UPDATE: Final = "UPDATE people SET surname_key = ?, fold = ?, version = ?, body = ? WHERE seq = ?"
-_FOLDS: Final = "SELECT seq, fold FROM people INDEXED BY people_by_seq WHERE seq > ? ORDER BY seq LIMIT ?"
+_FOLD_VERSIONS: Final = "SELECT seq, fold FROM people INDEXED BY people_by_seq WHERE seq > ? ORDER BY seq LIMIT ?"
 _BY_SEQ: Final = "SELECT version, body FROM readable WHERE seq = ?"
 
 
@@ -83,7 +83,7 @@ class SqliteStore:
         threads: ThreadPoolExecutor,
         writer: GroupCommitWriter,
         files: Files,
-        faults: Faults,
+        errors: ErrorTranslator,
         now: Callable[[], datetime],
         *,
         secret: bytes,
@@ -96,13 +96,13 @@ class SqliteStore:
         self._threads = threads
         self._writer = writer
         self._files = files
-        self._faults = faults
+        self._errors = errors
         self._now = now
-        self.api_keys = SqliteApiKeyStore(reader, writer, faults)
-        self.ended_sessions = SqliteEndedSessions(reader, writer, faults, now)
+        self.api_keys = SqliteApiKeyStore(reader, writer, errors)
+        self.ended_sessions = SqliteEndedSessionStore(reader, writer, errors, now)
         self.secret = secret
-        self._sealed = sealed  # None: people are kept plain
-        self._reads = reads
+        self._encryptor = sealed  # None: people are kept plain
+        self._decryptor = reads
         self.index_value: Callable[[str], str] = sealed.index if sealed else str
         self._ids = IdCipher(self.secret)  # ids are sealed in the writer's thread only, and opened in the loop's
 
@@ -111,7 +111,7 @@ class SqliteStore:
         try:
             row = self._reader.execute(_BY_SEQ, (seq,)).fetchone()
         except sqlite3.Error as error:
-            raise self._faults.translate(error) from error
+            raise self._errors.translate(error) from error
         if row is None:
             raise PersonNotFound(person_id)
         return StoredPerson(person_id, row[0], check_stored(row[1], person_id))
@@ -125,7 +125,7 @@ class SqliteStore:
                 self._save_idempotent(db, idempotency_key, record)
             return record
 
-        return await self._writer.run(change, size=_size(details))
+        return await self._writer.run(change, size=_variable_size(details))
 
     async def replace(
         self, person_id: str, details: PersonData, *, expected: int, current: StoredPerson | None = None
@@ -133,48 +133,48 @@ class SqliteStore:
         seq = self._seq(person_id)
 
         def change(db: sqlite3.Connection) -> StoredPerson:
-            version, body = _at_version(db, person_id, seq, expected)
+            version, body = _read_expected(db, person_id, seq, expected)
             _, given = split_record(StoredPerson(person_id, version, body))
             now = timestamp(self._now())
             record = encode_person(person_id, version + 1, details, created_at=given["created_at"], updated_at=now)
             key, kept = details.surname_key, record.body
-            if self._sealed:
-                key, kept = self._sealed.index(key), self._sealed.record(db, seq, record.version, kept)
+            if self._encryptor:
+                key, kept = self._encryptor.index(key), self._encryptor.encrypt_record(db, seq, record.version, kept)
             db.execute(
                 _UPDATE,
                 (key, FOLD_VERSION, record.version, kept, seq),
             )
             return record
 
-        return await self._writer.run(change, size=_size(details))
+        return await self._writer.run(change, size=_variable_size(details))
 
     async def delete(self, person_id: str, *, expected: int | None = None) -> None:
         seq = self._seq(person_id)
         foreign = self._own_seq(person_id) is None
 
         def change(db: sqlite3.Connection) -> None:
-            _at_version(db, person_id, seq, expected)
+            _read_expected(db, person_id, seq, expected)
             db.execute("DELETE FROM people WHERE seq = ?", (seq,))
             if foreign:
                 db.execute("DELETE FROM foreign_ids WHERE person_id = ?", (bytes.fromhex(person_id),))
             db.execute("UPDATE once SET answer = NULL WHERE seq = ?", (seq,))
-            if self._sealed:
-                self._sealed.destroy(db, seq)
+            if self._encryptor:
+                self._encryptor.delete_key(db, seq)
 
         await self._writer.run(change, erases=True)
 
     async def find(
         self, person_filter: PersonFilter, *, after: bytes | None, limit: int, options: ReadOptions | None = None
     ) -> Page:
-        key = self._sealed.looked_up(person_filter) if self._sealed else person_filter.surname_key
+        key = self._encryptor.looked_up(person_filter) if self._encryptor else person_filter.surname_key
         if person_filter.needs_row_check:  # may look at thousands of people, which the loop must not wait for
-            return await self._in_thread(lambda db: found(db, person_filter, key, after, limit))
+            return await self._in_thread(lambda db: find_page(db, person_filter, key, after, limit))
         try:
-            if self._reads and key is not None:
-                return full_page(self._reads.of_surname(key, position_of(after)[0], limit + 1), limit)
-            return found(self._reader, person_filter, key, after, limit)
+            if self._decryptor and key is not None:
+                return full_page(self._decryptor.read_by_surname(key, parse_position(after)[0], limit + 1), limit)
+            return find_page(self._reader, person_filter, key, after, limit)
         except sqlite3.Error as error:
-            raise self._faults.translate(error) from error
+            raise self._errors.translate(error) from error
 
     async def scan(
         self,
@@ -186,7 +186,7 @@ class SqliteStore:
         segments: int = 1,
     ) -> Page:
         def read(db: sqlite3.Connection) -> Page:
-            return scanned(db, person_filter, after, limit, segment, segments)
+            return scan_page(db, person_filter, after, limit, segment, segments)
 
         return await self._in_thread(read)
 
@@ -204,7 +204,7 @@ class SqliteStore:
             return _progress(self._reader, import_id)
 
     def update_gauges(self) -> None:
-        SQLITE_WAITING.set(self._writer.waiting)
+        SQLITE_WAITING.set(self._writer.queue_length)
         SQLITE_LOG_BYTES.set(self._files.log_size())
 
     async def upsert_many(
@@ -216,27 +216,35 @@ class SqliteStore:
             _advance_checkpoint(db, checkpoint)
             adoption = Upsert(db)
             adoption.add(come)
-            self._check_unsealed(db)
-            _insert_rows(db, self._sealed.new(db, adoption.new) if self._sealed else adoption.new)
-            for key, seq, fold, version, body in adoption.newer:
+            self._check_not_encrypted(db)
+            _insert_rows(db, self._encryptor.encrypt_new(db, adoption.inserts) if self._encryptor else adoption.inserts)
+            for key, seq, fold, version, body in adoption.updates:
                 row = (key, fold, version, body, seq)
-                if self._sealed:
-                    row = (self._sealed.index(key), fold, version, self._sealed.record(db, seq, version, body), seq)
+                if self._encryptor:
+                    row = (
+                        self._encryptor.index(key),
+                        fold,
+                        version,
+                        self._encryptor.encrypt_record(db, seq, version, body),
+                        seq,
+                    )
                 db.execute(_UPDATE, row)
-            return len(adoption.new) + len(adoption.newer)
+            return len(adoption.inserts) + len(adoption.updates)
 
         return await self._writer.run(change)
 
     async def reindex(self, *, after: bytes | None, limit: int) -> ReindexResult:
-        seq, _ = position_of(after)
-        rows = await self._in_thread(lambda db: db.execute(_FOLDS, (seq, limit)).fetchall())
+        seq, _ = parse_position(after)
+        rows = await self._in_thread(lambda db: db.execute(_FOLD_VERSIONS, (seq, limit)).fetchall())
         old = [seq for seq, fold in rows if is_outdated(fold)]
-        keys = await self._writer.run(lambda db: [rekey(db, seq, self.index_value) for seq in old]) if old else []
-        end = after_row(rows[-1][:1]) if len(rows) == limit else None
+        keys = (
+            await self._writer.run(lambda db: [reindex_person(db, seq, self.index_value) for seq in old]) if old else []
+        )
+        end = position_after(rows[-1][:1]) if len(rows) == limit else None
         return ReindexResult(len(rows), [pair for pair in keys if pair], end)
 
     async def purge(self, *, after: bytes | None, limit: int, remove: bool = True) -> PurgeResult:
-        sealed, (seq, _) = self._sealed, position_of(after)
+        sealed, (seq, _) = self._encryptor, parse_position(after)
         if sealed is None:
             return PurgeResult(0, 0, None)
         people, gone = await self._writer.run(lambda db: sealed.purge(db, seq, limit, remove=remove))
@@ -246,13 +254,13 @@ class SqliteStore:
         return await self._in_thread(lambda db: int(db.execute("SELECT count(*) FROM people").fetchone()[0]))
 
     async def check(self) -> None:
-        if self._faults.damage:
-            raise self._faults.damage
+        if self._errors.damage:
+            raise self._errors.damage
         with self._store_errors():
             self._reader.execute("SELECT last_seq FROM deployment").fetchone()
-        if self._writer.trouble or self._files.have_changed():  # only another write shows what is wrong
+        if self._writer.last_error or self._files.have_changed():  # only another write shows what is wrong
             try:
-                async with asyncio.timeout(_READY_SECONDS):
+                async with asyncio.timeout(_READINESS_TIMEOUT):
                     await self._writer.run(lambda db: db.execute("UPDATE deployment SET last_seq = last_seq"))
             except TimeoutError:
                 raise StoreUnavailable("writes are waiting") from None
@@ -266,7 +274,7 @@ class SqliteStore:
     def _own_seq(self, person_id: str) -> int | None:
         """Return the number behind an id of this store's, None for any other."""
         block = self._ids.decode(person_id)
-        return int.from_bytes(block[:SEQ_SIZE]) if block is not None and block[SEQ_SIZE:] == _CHECK else None
+        return int.from_bytes(block[:SEQ_SIZE]) if block is not None and block[SEQ_SIZE:] == _ID_CHECK else None
 
     def _foreign_seq(self, person_id: str) -> int | None:
         if not is_id(person_id):
@@ -287,29 +295,29 @@ class SqliteStore:
         try:
             yield
         except sqlite3.Error as error:
-            raise self._faults.translate(error) from error
+            raise self._errors.translate(error) from error
 
     def _insert(self, db: sqlite3.Connection, people: Sequence[PersonData]) -> list[StoredPerson]:
-        self._check_unsealed(db)
+        self._check_not_encrypted(db)
         (last,) = db.execute(
             "UPDATE deployment SET last_seq = last_seq + ? RETURNING last_seq", (len(people),)
         ).fetchone()
         now = timestamp(self._now())
         rows, records = [], []
         for seq, details in enumerate(people, start=last - len(people) + 1):
-            person_id = self._ids.encode(seq.to_bytes(SEQ_SIZE) + _CHECK)
+            person_id = self._ids.encode(seq.to_bytes(SEQ_SIZE) + _ID_CHECK)
             record = encode_person(person_id, 1, details, created_at=now, updated_at=now)
             rows.append((details.surname_key, seq, FOLD_VERSION, 1, record.body))
             records.append(record)
-        if self._sealed:
-            rows = self._sealed.new(db, rows)
+        if self._encryptor:
+            rows = self._encryptor.encrypt_new(db, rows)
         _insert_rows(db, rows)
         return records
 
-    def _check_unsealed(self, db: sqlite3.Connection) -> None:
+    def _check_not_encrypted(self, db: sqlite3.Connection) -> None:
         """Raise StoreUnavailable when people are kept plain and the store has been sealed since it was opened."""
         (size,) = db.execute("SELECT length(secret) FROM deployment").fetchone()
-        if not self._sealed and size != SECRET:
+        if not self._encryptor and size != SECRET:
             raise StoreUnavailable(
                 "the store was sealed while it was open: restart the service with PEOPLEINFO_ENCRYPTION"
             )
@@ -323,29 +331,29 @@ class SqliteStore:
         content, seq, answer = row
         if content != idempotency_key.content:
             raise IdempotencyKeyConflict
-        if self._sealed and answer is not None:
-            answer = self._sealed.read_answer(db, seq, answer)
+        if self._encryptor and answer is not None:
+            answer = self._encryptor.decrypt_response(db, seq, answer)
         if answer is None:
             raise IdempotentPersonDeleted
-        return StoredPerson(self._ids.encode(seq.to_bytes(SEQ_SIZE) + _CHECK), 1, answer)
+        return StoredPerson(self._ids.encode(seq.to_bytes(SEQ_SIZE) + _ID_CHECK), 1, answer)
 
     def _save_idempotent(self, db: sqlite3.Connection, idempotency_key: IdempotencyKey, record: StoredPerson) -> None:
         expires_at = int(self._now().timestamp()) + IDEMPOTENCY_TTL
         (seq,) = db.execute("SELECT last_seq FROM deployment").fetchone()
-        answer = self._sealed.answer(db, seq, record.body) if self._sealed else record.body
+        answer = self._encryptor.encrypt_response(db, seq, record.body) if self._encryptor else record.body
         db.execute(
             "INSERT INTO once VALUES (?, ?, ?, ?, ?)",
             (idempotency_key.key, idempotency_key.content, seq, answer, expires_at),
         )
 
 
-def _size(details: PersonData) -> int:
+def _variable_size(details: PersonData) -> int:
     """Return about how many bytes the texts of a record have that may be long."""
     custom = len(strict_json.encode(details.extra)) if details.extra else 0
     return custom + len(details.person_address or "")
 
 
-def _at_version(db: sqlite3.Connection, person_id: str, seq: int, expected: int | None) -> tuple[int, bytes]:
+def _read_expected(db: sqlite3.Connection, person_id: str, seq: int, expected: int | None) -> tuple[int, bytes]:
     row = db.execute(_BY_SEQ, (seq,)).fetchone()
     if row is None:
         raise PersonNotFound(person_id)
@@ -357,9 +365,9 @@ def _at_version(db: sqlite3.Connection, person_id: str, seq: int, expected: int 
 
 def _insert_rows(db: sqlite3.Connection, rows: list[Any]) -> None:
     rows.sort()  # neighbours in the file are written together
-    whole = len(rows) - len(rows) % _TOGETHER
-    for start in range(0, whole, _TOGETHER):
-        db.execute(_INSERT_TOGETHER, list(itertools.chain.from_iterable(rows[start : start + _TOGETHER])))
+    whole = len(rows) - len(rows) % _BATCH_ROWS
+    for start in range(0, whole, _BATCH_ROWS):
+        db.execute(_INSERT_BATCH, list(itertools.chain.from_iterable(rows[start : start + _BATCH_ROWS])))
     db.executemany(_INSERT, rows[whole:])
 
 

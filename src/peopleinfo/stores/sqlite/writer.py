@@ -9,8 +9,8 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from peopleinfo.errors import OutcomeUnknown, PeopleInfoError, StoreUnavailable
-from peopleinfo.stores.sqlite.errors import Faults
-from peopleinfo.stores.sqlite.wal import RETRY_INTERVAL, Log
+from peopleinfo.stores.sqlite.errors import ErrorTranslator
+from peopleinfo.stores.sqlite.wal import RETRY_INTERVAL, WriteAheadLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_GROUP: Final = 256  # writes in one transaction: bounds how long the first of them waits for the others
-WAITING_SIZE: Final = 64 * 1024 * 1024  # bytes that the changes in progress hold; beyond that a caller has to retry
-CHANGE_SIZE: Final = 4 * 1024  # bytes of a change beside the custom fields and the address of its record
+MAX_PENDING_SIZE: Final = 64 * 1024 * 1024  # bytes that the changes in progress hold; beyond that a caller has to retry
+CHANGE_OVERHEAD_SIZE: Final = 4 * 1024  # bytes of a change beside the custom fields and the address of its record
 
 
 class _PendingWrite(NamedTuple):
@@ -48,15 +48,15 @@ class GroupCommitWriter:
         guard: Callable[[], None] = lambda: None,
         *,
         two_files: bool = False,
-        faults: Faults | None = None,
+        errors: ErrorTranslator | None = None,
         log_size: Callable[[], int] = lambda: 0,
     ) -> None:
         """Write through `db`. `guard` is called before and after each commit and raises when its files are not those on the disk.
 
         `two_files`: persons' keys lie in a file of their own, which is committed first. `log_size` returns the bytes in the write-ahead log.
         """
-        self._faults = faults or Faults()
-        self._log = Log(db, log_size)
+        self._errors = errors or ErrorTranslator()
+        self._log = WriteAheadLog(db, log_size)
         self._two_files = two_files
         self._db = db
         self._guard = guard
@@ -64,8 +64,8 @@ class GroupCommitWriter:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
         self._closed = False
-        self._held = 0  # bytes of the changes in progress
-        self.trouble: str | None = None
+        self._size_in_progress = 0  # bytes of the changes in progress
+        self.last_error: str | None = None
         """Why the last commit failed; None when it did not."""
         self._thread.start()
 
@@ -76,19 +76,19 @@ class GroupCommitWriter:
         """
         if self._closed:
             raise StoreUnavailable("the store is closing")
-        size += CHANGE_SIZE
-        if self._held and self._held + size > WAITING_SIZE:
+        size += CHANGE_OVERHEAD_SIZE
+        if self._size_in_progress and self._size_in_progress + size > MAX_PENDING_SIZE:
             raise StoreUnavailable("too many writes are waiting")
         future: asyncio.Future[T] = self._loop.create_future()
         self._queue.put(_PendingWrite(change, future, erases))
-        self._held += size
+        self._size_in_progress += size
         try:
             return await future
         finally:
-            self._held -= size
+            self._size_in_progress -= size
 
     @property
-    def waiting(self) -> int:
+    def queue_length(self) -> int:
         """How many changes wait to be begun."""
         return self._queue.qsize()
 
@@ -99,7 +99,7 @@ class GroupCommitWriter:
         await asyncio.to_thread(self._thread.join)
 
     def _work(self) -> None:
-        while (first := self._next()) is not None:
+        while (first := self._next_write()) is not None:
             group = [first]
             closing = False
             while len(group) < MAX_GROUP and not closing:
@@ -112,12 +112,12 @@ class GroupCommitWriter:
                 else:
                     group.append(waiting)
             outcomes = self._write(group)
-            self._log.written(erased=any(waiting.erases for waiting in group))
+            self._log.after_commit(erased=any(waiting.erases for waiting in group))
             self._loop.call_soon_threadsafe(_resolve, group, outcomes)
             if closing:
                 return
 
-    def _next(self) -> _PendingWrite | None:
+    def _next_write(self) -> _PendingWrite | None:
         while self._log.is_due:
             try:
                 return self._queue.get(timeout=RETRY_INTERVAL)
@@ -129,17 +129,17 @@ class GroupCommitWriter:
         try:
             self._begin()
         except Exception as error:  # noqa: BLE001 - no change is to blame, and alone each would only wait as long again
-            return [self._failure(error) for _ in group]
+            return [self._to_outcome(error) for _ in group]
         try:
-            outcomes = self._transaction(group)
+            outcomes = self._run_transaction(group)
         except Exception as error:  # noqa: BLE001 - it is handed to whoever asked for the change
             if len(group) > 1:
                 return [outcome for waiting in group for outcome in self._retry_alone(waiting, error)]
-            return [self._failure(error, group[0])]
-        self.trouble = None
-        return self._confirmed(outcomes)
+            return [self._to_outcome(error, group[0])]
+        self.last_error = None
+        return self._confirm(outcomes)
 
-    def _confirmed(self, outcomes: list[Any]) -> list[Any]:
+    def _confirm(self, outcomes: list[Any]) -> list[Any]:
         """Return the outcomes of a commit; those of changes are unknown when a file was removed before the commit was done."""
         try:
             self._guard()
@@ -149,11 +149,11 @@ class GroupCommitWriter:
 
     def _retry_alone(self, waiting: _PendingWrite, error: Exception) -> list[Any]:
         """Try a change by itself whose group has failed, unless it may be done already."""
-        if self._is_half_done(waiting, error):
-            return [self._failure(error, waiting)]
+        if self._may_be_half_committed(waiting, error):
+            return [self._to_outcome(error, waiting)]
         return self._write([waiting])
 
-    def _is_half_done(self, waiting: _PendingWrite, error: Exception) -> bool:
+    def _may_be_half_committed(self, waiting: _PendingWrite, error: Exception) -> bool:
         """Say whether a key may be destroyed whose person is still in the other file: nobody can read that person."""
         return self._two_files and waiting.erases and isinstance(error, _CommitFailed)
 
@@ -163,10 +163,10 @@ class GroupCommitWriter:
             self._db.execute("ROLLBACK")
         self._db.execute("BEGIN IMMEDIATE")
 
-    def _transaction(self, group: list[_PendingWrite]) -> list[Any]:
+    def _run_transaction(self, group: list[_PendingWrite]) -> list[Any]:
         """Commit the changes that raise nothing, and return the result or the error of each. Raises the error of a change alone."""
         try:
-            outcomes = self._outcomes(group)
+            outcomes = self._run_changes(group)
             self._commit()
         except BaseException:
             if self._db.in_transaction:
@@ -174,7 +174,7 @@ class GroupCommitWriter:
             raise
         return outcomes
 
-    def _outcomes(self, group: list[_PendingWrite]) -> list[Any]:
+    def _run_changes(self, group: list[_PendingWrite]) -> list[Any]:
         """Run the changes. After an error, run them again with savepoints: those cost an eighth of a create, so they are not set at first."""
         try:
             return [self._without_savepoint(waiting) for waiting in group]
@@ -202,7 +202,7 @@ class GroupCommitWriter:
         except Exception as error:  # noqa: BLE001 - it is handed to whoever asked for the change
             # Fails when SQLite has ended the transaction itself: then each change is tried alone.
             self._db.execute("ROLLBACK TO change")
-            outcome = self._failure(error)
+            outcome = self._to_outcome(error)
         self._db.execute("RELEASE change")
         return outcome
 
@@ -212,13 +212,13 @@ class GroupCommitWriter:
         except sqlite3.Error as error:
             raise _CommitFailed from error
 
-    def _failure(self, error: Exception, waiting: _PendingWrite | None = None) -> Exception:
+    def _to_outcome(self, error: Exception, waiting: _PendingWrite | None = None) -> Exception:
         cause = error.__cause__ if isinstance(error, _CommitFailed) else error
         if not isinstance(cause, sqlite3.Error):
             return error
-        self.trouble = str(cause)
-        told = self._faults.translate(cause)
-        return OutcomeUnknown(str(told)) if waiting and self._is_half_done(waiting, error) else told
+        self.last_error = str(cause)
+        told = self._errors.translate(cause)
+        return OutcomeUnknown(str(told)) if waiting and self._may_be_half_committed(waiting, error) else told
 
 
 def _resolve(group: list[_PendingWrite], outcomes: list[Any]) -> None:

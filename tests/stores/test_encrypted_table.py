@@ -24,18 +24,18 @@ from peopleinfo.stores.dynamodb.factory import open_dynamodb, open_table
 from peopleinfo.stores.dynamodb.items import bytes_attr
 from peopleinfo.stores.dynamodb.key_table import DynamoDBKeyStore
 from tests.store_kinds import (
-    PATIENT,
+    GENEROUS_TIMEOUT,
     Clock,
+    all_items,
     encryption,
-    everyone_found,
-    everyone_scanned,
-    items_of,
+    find_all,
     make_table,
-    named,
-    octets,
-    purged,
+    person_data,
+    person_filter,
+    purge_all,
+    raw_bytes,
+    scan_all,
     table_location,
-    where,
 )
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ def sealed(location: DynamoDBUrl, clock: Clock, given: Encryption | None) -> Abs
 async def put_back(location: DynamoDBUrl, items: list[Item]) -> None:
     """Let the table of people hold nothing but these items, as after its restoration."""
     async with open_table(location) as table:
-        for item in await items_of(location, location.table):
-            await table.call("DeleteItem", {"Key": {"pk": item["pk"], "sk": item["sk"]}}, PATIENT, writes=True)
+        for item in await all_items(location, location.table):
+            await table.call("DeleteItem", {"Key": {"pk": item["pk"], "sk": item["sk"]}}, GENEROUS_TIMEOUT, writes=True)
         for start in range(0, len(items), 25):
             await table.put_many(items[start : start + 25])
 
@@ -79,14 +79,16 @@ async def test_no_value_and_no_member_of_anybody_is_in_the_tables(
     location: DynamoDBUrl, clock: Clock, given: Encryption
 ) -> None:
     async with sealed(location, clock, given) as store:
-        person = named(CANARY, f"{CANARY}name", "1990-02-11", **{f"{CANARY}member": f"{CANARY}value"})
+        person = person_data(CANARY, f"{CANARY}name", "1990-02-11", **{f"{CANARY}member": f"{CANARY}value"})
         await store.create(person, idempotency_key=ONCE)
         await store.create_many([person, person])
         record = await store.create(person)
-        await store.replace(record.person_id, named(f"{CANARY}z", CANARY), expected=1)
-        assert len(await everyone_found(store, where(surname=CANARY))) == 3
+        await store.replace(record.person_id, person_data(f"{CANARY}z", CANARY), expected=1)
+        assert len(await find_all(store, person_filter(surname=CANARY))) == 3
         secret = store.secret
-    written = octets(await items_of(location, location.table) + await items_of(location, location.key_table)).lower()
+    written = raw_bytes(
+        await all_items(location, location.table) + await all_items(location, location.key_table)
+    ).lower()
     assert b"surname_key" in written
     for text in (CANARY.encode(), b"1990-02-11", b"person_name", secret):
         assert text.lower() not in written
@@ -96,14 +98,14 @@ async def test_people_are_found_by_surname_and_in_a_scan_wherever_they_have_move
     location: DynamoDBUrl, clock: Clock, given: Encryption
 ) -> None:
     async with sealed(location, clock, given) as store:
-        records = [await store.create(named("Common", f"N{number}")) for number in range(120)]
-        moved = await store.replace(records[3].person_id, named("Rare"), expected=1)
+        records = [await store.create(person_data("Common", f"N{number}")) for number in range(120)]
+        moved = await store.replace(records[3].person_id, person_data("Rare"), expected=1)
         stays = [record.body for record in records if record.person_id != moved.person_id]
     async with sealed(location, clock, given) as store:
-        assert await everyone_found(store, where(surname="common"), limit=110) == stays
-        assert await everyone_found(store, where(surname="rare")) == [moved.body]
-        assert await everyone_found(store, where(surname="common", name="n7")) == [records[7].body]
-        assert sorted(await everyone_scanned(store)) == sorted([*stays, moved.body])
+        assert await find_all(store, person_filter(surname="common"), limit=110) == stays
+        assert await find_all(store, person_filter(surname="rare")) == [moved.body]
+        assert await find_all(store, person_filter(surname="common", name="n7")) == [records[7].body]
+        assert sorted(await scan_all(store)) == sorted([*stays, moved.body])
         assert await store.get(moved.person_id) == moved
 
 
@@ -111,18 +113,18 @@ async def test_the_beginning_of_a_surname_is_found_only_where_that_was_asked_for
     tmp_path: Path, location: DynamoDBUrl, clock: Clock, given: Encryption
 ) -> None:
     async with sealed(location, clock, given) as store:
-        await store.create(named("Moller"))
-        with pytest.raises(InvalidSearch, match=r"surname_prefix: cannot be answered: the surnames are sealed"):
-            await store.find(where(surname_prefix="m"), after=None, limit=1)
+        await store.create(person_data("Moller"))
+        with pytest.raises(InvalidSearch, match=r"surname_prefix: is not supported: the surnames are encrypted"):
+            await store.find(person_filter(surname_prefix="m"), after=None, limit=1)
     with pytest.raises(StoreConfigurationError, match=r"write \?index=exact"):
         async with sealed(location, clock, given._replace(prefixes=True)):
             pass
     other = replace(location, table=f"{location.table}-2")
     await make_table(other, sealed=True)
     async with sealed(other, clock, given._replace(prefixes=True)) as store:
-        record = await store.create(named("Moller", f"Name{CANARY}"))
-        assert await everyone_found(store, where(surname_prefix="mo")) == [record.body]
-    written = octets(await items_of(other, other.table))
+        record = await store.create(person_data("Moller", f"Name{CANARY}"))
+        assert await find_all(store, person_filter(surname_prefix="mo")) == [record.body]
+    written = raw_bytes(await all_items(other, other.table))
     assert b"moller" in written
     assert CANARY.encode() not in written
 
@@ -131,11 +133,11 @@ async def test_whoever_was_erased_cannot_be_read_in_the_table_of_yesterday(
     location: DynamoDBUrl, clock: Clock, given: Encryption
 ) -> None:
     async with sealed(location, clock, given) as store:
-        erased = await store.create(named("Gone", "Anna"), idempotency_key=ONCE)
-        moved = await store.create(named("Gone", "Bela"))
-        moved = await store.replace(moved.person_id, named("Elsewhere", "Bela"), expected=1)
-        stays = await store.create(named("Stays", "Cara"))
-        yesterday = await items_of(location, location.table)
+        erased = await store.create(person_data("Gone", "Anna"), idempotency_key=ONCE)
+        moved = await store.create(person_data("Gone", "Bela"))
+        moved = await store.replace(moved.person_id, person_data("Elsewhere", "Bela"), expected=1)
+        stays = await store.create(person_data("Stays", "Cara"))
+        yesterday = await all_items(location, location.table)
         await store.delete(erased.person_id)
         await store.delete(moved.person_id)
     await put_back(location, yesterday)
@@ -144,43 +146,43 @@ async def test_whoever_was_erased_cannot_be_read_in_the_table_of_yesterday(
             with pytest.raises(PersonNotFound):
                 await store.get(person.person_id)
             with pytest.raises(PersonNotFound):
-                await store.replace(person.person_id, named("X"), expected=person.version, current=person)
+                await store.replace(person.person_id, person_data("X"), expected=person.version, current=person)
             with pytest.raises(PersonNotFound):
                 await store.delete(person.person_id)
         for surname in ("Gone", "Elsewhere"):
-            assert await everyone_found(store, where(surname=surname)) == []
-        assert await everyone_scanned(store) == [stays.body]
+            assert await find_all(store, person_filter(surname=surname)) == []
+        assert await scan_all(store) == [stays.body]
         assert await store.get(stays.person_id) == stays
         with pytest.raises(IdempotentPersonDeleted):
-            await store.create(named("Gone", "Anna"), idempotency_key=ONCE)
+            await store.create(person_data("Gone", "Anna"), idempotency_key=ONCE)
         # Who is brought back on purpose is there again, and not hindered by what the table still holds of it.
         assert await store.upsert_many([erased.body, moved.body]) == 2
         assert await store.get(erased.person_id) == erased
-        assert await everyone_found(store, where(surname="Elsewhere")) == [moved.body]
+        assert await find_all(store, person_filter(surname="Elsewhere")) == [moved.body]
 
 
 async def test_what_is_left_of_the_erased_in_the_table_of_yesterday_is_removed(
     location: DynamoDBUrl, clock: Clock, given: Encryption
 ) -> None:
     async with sealed(location, clock, given) as store:
-        stays = [await store.create(named("Stays", str(number))) for number in range(3)]
-        stays[0] = await store.replace(stays[0].person_id, named("Elsewhere"), expected=1)
-        kept = await items_of(location, location.table)
-        gone = [await store.create(named("Gone"), idempotency_key=ONCE), await store.create(named("Gone"))]
-        gone[1] = await store.replace(gone[1].person_id, named("Elsewhere"), expected=1)
-        yesterday = await items_of(location, location.table)
+        stays = [await store.create(person_data("Stays", str(number))) for number in range(3)]
+        stays[0] = await store.replace(stays[0].person_id, person_data("Elsewhere"), expected=1)
+        kept = await all_items(location, location.table)
+        gone = [await store.create(person_data("Gone"), idempotency_key=ONCE), await store.create(person_data("Gone"))]
+        gone[1] = await store.replace(gone[1].person_id, person_data("Elsewhere"), expected=1)
+        yesterday = await all_items(location, location.table)
         for person in gone:
             await store.delete(person.person_id)
     await put_back(location, yesterday)
     async with sealed(location, clock, given) as store:
-        assert await purged(store, remove=False) == (5, 2)
-        assert await purged(store) == (5, 2)
-        assert await purged(store) == (3, 0)
-        assert sorted(await everyone_scanned(store)) == sorted(person.body for person in stays)
-        left = [item for item in await items_of(location, location.table) if "expires_at" not in item]
+        assert await purge_all(store, remove=False) == (5, 2)
+        assert await purge_all(store) == (5, 2)
+        assert await purge_all(store) == (3, 0)
+        assert sorted(await scan_all(store)) == sorted(person.body for person in stays)
+        left = [item for item in await all_items(location, location.table) if "expires_at" not in item]
         assert sorted(map(str, left)) == sorted(map(str, kept))
         with pytest.raises(IdempotentPersonDeleted):
-            await store.create(named("Gone"), idempotency_key=ONCE)
+            await store.create(person_data("Gone"), idempotency_key=ONCE)
         assert await store.upsert_many([gone[1].body]) == 1
         assert await store.get(gone[1].person_id) == gone[1]
 
@@ -189,14 +191,14 @@ async def test_no_field_of_whoever_was_erased_opens_with_any_key_that_is_left(
     location: DynamoDBUrl, clock: Clock, given: Encryption
 ) -> None:
     async with sealed(location, clock, given) as store:
-        erased = await store.create(named("Gone", "Anna"), idempotency_key=ONCE)
+        erased = await store.create(person_data("Gone", "Anna"), idempotency_key=ONCE)
         for number in range(3):
-            await store.create(named(f"Stays{number}"))
-        yesterday = await items_of(location, location.table)
+            await store.create(person_data(f"Stays{number}"))
+        yesterday = await all_items(location, location.table)
         await store.delete(erased.person_id)
         owner = store._ids.decode(erased.person_id)
     assert owner is not None
-    left = {bytes_attr(item, "pk"): bytes_attr(item, "data_key") for item in await items_of(location, location.key_table)
+    left = {bytes_attr(item, "pk"): bytes_attr(item, "data_key") for item in await all_items(location, location.key_table)
             if "data_key" in item}  # fmt: skip
     assert owner not in left
     assert len(left) == 4  # those who stay, and the secret
@@ -218,8 +220,8 @@ async def test_a_record_opens_only_as_that_person_at_that_version(
     location: DynamoDBUrl, clock: Clock, given: Encryption
 ) -> None:
     async with sealed(location, clock, given) as store:
-        first, second = await store.create(named("First")), await store.create(named("Second"))
-    items = {bytes_attr(item, "write_id"): item for item in await items_of(location, location.table) if "body" in item}
+        first, second = await store.create(person_data("First")), await store.create(person_data("Second"))
+    items = {bytes_attr(item, "write_id"): item for item in await all_items(location, location.table) if "body" in item}
     one, two = items.values()
     one["body"], two["body"] = two["body"], one["body"]
     async with open_table(location) as table:
@@ -228,11 +230,11 @@ async def test_a_record_opens_only_as_that_person_at_that_version(
         for person in (first, second):
             with pytest.raises(StoreUnavailable, match="cannot be decrypted with its key"):
                 await store.get(person.person_id)
-        third = await store.create(named("Third"))
+        third = await store.create(person_data("Third"))
         (former,) = [
-            item for item in await items_of(location, location.table) if "body" in item and item not in (one, two)
+            item for item in await all_items(location, location.table) if "body" in item and item not in (one, two)
         ]
-        await store.replace(third.person_id, named("Third", "New"), expected=1)
+        await store.replace(third.person_id, person_data("Third", "New"), expected=1)
         async with open_table(location) as table:
             await table.put_many([former | {"version": {"N": "2"}}])
         with pytest.raises(StoreUnavailable, match="cannot be decrypted with its key"):
@@ -243,14 +245,14 @@ async def test_who_was_erased_and_brought_back_is_read_where_the_old_key_was_hel
     location: DynamoDBUrl, clock: Clock, given: Encryption
 ) -> None:
     async with sealed(location, clock, given) as here, sealed(location, clock, given) as there:
-        record = await here.create(named("Somebody"))
+        record = await here.create(person_data("Somebody"))
         assert await there.get(record.person_id) == record
         await here.delete(record.person_id)
         with pytest.raises(PersonNotFound):
             await there.get(record.person_id)
         await here.upsert_many([record.body])
         assert await there.get(record.person_id) == record
-        assert await everyone_found(there, where(surname="somebody")) == [record.body]
+        assert await find_all(there, person_filter(surname="somebody")) == [record.body]
 
 
 # Opening
@@ -258,21 +260,21 @@ async def test_who_was_erased_and_brought_back_is_read_where_the_old_key_was_hel
 
 async def test_plain_and_sealed_people_are_not_mixed(location: DynamoDBUrl, clock: Clock, given: Encryption) -> None:
     async with sealed(location, clock, None) as store:
-        await store.create(named("Somebody"))
+        await store.create(person_data("Somebody"))
     with pytest.raises(StoreConfigurationError, match="are not encrypted: copy them"):
         async with sealed(location, clock, given):
             pass
     other = replace(location, table=f"{location.table}-2")
     await make_table(other, sealed=True)
     async with sealed(other, clock, given) as store:
-        record = await store.create(named("Somebody"))
+        record = await store.create(person_data("Somebody"))
     with pytest.raises(StoreConfigurationError, match="are encrypted: set PEOPLEINFO_ENCRYPTION"):
         async with sealed(other, clock, None):
             pass
     # A restored table has another name, and goes on with the keys that there are.
     restored = replace(location, table=f"{location.table}-3", custom_key_table=other.key_table)
     await make_table(restored)
-    await put_back(restored, await items_of(other, other.table))
+    await put_back(restored, await all_items(other, other.table))
     async with sealed(restored, clock, given) as store:
         assert await store.get(record.person_id) == record
 
@@ -290,7 +292,7 @@ async def test_people_without_their_keys_are_refused_and_no_new_keys_are_made(
     with pytest.raises(StoreConfigurationError, match=r"-empty does not contain the keys .*: set \?keys="):
         async with sealed(empty, clock, given):
             pass
-    assert await items_of(empty, empty.key_table) == []
+    assert await all_items(empty, empty.key_table) == []
     other = replace(location, table=f"{location.table}-2", custom_key_table=empty.key_table)
     await make_table(other)
     async with sealed(other, clock, given):
@@ -306,7 +308,7 @@ async def test_another_master_key_is_refused(
     async with sealed(location, clock, given):
         pass
     create_file(tmp_path / "another.key")
-    with pytest.raises(StoreConfigurationError, match="sealed with another key"):
+    with pytest.raises(StoreConfigurationError, match="encrypted with another master key"):
         async with sealed(location, clock, Encryption(FileMasterKey(tmp_path / "another.key"))):
             pass
 
@@ -316,7 +318,7 @@ async def test_a_table_of_keys_is_as_the_service_needs_it_and_never_brought_back
         keys = table.for_table(location.key_table)
         assert await schema.check(keys, schema.KEYS) == []
         recovery = {"PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True}}
-        await keys.call("UpdateContinuousBackups", recovery, PATIENT)
+        await keys.call("UpdateContinuousBackups", recovery, GENEROUS_TIMEOUT)
         (told,) = await schema.check(keys, schema.KEYS)
         assert "would make an erased person readable" in told
         assert "the key schema is" in "\n".join(await schema.check(keys, schema.PEOPLE))
@@ -331,7 +333,7 @@ async def test_keys_are_wrapped_anew_while_people_are_read_and_stored(
     create_file(tmp_path / "new.key")
     both = OldOrNewMasterKey(FileMasterKey(tmp_path / "new.key"), given.master)
     async with sealed(location, clock, given._replace(master=both)) as store:
-        records = await store.create_many([named(f"N{number}") for number in range(60)])
+        records = await store.create_many([person_data(f"N{number}") for number in range(60)])
         async with open_table(location) as table:
             held = DynamoDBKeyStore(table.for_table(location.key_table))
             monkeypatch.setattr(key_table, "_SCAN_LIMIT", 25)
@@ -346,17 +348,17 @@ async def test_keys_are_wrapped_anew_while_people_are_read_and_stored(
                 await rotate(held, both, on_progress=cut)
             assert await held.is_rotating()
             # This process has not read the generations anew: it wraps by the one before, which has to remain.
-            late = await store.create(named("Late"))
+            late = await store.create(person_data("Late"))
             assert await rotate(held, both, on_progress=told.append) == 2
             assert not await held.is_rotating()
             assert set(await held.generations()) == {1, 2}
         for person_id in [*records, late.person_id]:
             await store.get(person_id)
     async with sealed(location, clock, Encryption(FileMasterKey(tmp_path / "new.key"))) as store:
-        assert len(await everyone_scanned(store)) == 61
-        added = await store.create(named("After"))
+        assert len(await scan_all(store)) == 61
+        added = await store.create(person_data("After"))
         owner = store._ids.decode(added.person_id)
-    kept = {bytes_attr(item, "pk"): bytes_attr(item, "data_key") for item in await items_of(location, location.key_table)
+    kept = {bytes_attr(item, "pk"): bytes_attr(item, "data_key") for item in await all_items(location, location.key_table)
             if "data_key" in item}  # fmt: skip
     assert {generation_of(wrapped) for wrapped in kept.values()} == {2}
     assert owner in kept
@@ -366,7 +368,7 @@ async def test_a_generation_is_removed_when_nobody_has_wrapped_by_it_for_a_day(
     location: DynamoDBUrl, clock: Clock, given: Encryption, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with sealed(location, clock, given) as store:
-        record = await store.create(named("Somebody"))
+        record = await store.create(person_data("Somebody"))
         async with open_table(location) as table:
             held = DynamoDBKeyStore(table.for_table(location.key_table))
             assert await rotate(held, given.master, on_progress=lambda _: None) == 2
@@ -390,8 +392,10 @@ async def test_a_process_wraps_by_the_newest_generation_within_a_minute(
                 )
                 == 2
             )
-        await store.create(named("New"))
-    kept = [bytes_attr(item, "data_key") for item in await items_of(location, location.key_table) if "data_key" in item]
+        await store.create(person_data("New"))
+    kept = [
+        bytes_attr(item, "data_key") for item in await all_items(location, location.key_table) if "data_key" in item
+    ]
     assert {generation_of(wrapped) for wrapped in kept} == {2}
 
 
@@ -410,7 +414,7 @@ def test_a_key_is_held_for_a_minute_and_not_longer(monkeypatch: pytest.MonkeyPat
 
 
 def test_no_more_keys_are_held_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("peopleinfo.crypto.keyring._HELD", 2)
+    monkeypatch.setattr("peopleinfo.crypto.keyring._MAX_CACHED_KEYS", 2)
     held: KeyCache[int, str] = KeyCache()
     held.expire()
     for number in range(10):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from peopleinfo.crypto.envelope import KEY
+from peopleinfo.crypto.envelope import KEY_SIZE
 from peopleinfo.crypto.keyring import generation_of
 from peopleinfo.crypto.master_key import Encryption, FileMasterKey, OldOrNewMasterKey, create_file
 from peopleinfo.crypto.rotation import rotate
@@ -27,17 +27,17 @@ from peopleinfo.people.person import split_record
 from peopleinfo.people.store import IdempotencyKey
 from peopleinfo.stores.sqlite import person_keys
 from peopleinfo.stores.sqlite.encrypt_existing import SqliteKeyStore, encrypt_database
-from peopleinfo.stores.sqlite.errors import Faults
+from peopleinfo.stores.sqlite.errors import ErrorTranslator
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from peopleinfo.stores.sqlite.files import path_of_keys
 from tests.store_kinds import (
     Clock,
     encryption,
-    everyone_found,
-    everyone_scanned,
-    named,
-    purged,
-    where,
+    find_all,
+    person_data,
+    person_filter,
+    purge_all,
+    scan_all,
 )
 
 if TYPE_CHECKING:
@@ -64,12 +64,12 @@ def kept(folder: Path) -> bytes:
 
 async def test_no_value_and_no_member_of_anybody_is_in_a_file(path: Path, clock: Clock) -> None:
     async with sealed(path, clock) as store:
-        person = named(CANARY, f"{CANARY}name", "1990-02-11", **{f"{CANARY}member": f"{CANARY}value"})
+        person = person_data(CANARY, f"{CANARY}name", "1990-02-11", **{f"{CANARY}member": f"{CANARY}value"})
         await store.create(person, idempotency_key=IdempotencyKey(bytes(32), bytes(32)))
         await store.create_many([person, person])
         record = await store.create(person)
         await store.replace(record.person_id, person, expected=1)
-        assert len(await everyone_found(store, where(surname=CANARY))) == 4
+        assert len(await find_all(store, person_filter(surname=CANARY))) == 4
         assert {file.name for file in path.parent.iterdir()} >= {"people.db-wal", "keys-of-people.db-wal"}
         written = kept(path.parent).lower()
     for value in (CANARY, "1990-02-11", "person_name"):
@@ -79,8 +79,8 @@ async def test_no_value_and_no_member_of_anybody_is_in_a_file(path: Path, clock:
 
 async def test_an_index_of_beginnings_holds_surnames_and_nothing_else(path: Path, clock: Clock) -> None:
     async with sealed(path, clock, prefixes=True) as store:
-        await store.create(named(CANARY, f"Name{CANARY}"))
-        assert len(await everyone_found(store, where(surname_prefix=CANARY[:4]))) == 1
+        await store.create(person_data(CANARY, f"Name{CANARY}"))
+        assert len(await find_all(store, person_filter(surname_prefix=CANARY[:4]))) == 1
         written = kept(path.parent)
     assert CANARY.lower().encode() in written
     assert f"Name{CANARY}".encode() not in written
@@ -88,16 +88,16 @@ async def test_an_index_of_beginnings_holds_surnames_and_nothing_else(path: Path
 
 async def test_without_an_index_of_beginnings_a_search_by_them_is_refused_in_words(path: Path, clock: Clock) -> None:
     async with sealed(path, clock) as store:
-        with pytest.raises(InvalidSearch, match=r"surname_prefix: cannot be answered: the surnames are sealed"):
-            await store.find(where(surname_prefix="m"), after=None, limit=1)
+        with pytest.raises(InvalidSearch, match=r"surname_prefix: is not supported: the surnames are encrypted"):
+            await store.find(person_filter(surname_prefix="m"), after=None, limit=1)
 
 
 async def test_whoever_was_erased_cannot_be_read_in_a_backup_of_the_day_before(path: Path, clock: Clock) -> None:
     backup = path.with_name("yesterday.db")
     async with sealed(path, clock) as store:
         once = IdempotencyKey(bytes(32), bytes(32))
-        erased = await store.create(named("Gone", "Anna"), idempotency_key=once)
-        stays = await store.create(named("Stays", "Bela"))
+        erased = await store.create(person_data("Gone", "Anna"), idempotency_key=once)
+        stays = await store.create(person_data("Stays", "Bela"))
         with closing(sqlite3.connect(path)) as db, closing(sqlite3.connect(backup)) as copy:
             db.backup(copy)
         await store.delete(erased.person_id)
@@ -105,15 +105,15 @@ async def test_whoever_was_erased_cannot_be_read_in_a_backup_of_the_day_before(p
     async with sealed(path, clock) as store:
         with pytest.raises(PersonNotFound):
             await store.get(erased.person_id)
-        assert await everyone_found(store, where(surname="Gone")) == []
-        assert await everyone_scanned(store) == [stays.body]
+        assert await find_all(store, person_filter(surname="Gone")) == []
+        assert await scan_all(store) == [stays.body]
         assert await store.get(stays.person_id) == stays
-        assert await purged(store, remove=False) == (2, 1)
+        assert await purge_all(store, remove=False) == (2, 1)
     # Nor by any key that there still is, whatever is tried.
     with closing(sqlite3.connect(path)) as db, closing(person_keys.connect_to_both(path)) as held:
         bodies = [row[0] for row in db.execute("SELECT body FROM people WHERE seq = 1 UNION SELECT answer FROM once")]
         reads = person_keys.DecryptingReader(
-            held, person_keys.sealer(held, path, encryption(path.parent, prefixes=False)), Faults()
+            held, person_keys.load_encryption(held, path, encryption(path.parent, prefixes=False)), ErrorTranslator()
         )
         left = held.execute("SELECT seq, wrapped FROM person_keys WHERE seq > 0").fetchall()
         assert [seq for seq, _ in left] == [2]
@@ -121,14 +121,14 @@ async def test_whoever_was_erased_cannot_be_read_in_a_backup_of_the_day_before(p
         for body in bodies:
             for seq, wrapped in left:
                 with pytest.raises(StoreUnavailable, match="cannot be decrypted"):
-                    reads.opened(seq, 1, body, wrapped)
+                    reads.decrypt(seq, 1, body, wrapped)
 
     async with sealed(path, clock) as store:
-        assert await purged(store) == (2, 1)
-        assert await purged(store) == (1, 0)
-        assert await everyone_scanned(store) == [stays.body]
+        assert await purge_all(store) == (2, 1)
+        assert await purge_all(store) == (1, 0)
+        assert await scan_all(store) == [stays.body]
         with pytest.raises(IdempotentPersonDeleted):
-            await store.create(named("Gone", "Anna"), idempotency_key=once)
+            await store.create(person_data("Gone", "Anna"), idempotency_key=once)
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT seq FROM people").fetchall() == [(2,)]
         assert db.execute("SELECT answer FROM once").fetchall() == [(None,)]
@@ -136,7 +136,7 @@ async def test_whoever_was_erased_cannot_be_read_in_a_backup_of_the_day_before(p
 
 async def test_the_key_of_whoever_was_erased_is_in_no_file(path: Path, clock: Clock) -> None:
     async with sealed(path, clock) as store:
-        records = [await store.create(named(f"N{number}")) for number in range(300)]
+        records = [await store.create(person_data(f"N{number}")) for number in range(300)]
         with closing(sqlite3.connect(path_of_keys(path))) as db:
             wrapped = dict(db.execute("SELECT seq, wrapped FROM person_keys WHERE seq > 0"))
         gone = records[::2]
@@ -166,12 +166,12 @@ async def test_every_file_is_synced_before_a_write_is_acknowledged_and_overwrite
 @pytest.mark.parametrize("length", [10, 3_000, 30_000])
 async def test_of_an_erased_person_no_encrypted_byte_remains_in_the_file(path: Path, clock: Clock, length: int) -> None:
     async with sealed(path, clock) as store:
-        await store.create_many([named(f"Neighbor{number}") for number in range(200)])
+        await store.create_many([person_data(f"Neighbor{number}") for number in range(200)])
         once = IdempotencyKey(bytes(32), bytes(32))
-        made = await store.create(named("Gone", note="x" * length), idempotency_key=once)
+        made = await store.create(person_data("Gone", note="x" * length), idempotency_key=once)
         answer = read_rows(path, "SELECT answer FROM once")[0]
         first = read_rows(path, "SELECT body FROM people ORDER BY seq DESC LIMIT 1")[0]
-        await store.replace(made.person_id, named("Gone", note="y" * length), expected=1)
+        await store.replace(made.person_id, person_data("Gone", note="y" * length), expected=1)
         second = read_rows(path, "SELECT body FROM people ORDER BY seq DESC LIMIT 1")[0]
         await store.delete(made.person_id)
         left = kept(path.parent)
@@ -189,13 +189,13 @@ def read_rows(path: Path, query: str) -> list[bytes]:
 async def test_a_backup_is_older_than_the_keys_and_no_id_is_given_out_again(path: Path, clock: Clock) -> None:
     backup = path.with_name("yesterday.db")
     async with sealed(path, clock) as store:
-        await store.create(named("First"))
+        await store.create(person_data("First"))
         with closing(sqlite3.connect(path)) as db, closing(sqlite3.connect(backup)) as copy:
             db.backup(copy)
-        since = await store.create(named("Since"))
+        since = await store.create(person_data("Since"))
     shutil.move(backup, path)
     async with sealed(path, clock) as store:
-        assert (await store.create(named("Next"))).person_id != since.person_id
+        assert (await store.create(person_data("Next"))).person_id != since.person_id
 
 
 @pytest.mark.parametrize("spoil", ["missing", "wrong", "open to all", "no key"])
@@ -203,7 +203,7 @@ async def test_without_the_right_master_key_nothing_is_opened_and_nothing_change
     path: Path, clock: Clock, spoil: str
 ) -> None:
     async with sealed(path, clock) as store:
-        record = await store.create(named("Somebody"))
+        record = await store.create(person_data("Somebody"))
     before = kept(path.parent)
     master = path.parent / "master.key"
     good = master.read_bytes()
@@ -217,10 +217,10 @@ async def test_without_the_right_master_key_nothing_is_opened_and_nothing_change
         master.write_text("x")
         master.chmod(0o600)
     told = {
-        "missing": "there is no key at .* bring it back",
-        "wrong": "sealed with another key than .*master.key",
-        "open to all": "everybody may read the key",
-        "no key": "is not a key that",
+        "missing": "there is no master key at .* restore the file",
+        "wrong": "encrypted with another master key than .*master.key",
+        "open to all": "readable by other users",
+        "no key": "is not a master key",
     }[spoil]
     with pytest.raises(StoreConfigurationError, match=told):
         async with open_sqlite(path, now=clock.now, encryption=Encryption(FileMasterKey(master))):
@@ -236,7 +236,7 @@ async def test_without_the_right_master_key_nothing_is_opened_and_nothing_change
 async def test_a_key_is_never_made_over_another(tmp_path: Path) -> None:
     create_file(tmp_path / "a.key")
     before = (tmp_path / "a.key").read_bytes()
-    with pytest.raises(StoreConfigurationError, match="is there already and was left as it is"):
+    with pytest.raises(StoreConfigurationError, match="already exists and was not changed"):
         create_file(tmp_path / "a.key")
     assert (tmp_path / "a.key").read_bytes() == before
     assert (tmp_path / "a.key").stat().st_mode & 0o777 == 0o600
@@ -244,7 +244,7 @@ async def test_a_key_is_never_made_over_another(tmp_path: Path) -> None:
 
 async def test_sealed_people_are_not_opened_without_encryption(path: Path, clock: Clock) -> None:
     async with sealed(path, clock) as store:
-        await store.create(named("Somebody"))
+        await store.create(person_data("Somebody"))
     with pytest.raises(StoreConfigurationError, match="are sealed: say in PEOPLEINFO_ENCRYPTION"):
         async with open_sqlite(path, now=clock.now):
             pass
@@ -252,7 +252,7 @@ async def test_sealed_people_are_not_opened_without_encryption(path: Path, clock
 
 async def test_plain_people_are_not_mixed_with_sealed_ones(path: Path, clock: Clock) -> None:
     async with open_sqlite(path, now=clock.now) as store:
-        record = await store.create(named("Somebody"))
+        record = await store.create(person_data("Somebody"))
     with pytest.raises(StoreConfigurationError, match="run `peopleinfo encryption enable`"):
         async with sealed(path, clock):
             pass
@@ -265,7 +265,7 @@ async def test_a_plain_store_that_is_sealed_while_it_is_open_stores_nobody_plain
         async with sealed(path, clock):
             pass
         with pytest.raises(StoreUnavailable, match="sealed while it was open"):
-            await plain.create(named("Somebody"))
+            await plain.create(person_data("Somebody"))
 
 
 @pytest.mark.parametrize("lost", ["keys missing", "keys of others"])
@@ -273,7 +273,7 @@ async def test_people_without_their_keys_are_refused_and_no_new_keys_are_made(
     path: Path, clock: Clock, lost: str
 ) -> None:
     async with sealed(path, clock) as store:
-        await store.create(named("Somebody"))
+        await store.create(person_data("Somebody"))
     held = path_of_keys(path)
     held.unlink()
     if lost == "keys of others":
@@ -289,7 +289,7 @@ async def test_people_without_their_keys_are_refused_and_no_new_keys_are_made(
 
 async def test_keys_without_their_people_are_not_given_to_others(path: Path, clock: Clock) -> None:
     async with sealed(path, clock) as store:
-        await store.create(named("Somebody"))
+        await store.create(person_data("Somebody"))
     path.unlink()
     with pytest.raises(StoreConfigurationError, match="holds keys of people who are not here"):
         async with sealed(path, clock):
@@ -299,17 +299,17 @@ async def test_keys_without_their_people_are_not_given_to_others(path: Path, clo
 async def test_the_index_is_the_one_that_was_chosen(path: Path, clock: Clock) -> None:
     async with sealed(path, clock, prefixes=True):
         pass
-    with pytest.raises(StoreConfigurationError, match=r"write \?index=prefix in PEOPLEINFO_ENCRYPTION"):
+    with pytest.raises(StoreConfigurationError, match=r"set \?index=prefix in PEOPLEINFO_ENCRYPTION"):
         async with sealed(path, clock, prefixes=False):
             pass
     async with open_sqlite(path, now=clock.now, encryption=encryption(path.parent)._replace(prefixes=None)) as store:
-        assert (await store.find(where(surname_prefix="m"), after=None, limit=1)).people == []
+        assert (await store.find(person_filter(surname_prefix="m"), after=None, limit=1)).people == []
 
 
 @pytest.mark.parametrize("moved", ["body", "key", "version"])
 async def test_a_record_opens_only_as_that_person_at_that_version(path: Path, clock: Clock, moved: str) -> None:
     async with sealed(path, clock) as store:
-        first, second = await store.create(named("First")), await store.create(named("Second"))
+        first, second = await store.create(person_data("First")), await store.create(person_data("Second"))
         with closing(person_keys.connect_to_both(path)) as db:
             if moved == "body":
                 db.execute("UPDATE people SET body = (SELECT body FROM people WHERE seq = 1) WHERE seq = 2")
@@ -329,14 +329,14 @@ async def test_an_erasure_between_whose_commits_the_disk_is_full_is_of_unknown_o
     path: Path, clock: Clock, beside: int
 ) -> None:
     async with sealed(path, clock) as store:
-        many = await store.create_many([named("Large", note="x" * 10_000) for _ in range(50)])
+        many = await store.create_many([person_data("Large", note="x" * 10_000) for _ in range(50)])
         full = path.with_name("people.db-wal").stat().st_size
         assert path.with_name("keys-of-people.db-wal").stat().st_size < full / 2
         before, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         # From now on the log of people cannot grow, that of their keys can.
         resource.setrlimit(resource.RLIMIT_FSIZE, (full, hard))
         try:
-            neighbours = [store.create(named(f"N{number}", note="x" * 10_000)) for number in range(beside)]
+            neighbours = [store.create(person_data(f"N{number}", note="x" * 10_000)) for number in range(beside)]
             outcome, *others = await asyncio.gather(store.delete(many[0]), *neighbours, return_exceptions=True)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (before, hard))
@@ -344,8 +344,8 @@ async def test_an_erasure_between_whose_commits_the_disk_is_full_is_of_unknown_o
         assert {type(other) for other in others} == ({StoreUnavailable} if others else set())
         with pytest.raises(PersonNotFound):
             await store.get(many[0])
-        assert len(await everyone_scanned(store)) == 49
-        assert await store.create(named("Afterwards"))
+        assert len(await scan_all(store)) == 49
+        assert await store.create(person_data("Afterwards"))
 
 
 # Sealing people who were plain
@@ -354,28 +354,28 @@ async def test_an_erasure_between_whose_commits_the_disk_is_full_is_of_unknown_o
 async def test_plain_people_are_sealed_and_keep_their_ids_versions_and_answers(path: Path, clock: Clock) -> None:
     once = IdempotencyKey(bytes(32), bytes(32))
     async with open_sqlite(path, now=clock.now) as store:
-        first = await store.create(named(CANARY), idempotency_key=once)
-        await store.create_many([named(f"{CANARY} {number}") for number in range(1_200)])
-        second = await store.replace(first.person_id, named(CANARY, "Anna"), expected=1)
-        everyone = sorted(await everyone_scanned(store))
+        first = await store.create(person_data(CANARY), idempotency_key=once)
+        await store.create_many([person_data(f"{CANARY} {number}") for number in range(1_200)])
+        second = await store.replace(first.person_id, person_data(CANARY, "Anna"), expected=1)
+        everyone = sorted(await scan_all(store))
     counted: list[int] = []
     assert encrypt_database(path, encryption(path.parent, prefixes=False), told=counted.append) == sum(counted) == 1_201
     assert CANARY.lower().encode() not in kept(path.parent).lower()
     async with sealed(path, clock) as store:
         assert await store.get(first.person_id) == second
-        assert await everyone_found(store, where(surname=CANARY)) == [second.body]
-        assert sorted(await everyone_scanned(store)) == everyone
-        assert await store.create(named(CANARY), idempotency_key=once) == first
+        assert await find_all(store, person_filter(surname=CANARY)) == [second.body]
+        assert sorted(await scan_all(store)) == everyone
+        assert await store.create(person_data(CANARY), idempotency_key=once) == first
     assert encrypt_database(path, encryption(path.parent, prefixes=False), told=counted.append) == 0
 
 
 async def test_people_are_not_sealed_while_somebody_has_them_open(path: Path, clock: Clock) -> None:
     async with open_sqlite(path, now=clock.now) as store:
-        record = await store.create(named("Somebody"))
+        record = await store.create(person_data("Somebody"))
         with pytest.raises(StoreConfigurationError, match="stop the service"):
             encrypt_database(path, encryption(path.parent), told=lambda _: None)
         assert await store.get(record.person_id) == record
-        assert (await store.create(named("Another"))).version == 1
+        assert (await store.create(person_data("Another"))).version == 1
 
 
 # Rotation
@@ -384,7 +384,7 @@ async def test_people_are_not_sealed_while_somebody_has_them_open(path: Path, cl
 async def test_keys_are_wrapped_anew_while_people_are_read_and_stored(path: Path, clock: Clock) -> None:
     master = encryption(path.parent).master
     async with sealed(path, clock) as store:
-        records = [await store.create(named(f"N{number}")) for number in range(600)]
+        records = [await store.create(person_data(f"N{number}")) for number in range(600)]
         with closing(person_keys.open_key_db(path)) as db:
             new: list[int] = []
             assert await rotate(SqliteKeyStore(db), master, on_progress=new.append) == 2
@@ -393,17 +393,17 @@ async def test_keys_are_wrapped_anew_while_people_are_read_and_stored(path: Path
             assert {generation_of(key) for key in wrapped} == {2}
             assert list(person_keys.generations(db)) == [2]
             assert await store.get(records[0].person_id) == records[0]
-            added = await store.create(named("After"))
-            assert await store.replace(added.person_id, named("Changed"), expected=1)
+            added = await store.create(person_data("After"))
+            assert await store.replace(added.person_id, person_data("Changed"), expected=1)
             assert {generation_of(row[0]) for row in db.execute("SELECT wrapped FROM person_keys")} == {2}
     async with sealed(path, clock) as store:
-        assert len(await everyone_scanned(store)) == 601
+        assert len(await scan_all(store)) == 601
 
 
 async def test_a_rotation_that_was_cut_short_is_gone_on_with(path: Path, clock: Clock) -> None:
     master = encryption(path.parent).master
     async with sealed(path, clock) as store:
-        await store.create_many([named(f"N{number}") for number in range(1_100)])
+        await store.create_many([person_data(f"N{number}") for number in range(1_100)])
 
         def cut(_: int) -> None:
             raise KeyboardInterrupt
@@ -412,16 +412,16 @@ async def test_a_rotation_that_was_cut_short_is_gone_on_with(path: Path, clock: 
             with pytest.raises(KeyboardInterrupt):
                 await rotate(SqliteKeyStore(db), master, on_progress=cut)
             assert len(person_keys.generations(db)) == 2
-            assert len(await everyone_scanned(store)) == 1_100
+            assert len(await scan_all(store)) == 1_100
             assert await rotate(SqliteKeyStore(db), master, on_progress=lambda _: None) == 2
             assert list(person_keys.generations(db)) == [2]
-        assert len(await everyone_scanned(store)) == 1_100
+        assert len(await scan_all(store)) == 1_100
 
 
 async def test_another_master_key_takes_the_place_of_the_old_one(path: Path, clock: Clock) -> None:
     old = encryption(path.parent).master
     async with sealed(path, clock) as store:
-        record = await store.create(named("Somebody"))
+        record = await store.create(person_data("Somebody"))
     create_file(path.parent / "new.key")
     new = FileMasterKey(path.parent / "new.key")
     with closing(person_keys.open_key_db(path)) as db:
@@ -429,10 +429,10 @@ async def test_another_master_key_takes_the_place_of_the_old_one(path: Path, clo
     async with open_sqlite(path, now=clock.now, encryption=Encryption(new)) as store:
         assert await store.get(record.person_id) == record
         assert split_record(record)[0].person_surname == "Somebody"
-    with pytest.raises(StoreConfigurationError, match="sealed with another key"):
+    with pytest.raises(StoreConfigurationError, match="encrypted with another master key"):
         async with sealed(path, clock):
             pass
 
 
 def test_keys_are_of_256_bits() -> None:
-    assert KEY * 8 == 256
+    assert KEY_SIZE * 8 == 256
