@@ -73,9 +73,9 @@ def no_placeholder() -> None:
     invalidate = cache.invalidate
 
     def invalidate_what_is_kept(self: Any, keys: Iterable[str]) -> None:
-        expected = dict(self._expected)
+        expected = dict(self._fetches)
         invalidate(self, keys)
-        self._expected.update(expected)
+        self._fetches.update(expected)
 
     cache.invalidate = invalidate_what_is_kept
 

@@ -94,7 +94,7 @@ async def open_store(kind: str, tmp_path: Path, clock: Clock) -> AsyncIterator[S
         store = await stack.enter_async_context(opening)
         if kind == CACHED:
             url = valkey_servers.shared_url()
-            cache = open_cached(store, url, seconds=60, local_size=0, deadline=HANG_TIMEOUT, fence_seconds=_FENCE_TTL)
+            cache = open_cached(store, url, ttl=60, local_size=0, command_timeout=HANG_TIMEOUT, fence_ttl=_FENCE_TTL)
             store = cast("ServiceStore", ReadThroughCache(await stack.enter_async_context(cache)))
         yield store
 

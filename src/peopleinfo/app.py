@@ -61,11 +61,11 @@ async def _open_service_store(settings: Settings, *, create: bool = False) -> As
                     settings.cache_url,
                     user=settings.cache_user,
                     password=settings.cache_password,
-                    seconds=settings.cache_ttl,
+                    ttl=settings.cache_ttl,
                     local_size=settings.cache_local_size,
                     strict=settings.cache_strict_writes,
-                    deadline=settings.cache_timeout,
-                    fence_seconds=settings.cache_fence_ttl,
+                    command_timeout=settings.cache_timeout,
+                    fence_ttl=settings.cache_fence_ttl,
                 )
             )
         yield store

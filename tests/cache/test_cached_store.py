@@ -79,7 +79,7 @@ def server() -> Iterator[Server]:
 @asynccontextmanager
 async def opened(tmp_path: Path, clock: Clock, url: str, **options: Any) -> AsyncIterator[tuple[CachedStore, Watched]]:
     """Open the one file of the test behind the cache."""
-    options = {"seconds": 60, "local_size": 1_000_000, "deadline": HANG_TIMEOUT, "fence_seconds": QUIET} | options
+    options = {"ttl": 60, "local_size": 1_000_000, "command_timeout": HANG_TIMEOUT, "fence_ttl": QUIET} | options
     async with open_sqlite(tmp_path / "people.db", now=clock.now) as store:
         watched = Watched(store)
         async with open_cached(watched, url, **options) as cached:  # type: ignore[arg-type]
@@ -222,7 +222,7 @@ async def test_a_change_heard_of_while_an_answer_is_fetched_keeps_it_out_of_the_
         await first.replace(made.person_id, person_data("Race", "Later"), expected=1)
         heard = second._shared.key(name)
         async with asyncio.timeout(HANG_TIMEOUT):
-            while heard in second._local._expected:  # until the change was heard of
+            while heard in second._local._fetches:  # until the change was heard of
                 await asyncio.sleep(0.001)
         return told
 
@@ -283,7 +283,7 @@ async def test_who_goes_away_does_not_take_the_answer_from_the_others(
 async def test_only_a_write_whose_outcome_is_known_lifts_its_fence(
     tmp_path: Path, clock: Clock, server: Server, *, unknown: bool
 ) -> None:
-    async with opened(tmp_path, clock, server.url, fence_seconds=HANG_TIMEOUT) as (cached, watched):
+    async with opened(tmp_path, clock, server.url, fence_ttl=HANG_TIMEOUT) as (cached, watched):
         await until(lambda: asyncio.sleep(0, cached.cache_state), "ok")
         assert await source_of(cached, "0" * 32) == CacheStatus.BYPASS  # which begins the epoch
         with server.client as client:
@@ -300,7 +300,7 @@ async def test_only_a_load_whose_outcome_is_known_lifts_its_fences(
     tmp_path: Path, clock: Clock, server: Server, *, unknown: bool
 ) -> None:
     refused = OutcomeUnknown("no answer") if unknown else StoreUnavailable("not done")
-    async with opened(tmp_path, clock, server.url, fence_seconds=1) as (cached, watched):
+    async with opened(tmp_path, clock, server.url, fence_ttl=1) as (cached, watched):
         await until(lambda: source_of(cached, "0" * 32), CacheStatus.LOCAL)
         connection = make_writer_fail(cast("SqliteStore", watched._store))
         connection.before = lambda statement: refused if statement == "COMMIT" else None
@@ -316,9 +316,9 @@ async def deaf(tmp_path: Path, clock: Clock, server: Server) -> AsyncIterator[tu
     """Open a cached store that receives no invalidation, and reaches Redis again only when the test says so."""
     async with (
         open_sqlite(tmp_path / "people.db", now=clock.now) as store,
-        open_redis(server.url, deadline=HANG_TIMEOUT) as link,
+        open_redis(server.url, command_timeout=HANG_TIMEOUT) as link,
     ):
-        shared = SharedCache(link, store.secret, seconds=60, fence_seconds=QUIET)
+        shared = SharedCache(link, store.secret, ttl=60, fence_ttl=QUIET)
         local = LocalCache(1_000_000)
         local._valid_until = math.inf
         watched = Watched(store)
@@ -346,7 +346,7 @@ async def test_a_fence_that_is_owed_for_an_unknown_outcome_is_put_and_left(
     tmp_path: Path, clock: Clock, server: Server
 ) -> None:
     async with deaf(tmp_path, clock, server) as (cached, watched, link):
-        cached._shared.fence_seconds = 60
+        cached._shared.fence_ttl = 60
         made = await cached.create(person_data("Owed"))
         link.trip()
         watched.after_write = OutcomeUnknown("no answer")
@@ -389,7 +389,7 @@ async def test_a_response_that_was_cached_while_a_change_was_under_way_without_a
 async def test_a_write_that_is_given_up_half_way_ends_and_leaves_its_fences(
     tmp_path: Path, clock: Clock, server: Server
 ) -> None:
-    async with opened(tmp_path, clock, server.url, fence_seconds=60) as (cached, watched):
+    async with opened(tmp_path, clock, server.url, fence_ttl=60) as (cached, watched):
         made = await cached._store.create(person_data("Given Up"))
         async with asyncio.timeout(HANG_TIMEOUT):
             while not cached._shared.is_up:
@@ -455,7 +455,7 @@ async def test_a_redis_that_dies_costs_nobody_an_answer(tmp_path: Path, clock: C
 async def test_what_a_standing_server_was_not_told_it_is_told_before_it_is_used_again(
     tmp_path: Path, clock: Clock, server: Server
 ) -> None:
-    async with opened(tmp_path, clock, server.url, deadline=0.05) as (cached, _):
+    async with opened(tmp_path, clock, server.url, command_timeout=0.05) as (cached, _):
         await warm(cached)
         made = await cached.create(person_data("Stand"))
         for _ in range(2):
@@ -471,7 +471,7 @@ async def test_what_a_standing_server_was_not_told_it_is_told_before_it_is_used_
 async def test_a_strict_write_waits_until_nobody_can_have_the_older_answer(
     tmp_path: Path, clock: Clock, server: Server
 ) -> None:
-    async with opened(tmp_path, clock, server.url, seconds=0.2, strict=True) as (cached, _):
+    async with opened(tmp_path, clock, server.url, ttl=0.2, strict=True) as (cached, _):
         server.stop()
         began = asyncio.get_running_loop().time()
         await cached.create(person_data("Strict"))
@@ -486,7 +486,7 @@ async def test_a_memory_that_hears_nothing_is_not_used(tmp_path: Path, clock: Cl
         with server.client as client:
             client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         async with asyncio.timeout(HANG_TIMEOUT):
-            while cached._local._kept:
+            while cached._local._entries:
                 await asyncio.sleep(0.001)
         assert await source_of(cached, made.person_id) != CacheStatus.LOCAL
         await until(lambda: source_of(cached, made.person_id), CacheStatus.LOCAL)
@@ -499,13 +499,13 @@ async def test_memory_of_a_process_holds_a_limited_number_of_bytes(
         await warm(cached)
         for number in range(50):  # of people who are not there
             await until(partial(source_of, cached, f"{number:032x}"), CacheStatus.LOCAL)
-        kept = len(cached._local._kept)
+        kept = len(cached._local._entries)
         assert 10 <= kept < 20
-        assert len(cached._local._asked) == kept
-        assert not cached._local._expected
+        assert len(cached._local._queries) == kept
+        assert not cached._local._fetches
         made = await cached.create(person_data("Large", pad="x" * 15_000))
         await until(lambda: source_of(cached, made.person_id), CacheStatus.LOCAL)
-        assert len(cached._local._kept) < kept // 2
+        assert len(cached._local._entries) < kept // 2
         assert cached._local._used <= 20_000
         await cached.delete(made.person_id)
         assert cached._local._used <= 5_000

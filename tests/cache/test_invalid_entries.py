@@ -20,7 +20,7 @@ from peopleinfo.errors import PersonNotFound
 from peopleinfo.people.store import CacheStatus, ReadOptions
 from peopleinfo.stores.cached.entries import Entries
 from peopleinfo.stores.cached.redis_client import open_redis
-from peopleinfo.stores.cached.shared import LARGEST, Hit, Lease, SharedCache
+from peopleinfo.stores.cached.shared import MAX_RESPONSE_SIZE, Hit, Lease, SharedCache
 from peopleinfo.stores.cached.shared_rate_limits import SharedTokenBuckets
 from peopleinfo.stores.cached.store import open_cached
 from peopleinfo.stores.sqlite.factory import open_sqlite
@@ -62,8 +62,8 @@ async def opened(server: Server) -> AsyncIterator[SharedCache]:
     """Open an empty cache that is in use."""
     with server.client as client:
         client.flushall()
-    async with open_redis(server.url, deadline=HANG_TIMEOUT) as link:
-        cache = SharedCache(link, SECRET, seconds=60, fence_seconds=QUIET)
+    async with open_redis(server.url, command_timeout=HANG_TIMEOUT) as link:
+        cache = SharedCache(link, SECRET, ttl=60, fence_ttl=QUIET)
         assert await link.reconnect()
         await leased(cache)
         yield cache
@@ -84,7 +84,7 @@ async def filled(cache: SharedCache) -> None:
         await cache.fill(NAME, PAGE, lease, b"answer")
     told = await leased(cache)
     assert isinstance(told, Hit)
-    assert told.answer == b"answer"
+    assert told.response == b"answer"
 
 
 def counted() -> Counter[str]:
@@ -142,7 +142,7 @@ async def test_a_writer_fences_and_unfences_whatever_is_under_the_keys(server: S
 
 async def test_fences_that_were_lost_are_replaced_until_every_write_has_ended(server: Server) -> None:
     async with opened(server) as cache:
-        cache.fence_seconds = 60
+        cache.fence_ttl = 60
         lease = await leased(cache)
         assert isinstance(lease, Lease)
         await cache.fence([NAME], b"writer")  # and its write is on the way
@@ -195,7 +195,7 @@ ANSWERS: dict[str, Callable[[SharedCache, Any, str], Any]] = {
     "all but its last byte": lambda cache, client, key: client.hset(key, PAGE, client.hget(key, PAGE)[:-1]),
     "one more byte": lambda cache, client, key: client.hset(key, PAGE, client.hget(key, PAGE) + b"x"),
     "the plain answer": lambda cache, client, key: client.hset(key, PAGE, b"another"),
-    "too many bytes": lambda cache, client, key: client.hset(key, PAGE, b"x" * (LARGEST + 1_000)),
+    "too many bytes": lambda cache, client, key: client.hset(key, PAGE, b"x" * (MAX_RESPONSE_SIZE + 1_000)),
     "that of another page": lambda cache, client, key: client.hset(
         key, PAGE, cache._entries.encrypt(key, "other", b"another")
     ),
@@ -252,12 +252,12 @@ async def test_an_answer_that_is_too_large_is_not_stored(server: Server) -> None
         lease = await leased(cache)
         assert isinstance(lease, Lease)
         before = CACHE_FILLS.values.get(("large",), 0)
-        await cache.fill(NAME, PAGE, lease, b"x" * (LARGEST + 1))
+        await cache.fill(NAME, PAGE, lease, b"x" * (MAX_RESPONSE_SIZE + 1))
         assert CACHE_FILLS.values[("large",)] - before == 1
-        await cache.fill(NAME, PAGE, lease, b"x" * LARGEST)
+        await cache.fill(NAME, PAGE, lease, b"x" * MAX_RESPONSE_SIZE)
         told = await cache.read(NAME, PAGE)
         assert isinstance(told, Hit)
-        assert len(told.answer) == LARGEST
+        assert len(told.response) == MAX_RESPONSE_SIZE
 
 
 @given(st.sampled_from(sorted(OWN)), st.sampled_from(sorted(TYPES)), st.binary(), st.binary())
@@ -275,7 +275,7 @@ def test_whatever_is_under_a_key_no_other_answer_is_given(
                 else:
                     spoil(server, key, kind, data)
             told = await cache.read(NAME, PAGE)
-            assert not isinstance(told, Hit) or told.answer == b"answer"
+            assert not isinstance(told, Hit) or told.response == b"answer"
             assert await cache.fence([NAME], b"writer")
             assert await cache.unfence([NAME], b"writer")
             await filled(cache)
@@ -293,7 +293,7 @@ async def cached(tmp_path: Path, clock: Clock, server: Server, local_size: int =
     async with (
         open_sqlite(tmp_path / "people.db", now=clock.now) as store,
         open_cached(
-            store, server.url, seconds=60, local_size=local_size, deadline=HANG_TIMEOUT, fence_seconds=QUIET
+            store, server.url, ttl=60, local_size=local_size, command_timeout=HANG_TIMEOUT, fence_ttl=QUIET
         ) as cached,
     ):
         await until(

@@ -55,13 +55,13 @@ async def test_who_goes_away_does_not_disturb_the_others(pipe: PipelinedConnecti
 
 
 async def test_what_has_no_hurry_is_sent_all_the_same_and_in_its_turn(pipe: PipelinedConnection) -> None:
-    assert await pipe.execute("ECHO", "alone", hurry=False) == b"alone"
+    assert await pipe.execute("ECHO", "alone", urgent=False) == b"alone"
     said: list[bytes] = []
 
-    async def say(word: str, *, hurry: bool) -> None:
-        said.append(await pipe.execute("ECHO", word, hurry=hurry))
+    async def say(word: str, *, urgent: bool) -> None:
+        said.append(await pipe.execute("ECHO", word, urgent=urgent))
 
-    await asyncio.gather(say("first", hurry=False), say("second", hurry=True), say("third", hurry=False))
+    await asyncio.gather(say("first", urgent=False), say("second", urgent=True), say("third", urgent=False))
     assert said == [b"first", b"second", b"third"]
 
 
@@ -70,7 +70,7 @@ async def test_what_the_server_tells_unasked_is_heard(server: Server) -> None:
     async with Redis.from_url(server.url, protocol=3) as redis:
         connection = redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
         await connection.connect()
-        pipe = PipelinedConnection(connection, hear=heard.append)
+        pipe = PipelinedConnection(connection, on_push=heard.append)
         await pipe.execute("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", "a")
         await pipe.execute("SET", "a1", "x")
         await pipe.execute("FLUSHALL")
@@ -97,11 +97,11 @@ async def test_who_has_waited_long_enough_is_told_and_the_late_reply_is_nobodys(
 ) -> None:
     server.pause()
     patient = asyncio.ensure_future(pipe.execute("ECHO", "patient"))
-    asking = [asyncio.ensure_future(pipe.execute("ECHO", "late", seconds=seconds)) for seconds in (0.02, 0.05, 0.01)]
+    asking = [asyncio.ensure_future(pipe.execute("ECHO", "late", time_limit=seconds)) for seconds in (0.02, 0.05, 0.01)]
     async with asyncio.timeout(HANG_TIMEOUT):
         told = await asyncio.gather(*asking, return_exceptions=True)
     assert {type(one) for one in told} == {TimeoutError}
     server.resume()
     async with asyncio.timeout(HANG_TIMEOUT):
-        assert await pipe.execute("ECHO", "in time", seconds=HANG_TIMEOUT) == b"in time"
+        assert await pipe.execute("ECHO", "in time", time_limit=HANG_TIMEOUT) == b"in time"
         assert await patient == b"patient"

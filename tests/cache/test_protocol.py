@@ -31,8 +31,8 @@ def server() -> Iterator[Server]:
 async def cache(server: Server) -> AsyncIterator[SharedCache]:
     with server.client as client:
         client.flushall()
-    async with open_redis(server.url, deadline=HANG_TIMEOUT) as link:
-        cache = SharedCache(link, SECRET, seconds=60, fence_seconds=LONG)
+    async with open_redis(server.url, command_timeout=HANG_TIMEOUT) as link:
+        cache = SharedCache(link, SECRET, ttl=60, fence_ttl=LONG)
         await joined(link)
         await trust_at_once(cache, server)
         yield cache
@@ -41,8 +41,8 @@ async def cache(server: Server) -> AsyncIterator[SharedCache]:
 @pytest.fixture
 async def brief(server: Server) -> AsyncIterator[SharedCache]:
     """A cache whose fences fall soon."""
-    async with open_redis(server.url, deadline=HANG_TIMEOUT) as link:
-        cache = SharedCache(link, b"b" * 32, seconds=60, fence_seconds=QUIET)
+    async with open_redis(server.url, command_timeout=HANG_TIMEOUT) as link:
+        cache = SharedCache(link, b"b" * 32, ttl=60, fence_ttl=QUIET)
         await joined(link)
         await trusted(cache)
         yield cache
@@ -74,7 +74,7 @@ async def lease(cache: SharedCache, name: str = "n", page: str = "") -> Lease:
 
 async def answer(cache: SharedCache, name: str = "n", page: str = "") -> bytes | None:
     told = await cache.read(name, page)
-    return told.answer if isinstance(told, Hit) else None
+    return told.response if isinstance(told, Hit) else None
 
 
 async def test_what_is_filled_in_is_answered(cache: SharedCache) -> None:
@@ -90,13 +90,13 @@ async def test_an_answer_is_kept_for_as_long_as_was_said_and_no_page_prolongs_it
     await cache.fill("n", "1", given, b"one")
     first = await cache.read("n", "1")
     assert isinstance(first, Hit)
-    assert 50 < first.seconds <= 60
+    assert 50 < first.ttl <= 60
     with server.client as client:
         client.expire(cache.key("n"), 30)
     await cache.fill("n", "2", given, b"two")
     second = await cache.read("n", "2")
     assert isinstance(second, Hit)
-    assert second.seconds <= 30
+    assert second.ttl <= 30
 
 
 async def test_all_who_miss_hold_the_same_lease(cache: SharedCache) -> None:
@@ -182,8 +182,8 @@ async def test_a_server_that_forgot_everything_is_trusted_again_after_a_while(
 
 async def test_a_server_that_comes_back_with_old_data_does_not_answer_from_it() -> None:
     with running_server() as server:
-        async with open_redis(server.url, deadline=HANG_TIMEOUT) as link:
-            cache = SharedCache(link, SECRET, seconds=60, fence_seconds=LONG)
+        async with open_redis(server.url, command_timeout=HANG_TIMEOUT) as link:
+            cache = SharedCache(link, SECRET, ttl=60, fence_ttl=LONG)
             await joined(link)
             await trust_at_once(cache, server)
             await cache.fill("n", "", await lease(cache), b"old")
@@ -215,8 +215,8 @@ async def test_names_are_not_shown_to_the_server(cache: SharedCache, server: Ser
 
 async def test_deployments_do_not_see_each_others_answers(cache: SharedCache, server: Server) -> None:
     await cache.fill("n", "", await lease(cache), b"answer")
-    async with open_redis(server.url, deadline=HANG_TIMEOUT) as link:
-        other = SharedCache(link, b"o" * 32, seconds=60, fence_seconds=QUIET)
+    async with open_redis(server.url, command_timeout=HANG_TIMEOUT) as link:
+        other = SharedCache(link, b"o" * 32, ttl=60, fence_ttl=QUIET)
         await joined(link)
         await trusted(other)
         assert await answer(other) is None
@@ -224,8 +224,8 @@ async def test_deployments_do_not_see_each_others_answers(cache: SharedCache, se
 
 async def test_fences_and_epochs_survive_when_memory_is_short_and_old_answers_do_not() -> None:
     with running_server("--maxmemory", "8mb", "--maxmemory-policy", "volatile-lru") as server:
-        async with open_redis(server.url, deadline=HANG_TIMEOUT) as link:
-            cache = SharedCache(link, SECRET, seconds=60, fence_seconds=LONG)
+        async with open_redis(server.url, command_timeout=HANG_TIMEOUT) as link:
+            cache = SharedCache(link, SECRET, ttl=60, fence_ttl=LONG)
             await joined(link)
             assert await cache.eviction_problem() is None
             await trust_at_once(cache, server)
@@ -239,6 +239,6 @@ async def test_fences_and_epochs_survive_when_memory_is_short_and_old_answers_do
 
 async def test_a_policy_that_may_evict_fences_is_found() -> None:
     with running_server("--maxmemory-policy", "allkeys-lru") as server:
-        async with open_redis(server.url, deadline=HANG_TIMEOUT) as link:
-            cache = SharedCache(link, SECRET, seconds=60)
+        async with open_redis(server.url, command_timeout=HANG_TIMEOUT) as link:
+            cache = SharedCache(link, SECRET, ttl=60)
             assert "allkeys-lru" in str(await cache.eviction_problem())

@@ -41,7 +41,7 @@ async def both(
         made = []
         for _ in range(2):
             rates = TokenBuckets(6_000, monotonic=moment)
-            link = await stack.enter_async_context(open_redis(valkey.url, deadline=HANG_TIMEOUT))
+            link = await stack.enter_async_context(open_redis(valkey.url, command_timeout=HANG_TIMEOUT))
             made.append((rates, SharedTokenBuckets(rates, link, SECRET)))
         yield made
 

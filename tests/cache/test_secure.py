@@ -36,10 +36,10 @@ def rights() -> list[str]:
 
 async def works(url: str, user: str = "", password: str = "") -> bool:
     """Say whether an answer can be kept by way of this URL."""
-    async with open_redis(url, user=user, password=password, deadline=HANG_TIMEOUT) as link:
+    async with open_redis(url, user=user, password=password, command_timeout=HANG_TIMEOUT) as link:
         if not await link.reconnect():
             return False
-        cache = SharedCache(link, b"s" * 32, seconds=60, fence_seconds=0.001)
+        cache = SharedCache(link, b"s" * 32, ttl=60, fence_ttl=0.001)
         if not link.is_cluster:
             await link.redis.execute_command("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", cache.key_prefix)
         kept: list[bytes] = []
@@ -49,7 +49,7 @@ async def works(url: str, user: str = "", password: str = "") -> bool:
                 assert link.is_up
             await cache.fill(name, "", lease, name.encode())
             told = await cache.read(name, "")
-            kept += [told.answer] if isinstance(told, Hit) else []
+            kept += [told.response] if isinstance(told, Hit) else []
             assert await cache.fence([name, "another"], b"writer")
             assert await cache.unfence([name, "another"], b"writer")
         return kept == [str(number).encode() for number in range(30)]

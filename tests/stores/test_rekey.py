@@ -84,7 +84,7 @@ async def test_a_cache_forgets_who_left_a_surname(
     async with (
         open_sqlite(tmp_path / "people.db", now=clock.now, encryption=given) as store,
         open_cached(
-            store, valkey_servers.shared_url(), seconds=60, local_size=0, deadline=HANG_TIMEOUT, fence_seconds=0.02
+            store, valkey_servers.shared_url(), ttl=60, local_size=0, command_timeout=HANG_TIMEOUT, fence_ttl=0.02
         ) as cached,
     ):
         old_fold.setattr("peopleinfo.people.person.fold", lambda _: "meyer")

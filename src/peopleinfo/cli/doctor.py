@@ -143,6 +143,6 @@ async def _try_cache(settings: Settings) -> tuple[bool, str]:
 
     async with open_redis(settings.cache_url, user=settings.cache_user, password=settings.cache_password) as link:
         if not await link.reconnect():
-            return False, f"cache: {link.trouble}; the service works without it, and slower: see PEOPLEINFO_CACHE_URL"
-        problem = await SharedCache(link, bytes(32), seconds=settings.cache_ttl).eviction_problem()
+            return False, f"cache: {link.last_error}; the service runs without it, but slower: see PEOPLEINFO_CACHE_URL"
+        problem = await SharedCache(link, bytes(32), ttl=settings.cache_ttl).eviction_problem()
         return problem is None, f"cache: {problem or 'it answers'}"

@@ -1,6 +1,6 @@
-"""How a response is stored in Redis: encrypted and bound to its key and page.
+"""The format of cached responses: encrypted and bound to their key and page.
 
-Any client of Redis may write anything under any key. Only what this deployment has stored under this key and page is opened.
+Any client of Redis may write to any key. Only entries that this deployment stored under the same key and page can be decrypted.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from peopleinfo.crypto.ids import derive_key
 
 _NONCE: Final = 12  # bytes before an encrypted response
-# The last digits of a Redis key choose the encryption key. Under a single one, a random nonce might be used twice in a few years.
+# The last digits of a Redis key select the encryption key. With a single key, a random nonce could repeat within a few years.
 _DIGITS: Final = 2
 
 
 class Entries:
-    """Encrypts responses with AES-GCM, and opens what was stored."""
+    """Encrypts and decrypts responses with AES-GCM."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = derive_key(secret, "cached answers")
         self._box = lru_cache(16**_DIGITS)(self._box_of)
 
-    def encrypt(self, key: str, page: str, answer: bytes) -> bytes:
-        """Return what to store under a Redis key and a page."""
+    def encrypt(self, key: str, page: str, response: bytes) -> bytes:
+        """Return the entry to store under a Redis key and a page."""
         nonce = secrets.token_bytes(_NONCE)
-        return nonce + self._box(key[-_DIGITS:]).encrypt(nonce, answer, _context(key, page))
+        return nonce + self._box(key[-_DIGITS:]).encrypt(nonce, response, _context(key, page))
 
     def decrypt(self, key: str, page: str, stored: bytes) -> bytes | None:
-        """Return the response, or None when it was not encrypted for the same key and page."""
+        """Return the response, or None if the entry was not encrypted for this key and page."""
         try:
             return self._box(key[-_DIGITS:]).decrypt(stored[:_NONCE], stored[_NONCE:], _context(key, page))
         except (InvalidTag, ValueError):

@@ -1,4 +1,4 @@
-"""The cache in the memory of one process. Redis tells it what has changed (client tracking), and it is empty when Redis cannot."""
+"""The cache in the memory of one process. Redis sends invalidations (client tracking); without them the cache is empty."""
 
 from __future__ import annotations
 
@@ -17,137 +17,139 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
     from redis.asyncio.connection import AbstractConnection
 
-STALE_SECONDS: Final = (
-    1.5  # how long an answer may be kept after it was changed elsewhere, whatever happens to the network
-)
-_ENTRY_SIZE: Final = 1024  # bytes of an entry beside its answer: what was asked, the key, and what finds them
-_PING_SECONDS: Final = 0.5
-_PAUSE: Final = (0.1, 0.3)
+# Seconds for which an entry may be stale after another process changed the record, even if the network fails.
+MAX_STALENESS: Final = 1.5
+_ENTRY_SIZE: Final = 1024  # bytes of an entry in addition to its response: the query, the key and the index entries
+_PING_INTERVAL: Final = 0.5
+_RECONNECT_DELAY: Final = (0.1, 0.3)  # seconds, chosen at random
 
 
 class LocalCache:
-    """Answers by what was asked, of at most `size` bytes together. Only for the event loop's thread.
+    """Responses by query, at most `size` bytes in total. Use it only in the thread of the event loop.
 
-    An answer is valid until the time that came with it, and as long as the tracking connection lives: the server answers a PING after it
-    has told everything of before, so whoever had an answer lately knows what had changed when it asked.
+    An entry is valid until its TTL expires and while the tracking connection is alive. The server sends all earlier invalidations before
+    it responds to a PING, so a recent response to a PING proves that no earlier invalidation is missing.
     """
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._used = 0
-        # What was asked → until when, under which key, the answer, and its bytes.
-        self._kept: dict[Hashable, tuple[float, str, Any, int]] = {}
-        self._asked: dict[str, set[Hashable]] = {}  # key → what was asked
-        self._expected: dict[str, PendingFetch] = {}  # keys whose answers are being fetched
+        # query → (expiry, key, response, size in bytes)
+        self._entries: dict[Hashable, tuple[float, str, Any, int]] = {}
+        self._queries: dict[str, set[Hashable]] = {}  # key → its queries
+        self._fetches: dict[str, PendingFetch] = {}  # keys with a fetch in progress
         self._valid_until = 0.0
 
-    def get(self, asked: Hashable) -> Any:
-        """Return the answer, None when there is none."""
-        kept = self._kept.get(asked)
-        if kept is None:
+    def get(self, query: Hashable) -> Any:
+        """Return the response, or None if no valid entry exists."""
+        entry = self._entries.get(query)
+        if entry is None:
             return None
         now = monotonic()
-        if now < kept[0] and now < self._valid_until:
-            return kept[2]
+        if now < entry[0] and now < self._valid_until:
+            return entry[2]
         return None
 
     def begin_fetch(self, key: str) -> PendingFetch:
-        """Say that an answer under the key is about to be fetched; to be called before."""
-        expected = self._expected.setdefault(key, PendingFetch(key))
-        expected.waiting += 1
-        return expected
+        """Register a fetch of a response under the key. Call this before the request to Redis."""
+        fetch = self._fetches.setdefault(key, PendingFetch(key))
+        fetch.waiters += 1
+        return fetch
 
-    def end_fetch(self, expected: PendingFetch, asked: Hashable, answer: Any, seconds: float, size: int = 0) -> None:
-        """Keep the answer of `size` bytes for `seconds`, unless its key has changed since it was expected; `seconds` 0: it is not to be kept."""
-        expected.waiting -= 1
-        unchanged = self._expected.get(expected.key) is expected
-        if unchanged and not expected.waiting:
-            del self._expected[expected.key]
+    def end_fetch(self, fetch: PendingFetch, query: Hashable, response: Any, ttl: float, size: int = 0) -> None:
+        """Store a response of `size` bytes for `ttl` seconds (0: do not store it).
+
+        The response is discarded if its key was invalidated after `begin_fetch`.
+        """
+        fetch.waiters -= 1
+        unchanged = self._fetches.get(fetch.key) is fetch
+        if unchanged and not fetch.waiters:
+            del self._fetches[fetch.key]
         size += _ENTRY_SIZE
-        if not unchanged or seconds <= 0 or size > self._size:
+        if not unchanged or ttl <= 0 or size > self._size:
             return
-        self._forget(asked)
+        self._remove(query)
         while self._used + size > self._size:
-            self._forget(next(iter(self._kept)))
-        self._kept[asked] = (monotonic() + seconds, expected.key, answer, size)
+            self._remove(next(iter(self._entries)))
+        self._entries[query] = (monotonic() + ttl, fetch.key, response, size)
         self._used += size
-        self._asked.setdefault(expected.key, set()).add(asked)
+        self._queries.setdefault(fetch.key, set()).add(query)
 
     def invalidate(self, keys: Iterable[str]) -> None:
-        """Forget what was changed, and do not keep what is being fetched of it."""
+        """Remove the entries of these keys, and prevent fetches in progress from storing theirs."""
         for key in keys:
-            self._expected.pop(key, None)
-            for asked in self._asked.pop(key, ()):
-                self._used -= self._kept.pop(asked)[3]
+            self._fetches.pop(key, None)
+            for query in self._queries.pop(key, ()):
+                self._used -= self._entries.pop(query)[3]
 
     def clear(self) -> None:
-        """Forget everything."""
-        self._kept.clear()
+        """Remove all entries."""
+        self._entries.clear()
         self._used = 0
-        self._asked.clear()
-        self._expected.clear()
+        self._queries.clear()
+        self._fetches.clear()
 
     def update_gauges(self) -> None:
-        """Note how it stands, for the figures."""
-        CACHE_ENTRIES.set(len(self._kept))
+        """Update the gauges of this cache."""
+        CACHE_ENTRIES.set(len(self._entries))
         CACHE_BYTES.set(self._used)
         if self._size:
             CACHE_TRACKING.set(monotonic() < self._valid_until)
 
-    def _forget(self, asked: Hashable) -> None:
-        kept = self._kept.pop(asked, None)
-        if kept is None:
+    def _remove(self, query: Hashable) -> None:
+        entry = self._entries.pop(query, None)
+        if entry is None:
             return
-        _, key, _, size = kept
+        _, key, _, size = entry
         self._used -= size
-        others = self._asked[key]
-        others.discard(asked)
-        if not others:
-            del self._asked[key]
+        queries = self._queries[key]
+        queries.discard(query)
+        if not queries:
+            del self._queries[key]
 
     async def listen(self, redis: Redis, prefix: str) -> None:
-        """Have the server tell what changes under keys that begin with `prefix`, whenever it is there; never returns."""
+        """Receive invalidations of keys with this prefix and reconnect after errors; never returns."""
         while True:
             connection = redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
             try:
-                await self._follow(connection, prefix)
-            except Exception:  # noqa: BLE001, S110 - whatever it was, what is kept counts no more, and the next connection may be better
+                await self._track(connection, prefix)
+            except Exception:  # noqa: BLE001, S110 - any error empties the cache; the next connection may succeed
                 pass
             finally:
                 self._valid_until = 0.0
                 self.clear()
                 await connection.disconnect(nowait=True)
-            await asyncio.sleep(random.uniform(*_PAUSE))  # noqa: S311 - so that not all come at once
+            await asyncio.sleep(random.uniform(*_RECONNECT_DELAY))  # noqa: S311 - spreads reconnections
 
-    async def _follow(self, connection: AbstractConnection, prefix: str) -> None:
-        async with asyncio.timeout(STALE_SECONDS):
+    async def _track(self, connection: AbstractConnection, prefix: str) -> None:
+        async with asyncio.timeout(MAX_STALENESS):
             await connection.connect()  # type: ignore[no-untyped-call]
-        pipe = PipelinedConnection(connection, hear=self._hear)
-        await pipe.execute("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", prefix, seconds=STALE_SECONDS)
+        pipe = PipelinedConnection(connection, on_push=self._on_push)
+        await pipe.execute("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", prefix, time_limit=MAX_STALENESS)
         while not pipe.is_closed.is_set():
-            asked_at = monotonic()
-            await pipe.execute("PING", seconds=STALE_SECONDS)
-            self._valid_until = asked_at + STALE_SECONDS
-            CACHE_STALENESS.observe(monotonic() - asked_at)
+            sent_at = monotonic()
+            await pipe.execute("PING", time_limit=MAX_STALENESS)
+            self._valid_until = sent_at + MAX_STALENESS
+            CACHE_STALENESS.observe(monotonic() - sent_at)
             with suppress(TimeoutError):
-                async with asyncio.timeout(_PING_SECONDS):
+                async with asyncio.timeout(_PING_INTERVAL):
                     await pipe.is_closed.wait()
 
-    def _hear(self, told: list[Any]) -> None:
-        kind, keys = told[:2]
+    def _on_push(self, message: list[Any]) -> None:
+        kind, keys = message[:2]
         if kind != b"invalidate":
             return
-        if keys is None:  # the server was emptied
+        if keys is None:  # FLUSHALL or FLUSHDB
             self.clear()
         else:
             self.invalidate(key.decode(errors="replace") for key in keys)  # other clients may use keys of any bytes
 
 
 class PendingFetch:
-    """An answer that is being fetched; `waiting` counts by how many."""
+    """A fetch in progress; `waiters` counts the readers that wait for it."""
 
-    __slots__ = ("key", "waiting")
+    __slots__ = ("key", "waiters")
 
     def __init__(self, key: str) -> None:
         self.key = key
-        self.waiting = 0
+        self.waiters = 0

@@ -1,4 +1,4 @@
-"""The way to Redis: every call has a deadline, and a server that does not answer is left alone until it does (a circuit breaker)."""
+"""Redis client: every command has a timeout, and a circuit breaker stops requests to a server that does not respond."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from peopleinfo.telemetry.metrics import CACHE_BREAKER, CACHE_ERRORS, CACHE_SECO
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-TIMEOUT: Final = 0.05  # seconds that anybody waits for the cache
-_FAILURES: Final = 3  # in a row, before the server is left alone
-_RECONNECT_DELAY: Final = (0.1, 0.3)  # seconds between two attempts to come back, at random
-_PROBE_SECONDS: Final = 2.0
+TIMEOUT: Final = 0.05  # seconds that a request waits for the cache
+_MAX_FAILURES: Final = 3  # consecutive timeouts until the circuit breaker opens
+_RECONNECT_DELAY: Final = (0.1, 0.3)  # seconds between two attempts to reconnect, chosen at random
+_PROBE_TIMEOUT: Final = 2.0
 _log = structlog.get_logger("peopleinfo.stores.cached")
 
 
 class CacheUnavailable(Exception):
-    """The cache did not answer in time, or has been given up for now."""
+    """The cache did not respond in time, or the circuit breaker is open."""
 
 
 class Script:
-    """A Lua script, which Redis runs as one step; by its digest, if it knows it already."""
+    """A Lua script, which Redis runs atomically; called by its digest once Redis has cached it."""
 
     def __init__(self, name: str, text: str) -> None:
         self.name = name
@@ -45,123 +45,125 @@ class Script:
 
 
 class RedisClient:
-    """A Redis server or cluster. It need not be there yet, and may go and come back."""
+    """Client of a Redis server or cluster, which need not be reachable at the start."""
 
-    def __init__(self, redis: Redis | RedisCluster, *, deadline: float) -> None:
+    def __init__(self, redis: Redis | RedisCluster, *, command_timeout: float) -> None:
         self.redis = redis
         self.is_cluster = isinstance(redis, RedisCluster)
         self.is_reachable = False
-        """Whether the server is told of changes."""
+        """Whether fences and invalidations are sent."""
         self.is_up = False
-        """Whether it is asked too: only once it has been told of every change that it missed."""
+        """Whether reads are sent too: only after all missed invalidations are sent."""
         self.on_reconnect: Callable[[], Awaitable[None]] = _nothing
-        """Tells the server what it missed."""
-        self.trouble = ""
-        """Why the last attempt to connect failed, in the words of the client or the server."""
-        self._deadline = deadline
+        """Sends the missed invalidations after a reconnection."""
+        self.last_error = ""
+        """The error message of the last failed attempt to connect."""
+        self._timeout = command_timeout
         self._failures = 0
         self._down = asyncio.Event()
         for error in ("timeout", "connection"):
             CACHE_ERRORS.init_labels(error)
         for to in ("down", "up"):
             CACHE_BREAKER.init_labels(to)
-        self._pipe: PipelinedConnection | None = None  # none in a cluster, where redis-py knows which server to ask
+        self._connection: PipelinedConnection | None = None  # None for a cluster, where redis-py selects the node
 
     async def run(self, script: Script, keys: Sequence[str], *arguments: str | int | bytes, urgent: bool = True) -> Any:
-        """Run a script within the deadline; without `hurry` it may be sent a little later, with others. Raises Unreachable."""
+        """Run a script within the timeout; if not `urgent`, it may be sent with others a little later. Raises CacheUnavailable."""
         if not self.is_reachable:
-            raise CacheUnavailable("given up for now")
-        began = perf_counter()
+            raise CacheUnavailable("the circuit breaker is open")
+        start = perf_counter()
         try:
-            answer = await self.evaluate(script, keys, *arguments, seconds=self._deadline, urgent=urgent)
+            reply = await self.evaluate(script, keys, *arguments, time_limit=self._timeout, urgent=urgent)
         except Exception as error:
-            # Whatever the client, or the loop (uvloop: RuntimeError), makes of a connection that has died: it fails no request.
+            # A dead connection may raise any error of redis-py or the loop (uvloop: RuntimeError); none may fail a request.
             self._failures += 1
             CACHE_ERRORS.inc("timeout" if isinstance(error, TimeoutError) else "connection")
-            if self._failures >= _FAILURES or not isinstance(error, TimeoutError):
+            if self._failures >= _MAX_FAILURES or not isinstance(error, TimeoutError):
                 self.trip(error)
             raise CacheUnavailable(type(error).__name__) from error
         finally:
-            CACHE_SECONDS.observe(perf_counter() - began, script.name)
+            CACHE_SECONDS.observe(perf_counter() - start, script.name)
         self._failures = 0
-        return answer
+        return reply
 
     async def evaluate(
         self,
         script: Script,
         keys: Sequence[str],
         *arguments: str | int | bytes,
-        seconds: float = math.inf,
+        time_limit: float = math.inf,
         urgent: bool = True,
     ) -> Any:
-        """Run a script; the server may take so many seconds, and without `hurry` it may be sent a little later.
+        """Run a script within `time_limit` seconds; if not `urgent`, it may be sent a little later.
 
-        Raises redis-py's or hiredis' errors, ConnectionError, TimeoutError.
+        Raises errors of redis-py or hiredis, ConnectionError, TimeoutError.
         """
-        asked: tuple[Any, ...] = (len(keys), *keys, *arguments)
+        operands: tuple[Any, ...] = (len(keys), *keys, *arguments)
         if self.is_cluster:
-            async with asyncio.timeout(seconds if seconds < math.inf else None):
+            async with asyncio.timeout(time_limit if time_limit < math.inf else None):
                 with suppress(NoScriptError):
-                    return await self.redis.evalsha(script.digest, *asked)
-                return await self.redis.eval(script.text, *asked)
-        if self._pipe is None:
-            raise ConnectionError("there is no connection")
+                    return await self.redis.evalsha(script.digest, *operands)
+                return await self.redis.eval(script.text, *operands)
+        if self._connection is None:
+            raise ConnectionError("the client is not connected")
         try:
-            return await self._pipe.execute("EVALSHA", script.digest, *asked, seconds=seconds, hurry=urgent)
-        except ReplyError as refused:
-            if not str(refused).startswith("NOSCRIPT"):
+            return await self._connection.execute(
+                "EVALSHA", script.digest, *operands, time_limit=time_limit, urgent=urgent
+            )
+        except ReplyError as error:
+            if not str(error).startswith("NOSCRIPT"):
                 raise
-        return await self._pipe.execute("EVAL", script.text, *asked, seconds=seconds)
+        return await self._connection.execute("EVAL", script.text, *operands, time_limit=time_limit)
 
     def trip(self, error: Exception | None = None) -> None:
-        """Leave the server alone until it answers again and `on_return` is done."""
+        """Open the circuit breaker until the server responds again and `on_reconnect` has finished."""
         if self.is_up:
             CACHE_BREAKER.inc("down")
             _log.warning(
-                "cache_disconnected", error=type(error).__name__ if error else "a change could not be told to it"
+                "cache_disconnected", error=type(error).__name__ if error else "an invalidation could not be sent"
             )
         self.is_up = self.is_reachable = False
         self._down.set()
 
     def _report(self, error: Exception) -> None:
-        """Log why no connection is made, once for each reason."""
-        trouble = str(error) or type(error).__name__
-        if trouble != self.trouble:
-            self.trouble = trouble
-            _log.warning("cache_unreachable", reason=trouble)
+        """Log the error of a failed connection, once for each distinct message."""
+        message = str(error) or type(error).__name__
+        if message != self.last_error:
+            self.last_error = message
+            _log.warning("cache_unreachable", reason=message)
 
     async def reconnect_forever(self) -> None:
-        """Come back whenever the server was given up; never returns."""
+        """Reconnect whenever the circuit breaker is open; never returns."""
         while True:
             await self._down.wait()
             if not await self.reconnect():
-                await asyncio.sleep(random.uniform(*_RECONNECT_DELAY))  # noqa: S311 - so that not all come at once
+                await asyncio.sleep(random.uniform(*_RECONNECT_DELAY))  # noqa: S311 - spreads reconnections
 
     async def close(self) -> None:
         """Close every connection."""
-        if self._pipe:
-            await self._pipe.close()
+        if self._connection:
+            await self._connection.close()
         await self.redis.aclose()
 
     async def _connect(self) -> None:
-        """Have a connection to the server as it is now: the one before may lead to a server that has died."""
+        """Open a new connection: the previous one may lead to a server that has failed."""
         if not isinstance(self.redis, Redis):
             await self.redis.ping()
             return
-        if self._pipe:
-            await self._pipe.close()
+        if self._connection:
+            await self._connection.close()
         connection = self.redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
         await connection.connect()
-        self._pipe = PipelinedConnection(connection)
-        await self._pipe.execute("PING")
+        self._connection = PipelinedConnection(connection)
+        await self._connection.execute("PING")
 
     async def reconnect(self) -> bool:
-        """Try once to use the server again."""
+        """Try once to reconnect; return whether the cache is usable."""
         self._down.clear()
         try:
-            async with asyncio.timeout(_PROBE_SECONDS):
+            async with asyncio.timeout(_PROBE_TIMEOUT):
                 await self._connect()
-                # What changes from now on the server hears at once: else, under load, there would always be something that it missed.
+                # Send new invalidations at once. Otherwise the queue would never become empty under load.
                 self.is_reachable = True
                 self._failures = 0
                 await self.on_reconnect()
@@ -170,7 +172,7 @@ class RedisClient:
             self._report(error)
         if not self._down.is_set():
             self.is_up = True
-            self.trouble = ""
+            self.last_error = ""
             CACHE_BREAKER.inc("up")
             _log.info("cache_connected")
         return self.is_up
@@ -178,39 +180,40 @@ class RedisClient:
 
 @asynccontextmanager
 async def open_redis(
-    url: str, *, user: str = "", password: str = "", deadline: float = TIMEOUT
+    url: str, *, user: str = "", password: str = "", command_timeout: float = TIMEOUT
 ) -> AsyncIterator[RedisClient]:
-    """Open the way to the server of a URL: redis://, rediss:// (TLS), or redis+cluster:// and rediss+cluster:// for a cluster.
+    """Open a client for a URL: redis://, rediss:// (TLS), or redis+cluster:// and rediss+cluster:// for a cluster.
 
-    `?ca=` names a file with the certificates to trust. The user and the password may stand in the URL or come beside it. It need not answer: the link joins it when it does.
+    `?ca=` is a file of trusted certificates. The URL or the arguments contain the user and the password. An unreachable server is no
+    error: the client connects as soon as the server responds.
     """
     parts = urlsplit(url)
-    asked = dict(parse_qsl(parts.query))
+    query = dict(parse_qsl(parts.query))
     scheme, _, cluster = parts.scheme.partition("+")
     options: dict[str, Any] = {
-        "protocol": 3,  # in which the server tells what has changed
-        "socket_connect_timeout": max(deadline, _PROBE_SECONDS / 2),
-        # The deadline is ours. Given one, redis-py writes within asyncio.wait_for, which on Python 3.11 swallows a cancellation that comes when
-        # the writing is just done (cpython gh-86296): a request that was given up went on, and a task that was to end did not.
+        "protocol": 3,  # required for push messages
+        "socket_connect_timeout": max(command_timeout, _PROBE_TIMEOUT / 2),
+        # This client sets its own timeouts. If redis-py had a timeout, it would write within asyncio.wait_for. On Python 3.11 that
+        # suppresses a cancellation at the end of the write (cpython gh-86296), so a cancelled request or task would continue.
         "socket_timeout": None,
-        "retry": Retry(NoBackoff(), 0),  # a second attempt comes with the next request
+        "retry": Retry(NoBackoff(), 0),  # the next request is the retry
     }
     if password:
         options |= {"username": user or None, "password": password}
-    if "ca" in asked:
-        options["ssl_ca_certs"] = asked["ca"]
-    plain = urlunsplit((scheme, parts.netloc, parts.path, "", ""))
+    if "ca" in query:
+        options["ssl_ca_certs"] = query["ca"]
+    base_url = urlunsplit((scheme, parts.netloc, parts.path, "", ""))
     redis: Redis | RedisCluster
     if cluster:
-        redis = RedisCluster.from_url(plain, require_full_coverage=False, **options)
+        redis = RedisCluster.from_url(base_url, require_full_coverage=False, **options)
     else:
-        redis = Redis.from_url(plain, **options)
-    link = RedisClient(redis, deadline=deadline)
+        redis = Redis.from_url(base_url, **options)
+    client = RedisClient(redis, command_timeout=command_timeout)
     try:
-        yield link
+        yield client
     finally:
-        await link.close()
+        await client.close()
 
 
 async def _nothing() -> None:
-    """Do nothing."""
+    """Do nothing: the default of `on_reconnect`."""

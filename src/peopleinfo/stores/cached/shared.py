@@ -1,17 +1,17 @@
-"""The cache that all processes share, and the protocol that keeps it from lying (docs/adr/0008; checked as a model and by `make consistency`).
+"""The shared cache and its coherence protocol (docs/adr/0008; verified by model checking and by `make consistency`).
 
-Of each name (a person's id, a surname) Redis holds
+Redis stores for each name (a person id or a surname)
 
-    v   the answers: a hash of the epoch's id and, under the page asked for, what to answer
-    l   a lease: whoever reads the store to fill the cache holds it; a write takes it away
-    f   the fences of the writers now at work, each with the time at which it falls by itself
+    v   the values: a hash of the epoch id and one response per page
+    l   the lease: the token of the reader that may fill the cache; a write deletes it
+    f   the fences: the tokens of the active writers, each with its expiry
 
-and of all names together the epoch: its id, the run of the server in which it began, and the time from which it counts. A server that
-has lost its memory, or came back with an old one, has another epoch or another run. Then nothing is cached until every write has landed
-that was on its way before, as its fence may be lost.
+and for all names together the epoch: its id, the run id of the server, and the time from which the epoch is valid. A server that was
+flushed, or restarted with old data, has another epoch or run id. Then the cache stays cold until every earlier write has been applied,
+because the fences of those writes may be lost.
 
-Any key may have any content at any time. The scripts remove what they cannot have written: an answer or a lease, which is missed then; an
-epoch, which begins again; fences, in whose place one stands until every write has landed that one of them may have been for.
+Any key may contain any value at any time. The scripts delete values that they cannot have written. A deleted response or lease is a miss,
+and a deleted epoch starts a new one. A new fence replaces deleted fences until every write that they protected has been applied.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ if TYPE_CHECKING:
 
     from peopleinfo.stores.cached.redis_client import RedisClient
 
-FENCE_SECONDS: Final = 15.0  # longer than any write may take to land, and the pause in which the cache is given up
-LEASE_SECONDS: Final = 5.0
-_TAGS: Final = 64  # groups of names in a cluster, each on one node with an epoch of its own
-_OWED: Final = 20_000  # names of at most 1 KiB; beyond that it is all forgotten
-_TOGETHER: Final = 500  # names in one script
-_REMEMBERED: Final = 10_000  # names of at most 1 KiB whose keys are at hand
-LARGEST: Final = 1024 * 1024  # bytes of an answer; a larger one is not stored
-_LONGEST_FENCE: Final = 600  # seconds; the settings permit no longer one
-_LONGEST_LIFE: Final = 3_600  # seconds of an answer, likewise
+FENCE_TTL: Final = 15.0  # longer than a write may take to be applied; also the quarantine of a new epoch
+LEASE_TTL: Final = 5.0
+_TAGS: Final = 64  # hash tags in a cluster: the names of one tag are on one node and share an epoch
+_MAX_PENDING: Final = 20_000  # names of at most 1 KiB; beyond that the whole cache is invalidated
+_MAX_NAMES: Final = 500  # names of one script call
+_MAX_MEMOIZED: Final = 10_000  # names of at most 1 KiB with memoized keys
+MAX_RESPONSE_SIZE: Final = 1024 * 1024  # bytes; a larger response is not cached
+_MAX_FENCE_TTL: Final = 600  # seconds; the maximum of the setting
+_MAX_TTL: Final = 3_600  # seconds; the maximum of the setting
 _HIT, _MISS = b"hit", b"miss"
 
 _CLOCK: Final = (
-    f"local longest_fence, longest_life, largest = {_LONGEST_FENCE * 1000}, {_LONGEST_LIFE * 1000}, {LARGEST + 64}\n"
+    f"local longest_fence, longest_life, largest = {_MAX_FENCE_TTL * 1000}, {_MAX_TTL * 1000}, {MAX_RESPONSE_SIZE + 64}\n"
     """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -60,9 +60,9 @@ local function is_foreign(reply)
 end
 """
 )
-# KEYS: epoch, answers, lease, fences. ARGV: an id for a new epoch, how long to be silent before it counts (ms), …
-# The third element of a reply names what was invalid.
-_TRUSTED: Final = (
+# KEYS: epoch, values, lease, fences. ARGV: id for a new epoch, quarantine of a new epoch (ms), …
+# The third element of a reply is the kind of an invalid value.
+_VALIDATE: Final = (
     _CLOCK
     + """
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
@@ -92,16 +92,16 @@ if redis.call('EXISTS', KEYS[4]) == 1 then
 end
 """
 )
-# … the page, a token for a new lease, how long that lasts (ms)
+# … page, token for a new lease, TTL of a lease (ms)
 READ: Final = Script(
     "read",
-    _TRUSTED
+    _VALIDATE
     + """
-local kept = redis.pcall('HMGET', KEYS[2], 'epoch', ARGV[3])
-local wrong = is_foreign(kept) and 'answer' or nil
-if kept[2] and kept[1] == epoch[1] then
+local entry = redis.pcall('HMGET', KEYS[2], 'epoch', ARGV[3])
+local wrong = is_foreign(entry) and 'answer' or nil
+if entry[2] and entry[1] == epoch[1] then
     local left = redis.call('PTTL', KEYS[2])
-    if left >= 0 and left <= longest_life and #kept[2] <= largest then return {'hit', kept[2], left} end
+    if left >= 0 and left <= longest_life and #entry[2] <= largest then return {'hit', entry[2], left} end
     wrong = 'answer'
 end
 if wrong then redis.call('DEL', KEYS[2]) end
@@ -114,10 +114,10 @@ end
 return {'miss', lease, wrong}
 """,
 )
-# … the page, the lease, how long the answer may be kept (ms), the answer, how many pages of a name
+# … page, lease, TTL (ms), response, maximum of pages per name
 FILL: Final = Script(
     "fill",
-    _TRUSTED
+    _VALIDATE
     + """
 if redis.pcall('GET', KEYS[3]) ~= ARGV[4] then return {'lease_lost'} end
 if redis.pcall('HGET', KEYS[2], 'epoch') ~= epoch[1] then redis.call('DEL', KEYS[2]) end
@@ -127,7 +127,7 @@ if redis.call('PTTL', KEYS[2]) < 0 then redis.call('PEXPIRE', KEYS[2], ARGV[5]) 
 return {'kept'}
 """,
 )
-# KEYS: answers, lease, fences of each name. ARGV: the writer, when its fence falls by itself (ms).
+# KEYS: values, lease, fences of each name. ARGV: token of the writer, TTL of its fence (ms).
 FENCE: Final = Script(
     "fence",
     _CLOCK
@@ -141,7 +141,7 @@ for i = 1, #KEYS, 3 do
 end
 """,
 )
-# KEYS as above. ARGV: the writer. Fences of another type are left to the next reader.
+# KEYS as above. ARGV: token of the writer. The next reader repairs fences of a wrong type.
 UNFENCE: Final = Script(
     "unfence",
     _CLOCK
@@ -152,121 +152,121 @@ for i = 1, #KEYS, 3 do
 end
 """,
 )
-# KEYS: answers.
+# KEYS: values.
 DISCARD: Final = Script("discard", "redis.call('DEL', KEYS[1])")
 
 
 class Hit(NamedTuple):
-    """An answer, and how many seconds it may still be kept."""
+    """A cached response and its remaining TTL in seconds."""
 
-    answer: bytes
-    seconds: float
+    response: bytes
+    ttl: float
 
 
 class Lease(NamedTuple):
-    """The right to fill in an answer that was not there."""
+    """The permission to fill a missing entry."""
 
     token: bytes
 
 
 class SharedCache:
-    """Answers under names and pages. Redis sees no name and no answer: its keys are keyed hashes, and answers are encrypted."""
+    """Caches responses by name and page. Redis sees neither: its keys are keyed hashes, and responses are encrypted."""
 
     def __init__(
         self,
-        link: RedisClient,
+        client: RedisClient,
         secret: bytes,
         *,
-        seconds: float,
-        fence_seconds: float = FENCE_SECONDS,
+        ttl: float,
+        fence_ttl: float = FENCE_TTL,
         pages: int = 32,
     ) -> None:
-        """Keep answers for `seconds`, at most `pages` of a name. Those of one secret are one and the same."""
-        self.seconds = seconds
-        self.fence_seconds = fence_seconds
-        self._link = link
+        """Cache responses for `ttl` seconds, at most `pages` per name. Instances of the same secret share their entries."""
+        self.ttl = ttl
+        self.fence_ttl = fence_ttl
+        self._client = client
         self._pages = pages
         self._secret = derive_key(secret, "cache")
-        self._keys = lru_cache(_REMEMBERED)(self._keys_of)
+        self._keys = lru_cache(_MAX_MEMOIZED)(self._keys_of)
         self._entries = Entries(secret)
-        self._space = blake2b(b"space", key=self._secret, digest_size=6).hexdigest()
-        self._pending: dict[str, bool] = {}  # name → whether a write to it may still be on its way
-        self._owes_all = False
-        self._mark = secrets.token_bytes(8)
-        self._numbers = itertools.count()
+        self._namespace = blake2b(b"space", key=self._secret, digest_size=6).hexdigest()
+        self._pending: dict[str, bool] = {}  # name → whether a write of unknown outcome may still be applied
+        self._invalidate_all = False
+        self._process_prefix = secrets.token_bytes(8)
+        self._counter = itertools.count()
         for kind in ("answer", "lease", "fences", "epoch"):
             CACHE_INVALID.init_labels(kind)
-        link.on_reconnect = self._flush
+        client.on_reconnect = self._flush
 
     def update_gauges(self) -> None:
-        """Note how it stands, for the figures."""
+        """Update the gauges of the shared cache."""
         CACHE_UP.set(self.is_up)
         CACHE_OWED.set(len(self._pending))
 
     @property
     def is_up(self) -> bool:
-        """Whether the cache is asked at all."""
-        return self._link.is_up
+        """Whether reads use the cache."""
+        return self._client.is_up
 
     @property
     def key_prefix(self) -> str:
-        """What the keys of all answers begin with."""
-        return f"pi:v:{{{self._space}"
+        """The prefix of the keys of all values."""
+        return f"pi:v:{{{self._namespace}"
 
     def token(self) -> bytes:
-        """Return what nobody else, here or in another process, has ever been given: a mark of this process and a number."""
-        return self._mark + next(self._numbers).to_bytes(8)
+        """Return a globally unique token: the random prefix of this process and a counter."""
+        return self._process_prefix + next(self._counter).to_bytes(8)
 
     def key(self, name: str) -> str:
-        """Return the key of the answers of a name."""
+        """Return the key of the values of a name."""
         return self._keys(name)[1]
 
     async def read(self, name: str, page: str) -> Hit | Lease | None:
-        """Return the answer, or the right to fill it in, or None when the cache must not be used now."""
-        lease = int(LEASE_SECONDS * 1000)
-        told: Any = (b"down",)
-        if self._link.is_up:
+        """Return a hit, a lease to fill the missing entry, or None to bypass the cache."""
+        lease = int(LEASE_TTL * 1000)
+        reply: Any = (b"down",)
+        if self._client.is_up:
             with suppress(CacheUnavailable), tracing.span("cache", "lease"):
-                told = await self._link.run(READ, self._keys(name), *self._epoch(), page, self.token(), lease)
-                tracing.set_attribute("outcome", told[0].decode())
-        CACHE_LOOKUPS.inc(told[0].decode())
-        if told[0] == _HIT:
-            answer = self._entries.decrypt(self._keys(name)[1], page, told[1])
-            if answer is not None:
-                return Hit(answer, told[2] / 1000)
+                reply = await self._client.run(READ, self._keys(name), *self._epoch(), page, self.token(), lease)
+                tracing.set_attribute("outcome", reply[0].decode())
+        CACHE_LOOKUPS.inc(reply[0].decode())
+        if reply[0] == _HIT:
+            response = self._entries.decrypt(self._keys(name)[1], page, reply[1])
+            if response is not None:
+                return Hit(response, reply[2] / 1000)
             await self.discard(name)
             return None
-        _count_invalid(told)
-        return Lease(told[1]) if told[0] == _MISS else None
+        _count_invalid(reply)
+        return Lease(reply[1]) if reply[0] == _MISS else None
 
     async def discard(self, name: str) -> None:
-        """Remove the answers of a name, one of which is not what this service stores."""
+        """Delete the values of a name after one of them was invalid."""
         CACHE_INVALID.inc("answer")
         with suppress(CacheUnavailable):
-            await self._link.run(DISCARD, self._keys(name)[1:2])
+            await self._client.run(DISCARD, self._keys(name)[1:2])
 
-    async def fill(self, name: str, page: str, lease: Lease, answer: bytes) -> None:
-        """Keep an answer that was read from the store after the lease was given, unless a write took the lease away or it is too long."""
-        jitter = random.uniform(0.9, 1.0)  # noqa: S311 - so that what was filled together is not read anew together
-        milliseconds = int(self.seconds * 1000 * jitter)
+    async def fill(self, name: str, page: str, lease: Lease, response: bytes) -> None:
+        """Store a response that was read under the lease, unless a write deleted the lease or the response is too large."""
+        jitter = random.uniform(0.9, 1.0)  # noqa: S311 - entries filled together expire at different times
+        milliseconds = int(self.ttl * 1000 * jitter)
         keys, epoch = self._keys(name), self._epoch()
-        if len(answer) > LARGEST:
+        if len(response) > MAX_RESPONSE_SIZE:
             CACHE_FILLS.inc("large")
             return
-        answer = self._entries.encrypt(keys[1], page, answer)
-        told: Any = (b"down",)
+        response = self._entries.encrypt(keys[1], page, response)
+        reply: Any = (b"down",)
         with suppress(CacheUnavailable), tracing.span("cache", "fill"):
-            filling = (*epoch, page, lease.token, milliseconds, answer, self._pages)
-            told = await self._link.run(FILL, keys, *filling, urgent=False)  # nobody waits for it
-            tracing.set_attribute("outcome", told[0].decode())
-        CACHE_FILLS.inc(told[0].decode())
-        _count_invalid(told)
+            arguments = (*epoch, page, lease.token, milliseconds, response, self._pages)
+            reply = await self._client.run(FILL, keys, *arguments, urgent=False)  # no request waits for the fill
+            tracing.set_attribute("outcome", reply[0].decode())
+        CACHE_FILLS.inc(reply[0].decode())
+        _count_invalid(reply)
 
     async def fence(self, names: Iterable[str], writer: bytes) -> bool:
-        """Keep the cache from answering for these names or being filled, until `unfence`; False when it could not be told."""
+        """Set a fence on these names, which prevents hits and fills until `unfence`; return False if the cache is down."""
         try:
-            for keys in self._grouped(names):
-                await self._link.run(FENCE, keys, writer, int(self.fence_seconds * 1000))
+            for keys in self._keys_by_node(names):
+                await self._client.run(FENCE, keys, writer, int(self.fence_ttl * 1000))
         except CacheUnavailable:
             CACHE_FENCES.inc("failed")
             return False
@@ -274,87 +274,90 @@ class SharedCache:
         return True
 
     async def unfence(self, names: Iterable[str], writer: bytes) -> bool:
-        """Let the cache serve these names again, when the write has happened or will never; False when it could not be told.
+        """Clear the fence of a write that was applied or never will be; return False if the cache is down.
 
-        Then it is told when it can be reached again, before this process uses it.
+        The cleared fence is then queued and sent after the reconnection, before this process uses the cache again.
         """
         names = list(names)
         try:
-            for keys in self._grouped(names):
-                await self._link.run(UNFENCE, keys, writer)
+            for keys in self._keys_by_node(names):
+                await self._client.run(UNFENCE, keys, writer)
         except CacheUnavailable:
-            self.queue_invalidation(names, landed=True)
+            self.queue_invalidation(names, settled=True)
             return False
         CACHE_FENCES.inc("cleared")
         return True
 
-    def queue_invalidation(self, names: Iterable[str], *, landed: bool) -> None:
-        """Note what the cache has to be told as soon as it can be reached: until then this process does not use it."""
+    def queue_invalidation(self, names: Iterable[str], *, settled: bool) -> None:
+        """Queue invalidations for the next reconnection; this process does not use the cache before they are sent.
+
+        `settled`: the write was applied or never will be. Otherwise its fence remains until it expires.
+        """
         for name in names:
-            self._pending[name] = self._pending.get(name, False) or not landed
-        if len(self._pending) > _OWED:
+            self._pending[name] = self._pending.get(name, False) or not settled
+        if len(self._pending) > _MAX_PENDING:
             self._pending.clear()
-            self._owes_all = True
-        self._link.trip()
+            self._invalidate_all = True
+        self._client.trip()
 
     async def _flush(self) -> None:
-        """Tell the cache what it missed."""
-        owed, self._pending = self._pending, {}
-        owes_all, self._owes_all = self._owes_all, False
+        """Send the pending invalidations."""
+        pending, self._pending = self._pending, {}
+        invalidate_all, self._invalidate_all = self._invalidate_all, False
         writer = self.token()
         try:
-            if owes_all:
+            if invalidate_all:
                 await self._new_epoch()
-            # Begins the epoch, if there is none: so it counts sooner than if the first reader had to.
-            await self._link.evaluate(READ, self._keys(""), *self._epoch(), "", writer, 1)
-            for landed in (True, False):
-                names = [name for name, under_way in owed.items() if under_way is not landed]
-                for keys in self._grouped(names):
-                    await self._link.evaluate(FENCE, keys, writer, int(self.fence_seconds * 1000))
-                    if landed:
-                        await self._link.evaluate(UNFENCE, keys, writer)
+            # Creates a missing epoch, so that its quarantine ends sooner than if the first reader created it.
+            await self._client.evaluate(READ, self._keys(""), *self._epoch(), "", writer, 1)
+            for settled in (True, False):
+                names = [name for name, unsettled in pending.items() if unsettled is not settled]
+                for keys in self._keys_by_node(names):
+                    await self._client.evaluate(FENCE, keys, writer, int(self.fence_ttl * 1000))
+                    if settled:
+                        await self._client.evaluate(UNFENCE, keys, writer)
         except BaseException:
-            for name, under_way in owed.items():
-                self._pending[name] = self._pending.get(name, False) or under_way
-            self._owes_all = self._owes_all or owes_all
+            for name, unsettled in pending.items():
+                self._pending[name] = self._pending.get(name, False) or unsettled
+            self._invalidate_all = self._invalidate_all or invalidate_all
             raise
 
     async def _new_epoch(self) -> None:
-        tags = range(_TAGS if self._link.is_cluster else 1)
+        tags = range(_TAGS if self._client.is_cluster else 1)
         for tag in tags:
-            await self._link.redis.delete(f"pi:e:{{{self._space}.{tag}}}")
+            await self._client.redis.delete(f"pi:e:{{{self._namespace}.{tag}}}")
 
     async def eviction_problem(self) -> str | None:
-        """Say what is wrong when the server may throw away a fence to make room; None when it may not, or does not tell."""
+        """Return the problem of a policy that may evict fences; None if the policy is safe or unknown."""
         try:
-            told = await self._link.redis.config_get("maxmemory-policy")
-        except RedisError:  # managed servers do not let everybody ask
+            reply = await self._client.redis.config_get("maxmemory-policy")
+        except RedisError:  # managed servers may deny CONFIG GET
             return None
-        policy = str(told.get("maxmemory-policy", ""))
+        policy = str(reply.get("maxmemory-policy", ""))
         if not policy.startswith("allkeys"):
             return None
-        return f"maxmemory-policy {policy} may evict fences, and stale answers be kept: set volatile-lru or noeviction"
+        return f"maxmemory-policy {policy} may evict fences, so the cache may return stale responses: set volatile-lru or noeviction"
 
     def _epoch(self) -> tuple[bytes, int]:
-        return self.token(), int(self.fence_seconds * 1000)
+        return self.token(), int(self.fence_ttl * 1000)
 
     def _keys_of(self, name: str) -> tuple[str, str, str, str]:
         digest = blake2b(name.encode(), key=self._secret, digest_size=16).hexdigest()
-        tag = int(digest[:8], 16) % _TAGS if self._link.is_cluster else 0
-        place = f"{{{self._space}.{tag}}}"
-        return f"pi:e:{place}", f"pi:v:{place}:{digest}", f"pi:l:{place}:{digest}", f"pi:f:{place}:{digest}"
+        tag = int(digest[:8], 16) % _TAGS if self._client.is_cluster else 0
+        hash_tag = f"{{{self._namespace}.{tag}}}"
+        return f"pi:e:{hash_tag}", f"pi:v:{hash_tag}:{digest}", f"pi:l:{hash_tag}:{digest}", f"pi:f:{hash_tag}:{digest}"
 
-    def _grouped(self, names: Iterable[str]) -> Iterator[list[str]]:
-        """Yield the keys of names, those together that lie on one node; always in the same order."""
+    def _keys_by_node(self, names: Iterable[str]) -> Iterator[list[str]]:
+        """Yield the keys of names, grouped by node, always in the same order."""
         groups: dict[str, list[str]] = {}
         for epoch, *keys in sorted(self._keys(name) for name in set(names)):
             groups.setdefault(epoch, []).extend(keys)
         for keys in groups.values():
-            for start in range(0, len(keys), 3 * _TOGETHER):
-                yield keys[start : start + 3 * _TOGETHER]
+            for start in range(0, len(keys), 3 * _MAX_NAMES):
+                yield keys[start : start + 3 * _MAX_NAMES]
 
 
-def _count_invalid(told: Any) -> None:
-    """Count what a script found and removed."""
-    if len(told) > 2:  # noqa: PLR2004 - the third element
-        CACHE_INVALID.inc(told[2].decode())
+def _count_invalid(reply: Any) -> None:
+    """Count an invalid value that a script deleted."""
+    if len(reply) > 2:  # noqa: PLR2004 - the third element
+        CACHE_INVALID.inc(reply[2].decode())

@@ -1,4 +1,4 @@
-"""A store behind a cache: reads that may be answered from it, and writes that keep it from lying."""
+"""A store behind a cache: reads may be served from the cache, and writes keep it coherent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from peopleinfo.people.person import StoredPerson, decode_header, split_record
 from peopleinfo.people.store import CacheStatus, Page, ReindexResult
 from peopleinfo.stores.cached.local import LocalCache
 from peopleinfo.stores.cached.redis_client import TIMEOUT, open_redis
-from peopleinfo.stores.cached.shared import FENCE_SECONDS, Hit, Lease, SharedCache
+from peopleinfo.stores.cached.shared import FENCE_TTL, Hit, Lease, SharedCache
 from peopleinfo.telemetry import tracing
 from peopleinfo.telemetry.metrics import CACHE_FENCES, CACHE_JOINED
 
@@ -34,17 +34,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _KEY_LENGTH: Final = 512  # characters of a surname key; the cache is not used for longer ones
-_DELETIONS: Final = 20  # times that an erasure begins again since somebody changed the person
-_NOT_FOUND: Final = StoredPerson("", 0, b"")  # what is kept of an id that nobody has
+_DELETIONS: Final = 20  # attempts of a deletion that conflicts with concurrent changes
+_NOT_FOUND: Final = StoredPerson("", 0, b"")  # cached for an unknown id
 _encode = msgspec.msgpack.Encoder().encode
 _decode_record = msgspec.msgpack.Decoder(tuple[int, bytes]).decode
 _decode_page = msgspec.msgpack.Decoder(Page).decode
 
 
 class _Query(NamedTuple):
-    """What is asked: under which name and page the cache has it, how the answer is read from the store, and how it is written down."""
+    """A cacheable read: its keys in both caches, the read from the store, and the codec of its result."""
 
-    asked: Hashable
+    local_key: Hashable
     name: str
     page: str
     read: Callable[[], Awaitable[Any]]
@@ -57,41 +57,42 @@ async def open_cached(
     store: ServiceStore,
     url: str,
     *,
-    seconds: float,
+    ttl: float,
     local_size: int,
     user: str = "",
     password: str = "",
     strict: bool = False,
-    deadline: float = TIMEOUT,
-    fence_seconds: float = FENCE_SECONDS,
+    command_timeout: float = TIMEOUT,
+    fence_ttl: float = FENCE_TTL,
 ) -> AsyncIterator[CachedStore]:
-    """Put the cache at `url` before a store; it need not be there yet.
+    """Open the cache at `url`, which need not be reachable yet, in front of a store.
 
-    Answers are kept for `seconds`, in this process at most `local_size` bytes of them (0: none). `strict`: a write that the cache cannot be told of is
-    acknowledged only after `seconds`, when nobody can have an older answer any more.
+    Entries expire after `ttl` seconds. This process caches at most `local_size` bytes (0: none). With `strict`, a write that cannot
+    invalidate the cache is acknowledged only after `ttl` seconds, when no stale entry remains.
     """
     async with AsyncExitStack() as stack:
-        link = await stack.enter_async_context(open_redis(url, user=user, password=password, deadline=deadline))
-        shared = SharedCache(link, store.secret, seconds=seconds, fence_seconds=fence_seconds)
-        local = LocalCache(0 if link.is_cluster else local_size)
-        if await link.reconnect() and (problem := await shared.eviction_problem()):
+        opening = open_redis(url, user=user, password=password, command_timeout=command_timeout)
+        client = await stack.enter_async_context(opening)
+        shared = SharedCache(client, store.secret, ttl=ttl, fence_ttl=fence_ttl)
+        local = LocalCache(0 if client.is_cluster else local_size)
+        if await client.reconnect() and (problem := await shared.eviction_problem()):
             structlog.get_logger("peopleinfo.stores.cached").warning("cache_eviction_unsafe", problem=problem)
-        tasks = [asyncio.ensure_future(link.reconnect_forever())]
-        if local_size and isinstance(link.redis, Redis):
-            tasks.append(asyncio.ensure_future(local.listen(link.redis, shared.key_prefix)))
-        stack.push_async_callback(_end, tasks)
+        tasks = [asyncio.ensure_future(client.reconnect_forever())]
+        if local_size and isinstance(client.redis, Redis):
+            tasks.append(asyncio.ensure_future(local.listen(client.redis, shared.key_prefix)))
+        stack.push_async_callback(_cancel, tasks)
         yield CachedStore(store, shared, local, strict=strict)
 
 
 class CachedStore:
-    """A store whose reads by id and by surname may be answered from a cache, when they come with a `Reading` that allows it."""
+    """A store with a cache for reads by id and by surname that pass `ReadOptions`."""
 
     def __init__(self, store: ServiceStore, shared: SharedCache, local: LocalCache, *, strict: bool) -> None:
         self._store = store
         self._shared = shared
         self._local = local
         self._strict = strict
-        # One read of the store at a time and process: whoever holds the same lease may have the same answer, as no write has ended since.
+        # (name, page, lease) → read in progress. Reads with the same lease share it, because no write has been applied since.
         self._in_flight: dict[tuple[str, str, bytes], asyncio.Future[Any]] = {}
         self._filling: set[asyncio.Task[None]] = set()
 
@@ -121,15 +122,15 @@ class CachedStore:
         if record is not None and not options.fresh:
             options.source = CacheStatus.LOCAL
         else:
-            question = _Query(
+            query = _Query(
                 person_id,
-                _of_person(person_id),
+                _person_name(person_id),
                 "",
-                lambda: self._get_or_nobody(person_id),
+                lambda: self._get_or_not_found(person_id),
                 lambda record: _encode((record.version, record.body)),
-                lambda answer: StoredPerson(person_id, *_decode_record(answer)),
+                lambda response: StoredPerson(person_id, *_decode_record(response)),
             )
-            record = await self._read(question, options)
+            record = await self._read(query, options)
         if record.version == 0:
             raise PersonNotFound(person_id)
         found: StoredPerson = record
@@ -145,38 +146,38 @@ class CachedStore:
             or len(person_filter.surname_key) > _KEY_LENGTH
         ):
             return await self._store.find(person_filter, after=after, limit=limit)
-        asked = (person_filter.surname_key, after, limit)
-        page = self._local.get(asked)
+        local_key = (person_filter.surname_key, after, limit)
+        page = self._local.get(local_key)
         if page is not None and not options.fresh:
             options.source = CacheStatus.LOCAL
-            kept: Page = page
-            return kept
-        question = _Query(
-            asked,
-            self._of_surname(person_filter.surname_key),
+            cached: Page = page
+            return cached
+        query = _Query(
+            local_key,
+            self._name_of(person_filter.surname_key),
             f"{limit}:{(after or b'').hex()}",
             lambda: self._store.find(person_filter, after=after, limit=limit),
             _encode,
             _decode_page,
         )
-        found: Page = await self._read(question, options)
+        found: Page = await self._read(query, options)
         return found
 
-    async def create(self, details: PersonData, *, idempotency_key: IdempotencyKey | None = None) -> StoredPerson:
-        names = [self._of_surname(details.surname_key)]
-        return await self._write_fenced(names, lambda: self._store.create(details, idempotency_key=idempotency_key))
+    async def create(self, data: PersonData, *, idempotency_key: IdempotencyKey | None = None) -> StoredPerson:
+        names = [self._name_of(data.surname_key)]
+        return await self._write_fenced(names, lambda: self._store.create(data, idempotency_key=idempotency_key))
 
     async def replace(
-        self, person_id: str, details: PersonData, *, expected: int, current: StoredPerson | None = None
+        self, person_id: str, data: PersonData, *, expected: int, current: StoredPerson | None = None
     ) -> StoredPerson:
         if current is None or current.version != expected:
             current = await self._store.get(person_id)
         if current.version != expected:
             raise VersionConflict(person_id, actual=current.version)
         old = current
-        names = [_of_person(person_id), self._of_surname(_surname_key(old)), self._of_surname(details.surname_key)]
+        names = [_person_name(person_id), self._name_of(_surname_key(old)), self._name_of(data.surname_key)]
         return await self._write_fenced(
-            names, lambda: self._store.replace(person_id, details, expected=expected, current=old)
+            names, lambda: self._store.replace(person_id, data, expected=expected, current=old)
         )
 
     async def delete(self, person_id: str, *, expected: int | None = None) -> None:
@@ -184,39 +185,38 @@ class CachedStore:
             current = await self._store.get(person_id)
             if expected not in (None, current.version):
                 raise VersionConflict(person_id, actual=current.version)
-            names = [_of_person(person_id), self._of_surname(_surname_key(current))]
+            names = [_person_name(person_id), self._name_of(_surname_key(current))]
             try:
                 await self._write_fenced(names, partial(self._store.delete, person_id, expected=current.version))
-            except VersionConflict:  # somebody was faster, and may have changed the surname
+            except VersionConflict:  # a concurrent change, possibly of the surname
                 continue
             return
-        raise StoreUnavailable("the person changes too often to be erased")
+        raise StoreUnavailable("concurrent changes of the person prevented its deletion; try again")
 
     async def create_many(
         self, people: Sequence[PersonData], *, checkpoint: tuple[Checkpoint, Checkpoint] | None = None
     ) -> list[str]:
-        names = {self._of_surname(details.surname_key) for details in people}
-        return await self._write_fenced(
-            names, lambda: self._store.create_many(people, checkpoint=checkpoint), lasts=True
-        )
+        names = {self._name_of(data.surname_key) for data in people}
+        write = partial(self._store.create_many, people, checkpoint=checkpoint)
+        return await self._write_fenced(names, write, bulk=True)
 
     async def upsert_many(
         self, people: Sequence[bytes], *, checkpoint: tuple[Checkpoint, Checkpoint] | None = None
     ) -> int:
-        names = {name for body in people for name in await self._touched(body)}
-        return await self._write_fenced(
-            names, lambda: self._store.upsert_many(people, checkpoint=checkpoint), lasts=True
-        )
+        names = {name for body in people for name in await self._affected_names(body)}
+        write = partial(self._store.upsert_many, people, checkpoint=checkpoint)
+        return await self._write_fenced(names, write, bulk=True)
 
     async def reindex(self, *, after: bytes | None, limit: int) -> ReindexResult:
         done = await self._store.reindex(after=after, limit=limit)
-        # What the cache has under these keys, or is about to keep, was read before people came there or left.
-        names = {_of_index(key) for pair in done.keys for key in pair}
-        await self._write_fenced(names, _nothing)
+        # Entries of these keys, and fills in progress, were read before the reindexing.
+        names = {_surname_name(key) for pair in done.keys for key in pair}
+        await self._write_fenced(names, _no_write)
         return done
 
     async def purge(self, *, after: bytes | None, limit: int, remove: bool = True) -> PurgeResult:
-        return await self._store.purge(after=after, limit=limit, remove=remove)  # nobody is read who is removed by that
+        # Needs no fence: the purged records were unreadable before.
+        return await self._store.purge(after=after, limit=limit, remove=remove)
 
     async def estimate(self) -> int | None:
         return await self._store.estimate()
@@ -245,79 +245,79 @@ class CachedStore:
     async def check(self) -> None:
         await self._store.check()
 
-    async def _touched(self, body: bytes) -> list[str]:
-        """Name what the cache may know of somebody who comes from another store, and who may be here under another surname."""
-        come = decode_header(body)
-        names = [_of_person(come.person_id), self._of_surname(come.surname_key)]
+    async def _affected_names(self, body: bytes) -> list[str]:
+        """Return the names that an upserted record affects, including its previous surname."""
+        header = decode_header(body)
+        names = [_person_name(header.person_id), self._name_of(header.surname_key)]
         with suppress(PersonNotFound):
-            names.append(self._of_surname(_surname_key(await self._store.get(come.person_id))))
+            names.append(self._name_of(_surname_key(await self._store.get(header.person_id))))
         return names
 
     # Reads
 
-    async def _read(self, question: _Query, options: ReadOptions) -> Any:
+    async def _read(self, query: _Query, options: ReadOptions) -> Any:
         with tracing.span("cache", "read"):
             try:
-                return await self._traced_read(question, options)
+                return await self._traced_read(query, options)
             finally:
                 tracing.set_attribute("source", options.source.value if options.source else "")
 
-    async def _traced_read(self, question: _Query, options: ReadOptions) -> Any:
+    async def _traced_read(self, query: _Query, options: ReadOptions) -> Any:
         if options.fresh:
             options.source = CacheStatus.REQUEST
-            return await question.read()
-        # Before Redis is asked, so that no change is missed from then on.
-        expected = self._local.begin_fetch(self._shared.key(question.name))
-        answer, seconds, size = None, 0.0, 0
+            return await query.read()
+        # Registered before the request to Redis, so that no later invalidation is missed.
+        fetch = self._local.begin_fetch(self._shared.key(query.name))
+        result, ttl, size = None, 0.0, 0
         try:
-            told = await self._shared.read(question.name, question.page)
-            if isinstance(told, Hit):
-                answer, seconds, size = question.decode(told.answer), told.seconds, len(told.answer)
+            reply = await self._shared.read(query.name, query.page)
+            if isinstance(reply, Hit):
+                result, ttl, size = query.decode(reply.response), reply.ttl, len(reply.response)
                 options.source = CacheStatus.SHARED
-                return answer
-        except msgspec.DecodeError:  # another release stored it
-            await self._shared.discard(question.name)
-            told = None
+                return result
+        except msgspec.DecodeError:  # stored by another release
+            await self._shared.discard(query.name)
+            reply = None
         finally:
-            self._local.end_fetch(expected, question.asked, answer, seconds, size)
-        if told is None:
+            self._local.end_fetch(fetch, query.local_key, result, ttl, size)
+        if reply is None:
             options.source = CacheStatus.BYPASS
-            return await question.read()
+            return await query.read()
         options.source = CacheStatus.MISS
-        return await self._load_once(question, told)
+        return await self._load_once(query, reply)
 
-    async def _load_once(self, question: _Query, lease: Lease) -> Any:
-        """Read the store and fill the cache, once for all in this process who hold the lease."""
-        number = (question.name, question.page, lease.token)
-        flight = self._in_flight.get(number)
+    async def _load_once(self, query: _Query, lease: Lease) -> Any:
+        """Read the store and fill the cache, once for all readers of this process that hold the lease."""
+        flight_key = (query.name, query.page, lease.token)
+        flight = self._in_flight.get(flight_key)
         if flight is not None:
             CACHE_JOINED.inc()
         else:
-            flight = self._in_flight[number] = asyncio.get_running_loop().create_future()
-            filling = asyncio.ensure_future(self._read_and_fill(question, lease, flight))
+            flight = self._in_flight[flight_key] = asyncio.get_running_loop().create_future()
+            filling = asyncio.ensure_future(self._read_and_fill(query, lease, flight))
             self._filling.add(filling)
             filling.add_done_callback(self._filling.discard)
         try:
-            return await asyncio.shield(flight)  # who goes away does not take the answer from the others
+            return await asyncio.shield(flight)  # a cancelled reader does not cancel the others
         except StoreUnavailable as error:
             raise StoreUnavailable(str(error), retry_after=error.retry_after) from error
 
-    async def _read_and_fill(self, question: _Query, lease: Lease, flight: asyncio.Future[Any]) -> None:
-        """Tell whoever waits, and then the cache: nobody has to wait for that."""
+    async def _read_and_fill(self, query: _Query, lease: Lease, flight: asyncio.Future[Any]) -> None:
+        """Resolve the future of the readers first, then fill the cache."""
         try:
             try:
-                answer = await question.read()
-            except Exception as error:  # noqa: BLE001 - whoever waits has to know, and there may be nobody any more
+                result = await query.read()
+            except Exception as error:  # noqa: BLE001 - passed to the readers, all of which may have been cancelled
                 flight.set_exception(error)
                 flight.exception()
                 return
-            flight.set_result(answer)
-            await self._shared.fill(question.name, question.page, lease, question.encode(answer))
+            flight.set_result(result)
+            await self._shared.fill(query.name, query.page, lease, query.encode(result))
         finally:
-            flight.cancel()  # if nothing came of it, as the process ends
-            del self._in_flight[question.name, question.page, lease.token]
+            flight.cancel()  # without a result, at the end of the process
+            del self._in_flight[query.name, query.page, lease.token]
 
-    async def _get_or_nobody(self, person_id: str) -> StoredPerson:
+    async def _get_or_not_found(self, person_id: str) -> StoredPerson:
         try:
             return await self._store.get(person_id)
         except PersonNotFound:
@@ -325,18 +325,18 @@ class CachedStore:
 
     # Writes
 
-    async def _write_fenced(self, names: Iterable[str], write: Callable[[], Awaitable[T]], *, lasts: bool = False) -> T:
-        """Write while the cache does not answer for these names, and acknowledge when it can no more have what was there before."""
+    async def _write_fenced(self, names: Iterable[str], write: Callable[[], Awaitable[T]], *, bulk: bool = False) -> T:
+        """Write under a fence on these names, and return when the cache cannot contain a previous value."""
         names = set(names)
         writer = self._shared.token()
         keys = [self._shared.key(name) for name in names]
         fenced = await self._shared.fence(names, writer)
         self._local.invalidate(keys)
         try:
-            result = await (self._renew_fence(names, writer, write) if lasts else write())
+            result = await (self._renew_fence(names, writer, write) if bulk else write())
         except PeopleInfoError as error:
-            # A load that ends otherwise may have stored some people, or another run of it does.
-            if isinstance(error, OutcomeUnknown) or (lasts and not isinstance(error, StoreUnavailable)):
+            # A failed bulk write may have stored some records, or a concurrent run of the same import may store them.
+            if isinstance(error, OutcomeUnknown) or (bulk and not isinstance(error, StoreUnavailable)):
                 self._abandon_fence(names, fenced=fenced)
             else:
                 await self._shared.unfence(names, writer)
@@ -344,46 +344,46 @@ class CachedStore:
         except BaseException:
             self._abandon_fence(names, fenced=fenced)
             raise
-        told = await self._shared.unfence(names, writer)
+        unfenced = await self._shared.unfence(names, writer)
         self._local.invalidate(keys)
-        if self._strict and not told:
-            await asyncio.sleep(self._shared.seconds)
+        if self._strict and not unfenced:
+            await asyncio.sleep(self._shared.ttl)
         return result
 
     def _abandon_fence(self, names: Iterable[str], *, fenced: bool) -> None:
-        """Let the fences stand, as the write may still be on its way; they fall by themselves."""
+        """Leave the fences until they expire, because the write may still be applied."""
         CACHE_FENCES.inc("expired")
         if not fenced:
-            self._shared.queue_invalidation(names, landed=False)
+            self._shared.queue_invalidation(names, settled=False)
 
     async def _renew_fence(self, names: set[str], writer: bytes, write: Callable[[], Awaitable[T]]) -> T:
-        """Write for as long as it takes, and put the fences up again before they fall."""
+        """Run a long write and renew its fences before they expire."""
 
-        async def keep_up() -> None:
+        async def renew() -> None:
             while True:
-                await asyncio.sleep(self._shared.fence_seconds / 3)
+                await asyncio.sleep(self._shared.fence_ttl / 3)
                 await self._shared.fence(names, writer)
 
-        keeping = asyncio.ensure_future(keep_up())
+        renewing = asyncio.ensure_future(renew())
         try:
             return await write()
         finally:
-            await _end([keeping])
+            await _cancel([renewing])
 
-    def _of_surname(self, surname_key: str) -> str:
-        return _of_index(self._store.index_value(surname_key))
+    def _name_of(self, surname_key: str) -> str:
+        return _surname_name(self._store.index_value(surname_key))
 
 
-async def _nothing() -> None:
+async def _no_write() -> None:
     pass
 
 
-def _of_person(person_id: str) -> str:
+def _person_name(person_id: str) -> str:
     return f"p{person_id}"
 
 
-def _of_index(index: str) -> str:
-    """Name the people of a surname by what stands for it in the store: all that is known, where they are sealed, of a key of an older fold."""
+def _surname_name(index: str) -> str:
+    """Return the cache name of a surname from its indexed form; with encryption the key itself may be unknown."""
     return f"s{index}" if len(index) <= _KEY_LENGTH else f"s#{blake2b(index.encode(), digest_size=16).hexdigest()}"
 
 
@@ -391,7 +391,7 @@ def _surname_key(record: StoredPerson) -> str:
     return split_record(record)[0].surname_key
 
 
-async def _end(tasks: list[asyncio.Task[Any]]) -> None:
+async def _cancel(tasks: list[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     for task in tasks:
