@@ -1,18 +1,18 @@
-# The service as a container image: `make image` builds it, docs/docker.md tells how to run it.
+# The container image of the service: `make image` builds it, docs/docker.md explains how to run it.
 #
-# Which Python: pin it to what was tested by its digest (registries say it: `docker buildx imagetools inspect python:3.13-slim`), as in
-# --build-arg PYTHON_IMAGE=python:3.13-slim@sha256:… ; the workflows take it from the repository's variable PYTHON_IMAGE.
+# Pin the base image by digest (`docker buildx imagetools inspect python:3.13-slim` prints it):
+# --build-arg PYTHON_IMAGE=python:3.13-slim@sha256:… ; the workflows read the repository variable PYTHON_IMAGE.
 ARG PYTHON_IMAGE=python:3.13-slim
 
 FROM ${PYTHON_IMAGE} AS build
-# hash(): the order of sets in compiled files would be another one each time.
+# A fixed hash seed makes compiled files reproducible: it fixes the order of sets.
 ENV PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 RUN python -m venv --without-pip /opt/peopleinfo
 WORKDIR /src
-# What changes seldom comes first, in a layer of its own: a new version of the service is then a small one.
+# Dependencies change rarely and have a separate layer, so a new version of the service adds a small one.
 COPY requirements/run.lock requirements/
-# Compiled once, here: the root is read-only where it runs. Unchecked, because nothing changes there; by hash, because times differ.
-# Of AWS's services the client is asked for three; the descriptions of the other hundreds would be a sixth of the image.
+# Bytecode is compiled here because the root filesystem is read-only at run time. Hash-based pycs are reproducible; unchecked ones skip a stat.
+# botocore needs the data of three AWS services only; the data of the others would be a sixth of the image.
 RUN python -m pip --python /opt/peopleinfo/bin/python install --no-compile --require-hashes --only-binary :all: \
       --requirement requirements/run.lock \
  && find /opt/peopleinfo/lib/python3*/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d \
@@ -25,7 +25,7 @@ RUN python -m pip --python /opt/peopleinfo/bin/python install --no-compile --no-
  && python -m compileall -q --invalidation-mode unchecked-hash /opt/service/lib
 
 FROM ${PYTHON_IMAGE}
-# Whoever breaks in finds nothing to install with.
+# An attacker finds no package installer.
 RUN find /usr -depth \( -path '*-packages/pip*' -o -path '*-packages/setuptools*' -o -path '*-packages/wheel*' \
       -o -path '*/ensurepip*' -o -path '*/bin/pip*' \) -delete \
  && install --directory --owner 10001 --group 10001 --mode 0700 /audit /data
@@ -36,15 +36,15 @@ ENV PATH=/opt/peopleinfo/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONUNBUFFERED=1 \
     PEOPLEINFO_HOST=0.0.0.0 \
     PEOPLEINFO_STORE_URL=sqlite:////data/people.db
-# With a read-only root these are what can be written: imports and exports of any length pass through files, and the audit waits in one until
-# a second container has sent it away. Declared, a volume takes over whose the folder is (ECS).
+# Writable directories on a read-only root: imports and exports use temporary files, and a second container reads the audit log. A declared
+# volume keeps the owner of the directory (ECS).
 VOLUME ["/audit", "/tmp"]
 WORKDIR /data
 USER 10001:10001
 EXPOSE 3000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=15s --retries=3 CMD ["python", "-m", "peopleinfo.http.healthcheck"]
-# The kernel drops a signal to PID 1 that has no handler yet. A blocked one waits until the command handles it.
+# The kernel discards a signal to PID 1 that has no handler. A blocked signal stays pending until the command handles it.
 ENTRYPOINT ["env", "--block-signal=INT,TERM", "peopleinfo"]
 CMD ["serve"]
 ARG VERSION=0.0.0 REVISION=unknown

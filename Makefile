@@ -1,4 +1,4 @@
-# PeopleInfo. `make help` lists the verbs.
+# PeopleInfo. `make help` lists the targets.
 PYTHON ?= python3
 VENV := .venv
 TERRAFORM ?= terraform
@@ -6,64 +6,64 @@ IMAGE ?= peopleinfo:local
 SINCE ?= origin/main
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet
 
-# Every process of the tests would otherwise compile the sources again.
+# Without cached bytecode, every process that the tests start compiles the sources again.
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help run run-cloud run-observed dashboards docs screenshots test test-fast check fix sync-client consistency mutants bench image push deploy rollback next-version check-commits check-api check-speed iac-test iac-apply cloud-smoke helm dynamodb-local lock audit clean
 
-help: ## list these verbs
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(VENV)/ready-to-run ## set everything up and serve on http://127.0.0.1:3000 (settings: PEOPLEINFO_*, see the README)
+run: $(VENV)/ready-to-run ## install everything and serve on http://127.0.0.1:3000 (settings: PEOPLEINFO_*, see the README)
 	@exec $(VENV)/bin/peopleinfo serve
 
-run-cloud: $(VENV)/ready-to-test ## serve as in the cloud: on a local DynamoDB server with a Valkey before it
+run-cloud: $(VENV)/ready-to-test ## serve on a local DynamoDB server with Valkey as the cache, as on AWS
 	@exec $(VENV)/bin/python -m tests.local_cloud
 
-run-observed: $(VENV)/ready-to-run ## serve with Prometheus and Grafana beside it, where they are installed
+run-observed: $(VENV)/ready-to-run ## serve with Prometheus and Grafana, where they are installed
 	@exec observability/run_local
 
-dashboards: $(VENV)/ready-to-test ## write the dashboards anew (observability/dashboards.py)
+dashboards: $(VENV)/ready-to-test ## generate the Grafana dashboards (observability/dashboards.py)
 	@$(VENV)/bin/python -m observability.dashboards
 
-docs: $(VENV)/ready-to-test ## build the documentation as a site, into .cache/site; warnings are errors
+docs: $(VENV)/ready-to-test ## build the documentation site in .cache/site; warnings are errors
 	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict --quiet
 	@echo "open .cache/site/index.html"
 
-screenshots: $(VENV)/ready-to-test ## take the pictures of the console in docs/pictures anew (needs Chromium)
+screenshots: $(VENV)/ready-to-test ## take the screenshots of the console in docs/pictures (needs Chromium)
 	@$(VENV)/bin/python -m docs_site.screenshots
 
-test: $(VENV)/ready-to-test ## set everything up and run every test (ARGS="-k name" for some)
+test: $(VENV)/ready-to-test ## install everything and run all tests (ARGS="-k name" for some)
 	@$(VENV)/bin/python -m pytest --numprocesses logical --dist worksteal $(ARGS)
 
-test-fast: $(VENV)/ready-to-test ## run the tests that need no server and little CPU, in about a minute
+test-fast: $(VENV)/ready-to-test ## run the fast tests, in about a minute
 	@$(VENV)/bin/python -m pytest --numprocesses logical --dist worksteal --fast tests/architecture tests/unit tests/stores tests/http tests/client $(ARGS)
 
-check: $(VENV)/ready-to-test ## lint, formatting, types, imports, spelling
+check: $(VENV)/ready-to-test ## check lint, format, types, imports and spelling
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-cache
 	$(VENV)/bin/typos
 
-fix: $(VENV)/ready-to-test ## format the code and mend what the linter can mend
+fix: $(VENV)/ready-to-test ## format the code and apply the linter's fixes
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
 sync-client: $(VENV)/ready-to-test ## generate the synchronous Python client from the asynchronous one
 	@$(VENV)/bin/python -m scripts.generate_sync_client
 
-consistency: $(VENV)/ready-to-test ## load servers, break things, and check that no answer was a lie (ARGS="--help" for more)
+consistency: $(VENV)/ready-to-test ## inject faults under load and check that every response is consistent (ARGS="--help" for more)
 	@$(VENV)/bin/python -m consistency $(ARGS)
 
 mutants: $(VENV)/ready-to-test ## plant one-line faults in a copy of the tree and check that tests detect each (ARGS=NAME for some)
 	@$(VENV)/bin/python -m tests.mutants $(ARGS)
 
-bench: $(VENV)/ready-to-bench .cache/peers/ready ## measure what requests cost, beside others (ARGS=report writes docs/performance.md; bench/README.md)
+bench: $(VENV)/ready-to-bench .cache/peers/ready ## measure the cost of requests against other services (ARGS=report writes docs/performance.md)
 	@$(VENV)/bin/python -m bench $(ARGS)
 
-check-speed: $(VENV)/ready-to-test ## check that no request costs more than 10 % above the last release (ARGS=COMMIT: than there)
+check-speed: $(VENV)/ready-to-test ## check that no request costs over 10 % more than in the last release (ARGS=COMMIT to compare with)
 	@$(VENV)/bin/python -m bench.regression $(ARGS)
 
 image: ## build the container image (IMAGE=peopleinfo:local), docs/docker.md
@@ -72,20 +72,20 @@ image: ## build the container image (IMAGE=peopleinfo:local), docs/docker.md
 push: ## build the image for amd64 and arm64 and push it to a registry (ENV=qa); prints its digest
 	@scripts/push_image $(ENV)
 
-deploy: ## run a version that was pushed (ENV=qa VERSION=1.4.2), and go back when it does not work, docs/aws.md
+deploy: ## deploy a pushed version (ENV=qa VERSION=1.4.2) and roll back on failure, docs/aws.md
 	@scripts/protect_image $(ENV) $(VERSION)
 	@scripts/deploy $(ENV) $(VERSION)
 
-rollback: ## go back to the version that ran before (ENV=qa), or to another one (VERSION=1.4.1)
+rollback: ## roll back to the previous version (ENV=qa) or to VERSION=1.4.1
 	@scripts/rollback $(ENV) $(VERSION)
 
-next-version: $(VENV)/ready-to-test ## say which version the commits since the last release lead to (PRE=--pre: of a build that is not released)
+next-version: $(VENV)/ready-to-test ## print the next version by the commits since the last release (PRE=--pre: a pre-release)
 	@$(VENV)/bin/python -m scripts.next_version $(PRE)
 
 check-commits: $(VENV)/ready-to-test ## check the messages of commits (SINCE=origin/main)
 	@$(VENV)/bin/python -m scripts.check_commits $(SINCE)
 
-check-api: $(VENV)/ready-to-test ## check that no client of the last release breaks without a major version
+check-api: $(VENV)/ready-to-test ## check that a breaking change of the API has a major version
 	@$(VENV)/bin/python -m scripts.check_api
 
 .cache/peers/ready: bench/peers/requirements.lock
@@ -93,11 +93,11 @@ check-api: $(VENV)/ready-to-test ## check that no client of the last release bre
 	@.cache/peers/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --requirement $<
 	@touch $@
 
-audit: $(VENV)/ready-to-audit ## ask whether a library has a known weakness, and look for secrets in what is committed
+audit: $(VENV)/ready-to-audit ## scan the libraries for known vulnerabilities and the repository for secrets
 	$(VENV)/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/run.lock --requirement requirements/dev.lock
 	scripts/scan_secrets
 
-iac-test: $(VENV)/ready-to-scan helm ## test the infrastructure: format, types, promises, planted faults (needs Terraform; no account)
+iac-test: $(VENV)/ready-to-scan helm ## test the Terraform stacks: format, types, policies, planted faults (needs Terraform; no account)
 	@TERRAFORM=$(TERRAFORM) $(VENV)/bin/python -m pytest --numprocesses logical tests/iac $(ARGS)
 
 iac-apply: $(VENV)/ready-to-test .cache/emulator/ready ## apply the stacks to an emulator of AWS with HashiCorp's provider (needs Terraform; no account)
@@ -108,7 +108,7 @@ iac-apply: $(VENV)/ready-to-test .cache/emulator/ready ## apply the stacks to an
 	@.cache/emulator/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --requirement $<
 	@touch $@
 
-cloud-smoke: $(VENV)/ready-to-test ## run the service on a local server that is made as the stacks describe AWS (needs Terraform; no account)
+cloud-smoke: $(VENV)/ready-to-test ## run the service on local servers set up from the Terraform stacks (needs Terraform; no account)
 	@TERRAFORM=$(TERRAFORM) $(VENV)/bin/python -m pytest tests/iac/test_cloud.py $(ARGS)
 
 helm: .cache/helm/helm ## fetch Helm for the tests of the chart (needs npm)
@@ -133,11 +133,11 @@ dynamodb-local: .cache/dynamodb-local/DynamoDBLocal.jar ## fetch AWS's DynamoDB 
 	@rm .cache/amplify-dynamodb-simulator-2.9.30.tgz
 	@touch $@
 
-lock: $(VENV)/ready-to-test ## lock newer dependencies, none younger than a week
+lock: $(VENV)/ready-to-test ## update the locked dependencies to releases at least a week old
 	$(PIP) uv
 	$(VENV)/bin/python requirements/lock.py
 
-clean: ## remove the environment and every cache; people are kept
+clean: ## remove the virtual environment and all caches, but no data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

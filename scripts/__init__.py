@@ -1,1 +1,1 @@
-"""What the workflows do, step by step, so that it can be done by hand and tested."""
+"""The steps of the workflows as scripts, which can be run by hand and tested."""

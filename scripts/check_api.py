@@ -1,6 +1,6 @@
-"""Compare the API with the last release's; what breaks a client needs a major version: `python -m scripts.check_api`.
+"""Compare the API with that of the last release; a breaking change requires a major version: `python -m scripts.check_api`.
 
-The released document is `docs/openapi.json` of the release's tag, where `scripts.release` writes it.
+The released document is `docs/openapi.json` at the release's tag, written by `scripts.release`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ DOCUMENT = "docs/openapi.json"
 
 
 def problems(new: dict[str, Any], root: Path = ROOT) -> list[str]:
-    """Name what breaks a client of the last release, unless the next one is a major one."""
+    """Return the changes that break a client of the last release, unless the next version is a major one."""
     last = last_release(root)
     if last is None:
         return []
@@ -31,11 +31,11 @@ def problems(new: dict[str, Any], root: Path = ROOT) -> list[str]:
 
 
 def main() -> None:
-    """Print what breaks a client and was not announced; exits 1 when something does."""
+    """Print the unannounced breaking changes; exit 1 if there are any."""
     if found := problems(document()):
-        advice = "Keep the API as it was, or announce it: 'feat!: …', or a footer 'BREAKING CHANGE: …', makes a major version."
-        sys.exit("\n".join(["this breaks clients of the last release:", *found, advice]))
-    print("no client of the last release breaks unannounced")
+        advice = "Restore the API, or announce the change: 'feat!: …' or a footer 'BREAKING CHANGE: …' makes a major version."
+        sys.exit("\n".join(["breaking changes since the last release:", *found, advice]))
+    print("no unannounced breaking changes since the last release")
 
 
 if __name__ == "__main__":

@@ -8,12 +8,12 @@ from scripts.commits import commits
 
 
 def main() -> None:
-    """Name every commit whose message is not a Conventional Commit; exits 1 when there is one."""
+    """Print every commit whose message is not a Conventional Commit; exit 1 if there is one."""
     since = sys.argv[1] if len(sys.argv) > 1 else None
     checked = commits(since)
     if problems := [commit.problem for commit in checked if commit.problem]:
         sys.exit("\n".join(problems))
-    print(f"{len(checked)} messages are as they should be")
+    print(f"{len(checked)} commit messages are valid")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What has been committed since the last release, and how much of a step it is to the next version."""
+"""The commits since the last release, and the version that follows from them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _GITS_OWN: Final = re.compile(r'(Merge|Revert "|Reapply ")')
 
 
 class Step(IntEnum):
-    """How far a commit takes the version."""
+    """The part of the version that a commit increments."""
 
     NONE = 0
     PATCH = 1
@@ -37,7 +37,7 @@ STEPS: Final = {
 
 @dataclass(frozen=True, order=True)
 class Version:
-    """A release: semantic, three numbers. No exception is made for 0.x, since people depend on the API as it is."""
+    """A release by Semantic Versioning 2.0.0. The rules apply to 0.x too, because clients depend on the API."""
 
     major: int
     minor: int
@@ -45,12 +45,12 @@ class Version:
 
     @classmethod
     def parse(cls, tag: str) -> Self | None:
-        """Return the version of a tag such as v1.2.3; None for any other tag, a pre-release's among them."""
+        """Return the version of a tag such as v1.2.3; None for any other tag, including pre-releases."""
         found = _RELEASE.fullmatch(tag)
         return cls(*map(int, found.groups())) if found else None
 
     def after(self, step: Step) -> Version:
-        """Return the version that follows."""
+        """Return the next version."""
         match step:
             case Step.MAJOR:
                 return Version(self.major + 1, 0, 0)
@@ -66,7 +66,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit as Conventional Commits read it; `kind` is None when its message is not of that form."""
+    """A parsed Conventional Commit; `kind` is None when the message is not one."""
 
     sha: str
     message: str
@@ -76,27 +76,27 @@ class Commit:
 
     @property
     def is_merge(self) -> bool:
-        """Whether it brings nothing of its own: what it merges is in the history itself."""
+        """Whether it is a merge commit: the merged commits are in the history."""
         return self.parents > 1
 
     @property
     def reverts(self) -> str | None:
-        """The commit that it takes back, if it does."""
+        """The commit that it reverts; None when it is not a revert."""
         found = _REVERTED.search(self.message)
         return found.group(1) if found else None
 
     @property
     def problem(self) -> str | None:
-        """What is wrong with its message; None when nothing is."""
+        """The problem of its message; None when it is valid."""
         if self.is_merge or _GITS_OWN.match(self.message) or self.kind in STEPS:
             return None
         title = self.message.splitlines()[0] if self.message else "(no message)"
         wanted = ", ".join(STEPS)
-        return f"{self.sha[:10]} {title!r}: begin with a type and a colon, as in 'fix: …' ({wanted}; '!' before the colon when it breaks something)"
+        return f"{self.sha[:10]} {title!r}: start with a type and a colon, for example 'fix: …' ({wanted}; '!' before the colon for a breaking change)"
 
     @property
     def step(self) -> Step:
-        """How far it takes the version; one of unknown form counts as a fix, so that what it holds is never left out."""
+        """The part of the version to increment; an invalid message counts as a fix, so that its change is always released."""
         if self.is_merge:
             return Step.NONE
         if self.breaking:
@@ -105,7 +105,7 @@ class Commit:
 
 
 def git(*arguments: str, root: Path = ROOT) -> str:
-    """Run git and return what it prints. Raises SystemExit, saying what git said."""
+    """Run git and return its output. Raises SystemExit with git's error."""
     ran = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
     if ran.returncode:
         sys.exit(f"git {' '.join(arguments)}: {ran.stderr.strip()}")
@@ -113,17 +113,15 @@ def git(*arguments: str, root: Path = ROOT) -> str:
 
 
 def last_release(root: Path = ROOT) -> Version | None:
-    """Return the highest release of this history; None before the first."""
+    """Return the highest release of this history; None before the first one."""
     if git("rev-parse", "--is-shallow-repository", root=root) == "true":
-        sys.exit(
-            "the history is cut short (a shallow clone), so the last release cannot be told: git fetch --unshallow --tags"
-        )
+        sys.exit("the clone is shallow, so the last release is unknown; run git fetch --unshallow --tags")
     tags = git("tag", "--merged", "HEAD", root=root).splitlines()
     return max(filter(None, map(Version.parse, tags)), default=None)
 
 
 def commits(since: str | None, root: Path = ROOT) -> list[Commit]:
-    """Return the commits after a tag or a commit (None: all), oldest first, read by git-cliff."""
+    """Return the commits after a tag or commit (None: all), oldest first, parsed by git-cliff."""
     if (since and git("rev-list", "--count", f"{since}..HEAD", root=root) == "0") or not git(
         "branch", "--list", root=root
     ):
@@ -140,9 +138,9 @@ def commits(since: str | None, root: Path = ROOT) -> list[Commit]:
 
 
 def what_counts(history: list[Commit]) -> list[Commit]:
-    """Leave out what was taken back again, and what took it back. A revert of something released counts as a fix."""
+    """Remove reverted commits and their reverts. A revert of a released commit counts as a fix."""
     gone: set[str] = set()
-    for commit in reversed(history):  # so that a revert of a revert brings the first one back
+    for commit in reversed(history):  # newest first, so that a revert of a revert restores the original
         if commit.sha in gone or not commit.reverts:
             continue
         taken_back = [other.sha for other in history if other.sha.startswith(commit.reverts)]

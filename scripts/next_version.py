@@ -1,7 +1,7 @@
-"""Say which version comes next, by what has been committed: `python -m scripts.next_version [--pre]`.
+"""Print the next version by the commits since the last release: `python -m scripts.next_version [--pre]`.
 
-Prints nothing when nothing has been committed that anybody would notice. With --pre it is the version of a build that is not released,
-such as 1.3.0-dev.20261124153000 by the time of its last commit; there is always one.
+Prints nothing when no commit changes behaviour. With --pre it prints a pre-release version with the time of the last commit, for example
+1.3.0-dev.20261124153000.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def next_release(root: Path = ROOT) -> Version | None:
 
 
 def pre_release(root: Path = ROOT) -> str:
-    """Return the version of a build of the last commit that is not released: before the release it leads to, after the last one."""
+    """Return the pre-release version of the last commit: higher than the last release, lower than the next one."""
     following = next_release(root) or (last_release(root) or Version(0, 0, 0)).after(Step.PATCH)
     committed = datetime.fromtimestamp(int(git("log", "-1", "--format=%ct", root=root)), UTC)
     return f"{following}-dev.{committed:%Y%m%d%H%M%S}"
@@ -41,8 +41,8 @@ def pre_release(root: Path = ROOT) -> str:
 
 def main() -> None:
     """Print the next version."""
-    parser = argparse.ArgumentParser(description="Say which version comes next, by what has been committed.")
-    parser.add_argument("--pre", action="store_true", help="the version of a build that is not released")
+    parser = argparse.ArgumentParser(description="Print the next version by the commits since the last release.")
+    parser.add_argument("--pre", action="store_true", help="print a pre-release version")
     if parser.parse_args().pre:
         print(pre_release())
     elif version := next_release():

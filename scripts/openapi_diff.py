@@ -1,6 +1,6 @@
-"""Compare two OpenAPI documents and name what would break a client: `python -m scripts.openapi_diff OLD.json NEW.json`.
+"""Compare two OpenAPI documents and list breaking changes: `python -m scripts.openapi_diff OLD.json NEW.json`.
 
-A request may be asked for less and allow more; an answer may hold more members and leave none out. Everything else breaks somebody.
+A request may require less and accept more; a response may add members and must keep all others. Every other change is breaking.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _LOWER: Final = ("minLength", "minItems", "minProperties", "minimum", "exclusive
 
 
 def breaking(old: Json, new: Json) -> list[str]:
-    """Name each change from one document to another that would break a client."""
+    """Return each breaking change from one document to another."""
     return sorted(set(_Comparison(old, new).operations()))
 
 
 class _Comparison:
     def __init__(self, old: Json, new: Json) -> None:
         self._old, self._new = old, new
-        self._under_way: set[tuple[str, str, bool]] = set()  # references being followed: schemas may hold themselves
+        self._under_way: set[tuple[str, str, bool]] = set()  # references on the current path: schemas may be recursive
 
     def operations(self) -> Iterator[str]:
         for path, methods in self._old.get("paths", {}).items():
@@ -39,7 +39,7 @@ class _Comparison:
                 where = f"{method.upper()} {path}"
                 operation = self._new.get("paths", {}).get(path, {}).get(method)
                 if operation is None:
-                    yield f"{where} is gone"
+                    yield f"{where} was removed"
                 else:
                     yield from self._operation(where, methods[method], operation)
 
@@ -50,21 +50,21 @@ class _Comparison:
         for status, answer in old.get("responses", {}).items():
             if status in new.get("responses", {}):
                 yield from self._answer(f"{where}: {status}", answer, new["responses"][status])
-            elif not status.startswith(("4", "5")):  # an error that no longer happens is missed by nobody
-                yield f"{where}: the answer {status} is gone"
+            elif not status.startswith(("4", "5")):  # no client depends on an error
+                yield f"{where}: response {status} was removed"
 
     def _credentials(self, where: str, old: Json, new: Json) -> Iterator[str]:
         before = old.get("security", self._old.get("security")) or [{}]
         after = new.get("security", self._new.get("security")) or [{}]
         for enough in before:
             if not any(_asks_no_more(needed, enough) for needed in after):
-                yield f"{where}: needs other credentials than before"
+                yield f"{where}: requires different credentials"
 
     def _parameters(self, where: str, old: Json, new: Json) -> Iterator[str]:
         before, after = self._named(old, self._old), self._named(new, self._new)
         for name, parameter in before.items():
             if name not in after:
-                yield f"{where}: parameter {name[1]} is gone"
+                yield f"{where}: parameter {name[1]} was removed"
             else:
                 schemas = parameter.get("schema", {}), after[name].get("schema", {})
                 yield from self._schema(f"{where}: parameter {name[1]}", *schemas, sent=True)
@@ -75,7 +75,7 @@ class _Comparison:
     def _body(self, where: str, old: Json | None, new: Json | None) -> Iterator[str]:
         before, after = _resolved(old or {}, self._old), _resolved(new or {}, self._new)
         if after.get("required") and not before.get("required"):
-            yield f"{where}: a body is newly required"
+            yield f"{where}: a request body is newly required"
         if old is not None:
             yield from self._content(f"{where}: body", before, after, sent=True)
 
@@ -83,19 +83,19 @@ class _Comparison:
         before, after = _resolved(old, self._old), _resolved(new, self._new)
         for header in before.get("headers", {}):
             if header not in after.get("headers", {}):
-                yield f"{where}: header {header} is gone"
+                yield f"{where}: header {header} was removed"
         yield from self._content(where, before, after, sent=False)
 
     def _content(self, where: str, old: Json, new: Json, *, sent: bool) -> Iterator[str]:
         for kind, content in old.get("content", {}).items():
             if kind not in new.get("content", {}):
-                yield f"{where}: {kind} is gone"
+                yield f"{where}: {kind} was removed"
             else:
                 schemas = content.get("schema", {}), new["content"][kind].get("schema", {})
                 yield from self._schema(f"{where}: {kind}", *schemas, sent=sent)
 
     def _schema(self, where: str, old: Any, new: Any, *, sent: bool) -> Iterator[str]:
-        """Compare what clients send, or what they are sent."""
+        """Compare the schemas of a request (`sent`) or of a response."""
         pair = (json.dumps(old, sort_keys=True), json.dumps(new, sort_keys=True), sent)
         if pair in self._under_way:
             return
@@ -118,7 +118,7 @@ class _Comparison:
             if name in after:
                 yield from self._schema(f"{where}: {name}", schema, after[name], sent=sent)
             else:
-                yield f"{where}: member {name} is gone"
+                yield f"{where}: member {name} was removed"
         needed, given = set(new.get("required", ())), set(old.get("required", ()))
         if sent:
             yield from (f"{where}: member {name} is newly required" for name in needed - given)
@@ -136,7 +136,7 @@ class _Comparison:
 
     def _alternatives(self, keyword: str, where: str, old: Json, new: Json, *, sent: bool) -> Iterator[str]:
         before, after = old.get(keyword, []), new.get(keyword, [])
-        # Each way in which something could be sent has to be open still; each way in which it may come has to be known already.
+        # A request must still accept each old alternative; a response must not add alternatives.
         if not before or not after:
             changed = bool(after) if sent else bool(before)
         elif sent:
@@ -144,7 +144,7 @@ class _Comparison:
         else:
             changed = not all(any(self._fits(one, other, sent=False) for one in before) for other in after)
         if changed:
-            yield f"{where}: other alternatives than before ({keyword})"
+            yield f"{where}: different alternatives ({keyword})"
 
     def _fits(self, old: Any, new: Any, *, sent: bool) -> bool:
         return not list(self._schema("", old, new, sent=sent))
@@ -156,7 +156,7 @@ class _Comparison:
 
 
 def _resolved(schema: Any, document: Json) -> Json:
-    """Follow a reference within its document."""
+    """Resolve a reference within its document."""
     if not isinstance(schema, dict):
         return {} if schema is not False else {"not": {}}
     while "$ref" in schema:
@@ -197,19 +197,19 @@ def _enumerated(schema: Json) -> set[str] | None:
 def _limits(where: str, old: Json, new: Json) -> Iterator[str]:
     for keyword in _UPPER:
         if keyword in new and new[keyword] < old.get(keyword, float("inf")):
-            yield f"{where}: {keyword} is {new[keyword]}, less than before"
+            yield f"{where}: {keyword} is {new[keyword]}, lower than before"
     for keyword in _LOWER:
         if keyword in new and new[keyword] > old.get(
             keyword, 0 if keyword.startswith("min") and keyword != "minimum" else float("-inf")
         ):
-            yield f"{where}: {keyword} is {new[keyword]}, more than before"
+            yield f"{where}: {keyword} is {new[keyword]}, higher than before"
     for keyword in ("pattern", "uniqueItems", "multipleOf"):
         if new.get(keyword) and new[keyword] != old.get(keyword):
             yield f"{where}: {keyword} is newly {new[keyword]}"
 
 
 def main() -> None:
-    """Print what breaks; exits 1 when something does."""
+    """Print the breaking changes; exit 1 if there are any."""
     old, new = (json.loads(Path(name).read_text(encoding="utf-8")) for name in sys.argv[1:3])
     if changes := breaking(old, new):
         sys.exit("\n".join(changes))

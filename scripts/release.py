@@ -1,7 +1,7 @@
-"""Make the next release: `python -m scripts.release`, or `--version 1.3.0-dev.…` for a build that is not released.
+"""Create the next release: `python -m scripts.release`, or `--version 1.3.0-dev.…` for a pre-release build.
 
-A release is a commit and its tag: the version in both packages, the changelog's heading, the API's document to compare the next one
-with. All is made here and nothing is pushed. Prints the version, or nothing when there is nothing to release.
+A release is a commit with a tag. The commit sets the version of both packages and the heading of the changelog, and stores the OpenAPI
+document for the next comparison. The script pushes nothing. It prints the version, or nothing when there is nothing to release.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ CHANGELOG: Final = "CHANGELOG.md"
 _VERSION: Final = re.compile(r'^__version__ = "([^"]*)"$', re.MULTILINE)
 _UNRELEASED: Final = re.compile(r"^## .*\(not yet released\)$", re.MULTILINE)
 _SECTION: Final = re.compile(r"^## ", re.MULTILINE)
-# Semantic, and understood by Python's packaging as well, which knows no other words after the three numbers.
+# A semantic version that PEP 440 accepts too: after the three numbers only `dev` is allowed.
 _ALLOWED: Final = re.compile(r"\d+\.\d+\.\d+(-dev\.\d+)?")
 
 
 def stamp(version: str, root: Path = ROOT) -> None:
     """Write the version into both packages, server and client. Raises SystemExit for an invalid version."""
     if not _ALLOWED.fullmatch(version):
-        sys.exit(f"{version!r} is no version: write 1.2.3 or 1.2.3-dev.20261124153000")
+        sys.exit(f"{version!r} is not a version; expected 1.2.3 or 1.2.3-dev.20261124153000")
     for package in PACKAGES:
         text, count = _VERSION.subn(f'__version__ = "{version}"', (root / package).read_text(encoding="utf-8"))
         if count != 1:
@@ -42,7 +42,7 @@ def stamp(version: str, root: Path = ROOT) -> None:
 
 
 def notes(root: Path = ROOT) -> str:
-    """Return what the changelog says of the latest version in it, without its heading."""
+    """Return the changelog section of the latest version, without its heading."""
     _, first, *_ = [*_SECTION.split((root / CHANGELOG).read_text(encoding="utf-8"), maxsplit=2), ""]
     return first.partition("\n")[2].strip()
 
@@ -53,7 +53,7 @@ def release(version: str, root: Path = ROOT) -> None:
     stamp(version, root)
     _close_changelog(version, [commit.message.splitlines()[0] for commit in changes if commit.step], root)
     api = document()
-    api["info"]["version"] = version  # this process has still read the one before
+    api["info"]["version"] = version  # this process has imported the previous version
     (root / DOCUMENT).write_text(json.dumps(api, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     git("add", *PACKAGES, CHANGELOG, DOCUMENT, root=root)
     git("commit", "--quiet", "--no-verify", f"--message=chore(release): {version}", root=root)
@@ -61,7 +61,7 @@ def release(version: str, root: Path = ROOT) -> None:
 
 
 def _close_changelog(version: str, titles: list[str], root: Path) -> None:
-    """Give what is not yet released its version and its day; where nobody wrote anything, the commits speak."""
+    """Set the version and the date of the unreleased section; an empty section lists the commits."""
     changelog = root / CHANGELOG
     text = changelog.read_text(encoding="utf-8")
     heading = f"## {version} ({datetime.now(UTC):%Y-%m-%d})"
@@ -73,10 +73,10 @@ def _close_changelog(version: str, titles: list[str], root: Path) -> None:
 
 
 def main() -> None:
-    """Make the release that follows from the commits, or only write a version; print it."""
-    parser = argparse.ArgumentParser(description="Commit and tag the next release; nothing is pushed.")
-    parser.add_argument("--version", help="write this version, of a build that is not released, and commit nothing")
-    parser.add_argument("--notes", action="store_true", help="only print what the changelog says of the latest version")
+    """Create the release that follows from the commits, or only write a version; print the version."""
+    parser = argparse.ArgumentParser(description="Commit and tag the next release, without a push.")
+    parser.add_argument("--version", help="write this pre-release version, without a commit")
+    parser.add_argument("--notes", action="store_true", help="only print the changelog section of the latest version")
     asked = parser.parse_args()
     if asked.notes:
         print(notes())

@@ -1,6 +1,6 @@
-"""Look whether a service works, from outside: `python3 -m scripts.smoke_test URL [--version 1.2.3]`. Needs Python alone.
+"""Check a deployed service from outside: `python3 -m scripts.smoke_test URL [--version 1.2.3]`. Requires Python only.
 
-It has to be able to serve, to be of one version behind all its addresses, and to let in nobody without a key.
+The service must be healthy, run one version behind all its addresses, and reject requests without credentials.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from typing import Final
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-_TIMES: Final = 5  # in a row: a balancer has asked each of several tasks by then
+_TIMES: Final = 5  # in a row: a load balancer has then sent requests to each of several tasks
 _HANGS: Final = 10
 
 
 class DoesNotWork(Exception):
-    """What is wrong with the service."""
+    """The service failed a check."""
 
 
 def look(url: str, version: str | None) -> None:
-    """Ask a service what can be asked without a key. Raises DoesNotWork."""
+    """Check the responses to requests without credentials. Raises DoesNotWork."""
     status, body = _get(f"{url}/status")
     if status != HTTPStatus.OK:
-        raise DoesNotWork(f"/status answers {status}")
+        raise DoesNotWork(f"/status responds {status}")
     told = json.loads(body)
     if version and told.get("version") != version:
-        raise DoesNotWork(f"it is version {told.get('version')}, not {version}")
+        raise DoesNotWork(f"the version is {told.get('version')}, not {version}")
     status, _ = _get(f"{url}/v1/people?limit=1")
     if status not in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        raise DoesNotWork(f"/v1/people answers {status} to somebody without a key")
+        raise DoesNotWork(f"/v1/people responds {status} to a request without credentials")
 
 
 def wait(url: str, version: str | None, *, seconds: float, pause: float = 2) -> None:
-    """Look until it has worked five times in a row. Raises DoesNotWork when that takes too long."""
+    """Check until five checks in a row succeed. Raises DoesNotWork after the timeout."""
     patience = time.monotonic() + seconds
     good = 0
     while good < _TIMES:
@@ -60,12 +60,12 @@ def _get(url: str) -> tuple[int, bytes]:
 
 
 def main() -> None:
-    """Wait until a service works; exits 1 when it does not."""
-    parser = argparse.ArgumentParser(description="Look whether a service works, from outside.")
+    """Wait until a service works; exit 1 if it does not."""
+    parser = argparse.ArgumentParser(description="Check a deployed service from outside.")
     parser.add_argument("url")
-    parser.add_argument("--version", help="which it has to be")
+    parser.add_argument("--version", help="the version that must run")
     patience = float(os.environ.get("SMOKE_SECONDS", "120"))
-    parser.add_argument("--seconds", type=float, default=patience, help="how long to wait for it (or SMOKE_SECONDS)")
+    parser.add_argument("--seconds", type=float, default=patience, help="timeout in seconds (or SMOKE_SECONDS)")
     asked = parser.parse_args()
     try:
         wait(asked.url.rstrip("/"), asked.version, seconds=asked.seconds)

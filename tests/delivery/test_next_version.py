@@ -151,7 +151,7 @@ def test_a_message_of_no_known_form_is_named(repository: Repository, capsys: pyt
     nonsense(repository)
     next_release(repository.root)
     told = capsys.readouterr().err
-    assert "'quick fix for the thing': begin with a type and a colon" in told
+    assert "'quick fix for the thing': start with a type and a colon" in told
     assert "'wip: stuff'" in told
 
 

@@ -70,17 +70,17 @@ def answer(new: Document) -> Any:
 
 
 BREAKING: dict[str, tuple[Callable[[Document], Any], str]] = {
-    "path gone": (lambda new: new["paths"].clear(), "GET /people is gone"),
-    "method gone": (lambda new: new["paths"]["/people"].pop("get"), "GET /people is gone"),
-    "answer gone": (lambda new: post(new)["responses"].pop("201"), "the answer 201 is gone"),
-    "header gone": (lambda new: post(new)["responses"]["201"]["headers"].clear(), "header ETag is gone"),
+    "path gone": (lambda new: new["paths"].clear(), "GET /people was removed"),
+    "method gone": (lambda new: new["paths"]["/people"].pop("get"), "GET /people was removed"),
+    "answer gone": (lambda new: post(new)["responses"].pop("201"), "response 201 was removed"),
+    "header gone": (lambda new: post(new)["responses"]["201"]["headers"].clear(), "header ETag was removed"),
     "answer's type of content gone": (
         lambda new: post(new)["responses"]["201"]["content"].clear(),
-        "201: application/json is gone",
+        "201: application/json was removed",
     ),
-    "type of body gone": (lambda new: post(new)["requestBody"]["content"].pop("text/csv"), "body: text/csv is gone"),
-    "body newly required": (lambda new: post(new)["requestBody"].update(required=True), "a body is newly required"),
-    "parameter gone": (lambda new: post(new)["parameters"].clear(), "parameter limit is gone"),
+    "type of body gone": (lambda new: post(new)["requestBody"]["content"].pop("text/csv"), "body: text/csv was removed"),
+    "body newly required": (lambda new: post(new)["requestBody"].update(required=True), "a request body is newly required"),
+    "parameter gone": (lambda new: post(new)["parameters"].clear(), "parameter limit was removed"),
     "parameter newly required": (
         lambda new: post(new)["parameters"][0].update(required=True),
         "parameter limit is newly required",
@@ -91,16 +91,16 @@ BREAKING: dict[str, tuple[Callable[[Document], Any], str]] = {
     ),
     "limit of a parameter": (
         lambda new: post(new)["parameters"][0]["schema"].update(maximum=50),
-        "maximum is 50, less than before",
+        "maximum is 50, lower than before",
     ),
-    "more rights": (lambda new: post(new)["security"][0].update(key=["write", "admin"]), "needs other credentials"),
-    "one way to sign in gone": (lambda new: post(new)["security"].pop(), "needs other credentials"),
+    "more rights": (lambda new: post(new)["security"][0].update(key=["write", "admin"]), "requires different credentials"),
+    "one way to sign in gone": (lambda new: post(new)["security"].pop(), "requires different credentials"),
     "credentials where none were": (
         lambda new: new["paths"]["/people"]["get"].update(security=[{"key": []}]),
-        "needs other credentials",
+        "requires different credentials",
     ),
     "member newly required": (lambda new: sent(new)["required"].append("score"), "member score is newly required"),
-    "member of the request gone": (lambda new: sent(new)["properties"].pop("score"), "member score is gone"),
+    "member of the request gone": (lambda new: sent(new)["properties"].pop("score"), "member score was removed"),
     "narrower type": (lambda new: sent(new)["properties"]["score"].update(type="number"), "score: no longer null"),
     "number to integer": (
         lambda new: sent(new)["properties"]["score"].update(type=["integer", "null"]),
@@ -110,12 +110,12 @@ BREAKING: dict[str, tuple[Callable[[Document], Any], str]] = {
     "new enum": (lambda new: sent(new)["properties"]["name"].update(enum=["Anna"]), "name: no longer any value"),
     "shorter": (
         lambda new: sent(new)["properties"]["name"].update(maxLength=100),
-        "maxLength is 100, less than before",
+        "maxLength is 100, lower than before",
     ),
-    "longer": (lambda new: sent(new)["properties"]["name"].update(minLength=2), "minLength is 2, more than before"),
+    "longer": (lambda new: sent(new)["properties"]["name"].update(minLength=2), "minLength is 2, higher than before"),
     "new pattern": (lambda new: sent(new)["properties"]["name"].update(pattern="^A"), "pattern is newly ^A"),
     "new format": (lambda new: sent(new)["properties"]["name"].update(format="email"), "format None became email"),
-    "fewer items": (lambda new: sent(new)["properties"]["tags"].update(maxItems=5), "maxItems is 5, less than before"),
+    "fewer items": (lambda new: sent(new)["properties"]["tags"].update(maxItems=5), "maxItems is 5, lower than before"),
     "other items": (
         lambda new: sent(new)["properties"]["tags"]["items"].update(type="integer"),
         "items: no longer string",
@@ -123,9 +123,9 @@ BREAKING: dict[str, tuple[Callable[[Document], Any], str]] = {
     "no other members": (lambda new: sent(new).update(additionalProperties=False), "additionalProperties allows less"),
     "one alternative less": (
         lambda new: sent(new)["properties"]["contact"]["oneOf"].pop(),
-        "other alternatives than before",
+        "different alternatives",
     ),
-    "member of the answer gone": (lambda new: answer(new)["properties"].pop("name"), "member name is gone"),
+    "member of the answer gone": (lambda new: answer(new)["properties"].pop("name"), "member name was removed"),
     "member that may be missing": (lambda new: answer(new)["required"].remove("name"), "member name may be missing"),
     "newly null": (lambda new: answer(new)["properties"]["name"].update(type=["string", "null"]), "name: newly null"),
     "new value of an enum": (
@@ -134,7 +134,7 @@ BREAKING: dict[str, tuple[Callable[[Document], Any], str]] = {
     ),
     "one alternative more": (
         lambda new: answer(new)["properties"]["contact"]["oneOf"].append({"type": "boolean"}),
-        "other alternatives than before",
+        "different alternatives",
     ),
 }
 
@@ -192,7 +192,7 @@ def released(repository: Repository) -> Document:
 def test_a_planted_breaking_change_of_our_api_fails_the_check(repository: Repository) -> None:
     changed = released(repository)
     repository.commit("feat: tidy up")
-    assert problems(changed, repository.root) == ["DELETE /v1/people/{person_id} is gone"]
+    assert problems(changed, repository.root) == ["DELETE /v1/people/{person_id} was removed"]
     assert problems(document(), repository.root) == []
 
 

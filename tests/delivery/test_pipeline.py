@@ -128,7 +128,7 @@ def test_a_smoke_test_that_fails_brings_the_old_version_back_and_ends_it(project
 
 
 def test_a_service_of_another_version_does_not_count(project: Pipeline) -> None:
-    with pytest.raises(Failed, match=r"it is version \?, not 9.9.9"):
+    with pytest.raises(Failed, match=r"the version is \?, not 9.9.9"):
         deploy(project, "qa", DIGEST, "9.9.9")
     assert project.now("running") == BEFORE
 
@@ -277,7 +277,7 @@ def test_a_version_is_published_after_it_was_verified(project: Pipeline) -> None
 
 def test_a_digest_without_a_version_is_looked_up_and_verified(project: Pipeline) -> None:
     project.change(pushed=project.world["pushed"] | {"qa-api:1.1.0": DIGEST})
-    with pytest.raises(Failed, match=r"it is version \?, not 1.1.0"):
+    with pytest.raises(Failed, match=r"the version is \?, not 1.1.0"):
         project.run(f"scripts/deploy qa {DIGEST}")
     with pytest.raises(Failed, match=r"^2: .*no version with the digest"):
         project.run(f"scripts/deploy qa sha256:{'e' * 64}")
@@ -285,7 +285,7 @@ def test_a_digest_without_a_version_is_looked_up_and_verified(project: Pipeline)
 
 def test_the_version_that_is_gone_back_to_is_verified_too(project: Pipeline) -> None:
     project.change(broken=[DIGEST], versions={BEFORE: "0.9.0"})
-    with pytest.raises(Failed, match=r"(?s)^2: .*it is version 0.9.0, not 1.0.0.*does not work in qa either"):
+    with pytest.raises(Failed, match=r"(?s)^2: .*the version is 0.9.0, not 1.0.0.*does not work in qa either"):
         deploy(project, "qa", DIGEST, "1.1.0")
 
 

@@ -85,7 +85,7 @@ def test_a_pre_release_is_a_version_to_python_as_well(project: Repository) -> No
 
 @pytest.mark.parametrize("version", ["1.2", "v1.2.3", "1.2.3-rc.1", "1.2.3; rm -rf /", ""])
 def test_what_is_no_version_is_refused(project: Repository, version: str) -> None:
-    with pytest.raises(SystemExit, match="is no version"):
+    with pytest.raises(SystemExit, match="is not a version"):
         stamp(version, project.root)
 
 
