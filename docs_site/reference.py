@@ -71,7 +71,7 @@ def metrics_page() -> str:
     """Return the page of the metrics at `/metrics`."""
     rows = []
     for metric in metrics.ALL:
-        description = metric.says
+        description = metric.documentation
         if isinstance(metric, Histogram):
             description += f" Buckets in seconds: {', '.join(f'{bound:g}' for bound in metric.bounds)}."
         labels = ", ".join(f"`{label}`" for label in metric.labels)

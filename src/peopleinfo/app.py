@@ -300,7 +300,7 @@ class Application:
         settings = self._settings
         workers = Workers(self._shared_rate_limits, metrics.ALL) if self._shared_rate_limits else None
         exposition = Exposition(self._instance, workers)
-        log = AccessLog(silent=settings.log_level not in ("debug", "info"), counted=exposition.publish)
+        log = AccessLog(silent=settings.log_level not in ("debug", "info"), on_flush=exposition.publish)
         stack.callback(log.flush)
         await stack.enter_async_context(background_task(exposition.sample_loop()))
         keyless = settings.is_local and not settings.has_static_credentials

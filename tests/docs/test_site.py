@@ -76,7 +76,7 @@ def test_reference_has_every_metric(site: Path) -> None:
     page = text(site / "reference" / "metrics.html")
     for metric in metrics.ALL:
         assert metric.name in page
-        assert metric.says in page
+        assert metric.documentation in page
 
 
 def test_catalogue_explains_every_problem_type(site: Path) -> None:

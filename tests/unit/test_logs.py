@@ -95,4 +95,4 @@ def test_causes_without_end_do_not_fill_the_memory() -> None:
     quiet = logs.Deduplicate(Moment())
     for number in range(5_000):
         assert passed(quiet, event="unhandled_exception", place=str(number))
-    assert len(quiet._told) <= 1_000
+    assert len(quiet._logged) <= 1_000

@@ -61,7 +61,7 @@ def test_what_is_so_now_is_so_of_the_living_alone() -> None:
 
 
 def test_a_gauge_says_how_several_processes_are_one() -> None:
-    up = Gauge("up", "Up.", together=min)
+    up = Gauge("up", "Up.", aggregate=min)
     assert merge([up], [({"up": [((), 1)]}, True), ({"up": [((), 0)]}, True)])["up"] == {(): 0}
 
 
@@ -76,7 +76,7 @@ def test_a_worker_reads_what_the_others_published(tmp_path: Path) -> None:
 def test_what_the_dead_had_counted_is_taken_into_one_file(tmp_path: Path) -> None:
     for number in range(3):
         dead = Workers(tmp_path, figures())
-        dead._mine = f"{GONE}-{number}"
+        dead._own_name = f"{GONE}-{number}"
         dead.publish(counted(2))
     heir = Workers(tmp_path, figures())
     assert heir.others() == [({"c_total": [(("a",), 6)], "h": [((), [0, 6, 0, 9.0])]}, False)]
@@ -85,7 +85,7 @@ def test_what_the_dead_had_counted_is_taken_into_one_file(tmp_path: Path) -> Non
 
 def test_what_was_taken_in_but_not_yet_removed_is_not_counted_twice(tmp_path: Path) -> None:
     dead = Workers(tmp_path, figures())
-    dead._mine = f"{GONE}-0"
+    dead._own_name = f"{GONE}-0"
     dead.publish(counted(2))
     file = tmp_path / f"{GONE}-0.figures"
     left = file.read_bytes()
@@ -105,7 +105,7 @@ def test_every_figure_has_a_name_of_its_own_that_says_what_it_is() -> None:
     for figure in metrics.ALL:
         assert figure.name.startswith(("peopleinfo_", "process_"))
         assert figure.name.endswith("_total") == isinstance(figure, Counter)
-        assert figure.says.endswith((".", "0."))
+        assert figure.documentation.endswith((".", "0."))
 
 
 @pytest.mark.parametrize("figure", [figure for figure in metrics.ALL if figure.labels], ids=lambda figure: figure.name)
@@ -121,7 +121,7 @@ def test_to_count_needs_no_library() -> None:
 
 
 def test_state_that_is_set_as_a_bool_is_read_by_other_workers(tmp_path: Path) -> None:
-    up = Gauge("up", "Up.", together=min)
+    up = Gauge("up", "Up.", aggregate=min)
     up.set(False)
     Workers(tmp_path, (up,)).publish(snapshot((up,)))
     ((others, _),) = Workers(tmp_path, (up,)).others()

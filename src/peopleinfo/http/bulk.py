@@ -30,7 +30,7 @@ from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import check_search
 from peopleinfo.people.fields import FIELDS
 from peopleinfo.privacy.audit import person_ids
-from peopleinfo.telemetry.metrics import EXPORTED, IMPORTED, TRANSFERS
+from peopleinfo.telemetry.metrics import BULK_OPERATIONS, EXPORTED, IMPORTED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
@@ -72,7 +72,7 @@ class ImportResource:
         run = partial(asyncio.get_running_loop().run_in_executor, self._threads)
         source = await run(partial(reader.read, body, read_columns(req.params), form=kind, is_packed=is_packed))
         parts = batches(source.rows, _BATCH_ROWS, _BATCH_SIZE)
-        TRANSFERS.change(1, "import")
+        BULK_OPERATIONS.change(1, "import")
         results = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed when it has been sent
         try:
             await _store(import_, partial(run, next, parts, None), results, _RESUME_HINT if key else "", audit_of(req))
@@ -81,7 +81,7 @@ class ImportResource:
                 results.close()
             raise
         finally:
-            TRANSFERS.change(-1, "import")
+            BULK_OPERATIONS.change(-1, "import")
         results.seek(0)
         resp.content_type = NDJSON
         resp.stream = _pieces(results)
@@ -182,7 +182,7 @@ async def _begun(pieces: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, N
 
 async def _stream(req: Request, pieces: AsyncGenerator[Piece, None], _held: Held) -> AsyncGenerator[bytes, None]:
     """Yield the texts for as long as the client is there to take them; the server would go on to the end, unheard."""
-    TRANSFERS.change(1, "export")
+    BULK_OPERATIONS.change(1, "export")
     leaving = asyncio.ensure_future(wait_for_disconnect(req))
     try:
         async with aclosing(pieces):
@@ -195,7 +195,7 @@ async def _stream(req: Request, pieces: AsyncGenerator[Piece, None], _held: Held
                 yield text
     finally:
         leaving.cancel()
-        TRANSFERS.change(-1, "export")
+        BULK_OPERATIONS.change(-1, "export")
 
 
 async def _store(

@@ -17,7 +17,7 @@ from peopleinfo.http.memory_budget import RECEIVED, RESPONSES
 from peopleinfo.http.problems import MEDIA_TYPE
 from peopleinfo.http.uvicorn_cycle import Cycle, Flow
 from peopleinfo.people import strict_json
-from peopleinfo.telemetry.metrics import CONNECTIONS, CUT, IN_FLIGHT
+from peopleinfo.telemetry.metrics import CONNECTIONS, CONNECTIONS_ABORTED, IN_FLIGHT
 
 if TYPE_CHECKING:
     import asyncio
@@ -32,7 +32,7 @@ def update_gauges() -> None:
     CONNECTIONS.set(sum(len(state.connections) for state in _states))
     IN_FLIGHT.set(sum(len(state.tasks) for state in _states))
     for reason in ("limit", "header_timeout", "write_timeout"):
-        CUT.init_labels(reason)
+        CONNECTIONS_ABORTED.init_labels(reason)
 
 
 HEADER_SIZE: Final = 32 * 1024  # bytes of the request line and the headers; the longest query and many cookies go in
@@ -113,7 +113,7 @@ class Protocol(HttpToolsProtocol):
         super().connection_made(_Closing(transport, self.loop))  # type: ignore[arg-type] # as much of one as is asked for
         self.flow = Flow(self.transport, self._parse_rest)
         if self._most is not None and len(self.connections) > self._most:
-            CUT.inc("limit")
+            CONNECTIONS_ABORTED.inc("limit")
             self._refusal = 503
             self._reject()
             return
@@ -338,7 +338,7 @@ class Protocol(HttpToolsProtocol):
 
     def _not_taken(self) -> None:
         self._taking = None
-        CUT.inc("write_timeout")
+        CONNECTIONS_ABORTED.inc("write_timeout")
         self.transport.abort()
 
     def _arm_timeout(self, seconds: float) -> None:
@@ -357,12 +357,12 @@ class Protocol(HttpToolsProtocol):
         if self.loop.time() < self._late_at:
             self._alarm = self.loop.call_at(self._late_at, self._on_timeout)
         elif self._in_head:
-            CUT.inc("header_timeout")
+            CONNECTIONS_ABORTED.inc("header_timeout")
             self._refusal = 408
             self._reject()
         else:
             if self._waits_for_head:
-                CUT.inc("header_timeout")
+                CONNECTIONS_ABORTED.inc("header_timeout")
             self.transport.close()
 
     def _reject(self) -> None:

@@ -1,4 +1,4 @@
-"""What is noted of every answered request: one append while it is answered; counted and written with others, a moment later."""
+"""The access log: a request appends one record; records are counted and written in batches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from peopleinfo.telemetry.logs import Stdout
-from peopleinfo.telemetry.metrics import CACHE_READS, REQUEST_SECONDS, REQUESTS, SENT_BYTES
+from peopleinfo.telemetry.metrics import CACHE_READS, REQUEST_SECONDS, REQUESTS, RESPONSE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 FLUSH_INTERVAL: Final = 0.1
 _stdout: Final = Stdout()
 
-# What each level of the cache came to, by where an answer came from.
+# The outcome at each level of the cache, by cache status.
 _LEVELS: Final[dict[str | None, tuple[tuple[str, str], ...]]] = {
-    None: (),  # there is no cache, or it is not asked for such a request
+    None: (),  # no cache, or a request that does not use it
     "local": (("local", "hit"),),
     "shared": (("local", "miss"), ("shared", "hit")),
     "miss": (("local", "miss"), ("shared", "miss")),
@@ -32,10 +32,11 @@ _LEVELS: Final[dict[str | None, tuple[tuple[str, str], ...]]] = {
 
 
 class AccessRecord(NamedTuple):
-    """An answered request: the route's template, never the path; seconds from its headers to its answer; when (since 1970).
+    """A completed request.
 
-    `size` is of the body in bytes, `principal` who asked (None: nobody was asked who they are), `source` where the answer came from when
-    there is a cache, `trace_id` empty when it was not traced.
+    `route` is the template, never the path. `seconds` is the time from the request's headers to the end of the response. `at` is in
+    seconds since 1970. `size` is the length of the body in bytes. `principal` is None if the route needs no authentication. `source` is
+    the cache status. `trace_id` is empty if the request was not traced.
     """
 
     route: str
@@ -51,44 +52,44 @@ class AccessRecord(NamedTuple):
 
 
 class AccessLog:
-    """Counts answered requests and writes a line for each to stdout, unless `silent`; `counted` is called after some were counted.
+    """Counts completed requests and writes a line for each to stdout, unless `silent`; calls `on_flush` after each batch.
 
-    Those of `GATHER_SECONDS` are done together: counted one by one, each would cost more than the request's own work.
+    Requests of one `FLUSH_INTERVAL` form a batch. Counting them one by one would cost more than the requests themselves.
     """
 
-    def __init__(self, *, silent: bool, counted: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, *, silent: bool, on_flush: Callable[[], None] = lambda: None) -> None:
         self._silent = silent
-        self._counted = counted
+        self._on_flush = on_flush
         self._format = _readable if sys.stdout.isatty() else _json
-        self._noted: list[AccessRecord] = []
+        self._records: list[AccessRecord] = []
 
-    def append(self, answered: AccessRecord) -> None:
-        """Note an answered request; to be called in the event loop."""
-        if not self._noted:
+    def append(self, record: AccessRecord) -> None:
+        """Append a completed request. Call this in the event loop."""
+        if not self._records:
             asyncio.get_running_loop().call_later(FLUSH_INTERVAL, self.flush)
-        self._noted.append(answered)
+        self._records.append(record)
 
     def flush(self) -> None:
-        """Count and write what was noted; asked for before the figures are read."""
-        noted, self._noted = self._noted, []
-        if not noted:
+        """Count and write the pending records; called before metrics are read."""
+        records, self._records = self._records, []
+        if not records:
             return
-        _count(noted)
-        self._counted()
+        _count(records)
+        self._on_flush()
         if not self._silent:
-            _stdout.write(b"".join(map(self._format, noted)))
+            _stdout.write(b"".join(map(self._format, records)))
             _stdout.flush()
 
 
-def _count(noted: list[AccessRecord]) -> None:
-    for (route, method, status), count in Counter(map(itemgetter(0, 1, 2), noted)).items():
+def _count(records: list[AccessRecord]) -> None:
+    for (route, method, status), count in Counter(map(itemgetter(0, 1, 2), records)).items():
         REQUESTS.inc(route, method, str(status), by=count)
-    for source, count in Counter(answered.source for answered in noted).items():
+    for source, count in Counter(record.source for record in records).items():
         for labels in _LEVELS[source]:
             CACHE_READS.inc(*labels, by=count)
-    for answered in noted:
-        REQUEST_SECONDS.observe(answered.seconds, answered.route, answered.method)
-        SENT_BYTES.inc(answered.route, by=answered.size)
+    for record in records:
+        REQUEST_SECONDS.observe(record.seconds, record.route, record.method)
+        RESPONSE_BYTES.inc(record.route, by=record.size)
 
 
 class _Line(msgspec.Struct, omit_defaults=True):
@@ -106,26 +107,28 @@ class _Line(msgspec.Struct, omit_defaults=True):
     trace_id: str = ""
 
 
-def _json(answered: AccessRecord) -> bytes:
+def _json(record: AccessRecord) -> bytes:
     line = _Line(
-        datetime.fromtimestamp(answered.at, UTC),
+        datetime.fromtimestamp(record.at, UTC),
         "request",
         "info",
-        answered.route,
-        answered.method,
-        answered.status,
-        round(answered.seconds * 1000, 2),
-        answered.size,
-        answered.request_id,
-        answered.principal,
-        answered.source,
-        answered.trace_id,
+        record.route,
+        record.method,
+        record.status,
+        round(record.seconds * 1000, 2),
+        record.size,
+        record.request_id,
+        record.principal,
+        record.source,
+        record.trace_id,
     )
     return msgspec.json.encode(line) + b"\n"
 
 
-def _readable(answered: AccessRecord) -> bytes:
-    moment = datetime.fromtimestamp(answered.at)  # noqa: DTZ006 - whoever looks at a terminal looks at a local clock
-    milliseconds = answered.seconds * 1000
-    where = f" ({answered.source})" if answered.source else ""
-    return f"{moment:%H:%M:%S} {answered.status} {answered.method} {answered.route} {milliseconds:.1f} ms{where}\n".encode()
+def _readable(record: AccessRecord) -> bytes:
+    local_time = datetime.fromtimestamp(record.at)  # noqa: DTZ006 - a terminal shows local time
+    milliseconds = record.seconds * 1000
+    source = f" ({record.source})" if record.source else ""
+    return (
+        f"{local_time:%H:%M:%S} {record.status} {record.method} {record.route} {milliseconds:.1f} ms{source}\n".encode()
+    )

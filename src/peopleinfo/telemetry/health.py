@@ -1,4 +1,4 @@
-"""Whether the store can be used: asked of it once, for whoever wants to know within a second."""
+"""Health of the store; all health checks within a second share one result."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from peopleinfo.errors import StoreUnavailable
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-_GOOD_FOR: Final = 1.0  # seconds; balancers ask every few, and many of them may ask
-_PATIENCE: Final = 2.0  # less than a balancer has
+_RESULT_TTL: Final = 1.0  # seconds; several load balancers may check every few seconds
+_TIMEOUT: Final = 2.0  # seconds; shorter than the timeout of a load balancer
 
 
 class Health:
-    """What is known of a store's health, at most a second old."""
+    """Caches the result of a health check for a second."""
 
     def __init__(self, check: Callable[[], Awaitable[None]]) -> None:
         """`check` raises StoreUnavailable while the store cannot serve."""
         self._check = check
-        self._asked: asyncio.Task[StoreUnavailable | None] | None = None
-        self._until = 0.0
+        self._check_task: asyncio.Task[StoreUnavailable | None] | None = None
+        self._expires_at = 0.0
 
     async def last_error(self) -> StoreUnavailable | None:
-        """Return why the store cannot serve; None when it can."""
-        if self._asked is None or (self._asked.done() and monotonic() >= self._until):
-            self._asked = asyncio.ensure_future(self._ask())
-        return await asyncio.shield(self._asked)
+        """Return the error of an unavailable store, or None."""
+        if self._check_task is None or (self._check_task.done() and monotonic() >= self._expires_at):
+            self._check_task = asyncio.ensure_future(self._run_check())
+        return await asyncio.shield(self._check_task)
 
-    async def _ask(self) -> StoreUnavailable | None:
+    async def _run_check(self) -> StoreUnavailable | None:
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_TIMEOUT):
                 await self._check()
-        except StoreUnavailable as trouble:
-            return trouble
+        except StoreUnavailable as error:
+            return error
         except TimeoutError:
-            return StoreUnavailable(f"the store does not answer within {_PATIENCE:g} seconds")
+            return StoreUnavailable(f"the store did not respond within {_TIMEOUT:g} seconds")
         finally:
-            self._until = monotonic() + _GOOD_FOR
+            self._expires_at = monotonic() + _RESULT_TTL
         return None

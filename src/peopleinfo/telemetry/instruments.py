@@ -1,4 +1,4 @@
-"""Figures as plain numbers: what one process counts, and how those of several are one service's. For one thread alone (ADR 9)."""
+"""Metrics as plain numbers: counts of one process and the aggregation over processes. Not thread-safe (ADR 9)."""
 
 from __future__ import annotations
 
@@ -14,36 +14,39 @@ Value = float | list[float]
 
 
 class Metric:
-    """A name, what it says, its labels, and a value for each combination of them that was met."""
+    """A name, a help text, label names, and a value for each combination of label values."""
 
-    counts = True
-    """Whether what a process that has ended had counted still counts."""
+    survives_process = True
+    """Whether the values of ended processes remain part of the aggregate."""
 
-    def __init__(self, name: str, says: str, *labels: str) -> None:
+    def __init__(self, name: str, documentation: str, *labels: str) -> None:
         self.name = name
-        self.says = says
+        self.documentation = documentation
         self.labels = labels
         self.values: dict[Labels, Any] = {}
 
     def merged(self, one: Any, other: Any) -> Any:
-        """Return the value of two processes together."""
+        """Return the aggregate of the values of two processes."""
         raise NotImplementedError
 
 
 class Counter(Metric):
-    """What only grows. Who scrapes it sees growth between two samples: a first sample of 100 is no growth, so one of 0 comes before it."""
+    """A value that only increases.
 
-    def __init__(self, name: str, says: str, *labels: str) -> None:
-        super().__init__(name, says, *labels)
+    Prometheus sees an increase only between two samples, so a counter needs a sample of 0 before its first event.
+    """
+
+    def __init__(self, name: str, documentation: str, *labels: str) -> None:
+        super().__init__(name, documentation, *labels)
         if not labels:
             self.init_labels()
 
     def init_labels(self, *labels: str) -> None:
-        """Tell of a combination of labels before anything of it is counted: of each that means trouble."""
+        """Export a combination of labels with the value 0; call this for every label of an error."""
         self.values.setdefault(labels, 0)
 
     def inc(self, *labels: str, by: float = 1) -> None:
-        """Count something."""
+        """Increase the value."""
         self.values[labels] = self.values.get(labels, 0) + by
 
     def merged(self, one: float, other: float) -> float:
@@ -52,63 +55,68 @@ class Counter(Metric):
 
 
 class Gauge(Metric):
-    """What is so now; that of several processes is their sum, or what `together` makes of two."""
+    """A current value; `aggregate` combines the values of two processes (default: their sum)."""
 
-    counts = False
+    survives_process = False
 
-    def __init__(self, name: str, says: str, *labels: str, together: Callable[[float, float], float] = add) -> None:
-        super().__init__(name, says, *labels)
-        self._together = together
+    def __init__(
+        self, name: str, documentation: str, *labels: str, aggregate: Callable[[float, float], float] = add
+    ) -> None:
+        super().__init__(name, documentation, *labels)
+        self._aggregate = aggregate
 
     def merged(self, one: float, other: float) -> float:
-        """Return what is made of two."""
-        return self._together(one, other)
+        """Return the aggregate of two values."""
+        return self._aggregate(one, other)
 
     def set(self, value: float, *labels: str) -> None:
-        """Say how it is now."""
-        self.values[labels] = float(value)  # also a bool, which other workers could not read
+        """Set the value."""
+        self.values[labels] = float(value)  # a bool could not be decoded by other workers
 
     def change(self, by: float, *labels: str) -> None:
-        """Say how it changed."""
+        """Add to the value."""
         self.values[labels] = self.values.get(labels, 0) + by
 
 
 class Histogram(Metric):
-    """How often it was at most so much; the last two numbers of a value are those above every bound, and the sum."""
+    """Counts of observations per bucket. A value is a list: one count per bound, the count above all bounds, and the sum."""
 
-    def __init__(self, name: str, says: str, *labels: str, bounds: tuple[float, ...]) -> None:
-        super().__init__(name, says, *labels)
+    def __init__(self, name: str, documentation: str, *labels: str, bounds: tuple[float, ...]) -> None:
+        super().__init__(name, documentation, *labels)
         self.bounds = bounds
 
     def observe(self, value: float, *labels: str) -> None:
-        """Count a value."""
-        row = self.values.get(labels)
-        if row is None:
-            row = self.values[labels] = [0] * (len(self.bounds) + 2)
-        row[bisect_left(self.bounds, value)] += 1
-        row[-1] += value
+        """Record an observation."""
+        counts_and_sum = self.values.get(labels)
+        if counts_and_sum is None:
+            counts_and_sum = self.values[labels] = [0] * (len(self.bounds) + 2)
+        counts_and_sum[bisect_left(self.bounds, value)] += 1
+        counts_and_sum[-1] += value
 
     def merged(self, one: list[float], other: list[float]) -> list[float]:
-        """Return the sums."""
+        """Return the sums of all counts."""
         return list(map(add, one, other))
 
 
 Snapshot = dict[str, list[tuple[Labels, Value]]]
 
 
-def snapshot(figures: Iterable[Metric]) -> Snapshot:
-    """Return the values of figures by their names."""
-    return {figure.name: list(figure.values.items()) for figure in figures if figure.values}
+def snapshot(metrics: Iterable[Metric]) -> Snapshot:
+    """Return the values of metrics by name."""
+    return {metric.name: list(metric.values.items()) for metric in metrics if metric.values}
 
 
-def merge(figures: Iterable[Metric], parts: Iterable[tuple[Snapshot, bool]]) -> dict[str, dict[Labels, Any]]:
-    """Return the values of several processes together; each comes with whether it is alive: only then it has anything now."""
+def merge(metrics: Iterable[Metric], parts: Iterable[tuple[Snapshot, bool]]) -> dict[str, dict[Labels, Any]]:
+    """Return the aggregate of several processes; each part states whether its process is alive.
+
+    Gauges of ended processes are ignored.
+    """
     parts = list(parts)
-    aggregate: dict[str, dict[Labels, Any]] = {}
-    for figure in figures:
-        values = aggregate[figure.name] = {}
+    merged: dict[str, dict[Labels, Any]] = {}
+    for metric in metrics:
+        values = merged[metric.name] = {}
         for part, is_alive in parts:
-            if figure.counts or is_alive:
-                for labels, value in part.get(figure.name, ()):
-                    values[labels] = figure.merged(values[labels], value) if labels in values else value
-    return aggregate
+            if metric.survives_process or is_alive:
+                for labels, value in part.get(metric.name, ()):
+                    values[labels] = metric.merged(values[labels], value) if labels in values else value
+    return merged

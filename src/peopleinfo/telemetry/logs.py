@@ -1,4 +1,4 @@
-"""Logs: JSON lines on stdout, readable ones on a terminal. Nothing that a person or a client sent is ever logged."""
+"""Logging: JSON lines on stdout, readable text on a terminal. Log events never contain data of persons or clients."""
 
 from __future__ import annotations
 
@@ -13,84 +13,86 @@ import msgspec
 import structlog
 
 from peopleinfo.errors import PeopleInfoError
-from peopleinfo.telemetry.metrics import EVENTS, LEFT_OUT
+from peopleinfo.telemetry.metrics import EVENTS, EVENTS_SUPPRESSED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
 
-_SECOND: Final = 1.0
-_CAUSE: Final = ("event", "error", "reason", "place", "template")  # what tells one cause from another
-_CAUSES: Final = 1_000  # remembered at most
+_DEDUPLICATION_INTERVAL: Final = 1.0
+_CAUSE_FIELDS: Final = ("event", "error", "reason", "place", "template")  # the fields that identify a cause
+_MAX_CAUSES: Final = 1_000
 
 
 def configure(level: str) -> None:
-    """Send the logs of the service and of its libraries to stdout, from `level` on."""
-    least = logging.getLevelNamesMapping()[level.upper()]
-    chain: list[Any] = [
+    """Log events of the service and its libraries at `level` or above to stdout."""
+    minimum = logging.getLevelNamesMapping()[level.upper()]
+    processors: list[Any] = [
         structlog.processors.add_log_level,
         Deduplicate(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if sys.stdout.isatty():
         structlog.configure(
-            [*chain, structlog.dev.ConsoleRenderer()],
-            wrapper_class=structlog.make_filtering_bound_logger(least),
+            [*processors, structlog.dev.ConsoleRenderer()],
+            wrapper_class=structlog.make_filtering_bound_logger(minimum),
             cache_logger_on_first_use=True,
         )
     else:
         structlog.configure(
-            [*chain, _json],
-            wrapper_class=structlog.make_filtering_bound_logger(least),
+            [*processors, _json],
+            wrapper_class=structlog.make_filtering_bound_logger(minimum),
             logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", Stdout())),
             cache_logger_on_first_use=True,
         )
-    # Libraries speak through the standard library; what they say below a warning is theirs.
-    logging.basicConfig(handlers=[_Forward()], level=max(least, logging.WARNING), force=True)
+    # Libraries use the standard logging module; only their warnings and errors are logged.
+    logging.basicConfig(handlers=[_Forward()], level=max(minimum, logging.WARNING), force=True)
 
 
 def silence() -> None:
-    """Log nothing, neither of the service nor of its libraries, until `configure` is called."""
+    """Disable all logging until `configure` is called."""
     logging.basicConfig(handlers=[logging.NullHandler()], force=True)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
 class Stdout:
-    """Stdout, as far as something takes what is written there: a request does not fail because its log line cannot be written."""
+    """Stdout without errors: a failed write of a log line does not fail the request."""
 
     def write(self, text: bytes) -> int:
-        """Write bytes; those that cannot be written are lost."""
+        """Write bytes; ignore errors."""
         with suppress(OSError):
             sys.stdout.buffer.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Send on what was written."""
+        """Flush the buffer; ignore errors."""
         with suppress(OSError):
             sys.stdout.buffer.flush()
 
 
 class Deduplicate:
-    """Lets one line a second through of each cause; the next one says how many were `left_out` before it. Counts them all."""
+    """Suppresses repeated events: logs one per cause and second, with the number of suppressed ones as `left_out`."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._told: dict[tuple[str, ...], tuple[float, int]] = {}  # cause → when it was told last, how often not since
+        self._logged: dict[
+            tuple[str, ...], tuple[float, int]
+        ] = {}  # cause → (time of the last line, events suppressed since)
 
     def __call__(self, _: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        """Pass an event on, or drop it."""
+        """Return the event, or raise DropEvent to suppress it."""
         EVENTS.inc(str(event["level"]))
-        cause = tuple(str(event.get(name)) for name in _CAUSE)
+        cause = tuple(str(event.get(name)) for name in _CAUSE_FIELDS)
         now = self._clock()
-        when, left_out = self._told.pop(cause, (now - _SECOND, 0))
-        if now - when < _SECOND:
-            self._told[cause] = when, left_out + 1
-            LEFT_OUT.inc()
+        last, left_out = self._logged.pop(cause, (now - _DEDUPLICATION_INTERVAL, 0))
+        if now - last < _DEDUPLICATION_INTERVAL:
+            self._logged[cause] = last, left_out + 1
+            EVENTS_SUPPRESSED.inc()
             raise structlog.DropEvent
         if left_out:
             event["left_out"] = left_out
-        self._told[cause] = now, 0
-        if len(self._told) > _CAUSES:
-            del self._told[next(iter(self._told))]
+        self._logged[cause] = now, 0
+        if len(self._logged) > _MAX_CAUSES:
+            del self._logged[next(iter(self._logged))]
         return event
 
 
@@ -99,11 +101,11 @@ def _json(_: Any, __: str, event: MutableMapping[str, Any]) -> bytes:
 
 
 class _Forward(logging.Handler):
-    """Hands a library's record on, without the values that its message or its traceback may hold."""
+    """Logs the record of a library without the values in its message or traceback."""
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[0] if record.exc_info else None
-        # An answer that broke off since the store went away is no mistake of ours.
+        # A response that the loss of the store interrupted is not a fault of the service.
         level = logging.WARNING if error and issubclass(error, PeopleInfoError) else record.levelno
         place = f"{record.pathname}:{record.lineno}"
         structlog.get_logger(record.name).log(
@@ -112,9 +114,11 @@ class _Forward(logging.Handler):
 
 
 def _template(record: logging.LogRecord) -> str:
-    """Return the words of a message before anything is put into them; of one that comes ready-made, those before anything that may be a value."""
+    """Return the template of a message; for a formatted message the words before the first possible value."""
     text = str(record.msg)[:200]
-    return text if record.args else _READY_MADE.split(text, maxsplit=1)[0].strip()
+    return text if record.args else _FIRST_VALUE.split(text, maxsplit=1)[0].strip()
 
 
-_READY_MADE: Final = re.compile(r"[\n\r:=<>(\[{'\"`/]|\d")  # as asyncio's, which has the arguments of what failed
+_FIRST_VALUE: Final = re.compile(
+    r"[\n\r:=<>(\[{'\"`/]|\d"
+)  # for example asyncio puts the arguments of a failed call into its message

@@ -1,4 +1,4 @@
-"""Every figure of the service, in one place. A label never holds what a client sent, and its values are few."""
+"""All metrics of the service. A label has few values and never contains input of a client."""
 
 from __future__ import annotations
 
@@ -6,160 +6,169 @@ from typing import Final
 
 from peopleinfo.telemetry.instruments import Counter, Gauge, Histogram, Metric
 
-# Seconds. A read takes well under a millisecond, a durable write a few; the last ones are for a store in trouble.
+# Seconds. A read takes less than a millisecond, a durable write a few. The highest bounds cover an overloaded store.
 _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SHORT: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 
-REQUESTS: Final = Counter("peopleinfo_http_requests_total", "Requests answered.", "route", "method", "status")
+REQUESTS: Final = Counter("peopleinfo_http_requests_total", "Completed requests.", "route", "method", "status")
 REQUEST_SECONDS: Final = Histogram(
     "peopleinfo_http_request_duration_seconds",
-    "Time from a request's headers to its answer, of a stream to its end.",
+    "Time from the request headers to the response; for a stream, to its end.",
     "route",
     "method",
     bounds=_SECONDS,
 )
-SENT_BYTES: Final = Counter("peopleinfo_http_response_bytes_total", "Bytes of the bodies of answers.", "route")
-IN_FLIGHT: Final = Gauge("peopleinfo_http_requests_in_flight", "Requests being answered.")
-CUT: Final = Counter(
+RESPONSE_BYTES: Final = Counter("peopleinfo_http_response_bytes_total", "Bytes of response bodies.", "route")
+IN_FLIGHT: Final = Gauge("peopleinfo_http_requests_in_flight", "Requests in progress.")
+CONNECTIONS_ABORTED: Final = Counter(
     "peopleinfo_http_connections_aborted_total",
-    "Connections that the server closed: limit (too many connections), header_timeout (no request in time), write_timeout (the client did not read the response in time).",
+    "Connections closed by the server: limit (too many connections), header_timeout (no request in time), write_timeout (the client did not read the response in time).",
     "reason",
 )
-CONNECTIONS: Final = Gauge("peopleinfo_http_connections", "Connections that are open.")
+CONNECTIONS: Final = Gauge("peopleinfo_http_connections", "Open connections.")
 
 STORE_SECONDS: Final = Histogram(
     "peopleinfo_store_operation_duration_seconds",
-    "Time that the store took, whatever came of it.",
+    "Time of store operations, successful or not.",
     "operation",
     bounds=_SECONDS,
 )
 STORE_ERRORS: Final = Counter(
     "peopleinfo_store_errors_total",
-    "Operations that the store could not do: unavailable, outcome_unknown (a write that may have been done), unexpected.",
+    "Failed store operations: unavailable, outcome_unknown (a write that may have been applied), unexpected.",
     "operation",
     "error",
 )
-STORE_UP: Final = Gauge("peopleinfo_store_up", "Whether the store said last that it can serve: 1 or 0.", together=min)
-SQLITE_WAITING: Final = Gauge(
-    "peopleinfo_sqlite_write_queue_length", "Writes that wait for the embedded store's writer."
+STORE_UP: Final = Gauge(
+    "peopleinfo_store_up", "Whether the last health check of the store succeeded: 1 or 0.", aggregate=min
 )
-SQLITE_LOG_BYTES: Final = Gauge(
-    "peopleinfo_sqlite_wal_bytes", "Bytes in the write-ahead logs of the embedded store.", together=max
+SQLITE_QUEUE_LENGTH: Final = Gauge("peopleinfo_sqlite_write_queue_length", "Writes in the queue of the SQLite writer.")
+SQLITE_WAL_BYTES: Final = Gauge(
+    "peopleinfo_sqlite_wal_bytes", "Bytes in the write-ahead logs of SQLite.", aggregate=max
 )
 
 DYNAMODB_SECONDS: Final = Histogram(
     "peopleinfo_dynamodb_request_duration_seconds",
-    "Time of an attempt of a call to DynamoDB.",
+    "Time of requests to DynamoDB; each retry counts separately.",
     "action",
     bounds=_SECONDS,
 )
 DYNAMODB_ATTEMPTS: Final = Counter(
     "peopleinfo_dynamodb_requests_total",
-    "Requests to DynamoDB, retries included, by outcome: ok, condition_failed, throttled, conflict (another write of the item was faster), timeout (no response, or a server error), rejected.",
+    "Requests to DynamoDB, retries included, by outcome: ok, condition_failed, throttled, conflict (a concurrent write of the item), timeout (no response, or a server error), rejected.",
     "action",
     "outcome",
 )
 DYNAMODB_UNITS: Final = Counter(
-    "peopleinfo_dynamodb_consumed_units_total", "Capacity units that calls consumed, as DynamoDB told.", "action"
+    "peopleinfo_dynamodb_consumed_units_total", "Capacity units consumed, as reported by DynamoDB.", "action"
 )
 DYNAMODB_POOL_SECONDS: Final = Histogram(
-    "peopleinfo_dynamodb_pool_wait_seconds", "Time that calls waited for a free connection to DynamoDB.", bounds=_SHORT
+    "peopleinfo_dynamodb_pool_wait_seconds",
+    "Time that requests waited for a free connection to DynamoDB.",
+    bounds=_SHORT,
 )
 
 CACHE_READS: Final = Counter(
     "peopleinfo_cache_reads_total",
-    "Reads by level (local, shared) and outcome: hit, miss, bypass (it could not be asked or trusted), skipped (the client asked for it).",
+    "Reads by level (local, shared) and outcome: hit, miss, bypass (cache unreachable, cold or fenced), skipped (requested by the client).",
     "level",
     "outcome",
 )
 CACHE_LOOKUPS: Final = Counter(
     "peopleinfo_cache_lookups_total",
-    "What the shared cache said: hit, miss (with a lease), cold, fenced, or down (it was not reached).",
+    "Lookups in the shared cache by outcome: hit, miss (with a lease), cold, fenced, down (unreachable).",
     "outcome",
 )
 CACHE_FILLS: Final = Counter(
     "peopleinfo_cache_fills_total",
-    "What became of answers to be kept: kept, lease_lost (a write took the lease), full, large, cold, fenced, down.",
+    "Fills of the shared cache by outcome: kept, lease_lost (a write deleted the lease), full, large, cold, fenced, down.",
     "outcome",
 )
 CACHE_INVALID: Final = Counter(
     "peopleinfo_cache_invalid_entries_total",
-    "Entries of the shared cache that were removed because this service did not write them: answer, lease, fences, epoch, bucket.",
+    "Invalid entries removed from the shared cache, written by another program: answer, lease, fences, epoch, bucket.",
     "kind",
 )
 CACHE_FENCES: Final = Counter(
     "peopleinfo_cache_fences_total",
-    "Fences of writers: set, cleared, expired (left to its TTL), failed (the cache was not reached).",
+    "Fences of writers: set, cleared, expired (left to its TTL), failed (cache unreachable).",
     "outcome",
 )
-CACHE_JOINED: Final = Counter(
-    "peopleinfo_cache_coalesced_reads_total", "Reads that shared another one's read of the store."
+CACHE_COALESCED_READS: Final = Counter(
+    "peopleinfo_cache_coalesced_reads_total", "Reads that shared the store read of a concurrent request."
 )
 CACHE_SECONDS: Final = Histogram(
-    "peopleinfo_cache_command_duration_seconds", "Time of a call to the shared cache.", "operation", bounds=_SHORT
+    "peopleinfo_cache_command_duration_seconds", "Time of commands to the shared cache.", "operation", bounds=_SHORT
 )
 CACHE_ERRORS: Final = Counter(
-    "peopleinfo_cache_command_errors_total", "Calls to the shared cache that failed: timeout or connection.", "error"
+    "peopleinfo_cache_command_errors_total", "Failed commands to the shared cache: timeout or connection.", "error"
 )
 CACHE_UP: Final = Gauge(
-    "peopleinfo_cache_up", "Whether the cache is asked (the breaker is closed): 1 or 0.", together=min
+    "peopleinfo_cache_up", "Whether the cache is used (the circuit breaker is closed): 1 or 0.", aggregate=min
 )
 CACHE_BREAKER: Final = Counter(
-    "peopleinfo_cache_breaker_changes_total", "Times that the cache was given up or joined (up, down).", "to"
+    "peopleinfo_cache_breaker_changes_total",
+    "State changes of the circuit breaker of the cache: up (closed) or down (open).",
+    "to",
 )
-CACHE_OWED: Final = Gauge(
-    "peopleinfo_cache_pending_invalidations", "Names of which the cache has yet to be told that they changed."
+CACHE_PENDING_INVALIDATIONS: Final = Gauge(
+    "peopleinfo_cache_pending_invalidations", "Names with an invalidation that is pending until the cache is reachable."
 )
-CACHE_BYTES: Final = Gauge("peopleinfo_cache_local_bytes", "Bytes of answers in the memory of processes.")
-CACHE_ENTRIES: Final = Gauge("peopleinfo_cache_local_entries", "Answers in the memory of processes.")
+CACHE_BYTES: Final = Gauge("peopleinfo_cache_local_bytes", "Bytes of responses in the local cache.")
+CACHE_ENTRIES: Final = Gauge("peopleinfo_cache_local_entries", "Responses in the local cache.")
 CACHE_TRACKING: Final = Gauge(
     "peopleinfo_cache_tracking_up",
-    "Whether every process hears of changes, and so may use its memory: 1 or 0.",
-    together=min,
+    "Whether every process receives invalidations, which enables its local cache: 1 or 0.",
+    aggregate=min,
 )
 CACHE_STALENESS: Final = Histogram(
     "peopleinfo_cache_invalidation_lag_seconds",
-    "How long a process takes at most to hear of a change elsewhere: the time from a PING to its PONG on the connection that tells.",
+    "Upper bound of the delay of invalidations: the time from PING to PONG on the tracking connection.",
     bounds=_SHORT,
 )
 
-LOOP_LAG: Final = Histogram(
-    "peopleinfo_event_loop_lag_seconds", "How much later than asked the event loop woke a task.", bounds=_SHORT
-)
+LOOP_LAG: Final = Histogram("peopleinfo_event_loop_lag_seconds", "Delay of a timer of the event loop.", bounds=_SHORT)
 IMPORTED: Final = Counter(
-    "peopleinfo_import_rows_total", "Rows of imports: stored, rejected, duplicate (stored before).", "outcome"
+    "peopleinfo_import_rows_total", "Imported rows by outcome: stored, rejected, duplicate (stored before).", "outcome"
 )
-EXPORTED: Final = Counter("peopleinfo_export_people_total", "People handed out by exports.")
-TRANSFERS: Final = Gauge("peopleinfo_bulk_operations_running", "Imports and exports under way.", "kind")
+EXPORTED: Final = Counter("peopleinfo_export_people_total", "Exported records.")
+BULK_OPERATIONS: Final = Gauge("peopleinfo_bulk_operations_running", "Running imports and exports.", "kind")
 
 AUDIT_EVENTS: Final = Counter(
     "peopleinfo_audit_events_total",
-    "Events of the audit: written, or failed (an attempt to write those that wait; they go on waiting).",
+    "Events of the audit log: written, or failed (a failed attempt to write; the events remain queued).",
     "outcome",
 )
 
 EVENTS: Final = Counter(
     "peopleinfo_log_events_total",
-    "Events at the level that is logged or above, left out or not; without requests.",
+    "Log events at or above the configured level, including suppressed ones, without requests.",
     "level",
 )
-LEFT_OUT: Final = Counter(
-    "peopleinfo_log_events_suppressed_total", "Lines left out since the same had just been written."
+EVENTS_SUPPRESSED: Final = Counter(
+    "peopleinfo_log_events_suppressed_total", "Repeated log events that were suppressed."
 )
 
-WORKERS: Final = Gauge("peopleinfo_workers", "Processes that serve.")
-BUILD: Final = Gauge("peopleinfo_build_info", "1, with the version.", "version", "python", together=max)
+WORKERS: Final = Gauge("peopleinfo_workers", "Worker processes.")
+BUILD: Final = Gauge(
+    "peopleinfo_build_info", "Always 1; the labels contain the version.", "version", "python", aggregate=max
+)
 INSTANCE: Final = Gauge(
-    "peopleinfo_instance_info", "1, with a name for this instance, the same for all its workers.", "id", together=max
+    "peopleinfo_instance_info",
+    "Always 1; the label identifies the instance, the same for all its workers.",
+    "id",
+    aggregate=max,
 )
 CPU_SECONDS: Final = Counter("process_cpu_seconds_total", "User and system CPU time of all workers.")
 MEMORY: Final = Gauge("process_resident_memory_bytes", "Resident memory of all workers.")
 FILES: Final = Gauge("process_open_fds", "Open file descriptors of all workers.")
-FILES_LIMIT: Final = Gauge("process_max_fds", "Open file descriptors that all workers may have.")
+FILES_LIMIT: Final = Gauge("process_max_fds", "Maximum number of open file descriptors of all workers.")
 FILES_EXHAUSTED: Final = Counter(
     "peopleinfo_open_files_exhausted_total",
-    "Times that a worker could open no file or connection, checked twice a second.",
+    "Times that a worker had no free file descriptor; checked twice a second.",
 )
-STARTED: Final = Gauge("process_start_time_seconds", "When the first worker started, since 1970.", together=min)
+STARTED: Final = Gauge(
+    "process_start_time_seconds", "Start time of the first worker, in seconds since 1970.", aggregate=min
+)
 
 ALL: Final[tuple[Metric, ...]] = tuple(value for value in tuple(globals().values()) if isinstance(value, Metric))

@@ -1,4 +1,4 @@
-"""The figures of several workers: each leaves its own in a file, and whoever is asked for them adds them up."""
+"""Metrics of several workers: each publishes its metrics in a file, and the worker that is scraped aggregates them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _ENDED: Final = "ended"
 
 
 class _WorkerSnapshot(msgspec.Struct):
-    """What a file holds: figures, and the names of the files that are in them already."""
+    """The content of a file: metrics, and the names of the ended workers that they include."""
 
-    figures: Snapshot
-    taken_in: list[str] = []
+    metrics: Snapshot
+    includes: list[str] = []
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -31,50 +31,52 @@ _decode = msgspec.msgpack.Decoder(_WorkerSnapshot).decode
 
 
 class Workers:
-    """A folder with a file for each worker, named after its process. What a worker had counted is kept when it ends, however it ends."""
+    """A directory with one file per worker. The counters of a worker survive its end, even a crash."""
 
-    def __init__(self, folder: Path, figures: Sequence[Metric]) -> None:
-        self._folder = folder
-        self._figures = figures
-        self._mine = f"{os.getpid()}-{secrets.token_hex(4)}"
-        self._take_in_the_ended()
+    def __init__(self, directory: Path, metrics: Sequence[Metric]) -> None:
+        self._directory = directory
+        self._metrics = metrics
+        self._own_name = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self._merge_ended()
 
-    def publish(self, mine: Snapshot) -> None:
-        """Leave the figures of this worker for the others."""
-        self._write(self._mine, _WorkerSnapshot(mine))
+    def publish(self, snapshot: Snapshot) -> None:
+        """Publish the metrics of this worker."""
+        self._write(self._own_name, _WorkerSnapshot(snapshot))
 
     def others(self) -> list[tuple[Snapshot, bool]]:
-        """Return the figures of the other workers, and whether each is alive; as they were when each published them last."""
+        """Return the last published metrics of the other workers, and whether each worker is alive."""
         with self._locked(fcntl.LOCK_SH):
-            return [(left.figures, _is_alive(name)) for name, left in self._read().items() if name != self._mine]
+            return [
+                (worker.metrics, _is_alive(name)) for name, worker in self._read().items() if name != self._own_name
+            ]
 
-    def _take_in_the_ended(self) -> None:
-        """Make one file of those of workers that have ended, so that there are never more than a few."""
+    def _merge_ended(self) -> None:
+        """Merge the files of ended workers into one file, which bounds the number of files."""
         with self._locked(fcntl.LOCK_EX):
-            ended = [path.stem for path in self._folder.glob("*-*.figures") if not _is_alive(path.stem)]
+            ended = [path.stem for path in self._directory.glob("*-*.figures") if not _is_alive(path.stem)]
             if not ended:
                 return
-            left = [(one.figures, False) for name, one in self._read().items() if not _is_alive(name)]
-            together = merge(self._figures, left)
-            kept = {name: list(values.items()) for name, values in together.items() if values}
-            self._write(_ENDED, _WorkerSnapshot(kept, taken_in=ended))
+            parts = [(worker.metrics, False) for name, worker in self._read().items() if not _is_alive(name)]
+            merged = merge(self._metrics, parts)
+            values_by_name = {name: list(values.items()) for name, values in merged.items() if values}
+            self._write(_ENDED, _WorkerSnapshot(values_by_name, includes=ended))
             for name in ended:
-                (self._folder / f"{name}.figures").unlink()
+                (self._directory / f"{name}.figures").unlink()
 
     def _read(self) -> dict[str, _WorkerSnapshot]:
-        left = {path.stem: _decode(path.read_bytes()) for path in self._folder.glob("*.figures")}
-        taken_in = left[_ENDED].taken_in if _ENDED in left else ()
-        return {name: one for name, one in left.items() if name not in taken_in}
+        snapshots = {path.stem: _decode(path.read_bytes()) for path in self._directory.glob("*.figures")}
+        merged = snapshots[_ENDED].includes if _ENDED in snapshots else ()
+        return {name: worker for name, worker in snapshots.items() if name not in merged}
 
-    def _write(self, name: str, left: _WorkerSnapshot) -> None:
-        new = self._folder / f"{name}.new"
-        new.write_bytes(_encode(left))
-        new.replace(self._folder / f"{name}.figures")
+    def _write(self, name: str, snapshot: _WorkerSnapshot) -> None:
+        temporary = self._directory / f"{name}.new"
+        temporary.write_bytes(_encode(snapshot))
+        temporary.replace(self._directory / f"{name}.figures")
 
     @contextmanager
-    def _locked(self, how: int) -> Iterator[None]:
-        with (self._folder / "lock").open("ab") as lock:
-            fcntl.flock(lock, how)
+    def _locked(self, operation: int) -> Iterator[None]:
+        with (self._directory / "lock").open("ab") as lock:
+            fcntl.flock(lock, operation)
             yield
 
 

@@ -1,4 +1,4 @@
-"""File descriptors of this process: how many it has, and what happens when there are no more."""
+"""File descriptors of this process: metrics, and detection of exhaustion."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _log = structlog.get_logger("peopleinfo.open_files")
 
 
 def is_exhausted(error: BaseException) -> bool:
-    """Say whether an error means that the process, or the system, can open no more files and connections."""
+    """Return whether the process or the system has run out of file descriptors."""
     return isinstance(error, OSError) and error.errno in _EXHAUSTED
 
 
 def limit() -> int:
-    """Return how many files and connections the process may have open."""
+    """Return the maximum number of open files and connections."""
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Count and log that there are no descriptors left, instead of raising."""
+    """Count and log the exhaustion of file descriptors instead of raising the error."""
     try:
         yield
     except OSError as error:
@@ -43,17 +43,17 @@ def reported() -> Iterator[None]:
 
 
 def report() -> None:
-    """Count and log that there are no descriptors left."""
+    """Count and log the exhaustion of file descriptors."""
     FILES_EXHAUSTED.inc()
     _log.error(
         "open_files_exhausted",
         limit=limit(),
-        remedy="connections are refused: raise the limit (ulimit -n, LimitNOFILE), or lower PEOPLEINFO_MAX_CONNECTIONS",
+        remedy="new connections are refused: raise the limit (ulimit -n, LimitNOFILE), or lower PEOPLEINFO_MAX_CONNECTIONS",
     )
 
 
 def probe() -> None:
-    """Report when there are no descriptors left: the event loop does not, and closes new connections."""
+    """Report exhausted file descriptors; the event loop closes new connections without a report."""
     with reported():
         os.close(os.open("/", os.O_RDONLY))
 
@@ -62,4 +62,4 @@ def count() -> None:
     """Set the metrics of open files."""
     FILES_LIMIT.set(limit())
     if _OPEN.exists():  # on Linux
-        FILES.set(len(os.listdir(_OPEN)))  # noqa: PTH208 - numbers are enough
+        FILES.set(len(os.listdir(_OPEN)))  # noqa: PTH208 - only the number of entries matters

@@ -1,4 +1,4 @@
-"""The figures as Prometheus reads them: those of this process, or of all workers of the service together."""
+"""Exposition of metrics in the formats of Prometheus, aggregated over all workers."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _STATM: Final = Path("/proc/self/statm")
 
 
 class Exposition:
-    """Tells the figures. `gauges` are asked for what is so now, before it is told."""
+    """Exposes the metrics. Each function in `gauges` updates current values before a scrape."""
 
     def __init__(self, instance: str, workers: Workers | None = None) -> None:
         self._workers = workers
-        self.gauges: list[Callable[[], None]] = [_look_at_process]
+        self.gauges: list[Callable[[], None]] = [_update_process_gauges]
         metrics.WORKERS.set(1)
         metrics.BUILD.set(1, __version__, platform.python_version())
         metrics.INSTANCE.set(1, instance)
@@ -42,64 +42,66 @@ class Exposition:
 
     @property
     def has_others(self) -> bool:
-        """Whether other processes serve with this one."""
+        """Whether the service has other workers."""
         return self._workers is not None
 
     def publish(self) -> None:
-        """Let the other workers know the figures of this one."""
+        """Publish the metrics of this worker to the others."""
         if self._workers:
             with open_files.reported():
                 self._workers.publish(instruments.snapshot(metrics.ALL))
 
     async def sample_loop(self) -> None:
-        """Measure how late the loop is, and publish what no request publishes; never returns."""
+        """Measure the lag of the event loop and publish the metrics periodically; never returns."""
         while True:
             due = time.monotonic() + SAMPLE_INTERVAL
             await asyncio.sleep(SAMPLE_INTERVAL)
             metrics.LOOP_LAG.observe(max(0.0, time.monotonic() - due))  # uvloop rounds to milliseconds
             open_files.probe()
             if self._workers:
-                self._look()
+                self._update_gauges()
                 self.publish()
 
     def text(self, accepted: str) -> tuple[bytes, str]:
-        """Return the figures, and their media type: Prometheus' text format, or OpenMetrics when that is accepted."""
-        self._look()
+        """Return the metrics and their media type: OpenMetrics if accepted, else the text format of Prometheus."""
+        self._update_gauges()
         encode, content_type = exposition.choose_encoder(accepted)
         return encode(self), content_type
 
     def collect(self) -> Iterator[Metric]:
-        """Yield what was counted, of all workers together."""
-        mine = instruments.snapshot(metrics.ALL)
+        """Yield the aggregated metrics of all workers."""
+        own = instruments.snapshot(metrics.ALL)
         others = self._workers.others() if self._workers else []
-        together = instruments.merge(metrics.ALL, [(mine, True), *others])
-        for figure in metrics.ALL:
-            yield _family(figure, together[figure.name])
+        merged = instruments.merge(metrics.ALL, [(own, True), *others])
+        for metric in metrics.ALL:
+            yield _family(metric, merged[metric.name])
 
-    def _look(self) -> None:
-        for look in self.gauges:
-            look()
+    def _update_gauges(self) -> None:
+        for update in self.gauges:
+            update()
 
 
-def _look_at_process() -> None:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    metrics.CPU_SECONDS.values[()] = used.ru_utime + used.ru_stime
+def _update_process_gauges() -> None:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    metrics.CPU_SECONDS.values[()] = usage.ru_utime + usage.ru_stime
     if _STATM.exists():  # on Linux
         with open_files.reported():
             metrics.MEMORY.set(int(_STATM.read_text().split()[1]) * resource.getpagesize())
             open_files.count()
 
 
-def _family(figure: instruments.Metric, values: Mapping[instruments.Labels, Any]) -> Metric:
-    """Return a figure as prometheus-client writes it down."""
-    if isinstance(figure, instruments.Histogram):
-        times = HistogramMetricFamily(figure.name, figure.says, labels=figure.labels)
-        bounds = [*map(str, figure.bounds), "+Inf"]
-        for labels, row in values.items():
-            times.add_metric(labels, list(zip(bounds, accumulate(row[:-1]), strict=True)), row[-1])
-        return times
-    kind = CounterMetricFamily if isinstance(figure, instruments.Counter) else GaugeMetricFamily
-    family = kind(figure.name, figure.says, labels=figure.labels)
+def _family(metric: instruments.Metric, values: Mapping[instruments.Labels, Any]) -> Metric:
+    """Convert a metric for prometheus_client."""
+    if isinstance(metric, instruments.Histogram):
+        histogram = HistogramMetricFamily(metric.name, metric.documentation, labels=metric.labels)
+        bounds = [*map(str, metric.bounds), "+Inf"]
+        for labels, counts_and_sum in values.items():
+            histogram.add_metric(
+                labels, list(zip(bounds, accumulate(counts_and_sum[:-1]), strict=True)), counts_and_sum[-1]
+            )
+        return histogram
+    kind = CounterMetricFamily if isinstance(metric, instruments.Counter) else GaugeMetricFamily
+    family = kind(metric.name, metric.documentation, labels=metric.labels)
     for labels, value in values.items():
         family.add_metric(labels, value)
     return family

@@ -30,7 +30,14 @@ from peopleinfo.crypto.ids import derive_key
 from peopleinfo.stores.cached.entries import Entries
 from peopleinfo.stores.cached.redis_client import CacheUnavailable, Script
 from peopleinfo.telemetry import tracing
-from peopleinfo.telemetry.metrics import CACHE_FENCES, CACHE_FILLS, CACHE_INVALID, CACHE_LOOKUPS, CACHE_OWED, CACHE_UP
+from peopleinfo.telemetry.metrics import (
+    CACHE_FENCES,
+    CACHE_FILLS,
+    CACHE_INVALID,
+    CACHE_LOOKUPS,
+    CACHE_PENDING_INVALIDATIONS,
+    CACHE_UP,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -201,7 +208,7 @@ class SharedCache:
     def update_gauges(self) -> None:
         """Update the gauges of the shared cache."""
         CACHE_UP.set(self.is_up)
-        CACHE_OWED.set(len(self._pending))
+        CACHE_PENDING_INVALIDATIONS.set(len(self._pending))
 
     @property
     def is_up(self) -> bool:

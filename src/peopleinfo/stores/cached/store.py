@@ -19,7 +19,7 @@ from peopleinfo.stores.cached.local import LocalCache
 from peopleinfo.stores.cached.redis_client import TIMEOUT, open_redis
 from peopleinfo.stores.cached.shared import FENCE_TTL, Hit, Lease, SharedCache
 from peopleinfo.telemetry import tracing
-from peopleinfo.telemetry.metrics import CACHE_FENCES, CACHE_JOINED
+from peopleinfo.telemetry.metrics import CACHE_COALESCED_READS, CACHE_FENCES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Sequence
@@ -291,7 +291,7 @@ class CachedStore:
         flight_key = (query.name, query.page, lease.token)
         flight = self._in_flight.get(flight_key)
         if flight is not None:
-            CACHE_JOINED.inc()
+            CACHE_COALESCED_READS.inc()
         else:
             flight = self._in_flight[flight_key] = asyncio.get_running_loop().create_future()
             filling = asyncio.ensure_future(self._read_and_fill(query, lease, flight))

@@ -42,7 +42,7 @@ from peopleinfo.stores.sqlite.ended_sessions import SqliteEndedSessionStore
 from peopleinfo.stores.sqlite.paging import SEQ_SIZE, find_page, full_page, parse_position, position_after, scan_page
 from peopleinfo.stores.sqlite.schema import SECRET
 from peopleinfo.stores.sqlite.upsert import Upsert, foreign_seq, is_outdated, latest_versions, reindex_person
-from peopleinfo.telemetry.metrics import SQLITE_LOG_BYTES, SQLITE_WAITING
+from peopleinfo.telemetry.metrics import SQLITE_QUEUE_LENGTH, SQLITE_WAL_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -204,8 +204,8 @@ class SqliteStore:
             return _progress(self._reader, import_id)
 
     def update_gauges(self) -> None:
-        SQLITE_WAITING.set(self._writer.queue_length)
-        SQLITE_LOG_BYTES.set(self._files.log_size())
+        SQLITE_QUEUE_LENGTH.set(self._writer.queue_length)
+        SQLITE_WAL_BYTES.set(self._files.log_size())
 
     async def upsert_many(
         self, people: Sequence[bytes], *, checkpoint: tuple[Checkpoint, Checkpoint] | None = None
