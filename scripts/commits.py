@@ -17,6 +17,9 @@ _REVERTED: Final = re.compile(r"This reverts commit ([0-9a-f]{7,40})")
 _GITS_OWN: Final = re.compile(r'(Merge|Revert "|Reapply ")')
 
 
+MAX_TITLE: Final = 72  # characters of a message's first line
+
+
 class Step(IntEnum):
     """The part of the version that a commit increments."""
 
@@ -93,6 +96,18 @@ class Commit:
         title = self.message.splitlines()[0] if self.message else "(no message)"
         wanted = ", ".join(STEPS)
         return f"{self.sha[:10]} {title!r}: start with a type and a colon, for example 'fix: …' ({wanted}; '!' before the colon for a breaking change)"
+
+    @property
+    def style_problem(self) -> str | None:
+        """The problem of a valid message's first line; None when it is short and has one subject."""
+        title = self.message.splitlines()[0] if self.message else ""
+        if self.is_merge or _GITS_OWN.match(self.message):
+            return None
+        if len(title) > MAX_TITLE:
+            return f"{self.sha[:10]} {title!r}: shorten the first line to {MAX_TITLE} characters (got {len(title)})"
+        if ";" in title or title.count(": ") > 1:
+            return f"{self.sha[:10]} {title!r}: a second subject belongs in a second commit, an explanation in the body"
+        return None
 
     @property
     def step(self) -> Step:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.commits import commits
+from scripts.commits import Commit, commits
 from scripts.next_version import next_release, pre_release
 
 if TYPE_CHECKING:
@@ -169,3 +169,21 @@ def test_what_git_writes_itself_needs_no_type(repository: Repository) -> None:
     merged(repository)
     reverted_before_release(repository)
     assert [commit.problem for commit in commits("v1.4.2", repository.root) if commit.problem] == []
+
+
+@pytest.mark.parametrize(
+    ("title", "problem"),
+    [
+        ("fix: " + "x" * 67, None),
+        ("fix: " + "x" * 68, "shorten the first line to 72 characters (got 73)"),
+        ("fix: repair the cache; rename the store", "a second subject belongs in a second commit"),
+        ("fix: repair the cache, test: rename the store", "a second subject belongs in a second commit"),
+    ],
+)
+def test_first_line_is_short_and_has_one_subject(title: str, problem: str | None) -> None:
+    commit = Commit("0123456789abcdef", f"{title}\n\nThe reason; with: details.", "fix", breaking=False, parents=1)
+    assert commit.problem is None
+    if problem is None:
+        assert commit.style_problem is None
+    else:
+        assert problem in str(commit.style_problem)

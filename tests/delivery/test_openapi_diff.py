@@ -78,8 +78,14 @@ BREAKING: dict[str, tuple[Callable[[Document], Any], str]] = {
         lambda new: post(new)["responses"]["201"]["content"].clear(),
         "201: application/json was removed",
     ),
-    "type of body gone": (lambda new: post(new)["requestBody"]["content"].pop("text/csv"), "body: text/csv was removed"),
-    "body newly required": (lambda new: post(new)["requestBody"].update(required=True), "a request body is newly required"),
+    "type of body gone": (
+        lambda new: post(new)["requestBody"]["content"].pop("text/csv"),
+        "body: text/csv was removed",
+    ),
+    "body newly required": (
+        lambda new: post(new)["requestBody"].update(required=True),
+        "a request body is newly required",
+    ),
     "parameter gone": (lambda new: post(new)["parameters"].clear(), "parameter limit was removed"),
     "parameter newly required": (
         lambda new: post(new)["parameters"][0].update(required=True),
@@ -93,7 +99,10 @@ BREAKING: dict[str, tuple[Callable[[Document], Any], str]] = {
         lambda new: post(new)["parameters"][0]["schema"].update(maximum=50),
         "maximum is 50, lower than before",
     ),
-    "more rights": (lambda new: post(new)["security"][0].update(key=["write", "admin"]), "requires different credentials"),
+    "more rights": (
+        lambda new: post(new)["security"][0].update(key=["write", "admin"]),
+        "requires different credentials",
+    ),
     "one way to sign in gone": (lambda new: post(new)["security"].pop(), "requires different credentials"),
     "credentials where none were": (
         lambda new: new["paths"]["/people"]["get"].update(security=[{"key": []}]),
