@@ -125,7 +125,7 @@ async def encrypt_store(settings: Settings, *, on_progress: Callable[[int], None
         )
     from peopleinfo.stores.sqlite.encrypt_existing import encrypt_database  # noqa: PLC0415 - as below
 
-    return encrypt_database(settings.location, given, told=on_progress)
+    return encrypt_database(settings.location, given, on_progress=on_progress)
 
 
 @asynccontextmanager

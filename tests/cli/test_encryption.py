@@ -56,7 +56,7 @@ def test_people_are_sealed_served_and_their_keys_changed_meanwhile(tmp_path: Pat
         "3 people were sealed; start the service with PEOPLEINFO_ENCRYPTION=file://"
     )
     assert CANARY.lower().encode() not in kept(tmp_path)
-    assert "say in PEOPLEINFO_ENCRYPTION where the key is" in said(run(tmp_path, "search", CANARY))
+    assert "set PEOPLEINFO_ENCRYPTION to their master key" in said(run(tmp_path, "search", CANARY))
 
     with serving(tmp_path, encryption=encryption):
         rotated = run(tmp_path, "encryption", "rotate", settings={"ENCRYPTION": encryption})
@@ -100,7 +100,7 @@ def test_master_key_is_not_changed_while_a_service_runs_with_the_former_one(tmp_
     with serving(tmp_path, encryption=encryption) as server:
         refused = run(tmp_path, "encryption", "rotate", "--encryption", new, "--from", encryption)
         assert refused.returncode == 1
-        assert "somebody has people.db open: stop the service" in said(refused)
+        assert "another process has people.db open; stop the service" in said(refused)
         added = httpx.post(f"{server.url}/v1/people", json={"person_surname": CANARY}, timeout=HANG_TIMEOUT)
         assert added.status_code == 201
     changed = run(tmp_path, "encryption", "rotate", "--encryption", new, "--from", encryption)

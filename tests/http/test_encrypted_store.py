@@ -29,4 +29,4 @@ def test_the_beginning_of_a_surname_is_refused_in_words_wherever_it_is_asked_for
     assert (answer.status_code, answer.headers["Content-Type"]) == (422, "application/problem+json")
     (error,) = answer.json()["errors"]
     assert error["pointer"] == "surname_prefix"
-    assert "the surnames are sealed" in error["reason"]
+    assert "the surnames are encrypted" in error["reason"]

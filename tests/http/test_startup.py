@@ -139,7 +139,7 @@ def test_a_database_of_another_program_is_refused_and_left_as_it_is(tmp_path: Pa
 
 def test_a_folder_where_the_file_should_be_is_refused(tmp_path: Path) -> None:
     (tmp_path / "people.db").mkdir()
-    assert "people.db is a directory: PEOPLEINFO_STORE_URL has to name a file" in refused(tmp_path)
+    assert "people.db is a directory; PEOPLEINFO_STORE_URL must name a file" in refused(tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:

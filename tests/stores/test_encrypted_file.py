@@ -245,7 +245,7 @@ async def test_a_key_is_never_made_over_another(tmp_path: Path) -> None:
 async def test_sealed_people_are_not_opened_without_encryption(path: Path, clock: Clock) -> None:
     async with sealed(path, clock) as store:
         await store.create(person_data("Somebody"))
-    with pytest.raises(StoreConfigurationError, match="are sealed: say in PEOPLEINFO_ENCRYPTION"):
+    with pytest.raises(StoreConfigurationError, match="are encrypted; set PEOPLEINFO_ENCRYPTION"):
         async with open_sqlite(path, now=clock.now):
             pass
 
@@ -264,7 +264,7 @@ async def test_a_plain_store_that_is_sealed_while_it_is_open_stores_nobody_plain
     async with open_sqlite(path, now=clock.now) as plain:
         async with sealed(path, clock):
             pass
-        with pytest.raises(StoreUnavailable, match="sealed while it was open"):
+        with pytest.raises(StoreUnavailable, match="encrypted while it was open"):
             await plain.create(person_data("Somebody"))
 
 
@@ -281,7 +281,7 @@ async def test_people_without_their_keys_are_refused_and_no_new_keys_are_made(
         async with open_sqlite(other, now=clock.now, encryption=encryption(path.parent, prefixes=False)):
             pass
         shutil.move(path_of_keys(other), held)
-    with pytest.raises(StoreConfigurationError, match="bring"):
+    with pytest.raises(StoreConfigurationError, match="restore"):
         async with sealed(path, clock):
             pass
     assert held.exists() is (lost == "keys of others")
@@ -291,7 +291,7 @@ async def test_keys_without_their_people_are_not_given_to_others(path: Path, clo
     async with sealed(path, clock) as store:
         await store.create(person_data("Somebody"))
     path.unlink()
-    with pytest.raises(StoreConfigurationError, match="holds keys of people who are not here"):
+    with pytest.raises(StoreConfigurationError, match="contains keys of records that are missing"):
         async with sealed(path, clock):
             pass
 
@@ -359,21 +359,25 @@ async def test_plain_people_are_sealed_and_keep_their_ids_versions_and_answers(p
         second = await store.replace(first.person_id, person_data(CANARY, "Anna"), expected=1)
         everyone = sorted(await scan_all(store))
     counted: list[int] = []
-    assert encrypt_database(path, encryption(path.parent, prefixes=False), told=counted.append) == sum(counted) == 1_201
+    assert (
+        encrypt_database(path, encryption(path.parent, prefixes=False), on_progress=counted.append)
+        == sum(counted)
+        == 1_201
+    )
     assert CANARY.lower().encode() not in kept(path.parent).lower()
     async with sealed(path, clock) as store:
         assert await store.get(first.person_id) == second
         assert await find_all(store, person_filter(surname=CANARY)) == [second.body]
         assert sorted(await scan_all(store)) == everyone
         assert await store.create(person_data(CANARY), idempotency_key=once) == first
-    assert encrypt_database(path, encryption(path.parent, prefixes=False), told=counted.append) == 0
+    assert encrypt_database(path, encryption(path.parent, prefixes=False), on_progress=counted.append) == 0
 
 
 async def test_people_are_not_sealed_while_somebody_has_them_open(path: Path, clock: Clock) -> None:
     async with open_sqlite(path, now=clock.now) as store:
         record = await store.create(person_data("Somebody"))
         with pytest.raises(StoreConfigurationError, match="stop the service"):
-            encrypt_database(path, encryption(path.parent), told=lambda _: None)
+            encrypt_database(path, encryption(path.parent), on_progress=lambda _: None)
         assert await store.get(record.person_id) == record
         assert (await store.create(person_data("Another"))).version == 1
 

@@ -116,7 +116,7 @@ async def test_the_beginning_of_a_surname_is_found_only_where_that_was_asked_for
         await store.create(person_data("Moller"))
         with pytest.raises(InvalidSearch, match=r"surname_prefix: is not supported: the surnames are encrypted"):
             await store.find(person_filter(surname_prefix="m"), after=None, limit=1)
-    with pytest.raises(StoreConfigurationError, match=r"write \?index=exact"):
+    with pytest.raises(StoreConfigurationError, match=r"set \?index=exact"):
         async with sealed(location, clock, given._replace(prefixes=True)):
             pass
     other = replace(location, table=f"{location.table}-2")

@@ -81,7 +81,7 @@ async def test_one_file_is_left_when_the_store_is_closed(path: Path, clock: Cloc
 
 
 async def test_folder_in_the_place_of_the_file_is_refused(tmp_path: Path, clock: Clock) -> None:
-    with pytest.raises(StoreConfigurationError, match=r"is a directory: PEOPLEINFO_STORE_URL has to name a file"):
+    with pytest.raises(StoreConfigurationError, match=r"is a directory; PEOPLEINFO_STORE_URL must name a file"):
         await make_file(tmp_path, clock)
 
 
@@ -112,7 +112,8 @@ async def test_a_newer_layout_is_refused_in_words(path: Path, clock: Clock) -> N
     with connect(path) as db:
         schema.migrate(db, path, [*schema.MIGRATIONS, NEXT_STEP])
     with pytest.raises(
-        StoreConfigurationError, match=rf"written by a newer PeopleInfo \(layout {NEWER}, this one knows {NEWER - 1}\)"
+        StoreConfigurationError,
+        match=rf"written by a newer PeopleInfo \(schema version {NEWER}, supported: {NEWER - 1}\)",
     ):
         await make_file(path, clock)
     assert leaked_resources(path.parent) == []
@@ -386,7 +387,7 @@ async def test_waiting_writes_are_limited_in_bytes(
     refused = [outcome for outcome in outcomes if isinstance(outcome, StoreUnavailable)]
     assert len(refused) == 40 - accepted
     assert sqlite._writer._size_in_progress == 0
-    assert {str(refusal) for refusal in refused} == {"too many writes are waiting"}
+    assert {str(refusal) for refusal in refused} == {"too many writes are queued; retry later"}
 
 
 async def test_every_write_is_synced_before_it_is_acknowledged(sqlite: SqliteStore) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PLAIN: Final = ["people.db", "people.db-wal", "people.db-shm"]
 ENCRYPTED: Final = [*PLAIN, *(f"keys-of-{name}" for name in PLAIN)]
 FILES: Final = [(False, name) for name in PLAIN] + [(True, name) for name in ENCRYPTED]
-REMOVED: Final = "was removed or replaced while it was open: restart the service"
+REMOVED: Final = "was removed or replaced while it was open; restart the service"
 
 
 def opened(folder: Path, clock: Clock, *, encrypted: bool) -> AbstractAsyncContextManager[SqliteStore]:
@@ -111,7 +111,7 @@ async def test_nothing_is_acknowledged_after_a_log_was_truncated(
     async with opened(tmp_path, clock, encrypted=encrypted) as store:
         await store.create_many([person_data("Lost") for _ in range(200)])
         os.truncate(tmp_path / name, 0)
-        with pytest.raises(StoreUnavailable, match=f"{name} was truncated while it was open: restart the service"):
+        with pytest.raises(StoreUnavailable, match=f"{name} was truncated while it was open; restart the service"):
             await store.create(person_data("After"))
         with pytest.raises(StoreUnavailable):
             await store.check()

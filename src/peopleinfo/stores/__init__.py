@@ -1,1 +1,1 @@
-"""Stores of person records: SQLite, DynamoDB, and a cache in front of either."""
+"""Stores for person records: SQLite, DynamoDB, and a cache in front of either."""

@@ -1,4 +1,4 @@
-"""A store that is watched: how long it takes and what it cannot do is counted, whichever store it is."""
+"""Metrics and traces for any store: records the duration and the errors of each operation."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 class InstrumentedStore:
-    """A store whose every operation is timed and counted. Its promises are those of the store that it watches."""
+    """Wraps a store and measures each operation. The semantics are those of the wrapped store."""
 
     def __init__(self, store: ServiceStore) -> None:
         self._store = store
@@ -121,12 +121,12 @@ class InstrumentedStore:
         STORE_UP.set(1)
 
 
-async def _observe(operation: str, answer: Coroutine[Any, Any, T]) -> T:
-    began = perf_counter()
+async def _observe(operation: str, call: Coroutine[Any, Any, T]) -> T:
+    started = perf_counter()
     try:
         with tracing.span("store", operation):
-            return await answer
-    except PeopleInfoError as error:  # most of them are answers: that somebody is not there, say
+            return await call
+    except PeopleInfoError as error:  # most are regular results, for example PersonNotFound
         if isinstance(error, StoreUnavailable):
             STORE_ERRORS.inc(operation, "outcome_unknown" if isinstance(error, OutcomeUnknown) else "unavailable")
         raise
@@ -134,4 +134,4 @@ async def _observe(operation: str, answer: Coroutine[Any, Any, T]) -> T:
         STORE_ERRORS.inc(operation, "unexpected")
         raise
     finally:
-        STORE_SECONDS.observe(perf_counter() - began, operation)
+        STORE_SECONDS.observe(perf_counter() - started, operation)

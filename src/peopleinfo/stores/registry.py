@@ -1,4 +1,4 @@
-"""What a store gives to the service: people, API keys and ended sessions, which are stored in the same place."""
+"""The interface that each store provides to the service: records, API keys and ended sessions."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 class ServiceStore(Store, Protocol):
-    """A store of people together with the credentials of those who use the service."""
+    """A store of person records together with the credentials of its clients."""
 
     @property
     def api_keys(self) -> ApiKeyStore:
-        """The API keys."""
+        """The store of API keys."""
 
     @property
     def ended_sessions(self) -> EndedSessionStore:
-        """The sessions of the console that were ended."""
+        """The store of ended console sessions."""

@@ -1,1 +1,1 @@
-"""The embedded store: one SQLite file, no service needed."""
+"""The embedded store: one SQLite file, no server."""

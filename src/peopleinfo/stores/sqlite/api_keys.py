@@ -19,7 +19,7 @@ _decode = msgspec.json.Decoder(ApiKey).decode
 
 
 class SqliteApiKeyStore:
-    """The port `peopleinfo.auth.api_keys.ApiKeyStore` on one file."""
+    """Implements `peopleinfo.auth.api_keys.ApiKeyStore` on a database file."""
 
     def __init__(self, reader: sqlite3.Connection, writer: GroupCommitWriter, errors: ErrorTranslator) -> None:
         self._reader = reader

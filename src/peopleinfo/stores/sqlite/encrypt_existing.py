@@ -1,4 +1,4 @@
-"""What is done to a whole file: its people are sealed, and the generation of their keys is changed."""
+"""Operations on a whole database file: encrypt existing records and rotate keys."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _BATCH_ROWS: Final = 500
 _BATCH: Final = "SELECT surname_key, seq, fold, version, body FROM people WHERE seq > ? ORDER BY seq LIMIT ?"
 
 
-def encrypt_database(path: Path, encryption: Encryption, *, told: Callable[[int], None]) -> int:
-    """Seal everybody in a file that nobody else has open, and return how many there were; `told` hears how many at a time.
+def encrypt_database(path: Path, encryption: Encryption, *, on_progress: Callable[[int], None]) -> int:
+    """Encrypt all records in a file and return their number; `on_progress` receives the size of each batch.
 
-    All or nobody: what is cut short has changed nothing. Raises StoreUnusable.
+    Atomic: an interruption leaves the file unchanged. Raises StoreConfigurationError, also if another process has the file open.
     """
     if not path.exists():
         raise StoreConfigurationError(
-            f"there is no {path}: a new store is sealed from the beginning when PEOPLEINFO_ENCRYPTION is set"
+            f"{path} does not exist; to create an encrypted store, start the service with PEOPLEINFO_ENCRYPTION set"
         )
     with closing(sqlite3.connect(path)) as db:
         schema.schema_version(db, path)
@@ -38,38 +38,40 @@ def encrypt_database(path: Path, encryption: Encryption, *, told: Callable[[int]
         (secret,) = db.execute("SELECT secret FROM deployment").fetchone()
         if len(secret) != schema.SECRET:
             return 0
-        sealed = person_keys.EncryptingWriter(person_keys.init_encryption(db, encryption, secret))
-        count = _encrypt_records(db, sealed, told)
-        for key, seq, answer in db.execute("SELECT key, seq, answer FROM once WHERE answer IS NOT NULL").fetchall():
-            db.execute("UPDATE once SET answer = ? WHERE key = ?", (sealed.encrypt_response(db, seq, answer), key))
+        encryptor = person_keys.EncryptingWriter(person_keys.init_encryption(db, encryption, secret))
+        count = _encrypt_records(db, encryptor, on_progress)
+        for key, seq, response in db.execute("SELECT key, seq, answer FROM once WHERE answer IS NOT NULL").fetchall():
+            db.execute("UPDATE once SET answer = ? WHERE key = ?", (encryptor.encrypt_response(db, seq, response), key))
     return count
 
 
-def _encrypt_records(db: sqlite3.Connection, sealed: person_keys.EncryptingWriter, told: Callable[[int], None]) -> int:
+def _encrypt_records(
+    db: sqlite3.Connection, encryptor: person_keys.EncryptingWriter, on_progress: Callable[[int], None]
+) -> int:
     count = last = 0
     while rows := db.execute(_BATCH, (last, _BATCH_ROWS)).fetchall():
-        changed = [(key, body, seq) for key, seq, _, _, body in sealed.encrypt_new(db, rows)]
+        changed = [(key, body, seq) for key, seq, _, _, body in encryptor.encrypt_new(db, rows)]
         db.executemany("UPDATE people SET surname_key = ?, body = ? WHERE seq = ?", changed)
         last = rows[-1][1]
         count += len(rows)
-        told(len(rows))
+        on_progress(len(rows))
     return count
 
 
 @contextmanager
 def _exclusive(db: sqlite3.Connection, path: Path) -> Iterator[None]:
-    """Hold the people's file against everybody else for one transaction, and leave nothing plain in what is free of it."""
+    """Lock the file of people for one transaction, then remove plaintext from its free pages."""
     with _translate_busy(path):
         _lock_exclusively(db, path)
         db.execute("BEGIN EXCLUSIVE")
         yield
         db.execute("COMMIT")
-        db.execute("PRAGMA temp_store = FILE")  # not the whole file in memory
+        db.execute("PRAGMA temp_store = FILE")  # do not hold the whole file in memory
         db.execute("VACUUM people_file")
 
 
 def lock_exclusively(db: sqlite3.Connection, path: Path) -> None:
-    """Keep every other process from opening the people's file until a connection is closed. Raises StoreUnusable when one has it open."""
+    """Lock the file of people until the connection closes. Raises StoreConfigurationError if another process has it open."""
     with _translate_busy(path):
         _lock_exclusively(db, path)
         db.execute("BEGIN EXCLUSIVE")
@@ -79,7 +81,7 @@ def lock_exclusively(db: sqlite3.Connection, path: Path) -> None:
 def _lock_exclusively(db: sqlite3.Connection, path: Path) -> None:
     db.execute("PRAGMA busy_timeout = 500")
     db.execute("PRAGMA people_file.locking_mode = EXCLUSIVE")
-    # Leaving the write-ahead log is allowed to the only one who has the file open.
+    # SQLite leaves WAL mode only if no other connection is open.
     if db.execute("PRAGMA people_file.journal_mode = DELETE").fetchone() != ("delete",):
         raise StoreConfigurationError(_IN_USE.format(path))
 
@@ -94,39 +96,41 @@ def _translate_busy(path: Path) -> Iterator[None]:
         raise
 
 
-_IN_USE: Final = "somebody has {} open: stop the service, then run this again; nothing was changed"
+_IN_USE: Final = "another process has {} open; stop the service, then repeat the command. Nothing was changed."
 
 
 class SqliteKeyStore:
-    """The keys of a file of people, for a rotation."""
+    """The record keys of a database file, for a rotation."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
     async def generations(self) -> Wrapped:
-        """Return every generation there is."""
+        """Return all generations."""
         return person_keys.generations(self._db)
 
     async def is_rotating(self) -> bool:
-        """Say whether the newest generation has not come to everybody yet."""
+        """Return whether some keys are not yet wrapped with the newest generation."""
         (finished,) = self._db.execute("SELECT finished FROM generations ORDER BY generation DESC").fetchone()
         return not finished
 
     async def start(self, generation: int, wrapped: bytes) -> None:
-        """Add a generation, which wraps what is new from now on."""
+        """Add a generation, which wraps new keys from now on."""
         self._db.execute("INSERT INTO generations VALUES (?, ?, 0)", (generation, wrapped))
 
     async def keys(self, position: bytes) -> tuple[list[PersonKey], bytes]:
-        """Return some keys and what to ask for next."""
+        """Return a batch of keys and the position of the next batch, empty at the end."""
         first = int.from_bytes(position)
         rows = self._db.execute(
             "SELECT seq, wrapped FROM person_keys WHERE seq >= ? ORDER BY seq LIMIT ?", (first, _BATCH_ROWS)
         ).fetchall()
-        more = (rows[-1][0] + 1).to_bytes(BLOCK_SIZE) if len(rows) == _BATCH_ROWS else b""
-        return [PersonKey(person_keys.owner_of(seq) if seq else SECRET_OWNER, wrapped) for seq, wrapped in rows], more
+        next_position = (rows[-1][0] + 1).to_bytes(BLOCK_SIZE) if len(rows) == _BATCH_ROWS else b""
+        return [
+            PersonKey(person_keys.owner_of(seq) if seq else SECRET_OWNER, wrapped) for seq, wrapped in rows
+        ], next_position
 
     async def update(self, changed: Sequence[tuple[PersonKey, bytes]]) -> None:
-        """Put newly wrapped keys in the place of the old ones."""
+        """Replace wrapped keys; skip keys that were deleted or changed since they were read."""
         with self._transaction():
             self._db.executemany(
                 "UPDATE person_keys SET wrapped = ? WHERE seq = ? AND wrapped = ?",
@@ -134,7 +138,7 @@ class SqliteKeyStore:
             )
 
     async def finish(self, generation: int) -> None:
-        """Remove the generations before; whoever adds somebody looks which one is the newest, so nobody has those any more."""
+        """Delete the older generations, which no key uses: each insert checks for the newest generation."""
         with self._transaction():
             self._db.execute("DELETE FROM generations WHERE generation < ?", (generation,))
             self._db.execute("UPDATE generations SET finished = 1")
@@ -147,7 +151,7 @@ class SqliteKeyStore:
             yield
             self._db.execute("COMMIT")
         except BaseException:
-            if self._db.in_transaction:  # a full disk may have ended it
+            if self._db.in_transaction:  # SQLite ends it itself on a full disk, for example
                 self._db.execute("ROLLBACK")
             raise
 

@@ -1,4 +1,4 @@
-"""Ended sessions of the console in the database file."""
+"""Ended console sessions in the database file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class SqliteEndedSessionStore:
-    """The port `peopleinfo.auth.ended_sessions.EndedSessionStore` on one file."""
+    """Implements `peopleinfo.auth.ended_sessions.EndedSessionStore` on a database file."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""From the path of a file to the store in it."""
+"""Opens the store in a database file."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from peopleinfo.crypto.record_encryption import RecordEncryption
     from peopleinfo.stores.sqlite.person_keys import DecryptingReader, EncryptingWriter
 
-_READ_BUSY_TIMEOUT_MS: Final = 250  # how long a read in the loop waits for a process that recovers the file
-_CHECKPOINT_PAGES: Final = 8_000  # of 4 KiB; a page that many writes touch is copied to the file once for all of them
+_READ_BUSY_TIMEOUT_MS: Final = 250  # reads in the event loop wait for a process that recovers the file
+_CHECKPOINT_PAGES: Final = 8_000  # of 4 KiB; a checkpoint copies a page once, however many writes changed it
 
 
 @asynccontextmanager
 async def open_sqlite(
     path: Path, *, now: Callable[[], datetime], encryption: Encryption | None = None, create: bool = True
 ) -> AsyncIterator[SqliteStore]:
-    """Open the store in a file. With `create` a missing file is made, readable by its owner alone.
+    """Open the store in a file. With `create` a missing file is created, readable only by its owner.
 
-    With `encryption` whatever is kept of people is sealed. Raises StoreMissing; StoreUnusable, saying what to mend.
+    With `encryption` all stored records are encrypted. Raises StoreMissing, and StoreConfigurationError with a remedy.
     """
     errors = ErrorTranslator()
     async with AsyncExitStack() as stack:
@@ -45,52 +45,62 @@ async def open_sqlite(
             if not create and schema.schema_version(reader, path) == 0:
                 raise StoreMissing(f"store in {path}")
             schema.migrate(reader, path)
-            sealer, secret = _load_encryption(reader, path, encryption, create=create)
+            record_encryption, secret = _load_encryption(reader, path, encryption, create=create)
             scanner = stack.enter_context(closing(connect(path)))
-            written = stack.enter_context(closing(_open_writer(path, sealed=sealer is not None)))
-            reads, _, _ = [_create_views(db, path, sealer, errors) for db in (reader, scanner, written)]
-            files = Files(_databases(path, sealed=sealer is not None), after_connections)
+            is_encrypted = record_encryption is not None
+            writing = stack.enter_context(closing(_open_writer(path, encrypted=is_encrypted)))
+            decryptor, _, _ = [_create_views(db, path, record_encryption, errors) for db in (reader, scanner, writing)]
+            files = Files(_databases(path, encrypted=is_encrypted), after_connections)
         except (sqlite3.Error, OSError) as error:
             raise _unusable(path, error) from error
         threads = stack.enter_context(ThreadPoolExecutor(1, "sqlite-scanner"))
         reader.execute(f"PRAGMA busy_timeout = {_READ_BUSY_TIMEOUT_MS}")
         writer = GroupCommitWriter(
-            written, files.guard(written), two_files=sealer is not None, errors=errors, log_size=files.log_size
+            writing, files.guard(writing), two_files=is_encrypted, errors=errors, log_size=files.log_size
         )
         stack.push_async_callback(writer.close)
-        sealed = _encrypting_writer(sealer)
+        encryptor = _encrypting_writer(record_encryption)
         yield SqliteStore(
-            reader, scanner, threads, writer, files, errors, now, secret=secret, sealed=sealed, reads=reads
+            reader,
+            scanner,
+            threads,
+            writer,
+            files,
+            errors,
+            now,
+            secret=secret,
+            encryptor=encryptor,
+            decryptor=decryptor,
         )
 
 
 def _load_encryption(
     db: sqlite3.Connection, path: Path, encryption: Encryption | None, *, create: bool
 ) -> tuple[RecordEncryption | None, bytes]:
-    """Return what people are sealed with, None when they are not, and the secret of the deployment."""
+    """Return the encryption of the records, None if they are not encrypted, and the deployment's secret."""
     (secret,) = db.execute("SELECT secret FROM deployment").fetchone()
     if encryption is not None:
-        from peopleinfo.stores.sqlite import person_keys  # noqa: PLC0415 - a plain store has no use for it
+        from peopleinfo.stores.sqlite import person_keys  # noqa: PLC0415 - an unencrypted store does not need it
 
-        sealer = person_keys.open_encryption(path, encryption, create=create)
-        return sealer, sealer.secret
+        record_encryption = person_keys.open_encryption(path, encryption, create=create)
+        return record_encryption, record_encryption.secret
     if len(secret) != schema.SECRET:
         raise StoreConfigurationError(
-            f"the people in {path} are sealed: say in PEOPLEINFO_ENCRYPTION where the key is (docs/encryption.md)"
+            f"the records in {path} are encrypted; set PEOPLEINFO_ENCRYPTION to their master key (docs/encryption.md)"
         )
     return None, secret
 
 
-def _encrypting_writer(sealer: RecordEncryption | None) -> EncryptingWriter | None:
-    if sealer is None:
+def _encrypting_writer(record_encryption: RecordEncryption | None) -> EncryptingWriter | None:
+    if record_encryption is None:
         return None
     from peopleinfo.stores.sqlite.person_keys import EncryptingWriter  # noqa: PLC0415 - as above
 
-    return EncryptingWriter(sealer)
+    return EncryptingWriter(record_encryption)
 
 
-def _open_writer(path: Path, *, sealed: bool) -> sqlite3.Connection:
-    if sealed:
+def _open_writer(path: Path, *, encrypted: bool) -> sqlite3.Connection:
+    if encrypted:
         from peopleinfo.stores.sqlite import person_keys  # noqa: PLC0415 - as above
 
         db = person_keys.connect_to_both(path)
@@ -100,15 +110,15 @@ def _open_writer(path: Path, *, sealed: bool) -> sqlite3.Connection:
     return db
 
 
-def _databases(path: Path, *, sealed: bool) -> list[Path]:
-    return [path, path_of_keys(path)] if sealed else [path]
+def _databases(path: Path, *, encrypted: bool) -> list[Path]:
+    return [path, path_of_keys(path)] if encrypted else [path]
 
 
 def _create_views(
-    db: sqlite3.Connection, path: Path, sealer: RecordEncryption | None, errors: ErrorTranslator
+    db: sqlite3.Connection, path: Path, record_encryption: RecordEncryption | None, errors: ErrorTranslator
 ) -> DecryptingReader | None:
-    """Make the views by which people are read: whatever lies in the file, they show it plain."""
-    if sealer is None:
+    """Create the views for reading records, which return plaintext in any store."""
+    if record_encryption is None:
         db.execute(schema.READABLE)
         db.execute(schema.IN_ORDER)
         return None
@@ -116,26 +126,28 @@ def _create_views(
 
     if len(db.execute("PRAGMA database_list").fetchall()) == 1:
         connection.attach(db, path_of_keys(path), "keys")
-    return person_keys.DecryptingReader(db, sealer, errors)
+    return person_keys.DecryptingReader(db, record_encryption, errors)
 
 
 def _unusable(path: Path, error: Exception) -> StoreConfigurationError:
-    """Return the error for a file that cannot be opened: what is wrong with it, and what to do."""
+    """Return the error for a file that cannot be opened, with its cause and a remedy."""
     if path.is_dir():
-        return StoreConfigurationError(f"{path} is a directory: PEOPLEINFO_STORE_URL has to name a file")
+        return StoreConfigurationError(f"{path} is a directory; PEOPLEINFO_STORE_URL must name a file")
     if not isinstance(error, sqlite3.Error):
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        return StoreConfigurationError(f"cannot open {path}: {reason}; see PEOPLEINFO_STORE_URL and its permissions")
+        return StoreConfigurationError(
+            f"cannot open {path}: {reason}; check PEOPLEINFO_STORE_URL and the permissions of the path"
+        )
     code = code_of(error)
     remedy = next((remedy for start, remedy in _REMEDIES.items() if code.startswith(start)), _PERMISSIONS)
     return StoreConfigurationError(f"cannot open {path}: {error} ({code}); {remedy}")
 
 
-_PERMISSIONS: Final = "see PEOPLEINFO_STORE_URL and the permissions of the file and its folder"
-_REMEDIES: Final = {  # beginning of SQLite's code → remedy
+_PERMISSIONS: Final = "check PEOPLEINFO_STORE_URL and the permissions of the file and its directory"
+_REMEDIES: Final = {  # prefix of SQLite's error code → remedy
     "SQLITE_CORRUPT": "`peopleinfo doctor` names the damaged file; restore a backup (docs/operations.md, Damaged files)",
-    "SQLITE_NOTADB": "name another file in PEOPLEINFO_STORE_URL, or restore a backup (docs/operations.md, Damaged files)",
+    "SQLITE_NOTADB": "set PEOPLEINFO_STORE_URL to another file, or restore a backup (docs/operations.md, Damaged files)",
     "SQLITE_FULL": "free space on its disk",
     "SQLITE_IOERR": "check that its disk works and has free space",
-    "SQLITE_BUSY": "end the program that has locked it",
+    "SQLITE_BUSY": "end the process that holds the lock",
 }

@@ -1,4 +1,4 @@
-"""The files of an open store. SQLite opens each by its name, and neither removes nor replaces one while a connection is open."""
+"""The files of an open store. SQLite opens each by name, and never removes or replaces one while a connection is open."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from pathlib import Path
 
-_LOG: Final = "-wal"  # the write-ahead log: acknowledged writes are only in it until a checkpoint
-_INDEX: Final = "-shm"  # the locks and the index of the log: with two of them, processes do not exclude each other
-# sqlite.org/walformat.html: a log is a header and frames, each with a header and a page; the index has the size of a page and the number of frames.
+_LOG: Final = "-wal"  # write-ahead log: the only copy of acknowledged writes until a checkpoint
+_INDEX: Final = "-shm"  # locks and log index: processes with different ones do not exclude each other
+# sqlite.org/walformat.html: a log is a header and frames, each with a header and a page. The index contains the page size and the frame count.
 _LOG_HEADER: Final = 32
 _FRAME_HEADER: Final = 24
 _INDEX_HEADER: Final = Struct("=HI")
@@ -27,12 +27,12 @@ FileId = tuple[int, int]  # device and inode
 
 
 def path_of_keys(people: Path) -> Path:
-    """Return where the keys of a file of people are. No pattern that begins with the people's name matches both."""
+    """Return the path of the key file. A glob pattern such as `people.db*` matches only the file of people."""
     return people.with_name(f"keys-of-{people.name}")
 
 
 def file_names(databases: Sequence[Path]) -> list[str]:
-    """Return the names of all files of some databases."""
+    """Return the names of all files of these databases."""
     return [f"{database}{suffix}" for database in databases for suffix in ("", _LOG, _INDEX)]
 
 
@@ -40,9 +40,9 @@ class Files:
     """The database files of a store, each with its write-ahead log and the index of that log."""
 
     def __init__(self, databases: Sequence[Path], closing: ExitStack) -> None:
-        """Note which files are open. A connection must have read from each database, which opens the log. Raises OSError.
+        """Record the identity of the open files. Read from each database first, which opens its log. Raises OSError.
 
-        `closing` has to end after the last connection: closing an index releases the locks that this process holds in it.
+        `closing` must exit after the last connection closes: closing an index releases the locks of this process.
         """
         self._opened: dict[str, FileId | None] = {name: _id(os.stat(name)) for name in file_names(databases)}  # noqa: PTH116
         self._indexes: dict[str, int] = {}  # name of a log → descriptor of its index
@@ -60,20 +60,20 @@ class Files:
         return False
 
     def check(self) -> None:
-        """Raise StoreUnavailable when a file was removed, replaced or truncated: the next start would not find what is written to it."""
+        """Raise StoreUnavailable if a file was removed, replaced or truncated: the next start would not find new writes."""
         for name, opened in self._opened.items():
             if _current_id(name) != opened:
-                raise StoreUnavailable(f"{name} was removed or replaced while it was open: restart the service")
+                raise StoreUnavailable(f"{name} was removed or replaced while it was open; restart the service")
         for log, index in self._indexes.items():
             if _is_truncated(log, index):
-                raise StoreUnavailable(f"{log} was truncated while it was open: restart the service")
+                raise StoreUnavailable(f"{log} was truncated while it was open; restart the service")
 
     def log_size(self) -> int:
         """Return the size of all write-ahead logs in bytes."""
         return sum(map(_size, self._indexes))
 
     def guard(self, db: sqlite3.Connection) -> Callable[[], None]:
-        """Return `check` for the thread that writes through `db`: before it raises, it rescues the content of a removed log."""
+        """Return a check for the writer thread. Before it raises, it copies a removed log to the database through `db`."""
 
         def guard() -> None:
             try:
@@ -85,20 +85,20 @@ class Files:
         return guard
 
     def _rescue(self, db: sqlite3.Connection) -> None:
-        """Copy acknowledged writes from removed logs, which are still open, to the database files; not when other files have changed."""
+        """Copy acknowledged writes from removed but open logs to the database files, unless other files have changed."""
         changed = [name for name, opened in self._opened.items() if _current_id(name) != opened]
         if changed and all(map(_is_gone, changed)):
-            with suppress(sqlite3.Error):  # another process does the same: the next write or readiness check repeats it
+            with suppress(sqlite3.Error):  # another process does the same; the next write or readiness check retries
                 db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 def _is_gone(name: str) -> bool:
-    """Return whether a log or an index was removed. A process that has started since makes an empty log, and cannot write."""
+    """Return whether a log or an index was removed. A process that starts later creates an empty log and cannot write."""
     return (name.endswith(_LOG) and _size(name) == 0) or (name.endswith(_INDEX) and not os.path.lexists(name))
 
 
 def _is_truncated(log: str, index: int) -> bool:
-    """Return whether a log is shorter than the frames in its index. Another process may empty both between the reads."""
+    """Return whether a log is shorter than its index requires. Another process may empty both between the reads."""
     page, frames = _INDEX_HEADER.unpack(os.pread(index, _INDEX_HEADER.size, _INDEX_OFFSET))
     if not frames or _size(log) >= _LOG_HEADER + frames * (_FRAME_HEADER + page):
         return False

@@ -1,4 +1,4 @@
-"""Checks of whole files for damage, which operations meet only where they read."""
+"""Integrity checks of whole files; operations detect damage only in the pages they read."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def examine(people: Path) -> Iterator[tuple[Path, str]]:
-    """Check every page of the file of people and of the file of their keys.
+    """Check every page of the file of people and of the key file.
 
-    Yield each file and its first problem, "" if it has none. Raises StoreUnusable when a file cannot be checked.
+    Yield each file with its first problem, "" if undamaged. Raises StoreConfigurationError if a file cannot be checked.
     """
     for path in (people, path_of_keys(people)):
         if path.exists():

@@ -1,4 +1,4 @@
-"""Pages of people, filled from rows."""
+"""Pages of search results and scans."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from peopleinfo.people.search import PersonFilter
 
 SEQ_SIZE: Final = 8  # bytes of a seq in a position or an id
-_LAST_CODE_POINT: Final = "\U0010ffff"  # of Unicode, and so of the letters that may follow a prefix
-_CHUNK: Final = 32  # rows read at a time; fewer have less than PAGE_SIZE
+_LAST_CODE_POINT: Final = "\U0010ffff"  # of Unicode
+_CHUNK: Final = 32  # rows fetched at a time; fewer rows have less than PAGE_SIZE bytes
 _BY_SURNAME: Final = "SELECT seq, body FROM readable WHERE surname_key = ? AND seq > ? ORDER BY seq LIMIT ?"
 _BY_PREFIX: Final = """
     SELECT seq, body, surname_key FROM readable WHERE (surname_key, seq) > (?, ?) AND surname_key < ? ORDER BY surname_key, seq LIMIT ?
@@ -25,83 +25,93 @@ _BY_PREFIX: Final = """
 _SCAN: Final = "SELECT seq, body FROM in_order WHERE seq > ? AND seq % ? = ? ORDER BY seq LIMIT ?"
 
 
-def parse_position(after: bytes | None) -> tuple[int, str]:
-    """Take apart where a page ended: the seq of the last person looked at and, in a search by prefix, its surname key."""
-    return (int.from_bytes(after[:SEQ_SIZE]), after[SEQ_SIZE:].decode()) if after else (0, "")
+def parse_position(position: bytes | None) -> tuple[int, str]:
+    """Return the seq of the last record read and, in a prefix search, its surname key."""
+    return (int.from_bytes(position[:SEQ_SIZE]), position[SEQ_SIZE:].decode()) if position else (0, "")
 
 
 def _prefix_upper_bound(prefix: str) -> str | bytes:
-    """Return the least value that SQLite sorts after every text that begins with `prefix`."""
-    head = prefix.rstrip(_LAST_CODE_POINT)
-    if not head:
-        return b""  # every blob comes after every text
-    # Between U+D7FF and U+E000 lie the surrogates, which no text holds.
-    return head[:-1] + ("\ue000" if head[-1] == "\ud7ff" else chr(ord(head[-1]) + 1))
+    """Return the smallest value that SQLite sorts after every text with this prefix."""
+    stem = prefix.rstrip(_LAST_CODE_POINT)
+    if not stem:
+        return b""  # SQLite sorts every blob after every text
+    # Skip the surrogates U+D800 to U+DFFF, which texts do not contain.
+    return stem[:-1] + ("\ue000" if stem[-1] == "\ud7ff" else chr(ord(stem[-1]) + 1))
 
 
-def find_page(db: sqlite3.Connection, where: PersonFilter, key: str | None, after: bytes | None, limit: int) -> Page:
-    """Fill a page from the people under a key of the index of surnames, or, without one, under the prefix."""
-    seq, begun = parse_position(after)
-    rows = _max_rows(limit, where)
+def find_page(
+    db: sqlite3.Connection, person_filter: PersonFilter, key: str | None, after: bytes | None, limit: int
+) -> Page:
+    """Return a page of the records with an indexed surname key; without a key, those with the filter's prefix."""
+    seq, last_key = parse_position(after)
+    rows = _max_rows(limit, person_filter)
     if key is not None:
-        return _page(db.execute(_BY_SURNAME, (key, seq, rows)), limit, where)
-    prefix = where.prefix_key or ""
-    return _page(db.execute(_BY_PREFIX, (begun or prefix, seq, _prefix_upper_bound(prefix), rows)), limit, where)
+        return _page(db.execute(_BY_SURNAME, (key, seq, rows)), limit, person_filter)
+    prefix = person_filter.prefix_key or ""
+    return _page(
+        db.execute(_BY_PREFIX, (last_key or prefix, seq, _prefix_upper_bound(prefix), rows)), limit, person_filter
+    )
 
 
 def scan_page(
-    db: sqlite3.Connection, where: PersonFilter | None, after: bytes | None, limit: int, segment: int, segments: int
+    db: sqlite3.Connection,
+    person_filter: PersonFilter | None,
+    after: bytes | None,
+    limit: int,
+    segment: int,
+    segments: int,
 ) -> Page:
-    """Fill a page from everyone in a segment."""
+    """Return a page of the records in a segment."""
     seq, _ = parse_position(after)
-    return _page(db.execute(_SCAN, (seq, segments, segment, _max_rows(limit, where))), limit, where)
+    return _page(db.execute(_SCAN, (seq, segments, segment, _max_rows(limit, person_filter))), limit, person_filter)
 
 
-def _max_rows(limit: int, where: PersonFilter | None) -> int:
-    """Return how many rows a page may need; one more than it can use tells whether there is a next one."""
-    return (MAX_ROWS_SCANNED if where and where.needs_row_check else limit) + 1
+def _max_rows(limit: int, person_filter: PersonFilter | None) -> int:
+    """Return the row limit of the query; the extra row shows whether there is a next page."""
+    return (MAX_ROWS_SCANNED if person_filter and person_filter.needs_row_check else limit) + 1
 
 
-def _page(cursor: sqlite3.Cursor, limit: int, where: PersonFilter | None) -> Page:
-    """Fill a page from rows of seq, body and, in a search by prefix, surname key."""
-    if where is None or not where.needs_row_check:
+def _page(cursor: sqlite3.Cursor, limit: int, person_filter: PersonFilter | None) -> Page:
+    """Build a page from rows of seq, body and, in a prefix search, surname key."""
+    if person_filter is None or not person_filter.needs_row_check:
         return full_page(cursor, limit)
     people: list[bytes] = []
     size = 0
     last: tuple[Any, ...] = ()
-    with closing(cursor):  # ends the read transaction even when rows are left
+    with closing(cursor):  # ends the read transaction even if rows remain
         for examined, row in enumerate(cursor):
             if len(people) == limit or examined == MAX_ROWS_SCANNED or size >= PAGE_SIZE:
                 return Page(people, position_after(last))
             last = row
-            if where.matches(check_stored(row[1])):
+            if person_filter.matches(check_stored(row[1])):
                 people.append(row[1])
                 size += len(row[1])
     return Page(people, None)
 
 
 def full_page(rows: sqlite3.Cursor | Generator[tuple[Any, ...]], limit: int) -> Page:
-    """Fill a page from rows that all match, one of them too many where there is a next page."""
-    read = list(itertools.islice(rows, _CHUNK))
-    is_cut = len(read) == _CHUNK and _read_rest(read, rows)
-    people = read[:limit]
+    """Build a page from matching rows; one row more than `limit` means that there is a next page."""
+    fetched = list(itertools.islice(rows, _CHUNK))
+    is_truncated = len(fetched) == _CHUNK and _read_rest(fetched, rows)
+    people = fetched[:limit]
     return Page(
-        [check_stored(row[1]) for row in people], position_after(people[-1]) if is_cut or len(read) > limit else None
+        [check_stored(row[1]) for row in people],
+        position_after(people[-1]) if is_truncated or len(fetched) > limit else None,
     )
 
 
-def _read_rest(read: list[tuple[Any, ...]], rows: sqlite3.Cursor | Generator[tuple[Any, ...]]) -> bool:
-    """Add the other rows, up to `PAGE_SIZE` bytes; return whether it ends with those."""
-    size = sum(len(row[1]) for row in read)
+def _read_rest(fetched: list[tuple[Any, ...]], rows: sqlite3.Cursor | Generator[tuple[Any, ...]]) -> bool:
+    """Append the other rows, up to `PAGE_SIZE` bytes; return whether that limit was reached."""
+    size = sum(len(row[1]) for row in fetched)
     with closing(rows):
         while size < PAGE_SIZE and (chunk := list(itertools.islice(rows, _CHUNK))):
-            read += chunk
+            fetched += chunk
             size += sum([len(row[1]) for row in chunk])
-    while size - len(read[-1][1]) >= PAGE_SIZE:
-        size -= len(read.pop()[1])
+    while size - len(fetched[-1][1]) >= PAGE_SIZE:
+        size -= len(fetched.pop()[1])
     return size >= PAGE_SIZE
 
 
 def position_after(row: tuple[Any, ...]) -> bytes:
-    """Return the position after a row of seq, body and, in a search by prefix, surname key."""
+    """Return the position after a row of seq, body and, in a prefix search, surname key."""
     return bytes(row[0].to_bytes(SEQ_SIZE) + "".join(row[2:]).encode())

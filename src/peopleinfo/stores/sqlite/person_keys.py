@@ -1,7 +1,7 @@
-"""The file of persons' keys, beside the file of the people (`keys-of-people.db`): whoever backs one up does not back up the other.
+"""The key file (`keys-of-people.db`), next to the file of people: one key per person, excluded from backups of the records.
 
-Where both are written the keys' file is the first of the connection, as SQLite commits one file after the other: a crash in between may leave a
-key of nobody, or take away the key of somebody who was about to be erased. It never leaves somebody without a key whom a client was told of.
+A connection that writes both files has the key file as its main database, because SQLite commits the main database first. A crash between the
+commits may leave a key without a record, or delete the key of a record that is being deleted. An acknowledged record always has its key.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ if TYPE_CHECKING:
     from peopleinfo.crypto.master_key import Encryption
     from peopleinfo.stores.sqlite.errors import ErrorTranslator
 
-    Row = tuple[str, int, int, int, bytes]  # of the table of people: surname_key, seq, fold, version, body
+    Row = tuple[str, int, int, int, bytes]  # of table people: surname_key, seq, fold, version, body
 
 _block: Final = Struct(">QQ").pack
 _APPLICATION_ID: Final = 0x50656F4B  # "PeoK", in the file's header
 _MIGRATIONS: Final = (
     """
     CREATE TABLE person_keys (
-        seq INTEGER PRIMARY KEY,    -- the person's; 0 is the deployment's secret
+        seq INTEGER PRIMARY KEY,    -- of the record; 0: the deployment's secret
         wrapped BLOB NOT NULL
     ) STRICT;
     CREATE TABLE generations (
         generation INTEGER PRIMARY KEY,
-        wrapped BLOB NOT NULL,      -- by the master key
-        finished INTEGER NOT NULL   -- whether it has come to every person's key
+        wrapped BLOB NOT NULL,      -- with the master key
+        finished INTEGER NOT NULL   -- whether it wraps every key
     ) STRICT;
     CREATE TABLE sealing (
         only INTEGER PRIMARY KEY CHECK (only = 1),
-        prefixes INTEGER NOT NULL   -- whether surnames stand in the index as they are
+        prefixes INTEGER NOT NULL   -- whether the index contains unhashed surname keys
     ) STRICT;
     """,
 )
@@ -62,10 +62,10 @@ _KEY_EXISTS: Final = """
 """
 _PURGE: Final = (
     "DELETE FROM people WHERE seq IN (SELECT value FROM json_each(?))",
-    "DELETE FROM foreign_ids WHERE seq IN (SELECT value FROM json_each(?))",  # looked through once for all
+    "DELETE FROM foreign_ids WHERE seq IN (SELECT value FROM json_each(?))",  # one scan for all
     "UPDATE once SET answer = NULL WHERE seq IN (SELECT value FROM json_each(?))",
 )
-# A page of one surname without the function: to be called by SQLite, for each of a hundred people, costs half as much as the opening itself.
+# A page of one surname, without the SQL function: calling it from SQLite costs half as much as the decryption.
 _BY_SURNAME: Final = """
     SELECT p.seq, p.version, p.body, k.wrapped FROM people p CROSS JOIN person_keys k ON k.seq = p.seq
     WHERE p.surname_key = ? AND p.seq > ? ORDER BY p.seq LIMIT ?
@@ -73,46 +73,46 @@ _BY_SURNAME: Final = """
 
 
 def connect_to_both(people: Path) -> sqlite3.Connection:
-    """Return a connection that writes keys and people."""
+    """Return a connection to the key file with the file of people attached."""
     db = connect(path_of_keys(people), _APPLICATION_ID)
     attach(db, people, "people_file")
     return db
 
 
 def open_encryption(people: Path, encryption: Encryption, *, create: bool = True) -> RecordEncryption:
-    """Return what the people in a file are sealed with; with `create` an empty store is encrypted from now on.
+    """Return the encryption of the records in a file; with `create` an empty store becomes encrypted.
 
-    Raises StoreMissing; StoreUnusable, saying what to mend; sqlite3.Error, OSError.
+    Raises StoreMissing, StoreConfigurationError with a remedy, sqlite3.Error and OSError.
     """
     path = path_of_keys(people)
-    is_sealed = _stored_fingerprint(people) is not None
-    if not path.exists() and is_sealed:
+    is_encrypted = _stored_fingerprint(people) is not None
+    if not path.exists() and is_encrypted:
         raise StoreConfigurationError(
-            f"the keys of the people in {people} are missing: bring {path} back, nobody can be read without it"
+            f"the key file of {people} is missing; restore {path}, without it the records cannot be read"
         )
-    if not is_sealed and _contains_people(people):
+    if not is_encrypted and _contains_people(people):
         raise StoreConfigurationError(
-            f"the people in {people} are not sealed: stop the service and run `peopleinfo encryption enable`, "
-            "or leave PEOPLEINFO_ENCRYPTION empty"
+            f"the records in {people} are not encrypted; stop the service and run `peopleinfo encryption enable`, "
+            "or unset PEOPLEINFO_ENCRYPTION"
         )
-    if not (create or is_sealed):
+    if not (create or is_encrypted):
         raise StoreMissing(f"encrypted store in {people}")
     with closing(open_key_db(people)) as db:
-        if not is_sealed:
+        if not is_encrypted:
             _encrypt_empty(db, path, encryption)
-        opened = load_encryption(db, people, encryption)
-        (mark,) = db.execute("SELECT secret FROM deployment").fetchone()
-        if mark != fingerprint(opened.secret):
+        record_encryption = load_encryption(db, people, encryption)
+        (stored,) = db.execute("SELECT secret FROM deployment").fetchone()
+        if stored != fingerprint(record_encryption.secret):
             raise StoreConfigurationError(
-                f"the keys in {path} are not those of the people in {people}: bring the right ones back"
+                f"{path} does not belong to the records in {people}; restore the matching key file"
             )
-        # A file of people from a backup: what was given out since is not given out again.
+        # The file of people may come from a backup: do not reuse numbers that were assigned since.
         db.execute("UPDATE deployment SET last_seq = max(last_seq, (SELECT max(seq) FROM person_keys))")
-    return opened
+    return record_encryption
 
 
 def open_key_db(people: Path) -> sqlite3.Connection:
-    """Make the file of keys unless it is there, and return a connection that writes keys and people."""
+    """Create the key file if it is missing, and return a connection to it with the file of people attached."""
     make_private(path_of_keys(people))
     db = connect_to_both(people)
     try:
@@ -124,7 +124,7 @@ def open_key_db(people: Path) -> sqlite3.Connection:
 
 
 def init_encryption(db: sqlite3.Connection, encryption: Encryption, secret: bytes) -> RecordEncryption:
-    """Make the first generation and keep the deployment's secret, in the transaction that is under way; return what seals in it."""
+    """Create the first generation and store the deployment's secret, in the current transaction; return the encryption."""
     if not db.execute("SELECT 1 FROM generations").fetchone():
         wrapped = encryption.master.wrap(os.urandom(KEY_SIZE), 1)
         db.execute("INSERT INTO generations VALUES (1, ?, 1)", (wrapped,))
@@ -136,7 +136,7 @@ def init_encryption(db: sqlite3.Connection, encryption: Encryption, secret: byte
 
 
 def load_encryption(db: sqlite3.Connection, people: Path, encryption: Encryption) -> RecordEncryption:
-    """Return what people are sealed with. Raises StoreUnusable for another master key or another kind of index."""
+    """Return the encryption of the records. Raises StoreConfigurationError for another master key or kind of surname index."""
 
     def read() -> Wrapped:
         with closing(connect(path_of_keys(people), _APPLICATION_ID)) as fresh:
@@ -150,99 +150,99 @@ def load_encryption(db: sqlite3.Connection, people: Path, encryption: Encryption
 
 
 def generations(db: sqlite3.Connection) -> Wrapped:
-    """Return the generations in the file of keys."""
+    """Return the generations in the key file."""
     return dict(db.execute("SELECT generation, wrapped FROM generations"))
 
 
 class DecryptingReader:
-    """How people are read by one connection. Whose key is not in the file any more is not there, also when it is held still."""
+    """Decrypts the records that one connection reads. A record without a stored key does not exist, even if its key is cached."""
 
-    def __init__(self, db: sqlite3.Connection, load_encryption: RecordEncryption, errors: ErrorTranslator) -> None:
-        """Make the views by which people are read."""
+    def __init__(self, db: sqlite3.Connection, encryption: RecordEncryption, errors: ErrorTranslator) -> None:
+        """Create the views for reading records."""
         self._db = db
         self._errors = errors
-        self._key = load_encryption.keys.key
-        self._held: KeyCache[bytes, AESGCM] = KeyCache()  # wrapped → ready to use
+        self._unwrap_key = encryption.keys.key
+        self._cache: KeyCache[bytes, AESGCM] = KeyCache()  # wrapped key → key
         db.create_function("decrypted", 4, self.decrypt)
         db.execute(_DECRYPTED_VIEW.format(name="readable", index=""))
         db.execute(_DECRYPTED_VIEW.format(name="in_order", index="INDEXED BY people_by_seq"))
 
-    def decrypt(self, seq: int, version: int, sealed: bytes, wrapped: bytes) -> bytes:
-        """Return the JSON of a person: the function of SQL. Raises StoreDamaged."""
-        self._held.expire()
+    def decrypt(self, seq: int, version: int, body: bytes, wrapped: bytes) -> bytes:
+        """Return the JSON of a record (the SQL function `decrypted`). Raises StoreDamaged."""
+        self._cache.expire()
         try:
-            key = self._held.get(wrapped) or self._unwrap(seq, wrapped)
-            return decrypt(key, owner_of(seq), RECORD, version, sealed)
+            key = self._cache.get(wrapped) or self._unwrap(seq, wrapped)
+            return decrypt(key, owner_of(seq), RECORD, version, body)
         except DecryptionFailed as error:
             raise self._errors.decryption_failed() from error
 
-    def read_by_surname(self, index: str, after: int, limit: int) -> Generator[tuple[int, bytes]]:
-        """Yield seq and JSON of people under a key of the index, beyond a seq. Raises StoreDamaged, sqlite3.Error."""
-        self._held.expire()
-        held = self._held.get
+    def read_by_surname(self, key: str, after: int, limit: int) -> Generator[tuple[int, bytes]]:
+        """Yield seq and JSON of the records with an indexed surname key, after a seq. Raises StoreDamaged, sqlite3.Error."""
+        self._cache.expire()
+        cached = self._cache.get
         try:
-            with closing(self._db.execute(_BY_SURNAME, (index, after, limit))) as rows:
-                for seq, version, sealed, wrapped in rows:
-                    key = held(wrapped) or self._unwrap(seq, wrapped)
-                    yield seq, decrypt(key, _block(seq, 0), RECORD, version, sealed)
+            with closing(self._db.execute(_BY_SURNAME, (key, after, limit))) as rows:
+                for seq, version, body, wrapped in rows:
+                    record_key = cached(wrapped) or self._unwrap(seq, wrapped)
+                    yield seq, decrypt(record_key, _block(seq, 0), RECORD, version, body)
         except DecryptionFailed as error:
             raise self._errors.decryption_failed() from error
 
     def _unwrap(self, seq: int, wrapped: bytes) -> AESGCM:
-        return self._held.put(wrapped, self._key(owner_of(seq), wrapped))
+        return self._cache.put(wrapped, self._unwrap_key(owner_of(seq), wrapped))
 
 
 class EncryptingWriter:
-    """What a sealed store does with what it writes; each within the transaction of the connection that it is given."""
+    """Encrypts what a store writes. Each method runs in the current transaction of its connection."""
 
-    def __init__(self, load_encryption: RecordEncryption) -> None:
-        self._keys = load_encryption.keys
-        self.index = load_encryption.index
-        self.looked_up = load_encryption.index_lookup
+    def __init__(self, encryption: RecordEncryption) -> None:
+        self._keys = encryption.keys
+        self.index = encryption.index
+        self.index_lookup = encryption.index_lookup
 
     def encrypt_new(self, db: sqlite3.Connection, rows: list[Row]) -> list[Row]:
-        """Make keys for new people, and return their rows as they are to be kept."""
+        """Create keys for new records, and return the encrypted rows."""
         (newest,) = db.execute("SELECT max(generation) FROM generations").fetchone()
-        if newest != self._keys.newest:  # a rotation has begun elsewhere
+        if newest != self._keys.newest:  # another process started a rotation
             self._keys.refresh()
-        kept, keys = [], []
+        encrypted, keys = [], []
         for surname_key, seq, fold, version, body in rows:
             owner = owner_of(seq)
             key, wrapped = self._keys.new(owner)
             keys.append((seq, wrapped))
-            sealed = encrypt(key, owner, RECORD, version, body)
-            kept.append((self.index(surname_key), seq, fold, version, sealed))
-        # There may be keys of people whom a crash has kept from being stored.
+            ciphertext = encrypt(key, owner, RECORD, version, body)
+            encrypted.append((self.index(surname_key), seq, fold, version, ciphertext))
+        # A crash between the commits may have left keys without a record.
         db.executemany("INSERT OR REPLACE INTO person_keys VALUES (?, ?)", keys)
-        return kept
+        return encrypted
 
     def encrypt_record(self, db: sqlite3.Connection, seq: int, version: int, body: bytes) -> bytes:
-        """Seal another version of somebody who is there."""
+        """Encrypt another version of a stored record."""
         return self._encrypt(db, seq, RECORD, version, body)
 
     def encrypt_response(self, db: sqlite3.Connection, seq: int, body: bytes) -> bytes:
-        """Seal the answer that is kept under an idempotency key."""
+        """Encrypt the response stored under an idempotency key."""
         return self._encrypt(db, seq, RESPONSE, 1, body)
 
-    def decrypt_response(self, db: sqlite3.Connection, seq: int, sealed: bytes) -> bytes | None:
-        """Return the answer; None when the person's key is gone."""
+    def decrypt_response(self, db: sqlite3.Connection, seq: int, ciphertext: bytes) -> bytes | None:
+        """Return the response; None if the key of its record was deleted."""
         row = db.execute("SELECT wrapped FROM person_keys WHERE seq = ?", (seq,)).fetchone()
         if row is None:
             return None
         owner = owner_of(seq)
-        return decrypt(self._keys.key(owner, row[0]), owner, RESPONSE, 1, sealed)
+        return decrypt(self._keys.key(owner, row[0]), owner, RESPONSE, 1, ciphertext)
 
     def delete_key(self, db: sqlite3.Connection, seq: int) -> None:
-        """Destroy somebody's key."""
+        """Delete the key of a record."""
         db.execute("DELETE FROM person_keys WHERE seq = ?", (seq,))
 
     def purge(self, db: sqlite3.Connection, after: int, limit: int, *, remove: bool) -> tuple[list[int], int]:
-        """Return the next people beyond a seq, and of how many of them the key is gone; `remove` what is left of those."""
+        """Return the next records after a seq, and how many have no key; with `remove` delete those."""
         rows = db.execute(_KEY_EXISTS, (after, limit)).fetchall()
-        gone = [seq for seq, is_gone in rows if is_gone]
-        for statement in _PURGE if gone and remove else ():
-            db.execute(statement, (json.dumps(gone),))
-        return [seq for seq, _ in rows], len(gone)
+        without_key = [seq for seq, lacks_key in rows if lacks_key]
+        for statement in _PURGE if without_key and remove else ():
+            db.execute(statement, (json.dumps(without_key),))
+        return [seq for seq, _ in rows], len(without_key)
 
     def _encrypt(self, db: sqlite3.Connection, seq: int, kind: bytes, version: int, body: bytes) -> bytes:
         (wrapped,) = db.execute("SELECT wrapped FROM person_keys WHERE seq = ?", (seq,)).fetchone()
@@ -251,12 +251,12 @@ class EncryptingWriter:
 
 
 def owner_of(seq: int) -> bytes:
-    """Return the 16 bytes behind the id of a person."""
+    """Return the 16 bytes encoded in the id of a record."""
     return _block(seq, 0)
 
 
 def _stored_fingerprint(people: Path) -> bytes | None:
-    """Return what stands in the place of the secret of a sealed file, None when it is plain."""
+    """Return the fingerprint of the secret, which an encrypted file contains in its place; None if not encrypted."""
     with closing(connect(people)) as db:
         (secret,) = db.execute("SELECT secret FROM deployment").fetchone()
     return None if len(secret) == schema.SECRET else bytes(secret)
@@ -269,18 +269,18 @@ def _contains_people(people: Path) -> bool:
 
 
 def _encrypt_empty(db: sqlite3.Connection, path: Path, encryption: Encryption) -> None:
-    """Seal a file that nobody is in."""
+    """Make an empty store encrypted."""
     db.execute("BEGIN IMMEDIATE")
     try:
         (secret,) = db.execute("SELECT secret FROM deployment").fetchone()
-        if len(secret) == schema.SECRET:  # else another process was faster
+        if len(secret) == schema.SECRET:  # else another process did it
             if db.execute("SELECT 1 FROM person_keys WHERE seq > 0").fetchone():
                 raise StoreConfigurationError(
-                    f"{path} holds keys of people who are not here: bring their file back, or move the keys away"
+                    f"{path} contains keys of records that are missing; restore the file of people, or move the key file away"
                 )
             init_encryption(db, encryption, os.urandom(schema.SECRET))
         db.execute("COMMIT")
     except BaseException:
-        if db.in_transaction:  # a full disk may have ended it
+        if db.in_transaction:  # SQLite ends it itself on a full disk, for example
             db.execute("ROLLBACK")
         raise

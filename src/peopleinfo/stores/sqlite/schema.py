@@ -1,4 +1,4 @@
-"""The layout of the database file, and how a file of an older layout comes to today's."""
+"""The schema of the database file and its migrations."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 APPLICATION_ID: Final = 0x50656F70  # "Peop", in the file's header
-SECRET: Final = 32  # bytes of the deployment's secret; where people are sealed it lies with their keys, and here is a mark of 16 bytes
+SECRET: Final = 32  # bytes of the deployment's secret; with encryption the key file contains it, and this file a fingerprint of 16 bytes
 
-# Step n takes a file from layout n to layout n + 1. A step that was released is never changed.
+# Migration n changes schema version n to n + 1. A released migration is never changed.
 #
-# People lie in the order of their surname's key, so that a page of one surname is read from neighbouring pages of the file however large
-# it grows (ADR 2). `seq` is the order of creation and is never used twice; the id of a person is made from it.
+# Records are clustered by surname key, so that a search reads neighbouring pages of the file, whatever its size (ADR 2). `seq` is the order
+# of creation and is never reused; the id of a record is derived from it.
 MIGRATIONS: Final = (
     """
     CREATE TABLE people (
@@ -34,9 +34,9 @@ MIGRATIONS: Final = (
 
     CREATE TABLE once (             -- idempotency keys of the last day
         key BLOB PRIMARY KEY,
-        content BLOB NOT NULL,      -- digest of what was asked
+        content BLOB NOT NULL,      -- digest of the request
         seq INTEGER NOT NULL,
-        answer BLOB,                -- the JSON of the first answer; NULL when the person has been erased
+        answer BLOB,                -- JSON of the first response; NULL after the record was deleted
         expires_at INTEGER NOT NULL -- seconds since 1970
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX once_by_seq ON once (seq);
@@ -63,7 +63,7 @@ MIGRATIONS: Final = (
     ) STRICT, WITHOUT ROWID;
     """,
     """
-    CREATE TABLE foreign_ids (      -- of people who were taken over from another store (ADR 11)
+    CREATE TABLE foreign_ids (      -- of records from another store (ADR 11)
         person_id BLOB PRIMARY KEY,
         seq INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
@@ -77,34 +77,36 @@ MIGRATIONS: Final = (
     """,
 )
 
-# How people are read; sealed ones by views of the same names (`keys`).
+# The views for reading records; `person_keys` defines decrypting views with the same names.
 READABLE: Final = "CREATE TEMP VIEW readable AS SELECT * FROM people"
 IN_ORDER: Final = "CREATE TEMP VIEW in_order AS SELECT * FROM people INDEXED BY people_by_seq"
 
 
 def migrate(
-    db: sqlite3.Connection, path: Path, steps: Sequence[str] = MIGRATIONS, *, application: int = APPLICATION_ID
+    db: sqlite3.Connection, path: Path, migrations: Sequence[str] = MIGRATIONS, *, application: int = APPLICATION_ID
 ) -> None:
-    """Bring the file to today's layout; an older one is copied beside itself first (`people.db.v1.bak`).
+    """Migrate the file to the newest schema, after copying it to a backup next to it (for example `people.db.v1.bak`).
 
-    Several processes may do this at once: the first one does the work. Raises StoreUnusable for a newer layout or another program's file.
+    Several processes may call this at once. Raises StoreConfigurationError for a newer schema or a file of another program.
     """
-    if schema_version(db, path, len(steps), application=application) == len(steps):
+    if schema_version(db, path, len(migrations), application=application) == len(migrations):
         return
     db.create_function("new_secret", 0, lambda: secrets.token_bytes(SECRET))
     db.execute("BEGIN IMMEDIATE")
     try:
-        before = schema_version(db, path, len(steps), application=application)  # another process may have been faster
-        if 0 < before < len(steps):
+        before = schema_version(
+            db, path, len(migrations), application=application
+        )  # another process may have migrated it
+        if 0 < before < len(migrations):
             _copy(path, path.with_name(f"{path.name}.v{before}.bak"))
-        for step in range(before, len(steps)):
-            for statement in _statements(steps[step]):
+        for step in range(before, len(migrations)):
+            for statement in _statements(migrations[step]):
                 db.execute(statement)
         db.execute(f"PRAGMA application_id = {application}")
-        db.execute(f"PRAGMA user_version = {len(steps)}")
+        db.execute(f"PRAGMA user_version = {len(migrations)}")
         db.execute("COMMIT")
     except BaseException:
-        if db.in_transaction:  # a full disk may have ended it
+        if db.in_transaction:  # SQLite ends it itself on a full disk, for example
             db.execute("ROLLBACK")
         raise
 
@@ -112,33 +114,33 @@ def migrate(
 def schema_version(
     db: sqlite3.Connection, path: Path, newest: int = len(MIGRATIONS), *, application: int = APPLICATION_ID
 ) -> int:
-    """Return the layout of the file, 0 when it is empty. Raises StoreUnusable for a newer layout or another program's file."""
-    # The tables first: they and the marks come in one transaction, so where there are tables of ours the marks are there too.
+    """Return the schema version, 0 for an empty file. Raises StoreConfigurationError for a newer schema or a file of another program."""
+    # Read the tables first: one transaction creates them and both header values, so tables imply the header values.
     (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    (made_by,) = db.execute("PRAGMA application_id").fetchone()
-    (number,) = db.execute("PRAGMA user_version").fetchone()
-    if tables and made_by != application:
+    (application_id,) = db.execute("PRAGMA application_id").fetchone()
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if tables and application_id != application:
         raise StoreConfigurationError(
-            f"{path} is a database of another program: name another file in PEOPLEINFO_STORE_URL"
+            f"{path} is a database of another program; set PEOPLEINFO_STORE_URL to another file"
         )
-    if number > newest:
+    if version > newest:
         raise StoreConfigurationError(
-            f"{path} was written by a newer PeopleInfo (layout {number}, this one knows {newest}): upgrade PeopleInfo, "
-            f"or go back to the copy made before the upgrade ({path.name}.v{newest}.bak, if it is there)"
+            f"{path} was written by a newer PeopleInfo (schema version {version}, supported: {newest}); upgrade PeopleInfo, "
+            f"or restore the copy made before the upgrade ({path.name}.v{newest}.bak, if it exists)"
         )
-    return int(number)
+    return int(version)
 
 
 def _copy(path: Path, target: Path) -> None:
     target.unlink(missing_ok=True)
     target.touch(mode=0o600)
-    # Read by a connection of its own: SQLite does not copy from one that is writing.
+    # A separate connection, as SQLite cannot copy from one with a write transaction.
     with closing(sqlite3.connect(path)) as db, closing(sqlite3.connect(target)) as copy:
         db.backup(copy)
 
 
 def _statements(script: str) -> list[str]:
-    """Divide a script into statements; `executescript` would commit the transaction first."""
+    """Split a script into statements; `executescript` would commit the transaction first."""
     statements, statement = [], ""
     for line in script.splitlines(keepends=True):
         statement += line

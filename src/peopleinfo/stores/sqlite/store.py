@@ -1,4 +1,4 @@
-"""The embedded store on one SQLite file. The promises are those of `peopleinfo.people.store`; comments here say how they are kept."""
+"""The embedded store in a SQLite file. Implements `peopleinfo.people.store`, which specifies the semantics."""
 
 from __future__ import annotations
 
@@ -58,12 +58,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _READINESS_TIMEOUT: Final = 2.0
-_ID_CHECK: Final = bytes(
-    BLOCK_SIZE - SEQ_SIZE
-)  # the other half of an id's block, which tells a real id from a made-up one
+_ID_CHECK: Final = bytes(BLOCK_SIZE - SEQ_SIZE)  # second half of an id's block; identifies ids that this store issued
 
 _INSERT: Final = "INSERT INTO people (surname_key, seq, fold, version, body) VALUES (?, ?, ?, ?, ?)"
-# A load inserts many rows by one statement: after each statement the thread has to wait for its turn in the interpreter.
+# Bulk writes insert many rows with one statement: the thread waits for the interpreter lock after each statement.
 _BATCH_ROWS: Final = 500
 _INSERT_BATCH: Final = _INSERT + ", (?, ?, ?, ?, ?)" * (_BATCH_ROWS - 1)
 _UPDATE: Final = "UPDATE people SET surname_key = ?, fold = ?, version = ?, body = ? WHERE seq = ?"
@@ -72,7 +70,7 @@ _BY_SEQ: Final = "SELECT version, body FROM readable WHERE seq = ?"
 
 
 class SqliteStore:
-    """People in one SQLite file, which other processes may use at the same time."""
+    """Records in a SQLite file, which other processes may use at the same time."""
 
     cache_state = None
 
@@ -87,10 +85,10 @@ class SqliteStore:
         now: Callable[[], datetime],
         *,
         secret: bytes,
-        sealed: EncryptingWriter | None,
-        reads: DecryptingReader | None,
+        encryptor: EncryptingWriter | None,
+        decryptor: DecryptingReader | None,
     ) -> None:
-        # Short reads run in the event loop itself: they cost less than the way to a thread and back (ADR 3).
+        # Short reads run in the event loop: they are cheaper than a switch to a thread (ADR 3).
         self._reader = reader
         self._scanner = scanner
         self._threads = threads
@@ -101,10 +99,10 @@ class SqliteStore:
         self.api_keys = SqliteApiKeyStore(reader, writer, errors)
         self.ended_sessions = SqliteEndedSessionStore(reader, writer, errors, now)
         self.secret = secret
-        self._encryptor = sealed  # None: people are kept plain
-        self._decryptor = reads
-        self.index_value: Callable[[str], str] = sealed.index if sealed else str
-        self._ids = IdCipher(self.secret)  # ids are sealed in the writer's thread only, and opened in the loop's
+        self._encryptor = encryptor  # None: records are not encrypted
+        self._decryptor = decryptor
+        self.index_value: Callable[[str], str] = encryptor.index if encryptor else str
+        self._ids = IdCipher(self.secret)  # encodes in the writer's thread only, decodes in the loop's
 
     async def get(self, person_id: str, *, options: ReadOptions | None = None) -> StoredPerson:
         seq = self._seq(person_id)
@@ -137,12 +135,12 @@ class SqliteStore:
             _, given = split_record(StoredPerson(person_id, version, body))
             now = timestamp(self._now())
             record = encode_person(person_id, version + 1, details, created_at=given["created_at"], updated_at=now)
-            key, kept = details.surname_key, record.body
+            key, body = details.surname_key, record.body
             if self._encryptor:
-                key, kept = self._encryptor.index(key), self._encryptor.encrypt_record(db, seq, record.version, kept)
+                key, body = self._encryptor.index(key), self._encryptor.encrypt_record(db, seq, record.version, body)
             db.execute(
                 _UPDATE,
-                (key, FOLD_VERSION, record.version, kept, seq),
+                (key, FOLD_VERSION, record.version, body, seq),
             )
             return record
 
@@ -166,8 +164,8 @@ class SqliteStore:
     async def find(
         self, person_filter: PersonFilter, *, after: bytes | None, limit: int, options: ReadOptions | None = None
     ) -> Page:
-        key = self._encryptor.looked_up(person_filter) if self._encryptor else person_filter.surname_key
-        if person_filter.needs_row_check:  # may look at thousands of people, which the loop must not wait for
+        key = self._encryptor.index_lookup(person_filter) if self._encryptor else person_filter.surname_key
+        if person_filter.needs_row_check:  # may read thousands of rows, which must not block the loop
             return await self._in_thread(lambda db: find_page(db, person_filter, key, after, limit))
         try:
             if self._decryptor and key is not None:
@@ -210,15 +208,15 @@ class SqliteStore:
     async def upsert_many(
         self, people: Sequence[bytes], *, checkpoint: tuple[Checkpoint, Checkpoint] | None = None
     ) -> int:
-        come = latest_versions(people, self._own_seq)
+        incoming = latest_versions(people, self._own_seq)
 
         def change(db: sqlite3.Connection) -> int:
             _advance_checkpoint(db, checkpoint)
-            adoption = Upsert(db)
-            adoption.add(come)
+            upsert = Upsert(db)
+            upsert.add(incoming)
             self._check_not_encrypted(db)
-            _insert_rows(db, self._encryptor.encrypt_new(db, adoption.inserts) if self._encryptor else adoption.inserts)
-            for key, seq, fold, version, body in adoption.updates:
+            _insert_rows(db, self._encryptor.encrypt_new(db, upsert.inserts) if self._encryptor else upsert.inserts)
+            for key, seq, fold, version, body in upsert.updates:
                 row = (key, fold, version, body, seq)
                 if self._encryptor:
                     row = (
@@ -229,7 +227,7 @@ class SqliteStore:
                         seq,
                     )
                 db.execute(_UPDATE, row)
-            return len(adoption.inserts) + len(adoption.updates)
+            return len(upsert.inserts) + len(upsert.updates)
 
         return await self._writer.run(change)
 
@@ -244,10 +242,10 @@ class SqliteStore:
         return ReindexResult(len(rows), [pair for pair in keys if pair], end)
 
     async def purge(self, *, after: bytes | None, limit: int, remove: bool = True) -> PurgeResult:
-        sealed, (seq, _) = self._encryptor, parse_position(after)
-        if sealed is None:
+        encryptor, (seq, _) = self._encryptor, parse_position(after)
+        if encryptor is None:
             return PurgeResult(0, 0, None)
-        people, gone = await self._writer.run(lambda db: sealed.purge(db, seq, limit, remove=remove))
+        people, gone = await self._writer.run(lambda db: encryptor.purge(db, seq, limit, remove=remove))
         return PurgeResult(len(people), gone, people[-1].to_bytes(SEQ_SIZE) if len(people) == limit else None)
 
     async def estimate(self) -> int | None:
@@ -258,12 +256,12 @@ class SqliteStore:
             raise self._errors.damage
         with self._store_errors():
             self._reader.execute("SELECT last_seq FROM deployment").fetchone()
-        if self._writer.last_error or self._files.have_changed():  # only another write shows what is wrong
+        if self._writer.last_error or self._files.have_changed():  # only another write shows the current state
             try:
                 async with asyncio.timeout(_READINESS_TIMEOUT):
                     await self._writer.run(lambda db: db.execute("UPDATE deployment SET last_seq = last_seq"))
             except TimeoutError:
-                raise StoreUnavailable("writes are waiting") from None
+                raise StoreUnavailable("queued writes did not finish in time") from None
 
     def _seq(self, person_id: str) -> int:
         seq = self._own_seq(person_id)
@@ -272,7 +270,7 @@ class SqliteStore:
         return seq
 
     def _own_seq(self, person_id: str) -> int | None:
-        """Return the number behind an id of this store's, None for any other."""
+        """Return the seq encoded in an id that this store issued, None for any other id."""
         block = self._ids.decode(person_id)
         return int.from_bytes(block[:SEQ_SIZE]) if block is not None and block[SEQ_SIZE:] == _ID_CHECK else None
 
@@ -291,7 +289,7 @@ class SqliteStore:
 
     @contextmanager
     def _store_errors(self) -> Iterator[None]:
-        """Turn SQLite's errors into the store's. Where a person is read it is written out: it would cost as much as the read."""
+        """Translate SQLite's errors to store errors. Reads of a record inline this, because it would cost as much as the read."""
         try:
             yield
         except sqlite3.Error as error:
@@ -315,11 +313,11 @@ class SqliteStore:
         return records
 
     def _check_not_encrypted(self, db: sqlite3.Connection) -> None:
-        """Raise StoreUnavailable when people are kept plain and the store has been sealed since it was opened."""
+        """Raise StoreUnavailable if another process encrypted the store after this process opened it without encryption."""
         (size,) = db.execute("SELECT length(secret) FROM deployment").fetchone()
         if not self._encryptor and size != SECRET:
             raise StoreUnavailable(
-                "the store was sealed while it was open: restart the service with PEOPLEINFO_ENCRYPTION"
+                "the store was encrypted while it was open; restart the service with PEOPLEINFO_ENCRYPTION"
             )
 
     def _replay(self, db: sqlite3.Connection, idempotency_key: IdempotencyKey) -> StoredPerson | None:
@@ -328,27 +326,27 @@ class SqliteStore:
         row = db.execute("SELECT content, seq, answer FROM once WHERE key = ?", (idempotency_key.key,)).fetchone()
         if row is None:
             return None
-        content, seq, answer = row
+        content, seq, response = row
         if content != idempotency_key.content:
             raise IdempotencyKeyConflict
-        if self._encryptor and answer is not None:
-            answer = self._encryptor.decrypt_response(db, seq, answer)
-        if answer is None:
+        if self._encryptor and response is not None:
+            response = self._encryptor.decrypt_response(db, seq, response)
+        if response is None:
             raise IdempotentPersonDeleted
-        return StoredPerson(self._ids.encode(seq.to_bytes(SEQ_SIZE) + _ID_CHECK), 1, answer)
+        return StoredPerson(self._ids.encode(seq.to_bytes(SEQ_SIZE) + _ID_CHECK), 1, response)
 
     def _save_idempotent(self, db: sqlite3.Connection, idempotency_key: IdempotencyKey, record: StoredPerson) -> None:
         expires_at = int(self._now().timestamp()) + IDEMPOTENCY_TTL
         (seq,) = db.execute("SELECT last_seq FROM deployment").fetchone()
-        answer = self._encryptor.encrypt_response(db, seq, record.body) if self._encryptor else record.body
+        response = self._encryptor.encrypt_response(db, seq, record.body) if self._encryptor else record.body
         db.execute(
             "INSERT INTO once VALUES (?, ?, ?, ?, ?)",
-            (idempotency_key.key, idempotency_key.content, seq, answer, expires_at),
+            (idempotency_key.key, idempotency_key.content, seq, response, expires_at),
         )
 
 
 def _variable_size(details: PersonData) -> int:
-    """Return about how many bytes the texts of a record have that may be long."""
+    """Return the approximate size of a record's fields of variable length, in bytes."""
     custom = len(strict_json.encode(details.extra)) if details.extra else 0
     return custom + len(details.person_address or "")
 
@@ -364,15 +362,15 @@ def _read_expected(db: sqlite3.Connection, person_id: str, seq: int, expected: i
 
 
 def _insert_rows(db: sqlite3.Connection, rows: list[Any]) -> None:
-    rows.sort()  # neighbours in the file are written together
-    whole = len(rows) - len(rows) % _BATCH_ROWS
-    for start in range(0, whole, _BATCH_ROWS):
+    rows.sort()  # in the order of the file
+    batched = len(rows) - len(rows) % _BATCH_ROWS
+    for start in range(0, batched, _BATCH_ROWS):
         db.execute(_INSERT_BATCH, list(itertools.chain.from_iterable(rows[start : start + _BATCH_ROWS])))
-    db.executemany(_INSERT, rows[whole:])
+    db.executemany(_INSERT, rows[batched:])
 
 
 def _advance_checkpoint(db: sqlite3.Connection, checkpoint: tuple[Checkpoint, Checkpoint] | None) -> None:
-    """Let the progress of what stores many people take a step."""
+    """Replace the checkpoint of a bulk operation. Raises ImportAlreadyRunning if it is not as expected."""
     if checkpoint is None:
         return
     before, after = checkpoint

@@ -1,4 +1,4 @@
-"""People who come from another store and keep their ids, versions and times; and keys that a newer fold makes anew."""
+"""Upserts of records from another store, which keep their ids, versions and times; and updates of outdated surname keys."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Sequence
 
-    Row = tuple[str, int, int, int, bytes]  # of the table of people: surname_key, seq, fold, version, body
+    Row = tuple[str, int, int, int, bytes]  # of table people: surname_key, seq, fold, version, body
 
-# Who comes from elsewhere lies where the time of its creation says, so that namesakes stay in the order of their age: a millisecond, and a
-# number within it. Numbers that this store gives out go on after the latest of them.
+# The seq of a record from another store is its creation time in milliseconds and a number within that millisecond, so that records with the
+# same surname stay in the order of creation. Records created here continue after the largest seq.
 _SEQS_PER_MILLISECOND: Final = 1 << 18
 _LAST_IN_RANGE: Final = "SELECT max(seq) FROM people WHERE seq >= ? AND seq < ?"
 
 
 class IncomingPerson(NamedTuple):
-    """A person who comes; `seq` is its own when its id is one of this store's."""
+    """A record to upsert; `seq` is set if this store issued its id."""
 
     seq: int | None
     header: PersonHeader
@@ -28,43 +28,43 @@ class IncomingPerson(NamedTuple):
 
     @property
     def row_key(self) -> str:
-        """The key by which it is found."""
+        """The key in the surname index, before hashing."""
         return self.header.surname_key
 
 
 def latest_versions(people: Sequence[bytes], own_seq: Callable[[str], int | None]) -> list[IncomingPerson]:
-    """Read the JSON of people who come; of several versions of one person only the latest."""
+    """Parse the JSON of records; of several versions of a record, return only the latest."""
     latest: dict[str, IncomingPerson] = {}
     for body in people:
-        known = decode_header(body)
-        if known.person_id not in latest or latest[known.person_id].header.version < known.version:
-            latest[known.person_id] = IncomingPerson(own_seq(known.person_id), known, body)
+        header = decode_header(body)
+        if header.person_id not in latest or latest[header.person_id].header.version < header.version:
+            latest[header.person_id] = IncomingPerson(own_seq(header.person_id), header, body)
     return list(latest.values())
 
 
 class Upsert:
-    """Takes people over within the transaction that is under way."""
+    """Sorts records into inserts and updates, in the current transaction."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        self._last: dict[int, int] = {}  # the first seq of a millisecond → the last that is taken of it
+        self._last: dict[int, int] = {}  # first seq of a millisecond → last seq used in it
         self.inserts: list[Row] = []
-        """Those who were not here, as they are to be inserted."""
+        """Rows of records that do not exist here."""
         self.updates: list[Row] = []
-        """Those who were here at an earlier version, as they are to be."""
+        """Rows of records that exist here in an earlier version."""
 
     def add(self, people: Sequence[IncomingPerson]) -> None:
-        """Sort out who is new and who is newer."""
+        """Add the records to `inserts` or `updates`; skip those stored in the same or a later version."""
         for person in people:
             seq = person.seq or self._foreign_seq(person.header.person_id)
-            there = self._version(seq)
-            if there is not None and there >= person.header.version:
+            stored = self._version(seq)
+            if stored is not None and stored >= person.header.version:
                 continue
             if seq is None:
                 seq = self._allocate_seq(person.header)
-            elif there is None:  # of somebody whose key was destroyed there may be a row left
+            elif stored is None:  # a deleted key may have left a row behind
                 self._db.execute("DELETE FROM people WHERE seq = ?", (seq,))
-            (self.inserts if there is None else self.updates).append(self._row(person, seq))
+            (self.inserts if stored is None else self.updates).append(self._row(person, seq))
         if self.inserts:
             last = max(row[1] for row in self.inserts)
             self._db.execute("UPDATE deployment SET last_seq = max(last_seq, ?)", (last,))
@@ -81,7 +81,7 @@ class Upsert:
         return foreign_seq(self._db, person_id)
 
     def _allocate_seq(self, person: PersonHeader) -> int:
-        """Return a free place for somebody from elsewhere, and note that its id leads there."""
+        """Assign a seq to a record from another store, and map its id to it."""
         first = round(person.creation_time.timestamp() * 1_000) * _SEQS_PER_MILLISECOND
         while (last := self._last_taken(first)) == first + _SEQS_PER_MILLISECOND - 1:
             first += _SEQS_PER_MILLISECOND
@@ -97,12 +97,12 @@ class Upsert:
 
 
 def is_outdated(fold: int) -> bool:
-    """Say whether a key is of another fold than today's."""
+    """Return whether a surname key was computed by an older version of the folding rules."""
     return fold != FOLD_VERSION
 
 
 def reindex_person(db: sqlite3.Connection, seq: int, index: Callable[[str], str]) -> tuple[str, str] | None:
-    """Give a person today's key and return the old and the new one, as they are kept; None when it has it or is gone."""
+    """Update an outdated surname key and return the old and new indexed forms; None if current or deleted."""
     row = db.execute("SELECT fold, body, surname_key FROM readable WHERE seq = ?", (seq,)).fetchone()
     if row is None or not is_outdated(row[0]):
         return None
@@ -112,6 +112,6 @@ def reindex_person(db: sqlite3.Connection, seq: int, index: Callable[[str], str]
 
 
 def foreign_seq(db: sqlite3.Connection, person_id: str) -> int | None:
-    """Return the number of a person who came from another store with this id, None when nobody did."""
+    """Return the seq of a record whose id another store issued, None if unknown."""
     row = db.execute("SELECT seq FROM foreign_ids WHERE person_id = ?", (bytes.fromhex(person_id),)).fetchone()
     return int(row[0]) if row else None

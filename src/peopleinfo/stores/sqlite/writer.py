@@ -1,4 +1,4 @@
-"""One writer, group commit: whatever is waiting is written in one transaction and made durable by one sync."""
+"""The single writer, with group commit: one transaction and one sync for all queued writes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MAX_GROUP: Final = 256  # writes in one transaction: bounds how long the first of them waits for the others
-MAX_PENDING_SIZE: Final = 64 * 1024 * 1024  # bytes that the changes in progress hold; beyond that a caller has to retry
-CHANGE_OVERHEAD_SIZE: Final = 4 * 1024  # bytes of a change beside the custom fields and the address of its record
+MAX_GROUP: Final = 256  # writes in a transaction; limits the wait of the first one
+MAX_PENDING_SIZE: Final = 64 * 1024 * 1024  # bytes of queued and running changes; beyond that, callers must retry
+CHANGE_OVERHEAD_SIZE: Final = 4 * 1024  # bytes of a change without the custom fields and the address of its record
 
 
 class _PendingWrite(NamedTuple):
@@ -29,17 +29,17 @@ class _PendingWrite(NamedTuple):
 
 
 class _CommitFailed(Exception):
-    """SQLite could not commit; the cause says why."""
+    """SQLite could not commit; see the cause."""
 
 
 class GroupCommitWriter:
-    """Runs changes in a thread of its own, in the order in which they came.
+    """Runs changes in its own thread, in the order of submission.
 
-    A change is a function of the connection. Whatever it raises, nothing that it wrote is stored. It can be called again: when a change
-    of a group fails, the group is rolled back and run again with a savepoint for each change. When the transaction itself fails, each
-    change is tried alone.
-    After a change that erases, the write-ahead log is emptied, as what was erased may stand in it: before the answer if nobody reads from it
-    just then, else as soon as nobody does.
+    A change is a function of the connection. If it raises, none of its writes are stored. It must be repeatable: if a change of a group
+    fails, the group is rolled back and run again with a savepoint for each change. If the transaction itself fails, each change is retried
+    alone.
+    After a change that deletes, the write-ahead log, which may contain the deleted data, is truncated: before the result is returned if no
+    reader uses the log, otherwise as soon as the reader ends.
     """
 
     def __init__(
@@ -51,9 +51,9 @@ class GroupCommitWriter:
         errors: ErrorTranslator | None = None,
         log_size: Callable[[], int] = lambda: 0,
     ) -> None:
-        """Write through `db`. `guard` is called before and after each commit and raises when its files are not those on the disk.
+        """Write through `db`. `guard` runs before and after each commit; it raises if the files on disk are not those opened.
 
-        `two_files`: persons' keys lie in a file of their own, which is committed first. `log_size` returns the bytes in the write-ahead log.
+        `two_files`: the record keys are in a second file, which SQLite commits first. `log_size` returns the bytes in the write-ahead log.
         """
         self._errors = errors or ErrorTranslator()
         self._log = WriteAheadLog(db, log_size)
@@ -64,21 +64,21 @@ class GroupCommitWriter:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
         self._closed = False
-        self._size_in_progress = 0  # bytes of the changes in progress
+        self._size_in_progress = 0  # bytes of queued and running changes
         self.last_error: str | None = None
-        """Why the last commit failed; None when it did not."""
+        """Why the last commit failed; None if it succeeded."""
         self._thread.start()
 
     async def run(self, change: Callable[[sqlite3.Connection], T], *, erases: bool = False, size: int = 0) -> T:
-        """Run a change and return its result once it is durable. Raises what the change raises, and StoreUnavailable.
+        """Run a change and return its result once durable. Raises the change's errors and StoreUnavailable.
 
-        `erases`: what the change removes is not to be found in the log either. `size`: bytes of what the change stores.
+        `erases`: remove deleted data from the log too. `size`: bytes that the change stores.
         """
         if self._closed:
             raise StoreUnavailable("the store is closing")
         size += CHANGE_OVERHEAD_SIZE
         if self._size_in_progress and self._size_in_progress + size > MAX_PENDING_SIZE:
-            raise StoreUnavailable("too many writes are waiting")
+            raise StoreUnavailable("too many writes are queued; retry later")
         future: asyncio.Future[T] = self._loop.create_future()
         self._queue.put(_PendingWrite(change, future, erases))
         self._size_in_progress += size
@@ -89,11 +89,11 @@ class GroupCommitWriter:
 
     @property
     def queue_length(self) -> int:
-        """How many changes wait to be begun."""
+        """Number of queued changes."""
         return self._queue.qsize()
 
     async def close(self) -> None:
-        """Finish what is waiting, then end the thread."""
+        """Finish the queued changes, then stop the thread."""
         self._closed = True
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
@@ -104,15 +104,15 @@ class GroupCommitWriter:
             closing = False
             while len(group) < MAX_GROUP and not closing:
                 try:
-                    waiting = self._queue.get_nowait()
+                    write = self._queue.get_nowait()
                 except Empty:
                     break
-                if waiting is None:
+                if write is None:
                     closing = True
                 else:
-                    group.append(waiting)
+                    group.append(write)
             outcomes = self._write(group)
-            self._log.after_commit(erased=any(waiting.erases for waiting in group))
+            self._log.after_commit(erased=any(write.erases for write in group))
             self._loop.call_soon_threadsafe(_resolve, group, outcomes)
             if closing:
                 return
@@ -122,49 +122,51 @@ class GroupCommitWriter:
             try:
                 return self._queue.get(timeout=RETRY_INTERVAL)
             except Empty:
-                self._log.empty()
+                self._log.truncate()
         return self._queue.get()
 
     def _write(self, group: list[_PendingWrite]) -> list[Any]:
         try:
             self._begin()
-        except Exception as error:  # noqa: BLE001 - no change is to blame, and alone each would only wait as long again
+        except Exception as error:  # noqa: BLE001 - not caused by a change, so a retry of each would only wait again
             return [self._to_outcome(error) for _ in group]
         try:
             outcomes = self._run_transaction(group)
-        except Exception as error:  # noqa: BLE001 - it is handed to whoever asked for the change
+        except Exception as error:  # noqa: BLE001 - passed to the caller of the change
             if len(group) > 1:
-                return [outcome for waiting in group for outcome in self._retry_alone(waiting, error)]
+                return [outcome for write in group for outcome in self._retry_alone(write, error)]
             return [self._to_outcome(error, group[0])]
         self.last_error = None
         return self._confirm(outcomes)
 
     def _confirm(self, outcomes: list[Any]) -> list[Any]:
-        """Return the outcomes of a commit; those of changes are unknown when a file was removed before the commit was done."""
+        """Return the outcomes of a commit; successful ones become OutcomeUnknown if a file was removed meanwhile."""
         try:
             self._guard()
         except StoreUnavailable as error:
-            return [one if isinstance(one, BaseException) else OutcomeUnknown(str(error)) for one in outcomes]
+            return [
+                outcome if isinstance(outcome, BaseException) else OutcomeUnknown(str(error)) for outcome in outcomes
+            ]
         return outcomes
 
-    def _retry_alone(self, waiting: _PendingWrite, error: Exception) -> list[Any]:
-        """Try a change by itself whose group has failed, unless it may be done already."""
-        if self._may_be_half_committed(waiting, error):
-            return [self._to_outcome(error, waiting)]
-        return self._write([waiting])
+    def _retry_alone(self, write: _PendingWrite, error: Exception) -> list[Any]:
+        """Retry a change of a failed group alone, unless part of it may be committed."""
+        if self._may_be_half_committed(write, error):
+            return [self._to_outcome(error, write)]
+        return self._write([write])
 
-    def _may_be_half_committed(self, waiting: _PendingWrite, error: Exception) -> bool:
-        """Say whether a key may be destroyed whose person is still in the other file: nobody can read that person."""
-        return self._two_files and waiting.erases and isinstance(error, _CommitFailed)
+    def _may_be_half_committed(self, write: _PendingWrite, error: Exception) -> bool:
+        """Return whether a deletion may have removed the key but not the record."""
+        return self._two_files and write.erases and isinstance(error, _CommitFailed)
 
     def _begin(self) -> None:
         self._guard()
-        if self._db.in_transaction:  # the last one could not even be rolled back
+        if self._db.in_transaction:  # the last rollback failed
             self._db.execute("ROLLBACK")
         self._db.execute("BEGIN IMMEDIATE")
 
     def _run_transaction(self, group: list[_PendingWrite]) -> list[Any]:
-        """Commit the changes that raise nothing, and return the result or the error of each. Raises the error of a change alone."""
+        """Commit the successful changes and return the result or error of each. Raises the error of a single change."""
         try:
             outcomes = self._run_changes(group)
             self._commit()
@@ -175,32 +177,32 @@ class GroupCommitWriter:
         return outcomes
 
     def _run_changes(self, group: list[_PendingWrite]) -> list[Any]:
-        """Run the changes. After an error, run them again with savepoints: those cost an eighth of a create, so they are not set at first."""
+        """Run the changes. After an error, repeat them with savepoints, which would add an eighth to the cost of each create."""
         try:
-            return [self._without_savepoint(waiting) for waiting in group]
+            return [self._without_savepoint(write) for write in group]
         except Exception:
             if len(group) == 1:
                 raise
             self._begin()
-            return [self._within_savepoint(waiting) for waiting in group]
+            return [self._within_savepoint(write) for write in group]
 
-    def _without_savepoint(self, waiting: _PendingWrite) -> Any:
-        """Run a change and return its result, or its refusal if it has written nothing. Raises every other error."""
-        written = self._db.total_changes
+    def _without_savepoint(self, write: _PendingWrite) -> Any:
+        """Run a change and return its result, or its domain error if it wrote nothing. Raises every other error."""
+        changes_before = self._db.total_changes
         try:
-            return waiting.change(self._db)
-        except PeopleInfoError as refusal:
-            if self._db.total_changes != written:
+            return write.change(self._db)
+        except PeopleInfoError as error:
+            if self._db.total_changes != changes_before:
                 raise
-            return refusal
+            return error
 
-    def _within_savepoint(self, waiting: _PendingWrite) -> Any:
-        """Run a change; if it raises an error, undo what it wrote and return the error."""
+    def _within_savepoint(self, write: _PendingWrite) -> Any:
+        """Run a change; if it raises, undo its writes and return the error."""
         self._db.execute("SAVEPOINT change")
         try:
-            outcome = waiting.change(self._db)
-        except Exception as error:  # noqa: BLE001 - it is handed to whoever asked for the change
-            # Fails when SQLite has ended the transaction itself: then each change is tried alone.
+            outcome = write.change(self._db)
+        except Exception as error:  # noqa: BLE001 - passed to the caller of the change
+            # Fails if SQLite ended the transaction itself; then each change is retried alone.
             self._db.execute("ROLLBACK TO change")
             outcome = self._to_outcome(error)
         self._db.execute("RELEASE change")
@@ -212,18 +214,19 @@ class GroupCommitWriter:
         except sqlite3.Error as error:
             raise _CommitFailed from error
 
-    def _to_outcome(self, error: Exception, waiting: _PendingWrite | None = None) -> Exception:
+    def _to_outcome(self, error: Exception, write: _PendingWrite | None = None) -> Exception:
         cause = error.__cause__ if isinstance(error, _CommitFailed) else error
         if not isinstance(cause, sqlite3.Error):
             return error
         self.last_error = str(cause)
-        told = self._errors.translate(cause)
-        return OutcomeUnknown(str(told)) if waiting and self._may_be_half_committed(waiting, error) else told
+        translated = self._errors.translate(cause)
+        is_unknown = write is not None and self._may_be_half_committed(write, error)
+        return OutcomeUnknown(str(translated)) if is_unknown else translated
 
 
 def _resolve(group: list[_PendingWrite], outcomes: list[Any]) -> None:
     for (_, future, _), outcome in zip(group, outcomes, strict=True):
-        if future.done():  # whoever asked has gone away
+        if future.done():  # the caller was cancelled
             continue
         if isinstance(outcome, BaseException):
             future.set_exception(outcome)
