@@ -185,7 +185,7 @@ def _rate_limiter(settings: Settings) -> RateLimiter | None:
         return None
     from peopleinfo.http.middleware.rate_limit import RateLimiter  # noqa: PLC0415 - as above
 
-    return RateLimiter(settings.rate_limit, anybody=settings.allow_anonymous, proxies=settings.trusted_proxies)
+    return RateLimiter(settings.rate_limit, limit_anonymous=settings.allow_anonymous, proxies=settings.trusted_proxies)
 
 
 @asynccontextmanager

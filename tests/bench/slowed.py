@@ -5,7 +5,7 @@ from typing import Any
 from peopleinfo.__main__ import main
 from peopleinfo.http import app
 
-_note = app.AccessLogMiddleware._note
+_note = app.AccessLogMiddleware._record
 
 
 def _slowly(*rest: Any) -> None:
@@ -16,5 +16,5 @@ def _slowly(*rest: Any) -> None:
 
 
 if __name__ == "__main__":
-    app.AccessLogMiddleware._note = _slowly  # type: ignore[method-assign, assignment]
+    app.AccessLogMiddleware._record = _slowly  # type: ignore[method-assign, assignment]
     main()

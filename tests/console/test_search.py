@@ -131,7 +131,7 @@ def test_first_name_that_is_given_twice_is_refused(page: Page) -> None:
     page.get_by_text("Narrow it down").click()
     page.get_by_label("First name").fill("Ben")
     search_for(page, "mul, Anna")
-    nothing_but(page, "First name: is given more than once")
+    nothing_but(page, "First name: must be given once")
     page.get_by_label("First name").fill("Anna")
     found(page, "Müller, Anna")
 

@@ -299,7 +299,7 @@ async def nothing() -> dict[str, str]:
 def sealed(sessions: Sessions, credential: str = "a key") -> str:
     """Return the cookie of a session."""
     response = Response()
-    sessions.begin(
+    sessions.start(
         Request(testing.create_scope(method="POST", headers={"Sec-Fetch-Site": "same-origin"}), nothing),
         response,
         credential,

@@ -11,7 +11,7 @@ from falcon import testing
 
 from peopleinfo.auth.api_keys import generate_key
 from peopleinfo.http.client_address import UNKNOWN, canonical, client_address, network
-from peopleinfo.http.middleware.rate_limit import GUESSES
+from peopleinfo.http.middleware.rate_limit import MAX_FAILURES
 from tests.http.serving import ADMIN_KEY, HANG_TIMEOUT, serving
 from tests.http.test_authentication import bearer
 
@@ -132,9 +132,9 @@ def test_guesses_from_many_ports_are_guesses_of_one_client_and_audited_as_one(tm
         url = f"{server.url}/v1/people?surname=x"
         statuses = [
             client.get(url, headers=bearer(generate_key()) | {"X-Forwarded-For": f"{FOUR}:{port}"}).status_code
-            for port in range(1, GUESSES + 16)
+            for port in range(1, MAX_FAILURES + 16)
         ]
-        assert statuses[:GUESSES] == [401] * GUESSES
+        assert statuses[:MAX_FAILURES] == [401] * MAX_FAILURES
         assert statuses[-1] == 429
     lines = [json.loads(line) for line in audit.read_bytes().splitlines()]
     assert {line["client"] for line in lines if line["action"] == "findPeople"} == {FOUR}

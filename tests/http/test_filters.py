@@ -72,7 +72,7 @@ def test_filter_of_a_body_is_refused_in_the_query(client: httpx.Client) -> None:
     for path in ("/v1/people/search", "/v1/people/export"):
         response = client.post(path, params={"surname": "x"}, json={})
         assert response.status_code == 422
-        assert response.json()["errors"] == [{"pointer": "surname", "reason": "is not known here; the body takes it"}]
+        assert response.json()["errors"] == [{"pointer": "surname", "reason": "is unknown; send it in the body"}]
 
 
 @pytest.mark.parametrize("query", ["dryrun=true", "dry_run=true&dry_run=false", "dry_run=perhaps"])

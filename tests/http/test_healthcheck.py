@@ -25,12 +25,12 @@ def test_a_service_that_answers_is_healthy_wherever_it_listens(tmp_path: Path) -
         for host in ("127.0.0.1", "0.0.0.0", "localhost"):
             assert (healthcheck(port, host).returncode, healthcheck(port, host).stdout) == (
                 0,
-                "the service answers 200\n",
+                "the service responds with status 200\n",
             )
 
 
 def test_where_nothing_answers_it_is_not_and_says_so() -> None:
     checked = healthcheck(port := free_port(), "127.0.0.1")
     assert checked.returncode == 1
-    assert checked.stderr.startswith(f"nothing answers on 127.0.0.1 port {port}: ")
+    assert checked.stderr.startswith(f"no response on 127.0.0.1 port {port}: ")
     assert "Traceback" not in checked.stderr

@@ -266,7 +266,7 @@ def test_an_export_of_a_form_that_is_not_known_is_refused(client: httpx.Client, 
         client.post("/v1/people/export", json={"format": form}),
     ):
         assert answer.status_code == 422
-        assert answer.json()["errors"] == [{"pointer": "format", "reason": "is one of ndjson, csv"}]
+        assert answer.json()["errors"] == [{"pointer": "format", "reason": "must be one of ndjson, csv"}]
 
 
 def test_whatever_is_wrong_with_an_export_is_said_at_once(client: httpx.Client) -> None:
@@ -367,7 +367,7 @@ def test_an_array_that_breaks_off_says_how_many_are_stored(client: httpx.Client,
     assert answer.status_code == 422
     stored = len(export(client, surname=surname))
     assert stored > 0
-    assert answer.json()["detail"].endswith(f"{stored} people before that are stored")
+    assert answer.json()["detail"].endswith(f"{stored} people before this error are stored")
 
 
 def endless(start: bytes) -> Iterable[bytes]:

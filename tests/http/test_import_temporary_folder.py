@@ -55,7 +55,7 @@ def reports_what_is_stored(server: Server, surname: str, key: str | None) -> Non
     answer = imported(server, file_of(surname), key)
     assert (answer.status_code, answer.json()["type"]) == (503, "urn:peopleinfo:problem:store-unavailable")
     assert int(answer.headers["Retry-After"]) > 0
-    (count,) = re.findall(r"; (\d+) people of this import are stored", answer.json()["detail"])
+    (count,) = re.findall(r"; this import has stored (\d+) people", answer.json()["detail"])
     assert int(count) == stored(server, surname) == PEOPLE
     assert ("the same Idempotency-Key" in answer.json()["detail"]) is (key is not None)
 

@@ -123,9 +123,9 @@ def test_unix_socket_serves_its_owner_and_group_without_keys(
         made = client.post("/v1/people", json={"person_surname": "Local"})
         assert made.status_code == 201
         assert client.get(made.headers["Location"]).status_code == 200
-        assert healthcheck(path) == (0, "the service answers 200\n", "")
+        assert healthcheck(path) == (0, "the service responds with status 200\n", "")
     assert not path.exists()
-    assert healthcheck(path)[2].startswith(f"nothing answers on unix:{path}: ")
+    assert healthcheck(path)[2].startswith(f"no response on unix:{path}: ")
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from peopleinfo.auth.api_keys import generate_key
 from peopleinfo.auth.rate_limit import TokenBuckets
 from peopleinfo.errors import RateLimitExceeded
 from peopleinfo.http.middleware.auth import AuthMiddleware
-from peopleinfo.http.middleware.rate_limit import GUESSES, OPEN_REQUESTS, RateLimiter
+from peopleinfo.http.middleware.rate_limit import MAX_FAILURES, MAX_PUBLIC_REQUESTS, RateLimiter
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANG_TIMEOUT, serving
 from tests.http.test_authentication import bearer, make_key
 
@@ -77,8 +77,8 @@ def test_whoever_guesses_keys_is_not_listened_to(client: httpx.Client, tmp_path:
     path = f"/v1/people/{'0' * 32}"
     assert client.get(path, headers=bearer(known)).status_code == 404
     there = {"X-Forwarded-For": "192.0.2.66"}
-    guesses = [client.get(path, headers=bearer(generate_key()) | there) for _ in range(GUESSES + 10)]
-    assert {answer.status_code for answer in guesses[:GUESSES]} == {401}
+    guesses = [client.get(path, headers=bearer(generate_key()) | there) for _ in range(MAX_FAILURES + 10)]
+    assert {answer.status_code for answer in guesses[:MAX_FAILURES]} == {401}
     assert guesses[-1].status_code == 429
     assert int(guesses[-1].headers["Retry-After"]) >= 1
     # Who was let in before goes on from there, and everybody from elsewhere.
@@ -112,8 +112,8 @@ def test_whoever_guesses_keys_in_the_sign_in_form_is_not_listened_to(client: htt
         headers = own | {"X-Forwarded-For": network}
         return client.post("/console/sign-in", data={"key": key}, headers=headers).status_code
 
-    statuses = [sign_in(generate_key(), f"192.0.2.66:{port}") for port in range(1, GUESSES + 11)]
-    assert set(statuses[:GUESSES]) == {401}
+    statuses = [sign_in(generate_key(), f"192.0.2.66:{port}") for port in range(1, MAX_FAILURES + 11)]
+    assert set(statuses[:MAX_FAILURES]) == {401}
     assert statuses[-1] == 429
     assert sign_in(ADMIN_KEY, "192.0.2.66") == 429
     assert sign_in(ADMIN_KEY, "192.0.2.67") == 303
@@ -124,8 +124,8 @@ def test_whoever_guesses_keys_in_the_sign_in_form_is_not_listened_to(client: htt
 
 @pytest.mark.parametrize("path", ["/status", "/status/live", "/docs", "/openapi.json", "/console/sign-in", "/"])
 async def test_requests_of_open_routes_are_counted_by_network(path: str, moment: MonotonicClock) -> None:
-    limits = RateLimiter(LIMIT, anybody=False, proxies=1)
-    limits._open = TokenBuckets(OPEN_REQUESTS, monotonic=moment)
+    limits = RateLimiter(LIMIT, limit_anonymous=False, proxies=1)
+    limits._public = TokenBuckets(MAX_PUBLIC_REQUESTS, monotonic=moment)
     authentication = AuthMiddleware(cast("Any", None), limits, cast("Any", None), open_metrics=True)
 
     async def requested(address: str) -> None:
@@ -133,7 +133,7 @@ async def test_requests_of_open_routes_are_counted_by_network(path: str, moment:
         request.uri_template = path
         await authentication.process_resource(request, cast("Any", None), None, None)
 
-    for number in range(OPEN_REQUESTS):
+    for number in range(MAX_PUBLIC_REQUESTS):
         await requested(f"2001:db8::{number % 100:x}")
     with pytest.raises(RateLimitExceeded):
         await requested("2001:db8::1")

@@ -58,7 +58,7 @@ def request(**headers: str) -> Request:
 
 def cookie(sessions: Sessions) -> str:
     response = Response()
-    sessions.begin(request(), response, "a key")
+    sessions.start(request(), response, "a key")
     assert response._cookies is not None
     return f"peopleinfo_session={response._cookies['peopleinfo_session'].value}"
 

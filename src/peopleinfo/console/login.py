@@ -10,7 +10,7 @@ import falcon
 from peopleinfo.console.pages import ANONYMOUS_VISITOR, SIGN_IN, Page, render_page
 from peopleinfo.errors import NotAuthenticated
 from peopleinfo.http.bodies import read_form
-from peopleinfo.http.middleware.rate_limit import guessing
+from peopleinfo.http.middleware.rate_limit import count_failures
 from peopleinfo.http.sessions import reject_cross_site
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class SignInResource:
         key, where = form["key"].strip(), page_of(form["next"])
         to_script = req.get_header("Accept") == falcon.MEDIA_JSON
         try:
-            with guessing(self._limits, req, NotAuthenticated):
+            with count_failures(self._limits, req, NotAuthenticated):
                 await self._gate.authenticate(key)
         except NotAuthenticated:
             if to_script:
@@ -62,7 +62,7 @@ class SignInResource:
             resp.status = 401
             ask(req, resp, where, has_provider=self._has_provider, wrong=True)
             return
-        self._sessions.begin(req, resp, key)
+        self._sessions.start(req, resp, key)
         resp.status = 204
         if not to_script:
             resp.status = 303

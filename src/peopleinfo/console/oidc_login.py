@@ -12,7 +12,7 @@ from peopleinfo.auth.oidc_login import PendingLogin, SignInFailed
 from peopleinfo.console.login import ask, page_of
 from peopleinfo.console.pages import PROVIDER
 from peopleinfo.errors import InvalidJson, NotAuthenticated
-from peopleinfo.http.middleware.rate_limit import guessing
+from peopleinfo.http.middleware.rate_limit import count_failures
 from peopleinfo.http.sessions import is_over_tls
 from peopleinfo.people import strict_json
 
@@ -61,7 +61,7 @@ class ProviderResource:
             if pending is None:
                 raise SignInFailed("it took too long, or was not begun in this browser")
             answer = {name: value for name, value in req.params.items() if isinstance(value, str)}
-            with guessing(self._limits, req, SignInFailed, ProviderUnavailable, NotAuthenticated):
+            with count_failures(self._limits, req, SignInFailed, ProviderUnavailable, NotAuthenticated):
                 token = await self._flow.finish(begun, answer, _back(req))
                 await self._gate.authenticate(token)
         except SignInFailed as error:
@@ -71,7 +71,7 @@ class ProviderResource:
         except ProviderUnavailable as error:
             self._refuse(req, resp, begun.return_to, 503, "the provider does not answer", error)
         else:
-            self._sessions.begin(req, resp, token)
+            self._sessions.start(req, resp, token)
             resp.status = 303
             resp.set_header("Location", begun.return_to)
             resp.set_header("Cache-Control", "no-store")

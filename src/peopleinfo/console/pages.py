@@ -13,7 +13,7 @@ from peopleinfo.console import static_files
 from peopleinfo.errors import NotAuthenticated, StoreUnavailable
 from peopleinfo.formats.column_mapping import HEADER_ALIASES
 from peopleinfo.http.bodies import cookie
-from peopleinfo.http.middleware.cors import PAGE_HEADERS
+from peopleinfo.http.middleware.security_headers import PAGE_HEADERS
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response

@@ -1,4 +1,4 @@
-"""The service as an ASGI app: routes, and what happens around every request."""
+"""The HTTP API as an ASGI app: its middleware and its access log."""
 
 from __future__ import annotations
 
@@ -8,14 +8,9 @@ from typing import TYPE_CHECKING, Final
 import falcon
 import falcon.asgi
 
-from peopleinfo.http import problems, uvicorn_protocol
+from peopleinfo.http import problems, routes, uvicorn_protocol
 from peopleinfo.http.bodies import App
-from peopleinfo.http.bulk import ExportResource, ImportResource
-from peopleinfo.http.cursors import Cursors
-from peopleinfo.http.docs import DocsResource, OpenApiResource
 from peopleinfo.http.etags import UntaggedConditions
-from peopleinfo.http.health import MetricsResource, StatusResource
-from peopleinfo.http.legacy import DataResource
 from peopleinfo.http.memory_budget import BODIES
 from peopleinfo.http.middleware.audit import AuditMiddleware
 from peopleinfo.http.middleware.auth import AuthMiddleware
@@ -23,10 +18,8 @@ from peopleinfo.http.middleware.cors import Cors
 from peopleinfo.http.middleware.host_check import LocalhostOnly
 from peopleinfo.http.middleware.query_parameters import KnownParameters
 from peopleinfo.http.operations import OPERATIONS
-from peopleinfo.http.people import PeopleResource, PersonExportResource, PersonResource
 from peopleinfo.telemetry import tracing
 from peopleinfo.telemetry.access_log import AccessRecord
-from peopleinfo.telemetry.health import Health
 from peopleinfo.telemetry.metrics import REQUESTS
 
 if TYPE_CHECKING:
@@ -50,11 +43,11 @@ def create_app(
     people: PeopleService,
     exposition: Exposition,
     log: AccessLog,
-    gate: Authenticator,
-    drain: GracefulShutdown,
+    authenticator: Authenticator,
+    shutdown: GracefulShutdown,
     sessions: Sessions,
     audit: AuditLog | None,
-    limits: RateLimiter | None,
+    rate_limiter: RateLimiter | None,
     *,
     proxies: int,
     body_timeout: float,
@@ -63,74 +56,58 @@ def create_app(
     open_metrics: bool,
     origins: frozenset[str] = frozenset(),
 ) -> App:
-    """Return the ASGI app that offers `people` to whom `gate` lets in, and says so until `drain` is on.
+    """Return the ASGI app of the HTTP API.
 
-    How much each may ask for is said by `limits`. Who reads or changes somebody is noted in `audit`. There are `proxies` of ours before the
-    service, which say from where a request came.
-    `body_timeout` bounds how long a body may take to arrive; `loopback_only` answers to names of this machine alone, which on a
-    `unix_socket` are more; `open_metrics` shows the figures to everybody. Pages of `origins` may ask, too.
+    `proxies` is the number of trusted proxies in front of the server, which append the client's address to X-Forwarded-For.
+    `body_timeout` is in seconds. `loopback_only` rejects requests whose Host header is not a name of this machine;
+    on a `unix_socket` it also accepts names without a period. `open_metrics` serves /metrics without a credential.
+    `origins` are the other origins whose pages may call the API (CORS).
     """
     middleware = [
-        AccessLogMiddleware(log, drain),
+        AccessLogMiddleware(log, shutdown),
         *([Cors(origins)] if origins else []),
-        *([LocalhostOnly(gate, origins, unix_socket=unix_socket)] if loopback_only else []),
+        *([LocalhostOnly(authenticator, origins, unix_socket=unix_socket)] if loopback_only else []),
         *([AuditMiddleware(audit, proxies=proxies)] if audit else []),
-        AuthMiddleware(gate, limits, sessions, open_metrics=open_metrics),
+        AuthMiddleware(authenticator, rate_limiter, sessions, open_metrics=open_metrics),
         KnownParameters(),
         UntaggedConditions(),
     ]
     app = App(middleware=middleware)
     app.req_options.strip_url_path_trailing_slash = True
     problems.register(app)
-    cursors = Cursors(people.store.secret)
-    several = PeopleResource(people, cursors, body_timeout=body_timeout)
-    app.add_route("/v1/people", several)
-    app.add_route("/v1/people/search", several, suffix="search")
-    app.add_route("/v1/people/import", ImportResource(people, body_timeout=body_timeout))
-    app.add_route("/v1/people/export", ExportResource(people, body_timeout=body_timeout))
-    app.add_route("/v1/people/{person_id}", PersonResource(people, body_timeout=body_timeout))
-    app.add_route("/v1/people/{person_id}/export", PersonExportResource(people, audit))
-    app.add_route("/data", DataResource(people, cursors, body_timeout=body_timeout))
+    routes.add_people_routes(app, people, audit, body_timeout=body_timeout)
     for operation in OPERATIONS:
-        for trouble in _ERRORS:
-            REQUESTS.init_labels(operation.path, operation.method.upper(), trouble)
+        for status in _ERRORS:
+            REQUESTS.init_labels(operation.path, operation.method.upper(), status)
     exposition.gauges += [people.store.update_gauges, uvicorn_protocol.update_gauges]
-    status = StatusResource(people.store, Health(people.store.check), drain, audit)
-    app.add_route("/status", status)
-    app.add_route("/status/ready", status)
-    app.add_route("/status/live", status, suffix="live")
-    app.add_route("/metrics", MetricsResource(exposition, log))
-    app.add_route("/openapi.json", OpenApiResource())
-    docs = DocsResource()
-    app.add_route("/docs", docs)
-    app.add_route("/docs/{name}", docs, suffix="asset")
+    routes.add_operations_routes(app, people, exposition, log, shutdown, audit)
     return app
 
 
 class AccessLogMiddleware:
-    """Notes every answer with the route's template, never the path or the query; of a stream when it has ended."""
+    """Writes each response to the metrics and the access log with the route template, never with the path or the query."""
 
-    def __init__(self, log: AccessLog, drain: GracefulShutdown) -> None:
+    def __init__(self, log: AccessLog, shutdown: GracefulShutdown) -> None:
         self._log = log
-        self._drain = drain
+        self._drain = shutdown
 
     async def process_response(
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, _resource: object, _succeeded: bool
     ) -> None:
-        """Record the response in the metrics and the access log, a streamed one when it has ended."""
+        """Record the response; a streamed response is recorded when its stream ends."""
         scope = req.scope
         if "counted" in scope:
             BODIES.release(scope["counted"])
         resp.set_header("X-Request-Id", scope["request_id"])
-        if self._drain.is_on:  # the client's next request had better find another server
+        if self._drain.is_on:  # the client then connects to another server
             resp.set_header("Connection", "close")
-        trace_id = _end_of_span(req, resp) if "span" in scope else ""
+        trace_id = _end_span(req, resp) if "span" in scope else ""
         if resp.stream is not None:
-            resp.stream = self._counted(req, resp, resp.stream, trace_id)
+            resp.stream = self._count_bytes(req, resp, resp.stream, trace_id)
         else:
-            self._note(req, resp, len(resp.data or b""), trace_id)
+            self._record(req, resp, len(resp.data or b""), trace_id)
 
-    def _note(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, size: int, trace_id: str) -> None:
+    def _record(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, size: int, trace_id: str) -> None:
         scope, context = req.scope, req.context
         principal = getattr(context, "principal", None)
         self._log.append(
@@ -148,20 +125,20 @@ class AccessLogMiddleware:
             )
         )
 
-    async def _counted(
-        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, pieces: AsyncIterable[bytes], trace_id: str
+    async def _count_bytes(
+        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, chunks: AsyncIterable[bytes], trace_id: str
     ) -> AsyncIterator[bytes]:
         size = 0
         try:
-            async for piece in pieces:
-                size += len(piece)
-                yield piece
-        finally:  # also when the client goes away
-            self._note(req, resp, size, trace_id)
+            async for chunk in chunks:
+                size += len(chunk)
+                yield chunk
+        finally:  # also when the client disconnects
+            self._record(req, resp, size, trace_id)
 
 
-def _end_of_span(req: falcon.asgi.Request, resp: falcon.asgi.Response) -> str:
-    """Say in the span of a request what came of it, and in the answer which span it was; return the trace's id."""
+def _end_span(req: falcon.asgi.Request, resp: falcon.asgi.Response) -> str:
+    """End the span of a request, set the header Traceresponse and return the trace id."""
     trace_id, traceresponse = tracing.end_request_span(
         req.scope["span"], req.uri_template or _UNMATCHED, req.method, resp.status_code
     )

@@ -1,4 +1,4 @@
-"""What comes in: bodies read within bounds, and headers taken apart."""
+"""Incoming requests: the Falcon app, body reading within limits, and header parsing."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ from peopleinfo.telemetry import tracing
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-BODY_SIZE: Final = 1024 * 1024  # of a request other than an import; well above the largest record
-FORM_SIZE: Final = 8 * 1024  # of a form, which holds a key or a token and a path
-MAX_PARAMETERS: Final = 100  # of a query
+BODY_SIZE: Final = 1024 * 1024  # for all requests except imports; well above the largest record
+FORM_SIZE: Final = 8 * 1024  # a form holds a key or a token, and a path
+MAX_PARAMETERS: Final = 100  # per query
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
 MERGE_PATCH: Final = "application/merge-patch+json"
-_LIGHT: Final = 16 * 1024  # bytes of memory; a lighter body is not counted
-_COMMA: Final = 100  # bytes of memory that a value of JSON takes when it is parsed
+_UNCOUNTED_SIZE: Final = 16 * 1024  # bytes of memory; a smaller body is not counted
+_VALUE_SIZE: Final = 100  # bytes of memory for one parsed JSON value, estimated by its comma
 _MEDIA_TYPE_LENGTH: Final = 200
-_LIST_LENGTH: Final = 1024  # of a header that is a list of preferences
+_LIST_LENGTH: Final = 1024  # characters of a preference list such as Accept
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-# A parameter that is no charset, or one that we read.
+# Any parameter except a charset other than UTF-8.
 _CHARSET: Final = re.compile(r"""(?!\s*charset\s*=).*|\s*charset="?utf-?8"?\s*""")
 
 
 class Disconnected(Exception):
-    """The client went away before its request had arrived whole; nobody is left to answer."""
+    """The client disconnected before the request was complete, so no response is sent."""
 
 
 class App(falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response]):
-    """Falcon's app, in which a request has an id and a beginning, and with two things changed in how a body comes in.
+    """Falcon app that assigns request ids and changes how bodies are received.
 
-    A request is looked at as soon as its headers are there: Falcon itself waits for the first piece of the body, for ever when it does not
-    come. And a body cannot be mistaken for whole when the client has gone away in the middle of it.
+    It handles a request when the headers have arrived; Falcon waits for the first chunk of the body without a timeout.
+    It raises Disconnected in the middle of a body; Falcon treats the truncated body as complete.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -55,65 +55,67 @@ class App(falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response]):
     def __call__(  # type: ignore[override] # as in Falcon: its WSGI app is the base of its ASGI app
         self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Any
     ) -> Awaitable[None]:
-        """Answer a request; its scope holds its `request_id` and when it `began` (`time.perf_counter`)."""
+        """Handle a request; its scope holds the `request_id` and the start time `began` (`time.perf_counter`)."""
         scope["request_id"] = f"{self._prefix}-{next(self._numbers):x}"
         scope["began"] = time.perf_counter()
         query = scope["query_string"]
-        if (b"%" in query or b"%" in scope["raw_path"] or len(query) > MAX_PARAMETERS) and (why := _unreadable(scope)):
-            scope["unreadable"] = why
-            scope["query_string"] = b""  # which Falcon would parse
-        begun = False
+        if (b"%" in query or b"%" in scope["raw_path"] or len(query) > MAX_PARAMETERS) and (
+            problem := _target_error(scope)
+        ):
+            scope["unreadable"] = problem
+            scope["query_string"] = b""  # keeps Falcon from parsing it
+        is_started = False
 
-        async def attentive_receive() -> Any:
-            nonlocal begun
-            if not begun:
-                begun = True
-                return _BEGINNING
+        async def receive_or_raise() -> Any:
+            nonlocal is_started
+            if not is_started:
+                is_started = True
+                return _FIRST_EVENT
             event = await receive()
             if event["type"] == "http.disconnect":
                 raise Disconnected
             return event
 
         if tracing.enabled():
-            return tracing.request(super().__call__, scope, attentive_receive, send)
-        return super().__call__(scope, attentive_receive, send)
+            return tracing.request(super().__call__, scope, receive_or_raise, send)
+        return super().__call__(scope, receive_or_raise, send)
 
 
-_BEGINNING: Final = {"type": "http.request", "body": b"", "more_body": True}
+_FIRST_EVENT: Final = {"type": "http.request", "body": b"", "more_body": True}
 
 
 async def wait_for_disconnect(req: falcon.asgi.Request) -> None:
-    """Return when the client of a request that has arrived whole goes away, or has got its answer. What is sent to it then, nobody misses."""
+    """Wait until the client of a complete request disconnects or has received the response."""
     with suppress(Disconnected):
         while True:
-            # Falcon's own; kept in the scope, it would keep each request from being forgotten when it ends.
+            # Private to Falcon. A reference in the scope would be a cycle that only the garbage collector frees.
             await req._receive()  # noqa: SLF001
 
 
-def _unreadable(scope: Any) -> str | None:
-    """Return why the target of a request cannot be read, None if it can."""
+def _target_error(scope: Any) -> str | None:
+    """Return what is wrong with the path or the query of a request, None if they are valid."""
     if scope["query_string"].count(b"&") >= MAX_PARAMETERS:
-        return f"the query has more than {MAX_PARAMETERS} parameters"
+        return f"the query must have at most {MAX_PARAMETERS} parameters"
     for part, text in (("path", scope["raw_path"]), ("query", scope["query_string"])):
         if _BAD_ESCAPE.search(text):
-            return f"the {part} has a % without two hexadecimal digits after it: send a percent sign as %25"
+            return f"the {part} has a % without two hexadecimal digits after it; send a percent sign as %25"
         try:
             unquote_to_bytes(text).decode()
         except UnicodeDecodeError:
-            return f"the {part} has percent-escapes that are not UTF-8: send ü, for example, as %C3%BC"
+            return f"the {part} has percent-escapes that are not UTF-8; send ü, for example, as %C3%BC"
     return None
 
 
 async def read_json(req: falcon.asgi.Request, *, seconds: float, media_types: tuple[str, ...] = ()) -> Any:
-    """Return the JSON value of the body, as `strictjson.parse` does.
+    """Return the JSON value of the body, parsed by `strict_json.parse`.
 
-    Raises InvalidJson, Overloaded, and falcon's errors for 408 (not there within `seconds`), 413 (over `BODY_SIZE`) and 415.
+    Raises InvalidJson, Overloaded and Falcon's errors 408 (body incomplete after `seconds`), 413 (over `BODY_SIZE`) and 415.
     """
     return strict_json.parse(await read_body(req, seconds=seconds, media_types=(JSON, *media_types)))
 
 
 async def read_form(req: falcon.asgi.Request, fields: tuple[str, ...], *, seconds: float) -> dict[str, str]:
-    """Return the fields of a form, "" for those that are not there. Raises falcon's errors for 400, 408, 413 and 415."""
+    """Return the fields of a form, with "" for missing fields. Raises Falcon's errors 400, 408, 413 and 415."""
     body = await read_body(req, seconds=seconds, media_types=(FORM,), size=FORM_SIZE)
     try:
         if _BAD_ESCAPE.search(body):
@@ -121,71 +123,76 @@ async def read_form(req: falcon.asgi.Request, fields: tuple[str, ...], *, second
         given = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=len(fields))
     except ValueError:
         raise falcon.HTTPBadRequest(
-            description=f"send a form in UTF-8 with at most the fields {', '.join(fields)}"
+            description=f"the form must be UTF-8 and have at most the fields {', '.join(fields)}"
         ) from None
     known = dict.fromkeys(fields, "") | dict(given)
     if len(known) > len(fields) or len(dict(given)) < len(given):
-        raise falcon.HTTPBadRequest(description=f"send each of the fields {', '.join(fields)} once, and no others")
+        raise falcon.HTTPBadRequest(
+            description=f"the form must have each of the fields {', '.join(fields)} at most once and no others"
+        )
     return known
 
 
 async def read_body(
     req: falcon.asgi.Request, *, seconds: float, media_types: tuple[str, ...] = (JSON,), size: int = BODY_SIZE
 ) -> bytes:
-    """Return a body of at most `size` bytes; raises as `read_json` does. Its memory counts until the request is answered."""
+    """Return a body of at most `size` bytes; raises the same errors as `read_json`.
+
+    The body counts in the memory budget until the response is sent.
+    """
     media_type(req, media_types)
     if (req.content_length or 0) > size:
         raise _too_large(size)
     body = bytearray()
     try:
         async with asyncio.timeout(seconds):
-            async for piece in req.stream:
-                body += piece
+            async for chunk in req.stream:
+                body += chunk
                 if len(body) > size:
                     raise _too_large(size)
-                if len(body) > _LIGHT:
+                if len(body) > _UNCOUNTED_SIZE:
                     _count(req, len(body))
     except TimeoutError:
         raise body_timeout(seconds) from None
-    if (weight := len(body) + _COMMA * body.count(b",")) > _LIGHT:
+    if (weight := len(body) + _VALUE_SIZE * body.count(b",")) > _UNCOUNTED_SIZE:
         _count(req, weight)
     return bytes(body)
 
 
 def _count(req: falcon.asgi.Request, weight: int) -> None:
-    """Count so many bytes of memory for the body of a request. Raises Overloaded."""
+    """Set the counted memory of a request body to `weight` bytes. Raises Overloaded."""
     counted = req.scope.get("counted", 0)
     BODIES.take(weight - counted)
     req.scope["counted"] = weight
 
 
 def body_timeout(seconds: float) -> falcon.HTTPError:
-    """Return the error for a body that did not arrive in time; the connection is of no more use."""
+    """Return the error for a body that did not arrive in time; the connection is then closed."""
     return falcon.HTTPError(
         408,
-        description=f"the body did not arrive within {seconds:g} seconds: send it again",
+        description=f"the body did not arrive within {seconds:g} seconds; send the request again",
         headers={"Connection": "close"},
     )
 
 
 def media_type(req: falcon.asgi.Request, known: tuple[str, ...], *, codings: tuple[str, ...] = ()) -> str:
-    """Return which of the known media types the body has, in one of the content codings or none. Raises falcon's error for 415."""
-    named, *parameters = (req.content_type or "")[:_MEDIA_TYPE_LENGTH].lower().split(";")
-    if named.strip() not in known or not all(map(_CHARSET.fullmatch, parameters)):
+    """Return the media type of the body, one of `known`. Raises Falcon's error 415, also for an unsupported content coding."""
+    name, *parameters = (req.content_type or "")[:_MEDIA_TYPE_LENGTH].lower().split(";")
+    if name.strip() not in known or not all(map(_CHARSET.fullmatch, parameters)):
         raise falcon.HTTPUnsupportedMediaType(
-            description=f"send the body as {' or '.join(known)} in UTF-8, and say so in Content-Type"
+            description=f"Content-Type must be {' or '.join(known)}, and the charset UTF-8"
         )
     if req.get_header("Content-Encoding", default="identity").lower() not in ("identity", *codings):
         accepted = codings[0] if codings else "identity"
         raise falcon.HTTPUnsupportedMediaType(
-            description=f"the body has a Content-Encoding that is not supported here: send it with {accepted}",
+            description=f"Content-Encoding must be {accepted}",
             headers={"Accept-Encoding": accepted},
         )
-    return named.strip()
+    return name.strip()
 
 
 def cookie(req: falcon.asgi.Request, name: str) -> str | None:
-    """Return the value of a cookie, None if there is none; in time that grows with the length of the header, unlike Falcon's."""
+    """Return the value of a cookie, or None, in linear time. Falcon's parser takes quadratic time."""
     header = req.get_header("Cookie")
     for pair in header.split(";") if header else ():
         key, _, value = pair.partition("=")
@@ -195,11 +202,11 @@ def cookie(req: falcon.asgi.Request, name: str) -> str | None:
 
 
 def preferred(req: falcon.asgi.Request, media_types: tuple[str, ...]) -> str | None:
-    """Return which media type the header Accept prefers, None if it accepts none. Raises falcon's error for 400 if it is too long."""
-    if len(req.accept) > _LIST_LENGTH:  # Falcon's time to parse grows with the square of the length
-        raise falcon.HTTPBadRequest(description=f"the header Accept may have at most {_LIST_LENGTH} characters")
+    """Return the media type that the header Accept prefers, or None. Raises HTTPBadRequest if the header is too long."""
+    if len(req.accept) > _LIST_LENGTH:  # Falcon parses the header in quadratic time
+        raise falcon.HTTPBadRequest(description=f"the header Accept must have at most {_LIST_LENGTH} characters")
     return req.client_prefers(media_types)
 
 
 def _too_large(size: int) -> falcon.HTTPError:
-    return falcon.HTTPContentTooLarge(description=f"the body may have at most {size // 1024} KiB")
+    return falcon.HTTPContentTooLarge(description=f"the body must have at most {size // 1024} KiB")

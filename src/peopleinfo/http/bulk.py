@@ -1,4 +1,4 @@
-"""Many people in and out as streams of any length: /v1/people/import and /v1/people/export."""
+"""Bulk operations as streams of any length: /v1/people/import and /v1/people/export."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from peopleinfo.http.middleware.compression import GZIP, accepts_gzip, compresse
 from peopleinfo.http.operations import CSV, JSON, NDJSON
 from peopleinfo.http.people import idempotency_key
 from peopleinfo.http.schemas import ImportResult, Reason
-from peopleinfo.http.search_params import read_export
+from peopleinfo.http.search_params import parse_export
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import check_search
 from peopleinfo.people.fields import FIELDS
@@ -42,159 +42,165 @@ if TYPE_CHECKING:
     from peopleinfo.http.middleware.audit import RequestAudit
     from peopleinfo.people.service import PeopleService
 
-_BATCH_ROWS: Final = 500  # checking so many takes a few milliseconds, in which no other request is served
-_BATCH_SIZE: Final = 256 * 1024  # of the rows' own length, of which their values take up to fifty times as much
-_AT_ONCE: Final = 32  # imports being read; more wait for their turn
-_IN_MEMORY: Final = 1024 * 1024  # bytes of an answer; a longer one waits in a temporary file
-_PIECE: Final = 64 * 1024
-_RESUME_HINT: Final = ": sent again with the same Idempotency-Key, it goes on where it stopped"
+_BATCH_ROWS: Final = 500  # validation takes a few milliseconds, which block all other requests
+_BATCH_SIZE: Final = 256 * 1024  # bytes of input; parsed values take up to fifty times as much memory
+_MAX_READERS: Final = 32  # imports that are read at the same time; others wait
+_MAX_MEMORY: Final = 1024 * 1024  # bytes of a response; a longer response is spooled to a temporary file
+_CHUNK_SIZE: Final = 64 * 1024
+_RESUME_HINT: Final = "; send the import again with the same Idempotency-Key to resume it"
 _CODINGS: Final = (GZIP, "x-gzip")
 _FORMATS: Final[dict[str, reader.Format]] = {NDJSON: "ndjson", "application/jsonl": "ndjson", CSV: "csv", JSON: "json"}
 
 
 class ImportResource:
-    """/v1/people/import: rows in, what became of each out."""
+    """/v1/people/import: stores rows and returns one result per row."""
 
     def __init__(self, people: PeopleService, *, body_timeout: float) -> None:
         self._people = people
-        self._body_seconds = body_timeout
-        # The readers of files wait for their input, which the loop must not, and slow senders must not keep others' threads.
-        self._threads = ThreadPoolExecutor(_AT_ONCE, "import")
+        self._body_timeout = body_timeout
+        # Format readers block while they wait for input. Slow imports must not occupy the threads of other work.
+        self._threads = ThreadPoolExecutor(_MAX_READERS, "import")
 
     async def on_post(self, req: Request, resp: Response) -> None:
-        """Store every row that is a person; answer when all are read, so that a client may send first and read then."""
+        """Store every valid row. The response starts when the whole body is read, so clients may send before they read."""
         key = idempotency_key(req)
         import_id = hashlib.sha256(b"import " + key.encoded).digest() if key else None
         import_ = Importer(self._people, import_id, dry_run=req.get_param_as_bool("dry_run") or False)
-        kind = _FORMATS[media_type(req, tuple(_FORMATS), codings=_CODINGS)]
+        input_format = _FORMATS[media_type(req, tuple(_FORMATS), codings=_CODINGS)]
         is_packed = req.get_header("Content-Encoding", default="").lower() in _CODINGS
-        body = cast("io.BufferedReader", io.BufferedReader(_Body(req, self._body_seconds), _PIECE))
+        body = cast("io.BufferedReader", io.BufferedReader(_Body(req, self._body_timeout), _CHUNK_SIZE))
         run = partial(asyncio.get_running_loop().run_in_executor, self._threads)
-        source = await run(partial(reader.read, body, read_columns(req.params), form=kind, is_packed=is_packed))
-        parts = batches(source.rows, _BATCH_ROWS, _BATCH_SIZE)
+        source = await run(
+            partial(reader.read, body, parse_columns(req.params), form=input_format, is_packed=is_packed)
+        )
+        row_batches = batches(source.rows, _BATCH_ROWS, _BATCH_SIZE)
         BULK_OPERATIONS.change(1, "import")
-        results = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed when it has been sent
+        results = tempfile.SpooledTemporaryFile(_MAX_MEMORY)  # noqa: SIM115 - _chunks closes it
         try:
-            await _store(import_, partial(run, next, parts, None), results, _RESUME_HINT if key else "", audit_of(req))
+            await _store(
+                import_, partial(run, next, row_batches, None), results, _RESUME_HINT if key else "", audit_of(req)
+            )
         except BaseException:
-            with suppress(OSError):  # what it has not written yet is of no use
+            with suppress(OSError):  # unwritten results are not needed any more
                 results.close()
             raise
         finally:
             BULK_OPERATIONS.change(-1, "import")
         results.seek(0)
         resp.content_type = NDJSON
-        resp.stream = _pieces(results)
+        resp.stream = _chunks(results)
 
 
 class ExportResource:
-    """/v1/people/export: everyone, or those who are meant."""
+    """/v1/people/export: streams all people, or those that match filters."""
 
     def __init__(self, people: PeopleService, *, body_timeout: float) -> None:
         self._people = people
-        self._body_seconds = body_timeout
+        self._body_timeout = body_timeout
 
     async def on_get(self, req: Request, resp: Response) -> None:
-        """Answer those who are meant by the parameters of the query."""
+        """Export the people who match the query parameters."""
         await self._export(req.params, req, resp)
 
     async def on_post(self, req: Request, resp: Response) -> None:
-        """Answer those who are meant by the members of the body, so that no name stands in a URL."""
-        await self._export(await read_json(req, seconds=self._body_seconds), req, resp)
+        """Export the people who match the fields of the body, which keeps names out of URLs and logs."""
+        await self._export(await read_json(req, seconds=self._body_timeout), req, resp)
 
-    async def _export(self, members: Mapping[str, Any], req: Request, resp: Response) -> None:
-        """Answer a person a line, as they are read from the store; a table when that is asked for, or text/csv preferred."""
+    async def _export(self, params: Mapping[str, Any], req: Request, resp: Response) -> None:
+        """Stream NDJSON, or CSV if `format` requests it or the header Accept prefers it."""
         RESPONSES.require_room()
         held = EXPORTS.hold(EXPORT_SIZE)
-        where, form = read_export(members)
-        as_table = (form or preferred(req, (NDJSON, CSV))) in ("csv", CSV)
+        where, export_format = parse_export(params)
+        as_table = (export_format or preferred(req, (NDJSON, CSV))) in ("csv", CSV)
         hidden = req.context.principal.hidden_fields
         if hidden:
-            check_search(members, hidden)
+            check_search(params, hidden)
         is_compressed = accepts_gzip(req, resp)
         trail = audit_of(req)
-        seen = (lambda people: trail.streams(person_ids(people))) if trail else None
-        pieces = await _begun((as_csv if as_table else as_ndjson)(self._people, where, hidden=hidden, seen=seen))
+        seen = (lambda people: trail.record_people(person_ids(people))) if trail else None
+        chunks = await _with_first_chunk(
+            (as_csv if as_table else as_ndjson)(self._people, where, hidden=hidden, seen=seen)
+        )
         resp.content_type = CSV if as_table else NDJSON
         resp.set_header("Cache-Control", "private, no-store")
         resp.append_header("Vary", "Accept")
         resp.downloadable_as = "people.csv" if as_table else "people.ndjson"
-        texts = _stream(req, pieces, held)
+        output = _stream(req, chunks, held)
         if is_compressed:
             resp.set_header("Content-Encoding", GZIP)
-        resp.stream = compressed(texts) if is_compressed else texts
+        resp.stream = compressed(output) if is_compressed else output
 
 
 class _Body(io.RawIOBase):
-    """The body as a file, to be read in another thread than the loop's. Raises Disconnected, and falcon's error for 408."""
+    """The request body as a file for reader threads. Raises Disconnected and Falcon's error 408."""
 
     def __init__(self, req: Request, seconds: float) -> None:
         super().__init__()
-        self._pieces = aiter(req.stream)
+        self._source = aiter(req.stream)
         self._seconds = seconds
         self._loop = asyncio.get_running_loop()
-        self._left = b""
+        self._rest = b""
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        piece = self._left or asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
-        taken = piece[: len(buffer)]
-        self._left = piece[len(buffer) :]
+        chunk = self._rest or asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
+        taken = chunk[: len(buffer)]
+        self._rest = chunk[len(buffer) :]
         buffer[: len(taken)] = taken
         return len(taken)
 
     async def _next(self) -> bytes:
         try:
             async with asyncio.timeout(self._seconds):
-                return await anext(self._pieces, b"")
+                return await anext(self._source, b"")
         except TimeoutError:
             raise body_timeout(self._seconds) from None
 
 
-def read_columns(params: Mapping[str, Any]) -> ColumnMapping:
-    """Return which columns of a table are which members, as the parameters of the query say."""
+def parse_columns(params: Mapping[str, Any]) -> ColumnMapping:
+    """Return the column mapping that the query parameters define."""
     formats = params.get("date_format", [])
-    given = {
+    columns = {
         member: ",".join(value) if isinstance(value, list) else value
         for member, value in params.items()
         if member in FIELDS
     }
-    return ColumnMapping(given, formats if isinstance(formats, list) else [formats])
+    return ColumnMapping(columns, formats if isinstance(formats, list) else [formats])
 
 
-async def _begun(pieces: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, None]:
-    """Read the first piece, so that what the store refuses is a problem and not the end of a response that has begun."""
-    begun = await anext(pieces, None)
-    first = [begun] if begun else []
-    del begun  # which is not to stay in memory until the end
+async def _with_first_chunk(chunks: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, None]:
+    """Read the first chunk before the response starts, so that a store error becomes a problem document."""
+    chunk = await anext(chunks, None)
+    first = [chunk] if chunk else []
+    del chunk  # frees the first page before the export ends
 
-    async def all_of_them() -> AsyncGenerator[Piece, None]:
-        async with aclosing(pieces):
+    async def all_chunks() -> AsyncGenerator[Piece, None]:
+        async with aclosing(chunks):
             if first:
                 yield first.pop()
-            async for piece in pieces:
-                yield piece
+            async for chunk in chunks:
+                yield chunk
 
-    return all_of_them()
+    return all_chunks()
 
 
-async def _stream(req: Request, pieces: AsyncGenerator[Piece, None], _held: Held) -> AsyncGenerator[bytes, None]:
-    """Yield the texts for as long as the client is there to take them; the server would go on to the end, unheard."""
+async def _stream(req: Request, chunks: AsyncGenerator[Piece, None], _held: Held) -> AsyncGenerator[bytes, None]:
+    """Yield the output until the client disconnects; the server itself does not stop the stream then."""
     BULK_OPERATIONS.change(1, "export")
-    leaving = asyncio.ensure_future(wait_for_disconnect(req))
+    disconnect = asyncio.ensure_future(wait_for_disconnect(req))
     try:
-        async with aclosing(pieces):
-            async for people, text in pieces:
-                # A short read does not wait, nor does sending to nobody: others, too, want a turn.
+        async with aclosing(chunks):
+            async for people, text in chunks:
+                # Fast reads and writes never suspend; let other requests run.
                 await asyncio.sleep(0)
-                if leaving.done():
+                if disconnect.done():
                     return
                 EXPORTED.inc(by=people)
                 yield text
     finally:
-        leaving.cancel()
+        disconnect.cancel()
         BULK_OPERATIONS.change(-1, "export")
 
 
@@ -202,43 +208,43 @@ async def _store(
     import_: Importer,
     next_batch: Callable[[], Awaitable[list[Row] | None]],
     results: IO[bytes],
-    how_to_go_on: str,
+    resume_hint: str,
     trail: RequestAudit | None,
 ) -> None:
     rejected = 0
     if trail:
-        trail.announce()
+        trail.record_intent()
     try:
         while batch := await next_batch():
             if trail:
-                trail.require()
+                trail.check_writable()
             outcomes = await import_.import_rows(batch)
             if trail:
-                trail.streams(tuple(outcome.person_id for outcome in outcomes if outcome.person_id))
-            told = [_result(outcome) for outcome in outcomes]
-            for result, count in Counter(one.result for one in told).items():
+                trail.record_people(tuple(outcome.person_id for outcome in outcomes if outcome.person_id))
+            row_results = [_result(outcome) for outcome in outcomes]
+            for result, count in Counter(one.result for one in row_results).items():
                 IMPORTED.inc(result, by=count)
                 rejected += count if result == "rejected" else 0
-            _append(results, told)
+            _write(results, row_results)
         await import_.finish()
-        _append(results, [ImportResult(result="done", stored=(await import_.progress()).stored, rejected=rejected)])
+        _write(results, [ImportResult(result="done", stored=(await import_.progress()).stored, rejected=rejected)])
     except StoreUnavailable as error:
         stored = (await import_.progress()).stored
-        error.args = (f"{error}; {stored} people of this import are stored{how_to_go_on}",)
+        error.args = (f"{error}; this import has stored {stored} people{resume_hint}",)
         raise
     except InvalidInput as error:
         stored = (await import_.progress()).stored
-        raise InvalidInput(f"{error.safe_message}; {stored} people before that are stored") from error
+        raise InvalidInput(f"{error.safe_message}; {stored} people before this error are stored") from error
 
 
-def _append(response: IO[bytes], results: list[ImportResult]) -> None:
-    """Add lines to the response. Raises StoreUnavailable when the temporary folder cannot hold it."""
+def _write(response: IO[bytes], results: list[ImportResult]) -> None:
+    """Append results to the response. Raises StoreUnavailable if the temporary folder is full."""
     try:
         response.write(b"".join(map(_line, results)))
-        response.flush()  # so that no later step can fail
+        response.flush()  # reports a full disk here instead of in a later step
     except OSError as error:
-        why = os.strerror(error.errno or 0)
-        raise StoreUnavailable(f"the temporary folder cannot hold the response ({why})", retry_after=30) from error
+        reason = os.strerror(error.errno or 0)
+        raise StoreUnavailable(f"the temporary folder cannot store the response ({reason})", retry_after=30) from error
 
 
 def _result(outcome: RowResult) -> ImportResult:
@@ -255,7 +261,7 @@ def _line(result: ImportResult) -> bytes:
     return strict_json.encode(result) + b"\n"
 
 
-async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
+async def _chunks(file: IO[bytes]) -> AsyncIterator[bytes]:
     with file:
-        while piece := file.read(_PIECE):
-            yield piece
+        while chunk := file.read(_CHUNK_SIZE):
+            yield chunk

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from falcon.asgi import Request
 
 UNKNOWN: Final = "?"  # the address of a client without one, as on a Unix socket
-_SITE_BITS: Final = 64  # of an IPv6 address: the part that one customer has
+_IPV6_PREFIX: Final = 64  # bits; providers assign at least a /64 to each customer
 # An IPv6 address in brackets or an IPv4 address (which may be mapped to IPv6), followed by a port or not.
 _WITH_PORT: Final = re.compile(
     r"(?:\[(?P<six>[^\]]*:[^\]]*)\]|(?P<four>(?:::ffff:)?[0-9.]+))(?::(?P<port>[0-9]{0,5}))?", re.ASCII | re.IGNORECASE
@@ -22,8 +22,8 @@ _MAX_PORT: Final = 65_535
 def client_address(req: Request, proxies: int) -> str:
     """Return the address of a request's client in its canonical form, for example `2001:db8::1`; `UNKNOWN` when it has none.
 
-    With `proxies` trusted proxies it is the address that the outermost of them appended to X-Forwarded-For. Elements before
-    that come from the client and are ignored. If that element is not an address, the address of the connection is returned.
+    With `proxies` trusted proxies, the outermost of them appended the address to X-Forwarded-For. Earlier elements come from
+    the client and are ignored. If that element is not an address, the address of the connection is returned.
     """
     if proxies and (forwarded := req.get_header("X-Forwarded-For")):
         # Falcon joins several header lines by commas. RFC 9110, section 5.6.1: empty elements of a list are ignored.
@@ -58,4 +58,4 @@ def network(address: str) -> str:
     """Return the network by which a client is counted: its IPv4 address, or the /64 of its IPv6 address."""
     if ":" not in address:
         return address
-    return f"{IPv6Address(int(IPv6Address(address)) >> _SITE_BITS << _SITE_BITS)}/{_SITE_BITS}"
+    return f"{IPv6Address(int(IPv6Address(address)) >> _IPV6_PREFIX << _IPV6_PREFIX)}/{_IPV6_PREFIX}"

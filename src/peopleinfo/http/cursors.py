@@ -1,4 +1,4 @@
-"""Cursors: where a page ended, as a token that says nothing, cannot be made up and fits one search of one principal only."""
+"""Pagination cursors: encrypted positions, each valid for one search by one principal."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from peopleinfo.crypto.ids import derive_key
 from peopleinfo.errors import PeopleInfoError
 
-_NONCE: Final = 12  # bytes (NIST SP 800-38D); at random, good for 2^32 cursors of one secret
+_NONCE_SIZE: Final = 12  # bytes (NIST SP 800-38D); random nonces are safe for 2^32 cursors per secret
 
 
 class InvalidCursor(PeopleInfoError):
-    """The cursor was not given by this service to this principal for this search."""
+    """The cursor was not issued to this principal for this search."""
 
     def __init__(self) -> None:
-        super().__init__("this cursor was not given for this search: begin again without one")
+        super().__init__("the cursor does not belong to this search; start again without a cursor")
 
 
 class Cursors:
-    """Seals positions of the store into cursors; every process of a deployment opens them alike."""
+    """Encrypts store positions into cursors, which every process of a deployment can decrypt."""
 
     def __init__(self, secret: bytes) -> None:
         self._cipher = AESGCM(derive_key(secret, "cursors"))
 
     def encode(self, position: bytes, search: bytes, principal: str) -> str:
-        """Return the cursor of a position in the pages of a principal's search (any bytes that tell searches apart)."""
-        nonce = os.urandom(_NONCE)
-        return _text(nonce + self._cipher.encrypt(nonce, position, _context(search, principal)))
+        """Return the cursor of a position; `search` is the fingerprint of the search."""
+        nonce = os.urandom(_NONCE_SIZE)
+        return _to_text(nonce + self._cipher.encrypt(nonce, position, _context(search, principal)))
 
     def decode(self, cursor: str, search: bytes, principal: str) -> bytes:
-        """Return the position. Raises InvalidCursor, also when it was given to another principal."""
+        """Return the position in a cursor. Raises InvalidCursor, also for the cursor of another principal."""
         try:
-            sealed = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
-            if _text(sealed) != cursor:  # base64 leaves room for texts that mean the same
+            encrypted = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
+            if _to_text(encrypted) != cursor:  # base64 is not canonical: several texts decode to the same bytes
                 raise InvalidCursor
-            return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], _context(search, principal))
+            return self._cipher.decrypt(encrypted[:_NONCE_SIZE], encrypted[_NONCE_SIZE:], _context(search, principal))
         except (ValueError, InvalidTag):
             raise InvalidCursor from None
 
 
 def _context(search: bytes, principal: str) -> bytes:
-    return principal.encode() + b"\0" + search  # no name of a principal holds a NUL
+    return principal.encode() + b"\0" + search  # names of principals contain no NUL
 
 
-def _text(sealed: bytes) -> str:
-    return urlsafe_b64encode(sealed).decode().rstrip("=")
+def _to_text(encrypted: bytes) -> str:
+    return urlsafe_b64encode(encrypted).decode().rstrip("=")

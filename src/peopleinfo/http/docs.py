@@ -1,4 +1,4 @@
-"""/openapi.json and /docs: the contract to read and to try, from this machine alone."""
+"""API documentation: /openapi.json, and Swagger UI at /docs without requests to other hosts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import falcon
 
 from peopleinfo.http.middleware.compression import send_document
-from peopleinfo.http.middleware.cors import PAGE_HEADERS
+from peopleinfo.http.middleware.security_headers import PAGE_HEADERS
 from peopleinfo.http.openapi import document
 from peopleinfo.people import strict_json
 
@@ -37,7 +37,7 @@ _START: Final = b"""window.onload = () => {
   SwaggerUIBundle({ url: "/openapi.json", dom_id: "#swagger-ui", deepLinking: true, tryItOutEnabled: true });
 };
 """
-# Where each asset lies in the package that carries Swagger UI, and its media type.
+# The file of each asset in the package that bundles Swagger UI, and its media type.
 _ASSETS: Final = {
     "swagger.css": ("swagger_style.css", "text/css"),
     "swagger.js": ("swagger_bundle.js", "text/javascript"),
@@ -52,7 +52,7 @@ class OpenApiResource:
     """/openapi.json."""
 
     async def on_get(self, req: Request, resp: Response) -> None:
-        """Answer the OpenAPI 3.1 document."""
+        """Return the OpenAPI 3.1 document."""
         resp.content_type = falcon.MEDIA_JSON
         await send_document(req, resp, openapi_json())
 
@@ -60,17 +60,17 @@ class OpenApiResource:
 
 
 class DocsResource:
-    """/docs: Swagger UI without a request to any other host."""
+    """/docs: Swagger UI."""
 
     async def on_get(self, req: Request, resp: Response) -> None:
-        """Answer the page."""
+        """Return the page."""
         resp.content_type = falcon.MEDIA_HTML
         resp.set_headers(PAGE_HEADERS)
         resp.set_header("Content-Security-Policy", _POLICY)
         await send_document(req, resp, _PAGE)
 
     async def on_get_asset(self, req: Request, resp: Response, name: str) -> None:
-        """Answer a script or style sheet of the page."""
+        """Return a script or style sheet of the page."""
         if name == "start.js":
             resp.content_type = "text/javascript"
             await send_document(req, resp, _START)
@@ -93,6 +93,6 @@ def openapi_json() -> bytes:
 
 @cache
 def _asset(file: str) -> bytes:
-    # Without an import of the package, which brings 40 MB of other libraries.
+    # An import of the package would load 40 MB of other libraries.
     package = distribution("offapi")
     return Path(str(package.locate_file(f"offapi/{file}"))).read_bytes()

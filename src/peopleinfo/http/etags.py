@@ -1,4 +1,4 @@
-"""Conditional requests (RFC 9110, section 13): entity tags, the conditions of a request, and their evaluation in the order of 13.2.2."""
+"""Conditional requests (RFC 9110, section 13): entity tags, the conditions of a request, and their evaluation in the order of section 13.2.2."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _WEAK_TAG: Final = (
 def etag(version: int, hidden: frozenset[str] = frozenset()) -> str:
     """Return the strong entity tag of a version with its quotes, for example `"3"`.
 
-    Representations without `hidden` members have other tags, for example `"3-1f0a9c2e"`: nobody's cache takes one for the other.
+    A representation without its `hidden` fields has a different tag, for example `"3-1f0a9c2e"`, so that no cache confuses the two.
     """
     return f'"{version}-{hidden_fields_hash(hidden)}"' if hidden else f'"{version}"'
 
@@ -56,19 +56,19 @@ class Tags(NamedTuple):
 
 
 class Representation(NamedTuple):
-    """What conditions are compared with: the strong entity tag and the record with the time of its last change, where they exist."""
+    """The strong entity tag and the record that conditions are compared with, where they exist."""
 
     tag: str | None = None
     record: StoredPerson | None = None
 
     @property
     def named(self) -> frozenset[str | None]:
-        """The tags by which a change may name it: its own, and the version alone."""
+        """The tags that a change may send: the representation's own, and the tag of the complete record."""
         return frozenset((self.tag, etag(self.record.version) if self.record else self.tag))
 
     @property
     def modified(self) -> datetime | None:
-        """When it was last changed, to the millisecond; None when that is unknown."""
+        """The time of the last change, to the millisecond; None if it is unknown."""
         return decode_stored(_decode, self.record.body).updated_at if self.record else None
 
 
@@ -81,22 +81,20 @@ class Conditions(NamedTuple):
     modified_since: datetime | None = None
 
     def require_match(self, current: Representation) -> None:
-        """Evaluate If-Match, or If-Unmodified-Since without it. Raises VersionConflict and falcon's error for 412."""
+        """Evaluate If-Match or, without it, If-Unmodified-Since. Raises VersionConflict and HTTPPreconditionFailed."""
         if self.match is not None:
             if not self.match.any and current.named.isdisjoint(self.match.strong):
                 raise _mismatch(self.match, current.record)
         elif self.unmodified_since is not None:
             if current.modified is None or current.record is None:
-                raise _failed(
-                    "this resource has no modification date, so If-Unmodified-Since is not true: leave it out"
-                )
+                raise _failed("this resource has no modification date, so If-Unmodified-Since fails; omit the header")
             if current.modified > self.unmodified_since:
                 raise VersionConflict(current.record.person_id, actual=current.record.version)
 
     def is_unchanged(self, current: Representation, tags: frozenset[str | None] = frozenset()) -> bool:
-        """Evaluate If-None-Match, or If-Modified-Since without it; return whether the client excludes the current representation.
+        """Evaluate If-None-Match or, without it, If-Modified-Since; return whether they exclude the current representation.
 
-        It is compared with `tags` instead of its own where there are any.
+        `tags` replace the representation's own tag unless they are empty.
         """
         if self.none_match is not None:
             return self.none_match.any or not (tags or {current.tag}).isdisjoint(
@@ -107,23 +105,23 @@ class Conditions(NamedTuple):
         return False
 
     def require(self, current: Representation) -> None:
-        """Evaluate all conditions of a change. Raises VersionConflict and falcon's error for 412."""
+        """Evaluate all conditions of a change. Raises VersionConflict and HTTPPreconditionFailed."""
         self.require_match(current)
         if self.is_unchanged(current, current.named):
             name = "If-None-Match" if self.none_match is not None else "If-Modified-Since"
-            raise _failed(f"{name} excludes the current representation: leave it out to change that one")
+            raise _failed(f"{name} excludes the current representation; omit the header to change it")
         if self.none_match is None and self.modified_since is not None and current.modified is None:
             raise _failed(
-                "this resource has no modification date, so If-Modified-Since cannot be evaluated: leave it out"
+                "this resource has no modification date, so If-Modified-Since cannot be evaluated; omit the header"
             )
 
     def require_record(self, record: StoredPerson, *, hidden: frozenset[str] = frozenset()) -> None:
-        """Evaluate all conditions of a change of this record. Raises VersionConflict and falcon's error for 412."""
+        """Evaluate all conditions of a change to a record. Raises VersionConflict and HTTPPreconditionFailed."""
         self.require(of_record(record, hidden))
 
 
 def of_record(record: StoredPerson, hidden: frozenset[str]) -> Representation:
-    """Return the representation of a record without `hidden` members."""
+    """Return the representation of a record without its `hidden` fields."""
     return Representation(etag(record.version, hidden), record)
 
 
@@ -133,7 +131,7 @@ def are_given(req: Request) -> bool:
 
 
 def read(req: Request) -> Conditions:
-    """Return the conditions of a request. Raises falcon's error for 400 when one cannot be read."""
+    """Return the conditions of a request. Raises HTTPBadRequest if one is malformed."""
     if not are_given(req):
         return _NO_CONDITIONS
     return Conditions(
@@ -145,19 +143,19 @@ def read(req: Request) -> Conditions:
 
 
 def read_of_change(req: Request) -> Conditions:
-    """Return the conditions of a change that has to name the version it starts from. Raises falcon's errors for 428 and 400."""
+    """Return the conditions of a change, which must include If-Match. Raises HTTPPreconditionRequired and HTTPBadRequest."""
     conditions = read(req)
     if conditions.match is None:
         raise falcon.HTTPPreconditionRequired(
-            description='say which version you change: send its ETag as If-Match, or "If-Match: *" for whichever is there'
+            description='the header If-Match is missing: send the ETag of the version to change, or "If-Match: *" for any version'
         )
     return conditions
 
 
 def answer_read(req: Request, resp: Response, current: Representation) -> None:
-    """Evaluate the conditions of a GET or HEAD: the status becomes 304, or falcon's error for 412 or 400 is raised.
+    """Evaluate the conditions of a GET or HEAD and set the status 304 if the client has the current version.
 
-    A 304 has the headers of the 200, for which Falcon leaves out the body. Raises VersionConflict, too.
+    A 304 has the headers of the 200; Falcon omits the body. Raises VersionConflict, HTTPPreconditionFailed and HTTPBadRequest.
     """
     conditions = read(req)
     conditions.require_match(current)
@@ -166,14 +164,14 @@ def answer_read(req: Request, resp: Response, current: Representation) -> None:
 
 
 class EvaluatesConditions:
-    """Base of resources that have entity tags or dates, and evaluate the conditions of their requests themselves."""
+    """Base of resources with entity tags or dates, which evaluate the conditions of their requests themselves."""
 
 
 class UntaggedConditions:
-    """Middleware: evaluates conditions for all resources without an entity tag and a date, so that none is ignored."""
+    """Middleware that evaluates conditions for all resources without entity tags and dates."""
 
     async def process_resource(self, req: Request, resp: Response, resource: object, _: dict[str, Any]) -> None:
-        """End a read with 304; raise falcon's error for 412 or 400."""
+        """Complete a read with 304, or raise HTTPPreconditionFailed or HTTPBadRequest."""
         if not are_given(req) or isinstance(resource, EvaluatesConditions) or req.method == _WITHOUT_CONDITIONS:
             return
         if req.method not in _READS:
@@ -196,9 +194,9 @@ _decode: Final = msgspec.json.Decoder(_Dated).decode
 
 def _mismatch(tags: Tags, record: StoredPerson | None) -> Exception:
     if record is None:
-        return _failed("this resource has no entity tag, so no tag in If-Match matches: leave it out, or send *")
+        return _failed("this resource has no entity tag, so no tag in If-Match matches; omit the header or send *")
     if tags.weak:
-        return _failed(f"{_WEAK_TAG}The record is at version {record.version} now.")
+        return _failed(f"{_WEAK_TAG}The record has version {record.version}.")
     return VersionConflict(record.person_id, actual=record.version)
 
 
@@ -213,7 +211,7 @@ def _tags(req: Request, name: str) -> Tags | None:
     if header.strip(" \t") == "*":
         return Tags(any=True)
     if not _TAGS.fullmatch(header):
-        raise falcon.HTTPBadRequest(description=f'{name} takes entity tags in quotes, such as "3", or *')
+        raise falcon.HTTPBadRequest(description=f'{name} must be * or a list of quoted entity tags, for example "3"')
     tags = _EACH_TAG.findall(header)
     weak = frozenset(tag.removeprefix(_WEAK) for tag in tags if tag.startswith(_WEAK))
     return Tags(strong=frozenset(tag for tag in tags if not tag.startswith(_WEAK)), weak=weak)
@@ -226,4 +224,4 @@ def _date(req: Request, name: str) -> datetime | None:
     for form in _DATES:
         with suppress(ValueError):
             return datetime.strptime(header.strip(" \t"), form).replace(tzinfo=UTC)
-    raise falcon.HTTPBadRequest(description=f"{name} takes one date of HTTP, such as Sun, 06 Nov 1994 08:49:37 GMT")
+    raise falcon.HTTPBadRequest(description=f"{name} must be an HTTP date, for example Sun, 06 Nov 1994 08:49:37 GMT")

@@ -1,4 +1,4 @@
-"""Rules for the headers of every request."""
+"""Validation of request headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What operators ask: /status and /metrics."""
+"""Health checks and metrics: /status and /metrics."""
 
 from __future__ import annotations
 
@@ -23,60 +23,58 @@ if TYPE_CHECKING:
 
 
 class StatusResource:
-    """/status and /status/ready: whether requests should come here; /status/live: whether the process works at all."""
+    """/status and /status/ready: readiness; /status/live: liveness."""
 
-    def __init__(self, store: Store, health: Health, drain: GracefulShutdown, audit: AuditLog | None) -> None:
+    def __init__(self, store: Store, health: Health, shutdown: GracefulShutdown, audit: AuditLog | None) -> None:
         self._store = store
         self._health = health
-        self._drain = drain
+        self._drain = shutdown
         self._audit = audit
 
     async def on_get(self, _: Request, resp: Response) -> None:
-        """Answer 200 when it can serve, and 503, naming what is down, when it cannot or is about to end."""
-        trouble = await self._health.last_error()
-        answer: dict[str, Any] = {"statusCode": 200, "status": "ok", "version": __version__, "store": "ok"}
-        if trouble:
-            answer |= {"statusCode": 503, "status": "unavailable", "store": str(trouble)}
-            resp.set_header("Retry-After", str(trouble.retry_after))
+        """Return 200 if the service can serve requests; return 503 with the cause if it cannot or is shutting down."""
+        error = await self._health.last_error()
+        status: dict[str, Any] = {"statusCode": 200, "status": "ok", "version": __version__, "store": "ok"}
+        if error:
+            status |= {"statusCode": 503, "status": "unavailable", "store": str(error)}
+            resp.set_header("Retry-After", str(error.retry_after))
         elif self._drain.is_on:
-            answer |= {"statusCode": 503, "status": "draining"}
+            status |= {"statusCode": 503, "status": "draining"}
             resp.set_header("Retry-After", "1")
         if self._audit:
-            answer["audit"] = self._audit.write_error() or "ok"
-            if answer["audit"] != "ok":  # reads are served, but changes are refused
-                answer |= {"statusCode": 503, "status": "unavailable"}
+            status["audit"] = self._audit.write_error() or "ok"
+            if status["audit"] != "ok":  # the service still reads, but rejects writes
+                status |= {"statusCode": 503, "status": "unavailable"}
                 resp.set_header("Retry-After", "5")
         if cache := self._store.cache_state:
-            answer["cache"] = cache  # whose absence costs time, and nothing else
-        _tell(resp, answer)
+            status["cache"] = cache  # the service works without it, only slower
+        _respond(resp, status)
 
     async def on_get_live(self, _: Request, resp: Response) -> None:
-        """Answer 200: that it answers says that it is alive. Whoever restarts it for want of a store helps nobody."""
-        _tell(resp, {"statusCode": 200, "status": "ok", "version": __version__})
+        """Return 200 whenever the process responds; a restart would not repair an unavailable store."""
+        _respond(resp, {"statusCode": 200, "status": "ok", "version": __version__})
 
     on_head = on_get
     on_head_live = on_get_live
 
 
-def _tell(resp: Response, answer: dict[str, Any]) -> None:
-    resp.status = answer["statusCode"]
+def _respond(resp: Response, status: dict[str, Any]) -> None:
+    resp.status = status["statusCode"]
     resp.content_type = falcon.MEDIA_JSON
     resp.set_header("Cache-Control", "no-store")
-    resp.data = strict_json.encode(answer)
+    resp.data = strict_json.encode(status)
 
 
 class MetricsResource:
-    """/metrics: figures for Prometheus."""
+    """/metrics: metrics for Prometheus."""
 
     def __init__(self, exposition: Exposition, log: AccessLog) -> None:
         self._exposition = exposition
         self._log = log
 
     async def on_get(self, req: Request, resp: Response) -> None:
-        """Answer in the Prometheus text format, or in OpenMetrics when asked for."""
-        if (
-            self._exposition.has_others
-        ):  # who publish at least so often: then whatever was answered before this request is counted
+        """Return the Prometheus text format, or OpenMetrics if the Accept header prefers it."""
+        if self._exposition.has_others:  # wait until the other workers have published the requests before this one
             await asyncio.sleep(FLUSH_INTERVAL)
         self._log.flush()
         resp.data, resp.content_type = self._exposition.text(req.get_header("Accept", default=""))

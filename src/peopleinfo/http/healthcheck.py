@@ -1,6 +1,6 @@
-"""Whether the service that runs here answers: `python -m peopleinfo.http.healthcheck`, for containers, which have no curl.
+"""Container health check without curl: `python -m peopleinfo.http.healthcheck`.
 
-Not a command of `peopleinfo`, because it runs twice a minute all day, and loading all commands costs four times as much.
+It is not a command of `peopleinfo`: it runs twice a minute, and loading all commands costs four times as much CPU.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from peopleinfo.settings import Settings
 if TYPE_CHECKING:
     from pathlib import Path
 
-TIMEOUT: Final = 4  # seconds: less than whoever runs the check waits
-WILDCARD_HOSTS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where one that listens everywhere is found
+TIMEOUT: Final = 4  # seconds; shorter than the timeout of the container runtime
+WILDCARD_HOSTS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - a server that listens on all addresses
 
 
 def main() -> None:
-    """Ask the service of the settings in the environment whether it lives; exits 1 when nothing answers.
+    """Check the liveness of the service that the environment configures; exit 1 without a response.
 
-    Not whether it can serve: a store that is away is no reason to replace the service, which could not bring it back.
+    The readiness is not checked: replacing the container does not repair an unavailable store.
     """
     settings = Settings.load()
-    connection, place = _connection(settings)
+    connection, address = _connection(settings)
     try:
         connection.request("GET", "/status/live")
-        print(f"the service answers {connection.getresponse().status}")  # noqa: T201
+        print(f"the service responds with status {connection.getresponse().status}")  # noqa: T201
     except (OSError, HTTPException) as error:
-        sys.exit(f"nothing answers on {place}: {error}")
+        sys.exit(f"no response on {address}: {error}")
     finally:
         connection.close()
 
 
 def _connection(settings: Settings) -> tuple[HTTPConnection, str]:
-    """Return a connection to the service that is not open yet, and the place that it leads to."""
+    """Return an unopened connection to the service, and its address as text."""
     if settings.socket_path:
         return _UnixConnection(settings.socket_path), settings.listen_address
     host = WILDCARD_HOSTS.get(settings.host, settings.host)

@@ -1,4 +1,4 @@
-"""The API of the service that PeopleInfo grew out of, as it was meant: /data."""
+"""The legacy API at /data, compatible with the service that PeopleInfo replaces."""
 
 from __future__ import annotations
 
@@ -26,78 +26,78 @@ if TYPE_CHECKING:
 
 
 class DataResource:
-    """/data: store a person, list the people of a surname."""
+    """/data: create a person and list the people with a surname."""
 
     def __init__(self, people: PeopleService, cursors: Cursors, *, body_timeout: float) -> None:
         self._people = people
         self._cursors = cursors
-        self._body_seconds = body_timeout
+        self._body_timeout = body_timeout
 
     async def on_post(self, req: Request, resp: Response) -> None:
-        """Store a person and answer exactly what was submitted."""
-        body = await read_body(req, seconds=self._body_seconds)
+        """Create a person and return the submitted body unchanged."""
+        body = await read_body(req, seconds=self._body_timeout)
         data = strict_json.parse(body)
         if missing := missing_fields(data):
-            reasons = tuple(FieldError(f"/{name}", "is required, a string that is not empty") for name in missing)
+            reasons = tuple(FieldError(f"/{name}", "is required and must be a non-empty string") for name in missing)
             problems.respond(req, resp, _MISSING, "Missing required fields", reasons)
             return
         if trail := audit_of(req):
-            trail.announce(data)
+            trail.record_intent(data)
         record = await self._people.create_legacy(data)
         if trail:
-            trail.answers([record.body])
+            trail.set_people([record.body])
         resp.set_header("Location", f"/v1/people/{record.person_id}")
         resp.data = body
 
     async def on_get(self, req: Request, resp: Response) -> None:
-        """List the people of a surname, oldest first; always a list."""
+        """Return a JSON array of the people with a surname, oldest first."""
         surname, limit, cursor = (req.params.get(name) for name in ("person_surname", "limit", "cursor"))
         principal = req.context.principal.name
-        begun = self._opened(cursor, surname, principal) if cursor is not None else None
-        surname, limit = (begun.surname, limit or begun.limit) if begun else (surname, limit)
+        resumed = self._decode_cursor(cursor, surname, principal) if cursor is not None else None
+        surname, limit = (resumed.surname, limit or resumed.limit) if resumed else (surname, limit)
         if not isinstance(surname, str) or not normalize(surname):
             problems.respond(req, resp, _NO_SURNAME, "person_surname query parameter is required")
             return
-        asked = parse_search({"surname": surname, "limit": limit})
+        search = parse_search({"surname": surname, "limit": limit})
         if hidden := req.context.principal.hidden_fields:
             check_search(["surname"], hidden)
-        reading = read_options(req)
+        options = read_options(req)
         RESPONSES.require_room()
-        after = begun.after if begun else None
-        page = await self._people.find(asked.where, after=after, limit=asked.limit, options=reading, hidden=hidden)
-        set_cache_status(req, resp, reading)
+        position = resumed.position if resumed else None
+        page = await self._people.find(search.where, after=position, limit=search.limit, options=options, hidden=hidden)
+        set_cache_status(req, resp, options)
         if trail := audit_of(req):
-            trail.answers(page.people)
+            trail.set_people(page.people)
         resp.data = b"[" + b",".join(page.people) + b"]"
         set_private(resp)
         if page.next is not None:
-            cursor = self._cursors.encode(_encode(_Next(surname, str(asked.limit), page.next)), _SEARCH, principal)
+            cursor = self._cursors.encode(_encode(_NextPage(surname, str(search.limit), page.next)), _SEARCH, principal)
             resp.set_header("Link", f'</data?cursor={cursor}>; rel="next"')
 
     on_head = on_get
 
-    def _opened(self, cursor: object, surname: object, principal: str) -> _Next:
-        """Return what a cursor says. Raises InvalidCursor, also when it is of another surname than is asked for."""
+    def _decode_cursor(self, cursor: object, surname: object, principal: str) -> _NextPage:
+        """Decode a cursor. Raises InvalidCursor, also if the cursor belongs to a different surname."""
         if not isinstance(cursor, str):
             raise InvalidCursor
-        begun = _decode(self._cursors.decode(cursor, _SEARCH, principal))
-        if surname not in (None, begun.surname):
+        resumed = _decode(self._cursors.decode(cursor, _SEARCH, principal))
+        if surname not in (None, resumed.surname):
             raise InvalidCursor
-        return begun
+        return resumed
 
 
-class _Next(msgspec.Struct, array_like=True):
-    """What the cursor of a page holds, sealed: no surname is to stand in a URL that we make."""
+class _NextPage(msgspec.Struct, array_like=True):
+    """The content of an encrypted cursor, which keeps the surname out of the URL of the next page."""
 
     surname: str
     limit: str
-    after: bytes
+    position: bytes
 
 
 _SEARCH: Final = b"/data"
 _encode: Final = msgspec.msgpack.Encoder().encode
-_decode: Final = msgspec.msgpack.Decoder(_Next).decode
+_decode: Final = msgspec.msgpack.Decoder(_NextPage).decode
 
 
-_MISSING = problems.ProblemType(400, "missing-members", "Members are missing")
-_NO_SURNAME = problems.ProblemType(400, "missing-surname", "A parameter is missing")
+_MISSING = problems.ProblemType(400, "missing-members", "Missing fields")
+_NO_SURNAME = problems.ProblemType(400, "missing-surname", "Missing surname")

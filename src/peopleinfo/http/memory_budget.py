@@ -53,12 +53,12 @@ class Held:
 
 
 RECEIVED: Final = Budget(64 * MIB)
-"""What is received and not parsed: later requests of a connection, and bodies that the app has yet to take."""
+"""Received bytes that are not parsed yet: pipelined requests, and bodies that the app has not read."""
 BODIES: Final = Budget(64 * MIB)
-"""Request bodies of requests in progress, with what parsing makes of them."""
+"""Bodies of requests in progress, including their parsed values."""
 RESPONSES: Final = Budget(64 * MIB)
-"""Responses that clients have not read."""
+"""Responses in send buffers."""
 EXPORTS: Final = Budget(64 * MIB)
 """Exports in progress."""
 EXPORT_SIZE: Final = 3 * MIB
-"""Bytes of an export in progress: a page of people, and the pieces made of it."""
+"""Bytes of one export in progress: a page of records and its output."""

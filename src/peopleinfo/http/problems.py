@@ -1,4 +1,4 @@
-"""Errors as the contract has them: RFC 9457 problem documents. One table from our exceptions to what HTTP calls them."""
+"""Errors as problem documents (RFC 9457), with one table from exceptions to problem types."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from peopleinfo.people import strict_json
 from peopleinfo.telemetry import open_files
 
 MEDIA_TYPE: Final = "application/problem+json"
-_CHALLENGE: Final = 'Bearer realm="PeopleInfo"'  # RFC 6750; the same whatever was wrong with a credential
-_OF_REPRESENTATION: Final = (
+_CHALLENGE: Final = 'Bearer realm="PeopleInfo"'  # RFC 6750; equal for all invalid credentials
+_REPRESENTATION_HEADERS: Final = (
     "Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Length", "ETag", "Location",
 )  # fmt: skip
-_REASONS: Final = 100  # are listed at most: an answer is not to be many times as long as its request
-_REPAIR_DELAY: Final = 30  # seconds after which a client may retry when an operator has to act first
+_MAX_ERRORS: Final = 100  # listed in one response
+_REPAIR_DELAY: Final = 30  # seconds for Retry-After when an operator must repair the store
 _log = structlog.get_logger("peopleinfo.http")
 
 
 class ProblemType(NamedTuple):
-    """What a kind of error is called: its status, the end of its type URI, its title."""
+    """A problem type: its status, the last part of its type URI and its title."""
 
     status: int
     slug: str
@@ -58,7 +58,7 @@ PROBLEM_TYPES: Final[dict[type[Exception], ProblemType]] = {
 
 
 def register(app: falcon.asgi.App[Any, Any]) -> None:
-    """Make the app answer every error with a problem document."""
+    """Register error handlers that respond to every error with a problem document."""
     app.add_error_handler(Exception, _handle_unexpected)
     app.add_error_handler(Disconnected, _handle_disconnect)
     app.add_error_handler(errors.PeopleInfoError, _handle_domain_error)
@@ -72,11 +72,11 @@ def respond(
     detail: str,
     reasons: tuple[errors.FieldError, ...] = (),
 ) -> None:
-    """Make the response a problem document; for the seed's `/data` also with its member `error`.
+    """Make the response a problem document; on `/data` it also has the legacy field `error`.
 
-    Headers of a representation that was prepared before, such as its coding, do not stay.
+    Representation headers that were set earlier, such as Content-Encoding, are deleted.
     """
-    for name in _OF_REPRESENTATION:
+    for name in _REPRESENTATION_HEADERS:
         resp.delete_header(name)
     problem: dict[str, Any] = {
         "type": f"urn:peopleinfo:problem:{kind.slug}",
@@ -85,7 +85,7 @@ def respond(
         "detail": detail,
     }
     if reasons:
-        problem["errors"] = [{"pointer": reason.pointer, "reason": reason.reason} for reason in reasons[:_REASONS]]
+        problem["errors"] = [{"pointer": reason.pointer, "reason": reason.reason} for reason in reasons[:_MAX_ERRORS]]
     problem["request_id"] = req.scope["request_id"]
     if req.path == "/data":
         problem["error"] = detail
@@ -99,7 +99,7 @@ async def _handle_domain_error(
     req: falcon.asgi.Request, resp: falcon.asgi.Response, error: errors.PeopleInfoError, params: dict[str, Any]
 ) -> None:
     kind = next((PROBLEM_TYPES[known] for known in type(error).__mro__ if known in PROBLEM_TYPES), None)
-    if kind is None:  # an error of the commands, which no route raises
+    if kind is None:  # an error of the command line
         await _handle_unexpected(req, resp, error, params)
         return
     if isinstance(error, errors.StoreUnavailable):
@@ -115,21 +115,20 @@ async def _handle_domain_error(
     elif isinstance(error, errors.AccessDenied):
         resp.set_header("WWW-Authenticate", f'{_CHALLENGE}, error="insufficient_scope", scope="{error.scope}"')
     reasons = getattr(error, "errors", ())
-    detail = (
-        _detail(error) if not reasons else f"{len(reasons)} thing{'s' if len(reasons) > 1 else ''} to mend, see errors"
-    )
+    count = f"{len(reasons)} validation error{'s' if len(reasons) > 1 else ''}"
+    detail = f"{count}; see `errors`" if reasons else _detail(error)
     respond(req, resp, kind, detail, reasons)
 
 
 def _detail(error: errors.PeopleInfoError) -> str:
-    """Return what a client may read of an error: no part of an input, and no name of this machine."""
+    """Return the message for clients, without parts of the input and without names of this machine."""
     if isinstance(error, errors.StoreConfigurationError):
-        return "the store cannot be used until an operator repairs it: the log says more under this request_id"
+        return "the store is unusable until an operator repairs it; the log has the details for this request_id"
     return error.safe_message if isinstance(error, InvalidInput) else str(error)
 
 
 def _reason(error: errors.StoreUnavailable) -> str:
-    """Return the message for the log, with that of the StoreUnusable behind it, which clients do not see."""
+    """Return the message for the log, including the StoreConfigurationError that caused it."""
     cause = error.__cause__
     while cause is not None and not isinstance(cause, errors.StoreConfigurationError):
         cause = cause.__cause__
@@ -152,8 +151,8 @@ async def _handle_http_error(
 
 
 _DETAILS: Final = {
-    404: "nothing is at this path: /docs lists what there is",
-    405: "this method is not for this path: the Allow header lists those that are",
+    404: "no resource has this path; /docs lists all resources",
+    405: "the resource does not support this method; the Allow header lists the supported methods",
 }
 
 
@@ -163,19 +162,19 @@ async def _handle_unexpected(
     if open_files.is_exhausted(error):
         open_files.report()
         resp.set_header("Retry-After", "1")
-        respond(req, resp, PROBLEM_TYPES[errors.Overloaded], "the server can open no more files: retry in a second")
+        respond(req, resp, PROBLEM_TYPES[errors.Overloaded], "the server has too many open files; retry in a second")
         return
-    # Only where it happened: a message or a local variable may hold somebody's data.
-    trace, place = error.__traceback__, "?"
+    # Log only the location: the message and local variables may hold personal data.
+    trace, location = error.__traceback__, "?"
     while trace:
-        place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+        location = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
         trace = trace.tb_next
     request_id = req.scope["request_id"]
     _log.error(
-        "unhandled_exception", error=type(error).__name__, place=place, route=req.uri_template, request_id=request_id
+        "unhandled_exception", error=type(error).__name__, place=location, route=req.uri_template, request_id=request_id
     )
     kind = ProblemType(500, "internal-error", "Internal server error")
-    respond(req, resp, kind, "the request could not be answered; the log says more under this request_id")
+    respond(req, resp, kind, "the request failed unexpectedly; the log has the details for this request_id")
 
 
 async def _handle_disconnect(_: falcon.asgi.Request, resp: falcon.asgi.Response, *__: object) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from peopleinfo.http.search_params import LIMIT, MAX_LIMIT, Form
+from peopleinfo.http.search_params import LIMIT, MAX_LIMIT, ExportFormat
 from peopleinfo.people.person import MAX_ADDRESS_LENGTH, MAX_NAME_LENGTH
 from peopleinfo.people.search import Match  # noqa: TC001 - read at run time, as a type
 
@@ -85,7 +85,7 @@ class SearchBody(_Filters):
 class ExportBody(_Filters):
     """The filters of a search, which must all hold, and the form of the answer."""
 
-    format: Annotated[Form | None, Meta(description="Comes before Accept, which a link cannot send.")] = None
+    format: Annotated[ExportFormat | None, Meta(description="Comes before Accept, which a link cannot send.")] = None
 
 
 class PeoplePage(Struct):

@@ -1,4 +1,4 @@
-"""Searches as they come in, from a query or a body, and pages as they go out."""
+"""Parsing of search parameters from a query or a body, and pagination."""
 
 from __future__ import annotations
 
@@ -21,96 +21,99 @@ if TYPE_CHECKING:
 
 LIMIT: Final = 100
 MAX_LIMIT: Final = 1000
-_SHORT: Final = 500  # characters of a query
-_WHOLE: Final = re.compile(r"\d{1,9}", re.ASCII)
+_CACHED_LENGTH: Final = 500  # characters; longer queries are not cached
+_WHOLE_NUMBER: Final = re.compile(r"\d{1,9}", re.ASCII)
 _FILTERS: Final = Search.__struct_fields__
 _MATCHES: Final = get_args(Match)
-Form = Literal["ndjson", "csv"]  # of an export
-_FORMS: Final = get_args(Form)
+ExportFormat = Literal["ndjson", "csv"]
+_FORMATS: Final = get_args(ExportFormat)
 
 
 class SearchRequest(NamedTuple):
-    """A search with the page that is asked for."""
+    """A search and the requested page."""
 
     where: PersonFilter
     limit: int
     cursor: str | None
 
     async def page(
-        self, people: PeopleService, cursors: Cursors, reading: ReadOptions, principal: Principal
+        self, people: PeopleService, cursors: Cursors, options: ReadOptions, principal: Principal
     ) -> tuple[Page, str | None]:
-        """Return the page as this principal sees it, and the cursor of the next one, which is valid for it alone. Raises InvalidCursor."""
-        after = cursors.decode(self.cursor, self.where.fingerprint, principal.name) if self.cursor else None
+        """Return the page without the hidden fields of the principal, and the cursor of the next page.
+
+        The cursor is valid for this principal only. Raises InvalidCursor.
+        """
+        position = cursors.decode(self.cursor, self.where.fingerprint, principal.name) if self.cursor else None
         page = await people.find(
-            self.where, after=after, limit=self.limit, options=reading, hidden=principal.hidden_fields
+            self.where, after=position, limit=self.limit, options=options, hidden=principal.hidden_fields
         )
         return page, cursors.encode(
             page.next, self.where.fingerprint, principal.name
         ) if page.next is not None else None
 
 
-def read_query(text: str, members: Mapping[str, Any]) -> SearchRequest:
-    """Read a search from a query: its text and its parameters. Raises InvalidSearch with every reason.
+def parse_query(text: str, params: Mapping[str, Any]) -> SearchRequest:
+    """Parse the text and the parameters of a query. Raises InvalidSearch with all errors.
 
-    Many look for the same in the same words, and to read those costs more than to find the answer in memory: so short ones are remembered.
+    Short queries are cached, because parsing a repeated query costs more than reading the result from memory.
     """
-    if len(text) > _SHORT or list in map(type, members.values()):  # a list: given more than once
-        return parse_search(members)
-    return _remembered(tuple(members.items()))
+    if len(text) > _CACHED_LENGTH or list in map(type, params.values()):  # a list: a repeated parameter
+        return parse_search(params)
+    return _parse_cached(tuple(params.items()))
 
 
 @lru_cache(maxsize=2_000)  # at most 10 MiB
-def _remembered(members: tuple[tuple[str, str], ...]) -> SearchRequest:
-    return parse_search(dict(members))
+def _parse_cached(params: tuple[tuple[str, str], ...]) -> SearchRequest:
+    return parse_search(dict(params))
 
 
-def parse_search(members: Mapping[str, Any]) -> SearchRequest:
-    """Read a search from the parameters of a query or the members of a body. Raises InvalidSearch with every reason."""
-    filters, page, errors = _split_params(members, (*_FILTERS, "limit", "cursor"))
+def parse_search(params: Mapping[str, Any]) -> SearchRequest:
+    """Parse a search from query parameters or the fields of a body. Raises InvalidSearch with all errors."""
+    filters, page, errors = _split_params(params, (*_FILTERS, "limit", "cursor"))
     limit = _limit(page["limit"], errors) if "limit" in page else LIMIT
     return SearchRequest(_filter(filters, errors), limit, page.get("cursor"))
 
 
-def read_export(members: Mapping[str, Any]) -> tuple[PersonFilter, str | None]:
-    """Read a search that has no pages, and the form it is to be answered in. Raises InvalidSearch with every reason."""
-    filters, rest, errors = _split_params(members, (*_FILTERS, "format"))
-    form = rest.get("format")
-    if form not in (None, *_FORMS):
-        errors.append(FieldError("format", f"is one of {', '.join(_FORMS)}"))
-    return _filter(filters, errors), form
+def parse_export(params: Mapping[str, Any]) -> tuple[PersonFilter, str | None]:
+    """Parse the filters and the format of an export. Raises InvalidSearch with all errors."""
+    filters, others, errors = _split_params(params, (*_FILTERS, "format"))
+    export_format = others.get("format")
+    if export_format not in (None, *_FORMATS):
+        errors.append(FieldError("format", f"must be one of {', '.join(_FORMATS)}"))
+    return _filter(filters, errors), export_format
 
 
 def _split_params(
-    members: Mapping[str, Any], known: tuple[str, ...]
+    params: Mapping[str, Any], known: tuple[str, ...]
 ) -> tuple[dict[str, str], dict[str, Any], list[FieldError]]:
-    """Divide what was given into filters and the rest, and say what cannot be used."""
-    if not isinstance(members, dict):
+    """Split parameters into filters, other parameters and errors."""
+    if not isinstance(params, dict):
         raise InvalidSearch([FieldError("", "must be a JSON object")])
     filters: dict[str, str] = {}
-    rest: dict[str, Any] = {}
+    others: dict[str, Any] = {}
     errors: list[FieldError] = []
-    for name, value in members.items():
+    for name, value in params.items():
         if name not in known:
-            errors.append(FieldError(name, f"is not known here; known are {', '.join(known)}"))
+            errors.append(FieldError(name, f"is unknown; known parameters are {', '.join(known)}"))
         elif isinstance(value, list):
-            errors.append(FieldError(name, "is given more than once"))
+            errors.append(FieldError(name, "must be given once"))
         elif name == "limit":
-            rest[name] = value
+            others[name] = value
         elif value is not None and not isinstance(value, str):
             errors.append(FieldError(name, "must be a string"))
         elif value is not None:
-            (filters if name in _FILTERS else rest)[name] = value
-    return filters, rest, errors
+            (filters if name in _FILTERS else others)[name] = value
+    return filters, others, errors
 
 
 def _filter(filters: dict[str, str], errors: list[FieldError]) -> PersonFilter:
     match = filters.pop("match", "folded")
     if match not in _MATCHES:
-        errors.append(FieldError("match", f"is one of {', '.join(_MATCHES)}"))
+        errors.append(FieldError("match", f"must be one of {', '.join(_MATCHES)}"))
     try:
         where = PersonFilter(Search(**filters, match="exact" if match == "exact" else "folded"))
-    except InvalidSearch as refused:
-        raise InvalidSearch([*errors, *refused.errors]) from None
+    except InvalidSearch as error:
+        raise InvalidSearch([*errors, *error.errors]) from None
     if errors:
         raise InvalidSearch(errors)
     return where
@@ -120,7 +123,7 @@ def _limit(value: Any, errors: list[FieldError]) -> int:
     if value is None:
         return LIMIT
     digits = bytes(value).decode() if isinstance(value, msgspec.Raw) else value
-    if isinstance(digits, str) and _WHOLE.fullmatch(digits) and 1 <= int(digits) <= MAX_LIMIT:
+    if isinstance(digits, str) and _WHOLE_NUMBER.fullmatch(digits) and 1 <= int(digits) <= MAX_LIMIT:
         return int(digits)
     errors.append(FieldError("limit", f"must be a whole number from 1 to {MAX_LIMIT}"))
     return LIMIT

@@ -1,4 +1,4 @@
-"""Sessions of the console: the credential of whoever signed in, sealed in a cookie that no script can read and no other server can make."""
+"""Sessions of the console: the user's credential in an encrypted cookie that scripts cannot read."""
 
 from __future__ import annotations
 
@@ -24,21 +24,19 @@ if TYPE_CHECKING:
 
     from peopleinfo.auth.ended_sessions import EndedSessionStore
 
-LIFETIME: Final = timedelta(
-    hours=8
-)  # a working day; whether the credential is good is asked at every request all the same
-PENDING: Final = timedelta(minutes=15)  # that signing in at a provider may take
+LIFETIME: Final = timedelta(hours=8)  # each request still checks whether the credential is valid
+PENDING: Final = timedelta(minutes=15)  # time limit for a login at an identity provider
 _LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _COOKIE: Final = "peopleinfo_session"
 _PENDING: Final = "peopleinfo_signing_in"
-_REMEMBERED: Final = 10_000  # sessions; beyond that all are forgotten, and looked up again
-_NONCE: Final = 12
-_TIME: Final = 8
-_SAFE: Final = ("GET", "HEAD")
+_MAX_CACHED: Final = 10_000  # sessions; the cache is cleared beyond that
+_NONCE_SIZE: Final = 12
+_TIME_SIZE: Final = 8
+_SAFE_METHODS: Final = ("GET", "HEAD")
 
 
 class Content(NamedTuple):
-    """What a sealed cookie holds; its random nonce tells it from every other one."""
+    """The content of an encrypted cookie; the random nonce identifies it."""
 
     nonce: bytes
     expires_at: datetime
@@ -46,34 +44,34 @@ class Content(NamedTuple):
 
 
 class EncryptedCookie:
-    """A cookie that holds a text for a while, which nobody reads or makes but the processes of this deployment."""
+    """A cookie with an expiring text that only the processes of this deployment can read or create."""
 
     def __init__(
         self,
         key: bytes,
         name: str,
         *,
-        lasts: timedelta,
+        lifetime: timedelta,
         now: Callable[[], datetime],
         path: str = "/",
         same_site: str = "Strict",
     ) -> None:
         self._cipher = AESGCM(key)
         self._name = name
-        self._lasts = lasts
+        self._lifetime = lifetime
         self._now = now
         self._path = path
         self._same_site = same_site
 
     def set(self, req: Request, resp: Response, text: str) -> None:
-        """Have the browser keep a text."""
-        ends = int((self._now() + self._lasts).timestamp()).to_bytes(_TIME)
-        nonce = os.urandom(_NONCE)
-        sealed = urlsafe_b64encode(nonce + self._cipher.encrypt(nonce, ends + text.encode(), None)).decode()
+        """Store a text in the browser."""
+        expiry = int((self._now() + self._lifetime).timestamp()).to_bytes(_TIME_SIZE)
+        nonce = os.urandom(_NONCE_SIZE)
+        encrypted = urlsafe_b64encode(nonce + self._cipher.encrypt(nonce, expiry + text.encode(), None)).decode()
         resp.set_cookie(
             self._name,
-            sealed,
-            max_age=int(self._lasts.total_seconds()),
+            encrypted,
+            max_age=int(self._lifetime.total_seconds()),
             path=self._path,
             secure=is_over_tls(req),
             http_only=True,
@@ -81,35 +79,35 @@ class EncryptedCookie:
         )
 
     def clear(self, resp: Response) -> None:
-        """Have the browser forget it."""
-        # Long ago: a browser corrects the time by our Date, which may be late by a second (falcon's unset_cookie goes back by one).
+        """Delete the cookie from the browser."""
+        # Browsers adjust the expiry by the Date header, which may be a second late; Falcon's unset_cookie subtracts only one second.
         resp.set_cookie(
             self._name, "", expires=_LONG_AGO, path=self._path, secure=False, http_only=True, same_site=self._same_site
         )
 
     def content(self, req: Request) -> Content | None:
-        """Return what a request's cookie holds, None when it has none, or an expired one."""
-        sealed = cookie(req, self._name)
-        return self._open(sealed) if sealed else None
+        """Return the content of a request's cookie, or None if it is missing, expired or invalid."""
+        encrypted = cookie(req, self._name)
+        return self._decrypt(encrypted) if encrypted else None
 
-    def _open(self, sealed: str) -> Content | None:
+    def _decrypt(self, encrypted: str) -> Content | None:
         try:
-            box = urlsafe_b64decode(sealed.encode("ascii"))
-            content = self._cipher.decrypt(box[:_NONCE], box[_NONCE:], None)
-            ends = int.from_bytes(content[:_TIME])
-            if self._now().timestamp() >= ends:
+            box = urlsafe_b64decode(encrypted.encode("ascii"))
+            content = self._cipher.decrypt(box[:_NONCE_SIZE], box[_NONCE_SIZE:], None)
+            expiry = int.from_bytes(content[:_TIME_SIZE])
+            if self._now().timestamp() >= expiry:
                 return None
-            return Content(box[:_NONCE], datetime.fromtimestamp(ends, UTC), content[_TIME:].decode())
-        except (ValueError, OverflowError, OSError, InvalidTag):  # no cookie of ours, or one of another release
+            return Content(box[:_NONCE_SIZE], datetime.fromtimestamp(expiry, UTC), content[_TIME_SIZE:].decode())
+        except (ValueError, OverflowError, OSError, InvalidTag):  # forged, damaged or from another release
             return None
 
 
 class Sessions:
-    """Begins and ends sessions, and finds the credential of a request's. Every process of a deployment opens them alike.
+    """Starts and ends sessions, and returns the credential of a session. All processes of a deployment share the key.
 
-    A session ends for every process when it is ended or its cookie expires: each request asks the store. While the store does not answer,
-    a session that was good within `GRACE_SECONDS` goes on, as keys do.
-    `pending` is what is kept while somebody signs in at a provider, whose page leads back here: so it cannot be SameSite=Strict.
+    A session ends for every process at sign-out or when its cookie expires; each request queries the store. While the store is
+    unavailable, a session that was valid within the last `STALE_KEY_TTL` seconds remains valid, like an API key.
+    `pending` is the cookie of a login at an identity provider. The provider redirects back, so it cannot be SameSite=Strict.
     """
 
     def __init__(
@@ -120,34 +118,39 @@ class Sessions:
         now: Callable[[], datetime],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._cookie = EncryptedCookie(derive_key(secret, "sessions"), _COOKIE, lasts=LIFETIME, now=now)
+        self._cookie = EncryptedCookie(derive_key(secret, "sessions"), _COOKIE, lifetime=LIFETIME, now=now)
         self._ended = ended
         self._monotonic = monotonic
-        self._good: dict[bytes, float] = {}  # sessions → when the store last said that they have not ended
+        self._valid_at: dict[bytes, float] = {}  # session → time of the last check in the store
         self.pending = EncryptedCookie(
-            derive_key(secret, "signing in"), _PENDING, lasts=PENDING, now=now, path="/console/sign-in", same_site="Lax"
+            derive_key(secret, "signing in"),
+            _PENDING,
+            lifetime=PENDING,
+            now=now,
+            path="/console/sign-in",
+            same_site="Lax",
         )
 
-    def begin(self, req: Request, resp: Response, credential: str) -> None:
-        """Give the browser a session of `LASTS`; that nobody else's page asks for it is seen to by the caller."""
+    def start(self, req: Request, resp: Response, credential: str) -> None:
+        """Start a session of `LIFETIME`. The caller must reject cross-site requests."""
         self._cookie.set(req, resp, credential)
 
     async def end(self, req: Request, resp: Response) -> None:
-        """End the session for every process, and take it from the browser.
+        """End the session for every process and delete its cookie.
 
-        Raises StoreUnavailable when it has not ended, and falcon's error for 403 when another site's page asks for it.
+        Raises StoreUnavailable if the session has not ended, and HTTPForbidden for a cross-site request.
         """
         reject_cross_site(req)
         session = self._cookie.content(req)
         if session is not None:
-            self._good.pop(session.nonce, None)
+            self._valid_at.pop(session.nonce, None)
             await self._ended.add(session.nonce, expires_at=session.expires_at)
         self._cookie.clear(resp)
 
     async def credential(self, req: Request) -> str | None:
-        """Return the credential of the request's session, None when there is no session or it has ended.
+        """Return the credential of the request's session, or None without a valid session.
 
-        Raises StoreUnavailable, and falcon's error for 403 when it is a page of another site's that makes the browser send it.
+        Raises StoreUnavailable, and HTTPForbidden for a cross-site request.
         """
         credential = await self.peek(req)
         if credential is not None:
@@ -155,7 +158,7 @@ class Sessions:
         return credential
 
     async def peek(self, req: Request) -> str | None:
-        """Return the credential of the request's session whoever makes the browser send it: for pages that hold nobody's data.
+        """Return the credential of the request's session, also for cross-site requests to pages without personal data.
 
         Raises StoreUnavailable.
         """
@@ -166,35 +169,37 @@ class Sessions:
         try:
             ended = await self._ended.contains(session_id)
         except StoreUnavailable:
-            if self._monotonic() - self._good.get(session_id, -STALE_KEY_TTL) >= STALE_KEY_TTL:
+            if self._monotonic() - self._valid_at.get(session_id, -STALE_KEY_TTL) >= STALE_KEY_TTL:
                 raise
             return False
         if ended:
             return True
-        if len(self._good) >= _REMEMBERED:
-            self._good.clear()
-        self._good[session_id] = self._monotonic()
+        if len(self._valid_at) >= _MAX_CACHED:
+            self._valid_at.clear()
+        self._valid_at[session_id] = self._monotonic()
         return False
 
 
 def is_over_tls(req: Request) -> bool:
-    """Say whether the browser speaks TLS; before a proxy that does so for us the scheme is plain here."""
+    """Return whether the browser uses TLS, directly or through a proxy that terminates it."""
     return "https" in (req.scheme, req.get_header("X-Forwarded-Proto"))
 
 
 def reject_cross_site(req: Request) -> None:
-    """Raise falcon's error for 403 unless a page of our own, or whoever sits at the browser, makes this request.
+    """Raise HTTPForbidden unless a page of this origin, or the user directly, makes the request.
 
-    The cookie is SameSite=Strict, so that browsers do not send it for other sites' pages; this holds for sites beside ours (same-site),
-    and for browsers that know nothing of it.
+    The cookie is SameSite=Strict, which excludes other sites. This check also excludes other origins of the same site,
+    and covers browsers without SameSite.
     """
     site = req.get_header("Sec-Fetch-Site")
-    if req.method in _SAFE:
-        ours = site in (None, "same-origin", "none")
+    if req.method in _SAFE_METHODS:
+        is_same_origin = site in (None, "same-origin", "none")
     elif site is None:
         origin = req.get_header("Origin") or ""
-        ours = origin.partition("://")[2] == req.get_header("Host")
+        is_same_origin = origin.partition("://")[2] == req.get_header("Host")
     else:
-        ours = site == "same-origin"
-    if not ours:
-        raise falcon.HTTPForbidden(description="pages of other origins are not answered")
+        is_same_origin = site == "same-origin"
+    if not is_same_origin:
+        raise falcon.HTTPForbidden(
+            description="cross-origin requests cannot use a console session; send an API key instead"
+        )

@@ -1,4 +1,4 @@
-"""How the service ends: first it says that it is not ready any more, then it goes on serving for a while, then it finishes what is under way."""
+"""Graceful shutdown: report not ready, keep serving for a drain period, then finish the requests in progress."""
 
 from __future__ import annotations
 
@@ -13,32 +13,36 @@ if TYPE_CHECKING:
 
 
 class GracefulShutdown:
-    """Holds back the end of the server, after SIGINT or SIGTERM, for `seconds`; a second signal ends the process at once."""
+    """Delays the server's shutdown after SIGINT or SIGTERM by `seconds`; a second signal ends the process immediately."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self.is_on = bool(signals.received)  # during the start
-        """Whether the service is about to end: whoever distributes requests had better send them elsewhere."""
-        self._end: dict[int, Any] = {}
+        self.is_on = bool(signals.received)  # a signal can arrive during start-up
+        """Whether shutdown has started; load balancers should stop sending requests."""
+        self._server_handlers: dict[int, Any] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def install_handlers(self) -> None:
-        """Stand before the server's own handlers of the signals; to be called in the main thread, in the loop."""
+        """Wrap the server's signal handlers. Call this in the main thread while the event loop runs."""
         self._loop = asyncio.get_running_loop()
         for number in signals.TERMINATION:
-            self._end[number] = signal.getsignal(number)  # before ours can be called
-            signal.signal(number, self._hear)
+            self._server_handlers[number] = signal.getsignal(number)  # before the new handler can run
+            signal.signal(number, self._handle)
 
     def ignore_sigint(self) -> None:
-        """Ignore SIGINT: Ctrl-C reaches every process of a terminal, and the one that started this one passes its own on."""
+        """Ignore SIGINT in a worker: Ctrl-C reaches every process of a terminal, and the supervisor forwards its own signal."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.TERMINATION)  # blocked since the process was started
+        signal.pthread_sigmask(
+            signal.SIG_UNBLOCK, signals.TERMINATION
+        )  # the supervisor starts workers with these signals blocked
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.is_on or self._loop is None:
             signals.exit_by_signal(number)
         self.is_on = True
         if self.seconds:
-            self._loop.call_soon_threadsafe(self._loop.call_later, self.seconds, self._end[number], number, frame)
+            self._loop.call_soon_threadsafe(
+                self._loop.call_later, self.seconds, self._server_handlers[number], number, frame
+            )
         else:
-            self._end[number](number, frame)
+            self._server_handlers[number](number, frame)

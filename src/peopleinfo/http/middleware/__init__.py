@@ -1,1 +1,1 @@
-"""Steps that every request passes on its way to a route: authentication, limits, audit and headers."""
+"""Middleware: authentication, rate limits, audit and headers."""

@@ -1,4 +1,4 @@
-"""What is written down of a request in the audit."""
+"""Audit events of requests."""
 
 from __future__ import annotations
 
@@ -21,51 +21,53 @@ if TYPE_CHECKING:
     from peopleinfo.http.operations import Operation
     from peopleinfo.privacy.audit import AuditLog
 
-_ACTIONS: Final[dict[tuple[str | None, str], Operation]] = {
+_AUDITED_OPERATIONS: Final[dict[tuple[str | None, str], Operation]] = {
     (operation.path, operation.method.upper()): operation
     for operation in OPERATIONS
     if operation.scope in (Scope.READ, Scope.WRITE, Scope.ADMIN)
 }
-_ACTIONS.update({(path, "HEAD"): action for (path, method), action in tuple(_ACTIONS.items()) if method == "GET"})
-_REFUSED: Final = 400  # the least status of a response that returns nothing and changes nothing
+_AUDITED_OPERATIONS.update(
+    {(path, "HEAD"): action for (path, method), action in tuple(_AUDITED_OPERATIONS.items()) if method == "GET"}
+)
+_ERROR_STATUS: Final = 400  # responses from this status on neither return nor change records
 _ID: Final = re.compile("[0-9a-f]{32}", re.ASCII)
 
 
 class AuditMiddleware:
-    """Writes down every read and change of a person, and every attempt. While an event cannot be kept, its request is refused."""
+    """Audits every read and change of a record, and every attempt. It rejects requests while the audit log is unavailable."""
 
     def __init__(self, audit: AuditLog, *, proxies: int) -> None:
         self._audit = audit
         self._proxies = proxies
 
     async def process_resource(self, req: Request, _: Response, __: object, params: dict[str, Any]) -> None:
-        """Raise AuditUnavailable while events cannot be kept."""
-        operation = _ACTIONS.get((req.uri_template, req.method))
+        """Raise AuditUnavailable if the audit log cannot accept events."""
+        operation = _AUDITED_OPERATIONS.get((req.uri_template, req.method))
         if operation is not None:
-            # What stands in the path may be anything, somebody's name too.
+            # The path may hold any text, including a name; audit only valid ids.
             person_id = params.get("person_id", "")
-            who = (person_id,) if _ID.fullmatch(person_id) else ()
+            people = (person_id,) if _ID.fullmatch(person_id) else ()
             req.context.trail = trail = RequestAudit(
-                self._audit, req, operation, client_address(req, self._proxies), who
+                self._audit, req, operation, client_address(req, self._proxies), people
             )
-            trail.require()
+            trail.check_writable()
 
     async def process_response(self, req: Request, resp: Response, _: object, __: bool) -> None:
-        """Note the outcome of the request. A response whose event cannot be kept, or written after a change, is not sent."""
+        """Record the outcome of the request. If that fails, replace the response with an error."""
         trail = audit_of(req)
         if trail is None:
             return
         try:
             trail.end(resp.status_code)
         except AuditUnavailable as error:
-            if resp.status_code < _REFUSED:
-                unsent = OutcomeUnknown("the audit log is unavailable") if trail.is_change else error
+            if resp.status_code < _ERROR_STATUS:
+                failure = OutcomeUnknown("the audit log is unavailable") if trail.is_change else error
                 resp.set_header("Retry-After", str(error.retry_after))
-                problems.respond(req, resp, problems.PROBLEM_TYPES[type(unsent)], str(unsent))
+                problems.respond(req, resp, problems.PROBLEM_TYPES[type(failure)], str(failure))
 
 
 class RequestAudit:
-    """What a request leaves in the audit: one event, or several when it reads or stores many people; before a change an intent."""
+    """The audit events of one request: an intent before a change, one event per batch of records, and the outcome."""
 
     def __init__(
         self, audit: AuditLog, req: Request, operation: Operation, client: str, people: tuple[str, ...]
@@ -78,28 +80,28 @@ class RequestAudit:
         self._fields: tuple[str, ...] = ()
         self.is_change = operation.scope is Scope.WRITE
 
-    def require(self) -> None:
-        """Raise AuditUnavailable while events cannot be kept, or before a change cannot be written."""
+    def check_writable(self) -> None:
+        """Raise AuditUnavailable if the audit log cannot accept events."""
         self._audit.check_writable(change=self.is_change)
 
-    def answers(self, people: Sequence[bytes]) -> None:
-        """Note whose JSON is returned."""
+    def set_people(self, people: Sequence[bytes]) -> None:
+        """Set the people whose JSON the response returns."""
         self._people = person_ids(people)
 
-    def announce(self, data: Any = None) -> None:
-        """Write that a change is about to be made, and which members its document names. Raises AuditUnavailable: do not make it then."""
+    def record_intent(self, data: Any = None) -> None:
+        """Write the intent of a change, with the names of its fields. After AuditUnavailable, do not make the change."""
         self._fields = field_names(data)
         self._audit.write(self._event(0, self._people, intent=True))
 
-    def streams(self, people: tuple[str, ...]) -> None:
-        """Note at once some of the many people who are read or stored. Raises AuditUnavailable."""
-        self._note(200, people)
+    def record_people(self, people: tuple[str, ...]) -> None:
+        """Record a batch of people that a bulk operation reads or stores. Raises AuditUnavailable."""
+        self._write(200, people)
 
     def end(self, status: int) -> None:
-        """Note the outcome. Raises AuditUnavailable."""
-        self._note(status, self._people)
+        """Record the outcome. Raises AuditUnavailable."""
+        self._write(status, self._people)
 
-    def _note(self, status: int, people: tuple[str, ...]) -> None:
+    def _write(self, status: int, people: tuple[str, ...]) -> None:
         event = self._event(status, people)
         if self._operation.scope is Scope.READ:
             self._audit.record(event)
@@ -116,6 +118,6 @@ class RequestAudit:
 
 
 def audit_of(req: Request) -> RequestAudit | None:
-    """Return what a request leaves in the audit, None when there is no audit."""
+    """Return the audit of a request, or None if auditing is off."""
     trail: RequestAudit | None = getattr(req.context, "trail", None)
     return trail

@@ -1,4 +1,4 @@
-"""Who is asking, found out before anything is done for them; what no rule allows is refused."""
+"""Authentication and authorization of every request, before its resource handles it."""
 
 from __future__ import annotations
 
@@ -22,80 +22,83 @@ if TYPE_CHECKING:
 
 
 class _OperationPolicy(NamedTuple):
-    """What an operation asks for: a scope (None: of nobody), units of the caller's rate, and whether it knows how to hide members."""
+    """The required scope (None: public), the cost in rate-limit units, and whether the operation redacts hidden fields."""
 
     scope: Scope | None
     units: int = 0
-    masked: bool = False
+    redacts: bool = False
 
 
-_DEMANDS: Final[dict[tuple[str | None, str], _OperationPolicy]] = {
+_POLICIES: Final[dict[tuple[str | None, str], _OperationPolicy]] = {
     (operation.path, operation.method.upper()): _OperationPolicy(
         operation.scope, cost(operation), operation.name in FIELD_ACCESS_OPERATIONS
     )
     for operation in OPERATIONS
 }
-_DEMANDS.update({(page, "GET"): _OperationPolicy(None) for page in PUBLIC_PAGES})
-_DEMANDS.update({(form, "POST"): _OperationPolicy(None) for form in PUBLIC_FORMS})
-_DEMANDS.update({(path, "HEAD"): demand for (path, method), demand in tuple(_DEMANDS.items()) if method == "GET"})
-_DEFAULT_POLICY: Final = _OperationPolicy(Scope.ADMIN, 1)  # of routes that do not stand in the contract
+_POLICIES.update({(page, "GET"): _OperationPolicy(None) for page in PUBLIC_PAGES})
+_POLICIES.update({(form, "POST"): _OperationPolicy(None) for form in PUBLIC_FORMS})
+_POLICIES.update({(path, "HEAD"): policy for (path, method), policy in tuple(_POLICIES.items()) if method == "GET"})
+_DEFAULT_POLICY: Final = _OperationPolicy(Scope.ADMIN, 1)  # for routes that are not in OPERATIONS
 _SCHEME: Final = "bearer "
-_SHORT: Final = 300  # characters of a header that holds a key
+_CACHED_LENGTH: Final = 300  # characters of a header; longer headers are not cached
 
 
 class AuthMiddleware:
-    """Puts the principal into `req.context.principal`, None where everybody is answered, and refuses who may not do what is asked.
+    """Sets `req.context.principal` (None on public routes) and rejects requests without the required scope.
 
-    From whom members are hidden, it is refused what does not know how to hide them.
-
-    The scope that an operation needs stands in the contract; a route that does not stand there needs that of an administrator.
+    `OPERATIONS` defines the scope of each operation; every other route requires the admin scope. A principal with
+    hidden fields can call only the operations that redact them.
     """
 
     def __init__(
-        self, gate: Authenticator, limits: RateLimiter | None, sessions: Sessions, *, open_metrics: bool
+        self, authenticator: Authenticator, rate_limiter: RateLimiter | None, sessions: Sessions, *, open_metrics: bool
     ) -> None:
-        self._gate = gate
-        self._limits = limits
+        self._authenticator = authenticator
+        self._rate_limiter = rate_limiter
         self._sessions = sessions
-        opened = [("/metrics", "GET"), ("/metrics", "HEAD")] if open_metrics else []
-        self._demands = _DEMANDS | dict.fromkeys(opened, _OperationPolicy(None))
+        public = [("/metrics", "GET"), ("/metrics", "HEAD")] if open_metrics else []
+        self._policies = _POLICIES | dict.fromkeys(public, _OperationPolicy(None))
 
     async def process_resource(self, req: Request, resp: Response, _: object, __: object) -> None:
-        """Raise NotAuthenticated, AccessDenied, MembersHidden, RateExceeded, and falcon's error for 400 if the target cannot be read."""
+        """Raise NotAuthenticated, AccessDenied, FieldAccessDenied, RateLimitExceeded, or HTTPBadRequest for an invalid target."""
         if "unreadable" in req.scope:
             raise falcon.HTTPBadRequest(description=req.scope["unreadable"])
-        needed, units, masked = self._demands.get((req.uri_template, req.method), _DEFAULT_POLICY)
+        needed, units, redacts = self._policies.get((req.uri_template, req.method), _DEFAULT_POLICY)
         if needed is None:
             req.context.principal = None
-            if self._limits is not None:
-                self._limits.count_open(req)
+            if self._rate_limiter is not None:
+                self._rate_limiter.count_public(req)
             return
         header = req.auth
         credential = (
-            (_remembered if len(header) <= _SHORT else _bearer)(header)
+            (_cached_bearer if len(header) <= _CACHED_LENGTH else _bearer)(header)
             if header is not None
             else await self._sessions.credential(req)
         )
-        principal = self._gate.cached_principal(credential) or await self._ask(req, credential, needed)
+        principal = self._authenticator.cached_principal(credential) or await self._authenticate(
+            req, credential, needed
+        )
         req.context.principal = principal
-        if self._limits is not None:
-            self._limits.charge(req, resp, principal, units)
-        if needed not in principal.scopes:  # which an administrator need not have
+        if self._rate_limiter is not None:
+            self._rate_limiter.charge(req, resp, principal, units)
+        if needed not in principal.scopes:  # the admin scope includes it
             principal.require_scope(needed)
-        if principal.hidden_fields and not masked:
+        if principal.hidden_fields and not redacts:
             raise FieldAccessDenied(sorted(principal.hidden_fields))
 
-    async def _ask(self, req: Request, credential: str | None, needed: Scope) -> Principal:
-        """Ask the gate, but not for networks that guess: each guess costs a read of the store. Whoever was let in before is asked for."""
-        if self._limits is None or credential is None or self._gate.is_cached(credential):
-            return await self._gate.authenticate(credential, for_metrics=needed is Scope.METRICS)
-        with self._limits.guessing(req, NotAuthenticated):
-            return await self._gate.authenticate(credential)
+    async def _authenticate(self, req: Request, credential: str | None, needed: Scope) -> Principal:
+        """Authenticate a credential that is not cached; count failures per network, because each costs a read of the store."""
+        if self._rate_limiter is None or credential is None or self._authenticator.is_cached(credential):
+            return await self._authenticator.authenticate(credential, for_metrics=needed is Scope.METRICS)
+        with self._rate_limiter.count_failures(req, NotAuthenticated):
+            return await self._authenticator.authenticate(credential)
 
 
 def _bearer(header: str) -> str:
-    """Return what is shown as a bearer token (RFC 6750); what is shown in another way is no credential, and is refused as such."""
+    """Return the bearer token (RFC 6750), or "", an invalid credential, for any other scheme."""
     return header[len(_SCHEME) :].strip() if header[: len(_SCHEME)].lower() == _SCHEME else ""
 
 
-_remembered: Final = lru_cache(maxsize=1_000)(_bearer)  # at most 300 KB; busy clients show theirs at every request
+_cached_bearer: Final = lru_cache(maxsize=1_000)(
+    _bearer
+)  # at most 300 KB; a client sends the same header with every request

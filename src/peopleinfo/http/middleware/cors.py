@@ -1,4 +1,4 @@
-"""What browsers are told: which pages of other origins may ask, and what a page of ours must not do."""
+"""Cross-origin resource sharing (CORS)."""
 
 from __future__ import annotations
 
@@ -8,45 +8,38 @@ if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
 ANY_ORIGIN: Final = "*"
-PAGE_HEADERS: Final = {
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",  # ids stand in the paths; with "no-referrer" forms would not say their origin
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-}
-_ALLOWED: Final = {
+_PREFLIGHT_HEADERS: Final = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
     "Access-Control-Allow-Headers": "Authorization, Cache-Control, Content-Type, Idempotency-Key, If-Match, If-None-Match",
     "Access-Control-Max-Age": "600",
 }
-_EXPOSED: Final = "Cache-Status, ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
+_EXPOSED_HEADERS: Final = "Cache-Status, ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
 
 
 class Cors:
-    """Lets pages of some other origins ask (CORS, as the Fetch standard has it), with what they show themselves: never with our cookies."""
+    """Allows pages of other origins to call the API with their own credentials, never with the console's cookies."""
 
     def __init__(self, origins: frozenset[str]) -> None:
-        """Let pages of these origins ask, of every origin when `*` is among them."""
+        """Allow these origins; `*` allows every origin."""
         self._origins = origins
-        self._everybody = ANY_ORIGIN in origins
+        self._allows_any = ANY_ORIGIN in origins
 
     async def process_request(self, req: Request, resp: Response) -> None:
-        """Answer the question that a browser asks before the request itself. It has no key with it, and learns what the docs say."""
-        if req.method == "OPTIONS" and self._let_in(req) and req.get_header("Access-Control-Request-Method"):
+        """Respond to a preflight request, which has no credential and reveals only what /docs lists."""
+        if req.method == "OPTIONS" and self._allowed_origin(req) and req.get_header("Access-Control-Request-Method"):
             resp.status = 204
-            resp.set_headers(_ALLOWED)
+            resp.set_headers(_PREFLIGHT_HEADERS)
             resp.complete = True
 
     async def process_response(self, req: Request, resp: Response, _: object, __: bool) -> None:
-        """Let the browser hand the answer to the page."""
-        if not self._everybody:
+        """Allow the page to read the response."""
+        if not self._allows_any:
             resp.append_header("Vary", "Origin")
-        if origin := self._let_in(req):
-            resp.set_header("Access-Control-Allow-Origin", ANY_ORIGIN if self._everybody else origin)
-            resp.set_header("Access-Control-Expose-Headers", _EXPOSED)
+        if origin := self._allowed_origin(req):
+            resp.set_header("Access-Control-Allow-Origin", ANY_ORIGIN if self._allows_any else origin)
+            resp.set_header("Access-Control-Expose-Headers", _EXPOSED_HEADERS)
 
-    def _let_in(self, req: Request) -> str | None:
-        """Return the origin of the page that asks, None when there is none or it may not."""
+    def _allowed_origin(self, req: Request) -> str | None:
+        """Return the origin of the request, or None if it is missing or not allowed."""
         origin: str | None = req.get_header("Origin")
-        return origin if self._everybody or origin in self._origins else None
+        return origin if self._allows_any or origin in self._origins else None

@@ -1,4 +1,4 @@
-"""Parameters of a query that an operation does not know are refused: ignored, they would change what the response means."""
+"""Rejects unknown query parameters; ignoring a misspelled filter would return wrong results."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from peopleinfo.http.operations import Operation
 
-_THEMSELVES: Final = ("findPeople", "exportPeople")  # operations that check their parameters, with the values
-_LEGACY: Final = "/data"  # clients of the first API may send parameters that it always ignored
-_REFUSED: Final = 422
+_SELF_VALIDATING: Final = ("findPeople", "exportPeople")  # these operations validate their own parameters
+_LEGACY: Final = "/data"  # the legacy API ignores unknown parameters
+_UNPROCESSABLE: Final = 422
 
 
 def _known(operation: Operation) -> dict[str, Any]:
@@ -24,21 +24,21 @@ def _known(operation: Operation) -> dict[str, Any]:
 _KNOWN: Final[dict[tuple[str | None, str], dict[str, Any]]] = {
     (operation.path, operation.method.upper()): _known(operation)
     for operation in OPERATIONS
-    if _REFUSED in operation.errors and operation.name not in _THEMSELVES and operation.path != _LEGACY
+    if _UNPROCESSABLE in operation.errors and operation.name not in _SELF_VALIDATING and operation.path != _LEGACY
 }
 _KNOWN.update({(path, "HEAD"): known for (path, method), known in tuple(_KNOWN.items()) if method == "GET"})
 
 
 class KnownParameters:
-    """Middleware: refuses requests with parameters that their operation does not know."""
+    """Middleware that rejects requests with unknown query parameters."""
 
     async def process_resource(self, req: Request, _: Response, __: object, ___: object) -> None:
-        """Raise InvalidSearch with every reason."""
+        """Raise InvalidSearch with all errors."""
         if not req.query_string or (known := _KNOWN.get((req.uri_template, req.method))) is None:
             return
         errors = [FieldError(name, _reason(known)) for name in req.params if name not in known]
         errors += [
-            FieldError(name, "is given more than once")
+            FieldError(name, "must be given once")
             for name, value in req.params.items()
             if known.get(name) is bool and isinstance(value, list)
         ]
@@ -47,4 +47,4 @@ class KnownParameters:
 
 
 def _reason(known: dict[str, Any]) -> str:
-    return f"is not known here; known are {', '.join(known)}" if known else "is not known here; the body takes it"
+    return f"is unknown; known parameters are {', '.join(known)}" if known else "is unknown; send it in the body"
