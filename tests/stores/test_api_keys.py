@@ -30,20 +30,20 @@ async def make(
     )
 
 
-async def test_a_new_store_has_no_keys(store: ServiceStore) -> None:
+async def test_new_store_has_no_keys(store: ServiceStore) -> None:
     assert await store.api_keys.all() == []
     assert not await store.api_keys.any_exist()
     assert await store.api_keys.find(bytes(32)) is None
 
 
-async def test_a_key_is_found_by_its_digest_and_no_other(store: ServiceStore, clock: Clock) -> None:
+async def test_key_is_found_by_its_hash_only(store: ServiceStore, clock: Clock) -> None:
     credential, key = await make(store, clock)
     assert await store.api_keys.find(hash_key(credential)) == key
     assert await store.api_keys.find(hash_key(credential + "x")) is None
     assert await store.api_keys.any_exist()
 
 
-async def test_all_keys_are_listed_oldest_first(store: ServiceStore, clock: Clock) -> None:
+async def test_keys_are_listed_oldest_first(store: ServiceStore, clock: Clock) -> None:
     made = []
     for number in range(5):
         made.append((await make(store, clock, f"key-{number}", days=None))[1])
@@ -51,7 +51,7 @@ async def test_all_keys_are_listed_oldest_first(store: ServiceStore, clock: Cloc
     assert await store.api_keys.all() == made
 
 
-async def test_a_key_outlives_the_store_that_it_was_made_through(
+async def test_key_is_visible_to_other_processes_and_after_reopening(
     store: ServiceStore, store_kind: str, tmp_path: Path, clock: Clock
 ) -> None:
     _, key = await make(store, clock)
@@ -63,13 +63,13 @@ async def test_a_key_outlives_the_store_that_it_was_made_through(
     assert kept.state(clock.now()) == "revoked"
 
 
-async def test_keys_are_nobody(store: ServiceStore, clock: Clock) -> None:
+async def test_keys_are_not_returned_as_people(store: ServiceStore, clock: Clock) -> None:
     await make(store, clock)
     made = await store.create(person_data("Somebody"))
     assert await scan_all(store) == [made.body]
 
 
-async def test_two_valid_keys_do_not_share_a_name(store: ServiceStore, clock: Clock) -> None:
+async def test_two_valid_keys_cannot_share_a_name(store: ServiceStore, clock: Clock) -> None:
     await make(store, clock)
     with pytest.raises(ApiKeyError, match="there is a valid key ci"):
         await make(store, clock)
@@ -77,7 +77,7 @@ async def test_two_valid_keys_do_not_share_a_name(store: ServiceStore, clock: Cl
     await make(store, clock)
 
 
-async def test_a_key_that_is_not_there_cannot_be_revoked(store: ServiceStore, clock: Clock) -> None:
+async def test_unknown_key_cannot_be_revoked(store: ServiceStore, clock: Clock) -> None:
     await make(store, clock)
     await revoke(store.api_keys, "ci", now=clock.now())
     for which in ("ci", "nobody"):
@@ -85,7 +85,7 @@ async def test_a_key_that_is_not_there_cannot_be_revoked(store: ServiceStore, cl
             await revoke(store.api_keys, which, now=clock.now())
 
 
-async def test_a_rotated_key_goes_on_for_the_overlap(store: ServiceStore, clock: Clock) -> None:
+async def test_rotated_key_stays_valid_for_the_overlap(store: ServiceStore, clock: Clock) -> None:
     first, old = await make(store, clock, scope=Scope.WRITE)
     clock.advance(days=30)
     second, new = await rotate(store.api_keys, "ci", overlap=timedelta(hours=1), now=clock.now())
@@ -101,7 +101,7 @@ async def test_a_rotated_key_goes_on_for_the_overlap(store: ServiceStore, clock:
     assert old.state(clock.now()) == "valid"  # as it was given out; what is kept of it has ended
 
 
-async def test_which_of_two_keys_is_meant_has_to_be_said(store: ServiceStore, clock: Clock) -> None:
+async def test_ambiguous_key_name_is_rejected(store: ServiceStore, clock: Clock) -> None:
     _, old = await make(store, clock)
     await rotate(store.api_keys, "ci", overlap=timedelta(hours=1), now=clock.now())
     with pytest.raises(ApiKeyError, match=old.key_id):
@@ -110,7 +110,7 @@ async def test_which_of_two_keys_is_meant_has_to_be_said(store: ServiceStore, cl
     await rotate(store.api_keys, "ci", overlap=timedelta(hours=1), now=clock.now())
 
 
-async def test_many_who_ask_at_once_are_all_let_in(store: ServiceStore, clock: Clock) -> None:
+async def test_concurrent_requests_are_all_authenticated(store: ServiceStore, clock: Clock) -> None:
     credential, _ = await make(store, clock)
     gate = Authenticator(store.api_keys, now=clock.now)
     assert {who.name for who in await asyncio.gather(*(gate.authenticate(credential) for _ in range(50)))} == {"ci"}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MANY = 50
 
 
-async def test_people_of_one_surname_created_at_once_are_all_there(
+async def test_concurrent_creations_of_one_surname_are_all_stored(
     store_kind: str, store: Store, tmp_path: Path, clock: Clock
 ) -> None:
     async with open_store(store_kind, tmp_path, clock) as other:
@@ -29,7 +29,7 @@ async def test_people_of_one_surname_created_at_once_are_all_there(
     assert sorted(await find_all(store, person_filter(surname="crowd"))) == sorted(record.body for record in made)
 
 
-async def test_of_many_changes_of_one_version_exactly_one_wins(
+async def test_one_of_many_concurrent_changes_of_a_version_succeeds(
     store_kind: str, store: Store, tmp_path: Path, clock: Clock
 ) -> None:
     made = await store.create(person_data("Prize"))
@@ -48,7 +48,7 @@ async def test_of_many_changes_of_one_version_exactly_one_wins(
     assert await find_all(store, person_filter(surname="prize")) == [winner.body]
 
 
-async def test_a_change_and_an_erasure_of_one_version_do_not_both_happen(store: Store) -> None:
+async def test_concurrent_change_and_deletion_of_a_version_do_not_both_succeed(store: Store) -> None:
     for _ in range(20):
         made = await store.create(person_data("Duel"))
         changed, erased = await asyncio.gather(
@@ -64,13 +64,13 @@ async def test_a_change_and_an_erasure_of_one_version_do_not_both_happen(store: 
             assert erased is None
 
 
-async def test_a_person_is_erased_once(store: Store) -> None:
+async def test_concurrent_deletions_delete_a_person_once(store: Store) -> None:
     made = await store.create(person_data("Once"))
     outcomes = await asyncio.gather(*(store.delete(made.person_id) for _ in range(MANY)), return_exceptions=True)
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["NoneType"] + ["PersonNotFound"] * (MANY - 1)
 
 
-async def test_patches_of_different_members_at_once_all_count(people: PeopleService) -> None:
+async def test_concurrent_patches_of_different_fields_are_all_applied(people: PeopleService) -> None:
     made = await people.create({"person_surname": "Sum"})
     await asyncio.gather(*(people.patch(made.person_id, {f"m{n}": str(n)}) for n in range(10)))
     record = await people.get(made.person_id)
@@ -78,7 +78,7 @@ async def test_patches_of_different_members_at_once_all_count(people: PeopleServ
     assert all(f'"m{n}":"{n}"'.encode() in record.body for n in range(10))
 
 
-async def test_a_search_sees_what_was_acknowledged_before_it_began_amid_other_writes(store: Store) -> None:
+async def test_search_sees_earlier_acknowledged_writes_during_other_writes(store: Store) -> None:
     async def write_and_look(number: int) -> None:
         surname = f"Own{number}"
         made = await store.create(person_data(surname))
@@ -93,7 +93,7 @@ async def test_a_search_sees_what_was_acknowledged_before_it_began_amid_other_wr
     assert await scan_all(store) == []
 
 
-async def test_a_caller_that_goes_away_does_not_hurt_those_beside_it(store: Store) -> None:
+async def test_cancelled_call_does_not_affect_concurrent_calls(store: Store) -> None:
     tasks = [asyncio.ensure_future(store.create(person_data("Beside", str(number)))) for number in range(MANY)]
     await asyncio.sleep(0)  # each has asked now
     for task in tasks[::2]:
@@ -104,7 +104,7 @@ async def test_a_caller_that_goes_away_does_not_hurt_those_beside_it(store: Stor
     assert {record.body for record in kept} <= set(await find_all(store, person_filter(surname="beside")))
 
 
-async def test_a_search_that_is_given_up_does_not_hurt_the_next_one(store: Store) -> None:
+async def test_cancelled_search_does_not_affect_the_next_one(store: Store) -> None:
     await store.create_many([person_data("Long", "Name") for _ in range(500)])
     given_up = asyncio.ensure_future(store.find(person_filter(surname="long", name="name"), after=None, limit=500))
     await asyncio.sleep(0)

@@ -147,7 +147,7 @@ def once_lost(action: str) -> Callable[[str, Request, HttpImplementation], Any]:
 
 
 @pytest.mark.parametrize("master", ["plain", "sealed"], indirect=True)
-async def test_amid_throttling_and_lost_answers_nothing_acknowledged_is_lost_or_done_twice(
+async def test_no_acknowledged_write_is_lost_or_repeated_during_throttling_and_lost_responses(
     store: Store, wire: Wire
 ) -> None:
     wire.fault = at_random(7)
@@ -189,7 +189,7 @@ async def test_amid_throttling_and_lost_answers_nothing_acknowledged_is_lost_or_
     assert sorted(ids_of(listed)) == sorted(stored)
 
 
-async def test_counters_lose_no_update_amid_throttling_and_lost_answers(store: Store, wire: Wire) -> None:
+async def test_counter_loses_no_update_during_throttling_and_lost_responses(store: Store, wire: Wire) -> None:
     made = await store.create(person_data("Counter", n=0))
     wire.fault = at_random(11)
     done = maybe = 0
@@ -218,7 +218,7 @@ async def test_counters_lose_no_update_amid_throttling_and_lost_answers(store: S
 
 
 @pytest.mark.parametrize(("action", "outcome"), [("BatchWriteItem", "throttled"), ("TransactWriteItems", "conflict")])
-async def test_what_dynamodb_leaves_undone_is_counted_as_what_it_is(
+async def test_each_failed_attempt_is_counted_by_its_reason(
     store: Store, wire: Wire, action: str, outcome: str
 ) -> None:
     before = Counter(DYNAMODB_ATTEMPTS.values)
@@ -247,9 +247,7 @@ async def test_what_dynamodb_leaves_undone_is_counted_as_what_it_is(
 
 
 @pytest.mark.parametrize("action", ["PutItem", "TransactWriteItems"])
-async def test_a_creation_whose_answer_was_lost_is_acknowledged_and_done_once(
-    store: Store, wire: Wire, action: str
-) -> None:
+async def test_creation_with_lost_response_is_acknowledged_and_done_once(store: Store, wire: Wire, action: str) -> None:
     wire.fault = once_lost(action)
     once = IdempotencyKey(b"k" * 32, b"c" * 32) if action == "TransactWriteItems" else None
     made = await store.create(person_data("Heard"), idempotency_key=once)
@@ -257,9 +255,7 @@ async def test_a_creation_whose_answer_was_lost_is_acknowledged_and_done_once(
 
 
 @pytest.mark.parametrize("surname", ["Stays", "Moves"])
-async def test_a_change_whose_answer_was_lost_is_acknowledged_and_done_once(
-    store: Store, wire: Wire, surname: str
-) -> None:
+async def test_change_with_lost_response_is_acknowledged_and_done_once(store: Store, wire: Wire, surname: str) -> None:
     made = await store.create(person_data("Stays"))
     wire.fault = once_lost("UpdateItem" if surname == "Stays" else "TransactWriteItems")
     changed = await store.replace(made.person_id, person_data(surname, "Now"), expected=1)
@@ -269,7 +265,7 @@ async def test_a_change_whose_answer_was_lost_is_acknowledged_and_done_once(
 
 @pytest.mark.parametrize("gone", [False, True])
 @pytest.mark.parametrize("surname", ["Stays", "Moves"])
-async def test_a_change_that_was_lost_and_then_overwritten_has_an_unknown_outcome(
+async def test_overwritten_change_with_lost_response_has_unknown_outcome(
     store: Store, wire: Wire, clock: Clock, location: DynamoDBUrl, surname: str, *, gone: bool
 ) -> None:
     made = await store.create(person_data("Stays"))
@@ -308,7 +304,7 @@ def lost_and_overwritten(overwrite: Callable[[], Any]) -> Callable[[str, Request
     return fault
 
 
-async def test_an_erasure_whose_answer_was_lost_is_acknowledged(store: Store, wire: Wire) -> None:
+async def test_deletion_with_lost_response_is_acknowledged(store: Store, wire: Wire) -> None:
     made = await store.create(person_data("Gone"))
     wire.fault = once_lost("TransactWriteItems")
     await store.delete(made.person_id, expected=1)
@@ -316,7 +312,9 @@ async def test_an_erasure_whose_answer_was_lost_is_acknowledged(store: Store, wi
         await store.get(made.person_id)
 
 
-async def test_a_load_amid_throttling_and_lost_answers_stores_everybody_once(store: Store, wire: Wire) -> None:
+async def test_bulk_create_stores_each_record_once_during_throttling_and_lost_responses(
+    store: Store, wire: Wire
+) -> None:
     wire.fault = at_random(3)
     begin = Checkpoint(b"i" * 32)
     end = Checkpoint(b"i" * 32, rows=300, stored=300, digest=b"d" * 32)
@@ -328,7 +326,7 @@ async def test_a_load_amid_throttling_and_lost_answers_stores_everybody_once(sto
     assert sorted(names, key=int) == [str(number) for number in range(300)]
 
 
-async def test_a_step_that_is_taken_again_leaves_those_it_had_stored_as_they_are_now(
+async def test_repeated_batch_keeps_later_changes_of_its_records(
     store: DynamoDBStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     three = [person_data("Half", str(number)) for number in range(3)]
@@ -349,7 +347,7 @@ async def test_a_step_that_is_taken_again_leaves_those_it_had_stored_as_they_are
     assert len(await scan_all(store)) == 3
 
 
-async def test_what_was_not_done_in_time_is_said_to_be_unavailable_and_what_may_have_been_is_said_so(
+async def test_timeout_is_reported_as_unavailable_or_as_unknown_outcome(
     store: DynamoDBStore, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await store.create(person_data("Patient"))
@@ -375,7 +373,7 @@ async def test_what_was_not_done_in_time_is_said_to_be_unavailable_and_what_may_
         await store.get(made.person_id)
 
 
-async def test_an_attempt_at_a_page_of_a_scan_may_take_longer_than_other_attempts(
+async def test_scan_attempt_has_a_longer_timeout_than_other_attempts(
     store: Store, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await store.create(person_data("Slow"))
@@ -401,23 +399,19 @@ async def test_an_attempt_at_a_page_of_a_scan_may_take_longer_than_other_attempt
     }
 
 
-async def test_a_server_that_is_not_there_is_unusable_at_the_start(wire: Wire, clock: Clock) -> None:
+async def test_unreachable_server_prevents_start(wire: Wire, clock: Clock) -> None:
     with pytest.raises(StoreConfigurationError, match="does not respond"):
         async with opened(DynamoDBUrl("eu-west-1", "People", "http://127.0.0.1:9", timeout=0.05), clock):
             pass
 
 
-async def test_a_table_that_is_not_there_is_unusable_and_the_error_says_how_to_make_it(
-    location: DynamoDBUrl, clock: Clock
-) -> None:
+async def test_missing_table_prevents_start_and_error_names_the_command(location: DynamoDBUrl, clock: Clock) -> None:
     with pytest.raises(StoreConfigurationError, match="peopleinfo store create"):
         async with opened(location, clock):
             pass
 
 
-async def test_a_table_spreads_surnames_over_the_shards_with_which_it_was_begun(
-    location: DynamoDBUrl, clock: Clock
-) -> None:
+async def test_table_keeps_the_shard_count_of_its_creation(location: DynamoDBUrl, clock: Clock) -> None:
     spread = replace(location, shards=5)
     await make_table(spread)
     async with opened(spread, clock) as store:

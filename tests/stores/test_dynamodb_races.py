@@ -35,7 +35,7 @@ async def store(wire: Wire, tmp_path: Path, clock: Clock) -> AsyncIterator[Dynam
         yield store
 
 
-async def test_a_place_that_is_taken_is_left_to_who_has_it(
+async def test_creation_does_not_overwrite_an_existing_item(
     store: DynamoDBStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await store.create(person_data("Place"))
@@ -48,7 +48,7 @@ async def test_a_place_that_is_taken_is_left_to_who_has_it(
     assert numbers == []
 
 
-async def test_a_move_to_a_place_that_is_taken_removes_nobody(
+async def test_failed_move_to_an_existing_item_deletes_no_record(
     store: DynamoDBStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await store.create(person_data("Here"))
@@ -61,7 +61,7 @@ async def test_a_move_to_a_place_that_is_taken_removes_nobody(
     assert await store.get(second.person_id) == second
 
 
-async def test_a_change_of_a_version_that_changed_meanwhile_is_refused(store: DynamoDBStore) -> None:
+async def test_change_of_an_outdated_version_is_rejected(store: DynamoDBStore) -> None:
     made = await store.create(person_data("Stale"))
     changed = await store.replace(made.person_id, person_data("Stale", "New"), expected=1)
     for surname in ("Stale", "Moved"):
@@ -70,7 +70,7 @@ async def test_a_change_of_a_version_that_changed_meanwhile_is_refused(store: Dy
         assert await store.get(made.person_id) == changed
 
 
-async def test_an_erasure_of_a_version_that_changed_meanwhile_is_refused(store: DynamoDBStore, wire: Wire) -> None:
+async def test_deletion_of_an_outdated_version_is_rejected(store: DynamoDBStore, wire: Wire) -> None:
     made = await store.create(person_data("Erased"))
 
     async def change_before(action: str, request: Request, way: HttpImplementation) -> Response:
@@ -85,7 +85,7 @@ async def test_an_erasure_of_a_version_that_changed_meanwhile_is_refused(store: 
     assert (await store.get(made.person_id)).version == 2
 
 
-async def test_pages_of_shards_that_end_at_different_places_skip_no_person(
+async def test_pages_skip_no_record_when_shards_end_at_different_positions(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     location = table_location("ministack", tmp_path, shards=2)

@@ -87,7 +87,7 @@ async def test_opening_a_store_reads_consistently(store: ServiceStore, reads: Re
     assert reads.inconsistent == []
 
 
-async def test_a_read_of_one_person_is_consistent_wherever_the_person_is(store: ServiceStore, reads: Reads) -> None:
+async def test_read_by_id_is_consistent(store: ServiceStore, reads: Reads) -> None:
     made = await store.create(person_data("Single"))
     await store.get(made.person_id)
     moved = await store.replace(made.person_id, person_data("Married"), expected=1)
@@ -97,7 +97,7 @@ async def test_a_read_of_one_person_is_consistent_wherever_the_person_is(store: 
     assert reads.inconsistent == []
 
 
-async def test_a_list_is_consistent_on_every_page(store: ServiceStore, reads: Reads) -> None:
+async def test_search_by_surname_is_consistent_on_every_page(store: ServiceStore, reads: Reads) -> None:
     await store.create_many([person_data("Paged", str(number)) for number in range(5)])
     assert len(await find_all(store, person_filter(surname="paged"), limit=2)) == 5
     assert len(await find_all(store, person_filter(surname="paged", name="3"))) == 1
@@ -105,14 +105,14 @@ async def test_a_list_is_consistent_on_every_page(store: ServiceStore, reads: Re
     assert reads.inconsistent == []
 
 
-async def test_a_search_by_prefix_reads_the_people_it_finds_consistently(store: ServiceStore, reads: Reads) -> None:
+async def test_prefix_search_reads_matching_records_consistently(store: ServiceStore, reads: Reads) -> None:
     made = await store.create(person_data("Prefixed"))
     assert await find_all(store, person_filter(surname_prefix="pref")) == [made.body]
     assert {"Query", "BatchGetItem"} <= reads.actions
     assert reads.inconsistent == []
 
 
-async def test_a_scan_is_consistent_in_every_segment(store: ServiceStore, reads: Reads) -> None:
+async def test_scan_is_consistent_in_every_segment(store: ServiceStore, reads: Reads) -> None:
     made = await store.create(person_data("Scanned"))
     await store.replace(made.person_id, person_data("Elsewhere"), expected=1)
     assert len(await scan_all(store)) == 1
@@ -123,7 +123,7 @@ async def test_a_scan_is_consistent_in_every_segment(store: ServiceStore, reads:
     assert reads.inconsistent == []
 
 
-async def test_what_a_write_depends_on_is_read_consistently(
+async def test_reads_before_a_write_are_consistent(
     store: ServiceStore, reads: Reads, tmp_path: Path, clock: Clock
 ) -> None:
     once = IdempotencyKey(b"k" * 32, b"c" * 32)

@@ -27,7 +27,7 @@ VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", 
              "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI")  # fmt: skip
 
 
-async def test_a_table_that_was_made_is_as_the_service_needs_it(tmp_path: Path) -> None:
+async def test_created_table_passes_check(tmp_path: Path) -> None:
     location = table_location("ministack", tmp_path)
     await make_table(location)
     async with open_table(location) as table:
@@ -35,7 +35,7 @@ async def test_a_table_that_was_made_is_as_the_service_needs_it(tmp_path: Path) 
         assert await schema.create(table) == [], "made a second time it stays as it is"
 
 
-async def test_every_way_in_which_a_table_differs_is_named(tmp_path: Path) -> None:
+async def test_check_reports_every_difference(tmp_path: Path) -> None:
     location = table_location("ministack", tmp_path)
     plain: dict[str, Any] = {"AttributeDefinitions": [], "KeySchema": [], "BillingMode": "PROVISIONED"}
     plain["AttributeDefinitions"] = [
@@ -91,20 +91,20 @@ async def key() -> Key | None:
         return await default_chain("eu-west-1").get_key(http)
 
 
-async def test_the_environment_comes_first(nobody: None, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_environment_credentials_have_priority(nobody: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden")
     assert await key() == Key("id", "hidden")
 
 
-async def test_a_profile(nobody: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_profile_credentials_are_used(nobody: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws" / "credentials").write_text("[work]\naws_access_key_id = id\naws_secret_access_key = hidden\n")
     monkeypatch.setenv("AWS_PROFILE", "work")
     assert await key() == Key("id", "hidden")
 
 
-async def test_a_web_identity(nobody: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_web_identity_credentials_are_used(nobody: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("a.b.c\n")
     monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::000000000000:role/people")
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
@@ -116,9 +116,7 @@ async def test_a_web_identity(nobody: None, monkeypatch: pytest.MonkeyPatch, tmp
     assert given.token
 
 
-async def test_the_role_of_an_ecs_task_is_fetched_anew_before_it_expires(
-    nobody: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_ecs_task_credentials_are_refreshed_before_expiry(nobody: None, monkeypatch: pytest.MonkeyPatch) -> None:
     given = 0
 
     def role() -> dict[str, str]:
@@ -136,5 +134,5 @@ async def test_the_role_of_an_ecs_task_is_fetched_anew_before_it_expires(
     assert keys == [Key("id1", "hidden", "token"), Key("id2", "hidden", "token"), Key("id2", "hidden", "token")]
 
 
-async def test_without_any_there_is_none(nobody: None) -> None:
+async def test_no_credentials_are_found_without_a_source(nobody: None) -> None:
     assert await key() is None

@@ -62,7 +62,7 @@ def kept(folder: Path) -> bytes:
     return b"".join(file.read_bytes() for file in sorted(folder.iterdir()) if file.is_file())
 
 
-async def test_no_value_and_no_member_of_anybody_is_in_a_file(path: Path, clock: Clock) -> None:
+async def test_no_plaintext_is_in_any_file(path: Path, clock: Clock) -> None:
     async with sealed(path, clock) as store:
         person = person_data(CANARY, f"{CANARY}name", "1990-02-11", **{f"{CANARY}member": f"{CANARY}value"})
         await store.create(person, idempotency_key=IdempotencyKey(bytes(32), bytes(32)))
@@ -77,7 +77,7 @@ async def test_no_value_and_no_member_of_anybody_is_in_a_file(path: Path, clock:
         assert value.lower().encode() not in kept(path.parent).lower()
 
 
-async def test_an_index_of_beginnings_holds_surnames_and_nothing_else(path: Path, clock: Clock) -> None:
+async def test_prefix_index_contains_surnames_only(path: Path, clock: Clock) -> None:
     async with sealed(path, clock, prefixes=True) as store:
         await store.create(person_data(CANARY, f"Name{CANARY}"))
         assert len(await find_all(store, person_filter(surname_prefix=CANARY[:4]))) == 1
@@ -86,13 +86,13 @@ async def test_an_index_of_beginnings_holds_surnames_and_nothing_else(path: Path
     assert f"Name{CANARY}".encode() not in written
 
 
-async def test_without_an_index_of_beginnings_a_search_by_them_is_refused_in_words(path: Path, clock: Clock) -> None:
+async def test_prefix_search_without_prefix_index_is_rejected_with_reason(path: Path, clock: Clock) -> None:
     async with sealed(path, clock) as store:
         with pytest.raises(InvalidSearch, match=r"surname_prefix: is not supported: the surnames are encrypted"):
             await store.find(person_filter(surname_prefix="m"), after=None, limit=1)
 
 
-async def test_whoever_was_erased_cannot_be_read_in_a_backup_of_the_day_before(path: Path, clock: Clock) -> None:
+async def test_deleted_record_cannot_be_decrypted_in_restored_backup(path: Path, clock: Clock) -> None:
     backup = path.with_name("yesterday.db")
     async with sealed(path, clock) as store:
         once = IdempotencyKey(bytes(32), bytes(32))
@@ -134,7 +134,7 @@ async def test_whoever_was_erased_cannot_be_read_in_a_backup_of_the_day_before(p
         assert db.execute("SELECT answer FROM once").fetchall() == [(None,)]
 
 
-async def test_the_key_of_whoever_was_erased_is_in_no_file(path: Path, clock: Clock) -> None:
+async def test_key_of_deleted_record_is_in_no_file(path: Path, clock: Clock) -> None:
     async with sealed(path, clock) as store:
         records = [await store.create(person_data(f"N{number}")) for number in range(300)]
         with closing(sqlite3.connect(path_of_keys(path))) as db:
@@ -147,7 +147,7 @@ async def test_the_key_of_whoever_was_erased_is_in_no_file(path: Path, clock: Cl
         assert (await store.get(records[1].person_id)).version == 1
 
 
-async def test_every_file_is_synced_before_a_write_is_acknowledged_and_overwrites_what_it_deletes(
+async def test_every_file_is_synced_before_acknowledgement_and_overwrites_deleted_data(
     path: Path, clock: Clock
 ) -> None:
     def pragmas(db: sqlite3.Connection) -> dict[str, tuple[int, int]]:
@@ -164,7 +164,7 @@ async def test_every_file_is_synced_before_a_write_is_acknowledged_and_overwrite
 
 
 @pytest.mark.parametrize("length", [10, 3_000, 30_000])
-async def test_of_an_erased_person_no_encrypted_byte_remains_in_the_file(path: Path, clock: Clock, length: int) -> None:
+async def test_no_ciphertext_of_deleted_record_remains_in_file(path: Path, clock: Clock, length: int) -> None:
     async with sealed(path, clock) as store:
         await store.create_many([person_data(f"Neighbor{number}") for number in range(200)])
         once = IdempotencyKey(bytes(32), bytes(32))
@@ -186,7 +186,7 @@ def read_rows(path: Path, query: str) -> list[bytes]:
         return [row[0] for row in db.execute(query)]
 
 
-async def test_a_backup_is_older_than_the_keys_and_no_id_is_given_out_again(path: Path, clock: Clock) -> None:
+async def test_id_is_not_reused_when_backup_is_older_than_key_file(path: Path, clock: Clock) -> None:
     backup = path.with_name("yesterday.db")
     async with sealed(path, clock) as store:
         await store.create(person_data("First"))
@@ -199,9 +199,7 @@ async def test_a_backup_is_older_than_the_keys_and_no_id_is_given_out_again(path
 
 
 @pytest.mark.parametrize("spoil", ["missing", "wrong", "open to all", "no key"])
-async def test_without_the_right_master_key_nothing_is_opened_and_nothing_changed(
-    path: Path, clock: Clock, spoil: str
-) -> None:
+async def test_wrong_master_key_is_rejected_without_changes(path: Path, clock: Clock, spoil: str) -> None:
     async with sealed(path, clock) as store:
         record = await store.create(person_data("Somebody"))
     before = kept(path.parent)
@@ -233,7 +231,7 @@ async def test_without_the_right_master_key_nothing_is_opened_and_nothing_change
         assert await store.get(record.person_id) == record
 
 
-async def test_a_key_is_never_made_over_another(tmp_path: Path) -> None:
+async def test_existing_key_file_is_never_overwritten(tmp_path: Path) -> None:
     create_file(tmp_path / "a.key")
     before = (tmp_path / "a.key").read_bytes()
     with pytest.raises(StoreConfigurationError, match="already exists and was not changed"):
@@ -242,7 +240,7 @@ async def test_a_key_is_never_made_over_another(tmp_path: Path) -> None:
     assert (tmp_path / "a.key").stat().st_mode & 0o777 == 0o600
 
 
-async def test_sealed_people_are_not_opened_without_encryption(path: Path, clock: Clock) -> None:
+async def test_encrypted_store_is_rejected_without_encryption(path: Path, clock: Clock) -> None:
     async with sealed(path, clock) as store:
         await store.create(person_data("Somebody"))
     with pytest.raises(StoreConfigurationError, match="are encrypted; set PEOPLEINFO_ENCRYPTION"):
@@ -250,7 +248,7 @@ async def test_sealed_people_are_not_opened_without_encryption(path: Path, clock
             pass
 
 
-async def test_plain_people_are_not_mixed_with_sealed_ones(path: Path, clock: Clock) -> None:
+async def test_unencrypted_store_is_rejected_with_encryption(path: Path, clock: Clock) -> None:
     async with open_sqlite(path, now=clock.now) as store:
         record = await store.create(person_data("Somebody"))
     with pytest.raises(StoreConfigurationError, match="run `peopleinfo encryption enable`"):
@@ -260,7 +258,7 @@ async def test_plain_people_are_not_mixed_with_sealed_ones(path: Path, clock: Cl
         assert await store.get(record.person_id) == record
 
 
-async def test_a_plain_store_that_is_sealed_while_it_is_open_stores_nobody_plain(path: Path, clock: Clock) -> None:
+async def test_open_store_rejects_plaintext_writes_once_another_process_encrypts_it(path: Path, clock: Clock) -> None:
     async with open_sqlite(path, now=clock.now) as plain:
         async with sealed(path, clock):
             pass
@@ -269,9 +267,7 @@ async def test_a_plain_store_that_is_sealed_while_it_is_open_stores_nobody_plain
 
 
 @pytest.mark.parametrize("lost", ["keys missing", "keys of others"])
-async def test_people_without_their_keys_are_refused_and_no_new_keys_are_made(
-    path: Path, clock: Clock, lost: str
-) -> None:
+async def test_missing_or_foreign_keys_are_rejected_and_not_replaced(path: Path, clock: Clock, lost: str) -> None:
     async with sealed(path, clock) as store:
         await store.create(person_data("Somebody"))
     held = path_of_keys(path)
@@ -287,7 +283,7 @@ async def test_people_without_their_keys_are_refused_and_no_new_keys_are_made(
     assert held.exists() is (lost == "keys of others")
 
 
-async def test_keys_without_their_people_are_not_given_to_others(path: Path, clock: Clock) -> None:
+async def test_key_file_without_its_records_is_rejected(path: Path, clock: Clock) -> None:
     async with sealed(path, clock) as store:
         await store.create(person_data("Somebody"))
     path.unlink()
@@ -296,7 +292,7 @@ async def test_keys_without_their_people_are_not_given_to_others(path: Path, clo
             pass
 
 
-async def test_the_index_is_the_one_that_was_chosen(path: Path, clock: Clock) -> None:
+async def test_surname_index_cannot_be_changed_after_creation(path: Path, clock: Clock) -> None:
     async with sealed(path, clock, prefixes=True):
         pass
     with pytest.raises(StoreConfigurationError, match=r"set \?index=prefix in PEOPLEINFO_ENCRYPTION"):
@@ -307,7 +303,7 @@ async def test_the_index_is_the_one_that_was_chosen(path: Path, clock: Clock) ->
 
 
 @pytest.mark.parametrize("moved", ["body", "key", "version"])
-async def test_a_record_opens_only_as_that_person_at_that_version(path: Path, clock: Clock, moved: str) -> None:
+async def test_record_is_decrypted_only_with_its_key_id_and_version(path: Path, clock: Clock, moved: str) -> None:
     async with sealed(path, clock) as store:
         first, second = await store.create(person_data("First")), await store.create(person_data("Second"))
         with closing(person_keys.connect_to_both(path)) as db:
@@ -325,7 +321,7 @@ async def test_a_record_opens_only_as_that_person_at_that_version(path: Path, cl
 
 
 @pytest.mark.parametrize("beside", [0, 5])
-async def test_an_erasure_between_whose_commits_the_disk_is_full_is_of_unknown_outcome(
+async def test_outcome_of_delete_is_unknown_when_disk_fills_between_its_commits(
     path: Path, clock: Clock, beside: int
 ) -> None:
     async with sealed(path, clock) as store:
@@ -351,7 +347,7 @@ async def test_an_erasure_between_whose_commits_the_disk_is_full_is_of_unknown_o
 # Sealing people who were plain
 
 
-async def test_plain_people_are_sealed_and_keep_their_ids_versions_and_answers(path: Path, clock: Clock) -> None:
+async def test_encryption_of_existing_store_keeps_ids_versions_and_responses(path: Path, clock: Clock) -> None:
     once = IdempotencyKey(bytes(32), bytes(32))
     async with open_sqlite(path, now=clock.now) as store:
         first = await store.create(person_data(CANARY), idempotency_key=once)
@@ -373,7 +369,7 @@ async def test_plain_people_are_sealed_and_keep_their_ids_versions_and_answers(p
     assert encrypt_database(path, encryption(path.parent, prefixes=False), on_progress=counted.append) == 0
 
 
-async def test_people_are_not_sealed_while_somebody_has_them_open(path: Path, clock: Clock) -> None:
+async def test_existing_store_is_not_encrypted_while_it_is_open(path: Path, clock: Clock) -> None:
     async with open_sqlite(path, now=clock.now) as store:
         record = await store.create(person_data("Somebody"))
         with pytest.raises(StoreConfigurationError, match="stop the service"):
@@ -385,7 +381,7 @@ async def test_people_are_not_sealed_while_somebody_has_them_open(path: Path, cl
 # Rotation
 
 
-async def test_keys_are_wrapped_anew_while_people_are_read_and_stored(path: Path, clock: Clock) -> None:
+async def test_keys_are_rotated_while_store_is_in_use(path: Path, clock: Clock) -> None:
     master = encryption(path.parent).master
     async with sealed(path, clock) as store:
         records = [await store.create(person_data(f"N{number}")) for number in range(600)]
@@ -404,7 +400,7 @@ async def test_keys_are_wrapped_anew_while_people_are_read_and_stored(path: Path
         assert len(await scan_all(store)) == 601
 
 
-async def test_a_rotation_that_was_cut_short_is_gone_on_with(path: Path, clock: Clock) -> None:
+async def test_interrupted_rotation_is_resumed(path: Path, clock: Clock) -> None:
     master = encryption(path.parent).master
     async with sealed(path, clock) as store:
         await store.create_many([person_data(f"N{number}") for number in range(1_100)])
@@ -422,7 +418,7 @@ async def test_a_rotation_that_was_cut_short_is_gone_on_with(path: Path, clock: 
         assert len(await scan_all(store)) == 1_100
 
 
-async def test_another_master_key_takes_the_place_of_the_old_one(path: Path, clock: Clock) -> None:
+async def test_rotation_replaces_master_key(path: Path, clock: Clock) -> None:
     old = encryption(path.parent).master
     async with sealed(path, clock) as store:
         record = await store.create(person_data("Somebody"))
@@ -438,5 +434,5 @@ async def test_another_master_key_takes_the_place_of_the_old_one(path: Path, clo
             pass
 
 
-def test_keys_are_of_256_bits() -> None:
+def test_keys_have_256_bits() -> None:
     assert KEY_SIZE * 8 == 256

@@ -75,9 +75,7 @@ async def put_back(location: DynamoDBUrl, items: list[Item]) -> None:
             await table.put_many(items[start : start + 25])
 
 
-async def test_no_value_and_no_member_of_anybody_is_in_the_tables(
-    location: DynamoDBUrl, clock: Clock, given: Encryption
-) -> None:
+async def test_no_plaintext_is_in_the_tables(location: DynamoDBUrl, clock: Clock, given: Encryption) -> None:
     async with sealed(location, clock, given) as store:
         person = person_data(CANARY, f"{CANARY}name", "1990-02-11", **{f"{CANARY}member": f"{CANARY}value"})
         await store.create(person, idempotency_key=ONCE)
@@ -94,7 +92,7 @@ async def test_no_value_and_no_member_of_anybody_is_in_the_tables(
         assert text.lower() not in written
 
 
-async def test_people_are_found_by_surname_and_in_a_scan_wherever_they_have_moved(
+async def test_record_is_found_by_surname_and_scan_after_its_surname_changed(
     location: DynamoDBUrl, clock: Clock, given: Encryption
 ) -> None:
     async with sealed(location, clock, given) as store:
@@ -109,7 +107,7 @@ async def test_people_are_found_by_surname_and_in_a_scan_wherever_they_have_move
         assert await store.get(moved.person_id) == moved
 
 
-async def test_the_beginning_of_a_surname_is_found_only_where_that_was_asked_for(
+async def test_prefix_search_requires_prefix_index(
     tmp_path: Path, location: DynamoDBUrl, clock: Clock, given: Encryption
 ) -> None:
     async with sealed(location, clock, given) as store:
@@ -129,7 +127,7 @@ async def test_the_beginning_of_a_surname_is_found_only_where_that_was_asked_for
     assert CANARY.encode() not in written
 
 
-async def test_whoever_was_erased_cannot_be_read_in_the_table_of_yesterday(
+async def test_deleted_record_cannot_be_decrypted_in_restored_table(
     location: DynamoDBUrl, clock: Clock, given: Encryption
 ) -> None:
     async with sealed(location, clock, given) as store:
@@ -161,7 +159,7 @@ async def test_whoever_was_erased_cannot_be_read_in_the_table_of_yesterday(
         assert await find_all(store, person_filter(surname="Elsewhere")) == [moved.body]
 
 
-async def test_what_is_left_of_the_erased_in_the_table_of_yesterday_is_removed(
+async def test_purge_deletes_records_without_key_from_restored_table(
     location: DynamoDBUrl, clock: Clock, given: Encryption
 ) -> None:
     async with sealed(location, clock, given) as store:
@@ -187,7 +185,7 @@ async def test_what_is_left_of_the_erased_in_the_table_of_yesterday_is_removed(
         assert await store.get(gone[1].person_id) == gone[1]
 
 
-async def test_no_field_of_whoever_was_erased_opens_with_any_key_that_is_left(
+async def test_no_remaining_key_decrypts_a_deleted_record(
     location: DynamoDBUrl, clock: Clock, given: Encryption
 ) -> None:
     async with sealed(location, clock, given) as store:
@@ -216,7 +214,7 @@ async def test_no_field_of_whoever_was_erased_opens_with_any_key_that_is_left(
                 decrypt(ring.key(other, wrapped), owner, kind, 1, body)
 
 
-async def test_a_record_opens_only_as_that_person_at_that_version(
+async def test_record_is_decrypted_only_with_its_key_id_and_version(
     location: DynamoDBUrl, clock: Clock, given: Encryption
 ) -> None:
     async with sealed(location, clock, given) as store:
@@ -241,7 +239,7 @@ async def test_a_record_opens_only_as_that_person_at_that_version(
             await store.get(third.person_id)
 
 
-async def test_who_was_erased_and_brought_back_is_read_where_the_old_key_was_held(
+async def test_restored_record_is_decrypted_where_its_old_key_was_cached(
     location: DynamoDBUrl, clock: Clock, given: Encryption
 ) -> None:
     async with sealed(location, clock, given) as here, sealed(location, clock, given) as there:
@@ -258,7 +256,9 @@ async def test_who_was_erased_and_brought_back_is_read_where_the_old_key_was_hel
 # Opening
 
 
-async def test_plain_and_sealed_people_are_not_mixed(location: DynamoDBUrl, clock: Clock, given: Encryption) -> None:
+async def test_encrypted_and_unencrypted_records_are_not_mixed(
+    location: DynamoDBUrl, clock: Clock, given: Encryption
+) -> None:
     async with sealed(location, clock, None) as store:
         await store.create(person_data("Somebody"))
     with pytest.raises(StoreConfigurationError, match="are not encrypted: copy them"):
@@ -279,7 +279,7 @@ async def test_plain_and_sealed_people_are_not_mixed(location: DynamoDBUrl, cloc
         assert await store.get(record.person_id) == record
 
 
-async def test_people_without_their_keys_are_refused_and_no_new_keys_are_made(
+async def test_missing_or_foreign_keys_are_rejected_and_not_replaced(
     location: DynamoDBUrl, clock: Clock, given: Encryption
 ) -> None:
     async with sealed(location, clock, given):
@@ -302,7 +302,7 @@ async def test_people_without_their_keys_are_refused_and_no_new_keys_are_made(
             pass
 
 
-async def test_another_master_key_is_refused(
+async def test_other_master_key_is_rejected(
     tmp_path: Path, location: DynamoDBUrl, clock: Clock, given: Encryption
 ) -> None:
     async with sealed(location, clock, given):
@@ -313,7 +313,7 @@ async def test_another_master_key_is_refused(
             pass
 
 
-async def test_a_table_of_keys_is_as_the_service_needs_it_and_never_brought_back(location: DynamoDBUrl) -> None:
+async def test_key_table_passes_check_and_must_not_have_backups(location: DynamoDBUrl) -> None:
     async with open_table(location) as table:
         keys = table.for_table(location.key_table)
         assert await schema.check(keys, schema.KEYS) == []
@@ -327,7 +327,7 @@ async def test_a_table_of_keys_is_as_the_service_needs_it_and_never_brought_back
 # Rotation
 
 
-async def test_keys_are_wrapped_anew_while_people_are_read_and_stored(
+async def test_keys_are_rotated_while_store_is_in_use(
     tmp_path: Path, location: DynamoDBUrl, clock: Clock, given: Encryption, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create_file(tmp_path / "new.key")
@@ -364,7 +364,7 @@ async def test_keys_are_wrapped_anew_while_people_are_read_and_stored(
     assert owner in kept
 
 
-async def test_a_generation_is_removed_when_nobody_has_wrapped_by_it_for_a_day(
+async def test_generation_is_deleted_a_day_after_its_last_use(
     location: DynamoDBUrl, clock: Clock, given: Encryption, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with sealed(location, clock, given) as store:
@@ -380,7 +380,7 @@ async def test_a_generation_is_removed_when_nobody_has_wrapped_by_it_for_a_day(
         assert await store.get(record.person_id) == record
 
 
-async def test_a_process_wraps_by_the_newest_generation_within_a_minute(
+async def test_process_uses_newest_generation_within_a_minute(
     location: DynamoDBUrl, clock: Clock, given: Encryption, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(key_table, "_REFRESH_INTERVAL", 0.0)
@@ -399,7 +399,7 @@ async def test_a_process_wraps_by_the_newest_generation_within_a_minute(
     assert {generation_of(wrapped) for wrapped in kept} == {2}
 
 
-def test_a_key_is_held_for_a_minute_and_not_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_key_is_cached_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("peopleinfo.crypto.keyring.monotonic", lambda: now)
     held: KeyCache[str, str] = KeyCache()
@@ -413,7 +413,7 @@ def test_a_key_is_held_for_a_minute_and_not_longer(monkeypatch: pytest.MonkeyPat
     assert "somebody" not in held
 
 
-def test_no_more_keys_are_held_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_key_cache_does_not_exceed_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("peopleinfo.crypto.keyring._MAX_CACHED_KEYS", 2)
     held: KeyCache[int, str] = KeyCache()
     held.expire()

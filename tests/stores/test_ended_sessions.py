@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FIRST, SECOND = b"1" * 12, b"2" * 12
 
 
-async def test_a_session_has_ended_once_it_was_ended(store: ServiceStore, clock: Clock) -> None:
+async def test_ended_session_is_stored(store: ServiceStore, clock: Clock) -> None:
     expires_at = clock.now() + timedelta(hours=8)
     assert not await store.ended_sessions.contains(FIRST)
     for _ in range(2):
@@ -32,7 +32,7 @@ async def test_a_session_has_ended_once_it_was_ended(store: ServiceStore, clock:
     assert await scan_all(store) == []
 
 
-async def test_an_ended_session_has_ended_for_others_and_after_a_restart(
+async def test_ended_session_is_visible_to_other_processes_and_after_restart(
     store_kind: str, tmp_path: Path, clock: Clock
 ) -> None:
     expires_at = clock.now() + timedelta(hours=8)
@@ -63,7 +63,7 @@ def cookie(sessions: Sessions) -> str:
     return f"peopleinfo_session={response._cookies['peopleinfo_session'].value}"
 
 
-async def test_only_the_session_that_is_ended_ends(store: ServiceStore) -> None:
+async def test_other_sessions_continue_when_one_ends(store: ServiceStore) -> None:
     sessions, elsewhere = (Sessions(bytes(32), store.ended_sessions, now=lambda: datetime.now(UTC)) for _ in range(2))
     one, other = cookie(sessions), cookie(sessions)
     assert await elsewhere.credential(request(Cookie=one)) == "a key"
@@ -88,7 +88,7 @@ class Away(NoEndedSessions):
         return False
 
 
-async def test_while_the_store_is_away_a_session_goes_on_for_as_long_as_a_key(moment: MonotonicClock) -> None:
+async def test_session_stays_valid_as_long_as_a_cached_key_while_store_is_down(moment: MonotonicClock) -> None:
     ended = Away()
     sessions = Sessions(bytes(32), ended, now=lambda: datetime.now(UTC), monotonic=moment)
     seen, unseen = cookie(sessions), cookie(sessions)
@@ -103,7 +103,7 @@ async def test_while_the_store_is_away_a_session_goes_on_for_as_long_as_a_key(mo
         await sessions.credential(request(Cookie=seen))
 
 
-async def test_a_session_that_could_not_be_ended_is_not_said_to_have_ended() -> None:
+async def test_failed_logout_is_not_acknowledged() -> None:
     sessions = Sessions(bytes(32), Away(), now=lambda: datetime.now(UTC))
     response = Response()
     with pytest.raises(StoreUnavailable):

@@ -65,7 +65,7 @@ def location(tmp_path: Path) -> DynamoDBUrl:
         max_size=6,
     )
 )
-def test_whatever_items_there_are_people_are_found_or_damage_is_reported(
+def test_records_are_found_or_damage_is_reported_with_any_foreign_items(
     location: DynamoDBUrl, clock: Clock, foreign: list[tuple[str, bytes, dict[str, Any]]]
 ) -> None:
     async def run() -> None:
@@ -105,7 +105,7 @@ async def _read_everything(store: DynamoDBStore, body: bytes) -> None:
         await store.reindex(after=None, limit=100)
 
 
-async def test_an_item_of_another_program_is_no_person(location: DynamoDBUrl, clock: Clock) -> None:
+async def test_item_of_another_program_is_ignored(location: DynamoDBUrl, clock: Clock) -> None:
     async with open_dynamodb(location, now=clock.now) as store, open_table(location) as table:
         made = await store.create(person_data("Foreign"))
         body = msgspec.json.encode({"person_id": "x"})

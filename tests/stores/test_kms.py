@@ -35,7 +35,7 @@ def key_id(endpoint: str) -> str:
     return str(client.create_key()["KeyMetadata"]["KeyId"])
 
 
-async def test_people_are_sealed_with_a_key_of_kms_and_their_keys_changed(
+async def test_records_are_encrypted_with_kms_key_and_rotated(
     tmp_path: Path, clock: Clock, endpoint: str, key_id: str
 ) -> None:
     path = tmp_path / "people.db"
@@ -49,7 +49,7 @@ async def test_people_are_sealed_with_a_key_of_kms_and_their_keys_changed(
         assert await store.get(record.person_id) == record
 
 
-async def test_kms_is_not_asked_for_a_person(tmp_path: Path, clock: Clock, endpoint: str, key_id: str) -> None:
+async def test_kms_is_not_called_for_each_record(tmp_path: Path, clock: Clock, endpoint: str, key_id: str) -> None:
     class Counting(KmsMasterKey):
         asked = 0
 
@@ -70,7 +70,7 @@ async def test_kms_is_not_asked_for_a_person(tmp_path: Path, clock: Clock, endpo
         assert master.asked == before <= 3
 
 
-def test_a_key_that_is_not_there_is_refused_in_words(endpoint: str) -> None:
+def test_unknown_kms_key_is_rejected_with_reason(endpoint: str) -> None:
     master = KmsMasterKey("alias/nobody", region=REGION, endpoint=endpoint)
     with pytest.raises(
         StoreConfigurationError, match="KMS rejected the request for the key aws-kms://alias/nobody: NotFoundException"
@@ -78,7 +78,7 @@ def test_a_key_that_is_not_there_is_refused_in_words(endpoint: str) -> None:
         master.wrap(bytes(32), 1)
 
 
-def test_kms_that_does_not_answer_is_told_of_in_words() -> None:
+def test_unreachable_kms_is_reported_with_reason() -> None:
     master = KmsMasterKey("alias/x", region=REGION, endpoint="http://127.0.0.1:1")
     with pytest.raises(StoreConfigurationError, match="cannot call KMS for the key"):
         master.unwrap(bytes(32), 1)

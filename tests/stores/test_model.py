@@ -352,7 +352,7 @@ class Model(RuleBasedStateMachine):
 
 
 @pytest.mark.needs("prefixes are fresh")
-def test_the_store_answers_as_a_dictionary_would(store_kind: str) -> None:
+def test_store_behaves_like_a_dictionary(store_kind: str) -> None:
     machine = type("Model", (Model,), {"kind": store_kind})
     # Both emulators run the code of one store, and so do three kinds the code of the other: together each gets at least `max_examples`.
     fewer = settings(max_examples=settings().max_examples // (2 if store_kind in dynamodb_servers.KINDS else 1))
@@ -360,5 +360,5 @@ def test_the_store_answers_as_a_dictionary_would(store_kind: str) -> None:
 
 
 @pytest.mark.parametrize("spellings", [SURNAMES, NAMES, PREFIXES])
-def test_the_keys_that_the_model_knows_are_those_of_the_fold(spellings: dict[str, str]) -> None:
+def test_surname_keys_of_the_model_match_folding(spellings: dict[str, str]) -> None:
     assert {spelling: person_filter(surname=spelling).surname_key for spelling in spellings} == spellings

@@ -42,7 +42,7 @@ def ids(bodies: list[bytes]) -> list[str]:
 @pytest.mark.needs("prefixes are fresh")
 @by_every_search
 @pytest.mark.parametrize("limit", [1, 2, 3, 9, 10, 11, 1_000])
-async def test_the_pages_together_are_everybody_once(store: Store, search: dict[str, Any], limit: int) -> None:
+async def test_pages_together_return_each_record_once(store: Store, search: dict[str, Any], limit: int) -> None:
     people = await store.create_many([person_data("Walker", "Stays") for _ in range(10)])
     found: list[str] = []
     after: bytes | None = None
@@ -57,7 +57,7 @@ async def test_the_pages_together_are_everybody_once(store: Store, search: dict[
 
 @pytest.mark.needs("prefixes are fresh")
 @by_every_search
-async def test_page_ends_after_some_bytes_and_its_cursor_continues(store: Store, search: dict[str, Any]) -> None:
+async def test_page_ends_at_its_maximum_size_and_its_cursor_continues(store: Store, search: dict[str, Any]) -> None:
     people = await store.create_many([person_data("Walker", "Stays", pad="x" * 60_000) for _ in range(75)])
     found: list[str] = []
     after: bytes | None = None
@@ -76,7 +76,7 @@ async def test_page_ends_after_some_bytes_and_its_cursor_continues(store: Store,
 
 @pytest.mark.needs("prefixes are fresh")
 @pytest.mark.parametrize("search", [{"surname": "Walker"}, {"surname_prefix": "Walk"}, {"name": "stays"}, {}])
-async def test_memory_for_a_page_does_not_grow_with_the_people_after_it(store: Store, search: dict[str, Any]) -> None:
+async def test_memory_of_a_page_does_not_grow_with_remaining_records(store: Store, search: dict[str, Any]) -> None:
     await store.create_many([person_data("Walker", "Stays", pad="x" * 60_000) for _ in range(400)])
     tracemalloc.start()
     try:
@@ -88,13 +88,13 @@ async def test_memory_for_a_page_does_not_grow_with_the_people_after_it(store: S
 
 
 @pytest.mark.parametrize("count", [0, 1, 4, 5])
-async def test_the_last_page_of_a_surname_says_that_it_is_the_last(store: Store, count: int) -> None:
+async def test_last_page_of_a_surname_has_no_cursor(store: Store, count: int) -> None:
     await store.create_many([person_data("Walker") for _ in range(count)])
     page = await store.find(person_filter(surname="Walker"), after=None, limit=5)
     assert (len(page.people), page.next) == (count, None)
 
 
-async def test_a_full_page_before_the_last_says_that_more_follows(store: Store) -> None:
+async def test_full_page_before_the_last_has_a_cursor(store: Store) -> None:
     await store.create_many([person_data("Walker") for _ in range(6)])
     page = await store.find(person_filter(surname="Walker"), after=None, limit=5)
     assert page.next is not None
@@ -105,7 +105,7 @@ async def test_a_full_page_before_the_last_says_that_more_follows(store: Store) 
 @pytest.mark.needs("prefixes are fresh")
 @by_every_search
 @pytest.mark.parametrize("limit", [1, 3, 8])
-async def test_people_come_and_go_between_pages_and_whoever_stays_comes_once(
+async def test_unchanged_records_are_returned_once_while_others_are_created_and_deleted(
     store: Store, search: dict[str, Any], limit: int
 ) -> None:
     stay = await store.create_many([person_data("Walker", "Stays") for _ in range(12)])
@@ -136,7 +136,7 @@ async def test_people_come_and_go_between_pages_and_whoever_stays_comes_once(
 
 
 @pytest.mark.parametrize("limit", [1, 2])
-async def test_whoever_takes_the_surname_between_pages_comes_at_most_once(store: Store, limit: int) -> None:
+async def test_record_that_gets_the_surname_between_pages_is_returned_at_most_once(store: Store, limit: int) -> None:
     await store.create_many([person_data("Walker") for _ in range(4)])
     joins = [await store.create(person_data("Other")) for _ in range(4)]
     found: list[str] = []
@@ -152,7 +152,7 @@ async def test_whoever_takes_the_surname_between_pages_comes_at_most_once(store:
     assert len(found) == len(set(found))
 
 
-async def test_a_person_who_leaves_the_surname_and_comes_back_keeps_the_place(store: Store) -> None:
+async def test_record_keeps_its_position_when_its_surname_is_changed_back(store: Store) -> None:
     made = [await store.create(person_data("Walker", str(number))) for number in range(3)]
     away = await store.replace(made[1].person_id, person_data("Away"), expected=1)
     back = await store.replace(away.person_id, person_data("Walker", "1"), expected=2)
@@ -160,7 +160,7 @@ async def test_a_person_who_leaves_the_surname_and_comes_back_keeps_the_place(st
 
 
 @pytest.mark.needs("prefixes are fresh")
-async def test_a_page_by_prefix_may_end_within_a_surname(store: Store) -> None:
+async def test_prefix_page_can_end_within_a_surname(store: Store) -> None:
     surnames = ["Ab", "Abc", "Abc", "Abc", "Abe", "Abe"]
     made = [(await store.create(person_data(surname))).body for surname in surnames]
     for limit in range(1, 8):
@@ -169,13 +169,13 @@ async def test_a_page_by_prefix_may_end_within_a_surname(store: Store) -> None:
 
 @pytest.mark.parametrize("segments", [1, 2, 3, 7, 64])
 @pytest.mark.parametrize("limit", [1, 5, 100])
-async def test_the_segments_of_a_scan_together_are_everybody_once(store: Store, segments: int, limit: int) -> None:
+async def test_segments_together_return_each_record_once(store: Store, segments: int, limit: int) -> None:
     people = await store.create_many([person_data(f"Name{number % 4}") for number in range(23)])
     found = ids(await scan_all(store, limit=limit, segments=segments))
     assert sorted(found) == sorted(people)
 
 
-async def test_a_segment_holds_the_same_people_whatever_the_limit(store: Store) -> None:
+async def test_segment_contains_the_same_records_at_any_limit(store: Store) -> None:
     await store.create_many([person_data("Name") for _ in range(20)])
     large, small = [[(await walk_segment(store, segment, limit)) for segment in range(3)] for limit in (100, 1)]
     assert large == small
@@ -207,18 +207,18 @@ async def _no_page_needs_everybody(pages: Callable[[bytes | None], Any]) -> None
     assert second.next is None
 
 
-async def test_a_page_of_a_surname_looks_at_no_more_people_than_promised(store: Store, crowd: list[str]) -> None:
+async def test_surname_page_reads_at_most_the_maximum_rows(store: Store, crowd: list[str]) -> None:
     filtered = person_filter(surname="hay", name="needle")
     await _no_page_needs_everybody(lambda after: store.find(filtered, after=after, limit=10))
 
 
 @pytest.mark.needs("prefixes are fresh")
-async def test_a_page_of_a_prefix_looks_at_no_more_people_than_promised(store: Store, crowd: list[str]) -> None:
+async def test_prefix_page_reads_at_most_the_maximum_rows(store: Store, crowd: list[str]) -> None:
     filtered = person_filter(surname_prefix="ha", name="needle")
     await _no_page_needs_everybody(lambda after: store.find(filtered, after=after, limit=10))
 
 
-async def test_a_page_of_everyone_looks_at_no_more_people_than_promised(store: Store, crowd: list[str]) -> None:
+async def test_scan_page_reads_at_most_the_maximum_rows(store: Store, crowd: list[str]) -> None:
     filtered = person_filter(name="needle")
     first = await store.scan(after=None, limit=10, person_filter=filtered)
     assert first.next is not None, "more people were looked at than promised"
@@ -227,7 +227,7 @@ async def test_a_page_of_everyone_looks_at_no_more_people_than_promised(store: S
     assert msgspec.json.decode(found)["person_name"] == "Needle"
 
 
-async def test_the_place_where_a_page_ends_outlives_the_person_who_stood_there(store: Store) -> None:
+async def test_cursor_stays_valid_after_its_record_is_deleted(store: Store) -> None:
     made: list[StoredPerson] = [await store.create(person_data("Walker", str(number))) for number in range(3)]
     page = await store.find(person_filter(surname="walker"), after=None, limit=1)
     await store.delete(made[0].person_id)

@@ -41,7 +41,7 @@ async def changed_in_between(people: PeopleService, record: StoredPerson, monkey
     monkeypatch.setattr(people.store, "get", get)
 
 
-async def test_a_change_counts_when_the_version_of_meanwhile_is_named_too(
+async def test_change_is_applied_if_the_concurrent_version_is_listed_too(
     people: PeopleService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await people.store.create(person_data("Raced"))
@@ -49,7 +49,7 @@ async def test_a_change_counts_when_the_version_of_meanwhile_is_named_too(
     assert (await people.patch(made.person_id, {"note": "late"}, precondition=at_one_of(1, 2))).version == 3
 
 
-async def test_a_change_of_a_version_gone_meanwhile_is_refused(
+async def test_change_is_rejected_if_the_version_is_outdated(
     people: PeopleService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await people.store.create(person_data("Raced"))
@@ -58,7 +58,7 @@ async def test_a_change_of_a_version_gone_meanwhile_is_refused(
         await people.patch(made.person_id, {"note": "late"}, precondition=at_one_of(1))
 
 
-async def test_an_erasure_counts_when_the_version_of_meanwhile_is_named_too(
+async def test_deletion_is_applied_if_the_concurrent_version_is_listed_too(
     people: PeopleService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await people.store.create(person_data("Raced"))
@@ -68,7 +68,7 @@ async def test_an_erasure_counts_when_the_version_of_meanwhile_is_named_too(
         await people.get(made.person_id)
 
 
-async def test_an_erasure_of_a_version_gone_meanwhile_is_refused(
+async def test_deletion_is_rejected_if_the_version_is_outdated(
     people: PeopleService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await people.store.create(person_data("Raced"))

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 KEPT = timedelta(days=730)
 
 
-async def test_a_sweep_erases_those_whom_nobody_has_changed_and_writes_it_down(
-    store: Store, clock: Clock, tmp_path: Path
-) -> None:
+async def test_retention_deletes_and_audits_unmodified_records(store: Store, clock: Clock, tmp_path: Path) -> None:
     old, key_rotation = await store.create(person_data("Old")), await store.create(person_data("Renewed"))
     clock.advance(days=731)
     key_rotation = await store.replace(key_rotation.person_id, person_data("Renewed", "again"), expected=1)
@@ -40,7 +38,7 @@ async def test_a_sweep_erases_those_whom_nobody_has_changed_and_writes_it_down(
     assert await retention.delete_expired(store, None, before=clock.now() - KEPT, by=retention.RETENTION) == 0
 
 
-async def test_whoever_is_changed_meanwhile_is_kept(store: Store, clock: Clock) -> None:
+async def test_retention_keeps_record_that_is_modified_concurrently(store: Store, clock: Clock) -> None:
     made = await store.create(person_data("Old"))
     clock.advance(days=731)
     expired = [person async for person in retention.iter_expired(store, before=clock.now() - KEPT)]
@@ -60,7 +58,7 @@ async def test_whoever_is_changed_meanwhile_is_kept(store: Store, clock: Clock) 
     assert [record.body for record in changed] == await scan_all(store)
 
 
-async def test_one_process_sweeps_a_day(store: Store, clock: Clock) -> None:
+async def test_one_process_runs_retention_each_day(store: Store, clock: Clock) -> None:
     processes = [retention.RetentionLease(store, clock.now) for _ in range(3)]
     begun = await asyncio.gather(*(process.acquire() for process in processes))
     assert sorted(begun) == [False, False, True]
@@ -70,7 +68,7 @@ async def test_one_process_sweeps_a_day(store: Store, clock: Clock) -> None:
     assert [await process.acquire() for process in processes] == [True, False, False]
 
 
-async def test_a_sweep_that_was_cut_short_is_gone_on_with_by_another_process(
+async def test_interrupted_retention_is_resumed_by_another_process(
     store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "_PAUSE", 0)
@@ -90,7 +88,9 @@ async def test_a_sweep_that_was_cut_short_is_gone_on_with_by_another_process(
     assert not await cut.acquire()
 
 
-async def test_while_the_audit_cannot_be_written_nobody_is_erased(store: Store, clock: Clock, tmp_path: Path) -> None:
+async def test_retention_deletes_nothing_while_audit_cannot_be_written(
+    store: Store, clock: Clock, tmp_path: Path
+) -> None:
     made = await store.create(person_data("Old"))
     clock.advance(days=731)
 

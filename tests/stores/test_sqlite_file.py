@@ -62,43 +62,43 @@ def locked(path: Path) -> Iterator[None]:
         db.execute("ROLLBACK")
 
 
-async def test_the_file_and_its_companions_are_readable_by_their_owner_alone(sqlite: SqliteStore, path: Path) -> None:
+async def test_only_the_owner_can_read_the_database_files(sqlite: SqliteStore, path: Path) -> None:
     await sqlite.create(person_data("Private"))
     files = list(path.parent.iterdir())
     assert {file.name for file in files} == {"people.db", "people.db-wal", "people.db-shm"}
     assert {oct(file.stat().st_mode & 0o777) for file in files} == {"0o600"}
 
 
-async def test_the_folder_of_the_file_is_made(path: Path, clock: Clock) -> None:
+async def test_missing_directory_is_created(path: Path, clock: Clock) -> None:
     deep = path.parent / "not" / "yet" / "there.db"
     assert (await make_file(deep, clock)).version == 1
     assert deep.is_file()
 
 
-async def test_one_file_is_left_when_the_store_is_closed(path: Path, clock: Clock) -> None:
+async def test_one_file_remains_after_closing(path: Path, clock: Clock) -> None:
     await make_file(path, clock)
     assert [file.name for file in path.parent.iterdir()] == ["people.db"]
 
 
-async def test_folder_in_the_place_of_the_file_is_refused(tmp_path: Path, clock: Clock) -> None:
+async def test_directory_in_place_of_the_file_is_rejected(tmp_path: Path, clock: Clock) -> None:
     with pytest.raises(StoreConfigurationError, match=r"is a directory; PEOPLEINFO_STORE_URL must name a file"):
         await make_file(tmp_path, clock)
 
 
-async def test_a_folder_that_cannot_be_made_is_refused_in_words(tmp_path: Path, clock: Clock) -> None:
+async def test_uncreatable_directory_is_rejected_with_reason(tmp_path: Path, clock: Clock) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StoreConfigurationError, match=r"cannot open .*: (File exists|Not a directory)"):
         await make_file(tmp_path / "file" / "people.db", clock)
 
 
-async def test_a_file_that_is_no_database_is_refused_and_left_as_it_was(path: Path, clock: Clock) -> None:
+async def test_file_that_is_no_database_is_rejected_and_unchanged(path: Path, clock: Clock) -> None:
     path.write_text("dear diary\n" * 1_000)
     with pytest.raises(StoreConfigurationError, match="file is not a database"):
         await make_file(path, clock)
     assert path.read_text() == "dear diary\n" * 1_000
 
 
-async def test_another_programs_database_is_refused_and_left_as_it_was(path: Path, clock: Clock) -> None:
+async def test_database_of_another_program_is_rejected_and_unchanged(path: Path, clock: Clock) -> None:
     with connect(path) as db:
         db.execute("CREATE TABLE recipes (name TEXT)")
     before = path.read_bytes()
@@ -107,7 +107,7 @@ async def test_another_programs_database_is_refused_and_left_as_it_was(path: Pat
     assert path.read_bytes() == before
 
 
-async def test_a_newer_layout_is_refused_in_words(path: Path, clock: Clock) -> None:
+async def test_newer_schema_is_rejected_with_reason(path: Path, clock: Clock) -> None:
     await make_file(path, clock)
     with connect(path) as db:
         schema.migrate(db, path, [*schema.MIGRATIONS, NEXT_STEP])
@@ -119,7 +119,7 @@ async def test_a_newer_layout_is_refused_in_words(path: Path, clock: Clock) -> N
     assert leaked_resources(path.parent) == []
 
 
-async def test_an_older_layout_is_upgraded_after_a_copy_was_made(path: Path, clock: Clock) -> None:
+async def test_older_schema_is_migrated_after_a_backup(path: Path, clock: Clock) -> None:
     made = await make_file(path, clock)
     with connect(path) as db:
         schema.migrate(db, path, [*schema.MIGRATIONS, NEXT_STEP])
@@ -132,7 +132,7 @@ async def test_an_older_layout_is_upgraded_after_a_copy_was_made(path: Path, clo
         assert await store.get(made.person_id) == made
 
 
-async def test_a_step_that_fails_leaves_the_file_as_it_was(path: Path, clock: Clock) -> None:
+async def test_failed_migration_leaves_the_file_unchanged(path: Path, clock: Clock) -> None:
     made = await make_file(path, clock)
     with connect(path) as db, pytest.raises(sqlite3.OperationalError):
         schema.migrate(db, path, [*schema.MIGRATIONS, f"{NEXT_STEP}\nCREATE TABLE people (twice TEXT);"])
@@ -140,9 +140,7 @@ async def test_a_step_that_fails_leaves_the_file_as_it_was(path: Path, clock: Cl
         assert await store.get(made.person_id) == made
 
 
-async def test_of_many_that_upgrade_at_once_one_does_and_its_copy_is_of_the_older_layout(
-    path: Path, clock: Clock
-) -> None:
+async def test_one_of_many_concurrent_migrations_runs_and_backs_up_the_older_schema(path: Path, clock: Clock) -> None:
     await make_file(path, clock)
     barrier = threading.Barrier(4)
 
@@ -157,7 +155,7 @@ async def test_of_many_that_upgrade_at_once_one_does_and_its_copy_is_of_the_olde
         assert (schema.schema_version(db, path, NEWER), schema.schema_version(copy, path, NEWER)) == (NEWER, NEWER - 1)
 
 
-async def test_a_file_without_a_write_ahead_log_gets_one(path: Path, clock: Clock) -> None:
+async def test_file_without_a_write_ahead_log_gets_one(path: Path, clock: Clock) -> None:
     made = await make_file(path, clock)
     with connect(path) as db:
         db.execute("PRAGMA journal_mode = DELETE")
@@ -167,7 +165,7 @@ async def test_a_file_without_a_write_ahead_log_gets_one(path: Path, clock: Cloc
             assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-async def test_two_processes_see_each_others_acknowledged_writes(sqlite: SqliteStore, path: Path) -> None:
+async def test_processes_see_acknowledged_writes_of_each_other(sqlite: SqliteStore, path: Path) -> None:
     with store_process() as other:
         here = await sqlite.create(person_data("Shared"))
         there = other.request("create", str(path), "Shared")
@@ -179,7 +177,7 @@ async def test_two_processes_see_each_others_acknowledged_writes(sqlite: SqliteS
             await sqlite.get(here.person_id)
 
 
-def test_several_processes_may_open_a_fresh_file_at_once(tmp_path: Path) -> None:
+def test_several_processes_can_open_a_new_file_at_once(tmp_path: Path) -> None:
     with ExitStack() as stack:
         processes = [stack.enter_context(store_process()) for _ in range(4)]
         for attempt in range(30):
@@ -190,7 +188,7 @@ def test_several_processes_may_open_a_fresh_file_at_once(tmp_path: Path) -> None
             assert len(bytes.fromhex(answers.pop())) == 32
 
 
-async def test_a_write_that_another_process_keeps_waiting_too_long_is_refused_and_the_next_one_works(
+async def test_write_blocked_by_another_process_fails_and_the_next_one_succeeds(
     sqlite: SqliteStore, path: Path
 ) -> None:
     sqlite._writer._db.execute("PRAGMA busy_timeout = 1")
@@ -200,16 +198,14 @@ async def test_a_write_that_another_process_keeps_waiting_too_long_is_refused_an
     assert await scan_all(sqlite) == [made.body]
 
 
-async def test_reads_go_on_while_another_process_writes(sqlite: SqliteStore, path: Path) -> None:
+async def test_reads_continue_while_another_process_writes(sqlite: SqliteStore, path: Path) -> None:
     made = await sqlite.create(person_data("Reader"))
     with locked(path):
         assert await sqlite.get(made.person_id) == made
         assert await find_all(sqlite, person_filter(surname="reader", name="x")) == []
 
 
-async def test_writes_that_cannot_begin_wait_together_and_not_one_after_the_other(
-    sqlite: SqliteStore, path: Path
-) -> None:
+async def test_blocked_writes_share_one_timeout(sqlite: SqliteStore, path: Path) -> None:
     begun: list[str] = []
     sqlite._writer._db.execute("PRAGMA busy_timeout = 1")
     sqlite._writer._db.set_trace_callback(begun.append)
@@ -221,7 +217,7 @@ async def test_writes_that_cannot_begin_wait_together_and_not_one_after_the_othe
     assert begun.count("BEGIN IMMEDIATE") <= 3
 
 
-async def test_a_store_that_could_not_write_is_ready_again_when_it_can(sqlite: SqliteStore, path: Path) -> None:
+async def test_store_is_ready_again_after_a_write_failure(sqlite: SqliteStore, path: Path) -> None:
     sqlite._writer._db.execute("PRAGMA busy_timeout = 1")
     with locked(path):
         with pytest.raises(StoreUnavailable):
@@ -231,7 +227,7 @@ async def test_a_store_that_could_not_write_is_ready_again_when_it_can(sqlite: S
     await sqlite.check()
 
 
-async def test_a_full_disk_is_said_and_writes_go_on_when_there_is_room(sqlite: SqliteStore) -> None:
+async def test_full_disk_is_reported_and_writes_resume_when_space_is_free(sqlite: SqliteStore) -> None:
     kept = await sqlite.create(person_data("Kept"))
     pages = "PRAGMA max_page_count = {}"
     sqlite._writer._db.execute(pages.format(1))  # SQLite takes it as: no more than there are now
@@ -247,7 +243,7 @@ async def test_a_full_disk_is_said_and_writes_go_on_when_there_is_room(sqlite: S
     assert sorted(await scan_all(sqlite)) == sorted([kept.body, made.body])
 
 
-async def test_on_a_full_disk_people_can_still_be_erased(sqlite: SqliteStore) -> None:
+async def test_records_can_be_deleted_on_a_full_disk(sqlite: SqliteStore) -> None:
     erased = await sqlite.create(person_data("Large", note="x" * 30_000))
     sqlite._writer._db.execute("PRAGMA max_page_count = 1")
     with pytest.raises(StoreUnavailable):
@@ -256,20 +252,20 @@ async def test_on_a_full_disk_people_can_still_be_erased(sqlite: SqliteStore) ->
     assert await scan_all(sqlite) == []
 
 
-async def test_a_file_that_was_removed_while_open_is_not_ready(sqlite: SqliteStore, path: Path) -> None:
+async def test_store_is_not_ready_after_its_file_is_removed(sqlite: SqliteStore, path: Path) -> None:
     await sqlite.check()
     path.unlink()
     with pytest.raises(StoreUnavailable, match="was removed or replaced while it was open"):
         await sqlite.check()
 
 
-async def test_nothing_is_acknowledged_that_is_written_to_a_removed_file(sqlite: SqliteStore, path: Path) -> None:
+async def test_write_to_a_removed_file_is_not_acknowledged(sqlite: SqliteStore, path: Path) -> None:
     path.unlink()
     with pytest.raises(StoreUnavailable, match="was removed or replaced while it was open"):
         await sqlite.create(person_data("Gone"))
 
 
-async def test_a_file_that_was_replaced_while_open_is_not_ready(sqlite: SqliteStore, path: Path) -> None:
+async def test_store_is_not_ready_after_its_file_is_replaced(sqlite: SqliteStore, path: Path) -> None:
     path.with_name("other").write_bytes(path.read_bytes())
     path.with_name("other").replace(path)
     with pytest.raises(StoreUnavailable, match="was removed or replaced while it was open"):
@@ -277,7 +273,7 @@ async def test_a_file_that_was_replaced_while_open_is_not_ready(sqlite: SqliteSt
 
 
 @pytest.mark.parametrize("length", [10, 3_000, 30_000])
-async def test_of_an_erased_person_nothing_is_left_in_the_file(sqlite: SqliteStore, path: Path, length: int) -> None:
+async def test_no_data_of_deleted_record_remains_in_file(sqlite: SqliteStore, path: Path, length: int) -> None:
     await sqlite.create_many([person_data(f"Neighbour{number}") for number in range(200)])
     details = person_data("Wachowiczowa", note="tell-tale" * (length // 9))
     erased = await sqlite.create(details, idempotency_key=IdempotencyKey(b"k" * 32, b"c" * 32))
@@ -290,7 +286,7 @@ async def test_of_an_erased_person_nothing_is_left_in_the_file(sqlite: SqliteSto
     assert b"neighbour150" in remains
 
 
-async def test_of_a_former_version_nothing_is_left_in_the_file(sqlite: SqliteStore, path: Path) -> None:
+async def test_no_data_of_replaced_version_remains_in_file(sqlite: SqliteStore, path: Path) -> None:
     made = await sqlite.create(person_data("Former", note="a secret" * 1_000))
     await sqlite.replace(made.person_id, person_data("Latter"), expected=1)
     remains = checkpointed(path)
@@ -307,7 +303,7 @@ def checkpointed(path: Path) -> bytes:
     return path.read_bytes()
 
 
-async def test_a_change_that_breaks_does_not_hurt_its_neighbours(path: Path, clock: Clock) -> None:
+async def test_failing_change_does_not_affect_others_in_its_group(path: Path, clock: Clock) -> None:
     await make_file(path, clock)
     with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as db:
         writer = GroupCommitWriter(db)
@@ -356,7 +352,7 @@ class WaitUntilReleased:
         assert self.release.wait(timeout=HANG_TIMEOUT)
 
 
-async def test_writes_that_wait_when_the_store_is_closed_are_still_done(path: Path, clock: Clock) -> None:
+async def test_queued_writes_are_done_when_the_store_closes(path: Path, clock: Clock) -> None:
     async with open_sqlite(path, now=clock.now) as store:
         writes = [asyncio.ensure_future(store.create(person_data("Last", str(number)))) for number in range(600)]
         await asyncio.sleep(0)
@@ -365,7 +361,7 @@ async def test_writes_that_wait_when_the_store_is_closed_are_still_done(path: Pa
         assert len(await find_all(store, person_filter(surname="last"), limit=1_000)) == len(made) == 600
 
 
-async def test_a_write_after_the_store_was_closed_is_refused(path: Path, clock: Clock) -> None:
+async def test_write_after_closing_is_rejected(path: Path, clock: Clock) -> None:
     async with open_sqlite(path, now=clock.now) as store:
         pass
     with pytest.raises(StoreUnavailable, match="the store is closing"):
@@ -373,7 +369,7 @@ async def test_a_write_after_the_store_was_closed_is_refused(path: Path, clock: 
 
 
 @pytest.mark.parametrize(("pad", "accepted"), [("", 25), ("x" * 60_000, 1)])
-async def test_waiting_writes_are_limited_in_bytes(
+async def test_size_of_queued_writes_is_limited(
     sqlite: SqliteStore, monkeypatch: pytest.MonkeyPatch, pad: str, accepted: int
 ) -> None:
     monkeypatch.setattr("peopleinfo.stores.sqlite.writer.MAX_PENDING_SIZE", 26 * CHANGE_OVERHEAD_SIZE)
@@ -390,12 +386,12 @@ async def test_waiting_writes_are_limited_in_bytes(
     assert {str(refusal) for refusal in refused} == {"too many writes are queued; retry later"}
 
 
-async def test_every_write_is_synced_before_it_is_acknowledged(sqlite: SqliteStore) -> None:
+async def test_write_is_synced_before_acknowledgement(sqlite: SqliteStore) -> None:
     level = await sqlite._writer.run(lambda db: db.execute("PRAGMA synchronous").fetchone())
     assert level == (2,)  # FULL
 
 
-async def test_no_read_keeps_the_log_from_being_written_back(sqlite: SqliteStore, path: Path) -> None:
+async def test_reads_do_not_block_checkpoints(sqlite: SqliteStore, path: Path) -> None:
     made = await sqlite.create_many([person_data("Walker", "Stays") for _ in range(50)])
     await sqlite.get(made[0])
     for search in ({"surname": "Walker"}, {"surname_prefix": "Walk"}, {"surname": "Walker", "name": "Stays"}):
@@ -405,7 +401,7 @@ async def test_no_read_keeps_the_log_from_being_written_back(sqlite: SqliteStore
     checkpointed(path)
 
 
-async def test_what_was_erased_is_in_no_file_when_that_is_acknowledged(sqlite: SqliteStore, path: Path) -> None:
+async def test_deleted_data_is_in_no_file_after_acknowledgement(sqlite: SqliteStore, path: Path) -> None:
     records = [await sqlite.create(person_data(f"Zxqerased{number}x")) for number in range(200)]
     for record in records[::2]:
         await sqlite.delete(record.person_id)
@@ -414,7 +410,7 @@ async def test_what_was_erased_is_in_no_file_when_that_is_acknowledged(sqlite: S
     assert left == set(range(1, 200, 2))
 
 
-async def test_what_was_erased_while_somebody_reads_is_in_no_file_soon_after(sqlite: SqliteStore, path: Path) -> None:
+async def test_data_deleted_during_a_read_is_soon_in_no_file(sqlite: SqliteStore, path: Path) -> None:
     record = await sqlite.create(person_data("Zxqerased"))
     log = path.with_name("people.db-wal")
     with connect(path) as db:

@@ -47,7 +47,7 @@ def replace(path: Path) -> None:
 
 @pytest.mark.parametrize("change", [remove, replace])
 @pytest.mark.parametrize(("encrypted", "name"), FILES)
-async def test_nothing_is_acknowledged_after_a_file_was_removed_or_replaced(
+async def test_write_is_not_acknowledged_after_a_file_is_removed_or_replaced(
     tmp_path: Path, clock: Clock, encrypted: bool, name: str, change: Callable[[Path], None]
 ) -> None:
     async with opened(tmp_path, clock, encrypted=encrypted) as store:
@@ -82,7 +82,7 @@ async def test_outcome_is_unknown_when_a_file_is_removed_during_a_commit(
 
 @pytest.mark.parametrize("notices", ["write", "readiness"])
 @pytest.mark.parametrize(("encrypted", "removed"), [(False, PLAIN[1:]), (False, PLAIN[1:2]), (True, ENCRYPTED[4:5])])
-async def test_acknowledged_write_in_a_removed_log_is_in_the_database_once_the_removal_is_noticed(
+async def test_acknowledged_write_in_a_removed_log_is_rescued_to_the_database(
     tmp_path: Path, clock: Clock, encrypted: bool, removed: list[str], notices: str
 ) -> None:
     async with opened(tmp_path, clock, encrypted=encrypted) as store:
@@ -103,7 +103,7 @@ async def test_acknowledged_write_in_a_removed_log_is_in_the_database_once_the_r
 @pytest.mark.parametrize(
     ("encrypted", "name"), [(False, "people.db-wal"), (True, "people.db-wal"), (True, "keys-of-people.db-wal")]
 )
-async def test_nothing_is_acknowledged_after_a_log_was_truncated(
+async def test_write_is_not_acknowledged_after_a_log_is_truncated(
     tmp_path: Path, clock: Clock, encrypted: bool, name: str
 ) -> None:
     async with opened(tmp_path, clock, encrypted=encrypted) as store:
@@ -120,7 +120,7 @@ async def test_nothing_is_acknowledged_after_a_log_was_truncated(
         assert store._reader.execute("PRAGMA quick_check").fetchone() == ("ok",)
 
 
-async def test_a_removed_log_is_not_written_to_a_database_that_was_replaced_too(tmp_path: Path, clock: Clock) -> None:
+async def test_removed_log_is_not_written_to_a_replaced_database(tmp_path: Path, clock: Clock) -> None:
     async with opened(tmp_path, clock, encrypted=False) as store:
         await store.create(person_data("Before"))
         restored = tmp_path / "restored.db"
@@ -149,7 +149,7 @@ async def test_write_ahead_log_of_a_removed_database_is_not_replayed_into_a_new_
             await store.get(made.person_id)
 
 
-async def test_processes_that_come_and_go_do_not_disturb_the_guard(tmp_path: Path, clock: Clock) -> None:
+async def test_short_lived_processes_do_not_trigger_the_file_check(tmp_path: Path, clock: Clock) -> None:
     path = str(tmp_path / "people.db")
     async with opened(tmp_path, clock, encrypted=False) as store:
         with store_process() as other:
@@ -162,9 +162,7 @@ async def test_processes_that_come_and_go_do_not_disturb_the_guard(tmp_path: Pat
 
 
 @pytest.mark.parametrize("encrypted", [False, True])
-async def test_log_shrinks_after_the_reader_that_held_it_has_ended_and_one_write(
-    tmp_path: Path, clock: Clock, encrypted: bool
-) -> None:
+async def test_log_shrinks_after_its_reader_ends_and_one_write(tmp_path: Path, clock: Clock, encrypted: bool) -> None:
     logs = [tmp_path / name for name in (ENCRYPTED if encrypted else PLAIN) if name.endswith("-wal")]
     async with opened(tmp_path, clock, encrypted=encrypted) as store:
         with closing(sqlite3.connect(tmp_path / "people.db", isolation_level=None)) as reader:
@@ -177,7 +175,7 @@ async def test_log_shrinks_after_the_reader_that_held_it_has_ended_and_one_write
 
 
 @pytest.mark.parametrize("encrypted", [False, True])
-async def test_log_shrinks_while_nobody_writes(tmp_path: Path, clock: Clock, encrypted: bool) -> None:
+async def test_log_shrinks_while_idle(tmp_path: Path, clock: Clock, encrypted: bool) -> None:
     logs = [tmp_path / name for name in (ENCRYPTED if encrypted else PLAIN) if name.endswith("-wal")]
     async with opened(tmp_path, clock, encrypted=encrypted) as store:
         await store.create_many([person_data("Wal", note="x" * 2_000) for _ in range(5_000)])
@@ -191,7 +189,7 @@ async def is_emptied(logs: list[Path]) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_writer_does_not_wait_for_a_reader_that_holds_a_long_log(tmp_path: Path, clock: Clock) -> None:
+async def test_writer_does_not_wait_for_a_reader_of_a_long_log(tmp_path: Path, clock: Clock) -> None:
     async with opened(tmp_path, clock, encrypted=False) as store:
         timeouts: list[str] = []
         with closing(sqlite3.connect(tmp_path / "people.db", isolation_level=None)) as reader:

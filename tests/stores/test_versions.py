@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from peopleinfo.people.store import Store
 
 
-async def test_every_change_is_one_version_further(store: Store) -> None:
+async def test_each_change_increments_the_version(store: Store) -> None:
     record = await store.create(person_data("Step"))
     for version in range(1, 5):
         assert record.version == json.loads(record.body)["version"] == version
         record = await store.replace(record.person_id, person_data("Step", str(version)), expected=version)
 
 
-async def test_a_change_keeps_the_time_of_creation_and_sets_that_of_the_update(store: Store, clock: Clock) -> None:
+async def test_change_keeps_creation_time_and_sets_update_time(store: Store, clock: Clock) -> None:
     made = await store.create(person_data("Time"))
     clock.advance(milliseconds=1_500)
     body = json.loads((await store.replace(made.person_id, person_data("Time"), expected=1)).body)
     assert (body["created_at"], body["updated_at"]) == ("2126-03-01T12:00:00.000Z", "2126-03-01T12:00:01.500Z")
 
 
-async def test_a_change_puts_the_new_details_in_place_of_all_the_old_ones(store: Store) -> None:
+async def test_change_replaces_all_fields(store: Store) -> None:
     made = await store.create(person_data("Old", "Name", "1990", note="left out of the next version"))
     await store.replace(made.person_id, person_data("New"), expected=1)
     body = json.loads((await store.get(made.person_id)).body)
@@ -36,7 +36,7 @@ async def test_a_change_puts_the_new_details_in_place_of_all_the_old_ones(store:
 
 
 @pytest.mark.parametrize("expected", [0, 1, 3, -1, 2**63, 2**200])
-async def test_a_change_of_another_version_is_refused_and_changes_nothing(store: Store, expected: int) -> None:
+async def test_change_of_another_version_is_rejected(store: Store, expected: int) -> None:
     made = await store.create(person_data("Firm"))
     current = await store.replace(made.person_id, person_data("Firm", "Second"), expected=1)
     with pytest.raises(VersionConflict) as conflict:
@@ -47,7 +47,7 @@ async def test_a_change_of_another_version_is_refused_and_changes_nothing(store:
 
 
 @pytest.mark.parametrize("expected", [0, 1, 3, 2**63])
-async def test_erasing_another_version_is_refused_and_erases_nobody(store: Store, expected: int) -> None:
+async def test_deletion_of_another_version_is_rejected(store: Store, expected: int) -> None:
     made = await store.create(person_data("Firm"))
     current = await store.replace(made.person_id, person_data("Firm"), expected=1)
     with pytest.raises(VersionConflict) as conflict:
@@ -56,14 +56,14 @@ async def test_erasing_another_version_is_refused_and_erases_nobody(store: Store
     assert await store.get(made.person_id) == current
 
 
-async def test_erasing_the_version_that_is_there_erases(store: Store) -> None:
+async def test_deletion_of_the_current_version_succeeds(store: Store) -> None:
     made = await store.create(person_data("Brief"))
     await store.delete(made.person_id, expected=1)
     with pytest.raises(PersonNotFound):
         await store.get(made.person_id)
 
 
-async def test_erasing_without_a_version_erases_whatever_is_there(store: Store) -> None:
+async def test_deletion_without_a_version_succeeds(store: Store) -> None:
     made = await store.create(person_data("Brief"))
     await store.replace(made.person_id, person_data("Brief"), expected=1)
     await store.delete(made.person_id)
@@ -71,7 +71,7 @@ async def test_erasing_without_a_version_erases_whatever_is_there(store: Store) 
         await store.get(made.person_id)
 
 
-async def test_an_erased_person_cannot_be_changed(store: Store) -> None:
+async def test_deleted_record_cannot_be_changed(store: Store) -> None:
     made = await store.create(person_data("Gone"))
     await store.delete(made.person_id)
     with pytest.raises(PersonNotFound):

@@ -38,14 +38,14 @@ async def pages(people: PeopleService, filtered: PersonFilter, limit: int) -> li
 
 
 @pytest.mark.parametrize("limit", [5, 7, 1_000])
-async def test_pages_end_in_the_same_places(people: PeopleService, limit: int) -> None:
+async def test_pages_end_at_the_same_records(people: PeopleService, limit: int) -> None:
     small = await stored(people, "Small", 1, 10)
     large = await stored(people, "Large", MAX_STORED_SIZE - 1_000, 10)
     assert await pages(people, small, limit) == await pages(people, large, limit)
     assert sum(await pages(people, large, limit)) == PEOPLE
 
 
-async def test_the_visible_part_ends_a_page(people: PeopleService) -> None:
+async def test_visible_fields_determine_page_size(people: PeopleService) -> None:
     filtered = await stored(people, "Seen", 1, 60_000)
     counts = await pages(people, filtered, 1_000)
     assert sum(counts) == PEOPLE
@@ -53,7 +53,7 @@ async def test_the_visible_part_ends_a_page(people: PeopleService) -> None:
     assert len(counts) > 1
 
 
-async def test_pieces_of_an_export_end_in_the_same_places(people: PeopleService) -> None:
+async def test_export_chunks_end_at_the_same_records(people: PeopleService) -> None:
     small = await stored(people, "Small", 1, 10_000)
     large = await stored(people, "Large", MAX_STORED_SIZE - 20_000, 10_000)
     pieces = [[count async for count, _ in as_ndjson(people, one, hidden=HIDDEN)] for one in (small, large)]

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from peopleinfo.people.store import Store
 
 
-async def test_a_new_person_is_read_back_byte_for_byte(store: Store) -> None:
+async def test_new_record_is_read_unchanged(store: Store) -> None:
     made = await store.create(person_data("Curie", "Marie", "1867-11-07"))
     assert await store.get(made.person_id) == made
 
 
-async def test_a_new_person_is_at_version_one_and_has_the_time_of_its_creation(store: Store, clock: Clock) -> None:
+async def test_new_record_has_version_one_and_its_creation_time(store: Store, clock: Clock) -> None:
     made = await store.create(person_data("Curie"))
     assert json.loads(made.body) == {
         "person_id": made.person_id,
@@ -35,7 +35,7 @@ async def test_a_new_person_is_at_version_one_and_has_the_time_of_its_creation(s
     }
 
 
-async def test_what_was_said_of_a_person_comes_back_unchanged(store: Store) -> None:
+async def test_all_fields_are_returned_unchanged(store: Store) -> None:
     details = PersonData(
         person_name="Sōseki",
         person_surname="Natsume",
@@ -48,13 +48,13 @@ async def test_what_was_said_of_a_person_comes_back_unchanged(store: Store) -> N
     assert kept == details
 
 
-async def test_a_large_person_comes_back_whole(store: Store) -> None:
+async def test_large_record_is_returned_complete(store: Store) -> None:
     made = await store.create(person_data("Large", note="ü" * 30_000))
     assert await store.get(made.person_id) == made
     assert await find_all(store, person_filter(surname="large")) == [made.body]
 
 
-async def test_twins_who_share_everything_are_two_people(store: Store) -> None:
+async def test_records_with_equal_data_are_separate(store: Store) -> None:
     first = await store.create(person_data("Weasley", "Fred", "1978-04-01"))
     second = await store.create(person_data("Weasley", "Fred", "1978-04-01"))
     assert first.person_id != second.person_id
@@ -62,25 +62,25 @@ async def test_twins_who_share_everything_are_two_people(store: Store) -> None:
 
 
 @pytest.mark.parametrize("spelling", ["Müller", "MULLER", "muller", "Mu\u0308ller", " Mül-ler ", "Mul'ler"])
-async def test_a_surname_is_found_however_it_is_typed(store: Store, spelling: str) -> None:
+async def test_surname_is_found_in_any_spelling(store: Store, spelling: str) -> None:
     made = await store.create(person_data("Müller", "Hans"))
     await store.create(person_data("Möller", "Hans"))
     assert await find_all(store, person_filter(surname=spelling)) == [made.body]
 
 
-async def test_an_exact_search_asks_for_the_spelling(store: Store) -> None:
+async def test_exact_search_compares_the_spelling(store: Store) -> None:
     await store.create(person_data("Muller"))
     meant = await store.create(person_data("Müller"))
     await store.create(person_data("MÜLLER"))
     assert await find_all(store, person_filter(surname="Müller", match="exact")) == [meant.body]
 
 
-async def test_a_person_of_one_name_is_found_by_it(store: Store) -> None:
+async def test_person_with_a_single_name_is_found_by_it(store: Store) -> None:
     made = await store.create(person_data(None, "Suharto"))
     assert await find_all(store, person_filter(surname="suharto")) == [made.body]
 
 
-async def test_the_people_of_a_surname_come_oldest_first(store: Store, clock: Clock) -> None:
+async def test_records_of_a_surname_are_sorted_oldest_first(store: Store, clock: Clock) -> None:
     made = []
     for name in ("Zoe", "Ann", "Mia", "Bob"):
         made.append(await store.create(person_data("Same", name)))
@@ -89,7 +89,7 @@ async def test_the_people_of_a_surname_come_oldest_first(store: Store, clock: Cl
 
 
 @pytest.mark.needs("prefixes are fresh")
-async def test_a_prefix_finds_by_key_and_then_oldest_first(store: Store) -> None:
+async def test_prefix_search_sorts_by_surname_key_then_oldest_first(store: Store) -> None:
     later = await store.create(person_data("Okoye"))
     second = await store.create(person_data("O'Hara", "Scarlett"))
     third = await store.create(person_data("Ohara", "John"))
@@ -100,13 +100,13 @@ async def test_a_prefix_finds_by_key_and_then_oldest_first(store: Store) -> None
 
 
 @pytest.mark.needs("prefixes are fresh")
-async def test_a_prefix_finds_whatever_letter_follows_it(store: Store) -> None:
+async def test_prefix_search_matches_any_following_letter(store: Store) -> None:
     follows = ["", "a", "z", "\u7b20", "\uffee", "\U0001f600", "\U00100000", "\U0010fffd", "\U0010ffff", "\U0010ffffa"]
     made = {(await store.create(person_data(f"Li{letter}"))).body for letter in follows}
     assert set(await find_all(store, person_filter(surname_prefix="li"))) == made
 
 
-async def test_a_search_may_also_ask_for_the_name_and_the_birthdate(store: Store) -> None:
+async def test_search_filters_by_name_and_birthdate(store: Store) -> None:
     meant = await store.create(person_data("Bach", "Johann", "1685-03-31"))
     await store.create(person_data("Bach", "Johann", "1640"))
     await store.create(person_data("Bach", "Anna", "1685-03-31"))
@@ -115,20 +115,20 @@ async def test_a_search_may_also_ask_for_the_name_and_the_birthdate(store: Store
     assert await find_all(store, filtered) == [meant.body]
 
 
-async def test_everyone_can_be_searched_without_a_surname(store: Store) -> None:
+async def test_scan_filters_records_without_a_surname(store: Store) -> None:
     meant = {(await store.create(person_data(surname, "Ada"))).body for surname in ("Lovelace", "Yonath")}
     await store.create(person_data("Byron", "George"))
     assert set(await scan_all(store, person_filter(name="ada"))) == meant
 
 
-async def test_nobody_is_found_in_an_empty_store(store: Store) -> None:
+async def test_empty_store_returns_no_records(store: Store) -> None:
     assert await find_all(store, person_filter(surname="Nobody")) == []
     assert await find_all(store, person_filter(surname_prefix="n")) == []
     assert await scan_all(store) == []
 
 
 @pytest.mark.parametrize("invented", ["", "x", "a" * 32, "A" * 32, "a" * 31, "a" * 33, "g" * 32, "ſ" * 32, "٣" * 32])
-async def test_an_invented_id_leads_to_nobody(store: Store, invented: str) -> None:
+async def test_forged_id_is_not_found(store: Store, invented: str) -> None:
     await store.create(person_data("Somebody"))
     with pytest.raises(PersonNotFound):
         await store.get(invented)
@@ -138,13 +138,13 @@ async def test_an_invented_id_leads_to_nobody(store: Store, invented: str) -> No
         await store.delete(invented)
 
 
-async def test_an_id_says_nothing_of_order_or_name(store: Store) -> None:
+async def test_id_reveals_neither_order_nor_name(store: Store) -> None:
     ids = [(await store.create(person_data("Same"))).person_id for _ in range(20)]
     assert len({person_id[:8] for person_id in ids}) == 20
     assert ids != sorted(ids)
 
 
-async def test_an_erased_person_is_found_nowhere(store: Store) -> None:
+async def test_deleted_record_is_not_found(store: Store) -> None:
     erased = await store.create(person_data("Gone", "Girl"))
     kept = await store.create(person_data("Gone", "Boy"))
     await store.delete(erased.person_id)
@@ -156,7 +156,7 @@ async def test_an_erased_person_is_found_nowhere(store: Store) -> None:
     assert await scan_all(store) == [kept.body]
 
 
-async def test_the_id_of_an_erased_person_is_not_given_again(store: Store) -> None:
+async def test_id_of_deleted_record_is_not_reused(store: Store) -> None:
     ids = set()
     for _ in range(10):
         made = await store.create(person_data("Phoenix"))
@@ -165,7 +165,7 @@ async def test_the_id_of_an_erased_person_is_not_given_again(store: Store) -> No
     assert len(ids) == 10
 
 
-async def test_a_changed_surname_moves_the_person_and_keeps_the_id(store: Store) -> None:
+async def test_changed_surname_keeps_the_id(store: Store) -> None:
     made = await store.create(person_data("Sklodowska", "Marie"))
     married = await store.replace(made.person_id, person_data("Curie", "Marie"), expected=1)
     assert married.person_id == made.person_id
@@ -174,7 +174,7 @@ async def test_a_changed_surname_moves_the_person_and_keeps_the_id(store: Store)
     assert await find_all(store, person_filter(surname="Curie")) == [married.body]
 
 
-async def test_two_instances_see_each_others_acknowledged_writes(
+async def test_instances_see_acknowledged_writes_of_each_other(
     store_kind: str, store: Store, tmp_path: Path, clock: Clock
 ) -> None:
     async with open_store(store_kind, tmp_path, clock) as other:
@@ -187,15 +187,13 @@ async def test_two_instances_see_each_others_acknowledged_writes(
         assert await find_all(other, person_filter(surname="common")) == []
 
 
-async def test_nobody_whose_key_is_there_is_purged(store: Store) -> None:
+async def test_purge_keeps_records_with_a_key(store: Store) -> None:
     made = [await store.create(person_data(f"N{number}")) for number in range(5)]
     assert (await purge_all(store))[1] == 0
     assert sorted(await scan_all(store)) == sorted(person.body for person in made)
 
 
-async def test_what_was_acknowledged_is_there_when_the_store_is_opened_again(
-    store_kind: str, tmp_path: Path, clock: Clock
-) -> None:
+async def test_acknowledged_writes_survive_reopening(store_kind: str, tmp_path: Path, clock: Clock) -> None:
     async with open_store(store_kind, tmp_path, clock) as store:
         made = await store.create(person_data("Lasting"))
         secret = store.secret
@@ -204,7 +202,7 @@ async def test_what_was_acknowledged_is_there_when_the_store_is_opened_again(
         assert store.secret == secret
 
 
-async def test_the_secret_is_32_bytes_and_another_one_in_another_store(
+async def test_each_store_has_its_own_secret_of_32_bytes(
     store_kind: str, store: Store, tmp_path: Path, clock: Clock
 ) -> None:
     (tmp_path / "other").mkdir()
@@ -213,9 +211,7 @@ async def test_the_secret_is_32_bytes_and_another_one_in_another_store(
         assert store.secret != other.secret
 
 
-async def test_an_id_of_another_store_leads_to_nobody(
-    store_kind: str, store: Store, tmp_path: Path, clock: Clock
-) -> None:
+async def test_id_of_another_store_is_not_found(store_kind: str, store: Store, tmp_path: Path, clock: Clock) -> None:
     await store.create(person_data("Here"))
     (tmp_path / "other").mkdir()
     async with open_store(store_kind, tmp_path / "other", clock) as other:
@@ -224,10 +220,10 @@ async def test_an_id_of_another_store_leads_to_nobody(
         await store.get(elsewhere.person_id)
 
 
-async def test_a_store_that_works_says_it_is_ready(store: Store) -> None:
+async def test_working_store_passes_its_check(store: Store) -> None:
     await store.check()
 
 
-async def test_the_stored_json_is_json_that_everybody_reads_alike(store: Store) -> None:
+async def test_stored_json_is_strict_json(store: Store) -> None:
     made = await store.create(person_data("Odd", extra={"n": msgspec.Raw(b"-0.0")}, text='\u2028\x7f"\\/<>&'))
     assert strict_json.encode(strict_json.parse(made.body)) == made.body

@@ -38,7 +38,7 @@ async def changed(source: Store, record: StoredPerson, surname: str) -> StoredPe
     return await source.replace(record.person_id, person_data(surname), expected=record.version)
 
 
-async def test_who_was_taken_over_is_read_and_found_byte_for_byte(source: Store, store: Store) -> None:
+async def test_upserted_record_is_read_and_found_unchanged(source: Store, store: Store) -> None:
     made = await changed(source, await source.create(person_data("Before")), "Curie")
     assert await store.upsert_many([made.body]) == 1
     assert await store.get(made.person_id) == made
@@ -47,7 +47,7 @@ async def test_who_was_taken_over_is_read_and_found_byte_for_byte(source: Store,
     assert await scan_all(store) == [made.body]
 
 
-async def test_who_was_taken_over_is_changed_and_erased_like_anybody(source: Store, store: Store) -> None:
+async def test_upserted_record_can_be_replaced_and_deleted(source: Store, store: Store) -> None:
     made = await source.create(person_data("Adopted"))
     await store.upsert_many([made.body])
     stays = await store.replace(made.person_id, person_data("Adopted", "Ada"), expected=1)
@@ -68,7 +68,7 @@ async def test_who_was_taken_over_is_changed_and_erased_like_anybody(source: Sto
     assert await scan_all(store) == []
 
 
-async def test_who_is_here_at_the_same_or_a_later_version_stays(source: Store, store: Store) -> None:
+async def test_upsert_keeps_record_of_same_or_later_version(source: Store, store: Store) -> None:
     first = await source.create(person_data("Version"))
     second = await changed(source, first, "Versions")
     assert await store.upsert_many([second.body]) == 1
@@ -79,7 +79,7 @@ async def test_who_is_here_at_the_same_or_a_later_version_stays(source: Store, s
     assert await store.get(first.person_id) == here
 
 
-async def test_a_later_version_takes_the_place_of_an_earlier_one(source: Store, store: Store) -> None:
+async def test_upsert_replaces_earlier_version(source: Store, store: Store) -> None:
     first = await source.create(person_data("Early"))
     same_key = await changed(source, first, "EARLY")
     other_key = await changed(source, same_key, "Later")
@@ -91,14 +91,14 @@ async def test_a_later_version_takes_the_place_of_an_earlier_one(source: Store, 
     assert await scan_all(store) == [other_key.body]
 
 
-async def test_of_several_versions_at_once_the_latest_is_taken(source: Store, store: Store) -> None:
+async def test_upsert_of_several_versions_stores_the_latest(source: Store, store: Store) -> None:
     first = await source.create(person_data("Twice"))
     second = await changed(source, first, "Twice")
     assert await store.upsert_many([first.body, second.body, first.body]) == 1
     assert await store.get(first.person_id) == second
 
 
-async def test_who_was_erased_can_be_taken_over_again(source: Store, store: Store) -> None:
+async def test_deleted_record_can_be_upserted_again(source: Store, store: Store) -> None:
     made = await source.create(person_data("Again"))
     for _ in range(2):
         await store.upsert_many([made.body])
@@ -107,7 +107,7 @@ async def test_who_was_erased_can_be_taken_over_again(source: Store, store: Stor
     assert await store.get(made.person_id) == made
 
 
-async def test_people_of_this_store_can_be_brought_back(store: Store, clock: Clock) -> None:
+async def test_records_created_here_can_be_upserted_after_deletion(store: Store, clock: Clock) -> None:
     made = [await store.create(person_data("Native", str(number))) for number in range(3)]
     clock.advance(seconds=1)
     later = await store.create(person_data("Native"))
@@ -120,7 +120,7 @@ async def test_people_of_this_store_can_be_brought_back(store: Store, clock: Clo
     assert await store.get(made[1].person_id) == moved
 
 
-async def test_namesakes_come_oldest_first_wherever_they_were_created(
+async def test_records_of_a_surname_are_sorted_by_creation_time_across_stores(
     source: Store, store: Store, clock: Clock
 ) -> None:
     old = []
@@ -137,9 +137,7 @@ async def test_namesakes_come_oldest_first_wherever_they_were_created(
     assert [body for body in found if body in new] == new
 
 
-async def test_people_created_after_others_were_taken_over_are_people_of_their_own(
-    source: Store, store: Store, clock: Clock
-) -> None:
+async def test_records_created_after_an_upsert_get_ids_of_their_own(source: Store, store: Store, clock: Clock) -> None:
     taken = [record.body for record in [await source.create(person_data("Mixed")) for _ in range(3)]]
     await store.upsert_many(taken)
     clock.advance(seconds=1)
@@ -151,7 +149,7 @@ async def test_people_created_after_others_were_taken_over_are_people_of_their_o
 
 
 @pytest.mark.needs("time")
-async def test_hundreds_of_one_moment_and_surname_are_all_there(source: Store, store: Store) -> None:
+async def test_hundreds_of_records_with_one_surname_and_creation_time_are_stored(source: Store, store: Store) -> None:
     ids = await source.create_many([person_data("Same", str(number)) for number in range(300)])
     bodies = [(await source.get(person_id)).body for person_id in ids]
     assert await store.upsert_many(bodies) == 300
@@ -160,7 +158,7 @@ async def test_hundreds_of_one_moment_and_surname_are_all_there(source: Store, s
     assert [(await store.get(person_id)).body for person_id in ids] == bodies
 
 
-async def test_two_who_take_over_at_once_take_everybody_over_once(
+async def test_concurrent_upserts_store_each_record_once(
     source: Store, store_kind: str, store: Store, tmp_path: Path, clock: Clock
 ) -> None:
     first = [await source.create(person_data("Race", str(number))) for number in range(20)]
@@ -175,7 +173,7 @@ async def test_two_who_take_over_at_once_take_everybody_over_once(
     assert len(await find_all(store, person_filter(surname="raced"))) == 20
 
 
-async def test_a_step_goes_with_the_people_and_only_from_where_it_begins(source: Store, store: Store) -> None:
+async def test_upsert_advances_checkpoint_only_from_the_expected_one(source: Store, store: Store) -> None:
     made = await source.create(person_data("Step"))
     await store.upsert_many([made.body], checkpoint=(START, STEP))
     assert await store.progress(START.import_id) == STEP
@@ -184,11 +182,11 @@ async def test_a_step_goes_with_the_people_and_only_from_where_it_begins(source:
     assert await scan_all(store) == [made.body]
 
 
-async def test_nobody_may_be_taken_over(store: Store) -> None:
+async def test_upsert_of_no_records_is_accepted(store: Store) -> None:
     assert await store.upsert_many([]) == 0
 
 
-async def test_an_id_that_was_made_here_by_the_real_clock_keeps_its_place(store_kind: str, tmp_path: Path) -> None:
+async def test_id_created_with_real_clock_keeps_its_position_after_upsert(store_kind: str, tmp_path: Path) -> None:
     real = Clock()
     real._moment = utc_now()
     async with open_store(store_kind, tmp_path, real) as store:
@@ -203,7 +201,7 @@ async def test_an_id_that_was_made_here_by_the_real_clock_keeps_its_place(store_
         assert len(await find_all(store, person_filter(surname="real"))) == 3
 
 
-async def test_the_estimate_is_about_as_many_as_there_are(store_kind: str, store: Store) -> None:
+async def test_estimate_is_close_to_number_of_records(store_kind: str, store: Store) -> None:
     await store.create_many([person_data("Counted") for _ in range(5)])
     estimate = await store.estimate()
     assert estimate == 5 or (store_kind.startswith(("ministack", "dynamodb")) and (estimate is None or estimate >= 0))
@@ -214,7 +212,7 @@ def _renamed(record: StoredPerson, surname: str, clock: Clock) -> StoredPerson:
     return encode_person(record.person_id, record.version + 1, person_data(surname), created_at=now, updated_at=now)
 
 
-async def test_the_outline_is_that_of_the_details(store: Store, clock: Clock) -> None:
+async def test_header_of_stored_record_matches_its_data(store: Store, clock: Clock) -> None:
     made = await store.create(person_data(None, "Björk"))
     assert decode_header(made.body).surname_key == person_data(None, "Björk").surname_key
     assert decode_header(_renamed(made, "Straße", clock).body).surname_key == "strasse"

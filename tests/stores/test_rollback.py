@@ -121,7 +121,7 @@ async def fails_once(connection: FailingConnection, moment: str, fault: Nth, act
 
 @any_error
 @either_moment
-async def test_repeated_import_stores_each_row_once_whichever_statement_failed(
+async def test_repeated_import_stores_each_row_once_after_any_failed_statement(
     store: SqliteStore, clock: Clock, error: Callable[[], Exception], moment: str
 ) -> None:
     connection = make_writer_fail(store)
@@ -157,7 +157,7 @@ async def restore(source: SqliteStore, target: SqliteStore, folder: Path) -> Non
 
 @either_moment
 @pytest.mark.parametrize("move", [copy, restore])
-async def test_repeated_copy_or_restore_takes_each_person_once_whichever_statement_failed(
+async def test_repeated_copy_or_restore_stores_each_record_once_after_any_failed_statement(
     store: SqliteStore,
     tmp_path: Path,
     clock: Clock,
@@ -211,7 +211,7 @@ async def change_in_one_group(store: SqliteStore, name: str, *, broken: Callable
 
 @any_error
 @either_moment
-async def test_change_of_a_group_is_stored_exactly_when_it_is_acknowledged(
+async def test_change_in_a_group_is_stored_if_and_only_if_acknowledged(
     store: SqliteStore, error: Callable[[], Exception], moment: str
 ) -> None:
     connection = make_writer_fail(store)
@@ -233,7 +233,7 @@ async def test_change_of_a_group_is_stored_exactly_when_it_is_acknowledged(
         assert found == expected, f"while this statement failed: {statement}"
 
 
-async def test_change_that_raises_after_it_wrote_leaves_nothing_and_its_neighbours_alone(store: SqliteStore) -> None:
+async def test_change_that_raises_after_writing_is_rolled_back_alone(store: SqliteStore) -> None:
     def count(db: sqlite3.Connection) -> int:
         counted = "UPDATE deployment SET last_seq = last_seq + 1 RETURNING last_seq"
         return int(db.execute(counted).fetchone()[0])
@@ -253,7 +253,7 @@ async def test_change_that_raises_after_it_wrote_leaves_nothing_and_its_neighbou
 
 @any_error
 @either_moment
-async def test_refused_rotation_or_revocation_of_api_keys_leaves_them_as_they_were(
+async def test_failed_rotation_or_revocation_of_api_keys_changes_nothing(
     store: SqliteStore, clock: Clock, error: Callable[[], Exception], moment: str
 ) -> None:
     connection, keys, now = make_writer_fail(store), store.api_keys, clock.now()
@@ -272,9 +272,7 @@ async def test_refused_rotation_or_revocation_of_api_keys_leaves_them_as_they_we
     assert {key.state(now) for key in (new, former)} == {"revoked"}
 
 
-async def test_import_under_a_key_that_was_replaced_meanwhile_stores_nobody_and_says_so(
-    path: Path, clock: Clock
-) -> None:
+async def test_import_with_a_replaced_record_key_stores_nothing_and_fails(path: Path, clock: Clock) -> None:
     given = encryption(path.parent)
     create_file(path.with_name("new.key"))
     new = FileMasterKey(path.with_name("new.key"))

@@ -108,7 +108,7 @@ async def import_file(store: Store, clock: Clock, name: str) -> None:
 
 @any_fate
 @pytest.mark.parametrize("store", [*KINDS, "dynamodb-local"], indirect=True)
-async def test_repeated_import_stores_each_row_once_whichever_request_failed(
+async def test_repeated_import_stores_each_row_once_after_any_failed_request(
     store: DynamoDBStore, wire: Wire, clock: Clock, fate: str
 ) -> None:
     expected: list[str] = []
@@ -126,7 +126,7 @@ async def test_repeated_import_stores_each_row_once_whichever_request_failed(
 
 
 @any_fate
-async def test_repeated_copy_takes_each_person_once_whichever_request_failed(
+async def test_repeated_copy_stores_each_record_once_after_any_failed_request(
     store: DynamoDBStore, wire: Wire, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, fate: str
 ) -> None:
     monkeypatch.setattr("peopleinfo.bulk.copy.PAGE_SIZE", 2)
@@ -187,7 +187,7 @@ CHANGES: dict[str, tuple[Callable[[Store, str, str], Awaitable[None]], list[str]
 
 @any_fate
 @pytest.mark.parametrize("kind", CHANGES)
-async def test_change_is_done_when_acknowledged_and_has_written_nothing_when_refused(
+async def test_acknowledged_change_is_stored_and_failed_change_writes_nothing(
     store: DynamoDBStore, wire: Wire, fate: str, kind: str
 ) -> None:
     act, done, not_done = CHANGES[kind]
@@ -211,7 +211,7 @@ async def test_change_is_done_when_acknowledged_and_has_written_nothing_when_ref
 
 
 @pytest.mark.parametrize("fate", ["not sent", "throttled", "refused"])
-async def test_refused_rotation_of_an_api_key_leaves_it_as_it_was(
+async def test_failed_rotation_of_an_api_key_changes_nothing(
     store: DynamoDBStore, wire: Wire, clock: Clock, fate: str
 ) -> None:
     keys, now = store.api_keys, clock.now()
@@ -234,7 +234,9 @@ def second_attempts(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("second_attempts")
-async def test_unknown_outcome_stays_unknown_when_the_credentials_are_gone(store: DynamoDBStore, wire: Wire) -> None:
+async def test_outcome_stays_unknown_when_credentials_are_missing_at_the_retry(
+    store: DynamoDBStore, wire: Wire
+) -> None:
     failures = iter([RequestFailed(ConnectionResetError()), StoreConfigurationError("no credentials")])
 
     async def fault(_: str, request: Request, way: HttpImplementation) -> Response:
@@ -250,7 +252,7 @@ async def test_unknown_outcome_stays_unknown_when_the_credentials_are_gone(store
 
 @pytest.mark.usefixtures("second_attempts")
 @pytest.mark.parametrize("store", ["ministack"], indirect=True)
-async def test_batch_that_was_stored_in_part_and_then_refused_has_an_unknown_outcome(
+async def test_partly_stored_batch_has_unknown_outcome(
     store: DynamoDBStore, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bulk_write, "MAX_BATCH_WRITE", 2)

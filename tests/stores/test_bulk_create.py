@@ -25,19 +25,19 @@ SECOND = Checkpoint(b"i" * 32, rows=5, stored=4, digest=b"2" * 32)
 TWO = [person_data("One"), person_data("Two")]
 
 
-async def test_a_load_returns_the_ids_in_the_order_of_the_people(store: Store) -> None:
+async def test_bulk_create_returns_ids_in_input_order(store: Store) -> None:
     ids = await store.create_many([person_data(surname) for surname in ("Zulu", "Alpha", "Mike")])
     bodies = [(await store.get(person_id)).body for person_id in ids]
     assert [msgspec.json.decode(body)["person_surname"] for body in bodies] == ["Zulu", "Alpha", "Mike"]
 
 
-async def test_a_loaded_person_is_like_one_that_was_created(store: Store) -> None:
+async def test_bulk_created_record_equals_a_single_creation(store: Store) -> None:
     (loaded,) = await store.create_many([person_data("Equal")])
     made = await store.create(person_data("Equal"))
     assert (await store.get(loaded)).body == made.body.replace(made.person_id.encode(), loaded.encode())
 
 
-async def test_the_loaded_people_of_a_surname_come_in_the_order_of_the_load(store: Store) -> None:
+async def test_bulk_created_records_of_a_surname_keep_input_order(store: Store) -> None:
     before = await store.create(person_data("Same"))
     ids = await store.create_many([person_data("Same", str(number)) for number in range(50)])
     after = await store.create(person_data("Same"))
@@ -46,31 +46,31 @@ async def test_the_loaded_people_of_a_surname_come_in_the_order_of_the_load(stor
     assert [msgspec.json.decode(body)["person_id"] for body in found] == expected
 
 
-async def test_loading_nobody_stores_nobody(store: Store) -> None:
+async def test_bulk_create_of_no_records_stores_none(store: Store) -> None:
     assert await store.create_many([]) == []
     made = await store.create(person_data("First"))
     assert await scan_all(store) == [made.body]
 
 
 @pytest.mark.needs("time")
-async def test_thousands_are_loaded_at_once(store: Store) -> None:
+async def test_bulk_create_stores_thousands_of_records(store: Store) -> None:
     ids = await store.create_many([person_data(f"Family{number % 7}") for number in range(10_000)])
     assert len(set(ids)) == 10_000
     assert len(await scan_all(store, limit=1_000)) == 10_000
 
 
-async def test_an_import_that_is_not_known_is_at_its_beginning(store: Store) -> None:
+async def test_unknown_import_has_initial_checkpoint(store: Store) -> None:
     assert await store.progress(START.import_id) == START
 
 
-async def test_a_step_stores_the_people_and_the_progress(store: Store) -> None:
+async def test_batch_stores_records_and_checkpoint(store: Store) -> None:
     await store.create_many(TWO, checkpoint=(START, FIRST))
     await store.create_many(TWO, checkpoint=(FIRST, SECOND))
     assert await store.progress(START.import_id) == SECOND
     assert len(await scan_all(store)) == 4
 
 
-async def test_a_step_may_store_nobody_and_yet_get_further(store: Store) -> None:
+async def test_empty_batch_advances_checkpoint(store: Store) -> None:
     assert await store.create_many([], checkpoint=(START, FIRST)) == []
     assert await store.progress(START.import_id) == FIRST
 
@@ -78,9 +78,7 @@ async def test_a_step_may_store_nobody_and_yet_get_further(store: Store) -> None
 @pytest.mark.parametrize(
     "begin", [START, SECOND, msgspec.structs.replace(FIRST, digest=b"x"), msgspec.structs.replace(FIRST, stored=1)]
 )
-async def test_a_step_from_where_the_import_is_not_stores_neither_people_nor_progress(
-    store: Store, begin: Checkpoint
-) -> None:
+async def test_batch_with_unexpected_checkpoint_stores_nothing(store: Store, begin: Checkpoint) -> None:
     await store.create_many(TWO, checkpoint=(START, FIRST))
     with pytest.raises(ImportAlreadyRunning):
         await store.create_many(TWO, checkpoint=(begin, SECOND))
@@ -88,14 +86,14 @@ async def test_a_step_from_where_the_import_is_not_stores_neither_people_nor_pro
     assert len(await scan_all(store)) == 2
 
 
-async def test_imports_do_not_touch_one_another(store: Store) -> None:
+async def test_imports_have_separate_checkpoints(store: Store) -> None:
     other = Checkpoint(b"j" * 32)
     await store.create_many(TWO, checkpoint=(START, FIRST))
     await store.create_many(TWO, checkpoint=(other, msgspec.structs.replace(SECOND, import_id=b"j" * 32)))
     assert await store.progress(START.import_id) == FIRST
 
 
-async def test_of_two_runs_of_one_import_only_one_takes_a_step(
+async def test_one_of_two_concurrent_runs_of_an_import_advances(
     store_kind: str, store: Store, tmp_path: Path, clock: Clock
 ) -> None:
     async with open_store(store_kind, tmp_path, clock) as other:
@@ -105,14 +103,14 @@ async def test_of_two_runs_of_one_import_only_one_takes_a_step(
     assert len(await scan_all(store)) == 2
 
 
-async def test_progress_is_there_when_the_store_is_opened_again(store_kind: str, tmp_path: Path, clock: Clock) -> None:
+async def test_checkpoint_survives_reopening(store_kind: str, tmp_path: Path, clock: Clock) -> None:
     async with open_store(store_kind, tmp_path, clock) as store:
         await store.create_many(TWO, checkpoint=(START, FIRST))
     async with open_store(store_kind, tmp_path, clock) as store:
         assert await store.progress(START.import_id) == FIRST
 
 
-async def test_runs_of_one_import_that_overlap_in_steps_of_different_length_store_nobody_twice(
+async def test_overlapping_runs_of_an_import_store_each_record_once(
     store_kind: str, store: Store, tmp_path: Path, clock: Clock
 ) -> None:
     people = [person_data("Overlap", str(number)) for number in range(60)]

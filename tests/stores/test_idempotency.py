@@ -22,27 +22,27 @@ ONCE = IdempotencyKey(b"k" * 32, b"c" * 32)
 OTHER_CONTENT = IdempotencyKey(ONCE.key, b"d" * 32)
 
 
-async def test_a_repeated_creation_returns_the_first_answer(store: Store, clock: Clock) -> None:
+async def test_repeated_creation_returns_first_response(store: Store, clock: Clock) -> None:
     first = await store.create(person_data("Solo"), idempotency_key=ONCE)
     clock.advance(hours=1)
     assert await store.create(person_data("Solo"), idempotency_key=ONCE) == first
     assert await find_all(store, person_filter(surname="solo")) == [first.body]
 
 
-async def test_a_repeated_creation_returns_the_first_answer_though_the_person_has_changed(store: Store) -> None:
+async def test_repeated_creation_returns_first_response_after_a_change(store: Store) -> None:
     first = await store.create(person_data("Solo"), idempotency_key=ONCE)
     changed = await store.replace(first.person_id, person_data("Duo"), expected=1)
     assert await store.create(person_data("Solo"), idempotency_key=ONCE) == first
     assert await scan_all(store) == [changed.body]
 
 
-async def test_another_key_creates_another_person(store: Store) -> None:
+async def test_other_key_creates_another_person(store: Store) -> None:
     first = await store.create(person_data("Solo"), idempotency_key=ONCE)
     second = await store.create(person_data("Solo"), idempotency_key=IdempotencyKey(b"l" * 32, ONCE.content))
     assert first.person_id != second.person_id
 
 
-async def test_the_same_key_with_other_content_is_refused(store: Store) -> None:
+async def test_same_key_with_other_content_is_rejected(store: Store) -> None:
     first = await store.create(person_data("Solo"), idempotency_key=ONCE)
     with pytest.raises(IdempotencyKeyConflict):
         await store.create(person_data("Other"), idempotency_key=OTHER_CONTENT)
@@ -50,7 +50,7 @@ async def test_the_same_key_with_other_content_is_refused(store: Store) -> None:
     assert await store.create(person_data("Solo"), idempotency_key=ONCE) == first
 
 
-async def test_a_person_that_was_erased_is_not_created_again(store: Store) -> None:
+async def test_repeated_creation_does_not_restore_a_deleted_person(store: Store) -> None:
     first = await store.create(person_data("Solo"), idempotency_key=ONCE)
     await store.delete(first.person_id)
     with pytest.raises(IdempotentPersonDeleted):
@@ -60,14 +60,14 @@ async def test_a_person_that_was_erased_is_not_created_again(store: Store) -> No
     assert await scan_all(store) == []
 
 
-async def test_a_key_is_remembered_for_a_day(store: Store, clock: Clock) -> None:
+async def test_key_is_valid_for_a_day(store: Store, clock: Clock) -> None:
     first = await store.create(person_data("Solo"), idempotency_key=ONCE)
     clock.advance(seconds=IDEMPOTENCY_TTL - 1)
     assert await store.create(person_data("Solo"), idempotency_key=ONCE) == first
 
 
 @pytest.mark.parametrize("again", [ONCE, OTHER_CONTENT])
-async def test_a_key_is_forgotten_after_a_day(store: Store, clock: Clock, again: IdempotencyKey) -> None:
+async def test_key_expires_after_a_day(store: Store, clock: Clock, again: IdempotencyKey) -> None:
     first = await store.create(person_data("Solo"), idempotency_key=ONCE)
     clock.advance(seconds=IDEMPOTENCY_TTL)
     second = await store.create(person_data("Solo"), idempotency_key=again)
@@ -75,7 +75,7 @@ async def test_a_key_is_forgotten_after_a_day(store: Store, clock: Clock, again:
     assert await store.create(person_data("Solo"), idempotency_key=again) == second
 
 
-async def test_a_repetition_does_not_prolong_the_day(store: Store, clock: Clock) -> None:
+async def test_repeated_creation_does_not_extend_the_day(store: Store, clock: Clock) -> None:
     first = await store.create(person_data("Solo"), idempotency_key=ONCE)
     clock.advance(hours=23)
     assert await store.create(person_data("Solo"), idempotency_key=ONCE) == first
@@ -83,7 +83,7 @@ async def test_a_repetition_does_not_prolong_the_day(store: Store, clock: Clock)
     assert (await store.create(person_data("Solo"), idempotency_key=ONCE)).person_id != first.person_id
 
 
-async def test_the_key_of_an_erased_person_is_forgotten_after_a_day(store: Store, clock: Clock) -> None:
+async def test_key_of_a_deleted_person_expires_after_a_day(store: Store, clock: Clock) -> None:
     first = await store.create(person_data("Solo"), idempotency_key=ONCE)
     await store.delete(first.person_id)
     clock.advance(seconds=IDEMPOTENCY_TTL + 1)
@@ -91,7 +91,7 @@ async def test_the_key_of_an_erased_person_is_forgotten_after_a_day(store: Store
     assert await scan_all(store) == [second.body]
 
 
-async def test_many_creations_at_once_under_one_key_make_one_person(
+async def test_concurrent_creations_with_one_key_create_one_person(
     store_kind: str, store: Store, tmp_path: Path, clock: Clock
 ) -> None:
     async with open_store(store_kind, tmp_path, clock) as other:
@@ -101,9 +101,7 @@ async def test_many_creations_at_once_under_one_key_make_one_person(
     assert await find_all(store, person_filter(surname="solo")) == [answers[0].body]
 
 
-async def test_a_key_is_remembered_when_the_store_is_opened_again(
-    store_kind: str, tmp_path: Path, clock: Clock
-) -> None:
+async def test_key_survives_reopening(store_kind: str, tmp_path: Path, clock: Clock) -> None:
     async with open_store(store_kind, tmp_path, clock) as store:
         first = await store.create(person_data("Solo"), idempotency_key=ONCE)
     async with open_store(store_kind, tmp_path, clock) as store:

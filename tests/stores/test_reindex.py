@@ -51,7 +51,7 @@ async def rekey_all(store: Store, limit: int) -> tuple[int, int]:
             return people, changed
 
 
-async def test_everybody_is_found_under_the_key_of_today(store: Store, old_fold: pytest.MonkeyPatch) -> None:
+async def test_records_are_found_by_current_key_after_reindex(store: Store, old_fold: pytest.MonkeyPatch) -> None:
     before = [await store.create(person_data("Müller", str(number))) for number in range(5)]
     moved = await store.create(person_data("Meyer"))
     moved = await store.replace(moved.person_id, person_data("Möller"), expected=1)
@@ -66,7 +66,7 @@ async def test_everybody_is_found_under_the_key_of_today(store: Store, old_fold:
     assert len(await scan_all(store)) == 7
 
 
-async def test_who_has_a_new_key_lives_on(store: Store, old_fold: pytest.MonkeyPatch) -> None:
+async def test_person_can_be_updated_after_reindex(store: Store, old_fold: pytest.MonkeyPatch) -> None:
     made = await store.create(person_data("Å"))
     old_fold.undo()
     await rekey_all(store, limit=100)
@@ -77,7 +77,7 @@ async def test_who_has_a_new_key_lives_on(store: Store, old_fold: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("sealed", [False, True])
-async def test_a_cache_forgets_who_left_a_surname(
+async def test_cache_drops_the_search_of_an_outdated_surname_key(
     tmp_path: Path, clock: Clock, old_fold: pytest.MonkeyPatch, *, sealed: bool
 ) -> None:
     given = encryption(tmp_path, prefixes=False) if sealed else None
@@ -103,5 +103,5 @@ async def test_a_cache_forgets_who_left_a_surname(
         ).people == []
 
 
-async def test_an_empty_store_has_nobody_to_give_a_key(store: Store) -> None:
+async def test_reindex_of_an_empty_store_changes_nothing(store: Store) -> None:
     assert await rekey_all(store, limit=100) == (0, 0)
