@@ -24,7 +24,7 @@ from peopleinfo.settings import Settings
 from tests.console import browsing
 from tests.console.test_signing_in import sealed
 from tests.http.serving import HANG_TIMEOUT, Server, serving
-from tests.http.test_oidc import AUDIENCE, OURS, jwk
+from tests.http.test_oidc import AUDIENCE, PROVIDER_KEY, jwk
 from tests.store_kinds import NoEndedSessions, store_url
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Provider(ThreadingHTTPServer):
             "exp": now + 300,
             "scope": "people:read people:write",
         }
-        return jwt.encode(claims | self.claims, OURS, algorithm="RS256", headers={"kid": "ours"})
+        return jwt.encode(claims | self.claims, PROVIDER_KEY, algorithm="RS256", headers={"kid": "ours"})
 
 
 class _Asked(BaseHTTPRequestHandler):
@@ -73,7 +73,7 @@ class _Asked(BaseHTTPRequestHandler):
         if url.path == "/authorize":
             self._authorize(dict(parse_qsl(url.query)))
         elif url.path == "/keys":
-            self._answer({"keys": [jwk(OURS, "ours", use="sig", alg="RS256")]})
+            self._answer({"keys": [jwk(PROVIDER_KEY, "ours", use="sig", alg="RS256")]})
         else:
             endpoints = {"authorization_endpoint": f"{issuer}/authorize", "token_endpoint": f"{issuer}/token"}
             self._answer({"issuer": issuer, "jwks_uri": f"{issuer}/keys", **endpoints})

@@ -1,1 +1,1 @@
-"""The contract over HTTP."""  # noqa: A005 - named after what it tests
+"""Tests of the HTTP API."""  # noqa: A005 - named after what it tests

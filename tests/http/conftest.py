@@ -1,4 +1,4 @@
-"""A server of each kind of store for every module of tests here; each test takes a surname of its own."""
+"""Fixtures: a server of each kind of store per module, and a unique surname per test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run the tests of a module over every store, or over its `STORE_KINDS` where the store makes no difference."""
+    """Run a module's tests on every store, or on its `STORE_KINDS` if the store makes no difference."""
     if "store_kind" in metafunc.fixturenames:
         kinds = getattr(metafunc.module, "STORE_KINDS", STORES)
         metafunc.parametrize("store_kind", kinds, indirect=True, scope="module")

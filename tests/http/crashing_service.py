@@ -1,4 +1,4 @@
-"""`peopleinfo` with injected crashes whose errors contain personal data: `python crashing_service.py serve`."""
+"""`peopleinfo` with injected crashes that put personal data into errors: `python crashing_service.py serve`."""
 
 from __future__ import annotations
 
@@ -19,42 +19,42 @@ CANARY = "Zxqkanarie"
 _get, _call = SqliteStore.get, App.__call__
 
 
-def break_() -> Any:
-    raise ValueError(f"cannot make anything of {CANARY}")
+def raise_error() -> Any:
+    raise ValueError(f"cannot parse {CANARY}")
 
 
-async def in_a_handler(*_: Any, **__: Any) -> None:
-    break_()
+async def crash_in_handler(*_: Any, **__: Any) -> None:
+    raise_error()
 
 
-async def in_the_store(self: SqliteStore, person_id: str, **more: Any) -> Any:
-    record = await _get(self, person_id, **more)
+async def crash_in_store(self: SqliteStore, person_id: str, **options: Any) -> Any:
+    record = await _get(self, person_id, **options)
     raise KeyError(parse(record.body)["person_surname"])
 
 
-async def beside_the_answer(_: Any, __: Any, resp: Any, **___: Any) -> None:
+async def crash_in_background(_: Any, __: Any, resp: Any, **___: Any) -> None:
     loop = asyncio.get_running_loop()
-    loop.call_soon(break_)
-    loop.create_task(in_a_handler())  # noqa: RUF006 - nobody waits for it
+    loop.call_soon(raise_error)
+    loop.create_task(crash_in_handler())  # noqa: RUF006 - fire and forget
     resp.status = 204
 
 
-async def in_the_midst_of_a_stream(*_: Any, **__: Any) -> AsyncIterator[str]:
+async def crash_mid_stream(*_: Any, **__: Any) -> AsyncIterator[str]:
     yield "{}\n"
-    break_()
+    raise_error()
 
 
-def outside_of_everything(self: App, scope: Any, receive: Any, send: Any) -> Any:
-    return in_a_handler() if scope["method"] == "TRACE" else _call(self, scope, receive, send)
+def crash_outside_middleware(self: App, scope: Any, receive: Any, send: Any) -> Any:
+    return crash_in_handler() if scope["method"] == "TRACE" else _call(self, scope, receive, send)
 
 
 if __name__ == "__main__":
-    for place, name, crash in (
-        (PersonResource, "on_put", in_a_handler),
-        (PersonResource, "on_delete", beside_the_answer),
-        (SqliteStore, "get", in_the_store),
-        (bulk, "as_ndjson", in_the_midst_of_a_stream),
-        (App, "__call__", outside_of_everything),
+    for owner, name, crash in (
+        (PersonResource, "on_put", crash_in_handler),
+        (PersonResource, "on_delete", crash_in_background),
+        (SqliteStore, "get", crash_in_store),
+        (bulk, "as_ndjson", crash_mid_stream),
+        (App, "__call__", crash_outside_middleware),
     ):
-        setattr(place, name, crash)
+        setattr(owner, name, crash)
     main()

@@ -1,4 +1,4 @@
-"""`peopleinfo` whose SQLite writer fails as the file `fault` in the working folder orders: `python failing_writer.py serve`."""
+"""`peopleinfo` with an SQLite writer that fails as the file `fault` in the working folder specifies: `python failing_writer.py serve`."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
 ERRORS: dict[str, Callable[[], Exception]] = {
     "sqlite": lambda: sqlite3.OperationalError("disk I/O error"),
-    "domain": lambda: StoreConfigurationError("refused by the test"),
+    "domain": lambda: StoreConfigurationError("rejected by the test"),
 }
 _writing = factory._open_writer
 
 
 class Fault:
-    """Fails once: at the statement with the number in the file, counted from when the file was written."""
+    """Fail once, at the statement with the number in the file; the count starts when the file changes."""
 
     def __init__(self) -> None:
         self._order = ""
-        self._passed = 0
+        self._count = 0
 
     def __call__(self, _: str) -> Exception | None:
         order = Path("fault").read_text() if Path("fault").exists() else ""
         if order != self._order:
-            self._order, self._passed = order, 0
-        self._passed += 1
+            self._order, self._count = order, 0
+        self._count += 1
         number, _, error = order.partition(" ")
-        if not error or self._passed != int(number):
+        if not error or self._count != int(number):
             return None
         Path("fault.met").write_text(order)
         return ERRORS[error]()
@@ -49,5 +49,5 @@ def writing(*arguments: Any, **options: Any) -> Any:
 
 if __name__ == "__main__":
     factory._open_writer = writing
-    bulk._BATCH_ROWS = 2  # type: ignore[misc] # several transactions an import
+    bulk._BATCH_ROWS = 2  # type: ignore[misc] # several transactions per import
     main()

@@ -1,4 +1,4 @@
-"""A real server: a process of its own on a free port, with a store of its own, ended by SIGTERM."""
+"""Real server processes for tests: each has a free port and its own store."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import httpx
 import psutil
 
 from tests.fork_server import Forked, Process
-from tests.limits import HANG_TIMEOUT as HANG_TIMEOUT  # noqa: PLC0414 - most tests of a server need both
+from tests.limits import HANG_TIMEOUT as HANG_TIMEOUT  # noqa: PLC0414 - tests of servers import both from here
 from tests.store_kinds import server_settings
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ COMMAND: Final = (sys.executable, "-m", "peopleinfo", "serve")
 
 
 class Server:
-    """A server that answers at `url`; what it says on stdout is in the file `log`."""
+    """A running server at `url`; its standard output goes to the file `log`."""
 
     def __init__(self, process: Process, url: str, log: Path) -> None:
         self.process = process
@@ -38,7 +38,7 @@ class Server:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Where raw sockets connect to."""
+        """Host and port for raw sockets."""
         parts = urlsplit(self.url)
         assert parts.hostname is not None
         assert parts.port is not None
@@ -46,27 +46,27 @@ class Server:
 
     @property
     def resident_bytes(self) -> int:
-        """How much memory the process holds."""
+        """Resident memory of the process, in bytes."""
         return int(psutil.Process(self.process.pid).memory_info().rss)
 
     def kill(self) -> None:
-        """End the process as the loss of power would."""
+        """Kill the process, as a power failure would."""
         self.process.kill()
         self.process.wait(HANG_TIMEOUT)
 
     def terminate(self) -> int:
-        """Ask the process to end, and return its exit code."""
+        """Send SIGTERM, and return the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(HANG_TIMEOUT)
 
 
 def environment(**settings: object) -> dict[str, str]:
-    """Return the environment of a server: this one's, with no settings of PeopleInfo but those given."""
+    """Return this process's environment, with the given settings as its only `PEOPLEINFO_` variables."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PEOPLEINFO_")}
     return inherited | {f"PEOPLEINFO_{name.upper()}": str(value) for name, value in settings.items()}
 
 
-def _started(folder: Path, command: tuple[str, ...], environment: dict[str, str], stdout: IO[bytes]) -> Process:
+def _start(folder: Path, command: tuple[str, ...], environment: dict[str, str], stdout: IO[bytes]) -> Process:
     if command == COMMAND:
         return Forked(folder, environment, ["serve"], stdout=stdout, stderr=subprocess.PIPE)
     return subprocess.Popen(command, cwd=folder, env=environment, stdout=stdout, stderr=subprocess.PIPE)
@@ -76,17 +76,17 @@ def _started(folder: Path, command: tuple[str, ...], environment: dict[str, str]
 def started(
     folder: Path, *, kind: str = "sqlite", workers: int = 1, command: tuple[str, ...] = COMMAND, **settings: Any
 ) -> Iterator[Server]:
-    """Start a server and wait until it answers; whoever asked for it ends it, or it is killed."""
+    """Start a server and yield it once it is ready; kill it unless the caller has stopped it."""
     settings = {"port": 0} | server_settings(kind, folder, workers=workers) | settings
     log = folder / "server.log"
     with log.open("ab") as stdout:
-        process = _started(folder, command, environment(**settings), stdout)
+        process = _start(folder, command, environment(**settings), stdout)
     with process:
         try:
             assert process.stderr is not None
-            first = process.stderr.readline().decode()
-            assert first.startswith("PeopleInfo serves "), first + process.stderr.read().decode()
-            url = first.partition(" on ")[2].split()[0]
+            first_line = process.stderr.readline().decode()
+            assert first_line.startswith("PeopleInfo serves "), first_line + process.stderr.read().decode()
+            url = first_line.partition(" on ")[2].split()[0]
             while (
                 httpx.get(f"{url}/status", timeout=HANG_TIMEOUT).status_code != 200
             ):  # a slow store may not be ready yet
@@ -98,7 +98,7 @@ def started(
 
 @contextmanager
 def serving(folder: Path, *, kind: str = "sqlite", workers: int = 1, **settings: Any) -> Iterator[Server]:
-    """Start a server, end it in good order, and make sure that it had nothing to complain of."""
+    """Start a server; afterwards stop it with SIGTERM, and check that it exits with 0 and has reported no error."""
     with started(folder, kind=kind, workers=workers, **settings) as server:
         yield server
         assert server.terminate() == 0

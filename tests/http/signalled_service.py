@@ -1,6 +1,6 @@
-"""`peopleinfo serve` that sends itself a signal at its n-th call of a function: `python signalled.py N SIGNAL`.
+"""`peopleinfo serve` that sends itself a signal at its n-th function call: `python signalled_service.py N SIGNAL`.
 
-Calls are moments that do not depend on how fast the machine is. At its end it prints how many there were.
+The number of calls does not depend on the speed of the machine. The process prints it at exit.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from peopleinfo import signals
 
 
 def main() -> None:
-    moment, number = int(sys.argv[1]), signal.Signals[sys.argv[2]]
+    at_call, signal_number = int(sys.argv[1]), signal.Signals[sys.argv[2]]
     sys.argv[1:] = ["serve"]
     calls = 0
 
     def count(_frame: object, event: str, _argument: object) -> None:
         nonlocal calls
         calls += event == "call"
-        if calls == moment and event == "call":
-            os.kill(os.getpid(), number)
+        if calls == at_call and event == "call":
+            os.kill(os.getpid(), signal_number)
 
     install = signals.install
 

@@ -1,4 +1,4 @@
-"""Whoever reads or changes somebody, or tries to, is written down: by name, with the person's id and the members' names, and no value."""
+"""Audit events: every read, change and rejected attempt, with person ids and field names but no values."""
 
 from __future__ import annotations
 
@@ -43,36 +43,36 @@ def client(folder: Path) -> Iterator[httpx.Client]:
         yield client
 
 
-def events(folder: Path, answer: httpx.Response, holding: str = "") -> list[dict[str, Any]]:
-    """Return what was written down of a request but its intent, as soon as it holds a text."""
-    patience = time.monotonic() + HANG_TIMEOUT
-    while time.monotonic() < patience:
+def events(folder: Path, response: httpx.Response, text: str = "") -> list[dict[str, Any]]:
+    """Return the outcome events of a request, once they contain a text."""
+    deadline = time.monotonic() + HANG_TIMEOUT
+    while time.monotonic() < deadline:
         lines = [json.loads(line) for line in (folder / "audit.jsonl").read_bytes().splitlines()]
         found = [
-            line for line in lines if line.get("request_id") == answer.headers["X-Request-Id"] and "outcome" in line
+            line for line in lines if line.get("request_id") == response.headers["X-Request-Id"] and "outcome" in line
         ]
-        if found and holding in str(found):
+        if found and text in str(found):
             return found
         time.sleep(0.05)
-    raise AssertionError("nothing was written down")
+    raise AssertionError("the audit log has no event of the request")
 
 
-def made(client: httpx.Client) -> str:
+def create_person(client: httpx.Client) -> str:
     return str(client.post("/v1/people", json=ANNA).json()["person_id"])
 
 
-def test_a_change_is_written_down_before_it_is_answered(client: httpx.Client, folder: Path) -> None:
-    answer = client.post("/v1/people", json=ANNA, headers={"X-Forwarded-For": "6.6.6.6, 192.0.2.7"})
+def test_change_is_logged_before_its_response(client: httpx.Client, folder: Path) -> None:
+    response = client.post("/v1/people", json=ANNA, headers={"X-Forwarded-For": "6.6.6.6, 192.0.2.7"})
     last = json.loads((folder / "audit.jsonl").read_bytes().splitlines()[-1])
     assert (last["action"], last["principal"], last["outcome"]) == ("createPerson", "admin-key", 201)
-    assert last["people"] == [answer.json()["person_id"]]
+    assert last["people"] == [response.json()["person_id"]]
     assert last["fields"] == ["person_name", "person_surname", "person_address", "*"]
-    assert last["client"] == "192.0.2.7"  # what our proxy says, not what the client says
+    assert last["client"] == "192.0.2.7"  # from the trusted proxy, not from the client
 
 
-def test_every_way_to_read_a_person_is_written_down(client: httpx.Client, folder: Path) -> None:
-    person_id = made(client)
-    for answer in (
+def test_every_read_is_logged(client: httpx.Client, folder: Path) -> None:
+    person_id = create_person(client)
+    for response in (
         client.get(f"/v1/people/{person_id}"),
         client.get("/v1/people?surname=mullercanary"),
         client.post("/v1/people/search", json={"surname": "mullercanary"}),
@@ -81,15 +81,15 @@ def test_every_way_to_read_a_person_is_written_down(client: httpx.Client, folder
         client.get("/v1/people/export", headers={"Accept": "text/csv"}),
         client.post("/v1/people/export", json={"surname": "mullercanary"}),
     ):
-        assert answer.status_code == 200
-        people = [who for event in events(folder, answer, person_id) for who in event.get("people", ())]
+        assert response.status_code == 200
+        people = [logged_id for event in events(folder, response, person_id) for logged_id in event.get("people", ())]
         assert people.count(person_id) == 1
 
 
-def test_every_way_to_change_a_person_is_written_down(client: httpx.Client, folder: Path) -> None:
-    person_id = made(client)
+def test_every_change_is_logged(client: httpx.Client, folder: Path) -> None:
+    person_id = create_person(client)
     any_version = {"If-Match": "*"}
-    for answer, action, fields in (
+    for response, action, fields in (
         (client.put(f"/v1/people/{person_id}", json=ANNA, headers=any_version), "replacePerson", 4),
         (
             client.patch(f"/v1/people/{person_id}", json={"person_address": None}, headers=any_version),
@@ -98,32 +98,32 @@ def test_every_way_to_change_a_person_is_written_down(client: httpx.Client, fold
         ),
         (client.delete(f"/v1/people/{person_id}"), "erasePerson", 0),
     ):
-        (event,) = events(folder, answer)
+        (event,) = events(folder, response)
         assert (event["action"], event["people"]) == (action, [person_id])
         assert len(event.get("fields", ())) == fields
 
 
-def test_an_import_writes_down_everybody_whom_it_stores(client: httpx.Client, folder: Path) -> None:
+def test_import_logs_every_stored_person(client: httpx.Client, folder: Path) -> None:
     rows = b"".join(json.dumps({"person_surname": f"Rowcanary{number}"}).encode() + b"\n" for number in range(700))
-    answer = client.post("/v1/people/import", content=rows, headers={"Content-Type": "application/x-ndjson"})
-    stored = [line["person_id"] for line in map(json.loads, answer.text.splitlines()) if line["result"] == "stored"]
-    assert [who for event in events(folder, answer) for who in event.get("people", ())] == stored
+    response = client.post("/v1/people/import", content=rows, headers={"Content-Type": "application/x-ndjson"})
+    stored = [line["person_id"] for line in map(json.loads, response.text.splitlines()) if line["result"] == "stored"]
+    assert [logged_id for event in events(folder, response) for logged_id in event.get("people", ())] == stored
 
 
-def test_what_was_refused_is_written_down_too(client: httpx.Client, folder: Path) -> None:
+def test_rejected_request_is_logged(client: httpx.Client, folder: Path) -> None:
     key = make_key(folder, "--scope", "metrics:read", name="curious")
     for headers, outcome, principal in ((bearer(key), 403, "curious"), (bearer("x"), 401, None)):
-        answer = client.get(f"/v1/people/{'0' * 32}", headers=headers)
-        (event,) = events(folder, answer)
+        response = client.get(f"/v1/people/{'0' * 32}", headers=headers)
+        (event,) = events(folder, response)
         assert (event["outcome"], event.get("principal"), event["people"]) == (outcome, principal, ["0" * 32])
 
 
-def test_a_name_in_the_place_of_an_id_is_not_written_down(client: httpx.Client, folder: Path) -> None:
+def test_invalid_person_id_is_not_logged(client: httpx.Client, folder: Path) -> None:
     (event,) = events(folder, client.get("/v1/people/Annacanary"))
     assert "people" not in event
 
 
-def test_what_is_about_nobody_is_not_written_down(client: httpx.Client, folder: Path) -> None:
+def test_request_without_personal_data_is_not_logged(client: httpx.Client, folder: Path) -> None:
     for path in ("/status", "/metrics", "/docs", "/nowhere"):
         client.get(path)
     marker = client.get("/v1/people?surname=x")
@@ -134,7 +134,7 @@ def test_what_is_about_nobody_is_not_written_down(client: httpx.Client, folder: 
     }  # fmt: skip
 
 
-def test_workers_write_chains_that_verify_and_hold_nobodys_data(tmp_path: Path) -> None:
+def test_workers_write_verifiable_chains_without_personal_data(tmp_path: Path) -> None:
     audit = tmp_path / "audit.jsonl"
     with serving(tmp_path, workers=2, audit_log=f"file://{audit}") as server:
         for _ in range(20):
@@ -144,25 +144,25 @@ def test_workers_write_chains_that_verify_and_hold_nobodys_data(tmp_path: Path) 
     assert checked.returncode == 0, checked.stdout
     assert b"62 lines of 2 writers, 2 of which ended" in checked.stdout
     assert b"canary" not in audit.read_bytes()
-    whole = audit.read_bytes()
-    audit.write_bytes(whole.replace(b'"anybody"', b'"somebody"', 1))
+    content = audit.read_bytes()
+    audit.write_bytes(content.replace(b'"anybody"', b'"somebody"', 1))
     assert run(tmp_path, "audit", "verify", audit).returncode == 1
-    writer = json.loads(whole.splitlines()[0])["writer"].encode()
-    audit.write_bytes(b"".join(line for line in whole.splitlines(keepends=True) if writer not in line))
+    writer = json.loads(content.splitlines()[0])["writer"].encode()
+    audit.write_bytes(b"".join(line for line in content.splitlines(keepends=True) if writer not in line))
     checked = run(tmp_path, "audit", "verify", audit)
     assert (checked.returncode, writer in checked.stdout) == (1, True)
-    audit.write_bytes(whole[: whole.rindex(b"\n", 0, -1) + 1])
+    audit.write_bytes(content[: content.rindex(b"\n", 0, -1) + 1])
     assert run(tmp_path, "audit", "verify", audit).returncode == 1
 
 
-def test_an_audit_on_stdout_stands_between_other_lines(tmp_path: Path) -> None:
+def test_audit_on_stdout_is_verified_among_other_lines(tmp_path: Path) -> None:
     with serving(tmp_path, audit_log="stdout") as server:
         httpx.post(f"{server.url}/v1/people", json=ANNA)
     assert b'"event":"audit"' in server.log.read_bytes()
     assert run(tmp_path, "audit", "verify", server.log).returncode == 0
 
 
-def test_it_is_followed_from_the_beginning_and_across_rotation(tmp_path: Path) -> None:
+def test_follow_reads_from_the_start_and_across_rotation(tmp_path: Path) -> None:
     file = tmp_path / "audit.jsonl"
     with started(tmp_path, "audit", "follow", file, stdout=subprocess.PIPE) as following:
         assert following.stdout is not None
@@ -184,22 +184,22 @@ def test_it_is_followed_from_the_beginning_and_across_rotation(tmp_path: Path) -
         assert following.wait(HANG_TIMEOUT) == 0
 
 
-def test_what_was_printed_does_not_fill_the_disk(tmp_path: Path) -> None:
+def test_follow_rotates_a_file_that_exceeds_its_limit(tmp_path: Path) -> None:
     file = tmp_path / "audit.jsonl"
     file.write_bytes(b"x" * 1024 * 1024 + b"\n")
     with started(tmp_path, "audit", "follow", file, "--rotate-mb", "1", stdout=subprocess.PIPE) as following:
         assert following.stdout is not None
         assert len(following.stdout.readline()) == 1024 * 1024 + 1
-        patience = time.monotonic() + HANG_TIMEOUT
+        deadline = time.monotonic() + HANG_TIMEOUT
         while not (tmp_path / "audit.jsonl.1").exists():
-            assert time.monotonic() < patience, "the file is not moved away"
+            assert time.monotonic() < deadline, "the file was not rotated"
         file.write_bytes(b"next\n")
         assert following.stdout.readline() == b"next\n"
         following.send_signal(signal.SIGTERM)
         assert following.wait(HANG_TIMEOUT) == 0
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_missing_audit_file_is_named_in_the_error(tmp_path: Path) -> None:
     ended = run(tmp_path, "audit", "verify", "nowhere.jsonl")
     assert ended.returncode != 0
     assert b"nowhere.jsonl" in ended.stderr

@@ -1,4 +1,4 @@
-"""While the audit cannot be written, no change is made, reads go on at the same cost, and nothing is left out afterwards."""
+"""While the audit log is not writable, changes fail, reads succeed at the same cost, and no event is lost."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ def admin(server: Server) -> Iterator[httpx.Client]:
         yield client
 
 
-def change(client: httpx.Client, name: str, place: str) -> httpx.Response:
-    """Make a change by the operation of this name."""
-    star = {"If-Match": "*"}
+def change(client: httpx.Client, name: str, location: str) -> httpx.Response:
+    """Make a change with the operation of this name."""
+    any_version = {"If-Match": "*"}
     rows = json.dumps(PERSON).encode() + b"\n"
     changes = {
         "createPerson": lambda: client.post("/v1/people", json=PERSON),
         "storeData": lambda: client.post("/data", json=PERSON),
         "importPeople": lambda: client.post("/v1/people/import", content=rows, headers=NDJSON),
-        "replacePerson": lambda: client.put(place, json=PERSON | {"person_name": "Z"}, headers=star),
-        "changePerson": lambda: client.patch(place, json={"person_name": "Z"}, headers=star),
-        "erasePerson": lambda: client.delete(place),
+        "replacePerson": lambda: client.put(location, json=PERSON | {"person_name": "Z"}, headers=any_version),
+        "changePerson": lambda: client.patch(location, json={"person_name": "Z"}, headers=any_version),
+        "erasePerson": lambda: client.delete(location),
     }
     return changes[name]()
 
@@ -71,61 +71,61 @@ def people(client: httpx.Client) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_no_operation_changes_anything_while_the_audit_is_gone(
+def test_no_operation_changes_data_while_the_audit_log_is_missing(
     admin: httpx.Client, audit: Path, tmp_path: Path, name: str
 ) -> None:
-    place = admin.post("/v1/people", json=PERSON).headers["Location"]
+    location = admin.post("/v1/people", json=PERSON).headers["Location"]
     before = people(admin)
     shutil.move(audit.parent, tmp_path / "elsewhere")
-    refused = change(admin, name, place)
-    assert (refused.status_code, refused.json()["type"]) == (503, UNAVAILABLE)
-    assert int(refused.headers["Retry-After"]) >= 1
+    rejected = change(admin, name, location)
+    assert (rejected.status_code, rejected.json()["type"]) == (503, UNAVAILABLE)
+    assert int(rejected.headers["Retry-After"]) >= 1
     assert people(admin) == before
     status = admin.get("/status")
     assert (status.status_code, status.json()["status"]) == (503, "unavailable")
     assert status.json()["store"] == "ok"
     assert "No such file" in status.json()["audit"]
     shutil.move(tmp_path / "elsewhere", audit.parent)
-    assert change(admin, name, place).is_success
+    assert change(admin, name, location).is_success
     assert people(admin) != before
     assert (admin.get("/status").status_code, admin.get("/status").json()["audit"]) == (200, "ok")
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_every_operation_that_changes_is_announced_first(admin: httpx.Client, audit: Path, name: str) -> None:
-    place = admin.post("/v1/people", json=PERSON).headers["Location"]
-    answer = change(admin, name, place)
+def test_every_change_logs_its_intent_first(admin: httpx.Client, audit: Path, name: str) -> None:
+    location = admin.post("/v1/people", json=PERSON).headers["Location"]
+    response = change(admin, name, location)
     lines = [json.loads(line) for line in audit.read_bytes().splitlines()]
-    of_it = [line for line in lines if line.get("request_id") == answer.headers["X-Request-Id"]]
-    assert (of_it[0]["action"], of_it[0]["intent"]) == ("intent", name)
-    assert (of_it[-1]["action"], of_it[-1]["outcome"]) == (name, answer.status_code)
+    events = [line for line in lines if line.get("request_id") == response.headers["X-Request-Id"]]
+    assert (events[0]["action"], events[0]["intent"]) == ("intent", name)
+    assert (events[-1]["action"], events[-1]["outcome"]) == (name, response.status_code)
 
 
-def test_everything_is_written_when_the_audit_is_back(
+def test_pending_events_are_written_when_the_audit_log_is_back(
     server: Server, admin: httpx.Client, audit: Path, tmp_path: Path
 ) -> None:
     shutil.rmtree(audit.parent)
-    place = f"/v1/people/{'0' * 32}"
-    reads = [admin.get(place).headers["X-Request-Id"] for _ in range(50)]
-    refused = [admin.post("/v1/people", json=PERSON) for _ in range(50)]
-    assert {answer.status_code for answer in refused} == {503}
+    location = f"/v1/people/{'0' * 32}"
+    reads = [admin.get(location).headers["X-Request-Id"] for _ in range(50)]
+    rejected = [admin.post("/v1/people", json=PERSON) for _ in range(50)]
+    assert {response.status_code for response in rejected} == {503}
     audit.parent.mkdir()
     done = admin.post("/v1/people", json=PERSON)
     assert done.status_code == 201
     server.terminate()
     lines = [json.loads(line) for line in audit.read_bytes().splitlines()]
     ids = [line.get("request_id") for line in lines if line["action"] != "intent"]
-    requests = reads + [answer.headers["X-Request-Id"] for answer in (*refused, done)]
-    assert [one for one in ids if one in set(requests)] == requests
+    requests = reads + [response.headers["X-Request-Id"] for response in (*rejected, done)]
+    assert [request_id for request_id in ids if request_id in set(requests)] == requests
     assert run(tmp_path, "audit", "verify", audit).returncode == 0
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_no_operation_changes_anything_when_the_disk_is_full(
+def test_no_operation_changes_data_when_the_disk_is_full(
     store_kind: str, tmp_path: Path, audit: Path, name: str
 ) -> None:
     with started(tmp_path, kind=store_kind) as server:
-        place = httpx.post(f"{server.url}/v1/people", json=PERSON).headers["Location"]
+        location = httpx.post(f"{server.url}/v1/people", json=PERSON).headers["Location"]
         server.terminate()
     audit.symlink_to("/dev/full")
     with (
@@ -134,13 +134,13 @@ def test_no_operation_changes_anything_when_the_disk_is_full(
     ):
         before = people(client)
         assert len(before) == 1
-        refused = change(client, name, place)
-        assert (refused.status_code, refused.json()["type"]) == (503, UNAVAILABLE)
-        assert "No space left" in refused.json()["detail"]
+        rejected = change(client, name, location)
+        assert (rejected.status_code, rejected.json()["type"]) == (503, UNAVAILABLE)
+        assert "No space left" in rejected.json()["detail"]
         assert people(client) == before
 
 
-def test_a_stdout_that_nothing_reads_refuses_changes(tmp_path: Path) -> None:
+def test_changes_are_rejected_when_stdout_has_no_reader(tmp_path: Path) -> None:
     settings = environment(store_url=f"sqlite:///{tmp_path / 'people.db'}", audit_log="stdout", port=0)
     process = subprocess.Popen(COMMAND, cwd=tmp_path, env=settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
@@ -148,12 +148,12 @@ def test_a_stdout_that_nothing_reads_refuses_changes(tmp_path: Path) -> None:
         assert process.stderr is not None
         url = process.stderr.readline().decode().partition(" on ")[2].split()[0]
         with httpx.Client(base_url=url, timeout=HANG_TIMEOUT) as client:
-            place = client.post("/v1/people", json=PERSON).headers["Location"]
+            location = client.post("/v1/people", json=PERSON).headers["Location"]
             process.stdout.close()
             for name in CHANGES:
-                refused = change(client, name, place)
-                assert (refused.status_code, refused.json()["type"]) == (503, UNAVAILABLE)
-            assert client.get(place).status_code == 200
+                rejected = change(client, name, location)
+                assert (rejected.status_code, rejected.json()["type"]) == (503, UNAVAILABLE)
+            assert client.get(location).status_code == 200
             assert len(people(client)) == 1
             assert "Broken pipe" in client.get("/status").json()["audit"]
     finally:
@@ -161,29 +161,29 @@ def test_a_stdout_that_nothing_reads_refuses_changes(tmp_path: Path) -> None:
         process.communicate()
 
 
-def test_reads_are_refused_when_their_events_cannot_be_kept(
+def test_reads_are_rejected_when_the_event_buffer_is_full(
     server: Server, admin: httpx.Client, audit: Path, tmp_path: Path
 ) -> None:
     rows = b"".join(b'{"person_surname":"Audited"}\n' for _ in range(1_000))
     admin.post("/v1/people/import", content=rows, headers=NDJSON)
     shutil.rmtree(audit.parent)
     for _ in range(WAITING_SIZE // 30_000):
-        answer = admin.get("/v1/people?surname=audited&limit=1000")
-        if answer.status_code != 200:
+        response = admin.get("/v1/people?surname=audited&limit=1000")
+        if response.status_code != 200:
             break
-    assert (answer.status_code, answer.json()["type"]) == (503, UNAVAILABLE)
+    assert (response.status_code, response.json()["type"]) == (503, UNAVAILABLE)
     # Neither the response of a smaller read nor that of an export is sent without its event.
-    place = f"/v1/people/{'0' * 32}"
-    statuses = [admin.get(place).status_code for _ in range(50)]
+    location = f"/v1/people/{'0' * 32}"
+    statuses = [admin.get(location).status_code for _ in range(50)]
     assert statuses[-1] == 503
     assert admin.get("/v1/people/export").status_code == 503
     assert psutil.Process(server.process.pid).memory_info().rss < 500_000_000
     audit.parent.mkdir()
-    assert admin.get(place).status_code == 404
+    assert admin.get(location).status_code == 404
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(HANG_TIMEOUT) == 0
     assert WAITING_SIZE < audit.stat().st_size < WAITING_SIZE + 1_000_000
-    # The lines of the import went with the folder; all after those are there.
-    told = run(tmp_path, "audit", "verify", audit).stdout.decode().splitlines()
-    assert len(told) == 1
-    assert "begin at" in told[0]
+    # The import's lines were deleted with the folder; all later lines exist.
+    report = run(tmp_path, "audit", "verify", audit).stdout.decode().splitlines()
+    assert len(report) == 1
+    assert "begin at" in report[0]

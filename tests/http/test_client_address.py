@@ -1,4 +1,4 @@
-"""Every notation of a client's address counts as that client, other clients stay apart, and other text is not trusted."""
+"""Client addresses: all notations of an address are one client, and invalid text is ignored."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.http.test_authentication import bearer
 if TYPE_CHECKING:
     from pathlib import Path
 
-FOUR = "203.0.113.11"
-SIX = "2001:db8::1"
+IPV4 = "203.0.113.11"
+IPV6 = "2001:db8::1"
 PEER = "198.51.100.1"
 
 
@@ -32,109 +32,109 @@ def address(forwarded: str | list[str] | None, proxies: int = 1, peer: str | Non
 
 
 @pytest.mark.parametrize(
-    ("text", "same"),
+    ("text", "expected"),
     [
-        (FOUR, FOUR),
-        (f"{FOUR}:50001", FOUR),
-        (f"{FOUR}:", FOUR),
-        (f"::ffff:{FOUR}", FOUR),
-        (f"::FFFF:{FOUR}", FOUR),
-        (f"::ffff:{FOUR}:443", FOUR),
-        (f"[::ffff:{FOUR}]:443", FOUR),
-        ("::ffff:cb00:710b", FOUR),
-        ("0:0:0:0:0:ffff:cb00:710b", FOUR),
-        (SIX, SIX),
-        (f"[{SIX}]", SIX),
-        (f"[{SIX}]:443", SIX),
-        ("2001:DB8:0:0::1", SIX),
-        ("2001:0db8:0000:0000:0000:0000:0000:0001", SIX),
-        (f"{SIX}%eth0", SIX),
-        (f"[{SIX}%25eth0]:443", SIX),
+        (IPV4, IPV4),
+        (f"{IPV4}:50001", IPV4),
+        (f"{IPV4}:", IPV4),
+        (f"::ffff:{IPV4}", IPV4),
+        (f"::FFFF:{IPV4}", IPV4),
+        (f"::ffff:{IPV4}:443", IPV4),
+        (f"[::ffff:{IPV4}]:443", IPV4),
+        ("::ffff:cb00:710b", IPV4),
+        ("0:0:0:0:0:ffff:cb00:710b", IPV4),
+        (IPV6, IPV6),
+        (f"[{IPV6}]", IPV6),
+        (f"[{IPV6}]:443", IPV6),
+        ("2001:DB8:0:0::1", IPV6),
+        ("2001:0db8:0000:0000:0000:0000:0000:0001", IPV6),
+        (f"{IPV6}%eth0", IPV6),
+        (f"[{IPV6}%25eth0]:443", IPV6),
         ("2001:db8::1:443", "2001:db8::1:443"),  # without brackets it is an address, not a port
         ("::1", "::1"),
     ],
 )
-def test_every_notation_of_an_address_is_the_same_address(text: str, same: str) -> None:
-    assert canonical(text) == same
-    assert address(f"192.0.2.1,  {text}\t") == same
-    assert address(None, peer=text) == same
+def test_every_notation_yields_the_canonical_address(text: str, expected: str) -> None:
+    assert canonical(text) == expected
+    assert address(f"192.0.2.1,  {text}\t") == expected
+    assert address(None, peer=text) == expected
 
 
 @pytest.mark.parametrize(
     "text",
     [
         "unknown", "_hidden", "localhost", "", "203.0.113", "203.0.113.256", "203.0.113.011", "203.0.113.11.5", "1", ":", "::g",
-        f"{FOUR}:65536", f"{FOUR}:x", f"{FOUR}:1:2", f"[{FOUR}]", f"[{FOUR}]:80", f"[{SIX}", f"{SIX}]", "[]", "[]:80", "1:2:3",
-        f"for={FOUR}", f"{FOUR} {FOUR}", "\u0661.1.1.1", f"{FOUR}/24", "%eth0", "unix:", "9" * 45, f"x{FOUR}",
+        f"{IPV4}:65536", f"{IPV4}:x", f"{IPV4}:1:2", f"[{IPV4}]", f"[{IPV4}]:80", f"[{IPV6}", f"{IPV6}]", "[]", "[]:80", "1:2:3",
+        f"for={IPV4}", f"{IPV4} {IPV4}", "\u0661.1.1.1", f"{IPV4}/24", "%eth0", "unix:", "9" * 45, f"x{IPV4}",
     ],
 )  # fmt: skip
-def test_text_that_is_no_address_is_not_trusted(text: str) -> None:
+def test_invalid_address_is_ignored(text: str) -> None:
     assert canonical(text) is None
     if text.isascii() and text:
         assert address(f"192.0.2.1, {text}") == PEER
 
 
-def test_only_what_the_trusted_proxies_appended_counts() -> None:
-    assert address(f"6.6.6.6, {FOUR}", proxies=1) == FOUR
-    assert address(f"6.6.6.6, {FOUR}, 10.0.0.1", proxies=2) == FOUR
-    assert address(f"{FOUR}", proxies=2) == PEER  # it did not come through both
-    assert address(f"{FOUR}", proxies=0) == PEER
+def test_only_addresses_from_trusted_proxies_count() -> None:
+    assert address(f"6.6.6.6, {IPV4}", proxies=1) == IPV4
+    assert address(f"6.6.6.6, {IPV4}, 10.0.0.1", proxies=2) == IPV4
+    assert address(f"{IPV4}", proxies=2) == PEER  # it passed only one of the proxies
+    assert address(f"{IPV4}", proxies=0) == PEER
 
 
-def test_several_header_lines_are_one_list() -> None:
-    assert address(["6.6.6.6", FOUR], proxies=1) == FOUR
-    assert address(["6.6.6.6", f"{FOUR}:1", "10.0.0.1:2"], proxies=2) == FOUR
+def test_several_header_lines_form_one_list() -> None:
+    assert address(["6.6.6.6", IPV4], proxies=1) == IPV4
+    assert address(["6.6.6.6", f"{IPV4}:1", "10.0.0.1:2"], proxies=2) == IPV4
 
 
-@pytest.mark.parametrize("forwarded", [f"6.6.6.6, {FOUR},", f", ,6.6.6.6,,{FOUR} , ", [FOUR, ""], ["", FOUR]])
+@pytest.mark.parametrize("forwarded", [f"6.6.6.6, {IPV4},", f", ,6.6.6.6,,{IPV4} , ", [IPV4, ""], ["", IPV4]])
 def test_empty_elements_are_ignored(forwarded: str | list[str]) -> None:
-    assert address(forwarded) == FOUR
+    assert address(forwarded) == IPV4
 
 
 @pytest.mark.parametrize("forwarded", ["", ",", " , "])
-def test_an_empty_list_yields_the_address_of_the_connection(forwarded: str) -> None:
+def test_empty_list_yields_the_peer_address(forwarded: str) -> None:
     assert address(forwarded) == PEER
 
 
-def test_a_connection_without_an_address_is_unknown() -> None:
+def test_connection_without_an_address_is_unknown() -> None:
     assert address(None, peer=None) == UNKNOWN
     assert address(None, peer="") == UNKNOWN
 
 
-def test_an_ipv6_client_is_counted_by_its_64_bit_network() -> None:
+def test_ipv6_client_is_counted_by_its_64_bit_network() -> None:
     assert network("2001:db8::1") == network("2001:db8::2") == "2001:db8::/64"
     assert network("2001:db8:0:1::1") != network("2001:db8::1")
-    assert network(FOUR) == FOUR
+    assert network(IPV4) == IPV4
     assert network(UNKNOWN) == UNKNOWN
 
 
-def test_a_port_does_not_make_another_client(tmp_path: Path) -> None:
+def test_port_does_not_distinguish_clients(tmp_path: Path) -> None:
     with (
         serving(tmp_path, allow_anonymous="true", trusted_proxies=1, rate_limit=20) as server,
         httpx.Client(timeout=HANG_TIMEOUT) as client,
     ):
         url = f"{server.url}/v1/people?surname=x"
-        notations = [f"{FOUR}:500{port}" for port in range(4)] + [
-            FOUR,
-            f"::ffff:{FOUR}",
-            f"[::ffff:{FOUR}]:1",
-            f"{FOUR}:9",
+        notations = [f"{IPV4}:500{port}" for port in range(4)] + [
+            IPV4,
+            f"::ffff:{IPV4}",
+            f"[::ffff:{IPV4}]:1",
+            f"{IPV4}:9",
         ]
         statuses = [client.get(url, headers={"X-Forwarded-For": text}).status_code for text in notations]
         assert statuses == [200] * 4 + [429] * 4
         assert client.get(url, headers={"X-Forwarded-For": "203.0.113.12:5001"}).status_code == 200
 
 
-def test_guesses_from_many_ports_are_guesses_of_one_client_and_audited_as_one(tmp_path: Path) -> None:
+def test_failed_attempts_from_many_ports_count_for_one_client(tmp_path: Path) -> None:
     audit = tmp_path / "audit.jsonl"
     settings: dict[str, Any] = {"admin_key": ADMIN_KEY, "trusted_proxies": 1, "audit_log": f"file://{audit}"}
     with serving(tmp_path, **settings) as server, httpx.Client(timeout=HANG_TIMEOUT) as client:
         url = f"{server.url}/v1/people?surname=x"
         statuses = [
-            client.get(url, headers=bearer(generate_key()) | {"X-Forwarded-For": f"{FOUR}:{port}"}).status_code
+            client.get(url, headers=bearer(generate_key()) | {"X-Forwarded-For": f"{IPV4}:{port}"}).status_code
             for port in range(1, MAX_FAILURES + 16)
         ]
         assert statuses[:MAX_FAILURES] == [401] * MAX_FAILURES
         assert statuses[-1] == 429
     lines = [json.loads(line) for line in audit.read_bytes().splitlines()]
-    assert {line["client"] for line in lines if line["action"] == "findPeople"} == {FOUR}
+    assert {line["client"] for line in lines if line["action"] == "findPeople"} == {IPV4}

@@ -88,19 +88,19 @@ def test_export_is_compressed_for_clients_that_accept_it(client: httpx.Client, q
     assert len(body) < len(whole) / 3
 
 
-async def test_compressing_holds_no_more_than_a_piece() -> None:
-    taken = 0
+async def test_compression_buffers_few_pieces() -> None:
+    consumed = 0
 
     async def pieces() -> AsyncGenerator[bytes, None]:
-        nonlocal taken
+        nonlocal consumed
         for n in range(200):
-            taken = n
+            consumed = n
             yield bytes(n % 251 for n in range(10_000)) * 10
 
     sent = b""
     async for text in compressed(pieces()):
         if not sent:
-            assert taken < 50
+            assert consumed < 50
         sent += text
     assert len(gzip.decompress(sent)) == 200 * 100_000
 
@@ -129,7 +129,7 @@ async def test_compressing_holds_no_more_than_a_piece() -> None:
         (" , gzip ,", True),
     ],
 )
-def test_accept_encoding_is_read_with_its_qualities(header: str | None, *, expected: bool) -> None:
+def test_accept_encoding_is_parsed_with_quality_values(header: str | None, *, expected: bool) -> None:
     headers = {} if header is None else {"Accept-Encoding": header}
     response = Response()
     assert accepts_gzip(Request(testing.create_scope(headers=headers), None), response) == expected  # type: ignore[arg-type]
@@ -137,7 +137,7 @@ def test_accept_encoding_is_read_with_its_qualities(header: str | None, *, expec
 
 
 @pytest.mark.parametrize("header", ["gzip;q=2", "gzip;q=x", "gzip identity", "gz(ip)", "gzip," * 1_000])
-def test_accept_encoding_that_cannot_be_read_gets_400(client: httpx.Client, header: str) -> None:
+def test_invalid_accept_encoding_gets_400(client: httpx.Client, header: str) -> None:
     for path in ("/openapi.json", "/v1/people/export"):
         response, body = raw(client, path, Accept_Encoding=header)
         assert response.status_code == 400
@@ -153,13 +153,13 @@ def test_accept_encoding_that_cannot_be_read_gets_400(client: httpx.Client, head
         ("application/json", b'[{"person_surname":"In"},{"person_surname":"In"},{"person_surname":"In"}]'),
     ],
 )
-def test_import_in_gzip_is_read(client: httpx.Client, coding: str, media_type: str, text: bytes) -> None:
+def test_import_accepts_gzip(client: httpx.Client, coding: str, media_type: str, text: bytes) -> None:
     headers = {"Content-Type": media_type, "Content-Encoding": coding}
     response = client.post(IMPORT, content=gzip.compress(text), headers=headers)
     assert json.loads(response.text.splitlines()[-1])["stored"] == 3
 
 
-def test_import_that_is_not_in_its_coding_is_refused(client: httpx.Client) -> None:
+def test_import_with_a_wrong_coding_is_rejected(client: httpx.Client) -> None:
     headers = NDJSON | {"Content-Encoding": "gzip"}
     response = client.post(IMPORT, content=b'{"person_surname":"In"}\n', headers=headers)
     assert response.status_code == 422
@@ -167,7 +167,7 @@ def test_import_that_is_not_in_its_coding_is_refused(client: httpx.Client) -> No
 
 
 @pytest.mark.parametrize("filling", [b"\n", b"x", b" "])
-def test_import_that_unpacks_to_a_thousand_times_its_size_is_refused(client: httpx.Client, filling: bytes) -> None:
+def test_import_that_expands_to_a_thousand_times_its_size_is_rejected(client: httpx.Client, filling: bytes) -> None:
     packed = gzip.compress(b'{"person_surname":"Bomb"}\n' + filling * 64_000_000)
     for headers in (NDJSON, NDJSON | {"Content-Encoding": "gzip"}):
         response = client.post(IMPORT, content=packed, headers=headers)

@@ -1,4 +1,4 @@
-"""Many writers at one person: whoever changes a version that is no longer there is told, and nothing is lost."""
+"""Concurrent changes of one person: a stale version gets 412, and no update is lost."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def busy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         yield server
 
 
-def at_once(server: Server, write: Callable[[httpx.Client, int], httpx.Response]) -> list[httpx.Response]:
-    """Let every writer do it at the same moment, each over a connection of its own."""
+def write_concurrently(server: Server, write: Callable[[httpx.Client, int], httpx.Response]) -> list[httpx.Response]:
+    """Run all writers at the same moment, each over its own connection."""
     ready = threading.Barrier(WRITERS)
 
     def work(number: int) -> httpx.Response:
@@ -39,58 +39,58 @@ def at_once(server: Server, write: Callable[[httpx.Client, int], httpx.Response]
         return list(threads.map(work, range(WRITERS)))
 
 
-def place(server: Server, surname: str) -> str:
-    answer = httpx.post(f"{server.url}/v1/people", json={"person_surname": surname, "n": None})
-    return str(answer.headers["Location"])
+def create_person(server: Server, surname: str) -> str:
+    response = httpx.post(f"{server.url}/v1/people", json={"person_surname": surname, "n": None})
+    return str(response.headers["Location"])
 
 
-def read(server: Server, where: str) -> dict[str, Any]:
-    return dict(httpx.get(server.url + where).json())
+def read(server: Server, path: str) -> dict[str, Any]:
+    return dict(httpx.get(server.url + path).json())
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_of_many_changes_to_one_version_exactly_one_happens(busy: Server, surname: str, method: str) -> None:
+def test_exactly_one_of_many_changes_to_a_version_succeeds(busy: Server, surname: str, method: str) -> None:
     for round_ in range(5):
-        where = place(busy, surname)
+        path = create_person(busy, surname)
 
-        def write(client: httpx.Client, number: int, where: str = where) -> httpx.Response:
+        def write(client: httpx.Client, number: int, path: str = path) -> httpx.Response:
             document = {"person_surname": surname, "n": number}
-            return client.request(method, where, json=document, headers={"If-Match": '"1"'})
+            return client.request(method, path, json=document, headers={"If-Match": '"1"'})
 
-        answers = at_once(busy, write)
-        assert sorted(answer.status_code for answer in answers) == [200] + [412] * (WRITERS - 1), round_
-        (winner,) = (answer for answer in answers if answer.status_code == 200)
-        assert read(busy, where) == winner.json()
+        responses = write_concurrently(busy, write)
+        assert sorted(response.status_code for response in responses) == [200] + [412] * (WRITERS - 1), round_
+        (winner,) = (response for response in responses if response.status_code == 200)
+        assert read(busy, path) == winner.json()
 
 
-def test_changes_to_any_version_all_happen_and_none_is_lost(busy: Server, surname: str) -> None:
-    where = place(busy, surname)
-    answers = at_once(
+def test_concurrent_changes_of_any_version_all_succeed(busy: Server, surname: str) -> None:
+    path = create_person(busy, surname)
+    responses = write_concurrently(
         busy,
-        lambda client, number: client.patch(where, json={f"member{number}": number}, headers={"If-Match": "*"}),
+        lambda client, number: client.patch(path, json={f"member{number}": number}, headers={"If-Match": "*"}),
     )
-    assert {answer.status_code for answer in answers} == {200}
-    assert {answer.json()["version"] for answer in answers} == set(range(2, WRITERS + 2))
-    assert read(busy, where).items() >= {f"member{number}": number for number in range(WRITERS)}.items()
+    assert {response.status_code for response in responses} == {200}
+    assert {response.json()["version"] for response in responses} == set(range(2, WRITERS + 2))
+    assert read(busy, path).items() >= {f"member{number}": number for number in range(WRITERS)}.items()
 
 
-def test_writers_who_read_again_after_412_lose_nothing(busy: Server, surname: str) -> None:
-    where = httpx.post(f"{busy.url}/v1/people", json={"person_surname": surname, "sum": 0}).headers["Location"]
+def test_writers_that_retry_after_412_lose_no_update(busy: Server, surname: str) -> None:
+    path = httpx.post(f"{busy.url}/v1/people", json={"person_surname": surname, "sum": 0}).headers["Location"]
 
     def add_one(client: httpx.Client, _: int) -> httpx.Response:
         while True:
-            seen = client.get(where)
+            seen = client.get(path)
             change = {"sum": seen.json()["sum"] + 1}
-            answer = client.patch(where, json=change, headers={"If-Match": seen.headers["ETag"]})
-            if answer.status_code != 412:
-                return answer
+            response = client.patch(path, json=change, headers={"If-Match": seen.headers["ETag"]})
+            if response.status_code != 412:
+                return response
 
-    at_once(busy, add_one)
-    assert read(busy, where)["sum"] == WRITERS
-    assert read(busy, where)["version"] == WRITERS + 1
+    write_concurrently(busy, add_one)
+    assert read(busy, path)["sum"] == WRITERS
+    assert read(busy, path)["version"] == WRITERS + 1
 
 
-def test_a_person_is_erased_once(busy: Server, surname: str) -> None:
-    where = place(busy, surname)
-    answers = at_once(busy, lambda client, _: client.delete(where))
-    assert sorted(answer.status_code for answer in answers) == [204] + [404] * (WRITERS - 1)
+def test_person_is_deleted_once(busy: Server, surname: str) -> None:
+    path = create_person(busy, surname)
+    responses = write_concurrently(busy, lambda client, _: client.delete(path))
+    assert sorted(response.status_code for response in responses) == [204] + [404] * (WRITERS - 1)

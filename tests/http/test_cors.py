@@ -1,4 +1,4 @@
-"""Pages of other origins may ask where that was said, and nowhere else; pages of ours are told what they must not do."""
+"""CORS: pages of configured origins may call the API; own pages have security headers."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANG_TIMEOUT, serving
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-OURS, THEIRS = "https://app.example.org", "https://elsewhere.example"
+ALLOWED_ORIGIN, OTHER_ORIGIN = "https://app.example.org", "https://elsewhere.example"
 PATH = "/v1/people?surname=x"
-ASKING_FIRST = {"Access-Control-Request-Method": "PATCH", "Access-Control-Request-Headers": "authorization,if-match"}
+PREFLIGHT = {"Access-Control-Request-Method": "PATCH", "Access-Control-Request-Headers": "authorization,if-match"}
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     folder = tmp_path_factory.mktemp("browsers")
-    origins = f"{OURS}, http://localhost:5173"
+    origins = f"{ALLOWED_ORIGIN}, http://localhost:5173"
     with (
         serving(folder, admin_key=ADMIN_KEY, cors_origins=origins) as server,
         httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client,
@@ -28,53 +28,63 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         yield client
 
 
-def allowed(answer: httpx.Response) -> str | None:
-    assert "Access-Control-Allow-Credentials" not in answer.headers
-    origin: str | None = answer.headers.get("Access-Control-Allow-Origin")
+def allowed_origin(response: httpx.Response) -> str | None:
+    assert "Access-Control-Allow-Credentials" not in response.headers
+    origin: str | None = response.headers.get("Access-Control-Allow-Origin")
     return origin
 
 
-def test_a_page_of_a_known_origin_may_ask_with_its_key(client: httpx.Client) -> None:
-    first = client.options("/v1/people/0", headers={"Origin": OURS} | ASKING_FIRST)
-    assert (first.status_code, first.content, allowed(first)) == (204, b"", OURS)
-    assert "PATCH" in first.headers["Access-Control-Allow-Methods"]
-    assert {"Authorization", "If-Match"} <= set(first.headers["Access-Control-Allow-Headers"].split(", "))
-    answer = client.get(PATH, headers=AS_ADMIN | {"Origin": OURS})
-    assert (answer.status_code, allowed(answer)) == (200, OURS)
-    assert "ETag" in answer.headers["Access-Control-Expose-Headers"]
-    assert "Origin" in answer.headers["Vary"]
+def test_page_of_an_allowed_origin_may_send_credentials(client: httpx.Client) -> None:
+    preflight = client.options("/v1/people/0", headers={"Origin": ALLOWED_ORIGIN} | PREFLIGHT)
+    assert (preflight.status_code, preflight.content, allowed_origin(preflight)) == (204, b"", ALLOWED_ORIGIN)
+    assert "PATCH" in preflight.headers["Access-Control-Allow-Methods"]
+    assert {"Authorization", "If-Match"} <= set(preflight.headers["Access-Control-Allow-Headers"].split(", "))
+    response = client.get(PATH, headers=AS_ADMIN | {"Origin": ALLOWED_ORIGIN})
+    assert (response.status_code, allowed_origin(response)) == (200, ALLOWED_ORIGIN)
+    assert "ETag" in response.headers["Access-Control-Expose-Headers"]
+    assert "Origin" in response.headers["Vary"]
 
 
-def test_a_refusal_can_be_read_by_the_page_too(client: httpx.Client) -> None:
-    answer = client.get(PATH, headers={"Origin": OURS})
-    assert (answer.status_code, allowed(answer)) == (401, OURS)
+def test_page_of_an_allowed_origin_can_read_errors(client: httpx.Client) -> None:
+    response = client.get(PATH, headers={"Origin": ALLOWED_ORIGIN})
+    assert (response.status_code, allowed_origin(response)) == (401, ALLOWED_ORIGIN)
 
 
 @pytest.mark.parametrize(
-    "origin", [THEIRS, "null", "*", OURS.upper(), f"{OURS}:8443", f"{OURS}.evil.example", "http://app.example.org", ""]
+    "origin",
+    [
+        OTHER_ORIGIN,
+        "null",
+        "*",
+        ALLOWED_ORIGIN.upper(),
+        f"{ALLOWED_ORIGIN}:8443",
+        f"{ALLOWED_ORIGIN}.evil.example",
+        "http://app.example.org",
+        "",
+    ],
 )
-def test_a_page_of_another_origin_may_not(client: httpx.Client, origin: str) -> None:
-    first = client.options("/v1/people/0", headers={"Origin": origin} | ASKING_FIRST)
-    assert (first.status_code, allowed(first)) == (401, None)
-    answer = client.get(PATH, headers=AS_ADMIN | {"Origin": origin})
-    assert allowed(answer) is None
-    assert "Origin" in answer.headers["Vary"]  # or what is kept of it would be shown to others
+def test_page_of_another_origin_is_not_allowed(client: httpx.Client, origin: str) -> None:
+    preflight = client.options("/v1/people/0", headers={"Origin": origin} | PREFLIGHT)
+    assert (preflight.status_code, allowed_origin(preflight)) == (401, None)
+    response = client.get(PATH, headers=AS_ADMIN | {"Origin": origin})
+    assert allowed_origin(response) is None
+    assert "Origin" in response.headers["Vary"]  # so that caches keep responses apart by origin
 
 
-def test_what_is_no_question_of_a_browser_is_not_answered_without_a_key(client: httpx.Client) -> None:
-    assert client.options("/v1/people/0", headers={"Origin": OURS}).status_code == 401
+def test_options_request_that_is_no_preflight_requires_a_key(client: httpx.Client) -> None:
+    assert client.options("/v1/people/0", headers={"Origin": ALLOWED_ORIGIN}).status_code == 401
 
 
-def test_every_page_may_ask_when_it_is_said_so(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_wildcard_allows_every_origin(tmp_path_factory: pytest.TempPathFactory) -> None:
     with serving(tmp_path_factory.mktemp("all"), admin_key=ADMIN_KEY, cors_origins="*") as server:
-        answer = httpx.get(server.url + PATH, headers=AS_ADMIN | {"Origin": THEIRS})
-        assert allowed(answer) == "*"
+        response = httpx.get(server.url + PATH, headers=AS_ADMIN | {"Origin": OTHER_ORIGIN})
+        assert allowed_origin(response) == "*"
 
 
 @pytest.mark.parametrize(("origins", "origin", "expected"), [
-    ("", OURS, 403), ("*", OURS, 403), (OURS, OURS, 200), (OURS, THEIRS, 403),
+    ("", ALLOWED_ORIGIN, 403), ("*", ALLOWED_ORIGIN, 403), (ALLOWED_ORIGIN, ALLOWED_ORIGIN, 200), (ALLOWED_ORIGIN, OTHER_ORIGIN, 403),
 ])  # fmt: skip
-def test_without_keys_only_pages_of_named_origins_are_answered(
+def test_server_without_keys_accepts_only_named_origins(
     tmp_path_factory: pytest.TempPathFactory, origins: str, origin: str, expected: int
 ) -> None:
     with serving(tmp_path_factory.mktemp("keyless"), cors_origins=origins) as server:
@@ -82,7 +92,7 @@ def test_without_keys_only_pages_of_named_origins_are_answered(
 
 
 @pytest.mark.parametrize("page", ["/docs", "/console/sign-in"])
-def test_a_page_of_ours_is_told_what_it_must_not_do(client: httpx.Client, page: str) -> None:
+def test_own_page_has_security_headers(client: httpx.Client, page: str) -> None:
     headers = client.get(page).headers
     assert headers["X-Frame-Options"] == "DENY"
     assert headers["X-Content-Type-Options"] == "nosniff"

@@ -1,4 +1,4 @@
-"""Nothing of anybody leaves the service but in answers: whatever it is asked, and whatever goes wrong, it says nobody's values elsewhere."""
+"""Personal data appears in responses only: not in logs, metrics, traces, audit events or error messages."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ QUERIES: tuple[dict[str, str], ...] = (
 )  # fmt: skip
 
 
-def drive(client: httpx.Client) -> list[httpx.Response]:
-    """Try every operation with values of people wherever a request has room for them."""
-    answers = [client.request(CANARY.upper(), f"/{CANARY}", params={CANARY: CANARY}) for _ in range(2)]
+def call_every_operation(client: httpx.Client) -> list[httpx.Response]:
+    """Call every operation with personal data in every part of the request."""
+    responses = [client.request(CANARY.upper(), f"/{CANARY}", params={CANARY: CANARY}) for _ in range(2)]
     for operation in OPERATIONS:
-        made = client.post("/v1/people", json=PERSON, headers=AS_ADMIN).json()["person_id"]
+        created = client.post("/v1/people", json=PERSON, headers=AS_ADMIN).json()["person_id"]
         bodies = BODIES if operation.body else ((b"", "text/plain"),)
-        for person_id in (made, CANARY) if "{" in operation.path else (made,):
+        for person_id in (created, CANARY) if "{" in operation.path else (created,):
             path = operation.path.replace("{person_id}", person_id)
             for headers in HEADERS:
                 for query in QUERIES[:1] if operation.body else QUERIES:
@@ -72,24 +72,26 @@ def drive(client: httpx.Client) -> list[httpx.Response]:
                             operation.method, path, params=query, content=content,
                             headers=AS_ADMIN | headers | {"Content-Type": kind},
                         )  # fmt: skip
-                        answers.append(client.send(sent))
-    return answers
+                        responses.append(client.send(sent))
+    return responses
 
 
-def leaks(places: dict[str, bytes]) -> list[str]:
-    """Return the places where something of anybody is, with what stands around it."""
+def leaks(outputs: dict[str, bytes]) -> list[str]:
+    """Return each output that contains personal data, with the surrounding text."""
     found = []
-    for place, text in places.items():
+    for name, text in outputs.items():
         for value in (CANARY.lower().encode(), b"1987-06-05"):
             at = text.lower().find(value)
             if at >= 0:
-                found.append(f"{place}: {text[max(0, at - 150) : at + 50]!r}")
+                found.append(f"{name}: {text[max(0, at - 150) : at + 50]!r}")
     return found
 
 
-def headers_of_ours(answers: list[httpx.Response]) -> bytes:
-    """Return the heads of answers, but for what names the client's own next page."""
-    return b"".join(name + value for one in answers for name, value in one.headers.raw if name.lower() != b"link")
+def server_headers(responses: list[httpx.Response]) -> bytes:
+    """Return the headers of responses, except the link to the next page, which repeats the client's own query."""
+    return b"".join(
+        header + value for response in responses for header, value in response.headers.raw if header.lower() != b"link"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +100,8 @@ def cache() -> Iterator[valkey_servers.Server]:
         yield server
 
 
-def written_by(server: Server, folder: Path) -> dict[str, bytes]:
-    """Return what a server has written, once it has ended."""
+def stop_and_read_outputs(server: Server, folder: Path) -> dict[str, bytes]:
+    """Stop a server, and return its outputs by name."""
     assert server.terminate() == 0
     assert server.process.stderr is not None
     return {
@@ -122,7 +124,7 @@ def settings(folder: Path, cache: valkey_servers.Server) -> dict[str, Any]:
     }
 
 
-def test_whatever_it_is_asked_it_says_nobodys_values_elsewhere(
+def test_requests_leak_no_personal_data(
     tmp_path: Path, cache: valkey_servers.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with receiving() as receiver:
@@ -131,21 +133,21 @@ def test_whatever_it_is_asked_it_says_nobodys_values_elsewhere(
             started(tmp_path, **settings(tmp_path, cache)) as server,
             httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client,
         ):
-            answers = drive(client)
+            responses = call_every_operation(client)
             metrics = client.get("/metrics", headers=AS_ADMIN).content
             keys = b"\n".join(cache.client.scan_iter())
-            places = written_by(server, tmp_path)
-    assert {one.status_code for one in answers} >= {200, 201, 204, 400, 401, 404, 412, 415, 422}
-    assert 500 not in {one.status_code for one in answers}
-    assert len(receiver.spans) > len(answers)
+            outputs = stop_and_read_outputs(server, tmp_path)
+    assert {response.status_code for response in responses} >= {200, 201, 204, 400, 401, 404, 412, 415, 422}
+    assert 500 not in {response.status_code for response in responses}
+    assert len(receiver.spans) > len(responses)
     assert keys
-    assert places["audit"].count(b"\n") > 100
-    assert places["stdout"].count(b"\n") > 100
-    places |= {"metrics": metrics, "spans": str(receiver.spans).encode(), "names in Redis": keys}
-    assert leaks(places | {"headers": headers_of_ours(answers)}) == []
+    assert outputs["audit"].count(b"\n") > 100
+    assert outputs["stdout"].count(b"\n") > 100
+    outputs |= {"metrics": metrics, "spans": str(receiver.spans).encode(), "Redis keys": keys}
+    assert leaks(outputs | {"headers": server_headers(responses)}) == []
 
 
-def test_whatever_goes_wrong_it_says_nobodys_values(
+def test_crashes_leak_no_personal_data(
     tmp_path: Path, cache: valkey_servers.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with receiving() as receiver:
@@ -156,7 +158,7 @@ def test_whatever_goes_wrong_it_says_nobodys_values(
             httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT, headers=AS_ADMIN | {"If-Match": "*"}) as client,
         ):
             path = client.post("/v1/people", json=PERSON).headers["Location"]
-            answers = [
+            responses = [
                 client.put(path, json=PERSON),
                 client.get(path),
                 client.delete(path),
@@ -165,43 +167,43 @@ def test_whatever_goes_wrong_it_says_nobodys_values(
             with pytest.raises(httpx.RemoteProtocolError):
                 client.get("/v1/people/export")
             metrics = client.get("/metrics").content
-            places = written_by(server, tmp_path)
-    assert [one.status_code for one in answers] == [500, 500, 204, 500]
-    log = places["stdout"]
+            outputs = stop_and_read_outputs(server, tmp_path)
+    assert [response.status_code for response in responses] == [500, 500, 204, 500]
+    log = outputs["stdout"]
     assert log.count(b'"event":"unhandled_exception"') >= 2
-    assert log.count(b"ValueError") >= 4  # in a handler, beside the answer twice, in the stream, outside of everything
+    assert log.count(b"ValueError") >= 4  # in a handler, twice in the background, in the stream, outside the middleware
     assert b"KeyError" in log
-    bodies = b"".join(one.content for one in answers)
-    places |= {
+    bodies = b"".join(response.content for response in responses)
+    outputs |= {
         "metrics": metrics,
         "spans": str(receiver.spans).encode(),
-        "headers": headers_of_ours(answers),
+        "headers": server_headers(responses),
         "bodies": bodies,
     }
-    assert leaks(places) == []
+    assert leaks(outputs) == []
 
 
-def test_commands_print_people_where_they_are_asked_to_and_nowhere_else(tmp_path: Path) -> None:
+def test_commands_leak_no_personal_data(tmp_path: Path) -> None:
     audit = {"AUDIT_LOG": f"file://{tmp_path / 'audit.jsonl'}"}
     (tmp_path / "rows.ndjson").write_bytes(json.dumps(PERSON).encode())
     (tmp_path / "table.csv").write_bytes(TABLE)
     assert run(tmp_path, "import", "rows.ndjson").returncode == 0
     person_id = json.loads(run(tmp_path, "search", f"{CANARY} family").stdout)["person_id"]
-    says: dict[str, bytes] = {}
+    outputs: dict[str, bytes] = {}
     for command in (
         ["import", "table.csv"], ["import", "rows.ndjson"], ["doctor"], ["stats"], ["backup", "copy"],
         ["copy", "--to", "sqlite:///other.db"], ["get", "0" * 32],
         ["search", CANARY, "--born-from", CANARY], ["retention", "run", "--retention-period", "1d"], ["person", "delete", person_id],
     ):  # fmt: skip
         ran = run(tmp_path, *command, settings=audit)
-        says[" ".join(command)] = ran.stdout + ran.stderr
-    says["audit"] = (tmp_path / "audit.jsonl").read_bytes()
-    quoted = says.pop(f"search {CANARY} --born-from {CANARY}")
+        outputs[" ".join(command)] = ran.stdout + ran.stderr
+    outputs["audit"] = (tmp_path / "audit.jsonl").read_bytes()
+    quoted = outputs.pop(f"search {CANARY} --born-from {CANARY}")
     assert b"born_from" in quoted or b"born-from" in quoted
-    assert leaks(says) == []
+    assert leaks(outputs) == []
 
 
-def test_a_command_that_goes_wrong_says_where_and_nobodys_values(tmp_path: Path) -> None:
+def test_crashing_command_reports_the_location_without_personal_data(tmp_path: Path) -> None:
     (tmp_path / "rows.ndjson").write_bytes(json.dumps(PERSON).encode())
     assert run(tmp_path, "import", "rows.ndjson").returncode == 0
     person_id = json.loads(run(tmp_path, "search", f"{CANARY} family").stdout)["person_id"]
@@ -214,7 +216,7 @@ def test_a_command_that_goes_wrong_says_where_and_nobodys_values(tmp_path: Path)
     assert leaks({"stderr": ran.stderr}) == []
 
 
-def test_settings_that_are_printed_hold_no_secret() -> None:
+def test_printed_settings_contain_no_secret() -> None:
     secrets = {"admin_key": "s3cret" * 6, "cache_password": "s3cret"}
     assert "s3cret" not in repr(Settings.load({}, cache_url="redis://one.example:6379", **secrets))
     # pragma: allowlist nextline secret

@@ -1,4 +1,4 @@
-"""What a client is told of where people are sealed."""
+"""Responses of a server with an encrypted store."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("sealed")
+def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("encrypted")
     create_file(folder / "master.key")
     with serving(folder, encryption=f"file://{folder / 'master.key'}") as server:
         yield server
 
 
 @pytest.mark.parametrize("path", ["/v1/people", "/v1/people/export", "/v1/people/export?format=csv"])
-def test_the_beginning_of_a_surname_is_refused_in_words_wherever_it_is_asked_for(sealed: Server, path: str) -> None:
-    url = f"{sealed.url}{path}{'&' if '?' in path else '?'}surname_prefix=mu"
-    answer = httpx.get(url, timeout=HANG_TIMEOUT)
-    assert (answer.status_code, answer.headers["Content-Type"]) == (422, "application/problem+json")
-    (error,) = answer.json()["errors"]
+def test_search_by_surname_prefix_is_rejected_with_a_reason(encrypted: Server, path: str) -> None:
+    url = f"{encrypted.url}{path}{'&' if '?' in path else '?'}surname_prefix=mu"
+    response = httpx.get(url, timeout=HANG_TIMEOUT)
+    assert (response.status_code, response.headers["Content-Type"]) == (422, "application/problem+json")
+    (error,) = response.json()["errors"]
     assert error["pointer"] == "surname_prefix"
     assert "the surnames are encrypted" in error["reason"]

@@ -1,4 +1,4 @@
-"""The conditions of RFC 9110, section 13: how they are read, and how they are evaluated."""
+"""Conditional requests of RFC 9110, section 13: parsing and evaluation."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ BEFORE, WITHIN, AFTER = (f"Sun, 01 Mar 2026 {time} GMT" for time in ("11:59:59",
 def request(**headers: str) -> falcon.asgi.Request:
     scope = testing.create_scope()
     scope["headers"] = [(name.replace("_", "-").lower().encode(), value.encode()) for name, value in headers.items()]
-    return falcon.asgi.Request(scope, nothing)
+    return falcon.asgi.Request(scope, receive_disconnect)
 
 
-async def nothing() -> dict[str, str]:
-    """Return the events of a request that has none."""
+async def receive_disconnect() -> dict[str, str]:
+    """Receive the only event of a request without a body."""
     return {"type": "http.disconnect"}
 
 
@@ -118,7 +118,7 @@ def test_if_none_match_compares_weakly_with_each_tag(header: str, *, known: bool
         'x"3"', '"a"3"b"',
     ],
 )  # fmt: skip
-def test_a_list_of_tags_that_cannot_be_read_is_refused(name: str, header: str) -> None:
+def test_invalid_list_of_tags_is_rejected(name: str, header: str) -> None:
     with pytest.raises(falcon.HTTPBadRequest):
         read(**{name: header})
 
@@ -128,7 +128,7 @@ def test_a_list_of_tags_that_cannot_be_read_is_refused(name: str, header: str) -
     "header", ["", "yesterday", "0", "2026-03-01T12:00:00Z", "Sun, 01 Mar 2026 12:00:00", f"{BEFORE}, {BEFORE}", f"{BEFORE}x",
                "Sun, 01 Mar 2026 12:00:00 CET", "Sun, 31 Feb 2026 12:00:00 GMT", '"3"'],
 )  # fmt: skip
-def test_a_date_that_cannot_be_read_is_refused(name: str, header: str) -> None:
+def test_invalid_date_is_rejected(name: str, header: str) -> None:
     with pytest.raises(falcon.HTTPBadRequest):
         read(**{name: header})
 
@@ -136,7 +136,7 @@ def test_a_date_that_cannot_be_read_is_refused(name: str, header: str) -> None:
 @pytest.mark.parametrize(
     "header", [WITHIN, f" {WITHIN} ", "Sunday, 01-Mar-26 12:00:00 GMT", "Sun Mar  1 12:00:00 2026"]
 )
-def test_the_three_formats_of_dates_are_read(header: str) -> None:
+def test_all_three_date_formats_are_accepted(header: str) -> None:
     assert read(If_Unmodified_Since=header).unmodified_since == datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
@@ -152,7 +152,7 @@ def test_if_modified_since_is_true_when_the_last_change_is_later(since: str, *, 
     assert passes(lambda: read(If_Modified_Since=since).require(current())) is modified
 
 
-def test_tags_come_before_dates() -> None:
+def test_tags_take_precedence_over_dates() -> None:
     assert passes(lambda: read(If_Match='"3"', If_Unmodified_Since=BEFORE).require(current()))
     assert not passes(lambda: read(If_Match='"4"', If_Unmodified_Since=AFTER).require(current()))
     assert passes(lambda: read(If_None_Match='"4"', If_Modified_Since=AFTER).require(current()))
@@ -167,7 +167,7 @@ def test_both_kinds_of_conditions_are_evaluated() -> None:
 
 
 @pytest.mark.parametrize("header", ['W/"3"', 'W/"4"', '"4", W/"3"'])
-def test_a_weak_tag_is_explained(header: str) -> None:
+def test_error_explains_a_weak_tag(header: str) -> None:
     with pytest.raises(falcon.HTTPPreconditionFailed) as failed:
         read(If_Match=header).require(current())
     assert failed.value.description is not None
@@ -175,25 +175,25 @@ def test_a_weak_tag_is_explained(header: str) -> None:
         assert part in failed.value.description
 
 
-def test_a_change_without_if_match_is_refused_where_it_is_required() -> None:
+def test_change_without_a_required_if_match_is_rejected() -> None:
     for headers in ({}, {"If_None_Match": '"1"'}, {"If_Unmodified_Since": AFTER}):
         with pytest.raises(falcon.HTTPPreconditionRequired):
             etags.read_of_change(request(**headers))
 
 
-def test_a_request_without_conditions_passes() -> None:
+def test_request_without_conditions_passes() -> None:
     assert passes(lambda: read().require(current()))
     assert not read().is_unchanged(current())
 
 
-def test_a_long_list_is_read_in_time() -> None:
+def test_long_list_is_parsed() -> None:
     header = ", ".join(f'"{number}"' for number in range(1, 5_000)) + " " * 30_000
     match = read(If_Match=header).match
     assert match is not None
     assert len(match.strong) == 4_999
 
 
-def test_a_long_list_that_is_broken_at_its_end_is_refused_in_time() -> None:
+def test_long_list_with_an_invalid_end_is_rejected() -> None:
     header = '"1" ,  ' * 5_000 + " " * 30_000 + "x"
     with pytest.raises(falcon.HTTPBadRequest):
         read(If_Match=header)

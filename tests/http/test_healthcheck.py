@@ -1,4 +1,4 @@
-"""What a container asks of the service in it."""
+"""The health check of the container."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def healthcheck(port: int, host: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
 
 
-def test_a_service_that_answers_is_healthy_wherever_it_listens(tmp_path: Path) -> None:
+def test_responding_service_is_healthy_on_every_address(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         port = server.address[1]
         for host in ("127.0.0.1", "0.0.0.0", "localhost"):
@@ -29,7 +29,7 @@ def test_a_service_that_answers_is_healthy_wherever_it_listens(tmp_path: Path) -
             )
 
 
-def test_where_nothing_answers_it_is_not_and_says_so() -> None:
+def test_health_check_fails_with_a_reason_if_nothing_listens() -> None:
     checked = healthcheck(port := free_port(), "127.0.0.1")
     assert checked.returncode == 1
     assert checked.stderr.startswith(f"no response on 127.0.0.1 port {port}: ")

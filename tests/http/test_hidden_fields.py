@@ -1,4 +1,4 @@
-"""A principal learns nothing about members that are hidden from it: two stores that differ only in those answer it alike."""
+"""Hidden fields cannot be inferred: two stores that differ only in them return equal responses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SIZE = 64 * 1024
 CHANGES = {"If-Match": "*", "Content-Type": "application/merge-patch+json"}
-MASKS = {
+HIDDEN_FIELDS = {
     "address": ("person_address",),
     "birthdate": ("person_birthdate",),
     "surname": ("person_surname",),
@@ -31,10 +31,10 @@ MASKS = {
 
 
 class Side(NamedTuple):
-    """One of two servers, with a client of the administrator and one of each masked key."""
+    """One of two servers, with an admin client and a client for each restricted key."""
 
     admin: httpx.Client
-    masked: dict[str, httpx.Client]
+    restricted: dict[str, httpx.Client]
 
 
 @pytest.fixture(scope="module")
@@ -44,47 +44,53 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Side, Side
         serving(first, admin_key=ADMIN_KEY, rate_limit=0) as one,
         serving(second, admin_key=ADMIN_KEY, rate_limit=0) as other,
     ):
-        opened = [
+        admins = [
             (folder, httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT, headers=AS_ADMIN))
             for folder, server in ((first, one), (second, other))
         ]
-        made = [Side(admin, {name: masked(folder, admin, name) for name in MASKS}) for folder, admin in opened]
-        yield made[0], made[1]
-        for side in made:
-            for client in (side.admin, *side.masked.values()):
+        created = [
+            Side(admin, {name: restricted(folder, admin, name) for name in HIDDEN_FIELDS}) for folder, admin in admins
+        ]
+        yield created[0], created[1]
+        for side in created:
+            for client in (side.admin, *side.restricted.values()):
                 client.close()
 
 
-def masked(folder: Any, admin: httpx.Client, name: str) -> httpx.Client:
-    hidden = [option for member in MASKS[name] for option in ("--hide-field", member)]
+def restricted(folder: Any, admin: httpx.Client, name: str) -> httpx.Client:
+    hidden = [option for field in HIDDEN_FIELDS[name] for option in ("--hide-field", field)]
     key = make_key(folder, "--scope", "people:read", "--scope", "people:write", *hidden, name=name)
     return httpx.Client(base_url=admin.base_url, timeout=HANG_TIMEOUT, headers=bearer(key))
 
 
-# What differs from one request to the next whoever asks: of the same length each time.
+# Values that vary by request, with a constant length.
 VARYING = re.compile(rb'[0-9a-f]{32}|\d{4}-\d\d-\d\dT[\d:.]{12}Z|"request_id":"[^"]*"|cursor[="]+[\w-]+')
 
 
-def essence(answer: httpx.Response) -> tuple[int, bytes, list[tuple[str, str]]]:
-    """Return the whole answer, with what varies by chance replaced by its length."""
+def normalized(response: httpx.Response) -> tuple[int, bytes, list[tuple[str, str]]]:
+    """Return the complete response, with varying values replaced by their lengths."""
 
     def replaced(found: re.Match[bytes]) -> bytes:
         return b"?" if found[0].startswith(b'"request_id"') else b"?%d" % len(found[0])
 
     skipped = {"date", "x-request-id"}
-    if b'"request_id"' in answer.content:  # it counts the requests, so its length may differ
+    if b'"request_id"' in response.content:  # it contains a counter, so its length may differ
         skipped.add("content-length")
-    headers = [(name, VARYING.sub(replaced, value.encode()).decode()) for name, value in answer.headers.multi_items()]
-    return answer.status_code, VARYING.sub(replaced, answer.content), [one for one in headers if one[0] not in skipped]
+    headers = [(name, VARYING.sub(replaced, value.encode()).decode()) for name, value in response.headers.multi_items()]
+    return (
+        response.status_code,
+        VARYING.sub(replaced, response.content),
+        [one for one in headers if one[0] not in skipped],
+    )
 
 
-def requests(client: httpx.Client, place: str, surname: str, patch: dict[str, Any]) -> Iterator[httpx.Response]:
-    """Make every kind of request that a masked key may make."""
-    seen = client.get(place)
+def requests(client: httpx.Client, location: str, surname: str, patch: dict[str, Any]) -> Iterator[httpx.Response]:
+    """Send every kind of request that a restricted key may send."""
+    seen = client.get(location)
     yield seen
-    yield client.head(place)
-    yield client.get(place, headers={"If-None-Match": seen.headers["ETag"]})
-    yield client.get(place, headers={"If-None-Match": '"1"'})
+    yield client.head(location)
+    yield client.get(location, headers={"If-None-Match": seen.headers["ETag"]})
+    yield client.get(location, headers={"If-None-Match": '"1"'})
     yield client.get("/v1/people", params={"surname": surname})
     yield client.get("/v1/people", params={"surname": surname, "name": "Ada", "match": "exact"})
     yield client.get("/v1/people", params={"name": "Ada"})
@@ -97,19 +103,19 @@ def requests(client: httpx.Client, place: str, surname: str, patch: dict[str, An
     yield client.get("/v1/people/export", params={"format": "csv"})
     yield client.post("/v1/people/export", json={"name": "Ada"})
     yield client.get("/v1/people/export", params={"born_to": "2000"})
-    yield client.get(f"{place}/export")
-    yield client.delete(place)
-    yield client.put(place, json={"person_name": "Eve"}, headers={"If-Match": "*"})
+    yield client.get(f"{location}/export")
+    yield client.delete(location)
+    yield client.put(location, json={"person_name": "Eve"}, headers={"If-Match": "*"})
     changes: tuple[Any, ...] = (
         patch, {}, {"person_name": None}, {"person_surname": None}, {"person_name": None, "person_surname": None}, {"person_name": "Eve"},
         {"person_surname": ""}, {"person_birthdate": "1"}, {"person_address": None}, {"note": None}, {"pad": "x" * (SIZE - 200)}, {"pad": "x" * SIZE},
         {"pad": None}, {"version": 1}, [], "text",
     )  # fmt: skip
     for change in changes:
-        yield client.patch(place, json=change, headers=CHANGES)
+        yield client.patch(location, json=change, headers=CHANGES)
     for versions in ('"1"', '"2"', 'W/"2"', seen.headers["ETag"]):
-        yield client.patch(place, json={"person_name": "Ida"}, headers=CHANGES | {"If-Match": versions})
-    yield client.get(place)
+        yield client.patch(location, json={"person_name": "Ida"}, headers=CHANGES | {"If-Match": versions})
+    yield client.get(location)
 
 
 texts = st.text(
@@ -124,7 +130,7 @@ values = st.one_of(
     st.lists(st.integers(), max_size=3),
     st.builds(lambda n: "x" * n, st.integers(0, 60_000)),
 )
-own = st.fixed_dictionaries(
+random_fields = st.fixed_dictionaries(
     {},
     optional={
         "person_name": st.sampled_from(["Ada", "Grace", "Zoë"]),
@@ -137,96 +143,105 @@ own = st.fixed_dictionaries(
 )
 
 
-def hides(mask: str, member: str) -> bool:
-    return member in MASKS[mask] or ("*" in MASKS[mask] and not member.startswith("person_"))
+def hides(key_name: str, field: str) -> bool:
+    return field in HIDDEN_FIELDS[key_name] or ("*" in HIDDEN_FIELDS[key_name] and not field.startswith("person_"))
 
 
-def stored(side: Side, members: dict[str, Any]) -> str | None:
-    answer = side.admin.post("/v1/people", json=members)
-    return answer.headers["Location"] if answer.status_code == 201 else None
+def create(side: Side, fields: dict[str, Any]) -> str | None:
+    response = side.admin.post("/v1/people", json=fields)
+    return response.headers["Location"] if response.status_code == 201 else None
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
-@given(mask=st.sampled_from(sorted(MASKS)), seen=own, first=own, second=own, patch=own, named=st.booleans())
-def test_two_stores_that_differ_in_hidden_values_answer_alike(
-    sides: tuple[Side, Side], mask: str, seen: dict[str, Any], first: dict[str, Any], second: dict[str, Any],
+@given(
+    key_name=st.sampled_from(sorted(HIDDEN_FIELDS)),
+    seen=random_fields,
+    first=random_fields,
+    second=random_fields,
+    patch=random_fields,
+    named=st.booleans(),
+)
+def test_stores_that_differ_in_hidden_fields_return_equal_responses(
+    sides: tuple[Side, Side], key_name: str, seen: dict[str, Any], first: dict[str, Any], second: dict[str, Any],
     patch: dict[str, Any], *, named: bool,
 ) -> None:  # fmt: skip
     surname = "Alike"
-    shown = {member: value for member, value in (seen | {"person_surname": surname}).items() if not hides(mask, member)}
-    if not named:  # where the surname is seen, a person of one name otherwise
+    shown = {
+        field: value for field, value in (seen | {"person_surname": surname}).items() if not hides(key_name, field)
+    }
+    if not named:  # the person has a surname only
         shown.pop("person_name", None)
-    places = []
+    records = []
     for side, hidden in zip(sides, (first, second), strict=True):
-        unseen = {member: value for member, value in hidden.items() if hides(mask, member)}
+        unseen = {field: value for field, value in hidden.items() if hides(key_name, field)}
         unseen |= (
             {"person_surname": f"{len(hidden)}Hidden"}
-            if hides(mask, "person_surname") and hidden.keys() & {"note"}
+            if hides(key_name, "person_surname") and hidden.keys() & {"note"}
             else {}
         )
         unseen.pop("person_surname", None) if unseen.get("person_surname") == "" else None
         if not (shown | unseen).keys() & {"person_name", "person_surname"}:
-            unseen["person_surname" if hides(mask, "person_surname") else "person_name"] = "Needed"
-        places.append((side, stored(side, shown | unseen)))
+            unseen["person_surname" if hides(key_name, "person_surname") else "person_name"] = "Needed"
+        records.append((side, create(side, shown | unseen)))
     try:
-        if all(place for _, place in places):
-            answers = [list(requests(side.masked[mask], str(place), surname, patch)) for side, place in places]
-            for one, other in zip(*answers, strict=True):
-                assert essence(one) == essence(other), (
+        if all(location for _, location in records):
+            responses = [
+                list(requests(side.restricted[key_name], str(location), surname, patch)) for side, location in records
+            ]
+            for one, other in zip(*responses, strict=True):
+                assert normalized(one) == normalized(other), (
                     f"{one.request.method} {one.request.url} {one.request.content[:200]!r}"
                 )
     finally:
-        for side, place in places:
-            if place:
-                side.admin.delete(place)
+        for side, location in records:
+            if location:
+                side.admin.delete(location)
 
 
 @pytest.mark.parametrize("address", [None, "1 Short Lane", "x" * 2_000])
-def test_the_largest_visible_part_does_not_depend_on_the_hidden_part(
-    sides: tuple[Side, Side], address: str | None
-) -> None:
-    admin, client = sides[0].admin, sides[0].masked["address"]
-    place = stored(sides[0], {"person_name": "Measured"} | ({"person_address": address} if address else {}))
-    assert place
-    # The whole visible JSON is {"person_name":"Measured","pad":"…"}
+def test_maximum_visible_size_does_not_depend_on_hidden_fields(sides: tuple[Side, Side], address: str | None) -> None:
+    admin, client = sides[0].admin, sides[0].restricted["address"]
+    location = create(sides[0], {"person_name": "Measured"} | ({"person_address": address} if address else {}))
+    assert location
+    # The complete visible JSON is {"person_name":"Measured","pad":"…"}
     largest = SIZE - len(b'{"person_name":"Measured","pad":""}')
-    assert client.patch(place, json={"pad": "x" * (largest + 1)}, headers=CHANGES).status_code == 422
-    assert client.patch(place, json={"pad": "x" * largest}, headers=CHANGES).status_code == 200
-    whole = admin.get(place).json()
-    assert (whole.get("person_address"), len(whole["pad"])) == (address, largest)
-    admin.delete(place)
+    assert client.patch(location, json={"pad": "x" * (largest + 1)}, headers=CHANGES).status_code == 422
+    assert client.patch(location, json={"pad": "x" * largest}, headers=CHANGES).status_code == 200
+    full = admin.get(location).json()
+    assert (full.get("person_address"), len(full["pad"])) == (address, largest)
+    admin.delete(location)
 
 
-def test_a_record_that_has_outgrown_the_limit_can_still_be_changed_but_not_grow(sides: tuple[Side, Side]) -> None:
-    admin, client = sides[0].admin, sides[0].masked["note"]
-    place = stored(sides[0], {"person_name": "Large", "note": "n" * 60_000})
-    assert place
-    assert client.patch(place, json={"pad": "x" * 60_000}, headers=CHANGES).status_code == 200
-    assert admin.patch(place, json={"person_name": "Larger"}, headers=CHANGES).status_code == 422
-    assert admin.patch(place, json={"person_name": "Small"}, headers=CHANGES).status_code == 200
-    whole = {name: value for name, value in admin.get(place).json().items() if name in ("person_name", "note", "pad")}
-    assert admin.put(place, json=whole, headers={"If-Match": "*"}).status_code == 200
-    assert admin.patch(place, json={"note": None}, headers=CHANGES).status_code == 200
-    admin.delete(place)
+def test_oversized_record_can_change_but_not_grow(sides: tuple[Side, Side]) -> None:
+    admin, client = sides[0].admin, sides[0].restricted["note"]
+    location = create(sides[0], {"person_name": "Large", "note": "n" * 60_000})
+    assert location
+    assert client.patch(location, json={"pad": "x" * 60_000}, headers=CHANGES).status_code == 200
+    assert admin.patch(location, json={"person_name": "Larger"}, headers=CHANGES).status_code == 422
+    assert admin.patch(location, json={"person_name": "Small"}, headers=CHANGES).status_code == 200
+    full = {name: value for name, value in admin.get(location).json().items() if name in ("person_name", "note", "pad")}
+    assert admin.put(location, json=full, headers={"If-Match": "*"}).status_code == 200
+    assert admin.patch(location, json={"note": None}, headers=CHANGES).status_code == 200
+    admin.delete(location)
 
 
-@pytest.mark.parametrize("mask", ["address", "most"])
-def test_representations_for_other_keys_have_other_tags(sides: tuple[Side, Side], mask: str) -> None:
-    admin, client = sides[0].admin, sides[0].masked[mask]
-    place = stored(sides[0], {"person_name": "Tagged", "person_address": "1 Secret Lane"})
-    assert place
-    whole, seen = admin.get(place), client.get(place)
-    assert whole.headers["ETag"] != seen.headers["ETag"]
-    # A browser that has the response to another key in its cache is sent this one.
-    assert client.get(place, headers={"If-None-Match": whole.headers["ETag"]}).status_code == 200
-    assert admin.get(place, headers={"If-None-Match": seen.headers["ETag"]}).status_code == 200
-    assert client.get(place, headers={"If-None-Match": seen.headers["ETag"]}).status_code == 304
-    # A change may name the version by both.
-    changed = client.patch(place, json={"person_name": "B"}, headers=CHANGES | {"If-Match": seen.headers["ETag"]})
+@pytest.mark.parametrize("key_name", ["address", "most"])
+def test_representations_for_different_keys_have_different_tags(sides: tuple[Side, Side], key_name: str) -> None:
+    admin, client = sides[0].admin, sides[0].restricted[key_name]
+    location = create(sides[0], {"person_name": "Tagged", "person_address": "1 Secret Lane"})
+    assert location
+    full, seen = admin.get(location), client.get(location)
+    assert full.headers["ETag"] != seen.headers["ETag"]
+    # A browser that has cached the response to another key gets a complete response.
+    assert client.get(location, headers={"If-None-Match": full.headers["ETag"]}).status_code == 200
+    assert admin.get(location, headers={"If-None-Match": seen.headers["ETag"]}).status_code == 200
+    assert client.get(location, headers={"If-None-Match": seen.headers["ETag"]}).status_code == 304
+    # A change may name the version with either tag.
+    changed = client.patch(location, json={"person_name": "B"}, headers=CHANGES | {"If-Match": seen.headers["ETag"]})
     assert changed.status_code == 200
-    assert client.patch(place, json={"person_name": "C"}, headers=CHANGES | {"If-Match": '"2"'}).status_code == 200
+    assert client.patch(location, json={"person_name": "C"}, headers=CHANGES | {"If-Match": '"2"'}).status_code == 200
     for tag in (changed.headers["ETag"], '"1"'):
-        assert client.patch(place, json={}, headers=CHANGES | {"If-Match": tag}).status_code == 412
-    for tag in (client.get(place).headers["ETag"], '"3"'):
-        assert client.patch(place, json={}, headers=CHANGES | {"If-None-Match": tag}).status_code == 412
-    admin.delete(place)
+        assert client.patch(location, json={}, headers=CHANGES | {"If-Match": tag}).status_code == 412
+    for tag in (client.get(location).headers["ETag"], '"3"'):
+        assert client.patch(location, json={}, headers=CHANGES | {"If-None-Match": tag}).status_code == 412
+    admin.delete(location)

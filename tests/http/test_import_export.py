@@ -1,4 +1,4 @@
-"""/v1/people/import and /v1/people/export: many people in and out, and what becomes of them when the connection is cut."""
+"""Bulk import and export over HTTP, including interrupted connections."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ def lines(people: Iterable[dict[str, Any]]) -> bytes:
 def send(
     client: httpx.Client, content: bytes, media_type: str = NDJSON, key: str | None = None
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Import, and return the results by row and the last line."""
+    """Import, and return the result of each row and the summary."""
     headers = {"Content-Type": media_type} | ({"Idempotency-Key": key} if key else {})
-    answer = client.post("/v1/people/import", content=content, headers=headers)
-    assert (answer.status_code, answer.headers["Content-Type"]) == (200, NDJSON), answer.text
-    *rows, done = (json.loads(line) for line in answer.content.splitlines())
+    response = client.post("/v1/people/import", content=content, headers=headers)
+    assert (response.status_code, response.headers["Content-Type"]) == (200, NDJSON), response.text
+    *rows, done = (json.loads(line) for line in response.content.splitlines())
     assert done["result"] == "done"
     return rows, done
 
 
-def found(client: httpx.Client, surname: str) -> list[dict[str, Any]]:
+def find_people(client: httpx.Client, surname: str) -> list[dict[str, Any]]:
     people: list[dict[str, Any]] = client.get("/v1/people", params={"surname": surname, "limit": 1000}).json()["people"]
     return people
 
 
-def own(person: dict[str, Any]) -> dict[str, Any]:
-    """Return what is the person's, without what the server adds."""
+def client_fields(person: dict[str, Any]) -> dict[str, Any]:
+    """Return a person's fields without those that the server assigns."""
     added = ("person_id", "version", "created_at", "updated_at")
     return {name: value for name, value in person.items() if name not in added}
 
 
-def test_each_row_of_ndjson_is_stored_in_order(client: httpx.Client, surname: str) -> None:
+def test_ndjson_rows_are_stored_in_order(client: httpx.Client, surname: str) -> None:
     people = [{"person_surname": surname, "n": n} for n in range(1_200)]  # more than two batches
     rows, done = send(client, lines(people))
     assert [(row["line"], row["result"]) for row in rows] == [(n + 1, "stored") for n in range(1_200)]
@@ -63,14 +63,14 @@ def test_each_row_of_ndjson_is_stored_in_order(client: httpx.Client, surname: st
     }
 
 
-def test_a_table_is_stored_by_the_names_of_its_columns(client: httpx.Client, surname: str) -> None:
+def test_csv_columns_are_mapped_by_name(client: httpx.Client, surname: str) -> None:
     table = (
         f'First Name,Last Name,DOB,Address,Shoe\r\n"Anna, B.",{surname},1990-02-11,"1\n2",41\r\nBea,{surname},,,\r\n'
     )
     rows, done = send(client, table.encode(), CSV)
     assert [(row["line"], row["result"]) for row in rows] == [(2, "stored"), (4, "stored")]
     assert done["stored"] == 2
-    anna, bea = (own(person) for person in found(client, surname))
+    anna, bea = (client_fields(person) for person in find_people(client, surname))
     assert (
         anna.items() >= {"person_name": "Anna, B.", "person_birthdate": "1990-02-11", "person_address": "1\n2"}.items()
     )
@@ -78,13 +78,13 @@ def test_a_table_is_stored_by_the_names_of_its_columns(client: httpx.Client, sur
     assert "person_address" not in bea
 
 
-def test_an_array_is_stored_too(client: httpx.Client, surname: str) -> None:
+def test_json_array_is_imported(client: httpx.Client, surname: str) -> None:
     people = [{"person_surname": surname, "n": n} for n in range(3)]
     rows, _ = send(client, json.dumps(people, indent=2).encode(), "application/json")
     assert [row["result"] for row in rows] == ["stored"] * 3
 
 
-def test_a_row_that_is_nobody_is_rejected_and_spoils_no_other(client: httpx.Client, surname: str) -> None:
+def test_invalid_row_is_rejected_without_affecting_other_rows(client: httpx.Client, surname: str) -> None:
     good = json.dumps({"person_surname": surname})
     wrong = ['{"person_surname":""}', "not json", '{"person_surname":"x","person_surname":"x"}', "[]", "3", '"\\ud800"']
     rows, done = send(client, "\n".join([good, *wrong, "", good]).encode())
@@ -94,60 +94,60 @@ def test_a_row_that_is_nobody_is_rejected_and_spoils_no_other(client: httpx.Clie
     assert (done["stored"], done["rejected"]) == (2, 6)
 
 
-def test_a_rejected_row_is_not_quoted(client: httpx.Client, surname: str) -> None:
-    answer = client.post(
+def test_error_does_not_quote_the_rejected_row(client: httpx.Client, surname: str) -> None:
+    response = client.post(
         "/v1/people/import",
         content=lines([{"person_surname": surname, "person_birthdate": "Canary4711"}]) + b"{Canary4711",
         headers={"Content-Type": NDJSON},
     )
-    assert answer.text.count("rejected") == 3
-    assert "Canary4711" not in answer.text
+    assert response.text.count("rejected") == 3
+    assert "Canary4711" not in response.text
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\r\n\n", b"\xef\xbb\xbf"])
-def test_nobody_in_is_nobody_stored(client: httpx.Client, content: bytes) -> None:
+def test_empty_import_stores_no_person(client: httpx.Client, content: bytes) -> None:
     assert send(client, content) == ([], {"result": "done", "stored": 0, "rejected": 0})
 
 
-def test_the_last_row_needs_no_line_end(client: httpx.Client, surname: str) -> None:
+def test_last_row_needs_no_line_end(client: httpx.Client, surname: str) -> None:
     rows, _ = send(client, lines([{"person_surname": surname}]).rstrip())
     assert len(rows) == 1
 
 
-def test_an_import_that_comes_again_with_its_key_adds_nobody(client: httpx.Client, surname: str) -> None:
+def test_repeated_import_with_its_key_stores_no_duplicates(client: httpx.Client, surname: str) -> None:
     people = lines({"person_surname": surname, "n": n} for n in range(5))
     key = str(uuid.uuid4())
     first, _ = send(client, people, key=key)
     again, done = send(client, people, key=key)
     assert [row["result"] for row in first + again] == ["stored"] * 5 + ["duplicate"] * 5
     assert done["stored"] == 5
-    assert len(found(client, surname)) == 5
+    assert len(find_people(client, surname)) == 5
 
 
-def test_without_a_key_the_same_people_are_other_people(client: httpx.Client, surname: str) -> None:
+def test_repeated_import_without_a_key_stores_duplicates(client: httpx.Client, surname: str) -> None:
     people = lines([{"person_surname": surname}])
     send(client, people)
     send(client, people)
-    assert len(found(client, surname)) == 2
+    assert len(find_people(client, surname)) == 2
 
 
-def test_a_key_that_comes_with_other_rows_stores_nobody(client: httpx.Client, surname: str) -> None:
+def test_key_reused_for_other_rows_stores_no_person(client: httpx.Client, surname: str) -> None:
     key = str(uuid.uuid4())
     send(client, lines([{"person_surname": surname}]), key=key)
-    stranger = {"person_surname": surname + "x"}
+    other_person = {"person_surname": surname + "x"}
     for times in (1, 2, 0):
-        answer = client.post(
+        response = client.post(
             "/v1/people/import",
-            content=lines([stranger] * times),
+            content=lines([other_person] * times),
             headers={"Content-Type": NDJSON, "Idempotency-Key": key},
         )
-        assert (answer.status_code, answer.json()["type"]) == (422, "urn:peopleinfo:problem:idempotency-key-reused")
-    assert len(found(client, surname)) == 1
-    assert found(client, surname + "x") == []
+        assert (response.status_code, response.json()["type"]) == (422, "urn:peopleinfo:problem:idempotency-key-reused")
+    assert len(find_people(client, surname)) == 1
+    assert find_people(client, surname + "x") == []
 
 
-def cut(server: Server, content: bytes, media_type: str, key: str, *, chunked: bool) -> None:
-    """Send an import of which more was announced, and go away in the middle."""
+def send_partial(server: Server, content: bytes, media_type: str, key: str, *, chunked: bool) -> None:
+    """Send an import that announces more data than it sends, and close the connection."""
     head = f"POST /v1/people/import HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media_type}\r\nIdempotency-Key: {key}\r\n"
     framing = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(content) + 100}"
     body = f"{len(content):x}\r\n".encode() + content + b"\r\n" if chunked else content
@@ -155,69 +155,69 @@ def cut(server: Server, content: bytes, media_type: str, key: str, *, chunked: b
         connection.sendall(f"{head}{framing}\r\n\r\n".encode() + body)
         connection.shutdown(socket.SHUT_WR)
         with suppress(ConnectionError):
-            while connection.recv(65_536):  # until the server has seen it
+            while connection.recv(65_536):  # until the server notices
                 pass
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-@pytest.mark.parametrize("rows", [1, 700])  # none, and one whole batch before the cut
-def test_a_row_that_was_cut_is_never_stored(
+@pytest.mark.parametrize("rows", [1, 700])  # no complete batch and one before the cut
+def test_truncated_row_is_never_stored(
     server: Server, client: httpx.Client, surname: str, rows: int, *, chunked: bool
 ) -> None:
-    whole = [f"{n},{surname}{'x' * 10}" for n in range(rows)]
-    # Cut where what has arrived is a row by itself: another surname.
-    table = "\n".join(["name,surname", *whole]).encode()[:-10]
+    complete = [f"{n},{surname}{'x' * 10}" for n in range(rows)]
+    # Cut so that the truncated line is still a valid row, with another surname.
+    table = "\n".join(["name,surname", *complete]).encode()[:-10]
     ndjson = lines({"person_surname": surname, "n": n} for n in range(rows))[:-1]
-    cut(server, table, CSV, str(uuid.uuid4()), chunked=chunked)
-    cut(server, ndjson, NDJSON, str(uuid.uuid4()), chunked=chunked)
-    assert [person for person in found(client, surname) if "n" not in person] == []
-    assert len(found(client, surname)) < rows
+    send_partial(server, table, CSV, str(uuid.uuid4()), chunked=chunked)
+    send_partial(server, ndjson, NDJSON, str(uuid.uuid4()), chunked=chunked)
+    assert [person for person in find_people(client, surname) if "n" not in person] == []
+    assert len(find_people(client, surname)) < rows
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_an_import_that_was_cut_goes_on_where_it_stopped(
+def test_interrupted_import_resumes_where_it_stopped(
     server: Server, client: httpx.Client, surname: str, *, chunked: bool
 ) -> None:
     people = lines({"person_surname": surname, "n": n} for n in range(1_650))  # each part is longer than a batch
     key = str(uuid.uuid4())
     for part in (len(people) // 3, len(people) * 2 // 3, len(people) - 7):
-        cut(server, people[:part], NDJSON, key, chunked=chunked)
-    # Whoever comes again while the server is not yet done with the first is told so, and waits.
+        send_partial(server, people[:part], NDJSON, key, chunked=chunked)
+    # The server rejects the repeated import with 409 until it has finished the interrupted one.
     while True:
-        answer = client.post(
+        response = client.post(
             "/v1/people/import", content=people, headers={"Content-Type": NDJSON, "Idempotency-Key": key}
         )
-        if answer.status_code != 409:
+        if response.status_code != 409:
             break
-    assert answer.status_code == 200
-    *_, done = map(json.loads, answer.text.splitlines())
+    assert response.status_code == 200
+    *_, done = map(json.loads, response.text.splitlines())
     assert done == {"result": "done", "stored": 1_650, "rejected": 0}
     numbers = [person["n"] for person in export(client, surname=surname)]
     assert sorted(numbers) == list(range(1_650))
 
 
 def export(client: httpx.Client, **search: str) -> list[dict[str, Any]]:
-    answer = client.get("/v1/people/export", params=search)
-    assert (answer.status_code, answer.headers["Content-Type"]) == (200, NDJSON)
-    return [json.loads(line) for line in answer.content.splitlines()]
+    response = client.get("/v1/people/export", params=search)
+    assert (response.status_code, response.headers["Content-Type"]) == (200, NDJSON)
+    return [json.loads(line) for line in response.content.splitlines()]
 
 
-def test_the_export_gives_back_what_the_import_took(client: httpx.Client, surname: str) -> None:
+def test_export_returns_the_imported_data(client: httpx.Client, surname: str) -> None:
     people: list[dict[str, Any]] = [
         {"person_name": "Zoë", "person_surname": surname, "person_birthdate": "--02-29", "person_address": "1\n2"},
         {"person_surname": surname, "deep": {"a": [1, {"b": None}]}, "text": '"\\\u2028\U0001f600'},
     ]
     send(client, lines(people))
-    assert [own(person) for person in export(client, surname=surname)] == people
+    assert [client_fields(person) for person in export(client, surname=surname)] == people
 
 
-def test_numbers_come_out_as_they_went_in(client: httpx.Client, surname: str) -> None:
+def test_export_preserves_number_literals(client: httpx.Client, surname: str) -> None:
     send(client, f'{{"person_surname":"{surname}","n":[1.50,1E400,-0,{"9" * 40}]}}\n'.encode())
-    answer = client.get("/v1/people/export", params={"surname": surname})
-    assert f'"n":[1.50,1E400,-0,{"9" * 40}]' in answer.text
+    response = client.get("/v1/people/export", params={"surname": surname})
+    assert f'"n":[1.50,1E400,-0,{"9" * 40}]' in response.text
 
 
-def test_what_was_exported_can_be_imported(client: httpx.Client, surname: str) -> None:
+def test_export_can_be_imported(client: httpx.Client, surname: str) -> None:
     send(client, lines({"person_surname": surname, "n": n} for n in range(3)))
     exported = client.get("/v1/people/export", params={"surname": surname}).content
     rows, _ = send(client, exported)
@@ -225,23 +225,23 @@ def test_what_was_exported_can_be_imported(client: httpx.Client, surname: str) -
     assert len({person["person_id"] for person in export(client, surname=surname)}) == 6
 
 
-def test_an_export_of_all_holds_everyone_once(client: httpx.Client, surname: str) -> None:
+def test_full_export_contains_each_person_once(client: httpx.Client, surname: str) -> None:
     send(client, lines({"person_surname": f"{surname}{n}"} for n in range(1_100)))
     people = export(client)
     assert len({person["person_id"] for person in people}) == len(people)
     assert sum(person["person_surname"].startswith(surname) for person in people if "person_surname" in person) == 1_100
 
 
-def test_an_export_is_a_table_for_whom_prefers_one(client: httpx.Client, surname: str) -> None:
+def test_export_is_csv_for_clients_that_prefer_it(client: httpx.Client, surname: str) -> None:
     person = {"person_name": 'A "B", C', "person_surname": surname, "person_address": "1\n2", "list": [1, 2]}
     send(client, lines([person]))
-    answer = client.get("/v1/people/export", params={"surname": surname}, headers={"Accept": CSV})
-    assert answer.headers["Content-Type"].startswith(CSV)
-    (row,) = csv.DictReader(io.StringIO(answer.text, newline=""))
+    response = client.get("/v1/people/export", params={"surname": surname}, headers={"Accept": CSV})
+    assert response.headers["Content-Type"].startswith(CSV)
+    (row,) = csv.DictReader(io.StringIO(response.text, newline=""))
     assert {name: row[name] for name in person} == person | {"list": "[1,2]"}
 
 
-def test_an_export_of_a_search_in_a_body_is_that_of_the_query(client: httpx.Client, surname: str) -> None:
+def test_export_with_a_search_body_equals_export_with_a_query(client: httpx.Client, surname: str) -> None:
     people = [(name, surname + end, born) for end in ("", "x") for name in ("Zoë", "Ada") for born in ("1980", "1990")]
     send(client, lines({"person_name": n, "person_surname": s, "person_birthdate": b} for n, s, b in people))
     for search, count in (
@@ -259,80 +259,80 @@ def test_an_export_of_a_search_in_a_body_is_that_of_the_query(client: httpx.Clie
             assert in_body.headers[header] == in_query.headers[header]
 
 
-@pytest.mark.parametrize("form", ["null", "xml", "CSV"])
-def test_an_export_of_a_form_that_is_not_known_is_refused(client: httpx.Client, form: str) -> None:
-    for answer in (
-        client.get("/v1/people/export", params={"format": form}),
-        client.post("/v1/people/export", json={"format": form}),
+@pytest.mark.parametrize("export_format", ["null", "xml", "CSV"])
+def test_export_in_an_unknown_format_is_rejected(client: httpx.Client, export_format: str) -> None:
+    for response in (
+        client.get("/v1/people/export", params={"format": export_format}),
+        client.post("/v1/people/export", json={"format": export_format}),
     ):
-        assert answer.status_code == 422
-        assert answer.json()["errors"] == [{"pointer": "format", "reason": "must be one of ndjson, csv"}]
+        assert response.status_code == 422
+        assert response.json()["errors"] == [{"pointer": "format", "reason": "must be one of ndjson, csv"}]
 
 
-def test_whatever_is_wrong_with_an_export_is_said_at_once(client: httpx.Client) -> None:
-    answer = client.get("/v1/people/export?format=csv&format=csv&match=x&born_to=never")
-    assert [reason["pointer"] for reason in answer.json()["errors"]] == ["format", "match", "born_to"]
+def test_export_reports_all_errors_at_once(client: httpx.Client) -> None:
+    response = client.get("/v1/people/export?format=csv&format=csv&match=x&born_to=never")
+    assert [reason["pointer"] for reason in response.json()["errors"]] == ["format", "match", "born_to"]
 
 
 @pytest.mark.parametrize(
     ("body", "pointer"), [([], ""), ({"surname": 1}, "surname"), ({"limit": 1}, "limit"), ({"format": 1}, "format")]
 )
-def test_a_body_that_is_no_search_exports_nobody(client: httpx.Client, body: Any, pointer: str) -> None:
-    answer = client.post("/v1/people/export", json=body)
-    assert answer.status_code == 422
-    assert [reason["pointer"] for reason in answer.json()["errors"]] == [pointer]
+def test_invalid_search_body_exports_no_person(client: httpx.Client, body: Any, pointer: str) -> None:
+    response = client.post("/v1/people/export", json=body)
+    assert response.status_code == 422
+    assert [reason["pointer"] for reason in response.json()["errors"]] == [pointer]
 
 
-def test_an_export_may_not_be_kept_by_anybody(client: httpx.Client, surname: str) -> None:
-    answer = client.get("/v1/people/export", params={"surname": surname})
-    assert (answer.content, answer.headers["Cache-Control"]) == (b"", "private, no-store")
+def test_export_may_not_be_cached(client: httpx.Client, surname: str) -> None:
+    response = client.get("/v1/people/export", params={"surname": surname})
+    assert (response.content, response.headers["Cache-Control"]) == (b"", "private, no-store")
 
 
 @pytest.mark.parametrize("name", ["limit", "cursor", "year"])
-def test_an_export_has_no_pages(client: httpx.Client, name: str) -> None:
-    answer = client.get("/v1/people/export", params={name: "1"})
-    assert [reason["pointer"] for reason in answer.json()["errors"]] == [name]
+def test_export_rejects_paging_parameters(client: httpx.Client, name: str) -> None:
+    response = client.get("/v1/people/export", params={name: "1"})
+    assert [reason["pointer"] for reason in response.json()["errors"]] == [name]
 
 
-def test_a_reader_who_goes_away_leaves_the_server_well(server: Server, client: httpx.Client, surname: str) -> None:
+def test_disconnect_during_an_export_stops_it(server: Server, client: httpx.Client, surname: str) -> None:
     send(client, lines({"person_surname": surname, "padding": "x" * 4_000} for _ in range(3_000)))
-    before = exported_in_all(client)
+    before = exported_people_total(client)
     for _ in range(5):
         with socket.socket() as connection:
             connection.settimeout(HANG_TIMEOUT)
-            # Most of the answer has to wait at the server.
+            # The server has to buffer most of the response.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.connect(server.address)
             connection.sendall(f"GET /v1/people/export?surname={surname} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             assert connection.recv(100).startswith(b"HTTP/1.1 200")
-    assert exported_in_all(client) - before < 5 * 3_000, "people were read for nobody"
-    patience = monotonic() + HANG_TIMEOUT
+    assert exported_people_total(client) - before < 5 * 3_000, "people were read after the client disconnected"
+    deadline = monotonic() + HANG_TIMEOUT
     while client.get("/status").status_code != 200:
-        assert monotonic() < patience
-        sleep(0.1)  # ministack goes on with what it was asked for
+        assert monotonic() < deadline
+        sleep(0.1)  # ministack still executes earlier requests
 
 
-def exported_in_all(client: httpx.Client) -> float:
-    """Return how many people were handed out, once no export is under way."""
-    while figure(client, 'peopleinfo_bulk_operations_running{kind="export"}'):
+def exported_people_total(client: httpx.Client) -> float:
+    """Return the number of exported people, once no export is in progress."""
+    while metric(client, 'peopleinfo_bulk_operations_running{kind="export"}'):
         sleep(0.01)
-    return figure(client, "peopleinfo_export_people_total")
+    return metric(client, "peopleinfo_export_people_total")
 
 
-def figure(client: httpx.Client, name: str) -> float:
-    """Return a figure of the service; 0 when it has none yet."""
-    told = [line for line in client.get("/metrics").text.splitlines() if line.startswith(f"{name} ")]
-    return float(told[0].rpartition(" ")[2]) if told else 0.0
+def metric(client: httpx.Client, name: str) -> float:
+    """Return the value of a metric; 0 if it does not exist yet."""
+    samples = [line for line in client.get("/metrics").text.splitlines() if line.startswith(f"{name} ")]
+    return float(samples[0].rpartition(" ")[2]) if samples else 0.0
 
 
-def test_one_line_without_end_does_not_fill_the_memory(server: Server, client: httpx.Client, surname: str) -> None:
+def test_endless_line_does_not_fill_the_memory(server: Server, client: httpx.Client, surname: str) -> None:
     before = server.resident_bytes
     for media_type, start in ((NDJSON, b'{"person_surname":"'), (CSV, b"name,surname\nx,"), (CSV, b"name,")):
         client.post("/v1/people/import", content=endless(start), headers={"Content-Type": media_type})
         assert server.resident_bytes - before < 60_000_000, (media_type, start)
 
 
-def test_a_line_that_is_too_long_spoils_no_other(client: httpx.Client, surname: str) -> None:
+def test_overlong_line_is_rejected_without_affecting_other_rows(client: httpx.Client, surname: str) -> None:
     long = "x" * 1_500_000
     table = f"name,surname\nA,{surname}\n{long},{surname}\nB,{surname}\n".encode()
     ndjson = lines([{"person_surname": surname}, {"person_surname": surname, "x": long}, {"person_surname": surname}])
@@ -342,32 +342,32 @@ def test_a_line_that_is_too_long_spoils_no_other(client: httpx.Client, surname: 
         assert results == [(first, "stored"), (first + 1, "rejected"), (first + 2, "stored")]
 
 
-def test_a_packed_file_is_unpacked(client: httpx.Client, surname: str) -> None:
+def test_gzip_file_is_decompressed(client: httpx.Client, surname: str) -> None:
     packed = gzip.compress(lines({"person_surname": surname} for _ in range(3)))
     assert [row["result"] for row in send(client, packed)[0]] == ["stored"] * 3
 
 
 @pytest.mark.parametrize("broken", ["cut", "garbage", "altered"])
-def test_a_packed_file_that_is_broken_is_refused_in_words(client: httpx.Client, surname: str, broken: str) -> None:
+def test_invalid_gzip_file_is_rejected_with_an_explanation(client: httpx.Client, surname: str, broken: str) -> None:
     packed = gzip.compress(lines({"person_surname": surname, "n": n} for n in range(4_000)), mtime=0)
-    spoilt = {
+    damaged = {
         "cut": packed[: len(packed) // 2],
         "garbage": packed[:10] + b"\xff" * 1_000,
         "altered": packed[:-5_000] + bytes(100) + packed[-4_900:],
     }
-    answer = client.post("/v1/people/import", content=spoilt[broken], headers={"Content-Type": NDJSON})
-    assert (answer.status_code, answer.json()["type"]) == (422, "urn:peopleinfo:problem:invalid-input")
-    assert "cannot be unpacked" in answer.json()["detail"]
+    response = client.post("/v1/people/import", content=damaged[broken], headers={"Content-Type": NDJSON})
+    assert (response.status_code, response.json()["type"]) == (422, "urn:peopleinfo:problem:invalid-input")
+    assert "cannot be unpacked" in response.json()["detail"]
 
 
-def test_an_array_that_breaks_off_says_how_many_are_stored(client: httpx.Client, surname: str) -> None:
+def test_truncated_array_reports_how_many_people_are_stored(client: httpx.Client, surname: str) -> None:
     people = [{"person_surname": surname, "n": n} for n in range(1_100)]
     broken = json.dumps(people).encode()[:-1] + b" oops"
-    answer = client.post("/v1/people/import", content=broken, headers={"Content-Type": "application/json"})
-    assert answer.status_code == 422
+    response = client.post("/v1/people/import", content=broken, headers={"Content-Type": "application/json"})
+    assert response.status_code == 422
     stored = len(export(client, surname=surname))
     assert stored > 0
-    assert answer.json()["detail"].endswith(f"{stored} people before this error are stored")
+    assert response.json()["detail"].endswith(f"{stored} people before this error are stored")
 
 
 def endless(start: bytes) -> Iterable[bytes]:

@@ -1,4 +1,4 @@
-"""An import over HTTP with an Idempotency-Key stores each row once, whichever statement of its transactions failed."""
+"""An import over HTTP with an Idempotency-Key stores each row once, whichever statement of its transactions fails."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def test_repeated_import_stores_each_row_once_whichever_statement_failed(
         httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client,
     ):
         for number in itertools.count(1):
-            surname, order = f"Import{number}", f"{number} {error}"
-            (tmp_path / "fault").write_text(order)
+            surname, fault = f"Import{number}", f"{number} {error}"
+            (tmp_path / "fault").write_text(fault)
             failed = imported(client, surname)
             met = tmp_path / "fault.met"
-            if not (met.exists() and met.read_text() == order):
+            if not (met.exists() and met.read_text() == fault):
                 break
             assert (failed.status_code, failed.json()["status"]) == (503, 503)
             stored = people_in(client, surname)
@@ -48,7 +48,7 @@ def test_repeated_import_stores_each_row_once_whichever_statement_failed(
 
 
 def encryption_in(folder: Path) -> str:
-    """Make a master key, and return the setting that names it."""
+    """Create a master key, and return the setting that names it."""
     from peopleinfo.crypto.master_key import create_file
 
     create_file(folder / "master.key")

@@ -1,4 +1,4 @@
-"""An import whose response the temporary folder cannot hold reports how many people are stored."""
+"""An import whose response does not fit into the temporary folder reports the number of stored people."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.http.serving import Server
 
 PEOPLE = 20
-REFUSED_ROWS = 12_000  # their reasons make the response longer than what stays in memory
+REFUSED_ROWS = 12_000  # their errors make the response exceed the buffer in memory
 
 
 @pytest.fixture
@@ -51,23 +51,23 @@ def stored(server: Server, surname: str) -> int:
     return len(found.content.splitlines())
 
 
-def reports_what_is_stored(server: Server, surname: str, key: str | None) -> None:
-    answer = imported(server, file_of(surname), key)
-    assert (answer.status_code, answer.json()["type"]) == (503, "urn:peopleinfo:problem:store-unavailable")
-    assert int(answer.headers["Retry-After"]) > 0
-    (count,) = re.findall(r"; this import has stored (\d+) people", answer.json()["detail"])
+def assert_stored_count_is_reported(server: Server, surname: str, key: str | None) -> None:
+    response = imported(server, file_of(surname), key)
+    assert (response.status_code, response.json()["type"]) == (503, "urn:peopleinfo:problem:store-unavailable")
+    assert int(response.headers["Retry-After"]) > 0
+    (count,) = re.findall(r"; this import has stored (\d+) people", response.json()["detail"])
     assert int(count) == stored(server, surname) == PEOPLE
-    assert ("the same Idempotency-Key" in answer.json()["detail"]) is (key is not None)
+    assert ("the same Idempotency-Key" in response.json()["detail"]) is (key is not None)
 
 
 @pytest.mark.parametrize("key", [None, "a-key"])
-def test_import_reports_what_is_stored_when_the_temporary_folder_was_removed(
+def test_import_reports_the_stored_count_when_the_temporary_folder_was_removed(
     tmp_path: Path, folder: Path, key: str | None
 ) -> None:
     with started(tmp_path) as server:
         assert imported(server, file_of("Before"), None).status_code == 200  # the server has chosen its folder
         shutil.rmtree(folder)
-        reports_what_is_stored(server, "Removed", key)
+        assert_stored_count_is_reported(server, "Removed", key)
         folder.mkdir()
         if key:
             *_, done = imported(server, file_of("Removed"), key).text.splitlines()
@@ -82,12 +82,12 @@ def test_import_that_needs_no_temporary_folder_works_without_one(tmp_path: Path,
         assert imported(server, file_of("Short", refused=0), None).status_code == 200
 
 
-def test_import_reports_what_is_stored_when_the_response_grows_beyond_the_limit_of_files(
+def test_import_reports_the_stored_count_when_the_response_exceeds_the_file_size_limit(
     tmp_path: Path, folder: Path
 ) -> None:
-    with started(tmp_path, kind="ministack") as server:  # a store without files, which the limit would hit too
+    with started(tmp_path, kind="ministack") as server:  # a store without files, which the limit would also affect
         resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (1_300_000, 1_300_000))
-        reports_what_is_stored(server, "Limited", "a-key")
+        assert_stored_count_is_reported(server, "Limited", "a-key")
         again = imported(server, file_of("Limited", refused=0), "a-key")
         assert (again.status_code, stored(server, "Limited")) == (
             422,
@@ -106,9 +106,7 @@ def small_disk(folder: Path) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def test_import_reports_what_is_stored_when_the_disk_of_the_temporary_folder_is_full(
-    tmp_path: Path, folder: Path
-) -> None:
+def test_import_reports_the_stored_count_when_the_temporary_folder_is_full(tmp_path: Path, folder: Path) -> None:
     with small_disk(folder), started(tmp_path) as server:
-        reports_what_is_stored(server, "Full", "a-key")
-        reports_what_is_stored(server, "Full", "a-key")
+        assert_stored_count_is_reported(server, "Full", "a-key")
+        assert_stored_count_is_reported(server, "Full", "a-key")

@@ -37,12 +37,12 @@ def path() -> Iterator[Path]:
 def client(path: Path) -> Iterator[httpx.Client]:
     with httpx.Client(
         transport=httpx.HTTPTransport(uds=str(path)), base_url="http://localhost", timeout=HANG_TIMEOUT
-    ) as made:
-        yield made
+    ) as created:
+        yield created
 
 
 def resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
-    """Let every host name have these addresses."""
+    """Make every host name resolve to these addresses."""
     resolve = socket.getaddrinfo
     found = [one for address in addresses for one in resolve(address, 0, type=socket.SOCK_STREAM)]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
@@ -50,7 +50,7 @@ def resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
 
 def addresses(host: str, port: int = 0) -> list[str]:
     with sockets.listening(Settings(host=host, port=port)) as opened:
-        assert len({one.getsockname()[1] for one in opened}) == 1, "each address has a port of its own"
+        assert len({one.getsockname()[1] for one in opened}) == 1, "the addresses have different ports"
         return [one.getsockname()[0] for one in opened]
 
 
@@ -99,7 +99,7 @@ def test_port_in_use_at_one_of_several_addresses_is_named(monkeypatch: pytest.Mo
         port = taken.getsockname()[1]
         with pytest.raises(InvalidSettings, match=rf"localhost \(127.0.0.2\) port {port}: Address already in use"):
             addresses("localhost", port)
-        socket.create_server(("127.0.0.1", port)).close()  # the first one was given back
+        socket.create_server(("127.0.0.1", port)).close()  # the first port was released
 
 
 def test_loopback_name_with_another_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,8 +110,8 @@ def test_loopback_name_with_another_address_is_refused(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("host", ["no.such.host.invalid", "a..b", "x" * 70 + ".example"])
 def test_name_that_cannot_be_resolved_is_explained(tmp_path: Path, host: str) -> None:
-    said = refused(tmp_path, host=host, allow_anonymous="true")
-    assert said.startswith(f"peopleinfo: cannot listen on {host} port 0: ")
+    stderr = refused(tmp_path, host=host, allow_anonymous="true")
+    assert stderr.startswith(f"peopleinfo: cannot listen on {host} port 0: ")
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -120,9 +120,9 @@ def test_unix_socket_serves_its_owner_and_group_without_keys(
 ) -> None:
     with unix_server(tmp_path, path, workers=workers):
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
-        made = client.post("/v1/people", json={"person_surname": "Local"})
-        assert made.status_code == 201
-        assert client.get(made.headers["Location"]).status_code == 200
+        created = client.post("/v1/people", json={"person_surname": "Local"})
+        assert created.status_code == 201
+        assert client.get(created.headers["Location"]).status_code == 200
         assert healthcheck(path) == (0, "the service responds with status 200\n", "")
     assert not path.exists()
     assert healthcheck(path)[2].startswith(f"no response on unix:{path}: ")
@@ -130,12 +130,12 @@ def test_unix_socket_serves_its_owner_and_group_without_keys(
 
 @contextlib.contextmanager
 def unix_server(folder: Path, path: Path, **settings: object) -> Iterator[None]:
-    """Serve on a Unix socket, and end in good order."""
+    """Serve on a Unix socket, and check that the server exits cleanly."""
     command = [sys.executable, "-m", "peopleinfo", "serve"]
-    told = environment(host=f"unix:{path}", store_url=f"sqlite:///{folder}/people.db", **settings)
+    variables = environment(host=f"unix:{path}", store_url=f"sqlite:///{folder}/people.db", **settings)
     with (
         (folder / "log").open("wb") as log,
-        subprocess.Popen(command, cwd=folder, env=told, stdout=log, stderr=subprocess.PIPE) as process,
+        subprocess.Popen(command, cwd=folder, env=variables, stdout=log, stderr=subprocess.PIPE) as process,
     ):
         try:
             assert process.stderr is not None
@@ -151,8 +151,8 @@ def unix_server(folder: Path, path: Path, **settings: object) -> Iterator[None]:
 
 def healthcheck(path: Path) -> tuple[int, str, str]:
     command = [sys.executable, "-m", "peopleinfo.http.healthcheck"]
-    told = environment(host=f"unix:{path}")
-    done = subprocess.run(command, env=told, capture_output=True, text=True, check=False)
+    variables = environment(host=f"unix:{path}")
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -186,12 +186,12 @@ def test_socket_in_use_is_left_alone_and_named(tmp_path: Path, path: Path) -> No
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(str(path))
         other.listen()
-        said = refused(tmp_path, host=f"unix:{path}")
+        stderr = refused(tmp_path, host=f"unix:{path}")
         assert (
-            said
+            stderr
             == f"peopleinfo: PEOPLEINFO_HOST=unix:{path}: a socket in use is there (another process listens there); use another path\n"
         )
-        other.accept()[0].close()  # what looked at it
+        other.accept()[0].close()  # the probe of the server
         assert path.is_socket()
 
 

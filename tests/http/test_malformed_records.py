@@ -1,4 +1,4 @@
-"""Another program may write anything into the store: what is no record is refused in a complete response, and other people stay readable."""
+"""Rows that another program has damaged get a complete error response; other records stay readable."""
 
 from __future__ import annotations
 
@@ -53,47 +53,52 @@ def client(tmp_path: Path) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_a_row_that_is_no_record_is_refused_in_a_complete_response(client: httpx.Client, tmp_path: Path) -> None:
-    wrong: list[Any] = []
-    for what, body in BODIES.items():
+def test_malformed_row_gets_a_complete_error_response(client: httpx.Client, tmp_path: Path) -> None:
+    incomplete: list[Any] = []
+    for description, body in BODIES.items():
         damaged, other = (
             client.post("/v1/people", json={"person_surname": "X", "person_name": name}).json() for name in "AB"
         )
         with closing(sqlite3.connect(tmp_path / "people.db", isolation_level=None)) as db:
             row = body.replace(b"%s", damaged["person_id"].encode())
             db.execute("UPDATE people SET body = ? WHERE instr(body, ?)", (row, damaged["person_id"].encode()))
-        answers = [
+        responses = [
             client.get(path.format(damaged["person_id"]), headers=headers) for path, headers in READS
         ] + _changes(client, damaged["person_id"])
-        wrong += [(what, answer.request.url.path, answer.status_code) for answer in answers if not _is_whole(answer)]
+        incomplete += [
+            (description, response.request.url.path, response.status_code)
+            for response in responses
+            if not _is_complete(response)
+        ]
         assert client.get(PERSON.format(other["person_id"])).json() == other
         for person in (damaged, other):
             assert client.delete(PERSON.format(person["person_id"])).status_code == 204
-    assert wrong == []
+    assert incomplete == []
 
 
 def _changes(client: httpx.Client, person_id: str) -> list[httpx.Response]:
     path, headers = PERSON.format(person_id), {"If-Match": "*"}
     patch = headers | {"Content-Type": "application/merge-patch+json"}
-    # The patch comes first: a replacement may make a record of the row again.
+    # Patch first: a replacement may repair the row.
     return [
         client.patch(path, json={"n": 1}, headers=patch),
         client.put(path, json={"person_name": "n"}, headers=headers),
     ]
 
 
-def _is_whole(answer: httpx.Response) -> bool:
-    """Say whether a response is a problem of the store, or one that a client can read."""
-    if answer.status_code == 503:
+def _is_complete(response: httpx.Response) -> bool:
+    """Return whether a response is a store error or valid data."""
+    if response.status_code == 503:
         return (
-            answer.json()["type"] == "urn:peopleinfo:problem:store-unavailable" and "restore" in answer.json()["detail"]
+            response.json()["type"] == "urn:peopleinfo:problem:store-unavailable"
+            and "restore" in response.json()["detail"]
         )
-    if answer.status_code == 200 and answer.headers["Content-Type"] == "application/json":
-        return isinstance(json.loads(answer.content), dict | list)
-    return answer.status_code == 200 or answer.json()["status"] == answer.status_code == 422
+    if response.status_code == 200 and response.headers["Content-Type"] == "application/json":
+        return isinstance(json.loads(response.content), dict | list)
+    return response.status_code == 200 or response.json()["status"] == response.status_code == 422
 
 
-def test_the_record_of_another_person_is_not_returned(client: httpx.Client, tmp_path: Path) -> None:
+def test_record_of_another_person_is_not_returned(client: httpx.Client, tmp_path: Path) -> None:
     first, second = (client.post("/v1/people", json={"person_surname": name}).json() for name in "AB")
     with closing(sqlite3.connect(tmp_path / "people.db", isolation_level=None)) as db:
         db.execute("UPDATE people SET body = (SELECT body FROM people WHERE seq = 2) WHERE seq = 1")

@@ -1,4 +1,4 @@
-"""What clients that read no response make the server hold."""
+"""Memory that the server uses for clients that do not read their responses."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-def unread(server: Server, path: str, stack: ExitStack, *, times: int = 1) -> None:
-    """Send a request over a connection that takes next to nothing of the response."""
+def send_without_reading(server: Server, path: str, stack: ExitStack, *, times: int = 1) -> None:
+    """Send a request over a connection that reads almost nothing of the response."""
     connection = stack.enter_context(socket.socket())
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
     connection.settimeout(HANG_TIMEOUT)
@@ -53,9 +53,9 @@ def test_unread_responses_take_little_memory_each(crowded: Server, path: str) ->
     before = crowded.resident_bytes
     with ExitStack() as stack:
         for _ in range(12):
-            unread(crowded, path, stack, times=4)
-        grown = crowded.resident_bytes - before
-    assert grown < 12 * 3 * PAGE_SIZE  # of 20 MB of people
+            send_without_reading(crowded, path, stack, times=4)
+        growth = crowded.resident_bytes - before
+    assert growth < 12 * 3 * PAGE_SIZE  # of 20 MB of people
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -63,7 +63,9 @@ def test_unread_responses_together_are_limited(crowded: Server, path: str) -> No
     before = crowded.resident_bytes
     with ExitStack() as stack:
         for _ in range(2 * RESPONSES.size // PAGE_SIZE):
-            unread(crowded, path, stack, times=4)  # the first ones fit into buffers of the system
+            send_without_reading(
+                crowded, path, stack, times=4
+            )  # the first ones fit into buffers of the operating system
             response = httpx.get(f"{crowded.url}{path}", timeout=HANG_TIMEOUT)
             if response.status_code == 503:
                 break
@@ -79,7 +81,7 @@ def test_unread_responses_together_are_limited(crowded: Server, path: str) -> No
 def test_exports_in_progress_are_limited(crowded: Server) -> None:
     with ExitStack() as stack:
         for _ in range(EXPORTS.size // EXPORT_SIZE):
-            unread(crowded, "/v1/people/export", stack)
+            send_without_reading(crowded, "/v1/people/export", stack)
         response = httpx.get(f"{crowded.url}/v1/people/export", timeout=HANG_TIMEOUT)
         assert response.status_code == 503
         assert response.headers["Retry-After"] == "1"
@@ -88,7 +90,7 @@ def test_exports_in_progress_are_limited(crowded: Server) -> None:
         pass
 
 
-def test_documents_are_read_without_their_package() -> None:
+def test_assets_are_read_without_an_import_of_their_package() -> None:
     program = (
         "import sys; from peopleinfo.http import docs; docs._asset('swagger_bundle.js'); print('offapi' in sys.modules)"
     )
@@ -102,6 +104,6 @@ def test_unread_documents_take_little_memory(crowded: Server, path: str) -> None
     before = crowded.resident_bytes
     with ExitStack() as stack:
         for _ in range(40):
-            unread(crowded, path, stack)
-        grown = crowded.resident_bytes - before
-    assert grown < 20_000_000
+            send_without_reading(crowded, path, stack)
+        growth = crowded.resident_bytes - before
+    assert growth < 20_000_000

@@ -1,4 +1,4 @@
-"""/metrics: one service, however many workers it has; and who may see it."""
+"""/metrics: totals of all workers, and access control."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ CLIENTS = 8
 REQUESTS = 200
 
 
-def figures(server: Server, accept: str = "") -> dict[str, float]:
+def scrape(server: Server, accept: str = "") -> dict[str, float]:
     """Return every sample of a scrape by its name and labels."""
     with closing(HTTPConnection(*server.address, timeout=HANG_TIMEOUT)) as connection:
         connection.request("GET", "/metrics", headers={"Accept": accept})
-        answer = connection.getresponse()
-        text = answer.read().decode()
-    parse = openmetrics if "openmetrics" in answer.headers["Content-Type"] else text_string_to_metric_families
+        response = connection.getresponse()
+        text = response.read().decode()
+    parse = openmetrics if "openmetrics" in response.headers["Content-Type"] else text_string_to_metric_families
     return {
         f"{sample.name}{{{','.join(f'{name}={value}' for name, value in sorted(sample.labels.items()))}}}": sample.value
         for family in parse(text)
@@ -44,7 +44,7 @@ def figures(server: Server, accept: str = "") -> dict[str, float]:
 
 
 def requests_of(server: Server, route: str) -> float:
-    counted = figures(server)
+    counted = scrape(server)
     return sum(
         value
         for name, value in counted.items()
@@ -66,14 +66,14 @@ def send(server: Server, count: int) -> None:
 
 
 def wait_for_count(server: Server, count: int) -> None:
-    """Wait until so many requests are counted; workers tell one another a moment later. There are never more."""
-    patience = monotonic() + HANG_TIMEOUT
+    """Wait until the metrics count all requests; workers share their counts with a delay, and never count too many."""
+    deadline = monotonic() + HANG_TIMEOUT
     while (counted := requests_of(server, "/v1/people")) != count:
         assert counted < count, f"{counted} were counted, {count} sent"
-        assert monotonic() < patience, f"{counted} of {count}"
+        assert monotonic() < deadline, f"{counted} of {count}"
 
 
-def test_every_scrape_counts_all_workers_also_after_one_was_replaced(tmp_path: Path) -> None:
+def test_scrape_counts_all_workers_after_one_was_replaced(tmp_path: Path) -> None:
     with serving(tmp_path, workers=WORKERS) as server:
         send(server, REQUESTS)
         wait_for_count(server, REQUESTS)
@@ -82,39 +82,39 @@ def test_every_scrape_counts_all_workers_also_after_one_was_replaced(tmp_path: P
         before[0].kill()
         psutil.wait_procs(before[:1], timeout=HANG_TIMEOUT)
         wait_for_count(server, REQUESTS)
-        until_replaced(server)
+        wait_until_replaced(server)
         send(server, REQUESTS)
         wait_for_count(server, 2 * REQUESTS)
 
 
-def until_replaced(server: Server) -> None:
-    """Wait until there are as many workers as before, and each was heard of."""
-    patience = monotonic() + HANG_TIMEOUT
-    while figures(server)["peopleinfo_workers{}"] < WORKERS:
-        assert monotonic() < patience
+def wait_until_replaced(server: Server) -> None:
+    """Wait until all workers run and have reported their metrics."""
+    deadline = monotonic() + HANG_TIMEOUT
+    while scrape(server)["peopleinfo_workers{}"] < WORKERS:
+        assert monotonic() < deadline
 
 
-def test_a_store_operation_is_timed_and_a_request_too(tmp_path: Path) -> None:
+def test_store_operations_and_requests_are_timed(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         httpx.post(f"{server.url}/v1/people", json={"person_surname": "Counted"})
-        counted = figures(server)
+        counted = scrape(server)
     assert counted["peopleinfo_store_operation_duration_seconds_count{operation=create}"] == 1
     assert counted["peopleinfo_http_request_duration_seconds_count{method=POST,route=/v1/people}"] == 1
     assert counted["peopleinfo_http_response_bytes_total{route=/v1/people}"] > 100
-    assert counted["peopleinfo_http_requests_in_flight{}"] == 1  # that one
+    assert counted["peopleinfo_http_requests_in_flight{}"] == 1  # the scrape itself
     assert counted["process_resident_memory_bytes{}"] > 1e6
 
 
-def test_a_read_through_the_cache_is_counted_at_each_level(tmp_path: Path) -> None:
+def test_cached_read_is_counted_at_each_level(tmp_path: Path) -> None:
     with (
         valkey_servers.running_server() as cache,
         serving(tmp_path, cache_url=cache.url, cache_timeout=5, cache_fence_ttl=0.02) as server,
     ):
         path = httpx.post(f"{server.url}/v1/people", json={"person_surname": "Cached"}).headers["Location"]
-        patience = monotonic() + HANG_TIMEOUT
+        deadline = monotonic() + HANG_TIMEOUT
         while "local" not in httpx.get(f"{server.url}{path}").headers["Cache-Status"]:
-            assert monotonic() < patience
-        counted = figures(server)
+            assert monotonic() < deadline
+        counted = scrape(server)
     assert counted["peopleinfo_cache_reads_total{level=local,outcome=hit}"] == 1
     assert counted["peopleinfo_cache_reads_total{level=shared,outcome=miss}"] >= 1
     assert counted["peopleinfo_cache_lookups_total{outcome=miss}"] >= 1
@@ -124,24 +124,24 @@ def test_a_read_through_the_cache_is_counted_at_each_level(tmp_path: Path) -> No
     assert counted["peopleinfo_cache_invalidation_lag_seconds_count{}"] >= 1
 
 
-def test_what_dynamodb_consumed_is_counted(tmp_path: Path) -> None:
+def test_dynamodb_consumption_is_counted(tmp_path: Path) -> None:
     with serving(tmp_path, kind="ministack") as server:
         path = httpx.post(f"{server.url}/v1/people", json={"person_surname": "Costly"}).headers["Location"]
         httpx.get(f"{server.url}{path}")
-        counted = figures(server)
+        counted = scrape(server)
     assert counted["peopleinfo_dynamodb_requests_total{action=PutItem,outcome=ok}"] >= 1
     assert counted["peopleinfo_dynamodb_consumed_units_total{action=PutItem}"] > 0
     assert counted["peopleinfo_dynamodb_consumed_units_total{action=GetItem}"] > 0
     assert counted["peopleinfo_dynamodb_pool_wait_seconds_count{}"] >= 2
 
 
-def test_transfers_are_counted_by_the_row(tmp_path: Path) -> None:
+def test_bulk_operations_are_counted_by_row(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         rows = b'{"person_surname": "One"}\n{"person_surname": 2}\n'
         headers = {"Content-Type": "application/x-ndjson"}
         httpx.post(f"{server.url}/v1/people/import", content=rows, headers=headers)
         httpx.get(f"{server.url}/v1/people/export")
-        counted = figures(server, accept="application/openmetrics-text; version=1.0.0")
+        counted = scrape(server, accept="application/openmetrics-text; version=1.0.0")
     assert counted["peopleinfo_import_rows_total{outcome=stored}"] == 1
     assert counted["peopleinfo_import_rows_total{outcome=rejected}"] == 1
     assert counted["peopleinfo_export_people_total{}"] == 1
@@ -149,7 +149,7 @@ def test_transfers_are_counted_by_the_row(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("setting", "status"), [("required", 401), ("none", 200)])
-def test_who_may_see_the_figures_is_a_setting(tmp_path: Path, setting: str, status: int) -> None:
+def test_setting_controls_access_to_the_metrics(tmp_path: Path, setting: str, status: int) -> None:
     with started(tmp_path, admin_key="k" * 43, metrics_auth=setting) as server:
         assert httpx.get(f"{server.url}/metrics").status_code == status
         assert httpx.get(f"{server.url}/v1/people?surname=a").status_code == 401
@@ -157,7 +157,7 @@ def test_who_may_see_the_figures_is_a_setting(tmp_path: Path, setting: str, stat
         assert with_key.status_code == 200
 
 
-def test_promtool_has_nothing_to_say_against_the_figures(tmp_path: Path) -> None:
+def test_promtool_accepts_the_metrics(tmp_path: Path) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("needs promtool (Debian: prometheus)")

@@ -1,4 +1,4 @@
-"""Tokens of an OpenID provider: what is let in, and every attack that is known on such tokens. The provider is a real HTTP server."""
+"""OpenID Connect tokens: valid tokens, and all known attacks on such tokens. The provider is a real HTTP server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from peopleinfo.auth.principal import Scope
 from peopleinfo.errors import NotAuthenticated
 from peopleinfo.http.operations import OPERATIONS
 from tests.http.serving import HANG_TIMEOUT, serving
-from tests.http.test_authentication import NOT_LET_IN, bearer, refusal
+from tests.http.test_authentication import NOT_AUTHENTICATED, bearer, problem_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")  # an attacker ignores it
 AUDIENCE = "people-api"
-OURS = rsa.generate_private_key(65537, 2048)
-CURVE = ec.generate_private_key(ec.SECP256R1())
-THEIRS = rsa.generate_private_key(65537, 2048)
-SHORT = rsa.generate_private_key(65537, 1024)
+PROVIDER_KEY = rsa.generate_private_key(65537, 2048)
+EC_KEY = ec.generate_private_key(ec.SECP256R1())
+OTHER_KEY = rsa.generate_private_key(65537, 2048)
+SHORT_KEY = rsa.generate_private_key(65537, 1024)
 
 
 def jwk(key: Any, kid: str, **more: Any) -> dict[str, Any]:
@@ -45,28 +45,28 @@ def jwk(key: Any, kid: str, **more: Any) -> dict[str, Any]:
 
 
 class Provider:
-    """An OpenID provider on a free port: what it signs with can be changed, and it counts who asks for its keys."""
+    """An OpenID provider on a free port with replaceable keys, which counts the requests for its key set."""
 
     def __init__(self) -> None:
         self.keys = [
-            jwk(OURS, "ours", use="sig", alg="RS256"),
-            jwk(CURVE, "curve"),
-            jwk(SHORT, "short"),
-            jwk(THEIRS, "for-encryption", use="enc"),
+            jwk(PROVIDER_KEY, "ours", use="sig", alg="RS256"),
+            jwk(EC_KEY, "curve"),
+            jwk(SHORT_KEY, "short"),
+            jwk(OTHER_KEY, "for-encryption", use="enc"),
             {"kty": "oct", "kid": "symmetric", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA"},
-            {"kty": "unheard of", "kid": "odd"},
-            jwk(THEIRS, "no text") | {"kid": ["no", "text"]},
-            jwk(THEIRS, "no algorithm") | {"alg": ["RS256"]},
+            {"kty": "unknown", "kid": "odd"},
+            jwk(OTHER_KEY, "no text") | {"kid": ["no", "text"]},
+            jwk(OTHER_KEY, "no algorithm") | {"alg": ["RS256"]},
             {"kty": ["RSA"], "kid": "no kind"},
             None,
             5,
             "text",
         ]
-        self.asked = 0
-        self.is_ill = False
-        self.leads_elsewhere = False
-        self.more = ""  # that it says beside its keys
-        self.documents: dict[str, bytes] = {}  # what it answers instead, by path
+        self.key_requests = 0
+        self.fails = False
+        self.redirects = False
+        self.more = ""  # extra data in the key set
+        self.documents: dict[str, bytes] = {}  # replacements of its documents, by path
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -79,11 +79,11 @@ class Provider:
                     "/keys": {"keys": provider.keys, "more": provider.more},
                     "/elsewhere": {"keys": provider.keys},
                 }
-                provider.asked += self.path == "/keys"
+                provider.key_requests += self.path == "/keys"
                 body = provider.documents.get(self.path, json.dumps(documents.get(self.path)).encode())
-                leads = provider.leads_elsewhere and self.path == "/keys"
-                self.send_response(500 if provider.is_ill else 302 if leads else 200)
-                if leads:
+                redirected = provider.redirects and self.path == "/keys"
+                self.send_response(500 if provider.fails else 302 if redirected else 200)
+                if redirected:
                     self.send_header("Location", "/elsewhere")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -107,7 +107,7 @@ class Provider:
         }
         return {name: value for name, value in (claims | more).items() if value is not None}
 
-    def token(self, key: Any = OURS, kid: str | None = "ours", alg: str = "RS256", **more: Any) -> str:
+    def token(self, key: Any = PROVIDER_KEY, kid: str | None = "ours", alg: str = "RS256", **more: Any) -> str:
         return jwt.encode(self.claims(**more), key, algorithm=alg, headers={"kid": kid} if kid else {})
 
 
@@ -136,11 +136,13 @@ def unsigned(provider: Provider, alg: str | list[str]) -> str:
 
 
 def signed_with_the_public_key(provider: Provider) -> str:
-    """HS256 with the published key as the secret: a checker that believes `alg` takes it for the provider's."""
+    """Return an HS256 token signed with the public key, which a verifier that trusts `alg` would accept."""
     import hashlib
     import hmac
 
-    public = OURS.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    public = PROVIDER_KEY.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
     text = unsigned(provider, "HS256").rstrip(".")
     signature = base64.urlsafe_b64encode(hmac.new(public, text.encode(), hashlib.sha256).digest()).rstrip(b"=").decode()
     return f"{text}.{signature}"
@@ -162,14 +164,14 @@ ATTACKS: dict[str, Any] = {
         "secret-secret-secret-secret-secret", "symmetric", "HS256"
     ),
     "other claims under a signature": with_other_claims,
-    "somebody else's key": lambda p: p.token(THEIRS),
+    "the key of another party": lambda p: p.token(OTHER_KEY),
     "an unknown kid": lambda p: p.token(kid="unknown"),
     "no kid": lambda p: p.token(kid=None),
     "a kid that is a path": lambda p: p.token(kid="../../dev/null"),
     "an algorithm that is not the key's": lambda p: p.token(alg="RS512"),
-    "a key for encryption": lambda p: p.token(THEIRS, "for-encryption"),
-    "a short key": lambda p: p.token(SHORT, "short"),
-    "a key of another kind": lambda p: p.token(OURS, "curve"),
+    "a key for encryption": lambda p: p.token(OTHER_KEY, "for-encryption"),
+    "a short key": lambda p: p.token(SHORT_KEY, "short"),
+    "a key of another kind": lambda p: p.token(PROVIDER_KEY, "curve"),
     "wrong issuer": lambda p: p.token(iss="https://elsewhere.example"),
     "issuer with a slash more": lambda p: p.token(iss=p.issuer + "/"),
     "no issuer": lambda p: p.token(iss=None),
@@ -177,13 +179,15 @@ ATTACKS: dict[str, Any] = {
     "no audience": lambda p: p.token(aud=None),
     "expired": lambda p: p.token(exp=NOW - 3_600),
     "no expiry": lambda p: p.token(exp=None),
-    "an expiry that is no time": lambda p: p.token(exp="tomorrow"),
+    "an expiry that is not a time": lambda p: p.token(exp="tomorrow"),
     "an expiry that is a text": lambda p: p.token(exp=str(NOW + 3_600)),
-    "an expiry that never comes": lambda p: p.token(exp=float("inf")),
+    "an infinite expiry": lambda p: p.token(exp=float("inf")),
     "an algorithm that is a list": lambda p: unsigned(p, ["RS256"]) + "AAAA",
-    "a head without end": lambda _: base64.urlsafe_b64encode(b'{"kid":' + b"[" * 9_000).decode().rstrip("=") + ".YQ.YQ",
-    "an extension that has to be understood": lambda p: jwt.encode(
-        p.claims(), OURS, "RS256", headers={"kid": "ours", "crit": ["mfa"], "mfa": True}
+    "a deeply nested header": lambda _: (
+        base64.urlsafe_b64encode(b'{"kid":' + b"[" * 9_000).decode().rstrip("=") + ".YQ.YQ"
+    ),
+    "an unknown critical extension": lambda p: jwt.encode(
+        p.claims(), PROVIDER_KEY, "RS256", headers={"kid": "ours", "crit": ["mfa"], "mfa": True}
     ),
     "not yet valid": lambda p: p.token(nbf=NOW + 3_600),
     "from the future": lambda p: p.token(iat=NOW + 3_600),
@@ -191,41 +195,41 @@ ATTACKS: dict[str, Any] = {
     "a subject that breaks lines": lambda p: p.token(sub="a\nb"),
     "a subject too long": lambda p: p.token(sub="a" * 201),
     "cut off": lambda p: p.token()[:-10],
-    "no JSON": lambda _: "YQ.YQ.YQ",
+    "not JSON": lambda _: "YQ.YQ.YQ",
     "dots": lambda _: "..",
 }
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_no_operation_answers_a_token_with(client: httpx.Client, provider: Provider, attack: str) -> None:
+def test_operation_rejects_an_invalid_token(client: httpx.Client, provider: Provider, attack: str) -> None:
     token = ATTACKS[attack](provider)
     for operation in OPERATIONS:
         if operation.scope:
             path = operation.path.replace("{person_id}", "0" * 32)
-            answer = client.request(operation.method, path, headers=bearer(token))
-            assert refusal(answer) == NOT_LET_IN, operation.name
-            assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, 'Bearer realm="PeopleInfo"')
+            response = client.request(operation.method, path, headers=bearer(token))
+            assert problem_of(response) == NOT_AUTHENTICATED, operation.name
+            assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, 'Bearer realm="PeopleInfo"')
 
 
 @pytest.mark.parametrize("more", [{}, {"aud": ["other", AUDIENCE]}, {"nbf": NOW - 10}, {"exp": NOW + 3_600}])
-def test_every_operation_answers_a_good_token(client: httpx.Client, provider: Provider, more: dict[str, Any]) -> None:
+def test_operation_accepts_a_valid_token(client: httpx.Client, provider: Provider, more: dict[str, Any]) -> None:
     token = provider.token(**more)
     for operation in OPERATIONS:
         path = operation.path.replace("{person_id}", "0" * 32)
-        answer = client.request(operation.method, path, headers=bearer(token))
-        assert answer.status_code not in (401, 403, 500), operation.name
+        response = client.request(operation.method, path, headers=bearer(token))
+        assert response.status_code not in (401, 403, 500), operation.name
 
 
-def test_a_token_signed_with_an_elliptic_curve_is_good_too(client: httpx.Client, provider: Provider) -> None:
-    token = provider.token(CURVE, "curve", "ES256")
+def test_token_signed_with_an_elliptic_curve_is_accepted(client: httpx.Client, provider: Provider) -> None:
+    token = provider.token(EC_KEY, "curve", "ES256")
     assert client.get("/v1/people?surname=x", headers=bearer(token)).status_code == 200
 
 
-def test_nobody_is_let_in_without_a_token_on_loopback_either(client: httpx.Client) -> None:
+def test_loopback_requests_require_a_token(client: httpx.Client) -> None:
     assert client.get("/v1/people?surname=x").status_code == 401
 
 
-def test_a_token_without_the_scope_is_refused_as_such(client: httpx.Client, provider: Provider) -> None:
+def test_token_without_the_scope_gets_403(client: httpx.Client, provider: Provider) -> None:
     reader = bearer(provider.token(scope="people:read openid"))
     assert client.get("/v1/people?surname=x", headers=reader).status_code == 200
     assert client.post("/v1/people", json={"person_name": "A"}, headers=reader).status_code == 403
@@ -241,7 +245,7 @@ def test_a_token_without_the_scope_is_refused_as_such(client: httpx.Client, prov
         ("https://example.org/roles", ["people:read"]),
     ],
 )
-async def test_scopes_come_from_the_claim_that_is_set(provider: Provider, claim: str, value: Any) -> None:
+async def test_scopes_come_from_the_configured_claim(provider: Provider, claim: str, value: Any) -> None:
     tokens = OidcTokenVerifier(provider.issuer, AUDIENCE, scopes_claim=claim)
     name = "realm_access" if claim == "realm_access.roles" else claim
     principal, seconds = await tokens.principal(provider.token(**{"scope": None, name: value}))
@@ -252,52 +256,52 @@ async def test_scopes_come_from_the_claim_that_is_set(provider: Provider, claim:
 
 @pytest.fixture
 def tokens(provider: Provider, moment: MonotonicClock) -> Iterator[OidcTokenVerifier]:
-    kept, provider.asked = provider.keys, 0
+    original_keys, provider.key_requests = provider.keys, 0
     yield OidcTokenVerifier(provider.issuer, AUDIENCE, scopes_claim="scope", monotonic=moment)
-    provider.keys, provider.is_ill, provider.leads_elsewhere, provider.more = kept, False, False, ""
+    provider.keys, provider.fails, provider.redirects, provider.more = original_keys, False, False, ""
 
 
-async def test_a_new_key_of_the_provider_is_found_and_an_old_one_forgotten(
+async def test_new_key_of_the_provider_replaces_the_old_one(
     provider: Provider, tokens: OidcTokenVerifier, moment: MonotonicClock
 ) -> None:
     await tokens.principal(provider.token())
-    provider.keys = [jwk(THEIRS, "next")]
+    provider.keys = [jwk(OTHER_KEY, "next")]
     moment.now += oidc.JWKS_REFETCH_INTERVAL
-    await tokens.principal(provider.token(THEIRS, "next"))
-    assert provider.asked == 2
+    await tokens.principal(provider.token(OTHER_KEY, "next"))
+    assert provider.key_requests == 2
     with pytest.raises(NotAuthenticated):
         await tokens.principal(provider.token())
 
 
-async def test_a_key_that_was_withdrawn_is_believed_no_longer_than_is_said(
+async def test_withdrawn_key_is_rejected_after_the_ttl(
     provider: Provider, tokens: OidcTokenVerifier, moment: MonotonicClock
 ) -> None:
     await tokens.principal(provider.token())
-    provider.keys = [jwk(THEIRS, "next")]
+    provider.keys = [jwk(OTHER_KEY, "next")]
     moment.now += oidc.JWKS_TTL + 1
     with pytest.raises(NotAuthenticated):
         await tokens.principal(provider.token())
 
 
-async def test_unknown_keys_do_not_make_us_ask_the_provider_all_the_time(
+async def test_unknown_keys_cause_few_requests_to_the_provider(
     provider: Provider, tokens: OidcTokenVerifier, moment: MonotonicClock
 ) -> None:
     for number in range(100):
         with pytest.raises(NotAuthenticated):
             await tokens.principal(provider.token(kid=f"unknown-{number}"))
-    assert provider.asked == 1
+    assert provider.key_requests == 1
     moment.now += oidc.JWKS_REFETCH_INTERVAL
     for number in range(100):
         with pytest.raises(NotAuthenticated):
             await tokens.principal(provider.token(kid=f"unknown-{number}"))
-    assert provider.asked == 2
+    assert provider.key_requests == 2
 
 
-async def test_a_provider_that_is_away_for_a_while_shuts_nobody_out(
+async def test_tokens_stay_valid_during_a_short_outage_of_the_provider(
     provider: Provider, tokens: OidcTokenVerifier, moment: MonotonicClock
 ) -> None:
     await tokens.principal(provider.token())
-    provider.is_ill = True
+    provider.fails = True
     moment.now += oidc.JWKS_STALE_TTL - 1
     await tokens.principal(provider.token())
     moment.now += 2
@@ -305,22 +309,22 @@ async def test_a_provider_that_is_away_for_a_while_shuts_nobody_out(
         await tokens.principal(provider.token())
 
 
-async def test_keys_are_taken_from_where_they_are_said_to_be_and_nowhere_else(
-    provider: Provider, tokens: OidcTokenVerifier
-) -> None:
-    provider.leads_elsewhere = True
+async def test_redirect_of_the_key_set_is_not_followed(provider: Provider, tokens: OidcTokenVerifier) -> None:
+    provider.redirects = True
     with pytest.raises(NotAuthenticated):
         await tokens.principal(provider.token())
 
 
-async def test_a_provider_that_says_too_much_is_not_listened_to(provider: Provider, tokens: OidcTokenVerifier) -> None:
+async def test_oversized_key_set_is_rejected(provider: Provider, tokens: OidcTokenVerifier) -> None:
     provider.more = "x" * 2_000_000
     with pytest.raises(NotAuthenticated):
         await tokens.principal(provider.token())
 
 
-async def test_a_provider_that_was_never_there_lets_nobody_in(provider: Provider, tokens: OidcTokenVerifier) -> None:
-    provider.is_ill = True
+async def test_no_token_is_accepted_if_the_provider_never_responded(
+    provider: Provider, tokens: OidcTokenVerifier
+) -> None:
+    provider.fails = True
     with pytest.raises(NotAuthenticated):
         await tokens.principal(provider.token())
 
@@ -344,30 +348,32 @@ ADDRESSES = [
 
 @pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/keys"])
 @pytest.mark.parametrize("document", DOCUMENTS, ids=range(len(DOCUMENTS)))
-async def test_a_document_of_any_content_lets_nobody_in_and_the_next_one_counts(
+async def test_tokens_are_rejected_until_an_invalid_document_is_replaced(
     provider: Provider, moment: MonotonicClock, path: str, document: bytes
 ) -> None:
-    await _refused_then_accepted(provider, moment, path, document)
+    await _assert_rejected_then_accepted(provider, moment, path, document)
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-async def test_an_address_of_any_form_lets_nobody_in_and_the_next_one_counts(
+async def test_tokens_are_rejected_until_an_invalid_key_set_url_is_replaced(
     provider: Provider, moment: MonotonicClock, address: str
 ) -> None:
     document = json.dumps({"issuer": provider.issuer, "jwks_uri": address}).encode()
-    await _refused_then_accepted(provider, moment, "/.well-known/openid-configuration", document)
+    await _assert_rejected_then_accepted(provider, moment, "/.well-known/openid-configuration", document)
 
 
-async def test_a_configuration_of_another_issuer_names_no_keys(provider: Provider, moment: MonotonicClock) -> None:
+async def test_configuration_of_another_issuer_is_rejected(provider: Provider, moment: MonotonicClock) -> None:
     document = json.dumps({"issuer": "http://127.0.0.1:9", "jwks_uri": f"{provider.issuer}/keys"}).encode()
-    await _refused_then_accepted(provider, moment, "/.well-known/openid-configuration", document)
+    await _assert_rejected_then_accepted(provider, moment, "/.well-known/openid-configuration", document)
 
 
 def test_only_asymmetric_algorithms_are_allowed() -> None:
     assert {name[:2] for name in oidc.ALGORITHMS} == {"RS", "PS", "ES", "Ed"}
 
 
-async def _refused_then_accepted(provider: Provider, moment: MonotonicClock, path: str, document: bytes) -> None:
+async def _assert_rejected_then_accepted(
+    provider: Provider, moment: MonotonicClock, path: str, document: bytes
+) -> None:
     tokens = OidcTokenVerifier(provider.issuer, AUDIENCE, scopes_claim="scope", monotonic=moment)
     provider.documents[path] = document
     try:
@@ -381,7 +387,7 @@ async def _refused_then_accepted(provider: Provider, moment: MonotonicClock, pat
 
 
 @given(st.binary(max_size=60), st.binary(max_size=60))
-def test_a_token_of_any_content_is_refused(header: bytes, claims: bytes) -> None:
+def test_arbitrary_token_is_rejected(header: bytes, claims: bytes) -> None:
     parts = [base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in (header, claims, b"x")]
     tokens = OidcTokenVerifier("http://127.0.0.1:9", AUDIENCE, scopes_claim="scope")
     with pytest.raises(NotAuthenticated):

@@ -1,4 +1,4 @@
-"""When a process can open no more files: it reports that, answers over the connections that it has, and recovers."""
+"""Exhausted file descriptors: a process reports the error, serves its open connections, and recovers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EXHAUSTED = '"event":"open_files_exhausted"'
 
 @contextmanager
 def no_files_left(pids: list[int]) -> Iterator[None]:
-    """Let processes open no further file."""
+    """Prevent processes from opening further files."""
     before = {pid: resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in pids}
     for pid, (_, hard) in before.items():
         used = set(map(int, (entry.name for entry in Path(f"/proc/{pid}/fd").iterdir())))
@@ -41,14 +41,14 @@ def processes(server: Server, workers: int) -> list[int]:
     return [server.process.pid] if workers == 1 else [worker.pid for worker in workers_of(server)]
 
 
-def until_all_serve(server: Server, workers: int) -> None:
-    """Wait until each worker has served a request; its ids begin with letters of its own."""
+def wait_until_all_serve(server: Server, workers: int) -> None:
+    """Wait until each worker has served a request; request ids start with a prefix of the worker."""
     seen: set[str] = set()
     while len(seen) < workers:
         seen.add(httpx.get(f"{server.url}/status", timeout=HANG_TIMEOUT).headers["X-Request-Id"].partition("-")[0])
 
 
-def until_logged(server: Server, text: str) -> None:
+def wait_until_logged(server: Server, text: str) -> None:
     end = time.monotonic() + HANG_TIMEOUT
     while text not in server.log.read_text():
         assert time.monotonic() < end, server.log.read_text()
@@ -63,18 +63,18 @@ def test_process_without_descriptors_reports_it_and_recovers(tmp_path: Path, kin
         started(tmp_path, kind=kind, workers=workers) as server,
         httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client,
     ):
-        until_all_serve(server, workers)
+        wait_until_all_serve(server, workers)
         assert client.get("/status").status_code == 200
         pids = processes(server, workers)
         with no_files_left(pids):
-            until_logged(server, EXHAUSTED)
+            wait_until_logged(server, EXHAUSTED)
             assert client.get("/metrics").status_code in (200, 503)
             assert client.get("/v1/people?surname=x").status_code in (200, 503)
             with pytest.raises(httpx.HTTPError):  # no new connection is accepted
-                connect_for_ever(server)
-        until_accepted(server)
-        made = client.post("/v1/people", json={"person_surname": "After"})
-        assert made.status_code == 201
+                connect_repeatedly(server)
+        wait_until_accepted(server)
+        created = client.post("/v1/people", json={"person_surname": "After"})
+        assert created.status_code == 201
         metrics = client.get("/metrics").text
         assert "\npeopleinfo_open_files_exhausted_total 0" not in metrics
         assert all(psutil.pid_exists(pid) for pid in pids)
@@ -82,14 +82,14 @@ def test_process_without_descriptors_reports_it_and_recovers(tmp_path: Path, kin
     assert [line for line in server.log.read_text().splitlines() if '"unhandled_exception"' in line] == []
 
 
-def connect_for_ever(server: Server) -> None:
-    """Ask over new connections and keep each: a worker may have a descriptor left for some."""
+def connect_repeatedly(server: Server) -> None:
+    """Send requests over new connections and keep them open, because a worker may have some descriptors left."""
     with ExitStack() as held:
         while True:
             held.enter_context(httpx.Client(base_url=server.url, timeout=2)).get("/status")
 
 
-def until_accepted(server: Server) -> None:
+def wait_until_accepted(server: Server) -> None:
     """Connect until it succeeds: the event loop may still be closing the connections that it could not accept."""
     end = time.monotonic() + HANG_TIMEOUT
     while True:
@@ -102,7 +102,7 @@ def until_accepted(server: Server) -> None:
 
 
 def limited(folder: Path, soft: int, *command: str) -> subprocess.Popen[bytes]:
-    """Start the service with a limit of open files."""
+    """Start the service with a limit on open files."""
     limit = f"import os, resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {soft})); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
     return subprocess.Popen(
         [sys.executable, "-c", limit, *command],

@@ -1,4 +1,4 @@
-"""The OpenAPI document and its page: they say what the service does, and load nothing from elsewhere."""
+"""The OpenAPI document and its page: they describe the service, and load no external resources."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-STORE_KINDS = ["sqlite"]  # the document is the same over every store
+STORE_KINDS = ["sqlite"]  # the document is the same on every store
 METHODS = {"get", "put", "post", "delete", "patch"}
 
 
@@ -37,7 +37,7 @@ def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def schemas() -> list[dict[str, Any]]:
-    """Every schema that stands anywhere in the document, once."""
+    """Return the distinct schemas of the document."""
     found = list(document()["components"]["schemas"].values())
     for _, _, operation in operations():
         found += [parameter["schema"] for parameter in operation.get("parameters", ())]
@@ -46,40 +46,40 @@ def schemas() -> list[dict[str, Any]]:
     return list({json.dumps(schema, sort_keys=True): schema for schema in found}.values())
 
 
-def test_the_server_answers_the_document(client: httpx.Client) -> None:
-    answer = client.get("/openapi.json")
-    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/json")
-    assert answer.json() == document()
+def test_server_returns_the_document(client: httpx.Client) -> None:
+    response = client.get("/openapi.json")
+    assert (response.status_code, response.headers["Content-Type"]) == (200, "application/json")
+    assert response.json() == document()
 
 
-def test_the_document_is_openapi_3_1_of_this_version() -> None:
+def test_document_is_openapi_3_1_of_this_version() -> None:
     assert document()["openapi"].startswith("3.1.")
     assert document()["info"]["version"] == __version__
     assert set(document()) <= {"openapi", "info", "servers", "paths", "components", "tags", "security"}
 
 
-def test_every_operation_has_an_id_of_its_own() -> None:
+def test_every_operation_has_a_unique_id() -> None:
     ids = [operation["operationId"] for _, _, operation in operations()]
     assert len(set(ids)) == len(ids)
     assert all(re.fullmatch("[a-z][A-Za-z]+", name) for name in ids)
 
 
-def test_every_operation_is_described_and_answers() -> None:
+def test_every_operation_has_a_summary_and_responses() -> None:
     for path, method, operation in operations():
         assert operation["summary"], (path, method)
         statuses = operation["responses"]
         assert any(status.startswith("2") for status in statuses), (path, method)
-        assert all(answer["description"] for answer in statuses.values()), (path, method)
+        assert all(response["description"] for response in statuses.values()), (path, method)
 
 
-def test_every_parameter_in_a_path_is_described_and_no_other() -> None:
+def test_document_describes_exactly_the_path_parameters() -> None:
     for path, _, operation in operations():
         named = {p["name"] for p in operation.get("parameters", ()) if p["in"] == "path"}
         assert named == set(re.findall(r"{(\w+)}", path))
         assert all(p["required"] for p in operation.get("parameters", ()) if p["in"] == "path")
 
 
-def test_no_parameter_stands_twice() -> None:
+def test_no_parameter_is_repeated() -> None:
     for _, _, operation in operations():
         places = [(p["in"], p["name"].lower()) for p in operation.get("parameters", ())]
         assert len(set(places)) == len(places)
@@ -90,7 +90,7 @@ def test_every_schema_is_json_schema_2020_12() -> None:
         jsonschema_rs.Draft202012Validator(schema | {"components": document()["components"]})
 
 
-def test_every_reference_leads_somewhere() -> None:
+def test_every_reference_has_a_target() -> None:
     references = re.findall(r"'\$ref': '#/components/schemas/(\w+)'", str(document()))
     assert references
     assert set(references) <= set(document()["components"]["schemas"])
@@ -98,13 +98,13 @@ def test_every_reference_leads_somewhere() -> None:
 
 def test_every_error_is_described_as_a_problem() -> None:
     for path, _, operation in operations():
-        for status, answer in operation["responses"].items():
+        for status, response in operation["responses"].items():
             if status.startswith(("4", "5")) and not path.startswith("/status"):
-                assert set(answer["content"]) == {"application/problem+json"}
+                assert set(response["content"]) == {"application/problem+json"}
 
 
 def routes() -> dict[str, set[str]]:
-    """Return the paths and methods that the app serves, from Falcon's own list of them."""
+    """Return the paths and methods of the app, as Falcon reports them."""
     from falcon import inspect
 
     from peopleinfo.http.shutdown import GracefulShutdown
@@ -112,10 +112,10 @@ def routes() -> dict[str, set[str]]:
     from peopleinfo.telemetry.prometheus import Exposition
 
     served = app.create_app(
-        _Nobody(),  # type: ignore[arg-type] # only its routes are looked at
+        _PeopleStub(),  # type: ignore[arg-type] # only its routes are inspected
         Exposition("here"),
         AccessLog(silent=True),
-        Authenticator(_Nobody(), now=utc_now),  # type: ignore[arg-type] # nobody asks
+        Authenticator(_PeopleStub(), now=utc_now),  # type: ignore[arg-type] # never called
         GracefulShutdown(0),
         Sessions(bytes(32), NoEndedSessions(), now=lambda: datetime.now(UTC)),
         None,
@@ -131,22 +131,22 @@ def routes() -> dict[str, set[str]]:
     }
 
 
-class _Nobody:
-    """As much of People as building the app needs."""
+class _PeopleStub:
+    """The attributes of `People` that building the app requires."""
 
-    class store:  # noqa: N801 - stands for the attribute
+    class store:  # noqa: N801 - replaces the attribute
         secret = bytes(32)
         update_gauges = check = print
 
 
-def test_every_route_is_in_the_document_and_nothing_else_is() -> None:
+def test_document_describes_exactly_the_routes() -> None:
     described: dict[str, set[str]] = {}
     for path, method, _ in operations():
         described.setdefault(path, set()).add(method)
     assert {path: methods for path, methods in routes().items() if path not in PUBLIC_PAGES} == described
 
 
-def test_what_the_docs_page_refers_to_are_own_paths_that_answer(client: httpx.Client) -> None:
+def test_docs_page_references_only_paths_of_the_server(client: httpx.Client) -> None:
     page = client.get("/docs")
     assert page.headers["Content-Type"].startswith("text/html")
     references = re.findall(r'(?:src|href)="([^"]*)"', page.text)
@@ -158,20 +158,20 @@ def test_what_the_docs_page_refers_to_are_own_paths_that_answer(client: httpx.Cl
 
 
 @pytest.mark.parametrize("asset", ["/docs/start.js", "/docs/swagger.js", "/docs/swagger.css"])
-def test_the_assets_of_the_page_are_served_as_what_they_are(client: httpx.Client, asset: str) -> None:
-    answer = client.get(asset)
+def test_assets_have_their_media_types(client: httpx.Client, asset: str) -> None:
+    response = client.get(asset)
     media_type = "text/javascript" if asset.endswith("js") else "text/css"
-    assert answer.headers["Content-Type"].startswith(media_type)
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Content-Type"].startswith(media_type)
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_the_page_forbids_the_browser_to_ask_anybody_else(client: httpx.Client) -> None:
+def test_docs_page_forbids_requests_to_other_origins(client: httpx.Client) -> None:
     policy = client.get("/docs").headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "http" not in policy
 
 
-def test_examples_are_of_their_schemas() -> None:
+def test_examples_match_their_schemas() -> None:
     for schema in schemas():
         for member in (schema, *schema.get("properties", {}).values()):
             for example in member.get("examples", ()):

@@ -1,4 +1,4 @@
-"""No operation ignores a condition (RFC 9110, section 13): it is evaluated, or the request is refused and changes nothing."""
+"""Conditional requests (RFC 9110, section 13): every operation evaluates a condition, or rejects the request without a change."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from peopleinfo.http.operations import OPERATIONS
-from tests.http.test_problems import is_problem
+from tests.http.test_problems import assert_problem
 
 if TYPE_CHECKING:
     import httpx
@@ -30,53 +30,55 @@ EXCLUDING: list[dict[str, str]] = [
 
 
 @pytest.fixture
-def place(client: httpx.Client, surname: str) -> str:
+def location(client: httpx.Client, surname: str) -> str:
     return client.post("/v1/people", json={"person_surname": surname}).headers["Location"]
 
 
-def change(client: httpx.Client, method: str, place: str, headers: dict[str, str]) -> httpx.Response:
+def change(client: httpx.Client, method: str, location: str, headers: dict[str, str]) -> httpx.Response:
     body: dict[str, Any] = {} if method == "DELETE" else {"json": {"person_surname": "Changed"}}
-    return client.request(method, place, headers=headers, **body)
+    return client.request(method, location, headers=headers, **body)
 
 
 @pytest.mark.parametrize("headers", EXCLUDING, ids=str)
-def test_an_excluded_record_is_not_erased(client: httpx.Client, place: str, headers: dict[str, str]) -> None:
-    assert change(client, "DELETE", place, headers).status_code == 412
-    assert client.get(place).json()["version"] == 1
+def test_record_that_fails_a_condition_is_not_deleted(
+    client: httpx.Client, location: str, headers: dict[str, str]
+) -> None:
+    assert change(client, "DELETE", location, headers).status_code == 412
+    assert client.get(location).json()["version"] == 1
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
 @pytest.mark.parametrize("headers", EXCLUDING, ids=str)
-def test_an_excluded_record_is_not_changed(
-    client: httpx.Client, place: str, method: str, headers: dict[str, str]
+def test_record_that_fails_a_condition_is_not_changed(
+    client: httpx.Client, location: str, method: str, headers: dict[str, str]
 ) -> None:
-    status = change(client, method, place, {"If-Match": "*"} | headers).status_code
+    status = change(client, method, location, {"If-Match": "*"} | headers).status_code
     # RFC 9110, section 13.2.2: with If-Match, If-Unmodified-Since is not evaluated.
     assert status == (200 if "If-Unmodified-Since" in headers else 412)
-    assert client.get(place).json()["version"] == (2 if status == 200 else 1)
+    assert client.get(location).json()["version"] == (2 if status == 200 else 1)
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize(
     "headers", [{"If-None-Match": '"9"'}, {"If-Modified-Since": LONG_AGO}, {"If-Unmodified-Since": SOMETIME}], ids=str
 )
-def test_a_true_condition_allows_the_change(
-    client: httpx.Client, place: str, method: str, headers: dict[str, str]
+def test_true_condition_allows_the_change(
+    client: httpx.Client, location: str, method: str, headers: dict[str, str]
 ) -> None:
-    assert change(client, method, place, {"If-Match": '"1"'} | headers).is_success
-    assert client.get(place).status_code == (404 if method == "DELETE" else 200)
+    assert change(client, method, location, {"If-Match": '"1"'} | headers).is_success
+    assert client.get(location).status_code == (404 if method == "DELETE" else 200)
 
 
-def test_an_erasure_may_depend_on_the_date_alone(client: httpx.Client, place: str) -> None:
-    assert change(client, "DELETE", place, {"If-Unmodified-Since": SOMETIME}).status_code == 204
+def test_deletion_may_depend_on_the_date_alone(client: httpx.Client, location: str) -> None:
+    assert change(client, "DELETE", location, {"If-Unmodified-Since": SOMETIME}).status_code == 204
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-def test_a_weak_tag_is_explained_with_its_probable_source(client: httpx.Client, place: str, method: str) -> None:
-    answer = change(client, method, place, {"If-Match": 'W/"1"'})
-    is_problem(answer, 412, "precondition-failed")
+def test_error_explains_a_weak_tag_and_its_probable_source(client: httpx.Client, location: str, method: str) -> None:
+    response = change(client, method, location, {"If-Match": 'W/"1"'})
+    assert_problem(response, 412, "precondition-failed")
     for part in ("weak tag", "never matches", "proxy that compresses"):
-        assert part in answer.json()["detail"]
+        assert part in response.json()["detail"]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
@@ -100,39 +102,39 @@ def test_a_weak_tag_is_explained_with_its_probable_source(client: httpx.Client, 
     ],
     ids=str,
 )
-def test_a_read_evaluates_every_condition(
-    client: httpx.Client, place: str, method: str, headers: dict[str, str], status: int
+def test_read_evaluates_every_condition(
+    client: httpx.Client, location: str, method: str, headers: dict[str, str], status: int
 ) -> None:
-    answer = client.request(method, place, headers=headers)
-    assert answer.status_code == status
+    response = client.request(method, location, headers=headers)
+    assert response.status_code == status
     if status in (200, 304):
-        assert answer.headers["ETag"] == '"1"'
+        assert response.headers["ETag"] == '"1"'
 
 
 @pytest.mark.parametrize("header", ["If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"])
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
-def test_no_operation_accepts_a_condition_that_cannot_be_read(
-    client: httpx.Client, place: str, operation: Any, header: str
+def test_no_operation_accepts_an_invalid_condition(
+    client: httpx.Client, location: str, operation: Any, header: str
 ) -> None:
-    path = operation.path.replace("{person_id}", place.rpartition("/")[2])
+    path = operation.path.replace("{person_id}", location.rpartition("/")[2])
     conditions = {"If-Match": "*"} | {header: "no quotes"}
-    answer = client.request(operation.method, path, headers=conditions)
-    is_problem(answer, 400, "bad-request")
+    response = client.request(operation.method, path, headers=conditions)
+    assert_problem(response, 400, "bad-request")
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
-def test_no_operation_ignores_a_false_condition(client: httpx.Client, place: str, operation: Any) -> None:
-    path = operation.path.replace("{person_id}", place.rpartition("/")[2])
+def test_no_operation_ignores_a_false_condition(client: httpx.Client, location: str, operation: Any) -> None:
+    path = operation.path.replace("{person_id}", location.rpartition("/")[2])
     required = {"If-Match": '"9"'} if operation.method in ("put", "patch") else {}
     for condition in ({"If-Match": '"9"'}, {"If-None-Match": "*"}, {"If-Unmodified-Since": LONG_AGO}):
         headers = required | condition
         body: dict[str, Any] = {"json": {"person_surname": "x"}} if required else {}
         status = client.request(operation.method, path, headers=headers, **body).status_code
         assert status == (304 if operation.method == "get" and "If-None-Match" in headers else 412), headers
-    assert client.get(place).json()["version"] == 1
+    assert client.get(location).json()["version"] == 1
 
 
-def test_a_false_condition_stores_no_person(client: httpx.Client, surname: str) -> None:
+def test_false_condition_stores_no_person(client: httpx.Client, surname: str) -> None:
     person = {"person_name": "A", "person_surname": surname, "person_birthdate": "2000", "person_address": "B"}
     for headers in (
         {"If-None-Match": "*"},
@@ -148,7 +150,7 @@ def test_a_false_condition_stores_no_person(client: httpx.Client, surname: str) 
 
 
 @pytest.mark.parametrize("headers", [{"If-Match": "*"}, {"If-None-Match": '"1"'}], ids=str)
-def test_a_true_condition_stores_the_person(client: httpx.Client, surname: str, headers: dict[str, str]) -> None:
+def test_true_condition_stores_the_person(client: httpx.Client, surname: str, headers: dict[str, str]) -> None:
     assert client.post("/v1/people", json={"person_surname": surname}, headers=headers).status_code == 201
 
 
@@ -163,8 +165,8 @@ def test_files_of_the_console_have_tags_that_are_evaluated(client: httpx.Client)
         ({"If-Match": '"x"'}, 412),
         ({"If-Match": tag}, 200),
     ):
-        answer = client.get(path, headers=headers)
-        assert answer.status_code == status
+        response = client.get(path, headers=headers)
+        assert response.status_code == status
         if status == 412:
-            assert not answer.headers.keys() & {"content-encoding", "cache-control", "etag"}
-            is_problem(answer, 412, "precondition-failed")
+            assert not response.headers.keys() & {"content-encoding", "cache-control", "etag"}
+            assert_problem(response, 412, "precondition-failed")

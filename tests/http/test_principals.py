@@ -1,4 +1,4 @@
-"""A name that a client chooses for an operation is valid for its principal alone: idempotency keys, imports, cursors."""
+"""Idempotency keys, imports and cursors are valid for one principal only."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NDJSON = {"Content-Type": "application/x-ndjson"}
 
 @pytest.fixture(scope="module")
 def server(store_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with two principals: the administrator, and clients without a key."""
+    """A server with two principals: the administrator and anonymous clients."""
     folder = tmp_path_factory.mktemp("server")
     with serving(folder, kind=store_kind, admin_key=ADMIN_KEY, allow_anonymous="true", rate_limit=0) as server:
         yield server
@@ -34,46 +34,48 @@ def admin(server: Server) -> Iterator[httpx.Client]:
         yield client
 
 
-def add(client: httpx.Client, key: str, **members: str) -> httpx.Response:
-    return client.post("/v1/people", json=members, headers={"Idempotency-Key": key})
+def add(client: httpx.Client, key: str, **fields: str) -> httpx.Response:
+    return client.post("/v1/people", json=fields, headers={"Idempotency-Key": key})
 
 
-def import_(client: httpx.Client, key: str, *surnames: str) -> list[dict[str, object]]:
+def import_people(client: httpx.Client, key: str, *surnames: str) -> list[dict[str, object]]:
     rows = b"".join(json.dumps({"person_surname": surname}).encode() + b"\n" for surname in surnames)
-    answer = client.post("/v1/people/import", content=rows, headers=NDJSON | {"Idempotency-Key": key})
-    return [json.loads(line) for line in answer.text.splitlines()]
+    response = client.post("/v1/people/import", content=rows, headers=NDJSON | {"Idempotency-Key": key})
+    return [json.loads(line) for line in response.text.splitlines()]
 
 
-def test_each_principal_has_idempotency_keys_of_its_own(
-    client: httpx.Client, admin: httpx.Client, surname: str
-) -> None:
+def test_idempotency_keys_are_separate_by_principal(client: httpx.Client, admin: httpx.Client, surname: str) -> None:
     key = uuid.uuid4().hex
     first, second = (add(one, key, person_surname=surname) for one in (admin, client))
     assert (first.status_code, second.status_code) == (201, 201)
     assert first.json()["person_id"] != second.json()["person_id"]
-    for one, answer in ((admin, first), (client, second)):
-        assert add(one, key, person_surname=surname).content == answer.content
+    for one, response in ((admin, first), (client, second)):
+        assert add(one, key, person_surname=surname).content == response.content
     assert len(client.get("/v1/people", params={"surname": surname}).json()["people"]) == 2
 
 
-def test_other_content_under_the_key_of_another_principal_is_stored(
+def test_other_content_with_the_key_of_another_principal_is_stored(
     client: httpx.Client, admin: httpx.Client, surname: str
 ) -> None:
     key = uuid.uuid4().hex
-    erased = add(admin, key, person_surname=surname)
-    admin.delete(erased.headers["Location"])
+    deleted = add(admin, key, person_surname=surname)
+    admin.delete(deleted.headers["Location"])
     assert add(client, key, person_surname=surname, person_name="Other").status_code == 201
     assert add(admin, key, person_surname=surname).status_code == 409
 
 
-def test_each_principal_has_imports_of_its_own(client: httpx.Client, admin: httpx.Client, surname: str) -> None:
+def test_imports_are_separate_by_principal(client: httpx.Client, admin: httpx.Client, surname: str) -> None:
     key = uuid.uuid4().hex
-    assert import_(admin, key, surname, surname)[-1]["stored"] == 2
-    assert [line["result"] for line in import_(client, key, surname)] == ["stored", "done"]
-    assert [line["result"] for line in import_(admin, key, surname, surname)] == ["duplicate", "duplicate", "done"]
+    assert import_people(admin, key, surname, surname)[-1]["stored"] == 2
+    assert [line["result"] for line in import_people(client, key, surname)] == ["stored", "done"]
+    assert [line["result"] for line in import_people(admin, key, surname, surname)] == [
+        "duplicate",
+        "duplicate",
+        "done",
+    ]
 
 
-def test_a_cursor_is_of_no_use_to_another_principal(client: httpx.Client, admin: httpx.Client, surname: str) -> None:
+def test_cursor_of_another_principal_is_rejected(client: httpx.Client, admin: httpx.Client, surname: str) -> None:
     for _ in range(3):
         admin.post("/v1/people", json={"person_surname": surname})
     search = {"surname": surname, "limit": "1"}
@@ -81,24 +83,24 @@ def test_a_cursor_is_of_no_use_to_another_principal(client: httpx.Client, admin:
     assert len(admin.get("/v1/people", params=search | {"cursor": cursor}).json()["people"]) == 1
     link = admin.get("/data", params={"person_surname": surname, "limit": "1"}).headers["Link"].partition(">")[0][1:]
     assert len(admin.get(link).json()) == 1
-    for answer in (client.get("/v1/people", params=search | {"cursor": cursor}), client.get(link)):
-        assert (answer.status_code, answer.json()["type"]) == (422, "urn:peopleinfo:problem:invalid-cursor")
+    for response in (client.get("/v1/people", params=search | {"cursor": cursor}), client.get(link)):
+        assert (response.status_code, response.json()["type"]) == (422, "urn:peopleinfo:problem:invalid-cursor")
 
 
-def test_what_a_client_named_stays_its_own_when_its_key_is_rotated(tmp_path: Path, surname: str) -> None:
+def test_rotated_key_keeps_idempotency_keys_and_cursors(tmp_path: Path, surname: str) -> None:
     scopes = ("--scope", "people:write", "--scope", "people:read")
     alice, bob = (make_key(tmp_path, *scopes, name=name) for name in ("alice", "bob"))
     with serving(tmp_path, rate_limit=0) as server, httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client:
 
-        def add_as(key: str, **members: str) -> httpx.Response:
+        def add_as(key: str, **fields: str) -> httpx.Response:
             headers = bearer(key) | {"Idempotency-Key": "o1"}
-            return client.post("/v1/people", json={"person_surname": surname} | members, headers=headers)
+            return client.post("/v1/people", json={"person_surname": surname} | fields, headers=headers)
 
         first = add_as(alice)
         cursor = client.get("/v1/people?limit=1", headers=bearer(alice)).json()["next_cursor"]
         assert cursor is None
         assert add_as(bob).json()["person_id"] != first.json()["person_id"]
-        assert add_as(bob, person_name="Other").status_code == 422  # his own key, his own content
+        assert add_as(bob, person_name="Other").status_code == 422  # bob has reused his own key for other content
         cursor = client.get("/v1/people?limit=1", headers=bearer(alice)).json()["next_cursor"]
         rotated = run(tmp_path, "keys", "rotate", "alice").stdout.decode().strip()
         assert rotated != alice

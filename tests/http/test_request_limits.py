@@ -23,9 +23,9 @@ from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANG_TIMEOUT, serving
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-STORE_KINDS = ["sqlite"]  # limits apply before a store is asked
+STORE_KINDS = ["sqlite"]  # limits apply before any access to the store
 SIGN_IN = "/console/sign-in"
-OURS = {"Sec-Fetch-Site": "same-origin", "Accept": "application/json"}
+SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin", "Accept": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 NOT_UTF_8 = ["M%FCller", "%C3", "%ED%A0%80", "%C0%80", "a%80b"]
 NOT_ESCAPES = ["100%", "%zz", "%4"]
@@ -41,7 +41,7 @@ QUERIES = sorted(
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def protected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     with (
         serving(tmp_path_factory.mktemp("guarded"), admin_key=ADMIN_KEY, rate_limit=0) as server,
         httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client,
@@ -49,8 +49,8 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         yield client
 
 
-def sent(client: httpx.Client, method: str, target: str, headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
-    """Send a target as it is: httpx would escape it."""
+def send_raw(client: httpx.Client, method: str, target: str, headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
+    """Send a target unescaped; httpx would escape it."""
     with closing(HTTPConnection(client.base_url.host, client.base_url.port or 80, timeout=HANG_TIMEOUT)) as connection:
         connection.request(method, target, headers=headers)
         response = connection.getresponse()
@@ -60,10 +60,10 @@ def sent(client: httpx.Client, method: str, target: str, headers: dict[str, str]
 @pytest.mark.parametrize("text", [*NOT_UTF_8, *NOT_ESCAPES])
 @pytest.mark.parametrize(("method", "path", "name"), QUERIES)
 def test_query_that_is_not_utf_8_gets_400_with_the_reason(
-    guarded: httpx.Client, method: str, path: str, name: str, text: str
+    protected: httpx.Client, method: str, path: str, name: str, text: str
 ) -> None:
     path = path.replace("{person_id}", "0" * 32)
-    status, problem = sent(guarded, method, f"{path}?{name}={text}", AS_ADMIN)
+    status, problem = send_raw(protected, method, f"{path}?{name}={text}", AS_ADMIN)
     assert status == 400
     assert ("UTF-8" if text in NOT_UTF_8 else "%25") in problem["detail"]
     assert problem["request_id"]
@@ -72,22 +72,22 @@ def test_query_that_is_not_utf_8_gets_400_with_the_reason(
 
 @pytest.mark.parametrize("text", NOT_UTF_8)
 @pytest.mark.parametrize("path", ["/v1/people/{}", "/v1/people/{}/export", "/console/{}", "/docs/{}"])
-def test_path_that_is_not_utf_8_gets_400(guarded: httpx.Client, path: str, text: str) -> None:
-    status, problem = sent(guarded, "GET", path.format(text), AS_ADMIN)
+def test_path_that_is_not_utf_8_gets_400(protected: httpx.Client, path: str, text: str) -> None:
+    status, problem = send_raw(protected, "GET", path.format(text), AS_ADMIN)
     assert status == 400
     assert "path" in problem["detail"]
 
 
-def test_utf_8_in_a_query_is_read(guarded: httpx.Client) -> None:
+def test_utf_8_in_a_query_is_accepted(protected: httpx.Client) -> None:
     person = {"person_surname": "Müller 100%"}
-    assert guarded.post("/v1/people", json=person, headers=AS_ADMIN).status_code == 201
-    found = guarded.get(f"/v1/people?surname={quote('Müller 100%')}", headers=AS_ADMIN).json()["people"]
+    assert protected.post("/v1/people", json=person, headers=AS_ADMIN).status_code == 201
+    found = protected.get(f"/v1/people?surname={quote('Müller 100%')}", headers=AS_ADMIN).json()["people"]
     assert [one["person_surname"] for one in found] == ["Müller 100%"]
 
 
 @pytest.mark.parametrize("path", ["/v1/people", "/data", "/v1/people/export", SIGN_IN])
-def test_query_has_a_limited_number_of_parameters(guarded: httpx.Client, path: str) -> None:
-    status, problem = sent(guarded, "GET", f"{path}?" + "&".join(["a"] * 101), AS_ADMIN)
+def test_query_has_a_limited_number_of_parameters(protected: httpx.Client, path: str) -> None:
+    status, problem = send_raw(protected, "GET", f"{path}?" + "&".join(["a"] * 101), AS_ADMIN)
     assert status == 400
     assert "100 parameters" in problem["detail"]
 
@@ -109,82 +109,84 @@ def test_query_has_a_limited_number_of_parameters(guarded: httpx.Client, path: s
         (urlencode({"key": "clé"}), 401),
     ],
 )
-def test_sign_in_form_is_small_and_has_only_known_fields(guarded: httpx.Client, body: str, expected: int) -> None:
-    response = guarded.post(SIGN_IN, content=body.encode(), headers=OURS | FORM)
+def test_sign_in_form_is_small_and_has_only_known_fields(protected: httpx.Client, body: str, expected: int) -> None:
+    response = protected.post(SIGN_IN, content=body.encode(), headers=SAME_ORIGIN | FORM)
     assert response.status_code == expected
 
 
-def test_sign_in_form_of_unknown_length_is_small(guarded: httpx.Client) -> None:
+def test_sign_in_form_of_unknown_length_is_small(protected: httpx.Client) -> None:
     pieces = (b"key=" if n == 0 else b"x" * 1_000 for n in range(20))
-    assert guarded.post(SIGN_IN, content=pieces, headers=OURS | FORM).status_code == 413
+    assert protected.post(SIGN_IN, content=pieces, headers=SAME_ORIGIN | FORM).status_code == 413
 
 
-def test_sign_in_form_is_a_form(guarded: httpx.Client) -> None:
-    headers = OURS | {"Content-Type": "application/json"}
-    assert guarded.post(SIGN_IN, content=b'{"key": "x"}', headers=headers).status_code == 415
+def test_sign_in_form_requires_the_form_media_type(protected: httpx.Client) -> None:
+    headers = SAME_ORIGIN | {"Content-Type": "application/json"}
+    assert protected.post(SIGN_IN, content=b'{"key": "x"}', headers=headers).status_code == 415
 
 
-def test_signing_in_and_out(guarded: httpx.Client) -> None:
+def test_sign_in_and_sign_out_succeed(protected: httpx.Client) -> None:
     form = {"key": ADMIN_KEY, "next": "/console/health"}
     assert (
-        guarded.post(SIGN_IN, data=form, headers={"Sec-Fetch-Site": "same-origin"}).headers["Location"]
+        protected.post(SIGN_IN, data=form, headers={"Sec-Fetch-Site": "same-origin"}).headers["Location"]
         == "/console/health"
     )
-    assert guarded.get("/v1/people?surname=x").status_code == 200
-    assert guarded.post("/console/sign-out", headers={"Sec-Fetch-Site": "same-origin"}).status_code == 303
+    assert protected.get("/v1/people?surname=x").status_code == 200
+    assert protected.post("/console/sign-out", headers={"Sec-Fetch-Site": "same-origin"}).status_code == 303
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
-def test_body_is_not_awaited_before_the_client_is_authenticated(guarded: httpx.Client, method: str) -> None:
+def test_body_is_not_awaited_before_the_client_is_authenticated(protected: httpx.Client, method: str) -> None:
     paths = {"POST": ["/v1/people", "/v1/people/import", "/v1/people/search", "/v1/people/export", "/data"]}
     for path in paths.get(method, ["/v1/people/x"]):
-        status, _ = sent(guarded, method, path, {"Content-Length": "1000000", "Content-Type": "application/json"})
+        status, _ = send_raw(protected, method, path, {"Content-Length": "1000000", "Content-Type": "application/json"})
         assert status == 401
 
 
-@pytest.mark.parametrize("others", ["", "a=b;" * 5_000, 'a="' + '\\"' * 10_000 + '";', ";" * 10_000, "a;" * 10_000])
-def test_cookie_is_found_among_others(others: str) -> None:
-    request = Request(testing.create_scope(headers={"Cookie": f"{others} wanted=found; wanted=later"}), None)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    "other_cookies", ["", "a=b;" * 5_000, 'a="' + '\\"' * 10_000 + '";', ";" * 10_000, "a;" * 10_000]
+)
+def test_cookie_is_found_among_other_cookies(other_cookies: str) -> None:
+    request = Request(testing.create_scope(headers={"Cookie": f"{other_cookies} wanted=found; wanted=later"}), None)  # type: ignore[arg-type]
     assert bodies.cookie(request, "wanted") == "found"
     assert bodies.cookie(request, "missing") is None
 
 
-def test_long_accept_is_refused(guarded: httpx.Client) -> None:
+def test_long_accept_is_rejected(protected: httpx.Client) -> None:
     headers = AS_ADMIN | {"Accept": 'text/csv;a="' + ";" * 16_000 + '"'}
-    assert guarded.get("/v1/people/export", headers=headers).status_code == 400
+    assert protected.get("/v1/people/export", headers=headers).status_code == 400
 
 
-def test_json_has_a_limited_number_of_values(guarded: httpx.Client) -> None:
+def test_json_has_a_limited_number_of_values(protected: httpx.Client) -> None:
     for body in (b"[" + b"[]," * 340_000 + b"1]", b'{"x":"' + b"," * 70_000 + b'"}'):
-        response = guarded.post("/v1/people", content=body, headers=AS_ADMIN | {"Content-Type": "application/json"})
+        response = protected.post("/v1/people", content=body, headers=AS_ADMIN | {"Content-Type": "application/json"})
         assert response.status_code == 400
         with pytest.raises(InvalidJson, match="commas"):
             strict_json.parse(body)
 
 
-def test_largest_record_has_few_enough_values(guarded: httpx.Client) -> None:
+def test_largest_record_has_few_enough_values(protected: httpx.Client) -> None:
     person = {"person_name": "x", "pad": [0] * 32_000}
-    assert guarded.post("/v1/people", json=person, headers=AS_ADMIN).status_code == 201
+    assert protected.post("/v1/people", json=person, headers=AS_ADMIN).status_code == 201
 
 
 async def test_heavy_bodies_in_progress_are_limited_and_light_ones_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "BODIES", budget := memory_budget.Budget(1_500_000))
-    read = [await body_of(b"x" * 700_000), await body_of(b"x" * 700_000)]
+    requests = [await body_of(b"x" * 700_000), await body_of(b"x" * 700_000)]
     assert budget.used == 1_400_000
     with pytest.raises(Overloaded):
         await body_of(b"x" * 700_000)
     with pytest.raises(Overloaded):
-        await body_of(b"[" + b"0," * 5_000 + b"0]")  # whose values take more memory than its text
+        await body_of(b"[" + b"0," * 5_000 + b"0]")  # its values take more memory than its text
     await body_of(b"x" * 10_000)
-    for request in read:
+    for request in requests:
         budget.release(request.scope["counted"])
     await body_of(b"x" * 700_000)
 
 
-def test_heavy_bodies_count_only_while_their_requests_are_in_progress(guarded: httpx.Client) -> None:
+def test_heavy_bodies_count_only_while_their_requests_are_in_progress(protected: httpx.Client) -> None:
     body = b'{"person_name":"x","pad":"' + b"x" * 900_000 + b'"}'
     for _ in range(2 * memory_budget.BODIES.size // len(body)):
-        response = guarded.post("/v1/people", content=body, headers=AS_ADMIN | {"Content-Type": "application/json"})
+        response = protected.post("/v1/people", content=body, headers=AS_ADMIN | {"Content-Type": "application/json"})
         assert response.status_code == 422
 
 

@@ -1,4 +1,4 @@
-"""Traces reach a receiver of OTLP, and say how a request was answered, without anything of anybody."""
+"""Traces: an OTLP receiver gets the spans of each request, without personal data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 class Receiver:
-    """An HTTP server that takes what the exporter sends and reads it."""
+    """An HTTP server that collects the spans of the exporter."""
 
     def __init__(self) -> None:
         self.spans: list[Any] = []
@@ -74,25 +74,25 @@ def attributes(span: Any) -> dict[str, str]:
 
 
 def cold_read(server: Server, client: httpx.Client) -> httpx.Response:
-    """Read somebody whom the cache does not have, once it keeps anything at all."""
-    patience = monotonic() + HANG_TIMEOUT
+    """Read a person that is not cached, once the cache accepts entries."""
+    deadline = monotonic() + HANG_TIMEOUT
     while True:
         path = client.post("/v1/people", json={"person_surname": "Canary4711"}).headers["Location"]
-        answer = client.get(path, headers={"traceparent": PARENT})
-        if answer.headers["Cache-Status"].endswith("fwd=miss"):
-            return answer
-        assert monotonic() < patience
+        response = client.get(path, headers={"traceparent": PARENT})
+        if response.headers["Cache-Status"].endswith("fwd=miss"):
+            return response
+        assert monotonic() < deadline
 
 
-def test_a_cold_read_shows_request_cache_lease_store_and_fill(tmp_path: Path, receiver: Receiver) -> None:
+def test_cold_read_has_spans_of_request_lease_store_and_fill(tmp_path: Path, receiver: Receiver) -> None:
     with (
         valkey_servers.running_server() as cache,
         serving(tmp_path, cache_url=cache.url, cache_timeout=5, cache_fence_ttl=0.02) as server,
         httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client,
     ):
-        answer = cold_read(server, client)
-        _, trace_id, span_id, flags = answer.headers["Traceresponse"].split("-")
-    assert (trace_id, flags) == (PARENT.split("-")[1], "01")  # the client's trace goes on
+        response = cold_read(server, client)
+        _, trace_id, span_id, flags = response.headers["Traceresponse"].split("-")
+    assert (trace_id, flags) == (PARENT.split("-")[1], "01")  # the client's trace continues
     request = next(span for span in receiver.spans if span.span_id.hex() == span_id)
     assert (request.name, request.parent_span_id.hex()) == ("GET /v1/people/{person_id}", PARENT.split("-")[2])
     (read,) = [span for span in receiver.spans if span.parent_span_id == request.span_id]
@@ -109,7 +109,7 @@ def test_a_cold_read_shows_request_cache_lease_store_and_fill(tmp_path: Path, re
     assert f'"trace_id":"{trace_id}"' in server.log.read_text()
 
 
-def test_an_error_of_the_store_marks_its_spans(tmp_path: Path, receiver: Receiver) -> None:
+def test_spans_contain_the_status_and_no_personal_data(tmp_path: Path, receiver: Receiver) -> None:
     with serving(tmp_path) as server:
         httpx.get(f"{server.url}/v1/people/00000000000000000000000000000000")
         httpx.get(f"{server.url}/v1/people?surname=Canary4711")
@@ -119,7 +119,7 @@ def test_an_error_of_the_store_marks_its_spans(tmp_path: Path, receiver: Receive
     assert "Canary4711" not in str(receiver.spans)
 
 
-def test_nothing_is_sent_when_the_sampler_says_never(
+def test_no_span_is_sent_if_the_sampler_is_off(
     tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
@@ -128,7 +128,7 @@ def test_nothing_is_sent_when_the_sampler_says_never(
     assert receiver.spans == []
 
 
-def test_nothing_of_it_is_loaded_unless_there_is_an_endpoint() -> None:
+def test_opentelemetry_is_not_imported_without_an_endpoint() -> None:
     code = (
         "import sys\nfrom peopleinfo.telemetry import tracing\nimport peopleinfo.http.app\n"
         "with tracing.configured('here'), tracing.span('store', 'get'): tracing.set_attribute('a', 'b')\n"

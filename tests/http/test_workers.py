@@ -1,4 +1,4 @@
-"""Several workers are one service: what one has acknowledged the others know, and they end together."""
+"""Several workers act as one service: all see each acknowledged change, and they end together."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def clients(pair: Server) -> Iterator[list[httpx.Client]]:
-    """Clients whose connections lead to both workers; a request id begins with letters of its worker's own."""
+    """Clients with connections to both workers; request ids start with a prefix of the worker."""
     with ExitStack() as stack:
         clients = [stack.enter_context(httpx.Client(base_url=pair.url, timeout=HANG_TIMEOUT)) for _ in range(2)]
         while len({worker(client) for client in clients}) < 2:
@@ -41,25 +41,25 @@ def worker(client: httpx.Client) -> str:
     return str(client.get("/status").headers["X-Request-Id"]).partition("-")[0]
 
 
-def test_what_one_worker_has_stored_every_worker_reads_at_once(clients: list[httpx.Client], surname: str) -> None:
+def test_every_worker_reads_a_change_of_another_at_once(clients: list[httpx.Client], surname: str) -> None:
     for number, writer in enumerate(clients[-4:] + clients[:4]):
         person = writer.post("/v1/people", json={"person_surname": surname, "n": number})
-        place = person.headers["Location"]
+        location = person.headers["Location"]
         for reader in clients:
-            assert reader.get(place).content == person.content
+            assert reader.get(location).content == person.content
             assert len(reader.get("/data", params={"person_surname": surname}).json()) == number + 1
-        writer.patch(place, json={"n": -1}, headers={"If-Match": '"1"'})
-        assert {reader.get(place).json()["n"] for reader in clients} == {-1}
+        writer.patch(location, json={"n": -1}, headers={"If-Match": '"1"'})
+        assert {reader.get(location).json()["n"] for reader in clients} == {-1}
 
 
-def test_what_one_worker_has_erased_no_worker_finds(clients: list[httpx.Client], surname: str) -> None:
-    place = clients[0].post("/v1/people", json={"person_surname": surname}).headers["Location"]
-    assert {reader.get(place).status_code for reader in clients} == {200}
-    clients[-1].delete(place)
-    assert {reader.get(place).status_code for reader in clients} == {404}
+def test_no_worker_finds_a_person_that_another_has_deleted(clients: list[httpx.Client], surname: str) -> None:
+    location = clients[0].post("/v1/people", json={"person_surname": surname}).headers["Location"]
+    assert {reader.get(location).status_code for reader in clients} == {200}
+    clients[-1].delete(location)
+    assert {reader.get(location).status_code for reader in clients} == {404}
 
 
-def test_a_cursor_of_one_worker_is_good_at_another(clients: list[httpx.Client], surname: str) -> None:
+def test_cursor_of_one_worker_is_valid_at_another(clients: list[httpx.Client], surname: str) -> None:
     for _ in range(2):
         clients[0].post("/v1/people", json={"person_surname": surname})
     cursors = [c.get("/v1/people", params={"surname": surname, "limit": 1}).json()["next_cursor"] for c in clients]
@@ -68,13 +68,13 @@ def test_a_cursor_of_one_worker_is_good_at_another(clients: list[httpx.Client], 
         assert len(page.json()["people"]) == 1
 
 
-def test_an_idempotency_key_is_known_to_every_worker(clients: list[httpx.Client], surname: str) -> None:
+def test_idempotency_key_is_shared_by_all_workers(clients: list[httpx.Client], surname: str) -> None:
     headers = {"Idempotency-Key": surname}
-    answers = [c.post("/v1/people", json={"person_surname": surname}, headers=headers) for c in clients]
-    assert len({answer.content for answer in answers}) == 1
+    responses = [c.post("/v1/people", json={"person_surname": surname}, headers=headers) for c in clients]
+    assert len({response.content for response in responses}) == 1
 
 
-def test_sigterm_to_the_parent_ends_all(tmp_path: Path) -> None:
+def test_sigterm_to_the_parent_ends_all_workers(tmp_path: Path) -> None:
     with serving(tmp_path, workers=2) as server:
         children = psutil.Process(server.process.pid).children(recursive=True)
         assert len(children) >= 2
@@ -83,14 +83,14 @@ def test_sigterm_to_the_parent_ends_all(tmp_path: Path) -> None:
         assert alive == []
 
 
-def test_a_worker_that_was_killed_is_replaced_and_nothing_is_lost(tmp_path: Path) -> None:
+def test_killed_worker_is_replaced_without_data_loss(tmp_path: Path) -> None:
     with serving(tmp_path, workers=2) as server:
         httpx.post(f"{server.url}/v1/people", json={"person_surname": "Kept"})
         before = workers_of(server)
         before[0].kill()
         psutil.wait_procs(before[:1], timeout=HANG_TIMEOUT)
-        answer = httpx.get(f"{server.url}/data", params={"person_surname": "Kept"}, timeout=HANG_TIMEOUT)
-        assert len(answer.json()) == 1
+        response = httpx.get(f"{server.url}/data", params={"person_surname": "Kept"}, timeout=HANG_TIMEOUT)
+        assert len(response.json()) == 1
 
 
 def test_worker_that_cannot_start_does_not_end_the_others(tmp_path: Path) -> None:
@@ -104,16 +104,16 @@ def test_worker_that_cannot_start_does_not_end_the_others(tmp_path: Path) -> Non
         assert other.is_running()
         assert httpx.get(f"{server.url}/status/live", timeout=HANG_TIMEOUT).status_code == 200
         away.rename(store)
-        while len(workers_of(server)) < 2 or not all(answers(server) for _ in range(4)):
+        while len(workers_of(server)) < 2 or not all(is_live(server) for _ in range(4)):
             time.sleep(0.1)
         assert server.terminate() == 0
 
 
-def answers(server: Server) -> bool:
+def is_live(server: Server) -> bool:
     return httpx.get(f"{server.url}/status/live", timeout=HANG_TIMEOUT).status_code == 200
 
 
-def test_workers_whose_parent_was_killed_end_too(tmp_path: Path) -> None:
+def test_workers_end_after_their_parent_was_killed(tmp_path: Path) -> None:
     with started(tmp_path, workers=2) as server:
         workers = workers_of(server)
         assert len(workers) == 2
