@@ -1,1 +1,1 @@
-"""What watches the service: rules and scrape configurations for Prometheus, dashboards for Grafana."""
+"""Monitoring: rules and scrape configurations for Prometheus, dashboards for Grafana."""

@@ -1,4 +1,4 @@
-"""The dashboards, as code: `python -m observability.dashboards` writes them to observability/grafana/dashboards."""
+"""The Grafana dashboards as code: `python -m observability.dashboards` writes them to observability/grafana/dashboards."""
 
 from __future__ import annotations
 
@@ -15,64 +15,64 @@ _JOB: Final = 'job="peopleinfo"'
 
 
 class Panel(NamedTuple):
-    """A panel: its title, what it tells whoever is on call, its unit (Grafana's name), and what it draws by what each line is called."""
+    """A panel: title, description for the operator on call, unit (Grafana's name), and expressions by legend."""
 
     title: str
-    tells: str
+    description: str
     unit: str
-    draws: dict[str, str]
+    expressions: dict[str, str]
 
 
-def rate(metric: str, by: str, where: str = _JOB) -> str:
-    """Return the expression of a counter's growth a second."""
-    return f"sum by ({by}) (rate({metric}{{{where}}}[$__rate_interval]))"
+def rate(metric: str, by: str, selector: str = _JOB) -> str:
+    """Return the expression for the rate of a counter per second."""
+    return f"sum by ({by}) (rate({metric}{{{selector}}}[$__rate_interval]))"
 
 
-def quantile(share: float, metric: str, by: str = "", where: str = _JOB) -> str:
-    """Return the expression of a quantile of a histogram."""
+def quantile(level: float, metric: str, by: str = "", selector: str = _JOB) -> str:
+    """Return the expression for a quantile of a histogram."""
     labels = f"{by}, le" if by else "le"
-    return f"histogram_quantile({share}, sum by ({labels}) (rate({metric}_bucket{{{where}}}[$__rate_interval])))"
+    return f"histogram_quantile({level}, sum by ({labels}) (rate({metric}_bucket{{{selector}}}[$__rate_interval])))"
 
 
 OVERVIEW: Final = (
     Panel(
-        "Failures of the last hour",
-        "The share of the API's requests answered by 5xx; the goal is less than 0.1 %.",
+        "Error ratio",
+        "Share of API requests with a 5xx response. Objective: less than 0.1 %.",
         "percentunit",
         {"5 minutes": "job:peopleinfo_errors:ratio_rate5m", "1 hour": "job:peopleinfo_errors:ratio_rate1h"},
     ),
     Panel(
         "Requests",
-        "Answered a second, by status.",
+        "Completed requests per second, by status.",
         "reqps",
         {"{{status}}": rate("peopleinfo_http_requests_total", "status", _API)},
     ),
     Panel(
-        "Failures by route",
-        "Answered by 5xx a second.",
+        "Errors by route",
+        "5xx responses per second.",
         "reqps",
         {"{{method}} {{route}}": rate("peopleinfo_http_requests_total", "method, route", f'{_API}, status=~"5.."')},
     ),
     Panel(
         "Latency",
-        "How long requests take, imports and exports aside.",
+        "Duration of requests, without imports and exports.",
         "s",
         {
             "p99": "job:peopleinfo_request_seconds:p99_5m",
             "p50": quantile(
-                0.5, "peopleinfo_http_request_duration_seconds", where=f'{_API}, route!~"/v1/people/(import|export)"'
+                0.5, "peopleinfo_http_request_duration_seconds", selector=f'{_API}, route!~"/v1/people/(import|export)"'
             ),
         },
     ),
     Panel(
         "Latency by route (p99)",
-        "Which route is slow.",
+        "99th percentile of the duration, to find a slow route.",
         "s",
         {"{{method}} {{route}}": quantile(0.99, "peopleinfo_http_request_duration_seconds", "method, route", _API)},
     ),
     Panel(
-        "In flight",
-        "Requests being answered, and open connections.",
+        "Requests in flight",
+        "Requests in progress and open connections.",
         "short",
         {
             "requests {{instance}}": f"peopleinfo_http_requests_in_flight{{{_JOB}}}",
@@ -81,23 +81,23 @@ OVERVIEW: Final = (
     ),
     Panel(
         "Bytes sent",
-        "Bodies of answers, by route.",
+        "Bytes of response bodies per second, by route.",
         "Bps",
         {"{{route}}": rate("peopleinfo_http_response_bytes_total", "route")},
     ),
     Panel(
         "Instances",
-        "How many answer Prometheus, their workers, and when each started.",
+        "Reachable instances, their workers, and starts within the last hour.",
         "short",
         {
             "instances": f"sum(up{{{_JOB}}})",
             "workers {{instance}}": f"peopleinfo_workers{{{_JOB}}}",
-            "starts within an hour {{instance}}": f"changes(process_start_time_seconds{{{_JOB}}}[1h])",
+            "starts in 1 hour {{instance}}": f"changes(process_start_time_seconds{{{_JOB}}}[1h])",
         },
     ),
     Panel(
         "Versions",
-        "What runs where: during a deployment there are two.",
+        "Running versions; two during a deployment.",
         "short",
         {
             "{{version}} on Python {{python}}": f"count by (version, python) (peopleinfo_build_info{{{_JOB}}})",
@@ -106,25 +106,25 @@ OVERVIEW: Final = (
     ),
     Panel(
         "CPU",
-        "CPUs that each instance uses; a worker uses one at most.",
+        "CPU cores used by each instance; a worker uses at most one.",
         "short",
         {"{{instance}}": rate("process_cpu_seconds_total", "instance")},
     ),
     Panel(
         "Memory",
-        "Resident, of all workers of an instance.",
+        "Resident memory of all workers of an instance.",
         "bytes",
         {"{{instance}}": f"process_resident_memory_bytes{{{_JOB}}}"},
     ),
     Panel(
-        "Connections that were ended from here",
-        "A second; full: PEOPLEINFO_MAX_CONNECTIONS, head: idle or slow to ask, answer: slow to take it.",
+        "Aborted connections",
+        "Connections closed by the server per second. limit: PEOPLEINFO_MAX_CONNECTIONS; header_timeout: no request in time; write_timeout: the client reads too slowly.",
         "short",
         {"{{reason}}": rate("peopleinfo_http_connections_aborted_total", "reason")},
     ),
     Panel(
         "Open files",
-        "Files and connections, their limit, and how often none could be opened in five minutes.",
+        "Open files and connections, their limit, and the number of failures to open one in five minutes.",
         "short",
         {
             "{{instance}}": f"process_open_fds{{{_JOB}}}",
@@ -133,153 +133,153 @@ OVERVIEW: Final = (
         },
     ),
     Panel(
-        "Lag of the event loop (p99)",
-        "How late a process turns to its work; more than 0.1 s means that it is too busy.",
+        "Event loop lag (p99)",
+        "Delay of the event loop; more than 0.1 s means that the process is overloaded.",
         "s",
         {"{{instance}}": quantile(0.99, "peopleinfo_event_loop_lag_seconds", "instance")},
     ),
     Panel(
-        "Log",
-        "Warnings and errors a second, and lines left out in a storm.",
+        "Log events",
+        "Log events per second by level, and suppressed repetitions.",
         "short",
         {
             "{{level}}": rate("peopleinfo_log_events_total", "level"),
-            "left out": rate("peopleinfo_log_events_suppressed_total", "job"),
+            "suppressed": rate("peopleinfo_log_events_suppressed_total", "job"),
         },
     ),
     Panel(
-        "Audit",
-        "Events a second; failed: attempts to write, after which nobody is served for long.",
+        "Audit log",
+        "Events per second. failed: attempts to write; the service soon rejects requests if they persist.",
         "short",
         {"{{outcome}}": rate("peopleinfo_audit_events_total", "outcome")},
     ),
     Panel(
         "Imports and exports",
-        "People a second, and transfers under way.",
+        "Records per second, and running operations.",
         "short",
         {
             "rows {{outcome}}": rate("peopleinfo_import_rows_total", "outcome"),
             "exported": rate("peopleinfo_export_people_total", "job"),
-            "{{kind}} under way": f"sum by (kind) (peopleinfo_bulk_operations_running{{{_JOB}}})",
+            "{{kind}} running": f"sum by (kind) (peopleinfo_bulk_operations_running{{{_JOB}}})",
         },
     ),
 )
 
 STORE_AND_CACHE: Final = (
     Panel(
-        "Is the store there?",
-        "1: it said last that it can serve.",
+        "Store health",
+        "1: the last health check succeeded.",
         "short",
         {"{{instance}}": f"peopleinfo_store_up{{{_JOB}}}"},
     ),
     Panel(
-        "Latency of the store (p99)",
-        "By operation, whatever came of it.",
+        "Store latency (p99)",
+        "By operation, successful or not.",
         "s",
         {"{{operation}}": quantile(0.99, "peopleinfo_store_operation_duration_seconds", "operation")},
     ),
     Panel(
-        "Operations of the store",
-        "A second.",
+        "Store operations",
+        "Operations per second.",
         "ops",
         {"{{operation}}": rate("peopleinfo_store_operation_duration_seconds_count", "operation")},
     ),
     Panel(
-        "What the store could not do",
-        "A second; unknown: it may have been done all the same.",
+        "Store errors",
+        "Failed operations per second. outcome_unknown: the write may have been applied.",
         "ops",
         {"{{operation}} {{error}}": rate("peopleinfo_store_errors_total", "operation, error")},
     ),
     Panel(
-        "DynamoDB: attempts by outcome",
-        "throttled: for want of capacity; silent: no answer; refused: rights, or no such table.",
+        "DynamoDB: requests by outcome",
+        "Requests per second. throttled: insufficient capacity; timeout: no response; rejected: missing permission or table.",
         "ops",
         {"{{outcome}}": rate("peopleinfo_dynamodb_requests_total", "outcome")},
     ),
     Panel(
-        "DynamoDB: latency of an attempt (p99)",
-        "As the service sees it.",
+        "DynamoDB: request latency (p99)",
+        "Measured by the service; each retry counts separately.",
         "s",
         {"{{action}}": quantile(0.99, "peopleinfo_dynamodb_request_duration_seconds", "action")},
     ),
     Panel(
         "DynamoDB: consumed capacity",
-        "Units a second, as DynamoDB told: what is paid for.",
+        "Capacity units per second as reported by DynamoDB, which AWS charges for.",
         "short",
         {"{{action}}": rate("peopleinfo_dynamodb_consumed_units_total", "action")},
     ),
     Panel(
-        "DynamoDB: waiting for a connection (p99)",
-        "More than a few milliseconds: all connections are in use.",
+        "DynamoDB: wait for a connection (p99)",
+        "More than a few milliseconds means that all connections are in use.",
         "s",
         {"{{instance}}": quantile(0.99, "peopleinfo_dynamodb_pool_wait_seconds", "instance")},
     ),
     Panel(
-        "SQLite: writes that wait",
-        "For the one writer.",
+        "SQLite: write queue",
+        "Writes that wait for the writer.",
         "short",
         {"{{instance}}": f"peopleinfo_sqlite_write_queue_length{{{_JOB}}}"},
     ),
     Panel(
         "SQLite: write-ahead logs",
-        "Changes that are not in the database files yet. A reader that does not end keeps them from shrinking.",
+        "Size of the write-ahead logs. A long read transaction keeps them from shrinking.",
         "bytes",
         {"{{instance}}": f"peopleinfo_sqlite_wal_bytes{{{_JOB}}}"},
     ),
     Panel(
-        "Is the cache there?",
-        "1: it is asked; and 1: processes hear of changes, and use their own memory.",
+        "Cache health",
+        "shared: 1 if the shared cache is used; local: 1 if processes receive invalidations and use their local caches.",
         "short",
         {
             "shared {{instance}}": f"peopleinfo_cache_up{{{_JOB}}}",
-            "memory {{instance}}": f"peopleinfo_cache_tracking_up{{{_JOB}}}",
+            "local {{instance}}": f"peopleinfo_cache_tracking_up{{{_JOB}}}",
         },
     ),
     Panel(
-        "Answers from the cache",
-        "The share of reads that no store had to answer, and reads by level and outcome.",
+        "Cache hits",
+        "Share of reads served by a cache, and reads per second by level and outcome.",
         "short",
         {
-            "share": "job:peopleinfo_cache_hits:ratio_rate5m",
+            "hit ratio": "job:peopleinfo_cache_hits:ratio_rate5m",
             "{{level}} {{outcome}}": rate("peopleinfo_cache_reads_total", "level, outcome"),
         },
     ),
     Panel(
-        "What the shared cache said",
-        "miss: with a lease to fill it; fenced: somebody is writing; cold: it is not trusted yet; down: not reached.",
+        "Shared cache lookups",
+        "Lookups per second. miss: returns a lease; fenced: a write is in progress; cold: a new epoch is not yet valid; down: unreachable.",
         "ops",
         {"{{outcome}}": rate("peopleinfo_cache_lookups_total", "outcome")},
     ),
     Panel(
         "Fills and fences",
-        "late: a write was faster than the fill; left: a write of unknown outcome.",
+        "Per second. lease_lost: a write overtook the fill; expired: the fence of a write with an unknown outcome.",
         "ops",
         {
             "fill {{outcome}}": rate("peopleinfo_cache_fills_total", "outcome"),
             "fence {{outcome}}": rate("peopleinfo_cache_fences_total", "outcome"),
-            "reads joined": rate("peopleinfo_cache_coalesced_reads_total", "job"),
+            "coalesced reads": rate("peopleinfo_cache_coalesced_reads_total", "job"),
         },
     ),
     Panel(
-        "Calls to the cache (p99)",
-        "By operation; the deadline is 50 ms.",
+        "Cache commands (p99)",
+        "By operation; the default timeout is 50 ms.",
         "s",
         {"{{operation}}": quantile(0.99, "peopleinfo_cache_command_duration_seconds", "operation")},
     ),
     Panel(
-        "Trouble with the cache",
-        "Failed calls and invalid entries a second, times that it was given up or joined, and names that it has yet to be told of.",
+        "Cache errors",
+        "Failed commands and invalid entries per second, state changes of the circuit breaker, and pending invalidations.",
         "short",
         {
             "{{error}}": rate("peopleinfo_cache_command_errors_total", "error"),
             "invalid {{kind}}": rate("peopleinfo_cache_invalid_entries_total", "kind"),
             "{{to}}": f"sum by (to) (increase(peopleinfo_cache_breaker_changes_total{{{_JOB}}}[$__rate_interval]))",
-            "owed {{instance}}": f"peopleinfo_cache_pending_invalidations{{{_JOB}}}",
+            "pending {{instance}}": f"peopleinfo_cache_pending_invalidations{{{_JOB}}}",
         },
     ),
     Panel(
-        "Staleness of the memory of processes",
-        "How long a process takes at most to hear of a change elsewhere; 1.5 s is the promised bound.",
+        "Invalidation lag of local caches",
+        "Upper bound of the delay of invalidations; 1.5 s is the guaranteed maximum.",
         "s",
         {
             "p99": quantile(0.99, "peopleinfo_cache_invalidation_lag_seconds"),
@@ -287,14 +287,14 @@ STORE_AND_CACHE: Final = (
         },
     ),
     Panel(
-        "Answers in memory",
-        "Of all workers of an instance.",
+        "Local cache entries",
+        "Entries of all workers of an instance.",
         "short",
         {"{{instance}}": f"peopleinfo_cache_local_entries{{{_JOB}}}"},
     ),
     Panel(
-        "Memory for answers",
-        "Of all workers of an instance.",
+        "Local cache size",
+        "Bytes of all workers of an instance.",
         "bytes",
         {"{{instance}}": f"peopleinfo_cache_local_bytes{{{_JOB}}}"},
     ),
@@ -307,7 +307,7 @@ BOARDS: Final = {
 
 
 def text(name: str) -> str:
-    """Return a dashboard as Grafana reads it."""
+    """Return a dashboard as Grafana JSON."""
     title, panels = BOARDS[name]
     board = (
         dashboard.Dashboard(title)
@@ -319,28 +319,28 @@ def text(name: str) -> str:
         .with_variable(dashboard.DatasourceVariable("datasource").type("prometheus"))
     )
     for panel in panels:
-        board = board.with_panel(_drawn(panel))
+        board = board.with_panel(_timeseries(panel))
     return JSONEncoder(sort_keys=True, indent=2).encode(board.build()) + "\n"
 
 
-def _drawn(panel: Panel) -> timeseries.Panel:
-    drawn = (
+def _timeseries(panel: Panel) -> timeseries.Panel:
+    builder = (
         timeseries.Panel()
         .title(panel.title)
-        .description(panel.tells)
+        .description(panel.description)
         .unit(panel.unit)
         .datasource(DataSourceRef(type_val="prometheus", uid="${datasource}"))
         .span(8)
         .height(8)
     )
-    for number, (legend, expression) in enumerate(panel.draws.items()):
+    for number, (legend, expression) in enumerate(panel.expressions.items()):
         query = prometheus.Dataquery().expr(expression).legend_format(legend).ref_id(chr(ord("A") + number))
-        drawn = drawn.with_target(query)
-    return drawn
+        builder = builder.with_target(query)
+    return builder
 
 
 def main() -> None:
-    """Write the dashboards."""
+    """Write all dashboards."""
     for name in BOARDS:
         (FOLDER / f"{name}.json").write_text(text(name), encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""What is written down in observability/: its expressions and the figures that they use."""
+"""Expressions of the rules and dashboards in observability/, and the metrics that they use."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ DASHBOARDS: Final = ROOT / "observability" / "grafana" / "dashboards"
 
 def rules(file: str) -> list[dict[str, Any]]:
     """Return the rules of a file."""
-    written = yaml.safe_load((PROMETHEUS / file).read_text())
-    return [rule for group in written["groups"] for rule in group["rules"]]
+    content = yaml.safe_load((PROMETHEUS / file).read_text())
+    return [rule for group in content["groups"] for rule in group["rules"]]
 
 
 RECORDED: Final = {rule["record"]: rule["expr"] for rule in rules("recording.yml")}
@@ -28,31 +28,31 @@ ALERTS: Final = {rule["alert"]: rule for rule in rules("alerts.yml")}
 
 
 def panels() -> dict[str, str]:
-    """Return every expression that a dashboard draws, by its dashboard, panel and number."""
-    drawn: dict[str, str] = {}
+    """Return every expression of the dashboards by dashboard, panel and number."""
+    expressions: dict[str, str] = {}
     for file in sorted(DASHBOARDS.glob("*.json")):
         for panel in json.loads(file.read_text())["panels"]:
             for number, target in enumerate(panel.get("targets", ())):
-                drawn[f"{file.stem}: {panel['title']} ({number})"] = target["expr"]
-    return drawn
+                expressions[f"{file.stem}: {panel['title']} ({number})"] = target["expr"]
+    return expressions
 
 
-def used(expression: str) -> set[str]:
-    """Return the figures of the service in an expression, and what is recorded."""
+def names_in(expression: str) -> set[str]:
+    """Return the metrics and recorded series in an expression."""
     return set(re.findall(r"\b(?:peopleinfo_|process_|job:)[\w:]+", expression))
 
 
-def figures() -> dict[str, str]:
-    """Return under which names Prometheus has the figures, and what each is called here."""
-    named = {figure.name: figure.name for figure in metrics.ALL}
-    for figure in metrics.ALL:
-        if isinstance(figure, Histogram):
-            named |= {f"{figure.name}_{part}": figure.name for part in ("bucket", "count", "sum")}
-    return named
+def metric_names() -> dict[str, str]:
+    """Map the names of series in Prometheus to names of metrics."""
+    names = {metric.name: metric.name for metric in metrics.ALL}
+    for metric in metrics.ALL:
+        if isinstance(metric, Histogram):
+            names |= {f"{metric.name}_{part}": metric.name for part in ("bucket", "count", "sum")}
+    return names
 
 
-def within(seconds: int, text: str) -> str:
-    """Return rules or an expression in which every window, and every time that an alert waits, is short."""
+def with_windows(seconds: int, text: str) -> str:
+    """Return rules or an expression with all windows set to `seconds` and all `for` delays set to zero."""
     text = text.replace("$__rate_interval", f"{seconds}s")
     text = re.sub(r"\[\d+[smhd]\]", f"[{seconds}s]", text)
     return re.sub(r"for: \d+[smhd]", "for: 0s", text)

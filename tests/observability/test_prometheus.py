@@ -1,4 +1,4 @@
-"""A real Prometheus watches real services under load: what is drawn has data, alerts fire when something breaks, and clear after."""
+"""A real Prometheus monitors real services under load: panels have data, and alerts fire on a fault and clear after its repair."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 
 from tests import dynamodb_servers, valkey_servers
 from tests.http.serving import HANG_TIMEOUT, Server, serving
-from tests.observability.expressions import PROMETHEUS, RECORDED, panels, within
+from tests.observability.expressions import PROMETHEUS, RECORDED, panels, with_windows
 from tests.ports import free_port
 from tests.store_kinds import GENEROUS_TIMEOUT, store_url
 
@@ -32,32 +32,32 @@ THROTTLED = b'{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputE
 
 
 class Throttle(ThreadingHTTPServer):
-    """A way to DynamoDB that refuses every call while it is told to, as a table without capacity does."""
+    """A proxy to DynamoDB that throttles every request while `throttles` is set."""
 
-    daemon_threads = False  # so that closing it waits for whoever it serves
+    daemon_threads = False  # closing the server waits for running requests
 
     def __init__(self, target: str) -> None:
-        super().__init__(("127.0.0.1", 0), _Throttled)
+        super().__init__(("127.0.0.1", 0), _ThrottlingHandler)
         self.target = urlsplit(target).netloc
-        self.refuses = False
+        self.throttles = False
 
 
-class _Throttled(BaseHTTPRequestHandler):
+class _ThrottlingHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Throttle
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.server.refuses:
-            self._answer(400, THROTTLED)
+        if self.server.throttles:
+            self._respond(400, THROTTLED)
             return
-        way = HTTPConnection(self.server.target, timeout=HANG_TIMEOUT)
-        way.request("POST", "/", body, dict(self.headers))
-        answer = way.getresponse()
-        self._answer(answer.status, answer.read())
-        way.close()
+        upstream = HTTPConnection(self.server.target, timeout=HANG_TIMEOUT)
+        upstream.request("POST", "/", body, dict(self.headers))
+        response = upstream.getresponse()
+        self._respond(response.status, response.read())
+        upstream.close()
 
-    def _answer(self, status: int, body: bytes) -> None:
+    def _respond(self, status: int, body: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Type", "application/x-amz-json-1.0")
         self.send_header("Content-Length", str(len(body)))
@@ -69,40 +69,40 @@ class _Throttled(BaseHTTPRequestHandler):
 
 
 class Prometheus:
-    """The server that watches, asked over its API."""
+    """Client of the API of Prometheus."""
 
     def __init__(self, url: str) -> None:
         self._client = httpx.Client(base_url=url, timeout=HANG_TIMEOUT)
 
     def has(self, expression: str) -> bool:
-        """Say whether an expression has data now."""
-        answer = self._client.get("/api/v1/query", params={"query": expression}).json()
-        assert answer["status"] == "success", (expression, answer)
-        return bool(answer["data"]["result"])
+        """Return whether an expression has data now."""
+        response = self._client.get("/api/v1/query", params={"query": expression}).json()
+        assert response["status"] == "success", (expression, response)
+        return bool(response["data"]["result"])
 
     def is_firing(self, alert: str) -> bool:
         alerts = self._client.get("/api/v1/alerts").json()["data"]["alerts"]
-        return any(one["labels"]["alertname"] == alert and one["state"] == "firing" for one in alerts)
+        return any(item["labels"]["alertname"] == alert and item["state"] == "firing" for item in alerts)
 
-    def follow(self, alert: str, broken: Callable[[], None], mended: Callable[[], None]) -> None:
-        """Break something, wait until the alert fires, mend it, and wait until it has cleared."""
-        wait_until(lambda: not self.is_firing(alert), f"{alert} fires although nothing is broken")
-        broken()
+    def check_alert(self, alert: str, inject: Callable[[], None], repair: Callable[[], None]) -> None:
+        """Inject a fault, wait until the alert fires, repair the fault, and wait until the alert clears."""
+        wait_until(lambda: not self.is_firing(alert), f"{alert} fires without a fault")
+        inject()
         try:
             wait_until(lambda: self.is_firing(alert), f"{alert} does not fire")
         finally:
-            mended()
+            repair()
         wait_until(lambda: not self.is_firing(alert), f"{alert} does not clear")
 
     def close(self) -> None:
         self._client.close()
 
 
-class Watched:
-    """A service on DynamoDB with a cache, another one on SQLite with two workers, both under load, and a Prometheus that watches them."""
+class MonitoredServices:
+    """A service on DynamoDB with a cache, a service on SQLite with two workers, load on both, and a Prometheus that scrapes them."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
-        self.throttle = stack.enter_context(throttling())
+        self.throttle = stack.enter_context(throttling_proxy())
         self.cache = stack.enter_context(valkey_servers.running_server())
         store = (
             store_url("ministack", folder).partition("?")[0]
@@ -115,9 +115,9 @@ class Watched:
             ),
             stack.enter_context(serving(folder, workers=2, audit_log=f"file://{folder / 'audit.jsonl'}")),
         ]
-        self.prometheus = Prometheus(stack.enter_context(watching(folder, services)))
+        self.prometheus = Prometheus(stack.enter_context(run_prometheus(folder, services)))
         stack.callback(self.prometheus.close)
-        stack.enter_context(loading(services))
+        stack.enter_context(generate_load(services))
 
 
 def url_of(throttle: Throttle) -> str:
@@ -125,7 +125,7 @@ def url_of(throttle: Throttle) -> str:
 
 
 @contextmanager
-def throttling() -> Iterator[Throttle]:
+def throttling_proxy() -> Iterator[Throttle]:
     with Throttle(dynamodb_servers.endpoint("ministack")) as throttle, ThreadPoolExecutor(1) as thread:
         thread.submit(throttle.serve_forever)
         yield throttle
@@ -133,17 +133,17 @@ def throttling() -> Iterator[Throttle]:
 
 
 @contextmanager
-def watching(folder: Path, services: list[Server]) -> Iterator[str]:
-    """Start Prometheus with the project's own rules, whose windows are short."""
+def run_prometheus(folder: Path, services: list[Server]) -> Iterator[str]:
+    """Start Prometheus with the rules of the project, shortened to windows of seconds."""
     for name in ("recording.yml", "alerts.yml"):
-        (folder / name).write_text(within(WINDOW, (PROMETHEUS / name).read_text()))
+        (folder / name).write_text(with_windows(WINDOW, (PROMETHEUS / name).read_text()))
     targets = [urlsplit(service.url).netloc for service in services]
     settings = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
         "rule_files": ["recording.yml", "alerts.yml"],
         "scrape_configs": [{"job_name": "peopleinfo", "static_configs": [{"targets": targets}]}],
     }
-    (folder / "prometheus.yml").write_text(json.dumps(settings))  # which is YAML, too
+    (folder / "prometheus.yml").write_text(json.dumps(settings))  # JSON is valid YAML
     port = free_port()
     command = [
         str(shutil.which("prometheus")),
@@ -156,7 +156,7 @@ def watching(folder: Path, services: list[Server]) -> Iterator[str]:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
     url = f"http://127.0.0.1:{port}"
     try:
-        wait_until(lambda: is_ready(url), "Prometheus does not answer")
+        wait_until(lambda: is_ready(url), "Prometheus does not respond")
         yield url
     finally:
         process.kill()
@@ -169,74 +169,73 @@ def is_ready(url: str) -> bool:
     return False
 
 
-def wait_until(holds: Callable[[], object], otherwise: str) -> None:
-    patience = monotonic() + HANG_TIMEOUT
-    while not holds():
-        assert monotonic() < patience, otherwise
-        sleep(0.1)  # what Prometheus finds sets no event here
+def wait_until(condition: Callable[[], object], message: str) -> None:
+    deadline = monotonic() + HANG_TIMEOUT
+    while not condition():
+        assert monotonic() < deadline, message
+        sleep(0.1)  # Prometheus offers no event to await
 
 
 @contextmanager
-def loading(services: list[Server]) -> Iterator[None]:
-    over = threading.Event()
+def generate_load(services: list[Server]) -> Iterator[None]:
+    stopped = threading.Event()
     with ThreadPoolExecutor(2 * len(services)) as threads:
-        clients = [threads.submit(visit, server, over) for server in services for _ in range(2)]
+        clients = [threads.submit(send_requests, server, stopped) for server in services for _ in range(2)]
         try:
             yield
         finally:
-            over.set()
+            stopped.set()
     for client in clients:
         client.result()
 
 
-def visit(server: Server, over: threading.Event) -> None:
-    """Use everything that the dashboards tell of, whatever is broken meanwhile."""
+def send_requests(server: Server, stopped: threading.Event) -> None:
+    """Send requests that update every metric of the dashboards, even during a fault."""
     rows = {"Content-Type": "application/x-ndjson"}
     with httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client:
-        while not over.wait(0.1):
-            made = client.post("/v1/people", json={"person_surname": "Load"})
+        while not stopped.wait(0.1):
+            created = client.post("/v1/people", json={"person_surname": "Load"})
             for _ in range(3):
-                client.get(made.headers.get("Location", "/v1/people/0"))
+                client.get(created.headers.get("Location", "/v1/people/0"))
             client.get("/v1/people?surname=load")
             client.get("/status")
             client.post("/v1/people/import", content=b'{"person_surname": "Row"}', headers=rows)
-            with suppress(
-                httpx.RemoteProtocolError
-            ):  # an export that lost its store breaks off: nobody shall take it for whole
+            with suppress(httpx.RemoteProtocolError):  # the server aborts an export after a store error
                 client.get("/v1/people/export?surname=row")
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    found = shutil.which("prometheus")
-    if found is None:
+def monitored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MonitoredServices]:
+    if shutil.which("prometheus") is None:
         pytest.skip("needs prometheus (Debian: prometheus)")
     with ExitStack() as stack:
-        yield Watched(tmp_path_factory.mktemp("watched"), stack)
+        yield MonitoredServices(tmp_path_factory.mktemp("monitored"), stack)
 
 
-def test_an_alert_fires_when_redis_is_killed_and_clears_when_it_is_back(watched: Watched) -> None:
-    watched.prometheus.follow("PeopleInfoCacheDown", watched.cache.stop, watched.cache.start)
+def test_cache_alert_fires_when_redis_is_killed_and_clears_when_it_returns(monitored: MonitoredServices) -> None:
+    monitored.prometheus.check_alert("PeopleInfoCacheDown", monitored.cache.stop, monitored.cache.start)
 
 
-def test_an_alert_fires_when_dynamodb_throttles_and_clears_after(watched: Watched) -> None:
-    """Also the service itself has to be asked for its figures then, which it is not when it asks the store who wants them."""
+def test_throttling_alert_fires_and_clears_with_dynamodb(monitored: MonitoredServices) -> None:
+    """Scrapes must succeed meanwhile, so the authentication of a scrape must not depend on the store."""
 
     def throttle(*, on: bool) -> None:
-        watched.throttle.refuses = on
+        monitored.throttle.throttles = on
 
-    watched.prometheus.follow("PeopleInfoStoreThrottled", lambda: throttle(on=True), lambda: throttle(on=False))
+    monitored.prometheus.check_alert("PeopleInfoStoreThrottled", lambda: throttle(on=True), lambda: throttle(on=False))
 
 
-def test_whatever_is_drawn_or_recorded_has_data(watched: Watched) -> None:
-    missing = {name: within(4 * WINDOW, drawn) for name, drawn in panels().items()} | {name: name for name in RECORDED}
+def test_every_panel_and_recording_rule_has_data(monitored: MonitoredServices) -> None:
+    missing = {name: with_windows(4 * WINDOW, expression) for name, expression in panels().items()} | {
+        name: name for name in RECORDED
+    }
 
-    def all_found() -> bool:
+    def all_have_data() -> bool:
         for name, expression in list(missing.items()):
-            if watched.prometheus.has(expression):
+            if monitored.prometheus.has(expression):
                 del missing[name]
         return not missing
 
     with suppress(AssertionError):
-        wait_until(all_found, "some have none")
+        wait_until(all_have_data, "some expressions have no data")
     assert missing == {}

@@ -1,4 +1,4 @@
-"""Rules, scrape configurations, dashboards and runbooks: they are what they say, and know of nothing that there is not."""
+"""Rules, scrape configurations, dashboards and runbooks are valid and refer only to existing metrics."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tests.observability.expressions import (
     PROMETHEUS,
     RECORDED,
     ROOT,
-    figures,
+    metric_names,
+    names_in,
     panels,
-    used,
-    within,
+    with_windows,
 )
 
 RULE_TESTS = ("rules_test.yml", "slo_rules_test.yml")
@@ -32,61 +32,61 @@ def promtool(*arguments: str) -> str:
     tool = shutil.which("promtool")
     if tool is None:
         pytest.skip("needs promtool (Debian: prometheus)")
-    ran = subprocess.run([tool, *arguments], cwd=PROMETHEUS, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    return ran.stdout
+    result = subprocess.run([tool, *arguments], cwd=PROMETHEUS, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
 
 
-def test_the_rules_are_rules() -> None:
+def test_rule_files_are_valid() -> None:
     assert f"{len(ALERTS)} rules found" in promtool("check", "rules", "recording.yml", "alerts.yml")
 
 
 @pytest.mark.parametrize("file", RULE_TESTS)
-def test_the_rules_fire_when_they_should(file: str) -> None:
+def test_alerts_fire_as_their_unit_tests_expect(file: str) -> None:
     promtool("test", "rules", file)
 
 
 @pytest.mark.parametrize("alert", ALERTS)
 def test_every_alert_is_tested_and_has_a_runbook(alert: str) -> None:
     tested = [test for file in RULE_TESTS for test in yaml.safe_load((PROMETHEUS / file).read_text())["tests"]]
-    fires = [
+    firing = [
         rule for test in tested for rule in test["alert_rule_test"] if rule["alertname"] == alert and rule["exp_alerts"]
     ]
-    assert fires, f"no unit test in which {alert} fires"
+    assert firing, f"no unit test covers a firing {alert}"
     page = ROOT / ALERTS[alert]["annotations"]["runbook"]
     assert page == RUNBOOKS / f"{alert}.md"
-    assert re.search(r"^## Look at\n- .*^## Do\n- ", page.read_text(), re.MULTILINE | re.DOTALL)
+    assert re.search(r"^## Diagnosis\n- .*^## Remedy\n- ", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
-def test_every_runbook_is_of_an_alert() -> None:
+def test_every_runbook_belongs_to_an_alert() -> None:
     assert {page.stem for page in RUNBOOKS.glob("*.md")} == set(ALERTS)
 
 
 @pytest.mark.parametrize("file", ["local.yml", "ecs.yml", "compose.yml"])
-def test_prometheus_understands_its_configuration(file: str) -> None:
+def test_scrape_configuration_is_valid(file: str) -> None:
     promtool("check", "config", "--syntax-only", file)
 
 
-def test_kubernetes_configuration_keeps_the_pods_of_the_service() -> None:
-    """Debian's promtool is built without Kubernetes; so only what we rely on."""
+def test_kubernetes_configuration_selects_the_pods_of_the_service() -> None:
+    """Checks only the used options, because the promtool of Debian lacks Kubernetes support."""
     (job,) = yaml.safe_load((PROMETHEUS / "kubernetes.yml").read_text())["scrape_configs"]
     assert job["kubernetes_sd_configs"] == [{"role": "pod"}]
-    kept = [rule["regex"] for rule in job["relabel_configs"] if rule.get("action") == "keep"]
-    assert kept == ["people-info-api", "3000", "Running"]
+    selected = [rule["regex"] for rule in job["relabel_configs"] if rule.get("action") == "keep"]
+    assert selected == ["people-info-api", "3000", "Running"]
 
 
 @pytest.mark.parametrize("name", dashboards.BOARDS)
-def test_the_dashboards_are_as_they_are_written_in_code(name: str) -> None:
+def test_dashboard_json_matches_its_code(name: str) -> None:
     assert (DASHBOARDS / f"{name}.json").read_text() == dashboards.text(name), "run `make dashboards`"
 
 
 @pytest.mark.parametrize("name", EXPRESSIONS)
-def test_every_expression_can_be_parsed_and_uses_what_there_is(name: str) -> None:
-    promql_parser.parse(within(60, EXPRESSIONS[name]))
-    assert used(EXPRESSIONS[name]) <= set(figures()) | set(RECORDED)
+def test_every_expression_is_valid_and_uses_existing_metrics(name: str) -> None:
+    promql_parser.parse(with_windows(60, EXPRESSIONS[name]))
+    assert names_in(EXPRESSIONS[name]) <= set(metric_names()) | set(RECORDED)
 
 
-def test_every_figure_is_drawn_or_watched() -> None:
-    looked_at = {name for expression in EXPRESSIONS.values() for name in used(expression)}
-    names = figures()
-    assert {names[name] for name in looked_at if name in names} == set(names.values())
+def test_every_metric_appears_in_a_dashboard_or_an_alert() -> None:
+    series = {name for expression in EXPRESSIONS.values() for name in names_in(expression)}
+    names = metric_names()
+    assert {names[name] for name in series if name in names} == set(names.values())
