@@ -42,7 +42,7 @@ def test_a_partial_date_spans_the_days_that_it_can_mean(text: str, span: tuple[d
 
 @pytest.mark.parametrize("text", NO_SUCH_DAY)
 def test_a_day_that_no_calendar_has_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="no such day in the calendar"):
+    with pytest.raises(ValueError, match="exists in the calendar"):
         birthdate.date_range(text)
 
 
@@ -54,7 +54,7 @@ def test_any_other_form_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["0000", "0000-01", "0000-01-01"])
 def test_there_is_no_year_zero(text: str) -> None:
-    with pytest.raises(ValueError, match="no year 0000"):
+    with pytest.raises(ValueError, match="must not be in the year 0000"):
         birthdate.date_range(text)
 
 
@@ -68,7 +68,7 @@ def test_a_date_that_has_begun_is_not_in_the_future(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["2026-03-02", "2026-04", "2027", "9999"])
 def test_a_date_that_has_not_begun_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="lies in the future"):
+    with pytest.raises(ValueError, match="must not be in the future"):
         birthdate.check_not_future(text, TODAY)
 
 

@@ -95,7 +95,9 @@ async def test_every_row_is_answered_in_order(people: PeopleService, shelf: Shel
 async def test_a_row_that_is_not_json_says_why(people: PeopleService) -> None:
     async with run(people) as whole:
         (outcome,) = await whole.import_rows([row(1, '{"a":1,"a":2}')])
-    assert [error.reason for error in outcome.errors] == ["a member stands twice in one object"]
+    assert [error.reason for error in outcome.errors] == [
+        "an object contains a name twice: remove one of the two fields"
+    ]
 
 
 async def test_progress_counts_rows_and_those_stored(people: PeopleService) -> None:

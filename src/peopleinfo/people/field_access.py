@@ -1,4 +1,4 @@
-"""What a principal may see of people when some members are hidden from it, and what it may ask and change so that it cannot find them out."""
+"""Field access: redaction of hidden fields, and checks that no search or patch reveals their values."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from peopleinfo.people.person import decode_fields
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_NEVER: Final = frozenset(READ_ONLY_FIELDS)  # hidden: without them nobody could be named or changed
-_KNOWN: Final = frozenset(FIELDS) | _NEVER
-# Who is found tells something about these members. A person of one name is found by it as by a surname.
+_ALWAYS_VISIBLE: Final = frozenset(READ_ONLY_FIELDS)  # clients need them to address and change a record
+_STANDARD_FIELDS: Final = frozenset(FIELDS) | _ALWAYS_VISIBLE
+# Fields that a filter reveals. A single name is indexed like a surname.
 _REVEALED_BY: Final = {
     "surname": {"person_surname", "person_name"},
     "surname_prefix": {"person_surname", "person_name"},
@@ -26,37 +26,39 @@ _REVEALED_BY: Final = {
 }
 
 
-def is_hidden(member: str, hidden: frozenset[str]) -> bool:
-    """Say whether a member is among the hidden ones; `*` there stands for every member that people brought themselves."""
-    return (member in hidden and member not in _NEVER) or (CUSTOM_FIELDS in hidden and member not in _KNOWN)
+def is_hidden(field: str, hidden: frozenset[str]) -> bool:
+    """Return whether a field is hidden; `*` in `hidden` hides every custom field."""
+    return (field in hidden and field not in _ALWAYS_VISIBLE) or (
+        CUSTOM_FIELDS in hidden and field not in _STANDARD_FIELDS
+    )
 
 
-def visible_fields(members: Mapping[str, Any], hidden: frozenset[str]) -> dict[str, Any]:
-    """Return the members that are not hidden, in their order."""
-    return {member: value for member, value in members.items() if not is_hidden(member, hidden)}
+def visible_fields(fields: Mapping[str, Any], hidden: frozenset[str]) -> dict[str, Any]:
+    """Return the fields that are not hidden, in the same order."""
+    return {field: value for field, value in fields.items() if not is_hidden(field, hidden)}
 
 
 def redact(body: bytes, hidden: frozenset[str]) -> bytes:
-    """Return a person's JSON without the hidden members. It is encoded in the same way whether there were any or not."""
+    """Return the JSON of a record without its hidden fields. The encoding does not reveal whether it had any."""
     return strict_json.encode(visible_fields(decode_fields(body), hidden))
 
 
 @lru_cache(maxsize=1_000)
 def hidden_fields_hash(hidden: frozenset[str]) -> str:
-    """Return what tells the representations for principals with these hidden members from others: 8 hexadecimal digits."""
+    """Return a hash of a set of hidden fields, to distinguish representations: 8 hexadecimal digits."""
     return blake2b(strict_json.encode(sorted(hidden)), digest_size=4).hexdigest()
 
 
 def check_search(filters: Iterable[str], hidden: frozenset[str]) -> None:
-    """Raise MembersHidden when whoever asks by these filters would learn something about a hidden member."""
-    told: set[str] = set().union(*(_REVEALED_BY.get(name, ()) for name in filters))
-    if told & hidden:
-        raise FieldAccessDenied(sorted(told & hidden))
+    """Raise FieldAccessDenied if the results of a search by these filters would reveal a hidden field."""
+    revealed: set[str] = set().union(*(_REVEALED_BY.get(name, ()) for name in filters))
+    if revealed & hidden:
+        raise FieldAccessDenied(sorted(revealed & hidden))
 
 
 def check_patch(patch: Any, hidden: frozenset[str]) -> None:
-    """Raise MembersHidden when a merge patch names a hidden member, or is none that leaves the others as they are."""
+    """Raise FieldAccessDenied if a merge patch contains a hidden field, or is not an object and so replaces all fields."""
     if not isinstance(patch, dict):
         raise FieldAccessDenied(sorted(hidden))
-    if named := [member for member in patch if is_hidden(member, hidden)]:
-        raise FieldAccessDenied(named)
+    if denied := [field for field in patch if is_hidden(field, hidden)]:
+        raise FieldAccessDenied(denied)

@@ -1,4 +1,4 @@
-"""The fields of a person record that the service knows: the client sets the first four, the service the others."""
+"""Standard fields of a person record: the client sets `FIELDS`, the server sets `READ_ONLY_FIELDS`."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from typing import Final
 
 FIELDS: Final = ("person_name", "person_surname", "person_birthdate", "person_address")
 READ_ONLY_FIELDS: Final = ("person_id", "version", "created_at", "updated_at")
-CUSTOM_FIELDS: Final = "*"  # in a list of hidden fields: every field that is not in this module
+CUSTOM_FIELDS: Final = "*"  # in a list of hidden fields: every field that is not a standard field

@@ -1,4 +1,4 @@
-"""What may be asked for: whose surname, and what else must be true of the people found."""
+"""Search: the parameters, their validation, and the comparison of a record with them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Match = Literal["folded", "exact"]
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The filters of a search; all of them must hold. Names are compared folded unless `match` is "exact"."""
+    """The parameters of a search; a record must match all of them. Names are compared folded unless `match` is "exact"."""
 
     surname: str | None = None
     surname_prefix: str | None = None
@@ -30,21 +30,21 @@ class Search(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class PersonFilter:
-    """A checked search: which key leads to the people, and which of those are meant.
+    """A validated search: an index key and a predicate.
 
-    `surname_key` or `prefix_key` is the folded surname to look up; both None: everyone. `refines` is False when whoever lies under the
-    key is meant, so that `matches` need not be asked.
+    `surname_key` or `prefix_key` is the folded surname to query; if both are None, every record is a candidate.
+    `needs_row_check` is False if every record under the key matches, so that callers can skip `matches`.
     """
 
     def __init__(self, search: Search) -> None:
-        """Raise InvalidSearch with every reason."""
+        """Validate a search. Raises InvalidSearch with every error."""
         errors: list[FieldError] = []
         surname, prefix, name = (
-            _text_param(search, member, errors) for member in ("surname", "surname_prefix", "name")
+            _text_param(search, parameter, errors) for parameter in ("surname", "surname_prefix", "name")
         )
-        first, last = _day(search, "born_from", errors), _day(search, "born_to", errors)
+        first, last = _date_param(search, "born_from", errors), _date_param(search, "born_to", errors)
         if surname and prefix:
-            errors.append(FieldError("surname_prefix", "cannot be combined with surname: give one of them"))
+            errors.append(FieldError("surname_prefix", "cannot be combined with surname: leave out one of them"))
         if errors:
             raise InvalidSearch(errors)
         self.surname_key = fold(surname) if surname else None
@@ -60,11 +60,11 @@ class PersonFilter:
 
     @property
     def fingerprint(self) -> bytes:
-        """Bytes that tell this search from every other one."""
+        """Bytes that are unique to this search."""
         return strict_json.encode(self._search)
 
     def matches(self, body: bytes) -> bool:
-        """Say whether the person with this JSON (of a `Record`) is meant, beyond having the right key."""
+        """Return whether a record (the JSON of a `StoredPerson`) under the key matches the search. Raises StoreDamaged."""
         person = decode_stored(_decode, body)
         return self._has_surname(person) and self._has_name(person) and self._was_born(person.person_birthdate)
 
@@ -81,53 +81,55 @@ class PersonFilter:
         return name == self._name if self._exact else fold(name) == self._name_key
 
     def _was_born(self, text: str | None) -> bool:
-        """A partial birthdate is meant when any day it can stand for lies in the range; an unknown year never is."""
+        """Return whether a partial birthdate overlaps the range. A date without a year never does."""
         if self._born is None:
             return True
         try:
             days = birthdate.date_range(text or "")
-        except ValueError:  # whatever text came in through POST /data
+        except ValueError:  # POST /data accepts any text
             return False
         first, last = self._born
         return days is not None and (first is None or days[1] >= first) and (last is None or days[0] <= last)
 
 
 class _Compared(msgspec.Struct):
-    """The members that a search looks at; the others are skipped unread."""
+    """The fields that a search compares. The decoder skips all others."""
 
     person_name: str | None = None
     person_surname: str | None = None
     person_birthdate: str | None = None
 
 
-_SURROGATES: Final = re.compile("[\ud800-\udfff]")  # what undecodable bytes of a command line become
+_SURROGATES: Final = re.compile(
+    "[\ud800-\udfff]"
+)  # Python decodes invalid bytes of command-line arguments to surrogates
 _decode = msgspec.json.Decoder(_Compared).decode
 
 
-def _text_param(search: Search, member: str, errors: list[FieldError]) -> str | None:
-    text: str | None = getattr(search, member)
+def _text_param(search: Search, parameter: str, errors: list[FieldError]) -> str | None:
+    text: str | None = getattr(search, parameter)
     if text is None:
         return None
     text = normalize(text)
     if not text:
-        errors.append(FieldError(member, "must not be empty"))
+        errors.append(FieldError(parameter, "must not be empty"))
     elif len(text) > MAX_NAME_LENGTH:
-        errors.append(FieldError(member, f"must not be longer than {MAX_NAME_LENGTH} characters"))
+        errors.append(FieldError(parameter, f"must not be longer than {MAX_NAME_LENGTH} characters"))
     elif _SURROGATES.search(text):
-        errors.append(FieldError(member, "is not text"))
+        errors.append(FieldError(parameter, "must be valid Unicode text"))
     return text
 
 
-def _day(search: Search, member: str, errors: list[FieldError]) -> tuple[date, date] | None:
-    """Return the first and the last day that a bound can mean."""
-    text = _text_param(search, member, errors)
+def _date_param(search: Search, parameter: str, errors: list[FieldError]) -> tuple[date, date] | None:
+    """Return the first and last day of a bound, which may be a partial date."""
+    text = _text_param(search, parameter, errors)
     if not text:
         return None
     try:
         days = birthdate.date_range(text)
     except ValueError as reason:
-        errors.append(FieldError(member, str(reason)))
+        errors.append(FieldError(parameter, str(reason)))
         return None
     if days is None:
-        errors.append(FieldError(member, "needs a year"))
+        errors.append(FieldError(parameter, "must contain a year"))
     return days

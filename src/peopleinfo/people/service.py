@@ -1,4 +1,4 @@
-"""What can be done with people, over any store: the rules that belong to no store and no protocol."""
+"""Operations on person records, independent of the store and of the protocol."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
     from peopleinfo.people.store import ClientKey
 
 Precondition = Callable[["StoredPerson"], None]
-"""Is called with the record that a change starts from; raises an error to refuse the change."""
-_FIRST_TIME_ZONE: Final = timedelta(hours=14)  # where every new day begins (Kiribati)
-_SERVER_SIZE: Final = 1_024  # bytes of the members that the server adds to a record, at most
-# People who together have less than PAGE_SIZE bytes, however large they are.
-_STEP: Final = (PAGE_SIZE - 1) // (MAX_STORED_SIZE + _SERVER_SIZE)
-_DUMPED: Final = 1_000  # people read at a time by `everyone`
+"""Called with the current record before a change; raises an error to reject the change."""
+_EARLIEST_TIME_ZONE: Final = timedelta(hours=14)  # UTC+14 (Kiribati), where each day starts first
+_MAX_READ_ONLY_SIZE: Final = 1_024  # bytes of the read-only fields in the JSON of a record
+# So many records have less than PAGE_SIZE bytes, whatever their sizes.
+_MAX_HIDDEN_PAGE: Final = (PAGE_SIZE - 1) // (MAX_STORED_SIZE + _MAX_READ_ONLY_SIZE)
+_SCAN_LIMIT: Final = 1_000  # records per page of `iter_pages`
 
 
 def always_allow(_: StoredPerson) -> None:
-    """Allow a change of every record: the precondition of a change without conditions."""
+    """Accept any record: the precondition of an unconditional change."""
 
 
 class PeopleService:
-    """The people in a store. `now` gives the time, with its zone."""
+    """The operations on the records of a store. `now` returns the current time as an aware datetime."""
 
     def __init__(self, store: Store, *, now: Callable[[], datetime]) -> None:
         self.store = store
@@ -53,33 +53,33 @@ class PeopleService:
 
     @property
     def today(self) -> date:
-        """The latest date that it is anywhere on earth: nobody is refused for having been born today."""
-        return (self._now() + _FIRST_TIME_ZONE).date()
+        """Today's date in the earliest time zone, so that no client's current date counts as the future."""
+        return (self._now() + _EARLIEST_TIME_ZONE).date()
 
     async def get(self, person_id: str, *, options: ReadOptions | None = None) -> StoredPerson:
-        """Return a person; without a `reading` it is what the store itself says. Raises PersonNotFound."""
+        """Return a record, from the store itself unless `options` allow a cached response. Raises PersonNotFound."""
         return await self.store.get(person_id, options=options)
 
     async def create(self, data: Any, *, idempotency_key: ClientKey | None = None) -> StoredPerson:
-        """Store a new person; a second call with the same `once` and the same content returns the first one's answer.
+        """Create a record. A second call with the same `idempotency_key` and content returns the record of the first call.
 
-        Raises InvalidPerson, KeyReused, CreationErased.
+        Raises InvalidPerson, IdempotencyKeyConflict, IdempotentPersonDeleted.
         """
         details = parse_person(data, today=self.today)
         return await self.store.create(
-            details, idempotency_key=self._once(idempotency_key, details) if idempotency_key else None
+            details, idempotency_key=self._keyed_digests(idempotency_key, details) if idempotency_key else None
         )
 
     async def create_legacy(self, data: Any) -> StoredPerson:
-        """Store a new person as `POST /data` takes it. Raises InvalidPerson."""
+        """Create a record from a body of `POST /data`. Raises InvalidPerson."""
         return await self.store.create(parse_legacy_person(data, today=self.today))
 
     async def replace(self, person_id: str, data: Any, *, precondition: Precondition = always_allow) -> StoredPerson:
-        """Put new details in the place of the old ones, if `precondition` allows it for the current record.
+        """Replace the fields of a record if `precondition` accepts the current record.
 
-        Raises InvalidPerson, PersonNotFound, and what `precondition` raises.
+        Raises InvalidPerson, PersonNotFound and the errors of `precondition`.
         """
-        return await self._change(person_id, precondition, lambda old, given: self._details(data, old, given))
+        return await self._change(person_id, precondition, lambda old, read_only: self._parse(data, old, read_only))
 
     async def patch(
         self,
@@ -89,30 +89,33 @@ class PeopleService:
         precondition: Precondition = always_allow,
         hidden: frozenset[str] = frozenset(),
     ) -> StoredPerson:
-        """Change some members (JSON Merge Patch, RFC 7396), if `precondition` allows it for the current record.
+        """Apply a JSON Merge Patch (RFC 7396) if `precondition` accepts the current record.
 
-        Whether a patch that names no `hidden` member is accepted does not depend on their values.
-        Raises InvalidPerson, PersonNotFound, and what `precondition` raises.
+        The validation of a patch without `hidden` fields does not depend on the values of these fields.
+        Raises InvalidPerson, PersonNotFound and the errors of `precondition`.
         """
         if hidden:
             return await self._change(
-                person_id, precondition, lambda old, given: self._patched(old, patch, given, hidden)
+                person_id, precondition, lambda old, read_only: self._patch_visible(old, patch, read_only, hidden)
             )
         return await self._change(
             person_id,
             precondition,
-            lambda old, given: self._details(apply_merge_patch(old.to_dict(), patch), old, given),
+            lambda old, read_only: self._parse(apply_merge_patch(old.to_dict(), patch), old, read_only),
         )
 
     async def delete(self, person_id: str, *, precondition: Precondition | None = None) -> None:
-        """Remove a person for good, if `precondition` allows it for the current record. Raises PersonNotFound, and what it raises."""
+        """Delete a person if `precondition` accepts the current record.
+
+        Raises PersonNotFound and the errors of `precondition`.
+        """
         while True:
             expected = None
             if precondition is not None:
                 record = await self.store.get(person_id)
                 precondition(record)
                 expected = record.version
-            with suppress(VersionConflict):  # a concurrent change came first: evaluate the precondition again
+            with suppress(VersionConflict):  # after a concurrent change, evaluate the precondition again
                 await self.store.delete(person_id, expected=expected)
                 return
 
@@ -125,9 +128,9 @@ class PeopleService:
         options: ReadOptions | None = None,
         hidden: frozenset[str] = frozenset(),
     ) -> Page:
-        """Return a page of the matching people without `hidden` members; see `Store.find` and `Store.scan`.
+        """Return a page of the matching records without `hidden` fields; see `Store.find` and `Store.scan`.
 
-        Where the page ends does not depend on the values of hidden members.
+        The end of the page does not depend on the values of hidden fields.
         """
         if hidden:
             return await self._find_visible(person_filter, after, limit, options, hidden)
@@ -143,26 +146,29 @@ class PeopleService:
         options: ReadOptions | None,
         hidden: frozenset[str],
     ) -> Page:
-        """Fill a page from steps that the store cannot end because of their size; the visible size ends the page."""
+        """Fill a page; its size limit applies to the visible fields only.
+
+        Each query is small enough that the store cannot end it early because of the size of the complete records.
+        """
         people: list[bytes] = []
         size = 0
         while True:
-            wanted = min(limit - len(people), _STEP)
-            page = await self.find(person_filter, after=after, limit=wanted, options=options)
-            seen = [redact(body, hidden) for body in page.people]
-            people += seen
-            size += sum(map(len, seen))
+            query_limit = min(limit - len(people), _MAX_HIDDEN_PAGE)
+            page = await self.find(person_filter, after=after, limit=query_limit, options=options)
+            redacted = [redact(body, hidden) for body in page.people]
+            people += redacted
+            size += sum(map(len, redacted))
             after = page.next
-            if after is None or len(seen) < wanted or len(people) == limit or size >= PAGE_SIZE:
+            if after is None or len(redacted) < query_limit or len(people) == limit or size >= PAGE_SIZE:
                 return Page(people, after)
 
     async def iter_pages(
         self, person_filter: PersonFilter, *, hidden: frozenset[str] = frozenset()
     ) -> AsyncIterator[list[bytes]]:
-        """Yield the JSON of all matching people without `hidden` members, some at a time."""
+        """Yield the JSON of all matching records without `hidden` fields, a page at a time."""
         after: bytes | None = None
         while True:
-            page = await self.find(person_filter, after=after, limit=_DUMPED, hidden=hidden)
+            page = await self.find(person_filter, after=after, limit=_SCAN_LIMIT, hidden=hidden)
             if page.people:
                 yield page.people
             if page.next is None:
@@ -176,38 +182,40 @@ class PeopleService:
             record = await self.store.get(person_id)
             precondition(record)
             details = new(*split_record(record))
-            with suppress(VersionConflict):  # a concurrent change came first: change the result of that one
+            with suppress(VersionConflict):  # after a concurrent change, apply this change to its result
                 return await self.store.replace(person_id, details, expected=record.version, current=record)
 
-    def _details(self, data: Any, old: PersonData, given: dict[str, Any], *, needs_name: bool = True) -> PersonData:
-        """Check new details; a record that is too large already must not grow."""
+    def _parse(self, data: Any, old: PersonData, read_only: dict[str, Any], *, require_name: bool = True) -> PersonData:
+        """Validate the new fields of a record. A record that already exceeds the size limit must not grow."""
         return parse_person(
             data,
             today=self.today,
             current_birthdate=old.person_birthdate,
-            read_only_values=given,
+            read_only_values=read_only,
             size_limit=max(MAX_RECORD_SIZE, old.size),
-            require_name=needs_name,
+            require_name=require_name,
         )
 
-    def _patched(self, old: PersonData, patch: Any, given: dict[str, Any], hidden: frozenset[str]) -> PersonData:
-        """Merge a patch that names no hidden member. Only the visible members are checked, so errors do not depend on hidden ones."""
+    def _patch_visible(
+        self, old: PersonData, patch: Any, read_only: dict[str, Any], hidden: frozenset[str]
+    ) -> PersonData:
+        """Apply a patch without hidden fields. Only visible fields are validated, so that errors reveal nothing about hidden ones."""
         merged = apply_merge_patch(old.to_dict(), patch)
-        seen = person_data_from_fields(visible_fields(old.to_dict(), hidden))
-        # Without a visible name a hidden one must be there, but a patch cannot find that out by removing the visible one.
-        needs_name = not NAME_FIELDS.isdisjoint(patch)
-        new = self._details(visible_fields(merged, hidden), seen, given, needs_name=needs_name).to_dict()
-        whole = person_data_from_fields(
-            {name: new.get(name, value) for name, value in merged.items() if name not in given}
+        visible = person_data_from_fields(visible_fields(old.to_dict(), hidden))
+        # A record without a visible name has a hidden one. A patch that removes the visible name must not reveal whether it has.
+        require_name = not NAME_FIELDS.isdisjoint(patch)
+        new = self._parse(visible_fields(merged, hidden), visible, read_only, require_name=require_name).to_dict()
+        complete = person_data_from_fields(
+            {name: new.get(name, value) for name, value in merged.items() if name not in read_only}
         )
-        if whole.size > MAX_STORED_SIZE:
+        if complete.size > MAX_STORED_SIZE:
             raise InvalidPerson(
-                [FieldError("", f"is larger than {MAX_STORED_SIZE // 1024} KiB with its hidden members")]
+                [FieldError("", f"must not be larger than {MAX_STORED_SIZE // 1024} KiB, including its hidden fields")]
             )
-        return whole
+        return complete
 
-    def _once(self, key: ClientKey, details: PersonData) -> IdempotencyKey:
-        # Keyed: a bare digest of a name and a birthdate can be found by trying them all.
+    def _keyed_digests(self, key: ClientKey, details: PersonData) -> IdempotencyKey:
+        # A plain digest of a name and a birthdate could be reversed by brute force.
         digests = (
             blake2b(text, key=self.store.secret, person=b"idempotency", digest_size=32).digest()
             for text in (key.encoded, strict_json.encode(details.to_dict()))
@@ -216,7 +224,7 @@ class PeopleService:
 
 
 def apply_merge_patch(target: Any, patch: Any) -> Any:
-    """Apply a JSON Merge Patch (RFC 7396, section 2); `target` stays as it is."""
+    """Apply a JSON Merge Patch (RFC 7396, section 2) and return the result; `target` is not modified."""
     if not isinstance(patch, dict):
         return patch
     merged: dict[str, Any] = dict(target) if isinstance(target, dict) else {}

@@ -1,4 +1,4 @@
-"""The port to whatever keeps the people. Its promises stand here, once; the conformance suite (tests/stores) holds every store to them."""
+"""The interface of a store. The conformance suite in tests/stores checks these contracts for every implementation."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ if TYPE_CHECKING:
     from peopleinfo.people.person import PersonData, StoredPerson
     from peopleinfo.people.search import PersonFilter
 
-IDEMPOTENCY_TTL: Final = 24 * 60 * 60  # how long an idempotency key is remembered
-PAGE_SIZE: Final = 2 * 1024 * 1024  # bytes of people at which a page ends, even if it holds fewer than its limit
-MAX_ROWS_SCANNED: Final = 5_000  # at most so many people are looked at for one page, however few of them are meant
+IDEMPOTENCY_TTL: Final = 24 * 60 * 60
+PAGE_SIZE: Final = 2 * 1024 * 1024  # bytes of records at which a page ends, even below its limit
+MAX_ROWS_SCANNED: Final = 5_000  # records that one page reads, including those that do not match
 
 
 class ClientKey(NamedTuple):
-    """A name that a client chose for an operation, for example its Idempotency-Key. It is valid for that principal alone."""
+    """A key that a client chose for an operation, for example its Idempotency-Key. Each principal has its own keys."""
 
     principal: str
-    """The name of the principal, which stays the same when its key is rotated."""
+    """The name of the principal, which does not change when its API key is rotated."""
     key: str
 
     @property
     def encoded(self) -> bytes:
-        """Bytes that differ whenever the principal or the key differs."""
+        """Bytes that are unique to the principal and the key."""
         return msgspec.json.encode(self)
 
 
 class IdempotencyKey(NamedTuple):
-    """Makes a creation happen at most once: `key` names the request, `content` is the digest of what was asked (32 bytes each)."""
+    """Digests that make a creation idempotent: of the client's key and of the content of the request, 32 bytes each."""
 
     key: bytes
     content: bytes
 
 
 class Page(NamedTuple):
-    """People as JSON texts, and where the next page begins: opaque bytes of the store's, None when there are no more.
+    """Records as JSON, and the position of the next page: opaque bytes of the store, None after the last page.
 
-    A page may hold fewer people than its limit, even none, and yet have a next one.
+    A page with a next position may contain fewer records than its limit, or none.
     """
 
     people: list[bytes]
@@ -49,9 +49,9 @@ class Page(NamedTuple):
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
-    """How far an import, or whatever else stores many people, has come: `rows` of its input are dealt with, `stored` of them as people.
+    """The progress of a bulk operation: it has processed `rows` rows of its input and stored `stored` of them as records.
 
-    `digest` is of those rows, so that a repetition with another input is noticed; a copy keeps here where it goes on.
+    `digest` is the digest of these rows, which detects a different input on resume. A copy stores its position there.
     """
 
     import_id: bytes
@@ -61,7 +61,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
 
 class ReindexResult(NamedTuple):
-    """How many people were looked at, the old and new keys (`Store.index`) of those who got another one, and where to go on: None at the end."""
+    """The number of records read, the changed index values (old and new, see `Store.index_value`) and the next position or None."""
 
     people: int
     keys: list[tuple[str, str]]
@@ -69,7 +69,7 @@ class ReindexResult(NamedTuple):
 
 
 class PurgeResult(NamedTuple):
-    """How many people were looked at, of how many the key is gone, and where to go on: None at the end."""
+    """The number of records read, the number of those without an encryption key, and the next position or None."""
 
     people: int
     without_key: int
@@ -77,85 +77,82 @@ class PurgeResult(NamedTuple):
 
 
 class ReadOptions:
-    """How an answer may be found, and how it was: handed down with a read by whoever has to tell.
-
-    A store without a cache in front leaves it as it is.
-    """
+    """Options of a read, and the cache status that the cache reports back. A store without a cache ignores them."""
 
     __slots__ = ("fresh", "source")
 
     def __init__(self, *, fresh: bool = False) -> None:
         self.fresh = fresh
-        """Whether only what the store itself says will do."""
+        """Whether to bypass the cache."""
         self.source: CacheStatus | None = None
-        """Where the answer came from; None when there is no cache."""
+        """The cache status of the response; None without a cache."""
 
 
 class CacheStatus(StrEnum):
-    """Where an answer came from, as a cache sees it."""
+    """The source of a response."""
 
     LOCAL = "local"  # the memory of this process
     SHARED = "shared"  # the cache that all processes share
-    MISS = "miss"  # the store, since the cache did not have it
-    BYPASS = "bypass"  # the store, since the cache could not be asked or was not to be trusted now
-    REQUEST = "request"  # the store, since that was asked for
+    MISS = "miss"  # the store: not cached
+    BYPASS = "bypass"  # the store: the cache is unavailable or may be stale
+    REQUEST = "request"  # the store: the request bypasses the cache
 
-    __hash__ = str.__hash__  # an Enum's own is a function in Python, and is called at every request
+    __hash__ = str.__hash__  # Enum.__hash__ is a Python function, which would be called on every request
 
 
 class Store(Protocol):
-    """Keeps people.
+    """A store of person records.
 
-    Every method may raise StoreUnavailable: the store could not do it in time, nothing was stored, and it may be tried again; or its
-    kind OutcomeUnknown, when it cannot be told whether a write was stored. An acknowledged write survives the end of the process and the
-    loss of power. Reads by id and by surname see every write that was acknowledged, by any process, before they began, unless they come
-    with a `Reading` that lets a cache answer.
+    Every method may raise StoreUnavailable: the store did not respond in time, nothing was stored, and the caller may retry. A write
+    may also raise its subclass OutcomeUnknown: the write may have been stored. An acknowledged write survives a crash and power loss.
+    Reads by id and by surname return every write that any process had acknowledged before they started, unless `options` allow a
+    cached response.
     """
 
     @property
     def secret(self) -> bytes:
-        """32 random bytes, made with the store and the same for everybody who opens it. Keys are derived from it."""
+        """32 random bytes, generated when the store is created, from which all processes derive keys."""
 
     def index_value(self, surname_key: str) -> str:
-        """Return what stands for a surname's key where the people lie: the key itself, or a keyed hash where they are sealed."""
+        """Return the indexed form of a surname key: the key itself, or its keyed hash if the store is encrypted."""
 
     @property
     def cache_state(self) -> str | None:
-        """Whether the cache before the store is used now: "ok" or "down"; None when there is none."""
+        """State of the cache: "ok" or "down"; None without a cache."""
 
     async def get(self, person_id: str, *, options: ReadOptions | None = None) -> StoredPerson:
-        """Return a person. Raises PersonNotFound."""
+        """Return a record. Raises PersonNotFound."""
 
     async def create(self, details: PersonData, *, idempotency_key: IdempotencyKey | None = None) -> StoredPerson:
-        """Store a new person and return it with its id and version 1.
+        """Store a new record and return it with its id and version 1.
 
-        With `once`, a second call within 24 hours and with the same content returns the first call's record, whatever became of the
-        person since. Raises KeyReused (same key, other content), CreationErased (the person has been erased meanwhile).
+        A second call with the same `idempotency_key` and content within `IDEMPOTENCY_TTL` returns the record of the first call, even if
+        the person has changed since. Raises IdempotencyKeyConflict (different content), IdempotentPersonDeleted.
         """
 
     async def replace(
         self, person_id: str, details: PersonData, *, expected: int, current: StoredPerson | None = None
     ) -> StoredPerson:
-        """Store new details under the next version. Raises PersonNotFound, VersionConflict unless at version `expected`.
+        """Replace the fields of a record and increment its version. Raises PersonNotFound, VersionConflict unless at version `expected`.
 
-        `known` is the person at that version, if the caller has just read it: it spares some stores a read.
+        `current` is the record at that version if the caller has just read it; it saves some stores a read.
         """
 
     async def delete(self, person_id: str, *, expected: int | None = None) -> None:
-        """Remove a person and every copy of it that the store keeps.
+        """Delete a person and every copy of the record in the store.
 
-        Raises PersonNotFound, VersionConflict unless at version `expected` (None: at any).
+        Raises PersonNotFound, VersionConflict unless at version `expected` (None: any version).
         """
 
     async def find(
         self, person_filter: PersonFilter, *, after: bytes | None, limit: int, options: ReadOptions | None = None
     ) -> Page:
-        """Return a page of the people under a surname key (oldest first) or a prefix (by key, then oldest first).
+        """Return a page of the records with a surname key (oldest first) or a key prefix (by key, then oldest first).
 
-        Those of an import that takes several steps may stand where it began, before others who came in the meantime.
-        From page to page nobody comes twice, and nobody is left out who was there and had the surname throughout. At most `EXAMINED`
-        people are looked at. A page ends with the person that makes it `PAGE_SIZE` bytes or more; the store reads no more than some MiB
-        to fill it. `limit` is at least 1. A search by prefix may miss writes of the last seconds. `after` is the `next` of the page before.
+        The records of an import in several batches may be ordered by the start of the import. Successive pages repeat no record, and
+        omit none that kept its surname during the search. A page reads at most `MAX_ROWS_SCANNED` records and a few MiB. It ends with
+        the record that brings it to `PAGE_SIZE` bytes. `limit` is at least 1. A search by prefix may miss writes of the last seconds.
+        `after` is the `next` of the previous page.
         """
 
     async def scan(
@@ -167,51 +164,51 @@ class Store(Protocol):
         segment: int = 0,
         segments: int = 1,
     ) -> Page:
-        """Return a page of everyone, or of those who match `where`, in no order to rely on; with the promises of `find`.
+        """Return a page of all records, or of those that match `person_filter`, in no defined order. Otherwise like `find`.
 
-        The people are divided into `segments` that can be read side by side; this reads number `segment`, counted from 0.
+        The records are divided into `segments`, which can be read in parallel; this call reads number `segment`, counted from 0.
         """
 
     async def create_many(
         self, people: Sequence[PersonData], *, checkpoint: tuple[Checkpoint, Checkpoint] | None = None
     ) -> list[str]:
-        """Store many new people durably and return their ids, in order.
+        """Store new records durably and return their ids, in order.
 
-        With `step`, the import's progress goes from the first to the second together with what is stored: either both or neither.
-        Raises ImportOverlap when the import is not where `step` begins: it runs a second time somewhere else.
+        `checkpoint` is the current and the next progress of the import, which the store updates atomically with the records.
+        Raises ImportAlreadyRunning if the stored progress is not the current one: another process runs the same import.
         """
 
     async def progress(self, import_id: bytes) -> Checkpoint:
-        """Return how far an import had come at its last `load`; one that is not known is at its beginning."""
+        """Return the last checkpoint of an import; that of an unknown import is `Checkpoint(import_id)`."""
 
     def update_gauges(self) -> None:
-        """Note how it stands now, for the figures of this process."""
+        """Update the gauges of the store among the metrics of this process."""
 
     async def upsert_many(
         self, people: Sequence[bytes], *, checkpoint: tuple[Checkpoint, Checkpoint] | None = None
     ) -> int:
-        """Take over people from another store as they are, each the JSON of a record, and return how many were not here like that.
+        """Insert or update records of another store, each as JSON, and return how many were new or changed.
 
-        They keep their ids, versions and times, and are found by all of these as if they had been created here. Who is here at the same or
-        a later version stays as it is: so it may be repeated, and people may come in any order. A person is taken over whole or not at all.
-        With `step` as `load`; where the store cannot do both at once, the people are stored first.
+        The records keep their ids, versions and timestamps. A record that exists at the same or a later version is not changed, so
+        the operation is idempotent and accepts records in any order. Each record is stored completely or not at all.
+        `checkpoint` is that of `create_many`; a store that cannot update both atomically stores the records first.
         """
 
     async def reindex(self, *, after: bytes | None, limit: int) -> ReindexResult:
-        """Look at the next `limit` people and give those whose surname's key is of an older fold the key of today's; their versions stay.
+        """Update the surname keys of the next `limit` records to the current `FOLD_VERSION`; versions do not change.
 
-        Those who change at the same time get today's key by that. Until it has come to a person, a search may miss it whose key is changed
-        by the new fold.
+        A concurrent update of a record also updates its key. Until then, a search may miss a record if its key differs between the
+        two versions.
         """
 
     async def purge(self, *, after: bytes | None, limit: int, remove: bool = True) -> PurgeResult:
-        """Look at the next `limit` people and `remove` what is left of those whose key is gone, as a backup of the store brings it back.
+        """Read the next `limit` records and, with `remove`, delete those without an encryption key.
 
-        Nobody can read those. Where people are not sealed nobody is like that.
+        Restoring a backup of the store can bring such records back; they cannot be decrypted. A store without encryption has none.
         """
 
     async def estimate(self) -> int | None:
-        """Return about how many people there are, for a progress bar; None when that is not known without counting."""
+        """Return the approximate number of records, for a progress bar; None if only a full scan could count them."""
 
     async def check(self) -> None:
-        """Return when the store can serve reads and writes. Raises StoreUnavailable, saying what is wrong."""
+        """Check that the store can serve reads and writes. Raises StoreUnavailable with the problem."""

@@ -1,8 +1,8 @@
-"""JSON that everybody reads alike: RFC 8259 with the doubtful parts refused (the spirit of I-JSON, RFC 7493).
+"""Strict JSON: RFC 8259 without the parts that parsers interpret differently, similar to I-JSON (RFC 7493).
 
-Refused: duplicate members, NaN and Infinity, lone surrogates, U+0000, anything that is not UTF-8, more than `MAX_DEPTH`
-levels, more than `MAX_COMMAS` commas, as each value takes time and memory. Numbers are not rounded: each is kept as the literal
-that was sent (`msgspec.Raw`), whatever its length.
+`parse` rejects duplicate names, NaN and Infinity, lone surrogates, U+0000 and any encoding but UTF-8. It limits nesting to
+`MAX_DEPTH` levels and a text to `MAX_COMMAS` commas, to limit the time and memory of one document. Numbers are not rounded: each
+becomes a `msgspec.Raw` with the literal that the client sent.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ import msgspec
 from peopleinfo.errors import InvalidJson
 
 MAX_DEPTH: Final = 16
-MAX_COMMAS: Final = 64 * 1024  # of a text, inside and outside its strings; the largest record has fewer
+MAX_COMMAS: Final = 64 * 1024  # in a text, including those in strings; every valid record has fewer
 
 # What `parse` returns: dict, list, str, bool, None, and msgspec.Raw for a number.
 TYPE_NAMES: Final = {dict: "an object", list: "a list", str: "a string", bool: "true or false", msgspec.Raw: "a number"}
 
 encode = msgspec.json.Encoder().encode
-# What a decoder of msgspec raises for bytes that are not JSON, or not JSON of the right shape.
+# Exceptions of a msgspec decoder for bytes that are not JSON or do not match its type.
 DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 T = TypeVar("T")
 
 
 def decode(text: bytes, kind: type[T]) -> T:
-    """Return an external JSON document as this type. Raises InvalidJson."""
+    """Decode an external JSON document to a type. Raises InvalidJson."""
     try:
         return msgspec.json.decode(text, type=kind)
     except DECODE_ERRORS as error:
@@ -35,12 +35,9 @@ def decode(text: bytes, kind: type[T]) -> T:
 
 
 def parse(text: bytes) -> Any:
-    """Return the value of a JSON text.
-
-    Raises InvalidJson with the reason and, where it is known, the position in characters.
-    """
+    """Return the value of a JSON text. Raises InvalidJson with the reason and, if known, the position in characters."""
     if text.count(b",") > MAX_COMMAS:
-        raise InvalidJson(f"more than {MAX_COMMAS} commas: split the document")
+        raise InvalidJson(f"more than {MAX_COMMAS} commas in one document: split it")
     try:
         value = _DECODER.decode(text.decode())
     except UnicodeDecodeError as error:
@@ -49,7 +46,7 @@ def parse(text: bytes) -> Any:
         raise InvalidJson(f"not JSON: {error.msg} at character {error.pos}") from None
     except RecursionError:
         raise InvalidJson(_TOO_DEEP) from None
-    # Only an escape can bring in a lone surrogate or a NUL, and only brackets depth.
+    # Only escapes can produce a lone surrogate or U+0000, and only brackets increase the depth.
     if b"\\u" in text or text.count(b"[") + text.count(b"{") > MAX_DEPTH:
         _check(value, MAX_DEPTH)
     return value
@@ -74,28 +71,28 @@ def _check(value: Any, levels: int) -> None:
 
 def _check_text(text: str) -> None:
     if "\0" in text:
-        raise InvalidJson("U+0000 cannot be stored")
+        raise InvalidJson("U+0000 is not allowed: remove it")
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise InvalidJson("a surrogate without its other half cannot be stored") from None
+        raise InvalidJson("a lone surrogate is not allowed: remove it or add the other half of the pair") from None
 
 
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise InvalidJson("a member stands twice in one object")
-    return members
+def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise InvalidJson("an object contains a name twice: remove one of the two fields")
+    return fields
 
 
 def _number(literal: str) -> msgspec.Raw:
     return msgspec.Raw(literal.encode())
 
 
-def _no_number(literal: str) -> None:
+def _reject_constant(literal: str) -> None:
     raise InvalidJson(f"{literal} is not a JSON number")
 
 
 _DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=_members, parse_int=_number, parse_float=_number, parse_constant=_no_number
+    object_pairs_hook=_unique_fields, parse_int=_number, parse_float=_number, parse_constant=_reject_constant
 )
