@@ -1,4 +1,4 @@
-"""A store behind the cache: what is answered from where, what two processes see of each other, and what happens when Redis does not play along."""
+"""A store behind the cache: sources of responses, coherence between two processes, and failures of Redis."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from peopleinfo.stores.cached.redis_client import RedisClient
     from peopleinfo.stores.sqlite.store import SqliteStore
 
-QUIET = 0.05
+FENCE_TTL = 0.05
 
 
-class Watched:
-    """A store that counts its reads, and lets a test step in before and after what it does."""
+class ControlledStore:
+    """A store that counts its reads, and that a test can pause or make fail."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -77,124 +77,124 @@ def server() -> Iterator[Server]:
 
 
 @asynccontextmanager
-async def opened(tmp_path: Path, clock: Clock, url: str, **options: Any) -> AsyncIterator[tuple[CachedStore, Watched]]:
-    """Open the one file of the test behind the cache."""
-    options = {"ttl": 60, "local_size": 1_000_000, "command_timeout": HANG_TIMEOUT, "fence_ttl": QUIET} | options
-    async with open_sqlite(tmp_path / "people.db", now=clock.now) as store:
-        watched = Watched(store)
-        async with open_cached(watched, url, **options) as cached:  # type: ignore[arg-type]
-            yield cached, watched
+async def opened(
+    tmp_path: Path, clock: Clock, url: str, **options: Any
+) -> AsyncIterator[tuple[CachedStore, ControlledStore]]:
+    """Open the SQLite file of the test behind the cache."""
+    options = {"ttl": 60, "local_size": 1_000_000, "command_timeout": HANG_TIMEOUT, "fence_ttl": FENCE_TTL} | options
+    async with open_sqlite(tmp_path / "people.db", now=clock.now) as sqlite:
+        store = ControlledStore(sqlite)
+        async with open_cached(store, url, **options) as cached:  # type: ignore[arg-type]
+            yield cached, store
 
 
 @pytest.fixture
 async def pair(tmp_path: Path, clock: Clock, server: Server) -> AsyncIterator[tuple[CachedStore, CachedStore]]:
-    """Two processes, as far as the cache can tell."""
+    """Two stores that behave like two processes towards the cache."""
     async with AsyncExitStack() as stack:
         first, _ = await stack.enter_async_context(opened(tmp_path, clock, server.url))
         second, _ = await stack.enter_async_context(opened(tmp_path, clock, server.url))
-        await warm(first)
-        await warm(second)
+        await wait_until_used(first)
+        await wait_until_used(second)
         yield first, second
 
 
-async def warm(cached: CachedStore) -> None:
-    """Wait until the cache is used, in this process's memory too."""
+async def wait_until_used(cached: CachedStore) -> None:
+    """Wait until the shared and the local cache are in use."""
     await until(lambda: source_of(cached, "0" * 32), CacheStatus.LOCAL)
 
 
-async def until(ask: Callable[[], Any], expected: Any) -> None:
-    """Ask again until the answer is the expected one; the test's own limit ends it."""
+async def until(poll: Callable[[], Any], expected: Any) -> None:
+    """Poll until the result is the expected one or the test times out."""
     async with asyncio.timeout(HANG_TIMEOUT):
-        while await ask() != expected:
-            await asyncio.sleep(QUIET / 5)
+        while await poll() != expected:
+            await asyncio.sleep(FENCE_TTL / 5)
 
 
 async def source_of(cached: CachedStore, person_id: str) -> CacheStatus | None:
-    reading = ReadOptions()
+    options = ReadOptions()
     with suppress(PersonNotFound):
-        await cached.get(person_id, options=reading)
-    return reading.source
+        await cached.get(person_id, options=options)
+    return options.source
 
 
-async def seen(cached: CachedStore, person_id: str) -> StoredPerson:
+async def cached_read(cached: CachedStore, person_id: str) -> StoredPerson:
     return await cached.get(person_id, options=ReadOptions())
 
 
-async def test_an_answer_comes_from_the_store_then_from_redis_then_from_memory(
+async def test_response_comes_from_store_then_redis_then_local_cache(
     pair: tuple[CachedStore, CachedStore],
 ) -> None:
     first, second = pair
-    made = await first.create(person_data("Curie"))
-    sources = [await source_of(first, made.person_id)]
+    created = await first.create(person_data("Curie"))
+    sources = [await source_of(first, created.person_id)]
     async with asyncio.timeout(HANG_TIMEOUT):
-        while (
-            sources[-1] != CacheStatus.LOCAL
-        ):  # which it is as soon as it has been heard that the answer came to Redis
-            sources.append(await source_of(first, made.person_id))
+        while sources[-1] != CacheStatus.LOCAL:  # after the invalidation caused by the fill has arrived
+            sources.append(await source_of(first, created.person_id))
     assert list(dict.fromkeys(sources)) == [CacheStatus.MISS, CacheStatus.SHARED, CacheStatus.LOCAL]
-    assert await source_of(second, made.person_id) == CacheStatus.SHARED
-    assert await seen(second, made.person_id) == made
+    assert await source_of(second, created.person_id) == CacheStatus.SHARED
+    assert await cached_read(second, created.person_id) == created
 
 
-async def test_a_list_is_kept_page_by_page(pair: tuple[CachedStore, CachedStore]) -> None:
+async def test_search_is_cached_by_page(pair: tuple[CachedStore, CachedStore]) -> None:
     first, _ = pair
     await first.create_many([person_data("Page", str(number)) for number in range(5)])
 
     async def source() -> CacheStatus | None:
-        reading = ReadOptions()
-        page = await first.find(person_filter(surname="page"), after=None, limit=2, options=reading)
+        options = ReadOptions()
+        page = await first.find(person_filter(surname="page"), after=None, limit=2, options=options)
         rest = await first.find(person_filter(surname="page"), after=page.next, limit=9, options=ReadOptions())
         assert (len(page.people), len(rest.people)) == (2, 3)
-        return reading.source
+        return options.source
 
     await until(source, CacheStatus.LOCAL)
 
 
-async def test_what_is_asked_to_be_fresh_comes_from_the_store(pair: tuple[CachedStore, CachedStore]) -> None:
+async def test_fresh_read_comes_from_the_store(pair: tuple[CachedStore, CachedStore]) -> None:
     first, _ = pair
-    made = await first.create(person_data("Fresh"))
+    created = await first.create(person_data("Fresh"))
     for _ in range(3):
-        await source_of(first, made.person_id)
-    reading = ReadOptions(fresh=True)
-    assert await first.get(made.person_id, options=reading) == made
-    assert reading.source == CacheStatus.REQUEST
+        await source_of(first, created.person_id)
+    options = ReadOptions(fresh=True)
+    assert await first.get(created.person_id, options=options) == created
+    assert options.source == CacheStatus.REQUEST
 
 
-async def test_that_nobody_is_there_is_kept_too_until_somebody_is(pair: tuple[CachedStore, CachedStore]) -> None:
+async def test_empty_search_is_cached_until_a_person_matches(pair: tuple[CachedStore, CachedStore]) -> None:
     first, second = pair
     for cached in (first, second, first, second):
         page = await cached.find(person_filter(surname="newcomer"), after=None, limit=10, options=ReadOptions())
         assert page.people == []
-    made = await first.create(person_data("Newcomer"))
+    created = await first.create(person_data("Newcomer"))
     page = await first.find(person_filter(surname="newcomer"), after=None, limit=10, options=ReadOptions())
-    assert page.people == [made.body]
+    assert page.people == [created.body]
 
 
-async def test_a_process_sees_its_own_writes_at_once(pair: tuple[CachedStore, CachedStore]) -> None:
+async def test_process_reads_its_own_writes_at_once(pair: tuple[CachedStore, CachedStore]) -> None:
     first, _ = pair
     record = await first.create(person_data("Own"))
     for version in range(1, 6):
         for _ in range(3):
-            assert await seen(first, record.person_id) == record
+            assert await cached_read(first, record.person_id) == record
         record = await first.replace(
             record.person_id, person_data("Own", str(version)), expected=version, current=record
         )
     await first.delete(record.person_id)
     with pytest.raises(PersonNotFound):
-        await seen(first, record.person_id)
+        await cached_read(first, record.person_id)
 
 
-async def test_another_process_hears_of_a_change(pair: tuple[CachedStore, CachedStore]) -> None:
+async def test_change_invalidates_the_local_cache_of_another_process(pair: tuple[CachedStore, CachedStore]) -> None:
     first, second = pair
-    made = await first.create(person_data("Heard"))
-    await until(lambda: source_of(second, made.person_id), CacheStatus.LOCAL)
-    changed = await first.replace(made.person_id, person_data("Heard", "Now"), expected=1)
-    await until(lambda: seen(second, made.person_id), changed)
+    created = await first.create(person_data("Notified"))
+    await until(lambda: source_of(second, created.person_id), CacheStatus.LOCAL)
+    changed = await first.replace(created.person_id, person_data("Notified", "Now"), expected=1)
+    await until(lambda: cached_read(second, created.person_id), changed)
 
 
-async def test_who_moves_leaves_the_old_list_and_joins_the_new_one(pair: tuple[CachedStore, CachedStore]) -> None:
+async def test_change_of_surname_updates_both_searches(pair: tuple[CachedStore, CachedStore]) -> None:
     first, second = pair
-    made = await first.create(person_data("Old"))
+    created = await first.create(person_data("Old"))
 
     async def lists() -> list[int]:
         pages = [
@@ -205,201 +205,199 @@ async def test_who_moves_leaves_the_old_list_and_joins_the_new_one(pair: tuple[C
 
     for _ in range(3):
         assert await lists() == [1, 0]
-    await first.replace(made.person_id, person_data("New"), expected=1)
+    await first.replace(created.person_id, person_data("New"), expected=1)
     await until(lists, [0, 1])
 
 
-async def test_a_change_heard_of_while_an_answer_is_fetched_keeps_it_out_of_the_memory(
+async def test_invalidation_during_a_fetch_keeps_the_response_out_of_the_local_cache(
     pair: tuple[CachedStore, CachedStore],
 ) -> None:
     first, second = pair
-    made = await first.create(person_data("Race"))
-    await source_of(second, made.person_id)
-    ask = second._shared.read
+    created = await first.create(person_data("Race"))
+    await source_of(second, created.person_id)
+    read = second._shared.read
 
     async def slow(name: str, page: str) -> Any:
-        told = await ask(name, page)
-        await first.replace(made.person_id, person_data("Race", "Later"), expected=1)
-        heard = second._shared.key(name)
+        reply = await read(name, page)
+        await first.replace(created.person_id, person_data("Race", "Later"), expected=1)
+        key = second._shared.key(name)
         async with asyncio.timeout(HANG_TIMEOUT):
-            while heard in second._local._fetches:  # until the change was heard of
+            while key in second._local._fetches:  # until the invalidation has arrived
                 await asyncio.sleep(0.001)
-        return told
+        return reply
 
     second._shared.read = slow  # type: ignore[method-assign]
-    assert await seen(second, made.person_id) == made  # it was so when it was asked
-    second._shared.read = ask  # type: ignore[method-assign]
-    assert (await seen(second, made.person_id)).version == 2
+    assert await cached_read(second, created.person_id) == created  # the value at the time of the request
+    second._shared.read = read  # type: ignore[method-assign]
+    assert (await cached_read(second, created.person_id)).version == 2
 
 
-async def test_a_stampede_reaches_the_store_once_a_process(tmp_path: Path, clock: Clock, server: Server) -> None:
+async def test_concurrent_misses_read_the_store_once_per_process(tmp_path: Path, clock: Clock, server: Server) -> None:
     async with AsyncExitStack() as stack:
         sides = [await stack.enter_async_context(opened(tmp_path, clock, server.url)) for _ in range(2)]
         for cached, _ in sides:
-            await warm(cached)
+            await wait_until_used(cached)
         await sides[0][0].create_many([person_data("Hot") for _ in range(3)])
-        for _, watched in sides:
-            watched.reads, watched.before_read = 0, asyncio.Event()
+        for _, store in sides:
+            store.reads, store.before_read = 0, asyncio.Event()
         await until(lambda: _is_leased(sides[0][0]), expected=True)
-        readings = [ReadOptions() for _ in range(32)]
-        asking = [
+        all_options = [ReadOptions() for _ in range(32)]
+        searches = [
             asyncio.ensure_future(
-                sides[n % 2][0].find(person_filter(surname="hot"), after=None, limit=9, options=reading)
+                sides[n % 2][0].find(person_filter(surname="hot"), after=None, limit=9, options=options)
             )
-            for n, reading in enumerate(readings)
+            for n, options in enumerate(all_options)
         ]
         async with asyncio.timeout(HANG_TIMEOUT):
-            while not all(reading.source for reading in readings):
+            while not all(options.source for options in all_options):
                 await asyncio.sleep(0.001)
-        for _, watched in sides:
-            assert watched.before_read
-            watched.before_read.set()
-        pages = await asyncio.gather(*asking)
+        for _, store in sides:
+            assert store.before_read
+            store.before_read.set()
+        pages = await asyncio.gather(*searches)
         assert {len(page.people) for page in pages} == {3}
-        assert [watched.reads for _, watched in sides] == [1, 1]
+        assert [store.reads for _, store in sides] == [1, 1]
 
 
 async def _is_leased(cached: CachedStore) -> bool:
-    return await cached._shared.read("shot", "another page") is not None
+    return await cached._shared.read("other name", "page") is not None
 
 
-async def test_who_goes_away_does_not_take_the_answer_from_the_others(
-    tmp_path: Path, clock: Clock, server: Server
-) -> None:
-    async with opened(tmp_path, clock, server.url) as (cached, watched):
-        await warm(cached)
-        made = await cached.create(person_data("Shared"))
-        watched.before_read = asyncio.Event()
-        first, second = (asyncio.ensure_future(seen(cached, made.person_id)) for _ in range(2))
+async def test_cancelled_reader_does_not_cancel_a_coalesced_read(tmp_path: Path, clock: Clock, server: Server) -> None:
+    async with opened(tmp_path, clock, server.url) as (cached, store):
+        await wait_until_used(cached)
+        created = await cached.create(person_data("Shared"))
+        store.before_read = asyncio.Event()
+        first, second = (asyncio.ensure_future(cached_read(cached, created.person_id)) for _ in range(2))
         async with asyncio.timeout(HANG_TIMEOUT):
             while not cached._in_flight:
                 await asyncio.sleep(0.001)
         first.cancel()
-        watched.before_read.set()
-        assert await second == made
+        store.before_read.set()
+        assert await second == created
 
 
 @pytest.mark.parametrize("unknown", [True, False])
-async def test_only_a_write_whose_outcome_is_known_lifts_its_fence(
+async def test_only_a_write_with_a_known_outcome_clears_its_fence(
     tmp_path: Path, clock: Clock, server: Server, *, unknown: bool
 ) -> None:
-    async with opened(tmp_path, clock, server.url, fence_ttl=HANG_TIMEOUT) as (cached, watched):
+    async with opened(tmp_path, clock, server.url, fence_ttl=HANG_TIMEOUT) as (cached, store):
         await until(lambda: asyncio.sleep(0, cached.cache_state), "ok")
-        assert await source_of(cached, "0" * 32) == CacheStatus.BYPASS  # which begins the epoch
+        assert await source_of(cached, "0" * 32) == CacheStatus.BYPASS  # which creates the epoch
         with server.client as client:
-            client.hset(cached._shared._keys("any")[0], "from", 0)  # it counts at once
-        made = await cached.create(person_data("Lost"))
-        watched.after_write = OutcomeUnknown("no answer") if unknown else StoreUnavailable("not done")
+            client.hset(cached._shared._keys("any")[0], "from", 0)  # the epoch is valid at once
+        created = await cached.create(person_data("Lost"))
+        store.after_write = OutcomeUnknown("no response") if unknown else StoreUnavailable("not applied")
         with pytest.raises(StoreUnavailable):
-            await cached.replace(made.person_id, person_data("Lost", "Perhaps"), expected=1)
-        assert await source_of(cached, made.person_id) == (CacheStatus.BYPASS if unknown else CacheStatus.MISS)
+            await cached.replace(created.person_id, person_data("Lost", "Perhaps"), expected=1)
+        assert await source_of(cached, created.person_id) == (CacheStatus.BYPASS if unknown else CacheStatus.MISS)
 
 
 @pytest.mark.parametrize("unknown", [True, False])
-async def test_only_a_load_whose_outcome_is_known_lifts_its_fences(
+async def test_only_a_bulk_write_with_a_known_outcome_clears_its_fences(
     tmp_path: Path, clock: Clock, server: Server, *, unknown: bool
 ) -> None:
-    refused = OutcomeUnknown("no answer") if unknown else StoreUnavailable("not done")
-    async with opened(tmp_path, clock, server.url, fence_ttl=1) as (cached, watched):
+    error = OutcomeUnknown("no response") if unknown else StoreUnavailable("not applied")
+    async with opened(tmp_path, clock, server.url, fence_ttl=1) as (cached, store):
         await until(lambda: source_of(cached, "0" * 32), CacheStatus.LOCAL)
-        connection = make_writer_fail(cast("SqliteStore", watched._store))
-        connection.before = lambda statement: refused if statement == "COMMIT" else None
+        connection = make_writer_fail(cast("SqliteStore", store._store))
+        connection.before = lambda statement: error if statement == "COMMIT" else None
         with pytest.raises(StoreUnavailable):
             await cached.create_many([person_data("Loaded")])
-        reading = ReadOptions()
-        await cached.find(person_filter(surname="loaded"), after=None, limit=10, options=reading)
-        assert reading.source == (CacheStatus.BYPASS if unknown else CacheStatus.MISS)
+        options = ReadOptions()
+        await cached.find(person_filter(surname="loaded"), after=None, limit=10, options=options)
+        assert options.source == (CacheStatus.BYPASS if unknown else CacheStatus.MISS)
 
 
 @asynccontextmanager
-async def deaf(tmp_path: Path, clock: Clock, server: Server) -> AsyncIterator[tuple[CachedStore, Watched, RedisClient]]:
-    """Open a cached store that receives no invalidation, and reaches Redis again only when the test says so."""
+async def open_without_tracking(
+    tmp_path: Path, clock: Clock, server: Server
+) -> AsyncIterator[tuple[CachedStore, ControlledStore, RedisClient]]:
+    """Open a cached store without invalidations that reconnects to Redis only on request of the test."""
     async with (
-        open_sqlite(tmp_path / "people.db", now=clock.now) as store,
-        open_redis(server.url, command_timeout=HANG_TIMEOUT) as link,
+        open_sqlite(tmp_path / "people.db", now=clock.now) as sqlite,
+        open_redis(server.url, command_timeout=HANG_TIMEOUT) as client,
     ):
-        shared = SharedCache(link, store.secret, ttl=60, fence_ttl=QUIET)
+        shared = SharedCache(client, sqlite.secret, ttl=60, fence_ttl=FENCE_TTL)
         local = LocalCache(1_000_000)
         local._valid_until = math.inf
-        watched = Watched(store)
-        cached = CachedStore(watched, shared, local, strict=False)  # type: ignore[arg-type]
-        assert await link.reconnect()
-        await warm(cached)
-        yield cached, watched, link
+        store = ControlledStore(sqlite)
+        cached = CachedStore(store, shared, local, strict=False)  # type: ignore[arg-type]
+        assert await client.reconnect()
+        await wait_until_used(cached)
+        yield cached, store, client
 
 
-async def test_after_an_unknown_outcome_without_the_cache_it_keeps_no_older_response(
+async def test_reconnected_cache_has_no_stale_response_after_an_unknown_outcome(
     tmp_path: Path, clock: Clock, server: Server
 ) -> None:
-    async with deaf(tmp_path, clock, server) as (cached, watched, link):
-        made = await cached.create(person_data("Kept"))
-        await until(lambda: source_of(cached, made.person_id), CacheStatus.SHARED)
-        link.trip()
-        watched.after_write = OutcomeUnknown("no answer")
+    async with open_without_tracking(tmp_path, clock, server) as (cached, store, client):
+        created = await cached.create(person_data("Cached"))
+        await until(lambda: source_of(cached, created.person_id), CacheStatus.SHARED)
+        client.trip()
+        store.after_write = OutcomeUnknown("no response")
         with pytest.raises(OutcomeUnknown):
-            await cached.replace(made.person_id, person_data("Kept", "Changed"), expected=1)
-        assert await link.reconnect()
-        assert (await seen(cached, made.person_id)).version == 2
+            await cached.replace(created.person_id, person_data("Cached", "Changed"), expected=1)
+        assert await client.reconnect()
+        assert (await cached_read(cached, created.person_id)).version == 2
 
 
-async def test_a_fence_that_is_owed_for_an_unknown_outcome_is_put_and_left(
+async def test_pending_fence_of_an_unknown_outcome_is_set_and_remains(
     tmp_path: Path, clock: Clock, server: Server
 ) -> None:
-    async with deaf(tmp_path, clock, server) as (cached, watched, link):
+    async with open_without_tracking(tmp_path, clock, server) as (cached, store, client):
         cached._shared.fence_ttl = 60
-        made = await cached.create(person_data("Owed"))
-        link.trip()
-        watched.after_write = OutcomeUnknown("no answer")
+        created = await cached.create(person_data("Pending"))
+        client.trip()
+        store.after_write = OutcomeUnknown("no response")
         with pytest.raises(OutcomeUnknown):
-            await cached.replace(made.person_id, person_data("Owed", "Changed"), expected=1)
-        watched.after_write = None
-        await cached.replace(made.person_id, person_data("Owed", "Again"), expected=2)
-        assert await link.reconnect()
-        assert [fences(server, cached, name) for name in (f"p{made.person_id}", "sowed")] == [1, 1]
-        assert await source_of(cached, made.person_id) == CacheStatus.BYPASS
+            await cached.replace(created.person_id, person_data("Pending", "Changed"), expected=1)
+        store.after_write = None
+        await cached.replace(created.person_id, person_data("Pending", "Again"), expected=2)
+        assert await client.reconnect()
+        assert [fences(server, cached, name) for name in (f"p{created.person_id}", "spending")] == [1, 1]
+        assert await source_of(cached, created.person_id) == CacheStatus.BYPASS
 
 
-def test_a_memory_whose_connection_was_not_confirmed_lately_is_not_used() -> None:
+def test_local_cache_is_not_used_without_a_recent_ping() -> None:
     local = LocalCache(100_000)
-    local.end_fetch(local.begin_fetch("key"), "asked", "answer", 60)
-    assert local.get("asked") is None
+    local.end_fetch(local.begin_fetch("key"), "query", "response", 60)
+    assert local.get("query") is None
     local._valid_until = math.inf
-    assert local.get("asked") == "answer"
+    assert local.get("query") == "response"
 
 
-async def test_a_response_that_was_cached_while_a_change_was_under_way_without_a_fence_is_dropped(
+async def test_response_cached_during_an_unfenced_write_is_dropped(
     tmp_path: Path, clock: Clock, server: Server
 ) -> None:
-    async with deaf(tmp_path, clock, server) as (cached, watched, link):
-        made = await cached.create(person_data("Kept"))
-        await until(lambda: source_of(cached, made.person_id), CacheStatus.SHARED)
+    async with open_without_tracking(tmp_path, clock, server) as (cached, store, client):
+        created = await cached.create(person_data("Cached"))
+        await until(lambda: source_of(cached, created.person_id), CacheStatus.SHARED)
         cached._local.clear()
-        link.trip()
-        watched.before_write = asyncio.Event()
-        change = asyncio.ensure_future(cached.replace(made.person_id, person_data("Kept", "Changed"), expected=1))
-        await watched.writing.wait()
-        assert await link.reconnect()
+        client.trip()
+        store.before_write = asyncio.Event()
+        change = asyncio.ensure_future(cached.replace(created.person_id, person_data("Cached", "Changed"), expected=1))
+        await store.writing.wait()
+        assert await client.reconnect()
         for source in (CacheStatus.SHARED, CacheStatus.LOCAL):  # the change is not acknowledged yet
-            assert await source_of(cached, made.person_id) == source
-        watched.before_write.set()
+            assert await source_of(cached, created.person_id) == source
+        store.before_write.set()
         changed = await change
-        assert await seen(cached, made.person_id) == changed
+        assert await cached_read(cached, created.person_id) == changed
 
 
-async def test_a_write_that_is_given_up_half_way_ends_and_leaves_its_fences(
-    tmp_path: Path, clock: Clock, server: Server
-) -> None:
-    async with opened(tmp_path, clock, server.url, fence_ttl=60) as (cached, watched):
-        made = await cached._store.create(person_data("Given Up"))
+async def test_cancelled_write_ends_and_leaves_its_fences(tmp_path: Path, clock: Clock, server: Server) -> None:
+    async with opened(tmp_path, clock, server.url, fence_ttl=60) as (cached, store):
+        created = await cached._store.create(person_data("Cancelled"))
         async with asyncio.timeout(HANG_TIMEOUT):
             while not cached._shared.is_up:
                 await asyncio.sleep(0.001)
-        watched.before_write = asyncio.Event()  # it may land at any time after it was given up
+        store.before_write = asyncio.Event()  # the write may be applied at any time after its cancellation
         write = asyncio.ensure_future(
-            cached.replace(made.person_id, person_data("Given Up", "Later"), expected=1, current=made)
+            cached.replace(created.person_id, person_data("Cancelled", "Later"), expected=1, current=created)
         )
-        await watched.writing.wait()
-        names = [f"p{made.person_id}", "sgiven up"]
+        await store.writing.wait()
+        names = [f"p{created.person_id}", "scancelled"]
         before = [fences(server, cached, name) for name in names]
         write.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -409,153 +407,153 @@ async def test_a_write_that_is_given_up_half_way_ends_and_leaves_its_fences(
 
 
 def fences(server: Server, cached: CachedStore, name: str) -> int:
-    """Count the writers who keep the cache from answering for a name."""
+    """Count the fences of a name."""
     with server.client as client:
         count = client.zcard(cached._shared.key(name).replace("pi:v", "pi:f"))
         assert isinstance(count, int)
         return count
 
 
-async def test_a_change_of_another_version_is_refused_before_anything_is_fenced(
+async def test_change_of_another_version_is_rejected_before_a_fence_is_set(
     pair: tuple[CachedStore, CachedStore],
 ) -> None:
     first, _ = pair
-    made = await first.create(person_data("Firm"))
-    await source_of(first, made.person_id)
+    created = await first.create(person_data("Firm"))
+    await source_of(first, created.person_id)
     with pytest.raises(VersionConflict):
-        await first.replace(made.person_id, person_data("Firm"), expected=7)
-    assert await source_of(first, made.person_id) == CacheStatus.SHARED
+        await first.replace(created.person_id, person_data("Firm"), expected=7)
+    assert await source_of(first, created.person_id) == CacheStatus.SHARED
 
 
-async def test_without_redis_it_works_and_joins_it_when_it_comes(tmp_path: Path, clock: Clock, server: Server) -> None:
+async def test_store_works_without_redis_and_connects_when_redis_starts(
+    tmp_path: Path, clock: Clock, server: Server
+) -> None:
     server.stop()
     async with opened(tmp_path, clock, server.url) as (cached, _):
-        made = await cached.create(person_data("Early"))
-        assert await source_of(cached, made.person_id) == CacheStatus.BYPASS
+        created = await cached.create(person_data("Early"))
+        assert await source_of(cached, created.person_id) == CacheStatus.BYPASS
         assert cached.cache_state == "down"
         server.start()
-        await until(lambda: source_of(cached, made.person_id), CacheStatus.LOCAL)
+        await until(lambda: source_of(cached, created.person_id), CacheStatus.LOCAL)
         assert cached.cache_state == "ok"
 
 
-async def test_a_redis_that_dies_costs_nobody_an_answer(tmp_path: Path, clock: Clock, server: Server) -> None:
+async def test_failure_of_redis_fails_no_request(tmp_path: Path, clock: Clock, server: Server) -> None:
     async with opened(tmp_path, clock, server.url) as (cached, _):
-        await warm(cached)
-        made = await cached.create(person_data("Alive"))
+        await wait_until_used(cached)
+        created = await cached.create(person_data("Alive"))
         for _ in range(3):
-            await source_of(cached, made.person_id)
+            await source_of(cached, created.person_id)
         server.stop()
-        changed = await cached.replace(made.person_id, person_data("Alive", "Still"), expected=1)
-        assert await seen(cached, made.person_id) == changed
+        changed = await cached.replace(created.person_id, person_data("Alive", "Still"), expected=1)
+        assert await cached_read(cached, created.person_id) == changed
         server.start()
-        await until(lambda: source_of(cached, made.person_id), CacheStatus.LOCAL)
-        assert await seen(cached, made.person_id) == changed
+        await until(lambda: source_of(cached, created.person_id), CacheStatus.LOCAL)
+        assert await cached_read(cached, created.person_id) == changed
 
 
-async def test_what_a_standing_server_was_not_told_it_is_told_before_it_is_used_again(
+async def test_paused_redis_receives_pending_invalidations_before_reads(
     tmp_path: Path, clock: Clock, server: Server
 ) -> None:
     async with opened(tmp_path, clock, server.url, command_timeout=0.05) as (cached, _):
-        await warm(cached)
-        made = await cached.create(person_data("Stand"))
+        await wait_until_used(cached)
+        created = await cached.create(person_data("Paused"))
         for _ in range(2):
-            await source_of(cached, made.person_id)
+            await source_of(cached, created.person_id)
         server.pause()
-        changed = await cached.replace(made.person_id, person_data("Stand", "Changed"), expected=1)
-        assert await seen(cached, made.person_id) == changed
+        changed = await cached.replace(created.person_id, person_data("Paused", "Changed"), expected=1)
+        assert await cached_read(cached, created.person_id) == changed
         server.resume()
-        await until(lambda: source_of(cached, made.person_id), CacheStatus.LOCAL)
-        assert await seen(cached, made.person_id) == changed
+        await until(lambda: source_of(cached, created.person_id), CacheStatus.LOCAL)
+        assert await cached_read(cached, created.person_id) == changed
 
 
-async def test_a_strict_write_waits_until_nobody_can_have_the_older_answer(
+async def test_strict_write_waits_until_stale_entries_have_expired(
     tmp_path: Path, clock: Clock, server: Server
 ) -> None:
     async with opened(tmp_path, clock, server.url, ttl=0.2, strict=True) as (cached, _):
         server.stop()
-        began = asyncio.get_running_loop().time()
+        start = asyncio.get_running_loop().time()
         await cached.create(person_data("Strict"))
-        assert asyncio.get_running_loop().time() - began >= 0.2
+        assert asyncio.get_running_loop().time() - start >= 0.2
 
 
-async def test_a_memory_that_hears_nothing_is_not_used(tmp_path: Path, clock: Clock, server: Server) -> None:
+async def test_local_cache_is_not_used_without_a_tracking_connection(
+    tmp_path: Path, clock: Clock, server: Server
+) -> None:
     async with opened(tmp_path, clock, server.url) as (cached, _):
-        await warm(cached)
-        made = await cached.create(person_data("Deaf"))
-        await until(lambda: source_of(cached, made.person_id), CacheStatus.LOCAL)
+        await wait_until_used(cached)
+        created = await cached.create(person_data("Untracked"))
+        await until(lambda: source_of(cached, created.person_id), CacheStatus.LOCAL)
         with server.client as client:
             client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         async with asyncio.timeout(HANG_TIMEOUT):
             while cached._local._entries:
                 await asyncio.sleep(0.001)
-        assert await source_of(cached, made.person_id) != CacheStatus.LOCAL
-        await until(lambda: source_of(cached, made.person_id), CacheStatus.LOCAL)
+        assert await source_of(cached, created.person_id) != CacheStatus.LOCAL
+        await until(lambda: source_of(cached, created.person_id), CacheStatus.LOCAL)
 
 
-async def test_memory_of_a_process_holds_a_limited_number_of_bytes(
-    tmp_path: Path, clock: Clock, server: Server
-) -> None:
+async def test_local_cache_has_a_limited_size(tmp_path: Path, clock: Clock, server: Server) -> None:
     async with opened(tmp_path, clock, server.url, local_size=20_000) as (cached, _):
-        await warm(cached)
-        for number in range(50):  # of people who are not there
+        await wait_until_used(cached)
+        for number in range(50):  # of unknown ids
             await until(partial(source_of, cached, f"{number:032x}"), CacheStatus.LOCAL)
-        kept = len(cached._local._entries)
-        assert 10 <= kept < 20
-        assert len(cached._local._queries) == kept
+        count = len(cached._local._entries)
+        assert 10 <= count < 20
+        assert len(cached._local._queries) == count
         assert not cached._local._fetches
-        made = await cached.create(person_data("Large", pad="x" * 15_000))
-        await until(lambda: source_of(cached, made.person_id), CacheStatus.LOCAL)
-        assert len(cached._local._entries) < kept // 2
+        created = await cached.create(person_data("Large", pad="x" * 15_000))
+        await until(lambda: source_of(cached, created.person_id), CacheStatus.LOCAL)
+        assert len(cached._local._entries) < count // 2
         assert cached._local._used <= 20_000
-        await cached.delete(made.person_id)
+        await cached.delete(created.person_id)
         assert cached._local._used <= 5_000
         cached._local.clear()
         assert cached._local._used == 0
 
 
-async def test_response_larger_than_the_memory_of_a_process_is_not_kept_there(
+async def test_response_larger_than_the_local_cache_is_not_stored_there(
     tmp_path: Path, clock: Clock, server: Server
 ) -> None:
     async with opened(tmp_path, clock, server.url, local_size=20_000) as (cached, _):
-        await warm(cached)
-        made = await cached.create(person_data("Large", pad="x" * 30_000))
-        await until(lambda: source_of(cached, made.person_id), CacheStatus.SHARED)
-        assert await source_of(cached, made.person_id) == CacheStatus.SHARED
+        await wait_until_used(cached)
+        created = await cached.create(person_data("Large", pad="x" * 30_000))
+        await until(lambda: source_of(cached, created.person_id), CacheStatus.SHARED)
+        assert await source_of(cached, created.person_id) == CacheStatus.SHARED
 
 
 async def test_response_of_more_than_a_mebibyte_is_not_cached(tmp_path: Path, clock: Clock, server: Server) -> None:
     async with opened(tmp_path, clock, server.url) as (cached, _):
-        await warm(cached)
+        await wait_until_used(cached)
         await cached.create_many([person_data("Large", pad="x" * 60_000) for _ in range(20)])
         for _ in range(3):
-            reading = ReadOptions()
-            page = await cached.find(person_filter(surname="large"), after=None, limit=100, options=reading)
+            options = ReadOptions()
+            page = await cached.find(person_filter(surname="large"), after=None, limit=100, options=options)
             assert len(page.people) == 20
-            assert reading.source == CacheStatus.MISS
+            assert options.source == CacheStatus.MISS
 
 
-async def test_cache_is_not_used_for_a_surname_key_without_measure(
-    tmp_path: Path, clock: Clock, server: Server
-) -> None:
-    surname = "\ufdfa" * 256  # each is folded to 18 letters
+async def test_cache_is_not_used_for_an_overlong_surname_key(tmp_path: Path, clock: Clock, server: Server) -> None:
+    surname = "\ufdfa" * 256  # each character is folded to 18 letters
     async with opened(tmp_path, clock, server.url) as (cached, _):
-        await warm(cached)
+        await wait_until_used(cached)
         await cached.create(person_data(surname))
-        reading = ReadOptions()
+        options = ReadOptions()
         assert (
-            len((await cached.find(person_filter(surname=surname), after=None, limit=1, options=reading)).people) == 1
+            len((await cached.find(person_filter(surname=surname), after=None, limit=1, options=options)).people) == 1
         )
-        assert reading.source is None
+        assert options.source is None
 
 
-async def test_redis_is_joined_again_however_many_are_writing(tmp_path: Path, clock: Clock, server: Server) -> None:
+async def test_redis_is_reconnected_under_concurrent_writes(tmp_path: Path, clock: Clock, server: Server) -> None:
     async with opened(tmp_path, clock, server.url) as (cached, _):
-        await warm(cached)
+        await wait_until_used(cached)
 
-        over = asyncio.Event()
+        stopped = asyncio.Event()
 
         async def write() -> None:
-            while not over.is_set():
+            while not stopped.is_set():
                 await cached.create(person_data("Busy"))
 
         writers = [asyncio.ensure_future(write()) for _ in range(20)]
@@ -565,13 +563,13 @@ async def test_redis_is_joined_again_however_many_are_writing(tmp_path: Path, cl
             server.start()
             await until(lambda: asyncio.sleep(0, cached.cache_state), "ok")
         finally:
-            over.set()
+            stopped.set()
             await asyncio.gather(*writers)
 
 
-async def test_a_write_that_is_given_up_ends(tmp_path: Path, clock: Clock, server: Server) -> None:
+async def test_cancelled_write_ends(tmp_path: Path, clock: Clock, server: Server) -> None:
     async with opened(tmp_path, clock, server.url) as (cached, _):
-        await warm(cached)
+        await wait_until_used(cached)
 
         async def write() -> None:
             while True:
@@ -579,7 +577,7 @@ async def test_a_write_that_is_given_up_ends(tmp_path: Path, clock: Clock, serve
 
         for round_ in range(100):
             writers = [asyncio.ensure_future(write()) for _ in range(20)]
-            await asyncio.sleep(round_ / 10_000)  # wherever it is then
+            await asyncio.sleep(round_ / 10_000)  # cancels at various points of a write
             for writer in writers:
                 writer.cancel()
             async with asyncio.timeout(HANG_TIMEOUT):

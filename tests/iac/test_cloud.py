@@ -15,7 +15,7 @@ from peopleinfo.settings import Settings
 from peopleinfo.settings.urls import DynamoDBUrl
 from peopleinfo.stores.dynamodb import schema
 from tests import dynamodb_servers
-from tests.cache.test_secure import rights
+from tests.cache.test_redis_connections import permissions
 from tests.http.serving import HANG_TIMEOUT, serving
 from tests.iac.cloud import Cloud
 from tests.valkey_servers import running_server as valkey
@@ -98,7 +98,7 @@ def test_the_service_runs_on_what_the_stacks_describe(cloud: Cloud, api: dict[st
 
     assert given["PEOPLEINFO_ENCRYPTION"] == published["/people-info-qa/app/encryption_url"]
     store, key = f"{given['PEOPLEINFO_STORE_URL']}?endpoint={cloud.endpoint}", cloud.key()
-    with valkey("--user", user, "on", f">{password}", *rights(), "--user", "default", "off") as cache:
+    with valkey("--user", user, "on", f">{password}", *permissions(), "--user", "default", "off") as cache:
         settings = {name.removeprefix("PEOPLEINFO_").lower(): value for name, value in (given | secrets).items()}
         # Here there is no balancer: the service is reached by itself, and its cache speaks without TLS.
         settings |= {"host": "127.0.0.1", "port": "0", "store_url": store, "cache_url": cache.url}

@@ -1,4 +1,4 @@
-"""TLS with a certificate authority of one's own, a user with a password, and a cluster."""
+"""TLS with a private certificate authority, a user with a password, and a cluster."""
 
 from __future__ import annotations
 
@@ -28,31 +28,31 @@ if TYPE_CHECKING:
 _CACHE_TF = Path(__file__).parents[2] / "iac" / "app_iac" / "cache.tf"
 
 
-def rights() -> list[str]:
-    """Return what the user of the cache is allowed on AWS: all that has to be, and no more."""
-    (given,) = re.findall(r'cache_rights = "on (.*)"', _CACHE_TF.read_text())
-    return str(given).split()
+def permissions() -> list[str]:
+    """Return the ACL of the cache user on AWS: the minimal permissions."""
+    (acl,) = re.findall(r'cache_rights = "on (.*)"', _CACHE_TF.read_text())
+    return str(acl).split()
 
 
-async def works(url: str, user: str = "", password: str = "") -> bool:
-    """Say whether an answer can be kept by way of this URL."""
-    async with open_redis(url, user=user, password=password, command_timeout=HANG_TIMEOUT) as link:
-        if not await link.reconnect():
+async def stores_responses(url: str, user: str = "", password: str = "") -> bool:
+    """Return whether the cache at this URL stores responses."""
+    async with open_redis(url, user=user, password=password, command_timeout=HANG_TIMEOUT) as client:
+        if not await client.reconnect():
             return False
-        cache = SharedCache(link, b"s" * 32, ttl=60, fence_ttl=0.001)
-        if not link.is_cluster:
-            await link.redis.execute_command("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", cache.key_prefix)
-        kept: list[bytes] = []
-        for name in map(str, range(30)):  # in a cluster they lie on every node
+        cache = SharedCache(client, b"s" * 32, ttl=60, fence_ttl=0.001)
+        if not client.is_cluster:
+            await client.redis.execute_command("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", cache.key_prefix)
+        responses: list[bytes] = []
+        for name in map(str, range(30)):  # spread over all nodes of a cluster
             while not isinstance(lease := await cache.read(name, ""), Lease):
                 assert lease is None
-                assert link.is_up
+                assert client.is_up
             await cache.fill(name, "", lease, name.encode())
-            told = await cache.read(name, "")
-            kept += [told.response] if isinstance(told, Hit) else []
+            reply = await cache.read(name, "")
+            responses += [reply.response] if isinstance(reply, Hit) else []
             assert await cache.fence([name, "another"], b"writer")
             assert await cache.unfence([name, "another"], b"writer")
-        return kept == [str(number).encode() for number in range(30)]
+        return responses == [str(number).encode() for number in range(30)]
 
 
 @pytest.fixture
@@ -62,35 +62,35 @@ def binary() -> str:
     return found
 
 
-async def test_tls_with_a_private_authority_and_a_user_with_the_least_rights(binary: str) -> None:
-    with certificates() as folder:
-        options = ["--tls-cert-file", f"{folder}/server.pem", "--tls-key-file", f"{folder}/server.key",
-                   "--tls-ca-cert-file", f"{folder}/ca.pem", "--tls-auth-clients", "no",
-                   "--user", "default", "off", "--user", "people", "on", ">secret", *rights()]  # fmt: skip
+async def test_tls_with_a_private_authority_and_minimal_permissions(binary: str) -> None:
+    with certificates() as directory:
+        options = ["--tls-cert-file", f"{directory}/server.pem", "--tls-key-file", f"{directory}/server.key",
+                   "--tls-ca-cert-file", f"{directory}/ca.pem", "--tls-auth-clients", "no",
+                   "--user", "default", "off", "--user", "people", "on", ">secret", *permissions()]  # fmt: skip
         with running_server(*options, binary=binary, tls=True) as server:
             address = f"people:secret@127.0.0.1:{server.port}"
-            assert await works(f"rediss://{address}?ca={folder}/ca.pem")
-            assert not await works(f"rediss://{address}"), "a certificate that nobody vouches for was accepted"
-            assert not await works(f"redis://{address}"), "TLS was left out"
+            assert await stores_responses(f"rediss://{address}?ca={directory}/ca.pem")
+            assert not await stores_responses(f"rediss://{address}"), "an untrusted certificate was accepted"
+            assert not await stores_responses(f"redis://{address}"), "a connection without TLS was accepted"
             # pragma: allowlist nextline secret
-            assert not await works(f"rediss://people:wrong@127.0.0.1:{server.port}?ca={folder}/ca.pem")
+            assert not await stores_responses(f"rediss://people:wrong@127.0.0.1:{server.port}?ca={directory}/ca.pem")
 
 
-async def test_a_user_and_a_password_beside_the_url() -> None:
-    people = ["--user", "people", "on", ">secret", *rights(), "--user", "default", "off"]
+async def test_user_and_password_are_accepted_outside_the_url() -> None:
+    people = ["--user", "people", "on", ">secret", *permissions(), "--user", "default", "off"]
     with running_server(*people) as server:
-        assert await works(server.url, "people", "secret")
-        assert not await works(server.url, "people", "wrong")
-        assert not await works(server.url)
+        assert await stores_responses(server.url, "people", "secret")
+        assert not await stores_responses(server.url, "people", "wrong")
+        assert not await stores_responses(server.url)
 
 
-async def test_a_password_of_the_server_beside_the_url() -> None:
+async def test_server_password_is_accepted_outside_the_url() -> None:
     with running_server("--requirepass", "secret") as server:
-        assert await works(server.url, password="secret")
-        assert not await works(server.url, password="wrong")
+        assert await stores_responses(server.url, password="secret")
+        assert not await stores_responses(server.url, password="wrong")
 
 
-async def test_a_cluster() -> None:
+async def test_cluster_stores_responses() -> None:
     options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port"]
     with ExitStack() as stack:
         buses = [free_port() for _ in range(3)]
@@ -101,18 +101,18 @@ async def test_a_cluster() -> None:
                 client.execute_command("CLUSTER", "MEET", "127.0.0.1", nodes[0].port, buses[0])
         while not all(map(is_joined, nodes)):
             pass
-        assert await works(f"redis+cluster://127.0.0.1:{nodes[1].port}")
+        assert await stores_responses(f"redis+cluster://127.0.0.1:{nodes[1].port}")
 
 
 def is_joined(node: Server) -> bool:
     with node.client as client:
-        told = client.execute_command("CLUSTER", "INFO")
-    return b"cluster_state:ok" in told and b"cluster_slots_ok:16384" in told
+        reply = client.execute_command("CLUSTER", "INFO")
+    return b"cluster_state:ok" in reply and b"cluster_slots_ok:16384" in reply
 
 
 @contextmanager
 def certificates() -> Iterator[Path]:
-    """Make an authority and a certificate of 127.0.0.1, for a day."""
+    """Create a certificate authority and a certificate for 127.0.0.1, valid for a day."""
     now = dt.datetime.now(dt.UTC)
 
     def issue(
@@ -135,11 +135,11 @@ def certificates() -> Iterator[Path]:
 
     authority, server = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "ca.pem").write_bytes(issue("tests", authority, "tests", authority, ca=True))
-        (folder / "server.pem").write_bytes(issue("127.0.0.1", server, "tests", authority, ca=False))
+        directory = Path(name)
+        (directory / "ca.pem").write_bytes(issue("tests", authority, "tests", authority, ca=True))
+        (directory / "server.pem").write_bytes(issue("127.0.0.1", server, "tests", authority, ca=False))
         key = server.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        (folder / "server.key").write_bytes(key)
-        yield folder
+        (directory / "server.key").write_bytes(key)
+        yield directory
