@@ -87,7 +87,7 @@ def _in_tables(endpoint: str, encryption: str) -> None:
     stores = [Settings(store_url=f"dynamodb://eu-west-1/{kind}?endpoint={endpoint}", encryption=given)
               for kind, given in (("Plain", ""), ("Sealed", encryption))]  # fmt: skip
     for store in stores:
-        asyncio.run(make_table(DynamoDBUrl.parse(store.store_url), sealed=bool(store.encryption)))
+        asyncio.run(make_table(DynamoDBUrl.parse(store.store_url), encrypted=bool(store.encryption)))
     filled = [asyncio.run(_fill(store, IN_TABLES)) for store in stores]
     name = filled[0][1]
     for module, told in MODULES:

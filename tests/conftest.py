@@ -1,4 +1,4 @@
-"""What every test may ask for: a clock, a store of each kind, and the people in it."""
+"""Fixtures and hooks for all tests: a clock, a store of each kind, and the service for its records."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.people.store import Store
 
-# How long an example takes says nothing about what it shows. HYPOTHESIS_PROFILE=thorough looks for longer.
+# No deadline: the duration of an example is no test result. HYPOTHESIS_PROFILE=thorough runs more examples.
 settings.register_profile("quick", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", settings.get_profile("quick"), max_examples=2_000)
 settings.register_profile(fast_lane.PROFILE, settings.get_profile("quick"), max_examples=10)
@@ -34,27 +34,27 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--fast", action="store_true", help="leave out what needs servers or much CPU (make test-fast)")
-    parser.addoption("--reverse", action="store_true", help="run the last test first: no test depends on the order")
+    parser.addoption("--fast", action="store_true", help="exclude tests that need servers or much CPU (make test-fast)")
+    parser.addoption("--reverse", action="store_true", help="run the tests in reverse order")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "needs(feature): not for the stores that are known not to have the feature")
+    config.addinivalue_line("markers", "needs(feature): skipped for stores without the feature")
 
     if config.getoption("--fast"):
         fast_lane.enable()
     if fast_lane.is_enabled():
         settings.load_profile(fast_lane.PROFILE)
     os.environ.update(dynamodb_servers.CREDENTIALS)
-    # Each client would read the certificates of all authorities anew, which was half the time of the tests over HTTP.
+    # Without the cache each client loads all CA certificates, which took half the time of the HTTP tests.
     httpx._transports.default.create_ssl_context = functools.cache(httpx.create_ssl_context)  # type: ignore[attr-defined]
-    # httpx gives up after 5 seconds, which a busy machine may take.
+    # The default timeout of httpx, 5 seconds, is too short for a busy machine.
     for limit in ("connect", "read", "write", "pool"):
         setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, limit, HANG_TIMEOUT)
 
 
 def pytest_report_header() -> list[str]:
-    return [f"fast: without {', '.join(fast_lane.EXCLUDED)}, and without servers"] if fast_lane.is_enabled() else []
+    return [f"fast: no servers; excludes {', '.join(fast_lane.EXCLUDED)}"] if fast_lane.is_enabled() else []
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
@@ -108,7 +108,7 @@ def moment() -> MonotonicClock:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run the tests of a module over its `STORE_KINDS`; those that need what a kind does not have are skipped there."""
+    """Run the tests of a module for each of its `STORE_KINDS`; skip those that need a feature which the kind lacks."""
     if "store_kind" in metafunc.fixturenames and not metafunc.module.__name__.startswith("tests.http."):
         kinds = getattr(metafunc.module, "STORE_KINDS", [*STORES, ENCRYPTED])
         needs = [marker.args[0] for marker in metafunc.definition.iter_markers("needs")]
@@ -141,7 +141,7 @@ def people(store: Store, clock: Clock) -> PeopleService:
 
 
 def leaked_resources(folder: Path) -> list[str]:
-    """Name the threads and the open files that closed stores should not have left."""
+    """Return the names of threads and open files left behind by closed stores."""
     threads = [thread.name for thread in threading.enumerate() if thread.name.startswith("sqlite-")]
     files = [file.path for file in psutil.Process().open_files() if file.path.startswith(f"{folder}{os.sep}")]
     return threads + files

@@ -1,4 +1,4 @@
-"""The servers that stand in for DynamoDB: each is started when a test first asks for it, and ended with the test session."""
+"""DynamoDB emulators: each starts when the first test needs it, and stops at the end of the session."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 KINDS: Final = ("ministack", "dynamodb-local")
-# For whoever signs; no stand-in looks at it.
+# For signing; the emulators ignore them.
 CREDENTIALS: Final = {
     "AWS_ACCESS_KEY_ID": "tests",
     "AWS_SECRET_ACCESS_KEY": "tests",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
-# Where `make dynamodb-local` puts AWS's own stand-in, which may be used for tests but not handed on.
+# Download directory of `make dynamodb-local`. The license of AWS's emulator permits tests but no redistribution.
 _DYNAMODB_LOCAL: Final = Path(__file__).parent.parent / ".cache" / "dynamodb-local"
 _cleanup = ExitStack()
 _tables: dict[tuple[str, str], None] = {}  # (endpoint, name) of the tables that exist, oldest first
@@ -45,18 +45,18 @@ _running = _Running({})
 
 
 def missing_requirement(kind: str) -> str | None:
-    """Return what this kind of server needs and how to provide it; None when it can be started."""
+    """Return the missing requirement of this emulator and how to provide it, or None."""
     if kind != "dynamodb-local":
         return None
     if shutil.which("java") is None:
         return "needs Java (Debian: default-jre-headless)"
     if not (_DYNAMODB_LOCAL / "DynamoDBLocal.jar").exists():
-        return "needs DynamoDB Local: `make dynamodb-local` fetches it"
+        return "needs DynamoDB Local: `make dynamodb-local` downloads it"
     return None
 
 
 def endpoint(kind: str) -> str:
-    """Return the URL of the server of this kind, which is started unless it runs; the test is skipped where that cannot be."""
+    """Return the URL of the emulator and start it if necessary. Skips the test if it cannot start."""
     if problem := missing_requirement(kind):
         pytest.skip(f"{kind} {problem}")
     if os.environ.get(FAST_LANE):
@@ -67,23 +67,23 @@ def endpoint(kind: str) -> str:
 
 
 def stop_all() -> None:
-    """End every server that was started."""
+    """Stop all started servers."""
     _running.urls.clear()
     _tables.clear()
     _cleanup.close()
 
 
 def record_table(endpoint: str | None, table: str) -> None:
-    """Record a table, for `tables_dropped` to delete."""
+    """Record a new table, which `deleting_tables` deletes."""
     _tables[(endpoint or "", table)] = None
 
 
 @contextmanager
 def deleting_tables() -> Iterator[None]:
-    """Delete the tables created meanwhile: an emulator becomes slower with every item that it stores."""
+    """Delete the tables created inside the context: an emulator becomes slower with each stored item."""
     before = set(_tables)
     yield
-    for endpoint, table in [one for one in _tables if one not in before]:
+    for endpoint, table in [key for key in _tables if key not in before]:
         del _tables[(endpoint, table)]
         _call(endpoint, "UpdateTable", {"TableName": table, "DeletionProtectionEnabled": False})
         _call(endpoint, "DeleteTable", {"TableName": table})
@@ -109,7 +109,10 @@ def _start(kind: str) -> str:
     else:
         library = f"-Djava.library.path={_DYNAMODB_LOCAL / 'DynamoDBLocal_lib'}"
         jar = str(_DYNAMODB_LOCAL / "DynamoDBLocal.jar")
-        quick = ["-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"]  # the second compiler costs more CPU than it saves here
+        quick = [
+            "-XX:TieredStopAtLevel=1",
+            "-XX:-UsePerfData",
+        ]  # the second JIT compiler costs more CPU than it saves here
         java = ["java", "-Xmx512m", f"-Djava.io.tmpdir={folder}", *quick, library, "-jar", jar]
         command = [*java, "-port", str(port), "-inMemory", "-disableTelemetry"]
         settings = {}
@@ -117,11 +120,11 @@ def _start(kind: str) -> str:
     process = subprocess.Popen(command, cwd=folder, env=os.environ | settings, stdout=log, stderr=subprocess.STDOUT)
     _cleanup.callback(process.wait, HANG_TIMEOUT)
     _cleanup.callback(process.kill)
-    patience = monotonic() + HANG_TIMEOUT
+    deadline = monotonic() + HANG_TIMEOUT
     while not _responds(port):
         assert process.poll() is None, (folder / "log").read_text()
-        assert monotonic() < patience, f"{kind} does not answer"
-        sleep(0.05)  # it says nothing when it is ready
+        assert monotonic() < deadline, f"{kind} does not respond"
+        sleep(0.05)  # it does not report when it is ready
     return f"http://127.0.0.1:{port}"
 
 
@@ -130,4 +133,4 @@ def _responds(port: int) -> bool:
         with urlopen(f"http://127.0.0.1:{port}/", timeout=1):
             return True
     except OSError as error:
-        return hasattr(error, "code")  # whatever it answers, it answers
+        return hasattr(error, "code")  # an HTTP error is a response too

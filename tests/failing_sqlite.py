@@ -1,4 +1,4 @@
-"""A connection of the writer that fails at a statement of the test's choice, as a broken disk or a refusal of the domain does."""
+"""A writer connection that fails at a chosen statement, with an error of SQLite or of the domain."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CLEANUP = ("ROLLBACK", "PRAGMA")
 
 
 class FailingConnection:
-    """Passes statements on to a real connection. `before` and `after` see each one and return the error to raise, or None."""
+    """Forwards statements to a real connection. `before` and `after` receive each one and return an error to raise, or None."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -33,7 +33,7 @@ class FailingConnection:
         return self._run(self._db.executemany, statement, rows)
 
     def clear(self) -> None:
-        """Let every statement pass again."""
+        """Stop failing."""
         self.before = self.after = _no_fault
 
     def _run(self, run: Callable[..., Any], statement: str, *values: Any) -> Any:
@@ -41,16 +41,16 @@ class FailingConnection:
             return run(statement, *values)
         if error := self.before(statement):
             raise error
-        done = run(statement, *values)
-        # SQLite reports no failure of a commit that it made.
+        cursor = run(statement, *values)
+        # SQLite never reports a successful commit as failed.
         if statement != "COMMIT" and (error := self.after(statement)):
-            done.close()  # a statement that failed is not in progress
+            cursor.close()  # a failed statement is not in progress
             raise error
-        return done
+        return cursor
 
 
 class Nth:
-    """A fault at statement number `number`, counted from 0, and at no other; `passed` counts the statements."""
+    """Raises an error at statement `number`, counted from 0; `passed` counts the statements."""
 
     def __init__(self, number: int, error: Callable[[], Exception]) -> None:
         self._number = number
@@ -59,7 +59,7 @@ class Nth:
 
     @property
     def was_raised(self) -> bool:
-        """Whether there were enough statements for the fault."""
+        """Whether the error was raised."""
         return self.passed > self._number
 
     def __call__(self, _: str) -> Exception | None:
@@ -68,9 +68,9 @@ class Nth:
 
 
 def make_writer_fail(store: SqliteStore) -> FailingConnection:
-    """Put a failing connection into the writer of an open store, and return it."""
+    """Replace the writer connection of an open store with a failing one, and return it."""
     connection = FailingConnection(store._writer._db)
-    store._writer._db = connection  # type: ignore[assignment] # it has whatever the writer uses
+    store._writer._db = connection  # type: ignore[assignment] # has all methods that the writer calls
     return connection
 
 

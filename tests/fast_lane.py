@@ -1,4 +1,4 @@
-"""`make test-fast` (`--fast`): what needs no emulator, no Redis and no browser, and little CPU."""
+"""`make test-fast` (`--fast`): tests without emulators, Redis and browsers that need little CPU."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 PROFILE: Final = "fast"  # of Hypothesis
 _EMBEDDED_STORES: Final = {"sqlite", ENCRYPTED}
-# Module → why it is left out.
+# Excluded module → reason.
 EXCLUDED: Final = {
     "test_audit_failure": "starts a server for every failure",
     "test_graceful_shutdown": "waits while servers drain",
@@ -37,7 +37,7 @@ EXCLUDED: Final = {
 
 
 def enable() -> None:
-    """Run this session in the fast lane, and the workers that it starts."""
+    """Enable the fast lane for this session and its workers."""
     os.environ[FAST_LANE] = "1"
 
 
@@ -47,12 +47,12 @@ def is_enabled() -> bool:
 
 
 def is_excluded(module: Path) -> bool:
-    """Return whether the fast lane leaves out a module."""
+    """Return whether the fast lane excludes a module."""
     return is_enabled() and module.stem in EXCLUDED
 
 
 def needs_no_server(item: pytest.Item) -> bool:
-    """Return whether a test runs over an embedded store, or over none."""
+    """Return whether a test uses an embedded store or none."""
     parameters = getattr(item, "callspec", None)
     values = {str(value) for value in parameters.params.values()} if parameters else set()
     return not any(kind in value for kind in set(ALL_STORES) - _EMBEDDED_STORES for value in values)

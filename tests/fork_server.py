@@ -1,7 +1,7 @@
-"""Runs `python -m peopleinfo` by forking a process that has already imported it; imports cost most of the CPU of a short command.
+"""Runs `python -m peopleinfo` by forking a process that has imported it, because imports dominate the CPU of a short command.
 
-`python -m tests.fork_server` is that process. A forked command has its own pid, streams, environment and working directory, and ends with
-its own exit status. Only its imports are shared; tests of the start itself run the interpreter (tests/http/test_startup.py).
+`python -m tests.fork_server` is that process. A forked command has its own pid, streams, environment, working directory and exit status;
+only the imports are shared. Tests of the start itself run the interpreter (tests/http/test_startup.py).
 """
 
 from __future__ import annotations
@@ -51,19 +51,19 @@ class Forked:
         """Start the command; `streams` are those of `subprocess.Popen`: stdin, stdout and stderr."""
         self.args = arguments
         self.returncode: int | None = None
-        with ExitStack() as theirs:
+        with ExitStack() as child_files:
             pipes = [
-                _open_stream(number, streams.get(name), theirs)
+                _open_stream(number, streams.get(name), child_files)
                 for number, name in enumerate(("stdin", "stdout", "stderr"))
             ]
             reading, writing = os.pipe()
-            theirs.callback(os.close, writing)
+            child_files.callback(os.close, writing)
             self.pid = _server.fork(
                 {"folder": str(folder), "environment": dict(environment), "arguments": arguments},
-                [*(their for _, their in pipes), writing],
+                [*(child_end for _, child_end in pipes), writing],
             )
         self._status = os.fdopen(reading, "rb", buffering=0)
-        self.stdin, self.stdout, self.stderr = (ours for ours, _ in pipes)
+        self.stdin, self.stdout, self.stderr = (own_end for own_end, _ in pipes)
 
     def __enter__(self) -> Self:
         return self
@@ -134,7 +134,7 @@ def run(
 
 
 def stop() -> None:
-    """End the fork server of this process."""
+    """Stop the fork server of this process."""
     _server.stop()
 
 
@@ -143,11 +143,11 @@ class _Server:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._open_stream = ExitStack()
+        self._cleanup = ExitStack()
         self._control: socket.socket | None = None
 
     def fork(self, request: dict[str, Any], files: list[int]) -> int:
-        """Return the pid of a new command, which takes over `files`: its streams and where its exit status is written."""
+        """Return the pid of a new command, which inherits `files`: its streams and the pipe for its exit status."""
         with self._lock:
             if self._control is None:
                 self._control = self._start()
@@ -155,36 +155,36 @@ class _Server:
             return int(self._control.recv(_REQUEST_SIZE))
 
     def stop(self) -> None:
-        """End the server, if it runs."""
+        """Stop the server if it is running."""
         self._control = None
-        self._open_stream.close()
+        self._cleanup.close()
 
     def _start(self) -> socket.socket:
-        ours, theirs = socket.socketpair()
+        own_end, server_end = socket.socketpair()
         command = [sys.executable, "-m", "tests.fork_server"]
-        with theirs:
-            process = subprocess.Popen(command, cwd=REPOSITORY, stdin=theirs.fileno())
-        self._open_stream.callback(process.wait)
-        return self._open_stream.enter_context(ours)
+        with server_end:
+            process = subprocess.Popen(command, cwd=REPOSITORY, stdin=server_end.fileno())
+        self._cleanup.callback(process.wait)
+        return self._cleanup.enter_context(own_end)
 
 
 _server = _Server()
 
 
-def _open_stream(number: int, stream: Any, theirs: ExitStack) -> tuple[IO[bytes] | None, int]:
-    """Return our end of a stream, if it is a pipe, and the command's end, closed with `theirs` unless it is another's."""
+def _open_stream(number: int, stream: Any, child_files: ExitStack) -> tuple[IO[bytes] | None, int]:
+    """Return the parent's end of a stream if it is a pipe, and the command's end, which `child_files` closes if opened here."""
     if stream is None:
         return None, number
     if stream == subprocess.DEVNULL:
         file = os.open(os.devnull, os.O_RDWR)
-        theirs.callback(os.close, file)
+        child_files.callback(os.close, file)
         return None, file
     if stream != subprocess.PIPE:
         return None, stream if isinstance(stream, int) else stream.fileno()
     reading, writing = os.pipe()
-    ours, their = (writing, reading) if number == 0 else (reading, writing)
-    theirs.callback(os.close, their)
-    return os.fdopen(ours, "wb" if number == 0 else "rb"), their
+    own_end, child_end = (writing, reading) if number == 0 else (reading, writing)
+    child_files.callback(os.close, child_end)
+    return os.fdopen(own_end, "wb" if number == 0 else "rb"), child_end
 
 
 def _read(stream: IO[bytes] | None) -> bytes:
@@ -195,7 +195,7 @@ def _read(stream: IO[bytes] | None) -> bytes:
 
 
 def main() -> None:
-    """Fork for every request until the client ends, and become the command in the forked process."""
+    """Fork for each request until the client ends; run the command in the forked process."""
     for module in _IMPORTS:
         import_module(module)
     gc.collect()
@@ -211,7 +211,7 @@ def main() -> None:
 
 
 def _serve_forks(control: socket.socket) -> dict[str, Any] | None:
-    """Fork for every request; return the request in the forked process, and None in the server once its client has ended."""
+    """Fork for each request. Return the request in the forked process, and None in the server after the client ends."""
     status_files: dict[int, int] = {}
     ended, wakeup = socket.socketpair()
     wakeup.setblocking(False)
@@ -250,7 +250,7 @@ def _receive(control: socket.socket) -> tuple[bytes, list[int]]:
 
 
 def _report_ended(status_files: dict[int, int]) -> None:
-    """Report the exit status of every command that has ended."""
+    """Report the exit status of each command that has ended."""
     while status_files:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == 0:
@@ -262,7 +262,7 @@ def _report_ended(status_files: dict[int, int]) -> None:
 
 
 def _become_child(files: list[int], inherited: Iterable[int]) -> None:
-    """Take over the streams of a command, and leave the files and signal handlers of the server."""
+    """Install the streams of a command, and drop the files and signal handlers of the server."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in range(_STREAMS):

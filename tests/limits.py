@@ -1,10 +1,6 @@
-"""How long tests wait, and what they may start."""
+"""Limits of tests: maximum waits, and whether servers may start."""
 
 from typing import Final
 
-HANG_TIMEOUT: Final = (
-    300  # seconds after which something that should have happened never will, however busy the machine is
-)
-FAST_LANE: Final = (
-    "TESTS_ARE_FAST"  # variable of the fast lane (tests/fast_lane.py): no emulator and no Redis is started
-)
+HANG_TIMEOUT: Final = 300  # seconds; ends a hanging test and is never reached otherwise, even on a busy machine
+FAST_LANE: Final = "TESTS_ARE_FAST"  # environment variable of the fast lane (tests/fast_lane.py), which starts no emulator and no Redis

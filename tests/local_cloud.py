@@ -1,4 +1,4 @@
-"""`make run-cloud`: the service as it runs in the cloud, against a DynamoDB server and a Valkey on this machine. All is gone when it ends."""
+"""`make run-cloud`: the service with a local DynamoDB emulator and a local Valkey. All data is deleted at the end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.store_kinds import store_url
 
 
 def main() -> int:
-    """Start everything, serve until Ctrl-C, and end everything; the settings of the environment count, but for the store and the cache."""
+    """Start the servers and the service, and stop all at Ctrl-C. Other settings come from the environment."""
     local = dynamodb_servers.missing_requirement("dynamodb-local") is None
     kind = "dynamodb-local" if local else "ministack"
     os.environ |= dynamodb_servers.CREDENTIALS
@@ -24,14 +24,11 @@ def main() -> int:
                 "PEOPLEINFO_STORE_URL": store_url(kind, Path(folder), timeout=1),
                 "PEOPLEINFO_CACHE_URL": valkey_servers.shared_url(),
             }
-            print(f"people are in {kind}, answers in Valkey; both end with the service", file=sys.stderr)  # noqa: T201
+            print(f"store: {kind}, cache: Valkey; both are deleted at the end", file=sys.stderr)  # noqa: T201
             command = [sys.executable, "-m", "peopleinfo", "serve"]
             service = subprocess.Popen(command, env=os.environ | settings, start_new_session=True)
-            for ending in (
-                signal.SIGINT,
-                signal.SIGTERM,
-            ):  # the service finishes what it is at, and its servers end after it
-                signal.signal(ending, lambda *_: service.terminate())
+            for number in (signal.SIGINT, signal.SIGTERM):  # the service shuts down before the servers stop
+                signal.signal(number, lambda *_: service.terminate())
             return service.wait()
     finally:
         dynamodb_servers.stop_all()

@@ -1,4 +1,4 @@
-"""pip, for tests that install packages from the package index."""
+"""Package installation with pip, for tests that need the package index."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ def pip_install(*arguments: str | Path, python: str | Path = sys.executable) -> 
     done = subprocess.run(
         [*command, "install", "--quiet", *arguments], capture_output=True, text=True, timeout=HANG_TIMEOUT, check=False
     )
-    if done.returncode and any(sign in done.stderr for sign in _UNREACHABLE):
+    if done.returncode and any(message in done.stderr for message in _UNREACHABLE):
         pytest.skip("needs access to the package index")
     assert done.returncode == 0, done.stderr

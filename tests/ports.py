@@ -1,4 +1,4 @@
-"""Ports for servers that cannot choose one themselves, or that come back on the same one."""
+"""Free ports for servers that cannot use port 0 or that restart on the same port."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import tempfile
 from pathlib import Path
 from typing import IO, Final
 
-# Below those that a kernel gives to connections and to servers on port 0, so that it gives none of these away.
+# Below the ephemeral range of the kernel, which thus never assigns these ports.
 _FIRST, _LAST = 15_000, 32_000
 _FOLDER: Final = Path(tempfile.gettempdir()) / f"peopleinfo-ports-{os.getuid()}"
-_locks: list[IO[str]] = []  # until this process ends
-_random: Final = random.SystemRandom()  # Hypothesis seeds the other one
+_locks: list[IO[str]] = []  # held until this process ends
+_random: Final = random.SystemRandom()  # Hypothesis seeds the default generator
 
 
 def free_port() -> int:
-    """Return a port that no program uses, and that no other process of the tests gets as long as this one runs."""
+    """Return an unused port, reserved for this test process until it ends."""
     _FOLDER.mkdir(exist_ok=True)
     while True:
         port = _random.randint(_FIRST, _LAST)
@@ -35,6 +35,6 @@ def free_port() -> int:
 
 
 def release_all() -> None:
-    """Let other processes use the ports of this one."""
+    """Release all ports of this process."""
     while _locks:
         _locks.pop().close()

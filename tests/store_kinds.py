@@ -1,4 +1,4 @@
-"""Which stores the tests run against, how each is opened, and in what they are allowed to differ."""
+"""The kinds of stores under test: how to open each one, and their known differences."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
     from peopleinfo.stores.dynamodb.client import Item
     from peopleinfo.stores.registry import ServiceStore
 
-_FENCE_TTL: Final = 0.02  # seconds for which a new cache, which cannot have lost a fence, keeps nothing
+_FENCE_TTL: Final = 0.02  # seconds; short, as a new cache cannot have lost a fence
 GENEROUS_TIMEOUT: Final = (
-    60  # seconds of an attempt of a call to DynamoDB: no result may depend on how busy the machine is
+    60  # seconds for an attempt of a DynamoDB call: no result may depend on the load of the machine
 )
 CACHED: Final = "sqlite+cache"
-ENCRYPTED: Final = "sqlite+encrypted"  # differs from "sqlite" in what lies in the file, which HTTP does not see
+ENCRYPTED: Final = "sqlite+encrypted"  # differs from "sqlite" only in the file, which HTTP does not expose
 ENCRYPTED_TABLE: Final = "ministack+encrypted"  # likewise
 STORES: Final[list[str]] = ["sqlite", *dynamodb_servers.KINDS, CACHED]
 ALL_STORES: Final = [*STORES, ENCRYPTED, ENCRYPTED_TABLE]
 
-# (kind of store, feature) → why tests of it are skipped there. A test names what it needs with `@pytest.mark.needs("feature")`.
+# (kind of store, feature) → why its tests are skipped. A test requires a feature with `@pytest.mark.needs("feature")`.
 KNOWN_DIFFERENCES: Final[dict[tuple[str, str], str]] = {
     (
         ENCRYPTED_TABLE,
@@ -52,9 +52,9 @@ KNOWN_DIFFERENCES: Final[dict[tuple[str, str], str]] = {
 
 
 class Clock:
-    """A clock that stands still until it is moved.
+    """A clock that advances only on request.
 
-    It stands far in the future: a server that removes what has expired goes by the real time, and must not come before us.
+    It starts far in the future: servers delete expired items by the real time, which must not happen during a test.
     """
 
     def __init__(self) -> None:
@@ -64,12 +64,12 @@ class Clock:
         return self._moment
 
     def advance(self, **by: float) -> None:
-        """Move on by days, hours, minutes, seconds (the arguments of timedelta)."""
+        """Advance by days, hours, minutes or seconds (the arguments of timedelta)."""
         self._moment += timedelta(**by)
 
 
 class MonotonicClock:
-    """In the place of `time.monotonic`: stands still until `now` is moved."""
+    """Replaces `time.monotonic`; advances only when a test sets `now`."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -80,7 +80,7 @@ class MonotonicClock:
 
 @asynccontextmanager
 async def open_store(kind: str, tmp_path: Path, clock: Clock) -> AsyncIterator[ServiceStore]:
-    """Open a store of this kind; those of one `tmp_path` are one and the same."""
+    """Open a store of this kind; the same `tmp_path` opens the same store."""
     async with AsyncExitStack() as stack:
         if kind in ("sqlite", CACHED, ENCRYPTED):
             opening: AbstractAsyncContextManager[ServiceStore] = open_sqlite(
@@ -89,7 +89,7 @@ async def open_store(kind: str, tmp_path: Path, clock: Clock) -> AsyncIterator[S
         else:
             location = table_location(kind.removesuffix("+encrypted"), tmp_path)
             given = encryption(tmp_path) if kind == ENCRYPTED_TABLE else None
-            await make_table(location, sealed=given is not None)
+            await make_table(location, encrypted=given is not None)
             opening = open_dynamodb(location, now=clock.now, encryption=given)
         store = await stack.enter_async_context(opening)
         if kind == CACHED:
@@ -100,17 +100,17 @@ async def open_store(kind: str, tmp_path: Path, clock: Clock) -> AsyncIterator[S
 
 
 class NoEndedSessions:
-    """The record of ended sessions of a service where no user signs out."""
+    """A store of ended sessions for tests where no user signs out."""
 
     async def add(self, session_id: bytes, *, expires_at: datetime) -> None:
-        raise AssertionError("no session ends here")
+        raise AssertionError("unexpected end of a session")
 
     async def contains(self, session_id: bytes) -> bool:
         return False
 
 
 def encryption(folder: Path, *, prefixes: bool = True) -> Encryption:
-    """Return what the people of a folder are sealed with: with a master key that is made there unless there is one."""
+    """Return encryption settings with the master key of a directory, which is created if missing."""
     path = folder / "master.key"
     if not path.exists():
         create_file(path)
@@ -118,7 +118,7 @@ def encryption(folder: Path, *, prefixes: bool = True) -> Encryption:
 
 
 class ReadThroughCache:
-    """A cached store whose every read may be answered from what all processes share (but not from what one of them remembers)."""
+    """A cached store that serves all reads from the shared cache if possible, but not from the memory of the process."""
 
     def __init__(self, cached: CachedStore) -> None:
         self._cached = cached
@@ -136,29 +136,27 @@ class ReadThroughCache:
 
 
 async def purge_all(store: Store, *, remove: bool = True) -> tuple[int, int]:
-    """Remove what is left of the erased; return how many people there were, and of how many of them the key was gone."""
+    """Purge all records without a key; return the number of records scanned and of those without a key."""
     people, gone, after = 0, 0, None
     while True:
-        done = await store.purge(after=after, limit=2, remove=remove)
-        people, gone, after = people + done.people, gone + done.without_key, done.next
+        result = await store.purge(after=after, limit=2, remove=remove)
+        people, gone, after = people + result.people, gone + result.without_key, result.next
         if after is None:
             return people, gone
 
 
 def server_settings(kind: str, folder: Path, *, workers: int = 1) -> dict[str, object]:
-    """Return the settings of a server on a store of this kind; those of one folder are one and the same."""
+    """Return the settings of a server on a store of this kind; the same directory means the same store."""
     settings: dict[str, object] = {"store_url": store_url(kind, folder), "workers": workers}
     if kind == CACHED:
         settings |= {"cache_url": valkey_servers.shared_url(), "cache_timeout": 5, "cache_fence_ttl": _FENCE_TTL}
-        if (
-            workers > 1
-        ):  # what one worker remembers may be behind another by a moment, which is stated, and not what is tested there
+        if workers > 1:  # the local caches of workers may briefly differ, as documented
             settings["cache_local_size"] = 0
     return settings
 
 
 def store_url(kind: str, folder: Path, *, timeout: int = GENEROUS_TIMEOUT) -> str:
-    """Return the URL of a store of this kind, ready to be opened; those of one folder are one and the same."""
+    """Return the URL of a store of this kind, creating its tables; the same directory means the same store."""
     if kind in ("sqlite", CACHED):
         return f"sqlite:///{folder / 'people.db'}"
     location = table_location(kind, folder)
@@ -167,36 +165,36 @@ def store_url(kind: str, folder: Path, *, timeout: int = GENEROUS_TIMEOUT) -> st
 
 
 def table_location(kind: str, folder: Path, shards: int | None = None) -> DynamoDBUrl:
-    """Return where the table of a folder is on a server of this kind."""
+    """Return the location of a directory's table on a server of this kind."""
     table = "People-" + hashlib.sha256(str(folder).encode()).hexdigest()[:16]
     return DynamoDBUrl("eu-west-1", table, dynamodb_servers.endpoint(kind), shards, timeout=GENEROUS_TIMEOUT)
 
 
-async def make_table(location: DynamoDBUrl, *, sealed: bool = False) -> None:
-    """Make the table, and that of the keys where people are sealed, unless they are there."""
+async def make_table(location: DynamoDBUrl, *, encrypted: bool = False) -> None:
+    """Create the table and, if encrypted, the key table, unless they exist."""
     async with open_table(location) as table:
         await schema.create(table)
         dynamodb_servers.record_table(location.endpoint, table.name)
-        if sealed:
+        if encrypted:
             await schema.create(table.for_table(location.key_table), schema.KEYS)
             dynamodb_servers.record_table(location.endpoint, location.key_table)
 
 
 async def all_items(location: DynamoDBUrl, name: str) -> list[Item]:
-    """Return all that a table holds."""
+    """Return all items of a table."""
     items: list[Item] = []
     start: dict[str, Any] = {}
     async with open_table(location) as table:
         while True:
-            some, last = await table.for_table(name).scan(limit=1_000, **start)
-            items += some
+            page, last = await table.for_table(name).scan(limit=1_000, **start)
+            items += page
             if last is None:
                 return items
             start = {"ExclusiveStartKey": last}
 
 
 def raw_bytes(items: list[Item]) -> bytes:
-    """Return every name and every value of items, decoded."""
+    """Return all attribute names and decoded values of the items."""
     return b"\n".join(
         name.encode() + (bytes_attr(item, name) if "B" in item[name] else str(item[name]).encode())
         for item in items
@@ -205,17 +203,17 @@ def raw_bytes(items: list[Item]) -> bytes:
 
 
 def person_data(surname: str | None, name: str | None = None, born: str | None = None, **more: Any) -> PersonData:
-    """Return the details of somebody."""
+    """Return the data of a person."""
     return PersonData(person_surname=surname, person_name=name, person_birthdate=born, extra=more)
 
 
 def person_filter(**search: Any) -> PersonFilter:
-    """Return the filter of a search."""
+    """Return the filter for these search parameters."""
     return PersonFilter(Search(**search))
 
 
 async def find_all(store: Store, filtered: PersonFilter, *, limit: int = 100) -> list[bytes]:
-    """Return all the people under a surname or a prefix, from all pages."""
+    """Return the records from all pages of a search by surname or prefix."""
     people: list[bytes] = []
     after: bytes | None = None
     while True:
@@ -229,7 +227,7 @@ async def find_all(store: Store, filtered: PersonFilter, *, limit: int = 100) ->
 async def scan_all(
     store: Store, filtered: PersonFilter | None = None, *, limit: int = 100, segments: int = 1
 ) -> list[bytes]:
-    """Return everyone who is meant, from all pages of all segments."""
+    """Return the matching records from all pages of all segments."""
     people: list[bytes] = []
     for segment in range(segments):
         after: bytes | None = None

@@ -1,4 +1,4 @@
-"""A store held by another process, which does what it is told line by line; `python -m tests.store_process` is that process."""
+"""A store opened by another process, `python -m tests.store_process`, which reads commands as lines of JSON."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REPOSITORY = Path(__file__).parent.parent
 
 
 class StoreProcess:
-    """Hands commands to the process; `ask` waits for the answer, `tell` does not."""
+    """Sends commands to the process; `request` waits for the response, `send` does not."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
@@ -45,42 +45,42 @@ class StoreProcess:
 
 @contextmanager
 def store_process() -> Iterator[StoreProcess]:
-    """Start the process, wait until it listens, and end it."""
+    """Start the process, wait until it is ready, and stop it at the end."""
     command = [sys.executable, "-m", "tests.store_process"]
     with subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        other = StoreProcess(process)
-        assert other.receive() == "listening"
-        yield other
+        store = StoreProcess(process)
+        assert store.receive() == "ready"
+        yield store
         assert process.stdin is not None
         process.stdin.close()
         assert process.wait() == 0
 
 
 async def _serve() -> None:
-    _respond("listening")
+    _respond("ready")
     for line in sys.stdin:
-        verb, path, *words = json.loads(line)
+        verb, path, *arguments = json.loads(line)
         try:
             async with open_sqlite(Path(path), now=utc_now) as store:
-                await _execute(store, verb, words)
+                await _execute(store, verb, arguments)
         except PeopleInfoError as error:
             _respond(f"{type(error).__name__}: {error}")
 
 
-async def _execute(store: Store, verb: str, words: list[str]) -> None:
+async def _execute(store: Store, verb: str, arguments: list[str]) -> None:
     if verb == "open":
         _respond(store.secret.hex())
     elif verb == "create":
-        _respond((await store.create(person_data(words[0]))).person_id)
+        _respond((await store.create(person_data(arguments[0]))).person_id)
     elif verb == "find":
-        _respond([body.decode() for body in await find_all(store, person_filter(surname=words[0]))])
-    elif verb == "erase":
-        await store.delete(words[0])
-        _respond("erased")
+        _respond([body.decode() for body in await find_all(store, person_filter(surname=arguments[0]))])
+    elif verb == "delete":
+        await store.delete(arguments[0])
+        _respond("deleted")
 
 
-def _respond(answer: Any) -> None:
-    print(json.dumps(answer), flush=True)  # noqa: T201 - its answers are what it is for
+def _respond(response: Any) -> None:
+    print(json.dumps(response), flush=True)  # noqa: T201 - the parent process reads stdout
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Valkey and Redis servers: real ones, on free ports, with everything that can befall them."""
+"""Real Valkey and Redis servers on free ports, which tests can stop, pause and restart."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def redis_server() -> str | None:
 
 
 class Server:
-    """A server in a folder of its own, on one port for all its life; started and ended as often as a test likes."""
+    """A server with its own directory and a fixed port, which can be restarted."""
 
     def __init__(self, folder: Path, *options: str, binary: str = VALKEY, tls: bool = False) -> None:
         self.folder = folder
@@ -49,36 +49,36 @@ class Server:
 
     @property
     def client(self) -> redis.Redis:
-        """A client of this server for the test itself."""
+        """A client for use by the test itself."""
         return redis.Redis(port=self.port, protocol=3)
 
     def start(self) -> None:
-        """Start the server, with the data that it saved, and wait until it answers."""
+        """Start the server with its saved data, and wait until it responds."""
         assert self._process is None
         log = (self.folder / "log").open("ab")
         with log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=subprocess.STDOUT)
-        patience = monotonic() + HANG_TIMEOUT
+        deadline = monotonic() + HANG_TIMEOUT
         while True:
             try:
                 with socket.create_connection(("127.0.0.1", self.port), timeout=1):
                     break
             except OSError:
                 assert self._process.poll() is None, (self.folder / "log").read_text()
-                assert monotonic() < patience
-                sleep(0.01)  # it says nothing when it listens
+                assert monotonic() < deadline
+                sleep(0.01)  # it does not report when it listens
         while (self.folder / "dump.rdb").exists() and b"oading" in self._info():
             sleep(0.01)
 
     def stop(self) -> None:
-        """End the server as the loss of power would."""
+        """Kill the server, as a power failure would."""
         if self._process is not None:
             self._process.kill()
             self._process.wait(HANG_TIMEOUT)
             self._process = None
 
     def pause(self) -> None:
-        """Let the server stand still: it takes connections, and answers nothing."""
+        """Suspend the server: the kernel accepts connections, but it sends no responses."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
@@ -96,7 +96,7 @@ class Server:
 
 @contextmanager
 def running_server(*options: str, binary: str = VALKEY, tls: bool = False) -> Iterator[Server]:
-    """Start a server, and end it."""
+    """Run a server inside the context."""
     if os.environ.get(FAST_LANE):
         pytest.skip("starts Valkey: `make test` runs it")
     with tempfile.TemporaryDirectory(prefix="valkey-") as folder:
@@ -109,13 +109,13 @@ def running_server(*options: str, binary: str = VALKEY, tls: bool = False) -> It
 
 
 def shared_url() -> str:
-    """Return the URL of one server for all tests of this process that mind only their own deployment."""
+    """Return the URL of the shared server, for tests that only use their own key namespace."""
     if not _shared_url:
         _shared_url.append(_shared.enter_context(running_server()).url)
     return _shared_url[0]
 
 
 def stop_all() -> None:
-    """End the shared server."""
+    """Stop the shared server."""
     _shared_url.clear()
     _shared.close()

@@ -102,7 +102,7 @@ def test_personal_data_is_not_readable_in_tables_redis_logs_or_metrics(
 ) -> None:
     create_file(tmp_path / "master.key")
     location = table_location("ministack", tmp_path)
-    asyncio.run(make_table(location, sealed=True))
+    asyncio.run(make_table(location, encrypted=True))
     settings: dict[str, Any] = {"encryption": f"file://{tmp_path / 'master.key'}", "cache_url": valkey.url, "cache_timeout": 5,
                 "cache_fence_ttl": 0.02, "cache_local_size": 0, "log_level": "debug"}  # fmt: skip
     url = f"dynamodb://{location.region}/{location.table}?endpoint={location.endpoint}"

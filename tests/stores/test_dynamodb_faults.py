@@ -105,7 +105,7 @@ def master(request: pytest.FixtureRequest, tmp_path: Path) -> Encryption | None:
 async def store(
     wire: Wire, location: DynamoDBUrl, clock: Clock, master: Encryption | None
 ) -> AsyncIterator[DynamoDBStore]:
-    await make_table(location, sealed=master is not None)
+    await make_table(location, encrypted=master is not None)
     async with factory.open_dynamodb(location, now=clock.now, encryption=master) as store:
         yield store
         wire.fault = None

@@ -76,7 +76,7 @@ async def store(
 ) -> AsyncIterator[ServiceStore]:
     location = table_location("ministack", tmp_path)
     sealed = encryption(tmp_path) if request.param == "sealed" else None
-    await make_table(location, sealed=sealed is not None)
+    await make_table(location, encrypted=sealed is not None)
     async with factory.open_dynamodb(location, now=clock.now, encryption=sealed) as store:
         yield store
 

@@ -84,7 +84,7 @@ async def store(
         pytest.skip(f"{kind} {problem}")
     given = encryption(tmp_path) if kind != request.param else None
     location = table_location(kind, tmp_path)
-    await make_table(location, sealed=given is not None)
+    await make_table(location, encrypted=given is not None)
     async with factory.open_dynamodb(location, now=clock.now, encryption=given) as store:
         yield store
 

@@ -53,7 +53,7 @@ ONCE = IdempotencyKey(bytes(32), bytes(32))
 @pytest.fixture
 async def location(tmp_path: Path) -> DynamoDBUrl:
     place = table_location("ministack", tmp_path)
-    await make_table(place, sealed=True)
+    await make_table(place, encrypted=True)
     return place
 
 
@@ -118,7 +118,7 @@ async def test_prefix_search_requires_prefix_index(
         async with sealed(location, clock, given._replace(prefixes=True)):
             pass
     other = replace(location, table=f"{location.table}-2")
-    await make_table(other, sealed=True)
+    await make_table(other, encrypted=True)
     async with sealed(other, clock, given._replace(prefixes=True)) as store:
         record = await store.create(person_data("Moller", f"Name{CANARY}"))
         assert await find_all(store, person_filter(surname_prefix="mo")) == [record.body]
@@ -265,7 +265,7 @@ async def test_encrypted_and_unencrypted_records_are_not_mixed(
         async with sealed(location, clock, given):
             pass
     other = replace(location, table=f"{location.table}-2")
-    await make_table(other, sealed=True)
+    await make_table(other, encrypted=True)
     async with sealed(other, clock, given) as store:
         record = await store.create(person_data("Somebody"))
     with pytest.raises(StoreConfigurationError, match="are encrypted: set PEOPLEINFO_ENCRYPTION"):
@@ -288,7 +288,7 @@ async def test_missing_or_foreign_keys_are_rejected_and_not_replaced(
     with pytest.raises(StoreConfigurationError, match=r"table .*-empty: the table does not exist"):
         async with sealed(empty, clock, given):
             pass
-    await make_table(empty, sealed=True)
+    await make_table(empty, encrypted=True)
     with pytest.raises(StoreConfigurationError, match=r"-empty does not contain the keys .*: set \?keys="):
         async with sealed(empty, clock, given):
             pass

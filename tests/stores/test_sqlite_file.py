@@ -172,7 +172,7 @@ async def test_processes_see_acknowledged_writes_of_each_other(sqlite: SqliteSto
         found = other.request("find", str(path), "Shared")
         assert found == [body.decode() for body in await find_all(sqlite, person_filter(surname="shared"))]
         assert [here.body, (await sqlite.get(there)).body] == [body.encode() for body in found]
-        assert other.request("erase", str(path), here.person_id) == "erased"
+        assert other.request("delete", str(path), here.person_id) == "deleted"
         with pytest.raises(PersonNotFound):
             await sqlite.get(here.person_id)
 

@@ -25,7 +25,7 @@ def test_skip_without_declaration_fails_in_ci(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("CI", "true")
     report = skipped("needs Java")
     assert judged(report) == "failed"
-    assert "skipped in CI: needs Java" in str(report.longrepr)
+    assert "unexpected skip in CI: needs Java" in str(report.longrepr)
 
 
 def test_declared_skip_and_expected_failure_stay_what_they_are_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
