@@ -16,6 +16,19 @@ variable "alarm_emails" {
   default     = []
 }
 
+variable "backup" {
+  description = "The account of the stack `backup`, and the ARNs of the roles or users of this account that may make backups there (docs/aws.md). Null: nobody."
+  type = object({
+    account   = string
+    operators = list(string)
+  })
+  default = null
+  validation {
+    condition     = var.backup == null || (can(regex("^[0-9]{12}$", try(var.backup.account, ""))) && length(try(var.backup.operators, [])) > 0)
+    error_message = "The account has 12 digits, and at least one operator makes backups."
+  }
+}
+
 variable "budget" {
   description = "Dollars a month that this environment is expected to cost at most, and who hears of it at 80 percent; null watches nothing. It counts what carries the tag `environment`, once that is activated for cost allocation."
   type = object({

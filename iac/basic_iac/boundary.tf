@@ -11,7 +11,8 @@ resource "aws_iam_policy" "boundary" {
         Sid    = "People"
         Effect = "Allow"
         Action = [
-          "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:GetItem",
+          "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:DescribeTable",
+          "dynamodb:GetItem",
           "dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem",
         ]
         Resource = "arn:${local.partition}:dynamodb:${var.region}:${local.account}:table/${local.name}-*"
@@ -56,6 +57,13 @@ resource "aws_iam_policy" "boundary" {
           "elasticloadbalancing:DescribeTargetHealth",
         ]
         Resource = "*"
+      },
+      # In another account, whose bucket admits the backup role alone.
+      {
+        Sid      = "Backups"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:ListBucket", "s3:PutObject"]
+        Resource = ["arn:${local.partition}:s3:::${local.name}-backups-*"]
       },
       {
         Sid    = "MoveTraffic"

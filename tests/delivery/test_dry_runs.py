@@ -35,7 +35,14 @@ def push(message: str, *changed: str, variables: dict[str, str] = BOTH, **more: 
     return Event("push", {"head_commit": {"message": message}}, changed=changed, variables=variables, **more)
 
 
-def pull_request(action: str, *changed: str, fork: bool = False, state: str = "open", label: str = "preview") -> Event:
+def pull_request(
+    action: str,
+    *changed: str,
+    fork: bool = False,
+    state: str = "open",
+    label: str = "preview",
+    others: tuple[str, ...] = (),
+) -> Event:
     head = {"repo": {"full_name": "somebody/fork" if fork else REPOSITORY}, "sha": "a" * 40}
     shown = {
         "number": 7,
@@ -78,6 +85,7 @@ def test_first_push_goes_through_qa_and_the_gate_to_prod(project: Pipeline) -> N
     skipped = {name for name, result in run.results.items() if result == "skipped"}
     assert skipped == {"settings-qa", "settings-prod", "by-hand", "sign"}
     assert deployed(project) == [("qa", DIGEST), ("prod", DIGEST)]
+    assert [call for call in project.calls if call.startswith("skopeo copy") and "--preserve-digests" not in call] == []
     assert run.steps["image"][0] == "actions/checkout v1.1.0"
     roles = [step for path in ("image", "qa/deploy", "carry", "prod/deploy") for step in run.steps[path] if "actions/aws" in step]  # fmt: skip
     assert roles == [f"./.github/actions/aws {one}" for one in ("qa/image", "qa/image", "qa/deploy", "prod/image", "prod/image", "prod/deploy")]  # fmt: skip
@@ -161,7 +169,7 @@ def test_pull_request_of_the_repository_shows_the_plan_of_both_and_applies_none(
 def test_preview_is_opened_updated_and_closed(project: Pipeline) -> None:
     assert DryRun(project, "preview", pull_request("labeled")).order == ["up"]
     assert DryRun(project, "preview", pull_request("synchronize")).order == ["up"]
-    assert DryRun(project, "preview", pull_request("labeled", label="other")).order == []
+    assert DryRun(project, "preview", pull_request("labeled", label="other", others=("preview",))).order == []
     assert list(project.now("previews")) == ["7"]
     assert DryRun(project, "preview", pull_request("closed", state="closed")).order == ["down"]
     assert project.now("previews") == {}
@@ -214,12 +222,30 @@ def test_prod_without_a_gate_is_not_deployed_to(project: Pipeline, settings: dic
     assert run.results["qa"] == "success"
     assert run.results["carry"] == "failure"
     assert reason in run.steps["carry"][-1]
+    assert run.results["notes"] == "skipped"
     stack = DryRun(project, "iac_app", push("feat: more", "iac/app_iac/alb.tf"))
     assert stack.order[-2:] == ["prod/plan", "prod/apply"]
     assert stack.results["prod/apply"] == "failure"
     assert [call for call in project.calls_by_role if call[0].startswith("prod/") and call[0] != "prod/plan"] == []
     drift = DryRun(project, "drift", Event("schedule", variables=BOTH))
     assert drift.results["reviewers"] == "failure"
+
+
+def test_signature_is_verified_by_exact_identity_and_issuer_before_each_deployment(project: Pipeline) -> None:
+    versions(project)
+    committed(project, "feat: more")
+    DryRun(project, RELEASE, push("feat: more", "src/peopleinfo/more.py"))
+    verified = [number for number, call in enumerate(project.calls) if call.startswith("cosign verify")]
+    applied = [
+        number for number, call in enumerate(project.calls) if call.startswith("terraform -chdir=iac/deploy_iac apply")
+    ]
+    assert [before < after for before, after in zip(verified, applied, strict=True)] == [True, True]
+    for number in verified:
+        words = project.calls[number].split()
+        identity = f"https://github.com/{REPOSITORY}/.github/workflows/{RELEASE}.yml@refs/heads/main"
+        assert words[words.index("--certificate-identity") + 1] == identity
+        assert words[words.index("--certificate-oidc-issuer") + 1] == "https://token.actions.githubusercontent.com"
+        assert "regexp" not in project.calls[number]
 
 
 def test_deployed_image_is_protected_from_the_lifecycle_of_the_registry(project: Pipeline) -> None:

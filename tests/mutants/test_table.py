@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 
 import pytest
+import yaml  # type: ignore[import-untyped]
 
 from tests.mutants.table import ROOT, Mutant, mutants
 
@@ -20,10 +22,20 @@ def test_each_mutant_has_a_name_of_its_own() -> None:
     assert len(ALL) == len(mutants())
 
 
-def test_a_fault_can_be_planted_in_one_place_and_is_valid_python(mutant: Mutant) -> None:
+def test_a_fault_can_be_planted_in_one_place_and_is_valid_in_its_language(mutant: Mutant) -> None:
     source = (ROOT / mutant.file).read_text(encoding="utf-8")
-    planted = mutant.planted(source)
-    assert ast.dump(ast.parse(planted)) != ast.dump(ast.parse(source))
+    assert parsed(mutant.file, mutant.planted(source)) != parsed(mutant.file, source)
+
+
+def parsed(file: str, source: str) -> object:
+    """Return what a file means, without its layout. Raises an error unless it is valid."""
+    if file.endswith(".py"):
+        return ast.dump(ast.parse(source))
+    if file.startswith(".github/"):
+        return yaml.safe_load(source)
+    if file.startswith("scripts/"):
+        subprocess.run(["bash", "-n", "/dev/stdin"], input=source, text=True, check=True)
+    return source
 
 
 def test_the_tests_that_detect_a_fault_exist(mutant: Mutant) -> None:

@@ -14,6 +14,8 @@ variables {
   environment = "qa"
   region      = "eu-west-1"
   endpoint    = { domain_name = "people.example.org", zone_id = "Z0123456789EXAMPLE" }
+  # tests/iac/test_backup.py simulates this role.
+  backup = { account = "210987654321", operators = ["arn:aws:iam::123456789012:role/platform"] }
 }
 
 run "by_default" {

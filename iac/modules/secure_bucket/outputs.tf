@@ -9,3 +9,8 @@ output "name" {
   value       = aws_s3_bucket.default.bucket
   depends_on  = [aws_s3_bucket_policy.default, aws_s3_bucket_server_side_encryption_configuration.default]
 }
+
+output "policy" {
+  description = "The policy of the bucket."
+  value       = aws_s3_bucket_policy.default.policy
+}
