@@ -72,7 +72,12 @@ class Stacks:
         return _state(self._contract(folder))
 
     def _contract(self, folder: Path) -> dict[tuple[str, str | None], Any]:
-        return self._told(folder, "contract_*")
+        (name,) = (
+            file.name.partition(".")[0]
+            for file in (folder / "tests").glob("*.tftest.hcl")
+            if "applied_again_it_changes_nothing" in file.read_text()
+        )
+        return self._told(folder, name)
 
     def _told(self, folder: Path, name: str) -> dict[tuple[str, str | None], Any]:
         (test,) = (folder / "tests").glob(f"{name}.tftest.hcl")
