@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from tests.limits import HANGS
+from tests.limits import HANG_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ def recording(endpoint: str) -> Iterator[tuple[str, set[tuple[str, str]]]]:
             headers = {name: text for name, text in self.headers.items() if name.lower().startswith(_KEPT)}
             request = Request(endpoint + self.path, body or None, headers, method=self.command)
             try:
-                with urlopen(request, timeout=HANGS) as response:
+                with urlopen(request, timeout=HANG_TIMEOUT) as response:
                     self._pass_on(response.status, response.headers, response.read())
             except HTTPError as error:
                 self._pass_on(error.code, error.headers, error.read())

@@ -19,7 +19,7 @@ from tests.iac.cloud import REGION, Cloud
 from tests.iac.recording_proxy import recording
 from tests.iac.terraform import IAC
 from tests.iac.test_rights import OF_THE_SERVICE, OF_THE_TABLE, TABLE, Role
-from tests.limits import HANGS
+from tests.limits import HANG_TIMEOUT
 
 if TYPE_CHECKING:
     from tests.iac.terraform import Stacks
@@ -66,7 +66,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 def run(key: str, *words: str) -> str:
     environment = os.environ | dynamodb_servers.CREDENTIALS | {"PEOPLEINFO_ENCRYPTION": key}
     command = [sys.executable, "-m", "peopleinfo", *words]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=HANGS, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=HANG_TIMEOUT, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
