@@ -1,4 +1,4 @@
-"""What the stacks describe, made on a server that stands in for AWS."""
+"""Create the resources of the stacks on a local server that emulates AWS."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SECRET: Final = re.compile(r":secret:(.+)-\w{6}$")
 
 
 class Cloud:
-    """The stand-in, through the same clients as AWS."""
+    """The emulator, accessed through the clients for AWS."""
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
@@ -27,7 +27,7 @@ class Cloud:
         return self._session.create_client(name, region_name=REGION, endpoint_url=self.endpoint)
 
     def make(self, resources: Resources) -> None:
-        """Make what is understood here of a stack: the table, parameters, secrets, roles and log groups."""
+        """Create the supported resources of a stack: tables, parameters, secrets, roles and log groups."""
         makers = {
             "aws_dynamodb_table": self._table,
             "aws_ssm_parameter": self._parameter,
@@ -42,12 +42,12 @@ class Cloud:
                 make(values)
 
     def key(self) -> str:
-        """Make a key and return how PEOPLEINFO_ENCRYPTION names it."""
+        """Create a KMS key and return its URL for PEOPLEINFO_ENCRYPTION."""
         made = self.service("kms").create_key()["KeyMetadata"]["KeyId"]
         return f"aws-kms://{made}?region={REGION}&endpoint={self.endpoint}"
 
     def secret(self, arn: str) -> str:
-        """Return what ECS would hand to a container for this reference."""
+        """Return the value that ECS passes to a container for this reference."""
         name = _SECRET.search(arn)
         assert name, arn
         return str(self.service("secretsmanager").get_secret_value(SecretId=name[1])["SecretString"])
@@ -108,7 +108,7 @@ class Cloud:
         self.service("iam").create_role(RoleName=values["name"], AssumeRolePolicyDocument=values["assume_role_policy"])
 
     def _policy(self, values: dict[str, Any]) -> None:
-        # A role is known by its id, which the mocks make up: each of ours has one policy, so its name is as good.
+        # The mocks invent role ids. Each role has one policy, so the name of the policy identifies it.
         self.service("iam").create_policy(
             PolicyName=f"{values['name']}-{values['id']}", PolicyDocument=values["policy"]
         )

@@ -93,7 +93,7 @@ def reference() -> dict[str, Any]:
 
 
 def exists(action: str) -> bool:
-    """Say whether IAM has an action of this name."""
+    """Return whether IAM has an action of this name."""
     service, _, name = action.partition(":")
     return name in reference().get(service, {}).get("privileges", {})
 
@@ -119,7 +119,7 @@ def types_of(action: str, *, required: bool = False) -> list[str]:
 
 
 def supports(action: str, kind: str, key: str) -> bool:
-    """Say whether a request for an action on a resource of this type carries a condition key."""
+    """Return whether a request for an action on a resource of this type carries a condition key."""
     kinds = privilege(action)["resource_types"]
     keys = kinds.get(kind, {}).get("condition_keys", []) + kinds.get("", {}).get("condition_keys", [])
     service = action.partition(":")[0]
@@ -213,7 +213,7 @@ def workflow_role(resources: Resources, task: str) -> Principal:
 
 
 def trusts(resources: Resources, task: str, subject: str) -> bool:
-    """Say whether a workflow's role accepts a token of GitHub with this subject."""
+    """Return whether a workflow's role accepts a token of GitHub with this subject."""
     provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
     issuer = "token.actions.githubusercontent.com"
     asked = EvalContext(

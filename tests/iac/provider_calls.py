@@ -328,7 +328,7 @@ PROVIDER: Final = {
     ),
 }  # fmt: skip
 
-# A template's resources are made with the rights of whoever creates the CloudFormation stack.
+# CloudFormation creates the resources of a template with the permissions of the caller.
 CLOUDFORMATION: Final = {
     "AWS::ElastiCache::User": Calls(
         "elasticache:user", create="CreateUser AddTagsToResource", read="DescribeUsers ListTagsForResource",

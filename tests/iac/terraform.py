@@ -1,4 +1,4 @@
-"""Terraform, run on copies of the stacks: `TERRAFORM` names the command. `make iac-test` sets it; elsewhere nothing large is fetched unasked."""
+"""Terraform, run on copies of the stacks: `TERRAFORM` names the command. `make iac-test` sets it; other targets download nothing large."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Resources = dict[str, dict[str, Any]]  # address → the values of a resource
 
 
 class Stacks:
-    """A copy of all stacks, in which each is initialised when it is first asked for."""
+    """A copy of all stacks; each is initialized on its first use."""
 
     def __init__(self, folder: Path) -> None:
         if not COMMAND or shutil.which(COMMAND) is None:
-            assert not os.environ.get("CI"), "in CI, TERRAFORM names a terraform that is there"
+            assert not os.environ.get("CI"), "in CI, TERRAFORM must name an existing terraform"
             pytest.skip("needs Terraform: make iac-test")
         self._folder = folder / "iac"
-        self._plugins = folder / "plugins"  # providers are fetched once, where they are fetched
+        self._plugins = folder / "plugins"  # providers are downloaded once
         self._plugins.mkdir()
         self._ready: set[str] = set()
         self._states: dict[str, Resources] = {}
@@ -45,14 +45,14 @@ class Stacks:
         return folder
 
     def copied(self, stack: str, to: Path) -> Path:
-        """Return the folder of a stack in a copy of all of them, to be changed."""
+        """Return the folder of a stack in a writable copy of all stacks."""
         self.initialised(stack)
         shutil.copytree(self._folder, to / "iac", symlinks=True)
         _beside(to / "iac")
         return to / "iac" / stack
 
     def resources(self, stack: str) -> Resources:
-        """Return what a stack makes for `qa`: the state after the first run of its test of the contract, with the values of the mocks."""
+        """Return the resources of a stack in `qa`: the state after the first run of its contract test, with mocked values."""
         if stack not in self._states:
             told = self._contract(self.initialised(stack))
             self._states[stack] = _state(told)
@@ -63,12 +63,12 @@ class Stacks:
         return self._states[stack]
 
     def profiles(self, stack: str) -> dict[str, Resources]:
-        """Return what a stack makes in each profile: the states after the runs of its test of the profiles."""
+        """Return the resources of a stack in each profile: the states after the runs of its profile test."""
         told = self._told(self.initialised(stack), "profiles")
         return {profile: _state(told, profile) for profile in ("small", "standard", "prod")}
 
     def resources_in(self, folder: Path) -> Resources:
-        """Return the same for a copy of a stack that was changed."""
+        """Return the same for a changed copy of a stack."""
         return _state(self._contract(folder))
 
     def _contract(self, folder: Path) -> dict[tuple[str, str | None], Any]:
@@ -86,12 +86,12 @@ class Stacks:
         return {(one["type"], one.get("@testrun")): one for one in map(json.loads, done.stdout.splitlines())}
 
     def changes(self, stack: str) -> list[str]:
-        """Return what a second plan, after that first run, would change."""
+        """Return the changes of a second plan after that first run."""
         self.resources(stack)
         return self._changes[stack]
 
     def run(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run Terraform in a folder; all that it says comes together."""
+        """Run Terraform in a folder and merge its output streams."""
         settings = {
             "TF_IN_AUTOMATION": "true",
             "TF_PLUGIN_CACHE_DIR": str(self._plugins),
@@ -116,5 +116,5 @@ def _state(told: dict[tuple[str, str | None], Any], run: str = "by_default") -> 
 
 
 def _beside(copy: Path) -> None:
-    """Put the project's rules where the stacks look for them."""
+    """Copy the linter rules to the folders where the stacks expect them."""
     copy.with_name("observability").symlink_to(IAC.with_name("observability"))

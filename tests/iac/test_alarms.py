@@ -1,4 +1,4 @@
-"""Every alarm and widget watches a series that exists, can be crossed by what it describes, and is about the group that serves.
+"""Every alarm and widget uses an existing metric of the active target group, and its threshold can be crossed.
 
 The table of dimensions follows AWS's pages "CloudWatch metrics for your Application Load Balancer", "DynamoDB metrics and dimensions",
 "Metrics for Valkey and Redis OSS" and "Amazon ECS CloudWatch metrics".
@@ -47,7 +47,7 @@ def alarms(app: Resources) -> Iterator[dict[str, Any]]:
 
 
 def series(alarm: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """Yield namespace, metric and dimensions of all that an alarm watches."""
+    """Yield the namespace, metric and dimensions of each metric of an alarm."""
     if alarm["metric_name"]:
         yield alarm["namespace"], alarm["metric_name"], alarm["dimensions"]
     for query in alarm["metric_query"] or ():
@@ -56,7 +56,7 @@ def series(alarm: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]:
 
 
 def widgets(app: Resources) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """Yield the same of every line of the dashboard."""
+    """Yield the same for every line of the dashboard."""
     for widget in json.loads(app["aws_cloudwatch_dashboard.default"]["dashboard_body"])["widgets"]:
         for namespace, metric, *rest in widget["properties"]["metrics"]:
             names = [word for word in rest if isinstance(word, str)]
@@ -67,19 +67,19 @@ def missing(namespace: str, metric: str, dimensions: dict[str, str]) -> bool:
     return set(dimensions) not in DIMENSIONS[namespace][metric]
 
 
-def test_every_series_of_an_alarm_or_a_widget_exists(stacks: Stacks) -> None:
+def test_series_of_every_alarm_and_widget_exists(stacks: Stacks) -> None:
     app = stacks.resources("app_iac")
     watched = [one for alarm in alarms(app) for one in series(alarm)] + list(widgets(app))
     assert len(watched) > 20
     assert [one for one in watched if missing(*one)] == []
 
 
-def test_the_series_that_never_had_a_point_would_be_noticed() -> None:
+def test_series_without_data_points_is_detected() -> None:
     assert missing("AWS/DynamoDB", "ThrottledRequests", {"TableName": "people-info-qa-people"})
     assert missing("AWS/DynamoDB", "SystemErrors", {"TableName": "people-info-qa-people"})
 
 
-def test_an_alarm_fires_in_the_situation_it_describes(stacks: Stacks) -> None:
+def test_alarm_fires_in_the_situation_it_describes(stacks: Stacks) -> None:
     for alarm in alarms(stacks.resources("app_iac")):
         name = alarm["alarm_name"].removeprefix("people-info-qa-")
         assert 0 < alarm["threshold"] <= AT_MOST[name], name
@@ -87,17 +87,17 @@ def test_an_alarm_fires_in_the_situation_it_describes(stacks: Stacks) -> None:
         below = name == "few_tasks"
         assert alarm["comparison_operator"] == ("LessThanThreshold" if below else "GreaterThanOrEqualToThreshold")
         assert alarm["treat_missing_data"] == ("breaching" if below else "notBreaching")
-        assert alarm["alarm_actions"], f"{name} reaches nobody"
+        assert alarm["alarm_actions"], f"{name} notifies no recipient"
 
 
-def test_throttling_is_seen_on_the_table_and_on_its_index(stacks: Stacks) -> None:
+def test_throttling_of_table_and_index_is_observed(stacks: Stacks) -> None:
     app = stacks.resources("app_iac")
     index = app["module.people.aws_dynamodb_table.people"]["global_secondary_index"][0]["name"]
     watched = {(metric, dimensions.get("GlobalSecondaryIndexName")) for _, metric, dimensions in series(app['aws_cloudwatch_metric_alarm.summed["throttled"]'])}  # fmt: skip
     assert watched == {(f"{kind}ThrottleEvents", name) for kind in ("Read", "Write") for name in (None, index)}
 
 
-def test_every_node_of_the_cache_is_watched(stacks: Stacks) -> None:
+def test_every_cache_node_has_alarms(stacks: Stacks) -> None:
     app = stacks.resources("app_iac")
     nodes = app["aws_elasticache_replication_group.default[0]"]["num_cache_clusters"]
     for name in ("cache_busy", "cache_full"):
@@ -105,7 +105,7 @@ def test_every_node_of_the_cache_is_watched(stacks: Stacks) -> None:
         assert watched == [f"people-info-qa-{number:03d}" for number in range(1, nodes + 1)]
 
 
-def test_the_autoscaling_counts_requests_of_the_group_that_serves(stacks: Stacks) -> None:
+def test_autoscaling_counts_requests_of_the_active_target_group(stacks: Stacks) -> None:
     app, deploy = stacks.resources("app_iac"), stacks.resources("deploy_iac")
     label = app['aws_ssm_parameter.published["alb_request_count_label"]']["insecure_value"]
     balancer, blue = app["aws_lb.default"]["arn_suffix"], app['aws_lb_target_group.default["blue"]']
@@ -117,14 +117,14 @@ def test_the_autoscaling_counts_requests_of_the_group_that_serves(stacks: Stacks
 
 
 @pytest.mark.parametrize("alarm", ["errors", "unreachable"])
-def test_an_alarm_that_stops_a_deployment_is_one_of_app_iac(stacks: Stacks, alarm: str) -> None:
+def test_deployment_alarms_are_alarms_of_app_iac(stacks: Stacks, alarm: str) -> None:
     app, deploy = stacks.resources("app_iac"), stacks.resources("deploy_iac")
     names = app['aws_ssm_parameter.published["deployment_alarms"]']["insecure_value"].split(",")
     assert app[f'aws_cloudwatch_metric_alarm.default["{alarm}"]']["alarm_name"] in names
     assert deploy["aws_ecs_service.default"]["alarms"][0]["alarm_names"] == names
 
 
-# What is planted in app_iac, and the check that notices it.
+# The faults planted in app_iac, and the check that detects each.
 PLANTED = [
     ("alarms.tf", 'metric = "HTTPCode_Target_5XX_Count", dimensions = local.on_balancer, threshold = 10', 'metric = "HTTPCode_Target_5XX_Count", dimensions = local.on_balancer, threshold = 10000000'),
     ("alarms.tf", "merge(local.on_table, { Operation = operation })", "local.on_table"),
@@ -133,7 +133,7 @@ PLANTED = [
 
 
 class Changed:
-    """The stacks with another app_iac."""
+    """The stacks with a changed app_iac."""
 
     def __init__(self, stacks: Stacks, app: Resources) -> None:
         self._stacks, self._app = stacks, app
@@ -142,7 +142,7 @@ class Changed:
         return self._app if stack == "app_iac" else self._stacks.resources(stack)
 
 
-def test_planted_faults_of_alarms_are_noticed(stacks: Stacks, tmp_path: Path) -> None:
+def test_planted_faults_of_alarms_are_detected(stacks: Stacks, tmp_path: Path) -> None:
     folder = stacks.copied("app_iac", tmp_path)
     for file, old, new in PLANTED:
         text = (folder / file).read_text()
@@ -150,9 +150,9 @@ def test_planted_faults_of_alarms_are_noticed(stacks: Stacks, tmp_path: Path) ->
         (folder / file).write_text(text.replace(old, new))
     changed: Any = Changed(stacks, stacks.resources_in(folder))
     for check in (
-        test_an_alarm_fires_in_the_situation_it_describes,
-        test_every_series_of_an_alarm_or_a_widget_exists,
-        test_the_autoscaling_counts_requests_of_the_group_that_serves,
+        test_alarm_fires_in_the_situation_it_describes,
+        test_series_of_every_alarm_and_widget_exists,
+        test_autoscaling_counts_requests_of_the_active_target_group,
     ):
         with pytest.raises(AssertionError):
             check(changed)

@@ -69,7 +69,7 @@ def test_readme_lists_what_is_not_applied() -> None:
     assert set(conversion.CHANGED) == set(re.findall(r"^- `([\w ]+)`:", section, re.MULTILINE))
 
 
-def test_a_converted_security_group_rule_keeps_its_meaning(tmp_path: Path) -> None:
+def test_converted_security_group_rule_keeps_its_meaning(tmp_path: Path) -> None:
     (tmp_path / "rules.tf").write_text(
         'resource "aws_vpc_security_group_egress_rule" "cache" {\n  security_group_id = a.id\n'
         '  referenced_security_group_id = b.id\n  ip_protocol = "tcp"\n  from_port = 1\n  to_port = 2\n}\n'

@@ -1,4 +1,4 @@
-"""The Helm chart makes what Kubernetes accepts, for each of its files of values, and refuses what would not do."""
+"""The Helm chart renders valid manifests for each of its values files and rejects invalid values."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def made(helm: str, values: Path, *more: str) -> str:
 
 
 @pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
-def test_what_the_chart_makes_is_valid(helm: str, validate: str, values: Path, tmp_path: Path) -> None:
+def test_rendered_chart_is_valid(helm: str, validate: str, values: Path, tmp_path: Path) -> None:
     linted = run(helm, "lint", "--strict", str(CHART), "--values", str(values))
     assert linted.returncode == 0, linted.stdout + linted.stderr
     manifest = tmp_path / "made.yaml"
@@ -88,7 +88,7 @@ def test_pods_are_hardened_and_know_their_settings(helm: str, values: Path) -> N
     assert pod["terminationGracePeriodSeconds"] > float(settings["PEOPLEINFO_DRAIN_SECONDS"]) + 30
 
 
-def test_the_ingress_passes_on_whatever_the_service_has_but_its_figures(helm: str) -> None:
+def test_ingress_forwards_every_path_except_metrics(helm: str) -> None:
     documents = {one["kind"]: one for one in yaml.safe_load_all(made(helm, CHART / "values" / "prod.yaml")) if one}
     (rule,) = documents["Ingress"]["spec"]["rules"]
     passed = {(one["path"], one["pathType"]) for one in rule["http"]["paths"]}
@@ -104,7 +104,7 @@ def test_the_ingress_passes_on_whatever_the_service_has_but_its_figures(helm: st
     "wrong",
     ["image.version=latest", "settings.store_url=sqlite:///people.db", "settings.admin_key=k", "settings.oidc_client_secret=k", "settings.audit_log=stdout", "settings.retain=730d", "settings.retention_period=2y", "replicas.least=1", "ingress.enabled=true"],
 )  # fmt: skip
-def test_what_would_not_do_is_refused(helm: str, wrong: str) -> None:
+def test_invalid_values_are_rejected(helm: str, wrong: str) -> None:
     done = run(helm, "template", "people", str(CHART), "--values", str(CHART / "values" / "qa.yaml"), "--set", wrong)
     assert done.returncode != 0
     assert "values don't meet the specifications of the schema" in done.stderr
@@ -122,7 +122,7 @@ def test_pods_meet_the_restricted_standard(helm: str, values: Path) -> None:
 
 API = ("containers", 0)
 CONTEXT = (*API, "securityContext")
-# Where a pod of the chart is changed, what is set there, and the field that the standard then refuses.
+# The path in a pod, the value that is set, and the field that the standard rejects.
 REFUSED = [
     (("hostNetwork",), True, "hostNetwork"),
     (("hostPID",), True, "hostPID"),
@@ -160,7 +160,7 @@ def test_each_control_of_the_restricted_standard_is_checked(helm: str, place: tu
     assert field in violations(changed)
 
 
-def test_the_balancer_of_kubernetes_is_configured_like_the_one_of_ecs(helm: str) -> None:
+def test_load_balancer_of_kubernetes_is_configured_like_the_one_of_ecs(helm: str) -> None:
     documents = {one["kind"]: one for one in yaml.safe_load_all(made(helm, CHART / "values" / "prod.yaml")) if one}
     given = documents["Ingress"]["metadata"]["annotations"]
     prefix = "alb.ingress.kubernetes.io/"
@@ -172,7 +172,7 @@ def test_the_balancer_of_kubernetes_is_configured_like_the_one_of_ecs(helm: str)
     assert {name.removeprefix(prefix) for name in given} == set(re.findall(r"^    ([\w-]+) +=", stacks, re.MULTILINE))
 
 
-def test_the_cluster_is_prepared_for_the_chart(validate: str, tmp_path: Path) -> None:
+def test_cluster_is_prepared_for_the_chart(validate: str, tmp_path: Path) -> None:
     text = (CHART.parents[1] / "kubernetes" / "eks.yaml").read_text()
     documents = {one["kind"]: one for one in yaml.safe_load_all(text)}
     labels = documents["Namespace"]["metadata"]["labels"]
@@ -181,14 +181,14 @@ def test_the_cluster_is_prepared_for_the_chart(validate: str, tmp_path: Path) ->
     assert documents["ConfigMap"]["data"]["enable-network-policy-controller"] == "true"
     parameters = documents["IngressClass"]["spec"]["parameters"]
     assert parameters["name"] == documents.pop("IngressClassParams")["metadata"]["name"]
-    manifest = tmp_path / "made.yaml"  # without EKS's own kind, whose schema is not published with Kubernetes
+    manifest = tmp_path / "made.yaml"  # without the EKS-specific kind, whose schema Kubernetes does not publish
     manifest.write_text(yaml.safe_dump_all(documents.values()))
     checked = run(validate, "--strict", str(manifest))
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 @pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
-def test_only_named_senders_reach_pods_where_policies_are_enforced(helm: str, values: Path) -> None:
+def test_network_policy_admits_only_named_sources(helm: str, values: Path) -> None:
     documents = {one["kind"]: one for one in yaml.safe_load_all(made(helm, values)) if one}
     if values.stem == "trial":
         assert "NetworkPolicy" not in documents

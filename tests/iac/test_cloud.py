@@ -1,4 +1,4 @@
-"""The service runs on what the stacks describe, made on a server that stands in for AWS: `make cloud-smoke`."""
+"""The service runs on the resources of the stacks, created on a local server that emulates AWS: `make cloud-smoke`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def api(stacks: Stacks) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("stack", ["app_iac", "preview_iac"])
-def test_the_table_is_the_one_that_the_code_describes(stacks: Stacks, stack: str) -> None:
+def test_table_matches_the_schema_of_the_code(stacks: Stacks, stack: str) -> None:
     table = stacks.resources(stack)["module.people.aws_dynamodb_table.people"]
     (index,) = table["global_secondary_index"]
     assert {(one["name"], one["type"]) for one in table["attribute"]} == {
@@ -61,12 +61,12 @@ def test_the_table_is_the_one_that_the_code_describes(stacks: Stacks, stack: str
     assert table["ttl"][0]["attribute_name"] == schema.TTL
 
 
-def test_it_does_not_vanish_by_mistake(stacks: Stacks) -> None:
+def test_table_is_protected_against_deletion(stacks: Stacks) -> None:
     table = stacks.resources("app_iac")["module.people.aws_dynamodb_table.people"]
     assert table["deletion_protection_enabled"] is schema.PROTECTION["DeletionProtectionEnabled"]
 
 
-def test_so_is_the_table_of_peoples_keys(stacks: Stacks) -> None:
+def test_key_table_matches_the_schema_of_the_code(stacks: Stacks) -> None:
     table = stacks.resources("app_iac")["aws_dynamodb_table.keys"]
     people = stacks.resources("app_iac")["module.people.aws_dynamodb_table.people"]["name"]
     assert table["name"] == DynamoDBUrl("eu-west-1", people).key_table
@@ -78,14 +78,14 @@ def test_so_is_the_table_of_peoples_keys(stacks: Stacks) -> None:
     assert table["point_in_time_recovery"][0]["enabled"] is schema.KEYS.recoverable
 
 
-def test_every_setting_of_the_task_is_one(api: dict[str, Any]) -> None:
+def test_task_definition_sets_only_known_settings(api: dict[str, Any]) -> None:
     given = {one["name"]: one["value"] for one in api["environment"]}
     secrets = {one["name"]: "k" * 64 for one in api["secrets"]}
     ours = {name: value for name, value in (given | secrets).items() if name.startswith("PEOPLEINFO_")}
     assert Settings.load(ours).port == api["portMappings"][0]["containerPort"]
 
 
-def test_the_service_runs_on_what_the_stacks_describe(cloud: Cloud, api: dict[str, Any], tmp_path: Path) -> None:
+def test_service_runs_on_the_resources_of_the_stacks(cloud: Cloud, api: dict[str, Any], tmp_path: Path) -> None:
     given = {one["name"]: one["value"] for one in api["environment"]}
     pages = cloud.service("ssm").get_paginator("get_parameters_by_path").paginate(Path="/people-info-qa/app")
     published = {one["Name"]: one["Value"] for page in pages for one in page["Parameters"]}
@@ -100,10 +100,10 @@ def test_the_service_runs_on_what_the_stacks_describe(cloud: Cloud, api: dict[st
     store, key = f"{given['PEOPLEINFO_STORE_URL']}?endpoint={cloud.endpoint}", cloud.key()
     with valkey("--user", user, "on", f">{password}", *permissions(), "--user", "default", "off") as cache:
         settings = {name.removeprefix("PEOPLEINFO_").lower(): value for name, value in (given | secrets).items()}
-        # Here there is no balancer: the service is reached by itself, and its cache speaks without TLS.
+        # There is no load balancer here, and the cache uses no TLS.
         settings |= {"host": "127.0.0.1", "port": "0", "store_url": store, "cache_url": cache.url}
         settings |= {"encryption": key, "audit_log": f"file://{tmp_path / 'audit.jsonl'}"}
-        settings |= {"cache_timeout": "5", "cache_fence_ttl": "0.02"}  # on a machine that is busy with tests
+        settings |= {"cache_timeout": "5", "cache_fence_ttl": "0.02"}  # on a loaded machine
         with serving(tmp_path, **settings) as server:
             headers = {"Authorization": f"Bearer {secrets['PEOPLEINFO_ADMIN_KEY']}"}
             with httpx.Client(base_url=server.url, headers=headers, timeout=HANG_TIMEOUT) as client:
@@ -113,8 +113,8 @@ def test_the_service_runs_on_what_the_stacks_describe(cloud: Cloud, api: dict[st
                 found = client.get("/v1/people", params={"surname": "muller"}).json()["people"]
                 assert [person["person_id"] for person in found] == [made.json()["person_id"]]
                 while "hit" not in client.get(made.headers["Location"]).headers.get("Cache-Status", ""):
-                    pass  # a new cache is silent at first
-    # The service has made the empty table a store.
+                    pass  # a new cache stores nothing at first
+    # The service has initialized the empty table.
     told = _command("store", "check", "--store-url", store, "--encryption", key)
     assert {line.split()[0] for line in told.splitlines()} == {"ok"}, told
 

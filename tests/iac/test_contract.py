@@ -1,4 +1,4 @@
-"""What a stack reads another one publishes, and the README's table says so."""
+"""Every parameter that a stack reads is published by another one and listed in the README."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ROW = re.compile(r"^\| `(\w+/\w+)` \| .+ \| (.+) \|$", re.MULTILINE)
 
 
 def published() -> set[str]:
-    """Return the names of what the stacks publish."""
+    """Return the names of the published parameters."""
     names = set()
     for file in IAC.glob("*/ssm_outputs.tf"):
         stack = file.parent.name.removesuffix("_iac")
@@ -26,7 +26,7 @@ def published() -> set[str]:
 
 
 def readers() -> dict[str, set[str]]:
-    """Return who reads each parameter."""
+    """Return the readers of each parameter."""
     reading = defaultdict(set)
     for file in IAC.glob("*/ssm_inputs.tf"):
         for publisher, names in _READS.findall(file.read_text()):
@@ -35,11 +35,11 @@ def readers() -> dict[str, set[str]]:
     return reading
 
 
-def test_what_is_read_is_published() -> None:
+def test_every_parameter_that_is_read_is_published() -> None:
     assert set(readers()) <= published()
 
 
-def test_a_parameter_is_read_by_the_path_under_which_it_is_published() -> None:
+def test_parameter_is_read_by_the_path_of_its_publication() -> None:
     for file in IAC.glob("*/ssm_inputs.tf"):
         for publisher, name in _PATHS.findall(file.read_text()):
             assert name == f"/${{local.name}}/{publisher}/${{each.key}}", file.parent.name
@@ -51,7 +51,7 @@ def test_a_parameter_is_read_by_the_path_under_which_it_is_published() -> None:
         assert set(names) == {f"/${{local.name}}/{place}/${{each.key}}"}, stack
 
 
-def test_every_state_is_locked_and_has_a_key_of_its_own() -> None:
+def test_every_state_is_locked_and_has_a_unique_key() -> None:
     texts = {file.parent.name: file.read_text() for file in IAC.glob("*_iac/terraform.tf")}
     keys = [
         re.search(r'backend "s3" \{\s+key += "([^"]+)".*?use_lockfile = true\n', text, re.DOTALL)
@@ -61,15 +61,15 @@ def test_every_state_is_locked_and_has_a_key_of_its_own() -> None:
     assert len({key[1] for key in keys if key}) == len(texts)
 
 
-def test_what_is_read_is_used() -> None:
+def test_every_parameter_that_is_read_is_used() -> None:
     for stack in {file.parent for file in IAC.glob("*/ssm_inputs.tf")} - {IAC / "basic_iac"}:
         used = {"/".join(found) for file in stack.glob("*.tf") for found in _USES.findall(file.read_text())}
         assert used == {name for name, who in readers().items() if f"`{stack.name}`" in who}
 
 
-def test_the_table_in_the_readme_says_who_reads_what() -> None:
+def test_readme_lists_the_readers_of_each_parameter() -> None:
     table = dict(_ROW.findall((IAC / "README.md").read_text()))
     assert set(table) == published()
     for name, said in table.items():
         assert set(re.findall(r"`\w+_iac`", said)) == readers().get(name, set()), name
-        assert said.strip(), f"nobody reads {name}"
+        assert said.strip(), f"no stack reads {name}"

@@ -1,4 +1,4 @@
-"""The table of costs in iac/README.md counts what the stacks plan in each profile."""
+"""The cost table of iac/README.md matches the resources that each profile plans."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def of_type(resources: Resources, kind: str) -> list[dict[str, Any]]:
 
 
 def planned(basic: Resources, app: Resources, deploy: Resources) -> dict[str, float]:
-    """Return the quantities of all that costs by the hour or by the month, by the names of the table."""
+    """Return the quantities of resources with hourly or monthly prices, by the names of the table."""
     (definition,) = of_type(deploy, "aws_ecs_task_definition")
     (service,) = of_type(deploy, "aws_ecs_service")
     (scaling,) = of_type(deploy, "aws_appautoscaling_target")
@@ -54,7 +54,7 @@ def planned(basic: Resources, app: Resources, deploy: Resources) -> dict[str, fl
         "cache node, cache.m7g.large": nodes.get("cache.m7g.large", 0),
         "firewall": firewalls,
         "rule of the firewall": firewalls * rules(),
-        "KMS key": 1 + len(of_type(basic, "aws_kms_key")) + len(of_type(app, "aws_kms_key")),  # one is bootstrap's
+        "KMS key": 1 + len(of_type(basic, "aws_kms_key")) + len(of_type(app, "aws_kms_key")),  # one belongs to bootstrap
         "secret": len(of_type(app, "aws_secretsmanager_secret")) + templates.count("AWS::SecretsManager::Secret"),
         "metric of an alarm": sum(map(metrics, of_type(app, "aws_cloudwatch_metric_alarm"))),
     }  # fmt: skip
@@ -77,12 +77,12 @@ def quantities(stacks: Stacks) -> dict[str, dict[str, float]]:
     return {profile: planned(*(stack[profile] for stack in made)) for profile in PROFILES}
 
 
-def test_the_table_of_costs_counts_what_each_profile_plans(quantities: dict[str, dict[str, float]]) -> None:
+def test_cost_table_matches_the_planned_resources(quantities: dict[str, dict[str, float]]) -> None:
     listed = {profile: {name: counts[profile] for name, (_, counts) in table().items()} for profile in PROFILES}
     assert listed == quantities
 
 
-def test_the_sums_of_the_table_are_right_and_small_costs_about_45_dollars() -> None:
+def test_sums_of_the_cost_table_are_correct() -> None:
     found = _SUM.search((IAC / "README.md").read_text())
     assert found
     sums = {p: round(sum(price * counts[p] for price, counts in table().values())) for p in PROFILES}
@@ -90,7 +90,7 @@ def test_the_sums_of_the_table_are_right_and_small_costs_about_45_dollars() -> N
     assert 40 <= sums["small"] <= 50
 
 
-def test_every_type_of_resource_has_a_row_or_costs_nothing_by_itself(stacks: Stacks) -> None:
+def test_every_resource_type_has_a_row_or_costs_nothing(stacks: Stacks) -> None:
     used = {re.sub(r"^(module\.\w+(\[.*?\])?\.)*", "", address).split(".")[0] for stack in ("basic_iac", "app_iac", "deploy_iac") for address in stacks.resources(stack) if ".data." not in f".{address}"}  # fmt: skip
     assert {kind for kind in used if kind.startswith("aws_")} <= PAID | BY_USE | FREE
 

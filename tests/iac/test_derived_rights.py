@@ -1,4 +1,4 @@
-"""The rights of each role are those of the calls it makes: none is missing, none is left over, none reaches another environment.
+"""Each role has exactly the permissions of its calls, and none for another environment.
 
 The calls are derived: from a run of every job of the workflows with recorders in place of the tools, and from the resources of the stacks that
 Terraform reads and writes. IAM's own reference says which actions, resource types and condition keys exist.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 TASKS = ["deploy", "image", "infrastructure", "plan", "preview"]
 
-# Calls that a role is refused on purpose.
+# Calls that a role denies on purpose.
 REFUSED = {
     "infrastructure": {
         "sns:Unsubscribe": "IAM cannot limit it to one environment: an administrator removes a subscription",
@@ -38,7 +38,7 @@ REFUSED = {
         "elasticloadbalancing:RemoveTags": "as above",
     },
 }
-# Rights of a role that no call was derived for.
+# Permissions of a role without a derived call.
 SPARE = {
     "infrastructure": dict.fromkeys(
         ("application-autoscaling:DescribeScalableTargets", "application-autoscaling:DescribeScalingPolicies",
@@ -48,21 +48,21 @@ SPARE = {
     ),
 }  # fmt: skip
 
-# Actions that change something and that IAM limits to no resource.
+# Mutating actions that IAM cannot limit to a resource.
 UNLIMITED = {
     "acm:RequestCertificate": "creates a certificate with the tags of this environment",
     "aps:CreateWorkspace": "creates a workspace with the tags of this environment",
     "kms:CreateKey": "creates a key with the tags of this environment",
     "elasticloadbalancing:SetWebAcl": "part of wafv2:AssociateWebACL and DisassociateWebACL, which are limited to balancers of this environment",
 }
-# What environments in one account share.
+# Resources that the environments of an account share.
 SHARED = {
     "iam:GetOpenIDConnectProvider": "an account has one provider for GitHub's tokens",
     "route53:GetChange": "the progress of a change has no owner",
     "route53:GetHostedZone": "a zone may hold the names of several environments",
     "route53:ListResourceRecordSets": "a zone may hold the names of several environments",
 }
-# Resources without any tag that a role may give its own: IAM cannot tell them from those that are being created.
+# Untagged resources that a role may tag: IAM cannot distinguish them from resources under creation.
 CLAIMED = {"acm:AddTagsToCertificate", "aps:TagResource", "aps:CreateRuleGroupsNamespace", "kms:TagResource", "application-autoscaling:TagResource",
            "application-autoscaling:RegisterScalableTarget"}  # fmt: skip
 BY_ID = {"acm", "application-autoscaling", "aps", "ec2", "kms"}
@@ -70,7 +70,7 @@ BY_ID = {"acm", "application-autoscaling", "aps", "ec2", "kms"}
 
 @pytest.fixture(scope="module")
 def commands(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[list[str]]]:
-    """Run every job that takes a role, and return the commands of each role in qa."""
+    """Run every job that assumes a role, and return the commands of each role in qa."""
     if shutil.which("jq") is None:
         pytest.skip("needs jq")
     with pipeline(tmp_path_factory.mktemp("pipeline")) as project:
@@ -115,11 +115,11 @@ def roles(stacks: Stacks) -> dict[str, Principal]:
     return {task: workflow_role(stacks.resources("basic_iac"), task) for task in TASKS}
 
 
-def test_a_command_was_recorded_for_every_role(commands: dict[str, list[list[str]]]) -> None:
+def test_commands_are_recorded_for_every_role(commands: dict[str, list[list[str]]]) -> None:
     assert sorted(commands) == TASKS
 
 
-def test_every_command_of_the_cli_is_an_operation_of_aws(commands: dict[str, list[list[str]]]) -> None:
+def test_every_recorded_command_is_an_operation_of_aws(commands: dict[str, list[list[str]]]) -> None:
     for call in (call for calls in commands.values() for call in calls if call[0] == "aws"):
         name = "".join(part.title() for part in call[2].split("-"))
         known = {one.lower() for one in derived.cli_operations(call[1:])}
@@ -127,7 +127,7 @@ def test_every_command_of_the_cli_is_an_operation_of_aws(commands: dict[str, lis
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_role_may_make_every_call_that_was_derived_for_it(
+def test_role_allows_every_derived_call(
     task: str, roles: dict[str, Principal], requests: dict[str, list[Request]]
 ) -> None:
     missing = [
@@ -137,19 +137,17 @@ def test_a_role_may_make_every_call_that_was_derived_for_it(
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_role_may_make_no_other_call(
-    task: str, roles: dict[str, Principal], requests: dict[str, list[Request]]
-) -> None:
+def test_role_allows_no_other_call(task: str, roles: dict[str, Principal], requests: dict[str, list[Request]]) -> None:
     spare = roles[task].granted() - {one.action for one in requests[task]}
     assert spare == set(SPARE.get(task, {}))
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_what_a_role_is_refused_on_purpose_would_be_called(task: str, requests: dict[str, list[Request]]) -> None:
+def test_intentionally_denied_calls_are_derived(task: str, requests: dict[str, list[Request]]) -> None:
     assert set(REFUSED.get(task, {})) <= {one.action for one in requests[task]}
 
 
-def test_every_action_in_a_policy_is_one_of_iam_and_is_written_out(stacks: Stacks) -> None:
+def test_every_action_of_a_policy_exists_and_has_no_wildcard(stacks: Stacks) -> None:
     for stack in ("basic_iac", "app_iac"):
         for address, resource in stacks.resources(stack).items():
             if address.startswith(("aws_iam_role_policy.", "aws_iam_policy.")):
@@ -160,7 +158,7 @@ def test_every_action_in_a_policy_is_one_of_iam_and_is_written_out(stacks: Stack
 
 
 def reached(role: Principal, environment: str, *, tagged: bool, services: set[str] | None = None) -> set[str]:
-    """Return the actions that a role may do to the resources of an environment, whatever it says in its request."""
+    """Return the actions that a role may perform on the resources of an environment with any condition keys."""
     found = set()
     for action in sorted(role.granted()):
         service = action.partition(":")[0]
@@ -174,7 +172,7 @@ def reached(role: Principal, environment: str, *, tagged: bool, services: set[st
 def may_reach(role: Principal, action: str, kind: str, environment: str, *, tagged: bool) -> bool:
     service = action.partition(":")[0]
     if service == "wafv2" and kind == "managedruleset":
-        return False  # rules of AWS's own
+        return False  # rules that AWS creates
     known = iam.reference()[service]["resources"].get(kind)
     if known is None:
         return False
@@ -194,30 +192,28 @@ def may_reach(role: Principal, action: str, kind: str, environment: str, *, tagg
 
 
 def _is_created(action: str, kind: str) -> bool:
-    """Say whether the resource of this type comes into being by the action, so that it is nobody's yet."""
+    """Return whether the action creates the resource of this type, so that it has no owner yet."""
     return action.startswith("ec2:") and not iam.supports(action, kind, "aws:ResourceTag")
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_role_of_qa_neither_reads_nor_changes_what_belongs_to_prod(task: str, roles: dict[str, Principal]) -> None:
+def test_role_of_qa_neither_reads_nor_changes_resources_of_prod(task: str, roles: dict[str, Principal]) -> None:
     assert reached(roles[task], "prod", tagged=True) <= set(SHARED)
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_role_of_qa_changes_nothing_that_has_no_tags(task: str, roles: dict[str, Principal]) -> None:
+def test_role_of_qa_changes_no_untagged_resource(task: str, roles: dict[str, Principal]) -> None:
     assert reached(roles[task], "other", tagged=False, services=BY_ID) <= CLAIMED
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_what_iam_limits_to_no_resource_changes_nothing_of_another_environment(
-    task: str, roles: dict[str, Principal]
-) -> None:
+def test_actions_without_resource_limits_change_no_other_environment(task: str, roles: dict[str, Principal]) -> None:
     wild = {action for action in roles[task].granted() if not iam.types_of(action)}
     writes = {action for action in wild if iam.privilege(action)["access_level"] not in ("Read", "List")}
     assert writes <= set(UNLIMITED)
 
 
-def test_the_simulation_notices_a_role_that_reaches_everything() -> None:
+def test_simulation_detects_a_role_without_limits() -> None:
     everything = Principal([json.dumps({"Statement": [{"Effect": "Allow", "Action": ["dynamodb:DeleteTable", "secretsmanager:GetSecretValue", "ec2:DeleteVpc"], "Resource": "*"}]})])  # fmt: skip
     assert reached(everything, "prod", tagged=True) == everything.granted()
 
@@ -233,9 +229,7 @@ SECRETS = [
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_no_workflow_reads_a_secret_but_the_one_that_cloudformation_passes_on(
-    task: str, roles: dict[str, Principal]
-) -> None:
+def test_workflows_read_only_the_secret_that_cloudformation_needs(task: str, roles: dict[str, Principal]) -> None:
     allowed = {
         (environment, name)
         for environment in ("qa", "prod")
@@ -245,7 +239,7 @@ def test_no_workflow_reads_a_secret_but_the_one_that_cloudformation_passes_on(
     assert allowed == ({("qa", "cache_password")} if task == "infrastructure" else set())
 
 
-def test_the_name_of_an_environment_has_no_hyphen() -> None:
+def test_environment_name_has_no_hyphen() -> None:
     for stack in IAC.glob("*/variables.tf"):
         text = stack.read_text()
         assert 'regex("^[a-z][a-z0-9]{1,9}$", var.environment)' in text, (
@@ -270,7 +264,7 @@ CONTEXTS = ["pull_request", "ref:refs/heads/main", "ref:refs/heads/feature", "re
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_role_trusts_both_forms_of_this_repository_in_its_environment_alone(task: str, stacks: Stacks) -> None:
+def test_role_trusts_both_subject_forms_of_its_environment_only(task: str, stacks: Stacks) -> None:
     basic = stacks.resources("basic_iac")
     trusted = {
         (name, context)
@@ -281,7 +275,7 @@ def test_a_role_trusts_both_forms_of_this_repository_in_its_environment_alone(ta
     assert trusted == {(name, context) for name in OURS for context in SUBJECTS[task]}
 
 
-def test_the_subject_of_each_job_is_trusted_by_the_role_it_takes(stacks: Stacks) -> None:
+def test_role_of_each_job_trusts_the_subject_of_the_job(stacks: Stacks) -> None:
     basic = stacks.resources("basic_iac")
     for workflow, job, role, environment in jobs_with_a_role():
         for name in OURS:
@@ -289,7 +283,7 @@ def test_the_subject_of_each_job_is_trusted_by_the_role_it_takes(stacks: Stacks)
             assert trusts(basic, role, subject), f"{workflow}.{job} cannot take {role}"
 
 
-# Faults in the rights of the workflows: what stands there, what is planted, the role, and the action that one of the checks has to name.
+# Faults in the permissions of workflows: the original text, the planted text, the role, and the action that a check must report.
 PLANTED = [
     ("github_permissions.tf", '"ecs:DescribeServices", ', "", "deploy", "ecs:DescribeServices"),
     ("github_permissions.tf", '["bootstrap", "basic", "app", "deploy"]', '["basic", "app", "deploy"]', "deploy", "ssm:GetParameter"),
@@ -306,7 +300,7 @@ PLANTED = [
 ]  # fmt: skip
 
 
-def test_a_right_that_is_missing_is_noticed(stacks: Stacks, requests: dict[str, list[Request]], tmp_path: Path) -> None:
+def test_missing_permission_is_detected(stacks: Stacks, requests: dict[str, list[Request]], tmp_path: Path) -> None:
     folder = stacks.copied("basic_iac", tmp_path)
     for file, old, new, _, _ in PLANTED:
         text = (folder / file).read_text()
@@ -318,7 +312,7 @@ def test_a_right_that_is_missing_is_noticed(stacks: Stacks, requests: dict[str, 
         assert any(one.action == action and not role.allows(one) for one in requests[task]), old
 
 
-def test_a_denial_or_a_limit_that_is_missing_is_noticed(stacks: Stacks, tmp_path: Path) -> None:
+def test_missing_denial_or_condition_is_detected(stacks: Stacks, tmp_path: Path) -> None:
     folder = stacks.copied("basic_iac", tmp_path)
     planted = {
         ("owned.tf", '"aws:ResourceTag/environment" = var.environment, '): "",
@@ -336,7 +330,7 @@ def test_a_denial_or_a_limit_that_is_missing_is_noticed(stacks: Stacks, tmp_path
 
 
 def of_the_execution_role(stacks: Stacks) -> list[Request]:
-    """Return what ECS does with the execution role to start the task of deploy_iac."""
+    """Return the calls of ECS with the execution role to start the task of deploy_iac."""
     containers = json.loads(stacks.resources("deploy_iac")["aws_ecs_task_definition.default"]["container_definitions"])
     people = stacks.resources("app_iac")["module.people_key.aws_kms_key.default"]["arn"]
     through = (("kms:ViaService", "secretsmanager.eu-west-1.amazonaws.com"), *derived._tagged("app"))
@@ -373,9 +367,7 @@ def of_the_traffic_role(stacks: Stacks) -> list[Request]:
 
 
 @pytest.mark.parametrize(("role", "calls"), [("execution", of_the_execution_role), ("blue_green", of_the_traffic_role)])
-def test_a_role_of_the_service_has_the_rights_of_its_calls_within_the_boundary(
-    role: str, calls: Any, stacks: Stacks
-) -> None:
+def test_service_role_allows_its_calls_within_the_boundary(role: str, calls: Any, stacks: Stacks) -> None:
     boundary = stacks.resources("basic_iac")["aws_iam_policy.boundary"]["policy"]
     principal = Principal([stacks.resources("app_iac")[f"aws_iam_role_policy.{role}"]["policy"]], boundary)
     asked = calls(stacks)
@@ -383,12 +375,12 @@ def test_a_role_of_the_service_has_the_rights_of_its_calls_within_the_boundary(
     assert principal.granted() == {one.action for one in asked}
 
 
-def test_no_right_of_the_boundary_reaches_another_environment(stacks: Stacks) -> None:
+def test_boundary_reaches_no_other_environment(stacks: Stacks) -> None:
     boundary = Principal([stacks.resources("basic_iac")["aws_iam_policy.boundary"]["policy"]])
     assert reached(boundary, "prod", tagged=True) == set()
 
 
-def test_the_boundary_allows_no_more_than_the_roles_within_it_use(stacks: Stacks) -> None:
+def test_boundary_allows_only_the_permissions_of_its_roles(stacks: Stacks) -> None:
     boundary = Principal([stacks.resources("basic_iac")["aws_iam_policy.boundary"]["policy"]])
     text = "".join(
         file.read_text()

@@ -1,4 +1,4 @@
-"""The registry's lifecycle policy keeps what runs and what can be gone back to, by ECR's own rules of priority."""
+"""The lifecycle policy of the registry keeps running images and rollback candidates, by ECR's rules of priority."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Image:
 
 
 def expired(rules: list[dict[str, Any]], images: list[Image]) -> set[Image]:
-    """Return what ECR deletes: an image that a rule matches belongs to this rule, whether it is deleted or not."""
+    """Return the images that ECR deletes: an image belongs to the first rule that matches it, deleted or not."""
     free, gone = set(images), set[Image]()
     for rule in sorted(rules, key=lambda one: int(one["rulePriority"])):
         selection = rule["selection"]
@@ -38,7 +38,7 @@ def expired(rules: list[dict[str, Any]], images: list[Image]) -> set[Image]:
 def matches(selection: dict[str, Any], image: Image) -> bool:
     if selection["tagStatus"] == "untagged":
         return not image.tags
-    # Every pattern of the list has to match one of the tags.
+    # Every pattern of the list must match one of the tags.
     return all(any(fnmatchcase(tag, pattern) for tag in image.tags) for pattern in selection["tagPatternList"])
 
 

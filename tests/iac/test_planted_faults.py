@@ -1,7 +1,7 @@
-"""Each fault, planted into a copy of the stacks, is noticed by the very promise that it breaks.
+"""Each fault planted into a copy of the stacks fails the test for the property that it breaks.
 
-To start Terraform takes seconds, so faults of one stack that break different promises are planted together: each has to be told of by its
-own message, and none of the messages is there without its fault.
+Terraform takes seconds to start, so faults of one stack that break different tests are planted together. Each must produce its message, and
+no message may appear without its fault.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Fault:
-    """`old` in a file of a stack becomes `new`, and the named test of the stack says so."""
+    """Replaces `old` in a file of a stack with `new`; the named test of the stack must report it."""
 
     name: str
     where: str
@@ -98,7 +98,7 @@ FAULTS = [
 ]  # fmt: skip
 
 
-_QUOTED = re.compile(r"^ *\d+: .*$", re.MULTILINE)  # lines of the test itself, which hold the message in any case
+_QUOTED = re.compile(r"^ *\d+: .*$", re.MULTILINE)  # lines of the test itself, which always contain the message
 
 
 def rounds() -> dict[str, list[Fault]]:
@@ -113,7 +113,7 @@ def rounds() -> dict[str, list[Fault]]:
 
 
 @pytest.mark.parametrize("planted", rounds().values(), ids=rounds())
-def test_planted_faults_are_noticed(stacks: Stacks, planted: list[Fault], tmp_path: Path) -> None:
+def test_planted_faults_are_detected(stacks: Stacks, planted: list[Fault], tmp_path: Path) -> None:
     folder = stacks.copied(planted[0].where.rpartition("/")[0], tmp_path)
     for fault in planted:
         file = folder / Path(fault.where).name
@@ -128,5 +128,5 @@ def test_planted_faults_are_noticed(stacks: Stacks, planted: list[Fault], tmp_pa
     assert unnoticed == [], done.stdout
 
 
-def test_enough_is_planted() -> None:
+def test_number_of_planted_faults_is_sufficient() -> None:
     assert len({fault.name for fault in FAULTS}) == len(FAULTS) >= 20

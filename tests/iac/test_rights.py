@@ -1,7 +1,7 @@
-"""The role of the service may do each call that the code makes, and nothing else: asked of a simulator of IAM's policies.
+"""The role of the service allows exactly the calls of the code, by a simulator of IAM policies.
 
-The calls are taken from a run of the real store against a server that stands in for DynamoDB. Likewise for the workflows that deploy, and that
-show what nobody has reviewed: what Terraform calls for them is allowed, what would reach further is denied.
+The calls are recorded from the real store on a local DynamoDB server. For the workflows that deploy versions and previews, the calls of
+Terraform must be allowed and all calls beyond them denied.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 ACCOUNT = "123456789012"
 TABLE = f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/people-info-qa-people"
-IN_QA = {"aws:resourcetag/environment": "qa", "aws:resourcetag/project": "people-info"}  # the boundary asks for them
+IN_QA = {"aws:resourcetag/environment": "qa", "aws:resourcetag/project": "people-info"}  # required by the boundary
 OF_THE_TABLE = {"kms:viaservice": "dynamodb.eu-west-1.amazonaws.com"} | IN_QA
 OF_THE_SERVICE = {"kms:encryptioncontext:service": "peopleinfo"} | IN_QA
 CODE = "".join(file.read_text() for file in Path(peopleinfo.stores.dynamodb.__path__[0]).glob("*.py"))
@@ -49,7 +49,7 @@ _OPERATORS = {"ConditionCheckItem"}  # `encryption purge`, which an administrato
 
 
 class Role:
-    """A role within its boundary if it has one, as Terraform describes them."""
+    """A role with its permissions boundary, if any, as Terraform defines them."""
 
     def __init__(self, policy: dict[str, Any], boundary: dict[str, Any] | None = None) -> None:
         self._policies = [parse_policy_document(policy["policy"])]
@@ -97,7 +97,7 @@ def _of_the_service(stacks: Stacks, name: str) -> Role:
 
 @pytest.fixture(scope="module")
 def calls(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, str]]:
-    """Return what the store calls for all that it can do, plain and sealed: the right that is asked for, and of what."""
+    """Return the permissions and resources of all operations of the store, with and without encryption."""
     called: set[tuple[str, str]] = set()
     real = TableClient.call
 
@@ -117,7 +117,7 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, str]]:
 
 
 def asked_for(table: str, action: str, payload: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the rights that a call needs, and of which table or index."""
+    """Yield the permissions that a call needs, with the table or index."""
     if action == "TransactWriteItems":
         writes = [(kind, write["TableName"]) for one in payload["TransactItems"] for kind, write in one.items()]
         yield from ((_IN_A_TRANSACTION[kind], arn(table)) for kind, table in writes)
@@ -151,17 +151,17 @@ async def everything(store: Store) -> None:
     await store.delete(moved.person_id)
 
 
-def test_every_call_of_the_code_is_allowed(task: Role, calls: set[tuple[str, str]]) -> None:
+def test_every_call_of_the_store_is_allowed(task: Role, calls: set[tuple[str, str]]) -> None:
     assert [call for call in sorted(calls) if not task.may(f"dynamodb:{call[0]}", call[1])] == []
 
 
-def test_every_call_in_the_code_was_made(calls: set[tuple[str, str]]) -> None:
+def test_every_call_of_the_store_was_recorded(calls: set[tuple[str, str]]) -> None:
     written = set(re.findall(r'\bcall\(\s*"(\w+)"', CODE)) - _MANAGING - {"TransactWriteItems"}
     written |= {_IN_A_TRANSACTION[kind] for kind in re.findall(r'"(Put|Update|Delete|ConditionCheck)":', CODE)}
     assert written - _OPERATORS == {action for action, _ in calls}
 
 
-def test_no_right_is_left_over(stacks: Stacks, calls: set[tuple[str, str]]) -> None:
+def test_every_permission_is_used(stacks: Stacks, calls: set[tuple[str, str]]) -> None:
     statements = json.loads(stacks.resources("app_iac")["aws_iam_role_policy.task"]["policy"])["Statement"]
     given = {
         (action.removeprefix("dynamodb:"), one["Resource"])
@@ -172,14 +172,14 @@ def test_no_right_is_left_over(stacks: Stacks, calls: set[tuple[str, str]]) -> N
     assert given == calls
 
 
-def test_the_keys_are_used_for_what_they_are_there_for(stacks: Stacks, task: Role) -> None:
+def test_kms_keys_are_limited_to_their_purpose(stacks: Stacks, task: Role) -> None:
     app = stacks.resources("app_iac")
     people, sealing = (app[f"module.{name}_key.aws_kms_key.default"]["arn"] for name in ("people", "sealing"))
     assert task.may("kms:Decrypt", people, context=OF_THE_TABLE)
     assert task.may("kms:Encrypt", sealing, context=OF_THE_SERVICE)
     assert task.may("kms:Decrypt", sealing, context=OF_THE_SERVICE)
-    assert not task.may("kms:Decrypt", people), "data that has been copied could be read"
-    assert not task.may("kms:Decrypt", sealing), "what others have sealed could be read"
+    assert not task.may("kms:Decrypt", people), "copied data could be read"
+    assert not task.may("kms:Decrypt", sealing), "data encrypted by others could be read"
 
 
 DENIED = [
@@ -202,7 +202,7 @@ DENIED = [
 ]  # fmt: skip
 
 
-def test_what_the_service_must_not_do_is_denied(task: Role) -> None:
+def test_forbidden_calls_of_the_service_are_denied(task: Role) -> None:
     allowed = [
         (action, resource)
         for action, resource in DENIED
@@ -212,7 +212,7 @@ def test_what_the_service_must_not_do_is_denied(task: Role) -> None:
     assert allowed == []
 
 
-def test_the_execution_role_starts_tasks_and_reads_no_people(execution: Role) -> None:
+def test_execution_role_starts_tasks_and_cannot_read_people(execution: Role) -> None:
     secret = f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:people-info-qa/admin_key-AbCdEf"
     assert execution.may("secretsmanager:GetSecretValue", secret)
     assert execution.may("ecr:GetAuthorizationToken", "*")
@@ -232,7 +232,7 @@ RULE = f"{BALANCER}:listener-rule/app/people-info-qa/0123456789abcdef/0123456789
 OURS = {"aws:requesttag/stack": "preview"}
 OF_ECS = {"iam:passedtoservice": "ecs-tasks.amazonaws.com"}
 
-# What would reach the environment.
+# Calls that would affect the environment.
 FROM_A_PREVIEW = [
     ("s3:GetObject", f"{STATES}/app_iac.tfstate", {}), ("s3:PutObject", f"{STATES}/deploy_iac.tfstate", {}),
     ("dynamodb:GetItem", TABLE, {}), ("dynamodb:Query", TABLE, {}), ("dynamodb:DeleteTable", TABLE, {}), ("dynamodb:DeleteTable", f"{TABLE}-keys", {}),
@@ -252,11 +252,11 @@ FROM_A_PREVIEW = [
 ]  # fmt: skip
 
 
-def test_the_workflow_of_previews_reaches_nothing_of_the_environment(previews: Role) -> None:
+def test_preview_role_cannot_access_the_environment(previews: Role) -> None:
     assert [one for one in FROM_A_PREVIEW if previews.may(one[0], one[1], context=one[2])] == []
 
 
-# What is no deployment.
+# Calls that do not belong to a deployment.
 FROM_A_DEPLOYMENT = [
     ("s3:GetObject", f"{STATES}/app_iac.tfstate", {}), ("dynamodb:GetItem", TABLE, {}), ("dynamodb:DeleteTable", TABLE, {}),
     ("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:people-info-qa/admin_key-AbCdEf", {}),
@@ -267,11 +267,11 @@ FROM_A_DEPLOYMENT = [
 ]  # fmt: skip
 
 
-def test_the_workflow_that_deploys_does_nothing_else(deploy: Role) -> None:
+def test_deploy_role_can_only_deploy(deploy: Role) -> None:
     assert [one for one in FROM_A_DEPLOYMENT if deploy.may(one[0], one[1], context=one[2])] == []
 
 
-def test_the_rights_of_a_role_fit_into_it(stacks: Stacks) -> None:
+def test_policies_of_a_role_fit_the_quotas_of_iam(stacks: Stacks) -> None:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: 10,240 characters in a role, 6,144 in a policy of its own
     for stack in ("basic_iac", "app_iac"):
         for address, values in stacks.resources(stack).items():

@@ -1,4 +1,4 @@
-"""A scanner finds nothing of high or critical severity that is not explained where it stands."""
+"""A scanner finds no unexplained problem of high or critical severity."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def trivy() -> str:
     return str(Path(found.origin).parent / "bin" / "trivy")
 
 
-def test_the_scanner_finds_nothing_unexplained(trivy: str, tmp_path: Path) -> None:
+def test_scanner_finds_no_unexplained_problem(trivy: str, tmp_path: Path) -> None:
     options = ["--skip-check-update", "--quiet", "--severity", "HIGH,CRITICAL", "--exit-code", "1"]
     done = subprocess.run(
         [trivy, "config", *options, "--cache-dir", str(tmp_path), str(IAC)],
@@ -36,7 +36,7 @@ def test_the_scanner_finds_nothing_unexplained(trivy: str, tmp_path: Path) -> No
     assert done.returncode == 0, done.stdout
 
 
-def test_every_exception_says_why() -> None:
+def test_every_exception_has_a_reason() -> None:
     for file in IAC.rglob("*.tf"):
         for exception in re.findall(r"trivy:ignore:(.*)", file.read_text()):
             assert re.fullmatch(r"AVD-AWS-\d{4} [A-Z].*\.", exception), f"{file.name}: {exception}"

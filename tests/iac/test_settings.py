@@ -1,4 +1,4 @@
-"""No setting of the service is forgotten: in the cloud each comes from the stacks, may be chosen, or is left out on purpose."""
+"""Every setting of the service is set by the stacks, available to operators, or excluded on purpose."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SET = re.compile(rf"\b{PREFIX}(\w+)\b")
 _FIRST = {"store_url": "dynamodb://eu-west-1/people", "cache_url": "rediss://cache.example.org", "admin_key": "k" * 32,
           "oidc_issuer": "https://login.example.org", "oidc_audience": "people-info"}  # fmt: skip
 
-# What may be chosen, each written as the service takes it and as it does not.
+# The available settings, each with a valid and an invalid value.
 CHOSEN = {
     "body_timeout": ("2.5", "soon"),
     "cache_timeout": ("0.1", "-1"),
@@ -43,43 +43,43 @@ CHOSEN = {
 
 
 def settable() -> dict[str, str]:
-    """Return what `deploy_iac` lets an environment choose, and the form of each value."""
+    """Return the settings available in `deploy_iac`, with the pattern of each value."""
     text = (IAC / "deploy_iac" / "settings.tf").read_text()
     return {name: json.loads(form) for name, form in re.findall(r'^    (\w+) += (".*")$', text, re.MULTILINE)}
 
 
 def in_the_chart() -> dict[str, str]:
-    """Return what the chart's values may set, and the form of each value."""
+    """Return the settings available in the chart, with the pattern of each value."""
     schema = json.loads((CHART / "values.schema.json").read_text())["properties"]["settings"]
     assert schema["additionalProperties"] is False
     return {name: one.get("pattern", "") for name, one in schema["properties"].items()}
 
 
-def test_on_ecs_every_setting_is_set_or_may_be_or_is_left_out_on_purpose() -> None:
+def test_every_setting_is_set_or_available_or_excluded_on_ecs() -> None:
     task = {name.lower() for name in _SET.findall((IAC / "deploy_iac" / "task_definition.tf").read_text())}
     assert task >= SECRETS
     assert [*task & set(settable()), *NOT_ON_THE_INTERNET & set(settable())] == []
     assert task | set(settable()) | NOT_ON_THE_INTERNET == ALL
 
 
-def test_on_kubernetes_every_setting_is_set_or_may_be() -> None:
+def test_every_setting_is_set_or_available_on_kubernetes() -> None:
     deployment = (CHART / "templates" / "deployment.yaml").read_text()
     pod = {name.lower() for name in _SET.findall(deployment)}
     assert pod | set(in_the_chart()) | SECRETS == ALL
     assert set(in_the_chart()) & (pod | SECRETS) == set(), "it could be set twice, or a secret stands in the values"
 
 
-def test_both_ways_take_the_same() -> None:
+def test_ecs_and_kubernetes_accept_the_same_values() -> None:
     chart = in_the_chart()
     assert {name: chart[name] for name in settable()} == settable()
 
 
 @pytest.mark.parametrize("name", sorted(settable()))
-def test_what_may_be_chosen_is_what_the_service_takes(name: str) -> None:
+def test_available_settings_have_values_that_the_service_accepts(name: str) -> None:
     right, wrong = CHOSEN[name]
     assert re.search(settable()[name], right)
     assert not re.search(settable()[name], wrong)
     Settings.load({f"{PREFIX}{one.upper()}": value for one, value in (_FIRST | {name: right}).items()})
-    if wrong:  # nothing is the same as not set, to the service
+    if wrong:  # for the service, an empty value equals no value
         with pytest.raises(InvalidSettings):
             Settings.load({f"{PREFIX}{one.upper()}": value for one, value in (_FIRST | {name: wrong}).items()})

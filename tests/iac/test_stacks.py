@@ -1,4 +1,4 @@
-"""Each stack and module is well formed, is accepted by Terraform, and keeps what its own tests promise."""
+"""Each stack and module is formatted and valid, and passes its Terraform tests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_files_are_formatted(stacks: Stacks) -> None:
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_a_stack_keeps_its_promises(stacks: Stacks, stack: str) -> None:
+def test_terraform_tests_of_the_stack_pass(stacks: Stacks, stack: str) -> None:
     folder = stacks.initialised(stack)
     for command in ("validate", "test"):
         done = stacks.run(folder, command)
@@ -36,7 +36,7 @@ def test_a_stack_keeps_its_promises(stacks: Stacks, stack: str) -> None:
 
 
 @pytest.mark.parametrize("stack", ["basic_iac", "app_iac", "deploy_iac", "eks_iac", "preview_iac"])
-def test_applied_again_it_changes_nothing(stacks: Stacks, stack: str) -> None:
+def test_second_plan_is_empty(stacks: Stacks, stack: str) -> None:
     assert stacks.changes(stack) == []
 
 
@@ -45,15 +45,17 @@ def test_variables_are_in_order_and_described(stack: str) -> None:
     variables = _VARIABLE.findall((IAC / stack / "variables.tf").read_text())
     assert [name for name, _ in variables] == sorted(name for name, _ in variables)
     for name, body in variables:
-        assert re.search(r'description = "[A-Z].*\."$', body, re.MULTILINE), f"{name} is not described in a sentence"
+        assert re.search(r'description = "[A-Z].*\."$', body, re.MULTILINE), (
+            f"{name} has no sentence as its description"
+        )
         assert re.search(r"^  type +=", body, re.MULTILINE), f"{name} has no type"
-        assert "nullable" in body or re.search(r"default += null", body), f"{name} does not say what null means"
+        assert "nullable" in body or re.search(r"default += null", body), f"{name} does not explain null"
 
 
 @pytest.mark.parametrize(
     "example", sorted(IAC.glob("*/environments/*/*.example")), ids=lambda path: "/".join(path.parts[-4:-1])
 )
-def test_an_example_sets_what_there_is(example: Path) -> None:
+def test_example_sets_only_existing_variables(example: Path) -> None:
     variables = dict(_VARIABLE.findall((example.parents[2] / "variables.tf").read_text()))
     given = set(re.findall(r"^(\w+) +=", example.read_text(), re.MULTILINE))
     assert given <= set(variables)
@@ -72,7 +74,7 @@ def test_each_environment_has_an_example(stack: str) -> None:
 def test_providers_are_locked_in_a_fresh_clone(tmp_path: Path) -> None:
     shutil.copytree(IAC, tmp_path / "iac", ignore=shutil.ignore_patterns(".terraform*"))
     shutil.copytree(IAC.with_name("scripts"), tmp_path / "scripts")
-    # There is no registry: this fails where `providers lock` does, for want of a module.
+    # Without a registry this fails in `providers lock`, after the modules are installed.
     terraform = tmp_path / "terraform"
     terraform.write_text(
         f"""#!/bin/sh
