@@ -1,4 +1,4 @@
-"""The real command, as a process of its own in a folder of its own."""
+"""Run the real command as a separate process in a separate directory."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ COMMAND: Final = (sys.executable, "-m", "peopleinfo")
 
 
 def environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return this environment with no settings of PeopleInfo but those given, and without what would colour or cut the output."""
-    given = {f"PEOPLEINFO_{name}": value for name, value in (settings or {}).items()}
+    """Return the environment with these settings only, without colours and with wide output."""
+    own = {f"PEOPLEINFO_{name}": value for name, value in (settings or {}).items()}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PEOPLEINFO_")}
-    return inherited | {"COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"} | given
+    return inherited | {"COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"} | own
 
 
 def run(
@@ -33,19 +33,19 @@ def run(
 
 
 def started(folder: Path, *arguments: str | Path, **streams: Any) -> Forked:
-    """Start a command; whoever starts it ends it."""
+    """Start a command; the caller stops it."""
     return Forked(folder, environment(), list(map(str, arguments)), **streams)
 
 
 def surnames(folder: Path) -> list[str]:
-    """Return the surnames of everybody in the folder's store, sorted."""
+    """Return the sorted surnames of all records in the store of a directory."""
     exported = run(folder, "export")
     assert exported.returncode == 0, exported.stderr
     return sorted(json.loads(line)["person_surname"] for line in exported.stdout.splitlines())
 
 
-def said(finished: subprocess.CompletedProcess[bytes]) -> str:
-    """Return what a command said on stderr, which is never a traceback."""
+def stderr_of(finished: subprocess.CompletedProcess[bytes]) -> str:
+    """Return the stderr of a command and check that it contains no traceback."""
     text = finished.stderr.decode()
     assert "Traceback" not in text
     return text

@@ -1,4 +1,4 @@
-"""Files of people are stored by one command, whatever goes wrong on the way."""
+"""`peopleinfo import`: formats, rejects, errors and interruption."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.commands import run, said, started, surnames
+from tests.cli.commands import run, started, stderr_of, surnames
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,17 +33,17 @@ def long_table(folder: Path) -> Path:
     return table(folder, "surname", *(f"S{number}" for number in range(MANY)))
 
 
-def test_good_rows_are_stored_and_bad_ones_rejected_with_line_and_reason(tmp_path: Path) -> None:
+def test_valid_rows_are_stored_and_invalid_ones_rejected_with_line_and_reason(tmp_path: Path) -> None:
     table(tmp_path, "surname,dob", "A,1990", 'B,"not a\ndate"', "C,1991")
     ran = run(tmp_path, "import", "people.csv")
     assert (ran.returncode, surnames(tmp_path)) == (3, ["A", "C"])
-    assert "people.csv: 2 stored, 1 rejected: see people.csv.rejects.csv" in said(ran)
+    assert "people.csv: 2 stored, 1 rejected: see people.csv.rejects.csv" in stderr_of(ran)
     rejects = tmp_path / "people.csv.rejects.csv"
     assert ",3,person_birthdate must" in rejects.read_text()
     assert stat.S_IMODE(rejects.stat().st_mode) == 0o600
 
 
-def test_mended_rejects_can_be_imported(tmp_path: Path) -> None:
+def test_corrected_rejects_can_be_imported(tmp_path: Path) -> None:
     table(tmp_path, "surname,dob", "A,never")
     run(tmp_path, "import", "people.csv")
     rejects = tmp_path / "people.csv.rejects.csv"
@@ -53,64 +53,64 @@ def test_mended_rejects_can_be_imported(tmp_path: Path) -> None:
     assert (person["person_surname"], "reject_line" in person) == ("A", False)
 
 
-def test_no_file_of_rejects_is_made_when_there_are_none(tmp_path: Path) -> None:
+def test_file_of_rejects_is_created_only_for_a_reject(tmp_path: Path) -> None:
     table(tmp_path, "surname", "A")
     assert run(tmp_path, "import", "people.csv").returncode == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["people.csv", "people.db"]
 
 
-def test_an_older_file_of_rejects_is_kept(tmp_path: Path) -> None:
+def test_older_file_of_rejects_is_not_overwritten(tmp_path: Path) -> None:
     table(tmp_path, "surname,dob", "A,never")
-    (tmp_path / "people.csv.rejects.csv").write_text("mended by hand")
-    assert "see people.csv.rejects.2.csv" in said(run(tmp_path, "import", "people.csv"))
-    assert (tmp_path / "people.csv.rejects.csv").read_text() == "mended by hand"
+    (tmp_path / "people.csv.rejects.csv").write_text("corrected")
+    assert "see people.csv.rejects.2.csv" in stderr_of(run(tmp_path, "import", "people.csv"))
+    assert (tmp_path / "people.csv.rejects.csv").read_text() == "corrected"
 
 
-def test_the_columns_that_were_taken_are_named(tmp_path: Path) -> None:
+def test_import_prints_the_mapped_columns(tmp_path: Path) -> None:
     table(tmp_path, "Last Name,street,city", "A,1 Road,Town")
     ran = run(tmp_path, "import", "people.csv", "--map", "person_address=street city")
-    assert "Last Name -> person_surname" in said(ran)
-    assert "street + city -> person_address" in said(ran)
+    assert "Last Name -> person_surname" in stderr_of(ran)
+    assert "street + city -> person_address" in stderr_of(ran)
 
 
-def test_the_same_file_again_adds_nobody_and_says_so(tmp_path: Path) -> None:
+def test_second_import_of_a_file_stores_nothing(tmp_path: Path) -> None:
     table(tmp_path, "surname", "A", "B")
     run(tmp_path, "import", "people.csv")
     again = run(tmp_path, "import", "people.csv")
     assert (again.returncode, surnames(tmp_path)) == (0, ["A", "B"])
-    assert "2 had been stored before, nobody was added" in said(again)
+    assert "0 stored, 2 before (--force imports the file again)" in stderr_of(again)
 
 
-def test_again_stores_everybody_once_more(tmp_path: Path) -> None:
+def test_force_imports_a_file_again(tmp_path: Path) -> None:
     table(tmp_path, "surname", "A")
     run(tmp_path, "import", "people.csv")
-    assert "1 stored" in said(run(tmp_path, "import", "people.csv", "--force"))
+    assert "1 stored" in stderr_of(run(tmp_path, "import", "people.csv", "--force"))
     assert surnames(tmp_path) == ["A", "A"]
 
 
-def test_a_dry_run_checks_every_row_and_stores_nobody(tmp_path: Path) -> None:
+def test_dry_run_validates_every_row_and_stores_nothing(tmp_path: Path) -> None:
     table(tmp_path, "surname,dob", "A,1990", "B,never")
     run(tmp_path, "store", "create")
     ran = run(tmp_path, "import", "people.csv", "--dry-run")
     assert (ran.returncode, surnames(tmp_path)) == (3, [])
-    assert "1 could be stored, 1 rejected" in said(ran)
+    assert "1 valid, 1 rejected" in stderr_of(ran)
 
 
-def test_the_same_file_read_in_another_way_is_another_import(tmp_path: Path) -> None:
+def test_same_file_with_other_options_is_another_import(tmp_path: Path) -> None:
     table(tmp_path, "surname,nickname", "A,B")
     run(tmp_path, "import", "people.csv")
     run(tmp_path, "import", "people.csv", "--map", "person_surname=nickname")
     assert surnames(tmp_path) == ["A", "B"]
 
 
-def test_stdin_of_one_name_is_stored_once(tmp_path: Path) -> None:
+def test_stdin_with_one_import_id_is_stored_once(tmp_path: Path) -> None:
     for _ in range(2):
         ran = run(tmp_path, "import", "-", "--import-id", "monday", stdin=b'{"person_surname":"A"}\n')
         assert ran.returncode == 0
     assert surnames(tmp_path) == ["A"]
 
 
-def test_several_files_packed_and_not_are_stored(tmp_path: Path) -> None:
+def test_several_files_are_imported_compressed_or_not(tmp_path: Path) -> None:
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"surname\nA\n"))
     (tmp_path / "b.ndjson").write_bytes(b'{"person_surname":"B"}\n')
     (tmp_path / "c.json").write_bytes(b'[{"person_surname":"C"}]')
@@ -122,50 +122,54 @@ def test_several_files_packed_and_not_are_stored(tmp_path: Path) -> None:
     ("content", "flags", "reason"),
     [
         (None, [], "cannot open people.csv: No such file"),
-        (b"", [], "there is no header"),
-        (b"a,b\n1,2\n", [], "no column looks like a name"),
-        (b"surname,surname\nA,B\n", [], "more than one column"),
-        (b"surname\nA\n", ["--map", "person_address=residence"], "there is no column 'residence'"),
-        (b"surname\nA\n", ["--map", "person_address"], "write MEMBER=COLUMN"),
-        (b"surname\nA\n", ["--encoding", "klingon"], "there is no encoding"),
-        (b"surname\nA\n", ["--format", "xml"], "there are csv, ndjson and json"),
+        (b"", [], "the header is missing"),
+        (b"a,b\n1,2\n", [], "no column contains a name"),
+        (b"surname,surname\nA,B\n", [], "repeats a column"),
+        (
+            b"surname\nA\n",
+            ["--map", "person_address=residence"],
+            "column 'residence' for person_address does not exist",
+        ),
+        (b"surname\nA\n", ["--map", "person_address"], "must be FIELD=COLUMN"),
+        (b"surname\nA\n", ["--encoding", "klingon"], "unknown encoding 'klingon'"),
+        (b"surname\nA\n", ["--format", "xml"], "must be csv, ndjson or json"),
         (b'[{"person_surname":"A"}', [], "line 1"),
-        (gzip.compress(b"surname\n" + os.urandom(20_000).hex().encode())[:9_000], [], "cannot be unpacked"),
+        (gzip.compress(b"surname\n" + os.urandom(20_000).hex().encode())[:9_000], [], "cannot be decompressed"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_refused_in_words(
+def test_unreadable_file_is_rejected_with_the_reason(
     tmp_path: Path, content: bytes | None, flags: list[str], reason: str
 ) -> None:
     if content is not None:
         (tmp_path / "people.csv").write_bytes(content)
     ran = run(tmp_path, "import", "people.csv", *flags)
     assert ran.returncode in (1, 2)
-    assert reason in said(ran)
+    assert reason in stderr_of(ran)
 
 
-def test_an_array_that_breaks_off_says_how_many_are_stored_and_keeps_their_rejects(tmp_path: Path) -> None:
+def test_truncated_array_keeps_its_valid_rows_and_rejects(tmp_path: Path) -> None:
     (tmp_path / "people.json").write_text('[{"person_surname":"A"},\n{"person_surname":5},\n{"person_surname":"B"},\n{')
     ran = run(tmp_path, "import", "people.json")
     assert (ran.returncode, surnames(tmp_path)) == (1, ["A", "B"])
-    assert "2 people before that are stored" in said(ran)
+    assert "2 records before it are stored" in stderr_of(ran)
     assert '"reject_line":2' in (tmp_path / "people.json.rejects.ndjson").read_text()
 
 
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
+def test_directory_is_rejected_as_input(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     ran = run(tmp_path, "import", "folder")
     assert ran.returncode == 1
-    assert "cannot open folder: Is a directory" in said(ran)
+    assert "cannot open folder: Is a directory" in stderr_of(ran)
 
 
 def interrupted_import(folder: Path, signals: list[int], chance: random.Random) -> list[int]:
-    """Import a long table; interrupt it after a random time by each of the signals, and return the exit statuses."""
+    """Import a long table, interrupt it with each signal after a random time and return the exit statuses."""
     long_table(folder)
     statuses = []
     for number in signals:
         with started(folder, "import", "people.csv", stderr=subprocess.PIPE) as process:
             assert process.stderr is not None
-            process.stderr.readline()  # the columns: from here on rows are stored
+            process.stderr.readline()  # the mapped columns: storing rows starts now
             with suppress(subprocess.TimeoutExpired):
                 process.wait(chance.uniform(0, 0.3))
             process.send_signal(number)
@@ -173,16 +177,16 @@ def interrupted_import(folder: Path, signals: list[int], chance: random.Random) 
             statuses.append(process.wait())
         assert "Traceback" not in text
         if statuses[-1] == 130:
-            assert "nothing is lost: the same command continues where this one stopped" in text
+            assert "run the same command again to resume" in text
     return statuses
 
 
 @pytest.mark.parametrize(("number", "times", "status"), [(signal.SIGKILL, 4, -signal.SIGKILL), (signal.SIGINT, 1, 130)])
-def test_an_import_that_is_interrupted_goes_on_and_stores_every_row_once(
+def test_interrupted_import_resumes_and_stores_every_row_once(
     tmp_path: Path, number: int, times: int, status: int
 ) -> None:
     chance = random.Random(7)
-    for attempt in count():  # an import that ended before the signal shows nothing
+    for attempt in count():  # repeat while the import completes before the signal
         folder = tmp_path / str(attempt)
         folder.mkdir()
         if status in interrupted_import(folder, [number] * times, chance):
@@ -191,7 +195,7 @@ def test_an_import_that_is_interrupted_goes_on_and_stores_every_row_once(
     assert surnames(folder) == sorted(f"S{number}" for number in range(MANY))
 
 
-def test_two_processes_that_import_one_file_add_nobody_twice(tmp_path: Path) -> None:
+def test_two_processes_that_import_one_file_store_every_row_once(tmp_path: Path) -> None:
     long_table(tmp_path)
     run(tmp_path, "store", "create")
     both = [started(tmp_path, "import", "people.csv", stderr=subprocess.PIPE) for _ in range(2)]

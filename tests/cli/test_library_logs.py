@@ -1,4 +1,4 @@
-"""Problems of other services: a command prints its own sentence and nothing of what a library logs."""
+"""A command reports an unavailable service in one line and prints no log line of a library."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ UNREACHABLE: Final = {"PEOPLEINFO_STORE_URL": f"dynamodb://eu-west-1/T?endpoint=
 NO_CREDENTIALS: Final = "AWS credentials are missing: set AWS_ACCESS_KEY_ID"
 
 
-def sentences(folder: Path, command: list[str], variables: dict[str, str]) -> list[str]:
-    """Run a command that fails, without the credentials of this machine, and return what it prints on stderr."""
+def error_lines(folder: Path, command: list[str], variables: dict[str, str]) -> list[str]:
+    """Run a command that fails, without the credentials of this machine, and return its lines on stderr."""
     inherited = {name: value for name, value in environment().items() if not name.startswith(("AWS_", "OTEL_"))}
     isolated = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull, "HOME": str(folder)}
     ran = subprocess.run(
@@ -63,10 +63,10 @@ def sentences(folder: Path, command: list[str], variables: dict[str, str]) -> li
         ),
     ],
 )
-def test_command_prints_one_sentence(
+def test_command_prints_one_error_line(
     tmp_path: Path, command: list[str], variables: dict[str, str], reason: str
 ) -> None:
-    (line,) = sentences(tmp_path, command, variables)
+    (line,) = error_lines(tmp_path, command, variables)
     assert line.startswith("peopleinfo: ")
     assert reason in line
     if reason == NO_CREDENTIALS:
@@ -74,7 +74,7 @@ def test_command_prints_one_sentence(
         assert line.endswith("or run with an IAM role")
 
 
-def test_log_of_the_cache_is_not_part_of_an_export(tmp_path: Path) -> None:
+def test_export_contains_no_log_line_of_the_cache(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("surname\nHarte\n")
     assert run(tmp_path, "import", "in.csv").returncode == 0
     ran = run(tmp_path, "export", settings={"CACHE_URL": valkey_servers.shared_url()})
@@ -91,7 +91,7 @@ def test_log_of_the_cache_is_not_part_of_an_export(tmp_path: Path) -> None:
         ("redis+cluster://127.0.0.1:1", "Redis Cluster cannot be connected"),
     ],
 )
-def test_doctor_names_why_the_cache_is_not_reached(tmp_path: Path, url: str, reason: str) -> None:
+def test_doctor_reports_why_the_cache_is_unreachable(tmp_path: Path, url: str, reason: str) -> None:
     run(tmp_path, "store", "create")
     ran = run(tmp_path, "doctor", settings={"CACHE_URL": url})
     assert (ran.returncode, ran.stderr) == (1, b"")

@@ -1,4 +1,4 @@
-"""Files that commands write: a mistake in their name costs no file of the store and prints no traceback."""
+"""Output files of commands: an invalid name overwrites no file of the store and prints no traceback."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import environment, run, said
+from tests.cli.commands import environment, run, stderr_of
 
 STORE_FILES = ["people.db", "./people.db", "people.db-wal", "keys-of-people.db"]
 
@@ -24,19 +24,19 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", STORE_FILES)
 @pytest.mark.parametrize("command", [["export"], ["import", "in.csv", "--force", "--rejects"]], ids=" ".join)
-def test_no_command_writes_over_a_file_of_the_store(folder: Path, command: list[str], name: str) -> None:
+def test_no_command_overwrites_a_file_of_the_store(folder: Path, command: list[str], name: str) -> None:
     ran = run(folder, *command, name)
     assert ran.returncode == 2
-    assert f"{Path(name)} is a file of the store sqlite:///people.db: name another file" in said(ran)
+    assert f"{Path(name)} is a file of the store sqlite:///people.db: name another file" in stderr_of(ran)
     assert b"people           1" in run(folder, "stats").stdout
 
 
-def test_audit_is_not_written_into_the_store(folder: Path) -> None:
+def test_audit_log_in_a_file_of_the_store_is_rejected(folder: Path) -> None:
     audit = {"AUDIT_LOG": f"file://{folder}/people.db"}
     for command in (["serve", "--port", "0"], ["retention", "run", "--retention-period", "1d"]):
         ran = run(folder, *command, settings=audit)
         assert ran.returncode == 2
-        assert "is a file of the store: name another file" in said(ran)
+        assert "is a file of the store: name another file" in stderr_of(ran)
     assert b"people           1" in run(folder, "stats").stdout
 
 
@@ -44,9 +44,12 @@ def test_audit_is_not_written_into_the_store(folder: Path) -> None:
     ("command", "reason"),
     [
         (["export", "directory"], "cannot write directory: it is a directory"),
-        (["export", "missing/out.csv"], "cannot write missing/out.csv: there is no directory missing"),
+        (["export", "missing/out.csv"], "cannot write missing/out.csv: directory missing does not exist"),
         (["import", "in.csv", "--rejects", "directory"], "cannot write directory: it is a directory"),
-        (["import", "in.csv", "--rejects", "missing/bad"], "cannot write missing/bad: there is no directory missing"),
+        (
+            ["import", "in.csv", "--rejects", "missing/bad"],
+            "cannot write missing/bad: directory missing does not exist",
+        ),
         (["import", "directory"], "cannot open directory: Is a directory"),
         (["backup", "in.csv"], "Not a directory"),
         (["backup", "new", "--key", "directory"], "--key directory: Is a directory"),
@@ -56,18 +59,18 @@ def test_audit_is_not_written_into_the_store(folder: Path) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_unusable_name_is_reported_in_one_sentence(folder: Path, command: list[str], reason: str) -> None:
+def test_unusable_file_name_is_reported_in_one_line(folder: Path, command: list[str], reason: str) -> None:
     ran = run(folder, *command)
     assert ran.returncode in (1, 2)
-    assert reason in said(ran)
-    assert "report it" not in said(ran)
+    assert reason in stderr_of(ran)
+    assert "report it" not in stderr_of(ran)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize(
     "command", [["stats"], ["export"], ["search", "Harte"], ["doctor"], ["openapi"], ["--version"]]
 )
-def test_full_disk_under_the_output_is_reported_in_one_sentence(folder: Path, command: list[str]) -> None:
+def test_full_disk_is_reported_in_one_line(folder: Path, command: list[str]) -> None:
     with Path("/dev/full").open("wb") as full:
         ran = subprocess.run(
             [sys.executable, "-m", "peopleinfo", *command],

@@ -1,4 +1,4 @@
-"""What somebody may ask for is done on the command line too."""
+"""`peopleinfo person` and `peopleinfo retention`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from peopleinfo.privacy.retention import COMMAND
-from tests.cli.commands import run, said, surnames
+from tests.cli.commands import run, stderr_of, surnames
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,50 +25,52 @@ def person_id(tmp_path: Path) -> str:
     return str(json.loads(run(tmp_path, "search", "muller").stdout)["person_id"])
 
 
-def noted(folder: Path) -> list[tuple[Any, ...]]:
+def audit_events(folder: Path) -> list[tuple[Any, ...]]:
     lines = map(json.loads, (folder / "audit.jsonl").read_text().splitlines())
     return [(line["principal"], line["action"], line["people"]) for line in lines if "outcome" in line]
 
 
-def test_all_that_is_held_about_a_person_is_printed(tmp_path: Path, person_id: str, audit: dict[str, str]) -> None:
+def test_export_prints_the_record_and_its_audit_events(tmp_path: Path, person_id: str, audit: dict[str, str]) -> None:
     first = run(tmp_path, "person", "export", person_id, settings=audit)
-    assert first.returncode == 0, said(first)
+    assert first.returncode == 0, stderr_of(first)
     assert json.loads(first.stdout)["person"]["person_name"] == "Anna"
     (event,) = json.loads(run(tmp_path, "person", "export", person_id, settings=audit).stdout)["audit"]["events"]
     assert (event["action"], event["principal"]) == ("exportPerson", COMMAND)
 
 
-def test_a_person_is_erased_and_it_is_written_down(tmp_path: Path, person_id: str, audit: dict[str, str]) -> None:
+def test_delete_removes_the_record_and_is_recorded_in_the_audit_log(
+    tmp_path: Path, person_id: str, audit: dict[str, str]
+) -> None:
     assert run(tmp_path, "person", "delete", person_id, settings=audit).returncode == 0
     assert surnames(tmp_path) == ["Meyer"]
-    assert noted(tmp_path) == [(COMMAND, "erasePerson", [person_id])]
+    assert audit_events(tmp_path) == [(COMMAND, "erasePerson", [person_id])]
 
 
-def test_no_person_is_erased_while_the_audit_cannot_be_written(tmp_path: Path, person_id: str) -> None:
+def test_delete_fails_while_the_audit_log_is_unavailable(tmp_path: Path, person_id: str) -> None:
     nowhere = {"AUDIT_LOG": f"file://{tmp_path / 'nowhere' / 'audit.jsonl'}"}
     ended = run(tmp_path, "person", "delete", person_id, settings=nowhere)
     assert (ended.returncode, surnames(tmp_path)) == (1, ["Meyer", "Müller"])
-    assert "the audit log is unavailable (No such file or directory)" in said(ended)
+    assert "the audit log is unavailable (No such file or directory)" in stderr_of(ended)
 
 
-def test_whoever_is_not_there_is_said_so(tmp_path: Path, person_id: str) -> None:
+def test_unknown_person_is_reported(tmp_path: Path, person_id: str) -> None:
     assert run(tmp_path, "person", "delete", person_id).returncode == 0
     for what in ("delete", "export"):
         ended = run(tmp_path, "person", what, person_id)
         assert (ended.returncode, ended.stdout) == (1, b"")
-        assert "there is no person with this id" in said(ended)
+        assert "there is no person with this id" in stderr_of(ended)
 
 
-def test_a_sweep_keeps_those_who_are_not_old(tmp_path: Path, person_id: str) -> None:
+def test_retention_run_keeps_records_that_have_not_expired(tmp_path: Path, person_id: str) -> None:
     for more in ([], ["--dry-run"]):
         ended = run(tmp_path, "retention", "run", "--retention-period", "1d", *more)
         assert (ended.returncode, ended.stdout) == (0, b"")
-        assert said(ended).startswith("0 records ")
+        assert stderr_of(ended).startswith("0 records ")
     assert surnames(tmp_path) == ["Meyer", "Müller"]
 
 
 @pytest.mark.parametrize("retention", [[], ["--retention-period", "0d"], ["--retention-period", "2 years"]])
-def test_a_sweep_needs_to_know_how_long_people_are_kept(tmp_path: Path, retention: list[str]) -> None:
+def test_retention_run_requires_a_valid_period(tmp_path: Path, retention: list[str]) -> None:
     ended = run(tmp_path, "retention", "run", *retention)
     assert ended.returncode == 2
-    assert "730d" in said(ended)
+    assert "730d" in stderr_of(ended)

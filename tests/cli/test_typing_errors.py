@@ -1,4 +1,4 @@
-"""A mistyped verb or option is named, with the nearest one that there is."""
+"""Mistyped and renamed commands and options."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typer.main import get_command
 
 from peopleinfo import __version__
 from peopleinfo.cli import app
-from tests.cli.commands import run, said
+from tests.cli.commands import run, stderr_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def commands(group: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
-    """Yield every verb with its words."""
+    """Yield every command with its words."""
     for name, command in group.commands.items():  # type: ignore[attr-defined] # a click group
         yield (*path, name), command
         if hasattr(command, "commands"):
@@ -25,44 +25,46 @@ def commands(group: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[
 
 
 def longest_option(command: object) -> str | None:
-    """Return the longest option of a verb, None when it has none."""
-    options = [one for param in command.params for one in param.opts if one.startswith("--")]  # type: ignore[attr-defined] # likewise
+    """Return the longest option of a command, or None if it has none."""
+    options = [name for param in command.params for name in param.opts if name.startswith("--")]  # type: ignore[attr-defined] # a click command
     return max(options, key=len, default=None)
 
 
-VERBS = dict(commands(get_command(app)))
-OPTIONS = [(verb, option) for verb, command in VERBS.items() if (option := longest_option(command))]
+COMMANDS = dict(commands(get_command(app)))
+OPTIONS = [(words, option) for words, command in COMMANDS.items() if (option := longest_option(command))]
 
 
-def test_every_verb_is_covered() -> None:
-    assert {("serve",), ("keys", "create"), ("encryption", "rotate"), ("audit", "verify")} <= VERBS.keys()
+def test_every_command_is_covered() -> None:
+    assert {("serve",), ("keys", "create"), ("encryption", "rotate"), ("audit", "verify")} <= COMMANDS.keys()
 
 
-@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
-def test_mistyped_verb_is_named_with_the_nearest(tmp_path: Path, verb: tuple[str, ...]) -> None:
-    typed = f"{verb[-1]}x"
-    ran = run(tmp_path, *verb[:-1], typed)
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_mistyped_command_is_reported_with_the_nearest_one(tmp_path: Path, command: tuple[str, ...]) -> None:
+    typed = f"{command[-1]}x"
+    ran = run(tmp_path, *command[:-1], typed)
     assert ran.returncode == 2
-    _, named, nearest = said(ran).partition(f"No such command '{typed}'. Did you mean ")
+    _, named, nearest = stderr_of(ran).partition(f"No such command '{typed}'. Did you mean ")
     assert named
-    assert f"'{verb[-1]}'" in nearest
+    assert f"'{command[-1]}'" in nearest
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("verb", "option"), OPTIONS, ids=lambda value: value if isinstance(value, str) else " ".join(value)
+    ("command", "option"), OPTIONS, ids=lambda value: value if isinstance(value, str) else " ".join(value)
 )
-def test_mistyped_option_is_named_with_the_nearest(tmp_path: Path, verb: tuple[str, ...], option: str) -> None:
+def test_mistyped_option_is_reported_with_the_nearest_one(
+    tmp_path: Path, command: tuple[str, ...], option: str
+) -> None:
     typed = f"{option}x"
-    ran = run(tmp_path, *verb, typed)
+    ran = run(tmp_path, *command, typed)
     assert ran.returncode == 2
-    text = said(ran)
+    text = stderr_of(ran)
     assert f"No such option: {typed}" in text
     assert option in text.replace(typed, "")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_version_is_printed_by_the_option_too(tmp_path: Path) -> None:
+def test_version_option_prints_the_version(tmp_path: Path) -> None:
     ran = run(tmp_path, "--version")
     assert (ran.returncode, ran.stdout.decode()) == (0, f"peopleinfo {__version__}\n")
     assert ran.stdout == run(tmp_path, "version").stdout
@@ -90,4 +92,4 @@ def test_renamed_argument_is_rejected_with_its_new_name(
 
 def test_old_name_is_accepted_as_a_value(tmp_path: Path) -> None:
     ran = run(tmp_path, "keys", "create", "--name", "sweep")
-    assert ran.returncode == 0, said(ran)
+    assert ran.returncode == 0, stderr_of(ran)

@@ -96,7 +96,7 @@ def test_a_file_is_dropped_on_the_page(page: Page, surname: str) -> None:
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"", "is empty"), (b"name,name\nA,B\n", "more than once"), (b"colour\nred\n", "looks like a name")],
+    [(b"", "is empty"), (b"name,name\nA,B\n", "repeats a column"), (b"colour\nred\n", "contains a name")],
     ids=["empty", "a column twice", "no name"],
 )
 def test_what_cannot_be_read_is_explained(page: Page, tmp_path: Path, content: bytes, said: str) -> None:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from peopleinfo.crypto.master_key import create_file
-from tests.cli.commands import run, said
+from tests.cli.commands import run, stderr_of
 from tests.http.serving import HANG_TIMEOUT, Server, started
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def test_doctor_and_every_command_that_reads_everyone_report_damaged_pages(tmp_p
     for command in (["stats"], ["export", "people.ndjson"], ["backup", "saved", "--key", "backup.key"]):
         ran = run(tmp_path, *command, settings=settings)
         assert ran.returncode == 1
-        assert "restore a backup (docs/operations.md" in said(ran)
+        assert "restore a backup (docs/operations.md" in stderr_of(ran)
     assert not (tmp_path / "people.ndjson").exists()
 
 
@@ -135,8 +135,8 @@ def test_a_start_with_a_damaged_first_page_names_the_remedy(tmp_path: Path) -> N
     for command in (["serve", "--port", "0"], ["stats"]):
         ran = run(tmp_path, *command)
         assert ran.returncode == 1
-        assert "SQLITE_NOTADB" in said(ran)
-        assert "restore a backup" in said(ran)
+        assert "SQLITE_NOTADB" in stderr_of(ran)
+        assert "restore a backup" in stderr_of(ran)
     assert run(tmp_path, "doctor").returncode == 1
 
 

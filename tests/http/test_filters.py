@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from peopleinfo.http.operations import OPERATIONS
-from tests.cli.commands import run, said
+from tests.cli.commands import run, stderr_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,7 +100,7 @@ def test_command_with_an_invalid_filter_prints_nothing_and_exits_with_2(
     run(tmp_path, "import", "-", stdin=b'{"person_surname":"Kept","person_birthdate":"1990"}')
     ran = run(tmp_path, *command, *filters)
     assert (ran.returncode, ran.stdout) == (2, b"")
-    assert said(ran)
+    assert stderr_of(ran)
     assert not (tmp_path / "people.csv").exists()
 
 

@@ -357,7 +357,7 @@ def test_invalid_gzip_file_is_rejected_with_an_explanation(client: httpx.Client,
     }
     response = client.post("/v1/people/import", content=damaged[broken], headers={"Content-Type": NDJSON})
     assert (response.status_code, response.json()["type"]) == (422, "urn:peopleinfo:problem:invalid-input")
-    assert "cannot be unpacked" in response.json()["detail"]
+    assert "cannot be decompressed" in response.json()["detail"]
 
 
 def test_truncated_array_reports_how_many_people_are_stored(client: httpx.Client, surname: str) -> None:

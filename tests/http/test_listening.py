@@ -78,7 +78,9 @@ def test_addresses_of_a_family_that_the_machine_lacks_are_skipped(monkeypatch: p
 @pytest.mark.parametrize("host", ["::", "::1"])
 def test_machine_without_ipv6_is_named_in_the_error(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     without_ipv6(monkeypatch)
-    with pytest.raises(InvalidSettings, match=f"cannot listen on {host} port 0: .*no IPv6: PEOPLEINFO_HOST=0.0.0.0"):
+    with pytest.raises(
+        InvalidSettings, match=f"cannot listen on {host} port 0: .*no IPv6, set PEOPLEINFO_HOST=0.0.0.0"
+    ):
         addresses(host)
 
 
@@ -104,7 +106,7 @@ def test_port_in_use_at_one_of_several_addresses_is_named(monkeypatch: pytest.Mo
 
 def test_loopback_name_with_another_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     resolving(monkeypatch, "127.0.0.1", "0.0.0.0")
-    with pytest.raises(InvalidSettings, match="resolves to an address other than loopback"):
+    with pytest.raises(InvalidSettings, match="resolves to a non-loopback address"):
         addresses("localhost")
 
 
@@ -189,7 +191,7 @@ def test_socket_in_use_is_left_alone_and_named(tmp_path: Path, path: Path) -> No
         stderr = refused(tmp_path, host=f"unix:{path}")
         assert (
             stderr
-            == f"peopleinfo: PEOPLEINFO_HOST=unix:{path}: a socket in use is there (another process listens there); use another path\n"
+            == f"peopleinfo: PEOPLEINFO_HOST=unix:{path} is in use (another process listens on it): use another path\n"
         )
         other.accept()[0].close()  # the probe of the server
         assert path.is_socket()
@@ -207,9 +209,7 @@ def test_anything_else_at_the_path_is_left_alone_and_named(tmp_path: Path, path:
         case "pipe":
             os.mkfifo(path)
     before = path.lstat()
-    assert f"PEOPLEINFO_HOST=unix:{path}: a file that is not a socket is there" in refused(
-        tmp_path, host=f"unix:{path}"
-    )
+    assert f"PEOPLEINFO_HOST=unix:{path} exists and is not a socket" in refused(tmp_path, host=f"unix:{path}")
     assert path.lstat() == before
 
 

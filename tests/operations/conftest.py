@@ -1,4 +1,4 @@
-"""Stores of many people, and commands that go through them."""
+"""Stores with many records, and commands that read a whole store."""
 
 from __future__ import annotations
 
@@ -34,45 +34,45 @@ async def _fill(store: Store, people: int) -> None:
 
 
 def fill(url: str, people: int) -> None:
-    """Put people into a store."""
+    """Add records to a store."""
 
-    async def work() -> None:
+    async def create() -> None:
         async with open_people(Settings.load({}, store_url=url), create=True) as opened:
             await _fill(opened.store, people)
 
-    asyncio.run(work())
+    asyncio.run(create())
 
 
 def bodies(url: str) -> dict[str, bytes]:
-    """Return everybody in a store by their ids."""
+    """Return the JSON of all records of a store by id."""
 
-    async def work() -> dict[str, bytes]:
+    async def read_all() -> dict[str, bytes]:
         async with open_people(Settings.load({}, store_url=url), create=True) as opened:
-            return {decode_header(body).person_id: body async for some in iter_pages(opened.store) for body in some}
+            return {decode_header(body).person_id: body async for page in iter_pages(opened.store) for body in page}
 
-    return asyncio.run(work())
+    return asyncio.run(read_all())
 
 
-def each_is_read_by_its_id(url: str, people: dict[str, bytes]) -> bool:
-    """Say whether everybody is found by id, byte for byte."""
+def can_read_each_by_id(url: str, people: dict[str, bytes]) -> bool:
+    """Return whether each record can be read by id, byte for byte."""
 
-    async def work() -> bool:
+    async def compare() -> bool:
         async with open_people(Settings.load({}, store_url=url), create=True) as opened:
-            return all([(await opened.store.get(one)).body == body for one, body in people.items()])
+            return all([(await opened.store.get(person_id)).body == body for person_id, body in people.items()])
 
-    return asyncio.run(work())
+    return asyncio.run(compare())
 
 
 def stats(folder: Path, url: str) -> dict[str, Any]:
-    """Return what `peopleinfo stats` says of a store."""
+    """Return the output of `peopleinfo stats --json`."""
     done = commands.run(folder, "stats", "--json", "--store-url", url)
     assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    statistics: dict[str, Any] = json.loads(done.stdout)
+    return statistics
 
 
-def killed_at_random(folder: Path, times: int, chance: random.Random, *arguments: str) -> tuple[int, str]:
-    """Run a command again and again, killing it at a random moment, and to its end at last; return how often it was killed, and its words."""
+def run_with_kills(folder: Path, times: int, chance: random.Random, *arguments: str) -> tuple[int, str]:
+    """Run a command repeatedly, killing it after a random time; return the number of kills and the stderr of the last, complete run."""
     killed = 0
     for _ in range(times):
         process = commands.started(folder, *arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -81,19 +81,19 @@ def killed_at_random(folder: Path, times: int, chance: random.Random, *arguments
         except subprocess.TimeoutExpired:
             os.kill(process.pid, signal.SIGKILL)
             killed += 1
-        _, told = process.communicate()
+        _, errors = process.communicate()
         if process.returncode != -signal.SIGKILL:
-            return killed, ended_well(process.returncode, told)
+            return killed, check_complete(process.returncode, errors)
     done = commands.run(folder, *arguments)
-    return killed, ended_well(done.returncode, done.stderr)
+    return killed, check_complete(done.returncode, done.stderr)
 
 
-def ended_well(code: int | None, told: bytes) -> str:
-    """Return the words of a command that has done its work, or has said that it was done before it was killed."""
-    assert code == 0 or b"was finished here" in told, told
-    return told.decode()
+def check_complete(code: int | None, errors: bytes) -> str:
+    """Return the stderr of a command; check that this run or an earlier one completed the work."""
+    assert code == 0 or b"already holds a complete backup" in errors, errors
+    return errors.decode()
 
 
-def digest_in(told: str) -> str:
-    """Return the digest that a command has told."""
-    return str(re.findall(r"digest ([0-9a-f]{64})", told)[-1])
+def digest_in(text: str) -> str:
+    """Return the last digest in the output of a command."""
+    return str(re.findall(r"digest ([0-9a-f]{64})", text)[-1])

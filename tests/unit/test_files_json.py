@@ -58,7 +58,7 @@ def test_an_empty_array_has_no_rows() -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64])
 def test_an_array_is_read_alike_in_pieces_of_any_size(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ndjson, "_PIECE", size)
+    monkeypatch.setattr(ndjson, "_CHUNK_SIZE", size)
     text = '[{"a":"Mü\\"[,]{ller"}, 12.50, -1e400 ,true,null,"x",[1,[2]],\n{"b":{}}]'.encode()
     found = rows(text, form="json")
     assert [row.raw for row in found] == [
@@ -124,8 +124,8 @@ values = st.recursive(
 @given(st.lists(values, min_size=1, max_size=6), st.integers(1, 40))
 def test_any_array_is_taken_apart_into_what_it_was_made_of(elements: list[Any], size: int) -> None:
     sources = [strict_json.encode(element) for element in elements]
-    before, ndjson._PIECE = ndjson._PIECE, size  # type: ignore[misc] # a small piece for this example alone
+    before, ndjson._CHUNK_SIZE = ndjson._CHUNK_SIZE, size  # type: ignore[misc] # a small piece for this example alone
     try:
         assert [row.raw for row in rows(b"[" + b",".join(sources) + b"]", form="json")] == sources
     finally:
-        ndjson._PIECE = before  # type: ignore[misc]
+        ndjson._CHUNK_SIZE = before  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""The making of a backup: everybody is read once, part by part, and whoever runs it again goes on after the last part that is whole."""
+"""Back up all records of a store in parts; another run resumes after the last complete part."""
 
 from __future__ import annotations
 
@@ -20,89 +20,87 @@ if TYPE_CHECKING:
     from peopleinfo.bulk.backup_storage import BackupStorage
     from peopleinfo.people.store import Store
 
-PART_PEOPLE: Final = 20_000
-_PART_SIZE: Final = 8 * 1024 * 1024  # bytes of JSON; bounds the memory of a backup, whatever the people are
+PART_ROWS: Final = 20_000  # records
+_PART_SIZE: Final = 8 * 1024 * 1024  # bytes of JSON; bounds the memory of a backup
 
 
 class Backup:
-    """A backup of everybody in a store.
+    """A backup of all records of a store.
 
-    Each person who is there throughout is in it, at a version that was current at some moment between its begin and its end.
+    It contains every record that exists throughout the backup, at a version that was current at some time during the backup.
     """
 
     def __init__(
         self,
         store: Store,
-        depot: BackupStorage,
+        storage: BackupStorage,
         *,
         key: bytes | None,
         now: Callable[[], datetime],
-        part_people: int = PART_PEOPLE,
+        part_rows: int = PART_ROWS,
     ) -> None:
-        """`key` (32 bytes) seals the parts; None leaves them to be read by everybody who can read the files."""
-        self._part_people = part_people
+        """Encrypt the parts with `key` (32 bytes), or store them unencrypted if it is None."""
+        self._part_rows = part_rows
         self._store = store
-        self._depot = depot
+        self._storage = storage
         self._key = key
         self._now = now
 
     async def start(self) -> Manifest:
-        """Return the manifest of the backup that is gone on with, or of a new one.
+        """Return the manifest of the backup to resume, or of a new one.
 
-        Raises BackupUnusable when the place holds a backup that is finished, or is of another store, or differently sealed.
+        Raises InvalidBackup when the storage holds a complete backup, a backup of another store or one with other encryption.
         """
-        manifest = await asyncio.to_thread(read_manifest, self._depot, self._key)
+        manifest = await asyncio.to_thread(read_manifest, self._storage, self._key)
         if manifest is None:
-            new = secrets.token_hex(16)
-            begun_at = timestamp(self._now())
             return Manifest(
-                backup_id=new,
+                backup_id=secrets.token_hex(16),
                 source=key_fingerprint(self._store.secret),
                 sealed=self._key is not None,
-                started_at=begun_at,
+                started_at=timestamp(self._now()),
             )
         if manifest.is_complete:
             raise InvalidBackup(
-                f"a backup of {manifest.people:,} people was finished here at {manifest.finished_at},"
-                f" digest {manifest.digest}: choose another place for a new one"
+                f"the storage already holds a complete backup of {manifest.people:,} records, finished at"
+                f" {manifest.finished_at}, digest {manifest.digest}: use another location"
             )
         if manifest.source != key_fingerprint(self._store.secret):
-            raise InvalidBackup("a backup of another store was begun here: choose another place")
+            raise InvalidBackup("the storage holds a backup of another store: use another location")
         if manifest.sealed != (self._key is not None):
             raise InvalidBackup(
-                f"the backup was begun {'with' if manifest.sealed else 'without'} a key: go on like that"
+                f"the backup was started {'with' if manifest.sealed else 'without'} --key: resume it the same way"
             )
         return manifest
 
     async def run(self, manifest: Manifest) -> AsyncIterator[Manifest]:
-        """Read everybody, from where the manifest says, and yield it as it stands after each part; the last one is whole."""
-        digest = SetChecksum(manifest.people, int(manifest.digest, 16))
+        """Save the remaining records and yield the updated manifest after each part; the last one is complete."""
+        checksum = SetChecksum(manifest.people, int(manifest.digest, 16))
         while not manifest.is_complete:
             bodies, after = await self._read(manifest.after)
             parts = manifest.parts
             if bodies:
-                part = await asyncio.to_thread(write_part, self._depot, manifest, bodies, self._key)
+                part = await asyncio.to_thread(write_part, self._storage, manifest, bodies, self._key)
                 parts = [*parts, part]
-            digest.add(bodies)
+            checksum.add(bodies)
             manifest = msgspec.structs.replace(
                 manifest,
                 after=after,
-                people=digest.people,
-                digest=digest.hex,
+                people=checksum.people,
+                digest=checksum.hex,
                 parts=parts,
                 finished_at=None if after else timestamp(self._now()),
             )
-            await asyncio.to_thread(write_manifest, self._depot, manifest, self._key)
+            await asyncio.to_thread(write_manifest, self._storage, manifest, self._key)
             yield manifest
 
     async def _read(self, after: bytes | None) -> tuple[list[bytes], bytes | None]:
-        """Return the people of a part, and where the next one begins."""
+        """Return the records of a part, and the position of the next one."""
         bodies: list[bytes] = []
         size = 0
         while True:
-            page = await scan(self._store, after, min(PAGE_SIZE, self._part_people))
+            page = await scan(self._store, after, min(PAGE_SIZE, self._part_rows))
             bodies += page.people
             size += sum(map(len, page.people))
             after = page.next
-            if after is None or len(bodies) >= self._part_people or size >= _PART_SIZE:
+            if after is None or len(bodies) >= self._part_rows or size >= _PART_SIZE:
                 return bodies, after

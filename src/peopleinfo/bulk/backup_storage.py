@@ -1,4 +1,4 @@
-"""Where the files of a backup lie: a folder, or a bucket of S3."""
+"""Storage of backup files: a directory or an S3 bucket."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from peopleinfo.errors import PeopleInfoError
 
 
 class BackupStorageUnavailable(PeopleInfoError):
-    """The place of a backup cannot be used; the message says why."""
+    """The storage of a backup is unavailable; the message gives the reason."""
 
 
 class BackupStorage(Protocol):
-    """Keeps files under names. Every method may raise DepotUnavailable."""
+    """Stores files by name. Every method may raise BackupStorageUnavailable."""
 
     def read(self, name: str) -> bytes | None:
-        """Return a file, None when it is not there."""
+        """Return the content of a file, or None if it does not exist."""
 
     def write(self, name: str, content: bytes) -> None:
-        """Keep a file durably: it is there whole or not at all."""
+        """Store a file durably and atomically."""
 
 
 class DirectoryStorage:
-    """A folder that its owner alone may look into."""
+    """A directory with mode 0700."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def read(self, name: str) -> bytes | None:
-        """Return a file, None when it is not there."""
+        """Return the content of a file, or None if it does not exist."""
         try:
             return (self._path / name).read_bytes()
         except FileNotFoundError:
@@ -40,7 +40,7 @@ class DirectoryStorage:
             raise BackupStorageUnavailable(f"cannot read {self._path / name}: {error.strerror}") from error
 
     def write(self, name: str, content: bytes) -> None:
-        """Keep a file durably: it is there whole or not at all."""
+        """Store a file durably and atomically."""
         partial = self._path / f".{name}.partial"
         try:
             self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ class DirectoryStorage:
 
 
 class S3Storage:
-    """A prefix in a bucket of S3, by the usual AWS settings and credentials."""
+    """A prefix of an S3 bucket, with the default AWS configuration and credentials."""
 
     def __init__(self, bucket: str, prefix: str, client: Any) -> None:
         self._bucket = bucket
@@ -70,12 +70,12 @@ class S3Storage:
         self._client = client
 
     def read(self, name: str) -> bytes | None:
-        """Return a file, None when it is not there."""
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - a folder has no use for it
+        """Return the content of a file, or None if it does not exist."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - not needed for a directory
 
         try:
-            answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + name)
-            return bytes(answer["Body"].read())
+            response = self._client.get_object(Bucket=self._bucket, Key=self._prefix + name)
+            return bytes(response["Body"].read())
         except ClientError as error:
             if error.response["Error"]["Code"] == "NoSuchKey":
                 return None
@@ -84,8 +84,8 @@ class S3Storage:
             raise self._unavailable(error) from error
 
     def write(self, name: str, content: bytes) -> None:
-        """Keep a file durably: it is there whole or not at all."""
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - likewise
+        """Store a file durably and atomically."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as above
 
         try:
             self._client.put_object(Bucket=self._bucket, Key=self._prefix + name, Body=content)
@@ -96,22 +96,26 @@ class S3Storage:
         return BackupStorageUnavailable(f"s3://{self._bucket}/{self._prefix}: {error}")
 
 
-def open_backup_storage(place: str) -> BackupStorage:
-    """Return the depot at a path, or at s3://BUCKET/PREFIX (with ?endpoint=URL for a server that is not AWS's). Raises DepotUnavailable."""
-    url = urlsplit(place)
-    if "://" not in place:
-        return DirectoryStorage(Path(place))
-    asked = dict(parse_qsl(url.query))
-    endpoint, region = asked.pop("endpoint", None), asked.pop("region", None)
-    if url.scheme != "s3" or not url.netloc or asked:
+def open_backup_storage(location: str) -> BackupStorage:
+    """Return the storage at a path or an s3:// URL.
+
+    The URL is s3://BUCKET/PREFIX with an optional `?region=` and, for a server other than AWS, `?endpoint=`. Raises
+    BackupStorageUnavailable.
+    """
+    url = urlsplit(location)
+    if "://" not in location:
+        return DirectoryStorage(Path(location))
+    options = dict(parse_qsl(url.query))
+    endpoint, region = options.pop("endpoint", None), options.pop("region", None)
+    if url.scheme != "s3" or not url.netloc or options:
         raise BackupStorageUnavailable(
-            f"{place} is not understood: write the path of a folder, or s3://BUCKET/PREFIX, with ?region= or ?endpoint= if need be"
+            f"{location} is invalid: use the path of a directory or s3://BUCKET/PREFIX, optionally with ?region= and ?endpoint="
         )
-    import botocore.session  # noqa: PLC0415 - heavy, and needed here alone
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - likewise
+    import botocore.session  # noqa: PLC0415 - slow to import
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - as above
 
     try:
         client = botocore.session.get_session().create_client("s3", endpoint_url=endpoint, region_name=region)
-    except (BotoCoreError, ValueError) as error:  # no such profile, or no URL
-        raise BackupStorageUnavailable(f"{place}: {error}") from error
+    except (BotoCoreError, ValueError) as error:  # an unknown profile or an invalid URL
+        raise BackupStorageUnavailable(f"{location}: {error}") from error
     return S3Storage(url.netloc, url.path.strip("/"), client)

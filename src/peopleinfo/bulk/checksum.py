@@ -1,6 +1,6 @@
-"""What two sets of people are compared by: how many they are, and a sum over them that does not depend on their order.
+"""Checksums that compare two sets of records, independent of their order.
 
-The sum is that of the SHA-256 of each person's JSON, modulo 2^256; the JSON is kept and handed on byte for byte.
+A checksum is the number of records and the sum of the SHA-256 of each record's JSON, modulo 2^256.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _MODULUS: Final = 1 << 256
-BUCKETS: Final = 1 << 16  # ids are as good as random: a million people are 15 in each
+BUCKETS: Final = 1 << 16  # ids are uniformly distributed: 15 of a million records in each
 
 
 class SetChecksum:
-    """A number of people and their sum."""
+    """The number of records and the sum of their hashes."""
 
     def __init__(self, people: int = 0, total: int = 0) -> None:
         self.people = people
@@ -26,11 +26,11 @@ class SetChecksum:
 
     @property
     def hex(self) -> str:
-        """The sum, in 64 digits."""
+        """The sum as 64 hexadecimal digits."""
         return f"{self.total:064x}"
 
     def add(self, bodies: Iterable[bytes]) -> None:
-        """Count people in, each by its JSON."""
+        """Add records, given as JSON."""
         for body in bodies:
             self.people += 1
             self.total += _hash(body)
@@ -39,18 +39,18 @@ class SetChecksum:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SetChecksum) and (self.people, self.total) == (other.people, other.total)
 
-    __hash__ = None  # type: ignore[assignment] # it grows
+    __hash__ = None  # type: ignore[assignment] # mutable
 
 
 class BucketChecksums:
-    """The sums of many people by the beginning of their ids: they tell where two stores differ, in bounded memory."""
+    """Checksums of records grouped by the first digits of their ids. They locate differences of two stores in bounded memory."""
 
     def __init__(self) -> None:
         self.whole = SetChecksum()
         self._sums = [0] * BUCKETS
 
     def add(self, bodies: Iterable[bytes]) -> None:
-        """Count people in."""
+        """Add records, given as JSON."""
         for body in bodies:
             hashed = _hash(body)
             self._sums[bucket(decode_header(body).person_id)] += hashed
@@ -58,13 +58,13 @@ class BucketChecksums:
             self.whole.total = (self.whole.total + hashed) % _MODULUS
 
     def differing(self, other: BucketChecksums) -> list[int]:
-        """Return the buckets in which the two are not the same."""
+        """Return the numbers of the buckets that differ."""
         pairs = zip(self._sums, other._sums, strict=True)
-        return [number for number, (one, another) in enumerate(pairs) if one != another]
+        return [number for number, (mine, theirs) in enumerate(pairs) if mine != theirs]
 
 
 def bucket(person_id: str) -> int:
-    """Return which bucket a person belongs to."""
+    """Return the bucket of a person."""
     return int(person_id[:4], 16)
 
 

@@ -1,4 +1,4 @@
-"""Everybody from one store into another while the first one is used: a pass over all, and rounds that find and mend what has changed since."""
+"""Copy all records between stores while the source is in use: one pass over all, then repairs of records that changed since."""
 
 from __future__ import annotations
 
@@ -22,23 +22,22 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PAGE_SIZE: Final = 2_000  # people held at a time, and stored in one go; even the largest ones are 128 MB
-# Seconds that a store may be away: nobody waits at a screen, and a new table is throttled while it grows.
-RETRY_SECONDS: Final = 60.0
-_FIRST_DELAY: Final = 0.1  # seconds before it is asked again; doubles each time
-_LONGEST_DELAY: Final = 5.0
-MAX_IDS_IN_MEMORY: Final = 200_000  # ids held at a time while two stores are mended
+PAGE_SIZE: Final = 2_000  # records read and stored at a time; at most 128 MB
+RETRY_SECONDS: Final = 60.0  # a new table is throttled while it scales up
+_FIRST_DELAY: Final = 0.1  # seconds; doubles at each retry
+_MAX_DELAY: Final = 5.0
+MAX_IDS_IN_MEMORY: Final = 200_000  # of records compared by one repair
 
 
 class TargetNotEmpty(PeopleInfoError):
-    """People are there whom nobody has put there in the same way before."""
+    """The target contains records that no earlier run of the same operation stored."""
 
-    def __init__(self, how_to: str) -> None:
-        super().__init__(f"there are people in the target already: {how_to}")
+    def __init__(self, remedy: str) -> None:
+        super().__init__(f"the target is not empty: {remedy}")
 
 
 class Comparison(NamedTuple):
-    """What two stores hold, and the buckets in which they differ."""
+    """The checksums of two stores, and the buckets that differ."""
 
     source: SetChecksum
     target: SetChecksum
@@ -46,20 +45,20 @@ class Comparison(NamedTuple):
 
     @property
     def is_equal(self) -> bool:
-        """Whether both hold the same people at the same versions."""
+        """Whether both stores hold the same records at the same versions."""
         return self.source == self.target
 
 
 class RepairResult(NamedTuple):
-    """How many were taken over, erased because the source no longer has them, and left although the source does not have them."""
+    """Numbers of records copied to the target, deleted from it, and extra in it: not in the source, but not deleted."""
 
-    taken: int
-    erased: int
-    left: int
+    copied: int
+    deleted: int
+    extra: int
 
 
 class StoreCopy:
-    """A copy of everybody in `source` to `target`. How far it has come is kept in the target, so whoever runs it again goes on there."""
+    """A copy of all records from `source` to `target`. The target holds a checkpoint, from which another run resumes."""
 
     def __init__(self, source: Store, target: Store) -> None:
         self._source = source
@@ -67,20 +66,20 @@ class StoreCopy:
         self._id = hashlib.sha256(derive_key(source.secret, "copies")).digest()
 
     async def copied_so_far(self) -> int:
-        """Return how many people earlier runs have read. Raises TargetNotEmpty when there were none and yet people are there."""
+        """Return the number of records that earlier runs copied. Raises TargetNotEmpty if there was no earlier run and the target is not empty."""
         progress = await self._target.progress(self._id)
         if progress == Checkpoint(self._id) and await is_not_empty(self._target):
-            raise TargetNotEmpty("a copy goes into a store of its own")
+            raise TargetNotEmpty("copy to an empty store")
         return progress.rows
 
     async def run(self) -> AsyncIterator[int]:
-        """Take over everybody, from where the last run stopped, and yield how many people were read, page by page.
+        """Copy the remaining records and yield the number of records of each page.
 
-        Raises ImportOverlap when the same copy runs somewhere else.
+        Raises ImportAlreadyRunning when another process runs the same copy.
         """
         before = await self._target.progress(self._id)
         if before.rows and not before.digest:
-            return  # an earlier run has come to the end
+            return  # an earlier run was complete
         while True:
             page = await scan(self._source, before.digest or None, PAGE_SIZE)
             read = before.rows + len(page.people)
@@ -92,95 +91,95 @@ class StoreCopy:
             before = after
 
     async def compare(self, on_progress: Callable[[int], None]) -> Comparison:
-        """Look at everybody in both stores; `seen` is told how many, as it goes."""
-        sums = []
+        """Compare all records of both stores; call `on_progress` with the number of records of each page."""
+        checksums = []
         for store in (self._source, self._target):
             buckets = BucketChecksums()
             async for people in iter_pages(store):
                 buckets.add(people)
                 on_progress(len(people))
-            sums.append(buckets)
-        source, target = sums
+            checksums.append(buckets)
+        source, target = checksums
         return Comparison(source.whole, target.whole, source.differing(target))
 
-    async def repair(self, comparison: Comparison, on_progress: Callable[[int], None], *, erase: bool) -> RepairResult:
-        """Make the target like the source where they differ. Whom the source no longer has is erased only with `erase`."""
+    async def repair(self, comparison: Comparison, on_progress: Callable[[int], None], *, delete: bool) -> RepairResult:
+        """Copy the records of differing buckets. With `delete`, also delete records that the source does not have."""
         per_bucket = 1 + max(comparison.source.people, comparison.target.people) // BUCKETS
-        wanted = frozenset(comparison.differing[: max(1, MAX_IDS_IN_MEMORY // per_bucket)])
-        taken = 0
+        buckets = frozenset(comparison.differing[: max(1, MAX_IDS_IN_MEMORY // per_bucket)])
+        copied = 0
         ids: set[str] = set()
         async for people in iter_pages(self._source):
-            known = [(one, body) for body in people if bucket(one := decode_header(body).person_id) in wanted]
-            ids.update(one for one, _ in known)
-            taken += await retry_while_unavailable(partial(self._target.upsert_many, [body for _, body in known]))
+            selected = [(key, body) for body in people if bucket(key := decode_header(body).person_id) in buckets]
+            ids.update(key for key, _ in selected)
+            copied += await retry_while_unavailable(partial(self._target.upsert_many, [body for _, body in selected]))
             on_progress(len(people))
-        erased = left = 0
+        deleted = extra = 0
         async for people in iter_pages(self._target):
             for person_id in (decode_header(body).person_id for body in people):
-                if bucket(person_id) in wanted and person_id not in ids and await self._is_gone(person_id):
-                    if erase:
-                        await self._erase(person_id)
-                    erased, left = erased + erase, left + (not erase)
+                if bucket(person_id) in buckets and person_id not in ids and await self._is_deleted(person_id):
+                    if delete:
+                        await self._delete(person_id)
+                    deleted, extra = deleted + delete, extra + (not delete)
             on_progress(len(people))
-        return RepairResult(taken, erased, left)
+        return RepairResult(copied, deleted, extra)
 
-    async def _is_gone(self, person_id: str) -> bool:
-        """Say whether the source does not have a person now, who may have come after it was looked at."""
+    async def _is_deleted(self, person_id: str) -> bool:
+        """Return whether the source lacks a person now; the record may have been created after the scan."""
         try:
             await self._source.get(person_id)
         except PersonNotFound:
             return True
         return False
 
-    async def _erase(self, person_id: str) -> None:
+    async def _delete(self, person_id: str) -> None:
         with suppress(PersonNotFound):
             await self._target.delete(person_id)
 
 
-async def retry_while_unavailable(act: Callable[[], Awaitable[T]]) -> T:
-    """Do what may be done twice, again and again while the store is away. Raises StoreUnavailable after `PATIENCE`."""
-    ends = monotonic() + RETRY_SECONDS
+async def retry_while_unavailable(operation: Callable[[], Awaitable[T]]) -> T:
+    """Retry an idempotent operation while the store is unavailable. Raises StoreUnavailable after `RETRY_SECONDS`."""
+    deadline = monotonic() + RETRY_SECONDS
     delay = _FIRST_DELAY
     while True:
         try:
-            return await act()
+            return await operation()
         except StoreDamaged:
             raise
         except StoreUnavailable:
-            if monotonic() + delay > ends:
+            if monotonic() + delay > deadline:
                 raise
         await asyncio.sleep(delay)
-        delay = min(2 * delay, _LONGEST_DELAY)
+        delay = min(2 * delay, _MAX_DELAY)
 
 
 async def scan(store: Store, after: bytes | None, limit: int) -> Page:
-    """Return a page of everybody, patiently. Raises StoreDamaged when a record is not JSON, which would spoil a copy or a backup."""
+    """Return a page of records, with retries. Raises StoreDamaged for a record that is not JSON."""
     page = await retry_while_unavailable(partial(store.scan, after=after, limit=limit))
     try:
         for body in page.people:
             decode_header(body)
             body.decode()
     except ValueError:
-        raise StoreDamaged("a record is not JSON any more") from None
+        raise StoreDamaged("a record is not valid JSON") from None
     return page
 
 
 async def upsert_with_checkpoint(store: Store, people: Sequence[bytes], before: Checkpoint, after: Checkpoint) -> None:
-    """Take people over and progress from `before` to `after`, patiently. Raises ImportOverlap."""
-    again = False
+    """Upsert records and advance the checkpoint from `before` to `after`, with retries. Raises ImportAlreadyRunning."""
+    retried = False
 
-    async def act() -> None:
-        nonlocal again
-        # What did not answer may have been done: then the progress is there.
-        if not (again and await store.progress(after.import_id) == after):
-            again = True
+    async def upsert() -> None:
+        nonlocal retried
+        # An attempt of unknown outcome may have succeeded: the checkpoint shows it.
+        if not (retried and await store.progress(after.import_id) == after):
+            retried = True
             await store.upsert_many(people, checkpoint=(before, after))
 
-    await retry_while_unavailable(act)
+    await retry_while_unavailable(upsert)
 
 
 async def iter_pages(store: Store) -> AsyncIterator[list[bytes]]:
-    """Yield the JSON of everybody in a store, some at a time."""
+    """Yield the JSON of all records of a store, a page at a time."""
     after: bytes | None = None
     while True:
         page = await scan(store, after, PAGE_SIZE)
@@ -191,7 +190,7 @@ async def iter_pages(store: Store) -> AsyncIterator[list[bytes]]:
 
 
 async def is_not_empty(store: Store) -> bool:
-    """Say whether somebody is in a store."""
+    """Return whether a store contains a record."""
     async for _ in iter_pages(store):
         return True
     return False

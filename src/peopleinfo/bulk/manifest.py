@@ -1,4 +1,4 @@
-"""The list of a backup's parts, written anew after each of them: what it names is there, and what it does not name is not of the backup."""
+"""The manifest of a backup: the list of its parts, updated after each part. Other files do not belong to the backup."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from peopleinfo.people import strict_json
 if TYPE_CHECKING:
     from peopleinfo.bulk.backup_storage import BackupStorage
 
-NAME: Final = "manifest.json"
+MANIFEST_NAME: Final = "manifest.json"
 FORMAT: Final = 1
-KEY: Final = 32  # bytes of a key that seals backups
-_NONCE: Final = 12
-_LEVEL: Final = 6
-_GZIP: Final = 31  # zlib's word for a gzip file
+KEY_SIZE: Final = 32  # bytes
+_NONCE_SIZE: Final = 12  # bytes
+_COMPRESSION_LEVEL: Final = 6
+_GZIP_WBITS: Final = 31  # selects the gzip format in zlib
 
 
 class InvalidBackup(PeopleInfoError):
-    """There is no backup, or not the one that was meant, or not all of it; the message says which."""
+    """The backup is missing, incomplete, damaged or not the expected one; the message gives the problem."""
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A file of the backup: gzip of a person's JSON a line, and sealed if there is a key."""
+    """A file of the backup: gzip-compressed NDJSON, encrypted if the backup has a key."""
 
     name: str
     people: int
@@ -41,96 +41,96 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a backup is made of. It holds nothing of a person's."""
+    """The contents of a backup. It contains no personal data."""
 
     format: int = FORMAT
     backup_id: str
     source: str
-    """A mark of the store: the same for the same store, and telling nothing of it."""
+    """Fingerprint of the source store, which discloses nothing about it."""
     sealed: bool
     started_at: str
     finished_at: str | None = None
     after: bytes | None = None
-    """Where the store is read on."""
+    """Position in the source store from which to resume."""
     people: int = 0
     digest: str = f"{0:064x}"
     parts: list[Part] = []
     mac: str | None = None
-    """Of a sealed backup: HMAC-SHA-256 of all the rest, by its key; so nobody else leaves out parts, or swaps them."""
+    """HMAC-SHA-256 of the other fields, with the key of the backup: detects removed and swapped parts. None without a key."""
 
     @property
     def is_complete(self) -> bool:
-        """Whether it was finished."""
+        """Whether the backup was finished."""
         return self.finished_at is not None
 
 
-def read_manifest(depot: BackupStorage, key: bytes | None) -> Manifest | None:
-    """Return the manifest, None when there is none. Raises BackupUnusable, also when it is not as it was written with this key."""
-    text = depot.read(NAME)
+def read_manifest(storage: BackupStorage, key: bytes | None) -> Manifest | None:
+    """Return the manifest, or None if there is none. Raises InvalidBackup, also when it was changed or written with another key."""
+    text = storage.read(MANIFEST_NAME)
     if text is None:
         return None
     try:
         manifest = strict_json.decode(text, Manifest)
     except InvalidJson as error:
-        raise InvalidBackup(f"{NAME} is not one of a backup: {error}") from error
+        raise InvalidBackup(f"{MANIFEST_NAME} is not the manifest of a backup: {error}") from error
     if manifest.format != FORMAT:
         raise InvalidBackup(
-            f"the backup has format {manifest.format}, this PeopleInfo knows {FORMAT}: upgrade PeopleInfo"
+            f"the backup has format {manifest.format}, this version supports {FORMAT}: upgrade PeopleInfo"
         )
     if key and not manifest.sealed:
-        raise InvalidBackup("the backup was begun without a key: leave --key out, if this is the one that is meant")
+        raise InvalidBackup("the backup is not encrypted: omit --key, or check the location")
     if key and not hmac.compare_digest(manifest.mac or "", _mac(manifest, key)):
-        raise InvalidBackup(f"{NAME} was not written with this key, or not as it is now")
+        raise InvalidBackup(f"{MANIFEST_NAME} was written with another key, or changed")
     return manifest
 
 
-def write_manifest(depot: BackupStorage, manifest: Manifest, key: bytes | None) -> None:
-    """Keep the manifest."""
+def write_manifest(storage: BackupStorage, manifest: Manifest, key: bytes | None) -> None:
+    """Store the manifest."""
     if key:
         manifest = msgspec.structs.replace(manifest, mac=_mac(manifest, key))
-    depot.write(NAME, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+    storage.write(MANIFEST_NAME, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
 
 
 def key_fingerprint(secret: bytes) -> str:
-    """Return the mark of the store with this secret."""
+    """Return the fingerprint of the store with this secret."""
     return hashlib.sha256(derive_key(secret, "backups")).hexdigest()[:32]
 
 
-def write_part(depot: BackupStorage, manifest: Manifest, bodies: list[bytes], key: bytes | None) -> Part:
-    """Keep people as the next part of a backup."""
+def write_part(storage: BackupStorage, manifest: Manifest, bodies: list[bytes], key: bytes | None) -> Part:
+    """Store records as the next part of a backup."""
     name = f"people-{len(manifest.parts) + 1:06}.ndjson.gz" + (".sealed" if key else "")
-    packer = zlib.compressobj(_LEVEL, wbits=_GZIP)
-    content = packer.compress(b"\n".join(bodies) + b"\n") + packer.flush()
+    compressor = zlib.compressobj(_COMPRESSION_LEVEL, wbits=_GZIP_WBITS)
+    content = compressor.compress(b"\n".join(bodies) + b"\n") + compressor.flush()
     if key:
-        nonce = secrets.token_bytes(_NONCE)
+        nonce = secrets.token_bytes(_NONCE_SIZE)
         content = nonce + _cipher(key, manifest).encrypt(nonce, content, name.encode())
-    depot.write(name, content)
+    storage.write(name, content)
     return Part(name, len(bodies), len(content), hashlib.sha256(content).hexdigest())
 
 
-def read_part(depot: BackupStorage, manifest: Manifest, part: Part, key: bytes | None) -> list[bytes]:
-    """Return the people of a part. Raises BackupUnusable when it is not as it was written."""
-    content = depot.read(part.name)
+def read_part(storage: BackupStorage, manifest: Manifest, part: Part, key: bytes | None) -> list[bytes]:
+    """Return the records of a part. Raises InvalidBackup when the part is missing or damaged."""
+    content = storage.read(part.name)
     if content is None:
         raise InvalidBackup(f"{part.name} is missing")
     if len(content) != part.size or hashlib.sha256(content).hexdigest() != part.sha256:
-        raise InvalidBackup(f"{part.name} is not as it was written")
+        raise InvalidBackup(f"{part.name} is damaged")
     if manifest.sealed:
         if key is None:
-            raise InvalidBackup("the backup is sealed: give its key with --key")
+            raise InvalidBackup("the backup is encrypted: set --key FILE")
         try:
-            content = _cipher(key, manifest).decrypt(content[:_NONCE], content[_NONCE:], part.name.encode())
+            content = _cipher(key, manifest).decrypt(content[:_NONCE_SIZE], content[_NONCE_SIZE:], part.name.encode())
         except InvalidTag:
-            raise InvalidBackup(f"{part.name} does not open with this key") from None
-    bodies = zlib.decompress(content, wbits=_GZIP).splitlines() if part.people else []
+            raise InvalidBackup(f"{part.name} cannot be decrypted with this key") from None
+    bodies = zlib.decompress(content, wbits=_GZIP_WBITS).splitlines() if part.people else []
     if len(bodies) != part.people:
-        raise InvalidBackup(f"{part.name} holds {len(bodies)} people, not {part.people}")
+        raise InvalidBackup(f"{part.name} contains {len(bodies)} records instead of {part.people}")
     return bodies
 
 
 def _mac(manifest: Manifest, key: bytes) -> str:
-    told = msgspec.json.encode(msgspec.structs.replace(manifest, mac=None))
-    return hmac.digest(derive_key(key, "backup manifest"), told, "sha256").hex()
+    content = msgspec.json.encode(msgspec.structs.replace(manifest, mac=None))
+    return hmac.digest(derive_key(key, "backup manifest"), content, "sha256").hex()
 
 
 def _cipher(key: bytes, manifest: Manifest) -> AESGCM:

@@ -1,4 +1,4 @@
-"""The people of a backup back into a store, with their ids, versions and times."""
+"""Restore the records of a backup into a store, with their ids, versions and timestamps."""
 
 from __future__ import annotations
 
@@ -17,68 +17,66 @@ if TYPE_CHECKING:
     from peopleinfo.bulk.backup_storage import BackupStorage
     from peopleinfo.people.store import Store
 
-_TOGETHER: Final = 2_000  # people stored at a time
+_BATCH_ROWS: Final = 2_000  # records stored at a time
 
 
 class Restore:
-    """What a backup holds, put into a store. How far it has come is kept there, so whoever runs it again goes on there."""
+    """A restore of a backup. The target store holds a checkpoint, from which another run resumes."""
 
-    def __init__(self, depot: BackupStorage, *, key: bytes | None) -> None:
-        self._depot = depot
+    def __init__(self, storage: BackupStorage, *, key: bytes | None) -> None:
+        self._storage = storage
         self._key = key
 
     async def manifest(self) -> Manifest:
-        """Return what the backup holds. Raises BackupUnusable when there is none, or not a whole one."""
-        manifest = await asyncio.to_thread(read_manifest, self._depot, self._key)
+        """Return the manifest of the backup. Raises InvalidBackup when the backup is missing or incomplete."""
+        manifest = await asyncio.to_thread(read_manifest, self._storage, self._key)
         if manifest is None:
-            raise InvalidBackup("there is no backup here")
+            raise InvalidBackup("the location contains no backup")
         if not manifest.is_complete:
-            raise InvalidBackup(
-                "the backup was never finished: run `peopleinfo backup` again, which goes on where it stopped"
-            )
+            raise InvalidBackup("the backup is incomplete: run `peopleinfo backup` again to resume it")
         return manifest
 
     async def check(self, manifest: Manifest) -> AsyncIterator[int]:
-        """Read every part and yield how many people are in it. Raises BackupUnusable at the first thing that is not as it was written."""
-        digest = SetChecksum()
+        """Verify every part and yield its number of records. Raises InvalidBackup at the first damaged part."""
+        checksum = SetChecksum()
         for part in manifest.parts:
             bodies = await self._read(manifest, part)
-            digest.add(bodies)
+            checksum.add(bodies)
             yield len(bodies)
-        if (digest.people, digest.hex) != (manifest.people, manifest.digest):
-            raise InvalidBackup("the people in the parts are not those that the manifest vouches for")
+        if (checksum.people, checksum.hex) != (manifest.people, manifest.digest):
+            raise InvalidBackup("the digest of the parts differs from that of the manifest: the backup is damaged")
 
     async def run(self, manifest: Manifest, target: Store, *, merge: bool) -> AsyncIterator[int]:
-        """Put everybody who is not there, or there at an earlier version, into the store, and yield how many were dealt with.
+        """Store records that are missing from the target or older there, and yield the number of records processed.
 
-        Raises BackupUnusable, TargetNotEmpty unless it is to `merge`, ImportOverlap when the same restore runs somewhere else.
+        Raises InvalidBackup, TargetNotEmpty unless `merge` is set, and ImportAlreadyRunning when another process runs the same restore.
         """
         restore_id = hashlib.sha256(f"restore {manifest.backup_id}".encode()).digest()
         before = await target.progress(restore_id)
         if not (merge or before.rows) and await is_not_empty(target):
-            raise TargetNotEmpty("name a new store, or say --merge to bring back those of the backup who are not there")
+            raise TargetNotEmpty("restore into a new store, or set --merge to add missing records")
         yield before.rows
-        passed = 0
+        processed = 0
         for part in manifest.parts:
-            passed += part.people
-            if passed <= before.rows:
+            processed += part.people
+            if processed <= before.rows:
                 continue
-            bodies = (await self._read(manifest, part))[before.rows - passed :]
-            for start in range(0, len(bodies), _TOGETHER):
-                some = bodies[start : start + _TOGETHER]
-                after = Checkpoint(restore_id, before.rows + len(some), before.rows + len(some), b"restore")
-                await upsert_with_checkpoint(target, some, before, after)
+            bodies = (await self._read(manifest, part))[before.rows - processed :]
+            for start in range(0, len(bodies), _BATCH_ROWS):
+                batch = bodies[start : start + _BATCH_ROWS]
+                after = Checkpoint(restore_id, before.rows + len(batch), before.rows + len(batch), b"restore")
+                await upsert_with_checkpoint(target, batch, before, after)
                 before = after
-                yield len(some)
+                yield len(batch)
 
     async def _read(self, manifest: Manifest, part: Part) -> list[bytes]:
-        return await asyncio.to_thread(read_part, self._depot, manifest, part, self._key)
+        return await asyncio.to_thread(read_part, self._storage, manifest, part, self._key)
 
 
-async def digest_of(store: Store, seen: Callable[[int], None]) -> SetChecksum:
-    """Look at everybody in a store; `seen` is told how many, as it goes."""
-    digest = SetChecksum()
+async def checksum_of(store: Store, on_progress: Callable[[int], None]) -> SetChecksum:
+    """Return the checksum of a store; call `on_progress` with the number of records of each page."""
+    checksum = SetChecksum()
     async for people in iter_pages(store):
-        digest.add(people)
-        seen(len(people))
-    return digest
+        checksum.add(people)
+        on_progress(len(people))
+    return checksum

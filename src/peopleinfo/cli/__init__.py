@@ -1,4 +1,4 @@
-"""The command `peopleinfo`: one module a group of commands; a command loads only what it needs."""
+"""The `peopleinfo` command: one module per command group; a command imports only what it needs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from peopleinfo.settings import InvalidSettings, is_service_link
 
 app = typer.Typer(
     name="peopleinfo",
-    help="Store people and find them again: serve them over HTTP, move them in and out, look them up.",
+    help="Store, search and serve person records.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -41,13 +41,14 @@ app = typer.Typer(
 def _start(
     context: typer.Context,
     _: Annotated[
-        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=doctor.print_version)
+        bool,
+        typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=doctor.print_version),
     ] = False,
 ) -> None:
     if context.invoked_subcommand != "version":
         from peopleinfo.telemetry import logs
 
-        logs.silence()  # until `serve` configures the log: a command reports its errors itself
+        logs.silence()  # commands report their own errors; `serve` configures logging later
 
 
 app.command()(serve.serve)
@@ -72,7 +73,10 @@ app.command()(doctor.version)
 
 
 def main() -> None:
-    """Run the command line. What was foreseen ends with a sentence on stderr, and 2 when the settings or the filters are wrong, else 1."""
+    """Run the command line.
+
+    An expected error prints one message on stderr. The exit status is 2 for invalid settings or filters, 1 for other errors.
+    """
     try:
         _drop_service_links()
         reject_renamed(sys.argv[1:])
@@ -80,17 +84,17 @@ def main() -> None:
         try:
             app(prog_name="peopleinfo")
         except SystemExit:
-            sys.stdout.flush()  # a full disk is an error of the command
+            sys.stdout.flush()  # raises OSError here when the disk is full
             raise
-    except signals.Terminated as ended:
-        if ended.exit_code:
-            print(f"peopleinfo: {ended}", file=sys.stderr)
+    except signals.Terminated as termination:
+        if termination.exit_code:
+            print(f"peopleinfo: {termination}", file=sys.stderr)
         _discard_output()
         raise
     except PeopleInfoError as error:
         print(f"peopleinfo: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, InvalidSettings | InvalidSearch) else 1)
-    except BrokenPipeError:  # whoever read our output has seen enough
+    except BrokenPipeError:  # the reader of stdout has closed it
         sys.stderr.close()
         sys.exit(1)
     except OSError as error:
@@ -99,26 +103,26 @@ def main() -> None:
         print(f"peopleinfo: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
         _discard_output()
         sys.exit(1)
-    except Exception as error:  # noqa: BLE001 - it is reported
+    except Exception as error:  # noqa: BLE001 - reported, without the message
         _crash(error)
 
 
 def _crash(error: Exception) -> NoReturn:
-    """Print where an unexpected error was raised, but not its message, which may hold personal data."""
+    """Print the traceback of an unexpected error without its message, which may contain personal data."""
     traceback.print_tb(error.__traceback__)
-    print(f"peopleinfo: {type(error).__name__}: this is our mistake, please report it", file=sys.stderr)
+    print(f"peopleinfo: {type(error).__name__}: internal error, please report it", file=sys.stderr)
     sys.exit(1)
 
 
 def _drop_service_links() -> None:
-    """Remove the links of Kubernetes from the environment: `PEOPLEINFO_PORT` would be taken for the option."""
+    """Remove Kubernetes service links from the environment: Typer would read `PEOPLEINFO_PORT` as the option."""
     for name, value in list(os.environ.items()):
         if is_service_link(name, value):
             del os.environ[name]
 
 
 def _discard_output() -> None:
-    """Discard buffered output: the interpreter would wait at its end until another process reads it."""
+    """Discard buffered output. Otherwise the interpreter blocks at exit until another process reads the pipe."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
     os.close(null)

@@ -1,4 +1,4 @@
-"""`peopleinfo audit`: check what was written down, and print it as it comes."""
+"""`peopleinfo audit`: verify the audit log, or print it as it grows."""
 
 from __future__ import annotations
 
@@ -17,65 +17,72 @@ if TYPE_CHECKING:
 
     from peopleinfo.privacy.audit_sink import Head
 
-_POLL_SECONDS: Final = 0.2
-_SETTLED_SECONDS: Final = 1.0  # a writer that had the file open when it was moved away has written by then
-_PIECE: Final = 1024 * 1024
+_POLL_INTERVAL: Final = 0.2  # seconds
+_ROTATION_DELAY: Final = 1.0  # seconds for writers that still have the rotated file open
+_CHUNK_SIZE: Final = 1024 * 1024  # bytes
 
 app = typer.Typer(
     name="audit",
-    help="Check the audit (who read or changed whom; PEOPLEINFO_AUDIT_LOG), and print it as it is written.",
+    help="Verify or follow the audit log (PEOPLEINFO_AUDIT_LOG).",
     no_args_is_help=True,
 )
 
 
 @app.command()
 def verify(
-    files: Annotated[list[Path], typer.Argument(help="The files of the audit, oldest first; - is stdin.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Audit log files, oldest first; - reads stdin.", show_default=False),
+    ],
 ) -> None:
-    """Check that no line was changed, left out, cut off or added; exits 1 when one was.
+    """Verify that no line of the audit log was changed, removed or added. Exit 1 on a violation.
 
-    Each line has the hash of the previous one of the same process, so this needs every file from its start: give rotated files too, oldest
-    first. The register beside the file (audit.jsonl.heads) shows that all lines of a process, or its last ones, were removed. Whoever may
-    write both files can rewrite them as a whole: send the audit elsewhere as it is written (`peopleinfo audit follow`).
+    Each line holds the hash of the previous line of the same process. Pass every file, including rotated ones. The file
+    audit.jsonl.heads detects the removal of all or the last lines of a process. A user with write access to both files can forge
+    them: ship the log to another system with `peopleinfo audit follow`.
 
     Example: peopleinfo audit verify audit.jsonl.1 audit.jsonl
     """
     from peopleinfo.privacy.audit_verify import verify as check
 
     heads = _heads(files)
-    found = check((line for file in files for line in _lines(file)), heads)
-    for problem in found.problems:
+    result = check((line for file in files for line in _lines(file)), heads)
+    for problem in result.problems:
         print(f"FAIL  {problem}")
-    if found.problems:
+    if result.problems:
         raise typer.Exit(1)
-    ended = sum(chain.ended for chain in found.chains.values())
-    print(f"ok    {found.lines} lines of {len(found.chains)} writers, {ended} of which ended in good order")
+    complete = sum(chain.ended for chain in result.chains.values())
+    print(f"ok    {result.lines} lines of {len(result.chains)} writers, {complete} of them shut down gracefully")
     if not heads:
-        print(
-            "note  there is no register (.heads) beside the files: a missing writer or a cut-off end would not be found"
-        )
+        print("note  no .heads file: the removal of a writer or of its last lines cannot be detected")
 
 
 @app.command()
 def follow(
-    file: Annotated[Path, typer.Argument(help="The file that the service writes; it need not be there yet.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="Audit log file of the service; it may not exist yet.", show_default=False),
+    ],
     rotate_mb: Annotated[
-        int, typer.Option(min=0, help="Move the file away to FILE.1, over the one before, when so many MB are printed.")
+        int,
+        typer.Option(
+            min=0, help="Rename the file to FILE.1 after this many MB, replacing the previous FILE.1. 0: never."
+        ),
     ] = 0,
 ) -> None:
-    """Print the audit from its beginning and then as it is written, across rotation, until it is told to end (SIGTERM, Ctrl-C).
+    """Print the audit log from the start and follow it across rotation until SIGTERM or Ctrl-C.
 
-    With --rotate-mb the file is a queue and no archive: what was printed is kept by whoever takes it, and the disk never fills.
+    With --rotate-mb the file is a queue: the log collector keeps the lines and the disk does not fill up.
 
     Example: peopleinfo audit follow /audit/audit.jsonl --rotate-mb 64
     """
-    for piece in _followed(file, lambda: bool(signals.received), rotate_mb * _PIECE):
-        sys.stdout.buffer.write(piece)
+    for chunk in _follow(file, lambda: bool(signals.received), rotate_mb * _CHUNK_SIZE):
+        sys.stdout.buffer.write(chunk)
         sys.stdout.buffer.flush()
 
 
 def _heads(files: list[Path]) -> dict[str, Head]:
-    """Return the registered writers. They are read before the lines: a service may go on writing."""
+    """Return the last hash of each writer. Read it before the lines: a running service may append to both."""
     from peopleinfo.privacy.audit_sink import read_heads
 
     heads: dict[str, Head] = {}
@@ -83,7 +90,7 @@ def _heads(files: list[Path]) -> dict[str, Head]:
         try:
             heads |= read_heads(file)
         except OSError as error:
-            raise typer.BadParameter(f"cannot read the register of {file}: {error.strerror}") from error
+            raise typer.BadParameter(f"cannot read {file}.heads: {error.strerror}") from error
     return heads
 
 
@@ -98,41 +105,46 @@ def _lines(file: Path) -> Iterator[bytes]:
         raise typer.BadParameter(f"cannot read {file}: {error.strerror}") from error
 
 
-def _followed(path: Path, is_over: Callable[[], bool], most: int) -> Iterator[bytes]:
-    """Yield what is in the file, whole lines at a time, and what comes, until `is_over`; what is there by then is yielded still.
+def _follow(path: Path, is_stopped: Callable[[], bool], rotate_size: int) -> Iterator[bytes]:
+    """Yield complete lines of the file as they are appended. After `is_stopped`, yield the rest and return.
 
-    A file of which `most` bytes were yielded is moved away (0: none is).
+    Rename the file after `rotate_size` bytes (0: never).
     """
-    reading: IO[bytes] | None = None
-    part = b""
+    file: IO[bytes] | None = None
+    partial_line = b""
     while True:
-        last = is_over()
-        # Asked before the file is read to its end: what was written to it before it was moved away is read first.
-        moved = reading is not None and not _is_at(path, reading)
-        if moved:
-            time.sleep(_SETTLED_SECONDS)
-        if reading is None and path.exists():
-            reading = path.open("rb")
-        if reading is not None:
-            while piece := reading.read(_PIECE):
-                whole, newline, rest = (part + piece).rpartition(b"\n")
-                part = rest
+        stopped = is_stopped()
+        # Check before reading: lines written before the rotation must be read first.
+        rotated = file is not None and not _is_current(path, file)
+        if rotated:
+            time.sleep(_ROTATION_DELAY)
+        if file is None and path.exists():
+            file = path.open("rb")
+        if file is not None:
+            while chunk := file.read(_CHUNK_SIZE):
+                lines, newline, partial_line = (partial_line + chunk).rpartition(b"\n")
                 if newline:
-                    yield whole + newline
-        if moved and reading is not None:
-            reading.close()
-            reading = None
-        elif last:
+                    yield lines + newline
+        if rotated and file is not None:
+            file.close()
+            file = None
+        elif stopped:
             return
-        elif most and reading is not None and reading.tell() >= most and path.exists() and _is_at(path, reading):
+        elif (
+            rotate_size
+            and file is not None
+            and file.tell() >= rotate_size
+            and path.exists()
+            and _is_current(path, file)
+        ):
             path.replace(path.with_name(f"{path.name}.1"))
         else:
-            time.sleep(_POLL_SECONDS)
+            time.sleep(_POLL_INTERVAL)
 
 
-def _is_at(path: Path, reading: IO[bytes]) -> bool:
+def _is_current(path: Path, file: IO[bytes]) -> bool:
     try:
-        there, open_ = path.stat(), os.fstat(reading.fileno())
+        current, opened = path.stat(), os.fstat(file.fileno())
     except FileNotFoundError:
-        return True  # moved away, and the new one is not there yet: the old one may still be written to
-    return os.path.samestat(there, open_) and there.st_size >= reading.tell()
+        return True  # renamed, and not replaced yet: writers may still append to it
+    return os.path.samestat(current, opened) and current.st_size >= file.tell()

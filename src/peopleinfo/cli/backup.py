@@ -17,121 +17,133 @@ from peopleinfo.settings import InvalidSettings, Settings
 if TYPE_CHECKING:
     from peopleinfo.bulk.manifest import Manifest
 
-Place = Annotated[
+Location = Annotated[
     str,
-    typer.Argument(metavar="PLACE", help="A folder of the backup's own, or s3://BUCKET/PREFIX (?region=, ?endpoint=)."),
+    typer.Argument(
+        metavar="LOCATION",
+        help="Directory for this backup alone, or s3://BUCKET/PREFIX (optional: ?region=REGION&endpoint=URL).",
+        show_default=False,
+    ),
 ]
 Key = Annotated[
-    Path | None, typer.Option("--key", help="File of 32 random bytes that seals the backup; made if it is not there.")
+    Path | None,
+    typer.Option(
+        "--key", metavar="FILE", help="File with the encryption key (32 random bytes); `backup` creates a missing one."
+    ),
 ]
 
 
-def backup(place: Place, key: Key = None, store: options.Store = None) -> None:
-    """Save everybody while the service runs. Interrupted, the same command goes on where it stopped.
+def backup(location: Location, key: Key = None, store: options.Store = None) -> None:
+    """Back up all records while the service runs.
 
-    Each person who is there throughout is saved, at a version that was current at some moment of the backup. Without --key the files hold
-    people as plain JSON, packed: keep them like the store itself.
+    Run the same command again to resume an interrupted backup. A record that exists during the whole backup is included, at a
+    version that was current at some time during the backup. Without --key the files are not encrypted: protect them like the store.
 
     Example: peopleinfo backup /backups/people-2026-11-24 --key /keys/backups
     """
     settings = Settings.load(store_url=store)
     if settings.encryption and key is None:
-        raise InvalidSettings("people are sealed in this store, and a backup without --key would hold them plain")
+        raise InvalidSettings("the store is encrypted and the backup would not be: set --key FILE")
     with resumable():
-        manifest = run(_backup(settings, place, _key(key, make=True)))
-    print(f"{manifest.people:,} people saved in {len(manifest.parts)} parts, digest {manifest.digest}", file=sys.stderr)
+        manifest = run(_backup(settings, location, _read_key(key, create=True)))
+    print(
+        f"{manifest.people:,} records saved in {len(manifest.parts)} parts, digest {manifest.digest}", file=sys.stderr
+    )
 
 
 def restore(
-    place: Place,
+    location: Location,
     key: Key = None,
     merge: Annotated[
         bool,
-        typer.Option(
-            "--merge", help="Into a store with people in it: adds who is missing or there at an earlier version."
-        ),
+        typer.Option("--merge", help="Restore into a non-empty store: add missing records and replace older versions."),
     ] = False,
-    check: Annotated[bool, typer.Option("--check", help="Read and check the whole backup, and store nobody.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Verify the whole backup and store nothing.")] = False,
     store: options.Store = None,
 ) -> None:
-    """Bring back everybody of a backup, with their ids, versions and times, into a new store, of whichever kind.
+    """Restore all records of a backup into a new store, with their ids, versions and timestamps.
 
-    Every part is checked before anybody of it is stored, and the store is compared with the backup in the end. Interrupted, the same
-    command goes on where it stopped. Keys of the API, idempotency keys and the progress of imports are not in a backup.
+    The store may be of another kind than the source. Each part is verified before its records are stored, and the store is compared
+    with the backup at the end. Run the same command again to resume. API keys, idempotency keys and import checkpoints are not part
+    of a backup.
 
     Example: peopleinfo restore /backups/people-2026-11-24 --store-url sqlite:///restored.db
     """
     settings = Settings.load(store_url=store)
     with resumable():
-        run(_check(place, _key(key)) if check else _restore(settings, place, _key(key), merge=merge))
+        run(_check(location, _read_key(key)) if check else _restore(settings, location, _read_key(key), merge=merge))
 
 
-async def _backup(settings: Settings, place: str, key: bytes | None) -> Manifest:
+async def _backup(settings: Settings, location: str, key: bytes | None) -> Manifest:
     from peopleinfo.app import open_people, utc_now
     from peopleinfo.bulk.backup import Backup
     from peopleinfo.bulk.backup_storage import open_backup_storage
 
     async with open_people(settings) as people:
-        task = Backup(people.store, open_backup_storage(place), key=key, now=utc_now)
+        task = Backup(people.store, open_backup_storage(location), key=key, now=utc_now)
         manifest = await task.start()
         with progress_bar("saving", await people.store.estimate(), manifest.people) as advance:
-            async for now in task.run(manifest):
-                advance(now.people - manifest.people)
-                manifest = now
+            async for updated in task.run(manifest):
+                advance(updated.people - manifest.people)
+                manifest = updated
     return manifest
 
 
-async def _check(place: str, key: bytes | None) -> None:
+async def _check(location: str, key: bytes | None) -> None:
     from peopleinfo.bulk.backup_storage import open_backup_storage
     from peopleinfo.bulk.restore import Restore
 
-    task = Restore(open_backup_storage(place), key=key)
+    task = Restore(open_backup_storage(location), key=key)
     manifest = await task.manifest()
     with progress_bar("checking", manifest.people) as advance:
         async for count in task.check(manifest):
             advance(count)
-    print(f"{manifest.people:,} people are as they were saved, digest {manifest.digest}", file=sys.stderr)
+    print(f"{manifest.people:,} records verified, digest {manifest.digest}", file=sys.stderr)
 
 
-async def _restore(settings: Settings, place: str, key: bytes | None, *, merge: bool) -> None:
+async def _restore(settings: Settings, location: str, key: bytes | None, *, merge: bool) -> None:
     from peopleinfo.app import open_people
     from peopleinfo.bulk.backup_storage import open_backup_storage
     from peopleinfo.bulk.manifest import InvalidBackup
-    from peopleinfo.bulk.restore import Restore, digest_of
+    from peopleinfo.bulk.restore import Restore, checksum_of
 
-    task = Restore(open_backup_storage(place), key=key)
+    task = Restore(open_backup_storage(location), key=key)
     manifest = await task.manifest()
     async with open_people(settings, create=not merge) as people:
         with progress_bar("restoring", manifest.people) as advance:
             async for count in task.run(manifest, people.store, merge=merge):
                 advance(count)
         if merge:
-            print(f"{manifest.people:,} people of the backup are there, or newer", file=sys.stderr)
+            print(f"{manifest.people:,} records merged", file=sys.stderr)
             return
         with progress_bar("comparing", manifest.people) as advance:
-            there = await digest_of(people.store, advance)
-    if (there.people, there.hex) != (manifest.people, manifest.digest):
+            stored = await checksum_of(people.store, advance)
+    if (stored.people, stored.hex) != (manifest.people, manifest.digest):
         raise InvalidBackup(
-            f"{there.people:,} people are in the store and {manifest.people:,} in the backup, and they differ: somebody has changed the store meanwhile"
+            f"the store ({stored.people:,} records) differs from the backup ({manifest.people:,} records): "
+            "the store changed during the restore; restore into a new store that is not in use"
         )
-    print(f"{there.people:,} people restored, digest {there.hex} as saved", file=sys.stderr)
+    print(f"{stored.people:,} records restored, digest {stored.hex}", file=sys.stderr)
 
 
-def _key(path: Path | None, *, make: bool = False) -> bytes | None:
-    from peopleinfo.bulk.manifest import KEY
+def _read_key(path: Path | None, *, create: bool = False) -> bytes | None:
+    from peopleinfo.bulk.manifest import KEY_SIZE
 
     if path is None:
         return None
     try:
-        if make and not path.exists():
+        if create and not path.exists():
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(os.urandom(KEY))
-            print(f"made the key {path}: without it the backup cannot be read; keep it somewhere else", file=sys.stderr)
+                file.write(os.urandom(KEY_SIZE))
+            print(
+                f"created the key {path}: the backup cannot be read without it; store a copy in another place",
+                file=sys.stderr,
+            )
         key = path.read_bytes()
     except OSError as error:
         raise InvalidSettings(f"--key {path}: {error.strerror}") from error
-    if len(key) != KEY:
+    if len(key) != KEY_SIZE:
         raise InvalidSettings(
-            f"--key {path}: holds {len(key)} bytes, and a key has {KEY}: head -c {KEY} /dev/urandom makes one"
+            f"--key {path} must contain {KEY_SIZE} bytes (got {len(key)}): create one with head -c {KEY_SIZE} /dev/urandom"
         )
     return key

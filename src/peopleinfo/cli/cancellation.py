@@ -1,4 +1,4 @@
-"""Coroutines of commands, which a termination signal cancels."""
+"""Run the coroutine of a command; a termination signal cancels it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine as `asyncio.run` does. Raises Terminated when a signal has ended it, after its cleanup."""
+    """Run a coroutine like `asyncio.run`. Raises Terminated, after cleanup, when a signal cancelled it."""
     if signals.received:
         main.close()
     signals.check()
@@ -30,7 +30,7 @@ async def _cancelled_by_signals(main: Coroutine[Any, Any, T]) -> T:
 
     def cancel(number: int) -> None:
         loop.call_soon_threadsafe(task.cancel)
-        if asyncio.current_task(loop) is task:  # it is not waiting, and may not wait for long
+        if asyncio.current_task(loop) is task:  # running, not awaiting: the cancellation could come late
             signals.terminate(number)
 
     previous: signals.Reaction = None

@@ -1,4 +1,4 @@
-"""`peopleinfo copy`, `reindex` and `stats`: whole stores gone through."""
+"""`peopleinfo copy`, `reindex` and `stats`: commands that read a whole store."""
 
 from __future__ import annotations
 
@@ -18,32 +18,39 @@ if TYPE_CHECKING:
     from peopleinfo.people.store import Store
 
 EXIT_DIFFERENT = 4
-_ROUNDS = 3  # while the source is changed there is always something left
-_REKEYED = 1_000  # people looked at at a time
+_MAX_REPAIRS = 3  # a source in use always differs again
+_REINDEX_PAGE = 1_000  # records
 
 
 def copy(
     source: Annotated[
-        str, typer.Argument(metavar="FROM", help="The store that people are in: sqlite:///…, dynamodb://…")
+        str,
+        typer.Argument(metavar="FROM", help="URL of the source store: sqlite:///… or dynamodb://…", show_default=False),
     ],
-    target: Annotated[str, typer.Argument(metavar="TO", help="A store with nobody in it, of whichever kind.")],
+    target: Annotated[
+        str, typer.Argument(metavar="TO", help="URL of an empty store, of either kind.", show_default=False)
+    ],
     mirror: Annotated[
-        bool, typer.Option("--mirror", help="Erase from TO whom FROM no longer has. Never once TO is in use.")
+        bool,
+        typer.Option(
+            "--mirror", help="Delete records from TO that FROM no longer has. Do not use once TO is in service."
+        ),
     ] = False,
     from_encryption: Annotated[
         str | None,
         typer.Option(
             "--from-encryption",
             metavar="URL",
-            help="What FROM is sealed with when TO is sealed otherwise: as PEOPLEINFO_ENCRYPTION, or none.",
+            help="Encryption of FROM if it differs from PEOPLEINFO_ENCRYPTION; `none` for an unencrypted store.",
         ),
     ] = None,
 ) -> None:
-    """Copy everybody, with their ids, versions and times, while FROM serves; then compare the two and mend what has changed meanwhile.
+    """Copy all records to another store, with their ids, versions and timestamps, while the service runs.
 
-    To change stores: copy while the service runs; stop it; run the same command again with --mirror, which is quick; start the service on
-    TO. Ends with 0 when both hold the same, and with 4 when they do not, as they will while people are being changed. Interrupted, the
-    same command goes on where it stopped.
+    The command then compares both stores and copies records that changed. It exits 0 when both stores are equal, and 4 when they
+    differ, as they do while FROM is in use. Run the same command again to resume.
+
+    To migrate: copy while the service runs, stop the service, run the command again with --mirror, start the service on TO.
 
     Example: peopleinfo copy sqlite:///people.db dynamodb://eu-west-1/PeopleInfo
     """
@@ -54,43 +61,40 @@ def copy(
     origin.validate()
     with resumable():
         comparison = run(_copy(origin, settings, mirror=mirror))
-    told = f"{comparison.source.people:,} people in FROM and {comparison.target.people:,} in TO"
+    counts = f"{comparison.source.people:,} records in FROM, {comparison.target.people:,} in TO"
     if comparison.is_equal:
-        print(f"{told}, digest {comparison.source.hex} of both", file=sys.stderr)
+        print(f"{counts}: equal, digest {comparison.source.hex}", file=sys.stderr)
         return
-    print(
-        f"{told}, which differ: while FROM is changed that is to be expected. Stop the service and run this again",
-        file=sys.stderr,
-    )
+    print(f"{counts}: different; stop the service on FROM and run the command again", file=sys.stderr)
     raise typer.Exit(EXIT_DIFFERENT)
 
 
 def reindex(store: options.Store = None) -> None:
-    """Give everybody the key by which this version of PeopleInfo finds surnames, while the service runs.
+    """Recompute the surname keys of all records, while the service runs.
 
-    Needed when the changelog says that the fold of names has changed. Until it is done, searches may miss those whose key is another one now.
+    Run it when the changelog announces a new name normalization. Until then, searches may miss records with an old key.
 
     Example: peopleinfo reindex
     """
     with resumable():
         people, changed = run(_reindex(Settings.load(store_url=store)))
-    print(f"{people:,} people looked at, {changed:,} have new keys", file=sys.stderr)
+    print(f"{people:,} records checked, {changed:,} reindexed", file=sys.stderr)
 
 
 def stats(
-    json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False, store: options.Store = None
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON object.")] = False, store: options.Store = None
 ) -> None:
-    """Count everybody and say what they are like: how many, how large, how old, and the digest by which two stores are compared.
+    """Print the number, size and age of the records, and a digest that is equal for equal stores.
 
     Example: peopleinfo stats --store-url dynamodb://eu-west-1/PeopleInfo
     """
-    figures = run(_stats(Settings.load(store_url=store)))
+    statistics = run(_stats(Settings.load(store_url=store)))
     if json:
         import msgspec
 
-        print(msgspec.json.encode(figures).decode())
+        print(msgspec.json.encode(statistics).decode())
         return
-    for name, value in figures.items():
+    for name, value in statistics.items():
         print(f"{name:<16} {value:,}" if isinstance(value, int) else f"{name:<16} {value or '-'}")
 
 
@@ -100,25 +104,25 @@ async def _copy(origin: Settings, settings: Settings, *, mirror: bool) -> Compar
 
     async with open_people(origin) as source, open_people(settings, create=True) as target:
         task = StoreCopy(source.store, target.store)
-        begun = await task.copied_so_far()
+        done = await task.copied_so_far()
         total = await source.store.estimate()
-        with progress_bar("copying", total, begun) as advance:
+        with progress_bar("copying", total, done) as advance:
             async for count in task.run():
                 advance(count)
         return await _repaired(task, total, mirror=mirror)
 
 
 async def _repaired(task: StoreCopy, total: int | None, *, mirror: bool) -> Comparison:
-    """Compare and mend until both hold the same, or nothing more can be done."""
-    for _ in range(_ROUNDS):
+    """Compare and repair until both stores are equal, at most `_MAX_REPAIRS` times."""
+    for _ in range(_MAX_REPAIRS):
         with progress_bar("comparing", total and 2 * total) as advance:
             comparison = await task.compare(advance)
         if comparison.is_equal:
             return comparison
-        with progress_bar("mending", total and 2 * total) as advance:
-            mended = await task.repair(comparison, advance, erase=mirror)
-        if mended.left:
-            print(f"{mended.left:,} people of TO are not in FROM: --mirror erases them", file=sys.stderr)
+        with progress_bar("repairing", total and 2 * total) as advance:
+            result = await task.repair(comparison, advance, delete=mirror)
+        if result.extra:
+            print(f"{result.extra:,} records of TO are not in FROM: --mirror deletes them", file=sys.stderr)
             break
     with progress_bar("comparing", total and 2 * total) as advance:
         return await task.compare(advance)
@@ -130,11 +134,11 @@ async def _reindex(settings: Settings) -> tuple[int, int]:
     people = changed = 0
     after: bytes | None = None
     async with open_people(settings) as opened:
-        with progress_bar("looking", await opened.store.estimate()) as advance:
+        with progress_bar("reindexing", await opened.store.estimate()) as advance:
             while True:
-                done = await opened.store.reindex(after=after, limit=_REKEYED)
-                people, changed, after = people + done.people, changed + len(done.keys), done.next
-                advance(done.people)
+                page = await opened.store.reindex(after=after, limit=_REINDEX_PAGE)
+                people, changed, after = people + page.people, changed + len(page.keys), page.next
+                advance(page.people)
                 if after is None:
                     return people, changed
 
@@ -144,31 +148,31 @@ async def _stats(settings: Settings) -> dict[str, Any]:
 
     async with open_people(settings) as people:
         with progress_bar("counting", await people.store.estimate()) as advance:
-            return await _counted(people.store, advance)
+            return await _collect_statistics(people.store, advance)
 
 
-async def _counted(store: Store, advance: Any) -> dict[str, Any]:
+async def _collect_statistics(store: Store, advance: Any) -> dict[str, Any]:
     from peopleinfo.bulk.checksum import SetChecksum
     from peopleinfo.bulk.copy import iter_pages
     from peopleinfo.people.person import decode_header
 
-    digest = SetChecksum()
+    checksum = SetChecksum()
     size = changed = 0
     first = last = ""
     async for bodies in iter_pages(store):
-        digest.add(bodies)
+        checksum.add(bodies)
         for body in bodies:
-            known = decode_header(body)
+            header = decode_header(body)
             size += len(body)
-            changed += known.version > 1
-            first, last = min(first or known.created_at, known.created_at), max(last, known.created_at)
+            changed += header.version > 1
+            first, last = min(first or header.created_at, header.created_at), max(last, header.created_at)
         advance(len(bodies))
     return {
-        "people": digest.people,
+        "people": checksum.people,
         "bytes": size,
-        "bytes_a_person": size // max(digest.people, 1),
+        "bytes_a_person": size // max(checksum.people, 1),
         "changed": changed,
         "first_created": first or None,
         "last_created": last or None,
-        "digest": digest.hex,
+        "digest": checksum.hex,
     }

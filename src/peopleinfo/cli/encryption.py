@@ -1,4 +1,4 @@
-"""`peopleinfo encryption`: keys, and what is done with everybody's."""
+"""`peopleinfo encryption`: create keys, encrypt a store, rotate keys and purge undecryptable records."""
 
 from __future__ import annotations
 
@@ -17,18 +17,23 @@ from peopleinfo.settings.urls import EncryptionUrl
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_PURGED: Final = 500  # people looked at by one call
+_PURGE_PAGE: Final = 500  # records
 
 app = typer.Typer(
     name="encryption",
-    help="Make the key that people are sealed with, seal them, change their keys, remove what is left of the erased.",
+    help="Encrypt the store and manage its keys.",
     no_args_is_help=True,
 )
 
 
 @app.command("create-key")
-def create_key(path: Annotated[Path, typer.Argument(help="Where the key is to lie, for its owner alone.")]) -> None:
-    """Make a master key in a new file, and say how to use it. Keep a copy where no backup of the people lies: nobody is read without it.
+def create_key(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="File to create, with mode 0600.", show_default=False)],
+) -> None:
+    """Create a master key in a new file and print the setting that uses it.
+
+    Without the key no record can be read. Store a copy of it, but not with the backups.
+
 
     Example: peopleinfo encryption create-key /etc/peopleinfo/master.key
     """
@@ -40,19 +45,19 @@ def create_key(path: Annotated[Path, typer.Argument(help="Where the key is to li
 
 @app.command()
 def enable(store: options.Store = None, encryption: options.Encryption = None) -> None:
-    """Seal the people of a store that was not sealed until now, all or none; the service has to be stopped meanwhile.
+    """Encrypt all records of an unencrypted store in one transaction. Stop the service first.
 
     Example: peopleinfo encryption enable --encryption file:///etc/peopleinfo/master.key
     """
     from peopleinfo.app import encrypt_store
 
     settings = Settings.load(store_url=store, encryption=encryption)
-    with _counted("people sealed") as told:
-        count = run(encrypt_store(settings, on_progress=told))
-    print(f"{count:,} people were sealed; start the service with PEOPLEINFO_ENCRYPTION={settings.encryption}")
+    with _counter("records encrypted") as advance:
+        count = run(encrypt_store(settings, on_progress=advance))
+    print(f"{count:,} records encrypted; start the service with PEOPLEINFO_ENCRYPTION={settings.encryption}")
     if isinstance(settings.location, Path):
         for copy in sorted(settings.location.parent.glob(f"{settings.location.name}.v*.bak")):
-            print(f"{copy} is an older copy of the same people, and plain: remove it when you no longer need it")
+            print(f"{copy} is an older, unencrypted copy: delete it when you no longer need it")
 
 
 @app.command()
@@ -64,11 +69,14 @@ def rotate(
         typer.Option(
             "--from",
             metavar="URL",
-            help="The master key until now, to change it too. Stop the service first: while one has the file open it is refused.",
+            help="Old master key, to replace the master key as well. Stop the service first.",
         ),
     ] = None,
 ) -> None:
-    """Wrap every person's key anew, by a new generation; the service may run. Run again, it goes on where it was cut short.
+    """Wrap the key of every record with a new key generation. The service may run.
+
+    Run the same command again to resume.
+
 
     Example: peopleinfo encryption rotate
     """
@@ -76,66 +84,65 @@ def rotate(
     try:
         old = EncryptionUrl.parse(former) if former else None
     except ValueError as error:
-        raise InvalidSettings(f"--from is not understood: {error}") from error
-    with _counted("keys looked at") as told:
-        generation = run(_rotate(settings, old, told))
-    print(f"every person's key is wrapped by generation {generation} now")
+        raise InvalidSettings(f"--from is invalid: {error}") from error
+    with _counter("keys checked") as advance:
+        generation = run(_rotate(settings, old, advance))
+    print(f"all record keys are wrapped with generation {generation}")
 
 
 @app.command()
 def purge(
     store: options.Store = None,
     encryption: options.Encryption = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many they are.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the number of these records and delete nothing.")
+    ] = False,
 ) -> None:
-    """Remove what a restored backup has brought back of people who were erased; the service may run.
+    """Delete records that cannot be decrypted because their key was deleted. The service may run.
 
-    They have no key any more, so nobody can read them. Be sure that the newest keys are there: whoever is not in an older copy of them is
-    taken for erased.
+    A restored backup can bring back such records. Check first that the key database is current: a record whose key an older copy
+    lacks is deleted.
 
     Example: peopleinfo encryption purge --dry-run
     """
     settings = Settings.load(store_url=store, encryption=encryption)
-    with _counted("people looked at") as told:
-        people, gone = run(_purge(settings, told, remove=not dry_run))
-    print(
-        f"{gone:,} of {people:,} people have no key any more"
-        + ("" if dry_run else "; what was left of them is removed")
-    )
+    with _counter("records checked") as advance:
+        people, undecryptable = run(_purge(settings, advance, remove=not dry_run))
+    print(f"{undecryptable:,} of {people:,} records have no key" + ("" if dry_run else "; deleted"))
 
 
-async def _purge(settings: Settings, told: Callable[[int], None], *, remove: bool) -> tuple[int, int]:
+async def _purge(settings: Settings, advance: Callable[[int], None], *, remove: bool) -> tuple[int, int]:
     from peopleinfo.app import open_people
 
-    people = gone = 0
+    people = undecryptable = 0
     after: bytes | None = None
     async with open_people(settings) as opened:
         while True:
-            done = await opened.store.purge(after=after, limit=_PURGED, remove=remove)
-            people, gone, after = people + done.people, gone + done.without_key, done.next
-            told(done.people)
+            page = await opened.store.purge(after=after, limit=_PURGE_PAGE, remove=remove)
+            people, undecryptable, after = people + page.people, undecryptable + page.without_key, page.next
+            advance(page.people)
             if after is None:
-                return people, gone
+                return people, undecryptable
 
 
-async def _rotate(settings: Settings, former: EncryptionUrl | None, told: Callable[[int], None]) -> int:
+async def _rotate(settings: Settings, former: EncryptionUrl | None, advance: Callable[[int], None]) -> int:
     from peopleinfo.app import encryption as encryption_of
     from peopleinfo.app import open_key_store, open_master_key
     from peopleinfo.crypto.master_key import OldOrNewMasterKey
     from peopleinfo.crypto.rotation import rotate
 
-    given = encryption_of(settings)
-    if given is None:
-        raise InvalidSettings("say in PEOPLEINFO_ENCRYPTION what people are sealed with: docs/encryption.md")
+    current = encryption_of(settings)
+    if current is None:
+        raise InvalidSettings("PEOPLEINFO_ENCRYPTION is not set: set it to the master key (docs/encryption.md)")
     if former is not None:
-        given = given._replace(master=OldOrNewMasterKey(given.master, open_master_key(former)))
-    async with open_key_store(settings, given, exclusive=former is not None) as keys:
-        return await rotate(keys, given.master, on_progress=told)
+        current = current._replace(master=OldOrNewMasterKey(current.master, open_master_key(former)))
+    async with open_key_store(settings, current, exclusive=former is not None) as keys:
+        return await rotate(keys, current.master, on_progress=advance)
 
 
 @contextmanager
-def _counted(what: str) -> Iterator[Callable[[int], None]]:
-    """Show on a terminal how many there were; yield what counts them."""
+def _counter(description: str) -> Iterator[Callable[[int], None]]:
+    """Show a counter if stderr is a terminal; yield a function that advances it."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return
@@ -144,5 +151,5 @@ def _counted(what: str) -> Iterator[Callable[[int], None]]:
 
     columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} {task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(what, total=None)
+        task = progress.add_task(description, total=None)
         yield lambda count: progress.advance(task, count)

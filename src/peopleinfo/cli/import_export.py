@@ -1,4 +1,4 @@
-"""`peopleinfo import` and `peopleinfo export`: many people in and out."""
+"""`peopleinfo import` and `peopleinfo export`."""
 
 from __future__ import annotations
 
@@ -36,84 +36,104 @@ if TYPE_CHECKING:
 EXIT_REJECTED: Final = 3
 
 
+_Files = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="FILE...", help="CSV, NDJSON or JSON files, also gzip-compressed; - reads stdin.", show_default=False
+    ),
+]
+_Mapping = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        metavar="FIELD=COLUMN",
+        help="Read a field from a column, or from several columns joined with spaces: person_surname=Family, "
+        "person_address='street suburb', person_address='Street name, Suburb'. Repeatable. Common column names are recognized.",
+    ),
+]
+_DateFormats = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FORMAT", help="Format of birthdates, for example %d/%m/%Y. Repeatable (default: ISO 8601)."),
+]
+_InputFormat = Annotated[
+    str | None, typer.Option("--format", metavar="csv|ndjson|json", help="Input format (default: detected).")
+]
+_Encoding = Annotated[
+    str | None, typer.Option(metavar="ENCODING", help="Encoding of CSV input, for example cp1252 (default: UTF-8).")
+]
+_Delimiter = Annotated[
+    str | None,
+    typer.Option(metavar="CHAR", help="Column delimiter of CSV input (default: detected from , ; | and tab)."),
+]
+_RejectsFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write rejected rows, with line and reason, to FILE (default: INPUT.rejects.csv or .ndjson).",
+    ),
+]
+_ImportId = Annotated[
+    str | None, typer.Option(metavar="ID", help="Identify an import from stdin, so that it can be resumed.")
+]
+
+
 class _Options(NamedTuple):
-    """What changes the rows that an input is read as."""
+    """Options that change how an input is read."""
 
     mapping: dict[str, str]
     date_formats: list[str]
-    form: reader.Format | None
+    format: reader.Format | None
     encoding: str | None
     delimiter: str | None
 
 
 def import_(
-    files: Annotated[
-        list[Path], typer.Argument(help="CSV, NDJSON or JSON files, packed with gzip or not; - is stdin.")
-    ],
+    files: _Files,
     store: options.Store = None,
-    mapping: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--map",
-            metavar="MEMBER=COLUMN",
-            help="Which column is which member: person_surname=surname; several are joined: person_address='street suburb' "
-            "(divided by commas when names have blanks). Usual names are known without.",
-        ),
-    ] = None,
-    date_format: Annotated[
-        list[str] | None, typer.Option(help="How birthdates are written: %d/%m/%Y, %Y%m%d; may be given several times.")
-    ] = None,
-    form: Annotated[
-        str | None, typer.Option("--format", metavar="csv|ndjson|json", help="Instead of what the input looks like.")
-    ] = None,
-    encoding: Annotated[str | None, typer.Option(help="Of a CSV file that is not UTF-8, such as cp1252.")] = None,
-    delimiter: Annotated[
-        str | None, typer.Option(help="Between a CSV file's columns; else one of , ; | or tab.")
-    ] = None,
-    rejects: Annotated[
-        Path | None,
-        typer.Option(help="Where rejected rows go, with line and reason; else FILE.rejects.csv or .ndjson here."),
-    ] = None,
-    import_id: Annotated[
-        str | None, typer.Option(help="Names an import from stdin, so that it can be run again; files need none.")
-    ] = None,
+    mapping: _Mapping = None,
+    date_format: _DateFormats = None,
+    form: _InputFormat = None,
+    encoding: _Encoding = None,
+    delimiter: _Delimiter = None,
+    rejects: _RejectsFile = None,
+    import_id: _ImportId = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Import the file again although it was imported before.")
+        bool, typer.Option("--force", help="Import the file again even if it was imported before.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check every row and store nobody.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Validate every row and store nothing.")] = False,
 ) -> None:
-    """Store the people of files. Good rows are stored, bad ones go to a file of rejects to be mended and imported.
+    """Import records from CSV, NDJSON or JSON files.
 
-    An import that was interrupted is run again with the same command: it goes on where it stopped and adds nobody twice.
-    Ends with 0 when everybody is stored, and with 3 when rows were rejected.
+    Valid rows are stored. Invalid rows go to a file of rejects: correct and import it. Run the same command again to resume an
+    interrupted import; no row is stored twice. The command exits 0 when all rows are stored and 3 when rows were rejected.
 
     Example: peopleinfo import members.csv --map person_surname="Last Name" --date-format %d/%m/%Y
     """
     settings = Settings.load(store_url=store)
     if form not in (None, "csv", "ndjson", "json"):
-        raise InvalidSettings(f"--format {form}: there are csv, ndjson and json")
-    how = _Options(_mapping(mapping or []), date_format or [], form, encoding, delimiter)  # type: ignore[arg-type]
+        raise InvalidSettings(f"--format must be csv, ndjson or json (got {form})")
+    input_options = _Options(_mapping(mapping or []), date_format or [], form, encoding, delimiter)  # type: ignore[arg-type]
     if rejects:
         output_files.check(rejects, settings)
-    task = _Import(settings, how, rejects=rejects, import_id=import_id, force=force, dry_run=dry_run)
+    task = _Import(settings, input_options, rejects=rejects, import_id=import_id, force=force, dry_run=dry_run)
     rejected = 0
     for path in files:
         try:
             rejected += run(task.run(path))
-        except Terminated as ended:
-            ended.add_note(RESUMABLE)
+        except Terminated as termination:
+            termination.add_note(RESUMABLE)
             raise
     if rejected:
         raise typer.Exit(EXIT_REJECTED)
 
 
 class _Import:
-    """The import of one file after the other."""
+    """Import files one after another."""
 
     def __init__(
         self,
         settings: Settings,
-        how: _Options,
+        input_options: _Options,
         *,
         rejects: Path | None,
         import_id: str | None,
@@ -121,40 +141,44 @@ class _Import:
         dry_run: bool,
     ) -> None:
         self._settings = settings
-        self._how = how
+        self._options = input_options
         self._rejects = rejects
         self._import_id = import_id
         self._force = force
         self._dry_run = dry_run
 
     async def run(self, path: Path) -> int:
-        """Import a file, report on stderr, and return how many rows were rejected."""
+        """Import a file, print a summary on stderr and return the number of rejected rows."""
         from peopleinfo.bulk.importer import Importer, batches
         from peopleinfo.formats import reader
 
-        # Rows come and go by the ten thousand and hold no cycles: looking for some each time costs a fifth of an import.
+        # Rows contain no reference cycles: the default thresholds would cost a fifth of an import.
         gc.set_threshold(2_000_000, 20, 50)
         with ExitStack() as stack:
             stream = _open(path, stack)
             identity = self._identity(path, stream)
-            columns = ColumnMapping(self._how.mapping, self._how.date_formats)
+            columns = ColumnMapping(self._options.mapping, self._options.date_formats)
             source = reader.read(
-                stream, columns, form=self._how.form, encoding=self._how.encoding, delimiter=self._how.delimiter
+                stream,
+                columns,
+                form=self._options.format,
+                encoding=self._options.encoding,
+                delimiter=self._options.delimiter,
             )
-            for member, names in source.taken.items():
-                print(f"{' + '.join(names)} -> {member}", file=sys.stderr)
+            for field, columns_of_field in source.columns.items():
+                print(f"{' + '.join(columns_of_field)} -> {field}", file=sys.stderr)
             rejects = stack.enter_context(_Rejects(self._rejects, path, source))
             advance = stack.enter_context(_progress(path, stream))
-            async with _opened(self._settings, dry_run=self._dry_run) as people:
+            async with _open_store(self._settings, dry_run=self._dry_run) as people:
                 import_ = Importer(people, identity, dry_run=self._dry_run)
                 before = (await import_.progress()).stored
                 try:
-                    async for outcomes in import_.import_batches(batches(source.rows)):
-                        rejects.write(outcomes)
-                        advance(len(outcomes))
+                    async for results in import_.import_batches(batches(source.rows)):
+                        rejects.write(results)
+                        advance(len(results))
                 except InvalidInput as error:
                     raise InvalidInput(
-                        f"{path}: {error}; {(await import_.progress()).stored} people before that are stored"
+                        f"{path}: {error}; {(await import_.progress()).stored} records before it are stored"
                     ) from error
                 await import_.finish()
                 stored = (await import_.progress()).stored
@@ -162,35 +186,35 @@ class _Import:
         return rejects.count
 
     def _identity(self, path: Path, stream: IO[bytes]) -> bytes | None:
-        """Return what names this import: the same content read in the same way is the same import."""
+        """Return the id of this import, a hash of the content and the options. None: the import cannot be resumed."""
         if self._force or self._dry_run:
             return None if self._dry_run else os.urandom(32)
-        digest = hashlib.sha256(strict_json.encode(self._how))
+        digest = hashlib.sha256(strict_json.encode(self._options))
         if path == output_files.STANDARD:
             if not self._import_id:
                 return None
             digest.update(self._import_id.encode())
         else:
-            while piece := stream.read(1024 * 1024):
-                digest.update(piece)
+            while chunk := stream.read(1024 * 1024):
+                digest.update(chunk)
             stream.seek(0)
         return digest.digest()
 
     def _report(self, path: Path, stored: int, before: int, rejects: _Rejects) -> None:
         if self._dry_run:
-            told = f"{stored:,} could be stored"
+            summary = f"{stored:,} valid"
         elif before and before == stored:
-            told = f"{stored:,} had been stored before, nobody was added (--force imports it again)"
+            summary = f"0 stored, {stored:,} before (--force imports the file again)"
         else:
-            told = f"{stored - before:,} stored" + (f", after {before:,} before" if before else "")
+            summary = f"{stored - before:,} stored" + (f", {before:,} before" if before else "")
         if rejects.count:
-            told += f", {rejects.count:,} rejected: see {rejects.path}"
-        print(f"{path}: {told}", file=sys.stderr)
+            summary += f", {rejects.count:,} rejected: see {rejects.path}"
+        print(f"{path}: {summary}", file=sys.stderr)
 
 
 @asynccontextmanager
-async def _opened(settings: Settings, *, dry_run: bool) -> AsyncIterator[PeopleService]:
-    """Open the store of an import, which makes a missing one. A dry run checks against a temporary store instead of making one."""
+async def _open_store(settings: Settings, *, dry_run: bool) -> AsyncIterator[PeopleService]:
+    """Open the store; create a missing one. A dry run uses an empty temporary store instead of a missing one."""
     from peopleinfo.app import open_people
 
     async with AsyncExitStack() as stack:
@@ -204,13 +228,13 @@ async def _opened(settings: Settings, *, dry_run: bool) -> AsyncIterator[PeopleS
 
 
 class _Rejects:
-    """The file of rejected rows, made (for its owner alone: people are in it) when there is the first of them."""
+    """The file of rejected rows, created with mode 0600 at the first reject."""
 
-    def __init__(self, wanted: Path | None, path: Path, source: reader.Input) -> None:
+    def __init__(self, target: Path | None, path: Path, source: reader.Input) -> None:
         self.count = 0
         name = "stdin" if path == output_files.STANDARD else path.name
         suffix = "csv" if source.format == "csv" else "ndjson"
-        self.path = wanted or output_files.unused(Path(f"{name}.rejects.{suffix}"))
+        self.path = target or output_files.unused_path(Path(f"{name}.rejects.{suffix}"))
         self._source = source
         self._stack = ExitStack()
         self._writer: Any = None
@@ -221,22 +245,23 @@ class _Rejects:
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def write(self, outcomes: list[RowResult]) -> None:
-        """Write those of the outcomes that are rejections."""
-        for outcome in outcomes:
-            if outcome.errors:
+    def write(self, results: list[RowResult]) -> None:
+        """Write the rejected rows among the results."""
+        for result in results:
+            if result.errors:
                 if self._writer is None:
-                    self._writer = self._source.rejects(self._stack.enter_context(output_files.private(self.path)))
-                self._writer.write(outcome)
+                    self._writer = self._source.rejects(self._stack.enter_context(output_files.open_private(self.path)))
+                self._writer.write(result)
                 self.count += 1
 
 
 def export(
     target: Annotated[
-        Path, typer.Argument(help="File to write, packed when it ends with .gz; - is stdout.")
+        Path,
+        typer.Argument(metavar="[FILE]", help="Output file, compressed if its name ends with .gz; - writes stdout."),
     ] = output_files.STANDARD,
     form: Annotated[
-        str | None, typer.Option("--format", metavar="ndjson|csv", help="Instead of what the file's name says.")
+        str | None, typer.Option("--format", metavar="ndjson|csv", help="Output format (default: from the file name).")
     ] = None,
     surname: options.Surname = None,
     prefix: options.Prefix = None,
@@ -246,53 +271,54 @@ def export(
     exact: options.Exact = False,
     store: options.Store = None,
 ) -> None:
-    """Write everybody, or those who are meant, as NDJSON or CSV. The file appears when it is whole, for its owner alone.
+    """Export all records, or those that match the filters, as NDJSON or CSV.
 
-    Values are written as they are kept: a cell of a CSV file that begins with =, +, - or @ is a formula to some spreadsheets.
+    The file is created with mode 0600 when the export is complete. Values are exported unchanged: a spreadsheet may interpret a CSV
+    cell that starts with =, +, - or @ as a formula.
 
     Example: peopleinfo export people.csv --surname-prefix mull
     """
     settings = Settings.load(store_url=store)
-    where = options.where(surname, prefix, name, born_from, born_to, exact=exact)
+    criteria = options.person_filter(surname, prefix, name, born_from, born_to, exact=exact)
     chosen = form or ("csv" if ".csv" in target.suffixes else "ndjson")
     if chosen not in ("csv", "ndjson"):
-        raise InvalidSettings(f"--format {chosen}: there are ndjson and csv")
+        raise InvalidSettings(f"--format must be ndjson or csv (got {chosen})")
     try:
         with ExitStack() as stack:
-            count = run(_export(settings, where, chosen, output_files.whole(target, settings, stack)))
-    except Terminated as ended:
-        ended.add_note("no file was written")
+            count = run(_export(settings, criteria, chosen, output_files.open_atomic(target, settings, stack)))
+    except Terminated as termination:
+        termination.add_note("no file was written")
         raise
-    print(f"{count:,} people exported", file=sys.stderr)
+    print(f"{count:,} records exported", file=sys.stderr)
 
 
-async def _export(settings: Settings, where: PersonFilter, form: str, target: IO[bytes]) -> int:
+async def _export(settings: Settings, criteria: PersonFilter, form: str, target: IO[bytes]) -> int:
     from peopleinfo.app import open_people
     from peopleinfo.formats.export import as_csv, as_ndjson
 
     async with open_people(settings) as people:
         count = 0
         with progress_bar("exporting", None) as advance:
-            async for number, text in (as_csv if form == "csv" else as_ndjson)(people, where):
+            async for number, text in (as_csv if form == "csv" else as_ndjson)(people, criteria):
                 target.write(text)
                 count += number
                 advance(number)
     return count
 
 
-def _mapping(options_given: list[str]) -> dict[str, str]:
+def _mapping(values: list[str]) -> dict[str, str]:
     mapping = {}
-    for option in options_given:
-        member, equals, source = option.partition("=")
-        if not (equals and member.strip() and source.strip()):
-            raise InvalidSettings(f"--map {option}: write MEMBER=COLUMN, such as person_surname=surname")
-        mapping[member.strip()] = source.strip()
+    for value in values:
+        field, equals, source = value.partition("=")
+        if not (equals and field.strip() and source.strip()):
+            raise InvalidSettings(f"--map must be FIELD=COLUMN, for example person_surname=Family (got {value})")
+        mapping[field.strip()] = source.strip()
     return mapping
 
 
 def _open(path: Path, stack: ExitStack) -> io.BufferedReader:
     if path == output_files.STANDARD:
-        return sys.stdin.buffer  # type: ignore[return-value] # a BufferedReader, whatever the stubs say
+        return sys.stdin.buffer  # type: ignore[return-value] # the stubs are imprecise: it is a BufferedReader
     try:
         return stack.enter_context(path.open("rb"))
     except OSError as error:
@@ -301,7 +327,7 @@ def _open(path: Path, stack: ExitStack) -> io.BufferedReader:
 
 @contextmanager
 def _progress(path: Path, stream: IO[bytes]) -> Iterator[Callable[[int], None]]:
-    """Show on a terminal how far an import has come, and yield what moves it on by a number of rows."""
+    """Show a progress bar if stderr is a terminal; yield a function that advances it by a number of rows."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return
@@ -313,12 +339,12 @@ def _progress(path: Path, stream: IO[bytes]) -> Iterator[Callable[[int], None]]:
     with Progress(*layout, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(path.name, total=total, rows="")
         rows_done = 0
-        began = time.monotonic()
+        start = time.monotonic()
 
         def advance(count: int) -> None:
             nonlocal rows_done
             rows_done += count
-            rate = rows_done / max(time.monotonic() - began, 1e-3)
+            rate = rows_done / max(time.monotonic() - start, 1e-3)
             position = stream.tell() if total is not None else 0
             progress.update(task, completed=position, rows=f"{rows_done:,} rows, {rate:,.0f}/s")
 

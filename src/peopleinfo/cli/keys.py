@@ -1,4 +1,4 @@
-"""`peopleinfo keys`: who may call the service."""
+"""`peopleinfo keys`: manage API keys."""
 
 from __future__ import annotations
 
@@ -22,39 +22,40 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _UNITS: Final = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
-_LONGEST: Final = 100 * 365  # days
+_MAX_DAYS: Final = 100 * 365
 
 app = typer.Typer(
     name="keys",
-    help="Make, list, renew and revoke the API keys that let programs call the service.\n\n"
-    "A key is sent as `Authorization: Bearer pi_…`. It lies, as a hash, in the store, and what is done here holds on every instance within "
-    "seconds. As soon as the first key is made, whoever shows none is refused, on loopback too.",
+    help="Manage API keys.\n\n"
+    "A client sends a key as `Authorization: Bearer pi_…`. The store holds a hash of the key. A change takes effect on every instance "
+    "within seconds. Once the first key exists, requests without a key are rejected, also on loopback.",
     no_args_is_help=True,
 )
 
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Option("--name", help="Who uses it; stands in the logs and in the audit.")],
+    name: Annotated[str, typer.Option("--name", help="Name of the client, for logs and the audit log.")],
     scope: Annotated[
         list[Scope] | None,
-        typer.Option("--scope", help="What it may do; may be given several times. people:admin may do everything."),
+        typer.Option(
+            "--scope", help="Permission of the key (default: people:read). Repeatable. people:admin permits everything."
+        ),
     ] = None,
-    hide: Annotated[
+    hidden_fields: Annotated[
         list[str] | None,
         typer.Option(
             "--hide-field",
-            metavar="MEMBER",
-            help=f"A member of people that it must not see: {', '.join(FIELDS)}, one of your own, or '*' for all of your own. "
-            "May be given several times.",
+            metavar="FIELD",
+            help=f"Hide a field from the key: {', '.join(FIELDS)}, a custom field, or '*' for all custom fields. Repeatable.",
         ),
     ] = None,
     expires: Annotated[
-        str, typer.Option("--expires", help="When it ends: 90d, 12h, 2027-06-30 (the end of that day, UTC) or never.")
+        str, typer.Option("--expires", help="Lifetime (90d, 12h), last day in UTC (2027-06-30) or never.")
     ] = "365d",
     store: options.Store = None,
 ) -> None:
-    """Make a key and print it, this once: it is kept as a hash. A missing store is made, as the first key comes before the first start.
+    """Create a key and print it once. A missing store is created.
 
     Example: peopleinfo keys create --name ci --scope people:read --expires 90d
 
@@ -65,7 +66,7 @@ def create(
     credential, key = _run(
         store,
         lambda keys, now: create_key(
-            keys, name=name, scopes=scopes, hidden_fields=hide or [], lifetime=lifetime, now=now
+            keys, name=name, scopes=scopes, hidden_fields=hidden_fields or [], lifetime=lifetime, now=now
         ),
         create=True,
     )
@@ -74,74 +75,74 @@ def create(
 
 @app.command("list")
 def list_(
-    json: Annotated[
-        bool, typer.Option("--json", help="A JSON object a line, as in a pipe, also on a terminal.")
-    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print NDJSON on a terminal too.")] = False,
     store: options.Store = None,
 ) -> None:
-    """List every key that was ever made, and whether it is valid: a table on a terminal, a JSON object a line in a pipe.
+    """List all keys and their state, including expired and revoked ones. Print a table on a terminal, NDJSON in a pipe.
 
     Example: peopleinfo keys list
     """
     keys = _run(store, lambda keys, _: keys.all())
     now = datetime.now(UTC)
-    rows = [_described(key, now) for key in keys]
+    rows = [_describe(key, now) for key in keys]
     if json or not sys.stdout.isatty():
         sys.stdout.buffer.writelines(strict_json.encode(row) + b"\n" for row in rows)
     else:
         _print_table(rows)
     if not keys:
-        print("there are no keys yet: `peopleinfo keys create --help`", file=sys.stderr)
+        print("no keys: create one with `peopleinfo keys create`", file=sys.stderr)
 
 
 @app.command("revoke")
 def revoke_(
-    which: Annotated[str, typer.Argument(metavar="NAME|ID", help="The name of the key, or its id.")],
+    name_or_id: Annotated[str, typer.Argument(metavar="NAME|ID", help="Name or id of the key.", show_default=False)],
     store: options.Store = None,
 ) -> None:
-    """End a key now, for good. With a name: every valid key of that name.
+    """Revoke a key permanently, or every valid key with this name.
 
     Example: peopleinfo keys revoke ci
     """
-    for key in _run(store, lambda keys, now: revoke(keys, which, now=now)):
-        print(f"{key.name} ({key.key_id}) is revoked; every instance knows within seconds")
+    for key in _run(store, lambda keys, now: revoke(keys, name_or_id, now=now)):
+        print(f"{key.name} ({key.key_id}) revoked; instances reject it within seconds")
 
 
 @app.command("rotate")
 def rotate_(
-    which: Annotated[str, typer.Argument(metavar="NAME|ID", help="The name of the key, or its id.")],
-    overlap: Annotated[str, typer.Option("--overlap", help="How long the old key goes on: 7d, 1h, 0s.")] = "1d",
+    name_or_id: Annotated[str, typer.Argument(metavar="NAME|ID", help="Name or id of the key.", show_default=False)],
+    overlap: Annotated[
+        str, typer.Option("--overlap", help="Time for which the old key remains valid, for example 7d, 1h or 0s.")
+    ] = "1d",
     store: options.Store = None,
 ) -> None:
-    """Make a new key in the place of one, with the same name and rights; the old one goes on for a while.
+    """Replace a key with a new one of the same name and permissions. The old key remains valid for --overlap.
 
     Example: peopleinfo keys rotate ci --overlap 1h
     """
-    goes_on = _duration(overlap)
-    if goes_on is None:
-        raise ApiKeyError(f"--overlap {overlap} is not understood: write 7d, 12h, 30m or 0s")
-    credential, key = _run(store, lambda keys, now: rotate(keys, which, overlap=goes_on, now=now))
+    duration = _duration(overlap)
+    if duration is None:
+        raise ApiKeyError(f"--overlap must be a duration, for example 7d, 12h, 30m or 0s (got {overlap})")
+    credential, key = _run(store, lambda keys, now: rotate(keys, name_or_id, overlap=duration, now=now))
     _show(credential, key)
-    print(f"The key before it goes on for {overlap}.", file=sys.stderr)
+    print(f"The old key remains valid for {overlap}.", file=sys.stderr)
 
 
-def _run(store: str | None, do: Callable[[ApiKeyStore, datetime], Awaitable[T]], *, create: bool = False) -> T:
+def _run(store: str | None, action: Callable[[ApiKeyStore, datetime], Awaitable[T]], *, create: bool = False) -> T:
     from peopleinfo.app import open_api_keys, utc_now
 
     async def run() -> T:
         async with open_api_keys(Settings.load(store_url=store), create=create) as keys:
-            return await do(keys, utc_now())
+            return await action(keys, utc_now())
 
     return cancellation.run(run())
 
 
 def _show(credential: str, key: ApiKey) -> None:
     print(credential, flush=True)
-    ends = f"until {key.expires_at:%Y-%m-%d %H:%M} UTC" if key.expires_at else "until it is revoked"
+    expiry = f"until {key.expires_at:%Y-%m-%d %H:%M} UTC" if key.expires_at else "until revoked"
     hidden = f", without {', '.join(sorted(key.hidden_fields))}" if key.hidden_fields else ""
     print(
-        f"This is the key {key.name} ({key.key_id}) for {', '.join(sorted(key.scopes))}{hidden}, {ends}. It is not shown again.\n"
-        "Send it as the header Authorization: Bearer …; take it back by `peopleinfo keys revoke " + key.key_id + "`.",
+        f"Created key {key.name} ({key.key_id}) for {', '.join(sorted(key.scopes))}{hidden}, valid {expiry}. It is not shown again.\n"
+        f"Send it as Authorization: Bearer …; revoke it with `peopleinfo keys revoke {key.key_id}`.",
         file=sys.stderr,
     )
 
@@ -154,10 +155,10 @@ def _lifetime(text: str) -> timedelta | None:
         try:
             last = date.fromisoformat(text)
         except ValueError:
-            raise ApiKeyError(f"--expires {text} is not understood: write 90d, 12h, 2027-06-30 or never") from None
+            raise ApiKeyError(f"--expires must be 90d, 12h, 2027-06-30 or never (got {text})") from None
         lifetime = datetime(last.year, last.month, last.day, tzinfo=UTC) + timedelta(days=1) - datetime.now(UTC)
     if lifetime <= timedelta(0):
-        raise ApiKeyError(f"--expires {text} is over already")
+        raise ApiKeyError(f"--expires must be in the future (got {text})")
     return lifetime
 
 
@@ -165,10 +166,10 @@ def _duration(text: str) -> timedelta | None:
     number, unit = text[:-1], _UNITS.get(text[-1:])
     if unit is None or not (number.isascii() and number.isdigit()):
         return None
-    return min(timedelta(**{unit: int(number[:9])}), timedelta(days=_LONGEST))
+    return min(timedelta(**{unit: int(number[:9])}), timedelta(days=_MAX_DAYS))
 
 
-def _described(key: ApiKey, now: datetime) -> dict[str, object]:
+def _describe(key: ApiKey, now: datetime) -> dict[str, object]:
     return {
         "id": key.key_id,
         "name": key.name,
@@ -187,13 +188,13 @@ def _print_table(rows: Iterable[dict[str, object]]) -> None:
 
     table = Table("id", "name", "state", "scopes", "hidden", "expires")
     for row in rows:
-        ends = row["expires_at"]
+        expires_at = row["expires_at"]
         table.add_row(
             str(row["id"]),
             str(row["name"]),
             str(row["state"]),
             ", ".join(map(str, row["scopes"])),  # type: ignore[call-overload] # a list
-            ", ".join(map(str, row["hidden"])),  # type: ignore[call-overload] # likewise
-            f"{ends:%Y-%m-%d %H:%M}" if isinstance(ends, datetime) else "never",
+            ", ".join(map(str, row["hidden"])),  # type: ignore[call-overload] # a list
+            f"{expires_at:%Y-%m-%d %H:%M}" if isinstance(expires_at, datetime) else "never",
         )
     Console().print(table)

@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options shared by several commands."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ if TYPE_CHECKING:
 
 
 def setting(name: str) -> Any:
-    """Return the option of a setting: named, described and found in the environment as `Settings` says."""
+    """Return the option of a setting, with the name, description and environment variable of `Settings`."""
     (field,) = (field for field in dataclasses.fields(Settings) if field.name == name)
-    description = f"{field.metadata['description']} (default: {field.default})"
+    default = f" (default: {field.default})" if field.default != "" else ""
     return typer.Option(
-        f"--{name.replace('_', '-')}", help=description, envvar=f"{PREFIX}{name.upper()}", show_default=False
+        f"--{name.replace('_', '-')}",
+        help=field.metadata["description"] + default,
+        envvar=f"{PREFIX}{name.upper()}",
+        show_default=False,
     )
 
 
 def of_every_setting(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command that takes `**flags` the option of every setting that is no secret; those that are not given are None."""
+    """Add an option for every non-secret setting to a command with `**flags`; an absent option is None."""
     hints = get_type_hints(Settings)
     kinds = {
         field.name: kind if (kind := hints[field.name]) in (bool, int, float) else str
@@ -36,22 +39,26 @@ def of_every_setting(command: Callable[..., None]) -> Callable[..., None]:
         Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, setting(name)])
         for name, kind in kinds.items()
     ]
-    command.__signature__ = Signature(parameters)  # type: ignore[attr-defined] # which inspect looks for
+    command.__signature__ = Signature(parameters)  # type: ignore[attr-defined] # read by inspect
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command
 
 
 Store = Annotated[str | None, setting("store_url")]
 Encryption = Annotated[str | None, setting("encryption")]
-Surname = Annotated[str | None, typer.Option("--surname", help="Family name, however it is typed.")]
-Prefix = Annotated[str | None, typer.Option("--surname-prefix", help="Beginning of the family name.")]
-Name = Annotated[str | None, typer.Option("--name", help="Given name, however it is typed.")]
-BornFrom = Annotated[str | None, typer.Option("--born-from", help="Earliest birthdate: 1990, 1990-02 or 1990-02-11.")]
-BornTo = Annotated[str | None, typer.Option("--born-to", help="Latest birthdate: 1999, 1999-12 or 1999-12-31.")]
-Exact = Annotated[bool, typer.Option("--exact", help="Compare names as they are spelled.")]
+Surname = Annotated[str | None, typer.Option("--surname", help="Surname; case and accents are ignored.")]
+Prefix = Annotated[str | None, typer.Option("--surname-prefix", help="First letters of the surname.")]
+Name = Annotated[str | None, typer.Option("--name", help="Given name; case and accents are ignored.")]
+BornFrom = Annotated[
+    str | None, typer.Option("--born-from", help="Earliest birthdate, for example 1990, 1990-02 or 1990-02-11.")
+]
+BornTo = Annotated[
+    str | None, typer.Option("--born-to", help="Latest birthdate, for example 1999, 1999-12 or 1999-12-31.")
+]
+Exact = Annotated[bool, typer.Option("--exact", help="Match case and accents of names exactly.")]
 
 
-def where(
+def person_filter(
     surname: str | None,
     prefix: str | None,
     name: str | None,
@@ -60,7 +67,7 @@ def where(
     *,
     exact: bool,
 ) -> PersonFilter:
-    """Return the checked search. Raises InvalidSearch."""
+    """Return the filter of a search. Raises InvalidSearch."""
     match: Match = "exact" if exact else "folded"
     return PersonFilter(
         Search(surname=surname, surname_prefix=prefix, name=name, born_from=born_from, born_to=born_to, match=match)

@@ -1,4 +1,4 @@
-"""Files that commands write: for their owner alone, whole or not at all, and never over a file of the store."""
+"""Files that commands write: with mode 0600, atomically, and never over a file of the store."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STANDARD: Final = Path("-")
 
 
 def check(path: Path, settings: Settings) -> None:
-    """Check that a file may be written. Raises InvalidSettings for a file of the store, InvalidInput for a folder or in a missing one."""
+    """Check that a file is writable. Raises InvalidSettings for a file of the store, InvalidInput for a directory or a missing parent."""
     from peopleinfo.app import is_store_file
 
     if is_store_file(path, settings):
@@ -28,16 +28,16 @@ def check(path: Path, settings: Settings) -> None:
     if path.is_dir():
         raise InvalidInput(f"cannot write {path}: it is a directory")
     if not path.parent.is_dir():
-        raise InvalidInput(f"cannot write {path}: there is no directory {path.parent}")
+        raise InvalidInput(f"cannot write {path}: directory {path.parent} does not exist")
 
 
-def private(path: Path) -> IO[bytes]:
-    """Open a new file that its owner alone may read."""
+def open_private(path: Path) -> IO[bytes]:
+    """Open a file for writing with mode 0600."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
 
 
-def unused(path: Path) -> Path:
-    """Return the path, or one next to it, at which there is no file: an older file of rejects may have been corrected by hand."""
+def unused_path(path: Path) -> Path:
+    """Return the path, or one with a number if it exists: the user may have corrected an older file of rejects."""
     number, candidate = 1, path
     while candidate.exists():
         number += 1
@@ -45,8 +45,8 @@ def unused(path: Path) -> Path:
     return candidate
 
 
-def whole(target: Path, settings: Settings, stack: ExitStack) -> IO[bytes]:
-    """Open the target of an export: a file that takes its name when it has been written whole."""
+def open_atomic(target: Path, settings: Settings, stack: ExitStack) -> IO[bytes]:
+    """Open the target of an export; a file gets its name when it is complete."""
     if target == STANDARD:
         stack.push(lambda kind, *_: kind is None and sys.stdout.buffer.flush())
         return sys.stdout.buffer
@@ -56,11 +56,11 @@ def whole(target: Path, settings: Settings, stack: ExitStack) -> IO[bytes]:
     check(target, settings)
     partial = target.with_name(f".{target.name}.partial")
     stack.callback(partial.unlink, missing_ok=True)
-    file = private(partial)
+    file = open_private(partial)
 
     def finish(kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
-            with suppress(OSError):  # a full disk, which is reported already
+            with suppress(OSError):  # the disk is full; the caller reports it
                 file.close()
             return
         with file:

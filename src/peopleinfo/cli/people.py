@@ -1,4 +1,4 @@
-"""`peopleinfo search` and `peopleinfo get`: people looked up without a server."""
+"""`peopleinfo search` and `peopleinfo get`: read records without a server."""
 
 from __future__ import annotations
 
@@ -22,39 +22,39 @@ _PAGE: Final = 500
 
 
 def search(
-    surname: Annotated[str | None, typer.Argument(help="Family name, however it is typed.")] = None,
+    surname: Annotated[
+        str | None, typer.Argument(metavar="[SURNAME]", help="Surname; case and accents are ignored.")
+    ] = None,
     prefix: options.Prefix = None,
     name: options.Name = None,
     born_from: options.BornFrom = None,
     born_to: options.BornTo = None,
     exact: options.Exact = False,
-    limit: Annotated[int, typer.Option(min=1, help="How many people at most.")] = 50,
-    json: Annotated[
-        bool, typer.Option("--json", help="A JSON object a line, as in a pipe, also on a terminal.")
-    ] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of records.")] = 50,
+    json: Annotated[bool, typer.Option("--json", help="Print NDJSON on a terminal too.")] = False,
     store: options.Store = None,
 ) -> None:
-    """Find people: a table on a terminal, a JSON object a line in a pipe.
+    """Search records. Print a table on a terminal, NDJSON in a pipe.
 
     Example: peopleinfo search muller --born-from 1990
     """
-    where = options.where(surname, prefix, name, born_from, born_to, exact=exact)
-    people = run(_find(Settings.load(store_url=store), where, limit))
+    criteria = options.person_filter(surname, prefix, name, born_from, born_to, exact=exact)
+    people = run(_find(Settings.load(store_url=store), criteria, limit))
     if json or not sys.stdout.isatty():
         sys.stdout.buffer.writelines(body + b"\n" for body in people)
     else:
         _print_table(people)
     if not people:
-        print("nobody found", file=sys.stderr)
+        print("no records found", file=sys.stderr)
     elif len(people) == limit:
-        print(f"the first {limit}; --limit shows more", file=sys.stderr)
+        print(f"first {limit} records; use --limit for more", file=sys.stderr)
 
 
 def get(
-    person_id: Annotated[str, typer.Argument(help="The person's id.")],
+    person_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the person.", show_default=False)],
     store: options.Store = None,
 ) -> None:
-    """Print a person as JSON.
+    """Print a record as JSON.
 
     Example: peopleinfo get e953cc6a7f986f7bb8466799a8eb167a
     """
@@ -67,14 +67,14 @@ def get(
     sys.stdout.buffer.write(body + b"\n")
 
 
-async def _find(settings: Settings, where: PersonFilter, limit: int) -> list[bytes]:
+async def _find(settings: Settings, criteria: PersonFilter, limit: int) -> list[bytes]:
     from peopleinfo.app import open_people
 
     found: list[bytes] = []
     after: bytes | None = None
     async with open_people(settings) as people:
         while len(found) < limit:
-            page = await people.find(where, after=after, limit=min(limit - len(found), _PAGE))
+            page = await people.find(criteria, after=after, limit=min(limit - len(found), _PAGE))
             found += page.people
             after = page.next
             if after is None:
@@ -97,6 +97,6 @@ def _print_table(people: Iterable[bytes]) -> None:
     table = Table("surname", "name", "born", "address", "id")
     for body in people:
         person = strict_json.parse(body)
-        cells = (person.get(f"person_{member}", "") for member in ("surname", "name", "birthdate", "address", "id"))
+        cells = (person.get(f"person_{field}", "") for field in ("surname", "name", "birthdate", "address", "id"))
         table.add_row(*(Text(cell.replace("\n", ", ")) for cell in cells))
     Console().print(table)

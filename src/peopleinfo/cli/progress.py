@@ -1,4 +1,4 @@
-"""How far a long command has come: a bar with rate and remaining time on a terminal, nothing elsewhere."""
+"""Progress of a long command: a bar with rate and remaining time on a terminal, no output elsewhere."""
 
 from __future__ import annotations
 
@@ -10,44 +10,42 @@ from contextlib import contextmanager
 from peopleinfo.errors import StoreDamaged, StoreUnavailable
 from peopleinfo.signals import Terminated
 
-RESUMABLE = "nothing is lost: the same command continues where this one stopped"
+RESUMABLE = "run the same command again to resume"
 
 
 @contextmanager
-def progress_bar(what: str, total: int | None, done: int = 0) -> Iterator[Callable[[int], None]]:
-    """Show how many of `total` people (None: nobody knows) are done, and yield what moves it on by a number of them."""
+def progress_bar(description: str, total: int | None, done: int = 0) -> Iterator[Callable[[int], None]]:
+    """Show how many of `total` records (None: unknown) are done; yield a function that advances the bar by a number of records."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    layout = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"), TimeRemainingColumn())
+    layout = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
     with Progress(*layout, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(what, total=total, completed=done, told="")
-        began, now = time.monotonic(), 0
+        task = progress.add_task(description, total=total, completed=done, rate="")
+        start, processed = time.monotonic(), 0
 
         def advance(count: int) -> None:
-            nonlocal now
-            now += count
-            rate = now / max(time.monotonic() - began, 1e-3)
-            progress.update(task, completed=done + now, told=f"{done + now:,} people, {rate:,.0f}/s")
+            nonlocal processed
+            processed += count
+            rate = processed / max(time.monotonic() - start, 1e-3)
+            progress.update(task, completed=done + processed, rate=f"{done + processed:,} records, {rate:,.0f}/s")
 
         yield advance
 
 
 @contextmanager
 def resumable() -> Iterator[None]:
-    """End a command that was interrupted, or left by its store, by saying that it can be gone on with."""
+    """Add the remedy to the error of a command that was interrupted or lost its store."""
     try:
         yield
-    except Terminated as ended:
-        ended.add_note(RESUMABLE)
+    except Terminated as termination:
+        termination.add_note(RESUMABLE)
         raise
     except StoreDamaged:
         raise
-    except (
-        StoreUnavailable
-    ) as error:  # also when it is not known whether the last people were stored: they may come again
-        why = str(error).partition(";")[0]
-        raise StoreUnavailable(f"{why}; {RESUMABLE}") from error
+    except StoreUnavailable as error:  # includes OutcomeUnknown: storing the last records twice is harmless
+        problem = str(error).partition(";")[0]
+        raise StoreUnavailable(f"{problem}; {RESUMABLE}") from error

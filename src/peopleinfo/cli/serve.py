@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from peopleinfo import signals
 from peopleinfo.cli import options
 from peopleinfo.cli.cancellation import run
-from peopleinfo.cli.sockets import instance, listening, urls
+from peopleinfo.cli.sockets import instance_name, listening, urls
 from peopleinfo.errors import StoreMissing
 from peopleinfo.settings import PREFIX, InvalidSettings, Settings
 
@@ -19,32 +19,34 @@ if TYPE_CHECKING:
 
     from peopleinfo.app import Application
 
-# Longer than a load balancer keeps a connection (AWS: 60), so that it never sends into a closed one.
-_IDLE_SECONDS: Final = 75
-_OTHER_FILES: Final = 256  # that a process opens beside its connections: the store, the cache, the log
-_DRAIN_SECONDS: Final = 30  # for requests under way when the server is told to end
+# Longer than the idle timeout of a load balancer (AWS: 60), which must never send into a closed connection.
+_KEEP_ALIVE_TIMEOUT: Final = 75
+_OTHER_FILES: Final = 256  # open files of a process other than client connections: store, cache, log
+_SHUTDOWN_TIMEOUT: Final = 30  # for requests in progress
 
 
 @options.of_every_setting
 def serve(**flags: Any) -> None:
-    """Serve people over HTTP until Ctrl-C or SIGTERM; requests under way are finished first, unless it is told twice.
+    """Serve the API and the console over HTTP until SIGTERM or Ctrl-C.
+
+    The server completes requests in progress before it exits. A second signal stops it immediately.
 
     Example: peopleinfo serve --port 8080 --store-url sqlite:////var/lib/people.db
     """
     settings = Settings.load(**flags)
     connections = _max_connections(settings.max_connections)
-    _refuse_without_keys(settings)
+    _require_keys(settings)
     run(_check_store(settings))
     with listening(settings) as sockets:
         signals.check()
         print(
-            f"PeopleInfo serves {settings.store_url} on {urls(sockets)} - see /docs; Ctrl-C ends it",
+            f"PeopleInfo serves {settings.store_url} on {urls(sockets)} (API reference: /docs; stop with Ctrl-C)",
             file=sys.stderr,
             flush=True,
         )
         if connections < settings.max_connections:
             print(
-                f"peopleinfo: each process accepts {connections} connections: {_few_files(settings.max_connections)}",
+                f"peopleinfo: each process accepts {connections} connections: {_file_limit_remedy(settings.max_connections)}",
                 file=sys.stderr,
             )
         _run(settings, sockets, connections)
@@ -68,13 +70,13 @@ def _run(settings: Settings, sockets: list[socket.socket], connections: int) -> 
     if settings.workers == 1:
         from peopleinfo.cli.supervisor import Server
 
-        app = Application(settings, instance=instance(sockets))
+        app = Application(settings, instance=instance_name(sockets))
         Server(_config(app, settings, connections)).run(sockets)
     else:
         from peopleinfo.cli.supervisor import Supervisor, metrics_dir
 
         with metrics_dir() as shared:
-            app = Application(settings, instance=instance(sockets), metrics_dir=shared)
+            app = Application(settings, instance=instance_name(sockets), metrics_dir=shared)
             supervisor = Supervisor(_config(app, settings, connections), sockets)
             supervisor.run()
         if supervisor.has_failed:
@@ -84,7 +86,7 @@ def _run(settings: Settings, sockets: list[socket.socket], connections: int) -> 
 
 
 async def _check_store(settings: Settings) -> None:
-    """Open the store once before any worker does: it is made or upgraded here, and what is wrong with it is said here."""
+    """Open the store once, to create or migrate it and to report its errors before a worker starts."""
     from peopleinfo.app import check_audit, open_people
 
     check_audit(settings)
@@ -92,23 +94,22 @@ async def _check_store(settings: Settings) -> None:
         pass
 
 
-def _refuse_without_keys(settings: Settings) -> None:
-    """Raise InvalidSettings when others than this machine would be served and nobody has a key. Makes no store."""
+def _require_keys(settings: Settings) -> None:
+    """Raise InvalidSettings when the server would listen on a network address and no key exists. Does not create the store."""
     if not settings.needs_keys:
         return
     if not run(_has_keys(settings)):
         raise InvalidSettings(
-            f"{PREFIX}HOST={settings.host} is not a loopback address, and nobody has a key yet: whoever reaches it would be refused.\n"
-            "Make a key and start again:\n"
+            f"{PREFIX}HOST={settings.host} is not a loopback address and no API key exists: every request would be rejected.\n"
+            "Create a key and start again:\n"
             f"  peopleinfo keys create --name admin --scope people:admin --store-url {settings.store_url}\n"
-            f"or let everybody who reaches it read and change people:\n"
+            "or permit every client to read and change records without a key:\n"
             f"  {PREFIX}ALLOW_ANONYMOUS=true peopleinfo serve\n"
-            f"({PREFIX}ADMIN_KEY takes a first key from a secret.)"
+            f"({PREFIX}ADMIN_KEY sets a first key from a secret.)"
         )
 
 
 async def _has_keys(settings: Settings) -> bool:
-
     from peopleinfo.app import open_api_keys
 
     try:
@@ -119,29 +120,29 @@ async def _has_keys(settings: Settings) -> bool:
 
 
 def _max_connections(connections: int) -> int:
-    """Return how many connections each process may have: as many as are set, if the system lets it open as many files.
+    """Return the maximum number of connections of a process: the setting, or less if the limit of open files is too low.
 
-    Raises InvalidSettings when there would be none.
+    Raises InvalidSettings when the limit permits no connection.
     """
     try:
         import resource
-    except ImportError:  # a system that has no such limit
+    except ImportError:  # a system without this limit
         return connections
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + _OTHER_FILES
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
+    required = connections + _OTHER_FILES
+    if soft == resource.RLIM_INFINITY or soft >= required:
         return connections
-    soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))  # which workers inherit
-    room = soft - _OTHER_FILES
-    if room < 1:
-        raise InvalidSettings(f"the limit of open files is {soft}: {_few_files(connections)}")
-    return room
+    soft = required if hard == resource.RLIM_INFINITY else min(required, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))  # inherited by workers
+    available = soft - _OTHER_FILES
+    if available < 1:
+        raise InvalidSettings(f"the limit of open files is {soft}: {_file_limit_remedy(connections)}")
+    return available
 
 
-def _few_files(connections: int) -> str:
-    wanted = connections + _OTHER_FILES
-    return f"{PREFIX}MAX_CONNECTIONS={connections} needs a limit of {wanted} open files (ulimit -n, LimitNOFILE)"
+def _file_limit_remedy(connections: int) -> str:
+    required = connections + _OTHER_FILES
+    return f"{PREFIX}MAX_CONNECTIONS={connections} needs a limit of {required} open files (ulimit -n, LimitNOFILE)"
 
 
 def _config(app: Application, settings: Settings, connections: int) -> Config:
@@ -162,6 +163,6 @@ def _config(app: Application, settings: Settings, connections: int) -> Config:
         proxy_headers=False,
         headers=[("X-Content-Type-Options", "nosniff")],
         limit_concurrency=connections,
-        timeout_graceful_shutdown=_DRAIN_SECONDS,
-        timeout_keep_alive=_IDLE_SECONDS,
+        timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT,
+        timeout_keep_alive=_KEEP_ALIVE_TIMEOUT,
     )

@@ -1,4 +1,4 @@
-"""`peopleinfo store`: make the table of a store, and compare one with what the service needs."""
+"""`peopleinfo store`: create a store or check its configuration."""
 
 from __future__ import annotations
 
@@ -18,27 +18,26 @@ if TYPE_CHECKING:
     from peopleinfo.stores.dynamodb.client import TableClient
     from peopleinfo.stores.dynamodb.schema import TableSpec
 
-app = typer.Typer(
-    name="store", help="Make the table of a store, or compare one with what the service needs.", no_args_is_help=True
-)
+app = typer.Typer(name="store", help="Create a store or check its configuration.", no_args_is_help=True)
 
 
 @app.command()
 def create(store: options.Store = None, encryption: options.Encryption = None) -> None:
-    """Make the table (on demand, encrypted, with recovery to a point in time and protected from deletion) or the file, unless it is there.
+    """Create the SQLite file or the DynamoDB table if it does not exist.
 
-    With encryption the table of persons' keys, too, which has no recovery: so nobody who was erased comes back.
+    The table has on-demand capacity, encryption at rest, point-in-time recovery and deletion protection. With PEOPLEINFO_ENCRYPTION
+    the command also creates the table of record keys. It has no point-in-time recovery: a deleted key must stay deleted.
 
     Example: peopleinfo store create --store-url dynamodb://eu-west-1/PeopleInfo
     """
     settings = Settings.load(store_url=store, encryption=encryption)
     run(_create(settings))
-    print(f"{settings.store_url} is there and can be used")
+    print(f"{settings.store_url} is ready")
 
 
 @app.command()
 def check(store: options.Store = None, encryption: options.Encryption = None) -> None:
-    """Compare the table with what the service needs, and name every difference; exits 1 when there is one.
+    """Compare the configuration of the table with the required one. Print each difference and exit 1 if there is one.
 
     Example: peopleinfo store check --store-url dynamodb://eu-west-1/PeopleInfo
     """
@@ -48,7 +47,7 @@ def check(store: options.Store = None, encryption: options.Encryption = None) ->
         print(f"FAIL  {difference}")
     if differences:
         raise typer.Exit(1)
-    print(f"ok    {settings.store_url} is as the service needs it")
+    print(f"ok    {settings.store_url} is configured correctly")
 
 
 async def _create(settings: Settings) -> None:
@@ -57,10 +56,10 @@ async def _create(settings: Settings) -> None:
     if isinstance(settings.location, DynamoDBUrl):
         from peopleinfo.stores.dynamodb import schema
 
-        for name, needs in _tables(settings.location, sealed=bool(settings.encryption)):
+        for name, spec in _tables(settings.location, encrypted=bool(settings.encryption)):
             async with _table(settings.location, name) as table:
-                for problem in await schema.create(table, needs):
-                    print(f"FAIL  could not be set: {problem}")
+                for problem in await schema.create(table, spec):
+                    print(f"FAIL  {name}: {problem}")
     async with open_people(settings, create=True) as people:
         await people.store.check()
 
@@ -73,17 +72,17 @@ async def _check(settings: Settings) -> list[str]:
     if isinstance(location, DynamoDBUrl):
         from peopleinfo.stores.dynamodb import schema
 
-        for name, needs in _tables(location, sealed=bool(settings.encryption)):
+        for name, spec in _tables(location, encrypted=bool(settings.encryption)):
             async with _table(location, name) as table:
-                differences += [f"{name}: {difference}" for difference in await schema.check(table, needs)]
+                differences += [f"{name}: {difference}" for difference in await schema.check(table, spec)]
     async with open_people(settings):
         return differences
 
 
-def _tables(location: DynamoDBUrl, *, sealed: bool) -> list[tuple[str, TableSpec]]:
+def _tables(location: DynamoDBUrl, *, encrypted: bool) -> list[tuple[str, TableSpec]]:
     from peopleinfo.stores.dynamodb.schema import KEYS, PEOPLE
 
-    return [(location.table, PEOPLE), *([(location.key_table, KEYS)] if sealed else [])]
+    return [(location.table, PEOPLE), *([(location.key_table, KEYS)] if encrypted else [])]
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Several processes that serve, and the one that starts them, replaces those that die, and ends them."""
+"""Worker processes, and the supervisor that starts, replaces and stops them."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from socket import socket
 
-_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - what is made in it is its owner's alone
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - TemporaryDirectory creates it with mode 0700
 
 
 @contextmanager
 def metrics_dir() -> Iterator[Path]:
-    """Make a folder for the files of the workers, in memory where there is one; it is removed at the end."""
-    where = _MEMORY if os.access(_MEMORY, os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="peopleinfo-", dir=where) as folder:
+    """Create a directory for the metrics files of the workers, in memory if possible; remove it at the end."""
+    parent = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="peopleinfo-", dir=parent) as folder:
         yield Path(folder)
 
 
 @contextmanager
 def _blocked_signals() -> Iterator[None]:
-    """Block termination signals, also in processes that start meanwhile, which unblock them once they can handle them."""
+    """Block termination signals. Processes started in this context inherit the mask and unblock it when their handlers are ready."""
     signal.pthread_sigmask(signal.SIG_BLOCK, signals.TERMINATION)
     try:
         yield
@@ -43,48 +43,48 @@ def _blocked_signals() -> Iterator[None]:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, which loses no signal before it starts or while it ends."""
+    """A uvicorn server that loses no signal during startup and shutdown."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop at signals, also at one that arrived before."""
+        """Stop at a signal, including one that was received before."""
         previous = signals.react(lambda number: self.handle_exit(number, None))
         yield
         signals.react(previous)
 
 
 class Supervisor(Multiprocess):
-    """uvicorn's, which loses no signal while it starts, and ends at once at the second one."""
+    """A uvicorn supervisor that loses no signal during startup and exits immediately at the second one."""
 
     has_failed = False
-    """Whether the service has ended because a worker could not start."""
-    _first: tuple[Process, ...] = ()
+    """Whether the service stopped because a worker could not start."""
+    _initial_workers: tuple[Process, ...] = ()
     ended_by: int | None = None
-    """The signal that ended it at once; None when it ends in good order."""
+    """The signal that forced an immediate exit; None on a graceful shutdown."""
 
     def __init__(self, config: uvicorn.Config, sockets: list[socket]) -> None:
         super().__init__(config, sockets)
-        self.signal_queue += signals.received  # before its handlers were installed
-        resource_tracker.ensure_running()  # whose start unblocks signals
+        self.signal_queue += signals.received  # received before the handlers of uvicorn
+        resource_tracker.ensure_running()  # starting it later would unblock the signals
 
     def init_processes(self) -> None:
         """Start the workers."""
         with _blocked_signals():
             super().init_processes()
-        self._first = tuple(self.processes)
+        self._initial_workers = tuple(self.processes)
 
     def keep_subprocess_alive(self) -> None:
-        """Replace workers that have died. The service ends when one of the first cannot start; a later one is tried again."""
-        if self.should_exit.is_set():  # by a signal
+        """Replace workers that exited. Stop the service if an initial worker cannot start; start a later one again."""
+        if self.should_exit.is_set():  # a signal was received
             return
         with _blocked_signals():
             super().keep_subprocess_alive()
-            self.has_failed = any(process.exitcode == STARTUP_FAILURE for process in self._first)
+            self.has_failed = any(process.exitcode == STARTUP_FAILURE for process in self._initial_workers)
             if self.should_exit.is_set() and not self.has_failed:
                 self.should_exit.clear()
-                self.processes = [self._replaced(process) for process in self.processes]
+                self.processes = [self._restart_failed(process) for process in self.processes]
 
-    def _replaced(self, process: Process) -> Process:
+    def _restart_failed(self, process: Process) -> Process:
         if process.exitcode != STARTUP_FAILURE:
             return process
         new = Process(self.config, self.sockets)
@@ -92,17 +92,17 @@ class Supervisor(Multiprocess):
         return new
 
     def handle_signals(self) -> None:
-        """Do what signals ask for; some of them start workers."""
+        """Handle the received signals; some of them start workers."""
         with _blocked_signals():
             super().handle_signals()
 
     def join_all(self) -> None:
-        """Wait until every worker has ended; when told to end once more, end them at once."""
-        waiting = [process.process.sentinel for process in self.processes]
-        while waiting and self.ended_by is None:
+        """Wait until every worker has exited. Kill the workers at a second termination signal."""
+        running = [process.process.sentinel for process in self.processes]
+        while running and self.ended_by is None:
             self.ended_by = next((number for number in self.signal_queue if number in signals.TERMINATION), None)
-            for ended in connection.wait(waiting, timeout=0.1):
-                waiting.remove(int(ended))  # type: ignore[arg-type] # a sentinel is a number
+            for exited in connection.wait(running, timeout=0.1):
+                running.remove(int(exited))  # type: ignore[arg-type] # a sentinel is a number
         if self.ended_by is not None:
             for process in self.processes:
                 process.process.kill()

@@ -1,4 +1,4 @@
-"""Which column of a table, or member of a foreign object, is which member of a person."""
+"""Map columns of a table, or keys of a JSON object, to fields of a person."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from peopleinfo.errors import PeopleInfoError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-_DATE_LENGTH: Final = 64  # characters; no date is longer
+_MAX_DATE_LENGTH: Final = 64  # characters
 REJECT_LINE: Final = "reject_line"
 REJECT_REASON: Final = "reject_reason"
 REJECT_TEXT: Final = "reject_text"
 _REJECT_COLUMNS: Final = (REJECT_LINE, REJECT_REASON, REJECT_TEXT)
 
-# How people head their columns, letters and digits only.
+# Common column names, reduced to lower-case letters and digits.
 HEADER_ALIASES: Final = {
     "person_name": (
         "personname",
@@ -38,131 +38,131 @@ HEADER_ALIASES: Final = {
 
 
 class InvalidInput(PeopleInfoError):
-    """The input cannot be read as people at all; the message says what to tell the command.
+    """The input as a whole cannot be read as records.
 
-    `unquoted` is for whoever must not be shown anything of the input: the first row of a table without a header is somebody's data.
+    `safe_message` quotes nothing of the input, for logs and responses: without a header the first row is personal data.
     """
 
-    def __init__(self, message: str, *, unquoted: str | None = None) -> None:
-        self.safe_message = unquoted or message
+    def __init__(self, message: str, *, safe_message: str | None = None) -> None:
+        self.safe_message = safe_message or message
         super().__init__(message)
 
 
 class ColumnMapping:
-    """A mapping from sources (columns, members) to members of a person, and how dates are written.
+    """Maps source columns to fields of a person and converts birthdates.
 
-    `given` maps a member to its source; several sources, which are joined by spaces, are divided by commas or blanks. `date_formats`
-    are tried in turn (as in strptime).
+    `mapping` gives the source of a field: one name, or several names separated by commas or blanks. The values of several names are joined with
+    spaces. `date_formats` (of strptime) are tried in order.
     """
 
-    def __init__(self, given: Mapping[str, str] | None = None, date_formats: Sequence[str] = ()) -> None:
-        self._given = dict(given or {})
-        self._iso = _date_reader(tuple(date_formats)) if date_formats else None
+    def __init__(self, mapping: Mapping[str, str] | None = None, date_formats: Sequence[str] = ()) -> None:
+        self._mapping = dict(mapping or {})
+        self._to_iso = _date_converter(tuple(date_formats)) if date_formats else None
 
     def row_mapper(self, header: Sequence[str]) -> Callable[[Sequence[str]], dict[str, str]]:
-        """Return what turns the cells of a row into members, for a table with this header; empty cells are absent.
+        """Return a function that maps the cells of a row to fields, for a table with this header. Empty cells are omitted.
 
-        Raises InvalidInput when the header is not clear, or lacks a column that was asked for.
+        Raises InvalidInput when the header is ambiguous or lacks a mapped column.
         """
         names = [name.strip() for name in header]
         self._check(names)
         resolved = self.resolved(names)
-        direct = {sources[0]: member for member, sources in resolved.items() if len(sources) == 1}
+        direct = {sources[0]: field for field, sources in resolved.items() if len(sources) == 1}
         joined = {
-            member: [names.index(source) for source in sources]
-            for member, sources in resolved.items()
+            field: [names.index(source) for source in sources]
+            for field, sources in resolved.items()
             if len(sources) > 1
         }
-        used = {names[index] for indices in joined.values() for index in indices} | set(_REJECT_COLUMNS)
-        members = [direct.get(name) or ("" if name in used else name) for name in names]
+        omitted = {names[index] for indices in joined.values() for index in indices} | set(_REJECT_COLUMNS)
+        fields = [direct.get(name) or ("" if name in omitted else name) for name in names]
 
-        def read(cells: Sequence[str]) -> dict[str, str]:
-            data = {member: cell for member, cell in zip(members, cells, strict=True) if cell}
+        def map_row(cells: Sequence[str]) -> dict[str, str]:
+            data = {field: cell for field, cell in zip(fields, cells, strict=True) if cell}
             data.pop("", None)
-            for member in HEADER_ALIASES:
-                if member in data and data[member].isspace():
-                    del data[member]
-            for member, indices in joined.items():
+            for field in HEADER_ALIASES:
+                if field in data and data[field].isspace():
+                    del data[field]
+            for field, indices in joined.items():
                 if text := " ".join(cell for index in indices if (cell := cells[index].strip())):
-                    data[member] = text
-            self._date(data)
+                    data[field] = text
+            self._convert_birthdate(data)
             return data
 
-        return read
+        return map_row
 
     def map_object(self, data: Any) -> Any:
-        """Return an object with its members mapped; other values as they are."""
+        """Return a JSON object with its keys mapped to fields; return any other value unchanged."""
         if not isinstance(data, dict):
             return data
         mapped = {name: value for name, value in data.items() if name not in _REJECT_COLUMNS}
-        for member, source in self._given.items():
+        for field, source in self._mapping.items():
             values = [mapped.pop(name) for name in _sources(source, data) if name in mapped]
             if len(values) == 1:
-                mapped[member] = values[0]
+                mapped[field] = values[0]
             elif values:
-                mapped[member] = " ".join(str(value) for value in values if value not in (None, ""))
-        self._date(mapped)
+                mapped[field] = " ".join(str(value) for value in values if value not in (None, ""))
+        self._convert_birthdate(mapped)
         return mapped
 
     def resolved(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """Return which columns are taken for which member: what was given, then what their names suggest."""
-        resolved = {member: _sources(source, names) for member, source in self._given.items()}
+        """Return the source columns of each field: from the mapping, else from `HEADER_ALIASES`."""
+        resolved = {field: _sources(source, names) for field, source in self._mapping.items()}
         used = {source for sources in resolved.values() for source in sources}
-        for member, spellings in HEADER_ALIASES.items():
-            if member in resolved:
+        for field, aliases in HEADER_ALIASES.items():
+            if field in resolved:
                 continue
-            plain = {_plain(name): name for name in reversed(names) if name not in used}
-            found = next((plain[spelling] for spelling in spellings if spelling in plain), None)
-            if found is not None:
-                resolved[member] = (found,)
-                used.add(found)
+            unused = {_normalize(name): name for name in reversed(names) if name not in used}
+            column = next((unused[alias] for alias in aliases if alias in unused), None)
+            if column is not None:
+                resolved[field] = (column,)
+                used.add(column)
         return resolved
 
     def _check(self, names: Sequence[str]) -> None:
         repeated = [name for name, count in Counter(names).items() if count > 1]
         if repeated:
             raise InvalidInput(
-                f"the header has more than one column {', '.join(map(repr, repeated))}: rename them",
-                unquoted="the header names a column more than once: rename one",
+                f"the header repeats a column ({', '.join(map(repr, repeated))}): rename one of them",
+                safe_message="the header repeats a column: rename one of them",
             )
         resolved = self.resolved(names)
-        for member, sources in resolved.items():
+        for field, sources in resolved.items():
             for source in sources:
                 if source not in names:
-                    raise InvalidInput(f"there is no column {source!r} for {member}; there are {', '.join(names)}")
+                    raise InvalidInput(f"column {source!r} for {field} does not exist; columns: {', '.join(names)}")
         if "person_name" not in resolved and "person_surname" not in resolved:
             raise InvalidInput(
-                f"no column looks like a name; there are {', '.join(names)}. Say which: --map person_surname=COLUMN",
-                unquoted="no column of the header looks like a name: call one person_surname or person_name",
+                f"no column contains a name; columns: {', '.join(names)}. Use --map person_surname=COLUMN",
+                safe_message="no column contains a name: rename one to person_surname or person_name",
             )
 
-    def _date(self, data: dict[str, Any]) -> None:
-        if self._iso and isinstance(text := data.get("person_birthdate"), str):
-            data["person_birthdate"] = self._iso(text)
+    def _convert_birthdate(self, data: dict[str, Any]) -> None:
+        if self._to_iso and isinstance(text := data.get("person_birthdate"), str):
+            data["person_birthdate"] = self._to_iso(text)
 
 
 def _sources(text: str, names: Collection[str]) -> tuple[str, ...]:
-    if text in names:  # a name may have blanks in it
+    if text in names:  # a column name may contain blanks
         return (text,)
     return tuple(name.strip() for name in (text.split(",") if "," in text else text.split()))
 
 
-def _plain(name: str) -> str:
+def _normalize(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _date_reader(formats: tuple[str, ...]) -> Callable[[str], str]:
+def _date_converter(formats: tuple[str, ...]) -> Callable[[str], str]:
     def convert(text: str) -> str:
-        for form in formats:
+        for date_format in formats:
             try:
-                return datetime.strptime(text.strip(), form).date().isoformat()  # noqa: DTZ007 - a date has no zone
+                return datetime.strptime(text.strip(), date_format).date().isoformat()  # noqa: DTZ007 - a date has no zone
             except ValueError:
                 continue
-        return text  # the rules of the record judge it
+        return text  # validated with the record
 
-    remembered = lru_cache(maxsize=16_384)(convert)  # at most 4 MiB
+    cached = lru_cache(maxsize=16_384)(convert)  # at most 4 MiB
 
-    def read(text: str) -> str:
-        return remembered(text) if len(text) <= _DATE_LENGTH else text
+    def convert_short(text: str) -> str:
+        return cached(text) if len(text) <= _MAX_DATE_LENGTH else text
 
-    return read
+    return convert_short

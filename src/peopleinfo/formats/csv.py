@@ -1,4 +1,4 @@
-"""CSV: rows in, of any dialect; people out; rejects."""
+"""CSV: read rows of any dialect, write records and rejects."""
 
 from __future__ import annotations
 
@@ -20,68 +20,68 @@ if TYPE_CHECKING:
     from peopleinfo.formats.column_mapping import ColumnMapping
 
 _DELIMITERS: Final = ",;\t|"
-_CELL: Final = 256 * 1024  # characters; well above the largest record
-_LINE: Final = (
-    1024 * 1024
-)  # characters of a line, and of a row, which may go on for several; what bounds the memory when it does not end
+_MAX_CELL_LENGTH: Final = 256 * 1024  # characters; larger than any record
+_MAX_LINE_LENGTH: Final = 1024 * 1024  # characters of a line and of a row; bounds the memory
 FIRST: Final = ("person_id", "person_name", "person_surname", "person_birthdate", "person_address")
 LAST: Final = ("version", "created_at", "updated_at")
 
 
 class CsvReader:
-    """Reads the rows of a table whose first row is its header. Bytes that are not of the encoding spoil their row alone."""
+    """Reads the rows of a table with a header. Bytes that are invalid in the encoding affect only their row."""
 
     def __init__(
         self, stream: IO[bytes], columns: ColumnMapping, *, encoding: str, delimiter: str | None = None
     ) -> None:
         """Read the header. Raises InvalidInput."""
-        csv.field_size_limit(_CELL)
+        csv.field_size_limit(_MAX_CELL_LENGTH)
         text = io.TextIOWrapper(stream, encoding, errors="surrogateescape", newline="")
         first = _read_line(text, 1)
         if not first.strip():
-            raise InvalidInput("there is no header: the first line has to name the columns")
+            raise InvalidInput("the header is missing: the first line must name the columns")
         self.delimiter = delimiter or max(_DELIMITERS, key=first.count)
         self._encoding = encoding
-        # A quoted name in the header may go on in the next line, so the reader gets the first line back.
+        # The reader gets the first line again: a quoted name in the header may continue on the next line.
         self._lines = _Lines(first, text)
-        blank_after = len(names := first.split(self.delimiter)) > 1 and all(name[:1] == " " for name in names[1:])
-        self._rows = csv.reader(self._lines, delimiter=self.delimiter, skipinitialspace=blank_after)
+        space_after = len(names := first.split(self.delimiter)) > 1 and all(name[:1] == " " for name in names[1:])
+        self._rows = csv.reader(self._lines, delimiter=self.delimiter, skipinitialspace=space_after)
         try:
             self.header = next(self._rows)
         except csv.Error as error:
-            raise InvalidInput(f"the header cannot be read as CSV: {error}") from None
-        self.taken = columns.resolved([name.strip() for name in self.header])
-        self._read = columns.row_mapper(self.header)
+            raise InvalidInput(f"the header is not valid CSV: {error}") from None
+        self.columns = columns.resolved([name.strip() for name in self.header])
+        self._map_row = columns.row_mapper(self.header)
 
     def __iter__(self) -> Iterator[Row]:
-        """Yield a row for each line, or lines, of the table; line numbers are where a row begins."""
-        lines, rows, width, read = self._lines, self._rows, len(self.header), self._read
+        """Yield the rows of the table, each with the number of its first line."""
+        lines, rows, width, map_row = self._lines, self._rows, len(self.header), self._map_row
         while True:
             line = lines.number + 1
-            lines.begin_row()
+            lines.start_row()
             try:
                 cells = next(rows)
             except StopIteration:
                 return
             except csv.Error as error:
-                yield Row(line, InvalidJson(f"cannot be read as CSV: {error}"), [])
+                yield Row(line, InvalidJson(f"is not valid CSV: {error}"), [])
                 continue
             if not any(cells):
-                continue  # a blank line, or what a spreadsheet makes of an empty one
+                continue  # a blank line, or delimiters only
             if len(cells) == width:
                 yield Row(
-                    line, read(cells) if all(map(str.isascii, cells)) or _is_text(cells) else self._foreign, cells
+                    line,
+                    map_row(cells) if all(map(str.isascii, cells)) or _is_text(cells) else self._invalid_encoding,
+                    cells,
                 )
             else:
-                yield Row(line, InvalidJson(f"has {len(cells)} cells, and the header {width}"), cells)
+                yield Row(line, InvalidJson(f"has {len(cells)} cells, but the header has {width}"), cells)
 
     @property
-    def _foreign(self) -> InvalidJson:
-        return InvalidJson(f"is not {self._encoding}: say --encoding cp1252, say")
+    def _invalid_encoding(self) -> InvalidJson:
+        return InvalidJson(f"is not valid {self._encoding}: set --encoding, for example to cp1252")
 
 
 class CsvRejects:
-    """Writes rejected rows as they were, with their line and the reasons, to be mended and imported again."""
+    """Writes rejected rows unchanged, with line number and reasons, for correction and another import."""
 
     def __init__(self, stream: IO[bytes], reader: CsvReader) -> None:
         text = io.TextIOWrapper(stream, "utf-8", errors="surrogateescape", newline="", write_through=True)
@@ -89,36 +89,36 @@ class CsvRejects:
         self._width = len(reader.header)
         self._rows.writerow([*reader.header, REJECT_LINE, REJECT_REASON])
 
-    def write(self, outcome: RowResult) -> None:
+    def write(self, result: RowResult) -> None:
         """Write a rejected row."""
-        cells = list(outcome.row.raw)
+        cells = list(result.row.raw)
         cells += [""] * (self._width - len(cells))
-        # Cells that the header knows nothing of stand at the end, so that they are not lost and the others in their columns.
-        self._rows.writerow([*cells[: self._width], outcome.row.line, reasons(outcome), *cells[self._width :]])
+        # Surplus cells go to the end: the others stay in their columns.
+        self._rows.writerow([*cells[: self._width], result.row.line, reasons(result), *cells[self._width :]])
 
 
 class CsvWriter:
-    """Makes a table of people: the members that everybody may have, and the given further ones."""
+    """Formats records as a table: the standard fields and the given custom fields."""
 
-    def __init__(self, further: Sequence[str]) -> None:
-        self._columns = (*FIRST, *further, *LAST)
-        self._known = frozenset(self._columns)
+    def __init__(self, custom_fields: Sequence[str]) -> None:
+        self._columns = (*FIRST, *custom_fields, *LAST)
+        self._column_set = frozenset(self._columns)
 
     def header(self) -> bytes:
-        """Return the first line."""
+        """Return the header line."""
         return self._table([self._columns])
 
     def rows(self, people: Iterable[bytes]) -> bytes:
-        """Return lines for people; a cell holds a text as it is, and any other value as JSON.
+        """Return the lines of records. A cell contains a string unchanged and any other value as JSON.
 
-        Raises InvalidInput for a member that has no column: it came with a person added since the columns were collected.
+        Raises InvalidInput for a field without a column: the record was added after the columns were collected.
         """
         table = []
         for body in people:
-            members = decode_fields(body)
-            if not members.keys() <= self._known:
-                raise InvalidInput("somebody with further members was added during the export: run it again")
-            table.append([_cell(members.get(column)) for column in self._columns])
+            fields = decode_fields(body)
+            if not fields.keys() <= self._column_set:
+                raise InvalidInput("a record with a new custom field was added during the export: run it again")
+            table.append([_cell(fields.get(column)) for column in self._columns])
         return self._table(table)
 
     def _table(self, rows: Iterable[Sequence[str]]) -> bytes:
@@ -128,31 +128,31 @@ class CsvWriter:
 
 
 def extra_fields(people: Iterable[bytes]) -> dict[str, None]:
-    """Return the names of the members beyond those that everybody may have, in the order in which they are met."""
+    """Return the names of the custom fields, in order of first occurrence."""
     return {
         name: None for body in people for name in decode_stored(_names, body) if name not in FIRST and name not in LAST
     }
 
 
-def reasons(outcome: RowResult) -> str:
-    """Return why a row was rejected, in one line."""
-    return "; ".join(f"{error.pointer.lstrip('/')} {error.reason}".strip() for error in outcome.errors)
+def reasons(result: RowResult) -> str:
+    """Return the validation errors of a row in one line."""
+    return "; ".join(f"{error.pointer.lstrip('/')} {error.reason}".strip() for error in result.errors)
 
 
 _names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class _Lines:
-    """The lines of a text, of which the first has been read already. A line or a row longer than `_LINE` ends in csv.Error."""
+    """The lines of a text whose first line was read already. Raises csv.Error for a line or row over `_MAX_LINE_LENGTH`."""
 
     def __init__(self, first: str, rest: io.TextIOWrapper) -> None:
         self._first = first
         self._rest = rest
-        self.number = 0  # of the line that was last given out, from 1
-        self._row = 0  # characters of the row before the line that is read next
+        self.number = 0  # of the line returned last, from 1
+        self._row = 0  # characters of the current row so far
 
-    def begin_row(self) -> None:
-        """Begin a row with the next line."""
+    def start_row(self) -> None:
+        """Start a row at the next line."""
         self._row = 0
 
     def __iter__(self) -> Iterator[str]:
@@ -163,13 +163,13 @@ class _Lines:
         if not line:
             raise StopIteration
         self.number += 1
-        if len(line) == _LINE and not line.endswith(_ENDS):
+        if len(line) == _MAX_LINE_LENGTH and not line.endswith(_ENDS):
             while (rest := self._read()) and not rest.endswith(_ENDS):
                 pass
-            raise csv.Error(f"a line is longer than {_LINE // 1024} KiB")
+            raise csv.Error(f"a line is longer than {_MAX_LINE_LENGTH // 1024} KiB")
         self._row += len(line)
-        if self._row > _LINE:
-            raise csv.Error(f"a row is longer than {_LINE // 1024} KiB: is a quote not closed?")
+        if self._row > _MAX_LINE_LENGTH:
+            raise csv.Error(f"a row is longer than {_MAX_LINE_LENGTH // 1024} KiB: a quote may be unclosed")
         return line
 
     def _read(self) -> str:
@@ -177,11 +177,11 @@ class _Lines:
 
 
 def _read_line(text: io.TextIOWrapper, number: int) -> str:
-    """Return the next line, or a part of a long one. Raises InvalidInput for bytes that the encoding cannot even escape (UTF-16)."""
+    """Return the next line, or part of a long one. Raises InvalidInput for bytes that surrogateescape cannot represent (UTF-16)."""
     try:
-        return text.readline(_LINE)
+        return text.readline(_MAX_LINE_LENGTH)
     except UnicodeError:
-        raise InvalidInput(f"line {number} or after it: not {text.encoding}") from None
+        raise InvalidInput(f"line {number} or later: invalid {text.encoding}") from None
 
 
 _ENDS: Final = ("\n", "\r")
@@ -190,7 +190,7 @@ _ENDS: Final = ("\n", "\r")
 def _is_text(cells: Sequence[str]) -> bool:
     try:
         "".join(cells).encode()
-    except UnicodeEncodeError:  # what "surrogateescape" made of a byte that is no text
+    except UnicodeEncodeError:  # a surrogate from "surrogateescape": an invalid byte
         return False
     return True
 

@@ -1,4 +1,4 @@
-"""People out: everyone, or those who are meant, as pieces of a file."""
+"""Export all or filtered records in chunks, as NDJSON or CSV."""
 
 from __future__ import annotations
 
@@ -14,50 +14,58 @@ if TYPE_CHECKING:
     from peopleinfo.people.service import PeopleService
 
 
-PIECE_SIZE: Final = 256 * 1024  # bytes of people in a piece, of which a slow client makes the server hold one or two
-Piece = tuple[int, bytes]  # how many people it holds, and the text
-Seen = Callable[[list[bytes]], None]  # is told of those whose piece is yielded next
+CHUNK_SIZE: Final = 256 * 1024  # bytes; the server holds one or two chunks per slow client
+Chunk = tuple[int, bytes]  # number of records, and their text
+OnChunk = Callable[[list[bytes]], None]  # called with the records of a chunk before it is yielded
 
 
 async def as_ndjson(
-    people: PeopleService, where: PersonFilter, *, hidden: frozenset[str] = frozenset(), seen: Seen | None = None
-) -> AsyncGenerator[Piece, None]:
-    """Yield how many people a piece holds, and the piece: a JSON object a line, without `hidden` members."""
-    async for bodies in _iter_people(people, where, hidden, seen):
+    people: PeopleService,
+    criteria: PersonFilter,
+    *,
+    hidden: frozenset[str] = frozenset(),
+    on_chunk: OnChunk | None = None,
+) -> AsyncGenerator[Chunk, None]:
+    """Yield chunks of NDJSON without the `hidden` fields."""
+    async for bodies in _iter_people(people, criteria, hidden, on_chunk):
         yield len(bodies), b"\n".join(bodies) + b"\n"
 
 
 async def as_csv(
-    people: PeopleService, where: PersonFilter, *, hidden: frozenset[str] = frozenset(), seen: Seen | None = None
-) -> AsyncGenerator[Piece, None]:
-    """Yield how many people a piece holds, and the piece: lines of a table. The people are read twice, first for their columns.
+    people: PeopleService,
+    criteria: PersonFilter,
+    *,
+    hidden: frozenset[str] = frozenset(),
+    on_chunk: OnChunk | None = None,
+) -> AsyncGenerator[Chunk, None]:
+    """Yield chunks of CSV without the `hidden` fields. Reads all records twice, first to collect the columns.
 
-    Raises InvalidInput when somebody with further members is added meanwhile.
+    Raises InvalidInput when a record with a new custom field is added in between.
     """
-    further: dict[str, None] = {}
-    async for bodies in _iter_people(people, where, hidden, None):
-        further |= extra_fields(bodies)
-    writer = CsvWriter(tuple(further))
+    custom_fields: dict[str, None] = {}
+    async for bodies in _iter_people(people, criteria, hidden, None):
+        custom_fields |= extra_fields(bodies)
+    writer = CsvWriter(tuple(custom_fields))
     yield 0, writer.header()
-    async for bodies in _iter_people(people, where, hidden, seen):
+    async for bodies in _iter_people(people, criteria, hidden, on_chunk):
         yield len(bodies), writer.rows(bodies)
 
 
 async def _iter_people(
-    people: PeopleService, where: PersonFilter, hidden: frozenset[str], seen: Seen | None
+    people: PeopleService, criteria: PersonFilter, hidden: frozenset[str], on_chunk: OnChunk | None
 ) -> AsyncIterator[list[bytes]]:
-    async for page in people.iter_pages(where, hidden=hidden):
+    async for page in people.iter_pages(criteria, hidden=hidden):
         for bodies in groups(page):
-            if seen is not None:
-                seen(bodies)
+            if on_chunk is not None:
+                on_chunk(bodies)
             yield bodies
 
 
-def groups(bodies: list[bytes], size: int = PIECE_SIZE) -> Iterator[list[bytes]]:
-    """Divide people into groups that end when they have `size` bytes or more."""
-    start = held = 0
+def groups(bodies: list[bytes], size: int = CHUNK_SIZE) -> Iterator[list[bytes]]:
+    """Divide records into groups of at least `size` bytes."""
+    start = total = 0
     for end, body in enumerate(bodies, start=1):
-        held += len(body)
-        if held >= size or end == len(bodies):
+        total += len(body)
+        if total >= size or end == len(bodies):
             yield bodies[start:end]
-            start, held = end, 0
+            start, total = end, 0

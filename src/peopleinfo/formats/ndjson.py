@@ -1,4 +1,4 @@
-"""JSON: a value a line, or one array however long; rejects."""
+"""JSON: read NDJSON or one array of any length, write rejects."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ if TYPE_CHECKING:
 
     from peopleinfo.formats.column_mapping import ColumnMapping
 
-_LONGEST: Final = 1024 * 1024  # bytes of one value; well above the largest record
-_PIECE: Final = 256 * 1024
-_NUMERIC: Final = "0123456789+-.eE"  # the empty text, at the end of a piece, is in it too
+_MAX_VALUE_SIZE: Final = 1024 * 1024  # bytes; larger than any record
+_CHUNK_SIZE: Final = 256 * 1024
+_NUMERIC: Final = "0123456789+-.eE"  # `in` also holds for the empty string, at the end of a chunk
 _BLANK: Final = re.compile(r"[ \t\n\r]*")
 
 
 def read_lines(stream: IO[bytes], columns: ColumnMapping) -> Iterator[Row]:
-    """Yield a row for each line that is not blank; a line that is no JSON has its reason as data."""
+    """Yield a row per non-blank line; its data is an InvalidJson if the line is not JSON."""
     line = 0
-    while text := stream.readline(_LONGEST):
+    while text := stream.readline(_MAX_VALUE_SIZE):
         line += 1
-        if len(text) == _LONGEST and not text.endswith(b"\n"):
-            while (rest := stream.readline(_LONGEST)) and not rest.endswith(b"\n"):
+        if len(text) == _MAX_VALUE_SIZE and not text.endswith(b"\n"):
+            while (rest := stream.readline(_MAX_VALUE_SIZE)) and not rest.endswith(b"\n"):
                 pass
-            yield Row(line, InvalidJson(f"is longer than {_LONGEST // 1024} KiB"), b"")
+            yield Row(line, InvalidJson(f"is longer than {_MAX_VALUE_SIZE // 1024} KiB"), b"")
         elif text := text.strip(b" \t\r\n"):
             yield Row(line, _value(text, columns), text)
 
 
 def read_array(stream: IO[bytes], columns: ColumnMapping) -> Iterator[Row]:
-    """Yield a row for each element of one JSON array, read piece by piece; line numbers are where an element begins.
+    """Yield a row per element of a JSON array, with the number of its first line. Reads the array in chunks.
 
-    Raises InvalidInput where the array is broken: what follows cannot be told apart any more.
+    Raises InvalidInput at a syntax error, after which no element can be read.
     """
-    text = _Pieces(stream)
-    text.skip("[", "the input has to be a JSON array")
+    text = _ChunkedText(stream)
+    text.skip("[", "the input must be a JSON array")
     if text.peek() == "]":
         return
     while True:
@@ -54,81 +54,79 @@ def read_array(stream: IO[bytes], columns: ColumnMapping) -> Iterator[Row]:
             return
 
 
-class _Pieces:
-    """A JSON text of which only the part being looked at is in memory."""
+class _ChunkedText:
+    """A JSON text of which one part at a time is in memory."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
         self._decode = codecs.getincrementaldecoder("utf-8-sig")().decode
         self._text = ""
-        self._at = 0
+        self._position = 0
         self._line = 1
 
-    def skip(self, wanted: str, otherwise: str) -> None:
-        if self.peek() != wanted:
-            raise InvalidInput(otherwise)
-        self._at += 1
+    def skip(self, expected: str, message: str) -> None:
+        if self.peek() != expected:
+            raise InvalidInput(message)
+        self._position += 1
 
     def peek(self) -> str:
-        """Return the next character that is not blank, "" at the end."""
+        """Return the next non-blank character, or "" at the end."""
         while True:
-            self._pass(_BLANK.match(self._text, self._at).end())  # type: ignore[union-attr] # matches the empty text too
-            if self._at < len(self._text) or not self._more():
-                return self._text[self._at : self._at + 1]
+            self._advance(_BLANK.match(self._text, self._position).end())  # type: ignore[union-attr] # matches the empty string too
+            if self._position < len(self._text) or not self._more():
+                return self._text[self._position : self._position + 1]
 
     def element(self) -> tuple[int, str]:
-        """Return the line and the text of the next value."""
+        """Return the line number and the text of the next value."""
         self.peek()
         while True:
             try:
-                _, end = _SCAN(self._text, self._at)
+                _, end = _SCAN(self._text, self._position)
             except json.JSONDecodeError as error:
                 problem = error.msg
             except RecursionError:
-                problem = "nested too deep"
+                problem = "nested too deeply"
             else:
-                # A number at the end of the piece may go on in the next one: 12 before .50, or 1 before e400.
+                # A number at the end of the chunk may continue in the next one: 12 before .50, or 1 before e400.
                 if self._text[end : end + 1] not in _NUMERIC or not self._more():
-                    line, element = self._line, self._text[self._at : end]
-                    self._pass(end)
+                    line, element = self._line, self._text[self._position : end]
+                    self._advance(end)
                     return line, element
                 continue
-            if len(self._text) - self._at > _LONGEST or not self._more():
-                raise InvalidInput(f"line {self._line}: {problem}; nothing after it can be read")
+            if len(self._text) - self._position > _MAX_VALUE_SIZE or not self._more():
+                raise InvalidInput(f"line {self._line}: {problem}; the rest cannot be read")
 
     def comma_or_end(self) -> str:
-        mark = self.peek()
-        if mark not in (",", "]"):
-            raise InvalidInput(
-                f"line {self._line}: a comma or the end of the array is missing; nothing after it can be read"
-            )
-        self._at += 1
-        return mark
+        character = self.peek()
+        if character not in (",", "]"):
+            raise InvalidInput(f"line {self._line}: expected a comma or the end of the array; the rest cannot be read")
+        self._position += 1
+        return character
 
-    def _pass(self, end: int) -> None:
-        self._line += self._text.count("\n", self._at, end)
-        self._at = end
+    def _advance(self, end: int) -> None:
+        self._line += self._text.count("\n", self._position, end)
+        self._position = end
 
     def _more(self) -> bool:
-        piece = self._stream.read(_PIECE)
+        chunk = self._stream.read(_CHUNK_SIZE)
         try:
-            text = self._decode(piece, final=not piece)
+            text = self._decode(chunk, final=not chunk)
         except UnicodeDecodeError:
-            raise InvalidInput(f"line {self._line} or after it: not UTF-8") from None
-        self._text = self._text[self._at :] + text
-        self._at = 0
-        return bool(piece)
+            raise InvalidInput(f"line {self._line} or later: invalid UTF-8") from None
+        self._text = self._text[self._position :] + text
+        self._position = 0
+        return bool(chunk)
 
 
 class JsonRejects:
-    """Writes rejected values as they were, with their line and the reasons, to be mended and imported again."""
+    """Writes rejected values unchanged, with line number and reasons, for correction and another import."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
 
-    def write(self, outcome: RowResult) -> None:
-        """Write a rejected value: an object with its members, anything else as text."""
-        source = outcome.row.raw
+    def write(self, result: RowResult) -> None:
+        """Write a rejected value: an object with its keys, any other value as text."""
+        source = result.row.raw
         text = source if isinstance(source, bytes) else b""
         try:
             value = strict_json.parse(text)
@@ -136,7 +134,7 @@ class JsonRejects:
             value = None
         if not isinstance(value, dict):
             value = {REJECT_TEXT: text.decode(errors="replace")}
-        value |= {REJECT_LINE: outcome.row.line, REJECT_REASON: reasons(outcome)}
+        value |= {REJECT_LINE: result.row.line, REJECT_REASON: reasons(result)}
         self._stream.write(strict_json.encode(value) + b"\n")
 
 

@@ -1,4 +1,4 @@
-"""Any input as rows: packed or not, whatever its format and encoding."""
+"""Read rows from any input; detect compression, format and encoding."""
 
 from __future__ import annotations
 
@@ -20,56 +20,56 @@ if TYPE_CHECKING:
 Format = Literal["csv", "ndjson", "json"]
 
 _GZIP: Final = b"\x1f\x8b"
-_LOOK: Final = 4096
-_HARMLESS: Final = 16 * 1024 * 1024  # bytes that any input may unpack to
-_MOST_TIMES: Final = 250
+_PEEK_SIZE: Final = 4096  # bytes
+_MIN_SIZE_LIMIT: Final = 16 * 1024 * 1024  # bytes; an input may always decompress to this size
+_MAX_RATIO: Final = 250
 
 
 class Input(NamedTuple):
-    """The rows of an input, its format, which columns were taken for which member, and how to write its rejects."""
+    """The rows of an input, its format, the source columns of each field, and a factory of the writer of rejects."""
 
     rows: Iterable[Row]
     format: Format
-    taken: dict[str, tuple[str, ...]]
+    columns: dict[str, tuple[str, ...]]
     rejects: Callable[[IO[bytes]], CsvRejects | JsonRejects]
 
 
 def read(
     stream: io.BufferedReader,
-    columns: ColumnMapping | None = None,
+    mapping: ColumnMapping | None = None,
     *,
     form: Format | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
-    is_packed: bool = False,
+    is_gzip: bool = False,
 ) -> Input:
-    """Open an input: unpack it when it is gzip, as it has to be if it `is_packed`; find out its format and encoding when they are not given.
+    """Open an input. Decompress gzip, which is mandatory if `is_gzip`. Detect the format and encoding if they are None.
 
-    Raises InvalidInput when it cannot be read as people at all.
+    Raises InvalidInput when the input as a whole cannot be read as records.
     """
-    columns = columns or ColumnMapping()
+    mapping = mapping or ColumnMapping()
     if stream.peek(2)[:2] == _GZIP:
         stream = io.BufferedReader(_GunzipStream(stream))
-    elif is_packed:
-        raise InvalidInput("is not gzip, although the sender says so")
-    start = stream.peek(_LOOK)[:_LOOK]
+    elif is_gzip:
+        raise InvalidInput("is not gzip, but Content-Encoding is gzip")
+    start = stream.peek(_PEEK_SIZE)[:_PEEK_SIZE]
     form = form or _format(start)
     if form == "csv":
-        reader = CsvReader(stream, columns, encoding=_encoding(start, encoding), delimiter=delimiter)
-        return Input(reader, form, reader.taken, lambda rejects: CsvRejects(rejects, reader))
+        reader = CsvReader(stream, mapping, encoding=_encoding(start, encoding), delimiter=delimiter)
+        return Input(reader, form, reader.columns, lambda rejects: CsvRejects(rejects, reader))
     if start.startswith(codecs.BOM_UTF8) and form == "ndjson":
         stream.read(len(codecs.BOM_UTF8))
-    rows = read_lines(stream, columns) if form == "ndjson" else read_array(stream, columns)
+    rows = read_lines(stream, mapping) if form == "ndjson" else read_array(stream, mapping)
     return Input(rows, form, {}, JsonRejects)
 
 
 class _GunzipStream(io.RawIOBase):
-    """What is in a gzip stream. Raises InvalidInput where the stream is broken."""
+    """The decompressed content of a gzip stream. Raises InvalidInput for a corrupt stream."""
 
     def __init__(self, stream: io.BufferedReader) -> None:
         super().__init__()
-        self._source = _Counted(stream)
-        self._packed = gzip.GzipFile(fileobj=cast("IO[bytes]", self._source))
+        self._source = _CountingStream(stream)
+        self._gzip = gzip.GzipFile(fileobj=cast("IO[bytes]", self._source))
         self._size = 0
 
     def readable(self) -> bool:
@@ -77,17 +77,17 @@ class _GunzipStream(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         try:
-            count = self._packed.readinto(buffer)
+            count = self._gzip.readinto(buffer)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise InvalidInput(f"cannot be unpacked: {error}") from None
+            raise InvalidInput(f"cannot be decompressed: {error}") from None
         self._size += count
-        if self._size > max(_HARMLESS, _MOST_TIMES * self._source.size):
-            raise InvalidInput(f"unpacks to more than {_MOST_TIMES} times its size: send it unpacked")
+        if self._size > max(_MIN_SIZE_LIMIT, _MAX_RATIO * self._source.size):
+            raise InvalidInput(f"decompresses to more than {_MAX_RATIO} times its size: send it uncompressed")
         return count
 
 
-class _Counted:
-    """A stream that counts the bytes that are read."""
+class _CountingStream:
+    """A stream that counts the bytes read from it."""
 
     def __init__(self, stream: io.BufferedReader) -> None:
         self._stream = stream
@@ -106,12 +106,10 @@ def _format(start: bytes) -> Format:
     return "ndjson" if text.startswith(b"{") else "csv"
 
 
-def _encoding(start: bytes, named: str | None) -> str:
-    if named:
+def _encoding(start: bytes, name: str | None) -> str:
+    if name:
         try:
-            return codecs.lookup(named).name
+            return codecs.lookup(name).name
         except LookupError:
-            raise InvalidInput(
-                f"there is no encoding {named!r}: utf-8, cp1252, latin-1 and utf-16 are common"
-            ) from None
+            raise InvalidInput(f"unknown encoding {name!r}: use for example utf-8, cp1252, latin-1 or utf-16") from None
     return "utf-16" if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"

@@ -17,7 +17,7 @@ from peopleinfo.bulk.importer import Importer, RowResult, batches
 from peopleinfo.errors import StoreUnavailable
 from peopleinfo.formats import reader
 from peopleinfo.formats.column_mapping import ColumnMapping, InvalidInput
-from peopleinfo.formats.export import Piece, as_csv, as_ndjson
+from peopleinfo.formats.export import Chunk, as_csv, as_ndjson
 from peopleinfo.http.bodies import body_timeout, media_type, preferred, read_json, wait_for_disconnect
 from peopleinfo.http.memory_budget import EXPORT_SIZE, EXPORTS, RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
@@ -70,9 +70,7 @@ class ImportResource:
         is_packed = req.get_header("Content-Encoding", default="").lower() in _CODINGS
         body = cast("io.BufferedReader", io.BufferedReader(_Body(req, self._body_timeout), _CHUNK_SIZE))
         run = partial(asyncio.get_running_loop().run_in_executor, self._threads)
-        source = await run(
-            partial(reader.read, body, parse_columns(req.params), form=input_format, is_packed=is_packed)
-        )
+        source = await run(partial(reader.read, body, parse_columns(req.params), form=input_format, is_gzip=is_packed))
         row_batches = batches(source.rows, _BATCH_ROWS, _BATCH_SIZE)
         BULK_OPERATIONS.change(1, "import")
         results = tempfile.SpooledTemporaryFile(_MAX_MEMORY)  # noqa: SIM115 - _chunks closes it
@@ -119,7 +117,7 @@ class ExportResource:
         trail = audit_of(req)
         seen = (lambda people: trail.record_people(person_ids(people))) if trail else None
         chunks = await _with_first_chunk(
-            (as_csv if as_table else as_ndjson)(self._people, where, hidden=hidden, seen=seen)
+            (as_csv if as_table else as_ndjson)(self._people, where, hidden=hidden, on_chunk=seen)
         )
         resp.content_type = CSV if as_table else NDJSON
         resp.set_header("Cache-Control", "private, no-store")
@@ -170,13 +168,13 @@ def parse_columns(params: Mapping[str, Any]) -> ColumnMapping:
     return ColumnMapping(columns, formats if isinstance(formats, list) else [formats])
 
 
-async def _with_first_chunk(chunks: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, None]:
+async def _with_first_chunk(chunks: AsyncGenerator[Chunk, None]) -> AsyncGenerator[Chunk, None]:
     """Read the first chunk before the response starts, so that a store error becomes a problem document."""
     chunk = await anext(chunks, None)
     first = [chunk] if chunk else []
     del chunk  # frees the first page before the export ends
 
-    async def all_chunks() -> AsyncGenerator[Piece, None]:
+    async def all_chunks() -> AsyncGenerator[Chunk, None]:
         async with aclosing(chunks):
             if first:
                 yield first.pop()
@@ -186,7 +184,7 @@ async def _with_first_chunk(chunks: AsyncGenerator[Piece, None]) -> AsyncGenerat
     return all_chunks()
 
 
-async def _stream(req: Request, chunks: AsyncGenerator[Piece, None], _held: Held) -> AsyncGenerator[bytes, None]:
+async def _stream(req: Request, chunks: AsyncGenerator[Chunk, None], _held: Held) -> AsyncGenerator[bytes, None]:
     """Yield the output until the client disconnects; the server itself does not stop the stream then."""
     BULK_OPERATIONS.change(1, "export")
     disconnect = asyncio.ensure_future(wait_for_disconnect(req))
