@@ -1,1 +1,1 @@
-"""The documentation as a site: docs/*.md as they are, and pages that are made from the code (`make docs`)."""
+"""The documentation site: the pages of docs/ and reference pages that are generated from the code (`make docs`)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import TYPE_CHECKING, Any
 
 import falcon
@@ -53,36 +54,44 @@ def commands() -> str:
 
 
 def settings() -> str:
-    """Return the settings page."""
-    rows = [
+    """Return the settings page: a section per setting."""
+    lines = [
+        "# Settings",
+        "",
         (
-            f"`{PREFIX}{field.name.upper()}`",
-            f"`{field.default}`" if field.default != "" else "",
-            field.metadata["description"],
-        )
-        for field in dataclasses.fields(Settings)
+            "Each setting is an environment variable or a flag of `peopleinfo serve`. A flag takes precedence. "
+            "A secret has no flag, because other users of the machine can read command lines. `peopleinfo doctor` checks all settings."
+        ),
     ]
-    head = "# Settings\n\nEach setting is an environment variable or the flag of the same name, for example `--store-url`. "
-    head += "A flag takes precedence. `peopleinfo doctor` checks all settings.\n\n"
-    return head + "\n".join(_table(("variable", "default", "description"), rows)) + "\n"
+    for field in dataclasses.fields(Settings):
+        flag = "" if field.metadata.get("secret") else f"Flag: `--{field.name.replace('_', '-')}`. "
+        default = "empty" if field.default == "" else f"`{field.default}`"
+        lines += ["", f"## {PREFIX}{field.name.upper()}", "", _plain(field.metadata["description"])]
+        lines += ["", f"{flag}Default: {default}."]
+    return "\n".join(lines) + "\n"
 
 
 def metrics_page() -> str:
-    """Return the page of the metrics at `/metrics`."""
-    rows = []
+    """Return the page of the metrics at `/metrics`: a section per metric."""
+    lines = [
+        "# Metrics",
+        "",
+        "The metrics at `/metrics`. [Observability](../observability.md) describes how to scrape and use them.",
+    ]
     for metric in metrics.ALL:
-        description = metric.documentation
+        lines += ["", f"## {metric.name}", "", _plain(metric.documentation)]
+        details = [f"Type: {type(metric).__name__.lower()}."]
+        if metric.labels:
+            details.append(f"Labels: {', '.join(f'`{label}`' for label in metric.labels)}.")
         if isinstance(metric, Histogram):
-            description += f" Buckets in seconds: {', '.join(f'{bound:g}' for bound in metric.bounds)}."
-        labels = ", ".join(f"`{label}`" for label in metric.labels)
-        rows.append((f"`{metric.name}`", type(metric).__name__.lower(), labels, description))
-    head = "# Metrics\n\nThe metrics at `/metrics`. [Observability](../observability.md) describes how to scrape and use them.\n\n"
-    return head + "\n".join(_table(("metric", "type", "labels", "description"), rows)) + "\n"
+            details.append(f"Buckets in seconds: {', '.join(f'{bound:g}' for bound in metric.bounds)}.")
+        lines += ["", " ".join(details)]
+    return "\n".join(lines) + "\n"
 
 
 def errors() -> str:
     """Return the error catalogue: the service's problem types, then those of HTTP itself."""
-    types = sorted({(kind.slug, str(kind.status), kind.title) for kind in PROBLEM_TYPES.values()})
+    types = {(kind.slug, str(kind.status), kind.title) for kind in PROBLEM_TYPES.values()}
     internal = ("internal-error", "500", "Internal server error")
     lines = [
         "# Error catalogue",
@@ -94,7 +103,7 @@ def errors() -> str:
         "",
         "## Problem types",
     ]
-    for slug, status, title in [*types, internal]:
+    for slug, status, title in sorted([*types, internal]):
         lines += ["", f"### {slug}", "", *_problem(status, title, PROBLEMS[slug])]
     lines += ["", "## HTTP errors"]
     for code, explanation in HTTP_ERRORS.items():
@@ -158,6 +167,11 @@ def _content(holder: dict[str, Any]) -> str:
 
 def _about(one: dict[str, Any]) -> str:
     return str(one.get("description") or one.get("schema", {}).get("description", ""))
+
+
+def _plain(text: str) -> str:
+    """Return the Markdown that shows a text unchanged."""
+    return re.sub(r"([*_`\[\]<>|])", r"\\\1", text)
 
 
 def _kind(schema: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The pictures of the console in docs/pictures: `python -m docs_site.screenshots` makes them anew, with made-up people."""
+"""Take the screenshots of the console in docs/pictures, with invented people: `python -m docs_site.screenshots`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAPPED: Final = ["--map", "person_address=Street, City, Country", "--date-format
 
 
 def main() -> None:
-    """Serve the people of the example, and take a picture of each page."""
+    """Serve the people of the example, and take the screenshots."""
     with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as server, sync_playwright() as playwright:
         command = [sys.executable, "-m", "peopleinfo", "import", str(PEOPLE), *MAPPED]
         subprocess.run([*command, "--store-url", f"sqlite:///{folder}/people.db"], check=True, capture_output=True)
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def take(browser: Browser, url: str) -> None:
-    """Take the pictures."""
+    """Take a screenshot of each page."""
     with browsing.window(browser, url) as page:
         page.set_viewport_size({"width": 1000, "height": 620})
         page.goto("/console")
@@ -46,6 +46,11 @@ def take(browser: Browser, url: str) -> None:
         page.goto("/console/transfer")
         page.locator("input[type=file]").set_input_files(PEOPLE)
         page.locator("table").first.wait_for()
+        for field, column in (("person_address", "Street"), ("more-address", "City"), ("most-address", "Country")):
+            page.locator(f"#{field}").select_option(label=column)
+        page.locator("#dates").select_option("%d/%m/%Y")
+        page.locator("#preview").get_by_text("11/02/1990").first.wait_for()
+        page.set_viewport_size({"width": 1000, "height": 860})
         page.screenshot(path=FOLDER / "import.png")
     with browsing.window(browser, url, "phone", dark=True) as page:
         page.goto("/console")

@@ -110,3 +110,11 @@ def test_index_pages_link_every_runbook_and_decision(site: Path) -> None:
         page = (site / folder / "index.html").read_text()
         for file in (ROOT / "docs" / folder).glob("*.md"):
             assert f'href="{file.stem}.html"' in page
+
+
+@pytest.mark.parametrize("page", ["tutorial-console.md", "console.md"])
+def test_console_pages_name_existing_labels(page: str) -> None:
+    console = ROOT / "src" / "peopleinfo" / "console" / "templates"
+    templates = "".join(template.read_text() for template in console.glob("*.html"))
+    labels = re.findall(r"\*\*(.*?)\*\*", (ROOT / "docs" / page).read_text())
+    assert [label for label in labels if label not in templates] == []
