@@ -49,7 +49,7 @@ def pull_request(
         "state": state,
         "head": head,
         "base": {"sha": "b" * 40},
-        "labels": [{"name": label}] if action != "unlabeled" else [],
+        "labels": [{"name": one} for one in ((*others,) if action == "unlabeled" else (label, *others))],
     }
     payload = {"action": action, "pull_request": shown, "label": {"name": label}}
     return Event("pull_request", payload, ref="refs/pull/7/merge", changed=changed, variables=BOTH)
