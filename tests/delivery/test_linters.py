@@ -13,7 +13,7 @@ import yaml  # type: ignore[import-untyped]
 ROOT: Final = Path(__file__).parents[2]
 SCRIPTS: Final = [
     path
-    for path in [*sorted((ROOT / "scripts").iterdir()), ROOT / ".ci" / "run"]
+    for path in [*sorted((ROOT / "scripts").iterdir()), *sorted((ROOT / ".ci").iterdir())]
     if path.is_file() and b"bash" in path.read_bytes().partition(b"\n")[0]
 ]
 
