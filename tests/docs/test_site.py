@@ -8,13 +8,15 @@ import os
 import re
 import subprocess
 import sys
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
 
-from docs_site.problem_help import PROBLEMS
+from docs_site.problem_help import HTTP_ERRORS, PROBLEMS
 from peopleinfo.cli import app
+from peopleinfo.http.openapi import document
 from peopleinfo.http.operations import OPERATIONS
 from peopleinfo.http.problems import PROBLEM_TYPES
 from peopleinfo.settings import PREFIX, Settings
@@ -85,6 +87,17 @@ def test_catalogue_explains_every_problem_type(site: Path) -> None:
         assert kind.slug in page
         assert f"{kind.status} {kind.title}" in page
     assert {kind.slug for kind in PROBLEM_TYPES.values()} | {"internal-error"} == PROBLEMS.keys()
+
+
+def test_catalogue_has_every_status_of_the_api() -> None:
+    responses = {
+        int(status)
+        for methods in document()["paths"].values()
+        for operation in methods.values()
+        for status in operation["responses"]
+    }
+    explained = {kind.status for kind in PROBLEM_TYPES.values()} | HTTP_ERRORS.keys()
+    assert {status for status in responses if status >= HTTPStatus.BAD_REQUEST} <= explained
 
 
 @pytest.mark.skipif(browsing.missing() is not None, reason=browsing.missing() or "")

@@ -87,7 +87,7 @@ def test_every_command_prints_what_the_page_shows(page: str, tmp_path: Path) -> 
             person_id = person_id or next(iter(re.findall(VARYING["an id"], ran.stdout)), "")
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/tutorial-api.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial-api.md", "docs/client.md"])
 def test_python_examples_run(page: str, tmp_path: Path) -> None:
     program = "".join(blocks(page, "python"))
     assert "peopleinfo_client" in program
