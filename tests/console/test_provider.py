@@ -237,7 +237,7 @@ def test_an_answer_that_was_asked_for_in_another_browser_signs_nobody_in(
         theirs = come_back(attacker)
     refused(browser_of_ours, theirs, 400, "not begun in this browser")
     come_back(browser_of_ours)
-    refused(browser_of_ours, theirs, 400, "not the answer to a question")
+    refused(browser_of_ours, theirs, 400, "was not started in this browser")
 
 
 def test_a_code_is_good_once(server: Server, browser_of_ours: httpx.Client, provider: Provider) -> None:
@@ -245,7 +245,7 @@ def test_a_code_is_good_once(server: Server, browser_of_ours: httpx.Client, prov
     kept = dict(browser_of_ours.cookies)
     assert browser_of_ours.get(back).status_code == 303
     with httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT, cookies=kept) as again:
-        refused(again, back, 400, "takes back what it said")
+        refused(again, back, 400, "rejected the authorization code")
 
 
 def test_an_answer_of_another_provider_is_refused(browser_of_ours: httpx.Client, provider: Provider) -> None:
@@ -255,7 +255,7 @@ def test_an_answer_of_another_provider_is_refused(browser_of_ours: httpx.Client,
 
 def test_whom_the_provider_does_not_let_in_is_told(browser_of_ours: httpx.Client, provider: Provider) -> None:
     provider.refuses = True
-    refused(browser_of_ours, come_back(browser_of_ours), 400, "did not let you in")
+    refused(browser_of_ours, come_back(browser_of_ours), 400, "rejected the sign-in")
 
 
 @pytest.mark.parametrize("claims", [{"aud": "another service"}, {"exp": 1}, {"iss": "https://example.org"}], ids=str)

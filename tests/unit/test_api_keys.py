@@ -279,12 +279,12 @@ async def test_a_wrong_credential_is_refused_where_none_is_needed(keys: InMemory
 
 
 async def test_what_is_remembered_is_bounded(keys: InMemory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gates, "_REMEMBERED", 3)
+    monkeypatch.setattr(gates, "_MAX_CACHE_SIZE", 3)
     gate = Authenticator(keys, now=lambda: NOW, admin_key="a" * 32)
     for number in range(10):
         credential, _ = await create_key(keys, name=f"k{number}", scopes=[Scope.READ], lifetime=None, now=NOW)
         assert (await gate.authenticate(credential)).name == f"k{number}"
-        assert len(gate._known) <= 3
+        assert len(gate._entries) <= 3
     assert (await gate.authenticate("a" * 32)).has_scope(Scope.ADMIN)
 
 

@@ -48,7 +48,7 @@ def test_what_is_required_is_not_taken(rates: TokenBuckets) -> None:
 
 
 def test_what_is_kept_is_bounded(rates: TokenBuckets, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(buckets, "_BUCKETS", 10)
+    monkeypatch.setattr(buckets, "_MAX_BUCKETS", 10)
     for number in range(100):
         rates.consume(str(number), 1)
     assert len(rates._buckets) == 10

@@ -1,4 +1,4 @@
-"""API keys: what they look like, what is kept of them, and the port to where that is kept."""
+"""API keys: their format, their stored form, their lifecycle, and the interface of the store of keys."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from peopleinfo.people.fields import READ_ONLY_FIELDS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# pi_, 256 bits of chance, a CRC-32 of both: scanners for secrets find a key by its form and are sure of it by its check.
+# pi_, 256 random bits, and a CRC-32 of both: secret scanners recognise a key by its format and verify the checksum.
 KEY_PREFIX: Final = "pi_"
 _DIGITS: Final = string.digits + string.ascii_letters
 _BITS: Final = 256
-_RANDOM_CHARS: Final = 43  # digits to the base of 62 for as many bits
-_CHECKSUM_CHARS: Final = 6  # digits for a CRC-32
-_FORM: Final = re.compile(rf"{KEY_PREFIX}[0-9A-Za-z]{{{_RANDOM_CHARS + _CHECKSUM_CHARS}}}", re.ASCII)
+_RANDOM_CHARS: Final = 43  # base-62 digits of the random bits
+_CHECKSUM_CHARS: Final = 6  # base-62 digits of a CRC-32
+_FORMAT: Final = re.compile(rf"{KEY_PREFIX}[0-9A-Za-z]{{{_RANDOM_CHARS + _CHECKSUM_CHARS}}}", re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
-_ID: Final = 12  # digits of the digest
+_ID_LENGTH: Final = 12  # hexadecimal digits of the digest
 
 
 class ApiKeyError(PeopleInfoError):
-    """A key cannot be made, found or changed as it was asked for."""
+    """An API key cannot be created, found or changed."""
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
-    """What is kept of a key: who it stands for, and a digest by which it is recognised and from which nobody finds it."""
+    """The stored form of an API key: its digest, its principal and its validity. The key itself is not stored."""
 
     key_hash: bytes = msgspec.field(name="digest")
     name: str
@@ -47,12 +47,12 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key_id(self) -> str:
-        """What tells the key from others of the same name; no secret."""
-        return self.key_hash.hex()[:_ID]
+        """Public id, which distinguishes keys of the same name: the first 12 hexadecimal digits of the digest."""
+        return self.key_hash.hex()[:_ID_LENGTH]
 
     @property
     def principal(self) -> Principal:
-        """Whoever shows this key."""
+        """The principal of a client with this key."""
         return Principal(name=self.name, scopes=self.scopes, hidden_fields=self.hidden_fields)
 
     def state(self, now: datetime) -> str:
@@ -63,40 +63,40 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ApiKeyStore(Protocol):
-    """Keeps API keys, the same for every process: whoever asks sees each change that was acknowledged before.
+    """A store of API keys, shared by all processes. A read returns every change that was acknowledged before.
 
     Every method may raise StoreUnavailable.
     """
 
     async def find(self, digest: bytes) -> ApiKey | None:
-        """Return the key with this digest, whatever its state, or None."""
+        """Return the key with this digest, in any state, or None."""
 
     async def save(self, *keys: ApiKey) -> None:
-        """Store keys durably, all of them or none, in the place of those with the same digests."""
+        """Store keys durably and atomically; a key replaces the stored key with the same digest."""
 
     async def all(self) -> list[ApiKey]:
-        """Return every key that was ever made, oldest first."""
+        """Return every key that was ever created, oldest first."""
 
     async def any_exist(self) -> bool:
-        """Say whether a key was ever made."""
+        """Return whether a key was ever created."""
 
 
 def hash_key(credential: str) -> bytes:
-    """Return as what a credential is kept: 256 bits of chance cannot be tried out, so a hash need not be slow to be safe."""
+    """Return the stored digest of a credential. A fast hash is safe, because 256 random bits resist brute force."""
     return hashlib.sha256(credential.encode()).digest()
 
 
 def generate_key() -> str:
-    """Return a key that nobody has: `pi_` and 49 digits and letters."""
-    chance = KEY_PREFIX + _base62(secrets.randbits(_BITS), _RANDOM_CHARS)
-    return chance + _check(chance)
+    """Return a new random key: `pi_` and 49 digits and letters."""
+    key = KEY_PREFIX + _base62(secrets.randbits(_BITS), _RANDOM_CHARS)
+    return key + _checksum(key)
 
 
 def is_well_formed(credential: str) -> bool:
-    """Say whether a text can be a key at all; what is mistyped or cut off cannot."""
+    """Return whether a text has the format and the checksum of a key, unlike a mistyped or truncated one."""
     return (
-        _FORM.fullmatch(credential) is not None
-        and _check(credential[:-_CHECKSUM_CHARS]) == credential[-_CHECKSUM_CHARS:]
+        _FORMAT.fullmatch(credential) is not None
+        and _checksum(credential[:-_CHECKSUM_CHARS]) == credential[-_CHECKSUM_CHARS:]
     )
 
 
@@ -109,21 +109,23 @@ async def create_key(
     lifetime: timedelta | None,
     now: datetime,
 ) -> tuple[str, ApiKey]:
-    """Make a key and return it, which nobody can do again, with what is kept of it. Raises InvalidKey, StoreUnavailable."""
+    """Create a key and return it with its stored form. The key cannot be retrieved later. Raises ApiKeyError, StoreUnavailable."""
     if _NAME.fullmatch(name) is None:
         raise ApiKeyError(
-            "a name has 1 to 64 letters, digits, dots, hyphens and underscores, as in ci or billing.export"
+            "the name of a key must have 1 to 64 letters, digits, dots, hyphens or underscores, for example billing.export"
         )
     if name in RESERVED:
-        raise ApiKeyError(f"{name} stands in the audit for somebody who shows no key of yours: take another name")
+        raise ApiKeyError(f"{name} is reserved for a principal without an API key: choose another name")
     if any(key.name == name and key.state(now) == "valid" for key in await keys.all()):
         raise ApiKeyError(
-            f"there is a valid key {name}: take another name, or renew it by `peopleinfo keys rotate {name}`"
+            f"there is a valid key {name}: choose another name, or replace the key with `peopleinfo keys rotate {name}`"
         )
-    if given := set(hidden_fields) & set(READ_ONLY_FIELDS):
-        raise ApiKeyError(f"{', '.join(sorted(given))} cannot be hidden: without it nobody can be named or changed")
+    if read_only := set(hidden_fields) & set(READ_ONLY_FIELDS):
+        raise ApiKeyError(
+            f"{', '.join(sorted(read_only))} cannot be hidden: clients need it to read and change records"
+        )
     if hidden_fields and Scope.ADMIN in scopes:
-        raise ApiKeyError(f"a key with the scope {Scope.ADMIN} may do everything, so nothing can be hidden from it")
+        raise ApiKeyError(f"a key with the scope {Scope.ADMIN} has access to all fields: leave out the hidden fields")
     credential = generate_key()
     key = ApiKey(
         key_hash=hash_key(credential),
@@ -137,43 +139,43 @@ async def create_key(
     return credential, key
 
 
-async def revoke(keys: ApiKeyStore, which: str, *, now: datetime) -> list[ApiKey]:
-    """End the valid keys with this name, or the one with this id, and return them. Raises InvalidKey when there is none."""
-    revoked = [msgspec.structs.replace(key, revoked_at=now) for key in await _valid(keys, which, now)]
+async def revoke(keys: ApiKeyStore, name_or_id: str, *, now: datetime) -> list[ApiKey]:
+    """Revoke the valid keys with this name or id and return them. Raises ApiKeyError if there is none."""
+    revoked = [msgspec.structs.replace(key, revoked_at=now) for key in await _valid_keys(keys, name_or_id, now)]
     await keys.save(*revoked)
     return revoked
 
 
-async def rotate(keys: ApiKeyStore, which: str, *, overlap: timedelta, now: datetime) -> tuple[str, ApiKey]:
-    """Make a key like the one with this name or id, which goes on for `overlap`, and return it as `issue` does.
+async def rotate(keys: ApiKeyStore, name_or_id: str, *, overlap: timedelta, now: datetime) -> tuple[str, ApiKey]:
+    """Replace a key by a new one with the same permissions, and return that like `create_key`.
 
-    Raises InvalidKey unless there is exactly one valid key.
+    The old key remains valid for `overlap`. Raises ApiKeyError unless exactly one valid key has this name or id.
     """
-    valid = await _valid(keys, which, now)
+    valid = await _valid_keys(keys, name_or_id, now)
     if len(valid) > 1:
         ids = ", ".join(key.key_id for key in valid)
-        raise ApiKeyError(f"there are {len(valid)} valid keys {which}: name one of them by its id, {ids}")
+        raise ApiKeyError(f"there are {len(valid)} valid keys {name_or_id}: use the id of one of them, {ids}")
     (old,) = valid
     credential = generate_key()
     lifetime = old.expires_at - old.created_at if old.expires_at else None
     new = msgspec.structs.replace(
         old, key_hash=hash_key(credential), created_at=now, expires_at=now + lifetime if lifetime else None
     )
-    ends = min(now + overlap, old.expires_at or now + overlap)
-    await keys.save(new, msgspec.structs.replace(old, expires_at=ends))
+    old_expiry = min(now + overlap, old.expires_at or now + overlap)
+    await keys.save(new, msgspec.structs.replace(old, expires_at=old_expiry))
     return credential, new
 
 
-async def _valid(keys: ApiKeyStore, which: str, now: datetime) -> list[ApiKey]:
-    found = [key for key in await keys.all() if which in (key.name, key.key_id) and key.state(now) == "valid"]
-    if not found:
+async def _valid_keys(keys: ApiKeyStore, name_or_id: str, now: datetime) -> list[ApiKey]:
+    valid = [key for key in await keys.all() if name_or_id in (key.name, key.key_id) and key.state(now) == "valid"]
+    if not valid:
         raise ApiKeyError(
-            f"there is no valid key with the name or id {which}: `peopleinfo keys list` shows those that are there"
+            f"there is no valid key with the name or id {name_or_id}: see the output of `peopleinfo keys list`"
         )
-    return found
+    return valid
 
 
-def _check(text: str) -> str:
+def _checksum(text: str) -> str:
     return _base62(zlib.crc32(text.encode()), _CHECKSUM_CHARS)
 
 

@@ -1,4 +1,4 @@
-"""The gate: from what somebody shows to who they are."""
+"""Authentication: resolves a credential to a principal."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ if TYPE_CHECKING:
     from peopleinfo.auth.api_keys import ApiKeyStore
     from peopleinfo.auth.principal import Principal
 
-KEY_CACHE_TTL: Final = 2.0  # that a key is believed without asking the store again: so long a revoked one goes on
-STALE_KEY_TTL: Final = 60.0  # that it is believed while the store does not answer
-# The same for figures: nobody's data is in them, and they are needed most while the store is away.
+KEY_CACHE_TTL: Final = 2.0  # seconds; a revoked key may be accepted for so long
+STALE_KEY_TTL: Final = 60.0  # seconds that a cached key is accepted while the store is unavailable
+# The same for metrics, which contain no personal data and are needed most during an outage of the store.
 STALE_METRICS_TTL: Final = 86_400.0
-LOOKUP_TIMEOUT: Final = 0.25  # after which the store does not answer: whoever was let in before need not wait for it
-_REMEMBERED: Final = 8 * 1024 * 1024  # bytes of credentials; beyond that all are forgotten, and asked for again
-_KNOWN_SIZE: Final = 500  # bytes of what is known of one, beside its text
-_DOTS: Final = 2  # in a token (JWT), and in no key
-_FOR_EVER: Final = float("inf")
+LOOKUP_TIMEOUT: Final = 0.25  # seconds that a request with a cached key waits for the store
+_MAX_CACHE_SIZE: Final = 8 * 1024 * 1024  # bytes of all entries; then the cache is cleared
+_ENTRY_SIZE: Final = 500  # bytes of an entry without its credential
+_JWT_DOTS: Final = 2  # an API key contains none
+_NEVER: Final = float("inf")
 
 
 class TokenVerifier(Protocol):
-    """Checks credentials that somebody else has given out."""
+    """Verifies the tokens of an identity provider."""
 
     async def principal(self, token: str) -> tuple[Principal, float]:
-        """Return whom a token names, and for how many seconds it is valid. Raises NotAuthenticated."""
+        """Return the principal of a token and its remaining lifetime in seconds. Raises NotAuthenticated."""
 
 
 class _CacheEntry(NamedTuple):
-    """Who shows a key, until when that is believed unasked, and until when while the store does not answer."""
+    """A cached principal with its expiry times: without a lookup, while the store is unavailable, and then for metrics."""
 
     principal: Principal
-    until: float
-    at_most: float
-    for_figures: float
+    fresh_until: float
+    stale_until: float
+    stale_metrics_until: float
 
 
 class Authenticator:
-    """Tells who is asking by the credential that they show.
+    """Resolves credentials to principals, with a cache.
 
-    What the store said of a key is believed for `REMEMBERED_SECONDS`, so a key that is made, revoked or rotated anywhere is so everywhere
-    within that time and one read of the store; while that takes longer than `PATIENCE_SECONDS`, or fails, within `GRACE_SECONDS`.
+    A key that is created, revoked or rotated by any process changes the result within `KEY_CACHE_TTL` and one read of the store. If that
+    read fails or exceeds `LOOKUP_TIMEOUT`, the cached principal remains valid for `STALE_KEY_TTL`.
     """
 
     def __init__(
@@ -61,112 +61,114 @@ class Authenticator:
         allow_anonymous_until_first_key: bool = False,
         tokens: TokenVerifier | None = None,
     ) -> None:
-        """Let in who shows a valid key, `admin_key` (none when empty), or a token that `tokens` finds good.
+        """Accept the valid keys in `keys`, the `admin_key` (empty: none) and the tokens that `tokens` verifies.
 
-        Whoever shows nothing is let in with `open_to_all`, and with `open_until_keys` as long as no key was ever made.
+        Accept clients without a credential with `allow_anonymous`, or with `allow_anonymous_until_first_key` until a key is created.
         """
         self._keys = keys
         self._tokens = tokens
         self._now = now
-        self._open_to_all = allow_anonymous
-        self._open_until_keys = allow_anonymous_until_first_key
-        self._keyless = _always(ANONYMOUS) if allow_anonymous else None  # whoever shows nothing
-        self._known = {admin_key: _always(BOOTSTRAP_ADMIN)} if admin_key else {}
-        self._fixed = dict(self._known)
-        self._size = 0  # bytes of what is known
-        self._asking: set[asyncio.Future[Principal]] = set()
+        self._allow_anonymous = allow_anonymous
+        self._allow_until_first_key = allow_anonymous_until_first_key
+        self._anonymous = _permanent_entry(ANONYMOUS) if allow_anonymous else None
+        self._entries = {admin_key: _permanent_entry(BOOTSTRAP_ADMIN)} if admin_key else {}
+        self._permanent_entries = dict(self._entries)
+        self._size = 0  # bytes of the cache
+        self._lookups: set[asyncio.Future[Principal]] = set()
 
     @property
     def allows_anonymous(self) -> bool:
-        """Whether those who show nothing were let in when it was last looked at."""
-        return self._open_to_all or self._open_until_keys
+        """Whether the last lookup accepted clients without a credential."""
+        return self._allow_anonymous or self._allow_until_first_key
 
     def cached_principal(self, credential: str | None) -> Principal | None:
-        """Return who shows this credential (None: nothing was shown) if that is known without asking anybody, else None."""
-        known = self._keyless if credential is None else self._known.get(credential)
-        return known.principal if known is not None and monotonic() < known.until else None
+        """Return the cached principal of a credential (None: no credential) if it is fresh, else None."""
+        entry = self._anonymous if credential is None else self._entries.get(credential)
+        return entry.principal if entry is not None and monotonic() < entry.fresh_until else None
 
     def is_cached(self, credential: str) -> bool:
-        """Say whether a credential was good not long ago."""
-        return credential in self._known
+        """Return whether the cache contains a credential, fresh or not."""
+        return credential in self._entries
 
     async def authenticate(self, credential: str | None, *, for_metrics: bool = False) -> Principal:
-        """Return who shows this credential; it may be for figures alone, which hold nobody's data.
+        """Return the principal of a credential. `for_metrics`: the request reads metrics only, which allows an older cache entry.
 
         Raises NotAuthenticated, StoreUnavailable.
         """
         if principal := self.cached_principal(credential):
             return principal
         if credential is None:
-            return await self._confirm(self._keyless, self._authenticate_anonymous(), for_figures=for_metrics)
-        if self._tokens is not None and credential.count(".") == _DOTS:
-            principal, seconds = await self._tokens.principal(credential)
-            self._remember(credential, principal, min(seconds, STALE_KEY_TTL), 0)
+            return await self._look_up_or_stale(
+                self._anonymous, self._authenticate_anonymous(), for_metrics=for_metrics
+            )
+        if self._tokens is not None and credential.count(".") == _JWT_DOTS:
+            principal, lifetime = await self._tokens.principal(credential)
+            self._cache(credential, principal, min(lifetime, STALE_KEY_TTL), 0)
             return principal
         if not is_well_formed(credential):
             raise NotAuthenticated
-        known = self._known.get(credential)
-        if known is not None:  # while we ask, others need not ask too
-            self._known[credential] = known._replace(until=min(monotonic() + KEY_CACHE_TTL, known.at_most))
-        return await self._confirm(known, self._look_up(credential), for_figures=for_metrics)
+        entry = self._entries.get(credential)
+        if entry is not None:  # concurrent requests use the cached principal during this lookup
+            self._entries[credential] = entry._replace(fresh_until=min(monotonic() + KEY_CACHE_TTL, entry.stale_until))
+        return await self._look_up_or_stale(entry, self._look_up(credential), for_metrics=for_metrics)
 
-    async def _confirm(
-        self, known: _CacheEntry | None, asking: Coroutine[Any, Any, Principal], *, for_figures: bool
+    async def _look_up_or_stale(
+        self, entry: _CacheEntry | None, lookup: Coroutine[Any, Any, Principal], *, for_metrics: bool
     ) -> Principal:
-        """Return whom the store says it is; when it does not answer, or not soon, whom it has said it is before. Then its answer is heard later."""
-        if known is None or monotonic() >= (known.for_figures if for_figures else known.at_most):
-            return await asking
-        task = asyncio.ensure_future(asking)
-        self._asking.add(task)
-        task.add_done_callback(self._answered)
+        """Return the result of a lookup, or the cached principal if the lookup fails or times out. The lookup then continues."""
+        if entry is None or monotonic() >= (entry.stale_metrics_until if for_metrics else entry.stale_until):
+            return await lookup
+        task = asyncio.ensure_future(lookup)
+        self._lookups.add(task)
+        task.add_done_callback(self._on_lookup_done)
         done, _ = await asyncio.wait((task,), timeout=LOOKUP_TIMEOUT)
         try:
-            return task.result() if done else known.principal
+            return task.result() if done else entry.principal
         except StoreUnavailable:
-            return known.principal
+            return entry.principal
 
-    def _answered(self, task: asyncio.Future[Principal]) -> None:
-        self._asking.discard(task)
+    def _on_lookup_done(self, task: asyncio.Future[Principal]) -> None:
+        self._lookups.discard(task)
         if not task.cancelled():
-            task.exception()  # whoever waits hears of it, and there may be nobody any more
+            task.exception()  # marks it as retrieved: after a timeout no request awaits the task
 
     async def _authenticate_anonymous(self) -> Principal:
-        if self._open_until_keys and await self._keys.any_exist():
-            self._open_until_keys = False  # for good: a service must not open itself because its keys have expired
-            self._keyless = None
-        if not self._open_until_keys:
+        if self._allow_until_first_key and await self._keys.any_exist():
+            self._allow_until_first_key = False  # permanently: expired keys must not open the service again
+            self._anonymous = None
+        if not self._allow_until_first_key:
             raise NotAuthenticated
-        self._keyless = _known(ANONYMOUS, KEY_CACHE_TTL, _FOR_EVER)
+        self._anonymous = _entry(ANONYMOUS, KEY_CACHE_TTL, _NEVER)
         return ANONYMOUS
 
     async def _look_up(self, credential: str) -> Principal:
         key = await self._keys.find(hash_key(credential))
-        moment = self._now()
-        if key is None or key.state(moment) != "valid":
-            self._forget(credential)
+        now = self._now()
+        if key is None or key.state(now) != "valid":
+            self._evict(credential)
             raise NotAuthenticated
-        left = (key.expires_at - moment).total_seconds() if key.expires_at else _FOR_EVER
-        self._remember(credential, key.principal, min(KEY_CACHE_TTL, left), left)
+        lifetime = (key.expires_at - now).total_seconds() if key.expires_at else _NEVER
+        self._cache(credential, key.principal, min(KEY_CACHE_TTL, lifetime), lifetime)
         return key.principal
 
-    def _forget(self, credential: str) -> None:
-        if self._known.pop(credential, None) is not None:
-            self._size -= _KNOWN_SIZE + len(credential)
+    def _evict(self, credential: str) -> None:
+        if self._entries.pop(credential, None) is not None:
+            self._size -= _ENTRY_SIZE + len(credential)
 
-    def _remember(self, credential: str, principal: Principal, seconds: float, left: float) -> None:
-        if credential not in self._known:
-            self._size += _KNOWN_SIZE + len(credential)
-        if self._size > _REMEMBERED:
-            self._known = dict(self._fixed)
-            self._size = _KNOWN_SIZE + len(credential)
-        self._known[credential] = _known(principal, seconds, left)
-
-
-def _always(principal: Principal) -> _CacheEntry:
-    return _CacheEntry(principal, _FOR_EVER, _FOR_EVER, _FOR_EVER)
+    def _cache(self, credential: str, principal: Principal, ttl: float, lifetime: float) -> None:
+        if credential not in self._entries:
+            self._size += _ENTRY_SIZE + len(credential)
+        if self._size > _MAX_CACHE_SIZE:
+            self._entries = dict(self._permanent_entries)
+            self._size = _ENTRY_SIZE + len(credential)
+        self._entries[credential] = _entry(principal, ttl, lifetime)
 
 
-def _known(principal: Principal, seconds: float, left: float) -> _CacheEntry:
-    """Return what was learned just now of a credential that is good for `left` seconds, to be believed unasked for `seconds`."""
+def _permanent_entry(principal: Principal) -> _CacheEntry:
+    return _CacheEntry(principal, _NEVER, _NEVER, _NEVER)
+
+
+def _entry(principal: Principal, ttl: float, lifetime: float) -> _CacheEntry:
+    """Return a cache entry of a credential that expires in `lifetime` seconds; it is fresh for `ttl` seconds."""
     now = monotonic()
-    return _CacheEntry(principal, now + seconds, now + min(STALE_KEY_TTL, left), now + min(STALE_METRICS_TTL, left))
+    return _CacheEntry(principal, now + ttl, now + min(STALE_KEY_TTL, lifetime), now + min(STALE_METRICS_TTL, lifetime))

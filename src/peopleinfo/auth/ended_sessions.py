@@ -1,4 +1,4 @@
-"""The port to the record of console sessions that ended before their time."""
+"""The interface of the store of console sessions that ended before they expired."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ if TYPE_CHECKING:
 
 
 class EndedSessionStore(Protocol):
-    """Stores which sessions were ended, the same for every process: each read sees every ending that was acknowledged before.
+    """A store of ended sessions, shared by all processes. A read sees every end that was acknowledged before.
 
     Every method may raise StoreUnavailable.
     """
 
     async def add(self, session_id: bytes, *, expires_at: datetime) -> None:
-        """Store durably that a session has ended; it may be dropped from the record at `expires_at`, when its cookie expires."""
+        """Store durably that a session has ended. The entry may be deleted at `expires_at`, when the cookie expires."""
 
     async def contains(self, session_id: bytes) -> bool:
-        """Return whether a session was ended."""
+        """Return whether a session has ended."""

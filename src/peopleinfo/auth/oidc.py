@@ -1,4 +1,4 @@
-"""Tokens of an OpenID provider (JWT, RFC 7519): who they name, once their signature, their issuer and their time have been checked."""
+"""Verification of the tokens (JWT, RFC 7519) of an OpenID provider."""
 
 from __future__ import annotations
 
@@ -22,41 +22,39 @@ if TYPE_CHECKING:
 
     from pyreqwest.client import Client
 
-# Asymmetric ones alone: with a symmetric one whoever can check a token can make one. `none` is none of them.
+# Only asymmetric algorithms: with a symmetric one, every verifier could also sign tokens. `none` is excluded.
 ALGORITHMS: Final = frozenset(
     ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 )
-LEEWAY: Final = 30  # seconds by which the provider's clock may differ from ours
-JWKS_REFETCH_INTERVAL: Final = (
-    30.0  # between two looks at the provider's keys, however many unknown ones are named meanwhile
-)
-JWKS_TTL: Final = 600.0  # after which its keys are looked at again: so long a key that it withdrew is believed
-JWKS_STALE_TTL: Final = 3_600.0  # that they are believed while the provider does not answer
-_PATIENCE: Final = timedelta(seconds=5)  # to wait for the provider
-_DOCUMENT: Final = 1024 * 1024  # bytes of what it answers, at most
+LEEWAY: Final = 30  # seconds of clock difference to the provider
+JWKS_REFETCH_INTERVAL: Final = 30.0  # seconds between two fetches, however many tokens name unknown keys
+JWKS_TTL: Final = 600.0  # seconds; a key that the provider withdrew may be accepted for so long
+JWKS_STALE_TTL: Final = 3_600.0  # seconds that keys are accepted while the provider is unavailable
+_TIMEOUT: Final = timedelta(seconds=5)  # of a request to the provider
+_MAX_DOCUMENT_SIZE: Final = 1024 * 1024
 _SUBJECT: Final = re.compile(r"[!-~]{1,200}", re.ASCII)
 _SCOPES: Final = {scope.value: scope for scope in Scope}
 _log = structlog.get_logger("peopleinfo.auth.oidc")
 
 
 class ProviderUnavailable(Exception):
-    """The provider's keys cannot be had now."""
+    """The provider is unavailable, or its configuration or its keys are invalid."""
 
 
 class OidcTokenVerifier:
-    """Checks tokens of one issuer for one audience."""
+    """Verifies the tokens of one issuer for one audience."""
 
     def __init__(
         self, issuer: str, audience: str, *, scopes_claim: str, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        """Take scopes from the claim of this name; dots lead into objects (`realm_access.roles`)."""
+        """Read the scopes from `scopes_claim`; dots separate nested claims, for example `realm_access.roles`."""
         self._issuer = issuer
         self._audience = audience
         self._claim = scopes_claim
         self._keys = _JwksCache(issuer, monotonic)
 
     async def principal(self, token: str) -> tuple[Principal, float]:
-        """Return whom a token names, and for how many seconds it is valid. Raises NotAuthenticated."""
+        """Return the principal of a token and its remaining lifetime in seconds. Raises NotAuthenticated."""
         try:
             header = jwt.get_unverified_header(token)
             algorithm, kid = header.get("alg"), header.get("kid")
@@ -72,52 +70,52 @@ class OidcTokenVerifier:
                 leeway=LEEWAY,
                 options={"require": ["exp", "iss", "aud", "sub"], "enforce_minimum_key_length": True},
             )
-            seconds = claims["exp"] + LEEWAY - time.time()  # the library takes a text for a time, too
+            lifetime = claims["exp"] + LEEWAY - time.time()  # TypeError for a string, which the library accepts
         except ProviderUnavailable as error:
             _log.warning("oidc_provider_unavailable", reason=str(error))
             raise NotAuthenticated from None
         except (jwt.PyJWTError, TypeError, ValueError):
             raise NotAuthenticated from None
-        return self._principal_from_claims(claims), seconds
+        return self._principal_from_claims(claims), lifetime
 
     def _principal_from_claims(self, claims: dict[str, Any]) -> Principal:
         subject = claims["sub"]
         if not isinstance(subject, str) or _SUBJECT.fullmatch(subject) is None:
             raise NotAuthenticated
-        # No API key has a colon in its name: nobody is taken for somebody else.
+        # The colon prevents a collision with the name of an API key.
         return Principal(name=f"oidc:{subject}", scopes=frozenset(self._scopes(claims)))
 
     def _scopes(self, claims: dict[str, Any]) -> list[Scope]:
-        """Return those scopes in the claim that are ours; a text has them with blanks between (RFC 8693), a list one by one."""
-        told: Any = claims.get(self._claim)
-        if told is None:
-            told = claims
+        """Return the scopes of this service in the claim, a list or a string separated by spaces (RFC 8693)."""
+        value: Any = claims.get(self._claim)
+        if value is None:
+            value = claims
             for name in self._claim.split("."):
-                told = told.get(name) if isinstance(told, dict) else None
-        names = told.split() if isinstance(told, str) else told
+                value = value.get(name) if isinstance(value, dict) else None
+        names = value.split() if isinstance(value, str) else value
         if not isinstance(names, list):
             return []
         return [_SCOPES[name] for name in names if isinstance(name, str) and name in _SCOPES]
 
 
 class _JwksCache:
-    """The keys that the provider signs with now."""
+    """A cache of the signing keys of the provider (JSON Web Key Set)."""
 
     def __init__(self, issuer: str, monotonic: Callable[[], float]) -> None:
         self._issuer = issuer
         self._monotonic = monotonic
         self._keys: dict[str, jwt.PyJWK] = {}
-        self._fetched = self._tried = -float("inf")
+        self._fetched = self._attempted = -float("inf")
         self._fetching = asyncio.Lock()
 
     async def find(self, kid: str, algorithm: str) -> Any:
-        """Return the key of this name, for this algorithm. Raises NotAuthenticated, ProviderUnavailable."""
+        """Return the key with this id for this algorithm. Raises NotAuthenticated, ProviderUnavailable."""
         if kid not in self._keys or self._age > JWKS_TTL:
-            async with self._fetching:  # who waited finds what the one before has fetched
-                if (kid not in self._keys or self._age > JWKS_TTL) and self._may_try:
+            async with self._fetching:  # concurrent requests share one fetch
+                if (kid not in self._keys or self._age > JWKS_TTL) and self._may_refetch:
                     await self._refresh()
         if self._age > JWKS_STALE_TTL:
-            raise ProviderUnavailable("its keys could not be fetched")
+            raise ProviderUnavailable("the keys of the provider could not be fetched")
         key = self._keys.get(kid)
         if key is None or algorithm not in _algorithms(key):
             raise NotAuthenticated
@@ -128,11 +126,11 @@ class _JwksCache:
         return self._monotonic() - self._fetched
 
     @property
-    def _may_try(self) -> bool:
-        return self._monotonic() - self._tried >= JWKS_REFETCH_INTERVAL
+    def _may_refetch(self) -> bool:
+        return self._monotonic() - self._attempted >= JWKS_REFETCH_INTERVAL
 
     async def _refresh(self) -> None:
-        self._tried = self._monotonic()
+        self._attempted = self._monotonic()
         try:
             keys = await _fetch_keys(self._issuer)
         except (PyreqwestError, TimeoutError, ProviderUnavailable, InvalidJson, ValueError) as error:
@@ -144,30 +142,30 @@ class _JwksCache:
 
 
 def _algorithms(key: jwt.PyJWK) -> frozenset[str]:
-    """Return what a key may be used for: what it says itself, or everything that goes with its kind."""
-    said: dict[str, Any] = key._jwk_data  # noqa: SLF001 - not offered otherwise
-    if said.get("use", "sig") != "sig":
+    """Return the algorithms that a key permits: its `alg`, or all algorithms of its key type."""
+    data: dict[str, Any] = key._jwk_data  # noqa: SLF001 - PyJWT has no public accessor
+    if data.get("use", "sig") != "sig":
         return frozenset()
-    kind = {"RSA": ("RS", "PS"), "EC": ("ES",), "OKP": ("EdDSA",)}.get(said.get("kty", ""), ())
-    fitting = frozenset(name for name in ALGORITHMS if name.startswith(kind)) if kind else frozenset[str]()
-    return fitting & {said["alg"]} if "alg" in said else fitting
+    prefixes = {"RSA": ("RS", "PS"), "EC": ("ES",), "OKP": ("EdDSA",)}.get(data.get("kty", ""), ())
+    algorithms = frozenset(name for name in ALGORITHMS if name.startswith(prefixes)) if prefixes else frozenset[str]()
+    return algorithms & {data["alg"]} if "alg" in data else algorithms
 
 
 async def _fetch_keys(issuer: str) -> dict[str, jwt.PyJWK]:
-    building = ClientBuilder().no_proxy().follow_redirects(enable=False).timeout(_PATIENCE)
-    async with building.build() as client:
-        described = await _fetch(client, issuer.rstrip("/") + "/.well-known/openid-configuration")
-        where = described.get("jwks_uri")
-        if described.get("issuer") != issuer or not isinstance(where, str):
-            raise ProviderUnavailable("its configuration is not that of the issuer, or names no keys")
-        if issuer.startswith("https://") and not where.startswith("https://"):
-            raise ProviderUnavailable("its keys are not offered over https")
-        listed = (await _fetch(client, where)).get("keys")
+    builder = ClientBuilder().no_proxy().follow_redirects(enable=False).timeout(_TIMEOUT)
+    async with builder.build() as client:
+        configuration = await _fetch(client, issuer.rstrip("/") + "/.well-known/openid-configuration")
+        jwks_uri = configuration.get("jwks_uri")
+        if configuration.get("issuer") != issuer or not isinstance(jwks_uri, str):
+            raise ProviderUnavailable("the provider's configuration has another issuer or no jwks_uri")
+        if issuer.startswith("https://") and not jwks_uri.startswith("https://"):
+            raise ProviderUnavailable("the provider's jwks_uri must start with https://")
+        jwks = (await _fetch(client, jwks_uri)).get("keys")
     keys: dict[str, jwt.PyJWK] = {}
-    for one in listed if isinstance(listed, list) else []:
+    for jwk in jwks if isinstance(jwks, list) else []:
         try:
-            key = jwt.PyJWK(one)
-        except Exception:  # noqa: BLE001, S112 - of a kind that is not known here; each library raises errors of its own
+            key = jwt.PyJWK(jwk)
+        except Exception:  # noqa: BLE001, S112 - an unsupported key; the errors depend on the library of its type
             continue
         if isinstance(key.key_id, str) and key.key_id:
             keys[key.key_id] = key
@@ -175,12 +173,12 @@ async def _fetch_keys(issuer: str) -> dict[str, jwt.PyJWK]:
 
 
 async def _fetch(client: Client, url: str) -> dict[str, Any]:
-    async with client.get(url).build_streamed() as answer:
-        if answer.status != 200:  # noqa: PLR2004 - OK
-            raise ProviderUnavailable(f"{url} answers {answer.status}")
+    async with client.get(url).build_streamed() as response:
+        if response.status != 200:  # noqa: PLR2004 - OK
+            raise ProviderUnavailable(f"{url} returned status {response.status}")
         body = b""
-        while len(body) <= _DOCUMENT and (piece := await answer.body_reader.read_chunk()):
-            body += piece
-    if len(body) > _DOCUMENT:
-        raise ProviderUnavailable(f"{url} answers too much")
+        while len(body) <= _MAX_DOCUMENT_SIZE and (chunk := await response.body_reader.read_chunk()):
+            body += chunk
+    if len(body) > _MAX_DOCUMENT_SIZE:
+        raise ProviderUnavailable(f"{url} returned more than {_MAX_DOCUMENT_SIZE} bytes")
     return strict_json.decode(body, dict[str, Any])

@@ -1,4 +1,4 @@
-"""Signing in at an OpenID provider: the authorization-code flow (RFC 6749) with PKCE (RFC 7636). No browser and no script holds a token."""
+"""Sign-in via an OpenID provider: the authorization code flow (RFC 6749) with PKCE (RFC 7636). Scripts never see the token."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from peopleinfo.people import strict_json
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_PATIENCE: Final = timedelta(seconds=5)  # to wait for the provider
-_LONGEST: Final = 2_800  # characters of a token; a browser keeps cookies of 4,096 bytes, and it is sealed there
+_TIMEOUT: Final = timedelta(seconds=5)  # of a request to the provider
+_MAX_TOKEN_LENGTH: Final = 2_800  # characters; encrypted, the token must fit into a cookie of 4,096 bytes
 _FORM: Final = "application/x-www-form-urlencoded"
 _OK: Final = 200
 _log = structlog.get_logger("peopleinfo.auth.oidc")
 
 
 class SignInFailed(Exception):
-    """Nobody was signed in. The message says why, and holds nothing that the browser or the provider sent."""
+    """The sign-in failed. The message contains no data of the browser or the provider."""
 
 
 class PendingLogin(msgspec.Struct, frozen=True):
-    """What has to be known when the browser comes back from the provider, and to nobody else."""
+    """The secrets of a sign-in in progress, for the callback from the provider."""
 
     state: str
     verifier: str
     return_to: str
-    """The page that was asked for in the beginning."""
+    """The page that the browser requested before the sign-in."""
 
 
 class AuthorizationCodeFlow:
-    """Has people sign in at one provider, as one of its clients."""
+    """The authorization code flow of one client at one provider."""
 
     def __init__(
         self,
@@ -55,53 +55,53 @@ class AuthorizationCodeFlow:
         scopes: str,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`client` and `secret` (empty for a public client) are what the provider knows this service by; `scopes` is what it is asked for."""
+        """Sign in to `issuer` as the OAuth client `client` with its `secret` (empty: public client), requesting `scopes`."""
         self._issuer = issuer
         self._client = client
         self._secret = secret
         self._scopes = scopes
         self._monotonic = monotonic
-        self._described: dict[str, Any] = {}  # the provider's configuration
-        self._tried = -float("inf")
+        self._configuration: dict[str, Any] = {}
+        self._attempted = -float("inf")
         self._fetching = asyncio.Lock()
 
     async def start(self, redirect_uri: str, return_to: str) -> tuple[str, PendingLogin]:
-        """Return where at the provider the browser is to go, and what is to be kept until it comes back to `back`. Raises ProviderUnavailable."""
+        """Return the authorization URL for the browser, and the pending login for `finish`. Raises ProviderUnavailable."""
         endpoint = await self._endpoint("authorization_endpoint")
-        begun = PendingLogin(secrets.token_urlsafe(32), secrets.token_urlsafe(48), return_to)
-        challenge = urlsafe_b64encode(hashlib.sha256(begun.verifier.encode()).digest()).rstrip(b"=").decode()
-        asked = {
+        pending = PendingLogin(secrets.token_urlsafe(32), secrets.token_urlsafe(48), return_to)
+        challenge = urlsafe_b64encode(hashlib.sha256(pending.verifier.encode()).digest()).rstrip(b"=").decode()
+        parameters = {
             "response_type": "code",
             "client_id": self._client,
             "redirect_uri": redirect_uri,
             "scope": self._scopes,
-            "state": begun.state,
+            "state": pending.state,
             "code_challenge": challenge,
             "code_challenge_method": "S256",
         }
-        return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(asked)}", begun
+        return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters)}", pending
 
-    async def finish(self, begun: PendingLogin, answer: Mapping[str, str], redirect_uri: str) -> str:
-        """Return the access token for what the browser brought back from the provider. Raises SignInFailed, ProviderUnavailable."""
-        if not secrets.compare_digest(answer.get("state", "").encode(), begun.state.encode()):
-            raise SignInFailed("this is not the answer to a question that was asked from here")
-        if answer.get("iss", self._issuer) != self._issuer:  # RFC 9207
-            raise SignInFailed("another provider answered")
-        if "code" not in answer:
-            raise SignInFailed("the provider did not let you in")
+    async def finish(self, pending: PendingLogin, callback: Mapping[str, str], redirect_uri: str) -> str:
+        """Return the access token for the parameters of the provider's callback. Raises SignInFailed, ProviderUnavailable."""
+        if not secrets.compare_digest(callback.get("state", "").encode(), pending.state.encode()):
+            raise SignInFailed("the sign-in was not started in this browser: sign in again")
+        if callback.get("iss", self._issuer) != self._issuer:  # RFC 9207
+            raise SignInFailed("the response is from another provider: sign in again")
+        if "code" not in callback:
+            raise SignInFailed("the provider rejected the sign-in")
         form = {
             "grant_type": "authorization_code",
-            "code": answer["code"],
+            "code": callback["code"],
             "redirect_uri": redirect_uri,
             "client_id": self._client,
-            "code_verifier": begun.verifier,
+            "code_verifier": pending.verifier,
         }
-        told = await _post(await self._endpoint("token_endpoint"), form, self._credentials)
-        token = told.get("access_token")
+        response = await _post(await self._endpoint("token_endpoint"), form, self._credentials)
+        token = response.get("access_token")
         if not isinstance(token, str):
-            raise SignInFailed("the provider gave no token")
-        if len(token) > _LONGEST:
-            raise SignInFailed("the provider's token is too long for a cookie: let it name fewer claims")
+            raise SignInFailed("the provider returned no access token")
+        if len(token) > _MAX_TOKEN_LENGTH:
+            raise SignInFailed("the provider's token is too long for a cookie: configure fewer claims at the provider")
         return token
 
     @property
@@ -111,53 +111,55 @@ class AuthorizationCodeFlow:
         pair = f"{quote(self._client, safe='')}:{quote(self._secret, safe='')}"  # RFC 6749, 2.3.1
         return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
 
-    async def _configuration(self) -> dict[str, Any]:
-        """Return the provider's configuration, which is fetched at intervals, whether or not the provider answers.
+    async def _fetch_configuration(self) -> dict[str, Any]:
+        """Return the provider's configuration, cached for `JWKS_TTL` and used longer while the provider is unavailable.
 
-        Raises ProviderUnavailable when it was never fetched.
+        Raises ProviderUnavailable if it was never fetched.
         """
         async with self._fetching:  # concurrent requests wait for one fetch
-            interval = JWKS_TTL if self._described else JWKS_REFETCH_INTERVAL
-            if self._monotonic() - self._tried >= interval:
-                self._tried = self._monotonic()
+            interval = JWKS_TTL if self._configuration else JWKS_REFETCH_INTERVAL
+            if self._monotonic() - self._attempted >= interval:
+                self._attempted = self._monotonic()
                 try:
-                    self._described = await _post(self._issuer.rstrip("/") + "/.well-known/openid-configuration")
+                    self._configuration = await _post(self._issuer.rstrip("/") + "/.well-known/openid-configuration")
                 except ProviderUnavailable as error:
-                    if not self._described:
+                    if not self._configuration:
                         raise
                     _log.warning("oidc_configuration_not_renewed", reason=str(error))
-        if not self._described:
-            raise ProviderUnavailable("its configuration could not be fetched")
-        return self._described
+        if not self._configuration:
+            raise ProviderUnavailable("the provider's configuration could not be fetched")
+        return self._configuration
 
     async def _endpoint(self, name: str) -> str:
-        described = await self._configuration()
-        endpoint = described.get(name)
-        if described.get("issuer") != self._issuer or not isinstance(endpoint, str):
-            raise ProviderUnavailable(f"its configuration is not that of the issuer, or names no {name}")
+        configuration = await self._fetch_configuration()
+        endpoint = configuration.get(name)
+        if configuration.get("issuer") != self._issuer or not isinstance(endpoint, str):
+            raise ProviderUnavailable(f"the provider's configuration has another issuer or no {name}")
         if self._issuer.startswith("https://") and not endpoint.startswith("https://"):
-            raise ProviderUnavailable(f"its {name} is not offered over https")
+            raise ProviderUnavailable(f"the provider's {name} must start with https://")
         return endpoint
 
 
 async def _post(
     url: str, form: dict[str, str] | None = None, headers: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    building = ClientBuilder().no_proxy().follow_redirects(enable=False).timeout(_PATIENCE)
+    builder = ClientBuilder().no_proxy().follow_redirects(enable=False).timeout(_TIMEOUT)
     try:
-        async with building.build() as client:
-            asking = client.get(url)
+        async with builder.build() as client:
+            request = client.get(url)
             if form is not None:
-                asking = client.post(url).headers({"Content-Type": _FORM, **(headers or {})}).body_text(urlencode(form))
-            answer = await asking.build().send()
-            if form is not None and answer.status != _OK:
-                raise SignInFailed("the provider takes back what it said")
-            if answer.status != _OK:
-                raise ProviderUnavailable(f"{url} answers {answer.status}")
-            return strict_json.decode(bytes(await answer.bytes()), dict[str, Any])
+                request = (
+                    client.post(url).headers({"Content-Type": _FORM, **(headers or {})}).body_text(urlencode(form))
+                )
+            response = await request.build().send()
+            if form is not None and response.status != _OK:
+                raise SignInFailed("the provider rejected the authorization code: sign in again")
+            if response.status != _OK:
+                raise ProviderUnavailable(f"{url} returned status {response.status}")
+            return strict_json.decode(bytes(await response.bytes()), dict[str, Any])
     except (
         PyreqwestError,
         InvalidJson,
         ValueError,
-    ) as error:  # ValueError: the provider names an endpoint that is no URL
+    ) as error:  # ValueError: an endpoint in the configuration is not a URL
         raise ProviderUnavailable(str(error) or type(error).__name__) from error

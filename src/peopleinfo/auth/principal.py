@@ -1,4 +1,4 @@
-"""Who is asking, and what they may do. How they prove it is the business of others."""
+"""Principals and their permissions."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from peopleinfo.errors import AccessDenied
 
 
 class Scope(StrEnum):
-    """What somebody may do."""
+    """A permission of a principal."""
 
     READ = "people:read"
     WRITE = "people:write"
-    ADMIN = "people:admin"  # everything
-    METRICS = "metrics:read"  # figures about the service, and nobody's data
+    ADMIN = "people:admin"  # all permissions
+    METRICS = "metrics:read"  # metrics only, no personal data
 
-    __hash__ = str.__hash__  # an Enum's own is a function in Python, and is called at every request
+    __hash__ = str.__hash__  # Enum.__hash__ is a Python function, which would be called on every request
 
 
-_ADMIN: Final = Scope.ADMIN  # a member of an Enum is looked for in Python, too
+_ADMIN: Final = Scope.ADMIN  # saves the attribute lookup on the Enum, which runs Python code
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
-    """Whoever asks: under which name it is written down, what it may do, and which members of people it must not see."""
+    """An authenticated client: its name in the audit log, its scopes and the fields hidden from it."""
 
     name: str
     scopes: frozenset[Scope]
     hidden_fields: frozenset[str] = frozenset()
 
     def has_scope(self, scope: Scope) -> bool:
-        """Say whether the principal may do what needs `scope`."""
+        """Return whether the principal has a scope; `people:admin` includes all others."""
         return scope in self.scopes or _ADMIN in self.scopes
 
     def require_scope(self, scope: Scope) -> None:
-        """Raise AccessDenied unless the principal may do what needs `scope`."""
+        """Raise AccessDenied unless the principal has a scope."""
         if not self.has_scope(scope):
             raise AccessDenied(scope)
 
 
 ANONYMOUS: Final = Principal(name="anybody", scopes=frozenset({Scope.ADMIN}))
-"""Whoever reaches a service that asks nobody who they are."""
+"""Any client of a service that requires no credentials."""
 BOOTSTRAP_ADMIN: Final = Principal(name="admin-key", scopes=frozenset({Scope.ADMIN}))
-"""Whoever shows the key that a secret of the deployment holds."""
-RESERVED: Final = frozenset({ANONYMOUS.name, BOOTSTRAP_ADMIN.name})  # names that no key that is made may bear
+"""A client with the key in PEOPLEINFO_ADMIN_KEY."""
+RESERVED: Final = frozenset({ANONYMOUS.name, BOOTSTRAP_ADMIN.name})  # names that an API key must not have

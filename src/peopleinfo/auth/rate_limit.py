@@ -1,4 +1,4 @@
-"""How much somebody may ask for: a bucket for each, which fills at a steady rate and from which every request takes."""
+"""Rate limiting with a token bucket for each client."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from peopleinfo.errors import RateLimitExceeded
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_BUCKETS: Final = 20_000  # beyond that the one that was made first is forgotten, and full again
+_MAX_BUCKETS: Final = 20_000  # then the oldest bucket is evicted, and its client starts with a full one
 
 
 class TokenBuckets:
-    """Buckets that hold `per_minute` units and fill up in a minute.
+    """Buckets of `per_minute` units, which refill within a minute.
 
-    They are this process's own, unless somebody tells others what was `taken` and has them `settle` what is left of all.
+    Each process has its own buckets. A synchronisation of processes publishes `unsynced` and calls `apply_sync` with the shared balance.
     """
 
     def __init__(self, per_minute: int, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.per_minute = per_minute
-        self._a_second = per_minute / 60
+        self._per_second = per_minute / 60
         self._monotonic = monotonic
-        # Whose → what is left, since when, and what was taken and not yet settled.
+        # Client → [units left, time of that balance, units consumed since the last synchronisation].
         self._buckets: dict[str, list[float]] = {}
 
     def consume(self, client_id: str, units: int) -> float:
-        """Take units out of somebody's bucket and return how many are left. Raises RateExceeded when there are not so many."""
+        """Consume units of a client's bucket and return the units left. Raises RateLimitExceeded if there are too few."""
         now = self._monotonic()
         bucket = self._buckets.get(client_id)
         if bucket is None:
             bucket = self._new(client_id, now)
-        left = bucket[0] + (now - bucket[1]) * self._a_second
-        left = left if left < self.per_minute else self.per_minute  # noqa: FURB136 - `min` takes as long as all the rest here
+        left = bucket[0] + (now - bucket[1]) * self._per_second
+        left = left if left < self.per_minute else self.per_minute  # noqa: FURB136 - `min` would double the time of this method
         bucket[1] = now
         if left < units:
             bucket[0] = left
@@ -44,37 +44,37 @@ class TokenBuckets:
         return left
 
     def check(self, client_id: str, units: int) -> None:
-        """Raise RateExceeded when so many units are not in somebody's bucket; none is taken."""
+        """Raise RateLimitExceeded if a client's bucket has fewer units; consumes none."""
         self.consume(client_id, units)
         bucket = self._buckets[client_id]
         bucket[0] += units
         bucket[2] -= units
 
     def active(self) -> list[str]:
-        """Return whose buckets were taken from and are not full again."""
+        """Return the clients with a bucket that is not full or not synchronised."""
         now = self._monotonic()
         return [
-            who
-            for who, (left, since, taken) in self._buckets.items()
-            if taken or left + (now - since) * self._a_second < self.per_minute
+            client_id
+            for client_id, (left, updated_at, unsynced) in self._buckets.items()
+            if unsynced or left + (now - updated_at) * self._per_second < self.per_minute
         ]
 
     def unsynced(self, client_id: str) -> float:
-        """Return what was taken from somebody's bucket and is not settled."""
+        """Return the units that a client consumed since the last synchronisation."""
         return self._buckets[client_id][2] if client_id in self._buckets else 0
 
-    def apply_sync(self, client_id: str, taken: float, left: float) -> None:
-        """Say that others know of what was `taken`, and that `left` is what is left of all; what was taken since comes off."""
+    def apply_sync(self, client_id: str, published: float, left: float) -> None:
+        """Set a client's balance to the shared one, less the units consumed since the `published` ones."""
         if bucket := self._buckets.get(client_id):
-            bucket[2] = max(bucket[2] - taken, 0)
+            bucket[2] = max(bucket[2] - published, 0)
             bucket[:2] = left - bucket[2], self._monotonic()
 
-    def seconds_until(self, left: float, wanted: float) -> int:
-        """Return in how many whole seconds a bucket with so many left holds as many as are wanted."""
-        return max(1, math.ceil((wanted - left) / self._a_second))
+    def seconds_until(self, left: float, units: int) -> int:
+        """Return the whole seconds, at least 1, until a bucket with `left` units has `units`."""
+        return max(1, math.ceil((units - left) / self._per_second))
 
     def _new(self, client_id: str, now: float) -> list[float]:
-        if len(self._buckets) >= _BUCKETS:
+        if len(self._buckets) >= _MAX_BUCKETS:
             del self._buckets[next(iter(self._buckets))]
         bucket = self._buckets[client_id] = [float(self.per_minute), now, 0.0]
         return bucket
