@@ -1,3 +1,3 @@
-"""PeopleInfo: a service that stores people and finds them again."""
+"""PeopleInfo: an HTTP service for storing and searching person records."""
 
 __version__ = "0.1.0"

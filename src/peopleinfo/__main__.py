@@ -1,4 +1,4 @@
-"""Run the command line: the command `peopleinfo`, and `python -m peopleinfo`."""
+"""Entry point of the command `peopleinfo` and of `python -m peopleinfo`."""
 
 import os
 import sys
@@ -7,40 +7,40 @@ from peopleinfo import signals
 
 
 def main() -> None:
-    """Run the command line. The first instruction installs the handler of termination signals: loading the rest takes a second."""
-    signals.install(_leave)
+    """Run the command. Signal handlers are installed first, because importing the command takes up to a second."""
+    signals.install(_exit_before_start)
     from peopleinfo.cli import main as run  # noqa: PLC0415 - see above
 
     try:
         run()
-    except SystemExit as ending:
-        _end(ending)
+    except SystemExit as exit_:
+        _exit_without_finalization(exit_)
         raise
 
 
-def _leave(number: int) -> None:
-    """End a command that has not started its work."""
-    ended = signals.Terminated(number)
-    if ended.exit_code:
-        os.write(2, f"peopleinfo: {ended}; nothing was done\n".encode())
-    os._exit(ended.exit_code)
+def _exit_before_start(number: int) -> None:
+    """Exit on a signal that arrives before the command has started."""
+    terminated = signals.Terminated(number)
+    if terminated.exit_code:
+        os.write(2, f"peopleinfo: {terminated}; nothing was done\n".encode())
+    os._exit(terminated.exit_code)
 
 
-def _end(ending: SystemExit) -> None:
-    """End at once, with everything done that is to be done at the end, when pyreqwest was in use.
+def _exit_without_finalization(exit_: SystemExit) -> None:
+    """If pyreqwest was used, run the exit functions and exit without finalizing the interpreter.
 
-    Its thread may still be letting go of the last answer while the interpreter is taken down, and that aborts the process.
+    A thread of pyreqwest may still release the last response during finalization, which would abort the process.
     """
-    import atexit  # noqa: PLC0415 - not before the signals
-    from contextlib import suppress  # noqa: PLC0415 - likewise
+    import atexit  # noqa: PLC0415 - not before the signal handlers
+    from contextlib import suppress  # noqa: PLC0415 - as above
 
-    if "pyreqwest" not in sys.modules or not isinstance(ending.code, int | None):
+    if "pyreqwest" not in sys.modules or not isinstance(exit_.code, int | None):
         return
-    atexit._run_exitfuncs()  # noqa: SLF001 - there is no other way to run them
+    atexit._run_exitfuncs()  # noqa: SLF001 - os._exit does not run them, and there is no public function
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # whoever read it has seen enough, or it is closed
+        with suppress(OSError, ValueError):  # the stream is closed, or its reader has exited
             stream.flush()
-    os._exit(ending.code or 0)
+    os._exit(exit_.code or 0)
 
 
 if __name__ == "__main__":

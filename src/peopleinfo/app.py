@@ -1,4 +1,4 @@
-"""From settings to objects: the one module that knows every leaf."""
+"""Assembly of the application from its settings. Only this module imports every implementation."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def open_people(settings: Settings, *, create: bool = False) -> AsyncIterator[PeopleService]:
-    """Open the store that the settings name, and close it again; with `create` a missing store is made.
+    """Open the configured store for the duration of the context. `create`: create a missing store.
 
-    Raises StoreMissing; StoreUnusable, saying what to mend.
+    Raises StoreMissing, StoreConfigurationError.
     """
     async with _open_service_store(settings, create=create) as store:
         yield PeopleService(store, now=utc_now)
@@ -73,30 +73,30 @@ async def _open_service_store(settings: Settings, *, create: bool = False) -> As
 
 @asynccontextmanager
 async def open_api_keys(settings: Settings, *, create: bool = False) -> AsyncIterator[ApiKeyStore]:
-    """Open the store that the settings name, for the sake of its API keys; with `create` a missing store is made. Raises StoreUnusable."""
+    """Open the API keys of the configured store. `create`: create a missing store. Raises StoreMissing, StoreConfigurationError."""
     async with _open_store(settings.location, encryption(settings), create=create) as store:
         yield store.api_keys
 
 
 def encryption(settings: Settings) -> Encryption | None:
-    """Return what people are sealed with, None when they are not. Raises StoreUnusable when there is no such key."""
-    sealing = settings.encryption_url
-    return Encryption(open_master_key(sealing), sealing.prefixes) if sealing else None
+    """Return the configured encryption at rest, None if it is off. Raises StoreConfigurationError if the key does not exist."""
+    url = settings.encryption_url
+    return Encryption(open_master_key(url), url.prefixes) if url else None
 
 
-def open_master_key(sealing: EncryptionUrl) -> MasterKey:
-    """Return a master key. Raises StoreUnusable when there is no such key."""
+def open_master_key(url: EncryptionUrl) -> MasterKey:
+    """Return a master key. Raises StoreConfigurationError if it does not exist."""
     from peopleinfo.crypto.master_key import FileMasterKey  # noqa: PLC0415 - as below
 
-    if sealing.scheme == "aws-kms":
+    if url.scheme == "aws-kms":
         from peopleinfo.crypto.kms import KmsMasterKey  # noqa: PLC0415 - as below
 
-        return KmsMasterKey(sealing.key, region=sealing.region, endpoint=sealing.endpoint)
-    return FileMasterKey(Path(sealing.key))
+        return KmsMasterKey(url.key, region=url.region, endpoint=url.endpoint)
+    return FileMasterKey(Path(url.key))
 
 
 def check_database_files(settings: Settings) -> list[tuple[Path, str]]:
-    """Check the files of the embedded store for damage: each file, and its first problem or "". A table has none."""
+    """Check the files of the SQLite store: return each file with its first problem or "". Empty for the DynamoDB store."""
     if isinstance(settings.location, DynamoDBUrl):
         return []
     from peopleinfo.stores.sqlite.integrity import examine  # noqa: PLC0415 - as below
@@ -105,7 +105,7 @@ def check_database_files(settings: Settings) -> list[tuple[Path, str]]:
 
 
 def is_store_file(path: Path, settings: Settings) -> bool:
-    """Return whether a path leads to a file of the embedded store: writing it would destroy the store."""
+    """Return whether a path is a file of the SQLite store, which must not be overwritten."""
     location = settings.location
     if isinstance(location, DynamoDBUrl):
         return False
@@ -115,17 +115,20 @@ def is_store_file(path: Path, settings: Settings) -> bool:
 
 
 async def encrypt_store(settings: Settings, *, on_progress: Callable[[int], None]) -> int:
-    """Seal everybody in a store that was plain and is not served now; return how many. Raises StoreUnusable, InvalidSettings."""
-    given = encryption(settings)
-    if given is None:
-        raise InvalidSettings("say in PEOPLEINFO_ENCRYPTION what to seal people with: docs/encryption.md")
+    """Encrypt all records of an unencrypted SQLite store that no service uses, and return their number.
+
+    Raises StoreConfigurationError, InvalidSettings.
+    """
+    encryption_ = encryption(settings)
+    if encryption_ is None:
+        raise InvalidSettings("there is no master key: set PEOPLEINFO_ENCRYPTION (docs/encryption.md)")
     if isinstance(settings.location, DynamoDBUrl):
         raise InvalidSettings(
-            "a table is sealed by copying it to a new one, while the service runs: docs/encryption.md"
+            "a DynamoDB table cannot be encrypted in place: copy it to an encrypted table (docs/encryption.md)"
         )
     from peopleinfo.stores.sqlite.encrypt_existing import encrypt_database  # noqa: PLC0415 - as below
 
-    return encrypt_database(settings.location, given, on_progress=on_progress)
+    return encrypt_database(settings.location, encryption_, on_progress=on_progress)
 
 
 @asynccontextmanager
@@ -152,7 +155,7 @@ async def open_key_store(settings: Settings, encryption: Encryption, *, exclusiv
 def _open_store(
     location: Path | DynamoDBUrl, encryption: Encryption | None, *, create: bool = False
 ) -> AbstractAsyncContextManager[ServiceStore]:
-    # Each brings libraries that the other has no use for.
+    # Imported here, because each store needs libraries that the other does not.
     if isinstance(location, DynamoDBUrl):
         from peopleinfo.stores.dynamodb.factory import open_dynamodb  # noqa: PLC0415
 
@@ -193,43 +196,43 @@ async def _shared_rate_limits(rates: TokenBuckets, settings: Settings, secret: b
     from peopleinfo.stores.cached.redis_client import open_redis  # noqa: PLC0415 - as above
     from peopleinfo.stores.cached.shared_rate_limits import SharedTokenBuckets  # noqa: PLC0415
 
-    opening = open_redis(settings.cache_url, user=settings.cache_user, password=settings.cache_password)
-    async with opening as link, background_task(SharedTokenBuckets(rates, link, secret).run()):
+    connection = open_redis(settings.cache_url, user=settings.cache_user, password=settings.cache_password)
+    async with connection as redis, background_task(SharedTokenBuckets(rates, redis, secret).run()):
         yield
 
 
 def open_audit(settings: Settings, stack: AsyncExitStack) -> AuditLog | None:
-    """Return where events go, None when it goes nowhere; it ends with `stack`."""
+    """Return the configured audit log, None if it is off. `stack` closes it."""
     if not settings.audit_log:
         return None
     check_audit(settings)
     from peopleinfo.privacy.audit_file import AuditLogWriter  # noqa: PLC0415 - as above
 
-    stream = AuditLogWriter(settings.audit_file)
-    stack.callback(stream.close)
-    return stream
+    writer = AuditLogWriter(settings.audit_file)
+    stack.callback(writer.close)
+    return writer
 
 
 def check_audit(settings: Settings) -> None:
-    """Raise InvalidSettings when the audit would be written into a file of the store."""
+    """Raise InvalidSettings if the audit log would overwrite a file of the store."""
     if settings.audit_file and is_store_file(settings.audit_file, settings):
         raise InvalidSettings(f"PEOPLEINFO_AUDIT_LOG={settings.audit_log} is a file of the store: name another file")
 
 
 def utc_now() -> datetime:
-    """The clock of the service."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 @contextmanager
-def graceful_shutdown(drain: GracefulShutdown) -> Iterator[None]:
-    """Drain at SIGTERM; so does a worker whose parent is gone, as nobody else would tell it."""
-    drain.install_handlers()
+def graceful_shutdown(shutdown: GracefulShutdown) -> Iterator[None]:
+    """Shut down gracefully on SIGTERM, and in a worker also when its parent process ends."""
+    shutdown.install_handlers()
     parent = multiprocessing.parent_process()
     if parent is None:
         yield
         return
-    drain.ignore_sigint()
+    shutdown.ignore_sigint()
     loop = asyncio.get_running_loop()
 
     def orphaned() -> None:
@@ -242,16 +245,16 @@ def graceful_shutdown(drain: GracefulShutdown) -> Iterator[None]:
 
 
 class Application:
-    """The ASGI app: opens the store when the server starts (lifespan protocol) and closes it after the last answer.
+    """The ASGI application: opens the store at startup (lifespan protocol) and closes it after the last response.
 
-    Before it starts it can be pickled: each worker gets one of its own.
+    It can be pickled before startup, since each worker process gets a copy.
     """
 
     def __init__(self, settings: Settings, *, instance: str, metrics_dir: Path | None = None) -> None:
-        """Serve by the settings, under the name `instance`; workers of one service leave their figures in the folder `shared`."""
+        """Take the settings and the name of the instance. Worker processes share their metrics in `metrics_dir`."""
         self._settings = settings
         self._instance = instance
-        self._shared_rate_limits = metrics_dir
+        self._metrics_dir = metrics_dir
         self._app: Any = None
 
     def __call__(
@@ -260,14 +263,14 @@ class Application:
         receive: Callable[[], Awaitable[Any]],
         send: Callable[[Any], Awaitable[None]],
     ) -> Awaitable[None]:
-        """Hand a request to the app, or run through the server's life."""
+        """Process a request or the lifespan of the server."""
         if scope["type"] == "lifespan":
             return self._lifespan(receive, send)
-        answer: Awaitable[None] = self._app(scope, receive, send)
-        return answer
+        response: Awaitable[None] = self._app(scope, receive, send)
+        return response
 
     async def _lifespan(self, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
-        from peopleinfo.telemetry import logs, tracing  # noqa: PLC0415 - commands that do not serve need not load it
+        from peopleinfo.telemetry import logs, tracing  # noqa: PLC0415 - other commands do not need it
 
         await receive()  # lifespan.startup
         async with AsyncExitStack() as stack:
@@ -277,9 +280,9 @@ class Application:
                 store = await stack.enter_async_context(_open_service_store(self._settings))
                 self._app = await self._build(store, stack)
             except (OSError, PeopleInfoError) as error:
-                print(f"peopleinfo: cannot start to serve: {error}", file=sys.stderr)  # noqa: T201 - as the command does
+                print(f"peopleinfo: the server cannot start: {error}", file=sys.stderr)  # noqa: T201 - output of the command
                 raise
-            # What is there now stays: a collection that looked through it all would hold everybody up for some hundredths of a second.
+            # Objects of the startup are permanent. Scanning them in each garbage collection would delay requests by tens of milliseconds.
             gc.collect()
             gc.freeze()
             await send({"type": "lifespan.startup.complete"})
@@ -298,34 +301,34 @@ class Application:
         from peopleinfo.telemetry.prometheus import Exposition  # noqa: PLC0415
 
         settings = self._settings
-        workers = Workers(self._shared_rate_limits, metrics.ALL) if self._shared_rate_limits else None
+        workers = Workers(self._metrics_dir, metrics.ALL) if self._metrics_dir else None
         exposition = Exposition(self._instance, workers)
         log = AccessLog(silent=settings.log_level not in ("debug", "info"), on_flush=exposition.publish)
         stack.callback(log.flush)
         await stack.enter_async_context(background_task(exposition.sample_loop()))
-        keyless = settings.is_local and not settings.has_static_credentials
-        gate = Authenticator(
+        anonymous_until_first_key = settings.is_local and not settings.has_static_credentials
+        authenticator = Authenticator(
             store.api_keys,
             now=utc_now,
             admin_key=settings.admin_key,
             allow_anonymous=settings.allow_anonymous,
-            allow_anonymous_until_first_key=keyless,
+            allow_anonymous_until_first_key=anonymous_until_first_key,
             tokens=_token_verifier(settings),
         )
-        drain = GracefulShutdown(settings.drain_seconds)
-        stack.enter_context(graceful_shutdown(drain))
+        shutdown = GracefulShutdown(settings.drain_seconds)
+        stack.enter_context(graceful_shutdown(shutdown))
         app = create_app(
             PeopleService(store, now=utc_now),
             exposition,
             log,
-            gate,
-            drain,
+            authenticator,
+            shutdown,
             sessions := Sessions(store.secret, store.ended_sessions, now=utc_now),
             audit := open_audit(settings, stack),
             limits := _rate_limiter(settings),
             proxies=settings.trusted_proxies,
             body_timeout=settings.body_timeout,
-            loopback_only=keyless and not settings.allow_anonymous,
+            loopback_only=anonymous_until_first_key and not settings.allow_anonymous,
             unix_socket=settings.socket_path is not None,
             open_metrics=settings.metrics_auth == "none",
             origins=settings.origins,
@@ -335,15 +338,15 @@ class Application:
         if settings.retention:
             from peopleinfo.privacy.retention import run_retention  # noqa: PLC0415
 
-            sweeping = run_retention(store, audit, retention=settings.retention, now=utc_now)
-            await stack.enter_async_context(background_task(sweeping))
-        pages.add_routes(app, gate, sessions, _code_flow(settings), limits, body_timeout=settings.body_timeout)
+            retention_task = run_retention(store, audit, retention=settings.retention, now=utc_now)
+            await stack.enter_async_context(background_task(retention_task))
+        pages.add_routes(app, authenticator, sessions, _code_flow(settings), limits, body_timeout=settings.body_timeout)
         return app
 
 
 @asynccontextmanager
 async def background_task(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run something beside the rest, and end it."""
+    """Run a coroutine in the background for the duration of the context, then cancel it."""
     task = asyncio.ensure_future(work)
     try:
         yield

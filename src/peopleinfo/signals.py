@@ -1,7 +1,7 @@
-"""Termination signals (SIGTERM and SIGINT) of a command, from its first instruction to its last.
+"""Termination signals (SIGTERM and SIGINT) during the whole run of a command.
 
-One handler receives them all the time; a reaction says what they do in each phase of the command. A signal that arrives while there is no
-reaction waits for the next one, so none is lost. This module imports next to nothing: the command needs it before everything else.
+One handler receives them at all times, and calls the current reaction, which depends on the phase of the command. A signal that arrives
+while there is no reaction is pending until the next one, so none is lost. This module imports little, because the command imports it first.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 TERMINATION = (signal.SIGINT, signal.SIGTERM)
 
 received: list[int] = []
-"""The termination signals of this process so far."""
-_waiting: list[int] = []
+"""The termination signals that this process has received."""
+_pending: list[int] = []
 _reaction: Reaction = None
 
 
 class Terminated(SystemExit):
-    """A termination signal ends the command: with 0 when that is its purpose, else with the code that a shell reports."""
+    """A termination signal ends the command. The exit code is 0 for a service, else 128 plus the signal number."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -39,12 +39,12 @@ class Terminated(SystemExit):
 
 
 def is_service() -> bool:
-    """Say whether the command runs until a signal ends it."""
+    """Return whether the command runs until a signal ends it."""
     return sys.argv[1:2] == ["serve"] or sys.argv[1:3] == ["audit", "follow"]
 
 
 def install(reaction: Reaction) -> None:
-    """Receive termination signals from now on, including those that were blocked since before the process started."""
+    """Install the handler of termination signals, and unblock them if the parent process had blocked them."""
     react(reaction)
     for number in TERMINATION:
         signal.signal(number, _receive)
@@ -52,7 +52,7 @@ def install(reaction: Reaction) -> None:
 
 
 def react(reaction: Reaction) -> Reaction:
-    """Replace the reaction to signals (None: they wait) and return the previous one; waiting signals reach the new one at once."""
+    """Replace the reaction (None: signals are pending) and return the previous one. The new one gets pending signals at once."""
     global _reaction
     previous, _reaction = _reaction, reaction
     _deliver()
@@ -60,31 +60,31 @@ def react(reaction: Reaction) -> Reaction:
 
 
 def terminate(number: int) -> None:
-    """End the command from wherever it is: the reaction of a command that does not serve."""
+    """Raise Terminated: the reaction of a command that is not a service."""
     raise Terminated(number)
 
 
 def check() -> None:
-    """Raise Terminated when a signal has arrived."""
+    """Raise Terminated if a signal was received."""
     if received:
         terminate(received[0])
 
 
 def exit_by_signal(number: int) -> NoReturn:
-    """End the process as the signal does by default."""
+    """End the process with the default action of a signal."""
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)
-    os._exit(128 + number)  # PID 1 of a container is not ended by its own signal
+    os._exit(128 + number)  # for PID 1 of a container, which the kernel protects from its own signals
 
 
 def _receive(number: int, _: FrameType | None) -> None:
     received.append(number)
     if len(received) > 1:
         exit_by_signal(number)
-    _waiting.append(number)
+    _pending.append(number)
     _deliver()
 
 
 def _deliver() -> None:
-    while _waiting and _reaction is not None:
-        _reaction(_waiting.pop())
+    while _pending and _reaction is not None:
+        _reaction(_pending.pop())

@@ -100,7 +100,7 @@ def test_worker_that_cannot_start_does_not_end_the_others(tmp_path: Path) -> Non
         store.rename(away)  # so that no worker can start
         killed.kill()
         assert server.process.stderr is not None
-        assert server.process.stderr.readline().startswith(b"peopleinfo: cannot start to serve: ")
+        assert server.process.stderr.readline().startswith(b"peopleinfo: the server cannot start: ")
         assert other.is_running()
         assert httpx.get(f"{server.url}/status/live", timeout=HANG_TIMEOUT).status_code == 200
         away.rename(store)

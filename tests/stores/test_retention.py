@@ -71,7 +71,7 @@ async def test_one_process_runs_retention_each_day(store: Store, clock: Clock) -
 async def test_interrupted_retention_is_resumed_by_another_process(
     store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "_PAUSE", 0)
+    monkeypatch.setattr(retention, "_PAGE_DELAY", 0)
     cut, other = retention.RetentionLease(store, clock.now), retention.RetentionLease(store, clock.now)
     assert await cut.acquire()
     for _ in range(3):  # as long as it is heard of it is left alone

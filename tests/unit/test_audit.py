@@ -103,7 +103,7 @@ async def test_a_line_that_stands_twice_is_found(path: Path) -> None:
 
 async def test_a_missing_beginning_is_found(path: Path) -> None:
     lines = await written(path, "a", "b", "c")
-    assert "begin at 2" in verify(lines[1:]).problems[0]
+    assert "start at 2" in verify(lines[1:]).problems[0]
 
 
 async def test_lines_of_a_log_between_are_passed_over(path: Path) -> None:
@@ -176,7 +176,7 @@ async def test_while_it_cannot_be_written_changes_are_refused_and_reads_wait(hin
 
 
 async def test_what_waits_is_limited_in_bytes(hindered: Path) -> None:
-    stream = AuditLogWriter(hindered, max_pending_size=10_000)
+    stream = AuditLogWriter(hindered, max_queue_size=10_000)
     with contextlib.suppress(AuditUnavailable):
         for _ in range(1_000):
             stream.record(event("findPeople", *[ID] * 50))
@@ -301,7 +301,7 @@ async def test_lines_reach_the_reader_of_a_pipe_until_it_takes_no_more(tmp_path:
     with contextlib.suppress(AuditUnavailable):
         for _ in range(1_000):
             stream.write(event("findPeople", *[ID] * 80))
-    assert "takes nothing" in stream.write_error()
+    assert "the pipe is full" in stream.write_error()
     taken = os.read(reader, 1_000_000)
     assert stream.write_error() == ""
     stream.close()

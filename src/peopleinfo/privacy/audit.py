@@ -1,7 +1,7 @@
-"""The audit: who read or changed whom, and when. Its lines of JSON hold no personal data.
+"""The audit log: which principal read or changed which record, and when. Its JSON lines contain no personal data.
 
-A person is named by the id alone, which says nothing once the person is erased: so an erasure never needs to touch the audit.
-Before a change is made, a line with the action `intent` is written; a change without such a line is not made. A second line has the outcome.
+A line identifies a person by the id alone, which has no meaning after the person is deleted; so a deletion does not change the log.
+A line with the action `intent` precedes every change; if it cannot be written, the change is rejected. A second line has the outcome.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ if TYPE_CHECKING:
 
 GENESIS_DIGEST: Final = "0" * 64
 LINE_PREFIX: Final = b'{"event":"audit"'
-INTENT: Final = "intent"  # the action of a line that announces a change
-END: Final = "end"  # the action of a writer's last line, when it ended in good order
-_OWN: Final = frozenset(FIELDS)
-_ID_FIRST: Final = b'{"person_id":"'
+INTENT: Final = "intent"  # action of the line before a change
+END: Final = "end"  # action of the last line of a writer that was closed
+_STANDARD_FIELDS: Final = frozenset(FIELDS)
+_RECORD_PREFIX: Final = b'{"person_id":"'
 
 
 class AuditEvent(NamedTuple):
-    """What was done: when (seconds since 1970), by whom (None: an unknown client), to whom, and with which outcome.
+    """An operation on personal data.
 
-    `action` is the operation's name in the contract, `people` the ids that were returned or changed, `fields` the members that a change
-    names (see `touched`), `outcome` the status of the response. With `intent` the change is about to be made, and has no outcome.
+    `at` is in seconds since 1970. `principal` is None for an unauthenticated client. `action` is the operation id of the API.
+    `people` are the ids that were returned or changed, `fields` those of a change (see `field_names`). `outcome` is the status of
+    the response. An event with `intent` precedes the change and has no outcome.
     """
 
     at: float
@@ -44,49 +45,45 @@ class AuditEvent(NamedTuple):
 
 
 class AuditExcerpt(NamedTuple):
-    """What the audit tells of a person: lines as they were written, oldest first, and how many older ones were left out."""
+    """The lines of the audit log about one person, oldest first, and the number of older lines that were omitted."""
 
     lines: list[bytes]
     omitted: int
 
 
 class AuditLog(Protocol):
-    """Where events go. Its methods are called in the event loop."""
+    """The interface of an audit log. Its methods are called in the event loop."""
 
     def record(self, event: AuditEvent) -> None:
-        """Keep an event and write it within a tenth of a second, or as soon as it can be written.
+        """Queue an event, to be written within 0.1 seconds or as soon as the log is writable.
 
-        Raises AuditUnavailable when too many bytes wait already; the event is not kept then.
+        Raises AuditUnavailable if the queue is full; the event is then discarded.
         """
 
     def write(self, event: AuditEvent) -> None:
-        """Write an event: it has left this process when this returns. Raises AuditUnavailable; the event waits then."""
+        """Write an event before this method returns. Raises AuditUnavailable; the event then remains queued."""
 
     def check_writable(self, *, change: bool) -> None:
-        """Raise AuditUnavailable unless events can be kept, and for a `change` unless they can be written now."""
+        """Raise AuditUnavailable if the queue is full or, for a `change`, if the log is not writable."""
 
     def write_error(self) -> str:
-        """Return why events cannot be written now; empty when they can."""
+        """Return the reason why the log is not writable, empty if it is."""
 
     async def events_for(self, person_id: str) -> AuditExcerpt | None:
-        """Return the lines about a person, None when they are stored where this process cannot read them.
-
-        Raises AuditUnavailable.
-        """
+        """Return the lines about a person, None if this process cannot read the log. Raises AuditUnavailable."""
 
 
 class AuditRecord(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """An event as it is written. `writer` is one process, `seq` counts its lines from 1, `previous` is the SHA-256 of its line before."""
+    """A line of the log. `writer` is one process, `seq` counts its lines from 1, `previous` is the SHA-256 of its previous line."""
 
-    event: str = msgspec.field(
-        default_factory=lambda: "audit"
-    )  # written always, and first: tells it from other lines of a log
+    # The first field distinguishes the lines of the audit from others. A default factory, because msgspec omits plain defaults.
+    event: str = msgspec.field(default_factory=lambda: "audit")
     time: datetime
     writer: str
     seq: int
     action: str
     intent: str = ""
-    """The operation that a line with the action `intent` announces."""
+    """The operation that follows a line with the action `intent`."""
     principal: str | None = None
     outcome: int = 0
     people: tuple[str, ...] = ()
@@ -97,19 +94,19 @@ class AuditRecord(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 def field_names(data: Any) -> tuple[str, ...]:
-    """Name the members of a document: ours by name, and `*` for any further one, whose name may itself tell something of a person."""
+    """Return the names of the fields of a document. `*` replaces custom fields, since their names may be personal data."""
     if not isinstance(data, dict):
         return ()
-    named = tuple(name for name in FIELDS if name in data)
-    return (*named, CUSTOM_FIELDS) if data.keys() - _OWN else named
+    names = tuple(name for name in FIELDS if name in data)
+    return (*names, CUSTOM_FIELDS) if data.keys() - _STANDARD_FIELDS else names
 
 
 def person_ids(people: Iterable[bytes]) -> tuple[str, ...]:
-    """Return the ids of people by their JSON."""
+    """Return the ids of records from their JSON."""
     return tuple(map(_id_of, people))
 
 
 def _id_of(body: bytes) -> str:
-    if body.startswith(_ID_FIRST):  # as every record begins that was made by `render`
-        return body[len(_ID_FIRST) : len(_ID_FIRST) + 32].decode()
+    if body.startswith(_RECORD_PREFIX):  # the usual case, much faster than parsing
+        return body[len(_RECORD_PREFIX) : len(_RECORD_PREFIX) + 32].decode()
     return str(strict_json.parse(body).get("person_id"))

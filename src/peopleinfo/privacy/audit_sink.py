@@ -1,4 +1,4 @@
-"""Where the audit's lines leave the process: a file that several processes append to, or stdout; and the register of its writers."""
+"""Output of the audit log: a file that several processes append to, or stdout, and a register of the writers."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-LINE_SIZE: Final = (
-    4_096  # bytes that a pipe takes in one piece (PIPE_BUF on Linux), so no line of another process comes between
-)
+LINE_SIZE: Final = 4_096  # bytes that a write to a pipe does not split (PIPE_BUF on Linux)
 PIECE_SIZE: Final = 64 * 1024  # bytes written to a file at a time
-RESERVE_SIZE: Final = 64 * 1024  # bytes that must be free before a change: for its lines and those of concurrent ones
-_FILE_MODE: Final = 0o600  # for its owner alone
-_PIPE_TIMEOUT: Final = 100  # milliseconds that a reader of the pipe may take to make room
+RESERVE_SIZE: Final = (
+    64 * 1024
+)  # bytes that must be free before a change, for its lines and those of concurrent changes
+_FILE_MODE: Final = 0o600  # access for the owner only
+_PIPE_TIMEOUT: Final = 100  # milliseconds to wait for the reader of a full pipe
 _HEAD: Final = re.compile(r"([0-9a-f]{16}) ( *\d{1,20}) ([0-9a-f]{64})\n", re.ASCII)
 
 
 class Sink:
-    """Writes whole lines to a file, which is created when it is missing, or to stdout (`path` is None). Raises OSError."""
+    """Writes complete lines to a file, which it creates if missing, or to stdout if `path` is None. Methods raise OSError."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._file: int | None = None
 
     def open(self) -> bool:
-        """Open the file unless it is open; return whether it was opened now. A file that was moved away is left, and a new one begun."""
+        """Open the file unless it is open, and return whether it was opened now. After a rotation, create a new file."""
         path = self._path
         if path is None or (self._file is not None and is_same_file(path, self._file)):
             return False
         self.close()
-        # Without O_NONBLOCK a named pipe that nothing reads would never open, and with O_RDWR it would open in vain.
+        # O_NONBLOCK: open() would block on a named pipe without a reader. O_WRONLY: with O_RDWR it would succeed without one.
         access = os.O_WRONLY if path.is_fifo() else os.O_RDWR
         self._file = os.open(path, access | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, _FILE_MODE)
         return True
@@ -61,7 +61,10 @@ class Sink:
             _require_reader(file, timeout=0)
 
     def write(self, lines: list[bytes], *, wait: bool) -> int:
-        """Write the first of the lines and return how many, at least one. Half a line is never left. `patient`: wait for room in a pipe."""
+        """Write some of the lines, at least the first, and return how many. Never leaves a partial line.
+
+        `wait`: wait for the reader of a full pipe.
+        """
         file = self._descriptor()
         if not _is_regular(file):
             _require_reader(file, timeout=_PIPE_TIMEOUT if wait else 0)
@@ -71,9 +74,9 @@ class Sink:
         with _locked(file):
             _end_line(file)
             written = os.write(file, text)
-            if written < len(text):  # the disk is full: what other processes wrote before stays
+            if written < len(text):  # disk full: undo this write, not those of other processes
                 os.ftruncate(file, os.fstat(file).st_size - written)
-                os.lseek(file, -written, os.SEEK_CUR)  # where stdout does not append
+                os.lseek(file, -written, os.SEEK_CUR)  # for a stdout without O_APPEND
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return len(lines)
 
@@ -81,21 +84,21 @@ class Sink:
         self.open()
         if self._file is not None:
             return self._file
-        sys.stdout.buffer.flush()  # the log's lines come before
+        sys.stdout.buffer.flush()  # buffered log lines come first
         return sys.stdout.fileno()
 
 
 class Head(NamedTuple):
-    """The last line of a writer: its number, 0 when it has written none, and its SHA-256."""
+    """The last line of a writer: its number (0: no lines) and its SHA-256."""
 
     seq: int
     digest: str
 
 
 class Heads:
-    """The register of an audit's writers in a file beside it, with the last line of each: `audit.jsonl.heads`.
+    """The register of the writers of an audit file, with the last line of each, for example `audit.jsonl.heads`.
 
-    It shows that all lines of a writer, or its last ones, were removed.
+    It reveals that all lines of a writer, or the last ones, were removed.
     """
 
     def __init__(self, path: Path, writer: str) -> None:
@@ -105,7 +108,7 @@ class Heads:
         self._offset = 0
 
     def open(self, head: Head) -> None:
-        """Register the writer, unless it stands in the file that is there now. Raises OSError."""
+        """Register the writer unless the current file contains it. Raises OSError."""
         if self._file is not None and is_same_file(self._path, self._file):
             return
         self.close()
@@ -127,12 +130,12 @@ class Heads:
 
 
 def heads_path(path: Path) -> Path:
-    """Return the file beside an audit that registers its writers."""
+    """Return the path of the register of an audit file."""
     return path.with_name(f"{path.name}.heads")
 
 
 def read_heads(path: Path) -> dict[str, Head]:
-    """Return the registered writers of an audit with the last line of each; empty when there is no register. Raises OSError."""
+    """Return the registered writers of an audit file with the last line of each; empty without a register. Raises OSError."""
     try:
         text = heads_path(path).read_text("ascii", errors="replace")
     except FileNotFoundError:
@@ -141,7 +144,7 @@ def read_heads(path: Path) -> dict[str, Head]:
 
 
 def is_same_file(path: Path, file: int) -> bool:
-    """Return whether an open file is the one at this path. Raises OSError when the path cannot be looked up."""
+    """Return whether a path leads to an open file. Raises OSError if the path cannot be resolved."""
     try:
         return os.path.samestat(path.stat(), os.fstat(file))
     except FileNotFoundError:
@@ -153,19 +156,19 @@ def _is_regular(file: int) -> bool:
 
 
 def _require_reader(file: int, *, timeout: int) -> None:
-    """Raise OSError unless a pipe takes a line without blocking the process. `timeout` is in milliseconds."""
+    """Raise OSError unless a write to a pipe would not block. `timeout` is in milliseconds."""
     poll = select.poll()
     poll.register(file, select.POLLOUT)
     events = poll.poll(timeout)
     if not events:
-        raise OSError(errno.EAGAIN, "its reader takes nothing")
+        raise OSError(errno.EAGAIN, "the pipe is full")
     if events[0][1] & (select.POLLERR | select.POLLHUP | select.POLLNVAL):
         raise OSError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 @contextmanager
 def _locked(file: int) -> Iterator[None]:
-    """Keep the other processes of the audit from appending meanwhile."""
+    """Lock the file against other writers for the duration of the context."""
     flock(file, LOCK_EX)
     try:
         yield
@@ -174,7 +177,7 @@ def _locked(file: int) -> Iterator[None]:
 
 
 def _end_line(file: int) -> None:
-    """End the last line of the file, of which a crash may have left a half. What stdout was redirected to cannot be read."""
+    """Terminate a last line that a crash left incomplete. A redirected stdout is write-only, so it is not checked."""
     size = os.fstat(file).st_size
     with suppress(OSError):
         if size and os.pread(file, 1, size - 1) != b"\n":

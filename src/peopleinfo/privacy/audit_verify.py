@@ -1,4 +1,4 @@
-"""Verification of an audit: chains of lines that were changed, left out, cut off or removed as a whole."""
+"""Verification of an audit log: finds lines that were changed, removed or truncated."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Chain(msgspec.Struct):
-    """What is known of one writer's lines so far."""
+    """The hash chain of one writer up to the current line."""
 
     seq: int
     digest: str
@@ -26,7 +26,7 @@ class Chain(msgspec.Struct):
 
 
 class VerificationReport(NamedTuple):
-    """How many lines were checked, the chain of each writer, and what is wrong, a sentence each."""
+    """The number of lines that were checked, the chain of each writer, and a sentence for each problem."""
 
     lines: int
     chains: dict[str, Chain]
@@ -34,32 +34,32 @@ class VerificationReport(NamedTuple):
 
 
 def verify(lines: Iterable[bytes], heads: Mapping[str, Head] | None = None) -> VerificationReport:
-    """Check the chains in lines of an audit, oldest first; lines that are none of an audit's are ignored.
+    """Verify the hash chains in the lines of a log, oldest first; other lines are ignored.
 
-    `heads` are the registered writers with the last line of each. They are read before the lines, which may go on meanwhile.
+    `heads` are the registered writers with the last line of each. Read them before the lines, so that writers may continue meanwhile.
     """
     heads = heads or {}
     chains: dict[str, Chain] = {}
-    wrong: list[str] = []
+    problems: list[str] = []
     count = 0
     for number, text in enumerate(lines, 1):
         line = parse_record(text)
         if line is None:
             if text.startswith(LINE_PREFIX):
-                wrong.append(f"line {number} cannot be read")
+                problems.append(f"line {number} cannot be read")
             continue
         count += 1
         digest = hashlib.sha256(text.rstrip(b"\n")).hexdigest()
-        wrong += _mismatches(number, line, chains.get(line.writer))
+        problems += _mismatches(number, line, chains.get(line.writer))
         head = heads.get(line.writer)
         if head is not None and head.seq == line.seq and head.digest != digest:
-            wrong.append(f"line {number}: the last registered line of writer {line.writer} was changed")
+            problems.append(f"line {number}: the last registered line of writer {line.writer} was changed")
         _extend(chains, line, digest)
-    return VerificationReport(count, chains, [*wrong, *_missing(chains, heads)])
+    return VerificationReport(count, chains, [*problems, *_missing(chains, heads)])
 
 
 def parse_record(text: bytes) -> AuditRecord | None:
-    """Return a line of an audit, or None when the text is none."""
+    """Decode a line of an audit log, None for any other line."""
     try:
         line = _decode(text)
     except strict_json.DECODE_ERRORS:
@@ -78,20 +78,20 @@ def _extend(chains: dict[str, Chain], line: AuditRecord, digest: str) -> None:
 def _mismatches(number: int, line: AuditRecord, chain: Chain | None) -> Iterator[str]:
     if chain is None:
         if line.seq == 1 and line.previous != GENESIS_DIGEST:
-            yield f"line {number}: the first of writer {line.writer} was changed"
+            yield f"line {number}: the first line of writer {line.writer} was changed"
     elif line.seq != chain.seq + 1:
-        yield f"line {number}: after line {chain.seq} of writer {line.writer} comes {line.seq}: lines are missing, or stand twice"
+        yield f"line {number}: line {line.seq} of writer {line.writer} follows line {chain.seq}: lines are missing or duplicated"
     elif line.previous != chain.digest:
-        yield f"line {number}: line {chain.seq} of writer {line.writer} was changed, or this one"
+        yield f"line {number}: this line or line {chain.seq} of writer {line.writer} was changed"
 
 
 def _missing(chains: Mapping[str, Chain], heads: Mapping[str, Head]) -> Iterator[str]:
     for writer, chain in chains.items():
         if chain.first != 1:
-            yield f"the lines of writer {writer} begin at {chain.first}: give the files before, too"
+            yield f"the lines of writer {writer} start at {chain.first}: pass the previous files, too"
         if heads and writer not in heads:
-            yield f"writer {writer} is not registered: its lines come from elsewhere, or its registration was removed"
+            yield f"writer {writer} is not registered: its lines were added, or its registration was removed"
     for writer, head in heads.items():
         written = chains[writer].seq if writer in chains else 0
         if written < head.seq:
-            yield f"writer {writer} wrote {head.seq} lines, of which these files hold {written}: the last ones are missing"
+            yield f"writer {writer} wrote {head.seq} lines, but the files contain {written}: the last lines are missing"

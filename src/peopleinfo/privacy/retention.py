@@ -1,4 +1,4 @@
-"""What somebody may ask about themselves: all that is held about them, and not to be held for ever."""
+"""Rights of the data subject: export of all data about a person, and deletion after the retention period."""
 
 from __future__ import annotations
 
@@ -26,67 +26,70 @@ if TYPE_CHECKING:
     from peopleinfo.people.store import Store
     from peopleinfo.privacy.audit import AuditLog
 
-COMMAND: Final = "(command)"  # who did it, in the audit: no key has such a name
+COMMAND: Final = "(command)"  # principal in the audit log; no API key can have this name
 RETENTION: Final = "(retention)"
-_PAGE: Final = 500
-_PAUSE: Final = 0.1  # seconds between pages: a sweep has a day, and those who ask come first
-_POLL_INTERVAL: Final = 300.0  # seconds between two looks whether a sweep is to be begun, or to be gone on with
-_SILENT_MINUTES: Final = 10  # after which whoever was sweeping is taken for gone
-_MINUTE: Final = 8  # bytes
-_SWEEPS: Final = sha256(b"peopleinfo retention").digest()  # under which the store keeps how it stands with the last one
+_PAGE_LIMIT: Final = 500
+_PAGE_DELAY: Final = 0.1  # seconds between pages, which leaves resources to requests
+_POLL_INTERVAL: Final = 300.0  # seconds between two attempts to acquire the lease
+_EXPIRY_MINUTES: Final = 10  # without renewal, after which another process takes over the lease
+_MINUTE_SIZE: Final = 8  # bytes
+_LEASE_ID: Final = sha256(b"peopleinfo retention").digest()  # key of the lease in the store
 _log = structlog.get_logger("peopleinfo.privacy.retention")
 
 
 async def export_personal_data(people: PeopleService, audit: AuditLog | None, person_id: str) -> bytes:
-    """Return as JSON all that is held about somebody: the record, and what the audit tells of it. Raises PersonNotFound."""
+    """Return all data about a person as JSON: the record and its lines of the audit log. Raises PersonNotFound, AuditUnavailable."""
     record = await people.get(person_id)
     events = await audit.events_for(person_id) if audit else None
-    told: dict[str, object] = {
+    section: dict[str, object] = {
         "availability": "disabled" if audit is None else "external" if events is None else "included"
     }
     if events is not None:
-        told |= {"events": [msgspec.Raw(line) for line in events.lines], "omitted": events.omitted}
-    return strict_json.encode({"person": msgspec.Raw(record.body), "audit": told})
+        section |= {"events": [msgspec.Raw(line) for line in events.lines], "omitted": events.omitted}
+    return strict_json.encode({"person": msgspec.Raw(record.body), "audit": section})
 
 
 def audit_intent(audit: AuditLog | None, action: str, person_id: str, *, by: str) -> None:
-    """Write down that a change is about to be made other than over HTTP. Raises AuditUnavailable: do not make it then."""
+    """Write the intent of a change that does not come from an HTTP request.
+
+    Raises AuditUnavailable; the caller must then not make the change.
+    """
     if audit is not None:
         audit.check_writable(change=True)
         audit.write(AuditEvent(time.time(), by, action, 0, (person_id,), (), "", "", intent=True))
 
 
 def audit_action(audit: AuditLog | None, action: str, person_id: str, *, by: str) -> None:
-    """Write down what was done other than over HTTP. Raises AuditUnavailable."""
+    """Write a completed operation that did not come from an HTTP request. Raises AuditUnavailable."""
     if audit is not None:
         audit.write(AuditEvent(time.time(), by, action, 200, (person_id,), (), "", ""))
 
 
-class _Seen(msgspec.Struct):
-    """As much of a record as tells whether it is kept too long."""
+class _Version(msgspec.Struct):
+    """The fields of a record that decide about its expiry."""
 
     person_id: str
     version: int
     updated_at: datetime
 
 
-_seen: Final = msgspec.json.Decoder(_Seen).decode
+_decode_version: Final = msgspec.json.Decoder(_Version).decode
 
 
-async def _on() -> None:
-    """Go on at once."""
+async def _no_delay() -> None:
+    """Continue immediately."""
 
 
 async def iter_expired(
-    store: Store, *, before: datetime, on_page: Callable[[], Awaitable[None]] = _on
+    store: Store, *, before: datetime, on_page: Callable[[], Awaitable[None]] = _no_delay
 ) -> AsyncIterator[tuple[str, int]]:
-    """Yield the id and the version of each person who was last changed before a moment; `between` pages something else may be done."""
+    """Yield the id and version of each record that was last modified before a time. Awaits `on_page` between two pages."""
     after: bytes | None = None
     while True:
-        page = await store.scan(after=after, limit=_PAGE)
-        for person in (decode_stored(_seen, body) for body in page.people):
-            if person.updated_at < before:
-                yield person.person_id, person.version
+        page = await store.scan(after=after, limit=_PAGE_LIMIT)
+        for record in (decode_stored(_decode_version, body) for body in page.people):
+            if record.updated_at < before:
+                yield record.person_id, record.version
         if page.next is None:
             return
         after = page.next
@@ -94,66 +97,73 @@ async def iter_expired(
 
 
 async def delete_expired(
-    store: Store, audit: AuditLog | None, *, before: datetime, by: str, on_page: Callable[[], Awaitable[None]] = _on
+    store: Store,
+    audit: AuditLog | None,
+    *,
+    before: datetime,
+    by: str,
+    on_page: Callable[[], Awaitable[None]] = _no_delay,
 ) -> int:
-    """Erase everybody who was last changed before a moment, and return how many. It may run in several places, and again."""
-    erased = 0
+    """Delete each record that was last modified before a time, and return their number. Safe to repeat and to run concurrently."""
+    deleted = 0
     async for person_id, version in iter_expired(store, before=before, on_page=on_page):
         audit_intent(audit, "erasePerson", person_id, by=by)
-        with suppress(PersonNotFound, VersionConflict):  # erased elsewhere, or changed since and so to be kept
+        with suppress(PersonNotFound, VersionConflict):  # deleted or modified since
             await store.delete(person_id, expected=version)
             audit_action(audit, "erasePerson", person_id, by=by)
-            erased += 1
-    return erased
+            deleted += 1
+    return deleted
 
 
 class RetentionLease:
-    """The sweep of a day, which one of all processes makes: who began it says each minute that it is still at it, else another goes on.
+    """A lease that makes one of all processes run the daily deletion. Another process resumes it if the holder stops renewing.
 
-    Kept in the store as the progress of an import: its `rows` are the day, its `digest` when it was last heard of, nothing when it is done.
+    The store keeps the lease as the checkpoint of an import: `rows` is the day as an ordinal; `digest` contains the minute of the last
+    renewal and random bytes, and is empty when the deletion is complete.
     """
 
     def __init__(self, store: Store, now: Callable[[], datetime]) -> None:
         self._store = store
         self._now = now
-        self._ours: Checkpoint | None = None
+        self._held: Checkpoint | None = None
 
     async def acquire(self) -> bool:
-        """Say whether today's sweep is ours to make, or to go on with."""
-        last = await self._store.progress(_SWEEPS)
-        if last.digest and last != self._ours and self._minute() - _heard(last) < _SILENT_MINUTES:
-            return False  # another one is at it
+        """Acquire the lease for today's deletion. Returns False if it is complete or another process holds the lease."""
+        current = await self._store.progress(_LEASE_ID)
+        if current.digest and current != self._held and self._minute() - _renewed_at(current) < _EXPIRY_MINUTES:
+            return False
         today = self._now().astimezone(UTC).toordinal()
-        if not last.digest and last.rows >= today:
+        if not current.digest and current.rows >= today:
             return False
         with suppress(ImportAlreadyRunning):  # another process was faster
-            await self._step(last, day=today)
+            await self._write(current, day=today)
             return True
         return False
 
     async def renew(self) -> None:
-        """Say that we are still at it, and leave room for others. Raises ImportOverlap when another one has taken over."""
-        await asyncio.sleep(_PAUSE)
-        if self._ours and self._minute() != _heard(self._ours):
-            await self._step(self._ours, day=self._ours.rows)
+        """Renew the lease, and pause between two pages. Raises ImportAlreadyRunning if another process has taken over."""
+        await asyncio.sleep(_PAGE_DELAY)
+        if self._held and self._minute() != _renewed_at(self._held):
+            await self._write(self._held, day=self._held.rows)
 
     async def finish(self) -> None:
-        """Note that it is done. Raises ImportOverlap when another one has taken over."""
-        if self._ours:
-            await self._step(self._ours, day=self._ours.rows, done=True)
+        """Mark the deletion as complete. Raises ImportAlreadyRunning if another process has taken over."""
+        if self._held:
+            await self._write(self._held, day=self._held.rows, complete=True)
 
-    async def _step(self, last: Checkpoint, *, day: int, done: bool = False) -> None:
-        heard = b"" if done else self._minute().to_bytes(_MINUTE) + secrets.token_bytes(8)
-        ours = Checkpoint(_SWEEPS, rows=day, digest=heard)
-        await self._store.create_many([], checkpoint=(last, ours))
-        self._ours = ours
+    async def _write(self, current: Checkpoint, *, day: int, complete: bool = False) -> None:
+        renewal = b"" if complete else self._minute().to_bytes(_MINUTE_SIZE) + secrets.token_bytes(8)
+        lease = Checkpoint(_LEASE_ID, rows=day, digest=renewal)
+        await self._store.create_many([], checkpoint=(current, lease))
+        self._held = lease
 
     def _minute(self) -> int:
         return int(self._now().timestamp()) // 60
 
 
-def _heard(progress: Checkpoint) -> int:
-    return int.from_bytes(progress.digest[:_MINUTE])
+def _renewed_at(lease: Checkpoint) -> int:
+    """Return the minute of the last renewal."""
+    return int.from_bytes(lease.digest[:_MINUTE_SIZE])
 
 
 async def run_retention(
@@ -164,14 +174,16 @@ async def run_retention(
     now: Callable[[], datetime],
     poll_interval: float = _POLL_INTERVAL,
 ) -> None:
-    """Sweep once a day, whoever of all processes comes first, until cancelled. What cannot be done now is tried again at the next look."""
-    today = RetentionLease(store, now)
+    """Delete expired records once a day, in one of all processes, until cancelled. Errors are retried after `poll_interval`."""
+    lease = RetentionLease(store, now)
     while True:
         try:
-            if await today.acquire():
-                erased = await delete_expired(store, audit, before=now() - retention, by=RETENTION, on_page=today.renew)
-                await today.finish()
-                _log.info("retention_completed", erased=erased)
+            if await lease.acquire():
+                deleted = await delete_expired(
+                    store, audit, before=now() - retention, by=RETENTION, on_page=lease.renew
+                )
+                await lease.finish()
+                _log.info("retention_completed", erased=deleted)
         except (StoreUnavailable, ImportAlreadyRunning) as error:
             _log.warning("retention_failed", reason=str(error))
         except PeopleInfoError as error:
