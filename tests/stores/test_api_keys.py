@@ -1,4 +1,4 @@
-"""What every store promises of the API keys that it keeps."""
+"""API keys in every kind of store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from peopleinfo.stores.registry import ServiceStore
 
 
-async def make(
+async def create(
     store: ServiceStore, clock: Clock, name: str = "ci", scope: Scope = Scope.READ, days: int | None = 90
 ) -> tuple[str, ApiKey]:
     lifetime = None if days is None else timedelta(days=days)
@@ -37,72 +37,72 @@ async def test_new_store_has_no_keys(store: ServiceStore) -> None:
 
 
 async def test_key_is_found_by_its_hash_only(store: ServiceStore, clock: Clock) -> None:
-    credential, key = await make(store, clock)
+    credential, key = await create(store, clock)
     assert await store.api_keys.find(hash_key(credential)) == key
     assert await store.api_keys.find(hash_key(credential + "x")) is None
     assert await store.api_keys.any_exist()
 
 
 async def test_keys_are_listed_oldest_first(store: ServiceStore, clock: Clock) -> None:
-    made = []
+    created = []
     for number in range(5):
-        made.append((await make(store, clock, f"key-{number}", days=None))[1])
+        created.append((await create(store, clock, f"key-{number}", days=None))[1])
         clock.advance(seconds=1)
-    assert await store.api_keys.all() == made
+    assert await store.api_keys.all() == created
 
 
 async def test_key_is_visible_to_other_processes_and_after_reopening(
     store: ServiceStore, store_kind: str, tmp_path: Path, clock: Clock
 ) -> None:
-    _, key = await make(store, clock)
+    _, key = await create(store, clock)
     async with open_store(store_kind, tmp_path, clock) as another:
         assert await another.api_keys.all() == [key]
         await revoke(another.api_keys, "ci", now=clock.now())
-    kept = await store.api_keys.find(key.key_hash)
-    assert kept is not None
-    assert kept.state(clock.now()) == "revoked"
+    stored = await store.api_keys.find(key.key_hash)
+    assert stored is not None
+    assert stored.state(clock.now()) == "revoked"
 
 
 async def test_keys_are_not_returned_as_people(store: ServiceStore, clock: Clock) -> None:
-    await make(store, clock)
-    made = await store.create(person_data("Somebody"))
-    assert await scan_all(store) == [made.body]
+    await create(store, clock)
+    created = await store.create(person_data("Doe"))
+    assert await scan_all(store) == [created.body]
 
 
 async def test_two_valid_keys_cannot_share_a_name(store: ServiceStore, clock: Clock) -> None:
-    await make(store, clock)
+    await create(store, clock)
     with pytest.raises(ApiKeyError, match="there is a valid key ci"):
-        await make(store, clock)
+        await create(store, clock)
     await revoke(store.api_keys, "ci", now=clock.now())
-    await make(store, clock)
+    await create(store, clock)
 
 
 async def test_unknown_key_cannot_be_revoked(store: ServiceStore, clock: Clock) -> None:
-    await make(store, clock)
+    await create(store, clock)
     await revoke(store.api_keys, "ci", now=clock.now())
-    for which in ("ci", "nobody"):
+    for name in ("ci", "unknown"):
         with pytest.raises(ApiKeyError, match="there is no valid key"):
-            await revoke(store.api_keys, which, now=clock.now())
+            await revoke(store.api_keys, name, now=clock.now())
 
 
 async def test_rotated_key_stays_valid_for_the_overlap(store: ServiceStore, clock: Clock) -> None:
-    first, old = await make(store, clock, scope=Scope.WRITE)
+    first, old = await create(store, clock, scope=Scope.WRITE)
     clock.advance(days=30)
     second, new = await rotate(store.api_keys, "ci", overlap=timedelta(hours=1), now=clock.now())
     assert (new.name, new.scopes) == ("ci", frozenset({Scope.WRITE}))
     assert new.expires_at == clock.now() + timedelta(days=90)
-    gate = Authenticator(store.api_keys, now=clock.now)
-    assert (await gate.authenticate(first)).name == (await gate.authenticate(second)).name == "ci"
+    authenticator = Authenticator(store.api_keys, now=clock.now)
+    assert (await authenticator.authenticate(first)).name == (await authenticator.authenticate(second)).name == "ci"
     clock.advance(hours=2)
-    gate = Authenticator(store.api_keys, now=clock.now)
+    authenticator = Authenticator(store.api_keys, now=clock.now)
     with pytest.raises(NotAuthenticated):
-        await gate.authenticate(first)
-    assert (await gate.authenticate(second)).name == "ci"
-    assert old.state(clock.now()) == "valid"  # as it was given out; what is kept of it has ended
+        await authenticator.authenticate(first)
+    assert (await authenticator.authenticate(second)).name == "ci"
+    assert old.state(clock.now()) == "valid"  # the returned copy; the stored key has expired
 
 
 async def test_ambiguous_key_name_is_rejected(store: ServiceStore, clock: Clock) -> None:
-    _, old = await make(store, clock)
+    _, old = await create(store, clock)
     await rotate(store.api_keys, "ci", overlap=timedelta(hours=1), now=clock.now())
     with pytest.raises(ApiKeyError, match=old.key_id):
         await rotate(store.api_keys, "ci", overlap=timedelta(hours=1), now=clock.now())
@@ -111,6 +111,8 @@ async def test_ambiguous_key_name_is_rejected(store: ServiceStore, clock: Clock)
 
 
 async def test_concurrent_requests_are_all_authenticated(store: ServiceStore, clock: Clock) -> None:
-    credential, _ = await make(store, clock)
-    gate = Authenticator(store.api_keys, now=clock.now)
-    assert {who.name for who in await asyncio.gather(*(gate.authenticate(credential) for _ in range(50)))} == {"ci"}
+    credential, _ = await create(store, clock)
+    authenticator = Authenticator(store.api_keys, now=clock.now)
+    assert {who.name for who in await asyncio.gather(*(authenticator.authenticate(credential) for _ in range(50)))} == {
+        "ci"
+    }

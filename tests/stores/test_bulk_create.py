@@ -1,4 +1,4 @@
-"""Many people are stored at once, and an import goes on where it stopped."""
+"""Bulk creation of records, and checkpoints of imports."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.people.store import Store
 
-STORE_KINDS = ALL_STORES  # persons' keys come and go here, in a table of their own
+STORE_KINDS = ALL_STORES  # includes the encrypted table, which manages record keys itself
 
 START = Checkpoint(b"i" * 32)
 FIRST = Checkpoint(b"i" * 32, rows=3, stored=2, digest=b"1" * 32)
@@ -32,9 +32,11 @@ async def test_bulk_create_returns_ids_in_input_order(store: Store) -> None:
 
 
 async def test_bulk_created_record_equals_a_single_creation(store: Store) -> None:
-    (loaded,) = await store.create_many([person_data("Equal")])
-    made = await store.create(person_data("Equal"))
-    assert (await store.get(loaded)).body == made.body.replace(made.person_id.encode(), loaded.encode())
+    (bulk_created,) = await store.create_many([person_data("Equal")])
+    created = await store.create(person_data("Equal"))
+    assert (await store.get(bulk_created)).body == created.body.replace(
+        created.person_id.encode(), bulk_created.encode()
+    )
 
 
 async def test_bulk_created_records_of_a_surname_keep_input_order(store: Store) -> None:
@@ -48,8 +50,8 @@ async def test_bulk_created_records_of_a_surname_keep_input_order(store: Store) 
 
 async def test_bulk_create_of_no_records_stores_none(store: Store) -> None:
     assert await store.create_many([]) == []
-    made = await store.create(person_data("First"))
-    assert await scan_all(store) == [made.body]
+    created = await store.create(person_data("First"))
+    assert await scan_all(store) == [created.body]
 
 
 @pytest.mark.needs("time")
@@ -76,12 +78,12 @@ async def test_empty_batch_advances_checkpoint(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "begin", [START, SECOND, msgspec.structs.replace(FIRST, digest=b"x"), msgspec.structs.replace(FIRST, stored=1)]
+    "before", [START, SECOND, msgspec.structs.replace(FIRST, digest=b"x"), msgspec.structs.replace(FIRST, stored=1)]
 )
-async def test_batch_with_unexpected_checkpoint_stores_nothing(store: Store, begin: Checkpoint) -> None:
+async def test_batch_with_unexpected_checkpoint_stores_nothing(store: Store, before: Checkpoint) -> None:
     await store.create_many(TWO, checkpoint=(START, FIRST))
     with pytest.raises(ImportAlreadyRunning):
-        await store.create_many(TWO, checkpoint=(begin, SECOND))
+        await store.create_many(TWO, checkpoint=(before, SECOND))
     assert await store.progress(START.import_id) == FIRST
     assert len(await scan_all(store)) == 2
 

@@ -1,4 +1,4 @@
-"""DynamoDB that throttles, answers late, or does what it was asked and loses the answer: no acknowledged write is lost or done twice."""
+"""Throttling, timeouts and lost responses of DynamoDB: no acknowledged write is lost or repeated."""
 
 from __future__ import annotations
 
@@ -61,22 +61,22 @@ RACED = Response(
 FAILED = Response(500, b'{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError"}')
 
 
-class Wire:
-    """The way to the server, on which a test may lay what it likes: `fault` sees every request and the way on."""
+class FaultyTransport:
+    """An HTTP transport with fault injection: `fault` receives each request and the function that sends it."""
 
     def __init__(self) -> None:
         self.fault: Callable[[str, Request, HttpImplementation], Any] | None = None
 
     @asynccontextmanager
-    async def laid(self) -> AsyncIterator[HttpImplementation]:
-        async with open_http() as way:
+    async def open(self) -> AsyncIterator[HttpImplementation]:
+        async with open_http() as http:
 
             async def send(request: Request) -> Response:
                 if self.fault is None:
-                    return await way(request)
+                    return await http(request)
                 action = str(request.headers and request.headers["X-Amz-Target"]).rpartition(".")[2]
-                answer: Response = await self.fault(action, request, way)
-                return answer
+                response: Response = await self.fault(action, request, http)
+                return response
 
             yield send
 
@@ -89,78 +89,78 @@ def location(request: pytest.FixtureRequest, tmp_path: Path) -> DynamoDBUrl:
 
 
 @pytest.fixture
-def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
-    wire = Wire()
-    monkeypatch.setattr(factory, "open_http", wire.laid)
-    return wire
+def transport(monkeypatch: pytest.MonkeyPatch) -> FaultyTransport:
+    transport = FaultyTransport()
+    monkeypatch.setattr(factory, "open_http", transport.open)
+    return transport
 
 
 @pytest.fixture
 def master(request: pytest.FixtureRequest, tmp_path: Path) -> Encryption | None:
-    """What people are sealed with; None in the tests that do not name it."""
-    return encryption(tmp_path) if getattr(request, "param", "plain") == "sealed" else None
+    """Encryption settings; None in tests without the parameter."""
+    return encryption(tmp_path) if getattr(request, "param", "unencrypted") == "encrypted" else None
 
 
 @pytest.fixture
 async def store(
-    wire: Wire, location: DynamoDBUrl, clock: Clock, master: Encryption | None
+    transport: FaultyTransport, location: DynamoDBUrl, clock: Clock, master: Encryption | None
 ) -> AsyncIterator[DynamoDBStore]:
     await make_table(location, encrypted=master is not None)
     async with factory.open_dynamodb(location, now=clock.now, encryption=master) as store:
         yield store
-        wire.fault = None
+        transport.fault = None
 
 
-def at_random(seed: int) -> Callable[[str, Request, HttpImplementation], Any]:
-    """Throttle 30 % of the calls, fail a few, and lose the answers of some that were done."""
-    chance = random.Random(seed)
+def random_faults(seed: int) -> Callable[[str, Request, HttpImplementation], Any]:
+    """Throttle 30 % of the calls, fail 5 %, and lose the responses of 10 % after executing them."""
+    generator = random.Random(seed)
 
-    async def fault(action: str, request: Request, way: HttpImplementation) -> Response:
-        fate = chance.random()
-        if fate < 0.30:
+    async def fault(action: str, request: Request, send: HttpImplementation) -> Response:
+        number = generator.random()
+        if number < 0.30:
             return THROTTLED
-        if fate < 0.35:
+        if number < 0.35:
             return FAILED
-        answer = await way(request)
-        if fate < 0.42:
+        response = await send(request)
+        if number < 0.42:
             raise RequestFailed(ConnectionResetError())
-        if fate < 0.45:
+        if number < 0.45:
             raise TimeoutError
-        return answer
+        return response
 
     return fault
 
 
-def once_lost(action: str) -> Callable[[str, Request, HttpImplementation], Any]:
-    """Lose the first answer to this kind of call, which is done."""
+def lose_first_response(action: str) -> Callable[[str, Request, HttpImplementation], Any]:
+    """Execute the first call of this action, but lose its response."""
     lost = False
 
-    async def fault(which: str, request: Request, way: HttpImplementation) -> Response:
+    async def fault(called: str, request: Request, send: HttpImplementation) -> Response:
         nonlocal lost
-        answer = await way(request)
-        if which == action and not lost:
+        response = await send(request)
+        if called == action and not lost:
             lost = True
             raise TimeoutError
-        return answer
+        return response
 
     return fault
 
 
-@pytest.mark.parametrize("master", ["plain", "sealed"], indirect=True)
+@pytest.mark.parametrize("master", ["unencrypted", "encrypted"], indirect=True)
 async def test_no_acknowledged_write_is_lost_or_repeated_during_throttling_and_lost_responses(
-    store: Store, wire: Wire
+    store: Store, transport: FaultyTransport
 ) -> None:
-    wire.fault = at_random(7)
+    transport.fault = random_faults(7)
     known: dict[str, int] = {}
-    unsure: Counter[str] = Counter()
+    unknown: Counter[str] = Counter()
     created = 0
 
-    async def live(number: int) -> None:
+    async def create_and_change(number: int) -> None:
         nonlocal created
         try:
             record = await store.create(person_data("Storm", str(number)))
         except StoreUnavailable:
-            unsure["created"] += 1
+            unknown["created"] += 1
             return
         created += 1
         known[record.person_id] = 1
@@ -169,19 +169,19 @@ async def test_no_acknowledged_write_is_lost_or_repeated_during_throttling_and_l
             try:
                 record = await store.replace(record.person_id, person_data(surname, str(number)), expected=version)
             except StoreUnavailable:
-                unsure[record.person_id] += 1
+                unknown[record.person_id] += 1
                 return
             known[record.person_id] = record.version
 
-    await asyncio.gather(*(live(number) for number in range(40)))
-    wire.fault = None
+    await asyncio.gather(*(create_and_change(number) for number in range(40)))
+    transport.fault = None
     everyone = [msgspec.json.decode(body) for body in await scan_all(store)]
     names = Counter(person["person_name"] for person in everyone)
-    assert max(names.values()) == 1, "somebody was created twice"
+    assert max(names.values()) == 1, "a record was created twice"
     stored = {person["person_id"]: person["version"] for person in everyone}
-    assert known.keys() <= stored.keys(), "somebody who was acknowledged is lost"
+    assert known.keys() <= stored.keys(), "an acknowledged record is lost"
     for person_id, version in known.items():
-        assert stored[person_id] - version in ((0, 1) if unsure[person_id] else (0,))
+        assert stored[person_id] - version in ((0, 1) if unknown[person_id] else (0,))
     assert created >= 30
     listed = await find_all(store, person_filter(surname="storm")) + await find_all(
         store, person_filter(surname="calm")
@@ -189,13 +189,15 @@ async def test_no_acknowledged_write_is_lost_or_repeated_during_throttling_and_l
     assert sorted(ids_of(listed)) == sorted(stored)
 
 
-async def test_counter_loses_no_update_during_throttling_and_lost_responses(store: Store, wire: Wire) -> None:
+async def test_counter_loses_no_update_during_throttling_and_lost_responses(
+    store: Store, transport: FaultyTransport
+) -> None:
     made = await store.create(person_data("Counter", n=0))
-    wire.fault = at_random(11)
-    done = maybe = 0
+    transport.fault = random_faults(11)
+    done = unknown = 0
 
     async def add() -> None:
-        nonlocal done, maybe
+        nonlocal done, unknown
         for _ in range(8):
             try:
                 record = await store.get(made.person_id)
@@ -204,37 +206,37 @@ async def test_counter_loses_no_update_during_throttling_and_lost_responses(stor
             except VersionConflict:
                 continue
             except OutcomeUnknown:
-                maybe += 1
+                unknown += 1
             except StoreUnavailable:
                 continue
             else:
                 done += 1
 
     await asyncio.gather(*(add() for _ in range(8)))
-    wire.fault = None
+    transport.fault = None
     count = int(bytes(split_record(await store.get(made.person_id))[0].extra["n"]))
-    assert done <= count <= done + maybe
+    assert done <= count <= done + unknown
     assert done > 0
 
 
 @pytest.mark.parametrize(("action", "outcome"), [("BatchWriteItem", "throttled"), ("TransactWriteItems", "conflict")])
 async def test_each_failed_attempt_is_counted_by_its_reason(
-    store: Store, wire: Wire, action: str, outcome: str
+    store: Store, transport: FaultyTransport, action: str, outcome: str
 ) -> None:
     before = Counter(DYNAMODB_ATTEMPTS.values)
     left = 2
 
-    async def fault(which: str, request: Request, way: HttpImplementation) -> Response:
+    async def fault(called: str, request: Request, send: HttpImplementation) -> Response:
         nonlocal left
-        if which != action or left == 0:
-            return await way(request)
+        if called != action or left == 0:
+            return await send(request)
         left -= 1
-        if action == "BatchWriteItem":  # it answers 200, and says what it has not done
-            asked = msgspec.json.decode(request.body or b"")["RequestItems"]
-            return Response(200, msgspec.json.encode({"UnprocessedItems": asked}))
+        if action == "BatchWriteItem":  # responds with 200 and the unprocessed items
+            content = msgspec.json.decode(request.body or b"")["RequestItems"]
+            return Response(200, msgspec.json.encode({"UnprocessedItems": content}))
         return RACED
 
-    wire.fault = fault
+    transport.fault = fault
     if action == "BatchWriteItem":
         await store.create_many([person_data("Batch")])
     else:
@@ -247,17 +249,21 @@ async def test_each_failed_attempt_is_counted_by_its_reason(
 
 
 @pytest.mark.parametrize("action", ["PutItem", "TransactWriteItems"])
-async def test_creation_with_lost_response_is_acknowledged_and_done_once(store: Store, wire: Wire, action: str) -> None:
-    wire.fault = once_lost(action)
+async def test_creation_with_lost_response_is_acknowledged_and_done_once(
+    store: Store, transport: FaultyTransport, action: str
+) -> None:
+    transport.fault = lose_first_response(action)
     once = IdempotencyKey(b"k" * 32, b"c" * 32) if action == "TransactWriteItems" else None
     made = await store.create(person_data("Heard"), idempotency_key=once)
     assert await find_all(store, person_filter(surname="heard")) == [made.body]
 
 
 @pytest.mark.parametrize("surname", ["Stays", "Moves"])
-async def test_change_with_lost_response_is_acknowledged_and_done_once(store: Store, wire: Wire, surname: str) -> None:
+async def test_change_with_lost_response_is_acknowledged_and_done_once(
+    store: Store, transport: FaultyTransport, surname: str
+) -> None:
     made = await store.create(person_data("Stays"))
-    wire.fault = once_lost("UpdateItem" if surname == "Stays" else "TransactWriteItems")
+    transport.fault = lose_first_response("UpdateItem" if surname == "Stays" else "TransactWriteItems")
     changed = await store.replace(made.person_id, person_data(surname, "Now"), expected=1)
     assert changed.version == 2
     assert await store.get(made.person_id) == changed
@@ -266,62 +272,62 @@ async def test_change_with_lost_response_is_acknowledged_and_done_once(store: St
 @pytest.mark.parametrize("gone", [False, True])
 @pytest.mark.parametrize("surname", ["Stays", "Moves"])
 async def test_overwritten_change_with_lost_response_has_unknown_outcome(
-    store: Store, wire: Wire, clock: Clock, location: DynamoDBUrl, surname: str, *, gone: bool
+    store: Store, transport: FaultyTransport, clock: Clock, location: DynamoDBUrl, surname: str, *, gone: bool
 ) -> None:
     made = await store.create(person_data("Stays"))
 
     async def overwrite() -> None:
-        async with opened(location, clock) as other:
+        async with open_table_store(location, clock) as other:
             if gone:
                 await other.delete(made.person_id)
             else:
                 await other.replace(made.person_id, person_data("Other"), expected=2)
 
-    wire.fault = lost_and_overwritten(overwrite)
+    transport.fault = lost_and_overwritten(overwrite)
     with pytest.raises(OutcomeUnknown):
         await store.replace(made.person_id, person_data(surname, "Now"), expected=1)
 
 
 def lost_and_overwritten(overwrite: Callable[[], Any]) -> Callable[[str, Request, HttpImplementation], Any]:
-    """Do the first change, lose its response, and do something else before the retry.
+    """Execute the first change, lose its response, and overwrite the record before the retry.
 
-    The change carries no token: DynamoDB remembers the token of a transaction for ten minutes only.
+    The change is sent without its token, because DynamoDB keeps transaction tokens for ten minutes only.
     """
     lost = False
 
-    async def fault(action: str, request: Request, way: HttpImplementation) -> Response:
+    async def fault(action: str, request: Request, send: HttpImplementation) -> Response:
         nonlocal lost
         if lost or action not in ("UpdateItem", "TransactWriteItems"):
-            return await way(request)
+            return await send(request)
         lost = True
-        asked = msgspec.json.decode(request.body or b"")
-        asked.pop("ClientRequestToken", None)
-        done = await way(dataclasses.replace(request, body=msgspec.json.encode(asked)))
-        assert done.status == 200, done.body
+        content = msgspec.json.decode(request.body or b"")
+        content.pop("ClientRequestToken", None)
+        sent = await send(dataclasses.replace(request, body=msgspec.json.encode(content)))
+        assert sent.status == 200, sent.body
         await overwrite()
         raise TimeoutError
 
     return fault
 
 
-async def test_deletion_with_lost_response_is_acknowledged(store: Store, wire: Wire) -> None:
+async def test_deletion_with_lost_response_is_acknowledged(store: Store, transport: FaultyTransport) -> None:
     made = await store.create(person_data("Gone"))
-    wire.fault = once_lost("TransactWriteItems")
+    transport.fault = lose_first_response("TransactWriteItems")
     await store.delete(made.person_id, expected=1)
     with pytest.raises(PersonNotFound):
         await store.get(made.person_id)
 
 
 async def test_bulk_create_stores_each_record_once_during_throttling_and_lost_responses(
-    store: Store, wire: Wire
+    store: Store, transport: FaultyTransport
 ) -> None:
-    wire.fault = at_random(3)
-    begin = Checkpoint(b"i" * 32)
+    transport.fault = random_faults(3)
+    start = Checkpoint(b"i" * 32)
     end = Checkpoint(b"i" * 32, rows=300, stored=300, digest=b"d" * 32)
     await store.create_many(
-        [person_data(f"Load{number % 5}", str(number)) for number in range(300)], checkpoint=(begin, end)
+        [person_data(f"Load{number % 5}", str(number)) for number in range(300)], checkpoint=(start, end)
     )
-    wire.fault = None
+    transport.fault = None
     names = [msgspec.json.decode(body)["person_name"] for body in await scan_all(store, limit=1_000)]
     assert sorted(names, key=int) == [str(number) for number in range(300)]
 
@@ -332,11 +338,11 @@ async def test_repeated_batch_keeps_later_changes_of_its_records(
     three = [person_data("Half", str(number)) for number in range(3)]
     step = (Checkpoint(b"i" * 32), Checkpoint(b"i" * 32, rows=3, stored=3, digest=b"d" * 32))
 
-    async def power_fails(*_: object) -> None:
+    async def fail(*_: object) -> None:
         raise ConnectionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(store._bulk, "commit_checkpoint", power_fails)
+        patched.setattr(store._bulk, "commit_checkpoint", fail)
         with pytest.raises(ConnectionError):
             await store.create_many(three, checkpoint=step)
     moves, changes, _ = ids_of(await find_all(store, person_filter(surname="half")))
@@ -348,7 +354,7 @@ async def test_repeated_batch_keeps_later_changes_of_its_records(
 
 
 async def test_timeout_is_reported_as_unavailable_or_as_unknown_outcome(
-    store: DynamoDBStore, wire: Wire, monkeypatch: pytest.MonkeyPatch
+    store: DynamoDBStore, transport: FaultyTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await store.create(person_data("Patient"))
     monkeypatch.setattr(store._table, "timeouts", Timeouts(0.05))
@@ -356,17 +362,17 @@ async def test_timeout_is_reported_as_unavailable_or_as_unknown_outcome(
     async def throttle(*_: Any) -> Response:
         return THROTTLED
 
-    wire.fault = throttle
+    transport.fault = throttle
     with pytest.raises(StoreUnavailable) as refused:
         await store.create(person_data("Patient"))
     assert not isinstance(refused.value, OutcomeUnknown)
     assert "throttled" in str(refused.value)
 
-    async def silence(_: str, request: Request, way: HttpImplementation) -> Response:
-        await way(request)
+    async def lose_response(_: str, request: Request, send: HttpImplementation) -> Response:
+        await send(request)
         raise TimeoutError
 
-    wire.fault = silence
+    transport.fault = lose_response
     with pytest.raises(OutcomeUnknown):
         await store.create(person_data("Patient"))
     with pytest.raises(StoreUnavailable):
@@ -374,7 +380,7 @@ async def test_timeout_is_reported_as_unavailable_or_as_unknown_outcome(
 
 
 async def test_scan_attempt_has_a_longer_timeout_than_other_attempts(
-    store: Store, wire: Wire, monkeypatch: pytest.MonkeyPatch
+    store: Store, transport: FaultyTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await store.create(person_data("Slow"))
     limits: list[float | None] = []
@@ -385,12 +391,12 @@ async def test_scan_attempt_has_a_longer_timeout_than_other_attempts(
         limits.append(seconds)
         return limited(seconds)
 
-    async def record(action: str, request: Request, way: HttpImplementation) -> Response:
+    async def record(action: str, request: Request, send: HttpImplementation) -> Response:
         by_action[action] = limits[-1]
-        return await way(request)
+        return await send(request)
 
     monkeypatch.setattr(asyncio, "timeout", recording)
-    wire.fault = record
+    transport.fault = record
     assert await scan_all(store) == [made.body]
     await store.get(made.person_id)
     assert by_action == {
@@ -399,32 +405,32 @@ async def test_scan_attempt_has_a_longer_timeout_than_other_attempts(
     }
 
 
-async def test_unreachable_server_prevents_start(wire: Wire, clock: Clock) -> None:
+async def test_unreachable_server_prevents_start(transport: FaultyTransport, clock: Clock) -> None:
     with pytest.raises(StoreConfigurationError, match="does not respond"):
-        async with opened(DynamoDBUrl("eu-west-1", "People", "http://127.0.0.1:9", timeout=0.05), clock):
+        async with open_table_store(DynamoDBUrl("eu-west-1", "People", "http://127.0.0.1:9", timeout=0.05), clock):
             pass
 
 
 async def test_missing_table_prevents_start_and_error_names_the_command(location: DynamoDBUrl, clock: Clock) -> None:
     with pytest.raises(StoreConfigurationError, match="peopleinfo store create"):
-        async with opened(location, clock):
+        async with open_table_store(location, clock):
             pass
 
 
 async def test_table_keeps_the_shard_count_of_its_creation(location: DynamoDBUrl, clock: Clock) -> None:
     spread = replace(location, shards=5)
     await make_table(spread)
-    async with opened(spread, clock) as store:
+    async with open_table_store(spread, clock) as store:
         ids = await store.create_many([person_data("Common", str(number)) for number in range(60)])
         for limit in (1, 7, 100):
             found = await find_all(store, person_filter(surname="common"), limit=limit)
             assert ids_of(found) == ids, "not oldest first"
         moved = await store.replace(ids[3], person_data("Rare"), expected=1)
         assert await find_all(store, person_filter(surname="rare")) == [moved.body]
-    async with opened(location, clock) as store:
+    async with open_table_store(location, clock) as store:
         assert len(await find_all(store, person_filter(surname="common"))) == 59
     with pytest.raises(StoreConfigurationError, match="5 shards"):
-        async with opened(replace(location, shards=2), clock):
+        async with open_table_store(replace(location, shards=2), clock):
             pass
 
 
@@ -433,6 +439,6 @@ def ids_of(bodies: list[bytes]) -> list[str]:
 
 
 @asynccontextmanager
-async def opened(location: DynamoDBUrl, clock: Clock) -> AsyncIterator[Store]:
+async def open_table_store(location: DynamoDBUrl, clock: Clock) -> AsyncIterator[Store]:
     async with factory.open_dynamodb(location, now=clock.now) as store:
         yield store

@@ -1,4 +1,4 @@
-"""Places of the table: of two writers at one place or version one wins, and pages of several shards skip no person."""
+"""Concurrent writers of one item or version: one succeeds. Pages over several shards skip no record."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from peopleinfo.errors import StoreUnavailable, VersionConflict
 from peopleinfo.stores.dynamodb import factory
 from tests.store_kinds import Clock, find_all, make_table, person_data, person_filter, table_location
-from tests.stores.test_dynamodb_faults import Wire
+from tests.stores.test_dynamodb_faults import FaultyTransport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
-    wire = Wire()
-    monkeypatch.setattr(factory, "open_http", wire.laid)
-    return wire
+def transport(monkeypatch: pytest.MonkeyPatch) -> FaultyTransport:
+    transport = FaultyTransport()
+    monkeypatch.setattr(factory, "open_http", transport.open)
+    return transport
 
 
 @pytest.fixture
-async def store(wire: Wire, tmp_path: Path, clock: Clock) -> AsyncIterator[DynamoDBStore]:
+async def store(transport: FaultyTransport, tmp_path: Path, clock: Clock) -> AsyncIterator[DynamoDBStore]:
     location = table_location("ministack", tmp_path)
     await make_table(location)
     async with factory.open_dynamodb(location, now=clock.now) as store:
@@ -62,27 +62,27 @@ async def test_failed_move_to_an_existing_item_deletes_no_record(
 
 
 async def test_change_of_an_outdated_version_is_rejected(store: DynamoDBStore) -> None:
-    made = await store.create(person_data("Stale"))
-    changed = await store.replace(made.person_id, person_data("Stale", "New"), expected=1)
+    created = await store.create(person_data("Stale"))
+    changed = await store.replace(created.person_id, person_data("Stale", "New"), expected=1)
     for surname in ("Stale", "Moved"):
         with pytest.raises(VersionConflict):
-            await store.replace(made.person_id, person_data(surname, "Old"), expected=1, current=made)
-        assert await store.get(made.person_id) == changed
+            await store.replace(created.person_id, person_data(surname, "Old"), expected=1, current=created)
+        assert await store.get(created.person_id) == changed
 
 
-async def test_deletion_of_an_outdated_version_is_rejected(store: DynamoDBStore, wire: Wire) -> None:
-    made = await store.create(person_data("Erased"))
+async def test_deletion_of_an_outdated_version_is_rejected(store: DynamoDBStore, transport: FaultyTransport) -> None:
+    created = await store.create(person_data("Erased"))
 
-    async def change_before(action: str, request: Request, way: HttpImplementation) -> Response:
+    async def change_before(action: str, request: Request, send: HttpImplementation) -> Response:
         if action == "TransactWriteItems":
-            wire.fault = None
-            await store.replace(made.person_id, person_data("Erased", "New"), expected=1)
-        return await way(request)
+            transport.fault = None
+            await store.replace(created.person_id, person_data("Erased", "New"), expected=1)
+        return await send(request)
 
-    wire.fault = change_before
+    transport.fault = change_before
     with pytest.raises(VersionConflict):
-        await store.delete(made.person_id, expected=1)
-    assert (await store.get(made.person_id)).version == 2
+        await store.delete(created.person_id, expected=1)
+    assert (await store.get(created.person_id)).version == 2
 
 
 async def test_pages_skip_no_record_when_shards_end_at_different_positions(
@@ -93,12 +93,12 @@ async def test_pages_skip_no_record_when_shards_end_at_different_positions(
     async with factory.open_dynamodb(location, now=clock.now) as store:
         first = store._item_keys.new(100)
         numbers = iter(range(first - first % 2, first + 100))
-        monkeypatch.setattr(store._item_keys, "new", lambda: next(numbers))  # to the two shards in turn
-        made = [
+        monkeypatch.setattr(store._item_keys, "new", lambda: next(numbers))  # alternates between the two shards
+        created = [
             await store.create(person_data("Shard", note="x" * (60_000 if number % 2 else 30_000)))
             for number in range(80)
         ]
-        # A response of DynamoDB ends at 1 MiB: that of large records sooner than that of small ones.
+        # A response of DynamoDB ends at 1 MiB, so the shard of large records has more pages.
         for limit in (3, 100):
             found = await find_all(store, person_filter(surname="shard"), limit=limit)
-            assert found == [record.body for record in made]
+            assert found == [record.body for record in created]

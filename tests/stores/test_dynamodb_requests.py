@@ -1,4 +1,4 @@
-"""Every read that the store promises to be consistent asks DynamoDB for consistency. Emulators always are, so the requests are checked."""
+"""Consistent reads request `ConsistentRead` from DynamoDB. Emulators are always consistent, so these tests check the requests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.store_kinds import (
     scan_all,
     table_location,
 )
-from tests.stores.test_dynamodb_faults import Wire
+from tests.stores.test_dynamodb_faults import FaultyTransport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,17 +36,17 @@ READS = {"GetItem", "BatchGetItem", "Query", "Scan"}
 
 
 class Reads:
-    """The reads that a store sends, each with the part of the request that asks for consistency."""
+    """Records the read requests of a store, one entry for each table."""
 
     def __init__(self) -> None:
         self.all: list[tuple[str, dict[str, Any]]] = []
 
-    async def note(self, action: str, request: Request, way: HttpImplementation) -> Response:
-        """Note a request, and send it."""
-        asked = msgspec.json.decode(request.body or b"")
+    async def record(self, action: str, request: Request, send: HttpImplementation) -> Response:
+        """Record a request and send it."""
+        body = msgspec.json.decode(request.body or b"")
         if action in READS:
-            self.all += [(action, part) for part in asked.get("RequestItems", {"": asked}).values()]
-        return await way(request)
+            self.all += [(action, part) for part in body.get("RequestItems", {"": body}).values()]
+        return await send(request)
 
     @property
     def actions(self) -> set[str]:
@@ -54,30 +54,30 @@ class Reads:
 
     @property
     def inconsistent(self) -> list[tuple[str, dict[str, Any]]]:
-        """Those that may miss a write. An index cannot be read consistently, and a search by prefix may be late."""
-        return [(action, asked) for action, asked in self.all if not _is_consistent(asked) and "IndexName" not in asked]
+        """Reads that may miss a write, except index queries, which DynamoDB cannot make consistent."""
+        return [(action, body) for action, body in self.all if not _is_consistent(body) and "IndexName" not in body]
 
 
-def _is_consistent(asked: dict[str, Any]) -> bool:
-    return asked.get("ConsistentRead") is True
+def _is_consistent(body: dict[str, Any]) -> bool:
+    return body.get("ConsistentRead") is True
 
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
-    wire, reads = Wire(), Reads()
-    monkeypatch.setattr(factory, "open_http", wire.laid)
-    wire.fault = reads.note
+    transport, reads = FaultyTransport(), Reads()
+    monkeypatch.setattr(factory, "open_http", transport.open)
+    transport.fault = reads.record
     return reads
 
 
-@pytest.fixture(params=["plain", "sealed"])
+@pytest.fixture(params=["unencrypted", "encrypted"])
 async def store(
     request: pytest.FixtureRequest, reads: Reads, tmp_path: Path, clock: Clock
 ) -> AsyncIterator[ServiceStore]:
     location = table_location("ministack", tmp_path)
-    sealed = encryption(tmp_path) if request.param == "sealed" else None
-    await make_table(location, encrypted=sealed is not None)
-    async with factory.open_dynamodb(location, now=clock.now, encryption=sealed) as store:
+    config = encryption(tmp_path) if request.param == "encrypted" else None
+    await make_table(location, encrypted=config is not None)
+    async with factory.open_dynamodb(location, now=clock.now, encryption=config) as store:
         yield store
 
 
@@ -88,11 +88,11 @@ async def test_opening_a_store_reads_consistently(store: ServiceStore, reads: Re
 
 
 async def test_read_by_id_is_consistent(store: ServiceStore, reads: Reads) -> None:
-    made = await store.create(person_data("Single"))
-    await store.get(made.person_id)
-    moved = await store.replace(made.person_id, person_data("Married"), expected=1)
-    assert await store.get(made.person_id) == moved
-    await store.delete(made.person_id)
+    created = await store.create(person_data("Single"))
+    await store.get(created.person_id)
+    moved = await store.replace(created.person_id, person_data("Married"), expected=1)
+    assert await store.get(created.person_id) == moved
+    await store.delete(created.person_id)
     assert "GetItem" in reads.actions
     assert reads.inconsistent == []
 
@@ -106,15 +106,15 @@ async def test_search_by_surname_is_consistent_on_every_page(store: ServiceStore
 
 
 async def test_prefix_search_reads_matching_records_consistently(store: ServiceStore, reads: Reads) -> None:
-    made = await store.create(person_data("Prefixed"))
-    assert await find_all(store, person_filter(surname_prefix="pref")) == [made.body]
+    created = await store.create(person_data("Prefixed"))
+    assert await find_all(store, person_filter(surname_prefix="pref")) == [created.body]
     assert {"Query", "BatchGetItem"} <= reads.actions
     assert reads.inconsistent == []
 
 
 async def test_scan_is_consistent_in_every_segment(store: ServiceStore, reads: Reads) -> None:
-    made = await store.create(person_data("Scanned"))
-    await store.replace(made.person_id, person_data("Elsewhere"), expected=1)
+    created = await store.create(person_data("Scanned"))
+    await store.replace(created.person_id, person_data("Elsewhere"), expected=1)
     assert len(await scan_all(store)) == 1
     assert len(await scan_all(store, segments=3)) == 1
     assert await purge_all(store) == (1, 0)
@@ -129,9 +129,9 @@ async def test_reads_before_a_write_are_consistent(
     once = IdempotencyKey(b"k" * 32, b"c" * 32)
     first = await store.create(person_data("Twice"), idempotency_key=once)
     assert await store.create(person_data("Twice"), idempotency_key=once) == first
-    begin = Checkpoint(b"i" * 32)
+    start = Checkpoint(b"i" * 32)
     end = Checkpoint(b"i" * 32, rows=1, stored=1, digest=b"d")
-    await store.create_many([person_data("Imported")], checkpoint=(begin, end))
+    await store.create_many([person_data("Imported")], checkpoint=(start, end))
     assert await store.progress(b"i" * 32) == end
     async with open_sqlite(tmp_path / "source.db", now=clock.now) as source:
         foreign = await source.create(person_data("Foreign"))

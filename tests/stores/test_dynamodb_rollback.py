@@ -1,4 +1,4 @@
-"""Whichever request to DynamoDB fails: a refused change has written nothing, and a repeated import stores each row once."""
+"""Whichever request to DynamoDB fails, a failed change writes nothing and a repeated import stores each row once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from peopleinfo.stores.dynamodb import bulk_write, client, factory
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests import dynamodb_servers
 from tests.store_kinds import ENCRYPTED_TABLE, Clock, encryption, make_table, person_data, scan_all, table_location
-from tests.stores.test_dynamodb_faults import THROTTLED, Wire
+from tests.stores.test_dynamodb_faults import THROTTLED, FaultyTransport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -35,70 +35,70 @@ if TYPE_CHECKING:
     from peopleinfo.stores.dynamodb.store import DynamoDBStore
 
 KINDS = ["ministack", ENCRYPTED_TABLE]
-FATES = ["not sent", "not answered", "throttled", "refused"]
-any_fate = pytest.mark.parametrize("fate", FATES)
+FAILURES = ["not sent", "response lost", "throttled", "rejected"]
+each_failure = pytest.mark.parametrize("failure", FAILURES)
 
 
 class Nth:
-    """Lets request number `number`, counted from 0, meet its fate, and every other pass."""
+    """Makes request `number`, counted from 0, fail; forwards all others."""
 
-    def __init__(self, number: int, fate: str) -> None:
+    def __init__(self, number: int, failure: str) -> None:
         self._number = number
-        self._fate = fate
+        self._failure = failure
         self.passed = 0
 
     @property
-    def was_met(self) -> bool:
-        """Whether there were so many requests."""
+    def was_reached(self) -> bool:
+        """Whether the request occurred."""
         return self.passed > self._number
 
-    async def __call__(self, _: str, request: Request, way: HttpImplementation) -> Response:
+    async def __call__(self, _: str, request: Request, send: HttpImplementation) -> Response:
         self.passed += 1
         if self.passed != self._number + 1:
-            return await way(request)
-        if self._fate == "throttled":
+            return await send(request)
+        if self._failure == "throttled":
             return THROTTLED
-        if self._fate == "refused":
-            raise StoreConfigurationError("refused by the test")
-        if self._fate == "not answered":
-            await way(request)
+        if self._failure == "rejected":
+            raise StoreConfigurationError("rejected by the test")
+        if self._failure == "response lost":
+            await send(request)
         raise RequestFailed(ConnectionResetError())
 
 
 @pytest.fixture
-def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
-    """The way to the server, on which a failure is not hidden by another attempt."""
-    wire = Wire()
-    monkeypatch.setattr(factory, "open_http", wire.laid)
+def transport(monkeypatch: pytest.MonkeyPatch) -> FaultyTransport:
+    """A transport without retries, so that each failure is visible."""
+    transport = FaultyTransport()
+    monkeypatch.setattr(factory, "open_http", transport.open)
     monkeypatch.setattr(client, "_delays", lambda: itertools.repeat(1e9))
     monkeypatch.setattr(bulk_write, "MAX_BATCH_WRITE", 1)
-    return wire
+    return transport
 
 
 @pytest.fixture(params=KINDS)
 async def store(
-    request: pytest.FixtureRequest, wire: Wire, tmp_path: Path, clock: Clock
+    request: pytest.FixtureRequest, transport: FaultyTransport, tmp_path: Path, clock: Clock
 ) -> AsyncIterator[DynamoDBStore]:
     kind = str(request.param).removesuffix("+encrypted")
     if problem := dynamodb_servers.missing_requirement(kind):
         pytest.skip(f"{kind} {problem}")
-    given = encryption(tmp_path) if kind != request.param else None
+    config = encryption(tmp_path) if kind != request.param else None
     location = table_location(kind, tmp_path)
-    await make_table(location, encrypted=given is not None)
-    async with factory.open_dynamodb(location, now=clock.now, encryption=given) as store:
+    await make_table(location, encrypted=config is not None)
+    async with factory.open_dynamodb(location, now=clock.now, encryption=config) as store:
         yield store
 
 
-async def names_of(store: Store) -> list[str]:
+async def stored_names(store: Store) -> list[str]:
     return sorted(msgspec.json.decode(body)["person_name"] for body in await scan_all(store))
 
 
-def names_in(name: str) -> list[str]:
+def expected_names(name: str) -> list[str]:
     return [f"{name}-{line}" for line in range(4)]
 
 
 async def import_file(store: Store, clock: Clock, name: str) -> None:
-    """Import the four rows of a file under its own key, two rows a step."""
+    """Import four rows in two batches, with an import id of their own."""
     rows = [Row(line, {"person_surname": "Imported", "person_name": f"{name}-{line}"}, b"") for line in range(4)]
     import_ = Importer(PeopleService(store, now=clock.now), name.encode().ljust(32, b"."))
     await import_.import_rows(rows[:2])
@@ -106,43 +106,48 @@ async def import_file(store: Store, clock: Clock, name: str) -> None:
     await import_.finish()
 
 
-@any_fate
+@each_failure
 @pytest.mark.parametrize("store", [*KINDS, "dynamodb-local"], indirect=True)
 async def test_repeated_import_stores_each_row_once_after_any_failed_request(
-    store: DynamoDBStore, wire: Wire, clock: Clock, fate: str
+    store: DynamoDBStore, transport: FaultyTransport, clock: Clock, failure: str
 ) -> None:
     expected: list[str] = []
     for number in itertools.count():
-        wire.fault = fault = Nth(number, fate)
+        transport.fault = fault = Nth(number, failure)
         with suppress(PeopleInfoError):
             await import_file(store, clock, f"{number:03}")
-        wire.fault = None
+        transport.fault = None
         await import_file(store, clock, f"{number:03}")
-        expected += names_in(f"{number:03}")
-        assert await names_of(store) == expected, f"after the failure of request {number}"
-        if not fault.was_met:
+        expected += expected_names(f"{number:03}")
+        assert await stored_names(store) == expected, f"after the failure of request {number}"
+        if not fault.was_reached:
             break
     assert len(expected) > 4 * 8
 
 
-@any_fate
+@each_failure
 async def test_repeated_copy_stores_each_record_once_after_any_failed_request(
-    store: DynamoDBStore, wire: Wire, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, fate: str
+    store: DynamoDBStore,
+    transport: FaultyTransport,
+    tmp_path: Path,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: str,
 ) -> None:
     monkeypatch.setattr("peopleinfo.bulk.copy.PAGE_SIZE", 2)
     monkeypatch.setattr("peopleinfo.bulk.copy.RETRY_SECONDS", 0)
     expected: list[str] = []
     for number in itertools.count():
         async with open_sqlite(tmp_path / f"source{number}.db", now=clock.now) as source:
-            await source.create_many([person_data("Copied", name) for name in names_in(f"{number:03}")])
-            wire.fault = fault = Nth(number, fate)
+            await source.create_many([person_data("Copied", name) for name in expected_names(f"{number:03}")])
+            transport.fault = fault = Nth(number, failure)
             with suppress(PeopleInfoError):
                 await copy(source, store)
-            wire.fault = None
+            transport.fault = None
             await copy(source, store)
-        expected += names_in(f"{number:03}")
-        assert await names_of(store) == expected, f"after the failure of request {number}"
-        if not fault.was_met:
+        expected += expected_names(f"{number:03}")
+        assert await stored_names(store) == expected, f"after the failure of request {number}"
+        if not fault.was_reached:
             break
     assert len(expected) > 4 * 8
 
@@ -162,7 +167,7 @@ async def create_once(store: Store, name: str, _: str) -> None:
     )
 
 
-async def load(store: Store, name: str, _: str) -> None:
+async def bulk_create(store: Store, name: str, _: str) -> None:
     await store.create_many([person_data("Person", f"{name}-new"), person_data("Other", f"{name}-new")])
 
 
@@ -170,103 +175,103 @@ async def change(store: Store, name: str, person_id: str, *, surname: str) -> No
     await store.replace(person_id, person_data(surname, f"{name}-new"), expected=1)
 
 
-async def erase(store: Store, _: str, person_id: str) -> None:
+async def delete(store: Store, _: str, person_id: str) -> None:
     await store.delete(person_id)
 
 
 CHANGES: dict[str, tuple[Callable[[Store, str, str], Awaitable[None]], list[str], list[str]]] = {
     "create": (create, ["", "-new"], [""]),
     "create once": (create_once, ["", "-new"], [""]),
-    "load": (load, ["", "-new", "-new"], [""]),
+    "bulk_create": (bulk_create, ["", "-new", "-new"], [""]),
     "change": (partial(change, surname="Person"), ["-new"], [""]),
     "move": (partial(change, surname="Moved"), ["-new"], [""]),
-    "erase": (erase, [], [""]),
+    "delete": (delete, [], [""]),
 }
-"""Kind of change → the change, whom it leaves when it is done, and whom it leaves when it is not."""
+"""Kind of change → the change, the suffixes of the names it leaves if done, and those if not done."""
 
 
-@any_fate
+@each_failure
 @pytest.mark.parametrize("kind", CHANGES)
 async def test_acknowledged_change_is_stored_and_failed_change_writes_nothing(
-    store: DynamoDBStore, wire: Wire, fate: str, kind: str
+    store: DynamoDBStore, transport: FaultyTransport, failure: str, kind: str
 ) -> None:
-    act, done, not_done = CHANGES[kind]
+    change_store, done, not_done = CHANGES[kind]
     for number in itertools.count():
         name = f"{number:03}"
-        there = await store.create(person_data("Person", name))
-        wire.fault = fault = Nth(number, fate)
+        existing = await store.create(person_data("Person", name))
+        transport.fault = fault = Nth(number, failure)
         outcome: Any = None
         try:
-            await act(store, name, there.person_id)
+            await change_store(store, name, existing.person_id)
         except PeopleInfoError as error:
             outcome = error
-        wire.fault = None
-        left = [found.removeprefix(name) for found in await names_of(store) if found.startswith(name)]
+        transport.fault = None
+        left = [found.removeprefix(name) for found in await stored_names(store) if found.startswith(name)]
         if outcome is None:
             assert left == done, f"acknowledged after the failure of request {number}"
         elif not isinstance(outcome, OutcomeUnknown):
-            assert left == not_done, f"refused with {outcome!r} after the failure of request {number}"
-        if not fault.was_met:
+            assert left == not_done, f"failed with {outcome!r} after the failure of request {number}"
+        if not fault.was_reached:
             break
 
 
-@pytest.mark.parametrize("fate", ["not sent", "throttled", "refused"])
+@pytest.mark.parametrize("failure", ["not sent", "throttled", "rejected"])
 async def test_failed_rotation_of_an_api_key_changes_nothing(
-    store: DynamoDBStore, wire: Wire, clock: Clock, fate: str
+    store: DynamoDBStore, transport: FaultyTransport, clock: Clock, failure: str
 ) -> None:
     keys, now = store.api_keys, clock.now()
     _, old = await create_key(keys, name="ci", scopes=[Scope.READ], lifetime=None, now=now)
     for number in itertools.count():
-        wire.fault = fault = Nth(number, fate)
+        transport.fault = fault = Nth(number, failure)
         with suppress(PeopleInfoError):
             await rotate(keys, "ci", overlap=timedelta(days=1), now=now)
-        wire.fault = None
-        if not fault.was_met:
+        transport.fault = None
+        if not fault.was_reached:
             break
         assert await keys.all() == [old]
     assert len(await keys.all()) == 2
 
 
 @pytest.fixture
-def second_attempts(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each call have a second attempt, at once."""
+def one_retry(transport: FaultyTransport, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Allow each call one immediate retry."""
     monkeypatch.setattr(client, "_delays", lambda: itertools.chain([0.0], itertools.repeat(1e9)))
 
 
-@pytest.mark.usefixtures("second_attempts")
+@pytest.mark.usefixtures("one_retry")
 async def test_outcome_stays_unknown_when_credentials_are_missing_at_the_retry(
-    store: DynamoDBStore, wire: Wire
+    store: DynamoDBStore, transport: FaultyTransport
 ) -> None:
     failures = iter([RequestFailed(ConnectionResetError()), StoreConfigurationError("no credentials")])
 
-    async def fault(_: str, request: Request, way: HttpImplementation) -> Response:
-        await way(request)
+    async def fault(_: str, request: Request, send: HttpImplementation) -> Response:
+        await send(request)
         raise next(failures)
 
-    wire.fault = fault
+    transport.fault = fault
     with pytest.raises(OutcomeUnknown):
         await store.create(person_data("Person", "new"))
-    wire.fault = None
-    assert await names_of(store) == ["new"]
+    transport.fault = None
+    assert await stored_names(store) == ["new"]
 
 
-@pytest.mark.usefixtures("second_attempts")
+@pytest.mark.usefixtures("one_retry")
 @pytest.mark.parametrize("store", ["ministack"], indirect=True)
 async def test_partly_stored_batch_has_unknown_outcome(
-    store: DynamoDBStore, wire: Wire, monkeypatch: pytest.MonkeyPatch
+    store: DynamoDBStore, transport: FaultyTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bulk_write, "MAX_BATCH_WRITE", 2)
     seen: list[str] = []
 
-    async def fault(action: str, request: Request, way: HttpImplementation) -> Response:
+    async def fault(action: str, request: Request, send: HttpImplementation) -> Response:
         seen.append(action)
         if len(seen) > 1:
             return THROTTLED
-        asked = msgspec.json.decode(request.body or b"")["RequestItems"]
-        await way(request)
-        return Response(200, msgspec.json.encode({"UnprocessedItems": asked}))
+        items = msgspec.json.decode(request.body or b"")["RequestItems"]
+        await send(request)
+        return Response(200, msgspec.json.encode({"UnprocessedItems": items}))
 
-    wire.fault = fault
+    transport.fault = fault
     with pytest.raises(OutcomeUnknown):
         await store.create_many([person_data("Person", "one"), person_data("Person", "two")])
     assert set(seen) == {"BatchWriteItem"}

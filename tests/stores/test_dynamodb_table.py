@@ -1,4 +1,4 @@
-"""The table as it is made and checked, and whom AWS takes us for."""
+"""Creation and checks of the table, and the sources of AWS credentials."""
 
 from __future__ import annotations
 
@@ -32,40 +32,40 @@ async def test_created_table_passes_check(tmp_path: Path) -> None:
     await make_table(location)
     async with open_table(location) as table:
         assert await schema.check(table) == []
-        assert await schema.create(table) == [], "made a second time it stays as it is"
+        assert await schema.create(table) == [], "a second creation must change nothing"
 
 
 async def test_check_reports_every_difference(tmp_path: Path) -> None:
     location = table_location("ministack", tmp_path)
-    plain: dict[str, Any] = {"AttributeDefinitions": [], "KeySchema": [], "BillingMode": "PROVISIONED"}
-    plain["AttributeDefinitions"] = [
+    definition: dict[str, Any] = {"AttributeDefinitions": [], "KeySchema": [], "BillingMode": "PROVISIONED"}
+    definition["AttributeDefinitions"] = [
         {"AttributeName": "pk", "AttributeType": "S"},
         {"AttributeName": "id", "AttributeType": "S"},
     ]
-    plain["KeySchema"] = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "id", "KeyType": "RANGE"}]
+    definition["KeySchema"] = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "id", "KeyType": "RANGE"}]
     throughput = {"ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}}
     async with open_table(location) as table:
-        await table.call("CreateTable", plain | throughput, GENEROUS_TIMEOUT)
-        told = "\n".join(await schema.check(table))
-    for what in ("the key schema is", "attribute definitions are missing", "the index prefixes is missing", "billing mode",
+        await table.call("CreateTable", definition | throughput, GENEROUS_TIMEOUT)
+        problems = "\n".join(await schema.check(table))
+    for text in ("the key schema is", "attribute definitions are missing", "the index prefixes is missing", "billing mode",
                  "deletion protection", "KMS", "time to live", "point-in-time"):  # fmt: skip
-        assert what in told
+        assert text in problems
 
 
 @contextmanager
-def metadata(answers: dict[str, Any]) -> Iterator[str]:
-    """Serve what the metadata service of a container would."""
+def metadata(responses: dict[str, Any]) -> Iterator[str]:
+    """Run a fake metadata service of a container."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = json.dumps(answers[self.path]()).encode()
+            body = json.dumps(responses[self.path]()).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
-            """Say nothing."""
+            """Suppress the log."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -78,8 +78,8 @@ def metadata(answers: dict[str, Any]) -> Iterator[str]:
 
 
 @pytest.fixture
-def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Be nobody: no credentials in the environment or at home."""
+def no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Remove all credentials from the environment and the home directory."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -91,40 +91,46 @@ async def key() -> Key | None:
         return await default_chain("eu-west-1").get_key(http)
 
 
-async def test_environment_credentials_have_priority(nobody: None, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_environment_credentials_have_priority(no_credentials: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden")
     assert await key() == Key("id", "hidden")
 
 
-async def test_profile_credentials_are_used(nobody: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_profile_credentials_are_used(
+    no_credentials: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws" / "credentials").write_text("[work]\naws_access_key_id = id\naws_secret_access_key = hidden\n")
     monkeypatch.setenv("AWS_PROFILE", "work")
     assert await key() == Key("id", "hidden")
 
 
-async def test_web_identity_credentials_are_used(nobody: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_web_identity_credentials_are_used(
+    no_credentials: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "token").write_text("a.b.c\n")
     monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::000000000000:role/people")
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", dynamodb_servers.endpoint("ministack"))
-    given = await key()
-    assert given is not None
-    assert given.id.startswith("ASIA")
-    assert given.secret
-    assert given.token
+    found = await key()
+    assert found is not None
+    assert found.id.startswith("ASIA")
+    assert found.secret
+    assert found.token
 
 
-async def test_ecs_task_credentials_are_refreshed_before_expiry(nobody: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = 0
+async def test_ecs_task_credentials_are_refreshed_before_expiry(
+    no_credentials: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = 0
 
     def role() -> dict[str, str]:
-        nonlocal given
-        given += 1
-        expires = datetime.now(UTC) + (timedelta(minutes=1) if given == 1 else timedelta(hours=6))
+        nonlocal calls
+        calls += 1
+        expires = datetime.now(UTC) + (timedelta(minutes=1) if calls == 1 else timedelta(hours=6))
         times = expires.strftime("%Y-%m-%dT%H:%M:%SZ")
-        return {"AccessKeyId": f"id{given}", "SecretAccessKey": "hidden", "Token": "token", "Expiration": times}
+        return {"AccessKeyId": f"id{calls}", "SecretAccessKey": "hidden", "Token": "token", "Expiration": times}
 
     with metadata({"/role": role}) as url:
         monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{url}/role")
@@ -134,5 +140,5 @@ async def test_ecs_task_credentials_are_refreshed_before_expiry(nobody: None, mo
     assert keys == [Key("id1", "hidden", "token"), Key("id2", "hidden", "token"), Key("id2", "hidden", "token")]
 
 
-async def test_no_credentials_are_found_without_a_source(nobody: None) -> None:
+async def test_no_credentials_are_found_without_a_source(no_credentials: None) -> None:
     assert await key() is None

@@ -1,4 +1,4 @@
-"""What the embedded store keeps when people are sealed, and what becomes of it when keys, files or people go."""
+"""Encryption of the embedded store: file contents, deletion, lost keys, encryption of existing records, and rotation."""
 
 from __future__ import annotations
 
@@ -53,17 +53,17 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "people.db"
 
 
-def sealed(path: Path, clock: Clock, *, prefixes: bool = False) -> AbstractAsyncContextManager[SqliteStore]:
+def open_encrypted(path: Path, clock: Clock, *, prefixes: bool = False) -> AbstractAsyncContextManager[SqliteStore]:
     return open_sqlite(path, now=clock.now, encryption=encryption(path.parent, prefixes=prefixes))
 
 
-def kept(folder: Path) -> bytes:
-    """Return every byte that lies in a folder."""
+def stored_bytes(folder: Path) -> bytes:
+    """Return the bytes of all files in a directory."""
     return b"".join(file.read_bytes() for file in sorted(folder.iterdir()) if file.is_file())
 
 
 async def test_no_plaintext_is_in_any_file(path: Path, clock: Clock) -> None:
-    async with sealed(path, clock) as store:
+    async with open_encrypted(path, clock) as store:
         person = person_data(CANARY, f"{CANARY}name", "1990-02-11", **{f"{CANARY}member": f"{CANARY}value"})
         await store.create(person, idempotency_key=IdempotencyKey(bytes(32), bytes(32)))
         await store.create_many([person, person])
@@ -71,62 +71,62 @@ async def test_no_plaintext_is_in_any_file(path: Path, clock: Clock) -> None:
         await store.replace(record.person_id, person, expected=1)
         assert len(await find_all(store, person_filter(surname=CANARY))) == 4
         assert {file.name for file in path.parent.iterdir()} >= {"people.db-wal", "keys-of-people.db-wal"}
-        written = kept(path.parent).lower()
+        written = stored_bytes(path.parent).lower()
     for value in (CANARY, "1990-02-11", "person_name"):
         assert value.lower().encode() not in written
-        assert value.lower().encode() not in kept(path.parent).lower()
+        assert value.lower().encode() not in stored_bytes(path.parent).lower()
 
 
 async def test_prefix_index_contains_surnames_only(path: Path, clock: Clock) -> None:
-    async with sealed(path, clock, prefixes=True) as store:
+    async with open_encrypted(path, clock, prefixes=True) as store:
         await store.create(person_data(CANARY, f"Name{CANARY}"))
         assert len(await find_all(store, person_filter(surname_prefix=CANARY[:4]))) == 1
-        written = kept(path.parent)
+        written = stored_bytes(path.parent)
     assert CANARY.lower().encode() in written
     assert f"Name{CANARY}".encode() not in written
 
 
 async def test_prefix_search_without_prefix_index_is_rejected_with_reason(path: Path, clock: Clock) -> None:
-    async with sealed(path, clock) as store:
+    async with open_encrypted(path, clock) as store:
         with pytest.raises(InvalidSearch, match=r"surname_prefix: is not supported: the surnames are encrypted"):
             await store.find(person_filter(surname_prefix="m"), after=None, limit=1)
 
 
 async def test_deleted_record_cannot_be_decrypted_in_restored_backup(path: Path, clock: Clock) -> None:
     backup = path.with_name("yesterday.db")
-    async with sealed(path, clock) as store:
+    async with open_encrypted(path, clock) as store:
         once = IdempotencyKey(bytes(32), bytes(32))
-        erased = await store.create(person_data("Gone", "Anna"), idempotency_key=once)
-        stays = await store.create(person_data("Stays", "Bela"))
+        deleted = await store.create(person_data("Gone", "Anna"), idempotency_key=once)
+        kept = await store.create(person_data("Stays", "Bela"))
         with closing(sqlite3.connect(path)) as db, closing(sqlite3.connect(backup)) as copy:
             db.backup(copy)
-        await store.delete(erased.person_id)
+        await store.delete(deleted.person_id)
     shutil.move(backup, path)
-    async with sealed(path, clock) as store:
+    async with open_encrypted(path, clock) as store:
         with pytest.raises(PersonNotFound):
-            await store.get(erased.person_id)
+            await store.get(deleted.person_id)
         assert await find_all(store, person_filter(surname="Gone")) == []
-        assert await scan_all(store) == [stays.body]
-        assert await store.get(stays.person_id) == stays
+        assert await scan_all(store) == [kept.body]
+        assert await store.get(kept.person_id) == kept
         assert await purge_all(store, remove=False) == (2, 1)
-    # Nor by any key that there still is, whatever is tried.
-    with closing(sqlite3.connect(path)) as db, closing(person_keys.connect_to_both(path)) as held:
+    # No remaining key decrypts the deleted record.
+    with closing(sqlite3.connect(path)) as db, closing(person_keys.connect_to_both(path)) as keys:
         bodies = [row[0] for row in db.execute("SELECT body FROM people WHERE seq = 1 UNION SELECT answer FROM once")]
-        reads = person_keys.DecryptingReader(
-            held, person_keys.load_encryption(held, path, encryption(path.parent, prefixes=False)), ErrorTranslator()
+        reader = person_keys.DecryptingReader(
+            keys, person_keys.load_encryption(keys, path, encryption(path.parent, prefixes=False)), ErrorTranslator()
         )
-        left = held.execute("SELECT seq, wrapped FROM person_keys WHERE seq > 0").fetchall()
-        assert [seq for seq, _ in left] == [2]
+        remaining = keys.execute("SELECT seq, wrapped FROM person_keys WHERE seq > 0").fetchall()
+        assert [seq for seq, _ in remaining] == [2]
         assert len(bodies) == 2
         for body in bodies:
-            for seq, wrapped in left:
+            for seq, wrapped in remaining:
                 with pytest.raises(StoreUnavailable, match="cannot be decrypted"):
-                    reads.decrypt(seq, 1, body, wrapped)
+                    reader.decrypt(seq, 1, body, wrapped)
 
-    async with sealed(path, clock) as store:
+    async with open_encrypted(path, clock) as store:
         assert await purge_all(store) == (2, 1)
         assert await purge_all(store) == (1, 0)
-        assert await scan_all(store) == [stays.body]
+        assert await scan_all(store) == [kept.body]
         with pytest.raises(IdempotentPersonDeleted):
             await store.create(person_data("Gone", "Anna"), idempotency_key=once)
     with closing(sqlite3.connect(path)) as db:
@@ -135,15 +135,15 @@ async def test_deleted_record_cannot_be_decrypted_in_restored_backup(path: Path,
 
 
 async def test_key_of_deleted_record_is_in_no_file(path: Path, clock: Clock) -> None:
-    async with sealed(path, clock) as store:
+    async with open_encrypted(path, clock) as store:
         records = [await store.create(person_data(f"N{number}")) for number in range(300)]
         with closing(sqlite3.connect(path_of_keys(path))) as db:
             wrapped = dict(db.execute("SELECT seq, wrapped FROM person_keys WHERE seq > 0"))
-        gone = records[::2]
-        for record in gone:
+        deleted = records[::2]
+        for record in deleted:
             await store.delete(record.person_id)
-        left = kept(path.parent)
-        assert [seq for seq, key in wrapped.items() if (key in left) is (seq % 2 == 1)] == []
+        remaining = stored_bytes(path.parent)
+        assert [seq for seq, key in wrapped.items() if (key in remaining) is (seq % 2 == 1)] == []
         assert (await store.get(records[1].person_id)).version == 1
 
 
@@ -152,82 +152,85 @@ async def test_every_file_is_synced_before_acknowledgement_and_overwrites_delete
 ) -> None:
     def pragmas(db: sqlite3.Connection) -> dict[str, tuple[int, int]]:
         files = [name for _, name, file in db.execute("PRAGMA database_list").fetchall() if file]
-        ask = "PRAGMA {}.{}".format
+        pragma = "PRAGMA {}.{}".format
         levels = (
-            [db.execute(ask(file, what)).fetchone()[0] for what in ("synchronous", "secure_delete")] for file in files
+            [db.execute(pragma(file, name)).fetchone()[0] for name in ("synchronous", "secure_delete")]
+            for file in files
         )
         return {file: (synchronous, deletes) for file, (synchronous, deletes) in zip(files, levels, strict=True)}
 
     full_and_on = (2, 1)
-    async with sealed(path, clock) as store:
+    async with open_encrypted(path, clock) as store:
         assert await store._writer.run(pragmas) == {"main": full_and_on, "people_file": full_and_on}
 
 
 @pytest.mark.parametrize("length", [10, 3_000, 30_000])
 async def test_no_ciphertext_of_deleted_record_remains_in_file(path: Path, clock: Clock, length: int) -> None:
-    async with sealed(path, clock) as store:
+    async with open_encrypted(path, clock) as store:
         await store.create_many([person_data(f"Neighbor{number}") for number in range(200)])
         once = IdempotencyKey(bytes(32), bytes(32))
-        made = await store.create(person_data("Gone", note="x" * length), idempotency_key=once)
-        answer = read_rows(path, "SELECT answer FROM once")[0]
+        created = await store.create(person_data("Gone", note="x" * length), idempotency_key=once)
+        response = read_rows(path, "SELECT answer FROM once")[0]
         first = read_rows(path, "SELECT body FROM people ORDER BY seq DESC LIMIT 1")[0]
-        await store.replace(made.person_id, person_data("Gone", note="y" * length), expected=1)
+        await store.replace(created.person_id, person_data("Gone", note="y" * length), expected=1)
         second = read_rows(path, "SELECT body FROM people ORDER BY seq DESC LIMIT 1")[0]
-        await store.delete(made.person_id)
-        left = kept(path.parent)
-    for body in (answer, first, second):
-        pieces = {body[start : start + 32] for start in range(0, len(body) - 31, 32)}  # pages split a long body
-        assert [piece for piece in pieces if piece in left] == []
+        await store.delete(created.person_id)
+        remaining = stored_bytes(path.parent)
+    for body in (response, first, second):
+        pieces = {
+            body[start : start + 32] for start in range(0, len(body) - 31, 32)
+        }  # SQLite splits a long body into pages
+        assert [piece for piece in pieces if piece in remaining] == []
 
 
 def read_rows(path: Path, query: str) -> list[bytes]:
-    """Return the first column of each row of the people's file."""
+    """Return the first column of each row of a query on the file of people."""
     with closing(sqlite3.connect(path)) as db:
         return [row[0] for row in db.execute(query)]
 
 
 async def test_id_is_not_reused_when_backup_is_older_than_key_file(path: Path, clock: Clock) -> None:
     backup = path.with_name("yesterday.db")
-    async with sealed(path, clock) as store:
+    async with open_encrypted(path, clock) as store:
         await store.create(person_data("First"))
         with closing(sqlite3.connect(path)) as db, closing(sqlite3.connect(backup)) as copy:
             db.backup(copy)
-        since = await store.create(person_data("Since"))
+        later = await store.create(person_data("Since"))
     shutil.move(backup, path)
-    async with sealed(path, clock) as store:
-        assert (await store.create(person_data("Next"))).person_id != since.person_id
+    async with open_encrypted(path, clock) as store:
+        assert (await store.create(person_data("Next"))).person_id != later.person_id
 
 
-@pytest.mark.parametrize("spoil", ["missing", "wrong", "open to all", "no key"])
-async def test_wrong_master_key_is_rejected_without_changes(path: Path, clock: Clock, spoil: str) -> None:
-    async with sealed(path, clock) as store:
-        record = await store.create(person_data("Somebody"))
-    before = kept(path.parent)
+@pytest.mark.parametrize("problem", ["missing", "other key", "readable by others", "not a key"])
+async def test_wrong_master_key_is_rejected_without_changes(path: Path, clock: Clock, problem: str) -> None:
+    async with open_encrypted(path, clock) as store:
+        record = await store.create(person_data("Doe"))
+    before = stored_bytes(path.parent)
     master = path.parent / "master.key"
     good = master.read_bytes()
     master.unlink()
-    if spoil == "wrong":
+    if problem == "other key":
         create_file(master)
-    elif spoil == "open to all":
+    elif problem == "readable by others":
         master.write_bytes(good)
         master.chmod(0o604)
-    elif spoil == "no key":
+    elif problem == "not a key":
         master.write_text("x")
         master.chmod(0o600)
-    told = {
+    message = {
         "missing": "there is no master key at .* restore the file",
-        "wrong": "encrypted with another master key than .*master.key",
-        "open to all": "readable by other users",
-        "no key": "is not a master key",
-    }[spoil]
-    with pytest.raises(StoreConfigurationError, match=told):
+        "other key": "encrypted with another master key than .*master.key",
+        "readable by others": "readable by other users",
+        "not a key": "is not a master key",
+    }[problem]
+    with pytest.raises(StoreConfigurationError, match=message):
         async with open_sqlite(path, now=clock.now, encryption=Encryption(FileMasterKey(master))):
             pass
     master.unlink(missing_ok=True)
     master.write_bytes(good)
     master.chmod(0o600)
-    assert kept(path.parent) == before
-    async with sealed(path, clock) as store:
+    assert stored_bytes(path.parent) == before
+    async with open_encrypted(path, clock) as store:
         assert await store.get(record.person_id) == record
 
 
@@ -241,8 +244,8 @@ async def test_existing_key_file_is_never_overwritten(tmp_path: Path) -> None:
 
 
 async def test_encrypted_store_is_rejected_without_encryption(path: Path, clock: Clock) -> None:
-    async with sealed(path, clock) as store:
-        await store.create(person_data("Somebody"))
+    async with open_encrypted(path, clock) as store:
+        await store.create(person_data("Doe"))
     with pytest.raises(StoreConfigurationError, match="are encrypted; set PEOPLEINFO_ENCRYPTION"):
         async with open_sqlite(path, now=clock.now):
             pass
@@ -250,66 +253,66 @@ async def test_encrypted_store_is_rejected_without_encryption(path: Path, clock:
 
 async def test_unencrypted_store_is_rejected_with_encryption(path: Path, clock: Clock) -> None:
     async with open_sqlite(path, now=clock.now) as store:
-        record = await store.create(person_data("Somebody"))
+        record = await store.create(person_data("Doe"))
     with pytest.raises(StoreConfigurationError, match="run `peopleinfo encryption enable`"):
-        async with sealed(path, clock):
+        async with open_encrypted(path, clock):
             pass
     async with open_sqlite(path, now=clock.now) as store:
         assert await store.get(record.person_id) == record
 
 
 async def test_open_store_rejects_plaintext_writes_once_another_process_encrypts_it(path: Path, clock: Clock) -> None:
-    async with open_sqlite(path, now=clock.now) as plain:
-        async with sealed(path, clock):
+    async with open_sqlite(path, now=clock.now) as store:
+        async with open_encrypted(path, clock):
             pass
         with pytest.raises(StoreUnavailable, match="encrypted while it was open"):
-            await plain.create(person_data("Somebody"))
+            await store.create(person_data("Doe"))
 
 
-@pytest.mark.parametrize("lost", ["keys missing", "keys of others"])
-async def test_missing_or_foreign_keys_are_rejected_and_not_replaced(path: Path, clock: Clock, lost: str) -> None:
-    async with sealed(path, clock) as store:
-        await store.create(person_data("Somebody"))
-    held = path_of_keys(path)
-    held.unlink()
-    if lost == "keys of others":
+@pytest.mark.parametrize("problem", ["missing", "of another store"])
+async def test_missing_or_foreign_keys_are_rejected_and_not_replaced(path: Path, clock: Clock, problem: str) -> None:
+    async with open_encrypted(path, clock) as store:
+        await store.create(person_data("Doe"))
+    key_file = path_of_keys(path)
+    key_file.unlink()
+    if problem == "of another store":
         other = path.parent / "other" / "people.db"
         async with open_sqlite(other, now=clock.now, encryption=encryption(path.parent, prefixes=False)):
             pass
-        shutil.move(path_of_keys(other), held)
+        shutil.move(path_of_keys(other), key_file)
     with pytest.raises(StoreConfigurationError, match="restore"):
-        async with sealed(path, clock):
+        async with open_encrypted(path, clock):
             pass
-    assert held.exists() is (lost == "keys of others")
+    assert key_file.exists() is (problem == "of another store")
 
 
 async def test_key_file_without_its_records_is_rejected(path: Path, clock: Clock) -> None:
-    async with sealed(path, clock) as store:
-        await store.create(person_data("Somebody"))
+    async with open_encrypted(path, clock) as store:
+        await store.create(person_data("Doe"))
     path.unlink()
     with pytest.raises(StoreConfigurationError, match="contains keys of records that are missing"):
-        async with sealed(path, clock):
+        async with open_encrypted(path, clock):
             pass
 
 
 async def test_surname_index_cannot_be_changed_after_creation(path: Path, clock: Clock) -> None:
-    async with sealed(path, clock, prefixes=True):
+    async with open_encrypted(path, clock, prefixes=True):
         pass
     with pytest.raises(StoreConfigurationError, match=r"set \?index=prefix in PEOPLEINFO_ENCRYPTION"):
-        async with sealed(path, clock, prefixes=False):
+        async with open_encrypted(path, clock, prefixes=False):
             pass
     async with open_sqlite(path, now=clock.now, encryption=encryption(path.parent)._replace(prefixes=None)) as store:
         assert (await store.find(person_filter(surname_prefix="m"), after=None, limit=1)).people == []
 
 
-@pytest.mark.parametrize("moved", ["body", "key", "version"])
-async def test_record_is_decrypted_only_with_its_key_id_and_version(path: Path, clock: Clock, moved: str) -> None:
-    async with sealed(path, clock) as store:
+@pytest.mark.parametrize("changed", ["body", "key", "version"])
+async def test_record_is_decrypted_only_with_its_key_id_and_version(path: Path, clock: Clock, changed: str) -> None:
+    async with open_encrypted(path, clock) as store:
         first, second = await store.create(person_data("First")), await store.create(person_data("Second"))
         with closing(person_keys.connect_to_both(path)) as db:
-            if moved == "body":
+            if changed == "body":
                 db.execute("UPDATE people SET body = (SELECT body FROM people WHERE seq = 1) WHERE seq = 2")
-            elif moved == "key":
+            elif changed == "key":
                 db.execute(
                     "UPDATE person_keys SET wrapped = (SELECT wrapped FROM person_keys WHERE seq = 1) WHERE seq = 2"
                 )
@@ -320,19 +323,19 @@ async def test_record_is_decrypted_only_with_its_key_id_and_version(path: Path, 
         assert await store.get(first.person_id) == first
 
 
-@pytest.mark.parametrize("beside", [0, 5])
+@pytest.mark.parametrize("concurrent", [0, 5])
 async def test_outcome_of_delete_is_unknown_when_disk_fills_between_its_commits(
-    path: Path, clock: Clock, beside: int
+    path: Path, clock: Clock, concurrent: int
 ) -> None:
-    async with sealed(path, clock) as store:
+    async with open_encrypted(path, clock) as store:
         many = await store.create_many([person_data("Large", note="x" * 10_000) for _ in range(50)])
         full = path.with_name("people.db-wal").stat().st_size
         assert path.with_name("keys-of-people.db-wal").stat().st_size < full / 2
         before, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        # From now on the log of people cannot grow, that of their keys can.
+        # From now on the log of the records cannot grow, but the log of the keys can.
         resource.setrlimit(resource.RLIMIT_FSIZE, (full, hard))
         try:
-            neighbours = [store.create(person_data(f"N{number}", note="x" * 10_000)) for number in range(beside)]
+            neighbours = [store.create(person_data(f"N{number}", note="x" * 10_000)) for number in range(concurrent)]
             outcome, *others = await asyncio.gather(store.delete(many[0]), *neighbours, return_exceptions=True)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (before, hard))
@@ -344,7 +347,7 @@ async def test_outcome_of_delete_is_unknown_when_disk_fills_between_its_commits(
         assert await store.create(person_data("Afterwards"))
 
 
-# Sealing people who were plain
+# Encryption of existing records
 
 
 async def test_encryption_of_existing_store_keeps_ids_versions_and_responses(path: Path, clock: Clock) -> None:
@@ -360,8 +363,8 @@ async def test_encryption_of_existing_store_keeps_ids_versions_and_responses(pat
         == sum(counted)
         == 1_201
     )
-    assert CANARY.lower().encode() not in kept(path.parent).lower()
-    async with sealed(path, clock) as store:
+    assert CANARY.lower().encode() not in stored_bytes(path.parent).lower()
+    async with open_encrypted(path, clock) as store:
         assert await store.get(first.person_id) == second
         assert await find_all(store, person_filter(surname=CANARY)) == [second.body]
         assert sorted(await scan_all(store)) == everyone
@@ -371,7 +374,7 @@ async def test_encryption_of_existing_store_keeps_ids_versions_and_responses(pat
 
 async def test_existing_store_is_not_encrypted_while_it_is_open(path: Path, clock: Clock) -> None:
     async with open_sqlite(path, now=clock.now) as store:
-        record = await store.create(person_data("Somebody"))
+        record = await store.create(person_data("Doe"))
         with pytest.raises(StoreConfigurationError, match="stop the service"):
             encrypt_database(path, encryption(path.parent), on_progress=lambda _: None)
         assert await store.get(record.person_id) == record
@@ -383,12 +386,12 @@ async def test_existing_store_is_not_encrypted_while_it_is_open(path: Path, cloc
 
 async def test_keys_are_rotated_while_store_is_in_use(path: Path, clock: Clock) -> None:
     master = encryption(path.parent).master
-    async with sealed(path, clock) as store:
+    async with open_encrypted(path, clock) as store:
         records = [await store.create(person_data(f"N{number}")) for number in range(600)]
         with closing(person_keys.open_key_db(path)) as db:
-            new: list[int] = []
-            assert await rotate(SqliteKeyStore(db), master, on_progress=new.append) == 2
-            assert sum(new) == 601  # and the secret
+            progress: list[int] = []
+            assert await rotate(SqliteKeyStore(db), master, on_progress=progress.append) == 2
+            assert sum(progress) == 601  # including the secret
             wrapped = [row[0] for row in db.execute("SELECT wrapped FROM person_keys")]
             assert {generation_of(key) for key in wrapped} == {2}
             assert list(person_keys.generations(db)) == [2]
@@ -396,21 +399,21 @@ async def test_keys_are_rotated_while_store_is_in_use(path: Path, clock: Clock) 
             added = await store.create(person_data("After"))
             assert await store.replace(added.person_id, person_data("Changed"), expected=1)
             assert {generation_of(row[0]) for row in db.execute("SELECT wrapped FROM person_keys")} == {2}
-    async with sealed(path, clock) as store:
+    async with open_encrypted(path, clock) as store:
         assert len(await scan_all(store)) == 601
 
 
 async def test_interrupted_rotation_is_resumed(path: Path, clock: Clock) -> None:
     master = encryption(path.parent).master
-    async with sealed(path, clock) as store:
+    async with open_encrypted(path, clock) as store:
         await store.create_many([person_data(f"N{number}") for number in range(1_100)])
 
-        def cut(_: int) -> None:
+        def interrupt(_: int) -> None:
             raise KeyboardInterrupt
 
         with closing(person_keys.open_key_db(path)) as db:
             with pytest.raises(KeyboardInterrupt):
-                await rotate(SqliteKeyStore(db), master, on_progress=cut)
+                await rotate(SqliteKeyStore(db), master, on_progress=interrupt)
             assert len(person_keys.generations(db)) == 2
             assert len(await scan_all(store)) == 1_100
             assert await rotate(SqliteKeyStore(db), master, on_progress=lambda _: None) == 2
@@ -420,17 +423,17 @@ async def test_interrupted_rotation_is_resumed(path: Path, clock: Clock) -> None
 
 async def test_rotation_replaces_master_key(path: Path, clock: Clock) -> None:
     old = encryption(path.parent).master
-    async with sealed(path, clock) as store:
-        record = await store.create(person_data("Somebody"))
+    async with open_encrypted(path, clock) as store:
+        record = await store.create(person_data("Doe"))
     create_file(path.parent / "new.key")
     new = FileMasterKey(path.parent / "new.key")
     with closing(person_keys.open_key_db(path)) as db:
         await rotate(SqliteKeyStore(db), OldOrNewMasterKey(new, old), on_progress=lambda _: None)
     async with open_sqlite(path, now=clock.now, encryption=Encryption(new)) as store:
         assert await store.get(record.person_id) == record
-        assert split_record(record)[0].person_surname == "Somebody"
+        assert split_record(record)[0].person_surname == "Doe"
     with pytest.raises(StoreConfigurationError, match="encrypted with another master key"):
-        async with sealed(path, clock):
+        async with open_encrypted(path, clock):
             pass
 
 

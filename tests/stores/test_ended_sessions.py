@@ -1,4 +1,4 @@
-"""A session that was ended has ended for every process that opens the store."""
+"""Ended sessions are rejected by every process that opens the store."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ async def test_ended_session_is_visible_to_other_processes_and_after_restart(
         assert await store.ended_sessions.contains(FIRST)
         clock.advance(hours=7)
         await store.ended_sessions.add(SECOND, expires_at=clock.now() + timedelta(hours=8))
-        assert await store.ended_sessions.contains(FIRST)  # its cookie has not expired yet
+        assert await store.ended_sessions.contains(FIRST)  # kept until its cookie expires
 
 
-async def nothing() -> dict[str, str]:
-    """Return the events of a request that has none."""
+async def receive() -> dict[str, str]:
+    """Return the events of a request without a body."""
     return {"type": "http.disconnect"}
 
 
 def request(**headers: str) -> Request:
-    named = {"Sec-Fetch-Site": "same-origin"} | headers
-    return Request(testing.create_scope(headers=named), nothing)
+    all_headers = {"Sec-Fetch-Site": "same-origin"} | headers
+    return Request(testing.create_scope(headers=all_headers), receive)
 
 
 def cookie(sessions: Sessions) -> str:
@@ -74,37 +74,37 @@ async def test_other_sessions_continue_when_one_ends(store: ServiceStore) -> Non
         assert await process.credential(request(Cookie=other)) == "a key"
 
 
-class Away(NoEndedSessions):
-    """A record that can be out of reach."""
+class UnavailableStore(NoEndedSessions):
+    """A store of ended sessions that can be unavailable."""
 
-    is_away = False
+    is_down = False
 
     async def add(self, session_id: bytes, *, expires_at: datetime) -> None:
-        raise StoreUnavailable("away")
+        raise StoreUnavailable("down")
 
     async def contains(self, session_id: bytes) -> bool:
-        if self.is_away:
-            raise StoreUnavailable("away")
+        if self.is_down:
+            raise StoreUnavailable("down")
         return False
 
 
 async def test_session_stays_valid_as_long_as_a_cached_key_while_store_is_down(moment: MonotonicClock) -> None:
-    ended = Away()
+    ended = UnavailableStore()
     sessions = Sessions(bytes(32), ended, now=lambda: datetime.now(UTC), monotonic=moment)
-    seen, unseen = cookie(sessions), cookie(sessions)
-    assert await sessions.credential(request(Cookie=seen)) == "a key"
-    ended.is_away = True
+    cached, uncached = cookie(sessions), cookie(sessions)
+    assert await sessions.credential(request(Cookie=cached)) == "a key"
+    ended.is_down = True
     moment.now += STALE_KEY_TTL - 1
-    assert await sessions.credential(request(Cookie=seen)) == "a key"
+    assert await sessions.credential(request(Cookie=cached)) == "a key"
     with pytest.raises(StoreUnavailable):
-        await sessions.credential(request(Cookie=unseen))
+        await sessions.credential(request(Cookie=uncached))
     moment.now += 1
     with pytest.raises(StoreUnavailable):
-        await sessions.credential(request(Cookie=seen))
+        await sessions.credential(request(Cookie=cached))
 
 
 async def test_failed_logout_is_not_acknowledged() -> None:
-    sessions = Sessions(bytes(32), Away(), now=lambda: datetime.now(UTC))
+    sessions = Sessions(bytes(32), UnavailableStore(), now=lambda: datetime.now(UTC))
     response = Response()
     with pytest.raises(StoreUnavailable):
         await sessions.end(request(Cookie=cookie(sessions)), response)

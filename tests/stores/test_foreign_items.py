@@ -1,4 +1,4 @@
-"""Another program may write anything into the table: its items are passed over, or refused as damage, and people are found as before."""
+"""Items of other programs in the table are ignored or reported as damage, and records are still found."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ATTRIBUTES = ("body", "version", "surname_key", "moved_to", "home", "once", "ali
 
 
 def values() -> st.SearchStrategy[dict[str, Any]]:
-    """Attributes as DynamoDB has them, of any type."""
+    """Attribute values of any DynamoDB type."""
     return st.one_of(
         st.binary(min_size=1, max_size=20).map(binary),
         st.text(st.characters(codec="utf-8"), min_size=1, max_size=9).map(lambda text: {"S": text}),
@@ -70,22 +70,22 @@ def test_records_are_found_or_damage_is_reported_with_any_foreign_items(
 ) -> None:
     async def run() -> None:
         async with open_dynamodb(location, now=clock.now) as store, open_table(location) as table:
-            made = await store.create(person_data("Foreign"))
+            created = await store.create(person_data("Foreign"))
             pks = {
                 "foreign": b"another program",
                 "6 bytes": b"sixsix",
                 "of the surname": store._item_keys.partition("foreign", 0),
             }
             keys = []
-            for place, sk, attributes in foreign:
-                key = {"pk": binary(pks[place]), "sk": binary(sk)}
+            for partition, sk, attributes in foreign:
+                key = {"pk": binary(pks[partition]), "sk": binary(sk)}
                 await table.call("PutItem", {"Item": key | attributes}, 5)
                 keys.append(key)
-            assert await store.get(made.person_id) == made
-            await _read_everything(store, made.body)
+            assert await store.get(created.person_id) == created
+            await _read_everything(store, created.body)
             for key in keys:
                 await table.call("DeleteItem", {"Key": key}, 5)
-            await store.delete(made.person_id)
+            await store.delete(created.person_id)
 
     asyncio.run(run())
 
@@ -94,7 +94,7 @@ async def _read_everything(store: DynamoDBStore, body: bytes) -> None:
     with suppress(StoreUnavailable):
         assert body in await find_all(store, person_filter(surname="foreign"))
     with suppress(StoreUnavailable):
-        assert await find_all(store, person_filter(surname="foreign", name="nobody")) == []
+        assert await find_all(store, person_filter(surname="foreign", name="unknown")) == []
     with suppress(StoreUnavailable):
         assert body in await find_all(store, person_filter(surname_prefix="for"))
     with suppress(StoreUnavailable):
@@ -107,9 +107,9 @@ async def _read_everything(store: DynamoDBStore, body: bytes) -> None:
 
 async def test_item_of_another_program_is_ignored(location: DynamoDBUrl, clock: Clock) -> None:
     async with open_dynamodb(location, now=clock.now) as store, open_table(location) as table:
-        made = await store.create(person_data("Foreign"))
+        created = await store.create(person_data("Foreign"))
         body = msgspec.json.encode({"person_id": "x"})
         for attributes in ({"body": binary(body)}, {"body": {"S": "text"}}, {}):
             key = {"pk": binary(b"another program"), "sk": binary(b"x")}
             await table.call("PutItem", {"Item": key | attributes}, 5)
-            assert await scan_all(store) == [made.body]
+            assert await scan_all(store) == [created.body]

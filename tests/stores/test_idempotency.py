@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.people.store import Store
 
-STORE_KINDS = ALL_STORES  # persons' keys come and go here, in a table of their own
+STORE_KINDS = ALL_STORES  # includes the encrypted table, which manages record keys itself
 
 ONCE = IdempotencyKey(b"k" * 32, b"c" * 32)
 OTHER_CONTENT = IdempotencyKey(ONCE.key, b"d" * 32)
@@ -66,13 +66,13 @@ async def test_key_is_valid_for_a_day(store: Store, clock: Clock) -> None:
     assert await store.create(person_data("Solo"), idempotency_key=ONCE) == first
 
 
-@pytest.mark.parametrize("again", [ONCE, OTHER_CONTENT])
-async def test_key_expires_after_a_day(store: Store, clock: Clock, again: IdempotencyKey) -> None:
+@pytest.mark.parametrize("key", [ONCE, OTHER_CONTENT])
+async def test_key_expires_after_a_day(store: Store, clock: Clock, key: IdempotencyKey) -> None:
     first = await store.create(person_data("Solo"), idempotency_key=ONCE)
     clock.advance(seconds=IDEMPOTENCY_TTL)
-    second = await store.create(person_data("Solo"), idempotency_key=again)
+    second = await store.create(person_data("Solo"), idempotency_key=key)
     assert second.person_id != first.person_id
-    assert await store.create(person_data("Solo"), idempotency_key=again) == second
+    assert await store.create(person_data("Solo"), idempotency_key=key) == second
 
 
 async def test_repeated_creation_does_not_extend_the_day(store: Store, clock: Clock) -> None:
@@ -96,9 +96,9 @@ async def test_concurrent_creations_with_one_key_create_one_person(
 ) -> None:
     async with open_store(store_kind, tmp_path, clock) as other:
         racing = [side.create(person_data("Solo"), idempotency_key=ONCE) for side in (store, other) for _ in range(20)]
-        answers = await asyncio.gather(*racing)
-    assert len(set(answers)) == 1
-    assert await find_all(store, person_filter(surname="solo")) == [answers[0].body]
+        responses = await asyncio.gather(*racing)
+    assert len(set(responses)) == 1
+    assert await find_all(store, person_filter(surname="solo")) == [responses[0].body]
 
 
 async def test_key_survives_reopening(store_kind: str, tmp_path: Path, clock: Clock) -> None:

@@ -1,4 +1,4 @@
-"""The master key in KMS, on a server that stands in for it."""
+"""The master key in KMS, with an emulator."""
 
 from __future__ import annotations
 
@@ -41,39 +41,39 @@ async def test_records_are_encrypted_with_kms_key_and_rotated(
     path = tmp_path / "people.db"
     encryption = Encryption(KmsMasterKey(key_id, region=REGION, endpoint=endpoint))
     async with open_sqlite(path, now=clock.now, encryption=encryption) as store:
-        record = await store.create(person_data("Somebody"))
+        record = await store.create(person_data("Doe"))
         with closing(person_keys.open_key_db(path)) as db:
             assert await rotate(SqliteKeyStore(db), encryption.master, on_progress=lambda _: None) == 2
-    again = Encryption(KmsMasterKey(key_id, region=REGION, endpoint=endpoint))
-    async with open_sqlite(path, now=clock.now, encryption=again) as store:
+    reopened = Encryption(KmsMasterKey(key_id, region=REGION, endpoint=endpoint))
+    async with open_sqlite(path, now=clock.now, encryption=reopened) as store:
         assert await store.get(record.person_id) == record
 
 
 async def test_kms_is_not_called_for_each_record(tmp_path: Path, clock: Clock, endpoint: str, key_id: str) -> None:
     class Counting(KmsMasterKey):
-        asked = 0
+        calls = 0
 
         def wrap(self, key: bytes, generation: int) -> bytes:
-            self.asked += 1
+            self.calls += 1
             return super().wrap(key, generation)
 
         def unwrap(self, wrapped: bytes, generation: int) -> bytes:
-            self.asked += 1
+            self.calls += 1
             return super().unwrap(wrapped, generation)
 
     master = Counting(key_id, region=REGION, endpoint=endpoint)
     async with open_sqlite(tmp_path / "people.db", now=clock.now, encryption=Encryption(master)) as store:
-        before = master.asked
+        before = master.calls
         for number in range(20):
             record = await store.create(person_data(f"N{number}"))
             assert await store.get(record.person_id) == record
-        assert master.asked == before <= 3
+        assert master.calls == before <= 3
 
 
 def test_unknown_kms_key_is_rejected_with_reason(endpoint: str) -> None:
-    master = KmsMasterKey("alias/nobody", region=REGION, endpoint=endpoint)
+    master = KmsMasterKey("alias/unknown", region=REGION, endpoint=endpoint)
     with pytest.raises(
-        StoreConfigurationError, match="KMS rejected the request for the key aws-kms://alias/nobody: NotFoundException"
+        StoreConfigurationError, match="KMS rejected the request for the key aws-kms://alias/unknown: NotFoundException"
     ):
         master.wrap(bytes(32), 1)
 

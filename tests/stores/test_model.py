@@ -1,4 +1,4 @@
-"""Every store against a dictionary: whatever is done in whatever order, the store answers as the dictionary would."""
+"""Model-based test: after any sequence of operations, each store returns what a dictionary would."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Spelling → key; the model does not fold, it knows. Prefixes of one another, equal keys, and scripts that sort far apart.
+# Spelling → surname key, listed instead of computed: prefixes of each other, equal keys, and distant scripts.
 SURNAMES = {
     "Li": "li", "LI": "li", "Lî": "li", "Lin": "lin", "L'In": "lin", "Lind": "lind", "Líndt": "lindt",
     "Müller": "muller", "MULLER": "muller", "de la Cruz": "de la cruz", "De-la  Cruz": "dela cruz", "Ольга": "ольга",
@@ -55,14 +55,14 @@ SURNAMES = {
 }  # fmt: skip
 NAMES = {"Ana": "ana", "ANA": "ana", "Aña": "ana", "Bo": "bo", "Li": "li"}
 PREFIXES = {"L": "l", "lI": "li", "lin": "lin", "M": "m", "dé": "de", "о": "о", "林": "林", "\U00020bb7": "\U00020bb7"}
-# Text → the first and last day that it can mean.
+# Birthdate → the first and last day that it covers.
 BORN = {
     "1990-02-11": ("1990-02-11", "1990-02-11"),
     "1990-02": ("1990-02-01", "1990-02-28"),
     "1990": ("1990-01-01", "1990-12-31"),
     "1991-01-01": ("1991-01-01", "1991-01-01"),
     "--02-11": None,
-    "about 1990": None,  # such as came in through POST /data
+    "about 1990": None,  # POST /data accepts any text
 }
 DAYS = ["1989-12-31", "1990-01-01", "1990-02-11", "1990-02-12", "1990-03-01", "1990-12-31", "1991-01-01"]
 
@@ -73,7 +73,7 @@ limits = st.integers(1, 7)
 
 
 class Refinement(NamedTuple):
-    """What a search asks for beside the surname."""
+    """The filters of a search besides the surname."""
 
     name: str | None
     born_from: str | None
@@ -91,8 +91,8 @@ refinements = st.builds(
 
 
 @dataclass
-class Known:
-    """What the model knows of a person."""
+class Expected:
+    """The expected state of a record."""
 
     record: StoredPerson
     details: PersonData
@@ -108,25 +108,25 @@ class Known:
     def key(self) -> str:
         return SURNAMES.get(self.surname) or NAMES[self.surname]
 
-    def is_meant(self, asked: Refinement, surname: str | None = None, prefix: str | None = None) -> bool:
+    def matches(self, filters: Refinement, surname: str | None = None, prefix: str | None = None) -> bool:
         name = self.details.person_name
-        if asked.match == "exact":
+        if filters.match == "exact":
             if surname is not None and self.surname != surname:
                 return False
             if prefix is not None and not self.surname.startswith(prefix):
                 return False
-        if asked.name is not None and asked.match == "exact" and name != asked.name:
+        if filters.name is not None and filters.match == "exact" and name != filters.name:
             return False
-        if asked.name is not None and (name is None or NAMES[name] != NAMES[asked.name]):
+        if filters.name is not None and (name is None or NAMES[name] != NAMES[filters.name]):
             return False
-        if asked.born_from is None and asked.born_to is None:
+        if filters.born_from is None and filters.born_to is None:
             return True
         days = BORN.get(self.details.person_birthdate or "")
-        return days is not None and days[1] >= (asked.born_from or "") and days[0] <= (asked.born_to or "9999")
+        return days is not None and days[1] >= (filters.born_from or "") and days[0] <= (filters.born_to or "9999")
 
 
-class Answered(NamedTuple):
-    """What is remembered under an idempotency key."""
+class SavedResponse(NamedTuple):
+    """The response stored under an idempotency key."""
 
     content: bytes
     record: StoredPerson
@@ -134,7 +134,7 @@ class Answered(NamedTuple):
 
 
 class Model(RuleBasedStateMachine):
-    """The store and the dictionary side by side. `self.people` is in the order of creation."""
+    """Runs each operation on the store and on a dictionary. `self.people` is in the order of creation."""
 
     kind: str
     ids: Bundle[str] = Bundle("ids")
@@ -142,8 +142,8 @@ class Model(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
-        self.people: dict[str, Known] = {}
-        self.answers: dict[int, Answered] = {}
+        self.people: dict[str, Expected] = {}
+        self.responses: dict[int, SavedResponse] = {}
         self.progress = Checkpoint(b"i" * 32)
         self.runner = asyncio.Runner()
         self.opened = AsyncExitStack()
@@ -164,27 +164,27 @@ class Model(RuleBasedStateMachine):
         self.store: Store = self.run(self.opened.enter_async_context(opening))
 
     @rule()
-    def open_again(self) -> None:
+    def reopen(self) -> None:
         self.run(self.opened.aclose())
         self.open()
 
     @rule(hours=st.sampled_from([1, 11, 25]))
-    def time_goes_by(self, hours: int) -> None:
+    def advance_time(self, hours: int) -> None:
         self.clock.advance(hours=hours, milliseconds=1)
 
     @rule(target=ids, new=details)
     def create(self, new: PersonData) -> str:
-        return self.learn(self.run(self.store.create(new)), new)
+        return self.add(self.run(self.store.create(new)), new)
 
     @rule(target=ids, key=st.integers(1, 2), new=st.sampled_from([person_data("Li", "Bo"), person_data("Lin", "Bo")]))
     def create_once(self, key: int, new: PersonData) -> Any:
         content = hashlib.sha256(strict_json.encode(new.to_dict())).digest()
         creation = self.store.create(new, idempotency_key=IdempotencyKey(bytes([key]) * 32, content))
-        before = self.answers.get(key)
+        before = self.responses.get(key)
         if before is None or before.until <= self.clock.now():
             record = self.run(creation)
-            self.answers[key] = Answered(content, record, self.clock.now() + timedelta(seconds=IDEMPOTENCY_TTL))
-            return self.learn(record, new)
+            self.responses[key] = SavedResponse(content, record, self.clock.now() + timedelta(seconds=IDEMPOTENCY_TTL))
+            return self.add(record, new)
         if before.content != content:
             with pytest.raises(IdempotencyKeyConflict):
                 self.run(creation)
@@ -196,114 +196,119 @@ class Model(RuleBasedStateMachine):
         return multiple()
 
     @rule(target=ids, new=st.lists(details, max_size=5))
-    def load(self, new: list[PersonData]) -> Any:
-        loaded = self.run(self.store.create_many(new))
-        return multiple(*(self.learn_loaded(person_id, one) for person_id, one in zip(loaded, new, strict=True)))
+    def bulk_create(self, new: list[PersonData]) -> Any:
+        created = self.run(self.store.create_many(new))
+        return multiple(*(self.add_bulk_created(person_id, one) for person_id, one in zip(created, new, strict=True)))
 
-    @rule(target=ids, new=st.lists(details, max_size=3), rows=st.integers(1, 3), in_place=st.booleans())
-    def load_a_step(self, new: list[PersonData], rows: int, *, in_place: bool) -> Any:
+    @rule(target=ids, new=st.lists(details, max_size=3), rows=st.integers(1, 3), is_expected=st.booleans())
+    def bulk_create_with_checkpoint(self, new: list[PersonData], rows: int, *, is_expected: bool) -> Any:
         reached = Checkpoint(
             self.progress.import_id, self.progress.rows + rows, self.progress.stored + len(new), bytes([rows])
         )
-        if not in_place:
+        if not is_expected:
             with pytest.raises(ImportAlreadyRunning):
                 self.run(self.store.create_many(new, checkpoint=(reached, reached)))
             return multiple()
-        loaded = self.run(self.store.create_many(new, checkpoint=(self.progress, reached)))
+        created = self.run(self.store.create_many(new, checkpoint=(self.progress, reached)))
         self.progress = reached
-        for person_id, one in zip(loaded, new, strict=True):
-            self.learn_loaded(person_id, one)
+        for person_id, one in zip(created, new, strict=True):
+            self.add_bulk_created(person_id, one)
             self.people[person_id].imported = True
-        return multiple(*loaded)
+        return multiple(*created)
 
     @rule(person_id=ids, new=details, behind=st.sampled_from([0, 0, 0, 1, -1]))
     def replace(self, person_id: str, new: PersonData, behind: int) -> None:
-        known = self.people.get(person_id)
-        if known is None:
+        expected = self.people.get(person_id)
+        if expected is None:
             with pytest.raises(PersonNotFound):
                 self.run(self.store.replace(person_id, new, expected=1))
         elif behind:
             with pytest.raises(VersionConflict) as conflict:
-                self.run(self.store.replace(person_id, new, expected=known.record.version - behind))
-            assert conflict.value.actual == known.record.version
+                self.run(self.store.replace(person_id, new, expected=expected.record.version - behind))
+            assert conflict.value.actual == expected.record.version
         else:
-            record = self.run(self.store.replace(person_id, new, expected=known.record.version))
-            assert record.version == known.record.version + 1
-            self.people[person_id] = Known(record, new, known.created_at, timestamp(self.clock.now()), known.imported)
+            record = self.run(self.store.replace(person_id, new, expected=expected.record.version))
+            assert record.version == expected.record.version + 1
+            self.people[person_id] = Expected(
+                record, new, expected.created_at, timestamp(self.clock.now()), expected.imported
+            )
 
-    @rule(person_id=consumes(ids), said=st.sampled_from(["nothing", "the version"]))
-    def erase(self, person_id: str, said: str) -> None:
-        known = self.people.pop(person_id, None)
-        if known is None:
+    @rule(person_id=consumes(ids), version=st.sampled_from(["any", "current"]))
+    def delete(self, person_id: str, version: str) -> None:
+        expected = self.people.pop(person_id, None)
+        if expected is None:
             with pytest.raises(PersonNotFound):
                 self.run(self.store.delete(person_id))
         else:
-            self.run(self.store.delete(person_id, expected=known.record.version if said == "the version" else None))
+            self.run(self.store.delete(person_id, expected=expected.record.version if version == "current" else None))
         with pytest.raises(PersonNotFound):
             self.run(self.store.get(person_id))
 
     @rule(person_id=ids)
-    def erase_another_version(self, person_id: str) -> None:
-        if known := self.people.get(person_id):
+    def delete_another_version(self, person_id: str) -> None:
+        if expected := self.people.get(person_id):
             with pytest.raises(VersionConflict):
-                self.run(self.store.delete(person_id, expected=known.record.version + 1))
+                self.run(self.store.delete(person_id, expected=expected.record.version + 1))
 
     @rule(person_id=ids)
     def get(self, person_id: str) -> None:
-        if (known := self.people.get(person_id)) is None:
+        if (expected := self.people.get(person_id)) is None:
             with pytest.raises(PersonNotFound):
                 self.run(self.store.get(person_id))
             return
         record = self.run(self.store.get(person_id))
-        assert record == known.record
-        times = {"created_at": known.created_at, "updated_at": known.updated_at}
-        kept, given = split_record(record)
-        assert kept == known.details
-        assert given == {"person_id": person_id, "version": strict_json.parse(b"%d" % record.version), **times}
+        assert record == expected.record
+        times = {"created_at": expected.created_at, "updated_at": expected.updated_at}
+        data, server_fields = split_record(record)
+        assert data == expected.details
+        assert server_fields == {"person_id": person_id, "version": strict_json.parse(b"%d" % record.version), **times}
 
     @rule(surname=surnames, limit=limits)
     def find_by_surname(self, surname: str, limit: int) -> None:
         found = self.run(find_all(self.store, person_filter(surname=surname), limit=limit))
-        self.is_in_order(found, [known for known in self.people.values() if known.key == SURNAMES[surname]])
+        self.assert_order(
+            found,
+            [expected for expected in self.people.values() if expected.key == SURNAMES[surname]],
+        )
 
-    @rule(surname=surnames, asked=refinements, limit=limits)
-    def find_by_more_than_the_surname(self, surname: str, asked: Refinement, limit: int) -> None:
-        found = self.run(find_all(self.store, person_filter(surname=surname, **asked._asdict()), limit=limit))
-        meant = [
-            known
-            for known in self.people.values()
-            if known.key == SURNAMES[surname] and known.is_meant(asked, surname=surname)
+    @rule(surname=surnames, filters=refinements, limit=limits)
+    def find_by_surname_and_filters(self, surname: str, filters: Refinement, limit: int) -> None:
+        found = self.run(find_all(self.store, person_filter(surname=surname, **filters._asdict()), limit=limit))
+        matching = [
+            expected
+            for expected in self.people.values()
+            if expected.key == SURNAMES[surname] and expected.matches(filters, surname=surname)
         ]
-        self.is_in_order(found, meant)
+        self.assert_order(found, matching)
 
-    @rule(prefix=st.sampled_from(sorted(PREFIXES)), asked=refinements, limit=limits)
-    def find_by_prefix(self, prefix: str, asked: Refinement, limit: int) -> None:
-        found = self.run(find_all(self.store, person_filter(surname_prefix=prefix, **asked._asdict()), limit=limit))
-        meant = [
-            known
-            for known in self.people.values()
-            if known.key.startswith(PREFIXES[prefix]) and known.is_meant(asked, prefix=prefix)
+    @rule(prefix=st.sampled_from(sorted(PREFIXES)), filters=refinements, limit=limits)
+    def find_by_prefix(self, prefix: str, filters: Refinement, limit: int) -> None:
+        found = self.run(find_all(self.store, person_filter(surname_prefix=prefix, **filters._asdict()), limit=limit))
+        matching = [
+            expected
+            for expected in self.people.values()
+            if expected.key.startswith(PREFIXES[prefix]) and expected.matches(filters, prefix=prefix)
         ]
-        self.is_in_order(found, sorted(meant, key=lambda known: known.key.encode()))
+        self.assert_order(found, sorted(matching, key=lambda expected: expected.key.encode()))
 
-    @rule(asked=refinements, limit=limits, segments=st.integers(1, 4))
-    def scan(self, asked: Refinement, limit: int, segments: int) -> None:
-        filtered = person_filter(**asked._asdict())
+    @rule(filters=refinements, limit=limits, segments=st.integers(1, 4))
+    def scan(self, filters: Refinement, limit: int, segments: int) -> None:
+        filtered = person_filter(**filters._asdict())
         found = self.run(scan_all(self.store, filtered, limit=limit, segments=segments))
-        meant = [known.record.body for known in self.people.values() if known.is_meant(asked)]
-        assert sorted(found) == sorted(meant)
+        matching = [expected.record.body for expected in self.people.values() if expected.matches(filters)]
+        assert sorted(found) == sorted(matching)
 
     @rule(
         new=details,
         prefix=st.none() | st.sampled_from(["L", "M"]),
         limit=st.integers(1, 3),
-        goers=st.lists(st.integers(0, 99), max_size=5),
+        deletions=st.lists(st.integers(0, 99), max_size=5),
     )
-    def walk_while_people_come_and_go(self, new: PersonData, prefix: str | None, limit: int, goers: list[int]) -> None:
-        there = {
+    def page_during_changes(self, new: PersonData, prefix: str | None, limit: int, deletions: list[int]) -> None:
+        initial = {
             person_id
-            for person_id, known in self.people.items()
-            if prefix is None or known.key.startswith(PREFIXES[prefix])
+            for person_id, expected in self.people.items()
+            if prefix is None or expected.key.startswith(PREFIXES[prefix])
         }
         found: list[str] = []
         after: bytes | None = None
@@ -315,40 +320,40 @@ class Model(RuleBasedStateMachine):
             found += [str(strict_json.parse(body)["person_id"]) for body in page.people]
             if (after := page.next) is None:
                 break
-            if self.people and changes < len(goers):
-                gone = list(self.people.values())[goers[changes] % len(self.people)]
-                self.run(self.store.delete(gone.record.person_id))
-                del self.people[gone.record.person_id]
-                self.learn(self.run(self.store.create(new)), new)
-        assert after is None, "the walk did not end"
-        assert len(found) == len(set(found)), "somebody came twice"
-        assert there & self.people.keys() <= set(found), "somebody who stayed was left out"
+            if self.people and changes < len(deletions):
+                deleted = list(self.people.values())[deletions[changes] % len(self.people)]
+                self.run(self.store.delete(deleted.record.person_id))
+                del self.people[deleted.record.person_id]
+                self.add(self.run(self.store.create(new)), new)
+        assert after is None, "the pages did not end"
+        assert len(found) == len(set(found)), "a record was returned twice"
+        assert initial & self.people.keys() <= set(found), "an unchanged record was skipped"
 
     @precondition(lambda self: hasattr(self, "store"))
     @invariant()
-    def the_import_is_where_it_was_left(self) -> None:
+    def checkpoint_is_unchanged(self) -> None:
         assert self.run(self.store.progress(self.progress.import_id)) == self.progress
 
-    def learn(self, record: StoredPerson, new: PersonData) -> str:
+    def add(self, record: StoredPerson, new: PersonData) -> str:
         now = timestamp(self.clock.now())
         assert record.version == 1
         assert record.person_id not in self.people
-        self.people[record.person_id] = Known(record, new, now, now)
+        self.people[record.person_id] = Expected(record, new, now, now)
         return record.person_id
 
-    def is_in_order(self, found: list[bytes], meant: list[Known]) -> None:
-        """Check what was found: those of an import may stand before whoever came after it had begun."""
-        by_body = {known.record.body: known for known in meant}
+    def assert_order(self, found: list[bytes], matching: list[Expected]) -> None:
+        """Check the search result. Imported records may precede records created after the import started."""
+        by_body = {expected.record.body: expected for expected in matching}
         assert sorted(found) == sorted(by_body)
         keys = [by_body[body].key.encode() for body in found]
         assert keys == sorted(keys)
         for imported in (False, True):
             assert [body for body in found if by_body[body].imported is imported] == [
-                known.record.body for known in meant if known.imported is imported
+                expected.record.body for expected in matching if expected.imported is imported
             ]
 
-    def learn_loaded(self, person_id: str, new: PersonData) -> str:
-        return self.learn(self.run(self.store.get(person_id)), new)
+    def add_bulk_created(self, person_id: str, new: PersonData) -> str:
+        return self.add(self.run(self.store.get(person_id)), new)
 
 
 @pytest.mark.needs("prefixes are fresh")

@@ -1,4 +1,4 @@
-"""From page to page nobody comes twice, and nobody is left out who was there throughout."""
+"""Pages return no record twice and skip no record that exists throughout."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def test_memory_of_a_page_does_not_grow_with_remaining_records(store: Stor
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 20_000_000  # 400 people have 24 MB, and more as items of a table
+    assert peak < 20_000_000  # 400 records have 24 MB, more as table items
 
 
 @pytest.mark.parametrize("count", [0, 1, 4, 5])
@@ -108,31 +108,31 @@ async def test_full_page_before_the_last_has_a_cursor(store: Store) -> None:
 async def test_unchanged_records_are_returned_once_while_others_are_created_and_deleted(
     store: Store, search: dict[str, Any], limit: int
 ) -> None:
-    stay = await store.create_many([person_data("Walker", "Stays") for _ in range(12)])
-    go = await store.create_many([person_data("Walker", "Stays", note="goes") for _ in range(12)])
-    stay += await store.create_many([person_data("Walker", "Stays") for _ in range(12)])
-    gone: set[str] = set()
+    unchanged = await store.create_many([person_data("Walker", "Stays") for _ in range(12)])
+    to_delete = await store.create_many([person_data("Walker", "Stays", note="deleted") for _ in range(12)])
+    unchanged += await store.create_many([person_data("Walker", "Stays") for _ in range(12)])
+    deleted: set[str] = set()
     found: list[str] = []
     after: bytes | None = None
     while True:
         page = await next_page(store, search, after, limit)
-        assert gone.isdisjoint(ids(page.people))
+        assert deleted.isdisjoint(ids(page.people))
         found += ids(page.people)
         if (after := page.next) is None:
             break
-        if go:  # one who may have been seen and one who may not
-            for person_id in {go[0], go[-1]}:
+        if to_delete:  # one that may have been returned and one that may not
+            for person_id in {to_delete[0], to_delete[-1]}:
                 await store.delete(person_id)
-                gone.add(person_id)
-            go = go[1:-1]
-        stayed = await store.get(stay[len(found) % len(stay)])
+                deleted.add(person_id)
+            to_delete = to_delete[1:-1]
+        stayed = await store.get(unchanged[len(found) % len(unchanged)])
         await store.replace(stayed.person_id, person_data("Walker", "Stays", seen="yes"), expected=stayed.version)
-        if len(found) < 30:  # or the walk would never end
+        if len(found) < 30:  # otherwise the pages would never end
             await store.create_many(
                 [person_data("Abel", "Stays"), person_data("Walkera", "Stays"), person_data("Walker", "Stays")]
             )
-    assert len(found) == len(set(found)), "somebody came twice"
-    assert set(stay) <= set(found), "somebody who stayed was left out"
+    assert len(found) == len(set(found)), "a record was returned twice"
+    assert set(unchanged) <= set(found), "an unchanged record was skipped"
 
 
 @pytest.mark.parametrize("limit", [1, 2])
@@ -147,24 +147,24 @@ async def test_record_that_gets_the_surname_between_pages_is_returned_at_most_on
         if (after := page.next) is None:
             break
         if joins:
-            made = joins.pop()
-            await store.replace(made.person_id, person_data("Walker"), expected=1)
+            created = joins.pop()
+            await store.replace(created.person_id, person_data("Walker"), expected=1)
     assert len(found) == len(set(found))
 
 
 async def test_record_keeps_its_position_when_its_surname_is_changed_back(store: Store) -> None:
-    made = [await store.create(person_data("Walker", str(number))) for number in range(3)]
-    away = await store.replace(made[1].person_id, person_data("Away"), expected=1)
+    created = [await store.create(person_data("Walker", str(number))) for number in range(3)]
+    away = await store.replace(created[1].person_id, person_data("Away"), expected=1)
     back = await store.replace(away.person_id, person_data("Walker", "1"), expected=2)
-    assert await find_all(store, person_filter(surname="walker")) == [made[0].body, back.body, made[2].body]
+    assert await find_all(store, person_filter(surname="walker")) == [created[0].body, back.body, created[2].body]
 
 
 @pytest.mark.needs("prefixes are fresh")
 async def test_prefix_page_can_end_within_a_surname(store: Store) -> None:
     surnames = ["Ab", "Abc", "Abc", "Abc", "Abe", "Abe"]
-    made = [(await store.create(person_data(surname))).body for surname in surnames]
+    created = [(await store.create(person_data(surname))).body for surname in surnames]
     for limit in range(1, 8):
-        assert await find_all(store, person_filter(surname_prefix="ab"), limit=limit) == made
+        assert await find_all(store, person_filter(surname_prefix="ab"), limit=limit) == created
 
 
 @pytest.mark.parametrize("segments", [1, 2, 3, 7, 64])
@@ -177,11 +177,11 @@ async def test_segments_together_return_each_record_once(store: Store, segments:
 
 async def test_segment_contains_the_same_records_at_any_limit(store: Store) -> None:
     await store.create_many([person_data("Name") for _ in range(20)])
-    large, small = [[(await walk_segment(store, segment, limit)) for segment in range(3)] for limit in (100, 1)]
+    large, small = [[(await segment_ids(store, segment, limit)) for segment in range(3)] for limit in (100, 1)]
     assert large == small
 
 
-async def walk_segment(store: Store, segment: int, limit: int) -> list[str]:
+async def segment_ids(store: Store, segment: int, limit: int) -> list[str]:
     found: list[str] = []
     after: bytes | None = None
     while True:
@@ -192,44 +192,44 @@ async def walk_segment(store: Store, segment: int, limit: int) -> list[str]:
 
 
 @pytest.fixture
-async def crowd(store: Store) -> list[str]:
-    """More people than a page looks at; only the last one is called Needle."""
+async def many_records(store: Store) -> list[str]:
+    """Create more records than a page reads; only the last one has the name Needle."""
     people = [person_data("Hay", "Straw") for _ in range(MAX_ROWS_SCANNED + 1)]
     return await store.create_many([*people, person_data("Hay", "Needle")])
 
 
-async def _no_page_needs_everybody(pages: Callable[[bytes | None], Any]) -> None:
+async def _assert_reads_are_limited(pages: Callable[[bytes | None], Any]) -> None:
     first = await pages(None)
     assert first.people == []
-    assert first.next is not None, "a page with nobody on it must say that there are more"
+    assert first.next is not None, "an empty page must have a cursor if records remain"
     second = await pages(first.next)
     assert [msgspec.json.decode(body)["person_name"] for body in second.people] == ["Needle"]
     assert second.next is None
 
 
-async def test_surname_page_reads_at_most_the_maximum_rows(store: Store, crowd: list[str]) -> None:
-    filtered = person_filter(surname="hay", name="needle")
-    await _no_page_needs_everybody(lambda after: store.find(filtered, after=after, limit=10))
+async def test_surname_page_reads_at_most_the_maximum_rows(store: Store, many_records: list[str]) -> None:
+    query = person_filter(surname="hay", name="needle")
+    await _assert_reads_are_limited(lambda after: store.find(query, after=after, limit=10))
 
 
 @pytest.mark.needs("prefixes are fresh")
-async def test_prefix_page_reads_at_most_the_maximum_rows(store: Store, crowd: list[str]) -> None:
-    filtered = person_filter(surname_prefix="ha", name="needle")
-    await _no_page_needs_everybody(lambda after: store.find(filtered, after=after, limit=10))
+async def test_prefix_page_reads_at_most_the_maximum_rows(store: Store, many_records: list[str]) -> None:
+    query = person_filter(surname_prefix="ha", name="needle")
+    await _assert_reads_are_limited(lambda after: store.find(query, after=after, limit=10))
 
 
-async def test_scan_page_reads_at_most_the_maximum_rows(store: Store, crowd: list[str]) -> None:
-    filtered = person_filter(name="needle")
-    first = await store.scan(after=None, limit=10, person_filter=filtered)
-    assert first.next is not None, "more people were looked at than promised"
-    second = await store.scan(after=first.next, limit=10, person_filter=filtered)
+async def test_scan_page_reads_at_most_the_maximum_rows(store: Store, many_records: list[str]) -> None:
+    query = person_filter(name="needle")
+    first = await store.scan(after=None, limit=10, person_filter=query)
+    assert first.next is not None, "the page read more than the maximum rows"
+    second = await store.scan(after=first.next, limit=10, person_filter=query)
     (found,) = first.people + second.people
     assert msgspec.json.decode(found)["person_name"] == "Needle"
 
 
 async def test_cursor_stays_valid_after_its_record_is_deleted(store: Store) -> None:
-    made: list[StoredPerson] = [await store.create(person_data("Walker", str(number))) for number in range(3)]
+    created: list[StoredPerson] = [await store.create(person_data("Walker", str(number))) for number in range(3)]
     page = await store.find(person_filter(surname="walker"), after=None, limit=1)
-    await store.delete(made[0].person_id)
+    await store.delete(created[0].person_id)
     rest = await store.find(person_filter(surname="walker"), after=page.next, limit=10)
-    assert rest.people == [record.body for record in made[1:]]
+    assert rest.people == [record.body for record in created[1:]]

@@ -1,4 +1,4 @@
-"""What a caller may ask of a version when somebody else is changing the person."""
+"""Preconditions on the version during concurrent changes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from peopleinfo.people.person import StoredPerson
     from peopleinfo.people.service import PeopleService
 
-STORE_KINDS = ALL_STORES  # persons' keys come and go here, in a table of their own
+STORE_KINDS = ALL_STORES  # includes the encrypted table, which manages record keys itself
 
 
-def at_one_of(*versions: int) -> Callable[[StoredPerson], None]:
-    """Return a precondition that refuses other versions."""
+def require_one_of(*versions: int) -> Callable[[StoredPerson], None]:
+    """Return a precondition that rejects other versions."""
 
     def require(record: StoredPerson) -> None:
         if record.version not in versions:
@@ -28,8 +28,8 @@ def at_one_of(*versions: int) -> Callable[[StoredPerson], None]:
     return require
 
 
-async def changed_in_between(people: PeopleService, record: StoredPerson, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let somebody else change the person just after it has been read."""
+async def change_after_read(people: PeopleService, record: StoredPerson, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Change the person just after it was read."""
     read = people.store.get
 
     async def get(person_id: str) -> StoredPerson:
@@ -44,34 +44,34 @@ async def changed_in_between(people: PeopleService, record: StoredPerson, monkey
 async def test_change_is_applied_if_the_concurrent_version_is_listed_too(
     people: PeopleService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = await people.store.create(person_data("Raced"))
-    await changed_in_between(people, made, monkeypatch)
-    assert (await people.patch(made.person_id, {"note": "late"}, precondition=at_one_of(1, 2))).version == 3
+    created = await people.store.create(person_data("Raced"))
+    await change_after_read(people, created, monkeypatch)
+    assert (await people.patch(created.person_id, {"note": "late"}, precondition=require_one_of(1, 2))).version == 3
 
 
 async def test_change_is_rejected_if_the_version_is_outdated(
     people: PeopleService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = await people.store.create(person_data("Raced"))
-    await changed_in_between(people, made, monkeypatch)
+    created = await people.store.create(person_data("Raced"))
+    await change_after_read(people, created, monkeypatch)
     with pytest.raises(VersionConflict):
-        await people.patch(made.person_id, {"note": "late"}, precondition=at_one_of(1))
+        await people.patch(created.person_id, {"note": "late"}, precondition=require_one_of(1))
 
 
 async def test_deletion_is_applied_if_the_concurrent_version_is_listed_too(
     people: PeopleService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = await people.store.create(person_data("Raced"))
-    await changed_in_between(people, made, monkeypatch)
-    await people.delete(made.person_id, precondition=at_one_of(1, 2))
+    created = await people.store.create(person_data("Raced"))
+    await change_after_read(people, created, monkeypatch)
+    await people.delete(created.person_id, precondition=require_one_of(1, 2))
     with pytest.raises(PersonNotFound):
-        await people.get(made.person_id)
+        await people.get(created.person_id)
 
 
 async def test_deletion_is_rejected_if_the_version_is_outdated(
     people: PeopleService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = await people.store.create(person_data("Raced"))
-    await changed_in_between(people, made, monkeypatch)
+    created = await people.store.create(person_data("Raced"))
+    await change_after_read(people, created, monkeypatch)
     with pytest.raises(VersionConflict):
-        await people.delete(made.person_id, precondition=at_one_of(1))
+        await people.delete(created.person_id, precondition=require_one_of(1))

@@ -1,4 +1,4 @@
-"""Where a page and a piece of an export end does not depend on what is hidden."""
+"""The ends of pages and export chunks do not depend on hidden fields."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ async def stored(people: PeopleService, surname: str, note: int, pad: int) -> Pe
     return person_filter(surname=surname)
 
 
-async def pages(people: PeopleService, filtered: PersonFilter, limit: int) -> list[int]:
-    """Return how many people each page has."""
+async def pages(people: PeopleService, query: PersonFilter, limit: int) -> list[int]:
+    """Return the number of records on each page."""
     counts, after = [], None
     while True:
-        page = await people.find(filtered, after=after, limit=limit, hidden=HIDDEN)
+        page = await people.find(query, after=after, limit=limit, hidden=HIDDEN)
         assert not [body for body in page.people if b"note" in body]
         counts.append(len(page.people))
         if (after := page.next) is None:
@@ -46,8 +46,8 @@ async def test_pages_end_at_the_same_records(people: PeopleService, limit: int) 
 
 
 async def test_visible_fields_determine_page_size(people: PeopleService) -> None:
-    filtered = await stored(people, "Seen", 1, 60_000)
-    counts = await pages(people, filtered, 1_000)
+    query = await stored(people, "Seen", 1, 60_000)
+    counts = await pages(people, query, 1_000)
     assert sum(counts) == PEOPLE
     assert max(counts) * 60_000 < PAGE_SIZE * 1.3
     assert len(counts) > 1
@@ -56,6 +56,6 @@ async def test_visible_fields_determine_page_size(people: PeopleService) -> None
 async def test_export_chunks_end_at_the_same_records(people: PeopleService) -> None:
     small = await stored(people, "Small", 1, 10_000)
     large = await stored(people, "Large", MAX_STORED_SIZE - 20_000, 10_000)
-    pieces = [[count async for count, _ in as_ndjson(people, one, hidden=HIDDEN)] for one in (small, large)]
-    assert pieces[0] == pieces[1]
-    assert sum(pieces[0]) == PEOPLE
+    chunks = [[count async for count, _ in as_ndjson(people, one, hidden=HIDDEN)] for one in (small, large)]
+    assert chunks[0] == chunks[1]
+    assert sum(chunks[0]) == PEOPLE

@@ -1,4 +1,4 @@
-"""After a change of the fold people get new keys while the store is used, and are found by them."""
+"""Reindexing after a change of the folding rules, while the store is in use."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from peopleinfo.people.store import Store
     from tests.store_kinds import Clock
 
-STORE_KINDS = ALL_STORES  # persons' keys come and go here, in a table of their own
+STORE_KINDS = ALL_STORES  # includes the encrypted table, which manages record keys itself
 
 _VERSION = "FOLD_VERSION"
-_HOLDERS = (
+_MODULES = (
     "peopleinfo.stores.sqlite.store",
     "peopleinfo.stores.sqlite.upsert",
     "peopleinfo.stores.dynamodb.items",
@@ -34,19 +34,19 @@ _HOLDERS = (
 
 @pytest.fixture
 def old_fold(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """The fold of an older release, which knew nothing of accents; undone by the test."""
+    """Install the folding rules of an older release, which ignored accents; the test undoes this."""
     with monkeypatch.context() as patch:
         patch.setattr("peopleinfo.people.person.fold", str.lower)
-        for module in _HOLDERS:
+        for module in _MODULES:
             patch.setattr(f"{module}.{_VERSION}", names.FOLD_VERSION - 1)
         yield patch
 
 
-async def rekey_all(store: Store, limit: int) -> tuple[int, int]:
+async def reindex_all(store: Store, limit: int) -> tuple[int, int]:
     people, changed, after = 0, 0, None
     while True:
-        done = await store.reindex(after=after, limit=limit)
-        people, changed, after = people + done.people, changed + len(done.keys), done.next
+        result = await store.reindex(after=after, limit=limit)
+        people, changed, after = people + result.people, changed + len(result.keys), result.next
         if after is None:
             return people, changed
 
@@ -58,50 +58,50 @@ async def test_records_are_found_by_current_key_after_reindex(store: Store, old_
     old_fold.undo()
     now = await store.create(person_data("Muller"))
     assert await find_all(store, person_filter(surname="muller")) == [now.body]
-    assert await rekey_all(store, limit=3) == (7, 6)
+    assert await reindex_all(store, limit=3) == (7, 6)
     assert await find_all(store, person_filter(surname="müller")) == [*(record.body for record in before), now.body]
     assert await find_all(store, person_filter(surname="moller")) == [moved.body]
     assert [await store.get(record.person_id) for record in before] == before
-    assert await rekey_all(store, limit=100) == (7, 0)
+    assert await reindex_all(store, limit=100) == (7, 0)
     assert len(await scan_all(store)) == 7
 
 
 async def test_person_can_be_updated_after_reindex(store: Store, old_fold: pytest.MonkeyPatch) -> None:
-    made = await store.create(person_data("Å"))
+    created = await store.create(person_data("Å"))
     old_fold.undo()
-    await rekey_all(store, limit=100)
-    changed = await store.replace(made.person_id, person_data("B"), expected=1, current=made)
-    assert await store.get(made.person_id) == changed
-    await store.delete(made.person_id)
+    await reindex_all(store, limit=100)
+    changed = await store.replace(created.person_id, person_data("B"), expected=1, current=created)
+    assert await store.get(created.person_id) == changed
+    await store.delete(created.person_id)
     assert await scan_all(store) == []
 
 
-@pytest.mark.parametrize("sealed", [False, True])
+@pytest.mark.parametrize("encrypted", [False, True])
 async def test_cache_drops_the_search_of_an_outdated_surname_key(
-    tmp_path: Path, clock: Clock, old_fold: pytest.MonkeyPatch, *, sealed: bool
+    tmp_path: Path, clock: Clock, old_fold: pytest.MonkeyPatch, *, encrypted: bool
 ) -> None:
-    given = encryption(tmp_path, prefixes=False) if sealed else None
+    config = encryption(tmp_path, prefixes=False) if encrypted else None
     async with (
-        open_sqlite(tmp_path / "people.db", now=clock.now, encryption=given) as store,
+        open_sqlite(tmp_path / "people.db", now=clock.now, encryption=config) as store,
         open_cached(
             store, valkey_servers.shared_url(), ttl=60, local_size=0, command_timeout=HANG_TIMEOUT, fence_ttl=0.02
         ) as cached,
     ):
         old_fold.setattr("peopleinfo.people.person.fold", lambda _: "meyer")
-        made = await cached.create(person_data("Other"))
+        created = await cached.create(person_data("Other"))
         old_fold.undo()
         source = None
         while source is not CacheStatus.SHARED:
             found = await cached.find(
-                person_filter(surname="Meyer"), after=None, limit=10, options=(reading := ReadOptions())
+                person_filter(surname="Meyer"), after=None, limit=10, options=(read_options := ReadOptions())
             )
-            assert found.people == [made.body]
-            source = reading.source
-        await rekey_all(cast("Store", cached), limit=100)
+            assert found.people == [created.body]
+            source = read_options.source
+        await reindex_all(cast("Store", cached), limit=100)
         assert (
             await cached.find(person_filter(surname="Meyer"), after=None, limit=10, options=ReadOptions())
         ).people == []
 
 
 async def test_reindex_of_an_empty_store_changes_nothing(store: Store) -> None:
-    assert await rekey_all(store, limit=100) == (0, 0)
+    assert await reindex_all(store, limit=100) == (0, 0)

@@ -1,4 +1,4 @@
-"""A change of the embedded store that raises an error has written nothing, whatever it did before the error."""
+"""Failed changes of the embedded store are rolled back, whichever statement fails."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ ERRORS: dict[str, Callable[[], Exception]] = {
     "domain": partial(StoreConfigurationError, "x"),
     "bug": ZeroDivisionError,
 }
-either_moment = pytest.mark.parametrize("moment", ["before", "after"])
-any_error = pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
+each_moment = pytest.mark.parametrize("moment", ["before", "after"])
+each_error = pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
 
 
 @pytest.fixture
@@ -57,20 +57,20 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=["sqlite", ENCRYPTED])
-def given(request: pytest.FixtureRequest, tmp_path: Path) -> Encryption | None:
+def config(request: pytest.FixtureRequest, tmp_path: Path) -> Encryption | None:
     return encryption(tmp_path) if request.param == ENCRYPTED else None
 
 
 @pytest.fixture
-async def store(path: Path, clock: Clock, given: Encryption | None) -> AsyncIterator[SqliteStore]:
-    async with open_sqlite(path, now=clock.now, encryption=given) as store:
-        for file in ("main", "people_file") if given else ("main",):
-            store._writer._db.execute(f"PRAGMA {file}.synchronous = OFF")  # no power fails here
+async def store(path: Path, clock: Clock, config: Encryption | None) -> AsyncIterator[SqliteStore]:
+    async with open_sqlite(path, now=clock.now, encryption=config) as store:
+        for file in ("main", "people_file") if config else ("main",):
+            store._writer._db.execute(f"PRAGMA {file}.synchronous = OFF")  # no power failures here
         yield store
 
 
 class WaitUntilReleased:
-    """A change that keeps the writer busy, so that those behind it form one group."""
+    """A change that blocks the writer, so that the queued changes form one group."""
 
     def __init__(self) -> None:
         self.release = threading.Event()
@@ -80,17 +80,17 @@ class WaitUntilReleased:
 
 
 async def in_one_group(store: SqliteStore, *changes: Awaitable[Any]) -> list[Any]:
-    """Return the results and errors of changes that the writer runs in one transaction."""
+    """Run the changes in one transaction; return their results and errors."""
     blocked = asyncio.ensure_future(store._writer.run(wait_until_released := WaitUntilReleased()))
     group = [asyncio.ensure_future(change) for change in changes]
-    await asyncio.sleep(0)  # each of them is in the queue now
+    await asyncio.sleep(0)  # all changes are queued
     wait_until_released.release.set()
     _, *outcomes = await asyncio.gather(blocked, *group, return_exceptions=True)
     return outcomes
 
 
 async def import_file(store: SqliteStore, clock: Clock, name: str) -> None:
-    """Import the four rows of a file under its own key, two rows a step."""
+    """Import four rows in two batches, with an import id of their own."""
     rows = [Row(line, {"person_name": f"{name}-{line}"}, b"") for line in range(4)]
     import_ = Importer(PeopleService(store, now=clock.now), import_id(name))
     await import_.import_rows(rows[:2])
@@ -102,25 +102,27 @@ def import_id(name: str) -> bytes:
     return name.encode().ljust(32, b".")
 
 
-def names_in(name: str) -> list[str]:
+def expected_names(name: str) -> list[str]:
     return [f"{name}-{line}" for line in range(4)]
 
 
-async def names_of(store: SqliteStore) -> list[str]:
+async def stored_names(store: SqliteStore) -> list[str]:
     return sorted(msgspec.json.decode(body)["person_name"] for body in await scan_all(store))
 
 
-async def fails_once(connection: FailingConnection, moment: str, fault: Nth, act: Callable[[], Awaitable[Any]]) -> bool:
-    """Act while one statement fails; return whether there was such a statement."""
+async def fail_once(
+    connection: FailingConnection, moment: str, fault: Nth, action: Callable[[], Awaitable[Any]]
+) -> bool:
+    """Run the action while one statement fails; return whether the error was raised."""
     setattr(connection, moment, fault)
     with suppress(PeopleInfoError, ZeroDivisionError):
-        await act()
+        await action()
     connection.clear()
     return fault.was_raised
 
 
-@any_error
-@either_moment
+@each_error
+@each_moment
 async def test_repeated_import_stores_each_row_once_after_any_failed_statement(
     store: SqliteStore, clock: Clock, error: Callable[[], Exception], moment: str
 ) -> None:
@@ -128,12 +130,12 @@ async def test_repeated_import_stores_each_row_once_after_any_failed_statement(
     expected: list[str] = []
     for number in itertools.count():
         name = f"file{number:03}"
-        reached = await fails_once(connection, moment, Nth(number, error), partial(import_file, store, clock, name))
-        stored = len(await names_of(store)) - len(expected)
+        reached = await fail_once(connection, moment, Nth(number, error), partial(import_file, store, clock, name))
+        stored = len(await stored_names(store)) - len(expected)
         assert stored == (await store.progress(import_id(name))).stored, f"after the failure of statement {number}"
         await import_file(store, clock, name)
-        expected += names_in(name)
-        assert await names_of(store) == expected, f"after the failure of statement {number}"
+        expected += expected_names(name)
+        assert await stored_names(store) == expected, f"after the failure of statement {number}"
         if not reached:
             break
     assert len(expected) > 4 * 10
@@ -145,17 +147,17 @@ async def copy(source: SqliteStore, target: SqliteStore, folder: Path) -> None:
 
 
 async def restore(source: SqliteStore, target: SqliteStore, folder: Path) -> None:
-    depot = DirectoryStorage(folder)
+    storage = DirectoryStorage(folder)
     if not folder.exists():
-        backup = Backup(source, depot, key=None, now=lambda: datetime.now(UTC))
+        backup = Backup(source, storage, key=None, now=lambda: datetime.now(UTC))
         async for _ in backup.run(await backup.start()):
             pass
-    task = Restore(depot, key=None)
+    task = Restore(storage, key=None)
     async for _ in task.run(await task.manifest(), target, merge=True):
         pass
 
 
-@either_moment
+@each_moment
 @pytest.mark.parametrize("move", [copy, restore])
 async def test_repeated_copy_or_restore_stores_each_record_once_after_any_failed_statement(
     store: SqliteStore,
@@ -173,44 +175,46 @@ async def test_repeated_copy_or_restore_stores_each_record_once_after_any_failed
     for number in itertools.count():
         async with open_sqlite(tmp_path / f"source{number}.db", now=clock.now) as source:
             await source.create_many([person_data("Copied", f"{number:03}-{line}") for line in range(4)])
-            act = partial(move, source, store, tmp_path / f"backup{number}")
-            reached = await fails_once(connection, moment, Nth(number, ERRORS["domain"]), act)
-            await act()
-        expected += names_in(f"{number:03}")
-        assert await names_of(store) == expected, f"after the failure of statement {number}"
+            action = partial(move, source, store, tmp_path / f"backup{number}")
+            reached = await fail_once(connection, moment, Nth(number, ERRORS["domain"]), action)
+            await action()
+        expected += expected_names(f"{number:03}")
+        assert await stored_names(store) == expected, f"after the failure of statement {number}"
         if not reached:
             break
     assert len(expected) > 4 * 10
 
 
-# What a change of each kind leaves when it is acknowledged, and when it is refused.
-EFFECTS = [("created", ""), ("once", ""), ("loaded", ""), ("adopted", ""), ("changed", "as-it-was"), ("", "erased")]
+# Names that each kind of change leaves: if acknowledged, and if failed.
+EFFECTS = [("created", ""), ("once", ""), ("bulk", ""), ("upserted", ""), ("changed", "unchanged"), ("", "deleted")]
 
 
-async def change_in_one_group(store: SqliteStore, name: str, *, broken: Callable[[], None]) -> list[Any]:
-    """Make a change of each kind in one group, once `broken` has been called, and return their outcomes."""
-    changed, erased = [await store.create(person_data("Group", f"{name}-{which}")) for which in ("as-it-was", "erased")]
+async def change_in_one_group(store: SqliteStore, name: str, *, inject: Callable[[], None]) -> list[Any]:
+    """Call `inject`, run a change of each kind in one group, and return the outcomes."""
+    changed, deleted = [
+        await store.create(person_data("Group", f"{name}-{state}")) for state in ("unchanged", "deleted")
+    ]
     now = timestamp(datetime.now(UTC))
-    adopted = encode_person(
-        secrets.token_hex(16), 1, person_data("Group", f"{name}-adopted"), created_at=now, updated_at=now
+    upserted = encode_person(
+        secrets.token_hex(16), 1, person_data("Group", f"{name}-upserted"), created_at=now, updated_at=now
     )
     key = name.encode().ljust(32)
-    broken()
+    inject()
     return await in_one_group(
         store,
         store.create(person_data("Group", f"{name}-created")),
         store.create(person_data("Group", f"{name}-once"), idempotency_key=IdempotencyKey(key, key)),
         store.create_many(
-            [person_data("Group", f"{name}-loaded")], checkpoint=(Checkpoint(key), Checkpoint(key, rows=1, stored=1))
+            [person_data("Group", f"{name}-bulk")], checkpoint=(Checkpoint(key), Checkpoint(key, rows=1, stored=1))
         ),
-        store.upsert_many([adopted.body]),
+        store.upsert_many([upserted.body]),
         store.replace(changed.person_id, person_data("Group", f"{name}-changed"), expected=1),
-        store.delete(erased.person_id),
+        store.delete(deleted.person_id),
     )
 
 
-@any_error
-@either_moment
+@each_error
+@each_moment
 async def test_change_in_a_group_is_stored_if_and_only_if_acknowledged(
     store: SqliteStore, error: Callable[[], Exception], moment: str
 ) -> None:
@@ -220,51 +224,51 @@ async def test_change_in_a_group_is_stored_if_and_only_if_acknowledged(
     def trace() -> None:
         connection.before = statements.setdefault
 
-    await change_in_one_group(store, "traced", broken=trace)
+    await change_in_one_group(store, "traced", inject=trace)
     connection.clear()
     assert len(statements) > 10
     for number, statement in enumerate(statements):
         fault = partial(setattr, connection, moment, lambda run, at=statement: error() if run == at else None)
-        outcomes = await change_in_one_group(store, f"{number:03}", broken=fault)
+        outcomes = await change_in_one_group(store, f"{number:03}", inject=fault)
         connection.clear()
-        effects = [EFFECTS[place][isinstance(outcome, Exception)] for place, outcome in enumerate(outcomes)]
+        effects = [EFFECTS[position][isinstance(outcome, Exception)] for position, outcome in enumerate(outcomes)]
         expected = sorted(f"{number:03}-{effect}" for effect in effects if effect)
-        found = [name for name in await names_of(store) if name.startswith(f"{number:03}")]
+        found = [name for name in await stored_names(store) if name.startswith(f"{number:03}")]
         assert found == expected, f"while this statement failed: {statement}"
 
 
 async def test_change_that_raises_after_writing_is_rolled_back_alone(store: SqliteStore) -> None:
     def count(db: sqlite3.Connection) -> int:
-        counted = "UPDATE deployment SET last_seq = last_seq + 1 RETURNING last_seq"
-        return int(db.execute(counted).fetchone()[0])
+        statement = "UPDATE deployment SET last_seq = last_seq + 1 RETURNING last_seq"
+        return int(db.execute(statement).fetchone()[0])
 
-    def raises_late(db: sqlite3.Connection) -> None:
+    def raise_after_write(db: sqlite3.Connection) -> None:
         count(db)
         raise IdempotencyKeyConflict
 
     run = store._writer.run
-    first, refused, second = await in_one_group(store, run(count), run(raises_late), run(count))
-    assert isinstance(refused, IdempotencyKeyConflict)
+    first, rejected, second = await in_one_group(store, run(count), run(raise_after_write), run(count))
+    assert isinstance(rejected, IdempotencyKeyConflict)
     assert second == first + 1
     with pytest.raises(IdempotencyKeyConflict):
-        await run(raises_late)
+        await run(raise_after_write)
     assert await run(count) == first + 2
 
 
-@any_error
-@either_moment
+@each_error
+@each_moment
 async def test_failed_rotation_or_revocation_of_api_keys_changes_nothing(
     store: SqliteStore, clock: Clock, error: Callable[[], Exception], moment: str
 ) -> None:
     connection, keys, now = make_writer_fail(store), store.api_keys, clock.now()
     _, old = await create_key(keys, name="ci", scopes=[Scope.READ], lifetime=None, now=now)
-    for act in (
+    for action in (
         partial(rotate_key, keys, "ci", overlap=timedelta(days=1), now=now),
         partial(revoke, keys, "ci", now=now),
     ):
         before = await keys.all()
         for number in itertools.count():
-            if not await fails_once(connection, moment, Nth(number, error), act):
+            if not await fail_once(connection, moment, Nth(number, error), action):
                 break
             assert await keys.all() == before
     new, former = sorted(await keys.all(), key=lambda key: key.key_hash == old.key_hash)
@@ -273,15 +277,15 @@ async def test_failed_rotation_or_revocation_of_api_keys_changes_nothing(
 
 
 async def test_import_with_a_replaced_record_key_stores_nothing_and_fails(path: Path, clock: Clock) -> None:
-    given = encryption(path.parent)
+    config = encryption(path.parent)
     create_file(path.with_name("new.key"))
     new = FileMasterKey(path.with_name("new.key"))
-    async with open_sqlite(path, now=clock.now, encryption=given) as store:
+    async with open_sqlite(path, now=clock.now, encryption=config) as store:
         with closing(person_keys.open_key_db(path)) as db:
-            await rotate(SqliteKeyStore(db), OldOrNewMasterKey(new, given.master), on_progress=lambda _: None)
+            await rotate(SqliteKeyStore(db), OldOrNewMasterKey(new, config.master), on_progress=lambda _: None)
         with pytest.raises(StoreUnavailable):
             await import_file(store, clock, "file")
         assert (await store.progress(import_id("file"))).rows == 0
     async with open_sqlite(path, now=clock.now, encryption=Encryption(new)) as store:
         await import_file(store, clock, "file")
-        assert await names_of(store) == names_in("file")
+        assert await stored_names(store) == expected_names("file")

@@ -1,4 +1,4 @@
-"""What the embedded store does with its file, and with whatever befalls it."""
+"""The database file of the embedded store: permissions, migrations, locks, full disks, deletion and group commits."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from peopleinfo.people.person import StoredPerson
     from peopleinfo.stores.sqlite.store import SqliteStore
 
-NEXT_STEP = "ALTER TABLE deployment ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue';"
+NEXT_MIGRATION = "ALTER TABLE deployment ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue';"
 NEWER = len(schema.MIGRATIONS) + 1
 
 
@@ -44,7 +44,7 @@ async def sqlite(path: Path, clock: Clock) -> AsyncIterator[SqliteStore]:
 
 
 async def make_file(path: Path, clock: Clock) -> StoredPerson:
-    """Make a database with one person in it."""
+    """Create a database with one record."""
     async with open_sqlite(path, now=clock.now) as store:
         return await store.create(person_data("Keeper"))
 
@@ -55,7 +55,7 @@ def connect(path: Path) -> AbstractContextManager[sqlite3.Connection]:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the database as another program may."""
+    """Lock the database, as another program may."""
     with connect(path) as db:
         db.execute("BEGIN IMMEDIATE")
         yield
@@ -110,7 +110,7 @@ async def test_database_of_another_program_is_rejected_and_unchanged(path: Path,
 async def test_newer_schema_is_rejected_with_reason(path: Path, clock: Clock) -> None:
     await make_file(path, clock)
     with connect(path) as db:
-        schema.migrate(db, path, [*schema.MIGRATIONS, NEXT_STEP])
+        schema.migrate(db, path, [*schema.MIGRATIONS, NEXT_MIGRATION])
     with pytest.raises(
         StoreConfigurationError,
         match=rf"written by a newer PeopleInfo \(schema version {NEWER}, supported: {NEWER - 1}\)",
@@ -120,47 +120,47 @@ async def test_newer_schema_is_rejected_with_reason(path: Path, clock: Clock) ->
 
 
 async def test_older_schema_is_migrated_after_a_backup(path: Path, clock: Clock) -> None:
-    made = await make_file(path, clock)
+    created = await make_file(path, clock)
     with connect(path) as db:
-        schema.migrate(db, path, [*schema.MIGRATIONS, NEXT_STEP])
+        schema.migrate(db, path, [*schema.MIGRATIONS, NEXT_MIGRATION])
         assert db.execute("SELECT colour FROM deployment").fetchall() == [("blue",)]
         assert schema.schema_version(db, path, NEWER) == NEWER
-        assert db.execute("SELECT body FROM people").fetchall() == [(made.body,)]
+        assert db.execute("SELECT body FROM people").fetchall() == [(created.body,)]
     copy = path.with_name(f"people.db.v{NEWER - 1}.bak")
     assert copy.stat().st_mode & 0o777 == 0o600
     async with open_sqlite(copy, now=clock.now) as store:
-        assert await store.get(made.person_id) == made
+        assert await store.get(created.person_id) == created
 
 
 async def test_failed_migration_leaves_the_file_unchanged(path: Path, clock: Clock) -> None:
-    made = await make_file(path, clock)
+    created = await make_file(path, clock)
     with connect(path) as db, pytest.raises(sqlite3.OperationalError):
-        schema.migrate(db, path, [*schema.MIGRATIONS, f"{NEXT_STEP}\nCREATE TABLE people (twice TEXT);"])
+        schema.migrate(db, path, [*schema.MIGRATIONS, f"{NEXT_MIGRATION}\nCREATE TABLE people (twice TEXT);"])
     async with open_sqlite(path, now=clock.now) as store:
-        assert await store.get(made.person_id) == made
+        assert await store.get(created.person_id) == created
 
 
 async def test_one_of_many_concurrent_migrations_runs_and_backs_up_the_older_schema(path: Path, clock: Clock) -> None:
     await make_file(path, clock)
     barrier = threading.Barrier(4)
 
-    def upgrade() -> None:
+    def migrate() -> None:
         with closing(sqlite3.connect(path, isolation_level=None)) as db:
             assert schema.schema_version(db, path, NEWER) == NEWER - 1
             barrier.wait(timeout=HANG_TIMEOUT)
-            schema.migrate(db, path, [*schema.MIGRATIONS, NEXT_STEP])
+            schema.migrate(db, path, [*schema.MIGRATIONS, NEXT_MIGRATION])
 
-    await asyncio.gather(*(asyncio.to_thread(upgrade) for _ in range(4)))
+    await asyncio.gather(*(asyncio.to_thread(migrate) for _ in range(4)))
     with connect(path) as db, connect(path.with_name(f"people.db.v{NEWER - 1}.bak")) as copy:
         assert (schema.schema_version(db, path, NEWER), schema.schema_version(copy, path, NEWER)) == (NEWER, NEWER - 1)
 
 
 async def test_file_without_a_write_ahead_log_gets_one(path: Path, clock: Clock) -> None:
-    made = await make_file(path, clock)
+    created = await make_file(path, clock)
     with connect(path) as db:
         db.execute("PRAGMA journal_mode = DELETE")
     async with open_sqlite(path, now=clock.now) as store:
-        assert await store.get(made.person_id) == made
+        assert await store.get(created.person_id) == created
         with connect(path) as db:
             assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
@@ -183,9 +183,9 @@ def test_several_processes_can_open_a_new_file_at_once(tmp_path: Path) -> None:
         for attempt in range(30):
             for process in processes:
                 process.send("open", str(tmp_path / f"{attempt}.db"))
-            answers = {process.receive() for process in processes}
-            assert len(answers) == 1, answers
-            assert len(bytes.fromhex(answers.pop())) == 32
+            responses = {process.receive() for process in processes}
+            assert len(responses) == 1, responses
+            assert len(bytes.fromhex(responses.pop())) == 32
 
 
 async def test_write_blocked_by_another_process_fails_and_the_next_one_succeeds(
@@ -194,27 +194,27 @@ async def test_write_blocked_by_another_process_fails_and_the_next_one_succeeds(
     sqlite._writer._db.execute("PRAGMA busy_timeout = 1")
     with locked(path), pytest.raises(StoreUnavailable, match="another process holds the database"):
         await sqlite.create(person_data("Late"))
-    made = await sqlite.create(person_data("Later"))
-    assert await scan_all(sqlite) == [made.body]
+    created = await sqlite.create(person_data("Later"))
+    assert await scan_all(sqlite) == [created.body]
 
 
 async def test_reads_continue_while_another_process_writes(sqlite: SqliteStore, path: Path) -> None:
-    made = await sqlite.create(person_data("Reader"))
+    created = await sqlite.create(person_data("Reader"))
     with locked(path):
-        assert await sqlite.get(made.person_id) == made
+        assert await sqlite.get(created.person_id) == created
         assert await find_all(sqlite, person_filter(surname="reader", name="x")) == []
 
 
 async def test_blocked_writes_share_one_timeout(sqlite: SqliteStore, path: Path) -> None:
-    begun: list[str] = []
+    statements: list[str] = []
     sqlite._writer._db.execute("PRAGMA busy_timeout = 1")
-    sqlite._writer._db.set_trace_callback(begun.append)
+    sqlite._writer._db.set_trace_callback(statements.append)
     with locked(path):
         writes = [sqlite.create(person_data("Queue")) for _ in range(100)]
         outcomes = await asyncio.gather(*writes, return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {StoreUnavailable}
     assert len({id(outcome) for outcome in outcomes}) == 100
-    assert begun.count("BEGIN IMMEDIATE") <= 3
+    assert statements.count("BEGIN IMMEDIATE") <= 3
 
 
 async def test_store_is_ready_again_after_a_write_failure(sqlite: SqliteStore, path: Path) -> None:
@@ -228,27 +228,27 @@ async def test_store_is_ready_again_after_a_write_failure(sqlite: SqliteStore, p
 
 
 async def test_full_disk_is_reported_and_writes_resume_when_space_is_free(sqlite: SqliteStore) -> None:
-    kept = await sqlite.create(person_data("Kept"))
+    existing = await sqlite.create(person_data("Kept"))
     pages = "PRAGMA max_page_count = {}"
-    sqlite._writer._db.execute(pages.format(1))  # SQLite takes it as: no more than there are now
+    sqlite._writer._db.execute(pages.format(1))  # SQLite raises the limit to the current size
     writes = [sqlite.create(person_data("Large", note="x" * 30_000)) for _ in range(5)]
     outcomes = await asyncio.gather(*writes, return_exceptions=True)
     assert [str(outcome) for outcome in outcomes] == ["the disk is full"] * 5
-    assert await sqlite.get(kept.person_id) == kept
+    assert await sqlite.get(existing.person_id) == existing
     with pytest.raises(PersonNotFound):
         await sqlite.delete("a" * 26)
     sqlite._writer._db.execute(pages.format(2**30))
-    made = await sqlite.create(person_data("Large", note="x" * 30_000))
+    created = await sqlite.create(person_data("Large", note="x" * 30_000))
     await sqlite.check()
-    assert sorted(await scan_all(sqlite)) == sorted([kept.body, made.body])
+    assert sorted(await scan_all(sqlite)) == sorted([existing.body, created.body])
 
 
 async def test_records_can_be_deleted_on_a_full_disk(sqlite: SqliteStore) -> None:
-    erased = await sqlite.create(person_data("Large", note="x" * 30_000))
+    deleted = await sqlite.create(person_data("Large", note="x" * 30_000))
     sqlite._writer._db.execute("PRAGMA max_page_count = 1")
     with pytest.raises(StoreUnavailable):
         await sqlite.create(person_data("Large", note="x" * 30_000))
-    await sqlite.delete(erased.person_id)
+    await sqlite.delete(deleted.person_id)
     assert await scan_all(sqlite) == []
 
 
@@ -276,27 +276,27 @@ async def test_store_is_not_ready_after_its_file_is_replaced(sqlite: SqliteStore
 async def test_no_data_of_deleted_record_remains_in_file(sqlite: SqliteStore, path: Path, length: int) -> None:
     await sqlite.create_many([person_data(f"Neighbour{number}") for number in range(200)])
     details = person_data("Wachowiczowa", note="tell-tale" * (length // 9))
-    erased = await sqlite.create(details, idempotency_key=IdempotencyKey(b"k" * 32, b"c" * 32))
-    changed = await sqlite.replace(erased.person_id, person_data("Wachowicz", note="new tell-tale"), expected=1)
+    deleted = await sqlite.create(details, idempotency_key=IdempotencyKey(b"k" * 32, b"c" * 32))
+    changed = await sqlite.replace(deleted.person_id, person_data("Wachowicz", note="new tell-tale"), expected=1)
     assert b"wachowicz" in checkpointed(path)
     await sqlite.delete(changed.person_id)
-    remains = checkpointed(path)
-    assert b"wachowicz" not in remains.lower()
-    assert b"tell-tale" not in remains
-    assert b"neighbour150" in remains
+    contents = checkpointed(path)
+    assert b"wachowicz" not in contents.lower()
+    assert b"tell-tale" not in contents
+    assert b"neighbour150" in contents
 
 
 async def test_no_data_of_replaced_version_remains_in_file(sqlite: SqliteStore, path: Path) -> None:
-    made = await sqlite.create(person_data("Former", note="a secret" * 1_000))
-    await sqlite.replace(made.person_id, person_data("Latter"), expected=1)
-    remains = checkpointed(path)
-    assert b"latter" in remains
-    assert b"former" not in remains.lower()
-    assert b"a secret" not in remains
+    created = await sqlite.create(person_data("Former", note="a secret" * 1_000))
+    await sqlite.replace(created.person_id, person_data("Latter"), expected=1)
+    contents = checkpointed(path)
+    assert b"latter" in contents
+    assert b"former" not in contents.lower()
+    assert b"a secret" not in contents
 
 
 def checkpointed(path: Path) -> bytes:
-    """Return the bytes of the file once the log has been written back into it."""
+    """Return the bytes of the file after a checkpoint."""
     with connect(path) as db:
         (busy, *_) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         assert not busy
@@ -314,20 +314,27 @@ async def test_failing_change_does_not_affect_others_in_its_group(path: Path, cl
                 db.execute("UPDATE deployment SET last_seq = last_seq + ? RETURNING last_seq", (step,)).fetchone()[0]
             )
 
-        def breaks(db: sqlite3.Connection) -> None:
+        def raise_after_write(db: sqlite3.Connection) -> None:
             count(1_000)
             raise ZeroDivisionError
 
-        def is_refused(db: sqlite3.Connection) -> None:
+        def reject(db: sqlite3.Connection) -> None:
             raise IdempotencyKeyConflict
 
-        def breaks_the_rules(db: sqlite3.Connection) -> None:
+        def violate_constraint(db: sqlite3.Connection) -> None:
             count(1_000)
             db.execute("INSERT INTO deployment VALUES (2, x'00', 0)")
 
-        changes = [lambda _: count(1), breaks, lambda _: count(1), is_refused, breaks_the_rules, lambda _: count(1)]
+        changes = [
+            lambda _: count(1),
+            raise_after_write,
+            lambda _: count(1),
+            reject,
+            violate_constraint,
+            lambda _: count(1),
+        ]
         group = [asyncio.ensure_future(writer.run(change)) for change in changes]
-        await asyncio.sleep(0)  # all of them wait now behind the one that is blocked
+        await asyncio.sleep(0)  # all changes are queued behind the blocked one
         wait_until_released.release.set()
         outcomes = await asyncio.gather(blocked, *group, return_exceptions=True)
         await writer.close()
@@ -343,7 +350,7 @@ async def test_failing_change_does_not_affect_others_in_its_group(path: Path, cl
 
 
 class WaitUntilReleased:
-    """A change that keeps the writer busy."""
+    """A change that blocks the writer."""
 
     def __init__(self) -> None:
         self.release = threading.Event()
@@ -356,9 +363,9 @@ async def test_queued_writes_are_done_when_the_store_closes(path: Path, clock: C
     async with open_sqlite(path, now=clock.now) as store:
         writes = [asyncio.ensure_future(store.create(person_data("Last", str(number)))) for number in range(600)]
         await asyncio.sleep(0)
-    made = await asyncio.gather(*writes)
+    created = await asyncio.gather(*writes)
     async with open_sqlite(path, now=clock.now) as store:
-        assert len(await find_all(store, person_filter(surname="last"), limit=1_000)) == len(made) == 600
+        assert len(await find_all(store, person_filter(surname="last"), limit=1_000)) == len(created) == 600
 
 
 async def test_write_after_closing_is_rejected(path: Path, clock: Clock) -> None:
@@ -380,10 +387,10 @@ async def test_size_of_queued_writes_is_limited(
     wait_until_released.release.set()
     outcomes = await asyncio.gather(*writes, return_exceptions=True)
     await blocked
-    refused = [outcome for outcome in outcomes if isinstance(outcome, StoreUnavailable)]
-    assert len(refused) == 40 - accepted
+    rejected = [outcome for outcome in outcomes if isinstance(outcome, StoreUnavailable)]
+    assert len(rejected) == 40 - accepted
     assert sqlite._writer._size_in_progress == 0
-    assert {str(refusal) for refusal in refused} == {"too many writes are queued; retry later"}
+    assert {str(error) for error in rejected} == {"too many writes are queued; retry later"}
 
 
 async def test_write_is_synced_before_acknowledgement(sqlite: SqliteStore) -> None:
@@ -392,8 +399,8 @@ async def test_write_is_synced_before_acknowledgement(sqlite: SqliteStore) -> No
 
 
 async def test_reads_do_not_block_checkpoints(sqlite: SqliteStore, path: Path) -> None:
-    made = await sqlite.create_many([person_data("Walker", "Stays") for _ in range(50)])
-    await sqlite.get(made[0])
+    created = await sqlite.create_many([person_data("Walker", "Stays") for _ in range(50)])
+    await sqlite.get(created[0])
     for search in ({"surname": "Walker"}, {"surname_prefix": "Walk"}, {"surname": "Walker", "name": "Stays"}):
         await sqlite.find(person_filter(**search), after=None, limit=3)
     await sqlite.scan(after=None, limit=3)
@@ -405,9 +412,9 @@ async def test_deleted_data_is_in_no_file_after_acknowledgement(sqlite: SqliteSt
     records = [await sqlite.create(person_data(f"Zxqerased{number}x")) for number in range(200)]
     for record in records[::2]:
         await sqlite.delete(record.person_id)
-    kept = b"".join(file.read_bytes() for file in path.parent.iterdir())
-    left = {number for number in range(200) if f"Zxqerased{number}x".encode() in kept}
-    assert left == set(range(1, 200, 2))
+    contents = b"".join(file.read_bytes() for file in path.parent.iterdir())
+    remaining = {number for number in range(200) if f"Zxqerased{number}x".encode() in contents}
+    assert remaining == set(range(1, 200, 2))
 
 
 async def test_data_deleted_during_a_read_is_soon_in_no_file(sqlite: SqliteStore, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The files of the embedded store: their removal, their replacement, and the size of the write-ahead log."""
+"""The files of the embedded store: removal, replacement and truncation, and the size of the write-ahead log."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
     from peopleinfo.stores.sqlite.store import SqliteStore
 
-PLAIN: Final = ["people.db", "people.db-wal", "people.db-shm"]
-ENCRYPTED: Final = [*PLAIN, *(f"keys-of-{name}" for name in PLAIN)]
-FILES: Final = [(False, name) for name in PLAIN] + [(True, name) for name in ENCRYPTED]
+UNENCRYPTED: Final = ["people.db", "people.db-wal", "people.db-shm"]
+ENCRYPTED: Final = [*UNENCRYPTED, *(f"keys-of-{name}" for name in UNENCRYPTED)]
+FILES: Final = [(False, name) for name in UNENCRYPTED] + [(True, name) for name in ENCRYPTED]
 REMOVED: Final = "was removed or replaced while it was open; restart the service"
 
 
-def opened(folder: Path, clock: Clock, *, encrypted: bool) -> AbstractAsyncContextManager[SqliteStore]:
+def open_in(folder: Path, clock: Clock, *, encrypted: bool) -> AbstractAsyncContextManager[SqliteStore]:
     given = encryption(folder) if encrypted else None
     return open_sqlite(folder / "people.db", now=clock.now, encryption=given)
 
@@ -50,7 +50,7 @@ def replace(path: Path) -> None:
 async def test_write_is_not_acknowledged_after_a_file_is_removed_or_replaced(
     tmp_path: Path, clock: Clock, encrypted: bool, name: str, change: Callable[[Path], None]
 ) -> None:
-    async with opened(tmp_path, clock, encrypted=encrypted) as store:
+    async with open_in(tmp_path, clock, encrypted=encrypted) as store:
         await store.create(person_data("Before"))
         await store.check()
         change(tmp_path / name)
@@ -64,40 +64,42 @@ async def test_write_is_not_acknowledged_after_a_file_is_removed_or_replaced(
 async def test_outcome_is_unknown_when_a_file_is_removed_during_a_commit(
     tmp_path: Path, clock: Clock, encrypted: bool, name: str
 ) -> None:
-    async with opened(tmp_path, clock, encrypted=encrypted) as store:
+    async with open_in(tmp_path, clock, encrypted=encrypted) as store:
 
-        def removes(db: sqlite3.Connection) -> None:
+        def write_and_remove(db: sqlite3.Connection) -> None:
             db.execute("UPDATE deployment SET last_seq = last_seq")
             (tmp_path / name).unlink()
 
-        def is_refused(_: sqlite3.Connection) -> None:
+        def reject(_: sqlite3.Connection) -> None:
             raise PersonNotFound("a" * 32)
 
         outcomes = await asyncio.gather(
-            store._writer.run(removes), store._writer.run(is_refused), return_exceptions=True
+            store._writer.run(write_and_remove), store._writer.run(reject), return_exceptions=True
         )
     assert [type(outcome) for outcome in outcomes] == [OutcomeUnknown, PersonNotFound]
     assert f"{name} was removed or replaced" in str(outcomes[0])
 
 
-@pytest.mark.parametrize("notices", ["write", "readiness"])
-@pytest.mark.parametrize(("encrypted", "removed"), [(False, PLAIN[1:]), (False, PLAIN[1:2]), (True, ENCRYPTED[4:5])])
+@pytest.mark.parametrize("detection", ["write", "readiness"])
+@pytest.mark.parametrize(
+    ("encrypted", "removed"), [(False, UNENCRYPTED[1:]), (False, UNENCRYPTED[1:2]), (True, ENCRYPTED[4:5])]
+)
 async def test_acknowledged_write_in_a_removed_log_is_rescued_to_the_database(
-    tmp_path: Path, clock: Clock, encrypted: bool, removed: list[str], notices: str
+    tmp_path: Path, clock: Clock, encrypted: bool, removed: list[str], detection: str
 ) -> None:
-    async with opened(tmp_path, clock, encrypted=encrypted) as store:
-        made = await store.create(person_data("Acknowledged"))
+    async with open_in(tmp_path, clock, encrypted=encrypted) as store:
+        created = await store.create(person_data("Acknowledged"))
         for name in removed:
             (tmp_path / name).unlink()
         with pytest.raises(StoreUnavailable):
-            await (store.create(person_data("Refused")) if notices == "write" else store.check())
-        left = tmp_path / "left by a kill"
-        left.mkdir()
+            await (store.create(person_data("Refused")) if detection == "write" else store.check())
+        copied = tmp_path / "copied after a kill"
+        copied.mkdir()
         for file in tmp_path.iterdir():
             if file.is_file() and not file.name.endswith("-shm"):
-                shutil.copy(file, left)
-    async with opened(left, clock, encrypted=encrypted) as store:
-        assert await store.get(made.person_id) == made
+                shutil.copy(file, copied)
+    async with open_in(copied, clock, encrypted=encrypted) as store:
+        assert await store.get(created.person_id) == created
 
 
 @pytest.mark.parametrize(
@@ -106,52 +108,52 @@ async def test_acknowledged_write_in_a_removed_log_is_rescued_to_the_database(
 async def test_write_is_not_acknowledged_after_a_log_is_truncated(
     tmp_path: Path, clock: Clock, encrypted: bool, name: str
 ) -> None:
-    async with opened(tmp_path, clock, encrypted=encrypted) as store:
-        made = await store.create(person_data("Before"))
-    async with opened(tmp_path, clock, encrypted=encrypted) as store:
+    async with open_in(tmp_path, clock, encrypted=encrypted) as store:
+        created = await store.create(person_data("Before"))
+    async with open_in(tmp_path, clock, encrypted=encrypted) as store:
         await store.create_many([person_data("Lost") for _ in range(200)])
         os.truncate(tmp_path / name, 0)
         with pytest.raises(StoreUnavailable, match=f"{name} was truncated while it was open; restart the service"):
             await store.create(person_data("After"))
         with pytest.raises(StoreUnavailable):
             await store.check()
-    async with opened(tmp_path, clock, encrypted=encrypted) as store:
-        assert await store.get(made.person_id) == made
+    async with open_in(tmp_path, clock, encrypted=encrypted) as store:
+        assert await store.get(created.person_id) == created
         assert store._reader.execute("PRAGMA quick_check").fetchone() == ("ok",)
 
 
 async def test_removed_log_is_not_written_to_a_replaced_database(tmp_path: Path, clock: Clock) -> None:
-    async with opened(tmp_path, clock, encrypted=False) as store:
+    async with open_in(tmp_path, clock, encrypted=False) as store:
         await store.create(person_data("Before"))
         restored = tmp_path / "restored.db"
         async with open_sqlite(restored, now=clock.now) as other:
-            kept = await other.create(person_data("Restored"))
+            restored_record = await other.create(person_data("Restored"))
         (tmp_path / "people.db-wal").unlink()
         restored.replace(tmp_path / "people.db")
         content = (tmp_path / "people.db").read_bytes()
         with pytest.raises(StoreUnavailable):
             await store.create(person_data("After"))
     assert (tmp_path / "people.db").read_bytes() == content
-    async with opened(tmp_path, clock, encrypted=False) as store:
-        assert await store.get(kept.person_id) == kept
+    async with open_in(tmp_path, clock, encrypted=False) as store:
+        assert await store.get(restored_record.person_id) == restored_record
 
 
 async def test_write_ahead_log_of_a_removed_database_is_not_replayed_into_a_new_one(
     tmp_path: Path, clock: Clock
 ) -> None:
-    async with opened(tmp_path, clock, encrypted=False) as store:
-        made = await store.create(person_data("Before"))
+    async with open_in(tmp_path, clock, encrypted=False) as store:
+        created = await store.create(person_data("Before"))
         log = (tmp_path / "people.db-wal").read_bytes()
     (tmp_path / "people.db").unlink()
     (tmp_path / "people.db-wal").write_bytes(log)
-    async with opened(tmp_path, clock, encrypted=False) as store:
+    async with open_in(tmp_path, clock, encrypted=False) as store:
         with pytest.raises(PersonNotFound):
-            await store.get(made.person_id)
+            await store.get(created.person_id)
 
 
 async def test_short_lived_processes_do_not_trigger_the_file_check(tmp_path: Path, clock: Clock) -> None:
     path = str(tmp_path / "people.db")
-    async with opened(tmp_path, clock, encrypted=False) as store:
+    async with open_in(tmp_path, clock, encrypted=False) as store:
         with store_process() as other:
             for number in range(5):
                 other.request("create", path, f"There{number}")
@@ -163,34 +165,34 @@ async def test_short_lived_processes_do_not_trigger_the_file_check(tmp_path: Pat
 
 @pytest.mark.parametrize("encrypted", [False, True])
 async def test_log_shrinks_after_its_reader_ends_and_one_write(tmp_path: Path, clock: Clock, encrypted: bool) -> None:
-    logs = [tmp_path / name for name in (ENCRYPTED if encrypted else PLAIN) if name.endswith("-wal")]
-    async with opened(tmp_path, clock, encrypted=encrypted) as store:
+    logs = [tmp_path / name for name in (ENCRYPTED if encrypted else UNENCRYPTED) if name.endswith("-wal")]
+    async with open_in(tmp_path, clock, encrypted=encrypted) as store:
         with closing(sqlite3.connect(tmp_path / "people.db", isolation_level=None)) as reader:
             reader.execute("BEGIN")
             reader.execute("SELECT count(*) FROM people").fetchone()
             while sum(log.stat().st_size for log in logs) <= 1.2 * LOG_SIZE:
                 await store.create_many([person_data("Wal", note="x" * 2_000) for _ in range(2_000)])
         await store.create(person_data("Later"))
-        await is_emptied(logs)
+        await wait_until_empty(logs)
 
 
 @pytest.mark.parametrize("encrypted", [False, True])
 async def test_log_shrinks_while_idle(tmp_path: Path, clock: Clock, encrypted: bool) -> None:
-    logs = [tmp_path / name for name in (ENCRYPTED if encrypted else PLAIN) if name.endswith("-wal")]
-    async with opened(tmp_path, clock, encrypted=encrypted) as store:
+    logs = [tmp_path / name for name in (ENCRYPTED if encrypted else UNENCRYPTED) if name.endswith("-wal")]
+    async with open_in(tmp_path, clock, encrypted=encrypted) as store:
         await store.create_many([person_data("Wal", note="x" * 2_000) for _ in range(5_000)])
-        await is_emptied(logs)
+        await wait_until_empty(logs)
 
 
-async def is_emptied(logs: list[Path]) -> None:
-    """Wait until nothing is left in the logs."""
+async def wait_until_empty(logs: list[Path]) -> None:
+    """Wait until the logs are empty."""
     async with asyncio.timeout(HANG_TIMEOUT):
         while sum(log.stat().st_size for log in logs):
             await asyncio.sleep(0.05)
 
 
 async def test_writer_does_not_wait_for_a_reader_of_a_long_log(tmp_path: Path, clock: Clock) -> None:
-    async with opened(tmp_path, clock, encrypted=False) as store:
+    async with open_in(tmp_path, clock, encrypted=False) as store:
         timeouts: list[str] = []
         with closing(sqlite3.connect(tmp_path / "people.db", isolation_level=None)) as reader:
             reader.execute("BEGIN")
