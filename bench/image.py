@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo import __version__
-from tests.image.containers import BASE, ROOT, Engine, answers, missing, settings, until
+from tests.image.containers import BASE, ROOT, Engine, is_ready, missing, settings, wait_until
 from tests.ports import free_port
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _started(engine: Engine) -> Iterator[tuple[float, int]]:
     port = free_port()
     begun = perf_counter()
     with engine.container("service", *settings(port), "--volume=/data") as container:
-        until(lambda: answers(f"http://127.0.0.1:{port}"), "the service does not respond")
+        wait_until(lambda: is_ready(f"http://127.0.0.1:{port}"), "the service does not respond")
         yield perf_counter() - begun, int(engine.inspect("container", container)["State"]["Pid"])
 
 

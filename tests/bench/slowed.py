@@ -1,4 +1,4 @@
-"""The service, every answer of which takes more of the processor."""
+"""The service with responses that need more CPU time."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from peopleinfo.http import app
 _note = app.AccessLogMiddleware._record
 
 
-def _slowly(*rest: Any) -> None:
-    """Do what is to be done, and count to ten thousand."""
+def _note_slowly(*rest: Any) -> None:
+    """Record a request after ten thousand extra iterations."""
     for _ in range(10_000):
         pass
     _note(*rest)
 
 
 if __name__ == "__main__":
-    app.AccessLogMiddleware._record = _slowly  # type: ignore[method-assign, assignment]
+    app.AccessLogMiddleware._record = _note_slowly  # type: ignore[method-assign, assignment]
     main()

@@ -1,4 +1,4 @@
-"""The guard of speed: a service that has become slower is noticed."""
+"""The performance check detects a slower service."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_every_kind_of_request_that_costs_more_is_named(tmp_path: Path) -> None:
+def test_slower_requests_are_reported_by_kind(tmp_path: Path) -> None:
     key = secrets.token_hex()
     settings = UNLIMITED | {"PEOPLEINFO_ADMIN_KEY": key}
     with (

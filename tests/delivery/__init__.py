@@ -1,1 +1,1 @@
-"""What brings the service to where it runs: its image, its versions, the workflows."""
+"""Tests of the delivery: the image, the versions and the workflows."""

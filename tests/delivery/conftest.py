@@ -1,4 +1,4 @@
-"""What tests of the delivery may ask for."""
+"""Fixtures of the delivery tests."""
 
 from pathlib import Path
 

@@ -1,6 +1,7 @@
-"""A dry run of a workflow for an event: the jobs that GitHub would run, in its order, with recorders in place of the tools.
+"""Dry runs of workflows for an event: the jobs that GitHub would run, in its order, with recorders in place of the tools.
 
-The steps of this repository are executed; those of others are only named. A gate whose reviewers have not answered keeps its job waiting.
+Steps of this repository are executed; third-party actions are only named. A job waits until the reviewers of its
+environment approve it.
 """
 
 from __future__ import annotations
@@ -11,25 +12,25 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml  # type: ignore[import-untyped]
 
-from tests.delivery.expressions import Context, filled, holds, value, written
+from tests.delivery.expressions import Context, holds, interpolate, to_text, value
 from tests.delivery.pipeline import ROOT, Failed, Pipeline, workflow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REPOSITORY: Final = "example/people-info"
-# What is left in the code of third parties: the outputs that later steps read.
+# Outputs of third-party actions that later steps read.
 _OUTPUTS: Final = {"actions/create-github-app-token": {"token": "app-token"}}
 _LEVELS: Final = {"none": 0, "read": 1, "write": 2}
 
 
 class StartupFailure(Exception):
-    """GitHub would refuse the workflow before its first job."""
+    """GitHub would reject the workflow before its first job."""
 
 
 @dataclass
 class Event:
-    """What has happened in the repository."""
+    """An event in the repository."""
 
     name: str
     payload: dict[str, Any] = field(default_factory=dict)
@@ -37,7 +38,7 @@ class Event:
     changed: tuple[str, ...] = ()
     inputs: dict[str, Any] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
-    waiting: frozenset[str] = frozenset()  # environments whose reviewers have not answered
+    waiting: frozenset[str] = frozenset()  # environments without an approval
 
 
 class DryRun:
@@ -66,8 +67,8 @@ class DryRun:
         for name, job in _ordered(definition["jobs"]):
             _check_permissions(f"{prefix}{name}", job["permissions"], granted)
             self._job(prefix, name, job, inputs)
-        mine = [self.results[f"{prefix}{name}"] for name in definition["jobs"]]
-        return next((one for one in ("failure", "waiting", "success") if one in mine), "skipped")
+        results = [self.results[f"{prefix}{name}"] for name in definition["jobs"]]
+        return next((one for one in ("failure", "waiting", "success") if one in results), "skipped")
 
     def _job(self, prefix: str, name: str, job: dict[str, Any], inputs: Context) -> None:
         path = f"{prefix}{name}"
@@ -81,9 +82,9 @@ class DryRun:
             given = {key: value(one, context) for key, one in job.get("with", {}).items()}
             called = workflow(job["uses"].rpartition("/")[2].removesuffix(".yml"))
             self.results[path] = self._workflow(called, f"{path}/", _inputs(called, given), job["permissions"])
-        elif written(value(job.get("environment"), context)) in self._event.waiting:
+        elif to_text(value(job.get("environment"), context)) in self._event.waiting:
             self.results[path] = "waiting"
-            self.held += [filled(job["concurrency"]["group"], context)] if "concurrency" in job else []
+            self.held += [interpolate(job["concurrency"]["group"], context)] if "concurrency" in job else []
         else:
             self._combinations(path, job, context)
 
@@ -107,23 +108,25 @@ class DryRun:
         except Failed as error:
             done.append(str(error))
             return "failure"
-        self._outputs[path] = {key: written(value(one, context)) for key, one in job.get("outputs", {}).items()}
+        self._outputs[path] = {key: to_text(value(one, context)) for key, one in job.get("outputs", {}).items()}
         return "success"
 
     def _step(self, step: dict[str, Any], context: Context, environment: dict[str, str]) -> str:
         if "run" in step:
-            given = {key: filled(str(one), context) for key, one in step.get("env", {}).items()}
+            given = {key: interpolate(str(one), context) for key, one in step.get("env", {}).items()}
             outputs = self._project.step(step["run"], environment | given)
             context["steps"][step.get("id", "")] = {"outputs": outputs}
             return str(step["run"])
         used = step["uses"].partition("@")[0]
         context["steps"][step.get("id", "")] = {"outputs": _OUTPUTS.get(used, {})}
         if used == "./.github/actions/aws":
-            given = {key: filled(str(one), context) for key, one in step["with"].items()}
+            given = {key: interpolate(str(one), context) for key, one in step["with"].items()}
             self._composite(used, context | {"inputs": given}, environment)
             environment["RECORDER_ROLE"] = f"{given['environment']}/{given['role']}"
             return f"{used} {environment['RECORDER_ROLE']}"
-        return f"{used} {filled(str(step['with']['ref']), context)}" if "ref" in step.get("with", {}) else str(used)
+        return (
+            f"{used} {interpolate(str(step['with']['ref']), context)}" if "ref" in step.get("with", {}) else str(used)
+        )
 
     def _composite(self, used: str, context: Context, environment: dict[str, str]) -> None:
         action = yaml.safe_load((ROOT / used / "action.yml").read_text())
@@ -156,7 +159,7 @@ def _on(definition: dict[Any, Any]) -> dict[str, Any]:
 
 
 def _triggers(on: dict[str, Any], event: Event) -> bool:
-    """Say whether an event starts a workflow, by its filters of branches, paths and types."""
+    """Return whether an event starts a workflow, according to its filters of branches, paths and types."""
     if event.name not in on:
         return False
     filters = on[event.name] or {}
@@ -197,9 +200,9 @@ def _ordered(jobs: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         yield ready[0], jobs[ready[0]]
 
 
-def _check_permissions(path: str, asked: dict[str, str], granted: dict[str, str] | None) -> None:
-    """Refuse a called job that asks for more than its caller grants."""
-    for scope, level in asked.items():
+def _check_permissions(path: str, requested: dict[str, str], granted: dict[str, str] | None) -> None:
+    """Reject a called job that requests more than its caller grants. Raises StartupFailure."""
+    for scope, level in requested.items():
         if granted is not None and _LEVELS[level] > _LEVELS[granted.get(scope, "none")]:
             raise StartupFailure(
                 f"{path} requests '{scope}: {level}', but is only allowed '{granted.get(scope, 'none')}'"

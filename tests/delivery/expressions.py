@@ -17,28 +17,28 @@ _STATUS: Final = re.compile(r"\b(success|failure|cancelled|always)\(")
 _WORDS: Final = {"true": True, "false": False, "null": None}
 
 
-def filled(text: str, context: Context) -> str:
+def interpolate(text: str, context: Context) -> str:
     """Return a text with the values of its embedded expressions."""
-    return _EMBEDDED.sub(lambda found: written(evaluate(found[1], context)), text)
+    return _EMBEDDED.sub(lambda found: to_text(evaluate(found[1], context)), text)
 
 
 def value(text: Any, context: Context) -> Any:
-    """Return the value of a field: of its expression, if it is one as a whole, else its text."""
+    """Return the value of a field: that of its expression if it is a single one, otherwise its text."""
     if not isinstance(text, str):
         return text
-    whole = _EMBEDDED.fullmatch(text.strip())
-    return evaluate(whole[1], context) if whole else filled(text, context)
+    single = _EMBEDDED.fullmatch(text.strip())
+    return evaluate(single[1], context) if single else interpolate(text, context)
 
 
 def holds(condition: str | None, context: Context) -> bool:
-    """Say whether an `if` holds; without a status function it implies success()."""
+    """Return whether an `if` condition is true; without a status function, it implies success()."""
     text = "success()" if condition is None else str(condition).strip()
     text = _EMBEDDED.fullmatch(text)[1] if _EMBEDDED.fullmatch(text) else text  # type: ignore[index]
     return truthy(evaluate(text if _STATUS.search(text) else f"success() && ({text})", context))
 
 
 def evaluate(text: str, context: Context) -> Any:
-    """Return the value of an expression. Raises ValueError for one that GitHub does not understand."""
+    """Return the value of an expression. Raises ValueError for an invalid expression."""
     return _Parser(text, context).parse()
 
 
@@ -46,8 +46,8 @@ def truthy(one: Any) -> bool:
     return one not in (None, False, 0, "")
 
 
-def written(one: Any) -> str:
-    """Return a value as GitHub writes it into a text."""
+def to_text(one: Any) -> str:
+    """Return a value as GitHub formats it in a text."""
     if isinstance(one, bool):
         return "true" if one else "false"
     return "" if one is None else str(one) if isinstance(one, (str, int, float)) else json.dumps(one)
@@ -67,17 +67,17 @@ def _number(one: Any) -> float:
         return float("nan")
 
 
-def _contains(where: Any, what: Any) -> bool:
-    return any(equal(one, what) for one in where) if isinstance(where, list) else written(what).lower() in written(where).lower()  # fmt: skip
+def _contains(container: Any, item: Any) -> bool:
+    return any(equal(one, item) for one in container) if isinstance(container, list) else to_text(item).lower() in to_text(container).lower()  # fmt: skip
 
 
 FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "contains": _contains,
-    "startsWith": lambda text, beginning: written(text).lower().startswith(written(beginning).lower()),
-    "endsWith": lambda text, ending: written(text).lower().endswith(written(ending).lower()),
+    "startsWith": lambda text, prefix: to_text(text).lower().startswith(to_text(prefix).lower()),
+    "endsWith": lambda text, suffix: to_text(text).lower().endswith(to_text(suffix).lower()),
     "fromJSON": json.loads,
     "toJSON": json.dumps,
-    "format": lambda text, *more: text.format(*map(written, more)),
+    "format": lambda text, *arguments: text.format(*map(to_text, arguments)),
 }
 
 
@@ -90,7 +90,7 @@ class _Parser:
         while text[at:].strip():
             found = _TOKEN.match(text, at)
             if not found:
-                raise ValueError(f"not understood: {text[at:]}")
+                raise ValueError(f"invalid expression: {text[at:]}")
             self._tokens.append(found.group().strip())
             at = found.end()
         self._context = context
@@ -99,7 +99,7 @@ class _Parser:
     def parse(self) -> Any:
         result = self._either()
         if self._tokens:
-            raise ValueError(f"{self._tokens[0]} is left over in {self._text}")
+            raise ValueError(f"{self._tokens[0]} is unexpected in {self._text}")
         return result
 
     def _take(self, *wanted: str) -> str | None:
@@ -131,7 +131,7 @@ class _Parser:
     def _operand(self) -> Any:
         token = self._take()
         if token is None:
-            raise ValueError(f"{self._text} ends in the middle")
+            raise ValueError(f"{self._text} is incomplete")
         if token == "(":
             result = self._either()
             self._take(")")

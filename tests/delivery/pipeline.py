@@ -1,4 +1,4 @@
-"""The steps of the workflows, run here as they stand in their files, in a project of their own."""
+"""The steps of the workflows, executed unchanged in a separate project."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _EXPRESSION: Final = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
 
 
 class Failed(Exception):
-    """A step of a job ended with another code than 0."""
+    """A step of a job exited with a code other than 0."""
 
 
 def workflow(name: str) -> dict[str, Any]:
@@ -44,18 +44,18 @@ def workflow(name: str) -> dict[str, Any]:
 
 
 class Pipeline:
-    """A project released once as 1.0.0, with an origin to push to, tools that note what they are called with, and a service to look at."""
+    """A project with release 1.0.0, an origin, tools that record their calls, and a running service."""
 
     def __init__(self, folder: Path, url: str) -> None:
         self.project = Repository(folder / "project")
         self.folder = folder
         self._tools()
         self._project()
-        places = {"basic/ecr_repository_url": "api", "app/url": url}
+        published = {"basic/ecr_repository_url": "api", "app/url": url}
         parameters = {
             f"/people-info-{environment}/{name}": f"{REGISTRY}/{environment}-api" if name.startswith("basic") else value
             for environment in ("qa", "prod")
-            for name, value in places.items()
+            for name, value in published.items()
         }
         for environment in ("qa", "prod"):
             parameters[f"/people-info-{environment}/deploy/image_version"] = BEFORE
@@ -65,7 +65,7 @@ class Pipeline:
         parameters["/people-info-qa/app/previews"] = json.dumps({"repository_url": f"{REGISTRY}/qa-preview"})
         self.world: dict[str, Any] = {
             "workspace": "default",
-            "bootstrapped": {},  # workspace → the environment whose bucket and key are in its state
+            "bootstrapped": {},  # workspace → the environment of the bucket and key in its state
             "previews": {},
             "publishes": {},
             "secret": "",
@@ -79,12 +79,12 @@ class Pipeline:
             "history": [],
             "findings": [],
             "scan": "COMPLETE",
-            "errors": {},  # the beginning of a call → the error of AWS that it ends with once
+            "errors": {},  # prefix of a call → AWS error with which it fails once
             "pushed": {"qa-api:1.0.0": BEFORE, "prod-api:1.0.0": BEFORE},
             "built_from": "",
             "task_definition": "arn:aws:ecs:eu-west-1:1:task-definition/before",
             "rollout": "COMPLETED",
-            "taken_back": [],  # images whose deployment ECS rolls back by itself
+            "taken_back": [],  # images with deployments that ECS rolls back by itself
             "digest": DIGEST,
             "running": BEFORE,
             "broken": [],
@@ -96,41 +96,41 @@ class Pipeline:
         self.change()
 
     def change(self, **facts: Any) -> None:
-        """Make the world another one."""
+        """Change facts of the simulated world."""
         self.world |= facts
         (self.folder / "world.json").write_text(json.dumps(self.world))
 
     def then(self, **facts: Any) -> None:
-        """Make it another one from where it has come to by now."""
+        """Change facts of the simulated world in its current state."""
         self.world = json.loads((self.folder / "world.json").read_text())
         self.change(**facts)
 
     def now(self, fact: str) -> Any:
-        """Return what has become of a fact."""
+        """Return the current value of a fact."""
         return json.loads((self.folder / "world.json").read_text()).get(fact)
 
     @property
     def calls(self) -> list[str]:
-        """What the tools were called with, in order."""
+        """The calls of the tools, in order."""
         lines = (self.folder / "calls").read_text().splitlines() if (self.folder / "calls").exists() else []
         return [" ".join(json.loads(line)) for line in lines]
 
     @property
     def calls_by_role(self) -> list[list[str]]:
-        """Each call in order, after the role whose credentials it had: ENVIRONMENT/ROLE."""
+        """The calls in order, each preceded by its role: ENVIRONMENT/ROLE."""
         lines = (self.folder / "roles").read_text().splitlines() if (self.folder / "roles").exists() else []
         return [json.loads(line) for line in lines]
 
     def job(self, name: str, job: str, values: dict[str, str] | None = None, **environment: str) -> dict[str, str]:
-        """Run the script steps of a job as they stand in the workflow, and return its outputs. Raises Failed."""
+        """Run the script steps of a job unchanged, and return its outputs. Raises Failed."""
         outputs = self.folder / "output"
         outputs.write_text("")
         for step in workflow(name)["jobs"][job]["steps"]:
             if step.get("uses") == "./.github/actions/aws":
-                given = {key: _filled(str(v), values or {}) for key, v in step["with"].items()}
+                given = {key: _interpolate(str(v), values or {}) for key, v in step["with"].items()}
                 environment["RECORDER_ROLE"] = f"{given['environment']}/{given['role']}"
             if "run" in step:
-                given = {key: _filled(str(v), values or {}) for key, v in step.get("env", {}).items()}
+                given = {key: _interpolate(str(v), values or {}) for key, v in step.get("env", {}).items()}
                 self.run(step["run"], environment | given)
         return dict(line.split("=", 1) for line in outputs.read_text().splitlines())
 
@@ -200,7 +200,7 @@ class Pipeline:
         python.parent.mkdir(parents=True)
         python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
         python.chmod(0o755)
-        self.project.commit("feat: begin")
+        self.project.commit("feat: start")
         origin = self.folder / "origin.git"
         subprocess.run(["git", "init", "--quiet", "--bare", "--initial-branch=main", str(origin)], check=True)
         self.project.git("remote", "add", "origin", str(origin))
@@ -212,15 +212,15 @@ class Pipeline:
 
 @contextmanager
 def pipeline(folder: Path) -> Iterator[Pipeline]:
-    """Open a pipeline whose service answers as the version that was applied, unless that is broken."""
+    """Open a pipeline with a service that reports the applied version, unless that version is broken."""
     world = folder / "world.json"
 
     class Service(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            told = json.loads(world.read_text())
-            works = told["running"] not in told["broken"]
+            state = json.loads(world.read_text())
+            works = state["running"] not in state["broken"]
             status = 401 if self.path.startswith("/v1/") else 200 if works else 503
-            body = json.dumps({"version": told["versions"].get(told["running"], "?")}).encode()
+            body = json.dumps({"version": state["versions"].get(state["running"], "?")}).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -247,7 +247,7 @@ def pipeline(folder: Path) -> Iterator[Pipeline]:
 
 
 def values(**more: str) -> dict[str, str]:
-    """Return what GitHub fills into the steps."""
+    """Return the values that GitHub fills into the steps."""
     return {
         "steps.app.outputs.token || github.token": "token",
         "github.token": "token",
@@ -261,5 +261,5 @@ def values(**more: str) -> dict[str, str]:
     }
 
 
-def _filled(text: str, values: dict[str, str]) -> str:
+def _interpolate(text: str, values: dict[str, str]) -> str:
     return _EXPRESSION.sub(lambda found: values[found.group(1)], text)

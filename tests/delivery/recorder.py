@@ -1,6 +1,6 @@
-"""Stands for docker, aws, terraform, cosign, skopeo, gh and make on the PATH: notes each call, and does what the next step needs of it.
+"""Replacement of docker, aws, terraform, cosign, skopeo, gh and make on the PATH: records each call, and simulates its effect.
 
-What it knows and what has become of it is in the folder $RECORDER: `world.json` and a line of `calls` for each call.
+The folder $RECORDER contains its state: `world.json`, and one line of `calls` for each call.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ def main() -> int:
     if "--password-stdin" in arguments:
         sys.stdin.read()
     error = world["errors"].get(" ".join([tool, *arguments][:3]))
-    if error:  # once for each that is listed
+    if error:  # each listed error occurs once
         WORLD.write_text(json.dumps(world | {"errors": {}}))
         sys.stderr.write(f"An error occurred ({error}) when calling the operation\n")
         return 254
-    answer = {"aws": aws, "docker": docker, "gh": gh, "skopeo": skopeo, "terraform": terraform, "make": make}.get(
-        tool, nothing
+    handler = {"aws": aws, "docker": docker, "gh": gh, "skopeo": skopeo, "terraform": terraform, "make": make}.get(
+        tool, no_effect
     )
-    code = answer(world, arguments)
-    # The others change nothing, and two of them may run at the same time.
+    code = handler(world, arguments)
+    # Other tools change no state, and two of them may run at the same time.
     if tool in ("terraform", "skopeo") or CHANGES & set(arguments):
         WORLD.with_suffix(".new").write_text(json.dumps(world))
         WORLD.with_suffix(".new").replace(WORLD)
     return code
 
 
-def nothing(_: dict[str, Any], __: list[str]) -> int:
+def no_effect(_: dict[str, Any], __: list[str]) -> int:
     return 0
 
 
 def aws(world: dict[str, Any], arguments: list[str]) -> int:
     services = {"ssm": ssm, "s3api": s3api, "secretsmanager": secretsmanager, "ecr": ecr, "ecs": ecs}
-    return services.get(arguments[0], nothing)(world, arguments[1:])
+    return services.get(arguments[0], no_effect)(world, arguments[1:])
 
 
 def option(arguments: list[str], name: str) -> str:
@@ -58,19 +58,19 @@ def option(arguments: list[str], name: str) -> str:
 
 def ssm(world: dict[str, Any], arguments: list[str]) -> int:
     if arguments[0] == "get-parameter-history":
-        say(json.dumps({"Parameters": [{"Value": value} for value in world["history"]]}))
+        print_line(json.dumps({"Parameters": [{"Value": value} for value in world["history"]]}))
     elif arguments[0] == "put-parameter":
         world["parameters"][option(arguments, "name")] = option(arguments, "value")
     elif option(arguments, "name") not in world["parameters"]:
         return 254
     else:
-        say(world["parameters"][option(arguments, "name")])
+        print_line(world["parameters"][option(arguments, "name")])
     return 0
 
 
 def s3api(world: dict[str, Any], arguments: list[str]) -> int:
     if arguments[0] == "list-objects-v2":
-        say("\t".join(world["states"]) or "None")
+        print_line("\t".join(world["states"]) or "None")
     elif arguments[0] == "delete-object":
         world["states"].remove(option(arguments, "key"))
     return 0
@@ -80,18 +80,18 @@ def secretsmanager(world: dict[str, Any], arguments: list[str]) -> int:
     if arguments[0] == "put-secret-value":
         world["secret"] = option(arguments, "secret-string")
     elif arguments[0] == "get-secret-value":
-        say(world["secret"])
+        print_line(world["secret"])
     return 0
 
 
 def ecr(world: dict[str, Any], arguments: list[str]) -> int:
     match arguments[0]:
         case "get-login-password":
-            say("password")
+            print_line("password")
         case "describe-images":
             return images(world, option(arguments, "repository-name"), option(arguments, "image-ids"))
         case "batch-get-image":
-            say(
+            print_line(
                 json.dumps(
                     {
                         "images": [
@@ -105,13 +105,13 @@ def ecr(world: dict[str, Any], arguments: list[str]) -> int:
             world["pushed"][name] = option(arguments, "image-digest")
         case "describe-image-scan-findings":
             status = {"status": world["scan"]}
-            say(json.dumps({"imageScanStatus": status, "imageScanFindings": {"findings": world["findings"]}}))
+            print_line(json.dumps({"imageScanStatus": status, "imageScanFindings": {"findings": world["findings"]}}))
     return 0
 
 
 def ecs(world: dict[str, Any], arguments: list[str]) -> int:
     if arguments[0] == "describe-services":
-        say(json.dumps({"services": [service(world)]}))
+        print_line(json.dumps({"services": [service(world)]}))
     return 0
 
 
@@ -119,32 +119,38 @@ def images(world: dict[str, Any], repository: str, wanted: str) -> int:
     """Report an image of a repository by its tag or digest."""
     kind, _, name = wanted.partition("=")
     for tag, digest in world["pushed"].items():
-        where, _, version = tag.partition(":")
-        if where == repository and name == (version if kind == "imageTag" else digest):
-            say(json.dumps({"imageDetails": [{"imageDigest": digest, "imageTags": ["sha256-1.sig", version]}]}))
+        found, _, version = tag.partition(":")
+        if found == repository and name == (version if kind == "imageTag" else digest):
+            print_line(json.dumps({"imageDetails": [{"imageDigest": digest, "imageTags": ["sha256-1.sig", version]}]}))
             return 0
     sys.stderr.write("An error occurred (ImageNotFoundException) when calling the DescribeImages operation\n")
     return 254
 
 
 def service(world: dict[str, Any]) -> dict[str, Any]:
-    """Describe the ECS service, which ECS has taken back to its old task definition if the new one does not start."""
-    runs = world["task_definition"]
-    primary = {"status": "PRIMARY", "taskDefinition": runs, "rolloutState": world["rollout"]}
-    return {"taskDefinition": runs, "deployments": [primary], "events": [{"message": "tasks failed to start"}]}
+    """Describe the ECS service; ECS restores its old task definition if the new one does not start."""
+    task_definition = world["task_definition"]
+    primary = {"status": "PRIMARY", "taskDefinition": task_definition, "rolloutState": world["rollout"]}
+    return {
+        "taskDefinition": task_definition,
+        "deployments": [primary],
+        "events": [{"message": "tasks failed to start"}],
+    }
 
 
 def docker(world: dict[str, Any], arguments: list[str]) -> int:
     if "--metadata-file" in arguments:
-        told = Path(arguments[arguments.index("--metadata-file") + 1])
-        told.write_text(json.dumps({"containerimage.digest": world["digest"]}))
+        metadata_file = Path(arguments[arguments.index("--metadata-file") + 1])
+        metadata_file.write_text(json.dumps({"containerimage.digest": world["digest"]}))
         world["pushed"][arguments[arguments.index("--tag") + 1].rpartition("/")[2]] = world["digest"]
     elif "{{json .Image}}" in arguments:
         labels = {"org.opencontainers.image.revision": world["built_from"]}
-        say(json.dumps({system: {"config": {"Labels": labels}} for system in ("linux/amd64", "linux/arm64")}))
+        print_line(json.dumps({system: {"config": {"Labels": labels}} for system in ("linux/amd64", "linux/arm64")}))
     elif arguments[:3] == ["buildx", "imagetools", "inspect"]:
         platforms = [("linux", "sha256:amd64"), ("linux", "sha256:arm64"), ("unknown", "sha256:provenance")]
-        say(json.dumps({"manifests": [{"platform": {"os": system}, "digest": name} for system, name in platforms]}))
+        print_line(
+            json.dumps({"manifests": [{"platform": {"os": system}, "digest": name} for system, name in platforms]})
+        )
     return 0
 
 
@@ -156,11 +162,11 @@ def skopeo(world: dict[str, Any], arguments: list[str]) -> int:
 
 def gh(world: dict[str, Any], arguments: list[str]) -> int:
     if arguments[:2] == ["pr", "list"]:
-        say("\n".join(world["labelled"]))
+        print_line("\n".join(world["labelled"]))
     elif arguments[0] == "api" and "/environments/" in arguments[1]:
-        say(json.dumps(world["environments"][arguments[1].rpartition("/")[2]]))
+        print_line(json.dumps(world["environments"][arguments[1].rpartition("/")[2]]))
     elif arguments[:2] == ["api", "--paginate"]:
-        say(world["comment"])
+        print_line(world["comment"])
     return 0
 
 
@@ -189,7 +195,7 @@ def terraform(world: dict[str, Any], arguments: list[str]) -> int:
 
 def make_plan(world: dict[str, Any], arguments: list[str], plan: Path) -> int:
     if arguments[1] == "show":
-        say(world["plan"])
+        print_line(world["plan"])
     elif "-detailed-exitcode" not in arguments:
         plan.write_text("the plan that was shown")
     elif world["plan"].startswith("Plan:"):
@@ -198,7 +204,7 @@ def make_plan(world: dict[str, Any], arguments: list[str], plan: Path) -> int:
 
 
 def bootstrap(world: dict[str, Any], arguments: list[str]) -> int:
-    """Note the environment of a workspace's state; another one in the same state would replace its bucket and key."""
+    """Record the environment of a workspace's state; another one in the same state would replace its bucket and key."""
     if arguments[1] == "workspace":
         world["workspace"] = arguments[-1]
     elif arguments[1] in ("apply", "destroy"):
@@ -221,7 +227,7 @@ def apply_preview(world: dict[str, Any], arguments: list[str]) -> None:
 
 
 def apply_version(world: dict[str, Any], arguments: list[str]) -> None:
-    """Register a task definition for an image and let the service run it, unless ECS takes it back."""
+    """Register a task definition for an image, and let the service run it unless ECS rolls it back."""
     environment = next(a for a in arguments if a.startswith("-var-file=")).split("/")[1]
     image = value(arguments, "image_version")
     applied = f"arn:aws:ecs:eu-west-1:1:task-definition/people-info-{environment}-api:{image}"
@@ -243,7 +249,7 @@ def make(world: dict[str, Any], arguments: list[str]) -> int:
     return 0
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
 

@@ -1,4 +1,4 @@
-"""Real git repositories with histories made for a test."""
+"""Real git repositories with a history for a test."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Nobody's own configuration, and times that move by a minute a commit: two commits of one second would be hard to tell apart.
-_NOBODY: Final = {
+# No user configuration. Commit times are a minute apart: two commits of one second would have no order.
+_ENVIRONMENT: Final = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_SYSTEM": os.devnull,
     "GIT_AUTHOR_NAME": "Test",
@@ -21,7 +21,7 @@ _NOBODY: Final = {
 
 
 class Repository:
-    """A repository in a folder; each change of it is a commit."""
+    """A repository in a folder; each change is a commit."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -30,7 +30,7 @@ class Repository:
         self.git("init", "--quiet", "--initial-branch=main")
 
     def commit(self, *messages: str) -> None:
-        """Commit a change of a file of its own for each message."""
+        """Commit a new file for each message."""
         for message in messages:
             self._minutes += 1
             (self.root / f"file-{self._minutes}").write_text(message)
@@ -38,33 +38,33 @@ class Repository:
             self.git("commit", "--quiet", f"--message={message}")
 
     def tag(self, name: str) -> None:
-        """Give the last commit a name."""
+        """Tag the last commit."""
         self.git("tag", name)
 
     def branch(self, name: str) -> None:
-        """Begin a branch here."""
+        """Create a branch, and switch to it."""
         self.git("switch", "--quiet", "--create", name)
 
     def switch(self, name: str) -> None:
-        """Go on with another branch."""
+        """Switch to another branch."""
         self.git("switch", "--quiet", name)
 
     def merge(self, name: str) -> None:
-        """Merge a branch, with a commit that says so."""
+        """Merge a branch with a merge commit."""
         self._minutes += 1
         self.git("merge", "--quiet", "--no-ff", "--no-edit", name)
 
     def revert(self, commit: str) -> None:
-        """Take a commit back, as git does it."""
+        """Revert a commit with `git revert`."""
         self._minutes += 1
         self.git("revert", "--no-edit", commit)
 
     def git(self, *arguments: str) -> str:
-        """Run git and return what it prints."""
-        at = f"{1_700_000_000 + 60 * self._minutes} +0000"
-        environment = os.environ | _NOBODY | {"GIT_AUTHOR_DATE": at, "GIT_COMMITTER_DATE": at}
-        ran = subprocess.run(
+        """Run git and return its output."""
+        time = f"{1_700_000_000 + 60 * self._minutes} +0000"
+        environment = os.environ | _ENVIRONMENT | {"GIT_AUTHOR_DATE": time, "GIT_COMMITTER_DATE": time}
+        completed = subprocess.run(
             ["git", *arguments], cwd=self.root, env=environment, capture_output=True, text=True, check=False
         )
-        assert ran.returncode == 0, f"git {' '.join(arguments)}: {ran.stderr}"
-        return ran.stdout.strip()
+        assert completed.returncode == 0, f"git {' '.join(arguments)}: {completed.stderr}"
+        return completed.stdout.strip()

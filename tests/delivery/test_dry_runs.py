@@ -43,7 +43,7 @@ def pull_request(
     label: str = "preview",
     others: tuple[str, ...] = (),
 ) -> Event:
-    head = {"repo": {"full_name": "somebody/fork" if fork else REPOSITORY}, "sha": "a" * 40}
+    head = {"repo": {"full_name": "contributor/fork" if fork else REPOSITORY}, "sha": "a" * 40}
     shown = {
         "number": 7,
         "state": state,
@@ -55,7 +55,7 @@ def pull_request(
     return Event("pull_request", payload, ref="refs/pull/7/merge", changed=changed, variables=BOTH)
 
 
-def committed(project: Pipeline, message: str, file: str = "src/peopleinfo/more.py") -> None:
+def commit_file(project: Pipeline, message: str, file: str = "src/peopleinfo/more.py") -> None:
     path = project.project.root / file
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("# more\n")
@@ -63,7 +63,7 @@ def committed(project: Pipeline, message: str, file: str = "src/peopleinfo/more.
     project.project.commit(message)
 
 
-def versions(project: Pipeline, **more: Any) -> None:
+def set_versions(project: Pipeline, **more: Any) -> None:
     project.change(versions=project.world["versions"] | {DIGEST: "1.1.0"}, **more)
 
 
@@ -78,8 +78,8 @@ def deployed(project: Pipeline) -> list[tuple[str, str]]:
 def test_first_push_goes_through_qa_and_the_gate_to_prod(project: Pipeline) -> None:
     for environment in ("qa", "prod"):
         project.world["parameters"][f"/people-info-{environment}/deploy/image_version"] = "none"
-    versions(project)
-    committed(project, "feat: more")
+    set_versions(project)
+    commit_file(project, "feat: more")
     run = DryRun(project, RELEASE, push("feat: more", "src/peopleinfo/more.py"))
     assert run.order == [*CHECKS, "version", "image", "qa/deploy", "carry", "prod/deploy", "notes"]
     skipped = {name for name, result in run.results.items() if result == "skipped"}
@@ -92,20 +92,20 @@ def test_first_push_goes_through_qa_and_the_gate_to_prod(project: Pipeline) -> N
 
 
 def test_second_push_without_change_releases_nothing(project: Pipeline) -> None:
-    own = DryRun(project, RELEASE, push("chore(release): 1.1.0", "src/peopleinfo/__init__.py"))
-    assert own.order == []
-    assert set(own.results.values()) == {"skipped"}, "the commit of a release would be released again"
+    release = DryRun(project, RELEASE, push("chore(release): 1.1.0", "src/peopleinfo/__init__.py"))
+    assert release.order == []
+    assert set(release.results.values()) == {"skipped"}, "the commit of a release would be released again"
     assert not DryRun(project, RELEASE, push("docs: more", "docs/aws.md")).started
     project.change(plan="No changes.")
-    committed(project, "chore: tidy")
+    commit_file(project, "chore: tidy")
     run = DryRun(project, RELEASE, push("chore: tidy", "src/peopleinfo/more.py"))
     assert run.order == [*CHECKS, "version", "settings-qa/plan", "settings-prod/plan"]
     assert deployed(project) == []
 
 
-def test_changed_configuration_is_applied_to_the_version_that_runs(project: Pipeline) -> None:
+def test_changed_configuration_is_applied_to_the_running_version(project: Pipeline) -> None:
     file = "iac/deploy_iac/environments/qa/terraform.tfvars"
-    committed(project, "chore: larger tasks", file)
+    commit_file(project, "chore: larger tasks", file)
     run = DryRun(project, RELEASE, push("chore: larger tasks", file))
     assert run.order[len(CHECKS) :] == [
         "version", "settings-qa/plan", "settings-qa/apply/deploy", "settings-prod/plan", "settings-prod/apply/deploy",
@@ -114,9 +114,9 @@ def test_changed_configuration_is_applied_to_the_version_that_runs(project: Pipe
     assert deployed(project) == [("qa", BEFORE), ("prod", BEFORE)]
 
 
-def test_failed_smoke_goes_back_and_stops_before_prod(project: Pipeline) -> None:
-    versions(project, broken=[DIGEST])
-    committed(project, "feat: more")
+def test_failed_smoke_test_rolls_back_and_stops_before_prod(project: Pipeline) -> None:
+    set_versions(project, broken=[DIGEST])
+    commit_file(project, "feat: more")
     run = DryRun(project, RELEASE, push("feat: more", "src/peopleinfo/more.py"))
     assert run.order[-1] == "qa/deploy"
     assert run.results["qa"] == "failure"
@@ -124,22 +124,22 @@ def test_failed_smoke_goes_back_and_stops_before_prod(project: Pipeline) -> None
     assert deployed(project) == [("qa", DIGEST), ("qa", BEFORE)]
 
 
-def test_waiting_approval_holds_up_no_other_run(project: Pipeline) -> None:
-    versions(project)
-    committed(project, "feat: more")
+def test_waiting_approval_blocks_no_other_run(project: Pipeline) -> None:
+    set_versions(project)
+    commit_file(project, "feat: more")
     first = DryRun(project, RELEASE, push("feat: more", "src/peopleinfo/more.py", waiting=frozenset({"prod"})))
     assert [name for name, result in first.results.items() if result == "waiting"] == ["carry", "prod", "notes"]
     assert first.held == []
     assert deployed(project) == [("qa", DIGEST)]
     project.then(pushed=project.world["pushed"], digest=f"sha256:{'e' * 64}")
     project.then(versions=project.world["versions"] | {f"sha256:{'e' * 64}": "1.1.1"})
-    committed(project, "fix: more", "src/peopleinfo/again.py")
+    commit_file(project, "fix: more", "src/peopleinfo/again.py")
     second = DryRun(project, RELEASE, push("fix: more", "src/peopleinfo/again.py", waiting=frozenset({"prod"})))
     assert second.results["qa"] == "success"
     assert deployed(project)[-1] == ("qa", f"sha256:{'e' * 64}")
 
 
-def test_waiting_plan_of_prod_is_applied_by_nobody(project: Pipeline) -> None:
+def test_waiting_plan_of_prod_is_not_applied(project: Pipeline) -> None:
     event = push("feat: more", "iac/app_iac/alb.tf", waiting=frozenset({"prod"}))
     run = DryRun(project, "iac_app", event)
     assert run.order == ["test", "qa/plan", "qa/apply", "prod/plan"]
@@ -147,7 +147,7 @@ def test_waiting_plan_of_prod_is_applied_by_nobody(project: Pipeline) -> None:
     assert not [call for call in project.calls if "app_iac apply" in call and "prod" in call]
 
 
-def test_pull_request_of_a_fork_takes_no_role(project: Pipeline) -> None:
+def test_pull_request_of_a_fork_assumes_no_role(project: Pipeline) -> None:
     for name, changed in (("iac_app", "iac/app_iac/alb.tf"), ("iac_deploy_basic", "iac/basic_iac/vpc.tf")):
         run = DryRun(project, name, pull_request("opened", changed, fork=True))
         assert run.order == ["test"]
@@ -159,7 +159,7 @@ def test_pull_request_of_a_fork_takes_no_role(project: Pipeline) -> None:
     assert [call for call in project.calls_by_role if call[0]] == []
 
 
-def test_pull_request_of_the_repository_shows_the_plan_of_both_and_applies_none(project: Pipeline) -> None:
+def test_pull_request_of_the_repository_shows_both_plans_and_applies_none(project: Pipeline) -> None:
     run = DryRun(project, "iac_app", pull_request("opened", "iac/app_iac/alb.tf"))
     assert run.order == ["test", "qa/plan", "prod/plan"]
     assert run.results["qa/apply"] == run.results["prod/apply"] == "skipped"
@@ -181,9 +181,9 @@ def test_preview_that_lost_its_label_is_removed(project: Pipeline) -> None:
     assert DryRun(project, "preview", pull_request("unlabeled")).order == ["down"]
 
 
-def test_only_qa_is_set_up_and_nothing_of_prod_is_red(project: Pipeline) -> None:
-    versions(project)
-    committed(project, "feat: more")
+def test_setup_of_qa_alone_causes_no_failure_in_prod(project: Pipeline) -> None:
+    set_versions(project)
+    commit_file(project, "feat: more")
     run = DryRun(project, RELEASE, push("feat: more", "src/peopleinfo/more.py", variables=ONLY_QA))
     assert run.order == [*CHECKS, "version", "image", "qa/deploy", "notes"]
     assert run.results["carry"] == run.results["prod"] == "skipped"
@@ -196,8 +196,8 @@ def test_only_qa_is_set_up_and_nothing_of_prod_is_red(project: Pipeline) -> None
     assert not [call for call in project.calls if "people-info-prod" in call]
 
 
-def test_nothing_of_an_account_runs_before_one_is_set_up(project: Pipeline) -> None:
-    committed(project, "feat: more")
+def test_no_job_uses_an_account_before_one_is_set_up(project: Pipeline) -> None:
+    commit_file(project, "feat: more")
     run = DryRun(project, RELEASE, push("feat: more", "src/peopleinfo/more.py", variables={}))
     assert run.order == CHECKS
     assert DryRun(project, "drift", Event("schedule")).order == []
@@ -216,8 +216,8 @@ def test_nothing_of_an_account_runs_before_one_is_set_up(project: Pipeline) -> N
     ],
 )
 def test_prod_without_a_gate_is_not_deployed_to(project: Pipeline, settings: dict[str, Any], reason: str) -> None:
-    versions(project, environments={"prod": settings})
-    committed(project, "feat: more")
+    set_versions(project, environments={"prod": settings})
+    commit_file(project, "feat: more")
     run = DryRun(project, RELEASE, push("feat: more", "src/peopleinfo/more.py"))
     assert run.results["qa"] == "success"
     assert run.results["carry"] == "failure"
@@ -232,8 +232,8 @@ def test_prod_without_a_gate_is_not_deployed_to(project: Pipeline, settings: dic
 
 
 def test_signature_is_verified_by_exact_identity_and_issuer_before_each_deployment(project: Pipeline) -> None:
-    versions(project)
-    committed(project, "feat: more")
+    set_versions(project)
+    commit_file(project, "feat: more")
     DryRun(project, RELEASE, push("feat: more", "src/peopleinfo/more.py"))
     verified = [number for number, call in enumerate(project.calls) if call.startswith("cosign verify")]
     applied = [
@@ -249,8 +249,8 @@ def test_signature_is_verified_by_exact_identity_and_issuer_before_each_deployme
 
 
 def test_deployed_image_is_protected_from_the_lifecycle_of_the_registry(project: Pipeline) -> None:
-    versions(project)
-    committed(project, "feat: more")
+    set_versions(project)
+    commit_file(project, "feat: more")
     DryRun(project, RELEASE, push("feat: more", "src/peopleinfo/more.py"))
     tag = f"ran-{DIGEST[7:19]}"
     assert project.now("pushed")[f"qa-api:{tag}"] == project.now("pushed")[f"prod-api:{tag}"] == DIGEST
@@ -261,7 +261,7 @@ def test_deployed_image_is_protected_from_the_lifecycle_of_the_registry(project:
         project.run("scripts/protect_image qa 9.9.9")
 
 
-def test_version_is_deployed_by_hand_from_main_alone(project: Pipeline) -> None:
+def test_manual_deployment_runs_only_from_main(project: Pipeline) -> None:
     inputs = {"environment": "qa", "version": "1.0.0", "step": "deploy"}
     event = Event("workflow_dispatch", inputs=inputs, variables=BOTH)
     project.change(versions={"1.0.0": "1.0.0"})
@@ -271,18 +271,18 @@ def test_version_is_deployed_by_hand_from_main_alone(project: Pipeline) -> None:
     assert DryRun(project, RELEASE, event).order == []
 
 
-@pytest.mark.parametrize("lost", ["id-token", "contents"])
-def test_a_called_workflow_that_asks_for_more_than_its_caller_grants_does_not_start(
-    project: Pipeline, monkeypatch: pytest.MonkeyPatch, lost: str
+@pytest.mark.parametrize("permission", ["id-token", "contents"])
+def test_called_workflow_that_requests_more_than_its_caller_grants_does_not_start(
+    project: Pipeline, monkeypatch: pytest.MonkeyPatch, permission: str
 ) -> None:
     def changed(name: str) -> dict[str, Any]:
         definition = json.loads(json.dumps({str(key): one for key, one in workflow(name).items()}))
         definition[True] = definition.pop("True")
         for job in definition["jobs"].values():
             if "uses" in job:
-                job["permissions"].pop(lost)
+                job["permissions"].pop(permission)
         return dict(definition)
 
     monkeypatch.setattr("tests.delivery.dry_run.workflow", changed)
-    with pytest.raises(StartupFailure, match=f"requests '{lost}"):
+    with pytest.raises(StartupFailure, match=f"requests '{permission}"):
         DryRun(project, "iac_app", push("feat: more", "iac/app_iac/alb.tf"))

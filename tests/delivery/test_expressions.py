@@ -1,4 +1,4 @@
-"""GitHub's expressions are evaluated as GitHub does."""
+"""Expressions are evaluated as GitHub evaluates them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.delivery.expressions import evaluate, filled, holds
+from tests.delivery.expressions import evaluate, holds, interpolate
 
 CONTEXT: dict[str, Any] = {
     "github": {
@@ -48,12 +48,12 @@ CONTEXT: dict[str, Any] = {
         ("github.event.nothing.below", None),
     ],
 )  # fmt: skip
-def test_expression_has_the_value_that_github_gives_it(text: str, expected: object) -> None:
+def test_expression_has_its_value_on_github(text: str, expected: object) -> None:
     assert evaluate(text, CONTEXT) == expected
 
 
 @pytest.mark.parametrize("text", ["a b", "contains('a'", "1 +", "unknown('a')", "'a' === 'b'"])
-def test_expression_that_github_refuses_is_refused(text: str) -> None:
+def test_invalid_expression_is_rejected(text: str) -> None:
     with pytest.raises((ValueError, KeyError, TypeError)):
         evaluate(text, CONTEXT)
 
@@ -66,5 +66,5 @@ def test_condition_implies_success_unless_it_has_a_status_function() -> None:
     assert holds("${{ inputs.apply == false }}", CONTEXT)
 
 
-def test_value_is_written_into_a_text() -> None:
-    assert filled("apply-${{ inputs.apply }}-${{ vars.MISSING }}", CONTEXT) == "apply-false-"
+def test_value_is_formatted_in_a_text() -> None:
+    assert interpolate("apply-${{ inputs.apply }}-${{ vars.MISSING }}", CONTEXT) == "apply-false-"

@@ -21,20 +21,20 @@ SEMVER_PRE = re.compile(r"(\d+\.\d+\.\d+)-dev\.\d{14}")
 
 
 def released(repository: Repository) -> None:
-    repository.commit("feat: begin")
+    repository.commit("feat: start")
     repository.tag("v1.4.2")
 
 
-def nothing(_: Repository) -> None:
+def no_commit(_: Repository) -> None:
     pass
 
 
 def fix(repository: Repository) -> None:
-    repository.commit("fix: mend it")
+    repository.commit("fix: repair it")
 
 
 def feature(repository: Repository) -> None:
-    repository.commit("feat(http): more", "docs: tell")
+    repository.commit("feat(http): more", "docs: explain")
 
 
 def breaking_mark(repository: Repository) -> None:
@@ -42,7 +42,7 @@ def breaking_mark(repository: Repository) -> None:
 
 
 def breaking_footer(repository: Repository) -> None:
-    repository.commit("fix: mend it\n\nThe long story.\n\nBREAKING CHANGE: /data answers otherwise")
+    repository.commit("fix: repair it\n\nThe long story.\n\nBREAKING CHANGE: /data returns another format")
 
 
 def mixed(repository: Repository) -> None:
@@ -64,7 +64,7 @@ def revert_reverted(repository: Repository) -> None:
     repository.revert("HEAD")
 
 
-def revert_of_what_was_released(repository: Repository) -> None:
+def revert_of_a_released_commit(repository: Repository) -> None:
     repository.revert("v1.4.2")
 
 
@@ -95,9 +95,9 @@ def higher_release_elsewhere(repository: Repository) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "expected"),
+    ("add_commits", "expected"),
     [
-        (nothing, None),
+        (no_commit, None),
         (fix, "1.4.3"),
         (feature, "1.5.0"),
         (breaking_mark, "2.0.0"),
@@ -106,56 +106,58 @@ def higher_release_elsewhere(repository: Repository) -> None:
         (chores, None),
         (reverted_before_release, "1.4.3"),
         (revert_reverted, "1.5.0"),
-        (revert_of_what_was_released, "1.4.3"),
+        (revert_of_a_released_commit, "1.4.3"),
         (merged, "1.5.0"),
         (nonsense, "1.4.3"),
         (pre_release_tags, "1.5.0"),
         (higher_release_elsewhere, "1.4.3"),
     ],
 )
-def test_the_next_release(repository: Repository, make: Callable[[Repository], None], expected: str | None) -> None:
+def test_next_release_follows_from_the_commits(
+    repository: Repository, add_commits: Callable[[Repository], None], expected: str | None
+) -> None:
     released(repository)
-    make(repository)
+    add_commits(repository)
     version = next_release(repository.root)
     assert (version and str(version)) == expected
 
 
-@pytest.mark.parametrize("message", ["feat: begin", "fix: begin", "feat!: begin"])
-def test_the_first_release_is_0_1_0(repository: Repository, message: str) -> None:
+@pytest.mark.parametrize("message", ["feat: start", "fix: start", "feat!: start"])
+def test_first_release_is_0_1_0(repository: Repository, message: str) -> None:
     repository.commit(message)
     assert str(next_release(repository.root)) == "0.1.0"
 
 
-def test_a_first_breaking_change_ends_the_time_of_0_x(repository: Repository) -> None:
-    repository.commit("feat: begin")
+def test_first_breaking_change_releases_1_0_0(repository: Repository) -> None:
+    repository.commit("feat: start")
     repository.tag("v0.1.0")
     repository.commit("feat!: other")
     assert str(next_release(repository.root)) == "1.0.0"
 
 
-def test_a_pre_release_lies_between_the_last_and_the_next_and_differs_by_commit(repository: Repository) -> None:
+def test_pre_release_is_between_two_releases_and_differs_by_commit(repository: Repository) -> None:
     released(repository)
     repository.branch("topic")
-    seen = []
-    for message, following in (("docs: tell", "1.4.3"), ("feat: more", "1.5.0")):
+    versions = []
+    for message, next_version in (("docs: explain", "1.4.3"), ("feat: more", "1.5.0")):
         repository.commit(message)
         version = pre_release(repository.root)
         assert (found := SEMVER_PRE.fullmatch(version)), version
-        assert found.group(1) == following
-        seen.append(version)
-    assert len(set(seen)) == 2
+        assert found.group(1) == next_version
+        versions.append(version)
+    assert len(set(versions)) == 2
 
 
-def test_a_message_of_no_known_form_is_named(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_message_format_is_reported(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
     released(repository)
     nonsense(repository)
     next_release(repository.root)
-    told = capsys.readouterr().err
-    assert "'quick fix for the thing': start with a type and a colon" in told
-    assert "'wip: stuff'" in told
+    stderr = capsys.readouterr().err
+    assert "'quick fix for the thing': start with a type and a colon" in stderr
+    assert "'wip: stuff'" in stderr
 
 
-def test_a_shallow_clone_is_an_error_and_no_first_release(repository: Repository, tmp_path: Path) -> None:
+def test_shallow_clone_is_an_error(repository: Repository, tmp_path: Path) -> None:
     released(repository)
     fix(repository)
     shallow = tmp_path / "shallow"
@@ -164,7 +166,7 @@ def test_a_shallow_clone_is_an_error_and_no_first_release(repository: Repository
         next_release(shallow)
 
 
-def test_what_git_writes_itself_needs_no_type(repository: Repository) -> None:
+def test_messages_written_by_git_need_no_type(repository: Repository) -> None:
     released(repository)
     merged(repository)
     reverted_before_release(repository)

@@ -1,4 +1,4 @@
-"""A change of the API that breaks a client is found, and one that does not is let through."""
+"""Breaking changes of the API are detected; compatible changes pass."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ OLD: Document = {
         }
     },
 }
-# What clients are sent is a schema of its own here, so that a test changes one direction alone.
+# Responses have a separate schema, so that a test changes one direction only.
 OLD["components"]["schemas"]["Answer"] = json.loads(json.dumps(PERSON).replace("schemas/Person", "schemas/Answer"))
 
 
@@ -61,24 +61,24 @@ def post(new: Document) -> Any:
     return new["paths"]["/people"]["post"]
 
 
-def sent(new: Document) -> Any:
+def request_schema(new: Document) -> Any:
     return new["components"]["schemas"]["Person"]
 
 
-def answer(new: Document) -> Any:
+def response_schema(new: Document) -> Any:
     return new["components"]["schemas"]["Answer"]
 
 
 BREAKING: dict[str, tuple[Callable[[Document], Any], str]] = {
-    "path gone": (lambda new: new["paths"].clear(), "GET /people was removed"),
-    "method gone": (lambda new: new["paths"]["/people"].pop("get"), "GET /people was removed"),
-    "answer gone": (lambda new: post(new)["responses"].pop("201"), "response 201 was removed"),
-    "header gone": (lambda new: post(new)["responses"]["201"]["headers"].clear(), "header ETag was removed"),
-    "answer's type of content gone": (
+    "path removed": (lambda new: new["paths"].clear(), "GET /people was removed"),
+    "method removed": (lambda new: new["paths"]["/people"].pop("get"), "GET /people was removed"),
+    "response removed": (lambda new: post(new)["responses"].pop("201"), "response 201 was removed"),
+    "header removed": (lambda new: post(new)["responses"]["201"]["headers"].clear(), "header ETag was removed"),
+    "media type of the response removed": (
         lambda new: post(new)["responses"]["201"]["content"].clear(),
         "201: application/json was removed",
     ),
-    "type of body gone": (
+    "media type of the body removed": (
         lambda new: post(new)["requestBody"]["content"].pop("text/csv"),
         "body: text/csv was removed",
     ),
@@ -86,7 +86,7 @@ BREAKING: dict[str, tuple[Callable[[Document], Any], str]] = {
         lambda new: post(new)["requestBody"].update(required=True),
         "a request body is newly required",
     ),
-    "parameter gone": (lambda new: post(new)["parameters"].clear(), "parameter limit was removed"),
+    "parameter removed": (lambda new: post(new)["parameters"].clear(), "parameter limit was removed"),
     "parameter newly required": (
         lambda new: post(new)["parameters"][0].update(required=True),
         "parameter limit is newly required",
@@ -99,118 +99,156 @@ BREAKING: dict[str, tuple[Callable[[Document], Any], str]] = {
         lambda new: post(new)["parameters"][0]["schema"].update(maximum=50),
         "maximum is 50, lower than before",
     ),
-    "more rights": (
+    "more scopes": (
         lambda new: post(new)["security"][0].update(key=["write", "admin"]),
         "requires different credentials",
     ),
-    "one way to sign in gone": (lambda new: post(new)["security"].pop(), "requires different credentials"),
-    "credentials where none were": (
+    "security scheme removed": (lambda new: post(new)["security"].pop(), "requires different credentials"),
+    "credentials newly required": (
         lambda new: new["paths"]["/people"]["get"].update(security=[{"key": []}]),
         "requires different credentials",
     ),
-    "member newly required": (lambda new: sent(new)["required"].append("score"), "member score is newly required"),
-    "member of the request gone": (lambda new: sent(new)["properties"].pop("score"), "member score was removed"),
-    "narrower type": (lambda new: sent(new)["properties"]["score"].update(type="number"), "score: no longer null"),
+    "field newly required": (
+        lambda new: request_schema(new)["required"].append("score"),
+        "member score is newly required",
+    ),
+    "field of the request removed": (
+        lambda new: request_schema(new)["properties"].pop("score"),
+        "member score was removed",
+    ),
+    "narrower type": (
+        lambda new: request_schema(new)["properties"]["score"].update(type="number"),
+        "score: no longer null",
+    ),
     "number to integer": (
-        lambda new: sent(new)["properties"]["score"].update(type=["integer", "null"]),
+        lambda new: request_schema(new)["properties"]["score"].update(type=["integer", "null"]),
         "score: no longer number",
     ),
-    "narrower enum": (lambda new: sent(new)["properties"]["kind"].update(enum=["member"]), 'kind: no longer "guest"'),
-    "new enum": (lambda new: sent(new)["properties"]["name"].update(enum=["Anna"]), "name: no longer any value"),
+    "narrower enum": (
+        lambda new: request_schema(new)["properties"]["kind"].update(enum=["member"]),
+        'kind: no longer "guest"',
+    ),
+    "new enum": (
+        lambda new: request_schema(new)["properties"]["name"].update(enum=["Anna"]),
+        "name: no longer any value",
+    ),
     "shorter": (
-        lambda new: sent(new)["properties"]["name"].update(maxLength=100),
+        lambda new: request_schema(new)["properties"]["name"].update(maxLength=100),
         "maxLength is 100, lower than before",
     ),
-    "longer": (lambda new: sent(new)["properties"]["name"].update(minLength=2), "minLength is 2, higher than before"),
-    "new pattern": (lambda new: sent(new)["properties"]["name"].update(pattern="^A"), "pattern is newly ^A"),
-    "new format": (lambda new: sent(new)["properties"]["name"].update(format="email"), "format None became email"),
-    "fewer items": (lambda new: sent(new)["properties"]["tags"].update(maxItems=5), "maxItems is 5, lower than before"),
+    "longer": (
+        lambda new: request_schema(new)["properties"]["name"].update(minLength=2),
+        "minLength is 2, higher than before",
+    ),
+    "new pattern": (lambda new: request_schema(new)["properties"]["name"].update(pattern="^A"), "pattern is newly ^A"),
+    "new format": (
+        lambda new: request_schema(new)["properties"]["name"].update(format="email"),
+        "format None became email",
+    ),
+    "fewer items": (
+        lambda new: request_schema(new)["properties"]["tags"].update(maxItems=5),
+        "maxItems is 5, lower than before",
+    ),
     "other items": (
-        lambda new: sent(new)["properties"]["tags"]["items"].update(type="integer"),
+        lambda new: request_schema(new)["properties"]["tags"]["items"].update(type="integer"),
         "items: no longer string",
     ),
-    "no other members": (lambda new: sent(new).update(additionalProperties=False), "additionalProperties allows less"),
-    "one alternative less": (
-        lambda new: sent(new)["properties"]["contact"]["oneOf"].pop(),
+    "no other fields": (
+        lambda new: request_schema(new).update(additionalProperties=False),
+        "additionalProperties allows less",
+    ),
+    "alternative removed": (
+        lambda new: request_schema(new)["properties"]["contact"]["oneOf"].pop(),
         "different alternatives",
     ),
-    "member of the answer gone": (lambda new: answer(new)["properties"].pop("name"), "member name was removed"),
-    "member that may be missing": (lambda new: answer(new)["required"].remove("name"), "member name may be missing"),
-    "newly null": (lambda new: answer(new)["properties"]["name"].update(type=["string", "null"]), "name: newly null"),
+    "field of the response removed": (
+        lambda new: response_schema(new)["properties"].pop("name"),
+        "member name was removed",
+    ),
+    "field newly optional": (
+        lambda new: response_schema(new)["required"].remove("name"),
+        "member name may be missing",
+    ),
+    "newly nullable": (
+        lambda new: response_schema(new)["properties"]["name"].update(type=["string", "null"]),
+        "name: newly null",
+    ),
     "new value of an enum": (
-        lambda new: answer(new)["properties"]["kind"]["enum"].append("staff"),
+        lambda new: response_schema(new)["properties"]["kind"]["enum"].append("staff"),
         'kind: newly "staff"',
     ),
-    "one alternative more": (
-        lambda new: answer(new)["properties"]["contact"]["oneOf"].append({"type": "boolean"}),
+    "alternative added": (
+        lambda new: response_schema(new)["properties"]["contact"]["oneOf"].append({"type": "boolean"}),
         "different alternatives",
     ),
 }
 
 HARMLESS: dict[str, Callable[[Document], Any]] = {
-    "nothing": lambda _: None,
+    "no change": lambda _: None,
     "new path": lambda new: new["paths"].update({"/more": {"get": {"responses": {"200": {}}}}}),
     "new optional parameter": lambda new: post(new)["parameters"].append(
         {"in": "query", "name": "match", "schema": {}}
     ),
     "new error": lambda new: post(new)["responses"].update({"429": {"description": "Slower."}}),
-    "an error less": lambda new: post(new)["responses"].pop("409"),
-    "another type of body": lambda new: post(new)["requestBody"]["content"].update({"text/xml": {}}),
-    "fewer rights": lambda new: post(new)["security"][0].update(key=[]),
-    "another way to sign in": lambda new: post(new)["security"].append({"cookie": []}),
-    "new optional member": lambda new: sent(new)["properties"].update(email={"type": "string"}),
-    "no longer required": lambda new: sent(new)["required"].remove("kind"),
-    "wider type": lambda new: sent(new)["properties"]["name"].update(type=["string", "null"]),
-    "wider enum": lambda new: sent(new)["properties"]["kind"]["enum"].append("staff"),
-    "longer allowed": lambda new: sent(new)["properties"]["name"].update(maxLength=300),
-    "another alternative": lambda new: sent(new)["properties"]["contact"]["oneOf"].append({"type": "boolean"}),
-    "new member of the answer": lambda new: answer(new)["properties"].update(email={"type": "string"}),
-    "never null again": lambda new: answer(new)["properties"]["score"].update(type="number"),
-    "always there": lambda new: answer(new)["required"].append("score"),
-    "other words": lambda new: post(new).update(summary="Another.", description="Other words."),
+    "error removed": lambda new: post(new)["responses"].pop("409"),
+    "another media type of the body": lambda new: post(new)["requestBody"]["content"].update({"text/xml": {}}),
+    "fewer scopes": lambda new: post(new)["security"][0].update(key=[]),
+    "another security scheme": lambda new: post(new)["security"].append({"cookie": []}),
+    "new optional field": lambda new: request_schema(new)["properties"].update(email={"type": "string"}),
+    "no longer required": lambda new: request_schema(new)["required"].remove("kind"),
+    "wider type": lambda new: request_schema(new)["properties"]["name"].update(type=["string", "null"]),
+    "wider enum": lambda new: request_schema(new)["properties"]["kind"]["enum"].append("staff"),
+    "longer allowed": lambda new: request_schema(new)["properties"]["name"].update(maxLength=300),
+    "another alternative": lambda new: request_schema(new)["properties"]["contact"]["oneOf"].append(
+        {"type": "boolean"}
+    ),
+    "new field of the response": lambda new: response_schema(new)["properties"].update(email={"type": "string"}),
+    "no longer nullable": lambda new: response_schema(new)["properties"]["score"].update(type="number"),
+    "newly always present": lambda new: response_schema(new)["required"].append("score"),
+    "other descriptions": lambda new: post(new).update(summary="Another.", description="Other words."),
 }
 
 
 @pytest.mark.parametrize("change", BREAKING)
-def test_what_breaks_a_client_is_named(change: str) -> None:
-    make, expected = BREAKING[change]
+def test_breaking_change_is_reported(change: str) -> None:
+    apply, expected = BREAKING[change]
     new = copy.deepcopy(OLD)
-    make(new)
+    apply(new)
     found = breaking(OLD, new)
     assert any(expected in problem for problem in found), found
 
 
 @pytest.mark.parametrize("change", HARMLESS)
-def test_what_breaks_nobody_is_let_through(change: str) -> None:
+def test_compatible_change_passes(change: str) -> None:
     new = copy.deepcopy(OLD)
     HARMLESS[change](new)
     assert breaking(OLD, new) == []
 
 
 def released(repository: Repository) -> Document:
-    """Release the API as it is, and return a document in which a planted change breaks it."""
+    """Release the current API, and return a document with a planted breaking change."""
     (repository.root / "docs").mkdir()
     (repository.root / DOCUMENT).write_text(json.dumps(document()))
-    repository.commit("feat: begin")
+    repository.commit("feat: start")
     repository.tag("v1.0.0")
     changed = document()
     del changed["paths"]["/v1/people/{person_id}"]["delete"]
     return changed
 
 
-def test_a_planted_breaking_change_of_our_api_fails_the_check(repository: Repository) -> None:
+def test_planted_breaking_change_fails_the_check(repository: Repository) -> None:
     changed = released(repository)
     repository.commit("feat: tidy up")
     assert problems(changed, repository.root) == ["DELETE /v1/people/{person_id} was removed"]
     assert problems(document(), repository.root) == []
 
 
-def test_a_breaking_change_that_is_announced_passes(repository: Repository) -> None:
+def test_announced_breaking_change_passes(repository: Repository) -> None:
     changed = released(repository)
-    repository.commit("feat!: people are never erased")
+    repository.commit("feat!: people are never deleted")
     assert problems(changed, repository.root) == []
 
 
-def test_before_the_first_release_nothing_can_break(repository: Repository) -> None:
-    repository.commit("feat: begin")
+def test_no_change_is_breaking_before_the_first_release(repository: Repository) -> None:
+    repository.commit("feat: start")
     assert problems({"paths": {}}, repository.root) == []

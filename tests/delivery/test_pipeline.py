@@ -1,4 +1,4 @@
-"""The workflows' own steps, from a commit to a running version and back, with the tools of others replaced by what notes their calls."""
+"""The workflows' own steps, from a commit to a running version and back, with recorders in place of the tools."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ def project(tmp_path: Path) -> Iterator[Pipeline]:
 
 
 def release(project: Pipeline) -> str:
-    """Run every job of the release as far as they succeed, and return the version."""
+    """Run the jobs of the release until one fails, and return the version."""
     version = project.job(RELEASE, "version", values()).get("version", "")
     if not version:
         return ""
     project.change(versions={**project.world["versions"], DIGEST: version})
-    told = values(**{"needs.version.outputs.version": version})
-    told["needs.image.outputs.digest"] = project.job(RELEASE, "image", told)["digest"]
+    github_values = values(**{"needs.version.outputs.version": version})
+    github_values["needs.image.outputs.digest"] = project.job(RELEASE, "image", github_values)["digest"]
     for environment in ("qa", "prod"):
         if environment == "prod":
-            project.job(RELEASE, "carry", told)
-        deploy(project, environment, told["needs.image.outputs.digest"], version)
-    project.job(RELEASE, "notes", told)
+            project.job(RELEASE, "carry", github_values)
+        deploy(project, environment, github_values["needs.image.outputs.digest"], version)
+    project.job(RELEASE, "notes", github_values)
     return version
 
 
@@ -65,10 +65,10 @@ def deploy(project: Pipeline, environment: str, image: str, version: str) -> Non
     project.job("deploy", "deploy", values(**given))
 
 
-def position(project: Pipeline, beginning: str, *, last: bool = False) -> int:
-    """Say when a tool was called."""
-    found = [number for number, call in enumerate(project.calls) if call.startswith(beginning)]
-    assert found, f"{beginning} was never called: {project.calls}"
+def position(project: Pipeline, prefix: str, *, last: bool = False) -> int:
+    """Return the position of a tool's call among all calls."""
+    found = [number for number, call in enumerate(project.calls) if call.startswith(prefix)]
+    assert found, f"{prefix} was never called: {project.calls}"
     return found[-1 if last else 0]
 
 
@@ -77,7 +77,7 @@ def applied(project: Pipeline) -> list[str]:
     return [call.rpartition("image_version=")[2].split()[0] for call in project.calls if "image_version=" in call]
 
 
-def test_a_feature_becomes_a_running_version(project: Pipeline) -> None:
+def test_feature_becomes_a_running_version(project: Pipeline) -> None:
     project.project.commit("feat: more")
     assert release(project) == "1.1.0"
     assert project.project.git("ls-remote", "origin", "v1.1.0^{}").split()[0] == project.project.git(
@@ -106,7 +106,7 @@ def test_release_has_the_wheels_of_server_and_client(project: Pipeline) -> None:
     ]
 
 
-def test_the_image_says_what_it_was_built_from(project: Pipeline) -> None:
+def test_image_records_its_source(project: Pipeline) -> None:
     project.project.commit("feat: more")
     release(project)
     build = project.calls[position(project, "docker buildx build")]
@@ -116,7 +116,7 @@ def test_the_image_says_what_it_was_built_from(project: Pipeline) -> None:
     assert "--platform linux/amd64,linux/arm64 --sbom=true --provenance=mode=max " in build
 
 
-def test_a_smoke_test_that_fails_brings_the_old_version_back_and_ends_it(project: Pipeline) -> None:
+def test_failed_smoke_test_restores_the_old_version(project: Pipeline) -> None:
     project.project.commit("feat: more")
     project.change(broken=[DIGEST])
     with pytest.raises(Failed, match=r"(?s)^1: .*going back to"):
@@ -127,13 +127,13 @@ def test_a_smoke_test_that_fails_brings_the_old_version_back_and_ends_it(project
     assert not [call for call in project.calls if call.startswith("gh release")]
 
 
-def test_a_service_of_another_version_does_not_count(project: Pipeline) -> None:
+def test_service_of_another_version_fails_the_deployment(project: Pipeline) -> None:
     with pytest.raises(Failed, match=r"the version is \?, not 9.9.9"):
         deploy(project, "qa", DIGEST, "9.9.9")
     assert project.now("running") == BEFORE
 
 
-def test_an_apply_that_fails_brings_the_old_version_back(project: Pipeline) -> None:
+def test_failed_apply_restores_the_old_version(project: Pipeline) -> None:
     failing = f"terraform -chdir=iac/deploy_iac apply -var-file=environments/qa/terraform.tfvars -input=false -var image_version={DIGEST}"
     project.change(failing=[failing])
     with pytest.raises(Failed, match=r"(?s)^1: .*going back to"):
@@ -141,26 +141,26 @@ def test_an_apply_that_fails_brings_the_old_version_back(project: Pipeline) -> N
     assert applied(project) == [DIGEST, BEFORE]
 
 
-def test_where_nothing_works_it_says_so(project: Pipeline) -> None:
+def test_failed_rollback_is_reported(project: Pipeline) -> None:
     project.change(broken=[DIGEST, BEFORE])
     with pytest.raises(Failed, match=r"(?s)^2: .*does not work in qa either"):
         deploy(project, "qa", DIGEST, "1.1.0")
 
 
-def test_a_first_deployment_that_fails_has_nothing_to_go_back_to(project: Pipeline) -> None:
+def test_failed_first_deployment_has_no_version_to_restore(project: Pipeline) -> None:
     del project.world["parameters"]["/people-info-qa/deploy/image_version"]
     project.change(broken=[DIGEST])
     with pytest.raises(Failed, match=r"(?s)^2: .*there is nothing to go back to"):
         deploy(project, "qa", DIGEST, "1.1.0")
 
 
-def test_chores_release_nothing(project: Pipeline) -> None:
-    project.project.commit("chore: tidy", "docs: tell")
+def test_chores_release_no_version(project: Pipeline) -> None:
+    project.project.commit("chore: tidy", "docs: explain")
     assert release(project) == ""
     assert workflow(RELEASE)["jobs"]["image"]["if"] == "needs.version.outputs.version != ''"
 
 
-def test_a_push_in_between_leaves_the_release_to_the_next_run(project: Pipeline, tmp_path: Path) -> None:
+def test_concurrent_push_leaves_the_release_to_the_next_run(project: Pipeline, tmp_path: Path) -> None:
     project.project.git("clone", "--quiet", str(tmp_path / "origin.git"), str(tmp_path / "other"))
     other = "cd ../other && git -c user.name=T -c user.email=t@example.org commit -q --allow-empty -m 'fix: x' && git push -q"
     project.run(other)
@@ -172,7 +172,7 @@ def test_a_push_in_between_leaves_the_release_to_the_next_run(project: Pipeline,
 
 
 @pytest.mark.parametrize(
-    ("world", "reached"),
+    ("world", "later_call"),
     [
         ({"findings": [{"name": "CVE-2026-1", "severity": "HIGH"}]}, "cosign sign"),
         ({"findings": [{"name": "CVE-2026-1", "severity": "CRITICAL"}]}, "cosign sign"),
@@ -184,16 +184,16 @@ def test_a_push_in_between_leaves_the_release_to_the_next_run(project: Pipeline,
         ({"failing": ["aws ecr get-login-password"]}, "docker buildx build"),
     ],
 )
-def test_a_step_that_fails_ends_everything_after_it(project: Pipeline, world: dict[str, Any], reached: str) -> None:
+def test_failed_step_prevents_all_later_steps(project: Pipeline, world: dict[str, Any], later_call: str) -> None:
     project.project.commit("feat: more")
     project.change(**world)
     with pytest.raises(Failed):
         release(project)
-    assert not [call for call in project.calls if call.startswith((reached, "terraform"))]
+    assert not [call for call in project.calls if call.startswith((later_call, "terraform"))]
 
 
 @pytest.mark.parametrize("broken", ["make test", "make check"])
-def test_tests_or_checks_that_fail_end_it_and_nothing_is_released(project: Pipeline, broken: str) -> None:
+def test_failed_tests_or_checks_prevent_a_release(project: Pipeline, broken: str) -> None:
     project.change(failing=[broken])
     with pytest.raises(Failed):
         project.run(".ci/run")
@@ -205,13 +205,13 @@ def test_tests_or_checks_that_fail_end_it_and_nothing_is_released(project: Pipel
 
 
 def upstream(jobs: dict[str, Any], job: str) -> set[str]:
-    """Return every job that has to succeed before a job begins."""
+    """Return every job that must succeed before a job starts."""
     needs = jobs[job].get("needs", [])
     direct = {needs} if isinstance(needs, str) else set(needs)
     return direct.union(*(upstream(jobs, other) for other in direct))
 
 
-def test_the_same_by_hand(project: Pipeline) -> None:
+def test_make_targets_push_and_deploy_manually(project: Pipeline) -> None:
     makefile = (ROOT / "Makefile").read_text()
     for target, script in (
         ("image", "build_image"),
@@ -227,13 +227,13 @@ def test_the_same_by_hand(project: Pipeline) -> None:
     assert project.now("running") == "1.0.0"
 
 
-def test_going_back_by_hand_takes_what_ran_before(project: Pipeline) -> None:
+def test_manual_rollback_deploys_the_previous_version(project: Pipeline) -> None:
     project.change(history=["1.0.0", "1.1.0", "1.2.0", "1.2.0"], versions={"1.1.0": "1.1.0"})
     project.run("scripts/rollback qa")
     assert applied(project) == ["1.1.0"]
 
 
-def test_a_job_that_waits_for_a_reviewer_holds_no_group() -> None:
+def test_job_that_waits_for_a_reviewer_blocks_no_concurrency_group() -> None:
     for name in ("application_build_push_deploy", "iac_app", "iac_deploy_basic"):
         group = workflow(name).get("concurrency", {"group": "github.run_id"})["group"]
         assert "github.run_id" in group, f"{name}: a run that waits would hold up the next one"
@@ -246,24 +246,24 @@ def test_a_job_that_waits_for_a_reviewer_holds_no_group() -> None:
     assert "-lock-timeout=30m" in (ROOT / "scripts" / "terraform").read_text()
 
 
-def test_a_version_that_ecs_took_back_by_itself_is_a_failure_even_when_apply_succeeds(project: Pipeline) -> None:
+def test_version_that_ecs_rolled_back_is_a_failure(project: Pipeline) -> None:
     project.change(taken_back=[DIGEST], versions=project.world["versions"] | {DIGEST: "1.1.0"})
     with pytest.raises(Failed, match=r"(?s)^1: .*ECS rolled the deployment back.*going back to"):
         deploy(project, "qa", DIGEST, "1.1.0")
     assert applied(project) == [DIGEST, BEFORE]
     assert project.now("parameters")["/people-info-qa/deploy/image_version"] == BEFORE
-    written = [call for call in project.calls if call.startswith("aws ssm put-parameter")]
-    assert [f"--value {DIGEST}" in call for call in written] == [False]
+    published = [call for call in project.calls if call.startswith("aws ssm put-parameter")]
+    assert [f"--value {DIGEST}" in call for call in published] == [False]
 
 
 @pytest.mark.parametrize("rollout", ["IN_PROGRESS", "FAILED", "UNKNOWN"])
-def test_a_deployment_that_has_not_completed_is_a_failure(project: Pipeline, rollout: str) -> None:
+def test_incomplete_deployment_is_a_failure(project: Pipeline, rollout: str) -> None:
     project.change(rollout=rollout)
     with pytest.raises(Failed, match=r"(?s)^2: .*does not work in qa either"):
         deploy(project, "qa", DIGEST, "1.1.0")
 
 
-def test_a_version_is_published_after_it_was_verified(project: Pipeline) -> None:
+def test_version_is_published_after_its_verification(project: Pipeline) -> None:
     project.project.commit("feat: more")
     release(project)
     order = [
@@ -275,7 +275,7 @@ def test_a_version_is_published_after_it_was_verified(project: Pipeline) -> None
     assert project.now("parameters")["/people-info-qa/deploy/image_version"] == DIGEST
 
 
-def test_a_digest_without_a_version_is_looked_up_and_verified(project: Pipeline) -> None:
+def test_digest_without_a_version_is_resolved_and_verified(project: Pipeline) -> None:
     project.change(pushed=project.world["pushed"] | {"qa-api:1.1.0": DIGEST})
     with pytest.raises(Failed, match=r"the version is \?, not 1.1.0"):
         project.run(f"scripts/deploy qa {DIGEST}")
@@ -283,16 +283,16 @@ def test_a_digest_without_a_version_is_looked_up_and_verified(project: Pipeline)
         project.run(f"scripts/deploy qa sha256:{'e' * 64}")
 
 
-def test_the_version_that_is_gone_back_to_is_verified_too(project: Pipeline) -> None:
+def test_restored_version_is_verified(project: Pipeline) -> None:
     project.change(broken=[DIGEST], versions={BEFORE: "0.9.0"})
     with pytest.raises(Failed, match=r"(?s)^2: .*the version is 0.9.0, not 1.0.0.*does not work in qa either"):
         deploy(project, "qa", DIGEST, "1.1.0")
 
 
-def test_a_release_that_was_approved_late_replaces_no_newer_version(project: Pipeline) -> None:
+def test_late_approval_replaces_no_newer_version(project: Pipeline) -> None:
     project.change(pushed={"qa-api:1.10.0": BEFORE, "qa-api:1.9.0": DIGEST})
-    said = project.run(f"scripts/deploy qa {DIGEST} 1.9.0", {"ONLY_NEWER": "true"})
-    assert "runs 1.10.0 already" in said
+    output = project.run(f"scripts/deploy qa {DIGEST} 1.9.0", {"ONLY_NEWER": "true"})
+    assert "runs 1.10.0 already" in output
     assert applied(project) == []
     for job in ("qa", "prod"):
         assert workflow(RELEASE)["jobs"][job]["with"]["only-newer"] is True
@@ -300,13 +300,13 @@ def test_a_release_that_was_approved_late_replaces_no_newer_version(project: Pip
 
 
 def settings(project: Pipeline, environment: str = "qa") -> None:
-    """Run the jobs that apply changed settings, as far as their conditions let them."""
-    told = project.job("settings", "plan", values(**{"inputs.environment": environment}))
-    if told["changes"] == "true":
+    """Run the jobs that apply changed settings, if their conditions permit."""
+    github_values = project.job("settings", "plan", values(**{"inputs.environment": environment}))
+    if github_values["changes"] == "true":
         deploy(project, environment, "running", "")
 
 
-def test_a_commit_to_a_tfvars_file_is_applied_to_the_version_that_runs(project: Pipeline) -> None:
+def test_changed_tfvars_file_is_applied_to_the_running_version(project: Pipeline) -> None:
     file = "iac/deploy_iac/environments/qa/terraform.tfvars"
     (project.project.root / file).parent.mkdir(parents=True)
     (project.project.root / file).write_text('environment = "qa"\n')
@@ -323,20 +323,20 @@ def test_a_commit_to_a_tfvars_file_is_applied_to_the_version_that_runs(project: 
     assert verified.endswith(f" {REGISTRY}/qa-api@{BEFORE}")
 
 
-def test_settings_that_did_not_change_ask_no_reviewer(project: Pipeline) -> None:
+def test_unchanged_settings_require_no_reviewer(project: Pipeline) -> None:
     project.change(plan="No changes.")
     settings(project)
     assert not [call for call in project.calls if "deploy_iac apply" in call]
 
 
-def test_settings_of_an_environment_in_which_nothing_runs_wait_for_its_first_version(project: Pipeline) -> None:
+def test_settings_without_a_running_version_are_not_applied(project: Pipeline) -> None:
     project.world["parameters"]["/people-info-qa/deploy/image_version"] = "none"
     project.change()
     settings(project)
     assert applied(project) == []
 
 
-def test_a_scan_that_has_not_started_is_awaited(project: Pipeline) -> None:
+def test_scan_that_has_not_started_is_awaited(project: Pipeline) -> None:
     project.change(errors={"aws ecr describe-image-scan-findings": "ScanNotFoundException"})
     assert "no known hole" in project.run(f"scripts/check_image_scan qa {DIGEST}", {"SCAN_SECONDS": "600"})
     project.change(errors={"aws ecr describe-image-scan-findings": "AccessDeniedException"})
@@ -344,21 +344,21 @@ def test_a_scan_that_has_not_started_is_awaited(project: Pipeline) -> None:
         project.run(f"scripts/check_image_scan qa {DIGEST}")
 
 
-def test_the_image_job_can_be_run_again(project: Pipeline) -> None:
+def test_image_job_can_be_repeated(project: Pipeline) -> None:
     project.project.commit("feat: more")
     version = project.job(RELEASE, "version", values())["version"]
     project.then(built_from=project.project.git("rev-parse", "HEAD"))
-    told = values(**{"needs.version.outputs.version": version, "needs.image.outputs.digest": DIGEST})
+    github_values = values(**{"needs.version.outputs.version": version, "needs.image.outputs.digest": DIGEST})
     for _ in range(2):
-        assert project.job(RELEASE, "image", told)["digest"] == DIGEST
-        project.job(RELEASE, "carry", told)
+        assert project.job(RELEASE, "image", github_values)["digest"] == DIGEST
+        project.job(RELEASE, "carry", github_values)
     assert len([call for call in project.calls if call.startswith("docker buildx build")]) == 1
     assert (
         len([call for call in project.calls if call.startswith("skopeo copy") and "docker://" in call.split()[-1]]) == 1
     )
 
 
-def test_another_image_of_a_pushed_version_is_refused(project: Pipeline) -> None:
+def test_second_image_of_a_pushed_version_is_rejected(project: Pipeline) -> None:
     pushed = {f"qa-api:{__version__}": BEFORE, "prod-api:1.0.0": BEFORE}
     project.change(pushed=pushed, built_from="f" * 40)
     with pytest.raises(Failed, match="release a new version"):
@@ -367,7 +367,7 @@ def test_another_image_of_a_pushed_version_is_refused(project: Pipeline) -> None
         project.run(f"scripts/promote_image prod {DIGEST} load image.oci 1.0.0")
 
 
-def test_the_first_version_that_was_pushed_by_hand_is_signed_by_the_workflow(project: Pipeline) -> None:
+def test_workflow_signs_a_first_version_that_was_pushed_manually(project: Pipeline) -> None:
     project.change(built_from=project.project.git("rev-parse", "HEAD"))
     inputs = values(**{"inputs.environment": "qa", "inputs.version": "1.0.0"})
     project.job(RELEASE, "sign", inputs)
@@ -378,7 +378,7 @@ def test_the_first_version_that_was_pushed_by_hand_is_signed_by_the_workflow(pro
     assert workflow(RELEASE)["jobs"]["sign"]["environment"] == "${{ inputs.environment }}"
 
 
-def test_a_stack_is_applied_as_it_was_planned_and_shown(project: Pipeline) -> None:
+def test_stack_is_applied_as_planned_and_shown(project: Pipeline) -> None:
     inputs = {"inputs.stack": "app_iac", "inputs.environment": "qa", "github.event.pull_request.number": "7"}
     assert project.job("terraform", "plan", values(**inputs)) == {"changes": "true"}
     assert "Plan: 1 to add" in (project.folder / "summary").read_text()
@@ -392,13 +392,13 @@ def test_a_stack_is_applied_as_it_was_planned_and_shown(project: Pipeline) -> No
     assert not [call for call in project.calls if "-auto-approve" in call]
 
 
-def test_a_plan_without_changes_needs_nobody(project: Pipeline) -> None:
+def test_plan_without_changes_requires_no_reviewer(project: Pipeline) -> None:
     project.change(plan="No changes. Your infrastructure matches the configuration.")
     inputs = {"inputs.stack": "app_iac", "inputs.environment": "qa", "github.event.pull_request.number": ""}
     assert project.job("terraform", "plan", values(**inputs)) == {"changes": "false"}
 
 
-def test_drift_fails_the_run_and_is_measured_by_the_version_that_runs(project: Pipeline) -> None:
+def test_drift_from_the_running_version_fails_the_run(project: Pipeline) -> None:
     matrix = {"matrix.stack": "deploy_iac", "matrix.environment": "qa"}
     with pytest.raises(Failed, match=r"(?s)^2: "):
         project.job("drift", "look", values(**matrix))
@@ -419,7 +419,7 @@ def test_newer_dependencies_become_a_pull_request(project: Pipeline) -> None:
     assert project.project.git("show", "HEAD:requirements/run.lock") == "newer==2"
 
 
-def test_what_a_stack_takes_from_others_is_locked_or_nothing_is_planned(project: Pipeline) -> None:
+def test_plan_requires_locked_providers(project: Pipeline) -> None:
     plan = {"inputs.stack": "app_iac", "inputs.environment": "qa", "github.event.pull_request.number": "7"}
     with pytest.raises(Failed, match=r"iac/app_iac/.terraform.lock.hcl is missing: scripts/lock_providers makes it"):
         project.job("terraform", "plan", values(**plan), CI="true")
@@ -437,7 +437,7 @@ def preview(project: Pipeline, job: str) -> None:
     project.job("preview", job, values(**{"github.event.pull_request.number || inputs.number": "7"}))
 
 
-def test_a_branch_is_shown_beside_qa_and_taken_down_again(project: Pipeline) -> None:
+def test_preview_of_a_branch_is_created_and_destroyed(project: Pipeline) -> None:
     image = f"{REGISTRY}/qa-preview@{DIGEST}"
     preview(project, "up")
     assert project.now("previews") == {"7": image}
@@ -458,7 +458,7 @@ def test_a_branch_is_shown_beside_qa_and_taken_down_again(project: Pipeline) -> 
     assert not [call for call in project.calls if "deploy_iac" in call or "prod" in call]
 
 
-def test_a_preview_that_does_not_work_is_not_shown(project: Pipeline) -> None:
+def test_broken_preview_is_not_announced(project: Pipeline) -> None:
     project.change(broken=[f"{REGISTRY}/qa-preview@{DIGEST}"])
     with pytest.raises(Failed, match="503"):
         preview(project, "up")
@@ -466,21 +466,21 @@ def test_a_preview_that_does_not_work_is_not_shown(project: Pipeline) -> None:
 
 
 @pytest.mark.parametrize("number", ["7/../../deploy_iac", "0", "007", "123456", "", "7 -var environment=prod"])
-def test_only_a_number_becomes_part_of_names(project: Pipeline, number: str) -> None:
+def test_preview_accepts_only_numbers(project: Pipeline, number: str) -> None:
     for step in ("up", "down"):
         with pytest.raises(Failed):
             project.run(f'scripts/preview {step} qa "$NUMBER"', {"NUMBER": number})
     assert project.calls == []
 
 
-def test_what_nobody_looks_at_any_more_is_taken_down_in_the_night(project: Pipeline) -> None:
+def test_unused_previews_are_destroyed_nightly(project: Pipeline) -> None:
     for number in ("7", "77", "8", "9"):
         project.run(f"scripts/preview up qa {number}")
     stuck = (
         "terraform -chdir=iac/preview_iac destroy -var-file=environments/qa/terraform.tfvars -input=false -var number=8"
     )
     project.then(labelled=["77", "12"], failing=[stuck])
-    with pytest.raises(Failed, match="nobody looks at pr-9"):  # what cannot be taken down keeps no other from it
+    with pytest.raises(Failed, match="nobody looks at pr-9"):  # one failure does not prevent the others
         project.job("preview", "sweep", values())
     assert project.now("states") == ["preview/pr-77.tfstate", "preview/pr-8.tfstate"]
     project.then(failing=[])
@@ -488,7 +488,7 @@ def test_what_nobody_looks_at_any_more_is_taken_down_in_the_night(project: Pipel
     assert list(project.now("previews")) == ["77"]
 
 
-def test_where_it_is_not_known_what_is_looked_at_nothing_is_taken_down(project: Pipeline) -> None:
+def test_no_preview_is_destroyed_while_its_use_is_unknown(project: Pipeline) -> None:
     project.run("scripts/preview up qa 7")
     project.then(failing=["gh pr list"])
     with pytest.raises(Failed):
@@ -496,14 +496,14 @@ def test_where_it_is_not_known_what_is_looked_at_nothing_is_taken_down(project: 
     assert project.now("states") == ["preview/pr-7.tfstate"]
 
 
-def test_one_that_waits_to_take_down_is_pushed_aside_by_nothing_that_does_nothing() -> None:
-    told = workflow("preview")
-    assert "concurrency" not in told, "a run for another label would take its place, and skip its jobs"
-    assert told["jobs"]["up"]["concurrency"] == told["jobs"]["down"]["concurrency"]
-    assert told["jobs"]["down"]["concurrency"]["cancel-in-progress"] is False
+def test_pending_destruction_of_a_preview_is_not_cancelled() -> None:
+    definition = workflow("preview")
+    assert "concurrency" not in definition, "a run for another label would replace it and skip its jobs"
+    assert definition["jobs"]["up"]["concurrency"] == definition["jobs"]["down"]["concurrency"]
+    assert definition["jobs"]["down"]["concurrency"]["cancel-in-progress"] is False
 
 
-def test_a_preview_is_taken_down_when_its_pull_request_is_closed_and_nobody_elses_code_is_shown() -> None:
+def test_preview_ends_with_its_pull_request_and_runs_no_code_of_forks() -> None:
     jobs = workflow("preview")["jobs"]
     assert "github.event.action == 'closed'" in jobs["down"]["if"]
     for job in (jobs["up"], jobs["down"]):

@@ -1,4 +1,4 @@
-"""A release is one commit and one tag, and says the same version everywhere."""
+"""A release is one commit and one tag with the same version everywhere."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def project(repository: Repository) -> Repository:
-    """A repository with what a release changes, released once."""
+    """A repository with the files that a release changes, released once."""
     for name in (*PACKAGES, CHANGELOG):
         (repository.root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, repository.root / name)
     (repository.root / "docs").mkdir()
     repository.git("config", "user.name", "Test")
     repository.git("config", "user.email", "test@example.org")
-    repository.commit("feat: begin")
+    repository.commit("feat: start")
     release("0.1.0", repository.root)
     return repository
 
@@ -50,11 +50,11 @@ def test_packages_changelog_openapi_document_and_tag_have_the_same_version(proje
     assert project.git("status", "--porcelain") == ""
 
 
-def test_after_a_release_there_is_nothing_to_release(project: Repository) -> None:
+def test_no_release_follows_without_a_change(project: Repository) -> None:
     assert next_release(project.root) is None
 
 
-def test_what_was_written_for_users_becomes_the_notes(project: Repository) -> None:
+def test_changelog_section_becomes_the_release_notes(project: Repository) -> None:
     changelog = project.root / CHANGELOG
     head, _, rest = changelog.read_text().partition("\n## ")
     changelog.write_text(f"{head}\n## Next (not yet released)\n- People can fly.\n\n## {rest}")
@@ -64,32 +64,32 @@ def test_what_was_written_for_users_becomes_the_notes(project: Repository) -> No
     assert "(not yet released)" not in changelog.read_text()
 
 
-def test_where_nothing_was_written_the_commits_speak(project: Repository) -> None:
-    project.commit("fix: mend it\n\nAt length.", "docs: say so", "feat: regretted")
+def test_release_notes_list_the_commits_without_a_changelog_section(project: Repository) -> None:
+    project.commit("fix: repair it\n\nAt length.", "docs: explain it", "feat: regretted")
     project.revert("HEAD")
     release("0.1.1", project.root)
-    assert notes(project.root) == "- fix: mend it"
+    assert notes(project.root) == "- fix: repair it"
 
 
-def test_a_pre_release_is_a_version_to_python_as_well(project: Repository) -> None:
+def test_pre_release_is_a_valid_python_version(project: Repository) -> None:
     project.commit("feat: more")
     stamp(pre_release(project.root), project.root)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copyfile(ROOT / name, project.root / name)
     (project.root / "made").mkdir()
-    look = "import flit_core.buildapi as b; b.prepare_metadata_for_build_wheel('made')"
-    subprocess.run([sys.executable, "-c", look], cwd=project.root, check=True, capture_output=True)
+    program = "import flit_core.buildapi as b; b.prepare_metadata_for_build_wheel('made')"
+    subprocess.run([sys.executable, "-c", program], cwd=project.root, check=True, capture_output=True)
     (metadata,) = project.root.glob("made/*/METADATA")
     assert "\nVersion: 0.2.0.dev20" in metadata.read_text()
 
 
 @pytest.mark.parametrize("version", ["1.2", "v1.2.3", "1.2.3-rc.1", "1.2.3; rm -rf /", ""])
-def test_what_is_no_version_is_refused(project: Repository, version: str) -> None:
+def test_invalid_version_is_rejected(project: Repository, version: str) -> None:
     with pytest.raises(SystemExit, match="is not a version"):
         stamp(version, project.root)
 
 
-def test_a_running_service_says_the_same_version_everywhere(tmp_path: Path) -> None:
+def test_running_service_reports_one_version_everywhere(tmp_path: Path) -> None:
     command = subprocess.run(
         [sys.executable, "-m", "peopleinfo", "version"], capture_output=True, text=True, check=True
     )

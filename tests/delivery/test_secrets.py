@@ -1,4 +1,4 @@
-"""A secret that is committed is found, one of ours too."""
+"""Committed secrets are detected, including API keys of PeopleInfo."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ PRIVATE = "-----BEGIN EC " + "PRIVATE KEY-----"
         ("key: pi_" + "a" * 49, ""),
         ("nothing of the kind", ""),
     ],
-    ids=["ours", "aws", "private key", "what only looks like ours", "none"],
+    ids=["api key", "aws", "private key", "similar to an api key", "none"],
 )
-def test_a_secret_is_found(tmp_path: Path, planted: str, kind: str) -> None:
+def test_secret_is_detected(tmp_path: Path, planted: str, kind: str) -> None:
     file = tmp_path / "notes.md"
     file.write_text(f"{planted}\n")
-    ran = subprocess.run([ROOT / "scripts" / "scan_secrets", file], capture_output=True, text=True, check=False)
-    assert bool(ran.returncode) == bool(kind)
-    assert kind in ran.stdout
-    assert planted not in ran.stdout
+    completed = subprocess.run([ROOT / "scripts" / "scan_secrets", file], capture_output=True, text=True, check=False)
+    assert bool(completed.returncode) == bool(kind)
+    assert kind in completed.stdout
+    assert planted not in completed.stdout

@@ -1,4 +1,4 @@
-"""The workflows are what GitHub understands, ask for little, and run nothing that is not in this repository or pinned."""
+"""The workflows are valid, request few permissions, and run only local or pinned code."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 NAMES = sorted(path.stem for path in WORKFLOWS.glob("*.yml"))
 FILES = [*WORKFLOWS.glob("*.yml"), *(ROOT / ".github" / "actions").glob("*/action.yml")]
-# What may stand in a step beside scripts/ and make: variables, and what tells the workflow of an output.
+# Permitted in a step in addition to scripts/ and make: variables and outputs of the workflow.
 GLUE = re.compile(
     r'(\w+=\$\(scripts/[^()|;&]*\)|\{ echo .*; \} >>"\$GITHUB_OUTPUT"|echo .* >>"\$GITHUB_OUTPUT"|gh auth setup-git)'
 )
-OURS = re.compile(r"(scripts/\w+|make [a-z.]|sudo --preserve-env=\S+ env \S+ \.ci/run)[^;&|]*")
+OWN_COMMAND = re.compile(r"(scripts/\w+|make [a-z.]|sudo --preserve-env=\S+ env \S+ \.ci/run)[^;&|]*")
 
 
 def steps(name: str) -> list[dict[str, Any]]:
@@ -34,7 +34,7 @@ _EXPRESSION = re.compile(r"\$\{\{ (?:inputs|matrix)\.environment \}\}")
 
 
 def jobs_with_a_role() -> Iterator[tuple[str, str, str, str]]:
-    """Yield workflow, job, role of AWS and GitHub environment in qa (or "") of each job that signs in."""
+    """Yield workflow, job, AWS role and GitHub environment in qa (or "") of each job that assumes a role."""
     for name in NAMES:
         for job, body in workflow(name)["jobs"].items():
             for step in body.get("steps", []):
@@ -47,7 +47,7 @@ def jobs_with_a_role() -> Iterator[tuple[str, str, str, str]]:
                     )
 
 
-def test_a_job_that_reads_what_differs_between_environments_declares_its_environment() -> None:
+def test_job_that_reads_environment_variables_declares_its_environment() -> None:
     for name in NAMES:
         for job, body in workflow(name)["jobs"].items():
             reads = set(re.findall(r"vars\.(\w+)", str(body.get("steps", ""))))
@@ -55,11 +55,11 @@ def test_a_job_that_reads_what_differs_between_environments_declares_its_environ
                 assert body.get("environment"), f"{name}.{job} would read the variables of the repository"
 
 
-def test_the_workflows_of_the_first_service_are_there() -> None:
+def test_required_workflows_exist() -> None:
     assert {"iac_deploy_basic", "iac_app", "application_build_push_deploy"} <= set(NAMES)
 
 
-def test_actionlint_has_nothing_to_say() -> None:
+def test_actionlint_accepts_the_workflows() -> None:
     assert lint("actionlint", *WORKFLOWS.glob("*.yml")) == ""
 
 
@@ -75,7 +75,7 @@ def test_zizmor_finds_nothing_of_medium_severity_or_higher() -> None:
         ("vendor.dependabot", ".github/dependabot.yml"),
     ],
 )
-def test_the_schema_is_kept(schema: str, pattern: str) -> None:
+def test_file_matches_its_schema(schema: str, pattern: str) -> None:
     assert lint("check-jsonschema", "--builtin-schema", schema, *ROOT.glob(pattern)) == ""
 
 
@@ -86,7 +86,7 @@ def test_newer_providers_are_proposed_for_every_stack_and_module() -> None:
     )
 
 
-def test_every_action_of_others_is_pinned_by_one_commit_and_says_its_version() -> None:
+def test_third_party_action_is_pinned_to_one_commit_and_names_its_version() -> None:
     pinned: dict[str, set[str]] = {}
     for path in FILES:
         for used in re.findall(r"uses: (?!\./)(.*)", path.read_text()):
@@ -96,35 +96,35 @@ def test_every_action_of_others_is_pinned_by_one_commit_and_says_its_version() -
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_workflow_has_no_rights_but_those_a_job_asks_for(name: str) -> None:
+def test_workflow_has_only_the_permissions_of_its_jobs(name: str) -> None:
     assert workflow(name)["permissions"] == {}
     for job in workflow(name)["jobs"].values():
         assert set(job["permissions"]) <= {"actions", "contents", "id-token", "pull-requests", "attestations"}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_script_step_is_a_script_of_ours_or_a_target_of_make(name: str) -> None:
+def test_step_runs_only_scripts_of_the_repository_or_make(name: str) -> None:
     for step in steps(name):
         for line in str(step.get("run", "")).splitlines():
-            assert GLUE.fullmatch(line.strip()) or OURS.fullmatch(line.strip()), line
+            assert GLUE.fullmatch(line.strip()) or OWN_COMMAND.fullmatch(line.strip()), line
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_that_fails_is_passed_over(name: str) -> None:
+def test_no_step_ignores_failures(name: str) -> None:
     text = (WORKFLOWS / f"{name}.yml").read_text()
-    for excuse in ("continue-on-error", "|| true", "always()", "failure()", "set +e"):
-        assert excuse not in text
+    for option in ("continue-on-error", "|| true", "always()", "failure()", "set +e"):
+        assert option not in text
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_terraform_is_there_before_its_tests(name: str) -> None:
+def test_terraform_is_installed_before_its_tests(name: str) -> None:
     for job in workflow(name)["jobs"].values():
         done = [str(step.get("uses", "")) + str(step.get("run", "")) for step in job.get("steps", [])]
         tests = [number for number, step in enumerate(done) if "make iac-test" in step or ".ci/run" in step]
         assert all(any("setup-terraform" in step for step in done[:number]) for number in tests), name
 
 
-def test_the_target_of_the_infrastructures_tests_fetches_what_they_need(tmp_path: Path) -> None:
+def test_infrastructure_test_target_fetches_its_tools(tmp_path: Path) -> None:
     shutil.copyfile(ROOT / "Makefile", tmp_path / "Makefile")
     for name in ("run", "dev", "iac"):
         (tmp_path / "requirements").mkdir(exist_ok=True)
@@ -141,6 +141,6 @@ def test_the_target_of_the_infrastructures_tests_fetches_what_they_need(tmp_path
         assert 0 <= done.index(needed) < tests
 
 
-def test_no_key_of_aws_is_kept() -> None:
+def test_no_aws_key_is_stored() -> None:
     text = "".join(path.read_text() for path in FILES)
     assert not re.search(r"secrets\.(?!RELEASE_APP_KEY)|aws-access-key-id|aws-secret", text)

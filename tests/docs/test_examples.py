@@ -44,7 +44,7 @@ def steps(page: str) -> Iterator[tuple[str, str]]:
             yield command, output.strip()
 
 
-def masked(text: str) -> str:
+def normalized(text: str) -> str:
     for name, form in VARYING.items():
         text = re.sub(form, f"<{name}>", text)
     return text.strip()
@@ -75,7 +75,7 @@ def workspace(folder: Path) -> Iterator[tuple[dict[str, str], str]]:
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="needs curl (Debian: curl)")
 @pytest.mark.parametrize("page", PAGES)
-def test_every_command_prints_what_the_page_shows(page: str, tmp_path: Path) -> None:
+def test_every_command_prints_the_output_on_the_page(page: str, tmp_path: Path) -> None:
     person_id = ""
     with workspace(tmp_path) as (environment, url):
         for command, output in steps(page):
@@ -83,7 +83,7 @@ def test_every_command_prints_what_the_page_shows(page: str, tmp_path: Path) -> 
             ran = subprocess.run(
                 actual, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
             )
-            assert masked(ran.stdout + ran.stderr) == masked(output), command
+            assert normalized(ran.stdout + ran.stderr) == normalized(output), command
             person_id = person_id or next(iter(re.findall(VARYING["an id"], ran.stdout)), "")
 
 

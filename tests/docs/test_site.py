@@ -24,7 +24,7 @@ from peopleinfo.telemetry import metrics
 from tests.console import browsing
 
 ROOT = Path(__file__).parents[2]
-# What a browser loads by itself, unlike a link.
+# Resources that a browser loads by itself, unlike links.
 LOADS = re.compile(
     r"""<(?:script|img|iframe|source|link(?! rel="(?:next|prev|canonical)"))[^>]*?(?:src|href)=["']?([^"'\s>]+)|url\(["']?([^"')]+)"""
 )

@@ -1,4 +1,4 @@
-"""A server whose files are damaged: it reports the damage with its remedy, and no response looks complete that is not."""
+"""A server with damaged files reports the damage and the remedy; no incomplete response looks complete."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def settings_of(folder: Path, *, encrypted: bool) -> dict[str, Any]:
 
 
 def fill(folder: Path, *, encrypted: bool) -> None:
-    """Make a store of some thousand people."""
+    """Create a store of several thousand people."""
     rows = [{"person_surname": f"Noise{number}", "note": "x" * 500} for number in range(PEOPLE)]
     lines = "\n".join(map(json.dumps, rows))
     with started(folder, **settings_of(folder, encrypted=encrypted)) as server:
-        kind = {"Content-Type": "application/x-ndjson"}
-        answer = httpx.post(f"{server.url}/v1/people/import", content=lines, headers=kind, timeout=HANG_TIMEOUT)
-        assert answer.status_code == 200
+        headers = {"Content-Type": "application/x-ndjson"}
+        response = httpx.post(f"{server.url}/v1/people/import", content=lines, headers=headers, timeout=HANG_TIMEOUT)
+        assert response.status_code == 200
         server.terminate()
 
 
 def damage(path: Path, pages: int) -> None:
-    """Put noise in the place of pages, but not of the first, which holds the layout."""
+    """Overwrite pages with noise, except the first ones, which contain the schema."""
     noise = random.Random(7)
     with path.open("r+b") as file:
         total = path.stat().st_size // PAGE
@@ -49,15 +49,15 @@ def damage(path: Path, pages: int) -> None:
             file.write(noise.randbytes(PAGE))
 
 
-def damage_a_record(path: Path) -> None:
-    """Change one byte within a record, which no check of SQLite's notices."""
+def damage_record(path: Path) -> None:
+    """Change one byte within a record, which no check of SQLite detects."""
     content = bytearray(path.read_bytes())
-    place = content.rindex(b"xxxxxxxxxx") if b"xxxxxxxxxx" in content else len(content) - 700
-    content[place] ^= 0xFF
+    offset = content.rindex(b"xxxxxxxxxx") if b"xxxxxxxxxx" in content else len(content) - 700
+    content[offset] ^= 0xFF
     path.write_bytes(content)
 
 
-def exported(server: Server) -> bool:
+def export_looks_complete(server: Server) -> bool:
     """Return whether an export looks complete."""
     try:
         return httpx.get(f"{server.url}/v1/people/export", timeout=HANG_TIMEOUT).status_code == 200
@@ -75,9 +75,9 @@ def test_damage_is_logged_once_and_makes_the_service_unavailable(
     fill(tmp_path, encrypted=encrypted)
     damage(tmp_path / name, pages)
     with started(tmp_path, **settings_of(tmp_path, encrypted=encrypted)) as server:
-        assert not any(exported(server) for _ in range(3))
+        assert not any(export_looks_complete(server) for _ in range(3))
         while (status := httpx.get(f"{server.url}/status", timeout=HANG_TIMEOUT)).status_code == 200:
-            pass  # what is known of the store may be a second old
+            pass  # the last health check may be a second old
         assert server.terminate() == 0
         log = [json.loads(line) for line in server.log.read_bytes().splitlines()]
     assert "restore a backup (docs/operations.md" in status.json()["store"]
@@ -89,14 +89,14 @@ def test_damage_is_logged_once_and_makes_the_service_unavailable(
 
 
 @ENCRYPTED
-def test_doctor_and_every_command_that_reads_everyone_report_damaged_pages(tmp_path: Path, encrypted: bool) -> None:
+def test_doctor_and_commands_that_read_all_records_report_damaged_pages(tmp_path: Path, encrypted: bool) -> None:
     fill(tmp_path, encrypted=encrypted)
     damage(tmp_path / "people.db", 200)
     settings = {name.upper(): value for name, value in settings_of(tmp_path, encrypted=encrypted).items()}
-    examined = run(tmp_path, "doctor", settings=settings)
-    assert examined.returncode == 1
-    assert b"FAIL  people.db is damaged: " in examined.stdout
-    assert b"restore a backup (docs/operations.md" in examined.stdout
+    result = run(tmp_path, "doctor", settings=settings)
+    assert result.returncode == 1
+    assert b"FAIL  people.db is damaged: " in result.stdout
+    assert b"restore a backup (docs/operations.md" in result.stdout
     for command in (["stats"], ["export", "people.ndjson"], ["backup", "saved", "--key", "backup.key"]):
         ran = run(tmp_path, *command, settings=settings)
         assert ran.returncode == 1
@@ -111,24 +111,24 @@ def test_doctor_reports_a_changed_byte_in_a_record(tmp_path: Path, encrypted: bo
     fill(tmp_path, encrypted=encrypted)
     settings = {name.upper(): value for name, value in settings_of(tmp_path, encrypted=encrypted).items()}
     assert run(tmp_path, "doctor", settings=settings).returncode == 0
-    damage_a_record(tmp_path / name)
-    examined = run(tmp_path, "doctor", settings=settings)
-    assert examined.returncode == 1
-    assert b"FAIL  store: a record " in examined.stdout
-    assert b"restore a backup" in examined.stdout
+    damage_record(tmp_path / name)
+    result = run(tmp_path, "doctor", settings=settings)
+    assert result.returncode == 1
+    assert b"FAIL  store: a record " in result.stdout
+    assert b"restore a backup" in result.stdout
 
 
 def test_doctor_reports_a_damaged_file_of_keys(tmp_path: Path) -> None:
     fill(tmp_path, encrypted=True)
     damage(tmp_path / "keys-of-people.db", 3)
     settings = {name.upper(): value for name, value in settings_of(tmp_path, encrypted=True).items()}
-    examined = run(tmp_path, "doctor", settings=settings)
-    assert examined.returncode == 1
-    assert b"ok    people.db has no damaged page" in examined.stdout
-    assert b"FAIL  keys-of-people.db is damaged: " in examined.stdout
+    result = run(tmp_path, "doctor", settings=settings)
+    assert result.returncode == 1
+    assert b"ok    people.db has no damaged page" in result.stdout
+    assert b"FAIL  keys-of-people.db is damaged: " in result.stdout
 
 
-def test_a_start_with_a_damaged_first_page_names_the_remedy(tmp_path: Path) -> None:
+def test_start_with_a_damaged_first_page_reports_the_remedy(tmp_path: Path) -> None:
     fill(tmp_path, encrypted=False)
     with (tmp_path / "people.db").open("r+b") as file:
         file.write(random.Random(7).randbytes(PAGE))
@@ -140,7 +140,7 @@ def test_a_start_with_a_damaged_first_page_names_the_remedy(tmp_path: Path) -> N
     assert run(tmp_path, "doctor").returncode == 1
 
 
-def test_export_that_meets_damage_after_its_beginning_does_not_look_complete(tmp_path: Path) -> None:
+def test_export_that_reaches_damage_late_does_not_look_complete(tmp_path: Path) -> None:
     fill(tmp_path, encrypted=False)
     path = tmp_path / "people.db"
     page = path.read_bytes().index(f'"Noise{PEOPLE - 1}"'.encode()) // PAGE
@@ -148,10 +148,10 @@ def test_export_that_meets_damage_after_its_beginning_does_not_look_complete(tmp
         file.seek(page * PAGE)
         file.write(random.Random(7).randbytes(PAGE))
     with started(tmp_path) as server:
-        with httpx.stream("GET", f"{server.url}/v1/people/export", timeout=HANG_TIMEOUT) as answer:
-            assert answer.status_code == 200
+        with httpx.stream("GET", f"{server.url}/v1/people/export", timeout=HANG_TIMEOUT) as response:
+            assert response.status_code == 200
             with pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"):
-                answer.read()
+                response.read()
         server.terminate()
     ran = run(tmp_path, "export", "out.ndjson.gz")
     assert ran.returncode == 1

@@ -1,4 +1,4 @@
-"""Whatever was acknowledged is there after a kill -9, and nothing is half there."""
+"""Acknowledged writes survive a kill -9, and no record is incomplete."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from pathlib import Path
 from peopleinfo.app import utc_now
 from peopleinfo.errors import PersonNotFound
 from peopleinfo.stores.sqlite.factory import open_sqlite
-from tests.faults.history import GONE, History, Stand
+from tests.faults.history import DELETED, History, PersonState
 from tests.store_kinds import find_all, person_filter, scan_all
 
 KILLS = 20
 REPOSITORY = Path(__file__).parent.parent.parent
 
 
-def write_until_killed(path: Path, round_: int, known: list[str], lines: int) -> bytes:
-    """Run the writing process, kill it when it has said so many lines, and return all that it said."""
-    command = [sys.executable, "-m", "tests.faults.writing_process", str(path), str(round_), *known]
+def write_until_killed(path: Path, round_: int, known_ids: list[str], lines: int) -> bytes:
+    """Run the writing process, kill it after the given number of lines, and return its output."""
+    command = [sys.executable, "-m", "tests.faults.writing_process", str(path), str(round_), *known_ids]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        said = b"".join(process.stdout.readline() for _ in range(lines))
+        output = b"".join(process.stdout.readline() for _ in range(lines))
         process.kill()
-        said += process.stdout.read()
-        assert process.wait() == -signal.SIGKILL, "the process ended by itself"
-        return said
+        output += process.stdout.read()
+        assert process.wait() == -signal.SIGKILL, "the process exited by itself"
+        return output
 
 
-async def test_every_acknowledged_write_outlives_twenty_kills_and_nothing_is_half_there(tmp_path: Path) -> None:
+async def test_acknowledged_writes_survive_twenty_kills_completely(tmp_path: Path) -> None:
     path = tmp_path / "people.db"
     history = History()
     for round_ in range(KILLS):
         before = history.acknowledged
-        known = random.sample(sorted(history.people), min(500, len(history.people)))
-        history.read(write_until_killed(path, round_, known, lines=random.randrange(50, 1_000)))
+        known_ids = random.sample(sorted(history.people), min(500, len(history.people)))
+        history.read(write_until_killed(path, round_, known_ids, lines=random.randrange(50, 1_000)))
         assert history.acknowledged > before
-        assert await what_is_wrong(path, history) == []
+        assert await inconsistencies(path, history) == []
 
 
-async def what_is_wrong(path: Path, history: History) -> list[str]:
-    """Look at the file by every way that leads into it."""
-    erased = [person_id for person_id, stand in history.people.items() if stand is GONE]
+async def inconsistencies(path: Path, history: History) -> list[str]:
+    """Check the file through every read operation."""
+    deleted = [person_id for person_id, state in history.people.items() if state is DELETED]
     async with open_sqlite(path, now=utc_now) as store:
         everyone = await scan_all(store, limit=1_000)
         problems = history.problems(everyone)
@@ -53,10 +53,10 @@ async def what_is_wrong(path: Path, history: History) -> list[str]:
         for digit in range(10):
             found += await find_all(store, person_filter(surname=f"Surname{digit}"))
         if sorted(found) != sorted(everyone):
-            problems.append("the people by surname are not those of the scan")
-        for person_id in random.sample(erased, min(20, len(erased))):
+            problems.append("the people found by surname differ from the scan")
+        for person_id in random.sample(deleted, min(20, len(deleted))):
             try:
-                problems.append(f"{await store.get(person_id)} was erased")
+                problems.append(f"{await store.get(person_id)} was deleted")
             except PersonNotFound:
                 continue
         await store.check()
@@ -65,22 +65,22 @@ async def what_is_wrong(path: Path, history: History) -> list[str]:
     return problems
 
 
-def test_the_history_notices_a_lost_a_stale_a_torn_and_an_invented_person() -> None:
-    whole = b'{"person_id":"%s","version":1,"person_surname":"Surname1","mark":"0.1","padding":"%s","end":"0.1"}'
-    body = whole % (b"a", b"0.1" * 16)
-    told = b'["begun","create",null,"0.1"]\n["done","create","a","0.1"]\n["begun","replace","a","0.2"]\n'
+def test_history_detects_lost_stale_incomplete_and_invented_people() -> None:
+    template = b'{"person_id":"%s","version":1,"person_surname":"Surname1","mark":"0.1","padding":"%s","end":"0.1"}'
+    body = template % (b"a", b"0.1" * 16)
+    log = b'["started","create",null,"0.1"]\n["done","create","a","0.1"]\n["started","replace","a","0.2"]\n'
     cases = {
-        "stands at None": [],
-        "stands at Stand(version=3": [body.replace(b'"version":1', b'"version":3')],
-        "is half there": [body.replace(b"0.10.1", b"0.1")],
-        "was never begun": [body, whole % (b"b", b"0.1" * 16)],
-        "came twice": [body, body],
+        "is None instead of": [],
+        "is PersonState(version=3": [body.replace(b'"version":1', b'"version":3')],
+        "is incomplete": [body.replace(b"0.10.1", b"0.1")],
+        "was never created": [body, template % (b"b", b"0.1" * 16)],
+        "duplicates": [body, body],
     }
     for problem, bodies in cases.items():
         history = History()
-        history.read(told)
-        assert history.people == {"a": Stand(1, "0.1")}
+        history.read(log)
+        assert history.people == {"a": PersonState(1, "0.1")}
         assert problem in str(history.problems(bodies))
     history = History()
-    history.read(told)
+    history.read(log)
     assert history.problems([body]) == []

@@ -1,4 +1,4 @@
-"""A server whose files are removed: what it has acknowledged is there after a kill -9 and a new start."""
+"""A server with removed files: acknowledged people survive a kill -9 and a restart."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def with_key(folder: Path, *, encrypted: bool) -> dict[str, Any]:
+def encryption_settings(folder: Path, *, encrypted: bool) -> dict[str, Any]:
     if not encrypted:
         return {}
     create_file(folder / "master.key")
@@ -25,7 +25,7 @@ def with_key(folder: Path, *, encrypted: bool) -> dict[str, Any]:
 
 
 def kill_all(server: Server) -> None:
-    """End a server and its workers as a loss of power would."""
+    """Kill a server and its workers, as a power failure would."""
     processes = [psutil.Process(server.process.pid), *psutil.Process(server.process.pid).children(recursive=True)]
     for process in processes:
         process.kill()
@@ -37,33 +37,33 @@ def post(server: Server) -> httpx.Response:
     return httpx.post(f"{server.url}/v1/people", json={"person_surname": "Wal"}, timeout=HANG_TIMEOUT)
 
 
-def found(server: Server) -> set[str]:
-    answer = httpx.get(f"{server.url}/v1/people", params={"surname": "Wal"}, timeout=HANG_TIMEOUT)
-    return {person["person_id"] for person in answer.json()["people"]}
+def find_ids(server: Server) -> set[str]:
+    response = httpx.get(f"{server.url}/v1/people", params={"surname": "Wal"}, timeout=HANG_TIMEOUT)
+    return {person["person_id"] for person in response.json()["people"]}
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("end", [kill_all, Server.terminate])
+@pytest.mark.parametrize("stop", [kill_all, Server.terminate])
 @pytest.mark.parametrize(
     ("encrypted", "name"), [(False, "people.db-wal"), (True, "people.db-wal"), (True, "keys-of-people.db-wal")]
 )
-def test_every_acknowledged_person_is_there_after_a_log_was_removed(
-    tmp_path: Path, encrypted: bool, name: str, end: Callable[[Server], object], workers: int
+def test_acknowledged_people_survive_the_removal_of_a_log(
+    tmp_path: Path, encrypted: bool, name: str, stop: Callable[[Server], object], workers: int
 ) -> None:
-    settings = with_key(tmp_path, encrypted=encrypted)
+    settings = encryption_settings(tmp_path, encrypted=encrypted)
     with started(tmp_path, workers=workers, **settings) as server:
         while f"peopleinfo_workers {workers}.0" not in httpx.get(f"{server.url}/metrics", timeout=HANG_TIMEOUT).text:
             pass  # a worker that starts after the removal finds an empty log
         acknowledged = {post(server).json()["person_id"] for _ in range(3)}
         (tmp_path / name).unlink()
-        refused = [post(server) for _ in range(3)]
+        rejected = [post(server) for _ in range(3)]
         while (status := httpx.get(f"{server.url}/status", timeout=HANG_TIMEOUT)).status_code == 200:
-            pass  # what is known of the store may be a second old
-        end(server)
-    assert {answer.status_code for answer in (*refused, status)} == {503}
-    assert all(f"{name} was removed or replaced" in answer.text for answer in (*refused, status))
+            pass  # the last health check may be a second old
+        stop(server)
+    assert {response.status_code for response in (*rejected, status)} == {503}
+    assert all(f"{name} was removed or replaced" in response.text for response in (*rejected, status))
     with started(tmp_path, workers=workers, **settings) as server:
-        assert found(server) == acknowledged
+        assert find_ids(server) == acknowledged
         assert post(server).status_code == 201
         server.terminate()
 
@@ -71,8 +71,8 @@ def test_every_acknowledged_person_is_there_after_a_log_was_removed(
 def test_metrics_show_the_size_of_the_write_ahead_log(tmp_path: Path) -> None:
     with started(tmp_path) as server:
         assert post(server).status_code == 201
-        figures = httpx.get(f"{server.url}/metrics", timeout=HANG_TIMEOUT).text
-        shown = re.search(r"^peopleinfo_sqlite_wal_bytes (\S+)$", figures, re.MULTILINE)
-        assert shown
-        assert float(shown[1]) == (tmp_path / "people.db-wal").stat().st_size
+        metrics = httpx.get(f"{server.url}/metrics", timeout=HANG_TIMEOUT).text
+        size = re.search(r"^peopleinfo_sqlite_wal_bytes (\S+)$", metrics, re.MULTILINE)
+        assert size
+        assert float(size[1]) == (tmp_path / "people.db-wal").stat().st_size
         server.terminate()

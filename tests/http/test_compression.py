@@ -53,14 +53,14 @@ def raw(client: httpx.Client, path: str, **headers: str) -> tuple[httpx.Response
 
 @pytest.mark.parametrize("path", [*DOCUMENTS], indirect=True)
 def test_document_is_compressed_for_clients_that_accept_it(client: httpx.Client, path: str) -> None:
-    plain, whole = raw(client, path)
+    plain, full = raw(client, path)
     assert "Content-Encoding" not in plain.headers
     response, body = raw(client, path, Accept_Encoding="br, gzip;q=0.8")
     assert response.headers["Content-Encoding"] == "gzip"
     assert response.headers["Vary"] == plain.headers["Vary"] == "Accept-Encoding"
-    assert gzip.decompress(body) == whole
-    assert len(body) < len(whole)
-    for encoding, expected in (("gzip", body), ("identity", whole)):
+    assert gzip.decompress(body) == full
+    assert len(body) < len(full)
+    for encoding, expected in (("gzip", body), ("identity", full)):
         head = client.head(path, headers={"Accept-Encoding": encoding})
         assert head.headers["Content-Length"] == str(len(expected))
 
@@ -79,13 +79,13 @@ def test_each_coding_has_its_own_entity_tag(client: httpx.Client, path: str) -> 
 @pytest.mark.parametrize("query", ["", "?format=csv", "?surname=Zip"])
 def test_export_is_compressed_for_clients_that_accept_it(client: httpx.Client, query: str) -> None:
     path = f"/v1/people/export{query}"
-    plain, whole = raw(client, path)
+    plain, full = raw(client, path)
     response, body = raw(client, path, Accept_Encoding="gzip")
     assert response.headers["Content-Encoding"] == "gzip"
     assert response.headers["Vary"] == plain.headers["Vary"] == "Accept-Encoding, Accept"
     assert "Content-Encoding" not in plain.headers
-    assert gzip.decompress(body) == whole
-    assert len(body) < len(whole) / 3
+    assert gzip.decompress(body) == full
+    assert len(body) < len(full) / 3
 
 
 async def test_compression_buffers_few_pieces() -> None:

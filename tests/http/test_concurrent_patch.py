@@ -67,11 +67,11 @@ def test_concurrent_changes_of_any_version_all_succeed(busy: Server, surname: st
     path = create_person(busy, surname)
     responses = write_concurrently(
         busy,
-        lambda client, number: client.patch(path, json={f"member{number}": number}, headers={"If-Match": "*"}),
+        lambda client, number: client.patch(path, json={f"field{number}": number}, headers={"If-Match": "*"}),
     )
     assert {response.status_code for response in responses} == {200}
     assert {response.json()["version"] for response in responses} == set(range(2, WRITERS + 2))
-    assert read(busy, path).items() >= {f"member{number}": number for number in range(WRITERS)}.items()
+    assert read(busy, path).items() >= {f"field{number}": number for number in range(WRITERS)}.items()
 
 
 def test_writers_that_retry_after_412_lose_no_update(busy: Server, surname: str) -> None:

@@ -28,7 +28,7 @@ PERSON = {
     "person_surname": f"{CANARY} family",
     "person_birthdate": "1987-06-05",
     "person_address": f"1 {CANARY} Street",
-    f"{CANARY} member": {f"{CANARY} inner": f"{CANARY} value"},
+    f"{CANARY} field": {f"{CANARY} inner": f"{CANARY} value"},
 }
 ROWS = f'{json.dumps(PERSON)}\n{{"person_name": 7, "person_surname": "{CANARY}"}}\n{{"{CANARY}\n'.encode()
 TABLE = f"name,surname,dob,{CANARY}\n{CANARY},{CANARY},{CANARY},{CANARY}\n{CANARY},{CANARY},1987-06-05,\n".encode()

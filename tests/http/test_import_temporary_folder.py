@@ -1,4 +1,4 @@
-"""An import whose response does not fit into the temporary folder reports the number of stored people."""
+"""An import reports the number of stored people if the temporary folder cannot hold its response."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.http.serving import Server
 
 PEOPLE = 20
-REFUSED_ROWS = 12_000  # their errors make the response exceed the buffer in memory
+INVALID_ROWS = 12_000  # their errors make the response exceed the buffer in memory
 
 
 @pytest.fixture
@@ -35,9 +35,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def file_of(surname: str, refused: int = REFUSED_ROWS) -> bytes:
+def file_of(surname: str, invalid_rows: int = INVALID_ROWS) -> bytes:
     people = [{"person_surname": surname, "n": n} for n in range(PEOPLE)]
-    wrong = [{"person_surname": 1, "person_name": 2}] * refused
+    wrong = [{"person_surname": 1, "person_name": 2}] * invalid_rows
     return b"".join(json.dumps(row).encode() + b"\n" for row in people + wrong)
 
 
@@ -71,7 +71,7 @@ def test_import_reports_the_stored_count_when_the_temporary_folder_was_removed(
         folder.mkdir()
         if key:
             *_, done = imported(server, file_of("Removed"), key).text.splitlines()
-            assert json.loads(done) == {"result": "done", "stored": PEOPLE, "rejected": REFUSED_ROWS}
+            assert json.loads(done) == {"result": "done", "stored": PEOPLE, "rejected": INVALID_ROWS}
             assert stored(server, "Removed") == PEOPLE
 
 
@@ -79,7 +79,7 @@ def test_import_that_needs_no_temporary_folder_works_without_one(tmp_path: Path,
     with started(tmp_path) as server:
         assert imported(server, file_of("Before"), None).status_code == 200
         shutil.rmtree(folder)
-        assert imported(server, file_of("Short", refused=0), None).status_code == 200
+        assert imported(server, file_of("Short", invalid_rows=0), None).status_code == 200
 
 
 def test_import_reports_the_stored_count_when_the_response_exceeds_the_file_size_limit(
@@ -88,7 +88,7 @@ def test_import_reports_the_stored_count_when_the_response_exceeds_the_file_size
     with started(tmp_path, kind="ministack") as server:  # a store without files, which the limit would also affect
         resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (1_300_000, 1_300_000))
         assert_stored_count_is_reported(server, "Limited", "a-key")
-        again = imported(server, file_of("Limited", refused=0), "a-key")
+        again = imported(server, file_of("Limited", invalid_rows=0), "a-key")
         assert (again.status_code, stored(server, "Limited")) == (
             422,
             PEOPLE,

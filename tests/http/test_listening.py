@@ -18,7 +18,7 @@ import pytest
 from peopleinfo.cli import sockets
 from peopleinfo.settings import InvalidSettings, Settings
 from tests.http.serving import HANG_TIMEOUT, environment, serving
-from tests.http.test_startup import refused
+from tests.http.test_startup import start_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +104,7 @@ def test_port_in_use_at_one_of_several_addresses_is_named(monkeypatch: pytest.Mo
         socket.create_server(("127.0.0.1", port)).close()  # the first port was released
 
 
-def test_loopback_name_with_another_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loopback_name_with_another_address_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     resolving(monkeypatch, "127.0.0.1", "0.0.0.0")
     with pytest.raises(InvalidSettings, match="resolves to a non-loopback address"):
         addresses("localhost")
@@ -112,7 +112,7 @@ def test_loopback_name_with_another_address_is_refused(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("host", ["no.such.host.invalid", "a..b", "x" * 70 + ".example"])
 def test_name_that_cannot_be_resolved_is_explained(tmp_path: Path, host: str) -> None:
-    stderr = refused(tmp_path, host=host, allow_anonymous="true")
+    stderr = start_error(tmp_path, host=host, allow_anonymous="true")
     assert stderr.startswith(f"peopleinfo: cannot listen on {host} port 0: ")
 
 
@@ -188,7 +188,7 @@ def test_socket_in_use_is_left_alone_and_named(tmp_path: Path, path: Path) -> No
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(str(path))
         other.listen()
-        stderr = refused(tmp_path, host=f"unix:{path}")
+        stderr = start_error(tmp_path, host=f"unix:{path}")
         assert (
             stderr
             == f"peopleinfo: PEOPLEINFO_HOST=unix:{path} is in use (another process listens on it): use another path\n"
@@ -209,18 +209,18 @@ def test_anything_else_at_the_path_is_left_alone_and_named(tmp_path: Path, path:
         case "pipe":
             os.mkfifo(path)
     before = path.lstat()
-    assert f"PEOPLEINFO_HOST=unix:{path} exists and is not a socket" in refused(tmp_path, host=f"unix:{path}")
+    assert f"PEOPLEINFO_HOST=unix:{path} exists and is not a socket" in start_error(tmp_path, host=f"unix:{path}")
     assert path.lstat() == before
 
 
 @pytest.mark.parametrize("host", ["unix:", "unix:relative.sock", "unix:~/people.sock", "unix:@abstract"])
-def test_path_that_is_not_absolute_is_refused(tmp_path: Path, host: str) -> None:
-    assert "use unix:/absolute/path.sock" in refused(tmp_path, host=host)
+def test_path_that_is_not_absolute_is_rejected(tmp_path: Path, host: str) -> None:
+    assert "use unix:/absolute/path.sock" in start_error(tmp_path, host=host)
 
 
 def test_path_that_cannot_be_used_is_explained(tmp_path: Path) -> None:
-    assert "No such file or directory" in refused(tmp_path, host=f"unix:{tmp_path}/missing/people.sock")
-    assert "path too long" in refused(tmp_path, host=f"unix:{tmp_path}/{'x' * 108}")
+    assert "No such file or directory" in start_error(tmp_path, host=f"unix:{tmp_path}/missing/people.sock")
+    assert "path too long" in start_error(tmp_path, host=f"unix:{tmp_path}/{'x' * 108}")
 
 
 def test_socket_of_a_server_that_started_later_is_not_removed(tmp_path: Path, path: Path) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ANNA = {"person_name": "Anna", "person_surname": "Müller", "member of her own": [1.50]}
+ANNA = {"person_name": "Anna", "person_surname": "Müller", "custom field": [1.50]}
 
 
 @pytest.fixture(scope="module")

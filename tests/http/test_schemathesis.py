@@ -35,7 +35,7 @@ EXCLUDED_CHECKS = ["positive_data_acceptance"]
 # The legacy API ignores unknown query parameters.
 LENIENT = {"POST /v1/people/import", "GET /data"}
 EXCLUDED_FOR_LENIENT = [*EXCLUDED_CHECKS, "negative_data_rejection"]
-# Schemathesis cannot tell which part of a modified case is invalid.
+# Schemathesis does not know which part of a modified case is invalid.
 EXCLUDED_FOR_MODIFIED_CASE = [*EXCLUDED_CHECKS, "negative_data_rejection", "missing_required_header"]
 
 

@@ -20,7 +20,7 @@ from tests.http.serving import COMMAND, HANG_TIMEOUT, environment, serving, star
 from tests.store_kinds import store_url
 
 
-def refused(folder: Path, *flags: str, **settings: object) -> str:
+def start_error(folder: Path, *flags: str, **settings: object) -> str:
     """Start a server that must fail to start, and return its error output."""
     settings = {"port": 0, "store_url": store_url("sqlite", folder)} | settings
     completed = subprocess.run(
@@ -42,7 +42,7 @@ def refused(folder: Path, *flags: str, **settings: object) -> str:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])
 def test_server_without_keys_starts_on_loopback_only(tmp_path: Path, host: str) -> None:
-    stderr = refused(tmp_path, host=host)
+    stderr = start_error(tmp_path, host=host)
     assert "PEOPLEINFO_HOST" in stderr
     assert not host or "PEOPLEINFO_ALLOW_ANONYMOUS=true peopleinfo serve" in stderr
     assert not host or "peopleinfo keys create --name admin --scope people:admin" in stderr
@@ -51,11 +51,11 @@ def test_server_without_keys_starts_on_loopback_only(tmp_path: Path, host: str) 
 
 def test_existing_store_without_keys_is_served_on_loopback_only(tmp_path: Path) -> None:
     command(tmp_path, "export", "--store-url", store_url("sqlite", tmp_path))
-    assert "peopleinfo keys create" in refused(tmp_path, host="0.0.0.0")
+    assert "peopleinfo keys create" in start_error(tmp_path, host="0.0.0.0")
 
 
 def test_key_created_as_the_error_suggests_starts_the_server(tmp_path: Path) -> None:
-    stderr = refused(tmp_path, host="0.0.0.0")
+    stderr = start_error(tmp_path, host="0.0.0.0")
     line = next(line for line in stderr.splitlines() if "peopleinfo keys create" in line)
     key = command(tmp_path, *line.split()[1:]).stdout.decode().strip()
     with serving(tmp_path, host="0.0.0.0") as server:
@@ -85,13 +85,13 @@ def test_server_listens_on_the_loopback_address_of_ipv6(tmp_path: Path) -> None:
 def test_error_names_a_port_in_use(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        stderr = refused(tmp_path, port=port)
+        stderr = start_error(tmp_path, port=port)
     assert f"port {port}" in stderr
     assert "PEOPLEINFO_PORT" in stderr
 
 
 def test_error_names_an_unknown_setting(tmp_path: Path) -> None:
-    assert "PEOPLEINFO_THREADS is not a setting" in refused(tmp_path, threads=2)
+    assert "PEOPLEINFO_THREADS is not a setting" in start_error(tmp_path, threads=2)
 
 
 def test_variables_of_kubernetes_services_are_ignored(tmp_path: Path) -> None:
@@ -105,27 +105,27 @@ def test_variables_of_kubernetes_services_are_ignored(tmp_path: Path) -> None:
 
 
 def test_error_names_all_invalid_settings(tmp_path: Path) -> None:
-    stderr = refused(tmp_path, workers=0, log_level="loud", body_timeout="-1", prot=1)
+    stderr = start_error(tmp_path, workers=0, log_level="loud", body_timeout="-1", prot=1)
     for name in ("PEOPLEINFO_WORKERS", "PEOPLEINFO_LOG_LEVEL", "PEOPLEINFO_BODY_TIMEOUT", "PEOPLEINFO_PROT"):
         assert name in stderr
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "http", "1.5"])
 def test_invalid_port_is_rejected(tmp_path: Path, port: str) -> None:
-    assert "PEOPLEINFO_PORT" in refused(tmp_path, port=port)
+    assert "PEOPLEINFO_PORT" in start_error(tmp_path, port=port)
 
 
 @pytest.mark.parametrize(
     "url", ["people.db", "mysql://localhost/people", "sqlite://", "sqlite:///", "sqlite://people.db"]
 )
 def test_invalid_store_url_is_rejected(tmp_path: Path, url: str) -> None:
-    assert "PEOPLEINFO_STORE_URL" in refused(tmp_path, store_url=url)
+    assert "PEOPLEINFO_STORE_URL" in start_error(tmp_path, store_url=url)
 
 
 def test_file_that_is_no_database_is_rejected_unchanged(tmp_path: Path) -> None:
     file = tmp_path / "people.db"
     file.write_bytes(b"dear diary, " * 1_000)
-    assert "people.db" in refused(tmp_path)
+    assert "people.db" in start_error(tmp_path)
     assert file.read_bytes() == b"dear diary, " * 1_000
 
 
@@ -133,13 +133,13 @@ def test_database_of_another_program_is_rejected_unchanged(tmp_path: Path) -> No
     with closing(sqlite3.connect(tmp_path / "people.db")) as other:
         other.execute("CREATE TABLE theirs (x)")
     before = (tmp_path / "people.db").read_bytes()
-    assert "another program" in refused(tmp_path)
+    assert "another program" in start_error(tmp_path)
     assert (tmp_path / "people.db").read_bytes() == before
 
 
 def test_directory_at_the_database_path_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "people.db").mkdir()
-    assert "people.db is a directory; PEOPLEINFO_STORE_URL must name a file" in refused(tmp_path)
+    assert "people.db is a directory; PEOPLEINFO_STORE_URL must name a file" in start_error(tmp_path)
 
 
 def test_read_only_directory_is_rejected(tmp_path: Path) -> None:
@@ -147,12 +147,12 @@ def test_read_only_directory_is_rejected(tmp_path: Path) -> None:
     closed.mkdir(mode=0o500)
     if os.geteuid() == 0:  # root may write to every directory but this one
         closed = Path("/proc")
-    assert "cannot open" in refused(tmp_path, store_url=store_url("sqlite", closed))
+    assert "cannot open" in start_error(tmp_path, store_url=store_url("sqlite", closed))
 
 
 def test_path_below_a_file_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    assert "cannot open" in refused(tmp_path, store_url=store_url("sqlite", tmp_path / "file"))
+    assert "cannot open" in start_error(tmp_path, store_url=store_url("sqlite", tmp_path / "file"))
 
 
 @pytest.mark.parametrize("workers", [1, 2])

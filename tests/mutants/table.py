@@ -13,7 +13,7 @@ TABLE: Final = Path(__file__).with_name("mutants.toml")
 
 
 class Mutant(msgspec.Struct, forbid_unknown_fields=True):
-    """A fault: in `file`, `after` stands where the source has `before`."""
+    """A fault: in `file`, `after` replaces `before`."""
 
     name: str
     file: str
@@ -25,7 +25,7 @@ class Mutant(msgspec.Struct, forbid_unknown_fields=True):
     def planted(self, source: str) -> str:
         """Return the source with the fault. Raises LookupError unless `before` occurs in it exactly once."""
         if (count := source.count(self.before)) != 1:
-            raise LookupError(f"{self.name}: {self.file} has {count} times what the fault replaces: change the table")
+            raise LookupError(f"{self.name}: {self.file} contains the text of `before` {count} times; update the table")
         return source.replace(self.before, self.after)
 
 

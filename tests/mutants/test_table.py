@@ -18,17 +18,17 @@ def mutant(request: pytest.FixtureRequest) -> Mutant:
     return ALL[request.param]
 
 
-def test_each_mutant_has_a_name_of_its_own() -> None:
+def test_mutant_names_are_unique() -> None:
     assert len(ALL) == len(mutants())
 
 
-def test_a_fault_can_be_planted_in_one_place_and_is_valid_in_its_language(mutant: Mutant) -> None:
+def test_fault_applies_exactly_once_and_is_valid(mutant: Mutant) -> None:
     source = (ROOT / mutant.file).read_text(encoding="utf-8")
     assert parsed(mutant.file, mutant.planted(source)) != parsed(mutant.file, source)
 
 
 def parsed(file: str, source: str) -> object:
-    """Return what a file means, without its layout. Raises an error unless it is valid."""
+    """Return the parsed content of a file, without its layout. Raises an error if it is invalid."""
     if file.endswith(".py"):
         return ast.dump(ast.parse(source))
     if file.startswith(".github/"):
@@ -38,7 +38,7 @@ def parsed(file: str, source: str) -> object:
     return source
 
 
-def test_the_tests_that_detect_a_fault_exist(mutant: Mutant) -> None:
+def test_tests_of_a_fault_exist(mutant: Mutant) -> None:
     assert mutant.tests
     for test in mutant.tests:
         file, _, name = test.partition("::")

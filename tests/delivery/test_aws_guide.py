@@ -1,4 +1,4 @@
-"""docs/aws.md, line by line in a fresh clone: from an empty account to the first `curl`, and back to an empty one."""
+"""The commands of docs/aws.md in a fresh clone: from an empty account to the first `curl`, and back."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ ENV = "qa"
 
 
 def commands(*headings: str) -> str:
-    """Return the lines of the page that are commands, of some of its sections ("" is what comes before the first)."""
+    """Return the commands in sections of the page; "" is the introduction."""
     sections = re.split(r"^## (.*)$", f"## \n{PAGE}", flags=re.MULTILINE)[1:]
     chosen = [body for heading, body in zip(sections[::2], sections[1::2], strict=True) if heading in headings]
     assert len(chosen) == len(headings), f"the page has {sections[::2]}"
     return "\n".join(line[4:] for body in chosen for line in body.splitlines() if line.startswith("    "))
 
 
-# What the stacks of a second environment publish.
+# Parameters that the stacks of a second environment publish.
 SECOND = {"/people-info-prod/bootstrap/state_bucket_name": "states-of-prod", "/people-info-prod/bootstrap/state_key_arn": "key-of-prod"}  # fmt: skip
 
 
 @pytest.fixture
 def account(tmp_path: Path) -> Iterator[Pipeline]:
-    """An account in which there is nothing yet, a clone of what is here, and tools that note what they are called with."""
+    """An empty account, a clone of this repository, and tools that record their calls."""
     if absent := [tool for tool in ("curl", "jq", "openssl") if shutil.which(tool) is None]:
         assert not os.environ.get("CI"), f"{absent} are missing"
         pytest.skip(f"needs {', '.join(absent)}")
@@ -63,7 +63,7 @@ def published(stack: str, **values: str) -> dict[str, str]:
 
 
 def clone(to: Path) -> None:
-    """Put what this repository has, as it stands here, in the place of the project."""
+    """Replace the project by the files of this repository in their current state."""
     shutil.rmtree(to)
     to.mkdir()
     listed = subprocess.run(
@@ -77,10 +77,16 @@ def clone(to: Path) -> None:
             (to / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, to / name)
     remote = ["remote", "add", "origin", str(to.with_name("fork.git"))]
-    begin = ["commit", "--quiet", "--message=feat: begin"]
-    for command in (["init", "--quiet", "--bare", remote[-1]], ["init", "--quiet"], remote, ["add", "--all"], begin):
+    first_commit = ["commit", "--quiet", "--message=feat: start"]
+    for command in (
+        ["init", "--quiet", "--bare", remote[-1]],
+        ["init", "--quiet"],
+        remote,
+        ["add", "--all"],
+        first_commit,
+    ):
         subprocess.run(["git", "-c", "user.name=T", "-c", "user.email=t@example.org", *command], cwd=to, check=True)
-    # Set up already, as `make next-version` would do within a minute.
+    # Already set up: `make next-version` would need a minute.
     python = to / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
@@ -89,30 +95,30 @@ def clone(to: Path) -> None:
         (to / ".venv" / f"ready-to-{ready}").touch()
 
 
-def test_from_an_empty_account_to_the_first_request_and_back(account: Pipeline) -> None:
+def test_page_leads_from_an_empty_account_to_a_request_and_back(account: Pipeline) -> None:
     up = commands("", "1. The stacks, once", "2. The first version, by hand", "3. The first request")
-    said = account.run(f"{up.replace('curl', 'curl --fail --silent --show-error')}\n")
-    assert '"version": "0.1.0"' in said
+    output = account.run(f"{up.replace('curl', 'curl --fail --silent --show-error')}\n")
+    assert '"version": "0.1.0"' in output
     assert account.now("running") == DIGEST
     stacks = [call.split()[1].rpartition("/")[2] for call in account.calls if " apply " in call]
     assert stacks == ["bootstrap", "basic_iac", "app_iac", "deploy_iac"]
     for call in account.calls:
         for folder, values in re.findall(r"-chdir=(\S+) .*-var-file=(\S+)", call):
-            assert (account.project.root / folder / values).is_file(), f"{values} was not there for {folder}"
+            assert (account.project.root / folder / values).is_file(), f"{values} is missing for {folder}"
     assert account.project.git("ls-remote", "origin", "v0.1.0^{}").split()[0] == account.project.git(
         "rev-parse", "HEAD"
     )
     committed = account.project.git("show", "--name-only", "--format=", "HEAD^").splitlines()
     assert {f"iac/app_iac/environments/{ENV}/terraform.tfvars", "iac/app_iac/.terraform.lock.hcl"} <= set(committed)
-    assert account.project.git("status", "--porcelain") == "", "something is left that is neither committed nor ignored"
+    assert account.project.git("status", "--porcelain") == "", "some files are neither committed nor ignored"
 
     before = len(account.calls)
     account.run(f"export AWS_REGION=eu-west-1 ENV={ENV}\n{commands('Cost and teardown')}")
-    taken_down = [call.split()[1].rpartition("/")[2] for call in account.calls[before:] if " destroy " in call]
-    assert taken_down == stacks[::-1]
+    destroyed = [call.split()[1].rpartition("/")[2] for call in account.calls[before:] if " destroy " in call]
+    assert destroyed == stacks[::-1]
 
 
-def test_a_second_environment_touches_nothing_of_the_first(account: Pipeline) -> None:
+def test_second_environment_changes_no_resource_of_the_first(account: Pipeline) -> None:
     stacks = commands("1. The stacks, once")
     for environment in (ENV, "prod"):
         account.run(f"export AWS_REGION=eu-west-1 ENV={environment}\n{stacks}")
@@ -124,14 +130,14 @@ def test_a_second_environment_touches_nothing_of_the_first(account: Pipeline) ->
     assert account.project.git("status", "--porcelain") == ""
 
 
-def test_a_second_environment_in_the_state_of_the_first_would_be_noticed(account: Pipeline) -> None:
+def test_second_environment_in_the_state_of_the_first_is_detected(account: Pipeline) -> None:
     stacks = re.sub(r".*workspace select.*\n", "", commands("1. The stacks, once"))
     account.run(f"export AWS_REGION=eu-west-1 ENV={ENV}\n{stacks}")
     with pytest.raises(Failed, match="9 to destroy"):
         account.run(f"export AWS_REGION=eu-west-1 ENV=prod\n{stacks}")
 
 
-def test_every_script_and_target_that_the_page_names_is_there() -> None:
+def test_every_script_and_target_on_the_page_exists() -> None:
     for name in re.findall(r"\bscripts/(\w+)", PAGE):
         assert (ROOT / "scripts" / name).exists(), name
     for target in re.findall(r"\bmake (?:-s )?([a-z-]+)", PAGE):
