@@ -76,7 +76,7 @@ FAULTS = [
     Fault("tasks on the internet", "deploy_iac/service.tf", 'assign_public_ip = local.basic["service_public_ip"] == "true"', "assign_public_ip = true", "hardened", "Tasks stand in public subnets, or not in every private one."),
     Fault("a root that can be written", "deploy_iac/task_definition.tf", "readonlyRootFilesystem = true", "readonlyRootFilesystem = false", "hardened", "A container may write to its root, is root, or keeps capabilities."),
     Fault("an image that moves", "deploy_iac/task_definition.tf", '${startswith(var.image_version, "sha256:") ? "@" : ":"}${var.image_version}', ":latest", "contract_with_other_stacks", "The containers run another version than the one that was asked for."),
-    Fault("a cache that does not reach the task", "deploy_iac/task_definition.tf", 'PEOPLEINFO_CACHE_URL      = local.app["cache_url"]', "", "contract_with_other_stacks", "The service is told other settings than those of the stacks before."),
+    Fault("a cache that does not reach the task", "deploy_iac/task_definition.tf", 'PEOPLEINFO_CACHE_URL  = local.app["cache_url"]', "", "contract_with_other_stacks", "The service is told other settings than those of the stacks before."),
     Fault("everybody as one address", "deploy_iac/task_definition.tf", 'PEOPLEINFO_TRUSTED_PROXIES = "1"', "", "contract_with_other_stacks", "The service is told other settings than those of the stacks before."),
     Fault("audit events that may be lost", "deploy_iac/task_definition.tf", 'mode = "blocking"', 'mode = "non-blocking"', "contract_with_other_stacks", "Audit events would be lost: the last of a task, or those of a moment in which CloudWatch is slow."),
     Fault("no circuit breaker", "deploy_iac/service.tf", "    enable   = true\n    rollback = true", "    enable = false\n    rollback = false", "rolling_deployment", "A version that does not come up stays."),
@@ -94,7 +94,7 @@ FAULTS = [
     Fault("previews that call the service's rule theirs", "basic_iac/preview_permissions.tf", ', "elasticloadbalancing:CreateAction" = "CreateRule"', "", "least_privilege", "The workflow of previews may give its tag to a rule of the service, and change it then."),
     Fault("a workflow that reads the first key", "basic_iac/github_permissions.tf", '"secretsmanager:GetSecretValue", "secretsmanager:PutResourcePolicy"', '"secretsmanager:PutResourcePolicy"', "least_privilege", "A workflow that plans or builds may read another secret than the one that CloudFormation passes on."),
     Fault("a workflow that runs what it likes", "basic_iac/manage_rights.tf", '"ecs:RegisterTaskDefinition", "ecs:RunTask", ', "", "least_privilege", "A workflow that builds may run tasks of its own, with the service's role."),
-    Fault("metrics that nobody can collect", "deploy_iac/task_definition.tf", 'PEOPLEINFO_METRICS_AUTH          = "none"', "# ", "contract_with_other_stacks", "The collector has no key, and is refused the metrics."),
+    Fault("metrics that nobody can collect", "deploy_iac/task_definition.tf", 'PEOPLEINFO_METRICS_AUTH     = "none"', "# ", "contract_with_other_stacks", "The collector has no key, and is refused the metrics."),
 ]  # fmt: skip
 
 
