@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 from playwright.sync_api import sync_playwright
 
+from peopleinfo_client import Client
 from tests.console import browsing
 from tests.http.serving import serving
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 ROOT: Final = Path(__file__).parents[1]
 FOLDER: Final = ROOT / "docs" / "pictures"
@@ -43,6 +44,7 @@ def take(browser: Browser, url: str) -> None:
         page.locator(".row a, a.row").first.click()
         page.locator("#person").wait_for()
         page.screenshot(path=FOLDER / "person.png")
+        take_conflict(page, url)
         page.goto("/console/transfer")
         page.locator("input[type=file]").set_input_files(PEOPLE)
         page.locator("table").first.wait_for()
@@ -56,6 +58,17 @@ def take(browser: Browser, url: str) -> None:
         page.goto("/console")
         page.locator(".row").first.wait_for()
         page.screenshot(path=FOLDER / "phone.png")
+
+
+def take_conflict(page: Page, url: str) -> None:
+    """Edit the address of the shown person after another client has changed it, and take a screenshot of both versions."""
+    page.locator("#edit").click()
+    page.locator("#person_address").fill("Plaza Mayor 7, Toledo, Spain")
+    with Client(url) as people:
+        people.patch(next(people.find(surname="garcia-lopez")), {"person_address": "Gran Vía 1, Madrid, Spain"})
+    page.locator("#save").click()
+    page.get_by_role("radio").first.wait_for()
+    page.screenshot(path=FOLDER / "conflict.png")
 
 
 if __name__ == "__main__":
