@@ -56,11 +56,11 @@ def _floor() -> None:
     """Print the CPU time of the cryptography library alone for 100 people: the lower bound."""
     keys, nonce, text, bound = [os.urandom(32) for _ in range(100)], os.urandom(12), os.urandom(290), os.urandom(26)
     ready = [AESGCM(key) for key in keys]
-    sealed = [key.encrypt(nonce, text, bound) for key in ready]
+    encrypted = [key.encrypt(nonce, text, bound) for key in ready]
     wrapped = [ready[0].encrypt(nonce, key, bound) for key in keys]
 
     def records() -> None:
-        for key, one in zip(ready, sealed, strict=True):
+        for key, one in zip(ready, encrypted, strict=True):
             key.decrypt(nonce, one, bound)
 
     def unwrapped() -> None:
@@ -85,7 +85,7 @@ def _least(work: Callable[[], None]) -> float:
 def _in_tables(endpoint: str, encryption: str) -> None:
     print("\non DynamoDB Local")
     stores = [Settings(store_url=f"dynamodb://eu-west-1/{kind}?endpoint={endpoint}", encryption=given)
-              for kind, given in (("Plain", ""), ("Sealed", encryption))]  # fmt: skip
+              for kind, given in (("Unencrypted", ""), ("Encrypted", encryption))]  # fmt: skip
     for store in stores:
         asyncio.run(make_table(DynamoDBUrl.parse(store.store_url), encrypted=bool(store.encryption)))
     filled = [asyncio.run(_fill(store, IN_TABLES)) for store in stores]
@@ -112,16 +112,18 @@ def _in_tables(endpoint: str, encryption: str) -> None:
 def _embedded(folder: str, encryption: str) -> None:
     with ExitStack() as stack:
         stores = [Settings(store_url=f"sqlite:///{folder}/{kind}.db", encryption=given)
-                  for kind, given in (("plain", ""), ("sealed", encryption))]  # fmt: skip
+                  for kind, given in (("unencrypted", ""), ("encrypted", encryption))]  # fmt: skip
         filled = [asyncio.run(_fill(store, STORED)) for store in stores]
         name = filled[0][1]
         print(f"{'request':27} {'plaintext, us CPU':>24} {'encrypted, us CPU':>24}   overhead")
-        plain, sealed = stores
-        service = stack.enter_context(ours(plain.store_url))
+        unencrypted, encrypted = stores
+        service = stack.enter_context(ours(unencrypted.store_url))
         for module, told in MODULES:
             services = [
                 service,
-                stack.enter_context(ours(sealed.store_url, module=module, PEOPLEINFO_ENCRYPTION=sealed.encryption)),
+                stack.enter_context(
+                    ours(encrypted.store_url, module=module, PEOPLEINFO_ENCRYPTION=encrypted.encryption)
+                ),
             ]
             by_id = [[request("GET", f"/v1/people/{one}") for one in ids] for ids, _ in filled]
             _row(f"by id, {told}", services, by_id)
@@ -142,9 +144,9 @@ def _row(
         [microseconds(service, asked, count, forget=forget) for service, asked in zip(services, requests, strict=True)]
         for _ in range(ROUNDS)
     ]
-    more = median(sealed / plain for plain, sealed in rounds) - 1
-    plain, sealed = (list(column) for column in zip(*rounds, strict=True))
-    print(f"{title:27} {spread(plain):>24} {spread(sealed):>24}   {more:+.0%}", flush=True)
+    more = median(encrypted / unencrypted for unencrypted, encrypted in rounds) - 1
+    unencrypted, encrypted = (list(column) for column in zip(*rounds, strict=True))
+    print(f"{title:27} {spread(unencrypted):>24} {spread(encrypted):>24}   {more:+.0%}", flush=True)
 
 
 def _nothing() -> None:

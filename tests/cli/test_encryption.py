@@ -113,16 +113,16 @@ def test_master_key_is_not_replaced_while_a_service_runs(tmp_path: Path, encrypt
 
 def test_table_is_encrypted_by_a_copy_while_it_is_served(tmp_path: Path, encryption: str) -> None:
     plain = store_url("ministack", tmp_path / "plain")
-    sealed = plain.replace("?", "-sealed?", 1)
+    encrypted = plain.replace("?", "-encrypted?", 1)
     with serving(tmp_path, store_url=plain) as server:
         made = httpx.post(f"{server.url}/v1/people", json={"person_surname": CANARY}, timeout=HANG_TIMEOUT).json()
-        settings = {"STORE_URL": sealed, "ENCRYPTION": encryption}
+        settings = {"STORE_URL": encrypted, "ENCRYPTION": encryption}
         created = run(tmp_path, "store", "create", settings=settings)
         assert created.returncode == 0, stderr_of(created)
-        copied = run(tmp_path, "copy", plain, sealed, "--from-encryption", "none", settings=settings)
+        copied = run(tmp_path, "copy", plain, encrypted, "--from-encryption", "none", settings=settings)
         assert copied.returncode == 0, stderr_of(copied)
     assert run(tmp_path, "store", "check", settings=settings).returncode == 0
-    with serving(tmp_path, store_url=sealed, encryption=encryption) as server:
+    with serving(tmp_path, store_url=encrypted, encryption=encryption) as server:
         rotated = run(tmp_path, "encryption", "rotate", settings=settings)
         assert rotated.stdout == b"all record keys are wrapped with generation 2\n", stderr_of(rotated)
         assert httpx.get(f"{server.url}/v1/people/{made['person_id']}", timeout=HANG_TIMEOUT).json() == made

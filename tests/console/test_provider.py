@@ -22,7 +22,7 @@ from peopleinfo.app import open_people
 from peopleinfo.http.sessions import Sessions
 from peopleinfo.settings import Settings
 from tests.console import browsing
-from tests.console.test_signing_in import sealed
+from tests.console.test_signing_in import encrypted_cookie
 from tests.http.serving import HANG_TIMEOUT, Server, serving
 from tests.http.test_oidc import AUDIENCE, PROVIDER_KEY, jwk
 from tests.store_kinds import NoEndedSessions, store_url
@@ -197,7 +197,14 @@ def test_a_session_ends_with_its_token_and_what_was_typed_stays(
             secret = elsewhere.submit(asyncio.run, secret_of(folder)).result()
         sessions = Sessions(secret, NoEndedSessions(), now=lambda: datetime.now(UTC))
         page.context.add_cookies(
-            [{"name": "peopleinfo_session", "value": sealed(sessions, expired), "url": server.url, "httpOnly": True}]
+            [
+                {
+                    "name": "peopleinfo_session",
+                    "value": encrypted_cookie(sessions, expired),
+                    "url": server.url,
+                    "httpOnly": True,
+                }
+            ]
         )
         page.get_by_role("button", name="Save").click()
         dialog = page.get_by_role("dialog", name="Sign in again")

@@ -296,7 +296,7 @@ async def nothing() -> dict[str, str]:
     return {"type": "http.disconnect"}
 
 
-def sealed(sessions: Sessions, credential: str = "a key") -> str:
+def encrypted_cookie(sessions: Sessions, credential: str = "a key") -> str:
     """Return the cookie of a session."""
     response = Response()
     sessions.start(

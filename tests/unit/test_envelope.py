@@ -14,11 +14,11 @@ BOX = AESGCM(bytes(KEY_SIZE))
 
 
 def test_a_record_opens_for_its_owner_kind_and_version_alone() -> None:
-    sealed = encrypt(BOX, OWNER, RECORD, 3, b"text")
-    assert decrypt(BOX, OWNER, RECORD, 3, sealed) == b"text"
+    ciphertext = encrypt(BOX, OWNER, RECORD, 3, b"text")
+    assert decrypt(BOX, OWNER, RECORD, 3, ciphertext) == b"text"
     for owner, kind, version in ((OTHER, RECORD, 3), (OWNER, RESPONSE, 3), (OWNER, RECORD, 2)):
         with pytest.raises(DecryptionFailed):
-            decrypt(BOX, owner, kind, version, sealed)
+            decrypt(BOX, owner, kind, version, ciphertext)
 
 
 def test_a_key_opens_for_its_owner_alone() -> None:
@@ -31,9 +31,9 @@ def test_a_key_opens_for_its_owner_alone() -> None:
 
 @pytest.mark.parametrize("damage", ["cut off", "empty", "longer", "not encrypted"])
 def test_what_was_changed_does_not_open(damage: str) -> None:
-    sealed, wrapped = encrypt(BOX, OWNER, RECORD, 1, b"text"), wrap(BOX, bytes(KEY_SIZE), b"")
+    ciphertext, wrapped = encrypt(BOX, OWNER, RECORD, 1, b"text"), wrap(BOX, bytes(KEY_SIZE), b"")
     with pytest.raises(DecryptionFailed):
-        decrypt(BOX, OWNER, RECORD, 1, _damaged(sealed, damage))
+        decrypt(BOX, OWNER, RECORD, 1, _damaged(ciphertext, damage))
     with pytest.raises(DecryptionFailed):
         unwrap(BOX, _damaged(wrapped, damage), b"")
 
