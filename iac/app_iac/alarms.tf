@@ -1,4 +1,4 @@
-# What wakes somebody. The service's own metrics have rules of their own (prometheus.tf, observability/); these need nothing but AWS.
+# CloudWatch alarms for on-call. They need AWS metrics only; rules for the service's metrics are in prometheus.tf and observability/.
 
 resource "aws_sns_topic" "alarms" {
   name              = "${local.name}-alarms"
@@ -36,7 +36,7 @@ resource "aws_cloudwatch_metric_alarm" "default" {
   dimensions         = each.value.dimensions
   statistic          = try(each.value.statistic, "Sum")
   extended_statistic = try(each.value.percentile, null)
-  # Percentiles of a handful of requests say nothing.
+  # A percentile of a few requests is not significant.
   evaluate_low_sample_count_percentiles = try(each.value.percentile, null) == null ? null : "ignore"
   comparison_operator                   = "GreaterThanOrEqualToThreshold"
   threshold                             = each.value.threshold
@@ -81,10 +81,10 @@ resource "aws_cloudwatch_metric_alarm" "summed" {
   }
 }
 
-# Tasks of both colours together: after a blue/green deployment one of the two has none.
+# The sum of both target groups: after a blue/green deployment one of them has no tasks.
 resource "aws_cloudwatch_metric_alarm" "few_tasks" {
   alarm_name          = "${local.name}-few_tasks"
-  alarm_description   = "Fewer than ${local.tasks_wanted} tasks are healthy: losing one more would be an outage."
+  alarm_description   = "Fewer than ${local.tasks_wanted} tasks are healthy: the loss of one more would be an outage."
   comparison_operator = "LessThanThreshold"
   threshold           = local.tasks_wanted
   evaluation_periods  = 5
@@ -127,7 +127,7 @@ locals {
       says      = "The load balancer gets no answer from the service."
       namespace = "AWS/ApplicationELB", metric = "HTTPCode_ELB_5XX_Count", dimensions = local.on_balancer, threshold = 10
     }
-    # Imports and exports, which may take minutes, count too: at the 99th percentile one of them in a quiet minute would be an alarm.
+    # Imports and exports take minutes and count too: with the 99th percentile, one of them in a quiet minute would trigger the alarm.
     slow = {
       says       = "One request in ten takes longer than half a second."
       namespace  = "AWS/ApplicationELB", metric = "TargetResponseTime", dimensions = local.on_balancer, threshold = 0.5
@@ -135,7 +135,7 @@ locals {
     }
   }
 
-  # DynamoDB counts throttled requests by table and by index, and errors by operation: there is no series of the table as a whole.
+  # DynamoDB reports throttled requests per table and index, and errors per operation; there is no metric for the whole table.
   on_index   = merge(local.on_table, { GlobalSecondaryIndexName = "prefixes" })
   operations = ["BatchGetItem", "BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query", "Scan", "TransactWriteItems", "UpdateItem"]
   nodes      = [for number in range(1, local.cache.nodes + 1) : { CacheClusterId = format("${local.name}-%03d", number) }]

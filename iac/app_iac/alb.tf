@@ -1,11 +1,11 @@
-# The way in. Port 443 serves; port 80 sends there, or serves itself in a trial without a certificate.
+# The load balancer. Port 443 serves; port 80 redirects to it, or serves in a trial without a certificate.
 
-#trivy:ignore:AVD-AWS-0053 It is public on purpose: it is the way in. `clients` narrows whose.
+#trivy:ignore:AVD-AWS-0053 The load balancer is public on purpose; `clients` restricts the addresses.
 resource "aws_lb" "default" {
   name                       = local.name
   load_balancer_type         = "application"
   internal                   = false
-  subnets                    = slice(local.public, 0, local.profile.balancer_zones) # each has a public address, which costs
+  subnets                    = slice(local.public, 0, local.profile.balancer_zones) # each has a public IPv4 address, which AWS charges for
   security_groups            = [aws_security_group.alb.id]
   drop_invalid_header_fields = true
   desync_mitigation_mode     = "strictest"
@@ -37,7 +37,7 @@ resource "aws_lb_listener" "https" {
   }
 }
 
-#trivy:ignore:AVD-AWS-0054 Port 80 only redirects, unless the variable says a trial without a certificate.
+#trivy:ignore:AVD-AWS-0054 Port 80 only redirects, except in a trial without a certificate.
 resource "aws_lb_listener" "http" {
   load_balancer_arn = aws_lb.default.arn
   port              = 80
@@ -62,11 +62,11 @@ resource "aws_lb_listener" "http" {
   }
 }
 
-# A rule rather than the listener's default, because a blue/green deployment moves traffic by changing a rule. Its weights are then ECS's
-# business, so what it forwards to is not looked at again.
+# A rule instead of the listener's default, because a blue/green deployment shifts traffic by changing a rule. ECS then owns its
+# weights, so Terraform ignores the action.
 resource "aws_lb_listener_rule" "service" {
   listener_arn = local.has_https ? one(aws_lb_listener.https[*].arn) : aws_lb_listener.http.arn
-  priority     = 50000 # the last: names of previews come before
+  priority     = 50000 # the last rule: rules of previews come first
   action {
     type = "forward"
     forward {
@@ -90,7 +90,7 @@ resource "aws_lb_listener_rule" "service" {
   }
 }
 
-# Green is used by blue/green deployments alone; without targets it costs nothing.
+# Only blue/green deployments use green; without targets it costs nothing.
 resource "aws_lb_target_group" "default" {
   for_each         = toset(["blue", "green"])
   name             = "${local.name}-${each.key}"
@@ -100,13 +100,13 @@ resource "aws_lb_target_group" "default" {
   protocol_version = "HTTP1"
   port             = local.service_port
 
-  # A task that is told to end answers `not ready` and serves on for a while, then finishes what is under way (deploy_iac: stop_seconds).
-  # The balancer stops sending at once when a task is deregistered; the delay is for what it has sent, the longest of which is an export.
+  # After SIGTERM a task reports `not ready`, continues to serve for a while, and then finishes its requests (deploy_iac: stop_seconds).
+  # A deregistered target receives no new requests; the delay covers running requests, of which an export is the longest.
   deregistration_delay          = local.drain_seconds
   load_balancing_algorithm_type = "least_outstanding_requests"
 
   health_check {
-    path                = "/status/live" # not the store: replacing every task would not bring it back, and empties their caches
+    path                = "/status/live" # not the store: replacing all tasks would not repair it and would empty their caches
     matcher             = "200"
     interval            = 10
     timeout             = 5
@@ -116,7 +116,7 @@ resource "aws_lb_target_group" "default" {
 }
 
 locals {
-  # Shorter than the service keeps an idle connection (75 s): else the balancer would send requests into connections that are being closed.
+  # Shorter than the service's idle timeout (75 s): otherwise the load balancer would reuse connections that the service closes.
   idle_seconds  = 60
   drain_seconds = 60
 }

@@ -1,5 +1,5 @@
-# One line a request, with its URL: a search by GET writes the surname there. `access_log_days = 0` keeps no such log; `POST /v1/people/search`
-# keeps names out of URLs. The balancer can write under a key of S3's own alone.
+# One line per request with its URL, which contains the surname of a search by GET. `access_log_days = 0` disables the log;
+# `POST /v1/people/search` keeps names out of URLs. The load balancer supports S3 managed keys only.
 
 module "alb_logs" {
   source = "../modules/secure_bucket"

@@ -45,6 +45,6 @@ locals {
 }
 
 output "backup_role_arn" {
-  description = "The role that operators assume to make a backup, or null."
+  description = "The role that operators assume for a backup, or null."
   value       = one(aws_iam_role.backup[*].arn)
 }

@@ -1,9 +1,9 @@
-# Valkey before the table, in two zones or more, unless the profile has none. Losing it loses no record.
+# Valkey as the cache, in two or more zones, unless the profile has none. Its loss loses no record.
 
 resource "aws_elasticache_replication_group" "default" {
   count                      = local.has_cache ? 1 : 0
   replication_group_id       = local.name
-  description                = "Answers of ${local.name}."
+  description                = "Cached responses of ${local.name}."
   engine                     = "valkey"
   engine_version             = "8.0"
   node_type                  = local.cache.node_type
@@ -19,7 +19,7 @@ resource "aws_elasticache_replication_group" "default" {
   transit_encryption_mode    = "required"
   at_rest_encryption_enabled = true
   kms_key_id                 = module.people_key.arn
-  # A backup would keep people whom somebody has erased since, and a cache needs none.
+  # No snapshots: they would keep erased records.
   snapshot_retention_limit   = 0
   auto_minor_version_upgrade = true
   apply_immediately          = false
@@ -29,7 +29,7 @@ resource "aws_elasticache_parameter_group" "default" {
   count       = local.has_cache ? 1 : 0
   name        = local.name
   family      = "valkey8"
-  description = "When the memory is full, what expires first goes first; fences and leases all expire."
+  description = "Evict keys by their TTL when the memory is full; fences and leases have a TTL."
   parameter {
     name  = "maxmemory-policy"
     value = "volatile-ttl"
@@ -51,8 +51,8 @@ resource "aws_elasticache_user_group" "default" {
   depends_on    = [aws_cloudformation_stack.cache_user]
 }
 
-# The password is made by Secrets Manager and read by ElastiCache, both at AWS. Terraform's resource for the user keeps passwords in the state
-# and has no write-only argument for them, so this one thing is made by CloudFormation, which passes the secret on by reference.
+# Secrets Manager generates the password, and ElastiCache reads it. Terraform's resource for the user stores passwords in the state
+# and has no write-only argument, so CloudFormation creates the user and passes the secret by reference.
 resource "aws_cloudformation_stack" "cache_user" {
   count = local.has_cache ? 1 : 0
   name  = "${local.name}-cache-user"
@@ -86,7 +86,7 @@ resource "aws_cloudformation_stack" "cache_user" {
 
 locals {
   cache_user = "${local.name}-service"
-  # What src/peopleinfo/cache sends, and nothing else: its scripts and what they call, tracking, and the answers' keys.
+  # Only the commands of src/peopleinfo/stores/cached: its scripts, the commands in them, tracking, and the keys of the cache.
   cache_rights = "on ~pi:* -@all +select +ping +hello +auth +client|id +client|tracking +eval +evalsha +info +time +get +set +del +exists +pttl +pexpire +hget +hset +hmget +hlen +zadd +zrem +zremrangebyscore"
   cache_url    = local.has_cache ? "rediss://${aws_elasticache_replication_group.default[0].primary_endpoint_address}:${local.cache_port}" : "none"
 }

@@ -1,10 +1,10 @@
-# The name under which the service is known, and its certificate, when the zone of the name is in Route 53.
+# The host name of the service and its certificate, when Route 53 hosts the zone.
 
 resource "aws_acm_certificate" "default" {
   count             = local.in_route53 ? 1 : 0
   domain_name       = var.endpoint.domain_name
   validation_method = "DNS"
-  # Previews of branches are one name below.
+  # Previews of branches are subdomains.
   subject_alternative_names = var.previews ? ["*.${var.endpoint.domain_name}"] : []
   lifecycle {
     create_before_destroy = true
@@ -39,7 +39,7 @@ resource "aws_route53_record" "default" {
 }
 
 locals {
-  # For a name and for all names one below it the proof is the same.
+  # A name and its wildcard share the validation record.
   proof           = try(tolist(aws_acm_certificate.default[0].domain_validation_options)[0], null)
   has_https       = !var.endpoint.plain_http
   in_route53      = var.endpoint.zone_id != null

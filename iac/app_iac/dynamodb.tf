@@ -1,4 +1,4 @@
-# The people.
+# The table of records.
 
 module "people" {
   source      = "../modules/people_table"

@@ -1,5 +1,5 @@
-# The keys of the people, when they are sealed (deploy_iac: encryption). Whoever can bring a key back brings an erased person back, so these
-# cannot be brought back: no recovery, and no plan of backups may take this table in. Its protection is that it cannot be deleted by a slip.
+# The keys of encrypted records (deploy_iac: encryption). Restoring a key would restore an erased person, so this table has
+# no point-in-time recovery and must not be part of a backup plan. Deletion protection guards it against mistakes.
 #trivy:ignore:AVD-AWS-0024 On purpose, as said above.
 resource "aws_dynamodb_table" "keys" {
   name                        = "${module.people.table.name}-keys"

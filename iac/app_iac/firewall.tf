@@ -1,4 +1,4 @@
-# Requests that are refused before they reach the service.
+# Requests that are blocked before they reach the service.
 
 module "firewall" {
   source              = "../modules/firewall"

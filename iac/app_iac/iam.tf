@@ -1,5 +1,5 @@
-# Two roles. The execution role is ECS's, to start a task: image, logs, secrets. The task role is the service's own, and can do exactly what
-# the code calls; tests/iac/test_rights.py takes the calls from a run of the real code.
+# Two roles. ECS uses the execution role to start a task: image, logs, secrets. The service uses the task role, which allows exactly
+# the calls of the code; tests/iac/test_rights.py records them from the real store.
 
 resource "aws_iam_role" "execution" {
   name                 = "${local.name}-execution"
@@ -64,7 +64,7 @@ resource "aws_iam_role_policy" "task" {
           Resource = module.people.table.arn
         },
         {
-          # Of people who are sealed (deploy_iac: encryption). Wrapping them anew takes UpdateItem and Scan too, and is an operator's business.
+          # Keys of encrypted records (deploy_iac: encryption). A key rotation also needs UpdateItem and Scan, and is run by an operator.
           Sid    = "TheirKeys"
           Effect = "Allow"
           Action = [
@@ -94,10 +94,10 @@ resource "aws_iam_role_policy" "task" {
   })
 }
 
-# With it ECS moves the balancer's traffic from blue to green and back.
+# ECS uses it to shift traffic between blue and green.
 resource "aws_iam_role" "blue_green" {
   name                 = "${local.name}-blue-green"
-  description          = "Moves traffic in blue/green deployments of ${local.name}."
+  description          = "Shifts traffic in blue/green deployments of ${local.name}."
   permissions_boundary = local.basic["boundary_arn"]
   assume_role_policy = jsonencode({
     Version   = "2012-10-17"

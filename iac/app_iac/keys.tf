@@ -1,10 +1,10 @@
-# Two keys: one for all that holds people (table, cache, their secret, their logs), and one that the service itself uses to seal people's
-# fields, so that neither a copy of the table nor whoever may read it shows anybody (PEOPLEINFO_ENCRYPTION).
+# Two keys: one encrypts all storage with personal data (table, cache, its secret, logs). The service uses the other one to encrypt the
+# fields of records, so that a copy of the table or read access to it discloses no personal data (PEOPLEINFO_ENCRYPTION).
 
 module "people_key" {
   source      = "../modules/kms_key"
   name        = "${local.name}-people"
-  description = "What holds people in ${local.name}: the table, the cache, logs."
+  description = "Storage with personal data in ${local.name}: the table, the cache, logs."
   statements = [{
     Sid       = "LogsOfThisEnvironment"
     Effect    = "Allow"
@@ -25,5 +25,5 @@ module "people_key" {
 module "sealing_key" {
   source      = "../modules/kms_key"
   name        = "${local.name}-sealing"
-  description = "Wraps the keys with which the service seals people's fields in ${local.name}."
+  description = "Wraps the keys that encrypt the fields of records in ${local.name}."
 }

@@ -4,7 +4,7 @@ resource "aws_cloudwatch_log_group" "application" {
   kms_key_id        = module.people_key.arn
 }
 
-# Who read or changed whom. A task may add to it, and nothing of the service may read, change or delete it.
+# The audit log. A task may append to it; no role of the service may read, change or delete it.
 resource "aws_cloudwatch_log_group" "audit" {
   name                        = "/${local.name}/audit"
   retention_in_days           = var.log_days.audit

@@ -1,10 +1,10 @@
-# What previews of branches stand on (preview_iac), when a variable asks for them: roles, a key and a log of their own, and the names under which
-# they are reached. Code that nobody has reviewed runs in them, so none of these reaches anything of the environment.
+# Optional resources of previews (preview_iac): their own roles, key and log, and the host names under which
+# they are reachable. Previews run unreviewed code, so none of these resources has access to the environment.
 
 resource "aws_iam_role" "preview" {
   for_each             = toset(var.previews ? ["task", "execution"] : [])
   name                 = "${local.name}-preview-${each.key}"
-  description          = "Previews of branches beside ${local.name}."
+  description          = "Previews of branches of ${local.name}."
   permissions_boundary = local.basic["boundary_arn"]
   assume_role_policy   = jsonencode({ Version = "2012-10-17", Statement = local.by_tasks })
 }
@@ -34,17 +34,17 @@ resource "aws_ecr_lifecycle_policy" "preview" {
   repository = aws_ecr_repository.preview[0].name
   policy = jsonencode({ rules = [{
     rulePriority = 1
-    description  = "Previews are looked at for days."
+    description  = "Previews live for days."
     selection    = { tagStatus = "any", countType = "sinceImagePushed", countUnit = "days", countNumber = 14 }
     action       = { type = "expire" }
   }] })
 }
 
-# Put in by whoever installs, like the first key of the environment, and another one.
+# An operator sets its value; it must differ from the admin key of the environment.
 resource "aws_secretsmanager_secret" "preview_admin_key" {
   count                   = var.previews ? 1 : 0
   name                    = "${local.name}/preview_admin_key"
-  description             = "The first key of every preview (PEOPLEINFO_ADMIN_KEY)."
+  description             = "The admin key of every preview (PEOPLEINFO_ADMIN_KEY)."
   kms_key_id              = module.people_key.arn
   recovery_window_in_days = 7
 }
@@ -56,7 +56,7 @@ resource "aws_cloudwatch_log_group" "preview" {
   kms_key_id        = module.people_key.arn
 }
 
-# The service's own would let them speak to the cache.
+# The security group of the service would give access to the cache.
 resource "aws_security_group" "preview" {
   count       = var.previews ? 1 : 0
   name        = "${local.name}-preview"

@@ -1,4 +1,4 @@
-# What the profile of basic_iac means here. The small one has no firewall: the service limits rates and guards /metrics itself.
+# The part of the profile of basic_iac that concerns this stack. The small profile has no firewall: the service itself limits rates and protects /metrics.
 
 locals {
   profile = {

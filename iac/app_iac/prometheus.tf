@@ -1,4 +1,4 @@
-# Prometheus as a service of AWS, with the rules of `observability/`, when a variable says so. deploy_iac's collector writes to it.
+# Optional: Amazon Managed Prometheus with the rules of `observability/`. The collector of deploy_iac writes to it.
 
 resource "aws_prometheus_workspace" "default" {
   count       = var.prometheus ? 1 : 0
@@ -13,7 +13,7 @@ resource "aws_prometheus_rule_group_namespace" "default" {
   data         = file("${path.module}/../../observability/prometheus/${each.key}.yml")
 }
 
-# Alerts go where the alarms of CloudWatch go.
+# Alerts and CloudWatch alarms have the same recipients.
 resource "aws_prometheus_alert_manager_definition" "default" {
   count        = var.prometheus ? 1 : 0
   workspace_id = aws_prometheus_workspace.default[0].id

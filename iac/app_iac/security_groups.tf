@@ -1,4 +1,4 @@
-# Who may speak to whom: the internet to the balancer, the balancer to the service, the service to the cache.
+# Allowed connections: internet to load balancer, load balancer to service, service to cache.
 
 resource "aws_security_group" "alb" {
   name        = "${local.name}-alb"
@@ -49,11 +49,11 @@ resource "aws_vpc_security_group_ingress_rule" "service_from_alb" {
   to_port                      = local.service_port
 }
 
-# DynamoDB, KMS, ECR and whoever signs the tokens of callers are reached by name, and their addresses change.
-#trivy:ignore:AVD-AWS-0104 Port 443 alone; interface endpoints (basic_iac) keep most of it inside.
+# DynamoDB, KMS, ECR and the OpenID provider have no fixed addresses.
+#trivy:ignore:AVD-AWS-0104 Port 443 only; interface endpoints (basic_iac) keep most of it within the VPC.
 resource "aws_vpc_security_group_egress_rule" "service_to_https" {
   security_group_id = aws_security_group.service.id
-  description       = "HTTPS to AWS and to the issuer of tokens."
+  description       = "HTTPS to AWS and to the OpenID provider."
   cidr_ipv4         = "0.0.0.0/0"
   ip_protocol       = "tcp"
   from_port         = 443
@@ -71,7 +71,7 @@ resource "aws_vpc_security_group_egress_rule" "service_to_cache" {
 
 resource "aws_vpc_security_group_ingress_rule" "cache_from_service" {
   security_group_id            = aws_security_group.cache.id
-  description                  = "The service, and nobody else."
+  description                  = "Only the service."
   referenced_security_group_id = aws_security_group.service.id
   ip_protocol                  = "tcp"
   from_port                    = local.cache_port

@@ -1,4 +1,4 @@
-# What this stack is told by `basic_iac`.
+# Parameters of `basic_iac`.
 
 data "aws_ssm_parameter" "basic" {
   for_each = toset(["boundary_arn", "ecr_repository_arn", "ecs_cluster_name", "private_subnet_ids", "profile", "public_subnet_ids", "vpc_id"])

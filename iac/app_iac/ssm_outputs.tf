@@ -1,4 +1,4 @@
-# What deploy_iac, eks_iac and the workflows are told of this one.
+# Parameters for deploy_iac, eks_iac and the workflows.
 
 resource "aws_ssm_parameter" "published" {
   for_each       = local.published
@@ -48,11 +48,11 @@ locals {
 }
 
 output "published" {
-  description = "What deploy_iac and the workflows are told of this one, by its name in the parameter store."
+  description = "The parameters for deploy_iac and the workflows, by their names in the parameter store."
   value       = { for key, parameter in aws_ssm_parameter.published : parameter.name => parameter.insecure_value }
 }
 
 output "url" {
-  description = "Where the service is reached, once deploy_iac has run."
+  description = "The URL of the service, available after deploy_iac."
   value       = local.url
 }

@@ -7,7 +7,7 @@ terraform {
     }
   }
 
-  # The rest (bucket, region, key of the encryption) is what `bootstrap` says, by `terraform init -backend-config=FILE`.
+  # `bootstrap` publishes the rest (bucket, region, KMS key) for `terraform init -backend-config=FILE`.
   backend "s3" {
     key          = "app_iac.tfstate"
     use_lockfile = true

@@ -1,9 +1,9 @@
-# The most that any role of the service may ever do, whatever its own policies say. The workflows may make roles only within it, so that
-# nobody who can change a workflow can give himself the account.
+# The permissions boundary of all roles of the service. Workflows may create roles only with it, so that
+# a changed workflow cannot grant itself the whole account.
 
 resource "aws_iam_policy" "boundary" {
   name        = "${local.name}-boundary"
-  description = "The most that a role of ${local.name} may do."
+  description = "The maximum permissions of a role of ${local.name}."
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [

@@ -15,7 +15,7 @@ resource "aws_ecr_lifecycle_policy" "default" {
   policy = jsonencode({
     rules = [{
       rulePriority = 1
-      description  = "Manifests without a tag expire after a week; those of an index stay with it."
+      description  = "Untagged manifests expire after a week; those of an index stay with it."
       selection    = { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 7 }
       action       = { type = "expire" }
       }, {
@@ -27,7 +27,7 @@ resource "aws_ecr_lifecycle_policy" "default" {
       }, {
       rulePriority = 3
       # An index has manifests for each platform, a signature and an attestation: only tags of versions are counted.
-      description = "Versions to go back to."
+      description = "Versions to roll back to."
       selection   = { tagStatus = "tagged", tagPatternList = ["*.*.*"], countType = "imageCountMoreThan", countNumber = var.images_kept }
       action      = { type = "expire" }
     }]

@@ -1,4 +1,4 @@
-# Ways to AWS's own services that do not leave its network. Those to S3 and DynamoDB are free, and carry nearly everything.
+# VPC endpoints of AWS services. Those of S3 and DynamoDB are free and carry most of the traffic.
 
 resource "aws_vpc_endpoint" "gateway" {
   for_each          = toset(["s3", "dynamodb"])
@@ -22,14 +22,14 @@ resource "aws_vpc_endpoint" "interface" {
 
 resource "aws_security_group" "endpoints" {
   name        = "${local.name}-endpoints"
-  description = "Interface endpoints: HTTPS from inside the network."
+  description = "Interface endpoints: HTTPS from within the VPC."
   vpc_id      = aws_vpc.default.id
   tags        = { Name = "${local.name}-endpoints" }
 }
 
 resource "aws_vpc_security_group_ingress_rule" "endpoints" {
   security_group_id = aws_security_group.endpoints.id
-  description       = "HTTPS from inside the network."
+  description       = "HTTPS from within the VPC."
   cidr_ipv4         = var.cidr
   ip_protocol       = "tcp"
   from_port         = 443

@@ -1,4 +1,4 @@
-# Who spoke with whom in the network (addresses and ports, never content).
+# Flow logs of the VPC (addresses and ports, no content).
 
 resource "aws_flow_log" "default" {
   vpc_id               = aws_vpc.default.id
@@ -17,7 +17,7 @@ resource "aws_cloudwatch_log_group" "flow" {
 
 resource "aws_iam_role" "flow" {
   name                 = "${local.name}-flow-logs"
-  description          = "Writes the network's flow logs."
+  description          = "Writes the flow logs of the VPC."
   permissions_boundary = aws_iam_policy.boundary.arn
   assume_role_policy = jsonencode({
     Version = "2012-10-17"

@@ -1,5 +1,5 @@
-# The roles of GitHub's workflows, by tokens that last minutes: no key of AWS is stored anywhere. One role per task; each trusts exact subjects
-# of this repository: the GitHub environments of this environment, whose reviewers GitHub asks.
+# The roles of GitHub workflows, with OIDC tokens instead of stored AWS keys. One role per task; each trusts exact subjects
+# of this repository: the GitHub environments of this environment, which may require reviewers.
 
 resource "aws_iam_openid_connect_provider" "github" {
   count          = var.github != null && try(var.github.oidc_provider_arn, null) == null ? 1 : 0
@@ -35,7 +35,7 @@ resource "aws_iam_role_policy" "workflow" {
   policy   = jsonencode({ Version = "2012-10-17", Statement = concat(local.workflows[each.key].statements, local.other_environments) })
 }
 
-# What does not fit into the policies of a role itself (10,240 characters).
+# Policies that exceed the limit of inline policies (10,240 characters).
 resource "aws_iam_policy" "workflow" {
   for_each    = { for name, statements in local.managed_policies : name => statements if var.github != null }
   name        = "${local.name}-workflow-${each.key}"

@@ -1,4 +1,4 @@
-# The rights that the workflows' roles are composed of.
+# The permissions of the workflow roles.
 
 locals {
   state_bucket = "arn:${local.partition}:s3:::${local.name}-state-${local.account}"
@@ -43,7 +43,7 @@ locals {
       ]
       Resource = "*"
       }, {
-      # Every secret but the password of the cache, which CloudFormation passes on with the rights of the caller.
+      # Every secret except the password of the cache, which CloudFormation reads with the permissions of the caller.
       Sid         = "ReadNoSecret"
       Effect      = "Deny"
       Action      = ["secretsmanager:BatchGetSecretValue", "secretsmanager:GetSecretValue", "secretsmanager:PutResourcePolicy"]
@@ -111,7 +111,7 @@ locals {
         Resource  = "*"
         Condition = local.tagged_ours
       },
-      # Target tracking makes its alarms with the rights of the caller.
+      # Target tracking creates its alarms with the permissions of the caller.
       {
         Sid      = "AlarmsOfTheAutoscaling"
         Effect   = "Allow"

@@ -1,4 +1,4 @@
-# What is kept of the platform itself (images, logs, parameters' names): people have a key of their own, in app_iac.
+# The key for data of the platform (images, logs, names of parameters); app_iac has a separate key for personal data.
 
 module "key" {
   source      = "../modules/kms_key"

@@ -1,10 +1,10 @@
-# What the workflow of previews may do: everything it makes is named NAME-preview-pr-N (the balancer's parts NAME-pr-N), and nothing else is its own.
+# The permissions of the preview role: its resources are named NAME-preview-pr-N (those of the load balancer NAME-pr-N).
 
 locals {
   preview = "${local.name}-preview"
 
   preview_rights = [
-    # Without a condition: `terraform init` lists workspaces too, and what is not there yet is only said to be so to whoever may list all.
+    # Without a condition: `terraform init` lists workspaces, and S3 reports a missing object only to callers that may list the bucket.
     { Sid = "ListStates", Effect = "Allow", Action = "s3:ListBucket", Resource = local.state_bucket },
     { Sid = "KeepItsStates", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], Resource = "${local.state_bucket}/preview/*" },
     { Sid = "OpenStates", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = local.state_key_arn },
@@ -68,8 +68,8 @@ locals {
       ]
       Resource = "arn:${local.partition}:elasticloadbalancing:${var.region}:${local.account}:targetgroup/${local.name}-pr-*/*"
     },
-    # A rule is made with the tag of this stack, and what has another one stays. Only what is being made is given a tag: else the rule of the
-    # service could be given this one, and then be changed.
+    # A rule is created with the tag of this stack, and other rules cannot be changed. Tags can be set only at creation: otherwise the rule of the
+    # service could be tagged and then changed.
     {
       Sid       = "MakeRules"
       Effect    = "Allow"

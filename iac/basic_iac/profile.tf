@@ -1,4 +1,4 @@
-# The sizes of an environment. The later stacks read the name of the profile and have their own part of it.
+# The sizes of an environment. Later stacks read the name of the profile and define their own part of it.
 
 locals {
   profile = {

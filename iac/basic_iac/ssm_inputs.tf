@@ -1,4 +1,4 @@
-# What this stack is told by `bootstrap`.
+# Parameters of `bootstrap`.
 
 data "aws_ssm_parameter" "bootstrap" {
   for_each = toset(["state_key_arn"])

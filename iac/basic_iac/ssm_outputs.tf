@@ -1,4 +1,4 @@
-# What the next stacks and the workflows are told of this one.
+# Parameters for the next stacks and the workflows.
 
 resource "aws_ssm_parameter" "published" {
   for_each       = local.published
@@ -25,11 +25,11 @@ locals {
 }
 
 output "published" {
-  description = "What the next stacks and the workflows are told of this one, by its name in the parameter store."
+  description = "The parameters for the next stacks and the workflows, by their names in the parameter store."
   value       = { for key, parameter in aws_ssm_parameter.published : parameter.name => parameter.insecure_value }
 }
 
 output "workflow_role_arns" {
-  description = "The roles that GitHub's workflows take on, by what they do."
+  description = "The roles of the GitHub workflows, by task."
   value       = { for task, role in aws_iam_role.workflow : task => role.arn }
 }

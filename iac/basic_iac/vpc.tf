@@ -1,4 +1,4 @@
-# Three zones; in each a public subnet, where the load balancer stands, and a private one, where everything else does.
+# Three zones, each with a public subnet for the load balancer and a private one for all other resources.
 
 resource "aws_vpc" "default" {
   cidr_block           = var.cidr
@@ -7,7 +7,7 @@ resource "aws_vpc" "default" {
   tags                 = { Name = local.name }
 }
 
-# What AWS puts into every network by itself lets nobody in: whoever forgets to name a group reaches nothing.
+# The default security group allows no traffic, so a resource without an explicit group has no access.
 resource "aws_default_security_group" "default" {
   vpc_id = aws_vpc.default.id
   tags   = { Name = "${local.name}-default-closed" }

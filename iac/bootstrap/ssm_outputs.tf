@@ -1,4 +1,4 @@
-# What the other stacks and the workflows are told of this one.
+# Parameters for the other stacks and the workflows.
 
 resource "aws_ssm_parameter" "published" {
   for_each = {
@@ -11,7 +11,7 @@ resource "aws_ssm_parameter" "published" {
 }
 
 output "backend" {
-  description = "What `terraform init -backend-config=FILE` of the other stacks takes: the content of the file."
+  description = "The content of the file for `terraform init -backend-config=FILE` of the other stacks."
   value       = <<-EOT
     bucket     = "${module.state_bucket.name}"
     region     = "${var.region}"

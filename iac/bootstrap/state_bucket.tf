@@ -1,9 +1,9 @@
-# Where the other stacks keep their states: each under a key of its own, locked by a file beside it while it is changed.
+# The bucket for the states of the other stacks: one key per stack, with a lock file next to it.
 
 module "state_key" {
   source      = "../modules/kms_key"
   name        = "${local.name}-state"
-  description = "Terraform's states of ${local.name}."
+  description = "The Terraform states of ${local.name}."
 }
 
 module "state_bucket" {

@@ -7,7 +7,7 @@ terraform {
     }
   }
 
-  # This stack makes the bucket in which every other one keeps its state, so its own begins in a file. `iac/README.md` moves it into the
+  # This stack creates the bucket for the states of all stacks, so its own state starts as a local file. `iac/README.md` moves it into the
   # bucket afterwards.
 }
 

@@ -1,4 +1,4 @@
-# More tasks when requests or CPU ask for them, at once; fewer after some minutes of quiet.
+# Scale out at once when requests or CPU exceed the target; scale in after some minutes below it.
 
 resource "aws_appautoscaling_target" "default" {
   service_namespace  = "ecs"
@@ -15,7 +15,7 @@ resource "aws_appautoscaling_policy" "cpu" {
   scalable_dimension = aws_appautoscaling_target.default.scalable_dimension
   resource_id        = aws_appautoscaling_target.default.resource_id
   target_tracking_scaling_policy_configuration {
-    target_value       = 60 # percent: a zone can be lost, and two thirds of the tasks take its load
+    target_value       = 60 # percent: after the loss of a zone, two thirds of the tasks take the whole load
     scale_out_cooldown = 30
     scale_in_cooldown  = 300
     predefined_metric_specification {
@@ -24,7 +24,7 @@ resource "aws_appautoscaling_policy" "cpu" {
   }
 }
 
-# By target group, and a blue/green deployment moves from one to the other: there CPU alone decides.
+# This metric belongs to a target group, and a blue/green deployment switches between two of them, so only CPU scales there.
 resource "aws_appautoscaling_policy" "requests" {
   count              = local.is_blue_green ? 0 : 1
   name               = "${local.name}-requests"

@@ -1,11 +1,11 @@
-# When a variable names its image: AWS's OpenTelemetry collector beside the service. It asks /metrics within the task, where no balancer mixes
-# the tasks up, sends them to Amazon's Prometheus, and hands traces on to X-Ray.
+# Optional sidecar: the AWS OpenTelemetry collector. It scrapes /metrics within the task, where no load balancer mixes
+# the tasks, writes to Amazon Managed Prometheus, and forwards traces to X-Ray.
 
 locals {
   collector = [for image in var.collector[*].image : merge(local.hardened, {
     name             = "collector"
     image            = image
-    essential        = false # without it the service serves on
+    essential        = false # the service continues without it
     command          = ["--config=env:AOT_CONFIG_CONTENT"]
     portMappings     = []
     mountPoints      = []
@@ -26,7 +26,7 @@ locals {
     }
     processors = {
       resourcedetection = { detectors = ["env", "ecs"] }
-      # The label `instance`: every task scrapes 127.0.0.1, and their series would be mixed up.
+      # The label `instance`: every task scrapes 127.0.0.1, so their series would be the same.
       "resource/instance" = { attributes = [{ key = "service.instance.id", from_attribute = "aws.ecs.task.arn", action = "upsert" }] }
       batch               = { timeout = "10s" }
     }

@@ -1,4 +1,4 @@
-# What the profile of basic_iac means here.
+# The part of the profile of basic_iac that concerns this stack.
 
 locals {
   profile = {

@@ -1,4 +1,4 @@
-# The service: as many tasks as the load asks for, over all zones, replaced without a gap, and put back when the new version does not come up.
+# The service: autoscaled tasks in all zones, rolling deployments without downtime, and a rollback when the new version does not start.
 
 resource "aws_ecs_service" "default" {
   name                               = "${local.name}-api"
@@ -12,9 +12,9 @@ resource "aws_ecs_service" "default" {
   enable_ecs_managed_tags            = true
   propagate_tags                     = "SERVICE"
   wait_for_steady_state              = true
-  force_new_deployment               = true # else the provider refuses a changed strategy (spot), or replaces the service
+  force_new_deployment               = true # otherwise the provider rejects a changed strategy (spot), or replaces the service
 
-  # A version that starts but fails, too, is taken back: while it is rolled out, these alarms of app_iac stop it.
+  # These alarms of app_iac also roll back a version that starts but fails during the deployment.
   alarms {
     enable      = true
     rollback    = true
@@ -37,7 +37,7 @@ resource "aws_ecs_service" "default" {
   network_configuration {
     subnets          = split(",", local.basic["service_subnet_ids"])
     security_groups  = [local.app["service_security_group_id"]]
-    assign_public_ip = local.basic["service_public_ip"] == "true" # without a NAT gateway; the security group admits the balancer alone
+    assign_public_ip = local.basic["service_public_ip"] == "true" # without a NAT gateway; the security group admits only the load balancer
   }
 
   load_balancer {
@@ -72,17 +72,17 @@ resource "aws_ecs_service" "default" {
   lifecycle {
     precondition {
       condition     = local.tasks.least >= (local.basic["profile"] == "small" ? 1 : 2) && local.tasks.most >= local.tasks.least
-      error_message = "At least two tasks run, in two zones (one in the profile small), and at most no fewer: change `tasks`."
+      error_message = "The minimum number of tasks must be two (one in the profile small), and the maximum must not be lower: change `tasks`."
     }
-    ignore_changes = [desired_count] # the autoscaling's business
+    ignore_changes = [desired_count] # set by autoscaling
     precondition {
       condition     = tonumber(local.app["drain_seconds"]) <= 120
-      error_message = "A deployment would wait minutes for each task: the balancer's drain in app_iac is longer than two."
+      error_message = "A deployment would wait minutes for each task: the load balancer's drain time in app_iac exceeds two minutes."
     }
   }
 }
 
 locals {
-  base          = 2 # on-demand tasks, which no interruption takes away; fixed, because a change of the strategy replaces all tasks
+  base          = 2 # on-demand tasks, which are never interrupted; a fixed number, because a changed strategy replaces all tasks
   is_blue_green = var.deployment.strategy == "blue_green"
 }

@@ -1,6 +1,6 @@
-# Which settings of the service an environment may choose (variable `settings`), by their names without PEOPLEINFO_, and how their values are
-# written. What follows from the stacks stands in task_definition.tf. `allow_anonymous` is left out: on the internet it would show people to everybody.
-# The chart has the same (deploy/helm/people-info-api/values.schema.json); tests/iac/test_settings.py holds both against the service itself.
+# The settings of the service that an environment may set (variable `settings`), by their names without PEOPLEINFO_, with the pattern of
+# their values. task_definition.tf sets those that depend on the stacks. `allow_anonymous` is excluded: it would expose all records to the internet.
+# The chart has the same list (deploy/helm/people-info-api/values.schema.json); tests/iac/test_settings.py compares both with the service.
 
 locals {
   settable = {

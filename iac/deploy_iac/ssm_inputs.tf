@@ -1,4 +1,4 @@
-# What this stack is told by `basic_iac` and `app_iac`.
+# Parameters of `basic_iac` and `app_iac`.
 
 data "aws_ssm_parameter" "basic" {
   for_each = toset(["ecr_repository_url", "ecs_cluster_name", "profile", "service_public_ip", "service_subnet_ids"])

@@ -1,4 +1,4 @@
-# What the workflows are told: the service, its task definition, and which image runs.
+# Parameters for the workflows: the service, its task definition and the running image.
 
 resource "aws_ssm_parameter" "published" {
   for_each = {
@@ -10,7 +10,7 @@ resource "aws_ssm_parameter" "published" {
   insecure_value = each.value
 }
 
-# scripts/deploy writes the image once it has verified that it runs: an apply that ECS rolled back succeeds too.
+# scripts/deploy writes the image after it has verified the deployment: `apply` also succeeds when ECS rolled it back.
 resource "aws_ssm_parameter" "verified" {
   for_each = {
     image_version = "none"

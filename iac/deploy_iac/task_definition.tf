@@ -1,5 +1,5 @@
-# One version of the image, twice: the service, and a second container that prints the audit events which the service writes to a small
-# volume between the two, so that they reach a log group of their own.
+# Two containers of one image: the service, and a sidecar that prints the audit events. The service writes them to a small
+# shared volume, and the sidecar sends them to a separate log group.
 
 resource "aws_ecs_task_definition" "default" {
   family                   = "${local.name}-api"
@@ -20,20 +20,20 @@ resource "aws_ecs_task_definition" "default" {
     name = "audit"
   }
   volume {
-    name = "tmp" # imports and exports of any length pass through files
+    name = "tmp" # imports and exports use temporary files
   }
   lifecycle {
     precondition {
       condition     = contains([256, 512, 1024, 2048, 4096, 8192, 16384], local.size.cpu) && local.size.memory >= 2 * local.size.cpu && local.size.memory <= 8 * local.size.cpu
-      error_message = "Fargate offers 256 to 16384 CPU units, with 2 to 8 MiB of memory for each: change `size`."
+      error_message = "Fargate supports 256 to 16384 CPU units with 2 to 8 MiB of memory per unit: change `size`."
     }
     precondition {
       condition     = var.collector != null || local.app["prometheus_url"] == "none"
-      error_message = "app_iac has a Prometheus workspace (prometheus = true), but nothing writes to it: set `collector`, or prometheus = false."
+      error_message = "app_iac has a Prometheus workspace (prometheus = true) without a writer: set `collector`, or prometheus = false."
     }
     precondition {
       condition     = var.collector == null || local.app["web_acl_arn"] != "none"
-      error_message = "With a collector the service shows /metrics to anyone, and the profile small has no firewall that hides it: set collector = null, or choose the profile standard."
+      error_message = "With a collector the service serves /metrics without authentication, and the profile small has no firewall in front of it: set collector = null, or choose the profile standard."
     }
   }
 }
@@ -60,7 +60,7 @@ locals {
     name         = "api"
     command      = ["serve"]
     portMappings = [{ name = "http", containerPort = local.port, hostPort = local.port, protocol = "tcp", appProtocol = "http" }]
-    # Ended in the opposite order: the audit events of the last requests are printed before the second container goes.
+    # Containers stop in the opposite order, so the sidecar prints the audit events of the last requests.
     dependsOn   = [{ containerName = "audit", condition = "START" }]
     environment = [for name, value in local.environment : { name = name, value = value }]
     secrets     = [for name, value in local.secrets : { name = name, valueFrom = value }]
@@ -80,7 +80,7 @@ locals {
     portMappings = []
     environment  = []
     secrets      = []
-    # None may be lost: when CloudWatch is slow, events wait in the file.
+    # Audit events must not be lost: while CloudWatch is slow, they stay in the file.
     logConfiguration = merge(local.logged, { options = { awslogs-region = var.region, awslogs-group = local.app["audit_log_group"], awslogs-stream-prefix = "audit", mode = "blocking" } })
   })
 
@@ -88,7 +88,7 @@ locals {
     logDriver = "awslogs"
     options = {
       awslogs-region = var.region
-      # When CloudWatch is slow, requests do not wait for lines of the log: beyond this much they are lost, which the docs say.
+      # Requests do not wait for the log: while CloudWatch is slow, log lines beyond this buffer are lost, as the docs state.
       mode            = "non-blocking"
       max-buffer-size = "25m"
     }
@@ -104,10 +104,10 @@ locals {
       PEOPLEINFO_PORT      = tostring(local.port)
       PEOPLEINFO_STORE_URL = local.app["store_url"]
       PEOPLEINFO_AUDIT_LOG = "file://${local.audit_file}"
-      # The balancer adds whom it was asked by: without this everybody is one address, to the limits and to the audit.
+      # The load balancer appends the client address. Without this setting, rate limits and audit log see one address for all clients.
       PEOPLEINFO_TRUSTED_PROXIES = "1"
-      # ECS takes a task out of the balancer first (drain_seconds of app_iac) and tells it to end afterwards. But for one on spare capacity, which is
-      # told at once: the balancer has noticed by then, all the same.
+      # ECS deregisters a task from the load balancer (drain_seconds of app_iac) before it stops it. A Spot task is stopped at once,
+      # so the service itself drains until the load balancer has noticed.
       PEOPLEINFO_DRAIN_SECONDS = tostring(local.drain_seconds)
     },
     local.app["cache_url"] == "none" ? {} : {
@@ -118,7 +118,7 @@ locals {
     var.collector == null ? {} : {
       OTEL_EXPORTER_OTLP_ENDPOINT = "http://127.0.0.1:4318"
       OTEL_SERVICE_NAME           = "${local.name}-api"
-      PEOPLEINFO_METRICS_AUTH     = "none" # to the collector, which has no key; the firewall lets nobody else ask (app_iac: metrics_public)
+      PEOPLEINFO_METRICS_AUTH     = "none" # the collector has no key; the firewall blocks /metrics from the internet (app_iac: metrics_public)
     },
     { for name, value in var.settings : "PEOPLEINFO_${upper(name)}" => value },
   )

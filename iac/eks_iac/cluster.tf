@@ -1,4 +1,4 @@
-# Kubernetes in Auto Mode: AWS brings and renews the nodes, the network, the load balancers and the volumes, so that only
+# Kubernetes in EKS Auto Mode: AWS manages the nodes, the network, the load balancers and the volumes, so that only
 # deploy/kubernetes/eks.yaml and the service (deploy/helm/people-info-api) are installed.
 
 resource "aws_eks_cluster" "default" {
@@ -14,7 +14,7 @@ resource "aws_eks_cluster" "default" {
     bootstrap_cluster_creator_admin_permissions = false
   }
 
-  # Both or none: what is in Auto Mode is so as a whole.
+  # EKS requires Auto Mode for compute, storage and load balancing together.
   compute_config {
     enabled       = true
     node_pools    = ["general-purpose", "system"]
@@ -55,7 +55,7 @@ resource "aws_eks_cluster" "default" {
   }
 }
 
-# Auto Mode has none, and the chart's autoscaler reads the CPU of pods from it.
+# Auto Mode does not include it, and the chart's autoscaler reads the CPU of pods from it.
 resource "aws_eks_addon" "metrics_server" {
   cluster_name = aws_eks_cluster.default.name
   addon_name   = "metrics-server"
@@ -77,7 +77,7 @@ resource "aws_eks_access_policy_association" "administrators" {
   }
 }
 
-# EKS writes under this name; made here it is encrypted and ends.
+# EKS writes to this name; creating it here sets encryption and retention.
 resource "aws_cloudwatch_log_group" "cluster" {
   name              = "/aws/eks/${local.name}/cluster"
   kms_key_id        = module.key.arn
@@ -87,7 +87,7 @@ resource "aws_cloudwatch_log_group" "cluster" {
 module "key" {
   source      = "../modules/kms_key"
   name        = "${local.name}-eks"
-  description = "Kubernetes' secrets and the cluster's log in ${local.name}."
+  description = "Kubernetes secrets and the cluster log in ${local.name}."
   statements = [{
     Sid       = "LogsOfThisCluster"
     Effect    = "Allow"

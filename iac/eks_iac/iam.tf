@@ -1,5 +1,5 @@
-# Two roles for AWS's own parts of the cluster, which need more than the boundary of our roles allows: so this stack is applied by an
-# administrator, and no workflow may. The service has the very role that it has on ECS.
+# Two roles for the AWS-managed parts of the cluster, which need more than the permissions boundary allows. An administrator applies this
+# stack, because no workflow may. The service has the same role as on ECS.
 
 resource "aws_iam_role" "service" {
   for_each    = local.services
@@ -23,7 +23,7 @@ resource "aws_iam_role_policy_attachment" "service" {
   policy_arn = "arn:${local.partition}:iam::aws:policy/${each.value.policy}"
 }
 
-# The role of the ECS task (app_iac: kubernetes = true lets pods of this cluster take it on), for pods of one account of the cluster alone.
+# The role of the ECS task (app_iac: kubernetes = true lets pods of this cluster assume it), for pods of one service account only.
 resource "aws_eks_pod_identity_association" "people" {
   cluster_name    = aws_eks_cluster.default.name
   namespace       = var.namespace
@@ -31,7 +31,7 @@ resource "aws_eks_pod_identity_association" "people" {
   role_arn        = local.app["task_role_arn"]
 }
 
-# Pods reach the cache, which otherwise only ECS tasks do: by the security group that EKS gives to all nodes.
+# Pods reach the cache through the security group that EKS assigns to all nodes.
 resource "aws_vpc_security_group_ingress_rule" "cache_from_pods" {
   security_group_id            = local.app["cache_security_group_id"]
   description                  = "The service on Kubernetes."
@@ -44,7 +44,7 @@ resource "aws_vpc_security_group_ingress_rule" "cache_from_pods" {
 locals {
   services = {
     cluster = {
-      description = "EKS, for the nodes, networks and balancers of ${local.name}."
+      description = "EKS, for the nodes, networks and load balancers of ${local.name}."
       taken_on_by = "eks.amazonaws.com"
       actions     = ["sts:AssumeRole", "sts:TagSession"]
       policies = [
@@ -52,7 +52,7 @@ locals {
       ]
     }
     node = {
-      description = "Nodes of ${local.name}: joining the cluster and pulling images, and nothing of people."
+      description = "Nodes of ${local.name}: joining the cluster and pulling images, without access to records."
       taken_on_by = "ec2.amazonaws.com"
       actions     = ["sts:AssumeRole"]
       policies    = ["AmazonEC2ContainerRegistryPullOnly", "AmazonEKSWorkerNodeMinimalPolicy"]

@@ -1,4 +1,4 @@
-# What whoever installs the chart is told.
+# Values for the installation of the chart.
 
 resource "aws_ssm_parameter" "published" {
   for_each = {
@@ -13,12 +13,12 @@ output "values" {
   description = "The chart's values that follow from the stacks: `terraform output -raw values > stacks.yaml`, then `helm upgrade … --values stacks.yaml`."
   value = yamlencode({
     image = { repository = local.basic["ecr_repository_url"] }
-    # A load balancer of AWS sends requests to pods from its own addresses, which are in no namespace.
+    # An AWS load balancer sends requests to pods from its own addresses, which belong to no namespace.
     networkPolicy = { from = concat(
       [for cidr in split(",", local.basic["public_cidrs"]) : { ipBlock = { cidr = cidr } }],
       [{ namespaceSelector = { matchLabels = { "kubernetes.io/metadata.name" = "monitoring" } } }],
     ) }
-    # The same certificate, firewall, log and health check as the balancer of app_iac.
+    # The same certificate, firewall, log and health check as the load balancer of app_iac.
     ingress = {
       className   = "alb"
       annotations = { for name, value in local.balancer : "alb.ingress.kubernetes.io/${name}" => value if value != "none" }

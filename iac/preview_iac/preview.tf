@@ -1,9 +1,9 @@
-# One branch, running: a table, a task and a hostname of its own beside those of the environment, with none of its people, keys or secrets.
+# A running branch with its own table, task and host name next to the environment, without access to its records, keys and secrets.
 
 module "people" {
   source    = "../modules/people_table"
   name      = "${local.name}-preview-${local.preview}"
-  protected = { from_deletion = false, recovery_days = 0 } # what is looked at is made up
+  protected = { from_deletion = false, recovery_days = 0 } # a preview contains generated data
 }
 
 resource "aws_ecs_task_definition" "default" {

@@ -1,4 +1,4 @@
-# Where it is seen.
+# The URL of the preview.
 
 resource "aws_ssm_parameter" "published" {
   for_each = {

@@ -7,9 +7,9 @@ terraform {
     }
   }
 
-  # The rest (bucket, region, key of the encryption) is what `bootstrap` says, by `terraform init -backend-config=FILE`.
+  # `bootstrap` publishes the rest (bucket, region, KMS key) for `terraform init -backend-config=FILE`.
   backend "s3" {
-    key          = "preview/pr-N.tfstate" # each preview has one of its own (scripts/preview)
+    key          = "preview/pr-N.tfstate" # each preview has its own key (scripts/preview)
     use_lockfile = true
   }
 }

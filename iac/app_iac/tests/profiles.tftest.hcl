@@ -1,4 +1,4 @@
-# Each profile has the cache, the firewall and the alarms that its costs are computed with.
+# Each profile has the cache, the firewall and the alarms of the cost table.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -26,11 +26,11 @@ run "small" {
   }
   assert {
     condition     = [for key in ["cache_password_secret_arn", "cache_url", "cache_user", "web_acl_arn"] : aws_ssm_parameter.published[key].insecure_value] == ["none", "none", "none", "none"]
-    error_message = "Later stacks read of a cache or a firewall that does not exist."
+    error_message = "Later stacks read parameters of a cache or a firewall that does not exist."
   }
   assert {
     condition     = length(aws_lb.default.subnets) == 2 && aws_cloudwatch_metric_alarm.few_tasks.threshold == 1 && toset(keys(aws_cloudwatch_metric_alarm.summed)) == toset(["table_errors", "throttled"])
-    error_message = "The small profile has addresses in a third zone, or alarms on what it does not have."
+    error_message = "The small profile has addresses in a third zone, or alarms for missing resources."
   }
   assert {
     condition     = aws_dynamodb_table.keys.deletion_protection_enabled && module.people.table.point_in_time_recovery[0].enabled
@@ -48,7 +48,7 @@ run "small_with_one_cache_node" {
   }
   assert {
     condition     = aws_elasticache_replication_group.default[0].num_cache_clusters == 1 && !aws_elasticache_replication_group.default[0].automatic_failover_enabled && aws_elasticache_replication_group.default[0].node_type == "cache.t4g.micro"
-    error_message = "ElastiCache refuses failover with one node, or the node is not the smallest."
+    error_message = "ElastiCache rejects failover with one node, or the node is not the smallest."
   }
 }
 
@@ -66,6 +66,6 @@ run "prod" {
   }
   assert {
     condition     = aws_elasticache_replication_group.default[0].num_cache_clusters == 3 && aws_elasticache_replication_group.default[0].node_type == "cache.m7g.large"
-    error_message = "The cache of prod has another size than the table of costs has."
+    error_message = "The cache of prod differs from the cost table."
   }
 }

@@ -1,4 +1,4 @@
-# Names that others rely on do not change by accident: a change here is a change of the contract (iac/README.md).
+# Names that other stacks use: a change here is a change of the contract (iac/README.md).
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -14,7 +14,7 @@ variables {
 }
 
 run "by_default" {
-  # Everything is handed on under its name.
+  # All parameters are published under their names.
   assert {
     condition = toset([for parameter in aws_ssm_parameter.published : parameter.name]) == toset([
       "/people-info-qa/basic/boundary_arn",
@@ -30,21 +30,21 @@ run "by_default" {
       "/people-info-qa/basic/vpc_cidr",
       "/people-info-qa/basic/vpc_id",
     ])
-    error_message = "The parameters are not those that the next stacks read."
+    error_message = "The published parameters differ from those that the next stacks read."
   }
   assert {
     condition     = aws_ssm_parameter.published["private_subnet_ids"].insecure_value == join(",", [for letter in ["a", "b", "c"] : aws_subnet.private[letter].id])
-    error_message = "Other subnets are handed on as the private ones."
+    error_message = "The published private subnets are wrong."
   }
 
   # Names are stable.
   assert {
     condition     = aws_ecr_repository.default.name == "people-info-qa-api" && aws_ecs_cluster.default.name == "people-info-qa"
-    error_message = "The repository or the cluster has another name: it would be made anew."
+    error_message = "The repository or the cluster has another name, so it would be replaced."
   }
 }
 
-# That it does is seen in this plan, by tests/iac/test_stacks.py.
+# tests/iac/test_stacks.py checks this plan.
 run "applied_again_it_changes_nothing" {
   command = plan
 }

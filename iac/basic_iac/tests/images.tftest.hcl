@@ -1,4 +1,4 @@
-# A version, once pushed, stays what it is.
+# A pushed version is immutable.
 
 mock_provider "aws" {
   source          = "./tests/mocks"
@@ -15,7 +15,7 @@ run "by_default" {
   # Images are immutable scanned and encrypted.
   assert {
     condition     = aws_ecr_repository.default.image_tag_mutability == "IMMUTABLE"
-    error_message = "A tag can be moved to another image."
+    error_message = "Tags are mutable."
   }
   assert {
     condition     = one(aws_ecr_repository.default.image_scanning_configuration).scan_on_push
@@ -26,13 +26,13 @@ run "by_default" {
     error_message = "Images are not encrypted with the key."
   }
 
-  # Versions to go back to are kept.
+  # Versions for a rollback are kept.
   assert {
     condition = anytrue([
       for rule in jsondecode(aws_ecr_lifecycle_policy.default.policy).rules :
       rule.selection.tagStatus == "tagged" && try(rule.selection.tagPatternList, []) == ["*.*.*"] && rule.selection.countType == "imageCountMoreThan" && rule.selection.countNumber >= 5
     ])
-    error_message = "The lifecycle policy leaves nothing to go back to."
+    error_message = "The lifecycle policy leaves no version for a rollback."
   }
   assert {
     condition = alltrue([

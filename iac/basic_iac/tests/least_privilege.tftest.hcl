@@ -1,4 +1,4 @@
-# Workflows take on roles of their own repository and environment, none of which can become more than it is or read people.
+# Workflows assume roles of their repository and environment. No role can escalate its permissions or read records.
 
 mock_provider "aws" {
   source          = "./tests/mocks"
@@ -13,7 +13,7 @@ variables {
 
 run "by_default" {
   command = plan
-  # Roles trust this repository alone.
+  # Roles trust this repository only.
   assert {
     condition = alltrue(flatten([
       for role in aws_iam_role.workflow : [
@@ -21,17 +21,17 @@ run "by_default" {
         startswith(subject, "repo:example/people-info:") && !strcontains(subject, "*")
       ]
     ]))
-    error_message = "A role trusts tokens of another repository, or any of this one."
+    error_message = "A role trusts tokens of another repository, or any token of this one."
   }
   assert {
     condition = alltrue([
       for task in ["infrastructure", "deploy", "image"] :
       jsondecode(aws_iam_role.workflow[task].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == ["repo:example/people-info:environment:qa"]
     ])
-    error_message = "What changes something can be done past the reviewers of the environment."
+    error_message = "A role with write access trusts a token without the reviewers of the environment."
   }
 
-  # No role may do everything.
+  # No role has full access.
   assert {
     condition = alltrue(flatten([
       for policy in aws_iam_role_policy.workflow : [
@@ -39,32 +39,32 @@ run "by_default" {
         statement.Effect == "Deny" || !anytrue([for action in flatten([statement.Action]) : contains(["*", "iam:*", "sts:*", "s3:*:*", "dynamodb:*"], action)])
       ]
     ]))
-    error_message = "A workflow may do everything, or everything with identities or people."
+    error_message = "A workflow has full access, or full access to IAM or to records."
   }
 
-  # Roles are made within the boundary alone.
+  # Roles can be created only with the boundary.
   assert {
     condition = alltrue([
       for statement in jsondecode(aws_iam_role_policy.workflow["infrastructure"].policy).Statement :
       statement.Effect == "Deny" || !contains(flatten([statement.Action]), "iam:CreateRole") || try(statement.Condition.StringEquals["iam:PermissionsBoundary"], "") == aws_iam_policy.boundary.arn
     ])
-    error_message = "A workflow may make a role that can do anything."
+    error_message = "A workflow may create a role without the boundary."
   }
   assert {
     condition     = aws_iam_role.flow.permissions_boundary == aws_iam_policy.boundary.arn
-    error_message = "A role is outside the boundary."
+    error_message = "A role has no boundary."
   }
 
-  # Going back by hand or by the workflow takes what ran before.
+  # A rollback uses the image that ran before.
   assert {
     condition = anytrue([
       for statement in jsondecode(aws_iam_role_policy.workflow["deploy"].policy).Statement :
       contains(flatten([statement.Action]), "ssm:GetParameterHistory") && flatten([statement.Resource]) == ["arn:aws:ssm:eu-west-1:123456789012:parameter/people-info-qa/deploy/*"]
     ])
-    error_message = "A workflow that deploys cannot know which version ran before."
+    error_message = "The deploy role cannot read the previous version."
   }
 
-  # Planning and building see no people.
+  # The roles plan and image cannot read records.
   assert {
     condition = alltrue([
       for task in ["plan", "infrastructure"] : anytrue([
@@ -72,7 +72,7 @@ run "by_default" {
         statement.Effect == "Deny" && contains(flatten([statement.Action]), "dynamodb:Query") && contains(flatten([statement.Action]), "logs:GetLogEvents")
       ])
     ])
-    error_message = "A workflow that plans or builds may read people."
+    error_message = "The roles plan or image may read records."
   }
   assert {
     condition = alltrue([
@@ -81,14 +81,14 @@ run "by_default" {
         statement.Effect == "Deny" && contains(flatten([statement.Action]), "secretsmanager:GetSecretValue") && try(statement.NotResource, "") == "arn:aws:secretsmanager:eu-west-1:123456789012:secret:people-info-qa/cache_password-*"
       ])
     ])
-    error_message = "A workflow that plans or builds may read another secret than the one that CloudFormation passes on."
+    error_message = "The roles plan or image may read a secret other than the one that CloudFormation needs."
   }
   assert {
     condition = anytrue([
       for statement in jsondecode(aws_iam_role_policy.workflow["infrastructure"].policy).Statement :
       statement.Effect == "Deny" && try(statement.Resource, "") == "*" && length(setsubtract(["ecs:ExecuteCommand", "ecs:RegisterTaskDefinition", "ecs:RunTask", "ecs:UpdateService"], flatten([statement.Action]))) == 0
     ])
-    error_message = "A workflow that builds may run tasks of its own, with the service's role."
+    error_message = "The role image may run tasks with the service's role."
   }
 }
 
@@ -99,7 +99,7 @@ run "without_a_repository_no_workflow_may_do_anything" {
   }
   assert {
     condition     = length(aws_iam_role.workflow) == 0 && length(aws_iam_openid_connect_provider.github) == 0
-    error_message = "Roles for workflows are made although no repository was named."
+    error_message = "Workflow roles exist although no repository is configured."
   }
 }
 
@@ -125,7 +125,7 @@ run "previews_have_no_right_outside_of_their_names" {
         anytrue([for tag in ["aws:RequestTag/stack", "aws:ResourceTag/stack"] : try(statement.Condition.StringEquals[tag], "") == "preview"])
       ])
     ])
-    error_message = "The workflow of previews may change something of the environment."
+    error_message = "The preview role may change a resource of the environment."
   }
   assert {
     condition = alltrue([
@@ -133,7 +133,7 @@ run "previews_have_no_right_outside_of_their_names" {
       try(statement.Condition.StringEquals["elasticloadbalancing:CreateAction"], "") == "CreateRule"
       if contains(flatten([statement.Action]), "elasticloadbalancing:AddTags") && anytrue([for resource in flatten([statement.Resource]) : strcontains(resource, ":listener")])
     ])
-    error_message = "The workflow of previews may give its tag to a rule of the service, and change it then."
+    error_message = "The preview role may tag a rule of the service and then change it."
   }
   assert {
     condition     = jsondecode(aws_iam_role.workflow["preview"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == ["repo:example/people-info:environment:preview", "repo:example/people-info:environment:preview-sweep"]

@@ -1,4 +1,4 @@
-# Each profile has the NAT gateways, endpoints and subnets that its costs are computed with.
+# Each profile has the NAT gateways, endpoints and subnets of the cost table.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -33,7 +33,7 @@ run "standard" {
   }
   assert {
     condition     = length(aws_nat_gateway.default) == 1 && length(aws_route.out) == 3
-    error_message = "The standard profile has another number of NAT gateways than one."
+    error_message = "The standard profile must have one NAT gateway."
   }
   assert {
     condition     = aws_ssm_parameter.published["service_public_ip"].insecure_value == "false" && aws_ssm_parameter.published["service_subnet_ids"].insecure_value == aws_ssm_parameter.published["private_subnet_ids"].insecure_value
@@ -47,7 +47,7 @@ run "prod" {
   }
   assert {
     condition     = length(aws_nat_gateway.default) == 3 && length(aws_vpc_endpoint.interface) == 5
-    error_message = "A zone of prod depends on another one, or secrets and images leave the network."
+    error_message = "A zone of prod depends on another one, or requests for secrets and images leave the VPC."
   }
 }
 

@@ -1,4 +1,4 @@
-# What the other stacks say reaches the service by itself.
+# The service receives the parameters of the other stacks.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -11,41 +11,41 @@ variables {
 }
 
 run "by_default" {
-  # One version runs and is known.
+  # One version runs, and its parameters name it.
   assert {
     condition     = alltrue([for container in jsondecode(aws_ecs_task_definition.default.container_definitions) : container.image == "123456789012.dkr.ecr.eu-west-1.amazonaws.com/people-info-qa-api:1.4.2"])
-    error_message = "The containers run another version than the one that was asked for."
+    error_message = "The containers do not run the requested version."
   }
   assert {
     condition     = { for parameter in aws_ssm_parameter.published : parameter.name => parameter.insecure_value } == { "/people-info-qa/deploy/service_name" = "people-info-qa-api", "/people-info-qa/deploy/task_definition" = aws_ecs_task_definition.default.arn }
-    error_message = "scripts/check_deployment cannot compare what runs with what was applied."
+    error_message = "scripts/check_deployment cannot compare the running version with the applied one."
   }
   assert {
     condition     = [aws_ssm_parameter.verified["image_version"].name, aws_ssm_parameter.verified["image_version"].insecure_value] == ["/people-info-qa/deploy/image_version", "none"]
-    error_message = "A version is published as running before it was verified."
+    error_message = "A version is published as running before its verification."
   }
 
-  # Logs and audit events go their own ways.
+  # Logs and audit events have separate log groups.
   assert {
     condition = [for container in jsondecode(aws_ecs_task_definition.default.container_definitions) : [container.name, container.command, container.logConfiguration.options.awslogs-group]] == [
       ["api", ["serve"], "/people-info-qa/application"],
       ["audit", ["audit", "follow", "/audit/audit.jsonl", "--rotate-mb", "64"], "/people-info-qa/audit"],
     ]
-    error_message = "Audit events do not reach the log group for them."
+    error_message = "Audit events do not reach their log group."
   }
   assert {
     condition     = jsondecode(aws_ecs_task_definition.default.container_definitions)[0].dependsOn == [{ containerName = "audit", condition = "START" }] && jsondecode(aws_ecs_task_definition.default.container_definitions)[1].logConfiguration.options.mode == "blocking"
-    error_message = "Audit events would be lost: the last of a task, or those of a moment in which CloudWatch is slow."
+    error_message = "Audit events would be lost at the end of a task, or while CloudWatch is slow."
   }
 
   # Names are stable.
   assert {
     condition     = aws_ecs_service.default.name == "people-info-qa-api" && aws_ecs_task_definition.default.family == "people-info-qa-api" && aws_ecs_service.default.cluster == "people-info-qa"
-    error_message = "The service has another name: it would be made anew, with a gap."
+    error_message = "The service has another name, so it would be replaced with downtime."
   }
 }
 
-# That it does is seen in this plan, by tests/iac/test_stacks.py.
+# tests/iac/test_stacks.py checks this plan.
 run "applied_again_it_changes_nothing" {
   command = plan
 }
@@ -72,11 +72,11 @@ run "endpoints_reach_the_service" {
       PEOPLEINFO_RETENTION_PERIOD  = "730d"
       PEOPLEINFO_STORE_URL         = "dynamodb://eu-west-1/people-info-qa-people"
     }
-    error_message = "The service is told other settings than those of the stacks before."
+    error_message = "The settings of the service differ from the parameters of the other stacks."
   }
   assert {
     condition     = aws_ecs_task_definition.default.task_role_arn == "arn:aws:iam::123456789012:role/people-info-qa-task" && aws_ecs_task_definition.default.execution_role_arn == "arn:aws:iam::123456789012:role/people-info-qa-execution"
-    error_message = "The task has other roles than its own two."
+    error_message = "The task does not have its two roles."
   }
 }
 
@@ -87,7 +87,7 @@ run "a_digest_is_a_version_too" {
   }
   assert {
     condition     = endswith(jsondecode(aws_ecs_task_definition.default.container_definitions)[0].image, "people-info-qa-api@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")
-    error_message = "A digest is not written as one."
+    error_message = "The image is not named by its digest."
   }
 }
 
@@ -107,7 +107,7 @@ run "the_consoles_secret_comes_by_reference_where_there_is_one" {
   }
   assert {
     condition     = contains(jsondecode(aws_ecs_task_definition.default.container_definitions)[0].secrets, { name = "PEOPLEINFO_OIDC_CLIENT_SECRET", valueFrom = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:people-info-qa/oidc_client_secret-AbCdEf" })
-    error_message = "The console cannot show who it is to the OpenID provider."
+    error_message = "The console has no client secret for the OpenID provider."
   }
 }
 
@@ -122,13 +122,13 @@ run "metrics_and_traces_when_asked_for" {
   }
   assert {
     condition     = strcontains(jsondecode(aws_ecs_task_definition.default.container_definitions)[2].environment[0].value, "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-0123/api/v1/remote_write")
-    error_message = "The collector writes elsewhere than to the workspace of app_iac."
+    error_message = "The collector does not write to the workspace of app_iac."
   }
   assert {
     condition     = contains(jsondecode(aws_ecs_task_definition.default.container_definitions)[0].environment, { name = "PEOPLEINFO_METRICS_AUTH", value = "none" })
-    error_message = "The collector has no key, and is refused the metrics."
+    error_message = "The collector has no key and cannot read the metrics."
   }
-  # Every task scrapes 127.0.0.1: without its own name the series of all tasks are one.
+  # Every task scrapes 127.0.0.1: without a label for the task, all tasks share the same series.
   assert {
     condition = (
       yamldecode(jsondecode(aws_ecs_task_definition.default.container_definitions)[2].environment[0].value).processors["resource/instance"].attributes == [{ key = "service.instance.id", from_attribute = "aws.ecs.task.arn", action = "upsert" }] &&

@@ -1,4 +1,4 @@
-# What runs can write nowhere but to its own two volumes, is nobody on the machine, and is told secrets by reference.
+# Containers run as an unprivileged user, write only to their two volumes, and receive secrets by reference.
 
 mock_provider "aws" {
   source          = "./tests/mocks"
@@ -13,7 +13,7 @@ variables {
 
 run "by_default" {
   command = plan
-  # Secrets come by reference.
+  # Secrets are passed by reference.
   assert {
     condition = { for secret in jsondecode(aws_ecs_task_definition.default.container_definitions)[0].secrets : secret.name => secret.valueFrom } == {
       PEOPLEINFO_ADMIN_KEY      = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:people-info-qa/admin_key-AbCdEf"
@@ -23,17 +23,17 @@ run "by_default" {
   }
   assert {
     condition     = alltrue([for setting in jsondecode(aws_ecs_task_definition.default.container_definitions)[0].environment : !strcontains(setting.name, "PASSWORD") && !strcontains(setting.name, "ADMIN_KEY")])
-    error_message = "A secret stands in the environment, where everybody who may see the task definition reads it."
+    error_message = "A secret is in the environment, where it is visible in the task definition."
   }
 
   # Tasks have no public address.
   assert {
     condition     = !one(aws_ecs_service.default.network_configuration).assign_public_ip && one(aws_ecs_service.default.network_configuration).subnets == toset(["subnet-private-a", "subnet-private-b", "subnet-private-c"])
-    error_message = "Tasks stand in public subnets, or not in every private one."
+    error_message = "Tasks run in public subnets, or not in every private one."
   }
   assert {
     condition     = one(aws_ecs_service.default.network_configuration).security_groups == toset(["sg-0123456789service"]) && aws_ecs_service.default.enable_execute_command != true
-    error_message = "Tasks have another security group than theirs, or a shell can be opened in them."
+    error_message = "Tasks have a wrong security group, or ECS Exec is enabled."
   }
 }
 
@@ -47,7 +47,7 @@ run "containers_are_hardened" {
       for container in jsondecode(aws_ecs_task_definition.default.container_definitions) :
       container.readonlyRootFilesystem && container.user == "10001:10001" && container.linuxParameters.capabilities.drop == ["ALL"] && !try(container.privileged, false)
     ])
-    error_message = "A container may write to its root, is root, or keeps capabilities."
+    error_message = "A container has a writable root filesystem, runs as root, or has capabilities."
   }
 }
 

@@ -1,4 +1,4 @@
-# Each profile has the tasks that its costs are computed with.
+# Each profile has the tasks of the cost table.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -37,7 +37,7 @@ run "small" {
   }
   assert {
     condition     = one(aws_ecs_service.default.network_configuration).assign_public_ip
-    error_message = "Without a NAT gateway a task without a public address pulls no image."
+    error_message = "Without a NAT gateway, a task without a public address cannot pull its image."
   }
   assert {
     condition     = length([for setting in concat(jsondecode(aws_ecs_task_definition.default.container_definitions)[0].environment, jsondecode(aws_ecs_task_definition.default.container_definitions)[0].secrets) : setting if strcontains(setting.name, "CACHE")]) == 0
@@ -60,7 +60,7 @@ run "small_shows_metrics_to_nobody" {
 run "standard" {
   assert {
     condition     = aws_appautoscaling_target.default.min_capacity == 2 && aws_ecs_task_definition.default.cpu == "512"
-    error_message = "The standard profile runs other tasks than the table of costs has."
+    error_message = "The tasks of the standard profile differ from the cost table."
   }
 }
 
@@ -71,6 +71,6 @@ run "prod" {
   }
   assert {
     condition     = aws_appautoscaling_target.default.min_capacity == 3 && aws_ecs_task_definition.default.cpu == "1024" && aws_ecs_task_definition.default.memory == "2048"
-    error_message = "Prod runs other tasks than the table of costs has."
+    error_message = "The tasks of the prod profile differ from the cost table."
   }
 }

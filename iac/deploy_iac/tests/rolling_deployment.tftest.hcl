@@ -1,4 +1,4 @@
-# A new version replaces the old one without a gap, and is taken back by itself when it does not come up.
+# A new version replaces the old one without downtime, and ECS rolls it back when it does not start.
 
 mock_provider "aws" {
   source          = "./tests/mocks"
@@ -13,48 +13,48 @@ variables {
 
 run "by_default" {
   command = plan
-  # Replaced without a gap and taken back.
+  # Replaced without downtime and rolled back.
   assert {
     condition     = one(aws_ecs_service.default.deployment_circuit_breaker).enable && one(aws_ecs_service.default.deployment_circuit_breaker).rollback
-    error_message = "A version that does not come up stays."
+    error_message = "A version that does not start is not rolled back."
   }
   assert {
     condition     = aws_ecs_service.default.deployment_minimum_healthy_percent == 100 && aws_ecs_service.default.deployment_maximum_percent == 200 && one(aws_ecs_service.default.deployment_configuration).strategy == "ROLLING"
-    error_message = "Tasks end before others have taken their place."
+    error_message = "Tasks stop before their replacements run."
   }
   assert {
     condition     = one(aws_ecs_service.default.load_balancer).target_group_arn == "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/people-info-qa-blue/0123456789abcdef" && one(aws_ecs_service.default.load_balancer).container_port == 3000
-    error_message = "The load balancer does not find the service."
+    error_message = "The load balancer is not connected to the service."
   }
 
-  # A version that fails stops its own deployment, and tasks get the time to start.
+  # Alarms stop the deployment of a failing version, and tasks get enough time to start.
   assert {
     condition     = one(aws_ecs_service.default.alarms).enable && one(aws_ecs_service.default.alarms).rollback && one(aws_ecs_service.default.alarms).alarm_names == toset(["people-info-qa-errors", "people-info-qa-unreachable"])
-    error_message = "A version that starts but answers with errors stays."
+    error_message = "A version that starts but responds with errors is not rolled back."
   }
   assert {
     condition     = aws_ecs_service.default.health_check_grace_period_seconds >= 60
-    error_message = "Tasks are replaced before they can have started."
+    error_message = "Tasks are replaced before they have had time to start."
   }
 
-  # Tasks may finish.
+  # Tasks finish their requests.
   assert {
     condition     = alltrue([for container in jsondecode(aws_ecs_task_definition.default.container_definitions) : container.stopTimeout > 15 + 30])
-    error_message = "Tasks are killed before they have finished."
+    error_message = "Tasks are killed before they finish their requests."
   }
   assert {
     condition     = jsondecode(aws_ecs_task_definition.default.container_definitions)[0].healthCheck.command == ["CMD", "python", "-m", "peopleinfo.http.healthcheck"]
-    error_message = "ECS does not ask the container whether it is well."
+    error_message = "ECS does not check the health of the container."
   }
 
-  # Enough tasks over the zones.
+  # Enough tasks in all zones.
   assert {
     condition     = aws_appautoscaling_target.default.min_capacity >= 2 && aws_ecs_service.default.availability_zone_rebalancing == "ENABLED"
-    error_message = "Losing one task or zone would be an outage."
+    error_message = "The loss of one task or zone would be an outage."
   }
   assert {
     condition     = one(aws_appautoscaling_policy.cpu.target_tracking_scaling_policy_configuration).target_value <= 66 && length(aws_appautoscaling_policy.requests) == 1
-    error_message = "Two zones could not take the load of three, or requests do not make more tasks."
+    error_message = "Two zones cannot take the load of three, or requests do not scale out."
   }
 }
 
@@ -65,7 +65,7 @@ run "the_least_number_can_be_raised" {
   }
   assert {
     condition     = [for strategy in aws_ecs_service.default.capacity_provider_strategy : strategy.base if strategy.capacity_provider == "FARGATE"] == [2] && aws_ecs_service.default.force_new_deployment
-    error_message = "The strategy depends on the number of tasks: raising it replaces the service or is refused."
+    error_message = "The strategy depends on the number of tasks: a higher number replaces the service or is rejected."
   }
 }
 
@@ -84,15 +84,15 @@ run "blue_green_keeps_the_old_version_for_a_while" {
   }
   assert {
     condition     = one(aws_ecs_service.default.deployment_configuration).strategy == "BLUE_GREEN" && tonumber(one(aws_ecs_service.default.deployment_configuration).bake_time_in_minutes) == 10
-    error_message = "The old version goes at once."
+    error_message = "The old version is stopped at once."
   }
   assert {
     condition     = strcontains(one(one(aws_ecs_service.default.load_balancer).advanced_configuration).alternate_target_group_arn, "people-info-qa-green") && strcontains(one(one(aws_ecs_service.default.load_balancer).advanced_configuration).production_listener_rule, "listener-rule")
-    error_message = "Traffic cannot be moved to the new version."
+    error_message = "Traffic cannot be shifted to the new version."
   }
   assert {
     condition     = length(aws_appautoscaling_policy.requests) == 0
-    error_message = "The autoscaling would count the requests of a colour that is out of use."
+    error_message = "Autoscaling would count the requests of the inactive target group."
   }
 }
 
@@ -103,6 +103,6 @@ run "spare_capacity_beyond_what_has_to_be_there" {
   }
   assert {
     condition     = [for strategy in aws_ecs_service.default.capacity_provider_strategy : strategy.base if strategy.capacity_provider == "FARGATE"] == [2]
-    error_message = "All tasks may go at two minutes' notice."
+    error_message = "All tasks can be interrupted with two minutes' notice."
   }
 }

@@ -1,4 +1,4 @@
-# What the other stacks say reaches the chart by itself.
+# The chart receives the parameters of the other stacks.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -39,23 +39,23 @@ run "by_default" {
         store      = "dynamodb://eu-west-1/people-info-qa-people"
       }
     }
-    error_message = "The chart is told other settings than those of the stacks before."
+    error_message = "The settings of the chart differ from the parameters of the other stacks."
   }
   assert {
     condition     = aws_eks_addon.metrics_server.addon_name == "metrics-server"
-    error_message = "Nothing measures pods: the autoscaler of the chart never adds one."
+    error_message = "Pods have no metrics, so the autoscaler of the chart never adds one."
   }
   assert {
     condition     = aws_eks_pod_identity_association.people.role_arn == "arn:aws:iam::123456789012:role/people-info-qa-task" && aws_eks_pod_identity_association.people.namespace == "people-info" && aws_eks_pod_identity_association.people.service_account == "people"
-    error_message = "Pods have another role than tasks, or others have it too."
+    error_message = "Pods do not have the role of the tasks, or other pods have it too."
   }
   assert {
     condition     = aws_vpc_security_group_ingress_rule.cache_from_pods.security_group_id == "sg-01234567890cache" && aws_vpc_security_group_ingress_rule.cache_from_pods.referenced_security_group_id == one(aws_eks_cluster.default.vpc_config).cluster_security_group_id && aws_vpc_security_group_ingress_rule.cache_from_pods.cidr_ipv4 == null
-    error_message = "Pods do not reach the cache, or others do."
+    error_message = "Pods do not reach the cache, or other sources do."
   }
 }
 
-# That it does is seen in this plan, by tests/iac/test_stacks.py.
+# tests/iac/test_stacks.py checks this plan.
 run "applied_again_it_changes_nothing" {
   command = plan
 }

@@ -1,15 +1,15 @@
-# What is turned away before it reaches the service.
+# Requests that are blocked before they reach the service.
 
 resource "aws_wafv2_web_acl" "default" {
   name        = var.name
-  description = "Before the load balancer of ${var.name}."
+  description = "In front of the load balancer of ${var.name}."
   scope       = "REGIONAL"
 
   default_action {
     allow {}
   }
 
-  # Decoded and lower-cased first: /%6Detrics is the same path to the service.
+  # The path is decoded and lower-cased first: for the service, /%6Detrics is the same path.
   dynamic "rule" {
     for_each = var.metrics_public ? [] : [1]
     content {
@@ -102,7 +102,7 @@ resource "aws_wafv2_web_acl" "default" {
           }
         }
       }
-      # Samples would show people: a request holds its URL and its headers.
+      # Samples would disclose personal data: they contain URL and headers.
       visibility_config {
         cloudwatch_metrics_enabled = true
         metric_name                = rule.key
@@ -122,8 +122,8 @@ locals {
   managed_rules = {
     AWSManagedRulesAmazonIpReputationList = { priority = 20, counted = [] }
     AWSManagedRulesKnownBadInputsRuleSet  = { priority = 30, counted = [] }
-    # These look at bodies. An import is larger than 8 KB, and a person's own members may hold a link or markup, which the service gives back
-    # as JSON and never shows as a page: they are counted, and nobody is refused for how an address reads.
+    # These rules inspect bodies. An import exceeds 8 KB, and custom fields may contain links or markup, which the service returns
+    # as JSON and never renders as a page. They only count, so no record is rejected for its content.
     AWSManagedRulesCommonRuleSet = {
       priority = 40
       counted  = ["SizeRestrictions_BODY", "CrossSiteScripting_BODY", "GenericLFI_BODY", "GenericRFI_BODY", "EC2MetaDataSSRF_BODY"]

@@ -1,5 +1,5 @@
 variable "metrics_public" {
-  description = "Whether /metrics is let through."
+  description = "Whether /metrics is reachable from the internet."
   type        = bool
   nullable    = false
   default     = false
@@ -12,7 +12,7 @@ variable "name" {
 }
 
 variable "requests_per_minute" {
-  description = "Requests a minute from one address before it is turned away."
+  description = "Requests per minute from one address before it is blocked."
   type        = number
   nullable    = false
 }

@@ -1,4 +1,4 @@
-# A KMS key that is key_rotation each year, under an alias. Whom the account's IAM policies let in may use it, and whom `statements` names.
+# A KMS key with yearly rotation and an alias. Principals with IAM permissions of the account may use it, and those of `statements`.
 
 resource "aws_kms_key" "default" {
   description             = var.description

@@ -1,17 +1,17 @@
 variable "description" {
-  description = "What the key protects, in a sentence."
+  description = "A sentence about the data that the key protects."
   type        = string
   nullable    = false
 }
 
 variable "name" {
-  description = "The name under which the key is known: its alias without `alias/`."
+  description = "The alias of the key without `alias/`."
   type        = string
   nullable    = false
 }
 
 variable "statements" {
-  description = "Statements of the key's policy for services of AWS that use it by themselves."
+  description = "Statements of the key's policy for AWS services that use the key directly."
   type        = any
   nullable    = false
   default     = []

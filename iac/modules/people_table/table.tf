@@ -1,4 +1,4 @@
-# A table of people, as the service's own description has it (src/peopleinfo/stores/dynamodb/schema.py). A test compares the two.
+# A table of records with the schema of the service (src/peopleinfo/stores/dynamodb/schema.py). A test compares the two.
 
 resource "aws_dynamodb_table" "people" {
   name                        = var.name

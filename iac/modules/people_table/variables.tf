@@ -1,5 +1,5 @@
 variable "kms_key_arn" {
-  description = "The ARN of the key that encrypts it; null takes the one that AWS keeps for tables of this account."
+  description = "The ARN of the KMS key of the table. Null: the AWS managed key for DynamoDB."
   type        = string
   default     = null
 }
@@ -11,7 +11,7 @@ variable "name" {
 }
 
 variable "protected" {
-  description = "What is done against slips: whether the table refuses to be deleted, and for how many days it can be brought back to any point in time (0: not at all)."
+  description = "The protection against mistakes: deletion protection, and the days of point-in-time recovery (0: off)."
   type = object({
     from_deletion = bool
     recovery_days = number
@@ -19,6 +19,6 @@ variable "protected" {
   nullable = false
   validation {
     condition     = var.protected.recovery_days >= 0 && var.protected.recovery_days <= 35
-    error_message = "DynamoDB can bring a table back for at most 35 days."
+    error_message = "DynamoDB supports point-in-time recovery for at most 35 days."
   }
 }

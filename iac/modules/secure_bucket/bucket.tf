@@ -1,4 +1,4 @@
-# A bucket that is private, encrypted, versioned, and reached by TLS alone.
+# A private, encrypted and versioned bucket that requires TLS.
 
 resource "aws_s3_bucket" "default" {
   bucket = var.name

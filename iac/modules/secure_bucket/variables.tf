@@ -1,5 +1,5 @@
 variable "days" {
-  description = "Days after which an object goes (`kept`; null keeps it for ever), and days after which a version that was replaced or deleted goes (`replaced`)."
+  description = "Days until an object expires (`kept`; null: never), and days until a replaced or deleted version expires (`replaced`)."
   type = object({
     kept     = optional(number)
     replaced = optional(number, 90)
@@ -9,7 +9,7 @@ variable "days" {
 }
 
 variable "kms_key_arn" {
-  description = "The ARN of the KMS key that encrypts what is put in; null for a key of S3's own, where a writer can use no other."
+  description = "The ARN of the KMS key of the bucket. Null: S3 managed keys, for writers that support no others."
   type        = string
   default     = null
 }
@@ -21,7 +21,7 @@ variable "name" {
 }
 
 variable "statements" {
-  description = "Statements of the bucket's policy beside those that demand TLS."
+  description = "Additional statements of the bucket's policy."
   type        = any
   nullable    = false
   default     = []

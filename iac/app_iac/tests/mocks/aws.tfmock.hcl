@@ -41,7 +41,7 @@ override_data {
   values = { insecure_value = "vpc-0123456789abcdef0" }
 }
 
-# Two keys under one ARN would look alike, so each has its own.
+# Each key has its own ARN, so that tests can distinguish them.
 override_resource {
   target = module.people_key.aws_kms_key.default
   values = { arn = "arn:aws:kms:eu-west-1:123456789012:key/22222222-2222-2222-2222-222222222222" }

@@ -14,22 +14,22 @@ variables {
 
 run "by_default" {
   command = plan
-  # A key is key_rotation and cannot vanish at once.
+  # A key is rotated and cannot be deleted at once.
   assert {
     condition     = aws_kms_key.default.enable_key_rotation && aws_kms_key.default.deletion_window_in_days == 30
-    error_message = "The key is not key_rotation, or can be gone within days."
+    error_message = "The key is not rotated, or can be deleted within days."
   }
   assert {
     condition     = aws_kms_alias.default.name == "alias/people-info-qa-trial"
-    error_message = "The key is not known under its name."
+    error_message = "The key does not have its alias."
   }
 
-  # Nobody outside the account is let in.
+  # No principal outside the account has access.
   assert {
     condition = alltrue([
       for statement in jsondecode(aws_kms_key.default.policy).Statement :
       statement.Principal == { AWS = "arn:aws:iam::123456789012:root" }
     ])
-    error_message = "The key's policy lets in somebody else than the account."
+    error_message = "The key's policy grants access to a principal outside the account."
   }
 }

@@ -22,20 +22,20 @@ run "by_default" {
   }
   assert {
     condition     = one(one(aws_s3_bucket_server_side_encryption_configuration.default.rule).apply_server_side_encryption_by_default).kms_master_key_id == var.kms_key_arn
-    error_message = "The bucket is not encrypted with the key that was given."
+    error_message = "The bucket is not encrypted with the given key."
   }
   assert {
     condition     = one(aws_s3_bucket_versioning.default.versioning_configuration).status == "Enabled"
-    error_message = "What is overwritten is lost."
+    error_message = "Overwritten objects are lost."
   }
 
-  # It is reached by tls alone.
+  # The bucket requires TLS.
   assert {
     condition = anytrue([
       for statement in jsondecode(aws_s3_bucket_policy.default.policy).Statement :
       statement.Effect == "Deny" && try(statement.Condition.Bool["aws:SecureTransport"], "") == "false"
     ])
-    error_message = "The bucket can be reached without TLS."
+    error_message = "The bucket is reachable without TLS."
   }
 }
 
