@@ -1,1 +1,1 @@
-"""The proof: real servers under random load and faults, and a checker that says whether what they answered can be true."""
+"""Consistency check: real servers under random load and faults, and a checker of the recorded history."""

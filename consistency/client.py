@@ -1,8 +1,9 @@
-"""The API as a client sees it: one request, and what its answer means for the history."""
+"""HTTP client of the check: send a request, validate the response and record the operation."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TypeVar
 from urllib.parse import quote
@@ -10,28 +11,26 @@ from urllib.parse import quote
 import msgspec
 
 from consistency.cluster import HOST
-from consistency.history import WRITES, Kind, Operation, Stand, Times
+from consistency.history import WRITES, Kind, Operation, PersonState, Times
 
 if TYPE_CHECKING:
     from consistency.cluster import Process
 
-PATIENCE: Final = 7.0  # seconds that a client waits for an answer: longer than the service waits for its store
-_MAYBE: Final = (
-    "the write may or may not have been stored"  # how a 503 says that the outcome is unknown (errors.OutcomeUnknown)
-)
+TIMEOUT: Final = 7.0  # seconds; longer than the service waits for its store
+_UNKNOWN_OUTCOME: Final = "the write may or may not have been stored"  # in the detail of a 503 (errors.OutcomeUnknown)
 _MERGE_PATCH: Final = "application/merge-patch+json"
 
 
 class NotSent(Exception):
-    """Nobody listened: the request was never made."""
+    """The server refused the connection; the request was not sent."""
 
 
 class Unexpected(Exception):
-    """An answer that the API does not promise."""
+    """A response that violates the contract of the API."""
 
 
-class Answer(NamedTuple):
-    """What came back."""
+class Response(NamedTuple):
+    """An HTTP response."""
 
     status: int
     body: bytes
@@ -49,7 +48,7 @@ _Time = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\
 
 
 class Person(msgspec.Struct, forbid_unknown_fields=True):
-    """A record of this driver, with all of its members and no others."""
+    """A record of the workload, with exactly these fields."""
 
     person_id: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
     person_name: str
@@ -60,20 +59,20 @@ class Person(msgspec.Struct, forbid_unknown_fields=True):
     updated_at: _Time
 
     def __post_init__(self) -> None:
-        """Raise ValueError if the members belong to different versions."""
+        """Raise ValueError if the fields belong to different versions."""
         if self.person_name != _name(self.mark):
-            raise ValueError("the name and the mark are of different versions")
+            raise ValueError("the name and the mark belong to different versions")
         if self.created_at > self.updated_at or (self.version == 1 and self.created_at != self.updated_at):
-            raise ValueError("the times do not fit the version")
+            raise ValueError("the timestamps contradict the version")
 
     @property
-    def stand(self) -> Stand:
-        """The person as the history notes it."""
-        return Stand(self.person_id, self.version, self.mark, self.person_surname)
+    def state(self) -> PersonState:
+        """The state for the history."""
+        return PersonState(self.person_id, self.version, self.mark, self.person_surname)
 
     @property
     def times(self) -> Times:
-        """The times as the history notes them."""
+        """The timestamps for the history."""
         return Times(self.created_at, self.updated_at)
 
 
@@ -85,30 +84,30 @@ class People(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Connection:
-    """One client's connection to one server, opened when it is needed."""
+    """A lazily opened connection of one client to one server."""
 
     def __init__(self, server: Process) -> None:
         self.server = server
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
-        """Send a request and return the answer. Raises NotSent; OSError, EOFError, TimeoutError when it is not known what became of it."""
+    async def request(self, method: str, path: str, body: Any = None, **headers: str) -> Response:
+        """Send a request and return the response. Raises NotSent, or OSError, EOFError or TimeoutError when the outcome is unknown."""
         content = b"" if body is None else msgspec.json.encode(body)
         head = f"{method} {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {len(content)}\r\n"
         if content and "content_type" not in headers:
             headers["content_type"] = "application/json"
         head += "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 reader, writer = self._streams or await self._open()
                 writer.write(head.encode() + b"\r\n" + content)
-                return await _answer(reader)
+                return await _read_response(reader)
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self._streams:
             self._streams[1].close()
         self._streams = None
@@ -121,15 +120,15 @@ class Connection:
         return self._streams
 
 
-async def _answer(reader: asyncio.StreamReader) -> Answer:
+async def _read_response(reader: asyncio.StreamReader) -> Response:
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     status = int(head[9:12])
     count = int(_header(head, b"content-length") or 0) if status not in (204, 304) else 0
-    # `peopleinfo; hit; detail=local` (RFC 9211): the last word tells all.
+    # For example `peopleinfo; hit; detail=local` (RFC 9211): the last word is the source.
     source = _header(head, b"cache-status").rpartition(b"=")[2].decode()
     body = await reader.readexactly(count) if count else b""
     etag, location, media = (_header(head, name).decode() for name in (b"etag", b"location", b"content-type"))
-    return Answer(status, body, source, etag, location, media)
+    return Response(status, body, source, etag, location, media)
 
 
 def _header(head: bytes, name: bytes) -> bytes:
@@ -137,7 +136,7 @@ def _header(head: bytes, name: bytes) -> bytes:
 
 
 class Api:
-    """Does operations for one client, on any of the servers, and notes them."""
+    """Executes and records the operations of one client on any server."""
 
     def __init__(self, client: int, servers: list[Process], history: list[Operation]) -> None:
         self._client = client
@@ -145,62 +144,66 @@ class Api:
         self._history = history
         self.unexpected: list[str] = []
 
-    async def do(self, server: int, kind: Kind, **what: Any) -> Operation:
-        """Make a request and return what is known of it, which is also in the history now."""
+    async def do(self, server: int, kind: Kind, **parameters: Any) -> Operation:
+        """Send a request, record the operation in the history and return it."""
         connection = self._connections[server]
         life = f"{server}.{connection.server.life}"
-        asked = Operation(kind, monotonic_ns(), 0, "unknown", client=self._client, server=life, **what)
+        operation = Operation(kind, monotonic_ns(), 0, "unknown", client=self._client, server=life, **parameters)
         try:
-            await getattr(self, f"_{kind}")(connection, asked)
+            await getattr(self, f"_{kind}")(connection, operation)
         except NotSent:
-            asked.outcome = "failed"
+            operation.outcome = "failed"
         except Unexpected as unexpected:
             self.unexpected.append(f"{kind}: {unexpected}")
         except (OSError, EOFError, TimeoutError):
-            asked.outcome = "unknown" if kind in WRITES else "failed"
-        asked.back = monotonic_ns()
-        self._history.append(asked)
-        return asked
+            operation.outcome = "unknown" if kind in WRITES else "failed"
+        operation.returned = monotonic_ns()
+        self._history.append(operation)
+        return operation
 
     def close(self) -> None:
-        """Hang up everywhere."""
+        """Close all connections."""
         for connection in self._connections:
             connection.close()
 
-    async def _create(self, connection: Connection, asked: Operation) -> None:
-        body = _content(asked)
-        answer = await connection.ask("POST", "/v1/people", body, idempotency_key=asked.mark)
-        if answer.status == 409:  # made, and erased since: this request was sent before
-            asked.outcome = "missing"
+    async def _create(self, connection: Connection, operation: Operation) -> None:
+        body = _content(operation)
+        response = await connection.request("POST", "/v1/people", body, idempotency_key=operation.mark)
+        if response.status == 409:  # a repeated request: the person was created and deleted before
+            operation.outcome = "missing"
             return
-        take(asked, answer, 201)
-        if asked.seen and answer.location != f"/v1/people/{asked.seen[0].person}":
-            raise Unexpected(f"Location: {answer.location} for {asked.seen[0].person}")
+        take(operation, response, 201)
+        if operation.seen and response.location != f"/v1/people/{operation.seen[0].person}":
+            raise Unexpected(f"Location: {response.location} for {operation.seen[0].person}")
 
-    async def _replace(self, connection: Connection, asked: Operation) -> None:
-        take(asked, await connection.ask("PUT", _path(asked), _content(asked), if_match=_tag(asked)), 200)
+    async def _replace(self, connection: Connection, operation: Operation) -> None:
+        take(
+            operation,
+            await connection.request("PUT", _path(operation), _content(operation), if_match=_tag(operation)),
+            200,
+        )
 
-    async def _patch(self, connection: Connection, asked: Operation) -> None:
-        headers = {"if_match": _tag(asked), "content_type": _MERGE_PATCH}
-        take(asked, await connection.ask("PATCH", _path(asked), _content(asked), **headers), 200)
+    async def _patch(self, connection: Connection, operation: Operation) -> None:
+        headers = {"if_match": _tag(operation), "content_type": _MERGE_PATCH}
+        take(operation, await connection.request("PATCH", _path(operation), _content(operation), **headers), 200)
 
-    async def _erase(self, connection: Connection, asked: Operation) -> None:
-        headers = {"if_match": _tag(asked)} if asked.expected else {}
-        take(asked, await connection.ask("DELETE", _path(asked), **headers), 204)
+    async def _delete(self, connection: Connection, operation: Operation) -> None:
+        headers = {"if_match": _tag(operation)} if operation.expected else {}
+        take(operation, await connection.request("DELETE", _path(operation), **headers), 204)
 
-    async def _read(self, connection: Connection, asked: Operation) -> None:
-        headers = _freshness(asked) | ({"if_none_match": _tag(asked)} if asked.expected else {})
-        take(asked, await connection.ask("GET", _path(asked), **headers), 200)
+    async def _read(self, connection: Connection, operation: Operation) -> None:
+        headers = _freshness(operation) | ({"if_none_match": _tag(operation)} if operation.expected else {})
+        take(operation, await connection.request("GET", _path(operation), **headers), 200)
 
-    async def _list(self, connection: Connection, asked: Operation) -> None:
+    async def _list(self, connection: Connection, operation: Operation) -> None:
         people: list[Person] = []
-        page = f"/v1/people?surname={quote(asked.surname)}&limit={asked.limit}"
+        page = f"/v1/people?surname={quote(operation.surname)}&limit={operation.limit}"
         path, cursors = page, set[str | None]()
         while True:
-            answer = await connection.ask("GET", path, **_freshness(asked))
-            if answer.status != 200:
+            response = await connection.request("GET", path, **_freshness(operation))
+            if response.status != 200:
                 break
-            found = page_in(answer, asked.limit)
+            found = page_in(response, operation.limit)
             people += found.people
             if not found.next_cursor:
                 break
@@ -208,45 +211,47 @@ class Api:
                 raise Unexpected("a list has the same cursor twice")
             cursors.add(found.next_cursor)
             path = f"{page}&cursor={quote(found.next_cursor)}"
-        take(asked, Answer(answer.status, answer.body if answer.status != 200 else b"", answer.source), 200)
-        if asked.outcome == "done":
-            _see(asked, people)
+        take(
+            operation, Response(response.status, response.body if response.status != 200 else b"", response.source), 200
+        )
+        if operation.outcome == "done":
+            _set_seen(operation, people)
 
 
-def take(asked: Operation, answer: Answer, good: int) -> None:
-    """Note what a response means, and check all of its parts. Raises Unexpected."""
-    asked.source = answer.source
-    if answer.status == good:
-        asked.outcome = "done"
-        if answer.body:
-            _see(asked, [person_in(answer)])
-    elif answer.status == 304:
-        asked.outcome = "unchanged"
-        _check_tag(answer, asked.expected)
-    elif answer.status == 404:
-        asked.outcome = "missing"
-    elif answer.status == 412:
-        asked.outcome, asked.actual = "conflict", _version_in(answer.json()["detail"])
-        if asked.actual is None:
+def take(operation: Operation, response: Response, success: int) -> None:
+    """Validate a response and set the outcome of its operation. Raises Unexpected."""
+    operation.source = response.source
+    if response.status == success:
+        operation.outcome = "done"
+        if response.body:
+            _set_seen(operation, [person_in(response)])
+    elif response.status == 304:
+        operation.outcome = "unchanged"
+        _check_tag(response, operation.expected)
+    elif response.status == 404:
+        operation.outcome = "missing"
+    elif response.status == 412:
+        operation.outcome, operation.actual = "conflict", _version_in(response.json()["detail"])
+        if operation.actual is None:
             raise Unexpected("a conflict does not report the version")
-    elif answer.status == 503:
-        maybe = asked.kind in WRITES and _MAYBE in answer.json()["detail"]
-        asked.outcome = "unknown" if maybe else "failed"
+    elif response.status == 503:
+        is_unknown = operation.kind in WRITES and _UNKNOWN_OUTCOME in response.json()["detail"]
+        operation.outcome = "unknown" if is_unknown else "failed"
     else:
-        asked.outcome = "unknown" if asked.kind in WRITES else "failed"
-        raise Unexpected(f"{answer.status} {answer.body[:300].decode(errors='replace')}")
+        operation.outcome = "unknown" if operation.kind in WRITES else "failed"
+        raise Unexpected(f"{response.status} {response.body[:300].decode(errors='replace')}")
 
 
-def person_in(answer: Answer) -> Person:
-    """Return the person of a response whose every part fits the others. Raises Unexpected."""
-    person = _decoded(answer, Person)
-    _check_tag(answer, person.version)
+def person_in(response: Response) -> Person:
+    """Return the person of a response after validating it. Raises Unexpected."""
+    person = _decoded(response, Person)
+    _check_tag(response, person.version)
     return person
 
 
-def page_in(answer: Answer, limit: int) -> People:
-    """Return the page of a list. Raises Unexpected."""
-    page = _decoded(answer, People)
+def page_in(response: Response, limit: int) -> People:
+    """Return the page of a list response. Raises Unexpected."""
+    page = _decoded(response, People)
     if len(page.people) > limit:
         raise Unexpected(f"a page of {len(page.people)} people exceeds the limit of {limit}")
     return page
@@ -255,49 +260,49 @@ def page_in(answer: Answer, limit: int) -> People:
 T = TypeVar("T")
 
 
-def _decoded(answer: Answer, kind: type[T]) -> T:
-    if answer.media != "application/json":
-        raise Unexpected(f"Content-Type: {answer.media}")
+def _decoded(response: Response, kind: type[T]) -> T:
+    if response.media != "application/json":
+        raise Unexpected(f"Content-Type: {response.media}")
     try:
-        return msgspec.json.decode(answer.body, type=kind)
+        return msgspec.json.decode(response.body, type=kind)
     except msgspec.DecodeError as error:
-        raise Unexpected(f"{error}: {answer.body[:300].decode(errors='replace')}") from error
+        raise Unexpected(f"{error}: {response.body[:300].decode(errors='replace')}") from error
 
 
-def _check_tag(answer: Answer, version: int | None) -> None:
-    if answer.etag != f'"{version}"':
-        raise Unexpected(f"ETag: {answer.etag} at version {version}")
+def _check_tag(response: Response, version: int | None) -> None:
+    if response.etag != f'"{version}"':
+        raise Unexpected(f"ETag: {response.etag} at version {version}")
 
 
-def _see(asked: Operation, people: list[Person]) -> None:
-    asked.seen = tuple(person.stand for person in people)
-    asked.times = tuple(person.times for person in people)
+def _set_seen(operation: Operation, people: list[Person]) -> None:
+    operation.seen = tuple(person.state for person in people)
+    operation.times = tuple(person.times for person in people)
 
 
 def _name(mark: str) -> str:
-    """Return the name of a person, which every change replaces together with the mark."""
+    """Return the name of a person. Every write sets the name and the mark together."""
     return f"N{mark}"
 
 
-def _content(asked: Operation) -> dict[str, str]:
-    """Return the body of a change; without a surname a patch leaves it as it is."""
-    surname = {"person_surname": asked.surname} if asked.surname else {}
-    return {"person_name": _name(asked.mark), "mark": asked.mark} | surname
+def _content(operation: Operation) -> dict[str, str]:
+    """Return the body of a write; a patch without a surname does not change the surname."""
+    surname = {"person_surname": operation.surname} if operation.surname else {}
+    return {"person_name": _name(operation.mark), "mark": operation.mark} | surname
 
 
 def _version_in(detail: str) -> int | None:
-    """Return the version that "the person is at version 3 now" names."""
-    word = detail.partition("at version ")[2].partition(" ")[0]
-    return int(word) if word.isdigit() else None
+    """Return the version in the detail of a conflict, for example 3 in "the record is now at version 3"."""
+    version = re.search(r"at version (\d+)", detail)
+    return int(version[1]) if version else None
 
 
-def _path(asked: Operation) -> str:
-    return f"/v1/people/{asked.person}"
+def _path(operation: Operation) -> str:
+    return f"/v1/people/{operation.person}"
 
 
-def _freshness(asked: Operation) -> dict[str, str]:
-    return {"cache_control": "no-cache"} if asked.fresh else {}
+def _freshness(operation: Operation) -> dict[str, str]:
+    return {"cache_control": "no-cache"} if operation.fresh else {}
 
 
-def _tag(asked: Operation) -> str:
-    return f'"{asked.expected}"' if asked.expected else "*"
+def _tag(operation: Operation) -> str:
+    return f'"{operation.expected}"' if operation.expected else "*"

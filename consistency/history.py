@@ -1,4 +1,4 @@
-"""What the clients of a run asked, when, and what they were told; with the faults of that time. Saved as JSON lines."""
+"""A history: the operations of all clients with their times and outcomes, and the injected faults. Saved as JSON lines."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-Kind = Literal["create", "replace", "patch", "erase", "read", "list"]
+Kind = Literal["create", "replace", "patch", "delete", "read", "list"]
 Outcome = Literal["done", "missing", "conflict", "unchanged", "failed", "unknown"]
 
-WRITES: frozenset[Kind] = frozenset(("create", "replace", "patch", "erase"))
+WRITES: frozenset[Kind] = frozenset(("create", "replace", "patch", "delete"))
 
 
-class Stand(NamedTuple):
-    """A person as it stands at a version: `mark` is what the last change wrote into the record, `surname` who it was then."""
+class PersonState(NamedTuple):
+    """The state of a person at a version; `mark` identifies the write that created the version."""
 
     person: str
     version: int
@@ -27,39 +27,39 @@ class Stand(NamedTuple):
 
 
 class Times(NamedTuple):
-    """The times in a record, as the response gives them."""
+    """The timestamps of a record in a response."""
 
     created_at: str
     updated_at: str
 
 
 class Operation(msgspec.Struct, tag="operation", omit_defaults=True):
-    """One request; all moments are nanoseconds of the one clock of the driver.
+    """A request with its call and return times, in nanoseconds of the clock of the clients.
 
-    Outcomes: done (2xx, with what was `seen`), missing (404), conflict (412; the server says which version is `actual`), unchanged (304 for
-    the version `expected`), failed (it certainly did nothing), unknown (it may have taken effect, at any time after the call, or never).
+    Outcomes: done (2xx; `seen` holds the states in the response), missing (404), conflict (412; `actual` is the version in the response),
+    unchanged (304 for the version `expected`), failed (without effect), unknown (it took effect at any time after the call, or never).
     """
 
     kind: Kind
     call: int
-    back: int
+    returned: int
     outcome: Outcome
     client: int = 0
-    server: str = ""  # and which life of it: "2.0" is the third server before its first end
-    person: str = ""  # asked for; of a creation only if it is known without an answer
-    surname: str = ""  # asked for, or to be borne from now on
+    server: str = ""  # with the number of restarts: "2.0" is the third server before its first restart
+    person: str = ""  # requested id; of a creation only if it is known without a response
+    surname: str = ""  # requested or new surname
     mark: str = ""
     expected: int | None = None  # If-Match; for a read If-None-Match
     actual: int | None = None
-    seen: tuple[Stand, ...] = ()
-    times: tuple[Times, ...] = ()  # of those in `seen`
-    limit: int = 1_000  # people on a page of a list
+    seen: tuple[PersonState, ...] = ()
+    times: tuple[Times, ...] = ()  # of the states in `seen`
+    limit: int = 1_000  # page size of a list
     fresh: bool = False  # Cache-Control: no-cache
-    source: str = ""  # which cache answered, or why none did, as the server says
+    source: str = ""  # Cache-Status of the response
 
 
 class Fault(msgspec.Struct, tag="fault"):
-    """Something that was broken on purpose, from `begin` to `end`."""
+    """An injected fault, from `begin` to `end`."""
 
     kind: str
     begin: int
@@ -67,7 +67,7 @@ class Fault(msgspec.Struct, tag="fault"):
 
 
 class Run(msgspec.Struct, tag="run", omit_defaults=True):
-    """What is needed to judge a history, and to do the like again."""
+    """The parameters of a run."""
 
     mode: str
     seed: int
@@ -76,33 +76,33 @@ class Run(msgspec.Struct, tag="run", omit_defaults=True):
 
 
 class History(msgspec.Struct):
-    """A run with its operations and faults, in no order."""
+    """A run with its operations and faults, unordered."""
 
     run: Run
     operations: list[Operation]
     faults: list[Fault]
 
     def save(self, path: Path) -> None:
-        """Write one JSON line a thing; compressed when the name ends so."""
-        things: Iterable[Any] = (self.run, *self.faults, *self.operations)
-        text = b"".join(msgspec.json.encode(thing) + b"\n" for thing in things)
+        """Write JSON lines, compressed if the name ends with .gz."""
+        records: Iterable[Any] = (self.run, *self.faults, *self.operations)
+        text = b"".join(msgspec.json.encode(record) + b"\n" for record in records)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
 
     @classmethod
     def load(cls, path: Path) -> History:
-        """Read what `save` wrote."""
+        """Read a saved history."""
         text = path.read_bytes()
-        things = map(_decode, (gzip.decompress(text) if path.suffix == ".gz" else text).splitlines())
-        run = next(things)
+        records = map(_decode, (gzip.decompress(text) if path.suffix == ".gz" else text).splitlines())
+        run = next(records)
         if not isinstance(run, Run):
-            raise TypeError(f"{path} is not a history: its first line is no run")
+            raise TypeError(f"{path} is not a history: the first line is not a run")
         history = cls(run, [], [])
-        for thing in things:
-            if isinstance(thing, Operation):
-                history.operations.append(thing)
-            elif isinstance(thing, Fault):
-                history.faults.append(thing)
+        for record in records:
+            if isinstance(record, Operation):
+                history.operations.append(record)
+            elif isinstance(record, Fault):
+                history.faults.append(record)
         return history
 
 

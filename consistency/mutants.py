@@ -1,4 +1,4 @@
-"""The cache of the service with one of its rules taken out. Each has to be noticed; that is what shows that the checker looks."""
+"""Mutants of the cache, each without one rule of the protocol. The checker must detect every mutant."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
 
 def no_lease() -> None:
-    """Fill the cache although a write has taken the lease away."""
+    """Fill the cache although a write has revoked the lease."""
     rule = "if redis.pcall('GET', KEYS[3]) ~= ARGV[4] then return {'lease_lost'} end"
     shared = _module("shared")
     if rule not in shared.FILL.text:
-        raise LookupError("the script that fills the cache does not ask for the lease in these words any more")
+        raise LookupError("the fill script does not contain the lease check: update this mutant")
     shared.FILL = shared.Script("fill", shared.FILL.text.replace(rule, ""))
 
 
 def no_fence() -> None:
-    """Put up no fence before the store is written; what was kept is still thrown away afterwards."""
+    """Set no fence before a write; still invalidate the entries after it."""
 
     async def fence(*_: Any) -> bool:
         return True
@@ -30,7 +30,7 @@ def no_fence() -> None:
 
 
 def one_fence_for_all() -> None:
-    """Let all writers share one fence, which the first to be done takes down."""
+    """Share one fence among all writers; the first writer that finishes clears it."""
     cache = _module("shared").SharedCache
     fence, unfence = cache.fence, cache.unfence
 
@@ -44,40 +44,42 @@ def one_fence_for_all() -> None:
 
 
 def unknown_unfences() -> None:
-    """Take the fence down although it is not known whether the store has written, or will."""
+    """Clear the fence after a write of unknown outcome."""
     cache = _module("store").CachedStore
-    fenced = cache._write_fenced  # noqa: SLF001 - the rule is inside
+    fenced = cache._write_fenced  # noqa: SLF001 - contains the rule
 
-    async def never_in_doubt(self: Any, names: Iterable[str], write: Callable[[], Awaitable[Any]], **more: Any) -> Any:
-        async def surely() -> Any:
+    async def write_without_doubt(
+        self: Any, names: Iterable[str], write: Callable[[], Awaitable[Any]], **more: Any
+    ) -> Any:
+        async def write_surely() -> Any:
             try:
                 return await write()
             except OutcomeUnknown as doubt:
                 raise StoreUnavailable(str(doubt)) from doubt
 
-        return await fenced(self, names, surely, **more)
+        return await fenced(self, names, write_surely, **more)
 
-    cache._write_fenced = never_in_doubt  # noqa: SLF001
+    cache._write_fenced = write_without_doubt  # noqa: SLF001
 
 
 def no_quarantine() -> None:
-    """Trust a cache that has just lost its memory."""
+    """Serve from a cache that has just lost its data."""
     shared = _module("shared")
     epoch = shared.SharedCache._epoch  # noqa: SLF001
     shared.SharedCache._epoch = lambda self: (epoch(self)[0], 0)  # noqa: SLF001
 
 
 def no_placeholder() -> None:
-    """Keep an answer in the process although its invalidation came first."""
+    """Store a response in the local cache although its invalidation arrived first."""
     cache = _module("local").LocalCache
     invalidate = cache.invalidate
 
-    def invalidate_what_is_kept(self: Any, keys: Iterable[str]) -> None:
-        expected = dict(self._fetches)
+    def invalidate_entries_only(self: Any, keys: Iterable[str]) -> None:
+        fetches = dict(self._fetches)
         invalidate(self, keys)
-        self._fetches.update(expected)
+        self._fetches.update(fetches)
 
-    cache.invalidate = invalidate_what_is_kept
+    cache.invalidate = invalidate_entries_only
 
 
 MUTANTS: Final[dict[str, Callable[[], None]]] = {

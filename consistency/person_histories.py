@@ -1,8 +1,8 @@
-"""From requests to registers: what every request says of each single person.
+"""Convert a history of requests to one history per person.
 
-A person is a register that holds either nothing or a `Stand`. A read by id is a read of one register; a list is a read of every register
-that may have borne its surname: "this one stands so", or "that one does not bear the name". Linearizability is local (Herlihy & Wing), so
-each register is judged by itself; that a list shows everybody at one and the same moment is not promised and not asked.
+A person is a register that holds a `PersonState` or nothing. A read by id reads one register. A list reads every register that may have
+had its surname. Linearizability is local (Herlihy and Wing), so each register is checked by itself. A list need not show all persons at
+one point in time: the API does not promise it.
 """
 
 from __future__ import annotations
@@ -13,195 +13,204 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from consistency import responses
-from consistency.history import WRITES, Operation, Stand
+from consistency.history import WRITES, Operation, PersonState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-NEVER = 2**63  # when an operation returns that never does
-Value = Stand | None
+NEVER = 2**63  # return time of an operation that never returns
+Value = PersonState | None
 
 
 @dataclass(slots=True)
 class Event:
-    """What one request says of one person: a write, or a read that `seen` and the outcome describe."""
+    """An operation on one person: a write, or a read with the result `seen`."""
 
     call: int
-    back: int
+    returned: int
     operation: Operation
     seen: Value = None
 
     @property
     def writes(self) -> bool:
-        """Whether it changes the person, or may."""
-        asked = self.operation
-        if asked.kind == "create":  # without a person: the response that the person was erased
+        """Whether the operation changed the person, or may have."""
+        operation = self.operation
+        if operation.kind == "create":  # without a person: the response reports its deletion
             return self.seen is not None
-        return asked.kind in WRITES and asked.outcome in ("done", "unknown")
+        return operation.kind in WRITES and operation.outcome in ("done", "unknown")
 
-    def fits(self, value: Value) -> bool:
-        """Say whether a read could have had this answer from a register that holds `value`."""
-        asked = self.operation
-        if asked.outcome == "unchanged":
-            return value is not None and value.version == asked.expected
-        if asked.outcome == "conflict":
-            if value is None or asked.expected in (None, value.version):
+    def matches(self, value: Value) -> bool:
+        """Return whether a read of a register with this value can have this result."""
+        operation = self.operation
+        if operation.outcome == "unchanged":
+            return value is not None and value.version == operation.expected
+        if operation.outcome == "conflict":
+            if value is None or operation.expected in (None, value.version):
                 return False
-            return asked.actual in (None, value.version)
-        if asked.kind == "list" and self.seen is None:
-            return value is None or value.surname != asked.surname
+            return operation.actual in (None, value.version)
+        if operation.kind == "list" and self.seen is None:
+            return value is None or value.surname != operation.surname
         return value == self.seen
 
-    def after(self, value: Value) -> Value | bool:
-        """Return what a write makes of a register that holds `value`; False when it cannot be done there."""
-        asked = self.operation
-        if asked.kind == "create":
+    def apply(self, value: Value) -> Value | bool:
+        """Return the new value of a register after a write; False if the write is impossible at `value`."""
+        operation = self.operation
+        if operation.kind == "create":
             return value is None and self.seen
-        if value is None or asked.expected not in (None, value.version):
+        if value is None or operation.expected not in (None, value.version):
             return False
-        if asked.kind == "erase":
+        if operation.kind == "delete":
             return None
-        new = Stand(value.person, value.version + 1, asked.mark, asked.surname or value.surname)
-        return new if asked.outcome == "unknown" or new == self.seen else False
+        new = PersonState(value.person, value.version + 1, operation.mark, operation.surname or value.surname)
+        return new if operation.outcome == "unknown" or new == self.seen else False
 
 
 @dataclass
 class Registers:
-    """The events of every person, and what was wrong at the first look."""
+    """The events of every person, and the problems of single responses."""
 
     events: dict[str, list[Event]] = field(default_factory=lambda: defaultdict(list))
     problems: list[tuple[str, Operation]] = field(default_factory=list)
 
 
 def registers_of(operations: list[Operation], bound: Callable[[Operation], int] | None = None) -> Registers:
-    """Divide a history among the people in it.
+    """Convert a history to one history per person.
 
-    With `bound` (nanoseconds for a read) a read may be explained by any moment since so long before its call, though never before the
-    return of a write that the same server had acknowledged by then.
+    With `bound` (nanoseconds per read), a read may take effect that long before its call, but not before the return of an earlier write
+    that the same server acknowledged.
     """
-    found = Registers(problems=list(responses.problems(operations)))
-    births = _creations(operations, found)
-    for asked in operations:
-        if asked.kind in WRITES and asked.kind != "create" and asked.outcome != "failed":
-            back = NEVER if asked.outcome == "unknown" else asked.back
-            seen = asked.seen[0] if asked.seen else None
-            found.events[asked.person].append(Event(asked.call, back, asked, seen))
-    reads = sorted((asked for asked in operations if _tells(asked)), key=lambda asked: asked.call)
-    lives = _Lives(found.events)
-    for asked in reads:
-        found.problems += responses.order(asked, births)
-        for person, seen in _reads(asked, lives):
+    registers = Registers(problems=list(responses.problems(operations)))
+    births = _add_creations(operations, registers)
+    for operation in operations:
+        if operation.kind in WRITES and operation.kind != "create" and operation.outcome != "failed":
+            returned = NEVER if operation.outcome == "unknown" else operation.returned
+            seen = operation.seen[0] if operation.seen else None
+            registers.events[operation.person].append(Event(operation.call, returned, operation, seen))
+    reads = sorted(
+        (operation for operation in operations if _is_answered_read(operation)), key=lambda operation: operation.call
+    )
+    lifetimes = _Lifetimes(registers.events)
+    for operation in reads:
+        registers.problems += responses.order(operation, births)
+        for person, seen in _reads(operation, lifetimes):
             if seen and person not in births:
-                found.problems.append((f"{person} was never created", asked))
+                registers.problems.append((f"{person} was never created", operation))
             else:
-                found.events[person].append(Event(asked.call, asked.back, asked, seen))
+                registers.events[person].append(Event(operation.call, operation.returned, operation, seen))
     if bound:
-        for events in found.events.values():
-            _loosen(events, bound)
-    return found
+        for events in registers.events.values():
+            _extend_reads(events, bound)
+    return registers
 
 
-def _tells(asked: Operation) -> bool:
-    return asked.kind in ("read", "list") and asked.outcome not in ("failed", "unknown")
+def _is_answered_read(operation: Operation) -> bool:
+    return operation.kind in ("read", "list") and operation.outcome not in ("failed", "unknown")
 
 
-def _creations(operations: list[Operation], found: Registers) -> dict[str, tuple[int, int]]:
-    """Add the events of creations, and return the call and the return of each; attempts with one idempotency key are one creation."""
+def _add_creations(operations: list[Operation], registers: Registers) -> dict[str, tuple[int, int]]:
+    """Add the events of creations. Return the call and return times of each by person.
+
+    Attempts with the same idempotency key are one creation.
+    """
     attempts: dict[str, list[Operation]] = defaultdict(list)
-    for asked in operations:
-        if asked.kind == "create" and asked.outcome != "failed":
-            attempts[asked.mark].append(asked)
-    people, erasures = _people_of(attempts, operations), _erasures(operations)
+    for operation in operations:
+        if operation.kind == "create" and operation.outcome != "failed":
+            attempts[operation.mark].append(operation)
+    people, first_calls = _people_of(attempts, operations), _first_deletion_calls(operations)
     births: dict[str, tuple[int, int]] = {}
-    for mark, tried in attempts.items():
-        first = min(tried, key=lambda asked: asked.call)
-        back = min((asked.back for asked in tried if asked.outcome != "unknown"), default=NEVER)
+    for mark, creations in attempts.items():
+        first = min(creations, key=lambda operation: operation.call)
+        returned = min((operation.returned for operation in creations if operation.outcome != "unknown"), default=NEVER)
         if len(people[mark]) > 1:
-            found.problems.append(("one creation made several people", first))
+            registers.problems.append(("one creation created several people", first))
         for person in people[mark]:
             if person in births:
-                found.problems.append(("two creations made one person", first))
-            births[person] = first.call, back
-            found.events[person].append(Event(first.call, back, first, Stand(person, 1, mark, first.surname)))
-        for asked in tried:
-            if asked.outcome == "missing":
-                _erased(asked, people[mark], erasures, found)
+                registers.problems.append(("two creations created one person", first))
+            births[person] = first.call, returned
+            registers.events[person].append(
+                Event(first.call, returned, first, PersonState(person, 1, mark, first.surname))
+            )
+        for operation in creations:
+            if operation.outcome == "missing":
+                _add_deleted_response(operation, people[mark], first_calls, registers)
     return births
 
 
 def _people_of(attempts: dict[str, list[Operation]], operations: list[Operation]) -> dict[str, set[str]]:
-    """Return the ids that each creation made, by its mark: as it returned them, or as any response shows them."""
-    people = {mark: {asked.person for asked in tried} - {""} for mark, tried in attempts.items()}
-    for asked in operations:
-        for stand in asked.seen:
-            if stand.version == 1 and stand.mark in people:
-                people[stand.mark].add(stand.person)
+    """Return the ids of each creation by its mark, from its own responses or from any other response."""
+    people = {mark: {operation.person for operation in creations} - {""} for mark, creations in attempts.items()}
+    for operation in operations:
+        for state in operation.seen:
+            if state.version == 1 and state.mark in people:
+                people[state.mark].add(state.person)
     return people
 
 
-def _erasures(operations: list[Operation]) -> dict[str, int]:
-    """Return when the first erasure of each person was called."""
+def _first_deletion_calls(operations: list[Operation]) -> dict[str, int]:
+    """Return the first call of a deletion of each person."""
     calls: dict[str, int] = {}
-    for asked in operations:
-        if asked.kind == "erase":
-            calls[asked.person] = min(asked.call, calls.get(asked.person, NEVER))
+    for operation in operations:
+        if operation.kind == "delete":
+            calls[operation.person] = min(operation.call, calls.get(operation.person, NEVER))
     return calls
 
 
-def _erased(asked: Operation, people: set[str], erasures: dict[str, int], found: Registers) -> None:
-    """Add the response to a creation that reports the erasure of its person; `erasures` gives the first call of each."""
+def _add_deleted_response(
+    operation: Operation, people: set[str], first_calls: dict[str, int], registers: Registers
+) -> None:
+    """Add the response to a creation which reports that its person was deleted."""
     for person in people:
-        found.events[person].append(Event(asked.call, asked.back, asked))
-    if all(erasures.get(person, NEVER) > asked.back for person in people):
-        found.problems.append(("the response reports an erasure that no client requested", asked))
+        registers.events[person].append(Event(operation.call, operation.returned, operation))
+    if all(first_calls.get(person, NEVER) > operation.returned for person in people):
+        registers.problems.append(("the response reports a deletion that no client requested", operation))
 
 
-class _Lives:
-    """Who may bear a surname at a time; asked for ever later times."""
+class _Lifetimes:
+    """The persons that may have a surname at a time. Query with increasing times."""
 
     def __init__(self, events: dict[str, list[Event]]) -> None:
-        self._surnames = {person: {event.operation.surname for event in own} for person, own in events.items()}
-        self._births = sorted((min(event.call for event in own), person) for person, own in events.items())
-        self._ends = {person: min(map(_end, own)) for person, own in events.items()}
+        self._surnames = {person: {event.operation.surname for event in history} for person, history in events.items()}
+        self._births = sorted((min(event.call for event in history), person) for person, history in events.items())
+        self._ends = {person: min(map(_end, history)) for person, history in events.items()}
         self._next = 0
         self._alive: set[str] = set()
 
-    def bearers(self, asked: Operation) -> Iterator[str]:
-        """Yield whoever may have borne the surname while the list was read; each call begins later than the one before."""
-        while self._next < len(self._births) and self._births[self._next][0] <= asked.back:
+    def with_surname(self, operation: Operation) -> Iterator[str]:
+        """Yield the persons that may have had the surname during a list operation."""
+        while self._next < len(self._births) and self._births[self._next][0] <= operation.returned:
             self._alive.add(self._births[self._next][1])
             self._next += 1
-        self._alive -= {person for person in self._alive if self._ends[person] < asked.call}
-        return (person for person in self._alive if asked.surname in self._surnames[person])
+        self._alive -= {person for person in self._alive if self._ends[person] < operation.call}
+        return (person for person in self._alive if operation.surname in self._surnames[person])
 
 
 def _end(event: Event) -> int:
-    erased = event.operation.kind == "erase" and event.operation.outcome in ("done", "missing")
-    return event.back if erased else NEVER
+    deleted = event.operation.kind == "delete" and event.operation.outcome in ("done", "missing")
+    return event.returned if deleted else NEVER
 
 
-def _reads(asked: Operation, lives: _Lives) -> Iterator[tuple[str, Value]]:
-    if asked.kind == "read":
-        yield asked.person, asked.seen[0] if asked.seen else None
+def _reads(operation: Operation, lifetimes: _Lifetimes) -> Iterator[tuple[str, Value]]:
+    if operation.kind == "read":
+        yield operation.person, operation.seen[0] if operation.seen else None
         return
-    shown = {stand.person: stand for stand in asked.seen}
-    yield from shown.items()
-    for person in lives.bearers(asked):
-        if person not in shown:
+    listed = {state.person: state for state in operation.seen}
+    yield from listed.items()
+    for person in lifetimes.with_surname(operation):
+        if person not in listed:
             yield person, None
 
 
-def _loosen(events: list[Event], bound: Callable[[Operation], int]) -> None:
-    """Let reads begin earlier, as far as the bound and the server's own writes allow."""
+def _extend_reads(events: list[Event], bound: Callable[[Operation], int]) -> None:
+    """Move the calls of reads earlier, as far as the bound and the writes of the same server permit."""
     written: dict[str, list[int]] = defaultdict(list)
     for event in events:
         if event.writes and event.operation.outcome == "done":
-            written[event.operation.server].append(event.back)
+            written[event.operation.server].append(event.returned)
     for returns in written.values():
         returns.sort()
     for event in events:
-        if not _tells(event.operation):
+        if not _is_answered_read(event.operation):
             continue
-        own = written.get(event.operation.server, [])
-        before = bisect_left(own, event.call)
-        event.call = max(event.call - bound(event.operation), own[before - 1] + 1 if before else 0)
+        returns_of_server = written.get(event.operation.server, [])
+        before = bisect_left(returns_of_server, event.call)
+        event.call = max(event.call - bound(event.operation), returns_of_server[before - 1] + 1 if before else 0)

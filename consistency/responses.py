@@ -1,6 +1,6 @@
-"""Check each response of a history by itself: its outcome, its people, their order and their times.
+"""Check single responses of a history: outcome, number of people, order and timestamps.
 
-The registers (`consistency.person_histories`) then check what the responses together say of each person.
+The checker of the registers (`consistency.checker`) then compares the responses with each other.
 """
 
 from __future__ import annotations
@@ -12,73 +12,73 @@ from consistency.history import Kind, Operation, Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from consistency.history import Stand
+    from consistency.history import PersonState
 
 Problem = tuple[str, Operation]
-_UNHEARD: Final[frozenset[Outcome]] = frozenset(("failed", "unknown"))
+_WITHOUT_RESPONSE: Final[frozenset[Outcome]] = frozenset(("failed", "unknown"))
 _OUTCOMES: Final[dict[Kind, frozenset[Outcome]]] = {
-    "create": _UNHEARD | {"done", "missing"},
-    "replace": _UNHEARD | {"done", "missing", "conflict"},
-    "patch": _UNHEARD | {"done", "missing", "conflict"},
-    "erase": _UNHEARD | {"done", "missing", "conflict"},
-    "read": _UNHEARD | {"done", "missing", "unchanged"},
-    "list": _UNHEARD | {"done"},
+    "create": _WITHOUT_RESPONSE | {"done", "missing"},
+    "replace": _WITHOUT_RESPONSE | {"done", "missing", "conflict"},
+    "patch": _WITHOUT_RESPONSE | {"done", "missing", "conflict"},
+    "delete": _WITHOUT_RESPONSE | {"done", "missing", "conflict"},
+    "read": _WITHOUT_RESPONSE | {"done", "missing", "unchanged"},
+    "list": _WITHOUT_RESPONSE | {"done"},
 }
 _CACHES: Final = ("local", "shared")
 
 
 def problems(operations: Iterable[Operation]) -> Iterator[Problem]:
-    """Yield what is wrong with single responses, and with the times that several responses give for one person."""
+    """Yield the problems of single responses, and contradictions between the timestamps of one person."""
     times: dict[tuple[str, int], str] = {}
-    for asked in operations:
-        for why in (*_outcome(asked), *_people(asked), *_times(asked, times)):
-            yield why, asked
+    for operation in operations:
+        for reason in (*_outcome(operation), *_people(operation), *_times(operation, times)):
+            yield reason, operation
 
 
-def order(asked: Operation, births: Mapping[str, tuple[int, int]]) -> Iterator[Problem]:
-    """Yield a problem if a list shows a person before an older one.
+def order(operation: Operation, births: Mapping[str, tuple[int, int]]) -> Iterator[Problem]:
+    """Yield a problem if a list is not ordered by creation.
 
-    `births` gives the call and the return of each creation. Two creations that overlap may be in either order.
+    `births` holds the call and return times of each creation. Overlapping creations may be in either order.
     """
     latest = 0
-    for stand in asked.seen:
-        called, returned = births.get(stand.person, (0, asked.back))
+    for state in operation.seen:
+        called, returned = births.get(state.person, (0, operation.returned))
         if returned < latest:
-            yield "the list is not ordered by age, oldest first", asked
+            yield "the list is not ordered by creation, oldest first", operation
             return
         latest = max(latest, called)
 
 
-def _outcome(asked: Operation) -> Iterator[str]:
-    if asked.outcome not in _OUTCOMES[asked.kind]:
-        yield f"{asked.kind} never has the outcome {asked.outcome}"
-    if asked.fresh and asked.source in _CACHES:
-        yield "a cache answered a request for a fresh response"
-    if asked.kind != "list" and len(asked.seen) != _expected_people(asked):
-        yield "the response shows another number of people than it should"
+def _outcome(operation: Operation) -> Iterator[str]:
+    if operation.outcome not in _OUTCOMES[operation.kind]:
+        yield f"{operation.kind} never has the outcome {operation.outcome}"
+    if operation.fresh and operation.source in _CACHES:
+        yield "a cache served a request for a fresh response"
+    if operation.kind != "list" and len(operation.seen) != _expected_people(operation):
+        yield "the response has a wrong number of people"
 
 
-def _expected_people(asked: Operation) -> int:
-    return int(asked.outcome == "done" and asked.kind != "erase")
+def _expected_people(operation: Operation) -> int:
+    return int(operation.outcome == "done" and operation.kind != "delete")
 
 
-def _people(asked: Operation) -> Iterator[str]:
-    if asked.kind == "list":
-        if len({stand.person for stand in asked.seen}) < len(asked.seen):
+def _people(operation: Operation) -> Iterator[str]:
+    if operation.kind == "list":
+        if len({state.person for state in operation.seen}) < len(operation.seen):
             yield "the list shows a person twice"
-        if any(stand.surname != asked.surname for stand in asked.seen):
+        if any(state.surname != operation.surname for state in operation.seen):
             yield "the list shows a person with another surname"
-    if asked.kind == "create" and any(not _is_created(stand, asked) for stand in asked.seen):
-        yield "the response does not show what was created"
+    if operation.kind == "create" and any(not _is_created(state, operation) for state in operation.seen):
+        yield "the response differs from the created person"
 
 
-def _is_created(stand: Stand, asked: Operation) -> bool:
-    return (stand.version, stand.mark, stand.surname) == (1, asked.mark, asked.surname)
+def _is_created(state: PersonState, operation: Operation) -> bool:
+    return (state.version, state.mark, state.surname) == (1, operation.mark, operation.surname)
 
 
-def _times(asked: Operation, known: dict[tuple[str, int], str]) -> Iterator[str]:
-    """Compare the times in a response with those of earlier responses, and note them in `known`; version 0 is the creation."""
-    for stand, times in zip(asked.seen, asked.times, strict=False):
-        for version, time in ((0, times.created_at), (stand.version, times.updated_at)):
-            if known.setdefault((stand.person, version), time) != time:
+def _times(operation: Operation, known: dict[tuple[str, int], str]) -> Iterator[str]:
+    """Compare the timestamps of a response with those of earlier responses in `known`; version 0 is the creation."""
+    for state, times in zip(operation.seen, operation.times, strict=False):
+        for version, time in ((0, times.created_at), (state.version, times.updated_at)):
+            if known.setdefault((state.person, version), time) != time:
                 yield f"the time of {f'version {version}' if version else 'the creation'} has changed"

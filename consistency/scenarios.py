@@ -1,46 +1,48 @@
-"""How a service is set up, what is done to it, and what is promised of it then."""
+"""The modes: configuration, faults and guarantee of the service."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from consistency.faults import FORGETTING, SERVERS, UNREACHABLE, WEATHER
+from consistency.faults import DATA_LOSS, SERVERS, STORE_FAULTS, UNREACHABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from consistency.history import History, Operation
 
-_USUAL: Final = 2.0  # seconds by which a read may be behind while every writer reaches the cache
+_MAX_STALENESS: Final = 2.0  # seconds, while every writer reaches the cache
 
 
 @dataclass(frozen=True)
 class Mode:
-    """One way to run the service; `bounded`: reads may be behind by a bound, else everything is linearizable."""
+    """A configuration of the service. Reads are linearizable or, if `bounded`, of bounded staleness."""
 
     name: str
     about: str
     faults: tuple[str, ...]
     settings: dict[str, str] = field(default_factory=dict)
     cache: bool = True
-    fresh: float = 0.05  # share of the reads that ask the store itself; they see what the cache hides
+    fresh: float = 0.05  # fraction of reads that bypass the cache; they detect stale entries
     bounded: bool = False
-    hurry: float = 1.0  # by how much faults follow each other faster than usual
+    fault_speed: float = 1.0  # factor on the fault rate
 
     def bound(self, history: History) -> Callable[[Operation], int] | None:
-        """Return by how many nanoseconds each read may be behind; None for not at all."""
+        """Return a function of the maximum staleness of a read in nanoseconds; None if reads are linearizable."""
         if not self.bounded:
             return None
-        usual = round(_USUAL * 1e9)
-        after = round(history.run.cache_ttl * 1e9) + usual
-        lost = [fault for fault in history.faults if fault.kind.startswith("cache-")]
+        normal = round(_MAX_STALENESS * 1e9)
+        after_fault = round(history.run.cache_ttl * 1e9) + normal
+        cache_faults = [fault for fault in history.faults if fault.kind.startswith("cache-")]
 
-        def bound(asked: Operation) -> int:
-            if asked.fresh:
+        def bound(operation: Operation) -> int:
+            if operation.fresh:
                 return 0
-            missed = any(fault.begin < asked.back and fault.end > asked.call - after for fault in lost)
-            return after if missed else usual
+            is_affected = any(
+                fault.begin < operation.returned and fault.end > operation.call - after_fault for fault in cache_faults
+            )
+            return after_fault if is_affected else normal
 
         return bound
 
@@ -48,37 +50,37 @@ class Mode:
 MODES: Final = {
     mode.name: mode
     for mode in (
-        Mode("store", "no cache: linearizable", (*WEATHER, *SERVERS), cache=False),
+        Mode("store", "no cache: linearizable", (*STORE_FAULTS, *SERVERS), cache=False),
         Mode(
             "no-cache",
-            "every read asks for a fresh answer: linearizable whatever becomes of the cache",
-            (*WEATHER, *SERVERS, *FORGETTING, *UNREACHABLE),
+            "every read requests a fresh response: linearizable under all cache faults",
+            (*STORE_FAULTS, *SERVERS, *DATA_LOSS, *UNREACHABLE),
             fresh=1.0,
         ),
         Mode(
             "shared",
-            "only the cache that all servers share: linearizable while every writer reaches it",
-            (*WEATHER, *SERVERS, *FORGETTING),
-            # Nobody gives up a cache that is only slow, be it since this machine is busy.
+            "shared cache only: linearizable while every writer reaches it",
+            (*STORE_FAULTS, *SERVERS, *DATA_LOSS),
+            # A long timeout: a slow cache on a busy machine must not be skipped.
             settings={"CACHE_LOCAL_SIZE": "0", "CACHE_TIMEOUT": "5"},
         ),
         Mode(
             "default",
-            "both caches: behind by 2 s at most, by the life of an entry when a writer did not reach the cache",
-            (*WEATHER, *SERVERS, *FORGETTING, *UNREACHABLE),
+            "both caches: staleness of at most 2 s, or one TTL when a writer did not reach the cache",
+            (*STORE_FAULTS, *SERVERS, *DATA_LOSS, *UNREACHABLE),
             bounded=True,
         ),
     )
 }
 
-_SHOWS: Final = replace(MODES["shared"], faults=("store-slow",), hurry=4.0)
-# Where a mutant of the cache shows best: faults that bring about what the missing rule is for.
+_MUTANT_MODE: Final = replace(MODES["shared"], faults=("store-slow",), fault_speed=4.0)
+# The mode that detects each mutant: its faults need the missing rule.
 MUTANT_MODES: Final = {
-    "no-lease": _SHOWS,
-    "no-fence": _SHOWS,
-    "one-fence-for-all": _SHOWS,
-    "unknown-unfences": replace(_SHOWS, faults=("store-late",)),
-    "no-quarantine": replace(_SHOWS, faults=("store-slow", "cache-restarted-empty")),
-    "no-placeholder": replace(_SHOWS, faults=("answers-linger",), settings={}, bounded=True),
-    "the-seed": _SHOWS,
+    "no-lease": _MUTANT_MODE,
+    "no-fence": _MUTANT_MODE,
+    "one-fence-for-all": _MUTANT_MODE,
+    "unknown-unfences": replace(_MUTANT_MODE, faults=("store-late",)),
+    "no-quarantine": replace(_MUTANT_MODE, faults=("store-slow", "cache-restarted-empty")),
+    "no-placeholder": replace(_MUTANT_MODE, faults=("responses-delayed",), settings={}, bounded=True),
+    "naive-cache": _MUTANT_MODE,
 }

@@ -1,4 +1,4 @@
-"""How old answers are: from the moment that a newer value was acknowledged to the call of the read that still showed the older one."""
+"""Measure staleness: the time from the acknowledgement of a newer value to the call of a read that returned an older one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Staleness(NamedTuple):
-    """Seconds by which reads were behind; most are not at all. `stale` of `reads` were."""
+    """The staleness of `reads` in seconds; `stale` of them returned an older value."""
 
     reads: int
     stale: int
@@ -22,7 +22,7 @@ class Staleness(NamedTuple):
 
 
 def staleness(operations: list[Operation]) -> Staleness:
-    """Measure every read of every person; a list is a read of each person in it and of each who should be."""
+    """Measure every read of every person. A list reads each person that it contains or should contain."""
     ages: list[int] = []
     for events in registers_of(operations).events.values():
         ages += _ages(events)
@@ -34,20 +34,20 @@ def staleness(operations: list[Operation]) -> Staleness:
 
 
 def _ages(events: list[Event]) -> list[int]:
-    """Return how many nanoseconds each read is behind; 0 when it may have been the newest at its call."""
-    returned: dict[int, int] = {}  # version → when it was acknowledged
-    gone, gone_asked = NEVER, NEVER
+    """Return the staleness of each read in nanoseconds; 0 if its value may have been current at the call."""
+    acknowledged: dict[int, int] = {}  # time by version
+    deleted, delete_called = NEVER, NEVER
     for event in events:
         if not event.writes:
             continue
-        if event.operation.kind == "erase":
-            gone_asked = min(gone_asked, event.call)
-            gone = min(gone, event.back)
+        if event.operation.kind == "delete":
+            delete_called = min(delete_called, event.call)
+            deleted = min(deleted, event.returned)
         elif event.seen:
-            returned[event.seen.version] = min(event.back, returned.get(event.seen.version, NEVER))
-    # The first acknowledgement of a version or of any later one; an erasure comes after all of them.
-    versions = sorted(returned)
-    firsts = list(accumulate((returned[version] for version in reversed(versions)), min, initial=gone))
+            acknowledged[event.seen.version] = min(event.returned, acknowledged.get(event.seen.version, NEVER))
+    # The first acknowledgement of a version or a later one; a deletion follows all versions.
+    versions = sorted(acknowledged)
+    firsts = list(accumulate((acknowledged[version] for version in reversed(versions)), min, initial=deleted))
     newer = dict(zip(versions, reversed(firsts[:-1]), strict=True))
     first = firsts[-1]
     ages = []
@@ -56,6 +56,6 @@ def _ages(events: list[Event]) -> list[int]:
             continue
         if event.seen:
             ages.append(max(0, event.call - newer.get(event.seen.version, NEVER)))
-        elif event.operation.kind == "read":  # nothing: not created yet, unless it may have been erased
-            ages.append(max(0, event.call - first) if gone_asked > event.back else 0)
+        elif event.operation.kind == "read":  # no value: stale if created, unless possibly deleted
+            ages.append(max(0, event.call - first) if delete_called > event.returned else 0)
     return ages

@@ -1,4 +1,4 @@
-"""Clients that do everything that can be done, to few people, on every server at once."""
+"""The workload: clients that run random operations on a few persons, on all servers."""
 
 from __future__ import annotations
 
@@ -20,160 +20,160 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SURNAMES: Final = ("Abel", "Bach", "Cage", "Duke", "Elgar", "Fasch")  # the first are the most common
-_PLACES: Final = 24  # people at a time, the eldest the busiest
-_LIFE: Final = (40, 400)  # operations in a person's life
-_LIMITS: Final = (1_000, 1_000, 7, 2)  # people on a page
-_DOUBTS: Final = 5  # writes of unknown outcome, after which a person is erased: they make the search longer
-_PAUSE: Final = 0.05  # seconds that a client waits when it is refused, before it tries the next server
+SURNAMES: Final = ("Abel", "Bach", "Cage", "Duke", "Elgar", "Fasch")  # in order of frequency
+_POPULATION: Final = 24  # persons at a time; the oldest are used most
+_LIFETIME: Final = (40, 400)  # operations on a person
+_LIMITS: Final = (1_000, 1_000, 7, 2)  # page sizes
+_MAX_UNKNOWN: Final = 5  # writes of unknown outcome per person: they slow the checker down
+_RETRY_DELAY: Final = 0.05  # seconds after a failed operation
 
 
 @dataclass
-class Known:
-    """What the clients know of a person: the newest version that any of them has seen."""
+class KnownPerson:
+    """The newest version of a person that any client has seen."""
 
     person: str
     version: int = 1
-    left: int = 0  # operations until it is erased
-    doubts: int = 0
+    left: int = 0  # operations until its deletion
+    unknown: int = 0  # writes of unknown outcome
 
 
 @dataclass
-class Town:
-    """The people of the moment, those who have just left, and whoever came in unnoticed (a creation of unknown outcome)."""
+class Population:
+    """The current persons and those deleted last."""
 
-    people: dict[str, Known] = field(default_factory=dict)
-    gone: deque[str] = field(default_factory=lambda: deque(maxlen=20))
-    coming: int = 0  # creations under way
+    people: dict[str, KnownPerson] = field(default_factory=dict)
+    deleted: deque[str] = field(default_factory=lambda: deque(maxlen=20))
+    pending: int = 0  # creations in progress
     marks: count[int] = field(default_factory=count)
 
-    def learn(self, asked: Operation, chance: random.Random) -> None:
-        """Take in what an operation has told."""
-        for stand in asked.seen:
-            if stand.person in self.gone:
+    def learn(self, operation: Operation, generator: random.Random) -> None:
+        """Update the persons from the result of an operation."""
+        for state in operation.seen:
+            if state.person in self.deleted:
                 continue
-            known = self.people.get(stand.person)
+            known = self.people.get(state.person)
             if known is None:
-                known = self.people[stand.person] = Known(stand.person, left=chance.randrange(*_LIFE))
-            known.version = max(known.version, stand.version)
-        known = self.people.get(asked.person)
+                known = self.people[state.person] = KnownPerson(state.person, left=generator.randrange(*_LIFETIME))
+            known.version = max(known.version, state.version)
+        known = self.people.get(operation.person)
         if known is None:
             return
         known.left -= 1
-        known.doubts += asked.outcome == "unknown"
-        if known.doubts > _DOUBTS:
+        known.unknown += operation.outcome == "unknown"
+        if known.unknown > _MAX_UNKNOWN:
             known.left = 0
-        if asked.kind == "erase" and asked.outcome in ("done", "missing"):
-            self.gone.append(asked.person)
-            del self.people[asked.person]
+        if operation.kind == "delete" and operation.outcome in ("done", "missing"):
+            self.deleted.append(operation.person)
+            del self.people[operation.person]
 
 
 class Client:
-    """One client: decides by chance, one request after the other."""
+    """A client that runs random operations one after another."""
 
-    def __init__(self, api: Api, town: Town, servers: int, chance: random.Random, fresh: float) -> None:
+    def __init__(self, api: Api, population: Population, servers: int, generator: random.Random, fresh: float) -> None:
         self._api = api
         self._fresh = fresh
-        self._town = town
+        self._population = population
         self._servers = servers
-        self._chance = chance
+        self._random = generator
 
-    async def act(self) -> None:
-        """Do one thing, and another one if that belongs to it."""
-        if len(self._town.people) + self._town.coming < _PLACES:
+    async def run_one(self) -> None:
+        """Run one operation; a creation of unknown outcome may be repeated."""
+        if len(self._population.people) + self._population.pending < _POPULATION:
             await self._create()
             return
-        if self._town.gone and self._chance.random() < 0.03:
-            await self._do("read", person=self._chance.choice(self._town.gone), fresh=self._wants_fresh())
+        if self._population.deleted and self._random.random() < 0.03:
+            await self._do("read", person=self._random.choice(self._population.deleted), fresh=self._wants_fresh())
             return
-        if not self._town.people:
+        if not self._population.people:
             await self._list()
             return
-        known = self._one_of(list(self._town.people.values()))
+        known = self._choose(list(self._population.people.values()))
         if known.left <= 0:
-            await self._do("erase", person=known.person)
+            await self._do("delete", person=known.person)
             return
-        acts = (self._read, self._list, self._change, self._move, self._erase)
-        await self._chance.choices(acts, (64, 22, 9, 4, 0.4))[0](known)
+        actions = (self._read, self._list, self._update, self._move, self._delete)
+        await self._random.choices(actions, (64, 22, 9, 4, 0.4))[0](known)
 
     async def _create(self) -> None:
-        mark, surname = str(next(self._town.marks)), self._one_of(SURNAMES)
-        self._town.coming += 1
+        mark, surname = str(next(self._population.marks)), self._choose(SURNAMES)
+        self._population.pending += 1
         try:
-            asked = await self._do("create", surname=surname, mark=mark)
-            while asked.outcome == "unknown" and self._chance.random() < 0.7:  # the same request once more
-                asked = await self._do("create", surname=surname, mark=mark)
+            operation = await self._do("create", surname=surname, mark=mark)
+            while operation.outcome == "unknown" and self._random.random() < 0.7:  # repeat the same request
+                operation = await self._do("create", surname=surname, mark=mark)
         finally:
-            self._town.coming -= 1
+            self._population.pending -= 1
 
-    async def _read(self, known: Known) -> None:
-        conditional = self._chance.random() < 0.2
+    async def _read(self, known: KnownPerson) -> None:
+        conditional = self._random.random() < 0.2
         expected = known.version if conditional else None
         await self._do("read", person=known.person, expected=expected, fresh=self._wants_fresh())
 
-    async def _list(self, _: Known | None = None) -> None:
-        limit = self._chance.choice(_LIMITS)
-        await self._do("list", surname=self._one_of(SURNAMES), limit=limit, fresh=self._wants_fresh())
+    async def _list(self, _: KnownPerson | None = None) -> None:
+        limit = self._random.choice(_LIMITS)
+        await self._do("list", surname=self._choose(SURNAMES), limit=limit, fresh=self._wants_fresh())
 
-    async def _change(self, known: Known) -> None:
+    async def _update(self, known: KnownPerson) -> None:
         await self._do("patch", person=known.person, mark=self._mark(), expected=self._expected(known))
 
-    async def _move(self, known: Known) -> None:
-        kind = self._chance.choice(("replace", "patch"))
-        surname = self._one_of(SURNAMES)
+    async def _move(self, known: KnownPerson) -> None:
+        kind = self._random.choice(("replace", "patch"))
+        surname = self._choose(SURNAMES)
         await self._do(kind, person=known.person, mark=self._mark(), surname=surname, expected=self._expected(known))
 
-    async def _erase(self, known: Known) -> None:
-        await self._do("erase", person=known.person, expected=self._expected(known))
+    async def _delete(self, known: KnownPerson) -> None:
+        await self._do("delete", person=known.person, expected=self._expected(known))
 
-    async def _do(self, kind: object, **what: object) -> Operation:
-        asked = await self._api.do(self._chance.randrange(self._servers), kind, **what)  # type: ignore[arg-type] # a Kind
-        self._town.learn(asked, self._chance)
-        if asked.outcome == "failed":
-            await asyncio.sleep(_PAUSE)
-        return asked
+    async def _do(self, kind: object, **parameters: object) -> Operation:
+        operation = await self._api.do(self._random.randrange(self._servers), kind, **parameters)  # type: ignore[arg-type] # a Kind
+        self._population.learn(operation, self._random)
+        if operation.outcome == "failed":
+            await asyncio.sleep(_RETRY_DELAY)
+        return operation
 
     def _wants_fresh(self) -> bool:
-        return self._chance.random() < self._fresh
+        return self._random.random() < self._fresh
 
-    def _one_of(self, things: Sequence[T]) -> T:
-        return things[int(self._chance.random() ** 2 * len(things))]
+    def _choose(self, values: Sequence[T]) -> T:
+        return values[int(self._random.random() ** 2 * len(values))]
 
     def _mark(self) -> str:
-        return str(next(self._town.marks))
+        return str(next(self._population.marks))
 
-    def _expected(self, known: Known) -> int | None:
-        return known.version if self._chance.random() < 0.7 else None
+    def _expected(self, known: KnownPerson) -> int | None:
+        return known.version if self._random.random() < 0.7 else None
 
 
 @dataclass
 class Load:
-    """What a run does: how many clients, until so many operations are done or so many seconds have passed."""
+    """The load of a run: number of clients, maximum number of operations and maximum duration."""
 
     clients: int = 12
     operations: int = 20_000
     seconds: float = 3_600.0
-    fresh: float = 0.05  # share of the reads that ask the store itself
+    fresh: float = 0.05  # fraction of reads that bypass the cache
     progress: Callable[[int], None] = lambda _: None
 
 
 async def drive(servers: list[Process], load: Load, seed: int) -> tuple[list[Operation], list[str]]:
-    """Let the clients loose; return the history and every answer that the API does not promise."""
+    """Run the clients; return the history and all unexpected responses."""
     history: list[Operation] = []
-    town = Town()
+    population = Population()
     apis = [Api(number, servers, history) for number in range(load.clients)]
     end = monotonic() + load.seconds
 
-    async def live(number: int) -> None:
-        client = Client(apis[number], town, len(servers), random.Random(f"{seed}.{number}"), load.fresh)
+    async def run_client(number: int) -> None:
+        client = Client(apis[number], population, len(servers), random.Random(f"{seed}.{number}"), load.fresh)
         while len(history) < load.operations and monotonic() < end:
-            await client.act()
+            await client.run_one()
             load.progress(len(history))
 
     try:
         async with asyncio.TaskGroup() as group:
             for number in range(load.clients):
-                group.create_task(live(number))
+                group.create_task(run_client(number))
     finally:
         for api in apis:
             api.close()

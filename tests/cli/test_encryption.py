@@ -67,7 +67,7 @@ def test_store_is_encrypted_and_its_keys_are_rotated_while_it_is_served(tmp_path
     assert json.loads(found.stdout)["person_surname"] == f"{CANARY}1"
 
 
-def test_purge_deletes_records_whose_key_was_deleted(tmp_path: Path, encryption: str) -> None:
+def test_purge_deletes_records_without_a_key(tmp_path: Path, encryption: str) -> None:
     import_people(tmp_path, encryption)
     settings = {"ENCRYPTION": encryption}
     people = [json.loads(line) for line in run(tmp_path, "export", settings=settings).stdout.splitlines()]

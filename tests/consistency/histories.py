@@ -1,44 +1,44 @@
-"""Histories made by hand: who asked what, from when to when, and what they were told. Time is counted in whole steps."""
+"""Histories built by hand, with integer times."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from consistency.history import Kind, Operation, Outcome, Stand
+from consistency.history import Kind, Operation, Outcome, PersonState
 
 
-def stand(version: int, mark: str, surname: str = "Bach", person: str = "p") -> Stand:
-    return Stand(person, version, mark, surname)
+def state(version: int, mark: str, surname: str = "Bach", person: str = "p") -> PersonState:
+    return PersonState(person, version, mark, surname)
 
 
-def operation(kind: Kind, call: int, back: int, outcome: Outcome = "done", **more: Any) -> Operation:
-    return Operation(kind, call, back, outcome, **({"person": "p"} | more))
+def operation(kind: Kind, call: int, returned: int, outcome: Outcome = "done", **more: Any) -> Operation:
+    return Operation(kind, call, returned, outcome, **({"person": "p"} | more))
 
 
 def create(
-    call: int, back: int, mark: str = "a", *, surname: str = "Bach", person: str = "p", **more: Any
+    call: int, returned: int, mark: str = "a", *, surname: str = "Bach", person: str = "p", **more: Any
 ) -> Operation:
-    seen = (stand(1, mark, surname, person),)
-    return operation("create", call, back, person="", surname=surname, mark=mark, seen=seen, **more)
+    seen = (state(1, mark, surname, person),)
+    return operation("create", call, returned, person="", surname=surname, mark=mark, seen=seen, **more)
 
 
-def replace(call: int, back: int, version: int, mark: str, *, surname: str = "Bach", **more: Any) -> Operation:
-    seen = (stand(version, mark, surname),)
-    return operation("replace", call, back, surname=surname, mark=mark, seen=seen, **more)
+def replace(call: int, returned: int, version: int, mark: str, *, surname: str = "Bach", **more: Any) -> Operation:
+    seen = (state(version, mark, surname),)
+    return operation("replace", call, returned, surname=surname, mark=mark, seen=seen, **more)
 
 
-def unknown(kind: Kind, call: int, back: int, mark: str = "", **more: Any) -> Operation:
-    surname = "" if kind == "erase" else "Bach"
-    return operation(kind, call, back, "unknown", **({"mark": mark, "surname": surname} | more))
+def unknown(kind: Kind, call: int, returned: int, mark: str = "", **more: Any) -> Operation:
+    surname = "" if kind == "delete" else "Bach"
+    return operation(kind, call, returned, "unknown", **({"mark": mark, "surname": surname} | more))
 
 
-def erase(call: int, back: int, **more: Any) -> Operation:
-    return operation("erase", call, back, **more)
+def delete(call: int, returned: int, **more: Any) -> Operation:
+    return operation("delete", call, returned, **more)
 
 
-def read(call: int, back: int, seen: Stand | None, **more: Any) -> Operation:
-    return operation("read", call, back, "done" if seen else "missing", seen=(seen,) if seen else (), **more)
+def read(call: int, returned: int, seen: PersonState | None, **more: Any) -> Operation:
+    return operation("read", call, returned, "done" if seen else "missing", seen=(seen,) if seen else (), **more)
 
 
-def listed(call: int, back: int, *seen: Stand, surname: str = "Bach", **more: Any) -> Operation:
-    return operation("list", call, back, person="", surname=surname, seen=seen, **more)
+def list_people(call: int, returned: int, *seen: PersonState, surname: str = "Bach", **more: Any) -> Operation:
+    return operation("list", call, returned, person="", surname=surname, seen=seen, **more)

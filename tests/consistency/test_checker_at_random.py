@@ -1,4 +1,4 @@
-"""The checker against histories of a real register, and against the plainest search there is."""
+"""The checker agrees with histories of a real register and with an exhaustive search."""
 
 from __future__ import annotations
 
@@ -13,93 +13,95 @@ from hypothesis import strategies as st
 
 from consistency.checker import unexplained, violations
 from consistency.person_histories import NEVER, Event, Value
-from tests.consistency.histories import create, erase, operation, read, replace, stand, unknown
+from tests.consistency.histories import create, delete, operation, read, replace, state, unknown
 
 if TYPE_CHECKING:
     from consistency.history import Operation
 
-STEP = 1_000  # between two moments at which something takes effect
+STEP = 1_000  # between two times at which an operation takes effect
 
 
-def a_life(chance: random.Random, operations: int, person: str = "p") -> tuple[list[Operation], list[Value]]:
-    """Do things to a register one after the other, and stretch each over its neighbours; with what it held after each."""
+def random_history(generator: random.Random, operations: int, person: str = "p") -> tuple[list[Operation], list[Value]]:
+    """Run random operations on a register, extend each over its neighbors, and return them with the value after each."""
     history: list[Operation] = []
-    held: list[Value] = []
+    values: list[Value] = []
     value: Value = None
     for number in range(operations):
         now = (number + 1) * STEP
-        call, back = now - chance.randrange(1, 4 * STEP), now + chance.randrange(1, 4 * STEP)
-        asked, value = _something(chance, number, call, back, value)
-        asked.person = person
-        asked.seen = tuple(one._replace(person=person) for one in asked.seen)
+        call, returned = now - generator.randrange(1, 4 * STEP), now + generator.randrange(1, 4 * STEP)
+        operation, value = _random_operation(generator, number, call, returned, value)
+        operation.person = person
+        operation.seen = tuple(state._replace(person=person) for state in operation.seen)
         value = value and value._replace(person=person)
-        history.append(asked)
-        held.append(value)
-    return history, held
+        history.append(operation)
+        values.append(value)
+    return history, values
 
 
-def _something(chance: random.Random, number: int, call: int, back: int, value: Value) -> tuple[Operation, Value]:
+def _random_operation(
+    generator: random.Random, number: int, call: int, returned: int, value: Value
+) -> tuple[Operation, Value]:
     mark = str(number)
     if number == 0:
-        return create(call, back, mark), stand(1, mark)
-    kind = chance.choices(("read", "replace", "unknown", "conflict", "erase"), (60, 20, 8, 6, 1))[0]
+        return create(call, returned, mark), state(1, mark)
+    kind = generator.choices(("read", "replace", "unknown", "conflict", "delete"), (60, 20, 8, 6, 1))[0]
     if value is None or kind == "read":
-        return read(call, back, value), value
+        return read(call, returned, value), value
     if kind == "replace":
-        expected = chance.choice((None, value.version))
-        new = stand(value.version + 1, mark)
-        return replace(call, back, new.version, mark, expected=expected), new
+        expected = generator.choice((None, value.version))
+        new = state(value.version + 1, mark)
+        return replace(call, returned, new.version, mark, expected=expected), new
     if kind == "unknown":
-        happened = chance.random() < 0.5
-        return unknown("replace", call, back, mark), stand(value.version + 1, mark) if happened else value
+        is_applied = generator.random() < 0.5
+        return unknown("replace", call, returned, mark), state(value.version + 1, mark) if is_applied else value
     if kind == "conflict":
-        refused = operation("replace", call, back, "conflict", mark=mark, expected=99_999, actual=value.version)
-        return refused, value
-    return erase(call, back), None
+        rejected = operation("replace", call, returned, "conflict", mark=mark, expected=99_999, actual=value.version)
+        return rejected, value
+    return delete(call, returned), None
 
 
 @given(st.randoms(use_true_random=False), st.integers(1, 60))
-def test_whatever_a_real_register_answered_is_accepted(chance: random.Random, operations: int) -> None:
-    history, _ = a_life(chance, operations)
+def test_history_of_a_real_register_is_accepted(generator: random.Random, operations: int) -> None:
+    history, _ = random_history(generator, operations)
     assert violations(history) == []
 
 
 @given(st.randoms(use_true_random=False), st.integers(10, 60))
-def test_one_read_of_a_value_that_was_overwritten_is_refused(chance: random.Random, operations: int) -> None:
-    history, held = a_life(chance, operations)
-    for asked in chance.sample(history, len(history)):
-        old = [stand for stand in held if stand and _was_overwritten(stand.version, asked, history)]
-        if asked.kind == "read" and old:
-            asked.outcome, asked.seen = "done", (chance.choice(old),)
+def test_history_with_a_stale_read_is_rejected(generator: random.Random, operations: int) -> None:
+    history, values = random_history(generator, operations)
+    for candidate in generator.sample(history, len(history)):
+        old = [state for state in values if state and _was_overwritten(state.version, candidate, history)]
+        if candidate.kind == "read" and old:
+            candidate.outcome, candidate.seen = "done", (generator.choice(old),)
             assert violations(history)
             return
 
 
-def _was_overwritten(version: int, asked: Operation, history: list[Operation]) -> bool:
+def _was_overwritten(version: int, operation: Operation, history: list[Operation]) -> bool:
     return any(
-        newer.back < asked.call and newer.kind == "replace" and newer.seen and newer.seen[0].version > version
+        newer.returned < operation.call and newer.kind == "replace" and newer.seen and newer.seen[0].version > version
         for newer in history
     )
 
 
-def plainly_linearizable(events: list[Event]) -> bool:
-    """Try every order of every choice of the unknown ones, as the definition has it."""
-    sure = [event for event in events if event.back != NEVER]
-    unsure = [event for event in events if event.back == NEVER]
-    choices = chain.from_iterable(combinations(unsure, count) for count in range(len(unsure) + 1))
-    return any(_is_right(order) for choice in choices for order in permutations([*sure, *choice]))
+def is_linearizable(events: list[Event]) -> bool:
+    """Try every order of every subset of the unknown operations."""
+    completed = [event for event in events if event.returned != NEVER]
+    unknown_events = [event for event in events if event.returned == NEVER]
+    choices = chain.from_iterable(combinations(unknown_events, count) for count in range(len(unknown_events) + 1))
+    return any(_is_valid(order) for choice in choices for order in permutations([*completed, *choice]))
 
 
-def _is_right(order: tuple[Event, ...]) -> bool:
+def _is_valid(order: tuple[Event, ...]) -> bool:
     value: Value = None
-    for place, event in enumerate(order):
-        if any(later.back < event.call for later in order[place + 1 :]):
+    for position, event in enumerate(order):
+        if any(later.returned < event.call for later in order[position + 1 :]):
             return False
         if not event.writes:
-            if not event.fits(value):
+            if not event.matches(value):
                 return False
             continue
-        new = event.after(value)
+        new = event.apply(value)
         if isinstance(new, bool):
             return False
         value = new
@@ -107,45 +109,45 @@ def _is_right(order: tuple[Event, ...]) -> bool:
 
 
 @st.composite
-def a_few_events(draw: st.DrawFn) -> list[Event]:
+def few_events(draw: st.DrawFn) -> list[Event]:
     count = draw(st.integers(1, 5))
     events = []
     for number in range(count):
         call = draw(st.integers(1, 12))
-        back = draw(st.integers(call + 1, 14))
+        returned = draw(st.integers(call + 1, 14))
         version, other = draw(st.integers(1, 3)), str(draw(st.integers(0, count - 1)))
-        asked = draw(
+        drawn = draw(
             st.sampled_from(
                 [
-                    create(call, back, str(number)),
-                    replace(call, back, version, str(number)),
-                    replace(call, back, version + 1, str(number), expected=version),
-                    unknown("replace", call, back, str(number)),
-                    unknown("erase", call, back),
-                    erase(call, back),
-                    read(call, back, None),
-                    read(call, back, stand(version, other)),
-                    operation("replace", call, back, "conflict", expected=9, actual=version),
+                    create(call, returned, str(number)),
+                    replace(call, returned, version, str(number)),
+                    replace(call, returned, version + 1, str(number), expected=version),
+                    unknown("replace", call, returned, str(number)),
+                    unknown("delete", call, returned),
+                    delete(call, returned),
+                    read(call, returned, None),
+                    read(call, returned, state(version, other)),
+                    operation("replace", call, returned, "conflict", expected=9, actual=version),
                 ]
             )
         )
-        end = NEVER if asked.outcome == "unknown" else back
-        events.append(Event(call, end, asked, asked.seen[0] if asked.seen else None))
+        end = NEVER if drawn.outcome == "unknown" else returned
+        events.append(Event(call, end, drawn, drawn.seen[0] if drawn.seen else None))
     return events
 
 
-@given(a_few_events())
-def test_it_decides_as_the_plainest_search_does(events: list[Event]) -> None:
-    assert (unexplained(events) is None) == plainly_linearizable(events)
+@given(few_events())
+def test_checker_agrees_with_an_exhaustive_search(events: list[Event]) -> None:
+    assert (unexplained(events) is None) == is_linearizable(events)
 
 
 @pytest.mark.parametrize("people", [400])
-def test_it_is_fast(people: int) -> None:
-    chance = random.Random(1)
-    history = list(chain.from_iterable(a_life(chance, 100, f"p{number}")[0] for number in range(people)))
-    for number, asked in enumerate(history):
-        asked.mark = f"{asked.mark}.{number // 100}"
-        asked.seen = tuple(one._replace(mark=f"{one.mark}.{number // 100}") for one in asked.seen)
-    begun = process_time()
+def test_checker_needs_at_most_100_microseconds_an_operation(people: int) -> None:
+    generator = random.Random(1)
+    history = list(chain.from_iterable(random_history(generator, 100, f"p{number}")[0] for number in range(people)))
+    for number, recorded in enumerate(history):
+        recorded.mark = f"{recorded.mark}.{number // 100}"
+        recorded.seen = tuple(state._replace(mark=f"{state.mark}.{number // 100}") for state in recorded.seen)
+    start = process_time()
     assert violations(history) == []
-    assert process_time() - begun < len(history) * 100e-6
+    assert process_time() - start < len(history) * 100e-6
