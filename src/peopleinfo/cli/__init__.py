@@ -1,4 +1,4 @@
-"""The `peopleinfo` command: one module per command group; a command imports only what it needs."""
+"""The `peopleinfo` command: one module per command group. A command imports no unused module."""
 
 from __future__ import annotations
 

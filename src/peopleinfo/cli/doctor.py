@@ -48,7 +48,6 @@ def doctor(store: options.Store = None) -> None:
 
     Each failed check prints the problem and the remedy.
 
-
     Example: peopleinfo doctor --store-url sqlite:////var/lib/people.db
     """
     healthy = True

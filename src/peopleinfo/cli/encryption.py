@@ -34,7 +34,6 @@ def create_key(
 
     Without the key no record can be read. Store a copy of it, but not with the backups.
 
-
     Example: peopleinfo encryption create-key /etc/peopleinfo/master.key
     """
     from peopleinfo.crypto.master_key import create_file
@@ -76,7 +75,6 @@ def rotate(
     """Wrap the key of every record with a new key generation. The service may run.
 
     Run the same command again to resume.
-
 
     Example: peopleinfo encryption rotate
     """

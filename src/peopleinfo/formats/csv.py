@@ -143,7 +143,7 @@ _names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class _Lines:
-    """The lines of a text whose first line was read already. Raises csv.Error for a line or row over `_MAX_LINE_LENGTH`."""
+    """The lines of a text after its first line was read. Raises csv.Error for a line or row over `_MAX_LINE_LENGTH`."""
 
     def __init__(self, first: str, rest: io.TextIOWrapper) -> None:
         self._first = first
