@@ -28,7 +28,7 @@ class LocalCache:
     """Responses by query, at most `size` bytes in total. Use it only in the thread of the event loop.
 
     An entry is valid until its TTL expires and while the tracking connection is alive. The server sends all earlier invalidations before
-    it responds to a PING, so a recent response to a PING proves that no earlier invalidation is missing.
+    it responds to a PING. So a recent response to a PING proves that no earlier invalidation is missing.
     """
 
     def __init__(self, size: int) -> None:

@@ -10,7 +10,7 @@
 
 The home key of a record is its id, decrypted; it never changes. A change of surname moves the record to the partition of the new surname
 with the same sort key. A redirect (`moved_to`) with the new partition key replaces it at the home key. So a read by id takes at most two
-requests, and a scan meets every record exactly once at its home key, even if the record moves during the scan.
+requests. A scan meets every record exactly once at its home key, even if the record moves during the scan.
 """
 
 from __future__ import annotations
