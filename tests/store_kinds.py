@@ -137,12 +137,12 @@ class ReadThroughCache:
 
 async def purge_all(store: Store, *, remove: bool = True) -> tuple[int, int]:
     """Purge all records without a key; return the number of records scanned and of those without a key."""
-    people, gone, after = 0, 0, None
+    people, without_key, after = 0, 0, None
     while True:
         result = await store.purge(after=after, limit=2, remove=remove)
-        people, gone, after = people + result.people, gone + result.without_key, result.next
+        people, without_key, after = people + result.people, without_key + result.without_key, result.next
         if after is None:
-            return people, gone
+            return people, without_key
 
 
 def server_settings(kind: str, folder: Path, *, workers: int = 1) -> dict[str, object]:

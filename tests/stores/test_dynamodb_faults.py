@@ -192,7 +192,7 @@ async def test_no_acknowledged_write_is_lost_or_repeated_during_throttling_and_l
 async def test_counter_loses_no_update_during_throttling_and_lost_responses(
     store: Store, transport: FaultyTransport
 ) -> None:
-    made = await store.create(person_data("Counter", n=0))
+    created = await store.create(person_data("Counter", n=0))
     transport.fault = random_faults(11)
     done = unknown = 0
 
@@ -200,9 +200,9 @@ async def test_counter_loses_no_update_during_throttling_and_lost_responses(
         nonlocal done, unknown
         for _ in range(8):
             try:
-                record = await store.get(made.person_id)
+                record = await store.get(created.person_id)
                 count = int(bytes(split_record(record)[0].extra["n"]))
-                await store.replace(made.person_id, person_data("Counter", n=count + 1), expected=record.version)
+                await store.replace(created.person_id, person_data("Counter", n=count + 1), expected=record.version)
             except VersionConflict:
                 continue
             except OutcomeUnknown:
@@ -214,7 +214,7 @@ async def test_counter_loses_no_update_during_throttling_and_lost_responses(
 
     await asyncio.gather(*(add() for _ in range(8)))
     transport.fault = None
-    count = int(bytes(split_record(await store.get(made.person_id))[0].extra["n"]))
+    count = int(bytes(split_record(await store.get(created.person_id))[0].extra["n"]))
     assert done <= count <= done + unknown
     assert done > 0
 
@@ -224,13 +224,13 @@ async def test_each_failed_attempt_is_counted_by_its_reason(
     store: Store, transport: FaultyTransport, action: str, outcome: str
 ) -> None:
     before = Counter(DYNAMODB_ATTEMPTS.values)
-    left = 2
+    remaining = 2
 
     async def fault(called: str, request: Request, send: HttpImplementation) -> Response:
-        nonlocal left
-        if called != action or left == 0:
+        nonlocal remaining
+        if called != action or remaining == 0:
             return await send(request)
-        left -= 1
+        remaining -= 1
         if action == "BatchWriteItem":  # responds with 200 and the unprocessed items
             content = msgspec.json.decode(request.body or b"")["RequestItems"]
             return Response(200, msgspec.json.encode({"UnprocessedItems": content}))
@@ -254,38 +254,38 @@ async def test_creation_with_lost_response_is_acknowledged_and_done_once(
 ) -> None:
     transport.fault = lose_first_response(action)
     once = IdempotencyKey(b"k" * 32, b"c" * 32) if action == "TransactWriteItems" else None
-    made = await store.create(person_data("Heard"), idempotency_key=once)
-    assert await find_all(store, person_filter(surname="heard")) == [made.body]
+    created = await store.create(person_data("Lost"), idempotency_key=once)
+    assert await find_all(store, person_filter(surname="lost")) == [created.body]
 
 
 @pytest.mark.parametrize("surname", ["Stays", "Moves"])
 async def test_change_with_lost_response_is_acknowledged_and_done_once(
     store: Store, transport: FaultyTransport, surname: str
 ) -> None:
-    made = await store.create(person_data("Stays"))
+    created = await store.create(person_data("Stays"))
     transport.fault = lose_first_response("UpdateItem" if surname == "Stays" else "TransactWriteItems")
-    changed = await store.replace(made.person_id, person_data(surname, "Now"), expected=1)
+    changed = await store.replace(created.person_id, person_data(surname, "Now"), expected=1)
     assert changed.version == 2
-    assert await store.get(made.person_id) == changed
+    assert await store.get(created.person_id) == changed
 
 
-@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize("deleted", [False, True])
 @pytest.mark.parametrize("surname", ["Stays", "Moves"])
 async def test_overwritten_change_with_lost_response_has_unknown_outcome(
-    store: Store, transport: FaultyTransport, clock: Clock, location: DynamoDBUrl, surname: str, *, gone: bool
+    store: Store, transport: FaultyTransport, clock: Clock, location: DynamoDBUrl, surname: str, *, deleted: bool
 ) -> None:
-    made = await store.create(person_data("Stays"))
+    created = await store.create(person_data("Stays"))
 
     async def overwrite() -> None:
         async with open_table_store(location, clock) as other:
-            if gone:
-                await other.delete(made.person_id)
+            if deleted:
+                await other.delete(created.person_id)
             else:
-                await other.replace(made.person_id, person_data("Other"), expected=2)
+                await other.replace(created.person_id, person_data("Other"), expected=2)
 
     transport.fault = lost_and_overwritten(overwrite)
     with pytest.raises(OutcomeUnknown):
-        await store.replace(made.person_id, person_data(surname, "Now"), expected=1)
+        await store.replace(created.person_id, person_data(surname, "Now"), expected=1)
 
 
 def lost_and_overwritten(overwrite: Callable[[], Any]) -> Callable[[str, Request, HttpImplementation], Any]:
@@ -311,11 +311,11 @@ def lost_and_overwritten(overwrite: Callable[[], Any]) -> Callable[[str, Request
 
 
 async def test_deletion_with_lost_response_is_acknowledged(store: Store, transport: FaultyTransport) -> None:
-    made = await store.create(person_data("Gone"))
+    created = await store.create(person_data("Gone"))
     transport.fault = lose_first_response("TransactWriteItems")
-    await store.delete(made.person_id, expected=1)
+    await store.delete(created.person_id, expected=1)
     with pytest.raises(PersonNotFound):
-        await store.get(made.person_id)
+        await store.get(created.person_id)
 
 
 async def test_bulk_create_stores_each_record_once_during_throttling_and_lost_responses(
@@ -356,7 +356,7 @@ async def test_repeated_batch_keeps_later_changes_of_its_records(
 async def test_timeout_is_reported_as_unavailable_or_as_unknown_outcome(
     store: DynamoDBStore, transport: FaultyTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = await store.create(person_data("Patient"))
+    created = await store.create(person_data("Patient"))
     monkeypatch.setattr(store._table, "timeouts", Timeouts(0.05))
 
     async def throttle(*_: Any) -> Response:
@@ -376,13 +376,13 @@ async def test_timeout_is_reported_as_unavailable_or_as_unknown_outcome(
     with pytest.raises(OutcomeUnknown):
         await store.create(person_data("Patient"))
     with pytest.raises(StoreUnavailable):
-        await store.get(made.person_id)
+        await store.get(created.person_id)
 
 
 async def test_scan_attempt_has_a_longer_timeout_than_other_attempts(
     store: Store, transport: FaultyTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = await store.create(person_data("Slow"))
+    created = await store.create(person_data("Slow"))
     limits: list[float | None] = []
     by_action: dict[str, float | None] = {}
     limited = asyncio.timeout
@@ -397,8 +397,8 @@ async def test_scan_attempt_has_a_longer_timeout_than_other_attempts(
 
     monkeypatch.setattr(asyncio, "timeout", recording)
     transport.fault = record
-    assert await scan_all(store) == [made.body]
-    await store.get(made.person_id)
+    assert await scan_all(store) == [created.body]
+    await store.get(created.person_id)
     assert by_action == {
         "Scan": pytest.approx(5 * GENEROUS_TIMEOUT, rel=0.01),
         "GetItem": pytest.approx(GENEROUS_TIMEOUT, rel=0.01),

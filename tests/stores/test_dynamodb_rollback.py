@@ -206,11 +206,11 @@ async def test_acknowledged_change_is_stored_and_failed_change_writes_nothing(
         except PeopleInfoError as error:
             outcome = error
         transport.fault = None
-        left = [found.removeprefix(name) for found in await stored_names(store) if found.startswith(name)]
+        remaining = [found.removeprefix(name) for found in await stored_names(store) if found.startswith(name)]
         if outcome is None:
-            assert left == done, f"acknowledged after the failure of request {number}"
+            assert remaining == done, f"acknowledged after the failure of request {number}"
         elif not isinstance(outcome, OutcomeUnknown):
-            assert left == not_done, f"failed with {outcome!r} after the failure of request {number}"
+            assert remaining == not_done, f"failed with {outcome!r} after the failure of request {number}"
         if not fault.was_reached:
             break
 

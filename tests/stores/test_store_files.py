@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from peopleinfo.errors import OutcomeUnknown, PersonNotFound, StoreUnavailable
-from peopleinfo.stores.sqlite.connection import LOG_SIZE
+from peopleinfo.stores.sqlite.connection import MAX_LOG_SIZE
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.limits import HANG_TIMEOUT
 from tests.store_kinds import Clock, encryption, person_data
@@ -31,8 +31,8 @@ REMOVED: Final = "was removed or replaced while it was open; restart the service
 
 
 def open_in(folder: Path, clock: Clock, *, encrypted: bool) -> AbstractAsyncContextManager[SqliteStore]:
-    given = encryption(folder) if encrypted else None
-    return open_sqlite(folder / "people.db", now=clock.now, encryption=given)
+    config = encryption(folder) if encrypted else None
+    return open_sqlite(folder / "people.db", now=clock.now, encryption=config)
 
 
 def remove(path: Path) -> None:
@@ -170,7 +170,7 @@ async def test_log_shrinks_after_its_reader_ends_and_one_write(tmp_path: Path, c
         with closing(sqlite3.connect(tmp_path / "people.db", isolation_level=None)) as reader:
             reader.execute("BEGIN")
             reader.execute("SELECT count(*) FROM people").fetchone()
-            while sum(log.stat().st_size for log in logs) <= 1.2 * LOG_SIZE:
+            while sum(log.stat().st_size for log in logs) <= 1.2 * MAX_LOG_SIZE:
                 await store.create_many([person_data("Wal", note="x" * 2_000) for _ in range(2_000)])
         await store.create(person_data("Later"))
         await wait_until_empty(logs)
@@ -197,7 +197,7 @@ async def test_writer_does_not_wait_for_a_reader_of_a_long_log(tmp_path: Path, c
         with closing(sqlite3.connect(tmp_path / "people.db", isolation_level=None)) as reader:
             reader.execute("BEGIN")
             reader.execute("SELECT count(*) FROM people").fetchone()
-            while (tmp_path / "people.db-wal").stat().st_size <= LOG_SIZE:
+            while (tmp_path / "people.db-wal").stat().st_size <= MAX_LOG_SIZE:
                 await store.create_many([person_data("Wal", note="x" * 2_000) for _ in range(2_000)])
             store._writer._db.set_trace_callback(timeouts.append)
             store._writer._log._retry_at = 0.0

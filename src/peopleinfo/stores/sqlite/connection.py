@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BUSY_TIMEOUT: Final = 5.0  # seconds that a write waits for a write of another process
-LOG_SIZE: Final = 40 * 1024 * 1024  # bytes of the write-ahead log that SQLite keeps for reuse
+MAX_LOG_SIZE: Final = 40 * 1024 * 1024  # bytes of the write-ahead log that SQLite keeps for reuse
 _CACHE_KIB: Final = 16 * 1024  # page cache of each connection
 
 
@@ -30,7 +30,7 @@ def connect(path: Path, application: int = schema.APPLICATION_ID) -> sqlite3.Con
         db.execute("PRAGMA secure_delete = ON")  # overwrite deleted records
         db.execute("PRAGMA temp_store = MEMORY")  # no personal data in temporary files
         db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        db.execute(f"PRAGMA journal_size_limit = {LOG_SIZE}")
+        db.execute(f"PRAGMA journal_size_limit = {MAX_LOG_SIZE}")
     except BaseException:
         db.close()
         raise
@@ -43,7 +43,7 @@ def attach(db: sqlite3.Connection, path: Path, name: str) -> None:
     db.execute(f"PRAGMA {name}.synchronous = FULL")
     db.execute(f"PRAGMA {name}.secure_delete = ON")
     db.execute(f"PRAGMA {name}.cache_size = -{_CACHE_KIB}")
-    db.execute(f"PRAGMA {name}.journal_size_limit = {LOG_SIZE}")
+    db.execute(f"PRAGMA {name}.journal_size_limit = {MAX_LOG_SIZE}")
 
 
 def make_private(path: Path) -> None:

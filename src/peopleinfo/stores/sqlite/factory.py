@@ -11,7 +11,7 @@ from peopleinfo.errors import StoreConfigurationError, StoreMissing
 from peopleinfo.stores.sqlite import connection, schema
 from peopleinfo.stores.sqlite.connection import connect, make_private, require_exists
 from peopleinfo.stores.sqlite.errors import ErrorTranslator, code_of
-from peopleinfo.stores.sqlite.files import Files, path_of_keys
+from peopleinfo.stores.sqlite.files import StoreFiles, path_of_keys
 from peopleinfo.stores.sqlite.store import SqliteStore
 from peopleinfo.stores.sqlite.writer import GroupCommitWriter
 
@@ -50,7 +50,7 @@ async def open_sqlite(
             is_encrypted = record_encryption is not None
             writing = stack.enter_context(closing(_open_writer(path, encrypted=is_encrypted)))
             decryptor, _, _ = [_create_views(db, path, record_encryption, errors) for db in (reader, scanner, writing)]
-            files = Files(_databases(path, encrypted=is_encrypted), after_connections)
+            files = StoreFiles(_databases(path, encrypted=is_encrypted), after_connections)
         except (sqlite3.Error, OSError) as error:
             raise _unusable(path, error) from error
         threads = stack.enter_context(ThreadPoolExecutor(1, "sqlite-scanner"))

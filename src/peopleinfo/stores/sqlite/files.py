@@ -36,7 +36,7 @@ def file_names(databases: Sequence[Path]) -> list[str]:
     return [f"{database}{suffix}" for database in databases for suffix in ("", _LOG, _INDEX)]
 
 
-class Files:
+class StoreFiles:
     """The database files of a store, each with its write-ahead log and the index of that log."""
 
     def __init__(self, databases: Sequence[Path], closing: ExitStack) -> None:

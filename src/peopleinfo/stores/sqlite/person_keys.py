@@ -56,7 +56,7 @@ _DECRYPTED_VIEW: Final = """
     SELECT p.surname_key, p.seq, p.fold, p.version, decrypted(p.seq, p.version, p.body, k.wrapped) AS body
     FROM people p {index} CROSS JOIN person_keys k ON k.seq = p.seq
 """
-_KEY_EXISTS: Final = """
+_KEY_MISSING: Final = """
     SELECT p.seq, k.seq IS NULL FROM people p INDEXED BY people_by_seq LEFT JOIN person_keys k ON k.seq = p.seq
     WHERE p.seq > ? ORDER BY p.seq LIMIT ?
 """
@@ -238,7 +238,7 @@ class EncryptingWriter:
 
     def purge(self, db: sqlite3.Connection, after: int, limit: int, *, remove: bool) -> tuple[list[int], int]:
         """Return the next records after a seq, and how many have no key; with `remove` delete those."""
-        rows = db.execute(_KEY_EXISTS, (after, limit)).fetchall()
+        rows = db.execute(_KEY_MISSING, (after, limit)).fetchall()
         without_key = [seq for seq, lacks_key in rows if lacks_key]
         for statement in _PURGE if without_key and remove else ():
             db.execute(statement, (json.dumps(without_key),))

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.people.search import PersonFilter
     from peopleinfo.stores.sqlite.errors import ErrorTranslator
-    from peopleinfo.stores.sqlite.files import Files
+    from peopleinfo.stores.sqlite.files import StoreFiles
     from peopleinfo.stores.sqlite.person_keys import DecryptingReader, EncryptingWriter
     from peopleinfo.stores.sqlite.writer import GroupCommitWriter
 
@@ -80,7 +80,7 @@ class SqliteStore:
         scanner: sqlite3.Connection,
         threads: ThreadPoolExecutor,
         writer: GroupCommitWriter,
-        files: Files,
+        files: StoreFiles,
         errors: ErrorTranslator,
         now: Callable[[], datetime],
         *,
@@ -159,7 +159,7 @@ class SqliteStore:
             if self._encryptor:
                 self._encryptor.delete_key(db, seq)
 
-        await self._writer.run(change, erases=True)
+        await self._writer.run(change, deletes=True)
 
     async def find(
         self, person_filter: PersonFilter, *, after: bytes | None, limit: int, options: ReadOptions | None = None
@@ -245,8 +245,8 @@ class SqliteStore:
         encryptor, (seq, _) = self._encryptor, parse_position(after)
         if encryptor is None:
             return PurgeResult(0, 0, None)
-        people, gone = await self._writer.run(lambda db: encryptor.purge(db, seq, limit, remove=remove))
-        return PurgeResult(len(people), gone, people[-1].to_bytes(SEQ_SIZE) if len(people) == limit else None)
+        people, without_key = await self._writer.run(lambda db: encryptor.purge(db, seq, limit, remove=remove))
+        return PurgeResult(len(people), without_key, people[-1].to_bytes(SEQ_SIZE) if len(people) == limit else None)
 
     async def estimate(self) -> int | None:
         return await self._in_thread(lambda db: int(db.execute("SELECT count(*) FROM people").fetchone()[0]))

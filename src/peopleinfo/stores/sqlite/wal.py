@@ -6,7 +6,7 @@ import sqlite3
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from peopleinfo.stores.sqlite.connection import LOG_SIZE
+from peopleinfo.stores.sqlite.connection import MAX_LOG_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,17 +23,17 @@ class WriteAheadLog:
         """`size` returns the current size of the log in bytes."""
         self._db = db
         self._size = size
-        self._contains_erased = False
+        self._contains_deleted = False
         self._retry_at = 0.0
         self.is_due = False
         """Whether to truncate the log once the writer is idle or a reader has ended."""
 
-    def after_commit(self, *, erased: bool) -> None:
-        """Truncate the log after a commit if the group `erased` a record or the log is too long."""
-        self._contains_erased |= erased
+    def after_commit(self, *, deleted: bool) -> None:
+        """Truncate the log after a commit if the group `deleted` a record or the log is too long."""
+        self._contains_deleted |= deleted
         size = self._size()
-        self.is_due = self._contains_erased or size > _IDLE_SIZE
-        if erased or ((self._contains_erased or size > LOG_SIZE) and monotonic() >= self._retry_at):
+        self.is_due = self._contains_deleted or size > _IDLE_SIZE
+        if deleted or ((self._contains_deleted or size > MAX_LOG_SIZE) and monotonic() >= self._retry_at):
             self.truncate()
 
     def truncate(self) -> None:
@@ -43,7 +43,7 @@ class WriteAheadLog:
             self.is_due = not self._try_truncate()
         except sqlite3.Error:  # a full disk, for example; the next write reports it
             return
-        self._contains_erased &= self.is_due
+        self._contains_deleted &= self.is_due
 
     def _try_truncate(self) -> bool:
         (timeout,) = self._db.execute("PRAGMA busy_timeout").fetchone()

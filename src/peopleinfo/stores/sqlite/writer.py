@@ -25,7 +25,7 @@ CHANGE_OVERHEAD_SIZE: Final = 4 * 1024  # bytes of a change without the custom f
 class _PendingWrite(NamedTuple):
     change: Callable[[sqlite3.Connection], Any]
     future: asyncio.Future[Any]
-    erases: bool
+    deletes: bool
 
 
 class _CommitFailed(Exception):
@@ -69,10 +69,10 @@ class GroupCommitWriter:
         """Why the last commit failed; None if it succeeded."""
         self._thread.start()
 
-    async def run(self, change: Callable[[sqlite3.Connection], T], *, erases: bool = False, size: int = 0) -> T:
+    async def run(self, change: Callable[[sqlite3.Connection], T], *, deletes: bool = False, size: int = 0) -> T:
         """Run a change and return its result once durable. Raises the change's errors and StoreUnavailable.
 
-        `erases`: remove deleted data from the log too. `size`: bytes that the change stores.
+        `deletes`: remove deleted data from the log too. `size`: bytes that the change stores.
         """
         if self._closed:
             raise StoreUnavailable("the store is closing")
@@ -80,7 +80,7 @@ class GroupCommitWriter:
         if self._size_in_progress and self._size_in_progress + size > MAX_PENDING_SIZE:
             raise StoreUnavailable("too many writes are queued; retry later")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put(_PendingWrite(change, future, erases))
+        self._queue.put(_PendingWrite(change, future, deletes))
         self._size_in_progress += size
         try:
             return await future
@@ -112,7 +112,7 @@ class GroupCommitWriter:
                 else:
                     group.append(write)
             outcomes = self._write(group)
-            self._log.after_commit(erased=any(write.erases for write in group))
+            self._log.after_commit(deleted=any(write.deletes for write in group))
             self._loop.call_soon_threadsafe(_resolve, group, outcomes)
             if closing:
                 return
@@ -157,7 +157,7 @@ class GroupCommitWriter:
 
     def _may_be_half_committed(self, write: _PendingWrite, error: Exception) -> bool:
         """Return whether a deletion may have removed the key but not the record."""
-        return self._two_files and write.erases and isinstance(error, _CommitFailed)
+        return self._two_files and write.deletes and isinstance(error, _CommitFailed)
 
     def _begin(self) -> None:
         self._guard()
