@@ -117,9 +117,9 @@ def _problem(status: str, title: str, explanation: Help) -> Iterator[str]:
 
 
 def _operation(operation: dict[str, Any]) -> Iterator[str]:
-    scopes = [scope for one in operation["security"] for scopes in one.values() for scope in scopes]
-    requirement = f"Requires the scope `{scopes[0]}`." if scopes else "Requires no credentials."
-    yield f"{operation['summary']}. {requirement}"
+    scope = operation.get("x-required-scope")
+    requirement = f"Requires the scope `{scope}`." if scope else "Requires no credentials."
+    yield f"{operation['summary']}. {operation['description']} {requirement}"
     if parameters := operation.get("parameters"):
         yield ""
         yield from _table(

@@ -54,8 +54,7 @@ class _Comparison:
                 yield f"{where}: response {status} was removed"
 
     def _credentials(self, where: str, old: Json, new: Json) -> Iterator[str]:
-        before = old.get("security", self._old.get("security")) or [{}]
-        after = new.get("security", self._new.get("security")) or [{}]
+        before, after = _security(old, self._old), _security(new, self._new)
         for enough in before:
             if not any(_asks_no_more(needed, enough) for needed in after):
                 yield f"{where}: requires different credentials"
@@ -165,6 +164,12 @@ def _resolved(schema: Any, document: Json) -> Json:
             found = found[part.replace("~1", "/").replace("~0", "~")]
         schema = {**found, **{name: value for name, value in schema.items() if name != "$ref"}}
     return dict(schema)
+
+
+def _security(operation: Json, document: Json) -> list[Json]:
+    """Return the alternative credentials of an operation, each including the scope in `x-required-scope`."""
+    scope = {"x-required-scope": [operation["x-required-scope"]]} if "x-required-scope" in operation else {}
+    return [one | scope for one in operation.get("security", document.get("security")) or [{}]]
 
 
 def _asks_no_more(needed: Json, enough: Json) -> bool:

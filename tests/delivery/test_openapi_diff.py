@@ -103,6 +103,7 @@ BREAKING: dict[str, tuple[Callable[[Document], Any], str]] = {
         lambda new: post(new)["security"][0].update(key=["write", "admin"]),
         "requires different credentials",
     ),
+    "another scope": (lambda new: post(new).update({"x-required-scope": "admin"}), "requires different credentials"),
     "security scheme removed": (lambda new: post(new)["security"].pop(), "requires different credentials"),
     "credentials newly required": (
         lambda new: new["paths"]["/people"]["get"].update(security=[{"key": []}]),

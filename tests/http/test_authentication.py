@@ -178,7 +178,8 @@ def test_document_declares_the_scope_of_each_operation() -> None:
     for item in document()["paths"].values():
         for operation in item.values():
             scope = declared[operation["operationId"]]
-            assert operation["security"] == ([{"bearer": [scope]}] if scope else [])
+            assert operation["security"] == ([{"bearer": []}] if scope else [])
+            assert operation.get("x-required-scope") == scope
             assert ("401" in operation["responses"]) == bool(scope)
 
 

@@ -67,9 +67,20 @@ def test_every_operation_has_a_unique_id() -> None:
 def test_every_operation_has_a_summary_and_responses() -> None:
     for path, method, operation in operations():
         assert operation["summary"], (path, method)
+        assert 2 <= operation["description"].count(". ") + 1 <= 3, (path, method)
+        assert set(operation["tags"]) <= {tag["name"] for tag in document()["tags"]}, (path, method)
         statuses = operation["responses"]
         assert any(status.startswith("2") for status in statuses), (path, method)
         assert all(response["description"] for response in statuses.values()), (path, method)
+
+
+def test_every_body_has_an_example_that_matches_its_schema() -> None:
+    for path, method, operation in operations():
+        for message in (operation.get("requestBody", {}), *operation["responses"].values()):
+            for media_type, body in message.get("content", {}).items():
+                schema = body["schema"] | {"components": document()["components"]}
+                validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+                assert list(validator.iter_errors(body["example"])) == [], (path, method, media_type)
 
 
 def test_document_describes_exactly_the_path_parameters() -> None:

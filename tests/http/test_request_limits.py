@@ -34,7 +34,7 @@ QUERIES = sorted(
         (operation.method.upper(), operation.path, parameter.name)
         for operation in OPERATIONS
         for parameter in operation.parameters
-        if parameter.where == "query"
+        if parameter.location == "query"
     }
     | {("GET", SIGN_IN, "next"), ("GET", "/console", "surname"), ("GET", "/v1/people/export", "surname_prefix")}
 )

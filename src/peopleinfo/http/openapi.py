@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from `contract`."""
+"""The OpenAPI 3.1 document, generated from `operations`."""
 
 from __future__ import annotations
 
@@ -9,24 +9,42 @@ from typing import Any, Final
 import msgspec
 
 from peopleinfo import __version__
+from peopleinfo.http import examples
 from peopleinfo.http.operations import OPERATIONS, PROBLEMS, Operation, Parameter, Response
 from peopleinfo.http.schemas import TYPES
 
 _REF: Final = "#/components/schemas/{name}"
 _HEADERS: Final = {
     "ETag": "The version as an entity tag.",
-    "Location": "Where the person is.",
-    "Cache-Status": "Where the answer came from (RFC 9211), when there is a cache.",
+    "Location": "The URL of the person.",
+    "Cache-Status": "Whether the cache had the record (RFC 9211); absent without a cache.",
     "Link": 'The next page (RFC 8288, rel="next").',
 }
-_TAGS: Final = {"/v1/": "people", "/data": "the first API", "/": "operation"}
-# Of every operation: a condition that cannot be read, another origin, a false condition, another name, an unavailable store.
-_ANYTIME: Final = (400, 403, 412, 421, 503)
+_TAGS: Final = {"/v1/": "people", "/data": "legacy", "/": "operations"}
+_TAG_DESCRIPTIONS: Final = {
+    "people": "Create, search, change, import and export people.",
+    "legacy": "The API of the service that PeopleInfo replaces.",
+    "operations": "Health checks and metrics.",
+}
+# Any operation can return these: a malformed condition, a foreign origin, a failed condition, a foreign host, an unavailable store.
+_COMMON_ERRORS: Final = (400, 403, 412, 421, 503)
 _BEARER: Final = "bearer"
 _BEARER_SCHEME: Final = {
     "type": "http",
     "scheme": "bearer",
-    "description": "An API key (`peopleinfo keys create`) or a token of the OpenID provider, whose scopes cover those of the operation.",
+    "description": "An API key (`peopleinfo keys create`) or a token of the OpenID provider, with the scope in `x-required-scope` of the operation.",
+}
+_INFO: Final = {
+    "title": "PeopleInfo",
+    "version": __version__,
+    "summary": "Stores and searches person records.",
+    "description": (
+        "HTTP API to store and search person records: name, surname, birthdate, address and any extra JSON fields.\n\n"
+        "Errors are problem documents (RFC 9457). "
+        "Pages of other origins can call the API only if PEOPLEINFO_CORS_ORIGINS contains their origin."
+    ),
+    "contact": {"name": "The operators of this server"},
+    "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
 }
 
 
@@ -38,13 +56,9 @@ def document() -> dict[str, Any]:
     _, schemas = msgspec.json.schema_components(TYPES, ref_template=_REF)
     return {
         "openapi": "3.1.0",
-        "info": {
-            "title": "PeopleInfo",
-            "version": __version__,
-            "summary": "Stores people and finds them again.",
-            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        },
+        "info": _INFO,
         "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": text} for name, text in _TAG_DESCRIPTIONS.items()],
         "paths": paths,
         "components": {"schemas": schemas, "securitySchemes": {_BEARER: _BEARER_SCHEME}},
     }
@@ -52,51 +66,73 @@ def document() -> dict[str, Any]:
 
 def _operation(operation: Operation) -> dict[str, Any]:
     tag = next(tag for prefix, tag in _TAGS.items() if operation.path.startswith(prefix))
-    described: dict[str, Any] = {"operationId": operation.name, "summary": operation.summary, "tags": [tag]}
-    described["security"] = [] if operation.scope is None else [{_BEARER: [operation.scope.value]}]
+    result: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "description": operation.description,
+        "tags": [tag],
+        "security": [],
+    }
+    if operation.scope is not None:
+        # An extension, because linters accept scopes of OAuth 2.0 and OpenID Connect schemes only.
+        result |= {"security": [{_BEARER: []}], "x-required-scope": operation.scope.value}
     parameters = [_path_parameter(name) for name in re.findall(r"{(\w+)}", operation.path)]
     parameters += [_parameter(parameter) for parameter in operation.parameters]
     if parameters:
-        described["parameters"] = parameters
+        result["parameters"] = parameters
     if operation.body:
-        described["requestBody"] = {"required": True, "content": _content(operation.body)}
-    answers = {str(status): _answer(answer) for status, answer in operation.answers.items()}
-    for status in (*operation.errors, *(() if operation.scope is None else (401, 429)), *_ANYTIME):
-        if status not in operation.answers:
-            answers[str(status)] = _answer(Response(f"{HTTPStatus(status).phrase}.", PROBLEMS))
-    described["responses"] = answers
-    return described
+        result["requestBody"] = {"required": True, "content": _content(operation.body)}
+    result["responses"] = _responses(operation)
+    return result
 
 
-def _answer(answer: Response) -> dict[str, Any]:
-    described: dict[str, Any] = {"description": answer.description}
-    if answer.body:
-        described["content"] = _content(answer.body)
-    if answer.headers:
-        described["headers"] = {
-            name: {"description": _HEADERS[name], "schema": {"type": "string"}} for name in answer.headers
+def _responses(operation: Operation) -> dict[str, Any]:
+    responses = {str(status): _response(response) for status, response in operation.responses.items()}
+    for status in (*operation.errors, *(() if operation.scope is None else (401, 429)), *_COMMON_ERRORS):
+        if status not in operation.responses:
+            responses[str(status)] = _error(status)
+    return responses
+
+
+def _response(response: Response) -> dict[str, Any]:
+    result: dict[str, Any] = {"description": response.description}
+    if response.body:
+        result["content"] = _content(response.body)
+    if response.headers:
+        result["headers"] = {
+            name: {"description": _HEADERS[name], "schema": {"type": "string"}} for name in response.headers
         }
-    return described
+    return result
+
+
+def _error(status: int) -> dict[str, Any]:
+    content = {
+        media_type: {"schema": _schema(kind), "example": examples.problem(status)}
+        for media_type, kind in PROBLEMS.items()
+    }
+    return {"description": f"{HTTPStatus(status).phrase}.", "content": content}
 
 
 def _content(body: dict[str, Any]) -> dict[str, Any]:
     return {
-        media_type: {"schema": {"type": "string"} if kind is None else _schema(kind)}
+        media_type: {
+            "schema": {"type": "string"} if kind is None else _schema(kind),
+            "example": examples.example(media_type, kind),
+        }
         for media_type, kind in body.items()
     }
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
     schema = _schema(parameter.type)
-    # A parameter that is absent is absent: null is for bodies.
+    # A parameter is absent or has a value; null exists in bodies only.
     if alternatives := [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]:
         schema = {name: value for name, value in schema.items() if name != "anyOf"} | alternatives[0]
     if None in schema.get("enum", ()):
         schema["enum"] = [value for value in schema["enum"] if value is not None]
-    described = parameter.description or schema.pop("description", "")
-    return {"name": parameter.name, "in": parameter.where, "required": parameter.required, "schema": schema} | (
-        {"description": described} if described else {}
-    )
+    description = parameter.description or schema.pop("description", "")
+    result = {"name": parameter.name, "in": parameter.location, "required": parameter.required, "schema": schema}
+    return result | ({"description": description} if description else {})
 
 
 def _path_parameter(name: str) -> dict[str, Any]:
@@ -105,7 +141,8 @@ def _path_parameter(name: str) -> dict[str, Any]:
         "in": "path",
         "required": True,
         "schema": {"type": "string"},
-        "description": "The person's id.",
+        "description": "The id of the person.",
+        "example": examples.PERSON_ID,
     }
 
 

@@ -1,4 +1,4 @@
-"""The contract: which operations there are, who may call them, and what goes in and out. The OpenAPI document is made from it."""
+"""The operations of the API with their scopes, parameters and bodies, from which the OpenAPI document is generated."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ CSV: Final = "text/csv"
 
 
 class Parameter(NamedTuple):
-    """A header or a parameter of the query."""
+    """A header or a query parameter."""
 
-    where: Literal["query", "header"]
+    location: Literal["query", "header"]
     name: str
     type: Any
     description: str
@@ -42,7 +42,7 @@ class Parameter(NamedTuple):
 
 
 class Response(NamedTuple):
-    """What a status means, what is in its body (media type → type, None for text) and which headers it has."""
+    """The description, the bodies (media type → type, None for text) and the headers of a response."""
 
     description: str
     body: dict[str, Any] = {}  # noqa: RUF012 - never changed
@@ -50,27 +50,30 @@ class Response(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """One method on one path; `scope` is what whoever calls it has to have, None when everybody may."""
+    """One method on one path; `scope` is the required scope, None for public operations."""
 
     path: str
     method: str
     scope: Scope | None
     name: str
     summary: str
-    answers: dict[int, Response]
+    description: str
+    responses: dict[int, Response]
     parameters: tuple[Parameter, ...] = ()
     body: dict[str, Any] = {}  # noqa: RUF012 - never changed
     errors: tuple[int, ...] = ()
 
 
 _SEARCH: Final = tuple(Parameter("query", field.name, field.type, "") for field in msgspec.structs.fields(SearchBody))
+_EXPORT: Final = tuple(Parameter("query", field.name, field.type, "") for field in msgspec.structs.fields(ExportBody))
 _IF_MATCH: Final = Parameter(
-    "header", "If-Match", str, "The ETag of the version that is changed, or * for whichever is there.", required=True
+    "header", "If-Match", str, "The ETag of the version to change, or * for any version.", required=True
 )
+_Key = Annotated[str, Meta(min_length=1, max_length=255)]
 _PERSON: Final = Response("The person.", {JSON: Person}, ("ETag",))
 _READ: Final = Response("The person.", {JSON: Person}, ("ETag", "Cache-Status"))
 _PAGE: Final = Response("A page of people.", {JSON: PeoplePage}, ("Cache-Status",))
-_STREAM: Final = Response("A person a line, or a table when Accept prefers it.", {NDJSON: Person, CSV: None})
+_STREAM: Final = Response("NDJSON with one person per line, or CSV.", {NDJSON: Person, CSV: None})
 
 OPERATIONS: Final = (
     Operation(
@@ -78,26 +81,43 @@ OPERATIONS: Final = (
         "post",
         Scope.WRITE,
         "createPerson",
-        "Store a new person",
-        {201: Response("The person as stored.", {JSON: Person}, ("ETag", "Location"))},
+        "Create a person",
+        "Stores a new person and returns it with its id, version and timestamps. "
+        "Fields other than the four known ones are stored as sent. "
+        "Send an Idempotency-Key to make retries safe.",
+        {201: Response("The stored person.", {JSON: Person}, ("ETag", "Location"))},
         (
             Parameter(
                 "header",
                 "Idempotency-Key",
-                Annotated[str, Meta(min_length=1, max_length=255)],
-                "Names this request for 24 hours: sent again with the same content it gets the same answer, and nobody is stored twice.",
+                _Key,
+                "Identifies this request for 24 hours. A retry with the same key and content returns the same response.",
             ),
         ),
         {JSON: NewPerson},
         (400, 408, 409, 413, 415, 422),
     ),
-    Operation("/v1/people", "get", Scope.READ, "findPeople", "Find people", {200: _PAGE}, _SEARCH, errors=(422,)),
+    Operation(
+        "/v1/people",
+        "get",
+        Scope.READ,
+        "findPeople",
+        "Search by query parameters",
+        "Returns one page of the people who match all filters; without filters, of all people. "
+        "Pass next_cursor as cursor to get the next page. "
+        "URLs appear in logs and histories; searchPeople keeps names out of them.",
+        {200: _PAGE},
+        _SEARCH,
+        errors=(422,),
+    ),
     Operation(
         "/v1/people/search",
         "post",
         Scope.READ,
         "searchPeople",
-        "Find people without a name in the URL",
+        "Search by a request body",
+        "Returns the same page as findPeople, with the filters in the body. "
+        "Names therefore appear in no URL and no access log.",
         {200: _PAGE},
         body={JSON: SearchBody},
         errors=(400, 408, 413, 415, 422),
@@ -107,9 +127,12 @@ OPERATIONS: Final = (
         "get",
         Scope.READ,
         "getPerson",
-        "Read a person",
-        {200: _READ, 304: Response("The client has this version.", headers=("ETag",))},
-        (Parameter("header", "If-None-Match", str, "ETags of versions that the client has."),),
+        "Get a person",
+        "Returns the person with the version in the ETag. "
+        "With If-None-Match, an unchanged person is not sent again. "
+        "Cache-Control: no-cache bypasses the cache.",
+        {200: _READ, 304: Response("The client has the current version.", headers=("ETag",))},
+        (Parameter("header", "If-None-Match", str, "ETags of the versions that the client has."),),
         errors=(404,),
     ),
     Operation(
@@ -117,7 +140,9 @@ OPERATIONS: Final = (
         "put",
         Scope.WRITE,
         "replacePerson",
-        "Put new details in the place of the old ones",
+        "Replace a person",
+        "Replaces all fields of the person; omitted fields are removed. "
+        "The change is rejected with 412 if If-Match does not name the current version.",
         {200: _PERSON},
         (_IF_MATCH,),
         {JSON: NewPerson},
@@ -128,7 +153,9 @@ OPERATIONS: Final = (
         "patch",
         Scope.WRITE,
         "changePerson",
-        "Change some members (JSON Merge Patch, RFC 7396): null removes one",
+        "Change fields of a person",
+        "Applies a JSON Merge Patch (RFC 7396): null removes a field, omitted fields keep their values. "
+        "The change is rejected with 412 if If-Match does not name the current version.",
         {200: _PERSON},
         (_IF_MATCH,),
         {MERGE_PATCH: NewPerson, JSON: NewPerson},
@@ -140,6 +167,9 @@ OPERATIONS: Final = (
         Scope.WRITE,
         "erasePerson",
         "Erase a person",
+        "Erases the person permanently. "
+        "With If-Match, the request is rejected with 412 if the person has changed. "
+        "A second request returns 404.",
         {204: Response("The person is erased.")},
         (_IF_MATCH._replace(required=False),),
         errors=(400, 404, 412),
@@ -149,8 +179,10 @@ OPERATIONS: Final = (
         "get",
         Scope.ADMIN,
         "exportPerson",
-        "Read all that is held about a person, with what the audit tells of it",
-        {200: Response("The record, and the audit's events.", {JSON: PersonExport})},
+        "Export all data about a person",
+        "Returns the person and the audit events that concern it, for example to answer a request for access under the GDPR. "
+        "If the audit log is stored outside the service, the response says so.",
+        {200: Response("The person and its audit events.", {JSON: PersonExport})},
         errors=(404,),
     ),
     Operation(
@@ -158,21 +190,26 @@ OPERATIONS: Final = (
         "post",
         Scope.WRITE,
         "importPeople",
-        "Store many people: a stream of any length",
-        {200: Response("What became of each row, a line each, and a last line of the whole.", {NDJSON: ImportResult})},
+        "Import people",
+        "Stores the rows of a stream of any length, as NDJSON, CSV or a JSON array, and returns one result per row. "
+        "Invalid rows are rejected; all others are stored. "
+        "Send an Idempotency-Key to resume an interrupted import.",
+        {200: Response("One result per row, then a summary on the last line.", {NDJSON: ImportResult})},
         (
             Parameter(
                 "header",
                 "Idempotency-Key",
-                Annotated[str, Meta(min_length=1, max_length=255)],
-                "Names this import: when it breaks off, send it again with the same key, and it goes on where it stopped.",
+                _Key,
+                "Identifies this import. Send an interrupted import again with the same key to resume it.",
             ),
-            Parameter("query", "person_name", str, "The column of a table with the given names."),
-            Parameter("query", "person_surname", str, "The column with the surname."),
-            Parameter("query", "person_birthdate", str, "The column with the birthdate."),
-            Parameter("query", "person_address", str, "The column with the address, or several, divided by commas."),
-            Parameter("query", "date_format", str, "How birthdates are written, as strptime has it: %d/%m/%Y, say."),
-            Parameter("query", "dry_run", bool, "Whether to check the rows and store nobody."),
+            Parameter("query", "person_name", str, "CSV: the column of the given names."),
+            Parameter("query", "person_surname", str, "CSV: the column of the surname."),
+            Parameter("query", "person_birthdate", str, "CSV: the column of the birthdate."),
+            Parameter(
+                "query", "person_address", str, "CSV: the column of the address, or several, separated by commas."
+            ),
+            Parameter("query", "date_format", str, "CSV: the format of birthdates for strptime, for example %d/%m/%Y."),
+            Parameter("query", "dry_run", bool, "Validate the rows without storing them."),
         ),
         {NDJSON: NewPerson, CSV: None, JSON: list[NewPerson]},
         (400, 408, 409, 415, 422),
@@ -182,9 +219,11 @@ OPERATIONS: Final = (
         "get",
         Scope.READ,
         "exportPeople",
-        "Read everyone, or those who are meant: a stream of any length",
+        "Export by query parameters",
+        "Streams all people who match the filters; without filters, all people. "
+        "The format is NDJSON, or CSV if format or the header Accept requests it.",
         {200: _STREAM},
-        tuple(Parameter("query", field.name, field.type, "") for field in msgspec.structs.fields(ExportBody)),
+        _EXPORT,
         errors=(422,),
     ),
     Operation(
@@ -192,7 +231,9 @@ OPERATIONS: Final = (
         "post",
         Scope.READ,
         "exportFound",
-        "Read those who are meant without a name in the URL: a stream of any length",
+        "Export by a request body",
+        "Streams the same people as exportPeople, with the filters in the body. "
+        "Names therefore appear in no URL and no access log.",
         {200: _STREAM},
         body={JSON: ExportBody},
         errors=(400, 408, 413, 415, 422),
@@ -202,8 +243,10 @@ OPERATIONS: Final = (
         "post",
         Scope.WRITE,
         "storeData",
-        "Store a person (the first API)",
-        {200: Response("Exactly what was submitted.", {JSON: LegacyPerson}, ("Location",))},
+        "Create a person (legacy)",
+        "Stores a person with the four required fields of the legacy API and returns the submitted body unchanged. "
+        "New clients should use createPerson.",
+        {200: Response("The submitted body.", {JSON: LegacyPerson}, ("Location",))},
         body={JSON: LegacyPerson},
         errors=(400, 408, 413, 415, 422),
     ),
@@ -212,18 +255,26 @@ OPERATIONS: Final = (
         "get",
         Scope.READ,
         "listData",
-        "List the people of a surname, oldest first (the first API)",
+        "List people by surname (legacy)",
+        "Returns an array of the people with a surname, oldest first. "
+        "The Link header has the URL of the next page. "
+        "New clients should use searchPeople.",
         {
             200: Response(
-                "The people; the Link header leads to the next page when there is one.",
+                "The people; the Link header has the next page, if there is one.",
                 {JSON: list[Person]},
                 ("Link", "Cache-Status"),
             )
         },
         (
-            Parameter("query", "person_surname", Text, "Family name, however it is typed; required without a cursor."),
+            Parameter(
+                "query",
+                "person_surname",
+                Text,
+                "Family name. Case, accents and hyphens are ignored. Required without a cursor.",
+            ),
             Parameter("query", "limit", Limit, ""),
-            Parameter("query", "cursor", Cursor, "Of the Link header of the page before; it is enough."),
+            Parameter("query", "cursor", Cursor, "From the Link header of the previous page; replaces person_surname."),
         ),
         errors=(400, 422),
     ),
@@ -232,10 +283,12 @@ OPERATIONS: Final = (
         "get",
         None,
         "getStatus",
-        "Can the service serve?",
+        "Get the readiness and the state of the components",
+        "Returns 200 if the service can serve requests, and 503 if it cannot or is shutting down. "
+        "The response names the component that is unavailable.",
         {
-            200: Response("It can.", {JSON: Status}),
-            503: Response("It cannot, or is about to end; the answer names what is down.", {JSON: Status}),
+            200: Response("The service is ready.", {JSON: Status}),
+            503: Response("The service is not ready; the response names the cause.", {JSON: Status}),
         },
     ),
     Operation(
@@ -243,18 +296,32 @@ OPERATIONS: Final = (
         "get",
         None,
         "getReady",
-        "Should requests come here? The same as /status",
-        {200: Response("They should.", {JSON: Status}), 503: Response("They should not.", {JSON: Status})},
+        "Get the readiness",
+        "Returns the same response as /status, under the path of a readiness probe. "
+        "A load balancer should send requests only while the status is 200.",
+        {
+            200: Response("The service is ready.", {JSON: Status}),
+            503: Response("The service is not ready.", {JSON: Status}),
+        },
     ),
     Operation(
-        "/status/live", "get", None, "getLive", "Does the process work?", {200: Response("It does.", {JSON: Status})}
+        "/status/live",
+        "get",
+        None,
+        "getLive",
+        "Get the liveness",
+        "Returns 200 whenever the process responds, even if the store is unavailable. "
+        "An orchestrator should restart the process if this request fails.",
+        {200: Response("The process responds.", {JSON: Status})},
     ),
     Operation(
         "/metrics",
         "get",
         Scope.METRICS,
         "getMetrics",
-        "Figures for Prometheus",
+        "Get metrics",
+        "Returns the metrics of all worker processes in the Prometheus text format. "
+        "The header Accept can request the OpenMetrics format.",
         {200: Response("The metrics.", {"text/plain": None})},
     ),
 )
@@ -279,9 +346,9 @@ PUBLIC_PAGES: Final = frozenset(
         "/console/{missing:path}",
     }
 )
-"""Routes that are no operations and answer everybody: the same in every copy of the service, and with nobody's data."""
+"""Public routes without personal data that are not operations of the API."""
 PUBLIC_FORMS: Final = frozenset({"/console/sign-in", "/console/sign-out"})
-"""Routes of the console that take a form from everybody; they see to it that it comes from our own pages."""
+"""Public forms of the console, which reject cross-site requests themselves."""
 
 FIELD_ACCESS_OPERATIONS: Final = frozenset(
     (
@@ -297,4 +364,4 @@ FIELD_ACCESS_OPERATIONS: Final = frozenset(
         "listData",
     )
 )
-"""The operations for principals from whom members of people are hidden; they leave those out, and leave them as they are."""
+"""The operations that redact hidden fields in responses and preserve them in changes."""

@@ -1,4 +1,4 @@
-"""What goes in and out over HTTP, as types: the schemas of the OpenAPI document are made from them."""
+"""Types of requests and responses, from which the schemas of the OpenAPI document are generated."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Text = Annotated[str, Meta(min_length=1)]
 _Id = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", examples=["e953cc6a7f986f7bb8466799a8eb167a"])]
 _Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 _Version = Annotated[int, Meta(ge=1)]
-Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="How many people a page has at most.")]
-Cursor = Annotated[str, Meta(description="The next_cursor of the page before.")]
+Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="Maximum number of people on a page.")]
+Cursor = Annotated[str, Meta(description="The next_cursor of the previous page.")]
 
 
 class NewPerson(Struct, omit_defaults=True):
-    """A person to store. At least one of person_name and person_surname is needed; any other member is kept as it is sent."""
+    """A new person. At least one of person_name and person_surname is required; all other fields are stored as sent."""
 
     person_name: Annotated[_Name | None, Meta(description="Given name or names.", examples=["Anna"])] = None
     person_surname: Annotated[_Name | None, Meta(description="Family name.", examples=["Müller"])] = None
@@ -35,22 +35,24 @@ class NewPerson(Struct, omit_defaults=True):
 
 
 class Person(Struct):
-    """A person as it is stored, with every further member that was sent."""
+    """A stored person with all fields that the client sent."""
 
     person_id: _Id
-    version: Annotated[_Version, Meta(description="1, 2, 3 …, one step a change; the ETag is made of it.")]
+    version: Annotated[
+        _Version, Meta(description="Starts at 1 and increases by 1 with each change; the ETag contains it.")
+    ]
     created_at: _Time
     updated_at: _Time
     person_name: _Name | UnsetType = UNSET
     person_surname: _Name | UnsetType = UNSET
     person_birthdate: Annotated[
-        _Name | UnsetType, Meta(description="As in NewPerson; a person stored through /data may have any text here.")
+        _Name | UnsetType, Meta(description="As in NewPerson. A person stored through /data may have any text here.")
     ] = UNSET
     person_address: Text | UnsetType = UNSET
 
 
 class LegacyPerson(Struct):
-    """A person as /data takes it: four members that are needed, and any other."""
+    """A person of the legacy API: four required fields and any other fields."""
 
     person_name: _Name
     person_surname: _Name
@@ -59,47 +61,54 @@ class LegacyPerson(Struct):
 
 
 class _Filters(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """The filters of a search, which must all hold."""
+    """Filters of a search. A person must match all of them."""
 
-    surname: Annotated[Text | None, Meta(description="Family name, however it is typed.", examples=["muller"])] = None
-    surname_prefix: Annotated[
-        Text | None, Meta(description="Beginning of the family name; not together with surname.", examples=["mull"])
+    surname: Annotated[
+        Text | None, Meta(description="Family name. Case, accents and hyphens are ignored.", examples=["muller"])
     ] = None
-    name: Annotated[Text | None, Meta(description="Given name, however it is typed.", examples=["anna"])] = None
+    surname_prefix: Annotated[
+        Text | None,
+        Meta(description="First letters of the family name. Mutually exclusive with surname.", examples=["mull"]),
+    ] = None
+    name: Annotated[
+        Text | None, Meta(description="Given name. Case, accents and hyphens are ignored.", examples=["anna"])
+    ] = None
     born_from: Annotated[
         Text | None, Meta(description="Earliest birthdate: YYYY, YYYY-MM or YYYY-MM-DD.", examples=["1990"])
     ] = None
     born_to: Annotated[
         Text | None, Meta(description="Latest birthdate: YYYY, YYYY-MM or YYYY-MM-DD.", examples=["1999-12"])
     ] = None
-    match: Annotated[Match | None, Meta(description="exact compares names as they are spelled.")] = None
+    match: Annotated[Match | None, Meta(description="How names are compared: folded (the default) or exact.")] = None
 
 
 class SearchBody(_Filters):
-    """The filters of a search, which must all hold, and the page that is asked for."""
+    """Filters of a search, and the requested page."""
 
     limit: Limit | None = LIMIT
     cursor: Cursor | None = None
 
 
 class ExportBody(_Filters):
-    """The filters of a search, which must all hold, and the form of the answer."""
+    """Filters of an export, and its format."""
 
-    format: Annotated[ExportFormat | None, Meta(description="Comes before Accept, which a link cannot send.")] = None
+    format: Annotated[
+        ExportFormat | None, Meta(description="Output format. Overrides the header Accept, which a link cannot set.")
+    ] = None
 
 
 class PeoplePage(Struct):
-    """A page of people. It may hold fewer than limit, even none; only a next_cursor of null says that there are no more."""
+    """A page of people. It may hold fewer people than limit, even none; on the last page, next_cursor is null."""
 
     people: list[Person]
     next_cursor: Cursor | None
 
 
 class Reason(Struct):
-    """What is wrong with one member or parameter."""
+    """An error of one field or parameter."""
 
     pointer: Annotated[
-        str, Meta(description="JSON Pointer of a member, or the name of a parameter; empty for the whole.")
+        str, Meta(description="JSON Pointer of a field, or the name of a parameter; empty for the whole document.")
     ]
     reason: str
 
@@ -113,52 +122,53 @@ class Problem(Struct):
     detail: str
     errors: list[Reason] | UnsetType = UNSET
     request_id: str | UnsetType = UNSET
-    error: Annotated[str | UnsetType, Meta(description="On /data alone.")] = UNSET
+    error: Annotated[str | UnsetType, Meta(description="On /data only.")] = UNSET
 
 
 class Status(Struct):
-    """Whether the service can serve, and if not, what is down."""
+    """The state of the service and of its components."""
 
-    statusCode: int  # noqa: N815 - the seed's spelling
+    statusCode: int  # noqa: N815 - spelling of the legacy API
     status: Literal["ok", "unavailable", "draining"]
     version: str
     store: str | UnsetType = UNSET
     cache: Annotated[
-        Literal["ok", "down"] | UnsetType, Meta(description="Present when there is one; the service works without it.")
+        Literal["ok", "down"] | UnsetType,
+        Meta(description="Present if a cache is configured; the service works without it."),
     ] = UNSET
     audit: Annotated[
         str | UnsetType,
-        Meta(description="Present when there is one: ok, or why it cannot be written; changes are refused then."),
+        Meta(description="Present if auditing is on: ok, or the error, in which case writes are rejected."),
     ] = UNSET
 
 
 class ImportResult(Struct, kw_only=True):
-    """One line of an import's answer: of a row, or, as the last line, of the whole."""
+    """One line of an import response: the result of a row or, on the last line, of the whole import."""
 
     line: Annotated[int | UnsetType, Meta(description="Line of the row, counted from 1.")] = UNSET
     result: Annotated[
         Literal["stored", "duplicate", "rejected", "done"],
-        Meta(description="duplicate: an earlier run of this import dealt with the row. done: the last line."),
+        Meta(description="duplicate: an earlier run of this import has handled the row. done: the last line."),
     ]
     person_id: _Id | UnsetType = UNSET
     errors: list[Reason] | UnsetType = UNSET
     stored: Annotated[
-        int | UnsetType, Meta(description="In the last line: rows stored, in all runs of this import.")
+        int | UnsetType, Meta(description="On the last line: rows stored by all runs of this import.")
     ] = UNSET
-    rejected: Annotated[int | UnsetType, Meta(description="In the last line: rows rejected.")] = UNSET
+    rejected: Annotated[int | UnsetType, Meta(description="On the last line: rows rejected.")] = UNSET
 
 
 class AuditEvent(Struct):
-    """A line of the audit, as it was written."""
+    """One event of the audit log."""
 
     event: Literal["audit"]
     time: _Time
     writer: str
     seq: int
     action: Annotated[
-        str, Meta(description="The operation; intent: a change is about to be made; end: the process ends.")
+        str, Meta(description="The operation; intent: a change is about to start; end: the process stopped.")
     ]
-    intent: Annotated[str | UnsetType, Meta(description="The operation that an intent announces.")] = UNSET
+    intent: Annotated[str | UnsetType, Meta(description="The operation of an intent.")] = UNSET
     principal: str | UnsetType = UNSET
     outcome: int | UnsetType = UNSET
     people: list[str] | UnsetType = UNSET
@@ -169,18 +179,18 @@ class AuditEvent(Struct):
 
 
 class AuditSection(Struct):
-    """What the audit tells of a person."""
+    """The audit events of a person."""
 
     availability: Annotated[
         Literal["included", "external", "disabled"],
         Meta(description="external: the service cannot read its audit log."),
     ]
     events: list[AuditEvent] | UnsetType = UNSET
-    omitted: Annotated[int | UnsetType, Meta(description="How many older events are not among them.")] = UNSET
+    omitted: Annotated[int | UnsetType, Meta(description="Number of older events that are not included.")] = UNSET
 
 
 class PersonExport(Struct):
-    """All that is held about a person."""
+    """All data about a person."""
 
     person: Person
     audit: AuditSection

@@ -18,7 +18,7 @@ _UNPROCESSABLE: Final = 422
 
 
 def _known(operation: Operation) -> dict[str, Any]:
-    return {one.name: one.type for one in operation.parameters if one.where == "query"}
+    return {one.name: one.type for one in operation.parameters if one.location == "query"}
 
 
 _KNOWN: Final[dict[tuple[str | None, str], dict[str, Any]]] = {

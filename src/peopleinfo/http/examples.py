@@ -1,0 +1,65 @@
+"""Examples in the OpenAPI document."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from peopleinfo.http import schemas
+from peopleinfo.http.bodies import MERGE_PATCH
+from peopleinfo.http.problems import PROBLEM_TYPES
+
+PERSON_ID: Final = "e953cc6a7f986f7bb8466799a8eb167a"
+_TIME: Final = "2026-11-24T09:00:00.000Z"
+_NEW_PERSON: Final = {"person_name": "Anna", "person_surname": "Müller", "person_birthdate": "1990-02-11", "score": 1.5}
+_PERSON: Final = {"person_id": PERSON_ID, **_NEW_PERSON, "version": 1, "created_at": _TIME, "updated_at": _TIME}
+_LEGACY: Final = {
+    "person_name": "Anna",
+    "person_surname": "Müller",
+    "person_birthdate": "1990-02-11",
+    "person_address": "12 Lindenweg, Leipzig",
+}
+_EVENT: Final = {
+    "event": "audit", "time": _TIME, "writer": "web-1", "seq": 7, "action": "getPerson", "principal": "clerk",
+    "outcome": 200, "people": [PERSON_ID], "request_id": "0f1e2d3c4b5a-4",
+}  # fmt: skip
+
+BY_TYPE: Final[tuple[tuple[Any, Any], ...]] = (
+    (schemas.NewPerson, _NEW_PERSON),
+    (list[schemas.NewPerson], [_NEW_PERSON]),
+    (schemas.Person, _PERSON),
+    (list[schemas.Person], [_PERSON]),
+    (schemas.LegacyPerson, _LEGACY),
+    (schemas.SearchBody, {"surname_prefix": "mull", "limit": 50}),
+    (schemas.ExportBody, {"born_from": "1990", "born_to": "1999", "format": "csv"}),
+    (schemas.PeoplePage, {"people": [_PERSON], "next_cursor": None}),
+    (schemas.ImportResult, {"line": 2, "result": "stored", "person_id": PERSON_ID}),
+    (schemas.PersonExport, {"person": _PERSON, "audit": {"availability": "included", "events": [_EVENT]}}),
+    (schemas.Status, {"statusCode": 200, "status": "ok", "version": "0.1.0", "store": "ok"}),
+)
+BY_MEDIA_TYPE: Final[dict[str, Any]] = {
+    MERGE_PATCH: {"person_address": "12 Lindenweg, Leipzig"},
+    "text/csv": "person_name,person_surname,person_birthdate\r\nAnna,Müller,1990-02-11\r\n",
+    "text/plain": "# TYPE peopleinfo_store_up gauge\npeopleinfo_store_up 1\n",
+}
+
+
+def example(media_type: str, kind: Any) -> Any:
+    """Return the example of a body with a type, None for text."""
+    if media_type in BY_MEDIA_TYPE:
+        return BY_MEDIA_TYPE[media_type]
+    return next(value for known, value in BY_TYPE if known == kind)
+
+
+def problem(status: int) -> dict[str, Any]:
+    """Return the example of an error response."""
+    kind = next((kind for kind in PROBLEM_TYPES.values() if kind.status == status), None)
+    title = kind.title if kind else HTTPStatus(status).phrase
+    slug = kind.slug if kind else title.lower().replace(" ", "-")
+    return {
+        "type": f"urn:peopleinfo:problem:{slug}",
+        "title": title,
+        "status": status,
+        "detail": f"{title}.",
+        "request_id": "0f1e2d3c4b5a-4",
+    }
