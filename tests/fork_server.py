@@ -30,7 +30,7 @@ _IMPORTS: Final = (
     "uvicorn",
     "peopleinfo.stores.cached.store",
     "peopleinfo.cli",
-    "peopleinfo.console.pages",
+    "peopleinfo.console.routes",
     "peopleinfo.bulk.copy",
     "peopleinfo.stores.dynamodb.factory",
     "peopleinfo.formats",

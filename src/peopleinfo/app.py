@@ -291,7 +291,7 @@ class Application:
 
     async def _build(self, store: ServiceStore, stack: AsyncExitStack) -> Any:
         from peopleinfo.auth.authenticator import Authenticator  # noqa: PLC0415
-        from peopleinfo.console import pages  # noqa: PLC0415
+        from peopleinfo.console import routes  # noqa: PLC0415
         from peopleinfo.http.app import create_app  # noqa: PLC0415
         from peopleinfo.http.sessions import Sessions  # noqa: PLC0415
         from peopleinfo.http.shutdown import GracefulShutdown  # noqa: PLC0415
@@ -340,7 +340,9 @@ class Application:
 
             retention_task = run_retention(store, audit, retention=settings.retention, now=utc_now)
             await stack.enter_async_context(background_task(retention_task))
-        pages.add_routes(app, authenticator, sessions, _code_flow(settings), limits, body_timeout=settings.body_timeout)
+        routes.add_routes(
+            app, authenticator, sessions, _code_flow(settings), limits, body_timeout=settings.body_timeout
+        )
         return app
 
 

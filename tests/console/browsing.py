@@ -1,4 +1,4 @@
-"""Windows of a real browser, and what must not happen in them."""
+"""Browser windows that fail a test after errors, policy violations and requests to other hosts."""
 
 from __future__ import annotations
 
@@ -28,63 +28,65 @@ SIZES: Final[dict[str, ViewportSize]] = {
     "phone": {"width": 390, "height": 844},
 }
 FLAGS: Final = ["--no-sandbox", "--process-per-site"]
-# The browser's own note of an answer that is no 2xx, of which a page knows, and which it cannot keep back.
-_NOTED: Final = "Failed to load resource"
+# The browser logs this for every error response; pages handle these responses and cannot suppress the message.
+_IGNORED: Final = "Failed to load resource"
 
 
 def chromium() -> str | None:
-    """Return where the browser is."""
+    """Return the path of the browser, or None."""
     return next(
         (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
     )
 
 
 def missing() -> str | None:
-    """Return what these tests need and how to provide it; None when they can run."""
+    """Return the missing requirement and how to install it, or None."""
     return None if chromium() else "needs Chromium (Debian: chromium)"
 
 
-class _Watch:
-    """Writes down what goes wrong in a window of the server at `url`."""
+class _ProblemCollector:
+    """Collects problems in a window; requests may go to `urls` only."""
 
     def __init__(self, *urls: str) -> None:
-        self._ours = (*urls, "blob:", "data:")
-        self.wrong: list[str] = []
+        self._allowed = (*urls, "blob:", "data:")
+        self.problems: list[str] = []
 
-    def said(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and _NOTED not in message.text:
-            self.wrong.append(message.text)
+    def on_console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and _IGNORED not in message.text:
+            self.problems.append(message.text)
 
-    def failed(self, error: WebError) -> None:
-        self.wrong.append(str(error.error))
+    def on_error(self, error: WebError) -> None:
+        self.problems.append(str(error.error))
 
-    def asked(self, request: Request) -> None:
-        if not request.url.startswith(self._ours):
-            self.wrong.append(f"a request to {request.url}")
+    def on_request(self, request: Request) -> None:
+        if not request.url.startswith(self._allowed):
+            self.problems.append(f"a request to {request.url}")
 
-    def opened(self, dialog: Dialog) -> None:
-        if dialog.type != "beforeunload":  # which a page may show that has something unsaved
-            self.wrong.append(f"a dialog: {dialog.message}")
+    def on_dialog(self, dialog: Dialog) -> None:
+        if dialog.type != "beforeunload":  # expected for unsaved input
+            self.problems.append(f"a dialog: {dialog.message}")
         dialog.accept()
 
 
 _Key = tuple["Browser", str, str, bool]
-_contexts: dict[_Key, tuple[BrowserContext, Page]] = {}  # of the latest server, each with a page that keeps its process
+_contexts: dict[
+    _Key, tuple[BrowserContext, Page]
+] = {}  # for the latest server; the page keeps the browser process alive
 
 
 @contextmanager
 def window(
     browser: Browser, url: str, size: str = "desktop", *, dark: bool = False, also: tuple[str, ...] = ()
 ) -> Iterator[Page]:
-    """Open a window; at its end nothing may have gone wrong in it: no error, no breach of the policy, no word to another host, but those in `also`.
+    """Open a window and assert at its end that it had no error, no policy violation and no request to hosts outside `also`.
 
-    Windows of one server and size follow one another in one context, whose storage is cleared in between: a new one costs the browser a
-    process and half a second of CPU.
+    Windows of one server and size share a context; its storage is cleared in between. A new context costs a process and
+    half a second of CPU time.
     """
-    context, first = _context(browser, url, size, dark=dark)
-    watch = _Watch(url, *also)
+    context, base_page = _context(browser, url, size, dark=dark)
+    collector = _ProblemCollector(url, *also)
     listeners: dict[Any, Callable[[Any], None]] = {
-        "console": watch.said, "weberror": watch.failed, "dialog": watch.opened, "request": watch.asked,
+        "console": collector.on_console, "weberror": collector.on_error, "dialog": collector.on_dialog, "request": collector.on_request,
     }  # fmt: skip
     for event, listener in listeners.items():
         context.on(event, listener)
@@ -92,19 +94,19 @@ def window(
         yield context.new_page()
     finally:
         for page in context.pages:
-            if page != first:
+            if page != base_page:
                 page.close()
         for event, listener in listeners.items():
             context.remove_listener(event, listener)
-        _clear(context, first, (url, *also))
-    assert watch.wrong == [], watch.wrong
+        _clear(context, base_page, (url, *also))
+    assert collector.problems == [], collector.problems
 
 
 def scroll_to(page: Page, rows: int) -> None:
-    """Scroll down until the list has so many rows."""
-    patience = monotonic() + HANG_TIMEOUT
+    """Scroll down until the list has this many rows."""
+    deadline = monotonic() + HANG_TIMEOUT
     while (shown := page.locator(".row").count()) < rows:
-        assert monotonic() < patience, f"{shown} of {rows} rows"
+        assert monotonic() < deadline, f"{shown} of {rows} rows"
         page.evaluate("scrollTo(0, document.body.scrollHeight)")
         page.wait_for_timeout(50)
 

@@ -1,4 +1,4 @@
-"""A browser, and a server for every module of tests here; each test has a window of its own, in which nothing may go wrong."""
+"""Fixtures: one browser, one server per test module and one window per test."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Start a browser for the tests of this folder alone: while it runs, no asynchronous test can run in the same thread."""
+    """Start a browser for this folder only: it blocks asynchronous tests in the same thread."""
     if problem := browsing.missing():
         pytest.skip(problem)
     expect.set_options(timeout=HANG_TIMEOUT * 1000)

@@ -1,4 +1,4 @@
-"""What people are called, where they live and what else is kept of them is text, on every page."""
+"""Pages show all fields of people as text and never execute them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.console import browsing
-from tests.console.hostile import TEXTS
+from tests.console.hostile_texts import TEXTS
 from tests.http.serving import HANG_TIMEOUT
 
 if TYPE_CHECKING:
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def people(server: Server) -> list[str]:
-    """The ids of people called so, each."""
+    """Return the ids of people with hostile names, one per text."""
     with httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client:
-        called = [
+        records = [
             {"person_name": f"A{text}", "person_surname": text, "person_address": f"{text}\n{text}"} for text in TEXTS
         ]
         return [
             client.post("/v1/people", json=person | {"note": text}).json()["person_id"]
-            for person, text in zip(called, TEXTS, strict=True)
+            for person, text in zip(records, TEXTS, strict=True)
         ]
 
 
@@ -40,7 +40,7 @@ def unharmed(browser: Browser, server: Server) -> Iterator[Page]:
         assert page.evaluate("window.harmed") is None
 
 
-def test_the_list_shows_names_and_addresses_as_text(unharmed: Page, people: list[str]) -> None:
+def test_list_shows_names_and_addresses_as_text(unharmed: Page, people: list[str]) -> None:
     unharmed.goto("/console")
     browsing.scroll_to(unharmed, len(people))
     shown = unharmed.evaluate("[...document.querySelectorAll('.who, .line')].map(e => e.textContent)")
@@ -49,14 +49,14 @@ def test_the_list_shows_names_and_addresses_as_text(unharmed: Page, people: list
         assert f"{text}, {text}" in shown
 
 
-def test_a_search_for_such_a_text_is_a_search(unharmed: Page, people: list[str]) -> None:
+def test_search_accepts_hostile_text(unharmed: Page, people: list[str]) -> None:
     text = next(text for text in TEXTS if text.startswith("<marquee"))
     unharmed.goto("/console")
-    unharmed.get_by_label("Surname, or how it begins").fill(text)
+    unharmed.get_by_label("Surname or its first letters").fill(text)
     expect(unharmed.locator(".who")).to_have_text([f"{text}, A{text}"])
 
 
-def test_the_page_of_each_shows_everything_as_text(unharmed: Page, people: list[str]) -> None:
+def test_person_page_shows_all_fields_as_text(unharmed: Page, people: list[str]) -> None:
     for person_id, text in zip(people, TEXTS, strict=True):
         show(unharmed, person_id)
         name = f"A{text} {text}"
@@ -68,25 +68,25 @@ def test_the_page_of_each_shows_everything_as_text(unharmed: Page, people: list[
 
 
 def show(page: Page, person_id: str) -> None:
-    """Show a person: the first by their page, which holds nobody's data, and the others by running its script once more."""
-    where = f"/console/people/{person_id}"
+    """Show a person: load the page for the first one, then run its script again for each of the others."""
+    path = f"/console/people/{person_id}"
     if page.url == "about:blank":
-        page.goto(where)
+        page.goto(path)
         return
     page.evaluate(
-        """([where, name]) => {
-            history.replaceState(null, "", where);
-            return import(document.querySelector(`script[src$="/${name}"]`).src + "?" + where);
+        """([path, name]) => {
+            history.replaceState(null, "", path);
+            return import(document.querySelector(`script[src$="/${name}"]`).src + "?" + path);
         }""",
-        [where, "person.js"],
+        [path, "person.js"],
     )
 
 
-def test_members_called_so_are_shown_edited_compared_and_kept(unharmed: Page, server: Server) -> None:
-    members = {text: {text: [text]} for text in TEXTS}
+def test_hostile_field_names_are_shown_edited_compared_and_stored(unharmed: Page, server: Server) -> None:
+    fields = {text: {text: [text]} for text in TEXTS}
     with httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client:
-        made = client.post("/v1/people", json={"person_name": "Hostile"} | members)
-        path = made.headers["Location"]
+        response = client.post("/v1/people", json={"person_name": "Hostile"} | fields)
+        path = response.headers["Location"]
         unharmed.goto(path.replace("/v1/", "/console/"))
         expect(unharmed.locator("#person")).to_be_visible()
         names = unharmed.evaluate("[...document.querySelectorAll('#more > dt')].map(e => e.textContent)")
@@ -99,7 +99,7 @@ def test_members_called_so_are_shown_edited_compared_and_kept(unharmed: Page, se
         unharmed.get_by_role("button", name="Save").click()
         expect(unharmed.get_by_role("cell", name="<b>mine</b>")).to_be_visible()
         unharmed.get_by_label("<plaintext>: Yours").check()
-        unharmed.get_by_role("button", name="Save what is chosen").click()
+        unharmed.get_by_role("button", name="Save selection").click()
         expect(unharmed.get_by_role("heading", name="Hostile 2")).to_be_visible()
-        kept = client.get(path).json()
-    assert {name: kept[name] for name in TEXTS} == members | {"<plaintext>": ["<b>mine</b>"]}
+        person = client.get(path).json()
+    assert {name: person[name] for name in TEXTS} == fields | {"<plaintext>": ["<b>mine</b>"]}

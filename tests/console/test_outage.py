@@ -1,4 +1,4 @@
-"""A server that goes away and comes back: nothing is lost, and the page goes on."""
+"""Pages keep their input during an outage and resume after it."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
-AWAY = "The service does not answer"
+UNAVAILABLE = "The server does not respond"
 
 
-def test_what_was_typed_survives_and_is_saved_once(browser: Browser, tmp_path: Path) -> None:
-    with started(tmp_path, port=free_port()) as gone, browsing.window(browser, gone.url) as page:
-        port = urlsplit(gone.url).port
+def test_input_survives_an_outage_and_is_saved_once(browser: Browser, tmp_path: Path) -> None:
+    with started(tmp_path, port=free_port()) as server, browsing.window(browser, server.url) as page:
+        port = urlsplit(server.url).port
         page.goto("/console/people/new")
         page.get_by_label("Surname").fill("Beharrlich")
         page.get_by_label("Address").fill("A street\nA town")
-        gone.kill()
+        server.kill()
         page.get_by_role("button", name="Save").click()
-        expect(page.get_by_role("alert").filter(has_text="Nothing you typed is lost")).to_be_focused()
-        expect(page.locator("#outage")).to_contain_text(AWAY)
+        expect(page.get_by_role("alert").filter(has_text="Your input is still in the form")).to_be_focused()
+        expect(page.locator("#outage")).to_contain_text(UNAVAILABLE)
         with serving(tmp_path, port=port):
             page.get_by_role("button", name="Try again").click()
             expect(page.get_by_role("heading", name="Beharrlich")).to_be_visible()
@@ -36,14 +36,14 @@ def test_what_was_typed_survives_and_is_saved_once(browser: Browser, tmp_path: P
             expect(page.locator(".who")).to_have_text(["Beharrlich"])
 
 
-def test_a_search_waits_for_the_server_and_goes_on(browser: Browser, tmp_path: Path) -> None:
-    with started(tmp_path, port=free_port()) as gone, browsing.window(browser, gone.url) as page:
-        port = urlsplit(gone.url).port
+def test_search_resumes_after_an_outage(browser: Browser, tmp_path: Path) -> None:
+    with started(tmp_path, port=free_port()) as server, browsing.window(browser, server.url) as page:
+        port = urlsplit(server.url).port
         page.goto("/console")
-        expect(page.get_by_role("heading", name="Nobody here yet")).to_be_visible()
-        gone.kill()
-        page.get_by_label("Surname, or how it begins").press_sequentially("abc")
-        expect(page.locator("#outage")).to_contain_text(AWAY)
+        expect(page.get_by_role("heading", name="No people yet")).to_be_visible()
+        server.kill()
+        page.get_by_label("Surname or its first letters").press_sequentially("abc")
+        expect(page.locator("#outage")).to_contain_text(UNAVAILABLE)
         with serving(tmp_path, port=port):
-            expect(page.get_by_role("heading", name="Nobody is called that")).to_be_visible()
+            expect(page.get_by_role("heading", name="No matches")).to_be_visible()
             expect(page.locator("#outage")).to_have_text("")

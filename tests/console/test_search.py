@@ -1,4 +1,4 @@
-"""Finding people: whoever types sees them come."""
+"""Search as you type, filters, paging and export."""
 
 from __future__ import annotations
 
@@ -21,58 +21,58 @@ if TYPE_CHECKING:
 
     from tests.http.serving import Server
 
-MANY = 130
+COUNT = 130
 
 
 @pytest.fixture(scope="module", autouse=True)
-def stored(server: Server) -> None:
+def people(server: Server) -> None:
     people = [("Anna", "Müller", "1990-02-11"), ("Ben", "Mulligan", "1985"), ("Elif", "Öztürk", "2001-07")]
     with httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client:
         for name, surname, born in people:
             data = {"person_name": name, "person_surname": surname, "person_birthdate": born}
             assert client.post("/v1/people", json=data).status_code == 201
-        lines = "".join(f'{{"person_name":"N{n}","person_surname":"Zahlreich"}}\n' for n in range(MANY))
+        lines = "".join(f'{{"person_name":"N{n}","person_surname":"Zahlreich"}}\n' for n in range(COUNT))
         client.post("/v1/people/import", content=lines, headers={"Content-Type": "application/x-ndjson"})
 
 
 def search_for(page: Page, text: str) -> None:
-    page.get_by_label("Surname, or how it begins").press_sequentially(text)
+    page.get_by_label("Surname or its first letters").press_sequentially(text)
 
 
-def found(page: Page, *names: str) -> None:
+def expect_names(page: Page, *names: str) -> None:
     expect(page.locator(".who")).to_have_text(list(names))
 
 
-def test_typing_the_beginning_of_a_surname_finds_people_without_the_umlaut(page: Page) -> None:
+def test_surname_prefix_matches_without_the_umlaut(page: Page) -> None:
     page.goto("/console")
     search_for(page, "mull")
-    found(page, "Müller, Anna", "Mulligan, Ben")
+    expect_names(page, "Müller, Anna", "Mulligan, Ben")
     expect(page.get_by_text("2 people")).to_be_visible()
 
 
-def test_the_root_leads_to_the_console(page: Page) -> None:
+def test_root_redirects_to_the_console(page: Page) -> None:
     page.goto("/")
     expect(page.get_by_role("heading", name="People")).to_be_visible()
 
 
-def test_a_first_name_and_a_surname_find_one_who_has_both(page: Page) -> None:
+def test_first_name_and_surname_match_people_with_both(page: Page) -> None:
     page.goto("/console")
     search_for(page, "elif ozturk")
-    found(page, "Öztürk, Elif")
+    expect_names(page, "Öztürk, Elif")
 
 
-def test_a_search_is_narrowed_by_the_year_of_birth(page: Page) -> None:
+def test_birthdate_filters_restrict_the_search(page: Page) -> None:
     page.goto("/console")
-    page.get_by_text("Narrow it down").click()
+    page.get_by_text("Filters").click()
     page.get_by_label("Born from").fill("1990")
     page.get_by_label("Born to").fill("1990-12")
     search_for(page, "mul")
-    found(page, "Müller, Anna")
+    expect_names(page, "Müller, Anna")
 
 
-def test_half_a_year_is_explained_while_it_is_typed(page: Page) -> None:
+def test_incomplete_year_shows_a_message(page: Page) -> None:
     page.goto("/console")
-    page.get_by_text("Narrow it down").click()
+    page.get_by_text("Filters").click()
     page.get_by_label("Born from").fill("199")
     expect(page.locator("#empty [role=alert]")).to_contain_text("must be a date like 1990-02-11, 1990-02, 1990")
 
@@ -86,33 +86,33 @@ INVALID = {
 @pytest.mark.parametrize("label", INVALID)
 def test_invalid_filter_shows_a_message_without_list_and_export(page: Page, label: str) -> None:
     page.goto("/console")
-    found_anyone(page)
-    page.get_by_text("Narrow it down").click()
+    expect_results(page)
+    page.get_by_text("Filters").click()
     for value in INVALID[label]:
         page.get_by_label(label).fill(value)
-        nothing_but(page, f"{label}: ")
+        expect_message_only(page, f"{label}: ")
         page.get_by_label(label).fill("")
-        found_anyone(page)
+        expect_results(page)
 
 
-def found_anyone(page: Page) -> None:
+def expect_results(page: Page) -> None:
     expect(page.locator(".who").first).to_be_visible()
-    expect(page.get_by_role("group", name="Export who is found")).to_be_visible()
+    expect(page.get_by_role("group", name="Export results")).to_be_visible()
 
 
-def nothing_but(page: Page, message: str) -> None:
+def expect_message_only(page: Page, message: str) -> None:
     expect(page.locator("#empty [role=alert]")).to_contain_text(message)
     expect(page.locator(".who")).to_have_count(0)
-    expect(page.get_by_role("group", name="Export who is found")).to_be_hidden()
+    expect(page.get_by_role("group", name="Export results")).to_be_hidden()
     expect(page.get_by_role("button", name="Show more")).to_be_hidden()
 
 
-def test_export_that_is_clicked_at_once_is_not_that_of_an_earlier_search(page: Page) -> None:
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+def test_export_during_input_does_not_use_the_previous_search(page: Page) -> None:
+    requested_urls: list[str] = []
+    page.on("request", lambda request: requested_urls.append(request.url))
     page.goto("/console")
-    found_anyone(page)
-    page.get_by_text("Narrow it down").click()
+    expect_results(page)
+    page.get_by_text("Filters").click()
     page.evaluate(
         """() => {
             const field = document.querySelector("#born_from");
@@ -122,57 +122,57 @@ def test_export_that_is_clicked_at_once_is_not_that_of_an_earlier_search(page: P
             document.elementFromPoint(x + 4, y + 4)?.click();
         }"""
     )
-    nothing_but(page, "Born from: must be a date")
-    assert [url for url in asked if url.endswith("/export")] == []
+    expect_message_only(page, "Born from: must be a date")
+    assert [url for url in requested_urls if url.endswith("/export")] == []
 
 
-def test_first_name_that_is_given_twice_is_refused(page: Page) -> None:
+def test_two_first_names_are_rejected(page: Page) -> None:
     page.goto("/console")
-    page.get_by_text("Narrow it down").click()
+    page.get_by_text("Filters").click()
     page.get_by_label("First name").fill("Ben")
     search_for(page, "mul, Anna")
-    nothing_but(page, "First name: must be given once")
+    expect_message_only(page, "First name: must be given once")
     page.get_by_label("First name").fill("Anna")
-    found(page, "Müller, Anna")
+    expect_names(page, "Müller, Anna")
 
 
-def test_everything_after_a_comma_is_the_first_name(page: Page) -> None:
+def test_text_after_a_comma_is_the_first_name(page: Page) -> None:
     page.goto("/console")
     search_for(page, "mul, Anna, Maria")
-    expect(page.get_by_text("Nobody is called that")).to_be_visible()
+    expect(page.get_by_text("No matches")).to_be_visible()
 
 
-@pytest.mark.parametrize("typed", ["?born_from=11.02.1990", "?surname=mul", "?born_form=1990", "#surname=mul"])
-def test_address_with_filters_shows_a_message_without_list(page: Page, typed: str) -> None:
+@pytest.mark.parametrize("filters", ["?born_from=11.02.1990", "?surname=mul", "?born_form=1990", "#surname=mul"])
+def test_filters_in_the_address_show_a_message(page: Page, filters: str) -> None:
     page.goto("/console")
-    found_anyone(page)
-    page.goto(f"/console{typed}")
-    nothing_but(page, "Filters in the address are not read.")
+    expect_results(page)
+    page.goto(f"/console{filters}")
+    expect_message_only(page, "The address cannot contain filters.")
     search_for(page, "elif")
-    found(page)
-    expect(page.get_by_text("Nobody is called that")).to_be_visible()
+    expect_names(page)
+    expect(page.get_by_text("No matches")).to_be_visible()
     assert page.url.endswith("/console")
 
 
-def test_the_whole_surname_leaves_out_those_that_only_begin_so(page: Page) -> None:
+def test_whole_surname_excludes_longer_surnames(page: Page) -> None:
     page.goto("/console")
-    page.get_by_text("Narrow it down").click()
-    page.get_by_role("checkbox", name="The whole surname").check()
+    page.get_by_text("Filters").click()
+    page.get_by_role("checkbox", name="Whole surname only").check()
     search_for(page, "muller")
-    found(page, "Müller, Anna")
+    expect_names(page, "Müller, Anna")
 
 
-def test_results_go_on_for_as_long_as_one_scrolls(page: Page) -> None:
+def test_scrolling_loads_further_pages(page: Page) -> None:
     page.goto("/console")
     search_for(page, "zahl")
     expect(page.locator(".who").first).to_have_text("Zahlreich, N0")
-    browsing.scroll_to(page, MANY)
-    expect(page.get_by_text(f"{MANY} people")).to_be_visible()
+    browsing.scroll_to(page, COUNT)
+    expect(page.get_by_text(f"{COUNT} people")).to_be_visible()
     names = page.locator(".who").all_text_contents()
-    assert names == [f"Zahlreich, N{n}" for n in range(MANY)]
+    assert names == [f"Zahlreich, N{n}" for n in range(COUNT)]
 
 
-def test_results_continue_when_the_end_is_reached_again_before_the_page_is_drawn(page: Page) -> None:
+def test_further_pages_load_if_the_end_stays_in_view(page: Page) -> None:
     page.goto("/console")
     search_for(page, "zahl")
     expect(page.locator(".who").first).to_have_text("Zahlreich, N0")
@@ -181,97 +181,95 @@ def test_results_continue_when_the_end_is_reached_again_before_the_page_is_drawn
         new MutationObserver(down).observe(document.querySelector("#results"), { childList: true });
         down();
     }""")
-    expect(page.locator(".row")).to_have_count(MANY)
+    expect(page.locator(".row")).to_have_count(COUNT)
 
 
-def test_whoever_comes_back_finds_the_search_as_it_was(page: Page) -> None:
+def test_back_link_restores_the_search(page: Page) -> None:
     page.goto("/console")
     search_for(page, "oztu")
-    found(page, "Öztürk, Elif")
+    expect_names(page, "Öztürk, Elif")
     page.get_by_role("link", name="Öztürk, Elif").click()
     expect(page.get_by_role("heading", name="Elif Öztürk")).to_be_visible()
     assert "oztu" not in page.url
     page.get_by_role("link", name="People").last.click()
-    expect(page.get_by_label("Surname, or how it begins")).to_have_value("oztu")
-    found(page, "Öztürk, Elif")
+    expect(page.get_by_label("Surname or its first letters")).to_have_value("oztu")
+    expect_names(page, "Öztürk, Elif")
 
 
 @pytest.mark.parametrize("form", ["CSV", "NDJSON"])
-def test_all_who_are_found_are_exported_and_no_address_names_them(page: Page, form: str) -> None:
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+def test_export_contains_all_results_and_no_url_contains_a_name(page: Page, form: str) -> None:
+    requested_urls: list[str] = []
+    page.on("request", lambda request: requested_urls.append(request.url))
     page.goto("/console")
     search_for(page, "zahl")
     expect(page.locator(".who").first).to_have_text("Zahlreich, N0")
-    assert page.locator(".who").count() < MANY
-    assert {person["person_name"] for person in exported(page, form)} == {f"N{n}" for n in range(MANY)}
-    assert [url for url in asked if "zahl" in url.lower()] == []
+    assert page.locator(".who").count() < COUNT
+    assert {person["person_name"] for person in exported(page, form)} == {f"N{n}" for n in range(COUNT)}
+    assert [url for url in requested_urls if "zahl" in url.lower()] == []
 
 
-def test_an_export_is_as_narrow_as_the_search(page: Page) -> None:
+def test_export_applies_the_filters_of_the_search(page: Page) -> None:
     page.goto("/console")
-    page.get_by_text("Narrow it down").click()
+    page.get_by_text("Filters").click()
     page.get_by_label("Born to").fill("1986")
     search_for(page, "mul")
-    found(page, "Mulligan, Ben")
+    expect_names(page, "Mulligan, Ben")
     assert [person["person_name"] for person in exported(page, "CSV")] == ["Ben"]
     page.get_by_role("button", name="Clear").click()
-    page.get_by_label("Surname, or how it begins").fill("elif ozturk")
-    found(page, "Öztürk, Elif")
+    page.get_by_label("Surname or its first letters").fill("elif ozturk")
+    expect_names(page, "Öztürk, Elif")
     assert [person["person_birthdate"] for person in exported(page, "NDJSON")] == ["2001-07"]
 
 
 def exported(page: Page, form: str) -> list[dict[str, str]]:
     with page.expect_download() as download:
-        page.get_by_role("group", name="Export who is found").get_by_role("button", name=form, exact=True).click()
+        page.get_by_role("group", name="Export results").get_by_role("button", name=form, exact=True).click()
     assert download.value.suggested_filename == f"people.{form.lower()}"
     with Path(download.value.path()).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file) if form == "CSV" else map(json.loads, file))
 
 
-def test_nobody_found_says_what_to_try(page: Page) -> None:
+def test_empty_result_suggests_what_to_do(page: Page) -> None:
     page.goto("/console")
     search_for(page, "qqq")
-    expect(page.get_by_role("heading", name="Nobody is called that")).to_be_visible()
-    expect(page.get_by_role("group", name="Export who is found")).to_be_hidden()
-    page.get_by_role("button", name="Show everyone").click()
+    expect(page.get_by_role("heading", name="No matches")).to_be_visible()
+    expect(page.get_by_role("group", name="Export results")).to_be_hidden()
+    page.get_by_role("button", name="Show all people").click()
     expect(page.locator(".row").first).to_be_visible()
 
 
-def test_people_are_found_and_opened_by_keyboard_alone(page: Page) -> None:
+def test_search_works_with_the_keyboard_only(page: Page) -> None:
     page.goto("/console")
     page.keyboard.press("Tab")
     page.keyboard.press("/")
     page.keyboard.type("mull")
-    found(page, "Müller, Anna", "Mulligan, Ben")
+    expect_names(page, "Müller, Anna", "Mulligan, Ben")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(page).to_have_title(re.compile("Ben Mulligan"))
 
 
-def test_the_first_tab_stop_leads_past_the_navigation(page: Page) -> None:
+def test_first_tab_stop_skips_the_navigation(page: Page) -> None:
     page.goto("/console/no/such")
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("main")).to_be_focused()
 
 
-def test_where_people_are_sealed_whole_surnames_are_searched_and_the_page_says_so(
-    browser: Browser, tmp_path: Path
-) -> None:
+def test_encrypted_store_is_searched_by_whole_surnames(browser: Browser, tmp_path: Path) -> None:
     create_file(tmp_path / "master.key")
-    with serving(tmp_path, encryption=f"file://{tmp_path / 'master.key'}") as sealed:
+    with serving(tmp_path, encryption=f"file://{tmp_path / 'master.key'}") as encrypted:
         for name in ("Anna", "Ben"):
             person = {"person_name": name, "person_surname": "Müller"}
-            assert httpx.post(f"{sealed.url}/v1/people", json=person, timeout=HANG_TIMEOUT).status_code == 201
-        with browsing.window(browser, sealed.url) as page:
+            assert httpx.post(f"{encrypted.url}/v1/people", json=person, timeout=HANG_TIMEOUT).status_code == 201
+        with browsing.window(browser, encrypted.url) as page:
             page.goto("/console")
             search_for(page, "mull")
-            expect(page.get_by_text("Names are sealed here: people are found by the whole surname")).to_be_visible()
-            expect(page.get_by_text("Nobody is called that")).to_be_visible()
-            page.get_by_role("searchbox", name="The whole surname").press_sequentially("er")
-            found(page, "Müller, Anna", "Müller, Ben")
-            page.get_by_role("searchbox", name="The whole surname").fill("ben muller")
-            found(page, "Müller, Ben")
+            expect(page.get_by_text("Names are encrypted")).to_be_visible()
+            expect(page.get_by_text("No matches")).to_be_visible()
+            page.get_by_role("searchbox", name="Whole surname only").press_sequentially("er")
+            expect_names(page, "Müller, Anna", "Müller, Ben")
+            page.get_by_role("searchbox", name="Whole surname only").fill("ben muller")
+            expect_names(page, "Müller, Ben")

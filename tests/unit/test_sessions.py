@@ -15,19 +15,19 @@ from hypothesis import strategies as st
 from peopleinfo.auth.authenticator import STALE_KEY_TTL
 from peopleinfo.errors import StoreUnavailable
 from peopleinfo.http.sessions import LIFETIME, Sessions
-from tests.console.test_signing_in import encrypted_cookie, nothing
+from tests.console.test_login import receive, session_cookie
 from tests.store_kinds import MonotonicClock, NoEndedSessions
 
 
 def request(cookie: str) -> Request:
-    return Request(testing.create_scope(headers={"Cookie": f"peopleinfo_session={cookie}"}), nothing)
+    return Request(testing.create_scope(headers={"Cookie": f"peopleinfo_session={cookie}"}), receive)
 
 
 async def test_a_session_lasts_for_a_working_day() -> None:
     moment = datetime(2026, 1, 1, tzinfo=UTC)
     times = iter([moment, moment + LIFETIME - timedelta(seconds=1), moment + LIFETIME])
     sessions = Sessions(bytes(32), NoEndedSessions(), now=lambda: next(times))
-    cookie = encrypted_cookie(sessions)
+    cookie = session_cookie(sessions)
     assert await sessions.credential(request(cookie)) == "a key"
     assert await sessions.credential(request(cookie)) is None
 
@@ -40,9 +40,9 @@ async def test_a_session_lasts_for_a_working_day() -> None:
 async def test_a_session_that_was_tampered_with_is_none(change: object) -> None:
     sessions = Sessions(bytes(32), NoEndedSessions(), now=lambda: datetime.now(UTC))
     assert callable(change)
-    assert await sessions.credential(request(change(encrypted_cookie(sessions)))) is None
+    assert await sessions.credential(request(change(session_cookie(sessions)))) is None
     other = Sessions(bytes([1]) * 32, NoEndedSessions(), now=lambda: datetime.now(UTC))
-    assert await other.credential(request(encrypted_cookie(sessions))) is None
+    assert await other.credential(request(session_cookie(sessions))) is None
 
 
 @given(st.binary(max_size=60))
@@ -81,7 +81,7 @@ class AwayStore:
 async def test_while_the_store_is_away_a_session_goes_on_for_a_while(moment: MonotonicClock) -> None:
     store = AwayStore()
     sessions = Sessions(bytes(32), store, now=lambda: datetime.now(UTC), monotonic=moment)
-    known, new = encrypted_cookie(sessions), encrypted_cookie(sessions)
+    known, new = session_cookie(sessions), session_cookie(sessions)
     assert await sessions.credential(request(known)) == "a key"
     store.is_away = True
     moment.now += STALE_KEY_TTL - 1

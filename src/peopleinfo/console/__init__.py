@@ -1,1 +1,1 @@
-"""The console: pages for people who would rather look than curl."""
+"""The console: web pages that use the public API."""

@@ -1,4 +1,4 @@
-"""Signing in with an API key, and out. The key goes into a sealed cookie; no page and no script holds it."""
+"""Login with an API key, and logout. Only the encrypted session cookie holds the key."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import falcon
 
-from peopleinfo.console.pages import ANONYMOUS_VISITOR, SIGN_IN, Page, render_page
+from peopleinfo.console.rendering import ANONYMOUS_VISITOR, LOGIN_PATH, Page, render_page
 from peopleinfo.errors import NotAuthenticated
 from peopleinfo.http.bodies import read_form
 from peopleinfo.http.middleware.rate_limit import count_failures
@@ -20,69 +20,74 @@ if TYPE_CHECKING:
     from peopleinfo.http.middleware.rate_limit import RateLimiter
     from peopleinfo.http.sessions import Sessions
 
-_PAGE: Final = Page("sign-in.html", "frame.js")
-_FIELDS: Final = ("user", "key", "next")  # a user name makes password managers offer the key
-_OURS: Final = re.compile(r"/console(?:/[\w-]+)*", re.ASCII)
+_PAGE: Final = Page("sign-in.html", "layout.js")
+_FIELDS: Final = ("user", "key", "next")  # the user name makes password managers offer the key
+_CONSOLE_PATH: Final = re.compile(r"/console(?:/[\w-]+)*", re.ASCII)
 
 
-class SignInResource:
-    """/console/sign-in."""
+class LoginResource:
+    """/console/sign-in and /console/sign-out."""
 
     def __init__(
         self,
-        gate: Authenticator,
+        authenticator: Authenticator,
         sessions: Sessions,
-        limits: RateLimiter | None,
+        rate_limiter: RateLimiter | None,
         *,
         has_provider: bool,
         body_timeout: float,
     ) -> None:
         self._has_provider = has_provider
-        self._gate = gate
+        self._authenticator = authenticator
         self._sessions = sessions
-        self._limits = limits
-        self._body_seconds = body_timeout
+        self._rate_limiter = rate_limiter
+        self._body_timeout = body_timeout
 
     async def on_get(self, req: Request, resp: Response) -> None:
-        """Answer the page that asks for a key."""
-        ask(req, resp, page_of(req.get_param("next")), has_provider=self._has_provider)
+        """Return the login page."""
+        show_login_page(req, resp, console_page(req.get_param("next")), has_provider=self._has_provider)
 
     async def on_post(self, req: Request, resp: Response) -> None:
-        """Begin a session for a key that is good; to a script (which asks for JSON) say no more than whether it is."""
+        """Start a session for a valid key. A script, which accepts JSON, gets 204 or 401 instead of a page."""
         reject_cross_site(req)
-        form = await read_form(req, _FIELDS, seconds=self._body_seconds)
-        key, where = form["key"].strip(), page_of(form["next"])
-        to_script = req.get_header("Accept") == falcon.MEDIA_JSON
+        form = await read_form(req, _FIELDS, seconds=self._body_timeout)
+        key, return_to = form["key"].strip(), console_page(form["next"])
+        is_script = req.get_header("Accept") == falcon.MEDIA_JSON
         try:
-            with count_failures(self._limits, req, NotAuthenticated):
-                await self._gate.authenticate(key)
+            with count_failures(self._rate_limiter, req, NotAuthenticated):
+                await self._authenticator.authenticate(key)
         except NotAuthenticated:
-            if to_script:
+            if is_script:
                 raise
             resp.status = 401
-            ask(req, resp, where, has_provider=self._has_provider, wrong=True)
+            show_login_page(req, resp, return_to, has_provider=self._has_provider, wrong_key=True)
             return
         self._sessions.start(req, resp, key)
         resp.status = 204
-        if not to_script:
+        if not is_script:
             resp.status = 303
-            resp.set_header("Location", where)
+            resp.set_header("Location", return_to)
 
     async def on_post_out(self, req: Request, resp: Response) -> None:
-        """End the session, and have the browser forget what it kept."""
+        """End the session and clear the browser's cache and storage."""
         await self._sessions.end(req, resp)
         resp.set_header("Clear-Site-Data", '"cache", "storage"')
         resp.status = 303
-        resp.set_header("Location", SIGN_IN)
+        resp.set_header("Location", LOGIN_PATH)
 
     on_head = on_get
 
 
-def ask(req: Request, resp: Response, where: str, *, has_provider: bool, wrong: bool = False, failed: str = "") -> None:
-    """Answer the page that asks for a key, or leads to the provider, and then to `where`."""
-    render_page(req, resp, _PAGE, ANONYMOUS_VISITOR, next=where, wrong=wrong, failed=failed, has_provider=has_provider)
+def show_login_page(
+    req: Request, resp: Response, return_to: str, *, has_provider: bool, wrong_key: bool = False, problem: str = ""
+) -> None:
+    """Return the login page, which leads to the console page `return_to`."""
+    render_page(
+        req, resp, _PAGE, ANONYMOUS_VISITOR,
+        next=return_to, wrong_key=wrong_key, problem=problem, has_provider=has_provider,
+    )  # fmt: skip
 
 
-def page_of(path: str | None) -> str:
-    """Return where to go after signing in: a page of the console, whatever was asked for."""
-    return path if path and _OURS.fullmatch(path) else "/console"
+def console_page(path: str | None) -> str:
+    """Return the path if it is a page of the console, else the start page; prevents open redirects."""
+    return path if path and _CONSOLE_PATH.fullmatch(path) else "/console"

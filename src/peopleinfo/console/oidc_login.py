@@ -1,4 +1,4 @@
-"""Signing in at an OpenID provider. Its token goes into the sealed cookie, where a key would be, and is checked as one at every request."""
+"""Login at an OpenID provider. The encrypted session cookie holds the token, which every request validates like a key."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import structlog
 
 from peopleinfo.auth.oidc import ProviderUnavailable
 from peopleinfo.auth.oidc_login import PendingLogin, SignInFailed
-from peopleinfo.console.login import ask, page_of
-from peopleinfo.console.pages import PROVIDER
+from peopleinfo.console.login import console_page, show_login_page
+from peopleinfo.console.rendering import PROVIDER_PATH
 from peopleinfo.errors import InvalidJson, NotAuthenticated
 from peopleinfo.http.middleware.rate_limit import count_failures
 from peopleinfo.http.sessions import is_over_tls
@@ -24,72 +24,78 @@ if TYPE_CHECKING:
     from peopleinfo.http.middleware.rate_limit import RateLimiter
     from peopleinfo.http.sessions import Content, Sessions
 
-_BACK: Final = f"{PROVIDER}/back"
+_CALLBACK: Final = f"{PROVIDER_PATH}/back"
 _log = structlog.get_logger("peopleinfo.console")
 
 
 class ProviderResource:
-    """/console/sign-in/provider leads to the provider; /console/sign-in/provider/back is where the browser comes back with a code."""
+    """/console/sign-in/provider redirects to the provider, which redirects to /console/sign-in/provider/back with a code."""
 
     def __init__(
-        self, flow: AuthorizationCodeFlow, gate: Authenticator, sessions: Sessions, limits: RateLimiter | None
+        self,
+        flow: AuthorizationCodeFlow,
+        authenticator: Authenticator,
+        sessions: Sessions,
+        rate_limiter: RateLimiter | None,
     ) -> None:
         self._flow = flow
-        self._gate = gate
+        self._authenticator = authenticator
         self._sessions = sessions
-        self._limits = limits
+        self._rate_limiter = rate_limiter
 
     async def on_get(self, req: Request, resp: Response) -> None:
-        """Lead to the provider, and have the browser keep what shows that it was asked from here."""
-        where = page_of(req.get_param("next"))
+        """Redirect to the provider and store the state of the login in a cookie."""
+        return_to = console_page(req.get_param("next"))
         try:
-            leads_to, begun = await self._flow.start(_back(req), where)
+            location, login = await self._flow.start(_redirect_uri(req), return_to)
         except ProviderUnavailable as error:
-            self._refuse(req, resp, where, 503, "the provider does not answer", error)
+            self._fail(req, resp, return_to, 503, "the provider does not response", error)
             return
-        self._sessions.pending.set(req, resp, msgspec.json.encode(begun).decode())
+        self._sessions.pending.set(req, resp, msgspec.json.encode(login).decode())
         resp.status = 303
-        resp.set_header("Location", leads_to)
+        resp.set_header("Location", location)
         resp.set_header("Cache-Control", "no-store")
 
     async def on_get_back(self, req: Request, resp: Response) -> None:
-        """Begin a session for the token that the code is good for."""
-        pending = _begun_in(self._sessions.pending.content(req))
+        """Exchange the code for a token and start a session."""
+        pending = _pending_login(self._sessions.pending.content(req))
         self._sessions.pending.clear(resp)
-        begun = pending or PendingLogin("", "", "/console")
+        login = pending or PendingLogin("", "", "/console")
         try:
             if pending is None:
-                raise SignInFailed("it took too long, or was not begun in this browser")
-            answer = {name: value for name, value in req.params.items() if isinstance(value, str)}
-            with count_failures(self._limits, req, SignInFailed, ProviderUnavailable, NotAuthenticated):
-                token = await self._flow.finish(begun, answer, _back(req))
-                await self._gate.authenticate(token)
+                raise SignInFailed("the login took too long or was not started in this browser")
+            response = {name: value for name, value in req.params.items() if isinstance(value, str)}
+            with count_failures(self._rate_limiter, req, SignInFailed, ProviderUnavailable, NotAuthenticated):
+                token = await self._flow.finish(login, response, _redirect_uri(req))
+                await self._authenticator.authenticate(token)
         except SignInFailed as error:
-            self._refuse(req, resp, begun.return_to, 400, str(error), error)
+            self._fail(req, resp, login.return_to, 400, str(error), error)
         except NotAuthenticated as error:
-            self._refuse(req, resp, begun.return_to, 403, "the provider's token is not meant for this service", error)
+            self._fail(
+                req, resp, login.return_to, 403, "the token of the provider is not valid for this service", error
+            )
         except ProviderUnavailable as error:
-            self._refuse(req, resp, begun.return_to, 503, "the provider does not answer", error)
+            self._fail(req, resp, login.return_to, 503, "the provider does not response", error)
         else:
             self._sessions.start(req, resp, token)
             resp.status = 303
-            resp.set_header("Location", begun.return_to)
+            resp.set_header("Location", login.return_to)
             resp.set_header("Cache-Control", "no-store")
 
-    def _refuse(self, req: Request, resp: Response, where: str, status: int, why: str, error: Exception) -> None:
-        _log.warning("sign_in_failed", reason=str(error) or why)
+    def _fail(self, req: Request, resp: Response, return_to: str, status: int, reason: str, error: Exception) -> None:
+        _log.warning("sign_in_failed", reason=str(error) or reason)
         resp.status = status
-        ask(req, resp, where, has_provider=True, failed=why)
+        show_login_page(req, resp, return_to, has_provider=True, problem=reason)
 
 
-def _begun_in(content: Content | None) -> PendingLogin | None:
-    """Return what the browser was given when signing in began; None for a cookie that has expired, or that another release made."""
+def _pending_login(content: Content | None) -> PendingLogin | None:
+    """Return the state of the login in the cookie; None if it expired or comes from another release."""
     try:
         return strict_json.decode(content.text.encode(), PendingLogin) if content else None
     except InvalidJson:
         return None
 
 
-def _back(req: Request) -> str:
-    """Return where the provider is to lead back to: this service, as the browser knows it."""
-    return f"{'https' if is_over_tls(req) else 'http'}://{req.get_header('Host', default='')}{_BACK}"
+def _redirect_uri(req: Request) -> str:
+    """Return the redirect URI: the callback at the host that the browser uses."""
+    return f"{'https' if is_over_tls(req) else 'http'}://{req.get_header('Host', default='')}{_CALLBACK}"

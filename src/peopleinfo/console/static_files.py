@@ -1,4 +1,4 @@
-"""The scripts and styles of the pages, served under the digest of them all, so that a browser may keep them for ever."""
+"""Scripts and styles of the pages, served under a digest of all files so that browsers can cache them without limit."""
 
 from __future__ import annotations
 
@@ -18,15 +18,21 @@ if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
 ROOT: Final = "/console/static"
-# Comments, indentation and most ends of lines are for readers of the source: a fifth of it, which is not sent.
-_FOR_READERS: Final = re.compile(rb"^[ \t]*(?:(?://|/?\*).*)?\n|^[ \t]+|[ \t]+// .*$", re.MULTILINE)
-_LINE_GOES_ON: Final = re.compile(rb"(?<=[{;,])\n")
-OPERATOR: Final = re.compile(rb" (=>|===|&&|\|\||\?\?) ")  # needs no blanks; no text of a script has one
-_TYPES: Final = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+# Comments, indentation and most line ends, a fifth of the size.
+_COMMENTS: Final = re.compile(rb"^[ \t]*(?:(?://|/?\*).*)?\n|^[ \t]+|[ \t]+// .*$", re.MULTILINE)
+_JOINABLE_LINES: Final = re.compile(rb"(?<=[{;,])\n")
+OPERATOR: Final = re.compile(
+    rb" (=>|===|!==|&&|\|\||\?\?|=|\?|:) |(?<=\)) (?=\{)"
+)  # needs no blanks; no string in the scripts contains one
+_MEDIA_TYPES: Final = {
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
 
 
 class Assets(NamedTuple):
-    """The files by their name, and the digest of them all."""
+    """The files by name, and the digest of all files."""
 
     files: dict[str, bytes]
     digest: str
@@ -34,23 +40,24 @@ class Assets(NamedTuple):
 
 @cache
 def assets() -> Assets:
-    """Read the files; at the first page that anybody opens, since whoever does not open one has no use for them."""
+    """Read the files when the first page is requested."""
     folder = resources.files("peopleinfo.console") / "static"
     files = {
-        file.name: _sent(file.name, file.read_bytes()) for file in sorted(folder.iterdir(), key=lambda file: file.name)
+        file.name: _minified(file.name, file.read_bytes())
+        for file in sorted(folder.iterdir(), key=lambda file: file.name)
     }
     content = hashlib.sha256(b"".join(name.encode() + b"\0" + text for name, text in files.items()))
     return Assets(files, content.hexdigest()[:16])
 
 
-def _sent(name: str, text: bytes) -> bytes:
+def _minified(name: str, text: bytes) -> bytes:
     if not name.endswith(".js"):
         return text
-    return OPERATOR.sub(rb"\1", _LINE_GOES_ON.sub(b"", _FOR_READERS.sub(b"", text)))
+    return OPERATOR.sub(rb"\1", _JOINABLE_LINES.sub(b"", _COMMENTS.sub(b"", text)))
 
 
 def root() -> str:
-    """Return the path under which the files of this version lie; scripts find one another beside themselves."""
+    """Return the path of the files of this version; scripts import one another by relative paths."""
     return f"{ROOT}/{assets().digest}"
 
 
@@ -58,18 +65,15 @@ class AssetResource(EvaluatesConditions):
     """/console/static/{digest}/{name}."""
 
     async def on_get(self, req: Request, resp: Response, digest: str, name: str) -> None:
-        """Answer a file. Under another version's digest it is not found: its page is of another version, too."""
+        """Return a file; the digest of another version is not found, because its page belongs to that version."""
         files, current = assets()
         if digest != current or name not in files:
-            raise falcon.HTTPNotFound(
-                description="this file belongs to another version of the page: load the page again"
-            )
-        resp.content_type = _TYPES[name[name.rindex(".") :]]
+            raise falcon.HTTPNotFound(description="the file belongs to another version of the console; reload the page")
+        resp.content_type = _MEDIA_TYPES[name[name.rindex(".") :]]
         resp.set_header("Cache-Control", "public, max-age=31536000, immutable")
         is_compressed = await send_document(req, resp, files[name])
-        tag = (
-            f'"{digest}-gzip"' if is_compressed else f'"{digest}"'
-        )  # each representation has its own (RFC 9110, section 8.8.3.3)
+        # Each content coding needs its own tag (RFC 9110, section 8.8.3.3).
+        tag = f'"{digest}-gzip"' if is_compressed else f'"{digest}"'
         resp.set_header("ETag", tag)
         answer_read(req, resp, Representation(tag))
         if resp.status_code == HTTPStatus.NOT_MODIFIED:

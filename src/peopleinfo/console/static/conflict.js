@@ -1,23 +1,23 @@
-// Two versions of a person side by side, and for each member a choice.
+// Conflict resolution: two versions of a person side by side, with a choice for each field.
 
 import { $, $$, copy, h } from "./dom.js";
 import { same } from "./json.js";
 import { LABELS, view } from "./people.js";
 
 const form = $("#conflict");
-const alike = (a, b, name) => Object.hasOwn(a, name) === Object.hasOwn(b, name) && same(a[name], b[name]);
+const equal = (a, b, name) => Object.hasOwn(a, name) === Object.hasOwn(b, name) && same(a[name], b[name]);
 
 /**
- * Let choose where `theirs` and `mine`, both made of `base`, differ; what only one side has changed is chosen already.
- * Returns the members that were chosen, or null when mine are given up.
+ * Let the user choose between `theirs` and `mine`, two versions derived from `base`. Fields that only one side changed are selected.
+ * Returns the selected fields, or null if the user discards `mine`.
  */
 export function choose(base, theirs, mine) {
-  const names = Object.keys({ ...theirs, ...mine }).filter((name) => !alike(theirs, mine, name));
+  const names = Object.keys({ ...theirs, ...mine }).filter((name) => !equal(theirs, mine, name));
   $("tbody", form).replaceChildren(...names.map((name) => {
-    const chosen = alike(theirs, base, name) ? mine : alike(mine, base, name) && theirs;
+    const chosen = equal(theirs, base, name) ? mine : equal(mine, base, name) && theirs;
     const label = LABELS[name] ?? (name || "(no name)");
-    const sides = [["Stored now", theirs], ["Yours", mine]].map(([title, members]) => choice(name, label, title, members, members === chosen));
-    return h("tr", null, h("th", { scope: "row" }, label), sides);
+    const cells = [["Current", theirs], ["Yours", mine]].map(([title, fields]) => choice(name, label, title, fields, fields === chosen));
+    return h("tr", null, h("th", { scope: "row" }, label), cells);
   }));
   form.hidden = false;
   $("h2", form).focus();
@@ -25,19 +25,19 @@ export function choose(base, theirs, mine) {
     form.onreset = () => resolve(null);
     form.onsubmit = (event) => {
       event.preventDefault();
-      const mines = new Set($$("[value=Yours]:checked", form).map((input) => input.dataset.member));
-      const chosen = (members, ours) => Object.entries(members).filter(([name]) => mines.has(name) === ours);
+      const mineNames = new Set($$("[value=Yours]:checked", form).map((input) => input.dataset.field));
+      const chosen = (fields, isMine) => Object.entries(fields).filter(([name]) => mineNames.has(name) === isMine);
       resolve(Object.fromEntries([...chosen(theirs, false), ...chosen(mine, true)]));
     };
   }).finally(() => (form.hidden = true));
 }
 
-function choice(name, label, title, members, checked) {
+function choice(name, label, title, fields, checked) {
   const cell = copy("choice");
   const input = $("input", cell);
   cell.dataset.of = title;
   Object.assign(input, { name: `choice ${name}`, value: title, checked, ariaLabel: `${label}: ${title}` });
-  input.dataset.member = name;
-  $("span", cell).append(Object.hasOwn(members, name) ? view(members[name]) : h("span.soft", null, "not there"));
+  input.dataset.field = name;
+  $("span", cell).append(Object.hasOwn(fields, name) ? view(fields[name]) : h("span.soft", null, "no value"));
   return cell;
 }

@@ -1,12 +1,12 @@
-// Elements. What comes from people is always text: nothing reads it as HTML, and the page's policy forbids it.
+// DOM helpers. Data is always inserted as text, never as HTML; the Content-Security-Policy enforces this.
 
 export const $ = (selector, within = document) => within.querySelector(selector);
 export const $$ = (selector, within = document) => [...within.querySelectorAll(selector)];
 
-export const on = (target, kind, act) => (typeof target === "string" ? $(target) : target).addEventListener(kind, act);
+export const on = (target, type, act) => (typeof target === "string" ? $(target) : target).addEventListener(type, act);
 export const put = (selector, text) => ($(selector).textContent = text);
 
-/** Make an element: h("a.button", { href }, "text", element …). Absent children are left out. */
+/** Create an element: h("a.button", { href }, "text", element …). Null children are skipped. */
 export function h(tag, attributes, ...children) {
   const [name, ...classes] = tag.split(".");
   const element = document.createElement(name);
@@ -16,18 +16,18 @@ export function h(tag, attributes, ...children) {
   return element;
 }
 
-/** Copy what the page has as a template. */
+/** Clone the first element of a template. */
 export const copy = (id) => $(`#${id}`).content.firstElementChild.cloneNode(true);
 
-/** Wait; ends early, with an AbortError, when the signal says so. */
+/** Wait `ms` milliseconds; an aborted signal rejects with AbortError. */
 export const pause = (ms, signal) =>
   new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, ms);
     signal?.addEventListener("abort", () => (clearTimeout(timer), reject(signal.reason)), { once: true });
   });
 
-/** Return what calls `act` when it has not been asked for during `ms`. */
-export function settled(ms, act) {
+/** Return a function that calls `act` after `ms` milliseconds without another call. */
+export function debounce(ms, act) {
   let timer;
   return () => (clearTimeout(timer), (timer = setTimeout(act, ms)));
 }

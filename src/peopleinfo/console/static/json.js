@@ -1,4 +1,4 @@
-// JSON whose numbers stay as they were written: 1.50 is not 1.5, and an account number of 20 digits is not rounded.
+// JSON that preserves the text of numbers: 1.50 stays 1.50, and a number of 20 digits is not rounded.
 
 export const isNumber = (value) => JSON.isRawJSON(value);
 export const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value) && !isNumber(value);
@@ -14,12 +14,12 @@ const sorted = (value) => {
   return Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, inner]) => [name, sorted(inner)]);
 };
 
-/** Say whether two values are the same, whatever the order of their members. */
+/** Return whether two values are equal; the order of fields does not matter. */
 export const same = (a, b) => a === b || (isObject(a) === isObject(b) && write([sorted(a)]) === write([sorted(b)]));
 
 /**
- * Return the JSON Merge Patch (RFC 7396) that makes `after` of `before`; undefined when there is none, since it would have to
- * set a member to null, which in a patch means to remove it.
+ * Return the JSON Merge Patch (RFC 7396) from `before` to `after`, or undefined if none exists: a patch cannot set a field to null,
+ * because null removes the field.
  */
 export function patchFor(before, after) {
   const patch = [];

@@ -1,21 +1,21 @@
-// People as they are shown: names, dates, and values of any depth.
+// Formatting of people: names, dates, and values of any depth.
 
 import { $, copy, h } from "./dom.js";
 import { isNumber, isObject, write } from "./json.js";
 
 export const LABELS = { person_name: "First name", person_surname: "Surname", person_birthdate: "Birthdate", person_address: "Address" };
-export const OWN = Object.keys(LABELS);
-export const SERVERS = ["person_id", "version", "created_at", "updated_at"];
+export const FIELDS = Object.keys(LABELS);
+export const SERVER_FIELDS = ["person_id", "version", "created_at", "updated_at"];
 
 export const path = (id) => `/v1/people/${encodeURIComponent(id)}`;
 export const pageOf = (id) => `/console/people/${encodeURIComponent(id)}`;
 export const versionOf = (person) => person.version.rawJSON;
 export const fullName = ({ person_name, person_surname }) => [person_name, person_surname].filter(Boolean).join(" ") || "(no name)";
 
-/** Return the members that are people's own, without those that the service gives. */
-export const details = (person) => Object.fromEntries(Object.entries(person).filter(([name]) => !SERVERS.includes(name)));
+/** Return the fields of a person without those that the server sets. */
+export const details = (person) => Object.fromEntries(Object.entries(person).filter(([name]) => !SERVER_FIELDS.includes(name)));
 
-/** Return a birthdate as people write it, as much as is known of it; any other text as it is. */
+/** Format a birthdate, which may be incomplete; return any other text unchanged. */
 export function birthdate(text) {
   const [, year, month, day] = /^(-|\d{4})(?:-(\d\d))?(?:-(\d\d))?$/.exec(text ?? "") ?? [];
   if (!month) return text ?? "";
@@ -24,7 +24,7 @@ export function birthdate(text) {
   return isNaN(date) ? text : date.toLocaleDateString("en-GB", form);
 }
 
-/** Show a value of any kind and depth. */
+/** Create the element that shows a value of any type and depth. */
 export function view(value) {
   if (typeof value === "string") return value ? h("span.text", null, value) : h("span.soft", null, "empty text");
   if (isNumber(value)) return h("span.number", null, value.rawJSON);
@@ -32,17 +32,17 @@ export function view(value) {
   if (typeof value === "boolean") return h("span.number", null, value ? "yes (true)" : "no (false)");
   const list = Array.isArray(value);
   const size = Object.keys(value).length;
-  if (!size) return h("span.soft", null, list ? "empty list" : "no members");
+  if (!size) return h("span.soft", null, list ? "empty list" : "no fields");
   const inner = list
     ? h("ol.tree", { role: "list" }, value.map((item) => h("li", null, view(item))))
     : h("dl.tree", null, Object.entries(value).map(([name, item]) => h("div", null, h("dt.soft", null, name || "(no name)"), h("dd", null, view(item)))));
   if (write(value).length < 400) return inner;
-  return h("details.nested", null, h("summary", null, `${size} ${list ? "item" : "member"}${size > 1 ? "s" : ""}`), inner);
+  return h("details.nested", null, h("summary", null, `${size} ${list ? "item" : "field"}${size > 1 ? "s" : ""}`), inner);
 }
 
-/** Say why a person cannot be shown; throws what is no answer of the service's. */
-export function absent(reason) {
+/** Show why a person cannot be displayed; rethrows errors without a response. */
+export function showNotFound(reason) {
   if (!reason.status) throw reason;
   $(".head, h1").hidden = true;
-  $("#missing").replaceChildren(reason.status === 404 ? copy("nobody") : h("p.problem", null, reason.message));
+  $("#not-found").replaceChildren(reason.status === 404 ? copy("person-not-found") : h("p.problem", null, reason.message));
 }

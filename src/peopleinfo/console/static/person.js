@@ -1,10 +1,10 @@
-// A person: all that is known, as it was sent.
+// Shows all fields of a person.
 
 import { call } from "./api.js";
 import { $, h, on, put } from "./dom.js";
-import { go, say } from "./frame.js";
-import { LABELS, OWN, absent, birthdate, details, fullName, pageOf, path, versionOf, view } from "./people.js";
-import { isGoing, remove } from "./removals.js";
+import { leaveTo, notify } from "./layout.js";
+import { LABELS, FIELDS, showNotFound, birthdate, details, fullName, pageOf, path, versionOf, view } from "./people.js";
+import { isPending, scheduleDeletion } from "./undo.js";
 
 const id = decodeURIComponent(location.pathname.split("/")[3]);
 let person;
@@ -13,11 +13,11 @@ function show(read) {
   person = read;
   document.title = `${fullName(person)} – PeopleInfo`;
   put("#name", fullName(person));
-  const own = OWN.filter((name) => person[name] !== undefined);
-  $("#own").replaceChildren(...own.flatMap((name) => line(LABELS[name], name === "person_birthdate" ? birthdate(person[name]) : person[name])));
-  const more = Object.entries(details(person)).filter(([name]) => !OWN.includes(name));
+  const present = FIELDS.filter((name) => person[name] !== undefined);
+  $("#fields").replaceChildren(...present.flatMap((name) => line(LABELS[name], name === "person_birthdate" ? birthdate(person[name]) : person[name])));
+  const more = Object.entries(details(person)).filter(([name]) => !FIELDS.includes(name));
   $("#more").replaceChildren(...more.flatMap(([name, value]) => line(name, value)));
-  $("#further").hidden = !more.length;
+  $("#other").hidden = !more.length;
   put("#id", id);
   put("#version", versionOf(person));
   for (const name of ["created_at", "updated_at"]) put(`#${name}`, new Date(person[name]).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" }));
@@ -28,20 +28,20 @@ function show(read) {
 
 const line = (name, value) => [h("dt", null, name || "(no name)"), h("dd", null, view(value))];
 
-const mark = () => ($("#remove").disabled = isGoing(id));
+const mark = () => ($("#delete").disabled = isPending(id));
 
 on("#copy", "click", async () => {
   await navigator.clipboard.writeText(id);
-  say("The id has been copied.");
+  notify("ID copied.");
 });
-on("#remove", "click", () => {
-  remove(id, versionOf(person));
-  go("/console");
+on("#delete", "click", () => {
+  scheduleDeletion(id, versionOf(person));
+  leaveTo("/console");
 });
-addEventListener("removals", mark);
+addEventListener("deletions", mark);
 on("#back", "click", (event) => {
   if (!document.referrer.endsWith("/console")) return;
   event.preventDefault();
-  history.back(); // to the search as it was left
+  history.back(); // restores the search
 });
-call("GET", path(id)).then(show, absent);
+call("GET", path(id)).then(show, showNotFound);

@@ -1,86 +1,86 @@
-// Finding people while their name is being typed. What was asked for stays with this entry of the browser's history, and in no address.
+// Search as you type. The browser's history entry stores the search; URLs never contain it.
 
 import { call } from "./api.js";
-import { $, $$, copy, h, on, put, settled } from "./dom.js";
-import { say } from "./frame.js";
+import { $, $$, copy, h, on, put, debounce } from "./dom.js";
+import { notify } from "./layout.js";
 import { birthdate, pageOf } from "./people.js";
-import { isGoing } from "./removals.js";
+import { isPending } from "./undo.js";
 
 const LIMIT = 50;
-const LOOKS = 10; // pages without anybody on them that are read before whoever waits is asked
+const MAX_EMPTY_PAGES = 10; // empty pages to read before the user must confirm
 const form = $("#search");
 const list = $("#results");
 const more = $("#more");
 const filters = $("#filters");
 const exports = $("#export");
 
-let asking = new AbortController();
+let request = new AbortController();
 let cursor = null;
 let loading = false;
-let where = {};
-let found = {}; // whom the list shows
-let strange = location.search || location.hash.includes("="); // whether the address asks for something
-let by = "surname_prefix"; // "surname" once the service has said that it finds nobody by the beginning of a surname
+let filter = {};
+let shownFilter = {}; // the filter of the list on the page
+let hasAddressFilter = location.search || location.hash.includes("=");
+let by = "surname_prefix"; // "surname" if the server does not support prefix search
 
 const remember = (more) => history.replaceState({ ...history.state, ...more }, "", location.pathname);
 
-/** Return the search as the API takes it. */
-function asked(given) {
-  const { surname, whole, exact, ...rest } = Object.fromEntries(given);
+/** Convert form values to a search of the API. */
+function toFilter(values) {
+  const { surname, whole, exact, ...rest } = Object.fromEntries(values);
   const search = { ...rest, ...(exact && { match: "exact" }) };
   const [last, first] = (surname ?? "").split(/\s*,\s*(.*)/);
   if (last) search[whole ? "surname" : by] = last;
-  if (first && first !== search.name) search.name = search.name ? [first, search.name] : first; // two are refused
+  if (first && first !== search.name) search.name = search.name ? [first, search.name] : first; // the server rejects two first names
   return search;
 }
 
 async function search() {
-  asking.abort();
-  asking = new AbortController();
+  request.abort();
+  request = new AbortController();
   cursor = null; // it belongs to another search
-  const { signal } = asking;
+  const { signal } = request;
   const given = [...new FormData(form)].map(([name, text]) => [name, text.trim()]).filter(([, text]) => text);
-  where = asked(given);
+  filter = toFilter(given);
   remember({ form: Object.fromEntries(given) });
-  put("#narrowed", given.filter(([name]) => name !== "surname").length || "");
-  list.classList.add("waiting"); // which hides the export
+  put("#filter-count", given.filter(([name]) => name !== "surname").length || "");
+  list.classList.add("waiting"); // hides the export buttons
   $("#empty").replaceChildren();
   try {
-    if (strange) throw { status: 422, errors: [], message: "Filters in the address are not read. Type them here." };
-    let page = await pageOfPeople(null).catch(onlyWhole);
+    if (hasAddressFilter) throw { status: 422, errors: [], message: "The address cannot contain filters. Enter them here." };
+    let page = await nextPage(null).catch(useWholeSurnames);
     if (!page) return search();
-    // "Anna Müller" is a first name and a surname, when it is no surname of its own.
-    const words = where[by]?.split(/\s+/) ?? [];
-    if (!page.people.length && !page.next_cursor && words.length > 1 && !where.name) {
-      where = { ...where, [by]: words.at(-1), name: words.slice(0, -1).join(" ") };
-      page = await pageOfPeople(null);
+    // If no surname matches "Anna Müller", try it as a first name and a surname.
+    const words = filter[by]?.split(/\s+/) ?? [];
+    if (!page.people.length && !page.next_cursor && words.length > 1 && !filter.name) {
+      filter = { ...filter, [by]: words.at(-1), name: words.slice(0, -1).join(" ") };
+      page = await nextPage(null);
     }
     signal.throwIfAborted();
     list.replaceChildren();
     show(page);
   } catch (reason) {
-    refused(reason);
+    showError(reason);
   } finally {
     if (!signal.aborted) list.classList.remove("waiting");
   }
 }
 
-/** Go over to whole surnames, and say so, when the service refused the beginning of one: it does where people are sealed. */
-function onlyWhole(reason) {
+/** Search by whole surnames if the server rejects a prefix, because names are encrypted. */
+function useWholeSurnames(reason) {
   if (by === "surname" || !reason.errors?.some(({ pointer }) => pointer === "surname_prefix")) throw reason;
   by = "surname";
   $("#whole-only").hidden = false;
   form.elements.whole.closest("label").hidden = true;
-  $("label[for=surname]").textContent = form.elements.surname.placeholder = "The whole surname";
+  $("label[for=surname]").textContent = form.elements.surname.placeholder = "Whole surname";
 }
 
-/** Read on until there is somebody to show, for a while: filters may pass over thousands. */
-async function pageOfPeople(cursor) {
-  const { signal } = asking;
-  for (let looks = 1; ; looks++) {
-    const body = { ...where, limit: LIMIT, cursor };
-    const page = await call("POST", "/v1/people/search", { body, signal, patient: true });
-    if (page.people.length || !page.next_cursor || looks === LOOKS) return page;
+/** Read pages until one has people, up to a limit: filters may exclude thousands. */
+async function nextPage(cursor) {
+  const { signal } = request;
+  for (let pages = 1; ; pages++) {
+    const body = { ...filter, limit: LIMIT, cursor };
+    const page = await call("POST", "/v1/people/search", { body, signal, retry: true });
+    if (page.people.length || !page.next_cursor || pages === MAX_EMPTY_PAGES) return page;
     cursor = page.next_cursor;
   }
 }
@@ -90,13 +90,13 @@ async function next() {
   loading = true;
   const before = list.children.length;
   try {
-    const { signal } = asking;
-    const page = await pageOfPeople(cursor);
+    const { signal } = request;
+    const page = await nextPage(cursor);
     signal.throwIfAborted();
     if (document.activeElement === more) setTimeout(() => $("a", list.children[before])?.focus());
     show(page);
   } catch (reason) {
-    refused(reason);
+    showError(reason);
   } finally {
     loading = false;
   }
@@ -107,27 +107,34 @@ function show({ people, next_cursor }) {
   cursor = next_cursor;
   const count = list.children.length;
   more.hidden = !cursor;
-  more.textContent = count ? "Show more" : "Keep looking";
-  found = where;
+  more.textContent = count ? "Show more" : "Continue search";
+  shownFilter = filter;
   exports.hidden = !count;
-  const anything = Object.keys(where).length;
-  put("#found", told(count, anything));
-  if (!count && !cursor) $("#empty").replaceChildren(copy(anything ? "nothing" : "nobody-yet"));
+  const isFiltered = Object.keys(filter).length;
+  put("#found", summary(count, isFiltered));
+  if (!count && !cursor) showEmpty(isFiltered);
   mark();
   remember({ count });
   watchEnd();
 }
 
-/** Watch the end of the list again: its observer reports changes alone, and the end may still be in view. */
+/** Observe the end of the list again: an observer reports changes only, and the end may still be in view. */
 function watchEnd() {
   end.unobserve(more);
   end.observe(more);
 }
 
-function told(count, anything) {
-  if (!count) return cursor ? "Nobody so far, and there are more people to look at." : "";
+function showEmpty(isFiltered) {
+  const message = copy(isFiltered ? "no-matches" : "no-people");
+  const surname = form.elements.surname.value.trim();
+  if (isFiltered && surname) $("h2", message).textContent = `No matches for “${surname}”`;
+  $("#empty").replaceChildren(message);
+}
+
+function summary(count, isFiltered) {
+  if (!count) return cursor ? "No matches so far. More people remain." : "";
   const people = count === 1 ? "1 person" : `${count.toLocaleString("en")} people`;
-  return people + (cursor ? " so far" : anything ? "" : " in all");
+  return people + (cursor ? " so far" : isFiltered ? "" : " in total");
 }
 
 function row({ person_id, person_name, person_surname, person_birthdate, person_address }) {
@@ -143,7 +150,7 @@ function row({ person_id, person_name, person_surname, person_birthdate, person_
   return item;
 }
 
-function refused(reason) {
+function showError(reason) {
   if (reason.name === "AbortError") return;
   if (!reason.status) throw reason;
   list.replaceChildren();
@@ -151,28 +158,28 @@ function refused(reason) {
   cursor = null;
   put("#found", "");
   const label = (name) => form.elements[name]?.labels[0].textContent ?? name;
-  const reasons = reason.errors.map(({ pointer, reason }) => `${label(pointer)}: ${reason}.`);
-  $("#empty").replaceChildren(h("p.problem", { role: "alert" }, reasons.join(" ") || reason.message));
+  const messages = reason.errors.map(({ pointer, reason }) => `${label(pointer)}: ${reason}.`);
+  $("#empty").replaceChildren(h("p.problem", { role: "alert" }, messages.join(" ") || reason.message));
 }
 
-/** Export all who are found, shown here or not. */
-async function save(button) {
+/** Export all matches, including those that are not on the page. */
+async function exportAs(button) {
   if (button.ariaDisabled) return;
   button.ariaDisabled = "true";
   try {
-    const file = await call("POST", "/v1/people/export", { body: { ...found, format: button.value }, patient: true });
+    const file = await call("POST", "/v1/people/export", { body: { ...shownFilter, format: button.value }, retry: true });
     const href = URL.createObjectURL(file);
     h("a", { href, download: `people.${button.value}` }).click();
-    setTimeout(() => URL.revokeObjectURL(href), 9999); // when the browser has begun to keep it
+    setTimeout(() => URL.revokeObjectURL(href), 9999); // after the browser has started the download
   } catch (reason) {
-    say(`Not exported: ${reason.message}`, "bad");
+    notify(`Export failed: ${reason.message}`, "bad");
   }
   button.ariaDisabled = null;
 }
 
-/** Mark who is being removed. */
+/** Mark people with a pending deletion. */
 function mark() {
-  for (const item of list.children) item.classList.toggle("going", isGoing(item.dataset.id));
+  for (const item of list.children) item.classList.toggle("going", isPending(item.dataset.id));
 }
 
 async function restore() {
@@ -189,16 +196,16 @@ async function restore() {
 }
 
 const end = new IntersectionObserver((seen) => seen.some((entry) => entry.isIntersecting) && list.children.length && next(), { rootMargin: "600px" });
-const soon = settled(120, search);
-on(form, "input", () => ((strange = ""), list.classList.add("waiting"), soon()));
-on(form, "reset", () => ((strange = ""), setTimeout(search)));
+const soon = debounce(120, search);
+on(form, "input", () => ((hasAddressFilter = ""), list.classList.add("waiting"), soon()));
+on(form, "reset", () => ((hasAddressFilter = ""), setTimeout(search)));
 on(form, "submit", (event) => (event.preventDefault(), search()));
 on(more, "click", next);
-for (const button of $$("button", exports)) on(button, "click", () => save(button));
-addEventListener("scroll", settled(100, () => remember({ scrolled: scrollY })), { passive: true });
+for (const button of $$("button", exports)) on(button, "click", () => exportAs(button));
+addEventListener("scroll", debounce(100, () => remember({ scrolled: scrollY })), { passive: true });
 addEventListener("hashchange", () => location.hash.includes("=") && location.reload());
-addEventListener("removals", mark);
-addEventListener("removed", (event) => $(`[data-id="${CSS.escape(event.detail)}"]`, list)?.remove());
+addEventListener("deletions", mark);
+addEventListener("deleted", (event) => $(`[data-id="${CSS.escape(event.detail)}"]`, list)?.remove());
 
 on(document, "keydown", (event) => {
   const { key, target } = event;

@@ -1,19 +1,19 @@
-// Tables of text (CSV): where a record ends, what its cells are, and how one is written.
+// CSV: splits a file into records and cells, and writes records.
 
 const QUOTE = '"';
 
-/** Return the cells of a record; null when it goes on in the next line, since a quote is open. A quote counts where a cell begins. */
+/** Return the cells of a record, or null if an open quote continues it on the next line. A quote opens only at the start of a cell. */
 export function cells(record, delimiter) {
   const found = [];
   let cell = "";
   let quoted = false;
-  let before = delimiter; // what stands before: the delimiter, a quote that closes, or anything else
+  let before = delimiter; // the previous character: a delimiter, a closing quote or other text
   for (const letter of record) {
     if (quoted) {
-      if (letter === '"') [quoted, before] = [false, '"'];
+      if (letter === QUOTE) [quoted, before] = [false, QUOTE];
       else cell += letter;
     } else if (letter === QUOTE && (before === delimiter || before === QUOTE)) {
-      if (before === '"') cell += '"';
+      if (before === QUOTE) cell += QUOTE;
       quoted = true;
     } else if (letter === delimiter) {
       found.push(cell);
@@ -28,10 +28,11 @@ export function cells(record, delimiter) {
 
 export const delimiterOf = (line) => [...",;\t|"].reduce((best, mark) => (line.split(mark).length > line.split(best).length ? mark : best));
 
-const quote = (cell) => (/[",;\t|\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
+const SPECIAL = /[",;\t|\r\n]/;
+const quote = (cell) => (SPECIAL.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
 export const record = (cells, delimiter) => cells.map(quote).join(delimiter);
 
-/** Yield the records of a file as { line, text, cells, read }; `read` is which part of the file has been read. Throws TypeError for wrong letters. */
+/** Yield the records of a file as { line, cells, delimiter, read }; `read` is the fraction of the file that was read. Throws TypeError for another encoding. */
 export async function* records(file, encoding) {
   const decoder = new TextDecoder(encoding, { fatal: true });
   let [rest, open, line, first, size, delimiter] = ["", "", 0, 1, 0, null];

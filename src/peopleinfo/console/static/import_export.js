@@ -1,17 +1,17 @@
-// A table from a file into the service: columns are mapped, then its rows go out piece by piece. A piece is named after what stands in it,
-// so that one that is sent again, by this page or when the same file is dropped once more, adds nobody twice.
+// Imports a CSV file: maps its columns and sends its rows in chunks. The Idempotency-Key of a chunk is a hash of its content,
+// so that sending a chunk or the whole file again creates no duplicates.
 
 import { call } from "./api.js";
 import { $, $$, h, on, put } from "./dom.js";
-import { guard } from "./frame.js";
+import { guard } from "./layout.js";
 import { record, records } from "./table.js";
 
-const PIECE = 500; // rows: a moment's work for the service
-const SHOWN = 20;
-const STORED = "will be stored";
+const CHUNK_ROWS = 500;
+const PREVIEW_ROWS = 20;
+const VALID = "will be stored";
 const form = $("#mapping");
-const selects = $$("#columns select[data-known]");
-const address = $$("#columns .further");
+const selects = $$("#columns select[data-aliases]");
+const address = $$("#columns .extra");
 let file, head, stopped, rejects;
 
 const show = (part) => {
@@ -24,7 +24,7 @@ const unreadable = (text) => {
   put("#unreadable", text);
 };
 
-/** Begin with a file: guess how its letters are encoded, read its first line, and what each column is likely to be. */
+/** Open a file: detect its encoding, read its first line and suggest a mapping of its columns. */
 async function open(chosen) {
   if (!chosen) return;
   file = chosen;
@@ -35,7 +35,7 @@ async function open(chosen) {
   } catch {
     form.elements.encoding.value = start[0] === 255 ? "utf-16le" : "windows-1252";
   }
-  await look();
+  await mapColumns();
 }
 
 async function first(count) {
@@ -44,21 +44,21 @@ async function first(count) {
   return rows;
 }
 
-async function look() {
+async function mapColumns() {
   try {
     [head] = await first(0);
   } catch {
-    return unreadable(`This file is not written in ${form.elements.encoding.selectedOptions[0].text}.`);
+    return unreadable(`The encoding of this file is not ${form.elements.encoding.selectedOptions[0].text}. Select another file encoding.`);
   }
   if (!head) return unreadable("This file is empty.");
   const names = head.cells.map((name) => name.trim());
-  if (new Set(names).size < names.length) return unreadable("The first line names a column more than once: rename one of them.");
-  const plain = names.map((name) => name.toLowerCase().replace(/[^a-z0-9]/g, ""));
+  if (new Set(names).size < names.length) return unreadable("The first line has two columns with the same name. Rename one of them.");
+  const normalized = names.map((name) => name.toLowerCase().replace(/[^a-z0-9]/g, ""));
   const used = new Set();
   for (const select of [...selects, ...address]) {
-    select.replaceChildren(h("option", { value: "" }, select.dataset.known ? "not in this file" : "and nothing else"), ...names.map((name) => h("option", { value: name }, name)));
-    const found = select.dataset.known?.split(" ").find((known) => plain.includes(known) && !used.has(known));
-    if (found) select.value = names[plain.indexOf(found)];
+    select.replaceChildren(h("option", { value: "" }, select.dataset.aliases ? "not in this file" : "no second column"), ...names.map((name) => h("option", { value: name }, name)));
+    const found = select.dataset.aliases?.split(" ").find((alias) => normalized.includes(alias) && !used.has(alias));
+    if (found) select.value = names[normalized.indexOf(found)];
     used.add(found);
   }
   unreadable("");
@@ -66,7 +66,7 @@ async function look() {
   preview();
 }
 
-/** Return how the service is to read the columns. */
+/** Return the column mapping as query parameters. */
 function mapping() {
   const query = new URLSearchParams();
   for (const { id, value } of selects) if (value) query.set(id, id === "person_address" ? [value, ...address.map((more) => more.value).filter(Boolean)].join(",") : value);
@@ -74,22 +74,22 @@ function mapping() {
   return query;
 }
 
-/** Send rows and return what became of each. */
+/** Import rows and return the result of each. */
 async function send(rows, query, key) {
   const body = [head, ...rows].map((row) => record(row.cells, head.delimiter)).join("\n");
-  const text = await call("POST", `/v1/people/import?${query}`, { body, type: "text/csv", headers: key ? { "Idempotency-Key": await key(body) } : {}, patient: true });
+  const text = await call("POST", `/v1/people/import?${query}`, { body, type: "text/csv", headers: key ? { "Idempotency-Key": await key(body) } : {}, retry: true });
   return text.trim().split("\n").map(JSON.parse).slice(0, -1);
 }
 
-const why = ({ errors }) => errors.map(({ pointer, reason }) => `${pointer.slice(1)} ${reason}`.trim()).join("; ");
+const errorText = ({ errors }) => errors.map(({ pointer, reason }) => `${pointer.slice(1)} ${reason}`.trim()).join("; ");
 
 async function preview() {
   const query = mapping();
   query.set("dry_run", "true");
-  const rows = (await first(SHOWN)).slice(1);
+  const rows = (await first(PREVIEW_ROWS)).slice(1);
   try {
     const outcomes = await send(rows, query);
-    sheet("#preview", ["", ...head.cells], rows.map((row, at) => [outcomes[at].errors ? why(outcomes[at]) : STORED, ...row.cells]));
+    sheet("#preview", ["", ...head.cells], rows.map((row, at) => [outcomes[at].errors ? errorText(outcomes[at]) : VALID, ...row.cells]));
     $("#start").disabled = false;
   } catch (reason) {
     if (!reason.status) throw reason;
@@ -99,7 +99,7 @@ async function preview() {
 }
 
 function sheet(table, names, rows) {
-  const body = rows.map(([first, ...cells]) => h("tr", null, [h(first === STORED ? "td" : "td.bad", null, first), ...cells.map((cell) => h("td", null, cell))]));
+  const body = rows.map(([first, ...cells]) => h("tr", null, [h(first === VALID ? "td" : "td.bad", null, first), ...cells.map((cell) => h("td", null, cell))]));
   $(table).replaceChildren(h("thead", null, h("tr", null, names.map((name) => h("th", { scope: "col" }, name)))), h("tbody", null, body));
 }
 
@@ -113,48 +113,48 @@ async function run() {
   rejects = [];
   stopped = false;
   running("Importing", true);
-  $("#refused").hidden = true;
+  $("#rejected-rows").hidden = true;
   put("#file-name", file.name);
   show("running");
   const store = async (rows, read) => {
     for (const [at, outcome] of (await send(rows, query, name)).entries()) {
       counts[outcome.result]++;
-      if (outcome.errors) rejects.push({ ...rows[at], why: why(outcome) });
+      if (outcome.errors) rejects.push({ ...rows[at], errorText: errorText(outcome) });
     }
     $("#progress").value = read;
     for (const [kind, count] of Object.entries(counts)) put(`#${kind}`, count.toLocaleString("en"));
   };
-  let title = "All rows are read";
+  let title = "Import finished";
   try {
-    const piece = [];
+    const chunk = [];
     for await (const row of records(file, form.elements.encoding.value)) {
       if (stopped) break;
-      if (row.line > head.line) piece.push(row);
-      if (piece.length === PIECE) await store(piece.splice(0), row.read);
+      if (row.line > head.line) chunk.push(row);
+      if (chunk.length === CHUNK_ROWS) await store(chunk.splice(0), row.read);
     }
-    if (piece.length && !stopped) await store(piece, 1);
+    if (chunk.length && !stopped) await store(chunk, 1);
     if (stopped) title = "Stopped";
   } catch (reason) {
-    title = reason instanceof TypeError ? "Stopped: letters of another encoding" : `Stopped: ${reason.message}`;
+    title = reason instanceof TypeError ? "Stopped: the file has another encoding" : `Stopped: ${reason.message}`;
   }
   ended(title);
 }
 
-function running(title, still) {
-  guard(() => still);
+function running(title, isActive) {
+  guard(() => isActive);
   put("#running-title", title);
-  $("#stop").hidden = !still;
-  $("#see").hidden = $("#another").hidden = still;
+  $("#stop").hidden = !isActive;
+  $("#see").hidden = $("#another").hidden = isActive;
 }
 
 function ended(title) {
   running(title, false);
-  $("#refused").hidden = !rejects.length;
-  // Cells that the header knows nothing of stand at the end, so that the others stay in their columns.
-  const whole = rejects.map(({ cells, line, why }) => [...head.cells.map((_, at) => cells[at] ?? ""), `${line}`, why, ...cells.slice(head.cells.length)]);
-  const lines = [[...head.cells, "reject_line", "reject_reason"], ...whole].map((cells) => `${record(cells, head.delimiter)}\n`);
+  $("#rejected-rows").hidden = !rejects.length;
+  // Cells beyond the header go to the end, so that all other cells stay in their columns.
+  const rows = rejects.map(({ cells, line, errorText }) => [...head.cells.map((_, at) => cells[at] ?? ""), `${line}`, errorText, ...cells.slice(head.cells.length)]);
+  const lines = [[...head.cells, "reject_line", "reject_reason"], ...rows].map((cells) => `${record(cells, head.delimiter)}\n`);
   $("#rejects").href = URL.createObjectURL(new Blob(["\ufeff", ...lines], { type: "text/csv" }));
-  sheet("#reasons", ["Reason", "Line", ...head.cells], rejects.slice(0, 100).map(({ cells, line, why }) => [why, line, ...cells]));
+  sheet("#reasons", ["Reason", "Line", ...head.cells], rejects.slice(0, 100).map(({ cells, line, errorText }) => [errorText, line, ...cells]));
   $("#running-title").focus();
 }
 
@@ -166,7 +166,7 @@ for (const kind of ["dragover", "dragleave", "drop"])
     drop.classList.toggle("over", kind === "dragover");
     if (kind === "drop" && !$("#choose").hidden) open(event.dataTransfer.files[0]);
   });
-on(form, "change", (event) => (event.target.id === "encoding" ? look() : preview()));
+on(form, "change", (event) => (event.target.id === "encoding" ? mapColumns() : preview()));
 on(form, "submit", (event) => (event.preventDefault(), run()));
 on(form, "reset", () => unreadable(""));
 on("#stop", "click", () => (stopped = true));

@@ -1,4 +1,4 @@
-"""Signing in with a key, and out; and what a session cannot be used for."""
+"""Login with a key, logout, and the protection of sessions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 
 from tests.cli import commands
 from tests.console import browsing
-from tests.console.test_accessibility import complaints
+from tests.console.test_accessibility import violations_of
 from tests.http.serving import HANG_TIMEOUT, Server, serving
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ def server(folder: Path) -> Iterator[Server]:
 
 
 def keys(folder: Path, *arguments: str) -> str:
-    done = commands.run(folder, "keys", *arguments)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.decode()
+    result = commands.run(folder, "keys", *arguments)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.decode()
 
 
 def sign_in(page: Page, key: str, *, at: str = "/console") -> None:
@@ -60,21 +60,21 @@ def session(page: Page) -> dict[str, object]:
     return next(dict(cookie) for cookie in page.context.cookies() if cookie.get("name") == "peopleinfo_session")
 
 
-def test_whoever_is_not_signed_in_is_asked_and_led_on(page: Page) -> None:
+def test_anonymous_user_signs_in_and_reaches_the_requested_page(page: Page) -> None:
     sign_in(page, ADMIN, at="/console/people/new")
     expect(page.get_by_role("heading", name="Add a person")).to_be_visible()
     page.get_by_role("link", name="People").last.click()
     expect(page.locator(".who")).to_have_text(["Müller, Anna"])
 
 
-def test_a_wrong_key_is_refused_and_explained(page: Page) -> None:
+def test_invalid_key_shows_a_message(page: Page) -> None:
     sign_in(page, "pi_wrong")
-    expect(page.get_by_role("alert").filter(has_text="This key is not known")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="This key is invalid")).to_be_visible()
     expect(page.get_by_label("API key")).to_have_value("")
     assert page.context.cookies() == []
 
 
-def test_the_session_is_out_of_the_reach_of_scripts(page: Page) -> None:
+def test_scripts_cannot_read_the_session(page: Page) -> None:
     sign_in(page, ADMIN)
     expect(page.locator(".who")).to_have_text(["Müller, Anna"])
     cookie = session(page)
@@ -87,7 +87,7 @@ def test_the_session_is_out_of_the_reach_of_scripts(page: Page) -> None:
     assert "peopleinfo_session" not in seen
 
 
-def test_signing_out_ends_it(page: Page) -> None:
+def test_logout_ends_the_session(page: Page) -> None:
     sign_in(page, ADMIN)
     expect(page.locator(".who")).to_have_text(["Müller, Anna"])
     page.get_by_role("button", name="Sign out").click()
@@ -97,7 +97,7 @@ def test_signing_out_ends_it(page: Page) -> None:
     expect(page.get_by_text("Müller")).to_have_count(0)
 
 
-def test_a_session_that_has_ended_keeps_what_was_typed(page: Page, server: Server) -> None:
+def test_input_is_kept_when_the_session_expires(page: Page, server: Server) -> None:
     sign_in(page, ADMIN, at="/console/people/new")
     page.get_by_label("Surname").fill("Unterbrochen")
     page.context.clear_cookies()
@@ -106,45 +106,45 @@ def test_a_session_that_has_ended_keeps_what_was_typed(page: Page, server: Serve
     expect(dialog.get_by_label("API key")).to_be_focused()
     dialog.get_by_label("API key").fill("wrong")
     dialog.get_by_role("button", name="Sign in").click()
-    expect(dialog.get_by_text("This key is not known")).to_be_visible()
+    expect(dialog.get_by_text("This key is invalid")).to_be_visible()
     dialog.get_by_label("API key").fill(ADMIN)
     dialog.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name="Unterbrochen")).to_be_visible()
 
 
-def test_whoever_signs_in_in_another_tab_goes_on_and_has_lost_nothing(page: Page) -> None:
+def test_login_on_another_tab_resumes_the_page(page: Page) -> None:
     sign_in(page, ADMIN, at="/console/people/new")
     page.get_by_label("Surname").fill("Elsewhere")
     page.get_by_label("Address").fill("A street\nA town")
-    page.get_by_role("button", name="Add a member").click()
+    page.get_by_role("button", name="Add a field").click()
     page.get_by_label("Name", exact=True).fill("languages")
     page.get_by_label("Value").fill('["german", "turkish"]')
-    page.get_by_label("Kind").select_option("JSON")
+    page.get_by_label("Type").select_option("JSON")
     page.context.clear_cookies()
     page.get_by_role("button", name="Save").click()
     dialog = page.get_by_role("dialog", name="Sign in again")
     expect(dialog).to_be_visible()
-    assert complaints(page) == []
-    with page.expect_response(lambda answer: answer.status == httpx.codes.UNAUTHORIZED):  # too early
-        dialog.get_by_role("button", name="go on here").click()
+    assert violations_of(page) == []
+    with page.expect_response(lambda answer: answer.status == httpx.codes.UNAUTHORIZED):  # not signed in yet
+        dialog.get_by_role("button", name="continue here").click()
     with page.expect_popup() as opened:
-        dialog.get_by_role("link", name="sign in in another tab").click()
+        dialog.get_by_role("link", name="sign in on a new tab").click()
     opened.value.get_by_label("API key").fill(ADMIN)
     opened.value.get_by_role("button", name="Sign in").click()
     expect(opened.value.get_by_role("heading", name="People")).to_be_visible()
-    dialog.get_by_role("button", name="go on here").click()
+    dialog.get_by_role("button", name="continue here").click()
     expect(page.get_by_role("heading", name="Elsewhere")).to_be_visible()
-    expect(page.locator("#own")).to_contain_text("A street\nA town")
+    expect(page.locator("#fields")).to_contain_text("A street\nA town")
     expect(page.locator("#more li")).to_have_text(["german", "turkish"])
 
 
 @pytest.mark.parametrize("at", ["/console", "/console/people/new", "/console/health", "/console/transfer"])
-def test_whoever_does_not_sign_in_now_is_told_what_was_not_done(page: Page, tmp_path: Path, at: str) -> None:
+def test_cancelled_login_shows_a_message(page: Page, tmp_path: Path, at: str) -> None:
     sign_in(page, ADMIN, at=at)
     page.wait_for_load_state("networkidle")
     page.context.clear_cookies()
     if at == "/console":
-        page.get_by_label("Surname, or how it begins").fill("m")
+        page.get_by_label("Surname or its first letters").fill("m")
     elif at == "/console/people/new":
         page.get_by_label("Surname").fill("Later")
         page.get_by_role("button", name="Save").click()
@@ -152,12 +152,12 @@ def test_whoever_does_not_sign_in_now_is_told_what_was_not_done(page: Page, tmp_
         (tmp_path / "people.csv").write_text("name\nLater\n")
         page.locator("#file").set_input_files(tmp_path / "people.csv")
     page.get_by_role("dialog").get_by_role("button", name="Not now").click()
-    expect(page.get_by_text("you are not signed in").first).to_be_visible()
+    expect(page.get_by_text("You are not signed in").first).to_be_visible()
     if at == "/console/people/new":
         expect(page.get_by_label("Surname")).to_have_value("Later")
 
 
-def test_an_export_that_finds_the_session_ended_goes_on_when_there_is_another(page: Page) -> None:
+def test_export_resumes_after_a_new_login(page: Page) -> None:
     sign_in(page, ADMIN)
     expect(page.locator(".who").first).to_be_visible()
     page.context.clear_cookies()
@@ -167,7 +167,7 @@ def test_an_export_that_finds_the_session_ended_goes_on_when_there_is_another(pa
         page.get_by_role("dialog").get_by_role("button", name="Sign in").click()
 
 
-def test_whoever_may_only_read_is_offered_nothing_else(page: Page, folder: Path) -> None:
+def test_read_only_user_sees_no_editing_actions(page: Page, folder: Path) -> None:
     key = keys(folder, "create", "--name", f"reader-{id(page)}", "--scope", "people:read").split()[-1]
     sign_in(page, key)
     expect(page.locator(".who").first).to_be_visible()
@@ -175,17 +175,17 @@ def test_whoever_may_only_read_is_offered_nothing_else(page: Page, folder: Path)
     page.locator(".row").first.click()
     expect(page.locator("#person")).to_be_visible()
     expect(page.get_by_role("link", name="Edit")).to_be_hidden()
-    expect(page.get_by_role("button", name="Remove")).to_be_hidden()
+    expect(page.get_by_role("button", name="Delete")).to_be_hidden()
 
 
-def test_a_revoked_key_ends_its_sessions(page: Page, folder: Path) -> None:
+def test_revoking_a_key_ends_its_sessions(page: Page, folder: Path) -> None:
     name = f"short-{id(page)}"
     sign_in(page, keys(folder, "create", "--name", name, "--scope", "people:read").split()[-1])
     expect(page.locator(".who").first).to_be_visible()
     keys(folder, "revoke", name)
-    for _ in range(HANG_TIMEOUT * 2):  # it is believed for two seconds
-        page.get_by_label("Surname, or how it begins").fill("m")
-        page.get_by_label("Surname, or how it begins").fill("mu")
+    for _ in range(HANG_TIMEOUT * 2):  # the server caches a key for two seconds
+        page.get_by_label("Surname or its first letters").fill("m")
+        page.get_by_label("Surname or its first letters").fill("mu")
         page.wait_for_timeout(500)
         if page.get_by_role("dialog").is_visible():
             break
@@ -194,9 +194,9 @@ def test_a_revoked_key_ends_its_sessions(page: Page, folder: Path) -> None:
 
 @pytest.fixture
 def cookie(server: Server) -> dict[str, str]:
-    """A session's cookie, as a browser sends it."""
-    own = {"Origin": server.url}
-    answer = httpx.post(f"{server.url}/console/sign-in", data={"key": ADMIN}, headers=own, timeout=HANG_TIMEOUT)
+    """Return the headers with a session cookie."""
+    same_origin = {"Origin": server.url}
+    answer = httpx.post(f"{server.url}/console/sign-in", data={"key": ADMIN}, headers=same_origin, timeout=HANG_TIMEOUT)
     assert answer.status_code == 303
     return {"Cookie": f"peopleinfo_session={answer.cookies['peopleinfo_session']}"}
 
@@ -216,24 +216,24 @@ def add(server: Server, **headers: str) -> int:
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
         {"Sec-Fetch-Site": "none"},
-        {"Sec-Fetch-Site": "cross-site", "Origin": "own"},
+        {"Sec-Fetch-Site": "cross-site", "Origin": "same_origin"},
     ],
     ids=str,
 )
-def test_no_other_page_can_use_a_session_to_change_anything(
+def test_cross_site_write_with_a_session_is_rejected(
     server: Server, cookie: dict[str, str], headers: dict[str, str]
 ) -> None:
-    own = {name: server.url if value == "own" else value for name, value in headers.items()}
-    assert add(server, **cookie, **own) == 403
+    same_origin = {name: server.url if value == "same_origin" else value for name, value in headers.items()}
+    assert add(server, **cookie, **same_origin) == 403
 
 
-def test_our_own_pages_can(server: Server, cookie: dict[str, str]) -> None:
+def test_same_origin_write_with_a_session_is_accepted(server: Server, cookie: dict[str, str]) -> None:
     assert add(server, **cookie, **{"Sec-Fetch-Site": "same-origin"}) == 201
     assert add(server, **cookie, Origin=server.url) == 201
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_no_other_page_can_read_with_a_session(server: Server, cookie: dict[str, str], site: str) -> None:
+def test_cross_site_read_with_a_session_is_rejected(server: Server, cookie: dict[str, str], site: str) -> None:
     answer = httpx.get(
         f"{server.url}/v1/people?surname=x", headers=cookie | {"Sec-Fetch-Site": site}, timeout=HANG_TIMEOUT
     )
@@ -241,7 +241,7 @@ def test_no_other_page_can_read_with_a_session(server: Server, cookie: dict[str,
 
 
 @pytest.mark.parametrize("path", ["/console/sign-in", "/console/sign-out"])
-def test_no_other_page_signs_anybody_in_or_out(server: Server, path: str) -> None:
+def test_cross_site_login_and_logout_are_rejected(server: Server, path: str) -> None:
     answer = httpx.post(
         f"{server.url}{path}", data={"key": ADMIN}, headers={"Origin": "https://example.org"}, timeout=HANG_TIMEOUT
     )
@@ -249,19 +249,19 @@ def test_no_other_page_signs_anybody_in_or_out(server: Server, path: str) -> Non
     assert "Set-Cookie" not in answer.headers
 
 
-def test_a_form_of_another_site_reaches_nothing(browser: Browser, server: Server, tmp_path: Path) -> None:
+def test_form_of_another_site_changes_nothing(browser: Browser, server: Server, tmp_path: Path) -> None:
     with browsing.window(browser, server.url) as page:
         sign_in(page, ADMIN)
         expect(page.locator(".who").first).to_be_visible()
         before = httpx.get(
             f"{server.url}/v1/people/export", headers={"Authorization": f"Bearer {ADMIN}"}, timeout=HANG_TIMEOUT
         ).text
-        evil = page.context.new_page()
-        evil.set_content(
+        attacker = page.context.new_page()
+        attacker.set_content(
             f'<form method="post" enctype="text/plain" action="{server.url}/v1/people"><input name="x"></form>'
         )
-        with evil.expect_navigation():
-            evil.evaluate("document.forms[0].submit()")
+        with attacker.expect_navigation():
+            attacker.evaluate("document.forms[0].submit()")
         after = httpx.get(
             f"{server.url}/v1/people/export", headers={"Authorization": f"Bearer {ADMIN}"}, timeout=HANG_TIMEOUT
         ).text
@@ -272,7 +272,7 @@ def test_a_form_of_another_site_reaches_nothing(browser: Browser, server: Server
     "to",
     ["https://example.org", "//example.org", "/v1/people", "/console/../docs", "javascript:1", "/console/x?y", "\\\\x"],
 )
-def test_signing_in_leads_to_the_console_alone(server: Server, to: str) -> None:
+def test_login_with_a_key_redirects_to_console_pages_only(server: Server, to: str) -> None:
     answer = httpx.post(
         f"{server.url}/console/sign-in",
         data={"key": ADMIN, "next": to},
@@ -282,25 +282,25 @@ def test_signing_in_leads_to_the_console_alone(server: Server, to: str) -> None:
     assert (answer.status_code, answer.headers["Location"]) == (303, "/console")
 
 
-def test_whoever_follows_a_link_from_elsewhere_is_still_signed_in(page: Page, server: Server) -> None:
+def test_link_from_another_site_keeps_the_session(page: Page, server: Server) -> None:
     sign_in(page, ADMIN)
     expect(page.locator(".who").first).to_be_visible()
-    elsewhere = page.context.new_page()
-    elsewhere.set_content(f'<a href="{server.url}/console/people/new">there</a>')
-    elsewhere.get_by_role("link", name="there").click()
-    expect(elsewhere.get_by_role("heading", name="Add a person")).to_be_visible()
+    other_site = page.context.new_page()
+    other_site.set_content(f'<a href="{server.url}/console/people/new">there</a>')
+    other_site.get_by_role("link", name="there").click()
+    expect(other_site.get_by_role("heading", name="Add a person")).to_be_visible()
 
 
-async def nothing() -> dict[str, str]:
-    """The events of a request that has none."""
+async def receive() -> dict[str, str]:
+    """Return the event of a request without a body."""
     return {"type": "http.disconnect"}
 
 
-def encrypted_cookie(sessions: Sessions, credential: str = "a key") -> str:
-    """Return the cookie of a session."""
+def session_cookie(sessions: Sessions, credential: str = "a key") -> str:
+    """Return the value of a session cookie."""
     response = Response()
     sessions.start(
-        Request(testing.create_scope(method="POST", headers={"Sec-Fetch-Site": "same-origin"}), nothing),
+        Request(testing.create_scope(method="POST", headers={"Sec-Fetch-Site": "same-origin"}), receive),
         response,
         credential,
     )

@@ -1,4 +1,4 @@
-"""Tables in and everyone out, through a page."""
+"""Import of CSV files and export on the page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def surname(size: str, request: pytest.FixtureRequest) -> str:
 
 
 def table(path: Path, surname: str, rows: int, bad: int = 0) -> Path:
-    """Write a table in which every so many rows have a birthdate that is none."""
+    """Write a CSV file in which `bad` rows, evenly distributed, have an invalid birthdate."""
     every = rows // bad if bad else rows + 1
     wrong = {every * (n + 1) - 1 for n in range(bad)}
     lines = [
@@ -38,10 +38,10 @@ def table(path: Path, surname: str, rows: int, bad: int = 0) -> Path:
 def choose(page: Page, file: Path) -> None:
     page.goto("/console/transfer")
     page.locator("#file").set_input_files(file)
-    expect(page.get_by_role("heading", name="Which column is what?")).to_be_focused()
+    expect(page.get_by_role("heading", name="Match the columns")).to_be_focused()
 
 
-def test_ten_thousand_rows_of_which_37_are_bad(
+def test_import_of_ten_thousand_rows_rejects_37_invalid_rows(
     page: Page, client: httpx.Client, surname: str, size: str, tmp_path: Path
 ) -> None:
     rows, bad = (ROWS, BAD) if size == "desktop" else (600, 7)
@@ -51,10 +51,10 @@ def test_ten_thousand_rows_of_which_37_are_bad(
     page.get_by_label("Address", exact=True).select_option("Street")
     page.get_by_label("Address, second column").select_option("City")
     expect(page.locator("#preview")).to_contain_text("must be a date like")
-    page.get_by_label("Dates are written").select_option("%d/%m/%Y")
+    page.get_by_label("Date format").select_option("%d/%m/%Y")
     expect(page.locator("#preview")).to_contain_text("will be stored")
     page.get_by_role("button", name="Import").click()
-    expect(page.get_by_role("heading", name="All rows are read")).to_be_visible()
+    expect(page.get_by_role("heading", name="Import finished")).to_be_visible()
     expect(page.locator("#stored")).to_have_text(f"{rows - bad:,}")
     expect(page.locator("#rejected")).to_have_text(str(bad))
     with page.expect_download() as download:
@@ -65,64 +65,62 @@ def test_ten_thousand_rows_of_which_37_are_bad(
     assert all("person_birthdate must be a date" in row["reject_reason"] for row in rejects)
     assert rejects[0]["Street"].endswith('"left"\nback')
     first_bad = rows // bad
-    assert rejects[0]["reject_line"] == str(2 * first_bad)  # a header before, and two lines each
+    assert rejects[0]["reject_line"] == str(2 * first_bad)  # after the header, each row takes two lines
     found = client.get("/v1/people", params={"surname": surname, "name": "N0"}).json()["people"]
     assert [(p["person_birthdate"], p["person_address"], p["E-mail"]) for p in found] == [
         ("1990-02-11", 'Street 0, "left"\nback Leipzig', "n0@example.org")
     ]
 
 
-def test_the_same_file_again_adds_nobody(page: Page, client: httpx.Client, surname: str, tmp_path: Path) -> None:
+def test_repeated_import_creates_no_duplicates(page: Page, client: httpx.Client, surname: str, tmp_path: Path) -> None:
     file = tmp_path / "people.csv"
     file.write_text(f"surname,name\n{surname},A\n{surname},B\n")
     for counted in ("stored", "duplicate"):
         choose(page, file)
         page.get_by_role("button", name="Import").click()
         expect(page.locator(f"#{counted}")).to_have_text("2")
-        expect(page.get_by_role("heading", name="All rows are read")).to_be_visible()
+        expect(page.get_by_role("heading", name="Import finished")).to_be_visible()
     assert len(client.get("/v1/people", params={"surname": surname}).json()["people"]) == 2
 
 
-def test_a_file_is_dropped_on_the_page(page: Page, surname: str) -> None:
+def test_dropped_file_opens_the_mapping(page: Page, surname: str) -> None:
     page.goto("/console/transfer")
     dropped = page.evaluate_handle(
         "text => { const d = new DataTransfer(); d.items.add(new File([text], 'people.csv')); return d; }",
         f"name\n{surname}\n",
     )
     page.dispatch_event("#drop", "drop", {"dataTransfer": dropped})
-    expect(page.get_by_role("heading", name="Which column is what?")).to_be_visible()
+    expect(page.get_by_role("heading", name="Match the columns")).to_be_visible()
     expect(page.locator("#preview")).to_contain_text(surname)
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
-    [(b"", "is empty"), (b"name,name\nA,B\n", "repeats a column"), (b"colour\nred\n", "contains a name")],
+    ("content", "message"),
+    [(b"", "is empty"), (b"name,name\nA,B\n", "two columns with the same name"), (b"colour\nred\n", "contains a name")],
     ids=["empty", "a column twice", "no name"],
 )
-def test_what_cannot_be_read_is_explained(page: Page, tmp_path: Path, content: bytes, said: str) -> None:
+def test_unreadable_file_shows_a_message(page: Page, tmp_path: Path, content: bytes, message: str) -> None:
     file = tmp_path / "odd.csv"
     file.write_bytes(content)
     page.goto("/console/transfer")
     page.locator("#file").set_input_files(file)
-    expect(page.get_by_text(said)).to_be_visible()
+    expect(page.get_by_text(message)).to_be_visible()
 
 
-def test_a_table_of_an_older_excel_keeps_its_umlauts(
-    page: Page, client: httpx.Client, surname: str, tmp_path: Path
-) -> None:
+def test_windows_1252_file_keeps_its_umlauts(page: Page, client: httpx.Client, surname: str, tmp_path: Path) -> None:
     file = tmp_path / "alt.csv"
     file.write_bytes(f"Vorname;Surname\nJörg;{surname}\n".encode("cp1252"))
     choose(page, file)
-    expect(page.get_by_label("Letters are encoded as")).to_have_value("windows-1252")
+    expect(page.get_by_label("File encoding")).to_have_value("windows-1252")
     page.get_by_label("First name", exact=True).select_option("Vorname")
     expect(page.locator("#preview")).to_contain_text("will be stored")
     page.get_by_role("button", name="Import").click()
-    expect(page.get_by_role("heading", name="All rows are read")).to_be_visible()
+    expect(page.get_by_role("heading", name="Import finished")).to_be_visible()
     assert client.get("/v1/people", params={"surname": surname}).json()["people"][0]["person_name"] == "Jörg"
 
 
 @pytest.mark.parametrize("form", ["CSV", "NDJSON"])
-def test_everyone_is_exported(page: Page, client: httpx.Client, surname: str, form: str) -> None:
+def test_export_contains_all_people(page: Page, client: httpx.Client, surname: str, form: str) -> None:
     client.post("/v1/people", json={"person_surname": surname})
     page.goto("/console/transfer")
     with page.expect_download() as download:

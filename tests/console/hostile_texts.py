@@ -1,4 +1,4 @@
-"""Texts that would do harm if anything read them as more than text. Whichever runs sets `window.harmed`."""
+"""Texts that attack a page that interprets them. Executed code sets `window.harmed`."""
 
 from __future__ import annotations
 

@@ -1,0 +1,83 @@
+"""Rendering of the console's pages from their templates."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import falcon
+
+from peopleinfo import __version__
+from peopleinfo.auth.principal import ANONYMOUS, Principal, Scope
+from peopleinfo.console import static_files
+from peopleinfo.formats.column_mapping import HEADER_ALIASES
+from peopleinfo.http.bodies import cookie
+from peopleinfo.http.middleware.security_headers import PAGE_HEADERS
+
+if TYPE_CHECKING:
+    from falcon.asgi import Request, Response
+    from jinja2 import Environment
+
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
+_HEADERS: Final = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-store", **PAGE_HEADERS}
+_THEMES: Final = ("light", "dark")
+LOGIN_PATH: Final = "/console/sign-in"
+PROVIDER_PATH: Final = f"{LOGIN_PATH}/provider"
+ANONYMOUS_VISITOR: Final = Principal(name="", scopes=frozenset())
+
+
+class Page(NamedTuple):
+    """A template, its script and its section of the navigation."""
+
+    template: str
+    script: str
+    section: str = ""
+
+
+def render_page(
+    req: Request, resp: Response, page: Page, principal: Principal, *, has_provider: bool = False, **values: Any
+) -> None:
+    """Make the response a page with the actions that the principal may use.
+
+    With `has_provider` the page links to the login at the identity provider.
+    """
+    resp.content_type = falcon.MEDIA_HTML
+    for name, value in _HEADERS.items():
+        resp.set_header(name, value)
+    theme = cookie(req, "peopleinfo_theme")
+    resp.text = (
+        _templates()
+        .get_template(page.template)
+        .render(
+            static=static_files.root(),
+            version=__version__,
+            script=page.script,
+            section=page.section,
+            theme=theme if theme in _THEMES else "",
+            user="" if principal in (ANONYMOUS, ANONYMOUS_VISITOR) else principal.name,
+            may_read=principal.has_scope(Scope.READ),
+            may_write=principal.has_scope(Scope.WRITE),
+            may_read_metrics=principal.has_scope(Scope.METRICS),
+            aliases=HEADER_ALIASES,
+            provider=PROVIDER_PATH if has_provider else "",
+            **values,
+        )
+    )
+
+
+@cache
+def _templates() -> Environment:
+    # A server that renders no page does not load Jinja.
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
+
+    return Environment(
+        loader=PackageLoader("peopleinfo.console"),
+        autoescape=True,
+        auto_reload=False,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
