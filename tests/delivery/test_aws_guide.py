@@ -96,7 +96,7 @@ def clone(to: Path) -> None:
 
 
 def test_page_leads_from_an_empty_account_to_a_request_and_back(account: Pipeline) -> None:
-    up = commands("", "1. The stacks, once", "2. The first version, by hand", "3. The first request")
+    up = commands("", "1. Create the stacks", "2. Publish the first version", "3. Send the first request")
     output = account.run(f"{up.replace('curl', 'curl --fail --silent --show-error')}\n")
     assert '"version": "0.1.0"' in output
     assert account.now("running") == DIGEST
@@ -119,7 +119,7 @@ def test_page_leads_from_an_empty_account_to_a_request_and_back(account: Pipelin
 
 
 def test_second_environment_changes_no_resource_of_the_first(account: Pipeline) -> None:
-    stacks = commands("1. The stacks, once")
+    stacks = commands("1. Create the stacks")
     for environment in (ENV, "prod"):
         account.run(f"export AWS_REGION=eu-west-1 ENV={environment}\n{stacks}")
     assert account.now("bootstrapped") == {ENV: ENV, "prod": "prod"}
@@ -131,7 +131,7 @@ def test_second_environment_changes_no_resource_of_the_first(account: Pipeline) 
 
 
 def test_second_environment_in_the_state_of_the_first_is_detected(account: Pipeline) -> None:
-    stacks = re.sub(r".*workspace select.*\n", "", commands("1. The stacks, once"))
+    stacks = re.sub(r".*workspace select.*\n", "", commands("1. Create the stacks"))
     account.run(f"export AWS_REGION=eu-west-1 ENV={ENV}\n{stacks}")
     with pytest.raises(Failed, match="9 to destroy"):
         account.run(f"export AWS_REGION=eu-west-1 ENV=prod\n{stacks}")
