@@ -1,4 +1,4 @@
-"""The form of a key, and what the gate believes of one for how long."""
+"""API keys: their format, and the cache of the authenticator."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peopleinfo.auth import authenticator as gates
+from peopleinfo.auth import authenticator as authenticator_module
 from peopleinfo.auth.api_keys import ApiKey, ApiKeyError, create_key, generate_key, is_well_formed, revoke
 from peopleinfo.auth.authenticator import KEY_CACHE_TTL, STALE_KEY_TTL, STALE_METRICS_TTL, Authenticator
 from peopleinfo.auth.principal import ANONYMOUS, Principal, Scope
@@ -23,272 +23,274 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
-class InMemory:
-    """Keys in memory, which can be made to fail, and which count how often they are asked."""
+class InMemoryKeyStore:
+    """An in-memory store of keys that counts lookups and can be unavailable."""
 
     def __init__(self) -> None:
-        self.kept: dict[bytes, ApiKey] = {}
-        self.asked = 0
-        self.is_away = False
-        self.answers = asyncio.Event()
-        self.answers.set()
+        self.stored: dict[bytes, ApiKey] = {}
+        self.lookups = 0
+        self.is_down = False
+        self.may_respond = asyncio.Event()
+        self.may_respond.set()
 
     async def find(self, digest: bytes) -> ApiKey | None:
-        await self._ask()
-        return self.kept.get(digest)
+        await self._look_up()
+        return self.stored.get(digest)
 
     async def save(self, *keys: ApiKey) -> None:
-        self.kept |= {key.key_hash: key for key in keys}
+        self.stored |= {key.key_hash: key for key in keys}
 
     async def all(self) -> list[ApiKey]:
-        return list(self.kept.values())
+        return list(self.stored.values())
 
     async def any_exist(self) -> bool:
-        await self._ask()
-        return bool(self.kept)
+        await self._look_up()
+        return bool(self.stored)
 
-    async def _ask(self) -> None:
-        self.asked += 1
-        await self.answers.wait()
-        if self.is_away:
-            raise StoreUnavailable("away")
-
-
-@pytest.fixture
-def keys() -> InMemory:
-    return InMemory()
+    async def _look_up(self) -> None:
+        self.lookups += 1
+        await self.may_respond.wait()
+        if self.is_down:
+            raise StoreUnavailable("down")
 
 
 @pytest.fixture
-def wait(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Let time pass for the gate."""
+def keys() -> InMemoryKeyStore:
+    return InMemoryKeyStore()
+
+
+@pytest.fixture
+def advance(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Return a function that advances the clock of the authenticator by some seconds."""
     moment = [1_000.0]
-    monkeypatch.setattr(gates, "monotonic", lambda: moment[0])
+    monkeypatch.setattr(authenticator_module, "monotonic", lambda: moment[0])
 
-    def wait(seconds: float) -> None:
+    def advance(seconds: float) -> None:
         moment[0] += seconds
 
-    return wait
+    return advance
 
 
-async def made(keys: InMemory, lifetime: timedelta | None = None) -> str:
+async def new_credential(keys: InMemoryKeyStore, lifetime: timedelta | None = None) -> str:
     credential, _ = await create_key(keys, name="ci", scopes=[Scope.READ], lifetime=lifetime, now=NOW)
     return credential
 
 
-def test_a_key_can_be_found_by_scanners_for_secrets() -> None:
+def test_key_is_recognised_by_secret_scanners() -> None:
     assert re.fullmatch("pi_[0-9A-Za-z]{49}", generate_key())
 
 
-def test_no_two_keys_are_the_same() -> None:
+def test_generated_keys_are_unique() -> None:
     assert len({generate_key() for _ in range(1_000)}) == 1_000
 
 
 @given(st.data())
-def test_a_key_with_one_letter_wrong_is_no_key(data: st.DataObject) -> None:
+def test_key_with_a_wrong_letter_is_not_well_formed(data: st.DataObject) -> None:
     credential = generate_key()
     assert is_well_formed(credential)
-    place = data.draw(st.integers(3, len(credential) - 1))
+    position = data.draw(st.integers(3, len(credential) - 1))
     letter = data.draw(st.sampled_from("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_- "))
-    changed = credential[:place] + letter + credential[place + 1 :]
+    changed = credential[:position] + letter + credential[position + 1 :]
     assert is_well_formed(changed) == (changed == credential)
 
 
 @pytest.mark.parametrize("text", ["", "pi_", "pi_" + "0" * 49, "x" * 52])
-def test_what_has_not_the_form_of_a_key_is_none(text: str) -> None:
+def test_text_in_another_format_is_not_a_key(text: str) -> None:
     assert not is_well_formed(text)
 
 
-def test_a_key_of_another_length_is_no_key() -> None:
+def test_key_of_another_length_is_not_well_formed() -> None:
     assert not is_well_formed(generate_key()[:-1])
     assert not is_well_formed(generate_key() + "0")
 
 
-async def test_what_is_kept_of_a_key_does_not_hold_it(keys: InMemory) -> None:
-    credential = await made(keys)
-    (kept,) = keys.kept.values()
-    assert credential[3:20] not in repr(kept)
+async def test_stored_form_of_a_key_does_not_contain_the_key(keys: InMemoryKeyStore) -> None:
+    credential = await new_credential(keys)
+    (stored,) = keys.stored.values()
+    assert credential[3:20] not in repr(stored)
 
 
 @pytest.mark.parametrize("name", ["", " ", "a b", "ü", "-x", "x" * 65, "x\n", "x/y", "anybody", "admin-key"])
-async def test_a_name_that_would_confuse_a_log_is_refused(keys: InMemory, name: str) -> None:
+async def test_key_name_with_special_characters_is_rejected(keys: InMemoryKeyStore, name: str) -> None:
     with pytest.raises(ApiKeyError):
         await create_key(keys, name=name, scopes=[Scope.READ], lifetime=None, now=NOW)
 
 
-async def test_nothing_can_be_hidden_from_an_administrator(keys: InMemory) -> None:
+async def test_key_with_the_admin_scope_cannot_have_hidden_fields(keys: InMemoryKeyStore) -> None:
     with pytest.raises(ApiKeyError):
         await create_key(keys, name="a", scopes=[Scope.ADMIN], hidden_fields=["person_address"], lifetime=None, now=NOW)
 
 
-async def test_a_key_is_asked_for_once_in_a_while(keys: InMemory, wait: Callable[[float], None]) -> None:
-    credential = await made(keys)
-    gate = Authenticator(keys, now=lambda: NOW)
-    for _ in range(100):
-        await gate.authenticate(credential)
-    assert keys.asked == 1
-    wait(KEY_CACHE_TTL)
-    await gate.authenticate(credential)
-    assert keys.asked == 2
-
-
-async def test_a_revoked_key_is_refused_when_it_is_asked_for_again(
-    keys: InMemory, wait: Callable[[float], None]
+async def test_key_is_looked_up_once_per_cache_lifetime(
+    keys: InMemoryKeyStore, advance: Callable[[float], None]
 ) -> None:
-    credential = await made(keys)
-    gate = Authenticator(keys, now=lambda: NOW)
-    await gate.authenticate(credential)
+    credential = await new_credential(keys)
+    authenticator = Authenticator(keys, now=lambda: NOW)
+    for _ in range(100):
+        await authenticator.authenticate(credential)
+    assert keys.lookups == 1
+    advance(KEY_CACHE_TTL)
+    await authenticator.authenticate(credential)
+    assert keys.lookups == 2
+
+
+async def test_revoked_key_is_rejected_by_the_next_lookup(
+    keys: InMemoryKeyStore, advance: Callable[[float], None]
+) -> None:
+    credential = await new_credential(keys)
+    authenticator = Authenticator(keys, now=lambda: NOW)
+    await authenticator.authenticate(credential)
     await revoke(keys, "ci", now=NOW)
-    wait(KEY_CACHE_TTL)
+    advance(KEY_CACHE_TTL)
     for _ in range(2):
         with pytest.raises(NotAuthenticated):
-            await gate.authenticate(credential)
+            await authenticator.authenticate(credential)
 
 
-async def test_a_key_that_expires_sooner_is_not_believed_longer(keys: InMemory, wait: Callable[[float], None]) -> None:
-    credential = await made(keys, timedelta(seconds=1))
+async def test_key_is_not_cached_beyond_its_expiry(keys: InMemoryKeyStore, advance: Callable[[float], None]) -> None:
+    credential = await new_credential(keys, timedelta(seconds=1))
     moment = [NOW]
-    gate = Authenticator(keys, now=lambda: moment[0])
-    await gate.authenticate(credential)
-    wait(1)
+    authenticator = Authenticator(keys, now=lambda: moment[0])
+    await authenticator.authenticate(credential)
+    advance(1)
     moment[0] += timedelta(seconds=1)
     with pytest.raises(NotAuthenticated):
-        await gate.authenticate(credential)
+        await authenticator.authenticate(credential)
 
 
-class FewSeconds:
-    """A provider whose every token is good for the same few seconds, and that counts how often it is asked."""
+class ShortLivedTokens:
+    """A token verifier that counts lookups; every token has the same lifetime."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self.asked = 0
+        self.lookups = 0
 
     async def principal(self, token: str) -> tuple[Principal, float]:
-        self.asked += 1
+        self.lookups += 1
         return Principal(name=f"oidc:{token}", scopes=frozenset()), self.seconds
 
 
 @pytest.mark.parametrize("seconds", [1.0, 10 * STALE_KEY_TTL])
-async def test_a_token_is_not_believed_beyond_its_expiry(
-    keys: InMemory, wait: Callable[[float], None], seconds: float
+async def test_token_is_not_cached_beyond_its_expiry(
+    keys: InMemoryKeyStore, advance: Callable[[float], None], seconds: float
 ) -> None:
-    tokens = FewSeconds(seconds)
-    gate = Authenticator(keys, now=lambda: NOW, tokens=tokens)
+    tokens = ShortLivedTokens(seconds)
+    authenticator = Authenticator(keys, now=lambda: NOW, tokens=tokens)
     for _ in range(2):
-        await gate.authenticate("a.b.c")
-    assert tokens.asked == 1
-    wait(min(seconds, STALE_KEY_TTL))  # the provider may have withdrawn the key by which it was signed
-    await gate.authenticate("a.b.c")
-    assert tokens.asked == 2
+        await authenticator.authenticate("a.b.c")
+    assert tokens.lookups == 1
+    advance(min(seconds, STALE_KEY_TTL))  # the provider may have withdrawn its signing key
+    await authenticator.authenticate("a.b.c")
+    assert tokens.lookups == 2
 
 
-async def test_while_the_store_is_away_who_was_let_in_goes_on_for_a_while(
-    keys: InMemory, wait: Callable[[float], None]
+async def test_cached_key_is_accepted_for_a_time_while_store_is_down(
+    keys: InMemoryKeyStore, advance: Callable[[float], None]
 ) -> None:
-    credential = await made(keys)
-    gate = Authenticator(keys, now=lambda: NOW)
-    await gate.authenticate(credential)
-    keys.is_away = True
+    credential = await new_credential(keys)
+    authenticator = Authenticator(keys, now=lambda: NOW)
+    await authenticator.authenticate(credential)
+    keys.is_down = True
     for _ in range(int(STALE_KEY_TTL) - 1):
-        wait(1)
-        assert (await gate.authenticate(credential)).name == "ci"
-    wait(1)
+        advance(1)
+        assert (await authenticator.authenticate(credential)).name == "ci"
+    advance(1)
     with pytest.raises(StoreUnavailable):
-        await gate.authenticate(credential)
+        await authenticator.authenticate(credential)
 
 
-async def test_while_the_store_is_away_nobody_new_is_let_in(keys: InMemory) -> None:
-    credential = await made(keys)
-    keys.is_away = True
+async def test_unknown_key_is_rejected_while_store_is_down(keys: InMemoryKeyStore) -> None:
+    credential = await new_credential(keys)
+    keys.is_down = True
     with pytest.raises(StoreUnavailable):
         await Authenticator(keys, now=lambda: NOW).authenticate(credential)
 
 
-async def test_while_the_store_is_away_who_saw_figures_goes_on_to_see_them(
-    keys: InMemory, wait: Callable[[float], None]
+async def test_cached_key_can_read_metrics_while_store_is_down(
+    keys: InMemoryKeyStore, advance: Callable[[float], None]
 ) -> None:
-    credential = await made(keys)
-    for shown, gate in (
+    credential = await new_credential(keys)
+    for shown, authenticator in (
         (credential, Authenticator(keys, now=lambda: NOW)),
         (None, Authenticator(keys, now=lambda: NOW, allow_anonymous_until_first_key=True)),
     ):
-        kept, keys.kept = keys.kept, keys.kept if shown else {}
-        principal = await gate.authenticate(shown, for_metrics=True)
-        keys.is_away = True
+        stored, keys.stored = keys.stored, keys.stored if shown else {}
+        principal = await authenticator.authenticate(shown, for_metrics=True)
+        keys.is_down = True
         for _ in range(10):
-            wait(STALE_METRICS_TTL / 10 - 1)
-            assert await gate.authenticate(shown, for_metrics=True) == principal
+            advance(STALE_METRICS_TTL / 10 - 1)
+            assert await authenticator.authenticate(shown, for_metrics=True) == principal
             with pytest.raises(StoreUnavailable):
-                await gate.authenticate(shown)
-        wait(10)
+                await authenticator.authenticate(shown)
+        advance(10)
         with pytest.raises(StoreUnavailable):
-            await gate.authenticate(shown, for_metrics=True)
-        keys.is_away, keys.kept = False, kept
+            await authenticator.authenticate(shown, for_metrics=True)
+        keys.is_down, keys.stored = False, stored
 
 
-async def test_who_was_let_in_does_not_wait_for_a_store_that_hangs_and_its_answer_is_heard_all_the_same(
-    keys: InMemory, wait: Callable[[float], None]
+async def test_cached_key_does_not_wait_for_a_slow_store_but_its_late_response_counts(
+    keys: InMemoryKeyStore, advance: Callable[[float], None]
 ) -> None:
-    credential = await made(keys)
-    gate = Authenticator(keys, now=lambda: NOW)
-    await gate.authenticate(credential)
+    credential = await new_credential(keys)
+    authenticator = Authenticator(keys, now=lambda: NOW)
+    await authenticator.authenticate(credential)
     await revoke(keys, "ci", now=NOW)
-    wait(KEY_CACHE_TTL)
-    keys.answers.clear()
-    assert (await gate.authenticate(credential)).name == "ci"
-    keys.answers.set()
+    advance(KEY_CACHE_TTL)
+    keys.may_respond.clear()
+    assert (await authenticator.authenticate(credential)).name == "ci"
+    keys.may_respond.set()
     await asyncio.sleep(0)
-    assert not gate.is_cached(credential)
+    assert not authenticator.is_cached(credential)
     with pytest.raises(NotAuthenticated):
-        await gate.authenticate(credential)
+        await authenticator.authenticate(credential)
 
 
-async def test_what_cannot_be_a_key_costs_the_store_nothing(keys: InMemory) -> None:
-    gate = Authenticator(keys, now=lambda: NOW)
+async def test_malformed_key_causes_no_lookup(keys: InMemoryKeyStore) -> None:
+    authenticator = Authenticator(keys, now=lambda: NOW)
     with pytest.raises(NotAuthenticated):
-        await gate.authenticate("pi_" + "0" * 49)
-    assert keys.asked == 0
+        await authenticator.authenticate("pi_" + "0" * 49)
+    assert keys.lookups == 0
 
 
-async def test_without_a_credential_nobody_is_let_in(keys: InMemory) -> None:
+async def test_request_without_a_credential_is_rejected(keys: InMemoryKeyStore) -> None:
     with pytest.raises(NotAuthenticated):
         await Authenticator(keys, now=lambda: NOW).authenticate(None)
 
 
-async def test_a_gate_that_is_open_until_there_are_keys_closes_for_good(
-    keys: InMemory, wait: Callable[[float], None]
+async def test_anonymous_access_ends_permanently_with_the_first_key(
+    keys: InMemoryKeyStore, advance: Callable[[float], None]
 ) -> None:
-    gate = Authenticator(keys, now=lambda: NOW, allow_anonymous_until_first_key=True)
-    assert await gate.authenticate(None) is ANONYMOUS
-    assert gate.cached_principal(None) is ANONYMOUS
-    credential = await made(keys)
-    wait(KEY_CACHE_TTL)
+    authenticator = Authenticator(keys, now=lambda: NOW, allow_anonymous_until_first_key=True)
+    assert await authenticator.authenticate(None) is ANONYMOUS
+    assert authenticator.cached_principal(None) is ANONYMOUS
+    credential = await new_credential(keys)
+    advance(KEY_CACHE_TTL)
     with pytest.raises(NotAuthenticated):
-        await gate.authenticate(None)
+        await authenticator.authenticate(None)
     await revoke(keys, "ci", now=NOW)
-    keys.kept.clear()
+    keys.stored.clear()
     with pytest.raises(NotAuthenticated):
-        await gate.authenticate(None)
-    assert not gate.allows_anonymous
-    assert gate.cached_principal(credential) is None
+        await authenticator.authenticate(None)
+    assert not authenticator.allows_anonymous
+    assert authenticator.cached_principal(credential) is None
 
 
-async def test_a_wrong_credential_is_refused_where_none_is_needed(keys: InMemory) -> None:
+async def test_invalid_credential_is_rejected_even_if_anonymous_access_is_allowed(keys: InMemoryKeyStore) -> None:
     with pytest.raises(NotAuthenticated):
         await Authenticator(keys, now=lambda: NOW, allow_anonymous=True).authenticate(generate_key())
 
 
-async def test_what_is_remembered_is_bounded(keys: InMemory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gates, "_MAX_CACHE_SIZE", 3)
-    gate = Authenticator(keys, now=lambda: NOW, admin_key="a" * 32)
+async def test_cache_of_keys_has_a_limited_size(keys: InMemoryKeyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(authenticator_module, "_MAX_CACHE_SIZE", 3)
+    authenticator = Authenticator(keys, now=lambda: NOW, admin_key="a" * 32)
     for number in range(10):
         credential, _ = await create_key(keys, name=f"k{number}", scopes=[Scope.READ], lifetime=None, now=NOW)
-        assert (await gate.authenticate(credential)).name == f"k{number}"
-        assert len(gate._entries) <= 3
-    assert (await gate.authenticate("a" * 32)).has_scope(Scope.ADMIN)
+        assert (await authenticator.authenticate(credential)).name == f"k{number}"
+        assert len(authenticator._entries) <= 3
+    assert (await authenticator.authenticate("a" * 32)).has_scope(Scope.ADMIN)
 
 
-def test_a_scope_is_needed_and_an_administrator_has_all() -> None:
+def test_operation_requires_its_scope_and_admin_has_every_scope() -> None:
     reader = ApiKey(key_hash=b"", name="r", scopes=frozenset({Scope.READ}), created_at=NOW).principal
     reader.require_scope(Scope.READ)
     with pytest.raises(AccessDenied, match="people:write"):

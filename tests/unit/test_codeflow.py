@@ -1,4 +1,4 @@
-"""The provider is asked for its configuration at intervals, whether or not it answers."""
+"""The configuration of the provider is fetched at intervals, also while the provider is unavailable."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 
 
 class Provider(ThreadingHTTPServer):
-    """A provider that counts who asks for its configuration, and may be ill."""
+    """A provider that counts requests for its configuration and can be unavailable."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Asked)
+        super().__init__(("127.0.0.1", 0), _Handler)
         self.issuer = f"http://127.0.0.1:{self.server_port}"
-        self.asked = 0
-        self.is_ill = False
+        self.requests = 0
+        self.is_down = False
 
 
-class _Asked(BaseHTTPRequestHandler):
+class _Handler(BaseHTTPRequestHandler):
     server: Provider
 
     def do_GET(self) -> None:
-        self.server.asked += 1
+        self.server.requests += 1
         issuer = self.server.issuer
         body = json.dumps({"issuer": issuer, "authorization_endpoint": f"{issuer}/authorize"}).encode()
-        self.send_response(500 if self.server.is_ill else 200)
+        self.send_response(500 if self.server.is_down else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -60,45 +60,45 @@ def flow(provider: Provider, moment: MonotonicClock) -> AuthorizationCodeFlow:
     return AuthorizationCodeFlow(provider.issuer, "console", secret="", scopes="openid", monotonic=moment)
 
 
-async def begun(flow: AuthorizationCodeFlow, times: int) -> int:
-    """Begin to sign in so many times at once; return how many times the provider could be reached."""
-    beginnings = [flow.start("http://here/back", "/console") for _ in range(times)]
-    results = await asyncio.gather(*beginnings, return_exceptions=True)
+async def start_logins(flow: AuthorizationCodeFlow, times: int) -> int:
+    """Start logins concurrently and return the number of successful ones."""
+    logins = [flow.start("http://here/back", "/console") for _ in range(times)]
+    results = await asyncio.gather(*logins, return_exceptions=True)
     assert all(isinstance(result, tuple | ProviderUnavailable) for result in results)
     return sum(isinstance(result, tuple) for result in results)
 
 
-async def test_a_provider_that_answers_is_asked_once_in_a_while(
+async def test_configuration_of_a_provider_is_cached(
     provider: Provider, flow: AuthorizationCodeFlow, moment: MonotonicClock
 ) -> None:
-    assert await begun(flow, 50) == 50
+    assert await start_logins(flow, 50) == 50
     moment.now += JWKS_TTL - 1
-    assert await begun(flow, 50) == 50
-    assert provider.asked == 1
+    assert await start_logins(flow, 50) == 50
+    assert provider.requests == 1
     moment.now += 1
-    assert await begun(flow, 50) == 50
-    assert provider.asked == 2
+    assert await start_logins(flow, 50) == 50
+    assert provider.requests == 2
 
 
-async def test_a_provider_that_does_not_answer_is_asked_once_in_a_while(
+async def test_failed_request_to_a_provider_is_retried_after_an_interval(
     provider: Provider, flow: AuthorizationCodeFlow, moment: MonotonicClock
 ) -> None:
-    provider.is_ill = True
-    assert await begun(flow, 50) == 0
+    provider.is_down = True
+    assert await start_logins(flow, 50) == 0
     moment.now += JWKS_REFETCH_INTERVAL - 1
-    assert await begun(flow, 50) == 0
-    assert provider.asked == 1
-    provider.is_ill = False
+    assert await start_logins(flow, 50) == 0
+    assert provider.requests == 1
+    provider.is_down = False
     moment.now += 1
-    assert await begun(flow, 50) == 50
-    assert provider.asked == 2
+    assert await start_logins(flow, 50) == 50
+    assert provider.requests == 2
 
 
-async def test_what_a_provider_said_before_it_was_ill_is_used(
+async def test_cached_configuration_is_used_while_provider_is_down(
     provider: Provider, flow: AuthorizationCodeFlow, moment: MonotonicClock
 ) -> None:
-    assert await begun(flow, 1) == 1
-    provider.is_ill = True
+    assert await start_logins(flow, 1) == 1
+    provider.is_down = True
     moment.now += JWKS_TTL
-    assert await begun(flow, 50) == 50
-    assert provider.asked == 2
+    assert await start_logins(flow, 50) == 50
+    assert provider.requests == 2

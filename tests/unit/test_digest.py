@@ -1,4 +1,4 @@
-"""The digest of many people does not depend on their order, and tells every difference."""
+"""The checksum of a set of records depends on every record but not on their order."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ def buckets(bodies: list[bytes]) -> BucketChecksums:
     return made
 
 
-def test_it_is_the_sum_of_the_hashes() -> None:
+def test_checksum_is_the_sum_of_the_hashes() -> None:
     total = sum(int.from_bytes(sha256(one).digest()) for one in PEOPLE) % 2**256
     assert (digest(PEOPLE).people, digest(PEOPLE).hex) == (100, f"{total:064x}")
 
 
-def test_the_order_does_not_matter_and_everything_else_does() -> None:
+def test_checksum_depends_on_the_records_but_not_on_their_order() -> None:
     assert digest(PEOPLE) == digest(PEOPLE[::-1])
     assert digest(PEOPLE) != digest(PEOPLE[1:])
     assert digest(PEOPLE) != digest([*PEOPLE[1:], PEOPLE[1]])
     assert digest(PEOPLE) != digest([*PEOPLE[1:], body(0, "digest")])
 
 
-def test_it_goes_on_from_where_it_was() -> None:
+def test_checksum_can_be_resumed() -> None:
     first = digest(PEOPLE[:40])
     second = SetChecksum(first.people, int(first.hex, 16))
     second.add(PEOPLE[40:])
     assert second == digest(PEOPLE)
 
 
-def test_buckets_tell_where_two_sets_differ() -> None:
+def test_buckets_show_where_two_sets_differ() -> None:
     changed = [body(0, "changed"), *PEOPLE[1:-1]]
-    where = {bucket(sha256(str(number).encode()).hexdigest()) for number in (0, 99)}
-    assert set(buckets(PEOPLE).differing(buckets(changed))) == where
+    differing = {bucket(sha256(str(number).encode()).hexdigest()) for number in (0, 99)}
+    assert set(buckets(PEOPLE).differing(buckets(changed))) == differing
     assert buckets(PEOPLE).differing(buckets(PEOPLE[::-1])) == []
     assert buckets(PEOPLE).whole == digest(PEOPLE)

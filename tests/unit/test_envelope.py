@@ -1,4 +1,4 @@
-"""What is encrypted opens for its owner, kind and version alone, and no nonce is used twice."""
+"""Decryption requires the owner, kind and version of the encryption, and nonces are unique."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OWNER, OTHER = b"o" * 16, b"p" * 16
 BOX = AESGCM(bytes(KEY_SIZE))
 
 
-def test_a_record_opens_for_its_owner_kind_and_version_alone() -> None:
+def test_record_is_decrypted_only_with_its_owner_kind_and_version() -> None:
     ciphertext = encrypt(BOX, OWNER, RECORD, 3, b"text")
     assert decrypt(BOX, OWNER, RECORD, 3, ciphertext) == b"text"
     for owner, kind, version in ((OTHER, RECORD, 3), (OWNER, RESPONSE, 3), (OWNER, RECORD, 2)):
@@ -21,7 +21,7 @@ def test_a_record_opens_for_its_owner_kind_and_version_alone() -> None:
             decrypt(BOX, owner, kind, version, ciphertext)
 
 
-def test_a_key_opens_for_its_owner_alone() -> None:
+def test_key_is_decrypted_only_with_its_owner() -> None:
     key = os.urandom(KEY_SIZE)
     wrapped = wrap(BOX, key, b"key" + OWNER)
     assert unwrap(BOX, wrapped, b"key" + OWNER) == key
@@ -30,7 +30,7 @@ def test_a_key_opens_for_its_owner_alone() -> None:
 
 
 @pytest.mark.parametrize("damage", ["cut off", "empty", "longer", "not encrypted"])
-def test_what_was_changed_does_not_open(damage: str) -> None:
+def test_modified_ciphertext_is_rejected(damage: str) -> None:
     ciphertext, wrapped = encrypt(BOX, OWNER, RECORD, 1, b"text"), wrap(BOX, bytes(KEY_SIZE), b"")
     with pytest.raises(DecryptionFailed):
         decrypt(BOX, OWNER, RECORD, 1, _damaged(ciphertext, damage))
@@ -42,6 +42,6 @@ def _damaged(text: bytes, damage: str) -> bytes:
     return {"cut off": text[:-1], "empty": b"", "longer": text + b"x", "not encrypted": b"{}"}[damage]
 
 
-def test_no_nonce_is_used_twice() -> None:
+def test_nonces_are_unique() -> None:
     assert len({encrypt(BOX, OWNER, RECORD, 1, b"text")[:13] for _ in range(100)}) == 100
     assert len({wrap(BOX, bytes(KEY_SIZE), b"")[:12] for _ in range(100)}) == 100

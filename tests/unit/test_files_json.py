@@ -1,4 +1,4 @@
-"""Lines of JSON, and arrays however long, become rows."""
+"""Import of NDJSON files and of JSON arrays of any length."""
 
 from __future__ import annotations
 
@@ -20,44 +20,44 @@ from peopleinfo.people import strict_json
 MEGABYTE = 1024 * 1024
 
 
-def rows(data: bytes, columns: ColumnMapping | None = None, **how: Any) -> list[Row]:
-    return list(read(io.BufferedReader(io.BytesIO(data)), columns, **how).rows)
+def rows(data: bytes, columns: ColumnMapping | None = None, **options: Any) -> list[Row]:
+    return list(read(io.BufferedReader(io.BytesIO(data)), columns, **options).rows)
 
 
-def test_a_line_is_a_row_and_blank_lines_are_none() -> None:
+def test_each_line_is_a_row_and_blank_lines_are_skipped() -> None:
     found = rows(b'{"person_surname":"A"}\n\n  \n{"person_surname":"B"}')
     assert [(row.line, row.data) for row in found] == [(1, {"person_surname": "A"}), (4, {"person_surname": "B"})]
 
 
-def test_a_line_that_is_no_json_has_its_reason() -> None:
+def test_line_that_is_not_json_has_an_error() -> None:
     (_, bad, good) = rows(b'{"a":1}\n{"person_surname":\n{"person_surname":"B"}\n')
     assert isinstance(bad.data, InvalidJson)
     assert (bad.raw, good.data) == (b'{"person_surname":', {"person_surname": "B"})
 
 
-def test_a_byte_order_mark_is_passed_over() -> None:
+def test_byte_order_mark_is_ignored() -> None:
     assert rows(b'\xef\xbb\xbf{"person_surname":"A"}\n')[0].data == {"person_surname": "A"}
 
 
-def test_a_line_that_is_too_long_is_passed_over_whole() -> None:
+def test_line_above_the_limit_is_skipped_completely() -> None:
     long = b'{"a":"' + b"x" * (3 * MEGABYTE) + b'"}\n'
     first, second = rows(long + b'{"person_surname":"B"}\n', form="ndjson")
     assert isinstance(first.data, InvalidJson)
     assert (second.line, second.data) == (2, {"person_surname": "B"})
 
 
-def test_an_array_is_a_row_an_element_where_each_begins() -> None:
+def test_each_array_element_is_a_row_with_its_line() -> None:
     found = rows(b'[\n {"person_surname": "A"},\n\n {"person_surname":\n "B"} , 5\n]\n')
     assert [(row.line, row.data) for row in found[:2]] == [(2, {"person_surname": "A"}), (4, {"person_surname": "B"})]
     assert found[2].raw == b"5"
 
 
-def test_an_empty_array_has_no_rows() -> None:
+def test_empty_array_has_no_rows() -> None:
     assert rows(b" [ ] ") == []
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64])
-def test_an_array_is_read_alike_in_pieces_of_any_size(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunk_size_does_not_change_the_rows_of_an_array(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ndjson, "_CHUNK_SIZE", size)
     text = '[{"a":"Mü\\"[,]{ller"}, 12.50, -1e400 ,true,null,"x",[1,[2]],\n{"b":{}}]'.encode()
     found = rows(text, form="json")
@@ -68,12 +68,12 @@ def test_an_array_is_read_alike_in_pieces_of_any_size(size: int, monkeypatch: py
 
 
 @pytest.mark.parametrize("text", ['[{"a":1} {"a":2}]', '[{"a":1},', '[{"a":1},]', "[{'a':1}]", '[{"a":1}', "[\xff]"])
-def test_what_follows_a_broken_place_of_an_array_is_refused_with_its_line(text: str) -> None:
+def test_rest_of_an_array_after_an_error_is_rejected_with_its_line(text: str) -> None:
     with pytest.raises(InvalidInput, match="line 1"):
         rows(text.encode("latin-1"))
 
 
-def test_an_array_is_not_read_into_memory_whole() -> None:
+def test_array_is_streamed() -> None:
     element = b'{"person_surname":"' + b"x" * 1000 + b'"},'
     stream = io.BytesIO(b"[" + element * 5_000 + b"1]")
     found = iter(read(io.BufferedReader(stream), form="json").rows)
@@ -83,24 +83,24 @@ def test_an_array_is_not_read_into_memory_whole() -> None:
 
 
 @pytest.mark.parametrize("form", ["ndjson", "json", "csv"])
-def test_packed_files_are_unpacked(form: str) -> None:
+def test_compressed_files_are_decompressed(form: str) -> None:
     text = {"ndjson": b'{"person_surname":"A"}\n', "json": b'[{"person_surname":"A"}]', "csv": b"surname\nA\n"}[form]
     source = read(io.BufferedReader(io.BytesIO(gzip.compress(text))))
     assert (source.format, [row.data for row in source.rows]) == (form, [{"person_surname": "A"}])
 
 
-def test_members_are_mapped_and_joined() -> None:
+def test_fields_are_mapped_and_joined() -> None:
     columns = ColumnMapping({"person_surname": "last", "person_address": "street city"}, ["%d/%m/%Y"])
     data = b'{"last":"A","street":"1 Road","city":"Town","person_birthdate":"11/02/1990","n":1.50}'
     mapped = {"person_surname": "A", "person_address": "1 Road Town", "person_birthdate": "1990-02-11"}
     assert rows(data, columns)[0].data == mapped | {"n": strict_json.parse(b"1.50")}
 
 
-def test_members_keep_their_names_unless_they_are_mapped() -> None:
+def test_fields_keep_their_names_unless_they_are_mapped() -> None:
     assert rows(b'{"surname":"A"}')[0].data == {"surname": "A"}
 
 
-def test_rejects_can_be_mended_and_read_again() -> None:
+def test_rejected_rows_can_be_corrected_and_imported_again() -> None:
     source = read(io.BufferedReader(io.BytesIO(b'{"person_surname":"A","n":1.50}\nnonsense\n')), form="ndjson")
     file = io.BytesIO()
     rejects = source.rejects(file)
@@ -122,7 +122,7 @@ values = st.recursive(
 
 
 @given(st.lists(values, min_size=1, max_size=6), st.integers(1, 40))
-def test_any_array_is_taken_apart_into_what_it_was_made_of(elements: list[Any], size: int) -> None:
+def test_any_array_is_split_into_its_elements(elements: list[Any], size: int) -> None:
     sources = [strict_json.encode(element) for element in elements]
     before, ndjson._CHUNK_SIZE = ndjson._CHUNK_SIZE, size  # type: ignore[misc] # a small piece for this example alone
     try:

@@ -1,4 +1,4 @@
-"""What libraries say is handed on without values, at the level that it deserves."""
+"""Log events of libraries are forwarded without values and with the right level."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ except Exception:
 
 
 @pytest.mark.parametrize(("error", "level"), [("ValueError", "error"), ("StoreUnavailable", "warning")])
-def test_an_answer_that_breaks_off_for_want_of_the_store_is_a_warning_and_all_else_an_error(
+def test_response_aborted_by_an_unavailable_store_is_a_warning_and_other_failures_are_errors(
     error: str, level: str
 ) -> None:
-    said = subprocess.run([sys.executable, "-c", PROGRAM.format(error=error)], capture_output=True, check=True)
-    line = json.loads(said.stdout)
+    output = subprocess.run([sys.executable, "-c", PROGRAM.format(error=error)], capture_output=True, check=True)
+    line = json.loads(output.stdout)
     assert (line["level"], line["error"], line["template"]) == (level, error, "something about %s")
-    assert b"Anna" not in said.stdout + said.stderr
+    assert b"Anna" not in output.stdout + output.stderr
 
 
 @pytest.mark.parametrize(
-    ("message", "told"),
+    ("message", "template"),
     [
         (
             "Task exception was never retrieved\nfuture: <Task exception=ValueError('Anna')>",
@@ -46,14 +46,14 @@ def test_an_answer_that_breaks_off_for_want_of_the_store_is_a_warning_and_all_el
         ("status: Anna", "status"),
     ],
 )
-def test_of_a_message_that_comes_ready_made_only_its_beginning_is_handed_on(message: str, told: str) -> None:
+def test_preformatted_message_is_truncated(message: str, template: str) -> None:
     program = f'import logging\nfrom peopleinfo.telemetry import logs\nlogs.configure("info")\nlogging.getLogger("asyncio").error({message!r})'
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
-    assert json.loads(said.stdout)["template"] == told
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert json.loads(output.stdout)["template"] == template
 
 
-class Moment:
-    """A clock that a test sets."""
+class Clock:
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -69,30 +69,30 @@ def passed(quiet: logs.Deduplicate, **event: Any) -> dict[str, Any] | None:
         return None
 
 
-def test_a_storm_is_one_line_a_second_that_says_how_many_were_left_out() -> None:
-    clock = Moment()
+def test_repeated_events_become_one_line_per_second_with_a_count() -> None:
+    clock = Clock()
     quiet = logs.Deduplicate(clock)
     lines = []
     for _ in range(100):  # in 2 seconds
-        lines.append(passed(quiet, event="store_unavailable", reason="it is away"))
+        lines.append(passed(quiet, event="store_unavailable", reason="it is down"))
         clock.now += 0.02
     clock.now += 1
-    lines.append(passed(quiet, event="store_unavailable", reason="it is away"))
+    lines.append(passed(quiet, event="store_unavailable", reason="it is down"))
     written = [line for line in lines if line]
     assert len(written) <= 4
     assert len(written) + sum(line.get("left_out", 0) for line in written) == 101
 
 
-def test_another_cause_has_a_line_of_its_own() -> None:
-    quiet = logs.Deduplicate(Moment())
-    assert passed(quiet, event="store_unavailable", reason="it is away")
+def test_each_cause_has_a_separate_line() -> None:
+    quiet = logs.Deduplicate(Clock())
+    assert passed(quiet, event="store_unavailable", reason="it is down")
     assert passed(quiet, event="store_unavailable", reason="it is throttled")
     assert passed(quiet, event="unhandled_exception", error="KeyError", place="a.py:1")
     assert not passed(quiet, event="unhandled_exception", error="KeyError", place="a.py:1", request_id="another")
 
 
-def test_causes_without_end_do_not_fill_the_memory() -> None:
-    quiet = logs.Deduplicate(Moment())
+def test_number_of_remembered_causes_is_limited() -> None:
+    quiet = logs.Deduplicate(Clock())
     for number in range(5_000):
         assert passed(quiet, event="unhandled_exception", place=str(number))
     assert len(quiet._logged) <= 1_000

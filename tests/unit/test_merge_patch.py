@@ -31,18 +31,18 @@ RFC_7396 = [
 
 
 @pytest.mark.parametrize(("target", "patch", "result"), RFC_7396)
-def test_the_cases_of_the_rfc(target: Any, patch: Any, result: Any) -> None:
+def test_merge_patch_matches_the_cases_of_the_rfc(target: Any, patch: Any, result: Any) -> None:
     assert apply_merge_patch(target, patch) == result
 
 
 @pytest.mark.parametrize(("target", "patch", "result"), RFC_7396)
-def test_the_target_and_the_patch_stay_as_they_are(target: Any, patch: Any, result: Any) -> None:
+def test_target_and_patch_are_not_modified(target: Any, patch: Any, result: Any) -> None:
     before = copy.deepcopy((target, patch))
     apply_merge_patch(target, patch)
     assert (target, patch) == before
 
 
-def test_a_null_within_a_list_is_kept() -> None:
+def test_null_in_a_list_is_retained() -> None:
     assert apply_merge_patch({"a": [1]}, {"a": [None, {"b": None}]}) == {"a": [None, {"b": None}]}
 
 
@@ -55,16 +55,16 @@ objects = st.dictionaries(st.sampled_from("abc"), values, max_size=3)
 
 
 @given(objects)
-def test_an_empty_patch_changes_nothing(target: Any) -> None:
+def test_empty_patch_changes_nothing(target: Any) -> None:
     assert apply_merge_patch(target, {}) == target
 
 
 @given(objects, objects)
-def test_the_same_patch_again_changes_nothing_more(target: Any, patch: Any) -> None:
+def test_patch_is_idempotent(target: Any, patch: Any) -> None:
     once = apply_merge_patch(target, patch)
     assert apply_merge_patch(once, patch) == once
 
 
 @given(objects)
-def test_a_patch_of_nulls_leaves_an_empty_object(target: Any) -> None:
+def test_patch_of_nulls_leaves_an_empty_object(target: Any) -> None:
     assert apply_merge_patch(target, dict.fromkeys(target)) == {}

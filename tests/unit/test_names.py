@@ -1,4 +1,4 @@
-"""A name is found however it is typed."""
+"""Spellings of a name have the same search key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from peopleinfo.people.names import _APOSTROPHES, _HYPHENS, _PERIODS, _TRANSLITE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Spellings that mean one surname, and its key. From some forty countries.
+# Key and spellings of a surname, from about forty countries.
 ONE_NAME = [
     ("muller", ["Müller", "MÜLLER", "MULLER", "Muller", "Mu\u0308ller", "Mül-ler"]),  # Germany
     ("strasse", ["Straße", "STRASSE", "STRAẞE", "Strasse"]),  # Austria
@@ -58,7 +58,7 @@ ONE_NAME = [
     ("kealoha", ["Keʻaloha", "Ke'aloha", "Kealoha"]),  # Hawaii
     ("okoli", ["Ọ́kọlị", "Okoli"]),  # Nigeria
     ("ngugi", ["Ngũgĩ", "NGUGI"]),  # Kenya
-    ("παπαδοπουλοσ", ["Παπαδόπουλος", "ΠΑΠΑΔΟΠΟΥΛΟΣ", "παπαδοπουλος"]),  # Greece: every sigma is one
+    ("παπαδοπουλοσ", ["Παπαδόπουλος", "ΠΑΠΑΔΟΠΟΥΛΟΣ", "παπαδοπουλος"]),  # Greece: three forms of sigma
     ("достоевскии", ["Достоевский", "ДОСТОЕВСКИЙ"]),  # Russia
     ("королев", ["Королёв", "Королев", "КОРОЛЁВ"]),  # Russia
     ("шевченко", ["Шевченко", "ШЕВЧЕНКО"]),  # Ukraine
@@ -69,12 +69,15 @@ ONE_NAME = [
     ("כהן", ["כהן", "כֹּהֵן"]),  # Israel
     ("احمد", ["أحمد", "احمد", "أَحْمَد"]),  # Egypt
     ("林", ["林"]),  # China
-    ("𠮷田", ["𠮷田"]),  # Japan, beyond the first plane
-    ("シャンホ\u30fcル", ["ジャン・ポール", "ジャンポール", "ｼﾞｬﾝ･ﾎﾟｰﾙ"]),  # Japan: wide, narrow, without the dot
-    ("김", ["김", "\u1100\u1175\u11b7"]),  # Korea, whole and in letters
+    ("𠮷田", ["𠮷田"]),  # Japan, outside the basic multilingual plane
+    (
+        "シャンホ\u30fcル",
+        ["ジャン・ポール", "ジャンポール", "ｼﾞｬﾝ･ﾎﾟｰﾙ"],
+    ),  # Japan: full width, half width, without the dot
+    ("김", ["김", "\u1100\u1175\u11b7"]),  # Korea, composed and decomposed
     ("smith", ["Ｓｍｉｔｈ", "ＳＭＩＴＨ"]),  # Japan: full width
     ("กอไก", ["กอไก่", "กอไก"]),  # Thailand: without the tone mark
-    ("शरम", ["शर्म"]),  # India: without the mark that joins
+    ("शरम", ["शर्म"]),  # India: without the virama
     ("தமிழ", ["தமிழ்"]),  # Sri Lanka
     ("haile selassie", ["Haile Selassie", "HAILE  SELASSIE", "Haile\u00a0Selassie"]),  # Ethiopia
     ("ኃይለ", ["ኃይለ"]),  # Ethiopia
@@ -82,7 +85,7 @@ ONE_NAME = [
 
 
 @pytest.mark.parametrize(("key", "spellings"), ONE_NAME)
-def test_all_spellings_of_a_name_have_one_key(key: str, spellings: list[str]) -> None:
+def test_spellings_of_a_name_have_the_same_key(key: str, spellings: list[str]) -> None:
     assert {spelling: fold(spelling) for spelling in spellings} == dict.fromkeys(spellings, key)
 
 
@@ -95,24 +98,24 @@ def test_different_names_have_different_keys(one: str, other: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["'", "-", "...", "\u0301", "\u200d", "´", "\u00ad-", "’’"])
-def test_a_name_of_nothing_but_marks_and_punctuation_keeps_a_key(name: str) -> None:
+def test_name_of_marks_and_punctuation_has_a_key(name: str) -> None:
     assert fold(name)
     assert fold(fold(name)) == fold(name)
 
 
-def test_nothing_but_blanks_has_an_empty_key() -> None:
+def test_key_of_whitespace_is_empty() -> None:
     assert fold(" \t\u00a0\u3000") == ""
 
 
 @pytest.mark.parametrize("letter", sorted(map(chr, _TRANSLITERATION)))
-def test_the_letter_table_holds_what_people_type_instead(letter: str) -> None:
+def test_transliteration_contains_the_usual_ascii_spellings(letter: str) -> None:
     plain = fold(letter)
     assert plain.isascii()
     assert plain.islower()
     assert fold(letter.upper()) == plain
 
 
-# Letters with every property that the fold looks at, more often than chance would bring them.
+# Letters with the properties that folding depends on; random letters rarely have them.
 tricky = st.sampled_from([
     *"abzABZ ßẞıİŉǰΐΰςΣσᾳᾼﬁﬃĲǅǄŀøØłŁđĐðÐæœþŋəʼ'’-‐.·・…´῀᾽", *"\u0301\u0308\u0327\u0345\u200d\u00a0\u3000",
     *"ЙйЁёЇїაᲐꭰᎠკأﷺ가각힣林林Å", "\U0001e943", "\U0001f1e6", "\U0010ffff",
@@ -121,17 +124,17 @@ text = st.text(tricky | st.characters(exclude_categories=["Cs"]), max_size=12)
 
 
 @given(text)
-def test_folding_a_key_again_changes_nothing(name: str) -> None:
+def test_folding_is_idempotent(name: str) -> None:
     assert fold(fold(name)) == fold(name)
 
 
 @given(text.map(lambda name: unicodedata.normalize("NFC", name)), st.sampled_from([str.upper, str.title, str.casefold]))
-def test_case_does_not_matter(name: str, recase: Callable[[str], str]) -> None:
+def test_key_does_not_depend_on_case(name: str, recase: Callable[[str], str]) -> None:
     assert fold(recase(name)) == fold(name)
 
 
 @given(text.map(lambda name: unicodedata.normalize("NFC", name)), st.sampled_from(["NFD", "NFC"]))
-def test_how_accents_are_encoded_does_not_matter(name: str, form: Literal["NFC", "NFD"]) -> None:
+def test_key_does_not_depend_on_unicode_normalization(name: str, form: Literal["NFC", "NFD"]) -> None:
     assert fold(unicodedata.normalize(form, name)) == fold(name)
 
 
@@ -139,21 +142,21 @@ latin = st.text(st.characters(max_codepoint=0x24F, categories=["L"]), min_size=1
 
 
 @given(latin, st.integers(1, 12), st.sampled_from(_APOSTROPHES + _HYPHENS + _PERIODS))
-def test_apostrophes_hyphens_and_periods_do_not_matter(name: str, place: int, sign: str) -> None:
-    assert fold(name[:place] + sign + name[place:]) == fold(name)
+def test_key_does_not_depend_on_apostrophes_hyphens_or_periods(name: str, position: int, sign: str) -> None:
+    assert fold(name[:position] + sign + name[position:]) == fold(name)
 
 
 @given(latin, st.integers(1, 12), st.sampled_from("\u0300\u0301\u0308\u0327\u0328\u030c\u0323"))
-def test_accents_do_not_matter(name: str, place: int, accent: str) -> None:
-    assert fold(name[:place] + accent + name[place:]) == fold(name)
+def test_key_does_not_depend_on_accents(name: str, position: int, accent: str) -> None:
+    assert fold(name[:position] + accent + name[position:]) == fold(name)
 
 
 @given(text, text)
-def test_blanks_around_and_between_count_as_one_space(one: str, other: str) -> None:
+def test_whitespace_is_collapsed_and_stripped(one: str, other: str) -> None:
     assert fold(f"  {one} \u3000 {other}\t") == fold(f"{one} {other}")
 
 
-def test_long_names_are_not_remembered() -> None:
+def test_long_names_are_not_cached() -> None:
     tracemalloc.start()
     try:
         for number in range(1_000):

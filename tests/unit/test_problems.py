@@ -1,4 +1,4 @@
-"""Each error of the domain has a problem document, wherever in the service it is raised."""
+"""Each error of the domain has a problem document, independent of the module that raises it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def subclasses(kind: type[PeopleInfoError]) -> Iterator[type[PeopleInfoError]]:
         yield from subclasses(below)
 
 
-def made(kind: type[PeopleInfoError]) -> PeopleInfoError:
+def new_error(kind: type[PeopleInfoError]) -> PeopleInfoError:
     """Return an error of this class."""
     if kind.__init__ is Exception.__init__:
         return kind("why")
@@ -44,7 +44,7 @@ def made(kind: type[PeopleInfoError]) -> PeopleInfoError:
     return kind(**given)
 
 
-async def answer(error: PeopleInfoError) -> httpx.Response:
+async def response_to(error: PeopleInfoError) -> httpx.Response:
     """Return the response of a service that raises an error."""
 
     class Resource:
@@ -64,7 +64,7 @@ ALL = sorted(set(subclasses(PeopleInfoError)), key=lambda kind: kind.__qualname_
 
 @pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
 async def test_error_is_reported_as_a_problem(kind: type[PeopleInfoError]) -> None:
-    response = await answer(made(kind))
+    response = await response_to(new_error(kind))
     assert response.headers["Content-Type"] == problems.MEDIA_TYPE
     problem = response.json()
     assert problem["type"].startswith("urn:peopleinfo:problem:")
@@ -76,13 +76,13 @@ async def test_error_is_reported_as_a_problem(kind: type[PeopleInfoError]) -> No
 
 @pytest.mark.parametrize("kind", [kind for kind in ALL if issubclass(kind, StoreUnavailable | StoreConfigurationError)])
 async def test_unavailable_store_is_reported_with_a_time_to_retry(kind: type[PeopleInfoError]) -> None:
-    response = await answer(made(kind))
+    response = await response_to(new_error(kind))
     assert response.status_code == 503
     assert int(response.headers["Retry-After"]) > 0
 
 
 async def test_unusable_store_is_reported_without_names_of_the_machine() -> None:
-    response = await answer(WrongMasterKey("/etc/peopleinfo/master.key"))
+    response = await response_to(WrongMasterKey("/etc/peopleinfo/master.key"))
     assert response.json()["type"] == "urn:peopleinfo:problem:store-unavailable"
     assert "master.key" not in response.text
 
@@ -91,6 +91,6 @@ async def test_error_of_the_command_line_is_reported_as_a_fault_of_the_service()
     class OfACommand(PeopleInfoError):
         pass
 
-    response = await answer(OfACommand("Anna Schmidt"))
+    response = await response_to(OfACommand("Anna Schmidt"))
     assert (response.status_code, response.json()["type"]) == (500, "urn:peopleinfo:problem:internal-error")
     assert "Anna" not in response.text

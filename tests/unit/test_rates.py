@@ -1,4 +1,4 @@
-"""Buckets that fill at a steady rate."""
+"""Token buckets."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def rates(moment: MonotonicClock) -> TokenBuckets:
+def token_buckets(moment: MonotonicClock) -> TokenBuckets:
     return TokenBuckets(60, monotonic=moment)
 
 
-def test_a_bucket_is_full_at_first_and_then_fills_again(rates: TokenBuckets, moment: MonotonicClock) -> None:
-    assert rates.consume("a", 60) == 0
-    with pytest.raises(RateLimitExceeded) as refused:
-        rates.consume("a", 5)
-    assert refused.value.retry_after == 5
+def test_bucket_starts_full_and_refills(token_buckets: TokenBuckets, moment: MonotonicClock) -> None:
+    assert token_buckets.consume("a", 60) == 0
+    with pytest.raises(RateLimitExceeded) as caught:
+        token_buckets.consume("a", 5)
+    assert caught.value.retry_after == 5
     moment.now += 5
-    assert rates.consume("a", 5) == 0
+    assert token_buckets.consume("a", 5) == 0
 
 
-def test_a_bucket_does_not_run_over(rates: TokenBuckets, moment: MonotonicClock) -> None:
-    rates.consume("a", 60)
+def test_bucket_does_not_exceed_its_size(token_buckets: TokenBuckets, moment: MonotonicClock) -> None:
+    token_buckets.consume("a", 60)
     moment.now += 1_000
-    assert rates.consume("a", 1) == 59
+    assert token_buckets.consume("a", 1) == 59
 
 
-def test_each_has_a_bucket(rates: TokenBuckets) -> None:
-    rates.consume("a", 60)
-    assert rates.consume("b", 60) == 0
+def test_each_client_has_a_bucket(token_buckets: TokenBuckets) -> None:
+    token_buckets.consume("a", 60)
+    assert token_buckets.consume("b", 60) == 0
 
 
-def test_what_is_required_is_not_taken(rates: TokenBuckets) -> None:
+def test_check_consumes_nothing(token_buckets: TokenBuckets) -> None:
     for _ in range(100):
-        rates.check("a", 1)
-    rates.consume("a", 60)
+        token_buckets.check("a", 1)
+    token_buckets.consume("a", 60)
     with pytest.raises(RateLimitExceeded):
-        rates.check("a", 1)
+        token_buckets.check("a", 1)
 
 
-def test_what_is_kept_is_bounded(rates: TokenBuckets, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_number_of_buckets_is_limited(token_buckets: TokenBuckets, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buckets, "_MAX_BUCKETS", 10)
     for number in range(100):
-        rates.consume(str(number), 1)
-    assert len(rates._buckets) == 10
+        token_buckets.consume(str(number), 1)
+    assert len(token_buckets._buckets) == 10

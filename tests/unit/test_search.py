@@ -1,4 +1,4 @@
-"""What may be asked for, and whom it means."""
+"""Validation of search parameters, and matching of records."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from peopleinfo.people.person import PersonData, encode_person
 from peopleinfo.people.search import PersonFilter, Search
 
 
-def where(**search: Any) -> PersonFilter:
+def person_filter(**search: Any) -> PersonFilter:
     return PersonFilter(Search(**search))
 
 
 def reasons(**search: Any) -> dict[str, str]:
-    with pytest.raises(InvalidSearch) as refused:
-        where(**search)
-    found = dict(refused.value.errors)
-    assert len(found) == len(refused.value.errors), "a parameter was named twice"
+    with pytest.raises(InvalidSearch) as caught:
+        person_filter(**search)
+    found = dict(caught.value.errors)
+    assert len(found) == len(caught.value.errors), "a parameter has two errors"
     return found
 
 
-def means(search: dict[str, Any], **person: Any) -> bool:
-    """Say whether a search means a person that it has found by the key."""
+def matches(search: dict[str, Any], **person: Any) -> bool:
+    """Return whether a person under the right key matches a search."""
     body = encode_person("abc", 1, PersonData(**person), created_at="then", updated_at="now").body
-    return where(**search).matches(body)
+    return person_filter(**search).matches(body)
 
 
-@pytest.mark.parametrize("member", ["surname", "surname_prefix", "name", "born_from", "born_to"])
+@pytest.mark.parametrize("parameter", ["surname", "surname_prefix", "name", "born_from", "born_to"])
 @pytest.mark.parametrize("blank", ["", " ", "\u3000\t"])
-def test_an_empty_filter_is_refused(member: str, blank: str) -> None:
-    assert reasons(**{member: blank}) == {member: "must not be empty"}
+def test_empty_parameter_is_rejected(parameter: str, blank: str) -> None:
+    assert reasons(**{parameter: blank}) == {parameter: "must not be empty"}
 
 
-def test_a_surname_and_a_prefix_do_not_go_together() -> None:
+def test_surname_and_prefix_cannot_be_combined() -> None:
     assert reasons(surname="a", surname_prefix="b").keys() == {"surname_prefix"}
 
 
-@pytest.mark.parametrize("member", ["born_from", "born_to"])
+@pytest.mark.parametrize("parameter", ["born_from", "born_to"])
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -50,11 +50,11 @@ def test_a_surname_and_a_prefix_do_not_go_together() -> None:
         ("soon", "must be a date like 1990-02-11, 1990-02, 1990 or --02-11"),
     ],
 )
-def test_a_bound_is_a_date_with_a_year(member: str, text: str, reason: str) -> None:
-    assert reasons(**{member: text}) == {member: reason}
+def test_bound_must_be_a_date_with_a_year(parameter: str, text: str, reason: str) -> None:
+    assert reasons(**{parameter: text}) == {parameter: reason}
 
 
-def test_every_bad_filter_is_named_at_once() -> None:
+def test_all_invalid_parameters_are_reported_together() -> None:
     assert reasons(surname="", name=" ", born_from="x", born_to="--01-01").keys() == {
         "surname",
         "name",
@@ -64,15 +64,18 @@ def test_every_bad_filter_is_named_at_once() -> None:
 
 
 @pytest.mark.parametrize("document", [b'{"nickname":"x"}', b'{"match":"fuzzy"}', b'{"surname":1}', b"[]"])
-def test_a_search_knows_its_members(document: bytes) -> None:
+def test_unknown_parameter_is_rejected(document: bytes) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(document, type=Search)
 
 
-def test_names_lead_to_their_keys() -> None:
-    assert (where(surname=" Müller").surname_key, where(surname="x").prefix_key) == ("muller", None)
-    assert (where(surname_prefix="O'B").prefix_key, where(surname_prefix="x").surname_key) == ("ob", None)
-    assert (where().surname_key, where().prefix_key) == (None, None)
+def test_surname_and_prefix_are_folded_to_keys() -> None:
+    assert (person_filter(surname=" Müller").surname_key, person_filter(surname="x").prefix_key) == ("muller", None)
+    assert (person_filter(surname_prefix="O'B").prefix_key, person_filter(surname_prefix="x").surname_key) == (
+        "ob",
+        None,
+    )
+    assert (person_filter().surname_key, person_filter().prefix_key) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -87,8 +90,8 @@ def test_names_lead_to_their_keys() -> None:
         ({"born_to": "1990"}, True),
     ],
 )
-def test_a_search_says_whether_the_key_alone_decides(search: dict[str, Any], refines: bool) -> None:
-    assert where(**search).needs_row_check is refines
+def test_row_check_is_needed_only_beyond_the_key(search: dict[str, Any], refines: bool) -> None:
+    assert person_filter(**search).needs_row_check is refines
 
 
 NAMES = [
@@ -116,11 +119,11 @@ NAMES = [
 
 @pytest.mark.parametrize(("search", "person", "meant"), NAMES)
 def test_names_are_compared_folded_or_exactly(search: dict[str, Any], person: dict[str, str], meant: bool) -> None:
-    assert means(search, **person) is meant
+    assert matches(search, **person) is meant
 
 
 BIRTHDATES = [
-    # from, to, born, meant: when any day that the birthdate can stand for lies in the range
+    # from, to, birthdate, matches: true if the birthdate overlaps the range
     ("1990-02-11", "1990-02-11", "1990-02-11", True),
     ("1990-02-12", None, "1990-02-11", False),
     (None, "1990-02-10", "1990-02-11", False),
@@ -141,46 +144,46 @@ BIRTHDATES = [
 
 
 @pytest.mark.parametrize(("born_from", "born_to", "born", "meant"), BIRTHDATES)
-def test_a_birthdate_is_meant_when_it_can_lie_in_the_range(
+def test_birthdate_matches_if_it_overlaps_the_range(
     born_from: str | None, born_to: str | None, born: str | None, meant: bool
 ) -> None:
     search = {"born_from": born_from, "born_to": born_to}
-    assert means(search, person_surname="Anybody", person_birthdate=born) is meant
+    assert matches(search, person_surname="Anybody", person_birthdate=born) is meant
 
 
-def test_whatever_else_people_bring_is_passed_over() -> None:
+def test_custom_fields_are_not_compared() -> None:
     more = {
         "name": "Other",
         "n": [msgspec.Raw(b"1e400"), msgspec.Raw(b"-" + b"9" * 5_000), msgspec.Raw(b"0." + b"1" * 5_000)],
         "deep": [[[[[[[[[[[[[[{"person_name": "Other"}]]]]]]]]]]]]]],
     }
-    assert means({"name": "ada"}, person_name="Ada", extra=more)
+    assert matches({"name": "ada"}, person_name="Ada", extra=more)
 
 
-def test_all_filters_must_hold() -> None:
+def test_record_must_match_all_filters() -> None:
     person = {"person_name": "Ada", "person_surname": "Lovelace", "person_birthdate": "1815-12-10"}
-    assert means({"name": "ada", "born_from": "1815", "born_to": "1815"}, **person)
-    assert not means({"name": "bob", "born_from": "1815", "born_to": "1815"}, **person)
-    assert not means({"name": "ada", "born_from": "1816"}, **person)
+    assert matches({"name": "ada", "born_from": "1815", "born_to": "1815"}, **person)
+    assert not matches({"name": "bob", "born_from": "1815", "born_to": "1815"}, **person)
+    assert not matches({"name": "ada", "born_from": "1816"}, **person)
 
 
-def test_searches_that_ask_for_different_things_have_different_identities() -> None:
+def test_different_searches_have_different_fingerprints() -> None:
     searches: list[dict[str, Any]] = [
         {}, {"surname": "a"}, {"surname": "b"}, {"surname_prefix": "a"}, {"name": "a"}, {"born_from": "1990"},
         {"born_to": "1990"}, {"surname": "a", "match": "exact"}, {"surname": "a", "name": "a"},
     ]  # fmt: skip
-    assert len({where(**search).fingerprint for search in searches}) == len(searches)
+    assert len({person_filter(**search).fingerprint for search in searches}) == len(searches)
 
 
 @pytest.mark.parametrize("filter_", ["surname", "surname_prefix", "name"])
-def test_bytes_of_a_command_line_that_are_no_text_are_refused(filter_: str) -> None:
-    with pytest.raises(InvalidSearch) as refused:
-        where(**{filter_: "M\udcfcller"})
-    assert refused.value.errors == (FieldError(filter_, "must be valid Unicode text"),)
+def test_undecodable_bytes_of_a_command_line_are_rejected(filter_: str) -> None:
+    with pytest.raises(InvalidSearch) as caught:
+        person_filter(**{filter_: "M\udcfcller"})
+    assert caught.value.errors == (FieldError(filter_, "must be valid Unicode text"),)
 
 
-@pytest.mark.parametrize("member", ["surname", "surname_prefix", "name"])
-def test_name_that_no_record_can_have_is_refused(member: str) -> None:
-    PersonFilter(msgspec.convert({member: "x" * 256}, Search))
+@pytest.mark.parametrize("parameter", ["surname", "surname_prefix", "name"])
+def test_name_that_no_record_can_have_is_rejected(parameter: str) -> None:
+    PersonFilter(msgspec.convert({parameter: "x" * 256}, Search))
     with pytest.raises(InvalidSearch, match="256 characters"):
-        PersonFilter(msgspec.convert({member: "x" * 257}, Search))
+        PersonFilter(msgspec.convert({parameter: "x" * 257}, Search))

@@ -1,4 +1,4 @@
-"""A session is good for a working day, and only as the server made it."""
+"""Sessions expire after a working day, and the server rejects modified cookies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def request(cookie: str) -> Request:
     return Request(testing.create_scope(headers={"Cookie": f"peopleinfo_session={cookie}"}), receive)
 
 
-async def test_a_session_lasts_for_a_working_day() -> None:
+async def test_session_expires_after_a_working_day() -> None:
     moment = datetime(2026, 1, 1, tzinfo=UTC)
     times = iter([moment, moment + LIFETIME - timedelta(seconds=1), moment + LIFETIME])
     sessions = Sessions(bytes(32), NoEndedSessions(), now=lambda: next(times))
@@ -37,7 +37,7 @@ async def test_a_session_lasts_for_a_working_day() -> None:
     [lambda c: c[:-4], lambda c: "A" + c[1:], lambda _: "", lambda _: "*", lambda c: c[::-1]],
     ids=["cut", "other", "empty", "no base64", "backwards"],
 )
-async def test_a_session_that_was_tampered_with_is_none(change: object) -> None:
+async def test_modified_session_is_rejected(change: object) -> None:
     sessions = Sessions(bytes(32), NoEndedSessions(), now=lambda: datetime.now(UTC))
     assert callable(change)
     assert await sessions.credential(request(change(session_cookie(sessions)))) is None
@@ -46,7 +46,7 @@ async def test_a_session_that_was_tampered_with_is_none(change: object) -> None:
 
 
 @given(st.binary(max_size=60))
-def test_a_cookie_of_another_release_with_any_content_is_none(content: bytes) -> None:
+def test_cookie_of_another_release_is_rejected(content: bytes) -> None:
     sessions = Sessions(bytes(32), NoEndedSessions(), now=lambda: datetime.now(UTC))
     made = os.urandom(12)
     box = made + sessions._cookie._cipher.encrypt(made, content, None)
@@ -56,34 +56,34 @@ def test_a_cookie_of_another_release_with_any_content_is_none(content: bytes) ->
 
 @pytest.mark.parametrize("ends", [b"", b"\x00" * 7, b"\xff" * 8, b"\x00\x00\x0f" + b"\xff" * 5])
 @pytest.mark.parametrize("text", [b"", b"\xff\xfe", b"a key"])
-def test_a_cookie_with_an_impossible_time_is_none(ends: bytes, text: bytes) -> None:
+def test_cookie_with_an_impossible_time_is_rejected(ends: bytes, text: bytes) -> None:
     sessions = Sessions(bytes(32), NoEndedSessions(), now=lambda: datetime.now(UTC))
     made = os.urandom(12)
     box = made + sessions._cookie._cipher.encrypt(made, ends + text, None)
     assert sessions._cookie.content(request(base64.urlsafe_b64encode(box).decode())) is None
 
 
-class AwayStore:
-    """The record of ended sessions in a store that can be away."""
+class UnavailableStore:
+    """A store of ended sessions that can be unavailable."""
 
     def __init__(self) -> None:
-        self.is_away = False
+        self.is_down = False
 
     async def add(self, session_id: bytes, *, expires_at: datetime) -> None:
-        raise StoreUnavailable("away")
+        raise StoreUnavailable("down")
 
     async def contains(self, session_id: bytes) -> bool:
-        if self.is_away:
-            raise StoreUnavailable("away")
+        if self.is_down:
+            raise StoreUnavailable("down")
         return False
 
 
-async def test_while_the_store_is_away_a_session_goes_on_for_a_while(moment: MonotonicClock) -> None:
-    store = AwayStore()
+async def test_session_remains_valid_for_a_time_while_store_is_down(moment: MonotonicClock) -> None:
+    store = UnavailableStore()
     sessions = Sessions(bytes(32), store, now=lambda: datetime.now(UTC), monotonic=moment)
     known, new = session_cookie(sessions), session_cookie(sessions)
     assert await sessions.credential(request(known)) == "a key"
-    store.is_away = True
+    store.is_down = True
     moment.now += STALE_KEY_TTL - 1
     assert await sessions.credential(request(known)) == "a key"
     with pytest.raises(StoreUnavailable):

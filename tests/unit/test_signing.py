@@ -1,4 +1,4 @@
-"""Our signatures are those of AWS's algorithm, as aiodynamo has it, which asks for more time."""
+"""Request signatures are equal to those of aiodynamo, a slower implementation of the algorithm of AWS."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ moments = st.integers(1_600_000_000, 4_000_000_000)
 
 
 @given(key=st.builds(Key, text, text, st.none() | text), action=text, members=st.dictionaries(text, text), now=moments)
-def test_a_call_is_signed_as_aws_wants_it(key: Key, action: str, members: dict[str, Any], now: int) -> None:
+def test_signature_matches_that_of_aiodynamo(key: Key, action: str, members: dict[str, Any], now: int) -> None:
     moment = reference.Instant(datetime.fromtimestamp(now, UTC))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reference.Instant, "now", lambda: moment)
-        theirs = reference.signed_dynamo_request(
+        reference_request = reference.signed_dynamo_request(
             key=key, payload=members, action=action, region="eu-west-1", endpoint=URL("http://host.example:1/")
         )
         patch.setattr("peopleinfo.stores.dynamodb.sigv4.time", lambda: float(now))
-        ours = sign(key, action, theirs.body, region="eu-west-1", host="host.example")
-    assert ours == theirs.headers
+        headers = sign(key, action, reference_request.body, region="eu-west-1", host="host.example")
+    assert headers == reference_request.headers

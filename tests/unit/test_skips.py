@@ -1,4 +1,4 @@
-"""In CI a skip that nobody has declared is a failure."""
+"""In CI an undeclared skip is a failure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def skipped(reason: str, **more: Any) -> pytest.TestReport:
     )  # fmt: skip
 
 
-def judged(report: pytest.TestReport) -> str:
+def outcome_in_ci(report: pytest.TestReport) -> str:
     refuse_unexpected(report)
     return report.outcome
 
@@ -24,16 +24,18 @@ def judged(report: pytest.TestReport) -> str:
 def test_skip_without_declaration_fails_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CI", "true")
     report = skipped("needs Java")
-    assert judged(report) == "failed"
+    assert outcome_in_ci(report) == "failed"
     assert "unexpected skip in CI: needs Java" in str(report.longrepr)
 
 
-def test_declared_skip_and_expected_failure_stay_what_they_are_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_declared_skip_and_expected_failure_are_unchanged_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CI", "true")
-    assert [judged(skipped(f"{reason}: more")) for reason in EXPECTED_REASONS] == ["skipped"] * len(EXPECTED_REASONS)
-    assert judged(skipped("", wasxfail="known")) == "skipped"
+    assert [outcome_in_ci(skipped(f"{reason}: more")) for reason in EXPECTED_REASONS] == ["skipped"] * len(
+        EXPECTED_REASONS
+    )
+    assert outcome_in_ci(skipped("", wasxfail="known")) == "skipped"
 
 
-def test_any_skip_is_a_skip_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_skip_is_allowed_outside_ci(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CI", raising=False)
-    assert judged(skipped("needs Java")) == "skipped"
+    assert outcome_in_ci(skipped("needs Java")) == "skipped"

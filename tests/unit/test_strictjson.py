@@ -1,4 +1,4 @@
-"""JSON that everybody reads alike, and nothing else."""
+"""Strict JSON: documents with more than one interpretation are rejected."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from peopleinfo.people.strict_json import MAX_DEPTH
         (b'"\\u001f\\u007f"', "\x1f\x7f"),
     ],
 )
-def test_json_is_read(text: bytes, value: Any) -> None:
+def test_json_is_parsed(text: bytes, value: Any) -> None:
     assert strict_json.parse(text) == value
 
 
@@ -46,19 +46,19 @@ def test_json_is_read(text: bytes, value: Any) -> None:
         b'{"":1,"":2}',
     ],
 )
-def test_a_member_that_stands_twice_is_refused_at_any_depth(text: bytes) -> None:
+def test_duplicate_name_is_rejected_at_any_depth(text: bytes) -> None:
     with pytest.raises(InvalidJson, match="an object contains a name twice"):
         strict_json.parse(text)
 
 
 @pytest.mark.parametrize("text", [b"NaN", b"[Infinity]", b'{"a":-Infinity}'])
-def test_what_is_no_number_is_refused(text: bytes) -> None:
+def test_invalid_number_is_rejected(text: bytes) -> None:
     with pytest.raises(InvalidJson, match="is not a JSON number"):
         strict_json.parse(text)
 
 
 @pytest.mark.parametrize("text", [b'"\\u0000"', b'{"\\u0000":1}', b'[["a\\u0000b"]]'])
-def test_u_0000_is_refused(text: bytes) -> None:
+def test_u_0000_is_rejected(text: bytes) -> None:
     with pytest.raises(InvalidJson, match=r"U\+0000"):
         strict_json.parse(text)
 
@@ -66,7 +66,7 @@ def test_u_0000_is_refused(text: bytes) -> None:
 @pytest.mark.parametrize(
     "text", [b'"\\ud800"', b'"\\udc00\\ud800"', b'{"\\udfff":1}', b'["\\ud83d "]', b'"\\uD800\\u0041"']
 )
-def test_a_lone_surrogate_is_refused(text: bytes) -> None:
+def test_lone_surrogate_is_rejected(text: bytes) -> None:
     with pytest.raises(InvalidJson, match="surrogate"):
         strict_json.parse(text)
 
@@ -75,7 +75,7 @@ def test_a_lone_surrogate_is_refused(text: bytes) -> None:
     ("text", "byte"),
     [(b'"\xff"', 1), (b'"\xc3("', 1), (b'"ab\xed\xa0\x80"', 3), (b'"\xc0\xaf"', 1), ('"é"'.encode("utf-16"), 0)],
 )
-def test_what_is_not_utf_8_is_refused_with_the_place(text: bytes, byte: int) -> None:
+def test_invalid_utf_8_is_rejected_with_its_position(text: bytes, byte: int) -> None:
     with pytest.raises(InvalidJson, match=f"not UTF-8 at byte {byte}$"):
         strict_json.parse(text)
 
@@ -89,7 +89,7 @@ NOT_JSON = [
 
 
 @pytest.mark.parametrize("text", NOT_JSON)
-def test_what_is_not_json_is_refused_with_the_place(text: bytes) -> None:
+def test_invalid_json_is_rejected_with_its_position(text: bytes) -> None:
     with pytest.raises(InvalidJson, match=r"^not JSON: .* at character \d+$"):
         strict_json.parse(text)
 
@@ -98,11 +98,15 @@ def nested(levels: int, opening: bytes = b"[", inner: bytes = b"", closing: byte
     return opening * levels + inner + closing * levels
 
 
-KINDS = [(b"[", b"", b"]", 1), (b'{"a":', b"1", b"}", 1), (b'[{"a":', b"{}", b"}]", 2)]  # and the levels of one
+KINDS = [
+    (b"[", b"", b"]", 1),
+    (b'{"a":', b"1", b"}", 1),
+    (b'[{"a":', b"{}", b"}]", 2),
+]  # and the number of levels of each
 
 
 @pytest.mark.parametrize(("opening", "inner", "closing", "levels"), KINDS)
-def test_sixteen_levels_are_read_and_one_more_is_refused(
+def test_sixteen_levels_are_accepted_and_seventeen_are_rejected(
     opening: bytes, inner: bytes, closing: bytes, levels: int
 ) -> None:
     times = (MAX_DEPTH - inner.count(b"{")) // levels
@@ -112,13 +116,13 @@ def test_sixteen_levels_are_read_and_one_more_is_refused(
         strict_json.parse(b"[" * (MAX_DEPTH + 1 - levels * times) + deepest + b"]" * (MAX_DEPTH + 1 - levels * times))
 
 
-def test_brackets_side_by_side_or_within_text_are_no_levels() -> None:
+def test_adjacent_or_quoted_brackets_do_not_count_as_levels() -> None:
     assert strict_json.parse(b"[" + b",".join([b"[{}]"] * 100) + b"]")
     assert strict_json.parse(b'"' + b"[{" * 1_000 + b'"') == "[{" * 1_000
 
 
 @pytest.mark.parametrize("levels", [17, 1_000, 100_000])
-def test_any_depth_is_refused_in_the_same_words(levels: int) -> None:
+def test_every_excessive_depth_has_the_same_error(levels: int) -> None:
     with pytest.raises(InvalidJson, match="nested more than 16 levels deep"):
         strict_json.parse(nested(levels))
     with pytest.raises(InvalidJson, match="nested more than 16 levels deep"):
@@ -132,13 +136,13 @@ NUMBERS = [
 
 
 @pytest.mark.parametrize("literal", NUMBERS, ids=lambda literal: literal[:20].decode())
-def test_a_number_keeps_its_literal_whatever_its_length(literal: bytes) -> None:
+def test_number_of_any_length_keeps_its_literal(literal: bytes) -> None:
     assert strict_json.parse(literal) == msgspec.Raw(literal)
     document = b'{"n":[' + literal + b"]}"
     assert strict_json.encode(strict_json.parse(document)) == document
 
 
-def test_no_message_holds_what_was_sent() -> None:
+def test_errors_do_not_contain_the_input() -> None:
     for text in (
         b'{"secret":1,"secret":1}',
         b'"secret\\ud800"',
@@ -147,28 +151,28 @@ def test_no_message_holds_what_was_sent() -> None:
         b'"secret',
         b'"\\secret"',
     ):
-        with pytest.raises(InvalidJson) as refused:
+        with pytest.raises(InvalidJson) as caught:
             strict_json.parse(text)
-        assert "secret" not in str(refused.value)
+        assert "secret" not in str(caught.value)
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 values = st.recursive(
     st.none() | st.booleans() | texts | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(texts, inner, max_size=5),
-    max_leaves=MAX_DEPTH,  # each level has a leaf or ends there, so this bounds the depth too
+    max_leaves=MAX_DEPTH,  # each level has at least one leaf, so this limits the depth, too
 )
 
 
 @given(values, st.booleans())
-def test_what_json_writes_is_read_and_written_back_alike(value: Any, ascii_only: bool) -> None:
+def test_parsed_json_is_encoded_unchanged(value: Any, ascii_only: bool) -> None:
     parsed = strict_json.parse(json.dumps(value, ensure_ascii=ascii_only).encode())
     assert json.loads(strict_json.encode(parsed)) == value
     assert strict_json.parse(strict_json.encode(parsed)) == parsed
 
 
 @given(st.binary())
-def test_any_bytes_are_read_or_refused(text: bytes) -> None:
+def test_any_bytes_are_either_parsed_or_rejected(text: bytes) -> None:
     try:
         parsed = strict_json.parse(text)
     except InvalidJson:

@@ -1,4 +1,4 @@
-"""Figures as plain numbers, alone and added up over workers."""
+"""Metrics of one process, and their aggregation over workers."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from peopleinfo.telemetry.multiprocess import Workers
 if TYPE_CHECKING:
     from pathlib import Path
 
-GONE = "4194305"  # no process has this number: Linux stops before it
+ENDED_PID = "4194305"  # above the maximum process id of Linux
 
 
-def figures() -> tuple[Counter, Gauge, Histogram]:
+def metrics_of_each_kind() -> tuple[Counter, Gauge, Histogram]:
     return Counter("c_total", "C.", "x"), Gauge("g", "G."), Histogram("h", "H.", bounds=(1.0, 2.0))
 
 
-def counted(requests: int) -> Snapshot:
-    counter, gauge, histogram = figures()
+def snapshot_with(requests: int) -> Snapshot:
+    counter, gauge, histogram = metrics_of_each_kind()
     counter.inc("a", by=requests)
     gauge.set(requests)
     for _ in range(requests):
@@ -32,7 +32,7 @@ def counted(requests: int) -> Snapshot:
     return snapshot((counter, gauge, histogram))
 
 
-def test_a_counter_is_told_before_anything_is_counted_so_that_the_first_time_is_growth() -> None:
+def test_counter_is_exported_with_zero_before_the_first_event() -> None:
     assert Counter("c_total", "C.").values == {(): 0}
     counter = Counter("c_total", "C.", "x")
     assert counter.values == {}
@@ -43,63 +43,63 @@ def test_a_counter_is_told_before_anything_is_counted_so_that_the_first_time_is_
     assert counter.values == {("a",): 1}
 
 
-def test_a_value_at_a_bound_is_within_it() -> None:
+def test_bucket_includes_its_bound() -> None:
     histogram = Histogram("h", "H.", bounds=(1.0, 2.0))
     for value in (0.5, 1.0, 1.5, 2.5):
         histogram.observe(value)
     assert histogram.values == {(): [2, 1, 1, 5.5]}
 
 
-def test_counters_of_the_living_and_the_dead_are_added_up() -> None:
-    together = merge(figures(), [(counted(2), True), (counted(3), False)])
+def test_counters_of_running_and_ended_workers_are_summed() -> None:
+    together = merge(metrics_of_each_kind(), [(snapshot_with(2), True), (snapshot_with(3), False)])
     assert together["c_total"] == {("a",): 5}
     assert together["h"] == {(): [0, 5, 0, 7.5]}
 
 
-def test_what_is_so_now_is_so_of_the_living_alone() -> None:
-    assert merge(figures(), [(counted(2), True), (counted(3), False)])["g"] == {(): 2}
+def test_gauge_includes_only_running_workers() -> None:
+    assert merge(metrics_of_each_kind(), [(snapshot_with(2), True), (snapshot_with(3), False)])["g"] == {(): 2}
 
 
-def test_a_gauge_says_how_several_processes_are_one() -> None:
+def test_gauge_defines_its_aggregation() -> None:
     up = Gauge("up", "Up.", aggregate=min)
     assert merge([up], [({"up": [((), 1)]}, True), ({"up": [((), 0)]}, True)])["up"] == {(): 0}
 
 
-def test_a_worker_reads_what_the_others_published(tmp_path: Path) -> None:
-    one, other = Workers(tmp_path, figures()), Workers(tmp_path, figures())
-    one.publish(counted(1))
-    one.publish(counted(2))
-    assert other.others() == [(as_read(counted(2)), True)]
+def test_worker_reads_the_snapshots_of_other_workers(tmp_path: Path) -> None:
+    one, other = Workers(tmp_path, metrics_of_each_kind()), Workers(tmp_path, metrics_of_each_kind())
+    one.publish(snapshot_with(1))
+    one.publish(snapshot_with(2))
+    assert other.others() == [(decoded(snapshot_with(2)), True)]
     assert one.others() == []
 
 
-def test_what_the_dead_had_counted_is_taken_into_one_file(tmp_path: Path) -> None:
+def test_snapshots_of_ended_workers_are_merged_into_one_file(tmp_path: Path) -> None:
     for number in range(3):
-        dead = Workers(tmp_path, figures())
-        dead._own_name = f"{GONE}-{number}"
-        dead.publish(counted(2))
-    heir = Workers(tmp_path, figures())
+        dead = Workers(tmp_path, metrics_of_each_kind())
+        dead._own_name = f"{ENDED_PID}-{number}"
+        dead.publish(snapshot_with(2))
+    heir = Workers(tmp_path, metrics_of_each_kind())
     assert heir.others() == [({"c_total": [(("a",), 6)], "h": [((), [0, 6, 0, 9.0])]}, False)]
     assert [file.name for file in tmp_path.glob("*.figures")] == ["ended.figures"]
 
 
-def test_what_was_taken_in_but_not_yet_removed_is_not_counted_twice(tmp_path: Path) -> None:
-    dead = Workers(tmp_path, figures())
-    dead._own_name = f"{GONE}-0"
-    dead.publish(counted(2))
-    file = tmp_path / f"{GONE}-0.figures"
+def test_merged_snapshot_is_not_counted_twice(tmp_path: Path) -> None:
+    dead = Workers(tmp_path, metrics_of_each_kind())
+    dead._own_name = f"{ENDED_PID}-0"
+    dead.publish(snapshot_with(2))
+    file = tmp_path / f"{ENDED_PID}-0.figures"
     left = file.read_bytes()
-    Workers(tmp_path, figures())
-    file.write_bytes(left)  # as if the process had ended before it removed the file
-    (read,) = Workers(tmp_path, figures()).others()
+    Workers(tmp_path, metrics_of_each_kind())
+    file.write_bytes(left)  # as if the process had ended before removing the file
+    (read,) = Workers(tmp_path, metrics_of_each_kind()).others()
     assert read[0]["c_total"] == [(("a",), 2)]
 
 
-def as_read(values: Snapshot) -> Snapshot:
+def decoded(values: Snapshot) -> Snapshot:
     return {name: [(tuple(labels), value) for labels, value in rows] for name, rows in values.items()}
 
 
-def test_every_figure_has_a_name_of_its_own_that_says_what_it_is() -> None:
+def test_every_metric_has_a_unique_and_conventional_name() -> None:
     names = [figure.name for figure in metrics.ALL]
     assert len(names) == len(set(names)) > 30
     for figure in metrics.ALL:
@@ -109,18 +109,18 @@ def test_every_figure_has_a_name_of_its_own_that_says_what_it_is() -> None:
 
 
 @pytest.mark.parametrize("figure", [figure for figure in metrics.ALL if figure.labels], ids=lambda figure: figure.name)
-def test_no_label_is_named_after_anything_a_client_sends(figure: Metric) -> None:
+def test_labels_contain_no_data_of_clients(figure: Metric) -> None:
     known = {"route", "method", "status", "operation", "error", "action", "outcome", "level", "to", "kind", "reason"}
     assert set(figure.labels) <= known | {"version", "python", "id"}
 
 
-def test_to_count_needs_no_library() -> None:
-    """Commands that do not serve count too, and start fast."""
+def test_metrics_import_no_library() -> None:
+    """Commands other than `serve` use metrics, too, and must start fast."""
     code = "import sys, peopleinfo.stores.instrumented; sys.exit('prometheus_client' in sys.modules or 'opentelemetry' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=os.environ, check=False).returncode == 0
 
 
-def test_state_that_is_set_as_a_bool_is_read_by_other_workers(tmp_path: Path) -> None:
+def test_boolean_gauge_is_read_by_other_workers(tmp_path: Path) -> None:
     up = Gauge("up", "Up.", aggregate=min)
     up.set(False)
     Workers(tmp_path, (up,)).publish(snapshot((up,)))
