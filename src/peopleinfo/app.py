@@ -134,7 +134,7 @@ async def encrypt_store(settings: Settings, *, on_progress: Callable[[int], None
 @asynccontextmanager
 async def open_key_store(settings: Settings, encryption: Encryption, *, exclusive: bool) -> AsyncIterator[KeyStore]:
     """Open the keys of an encrypted store. `alone`: no service may use a file meanwhile. Raises StoreUnusable, InvalidSettings."""
-    async with _open_store(settings.location, encryption):  # which says what is wrong
+    async with _open_store(settings.location, encryption):  # checks the store and its settings first
         pass
     if isinstance(settings.location, DynamoDBUrl):
         from peopleinfo.stores.dynamodb.factory import open_table  # noqa: PLC0415 - as below

@@ -70,7 +70,7 @@ def _setting(default: Any, description: str, *, shown: bool = True) -> Any:
 
 
 def _secret(description: str) -> Any:
-    """Return a setting whose value is never displayed. It has no flag, because flags are visible to all users of the machine."""
+    """Return a setting that is never displayed. It has no flag, because flags are visible to all users of the machine."""
     return dataclasses.field(default="", repr=False, metadata={"description": description, "secret": True})
 
 
@@ -126,7 +126,7 @@ class Settings:
     )
     oidc_issuer: str = _setting(
         "",
-        "Issuer URL of the OpenID provider whose tokens are accepted, for example https://login.example.org/realms/staff. "
+        "Issuer URL of the trusted OpenID provider, for example https://login.example.org/realms/staff. "
         "Empty: no provider.",
     )
     oidc_audience: str = _setting(
