@@ -87,17 +87,17 @@ def test_rotated_key_has_the_same_permissions(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["create", "--name", "ci", "--scope", "people:everything"], "people:read"),
-        (["create", "--name", "c i"], "a name has"),
+        (["create", "--name", "c i"], "the name of a key must have"),
         (["create", "--name", "ci", "--expires", "soon"], "90d, 12h, 2027-06-30 or never"),
         (["create", "--name", "ci", "--expires", "2020-01-01"], "must be in the future"),
         (["create", "--name", "ci", "--expires", "0d"], "must be in the future"),
         (
             ["create", "--name", "ci", "--scope", "people:admin", "--hide-field", "person_address"],
-            "nothing can be hidden",
+            "leave out the hidden fields",
         ),
-        (["revoke", "nobody"], "peopleinfo keys list"),
-        (["rotate", "nobody"], "peopleinfo keys list"),
-        (["rotate", "nobody", "--overlap", "soon"], "7d, 12h, 30m or 0s"),
+        (["revoke", "missing"], "peopleinfo keys list"),
+        (["rotate", "missing"], "peopleinfo keys list"),
+        (["rotate", "missing", "--overlap", "soon"], "7d, 12h, 30m or 0s"),
     ],
 )
 def test_invalid_argument_is_rejected_with_the_valid_form(tmp_path: Path, arguments: list[str], message: str) -> None:

@@ -122,7 +122,7 @@ def test_doctor_reports_a_file_that_other_users_can_read(folder: Path) -> None:
 
 def test_doctor_reports_a_database_of_another_program(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "people.db")) as other:
-        other.execute("CREATE TABLE theirs (x)")
+        other.execute("CREATE TABLE other (x)")
     ran = run(tmp_path, "doctor")
     assert ran.returncode == 1
     assert b"another program" in ran.stdout

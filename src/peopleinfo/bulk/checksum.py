@@ -60,7 +60,7 @@ class BucketChecksums:
     def differing(self, other: BucketChecksums) -> list[int]:
         """Return the numbers of the buckets that differ."""
         pairs = zip(self._sums, other._sums, strict=True)
-        return [number for number, (mine, theirs) in enumerate(pairs) if mine != theirs]
+        return [number for number, (first, second) in enumerate(pairs) if first != second]
 
 
 def bucket(person_id: str) -> int:
