@@ -1,6 +1,6 @@
 # The keys of encrypted records (deploy_iac: encryption). Restoring a key would restore an erased person, so this table has
 # no point-in-time recovery and must not be part of a backup plan. Deletion protection guards it against mistakes.
-#trivy:ignore:AVD-AWS-0024 On purpose, as said above.
+#trivy:ignore:AVD-AWS-0024 On purpose, see above.
 resource "aws_dynamodb_table" "keys" {
   name                        = "${module.people.table.name}-keys"
   billing_mode                = "PAY_PER_REQUEST"

@@ -20,7 +20,7 @@ variable "environment" {
 }
 
 variable "locked_days" {
-  description = "Days in which nobody but an administrator of the backup account with a right of its own can delete or replace a backup."
+  description = "Retention in days during which only an administrator of the backup account can delete or replace a backup."
   type        = number
   nullable    = false
   default     = 14
@@ -52,7 +52,7 @@ variable "region" {
 }
 
 variable "source_account" {
-  description = "The number of the account of the environment, whose role PREFIX-ENVIRONMENT-backup writes here."
+  description = "The id of the AWS account of the environment. Its role PREFIX-ENVIRONMENT-backup writes here."
   type        = string
   nullable    = false
   validation {
