@@ -16,7 +16,7 @@ PHRASES = {
     "who": "wh" + "oever calls",
     "indefinite person": "some" + "body calls",
     "clause without a head": "wh" + "at is stored",
-    "stand, lie": "it st" + "ands here",
+    "stand, lie": "it " + "stan" + "ds here",
     "tell, ask": "it as" + "ks the store",
     "begin, go on": "it go" + "es on",
     "quaint": "it is me" + "nded",
