@@ -40,12 +40,13 @@ test: $(VENV)/ready-to-test ## install everything and run all tests (ARGS="-k na
 test-fast: $(VENV)/ready-to-test ## run the fast tests, in about a minute
 	@$(VENV)/bin/python -m pytest --numprocesses logical --dist worksteal --fast tests/architecture tests/unit tests/stores tests/http tests/client $(ARGS)
 
-check: $(VENV)/ready-to-test ## check lint, format, types, imports and spelling
+check: $(VENV)/ready-to-test ## check lint, format, types, imports spelling and prose
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-cache
 	$(VENV)/bin/typos
+	$(VENV)/bin/python -m scripts.check_prose
 
 fix: $(VENV)/ready-to-test ## format the code and apply the linter's fixes
 	$(VENV)/bin/ruff check --fix .
