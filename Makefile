@@ -15,7 +15,7 @@ export PYTHONDONTWRITEBYTECODE :=
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(VENV)/ready-to-run ## install everything and serve on http://127.0.0.1:3000 (settings: PEOPLEINFO_*, see the README)
+run: $(VENV)/ready-to-run ## install everything and serve on http://127.0.0.1:3000 (settings: PEOPLEINFO_*, see `peopleinfo serve --help`)
 	@exec $(VENV)/bin/peopleinfo serve
 
 run-cloud: $(VENV)/ready-to-test ## serve on a local DynamoDB server with Valkey as the cache, as on AWS
