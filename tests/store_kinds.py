@@ -38,7 +38,7 @@ GENEROUS_TIMEOUT: Final = (
 )
 CACHED: Final = "sqlite+cache"
 ENCRYPTED: Final = "sqlite+encrypted"  # differs from "sqlite" only in the file, which HTTP does not expose
-ENCRYPTED_TABLE: Final = "ministack+encrypted"  # likewise
+ENCRYPTED_TABLE: Final = "ministack+encrypted"  # differs from "ministack" only in the tables
 STORES: Final[list[str]] = ["sqlite", *dynamodb_servers.KINDS, CACHED]
 ALL_STORES: Final = [*STORES, ENCRYPTED, ENCRYPTED_TABLE]
 
