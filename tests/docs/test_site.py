@@ -101,15 +101,22 @@ def test_catalogue_has_every_status_of_the_api() -> None:
 
 
 @pytest.mark.skipif(browsing.missing() is not None, reason=browsing.missing() or "")
-def test_search_finds_a_page_from_disk(site: Path) -> None:
+@pytest.mark.parametrize(
+    ("query", "heading", "target"),
+    [
+        ("graceful", "Graceful shutdown", "operations.html"),
+        ("cache ttl", "PEOPLEINFO_CACHE_TTL", "reference/settings.html"),
+    ],
+)
+def test_search_finds_a_page_from_disk(site: Path, query: str, heading: str, target: str) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browsing.chromium(), args=["--no-sandbox"])
         page = browser.new_page()
         page.goto((site / "index.html").as_uri())
-        page.get_by_role("textbox", name="Search").fill("graceful")
-        result = page.locator(".md-search-result__item a", has_text="Graceful shutdown").first
-        result.wait_for()
-        assert "operations.html" in str(result.get_attribute("href"))
+        page.get_by_role("textbox", name="Search").fill(query)
+        result = page.locator(".md-search-result__item a", has_text=heading).first
+        result.wait_for(state="attached")
+        assert target in str(result.get_attribute("href"))
         browser.close()
 
 
