@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def setting(name: str) -> Any:
     """Return the option of a setting, with the name, description and environment variable of `Settings`."""
     (field,) = (field for field in dataclasses.fields(Settings) if field.name == name)
-    default = f" (default: {field.default})" if field.default != "" else ""
+    is_off = field.default == "" or field.default is False
+    default = "" if is_off else f" (default: {field.default})"
     return typer.Option(
         f"--{name.replace('_', '-')}",
         help=field.metadata["description"] + default,
