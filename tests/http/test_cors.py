@@ -71,6 +71,22 @@ def test_page_of_another_origin_is_not_allowed(client: httpx.Client, origin: str
     assert "Origin" in response.headers["Vary"]  # so that caches keep responses apart by origin
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_page_of_another_origin_can_read_why_it_is_rejected(client: httpx.Client, site: str) -> None:
+    browser = {"Origin": OTHER_ORIGIN, "Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": site}
+    preflight = client.options(PATH, headers=browser | PREFLIGHT)
+    assert (preflight.status_code, allowed_origin(preflight)) == (204, OTHER_ORIGIN)
+    response = client.get(PATH, headers=AS_ADMIN | browser)
+    assert (response.status_code, allowed_origin(response)) == (403, OTHER_ORIGIN)
+    assert "PEOPLEINFO_CORS_ORIGINS" in response.json()["detail"]
+    assert response.headers["Content-Type"] == "application/problem+json"
+
+
+def test_own_page_is_not_a_foreign_origin(client: httpx.Client) -> None:
+    browser = {"Origin": OTHER_ORIGIN, "Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}
+    assert client.get(PATH, headers=AS_ADMIN | browser).status_code == 200
+
+
 def test_options_request_that_is_no_preflight_requires_a_key(client: httpx.Client) -> None:
     assert client.options("/v1/people/0", headers={"Origin": ALLOWED_ORIGIN}).status_code == 401
 

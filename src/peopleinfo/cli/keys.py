@@ -39,7 +39,9 @@ def create(
     scope: Annotated[
         list[Scope] | None,
         typer.Option(
-            "--scope", help="Permission of the key (default: people:read). Repeatable. people:admin permits everything."
+            "--scope",
+            help="Permission of the key (default: people:read). Repeatable. people:write does not include people:read; "
+            "people:admin permits everything.",
         ),
     ] = None,
     hidden_fields: Annotated[

@@ -14,7 +14,7 @@ from peopleinfo.http.etags import UntaggedConditions
 from peopleinfo.http.memory_budget import BODIES
 from peopleinfo.http.middleware.audit import AuditMiddleware
 from peopleinfo.http.middleware.auth import AuthMiddleware
-from peopleinfo.http.middleware.cors import Cors
+from peopleinfo.http.middleware.cors import Cors, ForeignOrigins
 from peopleinfo.http.middleware.host_check import LocalhostOnly
 from peopleinfo.http.middleware.query_parameters import KnownParameters
 from peopleinfo.http.operations import OPERATIONS
@@ -59,12 +59,13 @@ def create_app(
     """Return the ASGI app of the HTTP API.
 
     `proxies` is the number of trusted proxies in front of the server, which append the client's address to X-Forwarded-For.
-    `body_timeout` is in seconds. `loopback_only` rejects requests whose Host header is not a name of this machine;
+    `body_timeout` is in seconds. `loopback_only` requires a Host header with a name of this machine;
     on a `unix_socket` it also accepts names without a period. `open_metrics` serves /metrics without a credential.
-    `origins` are the other origins whose pages may call the API (CORS).
+    Pages of `origins` may call the API (CORS).
     """
     middleware = [
         AccessLogMiddleware(log, shutdown),
+        ForeignOrigins(origins),
         *([Cors(origins)] if origins else []),
         *([LocalhostOnly(authenticator, origins, unix_socket=unix_socket)] if loopback_only else []),
         *([AuditMiddleware(audit, proxies=proxies)] if audit else []),

@@ -93,7 +93,7 @@ async def wait_for_disconnect(req: falcon.asgi.Request) -> None:
 
 
 def _target_error(scope: Any) -> str | None:
-    """Return what is wrong with the path or the query of a request, None if they are valid."""
+    """Return the error in the path or the query of a request, None if both are valid."""
     if scope["query_string"].count(b"&") >= MAX_PARAMETERS:
         return f"the query must have at most {MAX_PARAMETERS} parameters"
     for part, text in (("path", scope["raw_path"]), ("query", scope["query_string"])):

@@ -97,11 +97,11 @@ class ExportResource:
         self._body_timeout = body_timeout
 
     async def on_get(self, req: Request, resp: Response) -> None:
-        """Export the people who match the query parameters."""
+        """Export the matches of the query parameters."""
         await self._export(req.params, req, resp)
 
     async def on_post(self, req: Request, resp: Response) -> None:
-        """Export the people who match the fields of the body, which keeps names out of URLs and logs."""
+        """Export the matches of the fields of the body, which keeps names out of URLs and logs."""
         await self._export(await read_json(req, seconds=self._body_timeout), req, resp)
 
     async def _export(self, params: Mapping[str, Any], req: Request, resp: Response) -> None:

@@ -103,7 +103,7 @@ OPERATIONS: Final = (
         Scope.READ,
         "findPeople",
         "Search by query parameters",
-        "Returns one page of the people who match all filters; without filters, of all people. "
+        "Returns one page of the matches of all filters; without filters, of all people. "
         "Pass next_cursor as cursor to get the next page. "
         "URLs appear in logs and histories; searchPeople keeps names out of them.",
         {200: _PAGE},
@@ -220,7 +220,7 @@ OPERATIONS: Final = (
         Scope.READ,
         "exportPeople",
         "Export by query parameters",
-        "Streams all people who match the filters; without filters, all people. "
+        "Streams all matches of the filters; without filters, all people. "
         "The format is NDJSON, or CSV if format or the header Accept requests it.",
         {200: _STREAM},
         _EXPORT,

@@ -85,7 +85,7 @@ class RequestAudit:
         self._audit.check_writable(change=self.is_change)
 
     def set_people(self, people: Sequence[bytes]) -> None:
-        """Set the people whose JSON the response returns."""
+        """Set the people in the response, given as JSON."""
         self._people = person_ids(people)
 
     def record_intent(self, data: Any = None) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from peopleinfo.http import problems
+
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
@@ -14,6 +16,37 @@ _PREFLIGHT_HEADERS: Final = {
     "Access-Control-Max-Age": "600",
 }
 _EXPOSED_HEADERS: Final = "Cache-Status, ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
+
+
+_FORBIDDEN: Final = problems.ProblemType(403, "forbidden", "Forbidden")
+
+
+class ForeignOrigins:
+    """Middleware that rejects pages of origins that are not allowed, with an error that these pages can read.
+
+    Without CORS headers, a browser hides the response from the page, which then sees only a network error.
+    """
+
+    def __init__(self, origins: frozenset[str]) -> None:
+        """Allow these origins; `*` allows every origin."""
+        self._origins = origins
+        self._allows_any = ANY_ORIGIN in origins
+
+    async def process_request(self, req: Request, resp: Response) -> None:
+        """Respond with 403 to a cross-origin request, and with 204 to its preflight request."""
+        if req.get_header("Sec-Fetch-Mode") != "cors" or self._allows_any:
+            return
+        origin: str | None = req.get_header("Origin")
+        if origin is None or origin in self._origins or req.get_header("Sec-Fetch-Site") == "same-origin":
+            return
+        resp.set_headers({"Access-Control-Allow-Origin": origin, "Vary": "Origin"})
+        if req.method == "OPTIONS":
+            resp.status = 204
+            resp.set_headers(_PREFLIGHT_HEADERS)
+        else:
+            detail = "pages of this origin cannot call the API; add the origin to PEOPLEINFO_CORS_ORIGINS"
+            problems.respond(req, resp, _FORBIDDEN, detail)
+        resp.complete = True
 
 
 class Cors:
