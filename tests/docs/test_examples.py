@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent
 
+import httpx
 import pytest
 
 from peopleinfo.settings import PREFIX
-from tests.http.serving import serving
+from tests.http.serving import HANG_TIMEOUT, serving
 
 ROOT = Path(__file__).parents[2]
 ADDRESS = "http://127.0.0.1:3000"
@@ -88,10 +89,13 @@ def test_every_command_prints_the_output_on_the_page(page: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/tutorial-api.md", "docs/client.md"])
-def test_python_examples_run(page: str, tmp_path: Path) -> None:
+def test_python_examples_run_on_a_store_with_similar_records(page: str, tmp_path: Path) -> None:
     program = "".join(blocks(page, "python"))
     assert "peopleinfo_client" in program
     with serving(tmp_path) as server:
+        for _ in range(2):
+            person = {"person_name": "Anna", "person_surname": "Müller"}
+            httpx.post(f"{server.url}/v1/people", json=person, timeout=HANG_TIMEOUT).raise_for_status()
         exec(compile(program.replace(ADDRESS, server.url), page, "exec"), {})
 
 
