@@ -7,14 +7,13 @@ document for the next comparison. The script pushes nothing. It prints the versi
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.http.openapi import document
-from scripts.check_api import DOCUMENT
+from scripts.check_api import DOCUMENT, text
 from scripts.commits import ROOT, commits, git, last_release, what_counts
 from scripts.next_version import next_release
 
@@ -54,7 +53,7 @@ def release(version: str, root: Path = ROOT) -> None:
     _close_changelog(version, [commit.message.splitlines()[0] for commit in changes if commit.step], root)
     api = document()
     api["info"]["version"] = version  # this process has imported the previous version
-    (root / DOCUMENT).write_text(json.dumps(api, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (root / DOCUMENT).write_text(text(api), encoding="utf-8")
     git("add", *PACKAGES, CHANGELOG, DOCUMENT, root=root)
     git("commit", "--quiet", "--no-verify", f"--message=chore(release): {version}", root=root)
     git("tag", "--annotate", f"--message=PeopleInfo {version}", f"v{version}", root=root)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from peopleinfo.http.openapi import document
-from scripts.check_api import DOCUMENT, problems
+from scripts.check_api import DOCUMENT, problems, text
+from scripts.commits import ROOT
 from scripts.openapi_diff import breaking
 
 if TYPE_CHECKING:
@@ -250,6 +251,15 @@ def test_announced_breaking_change_passes(repository: Repository) -> None:
     assert problems(changed, repository.root) == []
 
 
-def test_no_change_is_breaking_before_the_first_release(repository: Repository) -> None:
-    repository.commit("feat: start")
-    assert problems({"paths": {}}, repository.root) == []
+def test_committed_document_is_the_baseline_before_the_first_release(repository: Repository) -> None:
+    (repository.root / "docs").mkdir()
+    (repository.root / DOCUMENT).write_text(text(document()))
+    repository.commit("feat!: start")
+    changed = document()
+    del changed["paths"]["/v1/people/{person_id}"]["delete"]
+    assert problems(changed, repository.root) == ["DELETE /v1/people/{person_id} was removed"]
+    assert problems(document(), repository.root) == []
+
+
+def test_committed_document_of_this_repository_is_compatible() -> None:
+    assert breaking(json.loads((ROOT / DOCUMENT).read_text(encoding="utf-8")), document()) == []
