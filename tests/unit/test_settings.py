@@ -60,7 +60,26 @@ def test_boolean_setting_accepts_words_and_digits(yes: str) -> None:
     ],
 )  # fmt: skip
 def test_invalid_value_is_reported_with_its_setting(name: str, value: str) -> None:
-    assert problems({f"PEOPLEINFO_{name}": value}).startswith(f"PEOPLEINFO_{name}={value}: ")
+    error = problems({f"PEOPLEINFO_{name}": value})
+    assert error.startswith(f"PEOPLEINFO_{name}")
+    assert value in error
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("CACHE_TTL", "7200", "at most 3600"),
+        ("CACHE_TTL", "0", "greater than 0"),
+        ("CACHE_TTL", "long", "a number"),
+        ("WORKERS", "0", "at least 1"),
+        ("PORT", "x", "a whole number"),
+        ("RATE_LIMIT_SHARED", "maybe", "true or false"),
+        ("METRICS_AUTH", "optional", "one of required, none"),
+    ],
+)
+def test_invalid_value_is_reported_with_the_rule_and_the_value(name: str, value: str, rule: str) -> None:
+    variable = f"PEOPLEINFO_{name}"
+    assert problems({variable: value}) == f"{variable} must be {rule} (got {value})"
 
 
 def test_all_invalid_settings_are_reported_together() -> None:

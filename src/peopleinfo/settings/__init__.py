@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
 import msgspec
@@ -58,6 +58,11 @@ _CACHES = ("redis", "rediss", "redis+cluster", "rediss+cluster")
 _MIN_ADMIN_KEY_LENGTH = 32
 _ADMIN_KEY = re.compile(rf"[!-~]{{{_MIN_ADMIN_KEY_LENGTH},}}")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", re.ASCII)
+# Errors of msgspec, for example "Expected `float` <= 3600.0", and their wording here.
+_BOUND = re.compile(r"Expected `\w+` (<=|>=|<|>) ([0-9]+)")
+_COMPARISONS = {"<=": "at most", ">=": "at least", "<": "less than", ">": "greater than"}
+_TYPE = re.compile(r"Expected `(int|float|bool)`")
+_TYPES = {"int": "a whole number", "float": "a number", "bool": "true or false"}
 _DAYS = re.compile(r"[1-9][0-9]{0,4}d", re.ASCII)
 
 
@@ -200,24 +205,24 @@ class Settings:
         hints = get_type_hints(cls, include_extras=True)
         if unknown := flags.keys() - hints.keys():
             raise TypeError(f"unknown settings: {', '.join(sorted(unknown))}")
-        variables = os.environ if environment is None else environment
-        given = {
+        environment = os.environ if environment is None else environment
+        variables = {
             name[len(PREFIX) :].lower(): text
-            for name, text in variables.items()
+            for name, text in environment.items()
             if name.startswith(PREFIX) and name not in _CLIENT_VARIABLES and not is_service_link(name, text)
         }
-        problems = [_unknown(name, hints) for name in given if name not in hints]
+        problems = [_unknown(name, hints) for name in variables if name not in hints]
         values: dict[str, Any] = {}
         secret = {field.name for field in dataclasses.fields(cls) if field.metadata.get("secret")}
         for name, kind in hints.items():
-            value = flags.get(name) if flags.get(name) is not None else given.get(name)
+            value = flags.get(name) if flags.get(name) is not None else variables.get(name)
             if value is None:
                 continue
             try:
                 values[name] = msgspec.convert(value, kind, strict=False)
             except msgspec.ValidationError as error:
                 displayed = "…" if name in secret else value
-                problems.append(f"{PREFIX}{name.upper()}={displayed}: {error}")
+                problems.append(_invalid_value(f"{PREFIX}{name.upper()}", kind, displayed, error))
         if problems:
             raise InvalidSettings("\n".join(problems))
         settings = cls(**values)
@@ -353,6 +358,19 @@ def _unknown(name: str, names: Iterable[str]) -> str:
     similar = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {PREFIX}{similar[0].upper()}?" if similar else ""
     return f"{variable} is not a setting{hint}"
+
+
+def _invalid_value(variable: str, kind: Any, value: Any, error: msgspec.ValidationError) -> str:
+    """Return the error for an invalid value, for example `PEOPLEINFO_CACHE_TTL must be at most 3600 (got 7200)`."""
+    if get_origin(kind) is Literal:
+        rule = f"one of {', '.join(get_args(kind))}"
+    elif bound := _BOUND.match(str(error)):
+        rule = f"{_COMPARISONS[bound[1]]} {bound[2]}"
+    elif expected := _TYPE.match(str(error)):
+        rule = _TYPES[expected[1]]
+    else:
+        return f"{variable}={value}: {error}"
+    return f"{variable} must be {rule} (got {value})"
 
 
 def is_service_link(name: str, value: str) -> bool:
