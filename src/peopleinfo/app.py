@@ -133,7 +133,10 @@ async def encrypt_store(settings: Settings, *, on_progress: Callable[[int], None
 
 @asynccontextmanager
 async def open_key_store(settings: Settings, encryption: Encryption, *, exclusive: bool) -> AsyncIterator[KeyStore]:
-    """Open the keys of an encrypted store. `alone`: no service may use a file meanwhile. Raises StoreUnusable, InvalidSettings."""
+    """Open the key store of an encrypted store. `exclusive`: lock a SQLite file against all services.
+
+    Raises StoreConfigurationError, InvalidSettings.
+    """
     async with _open_store(settings.location, encryption):  # checks the store and its settings first
         pass
     if isinstance(settings.location, DynamoDBUrl):

@@ -142,7 +142,7 @@ def test_workers_write_verifiable_chains_without_personal_data(tmp_path: Path) -
             httpx.get(f"{server.url}/v1/people?surname=Annacanary")
     checked = run(tmp_path, "audit", "verify", audit)
     assert checked.returncode == 0, checked.stdout
-    assert b"62 lines of 2 writers, 2 of which ended" in checked.stdout
+    assert b"62 lines of 2 writers, 2 of them shut down gracefully" in checked.stdout
     assert b"canary" not in audit.read_bytes()
     content = audit.read_bytes()
     audit.write_bytes(content.replace(b'"anybody"', b'"somebody"', 1))
