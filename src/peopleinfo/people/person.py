@@ -173,14 +173,14 @@ def parse_person(
     extra = {}
     if other_fields:
         extra = {key: value for key, value in data.items() if key in other_fields and key not in READ_ONLY_FIELDS}
-    details = PersonData(
+    person = PersonData(
         person_name=name, person_surname=surname, person_birthdate=born, person_address=address, extra=extra
     )
-    if not errors and details.size > size_limit:
+    if not errors and person.size > size_limit:
         errors.append(FieldError("", f"must not be larger than {size_limit // 1024} KiB"))
     if errors:
         raise InvalidPerson(errors)
-    return details
+    return person
 
 
 def parse_legacy_person(data: Any, *, today: date) -> PersonData:
@@ -203,12 +203,10 @@ def normalize(text: str) -> str:
     return (text if text.isascii() else unicodedata.normalize("NFC", text)).strip(_BLANK)
 
 
-def encode_person(
-    person_id: str, version: int, details: PersonData, *, created_at: str, updated_at: str
-) -> StoredPerson:
+def encode_person(person_id: str, version: int, data: PersonData, *, created_at: str, updated_at: str) -> StoredPerson:
     """Encode a record. Timestamps are RFC 3339 in UTC with milliseconds, as `timestamp` returns them."""
     # Concatenated bytes: encoding one dict of all fields would double the cost of each imported row.
-    fields = strict_json.encode(details.to_dict() if details.extra else details)[1:-1]
+    fields = strict_json.encode(data.to_dict() if data.extra else data)[1:-1]
     values = person_id.encode(), b"," + fields if fields else b"", version, created_at.encode(), updated_at.encode()
     return StoredPerson(
         person_id, version, b'{"person_id":"%b"%b,"version":%d,"created_at":"%b","updated_at":"%b"}' % values

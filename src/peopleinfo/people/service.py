@@ -65,9 +65,9 @@ class PeopleService:
 
         Raises InvalidPerson, IdempotencyKeyConflict, IdempotentPersonDeleted.
         """
-        details = parse_person(data, today=self.today)
+        person = parse_person(data, today=self.today)
         return await self.store.create(
-            details, idempotency_key=self._keyed_digests(idempotency_key, details) if idempotency_key else None
+            person, idempotency_key=self._keyed_digests(idempotency_key, person) if idempotency_key else None
         )
 
     async def create_legacy(self, data: Any) -> StoredPerson:
@@ -181,9 +181,9 @@ class PeopleService:
         while True:
             record = await self.store.get(person_id)
             precondition(record)
-            details = new(*split_record(record))
+            person = new(*split_record(record))
             with suppress(VersionConflict):  # after a concurrent change, apply this change to its result
-                return await self.store.replace(person_id, details, expected=record.version, current=record)
+                return await self.store.replace(person_id, person, expected=record.version, current=record)
 
     def _parse(self, data: Any, old: PersonData, read_only: dict[str, Any], *, require_name: bool = True) -> PersonData:
         """Validate the new fields of a record. A record that already exceeds the size limit must not grow."""
@@ -214,11 +214,11 @@ class PeopleService:
             )
         return complete
 
-    def _keyed_digests(self, key: ClientKey, details: PersonData) -> IdempotencyKey:
+    def _keyed_digests(self, key: ClientKey, person: PersonData) -> IdempotencyKey:
         # A plain digest of a name and a birthdate could be reversed by brute force.
         digests = (
             blake2b(text, key=self.store.secret, person=b"idempotency", digest_size=32).digest()
-            for text in (key.encoded, strict_json.encode(details.to_dict()))
+            for text in (key.encoded, strict_json.encode(person.to_dict()))
         )
         return IdempotencyKey(*digests)
 

@@ -123,7 +123,7 @@ class Store(Protocol):
     async def get(self, person_id: str, *, options: ReadOptions | None = None) -> StoredPerson:
         """Return a record. Raises PersonNotFound."""
 
-    async def create(self, details: PersonData, *, idempotency_key: IdempotencyKey | None = None) -> StoredPerson:
+    async def create(self, data: PersonData, *, idempotency_key: IdempotencyKey | None = None) -> StoredPerson:
         """Store a new record and return it with its id and version 1.
 
         A second call with the same `idempotency_key` and content within `IDEMPOTENCY_TTL` returns the record of the first call, even if
@@ -131,7 +131,7 @@ class Store(Protocol):
         """
 
     async def replace(
-        self, person_id: str, details: PersonData, *, expected: int, current: StoredPerson | None = None
+        self, person_id: str, data: PersonData, *, expected: int, current: StoredPerson | None = None
     ) -> StoredPerson:
         """Replace the fields of a record and increment its version. Raises PersonNotFound, VersionConflict unless at version `expected`.
 
