@@ -133,15 +133,15 @@ def test_long_date_cells_are_not_cached() -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "member"),
+    ("header", "field"),
     [
         ("Last Name", "person_surname"), ("family_name", "person_surname"), ("SURNAME", "person_surname"),
         ("First name", "person_name"), ("given-name", "person_name"), ("Name", "person_name"),
         ("Date of Birth", "person_birthdate"), ("dob", "person_birthdate"), ("Address", "person_address"),
     ],
 )  # fmt: skip
-def test_common_column_names_are_recognised(header: str, member: str) -> None:
-    assert ColumnMapping().resolved([header]) == {member: (header,)}
+def test_common_column_names_are_recognised(header: str, field: str) -> None:
+    assert ColumnMapping().resolved([header]) == {field: (header,)}
 
 
 def test_mapped_column_overrides_a_common_name() -> None:

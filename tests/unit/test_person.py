@@ -136,9 +136,9 @@ def test_only_an_address_may_contain_line_breaks(line_break: str) -> None:
         assert "control characters" in reasons(person() | {field: lines})[f"/{field}"]
 
 
-@pytest.mark.parametrize("kept", ["a\u200db", "\u200eא\u200f", "a  b", "O'Brien", "<b>", "😀", "\u061cع"])
-def test_other_characters_are_accepted_unchanged(kept: str) -> None:
-    assert parsed({"person_surname": kept}).person_surname == kept
+@pytest.mark.parametrize("text", ["a\u200db", "\u200eא\u200f", "a  b", "O'Brien", "<b>", "😀", "\u061cع"])
+def test_other_characters_are_accepted_unchanged(text: str) -> None:
+    assert parsed({"person_surname": text}).person_surname == text
 
 
 def test_text_is_normalized_to_nfc_and_stripped() -> None:
