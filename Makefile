@@ -145,35 +145,36 @@ clean: ## remove the virtual environment and all caches, but no data
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "PeopleInfo needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) -V): make $(MAKECMDGOALS) PYTHON=python3.13, say" >&2; exit 1; }
-	@echo "making the environment $(VENV) with $$($(PYTHON) -V)"
+	@echo "step 1 of 3: creating $(VENV) with $$($(PYTHON) -V)"
 	@$(PYTHON) -m venv $(VENV) || { \
 	  echo "cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2; rm -rf $(VENV); exit 1; }
 
 $(VENV)/ready-to-run: requirements/run.lock pyproject.toml | $(VENV)/bin/python
-	@echo "installing what the service needs, versions and hashes as locked"
+	@echo "step 2 of 3: installing the pinned dependencies of the service (requirements/run.lock)"
 	@$(PIP) --require-hashes --requirement requirements/run.lock
+	@echo "step 3 of 3: installing peopleinfo"
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@# GNU's env blocks signals while the interpreter starts; the command handles them from its first instruction on.
 	@if env --block-signal=TERM true 2>/dev/null; then sed -i '1s|^#!/|#!/usr/bin/env -S --block-signal=INT,TERM /|' $(VENV)/bin/peopleinfo; fi
 	@touch $@
 
 $(VENV)/ready-to-test: requirements/dev.lock clients/python/pyproject.toml $(VENV)/ready-to-run
-	@echo "installing what the tests need, versions and hashes as locked"
+	@echo "installing the pinned dependencies of the tests (requirements/dev.lock)"
 	@$(PIP) --require-hashes --requirement requirements/dev.lock
 	@$(PIP) --no-deps --no-build-isolation --editable clients/python
 	@touch $@
 
 $(VENV)/ready-to-bench: requirements/bench.lock $(VENV)/ready-to-test
-	@echo "installing what the measurements need, versions and hashes as locked"
+	@echo "installing the pinned dependencies of the benchmarks (requirements/bench.lock)"
 	@$(PIP) --require-hashes --requirement requirements/bench.lock
 	@touch $@
 
 $(VENV)/ready-to-audit: requirements/audit.lock $(VENV)/ready-to-test
-	@echo "installing what asks for known weaknesses, versions and hashes as locked"
+	@echo "installing the pinned vulnerability scanners"
 	@$(PIP) --require-hashes --requirement requirements/audit.lock
 	@touch $@
 
 $(VENV)/ready-to-scan: requirements/iac.lock $(VENV)/ready-to-test
-	@echo "installing what checks the infrastructure, versions and hashes as locked"
+	@echo "installing the pinned checkers of the infrastructure"
 	@$(PIP) --require-hashes --requirement requirements/iac.lock
 	@touch $@
