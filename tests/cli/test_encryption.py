@@ -46,7 +46,7 @@ def file_contents(folder: Path) -> bytes:
 def test_store_is_encrypted_and_its_keys_are_rotated_while_it_is_served(tmp_path: Path, encryption: str) -> None:
     import_people(tmp_path)
     assert CANARY.lower().encode() in file_contents(tmp_path)
-    rejected = run(tmp_path, "search", CANARY, settings={"ENCRYPTION": encryption})
+    rejected = run(tmp_path, "search", "--surname", CANARY, settings={"ENCRYPTION": encryption})
     assert rejected.returncode == 1
     assert "run `peopleinfo encryption enable`" in stderr_of(rejected)
 
@@ -56,14 +56,14 @@ def test_store_is_encrypted_and_its_keys_are_rotated_while_it_is_served(tmp_path
         "3 records encrypted; start the service with PEOPLEINFO_ENCRYPTION=file://"
     )
     assert CANARY.lower().encode() not in file_contents(tmp_path)
-    assert "set PEOPLEINFO_ENCRYPTION to their master key" in stderr_of(run(tmp_path, "search", CANARY))
+    assert "set PEOPLEINFO_ENCRYPTION to their master key" in stderr_of(run(tmp_path, "search", "--surname", CANARY))
 
     with serving(tmp_path, encryption=encryption):
         rotated = run(tmp_path, "encryption", "rotate", settings={"ENCRYPTION": encryption})
         assert rotated.stdout == b"all record keys are wrapped with generation 2\n", rotated.stderr
         in_use = run(tmp_path, "encryption", "enable", "--encryption", encryption)
         assert "stop the service" in stderr_of(in_use)
-    found = run(tmp_path, "search", f"{CANARY}1", settings={"ENCRYPTION": encryption})
+    found = run(tmp_path, "search", "--surname", f"{CANARY}1", settings={"ENCRYPTION": encryption})
     assert json.loads(found.stdout)["person_surname"] == f"{CANARY}1"
 
 
@@ -150,7 +150,7 @@ def test_missing_or_wrong_key_is_rejected_with_a_remedy(tmp_path: Path, encrypti
     "url", ["/etc/key", "file://host/key", "file:///", "file:///k?index=both", "aws-kms://", "vault://x"]
 )
 def test_invalid_encryption_url_is_rejected(tmp_path: Path, url: str) -> None:
-    rejected = run(tmp_path, "search", "x", settings={"ENCRYPTION": url})
+    rejected = run(tmp_path, "search", "--surname", "x", settings={"ENCRYPTION": url})
     assert rejected.returncode == 2
     assert "PEOPLEINFO_ENCRYPTION is not a key URL: " in stderr_of(rejected)
     assert not (tmp_path / "people.db").exists()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def create(folder: Path, *more: str, name: str = "ci") -> str:
-    created = run(folder, "keys", "create", "--name", name, *more)
+    created = run(folder, "keys", "create", name, *more)
     assert created.returncode == 0, stderr_of(created)
     return created.stdout.decode().strip()
 
@@ -33,7 +33,7 @@ def rejected(folder: Path, *arguments: str) -> str:
 
 
 def test_new_key_is_printed_alone_and_only_once(tmp_path: Path) -> None:
-    created = run(tmp_path, "keys", "create", "--name", "ci", "--scope", "people:read", "--expires", "90d")
+    created = run(tmp_path, "keys", "create", "ci", "--scope", "people:read", "--expires", "90d")
     credential = created.stdout.decode().strip()
     assert is_well_formed(credential)
     message = stderr_of(created)
@@ -86,13 +86,13 @@ def test_rotated_key_has_the_same_permissions(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["create", "--name", "ci", "--scope", "people:everything"], "people:read"),
-        (["create", "--name", "c i"], "the name of a key must have"),
-        (["create", "--name", "ci", "--expires", "soon"], "90d, 12h, 2027-06-30 or never"),
-        (["create", "--name", "ci", "--expires", "2020-01-01"], "must be in the future"),
-        (["create", "--name", "ci", "--expires", "0d"], "must be in the future"),
+        (["create", "ci", "--scope", "people:everything"], "people:read"),
+        (["create", "c i"], "the name of a key must have"),
+        (["create", "ci", "--expires", "soon"], "90d, 12h, 2027-06-30 or never"),
+        (["create", "ci", "--expires", "2020-01-01"], "must be in the future"),
+        (["create", "ci", "--expires", "0d"], "must be in the future"),
         (
-            ["create", "--name", "ci", "--scope", "people:admin", "--hide-field", "person_address"],
+            ["create", "ci", "--scope", "people:admin", "--hide-field", "person_address"],
             "leave out the hidden fields",
         ),
         (["revoke", "missing"], "peopleinfo keys list"),

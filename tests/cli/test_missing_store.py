@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ID: Final = "0" * 32
 NEEDING: Final = [
     ["stats"],
-    ["search", "x"],
+    ["search", "--surname", "x"],
     ["get", ID],
     ["export", "out.ndjson"],
     ["person", "export", ID],
@@ -50,7 +50,7 @@ def output(folder: Path, command: list[str], store: str, **settings: str) -> str
 def test_command_that_needs_a_store_creates_none(tmp_path: Path, command: list[str]) -> None:
     (tmp_path / "backup").mkdir()
     if command[0] == "restore":
-        run(tmp_path, "keys", "create", "--name", "x", settings={"STORE_URL": "sqlite:///other.db"})
+        run(tmp_path, "keys", "create", "x", settings={"STORE_URL": "sqlite:///other.db"})
         assert run(tmp_path, "backup", "saved", settings={"STORE_URL": "sqlite:///other.db"}).returncode == 0
     before = sorted(tmp_path.rglob("*"))
     text = output(tmp_path, command, "sqlite:///t/mistyped/x.db")
@@ -103,7 +103,7 @@ def test_read_command_does_not_encrypt_an_empty_store(tmp_path: Path) -> None:
     [
         ["store", "create"],
         ["import", "in.csv"],
-        ["keys", "create", "--name", "first"],
+        ["keys", "create", "first"],
         ["restore", "saved"],
         ["copy", "sqlite:///other.db", "sqlite:///new/people.db"],
     ],
@@ -136,5 +136,5 @@ def test_read_command_does_not_modify_an_empty_table(tmp_path: Path) -> None:
     assert ran.returncode == 1
     assert f"there is no store in table {location.table}: create it with `peopleinfo store create`" in stderr_of(ran)
     assert asyncio.run(all_items(location, location.table)) == []
-    assert run(tmp_path, "keys", "create", "--name", "first", settings=store).returncode == 0
+    assert run(tmp_path, "keys", "create", "first", settings=store).returncode == 0
     assert run(tmp_path, "stats", settings=store).returncode == 0

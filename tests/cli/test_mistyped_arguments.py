@@ -76,7 +76,7 @@ def test_version_option_prints_the_version(tmp_path: Path) -> None:
         (["serve", "--store", "x"], "--store", "--store-url"),
         (["serve", "--open", "x"], "--open", "--allow-anonymous"),
         (["import", "people.csv", "--again"], "--again", "--force"),
-        (["keys", "create", "--name", "x", "--hide=*"], "--hide", "--hide-field"),
+        (["keys", "create", "x", "--hide=*"], "--hide", "--hide-field"),
         (["sweep", "--retention-period", "1d"], "sweep", "retention run"),
         (["encryption", "on"], "encryption on", "encryption enable"),
         (["person", "erase", "0" * 32], "person erase", "person delete"),
@@ -91,5 +91,5 @@ def test_renamed_argument_is_rejected_with_its_new_name(
 
 
 def test_old_name_is_accepted_as_a_value(tmp_path: Path) -> None:
-    ran = run(tmp_path, "keys", "create", "--name", "sweep")
+    ran = run(tmp_path, "keys", "create", "sweep")
     assert ran.returncode == 0, stderr_of(ran)

@@ -68,7 +68,7 @@ def test_unusable_file_name_is_reported_in_one_line(folder: Path, command: list[
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize(
-    "command", [["stats"], ["export"], ["search", "Harte"], ["doctor"], ["openapi"], ["--version"]]
+    "command", [["stats"], ["export"], ["search", "--surname", "Harte"], ["doctor"], ["openapi"], ["--version"]]
 )
 def test_full_disk_is_reported_in_one_line(folder: Path, command: list[str]) -> None:
     with Path("/dev/full").open("wb") as full:

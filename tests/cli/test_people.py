@@ -39,31 +39,38 @@ def names(ran: subprocess.CompletedProcess[bytes]) -> list[str]:
 @pytest.mark.parametrize(
     ("arguments", "found"),
     [
-        (["MÜLLER"], ["Anna", "Bob"]),
-        (["muller", "--exact"], []),
-        (["Müller", "--exact"], ["Anna"]),
+        (["--surname", "MÜLLER"], ["Anna", "Bob"]),
+        (["--surname", "muller", "--exact"], []),
+        (["--surname", "Müller", "--exact"], ["Anna"]),
         (["--surname-prefix", "m"], ["Carl", "Anna", "Bob"]),
-        (["muller", "--born-from", "1980", "--born-to", "1990-03"], ["Anna"]),
+        (["--surname", "muller", "--born-from", "1980", "--born-to", "1990-03"], ["Anna"]),
         (["--name", "carl"], ["Carl"]),
-        (["muller", "--limit", "1"], ["Anna"]),
+        (["--surname", "muller", "--limit", "1"], ["Anna"]),
     ],
 )
 def test_search_returns_the_same_records_as_the_api(folder: Path, arguments: list[str], found: list[str]) -> None:
     assert names(run(folder, "search", *arguments)) == found
 
 
+@pytest.mark.parametrize("command", ["search", "export"])
+def test_filters_have_the_names_of_the_api(folder: Path, command: str) -> None:
+    shown = run(folder, command, "--help").stdout.decode()
+    for option in ("--surname", "--surname-prefix", "--name", "--born-from", "--born-to"):
+        assert f" {option} " in shown
+
+
 def test_search_without_a_match_prints_a_message(folder: Path) -> None:
-    assert "no records found" in stderr_of(run(folder, "search", "Nobody"))
+    assert "no records found" in stderr_of(run(folder, "search", "--surname", "Nobody"))
 
 
 def test_contradictory_filters_are_rejected(folder: Path) -> None:
-    ran = run(folder, "search", "a", "--surname-prefix", "b")
+    ran = run(folder, "search", "--surname", "a", "--surname-prefix", "b")
     assert ran.returncode == 2
     assert "cannot be combined with surname" in stderr_of(ran)
 
 
 def test_get_prints_a_record_by_id(folder: Path) -> None:
-    (line,) = run(folder, "search", "meyer").stdout.splitlines()
+    (line,) = run(folder, "search", "--surname", "meyer").stdout.splitlines()
     assert run(folder, "get", json.loads(line)["person_id"]).stdout.strip() == line
 
 
@@ -92,14 +99,14 @@ def on_a_terminal(folder: Path, *arguments: str) -> str:
 
 
 def test_search_prints_a_table_on_a_terminal(folder: Path) -> None:
-    shown = on_a_terminal(folder, "search", "meyer")
+    shown = on_a_terminal(folder, "search", "--surname", "meyer")
     assert "surname" in shown
     assert "Meyer" in shown
     assert "{" not in shown
 
 
 def test_search_prints_json_on_a_terminal_with_the_json_option(folder: Path) -> None:
-    assert json.loads(on_a_terminal(folder, "search", "meyer", "--json"))["person_name"] == "Carl"
+    assert json.loads(on_a_terminal(folder, "search", "--surname", "meyer", "--json"))["person_name"] == "Carl"
 
 
 def test_import_shows_its_progress_on_a_terminal(folder: Path) -> None:
@@ -132,7 +139,7 @@ def test_doctor_reports_a_database_of_another_program(tmp_path: Path) -> None:
     ("store", "reason"), [("mysql://x", "PEOPLEINFO_STORE_URL"), ("sqlite:////proc/none/people.db", "there is no")]
 )
 def test_unusable_store_is_reported_by_name(tmp_path: Path, store: str, reason: str) -> None:
-    ran = run(tmp_path, "search", "a", "--store-url", store)
+    ran = run(tmp_path, "search", "--surname", "a", "--store-url", store)
     assert ran.returncode in (1, 2)
     assert reason in stderr_of(ran)
 

@@ -22,7 +22,7 @@ def audit(tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 def person_id(tmp_path: Path) -> str:
     assert run(tmp_path, "import", "-", stdin=b"surname,name\nM\xc3\xbcller,Anna\nMeyer,Bob\n").returncode == 0
-    return str(json.loads(run(tmp_path, "search", "muller").stdout)["person_id"])
+    return str(json.loads(run(tmp_path, "search", "--surname", "muller").stdout)["person_id"])
 
 
 def audit_events(folder: Path) -> list[tuple[Any, ...]]:

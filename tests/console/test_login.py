@@ -168,7 +168,7 @@ def test_export_resumes_after_a_new_login(page: Page) -> None:
 
 
 def test_read_only_user_sees_no_editing_actions(page: Page, folder: Path) -> None:
-    key = keys(folder, "create", "--name", f"reader-{id(page)}", "--scope", "people:read").split()[-1]
+    key = keys(folder, "create", f"reader-{id(page)}", "--scope", "people:read").split()[-1]
     sign_in(page, key)
     expect(page.locator(".who").first).to_be_visible()
     expect(page.get_by_role("link", name="Add a person")).to_have_count(0)
@@ -180,7 +180,7 @@ def test_read_only_user_sees_no_editing_actions(page: Page, folder: Path) -> Non
 
 def test_revoking_a_key_ends_its_sessions(page: Page, folder: Path) -> None:
     name = f"short-{id(page)}"
-    sign_in(page, keys(folder, "create", "--name", name, "--scope", "people:read").split()[-1])
+    sign_in(page, keys(folder, "create", name, "--scope", "people:read").split()[-1])
     expect(page.locator(".who").first).to_be_visible()
     keys(folder, "revoke", name)
     for _ in range(HANG_TIMEOUT * 2):  # the server caches a key for two seconds

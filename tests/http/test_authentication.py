@@ -79,7 +79,7 @@ def protected(folder: Path, keys: dict[str, str]) -> Iterator[httpx.Client]:
 
 
 def make_key(folder: Path, *options: str, name: str) -> str:
-    created = run(folder, "keys", "create", "--name", name, *options)
+    created = run(folder, "keys", "create", name, *options)
     assert created.returncode == 0, created.stderr
     return created.stdout.decode().strip()
 

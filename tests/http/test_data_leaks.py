@@ -188,12 +188,12 @@ def test_commands_leak_no_personal_data(tmp_path: Path) -> None:
     (tmp_path / "rows.ndjson").write_bytes(json.dumps(PERSON).encode())
     (tmp_path / "table.csv").write_bytes(TABLE)
     assert run(tmp_path, "import", "rows.ndjson").returncode == 0
-    person_id = json.loads(run(tmp_path, "search", f"{CANARY} family").stdout)["person_id"]
+    person_id = json.loads(run(tmp_path, "search", "--surname", f"{CANARY} family").stdout)["person_id"]
     outputs: dict[str, bytes] = {}
     for command in (
         ["import", "table.csv"], ["import", "rows.ndjson"], ["doctor"], ["stats"], ["backup", "copy"],
         ["copy", "--to", "sqlite:///other.db"], ["get", "0" * 32],
-        ["search", CANARY, "--born-from", CANARY], ["retention", "run", "--retention-period", "1d"], ["person", "delete", person_id],
+        ["search", "--surname", CANARY, "--born-from", CANARY], ["retention", "run", "--retention-period", "1d"], ["person", "delete", person_id],
     ):  # fmt: skip
         ran = run(tmp_path, *command, settings=audit)
         outputs[" ".join(command)] = ran.stdout + ran.stderr
@@ -206,7 +206,7 @@ def test_commands_leak_no_personal_data(tmp_path: Path) -> None:
 def test_crashing_command_reports_the_location_without_personal_data(tmp_path: Path) -> None:
     (tmp_path / "rows.ndjson").write_bytes(json.dumps(PERSON).encode())
     assert run(tmp_path, "import", "rows.ndjson").returncode == 0
-    person_id = json.loads(run(tmp_path, "search", f"{CANARY} family").stdout)["person_id"]
+    person_id = json.loads(run(tmp_path, "search", "--surname", f"{CANARY} family").stdout)["person_id"]
     ran = subprocess.run(
         [*CRASHING, "get", person_id], cwd=tmp_path, env=environment(), capture_output=True, check=False
     )

@@ -166,6 +166,6 @@ def test_csv_export_omits_hidden_custom_fields(restricted: httpx.Client, person_
 
 @pytest.mark.parametrize("field", ["person_id", "version"])
 def test_identifying_fields_cannot_be_hidden(tmp_path: Path, field: str) -> None:
-    ended = run(tmp_path, "keys", "create", "--name", "x", "--hide-field", field)
+    ended = run(tmp_path, "keys", "create", "x", "--hide-field", field)
     assert ended.returncode == 1
     assert field.encode() in ended.stderr

@@ -105,5 +105,5 @@ def test_command_with_an_invalid_filter_prints_nothing_and_exits_with_2(
 
 
 def test_command_with_two_surnames_exits_with_2(tmp_path: Path) -> None:
-    assert run(tmp_path, "search", "muller", "--surname-prefix", "mu").returncode == 2
-    assert run(tmp_path, "search", "").returncode == 2
+    assert run(tmp_path, "search", "--surname", "muller", "--surname-prefix", "mu").returncode == 2
+    assert run(tmp_path, "search", "--surname", "").returncode == 2

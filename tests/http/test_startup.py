@@ -45,7 +45,7 @@ def test_server_without_keys_starts_on_loopback_only(tmp_path: Path, host: str) 
     stderr = start_error(tmp_path, host=host)
     assert "PEOPLEINFO_HOST" in stderr
     assert not host or "PEOPLEINFO_ALLOW_ANONYMOUS=true peopleinfo serve" in stderr
-    assert not host or "peopleinfo keys create --name admin --scope people:admin" in stderr
+    assert not host or "peopleinfo keys create admin --scope people:admin" in stderr
     assert list(tmp_path.glob("people.db*")) == []
 
 

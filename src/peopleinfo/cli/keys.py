@@ -35,7 +35,9 @@ app = typer.Typer(
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Option("--name", help="Name of the client, for logs and the audit log.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name of the client, for logs and the audit log.", show_default=False)
+    ],
     scope: Annotated[
         list[Scope] | None,
         typer.Option(
@@ -59,9 +61,9 @@ def create(
 ) -> None:
     """Create a key and print it once. A missing store is created.
 
-    Example: peopleinfo keys create --name ci --scope people:read --expires 90d
+    Example: peopleinfo keys create ci --scope people:read --expires 90d
 
-    Example: peopleinfo keys create --name mailing --scope people:read --hide-field person_birthdate --hide-field '*'
+    Example: peopleinfo keys create mailing --scope people:read --hide-field person_birthdate --hide-field '*'
     """
     lifetime = _lifetime(expires)
     scopes = scope or [Scope.READ]

@@ -22,9 +22,7 @@ _PAGE: Final = 500
 
 
 def search(
-    surname: Annotated[
-        str | None, typer.Argument(metavar="[SURNAME]", help="Surname; case and accents are ignored.")
-    ] = None,
+    surname: options.Surname = None,
     prefix: options.Prefix = None,
     name: options.Name = None,
     born_from: options.BornFrom = None,
@@ -36,7 +34,7 @@ def search(
 ) -> None:
     """Search records. Print a table on a terminal, NDJSON in a pipe.
 
-    Example: peopleinfo search muller --born-from 1990
+    Example: peopleinfo search --surname muller --born-from 1990
     """
     criteria = options.person_filter(surname, prefix, name, born_from, born_to, exact=exact)
     people = run(_find(Settings.load(store_url=store), criteria, limit))

@@ -102,7 +102,7 @@ def _require_keys(settings: Settings) -> None:
         raise InvalidSettings(
             f"{PREFIX}HOST={settings.host} is not a loopback address and no API key exists: every request would be rejected.\n"
             "Create a key and start again:\n"
-            f"  peopleinfo keys create --name admin --scope people:admin --store-url {settings.store_url}\n"
+            f"  peopleinfo keys create admin --scope people:admin --store-url {settings.store_url}\n"
             "or permit every client to read and change records without a key:\n"
             f"  {PREFIX}ALLOW_ANONYMOUS=true peopleinfo serve\n"
             f"({PREFIX}ADMIN_KEY sets a first key from a secret.)"
