@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from peopleinfo.privacy.retention import COMMAND
+from peopleinfo.privacy.audit import COMMAND
 from tests.cli.commands import run, stderr_of, surnames
 
 if TYPE_CHECKING:

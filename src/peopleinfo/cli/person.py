@@ -53,20 +53,21 @@ async def open_people_and_audit(settings: Settings, stack: AsyncExitStack) -> tu
 
 
 async def _export(settings: Settings, person_id: str) -> bytes:
-    from peopleinfo.privacy import retention
+    from peopleinfo.privacy.audit import COMMAND, audit_action
+    from peopleinfo.privacy.export import export_personal_data
 
     async with AsyncExitStack() as stack:
         people, audit = await open_people_and_audit(settings, stack)
-        document = await retention.export_personal_data(people, audit, person_id)
-        retention.audit_action(audit, "exportPerson", person_id, by=retention.COMMAND)
+        document = await export_personal_data(people, audit, person_id)
+        audit_action(audit, "exportPerson", person_id, by=COMMAND)
         return document
 
 
 async def _delete(settings: Settings, person_id: str) -> None:
-    from peopleinfo.privacy import retention
+    from peopleinfo.privacy.audit import COMMAND, audit_action, audit_intent
 
     async with AsyncExitStack() as stack:
         people, audit = await open_people_and_audit(settings, stack)
-        retention.audit_intent(audit, "erasePerson", person_id, by=retention.COMMAND)
+        audit_intent(audit, "erasePerson", person_id, by=COMMAND)
         await people.delete(person_id)
-        retention.audit_action(audit, "erasePerson", person_id, by=retention.COMMAND)
+        audit_action(audit, "erasePerson", person_id, by=COMMAND)

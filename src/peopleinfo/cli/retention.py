@@ -45,12 +45,13 @@ def run(
 async def _delete_expired(settings: Settings, period: timedelta, *, dry_run: bool) -> int:
     from peopleinfo.app import utc_now
     from peopleinfo.privacy import retention
+    from peopleinfo.privacy.audit import COMMAND
 
     before = utc_now() - period
     async with AsyncExitStack() as stack:
         people, audit = await open_people_and_audit(settings, stack)
         if not dry_run:
-            return await retention.delete_expired(people.store, audit, before=before, by=retention.COMMAND)
+            return await retention.delete_expired(people.store, audit, before=before, by=COMMAND)
         count = 0
         async for person_id, _ in retention.iter_expired(people.store, before=before):
             print(person_id)

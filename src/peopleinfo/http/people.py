@@ -16,7 +16,7 @@ from peopleinfo.http.search_params import parse_query, parse_search
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import check_patch, check_search, redact
 from peopleinfo.people.store import CacheStatus, ClientKey, ReadOptions
-from peopleinfo.privacy import retention
+from peopleinfo.privacy.export import export_personal_data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -135,7 +135,7 @@ class PersonExportResource:
 
     async def on_get(self, _: Request, resp: Response, person_id: str) -> None:
         """Return the record and the audit events of the person."""
-        resp.data = await retention.export_personal_data(self._people, self._audit, person_id)
+        resp.data = await export_personal_data(self._people, self._audit, person_id)
         resp.set_header("Cache-Control", "private, no-store")
         resp.downloadable_as = "person.json"
 

@@ -6,6 +6,7 @@ A line with the action `intent` precedes every change; if it cannot be written, 
 
 from __future__ import annotations
 
+import time
 from datetime import datetime  # noqa: TC003 - msgspec reads it at run time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 GENESIS_DIGEST: Final = "0" * 64
 LINE_PREFIX: Final = b'{"event":"audit"'
 INTENT: Final = "intent"  # action of the line before a change
+COMMAND: Final = "(command)"  # principal of command-line operations; no API key can have this name
 END: Final = "end"  # action of the last line of a writer that was closed
 _STANDARD_FIELDS: Final = frozenset(FIELDS)
 _RECORD_PREFIX: Final = b'{"person_id":"'
@@ -110,3 +112,19 @@ def _id_of(body: bytes) -> str:
     if body.startswith(_RECORD_PREFIX):  # the usual case, much faster than parsing
         return body[len(_RECORD_PREFIX) : len(_RECORD_PREFIX) + 32].decode()
     return str(strict_json.parse(body).get("person_id"))
+
+
+def audit_intent(audit: AuditLog | None, action: str, person_id: str, *, by: str) -> None:
+    """Write the intent of a change that does not come from an HTTP request.
+
+    Raises AuditUnavailable; the caller must then not make the change.
+    """
+    if audit is not None:
+        audit.check_writable(change=True)
+        audit.write(AuditEvent(time.time(), by, action, 0, (person_id,), (), "", "", intent=True))
+
+
+def audit_action(audit: AuditLog | None, action: str, person_id: str, *, by: str) -> None:
+    """Write a completed operation that did not come from an HTTP request. Raises AuditUnavailable."""
+    if audit is not None:
+        audit.write(AuditEvent(time.time(), by, action, 200, (person_id,), (), "", ""))

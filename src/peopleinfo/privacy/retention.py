@@ -1,10 +1,9 @@
-"""Rights of the data subject: export of all data about a person, and deletion after the retention period."""
+"""Retention: deletion of the records that were not modified for the retention period."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -14,20 +13,17 @@ import msgspec
 import structlog
 
 from peopleinfo.errors import ImportAlreadyRunning, PeopleInfoError, PersonNotFound, StoreUnavailable, VersionConflict
-from peopleinfo.people import strict_json
 from peopleinfo.people.person import decode_stored
 from peopleinfo.people.store import Checkpoint
-from peopleinfo.privacy.audit import AuditEvent
+from peopleinfo.privacy.audit import audit_action, audit_intent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from peopleinfo.people.service import PeopleService
     from peopleinfo.people.store import Store
     from peopleinfo.privacy.audit import AuditLog
 
-COMMAND: Final = "(command)"  # principal in the audit log; no API key can have this name
-RETENTION: Final = "(retention)"
+RETENTION: Final = "(retention)"  # principal in the audit log; no API key can have this name
 _PAGE_LIMIT: Final = 500
 _PAGE_DELAY: Final = 0.1  # seconds between pages, which leaves resources to requests
 _POLL_INTERVAL: Final = 300.0  # seconds between two attempts to acquire the lease
@@ -35,34 +31,6 @@ _EXPIRY_MINUTES: Final = 10  # without renewal, after which another process take
 _MINUTE_SIZE: Final = 8  # bytes
 _LEASE_ID: Final = sha256(b"peopleinfo retention").digest()  # key of the lease in the store
 _log = structlog.get_logger("peopleinfo.privacy.retention")
-
-
-async def export_personal_data(people: PeopleService, audit: AuditLog | None, person_id: str) -> bytes:
-    """Return all data about a person as JSON: the record and its lines of the audit log. Raises PersonNotFound, AuditUnavailable."""
-    record = await people.get(person_id)
-    events = await audit.events_for(person_id) if audit else None
-    section: dict[str, object] = {
-        "availability": "disabled" if audit is None else "external" if events is None else "included"
-    }
-    if events is not None:
-        section |= {"events": [msgspec.Raw(line) for line in events.lines], "omitted": events.omitted}
-    return strict_json.encode({"person": msgspec.Raw(record.body), "audit": section})
-
-
-def audit_intent(audit: AuditLog | None, action: str, person_id: str, *, by: str) -> None:
-    """Write the intent of a change that does not come from an HTTP request.
-
-    Raises AuditUnavailable; the caller must then not make the change.
-    """
-    if audit is not None:
-        audit.check_writable(change=True)
-        audit.write(AuditEvent(time.time(), by, action, 0, (person_id,), (), "", "", intent=True))
-
-
-def audit_action(audit: AuditLog | None, action: str, person_id: str, *, by: str) -> None:
-    """Write a completed operation that did not come from an HTTP request. Raises AuditUnavailable."""
-    if audit is not None:
-        audit.write(AuditEvent(time.time(), by, action, 200, (person_id,), (), "", ""))
 
 
 class _Version(msgspec.Struct):
