@@ -74,7 +74,7 @@ def test_unreadable_audit_file_gets_503(tmp_path: Path) -> None:
         assert response.headers["Retry-After"] == "60"
         problem = response.json()
         assert problem["type"] == "urn:peopleinfo:problem:audit-unavailable"
-        assert "let the service read its audit files" in problem["detail"]
+        assert "make the audit files readable for the service" in problem["detail"]
         assert str(tmp_path) not in problem["detail"]
     assert "audit.jsonl.1" in next(line for line in server.log.read_text().splitlines() if "audit_read_failed" in line)
 
