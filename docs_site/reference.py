@@ -13,7 +13,7 @@ from peopleinfo.http.openapi import document
 from peopleinfo.http.problems import PROBLEM_TYPES
 from peopleinfo.settings import PREFIX, Settings
 from peopleinfo.telemetry import metrics
-from peopleinfo.telemetry.instruments import Histogram
+from peopleinfo.telemetry.metric_types import Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from peopleinfo.people.store import Page, Store
     from peopleinfo.stores.cached.store import CachedStore
     from peopleinfo.stores.dynamodb.client import Item
-    from peopleinfo.stores.registry import ServiceStore
+    from peopleinfo.stores.service_store import ServiceStore
 
 _FENCE_TTL: Final = 0.02  # seconds; short, as a new cache cannot have lost a fence
 GENEROUS_TIMEOUT: Final = (

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from peopleinfo.app import utc_now
 from peopleinfo.errors import PeopleInfoError
+from peopleinfo.people.person import utc_now
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.store_kinds import find_all, person_data, person_filter
 

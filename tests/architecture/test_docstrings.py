@@ -12,7 +12,7 @@ from peopleinfo.auth.api_keys import ApiKeyStore
 from peopleinfo.auth.ended_sessions import EndedSessionStore
 from peopleinfo.people.store import Store
 from peopleinfo.stores.dynamodb.record_format import RecordFormat
-from peopleinfo.stores.registry import ServiceStore
+from peopleinfo.stores.service_store import ServiceStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

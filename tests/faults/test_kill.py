@@ -10,8 +10,8 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from peopleinfo.app import utc_now
 from peopleinfo.errors import PersonNotFound
+from peopleinfo.people.person import utc_now
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.faults.history import DELETED, History, PersonState
 from tests.store_kinds import find_all, person_filter, scan_all

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from peopleinfo.app import utc_now
+from peopleinfo.people.person import utc_now
 from peopleinfo.people.service import PeopleService
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.faults.history import Reporter, marked_person

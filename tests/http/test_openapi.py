@@ -12,12 +12,12 @@ import jsonschema_rs
 import pytest
 
 from peopleinfo import __version__
-from peopleinfo.app import utc_now
 from peopleinfo.auth.authenticator import Authenticator
 from peopleinfo.http import app
 from peopleinfo.http.openapi import document
 from peopleinfo.http.operations import PUBLIC_PAGES
 from peopleinfo.http.sessions import Sessions
+from peopleinfo.people.person import utc_now
 from tests.store_kinds import NoEndedSessions
 
 if TYPE_CHECKING:

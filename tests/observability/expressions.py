@@ -10,7 +10,7 @@ from typing import Any, Final
 import yaml  # type: ignore[import-untyped]
 
 from peopleinfo.telemetry import metrics
-from peopleinfo.telemetry.instruments import Histogram
+from peopleinfo.telemetry.metric_types import Histogram
 
 ROOT: Final = Path(__file__).parents[2]
 PROMETHEUS: Final = ROOT / "observability" / "prometheus"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from peopleinfo.auth.api_keys import ApiKey
-    from peopleinfo.stores.registry import ServiceStore
+    from peopleinfo.stores.service_store import ServiceStore
 
 
 async def create(

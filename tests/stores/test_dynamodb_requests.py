@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from aiodynamo.http.types import HttpImplementation, Request, Response
 
-    from peopleinfo.stores.registry import ServiceStore
+    from peopleinfo.stores.service_store import ServiceStore
 
 READS = {"GetItem", "BatchGetItem", "Query", "Scan"}
 

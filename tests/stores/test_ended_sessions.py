@@ -17,7 +17,7 @@ from tests.store_kinds import Clock, MonotonicClock, NoEndedSessions, open_store
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from peopleinfo.stores.registry import ServiceStore
+    from peopleinfo.stores.service_store import ServiceStore
 
 FIRST, SECOND = b"1" * 12, b"2" * 12
 

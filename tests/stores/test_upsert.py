@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from peopleinfo.app import utc_now
 from peopleinfo.errors import ImportAlreadyRunning, PersonNotFound, VersionConflict
-from peopleinfo.people.person import StoredPerson, decode_header, encode_person, timestamp
+from peopleinfo.people.person import StoredPerson, decode_header, encode_person, timestamp, utc_now
 from peopleinfo.people.store import Checkpoint
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.store_kinds import ALL_STORES, Clock, find_all, open_store, person_data, person_filter, scan_all

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from peopleinfo.telemetry import metrics
-from peopleinfo.telemetry.instruments import Counter, Gauge, Histogram, Metric, Snapshot, merge, snapshot
+from peopleinfo.telemetry.metric_types import Counter, Gauge, Histogram, Metric, Snapshot, merge, snapshot
 from peopleinfo.telemetry.multiprocess import Workers
 
 if TYPE_CHECKING:

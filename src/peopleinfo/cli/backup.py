@@ -75,9 +75,10 @@ def restore(
 
 
 async def _backup(settings: Settings, location: str, key: bytes | None) -> Manifest:
-    from peopleinfo.app import open_people, utc_now
+    from peopleinfo.app import open_people
     from peopleinfo.bulk.backup import Backup
     from peopleinfo.bulk.backup_storage import open_backup_storage
+    from peopleinfo.people.person import utc_now
 
     async with open_people(settings) as people:
         task = Backup(people.store, open_backup_storage(location), key=key, now=utc_now)

@@ -75,7 +75,7 @@ def _checks(store: str | None) -> Iterator[tuple[bool, str]]:
 
 
 def _check_files(settings: Settings, path: Path) -> Iterator[tuple[bool, str]]:
-    from peopleinfo.app import check_database_files
+    from peopleinfo.stores.registry import check_database_files
 
     folder = path.absolute().parent
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())

@@ -48,7 +48,7 @@ def enable(store: options.Store = None, encryption: options.Encryption = None) -
 
     Example: peopleinfo encryption enable --encryption file:///etc/peopleinfo/master.key
     """
-    from peopleinfo.app import encrypt_store
+    from peopleinfo.stores.registry import encrypt_store
 
     settings = Settings.load(store_url=store, encryption=encryption)
     with _counter("records encrypted") as advance:
@@ -124,10 +124,9 @@ async def _purge(settings: Settings, advance: Callable[[int], None], *, remove: 
 
 
 async def _rotate(settings: Settings, former: EncryptionUrl | None, advance: Callable[[int], None]) -> int:
-    from peopleinfo.app import encryption as encryption_of
-    from peopleinfo.app import open_key_store, open_master_key
     from peopleinfo.crypto.master_key import OldOrNewMasterKey
     from peopleinfo.crypto.rotation import rotate
+    from peopleinfo.stores.registry import encryption_of, open_key_store, open_master_key
 
     current = encryption_of(settings)
     if current is None:

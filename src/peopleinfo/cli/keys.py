@@ -131,7 +131,8 @@ def rotate_(
 
 
 def _run(store: str | None, action: Callable[[ApiKeyStore, datetime], Awaitable[T]], *, create: bool = False) -> T:
-    from peopleinfo.app import open_api_keys, utc_now
+    from peopleinfo.people.person import utc_now
+    from peopleinfo.stores.registry import open_api_keys
 
     async def run() -> T:
         async with open_api_keys(Settings.load(store_url=store), create=create) as keys:

@@ -21,7 +21,7 @@ STANDARD: Final = Path("-")
 
 def check(path: Path, settings: Settings) -> None:
     """Check that a file is writable. Raises InvalidSettings for a file of the store, InvalidInput for a directory or a missing parent."""
-    from peopleinfo.app import is_store_file
+    from peopleinfo.stores.registry import is_store_file
 
     if is_store_file(path, settings):
         raise InvalidSettings(f"{path} is a file of the store {settings.store_url}: name another file")

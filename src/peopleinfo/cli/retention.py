@@ -43,7 +43,7 @@ def run(
 
 
 async def _delete_expired(settings: Settings, period: timedelta, *, dry_run: bool) -> int:
-    from peopleinfo.app import utc_now
+    from peopleinfo.people.person import utc_now
     from peopleinfo.privacy import retention
     from peopleinfo.privacy.audit import COMMAND
 

@@ -110,7 +110,7 @@ def _require_keys(settings: Settings) -> None:
 
 
 async def _has_keys(settings: Settings) -> bool:
-    from peopleinfo.app import open_api_keys
+    from peopleinfo.stores.registry import open_api_keys
 
     try:
         async with open_api_keys(settings) as keys:

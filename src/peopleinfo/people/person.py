@@ -260,3 +260,8 @@ def _text(data: dict[str, Any], name: str, limit: int, errors: list[FieldError],
 def is_id(text: str) -> bool:
     """Return whether a text has the format of a person id, of this or another deployment."""
     return _ID.fullmatch(text) is not None
+
+
+def utc_now() -> datetime:
+    """Return the current time in UTC."""
+    return datetime.now(UTC)

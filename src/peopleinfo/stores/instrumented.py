@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from peopleinfo.people.person import PersonData, StoredPerson
     from peopleinfo.people.search import PersonFilter
     from peopleinfo.people.store import Checkpoint, IdempotencyKey, Page, PurgeResult, ReadOptions, ReindexResult
-    from peopleinfo.stores.registry import ServiceStore
+    from peopleinfo.stores.service_store import ServiceStore
 
 _OPERATIONS: Final = [
     "get",

@@ -1,23 +1,149 @@
-"""The interface that each store provides to the service: records, API keys and ended sessions."""
+"""The registry of stores: opens, creates and checks the store that the settings name. Loads only the libraries of that store."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from peopleinfo.people.store import Store
+from peopleinfo.crypto.master_key import Encryption
+from peopleinfo.people.person import utc_now
+from peopleinfo.settings import InvalidSettings
+from peopleinfo.settings.urls import DynamoDBUrl
+from peopleinfo.stores.instrumented import InstrumentedStore
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
+
     from peopleinfo.auth.api_keys import ApiKeyStore
-    from peopleinfo.auth.ended_sessions import EndedSessionStore
+    from peopleinfo.crypto.master_key import MasterKey
+    from peopleinfo.crypto.rotation import KeyStore
+    from peopleinfo.settings import Settings
+    from peopleinfo.settings.urls import EncryptionUrl
+    from peopleinfo.stores.service_store import ServiceStore
 
 
-class ServiceStore(Store, Protocol):
-    """A store of person records together with the credentials of its clients."""
+@asynccontextmanager
+async def open_service_store(settings: Settings, *, create: bool = False) -> AsyncIterator[ServiceStore]:
+    """Open the configured store, with metrics and the configured cache. `create`: create a missing store.
 
-    @property
-    def api_keys(self) -> ApiKeyStore:
-        """The store of API keys."""
+    Raises StoreMissing, StoreConfigurationError.
+    """
+    async with AsyncExitStack() as stack:
+        opened = await stack.enter_async_context(_open_store(settings.location, encryption_of(settings), create=create))
+        store: ServiceStore = InstrumentedStore(opened)
+        if settings.cache_url:
+            from peopleinfo.stores.cached.store import open_cached  # noqa: PLC0415 - as below
 
-    @property
-    def ended_sessions(self) -> EndedSessionStore:
-        """The store of ended console sessions."""
+            store = await stack.enter_async_context(
+                open_cached(
+                    store,
+                    settings.cache_url,
+                    user=settings.cache_user,
+                    password=settings.cache_password,
+                    ttl=settings.cache_ttl,
+                    local_size=settings.cache_local_size,
+                    strict=settings.cache_strict_writes,
+                    command_timeout=settings.cache_timeout,
+                    fence_ttl=settings.cache_fence_ttl,
+                )
+            )
+        yield store
+
+
+@asynccontextmanager
+async def open_api_keys(settings: Settings, *, create: bool = False) -> AsyncIterator[ApiKeyStore]:
+    """Open the API keys of the configured store. `create`: create a missing store. Raises StoreMissing, StoreConfigurationError."""
+    async with _open_store(settings.location, encryption_of(settings), create=create) as store:
+        yield store.api_keys
+
+
+def encryption_of(settings: Settings) -> Encryption | None:
+    """Return the configured encryption at rest, None if it is off. Raises StoreConfigurationError if the key does not exist."""
+    url = settings.encryption_url
+    return Encryption(open_master_key(url), url.prefixes) if url else None
+
+
+def open_master_key(url: EncryptionUrl) -> MasterKey:
+    """Return a master key. Raises StoreConfigurationError if it does not exist."""
+    from peopleinfo.crypto.master_key import FileMasterKey  # noqa: PLC0415 - as below
+
+    if url.scheme == "aws-kms":
+        from peopleinfo.crypto.kms import KmsMasterKey  # noqa: PLC0415 - as below
+
+        return KmsMasterKey(url.key, region=url.region, endpoint=url.endpoint)
+    return FileMasterKey(Path(url.key))
+
+
+def check_database_files(settings: Settings) -> list[tuple[Path, str]]:
+    """Check the files of the SQLite store: return each file with its first problem or "". Empty for the DynamoDB store."""
+    if isinstance(settings.location, DynamoDBUrl):
+        return []
+    from peopleinfo.stores.sqlite.integrity import examine  # noqa: PLC0415 - as below
+
+    return list(examine(settings.location))
+
+
+def is_store_file(path: Path, settings: Settings) -> bool:
+    """Return whether a path is a file of the SQLite store, which must not be overwritten."""
+    location = settings.location
+    if isinstance(location, DynamoDBUrl):
+        return False
+    from peopleinfo.stores.sqlite.files import file_names, path_of_keys  # noqa: PLC0415 - as below
+
+    return path.resolve() in {Path(name).resolve() for name in file_names([location, path_of_keys(location)])}
+
+
+async def encrypt_store(settings: Settings, *, on_progress: Callable[[int], None]) -> int:
+    """Encrypt all records of an unencrypted SQLite store that no service uses, and return their number.
+
+    Raises StoreConfigurationError, InvalidSettings.
+    """
+    encryption = encryption_of(settings)
+    if encryption is None:
+        raise InvalidSettings("there is no master key: set PEOPLEINFO_ENCRYPTION (docs/encryption.md)")
+    if isinstance(settings.location, DynamoDBUrl):
+        raise InvalidSettings(
+            "a DynamoDB table cannot be encrypted in place: copy it to an encrypted table (docs/encryption.md)"
+        )
+    from peopleinfo.stores.sqlite.encrypt_existing import encrypt_database  # noqa: PLC0415 - as below
+
+    return encrypt_database(settings.location, encryption, on_progress=on_progress)
+
+
+@asynccontextmanager
+async def open_key_store(settings: Settings, encryption: Encryption, *, exclusive: bool) -> AsyncIterator[KeyStore]:
+    """Open the key store of an encrypted store. `exclusive`: lock a SQLite file against all services.
+
+    Raises StoreConfigurationError, InvalidSettings.
+    """
+    async with _open_store(settings.location, encryption):  # checks the store and its settings first
+        pass
+    if isinstance(settings.location, DynamoDBUrl):
+        from peopleinfo.stores.dynamodb.factory import open_table  # noqa: PLC0415 - as below
+        from peopleinfo.stores.dynamodb.key_table import DynamoDBKeyStore  # noqa: PLC0415 - as below
+
+        async with open_table(settings.location) as table:
+            yield DynamoDBKeyStore(table.for_table(settings.location.key_table))
+        return
+    from peopleinfo.stores.sqlite.encrypt_existing import SqliteKeyStore, lock_exclusively  # noqa: PLC0415 - as below
+    from peopleinfo.stores.sqlite.person_keys import open_key_db  # noqa: PLC0415 - as below
+
+    with closing(open_key_db(settings.location)) as db:
+        if exclusive:
+            lock_exclusively(db, settings.location)
+        yield SqliteKeyStore(db)
+
+
+def _open_store(
+    location: Path | DynamoDBUrl, encryption: Encryption | None, *, create: bool = False
+) -> AbstractAsyncContextManager[ServiceStore]:
+    # Imported here, because each store needs libraries that the other does not.
+    if isinstance(location, DynamoDBUrl):
+        from peopleinfo.stores.dynamodb.factory import open_dynamodb  # noqa: PLC0415
+
+        return open_dynamodb(location, now=utc_now, encryption=encryption, create=create)
+    from peopleinfo.stores.sqlite.factory import open_sqlite  # noqa: PLC0415
+
+    return open_sqlite(location, now=utc_now, encryption=encryption, create=create)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from peopleinfo.telemetry.instruments import Counter, Gauge, Histogram, Metric
+from peopleinfo.telemetry.metric_types import Counter, Gauge, Histogram, Metric
 
 # Seconds. A read takes less than a millisecond, a durable write a few. The highest bounds cover an overloaded store.
-_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_DURATION_BOUNDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SHORT: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 
 REQUESTS: Final = Counter("peopleinfo_http_requests_total", "Completed requests.", "route", "method", "status")
@@ -16,7 +16,7 @@ REQUEST_SECONDS: Final = Histogram(
     "Time from the request headers to the response; for a stream, to its end.",
     "route",
     "method",
-    bounds=_SECONDS,
+    bounds=_DURATION_BOUNDS,
 )
 RESPONSE_BYTES: Final = Counter("peopleinfo_http_response_bytes_total", "Bytes of response bodies.", "route")
 IN_FLIGHT: Final = Gauge("peopleinfo_http_requests_in_flight", "Requests in progress.")
@@ -31,7 +31,7 @@ STORE_SECONDS: Final = Histogram(
     "peopleinfo_store_operation_duration_seconds",
     "Time of store operations, successful or not.",
     "operation",
-    bounds=_SECONDS,
+    bounds=_DURATION_BOUNDS,
 )
 STORE_ERRORS: Final = Counter(
     "peopleinfo_store_errors_total",
@@ -51,7 +51,7 @@ DYNAMODB_SECONDS: Final = Histogram(
     "peopleinfo_dynamodb_request_duration_seconds",
     "Time of requests to DynamoDB; each retry counts separately.",
     "action",
-    bounds=_SECONDS,
+    bounds=_DURATION_BOUNDS,
 )
 DYNAMODB_ATTEMPTS: Final = Counter(
     "peopleinfo_dynamodb_requests_total",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from peopleinfo.telemetry.instruments import Metric, Snapshot, merge
+from peopleinfo.telemetry.metric_types import Metric, Snapshot, merge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -14,7 +14,7 @@ from prometheus_client import exposition
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 from peopleinfo import __version__
-from peopleinfo.telemetry import instruments, metrics, open_files
+from peopleinfo.telemetry import metric_types, metrics, open_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -49,7 +49,7 @@ class Exposition:
         """Publish the metrics of this worker to the others."""
         if self._workers:
             with open_files.reported():
-                self._workers.publish(instruments.snapshot(metrics.ALL))
+                self._workers.publish(metric_types.snapshot(metrics.ALL))
 
     async def sample_loop(self) -> None:
         """Measure the lag of the event loop and publish the metrics periodically; never returns."""
@@ -70,9 +70,9 @@ class Exposition:
 
     def collect(self) -> Iterator[Metric]:
         """Yield the aggregated metrics of all workers."""
-        own = instruments.snapshot(metrics.ALL)
+        own = metric_types.snapshot(metrics.ALL)
         others = self._workers.others() if self._workers else []
-        merged = instruments.merge(metrics.ALL, [(own, True), *others])
+        merged = metric_types.merge(metrics.ALL, [(own, True), *others])
         for metric in metrics.ALL:
             yield _family(metric, merged[metric.name])
 
@@ -90,9 +90,9 @@ def _update_process_gauges() -> None:
             open_files.count()
 
 
-def _family(metric: instruments.Metric, values: Mapping[instruments.Labels, Any]) -> Metric:
+def _family(metric: metric_types.Metric, values: Mapping[metric_types.Labels, Any]) -> Metric:
     """Convert a metric for prometheus_client."""
-    if isinstance(metric, instruments.Histogram):
+    if isinstance(metric, metric_types.Histogram):
         histogram = HistogramMetricFamily(metric.name, metric.documentation, labels=metric.labels)
         bounds = [*map(str, metric.bounds), "+Inf"]
         for labels, counts_and_sum in values.items():
@@ -100,7 +100,7 @@ def _family(metric: instruments.Metric, values: Mapping[instruments.Labels, Any]
                 labels, list(zip(bounds, accumulate(counts_and_sum[:-1]), strict=True)), counts_and_sum[-1]
             )
         return histogram
-    kind = CounterMetricFamily if isinstance(metric, instruments.Counter) else GaugeMetricFamily
+    kind = CounterMetricFamily if isinstance(metric, metric_types.Counter) else GaugeMetricFamily
     family = kind(metric.name, metric.documentation, labels=metric.labels)
     for labels, value in values.items():
         family.add_metric(labels, value)

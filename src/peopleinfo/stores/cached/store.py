@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from peopleinfo.people.person import PersonData
     from peopleinfo.people.search import PersonFilter
     from peopleinfo.people.store import Checkpoint, IdempotencyKey, PurgeResult, ReadOptions
-    from peopleinfo.stores.registry import ServiceStore
+    from peopleinfo.stores.service_store import ServiceStore
 
 T = TypeVar("T")
 

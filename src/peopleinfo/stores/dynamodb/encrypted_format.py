@@ -17,7 +17,7 @@ from peopleinfo.stores.dynamodb.client import TransactionCancelled
 from peopleinfo.stores.dynamodb.items import b64_key, binary, bytes_attr, home_of, int_attr, record_attributes
 from peopleinfo.stores.dynamodb.key_table import key_of
 from peopleinfo.stores.dynamodb.record_format import NewItem
-from peopleinfo.stores.dynamodb.transactions import ABSENT
+from peopleinfo.stores.dynamodb.record_writes import ABSENT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

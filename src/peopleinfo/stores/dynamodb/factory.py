@@ -24,8 +24,8 @@ from peopleinfo.stores.dynamodb.http import open_http
 from peopleinfo.stores.dynamodb.items import binary, bytes_attr, int_attr, number, singleton_key
 from peopleinfo.stores.dynamodb.key_table import init_key_table, open_encryption
 from peopleinfo.stores.dynamodb.record_format import PlainFormat
+from peopleinfo.stores.dynamodb.record_writes import ABSENT
 from peopleinfo.stores.dynamodb.store import DynamoDBStore
-from peopleinfo.stores.dynamodb.transactions import ABSENT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

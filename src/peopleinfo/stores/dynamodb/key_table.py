@@ -23,7 +23,7 @@ from peopleinfo.crypto.rotation import PersonKey
 from peopleinfo.errors import StoreUnavailable
 from peopleinfo.stores.dynamodb.client import ConditionFailed
 from peopleinfo.stores.dynamodb.items import binary, bytes_attr, int_attr, number
-from peopleinfo.stores.dynamodb.transactions import ABSENT
+from peopleinfo.stores.dynamodb.record_writes import ABSENT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

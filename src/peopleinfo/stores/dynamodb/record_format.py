@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from peopleinfo.stores.dynamodb.client import ConditionFailed
 from peopleinfo.stores.dynamodb.items import bytes_attr, record_attributes
-from peopleinfo.stores.dynamodb.transactions import ABSENT
+from peopleinfo.stores.dynamodb.record_writes import ABSENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

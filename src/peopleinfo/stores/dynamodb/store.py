@@ -42,8 +42,7 @@ from peopleinfo.stores.dynamodb.items import (
 )
 from peopleinfo.stores.dynamodb.paging import PageBuilder, key_at, position_of
 from peopleinfo.stores.dynamodb.record_format import was_written_by
-from peopleinfo.stores.dynamodb.surname_search import SurnameSearch
-from peopleinfo.stores.dynamodb.transactions import (
+from peopleinfo.stores.dynamodb.record_writes import (
     ABSENT,
     AT_VERSION,
     Located,
@@ -51,6 +50,7 @@ from peopleinfo.stores.dynamodb.transactions import (
     delete_writes,
     move_writes,
 )
+from peopleinfo.stores.dynamodb.surname_search import SurnameSearch
 from peopleinfo.stores.dynamodb.upsert import Upsert, is_local_id
 
 if TYPE_CHECKING:

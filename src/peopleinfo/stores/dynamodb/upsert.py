@@ -28,7 +28,7 @@ from peopleinfo.stores.dynamodb.items import (
     number,
 )
 from peopleinfo.stores.dynamodb.paging import key_at, position_of
-from peopleinfo.stores.dynamodb.transactions import (
+from peopleinfo.stores.dynamodb.record_writes import (
     ABSENT,
     AT_VERSION,
     CARRIED,
