@@ -51,7 +51,7 @@ def take(browser: Browser, url: str) -> None:
         for field, column in (("person_address", "Street"), ("more-address", "City"), ("most-address", "Country")):
             page.locator(f"#{field}").select_option(label=column)
         page.locator("#dates").select_option("%d/%m/%Y")
-        page.locator("#preview").get_by_text("11/02/1990").first.wait_for()
+        page.locator("#preview").get_by_text("will be stored").first.wait_for()
         page.set_viewport_size({"width": 1000, "height": 860})
         page.screenshot(path=FOLDER / "import.png")
     with browsing.window(browser, url, "phone", dark=True) as page:
