@@ -198,7 +198,7 @@ def test_commands_leak_no_personal_data(tmp_path: Path) -> None:
         ran = run(tmp_path, *command, settings=audit)
         outputs[" ".join(command)] = ran.stdout + ran.stderr
     outputs["audit"] = (tmp_path / "audit.jsonl").read_bytes()
-    quoted = outputs.pop(f"search {CANARY} --born-from {CANARY}")
+    quoted = outputs.pop(f"search --surname {CANARY} --born-from {CANARY}")
     assert b"born_from" in quoted or b"born-from" in quoted
     assert leaks(outputs) == []
 
