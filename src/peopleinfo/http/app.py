@@ -14,7 +14,7 @@ from peopleinfo.http.etags import UntaggedConditions
 from peopleinfo.http.memory_budget import BODIES
 from peopleinfo.http.middleware.audit import AuditMiddleware
 from peopleinfo.http.middleware.auth import AuthMiddleware
-from peopleinfo.http.middleware.cors import Cors, ForeignOrigins
+from peopleinfo.http.middleware.cors import ANY_ORIGIN, Cors, ForeignOrigins
 from peopleinfo.http.middleware.host_check import LocalhostOnly
 from peopleinfo.http.middleware.query_parameters import KnownParameters
 from peopleinfo.http.operations import OPERATIONS
@@ -65,7 +65,7 @@ def create_app(
     """
     middleware = [
         AccessLogMiddleware(log, shutdown),
-        ForeignOrigins(origins),
+        *([] if ANY_ORIGIN in origins else [ForeignOrigins(origins)]),
         *([Cors(origins)] if origins else []),
         *([LocalhostOnly(authenticator, origins, unix_socket=unix_socket)] if loopback_only else []),
         *([AuditMiddleware(audit, proxies=proxies)] if audit else []),

@@ -16,8 +16,6 @@ _PREFLIGHT_HEADERS: Final = {
     "Access-Control-Max-Age": "600",
 }
 _EXPOSED_HEADERS: Final = "Cache-Status, ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
-
-
 _FORBIDDEN: Final = problems.ProblemType(403, "forbidden", "Forbidden")
 
 
@@ -28,13 +26,12 @@ class ForeignOrigins:
     """
 
     def __init__(self, origins: frozenset[str]) -> None:
-        """Allow these origins; `*` allows every origin."""
+        """Allow these origins, which do not include `*`."""
         self._origins = origins
-        self._allows_any = ANY_ORIGIN in origins
 
     async def process_request(self, req: Request, resp: Response) -> None:
         """Respond with 403 to a cross-origin request, and with 204 to its preflight request."""
-        if req.get_header("Sec-Fetch-Mode") != "cors" or self._allows_any:
+        if req.get_header("Sec-Fetch-Mode") != "cors":
             return
         origin: str | None = req.get_header("Origin")
         if origin is None or origin in self._origins or req.get_header("Sec-Fetch-Site") == "same-origin":
