@@ -16,7 +16,8 @@ from peopleinfo.cli import (
     copy,
     doctor,
     encryption,
-    import_export,
+    exports,
+    imports,
     keys,
     people,
     person,
@@ -52,8 +53,8 @@ def _start(
 
 
 app.command()(serve.serve)
-app.command("import")(import_export.import_)
-app.command()(import_export.export)
+app.command("import")(imports.import_)
+app.command()(exports.export)
 app.command()(backup.backup)
 app.command()(backup.restore)
 app.command()(copy.copy)

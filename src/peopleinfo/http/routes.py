@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from peopleinfo.http.bulk import ExportResource, ImportResource
 from peopleinfo.http.cursors import Cursors
 from peopleinfo.http.docs import DocsResource, OpenApiResource
+from peopleinfo.http.exports import ExportResource
 from peopleinfo.http.health import MetricsResource, StatusResource
+from peopleinfo.http.imports import ImportResource
 from peopleinfo.http.legacy import DataResource
 from peopleinfo.http.people import PeopleResource, PersonExportResource, PersonResource
 from peopleinfo.telemetry.health import Health

@@ -1,0 +1,100 @@
+"""/v1/people/export: a stream of any length."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from peopleinfo.formats.export import Chunk, as_csv, as_ndjson
+from peopleinfo.http.bodies import preferred, read_json, wait_for_disconnect
+from peopleinfo.http.memory_budget import EXPORT_SIZE, EXPORTS, RESPONSES
+from peopleinfo.http.middleware.audit import audit_of
+from peopleinfo.http.middleware.compression import GZIP, accepts_gzip, compressed
+from peopleinfo.http.operations import CSV, NDJSON
+from peopleinfo.http.search_params import parse_export
+from peopleinfo.people.field_access import check_search
+from peopleinfo.privacy.audit import person_ids
+from peopleinfo.telemetry.metrics import BULK_OPERATIONS, EXPORTED
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+    from falcon.asgi import Request, Response
+
+    from peopleinfo.http.memory_budget import Held
+    from peopleinfo.people.service import PeopleService
+
+
+class ExportResource:
+    """/v1/people/export: streams all people, or those that match filters."""
+
+    def __init__(self, people: PeopleService, *, body_timeout: float) -> None:
+        self._people = people
+        self._body_timeout = body_timeout
+
+    async def on_get(self, req: Request, resp: Response) -> None:
+        """Export the matches of the query parameters."""
+        await self._export(req.params, req, resp)
+
+    async def on_post(self, req: Request, resp: Response) -> None:
+        """Export the matches of the fields of the body, which keeps names out of URLs and logs."""
+        await self._export(await read_json(req, seconds=self._body_timeout), req, resp)
+
+    async def _export(self, params: Mapping[str, Any], req: Request, resp: Response) -> None:
+        """Stream NDJSON, or CSV if `format` requests it or the header Accept prefers it."""
+        RESPONSES.require_room()
+        held = EXPORTS.hold(EXPORT_SIZE)
+        where, export_format = parse_export(params)
+        as_table = (export_format or preferred(req, (NDJSON, CSV))) in ("csv", CSV)
+        hidden = req.context.principal.hidden_fields
+        if hidden:
+            check_search(params, hidden)
+        is_compressed = accepts_gzip(req, resp)
+        trail = audit_of(req)
+        seen = (lambda people: trail.record_people(person_ids(people))) if trail else None
+        chunks = await _with_first_chunk(
+            (as_csv if as_table else as_ndjson)(self._people, where, hidden=hidden, on_chunk=seen)
+        )
+        resp.content_type = CSV if as_table else NDJSON
+        resp.set_header("Cache-Control", "private, no-store")
+        resp.append_header("Vary", "Accept")
+        resp.downloadable_as = "people.csv" if as_table else "people.ndjson"
+        output = _stream(req, chunks, held)
+        if is_compressed:
+            resp.set_header("Content-Encoding", GZIP)
+        resp.stream = compressed(output) if is_compressed else output
+
+
+async def _with_first_chunk(chunks: AsyncGenerator[Chunk, None]) -> AsyncGenerator[Chunk, None]:
+    """Read the first chunk before the response starts, so that a store error becomes a problem document."""
+    chunk = await anext(chunks, None)
+    first = [chunk] if chunk else []
+    del chunk  # frees the first page before the export ends
+
+    async def all_chunks() -> AsyncGenerator[Chunk, None]:
+        async with aclosing(chunks):
+            if first:
+                yield first.pop()
+            async for chunk in chunks:
+                yield chunk
+
+    return all_chunks()
+
+
+async def _stream(req: Request, chunks: AsyncGenerator[Chunk, None], _held: Held) -> AsyncGenerator[bytes, None]:
+    """Yield the output until the client disconnects; the server itself does not stop the stream then."""
+    BULK_OPERATIONS.change(1, "export")
+    disconnect = asyncio.ensure_future(wait_for_disconnect(req))
+    try:
+        async with aclosing(chunks):
+            async for people, text in chunks:
+                # Fast reads and writes never suspend; let other requests run.
+                await asyncio.sleep(0)
+                if disconnect.done():
+                    return
+                EXPORTED.inc(by=people)
+                yield text
+    finally:
+        disconnect.cancel()
+        BULK_OPERATIONS.change(-1, "export")
