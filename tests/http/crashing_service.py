@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from peopleinfo.__main__ import main
-from peopleinfo.http import bulk
+from peopleinfo.http import exports
 from peopleinfo.http.bodies import App
 from peopleinfo.http.people import PersonResource
 from peopleinfo.people.strict_json import parse
@@ -53,7 +53,7 @@ if __name__ == "__main__":
         (PersonResource, "on_put", crash_in_handler),
         (PersonResource, "on_delete", crash_in_background),
         (SqliteStore, "get", crash_in_store),
-        (bulk, "as_ndjson", crash_mid_stream),
+        (exports, "as_ndjson", crash_mid_stream),
         (App, "__call__", crash_outside_middleware),
     ):
         setattr(owner, name, crash)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from peopleinfo.__main__ import main
 from peopleinfo.errors import StoreConfigurationError
-from peopleinfo.http import bulk
+from peopleinfo.http import imports
 from peopleinfo.stores.sqlite import factory
 from tests.failing_sqlite import FailingConnection
 
@@ -49,5 +49,5 @@ def writing(*arguments: Any, **options: Any) -> Any:
 
 if __name__ == "__main__":
     factory._open_writer = writing
-    bulk._BATCH_ROWS = 2  # type: ignore[misc] # several transactions per import
+    imports._BATCH_ROWS = 2  # type: ignore[misc] # several transactions per import
     main()
