@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from peopleinfo.people import names
+from peopleinfo.people import folding
 from peopleinfo.people.store import CacheStatus, ReadOptions
 from peopleinfo.stores.cached.store import open_cached
 from peopleinfo.stores.sqlite.factory import open_sqlite
@@ -38,7 +38,7 @@ def old_fold(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     with monkeypatch.context() as patch:
         patch.setattr("peopleinfo.people.person.fold", str.lower)
         for module in _MODULES:
-            patch.setattr(f"{module}.{_VERSION}", names.FOLD_VERSION - 1)
+            patch.setattr(f"{module}.{_VERSION}", folding.FOLD_VERSION - 1)
         yield patch
 
 

@@ -136,6 +136,11 @@ def test_only_an_address_may_contain_line_breaks(line_break: str) -> None:
         assert "control characters" in reasons(person() | {field: lines})[f"/{field}"]
 
 
+@pytest.mark.parametrize("name", ["\u200b", "\u3164", "\u2060", "\u0301", "\u2800"])
+def test_name_without_a_visible_character_is_rejected(name: str) -> None:
+    assert reasons({"person_surname": name}) == {"/person_surname": "must contain a visible letter, digit or sign"}
+
+
 @pytest.mark.parametrize("text", ["a\u200db", "\u200eא\u200f", "a  b", "O'Brien", "<b>", "😀", "\u061cع"])
 def test_other_characters_are_accepted_unchanged(text: str) -> None:
     assert parsed({"person_surname": text}).person_surname == text

@@ -16,7 +16,7 @@ import msgspec
 from peopleinfo.errors import FieldError, InvalidJson, InvalidPerson, StoreDamaged
 from peopleinfo.people import birthdate, strict_json
 from peopleinfo.people.fields import FIELDS, READ_ONLY_FIELDS
-from peopleinfo.people.names import fold
+from peopleinfo.people.folding import fold, is_visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -251,6 +251,8 @@ def _text(data: dict[str, Any], name: str, limit: int, errors: list[FieldError],
         _FORBIDDEN.search(value) or (not lines and _LINE_BREAKS.search(text))
     ):
         reason = "must not contain control characters or direction overrides"
+    elif name in NAME_FIELDS and not (text.isascii() or is_visible(text)):
+        reason = "must contain a visible letter, digit or sign"
     else:
         return text
     errors.append(FieldError(f"/{name}", reason))

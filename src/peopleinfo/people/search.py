@@ -9,7 +9,7 @@ import msgspec
 
 from peopleinfo.errors import FieldError, InvalidSearch
 from peopleinfo.people import birthdate, strict_json
-from peopleinfo.people.names import fold
+from peopleinfo.people.folding import fold
 from peopleinfo.people.person import MAX_NAME_LENGTH, decode_stored, normalize
 
 if TYPE_CHECKING:

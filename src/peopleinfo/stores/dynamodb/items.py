@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from peopleinfo.crypto.ids import BLOCK_SIZE, derive_key
 from peopleinfo.errors import StoreDamaged
-from peopleinfo.people.names import FOLD_VERSION
+from peopleinfo.people.folding import FOLD_VERSION
 
 if TYPE_CHECKING:
     from peopleinfo.people.person import StoredPerson

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from peopleinfo.errors import PersonNotFound, StoreUnavailable
-from peopleinfo.people.names import FOLD_VERSION
+from peopleinfo.people.folding import FOLD_VERSION
 from peopleinfo.people.person import PersonHeader, StoredPerson, decode_header
 from peopleinfo.people.store import ReindexResult
 from peopleinfo.stores.dynamodb.client import ConditionFailed, RequestRejected, TransactionCancelled

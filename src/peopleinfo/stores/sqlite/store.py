@@ -18,7 +18,7 @@ from peopleinfo.errors import (
     VersionConflict,
 )
 from peopleinfo.people import strict_json
-from peopleinfo.people.names import FOLD_VERSION
+from peopleinfo.people.folding import FOLD_VERSION
 from peopleinfo.people.person import (
     PersonData,
     StoredPerson,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from peopleinfo.people.names import FOLD_VERSION
+from peopleinfo.people.folding import FOLD_VERSION
 from peopleinfo.people.person import PersonHeader, decode_header
 
 if TYPE_CHECKING:
