@@ -37,7 +37,7 @@ def test_valid_rows_are_stored_and_invalid_ones_rejected_with_line_and_reason(tm
     table(tmp_path, "surname,dob", "A,1990", 'B,"not a\ndate"', "C,1991")
     ran = run(tmp_path, "import", "people.csv")
     assert (ran.returncode, surnames(tmp_path)) == (3, ["A", "C"])
-    assert "people.csv: 2 stored, 1 rejected: see people.csv.rejects.csv" in stderr_of(ran)
+    assert "people.csv: 3 rows read, 2 stored, 1 rejected; rejected rows: people.csv.rejects.csv" in stderr_of(ran)
     rejects = tmp_path / "people.csv.rejects.csv"
     assert ",3,person_birthdate must" in rejects.read_text()
     assert stat.S_IMODE(rejects.stat().st_mode) == 0o600
@@ -62,7 +62,7 @@ def test_file_of_rejects_is_created_only_for_a_reject(tmp_path: Path) -> None:
 def test_older_file_of_rejects_is_not_overwritten(tmp_path: Path) -> None:
     table(tmp_path, "surname,dob", "A,never")
     (tmp_path / "people.csv.rejects.csv").write_text("corrected")
-    assert "see people.csv.rejects.2.csv" in stderr_of(run(tmp_path, "import", "people.csv"))
+    assert "rejected rows: people.csv.rejects.2.csv" in stderr_of(run(tmp_path, "import", "people.csv"))
     assert (tmp_path / "people.csv.rejects.csv").read_text() == "corrected"
 
 
@@ -78,7 +78,7 @@ def test_second_import_of_a_file_stores_nothing(tmp_path: Path) -> None:
     run(tmp_path, "import", "people.csv")
     again = run(tmp_path, "import", "people.csv")
     assert (again.returncode, surnames(tmp_path)) == (0, ["A", "B"])
-    assert "0 stored, 2 before (--force imports the file again)" in stderr_of(again)
+    assert "2 rows read, 2 unchanged; --force imports the file again" in stderr_of(again)
 
 
 def test_force_imports_a_file_again(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_dry_run_validates_every_row_and_stores_nothing(tmp_path: Path) -> None:
     run(tmp_path, "store", "create")
     ran = run(tmp_path, "import", "people.csv", "--dry-run")
     assert (ran.returncode, surnames(tmp_path)) == (3, [])
-    assert "1 valid, 1 rejected" in stderr_of(ran)
+    assert "2 rows read, 1 stored, 1 rejected (dry run: nothing is stored)" in stderr_of(ran)
 
 
 def test_same_file_with_other_options_is_another_import(tmp_path: Path) -> None:

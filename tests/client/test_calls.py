@@ -104,7 +104,7 @@ def test_import_returns_a_result_for_each_row_and_is_idempotent(people: Any) -> 
     assert results[1].errors[0]["pointer"] == "/person_surname"
     assert (results[2].stored, results[2].rejected) == (1, 1)
     repeated = list(people.import_people(iter(rows), idempotency_key=f"import {type(people)}"))
-    assert [one.result for one in repeated] == ["duplicate", "rejected", "done"]
+    assert [one.result for one in repeated] == ["unchanged", "rejected", "done"]
 
 
 def test_import_without_rows_stores_no_person(people: Any) -> None:

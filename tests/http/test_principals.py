@@ -69,8 +69,8 @@ def test_imports_are_separate_by_principal(client: httpx.Client, admin: httpx.Cl
     assert import_people(admin, key, surname, surname)[-1]["stored"] == 2
     assert [line["result"] for line in import_people(client, key, surname)] == ["stored", "done"]
     assert [line["result"] for line in import_people(admin, key, surname, surname)] == [
-        "duplicate",
-        "duplicate",
+        "unchanged",
+        "unchanged",
         "done",
     ]
 

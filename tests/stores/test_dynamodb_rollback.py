@@ -15,7 +15,8 @@ from aiodynamo.http.types import RequestFailed, Response
 from peopleinfo.auth.api_keys import create_key, rotate
 from peopleinfo.auth.principal import Scope
 from peopleinfo.bulk.copy import StoreCopy
-from peopleinfo.bulk.importer import Importer, Row
+from peopleinfo.bulk.importer import Importer
+from peopleinfo.bulk.rows import Row
 from peopleinfo.errors import OutcomeUnknown, PeopleInfoError, StoreConfigurationError
 from peopleinfo.people.service import PeopleService
 from peopleinfo.people.store import IdempotencyKey

@@ -21,8 +21,9 @@ from peopleinfo.auth.principal import Scope
 from peopleinfo.bulk.backup import Backup
 from peopleinfo.bulk.backup_storage import DirectoryStorage
 from peopleinfo.bulk.copy import StoreCopy
-from peopleinfo.bulk.importer import Importer, Row
+from peopleinfo.bulk.importer import Importer
 from peopleinfo.bulk.restore import Restore
+from peopleinfo.bulk.rows import Row
 from peopleinfo.crypto.master_key import Encryption, FileMasterKey, OldOrNewMasterKey, create_file
 from peopleinfo.crypto.rotation import rotate
 from peopleinfo.errors import IdempotencyKeyConflict, PeopleInfoError, StoreConfigurationError, StoreUnavailable

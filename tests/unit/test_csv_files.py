@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peopleinfo.bulk.importer import Row, RowResult
-from peopleinfo.errors import FieldError, InvalidJson
+from peopleinfo.bulk.rows import InvalidRow, Row, RowResult, SkippedRow
+from peopleinfo.errors import FieldError
 from peopleinfo.formats.column_mapping import ColumnMapping, InvalidInput
 from peopleinfo.formats.csv import CsvWriter, extra_fields
 from peopleinfo.formats.reader import read
@@ -26,7 +26,9 @@ def rows(text: str | bytes, columns: ColumnMapping | None = None, **options: Any
 
 
 def people(text: str | bytes, columns: ColumnMapping | None = None, **options: Any) -> list[Any]:
-    return [row.data for row in rows(text, columns, **options)]
+    """Return the values of all rows but the skipped ones."""
+    values = [row.data for row in rows(text, columns, **options)]
+    return [value for value in values if not isinstance(value, SkippedRow)]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -80,8 +82,15 @@ def test_quoted_newline_does_not_shift_line_numbers() -> None:
     assert [(row.line, row.data.get("person_address")) for row in found] == [(2, "1 Road\nTown"), (4, "x")]
 
 
-def test_blank_lines_and_empty_rows_are_skipped() -> None:
-    assert people("surname,name\n\nA,\n,\n\n") == [{"person_surname": "A"}]
+def test_blank_lines_and_empty_rows_are_reported_as_skipped() -> None:
+    found = rows("surname,name\n\nA,\n,\n\n")
+    assert [(row.line, isinstance(row.data, SkippedRow)) for row in found] == [
+        (2, True),
+        (3, False),
+        (4, True),
+        (5, True),
+    ]
+    assert found[1].data == {"person_surname": "A"}
 
 
 def test_space_after_every_delimiter_is_ignored() -> None:
@@ -92,16 +101,21 @@ def test_blank_cell_of_a_standard_field_is_omitted() -> None:
     assert people("surname,name,note\nA, , \n") == [{"person_surname": "A", "note": " "}]
 
 
-@pytest.mark.parametrize(("line", "cells"), [("A", 1), ("A,b,c", 3)])
-def test_row_with_another_number_of_cells_is_rejected(line: str, cells: int) -> None:
-    (row,) = rows(f"surname,name\n{line}\n")
-    assert isinstance(row.data, InvalidJson)
-    assert str(row.data) == f"has {cells} cells, but the header has 2"
+def test_row_with_surplus_cells_is_rejected() -> None:
+    (row,) = rows("surname,name\nA,b,c\n")
+    assert row.data == InvalidRow("has 3 cells, but the header has 2")
+
+
+def test_last_cells_of_a_short_row_are_empty() -> None:
+    assert people("surname,name,note\nA\nB,b\n") == [
+        {"person_surname": "A"},
+        {"person_surname": "B", "person_name": "b"},
+    ]
 
 
 def test_undecodable_bytes_affect_only_their_row() -> None:
     first, second = people(b"surname,name\nM\xfcller,x\nMeyer,y\n")
-    assert isinstance(first, InvalidJson)
+    assert isinstance(first, InvalidRow)
     assert second == {"person_surname": "Meyer", "person_name": "y"}
 
 
@@ -115,8 +129,8 @@ def test_row_across_many_lines_has_a_limited_size() -> None:
     never_ends = '"' + 'x\n","' * 400_000  # each cell is short, and each line ends within quotes
     first, second, *_ = people("surname,name\nA,b\n" + never_ends)
     assert first == {"person_surname": "A", "person_name": "b"}
-    assert isinstance(second, InvalidJson)
-    assert "1024 KiB" in str(second)
+    assert isinstance(second, InvalidRow)
+    assert "1024 KiB" in second.reason
 
 
 def test_long_date_cells_are_not_cached() -> None:
@@ -197,7 +211,7 @@ def test_rejected_rows_can_be_corrected_and_imported_again() -> None:
     file = io.BytesIO()
     rejects = source.rejects(file)
     for row in source.rows:
-        rejects.write(RowResult(row, None, (FieldError("/person_birthdate", "is wrong"),)))
+        rejects.write(RowResult(row, "rejected", None, (FieldError("/person_birthdate", "is wrong"),)))
     text = file.getvalue().decode()
     assert text.splitlines() == [
         "surname;dob;note;reject_line;reject_reason",
@@ -216,7 +230,7 @@ def test_rejected_rows_keep_undecodable_bytes() -> None:
     file = io.BytesIO()
     rejects = source.rejects(file)
     for row in source.rows:
-        rejects.write(RowResult(row, None, (FieldError("", str(row.data)),)))
+        rejects.write(RowResult(row, "rejected", None, (FieldError("", row.data.reason),)))
     assert b"M\xfcller" in file.getvalue()
 
 

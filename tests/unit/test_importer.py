@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from peopleinfo.bulk.importer import Importer, Row, batches
+from peopleinfo.bulk.importer import Importer, batches
+from peopleinfo.bulk.rows import InvalidRow, Row
 from peopleinfo.errors import IdempotencyKeyConflict, ImportAlreadyRunning, InvalidJson, StoreUnavailable
 from peopleinfo.people import strict_json
 from peopleinfo.people.service import PeopleService
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from peopleinfo.people.person import PersonData
 
 IMPORT_ID = b"i" * 32
+TIME = "2026-01-02T03:04:05.678Z"
+RECORD = f'"person_id":"{"0" * 32}","version":7,"created_at":"{TIME}","updated_at":"{TIME}"'
 
 
 class InMemoryStore:
@@ -63,7 +66,7 @@ def row(line: int, text: str) -> Row:
     try:
         return Row(line, strict_json.parse(source), source)
     except InvalidJson as error:
-        return Row(line, error, source)
+        return Row(line, InvalidRow(str(error)), source)
 
 
 def rows_of(*surnames: str) -> list[Row]:
@@ -109,7 +112,7 @@ async def test_progress_counts_processed_and_stored_rows(people: PeopleService) 
 
 
 async def test_read_only_fields_of_an_export_are_ignored(people: PeopleService, store: InMemoryStore) -> None:
-    exported = '{"person_id":"x","person_surname":"A","version":7,"created_at":"then","updated_at":"now"}'
+    exported = f'{{{RECORD},"person_surname":"A"}}'
     async with run(people) as importer:
         (outcome,) = await importer.import_rows([row(1, exported)])
     assert outcome.errors == ()
@@ -117,7 +120,7 @@ async def test_read_only_fields_of_an_export_are_ignored(people: PeopleService, 
 
 
 async def test_invalid_birthdate_of_an_export_is_accepted(people: PeopleService, store: InMemoryStore) -> None:
-    exported = '{"person_id":"x","person_surname":"A","person_birthdate":" spring of 1911 ","version":7}'
+    exported = f'{{{RECORD},"person_surname":"A","person_birthdate":" spring of 1911 "}}'
     typed = '{"person_surname":"B","person_birthdate":"spring of 1911"}'
     async with run(people) as importer:
         accepted, rejected = await importer.import_rows([row(1, exported), row(2, typed)])

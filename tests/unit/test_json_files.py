@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peopleinfo.bulk.importer import Row, RowResult
-from peopleinfo.errors import FieldError, InvalidJson
+from peopleinfo.bulk.rows import InvalidRow, Row, RowResult, SkippedRow
+from peopleinfo.errors import FieldError
 from peopleinfo.formats import ndjson
 from peopleinfo.formats.column_mapping import ColumnMapping, InvalidInput
 from peopleinfo.formats.reader import read
@@ -24,14 +24,16 @@ def rows(data: bytes, columns: ColumnMapping | None = None, **options: Any) -> l
     return list(read(io.BufferedReader(io.BytesIO(data)), columns, **options).rows)
 
 
-def test_each_line_is_a_row_and_blank_lines_are_skipped() -> None:
+def test_each_line_is_a_row_and_blank_lines_are_reported_as_skipped() -> None:
     found = rows(b'{"person_surname":"A"}\n\n  \n{"person_surname":"B"}')
-    assert [(row.line, row.data) for row in found] == [(1, {"person_surname": "A"}), (4, {"person_surname": "B"})]
+    skipped = SkippedRow("the line is blank")
+    values = [{"person_surname": "A"}, skipped, skipped, {"person_surname": "B"}]
+    assert [(row.line, row.data) for row in found] == list(enumerate(values, start=1))
 
 
 def test_line_that_is_not_json_has_an_error() -> None:
     (_, bad, good) = rows(b'{"a":1}\n{"person_surname":\n{"person_surname":"B"}\n')
-    assert isinstance(bad.data, InvalidJson)
+    assert isinstance(bad.data, InvalidRow)
     assert (bad.raw, good.data) == (b'{"person_surname":', {"person_surname": "B"})
 
 
@@ -42,7 +44,7 @@ def test_byte_order_mark_is_ignored() -> None:
 def test_line_above_the_limit_is_skipped_completely() -> None:
     long = b'{"a":"' + b"x" * (3 * MEGABYTE) + b'"}\n'
     first, second = rows(long + b'{"person_surname":"B"}\n', form="ndjson")
-    assert isinstance(first.data, InvalidJson)
+    assert isinstance(first.data, InvalidRow)
     assert (second.line, second.data) == (2, {"person_surname": "B"})
 
 
@@ -105,7 +107,7 @@ def test_rejected_rows_can_be_corrected_and_imported_again() -> None:
     file = io.BytesIO()
     rejects = source.rejects(file)
     for row in source.rows:
-        rejects.write(RowResult(row, None, (FieldError("/n", "is wrong"),)))
+        rejects.write(RowResult(row, "rejected", None, (FieldError("/n", "is wrong"),)))
     first, second = file.getvalue().splitlines()
     assert first == b'{"person_surname":"A","n":1.50,"reject_line":1,"reject_reason":"n is wrong"}'
     assert b'"reject_text":"nonsense"' in second

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import Counter
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from peopleinfo.bulk.row_validation import validate
+from peopleinfo.bulk.rows import Account, InvalidRow, Row, RowResult, SkippedRow, Status
 from peopleinfo.crypto.ids import derive_key
-from peopleinfo.errors import FieldError, IdempotencyKeyConflict, InvalidJson, InvalidPerson
+from peopleinfo.errors import FieldError, IdempotencyKeyConflict
 from peopleinfo.people import strict_json
-from peopleinfo.people.fields import READ_ONLY_FIELDS
-from peopleinfo.people.person import PersonData, normalize, parse_person
+from peopleinfo.people.person import PersonData
 from peopleinfo.people.store import Checkpoint
 
 if TYPE_CHECKING:
@@ -24,33 +26,12 @@ BATCH_ROWS: Final = 50_000  # a larger batch writes fewer pages of the store: 20
 BATCH_SIZE: Final = 8 * 1024 * 1024  # characters of the rows; bounds the memory of an import
 
 
-class Row(NamedTuple):
-    """A row of an input: its line number (from 1), its JSON value (of `strict_json.parse`) or an InvalidJson, and its raw form."""
-
-    line: int
-    data: Any  # or an InvalidJson
-    raw: bytes | list[str]
-
-    @property
-    def size(self) -> int:
-        """The approximate length of the row in characters."""
-        return len(self.raw) if isinstance(self.raw, bytes) else sum(map(len, self.raw))
-
-
-class RowResult(NamedTuple):
-    """The result of a row: stored (`person_id`), stored by an earlier run (neither), or rejected (`errors`)."""
-
-    row: Row
-    person_id: str | None
-    errors: tuple[FieldError, ...]
-
-
 class Importer:
     """One run of an import.
 
     A run with the same `import_id` (32 bytes) resumes after the checkpoint; without an id the import cannot be resumed. After an error,
-    use a new Importer. A `dry_run` validates every row and stores nothing. `READ_ONLY_FIELDS` are ignored, so that an export can be
-    imported.
+    use a new Importer. A `dry_run` reports the result that each row would have, and stores nothing. The read-only fields of an exported
+    record are ignored.
     """
 
     def __init__(self, people: PeopleService, import_id: bytes | None = None, *, dry_run: bool = False) -> None:
@@ -61,8 +42,14 @@ class Importer:
         self._checked = Checkpoint(b"")  # after all checked batches are stored
         self._stored = Checkpoint(b"")  # after the last stored batch
         self._rows = 0
+        self._statuses: Counter[str] = Counter()
         # Keyed: the plain digest of a short input could be found by brute force.
         self._digest = blake2b(key=derive_key(people.store.secret, "imports"), digest_size=32)
+
+    @property
+    def account(self) -> Account:
+        """The number of rows that this run has read, in total and with each status."""
+        return Account(self._statuses.total(), **self._statuses)
 
     async def progress(self) -> Checkpoint:
         """Return the checkpoint of this import, over all its runs."""
@@ -109,14 +96,13 @@ class Importer:
 
     def _check(self, rows: Sequence[Row], before: Checkpoint) -> _CheckedBatch:
         today = self._people.today
-        checked: list[tuple[Row, PersonData | None, tuple[FieldError, ...]]] = []
+        checked: list[_CheckedRow] = []
         for row in rows:
             self._count(row, before)
-            person, errors = _validate(row, today)
-            checked.append((row, person if self._rows > before.rows else None, errors))
+            checked.append(_check(row, today, is_stored=self._rows <= before.rows))
         if self._rows <= before.rows:
             return _CheckedBatch(checked, None)
-        valid = sum(1 for _, person, _ in checked if person is not None)
+        valid = sum(1 for _, person, _ in checked if isinstance(person, PersonData))
         after = Checkpoint(self._checked.import_id, self._rows, self._checked.stored + valid, self._digest.digest())
         checkpoint, self._checked = (self._checked, after), after
         return _CheckedBatch(checked, checkpoint)
@@ -124,28 +110,42 @@ class Importer:
     async def _store(self, batch: _CheckedBatch) -> list[RowResult]:
         ids: Iterator[str | None] = itertools.repeat(None)
         if batch.checkpoint is not None:
-            people = [person for _, person, _ in batch.checked if person is not None]
+            people = [person for _, person, _ in batch.checked if isinstance(person, PersonData)]
             if not self._dry_run:
                 ids = iter(
                     await self._people.store.create_many(people, checkpoint=batch.checkpoint if self._id else None)
                 )
             self._stored = batch.checkpoint[1]
-        return [
-            RowResult(row, next(ids) if person is not None else None, errors) for row, person, errors in batch.checked
+        results = [
+            RowResult(row, "stored", next(ids))
+            if isinstance(person, PersonData)
+            else RowResult(row, person, None, errors)
+            for row, person, errors in batch.checked
         ]
+        self._statuses.update(result.status for result in results)
+        return results
 
     def _count(self, row: Row, before: Checkpoint) -> None:
         self._rows += 1
         if self._id:
-            self._digest.update(b"?" if isinstance(row.data, InvalidJson) else strict_json.encode(row.data))
+            is_value = not isinstance(row.data, InvalidRow | SkippedRow)
+            self._digest.update(strict_json.encode(row.data) if is_value else b"?")
             if self._rows == before.rows and self._digest.digest() != before.digest:
                 raise IdempotencyKeyConflict
+
+
+class _CheckedRow(NamedTuple):
+    """A row with the person to store, or the status of a row that is not stored and its errors."""
+
+    row: Row
+    person: PersonData | Status
+    errors: tuple[FieldError, ...]
 
 
 class _CheckedBatch(NamedTuple):
     """Validated rows with the records to store, and the checkpoints before and after storing them."""
 
-    checked: list[tuple[Row, PersonData | None, tuple[FieldError, ...]]]
+    checked: list[_CheckedRow]
     checkpoint: tuple[Checkpoint, Checkpoint] | None
 
 
@@ -168,16 +168,10 @@ def batches(rows: Iterable[Row], max_rows: int = BATCH_ROWS, size_limit: int = B
         yield batch
 
 
-def _validate(row: Row, today: date) -> tuple[PersonData | None, tuple[FieldError, ...]]:
-    if isinstance(row.data, InvalidJson):
-        return None, (FieldError("", str(row.data)),)
-    data, current_birthdate = row.data, None
-    if isinstance(data, dict) and not data.keys().isdisjoint(READ_ONLY_FIELDS):
-        # An exported record: its birthdate may come from POST /data, which accepts any text.
-        birthdate = data.get("person_birthdate") if "person_id" in data else None
-        current_birthdate = normalize(birthdate) if isinstance(birthdate, str) else None
-        data = {name: value for name, value in data.items() if name not in READ_ONLY_FIELDS}
-    try:
-        return parse_person(data, today=today, current_birthdate=current_birthdate), ()
-    except InvalidPerson as invalid:
-        return None, invalid.errors
+def _check(row: Row, today: date, *, is_stored: bool) -> _CheckedRow:
+    if isinstance(row.data, SkippedRow):
+        return _CheckedRow(row, "skipped", (FieldError("", row.data.reason),))
+    person, errors = validate(row, today)
+    if person is None:
+        return _CheckedRow(row, "rejected", errors)
+    return _CheckedRow(row, "unchanged" if is_stored else person, ())

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import io
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from peopleinfo.bulk.importer import RowResult
+    from peopleinfo.bulk.rows import Account, RowResult
     from peopleinfo.formats import reader
     from peopleinfo.people.service import PeopleService
 
@@ -170,7 +170,6 @@ class _Import:
             advance = stack.enter_context(_progress(path, stream))
             async with _open_store(self._settings, dry_run=self._dry_run) as people:
                 import_ = Importer(people, identity, dry_run=self._dry_run)
-                before = (await import_.progress()).stored
                 try:
                     async for results in import_.import_batches(batches(source.rows)):
                         rejects.write(results)
@@ -180,8 +179,7 @@ class _Import:
                         f"{path}: {error}; {(await import_.progress()).stored} records before it are stored"
                     ) from error
                 await import_.finish()
-                stored = (await import_.progress()).stored
-        self._report(path, stored, before, rejects)
+        print(f"{path}: {self._summary(import_.account, rejects)}", file=sys.stderr)
         return rejects.count
 
     def _identity(self, path: Path, stream: IO[bytes]) -> bytes | None:
@@ -199,16 +197,12 @@ class _Import:
             stream.seek(0)
         return digest.digest()
 
-    def _report(self, path: Path, stored: int, before: int, rejects: _Rejects) -> None:
-        if self._dry_run:
-            summary = f"{stored:,} valid"
-        elif before and before == stored:
-            summary = f"0 stored, {stored:,} before (--force imports the file again)"
-        else:
-            summary = f"{stored - before:,} stored" + (f", {before:,} before" if before else "")
-        if rejects.count:
-            summary += f", {rejects.count:,} rejected: see {rejects.path}"
-        print(f"{path}: {summary}", file=sys.stderr)
+    def _summary(self, account: Account, rejects: _Rejects) -> str:
+        hints = [f"rejected rows: {rejects.path}"] if rejects.count else []
+        if account.unchanged and not account.stored:
+            hints.append("--force imports the file again")
+        summary = f"{account} (dry run: nothing is stored)" if self._dry_run else f"{account}"
+        return "; ".join([summary, *hints])
 
 
 @asynccontextmanager
@@ -247,7 +241,7 @@ class _Rejects:
     def write(self, results: list[RowResult]) -> None:
         """Write the rejected rows among the results."""
         for result in results:
-            if result.errors:
+            if result.status == "rejected":
                 if self._writer is None:
                     self._writer = self._source.rejects(self._stack.enter_context(output_files.open_private(self.path)))
                 self._writer.write(result)

@@ -60,7 +60,9 @@ class ColumnMapping:
         self._to_iso = _date_converter(tuple(date_formats)) if date_formats else None
 
     def row_mapper(self, header: Sequence[str]) -> Callable[[Sequence[str]], dict[str, str]]:
-        """Return a function that maps the cells of a row to fields, for a table with this header. Empty cells are omitted.
+        """Return a function that maps the cells of a row to fields, for a table with this header.
+
+        Empty cells are omitted. A short row lacks its last cells.
 
         Raises InvalidInput when the header is ambiguous or lacks a mapped column.
         """
@@ -77,13 +79,13 @@ class ColumnMapping:
         fields = [direct.get(name) or ("" if name in omitted else name) for name in names]
 
         def map_row(cells: Sequence[str]) -> dict[str, str]:
-            data = {field: cell for field, cell in zip(fields, cells, strict=True) if cell}
+            data = {field: cell for field, cell in zip(fields, cells, strict=False) if cell}
             data.pop("", None)
             for field in HEADER_ALIASES:
                 if field in data and data[field].isspace():
                     del data[field]
             for field, indices in joined.items():
-                if text := " ".join(cell for index in indices if (cell := cells[index].strip())):
+                if text := " ".join(cell for index in indices if index < len(cells) and (cell := cells[index].strip())):
                     data[field] = text
             self._convert_birthdate(data)
             return data

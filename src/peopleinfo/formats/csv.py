@@ -8,16 +8,14 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from peopleinfo.bulk.importer import Row, RowResult
-from peopleinfo.errors import InvalidJson
+from peopleinfo.bulk.rows import InvalidRow, RowResult
 from peopleinfo.formats.column_mapping import REJECT_LINE, REJECT_REASON, InvalidInput
+from peopleinfo.formats.tables import TableRow
 from peopleinfo.people import strict_json
 from peopleinfo.people.person import decode_fields, decode_stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-
-    from peopleinfo.formats.column_mapping import ColumnMapping
 
 _DELIMITERS: Final = ",;\t|"
 _MAX_CELL_LENGTH: Final = 256 * 1024  # characters; larger than any record
@@ -27,33 +25,22 @@ LAST: Final = ("version", "created_at", "updated_at")
 
 
 class CsvReader:
-    """Reads the rows of a table with a header. Bytes that are invalid in the encoding affect only their row."""
+    """Reads the rows of a table. Bytes that are invalid in the encoding affect only their row."""
 
-    def __init__(
-        self, stream: IO[bytes], columns: ColumnMapping, *, encoding: str, delimiter: str | None = None
-    ) -> None:
-        """Read the header. Raises InvalidInput."""
+    def __init__(self, stream: IO[bytes], *, encoding: str, delimiter: str | None = None) -> None:
         csv.field_size_limit(_MAX_CELL_LENGTH)
         text = io.TextIOWrapper(stream, encoding, errors="surrogateescape", newline="")
         first = _read_line(text, 1)
-        if not first.strip():
-            raise InvalidInput("the header is missing: the first line must name the columns")
         self.delimiter = delimiter or max(_DELIMITERS, key=first.count)
         self._encoding = encoding
         # The reader gets the first line again: a quoted name in the header may continue on the next line.
         self._lines = _Lines(first, text)
         space_after = len(names := first.split(self.delimiter)) > 1 and all(name[:1] == " " for name in names[1:])
         self._rows = csv.reader(self._lines, delimiter=self.delimiter, skipinitialspace=space_after)
-        try:
-            self.header = next(self._rows)
-        except csv.Error as error:
-            raise InvalidInput(f"the header is not valid CSV: {error}") from None
-        self.columns = columns.resolved([name.strip() for name in self.header])
-        self._map_row = columns.row_mapper(self.header)
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[TableRow]:
         """Yield the rows of the table, each with the number of its first line."""
-        lines, rows, width, map_row = self._lines, self._rows, len(self.header), self._map_row
+        lines, rows = self._lines, self._rows
         while True:
             line = lines.number + 1
             lines.start_row()
@@ -62,32 +49,24 @@ class CsvReader:
             except StopIteration:
                 return
             except csv.Error as error:
-                yield Row(line, InvalidJson(f"is not valid CSV: {error}"), [])
+                yield TableRow(line, InvalidRow(f"is not valid CSV: {error}"))
                 continue
-            if not any(cells):
-                continue  # a blank line, or delimiters only
-            if len(cells) == width:
-                yield Row(
-                    line,
-                    map_row(cells) if all(map(str.isascii, cells)) or _is_text(cells) else self._invalid_encoding,
-                    cells,
-                )
-            else:
-                yield Row(line, InvalidJson(f"has {len(cells)} cells, but the header has {width}"), cells)
+            is_valid = all(map(str.isascii, cells)) or _is_text(cells)
+            yield TableRow(line, cells) if is_valid else TableRow(line, self._invalid_encoding, cells)
 
     @property
-    def _invalid_encoding(self) -> InvalidJson:
-        return InvalidJson(f"is not valid {self._encoding}: set --encoding, for example to cp1252")
+    def _invalid_encoding(self) -> InvalidRow:
+        return InvalidRow(f"is not valid {self._encoding}: set --encoding, for example to cp1252")
 
 
 class CsvRejects:
     """Writes rejected rows unchanged, with line number and reasons, for correction and another import."""
 
-    def __init__(self, stream: IO[bytes], reader: CsvReader) -> None:
+    def __init__(self, stream: IO[bytes], header: Sequence[str], delimiter: str) -> None:
         text = io.TextIOWrapper(stream, "utf-8", errors="surrogateescape", newline="", write_through=True)
-        self._rows = csv.writer(text, delimiter=reader.delimiter)
-        self._width = len(reader.header)
-        self._rows.writerow([*reader.header, REJECT_LINE, REJECT_REASON])
+        self._rows = csv.writer(text, delimiter=delimiter)
+        self._width = len(header)
+        self._rows.writerow([*header, REJECT_LINE, REJECT_REASON])
 
     def write(self, result: RowResult) -> None:
         """Write a rejected row."""

@@ -7,7 +7,7 @@ import json
 import re
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from peopleinfo.bulk.importer import Row, RowResult
+from peopleinfo.bulk.rows import InvalidRow, Row, RowResult, SkippedRow
 from peopleinfo.errors import InvalidJson
 from peopleinfo.formats.column_mapping import REJECT_LINE, REJECT_REASON, REJECT_TEXT, InvalidInput
 from peopleinfo.formats.csv import reasons
@@ -25,16 +25,18 @@ _BLANK: Final = re.compile(r"[ \t\n\r]*")
 
 
 def read_lines(stream: IO[bytes], columns: ColumnMapping) -> Iterator[Row]:
-    """Yield a row per non-blank line; its data is an InvalidJson if the line is not JSON."""
+    """Yield a row per line; its data is an InvalidRow if the line is not JSON."""
     line = 0
     while text := stream.readline(_MAX_VALUE_SIZE):
         line += 1
         if len(text) == _MAX_VALUE_SIZE and not text.endswith(b"\n"):
             while (rest := stream.readline(_MAX_VALUE_SIZE)) and not rest.endswith(b"\n"):
                 pass
-            yield Row(line, InvalidJson(f"is longer than {_MAX_VALUE_SIZE // 1024} KiB"), b"")
+            yield Row(line, InvalidRow(f"is longer than {_MAX_VALUE_SIZE // 1024} KiB"), b"")
         elif text := text.strip(b" \t\r\n"):
             yield Row(line, _value(text, columns), text)
+        else:
+            yield Row(line, SkippedRow("the line is blank"), text)
 
 
 def read_array(stream: IO[bytes], columns: ColumnMapping) -> Iterator[Row]:
@@ -145,4 +147,4 @@ def _value(text: bytes, columns: ColumnMapping) -> Any:
     try:
         return columns.map_object(strict_json.parse(text))
     except InvalidJson as error:
-        return error
+        return InvalidRow(str(error))

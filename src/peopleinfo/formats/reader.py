@@ -11,11 +11,12 @@ from typing import IO, TYPE_CHECKING, Any, Final, Literal, NamedTuple, cast
 from peopleinfo.formats.column_mapping import ColumnMapping, InvalidInput
 from peopleinfo.formats.csv import CsvReader, CsvRejects
 from peopleinfo.formats.ndjson import JsonRejects, read_array, read_lines
+from peopleinfo.formats.tables import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from peopleinfo.bulk.importer import Row
+    from peopleinfo.bulk.rows import Row
 
 Format = Literal["csv", "ndjson", "json"]
 
@@ -55,8 +56,9 @@ def read(
     start = stream.peek(_PEEK_SIZE)[:_PEEK_SIZE]
     form = form or _format(start)
     if form == "csv":
-        reader = CsvReader(stream, mapping, encoding=_encoding(start, encoding), delimiter=delimiter)
-        return Input(reader, form, reader.columns, lambda rejects: CsvRejects(rejects, reader))
+        reader = CsvReader(stream, encoding=_encoding(start, encoding), delimiter=delimiter)
+        table = Table(iter(reader), mapping)
+        return Input(table, form, table.columns, lambda rejects: CsvRejects(rejects, table.header, reader.delimiter))
     if start.startswith(codecs.BOM_UTF8) and form == "ndjson":
         stream.read(len(codecs.BOM_UTF8))
     rows = read_lines(stream, mapping) if form == "ndjson" else read_array(stream, mapping)

@@ -13,7 +13,9 @@ from contextlib import suppress
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
-from peopleinfo.bulk.importer import Importer, RowResult, batches
+from msgspec import UNSET
+
+from peopleinfo.bulk.importer import Importer, batches
 from peopleinfo.errors import StoreUnavailable
 from peopleinfo.formats import reader
 from peopleinfo.formats.column_mapping import ColumnMapping, InvalidInput
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
     from falcon.asgi import Request, Response
 
-    from peopleinfo.bulk.importer import Row
+    from peopleinfo.bulk.rows import Row, RowResult
     from peopleinfo.http.middleware.audit import RequestAudit
     from peopleinfo.people.service import PeopleService
 
@@ -129,7 +131,6 @@ async def _store(
     resume_hint: str,
     trail: RequestAudit | None,
 ) -> None:
-    rejected = 0
     if trail:
         trail.record_intent()
     try:
@@ -139,13 +140,11 @@ async def _store(
             outcomes = await import_.import_rows(batch)
             if trail:
                 trail.record_people(tuple(outcome.person_id for outcome in outcomes if outcome.person_id))
-            row_results = [_result(outcome) for outcome in outcomes]
-            for result, count in Counter(one.result for one in row_results).items():
-                IMPORTED.inc(result, by=count)
-                rejected += count if result == "rejected" else 0
-            _write(results, row_results)
+            for status, count in Counter(outcome.status for outcome in outcomes).items():
+                IMPORTED.inc(status, by=count)
+            _write(results, [_result(outcome) for outcome in outcomes])
         await import_.finish()
-        _write(results, [ImportResult(result="done", stored=(await import_.progress()).stored, rejected=rejected)])
+        _write(results, [ImportResult(result="done", **import_.account._asdict())])
     except StoreUnavailable as error:
         stored = (await import_.progress()).stored
         error.args = (f"{error}; this import has stored {stored} people{resume_hint}",)
@@ -166,13 +165,10 @@ def _write(response: IO[bytes], results: list[ImportResult]) -> None:
 
 
 def _result(outcome: RowResult) -> ImportResult:
-    line = outcome.row.line
-    if outcome.errors:
-        reasons = [Reason(error.pointer, error.reason) for error in outcome.errors]
-        return ImportResult(line=line, result="rejected", errors=reasons)
-    if outcome.person_id is None:
-        return ImportResult(line=line, result="duplicate")
-    return ImportResult(line=line, result="stored", person_id=outcome.person_id)
+    reasons = [Reason(error.pointer, error.reason) for error in outcome.errors]
+    return ImportResult(
+        line=outcome.row.line, result=outcome.status, person_id=outcome.person_id or UNSET, errors=reasons or UNSET
+    )
 
 
 def _line(result: ImportResult) -> bytes:

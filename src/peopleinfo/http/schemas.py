@@ -143,19 +143,28 @@ class Status(Struct):
 
 
 class ImportResult(Struct, kw_only=True):
-    """One line of an import response: the result of a row or, on the last line, of the whole import."""
+    """One line of an import response: the result of a row or, on the last line, of the whole import.
+
+    On the last line, rows = stored + updated + unchanged + conflict + rejected + skipped.
+    """
 
     line: Annotated[int | UnsetType, Meta(description="Line of the row, counted from 1.")] = UNSET
     result: Annotated[
-        Literal["stored", "duplicate", "rejected", "done"],
-        Meta(description="duplicate: an earlier run of this import has handled the row. done: the last line."),
+        Literal["stored", "updated", "unchanged", "conflict", "rejected", "skipped", "done"],
+        Meta(
+            description="unchanged: the person is already stored. conflict: the person has changed since it was exported. "
+            "skipped: a blank row or a line above the header. done: the last line."
+        ),
     ]
     person_id: _Id | UnsetType = UNSET
     errors: list[Reason] | UnsetType = UNSET
-    stored: Annotated[
-        int | UnsetType, Meta(description="On the last line: rows stored by all runs of this import.")
-    ] = UNSET
+    rows: Annotated[int | UnsetType, Meta(description="On the last line: rows read.")] = UNSET
+    stored: Annotated[int | UnsetType, Meta(description="On the last line: rows stored as new people.")] = UNSET
+    updated: Annotated[int | UnsetType, Meta(description="On the last line: rows that changed a person.")] = UNSET
+    unchanged: Annotated[int | UnsetType, Meta(description="On the last line: rows that were already stored.")] = UNSET
+    conflict: Annotated[int | UnsetType, Meta(description="On the last line: rows with a conflict.")] = UNSET
     rejected: Annotated[int | UnsetType, Meta(description="On the last line: rows rejected.")] = UNSET
+    skipped: Annotated[int | UnsetType, Meta(description="On the last line: rows skipped.")] = UNSET
 
 
 class AuditEvent(Struct):

@@ -129,7 +129,9 @@ CACHE_STALENESS: Final = Histogram(
 
 LOOP_LAG: Final = Histogram("peopleinfo_event_loop_lag_seconds", "Delay of a timer of the event loop.", bounds=_SHORT)
 IMPORTED: Final = Counter(
-    "peopleinfo_import_rows_total", "Imported rows by outcome: stored, rejected, duplicate (stored before).", "outcome"
+    "peopleinfo_import_rows_total",
+    "Imported rows by outcome: stored, updated, unchanged, conflict, rejected, skipped.",
+    "outcome",
 )
 EXPORTED: Final = Counter("peopleinfo_export_people_total", "Exported records.")
 BULK_OPERATIONS: Final = Gauge("peopleinfo_bulk_operations_running", "Running imports and exports.", "kind")

@@ -67,15 +67,21 @@ class Page(NamedTuple):
 class ImportResult:
     """The result of one row of an import, or of the whole import in the last result (`result="done"`).
 
-    `line` counts from 1. Each of the `errors` has a `pointer` to the field and a `reason`.
+    `line` counts from 1. Each of the `errors` has a `pointer` to the field and a `reason`. The last result has the number of
+    `rows` that this request read, which is the sum of the numbers after it.
     """
 
-    result: Literal["stored", "duplicate", "rejected", "done"]
+    result: Literal["stored", "updated", "unchanged", "conflict", "rejected", "skipped", "done"]
     line: int | None = None
     person_id: str | None = None
     errors: list[dict[str, str]] = field(default_factory=list)
+    rows: int | None = None
     stored: int | None = None
+    updated: int | None = None
+    unchanged: int | None = None
+    conflict: int | None = None
     rejected: int | None = None
+    skipped: int | None = None
 
     @classmethod
     def from_json(cls, text: bytes) -> Self:

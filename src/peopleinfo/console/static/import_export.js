@@ -118,7 +118,7 @@ async function run() {
   show("running");
   const store = async (rows, read) => {
     for (const [at, outcome] of (await send(rows, query, name)).entries()) {
-      counts[outcome.result]++;
+      counts[outcome.result === "unchanged" ? "duplicate" : outcome.result]++;
       if (outcome.errors) rejects.push({ ...rows[at], errorText: errorText(outcome) });
     }
     $("#progress").value = read;

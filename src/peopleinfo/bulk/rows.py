@@ -1,0 +1,64 @@
+"""The rows of an input, and the result of each after an import."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from peopleinfo.errors import FieldError
+
+Status = Literal["stored", "updated", "unchanged", "conflict", "rejected", "skipped"]
+
+
+class InvalidRow(NamedTuple):
+    """Takes the place of a value that cannot be read, with the reason. Example: `has 4 cells, but the header has 3`."""
+
+    reason: str
+
+
+class SkippedRow(NamedTuple):
+    """Takes the place of a value that describes no person, with the reason: a blank row or a line above the header."""
+
+    reason: str
+
+
+class Row(NamedTuple):
+    """A row of an input: its line number (from 1), its JSON value (of `strict_json.parse`), and its raw form.
+
+    `errors` are those that the reader found in single fields; a row with errors is rejected.
+    """
+
+    line: int
+    data: Any  # or an InvalidRow or a SkippedRow
+    raw: bytes | list[str]
+    errors: tuple[FieldError, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """The approximate length of the row in characters."""
+        return len(self.raw) if isinstance(self.raw, bytes) else sum(map(len, self.raw))
+
+
+class RowResult(NamedTuple):
+    """The result of a row. A stored, updated or unchanged row has a `person_id`, unless it was stored by an earlier run."""
+
+    row: Row
+    status: Status
+    person_id: str | None = None
+    errors: tuple[FieldError, ...] = ()
+
+
+class Account(NamedTuple):
+    """What became of the rows that one run of an import read: `rows` is the sum of the other numbers."""
+
+    rows: int = 0
+    stored: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    conflict: int = 0
+    rejected: int = 0
+    skipped: int = 0
+
+    def __str__(self) -> str:
+        counts = zip(self._fields[1:], self[1:], strict=True)
+        return ", ".join([f"{self.rows:,} rows read", *(f"{count:,} {status}" for status, count in counts if count)])
