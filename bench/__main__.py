@@ -4,6 +4,7 @@ import importlib
 import sys
 
 BENCHMARKS = (
+    "instructions",
     "embedded",
     "latency",
     "startup",

@@ -56,26 +56,26 @@ def microseconds(
     """
     together = count if forget is None else min(count, len(requests))
     with _patient():
-        uvloop.run(_send(server.port, requests, WARM_UP if forget is None else together, connections))
+        uvloop.run(send(server.port, requests, WARM_UP if forget is None else together, connections))
         before = server.cpu()
         for _ in range(0, count, together):
             if forget:
                 forget()
-            uvloop.run(_send(server.port, requests, together, connections))
+            uvloop.run(send(server.port, requests, together, connections))
     return (server.cpu() - before) / count * 1e6
 
 
 def post(server: Server, path: str, bodies: list[bytes], *, key: str = "") -> list[bytes]:
     """Send every body once; return the response bodies in any order."""
-    return uvloop.run(_send(server.port, [request("POST", path, body, key=key) for body in bodies], len(bodies)))
+    return uvloop.run(send(server.port, [request("POST", path, body, key=key) for body in bodies], len(bodies)))
 
 
 def get(server: Server, path: str, *, key: str = "") -> bytes:
     """Return the body of one response."""
-    return uvloop.run(_send(server.port, [request("GET", path, key=key)], 1))[0]
+    return uvloop.run(send(server.port, [request("GET", path, key=key)], 1))[0]
 
 
-async def _send(port: int, requests: list[bytes], count: int, connections: int = CONNECTIONS) -> list[bytes]:
+async def send(port: int, requests: list[bytes], count: int, connections: int = CONNECTIONS) -> list[bytes]:
     """Send `count` of the requests, repeating the list if it is shorter; return the response bodies in any order."""
     waiting = iter(range(count))
     bodies: list[bytes] = []
@@ -98,7 +98,7 @@ async def _client(port: int, requests: list[bytes], waiting: Iterator[int], bodi
 def throughput(server: Server, requests: list[bytes], count: int) -> float:
     """Return the requests per second of a closed loop: each connection sends its next request after the response."""
     began = perf_counter()
-    uvloop.run(_send(server.port, requests, count))
+    uvloop.run(send(server.port, requests, count))
     return count / (perf_counter() - began)
 
 

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,19 +48,25 @@ def _cpu(process: psutil.Process) -> float:
 
 
 @contextmanager
-def ours(store: str, *, module: str = "peopleinfo", python: str = sys.executable, **settings: str) -> Iterator[Server]:
-    """Run the service on a store, with default logging. `python` may belong to the environment of another version."""
+def ours(
+    store: str,
+    *,
+    module: str = "peopleinfo",
+    python: str = sys.executable,
+    wrapper: Sequence[str] = (),
+    **settings: str,
+) -> Iterator[Server]:
+    """Run the service on a store, with default logging. `python` may belong to another version; `wrapper` runs the command."""
     environment = os.environ | {"PEOPLEINFO_PORT": "0", "PEOPLEINFO_STORE_URL": store} | settings
-    with _running([python, "-m", module, "serve"], environment) as server:
+    with _running([*wrapper, python, "-m", module, "serve"], environment) as server:
         yield server
 
 
 @contextmanager
-def bare(body: bytes, framework: str = "falcon") -> Iterator[Server]:
+def bare(body: bytes, framework: str = "falcon", *, wrapper: Sequence[str] = ()) -> Iterator[Server]:
     """Run a handler that only returns these bytes: with Falcon, or (`asgi`) without a framework."""
-    with _running(
-        [sys.executable, "-m", "bench.variants.bare_handlers", framework, body.hex()], dict(os.environ)
-    ) as server:
+    command = [*wrapper, sys.executable, "-m", "bench.variants.bare_handlers", framework, body.hex()]
+    with _running(command, os.environ | {"PYTHONHASHSEED": "0"}) as server:
         yield server
 
 

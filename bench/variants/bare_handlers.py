@@ -18,6 +18,11 @@ class Bare:
         resp.content_type = falcon.MEDIA_JSON
         resp.data = BODY
 
+    async def on_post(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        """Read the body first."""
+        await req.stream.read()
+        await self.on_get(req, resp)
+
 
 async def without_framework(_: Any, __: Any, send: Any) -> None:
     """Return the same bytes for any request, as an ASGI application."""
