@@ -89,7 +89,7 @@ def test_invalid_row_is_rejected_without_affecting_other_rows(client: httpx.Clie
     wrong = ['{"person_surname":""}', "not json", '{"person_surname":"x","person_surname":"x"}', "[]", "3", '"\\ud800"']
     rows, done = send(client, "\n".join([good, *wrong, "", good]).encode())
     assert [row["result"] for row in rows] == ["stored", *["rejected"] * 6, "skipped", "stored"]
-    assert [row["line"] for row in rows] == [1, 2, 3, 4, 5, 6, 7, 9]
+    assert [row["line"] for row in rows] == list(range(1, 10))
     assert all(row["errors"] for row in rows[1:7])
     assert (done["stored"], done["rejected"]) == (2, 6)
 
