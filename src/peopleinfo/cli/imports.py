@@ -33,12 +33,14 @@ if TYPE_CHECKING:
     from peopleinfo.people.service import PeopleService
 
 EXIT_REJECTED: Final = 3
-
+_FORMATS: Final = ("csv", "ndjson", "json", "vcard")
 
 _Files = Annotated[
     list[Path],
     typer.Argument(
-        metavar="FILE...", help="CSV, NDJSON or JSON files, also gzip-compressed; - reads stdin.", show_default=False
+        metavar="FILE...",
+        help="CSV, NDJSON, JSON or vCard files, also gzip-compressed; - reads stdin.",
+        show_default=False,
     ),
 ]
 _Mapping = Annotated[
@@ -55,7 +57,7 @@ _DateFormats = Annotated[
     typer.Option(metavar="FORMAT", help="Format of birthdates, for example %d/%m/%Y. Repeatable (default: ISO 8601)."),
 ]
 _InputFormat = Annotated[
-    str | None, typer.Option("--format", metavar="csv|ndjson|json", help="Input format (default: detected).")
+    str | None, typer.Option("--format", metavar="|".join(_FORMATS), help="Input format (default: detected).")
 ]
 _Encoding = Annotated[
     str | None, typer.Option(metavar="ENCODING", help="Encoding of CSV input, for example cp1252 (default: UTF-8).")
@@ -68,7 +70,7 @@ _RejectsFile = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Write rejected rows, with line and reason, to FILE (default: INPUT.rejects.csv or .ndjson).",
+        help="Write rejected rows, with line and reason, to FILE (default: INPUT.rejects.csv, .ndjson or .vcf).",
     ),
 ]
 _ImportId = Annotated[
@@ -101,7 +103,7 @@ def import_(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Validate every row and store nothing.")] = False,
 ) -> None:
-    """Import records from CSV, NDJSON or JSON files.
+    """Import records from CSV, NDJSON, JSON or vCard files.
 
     Valid rows are stored. Invalid rows go to a file of rejects: correct and import it. Run the same command again to resume an
     interrupted import; no row is stored twice. The command exits 0 when all rows are stored and 3 when rows were rejected.
@@ -109,8 +111,8 @@ def import_(
     Example: peopleinfo import members.csv --map person_surname="Last Name" --date-format %d/%m/%Y
     """
     settings = Settings.load(store_url=store)
-    if form not in (None, "csv", "ndjson", "json"):
-        raise InvalidSettings(f"--format must be csv, ndjson or json (got {form})")
+    if form not in (None, *_FORMATS):
+        raise InvalidSettings(f"--format must be {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]} (got {form})")
     input_options = _Options(_mapping(mapping or []), date_format or [], form, encoding, delimiter)  # type: ignore[arg-type]
     if rejects:
         output_files.check(rejects, settings)
@@ -224,9 +226,11 @@ class _Rejects:
     """The file of rejected rows, created with mode 0600 at the first reject."""
 
     def __init__(self, target: Path | None, path: Path, source: reader.Input) -> None:
+        from peopleinfo.formats.reader import EXTENSIONS
+
         self.count = 0
         name = "stdin" if path == output_files.STANDARD else path.name
-        suffix = "csv" if source.format == "csv" else "ndjson"
+        suffix = EXTENSIONS[source.format]
         self.path = target or output_files.unused_path(Path(f"{name}.rejects.{suffix}"))
         self._source = source
         self._stack = ExitStack()

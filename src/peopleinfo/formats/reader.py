@@ -6,8 +6,9 @@ import codecs
 import gzip
 import io
 import zlib
-from typing import IO, TYPE_CHECKING, Any, Final, Literal, NamedTuple, cast
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, cast
 
+from peopleinfo.formats import vcard
 from peopleinfo.formats.column_mapping import ColumnMapping, InvalidInput
 from peopleinfo.formats.csv import CsvReader, CsvRejects
 from peopleinfo.formats.ndjson import JsonRejects, read_array, read_lines
@@ -16,14 +17,24 @@ from peopleinfo.formats.tables import Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from peopleinfo.bulk.rows import Row
+    from peopleinfo.bulk.rows import Row, RowResult
 
-Format = Literal["csv", "ndjson", "json"]
+Format = Literal["csv", "ndjson", "json", "vcard"]
+
+# Extension of a file of rejects in each format.
+EXTENSIONS: Final[dict[Format, str]] = {"csv": "csv", "ndjson": "ndjson", "json": "ndjson", "vcard": "vcf"}
 
 _GZIP: Final = b"\x1f\x8b"
 _PEEK_SIZE: Final = 4096  # bytes
 _MIN_SIZE_LIMIT: Final = 16 * 1024 * 1024  # bytes; an input may always decompress to this size
 _MAX_RATIO: Final = 250
+
+
+class Rejects(Protocol):
+    """Writes rejected rows with the reasons, in a form that can be corrected and imported."""
+
+    def write(self, result: RowResult) -> None:
+        """Write a rejected row."""
 
 
 class Input(NamedTuple):
@@ -32,7 +43,7 @@ class Input(NamedTuple):
     rows: Iterable[Row]
     format: Format
     columns: dict[str, tuple[str, ...]]
-    rejects: Callable[[IO[bytes]], CsvRejects | JsonRejects]
+    rejects: Callable[[IO[bytes]], Rejects]
 
 
 def read(
@@ -59,6 +70,8 @@ def read(
         reader = CsvReader(stream, encoding=_encoding(start, encoding), delimiter=delimiter)
         table = Table(iter(reader), mapping)
         return Input(table, form, table.columns, lambda rejects: CsvRejects(rejects, table.header, reader.delimiter))
+    if form == "vcard":
+        return Input(vcard.read(stream, mapping, encoding=_encoding(start, encoding)), form, {}, vcard.VcardRejects)
     if start.startswith(codecs.BOM_UTF8) and form == "ndjson":
         stream.read(len(codecs.BOM_UTF8))
     rows = read_lines(stream, mapping) if form == "ndjson" else read_array(stream, mapping)
@@ -102,6 +115,8 @@ class _CountingStream:
 
 
 def _format(start: bytes) -> Format:
+    if vcard.is_vcard(start):
+        return "vcard"
     text = start.removeprefix(codecs.BOM_UTF8).lstrip()
     if text.startswith(b"["):
         return "json"

@@ -22,7 +22,7 @@ from peopleinfo.formats.column_mapping import ColumnMapping, InvalidInput
 from peopleinfo.http.bodies import body_timeout, media_type
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.middleware.compression import GZIP
-from peopleinfo.http.operations import CSV, JSON, NDJSON
+from peopleinfo.http.operations import ANY, CSV, JSON, NDJSON, VCARD
 from peopleinfo.http.people import idempotency_key
 from peopleinfo.http.schemas import ImportResult, Reason
 from peopleinfo.people import strict_json
@@ -45,7 +45,15 @@ _MAX_MEMORY: Final = 1024 * 1024  # bytes of a response; a longer response is sp
 _CHUNK_SIZE: Final = 64 * 1024
 _RESUME_HINT: Final = "; send the import again with the same Idempotency-Key to resume it"
 _CODINGS: Final = (GZIP, "x-gzip")
-_FORMATS: Final[dict[str, reader.Format]] = {NDJSON: "ndjson", "application/jsonl": "ndjson", CSV: "csv", JSON: "json"}
+_FORMATS: Final[dict[str, reader.Format | None]] = {
+    NDJSON: "ndjson",
+    "application/jsonl": "ndjson",
+    CSV: "csv",
+    JSON: "json",
+    VCARD: "vcard",
+    "text/x-vcard": "vcard",
+    ANY: None,  # detected from the content
+}
 
 
 class ImportResource:

@@ -28,6 +28,8 @@ from peopleinfo.http.schemas import (
 
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
+VCARD: Final = "text/vcard"
+ANY: Final = "application/octet-stream"
 CSV: Final = "text/csv"
 
 
@@ -191,7 +193,8 @@ OPERATIONS: Final = (
         Scope.WRITE,
         "importPeople",
         "Import people",
-        "Stores the rows of a stream of any length, as NDJSON, CSV or a JSON array, and returns one result per row. "
+        "Stores the rows of a stream of any length, as NDJSON, CSV, a JSON array or vCard, and returns one result per row; "
+        "the format of `application/octet-stream` is detected from the content. "
         "Invalid rows are rejected; all others are stored. "
         "Send an Idempotency-Key to resume an interrupted import.",
         {200: Response("One result per row, then a summary on the last line.", {NDJSON: ImportResult})},
@@ -211,7 +214,7 @@ OPERATIONS: Final = (
             Parameter("query", "date_format", str, "CSV: the format of birthdates for strptime, for example %d/%m/%Y."),
             Parameter("query", "dry_run", bool, "Validate the rows without storing them."),
         ),
-        {NDJSON: NewPerson, CSV: None, JSON: list[NewPerson]},
+        {NDJSON: NewPerson, CSV: None, JSON: list[NewPerson], VCARD: None, ANY: None},
         (400, 408, 409, 415, 422),
     ),
     Operation(

@@ -1,0 +1,28 @@
+"""POST /v1/people/import reads the files of other programs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.format_cases import CASES, Case
+
+if TYPE_CHECKING:
+    import httpx
+
+_READ_ONLY = ("person_id", "version", "created_at", "updated_at")
+
+
+@pytest.mark.parametrize("is_declared", [True, False], ids=["declared", "detected"])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_server_stores_the_people_of_the_file(client: httpx.Client, case: Case, is_declared: bool) -> None:
+    media_type = case.media_type if is_declared else "application/octet-stream"
+    response = client.post("/v1/people/import", content=case.content, headers={"Content-Type": media_type})
+    assert response.status_code == 200, response.text
+    *results, done = map(json.loads, response.content.splitlines())
+    assert (done["result"], done["stored"], done["rejected"]) == ("done", len(case.people), case.rejected)
+    ids = [result["person_id"] for result in results if result["result"] == "stored"]
+    stored = [client.get(f"/v1/people/{person_id}").json() for person_id in ids]
+    assert [{name: value for name, value in one.items() if name not in _READ_ONLY} for one in stored] == case.people

@@ -1,0 +1,107 @@
+"""Generated records for round trips through the formats."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, Final
+
+from hypothesis import reject
+from hypothesis import strategies as st
+
+from peopleinfo.errors import InvalidPerson
+from peopleinfo.people import strict_json
+from peopleinfo.people.person import decode_fields, encode_person, parse_person
+
+TODAY: Final = date(2026, 3, 1)
+PERSON_ID: Final = "0123456789abcdef0123456789abcdef"
+_TEXT: Final = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
+_LINE: Final = st.text(
+    st.characters(codec="utf-8", categories=("L", "M", "N", "P", "S", "Zs")), min_size=1, max_size=12
+)
+_DATES: Final = st.one_of(
+    st.dates(max_value=TODAY).map(lambda day: day.isoformat()),
+    st.sampled_from(("1990", "1990-02", "--02-29", "--11-05", "1604-02-14", "0001-01-01")),
+)
+_JSON: Final = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), _TEXT),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(_TEXT, inner, max_size=3)),
+    max_leaves=5,
+)
+# Names and values near those of the properties of address books.
+_CUSTOM_NAMES: Final = st.one_of(
+    st.sampled_from(
+        [
+            "phone",
+            "phone_home",
+            "phone_work_fax",
+            "phone_pref",
+            "phone_",
+            "email",
+            "email_work",
+            "url",
+            "impp",
+            "note",
+            "organization",
+            "title",
+            "role",
+            "nickname",
+            "categories",
+            "address",
+            "address_home",
+            "display_name",
+            "name_prefix",
+            "name_suffix",
+            "uid",
+            "gender",
+            "anniversary",
+            "deceased",
+            "identifier",
+            "telecom",
+            "fhir",
+        ]
+    ),
+    _TEXT.map(lambda text: f"f{text}"),
+)
+_VALUES: Final = st.one_of(
+    _TEXT,
+    st.sampled_from(
+        ("a;b", "a,b", "a\\nb", "a\nb", "tel:1", ";", " x ", "\ta", "END:VCARD", "BEGIN:VCARD", "=1+1", "007")
+    ),
+    st.lists(_TEXT, max_size=3),
+    _JSON,
+)
+
+
+_FIELDS: Final = st.fixed_dictionaries(
+    {
+        "person_name": st.one_of(st.none(), _LINE),
+        "person_surname": st.one_of(st.none(), _LINE),
+        "person_birthdate": st.one_of(st.none(), _DATES),
+        "person_address": st.one_of(st.none(), _LINE, st.lists(_LINE, min_size=1, max_size=3).map("\n".join)),
+    }
+)
+
+
+@st.composite
+def records(draw: st.DrawFn) -> bytes:
+    """Draw a stored record with any custom fields."""
+    extra = draw(st.dictionaries(_CUSTOM_NAMES, _VALUES, max_size=4))
+    standard = {name: value for name, value in draw(_FIELDS).items() if value is not None}
+    try:
+        person = parse_person(parsed(standard | extra), today=TODAY)
+    except InvalidPerson:
+        reject()
+    time = "2026-03-01T00:00:00.000Z"
+    return encode_person(PERSON_ID, draw(st.integers(1, 10**6)), person, created_at=time, updated_at=time).body
+
+
+def parsed(value: Any) -> Any:
+    """Return a JSON value as the service parses it."""
+    return strict_json.parse(strict_json.encode(value))
+
+
+def importable(body: bytes) -> dict[str, Any]:
+    """Return the fields of a stored record that an export contains in every format."""
+    fields = decode_fields(body)
+    del fields["created_at"], fields["updated_at"]
+    return fields
