@@ -19,9 +19,9 @@ from itertools import islice
 from pathlib import Path
 
 from bench.sample_people import people
-from peopleinfo.app import open_people
 from peopleinfo.people.person import parse_person
 from peopleinfo.settings import Settings
+from peopleinfo.stores.registry import open_service_store
 from tests import dynamodb_servers
 
 KILLS = 10
@@ -67,9 +67,9 @@ def _commands(turn: str, folder: Path, source: str) -> tuple[tuple[str, list[str
 
 async def _fill(url: str, size: int) -> None:
     source = iter(people(size))
-    async with open_people(Settings.load({}, store_url=url), create=True) as opened:
+    async with open_service_store(Settings.load({}, store_url=url), create=True) as opened:
         while some := list(islice(source, _TOGETHER)):
-            await opened.store.create_many([parse_person(person, today=date.max) for person in some])
+            await opened.people.create_many([parse_person(person, today=date.max) for person in some])
 
 
 def _run(arguments: list[str], kills: int, *, seconds_at_most: float) -> tuple[int, float, int, str]:

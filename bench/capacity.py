@@ -9,12 +9,12 @@ import math
 import os
 import random
 from collections.abc import Awaitable, Callable
+from datetime import date
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.sample_people import SURNAMES, people
-from peopleinfo import app
 from peopleinfo.people.person import parse_person
 from peopleinfo.people.search import PersonFilter, Search
 from peopleinfo.people.store import IdempotencyKey, Store
@@ -22,6 +22,7 @@ from peopleinfo.settings import Settings
 from peopleinfo.settings.urls import DynamoDBUrl
 from peopleinfo.stores.dynamodb import metrics, schema
 from peopleinfo.stores.dynamodb.factory import open_table
+from peopleinfo.stores.registry import open_service_store
 from tests import dynamodb_servers
 
 OUTPUT = Path("docs/capacity.md")
@@ -84,19 +85,18 @@ async def _measured() -> dict[str, Units]:
     async with open_table(location) as table:
         await schema.create(table)
     store_url = f"dynamodb://{location.region}/{location.table}?endpoint={endpoint}"
-    async with app.open_people(Settings(store_url=store_url), create=True) as service:
+    async with open_service_store(Settings(store_url=store_url), create=True) as service:
         one, another, *others = (
-            parse_person(person, today=service.today) for person in islice(people(COMMON + 2), COMMON + 2)
+            parse_person(person, today=date.max) for person in islice(people(COMMON + 2), COMMON + 2)
         )
-        store = service.store
+        store = service.people
         record = await store.create(one)
         common = [
-            parse_person({"person_surname": "Common", "person_name": f"N{n}"}, today=service.today)
-            for n in range(COMMON)
+            parse_person({"person_surname": "Common", "person_name": f"N{n}"}, today=date.max) for n in range(COMMON)
         ]
         await store.create_many(common)
         once = IdempotencyKey(b"k" * 32, b"c" * 32)
-        same = parse_person({"person_surname": one.person_surname, "x": 1}, today=service.today)
+        same = parse_person({"person_surname": one.person_surname, "x": 1}, today=date.max)
         operations: dict[str, Callable[[Store], Awaitable[Any]]] = {
             "read by id": lambda store: store.get(record.person_id),
             "read by surname, one person": lambda store: _find(store, one.surname_key),

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import date
 from pathlib import Path
 from statistics import median
 
@@ -22,11 +23,11 @@ from bench.load_generator import microseconds, request
 from bench.markdown_tables import spread
 from bench.sample_people import people, surname
 from bench.servers import Server, ours, pin
-from peopleinfo import app
 from peopleinfo.crypto.master_key import create_file
 from peopleinfo.people.person import parse_person
 from peopleinfo.settings import Settings
 from peopleinfo.settings.urls import DynamoDBUrl
+from peopleinfo.stores.registry import open_service_store
 from tests import dynamodb_servers
 from tests.store_kinds import make_table
 
@@ -155,9 +156,9 @@ def _nothing() -> None:
 
 async def _fill(settings: Settings, stored: int) -> tuple[list[str], str]:
     """Store people; return some ids and a surname of two or three people."""
-    async with app.open_people(settings, create=True) as service:
-        made = [parse_person(person, today=service.today) for person in people(stored)]
-        ids = await service.store.create_many(made)
-        await service.store.create_many([msgspec.structs.replace(one, person_surname="Common") for one in made[:100]])
+    async with open_service_store(settings, create=True) as service:
+        made = [parse_person(person, today=date.max) for person in people(stored)]
+        ids = await service.people.create_many(made)
+        await service.people.create_many([msgspec.structs.replace(one, person_surname="Common") for one in made[:100]])
         bearers = Counter(details.person_surname for details in made)
         return ids[::10], next(name for name, count in bearers.items() if name and 2 <= count <= 3)

@@ -9,6 +9,7 @@ import contextlib
 import json
 import tempfile
 import time
+from datetime import date
 from statistics import median, quantiles
 
 import uvloop
@@ -16,9 +17,9 @@ import uvloop
 from bench.load_generator import request
 from bench.sample_people import people
 from bench.servers import Server, ours
-from peopleinfo import app
 from peopleinfo.people.person import parse_person
 from peopleinfo.settings import Settings
+from peopleinfo.stores.registry import open_service_store
 
 ROUNDS = 7
 REQUESTS = 2_000
@@ -82,5 +83,5 @@ async def _trickle(server: Server, path: str) -> None:
 
 
 async def _fill(url: str) -> list[str]:
-    async with app.open_people(Settings(store_url=url), create=True) as service:
-        return await service.store.create_many([parse_person(next(people(1)), today=service.today)])
+    async with open_service_store(Settings(store_url=url), create=True) as service:
+        return await service.people.create_many([parse_person(next(people(1)), today=date.max)])

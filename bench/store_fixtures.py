@@ -3,6 +3,7 @@
 import itertools
 import secrets
 from collections.abc import Iterable
+from datetime import date
 from typing import Any, NamedTuple
 
 from peopleinfo import app
@@ -10,6 +11,7 @@ from peopleinfo.auth.api_keys import create_key
 from peopleinfo.auth.principal import Scope
 from peopleinfo.people.person import parse_person
 from peopleinfo.settings import Settings
+from peopleinfo.stores.registry import open_service_store
 
 SAMPLE = 500  # ids to read
 _TOGETHER = 50_000
@@ -26,17 +28,17 @@ async def fill(settings: Settings, people: Iterable[dict[str, Any]], *, stored: 
     """Store a number of people."""
     every = max(1, stored // sample)
     ids: list[str] = []
-    async with app.open_people(settings, create=True) as service:
+    async with open_service_store(settings, create=True) as service:
         coming = itertools.islice(people, stored)
-        while batch := [parse_person(one, today=service.today) for one in itertools.islice(coming, _TOGETHER)]:
-            ids += (await service.store.create_many(batch))[::every]
+        while batch := [parse_person(one, today=date.max) for one in itertools.islice(coming, _TOGETHER)]:
+            ids += (await service.people.create_many(batch))[::every]
     return Filled(ids, await key(settings))
 
 
 async def key(settings: Settings) -> str:
     """Issue an API key that may read and write."""
-    async with app.open_people(settings, create=True) as service:
-        keys, scopes = service.store.api_keys, [Scope.READ, Scope.WRITE]
+    async with open_service_store(settings, create=True) as service:
+        keys, scopes = service.api_keys, [Scope.READ, Scope.WRITE]
         name = f"bench-{secrets.token_hex(4)}"
         shown, _ = await create_key(keys, name=name, scopes=scopes, lifetime=None, now=app.utc_now())
     return shown

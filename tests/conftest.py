@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from _pytest.mark import ParameterSet
 
-    from peopleinfo.people.store import Store
+    from peopleinfo.stores.service_store import OpenedStore
 
 # No deadline: the duration of an example is no test result. HYPOTHESIS_PROFILE=thorough runs more examples.
 settings.register_profile("quick", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
@@ -129,15 +129,15 @@ def store_kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def store(store_kind: str, tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
+async def store(store_kind: str, tmp_path: Path, clock: Clock) -> AsyncIterator[OpenedStore]:
     async with open_store(store_kind, tmp_path, clock) as store:
         yield store
     assert leaked_resources(tmp_path) == []
 
 
 @pytest.fixture
-def people(store: Store, clock: Clock) -> PeopleService:
-    return PeopleService(store, now=clock.now)
+def people(store: OpenedStore, clock: Clock) -> PeopleService:
+    return PeopleService(store, secret=store.secret, now=clock.now)
 
 
 def leaked_resources(folder: Path) -> list[str]:

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from peopleinfo.crypto.master_key import Encryption, FileMasterKey, create_file
+from peopleinfo.errors import PersonNotFound
 from peopleinfo.people.person import PersonData
 from peopleinfo.people.search import PersonFilter, Search
-from peopleinfo.people.store import ReadOptions
 from peopleinfo.settings.urls import DynamoDBUrl
 from peopleinfo.stores.cached.store import open_cached
 from peopleinfo.stores.dynamodb import schema
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from peopleinfo.people.store import Page, Store
     from peopleinfo.stores.cached.store import CachedStore
     from peopleinfo.stores.dynamodb.client import Item
-    from peopleinfo.stores.service_store import ServiceStore
+    from peopleinfo.stores.service_store import OpenedStore
 
 _FENCE_TTL: Final = 0.02  # seconds; short, as a new cache cannot have lost a fence
 GENEROUS_TIMEOUT: Final = (
@@ -79,11 +79,11 @@ class MonotonicClock:
 
 
 @asynccontextmanager
-async def open_store(kind: str, tmp_path: Path, clock: Clock) -> AsyncIterator[ServiceStore]:
+async def open_store(kind: str, tmp_path: Path, clock: Clock) -> AsyncIterator[OpenedStore]:
     """Open a store of this kind; the same `tmp_path` opens the same store."""
     async with AsyncExitStack() as stack:
         if kind in ("sqlite", CACHED, ENCRYPTED):
-            opening: AbstractAsyncContextManager[ServiceStore] = open_sqlite(
+            opening: AbstractAsyncContextManager[OpenedStore] = open_sqlite(
                 tmp_path / "people.db", now=clock.now, encryption=encryption(tmp_path) if kind == ENCRYPTED else None
             )
         else:
@@ -94,8 +94,16 @@ async def open_store(kind: str, tmp_path: Path, clock: Clock) -> AsyncIterator[S
         store = await stack.enter_async_context(opening)
         if kind == CACHED:
             url = valkey_servers.shared_url()
-            cache = open_cached(store, url, ttl=60, local_size=0, command_timeout=HANG_TIMEOUT, fence_ttl=_FENCE_TTL)
-            store = cast("ServiceStore", ReadThroughCache(await stack.enter_async_context(cache)))
+            cache = open_cached(
+                store,
+                url,
+                secret=store.secret,
+                ttl=60,
+                local_size=0,
+                command_timeout=HANG_TIMEOUT,
+                fence_ttl=_FENCE_TTL,
+            )
+            store = cast("OpenedStore", ReadThroughCache(store, await stack.enter_async_context(cache)))
         yield store
 
 
@@ -120,19 +128,24 @@ def encryption(folder: Path, *, prefixes: bool = True) -> Encryption:
 class ReadThroughCache:
     """A cached store that serves all reads from the shared cache if possible, but not from the memory of the process."""
 
-    def __init__(self, cached: CachedStore) -> None:
+    def __init__(self, opened: OpenedStore, cached: CachedStore) -> None:
         self._cached = cached
+        self.secret = opened.secret
+        self.api_keys = opened.api_keys
+        self.ended_sessions = opened.ended_sessions
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cached, name)
 
-    async def get(self, person_id: str, *, options: ReadOptions | None = None) -> StoredPerson:
-        return await self._cached.get(person_id, options=options or ReadOptions())
+    async def get(self, person_id: str) -> StoredPerson:
+        record, _ = await self._cached.get_cached(person_id)
+        if record is None:
+            raise PersonNotFound(person_id)
+        return record
 
-    async def find(
-        self, person_filter: PersonFilter, *, after: bytes | None, limit: int, options: ReadOptions | None = None
-    ) -> Page:
-        return await self._cached.find(person_filter, after=after, limit=limit, options=options or ReadOptions())
+    async def find(self, person_filter: PersonFilter, *, after: bytes | None, limit: int) -> Page:
+        page, _ = await self._cached.find_cached(person_filter, after=after, limit=limit)
+        return page
 
 
 async def purge_all(store: Store, *, remove: bool = True) -> tuple[int, int]:

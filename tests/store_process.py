@@ -18,7 +18,7 @@ from tests.store_kinds import find_all, person_data, person_filter
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from peopleinfo.people.store import Store
+    from peopleinfo.stores.service_store import OpenedStore
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -67,7 +67,7 @@ async def _serve() -> None:
             _respond(f"{type(error).__name__}: {error}")
 
 
-async def _execute(store: Store, verb: str, arguments: list[str]) -> None:
+async def _execute(store: OpenedStore, verb: str, arguments: list[str]) -> None:
     if verb == "open":
         _respond(store.secret.hex())
     elif verb == "create":

@@ -37,7 +37,12 @@ async def open_people(settings: Settings, *, create: bool = False) -> AsyncItera
     Raises StoreMissing, StoreConfigurationError.
     """
     async with open_service_store(settings, create=create) as store:
-        yield PeopleService(store, now=utc_now)
+        yield people_service(store)
+
+
+def people_service(store: ServiceStore) -> PeopleService:
+    """Return the service on the records of an open store."""
+    return PeopleService(store.people, secret=store.secret, now=utc_now, cache=store.cache)
 
 
 def _token_verifier(settings: Settings) -> TokenVerifier | None:
@@ -161,6 +166,7 @@ class Application:
 
     async def _build(self, store: ServiceStore, stack: AsyncExitStack) -> Any:
         from peopleinfo.auth.authenticator import Authenticator  # noqa: PLC0415
+        from peopleinfo.bulk.importer import ImportTarget  # noqa: PLC0415
         from peopleinfo.console import routes  # noqa: PLC0415
         from peopleinfo.http.app import create_app  # noqa: PLC0415
         from peopleinfo.http.sessions import Sessions  # noqa: PLC0415
@@ -188,7 +194,9 @@ class Application:
         shutdown = GracefulShutdown(settings.drain_seconds)
         stack.enter_context(graceful_shutdown(shutdown))
         app = create_app(
-            PeopleService(store, now=utc_now),
+            people_service(store),
+            ImportTarget(store.people, store.secret, utc_now),
+            store.people,
             exposition,
             log,
             authenticator,
@@ -202,13 +210,14 @@ class Application:
             unix_socket=settings.socket_path is not None,
             open_metrics=settings.metrics_auth == "none",
             origins=settings.origins,
+            cache=store.cache,
         )
         if limits and settings.rate_limit_shared:
             await stack.enter_async_context(_shared_rate_limits(limits.rates, settings, store.secret))
         if settings.retention:
             from peopleinfo.privacy.retention import run_retention  # noqa: PLC0415
 
-            retention_task = run_retention(store, audit, retention=settings.retention, now=utc_now)
+            retention_task = run_retention(store.people, audit, retention=settings.retention, now=utc_now)
             await stack.enter_async_context(background_task(retention_task))
         routes.add_routes(
             app, authenticator, sessions, _code_flow(settings), limits, body_timeout=settings.body_timeout

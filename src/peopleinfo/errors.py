@@ -9,6 +9,7 @@
     ├── IdempotencyKeyConflict          an idempotency key was reused with different content
     ├── IdempotentPersonDeleted         the person created with an idempotency key has been deleted
     ├── ImportAlreadyRunning            the same import runs in another process
+    ├── LeaseLost                       another process has taken over a periodic job
     ├── NotAuthenticated                no valid credential
     ├── AccessDenied                    the principal lacks a scope
     ├── FieldAccessDenied               the request would reveal or change hidden fields
@@ -105,6 +106,13 @@ class ImportAlreadyRunning(PeopleInfoError):
         super().__init__(
             "the same import is running in another process, no row was stored twice: wait for it to finish"
         )
+
+
+class LeaseLost(PeopleInfoError):
+    """Another process has taken over a periodic job, because this process did not renew its lease in time."""
+
+    def __init__(self, job: str) -> None:
+        super().__init__(f"another process has taken over {job}, because this process did not renew its lease in time")
 
 
 class NotAuthenticated(PeopleInfoError):

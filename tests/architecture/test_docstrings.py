@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol
 
 import pytest
 
 from peopleinfo.auth.api_keys import ApiKeyStore
 from peopleinfo.auth.ended_sessions import EndedSessionStore
-from peopleinfo.people.store import Store
 from peopleinfo.stores.dynamodb.record_format import RecordFormat
-from peopleinfo.stores.service_store import ServiceStore
+from peopleinfo.stores.service_store import OpenedStore, ServiceCache
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,12 +21,12 @@ PACKAGES = (ROOT / "src" / "peopleinfo", ROOT / "clients" / "python" / "src" / "
 MODULES = sorted(module for package in PACKAGES for module in package.rglob("*.py"))
 # The interface documents the methods of its implementations.
 INTERFACES = {
-    ending: {name for kind in port.__mro__ for name in vars(kind) if not name.startswith("_")}
-    for ending, port in (
-        ("ApiKeyStore.", ApiKeyStore),
-        ("EndedSessionStore.", EndedSessionStore),
-        ("Store.", ServiceStore),
-        ("Format.", RecordFormat),
+    ending: {name for port in ports for kind in port.__mro__ for name in vars(kind) if not name.startswith("_")}
+    for ending, ports in (
+        ("ApiKeyStore.", [ApiKeyStore]),
+        ("EndedSessionStore.", [EndedSessionStore]),
+        ("Store.", [OpenedStore, ServiceCache]),
+        ("Format.", [RecordFormat]),
     )
 }
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -57,6 +56,14 @@ def test_public_names_have_docstrings(module: Path) -> None:
     assert undocumented(module) == []
 
 
-@pytest.mark.parametrize("interface", [Store, ApiKeyStore, EndedSessionStore])
+@pytest.mark.parametrize(
+    "interface",
+    [
+        *(kind for kind in OpenedStore.__mro__ if kind not in (Protocol, Generic, object)),
+        ServiceCache,
+        ApiKeyStore,
+        EndedSessionStore,
+    ],
+)
 def test_interfaces_have_docstrings(interface: type) -> None:
     assert [name for name, member in vars(interface).items() if not name.startswith("_") and not member.__doc__] == []

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import math
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from peopleinfo.errors import OutcomeUnknown, PersonNotFound, StoreUnavailable, VersionConflict
-from peopleinfo.people.store import CacheStatus, ReadOptions
+from peopleinfo.people.service import PeopleService
+from peopleinfo.people.store import CacheStatus
 from peopleinfo.stores.cached.local import LocalCache
 from peopleinfo.stores.cached.redis_client import open_redis
 from peopleinfo.stores.cached.shared import SharedCache
 from peopleinfo.stores.cached.store import CachedStore, open_cached
 from peopleinfo.stores.sqlite.factory import open_sqlite
+from peopleinfo.telemetry.metrics import CACHE_COALESCED_READS
 from tests.failing_sqlite import make_writer_fail
 from tests.http.serving import HANG_TIMEOUT
 from tests.store_kinds import Clock, person_data, person_filter
@@ -84,7 +86,7 @@ async def opened(
     options = {"ttl": 60, "local_size": 1_000_000, "command_timeout": HANG_TIMEOUT, "fence_ttl": FENCE_TTL} | options
     async with open_sqlite(tmp_path / "people.db", now=clock.now) as sqlite:
         store = ControlledStore(sqlite)
-        async with open_cached(store, url, **options) as cached:  # type: ignore[arg-type]
+        async with open_cached(store, url, secret=sqlite.secret, **options) as cached:
             yield cached, store
 
 
@@ -112,14 +114,15 @@ async def until(poll: Callable[[], Any], expected: Any) -> None:
 
 
 async def source_of(cached: CachedStore, person_id: str) -> CacheStatus | None:
-    options = ReadOptions()
-    with suppress(PersonNotFound):
-        await cached.get(person_id, options=options)
-    return options.source
+    _, status = await cached.get_cached(person_id)
+    return status
 
 
 async def cached_read(cached: CachedStore, person_id: str) -> StoredPerson:
-    return await cached.get(person_id, options=ReadOptions())
+    record, _ = await cached.get_cached(person_id)
+    if record is None:
+        raise PersonNotFound(person_id)
+    return record
 
 
 async def test_response_comes_from_store_then_redis_then_local_cache(
@@ -141,32 +144,32 @@ async def test_search_is_cached_by_page(pair: tuple[CachedStore, CachedStore]) -
     await first.create_many([person_data("Page", str(number)) for number in range(5)])
 
     async def source() -> CacheStatus | None:
-        options = ReadOptions()
-        page = await first.find(person_filter(surname="page"), after=None, limit=2, options=options)
-        rest = await first.find(person_filter(surname="page"), after=page.next, limit=9, options=ReadOptions())
+        page, status = await first.find_cached(person_filter(surname="page"), after=None, limit=2)
+        rest, _ = await first.find_cached(person_filter(surname="page"), after=page.next, limit=9)
         assert (len(page.people), len(rest.people)) == (2, 3)
-        return options.source
+        return status
 
     await until(source, CacheStatus.LOCAL)
 
 
-async def test_fresh_read_comes_from_the_store(pair: tuple[CachedStore, CachedStore]) -> None:
+async def test_fresh_read_comes_from_the_store(pair: tuple[CachedStore, CachedStore], clock: Clock) -> None:
     first, _ = pair
+    people = PeopleService(first, secret=bytes(32), now=clock.now, cache=first)
     created = await first.create(person_data("Fresh"))
     for _ in range(3):
         await source_of(first, created.person_id)
-    options = ReadOptions(fresh=True)
-    assert await first.get(created.person_id, options=options) == created
-    assert options.source == CacheStatus.REQUEST
+    assert await people.get_cached(created.person_id) == (created, CacheStatus.LOCAL)
+    assert await people.get_cached(created.person_id, fresh=True) == (created, CacheStatus.REQUEST)
+    assert await people.get_cached("0" * 32, fresh=True) == (None, CacheStatus.REQUEST)
 
 
 async def test_empty_search_is_cached_until_a_person_matches(pair: tuple[CachedStore, CachedStore]) -> None:
     first, second = pair
     for cached in (first, second, first, second):
-        page = await cached.find(person_filter(surname="newcomer"), after=None, limit=10, options=ReadOptions())
+        page, _ = await cached.find_cached(person_filter(surname="newcomer"), after=None, limit=10)
         assert page.people == []
     created = await first.create(person_data("Newcomer"))
-    page = await first.find(person_filter(surname="newcomer"), after=None, limit=10, options=ReadOptions())
+    page, _ = await first.find_cached(person_filter(surname="newcomer"), after=None, limit=10)
     assert page.people == [created.body]
 
 
@@ -197,11 +200,8 @@ async def test_change_of_surname_updates_both_searches(pair: tuple[CachedStore, 
     created = await first.create(person_data("Old"))
 
     async def lists() -> list[int]:
-        pages = [
-            await second.find(person_filter(surname=name), after=None, limit=9, options=ReadOptions())
-            for name in ("old", "new")
-        ]
-        return [len(page.people) for page in pages]
+        pages = [await second.find_cached(person_filter(surname=name), after=None, limit=9) for name in ("old", "new")]
+        return [len(page.people) for page, _ in pages]
 
     for _ in range(3):
         assert await lists() == [1, 0]
@@ -241,21 +241,19 @@ async def test_concurrent_misses_read_the_store_once_per_process(tmp_path: Path,
         for _, store in sides:
             store.reads, store.before_read = 0, asyncio.Event()
         await until(lambda: _is_leased(sides[0][0]), expected=True)
-        all_options = [ReadOptions() for _ in range(32)]
+        coalesced = CACHE_COALESCED_READS.values[()]
         searches = [
-            asyncio.ensure_future(
-                sides[n % 2][0].find(person_filter(surname="hot"), after=None, limit=9, options=options)
-            )
-            for n, options in enumerate(all_options)
+            asyncio.ensure_future(sides[n % 2][0].find_cached(person_filter(surname="hot"), after=None, limit=9))
+            for n in range(32)
         ]
         async with asyncio.timeout(HANG_TIMEOUT):
-            while not all(options.source for options in all_options):
+            while CACHE_COALESCED_READS.values[()] < coalesced + 30:  # all but the first in each process
                 await asyncio.sleep(0.001)
         for _, store in sides:
             assert store.before_read
             store.before_read.set()
         pages = await asyncio.gather(*searches)
-        assert {len(page.people) for page in pages} == {3}
+        assert {len(page.people) for page, _ in pages} == {3}
         assert [store.reads for _, store in sides] == [1, 1]
 
 
@@ -282,7 +280,7 @@ async def test_only_a_write_with_a_known_outcome_clears_its_fence(
     tmp_path: Path, clock: Clock, server: Server, *, unknown: bool
 ) -> None:
     async with opened(tmp_path, clock, server.url, fence_ttl=HANG_TIMEOUT) as (cached, store):
-        await until(lambda: asyncio.sleep(0, cached.cache_state), "ok")
+        await until(lambda: asyncio.sleep(0, cached.state), "ok")
         assert await source_of(cached, "0" * 32) == CacheStatus.BYPASS  # which creates the epoch
         with server.client as client:
             client.hset(cached._shared._keys("any")[0], "from", 0)  # the epoch is valid at once
@@ -304,9 +302,8 @@ async def test_only_a_bulk_write_with_a_known_outcome_clears_its_fences(
         connection.before = lambda statement: error if statement == "COMMIT" else None
         with pytest.raises(StoreUnavailable):
             await cached.create_many([person_data("Loaded")])
-        options = ReadOptions()
-        await cached.find(person_filter(surname="loaded"), after=None, limit=10, options=options)
-        assert options.source == (CacheStatus.BYPASS if unknown else CacheStatus.MISS)
+        _, status = await cached.find_cached(person_filter(surname="loaded"), after=None, limit=10)
+        assert status == (CacheStatus.BYPASS if unknown else CacheStatus.MISS)
 
 
 @asynccontextmanager
@@ -322,7 +319,7 @@ async def open_without_tracking(
         local = LocalCache(1_000_000)
         local._valid_until = math.inf
         store = ControlledStore(sqlite)
-        cached = CachedStore(store, shared, local, strict=False)  # type: ignore[arg-type]
+        cached = CachedStore(store, shared, local, strict=False)
         assert await client.reconnect()
         await wait_until_used(cached)
         yield cached, store, client
@@ -432,10 +429,10 @@ async def test_store_works_without_redis_and_connects_when_redis_starts(
     async with opened(tmp_path, clock, server.url) as (cached, _):
         created = await cached.create(person_data("Early"))
         assert await source_of(cached, created.person_id) == CacheStatus.BYPASS
-        assert cached.cache_state == "down"
+        assert cached.state == "down"
         server.start()
         await until(lambda: source_of(cached, created.person_id), CacheStatus.LOCAL)
-        assert cached.cache_state == "ok"
+        assert cached.state == "ok"
 
 
 async def test_failure_of_redis_fails_no_request(tmp_path: Path, clock: Clock, server: Server) -> None:
@@ -528,10 +525,9 @@ async def test_response_of_more_than_a_mebibyte_is_not_cached(tmp_path: Path, cl
         await wait_until_used(cached)
         await cached.create_many([person_data("Large", pad="x" * 60_000) for _ in range(20)])
         for _ in range(3):
-            options = ReadOptions()
-            page = await cached.find(person_filter(surname="large"), after=None, limit=100, options=options)
+            page, status = await cached.find_cached(person_filter(surname="large"), after=None, limit=100)
             assert len(page.people) == 20
-            assert options.source == CacheStatus.MISS
+            assert status == CacheStatus.MISS
 
 
 async def test_cache_is_not_used_for_an_overlong_surname_key(tmp_path: Path, clock: Clock, server: Server) -> None:
@@ -539,11 +535,8 @@ async def test_cache_is_not_used_for_an_overlong_surname_key(tmp_path: Path, clo
     async with opened(tmp_path, clock, server.url) as (cached, _):
         await wait_until_used(cached)
         await cached.create(person_data(surname))
-        options = ReadOptions()
-        assert (
-            len((await cached.find(person_filter(surname=surname), after=None, limit=1, options=options)).people) == 1
-        )
-        assert options.source is None
+        page, status = await cached.find_cached(person_filter(surname=surname), after=None, limit=1)
+        assert (len(page.people), status) == (1, None)
 
 
 async def test_redis_is_reconnected_under_concurrent_writes(tmp_path: Path, clock: Clock, server: Server) -> None:
@@ -559,9 +552,9 @@ async def test_redis_is_reconnected_under_concurrent_writes(tmp_path: Path, cloc
         writers = [asyncio.ensure_future(write()) for _ in range(20)]
         try:
             server.stop()
-            await until(lambda: asyncio.sleep(0, cached.cache_state), "down")
+            await until(lambda: asyncio.sleep(0, cached.state), "down")
             server.start()
-            await until(lambda: asyncio.sleep(0, cached.cache_state), "ok")
+            await until(lambda: asyncio.sleep(0, cached.state), "ok")
         finally:
             stopped.set()
             await asyncio.gather(*writers)

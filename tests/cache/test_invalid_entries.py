@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections import Counter
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peopleinfo.auth.rate_limit import TokenBuckets
-from peopleinfo.errors import PersonNotFound
-from peopleinfo.people.store import CacheStatus, ReadOptions
+from peopleinfo.people.store import CacheStatus
 from peopleinfo.stores.cached.entries import Entries
 from peopleinfo.stores.cached.redis_client import open_redis
 from peopleinfo.stores.cached.shared import MAX_RESPONSE_SIZE, Hit, Lease, SharedCache
@@ -288,7 +287,13 @@ async def cached(tmp_path: Path, clock: Clock, server: Server, local_size: int =
     async with (
         open_sqlite(tmp_path / "people.db", now=clock.now) as store,
         open_cached(
-            store, server.url, ttl=60, local_size=local_size, command_timeout=HANG_TIMEOUT, fence_ttl=FENCE_TTL
+            store,
+            server.url,
+            secret=store.secret,
+            ttl=60,
+            local_size=local_size,
+            command_timeout=HANG_TIMEOUT,
+            fence_ttl=FENCE_TTL,
         ) as cached,
     ):
         await until(
@@ -304,10 +309,8 @@ async def until(poll: Callable[[], Any], expected: Any) -> None:
 
 
 async def _source(cached: CachedStore, person_id: str) -> CacheStatus | None:
-    options = ReadOptions()
-    with suppress(PersonNotFound):
-        await cached.get(person_id, options=options)
-    return options.source
+    _, status = await cached.get_cached(person_id)
+    return status
 
 
 @pytest.mark.parametrize("shape", [None, [], {}, 5, "text", [1], [1, 2], ["1", b"{}"], [1, b"{}", 3], [[b"{}"], 5], -1])
@@ -320,9 +323,7 @@ async def test_entry_of_another_release_is_ignored(tmp_path: Path, clock: Clock,
         page = ""
         with server.client as client:
             client.hset(key, page, shared._entries.encrypt(key, page, msgspec.msgpack.encode(shape)))
-        options = ReadOptions()
-        assert await store.get(created.person_id, options=options) == created
-        assert options.source == CacheStatus.BYPASS
+        assert await store.get_cached(created.person_id) == (created, CacheStatus.BYPASS)
         assert counted() - before == {"answer": 1}
         await until(functools.partial(_source, store, created.person_id), CacheStatus.SHARED)
 
@@ -335,14 +336,15 @@ async def test_entry_copied_from_another_key_is_not_returned(tmp_path: Path, clo
             await until(functools.partial(_source, store, created.person_id), CacheStatus.SHARED)
         for _ in range(3):
             for search in searches:
-                await store.find(search, after=None, limit=10, options=ReadOptions())
+                await store.find_cached(search, after=None, limit=10)
         with server.client as client:
             for one, other in ((f"p{first.person_id}", f"p{second.person_id}"), ("sfirst", "ssecond")):
                 copied: Any = client.hgetall(store._shared.key(other))
                 assert len(copied) == 2, "the test needs the other entry to exist"
                 client.hset(store._shared.key(one), mapping=copied)
-        assert await store.get(first.person_id, options=ReadOptions()) == first
-        page = await store.find(searches[0], after=None, limit=10, options=ReadOptions())
+        record, _ = await store.get_cached(first.person_id)
+        assert record == first
+        page, _ = await store.find_cached(searches[0], after=None, limit=10)
         assert page.people == [first.body]
 
 
@@ -354,7 +356,8 @@ async def test_two_people_with_the_same_lease_do_not_share_a_response(
         with server.client as client:
             for one in created:
                 client.set(store._shared._keys(f"p{one.person_id}")[2], b"x" * 16)
-        assert await asyncio.gather(*(store.get(one.person_id, options=ReadOptions()) for one in created)) == created
+        found = await asyncio.gather(*(store.get_cached(one.person_id) for one in created))
+        assert [record for record, _ in found] == created
 
 
 async def test_foreign_key_does_not_end_the_tracking_connection(tmp_path: Path, clock: Clock, server: Server) -> None:

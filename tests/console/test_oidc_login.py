@@ -18,9 +18,9 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from peopleinfo.app import open_people
 from peopleinfo.http.sessions import Sessions
 from peopleinfo.settings import Settings
+from peopleinfo.stores.registry import open_service_store
 from tests.console import browsing
 from tests.console.test_login import session_cookie
 from tests.http.serving import HANG_TIMEOUT, Server, serving
@@ -214,8 +214,8 @@ def test_session_expires_with_its_token_and_input_is_kept(
 
 
 async def secret_of(folder: Path) -> bytes:
-    async with open_people(Settings.load({}, store_url=store_url("sqlite", folder)), create=True) as people:
-        return people.store.secret
+    async with open_service_store(Settings.load({}, store_url=store_url("sqlite", folder)), create=True) as store:
+        return store.secret
 
 
 def test_login_redirects_to_the_requested_page(user_agent: httpx.Client, provider: Provider) -> None:

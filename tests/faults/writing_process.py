@@ -25,7 +25,11 @@ async def main() -> None:
     marks = (f"{first}.{number}" for number in range(10**9))
     async with open_sqlite(Path(path), now=utc_now) as store, asyncio.TaskGroup() as group:
         for writer in range(WRITERS):
-            group.create_task(write(PeopleService(store, now=utc_now), reporter, known_ids[writer::WRITERS], marks))
+            group.create_task(
+                write(
+                    PeopleService(store, secret=store.secret, now=utc_now), reporter, known_ids[writer::WRITERS], marks
+                )
+            )
 
 
 async def write(people: PeopleService, reporter: Reporter, own_ids: list[str], marks: Iterator[str]) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from peopleinfo import __version__
 from peopleinfo.auth.authenticator import Authenticator
+from peopleinfo.bulk.importer import ImportTarget
 from peopleinfo.http import app
 from peopleinfo.http.openapi import document
 from peopleinfo.http.operations import PUBLIC_PAGES
@@ -123,10 +124,12 @@ def routes() -> dict[str, set[str]]:
     from peopleinfo.telemetry.prometheus import Exposition
 
     served = app.create_app(
-        _PeopleStub(),  # type: ignore[arg-type] # only its routes are inspected
+        _StoreStub(),  # type: ignore[arg-type] # only its routes are inspected
+        ImportTarget(_StoreStub(), bytes(32), utc_now),  # type: ignore[arg-type] # as above
+        _StoreStub(),  # type: ignore[arg-type] # as above
         Exposition("here"),
         AccessLog(silent=True),
-        Authenticator(_PeopleStub(), now=utc_now),  # type: ignore[arg-type] # never called
+        Authenticator(_StoreStub(), now=utc_now),  # type: ignore[arg-type] # never called
         GracefulShutdown(0),
         Sessions(bytes(32), NoEndedSessions(), now=lambda: datetime.now(UTC)),
         None,
@@ -142,12 +145,10 @@ def routes() -> dict[str, set[str]]:
     }
 
 
-class _PeopleStub:
-    """The attributes of `People` that building the app requires."""
+class _StoreStub:
+    """The attributes of a store that building the app requires."""
 
-    class store:  # noqa: N801 - replaces the attribute
-        secret = bytes(32)
-        update_gauges = check = print
+    update_gauges = check = print
 
 
 def test_document_describes_exactly_the_routes() -> None:

@@ -147,7 +147,7 @@ async def everything(store: Store) -> None:
     await store.create_many(
         [person_data("Fifth")], checkpoint=(begun, Checkpoint(b"i" * 32, rows=1, stored=1, digest=b"d" * 32))
     )
-    await store.progress(b"i" * 32)
+    await store.read_checkpoint(b"i" * 32)
     await store.delete(moved.person_id)
 
 

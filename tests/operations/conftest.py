@@ -10,10 +10,10 @@ import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from peopleinfo.app import open_people
 from peopleinfo.bulk.copy import iter_pages
 from peopleinfo.people.person import decode_header
 from peopleinfo.settings import Settings
+from peopleinfo.stores.registry import open_service_store
 from tests.cli import commands
 from tests.store_kinds import person_data
 
@@ -37,8 +37,8 @@ def fill(url: str, people: int) -> None:
     """Add records to a store."""
 
     async def create() -> None:
-        async with open_people(Settings.load({}, store_url=url), create=True) as opened:
-            await _fill(opened.store, people)
+        async with open_service_store(Settings.load({}, store_url=url), create=True) as opened:
+            await _fill(opened.people, people)
 
     asyncio.run(create())
 
@@ -47,8 +47,8 @@ def bodies(url: str) -> dict[str, bytes]:
     """Return the JSON of all records of a store by id."""
 
     async def read_all() -> dict[str, bytes]:
-        async with open_people(Settings.load({}, store_url=url), create=True) as opened:
-            return {decode_header(body).person_id: body async for page in iter_pages(opened.store) for body in page}
+        async with open_service_store(Settings.load({}, store_url=url), create=True) as opened:
+            return {decode_header(body).person_id: body async for page in iter_pages(opened.people) for body in page}
 
     return asyncio.run(read_all())
 
@@ -57,8 +57,8 @@ def can_read_each_by_id(url: str, people: dict[str, bytes]) -> bool:
     """Return whether each record can be read by id, byte for byte."""
 
     async def compare() -> bool:
-        async with open_people(Settings.load({}, store_url=url), create=True) as opened:
-            return all([(await opened.store.get(person_id)).body == body for person_id, body in people.items()])
+        async with open_service_store(Settings.load({}, store_url=url), create=True) as opened:
+            return all([(await opened.people.get(person_id)).body == body for person_id, body in people.items()])
 
     return asyncio.run(compare())
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.bulk.backup_storage import BackupStorage
     from peopleinfo.bulk.manifest import Manifest
-    from peopleinfo.people.store import Store
+    from peopleinfo.stores.service_store import OpenedStore
 
 
 def ignored(_: int) -> None:
@@ -39,10 +39,10 @@ def ignored(_: int) -> None:
 
 
 async def back_up(
-    store: Store, storage: BackupStorage, clock: Clock, *, key: bytes | None = None, parts: int = 10**6
+    store: OpenedStore, storage: BackupStorage, clock: Clock, *, key: bytes | None = None, parts: int = 10**6
 ) -> Manifest:
     """Back up a store in parts of seven records; stop after `parts` parts."""
-    task = Backup(store, storage, key=key, now=clock.now, part_rows=7)
+    task = Backup(store, storage, source_secret=store.secret, key=key, now=clock.now, part_rows=7)
     manifest = await task.start()
     async for updated in task.run(manifest):
         manifest = updated
@@ -52,12 +52,14 @@ async def back_up(
     return manifest
 
 
-async def restore(storage: BackupStorage, store: Store, *, key: bytes | None = None, merge: bool = False) -> int:
+async def restore(storage: BackupStorage, store: OpenedStore, *, key: bytes | None = None, merge: bool = False) -> int:
     task = Restore(storage, key=key)
     return sum([count async for count in task.run(await task.manifest(), store, merge=merge)])
 
 
-async def test_backup_of_every_store_can_be_restored_into_another(store: Store, tmp_path: Path, clock: Clock) -> None:
+async def test_backup_of_every_store_can_be_restored_into_another(
+    store: OpenedStore, tmp_path: Path, clock: Clock
+) -> None:
     ids = await store.create_many([person_data("Backup", str(number)) for number in range(40)])
     await store.replace(ids[3], person_data("Renamed"), expected=1)
     storage = DirectoryStorage(tmp_path / "backup")
@@ -73,7 +75,7 @@ async def test_backup_of_every_store_can_be_restored_into_another(store: Store, 
     assert sorted(found) == sorted(await find_all(store, person_filter(surname="backup")))
 
 
-async def test_every_store_accepts_a_restore_from_another(store: Store, tmp_path: Path, clock: Clock) -> None:
+async def test_every_store_accepts_a_restore_from_another(store: OpenedStore, tmp_path: Path, clock: Clock) -> None:
     storage = DirectoryStorage(tmp_path / "backup")
     async with open_sqlite(tmp_path / "source.db", now=clock.now) as source:
         await source.create_many([person_data("Backup", str(number)) for number in range(40)])

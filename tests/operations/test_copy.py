@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from peopleinfo.people.store import Page, Store
+    from peopleinfo.people.store import Page
+    from peopleinfo.stores.service_store import OpenedStore
 
 
 @pytest.fixture
-async def target(store: Store, tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
+async def target(store: OpenedStore, tmp_path: Path, clock: Clock) -> AsyncIterator[OpenedStore]:
     async with open_sqlite(tmp_path / "target.db", now=clock.now) as target:
         yield target
 
@@ -51,9 +52,9 @@ def pages_of_500(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("pages_of_500")
-async def test_every_store_can_be_copied_to_another(store: Store, target: Store) -> None:
+async def test_every_store_can_be_copied_to_another(store: OpenedStore, target: OpenedStore) -> None:
     await store.create_many([person_data("Copy", str(number)) for number in range(1_200)])
-    copy = StoreCopy(store, target)
+    copy = StoreCopy(store, target, source_secret=store.secret)
     assert await run_copy(copy, pages=1) == 500
     assert await copy.copied_so_far() == 500
     assert await run_copy(copy) == 700
@@ -62,16 +63,16 @@ async def test_every_store_can_be_copied_to_another(store: Store, target: Store)
     assert sorted(await scan_all(target)) == sorted(await scan_all(store))
 
 
-async def test_every_store_accepts_a_copy(store: Store, target: Store) -> None:
+async def test_every_store_accepts_a_copy(store: OpenedStore, target: OpenedStore) -> None:
     ids = await target.create_many([person_data("Copy", str(number)) for number in range(30)])
-    assert await run_copy(StoreCopy(target, store)) == 30
+    assert await run_copy(StoreCopy(target, store, source_secret=target.secret)) == 30
     assert [await store.get(one) for one in ids] == [await target.get(one) for one in ids]
 
 
 class UnreliableStore:
     """A store of which every third call fails, before or after its effect."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: OpenedStore) -> None:
         self._store = store
         self._calls = 0
 
@@ -96,17 +97,21 @@ class UnreliableStore:
 
 
 @pytest.mark.usefixtures("pages_of_500")
-async def test_copy_retries_while_a_store_is_unavailable(store: Store, target: Store) -> None:
+async def test_copy_retries_while_a_store_is_unavailable(store: OpenedStore, target: OpenedStore) -> None:
     await store.create_many([person_data("Copy", str(number)) for number in range(1_200)])
-    copy = StoreCopy(cast("Store", UnreliableStore(store)), cast("Store", UnreliableStore(target)))
+    copy = StoreCopy(
+        cast("OpenedStore", UnreliableStore(store)),
+        cast("OpenedStore", UnreliableStore(target)),
+        source_secret=store.secret,
+    )
     assert await run_copy(copy) == 1_200
     assert (await copy.compare(ignored)).is_equal
     assert sorted(await scan_all(target)) == sorted(await scan_all(store))
 
 
-async def test_repair_copies_changes_since_the_copy(store: Store, target: Store) -> None:
+async def test_repair_copies_changes_since_the_copy(store: OpenedStore, target: OpenedStore) -> None:
     ids = await store.create_many([person_data("Repair", str(number)) for number in range(50)])
-    copy = StoreCopy(store, target)
+    copy = StoreCopy(store, target, source_secret=store.secret)
     await run_copy(copy)
     await store.replace(ids[0], person_data("Changed"), expected=1)
     await store.delete(ids[1])
@@ -119,10 +124,10 @@ async def test_repair_copies_changes_since_the_copy(store: Store, target: Store)
     assert (await copy.compare(ignored)).is_equal
 
 
-async def test_copy_into_a_non_empty_store_is_rejected(store: Store, target: Store) -> None:
+async def test_copy_into_a_non_empty_store_is_rejected(store: OpenedStore, target: OpenedStore) -> None:
     await target.create(person_data("Native"))
     with pytest.raises(TargetNotEmpty):
-        await StoreCopy(store, target).copied_so_far()
+        await StoreCopy(store, target, source_secret=store.secret).copied_so_far()
 
 
 @pytest.mark.parametrize("between", ["ministack"])

@@ -62,19 +62,19 @@ async def test_bulk_create_stores_thousands_of_records(store: Store) -> None:
 
 
 async def test_unknown_import_has_initial_checkpoint(store: Store) -> None:
-    assert await store.progress(START.import_id) == START
+    assert await store.read_checkpoint(START.operation_id) == START
 
 
 async def test_batch_stores_records_and_checkpoint(store: Store) -> None:
     await store.create_many(TWO, checkpoint=(START, FIRST))
     await store.create_many(TWO, checkpoint=(FIRST, SECOND))
-    assert await store.progress(START.import_id) == SECOND
+    assert await store.read_checkpoint(START.operation_id) == SECOND
     assert len(await scan_all(store)) == 4
 
 
 async def test_empty_batch_advances_checkpoint(store: Store) -> None:
     assert await store.create_many([], checkpoint=(START, FIRST)) == []
-    assert await store.progress(START.import_id) == FIRST
+    assert await store.read_checkpoint(START.operation_id) == FIRST
 
 
 @pytest.mark.parametrize(
@@ -84,15 +84,15 @@ async def test_batch_with_unexpected_checkpoint_stores_nothing(store: Store, bef
     await store.create_many(TWO, checkpoint=(START, FIRST))
     with pytest.raises(ImportAlreadyRunning):
         await store.create_many(TWO, checkpoint=(before, SECOND))
-    assert await store.progress(START.import_id) == FIRST
+    assert await store.read_checkpoint(START.operation_id) == FIRST
     assert len(await scan_all(store)) == 2
 
 
 async def test_imports_have_separate_checkpoints(store: Store) -> None:
     other = Checkpoint(b"j" * 32)
     await store.create_many(TWO, checkpoint=(START, FIRST))
-    await store.create_many(TWO, checkpoint=(other, msgspec.structs.replace(SECOND, import_id=b"j" * 32)))
-    assert await store.progress(START.import_id) == FIRST
+    await store.create_many(TWO, checkpoint=(other, msgspec.structs.replace(SECOND, operation_id=b"j" * 32)))
+    assert await store.read_checkpoint(START.operation_id) == FIRST
 
 
 async def test_one_of_two_concurrent_runs_of_an_import_advances(
@@ -109,24 +109,24 @@ async def test_checkpoint_survives_reopening(store_kind: str, tmp_path: Path, cl
     async with open_store(store_kind, tmp_path, clock) as store:
         await store.create_many(TWO, checkpoint=(START, FIRST))
     async with open_store(store_kind, tmp_path, clock) as store:
-        assert await store.progress(START.import_id) == FIRST
+        assert await store.read_checkpoint(START.operation_id) == FIRST
 
 
 async def test_overlapping_runs_of_an_import_store_each_record_once(
     store_kind: str, store: Store, tmp_path: Path, clock: Clock
 ) -> None:
     people = [person_data("Overlap", str(number)) for number in range(60)]
-    short = Checkpoint(START.import_id, rows=20, stored=20, digest=b"1" * 32)
-    whole = Checkpoint(START.import_id, rows=60, stored=60, digest=b"2" * 32)
+    short = Checkpoint(START.operation_id, rows=20, stored=20, digest=b"1" * 32)
+    whole = Checkpoint(START.operation_id, rows=60, stored=60, digest=b"2" * 32)
     async with open_store(store_kind, tmp_path, clock) as other:
         await asyncio.gather(
             store.create_many(people[:20], checkpoint=(START, short)),
             other.create_many(people, checkpoint=(START, whole)),
             return_exceptions=True,
         )
-    if await store.progress(START.import_id) == short:
+    if await store.read_checkpoint(START.operation_id) == short:
         await store.create_many(people[20:], checkpoint=(short, whole))
-    assert await store.progress(START.import_id) == whole
+    assert await store.read_checkpoint(START.operation_id) == whole
     bodies = await find_all(store, person_filter(surname="overlap"))
     names = [int(msgspec.json.decode(body)["person_name"]) for body in bodies]
     assert names == list(range(60))

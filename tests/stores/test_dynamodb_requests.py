@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from aiodynamo.http.types import HttpImplementation, Request, Response
 
-    from peopleinfo.stores.service_store import ServiceStore
+    from peopleinfo.stores.service_store import OpenedStore
 
 READS = {"GetItem", "BatchGetItem", "Query", "Scan"}
 
@@ -73,7 +73,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
 @pytest.fixture(params=["unencrypted", "encrypted"])
 async def store(
     request: pytest.FixtureRequest, reads: Reads, tmp_path: Path, clock: Clock
-) -> AsyncIterator[ServiceStore]:
+) -> AsyncIterator[OpenedStore]:
     location = table_location("ministack", tmp_path)
     config = encryption(tmp_path) if request.param == "encrypted" else None
     await make_table(location, encrypted=config is not None)
@@ -81,13 +81,13 @@ async def store(
         yield store
 
 
-async def test_opening_a_store_reads_consistently(store: ServiceStore, reads: Reads) -> None:
+async def test_opening_a_store_reads_consistently(store: OpenedStore, reads: Reads) -> None:
     await store.check()
     assert reads.actions == {"GetItem"}
     assert reads.inconsistent == []
 
 
-async def test_read_by_id_is_consistent(store: ServiceStore, reads: Reads) -> None:
+async def test_read_by_id_is_consistent(store: OpenedStore, reads: Reads) -> None:
     created = await store.create(person_data("Single"))
     await store.get(created.person_id)
     moved = await store.replace(created.person_id, person_data("Married"), expected=1)
@@ -97,7 +97,7 @@ async def test_read_by_id_is_consistent(store: ServiceStore, reads: Reads) -> No
     assert reads.inconsistent == []
 
 
-async def test_search_by_surname_is_consistent_on_every_page(store: ServiceStore, reads: Reads) -> None:
+async def test_search_by_surname_is_consistent_on_every_page(store: OpenedStore, reads: Reads) -> None:
     await store.create_many([person_data("Paged", str(number)) for number in range(5)])
     assert len(await find_all(store, person_filter(surname="paged"), limit=2)) == 5
     assert len(await find_all(store, person_filter(surname="paged", name="3"))) == 1
@@ -105,14 +105,14 @@ async def test_search_by_surname_is_consistent_on_every_page(store: ServiceStore
     assert reads.inconsistent == []
 
 
-async def test_prefix_search_reads_matching_records_consistently(store: ServiceStore, reads: Reads) -> None:
+async def test_prefix_search_reads_matching_records_consistently(store: OpenedStore, reads: Reads) -> None:
     created = await store.create(person_data("Prefixed"))
     assert await find_all(store, person_filter(surname_prefix="pref")) == [created.body]
     assert {"Query", "BatchGetItem"} <= reads.actions
     assert reads.inconsistent == []
 
 
-async def test_scan_is_consistent_in_every_segment(store: ServiceStore, reads: Reads) -> None:
+async def test_scan_is_consistent_in_every_segment(store: OpenedStore, reads: Reads) -> None:
     created = await store.create(person_data("Scanned"))
     await store.replace(created.person_id, person_data("Elsewhere"), expected=1)
     assert len(await scan_all(store)) == 1
@@ -124,7 +124,7 @@ async def test_scan_is_consistent_in_every_segment(store: ServiceStore, reads: R
 
 
 async def test_reads_before_a_write_are_consistent(
-    store: ServiceStore, reads: Reads, tmp_path: Path, clock: Clock
+    store: OpenedStore, reads: Reads, tmp_path: Path, clock: Clock
 ) -> None:
     once = IdempotencyKey(b"k" * 32, b"c" * 32)
     first = await store.create(person_data("Twice"), idempotency_key=once)
@@ -132,7 +132,7 @@ async def test_reads_before_a_write_are_consistent(
     start = Checkpoint(b"i" * 32)
     end = Checkpoint(b"i" * 32, rows=1, stored=1, digest=b"d")
     await store.create_many([person_data("Imported")], checkpoint=(start, end))
-    assert await store.progress(b"i" * 32) == end
+    assert await store.read_checkpoint(b"i" * 32) == end
     async with open_sqlite(tmp_path / "source.db", now=clock.now) as source:
         foreign = await source.create(person_data("Foreign"))
     await store.upsert_many([foreign.body])
@@ -141,7 +141,7 @@ async def test_reads_before_a_write_are_consistent(
     assert reads.inconsistent == []
 
 
-async def test_api_keys_are_read_consistently(store: ServiceStore, reads: Reads, clock: Clock) -> None:
+async def test_api_keys_are_read_consistently(store: OpenedStore, reads: Reads, clock: Clock) -> None:
     assert not await store.api_keys.any_exist()
     key = ApiKey(key_hash=b"d" * 32, name="ci", scopes=frozenset(), created_at=clock.now())
     await store.api_keys.save(key)

@@ -15,10 +15,9 @@ from aiodynamo.http.types import RequestFailed, Response
 from peopleinfo.auth.api_keys import create_key, rotate
 from peopleinfo.auth.principal import Scope
 from peopleinfo.bulk.copy import StoreCopy
-from peopleinfo.bulk.importer import Importer
+from peopleinfo.bulk.importer import Importer, ImportTarget
 from peopleinfo.bulk.rows import Row
 from peopleinfo.errors import OutcomeUnknown, PeopleInfoError, StoreConfigurationError
-from peopleinfo.people.service import PeopleService
 from peopleinfo.people.store import IdempotencyKey
 from peopleinfo.stores.dynamodb import bulk_write, client, factory
 from peopleinfo.stores.sqlite.factory import open_sqlite
@@ -32,8 +31,8 @@ if TYPE_CHECKING:
 
     from aiodynamo.http.types import HttpImplementation, Request
 
-    from peopleinfo.people.store import Store
     from peopleinfo.stores.dynamodb.store import DynamoDBStore
+    from peopleinfo.stores.service_store import OpenedStore
 
 KINDS = ["ministack", ENCRYPTED_TABLE]
 FAILURES = ["not sent", "response lost", "throttled", "rejected"]
@@ -90,7 +89,7 @@ async def store(
         yield store
 
 
-async def stored_names(store: Store) -> list[str]:
+async def stored_names(store: OpenedStore) -> list[str]:
     return sorted(msgspec.json.decode(body)["person_name"] for body in await scan_all(store))
 
 
@@ -98,10 +97,10 @@ def expected_names(name: str) -> list[str]:
     return [f"{name}-{line}" for line in range(4)]
 
 
-async def import_file(store: Store, clock: Clock, name: str) -> None:
+async def import_file(store: OpenedStore, clock: Clock, name: str) -> None:
     """Import four rows in two batches, with an import id of their own."""
     rows = [Row(line, {"person_surname": "Imported", "person_name": f"{name}-{line}"}, b"") for line in range(4)]
-    import_ = Importer(PeopleService(store, now=clock.now), name.encode().ljust(32, b"."))
+    import_ = Importer(ImportTarget(store, store.secret, clock.now), name.encode().ljust(32, b"."))
     await import_.import_rows(rows[:2])
     await import_.import_rows(rows[2:])
     await import_.finish()
@@ -153,34 +152,34 @@ async def test_repeated_copy_stores_each_record_once_after_any_failed_request(
     assert len(expected) > 4 * 8
 
 
-async def copy(source: Store, target: Store) -> None:
-    async for _ in StoreCopy(source, target).run():
+async def copy(source: OpenedStore, target: OpenedStore) -> None:
+    async for _ in StoreCopy(source, target, source_secret=source.secret).run():
         pass
 
 
-async def create(store: Store, name: str, _: str) -> None:
+async def create(store: OpenedStore, name: str, _: str) -> None:
     await store.create(person_data("Person", f"{name}-new"))
 
 
-async def create_once(store: Store, name: str, _: str) -> None:
+async def create_once(store: OpenedStore, name: str, _: str) -> None:
     await store.create(
         person_data("Person", f"{name}-new"), idempotency_key=IdempotencyKey(name.encode().ljust(32), bytes(32))
     )
 
 
-async def bulk_create(store: Store, name: str, _: str) -> None:
+async def bulk_create(store: OpenedStore, name: str, _: str) -> None:
     await store.create_many([person_data("Person", f"{name}-new"), person_data("Other", f"{name}-new")])
 
 
-async def change(store: Store, name: str, person_id: str, *, surname: str) -> None:
+async def change(store: OpenedStore, name: str, person_id: str, *, surname: str) -> None:
     await store.replace(person_id, person_data(surname, f"{name}-new"), expected=1)
 
 
-async def delete(store: Store, _: str, person_id: str) -> None:
+async def delete(store: OpenedStore, _: str, person_id: str) -> None:
     await store.delete(person_id)
 
 
-CHANGES: dict[str, tuple[Callable[[Store, str, str], Awaitable[None]], list[str], list[str]]] = {
+CHANGES: dict[str, tuple[Callable[[OpenedStore, str, str], Awaitable[None]], list[str], list[str]]] = {
     "create": (create, ["", "-new"], [""]),
     "create once": (create_once, ["", "-new"], [""]),
     "bulk_create": (bulk_create, ["", "-new", "-new"], [""]),

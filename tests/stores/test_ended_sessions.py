@@ -17,12 +17,12 @@ from tests.store_kinds import Clock, MonotonicClock, NoEndedSessions, open_store
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from peopleinfo.stores.service_store import ServiceStore
+    from peopleinfo.stores.service_store import OpenedStore
 
 FIRST, SECOND = b"1" * 12, b"2" * 12
 
 
-async def test_ended_session_is_stored(store: ServiceStore, clock: Clock) -> None:
+async def test_ended_session_is_stored(store: OpenedStore, clock: Clock) -> None:
     expires_at = clock.now() + timedelta(hours=8)
     assert not await store.ended_sessions.contains(FIRST)
     for _ in range(2):
@@ -63,7 +63,7 @@ def cookie(sessions: Sessions) -> str:
     return f"peopleinfo_session={response._cookies['peopleinfo_session'].value}"
 
 
-async def test_other_sessions_continue_when_one_ends(store: ServiceStore) -> None:
+async def test_other_sessions_continue_when_one_ends(store: OpenedStore) -> None:
     sessions, elsewhere = (Sessions(bytes(32), store.ended_sessions, now=lambda: datetime.now(UTC)) for _ in range(2))
     one, other = cookie(sessions), cookie(sessions)
     assert await elsewhere.credential(request(Cookie=one)) == "a key"

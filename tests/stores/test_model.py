@@ -203,7 +203,7 @@ class Model(RuleBasedStateMachine):
     @rule(target=ids, new=st.lists(details, max_size=3), rows=st.integers(1, 3), is_expected=st.booleans())
     def bulk_create_with_checkpoint(self, new: list[PersonData], rows: int, *, is_expected: bool) -> Any:
         reached = Checkpoint(
-            self.progress.import_id, self.progress.rows + rows, self.progress.stored + len(new), bytes([rows])
+            self.progress.operation_id, self.progress.rows + rows, self.progress.stored + len(new), bytes([rows])
         )
         if not is_expected:
             with pytest.raises(ImportAlreadyRunning):
@@ -332,7 +332,7 @@ class Model(RuleBasedStateMachine):
     @precondition(lambda self: hasattr(self, "store"))
     @invariant()
     def checkpoint_is_unchanged(self) -> None:
-        assert self.run(self.store.progress(self.progress.import_id)) == self.progress
+        assert self.run(self.store.read_checkpoint(self.progress.operation_id)) == self.progress
 
     def add(self, record: StoredPerson, new: PersonData) -> str:
         now = timestamp(self.clock.now())

@@ -30,21 +30,21 @@ def require_one_of(*versions: int) -> Callable[[StoredPerson], None]:
 
 async def change_after_read(people: PeopleService, record: StoredPerson, monkeypatch: pytest.MonkeyPatch) -> None:
     """Change the person just after it was read."""
-    read = people.store.get
+    read = people._store.get
 
     async def get(person_id: str) -> StoredPerson:
         monkeypatch.undo()
         found = await read(person_id)
-        await people.store.replace(person_id, person_data("Other"), expected=1)
+        await people._store.replace(person_id, person_data("Other"), expected=1)
         return found
 
-    monkeypatch.setattr(people.store, "get", get)
+    monkeypatch.setattr(people._store, "get", get)
 
 
 async def test_change_is_applied_if_the_concurrent_version_is_listed_too(
     people: PeopleService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    created = await people.store.create(person_data("Raced"))
+    created = await people._store.create(person_data("Raced"))
     await change_after_read(people, created, monkeypatch)
     assert (await people.patch(created.person_id, {"note": "late"}, precondition=require_one_of(1, 2))).version == 3
 
@@ -52,7 +52,7 @@ async def test_change_is_applied_if_the_concurrent_version_is_listed_too(
 async def test_change_is_rejected_if_the_version_is_outdated(
     people: PeopleService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    created = await people.store.create(person_data("Raced"))
+    created = await people._store.create(person_data("Raced"))
     await change_after_read(people, created, monkeypatch)
     with pytest.raises(VersionConflict):
         await people.patch(created.person_id, {"note": "late"}, precondition=require_one_of(1))
@@ -61,7 +61,7 @@ async def test_change_is_rejected_if_the_version_is_outdated(
 async def test_deletion_is_applied_if_the_concurrent_version_is_listed_too(
     people: PeopleService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    created = await people.store.create(person_data("Raced"))
+    created = await people._store.create(person_data("Raced"))
     await change_after_read(people, created, monkeypatch)
     await people.delete(created.person_id, precondition=require_one_of(1, 2))
     with pytest.raises(PersonNotFound):
@@ -71,7 +71,7 @@ async def test_deletion_is_applied_if_the_concurrent_version_is_listed_too(
 async def test_deletion_is_rejected_if_the_version_is_outdated(
     people: PeopleService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    created = await people.store.create(person_data("Raced"))
+    created = await people._store.create(person_data("Raced"))
     await change_after_read(people, created, monkeypatch)
     with pytest.raises(VersionConflict):
         await people.delete(created.person_id, precondition=require_one_of(1))

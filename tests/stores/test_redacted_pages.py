@@ -14,15 +14,16 @@ from tests.store_kinds import person_filter
 if TYPE_CHECKING:
     from peopleinfo.people.search import PersonFilter
     from peopleinfo.people.service import PeopleService
+    from peopleinfo.people.store import Store
 
 PEOPLE = 60
 HIDDEN = frozenset({"note"})
 
 
-async def stored(people: PeopleService, surname: str, note: int, pad: int) -> PersonFilter:
+async def stored(store: Store, surname: str, note: int, pad: int) -> PersonFilter:
     details = PersonData(person_name="A", person_surname=surname, extra={"note": "n" * note, "pad": "p" * pad})
     for _ in range(PEOPLE // 10):
-        await people.store.create_many([details] * 10)
+        await store.create_many([details] * 10)
     return person_filter(surname=surname)
 
 
@@ -38,24 +39,24 @@ async def pages(people: PeopleService, query: PersonFilter, limit: int) -> list[
 
 
 @pytest.mark.parametrize("limit", [5, 7, 1_000])
-async def test_pages_end_at_the_same_records(people: PeopleService, limit: int) -> None:
-    small = await stored(people, "Small", 1, 10)
-    large = await stored(people, "Large", MAX_STORED_SIZE - 1_000, 10)
+async def test_pages_end_at_the_same_records(people: PeopleService, store: Store, limit: int) -> None:
+    small = await stored(store, "Small", 1, 10)
+    large = await stored(store, "Large", MAX_STORED_SIZE - 1_000, 10)
     assert await pages(people, small, limit) == await pages(people, large, limit)
     assert sum(await pages(people, large, limit)) == PEOPLE
 
 
-async def test_visible_fields_determine_page_size(people: PeopleService) -> None:
-    query = await stored(people, "Seen", 1, 60_000)
+async def test_visible_fields_determine_page_size(people: PeopleService, store: Store) -> None:
+    query = await stored(store, "Seen", 1, 60_000)
     counts = await pages(people, query, 1_000)
     assert sum(counts) == PEOPLE
     assert max(counts) * 60_000 < PAGE_SIZE * 1.3
     assert len(counts) > 1
 
 
-async def test_export_chunks_end_at_the_same_records(people: PeopleService) -> None:
-    small = await stored(people, "Small", 1, 10_000)
-    large = await stored(people, "Large", MAX_STORED_SIZE - 20_000, 10_000)
+async def test_export_chunks_end_at_the_same_records(people: PeopleService, store: Store) -> None:
+    small = await stored(store, "Small", 1, 10_000)
+    large = await stored(store, "Large", MAX_STORED_SIZE - 20_000, 10_000)
     chunks = [[count async for count, _ in as_ndjson(people, one, hidden=HIDDEN)] for one in (small, large)]
     assert chunks[0] == chunks[1]
     assert sum(chunks[0]) == PEOPLE

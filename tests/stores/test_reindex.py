@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from peopleinfo.people import folding
-from peopleinfo.people.store import CacheStatus, ReadOptions
+from peopleinfo.people.store import CacheStatus
 from peopleinfo.stores.cached.store import open_cached
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests import valkey_servers
@@ -84,7 +84,13 @@ async def test_cache_drops_the_search_of_an_outdated_surname_key(
     async with (
         open_sqlite(tmp_path / "people.db", now=clock.now, encryption=config) as store,
         open_cached(
-            store, valkey_servers.shared_url(), ttl=60, local_size=0, command_timeout=HANG_TIMEOUT, fence_ttl=0.02
+            store,
+            valkey_servers.shared_url(),
+            secret=store.secret,
+            ttl=60,
+            local_size=0,
+            command_timeout=HANG_TIMEOUT,
+            fence_ttl=0.02,
         ) as cached,
     ):
         old_fold.setattr("peopleinfo.people.person.fold", lambda _: "meyer")
@@ -92,15 +98,11 @@ async def test_cache_drops_the_search_of_an_outdated_surname_key(
         old_fold.undo()
         source = None
         while source is not CacheStatus.SHARED:
-            found = await cached.find(
-                person_filter(surname="Meyer"), after=None, limit=10, options=(read_options := ReadOptions())
-            )
+            found, source = await cached.find_cached(person_filter(surname="Meyer"), after=None, limit=10)
             assert found.people == [created.body]
-            source = read_options.source
         await reindex_all(cast("Store", cached), limit=100)
-        assert (
-            await cached.find(person_filter(surname="Meyer"), after=None, limit=10, options=ReadOptions())
-        ).people == []
+        found, _ = await cached.find_cached(person_filter(surname="Meyer"), after=None, limit=10)
+        assert found.people == []
 
 
 async def test_reindex_of_an_empty_store_changes_nothing(store: Store) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from peopleinfo.errors import AuditUnavailable, ImportAlreadyRunning
+from peopleinfo.errors import AuditUnavailable, LeaseLost
 from peopleinfo.privacy import retention
 from peopleinfo.privacy.audit_file import AuditLogWriter
 from tests.store_kinds import Clock, person_data, scan_all
@@ -87,7 +87,7 @@ async def test_interrupted_retention_is_resumed_by_another_process(
     assert await interrupted.acquire()
     clock.advance(minutes=11)
     assert await other.acquire()
-    with pytest.raises(ImportAlreadyRunning):
+    with pytest.raises(LeaseLost):
         await interrupted.renew()
     assert not await interrupted.acquire()
     await other.finish()

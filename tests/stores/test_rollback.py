@@ -21,14 +21,13 @@ from peopleinfo.auth.principal import Scope
 from peopleinfo.bulk.backup import Backup
 from peopleinfo.bulk.backup_storage import DirectoryStorage
 from peopleinfo.bulk.copy import StoreCopy
-from peopleinfo.bulk.importer import Importer
+from peopleinfo.bulk.importer import Importer, ImportTarget
 from peopleinfo.bulk.restore import Restore
 from peopleinfo.bulk.rows import Row
 from peopleinfo.crypto.master_key import Encryption, FileMasterKey, OldOrNewMasterKey, create_file
 from peopleinfo.crypto.rotation import rotate
 from peopleinfo.errors import IdempotencyKeyConflict, PeopleInfoError, StoreConfigurationError, StoreUnavailable
 from peopleinfo.people.person import encode_person, timestamp
-from peopleinfo.people.service import PeopleService
 from peopleinfo.people.store import Checkpoint, IdempotencyKey
 from peopleinfo.stores.sqlite import person_keys
 from peopleinfo.stores.sqlite.encrypt_existing import SqliteKeyStore
@@ -93,7 +92,7 @@ async def in_one_group(store: SqliteStore, *changes: Awaitable[Any]) -> list[Any
 async def import_file(store: SqliteStore, clock: Clock, name: str) -> None:
     """Import four rows in two batches, with an import id of their own."""
     rows = [Row(line, {"person_name": f"{name}-{line}"}, b"") for line in range(4)]
-    import_ = Importer(PeopleService(store, now=clock.now), import_id(name))
+    import_ = Importer(ImportTarget(store, store.secret, clock.now), import_id(name))
     await import_.import_rows(rows[:2])
     await import_.import_rows(rows[2:])
     await import_.finish()
@@ -133,7 +132,9 @@ async def test_repeated_import_stores_each_row_once_after_any_failed_statement(
         name = f"file{number:03}"
         reached = await fail_once(connection, moment, Nth(number, error), partial(import_file, store, clock, name))
         stored = len(await stored_names(store)) - len(expected)
-        assert stored == (await store.progress(import_id(name))).stored, f"after the failure of statement {number}"
+        assert stored == (await store.read_checkpoint(import_id(name))).stored, (
+            f"after the failure of statement {number}"
+        )
         await import_file(store, clock, name)
         expected += expected_names(name)
         assert await stored_names(store) == expected, f"after the failure of statement {number}"
@@ -143,14 +144,14 @@ async def test_repeated_import_stores_each_row_once_after_any_failed_statement(
 
 
 async def copy(source: SqliteStore, target: SqliteStore, folder: Path) -> None:
-    async for _ in StoreCopy(source, target).run():
+    async for _ in StoreCopy(source, target, source_secret=source.secret).run():
         pass
 
 
 async def restore(source: SqliteStore, target: SqliteStore, folder: Path) -> None:
     storage = DirectoryStorage(folder)
     if not folder.exists():
-        backup = Backup(source, storage, key=None, now=lambda: datetime.now(UTC))
+        backup = Backup(source, storage, source_secret=source.secret, key=None, now=lambda: datetime.now(UTC))
         async for _ in backup.run(await backup.start()):
             pass
     task = Restore(storage, key=None)
@@ -286,7 +287,7 @@ async def test_import_with_a_replaced_record_key_stores_nothing_and_fails(path: 
             await rotate(SqliteKeyStore(db), OldOrNewMasterKey(new, config.master), on_progress=lambda _: None)
         with pytest.raises(StoreUnavailable):
             await import_file(store, clock, "file")
-        assert (await store.progress(import_id("file"))).rows == 0
+        assert (await store.read_checkpoint(import_id("file"))).rows == 0
     async with open_sqlite(path, now=clock.now, encryption=Encryption(new)) as store:
         await import_file(store, clock, "file")
         assert await stored_names(store) == expected_names("file")

@@ -6,12 +6,13 @@ import asyncio
 import sqlite3
 import threading
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
 
 from peopleinfo.errors import IdempotencyKeyConflict, PersonNotFound, StoreConfigurationError, StoreUnavailable
-from peopleinfo.people.store import IdempotencyKey
+from peopleinfo.people.store import Checkpoint, IdempotencyKey
 from peopleinfo.stores.sqlite import schema
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from peopleinfo.stores.sqlite.writer import CHANGE_OVERHEAD_SIZE, GroupCommitWriter
@@ -130,6 +131,27 @@ async def test_older_schema_is_migrated_after_a_backup(path: Path, clock: Clock)
     assert copy.stat().st_mode & 0o777 == 0o600
     async with open_sqlite(copy, now=clock.now) as store:
         assert await store.get(created.person_id) == created
+
+
+async def test_checkpoints_of_schema_4_are_read_after_the_migration(path: Path, clock: Clock) -> None:
+    digests = {b"import": b"d" * 32, b"copy": b"position", b"finished": b"", b"restore": b"restore"}
+    with connect(path) as db:
+        schema.migrate(db, path, schema.MIGRATIONS[:4])
+        for name, digest in digests.items():
+            db.execute("INSERT INTO imports VALUES (?, 3, 2, ?)", (name.ljust(32), digest))
+        db.execute(
+            "INSERT INTO imports VALUES (?, 738000, 0, ?)", (sha256(b"peopleinfo retention").digest(), b"x" * 16)
+        )
+    expected = [
+        Checkpoint(b"import".ljust(32), rows=3, stored=2, digest=b"d" * 32),
+        Checkpoint(b"copy".ljust(32), rows=3, stored=2, position=b"position"),
+        Checkpoint(b"finished".ljust(32), rows=3, stored=2, finished=True),
+        Checkpoint(b"restore".ljust(32), rows=3, stored=2),
+    ]
+    async with open_sqlite(path, now=clock.now) as store:
+        assert [await store.read_checkpoint(one.operation_id) for one in expected] == expected
+    with connect(path) as db:
+        assert db.execute("SELECT count(*) FROM checkpoints").fetchone() == (4,)
 
 
 async def test_failed_migration_leaves_the_file_unchanged(path: Path, clock: Clock) -> None:
@@ -404,7 +426,7 @@ async def test_reads_do_not_block_checkpoints(sqlite: SqliteStore, path: Path) -
     for search in ({"surname": "Walker"}, {"surname_prefix": "Walk"}, {"surname": "Walker", "name": "Stays"}):
         await sqlite.find(person_filter(**search), after=None, limit=3)
     await sqlite.scan(after=None, limit=3)
-    await sqlite.progress(b"i" * 32)
+    await sqlite.read_checkpoint(b"i" * 32)
     checkpointed(path)
 
 

@@ -175,7 +175,7 @@ async def test_concurrent_upserts_store_each_record_once(
 async def test_upsert_advances_checkpoint_only_from_the_expected_one(source: Store, store: Store) -> None:
     created = await source.create(person_data("Step"))
     await store.upsert_many([created.body], checkpoint=(START, END))
-    assert await store.progress(START.import_id) == END
+    assert await store.read_checkpoint(START.operation_id) == END
     with pytest.raises(ImportAlreadyRunning):
         await store.upsert_many([(await source.create(person_data("Other"))).body], checkpoint=(START, END))
     assert await scan_all(store) == [created.body]

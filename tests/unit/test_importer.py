@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from peopleinfo.bulk.importer import Importer, batches
+from peopleinfo.bulk.importer import Importer, ImportTarget, batches
 from peopleinfo.bulk.rows import InvalidRow, Row
 from peopleinfo.errors import IdempotencyKeyConflict, ImportAlreadyRunning, InvalidJson, StoreUnavailable
 from peopleinfo.people import strict_json
-from peopleinfo.people.service import PeopleService
+from peopleinfo.people.birthdate import earliest_date
 from peopleinfo.people.store import Checkpoint
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ RECORD = f'"person_id":"{"0" * 32}","version":7,"created_at":"{TIME}","updated_a
 class InMemoryStore:
     """The part of a store that an import needs, in memory."""
 
-    secret = bytes(32)
-
     def __init__(self) -> None:
         self.people: list[PersonData] = []
         self.imports: dict[bytes, Checkpoint] = {}
@@ -41,14 +39,14 @@ class InMemoryStore:
         if self.is_down:
             raise StoreUnavailable("down")
         if checkpoint is not None:
-            if await self.progress(checkpoint[0].import_id) != checkpoint[0]:
+            if await self.read_checkpoint(checkpoint[0].operation_id) != checkpoint[0]:
                 raise ImportAlreadyRunning
-            self.imports[checkpoint[1].import_id] = checkpoint[1]
+            self.imports[checkpoint[1].operation_id] = checkpoint[1]
         self.people += people
         return [str(number) for number in range(len(self.people) - len(people), len(self.people))]
 
-    async def progress(self, import_id: bytes) -> Checkpoint:
-        return self.imports.get(import_id, Checkpoint(import_id))
+    async def read_checkpoint(self, operation_id: bytes) -> Checkpoint:
+        return self.imports.get(operation_id, Checkpoint(operation_id))
 
 
 @pytest.fixture
@@ -57,8 +55,8 @@ def store() -> InMemoryStore:
 
 
 @pytest.fixture
-def people(store: InMemoryStore) -> PeopleService:
-    return PeopleService(store, now=lambda: datetime(2026, 3, 1, tzinfo=UTC))  # type: ignore[arg-type]
+def target(store: InMemoryStore) -> ImportTarget:
+    return ImportTarget(store, bytes(32), now=lambda: datetime(2026, 3, 1, tzinfo=UTC))  # type: ignore[arg-type]
 
 
 def row(line: int, text: str) -> Row:
@@ -78,16 +76,16 @@ def surnames(store: InMemoryStore) -> list[str | None]:
 
 
 @asynccontextmanager
-async def run(people: PeopleService, import_id: bytes | None = IMPORT_ID) -> AsyncIterator[Importer]:
+async def run(target: ImportTarget, import_id: bytes | None = IMPORT_ID) -> AsyncIterator[Importer]:
     """Run an import and finish it after the block."""
-    importer = Importer(people, import_id)
+    importer = Importer(target, import_id)
     yield importer
     await importer.finish()
 
 
-async def test_every_row_has_a_result_in_order(people: PeopleService, store: InMemoryStore) -> None:
+async def test_every_row_has_a_result_in_order(target: ImportTarget, store: InMemoryStore) -> None:
     rows = [*rows_of("A", "B"), row(3, "{}"), row(4, "not json"), *rows_of("C")]
-    async with run(people) as importer:
+    async with run(target) as importer:
         outcomes = await importer.import_rows(rows)
     assert [outcome.row for outcome in outcomes] == rows
     assert [outcome.person_id for outcome in outcomes] == ["0", "1", None, None, "2"]
@@ -95,62 +93,60 @@ async def test_every_row_has_a_result_in_order(people: PeopleService, store: InM
     assert surnames(store) == ["A", "B", "C"]
 
 
-async def test_row_that_is_not_json_has_an_error(people: PeopleService) -> None:
-    async with run(people) as importer:
+async def test_row_that_is_not_json_has_an_error(target: ImportTarget) -> None:
+    async with run(target) as importer:
         (outcome,) = await importer.import_rows([row(1, '{"a":1,"a":2}')])
     assert [error.reason for error in outcome.errors] == [
         "an object contains a name twice: remove one of the two fields"
     ]
 
 
-async def test_progress_counts_processed_and_stored_rows(people: PeopleService) -> None:
-    async with run(people) as importer:
+async def test_progress_counts_processed_and_stored_rows(target: ImportTarget) -> None:
+    async with run(target) as importer:
         await importer.import_rows([*rows_of("A"), row(2, "{}")])
         await importer.import_rows(rows_of("B"))
         progress = await importer.progress()
     assert (progress.rows, progress.stored) == (3, 2)
 
 
-async def test_read_only_fields_of_an_export_are_ignored(people: PeopleService, store: InMemoryStore) -> None:
+async def test_read_only_fields_of_an_export_are_ignored(target: ImportTarget, store: InMemoryStore) -> None:
     exported = f'{{{RECORD},"person_surname":"A"}}'
-    async with run(people) as importer:
+    async with run(target) as importer:
         (outcome,) = await importer.import_rows([row(1, exported)])
     assert outcome.errors == ()
     assert surnames(store) == ["A"]
 
 
-async def test_invalid_birthdate_of_an_export_is_accepted(people: PeopleService, store: InMemoryStore) -> None:
+async def test_invalid_birthdate_of_an_export_is_accepted(target: ImportTarget, store: InMemoryStore) -> None:
     exported = f'{{{RECORD},"person_surname":"A","person_birthdate":" spring of 1911 "}}'
     typed = '{"person_surname":"B","person_birthdate":"spring of 1911"}'
-    async with run(people) as importer:
+    async with run(target) as importer:
         accepted, rejected = await importer.import_rows([row(1, exported), row(2, typed)])
     assert (accepted.errors, [error.pointer for error in rejected.errors]) == ((), ["/person_birthdate"])
     assert [person.person_birthdate for person in store.people] == ["spring of 1911"]
 
 
-async def test_repeated_import_stores_no_row_twice(people: PeopleService, store: InMemoryStore) -> None:
+async def test_repeated_import_stores_no_row_twice(target: ImportTarget, store: InMemoryStore) -> None:
     for _ in range(2):
-        async with run(people) as importer:
+        async with run(target) as importer:
             outcomes = await importer.import_rows(rows_of("A", "B"))
     assert [(outcome.person_id, outcome.errors) for outcome in outcomes] == [(None, ()), (None, ())]
     assert surnames(store) == ["A", "B"]
 
 
-async def test_repeated_import_rejects_an_invalid_row_again(people: PeopleService) -> None:
+async def test_repeated_import_rejects_an_invalid_row_again(target: ImportTarget) -> None:
     for _ in range(2):
-        async with run(people) as importer:
+        async with run(target) as importer:
             outcomes = await importer.import_rows([*rows_of("A"), row(2, "{}")])
     assert [bool(outcome.errors) for outcome in outcomes] == [False, True]
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 5])
 @pytest.mark.parametrize("stop", [1, 2, 4, 5])
-async def test_interrupted_import_is_resumed(
-    people: PeopleService, store: InMemoryStore, stop: int, batch: int
-) -> None:
+async def test_interrupted_import_is_resumed(target: ImportTarget, store: InMemoryStore, stop: int, batch: int) -> None:
     rows = rows_of("A", "B", "C", "D", "E")
-    await Importer(people, IMPORT_ID).import_rows(rows[:stop])
-    async with run(people) as importer:
+    await Importer(target, IMPORT_ID).import_rows(rows[:stop])
+    async with run(target) as importer:
         for begin in range(0, len(rows), batch):
             await importer.import_rows(rows[begin : begin + batch])
         progress = await importer.progress()
@@ -158,50 +154,50 @@ async def test_interrupted_import_is_resumed(
     assert (progress.rows, progress.stored) == (5, 5)
 
 
-async def test_import_is_resumed_after_an_outage_of_the_store(people: PeopleService, store: InMemoryStore) -> None:
-    first = Importer(people, IMPORT_ID)
+async def test_import_is_resumed_after_an_outage_of_the_store(target: ImportTarget, store: InMemoryStore) -> None:
+    first = Importer(target, IMPORT_ID)
     await first.import_rows(rows_of("A"))
     store.is_down = True
     with pytest.raises(StoreUnavailable):
         await first.import_rows(rows_of("B"))
     store.is_down = False
-    async with run(people) as importer:
+    async with run(target) as importer:
         await importer.import_rows(rows_of("A", "B"))
     assert surnames(store) == ["A", "B"]
 
 
 @pytest.mark.parametrize("other", [["A", "X", "C"], ["X", "B", "C"], ["B", "A", "C"]])
 async def test_different_input_with_the_same_id_is_rejected(
-    people: PeopleService, store: InMemoryStore, other: list[str]
+    target: ImportTarget, store: InMemoryStore, other: list[str]
 ) -> None:
-    await Importer(people, IMPORT_ID).import_rows(rows_of("A", "B"))
+    await Importer(target, IMPORT_ID).import_rows(rows_of("A", "B"))
     with pytest.raises(IdempotencyKeyConflict):
-        await Importer(people, IMPORT_ID).import_rows(rows_of(*other))
+        await Importer(target, IMPORT_ID).import_rows(rows_of(*other))
     assert surnames(store) == ["A", "B"]
 
 
-async def test_shorter_input_with_the_same_id_is_rejected_at_its_end(people: PeopleService) -> None:
-    await Importer(people, IMPORT_ID).import_rows(rows_of("A", "B"))
-    shorter = Importer(people, IMPORT_ID)
+async def test_shorter_input_with_the_same_id_is_rejected_at_its_end(target: ImportTarget) -> None:
+    await Importer(target, IMPORT_ID).import_rows(rows_of("A", "B"))
+    shorter = Importer(target, IMPORT_ID)
     await shorter.import_rows(rows_of("A"))
     with pytest.raises(IdempotencyKeyConflict):
         await shorter.finish()
 
 
-async def test_different_number_literal_is_a_different_input(people: PeopleService) -> None:
-    await Importer(people, IMPORT_ID).import_rows([row(1, '{"person_surname":"A","n":1}')])
+async def test_different_number_literal_is_a_different_input(target: ImportTarget) -> None:
+    await Importer(target, IMPORT_ID).import_rows([row(1, '{"person_surname":"A","n":1}')])
     with pytest.raises(IdempotencyKeyConflict):
-        await Importer(people, IMPORT_ID).import_rows([row(1, '{"person_surname":"A","n":1.0}')])
+        await Importer(target, IMPORT_ID).import_rows([row(1, '{"person_surname":"A","n":1.0}')])
 
 
-async def test_whitespace_between_fields_is_not_a_different_input(people: PeopleService, store: InMemoryStore) -> None:
-    await Importer(people, IMPORT_ID).import_rows([row(1, '{"person_surname":"A","n":1}')])
-    await Importer(people, IMPORT_ID).import_rows([row(1, ' { "person_surname" : "A", "n": 1 }')])
+async def test_whitespace_between_fields_is_not_a_different_input(target: ImportTarget, store: InMemoryStore) -> None:
+    await Importer(target, IMPORT_ID).import_rows([row(1, '{"person_surname":"A","n":1}')])
+    await Importer(target, IMPORT_ID).import_rows([row(1, ' { "person_surname" : "A", "n": 1 }')])
     assert surnames(store) == ["A"]
 
 
-async def test_only_one_of_two_concurrent_imports_stores_rows(people: PeopleService, store: InMemoryStore) -> None:
-    one, other = Importer(people, IMPORT_ID), Importer(people, IMPORT_ID)
+async def test_only_one_of_two_concurrent_imports_stores_rows(target: ImportTarget, store: InMemoryStore) -> None:
+    one, other = Importer(target, IMPORT_ID), Importer(target, IMPORT_ID)
     await one.progress()
     await other.progress()
     await one.import_rows(rows_of("A"))
@@ -210,9 +206,9 @@ async def test_only_one_of_two_concurrent_imports_stores_rows(people: PeopleServ
     assert surnames(store) == ["A"]
 
 
-async def test_import_without_an_id_is_not_resumed(people: PeopleService, store: InMemoryStore) -> None:
+async def test_import_without_an_id_is_not_resumed(target: ImportTarget, store: InMemoryStore) -> None:
     for _ in range(2):
-        async with run(people, None) as importer:
+        async with run(target, None) as importer:
             await importer.import_rows(rows_of("A"))
             await importer.import_rows(rows_of("B"))
     assert surnames(store) == ["A", "B", "A", "B"]
@@ -236,8 +232,6 @@ def test_empty_input_has_no_batch() -> None:
     assert list(batches([])) == []
 
 
-def test_today_is_the_date_of_the_earliest_time_zone(store: InMemoryStore) -> None:
-    late = PeopleService(store, now=lambda: datetime(2026, 3, 1, 10, 0, tzinfo=UTC))  # type: ignore[arg-type]
-    assert late.today == date(2026, 3, 2)
-    early = PeopleService(store, now=lambda: datetime(2026, 3, 1, 9, 59, tzinfo=UTC))  # type: ignore[arg-type]
-    assert early.today == date(2026, 3, 1)
+def test_current_date_is_that_of_the_earliest_time_zone() -> None:
+    assert earliest_date(datetime(2026, 3, 1, 10, 0, tzinfo=UTC)) == date(2026, 3, 2)
+    assert earliest_date(datetime(2026, 3, 1, 9, 59, tzinfo=UTC)) == date(2026, 3, 1)

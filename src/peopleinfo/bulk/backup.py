@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from peopleinfo.bulk.backup_storage import BackupStorage
-    from peopleinfo.people.store import Store
+    from peopleinfo.people.store import PersonReader
 
 PART_ROWS: Final = 20_000  # records
 _PART_SIZE: Final = 8 * 1024 * 1024  # bytes of JSON; bounds the memory of a backup
@@ -32,16 +32,18 @@ class Backup:
 
     def __init__(
         self,
-        store: Store,
+        store: PersonReader,
         storage: BackupStorage,
         *,
+        source_secret: bytes,
         key: bytes | None,
         now: Callable[[], datetime],
         part_rows: int = PART_ROWS,
     ) -> None:
-        """Encrypt the parts with `key` (32 bytes), or store them unencrypted if it is None."""
+        """Encrypt the parts with `key` (32 bytes), or store them unencrypted if it is None. `source_secret` identifies the store."""
         self._part_rows = part_rows
         self._store = store
+        self._source = key_fingerprint(source_secret)
         self._storage = storage
         self._key = key
         self._now = now
@@ -55,7 +57,7 @@ class Backup:
         if manifest is None:
             return Manifest(
                 backup_id=secrets.token_hex(16),
-                source=key_fingerprint(self._store.secret),
+                source=self._source,
                 sealed=self._key is not None,
                 started_at=timestamp(self._now()),
             )
@@ -64,7 +66,7 @@ class Backup:
                 f"the storage already holds a complete backup of {manifest.people:,} records, finished at"
                 f" {manifest.finished_at}, digest {manifest.digest}: use another location"
             )
-        if manifest.source != key_fingerprint(self._store.secret):
+        if manifest.source != self._source:
             raise InvalidBackup("the storage holds a backup of another store: use another location")
         if manifest.sealed != (self._key is not None):
             raise InvalidBackup(

@@ -7,18 +7,18 @@ import hashlib
 from contextlib import suppress
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
 from peopleinfo.bulk.checksum import BUCKETS, BucketChecksums, SetChecksum, bucket
 from peopleinfo.crypto.ids import derive_key
 from peopleinfo.errors import PeopleInfoError, PersonNotFound, StoreDamaged, StoreUnavailable
 from peopleinfo.people.person import decode_header
-from peopleinfo.people.store import Checkpoint
+from peopleinfo.people.store import BulkStore, Checkpoint, PersonReader, PersonStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-    from peopleinfo.people.store import Page, Store
+    from peopleinfo.people.store import Page
 
 T = TypeVar("T")
 
@@ -57,37 +57,38 @@ class RepairResult(NamedTuple):
     extra: int
 
 
+class CopyTarget(PersonStore, BulkStore, Protocol):
+    """The target of a copy: it stores, compares and repairs records."""
+
+
 class StoreCopy:
     """A copy of all records from `source` to `target`. The target holds a checkpoint, from which another run resumes."""
 
-    def __init__(self, source: Store, target: Store) -> None:
+    def __init__(self, source: PersonReader, target: CopyTarget, *, source_secret: bytes) -> None:
+        """`source_secret` is the secret of the source, which identifies the copy."""
         self._source = source
         self._target = target
-        self._id = hashlib.sha256(derive_key(source.secret, "copies")).digest()
+        self._id = hashlib.sha256(derive_key(source_secret, "copies")).digest()
 
     async def copied_so_far(self) -> int:
         """Return the number of records that earlier runs copied. Raises TargetNotEmpty if there was no earlier run and the target is not empty."""
-        progress = await self._target.progress(self._id)
-        if progress == Checkpoint(self._id) and await is_not_empty(self._target):
+        checkpoint = await self._target.read_checkpoint(self._id)
+        if checkpoint == Checkpoint(self._id) and await is_not_empty(self._target):
             raise TargetNotEmpty("copy to an empty store")
-        return progress.rows
+        return checkpoint.rows
 
     async def run(self) -> AsyncIterator[int]:
         """Copy the remaining records and yield the number of records of each page.
 
         Raises ImportAlreadyRunning when another process runs the same copy.
         """
-        before = await self._target.progress(self._id)
-        if before.rows and not before.digest:
-            return  # an earlier run was complete
-        while True:
-            page = await scan(self._source, before.digest or None, PAGE_SIZE)
+        before = await self._target.read_checkpoint(self._id)
+        while not before.finished:
+            page = await scan(self._source, before.position or None, PAGE_SIZE)
             read = before.rows + len(page.people)
-            after = Checkpoint(self._id, rows=read, stored=read, digest=page.next or b"")
+            after = Checkpoint(self._id, rows=read, stored=read, position=page.next or b"", finished=page.next is None)
             await upsert_with_checkpoint(self._target, page.people, before, after)
             yield len(page.people)
-            if page.next is None:
-                return
             before = after
 
     async def compare(self, on_progress: Callable[[int], None]) -> Comparison:
@@ -152,7 +153,7 @@ async def retry_while_unavailable(operation: Callable[[], Awaitable[T]]) -> T:
         delay = min(2 * delay, _MAX_DELAY)
 
 
-async def scan(store: Store, after: bytes | None, limit: int) -> Page:
+async def scan(store: PersonReader, after: bytes | None, limit: int) -> Page:
     """Return a page of records, with retries. Raises StoreDamaged for a record that is not JSON."""
     page = await retry_while_unavailable(partial(store.scan, after=after, limit=limit))
     try:
@@ -164,21 +165,23 @@ async def scan(store: Store, after: bytes | None, limit: int) -> Page:
     return page
 
 
-async def upsert_with_checkpoint(store: Store, people: Sequence[bytes], before: Checkpoint, after: Checkpoint) -> None:
+async def upsert_with_checkpoint(
+    store: BulkStore, people: Sequence[bytes], before: Checkpoint, after: Checkpoint
+) -> None:
     """Upsert records and advance the checkpoint from `before` to `after`, with retries. Raises ImportAlreadyRunning."""
     retried = False
 
     async def upsert() -> None:
         nonlocal retried
         # An attempt of unknown outcome may have succeeded: the checkpoint shows it.
-        if not (retried and await store.progress(after.import_id) == after):
+        if not (retried and await store.read_checkpoint(after.operation_id) == after):
             retried = True
             await store.upsert_many(people, checkpoint=(before, after))
 
     await retry_while_unavailable(upsert)
 
 
-async def iter_pages(store: Store) -> AsyncIterator[list[bytes]]:
+async def iter_pages(store: PersonReader) -> AsyncIterator[list[bytes]]:
     """Yield the JSON of all records of a store, a page at a time."""
     after: bytes | None = None
     while True:
@@ -189,7 +192,7 @@ async def iter_pages(store: Store) -> AsyncIterator[list[bytes]]:
             return
 
 
-async def is_not_empty(store: Store) -> bool:
+async def is_not_empty(store: PersonReader) -> bool:
     """Return whether a store contains a record."""
     async for _ in iter_pages(store):
         return True

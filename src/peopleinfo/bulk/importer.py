@@ -13,17 +13,26 @@ from peopleinfo.bulk.rows import Account, InvalidRow, Row, RowResult, SkippedRow
 from peopleinfo.crypto.ids import derive_key
 from peopleinfo.errors import FieldError, IdempotencyKeyConflict
 from peopleinfo.people import strict_json
+from peopleinfo.people.birthdate import earliest_date
 from peopleinfo.people.person import PersonData
 from peopleinfo.people.store import Checkpoint
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-    from datetime import date
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+    from datetime import date, datetime
 
-    from peopleinfo.people.service import PeopleService
+    from peopleinfo.people.store import BulkStore
 
 BATCH_ROWS: Final = 50_000  # a larger batch writes fewer pages of the store: 20,000 took a fifth longer
 BATCH_SIZE: Final = 8 * 1024 * 1024  # characters of the rows; bounds the memory of an import
+
+
+class ImportTarget(NamedTuple):
+    """The store of an import, its secret, and a function that returns the current time."""
+
+    store: BulkStore
+    secret: bytes
+    now: Callable[[], datetime]
 
 
 class Importer:
@@ -34,8 +43,8 @@ class Importer:
     record are ignored.
     """
 
-    def __init__(self, people: PeopleService, import_id: bytes | None = None, *, dry_run: bool = False) -> None:
-        self._people = people
+    def __init__(self, target: ImportTarget, import_id: bytes | None = None, *, dry_run: bool = False) -> None:
+        self._target = target
         self._id = import_id
         self._dry_run = dry_run
         self._before: Checkpoint | None = None  # of earlier runs
@@ -44,7 +53,7 @@ class Importer:
         self._rows = 0
         self._statuses: Counter[str] = Counter()
         # Keyed: the plain digest of a short input could be found by brute force.
-        self._digest = blake2b(key=derive_key(people.store.secret, "imports"), digest_size=32)
+        self._digest = blake2b(key=derive_key(target.secret, "imports"), digest_size=32)
 
     @property
     def account(self) -> Account:
@@ -90,12 +99,12 @@ class Importer:
     async def _resume(self) -> Checkpoint:
         """Return the checkpoint of earlier runs."""
         if self._before is None:
-            self._before = await self._people.store.progress(self._id) if self._id else Checkpoint(b"")
+            self._before = await self._target.store.read_checkpoint(self._id) if self._id else Checkpoint(b"")
             self._checked = self._stored = self._before
         return self._before
 
     def _check(self, rows: Sequence[Row], before: Checkpoint) -> _CheckedBatch:
-        today = self._people.today
+        today = earliest_date(self._target.now())
         checked: list[_CheckedRow] = []
         for row in rows:
             self._count(row, before)
@@ -103,7 +112,7 @@ class Importer:
         if self._rows <= before.rows:
             return _CheckedBatch(checked, None)
         valid = sum(1 for _, person, _ in checked if isinstance(person, PersonData))
-        after = Checkpoint(self._checked.import_id, self._rows, self._checked.stored + valid, self._digest.digest())
+        after = Checkpoint(self._checked.operation_id, self._rows, self._checked.stored + valid, self._digest.digest())
         checkpoint, self._checked = (self._checked, after), after
         return _CheckedBatch(checked, checkpoint)
 
@@ -113,7 +122,7 @@ class Importer:
             people = [person for _, person, _ in batch.checked if isinstance(person, PersonData)]
             if not self._dry_run:
                 ids = iter(
-                    await self._people.store.create_many(people, checkpoint=batch.checkpoint if self._id else None)
+                    await self._target.store.create_many(people, checkpoint=batch.checkpoint if self._id else None)
                 )
             self._stored = batch.checkpoint[1]
         results = [

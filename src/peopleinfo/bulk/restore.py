@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from peopleinfo.bulk.checksum import SetChecksum
 from peopleinfo.bulk.copy import TargetNotEmpty, is_not_empty, iter_pages, upsert_with_checkpoint
 from peopleinfo.bulk.manifest import InvalidBackup, Manifest, Part, read_manifest, read_part
-from peopleinfo.people.store import Checkpoint
+from peopleinfo.people.store import BulkStore, Checkpoint, PersonReader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from peopleinfo.bulk.backup_storage import BackupStorage
-    from peopleinfo.people.store import Store
 
 _BATCH_ROWS: Final = 2_000  # records stored at a time
+
+
+class RestoreTarget(PersonReader, BulkStore, Protocol):
+    """The target of a restore."""
 
 
 class Restore:
@@ -46,13 +49,13 @@ class Restore:
         if (checksum.people, checksum.hex) != (manifest.people, manifest.digest):
             raise InvalidBackup("the digest of the parts differs from that of the manifest: the backup is damaged")
 
-    async def run(self, manifest: Manifest, target: Store, *, merge: bool) -> AsyncIterator[int]:
+    async def run(self, manifest: Manifest, target: RestoreTarget, *, merge: bool) -> AsyncIterator[int]:
         """Store records that are missing from the target or older there, and yield the number of records processed.
 
         Raises InvalidBackup, TargetNotEmpty unless `merge` is set, and ImportAlreadyRunning when another process runs the same restore.
         """
         restore_id = hashlib.sha256(f"restore {manifest.backup_id}".encode()).digest()
-        before = await target.progress(restore_id)
+        before = await target.read_checkpoint(restore_id)
         if not (merge or before.rows) and await is_not_empty(target):
             raise TargetNotEmpty("restore into a new store, or set --merge to add missing records")
         yield before.rows
@@ -64,7 +67,7 @@ class Restore:
             bodies = (await self._read(manifest, part))[before.rows - processed :]
             for start in range(0, len(bodies), _BATCH_ROWS):
                 batch = bodies[start : start + _BATCH_ROWS]
-                after = Checkpoint(restore_id, before.rows + len(batch), before.rows + len(batch), b"restore")
+                after = Checkpoint(restore_id, rows=(done := before.rows + len(batch)), stored=done)
                 await upsert_with_checkpoint(target, batch, before, after)
                 before = after
                 yield len(batch)
@@ -73,7 +76,7 @@ class Restore:
         return await asyncio.to_thread(read_part, self._storage, manifest, part, self._key)
 
 
-async def checksum_of(store: Store, on_progress: Callable[[int], None]) -> SetChecksum:
+async def checksum_of(store: PersonReader, on_progress: Callable[[int], None]) -> SetChecksum:
     """Return the checksum of a store; call `on_progress` with the number of records of each page."""
     checksum = SetChecksum()
     async for people in iter_pages(store):

@@ -75,15 +75,15 @@ def restore(
 
 
 async def _backup(settings: Settings, location: str, key: bytes | None) -> Manifest:
-    from peopleinfo.app import open_people
     from peopleinfo.bulk.backup import Backup
     from peopleinfo.bulk.backup_storage import open_backup_storage
     from peopleinfo.people.person import utc_now
+    from peopleinfo.stores.registry import open_service_store
 
-    async with open_people(settings) as people:
-        task = Backup(people.store, open_backup_storage(location), key=key, now=utc_now)
+    async with open_service_store(settings) as store:
+        task = Backup(store.people, open_backup_storage(location), source_secret=store.secret, key=key, now=utc_now)
         manifest = await task.start()
-        with progress_bar("saving", await people.store.estimate(), manifest.people) as advance:
+        with progress_bar("saving", await store.people.estimate(), manifest.people) as advance:
             async for updated in task.run(manifest):
                 advance(updated.people - manifest.people)
                 manifest = updated
@@ -103,22 +103,22 @@ async def _check(location: str, key: bytes | None) -> None:
 
 
 async def _restore(settings: Settings, location: str, key: bytes | None, *, merge: bool) -> None:
-    from peopleinfo.app import open_people
     from peopleinfo.bulk.backup_storage import open_backup_storage
     from peopleinfo.bulk.manifest import InvalidBackup
     from peopleinfo.bulk.restore import Restore, checksum_of
+    from peopleinfo.stores.registry import open_service_store
 
     task = Restore(open_backup_storage(location), key=key)
     manifest = await task.manifest()
-    async with open_people(settings, create=not merge) as people:
+    async with open_service_store(settings, create=not merge) as store:
         with progress_bar("restoring", manifest.people) as advance:
-            async for count in task.run(manifest, people.store, merge=merge):
+            async for count in task.run(manifest, store.people, merge=merge):
                 advance(count)
         if merge:
             print(f"{manifest.people:,} records merged", file=sys.stderr)
             return
         with progress_bar("comparing", manifest.people) as advance:
-            stored = await checksum_of(people.store, advance)
+            stored = await checksum_of(store.people, advance)
     if (stored.people, stored.hex) != (manifest.people, manifest.digest):
         raise InvalidBackup(
             f"the store ({stored.people:,} records) differs from the backup ({manifest.people:,} records): "

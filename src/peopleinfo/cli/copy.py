@@ -15,7 +15,7 @@ from peopleinfo.settings import Settings
 
 if TYPE_CHECKING:
     from peopleinfo.bulk.copy import Comparison, StoreCopy
-    from peopleinfo.people.store import Store
+    from peopleinfo.people.store import PersonReader
 
 EXIT_DIFFERENT = 4
 _MAX_REPAIRS = 3  # a source in use always differs again
@@ -99,13 +99,13 @@ def stats(
 
 
 async def _copy(origin: Settings, settings: Settings, *, mirror: bool) -> Comparison:
-    from peopleinfo.app import open_people
     from peopleinfo.bulk.copy import StoreCopy
+    from peopleinfo.stores.registry import open_service_store
 
-    async with open_people(origin) as source, open_people(settings, create=True) as target:
-        task = StoreCopy(source.store, target.store)
+    async with open_service_store(origin) as source, open_service_store(settings, create=True) as target:
+        task = StoreCopy(source.people, target.people, source_secret=source.secret)
         done = await task.copied_so_far()
-        total = await source.store.estimate()
+        total = await source.people.estimate()
         with progress_bar("copying", total, done) as advance:
             async for count in task.run():
                 advance(count)
@@ -129,14 +129,14 @@ async def _repaired(task: StoreCopy, total: int | None, *, mirror: bool) -> Comp
 
 
 async def _reindex(settings: Settings) -> tuple[int, int]:
-    from peopleinfo.app import open_people
+    from peopleinfo.stores.registry import open_service_store
 
     people = changed = 0
     after: bytes | None = None
-    async with open_people(settings) as opened:
-        with progress_bar("reindexing", await opened.store.estimate()) as advance:
+    async with open_service_store(settings) as store:
+        with progress_bar("reindexing", await store.people.estimate()) as advance:
             while True:
-                page = await opened.store.reindex(after=after, limit=_REINDEX_PAGE)
+                page = await store.people.reindex(after=after, limit=_REINDEX_PAGE)
                 people, changed, after = people + page.people, changed + len(page.keys), page.next
                 advance(page.people)
                 if after is None:
@@ -144,14 +144,14 @@ async def _reindex(settings: Settings) -> tuple[int, int]:
 
 
 async def _stats(settings: Settings) -> dict[str, Any]:
-    from peopleinfo.app import open_people
+    from peopleinfo.stores.registry import open_service_store
 
-    async with open_people(settings) as people:
-        with progress_bar("counting", await people.store.estimate()) as advance:
-            return await _collect_statistics(people.store, advance)
+    async with open_service_store(settings) as store:
+        with progress_bar("counting", await store.people.estimate()) as advance:
+            return await _collect_statistics(store.people, advance)
 
 
-async def _collect_statistics(store: Store, advance: Any) -> dict[str, Any]:
+async def _collect_statistics(store: PersonReader, advance: Any) -> dict[str, Any]:
     from peopleinfo.bulk.checksum import SetChecksum
     from peopleinfo.bulk.copy import iter_pages
     from peopleinfo.people.person import decode_header

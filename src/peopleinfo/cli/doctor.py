@@ -20,7 +20,7 @@ from peopleinfo.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from peopleinfo.people.store import Store
+    from peopleinfo.people.store import PersonReader
 
 _MIN_FREE_BYTES_OF_STORE: Final = 500 * 1024 * 1024  # about an import of a million records
 _MIN_FREE_BYTES_OF_TEMPORARY_FILES: Final = 64 * 1024 * 1024
@@ -71,7 +71,7 @@ def _checks(store: str | None) -> Iterator[tuple[bool, str]]:
         yield from _check_files(settings, settings.location)
     yield from _check_store(settings)
     if settings.cache_url:
-        yield run(_check_cache(settings))
+        yield _check_cache(settings)
 
 
 def _check_files(settings: Settings, path: Path) -> Iterator[tuple[bool, str]]:
@@ -126,30 +126,26 @@ def _check_store(settings: Settings) -> Iterator[tuple[bool, str]]:
 
 
 async def _test_store(settings: Settings) -> str:
-    from peopleinfo.app import open_people
+    from peopleinfo.stores.registry import open_service_store
 
-    async with open_people(settings) as people:
-        await people.store.check()
-        await people.store.create_many([])  # a durable write of no records
+    async with open_service_store(settings) as store:
+        await store.people.check()
+        await store.people.create_many([])  # a durable write of no records
         if isinstance(settings.location, Path):
-            return f"all {await _read_all(people.store):,} records are readable"
-        page = await people.store.scan(after=None, limit=1)
+            return f"all {await _read_all(store.people):,} records are readable"
+        page = await store.people.scan(after=None, limit=1)
     return "it holds records" if page.people else "it is empty"
 
 
-async def _read_all(store: Store) -> int:
+async def _read_all(store: PersonReader) -> int:
     """Read every record and return their number: a check of the pages does not detect damage within one. Raises StoreDamaged."""
     from peopleinfo.bulk.copy import iter_pages
 
     return sum([len(bodies) async for bodies in iter_pages(store)])
 
 
-async def _check_cache(settings: Settings) -> tuple[bool, str]:
-    from peopleinfo.stores.cached.redis_client import open_redis
-    from peopleinfo.stores.cached.shared import SharedCache
+def _check_cache(settings: Settings) -> tuple[bool, str]:
+    from peopleinfo.stores.registry import check_cache
 
-    async with open_redis(settings.cache_url, user=settings.cache_user, password=settings.cache_password) as redis:
-        if not await redis.reconnect():
-            return False, f"cache: {redis.last_error}; the service runs slower without it: check PEOPLEINFO_CACHE_URL"
-        problem = await SharedCache(redis, bytes(32), ttl=settings.cache_ttl).eviction_problem()
-        return problem is None, f"cache: {problem or 'it responds'}"
+    problem = run(check_cache(settings))
+    return problem is None, f"cache: {problem or 'it responds'}"

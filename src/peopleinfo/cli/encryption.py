@@ -110,13 +110,13 @@ def purge(
 
 
 async def _purge(settings: Settings, advance: Callable[[int], None], *, remove: bool) -> tuple[int, int]:
-    from peopleinfo.app import open_people
+    from peopleinfo.stores.registry import open_service_store
 
     people = undecryptable = 0
     after: bytes | None = None
-    async with open_people(settings) as opened:
+    async with open_service_store(settings) as store:
         while True:
-            page = await opened.store.purge(after=after, limit=_PURGE_PAGE, remove=remove)
+            page = await store.people.purge(after=after, limit=_PURGE_PAGE, remove=remove)
             people, undecryptable, after = people + page.people, undecryptable + page.without_key, page.next
             advance(page.people)
             if after is None:

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     import io
     from collections.abc import AsyncIterator, Callable, Iterator
 
+    from peopleinfo.bulk.importer import ImportTarget
     from peopleinfo.bulk.rows import Account, RowResult
     from peopleinfo.formats import reader
-    from peopleinfo.people.service import PeopleService
 
 EXIT_REJECTED: Final = 3
 _FORMATS: Final = ("csv", "ndjson", "json", "vcard")
@@ -170,8 +170,8 @@ class _Import:
                 print(f"{' + '.join(columns_of_field)} -> {field}", file=sys.stderr)
             rejects = stack.enter_context(_Rejects(self._rejects, path, source))
             advance = stack.enter_context(_progress(path, stream))
-            async with _open_store(self._settings, dry_run=self._dry_run) as people:
-                import_ = Importer(people, identity, dry_run=self._dry_run)
+            async with _open_target(self._settings, dry_run=self._dry_run) as target:
+                import_ = Importer(target, identity, dry_run=self._dry_run)
                 try:
                     async for results in import_.import_batches(batches(source.rows)):
                         rejects.write(results)
@@ -208,18 +208,20 @@ class _Import:
 
 
 @asynccontextmanager
-async def _open_store(settings: Settings, *, dry_run: bool) -> AsyncIterator[PeopleService]:
+async def _open_target(settings: Settings, *, dry_run: bool) -> AsyncIterator[ImportTarget]:
     """Open the store; create a missing one. A dry run uses an empty temporary store instead of a missing one."""
-    from peopleinfo.app import open_people
+    from peopleinfo.bulk.importer import ImportTarget
+    from peopleinfo.people.person import utc_now
+    from peopleinfo.stores.registry import open_service_store
 
     async with AsyncExitStack() as stack:
         try:
-            people = await stack.enter_async_context(open_people(settings, create=not dry_run))
+            store = await stack.enter_async_context(open_service_store(settings, create=not dry_run))
         except StoreMissing:
             folder = stack.enter_context(TemporaryDirectory(prefix="peopleinfo-"))
             empty = dataclasses.replace(settings, store_url=f"sqlite:///{folder}/empty.db", cache_url="", encryption="")
-            people = await stack.enter_async_context(open_people(empty, create=True))
-        yield people
+            store = await stack.enter_async_context(open_service_store(empty, create=True))
+        yield ImportTarget(store.people, store.secret, utc_now)
 
 
 class _Rejects:

@@ -10,7 +10,6 @@ import typer
 
 from peopleinfo.cli import options
 from peopleinfo.cli.cancellation import run as run_async
-from peopleinfo.cli.person import open_people_and_audit
 from peopleinfo.settings import InvalidSettings, Settings
 
 if TYPE_CHECKING:
@@ -43,17 +42,20 @@ def run(
 
 
 async def _delete_expired(settings: Settings, period: timedelta, *, dry_run: bool) -> int:
+    from peopleinfo.app import open_audit
     from peopleinfo.people.person import utc_now
     from peopleinfo.privacy import retention
     from peopleinfo.privacy.audit import COMMAND
+    from peopleinfo.stores.registry import open_service_store
 
     before = utc_now() - period
     async with AsyncExitStack() as stack:
-        people, audit = await open_people_and_audit(settings, stack)
+        audit = open_audit(settings, stack) if settings.audit_file else None  # stdout is for the ids
+        store = await stack.enter_async_context(open_service_store(settings))
         if not dry_run:
-            return await retention.delete_expired(people.store, audit, before=before, by=COMMAND)
+            return await retention.delete_expired(store.people, audit, before=before, by=COMMAND)
         count = 0
-        async for person_id, _ in retention.iter_expired(people.store, before=before):
+        async for person_id, _ in retention.iter_expired(store.people, before=before):
             print(person_id)
             count += 1
         return count

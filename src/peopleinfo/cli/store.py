@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
-
 import typer
 
 from peopleinfo.cli import options
 from peopleinfo.cli.cancellation import run
 from peopleinfo.settings import Settings
-from peopleinfo.settings.urls import DynamoDBUrl
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from peopleinfo.stores.dynamodb.client import TableClient
-    from peopleinfo.stores.dynamodb.schema import TableSpec
 
 app = typer.Typer(name="store", help="Create a store or check its configuration.", no_args_is_help=True)
 
@@ -51,44 +41,17 @@ def check(store: options.Store = None, encryption: options.Encryption = None) ->
 
 
 async def _create(settings: Settings) -> None:
-    from peopleinfo.app import open_people
+    from peopleinfo.stores.registry import create_tables, open_service_store
 
-    if isinstance(settings.location, DynamoDBUrl):
-        from peopleinfo.stores.dynamodb import schema
-
-        for name, spec in _tables(settings.location, encrypted=bool(settings.encryption)):
-            async with _table(settings.location, name) as table:
-                for problem in await schema.create(table, spec):
-                    print(f"FAIL  {name}: {problem}")
-    async with open_people(settings, create=True) as people:
-        await people.store.check()
+    for problem in await create_tables(settings):
+        print(f"FAIL  {problem}")
+    async with open_service_store(settings, create=True) as store:
+        await store.people.check()
 
 
 async def _check(settings: Settings) -> list[str]:
-    from peopleinfo.app import open_people
+    from peopleinfo.stores.registry import check_tables, open_service_store
 
-    location = settings.location
-    differences = []
-    if isinstance(location, DynamoDBUrl):
-        from peopleinfo.stores.dynamodb import schema
-
-        for name, spec in _tables(location, encrypted=bool(settings.encryption)):
-            async with _table(location, name) as table:
-                differences += [f"{name}: {difference}" for difference in await schema.check(table, spec)]
-    async with open_people(settings):
+    differences = await check_tables(settings)
+    async with open_service_store(settings):
         return differences
-
-
-def _tables(location: DynamoDBUrl, *, encrypted: bool) -> list[tuple[str, TableSpec]]:
-    from peopleinfo.stores.dynamodb.schema import KEYS, PEOPLE
-
-    return [(location.table, PEOPLE), *([(location.key_table, KEYS)] if encrypted else [])]
-
-
-@asynccontextmanager
-async def _table(location: DynamoDBUrl, name: str) -> AsyncIterator[TableClient]:
-    from peopleinfo.stores.dynamodb.factory import open_table, table_errors
-
-    async with open_table(location) as table:
-        with table_errors(name):
-            yield table.for_table(name)

@@ -11,6 +11,7 @@ import falcon.asgi
 from peopleinfo.http import problems, routes, uvicorn_protocol
 from peopleinfo.http.bodies import App
 from peopleinfo.http.etags import UntaggedConditions
+from peopleinfo.http.health import MetricsResource, StatusResource
 from peopleinfo.http.memory_budget import BODIES
 from peopleinfo.http.middleware.audit import AuditMiddleware
 from peopleinfo.http.middleware.auth import AuthMiddleware
@@ -20,16 +21,20 @@ from peopleinfo.http.middleware.query_parameters import KnownParameters
 from peopleinfo.http.operations import OPERATIONS
 from peopleinfo.telemetry import tracing
 from peopleinfo.telemetry.access_log import AccessRecord
+from peopleinfo.telemetry.health import Health
 from peopleinfo.telemetry.metrics import REQUESTS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator
 
     from peopleinfo.auth.authenticator import Authenticator
+    from peopleinfo.bulk.importer import ImportTarget
+    from peopleinfo.http.health import HasState
     from peopleinfo.http.middleware.rate_limit import RateLimiter
     from peopleinfo.http.sessions import Sessions
     from peopleinfo.http.shutdown import GracefulShutdown
     from peopleinfo.people.service import PeopleService
+    from peopleinfo.people.store import StoreMaintenance
     from peopleinfo.privacy.audit import AuditLog
     from peopleinfo.telemetry.access_log import AccessLog
     from peopleinfo.telemetry.prometheus import Exposition
@@ -41,6 +46,8 @@ _METHODS: Final = frozenset(falcon.HTTP_METHODS)
 
 def create_app(
     people: PeopleService,
+    imports: ImportTarget,
+    store: StoreMaintenance,
     exposition: Exposition,
     log: AccessLog,
     authenticator: Authenticator,
@@ -55,6 +62,7 @@ def create_app(
     unix_socket: bool = False,
     open_metrics: bool,
     origins: frozenset[str] = frozenset(),
+    cache: HasState | None = None,
 ) -> App:
     """Return the ASGI app of the HTTP API.
 
@@ -76,12 +84,14 @@ def create_app(
     app = App(middleware=middleware)
     app.req_options.strip_url_path_trailing_slash = True
     problems.register(app)
-    routes.add_people_routes(app, people, audit, body_timeout=body_timeout)
+    routes.add_people_routes(app, people, imports, audit, body_timeout=body_timeout)
     for operation in OPERATIONS:
         for status in _ERRORS:
             REQUESTS.init_labels(operation.path, operation.method.upper(), status)
-    exposition.gauges += [people.store.update_gauges, uvicorn_protocol.update_gauges]
-    routes.add_operations_routes(app, people, exposition, log, shutdown, audit)
+    exposition.gauges += [store.update_gauges, uvicorn_protocol.update_gauges]
+    routes.add_operations_routes(
+        app, StatusResource(Health(store.check), shutdown, audit, cache), MetricsResource(exposition, log)
+    )
     return app
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import falcon
 
@@ -15,18 +15,27 @@ if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
     from peopleinfo.http.shutdown import GracefulShutdown
-    from peopleinfo.people.store import Store
     from peopleinfo.privacy.audit import AuditLog
     from peopleinfo.telemetry.access_log import AccessLog
     from peopleinfo.telemetry.health import Health
     from peopleinfo.telemetry.prometheus import Exposition
 
 
+class HasState(Protocol):
+    """A cache that reports its state."""
+
+    @property
+    def state(self) -> str:
+        """State of the cache: "ok" or "down"."""
+
+
 class StatusResource:
     """/status and /status/ready: readiness; /status/live: liveness."""
 
-    def __init__(self, store: Store, health: Health, shutdown: GracefulShutdown, audit: AuditLog | None) -> None:
-        self._store = store
+    def __init__(
+        self, health: Health, shutdown: GracefulShutdown, audit: AuditLog | None, cache: HasState | None
+    ) -> None:
+        self._cache = cache
         self._health = health
         self._drain = shutdown
         self._audit = audit
@@ -46,8 +55,8 @@ class StatusResource:
             if status["audit"] != "ok":  # the service still reads, but rejects writes
                 status |= {"statusCode": 503, "status": "unavailable"}
                 resp.set_header("Retry-After", "5")
-        if cache := self._store.cache_state:
-            status["cache"] = cache  # the service works without it, only slower
+        if self._cache:
+            status["cache"] = self._cache.state  # the service works without it, only slower
         _respond(resp, status)
 
     async def on_get_live(self, _: Request, resp: Response) -> None:

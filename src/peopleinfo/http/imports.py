@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
     from falcon.asgi import Request, Response
 
+    from peopleinfo.bulk.importer import ImportTarget
     from peopleinfo.bulk.rows import Row, RowResult
     from peopleinfo.http.middleware.audit import RequestAudit
-    from peopleinfo.people.service import PeopleService
 
 _BATCH_ROWS: Final = 500  # validation takes a few milliseconds, which block all other requests
 _BATCH_SIZE: Final = 256 * 1024  # bytes of input; parsed values take up to fifty times as much memory
@@ -59,8 +59,8 @@ _FORMATS: Final[dict[str, reader.Format | None]] = {
 class ImportResource:
     """/v1/people/import: stores rows and returns one result per row."""
 
-    def __init__(self, people: PeopleService, *, body_timeout: float) -> None:
-        self._people = people
+    def __init__(self, target: ImportTarget, *, body_timeout: float) -> None:
+        self._target = target
         self._body_timeout = body_timeout
         # Format readers block while they wait for input. Slow imports must not occupy the threads of other work.
         self._threads = ThreadPoolExecutor(_MAX_READERS, "import")
@@ -69,7 +69,7 @@ class ImportResource:
         """Store every valid row. The response starts when the whole body is read, so clients may send before they read."""
         key = idempotency_key(req)
         import_id = hashlib.sha256(b"import " + key.encoded).digest() if key else None
-        import_ = Importer(self._people, import_id, dry_run=req.get_param_as_bool("dry_run") or False)
+        import_ = Importer(self._target, import_id, dry_run=req.get_param_as_bool("dry_run") or False)
         input_format = _FORMATS[media_type(req, tuple(_FORMATS), codings=_CODINGS)]
         is_packed = req.get_header("Content-Encoding", default="").lower() in _CODINGS
         body = cast("io.BufferedReader", io.BufferedReader(_Body(req, self._body_timeout), _CHUNK_SIZE))

@@ -12,7 +12,7 @@ from peopleinfo.http.bodies import read_body
 from peopleinfo.http.cursors import InvalidCursor
 from peopleinfo.http.memory_budget import RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
-from peopleinfo.http.people import read_options, set_cache_status, set_private
+from peopleinfo.http.people import is_fresh, set_cache_status, set_private
 from peopleinfo.http.search_params import parse_search
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import check_search
@@ -61,11 +61,13 @@ class DataResource:
         search = parse_search({"surname": surname, "limit": limit})
         if hidden := req.context.principal.hidden_fields:
             check_search(["surname"], hidden)
-        options = read_options(req)
         RESPONSES.require_room()
         position = resumed.position if resumed else None
-        page = await self._people.find(search.where, after=position, limit=search.limit, options=options, hidden=hidden)
-        set_cache_status(req, resp, options)
+        page, status = await self._people.find_cached(
+            search.where, after=position, limit=search.limit, fresh=is_fresh(req), hidden=hidden
+        )
+        if status is not None:
+            set_cache_status(req, resp, status)
         if trail := audit_of(req):
             trail.set_people(page.people)
         resp.data = b"[" + b",".join(page.people) + b"]"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import falcon
 
+from peopleinfo.errors import PersonNotFound
 from peopleinfo.http import etags
 from peopleinfo.http.bodies import MERGE_PATCH, read_json
 from peopleinfo.http.etags import EvaluatesConditions
@@ -15,7 +16,7 @@ from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.search_params import parse_query, parse_search
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import check_patch, check_search, redact
-from peopleinfo.people.store import CacheStatus, ClientKey, ReadOptions
+from peopleinfo.people.store import CacheStatus, ClientKey
 from peopleinfo.privacy.export import export_personal_data
 
 if TYPE_CHECKING:
@@ -65,10 +66,12 @@ class PeopleResource:
     async def _search(self, search: SearchRequest, params: Mapping[str, Any], req: Request, resp: Response) -> None:
         if hidden := req.context.principal.hidden_fields:
             check_search(params, hidden)
-        options = read_options(req)
         RESPONSES.require_room()
-        page, cursor = await search.page(self._people, self._cursors, options, req.context.principal)
-        set_cache_status(req, resp, options)
+        page, cursor, status = await search.page(
+            self._people, self._cursors, req.context.principal, fresh=is_fresh(req)
+        )
+        if status is not None:
+            set_cache_status(req, resp, status)
         if trail := audit_of(req):
             trail.set_people(page.people)
         resp.data = b'{"people":[%b],"next_cursor":%b}' % (b",".join(page.people), strict_json.encode(cursor))
@@ -86,11 +89,11 @@ class PersonResource(EvaluatesConditions):
 
     async def on_get(self, req: Request, resp: Response, person_id: str) -> None:
         """Return the person, or 304 if the client has the current version."""
-        options = read_options(req)
-        try:
-            record = await self._people.get(person_id, options=options)
-        finally:  # a 404 also has a cache status
-            set_cache_status(req, resp, options)
+        record, status = await self._people.get_cached(person_id, fresh=is_fresh(req))
+        if status is not None:
+            set_cache_status(req, resp, status)
+        if record is None:
+            raise PersonNotFound(person_id)
         hidden = req.context.principal.hidden_fields
         if etags.are_given(req):
             etags.answer_read(req, resp, etags.of_record(record, hidden))
@@ -151,20 +154,19 @@ def set_private(resp: Response) -> None:
     resp.set_header("Cache-Control", "private, no-cache")
 
 
-def read_options(req: Request) -> ReadOptions:
-    """Return the options of a read; `Cache-Control: no-cache` (RFC 9111) bypasses the cache."""
-    return ReadOptions(fresh="no-cache" in (req.get_header("Cache-Control") or "").lower())
+def is_fresh(req: Request) -> bool:
+    """Return whether the request bypasses the cache with `Cache-Control: no-cache` (RFC 9111)."""
+    return "no-cache" in (req.get_header("Cache-Control") or "").lower()
 
 
-def set_cache_status(req: Request, resp: Response, options: ReadOptions) -> None:
-    """Set the header Cache-Status (RFC 9211), and the cache status in the access log, if a cache is configured.
+def set_cache_status(req: Request, resp: Response, status: CacheStatus) -> None:
+    """Set the header Cache-Status (RFC 9211), and the cache status in the access log.
 
     The size of a record affects whether the cache holds it. Principals with hidden fields therefore get no header.
     """
-    if options.source is not None:
-        req.context.source = options.source
-        if not req.context.principal.hidden_fields:
-            resp.set_header("Cache-Status", _CACHE_STATUS[options.source])
+    req.context.source = status
+    if not req.context.principal.hidden_fields:
+        resp.set_header("Cache-Status", _CACHE_STATUS[status])
 
 
 _CACHE_STATUS: Final = {

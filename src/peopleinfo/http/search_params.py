@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from peopleinfo.auth.principal import Principal
     from peopleinfo.http.cursors import Cursors
     from peopleinfo.people.service import PeopleService
-    from peopleinfo.people.store import Page, ReadOptions
+    from peopleinfo.people.store import CacheStatus, Page
 
 LIMIT: Final = 100
 MAX_LIMIT: Final = 1000
@@ -37,19 +37,19 @@ class SearchRequest(NamedTuple):
     cursor: str | None
 
     async def page(
-        self, people: PeopleService, cursors: Cursors, options: ReadOptions, principal: Principal
-    ) -> tuple[Page, str | None]:
-        """Return the page without the hidden fields of the principal, and the cursor of the next page.
+        self, people: PeopleService, cursors: Cursors, principal: Principal, *, fresh: bool
+    ) -> tuple[Page, str | None, CacheStatus | None]:
+        """Return the page without the hidden fields of the principal, the cursor of the next page and the cache status.
 
         The cursor is valid for this principal only. Raises InvalidCursor.
         """
         position = cursors.decode(self.cursor, self.where.fingerprint, principal.name) if self.cursor else None
-        page = await people.find(
-            self.where, after=position, limit=self.limit, options=options, hidden=principal.hidden_fields
+        page, status = await people.find_cached(
+            self.where, after=position, limit=self.limit, fresh=fresh, hidden=principal.hidden_fields
         )
-        return page, cursors.encode(
-            page.next, self.where.fingerprint, principal.name
-        ) if page.next is not None else None
+        if page.next is None:
+            return page, None, status
+        return page, cursors.encode(page.next, self.where.fingerprint, principal.name), status
 
 
 def parse_query(text: str, params: Mapping[str, Any]) -> SearchRequest:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from calendar import monthrange
-from datetime import date
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 
 _FORMS = re.compile(r"(?:(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?|--(\d{2})-(\d{2}))", re.ASCII)
+_EARLIEST_TIME_ZONE = timedelta(hours=14)  # UTC+14 (Kiribati), where each day starts first
 _LEAP_YEAR = 2000  # makes --02-29 valid
 
 
@@ -42,6 +43,11 @@ def check_not_future(text: str, today: date) -> None:
     days = date_range(text)
     if days is not None and days[0] > today:
         raise ValueError("must not be in the future")
+
+
+def earliest_date(now: datetime) -> date:
+    """Return the current date in the earliest time zone, so that no client's current date counts as the future."""
+    return (now + _EARLIEST_TIME_ZONE).date()
 
 
 def _calendar_day(year: int, month: int, day: int) -> date:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
-from peopleinfo.errors import FieldError, InvalidPerson, VersionConflict
+from peopleinfo.errors import FieldError, InvalidPerson, PersonNotFound, VersionConflict
 from peopleinfo.people import strict_json
+from peopleinfo.people.birthdate import earliest_date
 from peopleinfo.people.field_access import redact, visible_fields
 from peopleinfo.people.person import (
     MAX_RECORD_SIZE,
@@ -22,18 +22,17 @@ from peopleinfo.people.person import (
     person_data_from_fields,
     split_record,
 )
-from peopleinfo.people.store import PAGE_SIZE, IdempotencyKey, Page, ReadOptions, Store
+from peopleinfo.people.store import PAGE_SIZE, CacheStatus, IdempotencyKey, Page
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable
     from datetime import date, datetime
 
     from peopleinfo.people.search import PersonFilter
-    from peopleinfo.people.store import ClientKey
+    from peopleinfo.people.store import CachedReader, ClientKey, PersonStore
 
 Precondition = Callable[["StoredPerson"], None]
 """Called with the current record before a change; raises an error to reject the change."""
-_EARLIEST_TIME_ZONE: Final = timedelta(hours=14)  # UTC+14 (Kiribati), where each day starts first
 _MAX_READ_ONLY_SIZE: Final = 1_024  # bytes of the read-only fields in the JSON of a record
 # So many records have less than PAGE_SIZE bytes, whatever their sizes.
 _MAX_HIDDEN_PAGE: Final = (PAGE_SIZE - 1) // (MAX_STORED_SIZE + _MAX_READ_ONLY_SIZE)
@@ -47,18 +46,41 @@ def always_allow(_: StoredPerson) -> None:
 class PeopleService:
     """The operations on the records of a store. `now` returns the current time as an aware datetime."""
 
-    def __init__(self, store: Store, *, now: Callable[[], datetime]) -> None:
-        self.store = store
+    def __init__(
+        self, store: PersonStore, *, secret: bytes, now: Callable[[], datetime], cache: CachedReader | None = None
+    ) -> None:
+        """Derive keys from `secret`. `cache` is the cache in front of the store, None without one."""
+        self._store = store
+        self._secret = secret
         self._now = now
+        self._cache = cache
 
     @property
     def today(self) -> date:
-        """Today's date in the earliest time zone, so that no client's current date counts as the future."""
-        return (self._now() + _EARLIEST_TIME_ZONE).date()
+        """The current date, see `earliest_date`."""
+        return earliest_date(self._now())
 
-    async def get(self, person_id: str, *, options: ReadOptions | None = None) -> StoredPerson:
-        """Return a record, from the store itself unless `options` allow a cached response. Raises PersonNotFound."""
-        return await self.store.get(person_id, options=options)
+    def get(self, person_id: str) -> Awaitable[StoredPerson]:
+        """Return a record from the store itself. Raises PersonNotFound."""
+        return self._store.get(person_id)
+
+    def get_cached(
+        self, person_id: str, *, fresh: bool = False
+    ) -> Awaitable[tuple[StoredPerson | None, CacheStatus | None]]:
+        """Return a record, None for an unknown id, and the cache status, None without a cache. `fresh`: bypass the cache."""
+        if self._cache is None or fresh:
+            return self._get_uncached(person_id)
+        return self._cache.get_cached(person_id)
+
+    async def _get_uncached(self, person_id: str) -> tuple[StoredPerson | None, CacheStatus | None]:
+        try:
+            return await self._store.get(person_id), self._bypassed
+        except PersonNotFound:
+            return None, self._bypassed
+
+    @property
+    def _bypassed(self) -> CacheStatus | None:
+        return CacheStatus.REQUEST if self._cache else None
 
     async def create(self, data: Any, *, idempotency_key: ClientKey | None = None) -> StoredPerson:
         """Create a record. A second call with the same `idempotency_key` and content returns the record of the first call.
@@ -66,13 +88,13 @@ class PeopleService:
         Raises InvalidPerson, IdempotencyKeyConflict, IdempotentPersonDeleted.
         """
         person = parse_person(data, today=self.today)
-        return await self.store.create(
+        return await self._store.create(
             person, idempotency_key=self._keyed_digests(idempotency_key, person) if idempotency_key else None
         )
 
     async def create_legacy(self, data: Any) -> StoredPerson:
         """Create a record from a body of `POST /data`. Raises InvalidPerson."""
-        return await self.store.create(parse_legacy_person(data, today=self.today))
+        return await self._store.create(parse_legacy_person(data, today=self.today))
 
     async def replace(self, person_id: str, data: Any, *, precondition: Precondition = always_allow) -> StoredPerson:
         """Replace the fields of a record if `precondition` accepts the current record.
@@ -112,11 +134,11 @@ class PeopleService:
         while True:
             expected = None
             if precondition is not None:
-                record = await self.store.get(person_id)
+                record = await self._store.get(person_id)
                 precondition(record)
                 expected = record.version
             with suppress(VersionConflict):  # after a concurrent change, evaluate the precondition again
-                await self.store.delete(person_id, expected=expected)
+                await self._store.delete(person_id, expected=expected)
                 return
 
     async def find(
@@ -125,28 +147,37 @@ class PeopleService:
         *,
         after: bytes | None = None,
         limit: int,
-        options: ReadOptions | None = None,
         hidden: frozenset[str] = frozenset(),
     ) -> Page:
-        """Return a page of the matching records without `hidden` fields; see `Store.find` and `Store.scan`.
+        """Return a page of the matching records without `hidden` fields; see `PersonReader.find` and `PersonReader.scan`.
 
         The end of the page does not depend on the values of hidden fields.
         """
-        if hidden:
-            return await self._find_visible(person_filter, after, limit, options, hidden)
-        if person_filter.surname_key is None and person_filter.prefix_key is None:
-            return await self.store.scan(after=after, limit=limit, person_filter=person_filter)
-        return await self.store.find(person_filter, after=after, limit=limit, options=options)
+        page, _ = await self.find_cached(person_filter, after=after, limit=limit, fresh=True, hidden=hidden)
+        return page
 
-    async def _find_visible(
+    async def find_cached(
         self,
         person_filter: PersonFilter,
-        after: bytes | None,
+        *,
+        after: bytes | None = None,
         limit: int,
-        options: ReadOptions | None,
-        hidden: frozenset[str],
-    ) -> Page:
-        """Fill a page; its size limit applies to the visible fields only.
+        fresh: bool = False,
+        hidden: frozenset[str] = frozenset(),
+    ) -> tuple[Page, CacheStatus | None]:
+        """Return a page like `find`, and the cache status, None without a cache. `fresh`: bypass the cache."""
+        if hidden:
+            return await self._find_visible(person_filter, after, limit, hidden, fresh=fresh)
+        if person_filter.surname_key is None and person_filter.prefix_key is None:
+            return await self._store.scan(after=after, limit=limit, person_filter=person_filter), None
+        if self._cache is None or fresh:
+            return await self._store.find(person_filter, after=after, limit=limit), self._bypassed
+        return await self._cache.find_cached(person_filter, after=after, limit=limit)
+
+    async def _find_visible(
+        self, person_filter: PersonFilter, after: bytes | None, limit: int, hidden: frozenset[str], *, fresh: bool
+    ) -> tuple[Page, CacheStatus | None]:
+        """Fill a page; its size limit applies to the visible fields only. The cache status is that of the last query.
 
         Each query is small enough that the store cannot end it early because of the size of the complete records.
         """
@@ -154,13 +185,13 @@ class PeopleService:
         size = 0
         while True:
             query_limit = min(limit - len(people), _MAX_HIDDEN_PAGE)
-            page = await self.find(person_filter, after=after, limit=query_limit, options=options)
+            page, status = await self.find_cached(person_filter, after=after, limit=query_limit, fresh=fresh)
             redacted = [redact(body, hidden) for body in page.people]
             people += redacted
             size += sum(map(len, redacted))
             after = page.next
             if after is None or len(redacted) < query_limit or len(people) == limit or size >= PAGE_SIZE:
-                return Page(people, after)
+                return Page(people, after), status
 
     async def iter_pages(
         self, person_filter: PersonFilter, *, hidden: frozenset[str] = frozenset()
@@ -179,11 +210,11 @@ class PeopleService:
         self, person_id: str, precondition: Precondition, new: Callable[[PersonData, dict[str, Any]], PersonData]
     ) -> StoredPerson:
         while True:
-            record = await self.store.get(person_id)
+            record = await self._store.get(person_id)
             precondition(record)
             person = new(*split_record(record))
             with suppress(VersionConflict):  # after a concurrent change, apply this change to its result
-                return await self.store.replace(person_id, person, expected=record.version, current=record)
+                return await self._store.replace(person_id, person, expected=record.version, current=record)
 
     def _parse(self, data: Any, old: PersonData, read_only: dict[str, Any], *, require_name: bool = True) -> PersonData:
         """Validate the new fields of a record. A record that already exceeds the size limit must not grow."""
@@ -217,7 +248,7 @@ class PeopleService:
     def _keyed_digests(self, key: ClientKey, person: PersonData) -> IdempotencyKey:
         # A plain digest of a name and a birthdate could be reversed by brute force.
         digests = (
-            blake2b(text, key=self.store.secret, person=b"idempotency", digest_size=32).digest()
+            blake2b(text, key=self._secret, person=b"idempotency", digest_size=32).digest()
             for text in (key.encoded, strict_json.encode(person.to_dict()))
         )
         return IdempotencyKey(*digests)

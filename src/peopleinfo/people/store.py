@@ -1,4 +1,8 @@
-"""The interface of a store. The conformance suite in tests/stores checks these contracts for every implementation."""
+"""The interfaces of a store, one for each kind of caller. The conformance suite in tests/stores checks every implementation.
+
+Every method may raise StoreUnavailable: the store did not respond in time, nothing was stored, and the caller may retry. A write may
+also raise its subclass OutcomeUnknown: the write may have been stored. An acknowledged write survives a crash and power loss.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from peopleinfo.people.person import PersonData, StoredPerson
     from peopleinfo.people.search import PersonFilter
@@ -49,15 +54,25 @@ class Page(NamedTuple):
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
-    """The progress of a bulk operation: it has processed `rows` rows of its input and stored `stored` of them as records.
+    """The progress of a bulk operation: it has processed `rows` rows of its input and stored `stored` of them as records."""
 
-    `digest` is the digest of these rows, which detects a different input on resume. A copy stores its position there.
-    """
-
-    import_id: bytes
+    operation_id: bytes
     rows: int = 0
     stored: int = 0
     digest: bytes = b""
+    """Digest of these rows, which detects a different input on resume; empty for a copy."""
+    position: bytes = b""
+    """Position in the source of a copy after these rows; empty for an input that is read from its start."""
+    finished: bool = False
+    """Whether the operation is complete."""
+
+
+class Lease(NamedTuple):
+    """The right of one process to do a periodic job. Until `expires_at`, only the holder (random bytes) can renew it."""
+
+    name: str
+    holder: bytes
+    expires_at: datetime
 
 
 class ReindexResult(NamedTuple):
@@ -76,18 +91,6 @@ class PurgeResult(NamedTuple):
     next: bytes | None
 
 
-class ReadOptions:
-    """Options of a read, and the cache status that the cache reports back. A store without a cache ignores them."""
-
-    __slots__ = ("fresh", "source")
-
-    def __init__(self, *, fresh: bool = False) -> None:
-        self.fresh = fresh
-        """Whether to bypass the cache."""
-        self.source: CacheStatus | None = None
-        """The cache status of the response; None without a cache."""
-
-
 class CacheStatus(StrEnum):
     """The source of a response."""
 
@@ -100,53 +103,13 @@ class CacheStatus(StrEnum):
     __hash__ = str.__hash__  # Enum.__hash__ is a Python function, which would be called on every request
 
 
-class Store(Protocol):
-    """A store of person records.
+class PersonReader(Protocol):
+    """Reads of current records. Reads by id and by surname return every write that any process had acknowledged before they started."""
 
-    Every method may raise StoreUnavailable: the store did not respond in time, nothing was stored, and the caller may retry. A write
-    may also raise its subclass OutcomeUnknown: the write may have been stored. An acknowledged write survives a crash and power loss.
-    Reads by id and by surname return every write that any process had acknowledged before they started, unless `options` allow a
-    cached response.
-    """
-
-    @property
-    def secret(self) -> bytes:
-        """32 random bytes, generated when the store is created, from which all processes derive keys."""
-
-    def index_value(self, surname_key: str) -> str:
-        """Return the indexed form of a surname key: the key itself, or its keyed hash if the store is encrypted."""
-
-    @property
-    def cache_state(self) -> str | None:
-        """State of the cache: "ok" or "down"; None without a cache."""
-
-    async def get(self, person_id: str, *, options: ReadOptions | None = None) -> StoredPerson:
+    async def get(self, person_id: str) -> StoredPerson:
         """Return a record. Raises PersonNotFound."""
 
-    async def create(self, data: PersonData, *, idempotency_key: IdempotencyKey | None = None) -> StoredPerson:
-        """Store a new record and return it with its id and version 1.
-
-        A second call with the same `idempotency_key` and content within `IDEMPOTENCY_TTL` returns the record of the first call, even if
-        the person has changed since. Raises IdempotencyKeyConflict (different content), IdempotentPersonDeleted.
-        """
-
-    async def replace(
-        self, person_id: str, data: PersonData, *, expected: int, current: StoredPerson | None = None
-    ) -> StoredPerson:
-        """Replace the fields of a record and increment its version. Raises PersonNotFound, VersionConflict unless at version `expected`.
-
-        `current` is the record at that version if the caller has just read it; it saves some stores a read.
-        """
-
-    async def delete(self, person_id: str, *, expected: int | None = None) -> None:
-        """Delete a person and every copy of the record in the store.
-
-        Raises PersonNotFound, VersionConflict unless at version `expected` (None: any version).
-        """
-
-    async def find(
-        self, person_filter: PersonFilter, *, after: bytes | None, limit: int, options: ReadOptions | None = None
-    ) -> Page:
+    async def find(self, person_filter: PersonFilter, *, after: bytes | None, limit: int) -> Page:
         """Return a page of the records with a surname key (oldest first) or a key prefix (by key, then oldest first).
 
         The records of an import in several batches may be ordered by the start of the import. Successive pages repeat no record, and
@@ -169,20 +132,59 @@ class Store(Protocol):
         The records are divided into `segments`, which can be read in parallel; this call reads number `segment`, counted from 0.
         """
 
+
+class CachedReader(Protocol):
+    """Reads that a cache may serve. They return no value that an acknowledged write has replaced, within the bounds of the cache."""
+
+    async def get_cached(self, person_id: str) -> tuple[StoredPerson | None, CacheStatus]:
+        """Return a record, None for an unknown id, and the source of the response."""
+
+    async def find_cached(
+        self, person_filter: PersonFilter, *, after: bytes | None, limit: int
+    ) -> tuple[Page, CacheStatus | None]:
+        """Return a page, like `PersonReader.find`, and the source of the response; None for a search that is never cached."""
+
+
+class PersonWriter(Protocol):
+    """Changes of one record."""
+
+    async def create(self, data: PersonData, *, idempotency_key: IdempotencyKey | None = None) -> StoredPerson:
+        """Store a new record and return it with its id and version 1.
+
+        A second call with the same `idempotency_key` and content within `IDEMPOTENCY_TTL` returns the record of the first call, even if
+        the person has changed since. Raises IdempotencyKeyConflict (different content), IdempotentPersonDeleted.
+        """
+
+    async def replace(
+        self, person_id: str, data: PersonData, *, expected: int, current: StoredPerson | None = None
+    ) -> StoredPerson:
+        """Replace the fields of a record and increment its version. Raises PersonNotFound, VersionConflict unless at version `expected`.
+
+        `current` is the record at that version if the caller has just read it; it saves some stores a read.
+        """
+
+    async def delete(self, person_id: str, *, expected: int | None = None) -> None:
+        """Delete a person and every copy of the record in the store.
+
+        Raises PersonNotFound, VersionConflict unless at version `expected` (None: any version).
+        """
+
+
+class PersonStore(PersonReader, PersonWriter, Protocol):
+    """Reads and changes of single records."""
+
+
+class BulkStore(Protocol):
+    """Writes of many records, with checkpoints from which an interrupted operation resumes."""
+
     async def create_many(
         self, people: Sequence[PersonData], *, checkpoint: tuple[Checkpoint, Checkpoint] | None = None
     ) -> list[str]:
         """Store new records durably and return their ids, in order.
 
-        `checkpoint` is the current and the next progress of the import, which the store updates atomically with the records.
-        Raises ImportAlreadyRunning if the stored progress is not the current one: another process runs the same import.
+        `checkpoint` is the current and the next checkpoint of the import, which the store updates atomically with the records.
+        Raises ImportAlreadyRunning if the stored checkpoint is not the current one: another process runs the same import.
         """
-
-    async def progress(self, import_id: bytes) -> Checkpoint:
-        """Return the last checkpoint of an import; that of an unknown import is `Checkpoint(import_id)`."""
-
-    def update_gauges(self) -> None:
-        """Update the gauges of the store among the metrics of this process."""
 
     async def upsert_many(
         self, people: Sequence[bytes], *, checkpoint: tuple[Checkpoint, Checkpoint] | None = None
@@ -194,6 +196,26 @@ class Store(Protocol):
         `checkpoint` is that of `create_many`; a store that cannot update both atomically stores the records first.
         """
 
+    async def read_checkpoint(self, operation_id: bytes) -> Checkpoint:
+        """Return the last checkpoint of a bulk operation; that of an unknown operation is `Checkpoint(operation_id)`."""
+
+
+class LeaseStore(Protocol):
+    """Leases, so that one of all processes does a job."""
+
+    async def acquire_lease(self, lease: Lease, *, now: datetime) -> bool:
+        """Acquire or renew a lease. Returns False if another holder has it and it has not expired at the time `now`."""
+
+
+class StoreMaintenance(Protocol):
+    """Operations of the service and its operator."""
+
+    async def check(self) -> None:
+        """Check that the store can serve reads and writes. Raises StoreUnavailable with the problem."""
+
+    async def estimate(self) -> int | None:
+        """Return the approximate number of records, for a progress bar; None if only a full scan could count them."""
+
     async def reindex(self, *, after: bytes | None, limit: int) -> ReindexResult:
         """Update the surname keys of the next `limit` records to the current `FOLD_VERSION`; versions do not change.
 
@@ -204,11 +226,15 @@ class Store(Protocol):
     async def purge(self, *, after: bytes | None, limit: int, remove: bool = True) -> PurgeResult:
         """Read the next `limit` records and, with `remove`, delete those without an encryption key.
 
-        Restoring a backup of the store can bring such records back; they cannot be decrypted. A store without encryption has none.
+        Restoring a backup of the store can bring back such records; they cannot be decrypted. A store without encryption has none.
         """
 
-    async def estimate(self) -> int | None:
-        """Return the approximate number of records, for a progress bar; None if only a full scan could count them."""
+    def update_gauges(self) -> None:
+        """Update the gauges of the store among the metrics of this process."""
 
-    async def check(self) -> None:
-        """Check that the store can serve reads and writes. Raises StoreUnavailable with the problem."""
+
+class Store(PersonStore, BulkStore, LeaseStore, StoreMaintenance, Protocol):
+    """All interfaces of a store, for implementations and wrappers. Every other caller takes one of the interfaces above."""
+
+    def index_value(self, surname_key: str) -> str:
+        """Return the indexed form of a surname key: the key itself, or its keyed hash if the store is encrypted."""

@@ -6,30 +6,28 @@ import asyncio
 import secrets
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 import structlog
 
-from peopleinfo.errors import ImportAlreadyRunning, PeopleInfoError, PersonNotFound, StoreUnavailable, VersionConflict
+from peopleinfo.errors import LeaseLost, PeopleInfoError, PersonNotFound, StoreUnavailable, VersionConflict
 from peopleinfo.people.person import decode_stored
-from peopleinfo.people.store import Checkpoint
+from peopleinfo.people.store import Lease, LeaseStore, PersonStore
 from peopleinfo.privacy.audit import audit_action, audit_intent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from peopleinfo.people.store import Store
     from peopleinfo.privacy.audit import AuditLog
 
 RETENTION: Final = "(retention)"  # principal in the audit log; no API key can have this name
 _PAGE_LIMIT: Final = 500
 _PAGE_DELAY: Final = 0.1  # seconds between pages, which leaves resources to requests
 _POLL_INTERVAL: Final = 300.0  # seconds between two attempts to acquire the lease
-_EXPIRY_MINUTES: Final = 10  # without renewal, after which another process takes over the lease
-_MINUTE_SIZE: Final = 8  # bytes
-_LEASE_ID: Final = sha256(b"peopleinfo retention").digest()  # key of the lease in the store
+_LEASE_TTL: Final = timedelta(minutes=10)  # without renewal, after which another process takes over the lease
+_RENEWAL_INTERVAL: Final = timedelta(minutes=1)
+_HOLDER_SIZE: Final = 16  # bytes
 _log = structlog.get_logger("peopleinfo.privacy.retention")
 
 
@@ -49,7 +47,7 @@ async def _no_delay() -> None:
 
 
 async def iter_expired(
-    store: Store, *, before: datetime, on_page: Callable[[], Awaitable[None]] = _no_delay
+    store: PersonStore, *, before: datetime, on_page: Callable[[], Awaitable[None]] = _no_delay
 ) -> AsyncIterator[tuple[str, int]]:
     """Yield the id and version of each record that was last modified before a time. Awaits `on_page` between two pages."""
     after: bytes | None = None
@@ -65,7 +63,7 @@ async def iter_expired(
 
 
 async def delete_expired(
-    store: Store,
+    store: PersonStore,
     audit: AuditLog | None,
     *,
     before: datetime,
@@ -84,58 +82,46 @@ async def delete_expired(
 
 
 class RetentionLease:
-    """A lease that makes one of all processes run the daily deletion. Another process resumes it if the holder stops renewing.
+    """A lease that makes one of all processes run the daily deletion. Another process takes over if the holder stops renewing it."""
 
-    The store keeps the lease as the checkpoint of an import: `rows` is the day as an ordinal; `digest` contains the minute of the last
-    renewal and random bytes, and is empty when the deletion is complete.
-    """
-
-    def __init__(self, store: Store, now: Callable[[], datetime]) -> None:
+    def __init__(self, store: LeaseStore, now: Callable[[], datetime]) -> None:
         self._store = store
         self._now = now
-        self._held: Checkpoint | None = None
+        self._holder = secrets.token_bytes(_HOLDER_SIZE)
+        self._renew_at = now()
 
     async def acquire(self) -> bool:
         """Acquire the lease for today's deletion. Returns False if it is complete or another process holds the lease."""
-        current = await self._store.progress(_LEASE_ID)
-        if current.digest and current != self._held and self._minute() - _renewed_at(current) < _EXPIRY_MINUTES:
-            return False
-        today = self._now().astimezone(UTC).toordinal()
-        if not current.digest and current.rows >= today:
-            return False
-        with suppress(ImportAlreadyRunning):  # another process was faster
-            await self._write(current, day=today)
-            return True
-        return False
+        return await self._acquire(self._now() + _LEASE_TTL)
 
     async def renew(self) -> None:
-        """Renew the lease, and pause between two pages. Raises ImportAlreadyRunning if another process has taken over."""
+        """Renew the lease, and pause between two pages. Raises LeaseLost if another process has taken over."""
         await asyncio.sleep(_PAGE_DELAY)
-        if self._held and self._minute() != _renewed_at(self._held):
-            await self._write(self._held, day=self._held.rows)
+        if self._now() >= self._renew_at:
+            await self._extend(self._now() + _LEASE_TTL)
 
     async def finish(self) -> None:
-        """Mark the deletion as complete. Raises ImportAlreadyRunning if another process has taken over."""
-        if self._held:
-            await self._write(self._held, day=self._held.rows, complete=True)
+        """Keep the lease until tomorrow, since the deletion is complete. Raises LeaseLost if another process has taken over."""
+        today = self._now().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        await self._extend(today + timedelta(days=1))
+        self._holder = secrets.token_bytes(_HOLDER_SIZE)  # this process must not acquire it earlier than others
 
-    async def _write(self, current: Checkpoint, *, day: int, complete: bool = False) -> None:
-        renewal = b"" if complete else self._minute().to_bytes(_MINUTE_SIZE) + secrets.token_bytes(8)
-        lease = Checkpoint(_LEASE_ID, rows=day, digest=renewal)
-        await self._store.create_many([], checkpoint=(current, lease))
-        self._held = lease
+    async def _extend(self, expires_at: datetime) -> None:
+        if not await self._acquire(expires_at):
+            raise LeaseLost(RETENTION)
 
-    def _minute(self) -> int:
-        return int(self._now().timestamp()) // 60
+    async def _acquire(self, expires_at: datetime) -> bool:
+        now = self._now()
+        self._renew_at = now + _RENEWAL_INTERVAL
+        return await self._store.acquire_lease(Lease("retention", self._holder, expires_at), now=now)
 
 
-def _renewed_at(lease: Checkpoint) -> int:
-    """Return the minute of the last renewal."""
-    return int.from_bytes(lease.digest[:_MINUTE_SIZE])
+class RetentionStore(PersonStore, LeaseStore, Protocol):
+    """A store whose records expire."""
 
 
 async def run_retention(
-    store: Store,
+    store: RetentionStore,
     audit: AuditLog | None,
     *,
     retention: timedelta,
@@ -152,7 +138,7 @@ async def run_retention(
                 )
                 await lease.finish()
                 _log.info("retention_completed", erased=deleted)
-        except (StoreUnavailable, ImportAlreadyRunning) as error:
+        except (StoreUnavailable, LeaseLost) as error:
             _log.warning("retention_failed", reason=str(error))
         except PeopleInfoError as error:
             _log.error("retention_failed", reason=type(error).__name__)

@@ -11,6 +11,7 @@ from peopleinfo.people.person import utc_now
 from peopleinfo.settings import InvalidSettings
 from peopleinfo.settings.urls import DynamoDBUrl
 from peopleinfo.stores.instrumented import InstrumentedStore
+from peopleinfo.stores.service_store import ServiceStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
     from peopleinfo.auth.api_keys import ApiKeyStore
     from peopleinfo.crypto.master_key import MasterKey
     from peopleinfo.crypto.rotation import KeyStore
+    from peopleinfo.people.store import Store
     from peopleinfo.settings import Settings
     from peopleinfo.settings.urls import EncryptionUrl
-    from peopleinfo.stores.service_store import ServiceStore
+    from peopleinfo.stores.service_store import OpenedStore
 
 
 @asynccontextmanager
@@ -32,14 +34,16 @@ async def open_service_store(settings: Settings, *, create: bool = False) -> Asy
     """
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(_open_store(settings.location, encryption_of(settings), create=create))
-        store: ServiceStore = InstrumentedStore(opened)
+        people: Store = InstrumentedStore(opened)
+        cached = None
         if settings.cache_url:
             from peopleinfo.stores.cached.store import open_cached  # noqa: PLC0415 - as below
 
-            store = await stack.enter_async_context(
+            people = cached = await stack.enter_async_context(
                 open_cached(
-                    store,
+                    people,
                     settings.cache_url,
+                    secret=opened.secret,
                     user=settings.cache_user,
                     password=settings.cache_password,
                     ttl=settings.cache_ttl,
@@ -49,7 +53,7 @@ async def open_service_store(settings: Settings, *, create: bool = False) -> Asy
                     fence_ttl=settings.cache_fence_ttl,
                 )
             )
-        yield store
+        yield ServiceStore(people, opened.secret, opened.api_keys, opened.ended_sessions, cached)
 
 
 @asynccontextmanager
@@ -74,6 +78,38 @@ def open_master_key(url: EncryptionUrl) -> MasterKey:
 
         return KmsMasterKey(url.key, region=url.region, endpoint=url.endpoint)
     return FileMasterKey(Path(url.key))
+
+
+async def create_tables(settings: Settings) -> list[str]:
+    """Create the missing tables of a DynamoDB store; return the errors of options that could not be set.
+
+    Does nothing for SQLite. Raises StoreConfigurationError.
+    """
+    if not isinstance(settings.location, DynamoDBUrl):
+        return []
+    from peopleinfo.stores.dynamodb import tables  # noqa: PLC0415 - as below
+
+    return await tables.create_tables(settings.location, encrypted=bool(settings.encryption))
+
+
+async def check_tables(settings: Settings) -> list[str]:
+    """Return the differences between the tables of a DynamoDB store and the required schema. Raises StoreConfigurationError."""
+    if not isinstance(settings.location, DynamoDBUrl):
+        return []
+    from peopleinfo.stores.dynamodb import tables  # noqa: PLC0415 - as below
+
+    return await tables.check_tables(settings.location, encrypted=bool(settings.encryption))
+
+
+async def check_cache(settings: Settings) -> str | None:
+    """Return the problem of the configured cache, None if it works."""
+    from peopleinfo.stores.cached.redis_client import open_redis  # noqa: PLC0415 - as below
+    from peopleinfo.stores.cached.shared import SharedCache  # noqa: PLC0415 - as below
+
+    async with open_redis(settings.cache_url, user=settings.cache_user, password=settings.cache_password) as redis:
+        if not await redis.reconnect():
+            return f"{redis.last_error}; the service runs slower without it: check PEOPLEINFO_CACHE_URL"
+        return await SharedCache(redis, bytes(32), ttl=settings.cache_ttl).eviction_problem()
 
 
 def check_database_files(settings: Settings) -> list[tuple[Path, str]]:
@@ -138,7 +174,7 @@ async def open_key_store(settings: Settings, encryption: Encryption, *, exclusiv
 
 def _open_store(
     location: Path | DynamoDBUrl, encryption: Encryption | None, *, create: bool = False
-) -> AbstractAsyncContextManager[ServiceStore]:
+) -> AbstractAsyncContextManager[OpenedStore]:
     # Imported here, because each store needs libraries that the other does not.
     if isinstance(location, DynamoDBUrl):
         from peopleinfo.stores.dynamodb.factory import open_dynamodb  # noqa: PLC0415

@@ -1,18 +1,22 @@
-"""The interface of a store for the service: records, API keys and ended sessions, which are stored in the same place."""
+"""The parts of an open store: records, secret, API keys and ended sessions, which are stored in the same place."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from peopleinfo.people.store import Store
+from peopleinfo.people.store import CachedReader, Store
 
 if TYPE_CHECKING:
     from peopleinfo.auth.api_keys import ApiKeyStore
     from peopleinfo.auth.ended_sessions import EndedSessionStore
 
 
-class ServiceStore(Store, Protocol):
-    """A store of person records together with the credentials of its clients."""
+class OpenedStore(Store, Protocol):
+    """A store as its factory opens it, with the secret and the credentials that are stored in the same place."""
+
+    @property
+    def secret(self) -> bytes:
+        """32 random bytes, generated when the store is created, from which all processes derive keys."""
 
     @property
     def api_keys(self) -> ApiKeyStore:
@@ -21,3 +25,24 @@ class ServiceStore(Store, Protocol):
     @property
     def ended_sessions(self) -> EndedSessionStore:
         """The store of ended console sessions."""
+
+
+class ServiceStore(NamedTuple):
+    """The parts of an open store, for the assembly of the service."""
+
+    people: Store
+    """The records, with metrics and the configured cache."""
+    secret: bytes
+    """32 random bytes, generated when the store is created, from which all processes derive keys."""
+    api_keys: ApiKeyStore
+    ended_sessions: EndedSessionStore
+    cache: ServiceCache | None = None
+    """The cache in front of the records, None if none is configured."""
+
+
+class ServiceCache(CachedReader, Protocol):
+    """Cached reads, and the state of the cache."""
+
+    @property
+    def state(self) -> str:
+        """State of the cache: "ok" or "down"."""

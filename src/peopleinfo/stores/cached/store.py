@@ -24,12 +24,9 @@ from peopleinfo.telemetry.metrics import CACHE_COALESCED_READS, CACHE_FENCES
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Sequence
 
-    from peopleinfo.auth.api_keys import ApiKeyStore
-    from peopleinfo.auth.ended_sessions import EndedSessionStore
     from peopleinfo.people.person import PersonData
     from peopleinfo.people.search import PersonFilter
-    from peopleinfo.people.store import Checkpoint, IdempotencyKey, PurgeResult, ReadOptions
-    from peopleinfo.stores.service_store import ServiceStore
+    from peopleinfo.people.store import Checkpoint, IdempotencyKey, Store
 
 T = TypeVar("T")
 
@@ -54,9 +51,10 @@ class _Query(NamedTuple):
 
 @asynccontextmanager
 async def open_cached(
-    store: ServiceStore,
+    store: Store,
     url: str,
     *,
+    secret: bytes,
     ttl: float,
     local_size: int,
     user: str = "",
@@ -65,7 +63,7 @@ async def open_cached(
     command_timeout: float = TIMEOUT,
     fence_ttl: float = FENCE_TTL,
 ) -> AsyncIterator[CachedStore]:
-    """Open the cache at `url`, which need not be reachable yet, in front of a store.
+    """Open the cache at `url`, which need not be reachable yet, in front of a store. `secret` protects the entries.
 
     Entries expire after `ttl` seconds. This process caches at most `local_size` bytes (0: none). With `strict`, a write that cannot
     invalidate the cache is acknowledged only after `ttl` seconds, when no stale entry remains.
@@ -73,7 +71,7 @@ async def open_cached(
     async with AsyncExitStack() as stack:
         opening = open_redis(url, user=user, password=password, command_timeout=command_timeout)
         client = await stack.enter_async_context(opening)
-        shared = SharedCache(client, store.secret, ttl=ttl, fence_ttl=fence_ttl)
+        shared = SharedCache(client, secret, ttl=ttl, fence_ttl=fence_ttl)
         local = LocalCache(0 if client.is_cluster else local_size)
         if await client.reconnect() and (problem := await shared.eviction_problem()):
             structlog.get_logger("peopleinfo.stores.cached").warning("cache_eviction_unsafe", problem=problem)
@@ -85,9 +83,9 @@ async def open_cached(
 
 
 class CachedStore:
-    """A store with a cache for reads by id and by surname that pass `ReadOptions`."""
+    """A store with a cache for reads by id and by surname. Its other reads are those of the store."""
 
-    def __init__(self, store: ServiceStore, shared: SharedCache, local: LocalCache, *, strict: bool) -> None:
+    def __init__(self, store: Store, shared: SharedCache, local: LocalCache, *, strict: bool) -> None:
         self._store = store
         self._shared = shared
         self._local = local
@@ -95,73 +93,56 @@ class CachedStore:
         # (name, page, lease) → read in progress. Reads with the same lease share it, because no write has been applied since.
         self._in_flight: dict[tuple[str, str, bytes], asyncio.Future[Any]] = {}
         self._filling: set[asyncio.Task[None]] = set()
+        self.get = store.get
+        self.find = store.find
+        self.scan = store.scan
+        self.read_checkpoint = store.read_checkpoint
+        self.acquire_lease = store.acquire_lease
+        self.estimate = store.estimate
+        self.purge = store.purge  # needs no fence: the purged records were unreadable before
+        self.check = store.check
+        self.index_value = store.index_value
 
     @property
-    def secret(self) -> bytes:
-        return self._store.secret
-
-    @property
-    def cache_state(self) -> str:
+    def state(self) -> str:
         return "ok" if self._shared.is_up else "down"
 
-    def index_value(self, surname_key: str) -> str:
-        return self._store.index_value(surname_key)
-
-    @property
-    def api_keys(self) -> ApiKeyStore:
-        return self._store.api_keys
-
-    @property
-    def ended_sessions(self) -> EndedSessionStore:
-        return self._store.ended_sessions
-
-    async def get(self, person_id: str, *, options: ReadOptions | None = None) -> StoredPerson:
-        if options is None:
-            return await self._store.get(person_id)
+    async def get_cached(self, person_id: str) -> tuple[StoredPerson | None, CacheStatus]:
         record = self._local.get(person_id)
-        if record is not None and not options.fresh:
-            options.source = CacheStatus.LOCAL
+        if record is not None:
+            status = CacheStatus.LOCAL
         else:
-            query = _Query(
-                person_id,
-                _person_name(person_id),
-                "",
-                lambda: self._get_or_not_found(person_id),
-                lambda record: _encode((record.version, record.body)),
-                lambda response: StoredPerson(person_id, *_decode_record(response)),
+            record, status = await self._read(
+                _Query(
+                    person_id,
+                    _person_name(person_id),
+                    "",
+                    lambda: self._get_or_not_found(person_id),
+                    lambda record: _encode((record.version, record.body)),
+                    lambda response: StoredPerson(person_id, *_decode_record(response)),
+                )
             )
-            record = await self._read(query, options)
-        if record.version == 0:
-            raise PersonNotFound(person_id)
-        found: StoredPerson = record
-        return found
+        return (record if record.version else None), status
 
-    async def find(
-        self, person_filter: PersonFilter, *, after: bytes | None, limit: int, options: ReadOptions | None = None
-    ) -> Page:
-        if (
-            options is None
-            or person_filter.surname_key is None
-            or person_filter.needs_row_check
-            or len(person_filter.surname_key) > _KEY_LENGTH
-        ):
-            return await self._store.find(person_filter, after=after, limit=limit)
-        local_key = (person_filter.surname_key, after, limit)
+    async def find_cached(
+        self, person_filter: PersonFilter, *, after: bytes | None, limit: int
+    ) -> tuple[Page, CacheStatus | None]:
+        surname_key = person_filter.surname_key
+        if surname_key is None or person_filter.needs_row_check or len(surname_key) > _KEY_LENGTH:
+            return await self._store.find(person_filter, after=after, limit=limit), None
+        local_key = (surname_key, after, limit)
         page = self._local.get(local_key)
-        if page is not None and not options.fresh:
-            options.source = CacheStatus.LOCAL
-            cached: Page = page
-            return cached
+        if page is not None:
+            return page, CacheStatus.LOCAL
         query = _Query(
             local_key,
-            self._name_of(person_filter.surname_key),
+            self._name_of(surname_key),
             f"{limit}:{(after or b'').hex()}",
             lambda: self._store.find(person_filter, after=after, limit=limit),
             _encode,
             _decode_page,
         )
-        found: Page = await self._read(query, options)
-        return found
+        return await self._read(query)
 
     async def create(self, data: PersonData, *, idempotency_key: IdempotencyKey | None = None) -> StoredPerson:
         names = [self._name_of(data.surname_key)]
@@ -214,36 +195,10 @@ class CachedStore:
         await self._write_fenced(names, _no_write)
         return done
 
-    async def purge(self, *, after: bytes | None, limit: int, remove: bool = True) -> PurgeResult:
-        # Needs no fence: the purged records were unreadable before.
-        return await self._store.purge(after=after, limit=limit, remove=remove)
-
-    async def estimate(self) -> int | None:
-        return await self._store.estimate()
-
-    async def scan(
-        self,
-        *,
-        after: bytes | None,
-        limit: int,
-        person_filter: PersonFilter | None = None,
-        segment: int = 0,
-        segments: int = 1,
-    ) -> Page:
-        return await self._store.scan(
-            after=after, limit=limit, person_filter=person_filter, segment=segment, segments=segments
-        )
-
-    async def progress(self, import_id: bytes) -> Checkpoint:
-        return await self._store.progress(import_id)
-
     def update_gauges(self) -> None:
         self._shared.update_gauges()
         self._local.update_gauges()
         self._store.update_gauges()
-
-    async def check(self) -> None:
-        await self._store.check()
 
     async def _affected_names(self, body: bytes) -> list[str]:
         """Return the names that an upserted record affects, including its previous surname."""
@@ -255,17 +210,13 @@ class CachedStore:
 
     # Reads
 
-    async def _read(self, query: _Query, options: ReadOptions) -> Any:
+    async def _read(self, query: _Query) -> tuple[Any, CacheStatus]:
         with tracing.span("cache", "read"):
-            try:
-                return await self._traced_read(query, options)
-            finally:
-                tracing.set_attribute("source", options.source.value if options.source else "")
+            result, status = await self._traced_read(query)
+            tracing.set_attribute("source", status.value)
+            return result, status
 
-    async def _traced_read(self, query: _Query, options: ReadOptions) -> Any:
-        if options.fresh:
-            options.source = CacheStatus.REQUEST
-            return await query.read()
+    async def _traced_read(self, query: _Query) -> tuple[Any, CacheStatus]:
         # Registered before the request to Redis, so that no later invalidation is missed.
         fetch = self._local.begin_fetch(self._shared.key(query.name))
         result, ttl, size = None, 0.0, 0
@@ -273,18 +224,15 @@ class CachedStore:
             reply = await self._shared.read(query.name, query.page)
             if isinstance(reply, Hit):
                 result, ttl, size = query.decode(reply.response), reply.ttl, len(reply.response)
-                options.source = CacheStatus.SHARED
-                return result
+                return result, CacheStatus.SHARED
         except msgspec.DecodeError:  # stored by another release
             await self._shared.discard(query.name)
             reply = None
         finally:
             self._local.end_fetch(fetch, query.local_key, result, ttl, size)
         if reply is None:
-            options.source = CacheStatus.BYPASS
-            return await query.read()
-        options.source = CacheStatus.MISS
-        return await self._load_once(query, reply)
+            return await query.read(), CacheStatus.BYPASS
+        return await self._load_once(query, reply), CacheStatus.MISS
 
     async def _load_once(self, query: _Query, lease: Lease) -> Any:
         """Read the store and fill the cache, once for all readers of this process that hold the lease."""

@@ -42,7 +42,7 @@ class BulkWriter:
     async def create_many(
         self, people: Sequence[PersonData], checkpoint: tuple[Checkpoint, Checkpoint] | None
     ) -> list[str]:
-        """Implement `Store.create_many`."""
+        """Implement `BulkStore.create_many`."""
         if checkpoint is None:
             with non_atomic_writes() if len(people) > MAX_BATCH_WRITE else nullcontext():
                 return await self._store_many(people, self._item_keys.new(len(people) or 1))
@@ -53,9 +53,9 @@ class BulkWriter:
             await self.commit_checkpoint(before, after)
         return ids
 
-    async def progress(self, import_id: bytes) -> Checkpoint:
-        """Return the checkpoint of an import."""
-        return _progress(import_id, await self._table.get(singleton_key(b"import" + import_id)))
+    async def read_checkpoint(self, operation_id: bytes) -> Checkpoint:
+        """Implement `BulkStore.read_checkpoint`."""
+        return _checkpoint_of(operation_id, await self._table.get(singleton_key(b"import" + operation_id)))
 
     async def _store_many(self, people: Sequence[PersonData], first: int, *, retry: bool = False) -> list[str]:
         """Store records under consecutive sort keys from `first`; a `retry` does not overwrite existing ones."""
@@ -92,10 +92,10 @@ class BulkWriter:
         An import chooses the sort keys of all its records once. So an interrupted or concurrent run has stored the same records under
         the same keys, even if it divides the input into other steps.
         """
-        key = singleton_key(b"import" + before.import_id)
+        key = singleton_key(b"import" + before.operation_id)
         for _ in range(_MAX_ATTEMPTS):
             item = await self._table.get(key) or {}
-            if _progress(before.import_id, item) != before:
+            if _checkpoint_of(before.operation_id, item) != before:
                 raise ImportAlreadyRunning
             base = int_attr(item, "base_sk") if "base_sk" in item else self._item_keys.new()
             started = int_attr(item, "people_begun") if "people_begun" in item else 0
@@ -114,32 +114,48 @@ class BulkWriter:
 
     async def check_step(self, before: Checkpoint) -> None:
         """Raise ImportAlreadyRunning unless the stored checkpoint is `before`."""
-        if await self.progress(before.import_id) != before:
+        if await self.read_checkpoint(before.operation_id) != before:
             raise ImportAlreadyRunning
 
     async def commit_checkpoint(self, before: Checkpoint, after: Checkpoint) -> None:
         """Advance the checkpoint. Raises ImportAlreadyRunning unless the stored one is `before`."""
         condition, values = _checkpoint_condition(before)
-        values |= {":to_rows": number(after.rows), ":to_people": number(after.stored), ":to": binary(after.digest)}
-        change = "SET rows_read = :to_rows, people_stored = :to_people, rows_digest = :to"
+        values |= {f":to_{name}": value for name, value in _attributes(after).items()}
+        change = "SET " + ", ".join(f"{name} = :to_{name}" for name in _attributes(after))
         try:
-            await self._table.update(singleton_key(b"import" + before.import_id), change, condition, values)
+            await self._table.update(singleton_key(b"import" + before.operation_id), change, condition, values)
         except ConditionFailed as failed:
-            if not (failed.repeated and failed.item and _progress(before.import_id, failed.item) == after):
+            if not (failed.repeated and failed.item and _checkpoint_of(before.operation_id, failed.item) == after):
                 raise ImportAlreadyRunning from None
 
 
-def _checkpoint_condition(progress: Checkpoint) -> tuple[str, Item]:
+def _attributes(checkpoint: Checkpoint) -> Item:
+    return {
+        "rows_read": number(checkpoint.rows),
+        "people_stored": number(checkpoint.stored),
+        "rows_digest": binary(checkpoint.digest),
+        "source_position": binary(checkpoint.position),
+        "is_finished": number(int(checkpoint.finished)),
+    }
+
+
+def _checkpoint_condition(checkpoint: Checkpoint) -> tuple[str, Item]:
     """Return the condition that the stored checkpoint equals this one, and its values."""
-    if progress == Checkpoint(progress.import_id):
+    if checkpoint == Checkpoint(checkpoint.operation_id):
         return "attribute_not_exists(rows_read)", {}
-    values = {":rows": number(progress.rows), ":people": number(progress.stored), ":digest": binary(progress.digest)}
-    return "rows_read = :rows AND people_stored = :people AND rows_digest = :digest", values
+    identifying = ("rows_read", "people_stored", "rows_digest")  # an older version stored only these
+    values = {f":{name}": _attributes(checkpoint)[name] for name in identifying}
+    return " AND ".join(f"{name} = :{name}" for name in identifying), values
 
 
-def _progress(import_id: bytes, item: Item | None) -> Checkpoint:
+def _checkpoint_of(operation_id: bytes, item: Item | None) -> Checkpoint:
     if item is None or "rows_read" not in item:
-        return Checkpoint(import_id)
+        return Checkpoint(operation_id)
     return Checkpoint(
-        import_id, int_attr(item, "rows_read"), int_attr(item, "people_stored"), bytes_attr(item, "rows_digest")
+        operation_id,
+        int_attr(item, "rows_read"),
+        int_attr(item, "people_stored"),
+        bytes_attr(item, "rows_digest"),
+        bytes_attr(item, "source_position") if "source_position" in item else b"",
+        "is_finished" in item and bool(int_attr(item, "is_finished")),
     )

@@ -3,7 +3,8 @@
     partition key `pk`                sort key `sk`           item
     keyed hash of a surname key       time and random bytes   a record or a redirect to its current key (6 and 10 bytes)
     "once" + an idempotency key       "-"                     the response of the request
-    "import" + the id of an import    "-"                     the checkpoint of the import
+    "import" + a bulk operation's id  "-"                     the checkpoint of the import or copy
+    "lease " + its name               "-"                     the holder and the expiry of a lease
     "alias" + an id of another store  "-"                     the home key of a copied record
     "ended session " + its id         "-"                     the expiry of the session's cookie
     "deployment"                      "-"                     the secret and the number of shards

@@ -20,9 +20,9 @@ from peopleinfo.people.store import (
     IDEMPOTENCY_TTL,
     Checkpoint,
     IdempotencyKey,
+    Lease,
     Page,
     PurgeResult,
-    ReadOptions,
     ReindexResult,
 )
 from peopleinfo.stores.dynamodb.api_keys import DynamoDBApiKeyStore
@@ -40,6 +40,7 @@ from peopleinfo.stores.dynamodb.items import (
     number,
     singleton_key,
 )
+from peopleinfo.stores.dynamodb.leases import acquire_lease
 from peopleinfo.stores.dynamodb.paging import PageBuilder, key_at, position_of
 from peopleinfo.stores.dynamodb.record_format import was_written_by
 from peopleinfo.stores.dynamodb.record_writes import (
@@ -67,8 +68,6 @@ _MAX_SCAN_ITEMS: Final = 1_000  # items requested per call; a response holds at 
 class DynamoDBStore:
     """Person records in a DynamoDB table that several processes share."""
 
-    cache_state = None
-
     def __init__(
         self,
         table: TableClient,
@@ -91,7 +90,7 @@ class DynamoDBStore:
         self._search = SurnameSearch(table, record_format, self._item_keys)
         self._upsert = Upsert(table, record_format, self._item_keys, self._ids, self._locate)
 
-    async def get(self, person_id: str, *, options: ReadOptions | None = None) -> StoredPerson:
+    async def get(self, person_id: str) -> StoredPerson:
         found = await self._find(person_id, "version, body, moved_to")
         body = await self._format.body(found.home, found.item) if found else None
         if found is None or body is None:
@@ -143,9 +142,7 @@ class DynamoDBStore:
                 return
         raise StoreUnavailable("concurrent changes of the person prevented its deletion; try again")
 
-    async def find(
-        self, person_filter: PersonFilter, *, after: bytes | None, limit: int, options: ReadOptions | None = None
-    ) -> Page:
+    async def find(self, person_filter: PersonFilter, *, after: bytes | None, limit: int) -> Page:
         return await self._search.find(person_filter, after=after, limit=limit)
 
     async def scan(
@@ -174,8 +171,11 @@ class DynamoDBStore:
         await self._format.refresh_keys()
         return await self._bulk.create_many(people, checkpoint)
 
-    async def progress(self, import_id: bytes) -> Checkpoint:
-        return await self._bulk.progress(import_id)
+    async def read_checkpoint(self, operation_id: bytes) -> Checkpoint:
+        return await self._bulk.read_checkpoint(operation_id)
+
+    async def acquire_lease(self, lease: Lease, *, now: datetime) -> bool:
+        return await acquire_lease(self._table, lease, now)
 
     def update_gauges(self) -> None:
         pass  # this store has no gauges: the HTTP client records its waits

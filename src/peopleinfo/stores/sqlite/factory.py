@@ -124,7 +124,9 @@ def _create_views(
         return None
     from peopleinfo.stores.sqlite import person_keys  # noqa: PLC0415 - as above
 
-    if len(db.execute("PRAGMA database_list").fetchall()) == 1:
+    if "people_file" not in {
+        name for _, name, _ in db.execute("PRAGMA database_list")
+    }:  # the writer has both files open
         connection.attach(db, path_of_keys(path), "keys")
     return person_keys.DecryptingReader(db, record_encryption, errors)
 

@@ -75,6 +75,23 @@ MIGRATIONS: Final = (
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX ended_sessions_by_expiry ON ended_sessions (expires_at);
     """,
+    """
+    ALTER TABLE imports RENAME TO checkpoints;
+    ALTER TABLE checkpoints RENAME COLUMN import_id TO operation_id;
+    ALTER TABLE checkpoints ADD COLUMN position BLOB NOT NULL DEFAULT x'';
+    ALTER TABLE checkpoints ADD COLUMN finished INTEGER NOT NULL DEFAULT 0;
+    DELETE FROM checkpoints WHERE operation_id = x'69db8feca4137f7fe17b513682d68d4ef883d7dd55062b460b57545e7e369169'; -- the lease of the retention
+    -- A copy stored its position as the digest of its rows, a restore a fixed word. A finished copy had neither.
+    UPDATE checkpoints SET finished = 1 WHERE digest = x'';
+    UPDATE checkpoints SET digest = x'' WHERE digest = CAST('restore' AS BLOB);
+    UPDATE checkpoints SET position = digest, digest = x'' WHERE length(digest) NOT IN (0, 32);
+
+    CREATE TABLE leases (
+        name TEXT PRIMARY KEY,
+        holder BLOB NOT NULL,
+        expires_at INTEGER NOT NULL -- seconds since 1970
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 
 # The views for reading records; `person_keys` defines decrypting views with the same names.

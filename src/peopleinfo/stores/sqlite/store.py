@@ -1,4 +1,4 @@
-"""The embedded store in a SQLite file. Implements `peopleinfo.people.store`, which specifies the semantics."""
+"""The embedded store in a SQLite file. Implements `peopleinfo.people.store.Store`, which specifies the semantics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from peopleinfo.crypto.ids import BLOCK_SIZE, IdCipher
 from peopleinfo.errors import (
     IdempotencyKeyConflict,
     IdempotentPersonDeleted,
-    ImportAlreadyRunning,
     PersonNotFound,
     StoreUnavailable,
     VersionConflict,
@@ -32,12 +31,13 @@ from peopleinfo.people.store import (
     IDEMPOTENCY_TTL,
     Checkpoint,
     IdempotencyKey,
+    Lease,
     Page,
     PurgeResult,
-    ReadOptions,
     ReindexResult,
 )
 from peopleinfo.stores.sqlite.api_keys import SqliteApiKeyStore
+from peopleinfo.stores.sqlite.checkpoints import acquire_lease, advance_checkpoint, read_checkpoint
 from peopleinfo.stores.sqlite.ended_sessions import SqliteEndedSessionStore
 from peopleinfo.stores.sqlite.paging import SEQ_SIZE, find_page, full_page, parse_position, position_after, scan_page
 from peopleinfo.stores.sqlite.schema import SECRET
@@ -72,8 +72,6 @@ _BY_SEQ: Final = "SELECT version, body FROM readable WHERE seq = ?"
 class SqliteStore:
     """Records in a SQLite file, which other processes may use at the same time."""
 
-    cache_state = None
-
     def __init__(
         self,
         reader: sqlite3.Connection,
@@ -104,7 +102,7 @@ class SqliteStore:
         self.index_value: Callable[[str], str] = encryptor.index if encryptor else str
         self._ids = IdCipher(self.secret)  # encodes in the writer's thread only, decodes in the loop's
 
-    async def get(self, person_id: str, *, options: ReadOptions | None = None) -> StoredPerson:
+    async def get(self, person_id: str) -> StoredPerson:
         seq = self._seq(person_id)
         try:
             row = self._reader.execute(_BY_SEQ, (seq,)).fetchone()
@@ -161,9 +159,7 @@ class SqliteStore:
 
         await self._writer.run(change, deletes=True)
 
-    async def find(
-        self, person_filter: PersonFilter, *, after: bytes | None, limit: int, options: ReadOptions | None = None
-    ) -> Page:
+    async def find(self, person_filter: PersonFilter, *, after: bytes | None, limit: int) -> Page:
         key = self._encryptor.index_lookup(person_filter) if self._encryptor else person_filter.surname_key
         if person_filter.needs_row_check:  # may read thousands of rows, which must not block the loop
             return await self._in_thread(lambda db: find_page(db, person_filter, key, after, limit))
@@ -192,14 +188,17 @@ class SqliteStore:
         self, people: Sequence[PersonData], *, checkpoint: tuple[Checkpoint, Checkpoint] | None = None
     ) -> list[str]:
         def change(db: sqlite3.Connection) -> list[str]:
-            _advance_checkpoint(db, checkpoint)
+            advance_checkpoint(db, checkpoint)
             return [record.person_id for record in self._insert(db, people)]
 
         return await self._writer.run(change)
 
-    async def progress(self, import_id: bytes) -> Checkpoint:
+    async def read_checkpoint(self, operation_id: bytes) -> Checkpoint:
         with self._store_errors():
-            return _progress(self._reader, import_id)
+            return read_checkpoint(self._reader, operation_id)
+
+    async def acquire_lease(self, lease: Lease, *, now: datetime) -> bool:
+        return await self._writer.run(lambda db: acquire_lease(db, lease, now))
 
     def update_gauges(self) -> None:
         SQLITE_QUEUE_LENGTH.set(self._writer.queue_length)
@@ -211,7 +210,7 @@ class SqliteStore:
         incoming = latest_versions(people, self._own_seq)
 
         def change(db: sqlite3.Connection) -> int:
-            _advance_checkpoint(db, checkpoint)
+            advance_checkpoint(db, checkpoint)
             upsert = Upsert(db)
             upsert.add(incoming)
             self._check_not_encrypted(db)
@@ -367,19 +366,3 @@ def _insert_rows(db: sqlite3.Connection, rows: list[Any]) -> None:
     for start in range(0, batched, _BATCH_ROWS):
         db.execute(_INSERT_BATCH, list(itertools.chain.from_iterable(rows[start : start + _BATCH_ROWS])))
     db.executemany(_INSERT, rows[batched:])
-
-
-def _advance_checkpoint(db: sqlite3.Connection, checkpoint: tuple[Checkpoint, Checkpoint] | None) -> None:
-    """Replace the checkpoint of a bulk operation. Raises ImportAlreadyRunning if it is not as expected."""
-    if checkpoint is None:
-        return
-    before, after = checkpoint
-    if _progress(db, before.import_id) != before:
-        raise ImportAlreadyRunning
-    row = (after.import_id, after.rows, after.stored, after.digest)
-    db.execute("INSERT OR REPLACE INTO imports (import_id, rows, stored, digest) VALUES (?, ?, ?, ?)", row)
-
-
-def _progress(db: sqlite3.Connection, import_id: bytes) -> Checkpoint:
-    row = db.execute("SELECT rows, stored, digest FROM imports WHERE import_id = ?", (import_id,)).fetchone()
-    return Checkpoint(import_id, *row) if row else Checkpoint(import_id)
