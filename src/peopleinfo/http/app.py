@@ -10,14 +10,13 @@ import falcon.asgi
 
 from peopleinfo.http import problems, routes, uvicorn_protocol
 from peopleinfo.http.bodies import App
-from peopleinfo.http.etags import UntaggedConditions
 from peopleinfo.http.health import MetricsResource, StatusResource
 from peopleinfo.http.memory_budget import BODIES
 from peopleinfo.http.middleware.audit import AuditMiddleware
 from peopleinfo.http.middleware.auth import AuthMiddleware
-from peopleinfo.http.middleware.cors import ANY_ORIGIN, Cors, ForeignOrigins
+from peopleinfo.http.middleware.cors import Cors
 from peopleinfo.http.middleware.host_check import LocalhostOnly
-from peopleinfo.http.middleware.query_parameters import KnownParameters
+from peopleinfo.http.middleware.validation import RequestValidation
 from peopleinfo.http.operations import OPERATIONS
 from peopleinfo.telemetry import tracing
 from peopleinfo.telemetry.access_log import AccessRecord
@@ -73,13 +72,11 @@ def create_app(
     """
     middleware = [
         AccessLogMiddleware(log, shutdown),
-        *([] if ANY_ORIGIN in origins else [ForeignOrigins(origins)]),
-        *([Cors(origins)] if origins else []),
+        Cors(origins),
         *([LocalhostOnly(authenticator, origins, unix_socket=unix_socket)] if loopback_only else []),
         *([AuditMiddleware(audit, proxies=proxies)] if audit else []),
         AuthMiddleware(authenticator, rate_limiter, sessions, open_metrics=open_metrics),
-        KnownParameters(),
-        UntaggedConditions(),
+        RequestValidation(),
     ]
     app = App(middleware=middleware)
     app.req_options.strip_url_path_trailing_slash = True

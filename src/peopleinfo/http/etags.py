@@ -6,7 +6,7 @@ import re
 from contextlib import suppress
 from datetime import UTC, datetime
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import falcon
 import msgspec
@@ -167,18 +167,18 @@ class EvaluatesConditions:
     """Base of resources with entity tags or dates, which evaluate the conditions of their requests themselves."""
 
 
-class UntaggedConditions:
-    """Middleware that evaluates conditions for all resources without entity tags and dates."""
+def evaluate_untagged(req: Request, resp: Response) -> None:
+    """Evaluate the conditions of a request for a resource without entity tags and dates.
 
-    async def process_resource(self, req: Request, resp: Response, resource: object, _: dict[str, Any]) -> None:
-        """Complete a read with 304, or raise HTTPPreconditionFailed or HTTPBadRequest."""
-        if not are_given(req) or isinstance(resource, EvaluatesConditions) or req.method == _WITHOUT_CONDITIONS:
-            return
-        if req.method not in _READS:
-            read(req).require(_UNTAGGED)
-            return
-        answer_read(req, resp, _UNTAGGED)
-        resp.complete = resp.status_code == falcon.http_status_to_code(304)
+    Completes a read with 304, or raises HTTPPreconditionFailed or HTTPBadRequest.
+    """
+    if not are_given(req) or req.method == _WITHOUT_CONDITIONS:
+        return
+    if req.method not in _READS:
+        read(req).require(_UNTAGGED)
+        return
+    answer_read(req, resp, _UNTAGGED)
+    resp.complete = resp.status_code == falcon.http_status_to_code(304)
 
 
 _NO_CONDITIONS: Final = Conditions()

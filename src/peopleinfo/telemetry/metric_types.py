@@ -7,7 +7,7 @@ from operator import add
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 Labels = tuple[str, ...]
 Value = float | list[float]
@@ -87,11 +87,16 @@ class Histogram(Metric):
 
     def observe(self, value: float, *labels: str) -> None:
         """Record an observation."""
+        self.observe_all((value,), *labels)
+
+    def observe_all(self, values: Sequence[float], *labels: str) -> None:
+        """Record several observations."""
         counts_and_sum = self.values.get(labels)
         if counts_and_sum is None:
             counts_and_sum = self.values[labels] = [0] * (len(self.bounds) + 2)
-        counts_and_sum[bisect_left(self.bounds, value)] += 1
-        counts_and_sum[-1] += value
+        for value in values:
+            counts_and_sum[bisect_left(self.bounds, value)] += 1
+        counts_and_sum[-1] += sum(values)
 
     def merged(self, one: list[float], other: list[float]) -> list[float]:
         """Return the sums of all counts."""
