@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from peopleinfo.auth.oidc_login import AuthorizationCodeFlow
     from peopleinfo.auth.rate_limit import TokenBuckets
     from peopleinfo.http.middleware.rate_limit import RateLimiter
+    from peopleinfo.http.services import Services
     from peopleinfo.http.shutdown import GracefulShutdown
     from peopleinfo.privacy.audit import AuditLog
     from peopleinfo.settings import Settings
@@ -53,7 +54,7 @@ def _token_verifier(settings: Settings) -> TokenVerifier | None:
     return OidcTokenVerifier(settings.oidc_issuer, settings.oidc_audience, scopes_claim=settings.oidc_scopes_claim)
 
 
-def _code_flow(settings: Settings) -> AuthorizationCodeFlow | None:
+def _login_flow(settings: Settings) -> AuthorizationCodeFlow | None:
     if not settings.oidc_client_id:
         return None
     from peopleinfo.auth.oidc_login import AuthorizationCodeFlow  # noqa: PLC0415 - as above
@@ -168,7 +169,9 @@ class Application:
         from peopleinfo.auth.authenticator import Authenticator  # noqa: PLC0415
         from peopleinfo.bulk.importer import ImportTarget  # noqa: PLC0415
         from peopleinfo.console import routes  # noqa: PLC0415
+        from peopleinfo.http import uvicorn_protocol  # noqa: PLC0415
         from peopleinfo.http.app import create_app  # noqa: PLC0415
+        from peopleinfo.http.services import Services  # noqa: PLC0415
         from peopleinfo.http.sessions import Sessions  # noqa: PLC0415
         from peopleinfo.http.shutdown import GracefulShutdown  # noqa: PLC0415
         from peopleinfo.telemetry import metrics  # noqa: PLC0415
@@ -177,52 +180,50 @@ class Application:
         from peopleinfo.telemetry.prometheus import Exposition  # noqa: PLC0415
 
         settings = self._settings
-        workers = Workers(self._metrics_dir, metrics.ALL) if self._metrics_dir else None
-        exposition = Exposition(self._instance, workers)
-        log = AccessLog(silent=settings.log_level not in ("debug", "info"), on_flush=exposition.publish)
-        stack.callback(log.flush)
-        await stack.enter_async_context(background_task(exposition.sample_loop()))
-        anonymous_until_first_key = settings.is_local and not settings.has_static_credentials
-        authenticator = Authenticator(
-            store.api_keys,
-            now=utc_now,
-            admin_key=settings.admin_key,
-            allow_anonymous=settings.allow_anonymous,
-            allow_anonymous_until_first_key=anonymous_until_first_key,
-            tokens=_token_verifier(settings),
+        exposition = Exposition(
+            self._instance,
+            Workers(self._metrics_dir, metrics.ALL) if self._metrics_dir else None,
+            gauges=(store.people.update_gauges, uvicorn_protocol.update_gauges),
         )
-        shutdown = GracefulShutdown(settings.drain_seconds)
-        stack.enter_context(graceful_shutdown(shutdown))
-        app = create_app(
-            people_service(store),
-            ImportTarget(store.people, store.secret, utc_now),
-            store.people,
-            exposition,
-            log,
-            authenticator,
-            shutdown,
-            sessions := Sessions(store.secret, store.ended_sessions, now=utc_now),
-            audit := open_audit(settings, stack),
-            limits := _rate_limiter(settings),
-            proxies=settings.trusted_proxies,
-            body_timeout=settings.body_timeout,
-            loopback_only=anonymous_until_first_key and not settings.allow_anonymous,
-            unix_socket=settings.socket_path is not None,
-            open_metrics=settings.metrics_auth == "none",
-            origins=settings.origins,
+        services = Services(
+            people=people_service(store),
+            imports=ImportTarget(store.people, store.secret, utc_now),
+            store=store.people,
             cache=store.cache,
+            authenticator=Authenticator(
+                store.api_keys,
+                now=utc_now,
+                admin_key=settings.admin_key,
+                allow_anonymous=settings.allow_anonymous,
+                allow_anonymous_until_first_key=settings.allows_anonymous_until_first_key,
+                tokens=_token_verifier(settings),
+            ),
+            sessions=Sessions(store.secret, store.ended_sessions, now=utc_now),
+            login_flow=_login_flow(settings),
+            rate_limiter=_rate_limiter(settings),
+            audit=open_audit(settings, stack),
+            exposition=exposition,
+            access_log=AccessLog(silent=settings.log_level not in ("debug", "info"), on_flush=exposition.publish),
+            shutdown=GracefulShutdown(settings.drain_seconds),
         )
-        if limits and settings.rate_limit_shared:
-            await stack.enter_async_context(_shared_rate_limits(limits.rates, settings, store.secret))
+        stack.callback(services.access_log.flush)
+        stack.enter_context(graceful_shutdown(services.shutdown))
+        await self._start_background_tasks(services, store, stack)
+        app = create_app(services, settings)
+        routes.add_routes(app, services, body_timeout=settings.body_timeout)
+        return app
+
+    async def _start_background_tasks(self, services: Services, store: ServiceStore, stack: AsyncExitStack) -> None:
+        settings = self._settings
+        await stack.enter_async_context(background_task(services.exposition.sample_loop()))
+        if services.rate_limiter and settings.rate_limit_shared:
+            rates = services.rate_limiter.rates
+            await stack.enter_async_context(_shared_rate_limits(rates, settings, store.secret))
         if settings.retention:
             from peopleinfo.privacy.retention import run_retention  # noqa: PLC0415
 
-            retention_task = run_retention(store.people, audit, retention=settings.retention, now=utc_now)
+            retention_task = run_retention(store.people, services.audit, retention=settings.retention, now=utc_now)
             await stack.enter_async_context(background_task(retention_task))
-        routes.add_routes(
-            app, authenticator, sessions, _code_flow(settings), limits, body_timeout=settings.body_timeout
-        )
-        return app
 
 
 @asynccontextmanager

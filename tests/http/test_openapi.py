@@ -119,26 +119,24 @@ def routes() -> dict[str, set[str]]:
     """Return the paths and methods of the app, as Falcon reports them."""
     from falcon import inspect
 
+    from peopleinfo.http.services import Services
     from peopleinfo.http.shutdown import GracefulShutdown
+    from peopleinfo.settings import Settings
     from peopleinfo.telemetry.access_log import AccessLog
     from peopleinfo.telemetry.prometheus import Exposition
 
-    served = app.create_app(
-        _StoreStub(),  # type: ignore[arg-type] # only its routes are inspected
-        ImportTarget(_StoreStub(), bytes(32), utc_now),  # type: ignore[arg-type] # as above
-        _StoreStub(),  # type: ignore[arg-type] # as above
-        Exposition("here"),
-        AccessLog(silent=True),
-        Authenticator(_StoreStub(), now=utc_now),  # type: ignore[arg-type] # never called
-        GracefulShutdown(0),
-        Sessions(bytes(32), NoEndedSessions(), now=lambda: datetime.now(UTC)),
-        None,
-        None,
-        proxies=0,
-        body_timeout=1,
-        loopback_only=True,
-        open_metrics=False,
+    store: Any = _StoreStub()  # only the routes are inspected
+    services = Services(
+        people=store,
+        imports=ImportTarget(store, bytes(32), utc_now),
+        store=store,
+        authenticator=Authenticator(store, now=utc_now),
+        sessions=Sessions(bytes(32), NoEndedSessions(), now=lambda: datetime.now(UTC)),
+        exposition=Exposition("here"),
+        access_log=AccessLog(silent=True),
+        shutdown=GracefulShutdown(0),
     )
+    served = app.create_app(services, Settings())
     return {
         route.path: {method.method.lower() for method in route.methods if not method.internal} - {"head"}
         for route in inspect.inspect_routes(served)

@@ -11,23 +11,14 @@ from peopleinfo.console.pages import PAGES, PageNotFoundResource, PageResource, 
 from peopleinfo.console.rendering import LOGIN_PATH, PROVIDER_PATH
 
 if TYPE_CHECKING:
-    from peopleinfo.auth.authenticator import Authenticator
-    from peopleinfo.auth.oidc_login import AuthorizationCodeFlow
     from peopleinfo.http.bodies import App
-    from peopleinfo.http.middleware.rate_limit import RateLimiter
-    from peopleinfo.http.sessions import Sessions
+    from peopleinfo.http.services import Services
 
 
-def add_routes(
-    app: App,
-    authenticator: Authenticator,
-    sessions: Sessions,
-    flow: AuthorizationCodeFlow | None,
-    rate_limiter: RateLimiter | None,
-    *,
-    body_timeout: float,
-) -> None:
-    """Add the console to the app and redirect / to it; `flow` adds the login at an identity provider."""
+def add_routes(app: App, services: Services, *, body_timeout: float) -> None:
+    """Add the console to the app and redirect / to it, with the login at an identity provider if one is configured."""
+    flow, authenticator, sessions = services.login_flow, services.authenticator, services.sessions
+    rate_limiter = services.rate_limiter
     app.add_route("/", RootResource())
     for path, page in PAGES.items():
         app.add_route(path, PageResource(page, authenticator, sessions, has_provider=flow is not None))

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Final
 import falcon
 import falcon.asgi
 
-from peopleinfo.http import problems, routes, uvicorn_protocol
+from peopleinfo.http import problems, routes
 from peopleinfo.http.bodies import App
-from peopleinfo.http.health import MetricsResource, StatusResource
 from peopleinfo.http.memory_budget import BODIES
 from peopleinfo.http.middleware.audit import AuditMiddleware
 from peopleinfo.http.middleware.auth import AuthMiddleware
@@ -20,75 +19,42 @@ from peopleinfo.http.middleware.validation import RequestValidation
 from peopleinfo.http.operations import OPERATIONS
 from peopleinfo.telemetry import tracing
 from peopleinfo.telemetry.access_log import AccessRecord
-from peopleinfo.telemetry.health import Health
 from peopleinfo.telemetry.metrics import REQUESTS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator
 
-    from peopleinfo.auth.authenticator import Authenticator
-    from peopleinfo.bulk.importer import ImportTarget
-    from peopleinfo.http.health import HasState
-    from peopleinfo.http.middleware.rate_limit import RateLimiter
-    from peopleinfo.http.sessions import Sessions
+    from peopleinfo.http.services import Services
     from peopleinfo.http.shutdown import GracefulShutdown
-    from peopleinfo.people.service import PeopleService
-    from peopleinfo.people.store import StoreMaintenance
-    from peopleinfo.privacy.audit import AuditLog
+    from peopleinfo.settings import Settings
     from peopleinfo.telemetry.access_log import AccessLog
-    from peopleinfo.telemetry.prometheus import Exposition
 
 _UNMATCHED: Final = "(no route)"
 _ERRORS: Final = ("500", "503")
 _METHODS: Final = frozenset(falcon.HTTP_METHODS)
 
 
-def create_app(
-    people: PeopleService,
-    imports: ImportTarget,
-    store: StoreMaintenance,
-    exposition: Exposition,
-    log: AccessLog,
-    authenticator: Authenticator,
-    shutdown: GracefulShutdown,
-    sessions: Sessions,
-    audit: AuditLog | None,
-    rate_limiter: RateLimiter | None,
-    *,
-    proxies: int,
-    body_timeout: float,
-    loopback_only: bool,
-    unix_socket: bool = False,
-    open_metrics: bool,
-    origins: frozenset[str] = frozenset(),
-    cache: HasState | None = None,
-) -> App:
-    """Return the ASGI app of the HTTP API.
-
-    `proxies` is the number of trusted proxies in front of the server, which append the client's address to X-Forwarded-For.
-    `body_timeout` is in seconds. `loopback_only` requires a Host header with a name of this machine;
-    on a `unix_socket` it also accepts names without a period. `open_metrics` serves /metrics without a credential.
-    Pages of `origins` may call the API (CORS).
-    """
+def create_app(services: Services, settings: Settings) -> App:
+    """Return the ASGI app of the HTTP API."""
+    authenticator, audit, proxies = services.authenticator, services.audit, settings.trusted_proxies
     middleware = [
-        AccessLogMiddleware(log, shutdown),
-        Cors(origins),
-        *([LocalhostOnly(authenticator, origins, unix_socket=unix_socket)] if loopback_only else []),
+        AccessLogMiddleware(services.access_log, services.shutdown),
+        Cors(settings.origins),
+        *([LocalhostOnly(authenticator, settings)] if settings.is_loopback_only else []),
         *([AuditMiddleware(audit, proxies=proxies)] if audit else []),
-        AuthMiddleware(authenticator, rate_limiter, sessions, open_metrics=open_metrics),
+        AuthMiddleware(
+            authenticator, services.rate_limiter, services.sessions, open_metrics=settings.metrics_auth == "none"
+        ),
         RequestValidation(),
     ]
     app = App(middleware=middleware)
     app.req_options.strip_url_path_trailing_slash = True
     problems.register(app)
-    routes.add_people_routes(app, people, imports, audit, body_timeout=body_timeout)
+    routes.add_people_routes(app, services, body_timeout=settings.body_timeout)
+    routes.add_operations_routes(app, services)
     for operation in OPERATIONS:
         for status in _ERRORS:
             REQUESTS.init_labels(operation.path, operation.method.upper(), status)
-    exposition.gauges += [store.update_gauges, uvicorn_protocol.update_gauges]
-    routes.add_operations_routes(
-        app, StatusResource(Health(store.check), shutdown, audit, cache), MetricsResource(exposition, log)
-    )
     return app
 
 

@@ -7,22 +7,20 @@ from typing import TYPE_CHECKING
 from peopleinfo.http.cursors import Cursors
 from peopleinfo.http.docs import DocsResource, OpenApiResource
 from peopleinfo.http.exports import ExportResource
+from peopleinfo.http.health import MetricsResource, StatusResource
 from peopleinfo.http.imports import ImportResource
 from peopleinfo.http.legacy import DataResource
 from peopleinfo.http.people import PeopleResource, PersonExportResource, PersonResource
+from peopleinfo.telemetry.health import Health
 
 if TYPE_CHECKING:
-    from peopleinfo.bulk.importer import ImportTarget
     from peopleinfo.http.bodies import App
-    from peopleinfo.http.health import MetricsResource, StatusResource
-    from peopleinfo.people.service import PeopleService
-    from peopleinfo.privacy.audit import AuditLog
+    from peopleinfo.http.services import Services
 
 
-def add_people_routes(
-    app: App, people: PeopleService, imports: ImportTarget, audit: AuditLog | None, *, body_timeout: float
-) -> None:
+def add_people_routes(app: App, services: Services, *, body_timeout: float) -> None:
     """Add the routes of the people API and of the legacy API."""
+    people, imports = services.people, services.imports
     cursors = Cursors(imports.secret)
     people_resource = PeopleResource(people, cursors, body_timeout=body_timeout)
     app.add_route("/v1/people", people_resource)
@@ -30,16 +28,17 @@ def add_people_routes(
     app.add_route("/v1/people/import", ImportResource(imports, body_timeout=body_timeout))
     app.add_route("/v1/people/export", ExportResource(people, body_timeout=body_timeout))
     app.add_route("/v1/people/{person_id}", PersonResource(people, body_timeout=body_timeout))
-    app.add_route("/v1/people/{person_id}/export", PersonExportResource(people, audit))
+    app.add_route("/v1/people/{person_id}/export", PersonExportResource(people, services.audit))
     app.add_route("/data", DataResource(people, cursors, body_timeout=body_timeout))
 
 
-def add_operations_routes(app: App, status: StatusResource, metrics: MetricsResource) -> None:
+def add_operations_routes(app: App, services: Services) -> None:
     """Add the health checks, the metrics and the documentation."""
+    status = StatusResource(Health(services.store.check), services.shutdown, services.audit, services.cache)
     app.add_route("/status", status)
     app.add_route("/status/ready", status)
     app.add_route("/status/live", status, suffix="live")
-    app.add_route("/metrics", metrics)
+    app.add_route("/metrics", MetricsResource(services.exposition, services.access_log))
     app.add_route("/openapi.json", OpenApiResource())
     docs = DocsResource()
     app.add_route("/docs", docs)

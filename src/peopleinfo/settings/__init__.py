@@ -309,6 +309,16 @@ class Settings:
         return self.host.startswith(_UNIX) or is_loopback(self.host)
 
     @property
+    def allows_anonymous_until_first_key(self) -> bool:
+        """Whether anonymous clients are accepted until an API key exists."""
+        return self.is_local and not self.has_static_credentials
+
+    @property
+    def is_loopback_only(self) -> bool:
+        """Whether requests must name this machine, because no credential protects the service from pages of other sites."""
+        return self.allows_anonymous_until_first_key and not self.allow_anonymous
+
+    @property
     def listen_address(self) -> str:
         """The address of the service, for messages."""
         return self.host if self.socket_path else f"{self.host} port {self.port}"

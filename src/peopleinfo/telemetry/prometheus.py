@@ -17,7 +17,7 @@ from peopleinfo import __version__
 from peopleinfo.telemetry import metric_types, metrics, open_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from prometheus_client.metrics_core import Metric
 
@@ -30,9 +30,11 @@ _STATM: Final = Path("/proc/self/statm")
 class Exposition:
     """Exposes the metrics. Each function in `gauges` updates current values before a scrape."""
 
-    def __init__(self, instance: str, workers: Workers | None = None) -> None:
+    def __init__(
+        self, instance: str, workers: Workers | None = None, *, gauges: Sequence[Callable[[], None]] = ()
+    ) -> None:
         self._workers = workers
-        self.gauges: list[Callable[[], None]] = [_update_process_gauges]
+        self._gauges = (_update_process_gauges, *gauges)
         metrics.WORKERS.set(1)
         metrics.BUILD.set(1, __version__, platform.python_version())
         metrics.INSTANCE.set(1, instance)
@@ -77,7 +79,7 @@ class Exposition:
             yield _family(metric, merged[metric.name])
 
     def _update_gauges(self) -> None:
-        for update in self.gauges:
+        for update in self._gauges:
             update()
 
 

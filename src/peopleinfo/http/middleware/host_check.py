@@ -11,6 +11,7 @@ from peopleinfo.settings import is_loopback
 
 if TYPE_CHECKING:
     from peopleinfo.auth.authenticator import Authenticator
+    from peopleinfo.settings import Settings
 
 _MAX_CACHED: Final = 1_000
 
@@ -21,16 +22,14 @@ class LocalhostOnly:
     After DNS rebinding, a page sends its own name in the Host header: 421. A page of another origin sends its Origin: 403.
     """
 
-    def __init__(
-        self, authenticator: Authenticator, origins: frozenset[str] = frozenset(), *, unix_socket: bool = False
-    ) -> None:
+    def __init__(self, authenticator: Authenticator, settings: Settings) -> None:
         """Check requests while `authenticator` accepts anonymous clients; pages of other sites have no credential.
 
-        `origins` are accepted, but `*` is not. Browsers cannot connect to a `unix_socket`, but a proxy may forward their Host header.
+        The CORS origins are accepted, but `*` is not. Browsers cannot connect to a unix socket, but a proxy may forward their Host header.
         Programs send any name there; names without a period are accepted, because no web page has such a name.
         """
-        self._unix_socket = unix_socket
-        self._origins = origins
+        self._unix_socket = settings.socket_path is not None
+        self._origins = settings.origins
         self._authenticator = authenticator
         self._accepted_hosts: set[str] = set()
 

@@ -1,0 +1,38 @@
+"""The services that the HTTP API and the console use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from peopleinfo.auth.authenticator import Authenticator
+    from peopleinfo.auth.oidc_login import AuthorizationCodeFlow
+    from peopleinfo.bulk.importer import ImportTarget
+    from peopleinfo.http.health import HasState
+    from peopleinfo.http.middleware.rate_limit import RateLimiter
+    from peopleinfo.http.sessions import Sessions
+    from peopleinfo.http.shutdown import GracefulShutdown
+    from peopleinfo.people.service import PeopleService
+    from peopleinfo.people.store import StoreMaintenance
+    from peopleinfo.privacy.audit import AuditLog
+    from peopleinfo.telemetry.access_log import AccessLog
+    from peopleinfo.telemetry.prometheus import Exposition
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """What a server process opens once; None where a setting turns a service off."""
+
+    people: PeopleService
+    imports: ImportTarget
+    store: StoreMaintenance
+    cache: HasState | None = None
+    authenticator: Authenticator
+    sessions: Sessions
+    login_flow: AuthorizationCodeFlow | None = None
+    rate_limiter: RateLimiter | None = None
+    audit: AuditLog | None = None
+    exposition: Exposition
+    access_log: AccessLog
+    shutdown: GracefulShutdown
