@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any, Final, NamedTuple
+
+from tests.workbooks import workbook
 
 
 class Case(NamedTuple):
@@ -118,4 +121,44 @@ VCARDS: Final = [
     ),
 ]
 
-CASES: Final = [*VCARDS]
+_XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+WORKBOOKS: Final = [
+    Case(
+        "members.xlsx",
+        _XLSX,
+        workbook(
+            {
+                "Read me": [["This file lists the members"]],
+                "Members": [
+                    ("Surname", "First name", "Birthday", "Postcode", "Phone", "Joined"),
+                    ("Harte", "Ida", date(1990, 2, 11), "01234", "+44 1", date(2001, 5, 6)),
+                    ("Lund", "Per", "1985", "", 44, ""),
+                ],
+            }
+        ),
+        [
+            _IDA | {"person_birthdate": "1990-02-11", "Postcode": "01234", "Phone": "+44 1", "Joined": "2001-05-06"},
+            _PER | {"person_birthdate": "1985", "Phone": "44"},
+        ],
+    ),
+    Case(
+        "errors and blank rows.xlsx",
+        _XLSX,
+        workbook(
+            {
+                "A": [
+                    ("Surname", "First name", "Sum"),
+                    ("Harte", "Ida", 1),
+                    ("", "", ""),
+                    ("Fry", "Cleo", "=NA()"),
+                    ("Lund", "Per", ""),
+                ]
+            }
+        ),
+        [_IDA | {"Sum": "1"}, _PER],
+        rejected=1,
+        skipped=1,
+    ),
+]
+
+CASES: Final = [*VCARDS, *WORKBOOKS]

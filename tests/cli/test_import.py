@@ -132,7 +132,7 @@ def test_several_files_are_imported_compressed_or_not(tmp_path: Path) -> None:
         ),
         (b"surname\nA\n", ["--map", "person_address"], "must be FIELD=COLUMN"),
         (b"surname\nA\n", ["--encoding", "klingon"], "unknown encoding 'klingon'"),
-        (b"surname\nA\n", ["--format", "xml"], "must be csv, ndjson, json or vcard"),
+        (b"surname\nA\n", ["--format", "xml"], "must be csv, ndjson, json, vcard"),
         (b'[{"person_surname":"A"}', [], "line 1"),
         (gzip.compress(b"surname\n" + os.urandom(20_000).hex().encode())[:9_000], [], "cannot be decompressed"),
     ],

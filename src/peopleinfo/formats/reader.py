@@ -6,23 +6,32 @@ import codecs
 import gzip
 import io
 import zlib
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, cast
 
 from peopleinfo.formats import vcard
 from peopleinfo.formats.column_mapping import ColumnMapping, InvalidInput
 from peopleinfo.formats.csv import CsvReader, CsvRejects
+from peopleinfo.formats.file_types import is_zip, unreadable_type
 from peopleinfo.formats.ndjson import JsonRejects, read_array, read_lines
 from peopleinfo.formats.tables import Table
+from peopleinfo.formats.xlsx import Workbook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from peopleinfo.bulk.rows import Row, RowResult
 
-Format = Literal["csv", "ndjson", "json", "vcard"]
+Format = Literal["csv", "ndjson", "json", "vcard", "xlsx"]
 
 # Extension of a file of rejects in each format.
-EXTENSIONS: Final[dict[Format, str]] = {"csv": "csv", "ndjson": "ndjson", "json": "ndjson", "vcard": "vcf"}
+EXTENSIONS: Final[dict[Format, str]] = {
+    "csv": "csv",
+    "ndjson": "ndjson",
+    "json": "ndjson",
+    "vcard": "vcf",
+    "xlsx": "csv",
+}
 
 _GZIP: Final = b"\x1f\x8b"
 _PEEK_SIZE: Final = 4096  # bytes
@@ -65,7 +74,13 @@ def read(
     elif is_gzip:
         raise InvalidInput("is not gzip, but Content-Encoding is gzip")
     start = stream.peek(_PEEK_SIZE)[:_PEEK_SIZE]
+    if is_zip(start):
+        return _read_workbook(stream, mapping)
+    if description := unreadable_type(start, stream):
+        raise InvalidInput(f"is {description}")
     form = form or _format(start)
+    if form == "xlsx":
+        raise InvalidInput("is not a workbook (.xlsx)")
     if form == "csv":
         reader = CsvReader(stream, encoding=_encoding(start, encoding), delimiter=delimiter)
         table = Table(iter(reader), mapping)
@@ -76,6 +91,20 @@ def read(
         stream.read(len(codecs.BOM_UTF8))
     rows = read_lines(stream, mapping) if form == "ndjson" else read_array(stream, mapping)
     return Input(rows, form, {}, JsonRejects)
+
+
+def _read_workbook(stream: io.BufferedReader, mapping: ColumnMapping) -> Input:
+    """Open the first sheet with a header of people."""
+    workbook = Workbook(stream)
+    problem = InvalidInput("the workbook is empty")
+    for sheet in workbook.sheets:
+        try:
+            table = Table(workbook.rows(sheet), mapping)
+        except InvalidInput as error:
+            problem = error if sheet == workbook.sheets[0] else problem
+        else:
+            return Input(table, "xlsx", table.columns, partial(CsvRejects, header=table.header, delimiter=","))
+    raise problem
 
 
 class _GunzipStream(io.RawIOBase):

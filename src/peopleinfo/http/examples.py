@@ -42,6 +42,7 @@ BY_MEDIA_TYPE: Final[dict[str, Any]] = {
     "text/csv": "person_name,person_surname,person_birthdate\r\nAnna,Müller,1990-02-11\r\n",
     "text/vcard": "BEGIN:VCARD\r\nVERSION:4.0\r\nN:Müller;Anna;;;\r\nFN:Anna Müller\r\nBDAY:19900211\r\nEND:VCARD\r\n",
     "application/octet-stream": "person_surname;person_birthdate\r\nMüller;1990-02-11\r\n",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "(the bytes of a workbook)",
     "text/plain": "# TYPE peopleinfo_store_up gauge\npeopleinfo_store_up 1\n",
 }
 

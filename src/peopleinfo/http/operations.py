@@ -29,6 +29,7 @@ from peopleinfo.http.schemas import (
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
 VCARD: Final = "text/vcard"
+XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 ANY: Final = "application/octet-stream"
 CSV: Final = "text/csv"
 
@@ -193,7 +194,7 @@ OPERATIONS: Final = (
         Scope.WRITE,
         "importPeople",
         "Import people",
-        "Stores the rows of a stream of any length, as NDJSON, CSV, a JSON array or vCard, and returns one result per row; "
+        "Stores the rows of a stream of any length, as NDJSON, CSV, a JSON array, vCard or a workbook (.xlsx), and returns one result per row; "
         "the format of `application/octet-stream` is detected from the content. "
         "Invalid rows are rejected; all others are stored. "
         "Send an Idempotency-Key to resume an interrupted import.",
@@ -214,7 +215,7 @@ OPERATIONS: Final = (
             Parameter("query", "date_format", str, "CSV: the format of birthdates for strptime, for example %d/%m/%Y."),
             Parameter("query", "dry_run", bool, "Validate the rows without storing them."),
         ),
-        {NDJSON: NewPerson, CSV: None, JSON: list[NewPerson], VCARD: None, ANY: None},
+        {NDJSON: NewPerson, CSV: None, JSON: list[NewPerson], VCARD: None, XLSX: None, ANY: None},
         (400, 408, 409, 415, 422),
     ),
     Operation(
