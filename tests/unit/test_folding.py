@@ -97,7 +97,7 @@ ONE_NAME = [
     ("الدوري", ["الدوري", "الدورى", "الدوری"]),  # Iraq, Egypt, Iran: final yeh
     ("محمد", ["محمد", "محمـــد", "مُحَمَّد"]),  # stretched, with vowel signs
     ("كريمي", ["کریمی", "كريمي"]),  # Iran, Iraq: kaf and yeh
-    ("فاطمه", ["فاطمة", "فاطمه"]),  # Egypt: teh marbuta
+    ("فاطمه", ["فاطمة", "فاطمه"]),  # Egypt: feminine ending
     ("الاحمد", ["ٱلأحمد", "الاحمد"]),  # alef wasla, hamza
     ("שלומ", ["שלום", "שָׁלוֹם"]),  # Israel: final mem
     ("高桥", ["髙橋", "高橋", "髙槗"]),  # Japan: forms of family registers
