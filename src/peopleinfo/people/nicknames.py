@@ -1,13 +1,18 @@
 """Nicknames: a first name and its short and familiar forms, from `data/nicknames.txt`.
 
 The list is a help, not a rule: it holds loose pairs (Ellie for Danielle), and different names share a form (Chris).
+`data/first_names.txt` has the most frequent first names of the census of the United States of 1990.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
+from typing import Final
+
+_MAX_DIRECT: Final = 3  # names of which a short form is a form; with more, it does not relate other short forms
+_MAX_RELATED: Final = 60
 
 
 def are_nicknames(a: str, b: str) -> bool:
@@ -20,13 +25,40 @@ def related_names(name: str) -> frozenset[str]:
     return _related().get(name, frozenset())
 
 
+@lru_cache(maxsize=8_192)
+def familiar_names(name: str) -> tuple[str, ...]:
+    """Return the related names, then other forms of these, for example `robert`, then `rob` for bob."""
+    direct = sorted(related_names(name))
+    indirect = {other for full in direct for other in related_names(full)} if len(direct) <= _MAX_DIRECT else set()
+    specific = sorted(other for other in indirect if len(related_names(other)) <= _MAX_DIRECT and other != name)
+    return tuple(dict.fromkeys([*direct, *specific]))[:_MAX_RELATED]
+
+
+def are_different_names(a: str, b: str) -> bool:
+    """Return whether both are known first names, and neither is a familiar form of the other."""
+    return _is_known(a) and _is_known(b) and b not in familiar_names(a)
+
+
+def _is_known(name: str) -> bool:
+    return name in _related() or name in _frequent()
+
+
+@cache
+def _frequent() -> frozenset[str]:
+    return frozenset(_read("first_names.txt").split())
+
+
 @cache
 def _related() -> dict[str, frozenset[str]]:
     related: defaultdict[str, set[str]] = defaultdict(set)
-    for line in (files("peopleinfo.people") / "data" / "nicknames.txt").read_text("utf-8").splitlines():
+    for line in _read("nicknames.txt").splitlines():
         name, separator, forms = line.partition(": ")
         if separator and not name.startswith("#"):
             for form in forms.split():
                 related[name].add(form)
                 related[form].add(name)
     return {name: frozenset(forms) for name, forms in related.items()}
+
+
+def _read(file: str) -> str:
+    return (files("peopleinfo.people") / "data" / file).read_text("utf-8")

@@ -1,0 +1,213 @@
+"""The search index of a person: a few entries, each with one word and the names of the person in sort order.
+
+An entry is a key and an order. The first letter of the key is its kind; the rest is the word that a search looks up. The order is the
+surname key, a tab, the first names, a tab and the words of the surname: entries of one key sort A-Z by surname, then by first name.
+A store may replace each word by a keyed hash; then it finds whole words only, in no order.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from peopleinfo.people import identifiers, query_dates
+from peopleinfo.people.folding import fold
+from peopleinfo.people.words import divide, is_cjk, significant, without_particle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from peopleinfo.people.person import PersonData
+
+INDEX_VERSION: Final = 1  # increment with every change of the entries of a person
+NAME, BIRTHDATE, ADDRESS, IDENTIFIER = "n", "b", "a", "i"
+INDEXES: Final = ("names", "birthdate", "address")
+MAX_ADDRESS_ENTRIES: Final = 12
+_MAX_WORD: Final = 64  # characters of a word in a key
+_MAX_ORDER: Final = 200  # characters
+_MAX_SUFFIXES: Final = 5  # of a whole name without blanks
+_NUMBER: Final = re.compile(r"\d{1,3}[a-z]?")  # a house number: selects no person alone
+_WORD: Final = re.compile(r"[^\t ]+")
+# Words that most addresses contain. A search compares them, but no entry is stored for them.
+_SAME_WORDS: Final = {
+    "street": "st", "road": "rd", "avenue": "ave", "lane": "ln", "drive": "dr", "court": "ct", "place": "pl", "square": "sq",
+    "boulevard": "blvd", "strasse": "str", "apartment": "apt", "number": "no", "saint": "st",
+}  # fmt: skip
+_STREET: Final = re.compile(r"(.{3,})(strasse|str|straat|weg|platz|gasse|allee|gatan|gade|vej|laan)")  # Hauptstrasse
+GENERIC: Final = frozenset(
+    [
+        "street",
+        "st",
+        "road",
+        "rd",
+        "avenue",
+        "ave",
+        "lane",
+        "ln",
+        "drive",
+        "dr",
+        "court",
+        "ct",
+        "place",
+        "pl",
+        "row",
+        "way",
+        "square",
+        "sq",
+        "the",
+        "of",
+        "strasse",
+        "str",
+        "weg",
+        "platz",
+        "allee",
+        "gasse",
+        "rue",
+        "de",
+        "la",
+        "le",
+        "du",
+        "des",
+        "avenida",
+        "calle",
+        "via",
+        "viale",
+        "piazza",
+        "rua",
+        "straat",
+        "laan",
+        "plein",
+        "gade",
+        "vej",
+        "gatan",
+        "ulica",
+        "ul",
+        "apt",
+        "flat",
+        "no",
+        "nr",
+    ]
+)
+
+
+class IndexPlan(NamedTuple):
+    """The indexes of a store, which an operator selects: kinds in `INDEXES`, and custom fields that are identifiers."""
+
+    indexes: frozenset[str] = frozenset(INDEXES)
+    identifiers: tuple[str, ...] = ()
+    version: int = INDEX_VERSION
+
+    @property
+    def text(self) -> str:
+        """The plan as a text that a store keeps, for example `1:address,birthdate,names:email,phone`."""
+        return f"{self.version}:{','.join(sorted(self.indexes))}:{','.join(self.identifiers)}"
+
+    @classmethod
+    def parse(cls, text: str) -> IndexPlan:
+        """Return the plan of a text."""
+        version, indexes, fields = text.split(":", 2)
+        return cls(frozenset(filter(None, indexes.split(","))), tuple(filter(None, fields.split(","))), int(version))
+
+
+NO_INDEX: Final = IndexPlan(frozenset(), ())
+
+
+class Entry(NamedTuple):
+    """An entry of the search index."""
+
+    key: str
+    order: str
+    is_surname: bool = False
+    """Whether the word is the surname key, which a store may already index."""
+
+    @property
+    def kind(self) -> str:
+        """The kind of the entry: NAME, BIRTHDATE, ADDRESS or IDENTIFIER."""
+        return self.key[0]
+
+
+def entries(data: PersonData, plan: IndexPlan) -> list[Entry]:
+    """Return the entries of a person, without duplicates: names, identifiers, birthdate, then the address, most selective word first."""
+    order = order_of(data)
+    surname_key = data.surname_key[:_MAX_WORD]
+    keys = dict.fromkeys(_keys(data, plan))
+    return [Entry(key, order, key == NAME + surname_key) for key in keys]
+
+
+def order_of(data: PersonData) -> str:
+    """Return the sort order of a person, which contains every word of the names."""
+    given = " ".join(divide(data.person_name)) if data.person_name and data.person_surname else ""
+    surname = " ".join(divide(data.person_surname or data.person_name or ""))
+    return f"{data.surname_key}\t{given}\t{surname}"[:_MAX_ORDER]
+
+
+def map_words(order: str, code: Callable[[str], str]) -> str:
+    """Return an order with each word replaced, for a store that keeps hashes of words."""
+    return _WORD.sub(lambda word: code(word[0]), order)
+
+
+def vocabulary_words(found: list[Entry]) -> list[str]:
+    """Return the words of entries that belong to the vocabulary of names."""
+    return [entry.key[1:] for entry in found if entry.kind == NAME]
+
+
+def _keys(data: PersonData, plan: IndexPlan) -> Iterator[str]:
+    if "names" in plan.indexes:
+        yield from (NAME + word[:_MAX_WORD] for word in _name_words(data))
+    for name, value in identifiers.values_of(data.extra, plan.identifiers):
+        yield from (IDENTIFIER + key for key in identifiers.keys_of(name, value))
+    if data.person_birthdate and "birthdate" in plan.indexes:
+        yield from (BIRTHDATE + text for text in query_dates.stored_dates(data.person_birthdate)[:1])
+    if data.person_address and "address" in plan.indexes:
+        words = [key for word in address_words(data.person_address) if not is_generic(key := address_key(word))]
+        yield from (ADDRESS + word[:_MAX_WORD] for word in words[:MAX_ADDRESS_ENTRIES])
+
+
+def address_words(address: str) -> list[str]:
+    """Return the folded words of an address, with one form of street, road and similar words."""
+    return [_SAME_WORDS.get(word, word) for line in address.splitlines() for word in divide(line)]
+
+
+def address_forms(word: str) -> list[str]:
+    """Return the forms of a word of an address that are equal to it, for example `haupt` and `str` for hauptstrasse."""
+    if street := _STREET.fullmatch(word):
+        kind = _SAME_WORDS.get(street[2], street[2])
+        return [word, street[1] + kind, street[1], kind]
+    return [word]
+
+
+def address_key(word: str) -> str:
+    """Return the word under which a word of an address is indexed."""
+    street = _STREET.fullmatch(word)
+    return street[1] if street else _SAME_WORDS.get(word, word)
+
+
+def is_generic(word: str) -> bool:
+    """Return whether a word of an address selects no person: a house number, or a word such as street."""
+    return word in GENERIC or len(word) == 1 or _NUMBER.fullmatch(word) is not None
+
+
+def _name_words(data: PersonData) -> Iterator[str]:
+    yield data.surname_key
+    surname = data.person_surname or data.person_name or ""
+    yield from _parts(surname)
+    if not (data.person_name and data.person_surname):
+        yield from _suffixes(data.surname_key)
+        return
+    yield fold(data.person_name)
+    yield from _parts(data.person_name)
+
+
+def _parts(name: str) -> Iterator[str]:
+    """Yield the words of a name that a search may contain alone."""
+    for word in significant(divide(name)):
+        if len(word) > 1 or not word.isascii():
+            yield word
+        if stem := without_particle(word):
+            yield stem
+
+
+def _suffixes(name: str) -> Iterator[str]:
+    """Yield the possible first names at the end of a whole name without blanks."""
+    if is_cjk(name):
+        yield from (name[start:] for start in range(1, min(len(name), _MAX_SUFFIXES + 1)))

@@ -1,0 +1,143 @@
+"""The lookups of a query in the search index: exact words and prefixes first, then similar words."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+from peopleinfo.people.identifiers import phone_key
+from peopleinfo.people.index_entries import ADDRESS, BIRTHDATE, IDENTIFIER, NAME, address_key, is_generic
+from peopleinfo.people.nicknames import familiar_names
+from peopleinfo.people.query import is_initial
+from peopleinfo.people.search_index import Lookup
+from peopleinfo.people.similarity import MIN_VOCABULARY_LENGTH, is_near, is_typo
+from peopleinfo.people.words import PARTICLES, collapse, is_cjk, without_particle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from peopleinfo.people.query import Query
+
+CODE: Final = "#"  # first character of a word of an index of hashes
+_MAX_PAIRED: Final = 3  # words of a query that are looked up in pairs
+_MAX_SPLIT: Final = 6  # characters of a Chinese, Japanese or Korean word that may be a whole name
+_MIN_PREFIX: Final = 2  # letters
+_MAX_SIMILAR_WORDS: Final = 3  # words of a query that are looked up in the vocabulary
+_MAX_VARIANTS: Final = 16  # of a word
+
+
+def exact_lookups(query: Query, *, is_readable: bool) -> list[Lookup]:
+    """Return the lookups of the first round."""
+    words = query.name_words
+    found = [
+        *_identifiers(query),
+        *_dates(query, words, is_readable=is_readable),
+        *_names(query, words, is_readable=is_readable),
+        *_addresses(query, words, is_readable=is_readable),
+    ]
+    return list(dict.fromkeys(found))
+
+
+def words_for_vocabulary(query: Query) -> list[str]:
+    """Return the words whose similar words the vocabulary gives, the longest first."""
+    words = [word for word in query.name_words if len(word) >= MIN_VOCABULARY_LENGTH or collapse(word) != word]
+    return sorted(dict.fromkeys(words), key=len, reverse=True)[:_MAX_SIMILAR_WORDS]
+
+
+def variants(word: str, similar: Iterable[str]) -> list[str]:
+    """Return the other words that a search for a word finds: collapsed forms, nicknames, typos, then words with the same sound."""
+    found = {name for name in similar if name != word and (name.startswith(CODE) or is_near(word, name))}
+    ranked = sorted(found, key=lambda name: (collapse(name) != collapse(word), not is_typo(word, name), name))
+    stem = without_particle(word)
+    before = [name for name in (collapse(word), stem) if name and name != word]
+    spelled = [name for name in ranked if collapse(name) == collapse(word) or is_typo(word, name)]
+    return list(dict.fromkeys([*before, *spelled[:_MAX_VARIANTS], *familiar_names(word), *ranked]))
+
+
+def forgiving_lookups(query: Query, similar: dict[str, set[str]], room: int, *, is_readable: bool) -> list[Lookup]:
+    """Return at most `room` lookups of the second round, for people that match with similar words."""
+    words = list(dict.fromkeys(query.name_words))
+    forms = {word: variants(word, similar.get(word, ())) for word in words}
+    drivers = sorted(words, key=lambda word: (len(forms[word]), -len(word)))
+    queues = [_driven_by(word, words, forms, is_readable=is_readable) for word in drivers]
+    return list(dict.fromkeys(lookup for queue in queues for lookup in queue))[: max(room, 0)]
+
+
+def _driven_by(word: str, words: Sequence[str], forms: dict[str, list[str]], *, is_readable: bool) -> Iterator[Lookup]:
+    """Yield the lookups of a word and of its variants, filtered by the variants of the other words."""
+    others = tuple(
+        _filter(other, is_readable=is_readable) | frozenset(forms[other]) for other in words if other != word
+    )
+    if others:
+        yield Lookup(NAME + word, others)
+    yield from (Lookup(NAME + form, others) for form in forms[word])
+
+
+def _filter(word: str, *, is_readable: bool) -> frozenset[str]:
+    """Return the filter for people with a word, with a longer word (in a readable index), or with its initial."""
+    return frozenset([f"{word}*" if is_readable else word, word[:1]])
+
+
+def _filters(words: Iterable[str], *, is_readable: bool) -> tuple[frozenset[str], ...]:
+    """Return a filter for each word; an index of hashes cannot compare initials."""
+    return tuple(
+        _filter(word, is_readable=is_readable) for word in dict.fromkeys(words) if is_readable or not is_initial(word)
+    )
+
+
+def _identifiers(query: Query) -> Iterator[Lookup]:
+    for term in query.terms:
+        if term.phone:
+            yield Lookup(f"{IDENTIFIER}+{phone_key(term.phone)}")
+        if not term.is_word or len(query.terms) == 1:
+            yield from (Lookup(IDENTIFIER + key) for key in term.identifiers)
+
+
+def _dates(query: Query, words: Sequence[str], *, is_readable: bool) -> Iterator[Lookup]:
+    for term in query.terms:
+        for text in term.dates:
+            if text.startswith("--"):
+                yield Lookup(BIRTHDATE + text)
+            else:
+                is_partial = text.count("-") < 2  # noqa: PLR2004 - a complete date has two hyphens
+                for names in [(), *((name,) for name in _filters(words, is_readable=is_readable))]:
+                    if is_readable or not is_partial:
+                        yield Lookup(BIRTHDATE + text, names, is_prefix=is_partial)
+
+
+def _names(query: Query, words: Sequence[str], *, is_readable: bool) -> Iterator[Lookup]:
+    every = [word for word in query.words if word not in PARTICLES or word in words]
+    for word in dict.fromkeys(words):
+        others = _filters((other for other in every if other != word), is_readable=is_readable)
+        yield Lookup(NAME + word, others)
+        if is_readable and (len(word) >= _MIN_PREFIX or is_cjk(word)):
+            yield Lookup(NAME + word, others, is_prefix=True)
+        if is_cjk(word) and 1 < len(word) <= _MAX_SPLIT:
+            yield from (Lookup(NAME + word[:end], (frozenset([word[end:]]),)) for end in range(1, len(word)))
+    yield from _joined(query, is_readable=is_readable)
+
+
+def _joined(query: Query, *, is_readable: bool) -> Iterator[Lookup]:
+    """Yield the lookups of neighbouring words as one word, in the first field that has them joined."""
+    words = query.words
+    if len(words) > _MAX_PAIRED + 1:
+        return
+    for size in range(2, len(words) + 1):
+        for start in range(len(words) - size + 1):
+            rest = [word for word in (*words[:start], *words[start + size :]) if word not in PARTICLES]
+            yield Lookup(NAME + "".join(words[start : start + size]), _filters(rest, is_readable=is_readable))
+    if len(words) == 2 and all(map(is_cjk, words)):  # noqa: PLR2004 - surname and first name, in either order
+        yield from (Lookup(NAME + second + first) for first, second in pairwise(words))
+
+
+def _addresses(query: Query, words: Sequence[str], *, is_readable: bool) -> Iterator[Lookup]:
+    numbers = [word for term in query.terms if not term.is_word for word in term.words]
+    selective = [key for key in dict.fromkeys(map(address_key, [*words, *numbers])) if not is_generic(key)]
+    yield from (Lookup(ADDRESS + word) for word in selective)
+    if len(query.terms) <= 2 and is_readable:  # noqa: PLR2004
+        yield from (Lookup(ADDRESS + word, is_prefix=True) for word in selective if len(word) > _MIN_PREFIX)
+    if len(words) <= _MAX_PAIRED:
+        for word in selective:
+            for other in words:
+                if other != word and not is_initial(other):
+                    yield Lookup(ADDRESS + word, _filters([other], is_readable=is_readable))

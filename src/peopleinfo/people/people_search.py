@@ -1,0 +1,139 @@
+"""The search for people by the text of a box: candidates from the index, compared and ordered by `search_match`."""
+
+from __future__ import annotations
+
+import asyncio
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+
+from peopleinfo.people.field_access import visible_fields
+from peopleinfo.people.lookups import exact_lookups, forgiving_lookups, words_for_vocabulary
+from peopleinfo.people.person import decode_fields
+from peopleinfo.people.search_index import MAX_HITS, MAX_LOOKUPS
+from peopleinfo.people.search_match import Comparison
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from peopleinfo.people.query import Query
+    from peopleinfo.people.search_index import Hits, Lookup, SearchIndex
+    from peopleinfo.people.search_match import Match
+
+_ENOUGH: Final = 10  # people found by exact words and prefixes; with fewer, similar words are looked up
+_VOCABULARY_KEYS: Final = 4  # keys per similar word, as the store counts them
+
+
+class FoundPerson(NamedTuple):
+    """A person that a search found: the visible fields, and the kind of match."""
+
+    fields: dict[str, Any]
+    found_by: str
+
+
+class SearchResult(NamedTuple):
+    """A page of found people. `matches` is their total number; with `more_exist` the search stopped before it found all."""
+
+    people: list[FoundPerson]
+    matches: int
+    more_exist: bool
+    next: bytes | None
+
+
+class _Candidate(NamedTuple):
+    match: Match
+    fields: dict[str, Any]
+
+    @property
+    def rank(self) -> tuple[int, str, str]:
+        """The position in the result: class of the match, A-Z, then id."""
+        return (int(self.match.found), self.match.order, self.match.person_id)
+
+
+class PeopleSearch:
+    """Searches the people of an index."""
+
+    def __init__(self, index: SearchIndex) -> None:
+        self._index = index
+
+    async def find(
+        self,
+        query: Query,
+        *,
+        limit: int,
+        after: bytes | None = None,
+        hidden: frozenset[str] = frozenset(),
+        forgiving: bool = True,
+    ) -> SearchResult:
+        """Return a page of the people who match a query, without `hidden` fields, which neither match nor affect the order.
+
+        Without `forgiving`, only whole words, parts and prefixes match. `after` is the `next` of the previous page.
+        """
+        comparison = Comparison(query, self._index.plan.identifiers, forgiving=forgiving)
+        candidates = _Candidates(self._index, comparison, hidden)
+        lookups = exact_lookups(query, is_readable=self._index.is_readable)
+        words = words_for_vocabulary(query) if forgiving else []
+        lookups = lookups[: MAX_LOOKUPS - _VOCABULARY_KEYS * len(words)]
+        hits, similar, _ = await asyncio.gather(
+            self._index.look_up(lookups), self._index.similar_words(words), candidates.add_unindexed()
+        )
+        await candidates.add(lookups, hits)
+        if forgiving and len(candidates.matches) < _ENOUGH:
+            room = MAX_LOOKUPS - len(lookups) - _VOCABULARY_KEYS * len(words)
+            by_word = dict(zip(words, similar, strict=True))
+            lookups = forgiving_lookups(query, by_word, room, is_readable=self._index.is_readable)
+            await candidates.add(lookups, await self._index.look_up(lookups))
+        return _page(candidates, after, limit)
+
+
+class _Candidates:
+    """The people that lookups found and that match, by reference."""
+
+    def __init__(self, index: SearchIndex, comparison: Comparison, hidden: frozenset[str]) -> None:
+        self._index = index
+        self._comparison = comparison
+        self._hidden = hidden
+        self._seen: set[bytes] = set()
+        self.matches: dict[str, _Candidate] = {}
+        self.more_exist = False
+
+    async def add(self, lookups: Sequence[Lookup], results: Sequence[Hits]) -> None:
+        """Fetch and compare the people of the lookups, up to `MAX_HITS` in total."""
+        # Precise lookups come first: if the limit excludes people, they are those of a less precise lookup.
+        refs = [hit.ref for _, hits in zip(lookups, results, strict=True) for hit in hits.hits]
+        new = [ref for ref in dict.fromkeys(refs) if ref not in self._seen]
+        room = MAX_HITS - len(self._seen)
+        self.more_exist |= len(new) > room or not all(hits.complete for hits in results)
+        self._seen.update(new[:room])
+        self._compare(body for body in await self._index.read_people(new[:room]) if body is not None)
+
+    async def add_unindexed(self) -> None:
+        """Compare people that the index lacks, until `reindex` has added them."""
+        people, more_exist = await self._index.read_unindexed(MAX_HITS)
+        self.more_exist |= more_exist
+        self._compare(people)
+
+    def ranked(self) -> list[_Candidate]:
+        """Return the matching people, the best first."""
+        # A word such as Ben is a particle only if no person found has it as a first name.
+        present = {word for candidate in self.matches.values() for word in candidate.match.given}
+        people = [found for found in self.matches.values() if found.match.missing.isdisjoint(present)]
+        return sorted(people, key=attrgetter("rank"))
+
+    def _compare(self, bodies: Iterable[bytes]) -> None:
+        for body in bodies:
+            fields = decode_fields(body)
+            visible = visible_fields(fields, self._hidden) if self._hidden else fields
+            if match := self._comparison.match(visible):
+                self.matches[match.person_id] = _Candidate(match, visible)
+
+
+def _page(candidates: _Candidates, after: bytes | None, limit: int) -> SearchResult:
+    ranked = candidates.ranked()
+    start = tuple(msgspec.json.decode(after)) if after else ()
+    rest = [found for found in ranked if found.rank > start]
+    page = rest[:limit]
+    people = [FoundPerson(found.fields, found.match.found.label) for found in page]
+    end = msgspec.json.encode(page[-1].rank) if len(rest) > limit else None
+    return SearchResult(people, len(ranked), candidates.more_exist, end)

@@ -1,0 +1,108 @@
+"""Dates in the usual notations of a query, as partial ISO dates: `1984`, `1984-11`, `1984-11-05` or `--11-05`."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import date
+from typing import TYPE_CHECKING, Final
+
+from peopleinfo.people import birthdate
+from peopleinfo.people.folding import fold
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_FIRST_YEAR, _LAST_YEAR = 1800, 2100
+_CENTURIES: Final = (1900, 2000)  # of a year with two digits
+_SEPARATOR: Final = r"[\s./\-]{1,3}"
+_YEAR_FIRST: Final = re.compile(rf"(\d{{4}})(?:{_SEPARATOR}|年)(\d{{1,2}})(?:(?:{_SEPARATOR}|月)(\d{{1,2}}))?[日月]?")
+_YEAR_LAST: Final = re.compile(rf"(\d{{1,2}}){_SEPARATOR}(\d{{1,2}}){_SEPARATOR}(\d{{4}}|\d{{2}})\.?")
+_MONTH_YEAR: Final = re.compile(rf"(\d{{1,2}}){_SEPARATOR}(\d{{4}})")
+_DAY_MONTH: Final = re.compile(r"(\d{1,2})\.\s?(\d{1,2})\.")
+_COMPACT: Final = re.compile(r"(\d{4})(\d{2})(\d{2})")
+_YEAR: Final = re.compile(r"(\d{4})年?")
+_MONTHS: Final = (
+    "january jan januar janvier enero gennaio januari janeiro stycznia jaenner",
+    "february feb februar fevrier febrero febbraio februari fevereiro lutego",
+    "march mar marz marzo maerz mars maart marco marca mrz",
+    "april apr avril abril aprile kwietnia",
+    "may mai mayo maggio mei maj maio maja",
+    "june jun juni juin junio giugno junho czerwca",
+    "july jul juli juillet julio luglio julho lipca",
+    "august aug aout agosto augustus augusti sierpnia",
+    "september sep sept septembre septiembre settembre setembro wrzesnia",
+    "october oct oktober okt octobre octubre ottobre outubro pazdziernika",
+    "november nov novembre noviembre novembro listopada",
+    "december dec dezember dez decembre diciembre dicembre desember dezembro grudnia",
+)
+MONTHS: Final = {name: number for number, names in enumerate(_MONTHS, start=1) for name in names.split()}
+_ORDINAL: Final = r"(?:st|nd|rd|th|er|\.|º|ª)?"
+_WORD: Final = r"([^\W\d_]{3,12})\.?"
+_OF: Final = r"(?:\s+(?:de|of|del))?"
+_DAY_NAME_YEAR: Final = re.compile(rf"(\d{{1,2}}){_ORDINAL}{_OF}[\s\-]*{_WORD}{_OF}[\s,\-]*(\d{{4}})")
+_NAME_DAY_YEAR: Final = re.compile(rf"{_WORD}\s+(\d{{1,2}}){_ORDINAL}[\s,]+(\d{{4}})")
+_NAME_YEAR: Final = re.compile(rf"{_WORD}{_OF}[\s,]+(\d{{4}})")
+NAMED_DATE: Final = re.compile("|".join(re.sub(r"\((?!\?)", "(?:", form.pattern) for form in (_DAY_NAME_YEAR, _NAME_DAY_YEAR, _NAME_YEAR)))  # fmt: skip
+"""A date with the name of a month, within a text."""
+
+
+def parse_dates(text: str) -> list[str]:
+    """Return the partial ISO dates that a text can mean, the most likely first; empty if it is no date.
+
+    `05/11/1984` can mean November 5 and May 11, and `05.11.84` can mean 1984 and 2084.
+    """
+    text = unicodedata.normalize("NFKC", text).strip(" ,;")
+    return list(dict.fromkeys(found for parts in _readings(text) if (found := _iso(*parts))))
+
+
+def stored_dates(text: str) -> list[str]:
+    """Return the readings of the birthdate of a record: partial ISO, or any text (`POST /data` accepts it)."""
+    try:
+        birthdate.date_range(text)
+    except ValueError:
+        return parse_dates(text)
+    return [text]
+
+
+def includes(query: str, stored: str) -> bool:
+    """Return whether a date of a query, which may lack day and month or the year, includes the date of a record."""
+    return stored == query or stored.startswith(f"{query}-") or (query.startswith("--") and stored[4:] == query[1:])
+
+
+def _readings(text: str) -> Iterator[tuple[int | None, int | None, int | None]]:
+    """Yield year, month and day of each reading."""
+    if found := _YEAR_FIRST.fullmatch(text) or _COMPACT.fullmatch(text):
+        yield int(found[1]), int(found[2]), int(found[3]) if found[3] else None
+    if found := _YEAR_LAST.fullmatch(text):
+        first, second, year = int(found[1]), int(found[2]), int(found[3])
+        for full in [year] if len(found[3]) == 4 else [century + year for century in _CENTURIES]:  # noqa: PLR2004 - digits
+            yield full, second, first
+            if "." not in text:
+                yield full, first, second
+    if found := _MONTH_YEAR.fullmatch(text):
+        yield int(found[2]), int(found[1]), None
+    if found := _DAY_MONTH.fullmatch(text):
+        yield None, int(found[2]), int(found[1])
+    if (found := _YEAR.fullmatch(text)) and _FIRST_YEAR <= int(found[1]) <= _LAST_YEAR:
+        yield int(found[1]), None, None
+    yield from _named(text)
+
+
+def _named(text: str) -> Iterator[tuple[int | None, int | None, int | None]]:
+    if (found := _DAY_NAME_YEAR.fullmatch(text)) and (month := MONTHS.get(fold(found[2]))):
+        yield int(found[3]), month, int(found[1])
+    if (found := _NAME_DAY_YEAR.fullmatch(text)) and (month := MONTHS.get(fold(found[1]))):
+        yield int(found[3]), month, int(found[2])
+    if (found := _NAME_YEAR.fullmatch(text)) and (month := MONTHS.get(fold(found[1]))):
+        yield int(found[2]), month, None
+
+
+def _iso(year: int | None, month: int | None, day: int | None) -> str | None:
+    """Return the partial date, or None unless the calendar has it."""
+    try:
+        date(year or 2000, month or 1, day or 1)
+    except ValueError:
+        return None
+    parts = [f"{year:04d}" if year else "-", *(f"{part:02d}" for part in (month, day) if part)]
+    return "-".join(parts)

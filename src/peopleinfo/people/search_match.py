@@ -1,0 +1,188 @@
+"""The comparison of a person with a query. It alone decides whether a search finds a person, and in which order."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from peopleinfo.people import identifiers as ids
+from peopleinfo.people.folding import fold
+from peopleinfo.people.index_entries import address_forms, address_words, order_of
+from peopleinfo.people.nicknames import are_different_names, familiar_names
+from peopleinfo.people.person import person_data_from_fields
+from peopleinfo.people.query import is_initial
+from peopleinfo.people.query_dates import includes, stored_dates
+from peopleinfo.people.similarity import is_typo, sounds_like
+from peopleinfo.people.words import (
+    PARTICLES,
+    collapse,
+    divide,
+    is_cjk,
+    is_sure_particle,
+    runs,
+    significant,
+    without_particle,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from peopleinfo.people.query import Query, Term
+
+_MIN_ADDRESS_PREFIX: Final = 3  # letters
+_MAX_RUN: Final = 4  # words of a query that are compared as one word
+
+
+class Found(IntEnum):
+    """How a query found a person, the best first."""
+
+    EXACT = 0
+    IDENTIFIER = 1
+    SPELLING = 2  # ue for ü
+    PART = 3
+    PREFIX = 4
+    NICKNAME = 5
+    TYPO = 6
+    SOUND = 7
+    NOTHING = 9
+
+    @property
+    def label(self) -> str:
+        """The value of `found_by`."""
+        return "exact" if self is Found.SPELLING else self.name.lower()
+
+
+class Match(NamedTuple):
+    """A person that a query found. `missing`: words of the query that are not in the record, because they may be particles."""
+
+    found: Found
+    order: str
+    person_id: str
+    missing: frozenset[str]
+    given: frozenset[str]
+
+
+class Comparison:
+    """A query, prepared for the comparison with many people. `identifiers` are the custom fields that are identifiers."""
+
+    def __init__(self, query: Query, identifiers: tuple[str, ...], *, forgiving: bool = True) -> None:
+        self._terms = query.terms
+        self._identifiers = identifiers
+        self._forgiving = forgiving
+        selective = [word for word in query.words if word not in PARTICLES and not is_initial(word)]
+        self._has_name = bool(selective)
+        self._has_names = len(selective) > 1
+
+    def match(self, fields: Mapping[str, Any]) -> Match | None:
+        """Compare the visible fields of a record; None unless every term matches."""
+        person = _Person(fields, self._identifiers)
+        best: list[Found] = [Found.EXACT, *[Found.NOTHING] * len(self._terms)]
+        missing: set[str] = set()
+        for end in range(1, len(self._terms) + 1):
+            best[end] = max(best[end - 1], self._term(person, self._terms[end - 1], missing))
+            for start in range(max(0, end - _MAX_RUN), end - 1):
+                run = self._terms[start:end]
+                if all(term.is_word for term in run):
+                    joined = self._name(person, "".join(term.words[0] for term in run), is_run=True)
+                    best[end] = min(best[end], max(best[start], joined))
+        if best[-1] is Found.NOTHING:
+            return None
+        return Match(
+            best[-1], person.order, str(fields.get("person_id", "")), frozenset(missing), frozenset(person.given)
+        )
+
+    def _term(self, person: _Person, term: Term, missing: set[str]) -> Found:
+        found = self._other_readings(person, term)
+        if term.words:
+            found = min(found, max(self._word(person, word) for word in term.words))
+        if found is Found.NOTHING and term.is_word and self._has_name and term.words[0] in PARTICLES:
+            if not is_sure_particle(term.words[0]):
+                missing.add(term.words[0])
+            return Found.PART
+        return found
+
+    def _other_readings(self, person: _Person, term: Term) -> Found:
+        if any(key in person.identifier_keys for key in term.identifiers):
+            return Found.IDENTIFIER
+        if term.phone and any(ids.same_phone(term.phone, number) for number in person.phones):
+            return Found.IDENTIFIER
+        matching = [date for date in term.dates if any(includes(date, stored) for stored in person.dates)]
+        return Found.NOTHING if not matching else Found.EXACT if set(matching) & set(person.dates) else Found.PART
+
+    def _word(self, person: _Person, word: str) -> Found:
+        found = self._name(person, word)
+        if found > Found.PART and person.address and address_words(word)[0] in person.address:
+            return Found.PART
+        if found > Found.PREFIX and len(word) >= _MIN_ADDRESS_PREFIX and _is_prefix(word, person.address):
+            return Found.PREFIX
+        return found
+
+    def _name(self, person: _Person, word: str, *, is_run: bool = False) -> Found:
+        """Compare a word with the names of a person; a run is several words of the query as one."""
+        if (found := person.names.get(word)) is not None:
+            return found
+        if not self._forgiving:
+            return Found.PREFIX if self._is_prefix(person, word, is_run=is_run) else Found.NOTHING
+        return next((found for found, applies in self._similar(person, word, is_run=is_run) if applies), Found.NOTHING)
+
+    def _similar(self, person: _Person, word: str, *, is_run: bool) -> Iterator[tuple[Found, bool]]:
+        """Yield each class of a similar word and whether it applies, the best first."""
+        collapsed = collapse(word)
+        yield Found.SPELLING, any(collapsed == collapse(name) for name in person.names)
+        yield Found.PART, without_particle(word) in person.names
+        yield Found.PREFIX, self._is_prefix(person, word, is_run=is_run)
+        yield Found.NICKNAME, not is_run and any(name in familiar_names(word) for name in person.given)
+        names = [name for name in person.names if not (name in person.given and are_different_names(word, name))]
+        yield Found.TYPO, any(is_typo(word, name) for name in names)
+        yield Found.SOUND, not is_run and any(sounds_like(word, name) for name in names)
+
+    def _is_prefix(self, person: _Person, word: str, *, is_run: bool) -> bool:
+        """Return whether a name starts with the word, or a stored initial is that of the word, next to another name."""
+        if is_initial(word) and not self._has_name:
+            return False
+        has_initial = self._has_names and not is_run
+        return _is_prefix(word, person.names) or (
+            has_initial and any(is_initial(name) and word.startswith(name) for name in person.given)
+        )
+
+
+class _Person:
+    """The visible fields of a record, prepared for comparison. `names` maps each form of a name to the class of an equal word."""
+
+    def __init__(self, fields: Mapping[str, Any], identifiers: tuple[str, ...]) -> None:
+        data = person_data_from_fields(fields)
+        self.order = order_of(data)
+        surname = divide(data.person_surname or data.person_name or "")
+        self.given = divide(data.person_name) if data.person_name else []
+        self.names: dict[str, Found] = {}
+        self._add_name(surname, data.surname_key)
+        if data.person_name and data.person_surname:
+            self._add_name(self.given, fold(data.person_name))
+            if is_cjk(data.surname_key):
+                self._add(
+                    [data.surname_key + fold(data.person_name), fold(data.person_name) + data.surname_key], Found.EXACT
+                )
+        elif is_cjk(data.surname_key):
+            self._add([data.surname_key[start:] for start in range(1, len(data.surname_key))], Found.PART)
+        address = address_words(data.person_address) if data.person_address else []
+        self.address = dict.fromkeys(form for word in address for form in address_forms(word))
+        self.dates = stored_dates(data.person_birthdate) if data.person_birthdate else []
+        values = list(ids.values_of(data.extra, identifiers))
+        self.identifier_keys = {key for name, value in values for key in ids.keys_of(name, value)}
+        self.phones = [ids.phone_digits(value) for name, value in values if ids.is_phone_field(name)]
+        self.identifier_keys -= {f"+{ids.phone_key(phone)}" for phone in self.phones}
+
+    def _add_name(self, words: list[str], key: str) -> None:
+        main = significant(words)
+        self._add([key], Found.EXACT)
+        self._add(main, Found.EXACT if len(main) == 1 else Found.PART)
+        self._add(runs(words), Found.PART)
+        self._add([stem for word in main if (stem := without_particle(word))], Found.PART)
+
+    def _add(self, forms: Iterable[str], found: Found) -> None:
+        for form in forms:
+            self.names.setdefault(form, found)
+
+
+def _is_prefix(word: str, others: Iterable[str]) -> bool:
+    return any(other.startswith(word) for other in others)

@@ -1,0 +1,120 @@
+"""Words of names and addresses: division, particles, joined and collapsed forms."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from peopleinfo.people.folding import SEPARATORS, fold
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+MAX_WORDS: Final = 12  # words of a field that are compared; further words are ignored
+_DIVIDERS: Final = re.compile(r"[\s,;:/&()\[\]{}<>\"“”„«»_|，、；　" + re.escape(SEPARATORS) + "]+")
+_CASE_BOUNDARY: Final = re.compile("(?<=[a-zß-öø-ÿ])(?=[A-ZÀ-ÖØ-Þ])")  # MacDonald, DeVries
+_CJK: Final = re.compile(
+    "[\u3005\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff]+"
+)  # Han, kana and Hangul: names without blanks
+_ARABIC_ARTICLE: Final = "ال"
+_MIN_STEM: Final = 4  # letters that remain after a joined particle
+
+# Words that readers may omit from a surname. A query may contain them although the stored name does not, and the reverse.
+_SURE_PARTICLES: Final = frozenset(
+    [
+        "van",
+        "von",
+        "der",
+        "den",
+        "de",
+        "des",
+        "di",
+        "dos",
+        "das",
+        "della",
+        "delle",
+        "degli",
+        "dei",
+        "dal",
+        "dalla",
+        "d",
+        "la",
+        "las",
+        "los",
+        "du",
+        "le",
+        "y",
+        "e",
+        "i",
+        "zu",
+        "zum",
+        "zur",
+        "vom",
+        "ter",
+        "ten",
+        "te",
+        "af",
+        "av",
+        "auf",
+        "und",
+        "et",
+        "bin",
+        "ibn",
+        "bint",
+        "abu",
+        "o",
+        "mc",
+    ]
+)
+# Words that are particles in some names, and a given name or a surname in others.
+_POSSIBLE_PARTICLES: Final = frozenset(["al", "el", "ben", "mac", "da", "do", "del", "san", "santa", "st", "lo", "li"])
+PARTICLES: Final = _SURE_PARTICLES | _POSSIBLE_PARTICLES
+# Particles that are recognized although they are joined to the name, the longest first.
+_JOINED_PARTICLES: Final = ("vander", "vanden", "vonder", "vande", "delos", "delas", "della", "dela", "van", "von")
+_TWO_LETTERS: Final = (("ue", "u"), ("oe", "o"), ("ae", "a"), ("aa", "a"))
+
+
+def divide(text: str) -> list[str]:
+    """Return the folded words of a text, for example `garcia` and `lopez` for García-López."""
+    parts = _DIVIDERS.split(text if text.islower() else _CASE_BOUNDARY.sub(" ", text))
+    words = [word for part in parts if (word := fold(part))]
+    return words[:MAX_WORDS] or [word for word in [fold(text)] if word]
+
+
+def is_cjk(word: str) -> bool:
+    """Return whether a word consists of Chinese, Japanese or Korean characters."""
+    return _CJK.fullmatch(word) is not None
+
+
+def is_sure_particle(word: str) -> bool:
+    """Return whether a word is a particle in every name."""
+    return word in _SURE_PARTICLES
+
+
+def without_particle(word: str) -> str | None:
+    """Return a word without the particle that is joined to it, for example `berg` for vanderberg; None without one."""
+    if word.startswith(_ARABIC_ARTICLE) and len(word) >= len(_ARABIC_ARTICLE) + 3:
+        return word[len(_ARABIC_ARTICLE) :]
+    for particle in _JOINED_PARTICLES:
+        if word.startswith(particle) and len(word) >= len(particle) + _MIN_STEM:
+            return word[len(particle) :]
+    return None
+
+
+def significant(words: Sequence[str]) -> list[str]:
+    """Return the words that are not particles; all words if each is one."""
+    return [word for word in words if word not in PARTICLES] or list(words)
+
+
+def runs(words: Sequence[str]) -> Iterator[str]:
+    """Yield the joined forms of neighbouring words, including the single words."""
+    for start in range(len(words)):
+        for end in range(start + 1, len(words) + 1):
+            yield "".join(words[start:end])
+
+
+def collapse(word: str) -> str:
+    """Return a word with one letter for ue, oe, ae and aa: Mueller, Müller and Muller have the same form."""
+    for two, one in _TWO_LETTERS:
+        word = word.replace(two, one)
+    return word

@@ -1,0 +1,100 @@
+"""Cases of the search for people: stored people, queries and the people that each query finds, in their order."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from peopleinfo.people.person import PersonData
+
+
+class SearchCase(NamedTuple):
+    """Stored people (`first name | surname`, the rest as fields) and the expected first names of each query."""
+
+    people: list[PersonData]
+    queries: dict[str, list[str]]
+
+
+def person(name: str | None, surname: str | None = None, **fields: Any) -> PersonData:
+    """Return a person; `born` and `address` are the standard fields, all others custom fields."""
+    return PersonData(
+        person_name=name,
+        person_surname=surname,
+        person_birthdate=fields.pop("born", None),
+        person_address=fields.pop("address", None),
+        extra=fields,
+    )
+
+
+OTHERS: Final = [
+    person("Zed", "Zorn"),
+    person("Quirin", "Quast", address="99 Nowhere", born="1901-01-01", phone="999 999"),
+]
+
+SEPARATORS: Final = SearchCase(
+    [person("María", "García-López"), person("Rosa", "Garcia Lopez"), person("Orla", "O’Brien"),
+     person("Iain", "MacDonald"), person("Ewan", "Mac Donald"), person("Jean-Luc", "St. John")],
+    {"Garcia Lopez": ["María", "Rosa"], "garcialopez": ["María", "Rosa"], "García-López": ["María", "Rosa"],
+     "O Brien": ["Orla"], "o'brien": ["Orla"], "OBRIEN": ["Orla"], "macdonald": ["Ewan", "Iain"], "Mac Donald": ["Ewan", "Iain"],
+     "stjohn": ["Jean-Luc"], "St John": ["Jean-Luc"], "jeanluc": ["Jean-Luc"], "Jean Luc": ["Jean-Luc"]},
+)  # fmt: skip
+PARTICLES: Final = SearchCase(
+    [person("Piet", "van der Berg"), person("Layla", "Al-Masri"), person("Omar", "Al Masri"), person("Inés", "de la Cruz"),
+     person("Nia", "Vandenbosch")],
+    {"Berg": ["Piet"], "Berg, Piet": ["Piet"], "vanderberg": ["Piet"], "van der Berg": ["Piet"], "Piet van der Berg": ["Piet"],
+     "Al Masri": ["Layla", "Omar"], "almasri": ["Layla", "Omar"], "Masri": ["Layla", "Omar"], "Cruz": ["Inés"], "delacruz": ["Inés"],
+     "cruz ines": ["Inés"], "van den Bosch": ["Nia"], "Bosch": ["Nia"]},
+)  # fmt: skip
+MISSING_PARTICLES: Final = SearchCase(
+    [person("Nia", "Berg"), person("Ben", "Roth"), person("Eve", "Roth")],
+    {"van der Berg": ["Nia"], "Nia van der Berg": ["Nia"], "vanderberg": ["Nia"], "Ben Roth": ["Ben"], "Roth": ["Ben", "Eve"]},
+)  # fmt: skip
+PARTS: Final = SearchCase(
+    [person("María", "García-López"), person("Anna Maria", "Roth"), person("Anna", "Müller"), person("Ida Harte")],
+    {"Lopez": ["María"], "María García López": ["María"], "maria lop": ["María"], "gar": ["María"],
+     "Roth, Maria": ["Anna Maria"], "Anna-Maria Roth": ["Anna Maria"], "Roth, Anna": ["Anna Maria"], "annamaria": ["Anna Maria"],
+     "Roth Anna Maria": ["Anna Maria"], "Maria Anna Roth": ["Anna Maria"], "Anna": ["Anna", "Anna Maria"],
+     "Müller Anna": ["Anna"], "A. Müller": ["Anna"], "A M Roth": ["Anna Maria"], "harte": ["Ida Harte"], "Harte, Ida": ["Ida Harte"],
+     "Ida Müller": [], "Anna Zorn": [], "%": [], "*": [], "a*": []},
+)  # fmt: skip
+UMLAUTS: Final = SearchCase(
+    [person("Anna", "Müller"), person("Lars", "Sørensen"), person("Åse", "Ågård"), person("Per", "Aagaard"),
+     person("Uwe", "Groß"), person("Eva", "Mueller")],
+    {"Mueller": ["Eva", "Anna"], "Muller": ["Anna", "Eva"], "Müller": ["Anna", "Eva"], "Soerensen": ["Lars"], "Sorensen": ["Lars"],
+     "Aagaard": ["Per", "Åse"], "Ågård": ["Åse", "Per"], "Gross": ["Uwe"], "Gröss": ["Uwe"]},
+)  # fmt: skip
+SCRIPTS: Final = SearchCase(
+    [person("太郎", "山田"), person("丽", "张"), person(None, "山田花子"), person("一郎", "髙橋"), person("철수", "김"),
+     person("أحمد", "الدوري"), person("محمد", "محمود"), person("שלום", "כהן")],
+    {"山田太郎": ["太郎"], "山田 太郎": ["太郎"], "太郎 山田": ["太郎"], "张丽": ["丽"], "張麗": ["丽"], "张": ["丽"],
+     "花子": [""], "山田 花子": [""], "山田花子": [""], "高橋": ["一郎"], "高橋一郎": ["一郎"], "김철수": ["철수"], "김 철수": ["철수"],
+     "الدورى": ["أحمد"], "دوري": ["أحمد"], "محمـــد محمود": ["محمد"], "כהנ": ["שלום"]},
+)  # fmt: skip
+TYPOS: Final = SearchCase(
+    [person("Otto", "Roth"), person("Eva", "Rothe"), person("Anna", "Schneider"), person("Robert", "Smith"), person("J.", "Smith"),
+     person("Jessica", "Stevens")],
+    {"Rothe": ["Eva", "Otto"], "Schnieder": ["Anna"], "Schneidr": ["Anna"], "Schneiderr": ["Anna"], "Schmeider": ["Anna"],
+     "Anna Schnieder": ["Anna"], "Bob Smith": ["Robert"], "Smyth, Rob": ["Robert"], "John Smith": ["J."], "Smith Robert": ["Robert"],
+     "Jessika Stevens": ["Jessica"], "Jessica Stephens": ["Jessica"]},
+)  # fmt: skip
+FIELDS: Final = SearchCase(
+    [person("Ben", "Roth", phone="+0 00 213", email="Ben.Roth@Example.org"),
+     person("Ida", "Harte", address="12 Elm Row, Springfield 10115", born="1984-11-05", phone="+49 30 1234567"),
+     person("Ann", "Harte", address="Hauptstraße 5, 10115 Berlin", born="1990-02-11")],
+    {"+000213": ["Ben"], "000213": ["Ben"], "elm row": ["Ida"], "12 Elm Row": ["Ida"], "harte elm": ["Ida"], "elm row harte": ["Ida"],
+     "05.11.1984": ["Ida"], "harte 1984": ["Ida"], "1984": ["Ida"], "5 Nov 1984": ["Ida"], "11/05/1984": ["Ida"], "1984-11-05": ["Ida"],
+     "November 5, 1984": ["Ida"], "05/11/84": ["Ida"], "19841105": ["Ida"], "Harte 05.11.1984": ["Ida"], "Nov 1984": ["Ida"],
+     "030 1234567": ["Ida"], "+49 (0)30 123 45 67": ["Ida"], "0049301234567": ["Ida"], "1234567": ["Ida"], "harte 030/1234567": ["Ida"],
+     "ben.roth@example.org": ["Ben"], "Ben Roth <BEN.ROTH@EXAMPLE.ORG>": ["Ben"], "mailto:ben.roth@example.org": ["Ben"],
+     "springfield": ["Ida"], "hauptstr 5": ["Ann"], "Hauptstr. 5": ["Ann"], "Hauptstraße": ["Ann"], "haupt strasse 5": ["Ann"],
+     "10115": ["Ann", "Ida"], "10115 berlin": ["Ann"], "11.02.1990": ["Ann"], "ida berlin": [], "harte 1985": []},
+)  # fmt: skip
+AS_BEFORE: Final = SearchCase(
+    [person("Ada", "JOSÉ"), person("Bea", "ΧΡΗΣΤΟΣ"), person("Cem", "İnce"), person("Dan", "Ｓｍｉｔｈ"),
+     person("Eli", "Robert'); DROP TABLE"), person("Fay", "Null"), person("Gus", "NaN")],
+    {"jose": ["Ada"], "χρηστοσ": ["Bea"], "ince": ["Cem"], "ınce": ["Cem"], "smith": ["Dan"], "Robert'); DROP TABLE": ["Eli"],
+     "null": ["Fay"], "nan": ["Gus"]},
+)  # fmt: skip
+CASES: Final = {
+    "separators": SEPARATORS, "particles": PARTICLES, "missing particles": MISSING_PARTICLES, "parts": PARTS, "umlauts": UMLAUTS,
+    "scripts": SCRIPTS, "typos": TYPOS, "fields": FIELDS, "as before": AS_BEFORE,
+}  # fmt: skip

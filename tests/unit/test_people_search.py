@@ -1,0 +1,152 @@
+"""The search for people by the text of a box, on an index in memory."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from peopleinfo.errors import InvalidSearch
+from peopleinfo.people.index_entries import IndexPlan, entries
+from peopleinfo.people.people_search import PeopleSearch, SearchResult
+from peopleinfo.people.person import PersonData, decode_fields
+from peopleinfo.people.query import MAX_TERMS, parse
+from peopleinfo.people.search_index import MAX_LOOKUPS
+from peopleinfo.people.search_match import Comparison
+from peopleinfo.people.similarity import bucket_keys, deletion_keys
+from tests.memory_index import MemoryIndex
+from tests.search_cases import CASES, OTHERS, SearchCase, person
+
+PLAN = IndexPlan(identifiers=("email", "phone"))
+QUERIES = [(case, text) for case, found in CASES.items() for text in found.queries]
+TEXTS = list(dict.fromkeys(text for _, text in QUERIES))
+CROWD = [data for case in CASES.values() for data in case.people]
+
+
+def index_of(people: list[PersonData]) -> MemoryIndex:
+    index = MemoryIndex(PLAN, bucket_keys)
+    index.load(people)
+    return index
+
+
+async def search(index: MemoryIndex, text: str, limit: int = 100, **options: object) -> SearchResult:
+    return await PeopleSearch(index).find(parse(text), limit=limit, **options)  # type: ignore[arg-type]
+
+
+def names(result: SearchResult) -> list[str]:
+    return [found.fields.get("person_name", "") for found in result.people]
+
+
+@pytest.mark.parametrize(("case", "text"), QUERIES)
+async def test_query_finds_people(case: str, text: str) -> None:
+    found: SearchCase = CASES[case]
+    assert names(await search(index_of(found.people + OTHERS), text)) == found.queries[text]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+async def test_index_finds_the_same_people_as_a_comparison_with_every_person(text: str) -> None:
+    index = index_of(CROWD)
+    result = await search(index, text)
+    comparison = Comparison(parse(text), PLAN.identifiers)
+    matches = [match for body in index.people.values() if (match := comparison.match(decode_fields(body)))]
+    present = {word for match in matches for word in match.given}
+    expected = {match.person_id for match in matches if match.missing.isdisjoint(present)}
+    found = {str(found.fields["person_id"]) for found in result.people}
+    assert found <= expected
+    assert found == expected or len(found) >= 10  # similar words are looked up if few people match exactly
+
+
+@pytest.mark.parametrize("text", TEXTS)
+async def test_query_reads_a_limited_number_of_keys(text: str) -> None:
+    index = index_of(CROWD)
+    await search(index, text)
+    assert index.keys_read <= MAX_LOOKUPS
+
+
+async def test_result_does_not_depend_on_the_order_of_arrival() -> None:
+    crowd = list(CROWD)
+    expected = {text: names(await search(index_of(crowd), text)) for text in TEXTS}
+    random.Random(1).shuffle(crowd)
+    index = index_of(crowd)
+    changed = {text: names(await search(index, text)) for text in TEXTS}
+    assert {text: sorted(found) for text, found in changed.items()} == {
+        text: sorted(found) for text, found in expected.items()
+    }
+
+
+async def test_pages_contain_every_match_once_in_order() -> None:
+    index = index_of([person(f"Given{number:02}", "Roth") for number in range(25)])
+    whole = names(await search(index, "roth"))
+    pages: list[str] = []
+    after = None
+    while True:
+        result = await search(index, "roth", limit=4, after=after)
+        assert result.matches == 25
+        pages += names(result)
+        after = result.next
+        if after is None:
+            break
+    assert pages == whole == sorted(whole)
+
+
+@pytest.mark.parametrize(
+    ("text", "found_by"),
+    [("roth", "exact"), ("lopez", "part"), ("rot", "prefix"), ("bob roth", "nickname"), ("marshxall", "typo"), ("+49 30 123456", "identifier"),
+     ("skott", "typo"), ("filips", "sound"), ("Mueller", "exact")],
+)  # fmt: skip
+async def test_found_by_names_the_kind_of_match(text: str, found_by: str) -> None:
+    people = [person("Robert", "Roth", phone="030 123456"), person("Eva", "García López"), person("Ed", "Marshall"), person("Al", "Scott"),
+              person("Ed", "Phillips"), person("Jo", "Müller")]  # fmt: skip
+    assert [found.found_by for found in (await search(index_of(people), text)).people] == [found_by]
+
+
+async def test_search_without_forgiveness_finds_words_and_prefixes_only() -> None:
+    index = index_of([person("Anna", "Müller"), person("Ann", "Muler"), person("Robert", "Smith")])
+    assert names(await search(index, "mulle", forgiving=False)) == ["Anna"]
+    assert names(await search(index, "bob smith", forgiving=False)) == []
+    assert names(await search(index, "mueller", forgiving=False)) == []
+
+
+async def test_hidden_fields_neither_match_nor_change_the_order() -> None:
+    people = [
+        person("Anna", "Roth", address="12 Elm Row", born="1984-11-05"),
+        person("Bea", "Roth", phone="030 123456"),
+    ]
+    index = index_of(people)
+    for text, hidden in [("elm row", "person_address"), ("1984", "person_birthdate"), ("030 123456", "phone"), ("030 123456", "*"),
+                         ("anna", "person_name"), ("anna roth", "person_surname")]:  # fmt: skip
+        assert (await search(index, text, hidden=frozenset([hidden]))).people == [], text
+    found = await search(index, "roth", hidden=frozenset(["person_name"]))
+    assert [person.fields["person_id"] for person in found.people] == sorted(f"{number:032x}" for number in (0, 1))
+    assert all("person_name" not in person.fields for person in found.people)
+
+
+@pytest.mark.parametrize("text", ["", " ", ",", "x " * (MAX_TERMS + 1), "x" * 257, "\ud800"])
+def test_invalid_query_is_rejected(text: str) -> None:
+    with pytest.raises(InvalidSearch):
+        parse(text)
+
+
+async def test_search_that_stopped_early_reports_it() -> None:
+    index = index_of([person(f"Given{number}", "Roth") for number in range(400)])
+    result = await search(index, "roth", limit=10)
+    assert result.more_exist
+    assert len(result.people) == 10
+
+
+def test_plan_without_an_index_has_no_entries_of_it() -> None:
+    data = person("Anna", "Roth", born="1984", address="Elm Row", phone="030 123456")
+    assert {entry.kind for entry in entries(data, PLAN)} == {"n", "b", "a", "i"}
+    assert {entry.kind for entry in entries(data, IndexPlan(frozenset(["names"])))} == {"n"}
+    assert IndexPlan.parse(PLAN.text) == PLAN
+
+
+@pytest.mark.parametrize("keys", [deletion_keys, bucket_keys])
+@pytest.mark.parametrize("word", ["smith", "schneider", "garcia", "roths", "abcdef", "abcdefg"])
+def test_words_one_typo_apart_share_a_key(word: str, keys: object) -> None:
+    typos = {word[:i] + word[i + 1 :] for i in range(len(word))}
+    typos |= {word[:i] + letter + word[i:] for i in range(len(word) + 1) for letter in "xq"}
+    typos |= {word[:i] + letter + word[i + 1 :] for i in range(len(word)) for letter in "xq"}
+    typos |= {word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in range(len(word) - 1)}
+    assert callable(keys)
+    assert [typo for typo in typos if not keys(typo) & keys(word)] == []
