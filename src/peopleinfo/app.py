@@ -10,10 +10,9 @@ import sys
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from peopleinfo.errors import PeopleInfoError
+from peopleinfo.errors import InvalidSettings, PeopleInfoError
 from peopleinfo.people.person import utc_now
 from peopleinfo.people.service import PeopleService
-from peopleinfo.settings import InvalidSettings
 from peopleinfo.stores.registry import is_store_file, open_service_store
 
 if TYPE_CHECKING:

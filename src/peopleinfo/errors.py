@@ -15,12 +15,21 @@
     ├── FieldAccessDenied               the request would reveal or change hidden fields
     ├── RateLimitExceeded
     ├── Overloaded                      the requests in progress have used up their memory budget
-    ├── StoreUnavailable                temporary; nothing was stored
-    │   ├── OutcomeUnknown              temporary; the write may have been stored
+    ├── Unavailable                     a part of the service cannot be used now; the operation was not carried out
+    │   ├── StoreUnavailable            temporary; nothing was stored
+    │   │   └── OutcomeUnknown          temporary; the write may have been stored
     │   ├── StoreDamaged                a file or record is corrupt; restore a backup
+    │   │   └── DecryptionFailed        a stored value does not belong to its key
     │   └── AuditUnavailable            the audit log cannot be read or written
-    └── StoreConfigurationError         permanent until an operator fixes it: permissions, schema, wrong file
-        └── StoreMissing                the store does not exist
+    ├── StoreConfigurationError         permanent until an operator fixes it: permissions, schema, wrong file
+    │   └── StoreMissing                the store does not exist
+    ├── InvalidCursor                   the cursor of a page does not belong to the search
+    ├── InvalidInput                    the file of an import cannot be read
+    ├── InvalidSettings
+    ├── ApiKeyError                     an API key cannot be created, found or changed
+    ├── TargetNotEmpty                  the target of a copy or restore contains other records
+    ├── InvalidBackup                   missing, incomplete, damaged or another backup
+    └── BackupStorageUnavailable
 
 Each exception takes data and formats its own message. No message contains personal data.
 """
@@ -155,12 +164,16 @@ class FieldAccessDenied(PeopleInfoError):
         super().__init__(f"the credential has no access to {', '.join(self.fields)}: leave out what uses these fields")
 
 
-class StoreUnavailable(PeopleInfoError):
-    """The store is temporarily unavailable. Nothing was stored; the caller may retry."""
+class Unavailable(PeopleInfoError):
+    """A part of the service cannot be used now. The caller may retry after `retry_after` seconds."""
 
     def __init__(self, problem: str, *, retry_after: int = 1) -> None:
         self.retry_after = retry_after
         super().__init__(problem)
+
+
+class StoreUnavailable(Unavailable):
+    """The store is temporarily unavailable. Nothing was stored; the caller may retry."""
 
 
 class OutcomeUnknown(StoreUnavailable):
@@ -170,14 +183,21 @@ class OutcomeUnknown(StoreUnavailable):
         super().__init__(f"{problem}; the write may or may not have been stored: read the record before you retry")
 
 
-class StoreDamaged(StoreUnavailable):
+class StoreDamaged(Unavailable):
     """A file of the store, or a record in it, is corrupt."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(f"{problem}: restore a backup (docs/operations.md, Damaged files)", retry_after=60)
 
 
-class AuditUnavailable(StoreUnavailable):
+class DecryptionFailed(StoreDamaged):
+    """A ciphertext or its key was changed, or belongs to another record."""
+
+    def __init__(self) -> None:
+        super().__init__("a stored value cannot be decrypted with its key")
+
+
+class AuditUnavailable(Unavailable):
     """The audit log cannot be read or written; the operation was not carried out."""
 
     def __init__(
@@ -196,3 +216,44 @@ class StoreMissing(StoreConfigurationError):
 
     def __init__(self, store: str) -> None:
         super().__init__(f"there is no {store}: create it with `peopleinfo store create`")
+
+
+class InvalidCursor(PeopleInfoError):
+    """The cursor was not issued to this principal for this search."""
+
+    def __init__(self) -> None:
+        super().__init__("the cursor does not belong to this search; start again without a cursor")
+
+
+class InvalidInput(PeopleInfoError):
+    """The input as a whole cannot be read as records.
+
+    `safe_message` quotes nothing of the input, for logs and responses: without a header the first row is personal data.
+    """
+
+    def __init__(self, message: str, *, safe_message: str | None = None) -> None:
+        self.safe_message = safe_message or message
+        super().__init__(message)
+
+
+class InvalidSettings(PeopleInfoError):
+    """Invalid settings. Each line of the message names one setting, the problem and the remedy."""
+
+
+class ApiKeyError(PeopleInfoError):
+    """An API key cannot be created, found or changed."""
+
+
+class TargetNotEmpty(PeopleInfoError):
+    """The target contains records that no earlier run of the same operation stored."""
+
+    def __init__(self, remedy: str) -> None:
+        super().__init__(f"the target is not empty: {remedy}")
+
+
+class InvalidBackup(PeopleInfoError):
+    """The backup is missing, incomplete, damaged or not the expected one; the message gives the problem."""
+
+
+class BackupStorageUnavailable(PeopleInfoError):
+    """The storage of a backup is unavailable; the message gives the reason."""

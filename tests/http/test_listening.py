@@ -16,7 +16,8 @@ import httpx
 import pytest
 
 from peopleinfo.cli import sockets
-from peopleinfo.settings import InvalidSettings, Settings
+from peopleinfo.errors import InvalidSettings
+from peopleinfo.settings import Settings
 from tests.http.serving import HANG_TIMEOUT, environment, serving
 from tests.http.test_startup import start_error
 

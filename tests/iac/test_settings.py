@@ -8,7 +8,8 @@ import re
 
 import pytest
 
-from peopleinfo.settings import PREFIX, InvalidSettings, Settings
+from peopleinfo.errors import InvalidSettings
+from peopleinfo.settings import PREFIX, Settings
 from tests.iac.terraform import IAC
 from tests.iac.test_chart import CHART
 

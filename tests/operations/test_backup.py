@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from peopleinfo.bulk.backup import Backup
-from peopleinfo.bulk.backup_storage import BackupStorageUnavailable, DirectoryStorage, open_backup_storage
-from peopleinfo.bulk.copy import TargetNotEmpty
-from peopleinfo.bulk.manifest import InvalidBackup
+from peopleinfo.bulk.backup_storage import DirectoryStorage, open_backup_storage
 from peopleinfo.bulk.restore import Restore, checksum_of
+from peopleinfo.errors import BackupStorageUnavailable, InvalidBackup, TargetNotEmpty
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests import dynamodb_servers
 from tests.cli.commands import run, started, stderr_of

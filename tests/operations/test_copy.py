@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from peopleinfo.bulk.copy import StoreCopy, TargetNotEmpty
+from peopleinfo.bulk.copy import StoreCopy
 from peopleinfo.cli.progress import resumable
-from peopleinfo.errors import OutcomeUnknown, StoreUnavailable
+from peopleinfo.errors import OutcomeUnknown, StoreUnavailable, TargetNotEmpty
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.cli.commands import run, stderr_of
 from tests.http.serving import serving

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from peopleinfo.auth.api_keys import ApiKeyError, create_key, hash_key, revoke, rotate
+from peopleinfo.auth.api_keys import create_key, hash_key, revoke, rotate
 from peopleinfo.auth.authenticator import Authenticator
 from peopleinfo.auth.principal import Scope
-from peopleinfo.errors import NotAuthenticated
+from peopleinfo.errors import ApiKeyError, NotAuthenticated
 from tests.store_kinds import Clock, open_store, person_data, scan_all
 
 if TYPE_CHECKING:

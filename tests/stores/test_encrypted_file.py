@@ -21,6 +21,7 @@ from peopleinfo.errors import (
     OutcomeUnknown,
     PersonNotFound,
     StoreConfigurationError,
+    StoreDamaged,
     StoreUnavailable,
 )
 from peopleinfo.people.person import split_record
@@ -120,7 +121,7 @@ async def test_deleted_record_cannot_be_decrypted_in_restored_backup(path: Path,
         assert len(bodies) == 2
         for body in bodies:
             for seq, wrapped in remaining:
-                with pytest.raises(StoreUnavailable, match="cannot be decrypted"):
+                with pytest.raises(StoreDamaged, match="cannot be decrypted"):
                     reader.decrypt(seq, 1, body, wrapped)
 
     async with open_encrypted(path, clock) as store:
@@ -318,7 +319,7 @@ async def test_record_is_decrypted_only_with_its_key_id_and_version(path: Path, 
                 )
             else:
                 db.execute("UPDATE people SET version = 2 WHERE seq = 2")
-        with pytest.raises(StoreUnavailable, match="cannot be decrypted with its key"):
+        with pytest.raises(StoreDamaged, match="cannot be decrypted with its key"):
             await store.get(second.person_id)
         assert await store.get(first.person_id) == first
 

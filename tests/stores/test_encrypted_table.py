@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from peopleinfo.crypto.envelope import RECORD, RESPONSE, DecryptionFailed, decrypt
+from peopleinfo.crypto.envelope import RECORD, RESPONSE, decrypt
 from peopleinfo.crypto.keyring import KeyCache, generation_of
 from peopleinfo.crypto.master_key import Encryption, FileMasterKey, OldOrNewMasterKey, create_file
 from peopleinfo.crypto.rotation import rotate
 from peopleinfo.errors import (
+    DecryptionFailed,
     IdempotentPersonDeleted,
     InvalidSearch,
     PersonNotFound,
     StoreConfigurationError,
-    StoreUnavailable,
+    StoreDamaged,
 )
 from peopleinfo.people.store import IdempotencyKey
 from peopleinfo.stores.dynamodb import key_table, schema
@@ -231,7 +232,7 @@ async def test_record_is_decrypted_only_with_its_key_id_and_version(
         await table.put_many([one, two])
     async with open_encrypted(location, clock, config) as store:
         for person in (first, second):
-            with pytest.raises(StoreUnavailable, match="cannot be decrypted with its key"):
+            with pytest.raises(StoreDamaged, match="cannot be decrypted with its key"):
                 await store.get(person.person_id)
         third = await store.create(person_data("Third"))
         (former,) = [
@@ -240,7 +241,7 @@ async def test_record_is_decrypted_only_with_its_key_id_and_version(
         await store.replace(third.person_id, person_data("Third", "New"), expected=1)
         async with open_table(location) as table:
             await table.put_many([former | {"version": {"N": "2"}}])
-        with pytest.raises(StoreUnavailable, match="cannot be decrypted with its key"):
+        with pytest.raises(StoreDamaged, match="cannot be decrypted with its key"):
             await store.get(third.person_id)
 
 

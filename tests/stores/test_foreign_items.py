@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from peopleinfo.errors import StoreUnavailable
+from peopleinfo.errors import Unavailable
 from peopleinfo.stores.dynamodb.factory import open_dynamodb, open_table
 from peopleinfo.stores.dynamodb.items import binary
 from tests.store_kinds import (
@@ -91,17 +91,17 @@ def test_records_are_found_or_damage_is_reported_with_any_foreign_items(
 
 
 async def _read_everything(store: DynamoDBStore, body: bytes) -> None:
-    with suppress(StoreUnavailable):
+    with suppress(Unavailable):
         assert body in await find_all(store, person_filter(surname="foreign"))
-    with suppress(StoreUnavailable):
+    with suppress(Unavailable):
         assert await find_all(store, person_filter(surname="foreign", name="unknown")) == []
-    with suppress(StoreUnavailable):
+    with suppress(Unavailable):
         assert body in await find_all(store, person_filter(surname_prefix="for"))
-    with suppress(StoreUnavailable):
+    with suppress(Unavailable):
         assert body in await scan_all(store)
-    with suppress(StoreUnavailable):
+    with suppress(Unavailable):
         await purge_all(store)
-    with suppress(StoreUnavailable):
+    with suppress(Unavailable):
         await store.reindex(after=None, limit=100)
 
 

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peopleinfo.auth import authenticator as authenticator_module
-from peopleinfo.auth.api_keys import ApiKey, ApiKeyError, create_key, generate_key, is_well_formed, revoke
+from peopleinfo.auth.api_keys import ApiKey, create_key, generate_key, is_well_formed, revoke
 from peopleinfo.auth.authenticator import KEY_CACHE_TTL, STALE_KEY_TTL, STALE_METRICS_TTL, Authenticator
 from peopleinfo.auth.principal import ANONYMOUS, Principal, Scope
-from peopleinfo.errors import AccessDenied, NotAuthenticated, StoreUnavailable
+from peopleinfo.errors import AccessDenied, ApiKeyError, NotAuthenticated, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,8 @@ import os
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from peopleinfo.crypto.envelope import KEY_SIZE, RECORD, RESPONSE, DecryptionFailed, decrypt, encrypt, unwrap, wrap
+from peopleinfo.crypto.envelope import KEY_SIZE, RECORD, RESPONSE, decrypt, encrypt, unwrap, wrap
+from peopleinfo.errors import DecryptionFailed
 
 OWNER, OTHER = b"o" * 16, b"p" * 16
 BOX = AESGCM(bytes(KEY_SIZE))

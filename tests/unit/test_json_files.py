@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peopleinfo.bulk.rows import InvalidRow, Row, RowResult, SkippedRow
-from peopleinfo.errors import FieldError
+from peopleinfo.errors import FieldError, InvalidInput
 from peopleinfo.formats import ndjson
-from peopleinfo.formats.column_mapping import ColumnMapping, InvalidInput
+from peopleinfo.formats.column_mapping import ColumnMapping
 from peopleinfo.formats.reader import read
 from peopleinfo.people import strict_json
 

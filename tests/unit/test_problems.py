@@ -12,7 +12,7 @@ import pytest
 
 import peopleinfo
 from peopleinfo.crypto.master_key import WrongMasterKey
-from peopleinfo.errors import FieldError, PeopleInfoError, StoreConfigurationError, StoreUnavailable
+from peopleinfo.errors import FieldError, PeopleInfoError, StoreConfigurationError, Unavailable
 from peopleinfo.http import problems
 from peopleinfo.http.bodies import App
 
@@ -74,7 +74,7 @@ async def test_error_is_reported_as_a_problem(kind: type[PeopleInfoError]) -> No
     assert problem["request_id"]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in ALL if issubclass(kind, StoreUnavailable | StoreConfigurationError)])
+@pytest.mark.parametrize("kind", [kind for kind in ALL if issubclass(kind, Unavailable | StoreConfigurationError)])
 async def test_unavailable_store_is_reported_with_a_time_to_retry(kind: type[PeopleInfoError]) -> None:
     response = await response_to(new_error(kind))
     assert response.status_code == 503

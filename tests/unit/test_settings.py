@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from peopleinfo.settings import RENAMED, InvalidSettings, Settings, is_loopback
+from peopleinfo.errors import InvalidSettings
+from peopleinfo.settings import RENAMED, Settings, is_loopback
 from peopleinfo.settings.urls import DynamoDBUrl
 
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peopleinfo.bulk.rows import InvalidRow, Row
-from peopleinfo.formats.column_mapping import InvalidInput
+from peopleinfo.errors import InvalidInput
 from peopleinfo.formats.reader import read
 from peopleinfo.formats.xlsx import Workbook, column_index
 from peopleinfo.formats.xlsx_cells import number_text, parts_of

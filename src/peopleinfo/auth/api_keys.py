@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 
 from peopleinfo.auth.principal import RESERVED, Principal, Scope
-from peopleinfo.errors import PeopleInfoError
+from peopleinfo.errors import ApiKeyError
 from peopleinfo.people.fields import READ_ONLY_FIELDS
 
 if TYPE_CHECKING:
@@ -28,10 +28,6 @@ _CHECKSUM_CHARS: Final = 6  # base-62 digits of a CRC-32
 _FORMAT: Final = re.compile(rf"{KEY_PREFIX}[0-9A-Za-z]{{{_RANDOM_CHARS + _CHECKSUM_CHARS}}}", re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _ID_LENGTH: Final = 12  # hexadecimal digits of the digest
-
-
-class ApiKeyError(PeopleInfoError):
-    """An API key cannot be created, found or changed."""
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):

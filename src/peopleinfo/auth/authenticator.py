@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from peopleinfo.auth.api_keys import hash_key, is_well_formed
 from peopleinfo.auth.principal import ANONYMOUS, BOOTSTRAP_ADMIN
-from peopleinfo.errors import NotAuthenticated, StoreUnavailable
+from peopleinfo.errors import NotAuthenticated, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -124,7 +124,7 @@ class Authenticator:
         done, _ = await asyncio.wait((task,), timeout=LOOKUP_TIMEOUT)
         try:
             return task.result() if done else entry.principal
-        except StoreUnavailable:
+        except Unavailable:
             return entry.principal
 
     def _on_lookup_done(self, task: asyncio.Future[Principal]) -> None:

@@ -10,7 +10,8 @@ import msgspec
 
 from peopleinfo.bulk.checksum import SetChecksum
 from peopleinfo.bulk.copy import PAGE_SIZE, scan
-from peopleinfo.bulk.manifest import InvalidBackup, Manifest, key_fingerprint, read_manifest, write_manifest, write_part
+from peopleinfo.bulk.manifest import Manifest, key_fingerprint, read_manifest, write_manifest, write_part
+from peopleinfo.errors import InvalidBackup
 from peopleinfo.people.person import timestamp
 
 if TYPE_CHECKING:

@@ -7,11 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
-from peopleinfo.errors import PeopleInfoError
-
-
-class BackupStorageUnavailable(PeopleInfoError):
-    """The storage of a backup is unavailable; the message gives the reason."""
+from peopleinfo.errors import BackupStorageUnavailable
 
 
 class BackupStorage(Protocol):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
 from peopleinfo.bulk.checksum import BUCKETS, BucketChecksums, SetChecksum, bucket
 from peopleinfo.crypto.ids import derive_key
-from peopleinfo.errors import PeopleInfoError, PersonNotFound, StoreDamaged, StoreUnavailable
+from peopleinfo.errors import PersonNotFound, StoreDamaged, StoreUnavailable, TargetNotEmpty
 from peopleinfo.people.person import decode_header
 from peopleinfo.people.store import BulkStore, Checkpoint, PersonReader, PersonStore
 
@@ -27,13 +27,6 @@ RETRY_SECONDS: Final = 60.0  # a new table is throttled while it scales up
 _FIRST_DELAY: Final = 0.1  # seconds; doubles at each retry
 _MAX_DELAY: Final = 5.0
 MAX_IDS_IN_MEMORY: Final = 200_000  # of records compared by one repair
-
-
-class TargetNotEmpty(PeopleInfoError):
-    """The target contains records that no earlier run of the same operation stored."""
-
-    def __init__(self, remedy: str) -> None:
-        super().__init__(f"the target is not empty: {remedy}")
 
 
 class Comparison(NamedTuple):
@@ -144,8 +137,6 @@ async def retry_while_unavailable(operation: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
             return await operation()
-        except StoreDamaged:
-            raise
         except StoreUnavailable:
             if monotonic() + delay > deadline:
                 raise

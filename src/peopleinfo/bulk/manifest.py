@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from peopleinfo.crypto.ids import derive_key
-from peopleinfo.errors import InvalidJson, PeopleInfoError
+from peopleinfo.errors import InvalidBackup, InvalidJson
 from peopleinfo.people import strict_json
 
 if TYPE_CHECKING:
@@ -25,10 +25,6 @@ KEY_SIZE: Final = 32  # bytes
 _NONCE_SIZE: Final = 12  # bytes
 _COMPRESSION_LEVEL: Final = 6
 _GZIP_WBITS: Final = 31  # selects the gzip format in zlib
-
-
-class InvalidBackup(PeopleInfoError):
-    """The backup is missing, incomplete, damaged or not the expected one; the message gives the problem."""
 
 
 class Part(msgspec.Struct, frozen=True):

@@ -7,8 +7,9 @@ import hashlib
 from typing import TYPE_CHECKING, Final, Protocol
 
 from peopleinfo.bulk.checksum import SetChecksum
-from peopleinfo.bulk.copy import TargetNotEmpty, is_not_empty, iter_pages, upsert_with_checkpoint
-from peopleinfo.bulk.manifest import InvalidBackup, Manifest, Part, read_manifest, read_part
+from peopleinfo.bulk.copy import is_not_empty, iter_pages, upsert_with_checkpoint
+from peopleinfo.bulk.manifest import Manifest, Part, read_manifest, read_part
+from peopleinfo.errors import InvalidBackup, TargetNotEmpty
 from peopleinfo.people.store import BulkStore, Checkpoint, PersonReader
 
 if TYPE_CHECKING:

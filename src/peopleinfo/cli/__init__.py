@@ -26,8 +26,8 @@ from peopleinfo.cli import (
     store,
 )
 from peopleinfo.cli.renamed import reject_renamed
-from peopleinfo.errors import InvalidSearch, PeopleInfoError
-from peopleinfo.settings import InvalidSettings, is_service_link
+from peopleinfo.errors import InvalidSearch, InvalidSettings, PeopleInfoError
+from peopleinfo.settings import is_service_link
 
 app = typer.Typer(
     name="peopleinfo",

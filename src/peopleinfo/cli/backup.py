@@ -12,7 +12,8 @@ import typer
 from peopleinfo.cli import options
 from peopleinfo.cli.cancellation import run
 from peopleinfo.cli.progress import progress_bar, resumable
-from peopleinfo.settings import InvalidSettings, Settings
+from peopleinfo.errors import InvalidSettings
+from peopleinfo.settings import Settings
 
 if TYPE_CHECKING:
     from peopleinfo.bulk.manifest import Manifest
@@ -104,8 +105,8 @@ async def _check(location: str, key: bytes | None) -> None:
 
 async def _restore(settings: Settings, location: str, key: bytes | None, *, merge: bool) -> None:
     from peopleinfo.bulk.backup_storage import open_backup_storage
-    from peopleinfo.bulk.manifest import InvalidBackup
     from peopleinfo.bulk.restore import Restore, checksum_of
+    from peopleinfo.errors import InvalidBackup
     from peopleinfo.stores.registry import open_service_store
 
     task = Restore(open_backup_storage(location), key=key)

@@ -11,7 +11,8 @@ import typer
 
 from peopleinfo.cli import options
 from peopleinfo.cli.cancellation import run
-from peopleinfo.settings import InvalidSettings, Settings
+from peopleinfo.errors import InvalidSettings
+from peopleinfo.settings import Settings
 from peopleinfo.settings.urls import EncryptionUrl
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ import typer
 from peopleinfo.cli import options, output_files
 from peopleinfo.cli.cancellation import run
 from peopleinfo.cli.progress import progress_bar
-from peopleinfo.settings import InvalidSettings, Settings
+from peopleinfo.errors import InvalidSettings
+from peopleinfo.settings import Settings
 from peopleinfo.signals import Terminated
 
 if TYPE_CHECKING:

@@ -18,10 +18,10 @@ import typer
 from peopleinfo.cli import options, output_files
 from peopleinfo.cli.cancellation import run
 from peopleinfo.cli.progress import RESUMABLE
-from peopleinfo.errors import StoreMissing
-from peopleinfo.formats.column_mapping import ColumnMapping, InvalidInput
+from peopleinfo.errors import InvalidInput, InvalidSettings, StoreMissing
+from peopleinfo.formats.column_mapping import ColumnMapping
 from peopleinfo.people import strict_json
-from peopleinfo.settings import InvalidSettings, Settings
+from peopleinfo.settings import Settings
 from peopleinfo.signals import Terminated
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
-from peopleinfo.auth.api_keys import ApiKey, ApiKeyError, ApiKeyStore, create_key, revoke, rotate
+from peopleinfo.auth.api_keys import ApiKey, ApiKeyStore, create_key, revoke, rotate
 from peopleinfo.auth.principal import Scope
 from peopleinfo.cli import cancellation, options
+from peopleinfo.errors import ApiKeyError
 from peopleinfo.people import strict_json
 from peopleinfo.people.fields import FIELDS
 from peopleinfo.settings import Settings

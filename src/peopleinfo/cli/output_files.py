@@ -8,8 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
-from peopleinfo.formats.column_mapping import InvalidInput
-from peopleinfo.settings import InvalidSettings
+from peopleinfo.errors import InvalidInput, InvalidSettings
 
 if TYPE_CHECKING:
     from contextlib import ExitStack

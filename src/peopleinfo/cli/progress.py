@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from peopleinfo.errors import StoreDamaged, StoreUnavailable
+from peopleinfo.errors import StoreUnavailable
 from peopleinfo.signals import Terminated
 
 RESUMABLE = "run the same command again to resume"
@@ -43,8 +43,6 @@ def resumable() -> Iterator[None]:
         yield
     except Terminated as termination:
         termination.add_note(RESUMABLE)
-        raise
-    except StoreDamaged:
         raise
     except StoreUnavailable as error:  # includes OutcomeUnknown: storing the last records twice is harmless
         problem = str(error).partition(";")[0]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from peopleinfo.settings import RENAMED, InvalidSettings
+from peopleinfo.errors import InvalidSettings
+from peopleinfo.settings import RENAMED
 
 _COMMANDS: Final = {
     ("sweep",): "retention run",

@@ -10,7 +10,8 @@ import typer
 
 from peopleinfo.cli import options
 from peopleinfo.cli.cancellation import run as run_async
-from peopleinfo.settings import InvalidSettings, Settings
+from peopleinfo.errors import InvalidSettings
+from peopleinfo.settings import Settings
 
 if TYPE_CHECKING:
     from datetime import timedelta

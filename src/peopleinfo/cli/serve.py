@@ -9,8 +9,8 @@ from peopleinfo import signals
 from peopleinfo.cli import options
 from peopleinfo.cli.cancellation import run
 from peopleinfo.cli.sockets import instance_name, listening, urls
-from peopleinfo.errors import StoreMissing
-from peopleinfo.settings import PREFIX, InvalidSettings, Settings
+from peopleinfo.errors import InvalidSettings, StoreMissing
+from peopleinfo.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
     import socket

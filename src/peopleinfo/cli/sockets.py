@@ -10,7 +10,8 @@ import stat
 from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from peopleinfo.settings import PREFIX, InvalidSettings, is_loopback
+from peopleinfo.errors import InvalidSettings
+from peopleinfo.settings import PREFIX, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import falcon
 
 from peopleinfo.console.rendering import ANONYMOUS_VISITOR, LOGIN_PATH, Page, render_page
-from peopleinfo.errors import NotAuthenticated, StoreUnavailable
+from peopleinfo.errors import NotAuthenticated, Unavailable
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
@@ -56,7 +56,7 @@ class PageResource:
                 raise falcon.HTTPSeeOther(f"{LOGIN_PATH}?next={req.path}") from None
             # Browsers omit a SameSite=Strict cookie when a link of another site opens the page; a reload sends it.
             render_page(req, resp, _RELOAD, ANONYMOUS_VISITOR)
-        except StoreUnavailable:  # the page's script waits for the store
+        except Unavailable:  # the page's script waits for the store
             render_page(req, resp, self._page, ANONYMOUS_VISITOR, has_provider=self._has_provider)
         else:
             render_page(req, resp, self._page, principal, has_provider=self._has_provider)

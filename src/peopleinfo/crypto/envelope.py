@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import InvalidTag
 
-from peopleinfo.errors import StoreDamaged
+from peopleinfo.errors import DecryptionFailed
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -22,13 +22,6 @@ _NONCE_SIZE: Final = 12
 _CIPHERTEXT_START: Final = 1 + _NONCE_SIZE
 # Format, kind, owner, version. Runs for each record of a page, so it must be fast.
 _associated_data: Final = Struct(">1s1s16sQ").pack
-
-
-class DecryptionFailed(StoreDamaged):
-    """A ciphertext or its key was changed, or belongs to another record."""
-
-    def __init__(self) -> None:
-        super().__init__("a stored value cannot be decrypted with its key")
 
 
 def encrypt(key: AESGCM, owner: bytes, kind: bytes, version: int, text: bytes) -> bytes:

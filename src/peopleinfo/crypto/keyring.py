@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from peopleinfo.crypto.envelope import KEY_SIZE, DecryptionFailed, unwrap, wrap
-from peopleinfo.errors import StoreConfigurationError, StoreUnavailable
+from peopleinfo.crypto.envelope import KEY_SIZE, unwrap, wrap
+from peopleinfo.errors import DecryptionFailed, StoreConfigurationError, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

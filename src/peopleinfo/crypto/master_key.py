@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from peopleinfo.crypto.envelope import KEY_SIZE, DecryptionFailed, unwrap, wrap
-from peopleinfo.errors import StoreConfigurationError
+from peopleinfo.crypto.envelope import KEY_SIZE, unwrap, wrap
+from peopleinfo.errors import DecryptionFailed, StoreConfigurationError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from peopleinfo.errors import PeopleInfoError
+from peopleinfo.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -35,17 +35,6 @@ HEADER_ALIASES: Final = {
     "person_birthdate": ("personbirthdate", "birthdate", "dateofbirth", "dob", "birthday", "birthdaydate", "born"),
     "person_address": ("personaddress", "address", "postaladdress", "streetaddress", "homeaddress"),
 }
-
-
-class InvalidInput(PeopleInfoError):
-    """The input as a whole cannot be read as records.
-
-    `safe_message` quotes nothing of the input, for logs and responses: without a header the first row is personal data.
-    """
-
-    def __init__(self, message: str, *, safe_message: str | None = None) -> None:
-        self.safe_message = safe_message or message
-        super().__init__(message)
 
 
 class ColumnMapping:

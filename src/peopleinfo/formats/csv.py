@@ -9,7 +9,8 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import msgspec
 
 from peopleinfo.bulk.rows import InvalidRow, RowResult
-from peopleinfo.formats.column_mapping import REJECT_LINE, REJECT_REASON, InvalidInput
+from peopleinfo.errors import InvalidInput
+from peopleinfo.formats.column_mapping import REJECT_LINE, REJECT_REASON
 from peopleinfo.formats.tables import TableRow
 from peopleinfo.people import strict_json
 from peopleinfo.people.person import decode_fields, decode_stored

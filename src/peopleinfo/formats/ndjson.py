@@ -8,8 +8,8 @@ import re
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from peopleinfo.bulk.rows import InvalidRow, Row, RowResult, SkippedRow
-from peopleinfo.errors import InvalidJson
-from peopleinfo.formats.column_mapping import REJECT_LINE, REJECT_REASON, REJECT_TEXT, InvalidInput
+from peopleinfo.errors import InvalidInput, InvalidJson
+from peopleinfo.formats.column_mapping import REJECT_LINE, REJECT_REASON, REJECT_TEXT
 from peopleinfo.formats.csv import reasons
 from peopleinfo.people import strict_json
 

@@ -9,8 +9,9 @@ import zlib
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, cast
 
+from peopleinfo.errors import InvalidInput
 from peopleinfo.formats import vcard
-from peopleinfo.formats.column_mapping import ColumnMapping, InvalidInput
+from peopleinfo.formats.column_mapping import ColumnMapping
 from peopleinfo.formats.csv import CsvReader, CsvRejects
 from peopleinfo.formats.file_types import is_zip, unreadable_type
 from peopleinfo.formats.ndjson import JsonRejects, read_array, read_lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from peopleinfo.bulk.rows import InvalidRow, Row, SkippedRow
-from peopleinfo.formats.column_mapping import InvalidInput
+from peopleinfo.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,7 @@ from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Final
 
 from peopleinfo.bulk.rows import InvalidRow
-from peopleinfo.errors import StoreUnavailable
-from peopleinfo.formats.column_mapping import InvalidInput
+from peopleinfo.errors import InvalidInput, StoreUnavailable
 from peopleinfo.formats.tables import TableRow
 from peopleinfo.formats.xlsx_cells import GENERAL, number_text, unescaped
 from peopleinfo.formats.xlsx_package import (

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 from xml.parsers import expat
 
-from peopleinfo.formats.column_mapping import InvalidInput
+from peopleinfo.errors import InvalidInput
 from peopleinfo.formats.file_types import NO_WORKBOOKS, archive_type
 from peopleinfo.formats.xlsx_cells import BUILT_IN, GENERAL, parts_of, unescaped
 

@@ -10,16 +10,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from peopleinfo.crypto.ids import derive_key
-from peopleinfo.errors import PeopleInfoError
+from peopleinfo.errors import InvalidCursor
 
 _NONCE_SIZE: Final = 12  # bytes (NIST SP 800-38D); random nonces are safe for 2^32 cursors per secret
-
-
-class InvalidCursor(PeopleInfoError):
-    """The cursor was not issued to this principal for this search."""
-
-    def __init__(self) -> None:
-        super().__init__("the cursor does not belong to this search; start again without a cursor")
 
 
 class Cursors:

@@ -16,9 +16,9 @@ from typing import IO, TYPE_CHECKING, Any, Final, cast
 from msgspec import UNSET
 
 from peopleinfo.bulk.importer import Importer, batches
-from peopleinfo.errors import StoreUnavailable
+from peopleinfo.errors import InvalidInput, StoreUnavailable, Unavailable
 from peopleinfo.formats import reader
-from peopleinfo.formats.column_mapping import ColumnMapping, InvalidInput
+from peopleinfo.formats.column_mapping import ColumnMapping
 from peopleinfo.http.bodies import body_timeout, media_type
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.middleware.compression import GZIP
@@ -154,7 +154,7 @@ async def _store(
             _write(results, [_result(outcome) for outcome in outcomes])
         await import_.finish()
         _write(results, [ImportResult(result="done", **import_.account._asdict())])
-    except StoreUnavailable as error:
+    except Unavailable as error:
         stored = (await import_.progress()).stored
         error.args = (f"{error}; this import has stored {stored} people{resume_hint}",)
         raise

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from peopleinfo.errors import FieldError
+from peopleinfo.errors import FieldError, InvalidCursor
 from peopleinfo.http import problems
 from peopleinfo.http.bodies import read_body
-from peopleinfo.http.cursors import InvalidCursor
 from peopleinfo.http.memory_budget import RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.people import is_fresh, set_cache_status, set_private

@@ -9,9 +9,8 @@ import falcon.asgi
 import structlog
 
 from peopleinfo import errors
-from peopleinfo.formats.column_mapping import InvalidInput
+from peopleinfo.errors import InvalidCursor, InvalidInput
 from peopleinfo.http.bodies import Disconnected
-from peopleinfo.http.cursors import InvalidCursor
 from peopleinfo.people import strict_json
 from peopleinfo.telemetry import open_files
 
@@ -52,7 +51,7 @@ PROBLEM_TYPES: Final[dict[type[Exception], ProblemType]] = {
     errors.FieldAccessDenied: ProblemType(403, "field-access-denied", "Field access denied"),
     errors.OutcomeUnknown: ProblemType(503, "outcome-unknown", "Outcome unknown"),
     errors.AuditUnavailable: ProblemType(503, "audit-unavailable", "Audit log unavailable"),
-    errors.StoreUnavailable: _UNAVAILABLE,
+    errors.Unavailable: _UNAVAILABLE,
     errors.StoreConfigurationError: _UNAVAILABLE,
 }
 
@@ -102,7 +101,7 @@ async def _handle_domain_error(
     if kind is None:  # an error of the command line
         await _handle_unexpected(req, resp, error, params)
         return
-    if isinstance(error, errors.StoreUnavailable):
+    if isinstance(error, errors.Unavailable):
         resp.set_header("Retry-After", str(error.retry_after))
         _log.warning("store_unavailable", reason=_reason(error), request_id=req.scope["request_id"])
     elif isinstance(error, errors.StoreConfigurationError):
@@ -127,7 +126,7 @@ def _detail(error: errors.PeopleInfoError) -> str:
     return error.safe_message if isinstance(error, InvalidInput) else str(error)
 
 
-def _reason(error: errors.StoreUnavailable) -> str:
+def _reason(error: errors.Unavailable) -> str:
     """Return the message for the log, including the StoreConfigurationError that caused it."""
     cause = error.__cause__
     while cause is not None and not isinstance(cause, errors.StoreConfigurationError):

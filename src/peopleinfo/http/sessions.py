@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from peopleinfo.auth.authenticator import STALE_KEY_TTL
 from peopleinfo.crypto.ids import derive_key
-from peopleinfo.errors import StoreUnavailable
+from peopleinfo.errors import Unavailable
 from peopleinfo.http.bodies import cookie
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class Sessions:
     async def peek(self, req: Request) -> str | None:
         """Return the credential of the request's session, also for cross-site requests to pages without personal data.
 
-        Raises StoreUnavailable.
+        Raises Unavailable.
         """
         session = self._cookie.content(req)
         return None if session is None or await self._has_ended(session.nonce) else session.text
@@ -168,7 +168,7 @@ class Sessions:
     async def _has_ended(self, session_id: bytes) -> bool:
         try:
             ended = await self._ended.contains(session_id)
-        except StoreUnavailable:
+        except Unavailable:
             if self._monotonic() - self._valid_at.get(session_id, -STALE_KEY_TTL) >= STALE_KEY_TTL:
                 raise
             return False

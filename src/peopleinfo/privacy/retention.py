@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 import structlog
 
-from peopleinfo.errors import LeaseLost, PeopleInfoError, PersonNotFound, StoreUnavailable, VersionConflict
+from peopleinfo.errors import LeaseLost, PeopleInfoError, PersonNotFound, Unavailable, VersionConflict
 from peopleinfo.people.person import decode_stored
 from peopleinfo.people.store import Lease, LeaseStore, PersonStore
 from peopleinfo.privacy.audit import audit_action, audit_intent
@@ -138,7 +138,7 @@ async def run_retention(
                 )
                 await lease.finish()
                 _log.info("retention_completed", erased=deleted)
-        except (StoreUnavailable, LeaseLost) as error:
+        except (Unavailable, LeaseLost) as error:
             _log.warning("retention_failed", reason=str(error))
         except PeopleInfoError as error:
             _log.error("retention_failed", reason=type(error).__name__)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
-from peopleinfo.errors import PeopleInfoError
+from peopleinfo.errors import InvalidSettings
 from peopleinfo.settings.urls import DynamoDBUrl, EncryptionUrl
 
 if TYPE_CHECKING:
@@ -64,10 +64,6 @@ _COMPARISONS = {"<=": "at most", ">=": "at least", "<": "less than", ">": "great
 _TYPE = re.compile(r"Expected `(int|float|bool)`")
 _TYPES = {"int": "a whole number", "float": "a number", "bool": "true or false"}
 _DAYS = re.compile(r"[1-9][0-9]{0,4}d", re.ASCII)
-
-
-class InvalidSettings(PeopleInfoError):
-    """Invalid settings. Each line of the message names one setting, the problem and the remedy."""
 
 
 def _setting(default: Any, description: str, *, shown: bool = True) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from peopleinfo.errors import OutcomeUnknown, PeopleInfoError, StoreUnavailable
+from peopleinfo.errors import OutcomeUnknown, PeopleInfoError, Unavailable
 from peopleinfo.telemetry import tracing
 from peopleinfo.telemetry.metrics import STORE_ERRORS, STORE_SECONDS, STORE_UP
 
@@ -42,7 +42,7 @@ class InstrumentedStore:
     async def check(self) -> None:
         try:
             await self._ready()
-        except StoreUnavailable:
+        except Unavailable:
             STORE_UP.set(0)
             raise
         STORE_UP.set(1)
@@ -59,7 +59,7 @@ def _observed(operation: str, method: Callable[P, Coroutine[Any, Any, T]]) -> Ca
             with tracing.span("store", operation):
                 return await method(*args, **kwargs)
         except PeopleInfoError as error:  # most are regular results, for example PersonNotFound
-            if isinstance(error, StoreUnavailable):
+            if isinstance(error, Unavailable):
                 STORE_ERRORS.inc(operation, "outcome_unknown" if isinstance(error, OutcomeUnknown) else "unavailable")
             raise
         except Exception:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peopleinfo.crypto.master_key import Encryption
+from peopleinfo.errors import InvalidSettings
 from peopleinfo.people.person import utc_now
-from peopleinfo.settings import InvalidSettings
 from peopleinfo.settings.urls import DynamoDBUrl
 from peopleinfo.stores.instrumented import InstrumentedStore
 from peopleinfo.stores.service_store import ServiceStore

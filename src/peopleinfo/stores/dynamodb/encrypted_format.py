@@ -10,9 +10,9 @@ import secrets
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from peopleinfo.crypto.envelope import RECORD, RESPONSE, DecryptionFailed, decrypt, encrypt
+from peopleinfo.crypto.envelope import RECORD, RESPONSE, decrypt, encrypt
 from peopleinfo.crypto.keyring import KeyCache
-from peopleinfo.errors import PersonNotFound
+from peopleinfo.errors import DecryptionFailed, PersonNotFound
 from peopleinfo.stores.dynamodb.client import TransactionCancelled
 from peopleinfo.stores.dynamodb.items import b64_key, binary, bytes_attr, home_of, int_attr, record_attributes
 from peopleinfo.stores.dynamodb.key_table import key_of

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from peopleinfo.errors import StoreDamaged, StoreUnavailable
+from peopleinfo.errors import StoreDamaged, StoreUnavailable, Unavailable
 
 if TYPE_CHECKING:
     import sqlite3
@@ -29,7 +29,7 @@ class ErrorTranslator:
         self.damage: StoreDamaged | None = None
         """The first damage found by an operation."""
 
-    def translate(self, error: sqlite3.Error) -> StoreUnavailable:
+    def translate(self, error: sqlite3.Error) -> Unavailable:
         """Return the store error for a SQLite error."""
         translated = self._translated(error, code_of(error))
         translated.__cause__ = error
@@ -47,7 +47,7 @@ class ErrorTranslator:
         """Return the error for a record that its key does not decrypt."""
         return self.report_damage("a record cannot be decrypted with its key", "DECRYPTION_FAILED")
 
-    def _translated(self, error: sqlite3.Error, code: str) -> StoreUnavailable:
+    def _translated(self, error: sqlite3.Error, code: str) -> Unavailable:
         if is_damage(error):
             return self.report_damage("a file of the store is damaged", code)
         if code == "SQLITE_ERROR" and _DECRYPTION in str(error):

@@ -12,10 +12,10 @@ from contextlib import closing
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
-from peopleinfo.crypto.envelope import KEY_SIZE, RECORD, RESPONSE, DecryptionFailed, decrypt, encrypt
+from peopleinfo.crypto.envelope import KEY_SIZE, RECORD, RESPONSE, decrypt, encrypt
 from peopleinfo.crypto.keyring import KeyCache, Keyring, Wrapped
 from peopleinfo.crypto.record_encryption import SECRET_OWNER, RecordEncryption, check_index, fingerprint
-from peopleinfo.errors import StoreConfigurationError, StoreMissing
+from peopleinfo.errors import DecryptionFailed, StoreConfigurationError, StoreMissing
 from peopleinfo.stores.sqlite import schema
 from peopleinfo.stores.sqlite.connection import attach, connect, make_private
 from peopleinfo.stores.sqlite.files import path_of_keys
