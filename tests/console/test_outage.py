@@ -47,3 +47,18 @@ def test_search_resumes_after_an_outage(browser: Browser, tmp_path: Path) -> Non
         with serving(tmp_path, port=port):
             expect(page.get_by_role("heading", name="No matches")).to_be_visible()
             expect(page.locator("#outage")).to_have_text("")
+
+
+def test_banner_disappears_without_a_click_after_an_outage(browser: Browser, tmp_path: Path) -> None:
+    with started(tmp_path, port=free_port()) as server, browsing.window(browser, server.url) as page:
+        port = urlsplit(server.url).port
+        page.goto("/console/people/new")
+        page.get_by_label("Surname").fill("Geduldig")
+        server.kill()
+        page.get_by_role("button", name="Save").click()
+        expect(page.locator("#outage")).to_contain_text("This page reconnects automatically")
+        with serving(tmp_path, port=port):
+            expect(page.locator("#outage")).to_have_text("")
+            expect(page.locator("#problem")).to_contain_text("The server responds again")
+            page.locator("#problem").get_by_role("button", name="Save").click()
+            expect(page.get_by_role("heading", name="Geduldig")).to_be_visible()

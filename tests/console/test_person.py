@@ -85,7 +85,10 @@ def test_validation_errors_are_shown_at_their_fields_and_input_is_kept(page: Pag
     expect(page.get_by_role("alert").filter(has_text="Check your input")).to_be_focused()
     expect(page.get_by_label("Birthdate")).to_have_attribute("aria-invalid", "true")
     expect(page.get_by_text("Must be a day that exists in the calendar.")).to_be_visible()
-    expect(page.get_by_text("must contain person_name or person_surname")).to_be_visible()
+    expect(page.locator("#form .wrong").first).to_have_text("Enter a first name or a surname.")
+    for label in ("First name", "Surname"):
+        expect(page.get_by_label(label)).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#problem")).not_to_contain_text("person_")
     expect(page.get_by_label("Address")).to_have_value("Somewhere")
     page.get_by_role("link", name="Birthdate").click()
     expect(page.get_by_label("Birthdate")).to_be_focused()
@@ -96,6 +99,22 @@ def test_invalid_json_is_not_sent(page: Page, anna: str) -> None:
     page.get_by_label("Value", exact=True).last.fill("{oops")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("is not JSON").first).to_be_visible()
+
+
+def test_invalid_json_is_reported_at_its_field_with_its_name(page: Page) -> None:
+    page.goto("/console/people/new")
+    page.get_by_label("Surname").fill("Muster")
+    for name, value in (("tags", '["a",'), ("score", "1,5")):
+        page.get_by_role("button", name="Add a field").click()
+        page.get_by_label("Name", exact=True).last.fill(name)
+        page.get_by_label("Type").last.select_option("JSON")
+        page.get_by_label("Value", exact=True).last.fill(value)
+    page.get_by_role("button", name="Save").click()
+    for name in ("tags", "score"):
+        expect(page.locator("#problem").get_by_role("link", name=f"{name}: is not JSON")).to_be_visible()
+        field = page.get_by_role("group", name=name)
+        expect(field.get_by_label("Value")).to_have_attribute("aria-invalid", "true")
+        expect(field.locator(".wrong")).to_contain_text("Is not JSON")
 
 
 def test_edit_preserves_all_other_fields(page: Page, anna: str, client: httpx.Client) -> None:

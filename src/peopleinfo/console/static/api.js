@@ -2,7 +2,8 @@
 
 import { pause } from "./dom.js";
 import { parse, write } from "./json.js";
-import { showOutage, signIn } from "./layout.js";
+import { signIn } from "./layout.js";
+import { showOutage } from "./outage.js";
 
 const RETRYABLE = [429, 502, 503, 504];
 

@@ -1,8 +1,9 @@
-// Adds and edits a person. The input stays in the form until it is stored.
+// Adds and edits a person. The input stays in the form, and in a draft, until it is stored.
 
 import { call, isUnavailable } from "./api.js";
 import { choose } from "./conflict.js";
 import { $, $$, copy, h, on, put } from "./dom.js";
+import { dropDraft, findDraft, keepDraft } from "./draft.js";
 import { leaveTo, guard, notifyNext } from "./layout.js";
 import { parse, patchFor, same, write } from "./json.js";
 import { LABELS, FIELDS, SERVER_FIELDS, showNotFound, details, fullName, pageOf, path, versionOf } from "./people.js";
@@ -10,8 +11,9 @@ import { LABELS, FIELDS, SERVER_FIELDS, showNotFound, details, fullName, pageOf,
 const at = location.pathname.split("/");
 const id = at[4] === "edit" ? decodeURIComponent(at[3]) : null;
 const form = $("#form");
-const key = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`; // Idempotency-Key, so that a retry creates no duplicate
+let key = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`; // Idempotency-Key, so that a retry creates no duplicate
 let known; // the person as read from the server
+let mayRetry = false; // the last request failed because of an outage
 let rowCount = 0;
 
 async function load() {
@@ -28,25 +30,66 @@ async function load() {
   fill(known ? details(known) : {});
   form.hidden = false;
   if (!id) form.elements.person_name.focus();
-  guard(() => !same(readForm([]), known ? details(known) : {}));
+  guard(isUnsaved);
+  offerDraft();
 }
+
+const isUnsaved = () => !same(readForm([]), known ? details(known) : {});
 
 function fill(values) {
-  for (const name of FIELDS) form.elements[name].value = values[name] ?? "";
-  $("#other-fields").replaceChildren(...Object.entries(values).filter(([name]) => !FIELDS.includes(name)).map(([name, value]) => fieldRow(name, value)));
+  const rows = Object.entries(values).filter(([name]) => !FIELDS.includes(name));
+  fillTexts(values, rows.map(([name, value]) => (typeof value === "string" ? [name, value, "text"] : [name, write(value, 2), "json"])));
 }
 
-/** Create the row of a custom field. Strings are edited as text, other values as JSON. */
-function fieldRow(name = "", value = "") {
+function fillTexts(values, rows) {
+  for (const name of FIELDS) form.elements[name].value = values[name] ?? "";
+  $("#other-fields").replaceChildren(...rows.map((row) => fieldRow(...row)));
+}
+
+/** Keep the input in the draft while it differs from the stored person. */
+function keep() {
+  if (!isUnsaved()) return dropDraft();
+  const values = Object.fromEntries(FIELDS.map((name) => [name, form.elements[name].value]));
+  const rows = [...$("#other-fields").children].map((row) => $$("input, textarea, select", row).map(({ value }) => value));
+  keepDraft({ values, rows, key, known: known && write(known) });
+}
+
+/** Offer the draft of an earlier visit. The form is inert until the user decides, so that no input replaces the draft. */
+function offerDraft() {
+  const draft = findDraft();
+  if (!draft) return;
+  const box = $("#draft");
+  put("#draft time", new Date(draft.time).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" }));
+  box.hidden = !(form.inert = true);
+  $("button", box).focus();
+  const decide = (act) => (event) => {
+    event.preventDefault();
+    act(draft.content);
+    form.inert = !(box.hidden = true);
+    form.elements.person_name.focus();
+  };
+  box.onsubmit = decide(restore);
+  box.onreset = decide(dropDraft);
+}
+
+/** Restore a draft with the version that the user edited; a later change of the person leads to the conflict page. */
+function restore({ values, rows, key: draftKey, known: before }) {
+  key = draftKey;
+  if (before) known = parse(before);
+  fillTexts(values, rows);
+}
+
+/** Create the row of a custom field with the given name, text and type. */
+function fieldRow(name = "", value = "", type = "text") {
   const row = copy("field");
   const [input, area, kind] = $$("input, textarea, select", row);
   row.ariaLabel = name || "New field";
   on(input, "input", () => (row.ariaLabel = input.value || "New field"));
   input.value = name;
-  kind.value = typeof value === "string" ? "text" : "json";
-  area.value = kind.value === "text" ? value : write(value, 2);
+  kind.value = type;
+  area.value = value;
   for (const field of [input, area]) field.id = `field-${++rowCount}`;
-  on($("button", row), "click", () => (row.remove(), $("#add").focus()));
+  on($("button", row), "click", () => (row.remove(), keep(), $("#add").focus()));
   return row;
 }
 
@@ -77,12 +120,14 @@ function text(name, { value }) {
 
 async function save() {
   clear();
+  mayRetry = false;
   const wrong = [];
   const values = readForm(wrong);
   if (wrong.length) return explain("Check your input", wrong);
   $("#save").ariaDisabled = "true";
   try {
     const person = await (id ? change(values) : call("POST", "/v1/people", { body: values, headers: { "Idempotency-Key": key } }));
+    dropDraft();
     notifyNext(id ? "Saved." : `${fullName(person)} has been added.`);
     leaveTo(pageOf(person.person_id));
   } catch (reason) {
@@ -106,27 +151,36 @@ function showError(reason, values) {
   if (reason.status === undefined) throw reason;
   if (reason.status === 412) return conflict(values);
   if (reason.status === 404) return explain("This person has been deleted", [], "Your input is still here: copy it, or add the person again.");
-  if (reason.errors.length) return explain("Check your input", reason.errors.map(inputOf));
+  if (reason.errors.length) return explain("Check your input", reason.errors.map(inputsOf));
   if (!isUnavailable(reason)) return explain("Not saved", [], reason.message);
-  explain("Not saved: the server does not respond", [], "Your input is still in the form.");
-  const retry = h("button", { type: "button" }, "Try again");
+  mayRetry = true;
+  offerRetry("Not saved: the server does not respond", "Your input is still in the form.", "Try again");
+}
+
+function offerRetry(title, hint, label) {
+  explain(title, [], hint);
+  const retry = h("button", { type: "button" }, label);
   on(retry, "click", save);
   $("#problem").append(retry);
 }
 
-/** Return the input that an error of the server refers to, and the reason. */
-function inputOf({ pointer, reason }) {
+/** Return an error of the server as the input that it refers to, the reason, and other inputs that the error refers to. */
+function inputsOf({ pointer, reason }) {
+  const [first, ...others] = FIELDS.filter((name) => !pointer && reason.includes(name)).map((name) => form.elements[name]);
+  if (first) return [first, "enter a first name or a surname", others];
   const name = pointer.slice(1).split("/")[0].replaceAll("~1", "/").replaceAll("~0", "~");
   const row = [...$("#other-fields").children].find((row) => $("input", row).value === name);
   return [FIELDS.includes(name) ? form.elements[name] : pointer && row && $("textarea", row), reason];
 }
 
 function explain(title, wrong, hint) {
-  const items = wrong.map(([field, reason]) => {
+  const items = wrong.map(([field, reason, others = []]) => {
     if (!field) return h("li", null, `The person ${reason}.`);
     field.closest(".field").append(h("p.wrong", { id: `${field.id}-wrong` }, `${reason[0].toUpperCase()}${reason.slice(1)}.`));
-    field.ariaInvalid = "true";
-    describe(field, `${field.id}-wrong ${field.getAttribute("aria-describedby") ?? ""}`);
+    for (const input of [field, ...others]) {
+      input.ariaInvalid = "true";
+      describe(input, `${field.id}-wrong ${input.getAttribute("aria-describedby") ?? ""}`);
+    }
     const link = h("a", { href: `#${field.id}` }, `${LABELS[field.id] ?? field.closest(".custom").ariaLabel}: ${reason}`);
     on(link, "click", (event) => (event.preventDefault(), field.focus()));
     return h("li", null, link);
@@ -174,4 +228,7 @@ on(form, "submit", (event) => {
   event.preventDefault();
   if (!$("#save").ariaDisabled) save();
 });
+on(form, "input", keep);
+on("#cancel", "click", dropDraft);
+addEventListener("recovered", () => mayRetry && offerRetry("The server responds again", "Your input is not saved yet.", "Save"));
 load();

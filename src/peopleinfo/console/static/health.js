@@ -2,7 +2,8 @@
 
 import { call } from "./api.js";
 import { $, h, pause, put } from "./dom.js";
-import { showOutage, notify } from "./layout.js";
+import { notify } from "./layout.js";
+import { showOutage } from "./outage.js";
 
 const SAMPLES = 90;
 const lines = {};

@@ -14,14 +14,6 @@ export function notify(text, kind = "") {
 /** Show a notification on the next page. */
 export const notifyNext = (text) => sessionStorage.setItem("notification", text);
 
-/** Show or hide the outage banner. */
-export function showOutage(unavailable) {
-  const box = $("#outage");
-  if (unavailable === Boolean(box.textContent)) return;
-  box.textContent = unavailable ? box.dataset.text : "";
-  if (!unavailable) notify("The server responds again.");
-}
-
 let login = null;
 /** Show the login dialog once for all waiting requests; resolves to whether the user signed in. */
 export const signIn = () => (login ??= showLogin().finally(() => (login = null)));
@@ -71,6 +63,11 @@ on(document, "click", (event) => {
     isInternal = true;
     setTimeout(() => (isInternal = false), 2000);
   }
+});
+
+on(document, "submit", ({ target }) => {
+  if (target.getAttribute("action") !== "/console/sign-out") return;
+  for (const name of Object.keys(sessionStorage)) if (name !== "deletions") sessionStorage.removeItem(name);
 });
 
 addEventListener("beforeunload", (event) => {
