@@ -6,7 +6,8 @@ import { notify } from "./layout.js";
 import { showOutage } from "./outage.js";
 
 const SAMPLES = 90;
-const lines = {};
+const INTERVAL = 2000;
+const rates = []; // requests per second by result: [successful, client errors, server errors]
 let last;
 
 /** Parse metrics into a map from names, without their prefix, to values with labels. */
@@ -21,7 +22,9 @@ function parseMetrics(text) {
 }
 
 const sum = (values, test = () => true) => (values ?? []).filter(test).reduce((all, { value }) => all + value, 0);
-const failed = ({ status }) => status >= 500;
+const isClientError = ({ status }) => status >= 400 && status < 500;
+const isServerError = ({ status }) => status >= 500;
+const percent = (part, all) => (all ? `${count((100 * part) / all)} %` : "–");
 
 /** Return histogram buckets as bounds and counts, summed over all series. */
 function buckets(values) {
@@ -41,37 +44,50 @@ function quantile(part, counts) {
   return NaN;
 }
 
-const since = (now, before) => now.map(([bound, count], at) => [bound, count - (before[at]?.[1] ?? 0)]);
+const increase = (now, before) => now.map(([bound, count], at) => [bound, count - (before[at]?.[1] ?? 0)]);
 const count = (number) => Number(number.toPrecision(2)).toLocaleString("en");
 const time = (seconds) => (isNaN(seconds) ? "–" : `${count(seconds * 1000)} ms`);
 
-function draw(id, value, text) {
-  const samples = (lines[id] ??= []);
-  samples.push(value || 0);
-  if (samples.length > SAMPLES) samples.shift();
-  const maximum = Math.max(...samples) || 1;
-  const path = samples.map((value, at) => `${SAMPLES - samples.length + at} ${(29 - (27 * value) / maximum).toFixed(1)}`).join("L");
+function gauge(id, text, hint = "") {
   const box = $(`#${id}`);
   box.hidden = false;
   $("output", box).value = text;
-  $(".line", box).setAttribute("d", `M${path}`);
-  $(".area", box).setAttribute("d", `M${SAMPLES - samples.length} 30L${path}L${SAMPLES - 1} 30`);
+  $(".hint", box).textContent = hint;
 }
 
 function show(now, seconds) {
   const change = (name, test) => Math.max(0, sum(now.get(name), test) - sum(last.get(name), test));
-  for (const [id, test] of [["requests"], ["errors", failed]]) {
-    const rate = change("http_requests_total", test) / seconds;
-    draw(id, rate, count(rate));
-  }
+  const [all, client, server] = [undefined, isClientError, isServerError].map((test) => change("http_requests_total", test) / seconds);
+  const since = (test) => `${sum(now.get("http_requests_total"), test).toLocaleString("en")} since start`;
+  rates.push([all - client - server, client, server]);
+  if (rates.length > SAMPLES) rates.shift();
+  const recent = (kinds) => rates.reduce((total, rate) => total + kinds.reduce((part, kind) => part + rate[kind], 0), 0);
+  gauge("requests", count(all), since());
+  gauge("client-errors", percent(recent([1]), recent([0, 1, 2])), since(isClientError));
+  gauge("server-errors", percent(recent([2]), recent([0, 1, 2])), since(isServerError));
   for (const [id, name, part] of [["median", "http_request", 0.5], ["slow", "http_request", 0.99], ["store", "store_operation", 0.99]]) {
     const metric = `${name}_duration_seconds_bucket`;
-    const seconds = quantile(part, since(buckets(now.get(metric)), buckets(last.get(metric))));
-    if (now.has(metric)) draw(id, seconds, time(seconds));
+    if (now.has(metric)) gauge(id, time(quantile(part, increase(buckets(now.get(metric)), buckets(last.get(metric))))));
   }
-  const reads = change("cache_reads_total");
-  const hits = change("cache_reads_total", ({ source }) => ["local", "shared"].includes(source)) / reads;
-  if (now.has("cache_reads_total")) draw("cache", hits, reads ? `${Math.round(hits * 100)} %` : "–");
+  const hits = change("cache_reads_total", ({ source }) => ["local", "shared"].includes(source));
+  if (now.has("cache_reads_total")) gauge("cache", percent(hits, change("cache_reads_total")));
+  chart();
+}
+
+/** Draw the rates of the results on top of each other. */
+function chart() {
+  const totals = rates.map((rate) => rate.reduce((all, part) => all + part));
+  const maximum = Math.max(...totals, 0.1);
+  const y = (value) => (40 - (40 * value) / maximum).toFixed(2);
+  const x = (at) => SAMPLES - rates.length + at;
+  ["ok", "client", "server"].forEach((name, kind) => {
+    const top = rates.map((rate) => rate.slice(kind).reduce((all, part) => all + part));
+    const bottom = rates.map((rate) => rate.slice(kind + 1).reduce((all, part) => all + part, 0));
+    const line = (values) => values.map((value, at) => `${x(at)} ${y(value)}`);
+    $(`svg .${name}`).setAttribute("d", `M${[...line(top), ...line(bottom).reverse()].join("L")}Z`);
+  });
+  put("#maximum", count(maximum));
+  put("#chart-text", `At most ${count(maximum)} requests per second in the last three minutes.`);
 }
 
 function table(now) {
@@ -79,8 +95,8 @@ function table(now) {
   const routes = Object.groupBy(requests, ({ method, route }) => `${method} ${route}`);
   $("#routes tbody").replaceChildren(...Object.entries(routes).sort().map(([name, series]) => {
     const times = buckets(now.get("http_request_duration_seconds_bucket")?.filter(({ method, route }) => `${method} ${route}` === name));
-    const cells = [sum(series).toLocaleString("en"), sum(series, failed), time(quantile(0.5, times)), time(quantile(0.99, times))];
-    return h("tr", null, h("th", { scope: "row" }, name), cells.map((cell) => h("td.figure", null, cell)));
+    const cells = [undefined, isClientError, isServerError].map((test) => sum(series, test).toLocaleString("en"));
+    return h("tr", null, h("th", { scope: "row" }, name), [...cells, time(quantile(0.5, times)), time(quantile(0.99, times))].map((cell) => h("td.figure", null, cell)));
   }));
   put("#memory", `${Math.round(sum(now.get("process_resident_memory_bytes")) / 1e6)} MB`);
 }
@@ -95,20 +111,17 @@ async function status() {
   put("#cache-state", cache);
 }
 
-for (let before; ; await pause(2000)) {
+for (let before, problem; ; await pause(INTERVAL)) {
   if (document.hidden) continue;
-  let now;
   try {
     await status();
-    now = parseMetrics(await call("GET", "/metrics"));
+    const now = parseMetrics(await call("GET", "/metrics"));
+    const at = performance.now();
+    if (last) show(now, (at - before) / 1000);
+    table(now);
+    [last, before, problem] = [now, at, ""];
   } catch (reason) {
     showOutage(!reason.status);
-    if (!reason.status) continue;
-    notify(reason.message, "bad");
-    break;
+    if (reason.status && problem !== reason.message) notify((problem = reason.message), "bad");
   }
-  const at = performance.now();
-  if (last) show(now, (at - before) / 1000);
-  table(now);
-  [last, before] = [now, at];
 }
