@@ -169,7 +169,7 @@ def is_signed_in(client: httpx.Client) -> bool:
 def test_user_of_the_provider_can_use_the_console(browser: Browser, server: Server, provider: Provider) -> None:
     with browsing.window(browser, server.url, also=(provider.issuer,)) as page:
         page.goto("/console/people/new")
-        page.get_by_role("link", name="Sign in with OpenID").click()
+        page.get_by_role("link", name="Sign in with your organization").click()
         page.get_by_label("Surname").fill("Provided")
         page.get_by_role("button", name="Save").click()
         expect(page.get_by_role("heading", name="Provided")).to_be_visible()
@@ -177,6 +177,7 @@ def test_user_of_the_provider_can_use_the_console(browser: Browser, server: Serv
         cookies = {cookie.get("name"): cookie for cookie in page.context.cookies()}
         assert set(cookies) == {"peopleinfo_session"}
         assert cookies["peopleinfo_session"].get("httpOnly")
+        browsing.open_menu(page)
         page.get_by_role("button", name="Sign out").click()
         expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
@@ -189,7 +190,7 @@ def test_session_expires_with_its_token_and_input_is_kept(
     provider.claims = {}
     with browsing.window(browser, server.url, also=(provider.issuer,)) as page:
         page.goto("/console/people/new")
-        page.get_by_role("link", name="Sign in with OpenID").click()
+        page.get_by_role("link", name="Sign in with your organization").click()
         page.get_by_label("Surname").fill("Afterwards")
         with ThreadPoolExecutor() as executor:  # this thread already runs the browser's event loop
             secret = executor.submit(asyncio.run, secret_of(folder)).result()
@@ -207,7 +208,7 @@ def test_session_expires_with_its_token_and_input_is_kept(
         page.get_by_role("button", name="Save").click()
         dialog = page.get_by_role("dialog", name="Sign in again")
         with page.expect_popup() as opened:
-            dialog.get_by_role("link", name="Sign in with OpenID").click()
+            dialog.get_by_role("link", name="Sign in with your organization").click()
         expect(opened.value.get_by_role("heading", name="People")).to_be_visible()
         dialog.get_by_role("button", name="continue here").click()
         expect(page.get_by_role("heading", name="Afterwards")).to_be_visible()
@@ -274,5 +275,5 @@ def test_token_that_exceeds_the_cookie_size_is_rejected(user_agent: httpx.Client
 
 def test_provider_login_is_absent_without_a_client_id(tmp_path: Any) -> None:
     with serving(tmp_path, admin_key="k" * 43) as server:
-        assert "OpenID" not in httpx.get(f"{server.url}/console/sign-in", timeout=HANG_TIMEOUT).text
+        assert "your organization" not in httpx.get(f"{server.url}/console/sign-in", timeout=HANG_TIMEOUT).text
         assert httpx.get(f"{server.url}/console/sign-in/provider", timeout=HANG_TIMEOUT).status_code == 404
