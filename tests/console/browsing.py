@@ -111,6 +111,12 @@ def scroll_to(page: Page, rows: int) -> None:
         page.wait_for_timeout(50)
 
 
+def open_menu(page: Page) -> None:
+    """Open the navigation on a phone; a desktop always shows it."""
+    if (button := page.get_by_role("button", name="Menu")).is_visible():
+        button.click()
+
+
 def close_contexts() -> None:
     """Close the contexts of the latest server."""
     while _contexts:

@@ -112,6 +112,7 @@ def test_logout_drops_drafts(browser: Browser, tmp_path: Path) -> None:
         sign_in(page, ADMIN, at="/console/people/new")
         page.get_by_label("Surname").fill("Vertraulich")
         assert "Vertraulich" in stored(page)
+        browsing.open_menu(page)
         page.get_by_role("button", name="Sign out").click()
         expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
         assert "Vertraulich" not in stored(page)

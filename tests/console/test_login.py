@@ -90,6 +90,7 @@ def test_scripts_cannot_read_the_session(page: Page) -> None:
 def test_logout_ends_the_session(page: Page) -> None:
     sign_in(page, ADMIN)
     expect(page.locator(".who")).to_have_text(["Müller, Anna"])
+    browsing.open_menu(page)
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     page.go_back()
@@ -161,7 +162,8 @@ def test_export_resumes_after_a_new_login(page: Page) -> None:
     sign_in(page, ADMIN)
     expect(page.locator(".who").first).to_be_visible()
     page.context.clear_cookies()
-    page.get_by_role("button", name="CSV", exact=True).click()
+    page.get_by_text("Export", exact=True).last.click()
+    page.get_by_role("group", name="Export results").get_by_role("button", name="CSV").click()
     with page.expect_download():
         page.get_by_role("dialog").get_by_label("API key").fill(ADMIN)
         page.get_by_role("dialog").get_by_role("button", name="Sign in").click()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from peopleinfo.console.pages import PAGES as CONSOLE_PAGES
 from peopleinfo.console.static_files import OPERATOR, assets
 from tests.http.serving import REPOSITORY
 
@@ -25,8 +26,25 @@ def size(kind: str) -> int:
     return sum(len(text) for name, text in assets().files.items() if name.endswith(kind))
 
 
-def test_scripts_are_smaller_than_40_kilobytes_in_total() -> None:
-    assert 0 < size(".js") < 40_000
+def scripts_of(name: str, known: frozenset[str] = frozenset()) -> frozenset[str]:
+    """Return a script and the scripts that it imports, directly or not."""
+    if name in known:
+        return known
+    known |= {name}
+    for imported in re.findall(rb'(?:from|import)\(?\s*"\./([\w.]+)"', assets().files[name]):
+        known = scripts_of(imported.decode(), known)
+    return known
+
+
+@pytest.mark.parametrize("script", sorted({page.script for page in CONSOLE_PAGES.values()}))
+def test_scripts_of_a_page_are_smaller_than_32_kilobytes(script: str) -> None:
+    loaded = scripts_of(script)
+    assert {"dom.js", "layout.js", "undo.js"} <= loaded
+    assert sum(len(assets().files[name]) for name in loaded) < 32_000
+
+
+def test_scripts_are_smaller_than_64_kilobytes_in_total() -> None:
+    assert 0 < size(".js") < 64_000
 
 
 def test_minifier_keeps_blanks_in_strings() -> None:

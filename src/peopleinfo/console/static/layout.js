@@ -1,6 +1,6 @@
 // The layout of every page: theme, notifications, login dialog and pending deletions.
 
-import { $, h, on, put } from "./dom.js";
+import { $, $$, h, on, put } from "./dom.js";
 
 const DARK = matchMedia("(prefers-color-scheme: dark)");
 
@@ -68,6 +68,15 @@ on(document, "click", (event) => {
 on(document, "submit", ({ target }) => {
   if (target.getAttribute("action") !== "/console/sign-out") return;
   for (const name of Object.keys(sessionStorage)) if (name !== "deletions") sessionStorage.removeItem(name);
+});
+
+/** Close open menus, except the one that contains `target`. */
+const closeMenus = (target) => $$(".menu[open]").forEach((menu) => menu.contains(target) || (menu.open = false));
+on(document, "click", ({ target }) => closeMenus(target));
+on(document, "keydown", ({ key, target }) => {
+  if (key !== "Escape") return;
+  target.closest(".menu[open]")?.querySelector("summary").focus();
+  closeMenus();
 });
 
 addEventListener("beforeunload", (event) => {

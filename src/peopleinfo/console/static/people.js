@@ -24,9 +24,25 @@ export function birthdate(text) {
   return isNaN(date) ? text : date.toLocaleDateString("en-GB", form);
 }
 
-/** Create the element that shows a value of any type and depth. */
-export function view(value) {
-  if (typeof value === "string") return value ? h("span.text", null, value) : h("span.soft", null, "empty text");
+export const moment = (time) => new Date(time).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
+
+const MAIL = /^[^\s@<>"]+@[^\s@<>"]+\.[^\s@<>".]+$/;
+const PHONE = /^\+?[\d\s()./-]{5,30}$/;
+const PHONE_FIELD = /phone|mobile|tel|fax|handy|cell/i;
+
+/** Return a link for a mail address or a phone number, or null; a number without + is a phone number if its field is named so. */
+export function linkOf(name, text) {
+  if (MAIL.test(text)) return `mailto:${encodeURIComponent(text).replace("%40", "@")}`;
+  const isPhone = PHONE.test(text) && /\d{3}/.test(text.replace(/\D/g, "")) && (text.startsWith("+") || PHONE_FIELD.test(name));
+  return isPhone ? `tel:${text.replace(/[^\d+]/g, "")}` : null;
+}
+
+/** Create the element that shows a value of any type and depth; `name` is the name of its field. */
+export function view(value, name = "") {
+  if (typeof value === "string") {
+    const href = linkOf(name, value);
+    return href ? h("a.text", { href }, value) : value ? h("span.text", null, value) : h("span.soft", null, "empty text");
+  }
   if (isNumber(value)) return h("span.number", null, value.rawJSON);
   if (value === null) return h("span.soft", null, "nothing (null)");
   if (typeof value === "boolean") return h("span.number", null, value ? "yes (true)" : "no (false)");
@@ -34,8 +50,8 @@ export function view(value) {
   const size = Object.keys(value).length;
   if (!size) return h("span.soft", null, list ? "empty list" : "no fields");
   const inner = list
-    ? h("ol.tree", { role: "list" }, value.map((item) => h("li", null, view(item))))
-    : h("dl.tree", null, Object.entries(value).map(([name, item]) => h("div", null, h("dt.soft", null, name || "(no name)"), h("dd", null, view(item)))));
+    ? h("ol.tree", { role: "list" }, value.map((item) => h("li", null, view(item, name))))
+    : h("dl.tree", null, Object.entries(value).map(([inner, item]) => h("div", null, h("dt.soft", null, inner || "(no name)"), h("dd", null, view(item, `${name} ${inner}`)))));
   if (write(value).length < 400) return inner;
   return h("details.nested", null, h("summary", null, `${size} ${list ? "item" : "field"}${size > 1 ? "s" : ""}`), inner);
 }

@@ -1,12 +1,14 @@
-// Shows all fields of a person.
+// Shows all fields of a person, with links to the previous and the next one of the latest results.
 
 import { call } from "./api.js";
-import { $, h, on, put } from "./dom.js";
+import { $, $$, h, on, put } from "./dom.js";
 import { leaveTo, notify } from "./layout.js";
-import { LABELS, FIELDS, showNotFound, birthdate, details, fullName, pageOf, path, versionOf, view } from "./people.js";
+import { LABELS, FIELDS, showNotFound, birthdate, details, fullName, moment, pageOf, path, versionOf, view } from "./people.js";
+import { latestResults, neighbours } from "./results.js";
 import { isPending, scheduleDeletion } from "./undo.js";
 
 const id = decodeURIComponent(location.pathname.split("/")[3]);
+const list = `/console${latestResults().fragment}`;
 let person;
 
 function show(read) {
@@ -20,28 +22,50 @@ function show(read) {
   $("#other").hidden = !more.length;
   put("#id", id);
   put("#version", versionOf(person));
-  for (const name of ["created_at", "updated_at"]) put(`#${name}`, new Date(person[name]).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" }));
+  for (const name of ["created_at", "updated_at"]) put(`#${name}`, moment(person[name]));
   $("#edit").href = `${pageOf(id)}/edit`;
   $("#person").hidden = $("#actions").hidden = false;
   mark();
 }
 
-const line = (name, value) => [h("dt", null, name || "(no name)"), h("dd", null, view(value))];
+const line = (name, value) => [h("dt", null, name || "(no name)"), h("dd", null, view(value, name))];
 
 const mark = () => ($("#delete").disabled = isPending(id));
 
-on("#copy", "click", async () => {
-  await navigator.clipboard.writeText(id);
-  notify("ID copied.");
-});
+async function showNeighbours() {
+  const found = await neighbours(id);
+  $("#pager").hidden = !found;
+  if (!found) return;
+  for (const side of ["previous", "next"]) {
+    if (found[side]) $(`#${side}`).href = pageOf(found[side]);
+    else $(`#${side}`).removeAttribute("href");
+  }
+  put("#position", `${found.position} of ${found.count}${found.isPartial ? "+" : ""}`);
+}
+
+/** Copy the id; without access to the clipboard, select it for the user. */
+async function copyId() {
+  try {
+    await navigator.clipboard.writeText(id);
+    notify("ID copied.");
+  } catch {
+    getSelection().selectAllChildren($("#id"));
+    notify("The browser does not allow copying. Copy the selected ID with the keyboard.", "bad");
+  }
+}
+
+on("#copy", "click", copyId);
+on("#print", "click", () => print());
 on("#delete", "click", () => {
-  scheduleDeletion(id, versionOf(person));
-  leaveTo("/console");
+  scheduleDeletion([{ id, version: versionOf(person) }]);
+  leaveTo(list);
 });
 addEventListener("deletions", mark);
+addEventListener("beforeprint", () => $$("details.nested").forEach((details) => (details.open = true)));
+$("#back").href = list;
 on("#back", "click", (event) => {
   if (!document.referrer.endsWith("/console")) return;
   event.preventDefault();
-  history.back(); // restores the search
+  history.back(); // restores the position in the list
 });
-call("GET", path(id)).then(show, showNotFound);
+call("GET", path(id)).then(show, showNotFound).then(showNeighbours);

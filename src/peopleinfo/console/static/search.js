@@ -1,28 +1,31 @@
-// Search as you type. The browser's history entry stores the search; URLs never contain it.
+// Search as you type. The fragment of the address stores the search, so that no server receives it in a URL.
 
 import { call } from "./api.js";
 import { $, $$, copy, h, on, put, debounce } from "./dom.js";
-import { notify } from "./layout.js";
-import { birthdate, pageOf } from "./people.js";
-import { isPending } from "./undo.js";
+import { download } from "./download.js";
+import { fromAddress, toFragment } from "./filters.js";
+import * as list from "./list.js";
+import { storeResults } from "./results.js";
+import { scheduleDeletion } from "./undo.js";
 
 const LIMIT = 50;
 const MAX_EMPTY_PAGES = 10; // empty pages to read before the user must confirm
 const form = $("#search");
-const list = $("#results");
+const table = $("#results");
 const more = $("#more");
 const filters = $("#filters");
-const exports = $("#export");
+const tools = $("#tools");
 
 let request = new AbortController();
 let cursor = null;
 let loading = false;
 let filter = {};
 let shownFilter = {}; // the filter of the list on the page
-let hasAddressFilter = location.search || location.hash.includes("=");
+let fragment = "";
+let addressError = null; // the reason why the address contains no valid search; input replaces the address
 let by = "surname_prefix"; // "surname" if the server does not support prefix search
 
-const remember = (more) => history.replaceState({ ...history.state, ...more }, "", location.pathname);
+const remember = (more) => history.replaceState({ ...history.state, ...more }, "", location.pathname + fragment);
 
 /** Convert form values to a search of the API. */
 function toFilter(values) {
@@ -41,12 +44,13 @@ async function search() {
   const { signal } = request;
   const given = [...new FormData(form)].map(([name, text]) => [name, text.trim()]).filter(([, text]) => text);
   filter = toFilter(given);
-  remember({ form: Object.fromEntries(given) });
+  if (!addressError) fragment = toFragment(given);
+  remember({});
   put("#filter-count", given.filter(([name]) => name !== "surname").length || "");
-  list.classList.add("waiting"); // hides the export buttons
+  wait();
   $("#empty").replaceChildren();
   try {
-    if (hasAddressFilter) throw { status: 422, errors: [], message: "The address cannot contain filters. Enter them here." };
+    if (addressError) throw addressError;
     let page = await nextPage(null).catch(useWholeSurnames);
     if (!page) return search();
     // If no surname matches "Anna Müller", try it as a first name and a surname.
@@ -56,13 +60,19 @@ async function search() {
       page = await nextPage(null);
     }
     signal.throwIfAborted();
-    list.replaceChildren();
+    list.clear();
     show(page);
   } catch (reason) {
     showError(reason);
   } finally {
-    if (!signal.aborted) list.classList.remove("waiting");
+    if (!signal.aborted) table.classList.remove("waiting");
   }
+}
+
+/** Hide the actions on the results while another search is entered or runs. */
+function wait() {
+  table.classList.add("waiting");
+  list.select([]);
 }
 
 /** Search by whole surnames if the server rejects a prefix, because names are encrypted. */
@@ -88,12 +98,12 @@ async function nextPage(cursor) {
 async function next() {
   if (loading || !cursor) return;
   loading = true;
-  const before = list.children.length;
+  const before = list.count();
   try {
     const { signal } = request;
     const page = await nextPage(cursor);
     signal.throwIfAborted();
-    if (document.activeElement === more) setTimeout(() => $("a", list.children[before])?.focus());
+    if (document.activeElement === more) setTimeout(() => list.links()[before]?.focus());
     show(page);
   } catch (reason) {
     showError(reason);
@@ -103,19 +113,23 @@ async function next() {
 }
 
 function show({ people, next_cursor }) {
-  list.append(...people.map(row));
+  list.append(people);
   cursor = next_cursor;
-  const count = list.children.length;
+  shownFilter = filter;
+  storeResults({ fragment, filter: { ...filter, limit: LIMIT }, ids: list.ids(), cursor });
+  showCount();
+  watchEnd();
+}
+
+function showCount() {
+  const count = list.count();
   more.hidden = !cursor;
   more.textContent = count ? "Show more" : "Continue search";
-  shownFilter = filter;
-  exports.hidden = !count;
-  const isFiltered = Object.keys(filter).length;
+  table.hidden = tools.hidden = !count;
+  const isFiltered = Object.keys(shownFilter).length;
   put("#found", summary(count, isFiltered));
   if (!count && !cursor) showEmpty(isFiltered);
-  mark();
   remember({ count });
-  watchEnd();
 }
 
 /** Observe the end of the list again: an observer reports changes only, and the end may still be in view. */
@@ -137,24 +151,11 @@ function summary(count, isFiltered) {
   return people + (cursor ? " so far" : isFiltered ? "" : " in total");
 }
 
-function row({ person_id, person_name, person_surname, person_birthdate, person_address }) {
-  const item = copy("row");
-  const [badge, who, born, address] = item.firstElementChild.children;
-  const names = [person_surname, person_name].filter(Boolean);
-  item.dataset.id = person_id;
-  item.firstElementChild.href = pageOf(person_id);
-  badge.textContent = names.map((name) => /[\p{L}\p{N}]/u.exec(name)?.[0]).reverse().join("").toUpperCase() || "?";
-  who.textContent = names.join(", ") || "(no name)";
-  born.textContent = birthdate(person_birthdate);
-  address.textContent = person_address?.replace(/\s*\n\s*/g, ", ") ?? "";
-  return item;
-}
-
 function showError(reason) {
   if (reason.name === "AbortError") return;
   if (!reason.status) throw reason;
-  list.replaceChildren();
-  more.hidden = exports.hidden = true;
+  list.clear();
+  more.hidden = table.hidden = tools.hidden = true;
   cursor = null;
   put("#found", "");
   const label = (name) => form.elements[name]?.labels[0].textContent ?? name;
@@ -163,53 +164,48 @@ function showError(reason) {
 }
 
 /** Export all matches, including those that are not on the page. */
-async function exportAs(button) {
-  if (button.ariaDisabled) return;
-  button.ariaDisabled = "true";
-  try {
-    const file = await call("POST", "/v1/people/export", { body: { ...shownFilter, format: button.value }, retry: true });
-    const href = URL.createObjectURL(file);
-    h("a", { href, download: `people.${button.value}` }).click();
-    setTimeout(() => URL.revokeObjectURL(href), 9999); // after the browser has started the download
-  } catch (reason) {
-    notify(`Export failed: ${reason.message}`, "bad");
-  }
-  button.ariaDisabled = null;
-}
+const exportAs = (button) => download(button, { ...shownFilter, format: button.value });
 
-/** Mark people with a pending deletion. */
-function mark() {
-  for (const item of list.children) item.classList.toggle("going", isPending(item.dataset.id));
-}
-
+/** Show the search of the address, or the one of the history entry. */
 async function restore() {
-  const { form: values = {}, count = 0, scrolled = 0 } = history.state ?? {};
-  for (const [name, value] of Object.entries(values)) {
-    const field = form.elements[name];
-    if (field?.type === "checkbox") field.checked = true;
-    else if (field) field.value = value;
+  const { count = 0, scrolled = 0 } = history.state ?? {};
+  try {
+    setForm(fromAddress(location, form) ?? []);
+  } catch (reason) {
+    addressError = reason;
+    fragment = location.hash;
   }
-  filters.open = Object.entries(values).some(([name, value]) => name !== "surname" && value);
   await search();
-  while (list.children.length < count && cursor) await next();
+  while (list.count() < count && cursor) await next();
   scrollTo(0, scrolled);
 }
 
-const end = new IntersectionObserver((seen) => seen.some((entry) => entry.isIntersecting) && list.children.length && next(), { rootMargin: "600px" });
+function setForm(values) {
+  for (const [name, value] of values) {
+    const field = form.elements[name];
+    if (field.type === "checkbox") field.checked = true;
+    else field.value = value;
+  }
+  filters.open = values.some(([name]) => name !== "surname");
+}
+
+const end = new IntersectionObserver((seen) => seen.some((entry) => entry.isIntersecting) && list.count() && next(), { rootMargin: "600px" });
 const soon = debounce(120, search);
-on(form, "input", () => ((hasAddressFilter = ""), list.classList.add("waiting"), soon()));
-on(form, "reset", () => ((hasAddressFilter = ""), setTimeout(search)));
+on(form, "input", () => ((addressError = null), wait(), soon()));
+form.reset(); // the address has the search, not the form that a browser restores
+on(form, "reset", () => ((addressError = null), setTimeout(search)));
 on(form, "submit", (event) => (event.preventDefault(), search()));
 on(more, "click", next);
-for (const button of $$("button", exports)) on(button, "click", () => exportAs(button));
+for (const button of $$("button", $("#export"))) on(button, "click", () => exportAs(button));
+if ($("#delete-selected")) on("#delete-selected", "click", () => (scheduleDeletion(list.selectedPeople()), list.select([])));
 addEventListener("scroll", debounce(100, () => remember({ scrolled: scrollY })), { passive: true });
-addEventListener("hashchange", () => location.hash.includes("=") && location.reload());
-addEventListener("deletions", mark);
-addEventListener("deleted", (event) => $(`[data-id="${CSS.escape(event.detail)}"]`, list)?.remove());
+addEventListener("hashchange", () => (location.hash.includes("=") ? location.reload() : remember({})));
+addEventListener("deletions", list.mark);
+addEventListener("deleted", (event) => (list.remove(event.detail), showCount()));
 
 on(document, "keydown", (event) => {
   const { key, target } = event;
-  const stops = [form.elements.surname, ...$$("a", list)];
+  const stops = [form.elements.surname, ...list.links()];
   const at = stops.indexOf(target);
   const to = key === "/" && !target.matches("input") ? 0 : at < 0 ? NaN : at + { ArrowDown: 1, ArrowUp: -1 }[key];
   if (!stops[to] || event.ctrlKey || event.metaKey) return;

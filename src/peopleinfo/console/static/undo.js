@@ -1,4 +1,4 @@
-// Pending deletions. A deletion is final, so it starts after half a minute, in which the user can undo it.
+// Pending deletions of one or more people. A deletion is final, so it starts after half a minute, in which the user can undo it.
 // The session storage holds ids only, never names.
 
 import { call, isUnavailable } from "./api.js";
@@ -7,8 +7,9 @@ import { notify } from "./layout.js";
 import { fullName, path } from "./people.js";
 
 const DELAY = 30_000;
+const RETRY_DELAY = 5000;
 const tray = $("#tray");
-const shown = new Map(); // id → its note in the tray
+const shown = new Map(); // key of a deletion → its note in the tray
 
 const pending = () => JSON.parse(sessionStorage.getItem("deletions") ?? "[]");
 function save(deletions) {
@@ -16,66 +17,81 @@ function save(deletions) {
   show();
   dispatchEvent(new Event("deletions"));
 }
-const cancel = (id) => save(pending().filter((deletion) => deletion.id !== id));
+const keyOf = ({ people }) => people[0].id;
+const cancel = (deletion) => save(pending().filter((other) => keyOf(other) !== keyOf(deletion)));
 
 /** Return whether a deletion of this person is pending. */
-export const isPending = (id) => pending().some((deletion) => deletion.id === id);
+export const isPending = (id) => pending().some(({ people }) => people.some((person) => person.id === id));
 
-/** Delete a version of a person after the delay. */
-export function scheduleDeletion(id, version) {
-  if (!isPending(id)) save([...pending(), { id, version, due: Date.now() + DELAY }]);
+/** Delete people, each with its `id` and `version`, after the delay. */
+export function scheduleDeletion(people) {
+  const others = people.filter(({ id }) => !isPending(id));
+  if (others.length) save([...pending(), { people: others, due: Date.now() + DELAY }]);
 }
 
-async function deleteNow({ id, version }) {
-  const { note, name } = shown.get(id);
+/** Delete people one by one. During an outage, the deletion of those that remain is retried. */
+async function deleteNow(deletion) {
+  const { note, name } = shown.get(keyOf(deletion));
   if (note.inert) return;
   note.inert = true;
-  try {
-    await call("DELETE", path(id), { headers: { "If-Match": `"${version}"` } });
-    notify(`${name.textContent} has been deleted.`);
-    dispatchEvent(new CustomEvent("deleted", { detail: id }));
-  } catch (reason) {
-    if (isUnavailable(reason)) {
-      note.inert = false;
-      return save(pending().map((deletion) => (deletion.id === id ? { ...deletion, due: Date.now() + 5000 } : deletion)));
+  const reasons = [];
+  let deleted = 0;
+  for (const [at, { id, version }] of deletion.people.entries()) {
+    try {
+      await call("DELETE", path(id), { headers: { "If-Match": `"${version}"` } });
+      deleted++;
+      dispatchEvent(new CustomEvent("deleted", { detail: id }));
+    } catch (reason) {
+      if (isUnavailable(reason)) return retryLater(deletion, deletion.people.slice(at));
+      if (reason.status !== 404) reasons.push(reason.status === 412 ? "the record has changed. Open it again." : reason.message);
     }
-    const problem = reason.status === 412 ? "the record has changed. Open it again." : reason.message;
-    if (reason.status !== 404) notify(`${name.textContent} was not deleted: ${problem}`, "bad");
   }
-  cancel(id);
+  report(deletion, name.textContent, deleted, reasons);
+  cancel(deletion);
+}
+
+function report({ people }, name, deleted, reasons) {
+  if (deleted) notify(people.length === 1 ? `${name} has been deleted.` : `${deleted} people have been deleted.`);
+  const kept = people.length === 1 ? `${name} was` : reasons.length === 1 ? "1 person was" : `${reasons.length} people were`;
+  if (reasons.length) notify(`${kept} not deleted: ${reasons[0]}`, "bad");
+}
+
+function retryLater(deletion, people) {
+  shown.get(keyOf(deletion)).note.inert = false;
+  save(pending().map((other) => (keyOf(other) === keyOf(deletion) ? { people, due: Date.now() + RETRY_DELAY } : other)));
 }
 
 function show() {
   const deletions = pending();
-  for (const [id, { note }] of shown) {
-    if (deletions.some((deletion) => deletion.id === id)) continue;
+  for (const [key, { note }] of shown) {
+    if (deletions.some((deletion) => keyOf(deletion) === key)) continue;
     if (note.contains(document.activeElement)) $("#main").focus({ preventScroll: true });
     note.remove();
-    shown.delete(id);
+    shown.delete(key);
   }
-  for (const deletion of deletions) if (!shown.has(deletion.id)) add(deletion);
+  for (const deletion of deletions) if (!shown.has(keyOf(deletion))) add(deletion);
   tray.hidden = !deletions.length;
 }
 
 function add(deletion) {
-  const { id } = deletion;
   const note = copy("deletion");
   const [undo, now] = $$("button", note);
   const name = $("b", note);
-  on(undo, "click", () => (cancel(id), notify("Deletion cancelled.")));
+  on(undo, "click", () => (cancel(deletion), notify("Deletion cancelled.")));
   on(now, "click", () => deleteNow(deletion));
-  shown.set(id, { note, name });
+  shown.set(keyOf(deletion), { note, name });
   tray.append(note);
-  call("GET", path(id)).then(
+  if (deletion.people.length > 1) return (name.textContent = `${deletion.people.length} people`);
+  call("GET", path(keyOf(deletion))).then(
     (person) => (name.textContent = fullName(person)),
-    (reason) => reason.status === 404 && cancel(id),
+    (reason) => reason.status === 404 && cancel(deletion),
   );
 }
 
 function tick() {
   for (const deletion of pending()) {
     const seconds = Math.max(0, Math.ceil((deletion.due - Date.now()) / 1000));
-    $("time", shown.get(deletion.id).note).textContent = `${seconds} s`;
+    $("time", shown.get(keyOf(deletion)).note).textContent = `${seconds} s`;
     if (!seconds) deleteNow(deletion);
   }
 }

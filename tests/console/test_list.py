@@ -1,0 +1,199 @@
+"""The list of people: columns, selection, and the way through the results."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.console import browsing
+from tests.console.test_accessibility import violations_of
+from tests.http.serving import HANG_TIMEOUT
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator
+
+    from tests.http.serving import Server
+
+COUNT = 60  # more than one page
+
+
+@pytest.fixture(scope="module", autouse=True)
+def people(server: Server) -> None:
+    lines = "".join(
+        f'{{"person_name":"N{n}","person_surname":"Reihe","email":"n{n}@example.org","phone":"0341 5550{n}"}}\n'
+        for n in range(COUNT)
+    )
+    headers = {"Content-Type": "application/x-ndjson"}
+    httpx.post(f"{server.url}/v1/people/import", content=lines, headers=headers, timeout=HANG_TIMEOUT)
+
+
+@pytest.fixture
+def doomed(client: httpx.Client, size: str, request: pytest.FixtureRequest) -> str:
+    """Return the surname of four people that the test may delete."""
+    surname = f"Weg{abs(hash((size, request.node.name))):x}"
+    for n in range(4):
+        client.post("/v1/people", json={"person_name": f"N{n}", "person_surname": surname})
+    return surname
+
+
+def names_of(client: httpx.Client, surname: str) -> list[str]:
+    return [p["person_name"] for p in client.get("/v1/people", params={"surname": surname}).json()["people"]]
+
+
+def box(page: Page, name: str) -> Locator:
+    return page.get_by_role("checkbox", name=f"Select {name}", exact=True)
+
+
+def test_chosen_columns_are_shown_and_remembered(page: Page, size: str) -> None:
+    page.goto("/console#surname=reihe")
+    expect(page.locator(".row").first).to_be_visible()
+    page.get_by_text("Columns", exact=True).click()
+    page.get_by_label("email").check()
+    page.get_by_label("Changed").check()
+    page.get_by_label("Birthdate").uncheck()
+    expect(page.locator(".row").first).to_contain_text("n0@example.org")
+    if size == "desktop":
+        expect(page.get_by_role("columnheader")).to_have_text(["Name", "Address", "Changed", "email"])
+    page.reload()
+    expect(page.locator(".row").first).to_contain_text("n0@example.org")
+    page.keyboard.press("Escape")
+    expect(page.get_by_label("email")).to_be_hidden()
+
+
+def test_selected_people_are_deleted_together_and_restored_together(
+    page: Page, client: httpx.Client, doomed: str
+) -> None:
+    page.goto(f"/console#surname={doomed}")
+    box(page, f"N1 {doomed}").check()
+    box(page, f"N2 {doomed}").check()
+    expect(page.locator("#selected")).to_have_text("2 selected")
+    page.get_by_role("group", name="Selected people").get_by_role("button", name="Delete").click()
+    tray = page.get_by_role("region", name="Pending deletions")
+    expect(tray).to_contain_text("2 people will be deleted in")
+    expect(page.locator(".going")).to_have_count(2)
+    tray.get_by_role("button", name="Undo").click()
+    expect(page.locator(".going")).to_have_count(0)
+    assert sorted(names_of(client, doomed)) == ["N0", "N1", "N2", "N3"]
+
+
+def test_deleted_people_leave_the_list_and_changed_ones_are_kept(page: Page, client: httpx.Client, doomed: str) -> None:
+    page.goto(f"/console#surname={doomed}")
+    box(page, f"N0 {doomed}").check()
+    box(page, f"N2 {doomed}").click(modifiers=["Shift"])
+    expect(page.locator("#selected")).to_have_text("3 selected")
+    changed = client.get("/v1/people", params={"surname": doomed, "name": "N1"}).json()["people"][0]["person_id"]
+    headers = {"If-Match": "*", "Content-Type": "application/merge-patch+json"}
+    client.patch(f"/v1/people/{changed}", json={"note": "new"}, headers=headers)
+    page.get_by_role("group", name="Selected people").get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete now").click()
+    expect(page.get_by_role("status").filter(has_text="2 people have been deleted.")).to_be_visible()
+    expect(
+        page.get_by_role("status").filter(has_text="1 person was not deleted: the record has changed")
+    ).to_be_visible()
+    expect(page.locator(".who")).to_have_text([f"{doomed}, N1", f"{doomed}, N3"])
+    assert sorted(names_of(client, doomed)) == ["N1", "N3"]
+
+
+def test_select_all_covers_the_list_and_another_search_clears_it(page: Page) -> None:
+    page.goto("/console#surname=reihe")
+    page.get_by_label("Select all people in the list").check()
+    expect(page.locator("#selected")).to_have_text(re.compile(r"^(50|60) selected$"))
+    page.get_by_label("Surname or its first letters").press_sequentially("x")
+    expect(page.get_by_role("group", name="Selected people")).to_be_hidden()
+
+
+def test_person_page_leads_through_the_results(page: Page) -> None:
+    page.goto("/console#surname=reihe")
+    page.get_by_role("link", name="Reihe, N0", exact=True).click()
+    expect(page.locator("#position")).to_have_text("1 of 50+")
+    expect(page.get_by_role("link", name="Previous")).to_have_count(0)
+    page.get_by_role("link", name="Next").click()
+    expect(page.get_by_role("heading", name="N1 Reihe")).to_be_visible()
+    expect(page.locator("#position")).to_have_text("2 of 50+")
+    page.get_by_role("link", name="Previous").click()
+    expect(page.get_by_role("heading", name="N0 Reihe")).to_be_visible()
+    page.get_by_role("link", name="People").last.click()
+    expect(page).to_have_url(re.compile("/console#surname=reihe$"))
+
+
+def test_next_person_after_the_loaded_ones_is_found(page: Page) -> None:
+    page.goto("/console#surname=reihe")
+    page.get_by_role("link", name="Reihe, N49", exact=True).click()
+    page.get_by_role("link", name="Next").click()
+    expect(page.get_by_role("heading", name="N50 Reihe")).to_be_visible()
+    expect(page.locator("#position")).to_have_text(f"51 of {COUNT}")
+
+
+def test_person_page_links_mail_addresses_and_phone_numbers(page: Page) -> None:
+    page.goto("/console#surname=reihe")
+    page.get_by_role("link", name="Reihe, N7", exact=True).click()
+    expect(page.get_by_role("link", name="n7@example.org")).to_have_attribute("href", "mailto:n7@example.org")
+    expect(page.get_by_role("link", name="0341 55507")).to_have_attribute("href", "tel:034155507")
+
+
+def test_print_shows_the_person_without_navigation_and_buttons(page: Page) -> None:
+    page.goto("/console#surname=reihe")
+    page.get_by_role("link", name="Reihe, N7", exact=True).click()
+    expect(page.locator("#person")).to_be_visible()
+    page.emulate_media(media="print")
+    expect(page.locator("#fields")).to_be_visible()
+    for hidden in (".top", ".foot", ".crumbs", "#actions", "#copy"):
+        expect(page.locator(hidden)).to_be_hidden()
+
+
+def test_id_is_selected_if_the_clipboard_is_not_available(page: Page) -> None:
+    page.goto("/console#surname=reihe")
+    page.get_by_role("link", name="Reihe, N7", exact=True).click()
+    expect(page.locator("#person")).to_be_visible()
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    page.get_by_role("button", name="Copy").click()
+    assert page.evaluate("getSelection().toString()") == page.locator("#id").inner_text()
+
+
+def test_selection_and_menus_have_no_serious_accessibility_violations(
+    browser: Browser, server: Server, size: str
+) -> None:
+    for dark in (False, True):
+        with browsing.window(browser, server.url, size, dark=dark) as page:
+            page.goto("/console#surname=reihe")
+            box(page, "N0 Reihe").check()
+            page.get_by_text("Columns", exact=True).click()
+            assert violations_of(page) == []
+
+
+def test_phone_header_is_one_line_with_a_menu(browser: Browser, server: Server) -> None:
+    with browsing.window(browser, server.url, "phone") as page:
+        page.set_viewport_size({"width": 360, "height": 740})
+        page.goto("/console")
+        header = page.get_by_role("banner").bounding_box()
+        assert header is not None
+        assert header["height"] < 64
+        page.get_by_role("button", name="Menu").click()
+        page.get_by_role("link", name="Health").click()
+        expect(page.get_by_role("heading", name="Health")).to_be_visible()
+
+
+@pytest.mark.parametrize("path", ["/console", "/console/people/new", "/console/transfer", "/console/health"])
+def test_pages_fit_a_phone_of_360_pixels(browser: Browser, server: Server, path: str) -> None:
+    with browsing.window(browser, server.url, "phone") as page:
+        page.set_viewport_size({"width": 360, "height": 740})
+        page.goto(path)
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_save_bar_covers_no_field_at_200_percent_zoom(browser: Browser, server: Server) -> None:
+    with browsing.window(browser, server.url) as page:
+        page.set_viewport_size({"width": 640, "height": 430})  # 1280 x 860 at 200 %
+        page.goto("/console/people/new")
+        for label in ("First name", "Surname", "Birthdate", "Address"):
+            field = page.get_by_label(label)
+            field.focus()
+            assert field.evaluate("""field => {
+                const { x, y, width, height } = field.getBoundingClientRect();
+                return [y + 2, y + height - 2].every(at => document.elementFromPoint(x + width / 2, at) === field);
+            }"""), label
