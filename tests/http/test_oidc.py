@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peopleinfo.auth import oidc
+from peopleinfo.auth import provider as provider_documents
 from peopleinfo.auth.oidc import OidcTokenVerifier
 from peopleinfo.auth.principal import Scope
 from peopleinfo.errors import NotAuthenticated
@@ -266,7 +267,7 @@ async def test_new_key_of_the_provider_replaces_the_old_one(
 ) -> None:
     await tokens.principal(provider.token())
     provider.keys = [jwk(OTHER_KEY, "next")]
-    moment.now += oidc.JWKS_REFETCH_INTERVAL
+    moment.now += provider_documents.REFETCH_INTERVAL
     await tokens.principal(provider.token(OTHER_KEY, "next"))
     assert provider.key_requests == 2
     with pytest.raises(NotAuthenticated):
@@ -278,7 +279,7 @@ async def test_withdrawn_key_is_rejected_after_the_ttl(
 ) -> None:
     await tokens.principal(provider.token())
     provider.keys = [jwk(OTHER_KEY, "next")]
-    moment.now += oidc.JWKS_TTL + 1
+    moment.now += provider_documents.DOCUMENT_TTL + 1
     with pytest.raises(NotAuthenticated):
         await tokens.principal(provider.token())
 
@@ -290,7 +291,7 @@ async def test_unknown_keys_cause_few_requests_to_the_provider(
         with pytest.raises(NotAuthenticated):
             await tokens.principal(provider.token(kid=f"unknown-{number}"))
     assert provider.key_requests == 1
-    moment.now += oidc.JWKS_REFETCH_INTERVAL
+    moment.now += provider_documents.REFETCH_INTERVAL
     for number in range(100):
         with pytest.raises(NotAuthenticated):
             await tokens.principal(provider.token(kid=f"unknown-{number}"))
@@ -302,7 +303,7 @@ async def test_tokens_stay_valid_during_a_short_outage_of_the_provider(
 ) -> None:
     await tokens.principal(provider.token())
     provider.fails = True
-    moment.now += oidc.JWKS_STALE_TTL - 1
+    moment.now += oidc.STALE_KEYS_TTL - 1
     await tokens.principal(provider.token())
     moment.now += 2
     with pytest.raises(NotAuthenticated):
@@ -381,7 +382,7 @@ async def _assert_rejected_then_accepted(
             await tokens.principal(provider.token())
     finally:
         provider.documents.clear()
-    moment.now += oidc.JWKS_REFETCH_INTERVAL
+    moment.now += provider_documents.REFETCH_INTERVAL
     principal, _ = await tokens.principal(provider.token())
     assert principal.name == "oidc:user-7"
 

@@ -5,40 +5,34 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import jwt
 import structlog
-from pyreqwest.client import ClientBuilder
-from pyreqwest.exceptions import PyreqwestError
 
 from peopleinfo.auth.principal import Principal, Scope
-from peopleinfo.errors import InvalidJson, NotAuthenticated
-from peopleinfo.people import strict_json
+from peopleinfo.auth.provider import (
+    DOCUMENT_TTL,
+    REFETCH_INTERVAL,
+    ProviderUnavailable,
+    endpoint,
+    fetch_configuration,
+    fetch_json,
+)
+from peopleinfo.errors import NotAuthenticated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from pyreqwest.client import Client
 
 # Only asymmetric algorithms: with a symmetric one, every verifier could also sign tokens. `none` is excluded.
 ALGORITHMS: Final = frozenset(
     ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 )
 LEEWAY: Final = 30  # seconds of clock difference to the provider
-JWKS_REFETCH_INTERVAL: Final = 30.0  # seconds between two fetches, however many tokens name unknown keys
-JWKS_TTL: Final = 600.0  # seconds; a key that the provider withdrew may be accepted for so long
-JWKS_STALE_TTL: Final = 3_600.0  # seconds that keys are accepted while the provider is unavailable
-_TIMEOUT: Final = timedelta(seconds=5)  # of a request to the provider
-_MAX_DOCUMENT_SIZE: Final = 1024 * 1024
+STALE_KEYS_TTL: Final = 3_600.0  # seconds that keys are accepted while the provider is unavailable
 _SUBJECT: Final = re.compile(r"[!-~]{1,200}", re.ASCII)
 _SCOPES: Final = {scope.value: scope for scope in Scope}
 _log = structlog.get_logger("peopleinfo.auth.oidc")
-
-
-class ProviderUnavailable(Exception):
-    """The provider is unavailable, or its configuration or its keys are invalid."""
 
 
 class OidcTokenVerifier:
@@ -98,26 +92,31 @@ class OidcTokenVerifier:
         return [_SCOPES[name] for name in names if isinstance(name, str) and name in _SCOPES]
 
 
+class _SigningKey(NamedTuple):
+    key: Any
+    algorithms: frozenset[str]
+
+
 class _JwksCache:
     """A cache of the signing keys of the provider (JSON Web Key Set)."""
 
     def __init__(self, issuer: str, monotonic: Callable[[], float]) -> None:
         self._issuer = issuer
         self._monotonic = monotonic
-        self._keys: dict[str, jwt.PyJWK] = {}
+        self._keys: dict[str, _SigningKey] = {}
         self._fetched = self._attempted = -float("inf")
         self._fetching = asyncio.Lock()
 
     async def find(self, kid: str, algorithm: str) -> Any:
         """Return the key with this id for this algorithm. Raises NotAuthenticated, ProviderUnavailable."""
-        if kid not in self._keys or self._age > JWKS_TTL:
+        if kid not in self._keys or self._age > DOCUMENT_TTL:
             async with self._fetching:  # concurrent requests share one fetch
-                if (kid not in self._keys or self._age > JWKS_TTL) and self._may_refetch:
+                if (kid not in self._keys or self._age > DOCUMENT_TTL) and self._may_refetch:
                     await self._refresh()
-        if self._age > JWKS_STALE_TTL:
+        if self._age > STALE_KEYS_TTL:
             raise ProviderUnavailable("the keys of the provider could not be fetched")
         key = self._keys.get(kid)
-        if key is None or algorithm not in _algorithms(key):
+        if key is None or algorithm not in key.algorithms:
             raise NotAuthenticated
         return key.key
 
@@ -127,58 +126,38 @@ class _JwksCache:
 
     @property
     def _may_refetch(self) -> bool:
-        return self._monotonic() - self._attempted >= JWKS_REFETCH_INTERVAL
+        return self._monotonic() - self._attempted >= REFETCH_INTERVAL
 
     async def _refresh(self) -> None:
         self._attempted = self._monotonic()
         try:
             keys = await _fetch_keys(self._issuer)
-        except (PyreqwestError, TimeoutError, ProviderUnavailable, InvalidJson, ValueError) as error:
+        except ProviderUnavailable as error:
             if not self._keys:
-                raise ProviderUnavailable(str(error) or type(error).__name__) from error
-            _log.warning("jwks_refresh_failed", reason=str(error) or type(error).__name__)
+                raise
+            _log.warning("jwks_refresh_failed", reason=str(error))
         else:
             self._keys, self._fetched = keys, self._monotonic()
 
 
-def _algorithms(key: jwt.PyJWK) -> frozenset[str]:
+def _algorithms(jwk: dict[str, Any]) -> frozenset[str]:
     """Return the algorithms that a key permits: its `alg`, or all algorithms of its key type."""
-    data: dict[str, Any] = key._jwk_data  # noqa: SLF001 - PyJWT has no public accessor
-    if data.get("use", "sig") != "sig":
+    if jwk.get("use", "sig") != "sig":
         return frozenset()
-    prefixes = {"RSA": ("RS", "PS"), "EC": ("ES",), "OKP": ("EdDSA",)}.get(data.get("kty", ""), ())
+    prefixes = {"RSA": ("RS", "PS"), "EC": ("ES",), "OKP": ("EdDSA",)}.get(jwk.get("kty", ""), ())
     algorithms = frozenset(name for name in ALGORITHMS if name.startswith(prefixes)) if prefixes else frozenset[str]()
-    return algorithms & {data["alg"]} if "alg" in data else algorithms
+    return algorithms & {jwk["alg"]} if "alg" in jwk else algorithms
 
 
-async def _fetch_keys(issuer: str) -> dict[str, jwt.PyJWK]:
-    builder = ClientBuilder().no_proxy().follow_redirects(enable=False).timeout(_TIMEOUT)
-    async with builder.build() as client:
-        configuration = await _fetch(client, issuer.rstrip("/") + "/.well-known/openid-configuration")
-        jwks_uri = configuration.get("jwks_uri")
-        if configuration.get("issuer") != issuer or not isinstance(jwks_uri, str):
-            raise ProviderUnavailable("the provider's configuration has another issuer or no jwks_uri")
-        if issuer.startswith("https://") and not jwks_uri.startswith("https://"):
-            raise ProviderUnavailable("the provider's jwks_uri must start with https://")
-        jwks = (await _fetch(client, jwks_uri)).get("keys")
-    keys: dict[str, jwt.PyJWK] = {}
+async def _fetch_keys(issuer: str) -> dict[str, _SigningKey]:
+    jwks = (await fetch_json(endpoint(await fetch_configuration(issuer), "jwks_uri"))).get("keys")
+    keys: dict[str, _SigningKey] = {}
     for jwk in jwks if isinstance(jwks, list) else []:
         try:
             key = jwt.PyJWK(jwk)
+            algorithms = _algorithms(jwk)
         except Exception:  # noqa: BLE001, S112 - an unsupported key; the errors depend on the library of its type
             continue
         if isinstance(key.key_id, str) and key.key_id:
-            keys[key.key_id] = key
+            keys[key.key_id] = _SigningKey(key.key, algorithms)
     return keys
-
-
-async def _fetch(client: Client, url: str) -> dict[str, Any]:
-    async with client.get(url).build_streamed() as response:
-        if response.status != 200:  # noqa: PLR2004 - OK
-            raise ProviderUnavailable(f"{url} returned status {response.status}")
-        body = b""
-        while len(body) <= _MAX_DOCUMENT_SIZE and (chunk := await response.body_reader.read_chunk()):
-            body += chunk
-    if len(body) > _MAX_DOCUMENT_SIZE:
-        raise ProviderUnavailable(f"{url} returned more than {_MAX_DOCUMENT_SIZE} bytes")
-    return strict_json.decode(body, dict[str, Any])

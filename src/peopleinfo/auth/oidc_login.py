@@ -7,26 +7,26 @@ import hashlib
 import secrets
 import time
 from base64 import b64encode, urlsafe_b64encode
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
 import msgspec
 import structlog
-from pyreqwest.client import ClientBuilder
-from pyreqwest.exceptions import PyreqwestError
 
-from peopleinfo.auth.oidc import JWKS_REFETCH_INTERVAL, JWKS_TTL, ProviderUnavailable
-from peopleinfo.errors import InvalidJson
-from peopleinfo.people import strict_json
+from peopleinfo.auth.provider import (
+    DOCUMENT_TTL,
+    REFETCH_INTERVAL,
+    ProviderUnavailable,
+    UnexpectedStatus,
+    endpoint,
+    fetch_configuration,
+    fetch_json,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_TIMEOUT: Final = timedelta(seconds=5)  # of a request to the provider
 _MAX_TOKEN_LENGTH: Final = 2_800  # characters; encrypted, the token must fit into a cookie of 4,096 bytes
-_FORM: Final = "application/x-www-form-urlencoded"
-_OK: Final = 200
 _log = structlog.get_logger("peopleinfo.auth.oidc")
 
 
@@ -96,7 +96,11 @@ class AuthorizationCodeFlow:
             "client_id": self._client,
             "code_verifier": pending.verifier,
         }
-        response = await _post(await self._endpoint("token_endpoint"), form, self._credentials)
+        token_endpoint = await self._endpoint("token_endpoint")
+        try:
+            response = await fetch_json(token_endpoint, form, self._credentials)
+        except UnexpectedStatus as error:
+            raise SignInFailed("the provider rejected the authorization code: sign in again") from error
         token = response.get("access_token")
         if not isinstance(token, str):
             raise SignInFailed("the provider returned no access token")
@@ -111,55 +115,22 @@ class AuthorizationCodeFlow:
         pair = f"{quote(self._client, safe='')}:{quote(self._secret, safe='')}"  # RFC 6749, 2.3.1
         return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
 
-    async def _fetch_configuration(self) -> dict[str, Any]:
-        """Return the provider's configuration, cached for `JWKS_TTL` and used longer while the provider is unavailable.
-
-        Raises ProviderUnavailable if it was never fetched.
-        """
+    async def _endpoint(self, name: str) -> str:
+        """Return a URL of the provider. Raises ProviderUnavailable."""
         async with self._fetching:  # concurrent requests wait for one fetch
-            interval = JWKS_TTL if self._configuration else JWKS_REFETCH_INTERVAL
+            interval = DOCUMENT_TTL if self._configuration else REFETCH_INTERVAL
             if self._monotonic() - self._attempted >= interval:
-                self._attempted = self._monotonic()
-                try:
-                    self._configuration = await _post(self._issuer.rstrip("/") + "/.well-known/openid-configuration")
-                except ProviderUnavailable as error:
-                    if not self._configuration:
-                        raise
-                    _log.warning("oidc_configuration_not_renewed", reason=str(error))
+                await self._refresh()
         if not self._configuration:
             raise ProviderUnavailable("the provider's configuration could not be fetched")
-        return self._configuration
+        return endpoint(self._configuration, name)
 
-    async def _endpoint(self, name: str) -> str:
-        configuration = await self._fetch_configuration()
-        endpoint = configuration.get(name)
-        if configuration.get("issuer") != self._issuer or not isinstance(endpoint, str):
-            raise ProviderUnavailable(f"the provider's configuration has another issuer or no {name}")
-        if self._issuer.startswith("https://") and not endpoint.startswith("https://"):
-            raise ProviderUnavailable(f"the provider's {name} must start with https://")
-        return endpoint
-
-
-async def _post(
-    url: str, form: dict[str, str] | None = None, headers: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    builder = ClientBuilder().no_proxy().follow_redirects(enable=False).timeout(_TIMEOUT)
-    try:
-        async with builder.build() as client:
-            request = client.get(url)
-            if form is not None:
-                request = (
-                    client.post(url).headers({"Content-Type": _FORM, **(headers or {})}).body_text(urlencode(form))
-                )
-            response = await request.build().send()
-            if form is not None and response.status != _OK:
-                raise SignInFailed("the provider rejected the authorization code: sign in again")
-            if response.status != _OK:
-                raise ProviderUnavailable(f"{url} returned status {response.status}")
-            return strict_json.decode(bytes(await response.bytes()), dict[str, Any])
-    except (
-        PyreqwestError,
-        InvalidJson,
-        ValueError,
-    ) as error:  # ValueError: an endpoint in the configuration is not a URL
-        raise ProviderUnavailable(str(error) or type(error).__name__) from error
+    async def _refresh(self) -> None:
+        """Fetch the configuration; keep the previous one while the provider is unavailable. Raises ProviderUnavailable."""
+        self._attempted = self._monotonic()
+        try:
+            self._configuration = await fetch_configuration(self._issuer)
+        except ProviderUnavailable as error:
+            if not self._configuration:
+                raise
+            _log.warning("oidc_configuration_not_renewed", reason=str(error))

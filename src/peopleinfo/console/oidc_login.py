@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 
-from peopleinfo.auth.oidc import ProviderUnavailable
 from peopleinfo.auth.oidc_login import PendingLogin, SignInFailed
+from peopleinfo.auth.provider import ProviderUnavailable
 from peopleinfo.console.login import console_page, show_login_page
 from peopleinfo.console.rendering import PROVIDER_PATH
 from peopleinfo.errors import InvalidJson, NotAuthenticated
@@ -49,7 +49,7 @@ class ProviderResource:
         try:
             location, login = await self._flow.start(_redirect_uri(req), return_to)
         except ProviderUnavailable as error:
-            self._fail(req, resp, return_to, 503, "the provider does not response", error)
+            self._fail(req, resp, return_to, 503, "the provider does not respond", error)
             return
         self._sessions.pending.set(req, resp, msgspec.json.encode(login).decode())
         resp.status = 303
@@ -75,7 +75,7 @@ class ProviderResource:
                 req, resp, login.return_to, 403, "the token of the provider is not valid for this service", error
             )
         except ProviderUnavailable as error:
-            self._fail(req, resp, login.return_to, 503, "the provider does not response", error)
+            self._fail(req, resp, login.return_to, 503, "the provider does not respond", error)
         else:
             self._sessions.start(req, resp, token)
             resp.status = 303
