@@ -9,12 +9,17 @@ from peopleinfo import signals
 def main() -> None:
     """Run the command. Signal handlers are installed first, because importing the command takes up to a second."""
     signals.install(_exit_before_start)
+    exit_codes: list[int] = []
+    import atexit  # noqa: PLC0415 - not before the signal handlers
+
+    atexit.register(_skip_finalization, exit_codes)  # registered first, so it runs last
     from peopleinfo.cli import main as run  # noqa: PLC0415 - see above
 
     try:
         run()
     except SystemExit as exit_:
-        _exit_without_finalization(exit_)
+        if isinstance(exit_.code, int | None):
+            exit_codes.append(exit_.code or 0)
         raise
 
 
@@ -26,21 +31,19 @@ def _exit_before_start(number: int) -> None:
     os._exit(terminated.exit_code)
 
 
-def _exit_without_finalization(exit_: SystemExit) -> None:
-    """If pyreqwest was used, run the exit functions and exit without finalizing the interpreter.
+def _skip_finalization(exit_codes: list[int]) -> None:
+    """If pyreqwest was used, exit without finalizing the interpreter.
 
     A thread of pyreqwest may still release the last response during finalization, which would abort the process.
     """
-    import atexit  # noqa: PLC0415 - not before the signal handlers
     from contextlib import suppress  # noqa: PLC0415 - as above
 
-    if "pyreqwest" not in sys.modules or not isinstance(exit_.code, int | None):
+    if "pyreqwest" not in sys.modules or not exit_codes:
         return
-    atexit._run_exitfuncs()  # noqa: SLF001 - os._exit does not run them, and there is no public function
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # the stream is closed, or its reader has exited
             stream.flush()
-    os._exit(exit_.code or 0)
+    os._exit(exit_codes[0])
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ The number of calls does not depend on the speed of the machine. The process pri
 
 from __future__ import annotations
 
-import atexit
 import os
 import signal
 import sys
@@ -29,10 +28,15 @@ def main() -> None:
 
     def installed(reaction: signals.Reaction) -> None:
         install(reaction)
-        atexit.register(lambda: print(calls, flush=True))  # noqa: T201 - for the test
         sys.setprofile(count)
 
-    signals.install = installed
+    skip = command._skip_finalization
+
+    def print_calls(exit_codes: list[int]) -> None:
+        print(calls, flush=True)  # noqa: T201 - for the test
+        skip(exit_codes)
+
+    signals.install, command._skip_finalization = installed, print_calls
     command.main()
 
 
