@@ -79,3 +79,16 @@ def test_dynamic_content_has_no_serious_accessibility_violations(
         page.get_by_text("Filters").click()
         assert violations_of(page) == [], "pending deletion"
         page.get_by_role("button", name="Undo").click()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_documentation_of_the_api_has_the_header_and_the_contrast_of_the_console(
+    browser: Browser, server: Server, size: str, dark: bool
+) -> None:
+    with browsing.window(browser, server.url, size, dark=dark) as page:
+        page.goto("/docs")
+        page.locator(".opblock").first.wait_for()
+        # Swagger UI puts a link into a button; every other rule applies.
+        assert [v for v in violations_of(page) if not v.startswith("nested-interactive")] == []
+        page.get_by_role("navigation", name="Console").get_by_role("link", name="People").click()
+        page.get_by_role("heading", name="People").wait_for()

@@ -167,7 +167,7 @@ def test_docs_page_references_only_paths_of_the_server(client: httpx.Client) -> 
             assert client.get(reference).status_code == 200, reference
 
 
-@pytest.mark.parametrize("asset", ["/docs/start.js", "/docs/swagger.js", "/docs/swagger.css"])
+@pytest.mark.parametrize("asset", ["/docs/start.js", "/docs/page.css", "/docs/swagger.js", "/docs/swagger.css"])
 def test_assets_have_their_media_types(client: httpx.Client, asset: str) -> None:
     response = client.get(asset)
     media_type = "text/javascript" if asset.endswith("js") else "text/css"

@@ -25,15 +25,56 @@ _PAGE: Final = b"""<!DOCTYPE html>
 <title>PeopleInfo API</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="/docs/swagger.css">
+<link rel="stylesheet" href="/docs/page.css">
 </head>
 <body>
-<main id="swagger-ui"></main>
+<header>
+  <a class="brand" href="/console"><svg viewBox="0 0 32 32" width="26" height="26" aria-hidden="true"><rect width="32" height="32" rx="8" fill="#2857c5"/><circle cx="16" cy="12" r="5" fill="#fff"/><path d="M6.5 26c1.2-5.2 4.9-8 9.5-8s8.3 2.8 9.5 8z" fill="#fff"/></svg>PeopleInfo</a>
+  <nav aria-label="Console"><a href="/console">People</a><a href="/docs" aria-current="page">API</a></nav>
+</header>
+<div id="swagger-ui"></div>
 <script src="/docs/swagger.js"></script>
 <script src="/docs/start.js"></script>
 </body>
 </html>
 """
-_START: Final = b"""window.onload = () => {
+# The colours, the font and the header of the console.
+_STYLE: Final = b""":root { color-scheme: light dark; }
+:root:not(.dark-mode) { color-scheme: light; }
+body { margin: 0; background: light-dark(#f6f6f3, #121417); }
+header { display: flex; align-items: center; gap: 28px; padding: 10px 24px; position: sticky; top: 0; z-index: 5;
+  background: light-dark(#fff, #1a1d21); border-bottom: 1px solid light-dark(#e2e2dc, #2c3137); }
+header, .swagger-ui, .swagger-ui :is(.info .title, .opblock-tag, .opblock .opblock-summary-description, .btn, label, table, .info :is(li, p, a)) {
+  font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", sans-serif; }
+.brand { display: inline-flex; align-items: center; gap: 10px; min-height: 44px; color: light-dark(#1b1d21, #e9ebee); font-weight: 680; text-decoration: none; }
+nav { display: flex; gap: 4px; }
+nav a { padding: 10px 12px; border-radius: 8px; color: light-dark(#5a5f69, #a3abb6); font-size: 15px; font-weight: 520; text-decoration: none; }
+nav a[aria-current] { color: light-dark(#2857c5, #9dbcff); background: light-dark(#e8eefc, #1f2b45); }
+:focus-visible { outline: 3px solid light-dark(#2857c5, #9dbcff); outline-offset: 2px; }
+html.dark-mode .swagger-ui, .swagger-ui { background: light-dark(#f6f6f3, #121417); }
+.swagger-ui .wrapper { max-width: 1240px; }
+.swagger-ui .info { margin: 28px 0; }
+.swagger-ui .info .title { font-size: 28px; }
+.swagger-ui .scheme-container, html.dark-mode .swagger-ui .scheme-container { padding: 16px 0; background: none; box-shadow: none; }
+.swagger-ui :is(.info a, .info__license a, a.nostyle) { color: light-dark(#2857c5, #9dbcff); }
+.swagger-ui .btn.authorize { color: light-dark(#2857c5, #9dbcff); border: 1px solid light-dark(#85888f, #737b86); border-radius: 10px; }
+.swagger-ui .btn.authorize svg { fill: currentColor; }
+.swagger-ui .servers, .swagger-ui .servers-title { display: none; }
+html:not(.dark-mode) .swagger-ui .info .title small { background: #5a5f69; }
+html:not(.dark-mode) .swagger-ui .info .title small.version-stamp { background: #3f6b00; }
+html:not(.dark-mode) .swagger-ui .opblock-summary-method { background: #1d6b41 !important; }
+html:not(.dark-mode) .swagger-ui .opblock-get .opblock-summary-method { background: #1c5fb8 !important; }
+html:not(.dark-mode) .swagger-ui .opblock-put .opblock-summary-method { background: #8f4d00 !important; }
+html:not(.dark-mode) .swagger-ui .opblock-patch .opblock-summary-method { background: #00695c !important; }
+html:not(.dark-mode) .swagger-ui .opblock-delete .opblock-summary-method { background: #b3261e !important; }
+html:not(.dark-mode) .swagger-ui .json-schema-2020-12-expand-deep-button { color: #5a5f69; }
+"""
+_START: Final = b"""const dark = matchMedia("(prefers-color-scheme: dark)");
+const theme = /peopleinfo_theme=(\\w+)/.exec(document.cookie)?.[1];
+const show = () => document.documentElement.classList.toggle("dark-mode", theme ? theme === "dark" : dark.matches);
+dark.onchange = show;
+show();
+window.onload = () => {
   SwaggerUIBundle({ url: "/openapi.json", dom_id: "#swagger-ui", deepLinking: true, tryItOutEnabled: true });
 };
 """
@@ -74,6 +115,9 @@ class DocsResource:
         if name == "start.js":
             resp.content_type = "text/javascript"
             await send_document(req, resp, _START)
+        elif name == "page.css":
+            resp.content_type = "text/css"
+            await send_document(req, resp, _STYLE)
         elif name in _ASSETS:
             file, resp.content_type = _ASSETS[name]
             resp.set_header("Cache-Control", "public, max-age=3600")

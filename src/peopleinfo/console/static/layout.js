@@ -54,7 +54,7 @@ on("#theme", "click", () => {
   const root = document.documentElement;
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : DARK.matches;
   root.dataset.theme = dark ? "light" : "dark";
-  document.cookie = `peopleinfo_theme=${root.dataset.theme}; Path=/console; SameSite=Strict; Max-Age=31536000`;
+  document.cookie = `peopleinfo_theme=${root.dataset.theme}; Path=/; SameSite=Strict; Max-Age=31536000`;
 });
 
 on(document, "click", (event) => {
