@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from typing import Any, Final, NamedTuple
 
@@ -161,4 +162,155 @@ WORKBOOKS: Final = [
     ),
 ]
 
-CASES: Final = [*VCARDS, *WORKBOOKS]
+_PATIENT: Final = {"resourceType": "Patient", "name": [{"family": "Harte", "given": ["Ida"]}]}
+_FULL_PATIENT: Final = {
+    "resourceType": "Patient",
+    "id": "p7",
+    "name": [
+        {"use": "nickname", "given": ["Idi"]},
+        {"use": "official", "family": "Harte", "given": ["Ida", "May"], "prefix": ["Dr."]},
+    ],
+    "identifier": [{"system": "urn:oid:1.2", "value": "12345"}],
+    "telecom": [
+        {"system": "phone", "value": "+44 1", "use": "home"},
+        {"system": "phone", "value": "+44 2", "use": "mobile"},
+        {"system": "email", "value": "a@b.c"},
+    ],
+    "gender": "female",
+    "birthDate": "1984-11",
+    "deceasedBoolean": False,
+    "address": [{"use": "home", "line": ["1 High Street", "Flat 2"], "city": "Leeds", "postalCode": "LS1 1AA"}],
+    "maritalStatus": {"text": "married"},
+}
+_FULL_FIELDS: Final = {
+    "person_name": "Ida May",
+    "person_surname": "Harte",
+    "person_birthdate": "1984-11",
+    "person_address": "1 High Street, Flat 2, Leeds, LS1 1AA",
+    "name_prefix": "Dr.",
+    "phone_home": "+44 1",
+    "phone_cell": "+44 2",
+    "email": "a@b.c",
+    "gender": "female",
+    "deceased": False,
+    "fhir_id": "p7",
+    "fhir_name": _FULL_PATIENT["name"],
+    "fhir_identifier": _FULL_PATIENT["identifier"],
+    "fhir_maritalStatus": {"text": "married"},
+}
+_BUNDLE: Final = {
+    "resourceType": "Bundle",
+    "type": "collection",
+    "entry": [
+        {"fullUrl": "urn:uuid:1", "resource": _PATIENT},
+        {"resource": {"resourceType": "Observation", "value": 1}},
+        {"resource": {"resourceType": "Patient", "birthDate": "1990"}},
+    ],
+}
+_USER: Final = {
+    "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+    "id": "u1",
+    "userName": "ida",
+    "name": {"formatted": "Ida Harte", "familyName": "Harte", "givenName": "Ida"},
+    "emails": [{"value": "a@b.c", "type": "home"}, {"value": "d@e.f", "type": "work", "primary": True}],
+    "phoneNumbers": [{"value": "+44 1", "type": "mobile"}],
+    "addresses": [{"type": "work", "streetAddress": "1 High Street", "locality": "Leeds", "country": "GB"}],
+}
+_USER_FIELDS: Final = _IDA | {
+    "person_address": "1 High Street, Leeds, GB",
+    "email_home": "a@b.c",
+    "email_work": "d@e.f",
+    "phone_cell": "+44 1",
+    "schemas": _USER["schemas"],
+    "id": "u1",
+    "userName": "ida",
+}
+
+
+def _json(*values: Any, indent: int | None = None) -> bytes:
+    return "".join(json.dumps(value, indent=indent) + "\n" for value in values).encode()
+
+
+JSON_LAYOUTS: Final = [
+    Case("patients.ndjson", "application/fhir+ndjson", _json(_FULL_PATIENT, _PATIENT), [_FULL_FIELDS, _IDA]),
+    Case("patient.json", "application/fhir+json", _json(_FULL_PATIENT, indent=2), [_FULL_FIELDS]),
+    Case("bundle.json", "application/fhir+json", _json(_BUNDLE, indent=1), [_IDA], rejected=1, skipped=1),
+    Case(
+        "bundles in lines.json", "application/fhir+json", _json(_BUNDLE, _BUNDLE), [_IDA, _IDA], rejected=2, skipped=2
+    ),
+    Case(
+        "bundle with its type at the end.json",
+        "application/fhir+json",
+        _json({"entry": _BUNDLE["entry"], "resourceType": "Bundle"}, indent=1),
+        [_IDA],
+        rejected=1,
+        skipped=1,
+    ),
+    Case("users.json", "application/json", _json([_USER]), [_USER_FIELDS]),
+    Case(
+        "scim list.json",
+        "application/scim+json",
+        _json(
+            {"schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"], "totalResults": 1, "Resources": [_USER]}
+        ),
+        [_USER_FIELDS],
+    ),
+    Case(
+        "nested name.ndjson",
+        "application/x-ndjson",
+        _json({"name": {"title": "Ms", "first": "Ida", "last": "Harte"}, "gender": "female"}),
+        [_IDA | {"name_prefix": "Ms", "gender": "female"}],
+    ),
+    Case(
+        "one person in several lines.json",
+        "application/json",
+        _json({"person_surname": "Lund"}, indent=2),
+        [{"person_surname": "Lund"}],
+    ),
+]
+LDIFS: Final = [
+    Case(
+        "thunderbird.ldif",
+        "text/ldif",
+        b"dn: cn=Ida Harte,mail=a@b.c\nobjectclass: top\nobjectclass: person\nobjectclass: mozillaAbPersonAlpha\n"
+        b"givenName: Ida\nsn: Harte\ncn: Ida Harte\nmozillaNickname: Idi\nmail: a@b.c\nmobile: 1\nhomePhone: 2\n"
+        b"mozillaHomeStreet: 1 High Street\nmozillaHomeLocalityName: Leeds\nl: York\nbirthyear: 1984\nbirthmonth: 11\nbirthday: 5\n"
+        b"description:: b25lCnR3bw==\n\n",
+        [
+            _IDA
+            | {
+                "person_birthdate": "1984-11-05",
+                "person_address": "1 High Street, Leeds",
+                "address_work": "York",
+                "nickname": "Idi",
+                "email": "a@b.c",
+                "phone_cell": "1",
+                "phone_home": "2",
+                "note": "one\ntwo",
+                "dn": "cn=Ida Harte,mail=a@b.c",
+                "objectclass": ["top", "person", "mozillaAbPersonAlpha"],
+            }
+        ],
+    ),
+    Case(
+        "directory.ldif",
+        "text/ldif",
+        b"# a comment\n  of two lines\nversion: 1\n\ndn: dc=example\nobjectClass: domain\n\n"
+        b"dn:: Y249TMO8bmQ=\nobjectClass: inetOrgPerson\nsn:: TMO8bmQ=\ngivenName: P\n er\ncn: Lund Per\nbirthmonth: 02\nbirthday: 29\n"
+        b"userPassword: {SSHA}x\njpegPhoto:: /9j/\n\ndn: cn=x\nsn:: %\n\ndn: cn=x\nchangetype: delete\n",
+        [
+            {
+                "person_name": "Per",
+                "person_surname": "L\u00fcnd",
+                "person_birthdate": "--02-29",
+                "display_name": "Lund Per",
+                "dn": "cn=L\u00fcnd",
+                "objectclass": "inetOrgPerson",
+            }
+        ],
+        rejected=2,
+        skipped=2,
+    ),
+]
+
+CASES: Final = [*JSON_LAYOUTS, *LDIFS, *VCARDS, *WORKBOOKS]

@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from peopleinfo.formats import reader
 
 EXIT_REJECTED: Final = 3
-_FORMATS: Final = ("csv", "ndjson", "json", "vcard", "xlsx")
+_FORMATS: Final = ("csv", "ndjson", "json", "vcard", "xlsx", "ldif")
 
 _Files = Annotated[
     list[Path],
     typer.Argument(
         metavar="FILE...",
-        help="CSV, NDJSON, JSON, vCard or .xlsx files, also gzip-compressed; - reads stdin.",
+        help="CSV, NDJSON, JSON (also FHIR and SCIM), vCard, LDIF or .xlsx files, also gzip-compressed; - reads stdin.",
         show_default=False,
     ),
 ]
@@ -70,7 +70,7 @@ _RejectsFile = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Write rejected rows, with line and reason, to FILE (default: INPUT.rejects.csv, .ndjson or .vcf).",
+        help="Write rejected rows, with line and reason, to FILE (default: INPUT.rejects.csv, .ndjson, .vcf or .ldif).",
     ),
 ]
 _ImportId = Annotated[
@@ -103,7 +103,7 @@ def import_(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Validate every row and store nothing.")] = False,
 ) -> None:
-    """Import records from CSV, NDJSON, JSON, vCard or .xlsx files.
+    """Import records from CSV, NDJSON, JSON (also FHIR and SCIM), vCard, LDIF or .xlsx files.
 
     Valid rows are stored. Invalid rows go to a file of rejects: correct and import it. Run the same command again to resume an
     interrupted import; no row is stored twice. The command exits 0 when all rows are stored and 3 when rows were rejected.

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 PHONE: Final = "phone"
 EMAIL: Final = "email"
 _DEFAULT_TYPES: Final = frozenset(("voice", "internet", "pref", "other"))  # add nothing to the name of a field
+_SYNONYMS: Final = {"mobile": "cell", "iphone": "cell"}
 _RESERVED: Final = frozenset((*FIELDS, *READ_ONLY_FIELDS))
 
 
@@ -34,8 +35,12 @@ def add(fields: dict[str, Any], name: str, value: Any, *, first: bool = False) -
 
 def typed_name(name: str, types: Iterable[str]) -> str:
     """Return the name of a field with types, for example phone_home."""
-    slugs = (re.sub(r"\W+", "_", kind.strip().lower()).strip("_") for kind in types)
+    slugs = (_SYNONYMS.get(slug, slug) for slug in map(_slug, types))
     return "_".join([name, *dict.fromkeys(slug for slug in slugs if slug and slug not in _DEFAULT_TYPES)])
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"\W+", "_", text.strip().lower()).strip("_")
 
 
 def types_of(name: str, prefix: str) -> list[str] | None:

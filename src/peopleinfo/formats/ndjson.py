@@ -1,4 +1,4 @@
-"""JSON: read NDJSON or one array of any length, write rejects."""
+"""JSON: read NDJSON and parts of long documents, write rejects."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from peopleinfo.bulk.rows import InvalidRow, Row, RowResult, SkippedRow
 from peopleinfo.errors import InvalidInput, InvalidJson
 from peopleinfo.formats.column_mapping import REJECT_LINE, REJECT_REASON, REJECT_TEXT
 from peopleinfo.formats.csv import reasons
+from peopleinfo.formats.json_layouts import flattened
 from peopleinfo.people import strict_json
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.formats.column_mapping import ColumnMapping
 
-_MAX_VALUE_SIZE: Final = 1024 * 1024  # bytes; larger than any record
+MAX_VALUE_SIZE: Final = 1024 * 1024  # bytes; larger than any record
 _CHUNK_SIZE: Final = 256 * 1024
 _NUMERIC: Final = "0123456789+-.eE"  # `in` also holds for the empty string, at the end of a chunk
 _BLANK: Final = re.compile(r"[ \t\n\r]*")
@@ -27,36 +28,19 @@ _BLANK: Final = re.compile(r"[ \t\n\r]*")
 def read_lines(stream: IO[bytes], columns: ColumnMapping) -> Iterator[Row]:
     """Yield a row per line; its data is an InvalidRow if the line is not JSON."""
     line = 0
-    while text := stream.readline(_MAX_VALUE_SIZE):
+    while text := stream.readline(MAX_VALUE_SIZE):
         line += 1
-        if len(text) == _MAX_VALUE_SIZE and not text.endswith(b"\n"):
-            while (rest := stream.readline(_MAX_VALUE_SIZE)) and not rest.endswith(b"\n"):
+        if len(text) == MAX_VALUE_SIZE and not text.endswith(b"\n"):
+            while (rest := stream.readline(MAX_VALUE_SIZE)) and not rest.endswith(b"\n"):
                 pass
-            yield Row(line, InvalidRow(f"is longer than {_MAX_VALUE_SIZE // 1024} KiB"), b"")
+            yield Row(line, InvalidRow(f"is longer than {MAX_VALUE_SIZE // 1024} KiB"), b"")
         elif text := text.strip(b" \t\r\n"):
-            yield Row(line, _value(text, columns), text)
+            yield Row(line, parse_value(text, columns), text)
         else:
             yield Row(line, SkippedRow("the line is blank"), text)
 
 
-def read_array(stream: IO[bytes], columns: ColumnMapping) -> Iterator[Row]:
-    """Yield a row per element of a JSON array, with the number of its first line. Reads the array in chunks.
-
-    Raises InvalidInput at a syntax error, after which no element can be read.
-    """
-    text = _ChunkedText(stream)
-    text.skip("[", "the input must be a JSON array")
-    if text.peek() == "]":
-        return
-    while True:
-        line, element = text.element()
-        source = element.encode()
-        yield Row(line, _value(source, columns), source)
-        if text.comma_or_end() == "]":
-            return
-
-
-class _ChunkedText:
+class ChunkedText:
     """A JSON text of which one part at a time is in memory."""
 
     def __init__(self, stream: IO[bytes]) -> None:
@@ -66,10 +50,10 @@ class _ChunkedText:
         self._position = 0
         self._line = 1
 
-    def skip(self, expected: str, message: str) -> None:
-        if self.peek() != expected:
-            raise InvalidInput(message)
-        self._position += 1
+    @property
+    def line(self) -> int:
+        """The number of the current line."""
+        return self._line
 
     def peek(self) -> str:
         """Return the next non-blank character, or "" at the end."""
@@ -95,13 +79,45 @@ class _ChunkedText:
                     self._advance(end)
                     return line, element
                 continue
-            if len(self._text) - self._position > _MAX_VALUE_SIZE or not self._more():
+            if len(self._text) - self._position > MAX_VALUE_SIZE or not self._more():
                 raise InvalidInput(f"line {self._line}: {problem}; the rest cannot be read")
 
-    def comma_or_end(self) -> str:
+    def elements(self) -> Iterator[tuple[int, str]]:
+        """Yield the line number and the text of each element of an array. Raises InvalidInput at a syntax error."""
+        self._skip("[", "the input must be a JSON array")
+        if self.peek() == "]":
+            self._position += 1
+            return
+        while True:
+            yield self.element()
+            if self._comma_or_end("]") == "]":
+                return
+
+    def member_names(self) -> Iterator[str]:
+        """Yield the text of each name of an object; the caller reads its value. Raises InvalidInput at a syntax error."""
+        self._skip("{", "the input must be a JSON object")
+        if self.peek() == "}":
+            self._position += 1
+            return
+        while True:
+            if self.peek() != '"':
+                raise InvalidInput(f"line {self._line}: expected a name; the rest cannot be read")
+            _, name = self.element()
+            self._skip(":", f"line {self._line}: expected a colon; the rest cannot be read")
+            yield name
+            if self._comma_or_end("}") == "}":
+                return
+
+    def _skip(self, expected: str, message: str) -> None:
+        if self.peek() != expected:
+            raise InvalidInput(message)
+        self._position += 1
+
+    def _comma_or_end(self, end: str) -> str:
         character = self.peek()
-        if character not in (",", "]"):
-            raise InvalidInput(f"line {self._line}: expected a comma or the end of the array; the rest cannot be read")
+        if character not in (",", end):
+            kind = "array" if end == "]" else "object"
+            raise InvalidInput(f"line {self._line}: expected a comma or the end of the {kind}; the rest cannot be read")
         self._position += 1
         return character
 
@@ -143,8 +159,9 @@ class JsonRejects:
 _SCAN: Final = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
 
 
-def _value(text: bytes, columns: ColumnMapping) -> Any:
+def parse_value(text: bytes, columns: ColumnMapping) -> Any:
+    """Return the fields of a JSON value, or an InvalidRow or a SkippedRow."""
     try:
-        return columns.map_object(strict_json.parse(text))
+        return columns.map_object(flattened(strict_json.parse(text)))
     except InvalidJson as error:
         return InvalidRow(str(error))

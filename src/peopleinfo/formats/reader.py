@@ -10,11 +10,12 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, cast
 
 from peopleinfo.errors import InvalidInput
-from peopleinfo.formats import vcard
+from peopleinfo.formats import ldif, vcard
 from peopleinfo.formats.column_mapping import ColumnMapping
 from peopleinfo.formats.csv import CsvReader, CsvRejects
 from peopleinfo.formats.file_types import is_zip, unreadable_type
-from peopleinfo.formats.ndjson import JsonRejects, read_array, read_lines
+from peopleinfo.formats.json_documents import is_document, read_documents
+from peopleinfo.formats.ndjson import JsonRejects, read_lines
 from peopleinfo.formats.tables import Table
 from peopleinfo.formats.xlsx import Workbook
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.bulk.rows import Row, RowResult
 
-Format = Literal["csv", "ndjson", "json", "vcard", "xlsx"]
+Format = Literal["csv", "ndjson", "json", "vcard", "xlsx", "ldif"]
 
 # Extension of a file of rejects in each format.
 EXTENSIONS: Final[dict[Format, str]] = {
@@ -32,6 +33,7 @@ EXTENSIONS: Final[dict[Format, str]] = {
     "json": "ndjson",
     "vcard": "vcf",
     "xlsx": "csv",
+    "ldif": "ldif",
 }
 
 _GZIP: Final = b"\x1f\x8b"
@@ -88,9 +90,11 @@ def read(
         return Input(table, form, table.columns, lambda rejects: CsvRejects(rejects, table.header, reader.delimiter))
     if form == "vcard":
         return Input(vcard.read(stream, mapping, encoding=_encoding(start, encoding)), form, {}, vcard.VcardRejects)
+    if form == "ldif":
+        return Input(ldif.read(stream, mapping), form, {}, ldif.LdifRejects)
     if start.startswith(codecs.BOM_UTF8) and form == "ndjson":
         stream.read(len(codecs.BOM_UTF8))
-    rows = read_lines(stream, mapping) if form == "ndjson" else read_array(stream, mapping)
+    rows = read_lines(stream, mapping) if form == "ndjson" else read_documents(stream, mapping)
     return Input(rows, form, {}, JsonRejects)
 
 
@@ -147,8 +151,10 @@ class _CountingStream:
 def _format(start: bytes) -> Format:
     if vcard.is_vcard(start):
         return "vcard"
+    if ldif.is_ldif(start):
+        return "ldif"
     text = start.removeprefix(codecs.BOM_UTF8).lstrip()
-    if text.startswith(b"["):
+    if text.startswith(b"[") or is_document(text):
         return "json"
     return "ndjson" if text.startswith(b"{") else "csv"
 

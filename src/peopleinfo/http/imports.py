@@ -22,7 +22,7 @@ from peopleinfo.formats.column_mapping import ColumnMapping
 from peopleinfo.http.bodies import body_timeout, media_type
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.middleware.compression import GZIP
-from peopleinfo.http.operations import ANY, CSV, JSON, NDJSON, VCARD, XLSX
+from peopleinfo.http.operations import ANY, CSV, FHIR, JSON, LDIF, NDJSON, VCARD, XLSX
 from peopleinfo.http.people import idempotency_key
 from peopleinfo.http.schemas import ImportResult, Reason
 from peopleinfo.people import strict_json
@@ -53,6 +53,10 @@ _FORMATS: Final[dict[str, reader.Format | None]] = {
     VCARD: "vcard",
     "text/x-vcard": "vcard",
     XLSX: "xlsx",
+    LDIF: "ldif",
+    FHIR: "json",
+    "application/fhir+ndjson": "ndjson",
+    "application/scim+json": "json",
     ANY: None,  # detected from the content
 }
 

@@ -30,6 +30,8 @@ JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
 VCARD: Final = "text/vcard"
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+LDIF: Final = "text/ldif"
+FHIR: Final = "application/fhir+json"
 ANY: Final = "application/octet-stream"
 CSV: Final = "text/csv"
 
@@ -194,7 +196,7 @@ OPERATIONS: Final = (
         Scope.WRITE,
         "importPeople",
         "Import people",
-        "Stores the rows of a stream of any length, as NDJSON, CSV, a JSON array, vCard or a workbook (.xlsx), and returns one result per row; "
+        "Stores the rows of a stream of any length, as NDJSON, CSV, a JSON array, vCard, LDIF, FHIR or a workbook (.xlsx), and returns one result per row; "
         "the format of `application/octet-stream` is detected from the content. "
         "Invalid rows are rejected; all others are stored. "
         "Send an Idempotency-Key to resume an interrupted import.",
@@ -215,7 +217,16 @@ OPERATIONS: Final = (
             Parameter("query", "date_format", str, "CSV: the format of birthdates for strptime, for example %d/%m/%Y."),
             Parameter("query", "dry_run", bool, "Validate the rows without storing them."),
         ),
-        {NDJSON: NewPerson, CSV: None, JSON: list[NewPerson], VCARD: None, XLSX: None, ANY: None},
+        {
+            NDJSON: NewPerson,
+            CSV: None,
+            JSON: list[NewPerson],
+            VCARD: None,
+            XLSX: None,
+            LDIF: None,
+            FHIR: dict[str, object],
+            ANY: None,
+        },
         (400, 408, 409, 415, 422),
     ),
     Operation(
