@@ -22,6 +22,7 @@ BENCHMARKS = (
     "encryption",
     "index_attack",
     "backup_copy",
+    "search_quality",
 )
 
 for name in sys.argv[1:] or BENCHMARKS:

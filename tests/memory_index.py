@@ -25,6 +25,7 @@ class MemoryIndex:
         self.people: dict[bytes, bytes] = {}
         self.keys_read = 0
         self.entries_read = 0
+        self.words_written = 0
         self._entries: list[tuple[str, str, bytes]] = []
         self._words: Counter[str] = Counter()
         self._vocabulary: dict[str, set[str]] = defaultdict(set)
@@ -64,6 +65,7 @@ class MemoryIndex:
         for word in vocabulary_words(found):
             for key in self._keys_of_word(word) if not self._words[word] else ():
                 self._vocabulary[key].add(word)
+                self.words_written += 1
             self._words[word] += 1
         return person_id
 

@@ -71,10 +71,10 @@ SCRIPTS: Final = SearchCase(
 )  # fmt: skip
 TYPOS: Final = SearchCase(
     [person("Otto", "Roth"), person("Eva", "Rothe"), person("Anna", "Schneider"), person("Robert", "Smith"), person("J.", "Smith"),
-     person("Jessica", "Stevens")],
+     person("Jessica", "Stevens"), person("Marina", "Weber"), person("Martina", "Weber"), person("Martina", "Vogt")],
     {"Rothe": ["Eva", "Otto"], "Schnieder": ["Anna"], "Schneidr": ["Anna"], "Schneiderr": ["Anna"], "Schmeider": ["Anna"],
      "Anna Schnieder": ["Anna"], "Bob Smith": ["Robert"], "Smyth, Rob": ["Robert"], "John Smith": ["J."], "Smith Robert": ["Robert"],
-     "Jessika Stevens": ["Jessica"], "Jessica Stephens": ["Jessica"]},
+     "Jessika Stevens": ["Jessica"], "Jessica Stephens": ["Jessica"], "Marina Weber": ["Marina"], "Marina Vogt": ["Martina"]},
 )  # fmt: skip
 FIELDS: Final = SearchCase(
     [person("Ben", "Roth", phone="+0 00 213", email="Ben.Roth@Example.org"),

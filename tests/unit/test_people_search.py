@@ -12,7 +12,7 @@ from peopleinfo.people.people_search import PeopleSearch, SearchResult
 from peopleinfo.people.person import PersonData, decode_fields
 from peopleinfo.people.query import MAX_TERMS, parse
 from peopleinfo.people.search_index import MAX_LOOKUPS
-from peopleinfo.people.search_match import Comparison
+from peopleinfo.people.search_match import Comparison, rank
 from peopleinfo.people.similarity import bucket_keys, deletion_keys
 from tests.memory_index import MemoryIndex
 from tests.search_cases import CASES, OTHERS, SearchCase, person
@@ -49,8 +49,7 @@ async def test_index_finds_the_same_people_as_a_comparison_with_every_person(tex
     result = await search(index, text)
     comparison = Comparison(parse(text), PLAN.identifiers)
     matches = [match for body in index.people.values() if (match := comparison.match(decode_fields(body)))]
-    present = {word for match in matches for word in match.given}
-    expected = {match.person_id for match in matches if match.missing.isdisjoint(present)}
+    expected = {match.person_id for match in rank(matches)}
     found = {str(found.fields["person_id"]) for found in result.people}
     assert found <= expected
     assert found == expected or len(found) >= 10  # similar words are looked up if few people match exactly

@@ -110,6 +110,8 @@ def _names(query: Query, words: Sequence[str], *, is_readable: bool) -> Iterator
     for word in dict.fromkeys(words):
         others = _filters((other for other in every if other != word), is_readable=is_readable)
         yield Lookup(NAME + word, others)
+        if len(words) > 1 and len(words) <= _MAX_PAIRED:  # the others may be words of the address
+            yield Lookup(NAME + word)
         if is_readable and (len(word) >= _MIN_PREFIX or is_cjk(word)):
             yield Lookup(NAME + word, others, is_prefix=True)
         if is_cjk(word) and 1 < len(word) <= _MAX_SPLIT:

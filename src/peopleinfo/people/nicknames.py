@@ -12,7 +12,6 @@ from importlib.resources import files
 from typing import Final
 
 _MAX_DIRECT: Final = 3  # names of which a short form is a form; with more, it does not relate other short forms
-_MAX_RELATED: Final = 60
 
 
 def are_nicknames(a: str, b: str) -> bool:
@@ -31,7 +30,7 @@ def familiar_names(name: str) -> tuple[str, ...]:
     direct = sorted(related_names(name))
     indirect = {other for full in direct for other in related_names(full)} if len(direct) <= _MAX_DIRECT else set()
     specific = sorted(other for other in indirect if len(related_names(other)) <= _MAX_DIRECT and other != name)
-    return tuple(dict.fromkeys([*direct, *specific]))[:_MAX_RELATED]
+    return tuple(dict.fromkeys([*direct, *specific]))
 
 
 def are_different_names(a: str, b: str) -> bool:

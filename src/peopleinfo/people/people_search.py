@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -12,7 +11,7 @@ from peopleinfo.people.field_access import visible_fields
 from peopleinfo.people.lookups import exact_lookups, forgiving_lookups, words_for_vocabulary
 from peopleinfo.people.person import decode_fields
 from peopleinfo.people.search_index import MAX_HITS, MAX_LOOKUPS
-from peopleinfo.people.search_match import Comparison
+from peopleinfo.people.search_match import Comparison, rank
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,11 +44,6 @@ class _Candidate(NamedTuple):
     match: Match
     fields: dict[str, Any]
 
-    @property
-    def rank(self) -> tuple[int, str, str]:
-        """The position in the result: class of the match, A-Z, then id."""
-        return (int(self.match.found), self.match.order, self.match.person_id)
-
 
 class PeopleSearch:
     """Searches the people of an index."""
@@ -79,7 +73,7 @@ class PeopleSearch:
             self._index.look_up(lookups), self._index.similar_words(words), candidates.add_unindexed()
         )
         await candidates.add(lookups, hits)
-        if forgiving and len(candidates.matches) < _ENOUGH:
+        if forgiving and candidates.count < _ENOUGH:
             room = MAX_LOOKUPS - len(lookups) - _VOCABULARY_KEYS * len(words)
             by_word = dict(zip(words, similar, strict=True))
             lookups = forgiving_lookups(query, by_word, room, is_readable=self._index.is_readable)
@@ -95,7 +89,7 @@ class _Candidates:
         self._comparison = comparison
         self._hidden = hidden
         self._seen: set[bytes] = set()
-        self.matches: dict[str, _Candidate] = {}
+        self._people: dict[str, _Candidate] = {}
         self.more_exist = False
 
     async def add(self, lookups: Sequence[Lookup], results: Sequence[Hits]) -> None:
@@ -114,26 +108,28 @@ class _Candidates:
         self.more_exist |= more_exist
         self._compare(people)
 
+    @property
+    def count(self) -> int:
+        """The number of matching people."""
+        return len(self._people)
+
     def ranked(self) -> list[_Candidate]:
         """Return the matching people, the best first."""
-        # A word such as Ben is a particle only if no person found has it as a first name.
-        present = {word for candidate in self.matches.values() for word in candidate.match.given}
-        people = [found for found in self.matches.values() if found.match.missing.isdisjoint(present)]
-        return sorted(people, key=attrgetter("rank"))
+        return [self._people[match.person_id] for match in rank(person.match for person in self._people.values())]
 
     def _compare(self, bodies: Iterable[bytes]) -> None:
         for body in bodies:
             fields = decode_fields(body)
             visible = visible_fields(fields, self._hidden) if self._hidden else fields
             if match := self._comparison.match(visible):
-                self.matches[match.person_id] = _Candidate(match, visible)
+                self._people[match.person_id] = _Candidate(match, visible)
 
 
 def _page(candidates: _Candidates, after: bytes | None, limit: int) -> SearchResult:
     ranked = candidates.ranked()
     start = tuple(msgspec.json.decode(after)) if after else ()
-    rest = [found for found in ranked if found.rank > start]
+    rest = [found for found in ranked if found.match.rank > start]
     page = rest[:limit]
     people = [FoundPerson(found.fields, found.match.found.label) for found in page]
-    end = msgspec.json.encode(page[-1].rank) if len(rest) > limit else None
+    end = msgspec.json.encode(page[-1].match.rank) if len(rest) > limit else None
     return SearchResult(people, len(ranked), candidates.more_exist, end)

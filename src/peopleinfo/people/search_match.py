@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from peopleinfo.people import identifiers as ids
@@ -12,7 +13,7 @@ from peopleinfo.people.nicknames import are_different_names, familiar_names
 from peopleinfo.people.person import person_data_from_fields
 from peopleinfo.people.query import is_initial
 from peopleinfo.people.query_dates import includes, stored_dates
-from peopleinfo.people.similarity import is_typo, sounds_like
+from peopleinfo.people.similarity import distance, is_near, is_typo, sounds_like
 from peopleinfo.people.words import (
     PARTICLES,
     collapse,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from peopleinfo.people.query import Query, Term
 
 _MIN_ADDRESS_PREFIX: Final = 3  # letters
+_CLOSE: Final = 2  # letters by which the spelling of words with the same sound differs
 _MAX_RUN: Final = 4  # words of a query that are compared as one word
 
 
@@ -44,22 +46,48 @@ class Found(IntEnum):
     NICKNAME = 5
     TYPO = 6
     SOUND = 7
+    FAR_SOUND = 8  # the same sound, but the spelling differs in more than two letters
     NOTHING = 9
 
     @property
     def label(self) -> str:
         """The value of `found_by`."""
-        return "exact" if self is Found.SPELLING else self.name.lower()
+        return _LABELS.get(self, self.name.lower())
+
+
+_LABELS: Final = {Found.SPELLING: "exact", Found.FAR_SOUND: "sound"}
 
 
 class Match(NamedTuple):
-    """A person that a query found. `missing`: words of the query that are not in the record, because they may be particles."""
+    """A person that a query found.
+
+    `missing`: words of the query that are not in the record, because they may be particles. `has_other_name`: a first name of the record
+    is similar to a different first name in the query, such as Marina and Martina.
+    """
 
     found: Found
     order: str
     person_id: str
     missing: frozenset[str]
     given: frozenset[str]
+    has_other_name: bool
+
+    @property
+    def rank(self) -> tuple[int, str, str]:
+        """The position in the result: class of the match, A-Z, then id."""
+        return (int(self.found), self.order, self.person_id)
+
+
+def rank(matches: Iterable[Match]) -> list[Match]:
+    """Return the relevant matches, the best first."""
+    matches = list(matches)
+    # A word such as Ben is a particle only if no person found has it as a first name.
+    present = {word for match in matches for word in match.given}
+    matches = [match for match in matches if match.missing.isdisjoint(present)]
+    # A different name is a typo only if no person has the names of the query.
+    if any(match.found < Found.PREFIX for match in matches):
+        matches = [match for match in matches if not match.has_other_name]
+    return sorted(matches, key=attrgetter("rank"))
 
 
 class Comparison:
@@ -88,8 +116,17 @@ class Comparison:
         if best[-1] is Found.NOTHING:
             return None
         return Match(
-            best[-1], person.order, str(fields.get("person_id", "")), frozenset(missing), frozenset(person.given)
+            best[-1],
+            person.order,
+            str(fields.get("person_id", "")),
+            frozenset(missing),
+            frozenset(person.given),
+            has_other_name=best[-1] >= Found.TYPO and self._has_other_name(person),
         )
+
+    def _has_other_name(self, person: _Person) -> bool:
+        words = [term.words[0] for term in self._terms if term.is_word]
+        return any(are_different_names(word, name) and is_near(word, name) for word in words for name in person.given)
 
     def _term(self, person: _Person, term: Term, missing: set[str]) -> Found:
         found = self._other_readings(person, term)
@@ -132,9 +169,10 @@ class Comparison:
         yield Found.PART, without_particle(word) in person.names
         yield Found.PREFIX, self._is_prefix(person, word, is_run=is_run)
         yield Found.NICKNAME, not is_run and any(name in familiar_names(word) for name in person.given)
-        names = [name for name in person.names if not (name in person.given and are_different_names(word, name))]
-        yield Found.TYPO, any(is_typo(word, name) for name in names)
-        yield Found.SOUND, not is_run and any(sounds_like(word, name) for name in names)
+        yield Found.TYPO, any(is_typo(word, name) for name in person.names)
+        alike = [name for name in person.names if sounds_like(word, name)] if not is_run else []
+        yield Found.SOUND, any(distance(word, name) <= _CLOSE for name in alike)
+        yield Found.FAR_SOUND, bool(alike)
 
     def _is_prefix(self, person: _Person, word: str, *, is_run: bool) -> bool:
         """Return whether a name starts with the word, or a stored initial is that of the word, next to another name."""

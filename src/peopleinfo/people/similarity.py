@@ -8,7 +8,7 @@ from peopleinfo.people.sounds import sound
 from peopleinfo.people.words import collapse
 
 MIN_TYPO_LENGTH: Final = 5  # letters of the longer word
-_MIN_SOUND: Final = 3  # classes of a sound key that is no coincidence; with fewer, the first letters must be equal too
+_MIN_SOUND: Final = 3  # classes of a sound key; words of fewer that start with a vowel must start with the same letter
 MAX_SOUND_DIFFERENCE: Final = 3  # letters
 MIN_VOCABULARY_LENGTH: Final = 4  # a shorter word has no similar words, except by ue for ü
 
@@ -19,7 +19,18 @@ def sounds_like(one: str, other: str) -> bool:
         return False
     if sound(one) != sound(other) or (one[0] == "h") != (other[0] == "h"):
         return False
-    return len(sound(one)) >= _MIN_SOUND or one[0] == other[0]
+    return len(sound(one)) >= _MIN_SOUND or sound(one)[0] != "A" or one[0] == other[0]
+
+
+def distance(one: str, other: str) -> int:
+    """Return the number of letters to add, drop or replace between two words."""
+    before = list(range(len(other) + 1))
+    for row, letter in enumerate(one, start=1):
+        line = [row]
+        for column, wanted in enumerate(other, start=1):
+            line.append(min(before[column] + 1, line[-1] + 1, before[column - 1] + (letter != wanted)))
+        before = line
+    return before[-1]
 
 
 def is_typo(one: str, other: str) -> bool:

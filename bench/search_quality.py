@@ -1,0 +1,150 @@
+"""Quality of the search for people: recall of typed queries, precision for absent people, and the cost of a query."""
+
+import asyncio
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from bench.census_people import edited, people, respelled, transposed
+from peopleinfo.people.folding import fold
+from peopleinfo.people.index_entries import IndexPlan, entries
+from peopleinfo.people.nicknames import related_names
+from peopleinfo.people.people_search import PeopleSearch
+from peopleinfo.people.person import PersonData
+from peopleinfo.people.query import parse
+from peopleinfo.people.similarity import bucket_keys
+from tests.memory_index import MemoryIndex
+
+COUNT = int(os.environ.get("BENCH_PEOPLE", "120000"))
+QUERIES = 250
+ABSENT = 1_000
+RANK = 10
+PLAN = IndexPlan(identifiers=("email", "phone"))
+
+
+def phone_notations(phone: str) -> list[str]:
+    """Return five notations of an American number."""
+    _, area, prefix, line = phone.split()
+    return [
+        phone,
+        f"+1({area}){prefix}-{line}",
+        f"001 {area} {prefix} {line}",
+        f"{area}-{prefix}-{line}",
+        f"1{area}{prefix}{line}",
+    ]
+
+
+def mail_notations(mail: str) -> list[str]:
+    """Return five notations of a mail address."""
+    return [mail, mail.upper(), f"mailto:{mail}", f"<{mail}>", f" {mail.title()},"]
+
+
+def typed_queries(crowd: list[PersonData]) -> dict[str, list[tuple[PersonData, str]]]:
+    """Return pairs of a person and a query that must find the person, by kind."""
+    chance = random.Random(3)
+    given = Counter(data.person_name for data in crowd)
+    pairs = Counter((data.person_name, data.person_surname) for data in crowd)
+    targets = [
+        d
+        for d in chance.sample(crowd, 20_000)
+        if pairs[d.person_name, d.person_surname] == 1 and len(name(d)) >= 3 and len(surname(d)) >= 5
+    ]
+    double = [d for d in targets if "-" in surname(d)]
+    single = [d for d in targets if "-" not in surname(d)]
+    known = {fold(name(data)) for data in crowd}
+
+    def typed(source: Iterable[PersonData], form: Callable[[PersonData], str]) -> list[tuple[PersonData, str]]:
+        return [(data, form(data)) for data in source][:QUERIES]
+
+    return {
+        "exact": typed(single, lambda d: f"{name(d)} {surname(d)}"),
+        "swapped, comma": typed(single, lambda d: f"{surname(d)}, {name(d)}"),
+        "1 edit": typed(single, lambda d: f"{name(d)} {edited(surname(d), chance)}"),
+        "transposition": typed(single, lambda d: f"{name(d)} {transposed(surname(d), chance)}"),
+        "1 edit, swapped": typed(single, lambda d: f"{edited(surname(d), chance)} {name(d)}"),
+        "1 edit in both names": typed((d for d in single if len(name(d)) >= 5), lambda d: f"{edited(name(d), chance)} {edited(surname(d), chance)}"),
+        "respelled by sound": [(d, f"{name(d)} {w}") for d in single if (w := respelled(surname(d).lower(), chance)) != surname(d).lower()][:QUERIES],
+        "nickname": [(d, f"{chance.choice(near)} {surname(d)}") for d in single if (near := sorted(related_names(fold(name(d))) & known))][:QUERIES],
+        "part of a double surname": typed(double, lambda d: f"{name(d)} {surname(d).split('-')[1]}"),
+        "part alone": typed(double, lambda d: surname(d).split("-")[0]),
+        "given name alone": typed((d for d in targets if given[d.person_name] <= RANK), name),
+        "surname alone": typed(single, surname),
+        "prefix of the surname": typed(single, lambda d: f"{name(d)} {surname(d)[:4]}"),
+        "initial": typed(single, lambda d: f"{name(d)[0]}. {surname(d)}"),
+        "birthdate": typed(single, lambda d: f"{surname(d)} {d.person_birthdate}"),
+        "address": typed(single, lambda d: f"{surname(d)} {(d.person_address or '').split(',')[0]}"),
+        **{f"phone, notation {n}": typed(single, lambda d, n=n: phone_notations(d.extra["phone"])[n]) for n in range(5)},
+        **{f"mail, notation {n}": typed(single, lambda d, n=n: mail_notations(d.extra["email"])[n]) for n in range(5)},
+    }  # fmt: skip
+
+
+def absent_queries(crowd: list[PersonData]) -> list[str]:
+    """Return queries for people that the crowd lacks: names of different people."""
+    chance = random.Random(5)
+    pairs = {(data.person_name, data.person_surname) for data in crowd}
+    drawn = zip(chance.sample(crowd, 2 * ABSENT), chance.sample(crowd, 2 * ABSENT), strict=True)
+    return [f"{name(a)} {surname(b)}" for a, b in drawn if (a.person_name, b.person_surname) not in pairs][:ABSENT]
+
+
+def name(data: PersonData) -> str:
+    """Return the first name."""
+    return data.person_name or ""
+
+
+def surname(data: PersonData) -> str:
+    """Return the surname."""
+    return data.person_surname or ""
+
+
+def main() -> None:
+    """Print recall, precision and cost."""
+    asyncio.run(measure())
+
+
+async def measure() -> None:
+    """Print recall, precision and cost on an index in memory."""
+    crowd = list(people(COUNT))
+    index = MemoryIndex(PLAN, bucket_keys)
+    started = time.process_time()
+    derived = sum(len(entries(data, PLAN)) for data in crowd)
+    cost = (time.process_time() - started) / COUNT * 1e6
+    index.load(crowd)
+    ids = {id(data): f"{number:032x}" for number, data in enumerate(crowd)}
+    search = PeopleSearch(index)
+    print(
+        f"{COUNT} people, {derived / COUNT:.1f} entries per person, {cost:.0f} us to derive them, {index.words_written / COUNT:.2f} vocabulary keys"
+    )
+    print("\n| query | recall | results | keys | entries read | ms (CPU) |\n|---|---|---|---|---|---|")
+    for kind, queries in typed_queries(crowd).items():
+        await _measure(kind, queries, index, search, ids)
+    results = [await search.find(parse(text), limit=100) for text in absent_queries(crowd)]
+    found = Counter(person.found_by for result in results for person in result.people)
+    print(
+        f"\n{len(results)} queries for absent people: {sum(r.matches for r in results) / len(results):.2f} results on average; {dict(found)}"
+    )
+
+
+async def _measure(
+    kind: str, queries: list[tuple[PersonData, str]], index: MemoryIndex, search: PeopleSearch, ids: dict[int, str]
+) -> None:
+    index.keys_read = index.entries_read = 0
+    started, hits, results, most_keys, missed = time.process_time(), 0, 0, 0, []
+    for data, text in queries:
+        before = index.keys_read
+        result = await search.find(parse(text), limit=RANK)
+        most_keys = max(most_keys, index.keys_read - before)
+        is_hit = ids[id(data)] in [person.fields["person_id"] for person in result.people]
+        hits, results = hits + is_hit, results + result.matches
+        if not is_hit:
+            missed.append((text, data.person_name, data.person_surname))
+    count = max(len(queries), 1)
+    cost = (time.process_time() - started) / count * 1e3
+    print(f"| {kind} ({count}) | {hits / count:.3f} | {results / count:.1f} | {index.keys_read / count:.0f} (max {most_keys}) | {index.entries_read / count:.0f} | {cost:.1f} |", flush=True)  # fmt: skip
+    if os.environ.get("BENCH_MISSED"):
+        print("   ", missed[:12])
+
+
+if __name__ == "__main__":
+    main()
