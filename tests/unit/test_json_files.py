@@ -78,7 +78,8 @@ def test_rest_of_an_array_after_an_error_is_rejected_with_its_line(text: str) ->
 def test_array_is_streamed() -> None:
     element = b'{"person_surname":"' + b"x" * 1000 + b'"},'
     stream = io.BytesIO(b"[" + element * 5_000 + b"1]")
-    found = iter(read(io.BufferedReader(stream), form="json").rows)
+    source = read(io.BufferedReader(stream), form="json")
+    found = iter(source.rows)
     for _ in range(10):
         next(found)
     assert stream.tell() < MEGABYTE
@@ -98,8 +99,16 @@ def test_fields_are_mapped_and_joined() -> None:
     assert rows(data, columns)[0].data == mapped | {"n": strict_json.parse(b"1.50")}
 
 
-def test_fields_keep_their_names_unless_they_are_mapped() -> None:
-    assert rows(b'{"surname":"A"}')[0].data == {"surname": "A"}
+def test_keys_are_recognized_like_headings() -> None:
+    assert rows(b'{"givenName":"A","familyName":"B"}')[0].data == {"person_name": "A", "person_surname": "B"}
+
+
+def test_keys_beside_a_standard_name_keep_their_names() -> None:
+    assert rows(b'{"person_surname":"A","name":"B","dob":"C"}')[0].data == {
+        "person_surname": "A",
+        "name": "B",
+        "dob": "C",
+    }
 
 
 def test_rejected_rows_can_be_corrected_and_imported_again() -> None:

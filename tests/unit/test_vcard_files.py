@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from peopleinfo.formats.column_mapping import ColumnMapping
 from peopleinfo.formats.vcard import read
 from peopleinfo.formats.vcard_writer import VcardVersion, write_vcard
 from tests.unit.round_trips import importable, parsed, records
@@ -20,7 +19,7 @@ def cards(*contents: str) -> str:
 
 def people(text: str | bytes, **options: Any) -> list[Any]:
     data = text if isinstance(text, bytes) else text.encode()
-    return [row.data for row in read(io.BytesIO(data), ColumnMapping(), **options)]
+    return [row.data for row in read(io.BytesIO(data), **options)]
 
 
 @pytest.mark.parametrize("version", ["4.0", "3.0"])

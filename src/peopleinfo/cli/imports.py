@@ -19,7 +19,7 @@ from peopleinfo.cli import options, output_files
 from peopleinfo.cli.cancellation import run
 from peopleinfo.cli.progress import RESUMABLE
 from peopleinfo.errors import InvalidInput, InvalidSettings, StoreMissing
-from peopleinfo.formats.column_mapping import ColumnMapping
+from peopleinfo.formats.column_mapping import ColumnMapping, command_line_option
 from peopleinfo.people import strict_json
 from peopleinfo.settings import Settings
 from peopleinfo.signals import Terminated
@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from peopleinfo.bulk.importer import ImportTarget
     from peopleinfo.bulk.rows import Account, RowResult
     from peopleinfo.formats import reader
+    from peopleinfo.formats.column_mapping import OnBadDate
 
 EXIT_REJECTED: Final = 3
+_MAX_SKIPPED_LINES: Final = 20
 _FORMATS: Final = ("csv", "ndjson", "json", "vcard", "xlsx", "ldif")
 
 _Files = Annotated[
@@ -49,22 +51,33 @@ _Mapping = Annotated[
         "--map",
         metavar="FIELD=COLUMN",
         help="Read a field from a column, or from several columns joined with spaces: person_surname=Family, "
-        "person_address='street suburb', person_address='Street name, Suburb'. Repeatable. Common column names are recognized.",
+        "person_address='street suburb', person_address='Street name, Suburb'. Repeatable. Common column names in many languages are recognized; person_address= maps none.",
     ),
 ]
 _DateFormats = Annotated[
     list[str] | None,
-    typer.Option(metavar="FORMAT", help="Format of birthdates, for example %d/%m/%Y. Repeatable (default: ISO 8601)."),
+    typer.Option(
+        metavar="FORMAT",
+        help="Format of birthdates, for example %d/%m/%Y, %m/%d, %d-%m-%y or excel. Repeatable (default: guessed from the column).",
+    ),
 ]
 _InputFormat = Annotated[
     str | None, typer.Option("--format", metavar="|".join(_FORMATS), help="Input format (default: detected).")
 ]
 _Encoding = Annotated[
-    str | None, typer.Option(metavar="ENCODING", help="Encoding of CSV input, for example cp1252 (default: UTF-8).")
+    str | None, typer.Option(metavar="ENCODING", help="Encoding of the input, for example cp1252 (default: detected).")
 ]
 _Delimiter = Annotated[
     str | None,
     typer.Option(metavar="CHAR", help="Column delimiter of CSV input (default: detected from , ; | and tab)."),
+]
+_OnBadDate = Annotated[
+    str,
+    typer.Option(
+        metavar="reject|keep",
+        help="What to do with a row whose birthdate cannot be read: reject it, or store it with the text in the field "
+        "unreadable_birthdate.",
+    ),
 ]
 _RejectsFile = Annotated[
     Path | None,
@@ -86,6 +99,7 @@ class _Options(NamedTuple):
     format: reader.Format | None
     encoding: str | None
     delimiter: str | None
+    on_bad_date: OnBadDate
 
 
 def import_(
@@ -96,6 +110,7 @@ def import_(
     form: _InputFormat = None,
     encoding: _Encoding = None,
     delimiter: _Delimiter = None,
+    on_bad_date: _OnBadDate = "reject",
     rejects: _RejectsFile = None,
     import_id: _ImportId = None,
     force: Annotated[
@@ -113,7 +128,9 @@ def import_(
     settings = Settings.load(store_url=store)
     if form not in (None, *_FORMATS):
         raise InvalidSettings(f"--format must be {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]} (got {form})")
-    input_options = _Options(_mapping(mapping or []), date_format or [], form, encoding, delimiter)  # type: ignore[arg-type]
+    if on_bad_date not in ("reject", "keep"):
+        raise InvalidSettings(f"--on-bad-date must be reject or keep (got {on_bad_date})")
+    input_options = _Options(_mapping(mapping or []), date_format or [], form, encoding, delimiter, on_bad_date)  # type: ignore[arg-type]
     if rejects:
         output_files.check(rejects, settings)
     task = _Import(settings, input_options, rejects=rejects, import_id=import_id, force=force, dry_run=dry_run)
@@ -152,13 +169,16 @@ class _Import:
         """Import a file, print a summary on stderr and return the number of rejected rows."""
         from peopleinfo.bulk.importer import Importer, batches
         from peopleinfo.formats import reader
+        from peopleinfo.formats.warnings import warnings
 
         # Rows contain no reference cycles: the default thresholds would cost a fifth of an import.
         gc.set_threshold(2_000_000, 20, 50)
         with ExitStack() as stack:
             stream = _open(path, stack)
             identity = self._identity(path, stream)
-            columns = ColumnMapping(self._options.mapping, self._options.date_formats)
+            columns = ColumnMapping(
+                self._options.mapping, self._options.date_formats, on_bad_date=self._options.on_bad_date
+            )
             source = reader.read(
                 stream,
                 columns,
@@ -166,21 +186,25 @@ class _Import:
                 encoding=self._options.encoding,
                 delimiter=self._options.delimiter,
             )
-            for field, columns_of_field in source.columns.items():
+            for field, columns_of_field in source.columns.sources.items():
                 print(f"{' + '.join(columns_of_field)} -> {field}", file=sys.stderr)
             rejects = stack.enter_context(_Rejects(self._rejects, path, source))
+            skipped = _SkippedLines(path)
             advance = stack.enter_context(_progress(path, stream))
             async with _open_target(self._settings, dry_run=self._dry_run) as target:
                 import_ = Importer(target, identity, dry_run=self._dry_run)
                 try:
                     async for results in import_.import_batches(batches(source.rows)):
                         rejects.write(results)
+                        skipped.add(results)
                         advance(len(results))
                 except InvalidInput as error:
                     raise InvalidInput(
                         f"{path}: {error}; {(await import_.progress()).stored} records before it are stored"
                     ) from error
                 await import_.finish()
+        for message in warnings(source, command_line_option):
+            print(f"{path}: {message}", file=sys.stderr)
         print(f"{path}: {self._summary(import_.account, rejects)}", file=sys.stderr)
         return rejects.count
 
@@ -224,6 +248,21 @@ async def _open_target(settings: Settings, *, dry_run: bool) -> AsyncIterator[Im
         yield ImportTarget(store.people, store.secret, utc_now)
 
 
+class _SkippedLines:
+    """Prints the first skipped lines that have text; the summary counts all of them."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._left = _MAX_SKIPPED_LINES
+
+    def add(self, results: list[RowResult]) -> None:
+        """Print the skipped lines among the results."""
+        for result in results if self._left else ():
+            if result.status == "skipped" and self._left and any(result.row.raw):
+                self._left -= 1
+                print(f"{self._path}: line {result.row.line} is skipped: {result.errors[0].reason}", file=sys.stderr)
+
+
 class _Rejects:
     """The file of rejected rows, created with mode 0600 at the first reject."""
 
@@ -258,7 +297,7 @@ def _mapping(values: list[str]) -> dict[str, str]:
     mapping = {}
     for value in values:
         field, equals, source = value.partition("=")
-        if not (equals and field.strip() and source.strip()):
+        if not (equals and field.strip()):
             raise InvalidSettings(f"--map must be FIELD=COLUMN, for example person_surname=Family (got {value})")
         mapping[field.strip()] = source.strip()
     return mapping

@@ -10,7 +10,7 @@ import falcon
 from peopleinfo import __version__
 from peopleinfo.auth.principal import ANONYMOUS, Principal, Scope
 from peopleinfo.console import static_files
-from peopleinfo.formats.column_mapping import HEADER_ALIASES
+from peopleinfo.formats import headings
 from peopleinfo.http.bodies import cookie
 from peopleinfo.http.middleware.security_headers import PAGE_HEADERS
 
@@ -61,7 +61,7 @@ def render_page(
             may_read=principal.has_scope(Scope.READ),
             may_write=principal.has_scope(Scope.WRITE),
             may_read_metrics=principal.has_scope(Scope.METRICS),
-            aliases=HEADER_ALIASES,
+            aliases=headings.keys_by_field(),
             provider=PROVIDER_PATH if has_provider else "",
             **values,
         )

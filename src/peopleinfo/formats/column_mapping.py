@@ -1,159 +1,175 @@
-"""Map columns of a table, or keys of a JSON object, to fields of a person."""
+"""Options of an import that map columns of a table, or keys of an object, to fields of a person."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from datetime import datetime
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from peopleinfo.errors import InvalidInput
+from peopleinfo.formats import headings
+from peopleinfo.formats.dates import DateReader
+from peopleinfo.people.fields import FIELDS, READ_ONLY_FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-_MAX_DATE_LENGTH: Final = 64  # characters
 REJECT_LINE: Final = "reject_line"
 REJECT_REASON: Final = "reject_reason"
 REJECT_TEXT: Final = "reject_text"
-_REJECT_COLUMNS: Final = (REJECT_LINE, REJECT_REASON, REJECT_TEXT)
+REJECT_COLUMNS: Final = (REJECT_LINE, REJECT_REASON, REJECT_TEXT)
+UNREADABLE_BIRTHDATE: Final = "unreadable_birthdate"
+"""The custom field that `on_bad_date=keep` stores instead of a birthdate."""
+OnBadDate = Literal["reject", "keep"]
 
-# Common column names, reduced to lower-case letters and digits.
-HEADER_ALIASES: Final = {
-    "person_name": (
-        "personname",
-        "firstname",
-        "firstnames",
-        "givenname",
-        "givennames",
-        "forename",
-        "forenames",
-        "name",
-    ),
-    "person_surname": ("personsurname", "surname", "lastname", "familyname"),
-    "person_birthdate": ("personbirthdate", "birthdate", "dateofbirth", "dob", "birthday", "birthdaydate", "born"),
-    "person_address": ("personaddress", "address", "postaladdress", "streetaddress", "homeaddress"),
-}
+
+def command_line_option(name: str, value: str) -> str:
+    """Return how a user of the command line writes an option."""
+    return f"--{name.replace('_', '-')} {value}"
+
+
+class Columns(NamedTuple):
+    """The names of columns, each unique, and the indices of those that give a field.
+
+    `whole` is a column of whole names: it is divided if `is_divided`, otherwise it replaces missing names. `birth_parts` are the columns
+    of year, month and day.
+    """
+
+    names: tuple[str, ...]
+    fields: dict[str, tuple[int, ...]]
+    whole: int | None = None
+    is_family_first: bool = False
+    is_divided: bool = False
+    birth_parts: tuple[int | None, int | None, int | None] | None = None
+
+    @property
+    def sources(self) -> dict[str, tuple[str, ...]]:
+        """The names of the columns of each field."""
+        indices = dict(self.fields)
+        if self.is_divided and self.whole is not None:
+            indices |= {"person_name": (self.whole,), "person_surname": (self.whole,)}
+        if self.birth_parts:
+            indices["person_birthdate"] = tuple(index for index in self.birth_parts if index is not None)
+        return {field: tuple(self.names[index] for index in indices[field]) for field in sorted(indices, key=_order)}
 
 
 class ColumnMapping:
-    """Maps source columns to fields of a person and converts birthdates.
+    """The options that map columns to fields.
 
-    `mapping` gives the source of a field: one name, or several names separated by commas or blanks. The values of several names are joined with
-    spaces. `date_formats` (of strptime) are tried in order.
+    `mapping` gives the source of a field: one name, several names separated by commas or blanks, or "" for none. The values of several
+    names are joined with spaces. `date_formats` are tried in order. `option` formats an option for the messages of an interface.
     """
 
-    def __init__(self, mapping: Mapping[str, str] | None = None, date_formats: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        mapping: Mapping[str, str] | None = None,
+        date_formats: Sequence[str] = (),
+        *,
+        on_bad_date: OnBadDate = "reject",
+        option: Callable[[str, str], str] = command_line_option,
+    ) -> None:
         self._mapping = dict(mapping or {})
-        self._to_iso = _date_converter(tuple(date_formats)) if date_formats else None
+        self.date_formats = tuple(date_formats)
+        self.on_bad_date = on_bad_date
+        self.option = option
 
-    def row_mapper(self, header: Sequence[str]) -> Callable[[Sequence[str]], dict[str, str]]:
-        """Return a function that maps the cells of a row to fields, for a table with this header.
+    def columns(self, names: Sequence[str], guessable: Collection[str] | None = None) -> Columns:
+        """Assign columns to fields: those of the mapping, others by their headings (only `guessable` ones, if given).
 
-        Empty cells are omitted. A short row lacks its last cells.
-
-        Raises InvalidInput when the header is ambiguous or lacks a mapped column.
+        Raises InvalidInput for a missing column.
         """
-        names = [name.strip() for name in header]
-        self._check(names)
-        resolved = self.resolved(names)
-        direct = {sources[0]: field for field, sources in resolved.items() if len(sources) == 1}
-        joined = {
-            field: [names.index(source) for source in sources]
-            for field, sources in resolved.items()
-            if len(sources) > 1
+        taken = {field: self._indices(field, source, names) for field, source in self._mapping.items()}
+        if _is_export(names):
+            own = {field: (names.index(field),) for field in FIELDS if field in names and field not in taken}
+            return Columns(tuple(names), _used(taken) | own)
+        guess = headings.guess([name if guessable is None or name in guessable else "" for name in names], taken)
+        fields = guess.fields | _used(taken)
+        whole, parts = guess.whole, guess.birth_parts
+        if len(born := fields.get("person_birthdate", ())) > 1 and (
+            found := headings.birth_parts([names[i] for i in born])
+        ):
+            year, month, day = (None if index is None else born[index] for index in found)
+            parts = year, month, day
+            del fields["person_birthdate"]
+        is_divided = whole is not None and fields.keys().isdisjoint(("person_name", "person_surname"))
+        if (name := fields.get("person_name")) and name == fields.get(
+            "person_surname"
+        ):  # the user confirmed the division
+            is_divided, whole = True, name[0]
+            del fields["person_name"], fields["person_surname"]
+        return Columns(tuple(names), fields, whole, headings.is_family_first(names, whole), is_divided, parts)
+
+    def dates(self, sample: Iterable[str] = ()) -> DateReader:
+        """Return the reader of birthdates, which guesses their format from a sample. Raises InvalidInput."""
+        try:
+            return DateReader(self.date_formats, self.option, sample=sample)
+        except ValueError as error:
+            raise InvalidInput(str(error)) from None
+
+    def count(self, names: Sequence[str]) -> int:
+        """Return how many fields the names of a possible header assign; 0 without a name of a person."""
+        sources = [self._find(source, names) for source in self._mapping.values()]
+        if any(None in indices for indices in sources):
+            return 0
+        try:
+            columns = self.columns(names)
+        except InvalidInput:
+            return 0
+        has_name = bool(columns.sources.keys() & {"person_name", "person_surname"})
+        return len(columns.sources) + len(sources) if has_name else 0
+
+    def has(self, field: str) -> bool:
+        """Return whether the user assigned columns to a field."""
+        return field in self._mapping
+
+    def _indices(self, field: str, source: str, names: Sequence[str]) -> tuple[int, ...]:
+        indices = self._find(source, names)
+        if None in indices:
+            raise InvalidInput(
+                f"column {source!r} for {field} does not exist; columns: {', '.join(names)}",
+                safe_message=f"a column of {self.option('map', f'{field}=…')} does not exist: name a column of the header",
+            )
+        return tuple(index for index in indices if index is not None)
+
+    @staticmethod
+    def _find(source: str, names: Sequence[str]) -> list[int | None]:
+        return [names.index(name) if name in names else None for name in source_names(source, names)]
+
+    def present(self, names: Sequence[str]) -> ColumnMapping:
+        """Return the mapping without the fields of which an object has no source."""
+        mapping = {
+            field: ",".join(found)
+            for field, source in self._mapping.items()
+            if not source or (found := [name for name in source_names(source, names) if name in names])
         }
-        omitted = {names[index] for indices in joined.values() for index in indices} | set(_REJECT_COLUMNS)
-        fields = [direct.get(name) or ("" if name in omitted else name) for name in names]
-
-        def map_row(cells: Sequence[str]) -> dict[str, str]:
-            data = {field: cell for field, cell in zip(fields, cells, strict=False) if cell}
-            data.pop("", None)
-            for field in HEADER_ALIASES:
-                if field in data and data[field].isspace():
-                    del data[field]
-            for field, indices in joined.items():
-                if text := " ".join(cell for index in indices if index < len(cells) and (cell := cells[index].strip())):
-                    data[field] = text
-            self._convert_birthdate(data)
-            return data
-
-        return map_row
-
-    def map_object(self, data: Any) -> Any:
-        """Return a JSON object with its keys mapped to fields; return any other value unchanged."""
-        if not isinstance(data, dict):
-            return data
-        mapped = {name: value for name, value in data.items() if name not in _REJECT_COLUMNS}
-        for field, source in self._mapping.items():
-            values = [mapped.pop(name) for name in _sources(source, data) if name in mapped]
-            if len(values) == 1:
-                mapped[field] = values[0]
-            elif values:
-                mapped[field] = " ".join(str(value) for value in values if value not in (None, ""))
-        self._convert_birthdate(mapped)
-        return mapped
-
-    def resolved(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """Return the source columns of each field: from the mapping, else from `HEADER_ALIASES`."""
-        resolved = {field: _sources(source, names) for field, source in self._mapping.items()}
-        used = {source for sources in resolved.values() for source in sources}
-        for field, aliases in HEADER_ALIASES.items():
-            if field in resolved:
-                continue
-            unused = {_normalize(name): name for name in reversed(names) if name not in used}
-            column = next((unused[alias] for alias in aliases if alias in unused), None)
-            if column is not None:
-                resolved[field] = (column,)
-                used.add(column)
-        return resolved
-
-    def _check(self, names: Sequence[str]) -> None:
-        repeated = [name for name, count in Counter(names).items() if count > 1]
-        if repeated:
-            raise InvalidInput(
-                f"the header repeats a column ({', '.join(map(repr, repeated))}): rename one of them",
-                safe_message="the header repeats a column: rename one of them",
-            )
-        resolved = self.resolved(names)
-        for field, sources in resolved.items():
-            for source in sources:
-                if source not in names:
-                    raise InvalidInput(f"column {source!r} for {field} does not exist; columns: {', '.join(names)}")
-        if "person_name" not in resolved and "person_surname" not in resolved:
-            raise InvalidInput(
-                f"no column contains a name; columns: {', '.join(names)}. Use --map person_surname=COLUMN",
-                safe_message="no column contains a name: rename one to person_surname or person_name",
-            )
-
-    def _convert_birthdate(self, data: dict[str, Any]) -> None:
-        if self._to_iso and isinstance(text := data.get("person_birthdate"), str):
-            data["person_birthdate"] = self._to_iso(text)
+        return ColumnMapping(mapping, self.date_formats, on_bad_date=self.on_bad_date, option=self.option)
 
 
-def _sources(text: str, names: Collection[str]) -> tuple[str, ...]:
+def source_names(text: str, names: Collection[str]) -> tuple[str, ...]:
+    """Return the names of columns in the source of a field."""
     if text in names:  # a column name may contain blanks
         return (text,)
     return tuple(name.strip() for name in (text.split(",") if "," in text else text.split()))
 
 
-def _normalize(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+def unique_names(header: Iterable[Any]) -> list[str]:
+    """Return the names of the columns of a header: a repeated name gets a number, and an empty one that of its column."""
+    names: list[str] = []
+    for index, cell in enumerate(header, start=1):
+        name = " ".join(str(cell).split()) or f"Column {index}"
+        unique, number = name, 1
+        while unique in names:
+            number += 1
+            unique = f"{name} {number}"
+        names.append(unique)
+    return names
 
 
-def _date_converter(formats: tuple[str, ...]) -> Callable[[str], str]:
-    def convert(text: str) -> str:
-        for date_format in formats:
-            try:
-                return datetime.strptime(text.strip(), date_format).date().isoformat()  # noqa: DTZ007 - a date has no zone
-            except ValueError:
-                continue
-        return text  # validated with the record
+def _is_export(names: Collection[str]) -> bool:
+    return all(name in names for name in READ_ONLY_FIELDS)
 
-    cached = lru_cache(maxsize=16_384)(convert)  # at most 4 MiB
 
-    def convert_short(text: str) -> str:
-        return cached(text) if len(text) <= _MAX_DATE_LENGTH else text
+def _used(taken: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    return {field: indices for field, indices in taken.items() if indices}
 
-    return convert_short
+
+def _order(field: str) -> int:
+    return FIELDS.index(field) if field in FIELDS else len(FIELDS)

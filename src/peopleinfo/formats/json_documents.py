@@ -13,8 +13,6 @@ from peopleinfo.people import strict_json
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from peopleinfo.formats.column_mapping import ColumnMapping
-
 # The list of people in a document, and a mark of the document.
 _LISTS: Final = {"entry": '"Bundle"', "Resources": "ListResponse"}
 _CONTAINER: Final = re.compile(rb'\{\s*"(?:resourceType|schemas)"\s*:\s*(?:"Bundle"|\[[^]]*ListResponse)')
@@ -26,20 +24,20 @@ def is_document(start: bytes) -> bool:
     return start.startswith(b"{") and bool(_CONTAINER.match(start) or (newline and not first.rstrip().endswith(b"}")))
 
 
-def read_documents(stream: IO[bytes], columns: ColumnMapping) -> Iterator[Row]:
+def read_documents(stream: IO[bytes]) -> Iterator[Row]:
     """Yield a row per object, or per entry of a list. Raises InvalidInput at a syntax error, after which nothing can be read."""
     text = ChunkedText(stream)
     while character := text.peek():
         if character == "[":
             for line, element in text.elements():
-                yield _entry(line, element.encode(), columns)
+                yield _entry(line, element.encode())
         elif character == "{":
-            yield from _rows(text, columns)
+            yield from _rows(text)
         else:
             raise InvalidInput(f"line {text.line}: expected a JSON object; the rest cannot be read")
 
 
-def _rows(text: ChunkedText, columns: ColumnMapping) -> Iterator[Row]:
+def _rows(text: ChunkedText) -> Iterator[Row]:
     """Yield the entries of a list, or the object itself."""
     line = text.line
     members: list[str] = []
@@ -49,7 +47,7 @@ def _rows(text: ChunkedText, columns: ColumnMapping) -> Iterator[Row]:
         if text.peek() == "[" and _is_list(key, members):
             is_list = True
             for entry_line, element in text.elements():
-                yield _entry(entry_line, element.encode(), columns)
+                yield _entry(entry_line, element.encode())
         else:
             member = f"{key}:{text.element()[1]}"
             size += len(member)
@@ -57,7 +55,7 @@ def _rows(text: ChunkedText, columns: ColumnMapping) -> Iterator[Row]:
     if size > MAX_VALUE_SIZE and not is_list:
         yield Row(line, InvalidRow(f"is longer than {MAX_VALUE_SIZE // 1024} KiB"), b"")
     elif not is_list:
-        yield from _complete(line, f"{{{','.join(members)}}}".encode(), columns)
+        yield from _complete(line, f"{{{','.join(members)}}}".encode())
 
 
 def _is_list(key: str, members: list[str]) -> bool:
@@ -66,7 +64,7 @@ def _is_list(key: str, members: list[str]) -> bool:
     return mark is not None and any(mark in member for member in members)
 
 
-def _complete(line: int, source: bytes, columns: ColumnMapping) -> Iterator[Row]:
+def _complete(line: int, source: bytes) -> Iterator[Row]:
     """Yield the row of an object, or the entries of a Bundle whose type follows its entries."""
     try:
         value = strict_json.parse(source)
@@ -76,12 +74,12 @@ def _complete(line: int, source: bytes, columns: ColumnMapping) -> Iterator[Row]
     if isinstance(value, dict) and value.get("resourceType") == "Bundle":
         entries = value.get("entry")
         for entry in entries if isinstance(entries, list) else ():
-            yield _entry(line, strict_json.encode(entry), columns)
+            yield _entry(line, strict_json.encode(entry))
     else:
-        yield Row(line, parse_value(source, columns), source)
+        yield Row(line, parse_value(source), source)
 
 
-def _entry(line: int, source: bytes, columns: ColumnMapping) -> Row:
+def _entry(line: int, source: bytes) -> Row:
     """Return the row of the resource of a Bundle, or of an element of another list."""
     try:
         value = strict_json.parse(source)
@@ -89,4 +87,4 @@ def _entry(line: int, source: bytes, columns: ColumnMapping) -> Row:
         return Row(line, InvalidRow(str(error)), source)
     if isinstance(value, dict) and "resource" in value:
         source = strict_json.encode(value["resource"])
-    return Row(line, parse_value(source, columns), source)
+    return Row(line, parse_value(source), source)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from peopleinfo.bulk.rows import RowResult
-    from peopleinfo.formats.column_mapping import ColumnMapping
 
 _MAX_RECORD_SIZE: Final = 1024 * 1024  # characters; larger than any record with a picture of usual size
 _START: Final = re.compile(rb"(?:\xef\xbb\xbf)?(?:(?:#[^\n]*|version:[^\n]*|[ \t][^\n]*|\r?)\n)*dn:", re.IGNORECASE)
@@ -68,14 +67,11 @@ def is_ldif(start: bytes) -> bool:
     return _START.match(start) is not None
 
 
-def read(stream: IO[bytes], columns: ColumnMapping) -> Iterator[Row]:
+def read(stream: IO[bytes]) -> Iterator[Row]:
     """Yield a row per record. A damaged record is a rejected row."""
     text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
     for line, lines in _records(text):
-        data = _data(lines)
-        if isinstance(data, dict):
-            data = columns.map_object(data)
-        yield Row(line, data, "".join(lines).encode("utf-8", "surrogateescape"))
+        yield Row(line, _data(lines), "".join(lines).encode("utf-8", "surrogateescape"))
 
 
 class LdifRejects:

@@ -17,15 +17,13 @@ from peopleinfo.people import strict_json
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from peopleinfo.formats.column_mapping import ColumnMapping
-
 MAX_VALUE_SIZE: Final = 1024 * 1024  # bytes; larger than any record
 _CHUNK_SIZE: Final = 256 * 1024
 _NUMERIC: Final = "0123456789+-.eE"  # `in` also holds for the empty string, at the end of a chunk
 _BLANK: Final = re.compile(r"[ \t\n\r]*")
 
 
-def read_lines(stream: IO[bytes], columns: ColumnMapping) -> Iterator[Row]:
+def read_lines(stream: IO[bytes]) -> Iterator[Row]:
     """Yield a row per line; its data is an InvalidRow if the line is not JSON."""
     line = 0
     while text := stream.readline(MAX_VALUE_SIZE):
@@ -35,7 +33,7 @@ def read_lines(stream: IO[bytes], columns: ColumnMapping) -> Iterator[Row]:
                 pass
             yield Row(line, InvalidRow(f"is longer than {MAX_VALUE_SIZE // 1024} KiB"), b"")
         elif text := text.strip(b" \t\r\n"):
-            yield Row(line, parse_value(text, columns), text)
+            yield Row(line, parse_value(text), text)
         else:
             yield Row(line, SkippedRow("the line is blank"), text)
 
@@ -159,9 +157,9 @@ class JsonRejects:
 _SCAN: Final = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
 
 
-def parse_value(text: bytes, columns: ColumnMapping) -> Any:
+def parse_value(text: bytes) -> Any:
     """Return the fields of a JSON value, or an InvalidRow or a SkippedRow."""
     try:
-        return columns.map_object(flattened(strict_json.parse(text)))
+        return flattened(strict_json.parse(text))
     except InvalidJson as error:
         return InvalidRow(str(error))

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import codecs
 import gzip
 import io
+import itertools
 import zlib
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, cast
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, Protocol, cast
 
+from peopleinfo.bulk.rows import Row
 from peopleinfo.errors import InvalidInput
-from peopleinfo.formats import ldif, vcard
-from peopleinfo.formats.column_mapping import ColumnMapping
-from peopleinfo.formats.csv import CsvReader, CsvRejects
+from peopleinfo.formats import headings, ldif, vcard
+from peopleinfo.formats.column_mapping import ColumnMapping, Columns
+from peopleinfo.formats.csv import CsvRejects
+from peopleinfo.formats.csv_reader import CsvReader
+from peopleinfo.formats.encodings import UTF8, Utf8Stream
+from peopleinfo.formats.field_mapper import ObjectMapper
 from peopleinfo.formats.file_types import is_zip, unreadable_type
 from peopleinfo.formats.json_documents import is_document, read_documents
 from peopleinfo.formats.ndjson import JsonRejects, read_lines
+from peopleinfo.formats.sampling import take_sample
 from peopleinfo.formats.tables import Table
 from peopleinfo.formats.xlsx import Workbook
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
-    from peopleinfo.bulk.rows import Row, RowResult
+    from peopleinfo.bulk.rows import RowResult
+    from peopleinfo.formats.dates import DateReader
 
 Format = Literal["csv", "ndjson", "json", "vcard", "xlsx", "ldif"]
 
@@ -38,6 +44,7 @@ EXTENSIONS: Final[dict[Format, str]] = {
 
 _GZIP: Final = b"\x1f\x8b"
 _PEEK_SIZE: Final = 4096  # bytes
+_BUFFER_SIZE: Final = 256 * 1024  # bytes
 _MIN_SIZE_LIMIT: Final = 16 * 1024 * 1024  # bytes; an input may always decompress to this size
 _MAX_RATIO: Final = 250
 
@@ -49,13 +56,58 @@ class Rejects(Protocol):
         """Write a rejected row."""
 
 
-class Input(NamedTuple):
-    """The rows of an input, its format, the source columns of each field, and a factory of the writer of rejects."""
+class Input:
+    """The rows of an input and what was detected in it.
 
-    rows: Iterable[Row]
-    format: Format
-    columns: dict[str, tuple[str, ...]]
-    rejects: Callable[[IO[bytes]], Rejects]
+    `header_line` and `delimiter` are None without a table. `sample` has the cells of the first rows below the header.
+    """
+
+    def __init__(self, form: Format, text: Utf8Stream | None) -> None:
+        self.format = form
+        self._text = text
+        self.rows: Iterable[Row] = ()
+        self.columns = Columns((), {})
+        self.dates: DateReader | None = None
+        self.delimiter: str | None = None
+        self.header_line: int | None = None
+        self.sample: list[list[str]] = []
+        self.rejects: Callable[[IO[bytes]], Rejects] = JsonRejects
+
+    def set_table(self, table: Table) -> None:
+        """Take the rows of a table and what it found in them."""
+        self.rows, self.columns, self.dates = table, table.columns, table.dates
+        self.sample, self.header_line = table.sample, table.header_line
+
+    @property
+    def encoding(self) -> str | None:
+        """The encoding of the text read so far, or None for a binary format."""
+        return self._text.encoding if self._text else None
+
+    @property
+    def is_encoding_guessed(self) -> bool:
+        """Whether the encoding was guessed from the letters of the text."""
+        return self._text is not None and self._text.guess is not None and self.probable_encoding is None
+
+    @property
+    def probable_encoding(self) -> str | None:
+        """The encoding that was guessed, if it was not certain enough to be used."""
+        guess = self._text.guess if self._text else None
+        return guess.encoding if guess and guess.encoding != self.encoding else None
+
+    @property
+    def is_date_format_guessed(self) -> bool:
+        """Whether the options have no format of birthdates."""
+        return self.dates is not None and not self.dates.formats
+
+    @property
+    def date_formats(self) -> tuple[str, ...]:
+        """The formats of birthdates: those of the options, else those guessed from the column."""
+        return (self.dates.formats or self.dates.column.formats) if self.dates else ()
+
+    @property
+    def date_choices(self) -> tuple[str, ...]:
+        """The formats to choose from if birthdates can be read as more than one day."""
+        return self.dates.column.choices if self.dates else ()
 
 
 def read(
@@ -72,6 +124,9 @@ def read(
     Raises InvalidInput when the input as a whole cannot be read as records.
     """
     mapping = mapping or ColumnMapping()
+    delimiter = "\t" if delimiter in ("\\t", "tab") else delimiter
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+        raise InvalidInput(f"{mapping.option('delimiter', delimiter)} must be one character, but no quote or line end")
     if stream.peek(2)[:2] == _GZIP:
         stream = io.BufferedReader(_GunzipStream(stream))
     elif is_gzip:
@@ -81,21 +136,18 @@ def read(
         return _read_workbook(stream, mapping)
     if description := unreadable_type(start, stream):
         raise InvalidInput(f"is {description}")
-    form = form or _format(start)
+    # A card may name the encoding of each of its values.
+    text = Utf8Stream(stream, encoding, headings.count_known, is_detected=not vcard.is_vcard(start))
+    stream = io.BufferedReader(text, _BUFFER_SIZE)
+    form = form or _format(stream.peek(_PEEK_SIZE)[:_PEEK_SIZE])
     if form == "xlsx":
         raise InvalidInput("is not a workbook (.xlsx)")
+    source = Input(form, text)
     if form == "csv":
-        reader = CsvReader(stream, encoding=_encoding(start, encoding), delimiter=delimiter)
-        table = Table(iter(reader), mapping)
-        return Input(table, form, table.columns, lambda rejects: CsvRejects(rejects, table.header, reader.delimiter))
-    if form == "vcard":
-        return Input(vcard.read(stream, mapping, encoding=_encoding(start, encoding)), form, {}, vcard.VcardRejects)
-    if form == "ldif":
-        return Input(ldif.read(stream, mapping), form, {}, ldif.LdifRejects)
-    if start.startswith(codecs.BOM_UTF8) and form == "ndjson":
-        stream.read(len(codecs.BOM_UTF8))
-    rows = read_lines(stream, mapping) if form == "ndjson" else read_documents(stream, mapping)
-    return Input(rows, form, {}, JsonRejects)
+        _read_csv(source, stream, mapping, delimiter)
+    else:
+        _read_objects(source, stream, mapping)
+    return source
 
 
 def _read_workbook(stream: io.BufferedReader, mapping: ColumnMapping) -> Input:
@@ -108,8 +160,41 @@ def _read_workbook(stream: io.BufferedReader, mapping: ColumnMapping) -> Input:
         except InvalidInput as error:
             problem = error if sheet == workbook.sheets[0] else problem
         else:
-            return Input(table, "xlsx", table.columns, partial(CsvRejects, header=table.header, delimiter=","))
+            source = Input("xlsx", None)
+            source.set_table(table)
+            source.rejects = partial(CsvRejects, header=table.header, delimiter=",")
+            return source
     raise problem
+
+
+def _read_csv(source: Input, stream: io.BufferedReader, mapping: ColumnMapping, delimiter: str | None) -> None:
+    def invalid_bytes() -> str:
+        if source.encoding != UTF8:
+            return f"is not valid {source.encoding}"
+        probable = source.probable_encoding or "cp1252"
+        return f"is not valid UTF-8, the file may be {probable}: set {mapping.option('encoding', probable)}"
+
+    reader = CsvReader(stream, delimiter=delimiter, invalid_bytes=invalid_bytes)
+    table = Table(iter(reader), mapping)
+    source.set_table(table)
+    source.delimiter = reader.delimiter
+    source.rejects = partial(CsvRejects, header=table.header, delimiter=reader.delimiter)
+
+
+def _read_objects(source: Input, stream: io.BufferedReader, mapping: ColumnMapping) -> None:
+    rows = _OBJECTS[source.format](stream)
+    first, rest = take_sample(rows)
+    mapper = ObjectMapper(mapping, (row.data for row in first))
+    objects = [row.data for row in first if isinstance(row.data, dict)]
+    source.columns = mapper.columns(objects[0]) if objects else source.columns
+    source.dates = mapper.dates
+    source.rows = (_mapped(row, mapper) for row in itertools.chain(first, rest))
+    source.rejects = _REJECTS.get(source.format, JsonRejects)
+
+
+def _mapped(row: Row, mapper: ObjectMapper) -> Row:
+    data, errors = mapper.map(row.data)
+    return Row(row.line, data, row.raw, errors)
 
 
 class _GunzipStream(io.RawIOBase):
@@ -153,16 +238,16 @@ def _format(start: bytes) -> Format:
         return "vcard"
     if ldif.is_ldif(start):
         return "ldif"
-    text = start.removeprefix(codecs.BOM_UTF8).lstrip()
+    text = start.lstrip()
     if text.startswith(b"[") or is_document(text):
         return "json"
     return "ndjson" if text.startswith(b"{") else "csv"
 
 
-def _encoding(start: bytes, name: str | None) -> str:
-    if name:
-        try:
-            return codecs.lookup(name).name
-        except LookupError:
-            raise InvalidInput(f"unknown encoding {name!r}: use for example utf-8, cp1252, latin-1 or utf-16") from None
-    return "utf-16" if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+_OBJECTS: Final[dict[Format, Callable[[IO[bytes]], Iterator[Row]]]] = {
+    "ndjson": read_lines,
+    "json": read_documents,
+    "vcard": vcard.read,
+    "ldif": ldif.read,
+}
+_REJECTS: Final[dict[Format, Callable[[IO[bytes]], Rejects]]] = {"vcard": vcard.VcardRejects, "ldif": ldif.LdifRejects}

@@ -2,52 +2,129 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import itertools
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from peopleinfo.bulk.rows import InvalidRow, Row, SkippedRow
 from peopleinfo.errors import InvalidInput
+from peopleinfo.formats.column_mapping import unique_names
+from peopleinfo.formats.field_mapper import FieldMapper
+from peopleinfo.formats.sampling import take_sample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from peopleinfo.formats.column_mapping import ColumnMapping
 
+_HEADER_ROWS: Final = 50  # the header is one of the first rows
+
 
 class TableRow(NamedTuple):
-    """A row of a table: the number of its first line (from 1), and its cells as text or the reason why they cannot be read.
+    """A row of a table: the number of its first line (from 1), and its cells as text, or the reason why it has none.
 
     A reader of a format delivers every row, also blank rows (all cells are empty) and those above the header. `raw` holds the cells
     of an invalid row as far as they are known, for the file of rejects.
     """
 
     line: int
-    cells: list[str] | InvalidRow
+    cells: list[str] | InvalidRow | SkippedRow
     raw: list[str] | None = None
+
+    @property
+    def size(self) -> int:
+        """The approximate length of the row in characters."""
+        return sum(map(len, self.cells if isinstance(self.cells, list) else self.raw or ())) + 1
 
 
 class Table:
     """The rows of a table with a header, as rows of an import."""
 
-    def __init__(self, rows: Iterator[TableRow], columns: ColumnMapping) -> None:
-        """Read the header. Raises InvalidInput."""
-        first = next(rows, None)
-        if first is None or isinstance(first.cells, InvalidRow) or not any(map(str.strip, first.cells)):
-            raise InvalidInput("the header is missing: the first line must name the columns")
-        self._rows = rows
-        self.header = first.cells
-        self.header_line = first.line
-        self.columns = columns.resolved([name.strip() for name in self.header])
-        self._map_row = columns.row_mapper(self.header)
+    def __init__(self, rows: Iterator[TableRow], mapping: ColumnMapping) -> None:
+        """Find the header: the row among the first ones whose headings assign the most fields. Raises InvalidInput."""
+        sample, self._rows = take_sample(rows)
+        if not sample:
+            next(self._rows, None)  # raises the error that ended the sample
+        at = _header_index(sample[:_HEADER_ROWS], mapping)
+        header = sample[at].cells
+        if not isinstance(header, list):
+            raise InvalidInput(f"line {sample[at].line}: {header.reason}")
+        self.header = header
+        self.header_line = sample[at].line
+        self._above, self._sample = sample[:at], sample[at + 1 :]
+        names = unique_names(header)
+        self.columns = mapping.columns(names)
+        self._check(mapping)
+        self.dates = mapping.dates(_column(self._sample, self.columns.fields.get("person_birthdate", ())))
+        self._mapper = FieldMapper(self.columns, self.dates, mapping.on_bad_date)
+
+    @property
+    def sample(self) -> list[list[str]]:
+        """The cells of the first rows below the header."""
+        return [row.cells for row in self._sample if isinstance(row.cells, list)]
 
     def __iter__(self) -> Iterator[Row]:
-        """Yield all rows below the header."""
-        width = len(self.header)
-        for line, cells, raw in self._rows:
-            if isinstance(cells, InvalidRow):
-                yield Row(line, cells, raw or [])
-            elif not any(cells):
-                yield Row(line, SkippedRow("the row is blank"), cells)
-            elif len(cells) > width:
-                yield Row(line, InvalidRow(f"has {len(cells)} cells, but the header has {width}"), cells)
+        """Yield all rows but the header, also those above it."""
+        for line, cells, raw in self._above:
+            if isinstance(cells, list):
+                yield Row(line, SkippedRow("the row is above the header" if _has_text(cells) else _BLANK.reason), cells)
             else:
-                yield Row(line, self._map_row(cells), cells)
+                yield Row(line, cells, raw or [])
+        width, header, map_cells = len(self.header), self.header, self._mapper.map_cells
+        sample, self._sample = self._sample, []
+        for line, cells, raw in itertools.chain(sample, self._rows):
+            if not isinstance(cells, list):
+                yield Row(line, cells, raw or [])
+            elif not (cells and cells[0] and not cells[0].isspace()) and not _has_text(cells):
+                yield Row(line, _BLANK, cells)
+            elif len(cells) > width and _has_text(cells[width:]):
+                yield Row(line, InvalidRow(f"has {len(cells)} cells, but the header has {width}"), cells)
+            elif cells == header:
+                yield Row(line, SkippedRow("the row repeats the header"), cells)
+            else:
+                data, errors = map_cells(cells)
+                yield Row(line, data, cells, errors)
+
+    def _check(self, mapping: ColumnMapping) -> None:
+        """Raise InvalidInput if no column has names, or two columns with the same heading claim one field."""
+        names, sources = self.columns.names, self.columns.sources
+        if not sources.keys() & {"person_name", "person_surname"}:
+            option = mapping.option("map", "person_surname=COLUMN")
+            raise InvalidInput(
+                f"no column contains a name; columns: {', '.join(names)}. Set {option}",
+                safe_message=f"no column contains a name: set {option}",
+            )
+        headings = [" ".join(cell.split()) for cell in self.header]
+        for field, indices in self.columns.fields.items():
+            heading = headings[indices[0]]
+            if len(indices) == 1 and not mapping.has(field) and headings.count(heading) > 1:
+                option = mapping.option("map", f"{field}={names[indices[0]]}")
+                raise InvalidInput(
+                    f"more than one column {heading!r} can be {field}: set {option}",
+                    safe_message=f"more than one column can be {field}: set {mapping.option('map', f'{field}=COLUMN')}",
+                )
+
+
+_BLANK: Final = SkippedRow("the row is blank")
+
+
+def _header_index(rows: Sequence[TableRow], mapping: ColumnMapping) -> int:
+    """Return the index of the header, or of the first row with text if no row has known headings. Raises InvalidInput."""
+    counts = [mapping.count(unique_names(row.cells)) if isinstance(row.cells, list) else 0 for row in rows]
+    if any(counts):
+        return counts.index(max(counts))
+    for index, row in enumerate(rows):
+        if isinstance(row.cells, InvalidRow) or (isinstance(row.cells, list) and _has_text(row.cells)):
+            return index
+    raise InvalidInput("the header is missing: the first row must name the columns")
+
+
+def _has_text(cells: Sequence[str]) -> bool:
+    return any(cells) and not all(map(str.isspace, filter(None, cells)))
+
+
+def _column(rows: Sequence[TableRow], indices: Sequence[int]) -> Iterator[str]:
+    if len(indices) != 1:
+        return
+    for row in rows:
+        if isinstance(row.cells, list) and len(row.cells) > indices[0]:
+            yield row.cells[indices[0]]

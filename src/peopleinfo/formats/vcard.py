@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from peopleinfo.bulk.rows import RowResult
-    from peopleinfo.formats.column_mapping import ColumnMapping
     from peopleinfo.formats.vcard_syntax import Card, Property
 
 ID: Final = "X-PEOPLEINFO-ID"
@@ -59,14 +58,11 @@ def is_vcard(start: bytes) -> bool:
     return _START.search(start) is not None
 
 
-def read(stream: IO[bytes], columns: ColumnMapping, *, encoding: str = "utf-8-sig") -> Iterator[Row]:
+def read(stream: IO[bytes], *, encoding: str = "utf-8-sig") -> Iterator[Row]:
     """Yield a row per card. A damaged card is a rejected row."""
     text = io.TextIOWrapper(stream, encoding, errors="surrogateescape", newline="")
     for card in read_cards(text):
-        data = _data(card, encoding)
-        if isinstance(data, dict):
-            data = columns.map_object(data)
-        yield Row(card.line, data, "".join(card.lines).encode("utf-8", "surrogateescape"))
+        yield Row(card.line, _data(card, encoding), "".join(card.lines).encode("utf-8", "surrogateescape"))
 
 
 def _data(card: Card, encoding: str) -> dict[str, Any] | InvalidRow | SkippedRow:

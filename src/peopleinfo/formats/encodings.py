@@ -1,0 +1,218 @@
+"""Encodings: any text stream as UTF-8, with the encoding detected from its bytes.
+
+UTF-8 passes through unchanged, also bytes that are invalid, so that a reader can reject their row alone. Other encodings are decoded;
+a part that cannot be decoded becomes the byte 0xFF, which is never valid UTF-8.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import re
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from peopleinfo.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_CHUNK_SIZE: Final = 256 * 1024
+_WINDOW_SIZE: Final = 1024 * 1024  # bytes after the first one that is not ASCII; the encoding is guessed from them
+_GUESS_SIZE: Final = 64 * 1024  # bytes of lines with other characters than ASCII
+_INVALID: Final = "\udcff"  # encoded as the byte 0xFF
+UTF8: Final = "utf-8"
+
+_MARKS: Final = (  # UTF-32 first: its mark starts with that of UTF-16
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF8, UTF8),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_SEQUENCE: Final = re.compile(
+    rb"[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]"
+    rb"|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}"
+)
+_HIGH_BYTE: Final = re.compile(rb"[\x80-\xff]")
+_JAPANESE_ESCAPE: Final = re.compile(rb"\x1b\$[@B]")
+_NO_TEXT: Final = frozenset(("idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"))
+# The encodings that files have in practice. Each stands for its subsets, for example cp1252 for ISO-8859-1.
+_CANDIDATES: Final = (
+    "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "cp874", "iso8859-2", "koi8-r", "koi8-u",
+    "cp866", "cp850", "cp852", "mac-roman", "cp932", "euc-jp", "gb18030", "big5hkscs", "cp949",
+)  # fmt: skip
+_MANY_BYTES: Final = frozenset(("cp932", "euc_jp", "gb18030", "big5hkscs", "cp949"))
+_WESTERN: Final = frozenset(("cp1252", "cp850", "mac-roman"))
+_RIVAL: Final = 0.8  # a guess with this part of the confidence of the best one may be right too
+
+
+class Guess(NamedTuple):
+    """A detected encoding. `is_certain` is false if another encoding is nearly as probable and gives other letters."""
+
+    encoding: str
+    is_certain: bool
+
+
+def lookup(name: str) -> str:
+    """Return the standard name of an encoding of text. Raises InvalidInput."""
+    try:
+        found = codecs.lookup(name)
+    except (LookupError, ValueError):  # ValueError: a name with U+0000
+        found = None
+    if found is None or not found._is_text_encoding or found.name.replace("-", "_") in _NO_TEXT:  # noqa: SLF001 - as in open()
+        raise InvalidInput(f"unknown encoding {name!r}: use for example utf-8, cp1252, latin-1 or utf-16")
+    return found.name
+
+
+class Utf8Stream(io.RawIOBase):
+    """The text of `source` as UTF-8. If the encoding is None, detects it or, unless `is_detected`, assumes UTF-8.
+
+    A byte order mark always decides. `encoding` is the encoding found so far: bytes of ASCII only are read as UTF-8. `guess` is set when the encoding was guessed.
+    `rate` returns how many known words a text contains, to choose between similar encodings.
+    """
+
+    def __init__(
+        self, source: io.BufferedReader, encoding: str | None, rate: Callable[[str], int], *, is_detected: bool = True
+    ) -> None:
+        super().__init__()
+        self._source = source
+        self._rate = rate
+        self._rest = b""
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self.encoding = UTF8
+        self.guess: Guess | None = None
+        self._start(lookup(encoding) if encoding else None if is_detected else UTF8)
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer with the next text and return its length in bytes."""
+        if not self._rest:
+            self._rest = self._next()
+        taken = self._rest[: len(buffer)]
+        self._rest = self._rest[len(taken) :]
+        buffer[: len(taken)] = taken
+        return len(taken)
+
+    def _start(self, encoding: str | None) -> None:
+        start = b""
+        while len(start) < 4 and (more := self._read()):  # noqa: PLR2004 - the longest mark
+            start += more
+        self._pending = start
+        self._is_decided = encoding is not None
+        for mark, name in _MARKS:
+            if start.startswith(mark):
+                self._pending = start[len(mark) :]
+                self._decide(name)
+                return
+        if found := encoding or _without_mark(start):
+            self._decide(found)
+
+    def _decide(self, encoding: str) -> None:
+        self._is_decided = True
+        if encoding in ("utf-8-sig", UTF8):
+            return
+        self.encoding = encoding
+        self._decoder = codecs.getincrementaldecoder(encoding)("peopleinfo-invalid")
+
+    def _read(self) -> bytes:
+        return self._source.read1(_CHUNK_SIZE)
+
+    def _next(self) -> bytes:
+        """Return the next bytes; b"" at the end."""
+        while True:
+            chunk, self._pending = self._pending or self._read(), b""
+            if not self._is_decided and not chunk.isascii():
+                chunk = self._with_window(chunk)
+                self._guess(chunk)
+            if self._decoder is None or self._is_exception(chunk):
+                return chunk
+            text = self._decoder.decode(chunk, final=not chunk)
+            if text or not chunk:
+                return text.encode(errors="surrogateescape")
+
+    def _is_exception(self, chunk: bytes) -> bool:
+        """Return whether bytes are UTF-8 although another encoding was guessed: the bytes before were the exception."""
+        return self.guess is not None and self.encoding not in _MANY_BYTES and _is_utf8(chunk)
+
+    def _with_window(self, chunk: bytes) -> bytes:
+        parts, size = [chunk], len(chunk)
+        while size < _WINDOW_SIZE and (more := self._read()):
+            parts.append(more)
+            size += len(more)
+        return b"".join(parts)
+
+    def _guess(self, window: bytes) -> None:
+        self._is_decided = True
+        if _JAPANESE_ESCAPE.search(window):
+            self._decide("iso2022_jp")
+            return
+        sequences = len(_SEQUENCE.findall(window))
+        invalid = len(_HIGH_BYTE.findall(_SEQUENCE.sub(b"", window)))
+        if sequences >= invalid:
+            if invalid:
+                self.guess = guess(window, self._rate)._replace(is_certain=False)
+            return
+        self.guess = found = guess(window, self._rate)
+        if found.encoding in _WESTERN and sequences * 10 >= invalid:
+            self.guess = found._replace(is_certain=False)
+        elif found.is_certain:
+            self._decide(found.encoding)
+
+
+def guess(window: bytes, rate: Callable[[str], int]) -> Guess:
+    """Guess the encoding of bytes that are not UTF-8."""
+    import chardet  # noqa: PLC0415 - takes a tenth of a second, and few files need it
+
+    lines = [line for line in window.splitlines(keepends=True) if not line.isascii()]
+    sample = b"".join(lines)[:_GUESS_SIZE]
+    head = b"\n".join(window.splitlines()[:20])
+    found: list[tuple[int, float, str, str]] = []
+    for result in chardet.detect_all(sample, ignore_threshold=True, include_encodings=_CANDIDATES, compat_names=False):
+        name = lookup(result["encoding"] or "cp1252")
+        text = sample.decode(name, "replace")
+        words = rate(head.decode(name, "replace"))
+        found.append((words, result["confidence"] or 0.0, name, text))
+    if not found:
+        return Guess("cp1252", is_certain=False)
+    words, confidence, name, text = max(found, key=lambda one: one[:2])
+    if any(one[2] == "cp1252" and one[3] == text for one in found):
+        name = "cp1252"
+    rivals = [one for one in found if one[0] == words and one[1] >= confidence * _RIVAL and one[3] != text]
+    return Guess(name, is_certain=not rivals and "\ufffd" not in text)
+
+
+def _without_mark(start: bytes) -> str | None:
+    """Return the encoding of text without a byte order mark in which every second byte, or three of four, are zero."""
+    sample = start[: len(start) // 4 * 4][:4096]
+    zeros = [sample[offset::4].count(0) / (len(sample) // 4 or 1) for offset in range(4)]
+    for name, is_zero in (
+        ("utf-32-le", (False, True, True, True)),
+        ("utf-32-be", (True, True, True, False)),
+        ("utf-16-le", (False, True, False, True)),
+        ("utf-16-be", (True, False, True, False)),
+    ):
+        if all(part > 0.6 if zero else part < 0.3 for part, zero in zip(zeros, is_zero, strict=True)):  # noqa: PLR2004
+            return name
+    return None
+
+
+def _is_utf8(chunk: bytes) -> bool:
+    if chunk.isascii():
+        return False
+    try:
+        codecs.getincrementaldecoder(UTF8)().decode(chunk)  # a character may continue in the next chunk
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _mark_invalid(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return _INVALID, error.end
+
+
+codecs.register_error("peopleinfo-invalid", _mark_invalid)

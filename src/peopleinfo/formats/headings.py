@@ -1,0 +1,165 @@
+"""Headings of columns and keys of objects in many languages, and the fields of a person that they name."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from peopleinfo.people.folding import fold
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_NO_LETTER: Final = re.compile(r"[\W_]+")
+_IN_PARENTHESES: Final = re.compile(r"\s*[(\[（].*?[)\]）]")
+# Words before a heading that name the kind of person: `Member first name`.
+_KINDS_OF_PERSON: Final = re.compile(
+    r"(?:your|member|patient|student|customer|client|contact|employee|person|applicant|donor|participant)s?(?=[a-z])"
+)
+_DAY_AND_BIRTHDAY: Final = "birthday"  # `Birth Day` beside `Birth Year` is a day, alone it is a birthday
+
+_FIELD_ROLES: Final = {
+    "person_name": ("given", "name"),
+    "person_surname": ("family",),
+    "person_birthdate": ("birthdate",),
+    "person_address": ("address",),
+}
+
+
+class Role(NamedTuple):
+    """What a heading names, and its priority among the headings of the same role: the lowest number first."""
+
+    name: str
+    priority: int
+
+
+class Guess(NamedTuple):
+    """The columns, by index, that the headings assign to the fields of a person.
+
+    `whole` is a column of whole names: it is divided if no column has names, and replaces missing names otherwise. `birth_parts` are
+    the columns of year, month and day.
+    """
+
+    fields: dict[str, tuple[int, ...]]
+    whole: int | None = None
+    is_family_first: bool = False
+    birth_parts: tuple[int | None, int | None, int | None] | None = None
+
+
+def role(heading: str) -> Role | None:
+    """Return the role of a heading, for example `given` for `Vorname` and `FIRST_NAME`; None for an unknown heading."""
+    key = _key(heading)
+    roles = _roles()
+    if found := roles.get(key) or roles.get(_key(_IN_PARENTHESES.sub("", heading))):
+        return found
+    kind = _KINDS_OF_PERSON.match(key)
+    return roles.get(key[kind.end() :]) if kind else None
+
+
+def keys_by_field() -> dict[str, list[str]]:
+    """Return the normalized headings of each field."""
+    return {field: [key for key, one in _roles().items() if one.name in roles] for field, roles in _FIELD_ROLES.items()}
+
+
+def count_known(text: str) -> int:
+    """Return how many cells of a text with unknown delimiter are known headings with other letters than ASCII."""
+    cells = {cell.strip(' "') for cell in re.split(r"[,;\t|\r\n]", text) if not cell.isascii()}
+    return sum(role(cell) is not None for cell in cells)
+
+
+def guess(names: Sequence[str], taken: Mapping[str, Sequence[int]]) -> Guess:
+    """Assign columns to fields. `taken` has the fields and columns that the user assigned.
+
+    A field that is taken gets no other column, and a column that is taken no other field.
+    """
+    columns = _Columns(names, {index for indices in taken.values() for index in indices})
+    fields: dict[str, tuple[int, ...]] = {}
+    given, family = columns.first("given"), columns.family()
+    name = columns.first("name", "name_family_first")
+    has_given, has_family = given is not None or "person_name" in taken, bool(family) or "person_surname" in taken
+    if name is not None and has_given != has_family:
+        given, family = (given, (name,)) if has_given else (name, family)
+    fields["person_name"] = () if given is None else (given,)
+    fields["person_surname"] = family
+    parts = columns.birth_parts() if "person_birthdate" not in taken else None
+    born = columns.first("birthdate") if parts is None else None
+    fields["person_birthdate"] = () if born is None else (born,)
+    address = columns.first("address")
+    fields["person_address"] = () if address is None else (address,)
+    used = {index for indices in fields.values() for index in indices}
+    whole = columns.first("whole", "whole_family_first", *(("name", "name_family_first") if name not in used else ()))
+    assigned = {field: indices for field, indices in fields.items() if indices and field not in taken}
+    return Guess(assigned, whole, columns.is_family_first(whole), parts)
+
+
+def is_family_first(names: Sequence[str], index: int | None) -> bool:
+    """Return whether the whole names of a column start with the surname."""
+    return _Columns(names, set()).is_family_first(index)
+
+
+def birth_parts(names: Sequence[str]) -> tuple[int | None, int | None, int | None] | None:
+    """Return the indices of year, month and day among the names of columns that make up a birthdate."""
+    return _Columns(names, set()).birth_parts()
+
+
+class _Columns:
+    """The roles of columns that are not taken."""
+
+    def __init__(self, names: Sequence[str], taken: set[int]) -> None:
+        self._found: dict[str, list[tuple[int, int]]] = {}  # role → (priority, index)
+        for index, name in enumerate(names):
+            if index not in taken and (found := role(name)):
+                self._found.setdefault(found.name, []).append((found.priority, index))
+        self._keys = {index: _key(name) for index, name in enumerate(names)}
+
+    def first(self, *roles: str) -> int | None:
+        """Return the column with the highest priority, of the first role that has one."""
+        return next((min(self._found[name])[1] for name in roles if name in self._found), None)
+
+    def family(self) -> tuple[int, ...]:
+        """Return the column of the surname, after that of a prefix, or the columns of two surnames."""
+        parts = tuple(
+            index for name in ("family_first_part", "family_second_part") if (index := self.first(name)) is not None
+        )
+        main = self.first("family")
+        if main is None:
+            return parts
+        prefix = self.first("family_prefix")
+        return (main,) if prefix is None else (prefix, main)
+
+    def birth_parts(self) -> tuple[int | None, int | None, int | None] | None:
+        """Return the columns of year, month and day, unless another column has the whole date."""
+        year, month, day = self.first("birth_year"), self.first("birth_month"), self.first("birth_day")
+        if year is None and month is None:
+            return None
+        dates = [index for _, index in self._found.get("birthdate", [])]
+        if day is None:
+            day = next((index for index in dates if self._keys[index] == _DAY_AND_BIRTHDAY), None)
+        return (year, month, day) if all(index == day for index in dates) else None
+
+    def is_family_first(self, index: int | None) -> bool:
+        """Return whether the whole names of a column start with the surname."""
+        return any(
+            index == found
+            for name in ("whole_family_first", "name_family_first")
+            for _, found in self._found.get(name, [])
+        )
+
+
+@lru_cache(maxsize=1)
+def _roles() -> dict[str, Role]:
+    text = files("peopleinfo.formats").joinpath("headings.toml").read_text(encoding="utf-8")
+    roles: dict[str, Role] = {}
+    for name, languages in tomllib.loads(text).items():
+        headings = [heading for words in languages.values() for heading in words]
+        for priority, heading in enumerate(headings):
+            roles.setdefault(_key(heading), Role(name, priority))
+    return roles
+
+
+@lru_cache(maxsize=4096)
+def _key(heading: str) -> str:
+    return _NO_LETTER.sub("", fold(heading))

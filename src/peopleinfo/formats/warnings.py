@@ -1,0 +1,44 @@
+"""What was guessed in an input, for the person who imports it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from peopleinfo.formats.encodings import UTF8
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from peopleinfo.formats.reader import Input
+
+
+def warnings(source: Input, option: Callable[[str, str], str]) -> list[str]:
+    """Return the guesses about an input, each with the option that replaces it. `option` formats an option of the interface."""
+    return [*_encoding(source, option), *_names(source, option), *_birthdates(source, option)]
+
+
+def _encoding(source: Input, option: Callable[[str, str], str]) -> list[str]:
+    if probable := source.probable_encoding:
+        return [f"the input is not valid UTF-8 and may be {probable}: set {option('encoding', probable)}"]
+    if source.is_encoding_guessed:
+        other = option("encoding", UTF8)
+        return [f"the encoding was guessed from the letters: {source.encoding}; set another one like {other}"]
+    return []
+
+
+def _names(source: Input, option: Callable[[str, str], str]) -> list[str]:
+    if not source.columns.is_divided or source.columns.whole is None:
+        return []
+    column = source.columns.names[source.columns.whole]
+    keep = option("map", f"person_name={column}")
+    return [f"{column!r} has whole names, which were divided into given names and surname; {keep} keeps them whole"]
+
+
+def _birthdates(source: Input, option: Callable[[str, str], str]) -> list[str]:
+    if source.date_choices:
+        choices = " or ".join(option("date_format", choice) for choice in source.date_choices)
+        return [f"birthdates can be read as more than one day: set {choices}"]
+    guessed = [text for text in source.date_formats if text != "%Y-%m-%d"]
+    if source.is_date_format_guessed and guessed:
+        return [f"the format of birthdates was guessed from the column: {', '.join(guessed)}"]
+    return []
