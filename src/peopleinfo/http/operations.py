@@ -224,7 +224,7 @@ OPERATIONS: Final = (
             VCARD: None,
             XLSX: None,
             LDIF: None,
-            FHIR: dict[str, object],
+            FHIR: dict[str, Any],
             ANY: None,
         },
         (400, 408, 409, 415, 422),
