@@ -6,6 +6,11 @@
     ├── InvalidSearch                   invalid search parameters; lists every error
     ├── PersonNotFound
     ├── VersionConflict                 the record has changed since the caller read it
+    ├── PersonMerged                    the record is merged into another one
+    ├── MergeCycle                      a merge of a record with itself
+    ├── MergeTooLarge                   too many records, or too long a chain of merges
+    ├── UndoFirst                       another merge must be undone before this one
+    ├── ChangedSinceMerge               an undo needs a decision about edited fields
     ├── IdempotencyKeyConflict          an idempotency key was reused with different content
     ├── IdempotentPersonDeleted         the person created with an idempotency key has been deleted
     ├── ImportAlreadyRunning            the same import runs in another process
@@ -92,6 +97,45 @@ class VersionConflict(PeopleInfoError):
         self.person_id = person_id
         self.actual = actual
         super().__init__(f"the record is now at version {actual}: read it again and repeat the change")
+
+
+class PersonMerged(PeopleInfoError):
+    """The record is merged into another one, and can neither change nor take part in a merge."""
+
+    def __init__(self, merged_into: str, merge_id: str) -> None:
+        self.merged_into = merged_into
+        self.merge_id = merge_id
+        super().__init__("the record is merged into another record: use `merged_into`, or undo the merge")
+
+
+class MergeCycle(PeopleInfoError):
+    """The merge names a record twice, or no record to merge."""
+
+    def __init__(self) -> None:
+        super().__init__("a merge needs a survivor and at least one other record, each named once")
+
+
+class MergeTooLarge(PeopleInfoError):
+    """The merge has too many records, or its chain would be too long."""
+
+    def __init__(self, records: int, depth: int) -> None:
+        super().__init__(f"a merge has at most {records} records and a chain of at most {depth} merges: split the merge")
+
+
+class UndoFirst(PeopleInfoError):
+    """The survivor of the merge is itself merged; that merge must be undone first."""
+
+    def __init__(self, merge_id: str) -> None:
+        self.merge_id = merge_id
+        super().__init__(f"the surviving record is itself merged: undo merge {merge_id} first")
+
+
+class ChangedSinceMerge(PeopleInfoError):
+    """Fields that the merge set were edited afterwards, and the undo does not name the record that keeps the edits."""
+
+    def __init__(self, fields: Sequence[str]) -> None:
+        self.fields = tuple(fields)
+        super().__init__("fields were edited after the merge: name them in `keep` with survivor, merged or both")
 
 
 class IdempotencyKeyConflict(PeopleInfoError):

@@ -1,0 +1,133 @@
+"""Candidates: the people that a store holds and that may be the same person as a record, the most certain first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+import msgspec
+
+from peopleinfo.matching.keys import MAX_BLOCK
+from peopleinfo.matching.scoring import GRADES, Evidence, Grade, score
+from peopleinfo.matching.selection import hits, worth_fetching
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from peopleinfo.matching.frequencies import CountKey, Counts, Frequencies
+    from peopleinfo.matching.keys import Entry, Hasher, KeyKind, Lookup
+    from peopleinfo.matching.record import MatchRecord
+    from peopleinfo.matching.selection import Hit
+
+DEFAULT_COUNT: Final = 10
+_RANKS: Final = {grade: rank for rank, (grade, _) in enumerate(GRADES)}
+
+
+class FoundEntry(NamedTuple):
+    """An entry that a store found, with the id of its person."""
+
+    person_id: str
+    sub: bytes
+
+
+class MatchIndex(Protocol):
+    """The match index of a store. A person without an entry is not found; an entry without its person is skipped and removed."""
+
+    async def put(self, person_id: str, entries: Collection[Entry]) -> None:
+        """Write the entries of a person, before the person is stored. Repeating the call changes nothing."""
+
+    async def remove(self, person_id: str, entries: Collection[Entry]) -> None:
+        """Remove entries of a person, after the person was deleted or changed. Repeating the call changes nothing."""
+
+    async def find(self, lookups: Sequence[Lookup]) -> list[list[FoundEntry]]:
+        """Return the entries of each look-up, at most `MAX_BLOCK` + 1 in the order of their subs, in one round."""
+
+    async def size(self, lookup: Lookup) -> int:
+        """Return the number of entries of a look-up that has more than `MAX_BLOCK`; it may be as old as the last count."""
+
+    async def counts(self, keys: Collection[CountKey]) -> Counts:
+        """Return the counts of the store, with the number of people for each key; they may be as old as the last count."""
+
+
+class NotExamined(msgspec.Struct, frozen=True):
+    """People that share a key with the record but are too many to compare: the fields of the key, and their number."""
+
+    by: str
+    people: int
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A person that may be the same: its grade, the probabilities of one person and of relatives, and the evidence."""
+
+    person_id: str
+    grade: Grade
+    score: float
+    relatives: float
+    evidence: tuple[Evidence, ...]
+
+
+class Match(msgspec.Struct, frozen=True):
+    """The result of a match, with the number of people in the store and the number of compared people."""
+
+    candidates: list[Candidate]
+    of_people: int
+    examined: int
+    not_examined: list[NotExamined]
+
+
+class Found(NamedTuple):
+    """The people to fetch and compare, and those that are not examined."""
+
+    person_ids: list[str]
+    not_examined: list[NotExamined]
+
+
+async def find(index: MatchIndex, hasher: Hasher, record: MatchRecord) -> Found:
+    """Query the index for the candidates of a record. A block that is too large is narrowed, which takes a further round."""
+    met: list[tuple[str, KeyKind, bytes]] = []
+    large: list[Lookup] = []
+    lookups = hasher.lookups(record)
+    while lookups:
+        narrower: list[Lookup] = []
+        for lookup, block in zip(lookups, await index.find(lookups), strict=True):
+            if len(block) <= MAX_BLOCK:
+                met += ((entry.person_id, lookup.kind, entry.sub) for entry in block)
+                continue
+            narrower += hasher.narrowed(lookup, record)
+            large += [] if lookup.prefix else [lookup]
+        lookups = narrower
+    people = hits(met)
+    not_examined = [await _not_examined(index, lookup, people) for lookup in large]
+    return Found(worth_fetching(hasher.sub(record), people), not_examined)
+
+
+async def _not_examined(index: MatchIndex, lookup: Lookup, people: dict[str, Hit]) -> NotExamined:
+    examined = sum(lookup.kind in hit.kinds for hit in people.values())
+    return NotExamined(", ".join(lookup.fields), max(0, await index.size(lookup) - examined))
+
+
+def rank(
+    record: MatchRecord,
+    others: Iterable[tuple[str, MatchRecord]],
+    frequencies: Frequencies,
+    *,
+    count: int = DEFAULT_COUNT,
+    threshold: float = GRADES[-1][1],
+    only_certain: bool = False,
+    not_examined: Iterable[NotExamined] = (),
+) -> Match:
+    """Compare a record with other people, given by id, and return those that may be the same person."""
+    people = frequencies.counts.people
+    compared = [_candidate(person_id, record, other, frequencies) for person_id, other in others]
+    candidates = [
+        candidate
+        for candidate in compared
+        if candidate and candidate.score >= threshold and (candidate.grade == "certain" or not only_certain)
+    ]
+    candidates.sort(key=lambda candidate: (_RANKS[candidate.grade], -candidate.score, candidate.person_id))
+    return Match(candidates[:count], people, len(compared), list(not_examined))
+
+
+def _candidate(person_id: str, record: MatchRecord, other: MatchRecord, frequencies: Frequencies) -> Candidate | None:
+    found = score(record, other, frequencies)
+    grade, probability, relatives = found.assess(frequencies.counts.people, frequencies.relatives)
+    return Candidate(person_id, grade, probability, relatives, found.evidence) if grade else None

@@ -1,0 +1,120 @@
+"""A record prepared for matching: folded names, birthdate, words and numbers of the address, identifiers."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from peopleinfo.errors import FieldAccessDenied
+from peopleinfo.people.field_access import visible_fields
+from peopleinfo.people.folding import fold
+from peopleinfo.people.sounds import sound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_SEPARATORS: Final = re.compile(r"[\s,;/\-\u00ad‐‑‒–—―−]+")  # noqa: RUF001 (hyphens divide names)
+_COMPLETE: Final = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)", re.ASCII)
+_PARTIAL: Final = re.compile(r"(\d{4})(?:-(\d\d))?|--(\d\d)-(\d\d)", re.ASCII)
+_WORDS: Final = re.compile(r"\w+")
+# Generations of one name: a father and his son differ in nothing else.
+_GENERATIONS: Final = {"jr": "2", "junior": "2", "sr": "1", "senior": "1", "ii": "2", "iii": "3", "iv": "4"}
+_MIN_WORD_LENGTH: Final = 2
+
+
+class MatchRecord(NamedTuple):
+    """A record prepared for matching. An empty value represents a field that is absent, hidden or without information."""
+
+    names: tuple[str, ...] = ()  # given names, folded
+    surnames: tuple[str, ...] = ()  # parts of the surname, folded
+    name: str = ""  # the given names without spaces
+    surname: str = ""  # the surname without spaces
+    name_sound: str = ""  # of the first given name
+    surname_sound: str = ""
+    generation: str = ""  # 1: senior, 2: junior, …
+    birthdate: str = ""  # YYYYMMDD
+    partial_birthdate: str = ""  # YYYY, YYYYMM or --MMDD, if not complete
+    numbers: frozenset[str] = frozenset()  # of the address
+    words: frozenset[str] = frozenset()  # of the address, folded
+    identifiers: tuple[tuple[str, str], ...] = ()  # field and folded value
+
+    @property
+    def first(self) -> str:
+        """The first given name, or an empty string."""
+        return self.names[0] if self.names else ""
+
+
+def prepare(
+    fields: Mapping[str, Any], *, identifiers: Iterable[str] = (), hidden: frozenset[str] = frozenset()
+) -> MatchRecord:
+    """Prepare the fields of a person. `identifiers` names the custom fields that identify a person; `hidden` fields are ignored.
+
+    Raises FieldAccessDenied if `hidden` leaves neither names nor a birthdate to compare.
+    """
+    if hidden:
+        check_access(hidden)
+        fields = visible_fields(fields, hidden)
+    names, generation = _split_name(fields.get("person_name"))
+    surnames, later_generation = _split_name(fields.get("person_surname"))
+    birthdate, partial = _birthdate(fields.get("person_birthdate"))
+    numbers, words = _address(fields.get("person_address"))
+    surname = "".join(surnames)
+    return MatchRecord(
+        names=names,
+        surnames=surnames,
+        name="".join(names),
+        surname=surname,
+        name_sound=sound(names[0]) if names else "",
+        surname_sound=sound(surname) if surname else "",
+        generation=generation or later_generation,
+        birthdate=birthdate,
+        partial_birthdate=partial,
+        numbers=numbers,
+        words=words,
+        identifiers=_identifiers(fields, identifiers),
+    )
+
+
+def check_access(hidden: frozenset[str]) -> None:
+    """Raise FieldAccessDenied if a principal with these hidden fields can compare neither names nor birthdates."""
+    needed = {"person_name", "person_surname", "person_birthdate"}
+    if needed <= hidden:
+        raise FieldAccessDenied(sorted(needed))
+
+
+def _split_name(value: Any) -> tuple[tuple[str, ...], str]:
+    """Return the folded parts of a name, and the generation that a suffix such as Jr. expresses."""
+    if not isinstance(value, str):
+        return (), ""
+    parts = [part for text in _SEPARATORS.split(value) if (part := fold(text))]
+    generation = next((_GENERATIONS[part] for part in parts[1:] if part in _GENERATIONS), "")
+    return tuple(part for i, part in enumerate(parts) if not i or part not in _GENERATIONS), generation
+
+
+def _birthdate(value: Any) -> tuple[str, str]:
+    if not isinstance(value, str):
+        return "", ""
+    if found := _COMPLETE.fullmatch(value):
+        return "".join(found.groups()), ""
+    if found := _PARTIAL.fullmatch(value):
+        year, month, bare_month, bare_day = found.groups("")
+        return "", year + month or f"--{bare_month}{bare_day}"
+    return "", ""
+
+
+def _address(value: Any) -> tuple[frozenset[str], frozenset[str]]:
+    if not isinstance(value, str):
+        return frozenset(), frozenset()
+    tokens = _WORDS.findall(value)
+    numbers = frozenset(token.lstrip("0") for token in tokens if token.isdigit())
+    words = (fold(token) for token in tokens if not token.isdigit() and len(token) >= _MIN_WORD_LENGTH)
+    return numbers - {""}, frozenset(words)
+
+
+def _identifiers(fields: Mapping[str, Any], names: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return the configured identifiers; a number counts as its digits."""
+    values = ((name, fields.get(name)) for name in names)
+    folded = (
+        (name, fold(str(value, "ascii") if isinstance(value, bytes) else str(value))) for name, value in values if value
+    )
+    return tuple((name, value.replace(" ", "")) for name, value in folded if value)

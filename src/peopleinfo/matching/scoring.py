@@ -1,0 +1,226 @@
+"""Scores: the probability that two records are one person, from three hypotheses (one person, relatives, strangers).
+
+The evidence of a field is the log2 of a likelihood ratio, in bits (the Fellegi-Sunter model). Relatives are an addition: people of one
+household share surname and address, so these are no evidence against relatives. Pure functions of two records and the frequencies.
+"""
+
+from __future__ import annotations
+
+from math import log2
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
+
+from peopleinfo.matching import comparison
+from peopleinfo.matching.weights import (
+    ADDRESS,
+    BECAUSE,
+    BECAUSE_IDENTIFIER,
+    BIRTHDATE,
+    HALF_SWAPPED,
+    IDENTIFIER,
+    NAME,
+    SURNAME,
+    SWAPPED,
+    Weights,
+)
+from peopleinfo.people.fields import FIELDS
+
+if TYPE_CHECKING:
+    from peopleinfo.matching.frequencies import Frequencies
+    from peopleinfo.matching.record import MatchRecord
+
+Grade = Literal["certain", "probable", "possible"]
+GRADES: Final[tuple[tuple[Grade, float], ...]] = (("certain", 0.999), ("probable", 0.9), ("possible", 0.5))
+_STRAIGHT: Final = 8  # bits of names in their own fields that make a swap implausible
+_SWAPPABLE: Final = ("exact", "near")
+_CLEAR_ORDER: Final = 2  # bits by which one order of name and surname is more plausible than the other
+_OTHER_NAME: Final = ("differs", "second")
+_SAME_BIRTHDATE: Final = ("exact", "swapped", "near")
+_OTHER_BIRTHDATE: Final = ("differs", "day")
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """The evidence of one field, without its values: the kind of agreement, and the bits against strangers and against relatives."""
+
+    field: str
+    agreement: str
+    bits: float
+    against_relatives: float
+    because: str
+
+    @property
+    def is_identifier(self) -> bool:
+        """Whether the field is an identifier, not one of the standard fields."""
+        return self.field not in FIELDS
+
+
+class Score(NamedTuple):
+    """The evidence of a pair, and whether it may be certain.
+
+    A pair may be certain only with the same first name and birthdate, or with the same identifier and no different first name or birthdate.
+    Twins called Marina and Martina have all else in common, and so have a father and his son of one name without birthdates.
+    """
+
+    evidence: tuple[Evidence, ...]
+    reliable: bool
+
+    @property
+    def bits(self) -> float:
+        """The evidence against strangers."""
+        return sum(item.bits for item in self.evidence)
+
+    @property
+    def against_relatives(self) -> float:
+        """The evidence against relatives."""
+        return sum(item.against_relatives for item in self.evidence)
+
+    def assess(self, people: int, relatives: float) -> Assessment:
+        """Return probability and grade in a store of so many people, with so many relatives per person."""
+        strangers = max(people, 2) * 2**-self.bits
+        kin = relatives * 2**-self.against_relatives
+        probability = 1 / (1 + strangers + kin)
+        grade = next((grade for grade, least in GRADES if probability >= least), None)
+        if grade == "certain" and not self.reliable:
+            grade = "probable"
+        return Assessment(grade, probability, kin * probability)
+
+
+class Assessment(NamedTuple):
+    """The grade of a pair (None below `possible`), the probability of one person, and the probability of relatives."""
+
+    grade: Grade | None
+    probability: float
+    relatives: float
+
+
+def score(p: MatchRecord, q: MatchRecord, frequencies: Frequencies) -> Score:
+    """Weigh all agreements of two records. `frequencies` holds the counts of `count_keys(p)`."""
+    evidence, same_name = _names(p, q, frequencies)
+    placeholder = frequencies.birthdate(p.birthdate)
+    if birthdate := comparison.birthdates(p, q):
+        evidence.append(_birthdate(birthdate, placeholder))
+    if address := comparison.addresses(p, q, frequencies.common_words):
+        evidence.append(_evidence("person_address", address, ADDRESS[address]))
+    identifiers = _identifiers(p, q)
+    same_birthdate = birthdate in _SAME_BIRTHDATE and not placeholder
+    identified = _is_identified(evidence, identifiers)
+    other_person = p.generation != q.generation or birthdate in _OTHER_BIRTHDATE
+    reliable = not other_person and ((same_name and same_birthdate) or identified)
+    return Score((*evidence, *identifiers), reliable)
+
+
+def are_relatives(evidence: tuple[Evidence, ...]) -> bool:
+    """Return whether a pair counts as two relatives: different first names, one surname and one address."""
+    agreements = {item.field: item.agreement for item in evidence}
+    fields = ("person_name", "person_surname", "person_address")
+    return tuple(map(agreements.get, fields)) == ("differs", "exact", "same")
+
+
+def _is_identified(evidence: list[Evidence], identifiers: list[Evidence]) -> bool:
+    """Return whether an identifier is equal and the first names are not different."""
+    other_name = evidence and evidence[0].field == "person_name" and evidence[0].agreement in _OTHER_NAME
+    return not other_name and any(item.agreement == "same" for item in identifiers)
+
+
+def _evidence(field: str, agreement: str, weights: Weights, frequency: float = 1.0) -> Evidence:
+    because = BECAUSE.get((field, agreement)) or BECAUSE_IDENTIFIER[agreement]
+    return Evidence(field, agreement, weights.bits - log2(frequency), weights.against_relatives, because)
+
+
+def _birthdate(agreement: str, share: float) -> Evidence:
+    """Weigh a birthdate; the equality of a placeholder such as 1900-01-01 is as frequent as the placeholder."""
+    found = _evidence("person_birthdate", agreement, BIRTHDATE[agreement])
+    if agreement != "exact" or not share:
+        return found
+    return replace(found, bits=min(found.bits, -log2(share)), against_relatives=0.0)
+
+
+def _identifiers(p: MatchRecord, q: MatchRecord) -> list[Evidence]:
+    theirs = dict(q.identifiers)
+    agreements = ((field, comparison.identifiers(a, theirs[field])) for field, a in p.identifiers if field in theirs)
+    return [_evidence(field, agreement, IDENTIFIER[agreement]) for field, agreement in agreements]
+
+
+def _names(p: MatchRecord, q: MatchRecord, frequencies: Frequencies) -> tuple[list[Evidence], bool]:
+    """Return the evidence of both names, and whether the first names are equal."""
+    evidence = []
+    if name := comparison.names(p, q):
+        evidence.append(_name(name, frequencies.name(p.first)))
+    if surname := comparison.surnames(p, q):
+        share = _surname_share(surname, p, q, frequencies)
+        evidence.append(_evidence("person_surname", surname, SURNAME[surname], share))
+    straight = sum(item.bits for item in evidence)
+    if straight < _STRAIGHT and p.name and p.surname and q.name and q.surname:
+        swapped = _swapped(p, q, frequencies)
+        if swapped and swapped[0].bits > straight:
+            return [swapped[0]], swapped[1]
+    return evidence, name == "exact"
+
+
+def _name(agreement: str, share: float) -> Evidence:
+    found = _evidence("person_name", agreement, NAME[agreement], share if agreement in ("exact", "second") else 1.0)
+    return replace(found, against_relatives=_name_against_relatives(agreement, share))
+
+
+def _name_against_relatives(agreement: str, share: float) -> float:
+    weights = NAME[agreement]
+    return log2(weights.same / max(weights.relatives, share if agreement == "exact" else 0.0))
+
+
+def _surname_share(agreement: str, p: MatchRecord, q: MatchRecord, frequencies: Frequencies) -> float:
+    if agreement == "exact":
+        return frequencies.surname(p.surname)
+    if agreement == "part":
+        return min(map(frequencies.surname, comparison.shared_parts(p.surnames, q.surnames)))
+    return 1.0
+
+
+class _Swap(NamedTuple):
+    """Two records of which one has name and surname in each other's field, both with the order of the first record and of the second."""
+
+    p: MatchRecord
+    mirrored_q: MatchRecord
+    mirrored_p: MatchRecord
+    q: MatchRecord
+
+    def readings(self, frequencies: Frequencies) -> list[tuple[MatchRecord, MatchRecord]]:
+        """Return the pairs to compare: both orders, or the plausible one if frequencies show which record is swapped."""
+        as_recorded = log2(frequencies.name(self.p.first) * frequencies.surname(self.p.surname))
+        as_swapped = log2(frequencies.name(self.mirrored_p.first) * frequencies.surname(self.mirrored_p.surname))
+        second, first = (self.p, self.mirrored_q), (self.mirrored_p, self.q)
+        if abs(as_recorded - as_swapped) < _CLEAR_ORDER:
+            return [second, first]
+        return [second] if as_recorded > as_swapped else [first]
+
+
+def _swapped(p: MatchRecord, q: MatchRecord, frequencies: Frequencies) -> tuple[Evidence, bool] | None:
+    """Weigh name and surname as if one record had them, or one of them, in each other's field; also return whether the first names are equal.
+
+    The swap is no evidence against relatives, because a relative's record may be swapped too; only the resulting first name is.
+    """
+    swap = _Swap(p, _mirrored(q), _mirrored(p), q)
+    name, surname = comparison.names(p, swap.mirrored_q), comparison.surnames(p, swap.mirrored_q)
+    shares = []
+    if name in _SWAPPABLE:
+        shares.append(frequencies.surname(p.name) if name == "exact" else SURNAME["near"].strangers)
+    if surname in _SWAPPABLE:
+        shares.append(frequencies.name(p.surname) if surname == "exact" else NAME["near"].strangers)
+    if not shares:
+        return None
+    agreement, weights = ("swapped", SWAPPED) if len(shares) > 1 else ("half_swapped", HALF_SWAPPED)
+    readings = swap.readings(frequencies)
+    against = min(_pair_against_relatives(a, b, frequencies) for a, b in readings)
+    bits = weights.bits - sum(map(log2, shares))
+    equal = agreement == "swapped" and all(comparison.names(a, b) == "exact" for a, b in readings)
+    return Evidence("person_name", agreement, bits, against, BECAUSE["person_name", agreement]), equal
+
+
+def _mirrored(record: MatchRecord) -> MatchRecord:
+    return record._replace(names=record.surnames, name=record.surname, surnames=record.names, surname=record.name)
+
+
+def _pair_against_relatives(p: MatchRecord, q: MatchRecord, frequencies: Frequencies) -> float:
+    name, surname = comparison.names(p, q) or "differs", comparison.surnames(p, q) or "differs"
+    return _name_against_relatives(name, frequencies.name(p.first)) + SURNAME[surname].against_relatives
