@@ -197,3 +197,15 @@ def test_save_bar_covers_no_field_at_200_percent_zoom(browser: Browser, server: 
                 const { x, y, width, height } = field.getBoundingClientRect();
                 return [y + 2, y + height - 2].every(at => document.elementFromPoint(x + width / 2, at) === field);
             }"""), label
+
+
+def test_letter_lists_the_surnames_that_start_with_it(page: Page, client: httpx.Client) -> None:
+    client.post("/v1/people", json={"person_surname": "Xanthos"})
+    page.goto("/console")
+    letters = page.get_by_role("group", name="First letter of the surname")
+    letters.get_by_role("button", name="X").click()
+    expect(page.locator(".who").first).to_have_text("Xanthos")
+    expect(letters.get_by_role("button", name="X")).to_have_attribute("aria-pressed", "true")
+    expect(page).to_have_url(re.compile("#surname=X$"))
+    letters.get_by_role("button", name="X").click()
+    expect(page.get_by_label("Surname or its first letters")).to_have_value("")

@@ -47,6 +47,7 @@ async function search() {
   if (!addressError) fragment = toFragment(given);
   remember({});
   put("#filter-count", given.filter(([name]) => name !== "surname").length || "");
+  for (const button of $$("#letters button")) button.ariaPressed = `${button.value === form.elements.surname.value}`;
   wait();
   $("#empty").replaceChildren();
   try {
@@ -80,7 +81,7 @@ function useWholeSurnames(reason) {
   if (by === "surname" || !reason.errors?.some(({ pointer }) => pointer === "surname_prefix")) throw reason;
   by = "surname";
   $("#whole-only").hidden = false;
-  form.elements.whole.closest("label").hidden = true;
+  $("#letters").hidden = form.elements.whole.closest("label").hidden = true;
   $("label[for=surname]").textContent = form.elements.surname.placeholder = "Whole surname";
 }
 
@@ -180,6 +181,12 @@ async function restore() {
   scrollTo(0, scrolled);
 }
 
+function setSurname(text) {
+  form.elements.surname.value = text;
+  addressError = null;
+  search();
+}
+
 function setForm(values) {
   for (const [name, value] of values) {
     const field = form.elements[name];
@@ -196,6 +203,7 @@ form.reset(); // the address has the search, not the form that a browser restore
 on(form, "reset", () => ((addressError = null), setTimeout(search)));
 on(form, "submit", (event) => (event.preventDefault(), search()));
 on(more, "click", next);
+on("#letters", "click", ({ target }) => target.value && setSurname(target.ariaPressed === "true" ? "" : target.value));
 for (const button of $$("button", $("#export"))) on(button, "click", () => exportAs(button));
 if ($("#delete-selected")) on("#delete-selected", "click", () => (scheduleDeletion(list.selectedPeople()), list.select([])));
 addEventListener("scroll", debounce(100, () => remember({ scrolled: scrollY })), { passive: true });
