@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from peopleinfo.crypto.master_key import Encryption, FileMasterKey, create_file
 from peopleinfo.errors import PersonNotFound
+from peopleinfo.people.history import DEFAULT_LIMITS
 from peopleinfo.people.person import PersonData
 from peopleinfo.people.search import PersonFilter, Search
 from peopleinfo.settings.urls import DynamoDBUrl
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+    from peopleinfo.people.history import HistoryLimits
     from peopleinfo.people.person import StoredPerson
     from peopleinfo.people.store import Page, Store
     from peopleinfo.stores.cached.store import CachedStore
@@ -79,12 +81,17 @@ class MonotonicClock:
 
 
 @asynccontextmanager
-async def open_store(kind: str, tmp_path: Path, clock: Clock) -> AsyncIterator[OpenedStore]:
+async def open_store(
+    kind: str, tmp_path: Path, clock: Clock, limits: HistoryLimits = DEFAULT_LIMITS
+) -> AsyncIterator[OpenedStore]:
     """Open a store of this kind; the same `tmp_path` opens the same store."""
     async with AsyncExitStack() as stack:
         if kind in ("sqlite", CACHED, ENCRYPTED):
             opening: AbstractAsyncContextManager[OpenedStore] = open_sqlite(
-                tmp_path / "people.db", now=clock.now, encryption=encryption(tmp_path) if kind == ENCRYPTED else None
+                tmp_path / "people.db",
+                now=clock.now,
+                encryption=encryption(tmp_path) if kind == ENCRYPTED else None,
+                limits=limits,
             )
         else:
             location = table_location(kind.removesuffix("+encrypted"), tmp_path)

@@ -5,6 +5,8 @@
     ├── InvalidPerson                   JSON, but not a valid person; lists every error
     ├── InvalidSearch                   invalid search parameters; lists every error
     ├── PersonNotFound
+    ├── VersionNotFound                 the version does not exist or has expired
+    ├── ChangesExpired                  changes after a position of the feed have expired
     ├── VersionConflict                 the record has changed since the caller read it
     ├── PersonMerged                    the record is merged into another one
     ├── MergeCycle                      a merge of a record with itself
@@ -90,6 +92,23 @@ class PersonNotFound(PeopleInfoError):
         super().__init__("there is no person with this id")
 
 
+class VersionNotFound(PeopleInfoError):
+    """The record has no such version, or the version has expired."""
+
+    def __init__(self, person_id: str, version: int) -> None:
+        self.person_id = person_id
+        super().__init__(f"version {version} does not exist or has expired: read the history for the stored versions")
+
+
+class ChangesExpired(PeopleInfoError):
+    """Some changes after a position of the feed have expired."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "changes after this token have expired: export all people, then continue with the token of the export"
+        )
+
+
 class VersionConflict(PeopleInfoError):
     """The current version of the record is not the one that the caller expects."""
 
@@ -119,7 +138,9 @@ class MergeTooLarge(PeopleInfoError):
     """The merge has too many records, or its chain would be too long."""
 
     def __init__(self, records: int, depth: int) -> None:
-        super().__init__(f"a merge has at most {records} records and a chain of at most {depth} merges: split the merge")
+        super().__init__(
+            f"a merge has at most {records} records and a chain of at most {depth} merges: split the merge"
+        )
 
 
 class UndoFirst(PeopleInfoError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import sqlite3
@@ -9,14 +10,20 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from peopleinfo.errors import PersonNotFound
+from peopleinfo.people.history import Operation
 from peopleinfo.people.person import utc_now
 from peopleinfo.stores.sqlite.factory import open_sqlite
-from tests.faults.history import DELETED, History, PersonState
+from tests.faults.history import DELETED, History, PersonState, is_complete
 from tests.store_kinds import find_all, person_filter, scan_all
 
+if TYPE_CHECKING:
+    from peopleinfo.stores.sqlite.store import SqliteStore
+
 KILLS = 20
+START_OF_FEED = bytes(16)
 REPOSITORY = Path(__file__).parent.parent.parent
 
 
@@ -32,7 +39,7 @@ def write_until_killed(path: Path, round_: int, known_ids: list[str], lines: int
         return output
 
 
-async def test_acknowledged_writes_survive_twenty_kills_completely(tmp_path: Path) -> None:
+async def test_acknowledged_writes_survive_twenty_kills_with_history_and_feed(tmp_path: Path) -> None:
     path = tmp_path / "people.db"
     history = History()
     for round_ in range(KILLS):
@@ -41,6 +48,29 @@ async def test_acknowledged_writes_survive_twenty_kills_completely(tmp_path: Pat
         history.read(write_until_killed(path, round_, known_ids, lines=random.randrange(50, 1_000)))
         assert history.acknowledged > before
         assert await inconsistencies(path, history) == []
+
+
+async def feed_problems(store: SqliteStore, everyone: list[bytes]) -> list[str]:
+    """Return the differences between the records and the state that follows from the whole feed; check some histories."""
+    expected = {record["person_id"]: record["version"] for record in map(json.loads, everyone)}
+    versions: dict[str, int] = {}
+    position, more = START_OF_FEED, True
+    while more:
+        changes, position, more = await store.read_changes(since=position, limit=5_000)
+        for person_id, version, operation, _ in changes:
+            previous = versions.pop(person_id, 0)
+            if version != previous + 1:
+                return [f"the feed has version {version} of {person_id} after {previous}"]
+            if operation is not Operation.DELETED:
+                versions[person_id] = version
+    problems = [] if versions == expected else ["the feed leads to other people or versions"]
+    for person_id in random.sample(sorted(expected), min(50, len(expected))):
+        page = await store.read_versions(person_id, after=0, limit=10_000)
+        stored = [json.loads(version.body) for version in page.versions]
+        if [record["version"] for record in stored] != list(range(1, expected[person_id] + 1)):
+            problems.append(f"the history of {person_id} has gaps")
+        problems += [f"a version of {person_id} is incomplete" for record in stored if not is_complete(record)]
+    return problems
 
 
 async def inconsistencies(path: Path, history: History) -> list[str]:
@@ -59,6 +89,7 @@ async def inconsistencies(path: Path, history: History) -> list[str]:
                 problems.append(f"{await store.get(person_id)} was deleted")
             except PersonNotFound:
                 continue
+        problems += await feed_problems(store, everyone)
         await store.check()
     with closing(sqlite3.connect(path)) as db:
         problems += [str(row) for row in db.execute("PRAGMA integrity_check") if row != ("ok",)]

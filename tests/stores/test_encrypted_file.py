@@ -70,6 +70,7 @@ async def test_no_plaintext_is_in_any_file(path: Path, clock: Clock) -> None:
         await store.create_many([person, person])
         record = await store.create(person)
         await store.replace(record.person_id, person, expected=1)
+        await store.replace(record.person_id, person, expected=2)
         assert len(await find_all(store, person_filter(surname=CANARY))) == 4
         assert {file.name for file in path.parent.iterdir()} >= {"people.db-wal", "keys-of-people.db-wal"}
         written = stored_bytes(path.parent).lower()
@@ -98,6 +99,7 @@ async def test_deleted_record_cannot_be_decrypted_in_restored_backup(path: Path,
     async with open_encrypted(path, clock) as store:
         once = IdempotencyKey(bytes(32), bytes(32))
         deleted = await store.create(person_data("Gone", "Anna"), idempotency_key=once)
+        deleted = await store.replace(deleted.person_id, person_data("Gone", "Anna"), expected=1)
         kept = await store.create(person_data("Stays", "Bela"))
         with closing(sqlite3.connect(path)) as db, closing(sqlite3.connect(backup)) as copy:
             db.backup(copy)
@@ -112,7 +114,7 @@ async def test_deleted_record_cannot_be_decrypted_in_restored_backup(path: Path,
         assert await purge_all(store, remove=False) == (2, 1)
     # No remaining key decrypts the deleted record.
     with closing(sqlite3.connect(path)) as db, closing(person_keys.connect_to_both(path)) as keys:
-        bodies = [row[0] for row in db.execute("SELECT body FROM people WHERE seq = 1 UNION SELECT answer FROM once")]
+        bodies = [row[0] for row in db.execute("SELECT body FROM history WHERE seq = 1 UNION SELECT answer FROM once")]
         reader = person_keys.DecryptingReader(
             keys, person_keys.load_encryption(keys, path, encryption(path.parent, prefixes=False)), ErrorTranslator()
         )
@@ -132,6 +134,7 @@ async def test_deleted_record_cannot_be_decrypted_in_restored_backup(path: Path,
             await store.create(person_data("Gone", "Anna"), idempotency_key=once)
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT seq FROM people").fetchall() == [(2,)]
+        assert db.execute("SELECT seq FROM history").fetchall() == []
         assert db.execute("SELECT answer FROM once").fetchall() == [(None,)]
 
 
@@ -175,6 +178,7 @@ async def test_no_ciphertext_of_deleted_record_remains_in_file(path: Path, clock
         first = read_rows(path, "SELECT body FROM people ORDER BY seq DESC LIMIT 1")[0]
         await store.replace(created.person_id, person_data("Gone", note="y" * length), expected=1)
         second = read_rows(path, "SELECT body FROM people ORDER BY seq DESC LIMIT 1")[0]
+        assert read_rows(path, "SELECT body FROM history") == [first]
         await store.delete(created.person_id)
         remaining = stored_bytes(path.parent)
     for body in (response, first, second):
@@ -357,6 +361,7 @@ async def test_encryption_of_existing_store_keeps_ids_versions_and_responses(pat
         first = await store.create(person_data(CANARY), idempotency_key=once)
         await store.create_many([person_data(f"{CANARY} {number}") for number in range(1_200)])
         second = await store.replace(first.person_id, person_data(CANARY, "Anna"), expected=1)
+        history = await store.read_versions(first.person_id, after=0, limit=10)
         everyone = sorted(await scan_all(store))
     counted: list[int] = []
     assert (
@@ -367,6 +372,7 @@ async def test_encryption_of_existing_store_keeps_ids_versions_and_responses(pat
     assert CANARY.lower().encode() not in stored_bytes(path.parent).lower()
     async with open_encrypted(path, clock) as store:
         assert await store.get(first.person_id) == second
+        assert await store.read_versions(first.person_id, after=0, limit=10) == history
         assert await find_all(store, person_filter(surname=CANARY)) == [second.body]
         assert sorted(await scan_all(store)) == everyone
         assert await store.create(person_data(CANARY), idempotency_key=once) == first

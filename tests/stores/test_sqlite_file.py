@@ -6,12 +6,15 @@ import asyncio
 import sqlite3
 import threading
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
 
 from peopleinfo.errors import IdempotencyKeyConflict, PersonNotFound, StoreConfigurationError, StoreUnavailable
+from peopleinfo.people.folding import FOLD_VERSION
+from peopleinfo.people.history import HistoryLimits, Operation, Origin, PersonVersion
 from peopleinfo.people.store import Checkpoint, IdempotencyKey
 from peopleinfo.stores.sqlite import schema
 from peopleinfo.stores.sqlite.factory import open_sqlite
@@ -300,21 +303,59 @@ async def test_no_data_of_deleted_record_remains_in_file(sqlite: SqliteStore, pa
     details = person_data("Wachowiczowa", note="tell-tale" * (length // 9))
     deleted = await sqlite.create(details, idempotency_key=IdempotencyKey(b"k" * 32, b"c" * 32))
     changed = await sqlite.replace(deleted.person_id, person_data("Wachowicz", note="new tell-tale"), expected=1)
+    changed = await sqlite.replace(deleted.person_id, person_data("Wachowicz", note="last tell-tale"), expected=2)
     assert b"wachowicz" in checkpointed(path)
     await sqlite.delete(changed.person_id)
+    assert b"tell-tale" not in stored_bytes(path)
     contents = checkpointed(path)
     assert b"wachowicz" not in contents.lower()
     assert b"tell-tale" not in contents
     assert b"neighbour150" in contents
 
 
-async def test_no_data_of_replaced_version_remains_in_file(sqlite: SqliteStore, path: Path) -> None:
-    created = await sqlite.create(person_data("Former", note="a secret" * 1_000))
-    await sqlite.replace(created.person_id, person_data("Latter"), expected=1)
-    contents = checkpointed(path)
+async def test_no_data_of_replaced_version_remains_in_file_without_history(path: Path, clock: Clock) -> None:
+    async with open_sqlite(path, now=clock.now, limits=HistoryLimits(max_versions=0)) as sqlite:
+        created = await sqlite.create(person_data("Former", note="a secret" * 1_000))
+        await sqlite.replace(created.person_id, person_data("Latter"), expected=1)
+        contents = checkpointed(path)
     assert b"latter" in contents
     assert b"former" not in contents.lower()
     assert b"a secret" not in contents
+
+
+async def test_no_data_of_expired_version_remains_in_file(path: Path, clock: Clock) -> None:
+    async with open_sqlite(path, now=clock.now, limits=HistoryLimits(max_age=timedelta(days=30))) as sqlite:
+        created = await sqlite.create(person_data("Former", note="a secret" * 1_000))
+        await sqlite.replace(created.person_id, person_data("Latter"), expected=1)
+        assert b"a secret" in checkpointed(path)
+        clock.advance(days=31)
+        assert not await sqlite.expire_history()
+        assert b"a secret" not in stored_bytes(path)
+
+
+async def test_file_of_an_earlier_release_gets_an_empty_history(path: Path, clock: Clock) -> None:
+    path.touch()
+    with connect(path) as db:
+        schema.migrate(db, path, schema.MIGRATIONS[:5])
+    created = b'{"person_id":"%b","person_surname":"Early","version":3,"created_at":"%b","updated_at":"%b"}'
+    async with open_sqlite(path, now=clock.now) as sqlite:
+        person_id = sqlite._id_of(1)
+    at = b"2026-11-24T09:00:00.000Z"
+    with connect(path) as db:
+        row = ("early", 1, FOLD_VERSION, 3, created % (person_id.encode(), at, at))
+        db.execute("INSERT INTO people (surname_key, seq, fold, version, body) VALUES (?, ?, ?, ?, ?)", row)
+    async with open_sqlite(path, now=clock.now) as sqlite:
+        changed = await sqlite.replace(person_id, person_data("Late"), expected=3)
+        page = await sqlite.read_versions(person_id, after=0, limit=10)
+    assert page.versions == [
+        PersonVersion(3, Origin(Operation.UPDATED), row[-1]),
+        PersonVersion(4, Origin(Operation.UPDATED), changed.body),
+    ]
+
+
+def stored_bytes(path: Path) -> bytes:
+    """Return the bytes of the file and of its log, without a checkpoint."""
+    return b"".join(file.read_bytes() for file in path.parent.glob(f"{path.name}*"))
 
 
 def checkpointed(path: Path) -> bytes:

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
 
+from peopleinfo.people.history import UPDATED, ChangeReader, HistoryExpiry, VersionReader
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from peopleinfo.people.history import Origin
     from peopleinfo.people.person import PersonData, StoredPerson
     from peopleinfo.people.search import PersonFilter
 
@@ -148,23 +151,32 @@ class CachedReader(Protocol):
 class PersonWriter(Protocol):
     """Changes of one record."""
 
-    async def create(self, data: PersonData, *, idempotency_key: IdempotencyKey | None = None) -> StoredPerson:
-        """Store a new record and return it with its id and version 1.
+    async def create(
+        self, data: PersonData, *, idempotency_key: IdempotencyKey | None = None, principal: str | None = None
+    ) -> StoredPerson:
+        """Store a new record, created by `principal`, and return it with its id and version 1.
 
         A second call with the same `idempotency_key` and content within `IDEMPOTENCY_TTL` returns the record of the first call, even if
         the person has changed since. Raises IdempotencyKeyConflict (different content), IdempotentPersonDeleted.
         """
 
     async def replace(
-        self, person_id: str, data: PersonData, *, expected: int, current: StoredPerson | None = None
+        self,
+        person_id: str,
+        data: PersonData,
+        *,
+        expected: int,
+        current: StoredPerson | None = None,
+        origin: Origin = UPDATED,
     ) -> StoredPerson:
         """Replace the fields of a record and increment its version. Raises PersonNotFound, VersionConflict unless at version `expected`.
 
-        `current` is the record at that version if the caller has just read it; it saves some stores a read.
+        `current` is the record at that version if the caller has just read it; it saves some stores a read. The replaced version
+        becomes part of the history.
         """
 
     async def delete(self, person_id: str, *, expected: int | None = None) -> None:
-        """Delete a person and every copy of the record in the store.
+        """Delete a person, its history and every other copy of the record in the store. The feed of changes keeps the id.
 
         Raises PersonNotFound, VersionConflict unless at version `expected` (None: any version).
         """
@@ -178,9 +190,13 @@ class BulkStore(Protocol):
     """Writes of many records, with checkpoints from which an interrupted operation resumes."""
 
     async def create_many(
-        self, people: Sequence[PersonData], *, checkpoint: tuple[Checkpoint, Checkpoint] | None = None
+        self,
+        people: Sequence[PersonData],
+        *,
+        checkpoint: tuple[Checkpoint, Checkpoint] | None = None,
+        principal: str | None = None,
     ) -> list[str]:
-        """Store new records durably and return their ids, in order.
+        """Store new records, created by `principal`, durably and return their ids, in order.
 
         `checkpoint` is the current and the next checkpoint of the import, which the store updates atomically with the records.
         Raises ImportAlreadyRunning if the stored checkpoint is not the current one: another process runs the same import.
@@ -233,7 +249,7 @@ class StoreMaintenance(Protocol):
         """Update the gauges of the store among the metrics of this process."""
 
 
-class Store(PersonStore, BulkStore, LeaseStore, StoreMaintenance, Protocol):
+class Store(PersonStore, VersionReader, ChangeReader, BulkStore, LeaseStore, HistoryExpiry, StoreMaintenance, Protocol):
     """All interfaces of a store, for implementations and wrappers. Every other caller takes one of the interfaces above."""
 
     def index_value(self, surname_key: str) -> str:

@@ -13,6 +13,7 @@ import structlog
 from redis.asyncio import Redis
 
 from peopleinfo.errors import OutcomeUnknown, PeopleInfoError, PersonNotFound, StoreUnavailable, VersionConflict
+from peopleinfo.people.history import UPDATED
 from peopleinfo.people.person import StoredPerson, decode_header, split_record
 from peopleinfo.people.store import CacheStatus, Page, ReindexResult
 from peopleinfo.stores.cached.local import LocalCache
@@ -24,6 +25,7 @@ from peopleinfo.telemetry.metrics import CACHE_COALESCED_READS, CACHE_FENCES
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Sequence
 
+    from peopleinfo.people.history import Origin
     from peopleinfo.people.person import PersonData
     from peopleinfo.people.search import PersonFilter
     from peopleinfo.people.store import Checkpoint, IdempotencyKey, Store
@@ -96,6 +98,9 @@ class CachedStore:
         self.get = store.get
         self.find = store.find
         self.scan = store.scan
+        self.read_versions = store.read_versions
+        self.read_changes = store.read_changes
+        self.expire_history = store.expire_history
         self.read_checkpoint = store.read_checkpoint
         self.acquire_lease = store.acquire_lease
         self.estimate = store.estimate
@@ -144,12 +149,20 @@ class CachedStore:
         )
         return await self._read(query)
 
-    async def create(self, data: PersonData, *, idempotency_key: IdempotencyKey | None = None) -> StoredPerson:
-        names = [self._name_of(data.surname_key)]
-        return await self._write_fenced(names, lambda: self._store.create(data, idempotency_key=idempotency_key))
+    async def create(
+        self, data: PersonData, *, idempotency_key: IdempotencyKey | None = None, principal: str | None = None
+    ) -> StoredPerson:
+        write = partial(self._store.create, data, idempotency_key=idempotency_key, principal=principal)
+        return await self._write_fenced([self._name_of(data.surname_key)], write)
 
     async def replace(
-        self, person_id: str, data: PersonData, *, expected: int, current: StoredPerson | None = None
+        self,
+        person_id: str,
+        data: PersonData,
+        *,
+        expected: int,
+        current: StoredPerson | None = None,
+        origin: Origin = UPDATED,
     ) -> StoredPerson:
         if current is None or current.version != expected:
             current = await self._store.get(person_id)
@@ -158,7 +171,7 @@ class CachedStore:
         old = current
         names = [_person_name(person_id), self._name_of(_surname_key(old)), self._name_of(data.surname_key)]
         return await self._write_fenced(
-            names, lambda: self._store.replace(person_id, data, expected=expected, current=old)
+            names, lambda: self._store.replace(person_id, data, expected=expected, current=old, origin=origin)
         )
 
     async def delete(self, person_id: str, *, expected: int | None = None) -> None:
@@ -175,10 +188,14 @@ class CachedStore:
         raise StoreUnavailable("concurrent changes of the person prevented its deletion; try again")
 
     async def create_many(
-        self, people: Sequence[PersonData], *, checkpoint: tuple[Checkpoint, Checkpoint] | None = None
+        self,
+        people: Sequence[PersonData],
+        *,
+        checkpoint: tuple[Checkpoint, Checkpoint] | None = None,
+        principal: str | None = None,
     ) -> list[str]:
         names = {self._name_of(data.surname_key) for data in people}
-        write = partial(self._store.create_many, people, checkpoint=checkpoint)
+        write = partial(self._store.create_many, people, checkpoint=checkpoint, principal=principal)
         return await self._write_fenced(names, write, bulk=True)
 
     async def upsert_many(

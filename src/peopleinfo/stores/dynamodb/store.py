@@ -15,6 +15,7 @@ from peopleinfo.errors import (
     StoreUnavailable,
     VersionConflict,
 )
+from peopleinfo.people.history import UPDATED
 from peopleinfo.people.person import PersonData, StoredPerson, check_stored, encode_person, split_record, timestamp
 from peopleinfo.people.store import (
     IDEMPOTENCY_TTL,
@@ -29,6 +30,7 @@ from peopleinfo.stores.dynamodb.api_keys import DynamoDBApiKeyStore
 from peopleinfo.stores.dynamodb.bulk_write import BulkWriter
 from peopleinfo.stores.dynamodb.client import ConditionFailed, TransactionCancelled, non_atomic_writes
 from peopleinfo.stores.dynamodb.ended_sessions import DynamoDBEndedSessionStore
+from peopleinfo.stores.dynamodb.history import NoHistory
 from peopleinfo.stores.dynamodb.items import (
     ItemKey,
     KeyAllocator,
@@ -57,6 +59,7 @@ from peopleinfo.stores.dynamodb.upsert import Upsert, is_local_id
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from peopleinfo.people.history import Origin
     from peopleinfo.people.search import PersonFilter
     from peopleinfo.stores.dynamodb.client import Item, Json, TableClient
     from peopleinfo.stores.dynamodb.record_format import NewItem, RecordFormat
@@ -65,7 +68,7 @@ _MAX_ATTEMPTS: Final = 20  # attempts of a write that conflicts with concurrent 
 _MAX_SCAN_ITEMS: Final = 1_000  # items requested per call; a response holds at most 1 MB
 
 
-class DynamoDBStore:
+class DynamoDBStore(NoHistory):
     """Person records in a DynamoDB table that several processes share."""
 
     def __init__(
@@ -97,7 +100,9 @@ class DynamoDBStore:
             raise PersonNotFound(person_id)
         return StoredPerson(person_id, found.version, check_stored(body, person_id))
 
-    async def create(self, data: PersonData, *, idempotency_key: IdempotencyKey | None = None) -> StoredPerson:
+    async def create(
+        self, data: PersonData, *, idempotency_key: IdempotencyKey | None = None, principal: str | None = None
+    ) -> StoredPerson:
         await self._format.refresh_keys()
         for _ in range(_MAX_ATTEMPTS):
             item_key = self._item_keys.for_surname(data.surname_key, self._item_keys.new())
@@ -113,7 +118,13 @@ class DynamoDBStore:
         raise StoreUnavailable("no unused item key was found; try again")
 
     async def replace(
-        self, person_id: str, data: PersonData, *, expected: int, current: StoredPerson | None = None
+        self,
+        person_id: str,
+        data: PersonData,
+        *,
+        expected: int,
+        current: StoredPerson | None = None,
+        origin: Origin = UPDATED,
     ) -> StoredPerson:
         if current is None or current.version != expected:
             current = await self.get(person_id)
@@ -166,7 +177,11 @@ class DynamoDBStore:
                 return page.build(more=last is not None)
 
     async def create_many(
-        self, people: Sequence[PersonData], *, checkpoint: tuple[Checkpoint, Checkpoint] | None = None
+        self,
+        people: Sequence[PersonData],
+        *,
+        checkpoint: tuple[Checkpoint, Checkpoint] | None = None,
+        principal: str | None = None,
     ) -> list[str]:
         await self._format.refresh_keys()
         return await self._bulk.create_many(people, checkpoint)

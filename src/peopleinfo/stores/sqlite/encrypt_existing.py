@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _BATCH_ROWS: Final = 500
 _BATCH: Final = "SELECT surname_key, seq, fold, version, body FROM people WHERE seq > ? ORDER BY seq LIMIT ?"
+_HISTORY_BATCH: Final = "SELECT n, seq, version, body FROM history WHERE n > ? ORDER BY n LIMIT ?"
 
 
 def encrypt_database(path: Path, encryption: Encryption, *, on_progress: Callable[[int], None]) -> int:
@@ -40,6 +41,7 @@ def encrypt_database(path: Path, encryption: Encryption, *, on_progress: Callabl
             return 0
         encryptor = person_keys.EncryptingWriter(person_keys.init_encryption(db, encryption, secret))
         count = _encrypt_records(db, encryptor, on_progress)
+        _encrypt_history(db, encryptor)
         for key, seq, response in db.execute("SELECT key, seq, answer FROM once WHERE answer IS NOT NULL").fetchall():
             db.execute("UPDATE once SET answer = ? WHERE key = ?", (encryptor.encrypt_response(db, seq, response), key))
     return count
@@ -56,6 +58,14 @@ def _encrypt_records(
         count += len(rows)
         on_progress(len(rows))
     return count
+
+
+def _encrypt_history(db: sqlite3.Connection, encryptor: person_keys.EncryptingWriter) -> None:
+    last = 0
+    while rows := db.execute(_HISTORY_BATCH, (last, _BATCH_ROWS)).fetchall():
+        changed = [(encryptor.encrypt_record(db, seq, version, body), n) for n, seq, version, body in rows]
+        db.executemany("UPDATE history SET body = ? WHERE n = ?", changed)
+        last = rows[-1][0]
 
 
 @contextmanager

@@ -8,10 +8,12 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.errors import StoreConfigurationError, StoreMissing
+from peopleinfo.people.history import DEFAULT_LIMITS
 from peopleinfo.stores.sqlite import connection, schema
 from peopleinfo.stores.sqlite.connection import connect, make_private, require_exists
 from peopleinfo.stores.sqlite.errors import ErrorTranslator, code_of
 from peopleinfo.stores.sqlite.files import StoreFiles, path_of_keys
+from peopleinfo.stores.sqlite.history import Recorder
 from peopleinfo.stores.sqlite.store import SqliteStore
 from peopleinfo.stores.sqlite.writer import GroupCommitWriter
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.crypto.master_key import Encryption
     from peopleinfo.crypto.record_encryption import RecordEncryption
+    from peopleinfo.people.history import HistoryLimits
     from peopleinfo.stores.sqlite.person_keys import DecryptingReader, EncryptingWriter
 
 _READ_BUSY_TIMEOUT_MS: Final = 250  # reads in the event loop wait for a process that recovers the file
@@ -30,11 +33,16 @@ _CHECKPOINT_PAGES: Final = 8_000  # of 4 KiB; a checkpoint copies a page once, h
 
 @asynccontextmanager
 async def open_sqlite(
-    path: Path, *, now: Callable[[], datetime], encryption: Encryption | None = None, create: bool = True
+    path: Path,
+    *,
+    now: Callable[[], datetime],
+    encryption: Encryption | None = None,
+    limits: HistoryLimits = DEFAULT_LIMITS,
+    create: bool = True,
 ) -> AsyncIterator[SqliteStore]:
     """Open the store in a file. With `create` a missing file is created, readable only by its owner.
 
-    With `encryption` all stored records are encrypted. Raises StoreMissing, and StoreConfigurationError with a remedy.
+    With `encryption` all stored records are encrypted. `limits` bound their history. Raises StoreMissing, and StoreConfigurationError with a remedy.
     """
     errors = ErrorTranslator()
     async with AsyncExitStack() as stack:
@@ -71,6 +79,7 @@ async def open_sqlite(
             secret=secret,
             encryptor=encryptor,
             decryptor=decryptor,
+            recorder=Recorder(limits, now),
         )
 
 
@@ -121,6 +130,7 @@ def _create_views(
     if record_encryption is None:
         db.execute(schema.READABLE)
         db.execute(schema.IN_ORDER)
+        db.execute(schema.READABLE_HISTORY)
         return None
     from peopleinfo.stores.sqlite import person_keys  # noqa: PLC0415 - as above
 

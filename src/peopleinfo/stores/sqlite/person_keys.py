@@ -53,8 +53,14 @@ _MIGRATIONS: Final = (
 )
 _DECRYPTED_VIEW: Final = """
     CREATE TEMP VIEW {name} AS
-    SELECT p.surname_key, p.seq, p.fold, p.version, decrypted(p.seq, p.version, p.body, k.wrapped) AS body
+    SELECT p.surname_key, p.seq, p.fold, p.version, p.operation, p.principal,
+        decrypted(p.seq, p.version, p.body, k.wrapped) AS body
     FROM people p {index} CROSS JOIN person_keys k ON k.seq = p.seq
+"""
+_DECRYPTED_HISTORY: Final = """
+    CREATE TEMP VIEW readable_history AS
+    SELECT h.seq, h.version, h.operation, h.principal, h.replaced_at, decrypted(h.seq, h.version, h.body, k.wrapped) AS body
+    FROM history h CROSS JOIN person_keys k ON k.seq = h.seq
 """
 _KEY_MISSING: Final = """
     SELECT p.seq, k.seq IS NULL FROM people p INDEXED BY people_by_seq LEFT JOIN person_keys k ON k.seq = p.seq
@@ -62,6 +68,7 @@ _KEY_MISSING: Final = """
 """
 _PURGE: Final = (
     "DELETE FROM people WHERE seq IN (SELECT value FROM json_each(?))",
+    "DELETE FROM history WHERE seq IN (SELECT value FROM json_each(?))",
     "DELETE FROM foreign_ids WHERE seq IN (SELECT value FROM json_each(?))",  # one scan for all
     "UPDATE once SET answer = NULL WHERE seq IN (SELECT value FROM json_each(?))",
 )
@@ -166,6 +173,7 @@ class DecryptingReader:
         db.create_function("decrypted", 4, self.decrypt)
         db.execute(_DECRYPTED_VIEW.format(name="readable", index=""))
         db.execute(_DECRYPTED_VIEW.format(name="in_order", index="INDEXED BY people_by_seq"))
+        db.execute(_DECRYPTED_HISTORY)
 
     def decrypt(self, seq: int, version: int, body: bytes, wrapped: bytes) -> bytes:
         """Return the JSON of a record (the SQL function `decrypted`). Raises StoreDamaged."""

@@ -92,11 +92,33 @@ MIGRATIONS: Final = (
         expires_at INTEGER NOT NULL -- seconds since 1970
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE people ADD COLUMN operation TEXT; -- of the current version; NULL for a new record
+    ALTER TABLE people ADD COLUMN principal TEXT;
+    CREATE TABLE history (              -- replaced versions, in the order of their replacement
+        n INTEGER PRIMARY KEY,
+        seq INTEGER NOT NULL,
+        version INTEGER NOT NULL,
+        operation TEXT,                 -- that created this version
+        principal TEXT,
+        replaced_at INTEGER NOT NULL,   -- milliseconds since 1970
+        body BLOB NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX history_by_version ON history (seq, version);
+    CREATE TABLE changes (              -- the feed, in the order of the commits
+        n INTEGER PRIMARY KEY,
+        person_id BLOB NOT NULL,
+        version INTEGER NOT NULL,
+        operation TEXT NOT NULL,
+        at INTEGER NOT NULL             -- milliseconds since 1970
+    ) STRICT;
+    """,
 )
 
 # The views for reading records; `person_keys` defines decrypting views with the same names.
 READABLE: Final = "CREATE TEMP VIEW readable AS SELECT * FROM people"
 IN_ORDER: Final = "CREATE TEMP VIEW in_order AS SELECT * FROM people INDEXED BY people_by_seq"
+READABLE_HISTORY: Final = "CREATE TEMP VIEW readable_history AS SELECT * FROM history"
 
 
 def migrate(

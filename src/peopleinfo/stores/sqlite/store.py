@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import sqlite3
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from peopleinfo.crypto.ids import BLOCK_SIZE, IdCipher
 from peopleinfo.errors import (
-    IdempotencyKeyConflict,
-    IdempotentPersonDeleted,
     PersonNotFound,
     StoreUnavailable,
     VersionConflict,
 )
 from peopleinfo.people import strict_json
 from peopleinfo.people.folding import FOLD_VERSION
+from peopleinfo.people.history import UPDATED, Operation
 from peopleinfo.people.person import (
     PersonData,
     StoredPerson,
@@ -28,7 +26,6 @@ from peopleinfo.people.person import (
     timestamp,
 )
 from peopleinfo.people.store import (
-    IDEMPOTENCY_TTL,
     Checkpoint,
     IdempotencyKey,
     Lease,
@@ -37,8 +34,11 @@ from peopleinfo.people.store import (
     ReindexResult,
 )
 from peopleinfo.stores.sqlite.api_keys import SqliteApiKeyStore
+from peopleinfo.stores.sqlite.batches import insert_rows
+from peopleinfo.stores.sqlite.changes import read_changes
 from peopleinfo.stores.sqlite.checkpoints import acquire_lease, advance_checkpoint, read_checkpoint
 from peopleinfo.stores.sqlite.ended_sessions import SqliteEndedSessionStore
+from peopleinfo.stores.sqlite.idempotency import IdempotencyKeys
 from peopleinfo.stores.sqlite.paging import SEQ_SIZE, find_page, full_page, parse_position, position_after, scan_page
 from peopleinfo.stores.sqlite.schema import SECRET
 from peopleinfo.stores.sqlite.upsert import Upsert, foreign_seq, is_outdated, latest_versions, reindex_person
@@ -49,10 +49,12 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
     from datetime import datetime
 
+    from peopleinfo.people.history import ChangePage, Origin, VersionPage
     from peopleinfo.people.search import PersonFilter
     from peopleinfo.stores.sqlite.errors import ErrorTranslator
     from peopleinfo.stores.sqlite.files import StoreFiles
-    from peopleinfo.stores.sqlite.person_keys import DecryptingReader, EncryptingWriter
+    from peopleinfo.stores.sqlite.history import Recorder
+    from peopleinfo.stores.sqlite.person_keys import DecryptingReader, EncryptingWriter, Row
     from peopleinfo.stores.sqlite.writer import GroupCommitWriter
 
 T = TypeVar("T")
@@ -60,11 +62,10 @@ T = TypeVar("T")
 _READINESS_TIMEOUT: Final = 2.0
 _ID_CHECK: Final = bytes(BLOCK_SIZE - SEQ_SIZE)  # second half of an id's block; identifies ids that this store issued
 
-_INSERT: Final = "INSERT INTO people (surname_key, seq, fold, version, body) VALUES (?, ?, ?, ?, ?)"
-# Bulk writes insert many rows with one statement: the thread waits for the interpreter lock after each statement.
-_BATCH_ROWS: Final = 500
-_INSERT_BATCH: Final = _INSERT + ", (?, ?, ?, ?, ?)" * (_BATCH_ROWS - 1)
-_UPDATE: Final = "UPDATE people SET surname_key = ?, fold = ?, version = ?, body = ? WHERE seq = ?"
+_INSERT: Final = "INSERT INTO people (surname_key, seq, fold, version, body, principal) VALUES"
+_UPDATE: Final = """
+    UPDATE people SET surname_key = ?, fold = ?, version = ?, body = ?, operation = ?, principal = ? WHERE seq = ?
+"""
 _FOLD_VERSIONS: Final = "SELECT seq, fold FROM people INDEXED BY people_by_seq WHERE seq > ? ORDER BY seq LIMIT ?"
 _BY_SEQ: Final = "SELECT version, body FROM readable WHERE seq = ?"
 
@@ -85,6 +86,7 @@ class SqliteStore:
         secret: bytes,
         encryptor: EncryptingWriter | None,
         decryptor: DecryptingReader | None,
+        recorder: Recorder,
     ) -> None:
         # Short reads run in the event loop: they are cheaper than a switch to a thread (ADR 3).
         self._reader = reader
@@ -99,6 +101,8 @@ class SqliteStore:
         self.secret = secret
         self._encryptor = encryptor  # None: records are not encrypted
         self._decryptor = decryptor
+        self._recorder = recorder
+        self._idempotency = IdempotencyKeys(encryptor, now)
         self.index_value: Callable[[str], str] = encryptor.index if encryptor else str
         self._ids = IdCipher(self.secret)  # encodes in the writer's thread only, decodes in the loop's
 
@@ -112,19 +116,28 @@ class SqliteStore:
             raise PersonNotFound(person_id)
         return StoredPerson(person_id, row[0], check_stored(row[1], person_id))
 
-    async def create(self, details: PersonData, *, idempotency_key: IdempotencyKey | None = None) -> StoredPerson:
+    async def create(
+        self, details: PersonData, *, idempotency_key: IdempotencyKey | None = None, principal: str | None = None
+    ) -> StoredPerson:
         def change(db: sqlite3.Connection) -> StoredPerson:
-            if idempotency_key is not None and (record := self._replay(db, idempotency_key)):
-                return record
-            (record,) = self._insert(db, [details])
+            if idempotency_key is not None and (first := self._idempotency.replay(db, idempotency_key)):
+                return StoredPerson(self._id_of(first[0]), 1, first[1])
+            (record,) = self._insert(db, [details], principal)
             if idempotency_key is not None:
-                self._save_idempotent(db, idempotency_key, record)
+                (seq,) = db.execute("SELECT last_seq FROM deployment").fetchone()
+                self._idempotency.save(db, idempotency_key, seq, record.body)
             return record
 
         return await self._writer.run(change, size=_variable_size(details))
 
     async def replace(
-        self, person_id: str, details: PersonData, *, expected: int, current: StoredPerson | None = None
+        self,
+        person_id: str,
+        details: PersonData,
+        *,
+        expected: int,
+        current: StoredPerson | None = None,
+        origin: Origin = UPDATED,
     ) -> StoredPerson:
         seq = self._seq(person_id)
 
@@ -136,10 +149,8 @@ class SqliteStore:
             key, body = details.surname_key, record.body
             if self._encryptor:
                 key, body = self._encryptor.index(key), self._encryptor.encrypt_record(db, seq, record.version, body)
-            db.execute(
-                _UPDATE,
-                (key, FOLD_VERSION, record.version, body, seq),
-            )
+            self._recorder.replacing(db, seq, record, origin.operation)
+            db.execute(_UPDATE, (key, FOLD_VERSION, record.version, body, *origin, seq))
             return record
 
         return await self._writer.run(change, size=_variable_size(details))
@@ -149,8 +160,9 @@ class SqliteStore:
         foreign = self._own_seq(person_id) is None
 
         def change(db: sqlite3.Connection) -> None:
-            _read_expected(db, person_id, seq, expected)
+            version, _ = _read_expected(db, person_id, seq, expected)
             db.execute("DELETE FROM people WHERE seq = ?", (seq,))
+            self._recorder.deleted(db, seq, person_id, version)
             if foreign:
                 db.execute("DELETE FROM foreign_ids WHERE person_id = ?", (bytes.fromhex(person_id),))
             db.execute("UPDATE once SET answer = NULL WHERE seq = ?", (seq,))
@@ -185,13 +197,27 @@ class SqliteStore:
         return await self._in_thread(read)
 
     async def create_many(
-        self, people: Sequence[PersonData], *, checkpoint: tuple[Checkpoint, Checkpoint] | None = None
+        self,
+        people: Sequence[PersonData],
+        *,
+        checkpoint: tuple[Checkpoint, Checkpoint] | None = None,
+        principal: str | None = None,
     ) -> list[str]:
         def change(db: sqlite3.Connection) -> list[str]:
             advance_checkpoint(db, checkpoint)
-            return [record.person_id for record in self._insert(db, people)]
+            return [record.person_id for record in self._insert(db, people, principal)]
 
         return await self._writer.run(change)
+
+    async def read_versions(self, person_id: str, *, after: int, limit: int) -> VersionPage:
+        seq = self._seq(person_id)
+        return await self._in_thread(lambda db: self._recorder.read(db, person_id, seq, after, limit))
+
+    async def read_changes(self, *, since: bytes | None, limit: int) -> ChangePage:
+        return await self._in_thread(lambda db: read_changes(db, since, limit))
+
+    async def expire_history(self) -> bool:
+        return await self._writer.run(self._recorder.expire, deletes=True)
 
     async def read_checkpoint(self, operation_id: bytes) -> Checkpoint:
         with self._store_errors():
@@ -214,18 +240,14 @@ class SqliteStore:
             upsert = Upsert(db)
             upsert.add(incoming)
             self._check_not_encrypted(db)
-            _insert_rows(db, self._encryptor.encrypt_new(db, upsert.inserts) if self._encryptor else upsert.inserts)
-            for key, seq, fold, version, body in upsert.updates:
-                row = (key, fold, version, body, seq)
+            self._insert_rows(db, [person.row for person in upsert.inserts], None)
+            self._recorder.created(db, [person.key for person in upsert.inserts])
+            for person in upsert.updates:
+                key, seq, fold, version, body = person.row
                 if self._encryptor:
-                    row = (
-                        self._encryptor.index(key),
-                        fold,
-                        version,
-                        self._encryptor.encrypt_record(db, seq, version, body),
-                        seq,
-                    )
-                db.execute(_UPDATE, row)
+                    key, body = self._encryptor.index(key), self._encryptor.encrypt_record(db, seq, version, body)
+                self._recorder.replacing(db, seq, StoredPerson(*person.key, body), Operation.UPDATED)
+                db.execute(_UPDATE, (key, fold, version, body, *UPDATED, seq))
             return len(upsert.inserts) + len(upsert.updates)
 
         return await self._writer.run(change)
@@ -294,7 +316,12 @@ class SqliteStore:
         except sqlite3.Error as error:
             raise self._errors.translate(error) from error
 
-    def _insert(self, db: sqlite3.Connection, people: Sequence[PersonData]) -> list[StoredPerson]:
+    def _id_of(self, seq: int) -> str:
+        return self._ids.encode(seq.to_bytes(SEQ_SIZE) + _ID_CHECK)
+
+    def _insert(
+        self, db: sqlite3.Connection, people: Sequence[PersonData], principal: str | None
+    ) -> list[StoredPerson]:
         self._check_not_encrypted(db)
         (last,) = db.execute(
             "UPDATE deployment SET last_seq = last_seq + ? RETURNING last_seq", (len(people),)
@@ -302,14 +329,18 @@ class SqliteStore:
         now = timestamp(self._now())
         rows, records = [], []
         for seq, details in enumerate(people, start=last - len(people) + 1):
-            person_id = self._ids.encode(seq.to_bytes(SEQ_SIZE) + _ID_CHECK)
-            record = encode_person(person_id, 1, details, created_at=now, updated_at=now)
+            record = encode_person(self._id_of(seq), 1, details, created_at=now, updated_at=now)
             rows.append((details.surname_key, seq, FOLD_VERSION, 1, record.body))
             records.append(record)
+        self._insert_rows(db, rows, principal)
+        self._recorder.created(db, [(record.person_id, 1) for record in records])
+        return records
+
+    def _insert_rows(self, db: sqlite3.Connection, rows: list[Row], principal: str | None) -> None:
         if self._encryptor:
             rows = self._encryptor.encrypt_new(db, rows)
-        _insert_rows(db, rows)
-        return records
+        # Sorted in the order of the file.
+        insert_rows(db, _INSERT, [(*row, principal) for row in sorted(rows)])
 
     def _check_not_encrypted(self, db: sqlite3.Connection) -> None:
         """Raise StoreUnavailable if another process encrypted the store after this process opened it without encryption."""
@@ -318,30 +349,6 @@ class SqliteStore:
             raise StoreUnavailable(
                 "the store was encrypted while it was open; restart the service with PEOPLEINFO_ENCRYPTION"
             )
-
-    def _replay(self, db: sqlite3.Connection, idempotency_key: IdempotencyKey) -> StoredPerson | None:
-        now = int(self._now().timestamp())
-        db.execute("DELETE FROM once WHERE expires_at <= ?", (now,))
-        row = db.execute("SELECT content, seq, answer FROM once WHERE key = ?", (idempotency_key.key,)).fetchone()
-        if row is None:
-            return None
-        content, seq, response = row
-        if content != idempotency_key.content:
-            raise IdempotencyKeyConflict
-        if self._encryptor and response is not None:
-            response = self._encryptor.decrypt_response(db, seq, response)
-        if response is None:
-            raise IdempotentPersonDeleted
-        return StoredPerson(self._ids.encode(seq.to_bytes(SEQ_SIZE) + _ID_CHECK), 1, response)
-
-    def _save_idempotent(self, db: sqlite3.Connection, idempotency_key: IdempotencyKey, record: StoredPerson) -> None:
-        expires_at = int(self._now().timestamp()) + IDEMPOTENCY_TTL
-        (seq,) = db.execute("SELECT last_seq FROM deployment").fetchone()
-        response = self._encryptor.encrypt_response(db, seq, record.body) if self._encryptor else record.body
-        db.execute(
-            "INSERT INTO once VALUES (?, ?, ?, ?, ?)",
-            (idempotency_key.key, idempotency_key.content, seq, response, expires_at),
-        )
 
 
 def _variable_size(details: PersonData) -> int:
@@ -358,11 +365,3 @@ def _read_expected(db: sqlite3.Connection, person_id: str, seq: int, expected: i
     if expected not in (None, version):
         raise VersionConflict(person_id, actual=version)
     return version, body
-
-
-def _insert_rows(db: sqlite3.Connection, rows: list[Any]) -> None:
-    rows.sort()  # in the order of the file
-    batched = len(rows) - len(rows) % _BATCH_ROWS
-    for start in range(0, batched, _BATCH_ROWS):
-        db.execute(_INSERT_BATCH, list(itertools.chain.from_iterable(rows[start : start + _BATCH_ROWS])))
-    db.executemany(_INSERT, rows[batched:])

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from peopleinfo.people.folding import FOLD_VERSION
 from peopleinfo.people.person import PersonHeader, decode_header
+from peopleinfo.stores.sqlite.history import erase_history
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Sequence
 
-    Row = tuple[str, int, int, int, bytes]  # of table people: surname_key, seq, fold, version, body
+    from peopleinfo.stores.sqlite.person_keys import Row
 
 # The seq of a record from another store is its creation time in milliseconds and a number within that millisecond, so that records with the
 # same surname stay in the order of creation. Records created here continue after the largest seq.
@@ -32,6 +33,23 @@ class IncomingPerson(NamedTuple):
         return self.header.surname_key
 
 
+class LocatedPerson(NamedTuple):
+    """A record to upsert with its seq in this store."""
+
+    person: IncomingPerson
+    seq: int
+
+    @property
+    def row(self) -> Row:
+        """The row in the table of people."""
+        return (self.person.row_key, self.seq, FOLD_VERSION, self.person.header.version, self.person.body)
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """The id and the version."""
+        return self.person.header.person_id, self.person.header.version
+
+
 def latest_versions(people: Sequence[bytes], own_seq: Callable[[str], int | None]) -> list[IncomingPerson]:
     """Parse the JSON of records; of several versions of a record, return only the latest."""
     latest: dict[str, IncomingPerson] = {}
@@ -48,10 +66,10 @@ class Upsert:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._last: dict[int, int] = {}  # first seq of a millisecond → last seq used in it
-        self.inserts: list[Row] = []
-        """Rows of records that do not exist here."""
-        self.updates: list[Row] = []
-        """Rows of records that exist here in an earlier version."""
+        self.inserts: list[LocatedPerson] = []
+        """Records that do not exist here."""
+        self.updates: list[LocatedPerson] = []
+        """Records that exist here in an earlier version."""
 
     def add(self, people: Sequence[IncomingPerson]) -> None:
         """Add the records to `inserts` or `updates`; skip those stored in the same or a later version."""
@@ -64,14 +82,11 @@ class Upsert:
                 seq = self._allocate_seq(person.header)
             elif stored is None:  # a deleted key may have left a row behind
                 self._db.execute("DELETE FROM people WHERE seq = ?", (seq,))
-            (self.inserts if stored is None else self.updates).append(self._row(person, seq))
+                erase_history(self._db, seq)
+            (self.inserts if stored is None else self.updates).append(LocatedPerson(person, seq))
         if self.inserts:
-            last = max(row[1] for row in self.inserts)
+            last = max(person.seq for person in self.inserts)
             self._db.execute("UPDATE deployment SET last_seq = max(last_seq, ?)", (last,))
-
-    @staticmethod
-    def _row(person: IncomingPerson, seq: int) -> Row:
-        return (person.row_key, seq, FOLD_VERSION, person.header.version, person.body)
 
     def _version(self, seq: int | None) -> int | None:
         row = self._db.execute("SELECT version FROM readable WHERE seq = ?", (seq,)).fetchone()

@@ -1,0 +1,101 @@
+"""The versions of records in the database file. The transaction of a write stores the replaced version and the change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from peopleinfo.errors import PersonNotFound
+from peopleinfo.people.history import Operation, Origin, PersonVersion, VersionPage, milliseconds
+from peopleinfo.people.person import check_stored
+from peopleinfo.people.store import PAGE_SIZE
+from peopleinfo.stores.sqlite.changes import append_changes, expire_changes
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from peopleinfo.people.history import HistoryLimits
+    from peopleinfo.people.person import StoredPerson
+
+# An encrypted record stays encrypted with its key: the ciphertext is bound to its version.
+_ARCHIVE: Final = """
+    INSERT OR REPLACE INTO history (seq, version, operation, principal, replaced_at, body)
+    SELECT seq, version, operation, principal, ?, body FROM people WHERE seq = ?
+"""
+_EXCEEDING: Final = "DELETE FROM history WHERE seq = ? AND version < ?"
+_ERASE: Final = "DELETE FROM history WHERE seq = ?"
+_CURRENT: Final = "SELECT version, operation, principal, body FROM readable WHERE seq = ?"
+_EARLIER: Final = """
+    SELECT version, operation, principal, body FROM readable_history
+    WHERE seq = ? AND version > ? AND version < ? AND replaced_at > ? ORDER BY version LIMIT ?
+"""
+# Versions are stored in the order of their replacement, so the oldest rows expire first.
+_EXPIRE: Final = "DELETE FROM history WHERE n IN (SELECT n FROM history ORDER BY n LIMIT ?) AND replaced_at < ?"
+_EXPIRY_ROWS: Final = 1_000  # oldest rows examined at a time
+
+
+class Recorder:
+    """Stores versions and changes in the transaction of the write that causes them."""
+
+    def __init__(self, limits: HistoryLimits, now: Callable[[], datetime]) -> None:
+        self._limits = limits
+        self._now = now
+
+    def created(self, db: sqlite3.Connection, people: Sequence[tuple[str, int]]) -> None:
+        """Record new people by id and version. Call this after their rows are stored."""
+        append_changes(db, people, Operation.CREATED, self._now())
+
+    def replacing(self, db: sqlite3.Connection, seq: int, record: StoredPerson, operation: Operation) -> None:
+        """Record the replacement of a record by its next version. Call this before its row is updated."""
+        now = self._now()
+        if self._limits.max_versions != 0:
+            db.execute(_ARCHIVE, (milliseconds(now), seq))
+        if self._limits.max_versions is not None:
+            db.execute(_EXCEEDING, (seq, self._limits.oldest_version(record.version)))
+        append_changes(db, [(record.person_id, record.version)], operation, now)
+
+    def deleted(self, db: sqlite3.Connection, seq: int, person_id: str, version: int) -> None:
+        """Delete the versions of a record, and record the deletion of its last `version`."""
+        erase_history(db, seq)
+        append_changes(db, [(person_id, version + 1)], Operation.DELETED, self._now())
+
+    def read(self, db: sqlite3.Connection, person_id: str, seq: int, after: int, limit: int) -> VersionPage:
+        """Return a page of versions; see `VersionReader.read_versions`."""
+        db.execute("BEGIN")  # both queries read the same state
+        try:
+            current = db.execute(_CURRENT, (seq,)).fetchone()
+            if current is None:
+                raise PersonNotFound(person_id)
+            first = max(after, self._limits.oldest_version(current[0]) - 1)
+            bounds = (seq, first, current[0], self._limits.replaced_after(self._now()), limit)
+            versions, size = [], 0
+            for row in db.execute(_EARLIER, bounds):
+                versions.append(_version(*row))
+                size += len(row[3])
+                if size >= PAGE_SIZE:
+                    break
+        finally:
+            db.execute("COMMIT")
+        if len(versions) == limit or size >= PAGE_SIZE:
+            return VersionPage(versions, more=True)
+        return VersionPage([*versions, *([_version(*current)] if current[0] > after else [])], more=False)
+
+    def expire(self, db: sqlite3.Connection) -> bool:
+        """Delete some of the expired versions and changes; return whether there may be more."""
+        now, limits = self._now(), self._limits
+        before = milliseconds(now) + 1 if limits.max_versions == 0 else limits.replaced_after(now)
+        versions = db.execute(_EXPIRE, (_EXPIRY_ROWS, before)).rowcount
+        changes = expire_changes(db, now - limits.changes_age, _EXPIRY_ROWS)
+        return _EXPIRY_ROWS in (versions, changes)
+
+
+def erase_history(db: sqlite3.Connection, seq: int) -> None:
+    """Delete all earlier versions of a record."""
+    db.execute(_ERASE, (seq,))
+
+
+def _version(version: int, operation: str | None, principal: str | None, body: Any) -> PersonVersion:
+    """Return the version in a row. A row without an operation was created, or stored by an earlier release."""
+    default = Operation.CREATED if version == 1 else Operation.UPDATED
+    return PersonVersion(version, Origin(Operation(operation) if operation else default, principal), check_stored(body))
