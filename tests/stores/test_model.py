@@ -50,11 +50,11 @@ T = TypeVar("T")
 # Spelling → surname key, listed instead of computed: prefixes of each other, equal keys, and distant scripts.
 SURNAMES = {
     "Li": "li", "LI": "li", "Lî": "li", "Lin": "lin", "L'In": "lin", "Lind": "lind", "Líndt": "lindt",
-    "Müller": "muller", "MULLER": "muller", "de la Cruz": "de la cruz", "De-la  Cruz": "dela cruz", "Ольга": "ольга",
-    "林": "林", "\U00020bb7田": "\U00020bb7田",
+    "Müller": "muller", "MULLER": "muller", "de la Cruz": "delacruz", "De-la  Cruz": "delacruz", "Ольга": "ольга",
+    "林": "林", "\U0002000b田": "\U0002000b田",
 }  # fmt: skip
 NAMES = {"Ana": "ana", "ANA": "ana", "Aña": "ana", "Bo": "bo", "Li": "li"}
-PREFIXES = {"L": "l", "lI": "li", "lin": "lin", "M": "m", "dé": "de", "о": "о", "林": "林", "\U00020bb7": "\U00020bb7"}
+PREFIXES = {"L": "l", "lI": "li", "lin": "lin", "M": "m", "dé": "de", "о": "о", "林": "林", "\U0002000b": "\U0002000b"}
 # Birthdate → the first and last day that it covers.
 BORN = {
     "1990-02-11": ("1990-02-11", "1990-02-11"),
