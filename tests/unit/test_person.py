@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 from peopleinfo.errors import InvalidPerson
 from peopleinfo.people import strict_json
+from peopleinfo.people.fields import FIELD_TABLE, MAX_NAME_LENGTH
 from peopleinfo.people.person import (
-    MAX_ADDRESS_LENGTH,
-    MAX_NAME_LENGTH,
     MAX_RECORD_SIZE,
     PersonData,
     encode_person,
@@ -27,6 +26,8 @@ from peopleinfo.people.person import (
     split_record,
     timestamp,
 )
+
+MAX_ADDRESS_LENGTH = FIELD_TABLE["person_address"].max_length
 
 TODAY = date(2026, 3, 1)
 LEGACY_PERSON = {

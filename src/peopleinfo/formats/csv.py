@@ -11,6 +11,7 @@ import msgspec
 from peopleinfo.errors import InvalidInput
 from peopleinfo.formats.column_mapping import REJECT_LINE, REJECT_REASON
 from peopleinfo.people import strict_json
+from peopleinfo.people.fields import FIELDS
 from peopleinfo.people.person import decode_fields, decode_stored
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.bulk.rows import RowResult
 
-FIRST: Final = ("person_id", "person_name", "person_surname", "person_birthdate", "person_address")
+FIRST: Final = ("person_id", *FIELDS)
 LAST: Final = ("version", "created_at", "updated_at")
 
 

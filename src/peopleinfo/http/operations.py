@@ -25,6 +25,7 @@ from peopleinfo.http.schemas import (
     Status,
     Text,
 )
+from peopleinfo.people.fields import FIELD_TABLE
 
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
@@ -208,12 +209,7 @@ OPERATIONS: Final = (
                 _Key,
                 "Identifies this import. Send an interrupted import again with the same key to resume it.",
             ),
-            Parameter("query", "person_name", str, "CSV: the column of the given names."),
-            Parameter("query", "person_surname", str, "CSV: the column of the surname."),
-            Parameter("query", "person_birthdate", str, "CSV: the column of the birthdate."),
-            Parameter(
-                "query", "person_address", str, "CSV: the column of the address, or several, separated by commas."
-            ),
+            *(Parameter("query", name, str, f"CSV: {field.column}.") for name, field in FIELD_TABLE.items()),
             Parameter("query", "date_format", str, "CSV: the format of birthdates for strptime, for example %d/%m/%Y."),
             Parameter("query", "dry_run", bool, "Validate the rows without storing them."),
         ),

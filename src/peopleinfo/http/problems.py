@@ -56,6 +56,7 @@ PROBLEM_TYPES: Final[dict[type[Exception], ProblemType]] = {
     errors.FieldAccessDenied: ProblemType(403, "field-access-denied", "Field access denied"),
     errors.OutcomeUnknown: ProblemType(503, "outcome-unknown", "Outcome unknown"),
     errors.AuditUnavailable: ProblemType(503, "audit-unavailable", "Audit log unavailable"),
+    errors.StoreUnavailable: _UNAVAILABLE,
     errors.Unavailable: _UNAVAILABLE,
     errors.StoreConfigurationError: _UNAVAILABLE,
 }

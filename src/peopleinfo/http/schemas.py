@@ -2,62 +2,67 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, defstruct
 
 from peopleinfo.http.search_params import LIMIT, MAX_LIMIT, ExportFormat
-from peopleinfo.people.person import MAX_ADDRESS_LENGTH, MAX_NAME_LENGTH
+from peopleinfo.people.fields import FIELD_TABLE, LEGACY_FIELDS, Field
 from peopleinfo.people.search import Match  # noqa: TC001 - read at run time, as a type
 
-_Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH)]
 Text = Annotated[str, Meta(min_length=1)]
 _Id = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", examples=["e953cc6a7f986f7bb8466799a8eb167a"])]
 _Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
-_Version = Annotated[int, Meta(ge=1)]
 Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="Maximum number of people on a page.")]
 Cursor = Annotated[str, Meta(description="The next_cursor of the previous page.")]
 
 
-class NewPerson(Struct, omit_defaults=True):
+def _text_of(field: Field) -> Any:
+    return Annotated[str, Meta(min_length=1, max_length=field.max_length)]
+
+
+def _described(name: str, kind: Any, description: str | None = None) -> Any:
+    field = FIELD_TABLE[name]
+    return Annotated[kind, Meta(description=description or field.description, examples=list(field.examples))]
+
+
+if TYPE_CHECKING:  # the fields follow the table
+    _NewFields = Struct
+    _StoredFields = Struct
+    _LegacyFields = Struct
+else:
+    _NewFields = defstruct(
+        "_NewFields", [(name, _described(name, _text_of(field) | None), None) for name, field in FIELD_TABLE.items()]
+    )
+    _StoredFields = defstruct(
+        "_StoredFields",
+        [
+            ("person_id", _Id),
+            (
+                "version",
+                Annotated[
+                    int,
+                    Meta(ge=1, description="Starts at 1 and increases by 1 with each change; the ETag contains it."),
+                ],
+            ),
+            ("created_at", _Time),
+            ("updated_at", _Time),
+            *((name, _text_of(field) | UnsetType, UNSET) for name, field in FIELD_TABLE.items()),
+        ],
+    )
+    _LegacyFields = defstruct("_LegacyFields", [(name, _text_of(FIELD_TABLE[name])) for name in LEGACY_FIELDS])
+
+
+class NewPerson(_NewFields, omit_defaults=True):
     """A new person. At least one of person_name and person_surname is required; all other fields are stored as sent."""
 
-    person_name: Annotated[_Name | None, Meta(description="Given name or names.", examples=["Anna"])] = None
-    person_surname: Annotated[_Name | None, Meta(description="Family name.", examples=["Müller"])] = None
-    person_birthdate: Annotated[
-        _Name | None,
-        Meta(description="YYYY-MM-DD, YYYY-MM, YYYY or --MM-DD, not in the future.", examples=["1990-02-11"]),
-    ] = None
-    person_address: Annotated[
-        Annotated[str, Meta(min_length=1, max_length=MAX_ADDRESS_LENGTH)] | None,
-        Meta(description="Free text; line breaks are kept.", examples=["12 Example Street\nSpringfield"]),
-    ] = None
+
+class Person(_StoredFields):
+    """A stored person with all fields that the client sent. A person stored through /data may have any text as birthdate."""
 
 
-class Person(Struct):
-    """A stored person with all fields that the client sent."""
-
-    person_id: _Id
-    version: Annotated[
-        _Version, Meta(description="Starts at 1 and increases by 1 with each change; the ETag contains it.")
-    ]
-    created_at: _Time
-    updated_at: _Time
-    person_name: _Name | UnsetType = UNSET
-    person_surname: _Name | UnsetType = UNSET
-    person_birthdate: Annotated[
-        _Name | UnsetType, Meta(description="As in NewPerson. A person stored through /data may have any text here.")
-    ] = UNSET
-    person_address: Text | UnsetType = UNSET
-
-
-class LegacyPerson(Struct):
-    """A person of the legacy API: four required fields and any other fields."""
-
-    person_name: _Name
-    person_surname: _Name
-    person_birthdate: Annotated[_Name, Meta(description="Any text.")]
-    person_address: Annotated[str, Meta(min_length=1, max_length=MAX_ADDRESS_LENGTH)]
+class LegacyPerson(_LegacyFields):
+    """A person of the legacy API: four required fields and any other fields. Its birthdate may be any text."""
 
 
 class _Filters(Struct, forbid_unknown_fields=True, omit_defaults=True):

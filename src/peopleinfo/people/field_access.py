@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from peopleinfo.errors import FieldAccessDenied
 from peopleinfo.people import strict_json
-from peopleinfo.people.fields import CUSTOM_FIELDS, FIELDS, READ_ONLY_FIELDS
+from peopleinfo.people.fields import CUSTOM_FIELDS, FIELD_TABLE, FIELDS, READ_ONLY_FIELDS
 from peopleinfo.people.person import decode_fields
 
 if TYPE_CHECKING:
@@ -16,14 +16,6 @@ if TYPE_CHECKING:
 
 _ALWAYS_VISIBLE: Final = frozenset(READ_ONLY_FIELDS)  # clients need them to address and change a record
 _STANDARD_FIELDS: Final = frozenset(FIELDS) | _ALWAYS_VISIBLE
-# Fields that a filter reveals. A single name is indexed like a surname.
-_REVEALED_BY: Final = {
-    "surname": {"person_surname", "person_name"},
-    "surname_prefix": {"person_surname", "person_name"},
-    "name": {"person_name"},
-    "born_from": {"person_birthdate"},
-    "born_to": {"person_birthdate"},
-}
 
 
 def is_hidden(field: str, hidden: frozenset[str]) -> bool:
@@ -51,9 +43,11 @@ def hidden_fields_hash(hidden: frozenset[str]) -> str:
 
 def check_search(filters: Iterable[str], hidden: frozenset[str]) -> None:
     """Raise FieldAccessDenied if the results of a search by these filters would reveal a hidden field."""
-    revealed: set[str] = set().union(*(_REVEALED_BY.get(name, ()) for name in filters))
-    if revealed & hidden:
-        raise FieldAccessDenied(sorted(revealed & hidden))
+    used = set(filters)
+    if denied := [
+        name for name, field in FIELD_TABLE.items() if name in hidden and not used.isdisjoint(field.searched_by)
+    ]:
+        raise FieldAccessDenied(sorted(denied))
 
 
 def check_patch(patch: Any, hidden: frozenset[str]) -> None:

@@ -15,7 +15,7 @@ import msgspec
 
 from peopleinfo.errors import FieldError, InvalidJson, InvalidPerson, StoreDamaged
 from peopleinfo.people import birthdate, strict_json
-from peopleinfo.people.fields import FIELDS, READ_ONLY_FIELDS
+from peopleinfo.people.fields import FIELD_TABLE, FIELDS, LEGACY_FIELDS, READ_ONLY_FIELDS, PersonFields
 from peopleinfo.people.folding import fold, is_visible
 
 if TYPE_CHECKING:
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MAX_NAME_LENGTH: Final = 256  # code points; at most 1,024 bytes in UTF-8
-MAX_ADDRESS_LENGTH: Final = 2_000  # code points; at most 8,000 bytes in UTF-8
 MAX_RECORD_SIZE: Final = 64 * 1024  # bytes of the JSON of the fields that one principal sees
 # Bytes of the JSON of all fields. Exceeds MAX_RECORD_SIZE only if principals with different hidden fields wrote the record.
 MAX_STORED_SIZE: Final = 256 * 1024
 
 NAME_FIELDS: Final = frozenset(("person_name", "person_surname"))
-_FIELDS: Final = dict.fromkeys(FIELDS).keys()
+_FIELDS: Final = FIELD_TABLE.keys()
+_TEXTS: Final = [(name, field.max_length, field.is_multiline) for name, field in FIELD_TABLE.items()]
+_DATES: Final = [name for name, field in FIELD_TABLE.items() if field.is_date]
 _ID: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 # Stripped from both ends of a text. Unlike str.strip(), this excludes U+001C to U+001F, which are rejected as control characters.
@@ -42,14 +42,10 @@ _FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202
 _LINE_BREAKS: Final = re.compile("[\t\n\r\u2028\u2029]")
 
 
-class PersonData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class PersonData(PersonFields, frozen=True, kw_only=True, omit_defaults=True):
     """The validated fields of a person. An absent field is None; `extra` holds the custom fields as the client sent them."""
 
-    person_name: str | None = None
-    person_surname: str | None = None
-    person_birthdate: str | None = None
-    person_address: str | None = None
-    extra: dict[str, Any] = {}
+    extra: dict[str, Any] = msgspec.field(default_factory=dict)
 
     @property
     def surname_key(self) -> str:
@@ -63,8 +59,7 @@ class PersonData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields in the order of the JSON object."""
-        values = (self.person_name, self.person_surname, self.person_birthdate, self.person_address)
-        standard = {name: value for name, value in zip(FIELDS, values, strict=True) if value is not None}
+        standard = {name: value for name in FIELDS if (value := getattr(self, name)) is not None}
         return standard | self.extra if self.extra else standard
 
 
@@ -152,30 +147,24 @@ def parse_person(
     """
     if not isinstance(data, dict):
         raise InvalidPerson([FieldError("", "must be a JSON object")])
-    current = read_only_values or {}
-    other_fields = data.keys() - _FIELDS
-    errors = [
-        FieldError(f"/{field}", "is set by the server: leave it out")
-        for field in READ_ONLY_FIELDS
-        if field in other_fields and data[field] != current.get(field)
-    ]
-    name = _text(data, "person_name", MAX_NAME_LENGTH, errors)
-    surname = _text(data, "person_surname", MAX_NAME_LENGTH, errors)
-    born = _text(data, "person_birthdate", MAX_NAME_LENGTH, errors)
-    address = _text(data, "person_address", MAX_ADDRESS_LENGTH, errors, lines=True)
-    if require_name and data.get("person_name") is None and data.get("person_surname") is None:
+    errors: list[FieldError] = []
+    values: dict[str, Any] = {}
+    for name, limit, is_multiline in _TEXTS:
+        value = data.get(name)
+        if value is not None:
+            values[name] = _text(name, value, limit, is_multiline, errors)
+    if require_name and "person_name" not in values and "person_surname" not in values:
         errors.append(FieldError("", "must contain person_name or person_surname"))
-    if born is not None and born != current_birthdate:
-        try:
-            birthdate.check_not_future(born, today)
-        except ValueError as reason:
-            errors.append(FieldError("/person_birthdate", str(reason)))
-    extra = {}
+    for name in _DATES:
+        if (text := values.get(name)) is not None and text != current_birthdate:
+            _check_date(name, text, today, errors)
+    other_fields = data.keys() - _FIELDS
     if other_fields:
-        extra = {key: value for key, value in data.items() if key in other_fields and key not in READ_ONLY_FIELDS}
-    person = PersonData(
-        person_name=name, person_surname=surname, person_birthdate=born, person_address=address, extra=extra
-    )
+        _check_read_only(data, read_only_values or {}, errors)
+        values["extra"] = {
+            key: value for key, value in data.items() if key in other_fields and key not in READ_ONLY_FIELDS
+        }
+    person = PersonData(**values)
     if not errors and person.size > size_limit:
         errors.append(FieldError("", f"must not be larger than {size_limit // 1024} KiB"))
     if errors:
@@ -195,7 +184,7 @@ def parse_legacy_person(data: Any, *, today: date) -> PersonData:
 def missing_fields(data: Any) -> list[str]:
     """Return the standard fields that are absent, empty or not strings in a body of `POST /data`."""
     fields = data if isinstance(data, dict) else {}
-    return [name for name in FIELDS if not (isinstance(text := fields.get(name), str) and normalize(text))]
+    return [name for name in LEGACY_FIELDS if not (isinstance(text := fields.get(name), str) and normalize(text))]
 
 
 def normalize(text: str) -> str:
@@ -234,10 +223,22 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _text(data: dict[str, Any], name: str, limit: int, errors: list[FieldError], *, lines: bool = False) -> str | None:
-    value = data.get(name)
-    if value is None:
-        return None
+def _check_read_only(data: dict[str, Any], current: Mapping[str, Any], errors: list[FieldError]) -> None:
+    errors += [
+        FieldError(f"/{field}", "is set by the server: leave it out")
+        for field in READ_ONLY_FIELDS
+        if field in data and data[field] != current.get(field)
+    ]
+
+
+def _check_date(name: str, text: str, today: date, errors: list[FieldError]) -> None:
+    try:
+        birthdate.check_not_future(text, today)
+    except ValueError as reason:
+        errors.append(FieldError(f"/{name}", str(reason)))
+
+
+def _text(name: str, value: object, limit: int, is_multiline: bool, errors: list[FieldError]) -> str | None:
     if not isinstance(value, str):
         kind = strict_json.TYPE_NAMES.get(type(value), "another type")
         errors.append(FieldError(f"/{name}", f"must be a string, not {kind}"))
@@ -248,7 +249,7 @@ def _text(data: dict[str, Any], name: str, limit: int, errors: list[FieldError],
     elif len(text) > limit:
         reason = f"must not be longer than {limit} characters"
     elif not (text.isascii() and text.isprintable()) and (
-        _FORBIDDEN.search(value) or (not lines and _LINE_BREAKS.search(text))
+        _FORBIDDEN.search(value) or (not is_multiline and _LINE_BREAKS.search(text))
     ):
         reason = "must not contain control characters or direction overrides"
     elif name in NAME_FIELDS and not (text.isascii() or is_visible(text)):

@@ -9,8 +9,9 @@ import msgspec
 
 from peopleinfo.errors import FieldError, InvalidSearch
 from peopleinfo.people import birthdate, strict_json
+from peopleinfo.people.fields import MAX_NAME_LENGTH
 from peopleinfo.people.folding import fold
-from peopleinfo.people.person import MAX_NAME_LENGTH, decode_stored, normalize
+from peopleinfo.people.person import decode_stored, normalize
 
 if TYPE_CHECKING:
     from datetime import date
