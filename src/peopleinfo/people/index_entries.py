@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from peopleinfo.people import identifiers, query_dates
-from peopleinfo.people.folding import fold
+from peopleinfo.people.folding import FOLD_VERSION, fold
 from peopleinfo.people.words import divide, is_cjk, significant, without_particle
 
 if TYPE_CHECKING:
@@ -99,16 +99,18 @@ class IndexPlan(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The plan as a text that a store keeps, for example `1:address,birthdate,names:email,phone`."""
-        return f"{self.version}:{','.join(sorted(self.indexes))}:{','.join(self.identifiers)}"
+        """The plan as a text that a store keeps, for example `1.2:address,birthdate,names:email,phone`."""
+        return f"{self.version}.{FOLD_VERSION}:{','.join(sorted(self.indexes))}:{','.join(self.identifiers)}"
 
     @classmethod
     def parse(cls, text: str) -> IndexPlan:
         """Return the plan of a text."""
         version, indexes, fields = text.split(":", 2)
-        return cls(frozenset(filter(None, indexes.split(","))), tuple(filter(None, fields.split(","))), int(version))
+        number = int(version.split(".")[0])
+        return cls(frozenset(filter(None, indexes.split(","))), tuple(filter(None, fields.split(","))), number)
 
 
+DEFAULT_PLAN: Final = IndexPlan(identifiers=("email", "phone"))
 NO_INDEX: Final = IndexPlan(frozenset(), ())
 
 

@@ -10,7 +10,7 @@ import msgspec
 from peopleinfo.errors import FieldError, InvalidSearch
 from peopleinfo.people import birthdate, strict_json
 from peopleinfo.people.fields import MAX_NAME_LENGTH
-from peopleinfo.people.folding import fold
+from peopleinfo.people.folding import fold, outdated_fold
 from peopleinfo.people.person import decode_stored, normalize
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class PersonFilter:
             raise InvalidSearch(errors)
         self.surname_key = fold(surname) if surname else None
         self.prefix_key = fold(prefix) if prefix else None
+        self._surname_text = surname or prefix or ""
         self._exact = search.match == "exact"
         self._surname = surname if self._exact else None
         self._prefix = prefix if self._exact else None
@@ -58,6 +59,12 @@ class PersonFilter:
         self._born = (first[0] if first else None, last[1] if last else None) if first or last else None
         self.needs_row_check = bool(self._exact or self._name or self._born)
         self._search = search
+
+    @property
+    def outdated_key(self) -> str | None:
+        """The surname key or prefix under the previous fold version, None if it is the same."""
+        key = outdated_fold(self._surname_text)
+        return None if key in (self.surname_key, self.prefix_key) or not key else key
 
     @property
     def fingerprint(self) -> bytes:

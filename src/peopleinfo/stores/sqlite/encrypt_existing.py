@@ -11,6 +11,7 @@ from peopleinfo.crypto.record_encryption import SECRET_OWNER
 from peopleinfo.crypto.rotation import PersonKey
 from peopleinfo.errors import StoreConfigurationError
 from peopleinfo.stores.sqlite import person_keys, schema
+from peopleinfo.stores.sqlite.search_entries import reset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -40,6 +41,7 @@ def encrypt_database(path: Path, encryption: Encryption, *, on_progress: Callabl
         if len(secret) != schema.SECRET:
             return 0
         encryptor = person_keys.EncryptingWriter(person_keys.init_encryption(db, encryption, secret))
+        reset(db)  # the index contains readable words
         count = _encrypt_records(db, encryptor, on_progress)
         _encrypt_history(db, encryptor)
         for key, seq, response in db.execute("SELECT key, seq, answer FROM once WHERE answer IS NOT NULL").fetchall():
@@ -53,7 +55,7 @@ def _encrypt_records(
     count = last = 0
     while rows := db.execute(_BATCH, (last, _BATCH_ROWS)).fetchall():
         changed = [(key, body, seq) for key, seq, _, _, body in encryptor.encrypt_new(db, rows)]
-        db.executemany("UPDATE people SET surname_key = ?, body = ? WHERE seq = ?", changed)
+        db.executemany("UPDATE people SET surname_key = ?, plan = 0, body = ? WHERE seq = ?", changed)
         last = rows[-1][1]
         count += len(rows)
         on_progress(len(rows))

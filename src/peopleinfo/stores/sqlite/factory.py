@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from peopleinfo.errors import StoreConfigurationError, StoreMissing
 from peopleinfo.people.history import DEFAULT_LIMITS
+from peopleinfo.people.index_entries import DEFAULT_PLAN
 from peopleinfo.stores.sqlite import connection, schema
 from peopleinfo.stores.sqlite.connection import connect, make_private, require_exists
 from peopleinfo.stores.sqlite.errors import ErrorTranslator, code_of
 from peopleinfo.stores.sqlite.files import StoreFiles, path_of_keys
 from peopleinfo.stores.sqlite.history import Recorder
+from peopleinfo.stores.sqlite.search_entries import SearchEntries, word_coder
 from peopleinfo.stores.sqlite.store import SqliteStore
 from peopleinfo.stores.sqlite.writer import GroupCommitWriter
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from peopleinfo.crypto.master_key import Encryption
     from peopleinfo.crypto.record_encryption import RecordEncryption
     from peopleinfo.people.history import HistoryLimits
+    from peopleinfo.people.index_entries import IndexPlan
     from peopleinfo.stores.sqlite.person_keys import DecryptingReader, EncryptingWriter
 
 _READ_BUSY_TIMEOUT_MS: Final = 250  # reads in the event loop wait for a process that recovers the file
@@ -38,11 +41,13 @@ async def open_sqlite(
     now: Callable[[], datetime],
     encryption: Encryption | None = None,
     limits: HistoryLimits = DEFAULT_LIMITS,
+    plan: IndexPlan = DEFAULT_PLAN,
     create: bool = True,
 ) -> AsyncIterator[SqliteStore]:
     """Open the store in a file. With `create` a missing file is created, readable only by its owner.
 
-    With `encryption` all stored records are encrypted. `limits` bound their history. Raises StoreMissing, and StoreConfigurationError with a remedy.
+    With `encryption` all stored records are encrypted. `limits` bound their history. `plan` selects the search indexes.
+    Raises StoreMissing, and StoreConfigurationError with a remedy.
     """
     errors = ErrorTranslator()
     async with AsyncExitStack() as stack:
@@ -58,6 +63,8 @@ async def open_sqlite(
             is_encrypted = record_encryption is not None
             writing = stack.enter_context(closing(_open_writer(path, encrypted=is_encrypted)))
             decryptor, _, _ = [_create_views(db, path, record_encryption, errors) for db in (reader, scanner, writing)]
+            code = word_coder(secret) if record_encryption and not record_encryption.prefixes else None
+            entries = SearchEntries(writing, plan, code)
             files = StoreFiles(_databases(path, encrypted=is_encrypted), after_connections)
         except (sqlite3.Error, OSError) as error:
             raise _unusable(path, error) from error
@@ -80,6 +87,7 @@ async def open_sqlite(
             encryptor=encryptor,
             decryptor=decryptor,
             recorder=Recorder(limits, now),
+            entries=entries,
         )
 
 

@@ -19,7 +19,7 @@ SEQ_SIZE: Final = 8  # bytes of a seq in a position or an id
 _LAST_CODE_POINT: Final = "\U0010ffff"  # of Unicode
 _CHUNK: Final = 32  # rows fetched at a time; fewer rows have less than PAGE_SIZE bytes
 _BY_SURNAME: Final = "SELECT seq, body FROM readable WHERE surname_key = ? AND seq > ? ORDER BY seq LIMIT ?"
-_BY_PREFIX: Final = """
+BY_PREFIX: Final = """
     SELECT seq, body, surname_key FROM readable WHERE (surname_key, seq) > (?, ?) AND surname_key < ? ORDER BY surname_key, seq LIMIT ?
 """
 _SCAN: Final = "SELECT seq, body FROM in_order WHERE seq > ? AND seq % ? = ? ORDER BY seq LIMIT ?"
@@ -30,7 +30,7 @@ def parse_position(position: bytes | None) -> tuple[int, str]:
     return (int.from_bytes(position[:SEQ_SIZE]), position[SEQ_SIZE:].decode()) if position else (0, "")
 
 
-def _prefix_upper_bound(prefix: str) -> str | bytes:
+def prefix_upper_bound(prefix: str) -> str | bytes:
     """Return the smallest value that SQLite sorts after every text with this prefix."""
     stem = prefix.rstrip(_LAST_CODE_POINT)
     if not stem:
@@ -44,12 +44,12 @@ def find_page(
 ) -> Page:
     """Return a page of the records with an indexed surname key; without a key, those with the filter's prefix."""
     seq, last_key = parse_position(after)
-    rows = _max_rows(limit, person_filter)
+    rows = max_rows(limit, person_filter)
     if key is not None:
-        return _page(db.execute(_BY_SURNAME, (key, seq, rows)), limit, person_filter)
+        return page_of(db.execute(_BY_SURNAME, (key, seq, rows)), limit, person_filter)
     prefix = person_filter.prefix_key or ""
-    return _page(
-        db.execute(_BY_PREFIX, (last_key or prefix, seq, _prefix_upper_bound(prefix), rows)), limit, person_filter
+    return page_of(
+        db.execute(BY_PREFIX, (last_key or prefix, seq, prefix_upper_bound(prefix), rows)), limit, person_filter
     )
 
 
@@ -63,15 +63,17 @@ def scan_page(
 ) -> Page:
     """Return a page of the records in a segment."""
     seq, _ = parse_position(after)
-    return _page(db.execute(_SCAN, (seq, segments, segment, _max_rows(limit, person_filter))), limit, person_filter)
+    return page_of(db.execute(_SCAN, (seq, segments, segment, max_rows(limit, person_filter))), limit, person_filter)
 
 
-def _max_rows(limit: int, person_filter: PersonFilter | None) -> int:
+def max_rows(limit: int, person_filter: PersonFilter | None) -> int:
     """Return the row limit of the query; the extra row shows whether there is a next page."""
     return (MAX_ROWS_SCANNED if person_filter and person_filter.needs_row_check else limit) + 1
 
 
-def _page(cursor: sqlite3.Cursor, limit: int, person_filter: PersonFilter | None) -> Page:
+def page_of(
+    cursor: sqlite3.Cursor | Generator[tuple[Any, ...]], limit: int, person_filter: PersonFilter | None
+) -> Page:
     """Build a page from rows of seq, body and, in a prefix search, surname key."""
     if person_filter is None or not person_filter.needs_row_check:
         return full_page(cursor, limit)

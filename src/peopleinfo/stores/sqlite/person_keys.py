@@ -19,6 +19,7 @@ from peopleinfo.errors import DecryptionFailed, StoreConfigurationError, StoreMi
 from peopleinfo.stores.sqlite import schema
 from peopleinfo.stores.sqlite.connection import attach, connect, make_private
 from peopleinfo.stores.sqlite.files import path_of_keys
+from peopleinfo.stores.sqlite.search_entries import delete_people
 
 if TYPE_CHECKING:
     import sqlite3
@@ -53,7 +54,7 @@ _MIGRATIONS: Final = (
 )
 _DECRYPTED_VIEW: Final = """
     CREATE TEMP VIEW {name} AS
-    SELECT p.surname_key, p.seq, p.fold, p.version, p.operation, p.principal,
+    SELECT p.surname_key, p.seq, p.fold, p.version, p.operation, p.principal, p.plan,
         decrypted(p.seq, p.version, p.body, k.wrapped) AS body
     FROM people p {index} CROSS JOIN person_keys k ON k.seq = p.seq
 """
@@ -248,8 +249,11 @@ class EncryptingWriter:
         """Return the next records after a seq, and how many have no key; with `remove` delete those."""
         rows = db.execute(_KEY_MISSING, (after, limit)).fetchall()
         without_key = [seq for seq, lacks_key in rows if lacks_key]
-        for statement in _PURGE if without_key and remove else ():
-            db.execute(statement, (json.dumps(without_key),))
+        if without_key and remove:
+            seqs = json.dumps(without_key)
+            for statement in _PURGE:
+                db.execute(statement, (seqs,))
+            delete_people(db, seqs)
         return [seq for seq, _ in rows], len(without_key)
 
     def _encrypt(self, db: sqlite3.Connection, seq: int, kind: bytes, version: int, body: bytes) -> bytes:

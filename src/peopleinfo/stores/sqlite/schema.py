@@ -113,6 +113,27 @@ MIGRATIONS: Final = (
         at INTEGER NOT NULL             -- milliseconds since 1970
     ) STRICT;
     """,
+    """
+    ALTER TABLE people ADD COLUMN plan INTEGER NOT NULL DEFAULT 0; -- of the search entries of the person; 0: not indexed
+
+    CREATE TABLE search_entries (   -- ADR 16
+        key TEXT NOT NULL,          -- kind and word
+        names TEXT NOT NULL,        -- order of the person
+        seq INTEGER NOT NULL,
+        PRIMARY KEY (key, names, seq)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE search_words (     -- the vocabulary of names
+        key TEXT NOT NULL,          -- similar words share a key
+        word TEXT NOT NULL,
+        PRIMARY KEY (key, word)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE search_plans (
+        plan INTEGER PRIMARY KEY AUTOINCREMENT,
+        text TEXT NOT NULL UNIQUE,
+        position INTEGER NOT NULL,  -- seq up to which reindex has indexed the people
+        complete INTEGER NOT NULL
+    ) STRICT;
+    """,
 )
 
 # The views for reading records; `person_keys` defines decrypting views with the same names.

@@ -40,8 +40,11 @@ from peopleinfo.stores.sqlite.checkpoints import acquire_lease, advance_checkpoi
 from peopleinfo.stores.sqlite.ended_sessions import SqliteEndedSessionStore
 from peopleinfo.stores.sqlite.idempotency import IdempotencyKeys
 from peopleinfo.stores.sqlite.paging import SEQ_SIZE, find_page, full_page, parse_position, position_after, scan_page
+from peopleinfo.stores.sqlite.reindex import INDEXED_BY, Keys, Reindex, data_of
 from peopleinfo.stores.sqlite.schema import SECRET
-from peopleinfo.stores.sqlite.upsert import Upsert, foreign_seq, is_outdated, latest_versions, reindex_person
+from peopleinfo.stores.sqlite.search_index import SqliteSearchIndex
+from peopleinfo.stores.sqlite.upgrade import find_in_both_versions
+from peopleinfo.stores.sqlite.upsert import Upsert, foreign_seq, latest_versions
 from peopleinfo.telemetry.metrics import SQLITE_QUEUE_LENGTH, SQLITE_WAL_BYTES
 
 if TYPE_CHECKING:
@@ -55,6 +58,7 @@ if TYPE_CHECKING:
     from peopleinfo.stores.sqlite.files import StoreFiles
     from peopleinfo.stores.sqlite.history import Recorder
     from peopleinfo.stores.sqlite.person_keys import DecryptingReader, EncryptingWriter, Row
+    from peopleinfo.stores.sqlite.search_entries import SearchEntries
     from peopleinfo.stores.sqlite.writer import GroupCommitWriter
 
 T = TypeVar("T")
@@ -62,12 +66,12 @@ T = TypeVar("T")
 _READINESS_TIMEOUT: Final = 2.0
 _ID_CHECK: Final = bytes(BLOCK_SIZE - SEQ_SIZE)  # second half of an id's block; identifies ids that this store issued
 
-_INSERT: Final = "INSERT INTO people (surname_key, seq, fold, version, body, principal) VALUES"
+_INSERT: Final = "INSERT INTO people (surname_key, seq, fold, version, body, principal, plan) VALUES"
 _UPDATE: Final = """
-    UPDATE people SET surname_key = ?, fold = ?, version = ?, body = ?, operation = ?, principal = ? WHERE seq = ?
+    UPDATE people SET surname_key = ?, fold = ?, version = ?, body = ?, operation = ?, principal = ?, plan = ? WHERE seq = ?
 """
-_FOLD_VERSIONS: Final = "SELECT seq, fold FROM people INDEXED BY people_by_seq WHERE seq > ? ORDER BY seq LIMIT ?"
 _BY_SEQ: Final = "SELECT version, body FROM readable WHERE seq = ?"
+_BY_SEQ_WITH_PLAN: Final = "SELECT version, body, plan FROM readable WHERE seq = ?"
 
 
 class SqliteStore:
@@ -87,6 +91,7 @@ class SqliteStore:
         encryptor: EncryptingWriter | None,
         decryptor: DecryptingReader | None,
         recorder: Recorder,
+        entries: SearchEntries,
     ) -> None:
         # Short reads run in the event loop: they are cheaper than a switch to a thread (ADR 3).
         self._reader = reader
@@ -104,6 +109,8 @@ class SqliteStore:
         self._recorder = recorder
         self._idempotency = IdempotencyKeys(encryptor, now)
         self.index_value: Callable[[str], str] = encryptor.index if encryptor else str
+        self._entries = entries
+        self.search = SqliteSearchIndex(self._in_thread, entries, reader)
         self._ids = IdCipher(self.secret)  # encodes in the writer's thread only, decodes in the loop's
 
     async def get(self, person_id: str) -> StoredPerson:
@@ -142,15 +149,16 @@ class SqliteStore:
         seq = self._seq(person_id)
 
         def change(db: sqlite3.Connection) -> StoredPerson:
-            version, body = _read_expected(db, person_id, seq, expected)
-            _, given = split_record(StoredPerson(person_id, version, body))
+            version, body, plan = _read_expected(db, person_id, seq, expected)
+            old, given = split_record(StoredPerson(person_id, version, body))
             now = timestamp(self._now())
             record = encode_person(person_id, version + 1, details, created_at=given["created_at"], updated_at=now)
             key, body = details.surname_key, record.body
             if self._encryptor:
                 key, body = self._encryptor.index(key), self._encryptor.encrypt_record(db, seq, record.version, body)
             self._recorder.replacing(db, seq, record, origin.operation)
-            db.execute(_UPDATE, (key, FOLD_VERSION, record.version, body, *origin, seq))
+            self._entries.replace(db, seq, old, plan, details)
+            db.execute(_UPDATE, (key, FOLD_VERSION, record.version, body, *origin, self._entries.number, seq))
             return record
 
         return await self._writer.run(change, size=_variable_size(details))
@@ -160,7 +168,8 @@ class SqliteStore:
         foreign = self._own_seq(person_id) is None
 
         def change(db: sqlite3.Connection) -> None:
-            version, _ = _read_expected(db, person_id, seq, expected)
+            version, body, plan = _read_expected(db, person_id, seq, expected)
+            self._entries.remove(db, seq, data_of(body), plan)
             db.execute("DELETE FROM people WHERE seq = ?", (seq,))
             self._recorder.deleted(db, seq, person_id, version)
             if foreign:
@@ -173,6 +182,9 @@ class SqliteStore:
 
     async def find(self, person_filter: PersonFilter, *, after: bytes | None, limit: int) -> Page:
         key = self._encryptor.index_lookup(person_filter) if self._encryptor else person_filter.surname_key
+        if not self.search.is_complete and person_filter.outdated_key:
+            index = self.index_value
+            return await self._in_thread(lambda db: find_in_both_versions(db, person_filter, index, after, limit))
         if person_filter.needs_row_check:  # may read thousands of rows, which must not block the loop
             return await self._in_thread(lambda db: find_page(db, person_filter, key, after, limit))
         try:
@@ -240,27 +252,30 @@ class SqliteStore:
             upsert = Upsert(db)
             upsert.add(incoming)
             self._check_not_encrypted(db)
+            self._entries.add(db, [(person.seq, data_of(person.row[-1])) for person in upsert.inserts])
             self._insert_rows(db, [person.row for person in upsert.inserts], None)
             self._recorder.created(db, [person.key for person in upsert.inserts])
             for person in upsert.updates:
                 key, seq, fold, version, body = person.row
+                _, old, plan = db.execute(_BY_SEQ_WITH_PLAN, (seq,)).fetchone()
+                self._entries.replace(db, seq, data_of(old), plan, data_of(body))
                 if self._encryptor:
                     key, body = self._encryptor.index(key), self._encryptor.encrypt_record(db, seq, version, body)
                 self._recorder.replacing(db, seq, StoredPerson(*person.key, body), Operation.UPDATED)
-                db.execute(_UPDATE, (key, fold, version, body, *UPDATED, seq))
+                db.execute(_UPDATE, (key, fold, version, body, *UPDATED, self._entries.number, seq))
             return len(upsert.inserts) + len(upsert.updates)
 
         return await self._writer.run(change)
 
     async def reindex(self, *, after: bytes | None, limit: int) -> ReindexResult:
         seq, _ = parse_position(after)
-        rows = await self._in_thread(lambda db: db.execute(_FOLD_VERSIONS, (seq, limit)).fetchall())
-        old = [seq for seq, fold in rows if is_outdated(fold)]
-        keys = (
-            await self._writer.run(lambda db: [reindex_person(db, seq, self.index_value) for seq in old]) if old else []
-        )
+        rows = await self._in_thread(lambda db: db.execute(INDEXED_BY, (seq, limit)).fetchall())
+        batch = Reindex(rows, self.index_value, self._entries)
         end = position_after(rows[-1][:1]) if len(rows) == limit else None
-        return ReindexResult(len(rows), [pair for pair in keys if pair], end)
+        keys: Keys = []
+        if batch.outdated or not self.search.is_complete:
+            keys = await self._writer.run(lambda db: batch.run(db, is_last=end is None))
+        return ReindexResult(len(rows), keys, end)
 
     async def purge(self, *, after: bytes | None, limit: int, remove: bool = True) -> PurgeResult:
         encryptor, (seq, _) = self._encryptor, parse_position(after)
@@ -332,6 +347,7 @@ class SqliteStore:
             record = encode_person(self._id_of(seq), 1, details, created_at=now, updated_at=now)
             rows.append((details.surname_key, seq, FOLD_VERSION, 1, record.body))
             records.append(record)
+        self._entries.add(db, [(row[1], details) for row, details in zip(rows, people, strict=True)])
         self._insert_rows(db, rows, principal)
         self._recorder.created(db, [(record.person_id, 1) for record in records])
         return records
@@ -340,7 +356,7 @@ class SqliteStore:
         if self._encryptor:
             rows = self._encryptor.encrypt_new(db, rows)
         # Sorted in the order of the file.
-        insert_rows(db, _INSERT, [(*row, principal) for row in sorted(rows)])
+        insert_rows(db, _INSERT, [(*row, principal, self._entries.number) for row in sorted(rows)])
 
     def _check_not_encrypted(self, db: sqlite3.Connection) -> None:
         """Raise StoreUnavailable if another process encrypted the store after this process opened it without encryption."""
@@ -357,11 +373,11 @@ def _variable_size(details: PersonData) -> int:
     return custom + len(details.person_address or "")
 
 
-def _read_expected(db: sqlite3.Connection, person_id: str, seq: int, expected: int | None) -> tuple[int, bytes]:
-    row = db.execute(_BY_SEQ, (seq,)).fetchone()
+def _read_expected(db: sqlite3.Connection, person_id: str, seq: int, expected: int | None) -> tuple[int, bytes, int]:
+    """Return version, JSON and plan of a record. Raises PersonNotFound, VersionConflict."""
+    row: tuple[int, bytes, int] | None = db.execute(_BY_SEQ_WITH_PLAN, (seq,)).fetchone()
     if row is None:
         raise PersonNotFound(person_id)
-    version, body = row
-    if expected not in (None, version):
-        raise VersionConflict(person_id, actual=version)
-    return version, body
+    if expected not in (None, row[0]):
+        raise VersionConflict(person_id, actual=row[0])
+    return row

@@ -1,4 +1,4 @@
-"""Upserts of records from another store, which keep their ids, versions and times; and updates of outdated surname keys."""
+"""Upserts of records from another store, which keep their ids, versions and times."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from peopleinfo.people.folding import FOLD_VERSION
 from peopleinfo.people.person import PersonHeader, decode_header
 from peopleinfo.stores.sqlite.history import erase_history
+from peopleinfo.stores.sqlite.search_entries import delete_people
 
 if TYPE_CHECKING:
     import sqlite3
@@ -81,7 +82,8 @@ class Upsert:
             if seq is None:
                 seq = self._allocate_seq(person.header)
             elif stored is None:  # a deleted key may have left a row behind
-                self._db.execute("DELETE FROM people WHERE seq = ?", (seq,))
+                if self._db.execute("DELETE FROM people WHERE seq = ?", (seq,)).rowcount:
+                    delete_people(self._db, f"[{seq}]")
                 erase_history(self._db, seq)
             (self.inserts if stored is None else self.updates).append(LocatedPerson(person, seq))
         if self.inserts:
@@ -109,21 +111,6 @@ class Upsert:
             (last,) = self._db.execute(_LAST_IN_RANGE, (first, first + _SEQS_PER_MILLISECOND)).fetchone()
             self._last[first] = last or first - 1
         return self._last[first]
-
-
-def is_outdated(fold: int) -> bool:
-    """Return whether a surname key was computed by an older version of the folding rules."""
-    return fold != FOLD_VERSION
-
-
-def reindex_person(db: sqlite3.Connection, seq: int, index: Callable[[str], str]) -> tuple[str, str] | None:
-    """Update an outdated surname key and return the old and new indexed forms; None if current or deleted."""
-    row = db.execute("SELECT fold, body, surname_key FROM readable WHERE seq = ?", (seq,)).fetchone()
-    if row is None or not is_outdated(row[0]):
-        return None
-    key = index(decode_header(row[1]).surname_key)
-    db.execute("UPDATE people SET surname_key = ?, fold = ? WHERE seq = ?", (key, FOLD_VERSION, seq))
-    return str(row[2]), key
 
 
 def foreign_seq(db: sqlite3.Connection, person_id: str) -> int | None:

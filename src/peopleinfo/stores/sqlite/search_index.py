@@ -1,0 +1,170 @@
+"""Reads of the search index. Implements `peopleinfo.people.search_index.SearchIndex`."""
+
+from __future__ import annotations
+
+import json
+from itertools import chain
+from typing import TYPE_CHECKING, Final
+
+from peopleinfo.people.search_index import MAX_ENTRIES_READ, MAX_HITS, Hit, Hits
+from peopleinfo.people.similarity import bucket_keys, deletion_keys
+from peopleinfo.stores.sqlite.paging import SEQ_SIZE, prefix_upper_bound
+from peopleinfo.stores.sqlite.search_entries import ORDER_CODE
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from typing import Protocol, TypeVar
+
+    from peopleinfo.people.index_entries import IndexPlan
+    from peopleinfo.people.search_index import Lookup
+    from peopleinfo.stores.sqlite.search_entries import SearchEntries
+
+    T = TypeVar("T")
+
+    class Run(Protocol):
+        """Runs a read in another thread."""
+
+        def __call__(self, read: Callable[[sqlite3.Connection], T]) -> Awaitable[T]: ...
+
+
+CODE: Final = "#"  # marks a hash among words
+_SMALL: Final = 500  # entries of a key that are compared one by one
+_MAX_RANGES: Final = 64  # ranges of names within a common key
+_MAX_PREFIX_ENTRIES: Final = 2_000  # entries read for a prefix
+_ENTRIES: Final = "SELECT names, seq FROM search_entries WHERE key = ? ORDER BY names, seq LIMIT ?"
+_PREFIX: Final = "SELECT names, seq FROM search_entries WHERE key >= ? AND key < ? ORDER BY key, names, seq LIMIT ?"
+_RANGE: Final = (
+    "SELECT names, seq FROM search_entries WHERE key = ? AND names >= ? AND names < ? ORDER BY names, seq LIMIT ?"
+)
+_CONTAINING: Final = f"""
+    SELECT names, seq FROM (SELECT names, seq FROM search_entries WHERE key = ? ORDER BY names, seq LIMIT {MAX_ENTRIES_READ})
+    WHERE instr(names, ?)
+"""  # noqa: S608 - a constant
+_WORDS: Final = "SELECT word FROM search_words WHERE key = ?"
+_PEOPLE: Final = "SELECT seq, body FROM readable WHERE seq IN (SELECT value FROM json_each(?))"
+_UNINDEXED: Final = "SELECT body, plan FROM in_order WHERE seq > ? ORDER BY seq LIMIT ?"
+
+_Row = tuple[str, int]
+
+
+class SqliteSearchIndex:
+    """The search index in a SQLite file."""
+
+    def __init__(self, run: Run, entries: SearchEntries, reader: sqlite3.Connection) -> None:
+        """`run` runs a read in the thread of long reads; `reader` is the connection of the event loop."""
+        self._run = run
+        self._reader = reader
+        self._entries = entries
+        self._is_complete = False
+        self.plan: IndexPlan = entries.plan
+        self.is_readable = entries.code is None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every person is indexed under the current plan and fold version. Raises sqlite3.Error."""
+        self._is_complete = self._is_complete or self._progress(self._reader)[1]
+        return self._is_complete
+
+    async def look_up(self, lookups: Sequence[Lookup]) -> list[Hits]:
+        return await self._run(lambda db: [self._hits(db, lookup) for lookup in lookups])
+
+    async def similar_words(self, words: Sequence[str]) -> list[set[str]]:
+        return await self._run(lambda db: [self._similar(db, word) for word in words]) if words else []
+
+    async def read_people(self, refs: Sequence[bytes]) -> list[bytes | None]:
+        if not refs:
+            return []
+        seqs = [int.from_bytes(ref) for ref in refs]
+        bodies: dict[int, bytes] = dict(await self._run(lambda db: db.execute(_PEOPLE, (json.dumps(seqs),)).fetchall()))
+        return [bodies.get(seq) for seq in seqs]
+
+    async def read_unindexed(self, limit: int) -> tuple[list[bytes], bool]:
+        if self._is_complete:
+            return [], False
+        return await self._run(lambda db: self._unindexed(db, limit))
+
+    def _progress(self, db: sqlite3.Connection) -> tuple[int, bool]:
+        """Return the seq up to which `reindex` has indexed the people, and whether it is complete."""
+        row = db.execute(
+            "SELECT position, complete FROM search_plans WHERE plan = ?", (self._entries.number,)
+        ).fetchone()
+        return (int(row[0]), bool(row[1])) if row else (0, False)
+
+    def _hits(self, db: sqlite3.Connection, lookup: Lookup) -> Hits:
+        key, filters = lookup.key, lookup.names
+        if not self.is_readable:
+            key, filters = key[0] + self._code(key[1:]), self._coded(filters)
+        if lookup.is_prefix:
+            limit = _MAX_PREFIX_ENTRIES if filters else MAX_HITS + 1
+            rows = db.execute(_PREFIX, (key, prefix_upper_bound(key), limit)).fetchall()
+            return _filtered(rows, filters, complete=len(rows) < limit)
+        limit = _SMALL if filters else MAX_HITS + 1
+        rows = db.execute(_ENTRIES, (key, limit)).fetchall()
+        if len(rows) < limit:
+            return _filtered(rows, filters, complete=True)
+        return _filtered(_common(db, key, filters) if filters else rows, filters, complete=False)
+
+    def _similar(self, db: sqlite3.Connection, word: str) -> set[str]:
+        if self.is_readable:
+            return {found for key in deletion_keys(word) for (found,) in db.execute(_WORDS, (key,))}
+        code, coded = self._entries.code or str, set()
+        for key in bucket_keys(word):
+            coded |= {CODE + found for (found,) in db.execute(_WORDS, (code(key),))}
+        return coded
+
+    def _unindexed(self, db: sqlite3.Connection, limit: int) -> tuple[list[bytes], bool]:
+        position, is_complete = self._progress(db)
+        if is_complete:
+            self._is_complete = True
+            return [], False
+        rows = db.execute(_UNINDEXED, (position, limit + 1)).fetchall()
+        return [body for body, plan in rows[:limit] if plan != self._entries.number], len(rows) > limit
+
+    def _code(self, word: str) -> str:
+        """Return the hash of a word, or the hash that `similar_words` returned."""
+        if word.startswith(CODE):
+            return word[len(CODE) :]
+        return self._entries.code(word) if self._entries.code else word
+
+    def _coded(self, filters: Iterable[frozenset[str]]) -> tuple[frozenset[str], ...]:
+        """Return the filters with hashes in place of words, without filters by the start of a word."""
+        return tuple(
+            frozenset(self._code(word)[:ORDER_CODE] for word in words)
+            for words in filters
+            if not any(word.endswith("*") for word in words)
+        )
+
+
+def _common(db: sqlite3.Connection, key: str, filters: Sequence[frozenset[str]]) -> list[_Row]:
+    """Return entries of a common key: those whose surname, or whose first name after it, passes a filter, and some others."""
+    rows: set[_Row] = set()
+    shortest = min(filters, key=len)
+    for word in sorted(shortest)[:_MAX_RANGES]:
+        start = word.removesuffix("*") + ("" if word.endswith("*") else "\t")
+        surname = f"{key[1:]}\t{word.removesuffix('*')}"
+        for first in (start, surname):
+            rows.update(db.execute(_RANGE, (key, first, prefix_upper_bound(first), MAX_HITS)))
+    if len(shortest) <= 2:  # noqa: PLR2004 - a word and its initial, not the many variants of a word
+        longest = max((word.removesuffix("*") for word in shortest), key=len)
+        rows.update(db.execute(_CONTAINING, (key, longest)))
+    return sorted(rows)
+
+
+def _filtered(rows: list[_Row], filters: Sequence[frozenset[str]], *, complete: bool) -> Hits:
+    if filters:
+        prepared = [_prepare(words) for words in filters]
+        rows = [row for row in rows if all(_passes(row[0], *words) for words in prepared)]
+    hits = [Hit(seq.to_bytes(SEQ_SIZE), names) for names, seq in rows[:MAX_HITS]]
+    return Hits(hits, complete and len(rows) <= MAX_HITS)
+
+
+def _prepare(words: frozenset[str]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Split a filter into whole words and starts of words."""
+    starts = tuple(word[:-1] for word in words if word.endswith("*"))
+    return frozenset(word for word in words if not word.endswith("*")), starts
+
+
+def _passes(names: str, words: frozenset[str], starts: tuple[str, ...]) -> bool:
+    found = list(chain.from_iterable(part.split(" ") for part in names.split("\t")))
+    return not words.isdisjoint(found) or (bool(starts) and any(name.startswith(starts) for name in found))
