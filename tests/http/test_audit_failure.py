@@ -62,7 +62,11 @@ def change(client: httpx.Client, name: str, location: str) -> httpx.Response:
     return changes[name]()
 
 
-CHANGES = [operation.name for operation in OPERATIONS if operation.scope is Scope.WRITE]
+CHANGES = [
+    operation.name
+    for operation in OPERATIONS
+    if operation.scope is Scope.WRITE and operation.name != "previewImport"  # it stores nothing
+]
 
 
 def people(client: httpx.Client) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from peopleinfo.http.openapi import document
-from peopleinfo.http.operations import OPERATIONS, PUBLIC_PAGES, Operation
+from peopleinfo.http.operations import OPERATIONS, PUBLIC_PAGES
 from tests import dynamodb_servers
 from tests.cli.commands import run
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANG_TIMEOUT, Server, serving
@@ -18,6 +18,8 @@ from tests.store_kinds import STORES, store_url
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from peopleinfo.http.operation_types import Operation
 
 PUBLIC = {("get", "/status"), ("get", "/status/live"), ("get", "/status/ready")}
 PROTECTED = [

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from peopleinfo.http.operations import Operation
+    from peopleinfo.http.operation_types import Operation
 
 INVALID: dict[str, Any] = {
     "born_from": "11.02.1990",

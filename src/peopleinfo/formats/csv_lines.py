@@ -93,10 +93,9 @@ def has_blank_after_delimiter(lines: Sequence[str], delimiter: str) -> bool:
     """Return whether a blank follows each delimiter outside quotes, unless the cell is empty or quoted."""
     if delimiter.isspace():
         return False
-    blank = False
-    for cells in csv.reader(lines[:_SAMPLE_LINES], delimiter=delimiter):
-        for cell in cells[1:]:
-            if cell and not cell.startswith(" "):
-                return False
-            blank = blank or cell.startswith(" ")
-    return blank
+    try:
+        rows = list(csv.reader(lines[:_SAMPLE_LINES], delimiter=delimiter))
+    except csv.Error:  # a cell over the limit
+        return False
+    cells = [cell for row in rows for cell in row[1:] if cell]
+    return bool(cells) and all(cell.startswith(" ") for cell in cells)

@@ -33,6 +33,7 @@ _SEQUENCE: Final = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]"
     rb"|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}"
 )
+_INCOMPLETE: Final = re.compile(rb"(?:[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})\Z")
 _HIGH_BYTE: Final = re.compile(rb"[\x80-\xff]")
 _JAPANESE_ESCAPE: Final = re.compile(rb"\x1b\$[@B]")
 _NO_TEXT: Final = frozenset(("idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"))
@@ -146,6 +147,7 @@ class Utf8Stream(io.RawIOBase):
 
     def _guess(self, window: bytes) -> None:
         self._is_decided = True
+        window = _INCOMPLETE.sub(b"", window)
         if _JAPANESE_ESCAPE.search(window):
             self._decide("iso2022_jp")
             return

@@ -148,6 +148,11 @@ class ObjectMapper:
         return text if isinstance(text, str) else None
 
 
+def texts(data: dict[str, Any], names: Sequence[str]) -> list[str]:
+    """Return the values of keys as text."""
+    return [_text(data.get(name)) for name in names]
+
+
 def _layout(data: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the keys of an object, and those whose meaning may be guessed: only text, and only without standard names."""
     keys = tuple(data)

@@ -16,7 +16,7 @@ from peopleinfo.formats.column_mapping import ColumnMapping, Columns
 from peopleinfo.formats.csv import CsvRejects
 from peopleinfo.formats.csv_reader import CsvReader
 from peopleinfo.formats.encodings import UTF8, Utf8Stream
-from peopleinfo.formats.field_mapper import ObjectMapper
+from peopleinfo.formats.field_mapper import ObjectMapper, texts
 from peopleinfo.formats.file_types import is_zip, unreadable_type
 from peopleinfo.formats.json_documents import is_document, read_documents
 from peopleinfo.formats.ndjson import JsonRejects, read_lines
@@ -45,6 +45,7 @@ EXTENSIONS: Final[dict[Format, str]] = {
 _GZIP: Final = b"\x1f\x8b"
 _PEEK_SIZE: Final = 4096  # bytes
 _BUFFER_SIZE: Final = 256 * 1024  # bytes
+_EXAMPLES: Final = 100  # objects
 _MIN_SIZE_LIMIT: Final = 16 * 1024 * 1024  # bytes; an input may always decompress to this size
 _MAX_RATIO: Final = 250
 
@@ -186,7 +187,9 @@ def _read_objects(source: Input, stream: io.BufferedReader, mapping: ColumnMappi
     first, rest = take_sample(rows)
     mapper = ObjectMapper(mapping, (row.data for row in first))
     objects = [row.data for row in first if isinstance(row.data, dict)]
-    source.columns = mapper.columns(objects[0]) if objects else source.columns
+    if objects:
+        source.columns = mapper.columns(objects[0])
+        source.sample = [texts(data, source.columns.names) for data in objects[:_EXAMPLES]]
     source.dates = mapper.dates
     source.rows = (_mapped(row, mapper) for row in itertools.chain(first, rest))
     source.rejects = _REJECTS.get(source.format, JsonRejects)

@@ -33,7 +33,8 @@ _MEDIA_TYPE_LENGTH: Final = 200
 _LIST_LENGTH: Final = 1024  # characters of a preference list such as Accept
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 # Any parameter except a charset other than UTF-8.
-_CHARSET: Final = re.compile(r"""(?!\s*charset\s*=).*|\s*charset="?utf-?8"?\s*""")
+_UTF8: Final = re.compile(r"""(?!\s*charset\s*=).*|\s*charset="?utf-?8"?\s*""")
+_CHARSET: Final = re.compile(r"""\s*charset\s*=\s*"?([^"\s]*)"?\s*""")
 
 
 class Disconnected(Exception):
@@ -175,13 +176,14 @@ def body_timeout(seconds: float) -> falcon.HTTPError:
     )
 
 
-def media_type(req: falcon.asgi.Request, known: tuple[str, ...], *, codings: tuple[str, ...] = ()) -> str:
+def media_type(
+    req: falcon.asgi.Request, known: tuple[str, ...], *, codings: tuple[str, ...] = (), any_charset: bool = False
+) -> str:
     """Return the media type of the body, one of `known`. Raises Falcon's error 415, also for an unsupported content coding."""
     name, *parameters = (req.content_type or "")[:_MEDIA_TYPE_LENGTH].lower().split(";")
-    if name.strip() not in known or not all(map(_CHARSET.fullmatch, parameters)):
-        raise falcon.HTTPUnsupportedMediaType(
-            description=f"Content-Type must be {' or '.join(known)}, and the charset UTF-8"
-        )
+    if name.strip() not in known or not (any_charset or all(map(_UTF8.fullmatch, parameters))):
+        charset = "" if any_charset else ", and the charset UTF-8"
+        raise falcon.HTTPUnsupportedMediaType(description=f"Content-Type must be {' or '.join(known)}{charset}")
     if req.get_header("Content-Encoding", default="identity").lower() not in ("identity", *codings):
         accepted = codings[0] if codings else "identity"
         raise falcon.HTTPUnsupportedMediaType(
@@ -189,6 +191,12 @@ def media_type(req: falcon.asgi.Request, known: tuple[str, ...], *, codings: tup
             headers={"Accept-Encoding": accepted},
         )
     return name.strip()
+
+
+def charset(req: falcon.asgi.Request) -> str | None:
+    """Return the charset that the header Content-Type names, or None."""
+    _, *parameters = (req.content_type or "")[:_MEDIA_TYPE_LENGTH].lower().split(";")
+    return next((match[1] or None for one in parameters if (match := _CHARSET.fullmatch(one))), None)
 
 
 def cookie(req: falcon.asgi.Request, name: str) -> str | None:

@@ -19,6 +19,28 @@ _LEGACY: Final = {
     "person_birthdate": "1990-02-11",
     "person_address": "12 Lindenweg, Leipzig",
 }
+_PREVIEW: Final = {
+    "format": "csv",
+    "encoding": "utf-8",
+    "delimiter": ";",
+    "header_line": 1,
+    "columns": [
+        {"name": "Name", "field": "person_surname", "examples": ["Müller"]},
+        {"name": "Vorname", "field": "person_name", "examples": ["Anna"]},
+        {"name": "Geburtsdatum", "field": "person_birthdate", "examples": ["11.02.1990"]},
+    ],
+    "mapping": {"person_name": ["Vorname"], "person_surname": ["Name"], "person_birthdate": ["Geburtsdatum"]},
+    "date_formats": ["%d.%m.%Y"],
+    "date_choices": [],
+    "rows": [
+        {
+            "line": 2,
+            "result": "valid",
+            "person": {"person_name": "Anna", "person_surname": "Müller", "person_birthdate": "1990-02-11"},
+        }
+    ],
+    "warnings": [{"message": "the format of birthdates was guessed from the column: %d.%m.%Y"}],
+}
 _EVENT: Final = {
     "event": "audit", "time": _TIME, "writer": "web-1", "seq": 7, "action": "getPerson", "principal": "clerk",
     "outcome": 200, "people": [PERSON_ID], "request_id": "0f1e2d3c4b5a-4",
@@ -34,6 +56,7 @@ BY_TYPE: Final[tuple[tuple[Any, Any], ...]] = (
     (schemas.ExportBody, {"born_from": "1990", "born_to": "1999", "format": "csv"}),
     (schemas.PeoplePage, {"people": [_PERSON], "next_cursor": None}),
     (schemas.ImportResult, {"line": 2, "result": "stored", "person_id": PERSON_ID}),
+    (schemas.ImportPreview, _PREVIEW),
     (schemas.PersonExport, {"person": _PERSON, "audit": {"availability": "included", "events": [_EVENT]}}),
     (schemas.Status, {"statusCode": 200, "status": "ok", "version": "0.1.0", "store": "ok"}),
 )

@@ -11,26 +11,23 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any, Final, cast
+from typing import IO, TYPE_CHECKING, Final, cast
 
 from msgspec import UNSET
 
 from peopleinfo.bulk.importer import Importer, batches
 from peopleinfo.errors import InvalidInput, StoreUnavailable, Unavailable
-from peopleinfo.formats import reader
-from peopleinfo.formats.column_mapping import ColumnMapping
-from peopleinfo.http.bodies import body_timeout, media_type
+from peopleinfo.http.import_options import import_options
 from peopleinfo.http.middleware.audit import audit_of
-from peopleinfo.http.middleware.compression import GZIP
-from peopleinfo.http.operations import ANY, CSV, FHIR, JSON, LDIF, NDJSON, VCARD, XLSX
+from peopleinfo.http.operation_types import NDJSON
 from peopleinfo.http.people import idempotency_key
+from peopleinfo.http.request_stream import RequestStream
 from peopleinfo.http.schemas import ImportResult, Reason
 from peopleinfo.people import strict_json
-from peopleinfo.people.fields import FIELDS
 from peopleinfo.telemetry.metrics import BULK_OPERATIONS, IMPORTED
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from falcon.asgi import Request, Response
 
@@ -44,42 +41,30 @@ _MAX_READERS: Final = 32  # imports that are read at the same time; others wait
 _MAX_MEMORY: Final = 1024 * 1024  # bytes of a response; a longer response is spooled to a temporary file
 _CHUNK_SIZE: Final = 64 * 1024
 _RESUME_HINT: Final = "; send the import again with the same Idempotency-Key to resume it"
-_CODINGS: Final = (GZIP, "x-gzip")
-_FORMATS: Final[dict[str, reader.Format | None]] = {
-    NDJSON: "ndjson",
-    "application/jsonl": "ndjson",
-    CSV: "csv",
-    JSON: "json",
-    VCARD: "vcard",
-    "text/x-vcard": "vcard",
-    XLSX: "xlsx",
-    LDIF: "ldif",
-    FHIR: "json",
-    "application/fhir+ndjson": "ndjson",
-    "application/scim+json": "json",
-    ANY: None,  # detected from the content
-}
+
+
+def reader_threads() -> ThreadPoolExecutor:
+    """Return the threads of the readers, which block while they wait for input: slow imports must not occupy other threads."""
+    return ThreadPoolExecutor(_MAX_READERS, "import")
 
 
 class ImportResource:
     """/v1/people/import: stores rows and returns one result per row."""
 
-    def __init__(self, target: ImportTarget, *, body_timeout: float) -> None:
+    def __init__(self, target: ImportTarget, threads: ThreadPoolExecutor, *, body_timeout: float) -> None:
         self._target = target
+        self._threads = threads
         self._body_timeout = body_timeout
-        # Format readers block while they wait for input. Slow imports must not occupy the threads of other work.
-        self._threads = ThreadPoolExecutor(_MAX_READERS, "import")
 
     async def on_post(self, req: Request, resp: Response) -> None:
         """Store every valid row. The response starts when the whole body is read, so clients may send before they read."""
         key = idempotency_key(req)
         import_id = hashlib.sha256(b"import " + key.encoded).digest() if key else None
         import_ = Importer(self._target, import_id, dry_run=req.get_param_as_bool("dry_run") or False)
-        input_format = _FORMATS[media_type(req, tuple(_FORMATS), codings=_CODINGS)]
-        is_packed = req.get_header("Content-Encoding", default="").lower() in _CODINGS
-        body = cast("io.BufferedReader", io.BufferedReader(_Body(req, self._body_timeout), _CHUNK_SIZE))
+        options = import_options(req)
+        body = cast("io.BufferedReader", io.BufferedReader(RequestStream(req, self._body_timeout), _CHUNK_SIZE))
         run = partial(asyncio.get_running_loop().run_in_executor, self._threads)
-        source = await run(partial(reader.read, body, parse_columns(req.params), form=input_format, is_gzip=is_packed))
+        source = await run(partial(options.open, body))
         row_batches = batches(source.rows, _BATCH_ROWS, _BATCH_SIZE)
         BULK_OPERATIONS.change(1, "import")
         results = tempfile.SpooledTemporaryFile(_MAX_MEMORY)  # noqa: SIM115 - _chunks closes it
@@ -96,45 +81,6 @@ class ImportResource:
         results.seek(0)
         resp.content_type = NDJSON
         resp.stream = _chunks(results)
-
-
-class _Body(io.RawIOBase):
-    """The request body as a file for reader threads. Raises Disconnected and Falcon's error 408."""
-
-    def __init__(self, req: Request, seconds: float) -> None:
-        super().__init__()
-        self._source = aiter(req.stream)
-        self._seconds = seconds
-        self._loop = asyncio.get_running_loop()
-        self._rest = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        chunk = self._rest or asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
-        taken = chunk[: len(buffer)]
-        self._rest = chunk[len(buffer) :]
-        buffer[: len(taken)] = taken
-        return len(taken)
-
-    async def _next(self) -> bytes:
-        try:
-            async with asyncio.timeout(self._seconds):
-                return await anext(self._source, b"")
-        except TimeoutError:
-            raise body_timeout(self._seconds) from None
-
-
-def parse_columns(params: Mapping[str, Any]) -> ColumnMapping:
-    """Return the column mapping that the query parameters define."""
-    formats = params.get("date_format", [])
-    columns = {
-        member: ",".join(value) if isinstance(value, list) else value
-        for member, value in params.items()
-        if member in FIELDS
-    }
-    return ColumnMapping(columns, formats if isinstance(formats, list) else [formats])
 
 
 async def _store(

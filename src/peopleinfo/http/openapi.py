@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from http import HTTPStatus
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from peopleinfo import __version__
 from peopleinfo.http import examples
-from peopleinfo.http.operations import OPERATIONS, PROBLEMS, Operation, Parameter, Response
+from peopleinfo.http.operations import OPERATIONS, PROBLEMS
 from peopleinfo.http.schemas import TYPES
+
+if TYPE_CHECKING:
+    from peopleinfo.http.operation_types import Operation, Parameter, Response
 
 _REF: Final = "#/components/schemas/{name}"
 _HEADERS: Final = {

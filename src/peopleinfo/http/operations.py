@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Final
 
 import msgspec
-from msgspec import Meta
 
 from peopleinfo.auth.principal import Scope
 from peopleinfo.http.bodies import MERGE_PATCH
+from peopleinfo.http.import_operations import IMPORT_OPERATIONS
+from peopleinfo.http.operation_types import CSV, JSON, NDJSON, Key, Operation, Parameter, Response
 from peopleinfo.http.problems import MEDIA_TYPE as PROBLEM
 from peopleinfo.http.schemas import (
     Cursor,
     ExportBody,
-    ImportResult,
     LegacyPerson,
     Limit,
     NewPerson,
@@ -25,57 +25,12 @@ from peopleinfo.http.schemas import (
     Status,
     Text,
 )
-from peopleinfo.people.fields import FIELD_TABLE
-
-JSON: Final = "application/json"
-NDJSON: Final = "application/x-ndjson"
-VCARD: Final = "text/vcard"
-XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-LDIF: Final = "text/ldif"
-FHIR: Final = "application/fhir+json"
-ANY: Final = "application/octet-stream"
-CSV: Final = "text/csv"
-
-
-class Parameter(NamedTuple):
-    """A header or a query parameter."""
-
-    location: Literal["query", "header"]
-    name: str
-    type: Any
-    description: str
-    required: bool = False
-
-
-class Response(NamedTuple):
-    """The description, the bodies (media type → type, None for text) and the headers of a response."""
-
-    description: str
-    body: dict[str, Any] = {}  # noqa: RUF012 - never changed
-    headers: tuple[str, ...] = ()
-
-
-class Operation(NamedTuple):
-    """One method on one path; `scope` is the required scope, None for public operations."""
-
-    path: str
-    method: str
-    scope: Scope | None
-    name: str
-    summary: str
-    description: str
-    responses: dict[int, Response]
-    parameters: tuple[Parameter, ...] = ()
-    body: dict[str, Any] = {}  # noqa: RUF012 - never changed
-    errors: tuple[int, ...] = ()
-
 
 _SEARCH: Final = tuple(Parameter("query", field.name, field.type, "") for field in msgspec.structs.fields(SearchBody))
 _EXPORT: Final = tuple(Parameter("query", field.name, field.type, "") for field in msgspec.structs.fields(ExportBody))
 _IF_MATCH: Final = Parameter(
     "header", "If-Match", str, "The ETag of the version to change, or * for any version.", required=True
 )
-_Key = Annotated[str, Meta(min_length=1, max_length=255)]
 _PERSON: Final = Response("The person.", {JSON: Person}, ("ETag",))
 _READ: Final = Response("The person.", {JSON: Person}, ("ETag", "Cache-Status"))
 _PAGE: Final = Response("A page of people.", {JSON: PeoplePage}, ("Cache-Status",))
@@ -96,7 +51,7 @@ OPERATIONS: Final = (
             Parameter(
                 "header",
                 "Idempotency-Key",
-                _Key,
+                Key,
                 "Identifies this request for 24 hours. A retry with the same key and content returns the same response.",
             ),
         ),
@@ -191,40 +146,7 @@ OPERATIONS: Final = (
         {200: Response("The person and its audit events.", {JSON: PersonExport})},
         errors=(404,),
     ),
-    Operation(
-        "/v1/people/import",
-        "post",
-        Scope.WRITE,
-        "importPeople",
-        "Import people",
-        "Stores the rows of a stream of any length, as NDJSON, CSV, a JSON array, vCard, LDIF, FHIR or a workbook (.xlsx), and returns one result per row; "
-        "the format of `application/octet-stream` is detected from the content. "
-        "Invalid rows are rejected; all others are stored. "
-        "Send an Idempotency-Key to resume an interrupted import.",
-        {200: Response("One result per row, then a summary on the last line.", {NDJSON: ImportResult})},
-        (
-            Parameter(
-                "header",
-                "Idempotency-Key",
-                _Key,
-                "Identifies this import. Send an interrupted import again with the same key to resume it.",
-            ),
-            *(Parameter("query", name, str, f"CSV: {field.column}.") for name, field in FIELD_TABLE.items()),
-            Parameter("query", "date_format", str, "CSV: the format of birthdates for strptime, for example %d/%m/%Y."),
-            Parameter("query", "dry_run", bool, "Validate the rows without storing them."),
-        ),
-        {
-            NDJSON: NewPerson,
-            CSV: None,
-            JSON: list[NewPerson],
-            VCARD: None,
-            XLSX: None,
-            LDIF: None,
-            FHIR: dict[str, Any],
-            ANY: None,
-        },
-        (400, 408, 409, 415, 422),
-    ),
+    *IMPORT_OPERATIONS,
     Operation(
         "/v1/people/export",
         "get",
@@ -369,6 +291,7 @@ FIELD_ACCESS_OPERATIONS: Final = frozenset(
         "getPerson",
         "changePerson",
         "importPeople",
+        "previewImport",
         "exportPeople",
         "exportFound",
         "storeData",

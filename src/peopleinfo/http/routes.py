@@ -8,7 +8,8 @@ from peopleinfo.http.cursors import Cursors
 from peopleinfo.http.docs import DocsResource, OpenApiResource
 from peopleinfo.http.exports import ExportResource
 from peopleinfo.http.health import MetricsResource, StatusResource
-from peopleinfo.http.imports import ImportResource
+from peopleinfo.http.import_preview import ImportPreviewResource
+from peopleinfo.http.imports import ImportResource, reader_threads
 from peopleinfo.http.legacy import DataResource
 from peopleinfo.http.people import PeopleResource, PersonExportResource, PersonResource
 from peopleinfo.telemetry.health import Health
@@ -25,7 +26,9 @@ def add_people_routes(app: App, services: Services, *, body_timeout: float) -> N
     people_resource = PeopleResource(people, cursors, body_timeout=body_timeout)
     app.add_route("/v1/people", people_resource)
     app.add_route("/v1/people/search", people_resource, suffix="search")
-    app.add_route("/v1/people/import", ImportResource(imports, body_timeout=body_timeout))
+    threads = reader_threads()
+    app.add_route("/v1/people/import", ImportResource(imports, threads, body_timeout=body_timeout))
+    app.add_route("/v1/people/import/preview", ImportPreviewResource(imports, threads, body_timeout=body_timeout))
     app.add_route("/v1/people/export", ExportResource(people, body_timeout=body_timeout))
     app.add_route("/v1/people/{person_id}", PersonResource(people, body_timeout=body_timeout))
     app.add_route("/v1/people/{person_id}/export", PersonExportResource(people, services.audit))

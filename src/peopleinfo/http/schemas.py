@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, defstruct
 
+from peopleinfo.formats.reader import Format as ImportFormat  # noqa: TC001 - read at run time, as a type
 from peopleinfo.http.search_params import LIMIT, MAX_LIMIT, ExportFormat
 from peopleinfo.people.fields import FIELD_TABLE, LEGACY_FIELDS, Field
 from peopleinfo.people.search import Match  # noqa: TC001 - read at run time, as a type
@@ -172,6 +173,58 @@ class ImportResult(Struct, kw_only=True):
     skipped: Annotated[int | UnsetType, Meta(description="On the last line: rows skipped.")] = UNSET
 
 
+class PreviewColumn(Struct):
+    """A column of a table or a key of objects."""
+
+    name: str
+    field: Annotated[str, Meta(description="The field that the column gives; its own name for a custom field.")]
+    examples: Annotated[list[str], Meta(description="Its first values.")]
+
+
+class PreviewRow(Struct, kw_only=True):
+    """The result that an import of this row would have."""
+
+    line: Annotated[int, Meta(description="Line of the row, counted from 1.")]
+    result: Literal["valid", "rejected", "skipped"]
+    person: Annotated[dict[str, Any] | UnsetType, Meta(description="The fields that would be stored.")] = UNSET
+    errors: list[Reason] | UnsetType = UNSET
+
+
+class PreviewWarning(Struct):
+    """A guess or a problem, with the parameter that replaces it."""
+
+    message: str
+    line: int | UnsetType = UNSET
+
+
+class ImportPreview(Struct):
+    """What an import would store of the first part of a file, and what was detected in it."""
+
+    format: Annotated[ImportFormat, Meta(description="The format, detected unless the request names it.")]
+    encoding: Annotated[
+        str | None, Meta(description="The encoding of the text; null for a workbook.", examples=["utf-8"])
+    ]
+    delimiter: Annotated[str | None, Meta(description="The delimiter of CSV; null for another format.", examples=[";"])]
+    header_line: Annotated[int | None, Meta(description="The line of the header of a table.", examples=[1])]
+    columns: list[PreviewColumn]
+    mapping: Annotated[
+        dict[str, list[str]],
+        Meta(
+            description="The columns of each field. If person_name and person_surname have the same column, it has whole names, "
+            "which are divided. Several columns of person_birthdate are its year, month and day."
+        ),
+    ]
+    date_formats: Annotated[
+        list[str], Meta(description="The formats of birthdates: those of the request, else those found in the column.")
+    ]
+    date_choices: Annotated[
+        list[str],
+        Meta(description="Not empty if birthdates can be read as more than one day: set date_format to one of these."),
+    ]
+    rows: Annotated[list[PreviewRow], Meta(description="The first rows, with those that are skipped.")]
+    warnings: list[PreviewWarning]
+
+
 class AuditEvent(Struct):
     """One event of the audit log."""
 
@@ -211,5 +264,5 @@ class PersonExport(Struct):
 
 
 TYPES: Final = (
-    NewPerson, Person, LegacyPerson, SearchBody, ExportBody, PeoplePage, Problem, Status, ImportResult, AuditEvent, AuditSection, PersonExport,
+    NewPerson, Person, LegacyPerson, SearchBody, ExportBody, PeoplePage, Problem, Status, ImportResult, ImportPreview, AuditEvent, AuditSection, PersonExport,
 )  # fmt: skip

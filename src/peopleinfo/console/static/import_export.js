@@ -69,7 +69,7 @@ async function mapColumns() {
 /** Return the column mapping as query parameters. */
 function mapping() {
   const query = new URLSearchParams();
-  for (const { id, value } of selects) if (value) query.set(id, id === "person_address" ? [value, ...address.map((more) => more.value).filter(Boolean)].join(",") : value);
+  for (const { id, value } of selects) if (value) query.append("map", `${id}=${id === "person_address" ? [value, ...address.map((more) => more.value).filter(Boolean)].join(",") : value}`);
   if (form.elements.dates.value) query.set("date_format", form.elements.dates.value);
   return query;
 }

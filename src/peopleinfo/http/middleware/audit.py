@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from falcon.asgi import Request, Response
 
-    from peopleinfo.http.operations import Operation
+    from peopleinfo.http.operation_types import Operation
     from peopleinfo.privacy.audit import AuditLog
 
 _AUDITED_OPERATIONS: Final[dict[tuple[str | None, str], Operation]] = {

@@ -11,7 +11,7 @@ from peopleinfo.http.operations import OPERATIONS
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
-    from peopleinfo.http.operations import Operation
+    from peopleinfo.http.operation_types import Operation
 
 _SELF_VALIDATING: Final = ("findPeople", "exportPeople")  # these operations validate their own parameters
 _LEGACY: Final = "/data"  # the legacy API ignores unknown parameters

@@ -1,0 +1,105 @@
+"""The operations that import people."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from peopleinfo.auth.principal import Scope
+from peopleinfo.formats.column_mapping import OnBadDate
+from peopleinfo.formats.reader import Format
+from peopleinfo.http.operation_types import (
+    ANY,
+    CSV,
+    FHIR,
+    JSON,
+    LDIF,
+    NDJSON,
+    VCARD,
+    XLSX,
+    Key,
+    Operation,
+    Parameter,
+    Response,
+)
+from peopleinfo.http.schemas import ImportPreview, ImportResult, NewPerson
+from peopleinfo.people.fields import FIELD_TABLE
+
+_OPTIONS: Final = (
+    Parameter(
+        "query",
+        "map",
+        str,
+        "A field and its column: map=person_surname=Family. Several columns are separated by commas: person_address=Street,City. "
+        "Without a column, the field is not read. Repeat the parameter for other fields; unmapped ones are recognized by their headings. "
+        f"Fields: {'; '.join(f'{name}, {field.column}' for name, field in FIELD_TABLE.items())}.",
+    ),
+    Parameter(
+        "query",
+        "date_format",
+        str,
+        "The format of birthdates, for example %d/%m/%Y, %m/%d, %d-%m-%y or excel. Repeat it for several formats. "
+        "Without it, the format is guessed from the column.",
+    ),
+    Parameter(
+        "query",
+        "on_bad_date",
+        OnBadDate,
+        "Whether a row with an unreadable birthdate is rejected (the default), or stored with the text in unreadable_birthdate.",
+    ),
+    Parameter(
+        "query", "encoding", str, "The encoding of the text, for example cp1252; overrides the charset of Content-Type."
+    ),
+    Parameter("query", "delimiter", str, "The delimiter of CSV; detected by default."),
+    Parameter("query", "format", Format, "The format of the body; overrides Content-Type."),
+)
+_BODY: Final = {
+    NDJSON: NewPerson,
+    CSV: None,
+    JSON: list[NewPerson],
+    VCARD: None,
+    XLSX: None,
+    LDIF: None,
+    FHIR: dict[str, Any],
+    ANY: None,
+}
+
+IMPORT_OPERATIONS: Final = (
+    Operation(
+        "/v1/people/import",
+        "post",
+        Scope.WRITE,
+        "importPeople",
+        "Import people",
+        "Stores the rows of a stream of any length, as NDJSON, CSV, a JSON array, vCard, LDIF, FHIR or a workbook (.xlsx), and returns "
+        "one result per row; the format of `application/octet-stream` is detected from the content. "
+        "Invalid rows are rejected; all others are stored. "
+        "Send an Idempotency-Key to resume an interrupted import.",
+        {200: Response("One result per row, then a summary on the last line.", {NDJSON: ImportResult})},
+        (
+            Parameter(
+                "header",
+                "Idempotency-Key",
+                Key,
+                "Identifies this import. Send an interrupted import again with the same key to resume it.",
+            ),
+            *_OPTIONS,
+            Parameter("query", "dry_run", bool, "Return the result that each row would have, and store nothing."),
+        ),
+        _BODY,
+        (400, 408, 409, 415, 422),
+    ),
+    Operation(
+        "/v1/people/import/preview",
+        "post",
+        Scope.WRITE,
+        "previewImport",
+        "Preview an import",
+        "Reads the first part of a file and returns what an import with the same parameters would store of its first rows. "
+        "The response has the detected format, encoding, delimiter, header, mapping and format of birthdates. "
+        "Send at most 1 MiB, except of a workbook, which needs all its content.",
+        {200: Response("The mapping and the first rows.", {JSON: ImportPreview})},
+        _OPTIONS,
+        _BODY,
+        (400, 408, 413, 415, 422),
+    ),
+)

@@ -1,0 +1,102 @@
+"""The options of an import and of its preview: media type, charset and query parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
+
+from peopleinfo.errors import FieldError, InvalidSearch
+from peopleinfo.formats import encodings, reader
+from peopleinfo.formats.column_mapping import ColumnMapping, OnBadDate
+from peopleinfo.http.bodies import charset, media_type
+from peopleinfo.http.middleware.compression import GZIP
+from peopleinfo.http.operation_types import ANY, CSV, FHIR, JSON, LDIF, NDJSON, VCARD, XLSX
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Mapping
+
+    from falcon.asgi import Request
+
+_CODINGS: Final = (GZIP, "x-gzip")
+_FORMATS: Final[dict[str, reader.Format | None]] = {
+    NDJSON: "ndjson",
+    "application/jsonl": "ndjson",
+    CSV: "csv",
+    JSON: "json",
+    VCARD: "vcard",
+    "text/x-vcard": "vcard",
+    XLSX: "xlsx",
+    LDIF: "ldif",
+    FHIR: "json",
+    "application/fhir+ndjson": "ndjson",
+    "application/scim+json": "json",
+    ANY: None,  # detected from the content
+}
+
+
+class ImportOptions(NamedTuple):
+    """How to read a body; None is detected."""
+
+    mapping: ColumnMapping
+    format: reader.Format | None
+    encoding: str | None
+    delimiter: str | None
+    is_gzip: bool
+
+    def open(self, stream: io.BufferedReader) -> reader.Input:
+        """Open the body. Raises InvalidInput."""
+        return reader.read(
+            stream,
+            self.mapping,
+            form=self.format,
+            encoding=self.encoding,
+            delimiter=self.delimiter,
+            is_gzip=self.is_gzip,
+        )
+
+
+def query_option(name: str, value: str) -> str:
+    """Return how a client of the API writes an option."""
+    return f"{name}={value}"
+
+
+def import_options(req: Request) -> ImportOptions:
+    """Return the options of a request. Raises InvalidSearch with all errors, and Falcon's error 415."""
+    form = _FORMATS[media_type(req, tuple(_FORMATS), codings=_CODINGS, any_charset=True)]
+    params: Mapping[str, Any] = req.params
+    errors = [
+        FieldError(name, "must be given once")
+        for name in ("encoding", "delimiter", "format", "on_bad_date")
+        if isinstance(params.get(name), list)
+    ]
+    for name, choices in (("format", get_args(reader.Format)), ("on_bad_date", get_args(OnBadDate))):
+        if isinstance(value := params.get(name), str) and value not in choices:
+            errors.append(FieldError(name, f"must be one of {', '.join(choices)}"))
+    mapping = _mapping(_values(params, "map"), errors)
+    if errors:
+        raise InvalidSearch(errors)
+    columns = ColumnMapping(
+        mapping, _values(params, "date_format"), on_bad_date=params.get("on_bad_date", "reject"), option=query_option
+    )
+    is_gzip = req.get_header("Content-Encoding", default="").lower() in _CODINGS
+    encoding = params.get("encoding") or charset(req)
+    if encoding:
+        encodings.lookup(encoding)
+    return ImportOptions(columns, params.get("format", form), encoding, params.get("delimiter"), is_gzip)
+
+
+def _values(params: Mapping[str, Any], name: str) -> list[str]:
+    value = params.get(name, [])
+    return value if isinstance(value, list) else [value]
+
+
+def _mapping(values: list[str], errors: list[FieldError]) -> dict[str, str]:
+    mapping: dict[str, str] = {}
+    for value in values:
+        field, equals, source = value.partition("=")
+        if not equals or not field.strip():
+            errors.append(FieldError("map", "must be FIELD=COLUMN, for example map=person_surname=Family"))
+        elif field.strip() in mapping:
+            errors.append(FieldError("map", "must name each field once; separate several columns by commas"))
+        mapping[field.strip()] = source.strip()
+    return mapping

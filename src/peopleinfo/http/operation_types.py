@@ -1,0 +1,53 @@
+"""The parts of an operation of the API, and the media types of bodies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
+
+from msgspec import Meta
+
+if TYPE_CHECKING:
+    from peopleinfo.auth.principal import Scope
+
+JSON: Final = "application/json"
+NDJSON: Final = "application/x-ndjson"
+VCARD: Final = "text/vcard"
+XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+LDIF: Final = "text/ldif"
+FHIR: Final = "application/fhir+json"
+ANY: Final = "application/octet-stream"
+CSV: Final = "text/csv"
+Key = Annotated[str, Meta(min_length=1, max_length=255)]
+
+
+class Parameter(NamedTuple):
+    """A header or a query parameter."""
+
+    location: Literal["query", "header"]
+    name: str
+    type: Any
+    description: str
+    required: bool = False
+
+
+class Response(NamedTuple):
+    """The description, the bodies (media type → type, None for text) and the headers of a response."""
+
+    description: str
+    body: dict[str, Any] = {}  # noqa: RUF012 - never changed
+    headers: tuple[str, ...] = ()
+
+
+class Operation(NamedTuple):
+    """One method on one path; `scope` is the required scope, None for public operations."""
+
+    path: str
+    method: str
+    scope: Scope | None
+    name: str
+    summary: str
+    description: str
+    responses: dict[int, Response]
+    parameters: tuple[Parameter, ...] = ()
+    body: dict[str, Any] = {}  # noqa: RUF012 - never changed
+    errors: tuple[int, ...] = ()
