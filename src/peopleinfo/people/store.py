@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from peopleinfo.errors import PersonNotFound, VersionConflict
     from peopleinfo.people.history import Origin
     from peopleinfo.people.person import PersonData, StoredPerson
     from peopleinfo.people.search import PersonFilter
@@ -106,11 +107,21 @@ class CacheStatus(StrEnum):
     __hash__ = str.__hash__  # Enum.__hash__ is a Python function, which would be called on every request
 
 
+class Replacement(NamedTuple):
+    """A change of one record in a batch: its new fields and the record that the caller has read."""
+
+    data: PersonData
+    current: StoredPerson
+
+
 class PersonReader(Protocol):
     """Reads of current records. Reads by id and by surname return every write that any process had acknowledged before they started."""
 
     async def get(self, person_id: str) -> StoredPerson:
         """Return a record. Raises PersonNotFound."""
+
+    async def get_many(self, person_ids: Sequence[str]) -> list[StoredPerson | None]:
+        """Return the records with these ids, in order; None for an unknown id."""
 
     async def find(self, person_filter: PersonFilter, *, after: bytes | None, limit: int) -> Page:
         """Return a page of the records with a surname key (oldest first) or a key prefix (by key, then oldest first).
@@ -202,6 +213,15 @@ class BulkStore(Protocol):
         Raises ImportAlreadyRunning if the stored checkpoint is not the current one: another process runs the same import.
         """
 
+    async def replace_many(
+        self, replacements: Sequence[Replacement], *, origin: Origin = UPDATED
+    ) -> list[StoredPerson | PersonNotFound | VersionConflict]:
+        """Replace the fields of records, and return for each, in order, the record or why it is not changed.
+
+        A record is changed if it still has the version that the caller has read. SQLite changes all of them in one transaction.
+        DynamoDB changes each on its own: after OutcomeUnknown, some of them may be changed. No id may occur twice.
+        """
+
     async def upsert_many(
         self, people: Sequence[bytes], *, checkpoint: tuple[Checkpoint, Checkpoint] | None = None
     ) -> int:
@@ -214,6 +234,9 @@ class BulkStore(Protocol):
 
     async def read_checkpoint(self, operation_id: bytes) -> Checkpoint:
         """Return the last checkpoint of a bulk operation; that of an unknown operation is `Checkpoint(operation_id)`."""
+
+    async def delete_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Delete the checkpoint of a finished operation, unless another process has changed it."""
 
 
 class LeaseStore(Protocol):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from peopleinfo.people.history import Origin
     from peopleinfo.people.person import PersonData
     from peopleinfo.people.search import PersonFilter
-    from peopleinfo.people.store import Checkpoint, IdempotencyKey, Store
+    from peopleinfo.people.store import Checkpoint, IdempotencyKey, Replacement, Store
 
 T = TypeVar("T")
 
@@ -96,12 +96,14 @@ class CachedStore:
         self._in_flight: dict[tuple[str, str, bytes], asyncio.Future[Any]] = {}
         self._filling: set[asyncio.Task[None]] = set()
         self.get = store.get
+        self.get_many = store.get_many
         self.find = store.find
         self.scan = store.scan
         self.read_versions = store.read_versions
         self.read_changes = store.read_changes
         self.expire_history = store.expire_history
         self.read_checkpoint = store.read_checkpoint
+        self.delete_checkpoint = store.delete_checkpoint
         self.acquire_lease = store.acquire_lease
         self.estimate = store.estimate
         self.purge = store.purge  # needs no fence: the purged records were unreadable before
@@ -197,6 +199,22 @@ class CachedStore:
         names = {self._name_of(data.surname_key) for data in people}
         write = partial(self._store.create_many, people, checkpoint=checkpoint, principal=principal)
         return await self._write_fenced(names, write, bulk=True)
+
+    async def replace_many(
+        self, replacements: Sequence[Replacement], *, origin: Origin = UPDATED
+    ) -> list[StoredPerson | PersonNotFound | VersionConflict]:
+        names = {
+            name
+            for data, current in replacements
+            for name in (
+                _person_name(current.person_id),
+                self._name_of(_surname_key(current)),
+                self._name_of(data.surname_key),
+            )
+        }
+        return await self._write_fenced(
+            names, partial(self._store.replace_many, replacements, origin=origin), bulk=True
+        )
 
     async def upsert_many(
         self, people: Sequence[bytes], *, checkpoint: tuple[Checkpoint, Checkpoint] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.errors import ImportAlreadyRunning
@@ -56,6 +56,15 @@ class BulkWriter:
     async def read_checkpoint(self, operation_id: bytes) -> Checkpoint:
         """Implement `BulkStore.read_checkpoint`."""
         return _checkpoint_of(operation_id, await self._table.get(singleton_key(b"import" + operation_id)))
+
+    async def delete_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Implement `BulkStore.delete_checkpoint`."""
+        if checkpoint == Checkpoint(checkpoint.operation_id):
+            return
+        with suppress(ConditionFailed):
+            await self._table.delete(
+                singleton_key(b"import" + checkpoint.operation_id), *_checkpoint_condition(checkpoint)
+            )
 
     async def _store_many(self, people: Sequence[PersonData], first: int, *, retry: bool = False) -> list[str]:
         """Store records under consecutive sort keys from `first`; a `retry` does not overwrite existing ones."""

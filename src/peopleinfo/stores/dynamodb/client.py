@@ -163,11 +163,13 @@ class TableClient:
         item: Item | None = response.get("Item")
         return item or None
 
-    async def get_many(self, keys: Sequence[Item]) -> list[Item]:
-        """Return the existing items of these keys, in any order."""
+    async def get_many(self, keys: Sequence[Item], attributes: str | None = None) -> list[Item]:
+        """Return the existing items of these keys, or some attributes of them, in any order."""
         found: list[Item] = []
+        projection = {"ProjectionExpression": attributes} if attributes else {}
         for start in range(0, len(keys), _MAX_BATCH_GET):
-            found += (await self.batch_get({self.name: {"Keys": keys[start : start + _MAX_BATCH_GET]}}))[self.name]
+            request = {"Keys": keys[start : start + _MAX_BATCH_GET], **projection}
+            found += (await self.batch_get({self.name: request}))[self.name]
         return found
 
     async def batch_get(self, tables: dict[str, Json]) -> dict[str, list[Item]]:
@@ -206,6 +208,11 @@ class TableClient:
         """Update an item if it meets the condition. Raises ConditionFailed."""
         request = {"Key": key, "UpdateExpression": change, "ExpressionAttributeValues": values}
         await self.call("UpdateItem", {**request, **_conditional(condition)}, self.timeouts.write, writes=True)
+
+    async def delete(self, key: Item, condition: str, values: Item) -> None:
+        """Delete an item if it meets the condition. Raises ConditionFailed."""
+        request = {"Key": key, "ExpressionAttributeValues": values, **_conditional(condition)}
+        await self.call("DeleteItem", request, self.timeouts.write, writes=True)
 
     async def transact_write(self, *writes: Json, token: str) -> None:
         """Apply all writes or none. `token` makes retries idempotent for ten minutes. Raises TransactionCancelled."""

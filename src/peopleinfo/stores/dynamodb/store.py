@@ -27,6 +27,7 @@ from peopleinfo.people.store import (
     ReindexResult,
 )
 from peopleinfo.stores.dynamodb.api_keys import DynamoDBApiKeyStore
+from peopleinfo.stores.dynamodb.batches import RecordBatches
 from peopleinfo.stores.dynamodb.bulk_write import BulkWriter
 from peopleinfo.stores.dynamodb.client import ConditionFailed, TransactionCancelled, non_atomic_writes
 from peopleinfo.stores.dynamodb.ended_sessions import DynamoDBEndedSessionStore
@@ -90,8 +91,14 @@ class DynamoDBStore(NoHistory):
         self._ids = IdCipher(secret)
         self._now = now
         self._bulk = BulkWriter(table, record_format, self._item_keys, self._new)
+        self.read_checkpoint = self._bulk.read_checkpoint
+        self.delete_checkpoint = self._bulk.delete_checkpoint
+        batches = RecordBatches(table, record_format, self._ids, self)
+        self.get_many = batches.get_many
+        self.replace_many = batches.replace_many
         self._search = SurnameSearch(table, record_format, self._item_keys)
         self._upsert = Upsert(table, record_format, self._item_keys, self._ids, self._locate)
+        self.estimate = self._upsert.estimate
 
     async def get(self, person_id: str) -> StoredPerson:
         found = await self._find(person_id, "version, body, moved_to")
@@ -186,9 +193,6 @@ class DynamoDBStore(NoHistory):
         await self._format.refresh_keys()
         return await self._bulk.create_many(people, checkpoint)
 
-    async def read_checkpoint(self, operation_id: bytes) -> Checkpoint:
-        return await self._bulk.read_checkpoint(operation_id)
-
     async def acquire_lease(self, lease: Lease, *, now: datetime) -> bool:
         return await acquire_lease(self._table, lease, now)
 
@@ -225,9 +229,6 @@ class DynamoDBStore(NoHistory):
             if found := await self._locate(home, "version, moved_to, once, alias"):
                 await self._delete_item(found, self._format.key_absent_conditions(home))
         return PurgeResult(len(homes), len(orphans), position_of(last) if last else None)
-
-    async def estimate(self) -> int | None:
-        return await self._upsert.estimate()
 
     async def check(self) -> None:
         await self._table.get(singleton_key(b"deployment"), "sk")

@@ -1,4 +1,4 @@
-"""Inserts of many rows. One statement inserts a batch: the thread waits for the interpreter lock after each statement."""
+"""Reads and inserts of rows of records. One statement handles a batch: the thread waits for the interpreter lock after each statement."""
 
 from __future__ import annotations
 
@@ -6,10 +6,17 @@ import itertools
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
+from peopleinfo.errors import PersonNotFound, VersionConflict
+from peopleinfo.people import strict_json
+
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
+    from peopleinfo.people.person import PersonData
+
+BY_SEQ: Final = "SELECT version, body FROM readable WHERE seq = ?"
+_BY_SEQ_WITH_PLAN: Final = "SELECT version, body, plan FROM readable WHERE seq = ?"
 _BATCH_ROWS: Final = 500
 
 
@@ -21,6 +28,32 @@ def insert_rows(db: sqlite3.Connection, insert: str, rows: Sequence[tuple[Any, .
         db.execute(_statement(insert, len(batch[0]), _BATCH_ROWS), list(itertools.chain.from_iterable(batch)))
     if batched < len(rows):
         db.executemany(_statement(insert, len(rows[0]), 1), rows[batched:])
+
+
+def read_by_seq(db: sqlite3.Connection, seqs: Sequence[int]) -> dict[int, tuple[int, Any]]:
+    """Return the version and the JSON of the records with these seqs."""
+    rows: dict[int, tuple[int, Any]] = {}
+    for start in range(0, len(seqs), _BATCH_ROWS):
+        batch = seqs[start : start + _BATCH_ROWS]
+        query = f"SELECT seq, version, body FROM readable WHERE seq IN ({', '.join('?' * len(batch))})"  # noqa: S608 - placeholders
+        rows.update((seq, (version, body)) for seq, version, body in db.execute(query, batch))
+    return rows
+
+
+def read_expected(db: sqlite3.Connection, person_id: str, seq: int, expected: int | None) -> tuple[int, bytes, int]:
+    """Return version, JSON and plan of a record. Raises PersonNotFound, VersionConflict unless at version `expected`."""
+    row: tuple[int, bytes, int] | None = db.execute(_BY_SEQ_WITH_PLAN, (seq,)).fetchone()
+    if row is None:
+        raise PersonNotFound(person_id)
+    if expected not in (None, row[0]):
+        raise VersionConflict(person_id, actual=row[0])
+    return row
+
+
+def variable_size(details: PersonData) -> int:
+    """Return the approximate size of a record's fields of variable length, in bytes."""
+    custom = len(strict_json.encode(details.extra)) if details.extra else 0
+    return custom + len(details.person_address or "")
 
 
 @cache

@@ -41,6 +41,12 @@ def advance_checkpoint(db: sqlite3.Connection, checkpoint: tuple[Checkpoint, Che
     db.execute(_WRITE, (after.operation_id, after.rows, after.stored, after.digest, after.position, after.finished))
 
 
+def delete_checkpoint(db: sqlite3.Connection, checkpoint: Checkpoint) -> None:
+    """Delete a checkpoint unless it has changed; see `BulkStore.delete_checkpoint`."""
+    if read_checkpoint(db, checkpoint.operation_id) == checkpoint:
+        db.execute("DELETE FROM checkpoints WHERE operation_id = ?", (checkpoint.operation_id,))
+
+
 def acquire_lease(db: sqlite3.Connection, lease: Lease, now: datetime) -> bool:
     """Acquire or renew a lease; see `LeaseStore.acquire_lease`."""
     values = (lease.name, lease.holder, int(lease.expires_at.timestamp()), int(now.timestamp()))

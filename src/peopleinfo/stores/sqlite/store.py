@@ -13,7 +13,6 @@ from peopleinfo.errors import (
     StoreUnavailable,
     VersionConflict,
 )
-from peopleinfo.people import strict_json
 from peopleinfo.people.folding import FOLD_VERSION
 from peopleinfo.people.history import UPDATED, Operation
 from peopleinfo.people.person import (
@@ -34,9 +33,9 @@ from peopleinfo.people.store import (
     ReindexResult,
 )
 from peopleinfo.stores.sqlite.api_keys import SqliteApiKeyStore
-from peopleinfo.stores.sqlite.batches import insert_rows
+from peopleinfo.stores.sqlite.batches import BY_SEQ, insert_rows, read_by_seq, read_expected, variable_size
 from peopleinfo.stores.sqlite.changes import read_changes
-from peopleinfo.stores.sqlite.checkpoints import acquire_lease, advance_checkpoint, read_checkpoint
+from peopleinfo.stores.sqlite.checkpoints import acquire_lease, advance_checkpoint, delete_checkpoint, read_checkpoint
 from peopleinfo.stores.sqlite.ended_sessions import SqliteEndedSessionStore
 from peopleinfo.stores.sqlite.idempotency import IdempotencyKeys
 from peopleinfo.stores.sqlite.paging import SEQ_SIZE, find_page, full_page, parse_position, position_after, scan_page
@@ -54,6 +53,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.people.history import ChangePage, Origin, VersionPage
     from peopleinfo.people.search import PersonFilter
+    from peopleinfo.people.store import Replacement
     from peopleinfo.stores.sqlite.errors import ErrorTranslator
     from peopleinfo.stores.sqlite.files import StoreFiles
     from peopleinfo.stores.sqlite.history import Recorder
@@ -70,8 +70,6 @@ _INSERT: Final = "INSERT INTO people (surname_key, seq, fold, version, body, pri
 _UPDATE: Final = """
     UPDATE people SET surname_key = ?, fold = ?, version = ?, body = ?, operation = ?, principal = ?, plan = ? WHERE seq = ?
 """
-_BY_SEQ: Final = "SELECT version, body FROM readable WHERE seq = ?"
-_BY_SEQ_WITH_PLAN: Final = "SELECT version, body, plan FROM readable WHERE seq = ?"
 
 
 class SqliteStore:
@@ -116,7 +114,7 @@ class SqliteStore:
     async def get(self, person_id: str) -> StoredPerson:
         seq = self._seq(person_id)
         try:
-            row = self._reader.execute(_BY_SEQ, (seq,)).fetchone()
+            row = self._reader.execute(BY_SEQ, (seq,)).fetchone()
         except sqlite3.Error as error:
             raise self._errors.translate(error) from error
         if row is None:
@@ -135,7 +133,7 @@ class SqliteStore:
                 self._idempotency.save(db, idempotency_key, seq, record.body)
             return record
 
-        return await self._writer.run(change, size=_variable_size(details))
+        return await self._writer.run(change, size=variable_size(details))
 
     async def replace(
         self,
@@ -147,28 +145,16 @@ class SqliteStore:
         origin: Origin = UPDATED,
     ) -> StoredPerson:
         seq = self._seq(person_id)
-
-        def change(db: sqlite3.Connection) -> StoredPerson:
-            version, body, plan = _read_expected(db, person_id, seq, expected)
-            old, given = split_record(StoredPerson(person_id, version, body))
-            now = timestamp(self._now())
-            record = encode_person(person_id, version + 1, details, created_at=given["created_at"], updated_at=now)
-            key, body = details.surname_key, record.body
-            if self._encryptor:
-                key, body = self._encryptor.index(key), self._encryptor.encrypt_record(db, seq, record.version, body)
-            self._recorder.replacing(db, seq, record, origin.operation)
-            self._entries.replace(db, seq, old, plan, details)
-            db.execute(_UPDATE, (key, FOLD_VERSION, record.version, body, *origin, self._entries.number, seq))
-            return record
-
-        return await self._writer.run(change, size=_variable_size(details))
+        return await self._writer.run(
+            lambda db: self._replace(db, seq, person_id, details, expected, origin), size=variable_size(details)
+        )
 
     async def delete(self, person_id: str, *, expected: int | None = None) -> None:
         seq = self._seq(person_id)
         foreign = self._own_seq(person_id) is None
 
         def change(db: sqlite3.Connection) -> None:
-            version, body, plan = _read_expected(db, person_id, seq, expected)
+            version, body, plan = read_expected(db, person_id, seq, expected)
             self._entries.remove(db, seq, data_of(body), plan)
             db.execute("DELETE FROM people WHERE seq = ?", (seq,))
             self._recorder.deleted(db, seq, person_id, version)
@@ -231,6 +217,33 @@ class SqliteStore:
     async def expire_history(self) -> bool:
         return await self._writer.run(self._recorder.expire, deletes=True)
 
+    async def replace_many(
+        self, replacements: Sequence[Replacement], *, origin: Origin = UPDATED
+    ) -> list[StoredPerson | PersonNotFound | VersionConflict]:
+        seqs = self._seqs([current.person_id for _, current in replacements])
+
+        def change(db: sqlite3.Connection) -> list[StoredPerson | PersonNotFound | VersionConflict]:
+            outcomes: list[StoredPerson | PersonNotFound | VersionConflict] = []
+            for seq, (data, current) in zip(seqs, replacements, strict=True):
+                try:
+                    outcomes.append(self._replace(db, seq, current.person_id, data, current.version, origin))
+                except (PersonNotFound, VersionConflict) as error:  # raised before the first write of the record
+                    outcomes.append(error)
+            return outcomes
+
+        return await self._writer.run(change, size=sum(variable_size(data) for data, _ in replacements))
+
+    async def get_many(self, person_ids: Sequence[str]) -> list[StoredPerson | None]:
+        seqs = self._seqs(person_ids)
+        rows = await self._in_thread(lambda db: read_by_seq(db, seqs))
+        return [
+            StoredPerson(person_id, row[0], check_stored(row[1], person_id)) if (row := rows.get(seq)) else None
+            for person_id, seq in zip(person_ids, seqs, strict=True)
+        ]
+
+    async def delete_checkpoint(self, checkpoint: Checkpoint) -> None:
+        await self._writer.run(lambda db: delete_checkpoint(db, checkpoint))
+
     async def read_checkpoint(self, operation_id: bytes) -> Checkpoint:
         with self._store_errors():
             return read_checkpoint(self._reader, operation_id)
@@ -257,7 +270,7 @@ class SqliteStore:
             self._recorder.created(db, [person.key for person in upsert.inserts])
             for person in upsert.updates:
                 key, seq, fold, version, body = person.row
-                _, old, plan = db.execute(_BY_SEQ_WITH_PLAN, (seq,)).fetchone()
+                _, old, plan = read_expected(db, person.key[0], seq, None)
                 self._entries.replace(db, seq, data_of(old), plan, data_of(body))
                 if self._encryptor:
                     key, body = self._encryptor.index(key), self._encryptor.encrypt_record(db, seq, version, body)
@@ -304,6 +317,10 @@ class SqliteStore:
         if seq is None and (seq := self._foreign_seq(person_id)) is None:
             raise PersonNotFound(person_id)
         return seq
+
+    def _seqs(self, person_ids: Sequence[str]) -> list[int]:
+        """Return the seqs of ids; 0 for an unknown id."""
+        return [self._own_seq(person_id) or self._foreign_seq(person_id) or 0 for person_id in person_ids]
 
     def _own_seq(self, person_id: str) -> int | None:
         """Return the seq encoded in an id that this store issued, None for any other id."""
@@ -358,6 +375,21 @@ class SqliteStore:
         # Sorted in the order of the file.
         insert_rows(db, _INSERT, [(*row, principal, self._entries.number) for row in sorted(rows)])
 
+    def _replace(
+        self, db: sqlite3.Connection, seq: int, person_id: str, details: PersonData, expected: int, origin: Origin
+    ) -> StoredPerson:
+        version, body, plan = read_expected(db, person_id, seq, expected)
+        old, given = split_record(StoredPerson(person_id, version, body))
+        now = timestamp(self._now())
+        record = encode_person(person_id, version + 1, details, created_at=given["created_at"], updated_at=now)
+        key, body = details.surname_key, record.body
+        if self._encryptor:
+            key, body = self._encryptor.index(key), self._encryptor.encrypt_record(db, seq, record.version, body)
+        self._recorder.replacing(db, seq, record, origin.operation)
+        self._entries.replace(db, seq, old, plan, details)
+        db.execute(_UPDATE, (key, FOLD_VERSION, record.version, body, *origin, self._entries.number, seq))
+        return record
+
     def _check_not_encrypted(self, db: sqlite3.Connection) -> None:
         """Raise StoreUnavailable if another process encrypted the store after this process opened it without encryption."""
         (size,) = db.execute("SELECT length(secret) FROM deployment").fetchone()
@@ -365,19 +397,3 @@ class SqliteStore:
             raise StoreUnavailable(
                 "the store was encrypted while it was open; restart the service with PEOPLEINFO_ENCRYPTION"
             )
-
-
-def _variable_size(details: PersonData) -> int:
-    """Return the approximate size of a record's fields of variable length, in bytes."""
-    custom = len(strict_json.encode(details.extra)) if details.extra else 0
-    return custom + len(details.person_address or "")
-
-
-def _read_expected(db: sqlite3.Connection, person_id: str, seq: int, expected: int | None) -> tuple[int, bytes, int]:
-    """Return version, JSON and plan of a record. Raises PersonNotFound, VersionConflict."""
-    row: tuple[int, bytes, int] | None = db.execute(_BY_SEQ_WITH_PLAN, (seq,)).fetchone()
-    if row is None:
-        raise PersonNotFound(person_id)
-    if expected not in (None, row[0]):
-        raise VersionConflict(person_id, actual=row[0])
-    return row

@@ -1,0 +1,53 @@
+"""What an import does with a row: create a person, update one, or nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+
+from peopleinfo.people.person import PersonData
+
+if TYPE_CHECKING:
+    from peopleinfo.bulk.rows import Row, Status
+    from peopleinfo.errors import FieldError
+
+Key = Literal["person_id"]
+Mode = Literal["merge", "replace"]
+
+
+class ImportOptions(NamedTuple):
+    """How rows relate to stored records.
+
+    `key`: a row with this field updates the record with the same value: `merge` changes the fields of the row, `replace` all fields.
+    `stores_equal_rows`: store a row even if it equals a record that existed before the import.
+    """
+
+    key: Key | None = None
+    mode: Mode = "merge"
+    stores_equal_rows: bool = False
+
+
+DEFAULT_OPTIONS: Final = ImportOptions()
+
+
+class KeyedRow(NamedTuple):
+    """The fields of a row that has a key. `version` is that of the record when the row was exported, None if unknown."""
+
+    person_id: str
+    version: int | None
+    fields: dict[str, Any]
+
+
+class Decision(NamedTuple):
+    """A row and what to do with it: create a person, update one by its key, or report a status."""
+
+    row: Row
+    action: PersonData | KeyedRow | Status
+    errors: tuple[FieldError, ...] = ()
+    person_id: str | None = None
+    is_stored: bool = False
+    """Whether an earlier run of the import has processed the row."""
+
+    @property
+    def creates(self) -> bool:
+        """Whether the row creates a person."""
+        return isinstance(self.action, PersonData) and not self.is_stored
