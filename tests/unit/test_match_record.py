@@ -94,6 +94,8 @@ def test_principal_without_names_and_birthdates_may_not_match() -> None:
         ("Marina", "Martina", "near"),
         ("Hans Peter", "Peter", "part"),
         ("J.", "Jonathan", "initial"),
+        ("M.", "M.", "initial"),
+        ("丽", "丽", "exact"),
         ("Anna", "Peter", "differs"),
         ("Anna", None, None),
     ],

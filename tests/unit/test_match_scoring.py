@@ -95,6 +95,7 @@ def test_twins_and_spouses_are_never_certain(twin: dict[str, Any]) -> None:
         ("Maria Elena", "Maria Luisa"),
         ("René", "Renée"),
         ("Ellie", "Danielle"),
+        ("M.", "M."),
     ],
 )
 def test_twins_with_related_names_are_never_certain(name: str, twin: str) -> None:
@@ -135,6 +136,19 @@ def test_misspelt_surname_of_swapped_names_is_certain_if_counts_show_the_order()
     known = {("name", "marina"): 90, ("surname", "rossi"): 90}
     assert compare(MARINA, swapped, Counts(9_000, 9_000, 9_000, 9_000, values=known)).reliable  # type: ignore[arg-type]
     assert not compare(MARINA, swapped).reliable
+
+
+def test_equal_surname_of_two_swapped_twins_is_no_equal_first_name() -> None:
+    first, second = changed(person_name="Rossi", email=None), changed(person_name="Rossi", email=None)
+    first["person_surname"], second["person_surname"] = "Marina", "Paolo"
+    assert "certain" not in grades_everywhere(first, second)
+
+
+def test_changed_surname_is_certain_if_counts_show_the_first_name() -> None:
+    married = changed(person_surname="Bianchi", email=None)
+    known = {("name", "marina"): 90, ("surname", "rossi"): 90}
+    assert compare(MARINA, married, Counts(9_000, 9_000, 9_000, 9_000, values=known)).reliable  # type: ignore[arg-type]
+    assert not compare(MARINA, married).reliable
 
 
 def test_rare_name_is_more_evidence_than_a_common_one() -> None:

@@ -29,24 +29,29 @@ def names(p: MatchRecord, q: MatchRecord) -> str | None:
         return None
     if p.generation and q.generation and p.generation != q.generation:
         return "differs"
-    if p.first == q.first:
+    if p.first == q.first and not _is_letter(p.first):
         return "exact" if _second_names_agree(p.names[1:], q.names[1:]) else "second"
-    if p.name == q.name:
+    if p.name == q.name and not _is_letter(p.name):
         return "exact"
     similar = _similar_first_names(p.first, q.first)
     return "part" if similar == "differs" and shared_parts(p.names, q.names) else similar
 
 
 def _similar_first_names(a: str, b: str) -> str:
+    if _is_initial(a, b):
+        return "initial"
     if are_nicknames(a, b):
         return "nickname"
-    if are_near(a, b):
-        return "near"
-    return "initial" if _is_initial(a, b) else "differs"
+    return "near" if are_near(a, b) else "differs"
 
 
 def _is_initial(a: str, b: str) -> bool:
-    return min(len(a), len(b)) == 1 and a[0] == b[0]
+    return (_is_letter(a) or _is_letter(b)) and a[0] == b[0]
+
+
+def _is_letter(name: str) -> bool:
+    """Return whether a name is an initial. One sign of another script can be a complete name."""
+    return len(name) == 1 and name.isascii()
 
 
 def _second_names_agree(a: tuple[str, ...], b: tuple[str, ...]) -> bool:

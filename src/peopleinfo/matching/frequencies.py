@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import log2
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -75,11 +76,20 @@ class Frequencies(NamedTuple):
         count = self.counts.values.get(("birthdate", birthdate), 0)
         return count / self.counts.people if is_common(count, self.counts.people) else 0.0
 
+    def first_name_bits(self, word: str) -> float:
+        """Return the bits by which a word is more plausible as a first name than as a surname; near 0 if counts show neither."""
+        return log2(
+            self._smoothed("name", word, self.counts.named) / self._smoothed("surname", word, self.counts.surnamed)
+        )
+
     def _share(self, field: Literal["name", "surname"], value: str, people: int) -> float:
+        least = max(1 / max(1, people + self.country_weight), _LEAST_SHARE[field])
+        return max(self._smoothed(field, value, people), least)
+
+    def _smoothed(self, field: Literal["name", "surname"], value: str, people: int) -> float:
         count = self.counts.values.get((field, value), 0) + 1
         expected = self.country.get((field, value), 0.0) * self.country_weight
-        share = (count + expected) / (people + self.country_weight + _RARE)
-        return max(share, 1 / max(1, people + self.country_weight), _LEAST_SHARE[field])
+        return (count + expected) / (people + self.country_weight + _RARE)
 
 
 def is_common(count: int, people: int) -> bool:

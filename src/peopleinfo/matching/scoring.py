@@ -144,7 +144,7 @@ def _identifiers(p: MatchRecord, q: MatchRecord) -> list[Evidence]:
 
 
 def _names(p: MatchRecord, q: MatchRecord, frequencies: Frequencies) -> tuple[list[Evidence], bool]:
-    """Return the evidence of both names, and whether the first names are equal."""
+    """Return the evidence of both names, and whether the first names are equal beyond doubt."""
     evidence = []
     if name := comparison.names(p, q):
         evidence.append(_name(name, frequencies.name(p.first)))
@@ -156,7 +156,12 @@ def _names(p: MatchRecord, q: MatchRecord, frequencies: Frequencies) -> tuple[li
         swapped = _swapped(p, q, frequencies)
         if swapped and swapped[0].bits > straight:
             return [swapped[0]], swapped[1]
-    return evidence, name == "exact"
+    return evidence, name == "exact" and (surname != "differs" or _is_first_name(p, frequencies))
+
+
+def _is_first_name(p: MatchRecord, frequencies: Frequencies) -> bool:
+    """Return whether counts show that the first name is one. If not, it may be the surname of twins, both with swapped names."""
+    return frequencies.first_name_bits(p.first) >= _CLEAR_ORDER
 
 
 def _name(agreement: str, share: float) -> Evidence:
@@ -187,12 +192,11 @@ class _Swap(NamedTuple):
 
     def readings(self, frequencies: Frequencies) -> list[tuple[MatchRecord, MatchRecord]]:
         """Return the pairs to compare: both orders, or the plausible one if frequencies show which record is swapped."""
-        as_recorded = log2(frequencies.name(self.p.first) * frequencies.surname(self.p.surname))
-        as_swapped = log2(frequencies.name(self.mirrored_p.first) * frequencies.surname(self.mirrored_p.surname))
+        in_order = frequencies.first_name_bits(self.p.first) - frequencies.first_name_bits(self.p.surname)
         second, first = (self.p, self.mirrored_q), (self.mirrored_p, self.q)
-        if abs(as_recorded - as_swapped) < _CLEAR_ORDER:
+        if abs(in_order) < _CLEAR_ORDER:
             return [second, first]
-        return [second] if as_recorded > as_swapped else [first]
+        return [second] if in_order > 0 else [first]
 
 
 def _swapped(p: MatchRecord, q: MatchRecord, frequencies: Frequencies) -> tuple[Evidence, bool] | None:
