@@ -61,7 +61,10 @@ consistency: $(VENV)/ready-to-test ## inject faults under load and check that ev
 mutants: $(VENV)/ready-to-test ## plant one-line faults in a copy of the tree and check that tests detect each (ARGS=NAME for some)
 	@$(VENV)/bin/python -m tests.mutants $(ARGS)
 
-bench: $(VENV)/ready-to-bench .cache/peers/ready ## measure the cost of requests against other services (ARGS=report writes docs/performance.md)
+# The peers of the benchmark `matching` are large, and installed for it alone.
+MATCHING_PEERS := $(if $(ARGS),$(if $(findstring matching,$(ARGS)),.cache/matching-peers/ready),.cache/matching-peers/ready)
+
+bench: $(VENV)/ready-to-bench .cache/peers/ready $(MATCHING_PEERS) ## measure the cost of requests against other services (ARGS=report writes docs/performance.md)
 	@$(VENV)/bin/python -m bench $(ARGS)
 
 check-speed: $(VENV)/ready-to-test ## check that no request needs over 3 % more instructions than the baseline (ARGS=COMMIT to compare with it, ARGS=--update to write it)
@@ -95,6 +98,11 @@ check-api: $(VENV)/ready-to-test ## check that a breaking change of the API has 
 .cache/peers/ready: bench/peers/requirements.lock
 	@$(PYTHON) -m venv .cache/peers
 	@.cache/peers/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --requirement $<
+	@touch $@
+
+.cache/matching-peers/ready: bench/peers/matching/requirements.lock
+	@$(PYTHON) -m venv .cache/matching-peers
+	@.cache/matching-peers/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --requirement $<
 	@touch $@
 
 audit: $(VENV)/ready-to-audit ## scan the libraries for known vulnerabilities and the repository for secrets

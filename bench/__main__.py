@@ -23,6 +23,7 @@ BENCHMARKS = (
     "index_attack",
     "backup_copy",
     "search_quality",
+    "matching",
 )
 
 for name in sys.argv[1:] or BENCHMARKS:
