@@ -42,7 +42,7 @@ async def open_people(settings: Settings, *, create: bool = False) -> AsyncItera
 
 def people_service(store: ServiceStore) -> PeopleService:
     """Return the service on the records of an open store."""
-    return PeopleService(store.people, secret=store.secret, now=utc_now, cache=store.cache)
+    return PeopleService(store.people, secret=store.secret, now=utc_now, cache=store.cache, index=store.search)
 
 
 def _token_verifier(settings: Settings) -> TokenVerifier | None:

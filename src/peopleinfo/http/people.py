@@ -14,6 +14,7 @@ from peopleinfo.http.etags import EvaluatesConditions
 from peopleinfo.http.memory_budget import RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.search_params import parse_query, parse_search
+from peopleinfo.http.text_search import PARAMETER, parse_text_search
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import check_patch, check_search, redact
 from peopleinfo.people.store import CacheStatus, ClientKey
@@ -56,11 +57,17 @@ class PeopleResource:
 
     async def on_get(self, req: Request, resp: Response) -> None:
         """Search by the query parameters."""
+        if PARAMETER in req.params:
+            await self._search_text(req.params, req, resp)
+            return
         await self._search(parse_query(req.query_string, req.params), req.params, req, resp)
 
     async def on_post_search(self, req: Request, resp: Response) -> None:
         """Search by the fields of the body, which keeps names out of URLs and logs."""
         params = await read_json(req, seconds=self._body_timeout)
+        if isinstance(params, dict) and PARAMETER in params:
+            await self._search_text(params, req, resp)
+            return
         await self._search(parse_search(params), params, req, resp)
 
     async def _search(self, search: SearchRequest, params: Mapping[str, Any], req: Request, resp: Response) -> None:
@@ -75,6 +82,15 @@ class PeopleResource:
         if trail := audit_of(req):
             trail.set_people(page.people)
         resp.data = b'{"people":[%b],"next_cursor":%b}' % (b",".join(page.people), strict_json.encode(cursor))
+        set_private(resp)
+
+    async def _search_text(self, params: Mapping[str, Any], req: Request, resp: Response) -> None:
+        search = parse_text_search(params)
+        RESPONSES.require_room()
+        page = await search.page(self._people, self._cursors, req.context.principal)
+        if trail := audit_of(req):
+            trail.set_people(page.people)
+        resp.data = page.body
         set_private(resp)
 
     on_head = on_get

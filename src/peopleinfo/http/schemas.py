@@ -89,8 +89,19 @@ class _Filters(Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class SearchBody(_Filters):
-    """Filters of a search, and the requested page."""
+    """Filters of a search, or the text of a search box, and the requested page."""
 
+    q: Annotated[
+        str | None,
+        Meta(
+            description="Text of a search box: names in any order, parts and initials, a birthdate, words of the address, a mail address or "
+            "a phone number. Finds typos, nicknames and other spellings. Returns the best match first. Mutually exclusive with the filters.",
+            examples=["muller anna"],
+        ),
+    ] = None
+    forgiving: Annotated[
+        bool | None, Meta(description="With q: whether typos, sounds, nicknames and other spellings match.")
+    ] = True
     limit: Limit | None = LIMIT
     cursor: Cursor | None = None
 
@@ -108,6 +119,10 @@ class PeoplePage(Struct):
 
     people: list[Person]
     next_cursor: Cursor | None
+    count: Annotated[int, Meta(description="With q: number of all matches that were found.")] | UnsetType = UNSET
+    more_exist: (
+        Annotated[bool, Meta(description="With q: whether the search stopped before it found all matches.")] | UnsetType
+    ) = UNSET
 
 
 class Reason(Struct):

@@ -70,7 +70,7 @@ def _parse_cached(params: tuple[tuple[str, str], ...]) -> SearchRequest:
 def parse_search(params: Mapping[str, Any]) -> SearchRequest:
     """Parse a search from query parameters or the fields of a body. Raises InvalidSearch with all errors."""
     filters, page, errors = _split_params(params, (*_FILTERS, "limit", "cursor"))
-    limit = _limit(page["limit"], errors) if "limit" in page else LIMIT
+    limit = parse_limit(page["limit"], errors) if "limit" in page else LIMIT
     return SearchRequest(_filter(filters, errors), limit, page.get("cursor"))
 
 
@@ -119,7 +119,8 @@ def _filter(filters: dict[str, str], errors: list[FieldError]) -> PersonFilter:
     return where
 
 
-def _limit(value: Any, errors: list[FieldError]) -> int:
+def parse_limit(value: Any, errors: list[FieldError]) -> int:
+    """Return a limit; add an error to `errors` if it is invalid."""
     if value is None:
         return LIMIT
     digits = bytes(value).decode() if isinstance(value, msgspec.Raw) else value

@@ -7,10 +7,11 @@ from contextlib import suppress
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
-from peopleinfo.errors import FieldError, InvalidPerson, PersonNotFound, VersionConflict
+from peopleinfo.errors import FieldError, InvalidPerson, InvalidSearch, PersonNotFound, VersionConflict
 from peopleinfo.people import strict_json
 from peopleinfo.people.birthdate import earliest_date
 from peopleinfo.people.field_access import redact, visible_fields
+from peopleinfo.people.people_search import PeopleSearch, SearchResult
 from peopleinfo.people.person import (
     MAX_RECORD_SIZE,
     MAX_STORED_SIZE,
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
     from datetime import date, datetime
 
+    from peopleinfo.people.query import Query
     from peopleinfo.people.search import PersonFilter
+    from peopleinfo.people.search_index import SearchIndex
     from peopleinfo.people.store import CachedReader, ClientKey, PersonStore
 
 Precondition = Callable[["StoredPerson"], None]
@@ -47,13 +50,20 @@ class PeopleService:
     """The operations on the records of a store. `now` returns the current time as an aware datetime."""
 
     def __init__(
-        self, store: PersonStore, *, secret: bytes, now: Callable[[], datetime], cache: CachedReader | None = None
+        self,
+        store: PersonStore,
+        *,
+        secret: bytes,
+        now: Callable[[], datetime],
+        cache: CachedReader | None = None,
+        index: SearchIndex | None = None,
     ) -> None:
-        """Derive keys from `secret`. `cache` is the cache in front of the store, None without one."""
+        """Derive keys from `secret`. `cache` is the cache in front of the store, `index` its search index; None without one."""
         self._store = store
         self._secret = secret
         self._now = now
         self._cache = cache
+        self._search = PeopleSearch(index) if index else None
 
     @property
     def today(self) -> date:
@@ -71,6 +81,20 @@ class PeopleService:
         if self._cache is None or fresh:
             return self._get_uncached(person_id)
         return self._cache.get_cached(person_id)
+
+    async def search(
+        self,
+        query: Query,
+        *,
+        limit: int,
+        after: bytes | None = None,
+        hidden: frozenset[str] = frozenset(),
+        forgiving: bool = True,
+    ) -> SearchResult:
+        """Return a page of the people who match the text of a box; see `PeopleSearch.find`. Raises InvalidSearch without an index."""
+        if self._search is None:
+            raise InvalidSearch([FieldError("q", "is not supported by this store: search by surname and name")])
+        return await self._search.find(query, limit=limit, after=after, hidden=hidden, forgiving=forgiving)
 
     async def _get_uncached(self, person_id: str) -> tuple[StoredPerson | None, CacheStatus | None]:
         try:

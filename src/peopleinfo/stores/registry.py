@@ -53,7 +53,7 @@ async def open_service_store(settings: Settings, *, create: bool = False) -> Asy
                     fence_ttl=settings.cache_fence_ttl,
                 )
             )
-        yield ServiceStore(people, opened.secret, opened.api_keys, opened.ended_sessions, cached)
+        yield ServiceStore(people, opened.secret, opened.api_keys, opened.ended_sessions, cached, opened.search)
 
 
 @asynccontextmanager

@@ -71,6 +71,20 @@ class AsyncClient:
             for person in page.people:
                 yield person
 
+    async def search(self, text: str, *, forgiving: bool = True) -> AsyncIterator[Person]:
+        """Yield the people that a search box finds by a text, the best match first, page by page.
+
+        The text contains names in any order, a birthdate, words of an address, a mail address or a phone number. Each person has the
+        field `found_by`. Without `forgiving`, only whole words and prefixes match. Raises InvalidSearch.
+        """
+        cursor: str | None = None
+        while True:
+            page = Page.from_json(await self._call(_requests.text_page(text, cursor, forgiving=forgiving)))
+            for person in page.people:
+                yield person
+            if (cursor := page.next_cursor) is None:
+                return
+
     async def pages(
         self, *, limit: int = _requests.PAGE_SIZE, cursor: str | None = None, **search: Unpack[Search]
     ) -> AsyncIterator[Page]:

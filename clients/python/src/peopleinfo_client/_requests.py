@@ -81,6 +81,12 @@ def page(search: Search, cursor: str | None, limit: int) -> Request:
     return Request("POST", "/v1/people/search", _JSON, encode({**search, "limit": limit, "cursor": cursor}))
 
 
+def text_page(text: str, cursor: str | None, *, forgiving: bool) -> Request:
+    """Return the request for a page of the people that a search box finds."""
+    body = {"q": text, "forgiving": forgiving, "limit": PAGE_SIZE, "cursor": cursor}
+    return Request("POST", "/v1/people/search", _JSON, encode(body))
+
+
 def replace(person: Person | str, data: Mapping[str, Any], version: Version) -> Request:
     """Return the request that replaces all fields of a person."""
     return _update("PUT", "application/json", person, data, version)
