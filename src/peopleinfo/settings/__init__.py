@@ -17,6 +17,8 @@ import msgspec
 from msgspec import Meta
 
 from peopleinfo.errors import InvalidSettings
+from peopleinfo.settings.identifiers import parse_identifiers, parse_indexes
+from peopleinfo.settings.renamed import RENAMED
 from peopleinfo.settings.urls import DynamoDBUrl, EncryptionUrl
 
 if TYPE_CHECKING:
@@ -32,28 +34,6 @@ _SERVICE_LINK = re.compile(
 _SERVICE_PORT = re.compile(rf"{PREFIX}([A-Z0-9_]+_)?PORT")
 _SERVICE_URL = re.compile(r"(tcp|udp|sctp)://")
 _CLIENT_VARIABLES = {f"{PREFIX}API_KEY"}  # a setting of the client, which may run on the same machine
-# Old name → name since 0.1.0; deleted in 0.2.0.
-RENAMED = {
-    "store": "store_url",
-    "cache": "cache_url",
-    "cache_seconds": "cache_ttl",
-    "cache_local": "cache_local_size",
-    "cache_deadline": "cache_timeout",
-    "cache_fence": "cache_fence_ttl",
-    "cache_strict": "cache_strict_writes",
-    "oidc_client": "oidc_client_id",
-    "oidc_asked": "oidc_scopes",
-    "audit": "audit_log",
-    "proxies": "trusted_proxies",
-    "rate_limits": "rate_limit",
-    "rate_limits_shared": "rate_limit_shared",
-    "retention": "retention_period",
-    "open": "allow_anonymous",
-    "connections": "max_connections",
-    "body_seconds": "body_timeout",
-    "metrics": "metrics_auth",
-    "key": "api_key",
-}
 _CACHES = ("redis", "rediss", "redis+cluster", "rediss+cluster")
 _MIN_ADMIN_KEY_LENGTH = 32
 _ADMIN_KEY = re.compile(rf"[!-~]{{{_MIN_ADMIN_KEY_LENGTH},}}")
@@ -166,6 +146,14 @@ class Settings:
     retention_period: str = _setting(
         "", "Delete people not modified for this long, for example `730d`. Runs daily. Empty: never."
     )
+    identifiers: str = _setting(
+        "email,phone",
+        "Custom fields that find a person in a search, separated by commas. `unique:` before a name rejects a second person with the same value.",
+    )
+    search_indexes: str = _setting(
+        "names,birthdate,address",
+        "Fields that a search by `q` finds, besides identifiers. Each index costs writes (docs/capacity.md).",
+    )
     allow_anonymous: bool = _setting(
         False,
         "Give clients without credentials full access. Any client that can reach the service can then change records.",
@@ -243,6 +231,8 @@ class Settings:
         self.audit_file  # noqa: B018 - as above
         self.retention  # noqa: B018 - as above
         self.origins  # noqa: B018 - as above
+        parse_identifiers(self.identifiers)
+        parse_indexes(self.search_indexes)
         if bool(self.oidc_issuer) != bool(self.oidc_audience):
             raise InvalidSettings(
                 f"{PREFIX}OIDC_ISSUER and {PREFIX}OIDC_AUDIENCE require each other: set both or neither"

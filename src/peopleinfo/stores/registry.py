@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from peopleinfo.crypto.master_key import Encryption
 from peopleinfo.errors import InvalidSettings
+from peopleinfo.people.index_entries import DEFAULT_PLAN, IndexPlan
 from peopleinfo.people.person import utc_now
+from peopleinfo.settings.identifiers import parse_identifiers, parse_indexes
 from peopleinfo.settings.urls import DynamoDBUrl
 from peopleinfo.stores.instrumented import InstrumentedStore
 from peopleinfo.stores.service_store import ServiceStore
@@ -33,7 +35,8 @@ async def open_service_store(settings: Settings, *, create: bool = False) -> Asy
     Raises StoreMissing, StoreConfigurationError.
     """
     async with AsyncExitStack() as stack:
-        opened = await stack.enter_async_context(_open_store(settings.location, encryption_of(settings), create=create))
+        opening = _open_store(settings.location, encryption_of(settings), create=create, plan=index_plan(settings))
+        opened = await stack.enter_async_context(opening)
         people: Store = InstrumentedStore(opened)
         cached = None
         if settings.cache_url:
@@ -172,8 +175,14 @@ async def open_key_store(settings: Settings, encryption: Encryption, *, exclusiv
         yield SqliteKeyStore(db)
 
 
+def index_plan(settings: Settings) -> IndexPlan:
+    """Return the configured search indexes."""
+    identifiers, unique = parse_identifiers(settings.identifiers)
+    return IndexPlan(parse_indexes(settings.search_indexes), identifiers, unique)
+
+
 def _open_store(
-    location: Path | DynamoDBUrl, encryption: Encryption | None, *, create: bool = False
+    location: Path | DynamoDBUrl, encryption: Encryption | None, *, create: bool = False, plan: IndexPlan = DEFAULT_PLAN
 ) -> AbstractAsyncContextManager[OpenedStore]:
     # Imported here, because each store needs libraries that the other does not.
     if isinstance(location, DynamoDBUrl):
@@ -182,4 +191,4 @@ def _open_store(
         return open_dynamodb(location, now=utc_now, encryption=encryption, create=create)
     from peopleinfo.stores.sqlite.factory import open_sqlite  # noqa: PLC0415
 
-    return open_sqlite(location, now=utc_now, encryption=encryption, create=create)
+    return open_sqlite(location, now=utc_now, encryption=encryption, create=create, plan=plan)
