@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from peopleinfo.formats.export_formats import FORMATS
 from tests.http.serving import HANG_TIMEOUT, Server
 
 if TYPE_CHECKING:
@@ -268,7 +269,7 @@ def test_export_in_an_unknown_format_is_rejected(client: httpx.Client, export_fo
         client.post("/v1/people/export", json={"format": export_format}),
     ):
         assert response.status_code == 422
-        assert response.json()["errors"] == [{"pointer": "format", "reason": "must be one of ndjson, csv"}]
+        assert response.json()["errors"] == [{"pointer": "format", "reason": f"must be one of {', '.join(FORMATS)}"}]
 
 
 def test_export_reports_all_errors_at_once(client: httpx.Client) -> None:

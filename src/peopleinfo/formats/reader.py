@@ -16,6 +16,7 @@ from peopleinfo.formats.column_mapping import ColumnMapping, Columns
 from peopleinfo.formats.csv import CsvRejects
 from peopleinfo.formats.csv_reader import CsvReader
 from peopleinfo.formats.encodings import UTF8, Utf8Stream
+from peopleinfo.formats.excel_csv import without_protection
 from peopleinfo.formats.field_mapper import ObjectMapper, texts
 from peopleinfo.formats.file_types import is_zip, unreadable_type
 from peopleinfo.formats.json_documents import is_document, read_documents
@@ -157,7 +158,7 @@ def _read_workbook(stream: io.BufferedReader, mapping: ColumnMapping) -> Input:
     problem = InvalidInput("the workbook is empty")
     for sheet in workbook.sheets:
         try:
-            table = Table(workbook.rows(sheet), mapping)
+            table = Table(without_protection(workbook.rows(sheet)), mapping)
         except InvalidInput as error:
             problem = error if sheet == workbook.sheets[0] else problem
         else:
@@ -176,7 +177,7 @@ def _read_csv(source: Input, stream: io.BufferedReader, mapping: ColumnMapping, 
         return f"is not valid UTF-8, the file may be {probable}: set {mapping.option('encoding', probable)}"
 
     reader = CsvReader(stream, delimiter=delimiter, invalid_bytes=invalid_bytes)
-    table = Table(iter(reader), mapping)
+    table = Table(without_protection(iter(reader)), mapping)
     source.set_table(table)
     source.delimiter = reader.delimiter
     source.rejects = partial(CsvRejects, header=table.header, delimiter=reader.delimiter)

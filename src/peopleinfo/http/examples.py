@@ -46,6 +46,12 @@ _EVENT: Final = {
     "outcome": 200, "people": [PERSON_ID], "request_id": "0f1e2d3c4b5a-4",
 }  # fmt: skip
 
+_PATIENT: Final = {
+    "resourceType": "Patient",
+    "name": [{"use": "official", "family": "Müller", "given": ["Anna"]}],
+    "birthDate": "1990-02-11",
+}
+
 BY_TYPE: Final[tuple[tuple[Any, Any], ...]] = (
     (schemas.NewPerson, _NEW_PERSON),
     (list[schemas.NewPerson], [_NEW_PERSON]),
@@ -65,11 +71,8 @@ BY_MEDIA_TYPE: Final[dict[str, Any]] = {
     "text/csv": "person_name,person_surname,person_birthdate\r\nAnna,Müller,1990-02-11\r\n",
     "text/vcard": "BEGIN:VCARD\r\nVERSION:4.0\r\nN:Müller;Anna;;;\r\nFN:Anna Müller\r\nBDAY:19900211\r\nEND:VCARD\r\n",
     "text/ldif": "dn: cn=Anna Müller\nsn: Müller\ngivenName: Anna\nbirthyear: 1990\nbirthmonth: 2\nbirthday: 11\n",
-    "application/fhir+json": {
-        "resourceType": "Patient",
-        "name": [{"use": "official", "family": "Müller", "given": ["Anna"]}],
-        "birthDate": "1990-02-11",
-    },
+    "application/fhir+json": _PATIENT,
+    "application/fhir+ndjson": _PATIENT,
     "application/octet-stream": "person_surname;person_birthdate\r\nMüller;1990-02-11\r\n",
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "(the bytes of a workbook)",
     "text/plain": "# TYPE peopleinfo_store_up gauge\npeopleinfo_store_up 1\n",

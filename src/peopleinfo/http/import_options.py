@@ -9,7 +9,7 @@ from peopleinfo.formats import encodings, reader
 from peopleinfo.formats.column_mapping import ColumnMapping, OnBadDate
 from peopleinfo.http.bodies import charset, media_type
 from peopleinfo.http.middleware.compression import GZIP
-from peopleinfo.http.operation_types import ANY, CSV, FHIR, JSON, LDIF, NDJSON, VCARD, XLSX
+from peopleinfo.http.operation_types import ANY, CSV, FHIR, FHIR_NDJSON, JSON, LDIF, NDJSON, VCARD, XLSX
 
 if TYPE_CHECKING:
     import io
@@ -28,7 +28,7 @@ _FORMATS: Final[dict[str, reader.Format | None]] = {
     XLSX: "xlsx",
     LDIF: "ldif",
     FHIR: "json",
-    "application/fhir+ndjson": "ndjson",
+    FHIR_NDJSON: "ndjson",
     "application/scim+json": "json",
     ANY: None,  # detected from the content
 }

@@ -15,6 +15,7 @@ VCARD: Final = "text/vcard"
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 LDIF: Final = "text/ldif"
 FHIR: Final = "application/fhir+json"
+FHIR_NDJSON: Final = "application/fhir+ndjson"
 ANY: Final = "application/octet-stream"
 CSV: Final = "text/csv"
 Key = Annotated[str, Meta(min_length=1, max_length=255)]

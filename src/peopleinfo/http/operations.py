@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from peopleinfo.auth.principal import Scope
 from peopleinfo.http.bodies import MERGE_PATCH
 from peopleinfo.http.import_operations import IMPORT_OPERATIONS
-from peopleinfo.http.operation_types import CSV, JSON, NDJSON, Key, Operation, Parameter, Response
+from peopleinfo.http.operation_types import (
+    CSV,
+    FHIR,
+    FHIR_NDJSON,
+    JSON,
+    NDJSON,
+    VCARD,
+    XLSX,
+    Key,
+    Operation,
+    Parameter,
+    Response,
+)
 from peopleinfo.http.problems import MEDIA_TYPE as PROBLEM
 from peopleinfo.http.schemas import (
     Cursor,
@@ -26,15 +38,22 @@ from peopleinfo.http.schemas import (
     Text,
 )
 
-_SEARCH: Final = tuple(Parameter("query", field.name, field.type, "") for field in msgspec.structs.fields(SearchBody))
-_EXPORT: Final = tuple(Parameter("query", field.name, field.type, "") for field in msgspec.structs.fields(ExportBody))
+_SEARCH: Final = tuple(
+    Parameter("query", field.encode_name, field.type, "") for field in msgspec.structs.fields(SearchBody)
+)
+_EXPORT: Final = tuple(
+    Parameter("query", field.encode_name, field.type, "") for field in msgspec.structs.fields(ExportBody)
+)
 _IF_MATCH: Final = Parameter(
     "header", "If-Match", str, "The ETag of the version to change, or * for any version.", required=True
 )
 _PERSON: Final = Response("The person.", {JSON: Person}, ("ETag",))
 _READ: Final = Response("The person.", {JSON: Person}, ("ETag", "Cache-Status"))
 _PAGE: Final = Response("A page of people.", {JSON: PeoplePage}, ("Cache-Status",))
-_STREAM: Final = Response("NDJSON with one person per line, or CSV.", {NDJSON: Person, CSV: None})
+_STREAM: Final = Response(
+    "The people, in the requested format.",
+    {NDJSON: Person, CSV: None, XLSX: None, VCARD: None, FHIR_NDJSON: dict[str, Any], FHIR: dict[str, Any]},
+)
 
 OPERATIONS: Final = (
     Operation(
@@ -154,7 +173,7 @@ OPERATIONS: Final = (
         "exportPeople",
         "Export by query parameters",
         "Streams all matches of the filters; without filters, all people. "
-        "The format is NDJSON, or CSV if format or the header Accept requests it.",
+        "The format is NDJSON, or the one that format or the header Accept requests: CSV, a workbook (.xlsx), vCard 4.0 or 3.0, or FHIR.",
         {200: _STREAM},
         _EXPORT,
         errors=(422,),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType, defstruct
+from msgspec import UNSET, Meta, Struct, UnsetType, defstruct, field
 
+from peopleinfo.formats.export_formats import ExportFormat  # noqa: TC001 - read at run time, as a type
 from peopleinfo.formats.reader import Format as ImportFormat  # noqa: TC001 - read at run time, as a type
-from peopleinfo.http.search_params import LIMIT, MAX_LIMIT, ExportFormat
+from peopleinfo.http.search_params import LIMIT, MAX_LIMIT, ExportProgram
 from peopleinfo.people.fields import FIELD_TABLE, LEGACY_FIELDS, Field
 from peopleinfo.people.search import Match  # noqa: TC001 - read at run time, as a type
 
@@ -112,6 +113,13 @@ class ExportBody(_Filters):
     format: Annotated[
         ExportFormat | None, Meta(description="Output format. Overrides the header Accept, which a link cannot set.")
     ] = None
+    for_program: Annotated[
+        ExportProgram | None,
+        Meta(
+            description="Program that opens the CSV. For `excel` the file has a byte order mark, and an apostrophe before a text that "
+            "Excel would read as a formula, a number or a date; an import removes it."
+        ),
+    ] = field(default=None, name="for")
 
 
 class PeoplePage(Struct):

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 import msgspec
 
 from peopleinfo.errors import FieldError, InvalidSearch
+from peopleinfo.formats.export_formats import FORMATS
 from peopleinfo.people.search import Match, PersonFilter, Search
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from peopleinfo.auth.principal import Principal
+    from peopleinfo.formats.export_formats import ExportFormat
     from peopleinfo.http.cursors import Cursors
     from peopleinfo.people.service import PeopleService
     from peopleinfo.people.store import CacheStatus, Page
@@ -25,8 +27,7 @@ _CACHED_LENGTH: Final = 500  # characters; longer queries are not cached
 _WHOLE_NUMBER: Final = re.compile(r"\d{1,9}", re.ASCII)
 _FILTERS: Final = Search.__struct_fields__
 _MATCHES: Final = get_args(Match)
-ExportFormat = Literal["ndjson", "csv"]
-_FORMATS: Final = get_args(ExportFormat)
+ExportProgram = Literal["excel"]
 
 
 class SearchRequest(NamedTuple):
@@ -74,13 +75,23 @@ def parse_search(params: Mapping[str, Any]) -> SearchRequest:
     return SearchRequest(_filter(filters, errors), limit, page.get("cursor"))
 
 
-def parse_export(params: Mapping[str, Any]) -> tuple[PersonFilter, str | None]:
+class ExportRequest(NamedTuple):
+    """The filter of an export, its format, and whether it is CSV for Excel."""
+
+    where: PersonFilter
+    format: ExportFormat | None
+    for_excel: bool
+
+
+def parse_export(params: Mapping[str, Any]) -> ExportRequest:
     """Parse the filters and the format of an export. Raises InvalidSearch with all errors."""
-    filters, others, errors = _split_params(params, (*_FILTERS, "format"))
-    export_format = others.get("format")
-    if export_format not in (None, *_FORMATS):
-        errors.append(FieldError("format", f"must be one of {', '.join(_FORMATS)}"))
-    return _filter(filters, errors), export_format
+    filters, others, errors = _split_params(params, (*_FILTERS, "format", "for"))
+    form, program = others.get("format"), others.get("for")
+    if form not in (None, *FORMATS):
+        errors.append(FieldError("format", f"must be one of {', '.join(FORMATS)}"))
+    if program is not None and (program not in get_args(ExportProgram) or form not in (None, "csv")):
+        errors.append(FieldError("for", "must be excel, and the format CSV"))
+    return ExportRequest(_filter(filters, errors), "csv" if program else form, program is not None)
 
 
 def _split_params(
