@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
+from peopleinfo.crypto.cipher import Cipher
 from peopleinfo.crypto.ids import derive_key
-from peopleinfo.errors import InvalidCursor
-
-_NONCE_SIZE: Final = 12  # bytes (NIST SP 800-38D); random nonces are safe for 2^32 cursors per secret
+from peopleinfo.errors import DecryptionFailed, InvalidCursor
 
 
 class Cursors:
     """Encrypts store positions into cursors, which every process of a deployment can decrypt."""
 
     def __init__(self, secret: bytes) -> None:
-        self._cipher = AESGCM(derive_key(secret, "cursors"))
+        self._cipher = Cipher(derive_key(secret, "cursors"))
 
     def encode(self, position: bytes, search: bytes, principal: str) -> str:
         """Return the cursor of a position; `search` is the fingerprint of the search."""
-        nonce = os.urandom(_NONCE_SIZE)
-        return _to_text(nonce + self._cipher.encrypt(nonce, position, _context(search, principal)))
+        return _to_text(self._cipher.encrypt(position, _context(search, principal)))
 
     def decode(self, cursor: str, search: bytes, principal: str) -> bytes:
         """Return the position in a cursor. Raises InvalidCursor, also for the cursor of another principal."""
@@ -32,8 +25,8 @@ class Cursors:
             encrypted = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
             if _to_text(encrypted) != cursor:  # base64 is not canonical: several texts decode to the same bytes
                 raise InvalidCursor
-            return self._cipher.decrypt(encrypted[:_NONCE_SIZE], encrypted[_NONCE_SIZE:], _context(search, principal))
-        except (ValueError, InvalidTag):
+            return self._cipher.decrypt(encrypted, _context(search, principal))
+        except (ValueError, DecryptionFailed):
             raise InvalidCursor from None
 
 
