@@ -100,6 +100,20 @@ def respond(
     resp.stream = None
 
 
+async def document(req: falcon.asgi.Request, error: Exception) -> dict[str, Any]:
+    """Return the problem document of an error that occurs after the response has started."""
+    resp = falcon.asgi.Response()
+    if isinstance(error, errors.PeopleInfoError):
+        await _handle_domain_error(req, resp, error, {})
+    elif isinstance(error, falcon.HTTPError):
+        await _handle_http_error(req, resp, error, {})
+    elif isinstance(error, Disconnected):
+        return {"status": 400}
+    else:
+        await _handle_unexpected(req, resp, error, {})
+    return strict_json.decode(resp.data or b"", dict[str, Any])
+
+
 async def _handle_domain_error(
     req: falcon.asgi.Request, resp: falcon.asgi.Response, error: errors.PeopleInfoError, params: dict[str, Any]
 ) -> None:

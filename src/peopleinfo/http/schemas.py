@@ -171,18 +171,26 @@ class Status(Struct):
     ] = UNSET
 
 
+class InputWarning(Struct):
+    """A guess or a problem, with the parameter that replaces it."""
+
+    message: str
+    line: int | UnsetType = UNSET
+
+
 class ImportResult(Struct, kw_only=True):
     """One line of an import response: the result of a row or, on the last line, of the whole import.
 
-    On the last line, rows = stored + updated + unchanged + conflict + rejected + skipped.
+    On the last line, rows = stored + updated + unchanged + conflict + rejected + skipped. If an error ends the import after the first
+    results, the last line is `failed` with the fields of a problem document.
     """
 
     line: Annotated[int | UnsetType, Meta(description="Line of the row, counted from 1.")] = UNSET
     result: Annotated[
-        Literal["stored", "updated", "unchanged", "conflict", "rejected", "skipped", "done"],
+        Literal["stored", "updated", "unchanged", "conflict", "rejected", "skipped", "done", "failed"],
         Meta(
             description="unchanged: the person is already stored. conflict: the person has changed since it was exported. "
-            "skipped: a blank row or a line above the header. done: the last line."
+            "skipped: a blank row or a line above the header. done, failed: the last line."
         ),
     ]
     person_id: _Id | UnsetType = UNSET
@@ -194,6 +202,12 @@ class ImportResult(Struct, kw_only=True):
     conflict: Annotated[int | UnsetType, Meta(description="On the last line: rows with a conflict.")] = UNSET
     rejected: Annotated[int | UnsetType, Meta(description="On the last line: rows rejected.")] = UNSET
     skipped: Annotated[int | UnsetType, Meta(description="On the last line: rows skipped.")] = UNSET
+    warnings: Annotated[list[InputWarning] | UnsetType, Meta(description="On the last line: what was guessed.")] = UNSET
+    type: Annotated[str | UnsetType, Meta(description="If the import failed: as in Problem.")] = UNSET
+    title: str | UnsetType = UNSET
+    status: int | UnsetType = UNSET
+    detail: str | UnsetType = UNSET
+    request_id: str | UnsetType = UNSET
 
 
 class PreviewColumn(Struct):
@@ -211,13 +225,6 @@ class PreviewRow(Struct, kw_only=True):
     result: Literal["valid", "rejected", "skipped"]
     person: Annotated[dict[str, Any] | UnsetType, Meta(description="The fields that would be stored.")] = UNSET
     errors: list[Reason] | UnsetType = UNSET
-
-
-class PreviewWarning(Struct):
-    """A guess or a problem, with the parameter that replaces it."""
-
-    message: str
-    line: int | UnsetType = UNSET
 
 
 class ImportPreview(Struct):
@@ -245,7 +252,7 @@ class ImportPreview(Struct):
         Meta(description="Not empty if birthdates can be read as more than one day: set date_format to one of these."),
     ]
     rows: Annotated[list[PreviewRow], Meta(description="The first rows, with those that are skipped.")]
-    warnings: list[PreviewWarning]
+    warnings: list[InputWarning]
 
 
 class AuditEvent(Struct):

@@ -8,7 +8,8 @@ import secrets
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypedDict
 
 from peopleinfo_client._json import encode
-from peopleinfo_client.models import Person
+from peopleinfo_client.errors import InvalidInput, StreamInterrupted, failed_import
+from peopleinfo_client.models import ImportResult, Person
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -115,6 +116,16 @@ def resume_hint(request: Request) -> str:
     """Return the message that describes how to resume an interrupted import."""
     key = request.headers["Idempotency-Key"]
     return f"the import was interrupted: send the same rows with idempotency_key={key!r} to resume it"
+
+
+def import_result(line: bytes, hint: str) -> ImportResult:
+    """Return the result in a line of the response. Raises an error for the line of a failed import, with the hint if it can resume."""
+    failure = failed_import(line)
+    if failure is None:
+        return ImportResult.from_json(line)
+    if isinstance(failure, InvalidInput):
+        raise failure
+    raise StreamInterrupted(f"{failure.detail}; {hint}") from failure
 
 
 def export(search: Search) -> Request:

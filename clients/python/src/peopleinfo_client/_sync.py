@@ -11,12 +11,13 @@ from peopleinfo_client import _requests
 from peopleinfo_client._retry import RetryState
 from peopleinfo_client._transport import SyncTransport
 from peopleinfo_client.errors import StreamInterrupted
-from peopleinfo_client.models import ImportResult, Page, Person
+from peopleinfo_client.models import Page, Person
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from peopleinfo_client._requests import Request, Search, Version
+    from peopleinfo_client.models import ImportResult
 
 _READY_TIMEOUT = 5.0
 
@@ -125,12 +126,13 @@ class Client:
         """Import people in bounded memory. Yields the result of each row, then the result of the whole import.
 
         Rows that can be iterated again (a list, not a generator) are sent again after a lost connection, without duplicates.
-        Raises StreamInterrupted with a message that describes how to resume.
+        Raises StreamInterrupted with a message that describes how to resume, and InvalidInput.
         """
         request = _requests.import_people(idempotency_key)
         repeatable = iter(rows) is not rows
-        for line in self._lines(request, rows, _requests.resume_hint(request), repeatable=repeatable):
-            yield ImportResult.from_json(line)
+        hint = _requests.resume_hint(request)
+        for line in self._lines(request, rows, hint, repeatable=repeatable):
+            yield _requests.import_result(line, hint)
 
     def export(self, **search: Unpack[Search]) -> Iterator[Person]:
         """Yield all matching people from one stream: faster than `find`, but not resumable.

@@ -154,6 +154,14 @@ def problem(status: int, body: bytes) -> ProblemError:
     return error(status, detail, _field_errors(fields), _text(fields, "request_id"))
 
 
+def failed_import(line: bytes) -> ProblemError | None:
+    """Return the error in the last line of an import, or None for any other line."""
+    if not line.startswith(b'{"result":"failed"'):
+        return None
+    status = _fields(line).get("status")
+    return problem(status if isinstance(status, int) else 0, line)
+
+
 def _field_errors(fields: dict[str, Any]) -> tuple[FieldError, ...]:
     errors = fields.get("errors")
     entries = errors if isinstance(errors, list) else []

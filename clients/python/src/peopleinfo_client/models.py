@@ -68,7 +68,7 @@ class ImportResult:
     """The result of one row of an import, or of the whole import in the last result (`result="done"`).
 
     `line` counts from 1. Each of the `errors` has a `pointer` to the field and a `reason`. The last result has the number of
-    `rows` that this request read, which is the sum of the numbers after it.
+    `rows` that this request read, which is the sum of the numbers after it. Each of its `warnings` has a `message`.
     """
 
     result: Literal["stored", "updated", "unchanged", "conflict", "rejected", "skipped", "done"]
@@ -82,6 +82,7 @@ class ImportResult:
     conflict: int | None = None
     rejected: int | None = None
     skipped: int | None = None
+    warnings: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def from_json(cls, text: bytes) -> Self:
