@@ -43,7 +43,7 @@ class ImportOptions(NamedTuple):
     delimiter: str | None
     is_gzip: bool
 
-    def open(self, stream: io.BufferedReader) -> reader.Input:
+    def open(self, stream: io.BufferedReader, *, is_preview: bool = False) -> reader.Input:
         """Open the body. Raises InvalidInput."""
         return reader.read(
             stream,
@@ -52,6 +52,7 @@ class ImportOptions(NamedTuple):
             encoding=self.encoding,
             delimiter=self.delimiter,
             is_gzip=self.is_gzip,
+            is_preview=is_preview,
         )
 
 

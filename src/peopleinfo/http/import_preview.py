@@ -58,7 +58,7 @@ def _preview(body: RequestStream, options: ImportOptions, today: date) -> bytes:
     with tempfile.SpooledTemporaryFile(BODY_SIZE + 1) as file:
         _copy(body, file)
         file.seek(0)
-        source = options.open(io.BufferedReader(cast("io.RawIOBase", file)))
+        source = options.open(io.BufferedReader(cast("io.RawIOBase", file)), is_preview=True)
         rows = [
             PreviewRow(
                 line=result.row.line,
