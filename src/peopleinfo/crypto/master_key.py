@@ -6,7 +6,9 @@ import os
 from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from peopleinfo.crypto.cipher import KEY_SIZE, Cipher
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from peopleinfo.crypto.envelope import KEY_SIZE, unwrap, wrap
 from peopleinfo.errors import DecryptionFailed, StoreConfigurationError
 
 if TYPE_CHECKING:
@@ -61,16 +63,16 @@ class FileMasterKey:
             raise StoreConfigurationError(f"cannot read the master key at {path}: {error}") from error
         if mode & _OTHERS_MODE:
             raise StoreConfigurationError(f"the master key at {path} is readable by other users; run: chmod 600 {path}")
-        self._cipher = Cipher(_parse(text, path))
+        self._key = AESGCM(_parse(text, path))
 
     def wrap(self, key: bytes, generation: int) -> bytes:
         """Wrap the key of a generation."""
-        return self._cipher.encrypt(key, _context(generation))
+        return wrap(self._key, key, _associated_data(generation))
 
     def unwrap(self, wrapped: bytes, generation: int) -> bytes:
         """Unwrap the key of a generation. Raises WrongMasterKey."""
         try:
-            return self._cipher.decrypt(wrapped, _context(generation))
+            return unwrap(self._key, wrapped, _associated_data(generation))
         except DecryptionFailed:
             raise WrongMasterKey(self.name) from None
 
@@ -120,5 +122,5 @@ def _parse(text: str, path: Path) -> bytes:
     return key
 
 
-def _context(generation: int) -> bytes:
+def _associated_data(generation: int) -> bytes:
     return b"generation" + generation.to_bytes(8)

@@ -11,7 +11,6 @@ from peopleinfo.http.operation_types import (
     ANY,
     CSV,
     FHIR,
-    FHIR_NDJSON,
     JSON,
     LDIF,
     NDJSON,
@@ -61,7 +60,6 @@ _BODY: Final = {
     XLSX: None,
     LDIF: None,
     FHIR: dict[str, Any],
-    FHIR_NDJSON: dict[str, Any],
     ANY: None,
 }
 

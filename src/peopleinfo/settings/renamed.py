@@ -1,4 +1,4 @@
-"""Settings that were renamed before the first release."""
+"""Old names of settings, which are rejected with the new name."""
 
 from __future__ import annotations
 
