@@ -48,7 +48,7 @@ def typed_queries(crowd: list[PersonData]) -> dict[str, list[tuple[PersonData, s
     pairs = Counter((data.person_name, data.person_surname) for data in crowd)
     targets = [
         d
-        for d in chance.sample(crowd, 20_000)
+        for d in chance.sample(crowd, min(20_000, len(crowd)))
         if pairs[d.person_name, d.person_surname] == 1 and len(name(d)) >= 3 and len(surname(d)) >= 5
     ]
     double = [d for d in targets if "-" in surname(d)]

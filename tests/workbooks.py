@@ -72,3 +72,9 @@ def archive(files: Mapping[str, str | bytes]) -> bytes:
         for name, content in files.items():
             archived.writestr(name, content)
     return file.getvalue()
+
+
+def part(data: bytes, name: str) -> str:
+    """Return a part of a workbook as text."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archived:
+        return archived.read(name).decode()

@@ -12,6 +12,7 @@ locals {
     cache_strict_writes = "^(true|false)$"
     max_connections     = "^[1-9][0-9]*$"
     cors_origins        = "^([*]|https?://[a-z0-9.-]+(:[0-9]{1,5})?)(,([*]|https?://[a-z0-9.-]+(:[0-9]{1,5})?))*$"
+    identifiers         = "^(unique:)?[A-Za-z_][A-Za-z0-9_.-]*(,(unique:)?[A-Za-z_][A-Za-z0-9_.-]*)*$"
     log_level           = "^(debug|info|warning|error)$"
     oidc_scopes         = "^[^ ]+( [^ ]+)*$"
     oidc_audience       = "^.+$"
@@ -21,8 +22,7 @@ locals {
     rate_limit          = "^[0-9]+$"
     rate_limit_shared   = "^(true|false)$"
     retention_period    = "^[1-9][0-9]{0,4}d$"
-    history             = "^([0-9]{1,5}|[1-9][0-9]{0,4}d)$"
-    changes             = "^[1-9][0-9]{0,4}d$"
+    search_indexes      = "^(names|birthdate|address)(,(names|birthdate|address))*$"
     workers             = "^([1-9]|[1-5][0-9]|6[0-4])$"
   }
 }

@@ -125,7 +125,7 @@ def test_import_is_retried_after_a_lost_response_without_duplicates(people: Any,
     surname = f"Import {type(people).__name__}"
     proxy.faults.append("lose")
     results = list(people.import_people([{"person_surname": surname, "n": n} for n in range(50)]))
-    assert results[-1].stored == 50
+    assert (results[-1].stored or 0) + (results[-1].unchanged or 0) == 50
     assert [person.extra["n"] for person in people.find(surname=surname)] == list(range(50))
 
 

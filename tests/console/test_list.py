@@ -209,3 +209,53 @@ def test_letter_lists_the_surnames_that_start_with_it(page: Page, client: httpx.
     expect(page).to_have_url(re.compile("#surname=X$"))
     letters.get_by_role("button", name="X").click()
     expect(page.get_by_label("Surname or its first letters")).to_have_value("")
+
+
+@pytest.fixture
+def unsorted_surname(client: httpx.Client, size: str, request: pytest.FixtureRequest) -> str:
+    """Return the surname of three people that were stored in another order than A to Z."""
+    surname = f"Ord{abs(hash((size, request.node.name))):x}"
+    for name, born, address in (("Čeněk", "1990", "B"), ("Anna", "", "C"), ("Bea", "1970-05", "A")):
+        person = {"person_name": name, "person_surname": surname, "person_birthdate": born, "person_address": address}
+        client.post("/v1/people", json={field: value for field, value in person.items() if value})
+    return surname
+
+
+def first_names(page: Page) -> list[str]:
+    return [name.partition(", ")[2] for name in page.locator(".who").all_text_contents()]
+
+
+def test_list_is_sorted_by_the_chosen_order_and_the_address_keeps_it(page: Page, unsorted_surname: str) -> None:
+    page.goto(f"/console#surname={unsorted_surname}")
+    page.get_by_text("Columns", exact=True).click()
+    for label, names in (
+        ("Name, A to Z", ["Anna", "Bea", "Čeněk"]),
+        ("Name, Z to A", ["Čeněk", "Bea", "Anna"]),
+        ("Birthdate, oldest first", ["Bea", "Čeněk", "Anna"]),
+        ("Birthdate, youngest first", ["Čeněk", "Bea", "Anna"]),
+        ("Address, A to Z", ["Bea", "Čeněk", "Anna"]),
+        ("Changed, latest first", ["Bea", "Anna", "Čeněk"]),
+    ):
+        page.get_by_label("Sort by").select_option(label)
+        expect(page.locator(".who").first).to_contain_text(names[0])
+        assert first_names(page) == names, label
+    expect(page).to_have_url(re.compile("&sort=-updated_at$"))
+    page.reload()
+    expect(page.locator(".who").first).to_contain_text("Bea")
+
+
+def test_heading_of_a_column_sorts_all_people_and_reverses_the_order(page: Page) -> None:
+    page.goto("/console#surname=reihe")
+    page.get_by_role("columnheader", name="Name").get_by_role("button").click()
+    expect(page.get_by_text(f"{COUNT} people", exact=True)).to_be_visible()
+    expect(page.get_by_role("columnheader", name="Name")).to_have_attribute("aria-sort", "ascending")
+    assert page.locator(".who").all_text_contents() == sorted(f"Reihe, N{n}" for n in range(COUNT))
+    page.get_by_role("columnheader", name="Name").get_by_role("button").click()
+    expect(page.locator(".who").first).to_have_text("Reihe, N9")
+    expect(page.get_by_role("columnheader", name="Name")).to_have_attribute("aria-sort", "descending")
+
+
+def test_unknown_order_in_the_address_shows_a_message(page: Page) -> None:
+    page.goto("/console#surname=reihe&sort=shoe_size")
+    expect(page.locator("#empty [role=alert]")).to_contain_text("an unknown order: shoe_size")
+    expect(page.locator(".who")).to_have_count(0)

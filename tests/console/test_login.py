@@ -67,6 +67,16 @@ def test_anonymous_user_signs_in_and_reaches_the_requested_page(page: Page) -> N
     expect(page.locator(".who")).to_have_text(["Müller, Anna"])
 
 
+def test_search_in_the_address_is_shown_after_the_login(page: Page) -> None:
+    sign_in(page, "pi_wrong", at="/console#surname=mull&born_to=1950")
+    expect(page.get_by_role("alert").filter(has_text="This key is invalid")).to_be_visible()
+    page.get_by_label("API key").fill(ADMIN)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_label("Surname or its first letters")).to_have_value("mull")
+    expect(page.get_by_label("Born to")).to_have_value("1950")
+    expect(page.get_by_role("heading", name="No matches")).to_be_visible()
+
+
 def test_invalid_key_shows_a_message(page: Page) -> None:
     sign_in(page, "pi_wrong")
     expect(page.get_by_role("alert").filter(has_text="This key is invalid")).to_be_visible()

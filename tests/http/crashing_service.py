@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from peopleinfo.__main__ import main
-from peopleinfo.http import exports
+from peopleinfo.formats.export import Export
 from peopleinfo.http.bodies import App
 from peopleinfo.http.people import PersonResource
 from peopleinfo.people.strict_json import parse
@@ -14,6 +14,8 @@ from peopleinfo.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from peopleinfo.formats.export import Chunk
 
 CANARY = "Zxqkanarie"
 _get, _call = SqliteStore.get, App.__call__
@@ -39,8 +41,8 @@ async def crash_in_background(_: Any, __: Any, resp: Any, **___: Any) -> None:
     resp.status = 204
 
 
-async def crash_mid_stream(*_: Any, **__: Any) -> AsyncIterator[str]:
-    yield "{}\n"
+async def crash_mid_stream(*_: Any, **__: Any) -> AsyncIterator[Chunk]:
+    yield 1, b"{}\n"
     raise_error()
 
 
@@ -53,7 +55,7 @@ if __name__ == "__main__":
         (PersonResource, "on_put", crash_in_handler),
         (PersonResource, "on_delete", crash_in_background),
         (SqliteStore, "get", crash_in_store),
-        (exports, "as_ndjson", crash_mid_stream),
+        (Export, "chunks", crash_mid_stream),
         (App, "__call__", crash_outside_middleware),
     ):
         setattr(owner, name, crash)

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from peopleinfo.formats.export_formats import FORMATS
+from tests.http.import_responses import failure
 from tests.http.serving import HANG_TIMEOUT, Server
 
 if TYPE_CHECKING:
@@ -268,7 +270,7 @@ def test_export_in_an_unknown_format_is_rejected(client: httpx.Client, export_fo
         client.post("/v1/people/export", json={"format": export_format}),
     ):
         assert response.status_code == 422
-        assert response.json()["errors"] == [{"pointer": "format", "reason": "must be one of ndjson, csv"}]
+        assert response.json()["errors"] == [{"pointer": "format", "reason": f"must be one of {', '.join(FORMATS)}"}]
 
 
 def test_export_reports_all_errors_at_once(client: httpx.Client) -> None:
@@ -358,18 +360,22 @@ def test_invalid_gzip_file_is_rejected_with_an_explanation(client: httpx.Client,
         "altered": packed[:-5_000] + bytes(100) + packed[-4_900:],
     }
     response = client.post("/v1/people/import", content=damaged[broken], headers={"Content-Type": NDJSON})
-    assert (response.status_code, response.json()["type"]) == (422, "urn:peopleinfo:problem:invalid-input")
-    assert "cannot be decompressed" in response.json()["detail"]
+    problem = failure(response)
+    assert problem is not None
+    assert (problem["status"], problem["type"]) == (422, "urn:peopleinfo:problem:invalid-input")
+    assert "cannot be decompressed" in problem["detail"]
 
 
 def test_truncated_array_reports_how_many_people_are_stored(client: httpx.Client, surname: str) -> None:
     people = [{"person_surname": surname, "n": n} for n in range(1_100)]
     broken = json.dumps(people).encode()[:-1] + b" oops"
     response = client.post("/v1/people/import", content=broken, headers={"Content-Type": "application/json"})
-    assert response.status_code == 422
+    problem = failure(response)
+    assert problem is not None
     stored = len(export(client, surname=surname))
     assert stored > 0
-    assert response.json()["detail"].endswith(f"{stored} people before this error are stored")
+    assert problem["stored"] == stored
+    assert problem["detail"].endswith(f"{stored} people before this error are stored")
 
 
 def endless(start: bytes) -> Iterable[bytes]:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.http.failing_writer import ERRORS
+from tests.http.import_responses import failure
 from tests.http.serving import HANG_TIMEOUT, started
 
 ROWS = 4
@@ -36,10 +37,12 @@ def test_repeated_import_stores_each_row_once_whichever_statement_failed(
             met = tmp_path / "fault.met"
             if not (met.exists() and met.read_text() == fault):
                 break
-            assert (failed.status_code, failed.json()["status"]) == (503, 503)
+            problem = failure(failed)
+            assert problem is not None
+            assert problem["status"] == 503
             stored = people_in(client, surname)
-            if "this import has stored" in failed.json()["detail"]:
-                assert f"; this import has stored {len(stored)} people" in failed.json()["detail"]
+            if "this import has stored" in problem["detail"]:
+                assert f"; this import has stored {len(stored)} people" in problem["detail"]
             *_, done = imported(client, surname).text.splitlines()
             account = json.loads(done)
             assert account["stored"] + account["unchanged"] == account["rows"] == ROWS

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.workbooks import workbook
+
 if TYPE_CHECKING:
     import httpx
 
@@ -44,6 +46,23 @@ def test_preview_reports_what_it_detected_and_stores_nothing(client: httpx.Clien
     assert found["rows"][2]["errors"][0]["pointer"] == "/person_birthdate"
     assert "%d.%m.%Y" in found["warnings"][0]["message"]
     assert client.get("/v1/people", params={"surname": surname}).json()["people"] == []
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+def test_preview_of_unknown_headings_shows_the_columns_and_the_problem(
+    client: httpx.Client, surname: str, form: str
+) -> None:
+    rows = [["Colour", "Shape"], ["Ida", surname]]
+    content = "".join(f"{';'.join(row)}\n" for row in rows).encode() if form == "csv" else workbook({"A": rows})
+    found = preview(client, content, "application/octet-stream")
+    assert [column["name"] for column in found["columns"]] == ["Colour", "Shape"]
+    assert found["warnings"][0]["message"].startswith("no column contains a name")
+    assert [row["result"] for row in found["rows"]] == ["rejected"]
+    chosen = preview(client, content, "application/octet-stream", map=["person_name=Colour", "person_surname=Shape"])
+    assert chosen["warnings"] == []
+    assert chosen["rows"][0]["person"] == {"person_name": "Ida", "person_surname": surname}
+    response = client.post("/v1/people/import", content=content, headers={"Content-Type": "application/octet-stream"})
+    assert response.status_code == 422
 
 
 def test_preview_of_ambiguous_birthdates_names_the_choices(client: httpx.Client) -> None:

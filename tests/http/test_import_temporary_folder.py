@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from tests.http.import_responses import failure
 from tests.http.serving import HANG_TIMEOUT, started
 
 if TYPE_CHECKING:
@@ -53,11 +54,12 @@ def stored(server: Server, surname: str) -> int:
 
 def assert_stored_count_is_reported(server: Server, surname: str, key: str | None) -> None:
     response = imported(server, file_of(surname), key)
-    assert (response.status_code, response.json()["type"]) == (503, "urn:peopleinfo:problem:store-unavailable")
-    assert int(response.headers["Retry-After"]) > 0
-    (count,) = re.findall(r"; this import has stored (\d+) people", response.json()["detail"])
+    problem = failure(response)
+    assert problem is not None
+    assert (problem["status"], problem["type"]) == (503, "urn:peopleinfo:problem:store-unavailable")
+    (count,) = re.findall(r"; this import has stored (\d+) people", problem["detail"])
     assert int(count) == stored(server, surname) == PEOPLE
-    assert ("the same Idempotency-Key" in response.json()["detail"]) is (key is not None)
+    assert ("the same Idempotency-Key" in problem["detail"]) is (key is not None)
 
 
 @pytest.mark.parametrize("key", [None, "a-key"])
@@ -91,7 +93,9 @@ def test_import_reports_the_stored_count_when_the_response_exceeds_the_file_size
         resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (1_300_000, 1_300_000))
         assert_stored_count_is_reported(server, "Limited", "a-key")
         again = imported(server, file_of("Limited", invalid_rows=0), "a-key")
-        assert (again.status_code, stored(server, "Limited")) == (
+        problem = failure(again)
+        assert problem is not None
+        assert (problem["status"], stored(server, "Limited")) == (
             422,
             PEOPLE,
         )  # it is not the file of the first request

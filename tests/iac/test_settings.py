@@ -30,6 +30,7 @@ CHOSEN = {
     "cache_strict_writes": ("true", "maybe"),
     "max_connections": ("2000", "0"),
     "cors_origins": ("https://a.example.org,http://127.0.0.1:8080", "https://a.example.org/path"),
+    "identifiers": ("email,unique:employee_no", "e mail"),
     "log_level": ("warning", "loud"),
     "oidc_scopes": ("openid people", ""),
     "oidc_audience": ("people-info", ""),
@@ -39,8 +40,7 @@ CHOSEN = {
     "rate_limit": ("0", "none"),
     "rate_limit_shared": ("true", "yes please"),
     "retention_period": ("730d", "2y"),
-    "history": ("365d", "1y"),
-    "changes": ("35d", "5w"),
+    "search_indexes": ("names,address", "surnames"),
     "workers": ("64", "65"),
 }
 

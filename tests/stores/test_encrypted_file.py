@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from peopleinfo.crypto.envelope import KEY_SIZE
+from peopleinfo.crypto.cipher import KEY_SIZE
 from peopleinfo.crypto.keyring import generation_of
 from peopleinfo.crypto.master_key import Encryption, FileMasterKey, OldOrNewMasterKey, create_file
 from peopleinfo.crypto.rotation import rotate

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from peopleinfo.crypto.envelope import RECORD, RESPONSE, decrypt
+from peopleinfo.crypto.envelope import RECORD, RESPONSE, context
 from peopleinfo.crypto.keyring import KeyCache, generation_of
 from peopleinfo.crypto.master_key import Encryption, FileMasterKey, OldOrNewMasterKey, create_file
 from peopleinfo.crypto.rotation import rotate
@@ -217,7 +217,7 @@ async def test_no_remaining_key_decrypts_a_deleted_record(
     for kind, body in bodies:
         for other, wrapped in remaining.items():
             with pytest.raises(DecryptionFailed):
-                decrypt(keyring.key(other, wrapped), owner, kind, 1, body)
+                keyring.key(other, wrapped).decrypt(body, context(kind, owner, 1))
 
 
 async def test_record_is_decrypted_only_with_its_key_id_and_version(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from peopleinfo.formats.export import as_ndjson
+from peopleinfo.formats.export import Export
 from peopleinfo.people.person import MAX_STORED_SIZE, PersonData
 from peopleinfo.people.store import PAGE_SIZE
 from tests.store_kinds import person_filter
@@ -57,6 +57,8 @@ async def test_visible_fields_determine_page_size(people: PeopleService, store: 
 async def test_export_chunks_end_at_the_same_records(people: PeopleService, store: Store) -> None:
     small = await stored(store, "Small", 1, 10_000)
     large = await stored(store, "Large", MAX_STORED_SIZE - 20_000, 10_000)
-    chunks = [[count async for count, _ in as_ndjson(people, one, hidden=HIDDEN)] for one in (small, large)]
+    chunks = [
+        [count async for count, _ in Export(people, one, hidden=HIDDEN).chunks("ndjson")] for one in (small, large)
+    ]
     assert chunks[0] == chunks[1]
     assert sum(chunks[0]) == PEOPLE

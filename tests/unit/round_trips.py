@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from peopleinfo.errors import InvalidPerson
 from peopleinfo.people import strict_json
-from peopleinfo.people.person import decode_fields, encode_person, parse_person
+from peopleinfo.people.person import PersonData, decode_fields, encode_person, parse_person
 
 TODAY: Final = date(2026, 3, 1)
 PERSON_ID: Final = "0123456789abcdef0123456789abcdef"
@@ -19,8 +19,10 @@ _LINE: Final = st.text(
     st.characters(codec="utf-8", categories=("L", "M", "N", "P", "S", "Zs")), min_size=1, max_size=12
 )
 _DATES: Final = st.one_of(
-    st.dates(max_value=TODAY).map(lambda day: day.isoformat()),
-    st.sampled_from(("1990", "1990-02", "--02-29", "--11-05", "1604-02-14", "0001-01-01")),
+    st.dates(min_value=date(1, 1, 2), max_value=TODAY).map(lambda day: day.isoformat()),
+    st.sampled_from(
+        ("1990", "1990-02", "--02-29", "--11-05", "1604-02-14", "0001-01-02", "1899-12-31", "1900-01-01", "1900-02-28")
+    ),
 )
 _JSON: Final = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), _TEXT),
@@ -28,8 +30,8 @@ _JSON: Final = st.recursive(
     max_leaves=5,
 )
 # Names and values near those of the properties of address books.
-_CUSTOM_NAMES: Final = st.one_of(
-    st.sampled_from(
+_CUSTOM_NAMES: Final = st.sampled_from(
+    (
         [
             "phone",
             "phone_home",
@@ -60,7 +62,12 @@ _CUSTOM_NAMES: Final = st.one_of(
             "fhir",
         ]
     ),
-    _TEXT.map(lambda text: f"f{text}"),
+)
+_ANY_NAMES: Final = st.one_of(_CUSTOM_NAMES, _TEXT.map(lambda text: f"f{text}"))
+# A heading has no blanks at its ends, no second blank and no control character.
+_HEADINGS: Final = st.one_of(
+    _CUSTOM_NAMES,
+    st.from_regex(r"f[a-z0-9 ÄßЖ中_=+@'-]{0,8}[a-z]", fullmatch=True).filter(lambda text: "  " not in text),
 )
 _VALUES: Final = st.one_of(
     _TEXT,
@@ -83,16 +90,21 @@ _FIELDS: Final = st.fixed_dictionaries(
 
 
 @st.composite
-def records(draw: st.DrawFn) -> bytes:
-    """Draw a stored record with any custom fields."""
-    extra = draw(st.dictionaries(_CUSTOM_NAMES, _VALUES, max_size=4))
+def records(draw: st.DrawFn, *, is_table: bool = False) -> bytes:
+    """Draw a stored record with any custom fields, of which a table has the names as headings."""
+    extra = draw(st.dictionaries(_HEADINGS if is_table else _ANY_NAMES, _VALUES, max_size=4))
     standard = {name: value for name, value in draw(_FIELDS).items() if value is not None}
     try:
         person = parse_person(parsed(standard | extra), today=TODAY)
     except InvalidPerson:
         reject()
+    return stored(person, draw(st.integers(1, 10**6)))
+
+
+def stored(person: PersonData, version: int = 1) -> bytes:
+    """Return a record as a store returns it."""
     time = "2026-03-01T00:00:00.000Z"
-    return encode_person(PERSON_ID, draw(st.integers(1, 10**6)), person, created_at=time, updated_at=time).body
+    return encode_person(PERSON_ID, version, person, created_at=time, updated_at=time).body
 
 
 def parsed(value: Any) -> Any:

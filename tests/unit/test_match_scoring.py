@@ -121,6 +121,11 @@ def test_parent_and_child_of_one_name_are_never_certain(father: dict[str, Any], 
     assert "certain" not in grades_everywhere(father, son)
 
 
+@pytest.mark.parametrize("birthdate", ["1960-02-11", "1961-11-25"])
+def test_parent_and_child_of_one_name_with_one_identifier_are_never_certain(birthdate: str) -> None:
+    assert "certain" not in grades_everywhere(changed(person_birthdate=birthdate), MARINA)
+
+
 def test_misspelt_name_is_certain_with_the_same_identifier_only() -> None:
     assert compare(MARINA, changed(person_name="Martina")).assess(10_000, 1.5).grade == "certain"
     assert compare(MARINA, changed(person_name="Martina", email=None)).assess(10_000, 0.01).grade == "probable"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from peopleinfo.errors import InvalidSettings
-from peopleinfo.settings import RENAMED, Settings, is_loopback
+from peopleinfo.settings import Settings, is_loopback
+from peopleinfo.settings.renamed import RENAMED
 from peopleinfo.settings.urls import DynamoDBUrl
 
 

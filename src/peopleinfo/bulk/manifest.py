@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
 import zlib
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from peopleinfo.crypto.cipher import Cipher
 from peopleinfo.crypto.ids import derive_key
-from peopleinfo.errors import InvalidBackup, InvalidJson
+from peopleinfo.errors import DecryptionFailed, InvalidBackup, InvalidJson
 from peopleinfo.people import strict_json
 
 if TYPE_CHECKING:
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
 
 MANIFEST_NAME: Final = "manifest.json"
 FORMAT: Final = 1
-KEY_SIZE: Final = 32  # bytes
-_NONCE_SIZE: Final = 12  # bytes
 _COMPRESSION_LEVEL: Final = 6
 _GZIP_WBITS: Final = 31  # selects the gzip format in zlib
 
@@ -98,8 +94,7 @@ def write_part(storage: BackupStorage, manifest: Manifest, bodies: list[bytes], 
     compressor = zlib.compressobj(_COMPRESSION_LEVEL, wbits=_GZIP_WBITS)
     content = compressor.compress(b"\n".join(bodies) + b"\n") + compressor.flush()
     if key:
-        nonce = secrets.token_bytes(_NONCE_SIZE)
-        content = nonce + _cipher(key, manifest).encrypt(nonce, content, name.encode())
+        content = _cipher(key, manifest).encrypt(content, name.encode())
     storage.write(name, content)
     return Part(name, len(bodies), len(content), hashlib.sha256(content).hexdigest())
 
@@ -115,8 +110,8 @@ def read_part(storage: BackupStorage, manifest: Manifest, part: Part, key: bytes
         if key is None:
             raise InvalidBackup("the backup is encrypted: set --key FILE")
         try:
-            content = _cipher(key, manifest).decrypt(content[:_NONCE_SIZE], content[_NONCE_SIZE:], part.name.encode())
-        except InvalidTag:
+            content = _cipher(key, manifest).decrypt(content, part.name.encode())
+        except DecryptionFailed:
             raise InvalidBackup(f"{part.name} cannot be decrypted with this key") from None
     bodies = zlib.decompress(content, wbits=_GZIP_WBITS).splitlines() if part.people else []
     if len(bodies) != part.people:
@@ -129,5 +124,5 @@ def _mac(manifest: Manifest, key: bytes) -> str:
     return hmac.digest(derive_key(key, "backup manifest"), content, "sha256").hex()
 
 
-def _cipher(key: bytes, manifest: Manifest) -> AESGCM:
-    return AESGCM(derive_key(key, f"backup {manifest.backup_id}"))
+def _cipher(key: bytes, manifest: Manifest) -> Cipher:
+    return Cipher(derive_key(key, f"backup {manifest.backup_id}"))

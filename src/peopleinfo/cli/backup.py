@@ -129,7 +129,7 @@ async def _restore(settings: Settings, location: str, key: bytes | None, *, merg
 
 
 def _read_key(path: Path | None, *, create: bool = False) -> bytes | None:
-    from peopleinfo.bulk.manifest import KEY_SIZE
+    from peopleinfo.crypto.cipher import KEY_SIZE
 
     if path is None:
         return None

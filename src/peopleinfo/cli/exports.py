@@ -13,6 +13,7 @@ from peopleinfo.cli import options, output_files
 from peopleinfo.cli.cancellation import run
 from peopleinfo.cli.progress import progress_bar
 from peopleinfo.errors import InvalidSettings
+from peopleinfo.formats.export_formats import EXTENSIONS, FORMATS, ExportFormat, format_of
 from peopleinfo.settings import Settings
 from peopleinfo.signals import Terminated
 
@@ -23,10 +24,24 @@ if TYPE_CHECKING:
 def export(
     target: Annotated[
         Path,
-        typer.Argument(metavar="[FILE]", help="Output file, compressed if its name ends with .gz; - writes stdout."),
+        typer.Argument(
+            metavar="[FILE]",
+            help="Output file. Its extension selects the format: .ndjson, .csv, .xlsx, .vcf, .fhir.ndjson or .fhir.json; "
+            "with .gz compressed. - writes NDJSON to stdout.",
+        ),
     ] = output_files.STANDARD,
     form: Annotated[
-        str | None, typer.Option("--format", metavar="ndjson|csv", help="Output format (default: from the file name).")
+        str | None,
+        typer.Option("--format", metavar="|".join(FORMATS), help="Output format (default: from the file name)."),
+    ] = None,
+    program: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            metavar="excel",
+            help="CSV that Excel shows unchanged: with a byte order mark, and with an apostrophe before a text that Excel would read as "
+            "a formula, a number or a date. An import removes it.",
+        ),
     ] = None,
     surname: options.Surname = None,
     prefix: options.Prefix = None,
@@ -36,35 +51,48 @@ def export(
     exact: options.Exact = False,
     store: options.Store = None,
 ) -> None:
-    """Export all records, or those that match the filters, as NDJSON or CSV.
+    """Export all records, or those that match the filters.
 
     The file is created with mode 0600 when the export is complete. Values are exported unchanged: a spreadsheet may interpret a CSV
-    cell that starts with =, +, - or @ as a formula.
+    cell that starts with =, +, - or @ as a formula. Export .xlsx, or CSV with --for excel, to open it in a spreadsheet.
 
-    Example: peopleinfo export people.csv --surname-prefix mull
+    Example: peopleinfo export people.xlsx --surname-prefix mull
     """
     settings = Settings.load(store_url=store)
     criteria = options.person_filter(surname, prefix, name, born_from, born_to, exact=exact)
-    chosen = form or ("csv" if ".csv" in target.suffixes else "ndjson")
-    if chosen not in ("csv", "ndjson"):
-        raise InvalidSettings(f"--format must be ndjson or csv (got {chosen})")
+    chosen = _format(form, target)
+    if program is not None and (program, chosen) != ("excel", "csv"):
+        raise InvalidSettings("--for must be excel, and the format CSV")
     try:
         with ExitStack() as stack:
-            count = run(_export(settings, criteria, chosen, output_files.open_atomic(target, settings, stack)))
+            file = output_files.open_atomic(target, settings, stack)
+            count = run(_export(settings, criteria, chosen, file, for_excel=program is not None))
     except Terminated as termination:
         termination.add_note("no file was written")
         raise
     print(f"{count:,} records exported", file=sys.stderr)
 
 
-async def _export(settings: Settings, criteria: PersonFilter, form: str, target: IO[bytes]) -> int:
+def _format(name: str | None, target: Path) -> ExportFormat:
+    """Return the format of the option, else of the file name. Raises InvalidSettings."""
+    chosen = next((form for form in FORMATS if form == name), None) if name else format_of(target)
+    if chosen is None and name:
+        raise InvalidSettings(f"--format must be {', '.join(FORMATS[:-1])} or {FORMATS[-1]} (got {name})")
+    if chosen is None:
+        raise InvalidSettings(f"the extension of {target} must be one of {', '.join(EXTENSIONS)}; or set --format")
+    return chosen
+
+
+async def _export(
+    settings: Settings, criteria: PersonFilter, form: ExportFormat, target: IO[bytes], *, for_excel: bool
+) -> int:
     from peopleinfo.app import open_people
-    from peopleinfo.formats.export import as_csv, as_ndjson
+    from peopleinfo.formats.export import Export
 
     async with open_people(settings) as people:
         count = 0
         with progress_bar("exporting", None) as advance:
-            async for number, text in (as_csv if form == "csv" else as_ndjson)(people, criteria):
+            async for number, text in Export(people, criteria).chunks(form, for_excel=for_excel):
                 target.write(text)
                 count += number
                 advance(number)

@@ -22,22 +22,38 @@ _PAGE: Final = 500
 
 
 def search(
+    text: Annotated[
+        str | None,
+        typer.Argument(
+            help="Text of a search box: names in any order, a birthdate, an address, a mail address or a phone number.",
+            show_default=False,
+        ),
+    ] = None,
     surname: options.Surname = None,
     prefix: options.Prefix = None,
     name: options.Name = None,
     born_from: options.BornFrom = None,
     born_to: options.BornTo = None,
     exact: options.Exact = False,
+    forgiving: Annotated[
+        bool, typer.Option("--forgiving/--no-forgiving", help="With TEXT: find typos and other spellings too.")
+    ] = True,
     limit: Annotated[int, typer.Option(min=1, help="Maximum number of records.")] = 50,
     json: Annotated[bool, typer.Option("--json", help="Print NDJSON on a terminal too.")] = False,
     store: options.Store = None,
 ) -> None:
     """Search records. Print a table on a terminal, NDJSON in a pipe.
 
-    Example: peopleinfo search --surname muller --born-from 1990
+    Example: peopleinfo search --surname muller --born-from 1990, or peopleinfo search "muller anna"
     """
-    criteria = options.person_filter(surname, prefix, name, born_from, born_to, exact=exact)
-    people = run(_find(Settings.load(store_url=store), criteria, limit))
+    filters = (surname, prefix, name, born_from, born_to)
+    settings = Settings.load(store_url=store)
+    if text is not None:
+        if any(filters) or exact:
+            raise typer.BadParameter("TEXT cannot be combined with filters: leave out one of them")
+        people = run(_search_text(settings, text, limit, forgiving=forgiving))
+    else:
+        people = run(_find(settings, options.person_filter(*filters, exact=exact), limit))
     if json or not sys.stdout.isatty():
         sys.stdout.buffer.writelines(body + b"\n" for body in people)
     else:
@@ -78,6 +94,16 @@ async def _find(settings: Settings, criteria: PersonFilter, limit: int) -> list[
             if after is None:
                 break
     return found
+
+
+async def _search_text(settings: Settings, text: str, limit: int, *, forgiving: bool) -> list[bytes]:
+    from peopleinfo.app import open_people
+    from peopleinfo.people.query import parse
+
+    query = parse(text)
+    async with open_people(settings) as people:
+        result = await people.search(query, limit=limit, forgiving=forgiving)
+    return [strict_json.encode(found.fields | {"found_by": found.found_by}) for found in result.people]
 
 
 async def _get(settings: Settings, person_id: str) -> StoredPerson:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from peopleinfo.errors import InvalidSettings
-from peopleinfo.settings import RENAMED
+from peopleinfo.settings.renamed import RENAMED
 
 _COMMANDS: Final = {
     ("sweep",): "retention run",

@@ -6,9 +6,8 @@ import os
 from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-from peopleinfo.crypto.envelope import KEY_SIZE, unwrap, wrap
+from peopleinfo.crypto.cipher import KEY_SIZE, Cipher
+from peopleinfo.crypto.envelope import record_cipher
 from peopleinfo.errors import DecryptionFailed, StoreConfigurationError, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ class Keyring:
         self._master = master
         self._read = read
         self._wrapped: Wrapped = {}
-        self._wrapping: dict[int, AESGCM] = {}
+        self._wrapping: dict[int, Cipher] = {}
         self.newest = 0
         self._load()
 
@@ -48,20 +47,20 @@ class Keyring:
         except StoreConfigurationError as error:
             raise _unavailable() from error
 
-    def new(self, owner: bytes) -> tuple[AESGCM, bytes]:
+    def new(self, owner: bytes) -> tuple[Cipher, bytes]:
         """Return a new key for a person, ready to use and wrapped. `owner` is the 16 bytes encoded in the person's id."""
         key = os.urandom(KEY_SIZE)
-        return AESGCM(key), self.wrap(owner, key)
+        return record_cipher(key), self.wrap(owner, key)
 
     def wrap(self, owner: bytes, key: bytes) -> bytes:
         """Wrap a key with the newest generation."""
         generation = self.newest
-        return generation.to_bytes(_GENERATION_SIZE) + wrap(self._generation(generation), key, b"key" + owner)
+        return generation.to_bytes(_GENERATION_SIZE) + self._generation(generation).encrypt(key, b"key" + owner)
 
-    def key(self, owner: bytes, wrapped: bytes) -> AESGCM:
+    def key(self, owner: bytes, wrapped: bytes) -> Cipher:
         """Return a person's key, ready to use. Raises DecryptionFailed, StoreUnavailable."""
         try:
-            return AESGCM(self.unwrap(owner, wrapped))
+            return record_cipher(self.unwrap(owner, wrapped))
         except StoreConfigurationError as error:
             raise _unavailable() from error
 
@@ -74,7 +73,7 @@ class Keyring:
         generation = generation_of(wrapped)
         if generation not in self._wrapped:
             self._load()
-        return unwrap(self._generation(generation), wrapped[_GENERATION_SIZE:], b"key" + owner)
+        return self._generation(generation).decrypt(wrapped[_GENERATION_SIZE:], b"key" + owner)
 
     def rewrap(self, owner: bytes, wrapped: bytes) -> bytes:
         """Return the same key, wrapped with the newest generation. Raises DecryptionFailed."""
@@ -86,16 +85,16 @@ class Keyring:
         self._wrapping[newest] = self._wrapping.get(newest) or self._unwrap_generation(wrapped, newest)
         self._wrapped, self.newest = wrapped, newest
 
-    def _generation(self, generation: int) -> AESGCM:
+    def _generation(self, generation: int) -> Cipher:
         key = self._wrapping.get(generation)
         if key is None:
             key = self._wrapping[generation] = self._unwrap_generation(self._wrapped, generation)
         return key
 
-    def _unwrap_generation(self, wrapped: Wrapped, generation: int) -> AESGCM:
+    def _unwrap_generation(self, wrapped: Wrapped, generation: int) -> Cipher:
         if generation not in wrapped:
             raise DecryptionFailed
-        return AESGCM(self._master.unwrap(wrapped[generation], generation))
+        return Cipher(self._master.unwrap(wrapped[generation], generation))
 
 
 class KeyCache(dict[K, V]):

@@ -6,9 +6,7 @@ import os
 from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-from peopleinfo.crypto.envelope import KEY_SIZE, unwrap, wrap
+from peopleinfo.crypto.cipher import KEY_SIZE, Cipher
 from peopleinfo.errors import DecryptionFailed, StoreConfigurationError
 
 if TYPE_CHECKING:
@@ -63,16 +61,16 @@ class FileMasterKey:
             raise StoreConfigurationError(f"cannot read the master key at {path}: {error}") from error
         if mode & _OTHERS_MODE:
             raise StoreConfigurationError(f"the master key at {path} is readable by other users; run: chmod 600 {path}")
-        self._key = AESGCM(_parse(text, path))
+        self._cipher = Cipher(_parse(text, path))
 
     def wrap(self, key: bytes, generation: int) -> bytes:
         """Wrap the key of a generation."""
-        return wrap(self._key, key, _associated_data(generation))
+        return self._cipher.encrypt(key, _context(generation))
 
     def unwrap(self, wrapped: bytes, generation: int) -> bytes:
         """Unwrap the key of a generation. Raises WrongMasterKey."""
         try:
-            return unwrap(self._key, wrapped, _associated_data(generation))
+            return self._cipher.decrypt(wrapped, _context(generation))
         except DecryptionFailed:
             raise WrongMasterKey(self.name) from None
 
@@ -122,5 +120,5 @@ def _parse(text: str, path: Path) -> bytes:
     return key
 
 
-def _associated_data(generation: int) -> bytes:
+def _context(generation: int) -> bytes:
     return b"generation" + generation.to_bytes(8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from peopleinfo.crypto.envelope import KEY_SIZE
+from peopleinfo.crypto.cipher import KEY_SIZE
 from peopleinfo.crypto.keyring import Keyring, Wrapped, generation_of
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import msgspec
 
 from peopleinfo.errors import InvalidInput
+from peopleinfo.formats import excel_csv
 from peopleinfo.formats.column_mapping import REJECT_LINE, REJECT_REASON
 from peopleinfo.people import strict_json
 from peopleinfo.people.fields import FIELDS
@@ -41,14 +42,20 @@ class CsvRejects:
 
 
 class CsvWriter:
-    """Formats records as a table: the standard fields and the given custom fields."""
+    """Formats records as a table: the standard fields and the given custom fields.
 
-    def __init__(self, custom_fields: Sequence[str]) -> None:
+    With `for_excel`, Excel shows all texts unchanged; see `excel_csv`.
+    """
+
+    def __init__(self, custom_fields: Sequence[str], *, for_excel: bool = False) -> None:
         self._columns = (*FIRST, *custom_fields, *LAST)
         self._column_set = frozenset(self._columns)
+        self._for_excel = for_excel
 
     def header(self) -> bytes:
         """Return the header line."""
+        if self._for_excel:
+            return excel_csv.BYTE_ORDER_MARK + self._table([[*self._columns, excel_csv.MARK]])
         return self._table([self._columns])
 
     def rows(self, people: Iterable[bytes]) -> bytes:
@@ -61,12 +68,19 @@ class CsvWriter:
             fields = decode_fields(body)
             if not fields.keys() <= self._column_set:
                 raise InvalidInput("a record with a new custom field was added during the export: run it again")
-            table.append([_cell(fields.get(column)) for column in self._columns])
+            table.append([cell_text(fields.get(column)) for column in self._columns])
+        if self._for_excel:
+            table = [[*map(excel_csv.protect, cells), ""] for cells in table]
         return self._table(table)
 
     def _table(self, rows: Iterable[Sequence[str]]) -> bytes:
         text = io.StringIO(newline="")
-        csv.writer(text, lineterminator="\n").writerows(rows)
+        plain, quoted = (
+            csv.writer(text, lineterminator="\n", quoting=kind) for kind in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
+        )
+        for cells in rows:
+            # The module does not quote a carriage return, which ends a line in other programs.
+            (quoted if any("\r" in cell for cell in cells) else plain).writerow(cells)
         return text.getvalue().encode()
 
 
@@ -85,7 +99,8 @@ def reasons(result: RowResult) -> str:
 _names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-def _cell(value: Any) -> str:
+def cell_text(value: Any) -> str:
+    """Return the text of a cell: a string unchanged, any other value as JSON."""
     if value is None:
         return ""
     return value if isinstance(value, str) else strict_json.encode(value).decode()

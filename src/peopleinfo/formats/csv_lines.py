@@ -67,8 +67,13 @@ def delimiter_hint(line: str) -> str | None:
     return match[1] if match else None
 
 
+_EXPORTED: Final = re.compile(r'"?person_id"?([,;\t|])')  # the header of an export, also saved by another program
+
+
 def detect_delimiter(lines: Sequence[str]) -> str:
     """Return the delimiter that divides the most lines into the same number of cells, outside quotes."""
+    if lines and (exported := _EXPORTED.match(lines[0])):
+        return exported[1]
     sample = [line for line in lines[:_SAMPLE_LINES] if line.strip()]
     return max(DELIMITERS, key=lambda delimiter: _rate(sample, delimiter))
 

@@ -1,15 +1,23 @@
-"""Export all or filtered records in chunks, as NDJSON or CSV."""
+"""Export all or filtered records in chunks, in any of the formats of `export_formats`."""
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import os
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from peopleinfo.errors import InvalidInput, StoreUnavailable
 from peopleinfo.formats.csv import CsvWriter, extra_fields
+from peopleinfo.formats.fhir_writer import write_patient
+from peopleinfo.formats.vcard_writer import write_vcard
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
+    from peopleinfo.formats.export_formats import ExportFormat
     from peopleinfo.people.search import PersonFilter
     from peopleinfo.people.service import PeopleService
 
@@ -19,46 +27,98 @@ Chunk = tuple[int, bytes]  # number of records, and their text
 OnChunk = Callable[[list[bytes]], None]  # called with the records of a chunk before it is yielded
 
 
-async def as_ndjson(
-    people: PeopleService,
-    criteria: PersonFilter,
-    *,
-    hidden: frozenset[str] = frozenset(),
-    on_chunk: OnChunk | None = None,
-) -> AsyncGenerator[Chunk, None]:
-    """Yield chunks of NDJSON without the `hidden` fields."""
-    async for bodies in _iter_people(people, criteria, hidden, on_chunk):
-        yield len(bodies), b"\n".join(bodies) + b"\n"
+class Export:
+    """The records that an export contains: the matches of a filter, without the `hidden` fields."""
+
+    def __init__(
+        self,
+        people: PeopleService,
+        criteria: PersonFilter,
+        *,
+        hidden: frozenset[str] = frozenset(),
+        on_chunk: OnChunk | None = None,
+    ) -> None:
+        self._people = people
+        self._criteria = criteria
+        self._hidden = hidden
+        self._on_chunk = on_chunk
+
+    def chunks(self, form: ExportFormat, *, for_excel: bool = False) -> AsyncGenerator[Chunk, None]:
+        """Yield the chunks of a file. Raises InvalidInput if the format cannot hold the records."""
+        if form == "csv":
+            return self._csv(for_excel=for_excel)
+        if form == "xlsx":
+            return self._xlsx()
+        if form == "fhir-bundle":
+            return self._bundle()
+        return self._lines(_record_writer(form))
+
+    async def _lines(self, write: Callable[[list[bytes]], bytes]) -> AsyncGenerator[Chunk, None]:
+        async for bodies in self._groups():
+            yield len(bodies), write(bodies)
+
+    async def _bundle(self) -> AsyncGenerator[Chunk, None]:
+        start = b'{"resourceType":"Bundle","type":"collection","entry":['
+        async for bodies in self._groups():
+            entries = b",\n".join(b'{"resource":%b}' % write_patient(body) for body in bodies)
+            yield len(bodies), start + b"\n" + entries
+            start = b","
+        yield 0, (b"" if start == b"," else start) + b"\n]}\n"
+
+    async def _csv(self, *, for_excel: bool) -> AsyncGenerator[Chunk, None]:
+        """Yield chunks of CSV. Reads all records twice, first to collect the columns."""
+        custom_fields, _ = await self._columns()
+        writer = CsvWriter(custom_fields, for_excel=for_excel)
+        yield 0, writer.header()
+        async for bodies in self._groups():
+            yield len(bodies), writer.rows(bodies)
+
+    async def _xlsx(self) -> AsyncGenerator[Chunk, None]:
+        """Yield chunks of a workbook after all records are written to a temporary file; until then, empty chunks."""
+        from peopleinfo.formats.xlsx_writer import MAX_PEOPLE, XlsxWriter  # noqa: PLC0415 - loads the library of workbooks
+
+        custom_fields, count = await self._columns()
+        if count > MAX_PEOPLE:
+            raise InvalidInput(f"a workbook holds at most {MAX_PEOPLE:,} people: set a filter, or export CSV")
+        with XlsxWriter(custom_fields) as writer:
+            try:
+                async for bodies in self._groups():
+                    await asyncio.to_thread(writer.write, bodies)
+                    yield len(bodies), b""
+                file = await asyncio.to_thread(writer.finish)
+            except OSError as error:
+                reason = os.strerror(error.errno or errno.EIO)
+                raise StoreUnavailable(
+                    f"the temporary folder cannot store the workbook ({reason})", retry_after=30
+                ) from error
+            while chunk := file.read(CHUNK_SIZE):
+                yield 0, chunk
+
+    async def _columns(self) -> tuple[tuple[str, ...], int]:
+        """Return the names of the custom fields and the number of records."""
+        custom_fields: dict[str, None] = {}
+        count = 0
+        async for bodies in self._groups(is_reported=False):
+            custom_fields |= extra_fields(bodies)
+            count += len(bodies)
+        return tuple(custom_fields), count
+
+    async def _groups(self, *, is_reported: bool = True) -> AsyncIterator[list[bytes]]:
+        async for page in self._people.iter_pages(self._criteria, hidden=self._hidden):
+            for bodies in groups(page):
+                if self._on_chunk is not None and is_reported:
+                    self._on_chunk(bodies)
+                yield bodies
 
 
-async def as_csv(
-    people: PeopleService,
-    criteria: PersonFilter,
-    *,
-    hidden: frozenset[str] = frozenset(),
-    on_chunk: OnChunk | None = None,
-) -> AsyncGenerator[Chunk, None]:
-    """Yield chunks of CSV without the `hidden` fields. Reads all records twice, first to collect the columns.
-
-    Raises InvalidInput when a record with a new custom field is added in between.
-    """
-    custom_fields: dict[str, None] = {}
-    async for bodies in _iter_people(people, criteria, hidden, None):
-        custom_fields |= extra_fields(bodies)
-    writer = CsvWriter(tuple(custom_fields))
-    yield 0, writer.header()
-    async for bodies in _iter_people(people, criteria, hidden, on_chunk):
-        yield len(bodies), writer.rows(bodies)
-
-
-async def _iter_people(
-    people: PeopleService, criteria: PersonFilter, hidden: frozenset[str], on_chunk: OnChunk | None
-) -> AsyncIterator[list[bytes]]:
-    async for page in people.iter_pages(criteria, hidden=hidden):
-        for bodies in groups(page):
-            if on_chunk is not None:
-                on_chunk(bodies)
-            yield bodies
+def _record_writer(form: ExportFormat) -> Callable[[list[bytes]], bytes]:
+    """Return the function that writes records of a format in which each record is independent of the others."""
+    if form == "ndjson":
+        return lambda bodies: b"\n".join(bodies) + b"\n"
+    if form == "fhir":
+        return lambda bodies: b"".join(write_patient(body) + b"\n" for body in bodies)
+    write = partial(write_vcard, version="3.0" if form == "vcard3" else "4.0")
+    return lambda bodies: b"".join(map(write, bodies))
 
 
 def groups(bodies: list[bytes], size: int = CHUNK_SIZE) -> Iterator[list[bytes]]:

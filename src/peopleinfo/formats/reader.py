@@ -16,6 +16,7 @@ from peopleinfo.formats.column_mapping import ColumnMapping, Columns
 from peopleinfo.formats.csv import CsvRejects
 from peopleinfo.formats.csv_reader import CsvReader
 from peopleinfo.formats.encodings import UTF8, Utf8Stream
+from peopleinfo.formats.excel_csv import without_protection
 from peopleinfo.formats.field_mapper import ObjectMapper, texts
 from peopleinfo.formats.file_types import is_zip, unreadable_type
 from peopleinfo.formats.json_documents import is_document, read_documents
@@ -72,12 +73,13 @@ class Input:
         self.delimiter: str | None = None
         self.header_line: int | None = None
         self.sample: list[list[str]] = []
+        self.problem: InvalidInput | None = None
         self.rejects: Callable[[IO[bytes]], Rejects] = JsonRejects
 
     def set_table(self, table: Table) -> None:
         """Take the rows of a table and what it found in them."""
         self.rows, self.columns, self.dates = table, table.columns, table.dates
-        self.sample, self.header_line = table.sample, table.header_line
+        self.sample, self.header_line, self.problem = table.sample, table.header_line, table.problem
 
     @property
     def encoding(self) -> str | None:
@@ -119,12 +121,27 @@ def read(
     encoding: str | None = None,
     delimiter: str | None = None,
     is_gzip: bool = False,
+    is_preview: bool = False,
 ) -> Input:
     """Open an input. Decompress gzip, which is mandatory if `is_gzip`. Detect the format and encoding if they are None.
 
-    Raises InvalidInput when the input as a whole cannot be read as records.
+    Raises InvalidInput when the input as a whole cannot be read as records. A preview has its `problem` instead if the columns are known.
     """
-    mapping = mapping or ColumnMapping()
+    source = _open(stream, mapping or ColumnMapping(), form, encoding, delimiter, is_gzip=is_gzip)
+    if source.problem and not is_preview:
+        raise source.problem
+    return source
+
+
+def _open(
+    stream: io.BufferedReader,
+    mapping: ColumnMapping,
+    form: Format | None,
+    encoding: str | None,
+    delimiter: str | None,
+    *,
+    is_gzip: bool,
+) -> Input:
     delimiter = "\t" if delimiter in ("\\t", "tab") else delimiter
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
         raise InvalidInput(f"{mapping.option('delimiter', delimiter)} must be one character, but no quote or line end")
@@ -152,20 +169,26 @@ def read(
 
 
 def _read_workbook(stream: io.BufferedReader, mapping: ColumnMapping) -> Input:
-    """Open the first sheet with a header of people."""
+    """Open the first sheet with a header of people, or else the first sheet."""
     workbook = Workbook(stream)
-    problem = InvalidInput("the workbook is empty")
+    tables: list[Table] = []
+    error: InvalidInput | None = None
     for sheet in workbook.sheets:
         try:
-            table = Table(workbook.rows(sheet), mapping)
-        except InvalidInput as error:
-            problem = error if sheet == workbook.sheets[0] else problem
-        else:
-            source = Input("xlsx", None)
-            source.set_table(table)
-            source.rejects = partial(CsvRejects, header=table.header, delimiter=",")
-            return source
-    raise problem
+            table = Table(without_protection(workbook.rows(sheet)), mapping)
+        except InvalidInput as problem:
+            error = error or problem
+            continue
+        tables.append(table)
+        if table.problem is None:
+            break
+    if not tables:
+        raise error or InvalidInput("the workbook is empty")
+    table = next((table for table in tables if table.problem is None), tables[0])
+    source = Input("xlsx", None)
+    source.set_table(table)
+    source.rejects = partial(CsvRejects, header=table.header, delimiter=",")
+    return source
 
 
 def _read_csv(source: Input, stream: io.BufferedReader, mapping: ColumnMapping, delimiter: str | None) -> None:
@@ -176,7 +199,7 @@ def _read_csv(source: Input, stream: io.BufferedReader, mapping: ColumnMapping, 
         return f"is not valid UTF-8, the file may be {probable}: set {mapping.option('encoding', probable)}"
 
     reader = CsvReader(stream, delimiter=delimiter, invalid_bytes=invalid_bytes)
-    table = Table(iter(reader), mapping)
+    table = Table(without_protection(iter(reader)), mapping)
     source.set_table(table)
     source.delimiter = reader.delimiter
     source.rejects = partial(CsvRejects, header=table.header, delimiter=reader.delimiter)

@@ -40,7 +40,10 @@ class Table:
     """The rows of a table with a header, as rows of an import."""
 
     def __init__(self, rows: Iterator[TableRow], mapping: ColumnMapping) -> None:
-        """Find the header: the row among the first ones whose headings assign the most fields. Raises InvalidInput."""
+        """Find the header: the row among the first ones whose headings assign the most fields. Raises InvalidInput.
+
+        `problem` is the error of a mapping with which no row can be imported; a preview shows the columns nevertheless.
+        """
         sample, self._rows = take_sample(rows)
         if not sample:
             next(self._rows, None)  # raises the error that ended the sample
@@ -53,7 +56,7 @@ class Table:
         self._above, self._sample = sample[:at], sample[at + 1 :]
         names = unique_names(header)
         self.columns = mapping.columns(names)
-        self._check(mapping)
+        self.problem = self._problem(mapping)
         self.dates = mapping.dates(_column(self._sample, self.columns.fields.get("person_birthdate", ())))
         self._mapper = FieldMapper(self.columns, self.dates, mapping.on_bad_date)
 
@@ -84,12 +87,12 @@ class Table:
                 data, errors = map_cells(cells)
                 yield Row(line, data, cells, errors)
 
-    def _check(self, mapping: ColumnMapping) -> None:
-        """Raise InvalidInput if no column has names, or two columns with the same heading claim one field."""
+    def _problem(self, mapping: ColumnMapping) -> InvalidInput | None:
+        """Return an error if no column has names, or two columns with the same heading claim one field."""
         names, sources = self.columns.names, self.columns.sources
         if not sources.keys() & {"person_name", "person_surname"}:
             option = mapping.option("map", "person_surname=COLUMN")
-            raise InvalidInput(
+            return InvalidInput(
                 f"no column contains a name; columns: {', '.join(names)}. Set {option}",
                 safe_message=f"no column contains a name: set {option}",
             )
@@ -98,10 +101,11 @@ class Table:
             heading = headings[indices[0]]
             if len(indices) == 1 and not mapping.has(field) and headings.count(heading) > 1:
                 option = mapping.option("map", f"{field}={names[indices[0]]}")
-                raise InvalidInput(
+                return InvalidInput(
                     f"more than one column {heading!r} can be {field}: set {option}",
                     safe_message=f"more than one column can be {field}: set {mapping.option('map', f'{field}=COLUMN')}",
                 )
+        return None
 
 
 _BLANK: Final = SkippedRow("the row is blank")

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 
 def warnings(source: Input, option: Callable[[str, str], str]) -> list[str]:
-    """Return the guesses about an input, each with the option that replaces it. `option` formats an option of the interface."""
-    return [*_encoding(source, option), *_names(source, option), *_birthdates(source, option)]
+    """Return the problem and the guesses of an input, each with the option that replaces it. `option` formats an option of the interface."""
+    problem = [source.problem.safe_message] if source.problem else []
+    return [*problem, *_encoding(source, option), *_names(source, option), *_birthdates(source, option)]
 
 
 def _encoding(source: Input, option: Callable[[str, str], str]) -> list[str]:

@@ -46,10 +46,11 @@ _EVENT: Final = {
     "outcome": 200, "people": [PERSON_ID], "request_id": "0f1e2d3c4b5a-4",
 }  # fmt: skip
 
-_VERSION: Final = {
-    "version": 1, "at": _TIME, "by": "clerk", "operation": "created", "fields": ["person_name", "person_surname"],
-}  # fmt: skip
-_CHANGE: Final = {"person_id": PERSON_ID, "version": 2, "operation": "updated", "at": _TIME}
+_PATIENT: Final = {
+    "resourceType": "Patient",
+    "name": [{"use": "official", "family": "Müller", "given": ["Anna"]}],
+    "birthDate": "1990-02-11",
+}
 
 BY_TYPE: Final[tuple[tuple[Any, Any], ...]] = (
     (schemas.NewPerson, _NEW_PERSON),
@@ -60,9 +61,6 @@ BY_TYPE: Final[tuple[tuple[Any, Any], ...]] = (
     (schemas.SearchBody, {"surname_prefix": "mull", "limit": 50}),
     (schemas.ExportBody, {"born_from": "1990", "born_to": "1999", "format": "csv"}),
     (schemas.PeoplePage, {"people": [_PERSON], "next_cursor": None}),
-    (schemas.HistoryPage, {"versions": [_VERSION], "next_cursor": None}),
-    (schemas.RestoreBody, {"version": 1}),
-    (schemas.ChangePage, {"changes": [_CHANGE], "next": "6VtSmAhBmm27JOjFkEPq_8Yh", "more": False}),
     (schemas.ImportResult, {"line": 2, "result": "stored", "person_id": PERSON_ID}),
     (schemas.ImportPreview, _PREVIEW),
     (schemas.PersonExport, {"person": _PERSON, "audit": {"availability": "included", "events": [_EVENT]}}),
@@ -73,11 +71,8 @@ BY_MEDIA_TYPE: Final[dict[str, Any]] = {
     "text/csv": "person_name,person_surname,person_birthdate\r\nAnna,Müller,1990-02-11\r\n",
     "text/vcard": "BEGIN:VCARD\r\nVERSION:4.0\r\nN:Müller;Anna;;;\r\nFN:Anna Müller\r\nBDAY:19900211\r\nEND:VCARD\r\n",
     "text/ldif": "dn: cn=Anna Müller\nsn: Müller\ngivenName: Anna\nbirthyear: 1990\nbirthmonth: 2\nbirthday: 11\n",
-    "application/fhir+json": {
-        "resourceType": "Patient",
-        "name": [{"use": "official", "family": "Müller", "given": ["Anna"]}],
-        "birthDate": "1990-02-11",
-    },
+    "application/fhir+json": _PATIENT,
+    "application/fhir+ndjson": _PATIENT,
     "application/octet-stream": "person_surname;person_birthdate\r\nMüller;1990-02-11\r\n",
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "(the bytes of a workbook)",
     "text/plain": "# TYPE peopleinfo_store_up gauge\npeopleinfo_store_up 1\n",

@@ -6,12 +6,13 @@ import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from peopleinfo.formats.export import Chunk, as_csv, as_ndjson
+from peopleinfo.formats.export import Chunk, Export
+from peopleinfo.formats.export_formats import ACCEPTED, FILE_TYPES
 from peopleinfo.http.bodies import preferred, read_json, wait_for_disconnect
 from peopleinfo.http.memory_budget import EXPORT_SIZE, EXPORTS, RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.middleware.compression import GZIP, accepts_gzip, compressed
-from peopleinfo.http.operation_types import CSV, NDJSON
+from peopleinfo.http.operation_types import NDJSON
 from peopleinfo.http.search_params import parse_export
 from peopleinfo.people.field_access import check_search
 from peopleinfo.privacy.audit import person_ids
@@ -42,24 +43,24 @@ class ExportResource:
         await self._export(await read_json(req, seconds=self._body_timeout), req, resp)
 
     async def _export(self, params: Mapping[str, Any], req: Request, resp: Response) -> None:
-        """Stream NDJSON, or CSV if `format` requests it or the header Accept prefers it."""
+        """Stream the format that `format` requests, or that the header Accept prefers."""
         RESPONSES.require_room()
         held = EXPORTS.hold(EXPORT_SIZE)
-        where, export_format = parse_export(params)
-        as_table = (export_format or preferred(req, (NDJSON, CSV))) in ("csv", CSV)
+        where, form, for_excel = parse_export(params)
+        chosen = form or ACCEPTED[preferred(req, tuple(ACCEPTED)) or NDJSON]
         hidden = req.context.principal.hidden_fields
         if hidden:
             check_search(params, hidden)
-        is_compressed = accepts_gzip(req, resp)
+        file_type = FILE_TYPES[chosen]
+        is_compressed = chosen != "xlsx" and accepts_gzip(req, resp)  # a workbook is compressed already
         trail = audit_of(req)
         seen = (lambda people: trail.record_people(person_ids(people))) if trail else None
-        chunks = await _with_first_chunk(
-            (as_csv if as_table else as_ndjson)(self._people, where, hidden=hidden, on_chunk=seen)
-        )
-        resp.content_type = CSV if as_table else NDJSON
+        export = Export(self._people, where, hidden=hidden, on_chunk=seen)
+        chunks = await _with_first_chunk(export.chunks(chosen, for_excel=for_excel))
+        resp.content_type = file_type.media_type
         resp.set_header("Cache-Control", "private, no-store")
         resp.append_header("Vary", "Accept")
-        resp.downloadable_as = "people.csv" if as_table else "people.ndjson"
+        resp.downloadable_as = f"people{file_type.extension}"
         output = _stream(req, chunks, held)
         if is_compressed:
             resp.set_header("Content-Encoding", GZIP)

@@ -11,6 +11,7 @@ from peopleinfo.http.operation_types import (
     ANY,
     CSV,
     FHIR,
+    FHIR_NDJSON,
     JSON,
     LDIF,
     NDJSON,
@@ -60,6 +61,7 @@ _BODY: Final = {
     XLSX: None,
     LDIF: None,
     FHIR: dict[str, Any],
+    FHIR_NDJSON: dict[str, Any],
     ANY: None,
 }
 

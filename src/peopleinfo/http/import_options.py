@@ -9,7 +9,7 @@ from peopleinfo.formats import encodings, reader
 from peopleinfo.formats.column_mapping import ColumnMapping, OnBadDate
 from peopleinfo.http.bodies import charset, media_type
 from peopleinfo.http.middleware.compression import GZIP
-from peopleinfo.http.operation_types import ANY, CSV, FHIR, JSON, LDIF, NDJSON, VCARD, XLSX
+from peopleinfo.http.operation_types import ANY, CSV, FHIR, FHIR_NDJSON, JSON, LDIF, NDJSON, VCARD, XLSX
 
 if TYPE_CHECKING:
     import io
@@ -28,7 +28,7 @@ _FORMATS: Final[dict[str, reader.Format | None]] = {
     XLSX: "xlsx",
     LDIF: "ldif",
     FHIR: "json",
-    "application/fhir+ndjson": "ndjson",
+    FHIR_NDJSON: "ndjson",
     "application/scim+json": "json",
     ANY: None,  # detected from the content
 }
@@ -43,7 +43,7 @@ class ImportOptions(NamedTuple):
     delimiter: str | None
     is_gzip: bool
 
-    def open(self, stream: io.BufferedReader) -> reader.Input:
+    def open(self, stream: io.BufferedReader, *, is_preview: bool = False) -> reader.Input:
         """Open the body. Raises InvalidInput."""
         return reader.read(
             stream,
@@ -52,6 +52,7 @@ class ImportOptions(NamedTuple):
             encoding=self.encoding,
             delimiter=self.delimiter,
             is_gzip=self.is_gzip,
+            is_preview=is_preview,
         )
 
 

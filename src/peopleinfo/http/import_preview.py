@@ -18,7 +18,7 @@ from peopleinfo.http.bodies import BODY_SIZE
 from peopleinfo.http.import_options import import_options, query_option
 from peopleinfo.http.operation_types import JSON
 from peopleinfo.http.request_stream import RequestStream
-from peopleinfo.http.schemas import ImportPreview, PreviewColumn, PreviewRow, PreviewWarning, Reason
+from peopleinfo.http.schemas import ImportPreview, InputWarning, PreviewColumn, PreviewRow, Reason
 from peopleinfo.people import strict_json
 from peopleinfo.people.birthdate import earliest_date
 
@@ -58,7 +58,7 @@ def _preview(body: RequestStream, options: ImportOptions, today: date) -> bytes:
     with tempfile.SpooledTemporaryFile(BODY_SIZE + 1) as file:
         _copy(body, file)
         file.seek(0)
-        source = options.open(io.BufferedReader(cast("io.RawIOBase", file)))
+        source = options.open(io.BufferedReader(cast("io.RawIOBase", file)), is_preview=True)
         rows = [
             PreviewRow(
                 line=result.row.line,
@@ -79,7 +79,7 @@ def _preview(body: RequestStream, options: ImportOptions, today: date) -> bytes:
                 date_formats=list(source.date_formats),
                 date_choices=list(source.date_choices),
                 rows=rows,
-                warnings=[PreviewWarning(message) for message in warnings(source, query_option)],
+                warnings=[InputWarning(message) for message in warnings(source, query_option)],
             )
         )
 

@@ -15,6 +15,7 @@ VCARD: Final = "text/vcard"
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 LDIF: Final = "text/ldif"
 FHIR: Final = "application/fhir+json"
+FHIR_NDJSON: Final = "application/fhir+ndjson"
 ANY: Final = "application/octet-stream"
 CSV: Final = "text/csv"
 Key = Annotated[str, Meta(min_length=1, max_length=255)]
@@ -51,8 +52,3 @@ class Operation(NamedTuple):
     parameters: tuple[Parameter, ...] = ()
     body: dict[str, Any] = {}  # noqa: RUF012 - never changed
     errors: tuple[int, ...] = ()
-
-
-IF_MATCH: Final = Parameter(
-    "header", "If-Match", str, "The ETag of the version to change, or * for any version.", required=True
-)

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from peopleinfo.auth.principal import Scope
 from peopleinfo.http.bodies import MERGE_PATCH
-from peopleinfo.http.history_operations import HISTORY_OPERATIONS
 from peopleinfo.http.import_operations import IMPORT_OPERATIONS
-from peopleinfo.http.operation_types import CSV, IF_MATCH, JSON, NDJSON, Key, Operation, Parameter, Response
+from peopleinfo.http.operation_types import (
+    CSV,
+    FHIR,
+    FHIR_NDJSON,
+    JSON,
+    NDJSON,
+    VCARD,
+    XLSX,
+    Key,
+    Operation,
+    Parameter,
+    Response,
+)
 from peopleinfo.http.problems import MEDIA_TYPE as PROBLEM
 from peopleinfo.http.schemas import (
     Cursor,
@@ -27,12 +38,22 @@ from peopleinfo.http.schemas import (
     Text,
 )
 
-_SEARCH: Final = tuple(Parameter("query", field.name, field.type, "") for field in msgspec.structs.fields(SearchBody))
-_EXPORT: Final = tuple(Parameter("query", field.name, field.type, "") for field in msgspec.structs.fields(ExportBody))
+_SEARCH: Final = tuple(
+    Parameter("query", field.encode_name, field.type, "") for field in msgspec.structs.fields(SearchBody)
+)
+_EXPORT: Final = tuple(
+    Parameter("query", field.encode_name, field.type, "") for field in msgspec.structs.fields(ExportBody)
+)
+_IF_MATCH: Final = Parameter(
+    "header", "If-Match", str, "The ETag of the version to change, or * for any version.", required=True
+)
 _PERSON: Final = Response("The person.", {JSON: Person}, ("ETag",))
 _READ: Final = Response("The person.", {JSON: Person}, ("ETag", "Cache-Status"))
 _PAGE: Final = Response("A page of people.", {JSON: PeoplePage}, ("Cache-Status",))
-_STREAM: Final = Response("NDJSON with one person per line, or CSV.", {NDJSON: Person, CSV: None})
+_STREAM: Final = Response(
+    "The people, in the requested format.",
+    {NDJSON: Person, CSV: None, XLSX: None, VCARD: None, FHIR_NDJSON: dict[str, Any], FHIR: dict[str, Any]},
+)
 
 OPERATIONS: Final = (
     Operation(
@@ -103,7 +124,7 @@ OPERATIONS: Final = (
         "Replaces all fields of the person; omitted fields are removed. "
         "The change is rejected with 412 if If-Match does not name the current version.",
         {200: _PERSON},
-        (IF_MATCH,),
+        (_IF_MATCH,),
         {JSON: NewPerson},
         (400, 404, 408, 412, 413, 415, 422, 428),
     ),
@@ -116,7 +137,7 @@ OPERATIONS: Final = (
         "Applies a JSON Merge Patch (RFC 7396): null removes a field, omitted fields keep their values. "
         "The change is rejected with 412 if If-Match does not name the current version.",
         {200: _PERSON},
-        (IF_MATCH,),
+        (_IF_MATCH,),
         {MERGE_PATCH: NewPerson, JSON: NewPerson},
         (400, 404, 408, 412, 413, 415, 422, 428),
     ),
@@ -130,7 +151,7 @@ OPERATIONS: Final = (
         "With If-Match, the request is rejected with 412 if the person has changed. "
         "A second request returns 404.",
         {204: Response("The person is erased.")},
-        (IF_MATCH._replace(required=False),),
+        (_IF_MATCH._replace(required=False),),
         errors=(400, 404, 412),
     ),
     Operation(
@@ -144,7 +165,6 @@ OPERATIONS: Final = (
         {200: Response("The person and its audit events.", {JSON: PersonExport})},
         errors=(404,),
     ),
-    *HISTORY_OPERATIONS,
     *IMPORT_OPERATIONS,
     Operation(
         "/v1/people/export",
@@ -153,7 +173,7 @@ OPERATIONS: Final = (
         "exportPeople",
         "Export by query parameters",
         "Streams all matches of the filters; without filters, all people. "
-        "The format is NDJSON, or CSV if format or the header Accept requests it.",
+        "The format is NDJSON, or the one that format or the header Accept requests: CSV, a workbook (.xlsx), vCard 4.0 or 3.0, or FHIR.",
         {200: _STREAM},
         _EXPORT,
         errors=(422,),
@@ -289,9 +309,6 @@ FIELD_ACCESS_OPERATIONS: Final = frozenset(
         "searchPeople",
         "getPerson",
         "changePerson",
-        "getHistory",
-        "getVersion",
-        "getChanges",
         "importPeople",
         "previewImport",
         "exportPeople",

@@ -14,6 +14,7 @@ from peopleinfo.http.etags import EvaluatesConditions
 from peopleinfo.http.memory_budget import RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.search_params import parse_query, parse_search
+from peopleinfo.http.text_search import PARAMETER, parse_text_search
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import check_patch, check_search, redact
 from peopleinfo.people.store import CacheStatus, ClientKey
@@ -47,20 +48,26 @@ class PeopleResource:
         data = await read_json(req, seconds=self._body_timeout)
         if trail := audit_of(req):
             trail.record_intent(data)
-        record = await self._people.create(data, idempotency_key=key, principal=req.context.principal.name)
+        record = await self._people.create(data, idempotency_key=key)
         if trail:
             trail.set_people([record.body])
         resp.status = 201
         resp.set_header("Location", f"/v1/people/{record.person_id}")
-        set_person(resp, record)
+        _set_person(resp, record)
 
     async def on_get(self, req: Request, resp: Response) -> None:
         """Search by the query parameters."""
+        if PARAMETER in req.params:
+            await self._search_text(req.params, req, resp)
+            return
         await self._search(parse_query(req.query_string, req.params), req.params, req, resp)
 
     async def on_post_search(self, req: Request, resp: Response) -> None:
         """Search by the fields of the body, which keeps names out of URLs and logs."""
         params = await read_json(req, seconds=self._body_timeout)
+        if isinstance(params, dict) and PARAMETER in params:
+            await self._search_text(params, req, resp)
+            return
         await self._search(parse_search(params), params, req, resp)
 
     async def _search(self, search: SearchRequest, params: Mapping[str, Any], req: Request, resp: Response) -> None:
@@ -75,6 +82,15 @@ class PeopleResource:
         if trail := audit_of(req):
             trail.set_people(page.people)
         resp.data = b'{"people":[%b],"next_cursor":%b}' % (b",".join(page.people), strict_json.encode(cursor))
+        set_private(resp)
+
+    async def _search_text(self, params: Mapping[str, Any], req: Request, resp: Response) -> None:
+        search = parse_text_search(params)
+        RESPONSES.require_room()
+        page = await search.page(self._people, self._cursors, req.context.principal)
+        if trail := audit_of(req):
+            trail.set_people(page.people)
+        resp.data = page.body
         set_private(resp)
 
     on_head = on_get
@@ -97,7 +113,7 @@ class PersonResource(EvaluatesConditions):
         hidden = req.context.principal.hidden_fields
         if etags.are_given(req):
             etags.answer_read(req, resp, etags.of_record(record, hidden))
-        set_person(resp, record, hidden)
+        _set_person(resp, record, hidden)
 
     async def on_put(self, req: Request, resp: Response, person_id: str) -> None:
         """Replace all fields of the person."""
@@ -105,22 +121,18 @@ class PersonResource(EvaluatesConditions):
         data = await read_json(req, seconds=self._body_timeout)
         if trail := audit_of(req):
             trail.record_intent(data)
-        principal = req.context.principal.name
-        set_person(resp, await self._people.replace(person_id, data, precondition=precondition, principal=principal))
+        _set_person(resp, await self._people.replace(person_id, data, precondition=precondition))
 
     async def on_patch(self, req: Request, resp: Response, person_id: str) -> None:
         """Change fields of the person with a JSON Merge Patch (RFC 7396)."""
-        principal, hidden = req.context.principal.name, req.context.principal.hidden_fields
+        hidden = req.context.principal.hidden_fields
         precondition = partial(etags.read_of_change(req).require_record, hidden=hidden)
         patch = await read_json(req, seconds=self._body_timeout, media_types=(MERGE_PATCH,))
         if hidden:
             check_patch(patch, hidden)
         if trail := audit_of(req):
             trail.record_intent(patch)
-        record = await self._people.patch(
-            person_id, patch, precondition=precondition, hidden=hidden, principal=principal
-        )
-        set_person(resp, record, hidden)
+        _set_person(resp, await self._people.patch(person_id, patch, precondition=precondition, hidden=hidden), hidden)
 
     async def on_delete(self, req: Request, resp: Response, person_id: str) -> None:
         """Delete the person."""
@@ -147,8 +159,7 @@ class PersonExportResource:
         resp.downloadable_as = "person.json"
 
 
-def set_person(resp: Response, record: StoredPerson, hidden: frozenset[str] = frozenset()) -> None:
-    """Respond with a person and its entity tag."""
+def _set_person(resp: Response, record: StoredPerson, hidden: frozenset[str] = frozenset()) -> None:
     resp.data = redact(record.body, hidden) if hidden else record.body
     resp.set_header("ETag", etags.etag(record.version, hidden))
     set_private(resp)

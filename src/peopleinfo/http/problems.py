@@ -40,9 +40,6 @@ PROBLEM_TYPES: Final[dict[type[Exception], ProblemType]] = {
     InvalidCursor: ProblemType(422, "invalid-cursor", "Invalid cursor"),
     InvalidInput: ProblemType(422, "invalid-input", "Invalid input"),
     errors.PersonNotFound: ProblemType(404, "person-not-found", "Person not found"),
-    errors.VersionNotFound: ProblemType(404, "version-not-found", "Version not found"),
-    errors.InvalidToken: ProblemType(400, "invalid-token", "Invalid token"),
-    errors.ChangesExpired: ProblemType(410, "token-expired", "Token expired"),
     errors.VersionConflict: ProblemType(412, "version-conflict", "Version conflict"),
     errors.IdempotencyKeyConflict: ProblemType(422, "idempotency-key-reused", "Idempotency key reused"),
     errors.IdempotentPersonDeleted: ProblemType(409, "person-deleted", "Person deleted"),
@@ -96,6 +93,20 @@ def respond(
     resp.content_type = MEDIA_TYPE
     resp.data = strict_json.encode(problem)
     resp.stream = None
+
+
+async def document(req: falcon.asgi.Request, error: Exception) -> dict[str, Any]:
+    """Return the problem document of an error that occurs after the response has started."""
+    resp = falcon.asgi.Response()
+    if isinstance(error, errors.PeopleInfoError):
+        await _handle_domain_error(req, resp, error, {})
+    elif isinstance(error, falcon.HTTPError):
+        await _handle_http_error(req, resp, error, {})
+    elif isinstance(error, Disconnected):
+        return {"status": 400}
+    else:
+        await _handle_unexpected(req, resp, error, {})
+    return strict_json.decode(resp.data or b"", dict[str, Any])
 
 
 async def _handle_domain_error(

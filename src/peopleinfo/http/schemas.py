@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType, defstruct
+from msgspec import UNSET, Meta, Struct, UnsetType, defstruct, field
 
+from peopleinfo.formats.export_formats import ExportFormat  # noqa: TC001 - read at run time, as a type
 from peopleinfo.formats.reader import Format as ImportFormat  # noqa: TC001 - read at run time, as a type
-from peopleinfo.http.search_params import LIMIT, MAX_LIMIT, ExportFormat
+from peopleinfo.http.search_params import LIMIT, MAX_LIMIT, ExportProgram
 from peopleinfo.people.fields import FIELD_TABLE, LEGACY_FIELDS, Field
 from peopleinfo.people.search import Match  # noqa: TC001 - read at run time, as a type
 
 Text = Annotated[str, Meta(min_length=1)]
 _Id = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", examples=["e953cc6a7f986f7bb8466799a8eb167a"])]
 _Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
-_Version = Annotated[int, Meta(ge=1)]
 Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="Maximum number of people on a page.")]
 Cursor = Annotated[str, Meta(description="The next_cursor of the previous page.")]
 
@@ -90,8 +90,19 @@ class _Filters(Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class SearchBody(_Filters):
-    """Filters of a search, and the requested page."""
+    """Filters of a search, or the text of a search box, and the requested page."""
 
+    q: Annotated[
+        str | None,
+        Meta(
+            description="Text of a search box: names in any order, parts and initials, a birthdate, words of the address, a mail address or "
+            "a phone number. Finds typos, nicknames and other spellings. Returns the best match first. Mutually exclusive with the filters.",
+            examples=["muller anna"],
+        ),
+    ] = None
+    forgiving: Annotated[
+        bool | None, Meta(description="With q: whether typos, sounds, nicknames and other spellings match.")
+    ] = True
     limit: Limit | None = LIMIT
     cursor: Cursor | None = None
 
@@ -102,6 +113,13 @@ class ExportBody(_Filters):
     format: Annotated[
         ExportFormat | None, Meta(description="Output format. Overrides the header Accept, which a link cannot set.")
     ] = None
+    for_program: Annotated[
+        ExportProgram | None,
+        Meta(
+            description="Program that opens the CSV. For `excel` the file has a byte order mark, and an apostrophe before a text that "
+            "Excel would read as a formula, a number or a date; an import removes it."
+        ),
+    ] = field(default=None, name="for")
 
 
 class PeoplePage(Struct):
@@ -109,52 +127,10 @@ class PeoplePage(Struct):
 
     people: list[Person]
     next_cursor: Cursor | None
-
-
-class VersionSummary(Struct):
-    """A version of a person without its values."""
-
-    version: _Version
-    at: _Time
-    by: Annotated[str | None, Meta(description="The principal; null if it is unknown.")]
-    operation: Annotated[Literal["created", "updated", "restored"], Meta(description="How the version was created.")]
-    fields: Annotated[
-        list[str] | None, Meta(description="The changed fields; null if the previous version is not stored.")
-    ]
-
-
-class HistoryPage(Struct):
-    """A page of versions, oldest first; on the last page, next_cursor is null."""
-
-    versions: list[VersionSummary]
-    next_cursor: Cursor | None
-
-
-class RestoreBody(Struct):
-    """The version to restore."""
-
-    version: _Version
-
-
-class Change(Struct):
-    """A change of a person."""
-
-    person_id: _Id
-    version: _Version
-    operation: Literal["created", "updated", "restored", "deleted"]
-    at: _Time
-    person: Annotated[
-        Person | UnsetType,
-        Meta(description="With include=person: the current record; absent if the person is deleted."),
-    ] = UNSET
-
-
-class ChangePage(Struct):
-    """Changes and the token to continue with."""
-
-    changes: list[Change]
-    next: Annotated[str, Meta(description="The token of the next request.")]
-    more: Annotated[bool, Meta(description="Whether more changes follow.")]
+    count: Annotated[int, Meta(description="With q: number of all matches that were found.")] | UnsetType = UNSET
+    more_exist: (
+        Annotated[bool, Meta(description="With q: whether the search stopped before it found all matches.")] | UnsetType
+    ) = UNSET
 
 
 class Reason(Struct):
@@ -195,18 +171,26 @@ class Status(Struct):
     ] = UNSET
 
 
+class InputWarning(Struct):
+    """A guess or a problem, with the parameter that replaces it."""
+
+    message: str
+    line: int | UnsetType = UNSET
+
+
 class ImportResult(Struct, kw_only=True):
     """One line of an import response: the result of a row or, on the last line, of the whole import.
 
-    On the last line, rows = stored + updated + unchanged + conflict + rejected + skipped.
+    On the last line, rows = stored + updated + unchanged + conflict + rejected + skipped. If an error ends the import after the first
+    results, the last line is `failed` with the fields of a problem document.
     """
 
     line: Annotated[int | UnsetType, Meta(description="Line of the row, counted from 1.")] = UNSET
     result: Annotated[
-        Literal["stored", "updated", "unchanged", "conflict", "rejected", "skipped", "done"],
+        Literal["stored", "updated", "unchanged", "conflict", "rejected", "skipped", "done", "failed"],
         Meta(
             description="unchanged: the person is already stored. conflict: the person has changed since it was exported. "
-            "skipped: a blank row or a line above the header. done: the last line."
+            "skipped: a blank row or a line above the header. done, failed: the last line."
         ),
     ]
     person_id: _Id | UnsetType = UNSET
@@ -218,6 +202,12 @@ class ImportResult(Struct, kw_only=True):
     conflict: Annotated[int | UnsetType, Meta(description="On the last line: rows with a conflict.")] = UNSET
     rejected: Annotated[int | UnsetType, Meta(description="On the last line: rows rejected.")] = UNSET
     skipped: Annotated[int | UnsetType, Meta(description="On the last line: rows skipped.")] = UNSET
+    warnings: Annotated[list[InputWarning] | UnsetType, Meta(description="On the last line: what was guessed.")] = UNSET
+    type: Annotated[str | UnsetType, Meta(description="If the import failed: as in Problem.")] = UNSET
+    title: str | UnsetType = UNSET
+    status: int | UnsetType = UNSET
+    detail: str | UnsetType = UNSET
+    request_id: str | UnsetType = UNSET
 
 
 class PreviewColumn(Struct):
@@ -235,13 +225,6 @@ class PreviewRow(Struct, kw_only=True):
     result: Literal["valid", "rejected", "skipped"]
     person: Annotated[dict[str, Any] | UnsetType, Meta(description="The fields that would be stored.")] = UNSET
     errors: list[Reason] | UnsetType = UNSET
-
-
-class PreviewWarning(Struct):
-    """A guess or a problem, with the parameter that replaces it."""
-
-    message: str
-    line: int | UnsetType = UNSET
 
 
 class ImportPreview(Struct):
@@ -269,7 +252,7 @@ class ImportPreview(Struct):
         Meta(description="Not empty if birthdates can be read as more than one day: set date_format to one of these."),
     ]
     rows: Annotated[list[PreviewRow], Meta(description="The first rows, with those that are skipped.")]
-    warnings: list[PreviewWarning]
+    warnings: list[InputWarning]
 
 
 class AuditEvent(Struct):
@@ -311,5 +294,5 @@ class PersonExport(Struct):
 
 
 TYPES: Final = (
-    VersionSummary, HistoryPage, RestoreBody, Change, ChangePage, NewPerson, Person, LegacyPerson, SearchBody, ExportBody, PeoplePage, Problem, Status, ImportResult, ImportPreview, AuditEvent, AuditSection, PersonExport,
+    NewPerson, Person, LegacyPerson, SearchBody, ExportBody, PeoplePage, Problem, Status, ImportResult, ImportPreview, AuditEvent, AuditSection, PersonExport,
 )  # fmt: skip

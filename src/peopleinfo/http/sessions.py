@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import falcon
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from peopleinfo.auth.authenticator import STALE_KEY_TTL
+from peopleinfo.crypto.cipher import Cipher
 from peopleinfo.crypto.ids import derive_key
-from peopleinfo.errors import Unavailable
+from peopleinfo.errors import DecryptionFailed, Unavailable
 from peopleinfo.http.bodies import cookie
 
 if TYPE_CHECKING:
@@ -30,7 +28,6 @@ _LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _COOKIE: Final = "peopleinfo_session"
 _PENDING: Final = "peopleinfo_signing_in"
 _MAX_CACHED: Final = 10_000  # sessions; the cache is cleared beyond that
-_NONCE_SIZE: Final = 12
 _TIME_SIZE: Final = 8
 _SAFE_METHODS: Final = ("GET", "HEAD")
 
@@ -56,7 +53,7 @@ class EncryptedCookie:
         path: str = "/",
         same_site: str = "Strict",
     ) -> None:
-        self._cipher = AESGCM(key)
+        self._cipher = Cipher(key)
         self._name = name
         self._lifetime = lifetime
         self._now = now
@@ -66,8 +63,7 @@ class EncryptedCookie:
     def set(self, req: Request, resp: Response, text: str) -> None:
         """Store a text in the browser."""
         expiry = int((self._now() + self._lifetime).timestamp()).to_bytes(_TIME_SIZE)
-        nonce = os.urandom(_NONCE_SIZE)
-        encrypted = urlsafe_b64encode(nonce + self._cipher.encrypt(nonce, expiry + text.encode(), None)).decode()
+        encrypted = urlsafe_b64encode(self._cipher.encrypt(expiry + text.encode())).decode()
         resp.set_cookie(
             self._name,
             encrypted,
@@ -92,13 +88,14 @@ class EncryptedCookie:
 
     def _decrypt(self, encrypted: str) -> Content | None:
         try:
-            box = urlsafe_b64decode(encrypted.encode("ascii"))
-            content = self._cipher.decrypt(box[:_NONCE_SIZE], box[_NONCE_SIZE:], None)
+            ciphertext = urlsafe_b64decode(encrypted.encode("ascii"))
+            content = self._cipher.decrypt(ciphertext)
             expiry = int.from_bytes(content[:_TIME_SIZE])
             if self._now().timestamp() >= expiry:
                 return None
-            return Content(box[:_NONCE_SIZE], datetime.fromtimestamp(expiry, UTC), content[_TIME_SIZE:].decode())
-        except (ValueError, OverflowError, OSError, InvalidTag):  # forged, damaged or from another release
+            nonce = self._cipher.nonce(ciphertext)
+            return Content(nonce, datetime.fromtimestamp(expiry, UTC), content[_TIME_SIZE:].decode())
+        except (ValueError, OverflowError, OSError, DecryptionFailed):  # forged, damaged or from another release
             return None
 
 

@@ -18,7 +18,10 @@ _COMPLETE: Final = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)", re.ASCII)
 _PARTIAL: Final = re.compile(r"(\d{4})(?:-(\d\d))?|--(\d\d)-(\d\d)", re.ASCII)
 _WORDS: Final = re.compile(r"\w+")
 # Generations of one name: a father and his son differ in nothing else.
-_GENERATIONS: Final = {"jr": "2", "junior": "2", "sr": "1", "senior": "1", "ii": "2", "iii": "3", "iv": "4"}
+_GENERATIONS: Final = {
+    "sr": "1", "senior": "1", "pere": "1", "jr": "2", "junior": "2", "ii": "2", "fils": "2", "filho": "2", "hijo": "2",
+    "iii": "3", "neto": "3", "iv": "4",
+}  # fmt: skip
 _MIN_WORD_LENGTH: Final = 2
 
 

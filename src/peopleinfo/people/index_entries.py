@@ -95,6 +95,8 @@ class IndexPlan(NamedTuple):
 
     indexes: frozenset[str] = frozenset(INDEXES)
     identifiers: tuple[str, ...] = ()
+    unique: frozenset[str] = frozenset()
+    """Identifiers whose values belong to one person each; the entries do not depend on it."""
     version: int = INDEX_VERSION
 
     @property
@@ -107,7 +109,7 @@ class IndexPlan(NamedTuple):
         """Return the plan of a text."""
         version, indexes, fields = text.split(":", 2)
         number = int(version.split(".")[0])
-        return cls(frozenset(filter(None, indexes.split(","))), tuple(filter(None, fields.split(","))), number)
+        return cls(frozenset(filter(None, indexes.split(","))), tuple(filter(None, fields.split(","))), version=number)
 
 
 DEFAULT_PLAN: Final = IndexPlan(identifiers=("email", "phone"))

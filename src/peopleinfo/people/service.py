@@ -7,11 +7,11 @@ from contextlib import suppress
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
-from peopleinfo.errors import FieldError, InvalidPerson, PersonNotFound, VersionConflict
+from peopleinfo.errors import FieldError, InvalidPerson, InvalidSearch, PersonNotFound, VersionConflict
 from peopleinfo.people import strict_json
 from peopleinfo.people.birthdate import earliest_date
 from peopleinfo.people.field_access import redact, visible_fields
-from peopleinfo.people.history import Operation, Origin
+from peopleinfo.people.people_search import PeopleSearch, SearchResult
 from peopleinfo.people.person import (
     MAX_RECORD_SIZE,
     MAX_STORED_SIZE,
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
     from datetime import date, datetime
 
+    from peopleinfo.people.query import Query
     from peopleinfo.people.search import PersonFilter
+    from peopleinfo.people.search_index import SearchIndex
     from peopleinfo.people.store import CachedReader, ClientKey, PersonStore
 
 Precondition = Callable[["StoredPerson"], None]
@@ -48,13 +50,20 @@ class PeopleService:
     """The operations on the records of a store. `now` returns the current time as an aware datetime."""
 
     def __init__(
-        self, store: PersonStore, *, secret: bytes, now: Callable[[], datetime], cache: CachedReader | None = None
+        self,
+        store: PersonStore,
+        *,
+        secret: bytes,
+        now: Callable[[], datetime],
+        cache: CachedReader | None = None,
+        index: SearchIndex | None = None,
     ) -> None:
-        """Derive keys from `secret`. `cache` is the cache in front of the store, None without one."""
+        """Derive keys from `secret`. `cache` is the cache in front of the store, `index` its search index; None without one."""
         self._store = store
         self._secret = secret
         self._now = now
         self._cache = cache
+        self._search = PeopleSearch(index) if index else None
 
     @property
     def today(self) -> date:
@@ -73,6 +82,20 @@ class PeopleService:
             return self._get_uncached(person_id)
         return self._cache.get_cached(person_id)
 
+    async def search(
+        self,
+        query: Query,
+        *,
+        limit: int,
+        after: bytes | None = None,
+        hidden: frozenset[str] = frozenset(),
+        forgiving: bool = True,
+    ) -> SearchResult:
+        """Return a page of the people who match the text of a box; see `PeopleSearch.find`. Raises InvalidSearch without an index."""
+        if self._search is None:
+            raise InvalidSearch([FieldError("q", "is not supported by this store: search by surname and name")])
+        return await self._search.find(query, limit=limit, after=after, hidden=hidden, forgiving=forgiving)
+
     async def _get_uncached(self, person_id: str) -> tuple[StoredPerson | None, CacheStatus | None]:
         try:
             return await self._store.get(person_id), self._bypassed
@@ -83,36 +106,26 @@ class PeopleService:
     def _bypassed(self) -> CacheStatus | None:
         return CacheStatus.REQUEST if self._cache else None
 
-    async def create(
-        self, data: Any, *, idempotency_key: ClientKey | None = None, principal: str | None = None
-    ) -> StoredPerson:
+    async def create(self, data: Any, *, idempotency_key: ClientKey | None = None) -> StoredPerson:
         """Create a record. A second call with the same `idempotency_key` and content returns the record of the first call.
 
         Raises InvalidPerson, IdempotencyKeyConflict, IdempotentPersonDeleted.
         """
         person = parse_person(data, today=self.today)
-        digests = self._keyed_digests(idempotency_key, person) if idempotency_key else None
-        return await self._store.create(person, idempotency_key=digests, principal=principal)
+        return await self._store.create(
+            person, idempotency_key=self._keyed_digests(idempotency_key, person) if idempotency_key else None
+        )
 
-    async def create_legacy(self, data: Any, *, principal: str | None = None) -> StoredPerson:
+    async def create_legacy(self, data: Any) -> StoredPerson:
         """Create a record from a body of `POST /data`. Raises InvalidPerson."""
-        return await self._store.create(parse_legacy_person(data, today=self.today), principal=principal)
+        return await self._store.create(parse_legacy_person(data, today=self.today))
 
-    async def replace(
-        self,
-        person_id: str,
-        data: Any,
-        *,
-        precondition: Precondition = always_allow,
-        principal: str | None = None,
-    ) -> StoredPerson:
+    async def replace(self, person_id: str, data: Any, *, precondition: Precondition = always_allow) -> StoredPerson:
         """Replace the fields of a record if `precondition` accepts the current record.
 
         Raises InvalidPerson, PersonNotFound and the errors of `precondition`.
         """
-        return await self._change(
-            person_id, precondition, principal, lambda old, read_only: self._parse(data, old, read_only)
-        )
+        return await self._change(person_id, precondition, lambda old, read_only: self._parse(data, old, read_only))
 
     async def patch(
         self,
@@ -121,7 +134,6 @@ class PeopleService:
         *,
         precondition: Precondition = always_allow,
         hidden: frozenset[str] = frozenset(),
-        principal: str | None = None,
     ) -> StoredPerson:
         """Apply a JSON Merge Patch (RFC 7396) if `precondition` accepts the current record.
 
@@ -130,15 +142,11 @@ class PeopleService:
         """
         if hidden:
             return await self._change(
-                person_id,
-                precondition,
-                principal,
-                lambda old, read_only: self._patch_visible(old, patch, read_only, hidden),
+                person_id, precondition, lambda old, read_only: self._patch_visible(old, patch, read_only, hidden)
             )
         return await self._change(
             person_id,
             precondition,
-            principal,
             lambda old, read_only: self._parse(apply_merge_patch(old.to_dict(), patch), old, read_only),
         )
 
@@ -223,21 +231,14 @@ class PeopleService:
             after = page.next
 
     async def _change(
-        self,
-        person_id: str,
-        precondition: Precondition,
-        principal: str | None,
-        new: Callable[[PersonData, dict[str, Any]], PersonData],
+        self, person_id: str, precondition: Precondition, new: Callable[[PersonData, dict[str, Any]], PersonData]
     ) -> StoredPerson:
-        origin = Origin(Operation.UPDATED, principal)
         while True:
             record = await self._store.get(person_id)
             precondition(record)
             person = new(*split_record(record))
             with suppress(VersionConflict):  # after a concurrent change, apply this change to its result
-                return await self._store.replace(
-                    person_id, person, expected=record.version, current=record, origin=origin
-                )
+                return await self._store.replace(person_id, person, expected=record.version, current=record)
 
     def _parse(self, data: Any, old: PersonData, read_only: dict[str, Any], *, require_name: bool = True) -> PersonData:
         """Validate the new fields of a record. A record that already exceeds the size limit must not grow."""

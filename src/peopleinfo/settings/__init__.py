@@ -17,7 +17,8 @@ import msgspec
 from msgspec import Meta
 
 from peopleinfo.errors import InvalidSettings
-from peopleinfo.settings.renamed import RENAMED as RENAMED
+from peopleinfo.settings.identifiers import parse_identifiers, parse_indexes
+from peopleinfo.settings.renamed import RENAMED
 from peopleinfo.settings.urls import DynamoDBUrl, EncryptionUrl
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ _COMPARISONS = {"<=": "at most", ">=": "at least", "<": "less than", ">": "great
 _TYPE = re.compile(r"Expected `(int|float|bool)`")
 _TYPES = {"int": "a whole number", "float": "a number", "bool": "true or false"}
 _DAYS = re.compile(r"[1-9][0-9]{0,4}d", re.ASCII)
-_COUNT = re.compile(r"[0-9]{1,5}", re.ASCII)
 
 
 def _setting(default: Any, description: str, *, shown: bool = True) -> Any:
@@ -146,12 +146,14 @@ class Settings:
     retention_period: str = _setting(
         "", "Delete people not modified for this long, for example `730d`. Runs daily. Empty: never."
     )
-    history: str = _setting(
-        "365d",
-        "Earlier versions of each person that are kept: their age since the replacement, for example `365d`, "
-        "or their number, for example `10`. 0: none.",
+    identifiers: str = _setting(
+        "email,phone",
+        "Custom fields that find a person in a search, separated by commas. `unique:` before a name rejects a second person with the same value.",
     )
-    changes: str = _setting("35d", "Age at which changes leave the feed /v1/changes, for example `35d`.")
+    search_indexes: str = _setting(
+        "names,birthdate,address",
+        "Fields that a search by `q` finds, besides identifiers. Each index costs writes (docs/capacity.md).",
+    )
     allow_anonymous: bool = _setting(
         False,
         "Give clients without credentials full access. Any client that can reach the service can then change records.",
@@ -227,8 +229,10 @@ class Settings:
         self.socket_path  # noqa: B018 - as above
         self.encryption_url  # noqa: B018 - as above
         self.audit_file  # noqa: B018 - as above
-        self.retention, self.history_age, self.changes_age  # noqa: B018 - as above
+        self.retention  # noqa: B018 - as above
         self.origins  # noqa: B018 - as above
+        parse_identifiers(self.identifiers)
+        parse_indexes(self.search_indexes)
         if bool(self.oidc_issuer) != bool(self.oidc_audience):
             raise InvalidSettings(
                 f"{PREFIX}OIDC_ISSUER and {PREFIX}OIDC_AUDIENCE require each other: set both or neither"
@@ -272,32 +276,13 @@ class Settings:
     @property
     def retention(self) -> timedelta | None:
         """Age at which unmodified records are deleted, None for never. Raises InvalidSettings."""
-        return self._days("retention_period", "730d") if self.retention_period else None
-
-    @property
-    def history_versions(self) -> int | None:
-        """Number of earlier versions that the history keeps, None if `history` is an age."""
-        return int(self.history) if _COUNT.fullmatch(self.history) else None
-
-    @property
-    def history_age(self) -> timedelta | None:
-        """Age at which replaced versions expire, None if `history` is a number. Raises InvalidSettings."""
-        return (
-            None
-            if self.history_versions is not None
-            else self._days("history", "365d, or a number of versions such as 10")
-        )
-
-    @property
-    def changes_age(self) -> timedelta:
-        """Age at which changes expire. Raises InvalidSettings."""
-        return self._days("changes", "35d")
-
-    def _days(self, name: str, example: str) -> timedelta:
-        text = getattr(self, name)
-        if _DAYS.fullmatch(text) is None:
-            raise InvalidSettings(f"{PREFIX}{name.upper()}={text} is not a number of days: use for example {example}")
-        return timedelta(days=int(text[:-1]))
+        if not self.retention_period:
+            return None
+        if _DAYS.fullmatch(self.retention_period) is None:
+            raise InvalidSettings(
+                f"{PREFIX}RETENTION_PERIOD={self.retention_period} is not a number of days: use for example 730d"
+            )
+        return timedelta(days=int(self.retention_period[:-1]))
 
     @property
     def needs_keys(self) -> bool:

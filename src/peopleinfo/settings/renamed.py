@@ -1,4 +1,4 @@
-"""Old names of settings, which are rejected with the new name."""
+"""Settings that were renamed before the first release."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from peopleinfo.people.store import CachedReader, Store
 if TYPE_CHECKING:
     from peopleinfo.auth.api_keys import ApiKeyStore
     from peopleinfo.auth.ended_sessions import EndedSessionStore
+    from peopleinfo.people.search_index import SearchIndex
 
 
 class OpenedStore(Store, Protocol):
@@ -26,6 +27,10 @@ class OpenedStore(Store, Protocol):
     def ended_sessions(self) -> EndedSessionStore:
         """The store of ended console sessions."""
 
+    @property
+    def search(self) -> SearchIndex | None:
+        """The search index, None if the store has none."""
+
 
 class ServiceStore(NamedTuple):
     """The parts of an open store, for the assembly of the service."""
@@ -38,6 +43,8 @@ class ServiceStore(NamedTuple):
     ended_sessions: EndedSessionStore
     cache: ServiceCache | None = None
     """The cache in front of the records, None if none is configured."""
+    search: SearchIndex | None = None
+    """The search index, None if the store has none."""
 
 
 class ServiceCache(CachedReader, Protocol):

@@ -16,7 +16,6 @@ from peopleinfo_client._sync import Client
 from peopleinfo_client.errors import (
     AccessDenied,
     AuditUnavailable,
-    ChangesExpired,
     ClientError,
     ConnectionFailed,
     FieldAccessDenied,
@@ -29,7 +28,6 @@ from peopleinfo_client.errors import (
     InvalidJson,
     InvalidPerson,
     InvalidSearch,
-    InvalidToken,
     NotAuthenticated,
     OutcomeUnknown,
     Overloaded,
@@ -39,9 +37,8 @@ from peopleinfo_client.errors import (
     StoreUnavailable,
     StreamInterrupted,
     VersionConflict,
-    VersionNotFound,
 )
-from peopleinfo_client.models import Change, ChangePage, ImportResult, Page, Person, VersionSummary
+from peopleinfo_client.models import ImportResult, Page, Person
 
 __version__ = "0.1.0"
 
@@ -50,9 +47,6 @@ __all__ = [
     "AccessDenied",
     "AsyncClient",
     "AuditUnavailable",
-    "Change",
-    "ChangePage",
-    "ChangesExpired",
     "Client",
     "ClientError",
     "ConnectionFailed",
@@ -67,7 +61,6 @@ __all__ = [
     "InvalidJson",
     "InvalidPerson",
     "InvalidSearch",
-    "InvalidToken",
     "NotAuthenticated",
     "OutcomeUnknown",
     "Overloaded",
@@ -79,6 +72,4 @@ __all__ = [
     "StoreUnavailable",
     "StreamInterrupted",
     "VersionConflict",
-    "VersionNotFound",
-    "VersionSummary",
 ]

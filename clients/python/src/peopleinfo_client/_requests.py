@@ -6,10 +6,10 @@ import gzip
 import os
 import secrets
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypedDict
-from urllib.parse import urlencode
 
 from peopleinfo_client._json import encode
-from peopleinfo_client.models import Person
+from peopleinfo_client.errors import InvalidInput, StreamInterrupted, failed_import
+from peopleinfo_client.models import ImportResult, Person
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -82,6 +82,12 @@ def page(search: Search, cursor: str | None, limit: int) -> Request:
     return Request("POST", "/v1/people/search", _JSON, encode({**search, "limit": limit, "cursor": cursor}))
 
 
+def text_page(text: str, cursor: str | None, *, forgiving: bool) -> Request:
+    """Return the request for a page of the people that a search box finds."""
+    body = {"q": text, "forgiving": forgiving, "limit": PAGE_SIZE, "cursor": cursor}
+    return Request("POST", "/v1/people/search", _JSON, encode(body))
+
+
 def replace(person: Person | str, data: Mapping[str, Any], version: Version) -> Request:
     """Return the request that replaces all fields of a person."""
     return _update("PUT", "application/json", person, data, version)
@@ -99,31 +105,6 @@ def delete(person: Person | str, version: Version) -> Request:
     return Request("DELETE", _person_path(_person_id(person)), headers)
 
 
-def history(person_id: str, cursor: str | None) -> Request:
-    """Return the request for a page of versions."""
-    query = urlencode({"limit": PAGE_SIZE} | ({"cursor": cursor} if cursor else {}))
-    return Request("GET", f"{_person_path(person_id)}/history?{query}")
-
-
-def version(person_id: str, number: int) -> Request:
-    """Return the request that reads a person at a version."""
-    return Request("GET", f"{_person_path(person_id)}/history/{int(number)}")
-
-
-def restore(person: Person | str, number: int, expected: Version) -> Request:
-    """Return the request that restores a version of a person."""
-    request = _update("POST", "application/json", person, {"version": int(number)}, expected)
-    return request._replace(path=f"{request.path}/restore")
-
-
-def changes(since: str | None, wait: int, *, include_person: bool) -> Request:
-    """Return the request for changes after a token, or for the current token."""
-    query: dict[str, Any] = {"limit": PAGE_SIZE, "wait": wait}
-    query |= {"since": since} if since is not None else {}
-    query |= {"include": "person"} if include_person else {}
-    return Request("GET", f"/v1/changes?{urlencode(query)}")
-
-
 def import_people(idempotency_key: str | None) -> Request:
     """Return the request of an import, without its rows."""
     headers = {"Content-Type": _NDJSON, "Content-Encoding": "gzip"}
@@ -135,6 +116,16 @@ def resume_hint(request: Request) -> str:
     """Return the message that describes how to resume an interrupted import."""
     key = request.headers["Idempotency-Key"]
     return f"the import was interrupted: send the same rows with idempotency_key={key!r} to resume it"
+
+
+def import_result(line: bytes, hint: str) -> ImportResult:
+    """Return the result in a line of the response. Raises an error for the line of a failed import, with the hint if it can resume."""
+    failure = failed_import(line)
+    if failure is None:
+        return ImportResult.from_json(line)
+    if isinstance(failure, InvalidInput):
+        raise failure
+    raise StreamInterrupted(f"{failure.detail}; {hint}") from failure
 
 
 def export(search: Search) -> Request:

@@ -11,16 +11,15 @@ from peopleinfo_client import _requests
 from peopleinfo_client._retry import RetryState
 from peopleinfo_client._transport import SyncTransport
 from peopleinfo_client.errors import StreamInterrupted
-from peopleinfo_client.models import ChangePage, HistoryPage, ImportResult, Page, Person
+from peopleinfo_client.models import Page, Person
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from peopleinfo_client._requests import Request, Search, Version
-    from peopleinfo_client.models import VersionSummary
+    from peopleinfo_client.models import ImportResult
 
 _READY_TIMEOUT = 5.0
-_CHANGES_WAIT = 20
 
 
 class Client:
@@ -73,6 +72,20 @@ class Client:
             for person in page.people:
                 yield person
 
+    def search(self, text: str, *, forgiving: bool = True) -> Iterator[Person]:
+        """Yield the people that a search box finds by a text, the best match first, page by page.
+
+        The text contains names in any order, a birthdate, words of an address, a mail address or a phone number. Each person has the
+        field `found_by`. Without `forgiving`, only whole words and prefixes match. Raises InvalidSearch.
+        """
+        cursor: str | None = None
+        while True:
+            page = Page.from_json(self._call(_requests.text_page(text, cursor, forgiving=forgiving)))
+            for person in page.people:
+                yield person
+            if (cursor := page.next_cursor) is None:
+                return
+
     def pages(
         self, *, limit: int = _requests.PAGE_SIZE, cursor: str | None = None, **search: Unpack[Search]
     ) -> Iterator[Page]:
@@ -107,59 +120,19 @@ class Client:
         """
         self._call(_requests.delete(person, version))
 
-    def history(self, person_id: str) -> Iterator[VersionSummary]:
-        """Yield the stored versions of a person, oldest first. Raises PersonNotFound."""
-        cursor: str | None = None
-        while True:
-            page = HistoryPage.from_json(self._call(_requests.history(person_id, cursor)))
-            for version in page.versions:
-                yield version
-            if (cursor := page.next_cursor) is None:
-                return
-
-    def get_version(self, person_id: str, number: int) -> Person:
-        """Return a person at a version. Raises PersonNotFound, VersionNotFound."""
-        return Person.from_json(self._call(_requests.version(person_id, number)))
-
-    def restore(self, person: Person | str, number: int, *, version: Version = None) -> Person:
-        """Store the fields of an earlier version as a new version, unless the person changed after it was read.
-
-        Raises PersonNotFound, VersionNotFound, VersionConflict.
-        """
-        return Person.from_json(self._call(_requests.restore(person, number, version)))
-
-    def changes_page(self, since: str | None = None, *, wait: int = 0, include_person: bool = False) -> ChangePage:
-        """Return changes after a token; without one, no changes and the current token.
-
-        The server waits up to `wait` seconds for a change if there is none. Raises InvalidToken, ChangesExpired.
-        """
-        request = _requests.changes(since, wait, include_person=include_person)
-        return ChangePage.from_json(self._call(request))
-
-    def changes(
-        self, since: str | None = None, *, wait: int = _CHANGES_WAIT, include_person: bool = False
-    ) -> Iterator[ChangePage]:
-        """Yield pages of changes after a token (default: the current one) without end; store `next` to continue later.
-
-        The server waits up to `wait` seconds for a change; a page without changes follows then. Raises InvalidToken, ChangesExpired.
-        """
-        while True:
-            page = self.changes_page(since, wait=wait, include_person=include_person)
-            yield page
-            since = page.next
-
     def import_people(
         self, rows: Iterable[Mapping[str, Any]], *, idempotency_key: str | None = None
     ) -> Iterator[ImportResult]:
         """Import people in bounded memory. Yields the result of each row, then the result of the whole import.
 
         Rows that can be iterated again (a list, not a generator) are sent again after a lost connection, without duplicates.
-        Raises StreamInterrupted with a message that describes how to resume.
+        Raises StreamInterrupted with a message that describes how to resume, and InvalidInput.
         """
         request = _requests.import_people(idempotency_key)
         repeatable = iter(rows) is not rows
-        for line in self._lines(request, rows, _requests.resume_hint(request), repeatable=repeatable):
-            yield ImportResult.from_json(line)
+        hint = _requests.resume_hint(request)
+        for line in self._lines(request, rows, hint, repeatable=repeatable):
+            yield _requests.import_result(line, hint)
 
     def export(self, **search: Unpack[Search]) -> Iterator[Person]:
         """Yield all matching people from one stream: faster than `find`, but not resumable.

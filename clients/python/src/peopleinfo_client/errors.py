@@ -72,18 +72,6 @@ class PersonNotFound(ProblemError):
     """The server has no such person, or the person was deleted."""
 
 
-class VersionNotFound(ProblemError):
-    """The person has no such version, or the version has expired."""
-
-
-class InvalidToken(ProblemError):
-    """The token was not issued by the feed of changes of this deployment."""
-
-
-class ChangesExpired(ProblemError):
-    """Changes after the token have expired: export all people, and continue with a current token."""
-
-
 class VersionConflict(ProblemError):
     """The person changed after the client read it; the server changed nothing."""
 
@@ -135,9 +123,6 @@ PROBLEM_TYPES: Final[dict[str, type[ProblemError]]] = {
     "invalid-cursor": InvalidCursor,
     "invalid-input": InvalidInput,
     "person-not-found": PersonNotFound,
-    "version-not-found": VersionNotFound,
-    "invalid-token": InvalidToken,
-    "token-expired": ChangesExpired,
     "version-conflict": VersionConflict,
     "idempotency-key-reused": IdempotencyKeyConflict,
     "person-deleted": IdempotentPersonDeleted,
@@ -167,6 +152,14 @@ def problem(status: int, body: bytes) -> ProblemError:
     error = PROBLEM_TYPES.get(problem_type(body), ProblemError)
     detail = _text(fields, "detail") or f"the response has status {status}"
     return error(status, detail, _field_errors(fields), _text(fields, "request_id"))
+
+
+def failed_import(line: bytes) -> ProblemError | None:
+    """Return the error in the last line of an import, or None for any other line."""
+    if not line.startswith(b'{"result":"failed"'):
+        return None
+    status = _fields(line).get("status")
+    return problem(status if isinstance(status, int) else 0, line)
 
 
 def _field_errors(fields: dict[str, Any]) -> tuple[FieldError, ...]:

@@ -5,7 +5,7 @@ import { parse, write } from "./json.js";
 import { signIn } from "./layout.js";
 import { showOutage } from "./outage.js";
 
-const RETRYABLE = [429, 502, 503, 504];
+export const RETRYABLE = [429, 502, 503, 504];
 
 /** An error response with its `status` and `errors` (each with `pointer` and `reason`), or no response (status 0). */
 export class Problem extends Error {
@@ -21,7 +21,7 @@ export const isUnavailable = ({ status }) => status === 0 || status >= 500 || st
 /** Send a request and return the JSON, text or file of the response. Throws Problem and AbortError; with `retry`, wait until the server responds. */
 export async function call(method, path, { body, type = "application/json", headers = {}, signal, retry = method === "GET" } = {}) {
   if (body !== undefined) headers = { ...headers, "Content-Type": type };
-  const request = { method, signal, headers, body: typeof body === "string" ? body : write(body) };
+  const request = { method, signal, headers, body: typeof body === "string" || body instanceof Blob ? body : write(body) };
   for (let attempt = 0; ; attempt++) {
     const response = await fetch(path, request).catch((reason) => {
       if (reason instanceof TypeError) return null;

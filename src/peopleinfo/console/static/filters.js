@@ -8,8 +8,9 @@ export function fromAddress({ search, hash }, form) {
   if (search) throw invalid("The address contains filters after “?”, which the server would receive. Enter them here.");
   if (!hash.includes("=")) return null;
   const values = [...new URLSearchParams(hash.slice(1))];
-  for (const [at, [name]] of values.entries()) {
+  for (const [at, [name, value]] of values.entries()) {
     if (form.elements[name]?.name !== name) throw invalid(`The address contains an unknown filter: ${name}.`);
+    if (name === "sort" && ![...form.elements.sort.options].some((option) => option.value === value)) throw invalid(`The address contains an unknown order: ${value}.`);
     if (values.findIndex(([other]) => other === name) < at) throw invalid(`The address contains a filter twice: ${name}.`);
   }
   return values;

@@ -90,5 +90,8 @@ if (notification) {
   setTimeout(() => notify(notification), 100); // screen readers announce changes of a status region, not its first content
 }
 
+// A redirect to the sign-in keeps the search in the fragment; the list restores it after the sign-in.
+if (location.pathname === "/console/sign-in" && location.hash.includes("=")) sessionStorage.setItem("fragment", location.hash);
+
 if (!JSON.rawJSON) notify("The console requires a newer browser.", "bad");
 import("./undo.js");

@@ -1,8 +1,8 @@
-// The list of results: a table with a choice of columns, and the selection of people.
+// The list of results: a table with a choice of columns, their order, and the selection of people.
 
 import { $, $$, copy, h, on, put } from "./dom.js";
 import { birthdate, fullName, LABELS, moment, pageOf, SERVER_FIELDS, versionOf } from "./people.js";
-import { isPending } from "./undo.js";
+import { pendingIds } from "./undo.js";
 
 const STANDARD = { person_birthdate: LABELS.person_birthdate, person_address: LABELS.person_address, updated_at: "Changed" };
 const MAX_FIELDS = 12; // custom fields in the choice of columns
@@ -11,10 +11,12 @@ const body = $("tbody", table);
 const choice = $("#columns");
 const people = new Map(); // id → person
 const selected = new Set();
+const collator = new Intl.Collator();
+let order = ""; // the name of the column by which the list is sorted, with "-" for the reverse order
 let columns = JSON.parse(localStorage.getItem("columns")) ?? ["person_birthdate", "person_address"];
 
 export const count = () => people.size;
-export const ids = () => [...people.keys()];
+export const ids = () => $$(".row", body).map(({ dataset }) => dataset.id);
 export const links = () => $$(".who", body);
 export const selectedPeople = () => [...selected].map((id) => ({ id, version: versionOf(people.get(id)) }));
 
@@ -28,6 +30,7 @@ export function append(more) {
   const fresh = more.filter(({ person_id }) => !people.has(person_id));
   for (const person of fresh) people.set(person.person_id, person);
   body.append(...fresh.map(row));
+  if (order) sort(order);
   offerColumns();
   mark();
   showSelection();
@@ -38,6 +41,25 @@ export function remove(id) {
   selected.delete(id);
   rowOf(id)?.remove();
   showSelection();
+}
+
+/** Sort the list by a column; people without a value come last. "" keeps the order of the results. */
+export function sort(by) {
+  order = by;
+  const name = by.replace("-", "");
+  for (const head of $$("[role=columnheader]", table)) head.ariaSort = head.dataset.name === name ? (by === name ? "ascending" : "descending") : null;
+  const keys = new Map([...people.values()].map((person) => [person.person_id, keyOf(person, name)]));
+  const sign = by === name ? 1 : -1;
+  const compare = (a, b) => !keys.get(a) - !keys.get(b) || sign * collator.compare(keys.get(a), keys.get(b));
+  const sorted = by ? [...people.keys()].sort(compare) : [...people.keys()];
+  const rows = new Map([...body.children].map((item) => [item.dataset.id, item]));
+  body.append(...sorted.map((id) => rows.get(id)));
+}
+
+/** Return the text by which a person is sorted: an unknown year of birth counts as no value. */
+function keyOf(person, name) {
+  if (name === "name") return [person.person_surname, person.person_name].filter(Boolean).join(" ");
+  return textOf(person[name]).replace(/^--.*/, "");
 }
 
 const rowOf = (id) => $(`[data-id="${CSS.escape(id)}"]`, body);
@@ -79,15 +101,20 @@ function offerColumns() {
   }));
 }
 
+function heading(name) {
+  return h("th", { scope: "col", role: "columnheader", "data-name": name }, STANDARD[name] ? h("button.link", { type: "button" }, STANDARD[name]) : name);
+}
+
 function showColumns() {
   table.style.setProperty("--columns", columns.map((name) => (name === "person_address" ? "minmax(0, 2fr)" : "minmax(0, 1fr)")).join(" "));
-  $("thead tr", table).replaceChildren(...$$("thead tr > :nth-child(-n+2)", table), ...columns.map((name) => h("th", { scope: "col", role: "columnheader" }, STANDARD[name] ?? name)));
+  $("thead tr", table).replaceChildren(...$$("thead tr > :nth-child(-n+2)", table), ...columns.map(heading));
   for (const item of body.children) item.replaceChildren(...[...item.children].slice(0, 2), ...columns.map((name) => cell(name, people.get(item.dataset.id)[name])));
 }
 
 /** Mark people with a pending deletion. */
 export function mark() {
-  for (const item of body.children) item.classList.toggle("going", isPending(item.dataset.id));
+  const pending = pendingIds();
+  for (const item of body.children) item.classList.toggle("going", pending.has(item.dataset.id));
 }
 
 export function select(ids) {
@@ -122,5 +149,6 @@ on(choice, "change", () => {
   columns = $$("input:checked", choice).map(({ value }) => value);
   localStorage.setItem("columns", JSON.stringify(columns));
   showColumns();
+  sort(order);
 });
 showColumns();

@@ -5,7 +5,7 @@ import { $, $$, h, on, put } from "./dom.js";
 import { leaveTo, notify } from "./layout.js";
 import { LABELS, FIELDS, showNotFound, birthdate, details, fullName, moment, pageOf, path, versionOf, view } from "./people.js";
 import { latestResults, neighbours } from "./results.js";
-import { isPending, scheduleDeletion } from "./undo.js";
+import { pendingIds, scheduleDeletion } from "./undo.js";
 
 const id = decodeURIComponent(location.pathname.split("/")[3]);
 const list = `/console${latestResults().fragment}`;
@@ -30,7 +30,7 @@ function show(read) {
 
 const line = (name, value) => [h("dt", null, name || "(no name)"), h("dd", null, view(value, name))];
 
-const mark = () => ($("#delete").disabled = isPending(id));
+const mark = () => ($("#delete").disabled = pendingIds().has(id));
 
 async function showNeighbours() {
   const found = await neighbours(id);

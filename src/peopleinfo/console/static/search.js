@@ -2,13 +2,15 @@
 
 import { call } from "./api.js";
 import { $, $$, copy, h, on, put, debounce } from "./dom.js";
-import { download } from "./download.js";
+import { offerExports } from "./download.js";
 import { fromAddress, toFragment } from "./filters.js";
 import * as list from "./list.js";
 import { storeResults } from "./results.js";
 import { scheduleDeletion } from "./undo.js";
 
 const LIMIT = 50;
+const SORT_LIMIT = 1000; // people of a page that is read to sort the list
+const MAX_SORTED = 5000;
 const MAX_EMPTY_PAGES = 10; // empty pages to read before the user must confirm
 const form = $("#search");
 const table = $("#results");
@@ -29,7 +31,7 @@ const remember = (more) => history.replaceState({ ...history.state, ...more }, "
 
 /** Convert form values to a search of the API. */
 function toFilter(values) {
-  const { surname, whole, exact, ...rest } = Object.fromEntries(values);
+  const { surname, whole, exact, sort, ...rest } = Object.fromEntries(values);
   const search = { ...rest, ...(exact && { match: "exact" }) };
   const [last, first] = (surname ?? "").split(/\s*,\s*(.*)/);
   if (last) search[whole ? "surname" : by] = last;
@@ -46,7 +48,7 @@ async function search() {
   filter = toFilter(given);
   if (!addressError) fragment = toFragment(given);
   remember({});
-  put("#filter-count", given.filter(([name]) => name !== "surname").length || "");
+  put("#filter-count", given.filter(([name]) => !["surname", "sort"].includes(name)).length || "");
   for (const button of $$("#letters button")) button.ariaPressed = `${button.value === form.elements.surname.value}`;
   wait();
   $("#empty").replaceChildren();
@@ -62,12 +64,21 @@ async function search() {
     }
     signal.throwIfAborted();
     list.clear();
+    list.sort(sortOrder());
     show(page);
+    if (sortOrder()) await readAll();
   } catch (reason) {
     showError(reason);
   } finally {
     if (!signal.aborted) table.classList.remove("waiting");
   }
+}
+
+const sortOrder = () => form.elements.sort.value;
+
+/** Read the pages that the order of the list needs, up to a limit. */
+async function readAll() {
+  while (cursor && list.count() < MAX_SORTED) await next();
 }
 
 /** Hide the actions on the results while another search is entered or runs. */
@@ -89,7 +100,7 @@ function useWholeSurnames(reason) {
 async function nextPage(cursor) {
   const { signal } = request;
   for (let pages = 1; ; pages++) {
-    const body = { ...filter, limit: LIMIT, cursor };
+    const body = { ...filter, limit: sortOrder() ? SORT_LIMIT : LIMIT, cursor };
     const page = await call("POST", "/v1/people/search", { body, signal, retry: true });
     if (page.people.length || !page.next_cursor || pages === MAX_EMPTY_PAGES) return page;
     cursor = page.next_cursor;
@@ -149,6 +160,7 @@ function showEmpty(isFiltered) {
 function summary(count, isFiltered) {
   if (!count) return cursor ? "No matches so far. More people remain." : "";
   const people = count === 1 ? "1 person" : `${count.toLocaleString("en")} people`;
+  if (cursor && sortOrder()) return count < MAX_SORTED ? `Sorting, ${people} so far …` : `The first ${people}, sorted. Filters make the list shorter.`;
   return people + (cursor ? " so far" : isFiltered ? "" : " in total");
 }
 
@@ -164,12 +176,12 @@ function showError(reason) {
   $("#empty").replaceChildren(h("p.problem", { role: "alert" }, messages.join(" ") || reason.message));
 }
 
-/** Export all matches, including those that are not on the page. */
-const exportAs = (button) => download(button, { ...shownFilter, format: button.value });
-
 /** Show the search of the address, or the one of the history entry. */
 async function restore() {
   const { count = 0, scrolled = 0 } = history.state ?? {};
+  const kept = sessionStorage.getItem("fragment");
+  sessionStorage.removeItem("fragment");
+  if (kept && !location.hash) history.replaceState(null, "", kept);
   try {
     setForm(fromAddress(location, form) ?? []);
   } catch (reason) {
@@ -187,13 +199,20 @@ function setSurname(text) {
   search();
 }
 
+/** Sort by a column, or in reverse order if it is sorted already; the latest change comes first. */
+function setSort(name) {
+  const [first, second] = name === "updated_at" ? [`-${name}`, name] : [name, `-${name}`];
+  form.elements.sort.value = sortOrder() === first ? second : first;
+  search();
+}
+
 function setForm(values) {
   for (const [name, value] of values) {
     const field = form.elements[name];
     if (field.type === "checkbox") field.checked = true;
     else field.value = value;
   }
-  filters.open = values.some(([name]) => name !== "surname");
+  filters.open = values.some(([name]) => !["surname", "sort"].includes(name));
 }
 
 const end = new IntersectionObserver((seen) => seen.some((entry) => entry.isIntersecting) && list.count() && next(), { rootMargin: "600px" });
@@ -202,9 +221,11 @@ on(form, "input", () => ((addressError = null), wait(), soon()));
 form.reset(); // the address has the search, not the form that a browser restores
 on(form, "reset", () => ((addressError = null), setTimeout(search)));
 on(form, "submit", (event) => (event.preventDefault(), search()));
+on("#sort", "change", () => ((addressError = null), search()));
 on(more, "click", next);
 on("#letters", "click", ({ target }) => target.value && setSurname(target.ariaPressed === "true" ? "" : target.value));
-for (const button of $$("button", $("#export"))) on(button, "click", () => exportAs(button));
+on("#results thead", "click", ({ target }) => target.closest("button") && setSort(target.closest("th").dataset.name));
+offerExports("#export", () => shownFilter); // all matches, including those that are not on the page
 if ($("#delete-selected")) on("#delete-selected", "click", () => (scheduleDeletion(list.selectedPeople()), list.select([])));
 addEventListener("scroll", debounce(100, () => remember({ scrolled: scrollY })), { passive: true });
 addEventListener("hashchange", () => (location.hash.includes("=") ? location.reload() : remember({})));

@@ -15,17 +15,19 @@ const pending = () => JSON.parse(sessionStorage.getItem("deletions") ?? "[]");
 function save(deletions) {
   sessionStorage.setItem("deletions", JSON.stringify(deletions));
   show();
+  tick();
   dispatchEvent(new Event("deletions"));
 }
 const keyOf = ({ people }) => people[0].id;
 const cancel = (deletion) => save(pending().filter((other) => keyOf(other) !== keyOf(deletion)));
 
-/** Return whether a deletion of this person is pending. */
-export const isPending = (id) => pending().some(({ people }) => people.some((person) => person.id === id));
+/** Return the ids of the people whose deletion is pending. */
+export const pendingIds = () => new Set(pending().flatMap(({ people }) => people.map(({ id }) => id)));
 
 /** Delete people, each with its `id` and `version`, after the delay. */
 export function scheduleDeletion(people) {
-  const others = people.filter(({ id }) => !isPending(id));
+  const known = pendingIds();
+  const others = people.filter(({ id }) => !known.has(id));
   if (others.length) save([...pending(), { people: others, due: Date.now() + DELAY }]);
 }
 
@@ -89,7 +91,7 @@ function add(deletion) {
 }
 
 function tick() {
-  for (const deletion of pending()) {
+  for (const deletion of pending().filter((one) => shown.has(keyOf(one)))) {
     const seconds = Math.max(0, Math.ceil((deletion.due - Date.now()) / 1000));
     $("time", shown.get(keyOf(deletion)).note).textContent = `${seconds} s`;
     if (!seconds) deleteNow(deletion);

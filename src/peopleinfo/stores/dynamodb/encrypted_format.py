@@ -10,7 +10,7 @@ import secrets
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from peopleinfo.crypto.envelope import RECORD, RESPONSE, decrypt, encrypt
+from peopleinfo.crypto.envelope import RECORD, RESPONSE, context
 from peopleinfo.crypto.keyring import KeyCache
 from peopleinfo.errors import DecryptionFailed, PersonNotFound
 from peopleinfo.stores.dynamodb.client import TransactionCancelled
@@ -22,8 +22,7 @@ from peopleinfo.stores.dynamodb.record_writes import ABSENT
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
+    from peopleinfo.crypto.cipher import Cipher
     from peopleinfo.crypto.record_encryption import RecordEncryption
     from peopleinfo.people.person import StoredPerson
     from peopleinfo.people.search import PersonFilter
@@ -37,7 +36,7 @@ _FIRST_VERSION: Final = 1  # the version of a saved response: that of a new reco
 class _Key(NamedTuple):
     """The decrypted key of a record and the 16 bytes of its home key."""
 
-    key: AESGCM
+    cipher: Cipher
     owner: bytes
 
 
@@ -66,11 +65,13 @@ class EncryptedFormat:
             self._index_lookup(person_filter)
 
     def new(self, home: ItemKey, item_key: ItemKey, surname_key: str, record: StoredPerson, write_id: bytes) -> NewItem:
-        key, wrapped = self._keyring.new(home.block)
-        item = item_key.key | self._attributes(key, home, item_key, surname_key, record, write_id)
+        cipher, wrapped = self._keyring.new(home.block)
+        item = item_key.key | self._attributes(cipher, home, item_key, surname_key, record, write_id)
         # Overwrites a key left behind by a record that a restored backup lacks; no record needs that key.
         key_write: Json = {"TableName": self._keys.name, "Item": key_of(home.block) | {"data_key": binary(wrapped)}}
-        return NewItem(item, ({"Put": key_write},), partial(encrypt, key, home.block, RESPONSE, _FIRST_VERSION))
+        return NewItem(
+            item, ({"Put": key_write},), partial(cipher.encrypt, context=context(RESPONSE, home.block, _FIRST_VERSION))
+        )
 
     async def put_new(self, new: NewItem) -> bool:
         try:
@@ -101,7 +102,7 @@ class EncryptedFormat:
         key = (await self._keys_of([b64_key(home)])).get(b64_key(home))
         if key is None:
             raise PersonNotFound(record.person_id)
-        return self._attributes(key.key, home, item_key, surname_key, record, write_id)
+        return self._attributes(key.cipher, home, item_key, surname_key, record, write_id)
 
     async def get_home(self, home: ItemKey, attributes: str) -> Item | None:
         self._cache.expire()
@@ -144,12 +145,12 @@ class EncryptedFormat:
 
     async def read_response(self, home: ItemKey, stored: bytes) -> bytes | None:
         key = (await self._keys_of([b64_key(home)])).get(b64_key(home))
-        return decrypt(*key, RESPONSE, _FIRST_VERSION, stored) if key else None
+        return key.cipher.decrypt(stored, context(RESPONSE, key.owner, _FIRST_VERSION)) if key else None
 
     def _attributes(
-        self, key: AESGCM, home: ItemKey, item_key: ItemKey, surname_key: str, record: StoredPerson, write_id: bytes
+        self, cipher: Cipher, home: ItemKey, item_key: ItemKey, surname_key: str, record: StoredPerson, write_id: bytes
     ) -> Item:
-        encrypted = record._replace(body=encrypt(key, home.block, RECORD, record.version, record.body))
+        encrypted = record._replace(body=cipher.encrypt(record.body, context(RECORD, home.block, record.version)))
         return record_attributes(self.index(surname_key), encrypted, item_key, write_id, prefixes=self._prefixes)
 
     async def _decrypt(self, home: str, item: Item, keys: dict[str, _Key]) -> bytes | None:
@@ -157,12 +158,12 @@ class EncryptedFormat:
         if key is None:
             return None
         try:
-            return decrypt(*key, RECORD, version, body)
+            return key.cipher.decrypt(body, context(RECORD, key.owner, version))
         except DecryptionFailed:
             # The record was deleted and restored with a new key: the cached key is outdated.
             self._cache.pop(home, None)
             key = (await self._keys_of([home])).get(home)
-            return decrypt(*key, RECORD, version, body) if key else None
+            return key.cipher.decrypt(body, context(RECORD, key.owner, version)) if key else None
 
     async def _keys_of(self, homes: Sequence[str]) -> dict[str, _Key]:
         """Return the existing keys by home key."""

@@ -16,7 +16,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from peopleinfo.crypto.envelope import KEY_SIZE
+from peopleinfo.crypto.cipher import KEY_SIZE
 from peopleinfo.crypto.keyring import Keyring, Wrapped
 from peopleinfo.crypto.record_encryption import SECRET_OWNER, RecordEncryption, check_index
 from peopleinfo.crypto.rotation import PersonKey

@@ -72,6 +72,8 @@ _MAX_SCAN_ITEMS: Final = 1_000  # items requested per call; a response holds at 
 class DynamoDBStore(NoHistory):
     """Person records in a DynamoDB table that several processes share."""
 
+    search = None  # ADR 16 describes the items of the search index
+
     def __init__(
         self,
         table: TableClient,

@@ -12,7 +12,8 @@ from contextlib import closing
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
-from peopleinfo.crypto.envelope import KEY_SIZE, RECORD, RESPONSE, decrypt, encrypt
+from peopleinfo.crypto.cipher import KEY_SIZE
+from peopleinfo.crypto.envelope import RECORD, RESPONSE, context
 from peopleinfo.crypto.keyring import KeyCache, Keyring, Wrapped
 from peopleinfo.crypto.record_encryption import SECRET_OWNER, RecordEncryption, check_index, fingerprint
 from peopleinfo.errors import DecryptionFailed, StoreConfigurationError, StoreMissing
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
+    from peopleinfo.crypto.cipher import Cipher
     from peopleinfo.crypto.master_key import Encryption
     from peopleinfo.stores.sqlite.errors import ErrorTranslator
 
@@ -170,7 +170,7 @@ class DecryptingReader:
         self._db = db
         self._errors = errors
         self._unwrap_key = encryption.keys.key
-        self._cache: KeyCache[bytes, AESGCM] = KeyCache()  # wrapped key → key
+        self._cache: KeyCache[bytes, Cipher] = KeyCache()  # wrapped key → key
         db.create_function("decrypted", 4, self.decrypt)
         db.execute(_DECRYPTED_VIEW.format(name="readable", index=""))
         db.execute(_DECRYPTED_VIEW.format(name="in_order", index="INDEXED BY people_by_seq"))
@@ -181,7 +181,7 @@ class DecryptingReader:
         self._cache.expire()
         try:
             key = self._cache.get(wrapped) or self._unwrap(seq, wrapped)
-            return decrypt(key, owner_of(seq), RECORD, version, body)
+            return key.decrypt(body, context(RECORD, owner_of(seq), version))
         except DecryptionFailed as error:
             raise self._errors.decryption_failed() from error
 
@@ -193,11 +193,11 @@ class DecryptingReader:
             with closing(self._db.execute(_BY_SURNAME, (key, after, limit))) as rows:
                 for seq, version, body, wrapped in rows:
                     record_key = cached(wrapped) or self._unwrap(seq, wrapped)
-                    yield seq, decrypt(record_key, _block(seq, 0), RECORD, version, body)
+                    yield seq, record_key.decrypt(body, context(RECORD, _block(seq, 0), version))
         except DecryptionFailed as error:
             raise self._errors.decryption_failed() from error
 
-    def _unwrap(self, seq: int, wrapped: bytes) -> AESGCM:
+    def _unwrap(self, seq: int, wrapped: bytes) -> Cipher:
         return self._cache.put(wrapped, self._unwrap_key(owner_of(seq), wrapped))
 
 
@@ -219,7 +219,7 @@ class EncryptingWriter:
             owner = owner_of(seq)
             key, wrapped = self._keys.new(owner)
             keys.append((seq, wrapped))
-            ciphertext = encrypt(key, owner, RECORD, version, body)
+            ciphertext = key.encrypt(body, context(RECORD, owner, version))
             encrypted.append((self.index(surname_key), seq, fold, version, ciphertext))
         # A crash between the commits may have left keys without a record.
         db.executemany("INSERT OR REPLACE INTO person_keys VALUES (?, ?)", keys)
@@ -239,7 +239,7 @@ class EncryptingWriter:
         if row is None:
             return None
         owner = owner_of(seq)
-        return decrypt(self._keys.key(owner, row[0]), owner, RESPONSE, 1, ciphertext)
+        return self._keys.key(owner, row[0]).decrypt(ciphertext, context(RESPONSE, owner, 1))
 
     def delete_key(self, db: sqlite3.Connection, seq: int) -> None:
         """Delete the key of a record."""
@@ -259,7 +259,7 @@ class EncryptingWriter:
     def _encrypt(self, db: sqlite3.Connection, seq: int, kind: bytes, version: int, body: bytes) -> bytes:
         (wrapped,) = db.execute("SELECT wrapped FROM person_keys WHERE seq = ?", (seq,)).fetchone()
         owner = owner_of(seq)
-        return encrypt(self._keys.key(owner, wrapped), owner, kind, version, body)
+        return self._keys.key(owner, wrapped).encrypt(body, context(kind, owner, version))
 
 
 def owner_of(seq: int) -> bytes:
