@@ -10,6 +10,7 @@ from peopleinfo.errors import FieldAccessDenied
 from peopleinfo.matching import comparison
 from peopleinfo.matching.record import MatchRecord, prepare
 from peopleinfo.matching.spelling import are_near, edit_distance, jaro_winkler
+from peopleinfo.people import strict_json
 
 
 def named(name: str | None, surname: str | None = None) -> MatchRecord:
@@ -59,9 +60,12 @@ def test_address_is_divided_into_numbers_and_words() -> None:
     assert record.words == {"konigstrasse", "zurich"}
 
 
-def test_identifiers_are_configured_fields_without_blanks() -> None:
-    fields = {"employee_no": "AB 12", "email": "", "other": "x"}
-    assert prepare(fields, identifiers=("employee_no", "email", "phone")).identifiers == (("employee_no", "ab12"),)
+def test_identifiers_are_configured_fields_in_any_notation() -> None:
+    names = ("employee_no", "email", "phone")
+    fields = {"employee_no": strict_json.parse(b"[12, true, null]"), "email": "Anna <A@B.example>", "other": "x"}
+    same = {"employee_no": "12", "email": "a@b.example"}
+    assert prepare(fields, identifiers=names).identifiers == prepare(same, identifiers=names).identifiers
+    assert [name for name, _ in prepare(fields, identifiers=names).identifiers] == ["employee_no", "email"]
 
 
 def test_values_of_unexpected_types_are_ignored() -> None:

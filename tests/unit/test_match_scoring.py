@@ -131,6 +131,12 @@ def test_misspelt_name_is_certain_with_the_same_identifier_only() -> None:
     assert compare(MARINA, changed(person_name="Martina", email=None)).assess(10_000, 0.01).grade == "probable"
 
 
+def test_one_equal_value_of_an_identifier_suffices() -> None:
+    several = MARINA | {"email": ["other@example.com", MARINA["email"]]}
+    [item] = [each for each in compare(several, MARINA).evidence if each.is_identifier]
+    assert item.agreement == "same"
+
+
 def test_swapped_names_are_certain_if_both_are_equal() -> None:
     swapped = changed(person_name="Rossi", person_surname="Marina", email=None)
     assert compare(MARINA, swapped).assess(1_000, 0.5).grade == "certain"

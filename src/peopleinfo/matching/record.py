@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from peopleinfo.errors import FieldAccessDenied
 from peopleinfo.people.field_access import visible_fields
 from peopleinfo.people.folding import fold
+from peopleinfo.people.identifiers import keys_of, values_of
 from peopleinfo.people.sounds import sound
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class MatchRecord(NamedTuple):
     partial_birthdate: str = ""  # YYYY, YYYYMM or --MMDD, if not complete
     numbers: frozenset[str] = frozenset()  # of the address
     words: frozenset[str] = frozenset()  # of the address, folded
-    identifiers: tuple[tuple[str, str], ...] = ()  # field and folded value
+    identifiers: tuple[tuple[str, str], ...] = ()  # field and search key of each value
 
     @property
     def first(self) -> str:
@@ -115,9 +116,5 @@ def _address(value: Any) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _identifiers(fields: Mapping[str, Any], names: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """Return the configured identifiers; a number counts as its digits."""
-    values = ((name, fields.get(name)) for name in names)
-    folded = (
-        (name, fold(str(value, "ascii") if isinstance(value, bytes) else str(value))) for name, value in values if value
-    )
-    return tuple((name, value.replace(" ", "")) for name, value in folded if value)
+    """Return the configured identifiers in the form of their search keys, so that any usual notation is equal."""
+    return tuple((name, key) for name, value in values_of(fields, names) for key in keys_of(name, value))

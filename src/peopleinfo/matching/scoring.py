@@ -138,9 +138,14 @@ def _birthdate(agreement: str, share: float) -> Evidence:
 
 
 def _identifiers(p: MatchRecord, q: MatchRecord) -> list[Evidence]:
-    theirs = dict(q.identifiers)
-    agreements = ((field, comparison.identifiers(a, theirs[field])) for field, a in p.identifiers if field in theirs)
-    return [_evidence(field, agreement, IDENTIFIER[agreement]) for field, agreement in agreements]
+    """Return the evidence of each identifier that both records have; of several values, the best agreement counts."""
+    evidence = []
+    for field in dict.fromkeys(field for field, _ in p.identifiers):
+        pairs = [(a, b) for f, a in p.identifiers for g, b in q.identifiers if f == g == field]
+        agreements = {comparison.identifiers(a, b) for a, b in pairs}
+        if agreement := next((each for each in IDENTIFIER if each in agreements), None):
+            evidence.append(_evidence(field, agreement, IDENTIFIER[agreement]))
+    return evidence
 
 
 def _names(p: MatchRecord, q: MatchRecord, frequencies: Frequencies) -> tuple[list[Evidence], bool]:
