@@ -84,15 +84,13 @@ def test_quoted_newline_does_not_shift_line_numbers() -> None:
     assert [(row.line, row.data.get("person_address")) for row in found] == [(2, "1 Road\nTown"), (4, "x")]
 
 
-def test_blank_lines_and_empty_rows_are_reported_as_skipped() -> None:
+def test_successive_blank_lines_and_empty_rows_are_reported_as_one_skipped_row() -> None:
     found = rows("surname,name\n\nA,\n,\n\n")
-    assert [(row.line, isinstance(row.data, SkippedRow)) for row in found] == [
-        (2, True),
-        (3, False),
-        (4, True),
-        (5, True),
+    assert [(row.line, row.data) for row in found] == [
+        (2, SkippedRow("the row is blank")),
+        (3, {"person_surname": "A"}),
+        (4, SkippedRow("2 rows are blank", rows=2)),
     ]
-    assert found[1].data == {"person_surname": "A"}
 
 
 def test_space_after_every_delimiter_is_ignored() -> None:

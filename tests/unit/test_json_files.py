@@ -24,11 +24,14 @@ def rows(data: bytes, columns: ColumnMapping | None = None, **options: Any) -> l
     return list(read(io.BufferedReader(io.BytesIO(data)), columns, **options).rows)
 
 
-def test_each_line_is_a_row_and_blank_lines_are_reported_as_skipped() -> None:
-    found = rows(b'{"person_surname":"A"}\n\n  \n{"person_surname":"B"}')
-    skipped = SkippedRow("the line is blank")
-    values = [{"person_surname": "A"}, skipped, skipped, {"person_surname": "B"}]
-    assert [(row.line, row.data) for row in found] == list(enumerate(values, start=1))
+def test_each_line_is_a_row_and_successive_blank_lines_are_one_skipped_row() -> None:
+    found = rows(b'{"person_surname":"A"}\n\n  \n{"person_surname":"B"}\n ')
+    assert [(row.line, row.data) for row in found] == [
+        (1, {"person_surname": "A"}),
+        (2, SkippedRow("2 rows are blank", rows=2)),
+        (4, {"person_surname": "B"}),
+        (5, SkippedRow("the row is blank")),
+    ]
 
 
 def test_line_that_is_not_json_has_an_error() -> None:

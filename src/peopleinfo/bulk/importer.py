@@ -133,6 +133,9 @@ class Importer:
             for row, person, errors in batch.checked
         ]
         self._statuses.update(result.status for result in results)
+        self._statuses["skipped"] += sum(
+            result.row.data.rows - 1 for result in results if isinstance(result.row.data, SkippedRow)
+        )
         return results
 
     def _count(self, row: Row, before: Checkpoint) -> None:

@@ -17,9 +17,18 @@ class InvalidRow(NamedTuple):
 
 
 class SkippedRow(NamedTuple):
-    """Takes the place of a value that describes no person, with the reason: a blank row or a line above the header."""
+    """Takes the place of a value that describes no person, with the reason: blank rows or a line above the header.
+
+    `rows` is the number of successive rows that it stands for, so that a file of blank lines has one result instead of millions.
+    """
 
     reason: str
+    rows: int = 1
+
+
+def blank_row(line: int, rows: int) -> Row:
+    """Return the row of `rows` successive blank rows that start at a line."""
+    return Row(line, SkippedRow("the row is blank" if rows == 1 else f"{rows:,} rows are blank", rows), b"")
 
 
 class Row(NamedTuple):

@@ -7,7 +7,7 @@ import json
 import re
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from peopleinfo.bulk.rows import InvalidRow, Row, RowResult, SkippedRow
+from peopleinfo.bulk.rows import InvalidRow, Row, RowResult, blank_row
 from peopleinfo.errors import InvalidInput, InvalidJson
 from peopleinfo.formats.column_mapping import REJECT_LINE, REJECT_REASON, REJECT_TEXT
 from peopleinfo.formats.csv import reasons
@@ -25,17 +25,24 @@ _BLANK: Final = re.compile(r"[ \t\n\r]*")
 
 def read_lines(stream: IO[bytes]) -> Iterator[Row]:
     """Yield a row per line; its data is an InvalidRow if the line is not JSON."""
-    line = 0
+    line = blank = 0
     while text := stream.readline(MAX_VALUE_SIZE):
         line += 1
+        if text.isspace() and len(text) < MAX_VALUE_SIZE:
+            blank += 1
+            continue
+        if blank:
+            yield blank_row(line - blank, blank)
+            blank = 0
         if len(text) == MAX_VALUE_SIZE and not text.endswith(b"\n"):
             while (rest := stream.readline(MAX_VALUE_SIZE)) and not rest.endswith(b"\n"):
                 pass
             yield Row(line, InvalidRow(f"is longer than {MAX_VALUE_SIZE // 1024} KiB"), b"")
-        elif text := text.strip(b" \t\r\n"):
-            yield Row(line, parse_value(text), text)
         else:
-            yield Row(line, SkippedRow("the line is blank"), text)
+            text = text.strip(b" \t\r\n")
+            yield Row(line, parse_value(text), text)
+    if blank:
+        yield blank_row(line - blank + 1, blank)
 
 
 class ChunkedText:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from peopleinfo.bulk.rows import InvalidRow, Row, SkippedRow
+from peopleinfo.bulk.rows import InvalidRow, Row, SkippedRow, blank_row
 from peopleinfo.errors import InvalidInput
 from peopleinfo.formats.column_mapping import unique_names
 from peopleinfo.formats.field_mapper import FieldMapper
@@ -69,16 +69,25 @@ class Table:
         """Yield all rows but the header, also those above it."""
         for line, cells, raw in self._above:
             if isinstance(cells, list):
-                yield Row(line, SkippedRow("the row is above the header" if _has_text(cells) else _BLANK.reason), cells)
+                yield (
+                    Row(line, SkippedRow("the row is above the header"), cells)
+                    if _has_text(cells)
+                    else blank_row(line, 1)
+                )
             else:
                 yield Row(line, cells, raw or [])
         width, header, map_cells = len(self.header), self.header, self._mapper.map_cells
         sample, self._sample = self._sample, []
+        first = blank = 0
         for line, cells, raw in itertools.chain(sample, self._rows):
+            if isinstance(cells, list) and not (cells and cells[0] and not cells[0].isspace()) and not _has_text(cells):
+                first, blank = first or line, blank + 1
+                continue
+            if blank:
+                yield blank_row(first, blank)
+                first = blank = 0
             if not isinstance(cells, list):
                 yield Row(line, cells, raw or [])
-            elif not (cells and cells[0] and not cells[0].isspace()) and not _has_text(cells):
-                yield Row(line, _BLANK, cells)
             elif len(cells) > width and _has_text(cells[width:]):
                 yield Row(line, InvalidRow(f"has {len(cells)} cells, but the header has {width}"), cells)
             elif cells == header:
@@ -86,6 +95,8 @@ class Table:
             else:
                 data, errors = map_cells(cells)
                 yield Row(line, data, cells, errors)
+        if blank:
+            yield blank_row(first, blank)
 
     def _problem(self, mapping: ColumnMapping) -> InvalidInput | None:
         """Return an error if no column has names, or two columns with the same heading claim one field."""
@@ -106,9 +117,6 @@ class Table:
                     safe_message=f"more than one column can be {field}: set {mapping.option('map', f'{field}=COLUMN')}",
                 )
         return None
-
-
-_BLANK: Final = SkippedRow("the row is blank")
 
 
 def _header_index(rows: Sequence[TableRow], mapping: ColumnMapping) -> int:
