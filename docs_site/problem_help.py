@@ -38,6 +38,18 @@ PROBLEMS: Final = {
         "No record has this ID, or it was deleted.",
         "Check the ID. IDs of another deployment do not exist here.",
     ),
+    "version-not-found": Help(
+        "The record has no such version, or the version has expired (`PEOPLEINFO_HISTORY`).",
+        "Read the history of the record for its stored versions.",
+    ),
+    "invalid-token": Help(
+        "The token is not a position in the feed of changes, or belongs to another deployment.",
+        "Request `/v1/changes` without `since` for the current token.",
+    ),
+    "token-expired": Help(
+        "Changes after the token have expired (`PEOPLEINFO_CHANGES`), or a backup has replaced the store.",
+        "Request the current token, export all people, then continue with that token.",
+    ),
     "version-conflict": Help(
         "The record has another version than `If-Match` states: another client changed it.",
         "Read the record, apply the change to the new version and send its `ETag`.",

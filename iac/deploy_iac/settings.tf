@@ -23,6 +23,8 @@ locals {
     rate_limit_shared   = "^(true|false)$"
     retention_period    = "^[1-9][0-9]{0,4}d$"
     search_indexes      = "^(names|birthdate|address)(,(names|birthdate|address))*$"
+    history             = "^([0-9]{1,5}|[1-9][0-9]{0,4}d)$"
+    changes             = "^[1-9][0-9]{0,4}d$"
     workers             = "^([1-9]|[1-5][0-9]|6[0-4])$"
   }
 }

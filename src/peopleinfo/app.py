@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from peopleinfo.errors import InvalidSettings, PeopleInfoError
+from peopleinfo.people.history_service import HistoryService
 from peopleinfo.people.person import utc_now
 from peopleinfo.people.service import PeopleService
 from peopleinfo.stores.registry import is_store_file, open_service_store
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from peopleinfo.auth.authenticator import TokenVerifier
     from peopleinfo.auth.oidc_login import AuthorizationCodeFlow
     from peopleinfo.auth.rate_limit import TokenBuckets
+    from peopleinfo.http.cursors import ChangeTokens
     from peopleinfo.http.middleware.rate_limit import RateLimiter
     from peopleinfo.http.services import Services
     from peopleinfo.http.shutdown import GracefulShutdown
@@ -38,6 +40,18 @@ async def open_people(settings: Settings, *, create: bool = False) -> AsyncItera
     """
     async with open_service_store(settings, create=create) as store:
         yield people_service(store)
+
+
+@asynccontextmanager
+async def open_history(settings: Settings) -> AsyncIterator[tuple[HistoryService, ChangeTokens]]:
+    """Open the history of the configured store, and the tokens of its feed, for the duration of the context.
+
+    Raises StoreMissing, StoreConfigurationError.
+    """
+    from peopleinfo.http.cursors import ChangeTokens  # noqa: PLC0415 - as below
+
+    async with open_service_store(settings) as store:
+        yield HistoryService(store.people), ChangeTokens(store.secret)
 
 
 def people_service(store: ServiceStore) -> PeopleService:
@@ -186,6 +200,7 @@ class Application:
         )
         services = Services(
             people=people_service(store),
+            history=HistoryService(store.people),
             imports=ImportTarget(store.people, store.secret, utc_now),
             store=store.people,
             cache=store.cache,
@@ -213,11 +228,14 @@ class Application:
         return app
 
     async def _start_background_tasks(self, services: Services, store: ServiceStore, stack: AsyncExitStack) -> None:
+        from peopleinfo.privacy.expiry import run_expiry  # noqa: PLC0415
+
         settings = self._settings
         await stack.enter_async_context(background_task(services.exposition.sample_loop()))
         if services.rate_limiter and settings.rate_limit_shared:
             rates = services.rate_limiter.rates
             await stack.enter_async_context(_shared_rate_limits(rates, settings, store.secret))
+        await stack.enter_async_context(background_task(run_expiry(store.people)))
         if settings.retention:
             from peopleinfo.privacy.retention import run_retention  # noqa: PLC0415
 

@@ -31,6 +31,7 @@
     ├── StoreConfigurationError         permanent until an operator fixes it: permissions, schema, wrong file
     │   └── StoreMissing                the store does not exist
     ├── InvalidCursor                   the cursor of a page does not belong to the search
+    ├── InvalidToken                    the token is not a position in the feed of changes
     ├── InvalidInput                    the file of an import cannot be read
     ├── InvalidSettings
     ├── ApiKeyError                     an API key cannot be created, found or changed
@@ -95,9 +96,9 @@ class PersonNotFound(PeopleInfoError):
 class VersionNotFound(PeopleInfoError):
     """The record has no such version, or the version has expired."""
 
-    def __init__(self, person_id: str, version: int) -> None:
+    def __init__(self, person_id: str) -> None:
         self.person_id = person_id
-        super().__init__(f"version {version} does not exist or has expired: read the history for the stored versions")
+        super().__init__("the person has no such version, or it has expired: read the history for the stored versions")
 
 
 class ChangesExpired(PeopleInfoError):
@@ -281,6 +282,13 @@ class StoreMissing(StoreConfigurationError):
 
     def __init__(self, store: str) -> None:
         super().__init__(f"there is no {store}: create it with `peopleinfo store create`")
+
+
+class InvalidToken(PeopleInfoError):
+    """The token was not issued by the feed of changes of this deployment."""
+
+    def __init__(self) -> None:
+        super().__init__("this is no token of the feed of changes: request the current one without since")
 
 
 class InvalidCursor(PeopleInfoError):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("words", "completions"),
     [
-        ("peopleinfo re", {"restore", "reindex", "retention"}),
+        ("peopleinfo re", {"restore", "restore-version", "reindex", "retention"}),
         ("peopleinfo keys r", {"revoke", "rotate"}),
         ("peopleinfo import --for", {"--format", "--force"}),
     ],

@@ -57,6 +57,7 @@ def change(client: httpx.Client, name: str, location: str) -> httpx.Response:
         "importPeople": lambda: client.post("/v1/people/import", content=rows, headers=NDJSON),
         "replacePerson": lambda: client.put(location, json=PERSON | {"person_name": "Z"}, headers=any_version),
         "changePerson": lambda: client.patch(location, json={"person_name": "Z"}, headers=any_version),
+        "restoreVersion": lambda: client.post(f"{location}/restore", json={"version": 1}, headers={"If-Match": "*"}),
         "erasePerson": lambda: client.delete(location),
     }
     return changes[name]()

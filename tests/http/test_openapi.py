@@ -128,6 +128,7 @@ def routes() -> dict[str, set[str]]:
     store: Any = _StoreStub()  # only the routes are inspected
     services = Services(
         people=store,
+        history=store,
         imports=ImportTarget(store, bytes(32), utc_now),
         store=store,
         authenticator=Authenticator(store, now=utc_now),

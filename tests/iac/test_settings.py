@@ -41,6 +41,8 @@ CHOSEN = {
     "rate_limit_shared": ("true", "yes please"),
     "retention_period": ("730d", "2y"),
     "search_indexes": ("names,address", "surnames"),
+    "history": ("365d", "1y"),
+    "changes": ("35d", "5w"),
     "workers": ("64", "65"),
 }
 

@@ -44,8 +44,16 @@ class Importer:
     record are ignored.
     """
 
-    def __init__(self, target: ImportTarget, import_id: bytes | None = None, *, dry_run: bool = False) -> None:
+    def __init__(
+        self,
+        target: ImportTarget,
+        import_id: bytes | None = None,
+        *,
+        dry_run: bool = False,
+        principal: str | None = None,
+    ) -> None:
         self._target = target
+        self._principal = principal
         self._id = import_id
         self._dry_run = dry_run
         self._before: Checkpoint | None = None  # of earlier runs
@@ -123,7 +131,9 @@ class Importer:
             people = [person for _, person, _ in batch.checked if isinstance(person, PersonData)]
             if not self._dry_run:
                 ids = iter(
-                    await self._target.store.create_many(people, checkpoint=batch.checkpoint if self._id else None)
+                    await self._target.store.create_many(
+                        people, checkpoint=batch.checkpoint if self._id else None, principal=self._principal
+                    )
                 )
             self._stored = batch.checkpoint[1]
         results = [

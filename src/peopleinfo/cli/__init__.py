@@ -13,10 +13,12 @@ from peopleinfo import signals
 from peopleinfo.cli import (
     audit,
     backup,
+    changes,
     copy,
     doctor,
     encryption,
     exports,
+    history,
     imports,
     keys,
     people,
@@ -62,6 +64,9 @@ app.command()(copy.reindex)
 app.command()(copy.stats)
 app.command()(people.search)
 app.command()(people.get)
+app.command()(history.history)
+app.command()(history.restore_version)
+app.command()(changes.changes)
 app.command()(doctor.doctor)
 app.add_typer(person.app)
 app.add_typer(retention.app)

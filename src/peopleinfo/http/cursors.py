@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Final
 
 from peopleinfo.crypto.cipher import Cipher
 from peopleinfo.crypto.ids import derive_key
-from peopleinfo.errors import DecryptionFailed, InvalidCursor
+from peopleinfo.errors import DecryptionFailed, InvalidCursor, InvalidToken
+
+_CHANGES: Final = b"changes"
 
 
 class Cursors:
@@ -28,6 +31,27 @@ class Cursors:
             return self._cipher.decrypt(encrypted, _context(search, principal))
         except (ValueError, DecryptionFailed):
             raise InvalidCursor from None
+
+
+class ChangeTokens:
+    """Encrypts positions in the feed of changes into tokens.
+
+    A token is valid for every principal, so that one of them can continue after the export of another.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        self._cursors = Cursors(secret)
+
+    def encode(self, position: bytes) -> str:
+        """Return the token of a position."""
+        return self._cursors.encode(position, _CHANGES, "")
+
+    def decode(self, token: str) -> bytes:
+        """Return the position of a token. Raises InvalidToken."""
+        try:
+            return self._cursors.decode(token, _CHANGES, "")
+        except InvalidCursor:
+            raise InvalidToken from None
 
 
 def _context(search: bytes, principal: str) -> bytes:

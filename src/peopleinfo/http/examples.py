@@ -51,6 +51,10 @@ _PATIENT: Final = {
     "name": [{"use": "official", "family": "Müller", "given": ["Anna"]}],
     "birthDate": "1990-02-11",
 }
+_VERSION: Final = {
+    "version": 1, "at": _TIME, "by": "clerk", "operation": "created", "fields": ["person_name", "person_surname"],
+}  # fmt: skip
+_CHANGE: Final = {"person_id": PERSON_ID, "version": 2, "operation": "updated", "at": _TIME}
 
 BY_TYPE: Final[tuple[tuple[Any, Any], ...]] = (
     (schemas.NewPerson, _NEW_PERSON),
@@ -61,6 +65,9 @@ BY_TYPE: Final[tuple[tuple[Any, Any], ...]] = (
     (schemas.SearchBody, {"surname_prefix": "mull", "limit": 50}),
     (schemas.ExportBody, {"born_from": "1990", "born_to": "1999", "format": "csv"}),
     (schemas.PeoplePage, {"people": [_PERSON], "next_cursor": None}),
+    (schemas.HistoryPage, {"versions": [_VERSION], "next_cursor": None}),
+    (schemas.RestoreBody, {"version": 1}),
+    (schemas.ChangePage, {"changes": [_CHANGE], "next": "6VtSmAhBmm27JOjFkEPq_8Yh", "more": False}),
     (schemas.ImportResult, {"line": 2, "result": "stored", "person_id": PERSON_ID}),
     (schemas.ImportPreview, _PREVIEW),
     (schemas.PersonExport, {"person": _PERSON, "audit": {"availability": "included", "events": [_EVENT]}}),

@@ -61,7 +61,12 @@ class ImportResource:
         """Store every valid row. The response starts with the first results; an error before them is a problem document."""
         key = idempotency_key(req)
         import_id = hashlib.sha256(b"import " + key.encoded).digest() if key else None
-        import_ = Importer(self._target, import_id, dry_run=req.get_param_as_bool("dry_run") or False)
+        import_ = Importer(
+            self._target,
+            import_id,
+            dry_run=req.get_param_as_bool("dry_run") or False,
+            principal=req.context.principal.name,
+        )
         options = import_options(req)
         body = cast("io.BufferedReader", io.BufferedReader(RequestStream(req, self._body_timeout), _CHUNK_SIZE))
         run = partial(asyncio.get_running_loop().run_in_executor, self._threads)

@@ -42,7 +42,7 @@ class DataResource:
             return
         if trail := audit_of(req):
             trail.record_intent(data)
-        record = await self._people.create_legacy(data)
+        record = await self._people.create_legacy(data, principal=req.context.principal.name)
         if trail:
             trail.set_people([record.body])
         resp.set_header("Location", f"/v1/people/{record.person_id}")

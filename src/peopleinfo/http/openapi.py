@@ -23,6 +23,10 @@ _HEADERS: Final = {
     "Cache-Status": "Whether the cache had the record (RFC 9211); absent without a cache.",
     "Link": 'The next page (RFC 8288, rel="next").',
 }
+_PATH_PARAMETERS: Final = {
+    "person_id": ("The id of the person.", "string", examples.PERSON_ID),
+    "version": ("The number of the version.", "integer", 1),
+}
 _TAGS: Final = {"/v1/": "people", "/data": "legacy", "/": "operations"}
 _TAG_DESCRIPTIONS: Final = {
     "people": "Create, search, change, import and export people.",
@@ -139,13 +143,14 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 
 
 def _path_parameter(name: str) -> dict[str, Any]:
+    description, kind, example = _PATH_PARAMETERS[name]
     return {
         "name": name,
         "in": "path",
         "required": True,
-        "schema": {"type": "string"},
-        "description": "The id of the person.",
-        "example": examples.PERSON_ID,
+        "schema": {"type": kind},
+        "description": description,
+        "example": example,
     }
 
 

@@ -52,3 +52,8 @@ class Operation(NamedTuple):
     parameters: tuple[Parameter, ...] = ()
     body: dict[str, Any] = {}  # noqa: RUF012 - never changed
     errors: tuple[int, ...] = ()
+
+
+IF_MATCH: Final = Parameter(
+    "header", "If-Match", str, "The ETag of the version to change, or * for any version.", required=True
+)

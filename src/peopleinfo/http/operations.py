@@ -8,11 +8,13 @@ import msgspec
 
 from peopleinfo.auth.principal import Scope
 from peopleinfo.http.bodies import MERGE_PATCH
+from peopleinfo.http.history_operations import HISTORY_OPERATIONS
 from peopleinfo.http.import_operations import IMPORT_OPERATIONS
 from peopleinfo.http.operation_types import (
     CSV,
     FHIR,
     FHIR_NDJSON,
+    IF_MATCH,
     JSON,
     NDJSON,
     VCARD,
@@ -43,9 +45,6 @@ _SEARCH: Final = tuple(
 )
 _EXPORT: Final = tuple(
     Parameter("query", field.encode_name, field.type, "") for field in msgspec.structs.fields(ExportBody)
-)
-_IF_MATCH: Final = Parameter(
-    "header", "If-Match", str, "The ETag of the version to change, or * for any version.", required=True
 )
 _PERSON: Final = Response("The person.", {JSON: Person}, ("ETag",))
 _READ: Final = Response("The person.", {JSON: Person}, ("ETag", "Cache-Status"))
@@ -124,7 +123,7 @@ OPERATIONS: Final = (
         "Replaces all fields of the person; omitted fields are removed. "
         "The change is rejected with 412 if If-Match does not name the current version.",
         {200: _PERSON},
-        (_IF_MATCH,),
+        (IF_MATCH,),
         {JSON: NewPerson},
         (400, 404, 408, 412, 413, 415, 422, 428),
     ),
@@ -137,7 +136,7 @@ OPERATIONS: Final = (
         "Applies a JSON Merge Patch (RFC 7396): null removes a field, omitted fields keep their values. "
         "The change is rejected with 412 if If-Match does not name the current version.",
         {200: _PERSON},
-        (_IF_MATCH,),
+        (IF_MATCH,),
         {MERGE_PATCH: NewPerson, JSON: NewPerson},
         (400, 404, 408, 412, 413, 415, 422, 428),
     ),
@@ -151,7 +150,7 @@ OPERATIONS: Final = (
         "With If-Match, the request is rejected with 412 if the person has changed. "
         "A second request returns 404.",
         {204: Response("The person is erased.")},
-        (_IF_MATCH._replace(required=False),),
+        (IF_MATCH._replace(required=False),),
         errors=(400, 404, 412),
     ),
     Operation(
@@ -165,6 +164,7 @@ OPERATIONS: Final = (
         {200: Response("The person and its audit events.", {JSON: PersonExport})},
         errors=(404,),
     ),
+    *HISTORY_OPERATIONS,
     *IMPORT_OPERATIONS,
     Operation(
         "/v1/people/export",
@@ -309,6 +309,9 @@ FIELD_ACCESS_OPERATIONS: Final = frozenset(
         "searchPeople",
         "getPerson",
         "changePerson",
+        "getHistory",
+        "getVersion",
+        "getChanges",
         "importPeople",
         "previewImport",
         "exportPeople",

@@ -48,12 +48,12 @@ class PeopleResource:
         data = await read_json(req, seconds=self._body_timeout)
         if trail := audit_of(req):
             trail.record_intent(data)
-        record = await self._people.create(data, idempotency_key=key)
+        record = await self._people.create(data, idempotency_key=key, principal=req.context.principal.name)
         if trail:
             trail.set_people([record.body])
         resp.status = 201
         resp.set_header("Location", f"/v1/people/{record.person_id}")
-        _set_person(resp, record)
+        set_person(resp, record)
 
     async def on_get(self, req: Request, resp: Response) -> None:
         """Search by the query parameters."""
@@ -113,7 +113,7 @@ class PersonResource(EvaluatesConditions):
         hidden = req.context.principal.hidden_fields
         if etags.are_given(req):
             etags.answer_read(req, resp, etags.of_record(record, hidden))
-        _set_person(resp, record, hidden)
+        set_person(resp, record, hidden)
 
     async def on_put(self, req: Request, resp: Response, person_id: str) -> None:
         """Replace all fields of the person."""
@@ -121,18 +121,22 @@ class PersonResource(EvaluatesConditions):
         data = await read_json(req, seconds=self._body_timeout)
         if trail := audit_of(req):
             trail.record_intent(data)
-        _set_person(resp, await self._people.replace(person_id, data, precondition=precondition))
+        principal = req.context.principal.name
+        set_person(resp, await self._people.replace(person_id, data, precondition=precondition, principal=principal))
 
     async def on_patch(self, req: Request, resp: Response, person_id: str) -> None:
         """Change fields of the person with a JSON Merge Patch (RFC 7396)."""
-        hidden = req.context.principal.hidden_fields
+        principal, hidden = req.context.principal.name, req.context.principal.hidden_fields
         precondition = partial(etags.read_of_change(req).require_record, hidden=hidden)
         patch = await read_json(req, seconds=self._body_timeout, media_types=(MERGE_PATCH,))
         if hidden:
             check_patch(patch, hidden)
         if trail := audit_of(req):
             trail.record_intent(patch)
-        _set_person(resp, await self._people.patch(person_id, patch, precondition=precondition, hidden=hidden), hidden)
+        record = await self._people.patch(
+            person_id, patch, precondition=precondition, hidden=hidden, principal=principal
+        )
+        set_person(resp, record, hidden)
 
     async def on_delete(self, req: Request, resp: Response, person_id: str) -> None:
         """Delete the person."""
@@ -159,7 +163,8 @@ class PersonExportResource:
         resp.downloadable_as = "person.json"
 
 
-def _set_person(resp: Response, record: StoredPerson, hidden: frozenset[str] = frozenset()) -> None:
+def set_person(resp: Response, record: StoredPerson, hidden: frozenset[str] = frozenset()) -> None:
+    """Respond with a person and its entity tag."""
     resp.data = redact(record.body, hidden) if hidden else record.body
     resp.set_header("ETag", etags.etag(record.version, hidden))
     set_private(resp)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from peopleinfo.http.cursors import Cursors
+from peopleinfo.http.changes import ChangesResource
+from peopleinfo.http.cursors import ChangeTokens, Cursors
 from peopleinfo.http.docs import DocsResource, OpenApiResource
 from peopleinfo.http.exports import ExportResource
 from peopleinfo.http.health import MetricsResource, StatusResource
+from peopleinfo.http.history import HistoryResource, RestoreResource, VersionResource
 from peopleinfo.http.import_preview import ImportPreviewResource
 from peopleinfo.http.imports import ImportResource, reader_threads
 from peopleinfo.http.legacy import DataResource
@@ -32,6 +34,10 @@ def add_people_routes(app: App, services: Services, *, body_timeout: float) -> N
     app.add_route("/v1/people/export", ExportResource(people, body_timeout=body_timeout))
     app.add_route("/v1/people/{person_id}", PersonResource(people, body_timeout=body_timeout))
     app.add_route("/v1/people/{person_id}/export", PersonExportResource(people, services.audit))
+    app.add_route("/v1/people/{person_id}/history", HistoryResource(services.history, cursors))
+    app.add_route("/v1/people/{person_id}/history/{version}", VersionResource(services.history))
+    app.add_route("/v1/people/{person_id}/restore", RestoreResource(services.history, body_timeout=body_timeout))
+    app.add_route("/v1/changes", ChangesResource(services.history, ChangeTokens(imports.secret), services.shutdown))
     app.add_route("/data", DataResource(people, cursors, body_timeout=body_timeout))
 
 

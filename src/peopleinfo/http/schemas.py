@@ -15,6 +15,7 @@ from peopleinfo.people.search import Match  # noqa: TC001 - read at run time, as
 Text = Annotated[str, Meta(min_length=1)]
 _Id = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", examples=["e953cc6a7f986f7bb8466799a8eb167a"])]
 _Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+_Version = Annotated[int, Meta(ge=1)]
 Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="Maximum number of people on a page.")]
 Cursor = Annotated[str, Meta(description="The next_cursor of the previous page.")]
 
@@ -131,6 +132,52 @@ class PeoplePage(Struct):
     more_exist: (
         Annotated[bool, Meta(description="With q: whether the search stopped before it found all matches.")] | UnsetType
     ) = UNSET
+
+
+class VersionSummary(Struct):
+    """A version of a person without its values."""
+
+    version: _Version
+    at: _Time
+    by: Annotated[str | None, Meta(description="The principal; null if it is unknown.")]
+    operation: Annotated[Literal["created", "updated", "restored"], Meta(description="How the version was created.")]
+    fields: Annotated[
+        list[str] | None, Meta(description="The changed fields; null if the previous version is not stored.")
+    ]
+
+
+class HistoryPage(Struct):
+    """A page of versions, oldest first; on the last page, next_cursor is null."""
+
+    versions: list[VersionSummary]
+    next_cursor: Cursor | None
+
+
+class RestoreBody(Struct):
+    """The version to restore."""
+
+    version: _Version
+
+
+class Change(Struct):
+    """A change of a person."""
+
+    person_id: _Id
+    version: _Version
+    operation: Literal["created", "updated", "restored", "deleted"]
+    at: _Time
+    person: Annotated[
+        Person | UnsetType,
+        Meta(description="With include=person: the current record; absent if the person is deleted."),
+    ] = UNSET
+
+
+class ChangePage(Struct):
+    """Changes and the token to continue with."""
+
+    changes: list[Change]
+    next: Annotated[str, Meta(description="The token of the next request.")]
+    more: Annotated[bool, Meta(description="Whether more changes follow.")]
 
 
 class Reason(Struct):
@@ -294,5 +341,5 @@ class PersonExport(Struct):
 
 
 TYPES: Final = (
-    NewPerson, Person, LegacyPerson, SearchBody, ExportBody, PeoplePage, Problem, Status, ImportResult, ImportPreview, AuditEvent, AuditSection, PersonExport,
+    VersionSummary, HistoryPage, RestoreBody, Change, ChangePage, NewPerson, Person, LegacyPerson, SearchBody, ExportBody, PeoplePage, Problem, Status, ImportResult, ImportPreview, AuditEvent, AuditSection, PersonExport,
 )  # fmt: skip

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LIMIT: Final = 100
 MAX_LIMIT: Final = 1000
+MAX_WAIT: Final = 60  # seconds that a request waits for a change
 _CACHED_LENGTH: Final = 500  # characters; longer queries are not cached
 _WHOLE_NUMBER: Final = re.compile(r"\d{1,9}", re.ASCII)
 _FILTERS: Final = Search.__struct_fields__
@@ -131,11 +132,14 @@ def _filter(filters: dict[str, str], errors: list[FieldError]) -> PersonFilter:
 
 
 def parse_limit(value: Any, errors: list[FieldError]) -> int:
-    """Return a limit; add an error to `errors` if it is invalid."""
-    if value is None:
-        return LIMIT
+    """Return the limit of a page; append an error if it is invalid."""
+    return LIMIT if value is None else parse_number("limit", value, 1, MAX_LIMIT, errors)
+
+
+def parse_number(name: str, value: Any, low: int, high: int, errors: list[FieldError]) -> int:
+    """Return a whole number from `low` to `high`, the value of a query parameter or of a JSON field; append an error if it is invalid."""
     digits = bytes(value).decode() if isinstance(value, msgspec.Raw) else value
-    if isinstance(digits, str) and _WHOLE_NUMBER.fullmatch(digits) and 1 <= int(digits) <= MAX_LIMIT:
+    if isinstance(digits, str) and _WHOLE_NUMBER.fullmatch(digits) and low <= int(digits) <= high:
         return int(digits)
-    errors.append(FieldError("limit", f"must be a whole number from 1 to {MAX_LIMIT}"))
-    return LIMIT
+    errors.append(FieldError(name, f"must be a whole number from {low} to {high}"))
+    return low

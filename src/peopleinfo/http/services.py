@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from peopleinfo.http.middleware.rate_limit import RateLimiter
     from peopleinfo.http.sessions import Sessions
     from peopleinfo.http.shutdown import GracefulShutdown
+    from peopleinfo.people.history_service import HistoryService
     from peopleinfo.people.service import PeopleService
     from peopleinfo.people.store import StoreMaintenance
     from peopleinfo.privacy.audit import AuditLog
@@ -25,6 +26,7 @@ class Services:
     """What a server process opens once; None where a setting turns a service off."""
 
     people: PeopleService
+    history: HistoryService
     imports: ImportTarget
     store: StoreMaintenance
     cache: HasState | None = None

@@ -11,6 +11,7 @@ from peopleinfo.errors import FieldError, InvalidPerson, InvalidSearch, PersonNo
 from peopleinfo.people import strict_json
 from peopleinfo.people.birthdate import earliest_date
 from peopleinfo.people.field_access import redact, visible_fields
+from peopleinfo.people.history import Operation, Origin
 from peopleinfo.people.people_search import PeopleSearch, SearchResult
 from peopleinfo.people.person import (
     MAX_RECORD_SIZE,
@@ -106,26 +107,36 @@ class PeopleService:
     def _bypassed(self) -> CacheStatus | None:
         return CacheStatus.REQUEST if self._cache else None
 
-    async def create(self, data: Any, *, idempotency_key: ClientKey | None = None) -> StoredPerson:
+    async def create(
+        self, data: Any, *, idempotency_key: ClientKey | None = None, principal: str | None = None
+    ) -> StoredPerson:
         """Create a record. A second call with the same `idempotency_key` and content returns the record of the first call.
 
         Raises InvalidPerson, IdempotencyKeyConflict, IdempotentPersonDeleted.
         """
         person = parse_person(data, today=self.today)
-        return await self._store.create(
-            person, idempotency_key=self._keyed_digests(idempotency_key, person) if idempotency_key else None
-        )
+        digests = self._keyed_digests(idempotency_key, person) if idempotency_key else None
+        return await self._store.create(person, idempotency_key=digests, principal=principal)
 
-    async def create_legacy(self, data: Any) -> StoredPerson:
+    async def create_legacy(self, data: Any, *, principal: str | None = None) -> StoredPerson:
         """Create a record from a body of `POST /data`. Raises InvalidPerson."""
-        return await self._store.create(parse_legacy_person(data, today=self.today))
+        return await self._store.create(parse_legacy_person(data, today=self.today), principal=principal)
 
-    async def replace(self, person_id: str, data: Any, *, precondition: Precondition = always_allow) -> StoredPerson:
+    async def replace(
+        self,
+        person_id: str,
+        data: Any,
+        *,
+        precondition: Precondition = always_allow,
+        principal: str | None = None,
+    ) -> StoredPerson:
         """Replace the fields of a record if `precondition` accepts the current record.
 
         Raises InvalidPerson, PersonNotFound and the errors of `precondition`.
         """
-        return await self._change(person_id, precondition, lambda old, read_only: self._parse(data, old, read_only))
+        return await self._change(
+            person_id, precondition, principal, lambda old, read_only: self._parse(data, old, read_only)
+        )
 
     async def patch(
         self,
@@ -134,6 +145,7 @@ class PeopleService:
         *,
         precondition: Precondition = always_allow,
         hidden: frozenset[str] = frozenset(),
+        principal: str | None = None,
     ) -> StoredPerson:
         """Apply a JSON Merge Patch (RFC 7396) if `precondition` accepts the current record.
 
@@ -142,11 +154,15 @@ class PeopleService:
         """
         if hidden:
             return await self._change(
-                person_id, precondition, lambda old, read_only: self._patch_visible(old, patch, read_only, hidden)
+                person_id,
+                precondition,
+                principal,
+                lambda old, read_only: self._patch_visible(old, patch, read_only, hidden),
             )
         return await self._change(
             person_id,
             precondition,
+            principal,
             lambda old, read_only: self._parse(apply_merge_patch(old.to_dict(), patch), old, read_only),
         )
 
@@ -231,14 +247,21 @@ class PeopleService:
             after = page.next
 
     async def _change(
-        self, person_id: str, precondition: Precondition, new: Callable[[PersonData, dict[str, Any]], PersonData]
+        self,
+        person_id: str,
+        precondition: Precondition,
+        principal: str | None,
+        new: Callable[[PersonData, dict[str, Any]], PersonData],
     ) -> StoredPerson:
+        origin = Origin(Operation.UPDATED, principal)
         while True:
             record = await self._store.get(person_id)
             precondition(record)
             person = new(*split_record(record))
             with suppress(VersionConflict):  # after a concurrent change, apply this change to its result
-                return await self._store.replace(person_id, person, expected=record.version, current=record)
+                return await self._store.replace(
+                    person_id, person, expected=record.version, current=record, origin=origin
+                )
 
     def _parse(self, data: Any, old: PersonData, read_only: dict[str, Any], *, require_name: bool = True) -> PersonData:
         """Validate the new fields of a record. A record that already exceeds the size limit must not grow."""

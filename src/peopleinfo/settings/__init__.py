@@ -8,7 +8,6 @@ import ipaddress
 import os
 import re
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
@@ -17,12 +16,14 @@ import msgspec
 from msgspec import Meta
 
 from peopleinfo.errors import InvalidSettings
+from peopleinfo.settings.durations import parse_days, parse_history
 from peopleinfo.settings.identifiers import parse_identifiers, parse_indexes
 from peopleinfo.settings.renamed import RENAMED
 from peopleinfo.settings.urls import DynamoDBUrl, EncryptionUrl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import timedelta
 
 PREFIX = "PEOPLEINFO_"
 _UNIX = "unix:"
@@ -43,7 +44,6 @@ _BOUND = re.compile(r"Expected `\w+` (<=|>=|<|>) ([0-9]+)")
 _COMPARISONS = {"<=": "at most", ">=": "at least", "<": "less than", ">": "greater than"}
 _TYPE = re.compile(r"Expected `(int|float|bool)`")
 _TYPES = {"int": "a whole number", "float": "a number", "bool": "true or false"}
-_DAYS = re.compile(r"[1-9][0-9]{0,4}d", re.ASCII)
 
 
 def _setting(default: Any, description: str, *, shown: bool = True) -> Any:
@@ -154,6 +154,12 @@ class Settings:
         "names,birthdate,address",
         "Fields that a search by `q` finds, besides identifiers. Each index costs writes (docs/capacity.md).",
     )
+    history: str = _setting(
+        "365d",
+        "Earlier versions of each person that are kept: their age since the replacement, for example `365d`, "
+        "or their number, for example `10`. 0: none.",
+    )
+    changes: str = _setting("35d", "Age at which changes leave the feed /v1/changes, for example `35d`.")
     allow_anonymous: bool = _setting(
         False,
         "Give clients without credentials full access. Any client that can reach the service can then change records.",
@@ -233,6 +239,8 @@ class Settings:
         self.origins  # noqa: B018 - as above
         parse_identifiers(self.identifiers)
         parse_indexes(self.search_indexes)
+        parse_history(self.history)
+        parse_days("CHANGES", self.changes, "35d")
         if bool(self.oidc_issuer) != bool(self.oidc_audience):
             raise InvalidSettings(
                 f"{PREFIX}OIDC_ISSUER and {PREFIX}OIDC_AUDIENCE require each other: set both or neither"
@@ -276,13 +284,7 @@ class Settings:
     @property
     def retention(self) -> timedelta | None:
         """Age at which unmodified records are deleted, None for never. Raises InvalidSettings."""
-        if not self.retention_period:
-            return None
-        if _DAYS.fullmatch(self.retention_period) is None:
-            raise InvalidSettings(
-                f"{PREFIX}RETENTION_PERIOD={self.retention_period} is not a number of days: use for example 730d"
-            )
-        return timedelta(days=int(self.retention_period[:-1]))
+        return parse_days("RETENTION_PERIOD", self.retention_period, "730d") if self.retention_period else None
 
     @property
     def needs_keys(self) -> bool:

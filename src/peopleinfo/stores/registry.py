@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from peopleinfo.crypto.master_key import Encryption
 from peopleinfo.errors import InvalidSettings
-from peopleinfo.people.index_entries import DEFAULT_PLAN, IndexPlan
+from peopleinfo.people.history import HistoryLimits
+from peopleinfo.people.index_entries import IndexPlan
 from peopleinfo.people.person import utc_now
+from peopleinfo.settings.durations import parse_days, parse_history
 from peopleinfo.settings.identifiers import parse_identifiers, parse_indexes
 from peopleinfo.settings.urls import DynamoDBUrl
 from peopleinfo.stores.instrumented import InstrumentedStore
@@ -35,8 +37,7 @@ async def open_service_store(settings: Settings, *, create: bool = False) -> Asy
     Raises StoreMissing, StoreConfigurationError.
     """
     async with AsyncExitStack() as stack:
-        opening = _open_store(settings.location, encryption_of(settings), create=create, plan=index_plan(settings))
-        opened = await stack.enter_async_context(opening)
+        opened = await stack.enter_async_context(_open_store(settings, create=create))
         people: Store = InstrumentedStore(opened)
         cached = None
         if settings.cache_url:
@@ -62,7 +63,7 @@ async def open_service_store(settings: Settings, *, create: bool = False) -> Asy
 @asynccontextmanager
 async def open_api_keys(settings: Settings, *, create: bool = False) -> AsyncIterator[ApiKeyStore]:
     """Open the API keys of the configured store. `create`: create a missing store. Raises StoreMissing, StoreConfigurationError."""
-    async with _open_store(settings.location, encryption_of(settings), create=create) as store:
+    async with _open_store(settings, create=create) as store:
         yield store.api_keys
 
 
@@ -157,7 +158,7 @@ async def open_key_store(settings: Settings, encryption: Encryption, *, exclusiv
 
     Raises StoreConfigurationError, InvalidSettings.
     """
-    async with _open_store(settings.location, encryption):  # checks the store and its settings first
+    async with _open_store(settings, encryption):  # checks the store and its settings first
         pass
     if isinstance(settings.location, DynamoDBUrl):
         from peopleinfo.stores.dynamodb.factory import open_table  # noqa: PLC0415 - as below
@@ -182,8 +183,10 @@ def index_plan(settings: Settings) -> IndexPlan:
 
 
 def _open_store(
-    location: Path | DynamoDBUrl, encryption: Encryption | None, *, create: bool = False, plan: IndexPlan = DEFAULT_PLAN
+    settings: Settings, encryption: Encryption | None = None, *, create: bool = False
 ) -> AbstractAsyncContextManager[OpenedStore]:
+    location, encryption = settings.location, encryption or encryption_of(settings)
+    limits = HistoryLimits(*parse_history(settings.history), parse_days("CHANGES", settings.changes, "35d"))
     # Imported here, because each store needs libraries that the other does not.
     if isinstance(location, DynamoDBUrl):
         from peopleinfo.stores.dynamodb.factory import open_dynamodb  # noqa: PLC0415
@@ -191,4 +194,11 @@ def _open_store(
         return open_dynamodb(location, now=utc_now, encryption=encryption, create=create)
     from peopleinfo.stores.sqlite.factory import open_sqlite  # noqa: PLC0415
 
-    return open_sqlite(location, now=utc_now, encryption=encryption, create=create, plan=plan)
+    return open_sqlite(
+        location,
+        now=utc_now,
+        encryption=encryption,
+        limits=limits,
+        create=create,
+        plan=index_plan(settings),
+    )

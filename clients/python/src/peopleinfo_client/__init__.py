@@ -16,6 +16,7 @@ from peopleinfo_client._sync import Client
 from peopleinfo_client.errors import (
     AccessDenied,
     AuditUnavailable,
+    ChangesExpired,
     ClientError,
     ConnectionFailed,
     FieldAccessDenied,
@@ -28,6 +29,7 @@ from peopleinfo_client.errors import (
     InvalidJson,
     InvalidPerson,
     InvalidSearch,
+    InvalidToken,
     NotAuthenticated,
     OutcomeUnknown,
     Overloaded,
@@ -37,8 +39,9 @@ from peopleinfo_client.errors import (
     StoreUnavailable,
     StreamInterrupted,
     VersionConflict,
+    VersionNotFound,
 )
-from peopleinfo_client.models import ImportResult, Page, Person
+from peopleinfo_client.models import Change, ChangePage, ImportResult, Page, Person, VersionSummary
 
 __version__ = "0.1.0"
 
@@ -47,6 +50,9 @@ __all__ = [
     "AccessDenied",
     "AsyncClient",
     "AuditUnavailable",
+    "Change",
+    "ChangePage",
+    "ChangesExpired",
     "Client",
     "ClientError",
     "ConnectionFailed",
@@ -61,6 +67,7 @@ __all__ = [
     "InvalidJson",
     "InvalidPerson",
     "InvalidSearch",
+    "InvalidToken",
     "NotAuthenticated",
     "OutcomeUnknown",
     "Overloaded",
@@ -72,4 +79,6 @@ __all__ = [
     "StoreUnavailable",
     "StreamInterrupted",
     "VersionConflict",
+    "VersionNotFound",
+    "VersionSummary",
 ]

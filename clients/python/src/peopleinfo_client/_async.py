@@ -11,15 +11,16 @@ from peopleinfo_client import _requests
 from peopleinfo_client._retry import RetryState
 from peopleinfo_client._transport import AsyncTransport
 from peopleinfo_client.errors import StreamInterrupted
-from peopleinfo_client.models import Page, Person
+from peopleinfo_client.models import ChangePage, HistoryPage, Page, Person
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
 
     from peopleinfo_client._requests import Request, Search, Version
-    from peopleinfo_client.models import ImportResult
+    from peopleinfo_client.models import ImportResult, VersionSummary
 
 _READY_TIMEOUT = 5.0
+_CHANGES_WAIT = 20
 
 
 class AsyncClient:
@@ -119,6 +120,49 @@ class AsyncClient:
         Raises PersonNotFound, VersionConflict.
         """
         await self._call(_requests.delete(person, version))
+
+    async def history(self, person_id: str) -> AsyncIterator[VersionSummary]:
+        """Yield the stored versions of a person, oldest first. Raises PersonNotFound."""
+        cursor: str | None = None
+        while True:
+            page = HistoryPage.from_json(await self._call(_requests.history(person_id, cursor)))
+            for version in page.versions:
+                yield version
+            if (cursor := page.next_cursor) is None:
+                return
+
+    async def get_version(self, person_id: str, number: int) -> Person:
+        """Return a person at a version. Raises PersonNotFound, VersionNotFound."""
+        return Person.from_json(await self._call(_requests.version(person_id, number)))
+
+    async def restore(self, person: Person | str, number: int, *, version: Version = None) -> Person:
+        """Store the fields of an earlier version as a new version, unless the person changed after it was read.
+
+        Raises PersonNotFound, VersionNotFound, VersionConflict.
+        """
+        return Person.from_json(await self._call(_requests.restore(person, number, version)))
+
+    async def changes_page(
+        self, since: str | None = None, *, wait: int = 0, include_person: bool = False
+    ) -> ChangePage:
+        """Return changes after a token; without one, no changes and the current token.
+
+        The server waits up to `wait` seconds for a change if there is none. Raises InvalidToken, ChangesExpired.
+        """
+        request = _requests.changes(since, wait, include_person=include_person)
+        return ChangePage.from_json(await self._call(request))
+
+    async def changes(
+        self, since: str | None = None, *, wait: int = _CHANGES_WAIT, include_person: bool = False
+    ) -> AsyncIterator[ChangePage]:
+        """Yield pages of changes after a token (default: the current one) without end; store `next` to continue later.
+
+        The server waits up to `wait` seconds for a change; a page without changes follows then. Raises InvalidToken, ChangesExpired.
+        """
+        while True:
+            page = await self.changes_page(since, wait=wait, include_person=include_person)
+            yield page
+            since = page.next
 
     async def import_people(
         self, rows: Iterable[Mapping[str, Any]], *, idempotency_key: str | None = None

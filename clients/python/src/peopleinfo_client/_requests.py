@@ -6,6 +6,7 @@ import gzip
 import os
 import secrets
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypedDict
+from urllib.parse import urlencode
 
 from peopleinfo_client._json import encode
 from peopleinfo_client.errors import InvalidInput, StreamInterrupted, failed_import
@@ -103,6 +104,31 @@ def delete(person: Person | str, version: Version) -> Request:
     expected = version if version is not None or isinstance(person, str) else person.version
     headers = {} if expected in (None, ANY_VERSION) else {"If-Match": f'"{expected}"'}
     return Request("DELETE", _person_path(_person_id(person)), headers)
+
+
+def history(person_id: str, cursor: str | None) -> Request:
+    """Return the request for a page of versions."""
+    query = urlencode({"limit": PAGE_SIZE} | ({"cursor": cursor} if cursor else {}))
+    return Request("GET", f"{_person_path(person_id)}/history?{query}")
+
+
+def version(person_id: str, number: int) -> Request:
+    """Return the request that reads a person at a version."""
+    return Request("GET", f"{_person_path(person_id)}/history/{int(number)}")
+
+
+def restore(person: Person | str, number: int, expected: Version) -> Request:
+    """Return the request that restores a version of a person."""
+    request = _update("POST", "application/json", person, {"version": int(number)}, expected)
+    return request._replace(path=f"{request.path}/restore")
+
+
+def changes(since: str | None, wait: int, *, include_person: bool) -> Request:
+    """Return the request for changes after a token, or for the current token."""
+    query: dict[str, Any] = {"limit": PAGE_SIZE, "wait": wait}
+    query |= {"since": since} if since is not None else {}
+    query |= {"include": "person"} if include_person else {}
+    return Request("GET", f"/v1/changes?{urlencode(query)}")
 
 
 def import_people(idempotency_key: str | None) -> Request:

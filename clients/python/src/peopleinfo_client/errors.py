@@ -72,6 +72,18 @@ class PersonNotFound(ProblemError):
     """The server has no such person, or the person was deleted."""
 
 
+class VersionNotFound(ProblemError):
+    """The person has no such version, or the version has expired."""
+
+
+class InvalidToken(ProblemError):
+    """The token was not issued by the feed of changes of this deployment."""
+
+
+class ChangesExpired(ProblemError):
+    """Changes after the token have expired: export all people, and continue with a current token."""
+
+
 class VersionConflict(ProblemError):
     """The person changed after the client read it; the server changed nothing."""
 
@@ -123,6 +135,9 @@ PROBLEM_TYPES: Final[dict[str, type[ProblemError]]] = {
     "invalid-cursor": InvalidCursor,
     "invalid-input": InvalidInput,
     "person-not-found": PersonNotFound,
+    "version-not-found": VersionNotFound,
+    "invalid-token": InvalidToken,
+    "token-expired": ChangesExpired,
     "version-conflict": VersionConflict,
     "idempotency-key-reused": IdempotencyKeyConflict,
     "person-deleted": IdempotentPersonDeleted,

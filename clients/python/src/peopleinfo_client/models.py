@@ -63,6 +63,66 @@ class Page(NamedTuple):
         return cls([Person.from_fields(person) for person in page["people"]], page["next_cursor"])
 
 
+class VersionSummary(NamedTuple):
+    """A version of a person without its values. `fields` is None if the previous version is not stored."""
+
+    version: int
+    at: datetime
+    by: str | None
+    operation: str
+    fields: list[str] | None
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> Self:
+        """Make a summary of its JSON fields."""
+        at = datetime.fromisoformat(fields["at"])
+        return cls(fields["version"], at, fields["by"], fields["operation"], fields["fields"])
+
+
+class HistoryPage(NamedTuple):
+    """A page of versions; `next_cursor` is None on the last page."""
+
+    versions: list[VersionSummary]
+    next_cursor: str | None
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """Parse the JSON of a page."""
+        page = decode(text)
+        return cls([VersionSummary.from_fields(version) for version in page["versions"]], page["next_cursor"])
+
+
+class Change(NamedTuple):
+    """A change in the feed. `operation` is created, updated, restored or deleted; `person` is the current record if requested."""
+
+    person_id: str
+    version: int
+    operation: str
+    at: datetime
+    person: Person | None = None
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> Self:
+        """Make a change of its JSON fields."""
+        person = Person.from_fields(fields["person"]) if "person" in fields else None
+        at = datetime.fromisoformat(fields["at"])
+        return cls(fields["person_id"], fields["version"], fields["operation"], at, person)
+
+
+class ChangePage(NamedTuple):
+    """Changes, the token to continue with, and whether more changes follow."""
+
+    changes: list[Change]
+    next: str
+    more: bool
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """Parse the JSON of a page."""
+        page = decode(text)
+        return cls([Change.from_fields(change) for change in page["changes"]], page["next"], page["more"])
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImportResult:
     """The result of one row of an import, or of the whole import in the last result (`result="done"`).

@@ -88,6 +88,10 @@ class RequestAudit:
         """Set the people in the response, given as JSON."""
         self._people = person_ids(people)
 
+    def set_ids(self, people: tuple[str, ...]) -> None:
+        """Set the people in the response, given as ids."""
+        self._people = people
+
     def record_intent(self, data: Any = None) -> None:
         """Write the intent of a change, with the names of its fields. After AuditUnavailable, do not make the change."""
         self._fields = field_names(data)

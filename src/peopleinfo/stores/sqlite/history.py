@@ -42,23 +42,24 @@ class Recorder:
         self._limits = limits
         self._now = now
 
-    def created(self, db: sqlite3.Connection, people: Sequence[tuple[str, int]]) -> None:
+    def created(self, db: sqlite3.Connection, people: Sequence[tuple[str, int]], now: datetime) -> None:
         """Record new people by id and version. Call this after their rows are stored."""
-        append_changes(db, people, Operation.CREATED, self._now())
+        append_changes(db, people, Operation.CREATED, now)
 
-    def replacing(self, db: sqlite3.Connection, seq: int, record: StoredPerson, operation: Operation) -> None:
+    def replacing(
+        self, db: sqlite3.Connection, seq: int, record: StoredPerson, operation: Operation, now: datetime
+    ) -> None:
         """Record the replacement of a record by its next version. Call this before its row is updated."""
-        now = self._now()
         if self._limits.max_versions != 0:
             db.execute(_ARCHIVE, (milliseconds(now), seq))
         if self._limits.max_versions is not None:
             db.execute(_EXCEEDING, (seq, self._limits.oldest_version(record.version)))
         append_changes(db, [(record.person_id, record.version)], operation, now)
 
-    def deleted(self, db: sqlite3.Connection, seq: int, person_id: str, version: int) -> None:
+    def deleted(self, db: sqlite3.Connection, seq: int, person_id: str, version: int, now: datetime) -> None:
         """Delete the versions of a record, and record the deletion of its last `version`."""
         erase_history(db, seq)
-        append_changes(db, [(person_id, version + 1)], Operation.DELETED, self._now())
+        append_changes(db, [(person_id, version + 1)], Operation.DELETED, now)
 
     def read(self, db: sqlite3.Connection, person_id: str, seq: int, after: int, limit: int) -> VersionPage:
         """Return a page of versions; see `VersionReader.read_versions`."""

@@ -191,6 +191,12 @@ def schema_version(
     return int(version)
 
 
+def is_encrypted(db: sqlite3.Connection) -> bool:
+    """Return whether the file contains a fingerprint in place of the deployment's secret."""
+    (size,) = db.execute("SELECT length(secret) FROM deployment").fetchone()
+    return bool(size != SECRET)
+
+
 def _copy(path: Path, target: Path) -> None:
     target.unlink(missing_ok=True)
     target.touch(mode=0o600)

@@ -40,7 +40,7 @@ from peopleinfo.stores.sqlite.ended_sessions import SqliteEndedSessionStore
 from peopleinfo.stores.sqlite.idempotency import IdempotencyKeys
 from peopleinfo.stores.sqlite.paging import SEQ_SIZE, find_page, full_page, parse_position, position_after, scan_page
 from peopleinfo.stores.sqlite.reindex import INDEXED_BY, Keys, Reindex, data_of
-from peopleinfo.stores.sqlite.schema import SECRET
+from peopleinfo.stores.sqlite.schema import is_encrypted
 from peopleinfo.stores.sqlite.search_index import SqliteSearchIndex
 from peopleinfo.stores.sqlite.upgrade import find_in_both_versions
 from peopleinfo.stores.sqlite.upsert import Upsert, foreign_seq, latest_versions
@@ -157,7 +157,7 @@ class SqliteStore:
             version, body, plan = read_expected(db, person_id, seq, expected)
             self._entries.remove(db, seq, data_of(body), plan)
             db.execute("DELETE FROM people WHERE seq = ?", (seq,))
-            self._recorder.deleted(db, seq, person_id, version)
+            self._recorder.deleted(db, seq, person_id, version, self._now())
             if foreign:
                 db.execute("DELETE FROM foreign_ids WHERE person_id = ?", (bytes.fromhex(person_id),))
             db.execute("UPDATE once SET answer = NULL WHERE seq = ?", (seq,))
@@ -262,19 +262,19 @@ class SqliteStore:
 
         def change(db: sqlite3.Connection) -> int:
             advance_checkpoint(db, checkpoint)
-            upsert = Upsert(db)
+            now, upsert = self._now(), Upsert(db)
             upsert.add(incoming)
             self._check_not_encrypted(db)
             self._entries.add(db, [(person.seq, data_of(person.row[-1])) for person in upsert.inserts])
             self._insert_rows(db, [person.row for person in upsert.inserts], None)
-            self._recorder.created(db, [person.key for person in upsert.inserts])
+            self._recorder.created(db, [person.key for person in upsert.inserts], now)
             for person in upsert.updates:
                 key, seq, fold, version, body = person.row
                 _, old, plan = read_expected(db, person.key[0], seq, None)
                 self._entries.replace(db, seq, data_of(old), plan, data_of(body))
                 if self._encryptor:
                     key, body = self._encryptor.index(key), self._encryptor.encrypt_record(db, seq, version, body)
-                self._recorder.replacing(db, seq, StoredPerson(*person.key, body), Operation.UPDATED)
+                self._recorder.replacing(db, seq, StoredPerson(*person.key, body), Operation.UPDATED, now)
                 db.execute(_UPDATE, (key, fold, version, body, *UPDATED, self._entries.number, seq))
             return len(upsert.inserts) + len(upsert.updates)
 
@@ -358,15 +358,15 @@ class SqliteStore:
         (last,) = db.execute(
             "UPDATE deployment SET last_seq = last_seq + ? RETURNING last_seq", (len(people),)
         ).fetchone()
-        now = timestamp(self._now())
+        at = timestamp(now := self._now())
         rows, records = [], []
         for seq, details in enumerate(people, start=last - len(people) + 1):
-            record = encode_person(self._id_of(seq), 1, details, created_at=now, updated_at=now)
+            record = encode_person(self._id_of(seq), 1, details, created_at=at, updated_at=at)
             rows.append((details.surname_key, seq, FOLD_VERSION, 1, record.body))
             records.append(record)
         self._entries.add(db, [(row[1], details) for row, details in zip(rows, people, strict=True)])
         self._insert_rows(db, rows, principal)
-        self._recorder.created(db, [(record.person_id, 1) for record in records])
+        self._recorder.created(db, [(record.person_id, 1) for record in records], now)
         return records
 
     def _insert_rows(self, db: sqlite3.Connection, rows: list[Row], principal: str | None) -> None:
@@ -380,20 +380,19 @@ class SqliteStore:
     ) -> StoredPerson:
         version, body, plan = read_expected(db, person_id, seq, expected)
         old, given = split_record(StoredPerson(person_id, version, body))
-        now = timestamp(self._now())
-        record = encode_person(person_id, version + 1, details, created_at=given["created_at"], updated_at=now)
+        at = timestamp(now := self._now())
+        record = encode_person(person_id, version + 1, details, created_at=given["created_at"], updated_at=at)
         key, body = details.surname_key, record.body
         if self._encryptor:
             key, body = self._encryptor.index(key), self._encryptor.encrypt_record(db, seq, record.version, body)
-        self._recorder.replacing(db, seq, record, origin.operation)
+        self._recorder.replacing(db, seq, record, origin.operation, now)
         self._entries.replace(db, seq, old, plan, details)
         db.execute(_UPDATE, (key, FOLD_VERSION, record.version, body, *origin, self._entries.number, seq))
         return record
 
     def _check_not_encrypted(self, db: sqlite3.Connection) -> None:
         """Raise StoreUnavailable if another process encrypted the store after this process opened it without encryption."""
-        (size,) = db.execute("SELECT length(secret) FROM deployment").fetchone()
-        if not self._encryptor and size != SECRET:
+        if not self._encryptor and is_encrypted(db):
             raise StoreUnavailable(
                 "the store was encrypted while it was open; restart the service with PEOPLEINFO_ENCRYPTION"
             )

@@ -1,0 +1,79 @@
+"""Operations on the history of a record and on the feed of changes, independent of the store and of the protocol."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol
+
+from peopleinfo.errors import PersonNotFound, VersionConflict, VersionNotFound
+from peopleinfo.people.history import ChangeReader, Operation, Origin, VersionReader, summaries
+from peopleinfo.people.person import StoredPerson, split_record
+from peopleinfo.people.store import PersonStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from peopleinfo.people.history import ChangePage, VersionSummary
+    from peopleinfo.people.service import Precondition
+
+
+class HistoryStore(PersonStore, VersionReader, ChangeReader, Protocol):
+    """The interfaces of a store with a history."""
+
+
+class HistoryService:
+    """The versions and the changes of the records in a store."""
+
+    def __init__(self, store: HistoryStore) -> None:
+        self._store = store
+
+    async def summaries(
+        self, person_id: str, *, after: int, limit: int, hidden: frozenset[str] = frozenset()
+    ) -> tuple[list[VersionSummary], int | None]:
+        """Return up to `limit` versions above `after`, and the version after which the next page starts.
+
+        The fields of a summary do not include `hidden` fields. Raises PersonNotFound.
+        """
+        # Starts one version earlier, from which the first version of the page differs.
+        page = await self._store.read_versions(person_id, after=max(0, after - 1), limit=limit + 1)
+        first = page.versions[0] if page.versions else None
+        previous = first if first is not None and first.version == after else None
+        found = page.versions[1:] if previous else page.versions
+        more = page.more or len(found) > limit
+        return summaries(found[:limit], previous, hidden), found[:limit][-1].version if more else None
+
+    async def version(self, person_id: str, version: int) -> StoredPerson:
+        """Return the record at a version. Raises PersonNotFound, VersionNotFound."""
+        page = await self._store.read_versions(person_id, after=version - 1, limit=1)
+        if not page.versions or page.versions[0].version != version:
+            raise VersionNotFound(person_id)
+        return StoredPerson(person_id, version, page.versions[0].body)
+
+    async def restore(
+        self, person_id: str, version: int, *, precondition: Precondition, principal: str | None
+    ) -> StoredPerson:
+        """Store the fields of an earlier version as a new version, if `precondition` accepts the current record.
+
+        Raises PersonNotFound, VersionNotFound and the errors of `precondition`.
+        """
+        while True:
+            current = await self._store.get(person_id)
+            precondition(current)
+            data, _ = split_record(await self.version(person_id, version))
+            origin = Origin(Operation.RESTORED, principal)
+            with suppress(VersionConflict):  # after a concurrent change, evaluate the precondition again
+                return await self._store.replace(
+                    person_id, data, expected=current.version, current=current, origin=origin
+                )
+
+    async def changes(self, since: bytes | None, *, limit: int) -> ChangePage:
+        """Return a page of the feed; see `ChangeReader.read_changes`. Raises ChangesExpired."""
+        return await self._store.read_changes(since=since, limit=limit)
+
+    async def people(self, person_ids: Iterable[str]) -> dict[str, StoredPerson]:
+        """Return the current records of the people that are not deleted."""
+        found = {}
+        for person_id in dict.fromkeys(person_ids):
+            with suppress(PersonNotFound):
+                found[person_id] = await self._store.get(person_id)
+        return found
