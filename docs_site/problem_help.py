@@ -54,6 +54,11 @@ PROBLEMS: Final = {
         "The record has another version than `If-Match` states: another client changed it.",
         "Read the record, apply the change to the new version and send its `ETag`.",
     ),
+    "identifier-conflict": Help(
+        "Another record has the same value of a unique identifier (`unique:` in `PEOPLEINFO_IDENTIFIERS`). The member `field` names it, "
+        "and `person_id` the other record, unless it is hidden from the client.",
+        "Correct the value, or update the other record.",
+    ),
     "idempotency-key-reused": Help(
         "The `Idempotency-Key` was used for a different request.",
         "Use a new key for a new request, and the same key only to repeat one.",

@@ -119,6 +119,15 @@ class VersionConflict(PeopleInfoError):
         super().__init__(f"the record is now at version {actual}: read it again and repeat the change")
 
 
+class IdentifierConflict(PeopleInfoError):
+    """Another person has the same value of a unique identifier."""
+
+    def __init__(self, field: str, person_id: str) -> None:
+        self.field = field
+        self.person_id = person_id
+        super().__init__(f"another person has the same {field}: correct the value, or update that person instead")
+
+
 class PersonMerged(PeopleInfoError):
     """The record is merged into another one, and can neither change nor take part in a merge."""
 

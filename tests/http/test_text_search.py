@@ -129,3 +129,49 @@ def test_hidden_fields_do_not_match(client: httpx.Client, folder: Path) -> None:
             "updated_at",
             "found_by",
         }
+
+
+@pytest.fixture
+def strict(folder: Path) -> Iterator[httpx.Client]:
+    """A client of a server with a unique identifier."""
+    identifiers = "unique:employee_no,unique:phone,email"
+    with (
+        serving(folder, rate_limit=0, admin_key=ADMIN_KEY, identifiers=identifiers) as server,
+        httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT, headers=AS_ADMIN) as client,
+    ):
+        yield client
+
+
+def test_second_person_with_a_unique_identifier_is_rejected(strict: httpx.Client, folder: Path) -> None:
+    first = strict.post(
+        "/v1/people", json=person("Anna", "Roth", employee_no="E-0042", phone="030 123456", email="a@b.c").to_dict()
+    )
+    for fields in ({"employee_no": "e0042"}, {"phone": "+49 30 123456"}):
+        response = strict.post("/v1/people", json=person("Bea", "Quast", **fields).to_dict())
+        assert response.status_code == 409
+        assert response.json() | {"detail": ""} == {
+            "type": "urn:peopleinfo:problem:identifier-conflict", "title": "Identifier conflict", "status": 409, "detail": "",
+            "field": next(iter(fields)), "person_id": first.json()["person_id"], "request_id": response.json()["request_id"],
+        }  # fmt: skip
+    assert (
+        strict.post(
+            "/v1/people", json=person("Bea", "Quast", email="a@b.c", employee_no="E-0043").to_dict()
+        ).status_code
+        == 201
+    )
+    assert names(search(strict, "E-0042")) == ["Anna"]
+    assert names(search(strict, "quast")) == ["Bea"]
+    key = make_key(folder, "--scope", "people:write", name="writer")
+    with httpx.Client(base_url=strict.base_url, timeout=HANG_TIMEOUT, headers=bearer(key)) as writer:
+        assert "person_id" not in writer.post("/v1/people", json={"person_name": "C", "employee_no": "E0042"}).json()
+
+
+def test_person_keeps_its_own_unique_identifier(strict: httpx.Client) -> None:
+    created = strict.post("/v1/people", json={"person_name": "Anna", "employee_no": 7}).json()
+    other = strict.post("/v1/people", json={"person_name": "Bea", "employee_no": 8}).json()
+    path = f"/v1/people/{created['person_id']}"
+    headers = {"If-Match": "*", "Content-Type": "application/merge-patch+json"}
+    assert strict.patch(path, json={"person_name": "Eva"}, headers=headers).status_code == 200
+    assert strict.patch(path, json={"employee_no": 8}, headers=headers).status_code == 409
+    strict.delete(f"/v1/people/{other['person_id']}")
+    assert strict.patch(path, json={"employee_no": 8}, headers=headers).status_code == 200

@@ -125,7 +125,7 @@ OPERATIONS: Final = (
         {200: _PERSON},
         (IF_MATCH,),
         {JSON: NewPerson},
-        (400, 404, 408, 412, 413, 415, 422, 428),
+        (400, 404, 408, 409, 412, 413, 415, 422, 428),
     ),
     Operation(
         "/v1/people/{person_id}",
@@ -138,7 +138,7 @@ OPERATIONS: Final = (
         {200: _PERSON},
         (IF_MATCH,),
         {MERGE_PATCH: NewPerson, JSON: NewPerson},
-        (400, 404, 408, 412, 413, 415, 422, 428),
+        (400, 404, 408, 409, 412, 413, 415, 422, 428),
     ),
     Operation(
         "/v1/people/{person_id}",

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import falcon
 import falcon.asgi
 import structlog
 
 from peopleinfo import errors
+from peopleinfo.auth.principal import Scope
 from peopleinfo.errors import InvalidCursor, InvalidInput
 from peopleinfo.http.bodies import Disconnected
 from peopleinfo.people import strict_json
+from peopleinfo.people.field_access import is_hidden
 from peopleinfo.telemetry import open_files
+
+if TYPE_CHECKING:
+    from peopleinfo.auth.principal import Principal
 
 MEDIA_TYPE: Final = "application/problem+json"
 _CHALLENGE: Final = 'Bearer realm="PeopleInfo"'  # RFC 6750; equal for all invalid credentials
@@ -44,6 +49,7 @@ PROBLEM_TYPES: Final[dict[type[Exception], ProblemType]] = {
     errors.InvalidToken: ProblemType(400, "invalid-token", "Invalid token"),
     errors.ChangesExpired: ProblemType(410, "token-expired", "Token expired"),
     errors.VersionConflict: ProblemType(412, "version-conflict", "Version conflict"),
+    errors.IdentifierConflict: ProblemType(409, "identifier-conflict", "Identifier conflict"),
     errors.IdempotencyKeyConflict: ProblemType(422, "idempotency-key-reused", "Idempotency key reused"),
     errors.IdempotentPersonDeleted: ProblemType(409, "person-deleted", "Person deleted"),
     errors.ImportAlreadyRunning: ProblemType(409, "import-already-running", "Import already running"),
@@ -74,6 +80,7 @@ def respond(
     kind: ProblemType,
     detail: str,
     reasons: tuple[errors.FieldError, ...] = (),
+    members: dict[str, str] | None = None,
 ) -> None:
     """Make the response a problem document; on `/data` it also has the legacy field `error`.
 
@@ -89,6 +96,7 @@ def respond(
     }
     if reasons:
         problem["errors"] = [{"pointer": reason.pointer, "reason": reason.reason} for reason in reasons[:_MAX_ERRORS]]
+    problem |= members or {}
     problem["request_id"] = req.scope["request_id"]
     if req.path == "/data":
         problem["error"] = detail
@@ -134,7 +142,19 @@ async def _handle_domain_error(
     reasons = getattr(error, "errors", ())
     count = f"{len(reasons)} validation error{'s' if len(reasons) > 1 else ''}"
     detail = f"{count}; see `errors`" if reasons else _detail(error)
-    respond(req, resp, kind, detail, reasons)
+    members = _conflicting(req, error) if isinstance(error, errors.IdentifierConflict) else None
+    respond(req, resp, kind, detail, reasons, members)
+
+
+def _conflicting(req: falcon.asgi.Request, error: errors.IdentifierConflict) -> dict[str, str]:
+    """Return the id of the other person if the client may read that person and the field."""
+    principal: Principal | None = getattr(req.context, "principal", None)
+    may_read = (
+        principal is not None
+        and principal.has_scope(Scope.READ)
+        and not is_hidden(error.field, principal.hidden_fields)
+    )
+    return {"field": error.field} | ({"person_id": error.person_id} if may_read else {})
 
 
 def _detail(error: errors.PeopleInfoError) -> str:

@@ -197,6 +197,10 @@ class Problem(Struct):
     status: int
     detail: str
     errors: list[Reason] | UnsetType = UNSET
+    field: Annotated[str, Meta(description="The unique identifier that belongs to another person.")] | UnsetType = UNSET
+    person_id: Annotated[str, Meta(description="The other person, if the client may read that person.")] | UnsetType = (
+        UNSET
+    )
     request_id: str | UnsetType = UNSET
     error: Annotated[str | UnsetType, Meta(description="On /data only.")] = UNSET
 

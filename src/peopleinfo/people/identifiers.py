@@ -83,6 +83,13 @@ def keys_of(name: str, value: str) -> list[str]:
     return [f"={key}"] if key else []
 
 
+def is_same(name: str, one: str, other: str) -> bool:
+    """Return whether two values of an identifier are equal in some notation."""
+    if is_phone_field(name):
+        return same_phone(phone_digits(one), phone_digits(other))
+    return keys_of(name, one) == keys_of(name, other)
+
+
 def _international(text: str) -> str | None:
     import phonenumbers  # noqa: PLC0415 - takes a tenth of the time of a start, and few requests need it
 

@@ -111,7 +111,7 @@ def _names(query: Query, words: Sequence[str], *, is_readable: bool) -> Iterator
         others = _filters((other for other in every if other != word), is_readable=is_readable)
         yield Lookup(NAME + word, others)
         if len(words) > 1 and len(words) <= _MAX_PAIRED:  # the others may be words of the address
-            yield Lookup(NAME + word)
+            yield Lookup(NAME + word, is_broad=True)
         if is_readable and (len(word) >= _MIN_PREFIX or is_cjk(word)):
             yield Lookup(NAME + word, others, is_prefix=True)
         if is_cjk(word) and 1 < len(word) <= _MAX_SPLIT:
@@ -135,7 +135,7 @@ def _joined(query: Query, *, is_readable: bool) -> Iterator[Lookup]:
 def _addresses(query: Query, words: Sequence[str], *, is_readable: bool) -> Iterator[Lookup]:
     numbers = [word for term in query.terms if not term.is_word for word in term.words]
     selective = [key for key in dict.fromkeys(map(address_key, [*words, *numbers])) if not is_generic(key)]
-    yield from (Lookup(ADDRESS + word) for word in selective)
+    yield from (Lookup(ADDRESS + word, is_broad=len(query.terms) > 1) for word in selective)
     if len(query.terms) <= 2 and is_readable:  # noqa: PLR2004
         yield from (Lookup(ADDRESS + word, is_prefix=True) for word in selective if len(word) > _MIN_PREFIX)
     if len(words) <= _MAX_PAIRED:

@@ -78,6 +78,8 @@ class PeopleSearch:
             by_word = dict(zip(words, similar, strict=True))
             lookups = forgiving_lookups(query, by_word, room, is_readable=self._index.is_readable)
             await candidates.add(lookups, await self._index.look_up(lookups))
+        if not candidates.count:
+            await candidates.add_broad()
         return _page(candidates, after, limit)
 
 
@@ -89,16 +91,27 @@ class _Candidates:
         self._comparison = comparison
         self._hidden = hidden
         self._seen: set[bytes] = set()
+        self._broad: list[Hits] = []
         self._people: dict[str, _Candidate] = {}
         self.more_exist = False
 
     async def add(self, lookups: Sequence[Lookup], results: Sequence[Hits]) -> None:
         """Fetch and compare the people of the lookups, up to `MAX_HITS` in total."""
+        pairs = list(zip(lookups, results, strict=True))
+        self._broad += [hits for lookup, hits in pairs if lookup.is_broad and not hits.complete]
+        self.more_exist |= not _are_complete(pairs)
+        await self._fetch(hits for lookup, hits in pairs if hits.complete or not lookup.is_broad)
+
+    async def add_broad(self) -> None:
+        """Fetch and compare people of common words, whose lookups stopped early."""
+        await self._fetch(self._broad)
+
+    async def _fetch(self, results: Iterable[Hits]) -> None:
         # Precise lookups come first: if the limit excludes people, they are those of a less precise lookup.
-        refs = [hit.ref for _, hits in zip(lookups, results, strict=True) for hit in hits.hits]
-        new = [ref for ref in dict.fromkeys(refs) if ref not in self._seen]
+        refs = dict.fromkeys(hit.ref for hits in results for hit in hits.hits)
+        new = [ref for ref in refs if ref not in self._seen]
         room = MAX_HITS - len(self._seen)
-        self.more_exist |= len(new) > room or not all(hits.complete for hits in results)
+        self.more_exist |= len(new) > room
         self._seen.update(new[:room])
         self._compare(body for body in await self._index.read_people(new[:room]) if body is not None)
 
@@ -123,6 +136,16 @@ class _Candidates:
             visible = visible_fields(fields, self._hidden) if self._hidden else fields
             if match := self._comparison.match(visible):
                 self._people[match.person_id] = _Candidate(match, visible)
+
+
+def _are_complete(pairs: Sequence[tuple[Lookup, Hits]]) -> bool:
+    """Return whether the lookups found every match: all lookups did, or those of one word that every match has."""
+    broad: dict[str, bool] = {}
+    for lookup, hits in pairs:
+        if lookup.is_broad:
+            word = lookup.key[1:]
+            broad[word] = broad.get(word, True) and hits.complete
+    return any(broad.values()) or all(hits.complete for _, hits in pairs)
 
 
 def _page(candidates: _Candidates, after: bytes | None, limit: int) -> SearchResult:

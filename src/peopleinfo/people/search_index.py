@@ -30,6 +30,8 @@ class Lookup(NamedTuple):
     key: str
     names: tuple[frozenset[str], ...] = ()
     is_prefix: bool = False
+    is_broad: bool = False
+    """Whether the hits matter only if they are complete: the lookups of the other words find the same people. A store ignores it."""
 
 
 class Hit(NamedTuple):

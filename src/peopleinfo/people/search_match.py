@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import cached_property
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -139,7 +140,7 @@ class Comparison:
         return found
 
     def _other_readings(self, person: _Person, term: Term) -> Found:
-        if any(key in person.identifier_keys for key in term.identifiers):
+        if self._identifiers and any(key in person.identifier_keys for key in term.identifiers):
             return Found.IDENTIFIER
         if term.phone and any(ids.same_phone(term.phone, number) for number in person.phones):
             return Found.IDENTIFIER
@@ -188,8 +189,8 @@ class _Person:
     """The visible fields of a record, prepared for comparison. `names` maps each form of a name to the class of an equal word."""
 
     def __init__(self, fields: Mapping[str, Any], identifiers: tuple[str, ...]) -> None:
-        data = person_data_from_fields(fields)
-        self.order = order_of(data)
+        self._data = data = person_data_from_fields(fields)
+        self._identifiers = identifiers
         surname = divide(data.person_surname or data.person_name or "")
         self.given = divide(data.person_name) if data.person_name else []
         self.names: dict[str, Found] = {}
@@ -202,13 +203,36 @@ class _Person:
                 )
         elif is_cjk(data.surname_key):
             self._add([data.surname_key[start:] for start in range(1, len(data.surname_key))], Found.PART)
-        address = address_words(data.person_address) if data.person_address else []
-        self.address = dict.fromkeys(form for word in address for form in address_forms(word))
-        self.dates = stored_dates(data.person_birthdate) if data.person_birthdate else []
-        values = list(ids.values_of(data.extra, identifiers))
-        self.identifier_keys = {key for name, value in values for key in ids.keys_of(name, value)}
-        self.phones = [ids.phone_digits(value) for name, value in values if ids.is_phone_field(name)]
-        self.identifier_keys -= {f"+{ids.phone_key(phone)}" for phone in self.phones}
+
+    @property
+    def order(self) -> str:
+        """The position among people, A-Z."""
+        return order_of(self._data)
+
+    @cached_property
+    def address(self) -> dict[str, None]:
+        """The words of the address, in all their forms."""
+        words = address_words(self._data.person_address) if self._data.person_address else []
+        return dict.fromkeys(form for word in words for form in address_forms(word))
+
+    @cached_property
+    def dates(self) -> list[str]:
+        """The readings of the birthdate."""
+        return stored_dates(self._data.person_birthdate) if self._data.person_birthdate else []
+
+    @cached_property
+    def identifier_keys(self) -> set[str]:
+        """The index keys of the identifiers that are no phone numbers."""
+        return {key for name, value in self._values if not ids.is_phone_field(name) for key in ids.keys_of(name, value)}
+
+    @cached_property
+    def phones(self) -> list[str]:
+        """The digits of the phone numbers."""
+        return [ids.phone_digits(value) for name, value in self._values if ids.is_phone_field(name)]
+
+    @cached_property
+    def _values(self) -> list[tuple[str, str]]:
+        return list(ids.values_of(self._data.extra, self._identifiers))
 
     def _add_name(self, words: list[str], key: str) -> None:
         main = significant(words)

@@ -88,6 +88,10 @@ class VersionConflict(ProblemError):
     """The person changed after the client read it; the server changed nothing."""
 
 
+class IdentifierConflict(ProblemError):
+    """Another person has the same value of a unique identifier."""
+
+
 class IdempotencyKeyConflict(ProblemError):
     """The idempotency key was used before with different data."""
 
@@ -139,6 +143,7 @@ PROBLEM_TYPES: Final[dict[str, type[ProblemError]]] = {
     "invalid-token": InvalidToken,
     "token-expired": ChangesExpired,
     "version-conflict": VersionConflict,
+    "identifier-conflict": IdentifierConflict,
     "idempotency-key-reused": IdempotencyKeyConflict,
     "person-deleted": IdempotentPersonDeleted,
     "import-already-running": ImportAlreadyRunning,

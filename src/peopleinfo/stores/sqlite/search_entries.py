@@ -6,7 +6,10 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.crypto.ids import derive_key
-from peopleinfo.people.index_entries import NAME, IndexPlan, entries, map_words, vocabulary_words
+from peopleinfo.errors import IdentifierConflict
+from peopleinfo.people.identifiers import is_same, keys_of, values_of
+from peopleinfo.people.index_entries import IDENTIFIER, NAME, IndexPlan, entries, map_words, vocabulary_words
+from peopleinfo.people.person import decode_fields
 from peopleinfo.people.similarity import bucket_keys, deletion_keys
 
 if TYPE_CHECKING:
@@ -24,6 +27,9 @@ _HASHED: Final = (_COLLAPSED, "~")  # keys of the vocabulary in an index of hash
 _INSERT: Final = "INSERT OR IGNORE INTO search_entries (key, names, seq) VALUES (?, ?, ?)"
 _DELETE: Final = "DELETE FROM search_entries WHERE key = ? AND names = ? AND seq = ?"
 _HAS_KEY: Final = "SELECT 1 FROM search_entries WHERE key = ? LIMIT 1"
+_OTHERS: Final = """
+    SELECT body FROM readable WHERE seq IN (SELECT seq FROM search_entries WHERE key = ? AND seq != ?) ORDER BY seq
+"""
 _KNOWN: Final = "SELECT 1 FROM search_words WHERE key = ? AND word = ?"
 _DELETE_OF_PEOPLE: Final = "DELETE FROM search_entries WHERE seq IN (SELECT value FROM json_each(?))"
 _DELETE_UNUSED_WORDS: Final = f"""
@@ -48,11 +54,30 @@ class SearchEntries:
         self._plans = {self.number: plan}
 
     def add(self, db: sqlite3.Connection, people: Iterable[tuple[int, PersonData]]) -> None:
-        """Add new people."""
+        """Add new people, without a check of unique identifiers."""
         rows: Rows = {}
         for seq, data in people:
             rows |= self._rows(seq, data, self.plan)
         self._insert(db, rows)
+
+    def add_unique(self, db: sqlite3.Connection, people: Iterable[tuple[int, PersonData]]) -> None:
+        """Add new people. Raises IdentifierConflict if another person has a unique identifier of one of them."""
+        if not self.plan.unique:
+            self.add(db, people)
+            return
+        for seq, data in people:
+            self.check_unique(db, seq, data)
+            self._insert(db, self._rows(seq, data, self.plan))
+
+    def check_unique(self, db: sqlite3.Connection, seq: int, data: PersonData) -> None:
+        """Raise IdentifierConflict if another person has a unique identifier of this one."""
+        for name, value in values_of(data.extra, sorted(self.plan.unique)):
+            for key in keys_of(name, value):
+                key = IDENTIFIER + (self.code(key) if self.code else key)  # noqa: PLW2901
+                for (body,) in db.execute(_OTHERS, (key, seq)).fetchall():
+                    fields = decode_fields(body)
+                    if any(is_same(name, value, other) for _, other in values_of(fields, [name])):
+                        raise IdentifierConflict(name, str(fields["person_id"]))
 
     def remove(self, db: sqlite3.Connection, seq: int, data: PersonData, number: int) -> None:
         """Remove a person that was indexed under a plan."""

@@ -364,7 +364,7 @@ class SqliteStore:
             record = encode_person(self._id_of(seq), 1, details, created_at=at, updated_at=at)
             rows.append((details.surname_key, seq, FOLD_VERSION, 1, record.body))
             records.append(record)
-        self._entries.add(db, [(row[1], details) for row, details in zip(rows, people, strict=True)])
+        self._entries.add_unique(db, [(row[1], details) for row, details in zip(rows, people, strict=True)])
         self._insert_rows(db, rows, principal)
         self._recorder.created(db, [(record.person_id, 1) for record in records], now)
         return records
@@ -385,6 +385,7 @@ class SqliteStore:
         key, body = details.surname_key, record.body
         if self._encryptor:
             key, body = self._encryptor.index(key), self._encryptor.encrypt_record(db, seq, record.version, body)
+        self._entries.check_unique(db, seq, details)
         self._recorder.replacing(db, seq, record, origin.operation, now)
         self._entries.replace(db, seq, old, plan, details)
         db.execute(_UPDATE, (key, FOLD_VERSION, record.version, body, *origin, self._entries.number, seq))
