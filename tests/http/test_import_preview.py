@@ -158,3 +158,13 @@ def test_preview_takes_only_the_first_part_of_a_file(client: httpx.Client) -> No
     part = ("surname,name\n" + "Müller,x\n" * 60_000).encode()
     found = preview(client, part[: part.rindex("ü".encode()) + 1])
     assert (found["encoding"], found["warnings"], len(found["rows"])) == ("utf-8", [], 20)
+
+
+@pytest.mark.parametrize("path", ["/v1/people", "/data"])
+def test_byte_order_mark_before_json_is_ignored(client: httpx.Client, surname: str, path: str) -> None:
+    person = {"person_name": "Ida", "person_surname": surname, "person_birthdate": "1990", "person_address": "1 Road"}
+    body = b"\xef\xbb\xbf" + json.dumps(person).encode()
+    response = client.post(path, content=body, headers={"Content-Type": "application/json"})
+    assert response.is_success, response.text
+    (stored,) = client.get("/v1/people", params={"surname": surname}).json()["people"]
+    assert stored.items() >= person.items()

@@ -102,5 +102,5 @@ def has_blank_after_delimiter(lines: Sequence[str], delimiter: str) -> bool:
         rows = list(csv.reader(lines[:_SAMPLE_LINES], delimiter=delimiter))
     except csv.Error:  # a cell over the limit
         return False
-    cells = [cell for row in rows for cell in row[1:] if cell]
+    cells = [cell for row in rows for cell in row[1:] if cell.strip()]
     return bool(cells) and all(cell.startswith(" ") for cell in cells)

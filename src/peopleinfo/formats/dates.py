@@ -42,7 +42,7 @@ _EAST_ASIAN: Final = re.compile(r"(\d{4})\s*[年년]\s*(\d{1,2})\s*[月월](?:\s
 _SERIAL: Final = re.compile(r"\d{5}(?:\.\d+)?", re.ASCII)
 _WORD_FORMATS: Final = tuple(map(DateFormat, ("%d %b %Y", "%b %d %Y", "%Y %b %d", "%d %b %y", "%b %Y", "%d %b")))
 _SEPARATORS: Final = re.compile(r"(?:[\s,./-]|\bde\b|\bof\b)+", re.IGNORECASE)
-_ORDINAL: Final = re.compile(r"(?<=\d)(?:st|nd|rd|th|er|º|ª)\b", re.IGNORECASE)
+_ORDINAL: Final = re.compile(r"(?<=\d)(?:st|[nr]d|th|er|º|ª)\b", re.IGNORECASE)
 
 
 class UnreadableDate(ValueError):

@@ -108,8 +108,10 @@ class Utf8Stream(io.RawIOBase):
                 self._pending = start[len(mark) :]
                 self._decide(name)
                 return
-        if found := encoding or _without_mark(start):
+        if found := _without_mark(start) if encoding in (None, "utf-16", "utf-32") else encoding:
             self._decide(found)
+        elif encoding:
+            self._decide(f"{encoding}-le")
 
     def _decide(self, encoding: str) -> None:
         self._is_decided = True

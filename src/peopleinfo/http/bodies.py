@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import itertools
 import re
 import secrets
@@ -108,11 +109,12 @@ def _target_error(scope: Any) -> str | None:
 
 
 async def read_json(req: falcon.asgi.Request, *, seconds: float, media_types: tuple[str, ...] = ()) -> Any:
-    """Return the JSON value of the body, parsed by `strict_json.parse`.
+    """Return the JSON value of the body, parsed by `strict_json.parse`. A byte order mark of UTF-8 is ignored (RFC 8259).
 
     Raises InvalidJson, Overloaded and Falcon's errors 408 (body incomplete after `seconds`), 413 (over `BODY_SIZE`) and 415.
     """
-    return strict_json.parse(await read_body(req, seconds=seconds, media_types=(JSON, *media_types)))
+    body = await read_body(req, seconds=seconds, media_types=(JSON, *media_types))
+    return strict_json.parse(body.removeprefix(codecs.BOM_UTF8))
 
 
 async def read_form(req: falcon.asgi.Request, fields: tuple[str, ...], *, seconds: float) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -34,7 +35,7 @@ class DataResource:
 
     async def on_post(self, req: Request, resp: Response) -> None:
         """Create a person and return the submitted body unchanged."""
-        body = await read_body(req, seconds=self._body_timeout)
+        body = (await read_body(req, seconds=self._body_timeout)).removeprefix(codecs.BOM_UTF8)
         data = strict_json.parse(body)
         if missing := missing_fields(data):
             reasons = tuple(FieldError(f"/{name}", "is required and must be a non-empty string") for name in missing)

@@ -1,0 +1,244 @@
+"""Tables of other programs, each with the people that every interface reads from it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final, NamedTuple
+
+
+class TableCase(NamedTuple):
+    """A file with its options, the people that are stored, the reason of each rejected line, and the skipped lines."""
+
+    name: str
+    content: bytes
+    people: list[dict[str, Any]]
+    rejected: dict[int, str] = {}  # noqa: RUF012 - never changed
+    skipped: tuple[int, ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def person(surname: str = "", name: str = "", birthdate: str = "", **fields: Any) -> dict[str, Any]:
+    """Return the fields of a person that are not empty."""
+    standard = {"person_name": name, "person_surname": surname, "person_birthdate": birthdate}
+    return {field: value for field, value in standard.items() if value} | fields
+
+
+def case(
+    name: str,
+    content: str | bytes,
+    *people: dict[str, Any],
+    rejected: dict[int, str] | None = None,
+    skipped: tuple[int, ...] = (),
+    encoding: str = "utf-8",
+    **options: str | list[str],
+) -> TableCase:
+    """Return a case; an option with several values is repeated."""
+    pairs = tuple(
+        (option, value)
+        for option, values in options.items()
+        for value in (values if isinstance(values, list) else [values])
+    )
+    data = content if isinstance(content, bytes) else content.encode(encoding)
+    return TableCase(name, data, list(people), rejected or {}, skipped, pairs)
+
+
+HARTE: Final = person("Harte", "Ida")
+LUND: Final = person("Lund", "Per")
+NAMES: Final = "Surname,First name\nHarte,Ida\nLund,Per\n"
+_UNCLOSED: Final = "a quote opened in line {} is not closed"
+
+QUOTES: Final = [
+    case("quote that is never closed", 'Surname,First name,Notes\nHarte,Ida,"tall\nLund,Per,x\nFry,Cleo,y\n',
+         LUND | {"Notes": "x"}, person("Fry", "Cleo", Notes="y"), rejected={2: _UNCLOSED.format(2)}),
+    case("two quotes that are never closed", 'Surname,Notes\nHarte,"tall\nLund,x\nFry,"y\nGray,z\n',
+         person("Lund", Notes="x"), person("Gray", Notes="z"), rejected={2: _UNCLOSED.format(2), 4: _UNCLOSED.format(4)}),
+    case("unclosed quote in a file of quoted cells", '"Surname","First name"\r\n"Harte","Ida\r\n"Lund","Per"\r\n',
+         LUND, rejected={2: _UNCLOSED.format(2)}),
+    case("unclosed quote in the first cell", 'Surname;First name\n"Harte;Ida\nLund;Per\n', LUND, rejected={2: _UNCLOSED.format(2)}),
+    case("unclosed quote in the last line", 'Surname,First name\nLund,Per\nHarte,"Ida', LUND, rejected={3: _UNCLOSED.format(3)}),
+    case("unclosed quote after a cell of two lines", 'Surname,Notes,x\n"Har\nte",a,"b\nLund,c,d\n',
+         person("Lund", Notes="c", x="d"), rejected={2: _UNCLOSED.format(3)}),
+    case("quote within a quoted cell", 'Surname,Notes\nHarte,"the "tall" one"\nLund,x\n', person("Lund", Notes="x"),
+         rejected={2: _UNCLOSED.format(2)}),
+    case("cell of several lines", 'Surname,Notes\r\nHarte,"one\r\ntwo"\r\nLund,"a ""b"" c"\r\n',
+         person("Harte", Notes="one\r\ntwo"), person("Lund", Notes='a "b" c')),
+    case("quote in an unquoted cell", 'Surname,Size\nHarte,5\' 2"\nLund,6"\n', person("Harte", Size="5' 2\""), person("Lund", Size='6"')),
+    case("blank after the delimiter", 'Surname, First name, Note\n"Harte", "Ida", "x, y"\nLund, "Per", z\n',
+         HARTE | {"Note": "x, y"}, LUND | {"Note": "z"}),
+    case("blank after the delimiter of rows only", 'Surname,First name,Note\n"Harte", "Ida", "x, y"\nLund, "Per", z\n',
+         HARTE | {"Note": "x, y"}, LUND | {"Note": "z"}),
+    case("blank before the delimiter", 'Surname;First name\n"Harte" ;"Ida"\n"Lund" ; "Per"\n', HARTE, LUND),
+]  # fmt: skip
+
+DIALECTS: Final = [
+    case("lines end with CR", NAMES.replace("\n", "\r"), HARTE, LUND),
+    case("lines end with CR LF", NAMES.replace("\n", "\r\n"), HARTE, LUND),
+    case("mixed line ends", "Surname,First name\rHarte,Ida\r\nLund,Per\n", HARTE, LUND),
+    case("no line end at the end", NAMES.rstrip(), HARTE, LUND),
+    case("sep with semicolon", "sep=;\nSurname;First name\nHarte;Ida\n", HARTE, skipped=(1,)),
+    case("quoted sep with a tab", '"sep=\t"\r\nSurname\tFirst name\r\nHarte\tIda\r\n', HARTE, skipped=(1,)),
+    case("sep with an unusual delimiter", "SEP=^\nSurname^First name\nHarte^Ida\n", HARTE, skipped=(1,)),
+    case("delimiter within quotes of the header", '"Name; first","Surname"\nIda,Harte\n', HARTE),
+    case("semicolons with commas in the cells", "Surname;Address\nHarte;1 High Street, Leeds\nLund;2 Low Street, York\n",
+         person("Harte", person_address="1 High Street, Leeds"), person("Lund", person_address="2 Low Street, York")),
+    case("semicolons with decimal commas", "Surname;a;b\nHarte;1,5;2,5\nLund;3,5;4,5\n",
+         person("Harte", a="1,5", b="2,5"), person("Lund", a="3,5", b="4,5")),
+    case("tabs", "Surname\tFirst name\nHarte\tIda\n", HARTE),
+    case("vertical bars", "Surname|First name\nHarte|Ida\n", HARTE),
+    case("chosen delimiter", "Surname:First name\nHarte:Ida\n", HARTE, delimiter=":"),
+    case("one column", "Surname\nHarte\n", person("Harte")),
+    case("zero character", "Surname,First name\nHar\0te,Ida\nLund,Per\n", LUND, rejected={2: "U+0000"}),
+]  # fmt: skip
+
+ROWS: Final = [
+    case("empty columns at the end", "Surname,First name,,\nHarte,Ida,,\n", HARTE),
+    case("cell below an empty heading", "Surname,,First name,\nHarte,x,Ida,y\n", HARTE | {"Column 2": "x", "Column 4": "y"}),
+    case("empty first column", ",Surname,First name\n1,Harte,Ida\n,Lund,Per\n", HARTE | {"Column 1": "1"}, LUND),
+    case("title above the header", "Members 2026,\n,\nSurname,First name\nHarte,Ida\n", HARTE, skipped=(1, 2)),
+    case("blank line above the header", "\nSurname,First name\nHarte,Ida\n", HARTE, skipped=(1,)),
+    case("title and date above the header", "Golf club\nPrinted,2026-01-02\n\n\nSurname;First name;Phone\nHarte;Ida;1\n",
+         HARTE | {"Phone": "1"}, skipped=(1, 2, 3, 4)),
+    case("heading twice", "Surname,Phone,Phone\nHarte,111,222\n", person("Harte", Phone="111", **{"Phone 2": "222"})),
+    case("heading three times", "Surname,x,x,x\nHarte,1,2,3\n", person("Harte", **{"x": "1", "x 2": "2", "x 3": "3"})),
+    case("blank rows", "Surname,First name\nHarte,Ida\n,\n,\nLund,Per\n", HARTE, LUND, skipped=(3, 4)),
+    case("blank rows of every kind", "Surname,First name\n\n  ,  \nHarte,Ida\n;\n \n", HARTE, person(";"), skipped=(2, 3, 6)),
+    case("short rows", "Surname,First name,Note\nHarte,Ida\nLund\n", HARTE, person("Lund")),
+    case("surplus text", "Surname,First name\nHarte,Ida,x\nLund,Per\n", LUND, rejected={2: "has 3 cells, but the header has 2"}),
+    case("surplus empty cells", "Surname,First name\nHarte,Ida,,\nLund,Per,\n", HARTE, LUND),
+    case("header in the middle", "Surname,First name\nHarte,Ida\nSurname,First name\nLund,Per\n", HARTE, LUND, skipped=(3,)),
+    case("heading of two lines", '"Last\nname",First name,"a\n b"\nHarte,Ida,x\n', HARTE | {"a b": "x"}),
+]  # fmt: skip
+
+ENCODINGS: Final = [
+    case("Windows-1252 with a letter in the heading", "Surname;Prénom;Ville\nHarte;Ida;Lyon\n", HARTE | {"Ville": "Lyon"}, encoding="cp1252"),
+    case("Windows-1252", "Nachname;Vorname\nMüller;Jürgen\nGroß;Änne\n", person("Müller", "Jürgen"), person("Groß", "Änne"), encoding="cp1252"),
+    case("Windows-1251", "Фамилия;Имя\nИванов;Сергей\nПетрова;Анна\n", person("Иванов", "Сергей"), person("Петрова", "Анна"), encoding="cp1251"),
+    case("Windows-1250", "Příjmení;Jméno\nDvořák;Jiří\nČerný;Zdeněk\n", person("Dvořák", "Jiří"), person("Černý", "Zdeněk"), encoding="cp1250"),
+    case("Windows-1253", "Επώνυμο;Όνομα\nΠαπαδόπουλος;Γιώργος\n", person("Παπαδόπουλος", "Γιώργος"), encoding="cp1253"),
+    case("Windows-1254", "Soyadı;Adı\nYılmaz;Şükrü\nGüneş;İbrahim\n", person("Yılmaz", "Şükrü"), person("Güneş", "İbrahim"), encoding="cp1254"),
+    case("Shift JIS", "姓,名\n山田,太郎\n佐藤,花子\n", person("山田", "太郎"), person("佐藤", "花子"), encoding="shift_jis"),
+    case("GB 18030", "姓,名\n王,小明\n李,秀英\n", person("王", "小明"), person("李", "秀英"), encoding="gb18030"),
+    case("EUC-KR", "성,이름\n김,민수\n이,영희\n", person("김", "민수"), person("이", "영희"), encoding="euc-kr"),
+    case("chosen encoding", "Surname\nМюллер\n", person("Мюллер"), encoding="koi8-r") ._replace(options=(("encoding", "koi8-r"),)),
+    case("UTF-8 with a mark", b"\xef\xbb\xbf" + NAMES.encode(), HARTE, LUND),
+    case("UTF-16 of Excel", "\ufeff" + NAMES.replace(",", "\t"), HARTE, LUND, encoding="utf-16-le"),
+    case("UTF-16, big endian", "\ufeff" + NAMES, HARTE, LUND, encoding="utf-16-be"),
+    case("UTF-16 without a mark", NAMES, HARTE, LUND, encoding="utf-16-le"),
+    case("UTF-32", "\ufeff" + NAMES, HARTE, LUND, encoding="utf-32-le"),
+    case("UTF-16 with one byte too many", ("\ufeff" + NAMES).encode("utf-16-le") + b"\n", HARTE, LUND,
+         rejected={4: "is not valid utf-16-le"}),
+    case("truncated UTF-16", ("\ufeff" + NAMES).encode("utf-16-le")[:-3], HARTE, rejected={3: "is not valid utf-16-le"}),
+    case("one line in Windows-1252", "Surname,First name\nMüller,Ida\n".encode() + "Jäger,Per\nLund,Per\n".encode("cp1252"),
+         person("Müller", "Ida"), LUND, rejected={3: "is not valid UTF-8"}),
+    case("first line in Windows-1252", b"Surname\n" + "Jäger\n".encode("cp1252") + "Müller\nGroß\n".encode(),
+         person("Müller"), person("Groß"), rejected={2: "is not valid UTF-8"}),
+    case("NDJSON in UTF-16", '\ufeff{"person_surname":"Müller"}\n', person("Müller"), encoding="utf-16-le"),
+]  # fmt: skip
+
+
+def _born(name: str, *rows: tuple[str, str | None], **options: Any) -> TableCase:
+    """Return a case of birthdates: the text of each row, and the birthdate, "" if it is not known or None if it is rejected."""
+    lines = "".join(f"S{number}\t{text}\n" for number, (text, _) in enumerate(rows))
+    people = [person(f"S{number}", birthdate=born) for number, (_, born) in enumerate(rows) if born is not None]
+    rejected = {number + 2: "" for number, (_, born) in enumerate(rows) if born is None}
+    return case(name, f"Surname\tBirthday\n{lines}", *people, rejected=rejected, **options)
+
+
+BIRTHDATES: Final = [
+    _born("day without a year", ("1/5", "--01-05"), ("2/29", "--02-29"), ("2/30", None), date_format=["%m/%d/%Y", "%m/%d"]),
+    _born("month", ("03/1990", "1990-03"), ("13/1990", None), ("00/1990", "1990"), date_format="%m/%Y"),
+    _born("years of two digits", ("16-07-68", "1968-07-16"), ("05-06-45", "1945-06-05"), ("01-01-00", "2000-01-01"),
+          ("31-12-99", "1999-12-31"), date_format="%d-%m-%y"),
+    _born("values for none", ("0/0/00", ""), ("0000-00-00", ""), ("  /  /  ", ""), ("NULL", ""), ("\\N", ""), ("00.00.0000", ""),
+          ("0001-01-01", ""), ("01/01/0001 00:00:00", ""), ("0000-00-00 00:00:00", ""), ("n/a", ""), ("1900-01-00", ""), ("-", "")),
+    _born("zeros in parts", ("1990-00-00", "1990"), ("1990-02-00", "1990-02"), ("0000-02-11", "--02-11"), ("1990-00-11", None)),
+    _born("zeros in parts of a format", ("00/02/1990", "1990-02"), ("00/00/1990", "1990"), ("11/02/0000", "--02-11"), date_format="%d/%m/%Y"),
+    _born("serial numbers", ("32874", "1990-01-01"), ("32874.75", "1990-01-01"), ("1", "1900-01-01"), ("61", "1900-03-01"), ("60", None),
+          ("0", ""), date_format="excel"),
+    _born("serial number without the option", ("32874", None)),
+    _born("timestamps", ("1990-02-11 00:00:00", "1990-02-11"), ("1990-02-11T23:30:00.000Z", "1990-02-11"),
+          ("1990-02-11T00:00:00+02:00", "1990-02-11"), ("11.02.1990 10:15", "1990-02-11")),
+    _born("exact digits", ("19151111", "1915-11-11"), ("1915111", None), ("191511", None), ("19151111 ", "1915-11-11"), date_format="%Y%m%d"),
+    _born("digits of day and month", ("1102", "--02-11"), ("112", None), date_format="%d%m"),
+    _born("order of the column", ("01/02/1990", "1990-02-01"), ("13/02/1990", "1990-02-13"), ("5/6/2001", "2001-06-05")),
+    _born("month first in the column", ("01/02/1990", "1990-01-02"), ("12/31/1990", "1990-12-31")),
+    _born("order that is not known", ("01/02/1990", None), ("02/02/1990", "1990-02-02")),
+    _born("two orders in a column", ("13/02/1990", "1990-02-13"), ("02/14/1990", "1990-02-14"), ("01/02/1990", None)),
+    _born("periods", ("11.02.1990", "1990-02-11"), ("1.2.1990", "1990-02-01"), ("11.2.90", "1990-02-11")),
+    _born("names of months", ("11 Feb 1990", "1990-02-11"), ("February 11, 1990", "1990-02-11"), ("11. März 1990", "1990-03-11"),
+          ("11-Feb-1990", "1990-02-11"), ("11 de febrero de 1990", "1990-02-11"), ("Feb 1990", "1990-02")),
+    _born("East Asian", ("1990年2月11日", "1990-02-11"), ("１９９０年２月", "1990-02")),
+    _born("future", ("2090-01-01", None), ("01.01.2090", None)),
+    _born("days that do not exist", ("1990-02-30", None), ("30/02/1990", None)),
+    _born("unreadable date that is kept", ("1990-02-11", "1990-02-11"), on_bad_date="keep"),
+    case("unreadable dates that are kept", "Surname,Birthday\nHarte,spring 1911\nLund,30/02/1990\n",
+         person("Harte", unreadable_birthdate="spring 1911"), person("Lund", unreadable_birthdate="30/02/1990"), on_bad_date="keep"),
+    case("columns of Thunderbird", "First Name,Last Name,Birth Year,Birth Month,Birth Day\nIda,Harte,1984,11,5\nPer,Lund,,11,5\n",
+         person("Harte", "Ida", "1984-11-05"), person("Lund", "Per", "--11-05")),
+    case("columns of year and month", "Surname;Geburtsjahr;Geburtsmonat\nHarte;1984;November\nLund;1984;\nFry;;\nGray;0;0\n",
+         person("Harte", birthdate="1984-11"), person("Lund", birthdate="1984"), person("Fry"), person("Gray")),
+    case("columns that are chosen", "Surname,y,m,d\nHarte,1984,11,5\n", person("Harte", birthdate="1984-11-05"),
+         map="person_birthdate=y,m,d", date_format="%Y %m %d"),
+]  # fmt: skip
+
+IDS: Final = [
+    case("foreign ids with invalid dates",
+         "person_id,given_name,family_name,birthdate,version,created_at\n7,Ida,Harte,30/02/1990,3,2001-05-06\n8,Per,Lund,2090-01-01,1,2003-01-01\n",
+         rejected={2: "", 3: ""}),
+    case("foreign ids", "person_id,given_name,family_name,version,created_at\n7,Ida,Harte,3,2001-05-06\n",
+         HARTE | {"source_person_id": "7", "source_version": "3", "source_created_at": "2001-05-06"}),
+    case("foreign ids in NDJSON", '{"person_id":7,"person_surname":"Harte","version":"draft"}\n',
+         person("Harte", source_person_id=7, source_version="draft")),
+    case("version without an id", "Surname,version,updated_at\nHarte,2.1,yesterday\n",
+         person("Harte", source_version="2.1", source_updated_at="yesterday")),
+    case("field of that name", "Surname,person_id,source_person_id\nHarte,7,8\n", person("Harte", source_person_id="8", source_person_id_2="7")),
+    case("invalid date of a foreign id in hexadecimal", f"person_id,Surname,person_birthdate\n{'a' * 32},Harte,spring\n", rejected={2: ""}),
+]  # fmt: skip
+
+_LANGUAGES: Final = [
+    case(f"headings: {header}", f"{header}\nHarte;Ida;1990-02-11\n", person("Harte", "Ida", "1990-02-11"))
+    for header in (
+        "Nachname;Vorname;Geburtsdatum", "Name;Vorname;Geburtsdatum", "NAME;VORNAME;GEB.-DATUM", "Apellidos;Nombre;Fecha de nacimiento",
+        "Nom;Prénom;Date de naissance", "NOM;PRENOM;NE(E) LE", "Cognome;Nome;Data di nascita", "Apelido;Nome;Data de nascimento",
+        "Sobrenome;Nome;Nascimento", "Achternaam;Voornaam;Geboortedatum", "Efternamn;Förnamn;Födelsedatum", "Efternavn;Fornavn;Fødselsdato",
+        "Sukunimi;Etunimi;Syntymäaika", "Nazwisko;Imię;Data urodzenia", "Příjmení;Jméno;Datum narození", "Priezvisko;Meno;Dátum narodenia",
+        "Vezetéknév;Keresztnév;Születési idő", "Nume;Prenume;Data nașterii", "Prezime;Ime;Datum rođenja", "Фамилия;Имя;Дата рождения",
+        "Прізвище;Ім'я;Дата народження", "Επώνυμο;Όνομα;Ημερομηνία γέννησης", "Soyadı;Adı;Doğum Tarihi", "اللقب;الاسم;تاريخ الميلاد",
+        "שם משפחה;שם פרטי;תאריך לידה", "उपनाम;नाम;जन्म तिथि", "姓;名;出生日期", "姓;名;生年月日", "苗字;名前;誕生日", "성;이름;생년월일",
+        "Họ;Tên;Ngày sinh", "Nama belakang;Nama depan;Tanggal lahir", "นามสกุล;ชื่อ;วันเกิด", "نام خانوادگی;نام;تاریخ تولد",
+        "LAST_NAME;First-Name;D.O.B.", "member last name;Member First Name;Date of birth (yyyy-mm-dd)", "familyName;givenName;birthDate",
+        "sn;givenName;Birth date",
+    )
+]  # fmt: skip
+HEADINGS: Final = [
+    case("other names are not surnames", "Geburtsname;Name;Vorname;Geburtsort;Geburtsdatum\nA;Harte;Ida;Ulm;11.02.1990\n",
+         person("Harte", "Ida", "1990-02-11", Geburtsname="A", Geburtsort="Ulm")),
+    case("whole name", "Name,Birthday\nIda Harte,1990-01-02\n", person("Harte", "Ida", "1990-01-02")),
+    case("whole names of several words", 'Full name\nIda May Harte\nLudwig van Beethoven\n"Harte, Ida"\nPlato\nMartin King Jr.\n',
+         person("Harte", "Ida May"), person("van Beethoven", "Ludwig"), HARTE, person(name="Plato"), person("King Jr.", "Martin")),
+    case("whole name with the surname first", "Név;x\nHarte Ida;1\n", HARTE | {"x": "1"}),
+    case("whole name that is kept", "Name,x\nIda Harte,1\n", person(name="Ida Harte", x="1"), map="person_name=Name"),
+    case("display name of a row without names", "First Name,Last Name,Display Name\n,,Ida Harte\nPer,Lund,Per L.\n",
+         HARTE | {"Display Name": "Ida Harte"}, LUND | {"Display Name": "Per L."}),
+    case("two surnames", "Nombre;Apellido paterno;Apellido materno\nIda;García;López\nPer;Lund;\n", person("García López", "Ida"), LUND),
+    case("prefix of the surname", "Voornaam;Tussenvoegsel;Achternaam\nIda;van der;Berg\nPer;;Lund\n", person("van der Berg", "Ida"), LUND),
+    case("field without a column", "Surname,Address\nHarte,x\n", person("Harte", Address="x"), map="person_address="),
+    case("columns that are joined", "Surname,Street,City\nHarte,1 Road,Town\n", person("Harte", person_address="1 Road Town"),
+         map="person_address=Street,City"),
+    case("Google", "First Name,Middle Name,Last Name,File As,Birthday,E-mail 1 - Value,Address 1 - Formatted\nIda,May,Harte,,1984-11-05,a@b.c,1 Road\n",
+         person("Harte", "Ida", "1984-11-05", person_address="1 Road", **{"Middle Name": "May", "E-mail 1 - Value": "a@b.c"})),
+    case("Google, older", "Name,Given Name,Family Name,Birthday\nIda Harte,Ida,Harte,--02-14\nPer,,,\n",
+         person("Harte", "Ida", "--02-14", Name="Ida Harte"), person(name="Per", Name="Per")),
+    case("Outlook", "First Name,Last Name,Home Address,Birthday\nIda,Harte,1 Road,0/0/00\n", HARTE | {"person_address": "1 Road"}),
+    case("keys of objects", '{"givenName":"Ida","familyName":"Harte"}\n', HARTE),
+]  # fmt: skip
+
+CASES: Final = [*QUOTES, *DIALECTS, *ROWS, *ENCODINGS, *BIRTHDATES, *IDS, *_LANGUAGES, *HEADINGS]
+
+
+def in_order(person: dict[str, Any]) -> str:
+    """Return a key that orders people."""
+    return json.dumps(person, sort_keys=True)
