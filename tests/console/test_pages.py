@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from peopleinfo.console.pages import PAGES as CONSOLE_PAGES
-from peopleinfo.console.static_files import OPERATOR, assets
+from peopleinfo.console.static_files import assets
 from tests.http.serving import REPOSITORY
 
 if TYPE_CHECKING:
@@ -45,12 +45,6 @@ def test_scripts_of_a_page_are_smaller_than_32_kilobytes(script: str) -> None:
 
 def test_scripts_are_smaller_than_64_kilobytes_in_total() -> None:
     assert 0 < size(".js") < 64_000
-
-
-def test_minifier_keeps_blanks_in_strings() -> None:
-    for script in (REPOSITORY / "src" / "peopleinfo" / "console" / "static").glob("*.js"):
-        for text in re.findall(rb'"[^"\n]*"', script.read_bytes()):
-            assert OPERATOR.search(text) is None, (script.name, text)
 
 
 def test_styles_of_a_page_are_smaller_than_25_kilobytes() -> None:
