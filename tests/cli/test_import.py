@@ -78,7 +78,7 @@ def test_second_import_of_a_file_stores_nothing(tmp_path: Path) -> None:
     run(tmp_path, "import", "people.csv")
     again = run(tmp_path, "import", "people.csv")
     assert (again.returncode, surnames(tmp_path)) == (0, ["A", "B"])
-    assert "2 rows read, 2 unchanged; --force imports the file again" in stderr_of(again)
+    assert "2 rows read, 2 unchanged; --force stores the unchanged rows again" in stderr_of(again)
 
 
 def test_force_imports_a_file_again(tmp_path: Path) -> None:

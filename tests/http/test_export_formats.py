@@ -35,7 +35,10 @@ def test_export_has_the_media_type_and_name_of_its_format(
     assert (response.status_code, response.headers["Content-Type"]) == (200, media_type)
     assert f'filename="{name}"' in response.headers["Content-Disposition"]
     copy = client.post(
-        "/v1/people/import", content=response.content, headers={"Content-Type": "application/octet-stream"}
+        "/v1/people/import",
+        params={"force": "true"},
+        content=response.content,
+        headers={"Content-Type": "application/octet-stream"},
     )
     result, done = map(json.loads, copy.content.splitlines())
     assert (result["result"], done["stored"]) == ("stored", 1)

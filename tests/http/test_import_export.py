@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
+MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
 
 
 def lines(people: Iterable[dict[str, Any]]) -> bytes:
@@ -32,11 +33,15 @@ def lines(people: Iterable[dict[str, Any]]) -> bytes:
 
 
 def send(
-    client: httpx.Client, content: bytes, media_type: str = NDJSON, key: str | None = None
+    client: httpx.Client,
+    content: bytes,
+    media_type: str = NDJSON,
+    idempotency_key: str | None = None,
+    **params: str,
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Import, and return the result of each row and the summary."""
-    headers = {"Content-Type": media_type} | ({"Idempotency-Key": key} if key else {})
-    response = client.post("/v1/people/import", content=content, headers=headers)
+    headers = {"Content-Type": media_type} | ({"Idempotency-Key": idempotency_key} if idempotency_key else {})
+    response = client.post("/v1/people/import", params=params, content=content, headers=headers)
     assert (response.status_code, response.headers["Content-Type"]) == (200, NDJSON), response.text
     *rows, done = (json.loads(line) for line in response.content.splitlines())
     assert done["result"] == "done"
@@ -121,23 +126,24 @@ def test_last_row_needs_no_line_end(client: httpx.Client, surname: str) -> None:
 def test_repeated_import_with_its_key_stores_no_duplicates(client: httpx.Client, surname: str) -> None:
     people = lines({"person_surname": surname, "n": n} for n in range(5))
     key = str(uuid.uuid4())
-    first, _ = send(client, people, key=key)
-    again, done = send(client, people, key=key)
+    first, _ = send(client, people, idempotency_key=key)
+    again, done = send(client, people, idempotency_key=key)
     assert [row["result"] for row in first + again] == ["stored"] * 5 + ["unchanged"] * 5
     assert (done["rows"], done["stored"], done["unchanged"]) == (5, 0, 5)
     assert len(find_people(client, surname)) == 5
 
 
-def test_repeated_import_without_a_key_stores_duplicates(client: httpx.Client, surname: str) -> None:
-    people = lines([{"person_surname": surname}])
-    send(client, people)
-    send(client, people)
+def test_repeated_import_stores_only_new_rows(client: httpx.Client, surname: str) -> None:
+    send(client, lines([{"person_surname": surname}]))
+    rows, done = send(client, lines([{"person_surname": surname}, {"person_surname": surname, "n": 1}]))
+    assert [row["result"] for row in rows] == ["unchanged", "stored"]
+    assert (done["unchanged"], done["stored"]) == (1, 1)
     assert len(find_people(client, surname)) == 2
 
 
 def test_key_reused_for_other_rows_stores_no_person(client: httpx.Client, surname: str) -> None:
     key = str(uuid.uuid4())
-    send(client, lines([{"person_surname": surname}]), key=key)
+    send(client, lines([{"person_surname": surname}]), idempotency_key=key)
     other_person = {"person_surname": surname + "x"}
     for times in (1, 2, 0):
         response = client.post(
@@ -225,8 +231,37 @@ def test_export_can_be_imported(client: httpx.Client, surname: str) -> None:
     send(client, lines({"person_surname": surname, "n": n} for n in range(3)))
     exported = client.get("/v1/people/export", params={"surname": surname}).content
     rows, _ = send(client, exported)
+    assert [row["result"] for row in rows] == ["unchanged"] * 3
+    rows, _ = send(client, exported, force="true")
     assert [row["result"] for row in rows] == ["stored"] * 3
     assert len({person["person_id"] for person in export(client, surname=surname)}) == 6
+
+
+def test_edited_export_updates_by_key(client: httpx.Client, surname: str) -> None:
+    send(client, lines({"person_surname": surname, "n": n} for n in range(3)))
+    exported = export(client, surname=surname)
+    edited = [exported[0], exported[1] | {"mail": "new@example.org"}, exported[2] | {"note": "outdated"}]
+    client.patch(
+        f"/v1/people/{exported[2]['person_id']}", json={"n": 9}, headers=MERGE_PATCH | {"If-Match": "*"}
+    ).raise_for_status()
+    rows, done = send(client, lines(edited), key="person_id")
+    assert [row["result"] for row in rows] == ["unchanged", "updated", "conflict"]
+    assert [row["person_id"] for row in rows] == [person["person_id"] for person in exported]
+    assert (done["rows"], done["unchanged"], done["updated"], done["conflict"]) == (3, 1, 1, 1)
+    rows, _ = send(
+        client,
+        lines([{"person_id": exported[1]["person_id"], "person_surname": surname}]),
+        key="person_id",
+        mode="replace",
+    )
+    assert [row["result"] for row in rows] == ["updated"]
+    assert {"mail", "n"}.isdisjoint(client.get(f"/v1/people/{exported[1]['person_id']}").json())
+
+
+@pytest.mark.parametrize("params", [{"key": "mail"}, {"mode": "merge"}, {"key": "person_id", "mode": "add"}])
+def test_invalid_key_or_mode_is_rejected(client: httpx.Client, params: dict[str, str]) -> None:
+    response = client.post("/v1/people/import", params=params, content=b"{}", headers={"Content-Type": NDJSON})
+    assert (response.status_code, response.json()["type"]) == (422, "urn:peopleinfo:problem:invalid-search")
 
 
 def test_full_export_contains_each_person_once(client: httpx.Client, surname: str) -> None:

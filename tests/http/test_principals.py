@@ -40,7 +40,8 @@ def add(client: httpx.Client, key: str, **fields: str) -> httpx.Response:
 
 def import_people(client: httpx.Client, key: str, *surnames: str) -> list[dict[str, object]]:
     rows = b"".join(json.dumps({"person_surname": surname}).encode() + b"\n" for surname in surnames)
-    response = client.post("/v1/people/import", content=rows, headers=NDJSON | {"Idempotency-Key": key})
+    headers = NDJSON | {"Idempotency-Key": key}
+    response = client.post("/v1/people/import", params={"force": "true"}, content=rows, headers=headers)
     return [json.loads(line) for line in response.text.splitlines()]
 
 

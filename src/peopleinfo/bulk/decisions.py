@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from peopleinfo.people.person import PersonData
 
 if TYPE_CHECKING:
     from peopleinfo.bulk.rows import Row, Status
     from peopleinfo.errors import FieldError
-
-Key = Literal["person_id"]
-Mode = Literal["merge", "replace"]
-
-
-class ImportOptions(NamedTuple):
-    """How rows relate to stored records.
-
-    `key`: a row with this field updates the record with the same value: `merge` changes the fields of the row, `replace` all fields.
-    `stores_equal_rows`: store a row even if it equals a record that existed before the import.
-    """
-
-    key: Key | None = None
-    mode: Mode = "merge"
-    stores_equal_rows: bool = False
-
-
-DEFAULT_OPTIONS: Final = ImportOptions()
 
 
 class KeyedRow(NamedTuple):

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections import Counter
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import msgspec
+
+from peopleinfo.bulk.decisions import Decision
+from peopleinfo.bulk.existing import ExistingRecords
 from peopleinfo.bulk.row_validation import validate
-from peopleinfo.bulk.rows import Account, InvalidRow, Row, RowResult, SkippedRow, Status
+from peopleinfo.bulk.rows import Account, InvalidRow, Row, RowResult, SkippedRow
+from peopleinfo.bulk.updates import Updates, keyed_row
+from peopleinfo.bulk.upsert_options import DEFAULT_UPSERT, UpsertOptions
 from peopleinfo.crypto.ids import derive_key
 from peopleinfo.errors import FieldError, IdempotencyKeyConflict
 from peopleinfo.people import strict_json
 from peopleinfo.people.birthdate import earliest_date
-from peopleinfo.people.person import PersonData
+from peopleinfo.people.history import Operation, Origin
+from peopleinfo.people.person import PersonData, timestamp
 from peopleinfo.people.store import Checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
     from datetime import date, datetime
 
-    from peopleinfo.people.store import BulkStore
+    from peopleinfo.bulk.updates import ImportStore
 
 BATCH_ROWS: Final = 45_000  # a larger batch writes fewer pages of the store: 20,000 took a fifth longer
 BATCH_SIZE: Final = 8 * 1024 * 1024  # characters of the rows; bounds the memory of an import
@@ -31,7 +37,7 @@ _NO_VALUES: Final = (InvalidRow, SkippedRow)
 class ImportTarget(NamedTuple):
     """The store of an import, its secret, and a function that returns the current time."""
 
-    store: BulkStore
+    store: ImportStore
     secret: bytes
     now: Callable[[], datetime]
 
@@ -40,8 +46,8 @@ class Importer:
     """One run of an import.
 
     A run with the same `import_id` (32 bytes) resumes after the checkpoint; without an id the import cannot be resumed. After an error,
-    use a new Importer. A `dry_run` reports the result that each row would have, and stores nothing. The read-only fields of an exported
-    record are ignored.
+    use a new Importer. A `dry_run` reports the result that each row would have, and stores nothing. Without a key in the `options`, the
+    read-only fields of an exported record are ignored.
     """
 
     def __init__(
@@ -49,11 +55,16 @@ class Importer:
         target: ImportTarget,
         import_id: bytes | None = None,
         *,
+        options: UpsertOptions = DEFAULT_UPSERT,
         dry_run: bool = False,
         principal: str | None = None,
     ) -> None:
+        """`principal` is the name of the principal that changes the records, for their history."""
         self._target = target
+        self._options = options
         self._principal = principal
+        self._updates = Updates(target.store, options.mode, Origin(Operation.UPDATED, principal))
+        self._existing: ExistingRecords | None = None
         self._id = import_id
         self._dry_run = dry_run
         self._before: Checkpoint | None = None  # of earlier runs
@@ -100,53 +111,81 @@ class Importer:
         if loading is not None:
             yield await loading
 
-    async def finish(self) -> None:
-        """Check that the input was not shorter than that of an earlier run. Raises IdempotencyKeyConflict."""
+    async def finish(self, *, forget: bool = False) -> None:
+        """Check that the input was not shorter than that of an earlier run. Raises IdempotencyKeyConflict.
+
+        With `forget`, the same input can be imported again: the store forgets the checkpoint.
+        """
         if self._rows < (await self._resume()).rows:
             raise IdempotencyKeyConflict
+        if forget and self._id and not self._dry_run:
+            await self._target.store.delete_checkpoint(self._stored)
 
     async def _resume(self) -> Checkpoint:
         """Return the checkpoint of earlier runs."""
         if self._before is None:
             self._before = await self._target.store.read_checkpoint(self._id) if self._id else Checkpoint(b"")
-            self._checked = self._stored = self._before
+            started_at = self._before.started_at or timestamp(self._target.now())
+            self._stored = self._before
+            self._checked = msgspec.structs.replace(self._before, started_at=started_at)
+            if not self._options.stores_equal_rows:
+                created_before = started_at if self._before.rows else None
+                self._existing = ExistingRecords(self._target.store, created_before=created_before)
         return self._before
 
     def _check(self, rows: Sequence[Row], before: Checkpoint) -> _CheckedBatch:
         today = earliest_date(self._target.now())
-        checked: list[_CheckedRow] = []
+        decisions: list[Decision] = []
         for row in rows:
             self._count(row, before)
-            checked.append(_check(row, today, is_stored=self._rows <= before.rows))
-        if self._rows <= before.rows:
-            return _CheckedBatch(checked, None)
-        valid = sum(1 for _, person, _ in checked if isinstance(person, PersonData))
-        after = Checkpoint(self._checked.operation_id, self._rows, self._checked.stored + valid, self._digest.digest())
-        checkpoint, self._checked = (self._checked, after), after
-        return _CheckedBatch(checked, checkpoint)
+            decisions.append(self._decide(row, today, is_stored=self._rows <= before.rows))
+        return _CheckedBatch(decisions, self._rows, self._digest.digest(), today)
+
+    def _decide(self, row: Row, today: date, *, is_stored: bool) -> Decision:
+        if isinstance(row.data, SkippedRow):
+            return Decision(row, "skipped", (FieldError("", row.data.reason),))
+        if self._options.key and (keyed := keyed_row(row)):
+            return Decision(row, keyed, is_stored=is_stored)
+        person, errors = validate(row, today)
+        return Decision(row, person or "rejected", errors, is_stored=is_stored)
 
     async def _store(self, batch: _CheckedBatch) -> list[RowResult]:
-        ids: Iterator[str | None] = itertools.repeat(None)
-        if batch.checkpoint is not None:
-            people = [person for _, person, _ in batch.checked if isinstance(person, PersonData)]
-            if not self._dry_run:
-                ids = iter(
-                    await self._target.store.create_many(
-                        people, checkpoint=batch.checkpoint if self._id else None, principal=self._principal
-                    )
-                )
-            self._stored = batch.checkpoint[1]
+        decisions = await self._updates.apply(batch.decisions, batch.today, dry_run=self._dry_run)
+        if self._existing:
+            decisions = await self._existing.mark(decisions)
+        ids = iter(await self._create(decisions, batch))
         results = [
-            RowResult(row, "stored", next(ids))
-            if isinstance(person, PersonData)
-            else RowResult(row, person, None, errors)
-            for row, person, errors in batch.checked
+            RowResult(one.row, "stored", next(ids), one.errors) if one.creates else _result(one) for one in decisions
         ]
         self._statuses.update(result.status for result in results)
         self._statuses["skipped"] += sum(
             result.row.data.rows - 1 for result in results if isinstance(result.row.data, SkippedRow)
         )
         return results
+
+    async def _create(self, decisions: list[Decision], batch: _CheckedBatch) -> list[str | None]:
+        """Store the new people of a batch and its checkpoint; return their ids, None in a dry run."""
+        new = [(index, one.action) for index, one in enumerate(decisions) if one.creates]
+        people = [person for _, person in new if isinstance(person, PersonData)]
+        if batch.rows <= self._stored.rows:  # stored by an earlier run
+            return []
+        before = self._checked
+        after = msgspec.structs.replace(
+            before, rows=batch.rows, stored=before.stored + len(people), digest=batch.digest
+        )
+        ids: list[str | None] = [None] * len(people)
+        if not self._dry_run:
+            first = (
+                batch.rows - len(decisions) - before.rows
+            )  # of the step; negative if an earlier run stored some rows
+            ids[:] = await self._target.store.create_many(
+                people,
+                checkpoint=(self._stored, after) if self._id else None,
+                offsets=[first + index for index, _ in new],
+                principal=self._principal,
+            )
+        self._stored = self._checked = after
+        return ids
 
     def _count(self, row: Row, before: Checkpoint) -> None:
         self._rows += 1
@@ -157,19 +196,13 @@ class Importer:
                 raise IdempotencyKeyConflict
 
 
-class _CheckedRow(NamedTuple):
-    """A row with the person to store, or the status of a row that is not stored and its errors."""
-
-    row: Row
-    person: PersonData | Status
-    errors: tuple[FieldError, ...]
-
-
 class _CheckedBatch(NamedTuple):
-    """Validated rows with the records to store, and the checkpoints before and after storing them."""
+    """Validated rows, and the number and the digest of all rows up to the last of them."""
 
-    checked: list[_CheckedRow]
-    checkpoint: tuple[Checkpoint, Checkpoint] | None
+    decisions: list[Decision]
+    rows: int
+    digest: bytes
+    today: date
 
 
 def batches(rows: Iterable[Row], max_rows: int = BATCH_ROWS, size_limit: int = BATCH_SIZE) -> Iterator[list[Row]]:
@@ -191,10 +224,7 @@ def batches(rows: Iterable[Row], max_rows: int = BATCH_ROWS, size_limit: int = B
         yield batch
 
 
-def _check(row: Row, today: date, *, is_stored: bool) -> _CheckedRow:
-    if isinstance(row.data, SkippedRow):
-        return _CheckedRow(row, "skipped", (FieldError("", row.data.reason),))
-    person, errors = validate(row, today)
-    if person is None:
-        return _CheckedRow(row, "rejected", errors)
-    return _CheckedRow(row, "unchanged" if is_stored else person, ())
+def _result(decision: Decision) -> RowResult:
+    """Return the result of a row that creates no person."""
+    status = decision.action if isinstance(decision.action, str) else "unchanged"  # else stored by an earlier run
+    return RowResult(decision.row, status, decision.person_id, decision.errors)

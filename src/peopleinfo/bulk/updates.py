@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from peopleinfo.bulk.decisions import Decision, KeyedRow
 from peopleinfo.bulk.row_validation import own_fields, validate, without_read_only_fields
-from peopleinfo.errors import FieldError, InvalidPerson, VersionConflict
+from peopleinfo.errors import FieldError, IdentifierConflict, InvalidPerson, VersionConflict
 from peopleinfo.people import strict_json
-from peopleinfo.people.person import MAX_RECORD_SIZE, parse_person, split_record
+from peopleinfo.people.person import MAX_RECORD_SIZE, StoredPerson, parse_person, split_record
 from peopleinfo.people.service import apply_merge_patch
 from peopleinfo.people.store import BulkStore, PersonReader, Replacement
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
-    from peopleinfo.bulk.decisions import Mode
     from peopleinfo.bulk.rows import Row
+    from peopleinfo.bulk.upsert_options import Mode
     from peopleinfo.people.history import Origin
-    from peopleinfo.people.person import PersonData, StoredPerson
+    from peopleinfo.people.person import PersonData
 
 _MAX_ATTEMPTS: Final = 5  # for a record that other clients change at the same time
 _NEW: Final = FieldError("/person_id", "no person has this id: stored as a new person")
@@ -64,6 +64,10 @@ class Updates:
                 error = failed.get(result.person_id or "")
                 if error is None:
                     decided[index] = result
+                elif isinstance(error, IdentifierConflict):
+                    decided[index] = result._replace(
+                        action="rejected", errors=(FieldError(f"/{error.field}", str(error)),)
+                    )
                 elif isinstance(error, VersionConflict) and _version(decided[index]) is not None:
                     decided[index] = _conflict(result, error.actual)
                 else:
@@ -86,7 +90,7 @@ class Updates:
         return {
             person_id: outcome
             for person_id, outcome in zip(ids, outcomes, strict=True)
-            if isinstance(outcome, Exception)
+            if not isinstance(outcome, StoredPerson)
         }
 
 

@@ -11,10 +11,11 @@ import time
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, TYPE_CHECKING, Annotated, Any, Final, NamedTuple, Self
+from typing import IO, TYPE_CHECKING, Annotated, Any, Final, NamedTuple, Self, get_args
 
 import typer
 
+from peopleinfo.bulk.upsert_options import Key, Mode, UpsertOptions
 from peopleinfo.cli import options, output_files
 from peopleinfo.cli.cancellation import run
 from peopleinfo.cli.progress import RESUMABLE
@@ -91,6 +92,23 @@ _ImportId = Annotated[
 ]
 
 
+_Key = Annotated[
+    str | None,
+    typer.Option(
+        metavar="person_id",
+        help="Update the record with the same id as a row, instead of adding a person. A record that has changed since the export is a "
+        "conflict. A row without an id, or with that of a deleted person, adds a person.",
+    ),
+]
+_Mode = Annotated[
+    str,
+    typer.Option(
+        metavar="merge|replace",
+        help="With --key: merge changes the fields of a row, replace also removes the fields that the row lacks.",
+    ),
+]
+
+
 class _Options(NamedTuple):
     """Options that change how an input is read."""
 
@@ -113,27 +131,35 @@ def import_(
     on_bad_date: _OnBadDate = "reject",
     rejects: _RejectsFile = None,
     import_id: _ImportId = None,
+    key: _Key = None,
+    mode: _Mode = "merge",
     force: Annotated[
-        bool, typer.Option("--force", help="Import the file again even if it was imported before.")
+        bool, typer.Option("--force", help="Store also the rows that equal a person who existed before the import.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Validate every row and store nothing.")] = False,
 ) -> None:
     """Import records from CSV, NDJSON, JSON (also FHIR and SCIM), vCard, LDIF or .xlsx files.
 
-    Valid rows are stored. Invalid rows go to a file of rejects: correct and import it. Run the same command again to resume an
-    interrupted import; no row is stored twice. The command exits 0 when all rows are stored and 3 when rows were rejected.
+    Valid rows are stored, except those that equal a person who existed before. Invalid rows and conflicts go to a file of rejects.
+    Run the same command again to resume an interrupted import; no row is stored twice. The command exits 0 when all rows are stored
+    and 3 when rows were rejected.
 
     Example: peopleinfo import members.csv --map person_surname="Last Name" --date-format %d/%m/%Y
     """
     settings = Settings.load(store_url=store)
     if form not in (None, *_FORMATS):
         raise InvalidSettings(f"--format must be {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]} (got {form})")
+    if key not in (None, *get_args(Key)):
+        raise InvalidSettings(f"--key must be {' or '.join(get_args(Key))} (got {key})")
+    if mode not in get_args(Mode):
+        raise InvalidSettings(f"--mode must be {' or '.join(get_args(Mode))} (got {mode})")
     if on_bad_date not in ("reject", "keep"):
         raise InvalidSettings(f"--on-bad-date must be reject or keep (got {on_bad_date})")
     input_options = _Options(_mapping(mapping or []), date_format or [], form, encoding, delimiter, on_bad_date)  # type: ignore[arg-type]
     if rejects:
         output_files.check(rejects, settings)
-    task = _Import(settings, input_options, rejects=rejects, import_id=import_id, force=force, dry_run=dry_run)
+    upsert = UpsertOptions(key, mode, stores_equal_rows=force)  # type: ignore[arg-type] # checked above
+    task = _Import(settings, input_options, upsert, rejects=rejects, import_id=import_id, dry_run=dry_run)
     rejected = 0
     for path in files:
         try:
@@ -152,17 +178,17 @@ class _Import:
         self,
         settings: Settings,
         input_options: _Options,
+        upsert: UpsertOptions,
         *,
         rejects: Path | None,
         import_id: str | None,
-        force: bool,
         dry_run: bool,
     ) -> None:
         self._settings = settings
         self._options = input_options
         self._rejects = rejects
         self._import_id = import_id
-        self._force = force
+        self._upsert = upsert
         self._dry_run = dry_run
 
     async def run(self, path: Path) -> int:
@@ -192,7 +218,7 @@ class _Import:
             skipped = _SkippedLines(path)
             advance = stack.enter_context(_progress(path, stream))
             async with _open_target(self._settings, dry_run=self._dry_run) as target:
-                import_ = Importer(target, identity, dry_run=self._dry_run)
+                import_ = Importer(target, identity, options=self._upsert, dry_run=self._dry_run)
                 try:
                     async for results in import_.import_batches(batches(source.rows)):
                         rejects.write(results)
@@ -202,7 +228,7 @@ class _Import:
                     raise InvalidInput(
                         f"{path}: {error}; {(await import_.progress()).stored} records before it are stored"
                     ) from error
-                await import_.finish()
+                await import_.finish(forget=True)
         for message in warnings(source, command_line_option):
             print(f"{path}: {message}", file=sys.stderr)
         print(f"{path}: {self._summary(import_.account, rejects)}", file=sys.stderr)
@@ -210,9 +236,9 @@ class _Import:
 
     def _identity(self, path: Path, stream: IO[bytes]) -> bytes | None:
         """Return the id of this import, a hash of the content and the options. None: the import cannot be resumed."""
-        if self._force or self._dry_run:
+        if self._upsert.stores_equal_rows or self._dry_run:
             return None if self._dry_run else os.urandom(32)
-        digest = hashlib.sha256(strict_json.encode(self._options))
+        digest = hashlib.sha256(strict_json.encode([self._options, self._upsert]))
         if path == output_files.STANDARD:
             if not self._import_id:
                 return None
@@ -226,7 +252,7 @@ class _Import:
     def _summary(self, account: Account, rejects: _Rejects) -> str:
         hints = [f"rejected rows: {rejects.path}"] if rejects.count else []
         if account.unchanged and not account.stored:
-            hints.append("--force imports the file again")
+            hints.append("--force stores the unchanged rows again")
         summary = f"{account} (dry run: nothing is stored)" if self._dry_run else f"{account}"
         return "; ".join([summary, *hints])
 
@@ -284,9 +310,9 @@ class _Rejects:
         self._stack.close()
 
     def write(self, results: list[RowResult]) -> None:
-        """Write the rejected rows among the results."""
+        """Write the rejected rows and the conflicts among the results."""
         for result in results:
-            if result.status == "rejected":
+            if result.status in ("rejected", "conflict"):
                 if self._writer is None:
                     self._writer = self._source.rejects(self._stack.enter_context(output_files.open_private(self.path)))
                 self._writer.write(result)

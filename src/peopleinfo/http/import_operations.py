@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from peopleinfo.auth.principal import Scope
+from peopleinfo.bulk.upsert_options import Key as UpsertKey
+from peopleinfo.bulk.upsert_options import Mode
 from peopleinfo.formats.column_mapping import OnBadDate
 from peopleinfo.formats.reader import Format
 from peopleinfo.http.operation_types import (
@@ -85,6 +87,25 @@ IMPORT_OPERATIONS: Final = (
                 "Identifies this import. Send an interrupted import again with the same key to resume it.",
             ),
             *_OPTIONS,
+            Parameter(
+                "query",
+                "key",
+                UpsertKey,
+                "A row with this field updates the person with the same value instead of adding one; requires people:read. "
+                "A row with an older version than the person is a conflict.",
+            ),
+            Parameter(
+                "query",
+                "mode",
+                Mode,
+                "With key: merge (the default) changes the fields of the row, replace also removes the fields that the row lacks.",
+            ),
+            Parameter(
+                "query",
+                "force",
+                bool,
+                "Store also the rows that equal a person who existed before the import. By default they are unchanged.",
+            ),
             Parameter("query", "dry_run", bool, "Return the result that each row would have, and store nothing."),
         ),
         _BODY,

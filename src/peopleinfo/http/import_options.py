@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
-from peopleinfo.errors import FieldError, InvalidSearch
+from peopleinfo.auth.principal import Scope
+from peopleinfo.bulk.upsert_options import Key, Mode, UpsertOptions
+from peopleinfo.errors import AccessDenied, FieldError, InvalidSearch
 from peopleinfo.formats import encodings, reader
 from peopleinfo.formats.column_mapping import ColumnMapping, OnBadDate
 from peopleinfo.http.bodies import charset, media_type
@@ -54,6 +56,29 @@ class ImportOptions(NamedTuple):
             is_gzip=self.is_gzip,
             is_preview=is_preview,
         )
+
+
+def upsert_options(req: Request) -> UpsertOptions:
+    """Return how rows change stored people. Raises InvalidSearch with all errors, and AccessDenied.
+
+    Results of rows that are compared with stored people reveal whether these exist, so this requires the scope people:read.
+    """
+    params: Mapping[str, Any] = req.params
+    key, mode = params.get("key"), params.get("mode")
+    errors = [
+        FieldError(name, f"must be one of {', '.join(choices)}")
+        for name, value, choices in (("key", key, get_args(Key)), ("mode", mode, get_args(Mode)))
+        if value is not None and value not in choices
+    ]
+    if mode is not None and key is None:
+        errors.append(FieldError("mode", "requires the parameter key"))
+    if errors:
+        raise InvalidSearch(errors)
+    may_read = req.context.principal.has_scope(Scope.READ)
+    if key and not may_read:
+        raise AccessDenied(Scope.READ)
+    force = req.get_param_as_bool("force", default=False)
+    return UpsertOptions(key, mode or "merge", stores_equal_rows=force or not may_read)
 
 
 def query_option(name: str, value: str) -> str:

@@ -17,7 +17,7 @@ from peopleinfo.bulk.importer import Importer, batches
 from peopleinfo.errors import AuditUnavailable, InvalidInput, Unavailable
 from peopleinfo.formats.warnings import warnings
 from peopleinfo.http import problems
-from peopleinfo.http.import_options import import_options, query_option
+from peopleinfo.http.import_options import import_options, query_option, upsert_options
 from peopleinfo.http.import_results import ImportResults
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.operation_types import NDJSON
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _BATCH_ROWS: Final = 500  # validation takes a few milliseconds, which block all other requests
 _BATCH_SIZE: Final = 256 * 1024  # bytes of input; parsed values take up to fifty times as much memory
+_CHANGES: Final = ("stored", "updated")  # results of rows that changed a person
 _MAX_READERS: Final = 32  # imports that are read at the same time; others wait
 _CHUNK_SIZE: Final = 64 * 1024
 _RESUME_HINT: Final = "; send the import again with the same Idempotency-Key to resume it"
@@ -64,6 +65,7 @@ class ImportResource:
         import_ = Importer(
             self._target,
             import_id,
+            options=upsert_options(req),
             dry_run=req.get_param_as_bool("dry_run") or False,
             principal=req.context.principal.name,
         )
@@ -145,7 +147,9 @@ class _Import:
             self._trail.check_writable()
         outcomes = await self._import.import_rows(batch)
         if self._trail:
-            self._trail.record_people(tuple(outcome.person_id for outcome in outcomes if outcome.person_id))
+            self._trail.record_people(
+                tuple(one.person_id for one in outcomes if one.person_id and one.status in _CHANGES)
+            )
         for status, count in Counter(outcome.status for outcome in outcomes).items():
             IMPORTED.inc(status, by=count)
         self._results.write([_result(outcome) for outcome in outcomes])

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from peopleinfo.people import identifiers, query_dates
+from peopleinfo.people.fields import FIELDS
 from peopleinfo.people.folding import FOLD_VERSION, fold
 from peopleinfo.people.words import divide, is_cjk, significant, without_particle
 
@@ -136,6 +137,15 @@ def entries(data: PersonData, plan: IndexPlan) -> list[Entry]:
     surname_key = data.surname_key[:_MAX_WORD]
     keys = dict.fromkeys(_keys(data, plan))
     return [Entry(key, order, key == NAME + surname_key) for key in keys]
+
+
+def have_equal_entries(old: PersonData, new: PersonData, plan: IndexPlan) -> bool:
+    """Return whether two versions of a person have the same indexed values, and so the same entries."""
+    return all(getattr(old, name) == getattr(new, name) for name in FIELDS) and (
+        old.extra == new.extra
+        or [*identifiers.values_of(old.extra, plan.identifiers)]
+        == [*identifiers.values_of(new.extra, plan.identifiers)]
+    )
 
 
 def order_of(data: PersonData) -> str:

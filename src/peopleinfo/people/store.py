@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from peopleinfo.errors import PersonNotFound, VersionConflict
+    from peopleinfo.errors import IdentifierConflict, PersonNotFound, VersionConflict
     from peopleinfo.people.history import Origin
     from peopleinfo.people.person import PersonData, StoredPerson
     from peopleinfo.people.search import PersonFilter
+
+    ReplaceOutcome = StoredPerson | PersonNotFound | VersionConflict | IdentifierConflict
 
 IDEMPOTENCY_TTL: Final = 24 * 60 * 60
 PAGE_SIZE: Final = 2 * 1024 * 1024  # bytes of records at which a page ends, even below its limit
@@ -69,6 +71,8 @@ class Checkpoint(msgspec.Struct, frozen=True):
     """Position in the source of a copy after these rows; empty for an input that is read from its start."""
     finished: bool = False
     """Whether the operation is complete."""
+    started_at: str = ""
+    """The time at which an import started, RFC 3339."""
 
 
 class Lease(NamedTuple):
@@ -205,17 +209,20 @@ class BulkStore(Protocol):
         people: Sequence[PersonData],
         *,
         checkpoint: tuple[Checkpoint, Checkpoint] | None = None,
+        offsets: Sequence[int] = (),
         principal: str | None = None,
     ) -> list[str]:
         """Store new records, created by `principal`, durably and return their ids, in order.
 
+        `offsets` are the positions of the records among the rows of this step (default: the first ones). Another run of the step
+        gives a row the same position.
         `checkpoint` is the current and the next checkpoint of the import, which the store updates atomically with the records.
         Raises ImportAlreadyRunning if the stored checkpoint is not the current one: another process runs the same import.
         """
 
     async def replace_many(
         self, replacements: Sequence[Replacement], *, origin: Origin = UPDATED
-    ) -> list[StoredPerson | PersonNotFound | VersionConflict]:
+    ) -> list[ReplaceOutcome]:
         """Replace the fields of records, and return for each, in order, the record or why it is not changed.
 
         A record is changed if it still has the version that the caller has read. SQLite changes all of them in one transaction.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from peopleinfo.people.history import Origin
     from peopleinfo.people.person import PersonData
     from peopleinfo.people.search import PersonFilter
-    from peopleinfo.people.store import Checkpoint, IdempotencyKey, Replacement, Store
+    from peopleinfo.people.store import Checkpoint, IdempotencyKey, Replacement, ReplaceOutcome, Store
 
 T = TypeVar("T")
 
@@ -194,15 +194,16 @@ class CachedStore:
         people: Sequence[PersonData],
         *,
         checkpoint: tuple[Checkpoint, Checkpoint] | None = None,
+        offsets: Sequence[int] = (),
         principal: str | None = None,
     ) -> list[str]:
         names = {self._name_of(data.surname_key) for data in people}
-        write = partial(self._store.create_many, people, checkpoint=checkpoint, principal=principal)
+        write = partial(self._store.create_many, people, checkpoint=checkpoint, offsets=offsets, principal=principal)
         return await self._write_fenced(names, write, bulk=True)
 
     async def replace_many(
         self, replacements: Sequence[Replacement], *, origin: Origin = UPDATED
-    ) -> list[StoredPerson | PersonNotFound | VersionConflict]:
+    ) -> list[ReplaceOutcome]:
         names = {
             name
             for data, current in replacements

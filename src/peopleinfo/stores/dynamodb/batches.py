@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
-from peopleinfo.errors import PersonNotFound, VersionConflict
+from peopleinfo.errors import IdentifierConflict, PersonNotFound, VersionConflict
 from peopleinfo.people.history import UPDATED
 from peopleinfo.people.person import StoredPerson, check_stored
 from peopleinfo.stores.dynamodb.client import non_atomic_writes
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.crypto.ids import IdCipher
     from peopleinfo.people.history import Origin
-    from peopleinfo.people.store import PersonStore, Replacement
+    from peopleinfo.people.store import PersonStore, Replacement, ReplaceOutcome
     from peopleinfo.stores.dynamodb.client import TableClient
     from peopleinfo.stores.dynamodb.record_format import RecordFormat
 
@@ -41,9 +41,9 @@ class RecordBatches:
 
     async def replace_many(
         self, replacements: Sequence[Replacement], *, origin: Origin = UPDATED
-    ) -> list[StoredPerson | PersonNotFound | VersionConflict]:
+    ) -> list[ReplaceOutcome]:
         """Implement `BulkStore.replace_many`."""
-        outcomes: dict[int, StoredPerson | PersonNotFound | VersionConflict] = {}
+        outcomes: dict[int, ReplaceOutcome] = {}
 
         async def replace(index: int, replacement: Replacement) -> None:
             data, current = replacement
@@ -51,7 +51,7 @@ class RecordBatches:
                 outcomes[index] = await self._single.replace(
                     current.person_id, data, expected=current.version, current=current, origin=origin
                 )
-            except (PersonNotFound, VersionConflict) as error:
+            except (PersonNotFound, VersionConflict, IdentifierConflict) as error:
                 outcomes[index] = error
 
         with non_atomic_writes() if len(replacements) > 1 else nullcontext():

@@ -40,16 +40,16 @@ class BulkWriter:
         self._new = new
 
     async def create_many(
-        self, people: Sequence[PersonData], checkpoint: tuple[Checkpoint, Checkpoint] | None
+        self, people: Sequence[PersonData], checkpoint: tuple[Checkpoint, Checkpoint] | None, offsets: Sequence[int]
     ) -> list[str]:
         """Implement `BulkStore.create_many`."""
         if checkpoint is None:
             with non_atomic_writes() if len(people) > MAX_BATCH_WRITE else nullcontext():
-                return await self._store_many(people, self._item_keys.new(len(people) or 1))
+                return await self._store_many(people, self._item_keys.new(len(people) or 1), range(len(people)))
         before, after = checkpoint
-        first, retry = await self._begin_step(before, len(people))
+        first, retry = await self._begin_step(before, after.rows)
         with non_atomic_writes() if people else nullcontext():
-            ids = await self._store_many(people, first, retry=retry)
+            ids = await self._store_many(people, first, offsets or range(len(people)), retry=retry)
             await self.commit_checkpoint(before, after)
         return ids
 
@@ -66,14 +66,16 @@ class BulkWriter:
                 singleton_key(b"import" + checkpoint.operation_id), *_checkpoint_condition(checkpoint)
             )
 
-    async def _store_many(self, people: Sequence[PersonData], first: int, *, retry: bool = False) -> list[str]:
-        """Store records under consecutive sort keys from `first`; a `retry` does not overwrite existing ones."""
+    async def _store_many(
+        self, people: Sequence[PersonData], first: int, offsets: Sequence[int], *, retry: bool = False
+    ) -> list[str]:
+        """Store records under the sort keys `first` plus their offsets; a `retry` does not overwrite existing ones."""
         ids = [""] * len(people)
 
         def prepare() -> Iterator[list[NewItem]]:
             batch: list[NewItem] = []
             for index, data in enumerate(people):
-                item_key = self._item_keys.for_surname(data.surname_key, first + index)
+                item_key = self._item_keys.for_surname(data.surname_key, first + offsets[index])
                 new, record = self._new(item_key, data)
                 ids[index] = record.person_id
                 batch.append(new)
@@ -95,11 +97,11 @@ class BulkWriter:
             await asyncio.gather(*writers, return_exceptions=True)
         return ids
 
-    async def _begin_step(self, before: Checkpoint, count: int) -> tuple[int, bool]:
-        """Record the start of a step; return its first sort key and whether some of its records may exist already.
+    async def _begin_step(self, before: Checkpoint, rows: int) -> tuple[int, bool]:
+        """Record the start of a step up to `rows`; return its first sort key and whether some of its records may exist already.
 
-        An import chooses the sort keys of all its records once. So an interrupted or concurrent run has stored the same records under
-        the same keys, even if it divides the input into other steps.
+        An import chooses the sort keys of all its rows once. So an interrupted or concurrent run has stored a row under the same key,
+        even if it divides the input into other steps or stores other rows.
         """
         key = singleton_key(b"import" + before.operation_id)
         for _ in range(_MAX_ATTEMPTS):
@@ -107,18 +109,18 @@ class BulkWriter:
             if _checkpoint_of(before.operation_id, item) != before:
                 raise ImportAlreadyRunning
             base = int_attr(item, "base_sk") if "base_sk" in item else self._item_keys.new()
-            started = int_attr(item, "people_begun") if "people_begun" in item else 0
+            started = int_attr(item, "rows_begun") if "rows_begun" in item else 0
             condition, values = _checkpoint_condition(before)
-            values |= {":base": number(base), ":to": number(max(started, before.stored + count))}
+            values |= {":base": number(base), ":to": number(max(started, rows))}
             if item:
-                condition, values = f"{condition} AND people_begun = :begun", values | {":begun": number(started)}
+                condition, values = f"{condition} AND rows_begun = :begun", values | {":begun": number(started)}
             else:
-                condition = f"{condition} AND attribute_not_exists(people_begun)"
+                condition = f"{condition} AND attribute_not_exists(rows_begun)"
             try:
-                await self._table.update(key, "SET base_sk = :base, people_begun = :to", condition, values)
+                await self._table.update(key, "SET base_sk = :base, rows_begun = :to", condition, values)
             except ConditionFailed:
                 continue  # another run or a lost attempt changed the checkpoint
-            return base + before.stored, started > before.stored
+            return base + before.rows, started > before.rows
         raise ImportAlreadyRunning
 
     async def check_step(self, before: Checkpoint) -> None:
@@ -145,6 +147,7 @@ def _attributes(checkpoint: Checkpoint) -> Item:
         "rows_digest": binary(checkpoint.digest),
         "source_position": binary(checkpoint.position),
         "is_finished": number(int(checkpoint.finished)),
+        "started_at": {"S": checkpoint.started_at},
     }
 
 
@@ -167,4 +170,5 @@ def _checkpoint_of(operation_id: bytes, item: Item | None) -> Checkpoint:
         bytes_attr(item, "rows_digest"),
         bytes_attr(item, "source_position") if "source_position" in item else b"",
         "is_finished" in item and bool(int_attr(item, "is_finished")),
+        item.get("started_at", {}).get("S", ""),
     )

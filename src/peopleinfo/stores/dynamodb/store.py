@@ -190,10 +190,11 @@ class DynamoDBStore(NoHistory):
         people: Sequence[PersonData],
         *,
         checkpoint: tuple[Checkpoint, Checkpoint] | None = None,
+        offsets: Sequence[int] = (),
         principal: str | None = None,
     ) -> list[str]:
         await self._format.refresh_keys()
-        return await self._bulk.create_many(people, checkpoint)
+        return await self._bulk.create_many(people, checkpoint, offsets)
 
     async def acquire_lease(self, lease: Lease, *, now: datetime) -> bool:
         return await acquire_lease(self._table, lease, now)

@@ -6,8 +6,9 @@ import itertools
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from peopleinfo.errors import PersonNotFound, VersionConflict
+from peopleinfo.errors import PersonNotFound, StoreUnavailable, VersionConflict
 from peopleinfo.people import strict_json
+from peopleinfo.stores.sqlite.schema import SECRET
 
 if TYPE_CHECKING:
     import sqlite3
@@ -54,6 +55,15 @@ def variable_size(details: PersonData) -> int:
     """Return the approximate size of a record's fields of variable length, in bytes."""
     custom = len(strict_json.encode(details.extra)) if details.extra else 0
     return custom + len(details.person_address or "")
+
+
+def check_not_encrypted(db: sqlite3.Connection, *, encrypted: bool) -> None:
+    """Raise StoreUnavailable if another process encrypted the store after this process opened it without encryption."""
+    (size,) = db.execute("SELECT length(secret) FROM deployment").fetchone()
+    if not encrypted and size != SECRET:
+        raise StoreUnavailable(
+            "the store was encrypted while it was open; restart the service with PEOPLEINFO_ENCRYPTION"
+        )
 
 
 @cache

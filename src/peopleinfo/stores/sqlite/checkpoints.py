@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 
     from peopleinfo.people.store import Lease
 
-_READ: Final = "SELECT rows, stored, digest, position, finished FROM checkpoints WHERE operation_id = ?"
-_WRITE: Final = "INSERT OR REPLACE INTO checkpoints (operation_id, rows, stored, digest, position, finished) VALUES (?, ?, ?, ?, ?, ?)"
+_READ: Final = "SELECT rows, stored, digest, position, finished, started_at FROM checkpoints WHERE operation_id = ?"
+_WRITE: Final = """
+INSERT OR REPLACE INTO checkpoints (operation_id, rows, stored, digest, position, finished, started_at)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
 _ACQUIRE: Final = """
 INSERT INTO leases (name, holder, expires_at) VALUES (?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at
@@ -27,8 +30,8 @@ def read_checkpoint(db: sqlite3.Connection, operation_id: bytes) -> Checkpoint:
     row = db.execute(_READ, (operation_id,)).fetchone()
     if row is None:
         return Checkpoint(operation_id)
-    rows, stored, digest, position, finished = row
-    return Checkpoint(operation_id, rows, stored, digest, position, bool(finished))
+    rows, stored, digest, position, finished, started_at = row
+    return Checkpoint(operation_id, rows, stored, digest, position, bool(finished), started_at)
 
 
 def advance_checkpoint(db: sqlite3.Connection, checkpoint: tuple[Checkpoint, Checkpoint] | None) -> None:
@@ -38,7 +41,8 @@ def advance_checkpoint(db: sqlite3.Connection, checkpoint: tuple[Checkpoint, Che
     before, after = checkpoint
     if read_checkpoint(db, before.operation_id) != before:
         raise ImportAlreadyRunning
-    db.execute(_WRITE, (after.operation_id, after.rows, after.stored, after.digest, after.position, after.finished))
+    values = (after.rows, after.stored, after.digest, after.position, after.finished, after.started_at)
+    db.execute(_WRITE, (after.operation_id, *values))
 
 
 def delete_checkpoint(db: sqlite3.Connection, checkpoint: Checkpoint) -> None:

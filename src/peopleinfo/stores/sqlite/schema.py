@@ -134,6 +134,9 @@ MIGRATIONS: Final = (
         complete INTEGER NOT NULL
     ) STRICT;
     """,
+    """
+    ALTER TABLE checkpoints ADD COLUMN started_at TEXT NOT NULL DEFAULT '';
+    """,
 )
 
 # The views for reading records; `person_keys` defines decrypting views with the same names.

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Final
 from peopleinfo.crypto.ids import derive_key
 from peopleinfo.errors import IdentifierConflict
 from peopleinfo.people.identifiers import is_same, keys_of, values_of
-from peopleinfo.people.index_entries import IDENTIFIER, NAME, IndexPlan, entries, map_words, vocabulary_words
+from peopleinfo.people.index_entries import (
+    IDENTIFIER,
+    NAME,
+    IndexPlan,
+    entries,
+    have_equal_entries,
+    map_words,
+    vocabulary_words,
+)
 from peopleinfo.people.person import decode_fields
 from peopleinfo.people.similarity import bucket_keys, deletion_keys
 
@@ -85,6 +93,8 @@ class SearchEntries:
 
     def replace(self, db: sqlite3.Connection, seq: int, old: PersonData, number: int, new: PersonData) -> None:
         """Replace the entries of a person that was indexed under a plan."""
+        if number == self.number and have_equal_entries(old, new, self.plan):
+            return
         before, after = self._indexed(db, seq, old, number), self._rows(seq, new, self.plan)
         self._insert(db, {row: word for row, word in after.items() if row not in before})
         self._delete(db, {row: word for row, word in before.items() if row not in after})

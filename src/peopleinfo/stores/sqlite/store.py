@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from peopleinfo.crypto.ids import BLOCK_SIZE, IdCipher
 from peopleinfo.errors import (
+    IdentifierConflict,
     PersonNotFound,
     StoreUnavailable,
     VersionConflict,
@@ -32,15 +33,14 @@ from peopleinfo.people.store import (
     PurgeResult,
     ReindexResult,
 )
+from peopleinfo.stores.sqlite import batches
 from peopleinfo.stores.sqlite.api_keys import SqliteApiKeyStore
-from peopleinfo.stores.sqlite.batches import BY_SEQ, insert_rows, read_by_seq, read_expected, variable_size
 from peopleinfo.stores.sqlite.changes import read_changes
 from peopleinfo.stores.sqlite.checkpoints import acquire_lease, advance_checkpoint, delete_checkpoint, read_checkpoint
 from peopleinfo.stores.sqlite.ended_sessions import SqliteEndedSessionStore
 from peopleinfo.stores.sqlite.idempotency import IdempotencyKeys
 from peopleinfo.stores.sqlite.paging import SEQ_SIZE, find_page, full_page, parse_position, position_after, scan_page
 from peopleinfo.stores.sqlite.reindex import INDEXED_BY, Keys, Reindex, data_of
-from peopleinfo.stores.sqlite.schema import is_encrypted
 from peopleinfo.stores.sqlite.search_index import SqliteSearchIndex
 from peopleinfo.stores.sqlite.upgrade import find_in_both_versions
 from peopleinfo.stores.sqlite.upsert import Upsert, foreign_seq, latest_versions
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.people.history import ChangePage, Origin, VersionPage
     from peopleinfo.people.search import PersonFilter
-    from peopleinfo.people.store import Replacement
+    from peopleinfo.people.store import Replacement, ReplaceOutcome
     from peopleinfo.stores.sqlite.errors import ErrorTranslator
     from peopleinfo.stores.sqlite.files import StoreFiles
     from peopleinfo.stores.sqlite.history import Recorder
@@ -114,7 +114,7 @@ class SqliteStore:
     async def get(self, person_id: str) -> StoredPerson:
         seq = self._seq(person_id)
         try:
-            row = self._reader.execute(BY_SEQ, (seq,)).fetchone()
+            row = self._reader.execute(batches.BY_SEQ, (seq,)).fetchone()
         except sqlite3.Error as error:
             raise self._errors.translate(error) from error
         if row is None:
@@ -133,7 +133,7 @@ class SqliteStore:
                 self._idempotency.save(db, idempotency_key, seq, record.body)
             return record
 
-        return await self._writer.run(change, size=variable_size(details))
+        return await self._writer.run(change, size=batches.variable_size(details))
 
     async def replace(
         self,
@@ -146,7 +146,7 @@ class SqliteStore:
     ) -> StoredPerson:
         seq = self._seq(person_id)
         return await self._writer.run(
-            lambda db: self._replace(db, seq, person_id, details, expected, origin), size=variable_size(details)
+            lambda db: self._replace(db, seq, person_id, details, expected, origin), size=batches.variable_size(details)
         )
 
     async def delete(self, person_id: str, *, expected: int | None = None) -> None:
@@ -154,7 +154,7 @@ class SqliteStore:
         foreign = self._own_seq(person_id) is None
 
         def change(db: sqlite3.Connection) -> None:
-            version, body, plan = read_expected(db, person_id, seq, expected)
+            version, body, plan = batches.read_expected(db, person_id, seq, expected)
             self._entries.remove(db, seq, data_of(body), plan)
             db.execute("DELETE FROM people WHERE seq = ?", (seq,))
             self._recorder.deleted(db, seq, person_id, version, self._now())
@@ -199,6 +199,7 @@ class SqliteStore:
         people: Sequence[PersonData],
         *,
         checkpoint: tuple[Checkpoint, Checkpoint] | None = None,
+        offsets: Sequence[int] = (),
         principal: str | None = None,
     ) -> list[str]:
         def change(db: sqlite3.Connection) -> list[str]:
@@ -219,23 +220,27 @@ class SqliteStore:
 
     async def replace_many(
         self, replacements: Sequence[Replacement], *, origin: Origin = UPDATED
-    ) -> list[StoredPerson | PersonNotFound | VersionConflict]:
+    ) -> list[ReplaceOutcome]:
         seqs = self._seqs([current.person_id for _, current in replacements])
 
-        def change(db: sqlite3.Connection) -> list[StoredPerson | PersonNotFound | VersionConflict]:
-            outcomes: list[StoredPerson | PersonNotFound | VersionConflict] = []
+        def change(db: sqlite3.Connection) -> list[ReplaceOutcome]:
+            outcomes: list[ReplaceOutcome] = []
             for seq, (data, current) in zip(seqs, replacements, strict=True):
                 try:
                     outcomes.append(self._replace(db, seq, current.person_id, data, current.version, origin))
-                except (PersonNotFound, VersionConflict) as error:  # raised before the first write of the record
+                except (
+                    PersonNotFound,
+                    VersionConflict,
+                    IdentifierConflict,
+                ) as error:  # raised before the first write of the record
                     outcomes.append(error)
             return outcomes
 
-        return await self._writer.run(change, size=sum(variable_size(data) for data, _ in replacements))
+        return await self._writer.run(change, size=sum(batches.variable_size(data) for data, _ in replacements))
 
     async def get_many(self, person_ids: Sequence[str]) -> list[StoredPerson | None]:
         seqs = self._seqs(person_ids)
-        rows = await self._in_thread(lambda db: read_by_seq(db, seqs))
+        rows = await self._in_thread(lambda db: batches.read_by_seq(db, seqs))
         return [
             StoredPerson(person_id, row[0], check_stored(row[1], person_id)) if (row := rows.get(seq)) else None
             for person_id, seq in zip(person_ids, seqs, strict=True)
@@ -264,13 +269,13 @@ class SqliteStore:
             advance_checkpoint(db, checkpoint)
             now, upsert = self._now(), Upsert(db)
             upsert.add(incoming)
-            self._check_not_encrypted(db)
+            batches.check_not_encrypted(db, encrypted=self._encryptor is not None)
             self._entries.add(db, [(person.seq, data_of(person.row[-1])) for person in upsert.inserts])
             self._insert_rows(db, [person.row for person in upsert.inserts], None)
             self._recorder.created(db, [person.key for person in upsert.inserts], now)
             for person in upsert.updates:
                 key, seq, fold, version, body = person.row
-                _, old, plan = read_expected(db, person.key[0], seq, None)
+                _, old, plan = batches.read_expected(db, person.key[0], seq, None)
                 self._entries.replace(db, seq, data_of(old), plan, data_of(body))
                 if self._encryptor:
                     key, body = self._encryptor.index(key), self._encryptor.encrypt_record(db, seq, version, body)
@@ -354,7 +359,7 @@ class SqliteStore:
     def _insert(
         self, db: sqlite3.Connection, people: Sequence[PersonData], principal: str | None
     ) -> list[StoredPerson]:
-        self._check_not_encrypted(db)
+        batches.check_not_encrypted(db, encrypted=self._encryptor is not None)
         (last,) = db.execute(
             "UPDATE deployment SET last_seq = last_seq + ? RETURNING last_seq", (len(people),)
         ).fetchone()
@@ -373,12 +378,12 @@ class SqliteStore:
         if self._encryptor:
             rows = self._encryptor.encrypt_new(db, rows)
         # Sorted in the order of the file.
-        insert_rows(db, _INSERT, [(*row, principal, self._entries.number) for row in sorted(rows)])
+        batches.insert_rows(db, _INSERT, [(*row, principal, self._entries.number) for row in sorted(rows)])
 
     def _replace(
         self, db: sqlite3.Connection, seq: int, person_id: str, details: PersonData, expected: int, origin: Origin
     ) -> StoredPerson:
-        version, body, plan = read_expected(db, person_id, seq, expected)
+        version, body, plan = batches.read_expected(db, person_id, seq, expected)
         old, given = split_record(StoredPerson(person_id, version, body))
         at = timestamp(now := self._now())
         record = encode_person(person_id, version + 1, details, created_at=given["created_at"], updated_at=at)
@@ -390,10 +395,3 @@ class SqliteStore:
         self._entries.replace(db, seq, old, plan, details)
         db.execute(_UPDATE, (key, FOLD_VERSION, record.version, body, *origin, self._entries.number, seq))
         return record
-
-    def _check_not_encrypted(self, db: sqlite3.Connection) -> None:
-        """Raise StoreUnavailable if another process encrypted the store after this process opened it without encryption."""
-        if not self._encryptor and is_encrypted(db):
-            raise StoreUnavailable(
-                "the store was encrypted while it was open; restart the service with PEOPLEINFO_ENCRYPTION"
-            )

@@ -1,0 +1,23 @@
+"""How the rows of an import relate to stored records. Commands load this module at their start."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+Key = Literal["person_id"]
+Mode = Literal["merge", "replace"]
+
+
+class UpsertOptions(NamedTuple):
+    """How rows relate to stored records.
+
+    `key`: a row with this field updates the record with the same value: `merge` changes the fields of the row, `replace` all fields.
+    `stores_equal_rows`: store a row even if it equals a record that existed before the import.
+    """
+
+    key: Key | None = None
+    mode: Mode = "merge"
+    stores_equal_rows: bool = False
+
+
+DEFAULT_UPSERT: Final = UpsertOptions()
