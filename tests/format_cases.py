@@ -116,8 +116,8 @@ VCARDS: Final = [
         b"stray\r\nBEGIN:VCARD\r\nN:Lost;End\r\n"
         + _cards("N:Harte;Ida", "N:M\xfcller;J", encoding="latin-1")
         + b"BEGIN:VCARD\r\nN:Lund;Per\r\nKIND:group\r\nEND:VCARD\r\nbegin:vcard\r\nn:Lund;Per\r\nend:vcard\r\nBEGIN:VCARD",
-        [_IDA, _PER],
-        rejected=4,
+        [_IDA, {"person_name": "J", "person_surname": "Müller"}, _PER],
+        rejected=3,
         skipped=1,
     ),
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
+from random import Random
 from typing import Any, Final
 
 from hypothesis import reject
@@ -117,3 +118,43 @@ def importable(body: bytes) -> dict[str, Any]:
     fields = decode_fields(body)
     del fields["created_at"], fields["updated_at"]
     return fields
+
+
+# Letters of 20 scripts.
+SCRIPTS: Final = (
+    "abcdefghijklmnoprstuvwyzäöüßéèçñøłőşţž", "αβγδεζηθικλμνξοπρσςτυφχψω", "абвгдежзийклмнопрстуфхцчшщыэюяіїєґ",
+    "աբգդեզէըթժիլխծկհձղճմյնշոչպջռսվտրցւփքօֆ", "აბგდევზთიკლმნოპჟრსტუფქღყშჩცძწჭხჯჰ", "אבגדהוזחטיכלמנסעפצקרשת",
+    "ابتثجحخدذرزسشصضطظعغفقكلمنهوي", "ܐܒܓܕܗܘܙܚܛܝܟܠܡܢܣܥܦܨܩܪܫܬ", "अआइईउऊएऐओऔकखगघचछजझटठडढणतथदधनपफबभमयरलवशषसह",
+    "অআইঈউকখগঘচছজঝটঠডঢতথদধনপফবভমযরলশষসহ", "ਅਆਇਈਉਕਖਗਘਚਛਜਝਟਠਡਢਣਤਥਦਧਨਪਫਬਭਮਯਰਲਵਸਹ", "અઆઇઈઉકખગઘચછજઝટઠડઢણતથદધનપફબભમયરલવશષસહ",
+    "அஆஇஈஉஊஎஏஐஒஓகஙசஞடணதநபமயரலவழளறன", "అఆఇఈఉఊఎఏఐఒఓకఖగఘచఛజఝటఠడఢణతథదధనపఫబభమయరలవశషసహ", "ಅಆಇಈಉಊಎಏಐಒಓಕಖಗಘಚಛಜಝಟಠಡಢಣತಥದಧನಪಫಬಭಮಯರಲವಶಷಸಹ",
+    "กขคงจฉชซฌญฎฏฐฑฒณดตถทธนบปผฝพฟภมยรลวศษสหฬอฮ", "ကခဂဃငစဆဇဈညဋဌဍဎဏတထဒဓနပဖဗဘမယရလဝသဟ", "가나다라마바사아자차카타파하김이박최정강조윤장임",
+    "あいうえおかきくけこさしすせそたちつてとアイウエオカキクケコ", "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁𠮷",
+)  # fmt: skip
+
+
+def people_of_all_scripts(count: int) -> list[bytes]:
+    """Return records with names, addresses, partial dates and custom fields in 20 scripts, always the same."""
+    random = Random(18)
+    return [stored(_person(random, SCRIPTS[number % len(SCRIPTS)])) for number in range(count)]
+
+
+def _person(random: Random, letters: str) -> PersonData:
+    def word() -> str:
+        return "".join(random.choices(letters, k=random.randint(1, 9)))
+
+    day = date(1904, 1, 1) + timedelta(days=random.randrange(44_000))
+    fields = {
+        "person_name": f"{word()} {word()}" if random.random() < 0.5 else word(),
+        "person_surname": random.choice((word(), f"{word()}-{word()}", f"{word()}, {word()}", f"O'{word()}")),
+        "person_birthdate": random.choice((f"{day}", f"{day:%Y-%m}", f"{day:%Y}", f"--{day:%m-%d}")),
+        "person_address": random.choice(
+            (f"{random.randrange(99)} {word()}, {word()}", f"{word()};\n{word()}\n{word()}")
+        ),
+        "phone_home": f"+{random.randrange(10**9)}",
+        "email": f"{random.randrange(10**9)}@example.org",
+        "note": random.choice((f"={word()}", f"'{word()}", f'"{word()}"\r\n\t{word()}', f"\\{word()};,")),
+        word(): word(),
+        f"f{random.randrange(9)}": f"{random.randrange(999):05}",
+    }
+    kept = {name: value for name, value in fields.items() if name == "person_surname" or random.random() < 0.8}
+    return parse_person(kept, today=TODAY)

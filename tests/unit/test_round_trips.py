@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +15,7 @@ from peopleinfo.formats.fhir_writer import write_patient
 from peopleinfo.formats.reader import read
 from peopleinfo.formats.vcard_writer import write_vcard
 from peopleinfo.formats.xlsx_writer import XlsxWriter
-from tests.unit.round_trips import importable, parsed, records
+from tests.unit.round_trips import importable, parsed, people_of_all_scripts, records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -76,4 +77,22 @@ def test_table_holds_every_value_as_text(write: Callable[[list[bytes]], bytes], 
     for fields in found:
         for name in ("created_at", "updated_at"):
             del fields[name]
+    assert found == [as_cells(importable(body)) for body in bodies]
+
+
+# `make bench ARGS=formats` runs the same with 10,000 people.
+PEOPLE = int(os.environ.get("ROUND_TRIP_PEOPLE", "300"))
+
+
+@pytest.mark.parametrize("write", [cards, cards_of_version_3, patients, bundle])
+def test_object_format_holds_people_of_twenty_scripts(write: Callable[[list[bytes]], bytes]) -> None:
+    bodies = people_of_all_scripts(PEOPLE)
+    assert list(map(parsed, people(write(bodies)))) == list(map(importable, bodies))
+
+
+@pytest.mark.parametrize("write", [csv_file, csv_for_excel, workbook])
+def test_table_holds_people_of_twenty_scripts(write: Callable[[list[bytes]], bytes]) -> None:
+    bodies = people_of_all_scripts(PEOPLE)
+    times = {"created_at", "updated_at"}
+    found = [{name: text for name, text in fields.items() if name not in times} for fields in people(write(bodies))]
     assert found == [as_cells(importable(body)) for body in bodies]

@@ -183,6 +183,16 @@ def test_empty_and_merged_cells_leave_the_others_in_their_columns() -> None:
     assert cells(raw_workbook(sheet)) == [["", "", "1"], []]
 
 
+def test_cells_without_references_follow_the_cell_before() -> None:
+    sheet = '<row><c r="A1"><v>1</v></c><c/><c><v>3</v></c><c s=""><v>4</v></c><c r="F1"/><c><v>7</v></c></row>'
+    assert cells(raw_workbook(sheet)) == [["1", "", "3", "4", "", "", "7"]]
+
+
+def test_text_in_the_cell_is_read_instead_of_its_value() -> None:
+    sheet = '<row><c t="inlineStr"><v>1</v><is><t>a</t></is></c></row>'
+    assert cells(raw_workbook(sheet)) == [["a"]]
+
+
 def test_prefixed_elements_and_unusual_paths_are_read() -> None:
     data = workbook({"A": [HEADER, ("Harte",)]}, in_memory=True)
     with zipfile.ZipFile(io.BytesIO(data)) as source:

@@ -154,8 +154,9 @@ def _open(
         return _read_workbook(stream, mapping)
     if description := unreadable_type(start, stream):
         raise InvalidInput(f"is {description}")
-    # A card may name the encoding of each of its values.
-    text = Utf8Stream(stream, encoding, headings.count_known, is_detected=not vcard.is_vcard(start))
+    # Cards may name the encoding of each of their values.
+    names_charsets = vcard.is_vcard(start) and b"CHARSET=" in start.upper()
+    text = Utf8Stream(stream, encoding, headings.count_known, is_detected=not names_charsets)
     stream = io.BufferedReader(text, _BUFFER_SIZE)
     form = form or _format(stream.peek(_PEEK_SIZE)[:_PEEK_SIZE])
     if form == "xlsx":
@@ -164,7 +165,7 @@ def _open(
     if form == "csv":
         _read_csv(source, stream, mapping, delimiter)
     else:
-        _read_objects(source, stream, mapping)
+        _read_objects(source, stream, mapping, encoding)
     return source
 
 
@@ -205,8 +206,9 @@ def _read_csv(source: Input, stream: io.BufferedReader, mapping: ColumnMapping, 
     source.rejects = partial(CsvRejects, header=table.header, delimiter=reader.delimiter)
 
 
-def _read_objects(source: Input, stream: io.BufferedReader, mapping: ColumnMapping) -> None:
-    rows = _OBJECTS[source.format](stream)
+def _read_objects(source: Input, stream: io.BufferedReader, mapping: ColumnMapping, encoding: str | None) -> None:
+    is_vcard = source.format == "vcard"
+    rows = vcard.read(stream, charset=encoding or UTF8) if is_vcard else _OBJECTS[source.format](stream)
     first, rest = take_sample(rows)
     mapper = ObjectMapper(mapping, (row.data for row in first))
     objects = [row.data for row in first if isinstance(row.data, dict)]
@@ -273,7 +275,6 @@ def _format(start: bytes) -> Format:
 _OBJECTS: Final[dict[Format, Callable[[IO[bytes]], Iterator[Row]]]] = {
     "ndjson": read_lines,
     "json": read_documents,
-    "vcard": vcard.read,
     "ldif": ldif.read,
 }
 _REJECTS: Final[dict[Format, Callable[[IO[bytes]], Rejects]]] = {"vcard": vcard.VcardRejects, "ldif": ldif.LdifRejects}

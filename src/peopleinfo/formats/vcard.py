@@ -13,6 +13,7 @@ from peopleinfo.errors import InvalidJson
 from peopleinfo.formats.contacts import add, joined, set_name, typed_name
 from peopleinfo.formats.csv import reasons
 from peopleinfo.formats.vcard_syntax import (
+    UTF8,
     InvalidCard,
     escape,
     fold,
@@ -58,18 +59,21 @@ def is_vcard(start: bytes) -> bool:
     return _START.search(start) is not None
 
 
-def read(stream: IO[bytes], *, encoding: str = "utf-8-sig") -> Iterator[Row]:
-    """Yield a row per card. A damaged card is a rejected row."""
-    text = io.TextIOWrapper(stream, encoding, errors="surrogateescape", newline="")
+def read(stream: IO[bytes], *, charset: str = UTF8) -> Iterator[Row]:
+    """Yield a row per card of a UTF-8 text. A damaged card is a rejected row.
+
+    `charset` is the one of values in quoted-printable that do not name theirs.
+    """
+    text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
     for card in read_cards(text):
-        yield Row(card.line, _data(card, encoding), "".join(card.lines).encode("utf-8", "surrogateescape"))
+        yield Row(card.line, _data(card, charset), "".join(card.lines).encode("utf-8", "surrogateescape"))
 
 
-def _data(card: Card, encoding: str) -> dict[str, Any] | InvalidRow | SkippedRow:
+def _data(card: Card, charset: str) -> dict[str, Any] | InvalidRow | SkippedRow:
     if card.problem:
         return InvalidRow(card.problem)
     try:
-        content = properties(card, encoding)
+        content = properties(card, charset)
         if any(one.name in _KINDS and (one.value or "").strip().lower() == "group" for one in content):
             return SkippedRow("the card describes a group of people")
         return person(content)[0]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TextIO
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+UTF8: Final = "utf-8"
 MAX_CARD_SIZE: Final = 1024 * 1024  # characters without pictures; larger than any record
 _MAX_LINE_LENGTH: Final = 1024 * 1024
 _FOLD_SIZE: Final = 75  # bytes of a written line
@@ -122,13 +123,12 @@ def _lines(text: TextIO) -> Iterator[tuple[int, str]]:
         yield number, f"{line[: line.index(':') + 1]}\n" if is_binary else line
 
 
-def properties(card: Card, encoding: str) -> list[Property]:
+def properties(card: Card, charset: str) -> list[Property]:
     """Return the properties of a complete card. Raises InvalidCard."""
-    encoding = encoding.removesuffix("-sig")
     version = next((line for line in card.lines if line.upper().startswith("VERSION")), "")
     old = "2.1" in version
     lines = _unfold(card.lines[1:-1], keep_blank=old)
-    return [_property(line, encoding, old=old) for line in lines if line]
+    return [_property(line, charset, old=old) for line in lines if line]
 
 
 def _unfold(lines: Iterable[str], *, keep_blank: bool) -> Iterator[str]:
@@ -155,7 +155,7 @@ def _unfold(lines: Iterable[str], *, keep_blank: bool) -> Iterator[str]:
     yield "".join(current)
 
 
-def _property(line: str, encoding: str, *, old: bool) -> Property:
+def _property(line: str, charset: str, *, old: bool) -> Property:
     match = _NAME.match(line)
     if match is None:
         raise InvalidCard("contains a line that is not a property, with a colon after its name")
@@ -172,7 +172,7 @@ def _property(line: str, encoding: str, *, old: bool) -> Property:
     if position < 0:
         raise InvalidCard(f"contains a property {match[2]} without a value")
     name = match[2].upper()
-    value = None if _BINARY.match(line) else _decode(name, line[position + 1 :], parameters, encoding)
+    value = None if _BINARY.match(line) else _decode(name, line[position + 1 :], parameters, charset)
     return Property(match[1] or "", name, parameters, _modern(value) if value and old else value)
 
 
@@ -181,14 +181,15 @@ def _parameter_values(text: str) -> list[str]:
     return [_CARET.sub(lambda match: {"n": "\n", "^": "^", "'": '"'}[match[1]], value.strip('"')) for value in values]
 
 
-def _decode(name: str, value: str, parameters: dict[str, list[str]], encoding: str) -> str | None:
+def _decode(name: str, value: str, parameters: dict[str, list[str]], default: str) -> str | None:
     """Return the text of a value in quoted-printable, base64 or another charset; None for binary data. Raises InvalidCard."""
     transfer = parameters.get("ENCODING", [""])[0].upper()
-    charset = parameters.get("CHARSET", [""])[0] or encoding
-    is_encoded = transfer in ("QUOTED-PRINTABLE", "B", "BASE64") or (charset != encoding and not value.isascii())
+    charset = parameters.get("CHARSET", [""])[0] or default
+    has_charset = charset != default == UTF8 and not value.isascii()  # else the text is decoded already
+    is_encoded = has_charset or transfer in ("QUOTED-PRINTABLE", "B", "BASE64")
     try:
         if is_encoded:
-            source = value.encode(encoding, "surrogateescape")
+            source = value.encode(UTF8, "surrogateescape")
             if transfer == "QUOTED-PRINTABLE":
                 source = quopri.decodestring(source)
             elif transfer in ("B", "BASE64"):

@@ -98,6 +98,7 @@ class _SheetParser:
         self._rows: list[TableRow] = []
         self._line = 0
         self._cells: list[str] = []
+        self._next_column = 0
         self._problem = ""  # of the current row
         self._cell: Attributes = {}
         self._value: str | None = None
@@ -121,9 +122,11 @@ class _SheetParser:
             self.texts.clear()
         elif name == "row":
             self._line = int(attributes.get("r") or self._line + 1)
-            self._cells, self._problem = [], ""
+            self._cells, self._next_column, self._problem = [], 0, ""
         elif name == "rPh":
             self._is_ignored = True
+        elif name == "is":
+            self._value = None  # some programs write the value too
         elif name == "f":
             self._cell["f"] = ""
 
@@ -156,7 +159,8 @@ class _SheetParser:
     def _end_cell(self, cell: Attributes, value: str | None) -> None:
         cells = self._cells
         reference = cell.get("r")
-        column = column_index(reference.rstrip("0123456789")) if reference else len(cells)
+        column = column_index(reference.rstrip("0123456789")) if reference else self._next_column
+        self._next_column = column + 1
         if value is None and "f" not in cell:
             return
         if column >= _MAX_COLUMNS:
@@ -185,7 +189,8 @@ class _SheetParser:
         if kind == "s":
             return self._strings[int(value)]
         if kind == "n":
-            shown = self._formats[int(cell["s"])] if "s" in cell and self._formats else GENERAL
+            style = cell.get("s")
+            shown = self._formats[int(style)] if style and self._formats else GENERAL
             return number_text(value, shown, is_1904=self._is_1904) if value else ""
         if kind == "b":
             return _BOOLEANS.get(value, value)
