@@ -25,7 +25,7 @@ def test_import_stores_the_people_of_the_table(client: httpx.Client, case: Table
     *results, done = map(json.loads, response.content.splitlines())
     numbers = {"stored": len(case.people), "rejected": len(case.rejected), "skipped": len(case.skipped)}
     assert {name: done[name] for name in numbers} == numbers
-    assert done["rows"] == sum(numbers.values()) == len(results)
+    assert done["rows"] == sum(numbers.values())
     _assert_lines(results, case)
     ids = [result["person_id"] for result in results if result["result"] == "stored"]
     stored = [client.get(f"/v1/people/{person_id}").json() for person_id in ids]
@@ -50,4 +50,7 @@ def _assert_lines(results: list[dict[str, Any]], case: TableCase) -> None:
     rejected = {row["line"]: row["errors"][0]["reason"] for row in results if row["result"] == "rejected"}
     assert rejected.keys() == case.rejected.keys()
     assert [line for line, reason in case.rejected.items() if reason not in rejected[line]] == []
-    assert tuple(row["line"] for row in results if row["result"] == "skipped") == case.skipped
+    skipped = {row["line"] for row in results if row["result"] == "skipped"}
+    # Successive blank rows have one result.
+    assert skipped <= set(case.skipped)
+    assert all(line in skipped or line - 1 in case.skipped for line in case.skipped)

@@ -97,10 +97,10 @@ class ColumnMapping:
             del fields["person_name"], fields["person_surname"]
         return Columns(tuple(names), fields, whole, headings.is_family_first(names, whole), is_divided, parts)
 
-    def dates(self, sample: Iterable[str] = ()) -> DateReader:
-        """Return the reader of birthdates, which guesses their format from a sample. Raises InvalidInput."""
+    def dates(self, sample: Iterable[str] = (), heading: str = "") -> DateReader:
+        """Return the reader of birthdates, which guesses their format from the column. Raises InvalidInput."""
         try:
-            return DateReader(self.date_formats, self.option, sample=sample)
+            return DateReader(self.date_formats, self.option, sample=sample, heading=heading)
         except ValueError as error:
             raise InvalidInput(str(error)) from None
 

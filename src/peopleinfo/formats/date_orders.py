@@ -17,6 +17,10 @@ _NUMBERS: Final = re.compile(r"(\d{1,4})\s*([-/. ])\s*(\d{1,2})\s*\2\s*(\d{1,4})
 _FORMATS: Final = {"dmy": "%d{0}%m{0}{1}", "mdy": "%m{0}%d{0}{1}", "ymd": "{1}{0}%m{0}%d"}
 
 
+# Day, month and year as letters: English, German (TT, JJJJ), French and Italian (JJ, GG, AAAA).
+NOTATION: Final = re.compile(r"(?<![a-z])[dtjgmya]{1,4}([-/. ])[dtjgm]{1,2}\1[dtjgmya]{1,4}(?![a-z])", re.IGNORECASE)
+
+
 class Numbers(NamedTuple):
     """A date of three numbers: the valid date for each order in which it can be read, and the format of each order."""
 
@@ -62,16 +66,27 @@ def _valid(parts: DateParts, today: date, *, has_century: bool) -> str | None:
     return text
 
 
+def order_of(heading: str) -> str | None:
+    """Return the order that a heading such as `Birthdate (MM/DD/YYYY)` or `Geburtsdatum TT/MM/JJJJ` states, or None."""
+    match = NOTATION.search(heading)
+    if match is None:
+        return None
+    first, second, third = match[0].lower().split(match[1])
+    if first.startswith("y") or len(first) > len(third):
+        return "ymd"
+    return "mdy" if first.startswith("m") else "dmy" if second.startswith("m") else None
+
+
 class ColumnOrder:
-    """The order of a column: that of the values which can be read in one order only, if it is the same for all of them.
+    """The order of a column: that of its heading, else that of the values which can be read in one order only, if they agree.
 
     `formats` describes the dates of numbers in the column. `choices` is not empty if the order is needed but not known.
     """
 
-    def __init__(self, sample: Iterable[str], today: date) -> None:
+    def __init__(self, sample: Iterable[str], today: date, heading: str = "") -> None:
         found = [numbers for text in sample if (numbers := read_numbers(text, today))]
         evidence = {order for one in found if len(one.formats) > 1 and len(one.dates) == 1 for order in one.dates}
-        self.order = evidence.pop() if len(evidence) == 1 else None
+        self.order = order_of(heading) or (evidence.pop() if len(evidence) == 1 else None)
         formats = Counter(text for one in found if (text := self._format(one)))
         ambiguous = Counter(tuple(one.choices) for one in found if len(set(one.dates.values())) > 1)
         self.formats = tuple(text for text, _ in formats.most_common())

@@ -61,14 +61,15 @@ class DateReader:
         option: Callable[[str, str], str],
         *,
         sample: Iterable[str] = (),
+        heading: str = "",
         today: date | None = None,
     ) -> None:
-        """Guess the order from a sample of the column. Raises ValueError for an invalid format."""
+        """Guess the order from the heading or a sample of the column. Raises ValueError for an invalid format."""
         self.formats = tuple(formats)
         self._formats = [DateFormat(text) for text in formats]
         self._option = option
         self._today = today or (datetime.now(UTC) + _EARLIEST_TIME_ZONE).date()
-        self.column = ColumnOrder(() if formats else map(_normal, sample), self._today)
+        self.column = ColumnOrder(() if formats else map(_normal, sample), self._today, heading)
         self._cached = lru_cache(maxsize=16_384)(self._read)  # at most 4 MiB
 
     def is_usual(self, text: str) -> bool:

@@ -44,7 +44,13 @@ _CANDIDATES: Final = (
 )  # fmt: skip
 _MANY_BYTES: Final = frozenset(("cp932", "euc_jp", "gb18030", "big5hkscs", "cp949"))
 _WESTERN: Final = frozenset(("cp1252", "cp850", "mac-roman"))
-_RIVAL: Final = 0.8  # a guess with this part of the confidence of the best one may be right too
+# A guess with this part of the confidence of the best one may be right too; Windows-1252 with less, as it is the most frequent one.
+_RIVAL, _FREQUENT_RIVAL = 0.8, 0.4
+_FREQUENT: Final = "cp1252"
+_WEIGHTS: Final = {"cp1252": 1.2, "cp850": 0.7, "cp852": 0.7, "cp866": 0.7, "mac-roman": 0.6}
+_RARE_LETTERS: Final = re.compile(
+    r"[ÞþÐð\u00a4\u00a6\u00a8\u00ac\u00af\u00b4\u00b8\u00d7\u00f7]"
+)  # in Windows-1252 they are often letters of another encoding
 
 
 class Guess(NamedTuple):
@@ -166,26 +172,46 @@ class Utf8Stream(io.RawIOBase):
             self._decide(found.encoding)
 
 
+class _Candidate(NamedTuple):
+    """An encoding with its rank: known words first, then the confidence; and the text in this encoding."""
+
+    words: int
+    confidence: float
+    name: str
+    text: str
+
+
 def guess(window: bytes, rate: Callable[[str], int]) -> Guess:
-    """Guess the encoding of bytes that are not UTF-8."""
+    """Guess the encoding of bytes that are not UTF-8. Windows-1252 is preferred in doubt, as the most frequent one."""
+    candidates = _candidates(window, rate)
+    best = max(candidates, default=_Candidate(0, 0.0, _FREQUENT, "\ufffd"))
+    same = {one.name for one in candidates if one.text == best.text}
+    rivals = {one.name for one in candidates if one.text != best.text and _is_rival(one, best)}
+    name = _FREQUENT if _FREQUENT in same | rivals else best.name
+    is_rare = name == _FREQUENT and not best.words and _RARE_LETTERS.search(best.text)
+    return Guess(name, is_certain=not (rivals or is_rare or "\ufffd" in best.text))
+
+
+def _candidates(window: bytes, rate: Callable[[str], int]) -> list[_Candidate]:
     import chardet  # noqa: PLC0415 - takes a tenth of a second, and few files need it
 
     lines = [line for line in window.splitlines(keepends=True) if not line.isascii()]
     sample = b"".join(lines)[:_GUESS_SIZE]
     head = b"\n".join(window.splitlines()[:20])
-    found: list[tuple[int, float, str, str]] = []
-    for result in chardet.detect_all(sample, ignore_threshold=True, include_encodings=_CANDIDATES, compat_names=False):
-        name = lookup(result["encoding"] or "cp1252")
-        text = sample.decode(name, "replace")
+    found = chardet.detect_all(sample, ignore_threshold=True, include_encodings=_CANDIDATES, compat_names=False)
+    candidates = []
+    for one in found:
+        name = lookup(one["encoding"] or _FREQUENT)
+        confidence = (one["confidence"] or 0.0) * _WEIGHTS.get(name, 1.0)
         words = rate(head.decode(name, "replace"))
-        found.append((words, result["confidence"] or 0.0, name, text))
-    if not found:
-        return Guess("cp1252", is_certain=False)
-    words, confidence, name, text = max(found, key=lambda one: one[:2])
-    if any(one[2] == "cp1252" and one[3] == text for one in found):
-        name = "cp1252"
-    rivals = [one for one in found if one[0] == words and one[1] >= confidence * _RIVAL and one[3] != text]
-    return Guess(name, is_certain=not rivals and "\ufffd" not in text)
+        candidates.append(_Candidate(words, confidence, name, sample.decode(name, "replace")))
+    return candidates
+
+
+def _is_rival(one: _Candidate, best: _Candidate) -> bool:
+    """Return whether another encoding may be right too."""
+    part = _FREQUENT_RIVAL if one.name == _FREQUENT else _RIVAL
+    return one.words == best.words and one.confidence >= best.confidence * part
 
 
 def _without_mark(start: bytes) -> str | None:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from peopleinfo.formats.date_orders import NOTATION
 from peopleinfo.people.folding import fold
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def role(heading: str) -> Role | None:
     """Return the role of a heading, for example `given` for `Vorname` and `FIRST_NAME`; None for an unknown heading."""
     key = _key(heading)
     roles = _roles()
-    if found := roles.get(key) or roles.get(_key(_IN_PARENTHESES.sub("", heading))):
+    if found := roles.get(key) or roles.get(_key(NOTATION.sub("", _IN_PARENTHESES.sub("", heading)))):
         return found
     kind = _KINDS_OF_PERSON.match(key)
     return roles.get(key[kind.end() :]) if kind else None

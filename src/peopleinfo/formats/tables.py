@@ -57,7 +57,8 @@ class Table:
         names = unique_names(header)
         self.columns = mapping.columns(names)
         self.problem = self._problem(mapping)
-        self.dates = mapping.dates(_column(self._sample, self.columns.fields.get("person_birthdate", ())))
+        born = self.columns.fields.get("person_birthdate", ())
+        self.dates = mapping.dates(_column(self._sample, born), names[born[0]] if len(born) == 1 else "")
         self._mapper = FieldMapper(self.columns, self.dates, mapping.on_bad_date)
 
     @property
