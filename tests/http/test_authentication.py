@@ -238,3 +238,13 @@ def test_anonymous_access_stays_allowed_after_a_key_is_created(tmp_path: Path) -
         assert httpx.get(url).status_code == 200
         assert httpx.get(url, headers=bearer(key)).status_code == 200
         assert httpx.get(url, headers=bearer(f"{key}x")).status_code == 401
+
+
+def test_import_without_read_access_does_not_reveal_people(protected: httpx.Client, keys: dict[str, str]) -> None:
+    row = b'{"person_surname": "Imported by a writer"}'
+    headers = {"Content-Type": "application/x-ndjson"} | bearer(keys["writer"])
+    for _ in range(2):
+        response = protected.post("/v1/people/import", content=row, headers=headers)
+        assert b'"result":"stored"' in response.content.splitlines()[0]
+    response = protected.post("/v1/people/import", params={"key": "person_id"}, content=row, headers=headers)
+    assert (response.status_code, response.json()["type"]) == (403, "urn:peopleinfo:problem:access-denied")

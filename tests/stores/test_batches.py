@@ -36,6 +36,10 @@ async def test_each_change_has_its_own_outcome(store: Store) -> None:
     first, outdated, deleted, last = [await store.create(person_data(f"Change{number}")) for number in range(4)]
     current = await store.replace(outdated.person_id, person_data("Changed"), expected=1)
     await store.delete(deleted.person_id)
+    for number in range(4):  # a cache then contains the searches and the records
+        await find_all(store, person_filter(surname=f"Change{number}"))
+    assert await store.get(first.person_id) == first
+    assert await find_all(store, person_filter(surname="Batched")) == []
     data = person_data("Batched", "New")
     outcomes = await store.replace_many([Replacement(data, one) for one in (first, outdated, deleted, last)])
     assert [type(outcome) for outcome in outcomes] == [StoredPerson, VersionConflict, PersonNotFound, StoredPerson]
@@ -48,6 +52,7 @@ async def test_each_change_has_its_own_outcome(store: Store) -> None:
         changed[1],
     ]
     assert [one.version for one in changed] == [2, 2]
+    assert await store.get(first.person_id) == changed[0]
     assert sorted(await find_all(store, person_filter(surname="Batched"))) == sorted(one.body for one in changed)
     assert await find_all(store, person_filter(surname="Change0")) == []
 
