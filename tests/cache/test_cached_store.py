@@ -468,11 +468,22 @@ async def test_paused_redis_receives_pending_invalidations_before_reads(
 async def test_strict_write_waits_until_stale_entries_have_expired(
     tmp_path: Path, clock: Clock, server: Server
 ) -> None:
-    async with opened(tmp_path, clock, server.url, ttl=0.2, strict=True) as (cached, _):
+    waits: asyncio.Queue[float] = asyncio.Queue()
+    have_expired = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        waits.put_nowait(seconds)
+        await have_expired.wait()
+
+    async with opened(tmp_path, clock, server.url, ttl=0.2, strict=True, sleep=sleep) as (cached, _):
         server.stop()
-        start = asyncio.get_running_loop().time()
-        await cached.create(person_data("Strict"))
-        assert asyncio.get_running_loop().time() - start >= 0.2
+        creation = asyncio.ensure_future(cached.create(person_data("Strict")))
+        wait = asyncio.ensure_future(waits.get())
+        done, _ = await asyncio.wait([creation, wait], return_when=asyncio.FIRST_COMPLETED)
+        assert done == {wait}
+        assert wait.result() == 0.2  # the stale entries expire after this time
+        have_expired.set()
+        await creation
 
 
 async def test_local_cache_is_not_used_without_a_tracking_connection(

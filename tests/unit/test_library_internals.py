@@ -1,4 +1,4 @@
-"""The undocumented parts of libraries that the service uses are those that it was written for (docs/adr/0019)."""
+"""The undocumented parts of libraries that the service uses are those that it was written for (docs/adr/0020)."""
 
 from __future__ import annotations
 

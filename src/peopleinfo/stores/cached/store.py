@@ -64,6 +64,7 @@ async def open_cached(
     strict: bool = False,
     command_timeout: float = TIMEOUT,
     fence_ttl: float = FENCE_TTL,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncIterator[CachedStore]:
     """Open the cache at `url`, which need not be reachable yet, in front of a store. `secret` protects the entries.
 
@@ -81,17 +82,26 @@ async def open_cached(
         if local_size and isinstance(client.redis, Redis):
             tasks.append(asyncio.ensure_future(local.listen(client.redis, shared.key_prefix)))
         stack.push_async_callback(_cancel, tasks)
-        yield CachedStore(store, shared, local, strict=strict)
+        yield CachedStore(store, shared, local, strict=strict, sleep=sleep)
 
 
 class CachedStore:
     """A store with a cache for reads by id and by surname. Its other reads are those of the store."""
 
-    def __init__(self, store: Store, shared: SharedCache, local: LocalCache, *, strict: bool) -> None:
+    def __init__(
+        self,
+        store: Store,
+        shared: SharedCache,
+        local: LocalCache,
+        *,
+        strict: bool,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._store = store
         self._shared = shared
         self._local = local
         self._strict = strict
+        self._sleep = sleep
         # (name, page, lease) → read in progress. Reads with the same lease share it, because no write has been applied since.
         self._in_flight: dict[tuple[str, str, bytes], asyncio.Future[Any]] = {}
         self._filling: set[asyncio.Task[None]] = set()
@@ -331,7 +341,7 @@ class CachedStore:
         unfenced = await self._shared.unfence(names, writer)
         self._local.invalidate(keys)
         if self._strict and not unfenced:
-            await asyncio.sleep(self._shared.ttl)
+            await self._sleep(self._shared.ttl)
         return result
 
     def _abandon_fence(self, names: Iterable[str], *, fenced: bool) -> None:
