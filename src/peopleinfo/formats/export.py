@@ -15,7 +15,7 @@ from peopleinfo.formats.fhir_writer import write_patient
 from peopleinfo.formats.vcard_writer import write_vcard
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 
     from peopleinfo.formats.export_formats import ExportFormat
     from peopleinfo.people.search import PersonFilter
@@ -28,17 +28,19 @@ OnChunk = Callable[[list[bytes]], None]  # called with the records of a chunk be
 
 
 class Export:
-    """The records that an export contains: the matches of a filter, without the `hidden` fields."""
+    """The records that an export contains, without the `hidden` fields: the matches of a filter, or those with `person_ids`."""
 
     def __init__(
         self,
         people: PeopleService,
         criteria: PersonFilter,
         *,
+        person_ids: Sequence[str] | None = None,
         hidden: frozenset[str] = frozenset(),
         on_chunk: OnChunk | None = None,
     ) -> None:
         self._people = people
+        self._person_ids = person_ids
         self._criteria = criteria
         self._hidden = hidden
         self._on_chunk = on_chunk
@@ -103,8 +105,13 @@ class Export:
             count += len(bodies)
         return tuple(custom_fields), count
 
+    def _pages(self) -> AsyncIterator[list[bytes]]:
+        if self._person_ids is None:
+            return self._people.iter_pages(self._criteria, hidden=self._hidden)
+        return self._people.iter_selected(self._person_ids, hidden=self._hidden)
+
     async def _groups(self, *, is_reported: bool = True) -> AsyncIterator[list[bytes]]:
-        async for page in self._people.iter_pages(self._criteria, hidden=self._hidden):
+        async for page in self._pages():
             for bodies in groups(page):
                 if self._on_chunk is not None and is_reported:
                     self._on_chunk(bodies)

@@ -46,7 +46,7 @@ class ExportResource:
         """Stream the format that `format` requests, or that the header Accept prefers."""
         RESPONSES.require_room()
         held = EXPORTS.hold(EXPORT_SIZE)
-        where, form, for_excel = parse_export(params)
+        where, selected, form, for_excel = parse_export(params)
         chosen = form or ACCEPTED[preferred(req, tuple(ACCEPTED)) or NDJSON]
         hidden = req.context.principal.hidden_fields
         if hidden:
@@ -55,7 +55,7 @@ class ExportResource:
         is_compressed = chosen != "xlsx" and accepts_gzip(req, resp)  # a workbook is compressed already
         trail = audit_of(req)
         seen = (lambda people: trail.record_people(person_ids(people))) if trail else None
-        export = Export(self._people, where, hidden=hidden, on_chunk=seen)
+        export = Export(self._people, where, person_ids=selected, hidden=hidden, on_chunk=seen)
         chunks = await _with_first_chunk(export.chunks(chosen, for_excel=for_excel))
         resp.content_type = file_type.media_type
         resp.set_header("Cache-Control", "private, no-store")

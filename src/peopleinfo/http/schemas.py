@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, defstruct, field
 
 from peopleinfo.formats.export_formats import ExportFormat  # noqa: TC001 - read at run time, as a type
 from peopleinfo.formats.reader import Format as ImportFormat  # noqa: TC001 - read at run time, as a type
-from peopleinfo.http.search_params import LIMIT, MAX_LIMIT, ExportProgram
+from peopleinfo.http.search_params import LIMIT, MAX_IDS, MAX_LIMIT, ExportProgram
 from peopleinfo.people.fields import FIELD_TABLE, LEGACY_FIELDS, Field
 from peopleinfo.people.search import Match  # noqa: TC001 - read at run time, as a type
 
@@ -109,7 +109,14 @@ class SearchBody(_Filters):
 
 
 class ExportBody(_Filters):
-    """Filters of an export, and its format."""
+    """Filters of an export, or the ids of its records, and its format."""
+
+    person_ids: Annotated[
+        Annotated[list[str], Meta(min_length=1, max_length=MAX_IDS)] | None,
+        Meta(
+            description="Ids of the people to export, in this order; unknown ids are omitted. Mutually exclusive with the filters."
+        ),
+    ] = None
 
     format: Annotated[
         ExportFormat | None, Meta(description="Output format. Overrides the header Accept, which a link cannot set.")

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 LIMIT: Final = 100
 MAX_LIMIT: Final = 1000
 MAX_WAIT: Final = 60  # seconds that a request waits for a change
+MAX_IDS: Final = 10_000  # ids of an export
+PERSON_IDS: Final = "person_ids"
 _CACHED_LENGTH: Final = 500  # characters; longer queries are not cached
 _WHOLE_NUMBER: Final = re.compile(r"\d{1,9}", re.ASCII)
 _FILTERS: Final = Search.__struct_fields__
@@ -77,22 +79,33 @@ def parse_search(params: Mapping[str, Any]) -> SearchRequest:
 
 
 class ExportRequest(NamedTuple):
-    """The filter of an export, its format, and whether it is CSV for Excel."""
+    """The filter of an export or the ids of its records, its format, and whether it is CSV for Excel."""
 
     where: PersonFilter
+    person_ids: list[str] | None
     format: ExportFormat | None
     for_excel: bool
 
 
 def parse_export(params: Mapping[str, Any]) -> ExportRequest:
     """Parse the filters and the format of an export. Raises InvalidSearch with all errors."""
-    filters, others, errors = _split_params(params, (*_FILTERS, "format", "for"))
+    filters, others, errors = _split_params(params, (*_FILTERS, "format", "for", PERSON_IDS))
     form, program = others.get("format"), others.get("for")
     if form not in (None, *FORMATS):
         errors.append(FieldError("format", f"must be one of {', '.join(FORMATS)}"))
     if program is not None and (program not in get_args(ExportProgram) or form not in (None, "csv")):
         errors.append(FieldError("for", "must be excel, and the format CSV"))
-    return ExportRequest(_filter(filters, errors), "csv" if program else form, program is not None)
+    person_ids = others.get(PERSON_IDS)
+    if person_ids is not None:
+        errors += _id_errors(person_ids, filters)
+    return ExportRequest(_filter(filters, errors), person_ids, "csv" if program else form, program is not None)
+
+
+def _id_errors(person_ids: Any, filters: Mapping[str, str]) -> list[FieldError]:
+    is_list = isinstance(person_ids, list) and all(isinstance(person_id, str) for person_id in person_ids)
+    if not is_list or not 1 <= len(person_ids) <= MAX_IDS:
+        return [FieldError(PERSON_IDS, f"must be a list of 1 to {MAX_IDS:,} ids")]
+    return [FieldError(name, f"cannot be combined with {PERSON_IDS}: leave out one of them") for name in filters]
 
 
 def _split_params(
@@ -107,6 +120,8 @@ def _split_params(
     for name, value in params.items():
         if name not in known:
             errors.append(FieldError(name, f"is unknown; known parameters are {', '.join(known)}"))
+        elif name == PERSON_IDS:
+            others[name] = [value] if isinstance(value, str) else value
         elif isinstance(value, list):
             errors.append(FieldError(name, "must be given once"))
         elif name == "limit":

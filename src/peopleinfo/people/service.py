@@ -27,7 +27,7 @@ from peopleinfo.people.person import (
 from peopleinfo.people.store import PAGE_SIZE, CacheStatus, IdempotencyKey, Page
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable
+    from collections.abc import AsyncIterator, Awaitable, Sequence
     from datetime import date, datetime
 
     from peopleinfo.people.query import Query
@@ -41,6 +41,7 @@ _MAX_READ_ONLY_SIZE: Final = 1_024  # bytes of the read-only fields in the JSON 
 # So many records have less than PAGE_SIZE bytes, whatever their sizes.
 _MAX_HIDDEN_PAGE: Final = (PAGE_SIZE - 1) // (MAX_STORED_SIZE + _MAX_READ_ONLY_SIZE)
 _SCAN_LIMIT: Final = 1_000  # records per page of `iter_pages`
+_SELECTED_LIMIT: Final = 100  # records per page of `iter_selected`
 
 
 def always_allow(_: StoredPerson) -> None:
@@ -245,6 +246,15 @@ class PeopleService:
             if page.next is None:
                 return
             after = page.next
+
+    async def iter_selected(
+        self, person_ids: Sequence[str], *, hidden: frozenset[str] = frozenset()
+    ) -> AsyncIterator[list[bytes]]:
+        """Yield the JSON of the records with these ids without `hidden` fields, a page at a time; omit unknown ids."""
+        for start in range(0, len(person_ids), _SELECTED_LIMIT):
+            people = await self._store.get_many(person_ids[start : start + _SELECTED_LIMIT])
+            bodies = [person.body for person in people if person is not None]
+            yield [redact(body, hidden) for body in bodies] if hidden else bodies
 
     async def _change(
         self,

@@ -2,6 +2,7 @@
 
 import { call } from "./api.js";
 import { $, $$, h, on, put } from "./dom.js";
+import { offerExports } from "./download.js";
 import { leaveTo, notify } from "./layout.js";
 import { LABELS, FIELDS, showNotFound, birthdate, details, fullName, moment, pageOf, path, versionOf, view } from "./people.js";
 import { latestResults, neighbours } from "./results.js";
@@ -55,6 +56,7 @@ async function copyId() {
 }
 
 on("#copy", "click", copyId);
+offerExports("#export", () => ({ person_ids: [id] }));
 on("#print", "click", () => print());
 on("#delete", "click", () => {
   scheduleDeletion([{ id, version: versionOf(person) }]);

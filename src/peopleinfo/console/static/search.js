@@ -225,6 +225,7 @@ on("#sort", "change", () => ((addressError = null), search()));
 on(more, "click", next);
 on("#letters", "click", ({ target }) => target.value && setSurname(target.ariaPressed === "true" ? "" : target.value));
 on("#results thead", "click", ({ target }) => target.closest("button") && setSort(target.closest("th").dataset.name));
+offerExports("#export-selected", () => ({ person_ids: list.selectedPeople().map(({ id }) => id) }));
 offerExports("#export", () => shownFilter); // all matches, including those that are not on the page
 if ($("#delete-selected")) on("#delete-selected", "click", () => (scheduleDeletion(list.selectedPeople()), list.select([])));
 addEventListener("scroll", debounce(100, () => remember({ scrolled: scrollY })), { passive: true });
