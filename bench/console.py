@@ -16,7 +16,7 @@ SURNAMES = 150_000
 # From the request until the first rows are drawn and the search box has the focus. The page checks itself in every frame: polling from
 # outside is too late on a busy machine.
 LOOKS = """(function look() {
-  const drawn = document.querySelector("#results .row") && document.activeElement.id === "surname";
+  const drawn = document.querySelector("#results .row") && document.activeElement.id === "q";
   if (drawn) window.usable = performance.now();
   else requestAnimationFrame(look);
 })()"""

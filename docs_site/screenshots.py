@@ -38,7 +38,7 @@ def take(browser: Browser, url: str) -> None:
     with browsing.window(browser, url) as page:
         page.set_viewport_size({"width": 1000, "height": 620})
         page.goto("/console")
-        page.get_by_label("Surname or its first letters").fill("garcia")
+        page.get_by_label("Name, birthdate, address, mail or phone").fill("garcia")
         page.get_by_text("1 person", exact=True).wait_for()
         page.screenshot(path=FOLDER / "search.png")
         page.locator(".who").first.click()

@@ -76,7 +76,7 @@ def test_dynamic_content_has_no_serious_accessibility_violations(
         page.get_by_role("link", name="Cancel").click()
         page.get_by_role("button", name="Delete").click()
         page.get_by_role("button", name="Undo").wait_for()
-        page.get_by_text("Filters").click()
+        page.locator("#filters summary").click()
         assert violations_of(page) == [], "pending deletion"
         page.get_by_role("button", name="Undo").click()
 

@@ -52,7 +52,7 @@ def test_list_shows_names_and_addresses_as_text(unharmed: Page, people: list[str
 def test_search_accepts_hostile_text(unharmed: Page, people: list[str]) -> None:
     text = next(text for text in TEXTS if text.startswith("<marquee"))
     unharmed.goto("/console")
-    unharmed.get_by_label("Surname or its first letters").fill(text)
+    unharmed.get_by_label("Name, birthdate, address, mail or phone").fill(text)
     expect(unharmed.locator(".who")).to_have_text([f"{text}, A{text}"])
 
 

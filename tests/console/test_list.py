@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -49,25 +50,25 @@ def box(page: Page, name: str) -> Locator:
 
 
 def test_chosen_columns_are_shown_and_remembered(page: Page, size: str) -> None:
-    page.goto("/console#surname=reihe")
+    page.goto("/console#q=reihe")
     expect(page.locator(".row").first).to_be_visible()
     page.get_by_text("Columns", exact=True).click()
-    page.get_by_label("email").check()
-    page.get_by_label("Changed").check()
-    page.get_by_label("Birthdate").uncheck()
+    page.get_by_role("checkbox", name="email").check()
+    page.get_by_role("checkbox", name="Changed").check()
+    page.get_by_role("checkbox", name="Birthdate").uncheck()
     expect(page.locator(".row").first).to_contain_text("n0@example.org")
     if size == "desktop":
         expect(page.get_by_role("columnheader")).to_have_text(["Name", "Address", "Changed", "email"])
     page.reload()
     expect(page.locator(".row").first).to_contain_text("n0@example.org")
     page.keyboard.press("Escape")
-    expect(page.get_by_label("email")).to_be_hidden()
+    expect(page.get_by_role("checkbox", name="email")).to_be_hidden()
 
 
 def test_selected_people_are_deleted_together_and_restored_together(
     page: Page, client: httpx.Client, doomed: str
 ) -> None:
-    page.goto(f"/console#surname={doomed}")
+    page.goto(f"/console#q={doomed}")
     box(page, f"N1 {doomed}").check()
     box(page, f"N2 {doomed}").check()
     expect(page.locator("#selected")).to_have_text("2 selected")
@@ -81,7 +82,7 @@ def test_selected_people_are_deleted_together_and_restored_together(
 
 
 def test_deleted_people_leave_the_list_and_changed_ones_are_kept(page: Page, client: httpx.Client, doomed: str) -> None:
-    page.goto(f"/console#surname={doomed}")
+    page.goto(f"/console#q={doomed}")
     box(page, f"N0 {doomed}").check()
     box(page, f"N2 {doomed}").click(modifiers=["Shift"])
     expect(page.locator("#selected")).to_have_text("3 selected")
@@ -99,15 +100,15 @@ def test_deleted_people_leave_the_list_and_changed_ones_are_kept(page: Page, cli
 
 
 def test_select_all_covers_the_list_and_another_search_clears_it(page: Page) -> None:
-    page.goto("/console#surname=reihe")
+    page.goto("/console#q=reihe")
     page.get_by_label("Select all people in the list").check()
     expect(page.locator("#selected")).to_have_text(re.compile(r"^(50|60) selected$"))
-    page.get_by_label("Surname or its first letters").press_sequentially("x")
+    page.get_by_label("Name, birthdate, address, mail or phone").press_sequentially("x")
     expect(page.get_by_role("group", name="Selected people")).to_be_hidden()
 
 
 def test_person_page_leads_through_the_results(page: Page) -> None:
-    page.goto("/console#surname=reihe")
+    page.goto("/console#q=reihe")
     page.get_by_role("link", name="Reihe, N0", exact=True).click()
     expect(page.locator("#position")).to_have_text("1 of 50+")
     expect(page.get_by_role("link", name="Previous")).to_have_count(0)
@@ -117,27 +118,28 @@ def test_person_page_leads_through_the_results(page: Page) -> None:
     page.get_by_role("link", name="Previous").click()
     expect(page.get_by_role("heading", name="N0 Reihe")).to_be_visible()
     page.get_by_role("link", name="People").last.click()
-    expect(page).to_have_url(re.compile("/console#surname=reihe$"))
+    expect(page).to_have_url(re.compile("/console#q=reihe$"))
 
 
 def test_next_person_after_the_loaded_ones_is_found(page: Page) -> None:
-    page.goto("/console#surname=reihe")
-    page.get_by_role("link", name="Reihe, N49", exact=True).click()
+    page.goto("/console#q=reihe")
+    names = sorted(f"N{n}" for n in range(COUNT))
+    page.get_by_role("link", name=f"Reihe, {names[49]}", exact=True).click()
     page.get_by_role("link", name="Next").click()
-    expect(page.get_by_role("heading", name="N50 Reihe")).to_be_visible()
+    expect(page.get_by_role("heading", name=f"{names[50]} Reihe")).to_be_visible()
     expect(page.locator("#position")).to_have_text(f"51 of {COUNT}")
 
 
 def test_person_page_links_mail_addresses_and_phone_numbers(page: Page) -> None:
-    page.goto("/console#surname=reihe")
-    page.get_by_role("link", name="Reihe, N7", exact=True).click()
-    expect(page.get_by_role("link", name="n7@example.org")).to_have_attribute("href", "mailto:n7@example.org")
-    expect(page.get_by_role("link", name="0341 55507")).to_have_attribute("href", "tel:034155507")
+    page.goto("/console#q=reihe")
+    page.get_by_role("link", name="Reihe, N17", exact=True).click()
+    expect(page.get_by_role("link", name="n17@example.org")).to_have_attribute("href", "mailto:n17@example.org")
+    expect(page.get_by_role("link", name="0341 555017")).to_have_attribute("href", "tel:0341555017")
 
 
 def test_print_shows_the_person_without_navigation_and_buttons(page: Page) -> None:
-    page.goto("/console#surname=reihe")
-    page.get_by_role("link", name="Reihe, N7", exact=True).click()
+    page.goto("/console#q=reihe")
+    page.get_by_role("link", name="Reihe, N17", exact=True).click()
     expect(page.locator("#person")).to_be_visible()
     page.emulate_media(media="print")
     expect(page.locator("#fields")).to_be_visible()
@@ -146,8 +148,8 @@ def test_print_shows_the_person_without_navigation_and_buttons(page: Page) -> No
 
 
 def test_id_is_selected_if_the_clipboard_is_not_available(page: Page) -> None:
-    page.goto("/console#surname=reihe")
-    page.get_by_role("link", name="Reihe, N7", exact=True).click()
+    page.goto("/console#q=reihe")
+    page.get_by_role("link", name="Reihe, N17", exact=True).click()
     expect(page.locator("#person")).to_be_visible()
     page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
     page.get_by_role("button", name="Copy").click()
@@ -159,7 +161,7 @@ def test_selection_and_menus_have_no_serious_accessibility_violations(
 ) -> None:
     for dark in (False, True):
         with browsing.window(browser, server.url, size, dark=dark) as page:
-            page.goto("/console#surname=reihe")
+            page.goto("/console#q=reihe")
             box(page, "N0 Reihe").check()
             page.get_by_text("Columns", exact=True).click()
             assert violations_of(page) == []
@@ -206,9 +208,9 @@ def test_letter_lists_the_surnames_that_start_with_it(page: Page, client: httpx.
     letters.get_by_role("button", name="X").click()
     expect(page.locator(".who").first).to_have_text("Xanthos")
     expect(letters.get_by_role("button", name="X")).to_have_attribute("aria-pressed", "true")
-    expect(page).to_have_url(re.compile("#surname=X$"))
+    expect(page).to_have_url(re.compile("#letter=X$"))
     letters.get_by_role("button", name="X").click()
-    expect(page.get_by_label("Surname or its first letters")).to_have_value("")
+    expect(page.get_by_label("Name, birthdate, address, mail or phone")).to_have_value("")
 
 
 @pytest.fixture
@@ -226,7 +228,7 @@ def first_names(page: Page) -> list[str]:
 
 
 def test_list_is_sorted_by_the_chosen_order_and_the_address_keeps_it(page: Page, unsorted_surname: str) -> None:
-    page.goto(f"/console#surname={unsorted_surname}")
+    page.goto(f"/console#q={unsorted_surname}")
     page.get_by_text("Columns", exact=True).click()
     for label, names in (
         ("Name, A to Z", ["Anna", "Bea", "Čeněk"]),
@@ -245,7 +247,7 @@ def test_list_is_sorted_by_the_chosen_order_and_the_address_keeps_it(page: Page,
 
 
 def test_heading_of_a_column_sorts_all_people_and_reverses_the_order(page: Page) -> None:
-    page.goto("/console#surname=reihe")
+    page.goto("/console#q=reihe")
     page.get_by_role("columnheader", name="Name").get_by_role("button").click()
     expect(page.get_by_text(f"{COUNT} people", exact=True)).to_be_visible()
     expect(page.get_by_role("columnheader", name="Name")).to_have_attribute("aria-sort", "ascending")
@@ -256,6 +258,26 @@ def test_heading_of_a_column_sorts_all_people_and_reverses_the_order(page: Page)
 
 
 def test_unknown_order_in_the_address_shows_a_message(page: Page) -> None:
-    page.goto("/console#surname=reihe&sort=shoe_size")
+    page.goto("/console#q=reihe&sort=shoe_size")
     expect(page.locator("#empty [role=alert]")).to_contain_text("an unknown order: shoe_size")
     expect(page.locator(".who")).to_have_count(0)
+
+
+def exported(page: Page, group: str, form: str) -> str:
+    with page.expect_download() as download:
+        page.get_by_role("group", name=group).get_by_role("button", name=form).click()
+    return Path(download.value.path()).read_text(encoding="utf-8")
+
+
+def test_selected_people_and_one_person_are_exported(page: Page) -> None:
+    page.goto("/console#q=reihe")
+    box(page, "N0 Reihe").check()
+    box(page, "N11 Reihe").check()
+    page.locator("#selection summary").click()
+    cards = exported(page, "Export selected people", "vCard")
+    assert cards.count("BEGIN:VCARD") == 2
+    assert "n11@example.org" in cards
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Reihe, N17", exact=True).click()
+    page.locator("#actions summary").click()
+    assert exported(page, "Export this person", "CSV for Excel").startswith("\ufeffperson_id")

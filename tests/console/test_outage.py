@@ -42,7 +42,7 @@ def test_search_resumes_after_an_outage(browser: Browser, tmp_path: Path) -> Non
         page.goto("/console")
         expect(page.get_by_role("heading", name="No people yet")).to_be_visible()
         server.kill()
-        page.get_by_label("Surname or its first letters").press_sequentially("abc")
+        page.get_by_label("Name, birthdate, address, mail or phone").press_sequentially("abc")
         expect(page.locator("#outage")).to_contain_text(UNAVAILABLE)
         with serving(tmp_path, port=port):
             expect(page.get_by_role("heading", name="No matches")).to_be_visible()

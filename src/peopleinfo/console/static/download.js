@@ -4,9 +4,9 @@ import { call } from "./api.js";
 import { $, $$, h, on } from "./dom.js";
 import { notify } from "./layout.js";
 
-/** Let the buttons of a menu export the people that match the fields of `people()`. */
+/** Let the buttons of a menu export the people that match the fields of `people()`, which may be a promise. */
 export function offerExports(menu, people) {
-  for (const button of $$("button", $(menu))) on(button, "click", () => download(button, people()));
+  for (const button of $$("button", $(menu))) on(button, "click", () => download(button, people));
 }
 
 /** Export people in the format of the button, and save the file; the button is disabled in the meantime. */
@@ -15,7 +15,7 @@ async function download(button, people) {
   button.ariaDisabled = "true";
   const { format, for: purpose, extension } = button.dataset;
   try {
-    const file = await call("POST", "/v1/people/export", { body: { ...people, format, ...(purpose && { for: purpose }) }, retry: true });
+    const file = await call("POST", "/v1/people/export", { body: { ...(await people()), format, ...(purpose && { for: purpose }) }, retry: true });
     const href = URL.createObjectURL(file);
     h("a", { href, download: `people.${extension}` }).click();
     setTimeout(() => URL.revokeObjectURL(href), 9999); // after the browser has started the download

@@ -26,10 +26,11 @@ export function clear() {
   select([]);
 }
 
-export function append(more) {
-  const fresh = more.filter(({ person_id }) => !people.has(person_id));
-  for (const person of fresh) people.set(person.person_id, person);
-  body.append(...fresh.map(row));
+/** Append people; `notes` has a remark for some of them. */
+export function append(more, notes) {
+  const fresh = more.map((person, at) => [person, notes[at]]).filter(([{ person_id }]) => !people.has(person_id));
+  for (const [person] of fresh) people.set(person.person_id, person);
+  body.append(...fresh.map(([person, note]) => row(person, note)));
   if (order) sort(order);
   offerColumns();
   mark();
@@ -64,7 +65,7 @@ function keyOf(person, name) {
 
 const rowOf = (id) => $(`[data-id="${CSS.escape(id)}"]`, body);
 
-function row(person) {
+function row(person, note) {
   const item = copy("row");
   const [box, badge, who] = $$("input, .badge, .who", item);
   const names = [person.person_surname, person.person_name].filter(Boolean);
@@ -73,6 +74,7 @@ function row(person) {
   badge.textContent = names.map((name) => /[\p{L}\p{N}]/u.exec(name)?.[0]).reverse().join("").toUpperCase() || "?";
   badge.style.setProperty("--hue", parseInt(person.person_id.slice(-4), 36) % 360);
   who.textContent = names.join(", ") || "(no name)";
+  if (note) who.after(h("span.tag", null, note));
   who.href = pageOf(person.person_id);
   item.append(...columns.map((name) => cell(name, person[name])));
   return item;

@@ -11,6 +11,8 @@ import { scheduleDeletion } from "./undo.js";
 const LIMIT = 50;
 const SORT_LIMIT = 1000; // people of a page that is read to sort the list
 const MAX_SORTED = 5000;
+const NO_FILTERS = ["q", "letter", "sort"]; // inputs outside the panel of filters
+const FOUND_BY = { nickname: "nickname", typo: "similar spelling", sound: "similar sound", identifier: "mail, phone or number" };
 const MAX_EMPTY_PAGES = 10; // empty pages to read before the user must confirm
 const form = $("#search");
 const table = $("#results");
@@ -21,19 +23,24 @@ const tools = $("#tools");
 let request = new AbortController();
 let cursor = null;
 let loading = false;
+let total = null; // the number of matches, if the server counted them
 let filter = {};
 let shownFilter = {}; // the filter of the list on the page
 let fragment = "";
 let addressError = null; // the reason why the address contains no valid search; input replaces the address
 let by = "surname_prefix"; // "surname" if the server does not support prefix search
+let hasIndex = true; // whether the server supports the search for any text
 
 const remember = (more) => history.replaceState({ ...history.state, ...more }, "", location.pathname + fragment);
 
-/** Convert form values to a search of the API. */
+/** Convert form values to a search of the API: the text of the box, or filters, of which the text is then the surname. */
 function toFilter(values) {
-  const { surname, whole, exact, sort, ...rest } = Object.fromEntries(values);
-  const search = { ...rest, ...(exact && { match: "exact" }) };
-  const [last, first] = (surname ?? "").split(/\s*,\s*(.*)/);
+  const { q, letter, whole, exact, strict, sort, ...rest } = Object.fromEntries(values);
+  const search = { ...rest, ...(exact && { match: "exact" }), ...(letter && !q && { [by]: letter }) };
+  const isText = hasIndex && q && !whole && !Object.keys(search).length;
+  $("#surnames-only").hidden = !hasIndex || !q || isText;
+  if (isText) return { q, ...(strict && { forgiving: false }) };
+  const [last, first] = (q ?? "").split(/\s*,\s*(.*)/);
   if (last) search[whole ? "surname" : by] = last;
   if (first && first !== search.name) search.name = search.name ? [first, search.name] : first; // the server rejects two first names
   return search;
@@ -48,13 +55,13 @@ async function search() {
   filter = toFilter(given);
   if (!addressError) fragment = toFragment(given);
   remember({});
-  put("#filter-count", given.filter(([name]) => !["surname", "sort"].includes(name)).length || "");
-  for (const button of $$("#letters button")) button.ariaPressed = `${button.value === form.elements.surname.value}`;
+  put("#filter-count", given.filter(([name]) => !NO_FILTERS.includes(name)).length || "");
+  for (const button of $$("#letters button")) button.ariaPressed = `${button.value === form.elements.letter.value}`;
   wait();
   $("#empty").replaceChildren();
   try {
     if (addressError) throw addressError;
-    let page = await nextPage(null).catch(useWholeSurnames);
+    let page = await nextPage(null).catch(useOtherSearch);
     if (!page) return search();
     // If no surname matches "Anna Müller", try it as a first name and a surname.
     const words = filter[by]?.split(/\s+/) ?? [];
@@ -87,14 +94,18 @@ function wait() {
   list.select([]);
 }
 
-/** Search by whole surnames if the server rejects a prefix, because names are encrypted. */
-function useWholeSurnames(reason) {
-  if (by === "surname" || !reason.errors?.some(({ pointer }) => pointer === "surname_prefix")) throw reason;
+/** Search by surnames if the server has no index for any text, or by whole surnames if it rejects a prefix, because names are encrypted. */
+function useOtherSearch(reason) {
+  const rejects = (name) => reason.errors?.some(({ pointer, reason }) => pointer === name && /not supported|encrypt/.test(reason));
+  if (hasIndex && rejects("q")) return (hasIndex = false), setLabel("Surname or its first letters");
+  if (by === "surname" || !rejects("surname_prefix")) throw reason;
   by = "surname";
-  $("#whole-only").hidden = false;
   $("#letters").hidden = form.elements.whole.closest("label").hidden = true;
-  $("label[for=surname]").textContent = form.elements.surname.placeholder = "Whole surname";
+  $("#whole-only").hidden = false;
+  if (!hasIndex) setLabel("Whole surname");
 }
+
+const setLabel = (text) => void ($("label[for=q]").textContent = form.elements.q.placeholder = text);
 
 /** Read pages until one has people, up to a limit: filters may exclude thousands. */
 async function nextPage(cursor) {
@@ -124,8 +135,9 @@ async function next() {
   }
 }
 
-function show({ people, next_cursor }) {
-  list.append(people);
+function show({ people, next_cursor, count, more_exist }) {
+  list.append(people.map(({ found_by, ...person }) => ({ ...person, ...(!filter.q && found_by !== undefined && { found_by }) })), people.map(({ found_by }) => filter.q && FOUND_BY[found_by]));
+  total = count && { count: Number(count.rawJSON), more_exist };
   cursor = next_cursor;
   shownFilter = filter;
   storeResults({ fragment, filter: { ...filter, limit: LIMIT }, ids: list.ids(), cursor });
@@ -152,12 +164,13 @@ function watchEnd() {
 
 function showEmpty(isFiltered) {
   const message = copy(isFiltered ? "no-matches" : "no-people");
-  const surname = form.elements.surname.value.trim();
-  if (isFiltered && surname) $("h2", message).textContent = `No matches for “${surname}”`;
+  const text = form.elements.q.value.trim();
+  if (isFiltered && text) $("h2", message).textContent = `No matches for “${text}”`;
   $("#empty").replaceChildren(message);
 }
 
 function summary(count, isFiltered) {
+  if (total?.count && count) return `${total.more_exist ? "More than " : ""}${total.count === 1 ? "1 person" : `${total.count.toLocaleString("en")} people`}`;
   if (!count) return cursor ? "No matches so far. More people remain." : "";
   const people = count === 1 ? "1 person" : `${count.toLocaleString("en")} people`;
   if (cursor && sortOrder()) return count < MAX_SORTED ? `Sorting, ${people} so far …` : `The first ${people}, sorted. Filters make the list shorter.`;
@@ -174,6 +187,13 @@ function showError(reason) {
   const label = (name) => form.elements[name]?.labels[0].textContent ?? name;
   const messages = reason.errors.map(({ pointer, reason }) => `${label(pointer)}: ${reason}.`);
   $("#empty").replaceChildren(h("p.problem", { role: "alert" }, messages.join(" ") || reason.message));
+}
+
+/** Return the fields of an export of all matches, also those that are not on the page; the search for a text has no export. */
+async function matches() {
+  if (!shownFilter.q) return shownFilter;
+  await readAll();
+  return { person_ids: list.ids() };
 }
 
 /** Show the search of the address, or the one of the history entry. */
@@ -193,8 +213,9 @@ async function restore() {
   scrollTo(0, scrolled);
 }
 
-function setSurname(text) {
-  form.elements.surname.value = text;
+function setLetter(letter) {
+  form.elements.q.value = "";
+  form.elements.letter.value = letter;
   addressError = null;
   search();
 }
@@ -212,21 +233,26 @@ function setForm(values) {
     if (field.type === "checkbox") field.checked = true;
     else field.value = value;
   }
-  filters.open = values.some(([name]) => !["surname", "sort"].includes(name));
+  filters.open = values.some(([name]) => !NO_FILTERS.includes(name));
 }
 
 const end = new IntersectionObserver((seen) => seen.some((entry) => entry.isIntersecting) && list.count() && next(), { rootMargin: "600px" });
 const soon = debounce(120, search);
-on(form, "input", () => ((addressError = null), wait(), soon()));
+on(form, "input", ({ target }) => {
+  if (target.name === "q") form.elements.letter.value = "";
+  addressError = null;
+  wait();
+  soon();
+});
 form.reset(); // the address has the search, not the form that a browser restores
 on(form, "reset", () => ((addressError = null), setTimeout(search)));
 on(form, "submit", (event) => (event.preventDefault(), search()));
 on("#sort", "change", () => ((addressError = null), search()));
 on(more, "click", next);
-on("#letters", "click", ({ target }) => target.value && setSurname(target.ariaPressed === "true" ? "" : target.value));
+on("#letters", "click", ({ target }) => target.value && setLetter(target.ariaPressed === "true" ? "" : target.value));
 on("#results thead", "click", ({ target }) => target.closest("button") && setSort(target.closest("th").dataset.name));
 offerExports("#export-selected", () => ({ person_ids: list.selectedPeople().map(({ id }) => id) }));
-offerExports("#export", () => shownFilter); // all matches, including those that are not on the page
+offerExports("#export", matches);
 if ($("#delete-selected")) on("#delete-selected", "click", () => (scheduleDeletion(list.selectedPeople()), list.select([])));
 addEventListener("scroll", debounce(100, () => remember({ scrolled: scrollY })), { passive: true });
 addEventListener("hashchange", () => (location.hash.includes("=") ? location.reload() : remember({})));
@@ -235,7 +261,7 @@ addEventListener("deleted", (event) => (list.remove(event.detail), showCount()))
 
 on(document, "keydown", (event) => {
   const { key, target } = event;
-  const stops = [form.elements.surname, ...list.links()];
+  const stops = [form.elements.q, ...list.links()];
   const at = stops.indexOf(target);
   const to = key === "/" && !target.matches("input") ? 0 : at < 0 ? NaN : at + { ArrowDown: 1, ArrowUp: -1 }[key];
   if (!stops[to] || event.ctrlKey || event.metaKey) return;
