@@ -280,9 +280,8 @@ async def test_invalid_credential_is_rejected_even_if_anonymous_access_is_allowe
         await Authenticator(keys, now=lambda: NOW, allow_anonymous=True).authenticate(generate_key())
 
 
-async def test_cache_of_keys_has_a_limited_size(keys: InMemoryKeyStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(authenticator_module, "_MAX_CACHE_SIZE", 3)
-    authenticator = Authenticator(keys, now=lambda: NOW, admin_key="a" * 32)
+async def test_cache_of_keys_has_a_limited_size(keys: InMemoryKeyStore) -> None:
+    authenticator = Authenticator(keys, now=lambda: NOW, admin_key="a" * 32, max_cache_size=3)
     for number in range(10):
         credential, _ = await create_key(keys, name=f"k{number}", scopes=[Scope.READ], lifetime=None, now=NOW)
         assert (await authenticator.authenticate(credential)).name == f"k{number}"

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from peopleinfo.auth import rate_limit as buckets
 from peopleinfo.auth.rate_limit import TokenBuckets
 from peopleinfo.errors import RateLimitExceeded
 
@@ -47,8 +46,8 @@ def test_check_consumes_nothing(token_buckets: TokenBuckets) -> None:
         token_buckets.check("a", 1)
 
 
-def test_number_of_buckets_is_limited(token_buckets: TokenBuckets, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(buckets, "_MAX_BUCKETS", 10)
+def test_number_of_buckets_is_limited() -> None:
+    token_buckets = TokenBuckets(60, max_buckets=10)
     for number in range(100):
         token_buckets.consume(str(number), 1)
     assert len(token_buckets._buckets) == 10

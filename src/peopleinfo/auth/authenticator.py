@@ -22,7 +22,7 @@ STALE_KEY_TTL: Final = 60.0  # seconds that a cached key is accepted while the s
 # The same for metrics, which contain no personal data and are needed most during an outage of the store.
 STALE_METRICS_TTL: Final = 86_400.0
 LOOKUP_TIMEOUT: Final = 0.25  # seconds that a request with a cached key waits for the store
-_MAX_CACHE_SIZE: Final = 8 * 1024 * 1024  # bytes of all entries; then the cache is cleared
+MAX_CACHE_SIZE: Final = 8 * 1024 * 1024  # bytes of all entries; then the cache is cleared
 _ENTRY_SIZE: Final = 500  # bytes of an entry without its credential
 _JWT_DOTS: Final = 2  # an API key contains none
 _NEVER: Final = float("inf")
@@ -60,6 +60,7 @@ class Authenticator:
         allow_anonymous: bool = False,
         allow_anonymous_until_first_key: bool = False,
         tokens: TokenVerifier | None = None,
+        max_cache_size: int = MAX_CACHE_SIZE,
     ) -> None:
         """Accept the valid keys in `keys`, the `admin_key` (empty: none) and the tokens that `tokens` verifies.
 
@@ -74,6 +75,7 @@ class Authenticator:
         self._entries = {admin_key: _permanent_entry(BOOTSTRAP_ADMIN)} if admin_key else {}
         self._permanent_entries = dict(self._entries)
         self._size = 0  # bytes of the cache
+        self._max_cache_size = max_cache_size
         self._lookups: set[asyncio.Future[Principal]] = set()
 
     @property
@@ -158,7 +160,7 @@ class Authenticator:
     def _cache(self, credential: str, principal: Principal, ttl: float, lifetime: float) -> None:
         if credential not in self._entries:
             self._size += _ENTRY_SIZE + len(credential)
-        if self._size > _MAX_CACHE_SIZE:
+        if self._size > self._max_cache_size:
             self._entries = dict(self._permanent_entries)
             self._size = _ENTRY_SIZE + len(credential)
         self._entries[credential] = _entry(principal, ttl, lifetime)

@@ -11,7 +11,7 @@ from peopleinfo.errors import RateLimitExceeded
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_MAX_BUCKETS: Final = 20_000  # then the oldest bucket is evicted, and its client starts with a full one
+MAX_BUCKETS: Final = 20_000  # then the oldest bucket is evicted, and its client starts with a full one
 
 
 class TokenBuckets:
@@ -20,9 +20,16 @@ class TokenBuckets:
     Each process has its own buckets. A synchronisation of processes publishes `unsynced` and calls `apply_sync` with the shared balance.
     """
 
-    def __init__(self, per_minute: int, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        per_minute: int,
+        *,
+        max_buckets: int = MAX_BUCKETS,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.per_minute = per_minute
         self._per_second = per_minute / 60
+        self._max_buckets = max_buckets
         self._monotonic = monotonic
         # Client → [units left, time of that balance, units consumed since the last synchronisation].
         self._buckets: dict[str, list[float]] = {}
@@ -74,7 +81,7 @@ class TokenBuckets:
         return max(1, math.ceil((units - left) / self._per_second))
 
     def _new(self, client_id: str, now: float) -> list[float]:
-        if len(self._buckets) >= _MAX_BUCKETS:
+        if len(self._buckets) >= self._max_buckets:
             del self._buckets[next(iter(self._buckets))]
         bucket = self._buckets[client_id] = [float(self.per_minute), now, 0.0]
         return bucket
