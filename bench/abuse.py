@@ -27,6 +27,7 @@ from bench.servers import Server, apart, ours
 
 SECONDS = float(os.environ.get("ABUSE_SECONDS", "5"))
 PAUSE = 0.005  # seconds between two requests for /status
+SLOW_PAUSE = 0.05  # seconds between two bytes of a slow body
 MANY = 40
 LEAST = 200  # requests for /status at least, regardless of their duration
 _HOST = b"Host: localhost\r\n"
@@ -64,8 +65,15 @@ def _serving(folder: str) -> Iterator[Server]:
         yield server
 
 
-def _kinds() -> dict[str, tuple[list[bytes], bool]]:
-    """Return the data that each attack repeats, and whether the attacker reads responses."""
+class Attack(NamedTuple):
+    """The data that an attacker repeats, whether it reads responses, and the seconds between two pieces."""
+
+    pieces: list[bytes]
+    reads: bool = True
+    pause: float = 0.0
+
+
+def _kinds() -> dict[str, Attack]:
     get = b"GET /docs HTTP/1.1\r\n" + _HOST + b"\r\n"
     fields = b"&".join([b"a=1"] * 262_000)
     headers = b"GET /console HTTP/1.1\r\n" + _HOST + b"X: " + b"y" * 30_000 + b"\r\n\r\n"
@@ -73,14 +81,15 @@ def _kinds() -> dict[str, tuple[list[bytes], bool]]:
     chunks = b"POST /v1/people HTTP/1.1\r\n" + _HOST + b"Transfer-Encoding: chunked\r\n\r\n"
     garbage = random.Random(1).randbytes(1_000_000)
     return {
-        "pipelined requests": ([get * 3_000], True),
-        "pipelined, unread": ([b"GET /docs/swagger.js HTTP/1.1\r\n" + _HOST + b"\r\n"] * 100, False),
-        "large forms": ([_FORM + b"Content-Length: %d\r\n\r\n" % len(fields) + fields], True),
-        "long headers": ([headers] * 20, True),
-        "quoted cookies": ([cookie] * 20, True),
-        "many headers": ([b"GET / HTTP/1.1\r\n" + _HOST + b"a:b\r\n" * 100_000], True),
-        "tiny chunks": ([chunks, *[b"1\r\nx\r\n" * 40_000] * 100], True),
-        "garbage": ([garbage], True),
+        "pipelined requests": Attack([get * 3_000]),
+        "pipelined, unread": Attack([b"GET /docs/swagger.js HTTP/1.1\r\n" + _HOST + b"\r\n"] * 100, reads=False),
+        "large forms": Attack([_FORM + b"Content-Length: %d\r\n\r\n" % len(fields) + fields]),
+        "slow bodies": Attack([_FORM + b"Content-Length: 8000\r\n\r\n", *[b"a"] * 8_000], pause=SLOW_PAUSE),
+        "long headers": Attack([headers] * 20),
+        "quoted cookies": Attack([cookie] * 20),
+        "many headers": Attack([b"GET / HTTP/1.1\r\n" + _HOST + b"a:b\r\n" * 100_000]),
+        "tiny chunks": Attack([chunks, *[b"1\r\nx\r\n" * 40_000] * 100]),
+        "garbage": Attack([garbage]),
     }
 
 
@@ -119,15 +128,15 @@ async def _p99(server: Server) -> Latency:
 
 def _abuse(port: int, kind: str, connections: int) -> None:
     """Send one kind of data over several connections until killed. Runs in a separate process."""
-    pieces, reads = _kinds()[kind]
+    chosen = _kinds()[kind]
 
     async def attack() -> None:
-        await asyncio.gather(*(_send(port, pieces, reads=reads) for _ in range(connections)))
+        await asyncio.gather(*(_send(port, chosen) for _ in range(connections)))
 
     uvloop.run(attack())
 
 
-async def _send(port: int, pieces: list[bytes], *, reads: bool) -> None:
+async def _send(port: int, attack: Attack) -> None:
     """Send over one connection, and reconnect when it is closed, until cancelled."""
     while True:
         try:
@@ -135,20 +144,22 @@ async def _send(port: int, pieces: list[bytes], *, reads: bool) -> None:
         except ConnectionError:
             await asyncio.sleep(PAUSE)
             continue
-        reading = asyncio.ensure_future(_read_all(reader)) if reads else None
+        reading = asyncio.ensure_future(_read_all(reader)) if attack.reads else None
         try:
             with contextlib.suppress(ConnectionError):
-                await _write(writer, cycle(pieces))
+                await _write(writer, attack)
         finally:
             writer.transport.abort()
             if reading is not None:
                 reading.cancel()
 
 
-async def _write(writer: asyncio.StreamWriter, pieces: Iterator[bytes]) -> None:
-    for piece in pieces:
+async def _write(writer: asyncio.StreamWriter, attack: Attack) -> None:
+    for piece in cycle(attack.pieces):
         writer.write(piece)
         await writer.drain()
+        if attack.pause:
+            await asyncio.sleep(attack.pause)
 
 
 async def _read_all(reader: asyncio.StreamReader) -> None:
