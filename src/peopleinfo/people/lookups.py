@@ -109,11 +109,12 @@ def _names(query: Query, words: Sequence[str], *, is_readable: bool) -> Iterator
     every = [word for word in query.words if word not in PARTICLES or word in words]
     for word in dict.fromkeys(words):
         others = _filters((other for other in every if other != word), is_readable=is_readable)
-        yield Lookup(NAME + word, others)
+        is_broad = not others and not all(term.is_word for term in query.terms)  # next to a date or a number
+        yield Lookup(NAME + word, others, is_broad=is_broad)
         if len(words) > 1 and len(words) <= _MAX_PAIRED:  # the others may be words of the address
             yield Lookup(NAME + word, is_broad=True)
         if is_readable and (len(word) >= _MIN_PREFIX or is_cjk(word)):
-            yield Lookup(NAME + word, others, is_prefix=True)
+            yield Lookup(NAME + word, others, is_prefix=True, is_broad=is_broad)
         if is_cjk(word) and 1 < len(word) <= _MAX_SPLIT:
             yield from (Lookup(NAME + word[:end], (frozenset([word[end:]]),)) for end in range(1, len(word)))
     yield from _joined(query, is_readable=is_readable)

@@ -98,9 +98,14 @@ class _Candidates:
     async def add(self, lookups: Sequence[Lookup], results: Sequence[Hits]) -> None:
         """Fetch and compare the people of the lookups, up to `MAX_HITS` in total."""
         pairs = list(zip(lookups, results, strict=True))
-        self._broad += [hits for lookup, hits in pairs if lookup.is_broad and not hits.complete]
-        self.more_exist |= not _are_complete(pairs)
-        await self._fetch(hits for lookup, hits in pairs if hits.complete or not lookup.is_broad)
+        precise = [hits for lookup, hits in pairs if not lookup.is_broad]
+        broad = _by_word(pairs)
+        complete = [every for every in broad.values() if all(hits.complete for hits in every)]
+        self.more_exist |= not complete and not all(hits.complete for hits in precise)
+        await self._fetch(precise)
+        if not self.count and complete:  # each list contains everyone who has all words
+            await self._fetch(min(complete, key=lambda every: sum(len(hits.hits) for hits in every)))
+        self._broad += [hits for every in broad.values() for hits in every]
 
     async def add_broad(self) -> None:
         """Fetch and compare people of common words, whose lookups stopped early."""
@@ -138,14 +143,13 @@ class _Candidates:
                 self._people[match.person_id] = _Candidate(match, visible)
 
 
-def _are_complete(pairs: Sequence[tuple[Lookup, Hits]]) -> bool:
-    """Return whether the lookups found every match: all lookups did, or those of one word that every match has."""
-    broad: dict[str, bool] = {}
+def _by_word(pairs: Iterable[tuple[Lookup, Hits]]) -> dict[str, list[Hits]]:
+    """Return the hits of the broad lookups by word: those of its names and those of its addresses."""
+    by_word: dict[str, list[Hits]] = {}
     for lookup, hits in pairs:
         if lookup.is_broad:
-            word = lookup.key[1:]
-            broad[word] = broad.get(word, True) and hits.complete
-    return any(broad.values()) or all(hits.complete for _, hits in pairs)
+            by_word.setdefault(lookup.key[1:], []).append(hits)
+    return by_word
 
 
 def _page(candidates: _Candidates, after: bytes | None, limit: int) -> SearchResult:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.people.index_entries import IndexPlan
 
-MAX_HITS: Final = 300  # hits of one lookup
+MAX_HITS: Final = 200  # hits of one lookup
 MAX_ENTRIES_READ: Final = 5_000  # entries that one lookup reads, including those that its filters exclude
 MAX_LOOKUPS: Final = 40  # keys that one search queries, including those of similar words
 
@@ -31,7 +31,7 @@ class Lookup(NamedTuple):
     names: tuple[frozenset[str], ...] = ()
     is_prefix: bool = False
     is_broad: bool = False
-    """Whether the hits matter only if they are complete: the lookups of the other words find the same people. A store ignores it."""
+    """Whether the hits matter only if the other lookups find nobody: they contain people who lack the other words. A store ignores it."""
 
 
 class Hit(NamedTuple):

@@ -107,6 +107,9 @@ class Comparison:
         person = _Person(fields, self._identifiers)
         best: list[Found] = [Found.EXACT, *[Found.NOTHING] * len(self._terms)]
         missing: set[str] = set()
+        # Dates and numbers first: they are cheap to compare, and exclude most people.
+        if any(not term.is_word and self._term(person, term, missing) is Found.NOTHING for term in self._terms):
+            return None
         for end in range(1, len(self._terms) + 1):
             best[end] = max(best[end - 1], self._term(person, self._terms[end - 1], missing))
             for start in range(max(0, end - _MAX_RUN), end - 1):
@@ -186,23 +189,27 @@ class Comparison:
 
 
 class _Person:
-    """The visible fields of a record, prepared for comparison. `names` maps each form of a name to the class of an equal word."""
+    """The visible fields of a record, prepared for comparison."""
 
     def __init__(self, fields: Mapping[str, Any], identifiers: tuple[str, ...]) -> None:
         self._data = data = person_data_from_fields(fields)
         self._identifiers = identifiers
-        surname = divide(data.person_surname or data.person_name or "")
         self.given = divide(data.person_name) if data.person_name else []
-        self.names: dict[str, Found] = {}
-        self._add_name(surname, data.surname_key)
+
+    @cached_property
+    def names(self) -> dict[str, Found]:
+        """The forms of the names, each with the class of an equal word."""
+        names: dict[str, Found] = {}
+        data, key = self._data, self._data.surname_key
+        _add_name(names, divide(data.person_surname or data.person_name or ""), key)
         if data.person_name and data.person_surname:
-            self._add_name(self.given, fold(data.person_name))
-            if is_cjk(data.surname_key):
-                self._add(
-                    [data.surname_key + fold(data.person_name), fold(data.person_name) + data.surname_key], Found.EXACT
-                )
-        elif is_cjk(data.surname_key):
-            self._add([data.surname_key[start:] for start in range(1, len(data.surname_key))], Found.PART)
+            given = fold(data.person_name)
+            _add_name(names, self.given, given)
+            if is_cjk(key):
+                _add(names, [key + given, given + key], Found.EXACT)
+        elif is_cjk(key):
+            _add(names, [key[start:] for start in range(1, len(key))], Found.PART)
+        return names
 
     @property
     def order(self) -> str:
@@ -234,16 +241,18 @@ class _Person:
     def _values(self) -> list[tuple[str, str]]:
         return list(ids.values_of(self._data.extra, self._identifiers))
 
-    def _add_name(self, words: list[str], key: str) -> None:
-        main = significant(words)
-        self._add([key], Found.EXACT)
-        self._add(main, Found.EXACT if len(main) == 1 else Found.PART)
-        self._add(runs(words), Found.PART)
-        self._add([stem for word in main if (stem := without_particle(word))], Found.PART)
 
-    def _add(self, forms: Iterable[str], found: Found) -> None:
-        for form in forms:
-            self.names.setdefault(form, found)
+def _add_name(names: dict[str, Found], words: list[str], key: str) -> None:
+    main = significant(words)
+    _add(names, [key], Found.EXACT)
+    _add(names, main, Found.EXACT if len(main) == 1 else Found.PART)
+    _add(names, runs(words), Found.PART)
+    _add(names, [stem for word in main if (stem := without_particle(word))], Found.PART)
+
+
+def _add(names: dict[str, Found], forms: Iterable[str], found: Found) -> None:
+    for form in forms:
+        names.setdefault(form, found)
 
 
 def _is_prefix(word: str, others: Iterable[str]) -> bool:

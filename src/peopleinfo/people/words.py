@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.people.folding import SEPARATORS, fold
@@ -10,6 +11,7 @@ from peopleinfo.people.folding import SEPARATORS, fold
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+_MAX_CACHED_LENGTH: Final = 40  # characters
 MAX_WORDS: Final = 12  # words of a field that are compared; further words are ignored
 _DIVIDERS: Final = re.compile(r"[\s,;:/&()\[\]{}<>\"“”„«»_|，、；　" + re.escape(SEPARATORS) + "]+")
 _CASE_BOUNDARY: Final = re.compile("(?<=[a-zß-öø-ÿ])(?=[A-ZÀ-ÖØ-Þ])")  # MacDonald, DeVries
@@ -76,9 +78,16 @@ _TWO_LETTERS: Final = (("ue", "u"), ("oe", "o"), ("ae", "a"), ("aa", "a"))
 
 def divide(text: str) -> list[str]:
     """Return the folded words of a text, for example `garcia` and `lopez` for García-López."""
+    return list(_cached_divide(text) if len(text) <= _MAX_CACHED_LENGTH else _divide(text))
+
+
+def _divide(text: str) -> tuple[str, ...]:
     parts = _DIVIDERS.split(text if text.islower() else _CASE_BOUNDARY.sub(" ", text))
     words = [word for part in parts if (word := fold(part))]
-    return words[:MAX_WORDS] or [word for word in [fold(text)] if word]
+    return tuple(words[:MAX_WORDS] or [word for word in [fold(text)] if word])
+
+
+_cached_divide = lru_cache(maxsize=32_768)(_divide)
 
 
 def is_cjk(word: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.people.search_index import MAX_ENTRIES_READ, MAX_HITS, Hit, Hits
@@ -154,7 +153,7 @@ def _common(db: sqlite3.Connection, key: str, filters: Sequence[frozenset[str]])
 def _filtered(rows: list[_Row], filters: Sequence[frozenset[str]], *, complete: bool) -> Hits:
     if filters:
         prepared = [_prepare(words) for words in filters]
-        rows = [row for row in rows if all(_passes(row[0], *words) for words in prepared)]
+        rows = [row for row in rows if _passes(row[0], prepared)]
     hits = [Hit(seq.to_bytes(SEQ_SIZE), names) for names, seq in rows[:MAX_HITS]]
     return Hits(hits, complete and len(rows) <= MAX_HITS)
 
@@ -165,6 +164,9 @@ def _prepare(words: frozenset[str]) -> tuple[frozenset[str], tuple[str, ...]]:
     return frozenset(word for word in words if not word.endswith("*")), starts
 
 
-def _passes(names: str, words: frozenset[str], starts: tuple[str, ...]) -> bool:
-    found = list(chain.from_iterable(part.split(" ") for part in names.split("\t")))
-    return not words.isdisjoint(found) or (bool(starts) and any(name.startswith(starts) for name in found))
+def _passes(names: str, filters: Sequence[tuple[frozenset[str], tuple[str, ...]]]) -> bool:
+    found = names.replace("\t", " ").split(" ")
+    return all(
+        not words.isdisjoint(found) or (starts and any(name.startswith(starts) for name in found))
+        for words, starts in filters
+    )
