@@ -114,7 +114,7 @@ def test_error_does_not_quote_the_rejected_row(client: httpx.Client, surname: st
 @pytest.mark.parametrize(("content", "skipped"), [(b"", 0), (b"\n", 1), (b"\r\n\n", 2), (b"\xef\xbb\xbf", 0)])
 def test_empty_import_stores_no_person(client: httpx.Client, content: bytes, skipped: int) -> None:
     rows, done = send(client, content)
-    assert [row["result"] for row in rows] == ["skipped"] * skipped
+    assert [row["result"] for row in rows] == ["skipped"] * bool(skipped)  # successive blank rows have one result
     assert (done["rows"], done["stored"], done["skipped"]) == (skipped, 0, skipped)
 
 
