@@ -6,6 +6,7 @@ household share surname and address, so these are no evidence against relatives.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import log2
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
@@ -125,8 +126,14 @@ def _is_identified(evidence: list[Evidence], identifiers: list[Evidence]) -> boo
 
 
 def _evidence(field: str, agreement: str, weights: Weights, frequency: float = 1.0) -> Evidence:
+    found = _fixed_evidence(field, agreement, weights)
+    return found if frequency == 1.0 else replace(found, bits=found.bits - log2(frequency))
+
+
+@lru_cache(256)  # there are few fields and agreements
+def _fixed_evidence(field: str, agreement: str, weights: Weights) -> Evidence:
     because = BECAUSE.get((field, agreement)) or BECAUSE_IDENTIFIER[agreement]
-    return Evidence(field, agreement, weights.bits - log2(frequency), weights.against_relatives, because)
+    return Evidence(field, agreement, weights.bits, weights.against_relatives, because)
 
 
 def _birthdate(agreement: str, share: float) -> Evidence:
@@ -159,9 +166,16 @@ def _names(p: MatchRecord, q: MatchRecord, frequencies: Frequencies) -> tuple[li
     straight = sum(item.bits for item in evidence)
     if straight < _STRAIGHT and p.name and p.surname and q.name and q.surname:
         swapped = _swapped(p, q, frequencies)
-        if swapped and swapped[0].bits > straight:
-            return [swapped[0]], swapped[1]
+        mirrored = _swapped(q, p, frequencies) if swapped and swapped[0].bits > straight else None
+        if swapped and mirrored and mirrored[0].bits > straight:
+            return [_weaker(swapped[0], mirrored[0])], swapped[1] and mirrored[1]
     return evidence, name == "exact" and (surname != "differs" or _is_first_name(p, frequencies))
+
+
+def _weaker(a: Evidence, b: Evidence) -> Evidence:
+    """Return the weaker of two readings of a pair, so that the order of the records has no effect."""
+    against_relatives = min(a.against_relatives, b.against_relatives)
+    return replace(min(a, b, key=lambda item: item.bits), against_relatives=against_relatives)
 
 
 def _is_first_name(p: MatchRecord, frequencies: Frequencies) -> bool:
