@@ -97,7 +97,7 @@ async def open_store(
             location = table_location(kind.removesuffix("+encrypted"), tmp_path)
             given = encryption(tmp_path) if kind == ENCRYPTED_TABLE else None
             await make_table(location, encrypted=given is not None)
-            opening = open_dynamodb(location, now=clock.now, encryption=given)
+            opening = open_dynamodb(location, now=clock.now, encryption=given, limits=limits)
         store = await stack.enter_async_context(opening)
         if kind == CACHED:
             url = valkey_servers.shared_url()

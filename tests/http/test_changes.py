@@ -80,6 +80,15 @@ def test_import_and_legacy_creation_are_in_the_feed(client: httpx.Client) -> Non
     assert by == ["anybody"] * 4
 
 
+def test_export_returns_the_token_to_continue_from(client: httpx.Client) -> None:
+    person = created(client)
+    exported = client.get("/v1/people/export")
+    later = created(client)
+    assert person["person_id"] in exported.text
+    changes = changes_since(client, exported.headers["Changes-Token"])
+    assert [change["person_id"] for change in changes][-1:] == [later["person_id"]]
+
+
 def test_feed_includes_current_records_on_request(client: httpx.Client) -> None:
     token = current_token(client)
     changed = patched(client, created(client), person_surname="Second")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-STORE_KINDS = ["sqlite", "sqlite+cache"]
+STORE_KINDS = ["sqlite", "sqlite+cache", "ministack"]
 UNKNOWN = "0123456789abcdef0123456789abcdef"
 
 

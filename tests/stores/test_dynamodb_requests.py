@@ -149,3 +149,17 @@ async def test_api_keys_are_read_consistently(store: OpenedStore, reads: Reads, 
     assert await store.api_keys.all() == [key]
     assert {"GetItem", "Query"} <= reads.actions
     assert reads.inconsistent == []
+
+
+async def test_versions_and_changes_are_read_consistently(store: OpenedStore, reads: Reads, clock: Clock) -> None:
+    created = await store.create(person_data("Versions"))
+    start = (await store.read_changes(since=None, limit=1)).next
+    clock.advance(minutes=1)
+    await store.replace(created.person_id, person_data("Moved"), expected=1)
+    clock.advance(minutes=1)
+    assert len((await store.read_versions(created.person_id, after=0, limit=10)).versions) == 2
+    assert len((await store.read_changes(since=start, limit=10)).changes) == 2
+    await store.delete(created.person_id)
+    await store.expire_history()
+    assert {"Query", "BatchGetItem"} <= reads.actions
+    assert reads.inconsistent == []

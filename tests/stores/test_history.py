@@ -10,7 +10,7 @@ import pytest
 from peopleinfo.errors import PersonNotFound, VersionConflict
 from peopleinfo.people.history import HistoryLimits, Operation, Origin, PersonVersion
 from peopleinfo.people.store import PAGE_SIZE
-from tests.store_kinds import CACHED, ENCRYPTED, Clock, open_store, person_data, scan_all
+from tests.store_kinds import ALL_STORES, Clock, open_store, person_data, scan_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from peopleinfo.people.person import StoredPerson
     from peopleinfo.stores.service_store import OpenedStore
 
-STORE_KINDS = ["sqlite", CACHED, ENCRYPTED]
+STORE_KINDS = ALL_STORES
 UNKNOWN = "0123456789abcdef0123456789abcdef"
 
 

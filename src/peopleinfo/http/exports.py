@@ -23,15 +23,21 @@ if TYPE_CHECKING:
 
     from falcon.asgi import Request, Response
 
+    from peopleinfo.http.cursors import ChangeTokens
     from peopleinfo.http.memory_budget import Held
+    from peopleinfo.people.history_service import HistoryService
     from peopleinfo.people.service import PeopleService
 
 
 class ExportResource:
     """/v1/people/export: streams all people, or those that match filters."""
 
-    def __init__(self, people: PeopleService, *, body_timeout: float) -> None:
+    def __init__(
+        self, people: PeopleService, history: HistoryService, tokens: ChangeTokens, *, body_timeout: float
+    ) -> None:
         self._people = people
+        self._history = history
+        self._tokens = tokens
         self._body_timeout = body_timeout
 
     async def on_get(self, req: Request, resp: Response) -> None:
@@ -56,7 +62,10 @@ class ExportResource:
         trail = audit_of(req)
         seen = (lambda people: trail.record_people(person_ids(people))) if trail else None
         export = Export(self._people, where, person_ids=selected, hidden=hidden, on_chunk=seen)
+        # Read before the first record: a consumer continues with the changes since the start of the export.
+        position = (await self._history.changes(None, limit=1)).next
         chunks = await _with_first_chunk(export.chunks(chosen, for_excel=for_excel))
+        resp.set_header("Changes-Token", self._tokens.encode(position))
         resp.content_type = file_type.media_type
         resp.set_header("Cache-Control", "private, no-store")
         resp.append_header("Vary", "Accept")

@@ -21,6 +21,7 @@ _HEADERS: Final = {
     "ETag": "The version as an entity tag.",
     "Location": "The URL of the person.",
     "Cache-Status": "Whether the cache had the record (RFC 9211); absent without a cache.",
+    "Changes-Token": "The token of the feed at the start of the export, for `since` of /v1/changes.",
     "Link": 'The next page (RFC 8288, rel="next").',
 }
 _PATH_PARAMETERS: Final = {

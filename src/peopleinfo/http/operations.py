@@ -52,6 +52,7 @@ _PAGE: Final = Response("A page of people.", {JSON: PeoplePage}, ("Cache-Status"
 _STREAM: Final = Response(
     "The people, in the requested format.",
     {NDJSON: Person, CSV: None, XLSX: None, VCARD: None, FHIR_NDJSON: dict[str, Any], FHIR: dict[str, Any]},
+    ("Changes-Token",),
 )
 
 OPERATIONS: Final = (

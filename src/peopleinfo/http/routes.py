@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 def add_people_routes(app: App, services: Services, *, body_timeout: float) -> None:
     """Add the routes of the people API and of the legacy API."""
     people, imports = services.people, services.imports
-    cursors = Cursors(imports.secret)
+    cursors, tokens = Cursors(imports.secret), ChangeTokens(imports.secret)
     people_resource = PeopleResource(people, cursors, body_timeout=body_timeout)
     app.add_route("/v1/people", people_resource)
     app.add_route("/v1/people/search", people_resource, suffix="search")
     threads = reader_threads()
     app.add_route("/v1/people/import", ImportResource(imports, threads, body_timeout=body_timeout))
     app.add_route("/v1/people/import/preview", ImportPreviewResource(imports, threads, body_timeout=body_timeout))
-    app.add_route("/v1/people/export", ExportResource(people, body_timeout=body_timeout))
+    app.add_route("/v1/people/export", ExportResource(people, services.history, tokens, body_timeout=body_timeout))
     app.add_route("/v1/people/{person_id}", PersonResource(people, body_timeout=body_timeout))
     app.add_route("/v1/people/{person_id}/export", PersonExportResource(people, services.audit))
     app.add_route("/v1/people/{person_id}/history", HistoryResource(services.history, cursors))
     app.add_route("/v1/people/{person_id}/history/{version}", VersionResource(services.history))
     app.add_route("/v1/people/{person_id}/restore", RestoreResource(services.history, body_timeout=body_timeout))
-    app.add_route("/v1/changes", ChangesResource(services.history, ChangeTokens(imports.secret), services.shutdown))
+    app.add_route("/v1/changes", ChangesResource(services.history, tokens, services.shutdown))
     app.add_route("/data", DataResource(people, cursors, body_timeout=body_timeout))
 
 

@@ -9,7 +9,9 @@ from peopleinfo.errors import IdentifierConflict, PersonNotFound, VersionConflic
 from peopleinfo.people.history import UPDATED
 from peopleinfo.people.person import StoredPerson, check_stored
 from peopleinfo.stores.dynamodb.client import non_atomic_writes
-from peopleinfo.stores.dynamodb.items import int_attr, item_key_of
+from peopleinfo.stores.dynamodb.history import item_person
+from peopleinfo.stores.dynamodb.items import ItemKey, bytes_attr, item_key_of
+from peopleinfo.stores.dynamodb.record_writes import ORIGIN
 from peopleinfo.stores.dynamodb.upsert import gather_limited
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from peopleinfo.stores.dynamodb.client import TableClient
     from peopleinfo.stores.dynamodb.record_format import RecordFormat
 
-_ATTRIBUTES: Final = "pk, sk, version, body"
+_ATTRIBUTES: Final = ", ".join(("pk", "sk", "version", "body", *ORIGIN))
 
 
 class RecordBatches:
@@ -75,7 +77,9 @@ class RecordBatches:
         ]
         bodies = await self._format.bodies([item for _, item in found])
         return {
-            person_id: StoredPerson(person_id, int_attr(item, "version"), check_stored(body, person_id))
+            person_id: item_person(
+                person_id, ItemKey(bytes_attr(item, "pk"), bytes_attr(item, "sk")), item, check_stored(body, person_id)
+            )
             for (person_id, item), body in zip(found, bodies, strict=True)
             if body is not None
         }

@@ -7,7 +7,9 @@ from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.errors import ImportAlreadyRunning
+from peopleinfo.people.history import Operation
 from peopleinfo.people.store import Checkpoint
+from peopleinfo.stores.dynamodb.changes import Announcement
 from peopleinfo.stores.dynamodb.client import MAX_BATCH_WRITE, ConditionFailed, non_atomic_writes
 from peopleinfo.stores.dynamodb.items import binary, bytes_attr, int_attr, number, singleton_key
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from peopleinfo.people.person import PersonData, StoredPerson
+    from peopleinfo.stores.dynamodb.changes import ChangeFeed
     from peopleinfo.stores.dynamodb.client import Item, TableClient
     from peopleinfo.stores.dynamodb.items import ItemKey, KeyAllocator
     from peopleinfo.stores.dynamodb.record_format import NewItem, RecordFormat
@@ -31,25 +34,32 @@ class BulkWriter:
         table: TableClient,
         record_format: RecordFormat,
         item_keys: KeyAllocator,
-        new: Callable[[ItemKey, PersonData], tuple[NewItem, StoredPerson]],
+        feed: ChangeFeed,
+        new: Callable[[ItemKey, PersonData, str | None, int], tuple[NewItem, StoredPerson]],
     ) -> None:
-        """`new` creates the item and the record of a person at an item key."""
+        """`new` creates the item and the record of a person at an item key, for a principal and a time in microseconds."""
+        self._feed = feed
         self._table = table
         self._format = record_format
         self._item_keys = item_keys
         self._new = new
 
     async def create_many(
-        self, people: Sequence[PersonData], checkpoint: tuple[Checkpoint, Checkpoint] | None, offsets: Sequence[int]
+        self,
+        people: Sequence[PersonData],
+        checkpoint: tuple[Checkpoint, Checkpoint] | None,
+        offsets: Sequence[int],
+        principal: str | None,
     ) -> list[str]:
         """Implement `BulkStore.create_many`."""
         if checkpoint is None:
             with non_atomic_writes() if len(people) > MAX_BATCH_WRITE else nullcontext():
-                return await self._store_many(people, self._item_keys.new(len(people) or 1), range(len(people)))
+                first = self._item_keys.new(len(people) or 1)
+                return await self._store_many(people, first, range(len(people)), principal)
         before, after = checkpoint
         first, retry = await self._begin_step(before, after.rows)
         with non_atomic_writes() if people else nullcontext():
-            ids = await self._store_many(people, first, offsets or range(len(people)), retry=retry)
+            ids = await self._store_many(people, first, offsets or range(len(people)), principal, retry=retry)
             await self.commit_checkpoint(before, after)
         return ids
 
@@ -67,27 +77,34 @@ class BulkWriter:
             )
 
     async def _store_many(
-        self, people: Sequence[PersonData], first: int, offsets: Sequence[int], *, retry: bool = False
+        self,
+        people: Sequence[PersonData],
+        first: int,
+        offsets: Sequence[int],
+        principal: str | None,
+        *,
+        retry: bool = False,
     ) -> list[str]:
         """Store records under the sort keys `first` plus their offsets; a `retry` does not overwrite existing ones."""
         ids = [""] * len(people)
 
-        def prepare() -> Iterator[list[NewItem]]:
-            batch: list[NewItem] = []
-            for index, data in enumerate(people):
-                item_key = self._item_keys.for_surname(data.surname_key, first + offsets[index])
-                new, record = self._new(item_key, data)
-                ids[index] = record.person_id
-                batch.append(new)
-                if len(batch) == MAX_BATCH_WRITE or index == len(people) - 1:
-                    yield batch
-                    batch = []
-
-        async def write(batches: Iterator[list[NewItem]]) -> None:
+        async def write(batches: Iterator[range]) -> None:
             for batch in batches:
-                await self._format.put_all(batch, retry=retry)
+                keys = [
+                    self._item_keys.for_surname(people[index].surname_key, first + offsets[index]) for index in batch
+                ]
+                changes = await self._feed.announce([Announcement(key, 1, Operation.CREATED) for key in keys])
+                new = [
+                    self._new(change.home, people[index], principal, change.time)
+                    for index, change in zip(batch, changes, strict=True)
+                ]
+                async with self._feed.writing(changes, atomic=False):
+                    await self._format.put_all([item for item, _ in new], retry=retry)
+                for index, (_, record) in zip(batch, new, strict=True):
+                    ids[index] = record.person_id
 
-        batches = prepare()
+        starts = range(0, len(people), MAX_BATCH_WRITE)
+        batches = iter([range(start, min(start + MAX_BATCH_WRITE, len(people))) for start in starts])
         writers = [asyncio.ensure_future(write(batches)) for _ in range(_MAX_WRITERS)]
         try:
             await asyncio.gather(*writers)

@@ -224,18 +224,32 @@ class TableClient:
 
     async def put_many(self, items: Sequence[Item]) -> None:
         """Store at most `MAX_BATCH_WRITE` items and overwrite existing ones."""
-        request: Json = {self.name: [{"PutRequest": {"Item": item}} for item in items]}
-        deadline = monotonic() + self.timeouts.bulk
+        await self._write_batch([_put_request(item) for item in items], self.timeouts.bulk, writes=True)
+
+    async def write_many(self, items: Sequence[Item], obsolete: Sequence[Item]) -> None:
+        """Store items and delete those with the keys `obsolete`. Repetitions have no further effect."""
+        requests = [_put_request(item) for item in items] + [{"DeleteRequest": {"Key": key}} for key in obsolete]
+        for start in range(0, len(requests), MAX_BATCH_WRITE):
+            await self._write_batch(requests[start : start + MAX_BATCH_WRITE], self.timeouts.write, writes=False)
+
+    async def _write_batch(self, requests: list[Json], total_timeout: float, *, writes: bool) -> None:
+        request: Json = {self.name: requests}
+        deadline = monotonic() + total_timeout
         repeated = False
         for delay in _delays():
             timeout = deadline - monotonic()
             response = await self.call(
-                "BatchWriteItem", {"RequestItems": request}, timeout, writes=True, repeated=repeated, names_table=False
+                "BatchWriteItem",
+                {"RequestItems": request},
+                timeout,
+                writes=writes,
+                repeated=repeated,
+                names_table=False,
             )
             if not (request := response.get("UnprocessedItems") or {}):
                 return
             repeated = True
-            await _pause(delay, deadline, "the table is throttled", unknown=True)
+            await _pause(delay, deadline, "the table is throttled", unknown=writes)
 
     async def call(
         self,
@@ -354,6 +368,10 @@ def non_atomic_writes() -> Iterator[None]:
         raise
     except StoreUnavailable as error:
         raise OutcomeUnknown(str(error)) from error
+
+
+def _put_request(item: Item) -> Json:
+    return {"PutRequest": {"Item": item}}
 
 
 def _conditional(condition: str) -> Json:

@@ -14,7 +14,7 @@ from peopleinfo.crypto.envelope import RECORD, RESPONSE, context
 from peopleinfo.crypto.keyring import KeyCache
 from peopleinfo.errors import DecryptionFailed, PersonNotFound
 from peopleinfo.stores.dynamodb.client import TransactionCancelled
-from peopleinfo.stores.dynamodb.items import b64_key, binary, bytes_attr, home_of, int_attr, record_attributes
+from peopleinfo.stores.dynamodb.items import b64_key, binary, bytes_attr, home_of, int_attr, number, record_attributes
 from peopleinfo.stores.dynamodb.key_table import key_of
 from peopleinfo.stores.dynamodb.record_format import NewItem
 from peopleinfo.stores.dynamodb.record_writes import ABSENT
@@ -125,6 +125,17 @@ class EncryptedFormat:
             await self._decrypt(home, item, keys) if item is not None else None
             for home, item in zip(homes, items, strict=True)
         ]
+
+    async def encrypt_version(self, home: ItemKey, version: int, body: bytes) -> bytes:
+        key = (await self._keys_of([b64_key(home)])).get(b64_key(home))
+        if key is None:
+            raise PersonNotFound("")
+        return key.cipher.encrypt(body, context(RECORD, key.owner, version))
+
+    async def decrypt_versions(self, home: ItemKey, items: Sequence[Item]) -> list[bytes | None]:
+        keys = await self._keys_of([b64_key(home)])
+        numbered = [item | {"version": number(int.from_bytes(bytes_attr(item, "sk")))} for item in items]
+        return [await self._decrypt(b64_key(home), item, keys) for item in numbered]
 
     async def has_key(self, home: ItemKey) -> bool:
         return await self._keys.get(key_of(home.block), "pk") is not None

@@ -10,6 +10,7 @@ from yarl import URL
 
 from peopleinfo.crypto.record_encryption import fingerprint
 from peopleinfo.errors import StoreConfigurationError, StoreMissing, StoreUnavailable
+from peopleinfo.people.history import DEFAULT_LIMITS
 from peopleinfo.stores.dynamodb import metrics
 from peopleinfo.stores.dynamodb.client import (
     ConditionFailed,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.crypto.master_key import Encryption
     from peopleinfo.crypto.record_encryption import RecordEncryption
+    from peopleinfo.people.history import HistoryLimits
     from peopleinfo.settings.urls import DynamoDBUrl
     from peopleinfo.stores.dynamodb.client import Item
     from peopleinfo.stores.dynamodb.key_table import KeyGenerations
@@ -61,11 +63,16 @@ async def open_table(location: DynamoDBUrl) -> AsyncIterator[TableClient]:
 
 @asynccontextmanager
 async def open_dynamodb(
-    location: DynamoDBUrl, *, now: Callable[[], datetime], encryption: Encryption | None = None, create: bool = True
+    location: DynamoDBUrl,
+    *,
+    now: Callable[[], datetime],
+    encryption: Encryption | None = None,
+    limits: HistoryLimits = DEFAULT_LIMITS,
+    create: bool = True,
 ) -> AsyncIterator[DynamoDBStore]:
     """Open the store on a table; with `create` initialize an empty table.
 
-    With `encryption` all personal data is encrypted. Raises StoreMissing, StoreConfigurationError.
+    With `encryption` all personal data is encrypted. `limits` bound the history of the records. Raises StoreMissing, StoreConfigurationError.
     """
     async with open_table(location) as table:
         with table_errors(location.table):
@@ -102,7 +109,7 @@ async def open_dynamodb(
                 f"table {table.name} has {shards} shards for each surname (got ?shards={location.shards}): correct or omit ?shards="
             )
         metrics.init_labels()
-        yield DynamoDBStore(table, record_format, secret, shards, now=now)
+        yield DynamoDBStore(table, record_format, secret, shards, now=now, limits=limits)
 
 
 async def _open_encryption(

@@ -1,28 +1,178 @@
-"""Versions and changes in the table: not stored yet."""
+"""The versions of records in the table.
+
+    partition key `pk`        sort key `sk`   item
+    "h" + a home key          a version       the body of the version, its origin (`made_by`, `made_as`) and the time of its replacement
+    "erasing"                 a home key      a deletion in progress, whose versions must be erased
+
+A version is stored before the write that replaces it. The item is true whether or not that write is applied, since a version never changes,
+and a reader returns only versions below the current one.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
-from peopleinfo.errors import StoreUnavailable
+from peopleinfo.people.history import Operation, Origin, PersonVersion, VersionPage, milliseconds
+from peopleinfo.people.person import StoredPerson, check_stored
+from peopleinfo.people.store import PAGE_SIZE
+from peopleinfo.stores.dynamodb.items import ItemKey, binary, bytes_attr, int_attr, item_key_of, number
+from peopleinfo.stores.dynamodb.record_writes import ORIGIN
+from peopleinfo.stores.dynamodb.schema import TTL
 
 if TYPE_CHECKING:
-    from peopleinfo.people.history import ChangePage, VersionPage
+    from collections.abc import Awaitable, Callable
+
+    from peopleinfo.people.history import HistoryLimits
+    from peopleinfo.stores.dynamodb.client import Item, TableClient
+    from peopleinfo.stores.dynamodb.record_format import RecordFormat
+
+_VERSION_SIZE: Final = 8  # bytes
+_QUERY_LIMIT: Final = 1_000
+_ERASING: Final = b"erasing"
+_MIN_MARKER_AGE: Final = 300  # seconds after which the deletion of a marker's record has ended
 
 
-class NoHistory:
-    """Implements the reads of versions and changes until the store has them."""
+class ItemPerson(StoredPerson):
+    """A record with its home key and the attributes of its item."""
 
-    async def read_versions(self, person_id: str, *, after: int, limit: int) -> VersionPage:
-        """Raise StoreUnavailable."""
-        del person_id, after, limit
-        raise StoreUnavailable("this store has no history yet")
+    home: ItemKey
+    item: Item
 
-    async def read_changes(self, *, since: bytes | None, limit: int) -> ChangePage:
-        """Raise StoreUnavailable."""
-        del since, limit
-        raise StoreUnavailable("this store has no feed of changes yet")
 
-    async def expire_history(self) -> bool:
-        """Return False: there is nothing to delete."""
-        return False
+def item_person(person_id: str, home: ItemKey, item: Item, body: bytes) -> ItemPerson:
+    """Return the record in an item."""
+    person = ItemPerson(person_id, int_attr(item, "version"), body)
+    person.home, person.item = home, item
+    return person
+
+
+class VersionItems:
+    """Stores and reads the earlier versions of records."""
+
+    def __init__(
+        self, table: TableClient, record_format: RecordFormat, limits: HistoryLimits, now: Callable[[], datetime]
+    ) -> None:
+        self._table = table
+        self._format = record_format
+        self._limits = limits
+        self._now = now
+
+    async def archive(self, home: ItemKey, version: int, body: bytes, item: Item) -> tuple[list[Item], list[Item]]:
+        """Return the items of a version that is about to be replaced, and the keys of the items that exceed the limit.
+
+        `item` has the attributes of its record. Raises PersonNotFound if the encryption key was deleted.
+        """
+        limits = self._limits
+        if limits.max_versions == 0:
+            return [], []
+        now = self._now()
+        archived = _key(home, version) | {name: item[name] for name in ORIGIN if name in item}
+        archived |= {
+            "body": binary(await self._format.encrypt_version(home, version, body)),
+            "replaced_at": number(milliseconds(now)),
+        }
+        if limits.max_age is not None:
+            archived[TTL] = number(int((now + limits.max_age).timestamp()))
+        # The oldest version within the limit must remain if the write fails.
+        exceeding = limits.oldest_version(version) - 1
+        return [archived], [_key(home, exceeding)] if limits.max_versions is not None and exceeding > 0 else []
+
+    async def read(self, home: ItemKey, current: PersonVersion, after: int, limit: int) -> VersionPage:
+        """Return a page of versions; see `VersionReader.read_versions`."""
+        first = max(after + 1, self._limits.oldest_version(current.version))
+        replaced_after = self._limits.replaced_after(self._now())
+        versions: list[PersonVersion] = []
+        size = 0
+        while first < current.version and len(versions) < limit and size < PAGE_SIZE:
+            items, last = await self._query(home, first, current.version - 1, limit - len(versions))
+            for item, body in zip(items, await self._format.decrypt_versions(home, items), strict=True):
+                if body is not None and not self._has_expired(item, replaced_after) and size < PAGE_SIZE:
+                    versions.append(PersonVersion(_version(item), origin_of(item, _version(item)), check_stored(body)))
+                    size += len(body)
+            first = _version(items[-1]) + 1 if last is not None else current.version
+        if len(versions) == limit or size >= PAGE_SIZE:
+            return VersionPage(versions, more=True)
+        return VersionPage([*versions, *([current] if current.version > after else [])], more=False)
+
+    def marker(self, home: ItemKey) -> Item:
+        """Return the item of a deletion. While it exists, `resume_erasures` erases the versions of the deleted record."""
+        return _marker_key(home) | {"at": number(int(self._now().timestamp()))}
+
+    async def erase(self, home: ItemKey) -> None:
+        """Delete all versions of a record, then the marker of its deletion. Safe to repeat."""
+        last: Item | None = {}
+        while last is not None:
+            items, last = await self._keys(_partition(home))
+            await self._table.write_many([], items)
+        await self._table.write_many([], [_marker_key(home)])
+
+    async def resume_erasures(self, exists: Callable[[ItemKey], Awaitable[bool]]) -> None:
+        """Erase the versions of deleted records whose deletion was interrupted. `exists` returns whether a record exists."""
+        oldest = int(self._now().timestamp()) - _MIN_MARKER_AGE
+        values = {":pk": binary(_ERASING)}
+        items, _ = await self._table.query("pk = :pk", values, limit=_QUERY_LIMIT, ConsistentRead=True)
+        for item in items:
+            home = item_key_of(bytes_attr(item, "sk"))
+            if int_attr(item, "at") < oldest and not await exists(home):
+                await self.erase(home)
+            elif int_attr(item, "at") < oldest:
+                await self._table.write_many([], [_marker_key(home)])
+
+    async def _keys(self, partition: bytes) -> tuple[list[Item], Item | None]:
+        more = {"ConsistentRead": True, "ProjectionExpression": "pk, sk"}
+        return await self._table.query("pk = :pk", {":pk": binary(partition)}, limit=_QUERY_LIMIT, **more)
+
+    def _has_expired(self, item: Item, replaced_after: int) -> bool:
+        """Return whether a version has expired; DynamoDB deletes its item some time later."""
+        expires_at = int_attr(item, TTL) if TTL in item else None
+        return int_attr(item, "replaced_at") <= replaced_after or (
+            expires_at is not None and expires_at <= self._now().timestamp()
+        )
+
+    async def _query(self, home: ItemKey, first: int, last: int, limit: int) -> tuple[list[Item], Item | None]:
+        values = {":pk": binary(_partition(home)), ":first": _sort_key(first), ":last": _sort_key(last)}
+        condition = "pk = :pk AND sk BETWEEN :first AND :last"
+        return await self._table.query(condition, values, limit=limit, ConsistentRead=True)
+
+
+def origin_attributes(origin: Origin, time: int) -> Item:
+    """Return the attributes of a record about the change that wrote it at a time in microseconds."""
+    return {"made_by": {"S": origin.principal or ""}, "made_as": {"S": origin.operation}, "made_at": number(time)}
+
+
+def origin_of(item: Item, version: int) -> Origin:
+    """Return the origin of a version from the attributes of its item. An earlier release stored none."""
+    default = Operation.CREATED if version == 1 else Operation.UPDATED
+    operation = Operation(item["made_as"]["S"]) if "made_as" in item else default
+    return Origin(operation, item.get("made_by", {}).get("S") or None)
+
+
+def time_of(item: Item) -> int:
+    """Return the time of the last change of a record in microseconds; 0 if an earlier release made it."""
+    return int_attr(item, "made_at") if "made_at" in item else 0
+
+
+def moment(time: int) -> datetime:
+    """Return a time in microseconds since 1970 as a datetime."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=time)
+
+
+def _partition(home: ItemKey) -> bytes:
+    return b"h" + home.block
+
+
+def _marker_key(home: ItemKey) -> Item:
+    return ItemKey(_ERASING, home.block).key
+
+
+def _key(home: ItemKey, version: int) -> Item:
+    return {"pk": binary(_partition(home)), "sk": _sort_key(version)}
+
+
+def _sort_key(version: int) -> dict[str, str]:
+    return binary(version.to_bytes(_VERSION_SIZE))
+
+
+def _version(item: Item) -> int:
+    return int.from_bytes(bytes_attr(item, "sk"))

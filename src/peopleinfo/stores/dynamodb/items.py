@@ -7,6 +7,9 @@
     "lease " + its name               "-"                     the holder and the expiry of a lease
     "alias" + an id of another store  "-"                     the home key of a copied record
     "ended session " + its id         "-"                     the expiry of the session's cookie
+    "h" + a home key                  a version               an earlier version (`history`)
+    "erasing"                         a home key              a deletion in progress (`history`)
+    "changes" + day + shard           time and random bytes   a change (`changes`)
     "deployment"                      "-"                     the secret and the number of shards
 
 The home key of a record is its id, decrypted; it never changes. A change of surname moves the record to the partition of the new surname

@@ -69,6 +69,12 @@ class RecordFormat(Protocol):
     async def bodies(self, items: Sequence[Item | None]) -> list[bytes | None]:
         """Return the JSON of each item with the attributes `listed`; None for no item or a deleted encryption key."""
 
+    async def encrypt_version(self, home: ItemKey, version: int, body: bytes) -> bytes:
+        """Return the stored form of an earlier version. Raises PersonNotFound if the encryption key was deleted."""
+
+    async def decrypt_versions(self, home: ItemKey, items: Sequence[Item]) -> list[bytes | None]:
+        """Return the JSON of earlier versions; None if the encryption key was deleted. The sort key is the version."""
+
     async def has_key(self, home: ItemKey) -> bool:
         """Return whether the record can be decrypted."""
 
@@ -136,6 +142,12 @@ class PlainFormat:
 
     async def bodies(self, items: Sequence[Item | None]) -> list[bytes | None]:
         return [bytes_attr(item, "body") if item is not None else None for item in items]
+
+    async def encrypt_version(self, home: ItemKey, version: int, body: bytes) -> bytes:
+        return body
+
+    async def decrypt_versions(self, home: ItemKey, items: Sequence[Item]) -> list[bytes | None]:
+        return [bytes_attr(item, "body") for item in items]
 
     async def has_key(self, home: ItemKey) -> bool:
         return True

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 ABSENT: Final = "attribute_not_exists(pk)"
 AT_VERSION: Final = "version = :expected"
-CARRIED: Final = ("once", "alias")  # attributes that a change of the record preserves
+# About the change that wrote the current version: principal, operation and time in microseconds.
+ORIGIN: Final = ("made_by", "made_as", "made_at")
+CARRIED: Final = ("once", "alias", *ORIGIN)  # attributes that a move of the record preserves
 _MOVED: Final = "moved_to = :at"
 
 

@@ -10,12 +10,11 @@ from peopleinfo.crypto.ids import IdCipher
 from peopleinfo.errors import (
     IdempotencyKeyConflict,
     IdempotentPersonDeleted,
-    OutcomeUnknown,
     PersonNotFound,
     StoreUnavailable,
     VersionConflict,
 )
-from peopleinfo.people.history import UPDATED
+from peopleinfo.people.history import UPDATED, Operation, Origin, PersonVersion
 from peopleinfo.people.person import PersonData, StoredPerson, check_stored, encode_person, split_record, timestamp
 from peopleinfo.people.store import (
     IDEMPOTENCY_TTL,
@@ -29,9 +28,17 @@ from peopleinfo.people.store import (
 from peopleinfo.stores.dynamodb.api_keys import DynamoDBApiKeyStore
 from peopleinfo.stores.dynamodb.batches import RecordBatches
 from peopleinfo.stores.dynamodb.bulk_write import BulkWriter
-from peopleinfo.stores.dynamodb.client import ConditionFailed, TransactionCancelled, non_atomic_writes
+from peopleinfo.stores.dynamodb.changes import Announcement, ChangeFeed
+from peopleinfo.stores.dynamodb.client import TransactionCancelled, non_atomic_writes
 from peopleinfo.stores.dynamodb.ended_sessions import DynamoDBEndedSessionStore
-from peopleinfo.stores.dynamodb.history import NoHistory
+from peopleinfo.stores.dynamodb.history import (
+    ItemPerson,
+    VersionItems,
+    item_person,
+    moment,
+    origin_attributes,
+    origin_of,
+)
 from peopleinfo.stores.dynamodb.items import (
     ItemKey,
     KeyAllocator,
@@ -45,14 +52,11 @@ from peopleinfo.stores.dynamodb.items import (
 )
 from peopleinfo.stores.dynamodb.leases import acquire_lease
 from peopleinfo.stores.dynamodb.paging import PageBuilder, key_at, position_of
-from peopleinfo.stores.dynamodb.record_format import was_written_by
+from peopleinfo.stores.dynamodb.record_writer import RecordWriter
 from peopleinfo.stores.dynamodb.record_writes import (
     ABSENT,
-    AT_VERSION,
+    ORIGIN,
     Located,
-    carried_attributes,
-    delete_writes,
-    move_writes,
 )
 from peopleinfo.stores.dynamodb.surname_search import SurnameSearch
 from peopleinfo.stores.dynamodb.upsert import Upsert, is_local_id
@@ -60,16 +64,17 @@ from peopleinfo.stores.dynamodb.upsert import Upsert, is_local_id
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from peopleinfo.people.history import Origin
+    from peopleinfo.people.history import HistoryLimits, VersionPage
     from peopleinfo.people.search import PersonFilter
-    from peopleinfo.stores.dynamodb.client import Item, Json, TableClient
+    from peopleinfo.stores.dynamodb.client import Item, TableClient
     from peopleinfo.stores.dynamodb.record_format import NewItem, RecordFormat
 
 _MAX_ATTEMPTS: Final = 20  # attempts of a write that conflicts with concurrent writes
+_ATTRIBUTES: Final = ", ".join(("version", "body", "moved_to", *ORIGIN))
 _MAX_SCAN_ITEMS: Final = 1_000  # items requested per call; a response holds at most 1 MB
 
 
-class DynamoDBStore(NoHistory):
+class DynamoDBStore:
     """Person records in a DynamoDB table that several processes share."""
 
     search = None  # ADR 16 describes the items of the search index
@@ -82,6 +87,7 @@ class DynamoDBStore(NoHistory):
         shards: int,
         *,
         now: Callable[[], datetime],
+        limits: HistoryLimits,
     ) -> None:
         self._table = table
         self._format = record_format
@@ -92,22 +98,33 @@ class DynamoDBStore(NoHistory):
         self._item_keys = KeyAllocator(secret, shards)
         self._ids = IdCipher(secret)
         self._now = now
-        self._bulk = BulkWriter(table, record_format, self._item_keys, self._new)
+        self._feed = ChangeFeed(table, self._ids, limits, now)
+        self.read_changes = self._feed.read
+        self._versions = VersionItems(table, record_format, limits, now)
+        self._writer = RecordWriter(
+            table, record_format, self._item_keys, self._ids, self._feed, self._versions, self._locate
+        )
+        self._bulk = BulkWriter(table, record_format, self._item_keys, self._feed, self._new)
         self.read_checkpoint = self._bulk.read_checkpoint
         self.delete_checkpoint = self._bulk.delete_checkpoint
         batches = RecordBatches(table, record_format, self._ids, self)
         self.get_many = batches.get_many
         self.replace_many = batches.replace_many
         self._search = SurnameSearch(table, record_format, self._item_keys)
-        self._upsert = Upsert(table, record_format, self._item_keys, self._ids, self._locate)
+        self._upsert = Upsert(
+            table, record_format, self._item_keys, self._ids, self._feed, self._versions, self._locate
+        )
         self.estimate = self._upsert.estimate
 
     async def get(self, person_id: str) -> StoredPerson:
-        found = await self._find(person_id, "version, body, moved_to")
+        return await self._get(person_id)
+
+    async def _get(self, person_id: str) -> ItemPerson:
+        found = await self._find(person_id, _ATTRIBUTES)
         body = await self._format.body(found.home, found.item) if found else None
         if found is None or body is None:
             raise PersonNotFound(person_id)
-        return StoredPerson(person_id, found.version, check_stored(body, person_id))
+        return item_person(person_id, found.home, found.item, check_stored(body, person_id))
 
     async def create(
         self, data: PersonData, *, idempotency_key: IdempotencyKey | None = None, principal: str | None = None
@@ -115,15 +132,17 @@ class DynamoDBStore(NoHistory):
         await self._format.refresh_keys()
         for _ in range(_MAX_ATTEMPTS):
             item_key = self._item_keys.for_surname(data.surname_key, self._item_keys.new())
-            new, record = self._new(item_key, data)
-            if idempotency_key is None:
-                done = await self._format.put_new(new)
-            else:
-                created = await self._create_idempotent(new, record, item_key, idempotency_key)
-                done = created is not None
-                record = created or record
-            if done:
-                return record
+            changes = await self._feed.announce([Announcement(item_key, 1, Operation.CREATED)])
+            new, record = self._new(item_key, data, principal, changes[0].time)
+            async with self._feed.writing(changes):
+                if idempotency_key is None:
+                    created = record if await self._format.put_new(new) else None
+                else:
+                    created = await self._create_idempotent(new, record, item_key, idempotency_key)
+            if created != record:
+                await self._feed.withdraw(changes)
+            if created is not None:
+                return created
         raise StoreUnavailable("no unused item key was found; try again")
 
     async def replace(
@@ -135,32 +154,39 @@ class DynamoDBStore(NoHistory):
         current: StoredPerson | None = None,
         origin: Origin = UPDATED,
     ) -> StoredPerson:
-        if current is None or current.version != expected:
-            current = await self.get(person_id)
+        if not isinstance(current, ItemPerson) or current.version != expected:
+            current = await self._get(person_id)
         if current.version != expected:
             raise VersionConflict(person_id, actual=current.version)
-        old, fields = split_record(current)
+        _, fields = split_record(current)
         home = self._home(person_id)
         if not is_local_id(home, datetime.fromisoformat(fields["created_at"])):  # another store may have created the id
             home = await self._upsert.home(person_id) or home
-        now = timestamp(self._now())
-        record = encode_person(person_id, expected + 1, data, created_at=fields["created_at"], updated_at=now)
-        if self._item_keys.rekeyed(home, old.surname_key) == self._item_keys.rekeyed(home, data.surname_key):
-            await self._update_in_place(home, self._item_keys.rekeyed(home, old.surname_key), data, record)
-        else:
-            await self._move_partition(home, data, record)
-        return record
+        return await self._writer.replace(home, current, data, origin)
 
     async def delete(self, person_id: str, *, expected: int | None = None) -> None:
         for _ in range(_MAX_ATTEMPTS):
-            found = await self._find(person_id, "version, moved_to, once, alias")
+            found = await self._find(person_id, "version, moved_to, once, alias, made_at")
             if found is None or not await self._format.has_key(found.home):
                 raise PersonNotFound(person_id)
             if expected not in (None, found.version):
                 raise VersionConflict(person_id, actual=found.version)
-            if await self._delete_item(found, self._format.delete_key_writes(found.home)):
+            if await self._writer.delete(found, person_id):
                 return
         raise StoreUnavailable("concurrent changes of the person prevented its deletion; try again")
+
+    async def read_versions(self, person_id: str, *, after: int, limit: int) -> VersionPage:
+        current = await self._get(person_id)
+        version = PersonVersion(current.version, origin_of(current.item, current.version), current.body)
+        return await self._versions.read(current.home, version, after, limit)
+
+    async def expire_history(self) -> bool:
+        # DynamoDB deletes expired items itself.
+        await self._versions.resume_erasures(self._exists)
+        return False
+
+    async def _exists(self, home: ItemKey) -> bool:
+        return await self._locate(home, "version, moved_to") is not None
 
     async def find(self, person_filter: PersonFilter, *, after: bytes | None, limit: int) -> Page:
         return await self._search.find(person_filter, after=after, limit=limit)
@@ -194,7 +220,7 @@ class DynamoDBStore(NoHistory):
         principal: str | None = None,
     ) -> list[str]:
         await self._format.refresh_keys()
-        return await self._bulk.create_many(people, checkpoint, offsets)
+        return await self._bulk.create_many(people, checkpoint, offsets, principal)
 
     async def acquire_lease(self, lease: Lease, *, now: datetime) -> bool:
         return await acquire_lease(self._table, lease, now)
@@ -230,7 +256,8 @@ class DynamoDBStore(NoHistory):
         orphans = await self._format.without_key(homes)
         for home in orphans if remove else ():
             if found := await self._locate(home, "version, moved_to, once, alias"):
-                await self._delete_item(found, self._format.key_absent_conditions(home))
+                await self._writer.delete_item(found, self._format.key_absent_conditions(home))
+                await self._versions.erase(home)
         return PurgeResult(len(homes), len(orphans), position_of(last) if last else None)
 
     async def check(self) -> None:
@@ -268,10 +295,14 @@ class DynamoDBStore(NoHistory):
 
     # Writes of one record
 
-    def _new(self, item_key: ItemKey, data: PersonData) -> tuple[NewItem, StoredPerson]:
-        now = timestamp(self._now())
-        record = encode_person(self._ids.encode(item_key.block), 1, data, created_at=now, updated_at=now)
-        return self._format.new(item_key, item_key, data.surname_key, record, secrets.token_bytes(8)), record
+    def _new(
+        self, item_key: ItemKey, data: PersonData, principal: str | None, time: int
+    ) -> tuple[NewItem, StoredPerson]:
+        at = timestamp(moment(time))
+        record = encode_person(self._ids.encode(item_key.block), 1, data, created_at=at, updated_at=at)
+        new = self._format.new(item_key, item_key, data.surname_key, record, secrets.token_bytes(8))
+        new.item.update(origin_attributes(Origin(Operation.CREATED, principal), time))
+        return new, record
 
     async def _create_idempotent(
         self, new: NewItem, record: StoredPerson, item_key: ItemKey, idempotency_key: IdempotencyKey
@@ -311,75 +342,6 @@ class DynamoDBStore(NoHistory):
         if body is None:
             raise IdempotentPersonDeleted
         return StoredPerson(self._ids.encode(home.block), 1, body)
-
-    async def _update_in_place(self, home: ItemKey, item_key: ItemKey, data: PersonData, record: StoredPerson) -> None:
-        """Update a record in place: its surname, and so its partition, is unchanged."""
-        write_id = secrets.token_bytes(8)
-        attributes = await self._format.update_attributes(home, item_key, data.surname_key, record, write_id)
-        change = "SET " + ", ".join(f"{name} = :{name}" for name in attributes)
-        values = {f":{name}": text for name, text in attributes.items()}
-        values[":expected"] = number(record.version - 1)
-        try:
-            await self._table.update(item_key.key, change, AT_VERSION, values)
-        except ConditionFailed as failed:
-            item = failed.item
-            if item is None or "moved_to" in item:  # the record moved to another partition
-                found = await self._locate(home, "version, write_id, moved_to")
-                item = found.item if found else None
-            self._raise_conflict(record, item, write_id, repeated=failed.repeated)
-
-    async def _move_partition(self, home: ItemKey, data: PersonData, record: StoredPerson) -> None:
-        """Update a record and move it to the partition of its new surname."""
-        write_id = secrets.token_bytes(8)
-        repeated = False
-        for _ in range(_MAX_ATTEMPTS):
-            found = await self._locate(home, "version, write_id, once, alias, moved_to")
-            if found is None or found.version != record.version - 1:
-                self._raise_conflict(record, found.item if found else None, write_id, repeated=repeated)
-                return
-            target = self._item_keys.rekeyed(home, data.surname_key)
-            attributes = await self._format.update_attributes(home, target, data.surname_key, record, write_id)
-            item = target.key | attributes | carried_attributes(found.item)
-            try:
-                await self._table.transact_write(*move_writes(found, target, item), token=secrets.token_hex(16))
-            except TransactionCancelled as cancelled:
-                if not any(cancelled.failed):
-                    raise
-                repeated = repeated or cancelled.repeated
-            else:
-                return
-        raise StoreUnavailable("concurrent moves of the person prevented the change; try again")
-
-    def _raise_conflict(self, record: StoredPerson, item: Item | None, write_id: bytes, *, repeated: bool) -> None:
-        """Raise the error of a failed condition; return if an earlier attempt applied the change."""
-        if was_written_by(item, write_id):
-            return
-        if repeated:  # an earlier attempt may have succeeded before another write changed the record
-            raise OutcomeUnknown("another request changed the person at the same time")
-        if item is None:
-            raise PersonNotFound(record.person_id)
-        raise VersionConflict(record.person_id, actual=int_attr(item, "version"))
-
-    async def _delete_item(self, found: Located, extra_writes: list[Json]) -> bool:
-        """Delete a record with its saved response in one transaction with `extra_writes`.
-
-        Return False if the record was changed or moved after `found` was read.
-        """
-        writes, response_writes = delete_writes(found)
-        writes += extra_writes
-        # Skip the response if only its condition fails: the idempotency key expired, or belongs to another record.
-        for optional in (response_writes, []):
-            try:
-                await self._table.transact_write(*writes, *optional, token=secrets.token_hex(16))
-            except TransactionCancelled as cancelled:
-                if not any(cancelled.failed):
-                    raise
-                if any(cancelled.failed[: len(writes)]):
-                    return False
-            else:
-                self._format.evict_key(found.home)
-                return True
-        return False
 
     async def _bodies(self, items: list[Item]) -> list[bytes | None]:
         """Return the JSON of the record behind each home item; None for items of another kind."""

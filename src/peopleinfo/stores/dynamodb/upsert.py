@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from peopleinfo.errors import PersonNotFound, StoreUnavailable
 from peopleinfo.people.folding import FOLD_VERSION
+from peopleinfo.people.history import UPDATED, Operation, Origin
 from peopleinfo.people.person import PersonHeader, StoredPerson, decode_header
 from peopleinfo.people.store import ReindexResult
+from peopleinfo.stores.dynamodb.changes import Announcement
 from peopleinfo.stores.dynamodb.client import ConditionFailed, RequestRejected, TransactionCancelled
+from peopleinfo.stores.dynamodb.history import origin_attributes, time_of
 from peopleinfo.stores.dynamodb.items import (
     RANDOM_BYTES,
     ItemKey,
@@ -43,7 +46,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from peopleinfo.crypto.ids import IdCipher
+    from peopleinfo.stores.dynamodb.changes import ChangeFeed
     from peopleinfo.stores.dynamodb.client import Item, Json, TableClient
+    from peopleinfo.stores.dynamodb.history import VersionItems
     from peopleinfo.stores.dynamodb.items import KeyAllocator
     from peopleinfo.stores.dynamodb.record_format import RecordFormat
 
@@ -55,8 +60,8 @@ _LOOKUP_BATCH: Final = 50  # records looked up per call, each under two keys
 _MAX_ID_AGE: Final = (
     24 * 60 * 60 * 1_000_000
 )  # microseconds between the time in a local id and the creation of its record
-_LOCATE_ATTRIBUTES: Final = "version, home, moved_to, " + ", ".join(CARRIED)
-_REINDEX_ATTRIBUTES: Final = f"{_LOCATE_ATTRIBUTES}, fold, body, surname_key"
+_LOCATE_ATTRIBUTES: Final = "version, home, moved_to, body, " + ", ".join(CARRIED)
+_REINDEX_ATTRIBUTES: Final = f"{_LOCATE_ATTRIBUTES}, fold, surname_key"
 
 
 class _Incoming(NamedTuple):
@@ -80,6 +85,8 @@ class Upsert:
         record_format: RecordFormat,
         item_keys: KeyAllocator,
         ids: IdCipher,
+        feed: ChangeFeed,
+        versions: VersionItems,
         locate: Callable[[ItemKey, str], Awaitable[Located | None]],
     ) -> None:
         """`locate` reads the current item of the record with a home key."""
@@ -87,6 +94,8 @@ class Upsert:
         self._format = record_format
         self._item_keys = item_keys
         self._ids = ids
+        self._feed = feed
+        self._versions = versions
         self._locate = locate
 
     async def home(self, person_id: str) -> ItemKey | None:
@@ -178,7 +187,7 @@ class Upsert:
                 home = await self._next_free_key(person, home)
             elif found.version >= person.header.version:
                 return False
-            elif await self._update(found, person.header.surname_key, person.record):
+            elif await self._update_recorded(found, person):
                 return True
         raise StoreUnavailable("concurrent changes of a person prevented its copy; try again")
 
@@ -207,11 +216,39 @@ class Upsert:
         new = self._format.new(home, item_key, key, person.record, secrets.token_bytes(8))
         if home != person.id_key:
             new.item["alias"] = binary(bytes.fromhex(person.header.person_id))
-        if item_key == home:
-            return await self._format.put_new(new)
-        new.item["home"] = binary(home.pk)
-        redirect: Json = {"Item": home.key | {"moved_to": binary(item_key.pk)}, "ConditionExpression": ABSENT}
-        return await _applied(self._table.transact_write({"Put": redirect}, *new.writes, token=secrets.token_hex(16)))
+        changes = await self._feed.announce([self._announcement(person, home, Operation.CREATED, {})])
+        operation = Operation.CREATED if person.header.version == 1 else Operation.UPDATED
+        new.item.update(origin_attributes(Origin(operation), changes[0].time))
+        async with self._feed.writing(changes):
+            if item_key == home:
+                done = await self._format.put_new(new)
+            else:
+                new.item["home"] = binary(home.pk)
+                redirect: Json = {"Item": home.key | {"moved_to": binary(item_key.pk)}, "ConditionExpression": ABSENT}
+                writes = ({"Put": redirect}, *new.writes)
+                done = await _applied(self._table.transact_write(*writes, token=secrets.token_hex(16)))
+        if not done:
+            await self._feed.withdraw(changes)
+        return done
+
+    async def _update_recorded(self, found: Located, person: _Incoming) -> bool:
+        """Replace the located record by a later version; return False if it has changed since."""
+        body = await self._format.body(found.home, found.item)
+        if body is None:  # its encryption key was deleted since
+            return False
+        more, obsolete = await self._versions.archive(found.home, found.version, body, found.item)
+        change = self._announcement(person, found.home, Operation.UPDATED, found.item)
+        changes = await self._feed.announce([change], more=more, obsolete=obsolete)
+        made = origin_attributes(UPDATED, changes[0].time)
+        async with self._feed.writing(changes):
+            done = await self._update(found, person.header.surname_key, person.record, made)
+        if not done:
+            await self._feed.withdraw(changes)
+        return done
+
+    def _announcement(self, person: _Incoming, home: ItemKey, operation: Operation, item: Item) -> Announcement:
+        foreign_id = person.header.person_id if home != person.id_key else None
+        return Announcement(home, person.header.version, operation, foreign_id, time_of(item))
 
     async def _reindex_one(self, home: ItemKey) -> tuple[str, str] | None:
         for _ in range(_MAX_ATTEMPTS):
@@ -226,7 +263,7 @@ class Upsert:
                 return found.item["surname_key"]["S"], self._format.index(key)
         raise StoreUnavailable("concurrent changes of a person prevented its reindexing; try again")
 
-    async def _update(self, found: Located, surname_key: str, record: StoredPerson) -> bool:
+    async def _update(self, found: Located, surname_key: str, record: StoredPerson, made: Item | None = None) -> bool:
         """Replace the located record and its surname key; return False if the record has changed since."""
         target = self._item_keys.rekeyed(found.home, surname_key)
         try:
@@ -235,12 +272,13 @@ class Upsert:
             )
         except PersonNotFound:  # deleted since
             return False
+        attributes |= made or {}
         if target == found.item_key:
             change = "SET " + ", ".join(f"{name} = :{name}" for name in attributes)
             values: Item = {f":{name}": text for name, text in attributes.items()}
             values[":expected"] = number(found.version)
             return await _applied(self._table.update(target.key, change, AT_VERSION, values))
-        item = target.key | attributes | carried_attributes(found.item)
+        item = target.key | carried_attributes(found.item) | attributes
         return await _applied(
             self._table.transact_write(*move_writes(found, target, item), token=secrets.token_hex(16))
         )

@@ -1,0 +1,177 @@
+"""Changes and deletions of one record, with its version in the history and the change in the feed."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from peopleinfo.errors import OutcomeUnknown, PersonNotFound, StoreUnavailable, VersionConflict
+from peopleinfo.people.history import Operation
+from peopleinfo.people.person import StoredPerson, encode_person, split_record, timestamp
+from peopleinfo.stores.dynamodb.changes import Announcement
+from peopleinfo.stores.dynamodb.client import ConditionFailed, TransactionCancelled
+from peopleinfo.stores.dynamodb.history import moment, origin_attributes, time_of
+from peopleinfo.stores.dynamodb.items import int_attr, number
+from peopleinfo.stores.dynamodb.record_format import was_written_by
+from peopleinfo.stores.dynamodb.record_writes import (
+    AT_VERSION,
+    Located,
+    carried_attributes,
+    delete_writes,
+    move_writes,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from peopleinfo.crypto.ids import IdCipher
+    from peopleinfo.people.history import Origin
+    from peopleinfo.people.person import PersonData
+    from peopleinfo.stores.dynamodb.changes import ChangeFeed
+    from peopleinfo.stores.dynamodb.client import Item, Json, TableClient
+    from peopleinfo.stores.dynamodb.history import ItemPerson, VersionItems
+    from peopleinfo.stores.dynamodb.items import ItemKey, KeyAllocator
+    from peopleinfo.stores.dynamodb.record_format import RecordFormat
+
+_MAX_ATTEMPTS: Final = 20  # attempts of a write that conflicts with concurrent writes
+
+
+class RecordWriter:
+    """Changes and deletes records."""
+
+    def __init__(
+        self,
+        table: TableClient,
+        record_format: RecordFormat,
+        item_keys: KeyAllocator,
+        ids: IdCipher,
+        feed: ChangeFeed,
+        versions: VersionItems,
+        locate: Callable[[ItemKey, str], Awaitable[Located | None]],
+    ) -> None:
+        """`locate` reads the current item of the record with a home key."""
+        self._table = table
+        self._format = record_format
+        self._item_keys = item_keys
+        self._ids = ids
+        self._feed = feed
+        self._versions = versions
+        self._locate = locate
+
+    async def replace(self, home: ItemKey, current: ItemPerson, data: PersonData, origin: Origin) -> StoredPerson:
+        """Replace the fields of a record at its current version. Raises PersonNotFound, VersionConflict."""
+        old, fields = split_record(current)
+        person_id, version = current.person_id, current.version + 1
+        change = self._announcement(home, person_id, version, origin.operation, current.item)
+        more, obsolete = await self._versions.archive(home, current.version, current.body, current.item)
+        (change,) = await self._feed.announce([change], more=more, obsolete=obsolete)
+        at = timestamp(moment(change.time))
+        record = encode_person(person_id, version, data, created_at=fields["created_at"], updated_at=at)
+        made = origin_attributes(origin, change.time)
+        item_key = self._item_keys.rekeyed(home, old.surname_key)
+        try:
+            async with self._feed.writing([change]):
+                if item_key == self._item_keys.rekeyed(home, data.surname_key):
+                    await self._update_in_place(home, item_key, data, record, made)
+                else:
+                    await self._move_partition(home, data, record, made)
+        except PersonNotFound:  # deleted meanwhile, maybe before its version was stored
+            with suppress(StoreUnavailable):
+                await self._versions.erase(home)
+            raise
+        return record
+
+    async def delete(self, found: Located, person_id: str) -> bool:
+        """Delete a record and its versions; return False if it was changed or moved after `found` was read."""
+        change = self._announcement(found.home, person_id, found.version + 1, Operation.DELETED, found.item)
+        marker = [self._versions.marker(found.home)] if found.version > 1 else []
+        changes = await self._feed.announce([change], more=marker)
+        async with self._feed.writing(changes):
+            deleted = await self.delete_item(found, self._format.delete_key_writes(found.home))
+        if not deleted:
+            await self._feed.withdraw(changes)
+        elif marker:
+            try:
+                await self._versions.erase(found.home)
+            except StoreUnavailable as error:  # the marker remains
+                raise OutcomeUnknown(str(error)) from error
+        return deleted
+
+    def _announcement(
+        self, home: ItemKey, person_id: str, version: int, operation: Operation, item: Item
+    ) -> Announcement:
+        foreign_id = person_id if self._ids.encode(home.block) != person_id else None
+        return Announcement(home, version, operation, foreign_id, time_of(item))
+
+    async def _update_in_place(
+        self, home: ItemKey, item_key: ItemKey, data: PersonData, record: StoredPerson, made: Item
+    ) -> None:
+        """Update a record in place: its surname, and so its partition, is unchanged."""
+        write_id = secrets.token_bytes(8)
+        attributes = await self._format.update_attributes(home, item_key, data.surname_key, record, write_id)
+        attributes |= made
+        change = "SET " + ", ".join(f"{name} = :{name}" for name in attributes)
+        values = {f":{name}": text for name, text in attributes.items()}
+        values[":expected"] = number(record.version - 1)
+        try:
+            await self._table.update(item_key.key, change, AT_VERSION, values)
+        except ConditionFailed as failed:
+            item = failed.item
+            if item is None or "moved_to" in item:  # the record moved to another partition
+                found = await self._locate(home, "version, write_id, moved_to")
+                item = found.item if found else None
+            self._raise_conflict(record, item, write_id, repeated=failed.repeated)
+
+    async def _move_partition(self, home: ItemKey, data: PersonData, record: StoredPerson, made: Item) -> None:
+        """Update a record and move it to the partition of its new surname."""
+        write_id = secrets.token_bytes(8)
+        repeated = False
+        for _ in range(_MAX_ATTEMPTS):
+            found = await self._locate(home, "version, write_id, once, alias, moved_to")
+            if found is None or found.version != record.version - 1:
+                self._raise_conflict(record, found.item if found else None, write_id, repeated=repeated)
+                return
+            target = self._item_keys.rekeyed(home, data.surname_key)
+            attributes = await self._format.update_attributes(home, target, data.surname_key, record, write_id)
+            item = target.key | carried_attributes(found.item) | attributes | made
+            try:
+                await self._table.transact_write(*move_writes(found, target, item), token=secrets.token_hex(16))
+            except TransactionCancelled as cancelled:
+                if not any(cancelled.failed):
+                    raise
+                repeated = repeated or cancelled.repeated
+            else:
+                return
+        raise StoreUnavailable("concurrent moves of the person prevented the change; try again")
+
+    def _raise_conflict(self, record: StoredPerson, item: Item | None, write_id: bytes, *, repeated: bool) -> None:
+        """Raise the error of a failed condition; return if an earlier attempt applied the change."""
+        if was_written_by(item, write_id):
+            return
+        if repeated:  # an earlier attempt may have succeeded before another write changed the record
+            raise OutcomeUnknown("another request changed the person at the same time")
+        if item is None:
+            raise PersonNotFound(record.person_id)
+        raise VersionConflict(record.person_id, actual=int_attr(item, "version"))
+
+    async def delete_item(self, found: Located, extra_writes: list[Json]) -> bool:
+        """Delete a record with its saved response in one transaction with `extra_writes`.
+
+        Return False if the record was changed or moved after `found` was read.
+        """
+        writes, response_writes = delete_writes(found)
+        writes += extra_writes
+        # Skip the response if only its condition fails: the idempotency key expired, or belongs to another record.
+        for optional in (response_writes, []):
+            try:
+                await self._table.transact_write(*writes, *optional, token=secrets.token_hex(16))
+            except TransactionCancelled as cancelled:
+                if not any(cancelled.failed):
+                    raise
+                if any(cancelled.failed[: len(writes)]):
+                    return False
+            else:
+                self._format.evict_key(found.home)
+                return True
+        return False
