@@ -20,7 +20,7 @@ MAX_TERMS: Final = 12
 _MIN_PHONE: Final = 3  # digits of a term that can be a phone number
 _TOKEN: Final = re.compile(
     r"(?P<mail>(?:mailto:)?<?[^\s<>,;\"()]+@[^\s<>,;\"()]+>?)"
-    r"|(?P<digits>(?:tel:)?[+(]{0,2}\d[\d\s()./\-年月]*[日\d]?(?:\s?(?:ext\.?|x)\s?\d{1,6}\b)?(?![^\W\d_]))"
+    r"|(?P<digits>(?:tel:)?[+(]{0,2}\d[\d\s()./\-年月]*[日\d]?(?:\s?(?:ext\.?|x)\s?\d{1,6}\b)?(?![^\W_]))"
     r"|(?P<text>[^\s,;]+)"
 )
 _LETTER: Final = re.compile(r"[^\W\d_]")

@@ -35,22 +35,26 @@ class SurnameSearch:
         more = True
         while more and not page.is_full:
             if person_filter.surname_key is not None:
-                people, more = await self._by_surname(person_filter.surname_key, page)
+                people, more = await self._by_surname(_keys(person_filter), page)
                 page.add_all(people)
             else:
                 more = await self._by_prefix(person_filter.prefix_key or "", page)
         return page.build(more=more)
 
-    async def _by_surname(self, key: str, page: PageBuilder) -> tuple[list[tuple[bytes, bytes | None]], bool]:
+    async def _by_surname(self, keys: list[str], page: PageBuilder) -> tuple[list[tuple[bytes, bytes | None]], bool]:
         """Return the next records of a surname, oldest first, and whether more exist."""
-        shards = [self._shard(key, shard, page.position, page.next_limit) for shard in range(self._item_keys.shards)]
+        shards = [
+            self._shard(key, shard, page.position, page.next_limit)
+            for key in keys
+            for shard in range(self._item_keys.shards)
+        ]
         pages = [await shards[0]] if len(shards) == 1 else await asyncio.gather(*shards)
         ends = [bytes_attr(last, "sk") for _, last in pages if last is not None]
         # Beyond the earliest end, a shard may have records that its page lacks.
         end = min(ends) if ends else None
-        index_value = self._format.index(key)
+        index_values = {self._format.index(key) for key in keys}
         found = [
-            (sk, item if "body" in item and surname_key(item) == index_value else None)
+            (sk, item if "body" in item and surname_key(item) in index_values else None)
             for items, _ in pages
             for sk, item in ((bytes_attr(item, "sk"), item) for item in items)
             if end is None or sk <= end
@@ -91,3 +95,8 @@ class SurnameSearch:
         keys = [(item["pk"]["B"], item["sk"]["B"]) for item in items]
         bodies = dict(zip(keys, await self._format.bodies(items), strict=True))
         return [(index_position_of(one), bodies.get((one["pk"]["B"], one["sk"]["B"]))) for one in entries]
+
+
+def _keys(person_filter: PersonFilter) -> list[str]:
+    """Return the surname keys of both fold versions: `reindex` may not have moved every record."""
+    return [key for key in (person_filter.surname_key, person_filter.outdated_key) if key]
