@@ -177,6 +177,38 @@ def test_import_of_ten_thousand_rows_rejects_37_invalid_rows(
     assert [(p["person_birthdate"], p["E-mail"]) for p in found] == [("1990-02-21", "n0@example.org")]
 
 
+def test_same_file_again_is_reported_as_already_imported(
+    page: Page, client: httpx.Client, surname: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "people.csv"
+    file.write_text(f"surname,name\n{surname},A\n{surname},B\n")
+    choose(page, file)
+    start(page)
+    expect_counts(page, stored=2, unchanged=0)
+    page.get_by_role("button", name="Import another file").click()
+    page.locator("#file").set_input_files(file)
+    expect(page.get_by_role("button", name="Import", exact=True)).to_be_enabled()
+    start(page)
+    expect_counts(page, stored=0, unchanged=2)
+    assert len(stored(client, surname)) == 2
+
+
+def test_edited_export_updates_the_people_with_the_same_id(
+    page: Page, client: httpx.Client, surname: str, tmp_path: Path
+) -> None:
+    for name in ("Ada", "Bo"):
+        client.post("/v1/people", json={"person_name": name, "person_surname": surname, "note": "=1"})
+    form = {"surname": surname, "format": "csv", "for": "excel"}
+    exported = client.post("/v1/people/export", json=form).content
+    file = tmp_path / "edited.csv"
+    file.write_bytes(exported.replace(b"Ada", b"Adele"))
+    choose(page, file)
+    expect(page.get_by_label("People who are already stored")).to_have_value("person_id")
+    start(page)
+    expect_counts(page, stored=0, updated=1, unchanged=1, rejected=0)
+    assert [(p["person_name"], p["note"]) for p in stored(client, surname)] == [("Adele", "=1"), ("Bo", "=1")]
+
+
 def test_every_attempt_has_a_new_key_and_its_retry_the_same_one(
     page: Page, client: httpx.Client, surname: str, tmp_path: Path
 ) -> None:
@@ -245,13 +277,24 @@ def test_unreadable_file_shows_a_message(page: Page, tmp_path: Path, content: by
     expect(page.get_by_role("heading", name="Check the preview")).to_be_hidden()
 
 
-@pytest.mark.parametrize("form", ["CSV", "NDJSON"])
+@pytest.mark.parametrize("form", ["Excel workbook", "vCard", "FHIR", "CSV for Excel"])
+def test_export_links_have_the_format_that_they_name(page: Page, client: httpx.Client, surname: str, form: str) -> None:
+    client.post("/v1/people", json={"person_surname": surname})
+    page.goto("/console/transfer")
+    with page.expect_download() as download:
+        page.get_by_role("link", name=form).click()
+    content = Path(download.value.path()).read_bytes()
+    starts = {"Excel workbook": b"PK", "vCard": b"BEGIN:VCARD", "FHIR": b"{", "CSV for Excel": "\ufeff".encode()}
+    assert content.startswith(starts[form])
+
+
+@pytest.mark.parametrize("form", ["Plain CSV", "NDJSON"])
 def test_export_contains_all_people(page: Page, client: httpx.Client, surname: str, form: str) -> None:
     client.post("/v1/people", json={"person_surname": surname})
     page.goto("/console/transfer")
     with page.expect_download() as download:
-        page.get_by_role("link", name=form).last.click()
-    assert download.value.suggested_filename == f"people.{form.lower()}"
+        page.get_by_role("link", name=form).click()
+    assert download.value.suggested_filename == f"people.{form.removeprefix('Plain ').lower()}"
     with Path(download.value.path()).open(encoding="utf-8", newline="") as file:
-        people = list(csv.DictReader(file)) if form == "CSV" else list(map(json.loads, file))
+        people = list(csv.DictReader(file)) if form == "Plain CSV" else list(map(json.loads, file))
     assert surname in {person.get("person_surname") for person in people}

@@ -20,7 +20,11 @@ const form = $("#mapping");
 const chosen = new Set(); // the options that the user changed
 
 /** Forget the options of the previous file. */
-export const resetOptions = () => (chosen.clear(), form.reset());
+export function resetOptions() {
+  chosen.clear();
+  form.reset();
+  form.elements.key.closest(".field").hidden = true;
+}
 
 /** Record that the user changed an option; another encoding or delimiter leads to other columns. */
 export function chooseOption({ id, dataset }) {
@@ -28,10 +32,12 @@ export function chooseOption({ id, dataset }) {
   if (["encoding", "delimiter"].includes(id)) chosen.delete("map");
 }
 
-/** Return the options of the import that differ from the guesses of the server. */
+/** Return the options of the import that differ from the guesses of the server. A file with ids updates people. */
 export function options() {
   const query = new URLSearchParams();
-  for (const name of ["encoding", "delimiter", "date_format", "on_bad_date", "key"]) if (chosen.has(name) && form.elements[name].value) query.set(name, form.elements[name].value);
+  const { key } = form.elements;
+  if (key.value && !key.closest(".field").hidden) query.set("key", key.value);
+  for (const name of ["encoding", "delimiter", "date_format", "on_bad_date"]) if (chosen.has(name) && form.elements[name].value) query.set(name, form.elements[name].value);
   if (chosen.has("map")) for (const [field, columns] of Object.entries(mapping())) query.append("map", `${field}=${columns.join(",")}`);
   return query;
 }
@@ -84,11 +90,11 @@ function showColumns({ columns, mapping, format }) {
 }
 
 /** Show the options that matter for the format, with the guesses of the server as their values. */
-function showOptions({ encoding, delimiter, mapping, date_formats: formats, date_choices: choices = [], format }) {
+function showOptions({ encoding, delimiter, mapping, date_formats: formats, date_choices: choices = [], format, columns }) {
   const { elements } = form;
   const isMapped = MAPPED_FORMATS.includes(format);
   const hasDates = isMapped && mapping.person_birthdate;
-  for (const [name, isShown] of Object.entries({ encoding: isMapped && encoding, delimiter, date_format: hasDates, on_bad_date: hasDates })) elements[name].closest(".field").hidden = !isShown;
+  for (const [name, isShown] of Object.entries({ encoding: isMapped && encoding, delimiter, date_format: hasDates, on_bad_date: hasDates, key: columns.some(({ name }) => name === "person_id") })) elements[name].closest(".field").hidden = !isShown;
   $("#options").hidden = !$(".field:not([hidden])", $("#options"));
   if (!chosen.has("date_format")) {
     const others = [...new Set([...choices, ...formats, ...DATE_FORMATS])].map((value) => h("option", { value }, dateLabel(value)));
