@@ -53,6 +53,12 @@ def test_styles_of_a_page_are_smaller_than_25_kilobytes() -> None:
     assert 0 < shared + max(sizes.values()) < 25_000
 
 
+def test_no_script_nests_template_literals() -> None:
+    # The minifier removes blanks in the inner literal.
+    for script in (REPOSITORY / "src" / "peopleinfo" / "console" / "static").glob("*.js"):
+        assert re.findall(r"\$\{[^}`]*`", script.read_text(encoding="utf-8")) == [], script.name
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_content_security_policy_allows_own_files_only(client: httpx.Client, path: str) -> None:
     answer = client.get(path)

@@ -68,7 +68,10 @@ function summary(file, { format, encoding, delimiter, header_line }) {
 
 function showWarnings(warnings) {
   $("#warnings").hidden = !warnings.length;
-  $("#warnings ul").replaceChildren(...warnings.map(({ line, message }) => h("li", null, `${line ? `Line ${number(line)}: ` : ""}${message[0].toUpperCase()}${plain(message.slice(1))}. You can change this below.`)));
+  $("#warnings ul").replaceChildren(...warnings.map(({ line, message }) => {
+    const place = line ? `Line ${number(line)}: ` : "";
+    return h("li", null, `${place}${message[0].toUpperCase()}${plain(message.slice(1))}. You can change this below.`);
+  }));
 }
 
 /** Return a message of the API in the words of the page, without the option of the API that the page offers as an input. */

@@ -169,12 +169,13 @@ function showEmpty(isFiltered) {
   $("#empty").replaceChildren(message);
 }
 
+const people = (count) => (count === 1 ? "1 person" : `${count.toLocaleString("en")} people`);
+
 function summary(count, isFiltered) {
-  if (total?.count && count) return `${total.more_exist ? "More than " : ""}${total.count === 1 ? "1 person" : `${total.count.toLocaleString("en")} people`}`;
+  if (total?.count && count) return (total.more_exist ? "More than " : "") + people(total.count);
   if (!count) return cursor ? "No matches so far. More people remain." : "";
-  const people = count === 1 ? "1 person" : `${count.toLocaleString("en")} people`;
-  if (cursor && sortOrder()) return count < MAX_SORTED ? `Sorting, ${people} so far …` : `The first ${people}, sorted. Filters make the list shorter.`;
-  return people + (cursor ? " so far" : isFiltered ? "" : " in total");
+  if (cursor && sortOrder()) return count < MAX_SORTED ? `Sorting, ${people(count)} so far …` : `The first ${people(count)}, sorted. Filters make the list shorter.`;
+  return people(count) + (cursor ? " so far" : isFiltered ? "" : " in total");
 }
 
 function showError(reason) {
