@@ -9,6 +9,7 @@ import { upload } from "./upload.js";
 const RESULTS = ["stored", "updated", "unchanged", "conflict", "rejected", "skipped"];
 const MAX_SHOWN = 100; // rejected rows on the page; the download has all of them
 const form = $("#mapping");
+let request = new AbortController(); // the latest preview
 let file, attempt, rejects, counts;
 
 const show = (part) => {
@@ -35,13 +36,17 @@ const messageOf = ({ errors, message }) => errors.map(({ pointer, reason }) => `
 
 /** Show the preview; an error leads back to the choice of a file, unless the user changed an option. */
 async function check() {
+  request.abort(); // its response would replace later choices
+  request = new AbortController();
+  const { signal } = request;
   $("#start").disabled = true;
   put("#invalid-option", "");
   try {
-    await preview(file);
+    await preview(file, signal);
     $("#start").disabled = false;
     return true;
   } catch (reason) {
+    if (reason.name === "AbortError") return false;
     if (reason.status === undefined) throw reason;
     if ($("#mapping").hidden) chooseAnother(`${file.name} cannot be imported: ${messageOf(reason)}`);
     else put("#invalid-option", messageOf(reason));

@@ -49,9 +49,10 @@ function mapping() {
 }
 
 /** Request the preview of a file and show it. Throws Problem. */
-export async function preview(file) {
+export async function preview(file, signal) {
   const part = (await file.slice(0, 2).text()) === ZIP ? file : file.slice(0, PREVIEW_SIZE);
-  const found = await call("POST", `/v1/people/import/preview?${options()}`, { body: part, type: "application/octet-stream", retry: true });
+  const found = await call("POST", `/v1/people/import/preview?${options()}`, { body: part, type: "application/octet-stream", signal, retry: true });
+  signal.throwIfAborted();
   put("#found-format", summary(file, found));
   showWarnings(found.warnings);
   showColumns(found);
@@ -81,6 +82,8 @@ function plain(message) {
 }
 
 function showColumns({ columns, mapping, format }) {
+  const known = $$("[data-column]", form).map(({ dataset }) => dataset.column);
+  if (chosen.has("map") && known.join() === columns.map(({ name }) => name).join()) return; // the page has the choices of the user
   $("#columns").hidden = !columns.length || !MAPPED_FORMATS.includes(format);
   $("#columns tbody").replaceChildren(...columns.map(({ name, field, examples }) => {
     const fields = Object.keys(LABELS).filter((label) => mapping[label]?.includes(name));
