@@ -80,7 +80,7 @@ def test_table_holds_every_value_as_text(write: Callable[[list[bytes]], bytes], 
     assert found == [as_cells(importable(body)) for body in bodies]
 
 
-# `make bench ARGS=formats` runs the same with 10,000 people.
+# The figures of the docs are those of ROUND_TRIP_PEOPLE=10000.
 PEOPLE = int(os.environ.get("ROUND_TRIP_PEOPLE", "300"))
 
 

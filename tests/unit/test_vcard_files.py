@@ -26,6 +26,12 @@ def test_encoding_option_applies_to_text_and_to_quoted_printable() -> None:
     assert damaged == InvalidRow("is not valid utf-8 in N: set the encoding, for example cp1252")
 
 
+def test_picture_without_a_colon_and_empty_parameters_are_read() -> None:
+    card = b"BEGIN:VCARD\nN;CHARSET=:Harte;Ida\nNOTE;ENCODING=:x\nPHOTO;ENCODING=b\n AAAA\nEND:VCARD\n"
+    (data,) = people(card)
+    assert data == {"person_name": "Ida", "person_surname": "Harte", "note": "x"}
+
+
 @given(st.binary(max_size=200))
 def test_every_byte_is_in_a_row(noise: bytes) -> None:
     card = b"BEGIN:VCARD\r\nN:Harte;Ida\r\nNOTE:" + noise + b"\r\nEND:VCARD\r\n"

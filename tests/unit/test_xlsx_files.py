@@ -224,6 +224,10 @@ def test_prefixed_elements_and_unusual_paths_are_read() -> None:
         (b"PK\x03\x04surname", "the workbook is damaged"),
         (workbook({"A": [HEADER]})[:-500], "the workbook is damaged"),
         (workbook({}), "the header is missing"),
+        (
+            raw_workbook("", parts={"xl/workbook.xml": '<?xml version="1.0" encoding="UT--8"?><a/>'}),
+            "the workbook is damaged",
+        ),
         (raw_workbook("<row><c>"), "the workbook is damaged in sheet 'A'"),
         (raw_workbook("", parts={"xl/worksheets/sheet1.xml": "<!DOCTYPE a><a/>"}), "document type definition"),
     ],

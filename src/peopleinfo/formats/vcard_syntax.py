@@ -120,7 +120,7 @@ def _lines(text: TextIO) -> Iterator[tuple[int, str]]:
         if is_binary and (line[:1] in " \t" or _BASE64.fullmatch(line)):
             continue
         is_binary = _BINARY.match(line) is not None
-        yield number, f"{line[: line.index(':') + 1]}\n" if is_binary else line
+        yield number, f"{line.partition(':')[0].rstrip()}:\n" if is_binary else line
 
 
 def properties(card: Card, charset: str) -> list[Property]:
@@ -183,8 +183,8 @@ def _parameter_values(text: str) -> list[str]:
 
 def _decode(name: str, value: str, parameters: dict[str, list[str]], default: str) -> str | None:
     """Return the text of a value in quoted-printable, base64 or another charset; None for binary data. Raises InvalidCard."""
-    transfer = parameters.get("ENCODING", [""])[0].upper()
-    charset = parameters.get("CHARSET", [""])[0] or default
+    transfer = "".join(parameters.get("ENCODING", ())[:1]).upper()
+    charset = "".join(parameters.get("CHARSET", ())[:1]) or default
     has_charset = charset != default == UTF8 and not value.isascii()  # else the text is decoded already
     is_encoded = has_charset or transfer in ("QUOTED-PRINTABLE", "B", "BASE64")
     try:

@@ -33,7 +33,7 @@ _DAMAGED: Final = (
     EOFError,
     expat.ExpatError,
     ValueError,
-    KeyError,
+    LookupError,
     NotImplementedError,
 )
 
