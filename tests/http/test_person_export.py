@@ -55,6 +55,15 @@ def test_export_contains_the_record_and_its_audit_events(client: httpx.Client) -
     assert export(client, person_id)["audit"]["events"][-1]["action"] == "exportPerson"
 
 
+def test_export_contains_earlier_versions(client: httpx.Client) -> None:
+    person_id = create_person(client)
+    first = client.get(f"/v1/people/{person_id}").json()
+    changed = client.put(f"/v1/people/{person_id}", json={"person_surname": "New"}, headers={"If-Match": "*"}).json()
+    document = export(client, person_id)
+    assert document["person"] == changed
+    assert document["history"] == [{"version": 1, "by": "admin-key", "operation": "created", "person": first}]
+
+
 def test_export_includes_events_of_rotated_files(client: httpx.Client, folder: Path) -> None:
     person_id = create_person(client)
     (folder / "audit.jsonl").rename(folder / "audit.jsonl.1")

@@ -24,7 +24,7 @@ _Id = Annotated[str, typer.Argument(metavar="ID", help="Id of the person.", show
 def export(person_id: _Id, store: options.Store = None) -> None:
     """Print all data about a person as JSON.
 
-    The document holds the record. It also holds the person's audit events when PEOPLEINFO_AUDIT_LOG is a file.
+    The document holds the record and its earlier versions. It also holds the person's audit events when PEOPLEINFO_AUDIT_LOG is a file.
 
     Example: peopleinfo person export e953cc6a7f986f7bb8466799a8eb167a > person.json
     """
@@ -53,12 +53,14 @@ async def open_people_and_audit(settings: Settings, stack: AsyncExitStack) -> tu
 
 
 async def _export(settings: Settings, person_id: str) -> bytes:
+    from peopleinfo.app import open_audit, open_history
     from peopleinfo.privacy.audit import COMMAND, audit_action
     from peopleinfo.privacy.export import export_personal_data
 
     async with AsyncExitStack() as stack:
-        people, audit = await open_people_and_audit(settings, stack)
-        document = await export_personal_data(people, audit, person_id)
+        audit = open_audit(settings, stack) if settings.audit_file else None
+        history, _ = await stack.enter_async_context(open_history(settings))
+        document = await export_personal_data(history, audit, person_id)
         audit_action(audit, "exportPerson", person_id, by=COMMAND)
         return document
 

@@ -70,7 +70,10 @@ BY_TYPE: Final[tuple[tuple[Any, Any], ...]] = (
     (schemas.ChangePage, {"changes": [_CHANGE], "next": "6VtSmAhBmm27JOjFkEPq_8Yh", "more": False}),
     (schemas.ImportResult, {"line": 2, "result": "stored", "person_id": PERSON_ID}),
     (schemas.ImportPreview, _PREVIEW),
-    (schemas.PersonExport, {"person": _PERSON, "audit": {"availability": "included", "events": [_EVENT]}}),
+    (
+        schemas.PersonExport,
+        {"person": _PERSON, "history": [], "audit": {"availability": "included", "events": [_EVENT]}},
+    ),
     (schemas.Status, {"statusCode": 200, "status": "ok", "version": "0.1.0", "store": "ok"}),
 )
 BY_MEDIA_TYPE: Final[dict[str, Any]] = {

@@ -160,9 +160,9 @@ OPERATIONS: Final = (
         Scope.ADMIN,
         "exportPerson",
         "Export all data about a person",
-        "Returns the person and the audit events that concern it, for example to answer a request for access under the GDPR. "
+        "Returns the person, its earlier versions and the audit events that concern it, for example to answer a request for access under the GDPR. "
         "If the audit log is stored outside the service, the response says so.",
-        {200: Response("The person and its audit events.", {JSON: PersonExport})},
+        {200: Response("The person, its versions and its audit events.", {JSON: PersonExport})},
         errors=(404,),
     ),
     *HISTORY_OPERATIONS,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.http.cursors import Cursors
     from peopleinfo.http.search_params import SearchRequest
+    from peopleinfo.people.history_service import HistoryService
     from peopleinfo.people.person import StoredPerson
     from peopleinfo.people.service import PeopleService
     from peopleinfo.privacy.audit import AuditLog
@@ -152,13 +153,13 @@ class PersonResource(EvaluatesConditions):
 class PersonExportResource:
     """/v1/people/{person_id}/export: subject access, with all data about one person."""
 
-    def __init__(self, people: PeopleService, audit: AuditLog | None) -> None:
-        self._people = people
+    def __init__(self, history: HistoryService, audit: AuditLog | None) -> None:
+        self._history = history
         self._audit = audit
 
     async def on_get(self, _: Request, resp: Response, person_id: str) -> None:
-        """Return the record and the audit events of the person."""
-        resp.data = await export_personal_data(self._people, self._audit, person_id)
+        """Return the record, the earlier versions and the audit events of the person."""
+        resp.data = await export_personal_data(self._history, self._audit, person_id)
         resp.set_header("Cache-Control", "private, no-store")
         resp.downloadable_as = "person.json"
 

@@ -33,7 +33,7 @@ def add_people_routes(app: App, services: Services, *, body_timeout: float) -> N
     app.add_route("/v1/people/import/preview", ImportPreviewResource(imports, threads, body_timeout=body_timeout))
     app.add_route("/v1/people/export", ExportResource(people, services.history, tokens, body_timeout=body_timeout))
     app.add_route("/v1/people/{person_id}", PersonResource(people, body_timeout=body_timeout))
-    app.add_route("/v1/people/{person_id}/export", PersonExportResource(people, services.audit))
+    app.add_route("/v1/people/{person_id}/export", PersonExportResource(services.history, services.audit))
     app.add_route("/v1/people/{person_id}/history", HistoryResource(services.history, cursors))
     app.add_route("/v1/people/{person_id}/history/{version}", VersionResource(services.history))
     app.add_route("/v1/people/{person_id}/restore", RestoreResource(services.history, body_timeout=body_timeout))

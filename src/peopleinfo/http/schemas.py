@@ -344,13 +344,23 @@ class AuditSection(Struct):
     omitted: Annotated[int | UnsetType, Meta(description="Number of older events that are not included.")] = UNSET
 
 
+class EarlierVersion(Struct):
+    """An earlier version of a person."""
+
+    version: _Version
+    by: str | None
+    operation: str
+    person: Person
+
+
 class PersonExport(Struct):
     """All data about a person."""
 
     person: Person
+    history: list[EarlierVersion]
     audit: AuditSection
 
 
 TYPES: Final = (
-    VersionSummary, HistoryPage, RestoreBody, Change, ChangePage, NewPerson, Person, LegacyPerson, SearchBody, ExportBody, PeoplePage, Problem, Status, ImportResult, ImportPreview, AuditEvent, AuditSection, PersonExport,
+    VersionSummary, HistoryPage, EarlierVersion, RestoreBody, Change, ChangePage, NewPerson, Person, LegacyPerson, SearchBody, ExportBody, PeoplePage, Problem, Status, ImportResult, ImportPreview, AuditEvent, AuditSection, PersonExport,
 )  # fmt: skip

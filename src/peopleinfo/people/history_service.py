@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from peopleinfo.errors import PersonNotFound, VersionConflict, VersionNotFound
 from peopleinfo.people.history import ChangeReader, Operation, Origin, VersionReader, summaries
@@ -11,10 +11,13 @@ from peopleinfo.people.person import StoredPerson, split_record
 from peopleinfo.people.store import PersonStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import AsyncIterator, Iterable
 
-    from peopleinfo.people.history import ChangePage, VersionSummary
+    from peopleinfo.people.history import ChangePage, PersonVersion, VersionSummary
     from peopleinfo.people.service import Precondition
+
+
+_PAGE_LIMIT: Final = 100
 
 
 class HistoryStore(PersonStore, VersionReader, ChangeReader, Protocol):
@@ -41,6 +44,15 @@ class HistoryService:
         found = page.versions[1:] if previous else page.versions
         more = page.more or len(found) > limit
         return summaries(found[:limit], previous, hidden), found[:limit][-1].version if more else None
+
+    async def versions(self, person_id: str) -> AsyncIterator[PersonVersion]:
+        """Yield all stored versions, oldest first; the last one is the current version. Raises PersonNotFound."""
+        after, more = 0, True
+        while more:
+            versions, more = await self._store.read_versions(person_id, after=after, limit=_PAGE_LIMIT)
+            for version in versions:
+                yield version
+                after = version.version
 
     async def version(self, person_id: str, version: int) -> StoredPerson:
         """Return the record at a version. Raises PersonNotFound, VersionNotFound."""
