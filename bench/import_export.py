@@ -1,6 +1,6 @@
 """How fast are import and export, and how much memory do they use?
 
-The benchmark runs the real commands in separate processes on a CSV file of generated people. Each batch is durable before the next.
+The benchmark runs the real commands in separate processes on a file of generated people. Each batch is durable before the next.
 """
 
 import csv
@@ -25,12 +25,16 @@ def main() -> list[Table]:
         for size in SIZES:
             rows = Path(folder) / f"{size}.csv"
             _write(rows, size)
-            figures: dict[str, list[tuple[float, float]]] = {"import": [], "export": []}
+            files = {".csv": rows, ".ndjson": Path(folder) / "people.ndjson", ".xlsx": Path(folder) / "people.xlsx"}
+            steps = (("import", ".csv"), ("export", ".ndjson"), ("export", ".xlsx"), ("import", ".xlsx"))
+            figures: dict[str, list[tuple[float, float]]] = {f"{name} {kind}": [] for name, kind in steps}
             for number in range(ROUNDS):
-                store = f"sqlite:///{folder}/{size}-{number}.db"
-                for name, file in (("import", rows), ("export", Path(folder) / "people.ndjson")):
-                    seconds, peak = _timed([sys.executable, "-m", "peopleinfo", name, str(file), "--store-url", store])
-                    figures[name].append((size / seconds, peak / 1e3))
+                for name, kind in steps:
+                    source = "-copy" if (name, kind) == ("import", ".xlsx") else ""
+                    store = f"sqlite:///{folder}/{size}-{number}{source}.db"
+                    command = [sys.executable, "-m", "peopleinfo", name, str(files[kind]), "--store-url", store]
+                    seconds, peak = _timed(command)
+                    figures[f"{name} {kind}"].append((size / seconds, peak / 1e3))
             for name, measured in figures.items():
                 rates, peaks = (list(column) for column in zip(*measured, strict=True))
                 table.row(f"{size:,}", name, spread(rates), spread(peaks))
