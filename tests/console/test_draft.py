@@ -59,12 +59,12 @@ def test_saved_and_cancelled_input_leaves_no_draft(page: Page, edit_page: str) -
     page.goto(edit_page)
     page.get_by_label("Address").fill("A street")
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_role("heading", name="Dora Entwurf")).to_be_visible()
+    expect(page.get_by_role("heading", name="Dora Entwurf", exact=True)).to_be_visible()
     assert "A street" not in stored(page)
     page.goto(edit_page)
     page.get_by_label("Address").fill("Another street")
     page.get_by_role("link", name="Cancel").click()
-    expect(page.get_by_role("heading", name="Dora Entwurf")).to_be_visible()
+    expect(page.get_by_role("heading", name="Dora Entwurf", exact=True)).to_be_visible()
     assert "Another street" not in stored(page)
 
 
