@@ -29,6 +29,8 @@ def test_import_stores_the_people_of_the_table(client: httpx.Client, case: Table
     _assert_lines(results, case)
     ids = [result["person_id"] for result in results if result["result"] == "stored"]
     stored = [client.get(f"/v1/people/{person_id}").json() for person_id in ids]
+    for person_id in ids:  # so that the next import of the same person stores it
+        client.delete(f"/v1/people/{person_id}").raise_for_status()
     assert [{name: value for name, value in one.items() if name not in _READ_ONLY} for one in stored] == case.people
 
 
