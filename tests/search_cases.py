@@ -80,7 +80,7 @@ FIELDS: Final = SearchCase(
     [person("Ben", "Roth", phone="+0 00 213", email="Ben.Roth@Example.org"),
      person("Ida", "Harte", address="12 Elm Row, Springfield 10115", born="1984-11-05", phone="+49 30 1234567"),
      person("Ann", "Harte", address="Hauptstraße 5, 10115 Berlin", born="1990-02-11"),
-     person("Bob", "Lee", address="221B Baker Street, London NW1 6XE", born="10 December 1815", phone=["+1 212-555-0123", "+44 20 7946 0958"])],
+     person("Bob", "Lee", address="221B Baker Street, London NW1 6XE", born="1815-12-10", phone=["+1 212-555-0123", "+44 20 7946 0958"])],
     {"+000213": ["Ben"], "000213": ["Ben"], "elm row": ["Ida"], "12 Elm Row": ["Ida"], "harte elm": ["Ida"], "elm row harte": ["Ida"],
      "05.11.1984": ["Ida"], "harte 1984": ["Ida"], "1984": ["Ida"], "5 Nov 1984": ["Ida"], "11/05/1984": ["Ida"], "1984-11-05": ["Ida"],
      "November 5, 1984": ["Ida"], "05/11/84": ["Ida"], "19841105": ["Ida"], "Harte 05.11.1984": ["Ida"], "Nov 1984": ["Ida"],
