@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from bench.sample_people import SURNAMES, people
 from peopleinfo.people.person import parse_person
-from peopleinfo.people.search import PersonFilter, Search
+from peopleinfo.people.person_filter import PersonFilter, Search
 from peopleinfo.people.store import IdempotencyKey, Store
 from peopleinfo.settings import Settings
 from peopleinfo.settings.urls import DynamoDBUrl

@@ -11,10 +11,10 @@ from bench.census_people import edited, people, respelled, transposed
 from peopleinfo.people.folding import fold
 from peopleinfo.people.index_entries import IndexPlan, entries
 from peopleinfo.people.nicknames import related_names
-from peopleinfo.people.people_search import PeopleSearch
 from peopleinfo.people.person import PersonData
 from peopleinfo.people.query import parse
 from peopleinfo.people.similarity import bucket_keys
+from peopleinfo.people.text_search import PeopleSearch
 from tests.memory_index import MemoryIndex
 
 COUNT = int(os.environ.get("BENCH_PEOPLE", "120000"))

@@ -11,9 +11,9 @@ from pathlib import Path
 from bench.census_people import people
 from bench.search_quality import typed_queries
 from peopleinfo.people.index_entries import DEFAULT_PLAN, NO_INDEX
-from peopleinfo.people.people_search import PeopleSearch
 from peopleinfo.people.person import utc_now
 from peopleinfo.people.query import parse
+from peopleinfo.people.text_search import PeopleSearch
 from peopleinfo.stores.sqlite.factory import open_sqlite
 
 COUNTS = [int(count) for count in os.environ.get("BENCH_SIZES", "10000,120000").split(",")]

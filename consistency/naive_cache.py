@@ -12,7 +12,7 @@ import msgspec
 
 from peopleinfo.errors import PersonNotFound
 from peopleinfo.people.person import StoredPerson, split_record
-from peopleinfo.people.search import PersonFilter, Search
+from peopleinfo.people.person_filter import PersonFilter, Search
 from peopleinfo.people.store import Page
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from peopleinfo.errors import ChangedSinceMerge, PersonMerged, UndoFirst
-from peopleinfo.matching.decisions import Decision, are_different, decide
 from peopleinfo.matching.history import created, edited
 from peopleinfo.matching.merging import Keep, Merge, Merges, Record, is_same_merge, plan_merge, plan_undo
+from peopleinfo.matching.reviewer_decisions import Decision, are_different, decide
 
 if TYPE_CHECKING:
     from random import Random

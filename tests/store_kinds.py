@@ -12,7 +12,7 @@ from peopleinfo.crypto.master_key import Encryption, FileMasterKey, create_file
 from peopleinfo.errors import PersonNotFound
 from peopleinfo.people.history import DEFAULT_LIMITS
 from peopleinfo.people.person import PersonData
-from peopleinfo.people.search import PersonFilter, Search
+from peopleinfo.people.person_filter import PersonFilter, Search
 from peopleinfo.settings.urls import DynamoDBUrl
 from peopleinfo.stores.cached.store import open_cached
 from peopleinfo.stores.dynamodb import schema

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from peopleinfo.crypto.envelope import RECORD, RESPONSE, context
+from peopleinfo.crypto.ciphertext_format import RECORD, RESPONSE, context
 from peopleinfo.crypto.keyring import KeyCache, generation_of
 from peopleinfo.crypto.master_key import Encryption, FileMasterKey, OldOrNewMasterKey, create_file
 from peopleinfo.crypto.rotation import rotate

@@ -12,7 +12,7 @@ from peopleinfo.people.store import PAGE_SIZE
 from tests.store_kinds import person_filter
 
 if TYPE_CHECKING:
-    from peopleinfo.people.search import PersonFilter
+    from peopleinfo.people.person_filter import PersonFilter
     from peopleinfo.people.service import PeopleService
     from peopleinfo.people.store import Store
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from peopleinfo.people.index_entries import DEFAULT_PLAN, NO_INDEX, IndexPlan, entries, vocabulary_words
-from peopleinfo.people.people_search import PeopleSearch
 from peopleinfo.people.person import StoredPerson, encode_person, split_record
 from peopleinfo.people.query import parse
 from peopleinfo.people.similarity import deletion_keys
+from peopleinfo.people.text_search import PeopleSearch
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.search_cases import CASES, OTHERS, person
 from tests.store_kinds import ENCRYPTED, encryption, person_filter, purge_all, scan_all

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peopleinfo.matching.decisions import are_different, decide
 from peopleinfo.matching.frequencies import Counts, Frequencies, count_keys, country_shares, is_common
 from peopleinfo.matching.merging import Merge, Merges
 from peopleinfo.matching.record import prepare
+from peopleinfo.matching.reviewer_decisions import are_different, decide
 from peopleinfo.matching.scoring import GRADES, Assessment, Score, are_relatives, score
 from peopleinfo.matching.weights import ADDRESS, BECAUSE, BECAUSE_IDENTIFIER, BIRTHDATE, IDENTIFIER, NAME, SURNAME
 

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
 from peopleinfo.bulk.checksum import BUCKETS, BucketChecksums, SetChecksum, bucket
-from peopleinfo.crypto.ids import derive_key
+from peopleinfo.crypto.person_ids import derive_key
 from peopleinfo.errors import PersonNotFound, StoreDamaged, StoreUnavailable, TargetNotEmpty
 from peopleinfo.people.person import decode_header
 from peopleinfo.people.store import BulkStore, Checkpoint, PersonReader, PersonStore

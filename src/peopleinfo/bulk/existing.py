@@ -11,7 +11,7 @@ import msgspec
 from peopleinfo.bulk.updates import as_cell
 from peopleinfo.people.fields import READ_ONLY_FIELDS
 from peopleinfo.people.person import PersonData, decode_fields
-from peopleinfo.people.search import PersonFilter, Search
+from peopleinfo.people.person_filter import PersonFilter, Search
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -15,7 +15,7 @@ from peopleinfo.bulk.row_validation import validate
 from peopleinfo.bulk.rows import Account, InvalidRow, Row, RowResult, SkippedRow
 from peopleinfo.bulk.updates import Updates, keyed_row
 from peopleinfo.bulk.upsert_options import DEFAULT_UPSERT, UpsertOptions
-from peopleinfo.crypto.ids import derive_key
+from peopleinfo.crypto.person_ids import derive_key
 from peopleinfo.errors import FieldError, IdempotencyKeyConflict
 from peopleinfo.people import strict_json
 from peopleinfo.people.birthdate import earliest_date

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from peopleinfo.crypto.cipher import Cipher
-from peopleinfo.crypto.ids import derive_key
+from peopleinfo.crypto.person_ids import derive_key
 from peopleinfo.errors import DecryptionFailed, InvalidBackup, InvalidJson
 from peopleinfo.people import strict_json
 

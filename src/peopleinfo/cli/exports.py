@@ -18,7 +18,7 @@ from peopleinfo.settings import Settings
 from peopleinfo.signals import Terminated
 
 if TYPE_CHECKING:
-    from peopleinfo.people.search import PersonFilter
+    from peopleinfo.people.person_filter import PersonFilter
 
 
 def export(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from peopleinfo.people.search import Match, PersonFilter, Search
+from peopleinfo.people.person_filter import Match, PersonFilter, Search
 from peopleinfo.settings import PREFIX, Settings
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from peopleinfo.people.person import StoredPerson
-    from peopleinfo.people.search import PersonFilter
+    from peopleinfo.people.person_filter import PersonFilter
 
 _PAGE: Final = 500
 

@@ -12,7 +12,7 @@ from peopleinfo.auth.principal import ANONYMOUS, Principal, Scope
 from peopleinfo.console import static_files
 from peopleinfo.formats import headings
 from peopleinfo.http.bodies import cookie
-from peopleinfo.http.middleware.security_headers import PAGE_HEADERS
+from peopleinfo.http.page_headers import PAGE_HEADERS
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response

@@ -7,7 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from peopleinfo.crypto.cipher import KEY_SIZE, Cipher
-from peopleinfo.crypto.envelope import record_cipher
+from peopleinfo.crypto.ciphertext_format import record_cipher
 from peopleinfo.errors import DecryptionFailed, StoreConfigurationError, StoreUnavailable
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Final
 
 from peopleinfo.crypto.cipher import Cipher
-from peopleinfo.crypto.ids import derive_key
+from peopleinfo.crypto.person_ids import derive_key
 from peopleinfo.errors import DecryptionFailed, InvalidCursor, InvalidToken
 
 _CHANGES: Final = b"changes"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 import falcon
 
 from peopleinfo.http.middleware.compression import send_document
-from peopleinfo.http.middleware.security_headers import PAGE_HEADERS
 from peopleinfo.http.openapi import document
+from peopleinfo.http.page_headers import PAGE_HEADERS
 from peopleinfo.people import strict_json
 
 if TYPE_CHECKING:

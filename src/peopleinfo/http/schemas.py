@@ -10,7 +10,7 @@ from peopleinfo.formats.export_formats import ExportFormat  # noqa: TC001 - read
 from peopleinfo.formats.reader import Format as ImportFormat  # noqa: TC001 - read at run time, as a type
 from peopleinfo.http.search_params import LIMIT, MAX_IDS, MAX_LIMIT, ExportProgram
 from peopleinfo.people.fields import FIELD_TABLE, LEGACY_FIELDS, Field
-from peopleinfo.people.search import Match  # noqa: TC001 - read at run time, as a type
+from peopleinfo.people.person_filter import Match  # noqa: TC001 - read at run time, as a type
 
 Text = Annotated[str, Meta(min_length=1)]
 _Id = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", examples=["e953cc6a7f986f7bb8466799a8eb167a"])]

@@ -10,7 +10,7 @@ import msgspec
 
 from peopleinfo.errors import FieldError, InvalidSearch
 from peopleinfo.formats.export_formats import FORMATS
-from peopleinfo.people.search import Match, PersonFilter, Search
+from peopleinfo.people.person_filter import Match, PersonFilter, Search
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,7 +11,7 @@ import falcon
 
 from peopleinfo.auth.authenticator import STALE_KEY_TTL
 from peopleinfo.crypto.cipher import Cipher
-from peopleinfo.crypto.ids import derive_key
+from peopleinfo.crypto.person_ids import derive_key
 from peopleinfo.errors import DecryptionFailed, Unavailable
 from peopleinfo.http.bodies import cookie
 

@@ -12,7 +12,6 @@ from peopleinfo.people import strict_json
 from peopleinfo.people.birthdate import earliest_date
 from peopleinfo.people.field_access import redact, visible_fields
 from peopleinfo.people.history import Operation, Origin
-from peopleinfo.people.people_search import PeopleSearch, SearchResult
 from peopleinfo.people.person import (
     MAX_RECORD_SIZE,
     MAX_STORED_SIZE,
@@ -25,13 +24,14 @@ from peopleinfo.people.person import (
     split_record,
 )
 from peopleinfo.people.store import PAGE_SIZE, CacheStatus, IdempotencyKey, Page
+from peopleinfo.people.text_search import PeopleSearch, SearchResult
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Sequence
     from datetime import date, datetime
 
+    from peopleinfo.people.person_filter import PersonFilter
     from peopleinfo.people.query import Query
-    from peopleinfo.people.search import PersonFilter
     from peopleinfo.people.search_index import SearchIndex
     from peopleinfo.people.store import CachedReader, ClientKey, PersonStore
 

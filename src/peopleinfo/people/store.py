@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from peopleinfo.errors import IdentifierConflict, PersonNotFound, VersionConflict
     from peopleinfo.people.history import Origin
     from peopleinfo.people.person import PersonData, StoredPerson
-    from peopleinfo.people.search import PersonFilter
+    from peopleinfo.people.person_filter import PersonFilter
 
     ReplaceOutcome = StoredPerson | PersonNotFound | VersionConflict | IdentifierConflict
 

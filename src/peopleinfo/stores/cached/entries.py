@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import Final
 
 from peopleinfo.crypto.cipher import KEY_SIZE, Cipher
-from peopleinfo.crypto.ids import derive_key
+from peopleinfo.crypto.person_ids import derive_key
 from peopleinfo.errors import DecryptionFailed
 
 # The last digits of a Redis key select the encryption key. With a single key, a random nonce could repeat within a few years.

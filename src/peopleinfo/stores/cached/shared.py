@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from redis.exceptions import RedisError
 
-from peopleinfo.crypto.ids import derive_key
+from peopleinfo.crypto.person_ids import derive_key
 from peopleinfo.stores.cached.entries import Entries
 from peopleinfo.stores.cached.redis_client import CacheUnavailable, Script
 from peopleinfo.telemetry import tracing

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from peopleinfo.crypto.ids import derive_key
+from peopleinfo.crypto.person_ids import derive_key
 from peopleinfo.telemetry.metrics import CACHE_INVALID
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.people.history import Origin
     from peopleinfo.people.person import PersonData
-    from peopleinfo.people.search import PersonFilter
+    from peopleinfo.people.person_filter import PersonFilter
     from peopleinfo.people.store import Checkpoint, IdempotencyKey, Replacement, ReplaceOutcome, Store
 
 T = TypeVar("T")

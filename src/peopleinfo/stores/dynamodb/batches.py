@@ -17,7 +17,7 @@ from peopleinfo.stores.dynamodb.upsert import gather_limited
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from peopleinfo.crypto.ids import IdCipher
+    from peopleinfo.crypto.person_ids import IdCipher
     from peopleinfo.people.history import Origin
     from peopleinfo.people.store import PersonStore, Replacement, ReplaceOutcome
     from peopleinfo.stores.dynamodb.client import TableClient

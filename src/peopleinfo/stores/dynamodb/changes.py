@@ -28,7 +28,7 @@ from peopleinfo.stores.dynamodb.schema import TTL
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from peopleinfo.crypto.ids import IdCipher
+    from peopleinfo.crypto.person_ids import IdCipher
     from peopleinfo.people.history import HistoryLimits
     from peopleinfo.stores.dynamodb.client import Item, TableClient
 

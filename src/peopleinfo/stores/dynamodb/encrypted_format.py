@@ -10,7 +10,7 @@ import secrets
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from peopleinfo.crypto.envelope import RECORD, RESPONSE, context
+from peopleinfo.crypto.ciphertext_format import RECORD, RESPONSE, context
 from peopleinfo.crypto.keyring import KeyCache
 from peopleinfo.errors import DecryptionFailed, PersonNotFound
 from peopleinfo.stores.dynamodb.client import TransactionCancelled
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from peopleinfo.crypto.cipher import Cipher
-    from peopleinfo.crypto.record_encryption import RecordEncryption
+    from peopleinfo.crypto.store_keys import RecordEncryption
     from peopleinfo.people.person import StoredPerson
-    from peopleinfo.people.search import PersonFilter
+    from peopleinfo.people.person_filter import PersonFilter
     from peopleinfo.stores.dynamodb.client import Item, Json, TableClient
     from peopleinfo.stores.dynamodb.items import ItemKey
     from peopleinfo.stores.dynamodb.key_table import KeyGenerations

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from yarl import URL
 
-from peopleinfo.crypto.record_encryption import fingerprint
+from peopleinfo.crypto.store_keys import fingerprint
 from peopleinfo.errors import StoreConfigurationError, StoreMissing, StoreUnavailable
 from peopleinfo.people.history import DEFAULT_LIMITS
 from peopleinfo.stores.dynamodb import metrics
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from peopleinfo.crypto.master_key import Encryption
-    from peopleinfo.crypto.record_encryption import RecordEncryption
+    from peopleinfo.crypto.store_keys import RecordEncryption
     from peopleinfo.people.history import HistoryLimits
     from peopleinfo.settings.urls import DynamoDBUrl
     from peopleinfo.stores.dynamodb.client import Item

@@ -25,7 +25,7 @@ from binascii import a2b_base64, b2a_base64
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from peopleinfo.crypto.ids import BLOCK_SIZE, derive_key
+from peopleinfo.crypto.person_ids import BLOCK_SIZE, derive_key
 from peopleinfo.errors import StoreDamaged
 from peopleinfo.people.folding import FOLD_VERSION
 

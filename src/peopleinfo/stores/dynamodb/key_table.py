@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Final
 
 from peopleinfo.crypto.cipher import KEY_SIZE
 from peopleinfo.crypto.keyring import Keyring, Wrapped
-from peopleinfo.crypto.record_encryption import SECRET_OWNER, RecordEncryption, check_index
 from peopleinfo.crypto.rotation import PersonKey
+from peopleinfo.crypto.store_keys import SECRET_OWNER, RecordEncryption, check_index
 from peopleinfo.errors import StoreUnavailable
 from peopleinfo.stores.dynamodb.client import ConditionFailed
 from peopleinfo.stores.dynamodb.items import binary, bytes_attr, int_attr, number

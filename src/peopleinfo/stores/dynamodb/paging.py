@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from peopleinfo.crypto.ids import BLOCK_SIZE
+from peopleinfo.crypto.person_ids import BLOCK_SIZE
 from peopleinfo.people.person import check_stored
 from peopleinfo.people.store import MAX_ROWS_SCANNED, PAGE_SIZE, Page
 from peopleinfo.stores.dynamodb.items import ItemKey, binary, bytes_attr, item_key_of
@@ -12,7 +12,7 @@ from peopleinfo.stores.dynamodb.items import ItemKey, binary, bytes_attr, item_k
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from peopleinfo.people.search import PersonFilter
+    from peopleinfo.people.person_filter import PersonFilter
     from peopleinfo.stores.dynamodb.client import Item
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from peopleinfo.people.person import StoredPerson
-    from peopleinfo.people.search import PersonFilter
+    from peopleinfo.people.person_filter import PersonFilter
     from peopleinfo.stores.dynamodb.client import Item, Json, TableClient
     from peopleinfo.stores.dynamodb.items import ItemKey
 

@@ -25,7 +25,7 @@ from peopleinfo.stores.dynamodb.record_writes import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from peopleinfo.crypto.ids import IdCipher
+    from peopleinfo.crypto.person_ids import IdCipher
     from peopleinfo.people.history import Origin
     from peopleinfo.people.person import PersonData
     from peopleinfo.stores.dynamodb.changes import ChangeFeed

@@ -6,7 +6,7 @@ import secrets
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from peopleinfo.crypto.ids import IdCipher
+from peopleinfo.crypto.person_ids import IdCipher
 from peopleinfo.errors import (
     IdempotencyKeyConflict,
     IdempotentPersonDeleted,
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from peopleinfo.people.history import HistoryLimits, VersionPage
-    from peopleinfo.people.search import PersonFilter
+    from peopleinfo.people.person_filter import PersonFilter
     from peopleinfo.stores.dynamodb.client import Item, TableClient
     from peopleinfo.stores.dynamodb.record_format import NewItem, RecordFormat
 

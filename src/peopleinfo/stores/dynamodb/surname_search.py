@@ -10,7 +10,7 @@ from peopleinfo.stores.dynamodb.items import PREFIXES, binary, bytes_attr, prefi
 from peopleinfo.stores.dynamodb.paging import PageBuilder, index_key_at, index_position_of
 
 if TYPE_CHECKING:
-    from peopleinfo.people.search import PersonFilter
+    from peopleinfo.people.person_filter import PersonFilter
     from peopleinfo.people.store import Page
     from peopleinfo.stores.dynamodb.client import Item, TableClient
     from peopleinfo.stores.dynamodb.items import KeyAllocator

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
     from datetime import datetime
 
-    from peopleinfo.crypto.ids import IdCipher
+    from peopleinfo.crypto.person_ids import IdCipher
     from peopleinfo.stores.dynamodb.changes import ChangeFeed
     from peopleinfo.stores.dynamodb.client import Item, Json, TableClient
     from peopleinfo.stores.dynamodb.history import VersionItems

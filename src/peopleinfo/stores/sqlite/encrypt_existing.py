@@ -6,9 +6,9 @@ import sqlite3
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
-from peopleinfo.crypto.ids import BLOCK_SIZE
-from peopleinfo.crypto.record_encryption import SECRET_OWNER
+from peopleinfo.crypto.person_ids import BLOCK_SIZE
 from peopleinfo.crypto.rotation import PersonKey
+from peopleinfo.crypto.store_keys import SECRET_OWNER
 from peopleinfo.errors import StoreConfigurationError
 from peopleinfo.stores.sqlite import person_keys, schema
 from peopleinfo.stores.sqlite.search_entries import reset

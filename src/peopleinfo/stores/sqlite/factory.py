@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from peopleinfo.crypto.master_key import Encryption
-    from peopleinfo.crypto.record_encryption import RecordEncryption
+    from peopleinfo.crypto.store_keys import RecordEncryption
     from peopleinfo.people.history import HistoryLimits
     from peopleinfo.people.index_entries import IndexPlan
     from peopleinfo.stores.sqlite.person_keys import DecryptingReader, EncryptingWriter

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Generator
 
-    from peopleinfo.people.search import PersonFilter
+    from peopleinfo.people.person_filter import PersonFilter
 
 SEQ_SIZE: Final = 8  # bytes of a seq in a position or an id
 _LAST_CODE_POINT: Final = "\U0010ffff"  # of Unicode

@@ -13,9 +13,9 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
 from peopleinfo.crypto.cipher import KEY_SIZE
-from peopleinfo.crypto.envelope import RECORD, RESPONSE, context
+from peopleinfo.crypto.ciphertext_format import RECORD, RESPONSE, context
 from peopleinfo.crypto.keyring import KeyCache, Keyring, Wrapped
-from peopleinfo.crypto.record_encryption import SECRET_OWNER, RecordEncryption, check_index, fingerprint
+from peopleinfo.crypto.store_keys import SECRET_OWNER, RecordEncryption, check_index, fingerprint
 from peopleinfo.errors import DecryptionFailed, StoreConfigurationError, StoreMissing
 from peopleinfo.stores.sqlite import schema
 from peopleinfo.stores.sqlite.connection import attach, connect, make_private

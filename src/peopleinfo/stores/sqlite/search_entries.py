@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
-from peopleinfo.crypto.ids import derive_key
+from peopleinfo.crypto.person_ids import derive_key
 from peopleinfo.errors import IdentifierConflict
 from peopleinfo.people.identifiers import is_same, keys_of, values_of
 from peopleinfo.people.index_entries import (

@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from peopleinfo.crypto.ids import BLOCK_SIZE, IdCipher
+from peopleinfo.crypto.person_ids import BLOCK_SIZE, IdCipher
 from peopleinfo.errors import (
     IdentifierConflict,
     PersonNotFound,
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from peopleinfo.people.history import ChangePage, Origin, VersionPage
-    from peopleinfo.people.search import PersonFilter
+    from peopleinfo.people.person_filter import PersonFilter
     from peopleinfo.people.store import Replacement, ReplaceOutcome
     from peopleinfo.stores.sqlite.errors import ErrorTranslator
     from peopleinfo.stores.sqlite.files import StoreFiles

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Generator
 
-    from peopleinfo.people.search import PersonFilter
+    from peopleinfo.people.person_filter import PersonFilter
     from peopleinfo.people.store import Page
 
 _BY_KEYS: Final = "SELECT seq, body FROM readable WHERE surname_key IN (?, ?) AND seq > ? ORDER BY seq LIMIT ?"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
-from peopleinfo.crypto.ids import BLOCK_SIZE, derive_key
+from peopleinfo.crypto.person_ids import BLOCK_SIZE, derive_key
 from peopleinfo.errors import FieldError, InvalidSearch, StoreConfigurationError
 
 if TYPE_CHECKING:
     from peopleinfo.crypto.keyring import Keyring
     from peopleinfo.crypto.master_key import Encryption
-    from peopleinfo.people.search import PersonFilter
+    from peopleinfo.people.person_filter import PersonFilter
 
 SECRET_OWNER: Final = b"\xff" * BLOCK_SIZE  # owner of the deployment's secret; no person has these bytes
 

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from peopleinfo.crypto.cipher import KEY_SIZE, Cipher
-from peopleinfo.crypto.envelope import RECORD, RESPONSE, context, is_encrypted, record_cipher
+from peopleinfo.crypto.ciphertext_format import RECORD, RESPONSE, context, is_encrypted, record_cipher
 from peopleinfo.errors import DecryptionFailed
 
 OWNER, OTHER = b"o" * 16, b"p" * 16

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peopleinfo.crypto.ids import BLOCK_SIZE, IdCipher, derive_key
+from peopleinfo.crypto.person_ids import BLOCK_SIZE, IdCipher, derive_key
 
 SECRET = bytes(range(32))
 blocks = st.binary(min_size=BLOCK_SIZE, max_size=BLOCK_SIZE)

@@ -9,7 +9,7 @@ import pytest
 
 from peopleinfo.errors import FieldError, InvalidSearch
 from peopleinfo.people.person import PersonData, encode_person
-from peopleinfo.people.search import PersonFilter, Search
+from peopleinfo.people.person_filter import PersonFilter, Search
 
 
 def person_filter(**search: Any) -> PersonFilter:

@@ -1,4 +1,4 @@
-"""The search for people by the text of a box: candidates from the index, compared and ordered by `search_match`."""
+"""The search for people by the text of a box: candidates from the index, compared and ordered by `text_ranking`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from peopleinfo.people.field_access import visible_fields
 from peopleinfo.people.lookups import exact_lookups, forgiving_lookups, words_for_vocabulary
 from peopleinfo.people.person import decode_fields
 from peopleinfo.people.search_index import MAX_HITS, MAX_LOOKUPS
-from peopleinfo.people.search_match import Comparison, rank
+from peopleinfo.people.text_ranking import Comparison, rank
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from peopleinfo.people.query import Query
     from peopleinfo.people.search_index import Hits, Lookup, SearchIndex
-    from peopleinfo.people.search_match import Match
+    from peopleinfo.people.text_ranking import Match
 
 _ENOUGH: Final = 10  # people found by exact words and prefixes; with fewer, similar words are looked up
 _VOCABULARY_KEYS: Final = 4  # keys per similar word, as the store counts them
