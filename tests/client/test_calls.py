@@ -98,13 +98,33 @@ def test_search_yields_every_match_page_by_page(people: Any) -> None:
 
 
 def test_import_returns_a_result_for_each_row_and_is_idempotent(people: Any) -> None:
-    rows = [{"person_surname": "Imported", "text": "line\u2028separator"}, {"person_surname": 5}]
+    rows = [
+        {"person_surname": f"Imported by {type(people).__name__}", "text": "line\u2028separator"},
+        {"person_surname": 5},
+    ]
     results = list(people.import_people(rows, idempotency_key=f"import {type(people)}"))
     assert [(one.line, one.result) for one in results] == [(1, "stored"), (2, "rejected"), (None, "done")]
     assert results[1].errors[0]["pointer"] == "/person_surname"
     assert (results[2].stored, results[2].rejected) == (1, 1)
     repeated = list(people.import_people(iter(rows), idempotency_key=f"import {type(people)}"))
     assert [one.result for one in repeated] == ["unchanged", "rejected", "done"]
+
+
+def test_import_by_key_updates_the_people_that_an_export_named(people: Any) -> None:
+    person = people.create({"person_surname": "Key", "n": 1})
+    row = {"person_id": person.person_id, "version": person.version, "person_surname": "Key", "n": 2}
+    assert [one.result for one in people.import_people([row], key="person_id", dry_run=True)] == ["updated", "done"]
+    assert people.get(person.person_id).version == 1
+    assert [one.result for one in people.import_people([row], key="person_id")] == ["updated", "done"]
+    assert people.get(person.person_id).data()["n"] == 2
+    assert [one.result for one in people.import_people([row], key="person_id")] == ["unchanged", "done"]
+    assert [one.result for one in people.import_people([row | {"n": 3}], key="person_id")] == ["conflict", "done"]
+
+
+def test_import_reads_birthdates_in_the_given_format(people: Any) -> None:
+    row = {"person_surname": "Dates", "person_birthdate": "11/02/1990"}
+    done = list(people.import_people([row], date_format=["%d/%m/%Y"], force=True))
+    assert people.get(done[0].person_id).person_birthdate == "1990-02-11"
 
 
 def test_import_without_rows_stores_no_person(people: Any) -> None:

@@ -16,7 +16,7 @@ from peopleinfo_client.models import ChangePage, HistoryPage, Page, Person
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
 
-    from peopleinfo_client._requests import Request, Search, Version
+    from peopleinfo_client._requests import ImportOptions, Request, Search, Version
     from peopleinfo_client.models import ImportResult, VersionSummary
 
 _READY_TIMEOUT = 5.0
@@ -165,14 +165,15 @@ class AsyncClient:
             since = page.next
 
     async def import_people(
-        self, rows: Iterable[Mapping[str, Any]], *, idempotency_key: str | None = None
+        self, rows: Iterable[Mapping[str, Any]], *, idempotency_key: str | None = None, **options: Unpack[ImportOptions]
     ) -> AsyncIterator[ImportResult]:
         """Import people in bounded memory. Yields the result of each row, then the result of the whole import.
 
         Rows that can be iterated again (a list, not a generator) are sent again after a lost connection, without duplicates.
-        Raises StreamInterrupted with a message that describes how to resume, and InvalidInput.
+        With `key="person_id"`, the rows update the people with these ids. Raises StreamInterrupted with a message that describes how
+        to resume, and InvalidInput.
         """
-        request = _requests.import_people(idempotency_key)
+        request = _requests.import_people(idempotency_key, options)
         repeatable = iter(rows) is not rows
         hint = _requests.resume_hint(request)
         async for line in self._lines(request, rows, hint, repeatable=repeatable):

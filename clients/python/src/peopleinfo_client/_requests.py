@@ -40,6 +40,23 @@ class Search(TypedDict, total=False):
     match: Literal["folded", "exact"] | None
 
 
+class ImportOptions(TypedDict, total=False):
+    """Options of an import, with the names of the query parameters of the API."""
+
+    key: Literal["person_id"]
+    """The field that identifies the record that a row updates; without it, a row that equals a stored record is unchanged."""
+    mode: Literal["merge", "replace"]
+    """With `key`: whether a row changes its fields only (default), or replaces the whole record."""
+    force: bool
+    """Store every row, even if an equal record is stored."""
+    dry_run: bool
+    """Return the result that each row would have, and store nothing."""
+    date_format: list[str]
+    """Formats of birthdates (strptime), tried in order."""
+    on_bad_date: Literal["reject", "keep"]
+    """Whether to reject a row with an unreadable birthdate (default), or to store its text in another field."""
+
+
 class Request(NamedTuple):
     """An HTTP request with the properties that decide on a retry.
 
@@ -131,11 +148,17 @@ def changes(since: str | None, wait: int, *, include_person: bool) -> Request:
     return Request("GET", f"/v1/changes?{urlencode(query)}")
 
 
-def import_people(idempotency_key: str | None) -> Request:
+def import_people(idempotency_key: str | None, options: ImportOptions) -> Request:
     """Return the request of an import, without its rows."""
     headers = {"Content-Type": _NDJSON, "Content-Encoding": "gzip"}
     headers["Idempotency-Key"] = idempotency_key or secrets.token_hex(16)
-    return Request("POST", "/v1/people/import", headers)
+    values = {name: _parameter(value) for name, value in options.items()}
+    query = f"?{urlencode(values, doseq=True)}" if values else ""
+    return Request("POST", f"/v1/people/import{query}", headers)
+
+
+def _parameter(value: object) -> object:
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def resume_hint(request: Request) -> str:
