@@ -123,7 +123,7 @@ def test_dry_run_validates_a_file_without_creating_a_store(tmp_path: Path) -> No
     (tmp_path / "in.csv").write_text("surname,birthdate\nHarte,1990-02-30\nLund,1990-02-11\n")
     ran = run(tmp_path, "import", "in.csv", "--dry-run", "--rejects", "bad.csv")
     assert ran.returncode == 3
-    assert "1 valid, 1 rejected" in stderr_of(ran)
+    assert "1 stored, 1 rejected (dry run: nothing is stored)" in stderr_of(ran)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["bad.csv", "in.csv"]
 
 

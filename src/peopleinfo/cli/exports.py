@@ -60,6 +60,8 @@ def export(
     """
     settings = Settings.load(store_url=store)
     criteria = options.person_filter(surname, prefix, name, born_from, born_to, exact=exact)
+    if target != output_files.STANDARD:
+        output_files.check(target, settings)
     chosen = _format(form, target)
     if program is not None and (program, chosen) != ("excel", "csv"):
         raise InvalidSettings("--for must be excel, and the format CSV")
