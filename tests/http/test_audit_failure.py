@@ -50,7 +50,7 @@ def admin(server: Server) -> Iterator[httpx.Client]:
 def change(client: httpx.Client, name: str, location: str) -> httpx.Response:
     """Make a change with the operation of this name."""
     any_version = {"If-Match": "*"}
-    rows = json.dumps(PERSON).encode() + b"\n"
+    rows = json.dumps(PERSON | {"person_name": "Imported"}).encode() + b"\n"
     changes = {
         "createPerson": lambda: client.post("/v1/people", json=PERSON),
         "storeData": lambda: client.post("/data", json=PERSON),
