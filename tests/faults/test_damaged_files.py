@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
@@ -52,7 +54,10 @@ def damage(path: Path, pages: int) -> None:
 def damage_record(path: Path) -> None:
     """Change one byte within a record, which no check of SQLite detects."""
     content = bytearray(path.read_bytes())
-    offset = content.rindex(b"xxxxxxxxxx") if b"xxxxxxxxxx" in content else len(content) - 700
+    with closing(sqlite3.connect(f"file:{path}?immutable=1", uri=True)) as db:
+        tables = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        found = db.execute("SELECT max(body) FROM people").fetchone() if "people" in tables else None
+    offset = content.index(found[0][-50:]) if found else len(content) - 700
     content[offset] ^= 0xFF
     path.write_bytes(content)
 
