@@ -106,6 +106,13 @@ def test_invalid_parameters_are_rejected(client: httpx.Client, parameters: dict[
     assert [error["pointer"] for error in response.json()["errors"]] == [pointer]
 
 
+@pytest.mark.parametrize("forgiving", [0, 1, 1.5, "", [True], {}])
+def test_forgiving_of_another_type_is_rejected(client: httpx.Client, forgiving: Any) -> None:
+    response = client.post("/v1/people/search", json={"q": None, "forgiving": forgiving})
+    assert response.status_code == 422
+    assert [error["pointer"] for error in response.json()["errors"]] == ["q", "forgiving"]
+
+
 def test_cursor_of_another_text_is_rejected(client: httpx.Client) -> None:
     add(client, person("A", "Roth"), person("B", "Roth"))
     cursor = search(client, "roth", limit=1)["next_cursor"]

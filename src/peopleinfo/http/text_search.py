@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PARAMETER: Final = "q"
 _KNOWN: Final = (PARAMETER, "forgiving", "limit", "cursor")
-_BOOLEANS: Final = {"true": True, "false": False, True: True, False: False, None: True}
+_BOOLEANS: Final = {"true": True, "false": False}  # in a query
 
 
 class TextPage(NamedTuple):
@@ -68,10 +68,18 @@ def parse_text_search(params: Mapping[str, Any]) -> TextSearch:
         for name, value in ((PARAMETER, text), ("cursor", cursor))
         if not (isinstance(value, str) or (value is None and name == "cursor"))
     ]
-    if isinstance(forgiving, list | dict) or forgiving not in _BOOLEANS:
+    is_forgiving = _boolean(forgiving)
+    if is_forgiving is None:
         errors.append(FieldError("forgiving", "must be true or false"))
     limit = parse_limit(params["limit"], errors) if "limit" in params else LIMIT
-    if errors:
+    if errors or is_forgiving is None:
         raise InvalidSearch(errors)
     text = normalize(text)
-    return TextSearch(text, parse(text), _BOOLEANS[forgiving], limit, cursor)
+    return TextSearch(text, parse(text), is_forgiving, limit, cursor)
+
+
+def _boolean(value: Any) -> bool | None:
+    """Return the value of a parameter or of a JSON field, true by default, or None if it is invalid. JSON numbers have no hash."""
+    if value is None or isinstance(value, bool):
+        return value is not False
+    return _BOOLEANS.get(value) if isinstance(value, str) else None
