@@ -13,10 +13,14 @@ WORKDIR /src
 COPY requirements/run.lock requirements/
 # Bytecode is compiled here because the root filesystem is read-only at run time. Hash-based pycs are reproducible; unchecked ones skip a stat.
 # botocore needs the data of three AWS services only; the data of the others would be a sixth of the image.
+# The service parses phone numbers only: the names of places and carriers, and time zones, would be a quarter of the image.
 RUN python -m pip --python /opt/peopleinfo/bin/python install --no-compile --require-hashes --only-binary :all: \
       --requirement requirements/run.lock \
  && find /opt/peopleinfo/lib/python3*/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d \
       ! -name kms ! -name s3 ! -name sts -exec rm -r {} + \
+ && rm -r /opt/peopleinfo/lib/python3*/site-packages/phonenumbers/geodata \
+      /opt/peopleinfo/lib/python3*/site-packages/phonenumbers/carrierdata \
+      /opt/peopleinfo/lib/python3*/site-packages/phonenumbers/tzdata \
  && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/peopleinfo/lib
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
