@@ -13,7 +13,7 @@ from peopleinfo.http.memory_budget import EXPORT_SIZE, EXPORTS, RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.middleware.compression import GZIP, accepts_gzip, compressed
 from peopleinfo.http.operation_types import NDJSON
-from peopleinfo.http.search_params import parse_export
+from peopleinfo.http.search_params import PERSON_IDS, parse_export
 from peopleinfo.people.field_access import check_search
 from peopleinfo.privacy.audit import person_ids
 from peopleinfo.telemetry.metrics import BULK_OPERATIONS, EXPORTED
@@ -42,7 +42,10 @@ class ExportResource:
 
     async def on_get(self, req: Request, resp: Response) -> None:
         """Export the matches of the query parameters."""
-        await self._export(req.params, req, resp)
+        params: Mapping[str, Any] = req.params
+        if isinstance(person_id := params.get(PERSON_IDS), str):  # given once
+            params = {**params, PERSON_IDS: [person_id]}
+        await self._export(params, req, resp)
 
     async def on_post(self, req: Request, resp: Response) -> None:
         """Export the matches of the fields of the body, which keeps names out of URLs and logs."""

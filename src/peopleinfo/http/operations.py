@@ -177,7 +177,7 @@ OPERATIONS: Final = (
         "The format is NDJSON, or the one that format or the header Accept requests: CSV, a workbook (.xlsx), vCard 4.0 or 3.0, or FHIR.",
         {200: _STREAM},
         _EXPORT,
-        errors=(422,),
+        errors=(422, 431),  # 431: the ids of many people; exportFound has room for them
     ),
     Operation(
         "/v1/people/export",

@@ -121,7 +121,7 @@ def _split_params(
         if name not in known:
             errors.append(FieldError(name, f"is unknown; known parameters are {', '.join(known)}"))
         elif name == PERSON_IDS:
-            others[name] = [value] if isinstance(value, str) else value
+            others[name] = value
         elif isinstance(value, list):
             errors.append(FieldError(name, "must be given once"))
         elif name == "limit":
