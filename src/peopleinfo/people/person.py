@@ -207,6 +207,8 @@ def split_record(record: StoredPerson) -> tuple[PersonData, dict[str, Any]]:
     fields = decode_fields(record.body)
     if not fields.keys() >= set(READ_ONLY_FIELDS):
         raise _damaged()
+    if not all(isinstance(fields.get(name), str | None) for name in FIELDS):
+        raise _damaged()
     read_only = {name: fields.pop(name) for name in READ_ONLY_FIELDS}
     return person_data_from_fields(fields), read_only
 
