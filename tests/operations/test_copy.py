@@ -55,9 +55,10 @@ def pages_of_500(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_every_store_can_be_copied_to_another(store: OpenedStore, target: OpenedStore) -> None:
     await store.create_many([person_data("Copy", str(number)) for number in range(1_200)])
     copy = StoreCopy(store, target, source_secret=store.secret)
-    assert await run_copy(copy, pages=1) == 500
-    assert await copy.copied_so_far() == 500
-    assert await run_copy(copy) == 700
+    first_page = await run_copy(copy, pages=1)  # shorter than 500 if the table contains other items, such as changes
+    assert 0 < first_page <= 500
+    assert await copy.copied_so_far() == first_page
+    assert await run_copy(copy) == 1_200 - first_page
     assert await run_copy(copy) == 0
     assert (await copy.compare(ignored)).is_equal
     assert sorted(await scan_all(target)) == sorted(await scan_all(store))
