@@ -78,6 +78,22 @@ def test_rest_of_an_array_after_an_error_is_rejected_with_its_line(text: str) ->
         rows(text.encode("latin-1"))
 
 
+@pytest.mark.parametrize("separators", ["[{},{},{}]", "{}\n{}\n{}\n", '{{"resourceType":"Bundle","entry":[{},{},{}]}}'])
+@pytest.mark.parametrize("name", [b"M\xfcller", b"\xed\xa0\x80", b"\xe2\x82", b"\xc0\x80"])
+def test_bytes_that_are_not_utf8_reject_only_their_value(separators: str, name: bytes) -> None:
+    values = ['{"person_surname":"A"}', '{"person_surname":"NAME"}', '{"person_surname":"B"}']
+    found = rows(separators.format(*values).encode().replace(b"NAME", name))
+    assert [isinstance(row.data, InvalidRow) for row in found] == [False, True, False]
+    assert name in found[1].raw
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_mark_decides_the_encoding(encoding: str) -> None:
+    assert [row.data for row in rows('[{"person_surname":"Müller"}]'.encode(encoding))] == [
+        {"person_surname": "Müller"}
+    ]
+
+
 def test_array_is_streamed() -> None:
     element = b'{"person_surname":"' + b"x" * 1000 + b'"},'
     stream = io.BytesIO(b"[" + element * 5_000 + b"1]")

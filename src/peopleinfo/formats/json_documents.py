@@ -30,7 +30,7 @@ def read_documents(stream: IO[bytes]) -> Iterator[Row]:
     while character := text.peek():
         if character == "[":
             for line, element in text.elements():
-                yield _entry(line, element.encode())
+                yield _entry(line, element.encode(errors="surrogateescape"))
         elif character == "{":
             yield from _rows(text)
         else:
@@ -47,7 +47,7 @@ def _rows(text: ChunkedText) -> Iterator[Row]:
         if text.peek() == "[" and _is_list(key, members):
             is_list = True
             for entry_line, element in text.elements():
-                yield _entry(entry_line, element.encode())
+                yield _entry(entry_line, element.encode(errors="surrogateescape"))
         else:
             member = f"{key}:{text.element()[1]}"
             size += len(member)
@@ -55,7 +55,7 @@ def _rows(text: ChunkedText) -> Iterator[Row]:
     if size > MAX_VALUE_SIZE and not is_list:
         yield Row(line, InvalidRow(f"is longer than {MAX_VALUE_SIZE // 1024} KiB"), b"")
     elif not is_list:
-        yield from _complete(line, f"{{{','.join(members)}}}".encode())
+        yield from _complete(line, f"{{{','.join(members)}}}".encode(errors="surrogateescape"))
 
 
 def _is_list(key: str, members: list[str]) -> bool:

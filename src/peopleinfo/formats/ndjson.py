@@ -50,7 +50,8 @@ class ChunkedText:
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
-        self._decode = codecs.getincrementaldecoder("utf-8-sig")().decode
+        # Bytes that are not UTF-8 become lone surrogates, so that only their value is invalid.
+        self._decode = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape").decode
         self._text = ""
         self._position = 0
         self._line = 1
@@ -132,11 +133,7 @@ class ChunkedText:
 
     def _more(self) -> bool:
         chunk = self._stream.read(_CHUNK_SIZE)
-        try:
-            text = self._decode(chunk, final=not chunk)
-        except UnicodeDecodeError:
-            raise InvalidInput(f"line {self._line} or later: invalid UTF-8") from None
-        self._text = self._text[self._position :] + text
+        self._text = self._text[self._position :] + self._decode(chunk, final=not chunk)
         self._position = 0
         return bool(chunk)
 

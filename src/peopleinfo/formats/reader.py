@@ -154,9 +154,10 @@ def _open(
         return _read_workbook(stream, mapping)
     if description := unreadable_type(start, stream):
         raise InvalidInput(f"is {description}")
-    # Cards may name the encoding of each of their values.
+    # Cards may name the encoding of each of their values. JSON is UTF-8 (RFC 8259): another encoding is named or has a mark.
     names_charsets = vcard.is_vcard(start) and b"CHARSET=" in start.upper()
-    text = Utf8Stream(stream, encoding, headings.count_known, is_detected=not names_charsets)
+    is_json = (form or _format(start)) in ("json", "ndjson")
+    text = Utf8Stream(stream, encoding, headings.count_known, is_detected=not names_charsets and not is_json)
     stream = io.BufferedReader(text, _BUFFER_SIZE)
     form = form or _format(stream.peek(_PEEK_SIZE)[:_PEEK_SIZE])
     if form == "xlsx":
