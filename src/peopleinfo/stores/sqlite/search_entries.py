@@ -6,7 +6,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.crypto.person_ids import derive_key
-from peopleinfo.errors import IdentifierConflict
+from peopleinfo.errors import IdentifierConflict, StoreDamaged
 from peopleinfo.people.identifiers import is_same, keys_of, values_of
 from peopleinfo.people.index_entries import (
     IDENTIFIER,
@@ -17,7 +17,7 @@ from peopleinfo.people.index_entries import (
     map_words,
     vocabulary_words,
 )
-from peopleinfo.people.person import decode_fields
+from peopleinfo.people.person import StoredPerson, decode_fields, split_record
 from peopleinfo.people.similarity import bucket_keys, deletion_keys
 
 if TYPE_CHECKING:
@@ -87,9 +87,14 @@ class SearchEntries:
                     if any(is_same(name, value, other) for _, other in values_of(fields, [name])):
                         raise IdentifierConflict(name, str(fields["person_id"]))
 
-    def remove(self, db: sqlite3.Connection, seq: int, data: PersonData, number: int) -> None:
-        """Remove a person that was indexed under a plan."""
-        self._delete(db, self._indexed(db, seq, data, number))
+    def remove(self, db: sqlite3.Connection, seq: int, body: bytes, number: int) -> None:
+        """Remove a person that was indexed under a plan, even if its record is damaged."""
+        try:
+            data, _ = split_record(StoredPerson("", 0, body))
+        except StoreDamaged:
+            delete_people(db, f"[{seq}]")
+        else:
+            self._delete(db, self._indexed(db, seq, data, number))
 
     def replace(self, db: sqlite3.Connection, seq: int, old: PersonData, number: int, new: PersonData) -> None:
         """Replace the entries of a person that was indexed under a plan."""

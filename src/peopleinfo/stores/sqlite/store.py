@@ -11,7 +11,6 @@ from peopleinfo.crypto.person_ids import BLOCK_SIZE, IdCipher
 from peopleinfo.errors import (
     IdentifierConflict,
     PersonNotFound,
-    StoreDamaged,
     StoreUnavailable,
     VersionConflict,
 )
@@ -42,7 +41,6 @@ from peopleinfo.stores.sqlite.ended_sessions import SqliteEndedSessionStore
 from peopleinfo.stores.sqlite.idempotency import IdempotencyKeys
 from peopleinfo.stores.sqlite.paging import SEQ_SIZE, find_page, full_page, parse_position, position_after, scan_page
 from peopleinfo.stores.sqlite.reindex import INDEXED_BY, Keys, Reindex, data_of
-from peopleinfo.stores.sqlite.search_entries import delete_people
 from peopleinfo.stores.sqlite.search_index import SqliteSearchIndex
 from peopleinfo.stores.sqlite.upgrade import find_in_both_versions
 from peopleinfo.stores.sqlite.upsert import Upsert, foreign_seq, latest_versions
@@ -157,7 +155,7 @@ class SqliteStore:
 
         def change(db: sqlite3.Connection) -> None:
             version, body, plan = batches.read_expected(db, person_id, seq, expected)
-            self._remove_entries(db, seq, body, plan)
+            self._entries.remove(db, seq, body, plan)
             db.execute("DELETE FROM people WHERE seq = ?", (seq,))
             self._recorder.deleted(db, seq, person_id, version, self._now())
             if foreign:
@@ -375,15 +373,6 @@ class SqliteStore:
         self._insert_rows(db, rows, principal)
         self._recorder.created(db, [(record.person_id, 1) for record in records], now)
         return records
-
-    def _remove_entries(self, db: sqlite3.Connection, seq: int, body: bytes, plan: int) -> None:
-        """Remove a person from the search index, even if its record is damaged."""
-        try:
-            data = data_of(body)
-        except StoreDamaged:
-            delete_people(db, f"[{seq}]")
-        else:
-            self._entries.remove(db, seq, data, plan)
 
     def _insert_rows(self, db: sqlite3.Connection, rows: list[Row], principal: str | None) -> None:
         if self._encryptor:
