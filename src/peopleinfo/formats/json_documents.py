@@ -55,7 +55,9 @@ def _rows(text: ChunkedText) -> Iterator[Row]:
     if size > MAX_VALUE_SIZE and not is_list:
         yield Row(line, InvalidRow(f"is longer than {MAX_VALUE_SIZE // 1024} KiB"), b"")
     elif not is_list:
-        yield from _complete(line, f"{{{','.join(members)}}}".encode(errors="surrogateescape"))
+        source = f"{{{','.join(members)}}}".encode(errors="surrogateescape")
+        members.clear()  # frees them before the row is used
+        yield from _complete(line, source)
 
 
 def _is_list(key: str, members: list[str]) -> bool:
@@ -76,6 +78,7 @@ def _complete(line: int, source: bytes) -> Iterator[Row]:
         for entry in entries if isinstance(entries, list) else ():
             yield _entry(line, strict_json.encode(entry))
     else:
+        del value  # frees it before the row is used
         yield Row(line, parse_value(source), source)
 
 
