@@ -203,7 +203,7 @@ def test_edited_export_updates_the_people_with_the_same_id(
     file = tmp_path / "edited.csv"
     file.write_bytes(exported.replace(b"Ada", b"Adele"))
     choose(page, file)
-    expect(page.get_by_label("People who are already stored")).to_have_value("person_id")
+    expect(page.get_by_label("Rows of stored people")).to_have_value("person_id")
     start(page)
     expect_counts(page, stored=0, updated=1, unchanged=1, rejected=0)
     assert [(p["person_name"], p["note"]) for p in stored(client, surname)] == [("Adele", "=1"), ("Bo", "=1")]

@@ -82,7 +82,7 @@ def test_error_before_the_first_result_is_a_problem_document(client: httpx.Clien
     assert (response.status_code, response.headers["Content-Type"]) == (422, "application/problem+json")
 
 
-def test_last_line_reports_what_was_guessed(client: httpx.Client, surname: str) -> None:
+def test_last_line_reports_the_guesses(client: httpx.Client, surname: str) -> None:
     response = client.post("/v1/people/import", content=f"Name\nIda {surname}\n", headers={"Content-Type": "text/csv"})
     *_, done = map(json.loads, response.text.splitlines())
     assert "whole names" in done["warnings"][0]["message"]

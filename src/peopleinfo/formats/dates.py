@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _MAX_LENGTH: Final = 64  # characters of a date
 _ISO_LENGTH: Final = 10
-_FIRST_DAY: Final = date.min  # stands for "none"
+_FIRST_DAY: Final = date.min  # programs write this day for an unknown date
 _EARLIEST_TIME_ZONE: Final = timedelta(hours=14)
 _NONE: Final = frozenset(
     ("", "null", "(null)", "<null>", "\\n", "nil", "none", "nan", "nat", "na", "n/a", "#n/a", "undefined", "unknown", "-", "--", "?", "??", ".")

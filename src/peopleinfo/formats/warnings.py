@@ -1,4 +1,4 @@
-"""What was guessed in an input, for the person who imports it."""
+"""Warnings about guesses: the encoding, columns and dates that the reader detected in an input."""
 
 from __future__ import annotations
 

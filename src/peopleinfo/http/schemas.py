@@ -260,7 +260,7 @@ class ImportResult(Struct, kw_only=True):
     conflict: Annotated[int | UnsetType, Meta(description="On the last line: rows with a conflict.")] = UNSET
     rejected: Annotated[int | UnsetType, Meta(description="On the last line: rows rejected.")] = UNSET
     skipped: Annotated[int | UnsetType, Meta(description="On the last line: rows skipped.")] = UNSET
-    warnings: Annotated[list[InputWarning] | UnsetType, Meta(description="On the last line: what was guessed.")] = UNSET
+    warnings: Annotated[list[InputWarning] | UnsetType, Meta(description="On the last line: the guesses of the reader.")] = UNSET
     type: Annotated[str | UnsetType, Meta(description="If the import failed: as in Problem.")] = UNSET
     title: str | UnsetType = UNSET
     status: int | UnsetType = UNSET
@@ -286,7 +286,7 @@ class PreviewRow(Struct, kw_only=True):
 
 
 class ImportPreview(Struct):
-    """What an import would store of the first part of a file, and what was detected in it."""
+    """The records that an import would store from the first part of a file, and the format that it detected."""
 
     format: Annotated[ImportFormat, Meta(description="The format, detected unless the request names it.")]
     encoding: Annotated[

@@ -103,7 +103,7 @@ class _Candidates:
         complete = [every for every in broad.values() if all(hits.complete for hits in every)]
         self.more_exist |= not complete and not all(hits.complete for hits in precise)
         await self._fetch(precise)
-        if not self.count and complete:  # each list contains everyone who has all words
+        if not self.count and complete:  # any one list contains every match of all words
             await self._fetch(min(complete, key=lambda every: sum(len(hits.hits) for hits in every)))
         self._broad += [hits for every in broad.values() for hits in every]
 

@@ -117,7 +117,7 @@ class RetentionLease:
 
 
 class RetentionStore(PersonStore, LeaseStore, Protocol):
-    """A store whose records expire."""
+    """A store with records that expire."""
 
 
 async def run_retention(

@@ -202,7 +202,7 @@ class DecryptingReader:
 
 
 class EncryptingWriter:
-    """Encrypts what a store writes. Each method runs in the current transaction of its connection."""
+    """Encrypts the records that a store writes. Each method runs in the current transaction of its connection."""
 
     def __init__(self, encryption: RecordEncryption) -> None:
         self._keys = encryption.keys

@@ -136,7 +136,7 @@ class SqliteSearchIndex:
 
 
 def _common(db: sqlite3.Connection, key: str, filters: Sequence[frozenset[str]]) -> list[_Row]:
-    """Return entries of a common key: those whose surname, or whose first name after it, passes a filter, and some others."""
+    """Return the entries of a common key whose surname or first name may pass a filter; the caller filters again."""
     rows: set[_Row] = set()
     shortest = min(filters, key=len)
     for word in sorted(shortest)[:_MAX_RANGES]:
