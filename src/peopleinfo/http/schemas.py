@@ -260,7 +260,9 @@ class ImportResult(Struct, kw_only=True):
     conflict: Annotated[int | UnsetType, Meta(description="On the last line: rows with a conflict.")] = UNSET
     rejected: Annotated[int | UnsetType, Meta(description="On the last line: rows rejected.")] = UNSET
     skipped: Annotated[int | UnsetType, Meta(description="On the last line: rows skipped.")] = UNSET
-    warnings: Annotated[list[InputWarning] | UnsetType, Meta(description="On the last line: the guesses of the reader.")] = UNSET
+    warnings: Annotated[
+        list[InputWarning] | UnsetType, Meta(description="On the last line: the guesses of the reader.")
+    ] = UNSET
     type: Annotated[str | UnsetType, Meta(description="If the import failed: as in Problem.")] = UNSET
     title: str | UnsetType = UNSET
     status: int | UnsetType = UNSET
