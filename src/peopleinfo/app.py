@@ -107,6 +107,11 @@ def open_audit(settings: Settings, stack: AsyncExitStack) -> AuditLog | None:
     return writer
 
 
+def open_audit_file(settings: Settings, stack: AsyncExitStack) -> AuditLog | None:
+    """Return the audit log of a command, None unless it is a file: stdout is for the output of the command."""
+    return open_audit(settings, stack) if settings.audit_file else None
+
+
 def check_audit(settings: Settings) -> None:
     """Raise InvalidSettings if the audit log would overwrite a file of the store."""
     if settings.audit_file and is_store_file(settings.audit_file, settings):

@@ -44,6 +44,8 @@ Each exception takes data and formats its own message. No message contains perso
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -249,6 +251,12 @@ class Unavailable(PeopleInfoError):
 
 class StoreUnavailable(Unavailable):
     """The store is temporarily unavailable. Nothing was stored; the caller may retry."""
+
+
+def temporary_folder_full(content: str, error: OSError) -> StoreUnavailable:
+    """Return the error of a temporary folder that cannot store some content, for example the response."""
+    reason = os.strerror(error.errno or errno.EIO)
+    return StoreUnavailable(f"the temporary folder cannot store the {content} ({reason})", retry_after=30)
 
 
 class OutcomeUnknown(StoreUnavailable):

@@ -1,4 +1,4 @@
-"""What an import does with a row: create a person, update one, or nothing."""
+"""Decisions about the rows of an import: create a person, update one, or change nothing."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from peopleinfo.bulk.updates import as_cell
+from peopleinfo.bulk.rows import as_cell
 from peopleinfo.people.fields import READ_ONLY_FIELDS
 from peopleinfo.people.person import PersonData, decode_fields
 from peopleinfo.people.person_filter import PersonFilter, Search

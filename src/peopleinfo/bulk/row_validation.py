@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from peopleinfo.bulk.rows import InvalidRow
+from peopleinfo.bulk.rows import InvalidRow, as_cell, unused_name
 from peopleinfo.errors import FieldError, InvalidPerson
-from peopleinfo.people import strict_json
 from peopleinfo.people.fields import READ_ONLY_FIELDS
 from peopleinfo.people.person import PersonData, is_id, normalize, parse_person
 
@@ -47,7 +46,7 @@ def without_read_only_fields(data: dict[str, Any]) -> tuple[dict[str, Any], bool
     kept = {name: value for name, value in data.items() if name not in READ_ONLY_FIELDS}
     for name in READ_ONLY_FIELDS:
         if name in data and name not in own:
-            kept[_unused_name(f"source_{name}", data)] = data[name]
+            kept[unused_name(f"source_{name}", data)] = data[name]
     return kept, len(own) == len(READ_ONLY_FIELDS)
 
 
@@ -56,18 +55,5 @@ def own_fields(data: dict[str, Any]) -> dict[str, str]:
     person_id = data.get("person_id")
     if not (isinstance(person_id, str) and is_id(person_id)):
         return {}
-    texts = {name: _text(data[name]) for name in _FORMATS if name in data}
+    texts = {name: as_cell(data[name]) for name in _FORMATS if name in data}
     return {"person_id": person_id} | {name: text for name, text in texts.items() if _FORMATS[name].fullmatch(text)}
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else strict_json.encode(value).decode()
-
-
-def _unused_name(name: str, data: dict[str, Any]) -> str:
-    number = 1
-    unused = name
-    while unused in data:
-        number += 1
-        unused = f"{name}_{number}"
-    return unused

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from peopleinfo.people import strict_json
+
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from peopleinfo.errors import FieldError
 
 Status = Literal["stored", "updated", "unchanged", "conflict", "rejected", "skipped"]
@@ -24,6 +28,20 @@ class SkippedRow(NamedTuple):
 
     reason: str
     rows: int = 1
+
+
+def as_cell(value: Any) -> str:
+    """Return a value as the text of a table cell: a string unchanged, any other value as JSON."""
+    return value if isinstance(value, str) else strict_json.encode(value).decode()
+
+
+def unused_name(name: str, data: Container[str]) -> str:
+    """Return a name, with a number if the data contains it."""
+    number, unused = 1, name
+    while unused in data:
+        number += 1
+        unused = f"{name}_{number}"
+    return unused
 
 
 def blank_row(line: int, rows: int) -> Row:
@@ -58,7 +76,7 @@ class RowResult(NamedTuple):
 
 
 class Account(NamedTuple):
-    """What became of the rows that one run of an import read: `rows` is the sum of the other numbers."""
+    """The number of rows that one run of an import read, in total (`rows`) and by status."""
 
     rows: int = 0
     stored: int = 0

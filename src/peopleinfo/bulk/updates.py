@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from peopleinfo.bulk.decisions import Decision, KeyedRow
 from peopleinfo.bulk.row_validation import own_fields, validate, without_read_only_fields
+from peopleinfo.bulk.rows import as_cell
 from peopleinfo.errors import FieldError, IdentifierConflict, InvalidPerson, VersionConflict
-from peopleinfo.people import strict_json
 from peopleinfo.people.person import MAX_RECORD_SIZE, StoredPerson, parse_person, split_record
 from peopleinfo.people.service import apply_merge_patch
 from peopleinfo.people.store import BulkStore, PersonReader, Replacement
@@ -146,11 +146,6 @@ def _typed(fields: dict[str, Any], stored: dict[str, Any]) -> dict[str, Any]:
         name: stored[name] if name in stored and as_cell(stored[name]) == text else text
         for name, text in fields.items()
     }
-
-
-def as_cell(value: Any) -> str:
-    """Return a value as the text of a table cell."""
-    return value if isinstance(value, str) else strict_json.encode(value).decode()
 
 
 def _version(decision: Decision) -> int | None:

@@ -79,12 +79,12 @@ async def _version(settings: Settings, person_id: str, version: int) -> StoredPe
 
 
 async def _restore(settings: Settings, person_id: str, version: int) -> StoredPerson:
-    from peopleinfo.app import open_audit, open_history
+    from peopleinfo.app import open_audit_file, open_history
     from peopleinfo.people.service import always_allow
     from peopleinfo.privacy.audit import COMMAND, audit_action, audit_intent
 
     async with AsyncExitStack() as stack:
-        audit = open_audit(settings, stack) if settings.audit_file else None
+        audit = open_audit_file(settings, stack)
         service, _ = await stack.enter_async_context(open_history(settings))
         audit_intent(audit, "restoreVersion", person_id, by=COMMAND)
         record = await service.restore(person_id, version, precondition=always_allow, principal=COMMAND)

@@ -13,8 +13,7 @@ from peopleinfo.cli.cancellation import run
 from peopleinfo.settings import Settings
 
 if TYPE_CHECKING:
-    from peopleinfo.people.service import PeopleService
-    from peopleinfo.privacy.audit import AuditLog
+    pass
 
 app = typer.Typer(name="person", help="Export or delete the data of one person.", no_args_is_help=True)
 _Id = Annotated[str, typer.Argument(metavar="ID", help="Id of the person.", show_default=False)]
@@ -44,21 +43,13 @@ def delete(person_id: _Id, store: options.Store = None) -> None:
     print(f"{person_id} deleted", file=sys.stderr)
 
 
-async def open_people_and_audit(settings: Settings, stack: AsyncExitStack) -> tuple[PeopleService, AuditLog | None]:
-    """Open the people service and, when the audit log is a file, the audit log: stdout is for the output of the command."""
-    from peopleinfo.app import open_audit, open_people
-
-    audit = open_audit(settings, stack) if settings.audit_file else None
-    return await stack.enter_async_context(open_people(settings)), audit
-
-
 async def _export(settings: Settings, person_id: str) -> bytes:
-    from peopleinfo.app import open_audit, open_history
+    from peopleinfo.app import open_audit_file, open_history
     from peopleinfo.privacy.audit import COMMAND, audit_action
     from peopleinfo.privacy.export import export_personal_data
 
     async with AsyncExitStack() as stack:
-        audit = open_audit(settings, stack) if settings.audit_file else None
+        audit = open_audit_file(settings, stack)
         history, _ = await stack.enter_async_context(open_history(settings))
         document = await export_personal_data(history, audit, person_id)
         audit_action(audit, "exportPerson", person_id, by=COMMAND)
@@ -66,10 +57,12 @@ async def _export(settings: Settings, person_id: str) -> bytes:
 
 
 async def _delete(settings: Settings, person_id: str) -> None:
+    from peopleinfo.app import open_audit_file, open_people
     from peopleinfo.privacy.audit import COMMAND, audit_action, audit_intent
 
     async with AsyncExitStack() as stack:
-        people, audit = await open_people_and_audit(settings, stack)
+        audit = open_audit_file(settings, stack)
+        people = await stack.enter_async_context(open_people(settings))
         audit_intent(audit, "erasePerson", person_id, by=COMMAND)
         await people.delete(person_id)
         audit_action(audit, "erasePerson", person_id, by=COMMAND)

@@ -43,7 +43,7 @@ def run(
 
 
 async def _delete_expired(settings: Settings, period: timedelta, *, dry_run: bool) -> int:
-    from peopleinfo.app import open_audit
+    from peopleinfo.app import open_audit_file
     from peopleinfo.people.person import utc_now
     from peopleinfo.privacy import retention
     from peopleinfo.privacy.audit import COMMAND
@@ -51,7 +51,7 @@ async def _delete_expired(settings: Settings, period: timedelta, *, dry_run: boo
 
     before = utc_now() - period
     async with AsyncExitStack() as stack:
-        audit = open_audit(settings, stack) if settings.audit_file else None  # stdout is for the ids
+        audit = open_audit_file(settings, stack)
         store = await stack.enter_async_context(open_service_store(settings))
         if not dry_run:
             return await retention.delete_expired(store.people, audit, before=before, by=COMMAND)

@@ -10,8 +10,6 @@ from peopleinfo.people.fields import FIELDS, READ_ONLY_FIELDS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-PHONE: Final = "phone"
-EMAIL: Final = "email"
 _DEFAULT_TYPES: Final = frozenset(("voice", "internet", "pref", "other"))  # add nothing to the name of a field
 _SYNONYMS: Final = {"mobile": "cell", "iphone": "cell"}
 _RESERVED: Final = frozenset((*FIELDS, *READ_ONLY_FIELDS))

@@ -8,10 +8,10 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from peopleinfo.bulk.rows import as_cell
 from peopleinfo.errors import InvalidInput
 from peopleinfo.formats import excel_csv
 from peopleinfo.formats.column_mapping import REJECT_LINE, REJECT_REASON
-from peopleinfo.people import strict_json
 from peopleinfo.people.fields import FIELDS
 from peopleinfo.people.person import decode_fields, decode_stored
 
@@ -100,7 +100,5 @@ _names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def cell_text(value: Any) -> str:
-    """Return the text of a cell: a string unchanged, any other value as JSON."""
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else strict_json.encode(value).decode()
+    """Return the text of a cell, "" for an absent value."""
+    return "" if value is None else as_cell(value)

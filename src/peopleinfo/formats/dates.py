@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _MAX_LENGTH: Final = 64  # characters of a date
 _ISO_LENGTH: Final = 10
 _FIRST_DAY: Final = date.min  # programs write this day for an unknown date
-_EARLIEST_TIME_ZONE: Final = timedelta(hours=14)
 _NONE: Final = frozenset(
     ("", "null", "(null)", "<null>", "\\n", "nil", "none", "nan", "nat", "na", "n/a", "#n/a", "undefined", "unknown", "-", "--", "?", "??", ".")
 )  # fmt: skip
@@ -68,7 +67,7 @@ class DateReader:
         self.formats = tuple(formats)
         self._formats = [DateFormat(text) for text in formats]
         self._option = option
-        self._today = today or (datetime.now(UTC) + _EARLIEST_TIME_ZONE).date()
+        self._today = today or birthdate.earliest_date(datetime.now(UTC))
         self.column = ColumnOrder(() if formats else map(_normal, sample), self._today, heading)
         self._cached = lru_cache(maxsize=16_384)(self._read)  # at most 4 MiB
 

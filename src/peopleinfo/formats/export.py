@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from peopleinfo.errors import InvalidInput, StoreUnavailable
+from peopleinfo.errors import InvalidInput, temporary_folder_full
 from peopleinfo.formats.csv import CsvWriter, extra_fields
 from peopleinfo.formats.fhir_writer import write_patient
 from peopleinfo.formats.vcard_writer import write_vcard
@@ -89,10 +87,7 @@ class Export:
                     yield len(bodies), b""
                 file = await asyncio.to_thread(writer.finish)
             except OSError as error:
-                reason = os.strerror(error.errno or errno.EIO)
-                raise StoreUnavailable(
-                    f"the temporary folder cannot store the workbook ({reason})", retry_after=30
-                ) from error
+                raise temporary_folder_full("workbook", error) from error
             while chunk := file.read(CHUNK_SIZE):
                 yield 0, chunk
 

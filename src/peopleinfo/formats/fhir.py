@@ -1,4 +1,4 @@
-"""FHIR: read the resource Patient, and other resources of people, as records; write records as Patient.
+"""FHIR: read the resource Patient, and other resources of people, as records.
 
 A record keeps the elements that have no field of their own as custom fields with the prefix `fhir_`.
 """

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from peopleinfo.bulk.rows import unused_name
 from peopleinfo.errors import FieldError
 from peopleinfo.formats.column_mapping import REJECT_COLUMNS, UNREADABLE_BIRTHDATE
+from peopleinfo.formats.csv import cell_text
 from peopleinfo.formats.dates import UnreadableDate
 from peopleinfo.formats.whole_names import divide
-from peopleinfo.people import strict_json
 from peopleinfo.people.fields import FIELDS
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class FieldMapper:
         """Return the fields of an object, also empty ones: only text can be divided, joined or read as a date."""
         data = dict(zip(self._names, values, strict=True))
         data.pop("", None)
-        return data, self._complete(data, [_text(value) for value in values])
+        return data, self._complete(data, [cell_text(value) for value in values])
 
     def _complete(self, data: dict[str, Any], cells: Sequence[str]) -> Errors:
         """Add the fields that are not the value of one column, and read the birthdate. Return the errors."""
@@ -105,7 +106,7 @@ class FieldMapper:
             ).strip()
         if self._on_bad_date == "reject":
             return (FieldError(f"/{_BORN}", reason),)
-        data[_unused(UNREADABLE_BIRTHDATE, data)] = text
+        data[unused_name(UNREADABLE_BIRTHDATE, data)] = text
         return ()
 
     def _custom_name(self, name: str) -> str:
@@ -150,7 +151,7 @@ class ObjectMapper:
 
 def texts(data: dict[str, Any], names: Sequence[str]) -> list[str]:
     """Return the values of keys as text."""
-    return [_text(data.get(name)) for name in names]
+    return [cell_text(data.get(name)) for name in names]
 
 
 def _layout(data: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -163,17 +164,3 @@ def _layout(data: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _cell(cells: Sequence[str], index: int) -> str:
     return cells[index].strip() if index < len(cells) else ""
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else strict_json.encode(value).decode()
-
-
-def _unused(name: str, data: dict[str, Any]) -> str:
-    number, unused = 1, name
-    while unused in data:
-        number += 1
-        unused = f"{name}_{number}"
-    return unused

@@ -76,7 +76,7 @@ def _data(card: Card, charset: str) -> dict[str, Any] | InvalidRow | SkippedRow:
         content = properties(card, charset)
         if any(one.name in _KINDS and (one.value or "").strip().lower() == "group" for one in content):
             return SkippedRow("the card describes a group of people")
-        return person(content)[0]
+        return person(content)
     except InvalidCard as invalid:
         return InvalidRow(str(invalid))
 
@@ -96,8 +96,8 @@ class VcardRejects:
         self._stream.write(text + b"\r\n")
 
 
-def person(card: Sequence[Property]) -> tuple[dict[str, Any], list[str]]:
-    """Return the fields of a person, and the names of the properties with binary data, which are not stored. Raises InvalidCard."""
+def person(card: Sequence[Property]) -> dict[str, Any]:
+    """Return the fields of a person. Properties with binary data, such as a picture, are not stored. Raises InvalidCard."""
     fields: dict[str, Any] = {}
     labels = {one.group: _label(one.value or "") for one in card if one.name == "X-ABLABEL"}
     typed = [one if one.group not in labels else one.relabelled(labels[one.group]) for one in card]
@@ -108,7 +108,7 @@ def person(card: Sequence[Property]) -> tuple[dict[str, Any], list[str]]:
             _READERS.get(one.name, _read_other)(fields, one)
     if "person_id" in fields and fields.get("uid") == fields["person_id"]:
         del fields["uid"]
-    return fields, [one.name for one in card if one.value is None]
+    return fields
 
 
 def _read_name(fields: dict[str, Any], first: Mapping[str, str]) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Final
 
 from peopleinfo.bulk.rows import InvalidRow
-from peopleinfo.errors import InvalidInput, StoreUnavailable
+from peopleinfo.errors import InvalidInput, temporary_folder_full
 from peopleinfo.formats.tables import TableRow
 from peopleinfo.formats.xlsx_cells import GENERAL, number_text, unescaped
 from peopleinfo.formats.xlsx_package import (
@@ -80,10 +79,7 @@ def _seekable(stream: io.BufferedReader) -> IO[bytes]:
         try:
             file.write(chunk)
         except OSError as error:
-            reason = os.strerror(error.errno or 0)
-            raise StoreUnavailable(
-                f"the temporary folder cannot store the workbook ({reason})", retry_after=30
-            ) from error
+            raise temporary_folder_full("workbook", error) from error
     return file
 
 

@@ -13,7 +13,7 @@ from peopleinfo.http.bodies import wait_for_disconnect
 from peopleinfo.http.memory_budget import RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.people import set_private
-from peopleinfo.http.search_params import LIMIT, MAX_WAIT, parse_limit, parse_number
+from peopleinfo.http.search_params import MAX_WAIT, parse_limit, parse_number
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import redact
 
@@ -93,7 +93,7 @@ def parse_changes(params: Mapping[str, Any]) -> ChangesRequest:
     errors = [FieldError(name, "must be given once") for name, value in params.items() if isinstance(value, list)]
     if errors:
         raise InvalidSearch(errors)
-    limit = parse_limit(params["limit"], errors) if "limit" in params else LIMIT
+    limit = parse_limit(params.get("limit"), errors)
     wait = parse_number("wait", params.get("wait", "0"), 0, MAX_WAIT, errors)
     if params.get("include", "person") != "person":
         errors.append(FieldError("include", "must be person"))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from peopleinfo.errors import StoreUnavailable
+from peopleinfo.errors import temporary_folder_full
 from peopleinfo.people import strict_json
 
 if TYPE_CHECKING:
@@ -46,10 +45,7 @@ class ImportResults:
             self._file.write(text)
             self._file.flush()  # reports a full disk here instead of in a later step
         except OSError as error:
-            reason = os.strerror(error.errno or 0)
-            raise StoreUnavailable(
-                f"the temporary folder cannot store the response ({reason})", retry_after=30
-            ) from error
+            raise temporary_folder_full("response", error) from error
         self._written += len(text)
         self._changed.set()
 

@@ -233,7 +233,6 @@ class InputWarning(Struct):
     """A guess or a problem, with the parameter that replaces it."""
 
     message: str
-    line: int | UnsetType = UNSET
 
 
 class ImportResult(Struct, kw_only=True):

@@ -74,7 +74,7 @@ def _parse_cached(params: tuple[tuple[str, str], ...]) -> SearchRequest:
 def parse_search(params: Mapping[str, Any]) -> SearchRequest:
     """Parse a search from query parameters or the fields of a body. Raises InvalidSearch with all errors."""
     filters, page, errors = _split_params(params, (*_FILTERS, "limit", "cursor"))
-    limit = parse_limit(page["limit"], errors) if "limit" in page else LIMIT
+    limit = parse_limit(page.get("limit"), errors)
     return SearchRequest(_filter(filters, errors), limit, page.get("cursor"))
 
 

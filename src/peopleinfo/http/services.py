@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """What a server process opens once; None where a setting turns a service off."""
+    """The services that a server process opens once; None if a setting disables a service."""
 
     people: PeopleService
     history: HistoryService

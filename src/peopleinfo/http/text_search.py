@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from peopleinfo.errors import FieldError, InvalidSearch
-from peopleinfo.http.search_params import LIMIT, parse_limit
+from peopleinfo.http.search_params import parse_limit
 from peopleinfo.people import strict_json
 from peopleinfo.people.person import normalize
 from peopleinfo.people.query import Query, parse
@@ -71,7 +71,7 @@ def parse_text_search(params: Mapping[str, Any]) -> TextSearch:
     is_forgiving = _boolean(forgiving)
     if is_forgiving is None:
         errors.append(FieldError("forgiving", "must be true or false"))
-    limit = parse_limit(params["limit"], errors) if "limit" in params else LIMIT
+    limit = parse_limit(params.get("limit"), errors)
     if errors or is_forgiving is None:
         raise InvalidSearch(errors)
     text = normalize(text)
