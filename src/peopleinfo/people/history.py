@@ -31,6 +31,11 @@ class Operation(StrEnum):
     __hash__ = str.__hash__  # Enum.__hash__ is a Python function
 
 
+def default_operation(version: int) -> Operation:
+    """Return the operation of a version whose operation is unknown: an earlier release or another store wrote it."""
+    return Operation.CREATED if version == 1 else Operation.UPDATED
+
+
 class Origin(NamedTuple):
     """The operation that created a version, and its principal; None if the principal is unknown."""
 

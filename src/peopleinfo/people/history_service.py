@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
-from peopleinfo.errors import PersonNotFound, VersionConflict, VersionNotFound
+from peopleinfo.errors import VersionConflict, VersionNotFound
 from peopleinfo.people.history import ChangeReader, Operation, Origin, VersionReader, summaries
 from peopleinfo.people.person import StoredPerson, split_record
 from peopleinfo.people.store import PersonStore
@@ -84,8 +84,5 @@ class HistoryService:
 
     async def people(self, person_ids: Iterable[str]) -> dict[str, StoredPerson]:
         """Return the current records of the people that are not deleted."""
-        found = {}
-        for person_id in dict.fromkeys(person_ids):
-            with suppress(PersonNotFound):
-                found[person_id] = await self._store.get(person_id)
-        return found
+        found = await self._store.get_many(list(dict.fromkeys(person_ids)))
+        return {person.person_id: person for person in found if person is not None}

@@ -31,7 +31,7 @@ class Lookup(NamedTuple):
     names: tuple[frozenset[str], ...] = ()
     is_prefix: bool = False
     is_broad: bool = False
-    """Whether the hits matter only if the other lookups find nobody: they contain people who lack the other words. A store ignores it."""
+    """Whether the hits matter only if the other lookups find no record: they include people without the other words. A store ignores it."""
 
 
 class Hit(NamedTuple):

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from peopleinfo.errors import OutcomeUnknown, PeopleInfoError, PersonNotFound, StoreUnavailable, VersionConflict
 from peopleinfo.people.history import UPDATED
-from peopleinfo.people.person import StoredPerson, decode_header, split_record
+from peopleinfo.people.person import StoredPerson, decode_header
 from peopleinfo.people.store import CacheStatus, Page, ReindexResult
 from peopleinfo.stores.cached.local import LocalCache
 from peopleinfo.stores.cached.redis_client import TIMEOUT, open_redis
@@ -382,7 +382,7 @@ def _surname_name(index: str) -> str:
 
 
 def _surname_key(record: StoredPerson) -> str:
-    return split_record(record)[0].surname_key
+    return decode_header(record.body).surname_key
 
 
 async def _cancel(tasks: list[asyncio.Task[Any]]) -> None:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from peopleinfo.errors import ChangesExpired, OutcomeUnknown, StoreUnavailable
 from peopleinfo.people.history import Change, ChangePage, Operation
 from peopleinfo.people.person import timestamp
+from peopleinfo.stores.dynamodb.history import moment
 from peopleinfo.stores.dynamodb.items import ItemKey, binary, bytes_attr, int_attr, item_key_of, number
 from peopleinfo.stores.dynamodb.schema import TTL
 
@@ -171,7 +172,7 @@ class ChangeFeed:
             if (current := versions.get(home)) is not None and current < version:
                 continue
             person_id = bytes_attr(item, "person").hex() if "person" in item else self._ids.encode(home)
-            at = timestamp(_EPOCH + timedelta(microseconds=int_attr(item, "at")))
+            at = timestamp(moment(int_attr(item, "at")))
             change = Change(person_id, version, Operation(item["operation"]["S"]), at)
             changes.setdefault(change[:3], change)
         return list(changes.values())

@@ -13,7 +13,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from peopleinfo.people.history import Operation, Origin, PersonVersion, VersionPage, milliseconds
+from peopleinfo.people.history import Operation, Origin, PersonVersion, VersionPage, default_operation, milliseconds
 from peopleinfo.people.person import StoredPerson, check_stored
 from peopleinfo.people.store import PAGE_SIZE
 from peopleinfo.stores.dynamodb.items import ItemKey, binary, bytes_attr, int_attr, item_key_of, number
@@ -143,7 +143,7 @@ def origin_attributes(origin: Origin, time: int) -> Item:
 
 def origin_of(item: Item, version: int) -> Origin:
     """Return the origin of a version from the attributes of its item. An earlier release stored none."""
-    default = Operation.CREATED if version == 1 else Operation.UPDATED
+    default = default_operation(version)
     operation = Operation(item["made_as"]["S"]) if "made_as" in item else default
     return Origin(operation, item.get("made_by", {}).get("S") or None)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.crypto.person_ids import IdCipher
@@ -15,7 +14,14 @@ from peopleinfo.errors import (
     VersionConflict,
 )
 from peopleinfo.people.history import UPDATED, Operation, Origin, PersonVersion
-from peopleinfo.people.person import PersonData, StoredPerson, check_stored, encode_person, split_record, timestamp
+from peopleinfo.people.person import (
+    PersonData,
+    StoredPerson,
+    check_stored,
+    decode_header,
+    encode_person,
+    timestamp,
+)
 from peopleinfo.people.store import (
     IDEMPOTENCY_TTL,
     Checkpoint,
@@ -63,6 +69,7 @@ from peopleinfo.stores.dynamodb.upsert import Upsert, is_local_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from peopleinfo.people.history import HistoryLimits, VersionPage
     from peopleinfo.people.person_filter import PersonFilter
@@ -158,9 +165,8 @@ class DynamoDBStore:
             current = await self._get(person_id)
         if current.version != expected:
             raise VersionConflict(person_id, actual=current.version)
-        _, fields = split_record(current)
         home = self._home(person_id)
-        if not is_local_id(home, datetime.fromisoformat(fields["created_at"])):  # another store may have created the id
+        if not is_local_id(home, decode_header(current.body).creation_time):  # another store may have created the id
             home = await self._upsert.home(person_id) or home
         return await self._writer.replace(home, current, data, origin)
 

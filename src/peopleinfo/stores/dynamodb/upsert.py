@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from peopleinfo.errors import PersonNotFound, StoreUnavailable
 from peopleinfo.people.folding import FOLD_VERSION
-from peopleinfo.people.history import UPDATED, Operation, Origin
+from peopleinfo.people.history import UPDATED, Operation, Origin, default_operation
 from peopleinfo.people.person import PersonHeader, StoredPerson, decode_header
 from peopleinfo.people.store import ReindexResult
 from peopleinfo.stores.dynamodb.changes import Announcement
@@ -217,7 +217,7 @@ class Upsert:
         if home != person.id_key:
             new.item["alias"] = binary(bytes.fromhex(person.header.person_id))
         changes = await self._feed.announce([self._announcement(person, home, Operation.CREATED, {})])
-        operation = Operation.CREATED if person.header.version == 1 else Operation.UPDATED
+        operation = default_operation(person.header.version)
         new.item.update(origin_attributes(Origin(operation), changes[0].time))
         async with self._feed.writing(changes):
             if item_key == home:

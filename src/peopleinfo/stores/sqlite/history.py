@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from peopleinfo.errors import PersonNotFound
-from peopleinfo.people.history import Operation, Origin, PersonVersion, VersionPage, milliseconds
+from peopleinfo.people.history import Operation, Origin, PersonVersion, VersionPage, default_operation, milliseconds
 from peopleinfo.people.person import check_stored
 from peopleinfo.people.store import PAGE_SIZE
 from peopleinfo.stores.sqlite.changes import append_changes, expire_changes
@@ -98,5 +98,5 @@ def erase_history(db: sqlite3.Connection, seq: int) -> None:
 
 def _version(version: int, operation: str | None, principal: str | None, body: Any) -> PersonVersion:
     """Return the version in a row. A row without an operation was created, or stored by an earlier release."""
-    default = Operation.CREATED if version == 1 else Operation.UPDATED
+    default = default_operation(version)
     return PersonVersion(version, Origin(Operation(operation) if operation else default, principal), check_stored(body))

@@ -168,12 +168,12 @@ class SqliteStore:
 
     async def find(self, person_filter: PersonFilter, *, after: bytes | None, limit: int) -> Page:
         key = self._encryptor.index_lookup(person_filter) if self._encryptor else person_filter.surname_key
-        if not self.search.is_complete and person_filter.outdated_key:
-            index = self.index_value
-            return await self._in_thread(lambda db: find_in_both_versions(db, person_filter, index, after, limit))
-        if person_filter.needs_row_check:  # may read thousands of rows, which must not block the loop
-            return await self._in_thread(lambda db: find_page(db, person_filter, key, after, limit))
         try:
+            if not self.search.is_complete and person_filter.outdated_key:
+                index = self.index_value
+                return await self._in_thread(lambda db: find_in_both_versions(db, person_filter, index, after, limit))
+            if person_filter.needs_row_check:  # may read thousands of rows, which must not block the loop
+                return await self._in_thread(lambda db: find_page(db, person_filter, key, after, limit))
             if self._decryptor and key is not None:
                 return full_page(self._decryptor.read_by_surname(key, parse_position(after)[0], limit + 1), limit)
             return find_page(self._reader, person_filter, key, after, limit)
@@ -291,7 +291,9 @@ class SqliteStore:
         batch = Reindex(rows, self.index_value, self._entries)
         end = position_after(rows[-1][:1]) if len(rows) == limit else None
         keys: Keys = []
-        if batch.outdated or not self.search.is_complete:
+        with self._store_errors():
+            is_complete = self.search.is_complete
+        if batch.outdated or not is_complete:
             keys = await self._writer.run(lambda db: batch.run(db, is_last=end is None))
         return ReindexResult(len(rows), keys, end)
 
