@@ -90,9 +90,7 @@ class ChangesResource:
 
 def parse_changes(params: Mapping[str, Any]) -> ChangesRequest:
     """Parse the query parameters. Raises InvalidSearch with all errors."""
-    errors = [FieldError(name, "must be given once") for name, value in params.items() if isinstance(value, list)]
-    if errors:
-        raise InvalidSearch(errors)
+    errors: list[FieldError] = []
     limit = parse_limit(params.get("limit"), errors)
     wait = parse_number("wait", params.get("wait", "0"), 0, MAX_WAIT, errors)
     if params.get("include", "person") != "person":

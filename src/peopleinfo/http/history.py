@@ -11,7 +11,7 @@ from peopleinfo.http.etags import EvaluatesConditions
 from peopleinfo.http.memory_budget import RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.people import set_person, set_private
-from peopleinfo.http.search_params import LIMIT, parse_limit, parse_number
+from peopleinfo.http.search_params import parse_limit, parse_number
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import redact
 
@@ -93,8 +93,8 @@ class RestoreResource(EvaluatesConditions):
 
 def _parse_page(params: Mapping[str, Any]) -> tuple[int, str | None]:
     """Return the limit and the cursor of a page. Raises InvalidSearch."""
-    errors = [FieldError(name, "must be given once") for name, value in params.items() if isinstance(value, list)]
-    limit = parse_limit(params["limit"], errors) if "limit" in params and not errors else LIMIT
+    errors: list[FieldError] = []
+    limit = parse_limit(params.get("limit"), errors)
     if errors:
         raise InvalidSearch(errors)
     return limit, params.get("cursor")

@@ -31,7 +31,7 @@ _OPTIONS: Final = (
     Parameter(
         "query",
         "map",
-        str,
+        list[str],
         "A field and its column: map=person_surname=Family. Several columns are separated by commas: person_address=Street,City. "
         "Without a column, the field is not read. Repeat the parameter for other fields; unmapped ones are recognized by their headings. "
         f"Fields: {'; '.join(f'{name}, {field.column}' for name, field in FIELD_TABLE.items())}.",
@@ -39,7 +39,7 @@ _OPTIONS: Final = (
     Parameter(
         "query",
         "date_format",
-        str,
+        list[str],
         "The format of birthdates, for example %d/%m/%Y, %m/%d, %d-%m-%y or excel. Repeat it for several formats. "
         "Without it, the format is guessed from the column.",
     ),

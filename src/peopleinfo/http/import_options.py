@@ -65,11 +65,7 @@ def upsert_options(req: Request) -> UpsertOptions:
     """
     params: Mapping[str, Any] = req.params
     key, mode = params.get("key"), params.get("mode")
-    errors = [
-        FieldError(name, f"must be one of {', '.join(choices)}")
-        for name, value, choices in (("key", key, get_args(Key)), ("mode", mode, get_args(Mode)))
-        if value is not None and value not in choices
-    ]
+    errors = _choice_errors(params, {"key": get_args(Key), "mode": get_args(Mode)})
     if mode is not None and key is None:
         errors.append(FieldError("mode", "requires the parameter key"))
     if errors:
@@ -90,14 +86,7 @@ def import_options(req: Request) -> ImportOptions:
     """Return the options of a request. Raises InvalidSearch with all errors, and Falcon's error 415."""
     form = _FORMATS[media_type(req, tuple(_FORMATS), codings=_CODINGS, any_charset=True)]
     params: Mapping[str, Any] = req.params
-    errors = [
-        FieldError(name, "must be given once")
-        for name in ("encoding", "delimiter", "format", "on_bad_date")
-        if isinstance(params.get(name), list)
-    ]
-    for name, choices in (("format", get_args(reader.Format)), ("on_bad_date", get_args(OnBadDate))):
-        if isinstance(value := params.get(name), str) and value not in choices:
-            errors.append(FieldError(name, f"must be one of {', '.join(choices)}"))
+    errors = _choice_errors(params, {"format": get_args(reader.Format), "on_bad_date": get_args(OnBadDate)})
     mapping = _mapping(_values(params, "map"), errors)
     if errors:
         raise InvalidSearch(errors)
@@ -109,6 +98,14 @@ def import_options(req: Request) -> ImportOptions:
     if encoding:
         encodings.lookup(encoding)
     return ImportOptions(columns, params.get("format", form), encoding, params.get("delimiter"), is_gzip)
+
+
+def _choice_errors(params: Mapping[str, Any], choices: Mapping[str, tuple[str, ...]]) -> list[FieldError]:
+    return [
+        FieldError(name, f"must be one of {', '.join(values)}")
+        for name, values in choices.items()
+        if name in params and params[name] not in values
+    ]
 
 
 def _values(params: Mapping[str, Any], name: str) -> list[str]:

@@ -49,7 +49,7 @@ def _check_parameters(req: Request) -> None:
     errors += [
         FieldError(name, "must be given once")
         for name, value in req.params.items()
-        if known.get(name) is bool and isinstance(value, list)
+        if isinstance(value, list) and name in known and known[name] != list[str]
     ]
     if errors:
         raise InvalidSearch(errors)
