@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -22,6 +23,9 @@ _PHONE_FIELD: Final = re.compile("phone|tel|mobile|mobil|cell|fax|handy", re.IGN
 _MAIL: Final = re.compile(r"[^\s<>,;:\"()]+@[^\s<>,;:\"()]+")
 _EXTENSION: Final = re.compile(r"(?:ext\.?|extension|x|#|durchwahl)\s*\d{1,6}\s*$", re.IGNORECASE)
 _NOT_DIGITS: Final = re.compile(r"\D")
+_SIMPLE_PHONE: Final = re.compile(r"\+[0-9 .()\-]+")
+_SIMPLE_LENGTHS: Final = range(11, 16)  # digits with a country code; at least `PHONE_KEY_LENGTH` follow a prefix
+_LONG_PREFIXES: Final = ("352", "82")  # country codes with prefixes of up to five digits
 
 
 def mail_of(text: str) -> str | None:
@@ -30,8 +34,9 @@ def mail_of(text: str) -> str | None:
     if found is None:
         return None
     local, _, domain = found[0].strip(".'").casefold().rpartition("@")
-    with suppress(UnicodeError):  # keep a domain that is not valid
-        domain = domain.encode("idna").decode()
+    if not domain.isascii():
+        with suppress(UnicodeError):  # keep a domain that is not valid
+            domain = domain.encode("idna").decode()
     return f"{local}@{domain}" if local and domain else None
 
 
@@ -41,6 +46,15 @@ def phone_digits(text: str) -> str:
     if text.startswith(("+", "00")) and (parsed := _international(text)):
         return parsed
     return _NOT_DIGITS.sub("", _EXTENSION.sub("", text)).lstrip("0")
+
+
+def _stored_phone_key(text: str) -> str:
+    """Return `phone_key(phone_digits(text))`, without the parser if it could only change digits before the key."""
+    if _SIMPLE_PHONE.fullmatch(text):
+        digits = _NOT_DIGITS.sub("", text)
+        if len(digits) in _SIMPLE_LENGTHS and not digits.startswith(_LONG_PREFIXES):
+            return phone_key(digits)
+    return phone_key(phone_digits(text))
 
 
 def phone_key(digits: str) -> str:
@@ -54,6 +68,7 @@ def same_phone(one: str, other: str) -> bool:
     return one == other or (len(shorter) >= _MIN_SUFFIX and longer.endswith(shorter))
 
 
+@lru_cache(maxsize=64)
 def is_phone_field(name: str) -> bool:
     """Return whether a field contains phone numbers, by its name."""
     return _PHONE_FIELD.search(name) is not None
@@ -75,7 +90,7 @@ def values_of(fields: Mapping[str, Any], identifiers: Iterable[str]) -> Iterator
 def keys_of(name: str, value: str) -> list[str]:
     """Return the index keys of one value of an identifier."""
     if is_phone_field(name):
-        key = phone_key(phone_digits(value))
+        key = _stored_phone_key(value)
         return [f"+{key}"] if key else []
     if mail := mail_of(value):
         return [f"@{mail}"]
