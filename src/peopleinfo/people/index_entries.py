@@ -8,6 +8,7 @@ A store may replace each word by a keyed hash; then it finds whole words only, i
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from peopleinfo.people import identifiers, query_dates
@@ -29,6 +30,7 @@ _MAX_ORDER: Final = 200  # characters
 _MAX_SUFFIXES: Final = 5  # of a whole name without blanks
 _NUMBER: Final = re.compile(r"\d{1,3}[a-z]?")  # a house number: selects no person alone
 _WORD: Final = re.compile(r"[^\t ]+")
+_MAX_CACHED_LENGTH: Final = 64  # characters
 # Words that most addresses contain. A search compares them, but no entry is stored for them.
 _SAME_WORDS: Final = {
     "street": "st", "road": "rd", "avenue": "ave", "lane": "ln", "drive": "dr", "court": "ct", "place": "pl", "square": "sq",
@@ -133,10 +135,14 @@ class Entry(NamedTuple):
 
 def entries(data: PersonData, plan: IndexPlan) -> list[Entry]:
     """Return the entries of a person, without duplicates: names, identifiers, birthdate, then the address, most selective word first."""
-    order = order_of(data)
+    keys, order = keys_and_order(data, plan)
     surname_key = data.surname_key[:_MAX_WORD]
-    keys = dict.fromkeys(_keys(data, plan))
     return [Entry(key, order, key == NAME + surname_key) for key in keys]
+
+
+def keys_and_order(data: PersonData, plan: IndexPlan) -> tuple[list[str], str]:
+    """Return the keys of `entries`, and their order."""
+    return list(dict.fromkeys(_keys(data, plan))), order_of(data)
 
 
 def have_equal_entries(old: PersonData, new: PersonData, plan: IndexPlan) -> bool:
@@ -150,9 +156,9 @@ def have_equal_entries(old: PersonData, new: PersonData, plan: IndexPlan) -> boo
 
 def order_of(data: PersonData) -> str:
     """Return the sort order of a person, which contains every word of the names."""
-    given = " ".join(divide(data.person_name)) if data.person_name and data.person_surname else ""
-    surname = " ".join(divide(data.person_surname or data.person_name or ""))
-    return f"{data.surname_key}\t{given}\t{surname}"[:_MAX_ORDER]
+    surname = _indexed_name(data.person_surname or data.person_name or "")
+    given = _indexed_name(data.person_name).words if data.person_name and data.person_surname else ""
+    return f"{surname.key}\t{given}\t{surname.words}"[:_MAX_ORDER]
 
 
 def map_words(order: str, code: Callable[[str], str]) -> str:
@@ -167,19 +173,19 @@ def vocabulary_words(found: list[Entry]) -> list[str]:
 
 def _keys(data: PersonData, plan: IndexPlan) -> Iterator[str]:
     if "names" in plan.indexes:
-        yield from (NAME + word[:_MAX_WORD] for word in _name_words(data))
+        yield from _name_keys(data)
     for name, value in identifiers.values_of(data.extra, plan.identifiers):
         yield from (IDENTIFIER + key for key in identifiers.keys_of(name, value))
     if data.person_birthdate and "birthdate" in plan.indexes:
         yield from (BIRTHDATE + text for text in query_dates.stored_dates(data.person_birthdate)[:1])
     if data.person_address and "address" in plan.indexes:
-        words = [key for word in address_words(data.person_address) if not is_generic(key := address_key(word))]
-        yield from (ADDRESS + word[:_MAX_WORD] for word in words[:MAX_ADDRESS_ENTRIES])
+        keys = map(_address_entry_key, _divided_address(data.person_address))
+        yield from list(filter(None, keys))[:MAX_ADDRESS_ENTRIES]
 
 
 def address_words(address: str) -> list[str]:
     """Return the folded words of an address, with one form of street, road and similar words."""
-    return [_SAME_WORDS.get(word, word) for line in address.splitlines() for word in divide(line)]
+    return [_SAME_WORDS.get(word, word) for word in _divided_address(address)]
 
 
 def address_forms(word: str) -> list[str]:
@@ -196,20 +202,55 @@ def address_key(word: str) -> str:
     return street[1] if street else _SAME_WORDS.get(word, word)
 
 
+def _divided_address(address: str) -> list[str]:
+    return [word for line in address.splitlines() for word in divide(line)]
+
+
+def _entry_key_of_address(word: str) -> str:
+    key = address_key(_SAME_WORDS.get(word, word))
+    return "" if is_generic(key) else ADDRESS + key[:_MAX_WORD]
+
+
+_cached_entry_key_of_address = lru_cache(maxsize=32_768)(_entry_key_of_address)
+
+
+def _address_entry_key(word: str) -> str:
+    """Return the key of a word of an address, "" for a word that selects no person."""
+    return (_cached_entry_key_of_address if len(word) <= _MAX_CACHED_LENGTH else _entry_key_of_address)(word)
+
+
 def is_generic(word: str) -> bool:
     """Return whether a word of an address selects no person: a house number, or a word such as street."""
     return word in GENERIC or len(word) == 1 or _NUMBER.fullmatch(word) is not None
 
 
-def _name_words(data: PersonData) -> Iterator[str]:
-    yield data.surname_key
-    surname = data.person_surname or data.person_name or ""
-    yield from _parts(surname)
-    if not (data.person_name and data.person_surname):
-        yield from _suffixes(data.surname_key)
-        return
-    yield fold(data.person_name)
-    yield from _parts(data.person_name)
+class _IndexedName(NamedTuple):
+    """What the index contains of one name: its folded form, its words, and its keys."""
+
+    key: str
+    words: str
+    entry_keys: tuple[str, ...]
+
+
+def _index_name(name: str) -> _IndexedName:
+    key = fold(name)
+    return _IndexedName(key, " ".join(divide(name)), tuple(NAME + word[:_MAX_WORD] for word in (key, *_parts(name))))
+
+
+_cached_index_name = lru_cache(maxsize=32_768)(_index_name)
+
+
+def _indexed_name(name: str) -> _IndexedName:
+    return _cached_index_name(name) if len(name) <= _MAX_CACHED_LENGTH else _index_name(name)
+
+
+def _name_keys(data: PersonData) -> Iterator[str]:
+    surname = _indexed_name(data.person_surname or data.person_name or "")
+    yield from surname.entry_keys
+    if data.person_name and data.person_surname:
+        yield from _indexed_name(data.person_name).entry_keys
+    else:
+        yield from (NAME + word[:_MAX_WORD] for word in _suffixes(surname.key))
 
 
 def _parts(name: str) -> Iterator[str]:
