@@ -19,16 +19,25 @@ if TYPE_CHECKING:
 BY_SEQ: Final = "SELECT version, body FROM readable WHERE seq = ?"
 _BY_SEQ_WITH_PLAN: Final = "SELECT version, body, plan FROM readable WHERE seq = ?"
 _BATCH_ROWS: Final = 500
+_BATCH_SIZES: Final = (_BATCH_ROWS, 32)  # rows of an INSERT; fewer rows are one statement
 
 
 def insert_rows(db: sqlite3.Connection, insert: str, rows: Sequence[tuple[Any, ...]]) -> None:
     """Insert rows; `insert` is a statement up to its keyword VALUES, and each row has all its values."""
-    batched = len(rows) - len(rows) % _BATCH_ROWS
-    for start in range(0, batched, _BATCH_ROWS):
-        batch = rows[start : start + _BATCH_ROWS]
-        db.execute(_statement(insert, len(batch[0]), _BATCH_ROWS), list(itertools.chain.from_iterable(batch)))
-    if batched < len(rows):
-        db.executemany(_statement(insert, len(rows[0]), 1), rows[batched:])
+    if rows:
+        insert_values(db, insert, len(rows[0]), list(itertools.chain.from_iterable(rows)))
+
+
+def insert_values(db: sqlite3.Connection, insert: str, columns: int, values: Sequence[Any], end: str = "") -> list[Any]:
+    """Insert rows like `insert_rows`, from the values of all rows; return what a clause RETURNING in `end` returns."""
+    returned: list[Any] = []
+    start = 0
+    while rest := (len(values) - start) // columns:
+        rows = next((size for size in _BATCH_SIZES if size <= rest), rest)
+        batch = values[start : start + rows * columns]
+        returned += db.execute(_statement(insert, columns, rows, end), batch).fetchall()
+        start += len(batch)
+    return returned
 
 
 def read_by_seq(db: sqlite3.Connection, seqs: Sequence[int]) -> dict[int, tuple[int, Any]]:
@@ -67,6 +76,6 @@ def check_not_encrypted(db: sqlite3.Connection, *, encrypted: bool) -> None:
 
 
 @cache
-def _statement(insert: str, columns: int, rows: int) -> str:
+def _statement(insert: str, columns: int, rows: int, end: str) -> str:
     values = f"({', '.join('?' * columns)})"
-    return f"{insert} {', '.join([values] * rows)}"
+    return f"{insert} {', '.join([values] * rows)} {end}"

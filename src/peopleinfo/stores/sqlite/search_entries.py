@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from functools import lru_cache
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final
+from itertools import chain
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from peopleinfo.crypto.person_ids import derive_key
 from peopleinfo.errors import IdentifierConflict, StoreDamaged
@@ -12,13 +15,14 @@ from peopleinfo.people.index_entries import (
     IDENTIFIER,
     NAME,
     IndexPlan,
-    entries,
     have_equal_entries,
+    keys_and_order,
     map_words,
-    vocabulary_words,
 )
 from peopleinfo.people.person import StoredPerson, decode_fields, split_record
 from peopleinfo.people.similarity import bucket_keys, deletion_keys
+from peopleinfo.people.words import collapse
+from peopleinfo.stores.sqlite.batches import insert_rows, insert_values
 
 if TYPE_CHECKING:
     import sqlite3
@@ -26,19 +30,18 @@ if TYPE_CHECKING:
 
     from peopleinfo.people.person import PersonData
 
-    Rows = dict[tuple[str, str, int], str]  # key, order and seq of an entry, and the name word behind it or ""
-
 ORDER_CODE: Final = 4  # characters of a hash in an order
 _CODE_SIZE: Final = 8  # bytes of the hash of a word
 _COLLAPSED: Final = "="  # first letter of the key that every word of the vocabulary has
 _HASHED: Final = (_COLLAPSED, "~")  # keys of the vocabulary in an index of hashes: words with the same letters or sound
-_INSERT: Final = "INSERT OR IGNORE INTO search_entries (key, names, seq) VALUES (?, ?, ?)"
+_INSERT: Final = "INSERT OR IGNORE INTO search_entries (key, names, seq) VALUES"
 _DELETE: Final = "DELETE FROM search_entries WHERE key = ? AND names = ? AND seq = ?"
 _HAS_KEY: Final = "SELECT 1 FROM search_entries WHERE key = ? LIMIT 1"
 _OTHERS: Final = """
     SELECT body FROM readable WHERE seq IN (SELECT seq FROM search_entries WHERE key = ? AND seq != ?) ORDER BY seq
 """
-_KNOWN: Final = "SELECT 1 FROM search_words WHERE key = ? AND word = ?"
+_INSERT_WORD: Final = "INSERT OR IGNORE INTO search_words (key, word) VALUES"
+_DELETE_WORD: Final = "DELETE FROM search_words WHERE key = ? AND word = ?"
 _DELETE_OF_PEOPLE: Final = "DELETE FROM search_entries WHERE seq IN (SELECT value FROM json_each(?))"
 _DELETE_UNUSED_WORDS: Final = f"""
     DELETE FROM search_words WHERE NOT EXISTS (SELECT 1 FROM search_entries WHERE key = '{NAME}' || search_words.word)
@@ -48,7 +51,26 @@ _DELETE_UNUSED_WORDS: Final = f"""
 def word_coder(secret: bytes) -> Callable[[str], str]:
     """Return the function that replaces each word in an index of hashes."""
     key = derive_key(secret, "search index")
-    return lambda word: blake2b(word.encode(), key=key, digest_size=_CODE_SIZE).hexdigest()
+
+    @lru_cache(maxsize=65_536)
+    def code(word: str) -> str:
+        return blake2b(word.encode(), key=key, digest_size=_CODE_SIZE).hexdigest()
+
+    return code
+
+
+class _Entries(NamedTuple):
+    """The entries of a person: the stored order, the seq, and the keys before their words are hashed."""
+
+    order: str
+    seq: int
+    keys: list[str]
+
+    def without(self, other: _Entries) -> _Entries:
+        """Return the entries that the other ones lack."""
+        if self.order != other.order:
+            return self
+        return self._replace(keys=[key for key in self.keys if key not in other.keys])
 
 
 class SearchEntries:
@@ -63,10 +85,7 @@ class SearchEntries:
 
     def add(self, db: sqlite3.Connection, people: Iterable[tuple[int, PersonData]]) -> None:
         """Add new people, without a check of unique identifiers."""
-        rows: Rows = {}
-        for seq, data in people:
-            rows |= self._rows(seq, data, self.plan)
-        self._insert(db, rows)
+        self._insert(db, [self._entries(seq, data, self.plan) for seq, data in people])
 
     def add_unique(self, db: sqlite3.Connection, people: Iterable[tuple[int, PersonData]]) -> None:
         """Add new people. Raises IdentifierConflict if another person has a unique identifier of one of them."""
@@ -75,14 +94,13 @@ class SearchEntries:
             return
         for seq, data in people:
             self.check_unique(db, seq, data)
-            self._insert(db, self._rows(seq, data, self.plan))
+            self.add(db, [(seq, data)])
 
     def check_unique(self, db: sqlite3.Connection, seq: int, data: PersonData) -> None:
         """Raise IdentifierConflict if another person has a unique identifier of this one."""
         for name, value in values_of(data.extra, sorted(self.plan.unique)):
             for key in keys_of(name, value):
-                key = IDENTIFIER + (self.code(key) if self.code else key)  # noqa: PLW2901
-                for (body,) in db.execute(_OTHERS, (key, seq)).fetchall():
+                for (body,) in db.execute(_OTHERS, (self._stored_key(IDENTIFIER + key), seq)).fetchall():
                     fields = decode_fields(body)
                     if any(is_same(name, value, other) for _, other in values_of(fields, [name])):
                         raise IdentifierConflict(name, str(fields["person_id"]))
@@ -100,48 +118,63 @@ class SearchEntries:
         """Replace the entries of a person that was indexed under a plan."""
         if number == self.number and have_equal_entries(old, new, self.plan):
             return
-        before, after = self._indexed(db, seq, old, number), self._rows(seq, new, self.plan)
-        self._insert(db, {row: word for row, word in after.items() if row not in before})
-        self._delete(db, {row: word for row, word in before.items() if row not in after})
+        before, after = self._indexed(db, seq, old, number), self._entries(seq, new, self.plan)
+        self._insert(db, [after.without(before)])
+        self._delete(db, before.without(after))
 
-    def _indexed(self, db: sqlite3.Connection, seq: int, data: PersonData, number: int) -> Rows:
+    def _indexed(self, db: sqlite3.Connection, seq: int, data: PersonData, number: int) -> _Entries:
         if not number:
-            return {}
+            return _Entries("", seq, [])
         if number not in self._plans:
             (text,) = db.execute("SELECT text FROM search_plans WHERE plan = ?", (number,)).fetchone()
             self._plans[number] = IndexPlan.parse(text.split(":", 1)[1])
-        return self._rows(seq, data, self._plans[number])
+        return self._entries(seq, data, self._plans[number])
 
-    def _rows(self, seq: int, data: PersonData, plan: IndexPlan) -> Rows:
-        found = entries(data, plan)
-        words = set(vocabulary_words(found))
-        if self.code is None or not found:
-            return {
-                (key, order, seq): key[1:] if key[0] == NAME and key[1:] in words else "" for key, order, _ in found
-            }
-        code = self.code
-        hashed = map_words(found[0].order, lambda word: code(word)[:ORDER_CODE])
-        return {(key[0] + code(key[1:]), hashed, seq): key[1:] if key[0] == NAME else "" for key, _, _ in found}
+    def _entries(self, seq: int, data: PersonData, plan: IndexPlan) -> _Entries:
+        keys, order = keys_and_order(data, plan)
+        if code := self.code:
+            order = map_words(order, lambda word: code(word)[:ORDER_CODE])
+        return _Entries(order, seq, keys)
 
-    def _insert(self, db: sqlite3.Connection, rows: Rows) -> None:
-        db.executemany(_INSERT, sorted(rows) if len(rows) > 1 else rows)
-        for word in {word for word in rows.values() if word}:
-            keys = self._vocabulary_keys(word)
-            if db.execute(_KNOWN, keys[0]).fetchone() is None:
-                db.executemany("INSERT OR IGNORE INTO search_words (key, word) VALUES (?, ?)", keys)
+    def _insert(self, db: sqlite3.Connection, people: list[_Entries]) -> None:
+        by_key: defaultdict[str, list[_Entries]] = defaultdict(list)
+        for person in sorted(people):
+            for key in person.keys:
+                by_key[self._stored_key(key)].append(person)
+        # One list, in the order of the file: a tuple for each of many entries would be slow to collect.
+        values: list[str | int] = []
+        for key in sorted(by_key):
+            for order, seq, _ in by_key[key]:
+                values += (key, order, seq)
+        insert_values(db, _INSERT, 3, values)
+        self._insert_words(db, {key[1:] for person in people for key in person.keys if key[0] == NAME})
 
-    def _delete(self, db: sqlite3.Connection, rows: Rows) -> None:
-        db.executemany(_DELETE, rows)
-        for (key, _, _), word in rows.items():
-            if word and db.execute(_HAS_KEY, (key,)).fetchone() is None:
-                db.executemany("DELETE FROM search_words WHERE key = ? AND word = ?", self._vocabulary_keys(word))
+    def _insert_words(self, db: sqlite3.Connection, words: Iterable[str]) -> None:
+        first = {self._first_row(word): word for word in words}
+        unknown = insert_values(db, _INSERT_WORD, 2, [*chain.from_iterable(sorted(first))], "RETURNING key, word")
+        rows = sorted(row for found in unknown for row in self._vocabulary_rows(first[found]))
+        insert_rows(db, _INSERT_WORD, rows)
 
-    def _vocabulary_keys(self, word: str) -> list[tuple[str, str]]:
-        """Return the rows of the vocabulary for a word; the first exists for every word."""
+    def _delete(self, db: sqlite3.Connection, person: _Entries) -> None:
+        db.executemany(_DELETE, [(self._stored_key(key), person.order, person.seq) for key in person.keys])
+        for key in person.keys:
+            if key[0] == NAME and db.execute(_HAS_KEY, (self._stored_key(key),)).fetchone() is None:
+                db.executemany(_DELETE_WORD, self._vocabulary_rows(key[1:]))
+
+    def _stored_key(self, key: str) -> str:
+        return key[0] + self.code(key[1:]) if self.code else key
+
+    def _first_row(self, word: str) -> tuple[str, str]:
+        """Return the row of the vocabulary that every word has."""
+        key = _COLLAPSED + collapse(word)
+        return (self.code(key), self.code(word)) if self.code else (key, word)
+
+    def _vocabulary_rows(self, word: str) -> list[tuple[str, str]]:
+        """Return the rows of the vocabulary for a word."""
         if self.code is None:
-            return [(key, word) for key in sorted(deletion_keys(word), key=lambda key: (key[0] != _COLLAPSED, key))]
+            return [(key, word) for key in deletion_keys(word)]
         code = self.code(word)
-        return [(self.code(key), code) for key in sorted(bucket_keys(word)) if key[0] in _HASHED]
+        return [(self.code(key), code) for key in bucket_keys(word) if key[0] in _HASHED]
 
 
 def delete_people(db: sqlite3.Connection, seqs: str) -> None:
