@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from peopleinfo.people import identifiers, query_dates
 from peopleinfo.people.fields import FIELDS
 from peopleinfo.people.folding import FOLD_VERSION, fold
-from peopleinfo.people.words import divide, is_cjk, significant, without_particle
+from peopleinfo.people.words import divide, divide_rare, is_cjk, significant, without_particle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from peopleinfo.people.person import PersonData
 
@@ -142,7 +142,14 @@ def entries(data: PersonData, plan: IndexPlan) -> list[Entry]:
 
 def keys_and_order(data: PersonData, plan: IndexPlan) -> tuple[list[str], str]:
     """Return the keys of `entries`, and their order."""
-    return list(dict.fromkeys(_keys(data, plan))), order_of(data)
+    keys = list(_name_keys(data)) if "names" in plan.indexes else []
+    if plan.identifiers and data.extra:
+        keys += _identifier_keys(data.extra, plan)
+    if data.person_birthdate and "birthdate" in plan.indexes:
+        keys += _birthdate_keys(data.person_birthdate)
+    if data.person_address and "address" in plan.indexes:
+        keys += _address_keys(data.person_address)
+    return list(dict.fromkeys(keys)), order_of(data)
 
 
 def have_equal_entries(old: PersonData, new: PersonData, plan: IndexPlan) -> bool:
@@ -171,16 +178,19 @@ def vocabulary_words(found: list[Entry]) -> list[str]:
     return [entry.key[1:] for entry in found if entry.kind == NAME]
 
 
-def _keys(data: PersonData, plan: IndexPlan) -> Iterator[str]:
-    if "names" in plan.indexes:
-        yield from _name_keys(data)
-    for name, value in identifiers.values_of(data.extra, plan.identifiers):
-        yield from (IDENTIFIER + key for key in identifiers.keys_of(name, value))
-    if data.person_birthdate and "birthdate" in plan.indexes:
-        yield from (BIRTHDATE + text for text in query_dates.stored_dates(data.person_birthdate)[:1])
-    if data.person_address and "address" in plan.indexes:
-        keys = map(_address_entry_key, _divided_address(data.person_address))
-        yield from list(filter(None, keys))[:MAX_ADDRESS_ENTRIES]
+def _identifier_keys(fields: Mapping[str, Any], plan: IndexPlan) -> list[str]:
+    values = identifiers.values_of(fields, plan.identifiers)
+    return [IDENTIFIER + key for name, value in values for key in identifiers.keys_of(name, value)]
+
+
+@lru_cache(maxsize=32_768)
+def _birthdate_keys(birthdate: str) -> tuple[str, ...]:
+    return tuple(BIRTHDATE + text for text in query_dates.stored_dates(birthdate)[:1])
+
+
+def _address_keys(address: str) -> list[str]:
+    keys = [key for word in _divided_address(address) if (key := _address_entry_key(word))]
+    return keys[:MAX_ADDRESS_ENTRIES]
 
 
 def address_words(address: str) -> list[str]:
@@ -203,7 +213,7 @@ def address_key(word: str) -> str:
 
 
 def _divided_address(address: str) -> list[str]:
-    return [word for line in address.splitlines() for word in divide(line)]
+    return [word for line in address.splitlines() for word in divide_rare(line)]
 
 
 def _entry_key_of_address(word: str) -> str:
@@ -244,13 +254,11 @@ def _indexed_name(name: str) -> _IndexedName:
     return _cached_index_name(name) if len(name) <= _MAX_CACHED_LENGTH else _index_name(name)
 
 
-def _name_keys(data: PersonData) -> Iterator[str]:
+def _name_keys(data: PersonData) -> tuple[str, ...]:
     surname = _indexed_name(data.person_surname or data.person_name or "")
-    yield from surname.entry_keys
     if data.person_name and data.person_surname:
-        yield from _indexed_name(data.person_name).entry_keys
-    else:
-        yield from (NAME + word[:_MAX_WORD] for word in _suffixes(surname.key))
+        return surname.entry_keys + _indexed_name(data.person_name).entry_keys
+    return (*surname.entry_keys, *(NAME + word[:_MAX_WORD] for word in _suffixes(surname.key)))
 
 
 def _parts(name: str) -> Iterator[str]:

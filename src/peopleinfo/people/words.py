@@ -78,16 +78,18 @@ _TWO_LETTERS: Final = (("ue", "u"), ("oe", "o"), ("ae", "a"), ("aa", "a"))
 
 def divide(text: str) -> list[str]:
     """Return the folded words of a text, for example `garcia` and `lopez` for García-López."""
-    return list(_cached_divide(text) if len(text) <= _MAX_CACHED_LENGTH else _divide(text))
+    return list(_cached_divide(text) if len(text) <= _MAX_CACHED_LENGTH else divide_rare(text))
 
 
-def _divide(text: str) -> tuple[str, ...]:
-    parts = _DIVIDERS.split(text if text.islower() else _CASE_BOUNDARY.sub(" ", text))
+def divide_rare(text: str) -> tuple[str, ...]:
+    """Return the words of a text that is seldom divided again, such as an address."""
+    is_lower_or_title = text.islower() or text.istitle()  # then it has no capital letter within a word
+    parts = _DIVIDERS.split(text if is_lower_or_title else _CASE_BOUNDARY.sub(" ", text))
     words = [word for part in parts if (word := fold(part))]
     return tuple(words[:MAX_WORDS] or [word for word in [fold(text)] if word])
 
 
-_cached_divide = lru_cache(maxsize=32_768)(_divide)
+_cached_divide = lru_cache(maxsize=32_768)(divide_rare)
 
 
 def is_cjk(word: str) -> bool:
