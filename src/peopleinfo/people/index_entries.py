@@ -142,14 +142,15 @@ def entries(data: PersonData, plan: IndexPlan) -> list[Entry]:
 
 def keys_and_order(data: PersonData, plan: IndexPlan) -> tuple[list[str], str]:
     """Return the keys of `entries`, and their order."""
-    keys = list(_name_keys(data)) if "names" in plan.indexes else []
+    surname, given = _names(data)
+    keys = _name_keys(surname, given) if "names" in plan.indexes else []
     if plan.identifiers and data.extra:
         keys += _identifier_keys(data.extra, plan)
     if data.person_birthdate and "birthdate" in plan.indexes:
         keys += _birthdate_keys(data.person_birthdate)
     if data.person_address and "address" in plan.indexes:
         keys += _address_keys(data.person_address)
-    return list(dict.fromkeys(keys)), order_of(data)
+    return list(dict.fromkeys(keys)), _order(surname, given)
 
 
 def have_equal_entries(old: PersonData, new: PersonData, plan: IndexPlan) -> bool:
@@ -163,9 +164,7 @@ def have_equal_entries(old: PersonData, new: PersonData, plan: IndexPlan) -> boo
 
 def order_of(data: PersonData) -> str:
     """Return the sort order of a person, which contains every word of the names."""
-    surname = _indexed_name(data.person_surname or data.person_name or "")
-    given = _indexed_name(data.person_name).words if data.person_name and data.person_surname else ""
-    return f"{surname.key}\t{given}\t{surname.words}"[:_MAX_ORDER]
+    return _order(*_names(data))
 
 
 def map_words(order: str, code: Callable[[str], str]) -> str:
@@ -254,11 +253,20 @@ def _indexed_name(name: str) -> _IndexedName:
     return _cached_index_name(name) if len(name) <= _MAX_CACHED_LENGTH else _index_name(name)
 
 
-def _name_keys(data: PersonData) -> tuple[str, ...]:
-    surname = _indexed_name(data.person_surname or data.person_name or "")
-    if data.person_name and data.person_surname:
-        return surname.entry_keys + _indexed_name(data.person_name).entry_keys
-    return (*surname.entry_keys, *(NAME + word[:_MAX_WORD] for word in _suffixes(surname.key)))
+def _names(data: PersonData) -> tuple[_IndexedName, _IndexedName | None]:
+    """Return the surname and the first name; the only name of a person takes the place of the surname."""
+    name, surname = data.person_name, data.person_surname
+    return _indexed_name(surname or name or ""), _indexed_name(name) if name and surname else None
+
+
+def _order(surname: _IndexedName, given: _IndexedName | None) -> str:
+    return f"{surname.key}\t{given.words if given else ''}\t{surname.words}"[:_MAX_ORDER]
+
+
+def _name_keys(surname: _IndexedName, given: _IndexedName | None) -> list[str]:
+    if given:
+        return [*surname.entry_keys, *given.entry_keys]
+    return [*surname.entry_keys, *(NAME + word[:_MAX_WORD] for word in _suffixes(surname.key))]
 
 
 def _parts(name: str) -> Iterator[str]:

@@ -138,9 +138,10 @@ class SearchEntries:
 
     def _insert(self, db: sqlite3.Connection, people: list[_Entries]) -> None:
         by_key: defaultdict[str, list[_Entries]] = defaultdict(list)
+        stored = self._stored_key if self.code else str
         for person in sorted(people):
             for key in person.keys:
-                by_key[self._stored_key(key)].append(person)
+                by_key[stored(key)].append(person)
         # One list, in the order of the file: a tuple for each of many entries would be slow to collect.
         values: list[str | int] = []
         for key in sorted(by_key):
