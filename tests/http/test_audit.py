@@ -145,7 +145,7 @@ def test_workers_write_verifiable_chains_without_personal_data(tmp_path: Path) -
     assert b"62 lines of 2 writers, 2 of them shut down gracefully" in checked.stdout
     assert b"canary" not in audit.read_bytes()
     content = audit.read_bytes()
-    audit.write_bytes(content.replace(b'"anybody"', b'"somebody"', 1))
+    audit.write_bytes(content.replace(b'"anonymous"', b'"other"', 1))
     assert run(tmp_path, "audit", "verify", audit).returncode == 1
     writer = json.loads(content.splitlines()[0])["writer"].encode()
     audit.write_bytes(b"".join(line for line in content.splitlines(keepends=True) if writer not in line))

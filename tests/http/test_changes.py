@@ -77,7 +77,7 @@ def test_import_and_legacy_creation_are_in_the_feed(client: httpx.Client) -> Non
     changes = changes_since(client, token)
     assert [change["operation"] for change in changes] == ["created"] * 4
     by = [client.get(f"/v1/people/{change['person_id']}/history").json()["versions"][0]["by"] for change in changes]
-    assert by == ["anybody"] * 4
+    assert by == ["anonymous"] * 4
 
 
 def test_export_returns_the_token_to_continue_from(client: httpx.Client) -> None:

@@ -55,14 +55,14 @@ def test_history_names_the_changed_fields(client: httpx.Client) -> None:
             {
                 "version": 1,
                 "at": first["created_at"],
-                "by": "anybody",
+                "by": "anonymous",
                 "operation": "created",
                 "fields": ["person_name", "person_surname", "note"],
             },
             {
                 "version": 2,
                 "at": second["updated_at"],
-                "by": "anybody",
+                "by": "anonymous",
                 "operation": "updated",
                 "fields": ["person_surname", "more", "note"],
             },

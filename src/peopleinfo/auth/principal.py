@@ -41,7 +41,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
             raise AccessDenied(scope)
 
 
-ANONYMOUS: Final = Principal(name="anybody", scopes=frozenset({Scope.ADMIN}))
+ANONYMOUS: Final = Principal(name="anonymous", scopes=frozenset({Scope.ADMIN}))
 """Any client of a service that requires no credentials."""
 BOOTSTRAP_ADMIN: Final = Principal(name="admin-key", scopes=frozenset({Scope.ADMIN}))
 """A client with the key in PEOPLEINFO_ADMIN_KEY."""
