@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from peopleinfo.people import identifiers, query_dates
 from peopleinfo.people.fields import FIELDS
 from peopleinfo.people.folding import FOLD_VERSION, fold
-from peopleinfo.people.words import divide, divide_rare, is_cjk, significant, without_particle
+from peopleinfo.people.words import divide, divide_rare, is_cjk, significant, split_postcode, without_particle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -212,7 +212,7 @@ def address_key(word: str) -> str:
 
 
 def _divided_address(address: str) -> list[str]:
-    return [word for line in address.splitlines() for word in divide_rare(line)]
+    return [half for line in address.splitlines() for word in divide_rare(line) for half in split_postcode(word)]
 
 
 def _entry_key_of_address(word: str) -> str:

@@ -11,7 +11,7 @@ from peopleinfo.people.nicknames import familiar_names
 from peopleinfo.people.query import is_initial
 from peopleinfo.people.search_index import Lookup
 from peopleinfo.people.similarity import MIN_VOCABULARY_LENGTH, is_near, is_typo
-from peopleinfo.people.words import PARTICLES, collapse, is_cjk, without_particle
+from peopleinfo.people.words import MIN_COLLAPSED_PREFIX, PARTICLES, collapse, is_cjk, without_particle
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -115,6 +115,8 @@ def _names(query: Query, words: Sequence[str], *, is_readable: bool) -> Iterator
             yield Lookup(NAME + word, is_broad=True)
         if is_readable and (len(word) >= _MIN_PREFIX or is_cjk(word)):
             yield Lookup(NAME + word, others, is_prefix=True, is_broad=is_broad)
+            if (form := collapse(word)) != word and len(form) >= MIN_COLLAPSED_PREFIX:
+                yield Lookup(NAME + form, others, is_prefix=True, is_broad=is_broad)
         if is_cjk(word) and 1 < len(word) <= _MAX_SPLIT:
             yield from (Lookup(NAME + word[:end], (frozenset([word[end:]]),)) for end in range(1, len(word)))
     yield from _joined(query, is_readable=is_readable)

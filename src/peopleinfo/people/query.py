@@ -10,7 +10,7 @@ from peopleinfo.errors import FieldError, InvalidSearch
 from peopleinfo.people.folding import fold
 from peopleinfo.people.identifiers import mail_of, phone_digits
 from peopleinfo.people.query_dates import MONTHS, NAMED_DATE, parse_dates
-from peopleinfo.people.words import PARTICLES, divide, is_cjk
+from peopleinfo.people.words import PARTICLES, divide, is_cjk, split_postcode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,6 +111,6 @@ def _text(text: str) -> Iterator[Term]:
     """Yield a term for each word, or one term for a code such as E-0042, whose words belong together."""
     words = divide(text)
     if _LETTER.search(text) and _DIGIT.search(text):
-        yield Term(tuple(words), identifiers=(f"={fold(text)}",))
+        yield Term(tuple(half for word in words for half in split_postcode(word)), identifiers=(f"={fold(text)}",))
     else:
         yield from (Term((word,), identifiers=(f"={word}",)) for word in words)

@@ -16,6 +16,7 @@ from peopleinfo.people.query import is_initial
 from peopleinfo.people.query_dates import includes, stored_dates
 from peopleinfo.people.similarity import distance, is_near, is_typo, sounds_like
 from peopleinfo.people.words import (
+    MIN_COLLAPSED_PREFIX,
     PARTICLES,
     collapse,
     divide,
@@ -172,6 +173,8 @@ class Comparison:
         yield Found.SPELLING, any(collapsed == collapse(name) for name in person.names)
         yield Found.PART, without_particle(word) in person.names
         yield Found.PREFIX, self._is_prefix(person, word, is_run=is_run)
+        if len(collapsed) >= MIN_COLLAPSED_PREFIX:
+            yield Found.PREFIX, any(collapse(name).startswith(collapsed) for name in person.names)
         yield Found.NICKNAME, not is_run and any(name in familiar_names(word) for name in person.given)
         yield Found.TYPO, any(is_typo(word, name) for name in person.names)
         alike = [name for name in person.names if sounds_like(word, name)] if not is_run else []

@@ -52,6 +52,7 @@ _SURE_PARTICLES: Final = frozenset(
         "zum",
         "zur",
         "vom",
+        "vd",
         "ter",
         "ten",
         "te",
@@ -69,11 +70,34 @@ _SURE_PARTICLES: Final = frozenset(
     ]
 )
 # Words that are particles in some names, and a given name or a surname in others.
-_POSSIBLE_PARTICLES: Final = frozenset(["al", "el", "ben", "mac", "da", "do", "del", "san", "santa", "st", "lo", "li"])
+_POSSIBLE_PARTICLES: Final = frozenset(
+    [
+        "al",
+        "el",
+        "ben",
+        "mac",
+        "da",
+        "do",
+        "del",
+        "san",
+        "santa",
+        "st",
+        "ste",
+        "saint",
+        "sainte",
+        "sankt",
+        "sint",
+        "lo",
+        "li",
+    ]
+)
 PARTICLES: Final = _SURE_PARTICLES | _POSSIBLE_PARTICLES
 # Particles that are recognized although they are joined to the name, the longest first.
 _JOINED_PARTICLES: Final = ("vander", "vanden", "vonder", "vande", "delos", "delas", "della", "dela", "van", "von")
+MIN_COLLAPSED_PREFIX: Final = 4  # letters: Mae would be a prefix of every name that starts with Ma
 _TWO_LETTERS: Final = (("ue", "u"), ("oe", "o"), ("ae", "a"), ("aa", "a"))
+# Both halves of a postcode: British (LS1 4AB), Dutch (1012 AB), Canadian (K1A 0B1).
+_POSTCODE: Final = re.compile(r"([a-z]{1,2}\d[a-z\d]?)(\d[a-z]{2})|(\d{4})([a-z]{2})|([a-z]\d[a-z])(\d[a-z]\d)")
 
 
 def divide(text: str) -> list[str]:
@@ -90,6 +114,12 @@ def divide_rare(text: str) -> tuple[str, ...]:
 
 
 _cached_divide = lru_cache(maxsize=32_768)(divide_rare)
+
+
+def split_postcode(word: str) -> list[str]:
+    """Return the halves of a postcode that is written without a blank, for example `ls1` and `4ab`; otherwise the word."""
+    found = _POSTCODE.fullmatch(word)
+    return [half for half in found.groups() if half] if found else [word]
 
 
 def is_cjk(word: str) -> bool:
