@@ -46,6 +46,10 @@ PROBLEMS: Final = {
         "The token is not a position in the feed of changes, or belongs to another deployment.",
         "Request `/v1/changes` without `since` for the current token.",
     ),
+    "duplicates-disabled": Help(
+        "The store has no index for the detection of duplicates.",
+        "Add duplicates to PEOPLEINFO_SEARCH_INDEXES, and run `peopleinfo reindex`.",
+    ),
     "token-expired": Help(
         "Changes after the token have expired (`PEOPLEINFO_CHANGES`), or a backup has replaced the store.",
         "Request the current token, export all people, then continue with that token.",

@@ -7,6 +7,7 @@ import gc
 import multiprocessing
 import signal
 import sys
+import time
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from peopleinfo.errors import InvalidSettings, PeopleInfoError
 from peopleinfo.people.history_service import HistoryService
 from peopleinfo.people.person import utc_now
 from peopleinfo.people.service import PeopleService
+from peopleinfo.settings.identifiers import parse_identifiers
 from peopleinfo.stores.registry import is_store_file, open_service_store
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from peopleinfo.http.middleware.rate_limit import RateLimiter
     from peopleinfo.http.services import Services
     from peopleinfo.http.shutdown import GracefulShutdown
+    from peopleinfo.matching.service import MatchService
     from peopleinfo.privacy.audit import AuditLog
     from peopleinfo.settings import Settings
     from peopleinfo.stores.service_store import ServiceStore
@@ -57,6 +60,21 @@ async def open_history(settings: Settings) -> AsyncIterator[tuple[HistoryService
 def people_service(store: ServiceStore) -> PeopleService:
     """Return the service on the records of an open store."""
     return PeopleService(store.people, secret=store.secret, now=utc_now, cache=store.cache, index=store.search)
+
+
+def match_service(store: ServiceStore, settings: Settings) -> MatchService:
+    """Return the detection of duplicates among the records of an open store."""
+    from peopleinfo.matching.service import MatchService  # noqa: PLC0415 - few commands need it
+
+    identifiers, _ = parse_identifiers(settings.identifiers)
+    return MatchService(
+        store.matches,
+        store.people,
+        secret=store.secret,
+        identifiers=identifiers,
+        estimate=store.people.estimate,
+        clock=time.monotonic,
+    )
 
 
 def _token_verifier(settings: Settings) -> TokenVerifier | None:
@@ -206,6 +224,7 @@ class Application:
         services = Services(
             people=people_service(store),
             history=HistoryService(store.people),
+            matches=match_service(store, settings),
             imports=ImportTarget(store.people, store.secret, utc_now),
             store=store.people,
             cache=store.cache,

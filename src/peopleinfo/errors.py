@@ -13,6 +13,7 @@
     ├── MergeTooLarge                   too many records, or too long a chain of merges
     ├── UndoFirst                       another merge must be undone before this one
     ├── ChangedSinceMerge               an undo needs a decision about edited fields
+    ├── DuplicatesDisabled              the store has no match index
     ├── IdempotencyKeyConflict          an idempotency key was reused with different content
     ├── IdempotentPersonDeleted         the person created with an idempotency key has been deleted
     ├── ImportAlreadyRunning            the same import runs in another process
@@ -239,6 +240,15 @@ class FieldAccessDenied(PeopleInfoError):
     def __init__(self, fields: Sequence[str]) -> None:
         self.fields = tuple(fields)
         super().__init__(f"the credential has no access to {', '.join(self.fields)}: leave out what uses these fields")
+
+
+class DuplicatesDisabled(PeopleInfoError):
+    """The store has no match index, so no duplicates can be found."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the detection of duplicates is off: add duplicates to PEOPLEINFO_SEARCH_INDEXES and run `peopleinfo reindex`"
+        )
 
 
 class Unavailable(PeopleInfoError):

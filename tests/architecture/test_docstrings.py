@@ -10,6 +10,7 @@ import pytest
 
 from peopleinfo.auth.api_keys import ApiKeyStore
 from peopleinfo.auth.ended_sessions import EndedSessionStore
+from peopleinfo.matching.candidates import MatchIndex
 from peopleinfo.people.search_index import SearchIndex
 from peopleinfo.stores.dynamodb.record_format import RecordFormat
 from peopleinfo.stores.service_store import OpenedStore, ServiceCache
@@ -29,6 +30,7 @@ INTERFACES = {
         ("Store.", [OpenedStore, ServiceCache]),
         ("Format.", [RecordFormat]),
         ("SearchIndex.", [SearchIndex]),
+        ("MatchIndex.", [MatchIndex]),
     )
 }
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef

@@ -173,3 +173,12 @@ def test_command_imports_no_unused_module() -> None:
         [sys.executable, "-c", script, "version"], capture_output=True, text=True, check=True, env=environment()
     ).stdout.split()
     assert {"falcon", "uvicorn", "cryptography", "rich.progress", "sqlite3"}.isdisjoint(loaded)
+
+
+def test_match_prints_the_candidates_with_their_evidence(folder: Path) -> None:
+    assert run(folder, "duplicates", "count").stderr == b"3 records counted\n"
+    ran = run(folder, "match", "--name", "Ana", "--surname", "Müller", "--born", "1990-02-11", "--address", "1 Road")
+    [candidate] = json.loads(ran.stdout)["candidates"]
+    assert candidate["person"]["person_name"] == "Anna"
+    assert "similar spelling or sound" in [item["because"] for item in candidate["evidence"]]
+    assert run(folder, "match").returncode == 2

@@ -227,3 +227,15 @@ def test_result_of_a_newer_server_is_accepted() -> None:
 def test_every_error_class_is_exported() -> None:
     assert {kind.__name__ for kind in errors.PROBLEM_TYPES.values()} <= set(api.__all__)
     assert all(hasattr(api, name) for name in api.__all__)
+
+
+def test_client_finds_duplicates(connect: Connect, server: Server) -> None:
+    client = connect(server.url)
+    data = {"person_name": "Jonathan", "person_surname": "Matched", "person_birthdate": "1961-07-21"}
+    first, second = client.create(data), client.create(data)
+    found = client.match({**data, "person_surname": "Match"}, count=50)
+    assert {first.person_id, second.person_id} <= {candidate.person.person_id for candidate in found.candidates}
+    others = client.duplicates(first, count=50).candidates
+    assert second in [candidate.person for candidate in others]
+    assert first not in [candidate.person for candidate in others]
+    assert others[0].evidence[0].because == "same first name"

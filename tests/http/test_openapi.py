@@ -129,6 +129,7 @@ def routes() -> dict[str, set[str]]:
     services = Services(
         people=store,
         history=store,
+        matches=store,
         imports=ImportTarget(store, bytes(32), utc_now),
         store=store,
         authenticator=Authenticator(store, now=utc_now),

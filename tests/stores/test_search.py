@@ -56,7 +56,7 @@ async def check_index(store: Store, path: Path) -> None:
     expected = sorted((entry.key, entry.order) for data in people for entry in entries(data, index_of(store).plan))
     words = {word for data in people for word in vocabulary_words(entries(data, index_of(store).plan))}
     with closing(sqlite3.connect(path)) as db:
-        assert sorted(db.execute("SELECT key, names FROM search_entries")) == expected
+        assert sorted(db.execute("SELECT key, names FROM search_entries WHERE key NOT GLOB 'm*'")) == expected
         rows = set(db.execute("SELECT key, word FROM search_words"))
         assert rows == {(key, word) for word in words for key in deletion_keys(word)}
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peopleinfo.matching.candidates import FoundEntry, find, rank
-from peopleinfo.matching.frequencies import CountKey, Counts, Frequencies, count_keys
+from peopleinfo.matching.frequencies import Counts, Frequencies, count_keys
 from peopleinfo.matching.keys import MAX_BLOCK, SUB_SIZE, Entry, Hasher, Lookup, key_values
 from peopleinfo.matching.record import MatchRecord, prepare
 from peopleinfo.matching.selection import MIN_FETCHED, Hit, worth_fetching
@@ -40,16 +40,12 @@ FIELDS = st.fixed_dictionaries(
 class MemoryIndex:
     """A match index in memory, which counts its rounds."""
 
-    entries: dict[bytes, list[tuple[bytes, str]]] = field(default_factory=dict)
+    entries: dict[bytes, list[tuple[bytes, bytes]]] = field(default_factory=dict)
     rounds: int = 0
 
-    async def put(self, person_id: str, entries: Collection[Entry]) -> None:
+    def put(self, ref: bytes, entries: Collection[Entry]) -> None:
         for entry in entries:
-            self.entries.setdefault(entry.key, []).append((entry.sub, person_id))
-
-    async def remove(self, person_id: str, entries: Collection[Entry]) -> None:
-        for entry in entries:
-            self.entries[entry.key].remove((entry.sub, person_id))
+            self.entries.setdefault(entry.key, []).append((entry.sub, ref))
 
     async def find(self, lookups: Sequence[Lookup]) -> list[list[FoundEntry]]:
         self.rounds += 1
@@ -58,12 +54,21 @@ class MemoryIndex:
     async def size(self, lookup: Lookup) -> int:
         return len(self._block(lookup))
 
-    async def counts(self, keys: Collection[CountKey]) -> Counts:
-        return Counts(1, 1, 1, 1)
+    async def read_people(self, refs: Sequence[bytes]) -> list[bytes | None]:
+        return [None for _ in refs]
+
+    async def is_complete(self) -> bool:
+        return True
+
+    async def read_statistics(self) -> bytes | None:
+        return None
+
+    async def write_statistics(self, body: bytes) -> None:
+        pass
 
     def _block(self, lookup: Lookup) -> list[FoundEntry]:
         found = sorted(self.entries.get(lookup.key, []))
-        return [FoundEntry(person_id, sub) for sub, person_id in found if sub.startswith(lookup.prefix)]
+        return [FoundEntry(ref, sub) for sub, ref in found if sub.startswith(lookup.prefix)]
 
 
 def anna(**changes: str | None) -> MatchRecord:
@@ -156,20 +161,20 @@ def test_block_is_not_narrowed_by_an_absent_field() -> None:
     assert HASHER.narrowed(birthdate, record) == []
 
 
-async def fill(index: MemoryIndex, count: int) -> None:
+def fill(index: MemoryIndex, count: int) -> None:
     for number in range(count):
         surname = f"{'bcdfg'[number % 5]}{'lmnr'[number % 4]}{'sptk'[number % 3]}a"
-        await index.put(
-            f"p{number}", HASHER.entries(anna(person_name="Bert", person_surname=surname, person_address=None))
+        index.put(
+            b"p%d" % number, HASHER.entries(anna(person_name="Bert", person_surname=surname, person_address=None))
         )
 
 
 async def test_find_narrows_a_large_block_and_reports_the_rest() -> None:
     index = MemoryIndex()
-    await fill(index, MAX_BLOCK + 50)
-    await index.put("anna", HASHER.entries(anna()))
+    fill(index, MAX_BLOCK + 50)
+    index.put(b"anna", HASHER.entries(anna()))
     found = await find(index, HASHER, anna())
-    assert "anna" in found.person_ids
+    assert b"anna" in found.refs
     assert index.rounds == 2
     [rest] = found.not_examined
     assert rest.by == "person_birthdate"
@@ -178,10 +183,10 @@ async def test_find_narrows_a_large_block_and_reports_the_rest() -> None:
 
 async def test_find_reads_a_small_block_in_one_round() -> None:
     index = MemoryIndex()
-    await fill(index, MAX_BLOCK - 1)
-    await index.put("anna", HASHER.entries(anna()))
+    fill(index, MAX_BLOCK - 1)
+    index.put(b"anna", HASHER.entries(anna()))
     found = await find(index, HASHER, anna())
-    assert found.person_ids[0] == "anna"
+    assert found.refs[0] == b"anna"
     assert (index.rounds, found.not_examined) == (1, [])
 
 

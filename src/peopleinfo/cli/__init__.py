@@ -16,6 +16,7 @@ from peopleinfo.cli import (
     changes,
     copy,
     doctor,
+    duplicates,
     encryption,
     exports,
     history,
@@ -64,10 +65,12 @@ app.command()(copy.reindex)
 app.command()(copy.stats)
 app.command()(people.search)
 app.command()(people.get)
+app.command()(duplicates.match)
 app.command()(history.history)
 app.command("restore-version")(history.restore_version)
 app.command()(changes.changes)
 app.command()(doctor.doctor)
+app.add_typer(duplicates.app)
 app.add_typer(person.app)
 app.add_typer(retention.app)
 app.add_typer(keys.app)

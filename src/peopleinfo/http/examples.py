@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, Final
 
-from peopleinfo.http import schemas
+from peopleinfo.http import duplicates_schemas, schemas
 from peopleinfo.http.bodies import MERGE_PATCH
 from peopleinfo.http.problems import PROBLEM_TYPES
 
@@ -55,6 +55,29 @@ _VERSION: Final = {
     "version": 1, "at": _TIME, "by": "clerk", "operation": "created", "fields": ["person_name", "person_surname"],
 }  # fmt: skip
 _CHANGE: Final = {"person_id": PERSON_ID, "version": 2, "operation": "updated", "at": _TIME}
+_MATCH: Final = {
+    "candidates": [
+        {
+            "person_id": PERSON_ID,
+            "grade": "probable",
+            "score": 0.994,
+            "relatives": 0.0002,
+            "evidence": [
+                {
+                    "field": "person_surname",
+                    "agreement": "near",
+                    "bits": 4.5,
+                    "against_relatives": 0.0,
+                    "because": "similar spelling or sound",
+                }
+            ],
+            "person": _PERSON,
+        }
+    ],
+    "of_people": 1_000_000,
+    "examined": 7,
+    "not_examined": [{"by": "person_birthdate", "people": 812}],
+}
 
 BY_TYPE: Final[tuple[tuple[Any, Any], ...]] = (
     (schemas.NewPerson, _NEW_PERSON),
@@ -68,6 +91,8 @@ BY_TYPE: Final[tuple[tuple[Any, Any], ...]] = (
     (schemas.HistoryPage, {"versions": [_VERSION], "next_cursor": None}),
     (schemas.RestoreBody, {"version": 1}),
     (schemas.ChangePage, {"changes": [_CHANGE], "next": "6VtSmAhBmm27JOjFkEPq_8Yh", "more": False}),
+    (duplicates_schemas.MatchBody, {"person": _NEW_PERSON, "count": 5}),
+    (duplicates_schemas.MatchResult, _MATCH),
     (schemas.ImportResult, {"line": 2, "result": "stored", "person_id": PERSON_ID}),
     (schemas.ImportPreview, _PREVIEW),
     (

@@ -8,6 +8,7 @@ import msgspec
 
 from peopleinfo.auth.principal import Scope
 from peopleinfo.http.bodies import MERGE_PATCH
+from peopleinfo.http.duplicates_operations import DUPLICATES_OPERATIONS
 from peopleinfo.http.history_operations import HISTORY_OPERATIONS
 from peopleinfo.http.import_operations import IMPORT_OPERATIONS
 from peopleinfo.http.operation_types import (
@@ -166,6 +167,7 @@ OPERATIONS: Final = (
         errors=(404,),
     ),
     *HISTORY_OPERATIONS,
+    *DUPLICATES_OPERATIONS,
     *IMPORT_OPERATIONS,
     Operation(
         "/v1/people/export",

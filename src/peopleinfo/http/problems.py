@@ -58,6 +58,7 @@ PROBLEM_TYPES: Final[dict[type[Exception], ProblemType]] = {
     errors.RateLimitExceeded: ProblemType(429, "rate-limit-exceeded", "Rate limit exceeded"),
     errors.Overloaded: ProblemType(503, "overloaded", "Server overloaded"),
     errors.FieldAccessDenied: ProblemType(403, "field-access-denied", "Field access denied"),
+    errors.DuplicatesDisabled: ProblemType(501, "duplicates-disabled", "Duplicate detection disabled"),
     errors.OutcomeUnknown: ProblemType(503, "outcome-unknown", "Outcome unknown"),
     errors.AuditUnavailable: ProblemType(503, "audit-unavailable", "Audit log unavailable"),
     errors.StoreUnavailable: _UNAVAILABLE,

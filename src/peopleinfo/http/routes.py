@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from peopleinfo.http.changes import ChangesResource
 from peopleinfo.http.cursors import ChangeTokens, Cursors
 from peopleinfo.http.docs import DocsResource, OpenApiResource
+from peopleinfo.http.duplicates import DuplicatesResource, MatchResource
 from peopleinfo.http.exports import ExportResource
 from peopleinfo.http.health import MetricsResource, StatusResource
 from peopleinfo.http.history import HistoryResource, RestoreResource, VersionResource
@@ -37,6 +38,8 @@ def add_people_routes(app: App, services: Services, *, body_timeout: float) -> N
     app.add_route("/v1/people/{person_id}/history", HistoryResource(services.history, cursors))
     app.add_route("/v1/people/{person_id}/history/{version}", VersionResource(services.history))
     app.add_route("/v1/people/{person_id}/restore", RestoreResource(services.history, body_timeout=body_timeout))
+    app.add_route("/v1/people/match", MatchResource(services.matches, people, body_timeout=body_timeout))
+    app.add_route("/v1/people/{person_id}/duplicates", DuplicatesResource(services.matches))
     app.add_route("/v1/changes", ChangesResource(services.history, tokens, services.shutdown))
     app.add_route("/data", DataResource(people, cursors, body_timeout=body_timeout))
 

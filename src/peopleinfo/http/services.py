@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from peopleinfo.http.middleware.rate_limit import RateLimiter
     from peopleinfo.http.sessions import Sessions
     from peopleinfo.http.shutdown import GracefulShutdown
+    from peopleinfo.matching.service import MatchService
     from peopleinfo.people.history_service import HistoryService
     from peopleinfo.people.service import PeopleService
     from peopleinfo.people.store import StoreMaintenance
@@ -27,6 +28,7 @@ class Services:
 
     people: PeopleService
     history: HistoryService
+    matches: MatchService
     imports: ImportTarget
     store: StoreMaintenance
     cache: HasState | None = None

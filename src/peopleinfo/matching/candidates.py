@@ -1,4 +1,7 @@
-"""Candidates: the people that a store holds and that may be the same person as a record, the most certain first."""
+"""Candidates: the people that a store holds and that may be the same person as a record, the most certain first.
+
+A store writes the entries of a person before the record, or with it, and removes them after it, or with it.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,13 @@ import msgspec
 
 from peopleinfo.matching.keys import MAX_BLOCK
 from peopleinfo.matching.scoring import GRADES, Evidence, Grade, score
-from peopleinfo.matching.selection import hits, worth_fetching
+from peopleinfo.matching.selection import MIN_FETCHED, hits, worth_fetching
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from peopleinfo.matching.frequencies import CountKey, Counts, Frequencies
-    from peopleinfo.matching.keys import Entry, Hasher, KeyKind, Lookup
+    from peopleinfo.matching.frequencies import Frequencies
+    from peopleinfo.matching.keys import Hasher, KeyKind, Lookup
     from peopleinfo.matching.record import MatchRecord
     from peopleinfo.matching.selection import Hit
 
@@ -23,29 +26,32 @@ _RANKS: Final = {grade: rank for rank, (grade, _) in enumerate(GRADES)}
 
 
 class FoundEntry(NamedTuple):
-    """An entry that a store found, with the id of its person."""
+    """An entry that a store found, with the store's reference to its person."""
 
-    person_id: str
+    ref: bytes
     sub: bytes
 
 
 class MatchIndex(Protocol):
-    """The match index of a store. A person without an entry is not found; an entry without its person is skipped and removed."""
-
-    async def put(self, person_id: str, entries: Collection[Entry]) -> None:
-        """Write the entries of a person, before the person is stored. Repeating the call changes nothing."""
-
-    async def remove(self, person_id: str, entries: Collection[Entry]) -> None:
-        """Remove entries of a person, after the person was deleted or changed. Repeating the call changes nothing."""
+    """The match index of a store. Every method may raise StoreUnavailable."""
 
     async def find(self, lookups: Sequence[Lookup]) -> list[list[FoundEntry]]:
         """Return the entries of each look-up, at most `MAX_BLOCK` + 1 in the order of their subs, in one round."""
 
     async def size(self, lookup: Lookup) -> int:
-        """Return the number of entries of a look-up that has more than `MAX_BLOCK`; it may be as old as the last count."""
+        """Return the number of entries of a look-up that has more than `MAX_BLOCK`."""
 
-    async def counts(self, keys: Collection[CountKey]) -> Counts:
-        """Return the counts of the store, with the number of people for each key; they may be as old as the last count."""
+    async def read_people(self, refs: Sequence[bytes]) -> list[bytes | None]:
+        """Return the JSON of the records; None for an entry without its person."""
+
+    async def is_complete(self) -> bool:
+        """Return whether every person is indexed. If not, `reindex` adds the others."""
+
+    async def read_statistics(self) -> bytes | None:
+        """Return the stored statistics, None if no people were counted yet."""
+
+    async def write_statistics(self, body: bytes) -> None:
+        """Replace the stored statistics."""
 
 
 class NotExamined(msgspec.Struct, frozen=True):
@@ -75,32 +81,35 @@ class Match(msgspec.Struct, frozen=True):
 
 
 class Found(NamedTuple):
-    """The people to fetch and compare, and those that are not examined."""
+    """References to the people to fetch and compare, and those that are not examined."""
 
-    person_ids: list[str]
+    refs: list[bytes]
     not_examined: list[NotExamined]
 
 
-async def find(index: MatchIndex, hasher: Hasher, record: MatchRecord) -> Found:
-    """Query the index for the candidates of a record. A block that is too large is narrowed, which takes a further round."""
-    met: list[tuple[str, KeyKind, bytes]] = []
+async def find(index: MatchIndex, hasher: Hasher, record: MatchRecord, *, min_fetched: int = MIN_FETCHED) -> Found:
+    """Query the index for the candidates of a record. A block that is too large is narrowed, which takes a further round.
+
+    At least `min_fetched` people are fetched if so many were found: one more for a stored record, which finds itself.
+    """
+    met: list[tuple[bytes, KeyKind, bytes]] = []
     large: list[Lookup] = []
     lookups = hasher.lookups(record)
     while lookups:
         narrower: list[Lookup] = []
         for lookup, block in zip(lookups, await index.find(lookups), strict=True):
             if len(block) <= MAX_BLOCK:
-                met += ((entry.person_id, lookup.kind, entry.sub) for entry in block)
+                met += ((entry.ref, lookup.kind, entry.sub) for entry in block)
                 continue
             narrower += hasher.narrowed(lookup, record)
             large += [] if lookup.prefix else [lookup]
         lookups = narrower
-    people = hits(met)
+    people = hits(sorted(met))  # the order of the entries depends on fields that may be hidden
     not_examined = [await _not_examined(index, lookup, people) for lookup in large]
-    return Found(worth_fetching(hasher.sub(record), people), not_examined)
+    return Found(worth_fetching(hasher.sub(record), people, min_fetched), not_examined)
 
 
-async def _not_examined(index: MatchIndex, lookup: Lookup, people: dict[str, Hit]) -> NotExamined:
+async def _not_examined(index: MatchIndex, lookup: Lookup, people: dict[bytes, Hit]) -> NotExamined:
     examined = sum(lookup.kind in hit.kinds for hit in people.values())
     return NotExamined(", ".join(lookup.fields), max(0, await index.size(lookup) - examined))
 

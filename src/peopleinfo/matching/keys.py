@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 KeyKind = Literal["birthdate", "names", "surname_address", "name_address", "identifier"]
 
-KEYS_VERSION: Final = 1  # part of every key: increment it with every change of kinds, values or `sub`
+KEYS_VERSION: Final = (
+    1  # part of every key: increment it, and INDEX_VERSION, with every change of kinds, values or `sub`
+)
 KEY_SIZE: Final = 8  # bytes
 SUB_SIZE: Final = 8  # bytes
 MAX_BLOCK: Final = 400  # entries that one look-up reads
@@ -71,6 +73,10 @@ class Hasher:
     def key(self, kind: KeyKind, value: str) -> bytes:
         """Return the key of a value."""
         return self._hash(f"{KEYS_VERSION}|{_NAMESPACES.get(kind, kind)}|{value}", KEY_SIZE)
+
+    def value(self, kind: str, value: str) -> bytes:
+        """Return the hash of a value that is counted: of a field, or of a word in an address."""
+        return self._hash(f"count|{kind}|{value}", KEY_SIZE)
 
     def entries(self, record: MatchRecord) -> list[Entry]:
         """Return the entries to store for a person: at most one of each kind, and one for each identifier."""

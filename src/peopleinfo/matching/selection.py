@@ -35,14 +35,14 @@ def hits(found: Iterable[tuple[T, KeyKind, bytes]]) -> dict[T, Hit]:
     return grouped
 
 
-def worth_fetching(own: bytes, found: Mapping[T, Hit]) -> list[T]:
-    """Return the people to fetch for a record with this sub, the most similar ones first, and at least `MIN_FETCHED` if so many were found.
+def worth_fetching(own: bytes, found: Mapping[T, Hit], min_fetched: int = MIN_FETCHED) -> list[T]:
+    """Return the people to fetch for a record with this sub, the most similar ones first, and at least `min_fetched` if so many were found.
 
     Fields that are hidden from the principal are zeros in `own`, and those of the other records have no effect.
     """
     visible = {person: hit for person, hit in found.items() if _is_visible(own, hit)}
     ranked = sorted(visible, key=lambda person: -_similarity(own, visible[person]))
-    return [person for rank, person in enumerate(ranked) if rank < MIN_FETCHED or _is_candidate(own, visible[person])]
+    return [person for rank, person in enumerate(ranked) if rank < min_fetched or _is_candidate(own, visible[person])]
 
 
 def _is_visible(own: bytes, hit: Hit) -> bool:

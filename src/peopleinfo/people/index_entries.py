@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 INDEX_VERSION: Final = 1  # increment with every change of the entries of a person
 NAME, BIRTHDATE, ADDRESS, IDENTIFIER = "n", "b", "a", "i"
-INDEXES: Final = ("names", "birthdate", "address")
+DUPLICATES: Final = "duplicates"  # entries that find duplicates (`matching.entries`)
+INDEXES: Final = ("names", "birthdate", "address", DUPLICATES)
 MAX_ADDRESS_ENTRIES: Final = 12
 _MAX_WORD: Final = 64  # characters of a word in a key
 _MAX_ORDER: Final = 200  # characters

@@ -151,8 +151,9 @@ class Settings:
         "Custom fields that find a person in a search, separated by commas. `unique:` before a name rejects a second person with the same value.",
     )
     search_indexes: str = _setting(
-        "names,birthdate,address",
-        "Fields that a search by `q` finds, besides identifiers. Each index costs writes (docs/capacity.md).",
+        "names,birthdate,address,duplicates",
+        "Fields that a search by `q` finds, besides identifiers, and `duplicates` for the detection of duplicates. "
+        "Each index costs writes (docs/capacity.md).",
     )
     history: str = _setting(
         "365d",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from peopleinfo.crypto.master_key import Encryption
 from peopleinfo.errors import InvalidSettings
 from peopleinfo.people.history import HistoryLimits
-from peopleinfo.people.index_entries import IndexPlan
+from peopleinfo.people.index_entries import DUPLICATES, IndexPlan
 from peopleinfo.people.person import utc_now
 from peopleinfo.settings.durations import parse_days, parse_history
 from peopleinfo.settings.identifiers import parse_identifiers, parse_indexes
@@ -57,7 +57,10 @@ async def open_service_store(settings: Settings, *, create: bool = False) -> Asy
                     fence_ttl=settings.cache_fence_ttl,
                 )
             )
-        yield ServiceStore(people, opened.secret, opened.api_keys, opened.ended_sessions, cached, opened.search)
+        matches = opened.matches if DUPLICATES in index_plan(settings).indexes else None
+        yield ServiceStore(
+            people, opened.secret, opened.api_keys, opened.ended_sessions, cached, opened.search, matches
+        )
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from peopleinfo.people.store import CachedReader, Store
 if TYPE_CHECKING:
     from peopleinfo.auth.api_keys import ApiKeyStore
     from peopleinfo.auth.ended_sessions import EndedSessionStore
+    from peopleinfo.matching.candidates import MatchIndex
     from peopleinfo.people.search_index import SearchIndex
 
 
@@ -31,6 +32,10 @@ class OpenedStore(Store, Protocol):
     def search(self) -> SearchIndex | None:
         """The search index, None if the store has none."""
 
+    @property
+    def matches(self) -> MatchIndex | None:
+        """The match index, None if the store has none."""
+
 
 class ServiceStore(NamedTuple):
     """The parts of an open store, for the assembly of the service."""
@@ -45,6 +50,8 @@ class ServiceStore(NamedTuple):
     """The cache in front of the records, None if none is configured."""
     search: SearchIndex | None = None
     """The search index, None if the store has none."""
+    matches: MatchIndex | None = None
+    """The match index, None if the store has none or if it is off."""
 
 
 class ServiceCache(CachedReader, Protocol):

@@ -19,6 +19,7 @@ from peopleinfo_client.errors import (
     ChangesExpired,
     ClientError,
     ConnectionFailed,
+    DuplicatesDisabled,
     FieldAccessDenied,
     FieldError,
     IdempotencyKeyConflict,
@@ -42,7 +43,17 @@ from peopleinfo_client.errors import (
     VersionConflict,
     VersionNotFound,
 )
-from peopleinfo_client.models import Change, ChangePage, ImportResult, Page, Person, VersionSummary
+from peopleinfo_client.models import (
+    Candidate,
+    Change,
+    ChangePage,
+    Evidence,
+    ImportResult,
+    Matches,
+    Page,
+    Person,
+    VersionSummary,
+)
 
 __version__ = "0.1.0"
 
@@ -51,12 +62,15 @@ __all__ = [
     "AccessDenied",
     "AsyncClient",
     "AuditUnavailable",
+    "Candidate",
     "Change",
     "ChangePage",
     "ChangesExpired",
     "Client",
     "ClientError",
     "ConnectionFailed",
+    "DuplicatesDisabled",
+    "Evidence",
     "FieldAccessDenied",
     "FieldError",
     "IdempotencyKeyConflict",
@@ -70,6 +84,7 @@ __all__ = [
     "InvalidPerson",
     "InvalidSearch",
     "InvalidToken",
+    "Matches",
     "NotAuthenticated",
     "OutcomeUnknown",
     "Overloaded",

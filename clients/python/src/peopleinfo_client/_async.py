@@ -11,7 +11,7 @@ from peopleinfo_client import _requests
 from peopleinfo_client._retry import RetryState
 from peopleinfo_client._transport import AsyncTransport
 from peopleinfo_client.errors import StreamInterrupted
-from peopleinfo_client.models import ChangePage, HistoryPage, Page, Person
+from peopleinfo_client.models import ChangePage, HistoryPage, Matches, Page, Person
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
@@ -120,6 +120,18 @@ class AsyncClient:
         Raises PersonNotFound, VersionConflict.
         """
         await self._call(_requests.delete(person, version))
+
+    async def match(
+        self, person: Mapping[str, Any], *, count: int = 10, threshold: float = 0.5, only_certain: bool = False
+    ) -> Matches:
+        """Return the stored people that may be the same as a person, which is not stored. Raises InvalidSearch."""
+        request = _requests.match(person, count, threshold, only_certain=only_certain)
+        return Matches.from_json(await self._call(request))
+
+    async def duplicates(self, person: Person | str, *, count: int = 10) -> Matches:
+        """Return the other people that may be the same as a stored person. Raises PersonNotFound."""
+        person_id = person if isinstance(person, str) else person.person_id
+        return Matches.from_json(await self._call(_requests.duplicates(person_id, count)))
 
     async def history(self, person_id: str) -> AsyncIterator[VersionSummary]:
         """Yield the stored versions of a person, oldest first. Raises PersonNotFound."""

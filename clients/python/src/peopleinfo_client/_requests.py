@@ -123,6 +123,17 @@ def delete(person: Person | str, version: Version) -> Request:
     return Request("DELETE", _person_path(_person_id(person)), headers)
 
 
+def match(person: Mapping[str, Any], count: int, threshold: float, *, only_certain: bool) -> Request:
+    """Return the request for the people that may be the same as a person."""
+    body = {"person": person, "count": count, "threshold": threshold, "only_certain": only_certain}
+    return Request("POST", "/v1/people/match", _JSON, encode(body))
+
+
+def duplicates(person_id: str, count: int) -> Request:
+    """Return the request for the possible duplicates of a stored person."""
+    return Request("GET", f"{_person_path(person_id)}/duplicates?{urlencode({'count': count})}")
+
+
 def history(person_id: str, cursor: str | None) -> Request:
     """Return the request for a page of versions."""
     query = urlencode({"limit": PAGE_SIZE} | ({"cursor": cursor} if cursor else {}))

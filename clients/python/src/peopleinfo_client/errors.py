@@ -116,6 +116,10 @@ class FieldAccessDenied(ProblemError):
     """The operation would return, search or change a field that is hidden from the API key."""
 
 
+class DuplicatesDisabled(ProblemError):
+    """The server has no index for the detection of duplicates."""
+
+
 class RateLimitExceeded(ProblemError):
     """The rate limit is exceeded, and the required delay is longer than the timeout."""
 
@@ -150,6 +154,7 @@ PROBLEM_TYPES: Final[dict[str, type[ProblemError]]] = {
     "not-authenticated": NotAuthenticated,
     "access-denied": AccessDenied,
     "field-access-denied": FieldAccessDenied,
+    "duplicates-disabled": DuplicatesDisabled,
     "rate-limit-exceeded": RateLimitExceeded,
     "store-unavailable": StoreUnavailable,
     "overloaded": Overloaded,

@@ -63,6 +63,54 @@ class Page(NamedTuple):
         return cls([Person.from_fields(person) for person in page["people"]], page["next_cursor"])
 
 
+class Evidence(NamedTuple):
+    """The evidence of one field that two records are of one person, in bits; it holds no values."""
+
+    field: str
+    agreement: str
+    bits: float
+    against_relatives: float
+    because: str
+
+
+class Candidate(NamedTuple):
+    """A stored person that may be the same. `grade` is certain, probable or possible, `score` a probability."""
+
+    person: Person
+    grade: str
+    score: float
+    relatives: float
+    evidence: list[Evidence]
+
+
+class Matches(NamedTuple):
+    """The candidates, the most certain first. `not_examined` has the number of people by the fields of a too common key."""
+
+    candidates: list[Candidate]
+    of_people: int
+    examined: int
+    not_examined: dict[str, int]
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """Parse the JSON of a match."""
+        fields = decode(text)
+        not_examined = {rest["by"]: rest["people"] for rest in fields["not_examined"]}
+        candidates = [_candidate(candidate) for candidate in fields["candidates"]]
+        return cls(candidates, fields["of_people"], fields["examined"], not_examined)
+
+
+def _candidate(fields: Mapping[str, Any]) -> Candidate:
+    evidence = [
+        Evidence(
+            item["field"], item["agreement"], float(item["bits"]), float(item["against_relatives"]), item["because"]
+        )
+        for item in fields["evidence"]
+    ]
+    score, relatives = float(fields["score"]), float(fields["relatives"])
+    return Candidate(Person.from_fields(fields["person"]), fields["grade"], score, relatives, evidence)
+
+
 class VersionSummary(NamedTuple):
     """A version of a person without its values. `fields` is None if the previous version is not stored."""
 

@@ -85,6 +85,7 @@ class DynamoDBStore:
     """Person records in a DynamoDB table that several processes share."""
 
     search = None  # ADR 16 describes the items of the search index
+    matches = None
 
     def __init__(
         self,

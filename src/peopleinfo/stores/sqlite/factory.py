@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.errors import StoreConfigurationError, StoreMissing
+from peopleinfo.matching.entries import MatchEntries
 from peopleinfo.people.history import DEFAULT_LIMITS
 from peopleinfo.people.index_entries import DEFAULT_PLAN
 from peopleinfo.stores.sqlite import connection, schema
@@ -64,7 +65,7 @@ async def open_sqlite(
             writing = stack.enter_context(closing(_open_writer(path, encrypted=is_encrypted)))
             decryptor, _, _ = [_create_views(db, path, record_encryption, errors) for db in (reader, scanner, writing)]
             code = word_coder(secret) if record_encryption and not record_encryption.prefixes else None
-            entries = SearchEntries(writing, plan, code)
+            entries = SearchEntries(writing, plan, MatchEntries(secret), code)
             files = StoreFiles(_databases(path, encrypted=is_encrypted), after_connections)
         except (sqlite3.Error, OSError) as error:
             raise _unusable(path, error) from error

@@ -137,6 +137,12 @@ MIGRATIONS: Final = (
     """
     ALTER TABLE checkpoints ADD COLUMN started_at TEXT NOT NULL DEFAULT '';
     """,
+    """
+    CREATE TABLE match_statistics (     -- `peopleinfo.matching.statistics`
+        only INTEGER PRIMARY KEY CHECK (only = 1),
+        body BLOB NOT NULL
+    ) STRICT;
+    """,
 )
 
 # The views for reading records; `person_keys` defines decrypting views with the same names.

@@ -23,11 +23,13 @@ from peopleinfo.people.person import StoredPerson, decode_fields, split_record
 from peopleinfo.people.similarity import bucket_keys, deletion_keys
 from peopleinfo.people.words import collapse
 from peopleinfo.stores.sqlite.batches import insert_rows, insert_values
+from peopleinfo.stores.sqlite.match_rows import key_text, sub_text
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable
 
+    from peopleinfo.matching.entries import MatchEntries
     from peopleinfo.people.person import PersonData
 
 ORDER_CODE: Final = 4  # characters of a hash in an order
@@ -60,25 +62,33 @@ def word_coder(secret: bytes) -> Callable[[str], str]:
 
 
 class _Entries(NamedTuple):
-    """The entries of a person: the stored order, the seq, and the keys before their words are hashed."""
+    """The entries of a person: the stored order, the seq, the keys before their words are hashed, and the rows of match entries."""
 
     order: str
     seq: int
     keys: list[str]
+    matches: list[tuple[str, str, int]]
 
     def without(self, other: _Entries) -> _Entries:
         """Return the entries that the other ones lack."""
-        if self.order != other.order:
-            return self
-        return self._replace(keys=[key for key in self.keys if key not in other.keys])
+        kept = () if self.order != other.order else other.keys
+        keys = [key for key in self.keys if key not in kept]
+        return self._replace(keys=keys, matches=[row for row in self.matches if row not in other.matches])
 
 
 class SearchEntries:
     """Writes entries and the vocabulary. With `code` the index contains a hash in place of each word."""
 
-    def __init__(self, db: sqlite3.Connection, plan: IndexPlan, code: Callable[[str], str] | None = None) -> None:
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        plan: IndexPlan,
+        duplicates: MatchEntries,
+        code: Callable[[str], str] | None = None,
+    ) -> None:
         """Register the plan, outside a transaction."""
         self.plan = plan
+        self._duplicates = duplicates
         self.code = code
         self.number = _register(db, f"{'hashes' if code else 'words'}:{plan.text}")
         self._plans = {self.number: plan}
@@ -124,7 +134,7 @@ class SearchEntries:
 
     def _indexed(self, db: sqlite3.Connection, seq: int, data: PersonData, number: int) -> _Entries:
         if not number:
-            return _Entries("", seq, [])
+            return _Entries("", seq, [], [])
         if number not in self._plans:
             (text,) = db.execute("SELECT text FROM search_plans WHERE plan = ?", (number,)).fetchone()
             self._plans[number] = IndexPlan.parse(text.split(":", 1)[1])
@@ -134,7 +144,8 @@ class SearchEntries:
         keys, order = keys_and_order(data, plan)
         if code := self.code:
             order = map_words(order, lambda word: code(word)[:ORDER_CODE])
-        return _Entries(order, seq, keys)
+        matches = [(key_text(key), sub_text(sub), seq) for key, sub in self._duplicates.of(data, plan)]
+        return _Entries(order, seq, keys, matches)
 
     def _insert(self, db: sqlite3.Connection, people: list[_Entries]) -> None:
         by_key: defaultdict[str, list[_Entries]] = defaultdict(list)
@@ -145,8 +156,9 @@ class SearchEntries:
         # One list, in the order of the file: a tuple for each of many entries would be slow to collect.
         values: list[str | int] = []
         for key in sorted(by_key):
-            for order, seq, _ in by_key[key]:
-                values += (key, order, seq)
+            for person in by_key[key]:
+                values += (key, person.order, person.seq)
+        values += chain.from_iterable(sorted(row for person in people for row in person.matches))
         insert_values(db, _INSERT, 3, values)
         self._insert_words(db, {key[1:] for person in people for key in person.keys if key[0] == NAME})
 
@@ -157,7 +169,8 @@ class SearchEntries:
         insert_rows(db, _INSERT_WORD, rows)
 
     def _delete(self, db: sqlite3.Connection, person: _Entries) -> None:
-        db.executemany(_DELETE, [(self._stored_key(key), person.order, person.seq) for key in person.keys])
+        rows = [(self._stored_key(key), person.order, person.seq) for key in person.keys]
+        db.executemany(_DELETE, rows + person.matches)
         for key in person.keys:
             if key[0] == NAME and db.execute(_HAS_KEY, (self._stored_key(key),)).fetchone() is None:
                 db.executemany(_DELETE_WORD, self._vocabulary_rows(key[1:]))

@@ -8,12 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from peopleinfo.crypto.person_ids import BLOCK_SIZE, IdCipher
-from peopleinfo.errors import (
-    IdentifierConflict,
-    PersonNotFound,
-    StoreUnavailable,
-    VersionConflict,
-)
+from peopleinfo.errors import IdentifierConflict, PersonNotFound, StoreUnavailable, VersionConflict
 from peopleinfo.people.folding import FOLD_VERSION
 from peopleinfo.people.history import UPDATED, Operation
 from peopleinfo.people.person import (
@@ -39,6 +34,7 @@ from peopleinfo.stores.sqlite.changes import read_changes
 from peopleinfo.stores.sqlite.checkpoints import acquire_lease, advance_checkpoint, delete_checkpoint, read_checkpoint
 from peopleinfo.stores.sqlite.ended_sessions import SqliteEndedSessionStore
 from peopleinfo.stores.sqlite.idempotency import IdempotencyKeys
+from peopleinfo.stores.sqlite.match_index import SqliteMatchIndex
 from peopleinfo.stores.sqlite.paging import SEQ_SIZE, find_page, full_page, parse_position, position_after, scan_page
 from peopleinfo.stores.sqlite.reindex import INDEXED_BY, Keys, Reindex, data_of
 from peopleinfo.stores.sqlite.search_index import SqliteSearchIndex
@@ -109,6 +105,7 @@ class SqliteStore:
         self.index_value: Callable[[str], str] = encryptor.index if encryptor else str
         self._entries = entries
         self.search = SqliteSearchIndex(self._in_thread, entries, reader)
+        self.matches = SqliteMatchIndex(self._in_thread, writer, self.search)
         self._ids = IdCipher(self.secret)  # encodes in the writer's thread only, decodes in the loop's
 
     async def get(self, person_id: str) -> StoredPerson:

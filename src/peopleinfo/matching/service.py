@@ -1,0 +1,202 @@
+"""Duplicate detection on the records of a store, independent of the store and of the protocol."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+
+from peopleinfo.errors import DuplicatesDisabled
+from peopleinfo.matching.candidates import DEFAULT_COUNT, Candidate, Match, NotExamined, find, rank
+from peopleinfo.matching.entries import MatchEntries
+from peopleinfo.matching.frequencies import Frequencies, count_keys
+from peopleinfo.matching.record import check_access, prepare
+from peopleinfo.matching.scoring import GRADES
+from peopleinfo.matching.selection import MIN_FETCHED
+from peopleinfo.matching.statistics import Statistics, StatisticsBuilder
+from peopleinfo.people import strict_json
+from peopleinfo.people.field_access import redact
+from peopleinfo.people.fields import FIELDS
+from peopleinfo.people.person import decode_stored
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+    from peopleinfo.matching.candidates import MatchIndex
+    from peopleinfo.matching.record import MatchRecord
+    from peopleinfo.people.store import PersonReader
+
+NOT_INDEXED: Final = "index"  # stands for people that `reindex` has not reached, in `NotExamined.by`
+_SCAN_LIMIT: Final = 1_000
+_decode_raw: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_STATISTICS_TTL: Final = 60.0  # seconds for which a process keeps the statistics in memory
+
+
+class MatchOptions(msgspec.Struct, frozen=True):
+    """What a match returns: at most `count` candidates with at least the score `threshold`."""
+
+    count: int = DEFAULT_COUNT
+    threshold: float = GRADES[-1][1]
+    only_certain: bool = False
+    hidden: frozenset[str] = frozenset()
+    """Fields that are hidden from the principal. They are no evidence and affect no grade."""
+
+
+DEFAULT_OPTIONS: Final = MatchOptions()
+
+
+class Matched(NamedTuple):
+    """A match, with the JSON of the candidates without hidden fields, by id."""
+
+    match: Match
+    people: dict[str, bytes]
+
+
+class MatchService:
+    """Finds records that may be of one person. `index` is None if the store has no match index."""
+
+    def __init__(
+        self,
+        index: MatchIndex | None,
+        store: PersonReader,
+        *,
+        secret: bytes,
+        identifiers: Iterable[str],
+        estimate: Callable[[], Awaitable[int | None]],
+        clock: Callable[[], float],
+    ) -> None:
+        """`identifiers` names the custom fields that identify a person; `estimate` returns the number of people, `clock` the time in seconds."""
+        self._index = index
+        self._store = store
+        self._hasher = MatchEntries(secret).hasher
+        self._identifiers = tuple(identifiers)
+        self._estimate = estimate
+        self._clock = clock
+        self._statistics: Statistics | None = None
+        self._read_at = 0.0
+
+    @property
+    def index(self) -> MatchIndex:
+        """The match index. Raises DuplicatesDisabled."""
+        if self._index is None:
+            raise DuplicatesDisabled
+        return self._index
+
+    async def match(self, fields: Mapping[str, Any], options: MatchOptions = DEFAULT_OPTIONS) -> Matched:
+        """Return the people that may be the same as a person with these fields. Raises DuplicatesDisabled, FieldAccessDenied."""
+        return await self._match(prepare(fields, identifiers=self._identifiers, hidden=options.hidden), options)
+
+    async def duplicates(self, person_id: str, options: MatchOptions = DEFAULT_OPTIONS) -> Matched:
+        """Return the people that may be the same as a stored person. Raises PersonNotFound and the errors of `match`."""
+        check_access(options.hidden)
+        record = await self._store.get(person_id)
+        return await self._match(self.record(record.body, options.hidden), options, person_id)
+
+    def record(self, body: bytes, hidden: frozenset[str] = frozenset()) -> MatchRecord:
+        """Return a stored record prepared for matching. Raises StoreDamaged."""
+        values = decode_stored(_decode_raw, body)
+        names = (*FIELDS, *self._identifiers)
+        fields = {name: strict_json.parse(bytes(values[name])) for name in names if name in values}
+        return prepare(fields, identifiers=self._identifiers, hidden=hidden)
+
+    async def _match(self, record: MatchRecord, options: MatchOptions, own_id: str | None = None) -> Matched:
+        index = self.index
+        found = await find(index, self._hasher, record, min_fetched=MIN_FETCHED + (own_id is not None))
+        bodies = {
+            str(msgspec.json.decode(decode_stored(_decode_raw, body)["person_id"])): body
+            for body in await index.read_people(found.refs)
+            if body is not None
+        }
+        bodies.pop(own_id or "", None)
+        others = [(person_id, self.record(body, options.hidden)) for person_id, body in bodies.items()]
+        frequencies = await self.frequencies(record, [other for _, other in others], options.hidden)
+        not_examined = [*found.not_examined, *await self._not_indexed(frequencies.counts.people)]
+        match = rank(
+            record,
+            others,
+            frequencies,
+            count=options.count,
+            threshold=options.threshold,
+            only_certain=options.only_certain,
+            not_examined=not_examined,
+        )
+        return Matched(match, {one.person_id: _visible(bodies[one.person_id], options) for one in match.candidates})
+
+    async def frequencies(
+        self, record: MatchRecord, others: Iterable[MatchRecord], hidden: frozenset[str] = frozenset()
+    ) -> Frequencies:
+        """Return the frequencies for the comparison of a record with others."""
+        statistics = await self._read_statistics()
+        words = record.numbers | record.words
+        words = words.union(*((other.numbers | other.words) for other in others)) if words else words
+        return Frequencies(statistics.counts(self._hasher, count_keys(record), words), hidden=hidden)
+
+    async def count(self) -> Statistics:
+        """Count all people, and store the statistics that the grades use."""
+        builder = StatisticsBuilder(self._hasher)
+        after: bytes | None = None
+        while True:
+            page = await self._store.scan(after=after, limit=_SCAN_LIMIT)
+            for body in page.people:
+                builder.add(self.record(body))
+            if (after := page.next) is None:
+                break
+        before = await self._read_statistics()
+        return await self.write_statistics(
+            builder.build(relatives=before.relatives, related_people=before.related_people)
+        )
+
+    async def write_statistics(self, statistics: Statistics) -> Statistics:
+        """Store statistics, and use them from now on."""
+        await self.index.write_statistics(statistics.encode())
+        self._statistics, self._read_at = statistics, self._clock()
+        return statistics
+
+    async def _read_statistics(self) -> Statistics:
+        if self._statistics is None or self._clock() >= self._read_at + _STATISTICS_TTL:
+            body = await self.index.read_statistics()
+            people = await self._estimate() if body is None else None
+            self._statistics = Statistics.of_estimate(people or 0) if body is None else Statistics.decode(body)
+            self._read_at = self._clock()
+        return self._statistics
+
+    async def _not_indexed(self, people: int) -> list[NotExamined]:
+        return [] if await self.index.is_complete() else [NotExamined(NOT_INDEXED, people)]
+
+
+def _visible(body: bytes, options: MatchOptions) -> bytes:
+    return redact(body, options.hidden) if options.hidden else body
+
+
+def encode(found: Matched) -> bytes:
+    """Return the JSON of a match, with the candidates in `person`."""
+    match = found.match
+    candidates = [_candidate(one) | {"person": msgspec.Raw(found.people[one.person_id])} for one in match.candidates]
+    return strict_json.encode(
+        {
+            "candidates": candidates,
+            "of_people": match.of_people,
+            "examined": match.examined,
+            "not_examined": match.not_examined,
+        }
+    )
+
+
+def _candidate(candidate: Candidate) -> dict[str, Any]:
+    evidence = [
+        {
+            "field": item.field,
+            "agreement": item.agreement,
+            "bits": round(item.bits, 2),
+            "against_relatives": round(item.against_relatives, 2),
+            "because": item.because,
+        }
+        for item in candidate.evidence
+    ]
+    return {
+        "person_id": candidate.person_id,
+        "grade": candidate.grade,
+        "score": round(candidate.score, 6),
+        "relatives": round(candidate.relatives, 6),
+        "evidence": evidence,
+    }
