@@ -11,12 +11,13 @@ from peopleinfo.errors import StoreConfigurationError, StoreMissing
 from peopleinfo.matching.entries import MatchEntries
 from peopleinfo.people.history import DEFAULT_LIMITS
 from peopleinfo.people.index_entries import DEFAULT_PLAN
+from peopleinfo.stores.search_words import word_coder
 from peopleinfo.stores.sqlite import connection, schema
 from peopleinfo.stores.sqlite.connection import connect, make_private, require_exists
 from peopleinfo.stores.sqlite.errors import ErrorTranslator, code_of
 from peopleinfo.stores.sqlite.files import StoreFiles, path_of_keys
 from peopleinfo.stores.sqlite.history import Recorder
-from peopleinfo.stores.sqlite.search_entries import SearchEntries, word_coder
+from peopleinfo.stores.sqlite.search_entries import SearchEntries
 from peopleinfo.stores.sqlite.store import SqliteStore
 from peopleinfo.stores.sqlite.writer import GroupCommitWriter
 

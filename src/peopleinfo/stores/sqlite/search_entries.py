@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from functools import lru_cache
-from hashlib import blake2b
 from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from peopleinfo.crypto.person_ids import derive_key
 from peopleinfo.errors import IdentifierConflict, StoreDamaged
 from peopleinfo.people.identifiers import is_same, keys_of, values_of
 from peopleinfo.people.index_entries import (
@@ -22,6 +19,7 @@ from peopleinfo.people.index_entries import (
 from peopleinfo.people.person import StoredPerson, decode_fields, split_record
 from peopleinfo.people.similarity import bucket_keys, deletion_keys
 from peopleinfo.people.words import collapse
+from peopleinfo.stores.search_words import ORDER_CODE
 from peopleinfo.stores.sqlite.batches import insert_rows, insert_values
 from peopleinfo.stores.sqlite.match_rows import key_text, sub_text
 
@@ -32,8 +30,6 @@ if TYPE_CHECKING:
     from peopleinfo.matching.entries import MatchEntries
     from peopleinfo.people.person import PersonData
 
-ORDER_CODE: Final = 4  # characters of a hash in an order
-_CODE_SIZE: Final = 8  # bytes of the hash of a word
 _COLLAPSED: Final = "="  # first letter of the key that every word of the vocabulary has
 _HASHED: Final = (_COLLAPSED, "~")  # keys of the vocabulary in an index of hashes: words with the same letters or sound
 _INSERT: Final = "INSERT OR IGNORE INTO search_entries (key, names, seq) VALUES"
@@ -48,17 +44,6 @@ _DELETE_OF_PEOPLE: Final = "DELETE FROM search_entries WHERE seq IN (SELECT valu
 _DELETE_UNUSED_WORDS: Final = f"""
     DELETE FROM search_words WHERE NOT EXISTS (SELECT 1 FROM search_entries WHERE key = '{NAME}' || search_words.word)
 """  # noqa: S608 - a constant
-
-
-def word_coder(secret: bytes) -> Callable[[str], str]:
-    """Return the function that replaces each word in an index of hashes."""
-    key = derive_key(secret, "search index")
-
-    @lru_cache(maxsize=65_536)
-    def code(word: str) -> str:
-        return blake2b(word.encode(), key=key, digest_size=_CODE_SIZE).hexdigest()
-
-    return code
 
 
 class _Entries(NamedTuple):

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from peopleinfo.people.search_index import MAX_ENTRIES_READ, MAX_HITS, Hit, Hits
 from peopleinfo.people.similarity import bucket_keys, deletion_keys
+from peopleinfo.stores.search_words import CODE, code_of, coded_filters, order_filter
 from peopleinfo.stores.sqlite.paging import SEQ_SIZE, prefix_upper_bound
-from peopleinfo.stores.sqlite.search_entries import ORDER_CODE
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from typing import Protocol, TypeVar
 
     from peopleinfo.people.index_entries import IndexPlan
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
         def __call__(self, read: Callable[[sqlite3.Connection], T]) -> Awaitable[T]: ...
 
 
-CODE: Final = "#"  # marks a hash among words
 _SMALL: Final = 500  # entries of a key that are compared one by one
 _MAX_RANGES: Final = 64  # ranges of names within a common key
 _MAX_PREFIX_ENTRIES: Final = 2_000  # entries read for a prefix
@@ -91,9 +90,9 @@ class SqliteSearchIndex:
         return (int(row[0]), bool(row[1])) if row else (0, False)
 
     def _hits(self, db: sqlite3.Connection, lookup: Lookup) -> Hits:
-        key, filters = lookup.key, lookup.names
-        if not self.is_readable:
-            key, filters = key[0] + self._code(key[1:]), self._coded(filters)
+        key, filters, code = lookup.key, lookup.names, self._entries.code
+        if code is not None:
+            key, filters = key[0] + code_of(key[1:], code), coded_filters(filters, code)
         if lookup.is_prefix:
             limit = _MAX_PREFIX_ENTRIES if filters else MAX_HITS + 1
             rows = db.execute(_PREFIX, (key, prefix_upper_bound(key), limit)).fetchall()
@@ -120,20 +119,6 @@ class SqliteSearchIndex:
         rows = db.execute(_UNINDEXED, (position, limit + 1)).fetchall()
         return [body for body, plan in rows[:limit] if plan != self._entries.number], len(rows) > limit
 
-    def _code(self, word: str) -> str:
-        """Return the hash of a word, or the hash that `similar_words` returned."""
-        if word.startswith(CODE):
-            return word[len(CODE) :]
-        return self._entries.code(word) if self._entries.code else word
-
-    def _coded(self, filters: Iterable[frozenset[str]]) -> tuple[frozenset[str], ...]:
-        """Return the filters with hashes in place of words, without filters by the start of a word."""
-        return tuple(
-            frozenset(self._code(word)[:ORDER_CODE] for word in words)
-            for words in filters
-            if not any(word.endswith("*") for word in words)
-        )
-
 
 def _common(db: sqlite3.Connection, key: str, filters: Sequence[frozenset[str]]) -> list[_Row]:
     """Return the entries of a common key whose surname or first name may pass a filter; the caller filters again."""
@@ -152,21 +137,7 @@ def _common(db: sqlite3.Connection, key: str, filters: Sequence[frozenset[str]])
 
 def _filtered(rows: list[_Row], filters: Sequence[frozenset[str]], *, complete: bool) -> Hits:
     if filters:
-        prepared = [_prepare(words) for words in filters]
-        rows = [row for row in rows if _passes(row[0], prepared)]
+        passes = order_filter(filters)
+        rows = [row for row in rows if passes(row[0])]
     hits = [Hit(seq.to_bytes(SEQ_SIZE), names) for names, seq in rows[:MAX_HITS]]
     return Hits(hits, complete and len(rows) <= MAX_HITS)
-
-
-def _prepare(words: frozenset[str]) -> tuple[frozenset[str], tuple[str, ...]]:
-    """Split a filter into whole words and starts of words."""
-    starts = tuple(word[:-1] for word in words if word.endswith("*"))
-    return frozenset(word for word in words if not word.endswith("*")), starts
-
-
-def _passes(names: str, filters: Sequence[tuple[frozenset[str], tuple[str, ...]]]) -> bool:
-    found = names.replace("\t", " ").split(" ")
-    return all(
-        not words.isdisjoint(found) or (starts and any(name.startswith(starts) for name in found))
-        for words, starts in filters
-    )
