@@ -26,6 +26,10 @@ PROBLEMS: Final = {
         "A filter or a parameter of the search is unknown or invalid.",
         "Correct the parameters that `errors` lists.",
     ),
+    "invalid-batch": Help(
+        "A batch, or one of its items, has an invalid form: for example more than 100 items, or an unknown field.",
+        "Correct every field that `errors` lists.",
+    ),
     "invalid-cursor": Help(
         "The cursor belongs to another search, another API key or another deployment, or was changed.",
         "Repeat the search without a cursor.",

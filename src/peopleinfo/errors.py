@@ -4,6 +4,7 @@
     ├── InvalidJson                     not JSON, or JSON with more than one interpretation
     ├── InvalidPerson                   JSON, but not a valid person; lists every error
     ├── InvalidSearch                   invalid search parameters; lists every error
+    ├── InvalidBatch                    a batch, or one of its items, has an invalid form; lists every error
     ├── PersonNotFound
     ├── VersionNotFound                 the version does not exist or has expired
     ├── ChangesExpired                  changes after a position of the feed have expired
@@ -86,6 +87,10 @@ class InvalidPerson(_InvalidInput):
 
 class InvalidSearch(_InvalidInput):
     """Invalid search parameters."""
+
+
+class InvalidBatch(_InvalidInput):
+    """A batch, or one of its items, has an invalid form."""
 
 
 class PersonNotFound(PeopleInfoError):

@@ -19,7 +19,8 @@ from peopleinfo.auth.rate_limit import TokenBuckets
 from peopleinfo.people.store import CacheStatus
 from peopleinfo.stores.cached.entries import Entries
 from peopleinfo.stores.cached.redis_client import open_redis
-from peopleinfo.stores.cached.shared import MAX_RESPONSE_SIZE, Hit, Lease, SharedCache
+from peopleinfo.stores.cached.scripts import MAX_RESPONSE_SIZE
+from peopleinfo.stores.cached.shared import Hit, Lease, SharedCache
 from peopleinfo.stores.cached.shared_rate_limits import SharedTokenBuckets
 from peopleinfo.stores.cached.store import open_cached
 from peopleinfo.stores.sqlite.factory import open_sqlite

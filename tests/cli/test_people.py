@@ -80,6 +80,15 @@ def test_get_of_an_unknown_id_exits_1(folder: Path) -> None:
     assert "there is no person with this id" in stderr_of(ran)
 
 
+def test_get_prints_the_records_of_several_ids_in_order(folder: Path) -> None:
+    lines = run(folder, "search", "--limit", "2").stdout.splitlines()
+    first, second = (json.loads(line)["person_id"] for line in lines)
+    ran = run(folder, "get", second, "0" * 32, first)
+    assert ran.stdout.splitlines() == lines[::-1]
+    assert ran.returncode == 1
+    assert f"{'0' * 32}: there is no person with this id" in stderr_of(ran)
+
+
 def on_a_terminal(folder: Path, *arguments: str) -> str:
     """Run a command on a terminal and return its output."""
     terminal, child = pty.openpty()

@@ -43,6 +43,19 @@ def test_person_is_created_read_updated_and_deleted(people: Any) -> None:
         people.get(created.person_id)
 
 
+def test_each_item_of_a_batch_has_its_own_result(people: Any) -> None:
+    new = {"operation": "create", "person": {"person_surname": "Batch", "score": Decimal("1.50")}}
+    created, invalid = people.batch([new, {"operation": "create", "person": {}}])
+    assert (created.status, created.person.extra, created.error) == (201, {"score": Decimal("1.50")}, None)
+    assert (invalid.status, invalid.person, type(invalid.error)) == (422, None, api.InvalidPerson)
+    person = created.person
+    assert people.get_many([person.person_id, "0" * 32] * 60) == [person, None] * 60
+    (deleted,) = people.batch([{"operation": "delete", "person_id": person.person_id, "version": 1}])
+    assert deleted == api.BatchResult(204)
+    with raises(api.InvalidBatch):
+        people.batch([])
+
+
 def test_numbers_keep_all_digits_in_both_directions(people: Any) -> None:
     numbers = {"price": Decimal("1.50"), "tiny": Decimal("1E-400"), "long": Decimal(10**30 + 1), "count": 7}
     created = people.create({"person_surname": "Number"} | numbers)

@@ -65,20 +65,27 @@ def search(
 
 
 def get(
-    person_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the person.", show_default=False)],
+    person_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of people.", show_default=False)],
     store: options.Store = None,
 ) -> None:
-    """Print a record as JSON.
+    """Print records as JSON, one after the other. Exit with 1 if there is no person with one of the ids.
 
     Example: peopleinfo get e953cc6a7f986f7bb8466799a8eb167a
     """
-    record = run(_get(Settings.load(store_url=store), person_id))
-    body = record.body
-    if sys.stdout.isatty():
-        import msgspec
+    found = run(_get(Settings.load(store_url=store), person_ids))
+    for record in filter(None, found):
+        sys.stdout.buffer.write((_indented(record.body) if sys.stdout.isatty() else record.body) + b"\n")
+    sys.stdout.flush()
+    if missing := [person_id for person_id, record in zip(person_ids, found, strict=True) if record is None]:
+        for person_id in missing:
+            print(f"peopleinfo: {person_id}: there is no person with this id", file=sys.stderr)
+        raise typer.Exit(1)
 
-        body = msgspec.json.format(body, indent=2)
-    sys.stdout.buffer.write(body + b"\n")
+
+def _indented(body: bytes) -> bytes:
+    import msgspec
+
+    return msgspec.json.format(body, indent=2)
 
 
 async def _find(settings: Settings, criteria: PersonFilter, limit: int) -> list[bytes]:
@@ -106,11 +113,11 @@ async def _search_text(settings: Settings, text: str, limit: int, *, forgiving: 
     return [strict_json.encode(found.fields | {"found_by": found.found_by}) for found in result.people]
 
 
-async def _get(settings: Settings, person_id: str) -> StoredPerson:
+async def _get(settings: Settings, person_ids: list[str]) -> list[StoredPerson | None]:
     from peopleinfo.app import open_people
 
     async with open_people(settings) as people:
-        return await people.get(person_id)
+        return [record for record, _ in await people.get_many(person_ids, fresh=True)]
 
 
 def _print_table(people: Iterable[bytes]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, Final
 
-from peopleinfo.http import duplicates_schemas, schemas
+from peopleinfo.http import batch_schemas, duplicates_schemas, schemas
 from peopleinfo.http.bodies import MERGE_PATCH
 from peopleinfo.http.problems import PROBLEM_TYPES
 
@@ -78,6 +78,10 @@ _MATCH: Final = {
     "examined": 7,
     "not_examined": [{"by": "person_birthdate", "people": 812}],
 }
+_NOT_FOUND: Final = {
+    "type": "urn:peopleinfo:problem:person-not-found", "title": "Person not found", "status": 404,
+    "detail": "there is no person with this id", "request_id": "0f1e2d3c4b5a-4",
+}  # fmt: skip
 
 BY_TYPE: Final[tuple[tuple[Any, Any], ...]] = (
     (schemas.NewPerson, _NEW_PERSON),
@@ -98,6 +102,36 @@ BY_TYPE: Final[tuple[tuple[Any, Any], ...]] = (
     (
         schemas.PersonExport,
         {"person": _PERSON, "history": [], "audit": {"availability": "included", "events": [_EVENT]}},
+    ),
+    (batch_schemas.BatchGetBody, {"ids": [PERSON_ID, "0" * 32]}),
+    (
+        batch_schemas.BatchGetResults,
+        {
+            "results": [
+                {"person_id": PERSON_ID, "status": 200, "etag": '"1"', "person": _PERSON},
+                {"person_id": "0" * 32, "status": 404, "problem": _NOT_FOUND},
+            ]
+        },
+    ),
+    (
+        batch_schemas.BatchBody,
+        {
+            "items": [
+                {"operation": "create", "person": _NEW_PERSON, "idempotency_key": "3f0c7d1e"},
+                {"operation": "patch", "person_id": "0" * 32, "version": 3, "person": {"person_address": None}},
+                {"operation": "delete", "person_id": PERSON_ID, "version": 1},
+            ]
+        },
+    ),
+    (
+        batch_schemas.BatchResults,
+        {
+            "results": [
+                {"status": 201, "etag": '"1"', "person": _PERSON},
+                {"status": 404, "problem": _NOT_FOUND},
+                {"status": 204},
+            ]
+        },
     ),
     (schemas.Status, {"statusCode": 200, "status": "ok", "version": "0.1.0", "store": "ok"}),
 )

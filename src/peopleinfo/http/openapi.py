@@ -10,6 +10,7 @@ import msgspec
 
 from peopleinfo import __version__
 from peopleinfo.http import examples
+from peopleinfo.http.batch_schemas import BATCH_TYPES
 from peopleinfo.http.duplicates_schemas import TYPES as DUPLICATES_TYPES
 from peopleinfo.http.operations import OPERATIONS, PROBLEMS
 from peopleinfo.http.schemas import TYPES
@@ -62,7 +63,7 @@ def document() -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
-    _, schemas = msgspec.json.schema_components((*TYPES, *DUPLICATES_TYPES), ref_template=_REF)
+    _, schemas = msgspec.json.schema_components((*TYPES, *BATCH_TYPES, *DUPLICATES_TYPES), ref_template=_REF)
     return {
         "openapi": "3.1.0",
         "info": _INFO,

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from peopleinfo.auth.principal import Scope
+from peopleinfo.http.batch_operations import BATCH_OPERATIONS
 from peopleinfo.http.bodies import MERGE_PATCH
 from peopleinfo.http.duplicates_operations import DUPLICATES_OPERATIONS
 from peopleinfo.http.history_operations import HISTORY_OPERATIONS
@@ -166,6 +167,7 @@ OPERATIONS: Final = (
         {200: Response("The person, its versions and its audit events.", {JSON: PersonExport})},
         errors=(404,),
     ),
+    *BATCH_OPERATIONS,
     *HISTORY_OPERATIONS,
     *DUPLICATES_OPERATIONS,
     *IMPORT_OPERATIONS,
@@ -311,7 +313,9 @@ FIELD_ACCESS_OPERATIONS: Final = frozenset(
         "findPeople",
         "searchPeople",
         "getPerson",
+        "getPeople",
         "changePerson",
+        "changePeople",
         "getHistory",
         "getVersion",
         "getChanges",

@@ -42,6 +42,7 @@ PROBLEM_TYPES: Final[dict[type[Exception], ProblemType]] = {
     errors.InvalidJson: ProblemType(400, "invalid-json", "Invalid JSON"),
     errors.InvalidPerson: ProblemType(422, "invalid-person", "Invalid person"),
     errors.InvalidSearch: ProblemType(422, "invalid-search", "Invalid search"),
+    errors.InvalidBatch: ProblemType(422, "invalid-batch", "Invalid batch"),
     InvalidCursor: ProblemType(422, "invalid-cursor", "Invalid cursor"),
     InvalidInput: ProblemType(422, "invalid-input", "Invalid input"),
     errors.PersonNotFound: ProblemType(404, "person-not-found", "Person not found"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from peopleinfo.http.batch import BatchGetResource, BatchResource
 from peopleinfo.http.changes import ChangesResource
 from peopleinfo.http.cursors import ChangeTokens, Cursors
 from peopleinfo.http.docs import DocsResource, OpenApiResource
@@ -29,6 +30,9 @@ def add_people_routes(app: App, services: Services, *, body_timeout: float) -> N
     people_resource = PeopleResource(people, cursors, body_timeout=body_timeout)
     app.add_route("/v1/people", people_resource)
     app.add_route("/v1/people/search", people_resource, suffix="search")
+    limiter = services.rate_limiter
+    app.add_route("/v1/people/batch-get", BatchGetResource(people, limiter, body_timeout=body_timeout))
+    app.add_route("/v1/people/batch", BatchResource(people, limiter, body_timeout=body_timeout))
     threads = reader_threads()
     app.add_route("/v1/people/import", ImportResource(imports, threads, body_timeout=body_timeout))
     app.add_route("/v1/people/import/preview", ImportPreviewResource(imports, threads, body_timeout=body_timeout))

@@ -13,9 +13,9 @@ from peopleinfo.people.fields import FIELD_TABLE, LEGACY_FIELDS, Field
 from peopleinfo.people.person_filter import Match  # noqa: TC001 - read at run time, as a type
 
 Text = Annotated[str, Meta(min_length=1)]
-_Id = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", examples=["e953cc6a7f986f7bb8466799a8eb167a"])]
+Id = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", examples=["e953cc6a7f986f7bb8466799a8eb167a"])]
 _Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
-_Version = Annotated[int, Meta(ge=1)]
+Version = Annotated[int, Meta(ge=1)]
 Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="Maximum number of people on a page.")]
 Cursor = Annotated[str, Meta(description="The next_cursor of the previous page.")]
 
@@ -40,7 +40,7 @@ else:
     _StoredFields = defstruct(
         "_StoredFields",
         [
-            ("person_id", _Id),
+            ("person_id", Id),
             (
                 "version",
                 Annotated[
@@ -144,7 +144,7 @@ class PeoplePage(Struct):
 class VersionSummary(Struct):
     """A version of a person without its values."""
 
-    version: _Version
+    version: Version
     at: _Time
     by: Annotated[str | None, Meta(description="The principal; null if it is unknown.")]
     operation: Annotated[Literal["created", "updated", "restored"], Meta(description="How the version was created.")]
@@ -163,14 +163,14 @@ class HistoryPage(Struct):
 class RestoreBody(Struct):
     """The version to restore."""
 
-    version: _Version
+    version: Version
 
 
 class Change(Struct):
     """A change of a person."""
 
-    person_id: _Id
-    version: _Version
+    person_id: Id
+    version: Version
     operation: Literal["created", "updated", "restored", "deleted"]
     at: _Time
     person: Annotated[
@@ -250,7 +250,7 @@ class ImportResult(Struct, kw_only=True):
             "skipped: a blank row or a line above the header. done, failed: the last line."
         ),
     ]
-    person_id: _Id | UnsetType = UNSET
+    person_id: Id | UnsetType = UNSET
     errors: list[Reason] | UnsetType = UNSET
     rows: Annotated[int | UnsetType, Meta(description="On the last line: rows read.")] = UNSET
     stored: Annotated[int | UnsetType, Meta(description="On the last line: rows stored as new people.")] = UNSET
@@ -348,7 +348,7 @@ class AuditSection(Struct):
 class EarlierVersion(Struct):
     """An earlier version of a person."""
 
-    version: _Version
+    version: Version
     by: str | None
     operation: str
     person: Person

@@ -98,6 +98,15 @@ def keys_of(name: str, value: str) -> list[str]:
     return [f"={key}"] if key else []
 
 
+def have_common_keys(people: Iterable[Mapping[str, Any]], identifiers: Iterable[str]) -> bool:
+    """Return whether two people, given by their custom fields, may have an equal identifier."""
+    names = list(identifiers)
+    keys = [
+        {(name, key) for name, value in values_of(fields, names) for key in keys_of(name, value)} for fields in people
+    ]
+    return len(set().union(*keys)) < sum(map(len, keys))
+
+
 def is_same(name: str, one: str, other: str) -> bool:
     """Return whether two values of an identifier are equal in some notation."""
     if is_phone_field(name):

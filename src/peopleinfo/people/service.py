@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from hashlib import blake2b
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
 
-from peopleinfo.errors import FieldError, InvalidPerson, InvalidSearch, PersonNotFound, VersionConflict
+from peopleinfo.errors import FieldError, InvalidPerson, InvalidSearch, PeopleInfoError, PersonNotFound, VersionConflict
 from peopleinfo.people import strict_json
 from peopleinfo.people.birthdate import earliest_date
 from peopleinfo.people.field_access import redact, visible_fields
@@ -18,16 +19,17 @@ from peopleinfo.people.person import (
     NAME_FIELDS,
     PersonData,
     StoredPerson,
+    is_id,
     parse_legacy_person,
     parse_person,
     person_data_from_fields,
     split_record,
 )
-from peopleinfo.people.store import PAGE_SIZE, CacheStatus, IdempotencyKey, Page
+from peopleinfo.people.store import PAGE_SIZE, CacheStatus, Creation, IdempotencyKey, Page
 from peopleinfo.people.text_search import PeopleSearch, SearchResult
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
     from datetime import date, datetime
 
     from peopleinfo.people.person_filter import PersonFilter
@@ -84,6 +86,20 @@ class PeopleService:
             return self._get_uncached(person_id)
         return self._cache.get_cached(person_id)
 
+    async def get_many(
+        self, person_ids: Sequence[str], *, fresh: bool = False
+    ) -> list[tuple[StoredPerson | None, CacheStatus | None]]:
+        """Return for each id, in order, what `get_cached` returns."""
+        known = list(dict.fromkeys(filter(is_id, person_ids)))
+        if self._cache is None or fresh:
+            records = await self._store.get_many(known)
+            found: dict[str, Any] = {
+                person_id: (one, self._bypassed) for person_id, one in zip(known, records, strict=True)
+            }
+        else:
+            found = dict(zip(known, await self._cache.get_many_cached(known), strict=True))
+        return [found.get(person_id, (None, self._bypassed)) for person_id in person_ids]
+
     async def search(
         self,
         query: Query,
@@ -115,9 +131,22 @@ class PeopleService:
 
         Raises InvalidPerson, IdempotencyKeyConflict, IdempotentPersonDeleted.
         """
-        person = parse_person(data, today=self.today)
-        digests = self._keyed_digests(idempotency_key, person) if idempotency_key else None
-        return await self._store.create(person, idempotency_key=digests, principal=principal)
+        creation = self._creation(data, idempotency_key)
+        return await self._store.create(creation.data, idempotency_key=creation.idempotency_key, principal=principal)
+
+    async def create_each(
+        self, new: Sequence[tuple[Any, ClientKey | None]], *, principal: str | None = None
+    ) -> list[StoredPerson | PeopleInfoError]:
+        """Create records from data and idempotency keys; return for each, in order, the record or the error. No key may occur twice."""
+        parsed = [self._creation_or_error(*one) for one in new]
+        creations = [one for one in parsed if isinstance(one, Creation)]
+        try:
+            outcomes: Iterator[StoredPerson | PeopleInfoError] = iter(
+                await self._store.create_each(creations, principal=principal) if creations else ()
+            )
+        except PeopleInfoError as error:
+            outcomes = repeat(error)
+        return [next(outcomes) if isinstance(one, Creation) else one for one in parsed]
 
     async def create_legacy(self, data: Any, *, principal: str | None = None) -> StoredPerson:
         """Create a record from a body of `POST /data`. Raises InvalidPerson."""
@@ -301,6 +330,16 @@ class PeopleService:
                 [FieldError("", f"must not be larger than {MAX_STORED_SIZE // 1024} KiB, including its hidden fields")]
             )
         return complete
+
+    def _creation(self, data: Any, idempotency_key: ClientKey | None) -> Creation:
+        person = parse_person(data, today=self.today)
+        return Creation(person, self._keyed_digests(idempotency_key, person) if idempotency_key else None)
+
+    def _creation_or_error(self, data: Any, idempotency_key: ClientKey | None) -> Creation | InvalidPerson:
+        try:
+            return self._creation(data, idempotency_key)
+        except InvalidPerson as error:
+            return error
 
     def _keyed_digests(self, key: ClientKey, person: PersonData) -> IdempotencyKey:
         # A plain digest of a name and a birthdate could be reversed by brute force.

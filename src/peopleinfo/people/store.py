@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from peopleinfo.errors import IdentifierConflict, PersonNotFound, VersionConflict
+    from peopleinfo.errors import IdentifierConflict, PeopleInfoError, PersonNotFound, VersionConflict
     from peopleinfo.people.history import Origin
     from peopleinfo.people.person import PersonData, StoredPerson
     from peopleinfo.people.person_filter import PersonFilter
 
     ReplaceOutcome = StoredPerson | PersonNotFound | VersionConflict | IdentifierConflict
+    CreateOutcome = StoredPerson | PeopleInfoError
 
 IDEMPOTENCY_TTL: Final = 24 * 60 * 60
 PAGE_SIZE: Final = 2 * 1024 * 1024  # bytes of records at which a page ends, even below its limit
@@ -118,6 +119,13 @@ class Replacement(NamedTuple):
     current: StoredPerson
 
 
+class Creation(NamedTuple):
+    """A new record in a batch, and its idempotency key."""
+
+    data: PersonData
+    idempotency_key: IdempotencyKey | None = None
+
+
 class PersonReader(Protocol):
     """Reads of current records. Reads by id and by surname return every write that any process had acknowledged before they started."""
 
@@ -157,6 +165,9 @@ class CachedReader(Protocol):
     async def get_cached(self, person_id: str) -> tuple[StoredPerson | None, CacheStatus]:
         """Return a record, None for an unknown id, and the source of the response."""
 
+    async def get_many_cached(self, person_ids: Sequence[str]) -> list[tuple[StoredPerson | None, CacheStatus]]:
+        """Return for each id, in order, what `get_cached` returns."""
+
     async def find_cached(
         self, person_filter: PersonFilter, *, after: bytes | None, limit: int
     ) -> tuple[Page, CacheStatus | None]:
@@ -164,7 +175,7 @@ class CachedReader(Protocol):
 
 
 class PersonWriter(Protocol):
-    """Changes of one record."""
+    """Changes of single records."""
 
     async def create(
         self, data: PersonData, *, idempotency_key: IdempotencyKey | None = None, principal: str | None = None
@@ -174,6 +185,9 @@ class PersonWriter(Protocol):
         A second call with the same `idempotency_key` and content within `IDEMPOTENCY_TTL` returns the record of the first call, even if
         the person has changed since. Raises IdempotencyKeyConflict (different content), IdempotentPersonDeleted.
         """
+
+    async def create_each(self, creations: Sequence[Creation], *, principal: str | None = None) -> list[CreateOutcome]:
+        """Create records like `create`, and return for each, in order, the record or the error. No idempotency key may occur twice."""
 
     async def replace(
         self,

@@ -31,6 +31,7 @@ class InstrumentedStore:
         self.replace = _observed("replace", store.replace)
         self.delete = _observed("delete", store.delete)
         self.create_many = _observed("create_many", store.create_many)
+        self.create_each = _observed("create_each", store.create_each)
         self.replace_many = _observed("replace_many", store.replace_many)
         self.upsert_many = _observed("upsert_many", store.upsert_many)
         self.read_checkpoint = _observed("read_checkpoint", store.read_checkpoint)

@@ -82,10 +82,15 @@ class AccessLog:
             _stdout.flush()
 
 
-def _count(records: list[AccessRecord]) -> None:
-    for source, count in Counter(map(attrgetter("source"), records)).items():
+def count_reads(sources: Iterable[str | None]) -> None:
+    """Count reads of the cache by their cache status; the access log counts those of requests for one resource."""
+    for source, count in Counter(sources).items():
         for labels in _LEVELS[source]:
             CACHE_READS.inc(*labels, by=count)
+
+
+def _count(records: list[AccessRecord]) -> None:
+    count_reads(map(attrgetter("source"), records))
     groups = defaultdict(list)
     for record in records:
         groups[_group(record)].append(record)

@@ -13,6 +13,7 @@ docs/client.md describes how to use it.
 from peopleinfo_client._async import AsyncClient
 from peopleinfo_client._requests import ANY_VERSION
 from peopleinfo_client._sync import Client
+from peopleinfo_client.batches import BatchItem, BatchResult
 from peopleinfo_client.errors import (
     AccessDenied,
     AuditUnavailable,
@@ -26,6 +27,7 @@ from peopleinfo_client.errors import (
     IdempotentPersonDeleted,
     IdentifierConflict,
     ImportAlreadyRunning,
+    InvalidBatch,
     InvalidCursor,
     InvalidInput,
     InvalidJson,
@@ -62,6 +64,8 @@ __all__ = [
     "AccessDenied",
     "AsyncClient",
     "AuditUnavailable",
+    "BatchItem",
+    "BatchResult",
     "Candidate",
     "Change",
     "ChangePage",
@@ -78,6 +82,7 @@ __all__ = [
     "IdentifierConflict",
     "ImportAlreadyRunning",
     "ImportResult",
+    "InvalidBatch",
     "InvalidCursor",
     "InvalidInput",
     "InvalidJson",

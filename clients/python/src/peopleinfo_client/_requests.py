@@ -13,7 +13,9 @@ from peopleinfo_client.errors import InvalidInput, StreamInterrupted, failed_imp
 from peopleinfo_client.models import ImportResult, Person
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from peopleinfo_client.batches import BatchItem
 
 ANY_VERSION: Final = "any"
 """Used as a version: change the record whatever its version. Such a change is not retried after a lost response."""
@@ -22,6 +24,7 @@ Version = int | Literal["any"] | None
 API_KEY_VARIABLE: Final = "PEOPLEINFO_API_KEY"
 _OLD_API_KEY_VARIABLE: Final = "PEOPLEINFO_KEY"  # rejected until 0.2.0
 PAGE_SIZE: Final = 1_000
+BATCH_SIZE: Final = 100
 _CHUNK_SIZE: Final = 256 * 1024
 _MAX_COMPRESSION_RATIO: Final = 100  # the server rejects input that expands more than 250 times
 _JSON: Final = {"Content-Type": "application/json"}
@@ -93,6 +96,22 @@ def create(data: Mapping[str, Any], idempotency_key: str | None) -> Request:
 def get(person_id: str) -> Request:
     """Return the request that reads a person."""
     return Request("GET", _person_path(person_id))
+
+
+def get_many(person_ids: Sequence[str]) -> Request:
+    """Return the request that reads people by id."""
+    return Request("POST", "/v1/people/batch-get", _JSON, encode({"ids": person_ids}))
+
+
+def batch(items: Iterable[BatchItem]) -> Request:
+    """Return the request of a batch. It is repeatable if all items are creations, because of their idempotency keys."""
+    sent = [{"idempotency_key": secrets.token_hex(16), **item} if _creates(item) else item for item in items]
+    repeatable = all(map(_creates, sent))
+    return Request("POST", "/v1/people/batch", _JSON, encode({"items": sent}), repeatable=repeatable)
+
+
+def _creates(item: Mapping[str, Any]) -> bool:
+    return item.get("operation") == "create"
 
 
 def page(search: Search, cursor: str | None, limit: int) -> Request:

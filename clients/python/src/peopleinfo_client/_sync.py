@@ -10,13 +10,15 @@ import httpx
 from peopleinfo_client import _requests
 from peopleinfo_client._retry import RetryState
 from peopleinfo_client._transport import SyncTransport
+from peopleinfo_client.batches import BatchResult
 from peopleinfo_client.errors import StreamInterrupted
 from peopleinfo_client.models import ChangePage, HistoryPage, Matches, Page, Person
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from peopleinfo_client._requests import ImportOptions, Request, Search, Version
+    from peopleinfo_client.batches import BatchItem
     from peopleinfo_client.models import ImportResult, VersionSummary
 
 _READY_TIMEOUT = 5.0
@@ -63,6 +65,24 @@ class Client:
     def get(self, person_id: str) -> Person:
         """Return a person. Raises PersonNotFound."""
         return Person.from_json(self._call(_requests.get(person_id)))
+
+    def get_many(self, person_ids: Sequence[str]) -> list[Person | None]:
+        """Return the people with these ids, in order; None for an unknown id. Requests 100 at a time.
+
+        Raises RateLimitExceeded and the other errors of a single id.
+        """
+        people: list[Person | None] = []
+        for start in range(0, len(person_ids), _requests.BATCH_SIZE):
+            request = _requests.get_many(person_ids[start : start + _requests.BATCH_SIZE])
+            people += [result.found() for result in BatchResult.list_from_json(self._call(request))]
+        return people
+
+    def batch(self, items: Sequence[BatchItem]) -> list[BatchResult]:
+        """Create, change and delete up to 100 people, and return the result of each item, in order.
+
+        An item that fails does not affect the others. A batch of creations is retried after a lost response, other batches are not.
+        """
+        return BatchResult.list_from_json(self._call(_requests.batch(items)))
 
     def find(self, **search: Unpack[Search]) -> Iterator[Person]:
         """Yield all matching people, page by page; without parameters, all people.

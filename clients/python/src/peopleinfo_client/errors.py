@@ -64,6 +64,10 @@ class InvalidCursor(ProblemError):
     """The cursor belongs to another search or to another deployment."""
 
 
+class InvalidBatch(ProblemError):
+    """The batch, or one of its items, has an invalid form; `errors` lists every error."""
+
+
 class InvalidInput(ProblemError):
     """The rows of an import cannot be parsed."""
 
@@ -140,6 +144,7 @@ PROBLEM_TYPES: Final[dict[str, type[ProblemError]]] = {
     "invalid-json": InvalidJson,
     "invalid-person": InvalidPerson,
     "invalid-search": InvalidSearch,
+    "invalid-batch": InvalidBatch,
     "invalid-cursor": InvalidCursor,
     "invalid-input": InvalidInput,
     "person-not-found": PersonNotFound,
@@ -168,13 +173,17 @@ OUTCOME_UNKNOWN: Final = "outcome-unknown"
 
 def problem_type(body: bytes) -> str:
     """Return the problem type in a response body without its prefix, or "" when the body is no problem document."""
-    return _text(_fields(body), "type").removeprefix(_TYPE_PREFIX)
+    return _type_of(_fields(body))
 
 
 def problem(status: int, body: bytes) -> ProblemError:
     """Return the error for a response. Its body may have any content, because a proxy may have generated it."""
-    fields = _fields(body)
-    error = PROBLEM_TYPES.get(problem_type(body), ProblemError)
+    return problem_of(status, _fields(body))
+
+
+def problem_of(status: int, fields: dict[str, Any]) -> ProblemError:
+    """Return the error for a problem document."""
+    error = PROBLEM_TYPES.get(_type_of(fields), ProblemError)
     detail = _text(fields, "detail") or f"the response has status {status}"
     return error(status, detail, _field_errors(fields), _text(fields, "request_id"))
 
@@ -185,6 +194,10 @@ def failed_import(line: bytes) -> ProblemError | None:
         return None
     status = _fields(line).get("status")
     return problem(status if isinstance(status, int) else 0, line)
+
+
+def _type_of(fields: dict[str, Any]) -> str:
+    return _text(fields, "type").removeprefix(_TYPE_PREFIX)
 
 
 def _field_errors(fields: dict[str, Any]) -> tuple[FieldError, ...]:

@@ -97,9 +97,14 @@ class RequestAudit:
         self._fields = field_names(data)
         self._audit.write(self._event(0, self._people, intent=True))
 
-    def record_people(self, people: tuple[str, ...]) -> None:
+    def record_people(self, people: tuple[str, ...], *, outcome: int = 200) -> None:
         """Record a batch of people that a bulk operation reads or stores. Raises AuditUnavailable."""
-        self._write(200, people)
+        self._write(outcome, people)
+
+    def of_item(self, operation: Operation, person_id: str) -> RequestAudit:
+        """Return the audit of one item of this request, which performs another operation."""
+        people = (person_id,) if _ID.fullmatch(person_id) else ()
+        return RequestAudit(self._audit, self._req, operation, self._client, people)
 
     def end(self, status: int) -> None:
         """Record the outcome. Raises AuditUnavailable."""

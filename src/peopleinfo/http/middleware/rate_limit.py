@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MAX_FAILURES: Final = 30  # failed authentications per minute and network
 MAX_PUBLIC_REQUESTS: Final = 6_000  # requests of public routes per minute and network
 _BULK_COSTS: Final = {"exportPeople": 100, "exportFound": 100, "importPeople": 100, "exportPerson": 100}
-_CHEAP_OPERATIONS: Final = frozenset({"getPerson", "getMetrics"})
+_CHEAP_OPERATIONS: Final = frozenset({"getPerson", "getPeople", "getMetrics"})
 
 
 def cost(operation: Operation) -> int:

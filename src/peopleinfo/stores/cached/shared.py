@@ -28,7 +28,17 @@ from redis.exceptions import RedisError
 
 from peopleinfo.crypto.person_ids import derive_key
 from peopleinfo.stores.cached.entries import Entries
-from peopleinfo.stores.cached.redis_client import CacheUnavailable, Script
+from peopleinfo.stores.cached.redis_client import CacheUnavailable
+from peopleinfo.stores.cached.scripts import (
+    DISCARD,
+    FENCE,
+    FILL,
+    FILL_MANY,
+    MAX_RESPONSE_SIZE,
+    READ,
+    READ_MANY,
+    UNFENCE,
+)
 from peopleinfo.telemetry import tracing
 from peopleinfo.telemetry.metrics import (
     CACHE_FENCES,
@@ -40,7 +50,7 @@ from peopleinfo.telemetry.metrics import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from peopleinfo.stores.cached.redis_client import RedisClient
 
@@ -50,117 +60,7 @@ _TAGS: Final = 64  # hash tags in a cluster: the names of one tag are on one nod
 _MAX_PENDING: Final = 20_000  # names of at most 1 KiB; beyond that the whole cache is invalidated
 _MAX_NAMES: Final = 500  # names of one script call
 _MAX_MEMOIZED: Final = 10_000  # names of at most 1 KiB with memoized keys
-MAX_RESPONSE_SIZE: Final = 1024 * 1024  # bytes; a larger response is not cached
-_MAX_FENCE_TTL: Final = 600  # seconds; the maximum of the setting
-_MAX_TTL: Final = 3_600  # seconds; the maximum of the setting
-_HIT, _MISS = b"hit", b"miss"
-
-_CLOCK: Final = (
-    f"local longest_fence, longest_life, largest = {_MAX_FENCE_TTL * 1000}, {_MAX_TTL * 1000}, {MAX_RESPONSE_SIZE + 64}\n"
-    """
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local function is_foreign(reply)
-    if type(reply) ~= 'table' or not reply.err then return false end
-    if string.sub(reply.err, 1, 9) ~= 'WRONGTYPE' then error(reply.err) end
-    return true
-end
-"""
-)
-# KEYS: epoch, values, lease, fences. ARGV: id for a new epoch, quarantine of a new epoch (ms), …
-# The third element of a reply is the kind of an invalid value.
-_VALIDATE: Final = (
-    _CLOCK
-    + """
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-local epoch = redis.pcall('HMGET', KEYS[1], 'id', 'run', 'from')
-local invalid = is_foreign(epoch)
-if epoch[2] == run then
-    local from = tonumber(epoch[3] or '')
-    invalid = not (epoch[1] and from and from <= now + longest_fence)
-    if not invalid and now < from then return {'cold'} end
-end
-if invalid or epoch[2] ~= run then
-    redis.call('DEL', KEYS[1])
-    redis.call('HSET', KEYS[1], 'id', ARGV[1], 'run', run, 'from', now + ARGV[2])
-    return {'cold', '', invalid and 'epoch' or nil}
-end
-local function quarantined()
-    redis.call('ZADD', KEYS[4], now + ARGV[2], 'lost')
-    return {'fenced', '', 'fences'}
-end
-if is_foreign(redis.pcall('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)) then
-    redis.call('DEL', KEYS[4])
-    return quarantined()
-end
-if redis.call('EXISTS', KEYS[4]) == 1 then
-    if redis.call('ZREMRANGEBYSCORE', KEYS[4], now + longest_fence, '+inf') > 0 then return quarantined() end
-    return {'fenced'}
-end
-"""
-)
-# … page, token for a new lease, TTL of a lease (ms)
-READ: Final = Script(
-    "read",
-    _VALIDATE
-    + """
-local entry = redis.pcall('HMGET', KEYS[2], 'epoch', ARGV[3])
-local wrong = is_foreign(entry) and 'answer' or nil
-if entry[2] and entry[1] == epoch[1] then
-    local left = redis.call('PTTL', KEYS[2])
-    if left >= 0 and left <= longest_life and #entry[2] <= largest then return {'hit', entry[2], left} end
-    wrong = 'answer'
-end
-if wrong then redis.call('DEL', KEYS[2]) end
-local lease = redis.pcall('GET', KEYS[3])
-if is_foreign(lease) or lease and #lease ~= #ARGV[4] then lease, wrong = false, 'lease' end
-if not lease then
-    lease = ARGV[4]
-    redis.call('SET', KEYS[3], lease, 'PX', ARGV[5])
-end
-return {'miss', lease, wrong}
-""",
-)
-# … page, lease, TTL (ms), response, maximum of pages per name
-FILL: Final = Script(
-    "fill",
-    _VALIDATE
-    + """
-if redis.pcall('GET', KEYS[3]) ~= ARGV[4] then return {'lease_lost'} end
-if redis.pcall('HGET', KEYS[2], 'epoch') ~= epoch[1] then redis.call('DEL', KEYS[2]) end
-if redis.call('HLEN', KEYS[2]) > tonumber(ARGV[7]) then return {'full'} end
-redis.call('HSET', KEYS[2], 'epoch', epoch[1], ARGV[3], ARGV[6])
-if redis.call('PTTL', KEYS[2]) < 0 then redis.call('PEXPIRE', KEYS[2], ARGV[5]) end
-return {'kept'}
-""",
-)
-# KEYS: values, lease, fences of each name. ARGV: token of the writer, TTL of its fence (ms).
-FENCE: Final = Script(
-    "fence",
-    _CLOCK
-    + """
-for i = 1, #KEYS, 3 do
-    redis.call('DEL', KEYS[i], KEYS[i + 1])
-    if is_foreign(redis.pcall('ZADD', KEYS[i + 2], now + ARGV[2], ARGV[1])) then
-        redis.call('DEL', KEYS[i + 2])
-        redis.call('ZADD', KEYS[i + 2], now + ARGV[2], ARGV[1], now + ARGV[2], 'lost')
-    end
-end
-""",
-)
-# KEYS as above. ARGV: token of the writer. The next reader repairs fences of a wrong type.
-UNFENCE: Final = Script(
-    "unfence",
-    _CLOCK
-    + """
-for i = 1, #KEYS, 3 do
-    redis.call('DEL', KEYS[i], KEYS[i + 1])
-    is_foreign(redis.pcall('ZREM', KEYS[i + 2], ARGV[1]))
-end
-""",
-)
-# KEYS: values.
-DISCARD: Final = Script("discard", "redis.call('DEL', KEYS[1])")
+_HIT, _MISS, _EACH = b"hit", b"miss", b"each"
 
 
 class Hit(NamedTuple):
@@ -236,6 +136,20 @@ class SharedCache:
             with suppress(CacheUnavailable), tracing.span("cache", "lease"):
                 reply = await self._client.run(READ, self._keys(name), *self._epoch(), page, self.token(), lease)
                 tracing.set_attribute("outcome", reply[0].decode())
+        return await self._read_reply(name, page, reply)
+
+    async def read_many(self, names: Sequence[str]) -> list[Hit | Lease | None]:
+        """Return for each name, in order, what `read` returns for the page ""."""
+        lease = int(LEASE_TTL * 1000)
+        replies: dict[str, Any] = {}
+        if self._client.is_up:
+            for group in self._names_by_node(names):
+                with suppress(CacheUnavailable):
+                    arguments = (*self._epoch(), "", self.token(), lease)
+                    replies |= _by_name(group, await self._client.run(READ_MANY, self._keys_of_many(group), *arguments))
+        return [await self._read_reply(name, "", replies.get(name, (b"down",))) for name in names]
+
+    async def _read_reply(self, name: str, page: str, reply: Any) -> Hit | Lease | None:
         CACHE_LOOKUPS.inc(reply[0].decode())
         if reply[0] == _HIT:
             response = self._entries.decrypt(self._keys(name)[1], page, reply[1])
@@ -254,20 +168,38 @@ class SharedCache:
 
     async def fill(self, name: str, page: str, lease: Lease, response: bytes) -> None:
         """Store a response that was read under the lease, unless a write deleted the lease or the response is too large."""
-        jitter = random.uniform(0.9, 1.0)  # noqa: S311 - entries filled together expire at different times
-        milliseconds = int(self.ttl * 1000 * jitter)
         keys, epoch = self._keys(name), self._epoch()
         if len(response) > MAX_RESPONSE_SIZE:
             CACHE_FILLS.inc("large")
             return
-        response = self._entries.encrypt(keys[1], page, response)
+        entry = self._entry(name, page, lease, response)
         reply: Any = (b"down",)
         with suppress(CacheUnavailable), tracing.span("cache", "fill"):
-            arguments = (*epoch, page, lease.token, milliseconds, response, self._pages)
-            reply = await self._client.run(FILL, keys, *arguments, urgent=False)  # no request waits for the fill
+            # no request waits for the fill
+            reply = await self._client.run(FILL, keys, *epoch, page, self._pages, *entry, urgent=False)
             tracing.set_attribute("outcome", reply[0].decode())
         CACHE_FILLS.inc(reply[0].decode())
         _count_invalid(reply)
+
+    async def fill_many(self, responses: Sequence[tuple[str, Lease, bytes]]) -> None:
+        """Store the responses of the page "" of several names, as `fill` does."""
+        entries = {name: self._entry(name, "", lease, response) for name, lease, response in responses}
+        for group in self._names_by_node(list(entries)):
+            replies: Any = {}
+            with suppress(CacheUnavailable):
+                values = [value for name in group for value in entries[name]]
+                arguments = (*self._epoch(), "", self._pages, *values)
+                reply = await self._client.run(FILL_MANY, self._keys_of_many(group), *arguments, urgent=False)
+                replies = _by_name(group, reply)
+            for name in group:
+                CACHE_FILLS.inc(replies.get(name, (b"down",))[0].decode())
+                _count_invalid(replies.get(name, ()))
+
+    def _entry(self, name: str, page: str, lease: Lease, response: bytes) -> tuple[bytes, int, bytes]:
+        """Return the arguments that fill one entry: the lease, the TTL in milliseconds and the encrypted response."""
+        jitter = random.uniform(0.9, 1.0)  # noqa: S311 - entries filled together expire at different times
+        encrypted = self._entries.encrypt(self._keys(name)[1], page, response)
+        return lease.token, int(self.ttl * 1000 * jitter), encrypted
 
     async def fence(self, names: Iterable[str], writer: bytes) -> bool:
         """Set a fence on these names, which prevents hits and fills until `unfence`; return False if the cache is down."""
@@ -354,6 +286,17 @@ class SharedCache:
         hash_tag = f"{{{self._namespace}.{tag}}}"
         return f"pi:e:{hash_tag}", f"pi:v:{hash_tag}:{digest}", f"pi:l:{hash_tag}:{digest}", f"pi:f:{hash_tag}:{digest}"
 
+    def _names_by_node(self, names: Iterable[str]) -> Iterator[list[str]]:
+        """Yield names, grouped by node."""
+        groups: dict[str, list[str]] = {}
+        for name in names:
+            groups.setdefault(self._keys(name)[0], []).append(name)
+        yield from groups.values()
+
+    def _keys_of_many(self, names: Sequence[str]) -> list[str]:
+        """Return the keys of names of one node: the epoch, then values, lease and fences of each name."""
+        return [self._keys(names[0])[0], *(key for name in names for key in self._keys(name)[1:])]
+
     def _keys_by_node(self, names: Iterable[str]) -> Iterator[list[str]]:
         """Yield the keys of names, grouped by node, always in the same order."""
         groups: dict[str, list[str]] = {}
@@ -362,6 +305,11 @@ class SharedCache:
         for keys in groups.values():
             for start in range(0, len(keys), 3 * _MAX_NAMES):
                 yield keys[start : start + 3 * _MAX_NAMES]
+
+
+def _by_name(names: Sequence[str], reply: Any) -> dict[str, Any]:
+    """Return the reply of each name from that of a script for all of them."""
+    return dict(zip(names, reply[1:], strict=True)) if reply[0] == _EACH else dict.fromkeys(names, reply)
 
 
 def _count_invalid(reply: Any) -> None:

@@ -12,31 +12,39 @@ import msgspec
 import structlog
 from redis.asyncio import Redis
 
-from peopleinfo.errors import OutcomeUnknown, PeopleInfoError, PersonNotFound, StoreUnavailable, VersionConflict
+from peopleinfo.errors import PersonNotFound, StoreUnavailable, VersionConflict
 from peopleinfo.people.history import UPDATED
 from peopleinfo.people.person import StoredPerson, decode_header
 from peopleinfo.people.store import CacheStatus, Page, ReindexResult
+from peopleinfo.stores.cached.batch_reads import NOT_FOUND, BatchReader, decode_record, encode_record, person_name
+from peopleinfo.stores.cached.fenced_writes import FencedWriter, cancel
 from peopleinfo.stores.cached.local import LocalCache
 from peopleinfo.stores.cached.redis_client import TIMEOUT, open_redis
 from peopleinfo.stores.cached.shared import FENCE_TTL, Hit, Lease, SharedCache
 from peopleinfo.telemetry import tracing
-from peopleinfo.telemetry.metrics import CACHE_COALESCED_READS, CACHE_FENCES
+from peopleinfo.telemetry.metrics import CACHE_COALESCED_READS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 
     from peopleinfo.people.history import Origin
     from peopleinfo.people.person import PersonData
     from peopleinfo.people.person_filter import PersonFilter
-    from peopleinfo.people.store import Checkpoint, IdempotencyKey, Replacement, ReplaceOutcome, Store
+    from peopleinfo.people.store import (
+        Checkpoint,
+        CreateOutcome,
+        Creation,
+        IdempotencyKey,
+        Replacement,
+        ReplaceOutcome,
+        Store,
+    )
 
 T = TypeVar("T")
 
 _KEY_LENGTH: Final = 512  # characters of a surname key; the cache is not used for longer ones
 _DELETIONS: Final = 20  # attempts of a deletion that conflicts with concurrent changes
-_NOT_FOUND: Final = StoredPerson("", 0, b"")  # cached for an unknown id
 _encode = msgspec.msgpack.Encoder().encode
-_decode_record = msgspec.msgpack.Decoder(tuple[int, bytes]).decode
 _decode_page = msgspec.msgpack.Decoder(Page).decode
 
 
@@ -81,7 +89,7 @@ async def open_cached(
         tasks = [asyncio.ensure_future(client.reconnect_forever())]
         if local_size and isinstance(client.redis, Redis):
             tasks.append(asyncio.ensure_future(local.listen(client.redis, shared.key_prefix)))
-        stack.push_async_callback(_cancel, tasks)
+        stack.push_async_callback(cancel, tasks)
         yield CachedStore(store, shared, local, strict=strict, sleep=sleep)
 
 
@@ -100,11 +108,13 @@ class CachedStore:
         self._store = store
         self._shared = shared
         self._local = local
-        self._strict = strict
-        self._sleep = sleep
+        writes = FencedWriter(shared, local, strict=strict, sleep=sleep)
+        self._write_fenced = writes.run
+        self._write_each_fenced = writes.run_each
         # (name, page, lease) → read in progress. Reads with the same lease share it, because no write has been applied since.
         self._in_flight: dict[tuple[str, str, bytes], asyncio.Future[Any]] = {}
         self._filling: set[asyncio.Task[None]] = set()
+        self.get_many_cached = BatchReader(store, shared, local).get_many
         self.get = store.get
         self.get_many = store.get_many
         self.find = store.find
@@ -132,11 +142,11 @@ class CachedStore:
             record, status = await self._read(
                 _Query(
                     person_id,
-                    _person_name(person_id),
+                    person_name(person_id),
                     "",
                     lambda: self._get_or_not_found(person_id),
-                    lambda record: _encode((record.version, record.body)),
-                    lambda response: StoredPerson(person_id, *_decode_record(response)),
+                    encode_record,
+                    partial(decode_record, person_id),
                 )
             )
         return (record if record.version else None), status
@@ -181,7 +191,7 @@ class CachedStore:
         if current.version != expected:
             raise VersionConflict(person_id, actual=current.version)
         old = current
-        names = [_person_name(person_id), self._name_of(_surname_key(old)), self._name_of(data.surname_key)]
+        names = [person_name(person_id), self._name_of(_surname_key(old)), self._name_of(data.surname_key)]
         return await self._write_fenced(
             names, lambda: self._store.replace(person_id, data, expected=expected, current=old, origin=origin)
         )
@@ -191,7 +201,7 @@ class CachedStore:
             current = await self._store.get(person_id)
             if expected not in (None, current.version):
                 raise VersionConflict(person_id, actual=current.version)
-            names = [_person_name(person_id), self._name_of(_surname_key(current))]
+            names = [person_name(person_id), self._name_of(_surname_key(current))]
             try:
                 await self._write_fenced(names, partial(self._store.delete, person_id, expected=current.version))
             except VersionConflict:  # a concurrent change, possibly of the surname
@@ -211,6 +221,11 @@ class CachedStore:
         write = partial(self._store.create_many, people, checkpoint=checkpoint, offsets=offsets, principal=principal)
         return await self._write_fenced(names, write, bulk=True)
 
+    async def create_each(self, creations: Sequence[Creation], *, principal: str | None = None) -> list[CreateOutcome]:
+        names = [{self._name_of(creation.data.surname_key)} for creation in creations]
+        write = partial(self._store.create_each, creations, principal=principal)
+        return await self._write_each_fenced(names, write)
+
     async def replace_many(
         self, replacements: Sequence[Replacement], *, origin: Origin = UPDATED
     ) -> list[ReplaceOutcome]:
@@ -218,7 +233,7 @@ class CachedStore:
             name
             for data, current in replacements
             for name in (
-                _person_name(current.person_id),
+                person_name(current.person_id),
                 self._name_of(_surname_key(current)),
                 self._name_of(data.surname_key),
             )
@@ -249,7 +264,7 @@ class CachedStore:
     async def _affected_names(self, body: bytes) -> list[str]:
         """Return the names that an upserted record affects, including its previous surname."""
         header = decode_header(body)
-        names = [_person_name(header.person_id), self._name_of(header.surname_key)]
+        names = [person_name(header.person_id), self._name_of(header.surname_key)]
         with suppress(PersonNotFound):
             names.append(self._name_of(_surname_key(await self._store.get(header.person_id))))
         return names
@@ -315,54 +330,7 @@ class CachedStore:
         try:
             return await self._store.get(person_id)
         except PersonNotFound:
-            return _NOT_FOUND
-
-    # Writes
-
-    async def _write_fenced(self, names: Iterable[str], write: Callable[[], Awaitable[T]], *, bulk: bool = False) -> T:
-        """Write under a fence on these names, and return when the cache cannot contain a previous value."""
-        names = set(names)
-        writer = self._shared.token()
-        keys = [self._shared.key(name) for name in names]
-        fenced = await self._shared.fence(names, writer)
-        self._local.invalidate(keys)
-        try:
-            result = await (self._renew_fence(names, writer, write) if bulk else write())
-        except PeopleInfoError as error:
-            # A failed bulk write may have stored some records, or a concurrent run of the same import may store them.
-            if isinstance(error, OutcomeUnknown) or (bulk and not isinstance(error, StoreUnavailable)):
-                self._abandon_fence(names, fenced=fenced)
-            else:
-                await self._shared.unfence(names, writer)
-            raise
-        except BaseException:
-            self._abandon_fence(names, fenced=fenced)
-            raise
-        unfenced = await self._shared.unfence(names, writer)
-        self._local.invalidate(keys)
-        if self._strict and not unfenced:
-            await self._sleep(self._shared.ttl)
-        return result
-
-    def _abandon_fence(self, names: Iterable[str], *, fenced: bool) -> None:
-        """Leave the fences until they expire, because the write may still be applied."""
-        CACHE_FENCES.inc("expired")
-        if not fenced:
-            self._shared.queue_invalidation(names, settled=False)
-
-    async def _renew_fence(self, names: set[str], writer: bytes, write: Callable[[], Awaitable[T]]) -> T:
-        """Run a long write and renew its fences before they expire."""
-
-        async def renew() -> None:
-            while True:
-                await asyncio.sleep(self._shared.fence_ttl / 3)
-                await self._shared.fence(names, writer)
-
-        renewing = asyncio.ensure_future(renew())
-        try:
-            return await write()
-        finally:
-            await _cancel([renewing])
+            return NOT_FOUND
 
     def _name_of(self, surname_key: str) -> str:
         return _surname_name(self._store.index_value(surname_key))
@@ -372,10 +340,6 @@ async def _no_write() -> None:
     pass
 
 
-def _person_name(person_id: str) -> str:
-    return f"p{person_id}"
-
-
 def _surname_name(index: str) -> str:
     """Return the cache name of a surname from its indexed form; with encryption the key itself may be unknown."""
     return f"s{index}" if len(index) <= _KEY_LENGTH else f"s#{blake2b(index.encode(), digest_size=16).hexdigest()}"
@@ -383,11 +347,3 @@ def _surname_name(index: str) -> str:
 
 def _surname_key(record: StoredPerson) -> str:
     return decode_header(record.body).surname_key
-
-
-async def _cancel(tasks: list[asyncio.Task[Any]]) -> None:
-    for task in tasks:
-        task.cancel()
-    for task in tasks:
-        with suppress(asyncio.CancelledError):
-            await task

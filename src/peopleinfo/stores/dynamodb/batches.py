@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
-from peopleinfo.errors import IdentifierConflict, PersonNotFound, VersionConflict
+from peopleinfo.errors import IdentifierConflict, PeopleInfoError, PersonNotFound, VersionConflict
 from peopleinfo.people.history import UPDATED
 from peopleinfo.people.person import StoredPerson, check_stored
 from peopleinfo.stores.dynamodb.client import non_atomic_writes
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.crypto.person_ids import IdCipher
     from peopleinfo.people.history import Origin
-    from peopleinfo.people.store import PersonStore, Replacement, ReplaceOutcome
+    from peopleinfo.people.store import CreateOutcome, Creation, PersonStore, Replacement, ReplaceOutcome
     from peopleinfo.stores.dynamodb.client import TableClient
     from peopleinfo.stores.dynamodb.record_format import RecordFormat
 
@@ -40,6 +40,21 @@ class RecordBatches:
         """Implement `PersonReader.get_many`."""
         found = await self._read_at_home(person_ids)
         return [found.get(person_id) or await self._get_or_none(person_id) for person_id in person_ids]
+
+    async def create_each(self, creations: Sequence[Creation], *, principal: str | None = None) -> list[CreateOutcome]:
+        """Implement `PersonWriter.create_each`."""
+        outcomes: dict[int, CreateOutcome] = {}
+
+        async def create(index: int, creation: Creation) -> None:
+            try:
+                outcomes[index] = await self._single.create(
+                    creation.data, idempotency_key=creation.idempotency_key, principal=principal
+                )
+            except PeopleInfoError as error:
+                outcomes[index] = error
+
+        await gather_limited(create(index, creation) for index, creation in enumerate(creations))
+        return [outcomes[index] for index in range(len(creations))]
 
     async def replace_many(
         self, replacements: Sequence[Replacement], *, origin: Origin = UPDATED

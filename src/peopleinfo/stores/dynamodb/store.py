@@ -117,6 +117,7 @@ class DynamoDBStore:
         self.delete_checkpoint = self._bulk.delete_checkpoint
         batches = RecordBatches(table, record_format, self._ids, self)
         self.get_many = batches.get_many
+        self.create_each = batches.create_each
         self.replace_many = batches.replace_many
         self._search = SurnameSearch(table, record_format, self._item_keys)
         self._upsert = Upsert(

@@ -30,6 +30,7 @@ from peopleinfo.people.store import (
 )
 from peopleinfo.stores.sqlite import batches
 from peopleinfo.stores.sqlite.api_keys import SqliteApiKeyStore
+from peopleinfo.stores.sqlite.batch_creates import BatchCreator
 from peopleinfo.stores.sqlite.changes import read_changes
 from peopleinfo.stores.sqlite.checkpoints import acquire_lease, advance_checkpoint, delete_checkpoint, read_checkpoint
 from peopleinfo.stores.sqlite.ended_sessions import SqliteEndedSessionStore
@@ -104,6 +105,8 @@ class SqliteStore:
         self._idempotency = IdempotencyKeys(encryptor, now)
         self.index_value: Callable[[str], str] = encryptor.index if encryptor else str
         self._entries = entries
+        batch = BatchCreator(writer, self._insert, self._idempotency, self._id_of, entries.plan.unique, self)
+        self.create_each = batch.create_each
         self.search = SqliteSearchIndex(self._in_thread, entries, reader)
         self.matches = SqliteMatchIndex(self._in_thread, writer, self.search)
         self._ids = IdCipher(self.secret)  # encodes in the writer's thread only, decodes in the loop's
