@@ -236,6 +236,32 @@ JSON_LAYOUTS: Final = [
     Case("patient.json", "application/fhir+json", _json(_FULL_PATIENT, indent=2), [_FULL_FIELDS]),
     Case("bundle.json", "application/fhir+json", _json(_BUNDLE, indent=1), [_IDA], rejected=1, skipped=1),
     Case(
+        "response of an API.json",
+        "application/json",
+        b'{"people":[{"firstName":"Ida","lastName":"Harte"},{"firstName":"Per","lastName":"Lund"}],"next_cursor":null}',
+        [_IDA, _PER],
+        skipped=1,
+    ),
+    Case(
+        "response of an API over several lines.json",
+        "application/json",
+        b'{\n "total": 1,\n "data": [\n  {"firstName":"Ida","lastName":"Harte"}\n ]\n}',
+        [_IDA],
+    ),
+    Case(
+        "person with a list of contacts.json",
+        "application/json",
+        b'{\n "firstName": "Ida",\n "lastName": "Harte",\n "contacts": [{"firstName":"Per"}]\n}',
+        [_IDA | {"contacts": [{"firstName": "Per"}]}],
+    ),
+    Case(
+        "list of contacts before a person.json",
+        "application/json",
+        b'{\n "contacts": [{"firstName":"Per","lastName":"Lund"}],\n "firstName": "Ida"\n}',
+        [_PER],
+        rejected=1,
+    ),
+    Case(
         "bundles in lines.json", "application/fhir+json", _json(_BUNDLE, _BUNDLE), [_IDA, _IDA], rejected=2, skipped=2
     ),
     Case(

@@ -182,6 +182,8 @@ BIRTHDATES: Final = [
     _born("unreadable date that is kept", ("1990-02-11", "1990-02-11"), on_bad_date="keep"),
     case("unreadable dates that are kept", "Surname,Birthday\nHarte,spring 1911\nLund,30/02/1990\n",
          person("Harte", unreadable_birthdate="spring 1911"), person("Lund", unreadable_birthdate="30/02/1990"), on_bad_date="keep"),
+    case("columns in German", "Nachname;Vorname;Geburtstag;Geburtsmonat;Geburtsjahr\nHarte;Ida;5;11;1984\nLund;Per;;;1990\n",
+         person("Harte", "Ida", "1984-11-05"), person("Lund", "Per", "1990")),
     case("columns of Thunderbird", "First Name,Last Name,Birth Year,Birth Month,Birth Day\nIda,Harte,1984,11,5\nPer,Lund,,11,5\n",
          person("Harte", "Ida", "1984-11-05"), person("Lund", "Per", "--11-05")),
     case("columns of year and month", "Surname;Geburtsjahr;Geburtsmonat\nHarte;1984;November\nLund;1984;\nFry;;\nGray;0;0\n",

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from peopleinfo.bulk.rows import InvalidRow
 from peopleinfo.errors import InvalidInput
+from peopleinfo.formats.column_mapping import command_line_option
 from peopleinfo.formats.reader import read
+from peopleinfo.formats.warnings import warnings
 
 
 def people(data: bytes, **options: Any) -> list[Any]:
@@ -40,3 +42,10 @@ def test_every_byte_is_in_a_row(noise: bytes) -> None:
     except InvalidInput:  # a binary file
         return
     assert sum(len(row.raw) for row in rows) >= len(card.strip())
+
+
+def test_pictures_are_reported_as_not_stored() -> None:
+    cards = b"BEGIN:VCARD\nN:Harte;Ida\nPHOTO;ENCODING=b:AAAA\nEND:VCARD\n" * 2
+    source = read(io.BufferedReader(io.BytesIO(cards)))
+    assert len(list(source.rows)) == 2
+    assert warnings(source, command_line_option) == ["PHOTO of 2 cards is not stored: a record holds no binary data"]

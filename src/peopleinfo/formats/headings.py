@@ -20,7 +20,21 @@ _IN_PARENTHESES: Final = re.compile(r"\s*[(\[（].*?[)\]）]")
 _KINDS_OF_PERSON: Final = re.compile(
     r"(?:your|member|patient|student|customer|client|contact|employee|person|applicant|donor|participant)s?(?=[a-z])"
 )
-_DAY_AND_BIRTHDAY: Final = "birthday"  # `Birth Day` beside `Birth Year` is a day, alone it is a birthday
+# `Birth Day` beside `Birth Year` is a day, alone it is a birthday.
+_DAYS_AND_BIRTHDAYS: Final = frozenset(
+    (
+        "birthday",
+        "geburtstag",
+        "fodelsedag",
+        "fodselsdag",
+        "syntymapaiva",
+        "szuletesnap",
+        "деньрождения",
+        "деньнародження",
+        "dogumgunu",
+        "生日",
+    )
+)
 
 _FIELD_ROLES: Final = {
     "person_name": ("given", "name"),
@@ -138,7 +152,7 @@ class _Columns:
             return None
         dates = [index for _, index in self._found.get("birthdate", [])]
         if day is None:
-            day = next((index for index in dates if self._keys[index] == _DAY_AND_BIRTHDAY), None)
+            day = next((index for index in dates if self._keys[index] in _DAYS_AND_BIRTHDAYS), None)
         return (year, month, day) if all(index == day for index in dates) else None
 
     def is_family_first(self, index: int | None) -> bool:

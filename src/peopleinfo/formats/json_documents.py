@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import IO, TYPE_CHECKING, Final
 
-from peopleinfo.bulk.rows import InvalidRow, Row
+from peopleinfo.bulk.rows import InvalidRow, Row, SkippedRow
 from peopleinfo.errors import InvalidInput, InvalidJson
+from peopleinfo.formats import headings
 from peopleinfo.formats.ndjson import MAX_VALUE_SIZE, ChunkedText, parse_value
 from peopleinfo.people import strict_json
 
@@ -15,7 +16,46 @@ if TYPE_CHECKING:
 
 # The list of people in a document, and a mark of the document.
 _LISTS: Final = {"entry": '"Bundle"', "Resources": "ListResponse"}
-_CONTAINER: Final = re.compile(rb'\{\s*"(?:resourceType|schemas)"\s*:\s*(?:"Bundle"|\[[^]]*ListResponse)')
+# The list of people in a response of an API, such as {"total": 2, "people": [{…}, {…}]}.
+_RESPONSE_LISTS: Final = (
+    "people",
+    "persons",
+    "contacts",
+    "users",
+    "members",
+    "records",
+    "results",
+    "items",
+    "data",
+    "rows",
+    "value",
+)
+# Members of a FHIR Bundle and of a SCIM list that describe the list.
+_STANDARD: Final = frozenset(
+    (
+        "resourceType",
+        "type",
+        "id",
+        "meta",
+        "timestamp",
+        "total",
+        "link",
+        "identifier",
+        "implicitRules",
+        "language",
+        "signature",
+        "schemas",
+        "totalResults",
+        "startIndex",
+        "itemsPerPage",
+    )
+)
+_SCALAR: Final = rb'(?:"[^"]*"|[\w.+-]+)'
+_CONTAINER: Final = re.compile(
+    rb'\{\s*(?:"(?:resourceType|schemas)"\s*:\s*(?:"Bundle"|\[[^]]*ListResponse)'
+    rb'|(?:"(?:total|count|page|limit|offset|status|success|next|version|@odata\.\w+)"\s*:\s*' + _SCALAR + rb"\s*,\s*)*"
+    rb'"(?:' + "|".join(_RESPONSE_LISTS).encode() + rb')"\s*:\s*\[\s*[{\]])'
+)
 
 
 def is_document(start: bytes) -> bool:
@@ -44,7 +84,7 @@ def _rows(text: ChunkedText) -> Iterator[Row]:
     size = 0
     is_list = False
     for key in text.member_names():
-        if text.peek() == "[" and _is_list(key, members):
+        if text.peek() == "[" and not is_list and _is_list(key, members):
             is_list = True
             for entry_line, element in text.elements():
                 yield _entry(entry_line, element.encode(errors="surrogateescape"))
@@ -54,7 +94,9 @@ def _rows(text: ChunkedText) -> Iterator[Row]:
             members.append(member if size <= MAX_VALUE_SIZE else "")
     if size > MAX_VALUE_SIZE and not is_list:
         yield Row(line, InvalidRow(f"is longer than {MAX_VALUE_SIZE // 1024} KiB"), b"")
-    elif not is_list:
+    elif is_list:
+        yield from _others(line, members)
+    else:
         source = f"{{{','.join(members)}}}".encode(errors="surrogateescape")
         members.clear()  # frees them before the row is used
         yield from _complete(line, source)
@@ -62,8 +104,24 @@ def _rows(text: ChunkedText) -> Iterator[Row]:
 
 def _is_list(key: str, members: list[str]) -> bool:
     """Return whether a member contains the people of a list, by the members before it."""
-    mark = _LISTS.get(key.strip('"'))
-    return mark is not None and any(mark in member for member in members)
+    name = key.strip('"')
+    mark = _LISTS.get(name)
+    if mark is not None and any(mark in member for member in members):
+        return True
+    return name in _RESPONSE_LISTS and not any(headings.role(_name(member)) for member in members)
+
+
+def _others(line: int, members: list[str]) -> Iterator[Row]:
+    """Yield a row for the members beside a list of people, unless they are those of a standard."""
+    names = [name for name in map(_name, members) if name not in _STANDARD]
+    if any(headings.role(name) for name in names):
+        yield Row(line, InvalidRow(f"has a list of people and the fields of a person: {', '.join(names)}"), b"")
+    elif names:
+        yield Row(line, SkippedRow(f"{', '.join(names)} beside the list of people is not stored"), b"")
+
+
+def _name(member: str) -> str:
+    return member.partition(":")[0].strip().strip('"')
 
 
 def _complete(line: int, source: bytes) -> Iterator[Row]:

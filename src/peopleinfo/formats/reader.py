@@ -6,6 +6,7 @@ import gzip
 import io
 import itertools
 import zlib
+from collections import Counter
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, Protocol, cast
 
@@ -61,7 +62,8 @@ class Rejects(Protocol):
 class Input:
     """The rows of an input and what was detected in it.
 
-    `header_line` and `delimiter` are None without a table. `sample` has the cells of the first rows below the header.
+    `header_line` and `delimiter` are None without a table. `sample` has the cells of the first rows below the header. `omitted` counts
+    the values that are not stored, by name, in the rows read so far.
     """
 
     def __init__(self, form: Format, text: Utf8Stream | None) -> None:
@@ -74,6 +76,7 @@ class Input:
         self.header_line: int | None = None
         self.sample: list[list[str]] = []
         self.problem: InvalidInput | None = None
+        self.omitted: Counter[str] = Counter()
         self.rejects: Callable[[IO[bytes]], Rejects] = JsonRejects
 
     def set_table(self, table: Table) -> None:
@@ -208,8 +211,10 @@ def _read_csv(source: Input, stream: io.BufferedReader, mapping: ColumnMapping, 
 
 
 def _read_objects(source: Input, stream: io.BufferedReader, mapping: ColumnMapping, encoding: str | None) -> None:
-    is_vcard = source.format == "vcard"
-    rows = vcard.read(stream, charset=encoding or UTF8) if is_vcard else _OBJECTS[source.format](stream)
+    if source.format == "vcard":
+        rows = vcard.read(stream, charset=encoding or UTF8, omitted=source.omitted)
+    else:
+        rows = _OBJECTS[source.format](stream)
     first, rest = take_sample(rows)
     mapper = ObjectMapper(mapping, (row.data for row in first))
     objects = [row.data for row in first if isinstance(row.data, dict)]

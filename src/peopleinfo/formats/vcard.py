@@ -26,6 +26,7 @@ from peopleinfo.formats.vcard_syntax import (
 from peopleinfo.people import strict_json
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from peopleinfo.bulk.rows import RowResult
@@ -59,23 +60,26 @@ def is_vcard(start: bytes) -> bool:
     return _START.search(start) is not None
 
 
-def read(stream: IO[bytes], *, charset: str = UTF8) -> Iterator[Row]:
+def read(stream: IO[bytes], *, charset: str = UTF8, omitted: Counter[str] | None = None) -> Iterator[Row]:
     """Yield a row per card of a UTF-8 text. A damaged card is a rejected row.
 
-    `charset` is the one of values in quoted-printable that do not name theirs.
+    `charset` is the one of values in quoted-printable that do not name theirs. `omitted` counts the properties with binary data,
+    which are not stored.
     """
     text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
     for card in read_cards(text):
-        yield Row(card.line, _data(card, charset), "".join(card.lines).encode("utf-8", "surrogateescape"))
+        yield Row(card.line, _data(card, charset, omitted), "".join(card.lines).encode("utf-8", "surrogateescape"))
 
 
-def _data(card: Card, charset: str) -> dict[str, Any] | InvalidRow | SkippedRow:
+def _data(card: Card, charset: str, omitted: Counter[str] | None) -> dict[str, Any] | InvalidRow | SkippedRow:
     if card.problem:
         return InvalidRow(card.problem)
     try:
         content = properties(card, charset)
         if any(one.name in _KINDS and (one.value or "").strip().lower() == "group" for one in content):
             return SkippedRow("the card describes a group of people")
+        if omitted is not None:
+            omitted.update(one.name for one in content if one.value is None)
         return person(content)
     except InvalidCard as invalid:
         return InvalidRow(str(invalid))

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 def warnings(source: Input, option: Callable[[str, str], str]) -> list[str]:
     """Return the problem and the guesses of an input, each with the option that replaces it. `option` formats an option of the interface."""
     problem = [source.problem.safe_message] if source.problem else []
-    return [*problem, *_encoding(source, option), *_names(source, option), *_birthdates(source, option)]
+    omitted = [
+        f"{name} of {count:,} {'card' if count == 1 else 'cards'} is not stored: a record holds no binary data"
+        for name, count in source.omitted.items()
+    ]
+    return [*problem, *_encoding(source, option), *_names(source, option), *_birthdates(source, option), *omitted]
 
 
 def _encoding(source: Input, option: Callable[[str, str], str]) -> list[str]:
