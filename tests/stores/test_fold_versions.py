@@ -23,3 +23,13 @@ async def test_search_by_surname_finds_keys_of_both_fold_versions(
         before = await store.create(person_data("Garcia Lopez"))
     now = await store.create(person_data("García-López"))
     assert await find_all(store, person_filter(surname="Garcia Lopez")) == [before.body, now.body]
+
+
+async def test_search_by_prefix_finds_keys_of_both_fold_versions(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("peopleinfo.people.person.fold", str.lower)
+        before = await store.create(person_data("Garcia Lopez"))
+    now = [(await store.create(person_data(surname))).body for surname in ("García-López", "Garcia-Luna")]
+    for limit in (1, 2, 100):
+        found = await find_all(store, person_filter(surname_prefix="Garcia L"), limit=limit)
+        assert sorted(found) == sorted([before.body, *now])

@@ -6,6 +6,7 @@ import asyncio
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
+from peopleinfo.crypto.person_ids import BLOCK_SIZE
 from peopleinfo.stores.dynamodb.items import PREFIXES, binary, bytes_attr, prefix_key, surname_key
 from peopleinfo.stores.dynamodb.paging import PageBuilder, index_key_at, index_position_of
 
@@ -38,7 +39,7 @@ class SurnameSearch:
                 people, more = await self._by_surname(_keys(person_filter), page)
                 page.add_all(people)
             else:
-                more = await self._by_prefix(person_filter.prefix_key or "", page)
+                more = await self._by_prefixes(_prefixes(person_filter), page)
         return page.build(more=more)
 
     async def _by_surname(self, keys: list[str], page: PageBuilder) -> tuple[list[tuple[bytes, bytes | None]], bool]:
@@ -72,9 +73,23 @@ class SurnameSearch:
             condition, values, limit=limit, ConsistentRead=True, ProjectionExpression=self._format.listed
         )
 
+    async def _by_prefixes(self, prefixes: list[str], page: PageBuilder) -> bool:
+        """Add the next records of the prefixes, one prefix after the other; return whether more exist."""
+        reached = page.position[BLOCK_SIZE:]
+        started = [reached.startswith(prefix_key(prefix)) for prefix in prefixes]
+        first = started.index(True) if True in started else 0
+        for prefix in prefixes[first:]:
+            if page.is_full or await self._by_prefix(prefix, page):
+                return True
+        return False
+
     async def _by_prefix(self, prefix: str, page: PageBuilder) -> bool:
         """Add the current records of the next index entries; return whether the index has more."""
-        start = {"ExclusiveStartKey": index_key_at(page.position, prefix)} if page.position else {}
+        start = (
+            {"ExclusiveStartKey": index_key_at(page.position, prefix)}
+            if page.position[BLOCK_SIZE:].startswith(prefix_key(prefix))
+            else {}
+        )
         entries, last = await self._table.query(
             "prefix_pk = :pk AND begins_with(prefix_sk, :prefix)",
             {":pk": {"S": prefix[0]}, ":prefix": binary(prefix_key(prefix))},
@@ -100,3 +115,9 @@ class SurnameSearch:
 def _keys(person_filter: PersonFilter) -> list[str]:
     """Return the surname keys of both fold versions: `reindex` may not have moved every record."""
     return [key for key in (person_filter.surname_key, person_filter.outdated_key) if key]
+
+
+def _prefixes(person_filter: PersonFilter) -> list[str]:
+    """Return the prefixes under both fold versions, without one that contains the other."""
+    found = [key for key in (person_filter.prefix_key or "", person_filter.outdated_key) if key is not None]
+    return sorted(key for key in found if not any(key != other and key.startswith(other) for other in found))
