@@ -14,19 +14,27 @@ from peopleinfo.people.person import StoredPerson, encode_person, split_record
 from peopleinfo.people.query import parse
 from peopleinfo.people.similarity import deletion_keys
 from peopleinfo.people.text_search import PeopleSearch
+from peopleinfo.stores.dynamodb.items import ItemKey, bytes_attr
+from peopleinfo.stores.dynamodb.search_entries import data_of
+from peopleinfo.stores.dynamodb.search_index import home_key
+from peopleinfo.stores.dynamodb.search_items import is_entry, is_word
+from peopleinfo.stores.dynamodb.store import DynamoDBStore
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.search_cases import CASES, OTHERS, person
-from tests.store_kinds import ENCRYPTED, encryption, person_filter, purge_all, scan_all
+from tests.store_kinds import ENCRYPTED, ENCRYPTED_TABLE, encryption, person_filter, purge_all, scan_all
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from peopleinfo.people.search_index import SearchIndex
     from peopleinfo.people.store import Store
+    from peopleinfo.stores.dynamodb.client import Item
     from peopleinfo.stores.sqlite.store import SqliteStore
     from tests.store_kinds import Clock
 
-STORE_KINDS = ["sqlite", ENCRYPTED]  # until the index in DynamoDB exists
+STORE_KINDS = ["sqlite", ENCRYPTED, "ministack", ENCRYPTED_TABLE]
+# Queries for words of an address that a table does not index: it stores as few entries for an address as the costs allow.
+UNINDEXED_IN_TABLES = {"NW1 6XE", "springfield", "10115", "10115 berlin"}
 
 CROWD = [data for case in CASES.values() for data in case.people]
 TEXTS = list(dict.fromkeys(text for case in CASES.values() for text in case.queries))
@@ -52,6 +60,9 @@ async def reindex_all(store: Store) -> None:
 
 async def check_index(store: Store, path: Path) -> None:
     """Check that the index has exactly the entries and the words of the stored people."""
+    if isinstance(store, DynamoDBStore):
+        await check_table_index(store)
+        return
     people = [split_record(StoredPerson("", 0, body))[0] for body in await scan_all(store)]
     expected = sorted((entry.key, entry.order) for data in people for entry in entries(data, index_of(store).plan))
     words = {word for data in people for word in vocabulary_words(entries(data, index_of(store).plan))}
@@ -61,11 +72,32 @@ async def check_index(store: Store, path: Path) -> None:
         assert rows == {(key, word) for word in words for key in deletion_keys(word)}
 
 
+async def check_table_index(store: DynamoDBStore) -> None:
+    """Check the same for a table."""
+    items, last = await store._table.scan(limit=10_000)
+    assert last is None
+    layout, expected = store._entries._layout, dict[ItemKey, str]()
+    for item in items:
+        if "fold" in item and (body := await store._format.body(home_key(item), item)) is not None:
+            expected |= layout.rows(data_of(body), store.search.plan, home_key(item))
+    assert {item_key(item) for item in items if is_entry(item)} == set(expected)
+    words = {key for word in expected.values() if word for key in layout.vocabulary(word)}
+    assert {item_key(item) for item in items if is_word(item)} == words
+
+
+def item_key(item: Item) -> ItemKey:
+    """Return the key of an item."""
+    return ItemKey(bytes_attr(item, "pk"), bytes_attr(item, "sk"))
+
+
 @pytest.mark.parametrize("case", list(CASES))
 async def test_queries_find_people(store: Store, case: str) -> None:
     for data in [*OTHERS, *CASES[case].people]:
         await store.create(data)
-    assert {text: await search(store, text) for text in CASES[case].queries} == CASES[case].queries
+    queries = CASES[case].queries
+    if isinstance(store, DynamoDBStore):
+        queries = {text: found for text, found in queries.items() if text not in UNINDEXED_IN_TABLES}
+    assert {text: await search(store, text) for text in queries} == queries
 
 
 async def test_search_finds_people_of_a_bulk_creation(store: Store) -> None:

@@ -194,7 +194,9 @@ def _open_store(
     if isinstance(location, DynamoDBUrl):
         from peopleinfo.stores.dynamodb.factory import open_dynamodb  # noqa: PLC0415
 
-        return open_dynamodb(location, now=utc_now, encryption=encryption, limits=limits, create=create)
+        return open_dynamodb(
+            location, now=utc_now, encryption=encryption, limits=limits, create=create, plan=index_plan(settings)
+        )
     from peopleinfo.stores.sqlite.factory import open_sqlite  # noqa: PLC0415
 
     return open_sqlite(

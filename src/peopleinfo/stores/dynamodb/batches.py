@@ -12,6 +12,7 @@ from peopleinfo.stores.dynamodb.client import non_atomic_writes
 from peopleinfo.stores.dynamodb.history import item_person
 from peopleinfo.stores.dynamodb.items import ItemKey, bytes_attr, item_key_of
 from peopleinfo.stores.dynamodb.record_writes import ORIGIN
+from peopleinfo.stores.dynamodb.search_entries import INDEXED
 from peopleinfo.stores.dynamodb.upsert import gather_limited
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from peopleinfo.stores.dynamodb.client import TableClient
     from peopleinfo.stores.dynamodb.record_format import RecordFormat
 
-_ATTRIBUTES: Final = ", ".join(("pk", "sk", "version", "body", *ORIGIN))
+_ATTRIBUTES: Final = ", ".join(("pk", "sk", "version", "body", *ORIGIN, INDEXED))
 
 
 class RecordBatches:

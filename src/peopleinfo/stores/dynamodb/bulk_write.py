@@ -6,12 +6,13 @@ import asyncio
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Final
 
-from peopleinfo.errors import ImportAlreadyRunning
+from peopleinfo.errors import IdentifierConflict, ImportAlreadyRunning
 from peopleinfo.people.history import Operation
 from peopleinfo.people.store import Checkpoint
 from peopleinfo.stores.dynamodb.changes import Announcement
 from peopleinfo.stores.dynamodb.client import MAX_BATCH_WRITE, ConditionFailed, non_atomic_writes
 from peopleinfo.stores.dynamodb.items import binary, bytes_attr, int_attr, number, singleton_key
+from peopleinfo.stores.dynamodb.unique_identifiers import IdentifierPending, Incoming
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from peopleinfo.stores.dynamodb.client import Item, TableClient
     from peopleinfo.stores.dynamodb.items import ItemKey, KeyAllocator
     from peopleinfo.stores.dynamodb.record_format import NewItem, RecordFormat
+    from peopleinfo.stores.dynamodb.search_entries import IndexChange, SearchEntries
+    from peopleinfo.stores.dynamodb.unique_identifiers import UniqueIdentifiers
 
 _MAX_WRITERS: Final = 8  # concurrent batches; throttling by the table slows them down
 _MAX_ATTEMPTS: Final = 20  # attempts of a checkpoint that conflicts with another run
@@ -35,10 +38,14 @@ class BulkWriter:
         record_format: RecordFormat,
         item_keys: KeyAllocator,
         feed: ChangeFeed,
+        entries: SearchEntries,
+        unique: UniqueIdentifiers,
         new: Callable[[ItemKey, PersonData, str | None, int], tuple[NewItem, StoredPerson]],
     ) -> None:
         """`new` creates the item and the record of a person at an item key, for a principal and a time in microseconds."""
         self._feed = feed
+        self._entries = entries
+        self._unique = unique
         self._table = table
         self._format = record_format
         self._item_keys = item_keys
@@ -93,12 +100,23 @@ class BulkWriter:
                 keys = [
                     self._item_keys.for_surname(people[index].surname_key, first + offsets[index]) for index in batch
                 ]
-                changes = await self._feed.announce([Announcement(key, 1, Operation.CREATED) for key in keys])
+                indexed = [
+                    self._entries.change(key, 1, None, people[index]) for index, key in zip(batch, keys, strict=True)
+                ]
+                changes = await self._feed.announce(
+                    [Announcement(key, 1, Operation.CREATED) for key in keys],
+                    more=[item for one in indexed for item in one.items],
+                )
                 new = [
                     self._new(change.home, people[index], principal, change.time)
                     for index, change in zip(batch, changes, strict=True)
                 ]
                 async with self._feed.writing(changes, atomic=False):
+                    await self._check_unique(
+                        indexed,
+                        [(record.person_id, people[index]) for index, (_, record) in zip(batch, new, strict=True)],
+                    )
+                    await self._entries.add_words(indexed)
                     await self._format.put_all([item for item, _ in new], retry=retry)
                 for index, (_, record) in zip(batch, new, strict=True):
                     ids[index] = record.person_id
@@ -113,6 +131,16 @@ class BulkWriter:
                 writer.cancel()
             await asyncio.gather(*writers, return_exceptions=True)
         return ids
+
+    async def _check_unique(self, indexed: Sequence[IndexChange], people: Sequence[tuple[str, PersonData]]) -> None:
+        """Raise IdentifierConflict or IdentifierPending if one of the people must not be stored, and remove their entries."""
+        incoming = [Incoming(one.home, *person) for one, person in zip(indexed, people, strict=True)]
+        try:
+            await self._unique.check(incoming)
+        except (IdentifierConflict, IdentifierPending):
+            for one in indexed:
+                await self._entries.undo(one)
+            raise
 
     async def _begin_step(self, before: Checkpoint, rows: int) -> tuple[int, bool]:
         """Record the start of a step up to `rows`; return its first sort key and whether some of its records may exist already.

@@ -52,7 +52,7 @@ class EncryptedFormat:
         self._keys = keys
         self._keyring = encryption.keys
         self._cache: KeyCache[str, _Key] = KeyCache()  # home key in base64 → decrypted key
-        self._prefixes = encryption.prefixes
+        self.is_readable = encryption.prefixes
         self._generations = generations
         self._index_lookup = encryption.index_lookup
         self.index = encryption.index
@@ -162,7 +162,7 @@ class EncryptedFormat:
         self, cipher: Cipher, home: ItemKey, item_key: ItemKey, surname_key: str, record: StoredPerson, write_id: bytes
     ) -> Item:
         encrypted = record._replace(body=cipher.encrypt(record.body, context(RECORD, home.block, record.version)))
-        return record_attributes(self.index(surname_key), encrypted, item_key, write_id, prefixes=self._prefixes)
+        return record_attributes(self.index(surname_key), encrypted, item_key, write_id, prefixes=self.is_readable)
 
     async def _decrypt(self, home: str, item: Item, keys: dict[str, _Key]) -> bytes | None:
         key, version, body = keys.get(home), int_attr(item, "version"), bytes_attr(item, "body")

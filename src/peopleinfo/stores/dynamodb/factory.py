@@ -11,6 +11,7 @@ from yarl import URL
 from peopleinfo.crypto.store_keys import fingerprint
 from peopleinfo.errors import StoreConfigurationError, StoreMissing, StoreUnavailable
 from peopleinfo.people.history import DEFAULT_LIMITS
+from peopleinfo.people.index_entries import DEFAULT_PLAN
 from peopleinfo.stores.dynamodb import metrics
 from peopleinfo.stores.dynamodb.client import (
     ConditionFailed,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from peopleinfo.crypto.master_key import Encryption
     from peopleinfo.crypto.store_keys import RecordEncryption
     from peopleinfo.people.history import HistoryLimits
+    from peopleinfo.people.index_entries import IndexPlan
     from peopleinfo.settings.urls import DynamoDBUrl
     from peopleinfo.stores.dynamodb.client import Item
     from peopleinfo.stores.dynamodb.key_table import KeyGenerations
@@ -69,15 +71,17 @@ async def open_dynamodb(
     encryption: Encryption | None = None,
     limits: HistoryLimits = DEFAULT_LIMITS,
     create: bool = True,
+    plan: IndexPlan = DEFAULT_PLAN,
 ) -> AsyncIterator[DynamoDBStore]:
     """Open the store on a table; with `create` initialize an empty table.
 
-    With `encryption` all personal data is encrypted. `limits` bound the history of the records. Raises StoreMissing, StoreConfigurationError.
+    With `encryption` all personal data is encrypted. `limits` bound the history of the records, `plan` has the search indexes. Raises StoreMissing, StoreConfigurationError.
     """
     async with open_table(location) as table:
         with table_errors(location.table):
             deployment = await _read_deployment(table)
-        if not (create or deployment):
+        is_new = deployment is None
+        if is_new and not create:
             raise StoreMissing(f"store in table {location.table}")
         if encryption is None:
             record_format: RecordFormat = PlainFormat(table)
@@ -109,7 +113,11 @@ async def open_dynamodb(
                 f"table {table.name} has {shards} shards for each surname (got ?shards={location.shards}): correct or omit ?shards="
             )
         metrics.init_labels()
-        yield DynamoDBStore(table, record_format, secret, shards, now=now, limits=limits)
+        store = DynamoDBStore(table, record_format, secret, shards, now=now, limits=limits, plan=plan)
+        if is_new:
+            with table_errors(location.table):
+                await store.search.complete()
+        yield store
 
 
 async def _open_encryption(

@@ -107,14 +107,20 @@ class VersionItems:
             await self._table.write_many([], items)
         await self._table.write_many([], [_marker_key(home)])
 
-    async def resume_erasures(self, exists: Callable[[ItemKey], Awaitable[bool]]) -> None:
-        """Erase the versions of deleted records whose deletion was interrupted. `exists` returns whether a record exists."""
+    async def resume_erasures(
+        self, exists: Callable[[ItemKey], Awaitable[bool]], erase_entries: Callable[[Item], Awaitable[None]]
+    ) -> None:
+        """Erase the versions of deleted records whose deletion was interrupted, and with `erase_entries` the index entries of a marker.
+
+        `exists` returns whether a record exists.
+        """
         oldest = int(self._now().timestamp()) - _MIN_MARKER_AGE
         values = {":pk": binary(_ERASING)}
         items, _ = await self._table.query("pk = :pk", values, limit=_QUERY_LIMIT, ConsistentRead=True)
         for item in items:
             home = item_key_of(bytes_attr(item, "sk"))
             if int_attr(item, "at") < oldest and not await exists(home):
+                await erase_entries(item)
                 await self.erase(home)
             elif int_attr(item, "at") < oldest:
                 await self._table.write_many([], [_marker_key(home)])

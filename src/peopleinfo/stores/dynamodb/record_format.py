@@ -36,6 +36,8 @@ class RecordFormat(Protocol):
 
     listed: str
     """The projection expression of a search."""
+    is_readable: bool
+    """Whether an index may contain words; otherwise it contains hashes."""
 
     async def refresh_keys(self) -> None:
         """Refresh the encryption keys for new records if they are stale; call this before `new`."""
@@ -98,6 +100,7 @@ class PlainFormat:
     """Records without encryption."""
 
     listed = "sk, body, surname_key"
+    is_readable = True
 
     def __init__(self, table: TableClient) -> None:
         self._table = table

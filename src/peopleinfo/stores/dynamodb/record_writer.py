@@ -6,11 +6,11 @@ import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from peopleinfo.errors import OutcomeUnknown, PersonNotFound, StoreUnavailable, VersionConflict
+from peopleinfo.errors import IdentifierConflict, OutcomeUnknown, PersonNotFound, StoreUnavailable, VersionConflict
 from peopleinfo.people.history import Operation
 from peopleinfo.people.person import StoredPerson, encode_person, split_record, timestamp
 from peopleinfo.stores.dynamodb.changes import Announcement
-from peopleinfo.stores.dynamodb.client import ConditionFailed, TransactionCancelled
+from peopleinfo.stores.dynamodb.client import ConditionFailed, TransactionCancelled, non_atomic_writes
 from peopleinfo.stores.dynamodb.history import moment, origin_attributes, time_of
 from peopleinfo.stores.dynamodb.items import int_attr, number
 from peopleinfo.stores.dynamodb.record_format import was_written_by
@@ -21,6 +21,8 @@ from peopleinfo.stores.dynamodb.record_writes import (
     delete_writes,
     move_writes,
 )
+from peopleinfo.stores.dynamodb.search_entries import INDEXED, data_of
+from peopleinfo.stores.dynamodb.unique_identifiers import IdentifierPending, Incoming
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from peopleinfo.stores.dynamodb.history import ItemPerson, VersionItems
     from peopleinfo.stores.dynamodb.items import ItemKey, KeyAllocator
     from peopleinfo.stores.dynamodb.record_format import RecordFormat
+    from peopleinfo.stores.dynamodb.search_entries import IndexChange, SearchEntries
+    from peopleinfo.stores.dynamodb.unique_identifiers import UniqueIdentifiers
 
 _MAX_ATTEMPTS: Final = 20  # attempts of a write that conflicts with concurrent writes
 
@@ -48,6 +52,8 @@ class RecordWriter:
         ids: IdCipher,
         feed: ChangeFeed,
         versions: VersionItems,
+        entries: SearchEntries,
+        unique: UniqueIdentifiers,
         locate: Callable[[ItemKey, str], Awaitable[Located | None]],
     ) -> None:
         """`locate` reads the current item of the record with a home key."""
@@ -57,6 +63,8 @@ class RecordWriter:
         self._ids = ids
         self._feed = feed
         self._versions = versions
+        self._entries = entries
+        self._unique = unique
         self._locate = locate
 
     async def replace(self, home: ItemKey, current: ItemPerson, data: PersonData, origin: Origin) -> StoredPerson:
@@ -65,13 +73,16 @@ class RecordWriter:
         person_id, version = current.person_id, current.version + 1
         change = self._announcement(home, person_id, version, origin.operation, current.item)
         more, obsolete = await self._versions.archive(home, current.version, current.body, current.item)
-        (change,) = await self._feed.announce([change], more=more, obsolete=obsolete)
+        indexed = self._entries.change(home, version, (old, current.item), data)
+        (change,) = await self._feed.announce([change], more=[*more, *indexed.items], obsolete=obsolete)
         at = timestamp(moment(change.time))
         record = encode_person(person_id, version, data, created_at=fields["created_at"], updated_at=at)
-        made = origin_attributes(origin, change.time)
+        made = origin_attributes(origin, change.time) | self._entries.indexed
         item_key = self._item_keys.rekeyed(home, old.surname_key)
         try:
             async with self._feed.writing([change]):
+                await self._unique.check([Incoming(home, person_id, data)])
+                await self._entries.add_words([indexed])
                 if item_key == self._item_keys.rekeyed(home, data.surname_key):
                     await self._update_in_place(home, item_key, data, record, made)
                 else:
@@ -79,24 +90,45 @@ class RecordWriter:
         except PersonNotFound:  # deleted meanwhile, maybe before its version was stored
             with suppress(StoreUnavailable):
                 await self._versions.erase(home)
+                await self._undo_entries(indexed)
             raise
+        except (VersionConflict, IdentifierConflict, IdentifierPending):
+            with suppress(StoreUnavailable):
+                await self._undo_entries(indexed)
+            raise
+        with non_atomic_writes():
+            await self._entries.finish(indexed)
         return record
 
     async def delete(self, found: Located, person_id: str) -> bool:
         """Delete a record and its versions; return False if it was changed or moved after `found` was read."""
         change = self._announcement(found.home, person_id, found.version + 1, Operation.DELETED, found.item)
-        marker = [self._versions.marker(found.home)] if found.version > 1 else []
+        indexed = await self._removed_entries(found)
+        needs_marker = found.version > 1 or indexed.removed
+        marker = [self._versions.marker(found.home) | self._entries.marked(indexed)] if needs_marker else []
         changes = await self._feed.announce([change], more=marker)
         async with self._feed.writing(changes):
             deleted = await self.delete_item(found, self._format.delete_key_writes(found.home))
         if not deleted:
             await self._feed.withdraw(changes)
         elif marker:
-            try:
+            with non_atomic_writes():  # the marker remains
+                await self._entries.finish(indexed)
                 await self._versions.erase(found.home)
-            except StoreUnavailable as error:  # the marker remains
-                raise OutcomeUnknown(str(error)) from error
         return deleted
+
+    async def _undo_entries(self, indexed: IndexChange) -> None:
+        """Remove the added entries of a change that was not applied."""
+        if indexed.added:
+            found = await self._locate(indexed.home, f"version, body, moved_to, {INDEXED}")
+            body = await self._format.body(found.home, found.item) if found else None
+            current = (data_of(body), found.item) if found and body is not None else None
+            await self._entries.undo(indexed, current)
+
+    async def _removed_entries(self, found: Located) -> IndexChange:
+        body = await self._format.body(found.home, found.item)
+        before = (data_of(body), found.item) if body is not None else None
+        return self._entries.change(found.home, found.version + 1, before, None)
 
     def _announcement(
         self, home: ItemKey, person_id: str, version: int, operation: Operation, item: Item

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.crypto.person_ids import IdCipher
 from peopleinfo.errors import (
-    IdempotencyKeyConflict,
-    IdempotentPersonDeleted,
     PersonNotFound,
     StoreUnavailable,
     VersionConflict,
 )
-from peopleinfo.people.history import UPDATED, Operation, Origin, PersonVersion
-from peopleinfo.people.person import (
-    PersonData,
-    StoredPerson,
-    check_stored,
-    decode_header,
-    encode_person,
-    timestamp,
-)
+from peopleinfo.people.history import UPDATED, Origin, PersonVersion
+from peopleinfo.people.person import PersonData, StoredPerson, check_stored, decode_header
 from peopleinfo.people.store import (
-    IDEMPOTENCY_TTL,
     Checkpoint,
-    IdempotencyKey,
     Lease,
     Page,
     PurgeResult,
@@ -34,37 +22,38 @@ from peopleinfo.people.store import (
 from peopleinfo.stores.dynamodb.api_keys import DynamoDBApiKeyStore
 from peopleinfo.stores.dynamodb.batches import RecordBatches
 from peopleinfo.stores.dynamodb.bulk_write import BulkWriter
-from peopleinfo.stores.dynamodb.changes import Announcement, ChangeFeed
-from peopleinfo.stores.dynamodb.client import TransactionCancelled, non_atomic_writes
+from peopleinfo.stores.dynamodb.changes import ChangeFeed
+from peopleinfo.stores.dynamodb.client import non_atomic_writes
 from peopleinfo.stores.dynamodb.ended_sessions import DynamoDBEndedSessionStore
 from peopleinfo.stores.dynamodb.history import (
     ItemPerson,
     VersionItems,
     item_person,
-    moment,
-    origin_attributes,
     origin_of,
 )
 from peopleinfo.stores.dynamodb.items import (
     ItemKey,
     KeyAllocator,
-    binary,
+    b64_key,
     bytes_attr,
-    int_attr,
+    home_of,
     is_person,
     item_key_of,
-    number,
     singleton_key,
 )
 from peopleinfo.stores.dynamodb.leases import acquire_lease
 from peopleinfo.stores.dynamodb.paging import PageBuilder, key_at, position_of
+from peopleinfo.stores.dynamodb.record_creator import RecordCreator
 from peopleinfo.stores.dynamodb.record_writer import RecordWriter
 from peopleinfo.stores.dynamodb.record_writes import (
-    ABSENT,
     ORIGIN,
     Located,
 )
+from peopleinfo.stores.dynamodb.search_entries import INDEXED, SearchEntries
+from peopleinfo.stores.dynamodb.search_index import DynamoDBSearchIndex
+from peopleinfo.stores.dynamodb.search_items import SearchItems
 from peopleinfo.stores.dynamodb.surname_search import SurnameSearch
+from peopleinfo.stores.dynamodb.unique_identifiers import UniqueIdentifiers
 from peopleinfo.stores.dynamodb.upsert import Upsert, is_local_id
 
 if TYPE_CHECKING:
@@ -72,19 +61,20 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from peopleinfo.people.history import HistoryLimits, VersionPage
+    from peopleinfo.people.index_entries import IndexPlan
     from peopleinfo.people.person_filter import PersonFilter
     from peopleinfo.stores.dynamodb.client import Item, TableClient
-    from peopleinfo.stores.dynamodb.record_format import NewItem, RecordFormat
+    from peopleinfo.stores.dynamodb.record_format import RecordFormat
 
 _MAX_ATTEMPTS: Final = 20  # attempts of a write that conflicts with concurrent writes
-_ATTRIBUTES: Final = ", ".join(("version", "body", "moved_to", *ORIGIN))
+_ATTRIBUTES: Final = ", ".join(("version", "body", "moved_to", *ORIGIN, INDEXED))
+_DELETED_ATTRIBUTES: Final = f"version, body, moved_to, once, alias, made_at, {INDEXED}"
 _MAX_SCAN_ITEMS: Final = 1_000  # items requested per call; a response holds at most 1 MB
 
 
 class DynamoDBStore:
     """Person records in a DynamoDB table that several processes share."""
 
-    search = None  # ADR 16 describes the items of the search index
     matches = None
 
     def __init__(
@@ -96,6 +86,7 @@ class DynamoDBStore:
         *,
         now: Callable[[], datetime],
         limits: HistoryLimits,
+        plan: IndexPlan,
     ) -> None:
         self._table = table
         self._format = record_format
@@ -109,19 +100,37 @@ class DynamoDBStore:
         self._feed = ChangeFeed(table, self._ids, limits, now)
         self.read_changes = self._feed.read
         self._versions = VersionItems(table, record_format, limits, now)
-        self._writer = RecordWriter(
-            table, record_format, self._item_keys, self._ids, self._feed, self._versions, self._locate
+        layout = SearchItems(secret, is_readable=record_format.is_readable)
+        self._entries = SearchEntries(table, record_format, layout, plan, now)
+        self._unique = UniqueIdentifiers(table, layout, plan, self._bodies_at, now)
+        self._creator = RecordCreator(
+            table, record_format, self._item_keys, self._ids, self._feed, self._entries, self._unique, now
         )
-        self._bulk = BulkWriter(table, record_format, self._item_keys, self._feed, self._new)
+        self.create = self._creator.create
+        self.search = DynamoDBSearchIndex(table, layout, self._entries, self._bodies_at)
+        self._writer = RecordWriter(
+            table,
+            record_format,
+            self._item_keys,
+            self._ids,
+            self._feed,
+            self._versions,
+            self._entries,
+            self._unique,
+            self._locate,
+        )
+        self._bulk = BulkWriter(
+            table, record_format, self._item_keys, self._feed, self._entries, self._unique, self._creator.new
+        )
         self.read_checkpoint = self._bulk.read_checkpoint
         self.delete_checkpoint = self._bulk.delete_checkpoint
         batches = RecordBatches(table, record_format, self._ids, self)
         self.get_many = batches.get_many
         self.create_each = batches.create_each
         self.replace_many = batches.replace_many
-        self._search = SurnameSearch(table, record_format, self._item_keys)
+        self._by_surname = SurnameSearch(table, record_format, self._item_keys)
         self._upsert = Upsert(
-            table, record_format, self._item_keys, self._ids, self._feed, self._versions, self._locate
+            table, record_format, self._item_keys, self._ids, self._feed, self._versions, self._entries, self._locate
         )
         self.estimate = self._upsert.estimate
 
@@ -134,25 +143,6 @@ class DynamoDBStore:
         if found is None or body is None:
             raise PersonNotFound(person_id)
         return item_person(person_id, found.home, found.item, check_stored(body, person_id))
-
-    async def create(
-        self, data: PersonData, *, idempotency_key: IdempotencyKey | None = None, principal: str | None = None
-    ) -> StoredPerson:
-        await self._format.refresh_keys()
-        for _ in range(_MAX_ATTEMPTS):
-            item_key = self._item_keys.for_surname(data.surname_key, self._item_keys.new())
-            changes = await self._feed.announce([Announcement(item_key, 1, Operation.CREATED)])
-            new, record = self._new(item_key, data, principal, changes[0].time)
-            async with self._feed.writing(changes):
-                if idempotency_key is None:
-                    created = record if await self._format.put_new(new) else None
-                else:
-                    created = await self._create_idempotent(new, record, item_key, idempotency_key)
-            if created != record:
-                await self._feed.withdraw(changes)
-            if created is not None:
-                return created
-        raise StoreUnavailable("no unused item key was found; try again")
 
     async def replace(
         self,
@@ -174,7 +164,7 @@ class DynamoDBStore:
 
     async def delete(self, person_id: str, *, expected: int | None = None) -> None:
         for _ in range(_MAX_ATTEMPTS):
-            found = await self._find(person_id, "version, moved_to, once, alias, made_at")
+            found = await self._find(person_id, _DELETED_ATTRIBUTES)
             if found is None or not await self._format.has_key(found.home):
                 raise PersonNotFound(person_id)
             if expected not in (None, found.version):
@@ -190,14 +180,14 @@ class DynamoDBStore:
 
     async def expire_history(self) -> bool:
         # DynamoDB deletes expired items itself.
-        await self._versions.resume_erasures(self._exists)
+        await self._versions.resume_erasures(self._exists, self._entries.erase)
         return False
 
     async def _exists(self, home: ItemKey) -> bool:
         return await self._locate(home, "version, moved_to") is not None
 
     async def find(self, person_filter: PersonFilter, *, after: bytes | None, limit: int) -> Page:
-        return await self._search.find(person_filter, after=after, limit=limit)
+        return await self._by_surname.find(person_filter, after=after, limit=limit)
 
     async def scan(
         self,
@@ -250,11 +240,15 @@ class DynamoDBStore:
 
     async def reindex(self, *, after: bytes | None, limit: int) -> ReindexResult:
         with non_atomic_writes():
-            return await self._upsert.reindex(after, limit)
+            result = await self._upsert.reindex(after, limit)
+            await self.search.advance(after, result.next)
+        return result
 
     async def purge(self, *, after: bytes | None, limit: int, remove: bool = True) -> PurgeResult:
         start = {"ExclusiveStartKey": key_at(after)} if after else {}
-        items, last = await self._table.scan(limit=limit, ProjectionExpression="pk, sk, home", **start)
+        items, last = await self._table.scan(
+            limit=limit, ProjectionExpression="pk, sk, home, version, written_at", **start
+        )
         # Every record has exactly one item at its home key: the record itself or a redirect.
         homes = [
             ItemKey(bytes_attr(item, "pk"), bytes_attr(item, "sk"))
@@ -266,6 +260,8 @@ class DynamoDBStore:
             if found := await self._locate(home, "version, moved_to, once, alias"):
                 await self._writer.delete_item(found, self._format.key_absent_conditions(home))
                 await self._versions.erase(home)
+        if remove:
+            await self._entries.sweep(items)
         return PurgeResult(len(homes), len(orphans), position_of(last) if last else None)
 
     async def check(self) -> None:
@@ -301,55 +297,7 @@ class DynamoDBStore:
             # The record was moved again or deleted after the redirect was read.
         raise StoreUnavailable("concurrent moves of the person prevented the read; try again")
 
-    # Writes of one record
-
-    def _new(
-        self, item_key: ItemKey, data: PersonData, principal: str | None, time: int
-    ) -> tuple[NewItem, StoredPerson]:
-        at = timestamp(moment(time))
-        record = encode_person(self._ids.encode(item_key.block), 1, data, created_at=at, updated_at=at)
-        new = self._format.new(item_key, item_key, data.surname_key, record, secrets.token_bytes(8))
-        new.item.update(origin_attributes(Origin(Operation.CREATED, principal), time))
-        return new, record
-
-    async def _create_idempotent(
-        self, new: NewItem, record: StoredPerson, item_key: ItemKey, idempotency_key: IdempotencyKey
-    ) -> StoredPerson | None:
-        """Store a new person with its response under the idempotency key.
-
-        Return the record of the first request, or None when the item key is already in use.
-        """
-        now = int(self._now().timestamp())
-        saved = singleton_key(b"once" + idempotency_key.key) | {
-            "content": binary(idempotency_key.content),
-            "place": binary(item_key.block),
-            "answer": binary(new.encode_response(record.body)),
-            "expires_at": number(now + IDEMPOTENCY_TTL),
-        }
-        unused = {
-            "ConditionExpression": f"{ABSENT} OR expires_at <= :now",
-            "ExpressionAttributeValues": {":now": number(now)},
-        }
-        new.item["once"] = binary(idempotency_key.key)
-        try:
-            await self._table.transact_write(
-                {"Put": {"Item": saved, **unused}}, *new.writes, token=new.item["write_id"]["B"]
-            )
-        except TransactionCancelled as cancelled:
-            if not any(cancelled.failed):
-                raise
-        else:
-            return record
-        first = await self._table.get(singleton_key(b"once" + idempotency_key.key))
-        if first is None or int_attr(first, "expires_at") <= now:
-            return None
-        if bytes_attr(first, "content") != idempotency_key.content:
-            raise IdempotencyKeyConflict
-        home = item_key_of(bytes_attr(first, "place"))
-        body = await self._format.read_response(home, bytes_attr(first, "answer")) if "answer" in first else None
-        if body is None:
-            raise IdempotentPersonDeleted
-        return StoredPerson(self._ids.encode(home.block), 1, body)
+    # Records of items
 
     async def _bodies(self, items: list[Item]) -> list[bytes | None]:
         """Return the JSON of the record behind each home item; None for items of another kind."""
@@ -359,6 +307,15 @@ class DynamoDBStore:
             body if home is not None else await self._moved_body(item)
             for item, home, body in zip(items, at_home, bodies, strict=True)
         ]
+
+    async def _bodies_at(self, homes: Sequence[ItemKey]) -> list[bytes | None]:
+        """Return the JSON of the records with these home keys; None for a deleted record."""
+        attributes = "pk, sk, home, version, body, surname_key, moved_to"
+        found = await self._table.get_many([home.key for home in homes], attributes)
+        moved = [ItemKey(bytes_attr(item, "moved_to"), bytes_attr(item, "sk")) for item in found if "moved_to" in item]
+        found += await self._table.get_many([item_key.key for item_key in moved], attributes)
+        items = {home_of(item): item for item in found if "body" in item}
+        return await self._format.bodies([items.get(b64_key(home)) for home in homes])
 
     async def _moved_body(self, item: Item) -> bytes | None:
         if "moved_to" not in item or not is_person(item):

@@ -40,6 +40,8 @@ from peopleinfo.stores.dynamodb.record_writes import (
     delete_writes,
     move_writes,
 )
+from peopleinfo.stores.dynamodb.search_entries import INDEXED, data_of
+from peopleinfo.stores.dynamodb.search_index import home_key
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from peopleinfo.stores.dynamodb.history import VersionItems
     from peopleinfo.stores.dynamodb.items import KeyAllocator
     from peopleinfo.stores.dynamodb.record_format import RecordFormat
+    from peopleinfo.stores.dynamodb.search_entries import SearchEntries
 
 T = TypeVar("T")
 
@@ -87,6 +90,7 @@ class Upsert:
         ids: IdCipher,
         feed: ChangeFeed,
         versions: VersionItems,
+        entries: SearchEntries,
         locate: Callable[[ItemKey, str], Awaitable[Located | None]],
     ) -> None:
         """`locate` reads the current item of the record with a home key."""
@@ -96,6 +100,7 @@ class Upsert:
         self._ids = ids
         self._feed = feed
         self._versions = versions
+        self._entries = entries
         self._locate = locate
 
     async def home(self, person_id: str) -> ItemKey | None:
@@ -118,14 +123,12 @@ class Upsert:
     async def reindex(self, after: bytes | None, limit: int) -> ReindexResult:
         """Implement `Store.reindex`."""
         start = {"ExclusiveStartKey": key_at(after)} if after else {}
-        attributes = "pk, sk, home, fold, moved_to"
+        attributes = f"pk, sk, home, fold, moved_to, version, written_at, {INDEXED}"
         items, last = await self._table.scan(limit=limit, ProjectionExpression=attributes, **start)
+        await self._entries.sweep(items)
         # Every record has exactly one item at its home key: the record itself or a redirect.
         people = sum(is_person(item) and "home" not in item for item in items)
-        outdated = [item for item in items if "fold" in item and int_attr(item, "fold") != FOLD_VERSION]
-        homes = [
-            ItemKey(bytes_attr(item, "home" if "home" in item else "pk"), bytes_attr(item, "sk")) for item in outdated
-        ]
+        homes = [home_key(item) for item in items if self._is_outdated(item)]
         keys = await gather_limited(self._reindex_one(home) for home in homes)
         return ReindexResult(people, [pair for pair in keys if pair], position_of(last) if last else None)
 
@@ -216,10 +219,14 @@ class Upsert:
         new = self._format.new(home, item_key, key, person.record, secrets.token_bytes(8))
         if home != person.id_key:
             new.item["alias"] = binary(bytes.fromhex(person.header.person_id))
-        changes = await self._feed.announce([self._announcement(person, home, Operation.CREATED, {})])
+        indexed = self._entries.change(home, person.header.version, None, data_of(person.body))
+        changes = await self._feed.announce(
+            [self._announcement(person, home, Operation.CREATED, {})], more=indexed.items
+        )
         operation = default_operation(person.header.version)
-        new.item.update(origin_attributes(Origin(operation), changes[0].time))
+        new.item.update(origin_attributes(Origin(operation), changes[0].time) | self._entries.indexed)
         async with self._feed.writing(changes):
+            await self._entries.add_words([indexed])
             if item_key == home:
                 done = await self._format.put_new(new)
             else:
@@ -238,11 +245,16 @@ class Upsert:
             return False
         more, obsolete = await self._versions.archive(found.home, found.version, body, found.item)
         change = self._announcement(person, found.home, Operation.UPDATED, found.item)
-        changes = await self._feed.announce([change], more=more, obsolete=obsolete)
+        before = (data_of(body), found.item)
+        indexed = self._entries.change(found.home, person.header.version, before, data_of(person.body))
+        changes = await self._feed.announce([change], more=[*more, *indexed.items], obsolete=obsolete)
         made = origin_attributes(UPDATED, changes[0].time)
         async with self._feed.writing(changes):
+            await self._entries.add_words([indexed])
             done = await self._update(found, person.header.surname_key, person.record, made)
-        if not done:
+        if done:
+            await self._entries.finish(indexed)
+        else:
             await self._feed.withdraw(changes)
         return done
 
@@ -253,15 +265,23 @@ class Upsert:
     async def _reindex_one(self, home: ItemKey) -> tuple[str, str] | None:
         for _ in range(_MAX_ATTEMPTS):
             found = await self._locate(home, _REINDEX_ATTRIBUTES)
-            if found is None or int_attr(found.item, "fold") == FOLD_VERSION:
+            if found is None or not self._is_outdated(found.item):
                 return None
             body = await self._format.body(found.home, found.item)
             if body is None:
                 return None
             key = decode_header(body).surname_key
+            indexed = self._entries.change(home, found.version, (data_of(body), found.item), data_of(body))
+            await self._table.write_many(indexed.items, [])
+            await self._entries.add_words([indexed])
             if await self._update(found, key, StoredPerson("", found.version, body)):
-                return found.item["surname_key"]["S"], self._format.index(key)
+                await self._entries.finish(indexed)
+                pair = found.item["surname_key"]["S"], self._format.index(key)
+                return pair if pair[0] != pair[1] else None
         raise StoreUnavailable("concurrent changes of a person prevented its reindexing; try again")
+
+    def _is_outdated(self, item: Item) -> bool:
+        return self._entries.is_outdated(item) or ("fold" in item and int_attr(item, "fold") != FOLD_VERSION)
 
     async def _update(self, found: Located, surname_key: str, record: StoredPerson, made: Item | None = None) -> bool:
         """Replace the located record and its surname key; return False if the record has changed since."""
@@ -272,7 +292,7 @@ class Upsert:
             )
         except PersonNotFound:  # deleted since
             return False
-        attributes |= made or {}
+        attributes |= (made or {}) | self._entries.indexed
         if target == found.item_key:
             change = "SET " + ", ".join(f"{name} = :{name}" for name in attributes)
             values: Item = {f":{name}": text for name, text in attributes.items()}
