@@ -6,7 +6,7 @@ from bisect import bisect_left, insort
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from peopleinfo.people.index_entries import IndexPlan, entries, vocabulary_words
+from peopleinfo.people.index_entries import IndexPlan, keys_and_order, name_of
 from peopleinfo.people.person import PersonData, encode_person
 from peopleinfo.people.search_index import MAX_ENTRIES_READ, MAX_HITS, Hit, Hits, Lookup
 from peopleinfo.people.similarity import deletion_keys
@@ -59,10 +59,10 @@ class MemoryIndex:
         number = len(self.people)
         ref, person_id = number.to_bytes(8), f"{number:032x}"
         self.people[ref] = encode_person(person_id, 1, data, created_at="2026", updated_at="2026").body
-        found = entries(data, self.plan)
-        for key, order, _ in found:
+        keys, order = keys_and_order(data, self.plan)
+        for key in keys:
             add((key, order, ref))
-        for word in vocabulary_words(found):
+        for word in filter(None, map(name_of, keys)):
             for key in self._keys_of_word(word) if not self._words[word] else ():
                 self._vocabulary[key].add(word)
                 self.words_written += 1

@@ -120,29 +120,11 @@ DEFAULT_PLAN: Final = IndexPlan(identifiers=("email", "phone"))
 NO_INDEX: Final = IndexPlan(frozenset(), ())
 
 
-class Entry(NamedTuple):
-    """An entry of the search index."""
-
-    key: str
-    order: str
-    is_surname: bool = False
-    """Whether the word is the surname key, which a store may already index."""
-
-    @property
-    def kind(self) -> str:
-        """The kind of the entry: NAME, BIRTHDATE, ADDRESS or IDENTIFIER."""
-        return self.key[0]
-
-
-def entries(data: PersonData, plan: IndexPlan) -> list[Entry]:
-    """Return the entries of a person, without duplicates: names, identifiers, birthdate, then the address, most selective word first."""
-    keys, order = keys_and_order(data, plan)
-    surname_key = data.surname_key[:_MAX_WORD]
-    return [Entry(key, order, key == NAME + surname_key) for key in keys]
-
-
 def keys_and_order(data: PersonData, plan: IndexPlan) -> tuple[list[str], str]:
-    """Return the keys of `entries`, and their order."""
+    """Return the keys of the entries of a person, without duplicates, and their order.
+
+    The keys are those of the names, identifiers and birthdate, then of the address.
+    """
     surname, given = _names(data)
     keys = _name_keys(surname, given) if "names" in plan.indexes else []
     if plan.identifiers and data.extra:
@@ -173,9 +155,9 @@ def map_words(order: str, code: Callable[[str], str]) -> str:
     return _WORD.sub(lambda word: code(word[0]), order)
 
 
-def vocabulary_words(found: list[Entry]) -> list[str]:
-    """Return the words of entries that belong to the vocabulary of names."""
-    return [entry.key[1:] for entry in found if entry.kind == NAME]
+def name_of(key: str) -> str:
+    """Return the word of a key that belongs to the vocabulary of names, "" for another kind."""
+    return key[1:] if key[0] == NAME else ""
 
 
 def _identifier_keys(fields: Mapping[str, Any], plan: IndexPlan) -> list[str]:

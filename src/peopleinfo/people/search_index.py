@@ -1,6 +1,6 @@
 """The interface of a search index, which a store maintains with its records. The conformance suite in tests/stores checks it.
 
-Guarantees for writes: the entries of a person (`index_entries.entries`) are stored before or with the record, and removed with or after it.
+Guarantees for writes: the entries of a person (`index_entries.keys_and_order`) are stored before or with the record, and removed with or after it.
 So a person whose creation was acknowledged can be found, and an entry without its person is skipped. Each record keeps the plan
 under which it was indexed; `reindex` replaces the entries of another plan.
 """

@@ -39,8 +39,10 @@ class RecordBatches:
 
     async def get_many(self, person_ids: Sequence[str]) -> list[StoredPerson | None]:
         """Implement `PersonReader.get_many`."""
-        found = await self._read_at_home(person_ids)
-        return [found.get(person_id) or await self._get_or_none(person_id) for person_id in person_ids]
+        found: dict[str, StoredPerson | None] = {**await self._read_at_home(person_ids)}
+        moved = dict.fromkeys(person_id for person_id in person_ids if person_id not in found)
+        found |= await gather_limited(map(self._get_or_none, moved))
+        return [found[person_id] for person_id in person_ids]
 
     async def create_each(self, creations: Sequence[Creation], *, principal: str | None = None) -> list[CreateOutcome]:
         """Implement `PersonWriter.create_each`."""
@@ -100,8 +102,8 @@ class RecordBatches:
             if body is not None
         }
 
-    async def _get_or_none(self, person_id: str) -> StoredPerson | None:
+    async def _get_or_none(self, person_id: str) -> tuple[str, StoredPerson | None]:
         try:
-            return await self._single.get(person_id)
+            return person_id, await self._single.get(person_id)
         except PersonNotFound:
-            return None
+            return person_id, None

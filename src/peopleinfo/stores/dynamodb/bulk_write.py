@@ -12,43 +12,33 @@ from peopleinfo.people.store import Checkpoint
 from peopleinfo.stores.dynamodb.changes import Announcement
 from peopleinfo.stores.dynamodb.client import MAX_BATCH_WRITE, ConditionFailed, non_atomic_writes
 from peopleinfo.stores.dynamodb.items import binary, bytes_attr, int_attr, number, singleton_key
+from peopleinfo.stores.dynamodb.table_writer import TableWriter
 from peopleinfo.stores.dynamodb.unique_identifiers import IdentifierPending, Incoming
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from peopleinfo.people.person import PersonData, StoredPerson
-    from peopleinfo.stores.dynamodb.changes import ChangeFeed
-    from peopleinfo.stores.dynamodb.client import Item, TableClient
-    from peopleinfo.stores.dynamodb.items import ItemKey, KeyAllocator
-    from peopleinfo.stores.dynamodb.record_format import NewItem, RecordFormat
-    from peopleinfo.stores.dynamodb.search_entries import IndexChange, SearchEntries
-    from peopleinfo.stores.dynamodb.unique_identifiers import UniqueIdentifiers
+    from peopleinfo.stores.dynamodb.client import Item
+    from peopleinfo.stores.dynamodb.items import ItemKey
+    from peopleinfo.stores.dynamodb.record_format import NewItem
+    from peopleinfo.stores.dynamodb.search_entries import IndexChange
+    from peopleinfo.stores.dynamodb.table_writer import WriterParts
 
 _MAX_WRITERS: Final = 8  # concurrent batches; throttling by the table slows them down
 _MAX_ATTEMPTS: Final = 20  # attempts of a checkpoint that conflicts with another run
 
 
-class BulkWriter:
+class BulkWriter(TableWriter):
     """Stores many new records and the checkpoint of their import."""
 
     def __init__(
         self,
-        table: TableClient,
-        record_format: RecordFormat,
-        item_keys: KeyAllocator,
-        feed: ChangeFeed,
-        entries: SearchEntries,
-        unique: UniqueIdentifiers,
+        parts: WriterParts,
         new: Callable[[ItemKey, PersonData, str | None, int], tuple[NewItem, StoredPerson]],
     ) -> None:
         """`new` creates the item and the record of a person at an item key, for a principal and a time in microseconds."""
-        self._feed = feed
-        self._entries = entries
-        self._unique = unique
-        self._table = table
-        self._format = record_format
-        self._item_keys = item_keys
+        super().__init__(parts)
         self._new = new
 
     async def create_many(

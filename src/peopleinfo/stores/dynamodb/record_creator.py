@@ -20,47 +20,21 @@ from peopleinfo.stores.dynamodb.client import TransactionCancelled
 from peopleinfo.stores.dynamodb.history import moment, origin_attributes
 from peopleinfo.stores.dynamodb.items import binary, bytes_attr, int_attr, item_key_of, number, singleton_key
 from peopleinfo.stores.dynamodb.record_writes import ABSENT
+from peopleinfo.stores.dynamodb.table_writer import TableWriter
 from peopleinfo.stores.dynamodb.unique_identifiers import IdentifierPending, Incoming
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
-    from peopleinfo.crypto.person_ids import IdCipher
     from peopleinfo.people.person import PersonData
     from peopleinfo.people.store import IdempotencyKey
-    from peopleinfo.stores.dynamodb.changes import ChangeFeed
-    from peopleinfo.stores.dynamodb.client import TableClient
-    from peopleinfo.stores.dynamodb.items import ItemKey, KeyAllocator
-    from peopleinfo.stores.dynamodb.record_format import NewItem, RecordFormat
-    from peopleinfo.stores.dynamodb.search_entries import IndexChange, SearchEntries
-    from peopleinfo.stores.dynamodb.unique_identifiers import UniqueIdentifiers
+    from peopleinfo.stores.dynamodb.items import ItemKey
+    from peopleinfo.stores.dynamodb.record_format import NewItem
+    from peopleinfo.stores.dynamodb.search_entries import IndexChange
 
 _MAX_ATTEMPTS: Final = 20  # attempts to find an unused item key
 
 
-class RecordCreator:
+class RecordCreator(TableWriter):
     """Creates records."""
-
-    def __init__(
-        self,
-        table: TableClient,
-        record_format: RecordFormat,
-        item_keys: KeyAllocator,
-        ids: IdCipher,
-        feed: ChangeFeed,
-        entries: SearchEntries,
-        unique: UniqueIdentifiers,
-        now: Callable[[], datetime],
-    ) -> None:
-        self._table = table
-        self._format = record_format
-        self._item_keys = item_keys
-        self._ids = ids
-        self._feed = feed
-        self._entries = entries
-        self._unique = unique
-        self._now = now
 
     async def create(
         self, data: PersonData, *, idempotency_key: IdempotencyKey | None = None, principal: str | None = None

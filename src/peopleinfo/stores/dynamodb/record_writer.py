@@ -22,50 +22,22 @@ from peopleinfo.stores.dynamodb.record_writes import (
     move_writes,
 )
 from peopleinfo.stores.dynamodb.search_entries import INDEXED, data_of
+from peopleinfo.stores.dynamodb.table_writer import TableWriter
 from peopleinfo.stores.dynamodb.unique_identifiers import IdentifierPending, Incoming
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from peopleinfo.crypto.person_ids import IdCipher
     from peopleinfo.people.history import Origin
     from peopleinfo.people.person import PersonData
-    from peopleinfo.stores.dynamodb.changes import ChangeFeed
-    from peopleinfo.stores.dynamodb.client import Item, Json, TableClient
-    from peopleinfo.stores.dynamodb.history import ItemPerson, VersionItems
-    from peopleinfo.stores.dynamodb.items import ItemKey, KeyAllocator
-    from peopleinfo.stores.dynamodb.record_format import RecordFormat
-    from peopleinfo.stores.dynamodb.search_entries import IndexChange, SearchEntries
-    from peopleinfo.stores.dynamodb.unique_identifiers import UniqueIdentifiers
+    from peopleinfo.stores.dynamodb.client import Item, Json
+    from peopleinfo.stores.dynamodb.history import ItemPerson
+    from peopleinfo.stores.dynamodb.items import ItemKey
+    from peopleinfo.stores.dynamodb.search_entries import IndexChange
 
 _MAX_ATTEMPTS: Final = 20  # attempts of a write that conflicts with concurrent writes
 
 
-class RecordWriter:
+class RecordWriter(TableWriter):
     """Changes and deletes records."""
-
-    def __init__(
-        self,
-        table: TableClient,
-        record_format: RecordFormat,
-        item_keys: KeyAllocator,
-        ids: IdCipher,
-        feed: ChangeFeed,
-        versions: VersionItems,
-        entries: SearchEntries,
-        unique: UniqueIdentifiers,
-        locate: Callable[[ItemKey, str], Awaitable[Located | None]],
-    ) -> None:
-        """`locate` reads the current item of the record with a home key."""
-        self._table = table
-        self._format = record_format
-        self._item_keys = item_keys
-        self._ids = ids
-        self._feed = feed
-        self._versions = versions
-        self._entries = entries
-        self._unique = unique
-        self._locate = locate
 
     async def replace(self, home: ItemKey, current: ItemPerson, data: PersonData, origin: Origin) -> StoredPerson:
         """Replace the fields of a record at its current version. Raises PersonNotFound, VersionConflict."""

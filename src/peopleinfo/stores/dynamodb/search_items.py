@@ -16,7 +16,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from peopleinfo.crypto.person_ids import BLOCK_SIZE, derive_key
-from peopleinfo.people.index_entries import ADDRESS, BIRTHDATE, IDENTIFIER, NAME, entries, map_words, vocabulary_words
+from peopleinfo.people.index_entries import BIRTHDATE, IDENTIFIER, NAME, keys_and_order, map_words, name_of
 from peopleinfo.people.similarity import MAX_SOUND_DIFFERENCE, bucket_keys
 from peopleinfo.people.words import is_cjk
 from peopleinfo.stores.dynamodb.items import ItemKey, bytes_attr, item_key_of
@@ -25,14 +25,13 @@ from peopleinfo.stores.search_words import ORDER_CODE, code_of, word_coder
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from peopleinfo.people.index_entries import Entry, IndexPlan
+    from peopleinfo.people.index_entries import IndexPlan
     from peopleinfo.people.person import PersonData
     from peopleinfo.people.search_index import Lookup
     from peopleinfo.stores.dynamodb.client import Item
 
     Rows = dict[ItemKey, str]  # key of an entry, and the name word behind it or ""
 
-MAX_ENTRIES: Final = 4  # of a person, unless the names, identifiers and birthdate have more
 _MAX_SORT_KEY: Final = 1_024  # bytes
 _MAX_WORD: Final = 256  # bytes; a longer word is hashed
 _HASH_SIZE: Final = 8  # bytes
@@ -58,12 +57,8 @@ class SearchItems:
 
     def rows(self, data: PersonData, plan: IndexPlan, home: ItemKey) -> Rows:
         """Return the entries of a person."""
-        found = entries(data, plan)
-        words = set(vocabulary_words(found))
-        return {
-            self._entry_key(entry, home): entry.key[1:] if entry.kind == NAME and entry.key[1:] in words else ""
-            for entry in _stored(found)
-        }
+        keys, order = keys_and_order(data, plan)
+        return {self._entry_key(key, order, home): name_of(key) for key in keys}
 
     def entry_range(self, lookup: Lookup) -> KeyRange:
         """Return the range of the entries of a lookup."""
@@ -104,14 +99,14 @@ class SearchItems:
         keys = sorted(bucket_keys(word), key=lambda key: (key[0] != _COLLAPSED, key))
         return keys if self.code is None else [key for key in keys if key[0] in (_COLLAPSED, _SOUND)]
 
-    def _entry_key(self, entry: Entry, home: ItemKey) -> ItemKey:
-        kind, word = entry.kind, entry.key[1:]
+    def _entry_key(self, key: str, order: str, home: ItemKey) -> ItemKey:
+        kind, word = key[0], key[1:]
         if self.code is not None:
             code = self.code
-            order = map_words(entry.order, lambda name: code(name)[:ORDER_CODE])
+            order = map_words(order, lambda name: code(name)[:ORDER_CODE])
             return ItemKey(self._entry_partition(kind, code(word)), _sort_key(b"", order, home))
         return ItemKey(
-            self._entry_partition(kind, _start(kind, word)), _sort_key(_stored_word(word) + b"\0", entry.order, home)
+            self._entry_partition(kind, _start(kind, word)), _sort_key(_stored_word(word) + b"\0", order, home)
         )
 
     def _entry_partition(self, kind: str, start: str) -> bytes:
@@ -155,12 +150,6 @@ def order_of(sort_key: bytes, *, is_readable: bool) -> str:
 def word_of(sort_key: bytes, *, is_readable: bool) -> str:
     """Return the word, or its hash, of an item of the vocabulary."""
     return sort_key[1 if is_readable else 0 :].decode()
-
-
-def _stored(found: list[Entry]) -> list[Entry]:
-    """Return the entries that are stored: the address gets those that the other fields leave, but at least one."""
-    others = [entry for entry in found if entry.kind != ADDRESS]
-    return others + [entry for entry in found if entry.kind == ADDRESS][: max(MAX_ENTRIES - len(others), 1)]
 
 
 def _start(kind: str, word: str) -> str:

@@ -53,6 +53,7 @@ from peopleinfo.stores.dynamodb.search_entries import INDEXED, SearchEntries
 from peopleinfo.stores.dynamodb.search_index import DynamoDBSearchIndex
 from peopleinfo.stores.dynamodb.search_items import SearchItems
 from peopleinfo.stores.dynamodb.surname_search import SurnameSearch
+from peopleinfo.stores.dynamodb.table_writer import WriterParts
 from peopleinfo.stores.dynamodb.unique_identifiers import UniqueIdentifiers
 from peopleinfo.stores.dynamodb.upsert import Upsert, is_local_id
 
@@ -102,13 +103,7 @@ class DynamoDBStore:
         self._versions = VersionItems(table, record_format, limits, now)
         layout = SearchItems(secret, is_readable=record_format.is_readable)
         self._entries = SearchEntries(table, record_format, layout, plan, now)
-        self._unique = UniqueIdentifiers(table, layout, plan, self._bodies_at, now)
-        self._creator = RecordCreator(
-            table, record_format, self._item_keys, self._ids, self._feed, self._entries, self._unique, now
-        )
-        self.create = self._creator.create
-        self.search = DynamoDBSearchIndex(table, layout, self._entries, self._bodies_at)
-        self._writer = RecordWriter(
+        parts = WriterParts(
             table,
             record_format,
             self._item_keys,
@@ -116,12 +111,15 @@ class DynamoDBStore:
             self._feed,
             self._versions,
             self._entries,
-            self._unique,
+            UniqueIdentifiers(table, layout, plan, self._bodies_at, now),
+            now,
             self._locate,
         )
-        self._bulk = BulkWriter(
-            table, record_format, self._item_keys, self._feed, self._entries, self._unique, self._creator.new
-        )
+        self._creator = RecordCreator(parts)
+        self.create = self._creator.create
+        self.search = DynamoDBSearchIndex(table, layout, self._entries, self._bodies_at)
+        self._writer = RecordWriter(parts)
+        self._bulk = BulkWriter(parts, self._creator.new)
         self.read_checkpoint = self._bulk.read_checkpoint
         self.delete_checkpoint = self._bulk.delete_checkpoint
         batches = RecordBatches(table, record_format, self._ids, self)
@@ -129,9 +127,7 @@ class DynamoDBStore:
         self.create_each = batches.create_each
         self.replace_many = batches.replace_many
         self._by_surname = SurnameSearch(table, record_format, self._item_keys)
-        self._upsert = Upsert(
-            table, record_format, self._item_keys, self._ids, self._feed, self._versions, self._entries, self._locate
-        )
+        self._upsert = Upsert(parts)
         self.estimate = self._upsert.estimate
 
     async def get(self, person_id: str) -> StoredPerson:

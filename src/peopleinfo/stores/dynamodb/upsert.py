@@ -42,18 +42,13 @@ from peopleinfo.stores.dynamodb.record_writes import (
 )
 from peopleinfo.stores.dynamodb.search_entries import INDEXED, data_of
 from peopleinfo.stores.dynamodb.search_index import home_key
+from peopleinfo.stores.dynamodb.table_writer import TableWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Iterator, Sequence
     from datetime import datetime
 
-    from peopleinfo.crypto.person_ids import IdCipher
-    from peopleinfo.stores.dynamodb.changes import ChangeFeed
-    from peopleinfo.stores.dynamodb.client import Item, Json, TableClient
-    from peopleinfo.stores.dynamodb.history import VersionItems
-    from peopleinfo.stores.dynamodb.items import KeyAllocator
-    from peopleinfo.stores.dynamodb.record_format import RecordFormat
-    from peopleinfo.stores.dynamodb.search_entries import SearchEntries
+    from peopleinfo.stores.dynamodb.client import Item, Json
 
 T = TypeVar("T")
 
@@ -79,29 +74,8 @@ class _Incoming(NamedTuple):
         return StoredPerson(self.header.person_id, self.header.version, self.body)
 
 
-class Upsert:
+class Upsert(TableWriter):
     """Upserts records from another store and reindexes surname keys."""
-
-    def __init__(
-        self,
-        table: TableClient,
-        record_format: RecordFormat,
-        item_keys: KeyAllocator,
-        ids: IdCipher,
-        feed: ChangeFeed,
-        versions: VersionItems,
-        entries: SearchEntries,
-        locate: Callable[[ItemKey, str], Awaitable[Located | None]],
-    ) -> None:
-        """`locate` reads the current item of the record with a home key."""
-        self._table = table
-        self._format = record_format
-        self._item_keys = item_keys
-        self._ids = ids
-        self._feed = feed
-        self._versions = versions
-        self._entries = entries
-        self._locate = locate
 
     async def home(self, person_id: str) -> ItemKey | None:
         """Return the home key of the alias for this id, or None."""

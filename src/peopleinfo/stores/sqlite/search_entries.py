@@ -15,6 +15,7 @@ from peopleinfo.people.index_entries import (
     have_equal_entries,
     keys_and_order,
     map_words,
+    name_of,
 )
 from peopleinfo.people.person import StoredPerson, decode_fields, split_record
 from peopleinfo.people.similarity import bucket_keys, deletion_keys
@@ -145,7 +146,7 @@ class SearchEntries:
                 values += (key, person.order, person.seq)
         values += chain.from_iterable(sorted(row for person in people for row in person.matches))
         insert_values(db, _INSERT, 3, values)
-        self._insert_words(db, {key[1:] for person in people for key in person.keys if key[0] == NAME})
+        self._insert_words(db, {word for person in people for key in person.keys if (word := name_of(key))})
 
     def _insert_words(self, db: sqlite3.Connection, words: Iterable[str]) -> None:
         first = {self._first_row(word): word for word in words}

@@ -1,0 +1,51 @@
+"""The base of the classes that write records."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from datetime import datetime
+
+    from peopleinfo.crypto.person_ids import IdCipher
+    from peopleinfo.stores.dynamodb.changes import ChangeFeed
+    from peopleinfo.stores.dynamodb.client import TableClient
+    from peopleinfo.stores.dynamodb.history import VersionItems
+    from peopleinfo.stores.dynamodb.items import ItemKey, KeyAllocator
+    from peopleinfo.stores.dynamodb.record_format import RecordFormat
+    from peopleinfo.stores.dynamodb.record_writes import Located
+    from peopleinfo.stores.dynamodb.search_entries import SearchEntries
+    from peopleinfo.stores.dynamodb.unique_identifiers import UniqueIdentifiers
+
+
+class WriterParts(NamedTuple):
+    """The parts of a store that its writers share."""
+
+    table: TableClient
+    record_format: RecordFormat
+    item_keys: KeyAllocator
+    ids: IdCipher
+    feed: ChangeFeed
+    versions: VersionItems
+    entries: SearchEntries
+    unique: UniqueIdentifiers
+    now: Callable[[], datetime]
+    locate: Callable[[ItemKey, str], Awaitable[Located | None]]
+    """Reads the current item of the record with a home key."""
+
+
+class TableWriter:
+    """Writes records to a table."""
+
+    def __init__(self, parts: WriterParts) -> None:
+        self._table = parts.table
+        self._format = parts.record_format
+        self._item_keys = parts.item_keys
+        self._ids = parts.ids
+        self._feed = parts.feed
+        self._versions = parts.versions
+        self._entries = parts.entries
+        self._unique = parts.unique
+        self._now = parts.now
+        self._locate = parts.locate
