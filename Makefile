@@ -34,8 +34,9 @@ docs: $(VENV)/ready-to-test ## build the documentation site in .cache/site; warn
 screenshots: $(VENV)/ready-to-test ## take the screenshots of the console in docs/pictures (needs Chromium)
 	@$(VENV)/bin/python -m docs_site.screenshots
 
+# One process more than processors, as many tests wait for servers.
 test: $(VENV)/ready-to-test ## install everything and run all tests (ARGS="-k name" for some)
-	@$(VENV)/bin/python -m pytest --numprocesses logical --dist worksteal $(ARGS)
+	@$(VENV)/bin/python -m pytest --numprocesses "$$(($$(getconf _NPROCESSORS_ONLN) + 1))" --dist worksteal $(ARGS)
 
 test-fast: $(VENV)/ready-to-test ## run the fast tests, in about a minute
 	@$(VENV)/bin/python -m pytest --numprocesses logical --dist worksteal --fast tests/architecture tests/unit tests/stores tests/http tests/client $(ARGS)

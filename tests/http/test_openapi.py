@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from datetime import UTC, datetime
@@ -14,8 +15,7 @@ import pytest
 from peopleinfo import __version__
 from peopleinfo.auth.authenticator import Authenticator
 from peopleinfo.bulk.importer import ImportTarget
-from peopleinfo.http import app
-from peopleinfo.http.openapi import document
+from peopleinfo.http import app, openapi
 from peopleinfo.http.operations import PUBLIC_PAGES
 from peopleinfo.http.sessions import Sessions
 from peopleinfo.people.person import utc_now
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 STORE_KINDS = ["sqlite"]  # the document is the same on every store
 METHODS = {"get", "put", "post", "delete", "patch"}
+document = functools.cache(openapi.document)  # no test changes it
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
