@@ -50,6 +50,10 @@ PROBLEMS: Final = {
         "The token is not a position in the feed of changes, or belongs to another deployment.",
         "Request `/v1/changes` without `since` for the current token.",
     ),
+    "possible-duplicate": Help(
+        "A stored person may be the same as the new one, which was not stored (`duplicates=refuse`).",
+        "Compare the `candidates`. To store the person anyway, send the request with `duplicates=report`.",
+    ),
     "duplicates-disabled": Help(
         "The store has no index for the detection of duplicates.",
         "Add duplicates to PEOPLEINFO_SEARCH_INDEXES, and run `peopleinfo reindex`.",

@@ -210,6 +210,7 @@ class Application:
         from peopleinfo.http.services import Services  # noqa: PLC0415
         from peopleinfo.http.sessions import Sessions  # noqa: PLC0415
         from peopleinfo.http.shutdown import GracefulShutdown  # noqa: PLC0415
+        from peopleinfo.matching.creation import NewRecords  # noqa: PLC0415
         from peopleinfo.telemetry import metrics  # noqa: PLC0415
         from peopleinfo.telemetry.access_log import AccessLog  # noqa: PLC0415
         from peopleinfo.telemetry.multiprocess import Workers  # noqa: PLC0415
@@ -224,7 +225,13 @@ class Application:
         services = Services(
             people=people_service(store),
             history=HistoryService(store.people),
-            matches=match_service(store, settings),
+            matches=(matches := match_service(store, settings)),
+            new_records=NewRecords(
+                matches,
+                store.people,
+                refused=settings.duplicates_refuse,
+                now=utc_now,
+            ),
             imports=ImportTarget(store.people, store.secret, utc_now),
             store=store.people,
             cache=store.cache,

@@ -15,6 +15,7 @@
     ├── UndoFirst                       another merge must be undone before this one
     ├── ChangedSinceMerge               an undo needs a decision about edited fields
     ├── DuplicatesDisabled              the store has no match index
+    ├── PossibleDuplicate               the new record may be of a person that is stored already
     ├── IdempotencyKeyConflict          an idempotency key was reused with different content
     ├── IdempotentPersonDeleted         the person created with an idempotency key has been deleted
     ├── ImportAlreadyRunning            the same import runs in another process
@@ -48,7 +49,7 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -253,6 +254,16 @@ class DuplicatesDisabled(PeopleInfoError):
     def __init__(self) -> None:
         super().__init__(
             "the detection of duplicates is off: add duplicates to PEOPLEINFO_SEARCH_INDEXES and run `peopleinfo reindex`"
+        )
+
+
+class PossibleDuplicate(PeopleInfoError):
+    """The new record may be of a person that is stored already. It was not stored."""
+
+    def __init__(self, candidates: list[dict[str, Any]]) -> None:
+        self.candidates = candidates
+        super().__init__(
+            "the person may be stored already: compare the candidates, or create it with duplicates=report"
         )
 
 

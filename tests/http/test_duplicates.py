@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
+from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANG_TIMEOUT, Server, serving
+from tests.http.test_authentication import bearer, make_key
 from tests.http.test_problems import assert_problem
 
 if TYPE_CHECKING:
-    import httpx
+    from pathlib import Path
 
 STORE_KINDS = ["sqlite"]
 UNKNOWN = "0123456789abcdef0123456789abcdef"
@@ -25,6 +29,17 @@ def someone(surname: str, **changes: str) -> dict[str, Any]:
         "person_address": f"{number} Elm Row, Leeds LS1",
         **changes,
     }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def crowd(server: Server) -> None:
+    """Store people, because names are no evidence in an empty store."""
+    rows = "".join(f"Name{number},Other{number},{1900 + number}-06-15\n" for number in range(100))
+    text = "person_name,person_surname,person_birthdate\n" + rows
+    response = httpx.post(
+        server.url + "/v1/people/import", content=text, headers={"Content-Type": "text/csv"}, timeout=HANG_TIMEOUT
+    )
+    assert response.status_code == 200
 
 
 def match(client: httpx.Client, person: dict[str, Any], **options: Any) -> dict[str, Any]:
@@ -89,3 +104,71 @@ def test_invalid_options_of_duplicates_are_rejected(client: httpx.Client, surnam
     response = client.get(f"/v1/people/{person['person_id']}/duplicates?count=1&count=2&other=1")
     assert_problem(response, 422, "invalid-search")
     assert [error["pointer"] for error in response.json()["errors"]] == ["other", "count"]
+
+
+def create(client: httpx.Client, person: dict[str, Any], mode: str, **headers: str) -> httpx.Response:
+    return client.post("/v1/people", params={"duplicates": mode}, json=person, headers=headers)
+
+
+def test_creation_reports_its_duplicates(client: httpx.Client, surname: str) -> None:
+    first = create(client, someone(surname), "report")
+    assert (first.status_code, first.headers["Duplicates"]) == (201, "certain=0, probable=0")
+    for _ in range(2):
+        second = create(client, someone(surname), "report")
+    assert second.headers["Duplicates"] == "certain=2, probable=0"
+    link = second.headers["Link"].partition(">")[0].removeprefix("<")
+    assert len(client.get(link).json()["candidates"]) == 2
+    assert "Duplicates" not in client.post("/v1/people", json=someone(surname)).headers
+
+
+def test_creation_of_a_certain_duplicate_is_refused(client: httpx.Client, surname: str) -> None:
+    stored = create(client, someone(surname), "refuse")
+    assert stored.status_code == 201
+    for _ in range(2):  # the repetition of a request has the same response
+        refused = create(client, someone(surname), "refuse", **{"Idempotency-Key": surname})
+        assert (refused.status_code, refused.json()["type"]) == (409, "urn:peopleinfo:problem:possible-duplicate")
+        [candidate] = refused.json()["candidates"]
+        assert (candidate["grade"], candidate["person"]) == ("certain", stored.json())
+    assert client.get("/v1/people", params={"surname": surname}).json()["people"] == [stored.json()]
+    other = create(client, someone(surname, person_name="Marina"), "refuse")
+    assert other.status_code == 201
+    assert_problem(create(client, someone(surname), "never"), 422, "invalid-search")
+    assert_problem(create(client, {}, "refuse"), 422, "invalid-person")
+
+
+async def test_simultaneous_creations_detect_each_other(server: Server, surname: str) -> None:
+    pairs = 25
+    clients = [httpx.AsyncClient(base_url=server.url, timeout=HANG_TIMEOUT) for _ in range(2)]
+
+    async def create_both(number: int, mode: str) -> list[httpx.Response]:
+        person = someone(surname[:-6] + f"{number:06x}", person_name=f"Name{mode}")
+        sent = [client.post("/v1/people", params={"duplicates": mode}, json=person) for client in clients]
+        return await asyncio.gather(*sent)
+
+    reported = await asyncio.gather(*(create_both(2_000_000 + number, "report") for number in range(pairs)))
+    refused = await asyncio.gather(*(create_both(3_000_000 + number, "refuse") for number in range(pairs)))
+    for client in clients:
+        await client.aclose()
+    for pair in reported:
+        assert any(response.headers["Duplicates"] != "certain=0, probable=0" for response in pair)
+    for pair in refused:
+        assert sorted(response.status_code for response in pair) == [201, 409]
+
+
+def test_limited_key_creates_without_evidence_of_hidden_fields(tmp_path: Path) -> None:
+    with (
+        serving(tmp_path, admin_key=ADMIN_KEY) as server,
+        httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT, headers=AS_ADMIN) as admin,
+    ):
+        person = someone("Hidden000001")
+        assert admin.post("/v1/people", json=person).status_code == 201
+        write_only = bearer(make_key(tmp_path, "--scope", "people:write", name="writer"))
+        scopes = ("--scope", "people:write", "--scope", "people:read")
+        blind = bearer(make_key(tmp_path, *scopes, *(f"--hide-field={name}" for name in person), name="blind"))
+        dateless = bearer(make_key(tmp_path, *scopes, "--hide-field=person_birthdate", name="dateless"))
+        path = "/v1/people?duplicates=refuse"
+        assert_problem(httpx.post(server.url + path, json=person, headers=write_only), 403, "access-denied")
+        assert_problem(httpx.post(server.url + path, json=person, headers=blind), 403, "field-access-denied")
+        assert len(admin.get("/v1/people").json()["people"]) == 1
+        found = httpx.post(server.url + "/v1/people/match", json={"person": person}, headers=dateless).json()
+        assert "birthdate" not in str(found)

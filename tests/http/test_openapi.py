@@ -131,6 +131,7 @@ def routes() -> dict[str, set[str]]:
         people=store,
         history=store,
         matches=store,
+        new_records=store,
         imports=ImportTarget(store, bytes(32), utc_now),
         store=store,
         authenticator=Authenticator(store, now=utc_now),

@@ -24,7 +24,8 @@ _HEADERS: Final = {
     "Location": "The URL of the person.",
     "Cache-Status": "Whether the cache had the record (RFC 9211); absent without a cache.",
     "Changes-Token": "The token of the feed at the start of the export, for `since` of /v1/changes.",
-    "Link": 'The next page (RFC 8288, rel="next").',
+    "Link": 'A related resource (RFC 8288): the next page (rel="next"), or the duplicates of the person (rel="related").',
+    "Duplicates": "With duplicates: the numbers of certain and probable duplicates, for example `certain=0, probable=1`.",
 }
 _PATH_PARAMETERS: Final = {
     "person_id": ("The id of the person.", "string", examples.PERSON_ID),

@@ -9,6 +9,7 @@ import msgspec
 from peopleinfo.auth.principal import Scope
 from peopleinfo.http.batch_operations import BATCH_OPERATIONS
 from peopleinfo.http.bodies import MERGE_PATCH
+from peopleinfo.http.checked_creation import DuplicateMode
 from peopleinfo.http.duplicates_operations import DUPLICATES_OPERATIONS
 from peopleinfo.http.history_operations import HISTORY_OPERATIONS
 from peopleinfo.http.import_operations import IMPORT_OPERATIONS
@@ -67,8 +68,15 @@ OPERATIONS: Final = (
         "Stores a new person and returns it with its id, version and timestamps. "
         "Fields other than the four known ones are stored as sent. "
         "Send an Idempotency-Key to make retries safe.",
-        {201: Response("The stored person.", {JSON: Person}, ("ETag", "Location"))},
+        {201: Response("The stored person.", {JSON: Person}, ("ETag", "Location", "Duplicates", "Link"))},
         (
+            Parameter(
+                "query",
+                "duplicates",
+                DuplicateMode,
+                "report: the header Duplicates counts stored people that may be the same. "
+                "refuse: such a person, with the grade of PEOPLEINFO_DUPLICATES_REFUSE or better, rejects the new one (409).",
+            ),
             Parameter(
                 "header",
                 "Idempotency-Key",
@@ -77,7 +85,7 @@ OPERATIONS: Final = (
             ),
         ),
         {JSON: NewPerson},
-        (400, 408, 409, 413, 415, 422),
+        (400, 408, 409, 413, 415, 422, 501),
     ),
     Operation(
         "/v1/people",
@@ -310,6 +318,8 @@ PUBLIC_FORMS: Final = frozenset({"/console/sign-in", "/console/sign-out"})
 FIELD_ACCESS_OPERATIONS: Final = frozenset(
     (
         "createPerson",
+        "matchPerson",
+        "getDuplicates",
         "findPeople",
         "searchPeople",
         "getPerson",

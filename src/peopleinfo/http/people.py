@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from falcon.asgi import Request, Response
 
+    from peopleinfo.http.checked_creation import CheckedCreation
     from peopleinfo.http.cursors import Cursors
     from peopleinfo.http.search_params import SearchRequest
     from peopleinfo.people.history_service import HistoryService
@@ -38,18 +39,22 @@ _KEY_LENGTH: Final = 255
 class PeopleResource:
     """/v1/people: create a person and search for people."""
 
-    def __init__(self, people: PeopleService, cursors: Cursors, *, body_timeout: float) -> None:
+    def __init__(
+        self, people: PeopleService, cursors: Cursors, new_records: CheckedCreation, *, body_timeout: float
+    ) -> None:
         self._people = people
         self._cursors = cursors
+        self._checked = new_records
         self._body_timeout = body_timeout
 
     async def on_post(self, req: Request, resp: Response) -> None:
         """Create a person."""
         key = idempotency_key(req)
+        create = self._checked.of(req, resp) if req.query_string else self._people.create
         data = await read_json(req, seconds=self._body_timeout)
         if trail := audit_of(req):
             trail.record_intent(data)
-        record = await self._people.create(data, idempotency_key=key, principal=req.context.principal.name)
+        record = await create(data, idempotency_key=key, principal=req.context.principal.name)
         if trail:
             trail.set_people([record.body])
         resp.status = 201

@@ -59,6 +59,7 @@ PROBLEM_TYPES: Final[dict[type[Exception], ProblemType]] = {
     errors.RateLimitExceeded: ProblemType(429, "rate-limit-exceeded", "Rate limit exceeded"),
     errors.Overloaded: ProblemType(503, "overloaded", "Server overloaded"),
     errors.FieldAccessDenied: ProblemType(403, "field-access-denied", "Field access denied"),
+    errors.PossibleDuplicate: ProblemType(409, "possible-duplicate", "Possible duplicate"),
     errors.DuplicatesDisabled: ProblemType(501, "duplicates-disabled", "Duplicate detection disabled"),
     errors.OutcomeUnknown: ProblemType(503, "outcome-unknown", "Outcome unknown"),
     errors.AuditUnavailable: ProblemType(503, "audit-unavailable", "Audit log unavailable"),
@@ -82,7 +83,7 @@ def respond(
     kind: ProblemType,
     detail: str,
     reasons: tuple[errors.FieldError, ...] = (),
-    members: dict[str, str] | None = None,
+    members: dict[str, Any] | None = None,
 ) -> None:
     """Make the response a problem document; on `/data` it also has the legacy field `error`.
 
@@ -144,8 +145,14 @@ async def _handle_domain_error(
     reasons = getattr(error, "errors", ())
     count = f"{len(reasons)} validation error{'s' if len(reasons) > 1 else ''}"
     detail = f"{count}; see `errors`" if reasons else _detail(error)
-    members = _conflicting(req, error) if isinstance(error, errors.IdentifierConflict) else None
+    members = _members(req, error)
     respond(req, resp, kind, detail, reasons, members)
+
+
+def _members(req: falcon.asgi.Request, error: errors.PeopleInfoError) -> dict[str, Any] | None:
+    if isinstance(error, errors.PossibleDuplicate):
+        return {"candidates": error.candidates}
+    return _conflicting(req, error) if isinstance(error, errors.IdentifierConflict) else None
 
 
 def _conflicting(req: falcon.asgi.Request, error: errors.IdentifierConflict) -> dict[str, str]:

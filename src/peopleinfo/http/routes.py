@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from peopleinfo.http.batch import BatchGetResource, BatchResource
 from peopleinfo.http.changes import ChangesResource
+from peopleinfo.http.checked_creation import CheckedCreation
 from peopleinfo.http.cursors import ChangeTokens, Cursors
 from peopleinfo.http.docs import DocsResource, OpenApiResource
 from peopleinfo.http.duplicates import DuplicatesResource, MatchResource
@@ -27,7 +28,8 @@ def add_people_routes(app: App, services: Services, *, body_timeout: float) -> N
     """Add the routes of the people API and of the legacy API."""
     people, imports = services.people, services.imports
     cursors, tokens = Cursors(imports.secret), ChangeTokens(imports.secret)
-    people_resource = PeopleResource(people, cursors, body_timeout=body_timeout)
+    checked = CheckedCreation(people, services.new_records)
+    people_resource = PeopleResource(people, cursors, checked, body_timeout=body_timeout)
     app.add_route("/v1/people", people_resource)
     app.add_route("/v1/people/search", people_resource, suffix="search")
     limiter = services.rate_limiter

@@ -208,6 +208,9 @@ class Problem(Struct):
     person_id: Annotated[str, Meta(description="The other person, if the client may read that person.")] | UnsetType = (
         UNSET
     )
+    candidates: Annotated[
+        list[dict[str, Any]] | UnsetType, Meta(description="On possible-duplicate: the candidates, as of matchPerson.")
+    ] = UNSET
     request_id: str | UnsetType = UNSET
     error: Annotated[str | UnsetType, Meta(description="On /data only.")] = UNSET
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from peopleinfo.http.middleware.rate_limit import RateLimiter
     from peopleinfo.http.sessions import Sessions
     from peopleinfo.http.shutdown import GracefulShutdown
+    from peopleinfo.matching.creation import NewRecords
     from peopleinfo.matching.service import MatchService
     from peopleinfo.people.history_service import HistoryService
     from peopleinfo.people.service import PeopleService
@@ -29,6 +30,7 @@ class Services:
     people: PeopleService
     history: HistoryService
     matches: MatchService
+    new_records: NewRecords
     imports: ImportTarget
     store: StoreMaintenance
     cache: HasState | None = None

@@ -140,3 +140,8 @@ def _candidate(person_id: str, record: MatchRecord, other: MatchRecord, frequenc
     found = score(record, other, frequencies)
     grade, probability, relatives = found.assess(frequencies.counts.people, frequencies.relatives)
     return Candidate(person_id, grade, probability, relatives, found.evidence) if grade else None
+
+
+def at_least(grade: Grade, least: Grade) -> bool:
+    """Return whether a grade is as certain as another one, or more."""
+    return _RANKS[grade] <= _RANKS[least]

@@ -30,6 +30,7 @@ NOT_INDEXED: Final = "index"  # stands for people that `reindex` has not reached
 _SCAN_LIMIT: Final = 1_000
 _decode_raw: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _STATISTICS_TTL: Final = 60.0  # seconds for which a process keeps the statistics in memory
+_ESTIMATE_TTL: Final = 1.0  # seconds; a store that was not counted yet may grow fast
 
 
 class MatchOptions(msgspec.Struct, frozen=True):
@@ -73,7 +74,7 @@ class MatchService:
         self._estimate = estimate
         self._clock = clock
         self._statistics: Statistics | None = None
-        self._read_at = 0.0
+        self._expires_at = 0.0
 
     @property
     def index(self) -> MatchIndex:
@@ -149,15 +150,15 @@ class MatchService:
     async def write_statistics(self, statistics: Statistics) -> Statistics:
         """Store statistics, and use them from now on."""
         await self.index.write_statistics(statistics.encode())
-        self._statistics, self._read_at = statistics, self._clock()
+        self._statistics, self._expires_at = statistics, self._clock() + _STATISTICS_TTL
         return statistics
 
     async def _read_statistics(self) -> Statistics:
-        if self._statistics is None or self._clock() >= self._read_at + _STATISTICS_TTL:
+        if self._statistics is None or self._clock() >= self._expires_at:
             body = await self.index.read_statistics()
             people = await self._estimate() if body is None else None
             self._statistics = Statistics.of_estimate(people or 0) if body is None else Statistics.decode(body)
-            self._read_at = self._clock()
+            self._expires_at = self._clock() + (_ESTIMATE_TTL if body is None else _STATISTICS_TTL)
         return self._statistics
 
     async def _not_indexed(self, people: int) -> list[NotExamined]:
@@ -169,17 +170,21 @@ def _visible(body: bytes, options: MatchOptions) -> bytes:
 
 
 def encode(found: Matched) -> bytes:
-    """Return the JSON of a match, with the candidates in `person`."""
+    """Return the JSON of a match."""
     match = found.match
-    candidates = [_candidate(one) | {"person": msgspec.Raw(found.people[one.person_id])} for one in match.candidates]
     return strict_json.encode(
         {
-            "candidates": candidates,
+            "candidates": encode_candidates(found),
             "of_people": match.of_people,
             "examined": match.examined,
             "not_examined": match.not_examined,
         }
     )
+
+
+def encode_candidates(found: Matched) -> list[dict[str, Any]]:
+    """Return the candidates of a match as JSON objects with their `person`."""
+    return [_candidate(one) | {"person": msgspec.Raw(found.people[one.person_id])} for one in found.match.candidates]
 
 
 def _candidate(candidate: Candidate) -> dict[str, Any]:

@@ -155,6 +155,10 @@ class Settings:
         "Fields that a search by `q` finds, besides identifiers, and `duplicates` for the detection of duplicates. "
         "Each index costs writes (docs/capacity.md).",
     )
+    duplicates_refuse: Literal["certain", "probable", "possible"] = _setting(
+        "certain",
+        "Lowest grade of a stored person for which `duplicates=refuse` refuses a new one (docs/duplicates.md).",
+    )
     history: str = _setting(
         "365d",
         "Earlier versions of each person that are kept: their age since the replacement, for example `365d`, "

@@ -87,10 +87,11 @@ def common_headers(api_key: str | None) -> dict[str, str]:
     return headers | ({"Authorization": f"Bearer {api_key}"} if api_key else {})
 
 
-def create(data: Mapping[str, Any], idempotency_key: str | None) -> Request:
+def create(data: Mapping[str, Any], idempotency_key: str | None, *, refuse_duplicates: bool = False) -> Request:
     """Return the request that creates a person; its idempotency key makes it repeatable."""
     headers = _JSON | {"Idempotency-Key": idempotency_key or secrets.token_hex(16)}
-    return Request("POST", "/v1/people", headers, encode(data))
+    query = "?duplicates=refuse" if refuse_duplicates else ""
+    return Request("POST", f"/v1/people{query}", headers, encode(data))
 
 
 def get(person_id: str) -> Request:

@@ -54,13 +54,16 @@ class Client:
         """Close all connections."""
         self._transport.close()
 
-    def create(self, data: Mapping[str, Any], *, idempotency_key: str | None = None) -> Person:
+    def create(
+        self, data: Mapping[str, Any], *, idempotency_key: str | None = None, refuse_duplicates: bool = False
+    ) -> Person:
         """Create a person, exactly once even if the request has to be retried.
 
-        Pass an `idempotency_key` to create the person only once in several calls within a day.
-        Raises InvalidPerson, IdempotencyKeyConflict, IdempotentPersonDeleted.
+        Pass an `idempotency_key` to create the person only once in several calls within a day. With `refuse_duplicates`, a person that
+        is certainly stored already is not created. Raises InvalidPerson, IdempotencyKeyConflict, IdempotentPersonDeleted, PossibleDuplicate.
         """
-        return Person.from_json(self._call(_requests.create(data, idempotency_key)))
+        request = _requests.create(data, idempotency_key, refuse_duplicates=refuse_duplicates)
+        return Person.from_json(self._call(request))
 
     def get(self, person_id: str) -> Person:
         """Return a person. Raises PersonNotFound."""

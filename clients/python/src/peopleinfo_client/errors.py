@@ -120,6 +120,10 @@ class FieldAccessDenied(ProblemError):
     """The operation would return, search or change a field that is hidden from the API key."""
 
 
+class PossibleDuplicate(ProblemError):
+    """The person may be stored already, and `duplicates="refuse"` was requested; the server stored nothing."""
+
+
 class DuplicatesDisabled(ProblemError):
     """The server has no index for the detection of duplicates."""
 
@@ -159,6 +163,7 @@ PROBLEM_TYPES: Final[dict[str, type[ProblemError]]] = {
     "not-authenticated": NotAuthenticated,
     "access-denied": AccessDenied,
     "field-access-denied": FieldAccessDenied,
+    "possible-duplicate": PossibleDuplicate,
     "duplicates-disabled": DuplicatesDisabled,
     "rate-limit-exceeded": RateLimitExceeded,
     "store-unavailable": StoreUnavailable,
