@@ -138,6 +138,7 @@ class ReadThroughCache:
     def __init__(self, opened: OpenedStore, cached: CachedStore) -> None:
         self._cached = cached
         self.secret = opened.secret
+        self.imports = opened.imports
         self.api_keys = opened.api_keys
         self.ended_sessions = opened.ended_sessions
 

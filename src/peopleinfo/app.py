@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from peopleinfo.auth.authenticator import TokenVerifier
     from peopleinfo.auth.oidc_login import AuthorizationCodeFlow
     from peopleinfo.auth.rate_limit import TokenBuckets
+    from peopleinfo.bulk.import_history import ImportHistory
     from peopleinfo.http.cursors import ChangeTokens
     from peopleinfo.http.middleware.rate_limit import RateLimiter
     from peopleinfo.http.services import Services
@@ -75,6 +76,21 @@ def match_service(store: ServiceStore, settings: Settings) -> MatchService:
         estimate=store.people.estimate,
         clock=time.monotonic,
     )
+
+
+def import_history(store: ServiceStore) -> ImportHistory:
+    """Return the imports of an open store."""
+    from peopleinfo.bulk.import_history import ImportHistory  # noqa: PLC0415 - as above
+
+    history = HistoryService(store.people)
+    return ImportHistory(store.imports, store.secret, people_service(store), history, store.people)
+
+
+@asynccontextmanager
+async def open_import_history(settings: Settings) -> AsyncIterator[ImportHistory]:
+    """Open the imports of the configured store for the duration of the context. Raises StoreMissing, StoreConfigurationError."""
+    async with open_service_store(settings) as store:
+        yield import_history(store)
 
 
 def _token_verifier(settings: Settings) -> TokenVerifier | None:
@@ -232,7 +248,8 @@ class Application:
                 refused=settings.duplicates_refuse,
                 now=utc_now,
             ),
-            imports=ImportTarget(store.people, store.secret, utc_now),
+            imports=ImportTarget(store.people, store.secret, utc_now, store.imports),
+            import_history=import_history(store),
             store=store.people,
             cache=store.cache,
             authenticator=Authenticator(

@@ -19,6 +19,8 @@
     ├── IdempotencyKeyConflict          an idempotency key was reused with different content
     ├── IdempotentPersonDeleted         the person created with an idempotency key has been deleted
     ├── ImportAlreadyRunning            the same import runs in another process
+    ├── ImportNotFound                  there is no import with this id, or its entry has expired
+    ├── ImportUndone                    the import was undone and cannot continue
     ├── LeaseLost                       another process has taken over a periodic job
     ├── NotAuthenticated                no valid credential
     ├── AccessDenied                    the principal lacks a scope
@@ -198,6 +200,22 @@ class ImportAlreadyRunning(PeopleInfoError):
     def __init__(self) -> None:
         super().__init__(
             "the same import is running in another process, no row was stored twice: wait for it to finish"
+        )
+
+
+class ImportNotFound(PeopleInfoError):
+    """There is no import with this id, or its entry has expired."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no import with this id, or its entry has expired: list the imports")
+
+
+class ImportUndone(PeopleInfoError):
+    """The import was undone, completely or in part, and cannot store more people."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this import was undone and cannot continue: complete the undo, then import the file again under a new key"
         )
 
 

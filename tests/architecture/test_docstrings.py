@@ -11,6 +11,7 @@ import pytest
 from peopleinfo.auth.api_keys import ApiKeyStore
 from peopleinfo.auth.ended_sessions import EndedSessionStore
 from peopleinfo.matching.candidates import MatchIndex
+from peopleinfo.people.import_log import ImportLog
 from peopleinfo.people.search_index import SearchIndex
 from peopleinfo.stores.dynamodb.record_format import RecordFormat
 from peopleinfo.stores.service_store import OpenedStore, ServiceCache
@@ -31,6 +32,7 @@ INTERFACES = {
         ("Format.", [RecordFormat]),
         ("SearchIndex.", [SearchIndex]),
         ("MatchIndex.", [MatchIndex]),
+        ("ImportLog.", [ImportLog]),
     )
 }
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef

@@ -133,6 +133,7 @@ def routes() -> dict[str, set[str]]:
         matches=store,
         new_records=store,
         imports=ImportTarget(store, bytes(32), utc_now),
+        import_history=store,
         store=store,
         authenticator=Authenticator(store, now=utc_now),
         sessions=Sessions(bytes(32), NoEndedSessions(), now=lambda: datetime.now(UTC)),

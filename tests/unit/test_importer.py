@@ -40,6 +40,7 @@ class InMemoryStore:
         checkpoint: tuple[Checkpoint, Checkpoint] | None = None,
         offsets: Sequence[int] = (),
         principal: str | None = None,
+        import_id: bytes | None = None,
     ) -> list[str]:
         assert len(offsets) == len(people)
         if self.is_down:

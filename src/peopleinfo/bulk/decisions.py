@@ -33,3 +33,8 @@ class Decision(NamedTuple):
     def creates(self) -> bool:
         """Whether the row creates a person."""
         return isinstance(self.action, PersonData) and not self.is_stored
+
+    @property
+    def may_change(self) -> bool:
+        """Whether the row may create or update a person."""
+        return isinstance(self.action, PersonData | KeyedRow) and not self.is_stored

@@ -11,6 +11,7 @@ import msgspec
 
 from peopleinfo.bulk.decisions import Decision
 from peopleinfo.bulk.existing import ExistingRecords
+from peopleinfo.bulk.import_record import UNKNOWN_FILE, ImportFile, ImportRecord
 from peopleinfo.bulk.row_validation import validate
 from peopleinfo.bulk.rows import Account, InvalidRow, Row, RowResult, SkippedRow
 from peopleinfo.bulk.updates import Updates, keyed_row
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from peopleinfo.bulk.updates import ImportStore
+    from peopleinfo.people.import_log import ImportLog
 
 BATCH_ROWS: Final = 45_000  # a larger batch writes fewer pages of the store: 20,000 took a fifth longer
 BATCH_SIZE: Final = 8 * 1024 * 1024  # characters of the rows; bounds the memory of an import
@@ -40,6 +42,8 @@ class ImportTarget(NamedTuple):
     store: ImportStore
     secret: bytes
     now: Callable[[], datetime]
+    log: ImportLog | None = None
+    """The log of imports; None records no import."""
 
 
 class Importer:
@@ -58,12 +62,15 @@ class Importer:
         options: UpsertOptions = DEFAULT_UPSERT,
         dry_run: bool = False,
         principal: str | None = None,
+        file: ImportFile = UNKNOWN_FILE,
     ) -> None:
-        """`principal` is the name of the principal that changes the records, for their history."""
+        """`principal` is the name of the principal that changes the records, for their history and the log of imports."""
         self._target = target
         self._options = options
         self._principal = principal
-        self._updates = Updates(target.store, options.mode, Origin(Operation.UPDATED, principal))
+        self._file = file
+        self._record: ImportRecord | None = None  # set by the first change
+        self._updates = Updates(target.store, options.mode)
         self._existing: ExistingRecords | None = None
         self._id = import_id
         self._dry_run = dry_run
@@ -111,13 +118,15 @@ class Importer:
         if loading is not None:
             yield await loading
 
-    async def finish(self, *, forget: bool = False) -> None:
+    async def finish(self, *, forget: bool = False, digest: str | None = None) -> None:
         """Check that the input was not shorter than that of an earlier run. Raises IdempotencyKeyConflict.
 
-        With `forget`, the same input can be imported again: the store forgets the checkpoint.
+        With `forget`, the same input can be imported again: the store forgets the checkpoint. `digest` is that of the whole file.
         """
         if self._rows < (await self._resume()).rows:
             raise IdempotencyKeyConflict
+        if self._record:
+            await self._record.finish(self._file._replace(digest=digest) if digest else self._file)
         if forget and self._id and not self._dry_run:
             await self._target.store.delete_checkpoint(self._stored)
 
@@ -129,7 +138,7 @@ class Importer:
             self._stored = self._before
             self._checked = msgspec.structs.replace(self._before, started_at=started_at)
             if not self._options.stores_equal_rows:
-                created_before = started_at if self._before.rows else None
+                created_before = self._before.started_at or None
                 self._existing = ExistingRecords(self._target.store, created_before=created_before)
         return self._before
 
@@ -150,10 +159,12 @@ class Importer:
         return Decision(row, person or "rejected", errors, is_stored=is_stored)
 
     async def _store(self, batch: _CheckedBatch) -> list[RowResult]:
-        decisions = await self._updates.apply(batch.decisions, batch.today, dry_run=self._dry_run)
+        import_id = await self._start(batch.decisions)
+        origin = None if self._dry_run else Origin(Operation.UPDATED, self._principal, import_id)
+        decisions = await self._updates.apply(batch.decisions, batch.today, origin)
         if self._existing:
             decisions = await self._existing.mark(decisions)
-        ids = iter(await self._create(decisions, batch))
+        ids = iter(await self._create(decisions, batch, import_id))
         results = [
             RowResult(one.row, "stored", next(ids), one.errors) if one.creates else _result(one) for one in decisions
         ]
@@ -163,7 +174,23 @@ class Importer:
         )
         return results
 
-    async def _create(self, decisions: list[Decision], batch: _CheckedBatch) -> list[str | None]:
+    async def _start(self, decisions: list[Decision]) -> bytes | None:
+        """Return the id of the import, None without a log. The first rows that may change people start the import."""
+        log = None if self._dry_run else self._target.log
+        if log and not self._record and any(one.may_change for one in decisions):
+            if self._id and self._stored == Checkpoint(self._id):
+                # The time of the start identifies the import, also after an interruption of its first step.
+                first = Checkpoint(self._id, started_at=self._checked.started_at)
+                await self._target.store.create_many([], checkpoint=(self._stored, first))
+                self._stored = first
+            record = ImportRecord(log, self._target.secret, self._id, self._checked.started_at)
+            await record.start(self._file, self._principal)
+            self._record = record
+        return self._record.import_id if self._record else None
+
+    async def _create(
+        self, decisions: list[Decision], batch: _CheckedBatch, import_id: bytes | None
+    ) -> list[str | None]:
         """Store the new people of a batch and its checkpoint; return their ids, None in a dry run."""
         new = [(index, one.action) for index, one in enumerate(decisions) if one.creates]
         people = [person for _, person in new if isinstance(person, PersonData)]
@@ -183,6 +210,7 @@ class Importer:
                 checkpoint=(self._stored, after) if self._id else None,
                 offsets=[first + index for index, _ in new],
                 principal=self._principal,
+                import_id=import_id,
             )
         self._stored = self._checked = after
         return ids

@@ -41,13 +41,12 @@ def keyed_row(row: Row) -> KeyedRow | None:
 class Updates:
     """Applies the rows with a key to the records with these ids."""
 
-    def __init__(self, store: ImportStore, mode: Mode, origin: Origin) -> None:
+    def __init__(self, store: ImportStore, mode: Mode) -> None:
         self._store = store
         self._mode = mode
-        self._origin = origin
 
-    async def apply(self, decisions: list[Decision], today: date, *, dry_run: bool) -> list[Decision]:
-        """Update the records of keyed rows, and return the decisions with their results.
+    async def apply(self, decisions: list[Decision], today: date, origin: Origin | None) -> list[Decision]:
+        """Update the records of keyed rows, and return the decisions with their results. Without an `origin`, store nothing.
 
         A row whose record does not exist creates a person. A row is a conflict if its record has changed since the export.
         """
@@ -58,7 +57,7 @@ class Updates:
                 break
             batch = _Batch(await self._read([decided[index] for index in pending]), self._mode, today)
             results = [batch.decide(decided[index]) for index in pending]
-            failed = {} if dry_run else await self._replace(batch)
+            failed = await self._replace(batch, origin) if origin else {}
             retried = []
             for index, result in zip(pending, results, strict=True):
                 error = failed.get(result.person_id or "")
@@ -81,12 +80,12 @@ class Updates:
         ids = list(dict.fromkeys(one.action.person_id for one in decisions if isinstance(one.action, KeyedRow)))
         return {record.person_id: record for record in await self._store.get_many(ids) if record}
 
-    async def _replace(self, batch: _Batch) -> dict[str, Exception]:
+    async def _replace(self, batch: _Batch, origin: Origin) -> dict[str, Exception]:
         """Store the changes of a batch; return the errors by id."""
         if not batch.replacements:
             return {}
         ids = list(batch.replacements)
-        outcomes = await self._store.replace_many(list(batch.replacements.values()), origin=self._origin)
+        outcomes = await self._store.replace_many(list(batch.replacements.values()), origin=origin)
         return {
             person_id: outcome
             for person_id, outcome in zip(ids, outcomes, strict=True)

@@ -20,6 +20,7 @@ from peopleinfo.cli import (
     encryption,
     exports,
     history,
+    import_history,
     imports,
     keys,
     people,
@@ -71,6 +72,7 @@ app.command("restore-version")(history.restore_version)
 app.command()(changes.changes)
 app.command()(doctor.doctor)
 app.add_typer(duplicates.app)
+app.add_typer(import_history.app)
 app.add_typer(person.app)
 app.add_typer(retention.app)
 app.add_typer(keys.app)

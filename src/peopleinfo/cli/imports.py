@@ -193,15 +193,17 @@ class _Import:
 
     async def run(self, path: Path) -> int:
         """Import a file, print a summary on stderr and return the number of rejected rows."""
+        from peopleinfo.bulk.import_record import ImportFile
         from peopleinfo.bulk.importer import Importer, batches
         from peopleinfo.formats import reader
         from peopleinfo.formats.warnings import warnings
+        from peopleinfo.privacy.audit import COMMAND
 
         # Rows contain no reference cycles: the default thresholds would cost a fifth of an import.
         gc.set_threshold(2_000_000, 20, 50)
         with ExitStack() as stack:
             stream = _open(path, stack)
-            identity = self._identity(path, stream)
+            identity, digest = self._identity(path, stream)
             columns = ColumnMapping(
                 self._options.mapping, self._options.date_formats, on_bad_date=self._options.on_bad_date
             )
@@ -218,7 +220,14 @@ class _Import:
             skipped = _SkippedLines(path)
             advance = stack.enter_context(_progress(path, stream))
             async with _open_target(self._settings, dry_run=self._dry_run) as target:
-                import_ = Importer(target, identity, options=self._upsert, dry_run=self._dry_run)
+                import_ = Importer(
+                    target,
+                    identity,
+                    options=self._upsert,
+                    dry_run=self._dry_run,
+                    principal=COMMAND,
+                    file=ImportFile(None if path == output_files.STANDARD else path.name, digest),
+                )
                 try:
                     async for results in import_.import_batches(batches(source.rows)):
                         rejects.write(results)
@@ -234,20 +243,21 @@ class _Import:
         print(f"{path}: {self._summary(import_.account, rejects)}", file=sys.stderr)
         return rejects.count
 
-    def _identity(self, path: Path, stream: IO[bytes]) -> bytes | None:
-        """Return the id of this import, a hash of the content and the options. None: the import cannot be resumed."""
-        if self._upsert.stores_equal_rows or self._dry_run:
-            return None if self._dry_run else os.urandom(32)
-        digest = hashlib.sha256(strict_json.encode([self._options, self._upsert]))
-        if path == output_files.STANDARD:
-            if not self._import_id:
-                return None
-            digest.update(self._import_id.encode())
-        else:
-            while chunk := stream.read(1024 * 1024):
-                digest.update(chunk)
+    def _identity(self, path: Path, stream: IO[bytes]) -> tuple[bytes | None, str | None]:
+        """Return the id of this import, a hash of the content and the options, and the digest of the file.
+
+        Without an id, the import cannot be resumed.
+        """
+        if self._dry_run:
+            return None, None
+        content: str | None = None
+        if path != output_files.STANDARD:
+            content = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type] # the stubs are imprecise
             stream.seek(0)
-        return digest.digest()
+        if self._upsert.stores_equal_rows:
+            return os.urandom(32), content
+        key = content or self._import_id
+        return hashlib.sha256(strict_json.encode([self._options, self._upsert, key])).digest() if key else None, content
 
     def _summary(self, account: Account, rejects: _Rejects) -> str:
         hints = [f"rejected rows: {rejects.path}"] if rejects.count else []
@@ -271,7 +281,7 @@ async def _open_target(settings: Settings, *, dry_run: bool) -> AsyncIterator[Im
             folder = stack.enter_context(TemporaryDirectory(prefix="peopleinfo-"))
             empty = dataclasses.replace(settings, store_url=f"sqlite:///{folder}/empty.db", cache_url="", encryption="")
             store = await stack.enter_async_context(open_service_store(empty, create=True))
-        yield ImportTarget(store.people, store.secret, utc_now)
+        yield ImportTarget(store.people, store.secret, utc_now, store.imports)
 
 
 class _SkippedLines:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, Final
 
-from peopleinfo.http import batch_schemas, duplicates_schemas, schemas
+from peopleinfo.http import batch_schemas, duplicates_schemas, import_schemas, schemas
 from peopleinfo.http.bodies import MERGE_PATCH
 from peopleinfo.http.problems import PROBLEM_TYPES
 
 PERSON_ID: Final = "e953cc6a7f986f7bb8466799a8eb167a"
+IMPORT_ID: Final = "0000019ab543a1c86f0d2b7e1c9a4f35"
 _TIME: Final = "2026-11-24T09:00:00.000Z"
 _NEW_PERSON: Final = {"person_name": "Anna", "person_surname": "Müller", "person_birthdate": "1990-02-11", "score": 1.5}
 _PERSON: Final = {"person_id": PERSON_ID, **_NEW_PERSON, "version": 1, "created_at": _TIME, "updated_at": _TIME}
@@ -82,6 +83,10 @@ _NOT_FOUND: Final = {
     "type": "urn:peopleinfo:problem:person-not-found", "title": "Person not found", "status": 404,
     "detail": "there is no person with this id", "request_id": "0f1e2d3c4b5a-4",
 }  # fmt: skip
+_IMPORT: Final = {
+    "import_id": IMPORT_ID, "started_at": _TIME, "principal": "clerk", "file": {"name": "members.csv", "digest": None},
+    "state": "undone", "created": 800, "updated": 200, "deleted": 800, "restored": 199, "left": 1,
+}  # fmt: skip
 
 BY_TYPE: Final[tuple[tuple[Any, Any], ...]] = (
     (schemas.NewPerson, _NEW_PERSON),
@@ -99,6 +104,8 @@ BY_TYPE: Final[tuple[tuple[Any, Any], ...]] = (
     (duplicates_schemas.MatchResult, _MATCH),
     (schemas.ImportResult, {"line": 2, "result": "stored", "person_id": PERSON_ID}),
     (schemas.ImportPreview, _PREVIEW),
+    (import_schemas.ImportPage, {"imports": [_IMPORT], "next_cursor": None}),
+    (import_schemas.ImportDetails, _IMPORT | {"people_left": [{"person_id": PERSON_ID, "reason": "changed"}]}),
     (
         schemas.PersonExport,
         {"person": _PERSON, "history": [], "audit": {"availability": "included", "events": [_EVENT]}},

@@ -11,13 +11,11 @@ from peopleinfo.http.etags import EvaluatesConditions
 from peopleinfo.http.memory_budget import RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.people import set_person, set_private
-from peopleinfo.http.search_params import parse_limit, parse_number
+from peopleinfo.http.search_params import parse_number, parse_page
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from falcon.asgi import Request, Response
 
     from peopleinfo.http.cursors import Cursors
@@ -37,7 +35,7 @@ class HistoryResource:
     async def on_get(self, req: Request, resp: Response, person_id: str) -> None:
         """Return a page of versions with the names of the changed fields."""
         principal = req.context.principal
-        limit, cursor = _parse_page(req.params)
+        limit, cursor = parse_page(req.params)
         context = b"history " + person_id.encode()
         after = int.from_bytes(self._cursors.decode(cursor, context, principal.name)) if cursor else 0
         RESPONSES.require_room()
@@ -89,15 +87,6 @@ class RestoreResource(EvaluatesConditions):
         principal = req.context.principal.name
         record = await self._history.restore(person_id, version, precondition=precondition, principal=principal)
         set_person(resp, record)
-
-
-def _parse_page(params: Mapping[str, Any]) -> tuple[int, str | None]:
-    """Return the limit and the cursor of a page. Raises InvalidSearch."""
-    errors: list[FieldError] = []
-    limit = parse_limit(params.get("limit"), errors)
-    if errors:
-        raise InvalidSearch(errors)
-    return limit, params.get("cursor")
 
 
 def _parse_version(body: Any) -> int:

@@ -86,6 +86,13 @@ IMPORT_OPERATIONS: Final = (
                 Key,
                 "Identifies this import. Send an interrupted import again with the same key to resume it.",
             ),
+            Parameter(
+                "header",
+                "Content-Disposition",
+                str,
+                "The name of the file, for the list of imports: attachment; filename=members.csv.",
+            ),
+            Parameter("query", "filename", str, "The name of the file; overrides Content-Disposition."),
             *_OPTIONS,
             Parameter(
                 "query",

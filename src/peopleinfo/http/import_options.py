@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from email.message import Message
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
 from peopleinfo.auth.principal import Scope
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from falcon.asgi import Request
 
+_MAX_NAME: Final = 255  # characters
 _CODINGS: Final = (GZIP, "x-gzip")
 _FORMATS: Final[dict[str, reader.Format | None]] = {
     NDJSON: "ndjson",
@@ -75,6 +78,16 @@ def upsert_options(req: Request) -> UpsertOptions:
         raise AccessDenied(Scope.READ)
     force = req.get_param_as_bool("force", default=False)
     return UpsertOptions(key, mode or "merge", stores_equal_rows=force or not may_read)
+
+
+def file_name(req: Request) -> str | None:
+    """Return the name of the file without its directory: the parameter `filename`, or that of Content-Disposition; None without one."""
+    name = req.get_param("filename")
+    if name is None and (header := req.get_header("Content-Disposition")):
+        message = Message()
+        message["Content-Disposition"] = header
+        name = message.get_filename()
+    return re.split(r"[/\\]", name)[-1][:_MAX_NAME] or None if name else None
 
 
 def query_option(name: str, value: str) -> str:

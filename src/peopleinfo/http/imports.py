@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Final, cast
 
 from msgspec import UNSET
 
+from peopleinfo.bulk.import_record import ImportFile
 from peopleinfo.bulk.importer import Importer, batches
 from peopleinfo.errors import AuditUnavailable, InvalidInput, Unavailable
 from peopleinfo.formats.warnings import warnings
 from peopleinfo.http import problems
-from peopleinfo.http.import_options import import_options, query_option, upsert_options
+from peopleinfo.http.import_options import file_name, import_options, query_option, upsert_options
 from peopleinfo.http.import_results import ImportResults
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.operation_types import NDJSON
 from peopleinfo.http.people import idempotency_key
-from peopleinfo.http.request_stream import RequestStream
+from peopleinfo.http.request_stream import DigestStream
 from peopleinfo.http.schemas import ImportResult, InputWarning, Reason
 from peopleinfo.people import strict_json
 from peopleinfo.telemetry.metrics import BULK_OPERATIONS, IMPORTED
@@ -68,14 +69,16 @@ class ImportResource:
             options=upsert_options(req),
             dry_run=req.get_param_as_bool("dry_run") or False,
             principal=req.context.principal.name,
+            file=ImportFile(file_name(req)),
         )
         options = import_options(req)
-        body = cast("io.BufferedReader", io.BufferedReader(RequestStream(req, self._body_timeout), _CHUNK_SIZE))
+        stream = DigestStream(req, self._body_timeout)
+        body = cast("io.BufferedReader", io.BufferedReader(stream, _CHUNK_SIZE))
         run = partial(asyncio.get_running_loop().run_in_executor, self._threads)
         source = await run(partial(options.open, body))
         next_batch = partial(run, next, batches(source.rows, _BATCH_ROWS, _BATCH_SIZE), None)
         results = ImportResults()
-        work = _Import(import_, source, results, audit_of(req), _RESUME_HINT if key else "")
+        work = _Import(import_, source, stream, results, audit_of(req), _RESUME_HINT if key else "")
         task = asyncio.create_task(work.run(req, next_batch))
         try:
             await results.started()
@@ -96,12 +99,14 @@ class _Import:
         self,
         import_: Importer,
         source: Input,
+        stream: DigestStream,
         results: ImportResults,
         trail: RequestAudit | None,
         resume_hint: str,
     ) -> None:
         self._import = import_
         self._source = source
+        self._stream = stream
         self._results = results
         self._trail = trail
         self._resume_hint = resume_hint
@@ -130,7 +135,7 @@ class _Import:
         try:
             while batch := await next_batch():
                 await self._store_batch(batch)
-            await self._import.finish()
+            await self._import.finish(digest=self._stream.hexdigest)
             messages = [InputWarning(message) for message in warnings(self._source, query_option)]
             done = ImportResult(result="done", warnings=messages or UNSET, **self._import.account._asdict())
             self._results.write([done])

@@ -12,6 +12,7 @@ from peopleinfo import __version__
 from peopleinfo.http import examples
 from peopleinfo.http.batch_schemas import BATCH_TYPES
 from peopleinfo.http.duplicates_schemas import TYPES as DUPLICATES_TYPES
+from peopleinfo.http.import_schemas import IMPORT_TYPES
 from peopleinfo.http.operations import OPERATIONS, PROBLEMS
 from peopleinfo.http.schemas import TYPES
 
@@ -29,6 +30,7 @@ _HEADERS: Final = {
 }
 _PATH_PARAMETERS: Final = {
     "person_id": ("The id of the person.", "string", examples.PERSON_ID),
+    "import_id": ("The id of the import.", "string", examples.IMPORT_ID),
     "version": ("The number of the version.", "integer", 1),
 }
 _TAGS: Final = {"/v1/": "people", "/data": "legacy", "/": "operations"}
@@ -64,7 +66,8 @@ def document() -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
-    _, schemas = msgspec.json.schema_components((*TYPES, *BATCH_TYPES, *DUPLICATES_TYPES), ref_template=_REF)
+    types = (*TYPES, *BATCH_TYPES, *DUPLICATES_TYPES, *IMPORT_TYPES)
+    _, schemas = msgspec.json.schema_components(types, ref_template=_REF)
     return {
         "openapi": "3.1.0",
         "info": _INFO,

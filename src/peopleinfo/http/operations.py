@@ -12,6 +12,7 @@ from peopleinfo.http.bodies import MERGE_PATCH
 from peopleinfo.http.checked_creation import DuplicateMode
 from peopleinfo.http.duplicates_operations import DUPLICATES_OPERATIONS
 from peopleinfo.http.history_operations import HISTORY_OPERATIONS
+from peopleinfo.http.import_history_operations import IMPORT_HISTORY_OPERATIONS
 from peopleinfo.http.import_operations import IMPORT_OPERATIONS
 from peopleinfo.http.operation_types import (
     CSV,
@@ -179,6 +180,7 @@ OPERATIONS: Final = (
     *HISTORY_OPERATIONS,
     *DUPLICATES_OPERATIONS,
     *IMPORT_OPERATIONS,
+    *IMPORT_HISTORY_OPERATIONS,
     Operation(
         "/v1/people/export",
         "get",
@@ -330,6 +332,8 @@ FIELD_ACCESS_OPERATIONS: Final = frozenset(
         "getVersion",
         "getChanges",
         "importPeople",
+        "listImports",
+        "getImport",
         "previewImport",
         "exportPeople",
         "exportFound",

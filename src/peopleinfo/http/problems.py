@@ -54,6 +54,8 @@ PROBLEM_TYPES: Final[dict[type[Exception], ProblemType]] = {
     errors.IdempotencyKeyConflict: ProblemType(422, "idempotency-key-reused", "Idempotency key reused"),
     errors.IdempotentPersonDeleted: ProblemType(409, "person-deleted", "Person deleted"),
     errors.ImportAlreadyRunning: ProblemType(409, "import-already-running", "Import already running"),
+    errors.ImportUndone: ProblemType(409, "import-undone", "Import undone"),
+    errors.ImportNotFound: ProblemType(404, "import-not-found", "Import not found"),
     errors.NotAuthenticated: ProblemType(401, "not-authenticated", "Authentication required"),
     errors.AccessDenied: ProblemType(403, "access-denied", "Access denied"),
     errors.RateLimitExceeded: ProblemType(429, "rate-limit-exceeded", "Rate limit exceeded"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 from typing import TYPE_CHECKING, Any
 
@@ -40,3 +41,22 @@ class RequestStream(io.RawIOBase):
                 return await anext(self._source, b"")
         except TimeoutError:
             raise body_timeout(self._seconds) from None
+
+
+class DigestStream(RequestStream):
+    """A request body whose SHA-256 is computed while it is read."""
+
+    def __init__(self, req: Request, seconds: float) -> None:
+        super().__init__(req, seconds)
+        self._digest = hashlib.sha256()
+
+    @property
+    def hexdigest(self) -> str:
+        """The digest of the bytes that have been read."""
+        return self._digest.hexdigest()
+
+    def readinto(self, buffer: Any) -> int:
+        """Wait for the next bytes, fill a buffer and return the number of bytes; 0 at the end."""
+        count = super().readinto(buffer)
+        self._digest.update(memoryview(buffer)[:count])
+        return count

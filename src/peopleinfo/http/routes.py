@@ -13,6 +13,7 @@ from peopleinfo.http.duplicates import DuplicatesResource, MatchResource
 from peopleinfo.http.exports import ExportResource
 from peopleinfo.http.health import MetricsResource, StatusResource
 from peopleinfo.http.history import HistoryResource, RestoreResource, VersionResource
+from peopleinfo.http.import_history import ImportEntryResource, ImportsResource, ImportUndoResource
 from peopleinfo.http.import_preview import ImportPreviewResource
 from peopleinfo.http.imports import ImportResource, reader_threads
 from peopleinfo.http.legacy import DataResource
@@ -38,6 +39,9 @@ def add_people_routes(app: App, services: Services, *, body_timeout: float) -> N
     threads = reader_threads()
     app.add_route("/v1/people/import", ImportResource(imports, threads, body_timeout=body_timeout))
     app.add_route("/v1/people/import/preview", ImportPreviewResource(imports, threads, body_timeout=body_timeout))
+    app.add_route("/v1/imports", ImportsResource(services.import_history, cursors))
+    app.add_route("/v1/imports/{import_id}", ImportEntryResource(services.import_history))
+    app.add_route("/v1/imports/{import_id}/undo", ImportUndoResource(services.import_history))
     app.add_route("/v1/people/export", ExportResource(people, services.history, tokens, body_timeout=body_timeout))
     app.add_route("/v1/people/{person_id}", PersonResource(people, body_timeout=body_timeout))
     app.add_route("/v1/people/{person_id}/export", PersonExportResource(services.history, services.audit))

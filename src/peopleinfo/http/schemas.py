@@ -14,7 +14,7 @@ from peopleinfo.people.person_filter import Match  # noqa: TC001 - read at run t
 
 Text = Annotated[str, Meta(min_length=1)]
 Id = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", examples=["e953cc6a7f986f7bb8466799a8eb167a"])]
-_Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Version = Annotated[int, Meta(ge=1)]
 Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="Maximum number of people on a page.")]
 Cursor = Annotated[str, Meta(description="The next_cursor of the previous page.")]
@@ -48,8 +48,8 @@ else:
                     Meta(ge=1, description="Starts at 1 and increases by 1 with each change; the ETag contains it."),
                 ],
             ),
-            ("created_at", _Time),
-            ("updated_at", _Time),
+            ("created_at", Time),
+            ("updated_at", Time),
             *((name, _text_of(field) | UnsetType, UNSET) for name, field in FIELD_TABLE.items()),
         ],
     )
@@ -145,7 +145,7 @@ class VersionSummary(Struct):
     """A version of a person without its values."""
 
     version: Version
-    at: _Time
+    at: Time
     by: Annotated[str | None, Meta(description="The principal; null if it is unknown.")]
     operation: Annotated[Literal["created", "updated", "restored"], Meta(description="How the version was created.")]
     fields: Annotated[
@@ -172,7 +172,7 @@ class Change(Struct):
     person_id: Id
     version: Version
     operation: Literal["created", "updated", "restored", "deleted"]
-    at: _Time
+    at: Time
     person: Annotated[
         Person | UnsetType,
         Meta(description="With include=person: the current record; absent if the person is deleted."),
@@ -321,7 +321,7 @@ class AuditEvent(Struct):
     """One event of the audit log."""
 
     event: Literal["audit"]
-    time: _Time
+    time: Time
     writer: str
     seq: int
     action: Annotated[

@@ -152,6 +152,15 @@ def parse_limit(value: Any, errors: list[FieldError]) -> int:
     return LIMIT if value is None else parse_number("limit", value, 1, MAX_LIMIT, errors)
 
 
+def parse_page(params: Mapping[str, Any]) -> tuple[int, str | None]:
+    """Return the limit and the cursor of a page. Raises InvalidSearch."""
+    errors: list[FieldError] = []
+    limit = parse_limit(params.get("limit"), errors)
+    if errors:
+        raise InvalidSearch(errors)
+    return limit, params.get("cursor")
+
+
 def parse_number(name: str, value: Any, low: int, high: int, errors: list[FieldError]) -> int:
     """Return a whole number from `low` to `high`, the value of a query parameter or of a JSON field; append an error if it is invalid."""
     digits = bytes(value).decode() if isinstance(value, msgspec.Raw) else value

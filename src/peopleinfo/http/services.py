@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from peopleinfo.auth.authenticator import Authenticator
     from peopleinfo.auth.oidc_login import AuthorizationCodeFlow
+    from peopleinfo.bulk.import_history import ImportHistory
     from peopleinfo.bulk.importer import ImportTarget
     from peopleinfo.http.health import HasState
     from peopleinfo.http.middleware.rate_limit import RateLimiter
@@ -32,6 +33,7 @@ class Services:
     matches: MatchService
     new_records: NewRecords
     imports: ImportTarget
+    import_history: ImportHistory
     store: StoreMaintenance
     cache: HasState | None = None
     authenticator: Authenticator

@@ -41,6 +41,8 @@ class Origin(NamedTuple):
 
     operation: Operation
     principal: str | None = None
+    import_id: bytes | None = None
+    """The id of the import that created the version, or whose undo did; None for any other operation."""
 
 
 UPDATED: Final = Origin(Operation.UPDATED)
@@ -181,7 +183,7 @@ def _summary(version: PersonVersion, previous: PersonVersion | None, hidden: fro
         fields = changed_fields(previous.body, version.body, hidden)
     elif version.version == 1:
         fields = _ordered(_encoded_fields(version.body, hidden))
-    operation, principal = version.origin
+    operation, principal, _ = version.origin
     return VersionSummary(version.version, update_time(version.body), principal, operation, fields)
 
 

@@ -45,9 +45,9 @@ class HistoryService:
         more = page.more or len(found) > limit
         return summaries(found[:limit], previous, hidden), found[:limit][-1].version if more else None
 
-    async def versions(self, person_id: str) -> AsyncIterator[PersonVersion]:
-        """Yield all stored versions, oldest first; the last one is the current version. Raises PersonNotFound."""
-        after, more = 0, True
+    async def versions(self, person_id: str, *, after: int = 0) -> AsyncIterator[PersonVersion]:
+        """Yield all stored versions above `after`, oldest first; the last one is the current version. Raises PersonNotFound."""
+        more = True
         while more:
             versions, more = await self._store.read_versions(person_id, after=after, limit=_PAGE_LIMIT)
             for version in versions:
@@ -62,17 +62,23 @@ class HistoryService:
         return StoredPerson(person_id, version, page.versions[0].body)
 
     async def restore(
-        self, person_id: str, version: int, *, precondition: Precondition, principal: str | None
+        self,
+        person_id: str,
+        version: int,
+        *,
+        precondition: Precondition,
+        principal: str | None,
+        import_id: bytes | None = None,
     ) -> StoredPerson:
         """Store the fields of an earlier version as a new version, if `precondition` accepts the current record.
 
-        Raises PersonNotFound, VersionNotFound and the errors of `precondition`.
+        `import_id` is the import that the restore undoes. Raises PersonNotFound, VersionNotFound and the errors of `precondition`.
         """
         while True:
             current = await self._store.get(person_id)
             precondition(current)
             data, _ = split_record(await self.version(person_id, version))
-            origin = Origin(Operation.RESTORED, principal)
+            origin = Origin(Operation.RESTORED, principal, import_id)
             with suppress(VersionConflict):  # after a concurrent change, evaluate the precondition again
                 return await self._store.replace(
                     person_id, data, expected=current.version, current=current, origin=origin

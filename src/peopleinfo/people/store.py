@@ -225,8 +225,11 @@ class BulkStore(Protocol):
         checkpoint: tuple[Checkpoint, Checkpoint] | None = None,
         offsets: Sequence[int] = (),
         principal: str | None = None,
+        import_id: bytes | None = None,
     ) -> list[str]:
         """Store new records, created by `principal`, durably and return their ids, in order.
+
+        The log of imports records them under `import_id`, if there is one. Raises ImportUndone if that import was undone.
 
         `offsets` are the positions of the records among the rows of this step (default: the first ones). Another run of the step
         gives a row the same position.
@@ -241,6 +244,7 @@ class BulkStore(Protocol):
 
         A record is changed if it still has the version that the caller has read. SQLite changes all of them in one transaction.
         DynamoDB changes each on its own: after OutcomeUnknown, some of them may be changed. No id may occur twice.
+        The log of imports records the changes of an import. Raises ImportUndone if it was undone.
         """
 
     async def upsert_many(

@@ -59,7 +59,14 @@ async def open_service_store(settings: Settings, *, create: bool = False) -> Asy
             )
         matches = opened.matches if DUPLICATES in index_plan(settings).indexes else None
         yield ServiceStore(
-            people, opened.secret, opened.api_keys, opened.ended_sessions, cached, opened.search, matches
+            people,
+            opened.secret,
+            opened.api_keys,
+            opened.ended_sessions,
+            opened.imports,
+            cached,
+            opened.search,
+            matches,
         )
 
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from peopleinfo.auth.api_keys import ApiKeyStore
     from peopleinfo.auth.ended_sessions import EndedSessionStore
     from peopleinfo.matching.candidates import MatchIndex
+    from peopleinfo.people.import_log import ImportLog
     from peopleinfo.people.search_index import SearchIndex
 
 
@@ -29,6 +30,10 @@ class OpenedStore(Store, Protocol):
         """The store of ended console sessions."""
 
     @property
+    def imports(self) -> ImportLog:
+        """The log of imports."""
+
+    @property
     def search(self) -> SearchIndex | None:
         """The search index, None if the store has none."""
 
@@ -46,6 +51,7 @@ class ServiceStore(NamedTuple):
     """32 random bytes, generated when the store is created, from which all processes derive keys."""
     api_keys: ApiKeyStore
     ended_sessions: EndedSessionStore
+    imports: ImportLog
     cache: ServiceCache | None = None
     """The cache in front of the records, None if none is configured."""
     search: SearchIndex | None = None

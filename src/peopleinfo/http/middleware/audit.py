@@ -78,7 +78,7 @@ class RequestAudit:
         self._client = client
         self._people = people
         self._fields: tuple[str, ...] = ()
-        self.is_change = operation.scope is Scope.WRITE
+        self.is_change = operation.scope is not Scope.READ and operation.method != "get"
 
     def check_writable(self) -> None:
         """Raise AuditUnavailable if the audit log cannot accept events."""

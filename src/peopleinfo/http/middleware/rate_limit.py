@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 MAX_FAILURES: Final = 30  # failed authentications per minute and network
 MAX_PUBLIC_REQUESTS: Final = 6_000  # requests of public routes per minute and network
-_BULK_COSTS: Final = {"exportPeople": 100, "exportFound": 100, "importPeople": 100, "exportPerson": 100}
+_BULK_COSTS: Final = {
+    "exportPeople": 100,
+    "exportFound": 100,
+    "importPeople": 100,
+    "undoImport": 100,
+    "exportPerson": 100,
+}
 _CHEAP_OPERATIONS: Final = frozenset({"getPerson", "getPeople", "getMetrics"})
 
 

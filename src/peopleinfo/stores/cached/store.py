@@ -216,9 +216,11 @@ class CachedStore:
         checkpoint: tuple[Checkpoint, Checkpoint] | None = None,
         offsets: Sequence[int] = (),
         principal: str | None = None,
+        import_id: bytes | None = None,
     ) -> list[str]:
         names = {self._name_of(data.surname_key) for data in people}
-        write = partial(self._store.create_many, people, checkpoint=checkpoint, offsets=offsets, principal=principal)
+        origin: dict[str, Any] = {"principal": principal, "import_id": import_id}
+        write = partial(self._store.create_many, people, checkpoint=checkpoint, offsets=offsets, **origin)
         return await self._write_fenced(names, write, bulk=True)
 
     async def create_each(self, creations: Sequence[Creation], *, principal: str | None = None) -> list[CreateOutcome]:

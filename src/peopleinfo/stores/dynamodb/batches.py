@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from peopleinfo.people.history import Origin
     from peopleinfo.people.store import CreateOutcome, Creation, PersonStore, Replacement, ReplaceOutcome
     from peopleinfo.stores.dynamodb.client import TableClient
+    from peopleinfo.stores.dynamodb.imports import DynamoDBImportLog
     from peopleinfo.stores.dynamodb.record_format import RecordFormat
 
 _ATTRIBUTES: Final = ", ".join(("pk", "sk", "version", "body", *ORIGIN, INDEXED))
@@ -30,11 +31,19 @@ _ATTRIBUTES: Final = ", ".join(("pk", "sk", "version", "body", *ORIGIN, INDEXED)
 class RecordBatches:
     """Reads records together, and changes them concurrently."""
 
-    def __init__(self, table: TableClient, record_format: RecordFormat, ids: IdCipher, single: PersonStore) -> None:
+    def __init__(
+        self,
+        table: TableClient,
+        record_format: RecordFormat,
+        ids: IdCipher,
+        imports: DynamoDBImportLog,
+        single: PersonStore,
+    ) -> None:
         """`single` reads and changes one record."""
         self._table = table
         self._format = record_format
         self._ids = ids
+        self._imports = imports
         self._single = single
 
     async def get_many(self, person_ids: Sequence[str]) -> list[StoredPerson | None]:
@@ -75,7 +84,9 @@ class RecordBatches:
                 outcomes[index] = error
 
         with non_atomic_writes() if len(replacements) > 1 else nullcontext():
-            await gather_limited(replace(index, one) for index, one in enumerate(replacements))
+            updated = [(current.person_id, current.version + 1) for _, current in replacements]
+            async with self._imports.updating(origin.import_id, updated):
+                await gather_limited(replace(index, one) for index, one in enumerate(replacements))
         return [outcomes[index] for index in range(len(replacements))]
 
     async def _read_at_home(self, person_ids: Sequence[str]) -> dict[str, StoredPerson]:

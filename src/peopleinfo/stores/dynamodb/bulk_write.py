@@ -18,8 +18,10 @@ from peopleinfo.stores.dynamodb.unique_identifiers import IdentifierPending, Inc
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from peopleinfo.people.history import Origin
     from peopleinfo.people.person import PersonData, StoredPerson
     from peopleinfo.stores.dynamodb.client import Item
+    from peopleinfo.stores.dynamodb.imports import DynamoDBImportLog
     from peopleinfo.stores.dynamodb.items import ItemKey
     from peopleinfo.stores.dynamodb.record_format import NewItem
     from peopleinfo.stores.dynamodb.search_entries import IndexChange
@@ -35,10 +37,12 @@ class BulkWriter(TableWriter):
     def __init__(
         self,
         parts: WriterParts,
-        new: Callable[[ItemKey, PersonData, str | None, int], tuple[NewItem, StoredPerson]],
+        imports: DynamoDBImportLog,
+        new: Callable[[ItemKey, PersonData, Origin, int], tuple[NewItem, StoredPerson]],
     ) -> None:
-        """`new` creates the item and the record of a person at an item key, for a principal and a time in microseconds."""
+        """`new` creates the item and the record of a person at an item key, for an origin and a time in microseconds."""
         super().__init__(parts)
+        self._imports = imports
         self._new = new
 
     async def create_many(
@@ -46,18 +50,22 @@ class BulkWriter(TableWriter):
         people: Sequence[PersonData],
         checkpoint: tuple[Checkpoint, Checkpoint] | None,
         offsets: Sequence[int],
-        principal: str | None,
+        origin: Origin,
     ) -> list[str]:
         """Implement `BulkStore.create_many`."""
         if checkpoint is None:
             with non_atomic_writes() if len(people) > MAX_BATCH_WRITE else nullcontext():
-                first = self._item_keys.new(len(people) or 1)
-                return await self._store_many(people, first, range(len(people)), principal)
+                keys = self._keys(people, self._item_keys.new(len(people) or 1), range(len(people)))
+                async with self._imports.creating(origin.import_id, keys):
+                    return await self._store_many(people, keys, origin)
+        await self._imports.check_not_undone(origin.import_id)
         before, after = checkpoint
         first, retry = await self._begin_step(before, after.rows)
+        keys = self._keys(people, first, offsets or range(len(people)))
         with non_atomic_writes() if people else nullcontext():
-            ids = await self._store_many(people, first, offsets or range(len(people)), principal, retry=retry)
-            await self.commit_checkpoint(before, after)
+            async with self._imports.creating(origin.import_id, keys):
+                ids = await self._store_many(people, keys, origin, retry=retry)
+                await self.commit_checkpoint(before, after)
         return ids
 
     async def read_checkpoint(self, operation_id: bytes) -> Checkpoint:
@@ -76,20 +84,17 @@ class BulkWriter(TableWriter):
     async def _store_many(
         self,
         people: Sequence[PersonData],
-        first: int,
-        offsets: Sequence[int],
-        principal: str | None,
+        homes: Sequence[ItemKey],
+        origin: Origin,
         *,
         retry: bool = False,
     ) -> list[str]:
-        """Store records under the sort keys `first` plus their offsets; a `retry` does not overwrite existing ones."""
+        """Store records at their home keys; a `retry` does not overwrite existing ones."""
         ids = [""] * len(people)
 
         async def write(batches: Iterator[range]) -> None:
             for batch in batches:
-                keys = [
-                    self._item_keys.for_surname(people[index].surname_key, first + offsets[index]) for index in batch
-                ]
+                keys = [homes[index] for index in batch]
                 indexed = [
                     self._entries.change(key, 1, None, people[index]) for index, key in zip(batch, keys, strict=True)
                 ]
@@ -98,7 +103,7 @@ class BulkWriter(TableWriter):
                     more=[item for one in indexed for item in one.items],
                 )
                 new = [
-                    self._new(change.home, people[index], principal, change.time)
+                    self._new(change.home, people[index], origin, change.time)
                     for index, change in zip(batch, changes, strict=True)
                 ]
                 async with self._feed.writing(changes, atomic=False):
@@ -131,6 +136,13 @@ class BulkWriter(TableWriter):
             for one in indexed:
                 await self._entries.undo(one)
             raise
+
+    def _keys(self, people: Sequence[PersonData], first: int, offsets: Sequence[int]) -> list[ItemKey]:
+        """Return the home keys of new records: their sort keys are `first` plus their offsets."""
+        return [
+            self._item_keys.for_surname(person.surname_key, first + offset)
+            for person, offset in zip(people, offsets, strict=True)
+        ]
 
     async def _begin_step(self, before: Checkpoint, rows: int) -> tuple[int, bool]:
         """Record the start of a step up to `rows`; return its first sort key and whether some of its records may exist already.

@@ -1,7 +1,7 @@
 """The versions of records in the table.
 
     partition key `pk`        sort key `sk`   item
-    "h" + a home key          a version       the body of the version, its origin (`made_by`, `made_as`) and the time of its replacement
+    "h" + a home key          a version       the body of the version, its origin (`made_by`, `made_as`, `made_in`) and the time of its replacement
     "erasing"                 a home key      a deletion in progress, whose versions must be erased
 
 A version is stored before the write that replaces it. The item is true whether or not that write is applied, since a version never changes,
@@ -144,14 +144,20 @@ class VersionItems:
 
 def origin_attributes(origin: Origin, time: int) -> Item:
     """Return the attributes of a record about the change that wrote it at a time in microseconds."""
-    return {"made_by": {"S": origin.principal or ""}, "made_as": {"S": origin.operation}, "made_at": number(time)}
+    return {
+        "made_by": {"S": origin.principal or ""},
+        "made_as": {"S": origin.operation},
+        "made_at": number(time),
+        "made_in": binary(origin.import_id or b""),
+    }
 
 
 def origin_of(item: Item, version: int) -> Origin:
     """Return the origin of a version from the attributes of its item. An earlier release stored none."""
     default = default_operation(version)
     operation = Operation(item["made_as"]["S"]) if "made_as" in item else default
-    return Origin(operation, item.get("made_by", {}).get("S") or None)
+    import_id = bytes_attr(item, "made_in") if "made_in" in item else b""
+    return Origin(operation, item.get("made_by", {}).get("S") or None, import_id or None)
 
 
 def time_of(item: Item) -> int:

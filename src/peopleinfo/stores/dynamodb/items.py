@@ -10,6 +10,8 @@
     "h" + a home key                  a version               an earlier version (`history`)
     "erasing"                         a home key              a deletion in progress (`history`)
     "changes" + day + shard           time and random bytes   a change (`changes`)
+    "imports"                         the id of an import     its entry (`imports`)
+    "imported" + the id of an import  a sort key              people of the import (`imports`)
     "deployment"                      "-"                     the secret and the number of shards
 
 The home key of a record is its id, decrypted; it never changes. A change of surname moves the record to the partition of the new surname

@@ -55,14 +55,12 @@ class RecordCreator(TableWriter):
                 return created
         raise StoreUnavailable("no unused item key was found; try again")
 
-    def new(
-        self, item_key: ItemKey, data: PersonData, principal: str | None, time: int
-    ) -> tuple[NewItem, StoredPerson]:
-        """Return the item and the record of a person at an item key, for a principal and a time in microseconds."""
+    def new(self, item_key: ItemKey, data: PersonData, origin: Origin, time: int) -> tuple[NewItem, StoredPerson]:
+        """Return the item and the record of a person at an item key, for an origin and a time in microseconds."""
         at = timestamp(moment(time))
         record = encode_person(self._ids.encode(item_key.block), 1, data, created_at=at, updated_at=at)
         new = self._format.new(item_key, item_key, data.surname_key, record, secrets.token_bytes(8))
-        new.item.update(origin_attributes(Origin(Operation.CREATED, principal), time) | self._entries.indexed)
+        new.item.update(origin_attributes(origin, time) | self._entries.indexed)
         return new, record
 
     async def _create_at(
@@ -75,7 +73,7 @@ class RecordCreator(TableWriter):
     ) -> StoredPerson | None:
         """Store a new person at an item key; return None if the key is in use."""
         changes = await self._feed.announce([Announcement(item_key, 1, Operation.CREATED)], more=indexed.items)
-        new, record = self.new(item_key, data, principal, changes[0].time)
+        new, record = self.new(item_key, data, Origin(Operation.CREATED, principal), changes[0].time)
         async with self._feed.writing(changes):
             await self._unique.check([Incoming(item_key, record.person_id, data)])
             await self._entries.add_words([indexed])

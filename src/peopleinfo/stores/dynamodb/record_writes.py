@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 ABSENT: Final = "attribute_not_exists(pk)"
 AT_VERSION: Final = "version = :expected"
-# About the change that wrote the current version: principal, operation and time in microseconds.
-ORIGIN: Final = ("made_by", "made_as", "made_at")
+# About the change that wrote the current version: principal, operation, time in microseconds and import.
+ORIGIN: Final = ("made_by", "made_as", "made_at", "made_in")
 CARRIED: Final = ("once", "alias", *ORIGIN, "index_plan")  # attributes that a move of the record preserves
 _MOVED: Final = "moved_to = :at"
 

@@ -10,7 +10,7 @@ from peopleinfo.errors import (
     StoreUnavailable,
     VersionConflict,
 )
-from peopleinfo.people.history import UPDATED, Origin, PersonVersion
+from peopleinfo.people.history import UPDATED, Operation, Origin, PersonVersion
 from peopleinfo.people.person import PersonData, StoredPerson, check_stored, decode_header
 from peopleinfo.people.store import (
     Checkpoint,
@@ -31,6 +31,7 @@ from peopleinfo.stores.dynamodb.history import (
     item_person,
     origin_of,
 )
+from peopleinfo.stores.dynamodb.imports import DynamoDBImportLog
 from peopleinfo.stores.dynamodb.items import (
     ItemKey,
     KeyAllocator,
@@ -118,11 +119,12 @@ class DynamoDBStore:
         self._creator = RecordCreator(parts)
         self.create = self._creator.create
         self.search = DynamoDBSearchIndex(table, layout, self._entries, self._bodies_at)
+        self.imports = DynamoDBImportLog(table, self._ids, self._item_keys, limits, now)
         self._writer = RecordWriter(parts)
-        self._bulk = BulkWriter(parts, self._creator.new)
+        self._bulk = BulkWriter(parts, self.imports, self._creator.new)
         self.read_checkpoint = self._bulk.read_checkpoint
         self.delete_checkpoint = self._bulk.delete_checkpoint
-        batches = RecordBatches(table, record_format, self._ids, self)
+        batches = RecordBatches(table, record_format, self._ids, self.imports, self)
         self.get_many = batches.get_many
         self.create_each = batches.create_each
         self.replace_many = batches.replace_many
@@ -212,9 +214,11 @@ class DynamoDBStore:
         checkpoint: tuple[Checkpoint, Checkpoint] | None = None,
         offsets: Sequence[int] = (),
         principal: str | None = None,
+        import_id: bytes | None = None,
     ) -> list[str]:
         await self._format.refresh_keys()
-        return await self._bulk.create_many(people, checkpoint, offsets, principal)
+        origin = Origin(Operation.CREATED, principal, import_id)
+        return await self._bulk.create_many(people, checkpoint, offsets, origin)
 
     async def acquire_lease(self, lease: Lease, *, now: datetime) -> bool:
         return await acquire_lease(self._table, lease, now)

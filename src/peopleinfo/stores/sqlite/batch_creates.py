@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from peopleinfo.errors import IdempotencyKeyConflict, IdempotentPersonDeleted, IdentifierConflict, PeopleInfoError
+from peopleinfo.people.history import Operation, Origin
 from peopleinfo.people.identifiers import have_common_keys
 from peopleinfo.people.person import StoredPerson
 from peopleinfo.stores.sqlite.batches import variable_size
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from peopleinfo.stores.sqlite.idempotency import IdempotencyKeys
     from peopleinfo.stores.sqlite.writer import GroupCommitWriter
 
-    Insert = Callable[[sqlite3.Connection, Sequence[PersonData], str | None], list[StoredPerson]]
+    Insert = Callable[[sqlite3.Connection, Sequence[PersonData], Origin], list[StoredPerson]]
 
 
 class BatchCreator:
@@ -57,7 +58,9 @@ class BatchCreator:
     ) -> list[CreateOutcome]:
         replayed = [self._replay(db, creation) for creation in creations]
         new = [creation for creation, outcome in zip(creations, replayed, strict=True) if outcome is None]
-        records = self._insert(db, [creation.data for creation in new], principal) if new else []
+        records = (
+            self._insert(db, [creation.data for creation in new], Origin(Operation.CREATED, principal)) if new else []
+        )
         if any(creation.idempotency_key for creation in new):
             (last,) = db.execute("SELECT last_seq FROM deployment").fetchone()
             for seq, (creation, record) in enumerate(zip(new, records, strict=True), start=last - len(new) + 1):

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from peopleinfo.errors import PersonNotFound
 from peopleinfo.people.history import Operation, Origin, PersonVersion, VersionPage, default_operation, milliseconds
+from peopleinfo.people.import_log import first_id, retention
 from peopleinfo.people.person import check_stored
 from peopleinfo.people.store import PAGE_SIZE
 from peopleinfo.stores.sqlite.changes import append_changes, expire_changes
+from peopleinfo.stores.sqlite.imports import expire_imports
 
 if TYPE_CHECKING:
     import sqlite3
@@ -20,14 +22,14 @@ if TYPE_CHECKING:
 
 # An encrypted record stays encrypted with its key: the ciphertext is bound to its version.
 _ARCHIVE: Final = """
-    INSERT OR REPLACE INTO history (seq, version, operation, principal, replaced_at, body)
-    SELECT seq, version, operation, principal, ?, body FROM people WHERE seq = ?
+    INSERT OR REPLACE INTO history (seq, version, operation, principal, import_id, replaced_at, body)
+    SELECT seq, version, operation, principal, import_id, ?, body FROM people WHERE seq = ?
 """
 _EXCEEDING: Final = "DELETE FROM history WHERE seq = ? AND version < ?"
 _ERASE: Final = "DELETE FROM history WHERE seq = ?"
-_CURRENT: Final = "SELECT version, operation, principal, body FROM readable WHERE seq = ?"
+_CURRENT: Final = "SELECT version, operation, principal, import_id, body FROM readable WHERE seq = ?"
 _EARLIER: Final = """
-    SELECT version, operation, principal, body FROM readable_history
+    SELECT version, operation, principal, import_id, body FROM readable_history
     WHERE seq = ? AND version > ? AND version < ? AND replaced_at > ? ORDER BY version LIMIT ?
 """
 # Versions are stored in the order of their replacement, so the oldest rows expire first.
@@ -73,7 +75,7 @@ class Recorder:
             versions, size = [], 0
             for row in db.execute(_EARLIER, bounds):
                 versions.append(_version(*row))
-                size += len(row[3])
+                size += len(row[-1])
                 if size >= PAGE_SIZE:
                     break
         finally:
@@ -88,7 +90,8 @@ class Recorder:
         before = milliseconds(now) + 1 if limits.max_versions == 0 else limits.replaced_after(now)
         versions = db.execute(_EXPIRE, (_EXPIRY_ROWS, before)).rowcount
         changes = expire_changes(db, now - limits.changes_age, _EXPIRY_ROWS)
-        return _EXPIRY_ROWS in (versions, changes)
+        imports = expire_imports(db, first_id(now - retention(limits)), _EXPIRY_ROWS)
+        return _EXPIRY_ROWS in (versions, changes, imports)
 
 
 def erase_history(db: sqlite3.Connection, seq: int) -> None:
@@ -96,7 +99,10 @@ def erase_history(db: sqlite3.Connection, seq: int) -> None:
     db.execute(_ERASE, (seq,))
 
 
-def _version(version: int, operation: str | None, principal: str | None, body: Any) -> PersonVersion:
+def _version(
+    version: int, operation: str | None, principal: str | None, import_id: bytes | None, body: Any
+) -> PersonVersion:
     """Return the version in a row. A row without an operation was created, or stored by an earlier release."""
     default = default_operation(version)
-    return PersonVersion(version, Origin(Operation(operation) if operation else default, principal), check_stored(body))
+    origin = Origin(Operation(operation) if operation else default, principal, import_id)
+    return PersonVersion(version, origin, check_stored(body))

@@ -54,13 +54,14 @@ _MIGRATIONS: Final = (
 )
 _DECRYPTED_VIEW: Final = """
     CREATE TEMP VIEW {name} AS
-    SELECT p.surname_key, p.seq, p.fold, p.version, p.operation, p.principal, p.plan,
+    SELECT p.surname_key, p.seq, p.fold, p.version, p.operation, p.principal, p.import_id, p.plan,
         decrypted(p.seq, p.version, p.body, k.wrapped) AS body
     FROM people p {index} CROSS JOIN person_keys k ON k.seq = p.seq
 """
 _DECRYPTED_HISTORY: Final = """
     CREATE TEMP VIEW readable_history AS
-    SELECT h.seq, h.version, h.operation, h.principal, h.replaced_at, decrypted(h.seq, h.version, h.body, k.wrapped) AS body
+    SELECT h.seq, h.version, h.operation, h.principal, h.import_id, h.replaced_at,
+        decrypted(h.seq, h.version, h.body, k.wrapped) AS body
     FROM history h CROSS JOIN person_keys k ON k.seq = h.seq
 """
 _KEY_MISSING: Final = """

@@ -143,6 +143,22 @@ MIGRATIONS: Final = (
         body BLOB NOT NULL
     ) STRICT;
     """,
+    """
+    ALTER TABLE people ADD COLUMN import_id BLOB; -- of the current version; NULL if no import stored it
+    ALTER TABLE history ADD COLUMN import_id BLOB;
+    CREATE TABLE imports (
+        import_id BLOB PRIMARY KEY,     -- in the order of the imports
+        state TEXT NOT NULL,
+        body BLOB NOT NULL              -- the JSON of an ImportEntry
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE imported (             -- people of an import, in batches
+        import_id BLOB NOT NULL,
+        n INTEGER NOT NULL,
+        people BLOB NOT NULL,
+        outcome BLOB,                   -- of their undo
+        PRIMARY KEY (import_id, n)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 
 # The views for reading records; `person_keys` defines decrypting views with the same names.

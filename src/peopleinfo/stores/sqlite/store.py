@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from peopleinfo.crypto.person_ids import BLOCK_SIZE, IdCipher
 from peopleinfo.errors import IdentifierConflict, PersonNotFound, StoreUnavailable, VersionConflict
 from peopleinfo.people.folding import FOLD_VERSION
-from peopleinfo.people.history import UPDATED, Operation
+from peopleinfo.people.history import UPDATED, Operation, Origin
+from peopleinfo.people.import_log import created_batches, updated_batches
 from peopleinfo.people.person import (
     PersonData,
     StoredPerson,
@@ -20,14 +21,7 @@ from peopleinfo.people.person import (
     split_record,
     timestamp,
 )
-from peopleinfo.people.store import (
-    Checkpoint,
-    IdempotencyKey,
-    Lease,
-    Page,
-    PurgeResult,
-    ReindexResult,
-)
+from peopleinfo.people.store import Checkpoint, IdempotencyKey, Lease, Page, PurgeResult, ReindexResult
 from peopleinfo.stores.sqlite import batches
 from peopleinfo.stores.sqlite.api_keys import SqliteApiKeyStore
 from peopleinfo.stores.sqlite.batch_creates import BatchCreator
@@ -35,6 +29,7 @@ from peopleinfo.stores.sqlite.changes import read_changes
 from peopleinfo.stores.sqlite.checkpoints import acquire_lease, advance_checkpoint, delete_checkpoint, read_checkpoint
 from peopleinfo.stores.sqlite.ended_sessions import SqliteEndedSessionStore
 from peopleinfo.stores.sqlite.idempotency import IdempotencyKeys
+from peopleinfo.stores.sqlite.imports import SqliteImportLog, check_not_undone, record_imported
 from peopleinfo.stores.sqlite.match_index import SqliteMatchIndex
 from peopleinfo.stores.sqlite.paging import SEQ_SIZE, find_page, full_page, parse_position, position_after, scan_page
 from peopleinfo.stores.sqlite.reindex import INDEXED_BY, Keys, Reindex, data_of
@@ -48,7 +43,7 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
     from datetime import datetime
 
-    from peopleinfo.people.history import ChangePage, Origin, VersionPage
+    from peopleinfo.people.history import ChangePage, VersionPage
     from peopleinfo.people.person_filter import PersonFilter
     from peopleinfo.people.store import Replacement, ReplaceOutcome
     from peopleinfo.stores.sqlite.errors import ErrorTranslator
@@ -63,9 +58,10 @@ T = TypeVar("T")
 _READINESS_TIMEOUT: Final = 2.0
 _ID_CHECK: Final = bytes(BLOCK_SIZE - SEQ_SIZE)  # second half of an id's block; identifies ids that this store issued
 
-_INSERT: Final = "INSERT INTO people (surname_key, seq, fold, version, body, principal, plan) VALUES"
+_INSERT: Final = "INSERT INTO people (surname_key, seq, fold, version, body, principal, import_id, plan) VALUES"
 _UPDATE: Final = """
-    UPDATE people SET surname_key = ?, fold = ?, version = ?, body = ?, operation = ?, principal = ?, plan = ? WHERE seq = ?
+    UPDATE people SET surname_key = ?, fold = ?, version = ?, body = ?, operation = ?, principal = ?, import_id = ?, plan = ?
+    WHERE seq = ?
 """
 
 
@@ -97,6 +93,7 @@ class SqliteStore:
         self._errors = errors
         self._now = now
         self.api_keys = SqliteApiKeyStore(reader, writer, errors)
+        self.imports = SqliteImportLog(reader, writer, errors)
         self.ended_sessions = SqliteEndedSessionStore(reader, writer, errors, now)
         self.secret = secret
         self._encryptor = encryptor  # None: records are not encrypted
@@ -127,7 +124,7 @@ class SqliteStore:
         def change(db: sqlite3.Connection) -> StoredPerson:
             if idempotency_key is not None and (first := self._idempotency.replay(db, idempotency_key)):
                 return StoredPerson(self._id_of(first[0]), 1, first[1])
-            (record,) = self._insert(db, [details], principal)
+            (record,) = self._insert(db, [details], Origin(Operation.CREATED, principal))
             if idempotency_key is not None:
                 (seq,) = db.execute("SELECT last_seq FROM deployment").fetchone()
                 self._idempotency.save(db, idempotency_key, seq, record.body)
@@ -201,10 +198,15 @@ class SqliteStore:
         checkpoint: tuple[Checkpoint, Checkpoint] | None = None,
         offsets: Sequence[int] = (),
         principal: str | None = None,
+        import_id: bytes | None = None,
     ) -> list[str]:
         def change(db: sqlite3.Connection) -> list[str]:
+            check_not_undone(db, import_id)
             advance_checkpoint(db, checkpoint)
-            return [record.person_id for record in self._insert(db, people, principal)]
+            origin = Origin(Operation.CREATED, principal, import_id)
+            ids = [record.person_id for record in self._insert(db, people, origin)]
+            record_imported(db, import_id, created_batches(ids))
+            return ids
 
         return await self._writer.run(change)
 
@@ -224,16 +226,16 @@ class SqliteStore:
         seqs = self._seqs([current.person_id for _, current in replacements])
 
         def change(db: sqlite3.Connection) -> list[ReplaceOutcome]:
+            check_not_undone(db, origin.import_id)
             outcomes: list[ReplaceOutcome] = []
             for seq, (data, current) in zip(seqs, replacements, strict=True):
                 try:
                     outcomes.append(self._replace(db, seq, current.person_id, data, current.version, origin))
-                except (
-                    PersonNotFound,
-                    VersionConflict,
-                    IdentifierConflict,
-                ) as error:  # raised before the first write of the record
+                # Raised before the first write of the record.
+                except (PersonNotFound, VersionConflict, IdentifierConflict) as error:
                     outcomes.append(error)
+            updated = [(one.person_id, one.version) for one in outcomes if isinstance(one, StoredPerson)]
+            record_imported(db, origin.import_id, updated_batches(updated))
             return outcomes
 
         return await self._writer.run(change, size=sum(batches.variable_size(data) for data, _ in replacements))
@@ -271,7 +273,7 @@ class SqliteStore:
             upsert.add(incoming)
             batches.check_not_encrypted(db, encrypted=self._encryptor is not None)
             self._entries.add(db, [(person.seq, data_of(person.row[-1])) for person in upsert.inserts])
-            self._insert_rows(db, [person.row for person in upsert.inserts], None)
+            self._insert_rows(db, [person.row for person in upsert.inserts], UPDATED)
             self._recorder.created(db, [person.key for person in upsert.inserts], now)
             for person in upsert.updates:
                 key, seq, fold, version, body = person.row
@@ -358,9 +360,7 @@ class SqliteStore:
     def _id_of(self, seq: int) -> str:
         return self._ids.encode(seq.to_bytes(SEQ_SIZE) + _ID_CHECK)
 
-    def _insert(
-        self, db: sqlite3.Connection, people: Sequence[PersonData], principal: str | None
-    ) -> list[StoredPerson]:
+    def _insert(self, db: sqlite3.Connection, people: Sequence[PersonData], origin: Origin) -> list[StoredPerson]:
         batches.check_not_encrypted(db, encrypted=self._encryptor is not None)
         (last,) = db.execute(
             "UPDATE deployment SET last_seq = last_seq + ? RETURNING last_seq", (len(people),)
@@ -372,15 +372,15 @@ class SqliteStore:
             rows.append((details.surname_key, seq, FOLD_VERSION, 1, record.body))
             records.append(record)
         self._entries.add_unique(db, [(row[1], details) for row, details in zip(rows, people, strict=True)])
-        self._insert_rows(db, rows, principal)
+        self._insert_rows(db, rows, origin)
         self._recorder.created(db, [(record.person_id, 1) for record in records], now)
         return records
 
-    def _insert_rows(self, db: sqlite3.Connection, rows: list[Row], principal: str | None) -> None:
+    def _insert_rows(self, db: sqlite3.Connection, rows: list[Row], origin: Origin) -> None:
         if self._encryptor:
             rows = self._encryptor.encrypt_new(db, rows)
         # Sorted in the order of the file.
-        batches.insert_rows(db, _INSERT, [(*row, principal, self._entries.number) for row in sorted(rows)])
+        batches.insert_rows(db, _INSERT, [(*row, *origin[1:], self._entries.number) for row in sorted(rows)])
 
     def _replace(
         self, db: sqlite3.Connection, seq: int, person_id: str, details: PersonData, expected: int, origin: Origin
