@@ -233,6 +233,7 @@ class _Import:
                         rejects.write(results)
                         skipped.add(results)
                         advance(len(results))
+                        del results  # its memory serves the next batch
                 except InvalidInput as error:
                     raise InvalidInput(
                         f"{path}: {error}; {(await import_.progress()).stored} records before it are stored"

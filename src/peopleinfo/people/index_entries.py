@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from peopleinfo.people import identifiers, query_dates
 from peopleinfo.people.fields import FIELDS
 from peopleinfo.people.folding import FOLD_VERSION, fold
-from peopleinfo.people.words import divide, divide_rare, is_cjk, significant, split_postcode, without_particle
+from peopleinfo.people.words import (
+    divide,
+    divide_rare,
+    is_cjk,
+    significant,
+    split_postcode,
+    unfolded_words,
+    without_particle,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -171,13 +179,14 @@ def _birthdate_keys(birthdate: str) -> tuple[str, ...]:
 
 
 def _address_keys(address: str) -> list[str]:
-    keys = [key for word in _divided_address(address) if (key := _address_entry_key(word))]
-    return keys[:MAX_ADDRESS_ENTRIES]
+    words = [word for line in address.splitlines() for word in unfolded_words(line)]
+    return [key for word in words for key in _address_entry_keys(word)][:MAX_ADDRESS_ENTRIES]
 
 
 def address_words(address: str) -> list[str]:
     """Return the folded words of an address, with one form of street, road and similar words."""
-    return [_SAME_WORDS.get(word, word) for word in _divided_address(address)]
+    words = [word for line in address.splitlines() for word in divide_rare(line)]
+    return [_SAME_WORDS.get(half, half) for word in words for half in split_postcode(word)]
 
 
 def address_forms(word: str) -> list[str]:
@@ -194,21 +203,17 @@ def address_key(word: str) -> str:
     return street[1] if street else _SAME_WORDS.get(word, word)
 
 
-def _divided_address(address: str) -> list[str]:
-    return [half for line in address.splitlines() for word in divide_rare(line) for half in split_postcode(word)]
+def _keys_of_address_word(word: str) -> tuple[str, ...]:
+    keys = [address_key(_SAME_WORDS.get(half, half)) for half in split_postcode(fold(word))]
+    return tuple(ADDRESS + key[:_MAX_WORD] for key in keys if not is_generic(key))
 
 
-def _entry_key_of_address(word: str) -> str:
-    key = address_key(_SAME_WORDS.get(word, word))
-    return "" if is_generic(key) else ADDRESS + key[:_MAX_WORD]
+_cached_keys_of_address_word = lru_cache(maxsize=32_768)(_keys_of_address_word)
 
 
-_cached_entry_key_of_address = lru_cache(maxsize=32_768)(_entry_key_of_address)
-
-
-def _address_entry_key(word: str) -> str:
-    """Return the key of a word of an address, "" for a word that selects no person."""
-    return (_cached_entry_key_of_address if len(word) <= _MAX_CACHED_LENGTH else _entry_key_of_address)(word)
+def _address_entry_keys(word: str) -> tuple[str, ...]:
+    """Return the keys of a word of an address, none for a word that selects no person."""
+    return (_cached_keys_of_address_word if len(word) <= _MAX_CACHED_LENGTH else _keys_of_address_word)(word)
 
 
 def is_generic(word: str) -> bool:

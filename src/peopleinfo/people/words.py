@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _MAX_CACHED_LENGTH: Final = 40  # characters
 MAX_WORDS: Final = 12  # words of a field that are compared; further words are ignored
 _DIVIDERS: Final = re.compile(r"[\s,;:/&()\[\]{}<>\"“”„«»_|，、；　" + re.escape(SEPARATORS) + "]+")
+_ASCII_DIVIDERS: Final = bytes(32 if _DIVIDERS.fullmatch(chr(code)) else code for code in range(256))
 _CASE_BOUNDARY: Final = re.compile("(?<=[a-zß-öø-ÿ])(?=[A-ZÀ-ÖØ-Þ])")  # MacDonald, DeVries
 _CJK: Final = re.compile(
     "[\u3005\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff]+"
@@ -107,10 +108,18 @@ def divide(text: str) -> list[str]:
 
 def divide_rare(text: str) -> tuple[str, ...]:
     """Return the words of a text that is seldom divided again, such as an address."""
+    return tuple([word for part in unfolded_words(text) if (word := fold(part))])
+
+
+def unfolded_words(text: str) -> list[str]:
+    """Return the first words of a text as they are written; a text of punctuation is one word."""
     is_lower_or_title = text.islower() or text.istitle()  # then it has no capital letter within a word
-    parts = _DIVIDERS.split(text if is_lower_or_title else _CASE_BOUNDARY.sub(" ", text))
-    words = [word for part in parts if (word := fold(part))]
-    return tuple(words[:MAX_WORDS] or [word for word in [fold(text)] if word])
+    spaced = text if is_lower_or_title else _CASE_BOUNDARY.sub(" ", text)
+    if text.isascii():  # the same result in a fifth of the time
+        words = spaced.encode().translate(_ASCII_DIVIDERS).decode().split()
+    else:
+        words = [word for word in _DIVIDERS.split(spaced) if word]
+    return words[:MAX_WORDS] or [text]
 
 
 _cached_divide = lru_cache(maxsize=32_768)(divide_rare)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -60,6 +59,14 @@ class _Entries(NamedTuple):
         kept = () if self.order != other.order else other.keys
         keys = [key for key in self.keys if key not in kept]
         return self._replace(keys=keys, matches=[row for row in self.matches if row not in other.matches])
+
+
+class _Rows(NamedTuple):
+    """Rows of the table of entries, as columns."""
+
+    keys: list[str]
+    names: list[str]
+    seqs: list[int]
 
 
 class SearchEntries:
@@ -134,19 +141,20 @@ class SearchEntries:
         return _Entries(order, seq, keys, matches)
 
     def _insert(self, db: sqlite3.Connection, people: list[_Entries]) -> None:
-        by_key: defaultdict[str, list[_Entries]] = defaultdict(list)
-        stored = self._stored_key if self.code else str
-        for person in sorted(people):
-            for key in person.keys:
-                by_key[stored(key)].append(person)
-        # One list, in the order of the file: a tuple for each of many entries would be slow to collect.
-        values: list[str | int] = []
-        for key in sorted(by_key):
-            for person in by_key[key]:
-                values += (key, person.order, person.seq)
-        values += chain.from_iterable(sorted(row for person in people for row in person.matches))
-        insert_values(db, _INSERT, 3, values)
+        people = sorted(people)
+        insert_values(db, _INSERT, 3, _sorted_values(self._rows(people)))
         self._insert_words(db, {word for person in people for key in person.keys if (word := name_of(key))})
+
+    def _rows(self, people: list[_Entries]) -> _Rows:
+        rows = _Rows([], [], [])
+        for order, seq, keys, matches in people:
+            rows.keys.extend(map(self._stored_key, keys) if self.code else keys)
+            rows.names.extend([order] * len(keys))
+            for key, sub, _ in matches:
+                rows.keys.append(key)
+                rows.names.append(sub)
+            rows.seqs.extend([seq] * (len(keys) + len(matches)))
+        return rows
 
     def _insert_words(self, db: sqlite3.Connection, words: Iterable[str]) -> None:
         first = {self._first_row(word): word for word in words}
@@ -175,6 +183,16 @@ class SearchEntries:
             return [(key, word) for key in deletion_keys(word)]
         code = self.code(word)
         return [(self.code(key), code) for key in bucket_keys(word) if key[0] in _HASHED]
+
+
+def _sorted_values(rows: _Rows) -> list[str | int]:
+    """Return the values of all rows in the order of the file. One list: many tuples would be slow to collect."""
+    order = sorted(range(len(rows.keys)), key=rows.keys.__getitem__)
+    values: list[str | int] = [0] * (3 * len(order))
+    values[0::3] = [rows.keys[index] for index in order]
+    values[1::3] = [rows.names[index] for index in order]
+    values[2::3] = [rows.seqs[index] for index in order]
+    return values
 
 
 def delete_people(db: sqlite3.Connection, seqs: str) -> None:
