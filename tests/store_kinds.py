@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from peopleinfo.crypto.master_key import Encryption, FileMasterKey, create_file
 from peopleinfo.errors import PersonNotFound
 from peopleinfo.people.history import DEFAULT_LIMITS
+from peopleinfo.people.index_entries import DEFAULT_PLAN
 from peopleinfo.people.person import PersonData
 from peopleinfo.people.person_filter import PersonFilter, Search
 from peopleinfo.settings.urls import DynamoDBUrl
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from peopleinfo.people.history import HistoryLimits
+    from peopleinfo.people.index_entries import IndexPlan
     from peopleinfo.people.person import StoredPerson
     from peopleinfo.people.store import Page, Store
     from peopleinfo.stores.cached.store import CachedStore
@@ -82,7 +84,7 @@ class MonotonicClock:
 
 @asynccontextmanager
 async def open_store(
-    kind: str, tmp_path: Path, clock: Clock, limits: HistoryLimits = DEFAULT_LIMITS
+    kind: str, tmp_path: Path, clock: Clock, limits: HistoryLimits = DEFAULT_LIMITS, plan: IndexPlan = DEFAULT_PLAN
 ) -> AsyncIterator[OpenedStore]:
     """Open a store of this kind; the same `tmp_path` opens the same store."""
     async with AsyncExitStack() as stack:
@@ -92,12 +94,13 @@ async def open_store(
                 now=clock.now,
                 encryption=encryption(tmp_path) if kind == ENCRYPTED else None,
                 limits=limits,
+                plan=plan,
             )
         else:
             location = table_location(kind.removesuffix("+encrypted"), tmp_path)
             given = encryption(tmp_path) if kind == ENCRYPTED_TABLE else None
             await make_table(location, encrypted=given is not None)
-            opening = open_dynamodb(location, now=clock.now, encryption=given, limits=limits)
+            opening = open_dynamodb(location, now=clock.now, encryption=given, limits=limits, plan=plan)
         store = await stack.enter_async_context(opening)
         if kind == CACHED:
             url = valkey_servers.shared_url()

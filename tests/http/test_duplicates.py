@@ -15,7 +15,7 @@ from tests.http.test_problems import assert_problem
 if TYPE_CHECKING:
     from pathlib import Path
 
-STORE_KINDS = ["sqlite"]
+STORE_KINDS = ["sqlite", "ministack"]
 UNKNOWN = "0123456789abcdef0123456789abcdef"
 
 
@@ -137,7 +137,7 @@ def test_creation_of_a_certain_duplicate_is_refused(client: httpx.Client, surnam
 
 
 async def test_simultaneous_creations_detect_each_other(server: Server, surname: str) -> None:
-    pairs = 25
+    pairs = 10
     clients = [httpx.AsyncClient(base_url=server.url, timeout=HANG_TIMEOUT) for _ in range(2)]
 
     async def create_both(number: int, mode: str) -> list[httpx.Response]:

@@ -39,7 +39,7 @@ class MatchIndex(Protocol):
         """Return the entries of each look-up, at most `MAX_BLOCK` + 1 in the order of their subs, in one round."""
 
     async def size(self, lookup: Lookup) -> int:
-        """Return the number of entries of a look-up that has more than `MAX_BLOCK`."""
+        """Return the number of entries of a look-up that has more than `MAX_BLOCK`, or a lower bound above 10,000."""
 
     async def read_people(self, refs: Sequence[bytes]) -> list[bytes | None]:
         """Return the JSON of the records; None for an entry without its person."""

@@ -66,6 +66,10 @@ class DynamoDBSearchIndex:
         bodies = await self._bodies(homes[:limit])
         return [body for body in bodies if body is not None], last is not None or len(homes) > limit
 
+    async def is_complete(self) -> bool:
+        """Return whether every person is indexed under the current plan."""
+        return await self._read_progress() is None
+
     async def complete(self) -> None:
         """Record that every person of the table is indexed under the current plan."""
         with suppress(ConditionFailed):

@@ -5,6 +5,7 @@
     "x" + kind + hash of a word                        hashed order, NUL, home key        an entry of hashes
     "v" + hash of a key of similar words               length of a word, word             a word of the vocabulary
     "v" + hash of a key of similar words               hash of a word                     the same in an index of hashes
+    "m" + a match key                                  sub, home key                      a match entry (`peopleinfo.matching`)
     "search index" + a plan                            "-"                                the progress of `reindex`
 
 An entry has the version of the record that it was written for, and the time of the write in seconds.
@@ -16,6 +17,8 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from peopleinfo.crypto.person_ids import BLOCK_SIZE, derive_key
+from peopleinfo.matching.entries import MatchEntries
+from peopleinfo.matching.keys import KEY_SIZE, SUB_SIZE
 from peopleinfo.people.index_entries import BIRTHDATE, IDENTIFIER, NAME, keys_and_order, map_words, name_of
 from peopleinfo.people.similarity import MAX_SOUND_DIFFERENCE, bucket_keys
 from peopleinfo.people.words import is_cjk
@@ -25,6 +28,7 @@ from peopleinfo.stores.search_words import ORDER_CODE, code_of, word_coder
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from peopleinfo.matching.keys import Lookup as MatchLookup
     from peopleinfo.people.index_entries import IndexPlan
     from peopleinfo.people.person import PersonData
     from peopleinfo.people.search_index import Lookup
@@ -35,7 +39,7 @@ if TYPE_CHECKING:
 _MAX_SORT_KEY: Final = 1_024  # bytes
 _MAX_WORD: Final = 256  # bytes; a longer word is hashed
 _HASH_SIZE: Final = 8  # bytes
-_ENTRY, _WORD = b"x", b"v"
+_ENTRY, _WORD, _MATCH = b"x", b"v", b"m"
 _COLLAPSED, _SOUND = "=", "~"  # first letters of keys of similar words
 
 
@@ -53,12 +57,14 @@ class SearchItems:
     def __init__(self, secret: bytes, *, is_readable: bool) -> None:
         """`secret` is that of the deployment."""
         self._secret = derive_key(secret, "search items")
+        self._matches = MatchEntries(secret)
         self.code: Callable[[str], str] | None = None if is_readable else word_coder(secret)
 
     def rows(self, data: PersonData, plan: IndexPlan, home: ItemKey) -> Rows:
         """Return the entries of a person."""
         keys, order = keys_and_order(data, plan)
-        return {self._entry_key(key, order, home): name_of(key) for key in keys}
+        rows = {self._entry_key(key, order, home): name_of(key) for key in keys}
+        return rows | {ItemKey(_MATCH + key, sub + home.block): "" for key, sub in self._matches.of(data, plan)}
 
     def entry_range(self, lookup: Lookup) -> KeyRange:
         """Return the range of the entries of a lookup."""
@@ -70,7 +76,7 @@ class SearchItems:
 
     def name_word(self, key: ItemKey) -> str:
         """Return the name word of an entry; "" for another kind and for a hash."""
-        if self.code is not None or key.pk[1:2] != NAME.encode():
+        if self.code is not None or key.pk[:2] != _ENTRY + NAME.encode():
             return ""
         return key.sk[: key.sk.index(b"\0")].decode()
 
@@ -122,7 +128,12 @@ class SearchItems:
 def is_entry(item: Item) -> bool:
     """Return whether an item is an entry."""
     pk = bytes_attr(item, "pk")
-    return pk[:1] == _ENTRY and len(pk) == len(_ENTRY) + 1 + _HASH_SIZE
+    return (pk[:1], len(pk)) in ((_ENTRY, len(_ENTRY) + 1 + _HASH_SIZE), (_MATCH, len(_MATCH) + KEY_SIZE))
+
+
+def match_range(lookup: MatchLookup) -> KeyRange:
+    """Return the range of the match entries of a lookup."""
+    return KeyRange(_MATCH + lookup.key, lookup.prefix or b"\0", lookup.prefix + b"\xff" * (SUB_SIZE + BLOCK_SIZE))
 
 
 def is_word(item: Item) -> bool:
@@ -133,7 +144,7 @@ def is_word(item: Item) -> bool:
 
 def is_identifier(key: ItemKey) -> bool:
     """Return whether the entry with a key is that of an identifier."""
-    return key.pk[1:2] == IDENTIFIER.encode()
+    return key.pk[:2] == _ENTRY + IDENTIFIER.encode()
 
 
 def home_of_entry(sort_key: bytes) -> ItemKey:

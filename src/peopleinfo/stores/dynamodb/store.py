@@ -43,6 +43,7 @@ from peopleinfo.stores.dynamodb.items import (
     singleton_key,
 )
 from peopleinfo.stores.dynamodb.leases import acquire_lease
+from peopleinfo.stores.dynamodb.match_index import DynamoDBMatchIndex
 from peopleinfo.stores.dynamodb.paging import PageBuilder, key_at, position_of
 from peopleinfo.stores.dynamodb.record_creator import RecordCreator
 from peopleinfo.stores.dynamodb.record_writer import RecordWriter
@@ -76,8 +77,6 @@ _MAX_SCAN_ITEMS: Final = 1_000  # items requested per call; a response holds at 
 
 class DynamoDBStore:
     """Person records in a DynamoDB table that several processes share."""
-
-    matches = None
 
     def __init__(
         self,
@@ -120,6 +119,7 @@ class DynamoDBStore:
         self.create = self._creator.create
         self.search = DynamoDBSearchIndex(table, layout, self._entries, self._bodies_at)
         self.imports = DynamoDBImportLog(table, self._ids, self._item_keys, limits, now)
+        self.matches = DynamoDBMatchIndex(table, self.search)
         self._writer = RecordWriter(parts)
         self._bulk = BulkWriter(parts, self.imports, self._creator.new)
         self.read_checkpoint = self._bulk.read_checkpoint
