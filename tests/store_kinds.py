@@ -16,6 +16,7 @@ from peopleinfo.people.person import PersonData
 from peopleinfo.people.person_filter import PersonFilter, Search
 from peopleinfo.settings.urls import DynamoDBUrl
 from peopleinfo.stores.cached.store import open_cached
+from peopleinfo.stores.cached.trash import CachedTrash
 from peopleinfo.stores.dynamodb import schema
 from peopleinfo.stores.dynamodb.factory import open_dynamodb, open_table
 from peopleinfo.stores.dynamodb.items import bytes_attr
@@ -144,6 +145,7 @@ class ReadThroughCache:
         self.imports = opened.imports
         self.api_keys = opened.api_keys
         self.ended_sessions = opened.ended_sessions
+        self.trash = CachedTrash(opened.trash, cached)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cached, name)

@@ -15,6 +15,7 @@ from peopleinfo.errors import InvalidSettings, PeopleInfoError
 from peopleinfo.people.history_service import HistoryService
 from peopleinfo.people.person import utc_now
 from peopleinfo.people.service import PeopleService
+from peopleinfo.people.trash import Trash
 from peopleinfo.settings.identifiers import parse_identifiers
 from peopleinfo.stores.registry import is_store_file, open_service_store
 
@@ -43,7 +44,7 @@ async def open_people(settings: Settings, *, create: bool = False) -> AsyncItera
     Raises StoreMissing, StoreConfigurationError.
     """
     async with open_service_store(settings, create=create) as store:
-        yield people_service(store)
+        yield people_service(store, settings)
 
 
 @asynccontextmanager
@@ -58,9 +59,28 @@ async def open_history(settings: Settings) -> AsyncIterator[tuple[HistoryService
         yield HistoryService(store.people), ChangeTokens(store.secret)
 
 
-def people_service(store: ServiceStore) -> PeopleService:
+@asynccontextmanager
+async def open_trash(settings: Settings) -> AsyncIterator[Trash]:
+    """Open the trash of the configured store for the duration of the context. Raises StoreMissing, StoreConfigurationError."""
+    async with open_service_store(settings) as store:
+        yield trash_of(store, settings)
+
+
+def people_service(store: ServiceStore, settings: Settings) -> PeopleService:
     """Return the service on the records of an open store."""
-    return PeopleService(store.people, secret=store.secret, now=utc_now, cache=store.cache, index=store.search)
+    return PeopleService(
+        store.people,
+        secret=store.secret,
+        now=utc_now,
+        cache=store.cache,
+        index=store.search,
+        trash=trash_of(store, settings),
+    )
+
+
+def trash_of(store: ServiceStore, settings: Settings) -> Trash:
+    """Return the trash of an open store."""
+    return Trash(store.trash, age=settings.trash_age, now=utc_now)
 
 
 def match_service(store: ServiceStore, settings: Settings) -> MatchService:
@@ -78,19 +98,19 @@ def match_service(store: ServiceStore, settings: Settings) -> MatchService:
     )
 
 
-def import_history(store: ServiceStore) -> ImportHistory:
+def import_history(store: ServiceStore, settings: Settings) -> ImportHistory:
     """Return the imports of an open store."""
     from peopleinfo.bulk.import_history import ImportHistory  # noqa: PLC0415 - as above
 
     history = HistoryService(store.people)
-    return ImportHistory(store.imports, store.secret, people_service(store), history, store.people)
+    return ImportHistory(store.imports, store.secret, people_service(store, settings), history, store.people)
 
 
 @asynccontextmanager
 async def open_import_history(settings: Settings) -> AsyncIterator[ImportHistory]:
     """Open the imports of the configured store for the duration of the context. Raises StoreMissing, StoreConfigurationError."""
     async with open_service_store(settings) as store:
-        yield import_history(store)
+        yield import_history(store, settings)
 
 
 def _token_verifier(settings: Settings) -> TokenVerifier | None:
@@ -239,7 +259,8 @@ class Application:
             gauges=(store.people.update_gauges, uvicorn_protocol.update_gauges),
         )
         services = Services(
-            people=people_service(store),
+            people=people_service(store, settings),
+            trash=trash_of(store, settings),
             history=HistoryService(store.people),
             matches=(matches := match_service(store, settings)),
             new_records=NewRecords(
@@ -249,7 +270,7 @@ class Application:
                 now=utc_now,
             ),
             imports=ImportTarget(store.people, store.secret, utc_now, store.imports),
-            import_history=import_history(store),
+            import_history=import_history(store, settings),
             store=store.people,
             cache=store.cache,
             authenticator=Authenticator(
@@ -277,6 +298,7 @@ class Application:
 
     async def _start_background_tasks(self, services: Services, store: ServiceStore, stack: AsyncExitStack) -> None:
         from peopleinfo.privacy.expiry import run_expiry  # noqa: PLC0415
+        from peopleinfo.privacy.retention import run_retention, run_trash_expiry  # noqa: PLC0415
 
         settings = self._settings
         await stack.enter_async_context(background_task(services.exposition.sample_loop()))
@@ -284,9 +306,9 @@ class Application:
             rates = services.rate_limiter.rates
             await stack.enter_async_context(_shared_rate_limits(rates, settings, store.secret))
         await stack.enter_async_context(background_task(run_expiry(store.people)))
+        trash_task = run_trash_expiry(store.people, store.trash, services.audit, now=utc_now)
+        await stack.enter_async_context(background_task(trash_task))
         if settings.retention:
-            from peopleinfo.privacy.retention import run_retention  # noqa: PLC0415
-
             retention_task = run_retention(store.people, services.audit, retention=settings.retention, now=utc_now)
             await stack.enter_async_context(background_task(retention_task))
 

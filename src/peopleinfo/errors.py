@@ -133,10 +133,12 @@ class VersionConflict(PeopleInfoError):
 class IdentifierConflict(PeopleInfoError):
     """Another person has the same value of a unique identifier."""
 
-    def __init__(self, field: str, person_id: str) -> None:
+    def __init__(
+        self, field: str, person_id: str, *, remedy: str = "correct the value, or update that person instead"
+    ) -> None:
         self.field = field
         self.person_id = person_id
-        super().__init__(f"another person has the same {field}: correct the value, or update that person instead")
+        super().__init__(f"another person has the same {field}: {remedy}")
 
 
 class PersonMerged(PeopleInfoError):

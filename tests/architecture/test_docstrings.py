@@ -13,6 +13,7 @@ from peopleinfo.auth.ended_sessions import EndedSessionStore
 from peopleinfo.matching.candidates import MatchIndex
 from peopleinfo.people.import_log import ImportLog
 from peopleinfo.people.search_index import SearchIndex
+from peopleinfo.people.trash import TrashStore
 from peopleinfo.stores.dynamodb.record_format import RecordFormat
 from peopleinfo.stores.service_store import OpenedStore, ServiceCache
 
@@ -33,6 +34,7 @@ INTERFACES = {
         ("SearchIndex.", [SearchIndex]),
         ("MatchIndex.", [MatchIndex]),
         ("ImportLog.", [ImportLog]),
+        ("Trash.", [TrashStore]),
     )
 }
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef

@@ -79,7 +79,6 @@ def test_version_option_prints_the_version(tmp_path: Path) -> None:
         (["keys", "create", "x", "--hide=*"], "--hide", "--hide-field"),
         (["sweep", "--retention-period", "1d"], "sweep", "retention run"),
         (["encryption", "on"], "encryption on", "encryption enable"),
-        (["person", "erase", "0" * 32], "person erase", "person delete"),
     ],
 )
 def test_renamed_argument_is_rejected_with_its_new_name(

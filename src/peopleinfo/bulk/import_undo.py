@@ -96,7 +96,7 @@ class ImportUndo:
     async def _undo_batch(self, import_id: bytes, batch: ImportBatch, principal: str | None) -> UndoStep:
         created = batch.people.created
         updated = [person_id for person_id, _ in batch.people.updated]
-        deletions = await self._each([partial(self._delete, person_id) for person_id in created])
+        deletions = await self._each([partial(self._delete, principal, person_id) for person_id in created])
         restore = partial(self._restore, import_id, principal)
         restores = await self._each(
             [partial(restore, person_id, version) for person_id, version in batch.people.updated]
@@ -119,13 +119,13 @@ class ImportUndo:
                 results.append(one)
         return results
 
-    async def _delete(self, person_id: str) -> Reason | None:
+    async def _delete(self, principal: str | None, person_id: str) -> Reason | None:
         """Delete a person that the import created; return why the person is left unchanged, None if not."""
         try:
             current = await self._people.get(person_id)
             if current.version > 1 and not await self._is_as_created(current):
                 return Reason.CHANGED
-            await self._people.delete(person_id, precondition=_at_version(current.version))
+            await self._people.delete(person_id, precondition=_at_version(current.version), principal=principal)
         except PersonNotFound:
             return None
         except PersonMerged:

@@ -28,6 +28,7 @@ from peopleinfo.cli import (
     retention,
     serve,
     store,
+    trash,
 )
 from peopleinfo.cli.renamed import reject_renamed
 from peopleinfo.errors import InvalidSearch, InvalidSettings, PeopleInfoError
@@ -74,6 +75,7 @@ app.command()(doctor.doctor)
 app.add_typer(duplicates.app)
 app.add_typer(import_history.app)
 app.add_typer(person.app)
+app.add_typer(trash.app)
 app.add_typer(retention.app)
 app.add_typer(keys.app)
 app.add_typer(audit.app)

@@ -13,9 +13,11 @@ from peopleinfo.cli.cancellation import run
 from peopleinfo.settings import Settings
 
 if TYPE_CHECKING:
-    pass
+    from collections.abc import Awaitable, Callable
 
-app = typer.Typer(name="person", help="Export or delete the data of one person.", no_args_is_help=True)
+    from peopleinfo.people.service import PeopleService
+
+app = typer.Typer(name="person", help="Export, delete or erase the data of one person.", no_args_is_help=True)
 _Id = Annotated[str, typer.Argument(metavar="ID", help="Id of the person.", show_default=False)]
 
 
@@ -33,14 +35,31 @@ def export(person_id: _Id, store: options.Store = None) -> None:
 
 @app.command()
 def delete(person_id: _Id, store: options.Store = None) -> None:
-    """Delete a person from the store and the cache.
+    """Delete a person from the store and the cache: move it to the trash, or erase it if PEOPLEINFO_TRASH is empty.
 
     The deletion is recorded in the audit log when PEOPLEINFO_AUDIT_LOG is a file.
 
     Example: peopleinfo person delete e953cc6a7f986f7bb8466799a8eb167a
     """
-    run(_delete(Settings.load(store_url=store), person_id))
-    print(f"{person_id} deleted", file=sys.stderr)
+    settings = Settings.load(store_url=store)
+    if settings.trash_age is None:
+        run(_erase(settings, person_id))
+        print(f"{person_id} deleted", file=sys.stderr)
+    else:
+        run(_delete(settings, person_id))
+        print(f"{person_id} deleted; `peopleinfo trash restore {person_id}` restores it", file=sys.stderr)
+
+
+@app.command()
+def erase(person_id: _Id, store: options.Store = None) -> None:
+    """Erase a person permanently from the store, the cache and the trash.
+
+    The erasure is recorded in the audit log when PEOPLEINFO_AUDIT_LOG is a file.
+
+    Example: peopleinfo person erase e953cc6a7f986f7bb8466799a8eb167a
+    """
+    run(_erase(Settings.load(store_url=store), person_id))
+    print(f"{person_id} erased", file=sys.stderr)
 
 
 async def _export(settings: Settings, person_id: str) -> bytes:
@@ -57,12 +76,25 @@ async def _export(settings: Settings, person_id: str) -> bytes:
 
 
 async def _delete(settings: Settings, person_id: str) -> None:
+    from peopleinfo.privacy.audit import COMMAND
+
+    await _remove(settings, person_id, "deletePerson", lambda people: people.delete(person_id, principal=COMMAND))
+
+
+async def _erase(settings: Settings, person_id: str) -> None:
+    await _remove(settings, person_id, "erasePerson", lambda people: people.erase(person_id))
+
+
+async def _remove(
+    settings: Settings, person_id: str, action: str, remove: Callable[[PeopleService], Awaitable[None]]
+) -> None:
+    """Delete or erase a person, and record the action in the audit log."""
     from peopleinfo.app import open_audit_file, open_people
     from peopleinfo.privacy.audit import COMMAND, audit_action, audit_intent
 
     async with AsyncExitStack() as stack:
         audit = open_audit_file(settings, stack)
         people = await stack.enter_async_context(open_people(settings))
-        audit_intent(audit, "erasePerson", person_id, by=COMMAND)
-        await people.delete(person_id)
-        audit_action(audit, "erasePerson", person_id, by=COMMAND)
+        audit_intent(audit, action, person_id, by=COMMAND)
+        await remove(people)
+        audit_action(audit, action, person_id, by=COMMAND)

@@ -10,7 +10,6 @@ from peopleinfo.settings.renamed import RENAMED
 _COMMANDS: Final = {
     ("sweep",): "retention run",
     ("encryption", "on"): "encryption enable",
-    ("person", "erase"): "person delete",
 }
 _FLAGS: Final = {
     (("import",), "--again"): "--force",

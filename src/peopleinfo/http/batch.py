@@ -17,6 +17,7 @@ from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.middleware.rate_limit import cost
 from peopleinfo.http.operations import FIELD_ACCESS_OPERATIONS
 from peopleinfo.http.people import is_fresh, set_private
+from peopleinfo.http.trash_operations import ERASE_PERSON
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import check_patch, redact
 from peopleinfo.people.person import StoredPerson, is_id
@@ -143,6 +144,8 @@ class BatchResource:
             trail = audit_of(req)
             if trail is not None:
                 trail = trail.of_item(operation, item.person_id)
+                if item.operation == "delete" and not self._people.has_trash:
+                    trail.set_action(ERASE_PERSON)
                 trail.record_intent(item.data)
         except _ITEM_ERRORS as error:
             return error
@@ -168,7 +171,7 @@ class BatchResource:
     async def _change(self, principal: Principal, item: BatchItem) -> StoredPerson | None:
         precondition: Precondition | None = item.conditions.require_record if item.conditions else None
         if item.operation == "delete":
-            await self._people.delete(item.person_id, precondition=precondition)
+            await self._people.delete(item.person_id, precondition=precondition, principal=principal.name)
             return None
         precondition = precondition or always_allow
         if item.operation == "replace":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, Final
 
-from peopleinfo.http import batch_schemas, duplicates_schemas, import_schemas, schemas
+from peopleinfo.http import batch_schemas, duplicates_schemas, history_schemas, import_schemas, schemas
 from peopleinfo.http.bodies import MERGE_PATCH
 from peopleinfo.http.problems import PROBLEM_TYPES
 
@@ -87,6 +87,10 @@ _IMPORT: Final = {
     "import_id": IMPORT_ID, "started_at": _TIME, "principal": "clerk", "file": {"name": "members.csv", "digest": None},
     "state": "undone", "created": 800, "updated": 200, "deleted": 800, "restored": 199, "left": 1,
 }  # fmt: skip
+_DELETED: Final = {
+    "person_id": PERSON_ID, "person_name": "Anna", "person_surname": "Müller", "version": 3, "deleted_at": _TIME,
+    "deleted_by": "clerk", "erased_after": "2026-12-24T09:00:00.000Z",
+}  # fmt: skip
 
 BY_TYPE: Final[tuple[tuple[Any, Any], ...]] = (
     (schemas.NewPerson, _NEW_PERSON),
@@ -97,9 +101,10 @@ BY_TYPE: Final[tuple[tuple[Any, Any], ...]] = (
     (schemas.SearchBody, {"surname_prefix": "mull", "limit": 50}),
     (schemas.ExportBody, {"born_from": "1990", "born_to": "1999", "format": "csv"}),
     (schemas.PeoplePage, {"people": [_PERSON], "next_cursor": None}),
-    (schemas.HistoryPage, {"versions": [_VERSION], "next_cursor": None}),
-    (schemas.RestoreBody, {"version": 1}),
-    (schemas.ChangePage, {"changes": [_CHANGE], "next": "6VtSmAhBmm27JOjFkEPq_8Yh", "more": False}),
+    (history_schemas.HistoryPage, {"versions": [_VERSION], "next_cursor": None}),
+    (history_schemas.TrashPage, {"people": [_DELETED], "next_cursor": None}),
+    (history_schemas.RestoreBody, {"version": 1}),
+    (history_schemas.ChangePage, {"changes": [_CHANGE], "next": "6VtSmAhBmm27JOjFkEPq_8Yh", "more": False}),
     (duplicates_schemas.MatchBody, {"person": _NEW_PERSON, "count": 5}),
     (duplicates_schemas.MatchResult, _MATCH),
     (schemas.ImportResult, {"line": 2, "result": "stored", "person_id": PERSON_ID}),

@@ -43,6 +43,7 @@ from peopleinfo.http.schemas import (
     Status,
     Text,
 )
+from peopleinfo.http.trash_operations import TRASH_OPERATIONS
 
 _SEARCH: Final = tuple(
     Parameter("query", field.encode_name, field.type, "") for field in msgspec.structs.fields(SearchBody)
@@ -152,19 +153,7 @@ OPERATIONS: Final = (
         {MERGE_PATCH: NewPerson, JSON: NewPerson},
         (400, 404, 408, 409, 412, 413, 415, 422, 428),
     ),
-    Operation(
-        "/v1/people/{person_id}",
-        "delete",
-        Scope.WRITE,
-        "erasePerson",
-        "Erase a person",
-        "Erases the person permanently. "
-        "With If-Match, the request is rejected with 412 if the person has changed. "
-        "A second request returns 404.",
-        {204: Response("The person is erased.")},
-        (IF_MATCH._replace(required=False),),
-        errors=(400, 404, 412),
-    ),
+    *TRASH_OPERATIONS,
     Operation(
         "/v1/people/{person_id}/export",
         "get",
@@ -331,6 +320,7 @@ FIELD_ACCESS_OPERATIONS: Final = frozenset(
         "getHistory",
         "getVersion",
         "getChanges",
+        "listTrash",
         "importPeople",
         "listImports",
         "getImport",

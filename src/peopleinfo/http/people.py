@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import falcon
 
-from peopleinfo.errors import PersonNotFound
+from peopleinfo.auth.principal import Scope
+from peopleinfo.errors import FieldError, InvalidSearch, PersonNotFound
 from peopleinfo.http import etags
 from peopleinfo.http.bodies import MERGE_PATCH, read_json
 from peopleinfo.http.etags import EvaluatesConditions
@@ -15,6 +16,7 @@ from peopleinfo.http.memory_budget import RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.search_params import parse_query, parse_search
 from peopleinfo.http.text_search import PARAMETER, parse_text_search
+from peopleinfo.http.trash_operations import ERASE_PERSON
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import check_patch, check_search, redact
 from peopleinfo.people.store import CacheStatus, ClientKey
@@ -145,11 +147,20 @@ class PersonResource(EvaluatesConditions):
         set_person(resp, record, hidden)
 
     async def on_delete(self, req: Request, resp: Response, person_id: str) -> None:
-        """Delete the person."""
+        """Delete the person, or erase it if the client or the settings require that."""
         precondition = etags.read(req).require_record if etags.are_given(req) else None
+        erases = _parse_erase(req.params.get("erase"))
+        principal = req.context.principal
+        if erases:
+            principal.require_scope(Scope.ADMIN)
         if trail := audit_of(req):
+            if erases or not self._people.has_trash:
+                trail.set_action(ERASE_PERSON)
             trail.record_intent()
-        await self._people.delete(person_id, precondition=precondition)
+        if erases:
+            await self._people.erase(person_id, precondition=precondition)
+        else:
+            await self._people.delete(person_id, precondition=precondition, principal=principal.name)
         resp.status = 204
 
     on_head = on_get
@@ -167,6 +178,13 @@ class PersonExportResource:
         resp.data = await export_personal_data(self._history, self._audit, person_id)
         resp.set_header("Cache-Control", "private, no-store")
         resp.downloadable_as = "person.json"
+
+
+def _parse_erase(value: Any) -> bool:
+    """Return the parameter `erase`. Raises InvalidSearch."""
+    if value not in (None, "true", "false"):
+        raise InvalidSearch([FieldError("erase", "must be true or false")])
+    return bool(value == "true")
 
 
 def set_person(resp: Response, record: StoredPerson, hidden: frozenset[str] = frozenset()) -> None:

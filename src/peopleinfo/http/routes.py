@@ -18,6 +18,7 @@ from peopleinfo.http.import_preview import ImportPreviewResource
 from peopleinfo.http.imports import ImportResource, reader_threads
 from peopleinfo.http.legacy import DataResource
 from peopleinfo.http.people import PeopleResource, PersonExportResource, PersonResource
+from peopleinfo.http.trash import TrashedPersonResource, TrashResource
 from peopleinfo.telemetry.health import Health
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ def add_people_routes(app: App, services: Services, *, body_timeout: float) -> N
     app.add_route("/v1/people/{person_id}/restore", RestoreResource(services.history, body_timeout=body_timeout))
     app.add_route("/v1/people/match", MatchResource(services.matches, people, body_timeout=body_timeout))
     app.add_route("/v1/people/{person_id}/duplicates", DuplicatesResource(services.matches))
+    app.add_route("/v1/trash", TrashResource(services.trash, cursors))
+    trashed = TrashedPersonResource(services.trash)
+    app.add_route("/v1/trash/{person_id}", trashed)
+    app.add_route("/v1/trash/{person_id}/restore", trashed, suffix="restore")
     app.add_route("/v1/changes", ChangesResource(services.history, tokens, services.shutdown))
     app.add_route("/data", DataResource(people, cursors, body_timeout=body_timeout))
 

@@ -141,52 +141,6 @@ class PeoplePage(Struct):
     ) = UNSET
 
 
-class VersionSummary(Struct):
-    """A version of a person without its values."""
-
-    version: Version
-    at: Time
-    by: Annotated[str | None, Meta(description="The principal; null if it is unknown.")]
-    operation: Annotated[Literal["created", "updated", "restored"], Meta(description="How the version was created.")]
-    fields: Annotated[
-        list[str] | None, Meta(description="The changed fields; null if the previous version is not stored.")
-    ]
-
-
-class HistoryPage(Struct):
-    """A page of versions, oldest first; on the last page, next_cursor is null."""
-
-    versions: list[VersionSummary]
-    next_cursor: Cursor | None
-
-
-class RestoreBody(Struct):
-    """The version to restore."""
-
-    version: Version
-
-
-class Change(Struct):
-    """A change of a person."""
-
-    person_id: Id
-    version: Version
-    operation: Literal["created", "updated", "restored", "deleted"]
-    at: Time
-    person: Annotated[
-        Person | UnsetType,
-        Meta(description="With include=person: the current record; absent if the person is deleted."),
-    ] = UNSET
-
-
-class ChangePage(Struct):
-    """Changes and the token to continue with."""
-
-    changes: list[Change]
-    next: Annotated[str, Meta(description="The token of the next request.")]
-    more: Annotated[bool, Meta(description="Whether more changes follow.")]
-
-
 class Reason(Struct):
     """An error of one field or parameter."""
 
@@ -366,5 +320,5 @@ class PersonExport(Struct):
 
 
 TYPES: Final = (
-    VersionSummary, HistoryPage, EarlierVersion, RestoreBody, Change, ChangePage, NewPerson, Person, LegacyPerson, SearchBody, ExportBody, PeoplePage, Problem, Status, ImportResult, ImportPreview, AuditEvent, AuditSection, PersonExport,
+    EarlierVersion, NewPerson, Person, LegacyPerson, SearchBody, ExportBody, PeoplePage, Problem, Status, ImportResult, ImportPreview, AuditEvent, AuditSection, PersonExport,
 )  # fmt: skip

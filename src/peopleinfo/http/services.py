@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from peopleinfo.people.history_service import HistoryService
     from peopleinfo.people.service import PeopleService
     from peopleinfo.people.store import StoreMaintenance
+    from peopleinfo.people.trash import Trash
     from peopleinfo.privacy.audit import AuditLog
     from peopleinfo.telemetry.access_log import AccessLog
     from peopleinfo.telemetry.prometheus import Exposition
@@ -32,6 +33,7 @@ class Services:
     history: HistoryService
     matches: MatchService
     new_records: NewRecords
+    trash: Trash
     imports: ImportTarget
     import_history: ImportHistory
     store: StoreMaintenance

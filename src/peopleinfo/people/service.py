@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from peopleinfo.errors import FieldError, InvalidPerson, InvalidSearch, PeopleInfoError, PersonNotFound, VersionConflict
 from peopleinfo.people import strict_json
 from peopleinfo.people.birthdate import earliest_date
+from peopleinfo.people.deletion import Deletion
 from peopleinfo.people.field_access import redact, visible_fields
 from peopleinfo.people.history import Operation, Origin
 from peopleinfo.people.person import (
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from peopleinfo.people.query import Query
     from peopleinfo.people.search_index import SearchIndex
     from peopleinfo.people.store import CachedReader, ClientKey, PersonStore
+    from peopleinfo.people.trash import Trash
 
 Precondition = Callable[["StoredPerson"], None]
 """Called with the current record before a change; raises an error to reject the change."""
@@ -61,9 +63,17 @@ class PeopleService:
         now: Callable[[], datetime],
         cache: CachedReader | None = None,
         index: SearchIndex | None = None,
+        trash: Trash | None = None,
     ) -> None:
-        """Derive keys from `secret`. `cache` is the cache in front of the store, `index` its search index; None without one."""
+        """Derive keys from `secret`. `cache` is the cache in front of the store, `index` its search index; None without one.
+
+        `trash` takes the deleted people if it is on.
+        """
         self._store = store
+        deletion = Deletion(store, trash)
+        self.has_trash = deletion.has_trash
+        self.delete = deletion.delete
+        self.erase = deletion.erase
         self._secret = secret
         self._now = now
         self._cache = cache
@@ -195,21 +205,6 @@ class PeopleService:
             principal,
             lambda old, read_only: self._parse(apply_merge_patch(old.to_dict(), patch), old, read_only),
         )
-
-    async def delete(self, person_id: str, *, precondition: Precondition | None = None) -> None:
-        """Delete a person if `precondition` accepts the current record.
-
-        Raises PersonNotFound and the errors of `precondition`.
-        """
-        while True:
-            expected = None
-            if precondition is not None:
-                record = await self._store.get(person_id)
-                precondition(record)
-                expected = record.version
-            with suppress(VersionConflict):  # after a concurrent change, evaluate the precondition again
-                await self._store.delete(person_id, expected=expected)
-                return
 
     async def find(
         self,

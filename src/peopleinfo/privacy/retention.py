@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
@@ -19,12 +20,14 @@ from peopleinfo.privacy.audit import audit_action, audit_intent
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from peopleinfo.people.trash import TrashStore
     from peopleinfo.privacy.audit import AuditLog
 
 RETENTION: Final = "(retention)"  # principal in the audit log; no API key can have this name
 _PAGE_LIMIT: Final = 500
 _PAGE_DELAY: Final = 0.1  # seconds between pages, which leaves resources to requests
 _POLL_INTERVAL: Final = 300.0  # seconds between two attempts to acquire the lease
+_TRASH_START_DELAY: Final = 60.0  # seconds from the start of a process to its first attempt to erase expired trash
 _LEASE_TTL: Final = timedelta(minutes=10)  # without renewal, after which another process takes over the lease
 _RENEWAL_INTERVAL: Final = timedelta(minutes=1)
 _HOLDER_SIZE: Final = 16  # bytes
@@ -81,12 +84,30 @@ async def delete_expired(
     return deleted
 
 
-class RetentionLease:
-    """A lease that makes one of all processes run the daily deletion. Another process takes over if the holder stops renewing it."""
+async def erase_expired_trash(
+    trash: TrashStore, audit: AuditLog | None, *, by: str, on_page: Callable[[], Awaitable[None]] = _no_delay
+) -> int:
+    """Erase the expired people in the trash, and return their number. Safe to repeat and to run concurrently."""
+    erased = 0
+    while people := await trash.expired(limit=_PAGE_LIMIT):
+        for person_id, version in people:
+            audit_intent(audit, "eraseDeletedPerson", person_id, by=by)
+            with suppress(PersonNotFound, VersionConflict):  # erased since
+                await trash.erase(person_id, expected=version)
+                audit_action(audit, "eraseDeletedPerson", person_id, by=by)
+                erased += 1
+        await on_page()
+    return erased
 
-    def __init__(self, store: LeaseStore, now: Callable[[], datetime]) -> None:
+
+class RetentionLease:
+    """A lease that makes one of all processes run a daily deletion. Another process takes over if the holder stops renewing it."""
+
+    def __init__(self, store: LeaseStore, now: Callable[[], datetime], name: str = "retention") -> None:
+        """`name` is the name of the deletion."""
         self._store = store
         self._now = now
+        self._name = name
         self._holder = secrets.token_bytes(_HOLDER_SIZE)
         self._renew_at = now()
 
@@ -113,7 +134,7 @@ class RetentionLease:
     async def _acquire(self, expires_at: datetime) -> bool:
         now = self._now()
         self._renew_at = now + _RENEWAL_INTERVAL
-        return await self._store.acquire_lease(Lease("retention", self._holder, expires_at), now=now)
+        return await self._store.acquire_lease(Lease(self._name, self._holder, expires_at), now=now)
 
 
 class RetentionStore(PersonStore, LeaseStore, Protocol):
@@ -130,16 +151,39 @@ async def run_retention(
 ) -> None:
     """Delete expired records once a day, in one of all processes, until cancelled. Errors are retried after `poll_interval`."""
     lease = RetentionLease(store, now)
+
+    async def delete() -> int:
+        return await delete_expired(store, audit, before=now() - retention, by=RETENTION, on_page=lease.renew)
+
+    await _run_daily("retention", lease, delete, poll_interval)
+
+
+async def run_trash_expiry(
+    store: LeaseStore,
+    trash: TrashStore,
+    audit: AuditLog | None,
+    *,
+    now: Callable[[], datetime],
+    start_delay: float = _TRASH_START_DELAY,
+    poll_interval: float = _POLL_INTERVAL,
+) -> None:
+    """Erase the expired people in the trash once a day like `run_retention`, whether or not the trash is on."""
+    lease = RetentionLease(store, now, "trash")
+    await asyncio.sleep(start_delay)
+    erase = partial(erase_expired_trash, trash, audit, by=RETENTION, on_page=lease.renew)
+    await _run_daily("trash_expiry", lease, erase, poll_interval)
+
+
+async def _run_daily(job: str, lease: RetentionLease, work: Callable[[], Awaitable[int]], poll_interval: float) -> None:
+    """Run a job once a day under its lease, until cancelled. Errors are retried after `poll_interval`."""
     while True:
         try:
             if await lease.acquire():
-                deleted = await delete_expired(
-                    store, audit, before=now() - retention, by=RETENTION, on_page=lease.renew
-                )
+                erased = await work()
                 await lease.finish()
-                _log.info("retention_completed", erased=deleted)
+                _log.info(f"{job}_completed", erased=erased)
         except (Unavailable, LeaseLost) as error:
-            _log.warning("retention_failed", reason=str(error))
+            _log.warning(f"{job}_failed", reason=str(error))
         except PeopleInfoError as error:
-            _log.error("retention_failed", reason=type(error).__name__)
+            _log.error(f"{job}_failed", reason=type(error).__name__)
         await asyncio.sleep(poll_interval)

@@ -164,6 +164,7 @@ class Settings:
         "Earlier versions of each person that are kept: their age since the replacement, for example `365d`, "
         "or their number, for example `10`. 0: none.",
     )
+    trash: str = _setting("", "Time to restore deleted people, for example `30d`. Empty: a deletion erases at once.")
     changes: str = _setting("35d", "Age at which changes leave the feed /v1/changes, for example `35d`.")
     allow_anonymous: bool = _setting(
         False,
@@ -241,6 +242,7 @@ class Settings:
         self.encryption_url  # noqa: B018 - as above
         self.audit_file  # noqa: B018 - as above
         self.retention  # noqa: B018 - as above
+        self.trash_age  # noqa: B018 - as above
         self.origins  # noqa: B018 - as above
         parse_identifiers(self.identifiers)
         parse_indexes(self.search_indexes)
@@ -290,6 +292,11 @@ class Settings:
     def retention(self) -> timedelta | None:
         """Age at which unmodified records are deleted, None for never. Raises InvalidSettings."""
         return parse_days("RETENTION_PERIOD", self.retention_period, "730d") if self.retention_period else None
+
+    @property
+    def trash_age(self) -> timedelta | None:
+        """Time for which deleted people remain in the trash, None if a deletion erases. Raises InvalidSettings."""
+        return parse_days("TRASH", self.trash, "30d") if self.trash else None
 
     @property
     def needs_keys(self) -> bool:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from peopleinfo.people.store import Store
+    from peopleinfo.people.trash import TrashStore
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -53,6 +54,18 @@ class InstrumentedStore:
             STORE_UP.set(0)
             raise
         STORE_UP.set(1)
+
+
+class InstrumentedTrash:
+    """Wraps the trash of a store and measures each operation."""
+
+    def __init__(self, trash: TrashStore) -> None:
+        self.add = _observed("trash_add", trash.add)
+        self.get = _observed("trash_get", trash.get)
+        self.page = _observed("trash_page", trash.page)
+        self.restore = _observed("trash_restore", trash.restore)
+        self.erase = _observed("trash_erase", trash.erase)
+        self.expired = _observed("trash_expired", trash.expired)
 
 
 def _observed(operation: str, method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:

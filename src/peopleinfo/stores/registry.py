@@ -14,7 +14,7 @@ from peopleinfo.people.person import utc_now
 from peopleinfo.settings.durations import parse_days, parse_history
 from peopleinfo.settings.identifiers import parse_identifiers, parse_indexes
 from peopleinfo.settings.urls import DynamoDBUrl
-from peopleinfo.stores.instrumented import InstrumentedStore
+from peopleinfo.stores.instrumented import InstrumentedStore, InstrumentedTrash
 from peopleinfo.stores.service_store import ServiceStore
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from peopleinfo.crypto.master_key import MasterKey
     from peopleinfo.crypto.rotation import KeyStore
     from peopleinfo.people.store import Store
+    from peopleinfo.people.trash import TrashStore
     from peopleinfo.settings import Settings
     from peopleinfo.settings.urls import EncryptionUrl
     from peopleinfo.stores.service_store import OpenedStore
@@ -39,9 +40,11 @@ async def open_service_store(settings: Settings, *, create: bool = False) -> Asy
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(_open_store(settings, create=create))
         people: Store = InstrumentedStore(opened)
+        trash: TrashStore = InstrumentedTrash(opened.trash)
         cached = None
         if settings.cache_url:
             from peopleinfo.stores.cached.store import open_cached  # noqa: PLC0415 - as below
+            from peopleinfo.stores.cached.trash import CachedTrash  # noqa: PLC0415 - as below
 
             people = cached = await stack.enter_async_context(
                 open_cached(
@@ -57,6 +60,7 @@ async def open_service_store(settings: Settings, *, create: bool = False) -> Asy
                     fence_ttl=settings.cache_fence_ttl,
                 )
             )
+            trash = CachedTrash(trash, cached)
         matches = opened.matches if DUPLICATES in index_plan(settings).indexes else None
         yield ServiceStore(
             people,
@@ -64,6 +68,7 @@ async def open_service_store(settings: Settings, *, create: bool = False) -> Asy
             opened.api_keys,
             opened.ended_sessions,
             opened.imports,
+            trash,
             cached,
             opened.search,
             matches,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from peopleinfo.matching.candidates import MatchIndex
     from peopleinfo.people.import_log import ImportLog
     from peopleinfo.people.search_index import SearchIndex
+    from peopleinfo.people.trash import TrashStore
 
 
 class OpenedStore(Store, Protocol):
@@ -34,6 +35,10 @@ class OpenedStore(Store, Protocol):
         """The log of imports."""
 
     @property
+    def trash(self) -> TrashStore:
+        """The deleted people that can be restored."""
+
+    @property
     def search(self) -> SearchIndex | None:
         """The search index, None if the store has none."""
 
@@ -52,6 +57,8 @@ class ServiceStore(NamedTuple):
     api_keys: ApiKeyStore
     ended_sessions: EndedSessionStore
     imports: ImportLog
+    trash: TrashStore
+    """The deleted people, with metrics and the configured cache."""
     cache: ServiceCache | None = None
     """The cache in front of the records, None if none is configured."""
     search: SearchIndex | None = None

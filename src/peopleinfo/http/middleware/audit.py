@@ -78,6 +78,7 @@ class RequestAudit:
         self._client = client
         self._people = people
         self._fields: tuple[str, ...] = ()
+        self._action = operation.name
         self.is_change = operation.scope is not Scope.READ and operation.method != "get"
 
     def check_writable(self) -> None:
@@ -91,6 +92,10 @@ class RequestAudit:
     def set_ids(self, people: tuple[str, ...]) -> None:
         """Set the people in the response, given as ids."""
         self._people = people
+
+    def set_action(self, action: str) -> None:
+        """Replace the name of the operation, for one with several actions. Call this before `record_intent`."""
+        self._action = action
 
     def record_intent(self, data: Any = None) -> None:
         """Write the intent of a change, with the names of its fields. After AuditUnavailable, do not make the change."""
@@ -122,7 +127,7 @@ class RequestAudit:
         name = principal.name if principal else None
         request_id = self._req.scope["request_id"]
         return AuditEvent(
-            time.time(), name, self._operation.name, status, people, self._fields, request_id, self._client, intent
+            time.time(), name, self._action, status, people, self._fields, request_id, self._client, intent
         )
 
 

@@ -109,7 +109,7 @@ class CachedStore:
         self._shared = shared
         self._local = local
         writes = FencedWriter(shared, local, strict=strict, sleep=sleep)
-        self._write_fenced = writes.run
+        self.write_fenced = writes.run
         self._write_each_fenced = writes.run_each
         # (name, page, lease) → read in progress. Reads with the same lease share it, because no write has been applied since.
         self._in_flight: dict[tuple[str, str, bytes], asyncio.Future[Any]] = {}
@@ -175,7 +175,7 @@ class CachedStore:
         self, data: PersonData, *, idempotency_key: IdempotencyKey | None = None, principal: str | None = None
     ) -> StoredPerson:
         write = partial(self._store.create, data, idempotency_key=idempotency_key, principal=principal)
-        return await self._write_fenced([self._name_of(data.surname_key)], write)
+        return await self.write_fenced([self._name_of(data.surname_key)], write)
 
     async def replace(
         self,
@@ -191,19 +191,22 @@ class CachedStore:
         if current.version != expected:
             raise VersionConflict(person_id, actual=current.version)
         old = current
-        names = [person_name(person_id), self._name_of(_surname_key(old)), self._name_of(data.surname_key)]
-        return await self._write_fenced(
+        names = [*self.names_of(old), self._name_of(data.surname_key)]
+        return await self.write_fenced(
             names, lambda: self._store.replace(person_id, data, expected=expected, current=old, origin=origin)
         )
 
     async def delete(self, person_id: str, *, expected: int | None = None) -> None:
+        await self.delete_by(self._store.delete, person_id, expected)
+
+    async def delete_by(self, delete: Callable[..., Awaitable[None]], person_id: str, expected: int | None) -> None:
+        """Delete a person under a fence; `delete` takes its id and its version `expected`."""
         for _ in range(_DELETIONS):
             current = await self._store.get(person_id)
             if expected not in (None, current.version):
                 raise VersionConflict(person_id, actual=current.version)
-            names = [person_name(person_id), self._name_of(_surname_key(current))]
             try:
-                await self._write_fenced(names, partial(self._store.delete, person_id, expected=current.version))
+                await self.write_fenced(self.names_of(current), partial(delete, person_id, expected=current.version))
             except VersionConflict:  # a concurrent change, possibly of the surname
                 continue
             return
@@ -221,7 +224,7 @@ class CachedStore:
         names = {self._name_of(data.surname_key) for data in people}
         origin: dict[str, Any] = {"principal": principal, "import_id": import_id}
         write = partial(self._store.create_many, people, checkpoint=checkpoint, offsets=offsets, **origin)
-        return await self._write_fenced(names, write, bulk=True)
+        return await self.write_fenced(names, write, bulk=True)
 
     async def create_each(self, creations: Sequence[Creation], *, principal: str | None = None) -> list[CreateOutcome]:
         names = [{self._name_of(creation.data.surname_key)} for creation in creations]
@@ -234,28 +237,22 @@ class CachedStore:
         names = {
             name
             for data, current in replacements
-            for name in (
-                person_name(current.person_id),
-                self._name_of(_surname_key(current)),
-                self._name_of(data.surname_key),
-            )
+            for name in (*self.names_of(current), self._name_of(data.surname_key))
         }
-        return await self._write_fenced(
-            names, partial(self._store.replace_many, replacements, origin=origin), bulk=True
-        )
+        return await self.write_fenced(names, partial(self._store.replace_many, replacements, origin=origin), bulk=True)
 
     async def upsert_many(
         self, people: Sequence[bytes], *, checkpoint: tuple[Checkpoint, Checkpoint] | None = None
     ) -> int:
         names = {name for body in people for name in await self._affected_names(body)}
         write = partial(self._store.upsert_many, people, checkpoint=checkpoint)
-        return await self._write_fenced(names, write, bulk=True)
+        return await self.write_fenced(names, write, bulk=True)
 
     async def reindex(self, *, after: bytes | None, limit: int) -> ReindexResult:
         done = await self._store.reindex(after=after, limit=limit)
         # Entries of these keys, and fills in progress, were read before the reindexing.
         names = {_surname_name(key) for pair in done.keys for key in pair}
-        await self._write_fenced(names, _no_write)
+        await self.write_fenced(names, _no_write)
         return done
 
     def update_gauges(self) -> None:
@@ -333,6 +330,10 @@ class CachedStore:
             return await self._store.get(person_id)
         except PersonNotFound:
             return NOT_FOUND
+
+    def names_of(self, record: StoredPerson) -> list[str]:
+        """Return the cache names that contain a record."""
+        return [person_name(record.person_id), self._name_of(_surname_key(record))]
 
     def _name_of(self, surname_key: str) -> str:
         return _surname_name(self._store.index_value(surname_key))

@@ -25,6 +25,7 @@ from peopleinfo.people.person import timestamp
 from peopleinfo.stores.dynamodb.history import moment
 from peopleinfo.stores.dynamodb.items import ItemKey, binary, bytes_attr, int_attr, item_key_of, number
 from peopleinfo.stores.dynamodb.schema import TTL
+from peopleinfo.stores.dynamodb.trash_items import deleted_of, trash_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -165,15 +166,20 @@ class ChangeFeed:
 
     async def _applied(self, items: list[Item]) -> list[Change]:
         """Return the changes of the items, without those that were not applied and without repetitions."""
-        versions = await self._versions({bytes_attr(item, "home") for item in items})
+        versions = await self._versions(homes := {bytes_attr(item, "home") for item in items})
+        stored = set(versions)
+        versions |= await self._deleted_versions(homes - stored)
         changes: dict[tuple[str, int, Operation], Change] = {}
         for item in items:
             home, version = bytes_attr(item, "home"), int_attr(item, "version")
+            operation = Operation(item["operation"]["S"])
             if (current := versions.get(home)) is not None and current < version:
+                continue
+            if current == version and operation is Operation.DELETED and home in stored:
                 continue
             person_id = bytes_attr(item, "person").hex() if "person" in item else self._ids.encode(home)
             at = timestamp(moment(int_attr(item, "at")))
-            change = Change(person_id, version, Operation(item["operation"]["S"]), at)
+            change = Change(person_id, version, operation, at)
             changes.setdefault(change[:3], change)
         return list(changes.values())
 
@@ -195,6 +201,12 @@ class ChangeFeed:
                     moved[home] = item_key_of(home)
             keys = moved
         return versions
+
+    async def _deleted_versions(self, homes: set[bytes]) -> dict[bytes, int]:
+        """Return the versions of people in the trash by home key; erased people are absent."""
+        keys = [trash_key(item_key_of(home)) for home in homes]
+        items = map(deleted_of, await self._table.get_many(keys, "pk, sk, version"))
+        return {deleted.home.block: deleted.version for deleted in items}
 
     def _timed(self, change: Announcement) -> Announcement:
         time = max(self._microseconds(), change.after + 1)

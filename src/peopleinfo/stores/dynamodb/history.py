@@ -19,6 +19,7 @@ from peopleinfo.people.store import PAGE_SIZE
 from peopleinfo.stores.dynamodb.items import ItemKey, binary, bytes_attr, int_attr, item_key_of, number
 from peopleinfo.stores.dynamodb.record_writes import ORIGIN
 from peopleinfo.stores.dynamodb.schema import TTL
+from peopleinfo.stores.dynamodb.trash_items import is_kept
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -106,6 +107,11 @@ class VersionItems:
             items, last = await self._keys(_partition(home))
             await self._table.write_many([], items)
         await self._table.write_many([], [_marker_key(home)])
+
+    async def erase_unless_kept(self, home: ItemKey) -> None:
+        """Delete all versions of a record unless the person is stored or in the trash."""
+        if not await is_kept(self._table, home):
+            await self.erase(home)
 
     async def resume_erasures(
         self, exists: Callable[[ItemKey], Awaitable[bool]], erase_entries: Callable[[Item], Awaitable[None]]

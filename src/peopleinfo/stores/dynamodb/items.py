@@ -12,6 +12,8 @@
     "changes" + day + shard           time and random bytes   a change (`changes`)
     "imports"                         the id of an import     its entry (`imports`)
     "imported" + the id of an import  a sort key              people of the import (`imports`)
+    "t" + a home key                  "-"                     a deleted person (`trash_items`)
+    "trashed" + shard                 time and a home key     an entry of the list of deleted people (`trash_items`)
     "deployment"                      "-"                     the secret and the number of shards
 
 The home key of a record is its id, decrypted; it never changes. A change of surname moves the record to the partition of the new surname

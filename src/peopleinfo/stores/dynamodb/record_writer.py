@@ -21,7 +21,7 @@ from peopleinfo.stores.dynamodb.record_writes import (
     delete_writes,
     move_writes,
 )
-from peopleinfo.stores.dynamodb.search_entries import INDEXED, data_of
+from peopleinfo.stores.dynamodb.search_entries import data_of
 from peopleinfo.stores.dynamodb.table_writer import TableWriter
 from peopleinfo.stores.dynamodb.unique_identifiers import IdentifierPending, Incoming
 
@@ -61,7 +61,7 @@ class RecordWriter(TableWriter):
                     await self._move_partition(home, data, record, made)
         except PersonNotFound:  # deleted meanwhile, maybe before its version was stored
             with suppress(StoreUnavailable):
-                await self._versions.erase(home)
+                await self._versions.erase_unless_kept(home)
                 await self._undo_entries(indexed)
             raise
         except (VersionConflict, IdentifierConflict, IdentifierPending):
@@ -88,14 +88,6 @@ class RecordWriter(TableWriter):
                 await self._entries.finish(indexed)
                 await self._versions.erase(found.home)
         return deleted
-
-    async def _undo_entries(self, indexed: IndexChange) -> None:
-        """Remove the added entries of a change that was not applied."""
-        if indexed.added:
-            found = await self._locate(indexed.home, f"version, body, moved_to, {INDEXED}")
-            body = await self._format.body(found.home, found.item) if found else None
-            current = (data_of(body), found.item) if found and body is not None else None
-            await self._entries.undo(indexed, current)
 
     async def _removed_entries(self, found: Located) -> IndexChange:
         body = await self._format.body(found.home, found.item)

@@ -56,6 +56,8 @@ from peopleinfo.stores.dynamodb.search_index import DynamoDBSearchIndex
 from peopleinfo.stores.dynamodb.search_items import SearchItems
 from peopleinfo.stores.dynamodb.surname_search import SurnameSearch
 from peopleinfo.stores.dynamodb.table_writer import WriterParts
+from peopleinfo.stores.dynamodb.trash import DynamoDBTrash
+from peopleinfo.stores.dynamodb.trash_items import is_kept
 from peopleinfo.stores.dynamodb.unique_identifiers import UniqueIdentifiers
 from peopleinfo.stores.dynamodb.upsert import Upsert, is_local_id
 
@@ -121,6 +123,7 @@ class DynamoDBStore:
         self.imports = DynamoDBImportLog(table, self._ids, self._item_keys, limits, now)
         self.matches = DynamoDBMatchIndex(table, self.search)
         self._writer = RecordWriter(parts)
+        self.trash = DynamoDBTrash(parts, self._find, self._home_of_alias)
         self._bulk = BulkWriter(parts, self.imports, self._creator.new)
         self.read_checkpoint = self._bulk.read_checkpoint
         self.delete_checkpoint = self._bulk.delete_checkpoint
@@ -182,7 +185,7 @@ class DynamoDBStore:
         return False
 
     async def _exists(self, home: ItemKey) -> bool:
-        return await self._locate(home, "version, moved_to") is not None
+        return await is_kept(self._table, home)
 
     async def find(self, person_filter: PersonFilter, *, after: bytes | None, limit: int) -> Page:
         return await self._by_surname.find(person_filter, after=after, limit=limit)
@@ -247,7 +250,7 @@ class DynamoDBStore:
     async def purge(self, *, after: bytes | None, limit: int, remove: bool = True) -> PurgeResult:
         start = {"ExclusiveStartKey": key_at(after)} if after else {}
         items, last = await self._table.scan(
-            limit=limit, ProjectionExpression="pk, sk, home, version, written_at", **start
+            limit=limit, ProjectionExpression="pk, sk, home, version, written_at, made_at, alias", **start
         )
         # Every record has exactly one item at its home key: the record itself or a redirect.
         homes = [
@@ -262,7 +265,8 @@ class DynamoDBStore:
                 await self._versions.erase(home)
         if remove:
             await self._entries.sweep(items)
-        return PurgeResult(len(homes), len(orphans), position_of(last) if last else None)
+        lost = await self.trash.purge(items, remove=remove)
+        return PurgeResult(len(homes), len(orphans) + lost, position_of(last) if last else None)
 
     async def check(self) -> None:
         await self._table.get(singleton_key(b"deployment"), "sk")
@@ -281,6 +285,9 @@ class DynamoDBStore:
         if found is None and (home := await self._upsert.home(person_id)):
             found = await self._locate(home, attributes)
         return found
+
+    async def _home_of_alias(self, person_id: str) -> ItemKey | None:
+        return await self._upsert.home(person_id)
 
     async def _locate(self, home: ItemKey, attributes: str) -> Located | None:
         """Return the current item of the person with this home key, or None."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from peopleinfo.stores.dynamodb.search_entries import INDEXED, data_of
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from datetime import datetime
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from peopleinfo.stores.dynamodb.items import ItemKey, KeyAllocator
     from peopleinfo.stores.dynamodb.record_format import RecordFormat
     from peopleinfo.stores.dynamodb.record_writes import Located
-    from peopleinfo.stores.dynamodb.search_entries import SearchEntries
+    from peopleinfo.stores.dynamodb.search_entries import IndexChange, SearchEntries
     from peopleinfo.stores.dynamodb.unique_identifiers import UniqueIdentifiers
 
 
@@ -49,3 +51,11 @@ class TableWriter:
         self._unique = parts.unique
         self._now = parts.now
         self._locate = parts.locate
+
+    async def _undo_entries(self, indexed: IndexChange) -> None:
+        """Remove the added entries of a change that was not applied."""
+        if indexed.added:
+            found = await self._locate(indexed.home, f"version, body, moved_to, {INDEXED}")
+            body = await self._format.body(found.home, found.item) if found else None
+            current = (data_of(body), found.item) if found and body is not None else None
+            await self._entries.undo(indexed, current)

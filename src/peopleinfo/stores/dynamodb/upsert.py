@@ -43,6 +43,7 @@ from peopleinfo.stores.dynamodb.record_writes import (
 from peopleinfo.stores.dynamodb.search_entries import INDEXED, data_of
 from peopleinfo.stores.dynamodb.search_index import home_key
 from peopleinfo.stores.dynamodb.table_writer import TableWriter
+from peopleinfo.stores.dynamodb.trash_items import deleted_of, remove_writes, trash_key
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator, Sequence
@@ -54,7 +55,7 @@ T = TypeVar("T")
 
 _MAX_WRITERS: Final = 16  # records written concurrently
 _MAX_ATTEMPTS: Final = 20  # attempts of a write that conflicts with concurrent writes
-_LOOKUP_BATCH: Final = 50  # records looked up per call, each under two keys
+_LOOKUP_BATCH: Final = 50  # records looked up per call, each under three keys
 _MAX_ID_AGE: Final = (
     24 * 60 * 60 * 1_000_000
 )  # microseconds between the time in a local id and the creation of its record
@@ -122,13 +123,18 @@ class Upsert(TableWriter):
         return sum(changed)
 
     async def _known_homes(self, people: list[_Incoming]) -> dict[str, ItemKey]:
-        """Return the home keys of records that exist or have an alias, by id."""
-        keys = [key for person in people for key in (person.id_key.key, alias(person.header.person_id))]
+        """Return the home keys of records that exist, are in the trash or have an alias, by id."""
+        keys = [
+            key
+            for person in people
+            for key in (person.id_key.key, trash_key(person.id_key), alias(person.header.person_id))
+        ]
         items = {(item["pk"]["B"], item["sk"]["B"]): item for item in await self._table.get_many(keys)}
         homes: dict[str, ItemKey] = {}
         for person in people:
-            id_key, alias_key = person.id_key.key, alias(person.header.person_id)
-            if (id_key["pk"]["B"], id_key["sk"]["B"]) in items:
+            alias_key = alias(person.header.person_id)
+            at_id = (person.id_key.key, trash_key(person.id_key))
+            if any((key["pk"]["B"], key["sk"]["B"]) in items for key in at_id):
                 homes[person.header.person_id] = person.id_key
             elif item := items.get((alias_key["pk"]["B"], alias_key["sk"]["B"])):
                 homes[person.header.person_id] = item_key_of(bytes_attr(item, "place"))
@@ -149,11 +155,11 @@ class Upsert(TableWriter):
         """Upsert one record; return False if the same or a later version exists."""
         if home is None:
             home = await self._write_alias(person, self._assign_key(person))
-            if await self._insert(person, home):
-                return True
         for _ in range(_MAX_ATTEMPTS):
             found = await self._locate(home, _LOCATE_ATTRIBUTES)
             if found is None:
+                if await self._is_deleted_later(home, person.header.version):
+                    return False
                 if await self._insert(person, home):
                     return True
             elif not await self._format.has_key(found.home):
@@ -167,6 +173,18 @@ class Upsert(TableWriter):
             elif await self._update_recorded(found, person):
                 return True
         raise StoreUnavailable("concurrent changes of a person prevented its copy; try again")
+
+    async def _is_deleted_later(self, home: ItemKey, version: int) -> bool:
+        """Return whether the person is in the trash at the same or a later version; remove it at an earlier one."""
+        item = await self._table.get(trash_key(home))
+        if item is None:
+            return False
+        deleted = deleted_of(item)
+        if deleted.version >= version:
+            return True
+        if await _applied(self._table.transact_write(*remove_writes(deleted), token=secrets.token_hex(16))):
+            await self._versions.erase(home)
+        return False
 
     async def _write_alias(self, person: _Incoming, home: ItemKey) -> ItemKey:
         """Store the alias of an id and return its home key, which a concurrent copy may have set first."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _BATCH_ROWS: Final = 500
 _BATCH: Final = "SELECT surname_key, seq, fold, version, body FROM people WHERE seq > ? ORDER BY seq LIMIT ?"
+_TRASH_BATCH: Final = "SELECT '', seq, 0, version, body FROM trash WHERE seq > ? ORDER BY seq LIMIT ?"
 _HISTORY_BATCH: Final = "SELECT n, seq, version, body FROM history WHERE n > ? ORDER BY n LIMIT ?"
 
 
@@ -43,6 +44,7 @@ def encrypt_database(path: Path, encryption: Encryption, *, on_progress: Callabl
         encryptor = person_keys.EncryptingWriter(person_keys.init_encryption(db, encryption, secret))
         reset(db)  # the index contains readable words
         count = _encrypt_records(db, encryptor, on_progress)
+        _encrypt_trash(db, encryptor)
         _encrypt_history(db, encryptor)
         for key, seq, response in db.execute("SELECT key, seq, answer FROM once WHERE answer IS NOT NULL").fetchall():
             db.execute("UPDATE once SET answer = ? WHERE key = ?", (encryptor.encrypt_response(db, seq, response), key))
@@ -60,6 +62,14 @@ def _encrypt_records(
         count += len(rows)
         on_progress(len(rows))
     return count
+
+
+def _encrypt_trash(db: sqlite3.Connection, encryptor: person_keys.EncryptingWriter) -> None:
+    last = 0
+    while rows := db.execute(_TRASH_BATCH, (last, _BATCH_ROWS)).fetchall():
+        changed = [(body, seq) for _, seq, _, _, body in encryptor.encrypt_new(db, rows)]
+        db.executemany("UPDATE trash SET body = ? WHERE seq = ?", changed)
+        last = rows[-1][1]
 
 
 def _encrypt_history(db: sqlite3.Connection, encryptor: person_keys.EncryptingWriter) -> None:

@@ -72,9 +72,7 @@ async def open_sqlite(
             raise _unusable(path, error) from error
         threads = stack.enter_context(ThreadPoolExecutor(1, "sqlite-scanner"))
         reader.execute(f"PRAGMA busy_timeout = {_READ_BUSY_TIMEOUT_MS}")
-        writer = GroupCommitWriter(
-            writing, files.guard(writing), two_files=is_encrypted, errors=errors, log_size=files.log_size
-        )
+        writer = GroupCommitWriter(writing, files.guard(writing), errors=errors, log_size=files.log_size)
         stack.push_async_callback(writer.close)
         encryptor = _encrypting_writer(record_encryption)
         yield SqliteStore(
@@ -141,6 +139,7 @@ def _create_views(
         db.execute(schema.READABLE)
         db.execute(schema.IN_ORDER)
         db.execute(schema.READABLE_HISTORY)
+        db.execute(schema.READABLE_TRASH)
         return None
     from peopleinfo.stores.sqlite import person_keys  # noqa: PLC0415 - as above
 

@@ -25,6 +25,10 @@ _ARCHIVE: Final = """
     INSERT OR REPLACE INTO history (seq, version, operation, principal, import_id, replaced_at, body)
     SELECT seq, version, operation, principal, import_id, ?, body FROM people WHERE seq = ?
 """
+_ARCHIVE_DELETION: Final = """
+    INSERT OR REPLACE INTO history (seq, version, operation, principal, replaced_at, body)
+    SELECT seq, version, 'deleted', principal, ?, body FROM trash WHERE seq = ?
+"""
 _EXCEEDING: Final = "DELETE FROM history WHERE seq = ? AND version < ?"
 _ERASE: Final = "DELETE FROM history WHERE seq = ?"
 _CURRENT: Final = "SELECT version, operation, principal, import_id, body FROM readable WHERE seq = ?"
@@ -52,16 +56,24 @@ class Recorder:
         self, db: sqlite3.Connection, seq: int, record: StoredPerson, operation: Operation, now: datetime
     ) -> None:
         """Record the replacement of a record by its next version. Call this before its row is updated."""
-        if self._limits.max_versions != 0:
-            db.execute(_ARCHIVE, (milliseconds(now), seq))
-        if self._limits.max_versions is not None:
-            db.execute(_EXCEEDING, (seq, self._limits.oldest_version(record.version)))
+        self._archive(db, _ARCHIVE, seq, record, now)
         append_changes(db, [(record.person_id, record.version)], operation, now)
+
+    def restoring(self, db: sqlite3.Connection, seq: int, record: StoredPerson, now: datetime) -> None:
+        """Record the next version of a person in the trash. Call this before its row in the trash is deleted."""
+        self._archive(db, _ARCHIVE_DELETION, seq, record, now)
+        append_changes(db, [(record.person_id, record.version)], Operation.RESTORED, now)
 
     def deleted(self, db: sqlite3.Connection, seq: int, person_id: str, version: int, now: datetime) -> None:
         """Delete the versions of a record, and record the deletion of its last `version`."""
         erase_history(db, seq)
         append_changes(db, [(person_id, version + 1)], Operation.DELETED, now)
+
+    def _archive(self, db: sqlite3.Connection, archive: str, seq: int, record: StoredPerson, now: datetime) -> None:
+        if self._limits.max_versions != 0:
+            db.execute(archive, (milliseconds(now), seq))
+        if self._limits.max_versions is not None:
+            db.execute(_EXCEEDING, (seq, self._limits.oldest_version(record.version)))
 
     def read(self, db: sqlite3.Connection, person_id: str, seq: int, after: int, limit: int) -> VersionPage:
         """Return a page of versions; see `VersionReader.read_versions`."""

@@ -1,7 +1,7 @@
 """The key file (`keys-of-people.db`), next to the file of people: one key per person, excluded from backups of the records.
 
 A connection that writes both files has the key file as its main database, because SQLite commits the main database first. A crash between the
-commits may leave a key without a record, or delete the key of a record that is being deleted. An acknowledged record always has its key.
+commits may leave a key without a record. `deletion` deletes a key after its record. A stored record always has its key.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from peopleinfo.crypto.store_keys import SECRET_OWNER, RecordEncryption, check_i
 from peopleinfo.errors import DecryptionFailed, StoreConfigurationError, StoreMissing
 from peopleinfo.stores.sqlite import schema
 from peopleinfo.stores.sqlite.connection import attach, connect, make_private
+from peopleinfo.stores.sqlite.deletion import delete_unused_keys
 from peopleinfo.stores.sqlite.files import path_of_keys
 from peopleinfo.stores.sqlite.search_entries import delete_people
 
@@ -64,12 +65,20 @@ _DECRYPTED_HISTORY: Final = """
         decrypted(h.seq, h.version, h.body, k.wrapped) AS body
     FROM history h CROSS JOIN person_keys k ON k.seq = h.seq
 """
+_DECRYPTED_TRASH: Final = """
+    CREATE TEMP VIEW readable_trash AS
+    SELECT t.seq, t.person_id, t.version, t.principal, t.deleted_at, t.expires_at,
+        decrypted(t.seq, t.version, t.body, k.wrapped) AS body
+    FROM trash t CROSS JOIN person_keys k ON k.seq = t.seq
+"""
 _KEY_MISSING: Final = """
     SELECT p.seq, k.seq IS NULL FROM people p INDEXED BY people_by_seq LEFT JOIN person_keys k ON k.seq = p.seq
     WHERE p.seq > ? ORDER BY p.seq LIMIT ?
 """
+_TRASH_KEY_MISSING: Final = "SELECT t.seq FROM trash t LEFT JOIN person_keys k ON k.seq = t.seq WHERE k.seq IS NULL"
 _PURGE: Final = (
     "DELETE FROM people WHERE seq IN (SELECT value FROM json_each(?))",
+    "DELETE FROM trash WHERE seq IN (SELECT value FROM json_each(?))",
     "DELETE FROM history WHERE seq IN (SELECT value FROM json_each(?))",
     "DELETE FROM foreign_ids WHERE seq IN (SELECT value FROM json_each(?))",  # one scan for all
     "UPDATE once SET answer = NULL WHERE seq IN (SELECT value FROM json_each(?))",
@@ -115,6 +124,10 @@ def open_encryption(people: Path, encryption: Encryption, *, create: bool = True
             raise StoreConfigurationError(
                 f"{path} does not belong to the records in {people}; restore the matching key file"
             )
+        if db.execute("SELECT 1 FROM unused_keys").fetchone():  # an erasure was interrupted
+            db.execute("BEGIN IMMEDIATE")
+            delete_unused_keys(db)
+            db.execute("COMMIT")
         # The file of people may come from a backup: do not reuse numbers that were assigned since.
         db.execute("UPDATE deployment SET last_seq = max(last_seq, (SELECT max(seq) FROM person_keys))")
     return record_encryption
@@ -176,6 +189,7 @@ class DecryptingReader:
         db.execute(_DECRYPTED_VIEW.format(name="readable", index=""))
         db.execute(_DECRYPTED_VIEW.format(name="in_order", index="INDEXED BY people_by_seq"))
         db.execute(_DECRYPTED_HISTORY)
+        db.execute(_DECRYPTED_TRASH)
 
     def decrypt(self, seq: int, version: int, body: bytes, wrapped: bytes) -> bytes:
         """Return the JSON of a record (the SQL function `decrypted`). Raises StoreDamaged."""
@@ -242,14 +256,15 @@ class EncryptingWriter:
         owner = owner_of(seq)
         return self._keys.key(owner, row[0]).decrypt(ciphertext, context(RESPONSE, owner, 1))
 
-    def delete_key(self, db: sqlite3.Connection, seq: int) -> None:
-        """Delete the key of a record."""
-        db.execute("DELETE FROM person_keys WHERE seq = ?", (seq,))
-
     def purge(self, db: sqlite3.Connection, after: int, limit: int, *, remove: bool) -> tuple[list[int], int]:
-        """Return the next records after a seq, and how many have no key; with `remove` delete those."""
+        """Return the next records after a seq, and how many have no key; with `remove` delete those.
+
+        The first call also counts and deletes the people in the trash without a key.
+        """
         rows = db.execute(_KEY_MISSING, (after, limit)).fetchall()
         without_key = [seq for seq, lacks_key in rows if lacks_key]
+        if not after:
+            without_key += [seq for (seq,) in db.execute(_TRASH_KEY_MISSING)]
         if without_key and remove:
             seqs = json.dumps(without_key)
             for statement in _PURGE:
@@ -277,7 +292,9 @@ def _stored_fingerprint(people: Path) -> bytes | None:
 
 def _contains_people(people: Path) -> bool:
     with closing(connect(people)) as db:
-        found: tuple[Any, ...] = db.execute("SELECT EXISTS (SELECT 1 FROM people UNION SELECT 1 FROM once)").fetchone()
+        found: tuple[Any, ...] = db.execute(
+            "SELECT EXISTS (SELECT 1 FROM people UNION SELECT 1 FROM once UNION SELECT 1 FROM trash)"
+        ).fetchone()
     return bool(found[0])
 
 

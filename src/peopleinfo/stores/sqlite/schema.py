@@ -159,12 +159,29 @@ MIGRATIONS: Final = (
         PRIMARY KEY (import_id, n)
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE trash (                -- deleted people; none of them is in the table of people
+        seq INTEGER PRIMARY KEY,
+        person_id BLOB NOT NULL,
+        version INTEGER NOT NULL,       -- that the deletion created
+        body BLOB NOT NULL,
+        principal TEXT,                 -- that deleted the person
+        deleted_at INTEGER NOT NULL,    -- milliseconds since 1970
+        expires_at INTEGER NOT NULL     -- milliseconds since 1970
+    ) STRICT;
+    CREATE INDEX trash_by_deletion ON trash (deleted_at, seq);
+    CREATE INDEX trash_by_expiry ON trash (expires_at);
+    CREATE TABLE unused_keys (          -- keys of erased people, which are about to be deleted
+        seq INTEGER PRIMARY KEY
+    ) STRICT;
+    """,
 )
 
 # The views for reading records; `person_keys` defines decrypting views with the same names.
 READABLE: Final = "CREATE TEMP VIEW readable AS SELECT * FROM people"
 IN_ORDER: Final = "CREATE TEMP VIEW in_order AS SELECT * FROM people INDEXED BY people_by_seq"
 READABLE_HISTORY: Final = "CREATE TEMP VIEW readable_history AS SELECT * FROM history"
+READABLE_TRASH: Final = "CREATE TEMP VIEW readable_trash AS SELECT * FROM trash"
 
 
 def migrate(

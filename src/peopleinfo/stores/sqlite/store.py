@@ -27,6 +27,7 @@ from peopleinfo.stores.sqlite.api_keys import SqliteApiKeyStore
 from peopleinfo.stores.sqlite.batch_creates import BatchCreator
 from peopleinfo.stores.sqlite.changes import read_changes
 from peopleinfo.stores.sqlite.checkpoints import acquire_lease, advance_checkpoint, delete_checkpoint, read_checkpoint
+from peopleinfo.stores.sqlite.deletion import Eraser
 from peopleinfo.stores.sqlite.ended_sessions import SqliteEndedSessionStore
 from peopleinfo.stores.sqlite.idempotency import IdempotencyKeys
 from peopleinfo.stores.sqlite.imports import SqliteImportLog, check_not_undone, record_imported
@@ -34,6 +35,7 @@ from peopleinfo.stores.sqlite.match_index import SqliteMatchIndex
 from peopleinfo.stores.sqlite.paging import SEQ_SIZE, find_page, full_page, parse_position, position_after, scan_page
 from peopleinfo.stores.sqlite.reindex import INDEXED_BY, Keys, Reindex, data_of
 from peopleinfo.stores.sqlite.search_index import SqliteSearchIndex
+from peopleinfo.stores.sqlite.trash import SqliteTrash
 from peopleinfo.stores.sqlite.upgrade import find_in_both_versions
 from peopleinfo.stores.sqlite.upsert import Upsert, foreign_seq, latest_versions
 from peopleinfo.telemetry.metrics import SQLITE_QUEUE_LENGTH, SQLITE_WAL_BYTES
@@ -106,6 +108,17 @@ class SqliteStore:
         self.create_each = batch.create_each
         self.search = SqliteSearchIndex(self._in_thread, entries, reader)
         self.matches = SqliteMatchIndex(self._in_thread, writer, self.search)
+        self._eraser = Eraser(writer, recorder, entries, now, encrypted=encryptor is not None)
+        self.trash = SqliteTrash(
+            writer,
+            self._in_thread,
+            self._seq,
+            now,
+            encryptor=encryptor,
+            recorder=recorder,
+            entries=entries,
+            eraser=self._eraser,
+        )
         self._ids = IdCipher(self.secret)  # encodes in the writer's thread only, decodes in the loop's
 
     async def get(self, person_id: str) -> StoredPerson:
@@ -147,21 +160,7 @@ class SqliteStore:
         )
 
     async def delete(self, person_id: str, *, expected: int | None = None) -> None:
-        seq = self._seq(person_id)
-        foreign = self._own_seq(person_id) is None
-
-        def change(db: sqlite3.Connection) -> None:
-            version, body, plan = batches.read_expected(db, person_id, seq, expected)
-            self._entries.remove(db, seq, body, plan)
-            db.execute("DELETE FROM people WHERE seq = ?", (seq,))
-            self._recorder.deleted(db, seq, person_id, version, self._now())
-            if foreign:
-                db.execute("DELETE FROM foreign_ids WHERE person_id = ?", (bytes.fromhex(person_id),))
-            db.execute("UPDATE once SET answer = NULL WHERE seq = ?", (seq,))
-            if self._encryptor:
-                self._encryptor.delete_key(db, seq)
-
-        await self._writer.run(change, deletes=True)
+        await self._eraser.delete(person_id, self._seq(person_id), expected)
 
     async def find(self, person_filter: PersonFilter, *, after: bytes | None, limit: int) -> Page:
         key = self._encryptor.index_lookup(person_filter) if self._encryptor else person_filter.surname_key
@@ -218,6 +217,7 @@ class SqliteStore:
         return await self._in_thread(lambda db: read_changes(db, since, limit))
 
     async def expire_history(self) -> bool:
+        await self._eraser.resume()
         return await self._writer.run(self._recorder.expire, deletes=True)
 
     async def replace_many(

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 # The seq of a record from another store is its creation time in milliseconds and a number within that millisecond, so that records with the
 # same surname stay in the order of creation. Records created here continue after the largest seq.
 _SEQS_PER_MILLISECOND: Final = 1 << 18
-_LAST_IN_RANGE: Final = "SELECT max(seq) FROM people WHERE seq >= ? AND seq < ?"
+_LAST_IN_RANGE: Final = """
+    SELECT max(seq) FROM (
+        SELECT max(seq) AS seq FROM people WHERE seq >= ?1 AND seq < ?2 UNION ALL SELECT max(seq) FROM trash WHERE seq >= ?1 AND seq < ?2
+    )
+"""
+_IN_TRASH: Final = "SELECT version FROM trash WHERE seq = ?"
 
 
 class IncomingPerson(NamedTuple):
@@ -81,14 +86,27 @@ class Upsert:
                 continue
             if seq is None:
                 seq = self._allocate_seq(person.header)
+            elif stored is None and self._is_deleted_later(seq, person.header.version):
+                continue
             elif stored is None:  # a deleted key may have left a row behind
-                if self._db.execute("DELETE FROM people WHERE seq = ?", (seq,)).rowcount:
-                    delete_people(self._db, f"[{seq}]")
-                erase_history(self._db, seq)
+                self._remove_rest(seq)
             (self.inserts if stored is None else self.updates).append(LocatedPerson(person, seq))
         if self.inserts:
             last = max(person.seq for person in self.inserts)
             self._db.execute("UPDATE deployment SET last_seq = max(last_seq, ?)", (last,))
+
+    def _is_deleted_later(self, seq: int, version: int) -> bool:
+        """Return whether the person is in the trash at the same or a later version."""
+        row = self._db.execute(_IN_TRASH, (seq,)).fetchone()
+        return row is not None and row[0] >= version
+
+    def _remove_rest(self, seq: int) -> None:
+        """Remove the rest of an earlier record with this seq; the new record replaces its key."""
+        if self._db.execute("DELETE FROM people WHERE seq = ?", (seq,)).rowcount:
+            delete_people(self._db, f"[{seq}]")
+        self._db.execute("DELETE FROM trash WHERE seq = ?", (seq,))
+        self._db.execute("DELETE FROM unused_keys WHERE seq = ?", (seq,))
+        erase_history(self._db, seq)
 
     def _version(self, seq: int | None) -> int | None:
         row = self._db.execute("SELECT version FROM readable WHERE seq = ?", (seq,)).fetchone()
@@ -104,6 +122,7 @@ class Upsert:
             first += _SEQS_PER_MILLISECOND
         seq = self._last[first] = last + 1
         self._db.execute("INSERT INTO foreign_ids VALUES (?, ?)", (bytes.fromhex(person.person_id), seq))
+        self._db.execute("DELETE FROM unused_keys WHERE seq = ?", (seq,))
         return seq
 
     def _last_taken(self, first: int) -> int:

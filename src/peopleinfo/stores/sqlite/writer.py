@@ -28,10 +28,6 @@ class _PendingWrite(NamedTuple):
     deletes: bool
 
 
-class _CommitFailed(Exception):
-    """SQLite could not commit; see the cause."""
-
-
 class GroupCommitWriter:
     """Runs changes in its own thread, in the order of submission.
 
@@ -47,17 +43,15 @@ class GroupCommitWriter:
         db: sqlite3.Connection,
         guard: Callable[[], None] = lambda: None,
         *,
-        two_files: bool = False,
         errors: ErrorTranslator | None = None,
         log_size: Callable[[], int] = lambda: 0,
     ) -> None:
         """Write through `db`. `guard` runs before and after each commit; it raises if the files on disk are not those opened.
 
-        `two_files`: the record keys are in a second file, which SQLite commits first. `log_size` returns the bytes in the write-ahead log.
+        `log_size` returns the bytes in the write-ahead log.
         """
         self._errors = errors or ErrorTranslator()
         self._log = WriteAheadLog(db, log_size)
-        self._two_files = two_files
         self._db = db
         self._guard = guard
         self._queue: SimpleQueue[_PendingWrite | None] = SimpleQueue()
@@ -134,8 +128,8 @@ class GroupCommitWriter:
             outcomes = self._run_transaction(group)
         except Exception as error:  # noqa: BLE001 - passed to the caller of the change
             if len(group) > 1:
-                return [outcome for write in group for outcome in self._retry_alone(write, error)]
-            return [self._to_outcome(error, group[0])]
+                return [outcome for write in group for outcome in self._write([write])]
+            return [self._to_outcome(error)]
         self.last_error = None
         return self._confirm(outcomes)
 
@@ -149,16 +143,6 @@ class GroupCommitWriter:
             ]
         return outcomes
 
-    def _retry_alone(self, write: _PendingWrite, error: Exception) -> list[Any]:
-        """Retry a change of a failed group alone, unless part of it may be committed."""
-        if self._may_be_half_committed(write, error):
-            return [self._to_outcome(error, write)]
-        return self._write([write])
-
-    def _may_be_half_committed(self, write: _PendingWrite, error: Exception) -> bool:
-        """Return whether a deletion may have removed the key but not the record."""
-        return self._two_files and write.deletes and isinstance(error, _CommitFailed)
-
     def _begin(self) -> None:
         self._guard()
         if self._db.in_transaction:  # the last rollback failed
@@ -169,7 +153,7 @@ class GroupCommitWriter:
         """Commit the successful changes and return the result or error of each. Raises the error of a single change."""
         try:
             outcomes = self._run_changes(group)
-            self._commit()
+            self._db.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
@@ -208,20 +192,11 @@ class GroupCommitWriter:
         self._db.execute("RELEASE change")
         return outcome
 
-    def _commit(self) -> None:
-        try:
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise _CommitFailed from error
-
-    def _to_outcome(self, error: Exception, write: _PendingWrite | None = None) -> Exception:
-        cause = error.__cause__ if isinstance(error, _CommitFailed) else error
-        if not isinstance(cause, sqlite3.Error):
+    def _to_outcome(self, error: Exception) -> Exception:
+        if not isinstance(error, sqlite3.Error):
             return error
-        self.last_error = str(cause)
-        translated = self._errors.translate(cause)
-        is_unknown = write is not None and self._may_be_half_committed(write, error)
-        return OutcomeUnknown(str(translated)) if is_unknown else translated
+        self.last_error = str(error)
+        return self._errors.translate(error)
 
 
 def _resolve(group: list[_PendingWrite], outcomes: list[Any]) -> None:

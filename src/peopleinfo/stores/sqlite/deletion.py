@@ -1,0 +1,91 @@
+"""Erasure of people with every copy of their records in the files.
+
+With encryption, the keys are in a second file, which SQLite commits first. An erasure is therefore two transactions: the first removes the
+person from the file of people and notes the key as unused, the second deletes the key. If the process ends in between, another process
+deletes the key.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from peopleinfo.errors import OutcomeUnknown
+from peopleinfo.stores.sqlite import batches
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from peopleinfo.stores.sqlite.history import Recorder
+    from peopleinfo.stores.sqlite.search_entries import SearchEntries
+    from peopleinfo.stores.sqlite.writer import GroupCommitWriter
+
+_FORGET_ID: Final = "DELETE FROM foreign_ids WHERE person_id = ?"
+_CLEAR_RESPONSES: Final = "UPDATE once SET answer = NULL WHERE seq = ?"
+_NOTE_KEY: Final = "INSERT OR IGNORE INTO unused_keys VALUES (?)"
+_DELETE_KEYS: Final = "DELETE FROM person_keys WHERE seq IN (SELECT seq FROM unused_keys)"
+
+
+class Eraser:
+    """Erases people."""
+
+    def __init__(
+        self,
+        writer: GroupCommitWriter,
+        recorder: Recorder,
+        entries: SearchEntries,
+        now: Callable[[], datetime],
+        *,
+        encrypted: bool,
+    ) -> None:
+        """`encrypted`: each person has a key."""
+        self._writer = writer
+        self._recorder = recorder
+        self._entries = entries
+        self._now = now
+        self._encrypted = encrypted
+
+    async def delete(self, person_id: str, seq: int, expected: int | None) -> None:
+        """Erase a stored person; see `PersonWriter.delete`."""
+
+        def change(db: sqlite3.Connection) -> None:
+            version, body, plan = batches.read_expected(db, person_id, seq, expected)
+            self._entries.remove(db, seq, body, plan)
+            db.execute("DELETE FROM people WHERE seq = ?", (seq,))
+            self.erase_copies(db, person_id, seq, version)
+
+        await self.run(change)
+
+    def erase_copies(self, db: sqlite3.Connection, person_id: str, seq: int, version: int) -> None:
+        """Erase the copies of a person whose row at its last `version` was deleted, and record the deletion."""
+        self._recorder.deleted(db, seq, person_id, version, self._now())
+        db.execute(_FORGET_ID, (bytes.fromhex(person_id),))
+        clear_responses(db, seq)
+        if self._encrypted:
+            db.execute(_NOTE_KEY, (seq,))
+
+    async def run(self, change: Callable[[sqlite3.Connection], None]) -> None:
+        """Run a change that erases people, then delete their keys. Raises OutcomeUnknown if keys remain until `resume`."""
+        await self._writer.run(change, deletes=not self._encrypted)
+        if self._encrypted:
+            try:
+                await self._writer.run(delete_unused_keys, deletes=True)
+            except Exception as error:
+                raise OutcomeUnknown("the encryption key of the person could not be deleted yet") from error
+
+    async def resume(self) -> None:
+        """Delete the keys that an interrupted erasure left."""
+        if self._encrypted:
+            await self._writer.run(delete_unused_keys, deletes=True)
+
+
+def clear_responses(db: sqlite3.Connection, seq: int) -> None:
+    """Delete the responses under idempotency keys for a deleted person."""
+    db.execute(_CLEAR_RESPONSES, (seq,))
+
+
+def delete_unused_keys(db: sqlite3.Connection) -> None:
+    """Delete the keys of erased people. Safe to repeat."""
+    if db.execute(_DELETE_KEYS).rowcount or db.execute("SELECT 1 FROM unused_keys").fetchone():
+        db.execute("DELETE FROM unused_keys")
