@@ -12,14 +12,14 @@ from peopleinfo_client._retry import RetryState
 from peopleinfo_client._transport import AsyncTransport
 from peopleinfo_client.batches import BatchResult
 from peopleinfo_client.errors import StreamInterrupted
-from peopleinfo_client.models import ChangePage, HistoryPage, Matches, Page, Person
+from peopleinfo_client.models import ChangePage, HistoryPage, Matches, Page, Person, TrashPage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
     from peopleinfo_client._requests import ImportOptions, Request, Search, Version
     from peopleinfo_client.batches import BatchItem
-    from peopleinfo_client.models import ImportResult, VersionSummary
+    from peopleinfo_client.models import DeletedPerson, ImportResult, VersionSummary
 
 _READY_TIMEOUT = 5.0
 _CHANGES_WAIT = 20
@@ -140,9 +140,27 @@ class AsyncClient:
     async def delete(self, person: Person | str, *, version: Version = None) -> None:
         """Delete a person, unless the person changed after it was read. Pass an id to delete any version.
 
-        Raises PersonNotFound, VersionConflict.
+        The server moves the person to its trash or, without one, erases it. Raises PersonNotFound, VersionConflict.
         """
         await self._call(_requests.delete(person, version))
+
+    async def erase(self, person_id: str) -> None:
+        """Erase a person permanently, also from the trash. Requires the scope people:admin. Raises PersonNotFound."""
+        await self._call(_requests.erase(person_id))
+
+    async def trash(self) -> AsyncIterator[DeletedPerson]:
+        """Yield the people in the trash, the last deleted one first. Requires the scope people:admin."""
+        cursor: str | None = None
+        while True:
+            page = TrashPage.from_json(await self._call(_requests.trash(cursor)))
+            for person in page.people:
+                yield person
+            if (cursor := page.next_cursor) is None:
+                return
+
+    async def restore_deleted(self, person_id: str) -> Person:
+        """Move a person back from the trash. Requires the scope people:admin. Raises PersonNotFound, IdentifierConflict."""
+        return Person.from_json(await self._call(_requests.restore_deleted(person_id)))
 
     async def match(
         self, person: Mapping[str, Any], *, count: int = 10, threshold: float = 0.5, only_certain: bool = False

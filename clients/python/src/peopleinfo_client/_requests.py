@@ -143,6 +143,21 @@ def delete(person: Person | str, version: Version) -> Request:
     return Request("DELETE", _person_path(_person_id(person)), headers)
 
 
+def erase(person_id: str) -> Request:
+    """Return the request that erases a person. It is repeatable: the second response is 404."""
+    return Request("DELETE", f"{_person_path(person_id)}?erase=true")
+
+
+def trash(cursor: str | None) -> Request:
+    """Return the request for a page of deleted people."""
+    return Request("GET", f"/v1/trash?{urlencode({'limit': PAGE_SIZE} | ({'cursor': cursor} if cursor else {}))}")
+
+
+def restore_deleted(person_id: str) -> Request:
+    """Return the request that moves a person back from the trash."""
+    return Request("POST", f"/v1/trash/{person_id}/restore")
+
+
 def match(person: Mapping[str, Any], count: int, threshold: float, *, only_certain: bool) -> Request:
     """Return the request for the people that may be the same as a person."""
     body = {"person": person, "count": count, "threshold": threshold, "only_certain": only_certain}

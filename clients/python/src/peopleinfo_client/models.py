@@ -127,6 +127,38 @@ class VersionSummary(NamedTuple):
         return cls(fields["version"], at, fields["by"], fields["operation"], fields["fields"])
 
 
+class DeletedPerson(NamedTuple):
+    """A person in the trash. `version` is that of the deletion; after the time `erased_after` the person cannot be restored."""
+
+    person_id: str
+    person_name: str | None
+    person_surname: str | None
+    version: int
+    deleted_at: datetime
+    deleted_by: str | None
+    erased_after: datetime
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> Self:
+        """Make a deleted person of its JSON fields."""
+        deleted, erased = (datetime.fromisoformat(fields[name]) for name in ("deleted_at", "erased_after"))
+        names = fields.get("person_name"), fields.get("person_surname")
+        return cls(fields["person_id"], *names, fields["version"], deleted, fields["deleted_by"], erased)
+
+
+class TrashPage(NamedTuple):
+    """A page of deleted people; `next_cursor` is None on the last page."""
+
+    people: list[DeletedPerson]
+    next_cursor: str | None
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """Parse the JSON of a page."""
+        page = decode(text)
+        return cls([DeletedPerson.from_fields(person) for person in page["people"]], page["next_cursor"])
+
+
 class HistoryPage(NamedTuple):
     """A page of versions; `next_cursor` is None on the last page."""
 
