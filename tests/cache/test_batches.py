@@ -33,7 +33,7 @@ async def fill_outcome(outcome: str) -> int:
 
 
 async def sources(cached: CachedStore, *ids: str) -> list[CacheStatus]:
-    return [status for _, status in await cached.get_many_cached(ids)]
+    return (await cached.get_many_cached(ids))[1]
 
 
 async def test_batch_uses_the_same_entries_as_single_reads(pair: tuple[CachedStore, CachedStore]) -> None:
@@ -41,14 +41,15 @@ async def test_batch_uses_the_same_entries_as_single_reads(pair: tuple[CachedSto
     records = [await first.create(person_data(f"Batch{number}")) for number in range(3)]
     ids = [record.person_id for record in records]
     await until(lambda: source_of(first, ids[0]), CacheStatus.LOCAL)
-    found = await first.get_many_cached([*ids, UNKNOWN, ids[0]])
-    assert [record for record, _ in found] == [*records, None, records[0]]
-    assert [status for _, status in found][::4] == [CacheStatus.LOCAL] * 2
+    by_id = {record.person_id: record for record in records}
+    found, statuses = await first.get_many_cached([*ids, UNKNOWN, ids[0]])
+    assert found == by_id
+    assert statuses == [CacheStatus.LOCAL, *[CacheStatus.MISS] * 3]
     await until(lambda: sources(first, *ids, UNKNOWN), [CacheStatus.LOCAL] * 4)
     assert await second.get_cached(ids[1]) == (records[1], CacheStatus.SHARED)
-    found = await second.get_many_cached([*ids, UNKNOWN])
-    assert [record for record, _ in found] == [*records, None]
-    assert [status for _, status in found] == [CacheStatus.SHARED, CacheStatus.LOCAL, *[CacheStatus.SHARED] * 2]
+    found, statuses = await second.get_many_cached([*ids, UNKNOWN, "no id"])
+    assert found == by_id
+    assert statuses == [CacheStatus.LOCAL, *[CacheStatus.SHARED] * 3]
 
 
 async def test_change_during_a_batch_read_prevents_a_stale_entry(
@@ -71,7 +72,7 @@ async def test_change_during_a_batch_read_prevents_a_stale_entry(
         await reading.wait()
         changed = await cached.replace(record.person_id, person_data("New"), expected=1)
         release.set()
-        assert await batch == [(record, CacheStatus.MISS)]  # started before the change
+        assert await batch == ({record.person_id: record}, [CacheStatus.MISS])  # started before the change
         await until(lambda: fill_outcome("lease_lost"), before + 1)
         assert (await cached.get_cached(record.person_id))[0] == changed
 

@@ -117,7 +117,8 @@ async def _get(settings: Settings, person_ids: list[str]) -> list[StoredPerson |
     from peopleinfo.app import open_people
 
     async with open_people(settings) as people:
-        return [record for record, _ in await people.get_many(person_ids, fresh=True)]
+        found, _ = await people.get_many(person_ids, fresh=True)
+        return [found.get(person_id) for person_id in person_ids]
 
 
 def _print_table(people: Iterable[bytes]) -> None:

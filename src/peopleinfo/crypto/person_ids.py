@@ -6,13 +6,16 @@ recognised without a query to the store.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from peopleinfo.people.person import is_id
+from peopleinfo.people.person import is_id, valid_ids
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 BLOCK_SIZE: Final = 16
 
@@ -40,3 +43,8 @@ class IdCipher:
         if not is_id(person_id):
             return None
         return self._decipher(bytes.fromhex(person_id))
+
+    def decode_many(self, person_ids: Sequence[str]) -> tuple[list[str], bytes]:
+        """Return the well-formed ids, and their blocks joined; one call of the cipher costs less than one per id."""
+        valid = valid_ids(person_ids)
+        return valid, self._decipher(bytes.fromhex("".join(valid)))

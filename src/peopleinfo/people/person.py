@@ -19,7 +19,7 @@ from peopleinfo.people.fields import FIELD_TABLE, FIELDS, LEGACY_FIELDS, READ_ON
 from peopleinfo.people.folding import fold, is_visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import date
 
 T = TypeVar("T")
@@ -265,6 +265,11 @@ def _text(name: str, value: object, limit: int, is_multiline: bool, errors: list
 def is_id(text: str) -> bool:
     """Return whether a text has the format of a person id, of this or another deployment."""
     return _ID.fullmatch(text) is not None
+
+
+def valid_ids(texts: Iterable[str]) -> list[str]:
+    """Return the texts that have the format of a person id."""
+    return list(filter(_ID.fullmatch, texts))
 
 
 def utc_now() -> datetime:

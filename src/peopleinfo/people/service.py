@@ -20,7 +20,6 @@ from peopleinfo.people.person import (
     NAME_FIELDS,
     PersonData,
     StoredPerson,
-    is_id,
     parse_legacy_person,
     parse_person,
     person_data_from_fields,
@@ -98,17 +97,13 @@ class PeopleService:
 
     async def get_many(
         self, person_ids: Sequence[str], *, fresh: bool = False
-    ) -> list[tuple[StoredPerson | None, CacheStatus | None]]:
-        """Return for each id, in order, what `get_cached` returns."""
-        known = list(dict.fromkeys(filter(is_id, person_ids)))
-        if self._cache is None or fresh:
-            records = await self._store.get_many(known)
-            found: dict[str, Any] = {
-                person_id: (one, self._bypassed) for person_id, one in zip(known, records, strict=True)
-            }
-        else:
-            found = dict(zip(known, await self._cache.get_many_cached(known), strict=True))
-        return [found.get(person_id, (None, self._bypassed)) for person_id in person_ids]
+    ) -> tuple[dict[str, StoredPerson], Sequence[CacheStatus]]:
+        """Return the records with these ids, by id, and the cache statuses of the reads. `fresh`: bypass the cache."""
+        if self._cache is not None and not fresh:
+            return await self._cache.get_many_cached(person_ids)
+        records = await self._store.get_many(person_ids)
+        found = {record.person_id: record for record in records if record is not None}
+        return found, [self._bypassed] * len(records) if self._bypassed else []
 
     async def search(
         self,

@@ -165,8 +165,8 @@ class CachedReader(Protocol):
     async def get_cached(self, person_id: str) -> tuple[StoredPerson | None, CacheStatus]:
         """Return a record, None for an unknown id, and the source of the response."""
 
-    async def get_many_cached(self, person_ids: Sequence[str]) -> list[tuple[StoredPerson | None, CacheStatus]]:
-        """Return for each id, in order, what `get_cached` returns."""
+    async def get_many_cached(self, person_ids: Sequence[str]) -> tuple[dict[str, StoredPerson], list[CacheStatus]]:
+        """Return the records with these ids, by id, and the source of each of them and of the unknown ids, in any order."""
 
     async def find_cached(
         self, person_filter: PersonFilter, *, after: bytes | None, limit: int

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from peopleinfo.people.person import StoredPerson
+from peopleinfo.people.person import StoredPerson, is_id
 from peopleinfo.people.store import CacheStatus
 from peopleinfo.stores.cached.shared import Hit, Lease
 from peopleinfo.telemetry import tracing
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from peopleinfo.stores.cached.local import LocalCache
     from peopleinfo.stores.cached.shared import SharedCache
 
-    Found = dict[str, tuple[StoredPerson, CacheStatus]]
+    Found = dict[str, StoredPerson]
 
 NOT_FOUND: Final = StoredPerson("", 0, b"")  # cached for an unknown id
 _encode = msgspec.msgpack.Encoder().encode
@@ -35,18 +35,19 @@ class BatchReader:
         self._local = local
         self._filling: set[asyncio.Task[None]] = set()
 
-    async def get_many(self, person_ids: Sequence[str]) -> list[tuple[StoredPerson | None, CacheStatus]]:
+    async def get_many(self, person_ids: Sequence[str]) -> tuple[dict[str, StoredPerson], list[CacheStatus]]:
         """Implement `CachedReader.get_many_cached`."""
-        get = self._local.get
-        found: Found = {
-            person_id: (record, CacheStatus.LOCAL) for person_id in person_ids if (record := get(person_id)) is not None
-        }
-        if missing := [person_id for person_id in dict.fromkeys(person_ids) if person_id not in found]:
+        found: Found = self._local.get_many(person_ids)
+        statuses = [CacheStatus.LOCAL] * len(found)
+        if missing := [
+            person_id for person_id in dict.fromkeys(person_ids) if person_id not in found and is_id(person_id)
+        ]:
             with tracing.span("cache", "read_many"):
                 leases = await self._read_shared(missing, found)
+            statuses += [CacheStatus.SHARED] * (len(missing) - len(leases))
+            statuses += [CacheStatus.MISS if lease else CacheStatus.BYPASS for lease in leases.values()]
             await self._read_store(leases, found)
-        outcomes = [found[person_id] for person_id in person_ids]
-        return [(record if record.version else None, status) for record, status in outcomes]
+        return {person_id: record for person_id, record in found.items() if record.version}, statuses
 
     async def _read_shared(self, person_ids: list[str], found: Found) -> dict[str, Lease | None]:
         """Add the hits to `found`; return the other ids with their leases."""
@@ -61,7 +62,7 @@ class BatchReader:
                     leases[person_id] = reply
                     continue
                 try:
-                    found[person_id] = decode_record(person_id, reply.response), CacheStatus.SHARED
+                    found[person_id] = decode_record(person_id, reply.response)
                     hits[person_id] = reply
                 except msgspec.DecodeError:  # stored by another release
                     await self._shared.discard(name)
@@ -69,10 +70,10 @@ class BatchReader:
         finally:
             for person_id, fetch in zip(person_ids, fetches, strict=True):
                 hit = hits.get(person_id)
-                record = found[person_id][0] if hit else None
-                self._local.end_fetch(
-                    fetch, person_id, record, hit.ttl if hit else 0.0, len(hit.response) if hit else 0
-                )
+                if hit is None:
+                    self._local.end_fetch(fetch, person_id, None, 0.0)
+                else:
+                    self._local.end_fetch(fetch, person_id, found[person_id], hit.ttl, len(hit.response))
         return leases
 
     async def _read_store(self, leases: dict[str, Lease | None], found: Found) -> None:
@@ -82,9 +83,9 @@ class BatchReader:
         records = await self._store.get_many(list(leases))
         fills: list[tuple[str, Lease, bytes]] = []
         for (person_id, lease), record in zip(leases.items(), records, strict=True):
-            found[person_id] = record or NOT_FOUND, CacheStatus.MISS if lease else CacheStatus.BYPASS
+            found[person_id] = record or NOT_FOUND
             if lease:
-                fills.append((person_name(person_id), lease, encode_record(record or NOT_FOUND)))
+                fills.append((person_name(person_id), lease, encode_record(found[person_id])))
         if fills:
             filling = asyncio.ensure_future(self._shared.fill_many(fills))
             self._filling.add(filling)

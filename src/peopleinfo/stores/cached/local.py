@@ -6,7 +6,7 @@ import asyncio
 import random
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from peopleinfo.stores.cached.pipelined_connection import PipelinedConnection
 from peopleinfo.telemetry.metrics import CACHE_BYTES, CACHE_ENTRIES, CACHE_STALENESS, CACHE_TRACKING
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
     from redis.asyncio.connection import AbstractConnection
 
+Q = TypeVar("Q", bound="Hashable")
 # Seconds for which an entry may be stale after another process changed the record, even if the network fails.
 MAX_STALENESS: Final = 1.5
 _ENTRY_SIZE: Final = 1024  # bytes of an entry in addition to its response: the query, the key and the index entries
@@ -49,6 +50,13 @@ class LocalCache:
         if now < entry[0] and now < self._valid_until:
             return entry[2]
         return None
+
+    def get_many(self, queries: Iterable[Q]) -> dict[Q, Any]:
+        """Return the responses of those queries that have a valid entry."""
+        now, entries = monotonic(), self._entries
+        if now >= self._valid_until:
+            return {}
+        return {query: entry[2] for query in queries if (entry := entries.get(query)) is not None and now < entry[0]}
 
     def begin_fetch(self, key: str) -> PendingFetch:
         """Register a fetch of a response under the key. Call this before the request to Redis."""

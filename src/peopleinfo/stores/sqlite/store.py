@@ -242,11 +242,10 @@ class SqliteStore:
 
     async def get_many(self, person_ids: Sequence[str]) -> list[StoredPerson | None]:
         seqs = self._seqs(person_ids)
-        rows = await self._in_thread(lambda db: batches.read_by_seq(db, seqs))
-        return [
-            StoredPerson(person_id, row[0], check_stored(row[1], person_id)) if (row := rows.get(seq)) else None
-            for person_id, seq in zip(person_ids, seqs, strict=True)
-        ]
+        if len(seqs) > batches.SHORT_READ:
+            return await self._in_thread(lambda db: batches.read_records(db, person_ids, seqs))
+        with self._store_errors():
+            return batches.read_records(self._reader, person_ids, seqs)
 
     async def delete_checkpoint(self, checkpoint: Checkpoint) -> None:
         await self._writer.run(lambda db: delete_checkpoint(db, checkpoint))
@@ -329,7 +328,8 @@ class SqliteStore:
 
     def _seqs(self, person_ids: Sequence[str]) -> list[int]:
         """Return the seqs of ids; 0 for an unknown id."""
-        return [self._own_seq(person_id) or self._foreign_seq(person_id) or 0 for person_id in person_ids]
+        own = batches.own_seqs(*self._ids.decode_many(person_ids))
+        return [own.get(person_id) or self._foreign_seq(person_id) or 0 for person_id in person_ids]
 
     def _own_seq(self, person_id: str) -> int | None:
         """Return the seq encoded in an id that this store issued, None for any other id."""
