@@ -10,7 +10,7 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-cloud run-observed dashboards docs screenshots test test-fast check fix sync-client consistency mutants bench image push deploy rollback next-version check-commits check-api check-speed valgrind iac-test iac-apply cloud-smoke helm dynamodb-local lock audit clean
+.PHONY: help run run-cloud run-observed dashboards docs screenshots test test-fast check fix sync-client consistency mutants fuzz bench image push deploy rollback next-version check-commits check-api check-speed valgrind iac-test iac-apply cloud-smoke helm dynamodb-local lock audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,14 @@ consistency: $(VENV)/ready-to-test ## inject faults under load and check that ev
 
 mutants: $(VENV)/ready-to-test ## plant one-line faults in a copy of the tree and check that tests detect each (ARGS=NAME for some)
 	@$(VENV)/bin/python -m tests.mutants $(ARGS)
+
+fuzz: $(VENV)/ready-to-test .cache/fuzz/ready ## import files that a fuzzer mutates, for 10 minutes (ARGS="--seconds 60"; ARGS=FILE repeats a finding)
+	@HYPOTHESIS_PROFILE=thorough $(VENV)/bin/python -m pytest --quiet tests/unit/test_any_file.py
+	@PYTHONPATH=.cache/fuzz/lib $(VENV)/bin/python -m tests.fuzz $(ARGS)
+
+.cache/fuzz/ready: requirements/fuzz.lock | $(VENV)/bin/python
+	@$(PIP) --require-hashes --no-deps --target .cache/fuzz/lib --upgrade --requirement $<
+	@touch $@
 
 # The peers of the benchmark `matching` are large, and installed for it alone.
 MATCHING_PEERS := $(if $(ARGS),$(if $(findstring matching,$(ARGS)),.cache/matching-peers/ready),.cache/matching-peers/ready)

@@ -30,6 +30,7 @@ lock("requirements/run.lock", "pyproject.toml", "requirements/build.in", *TESTED
 lock("requirements/iac.lock", "requirements/iac.in", *TESTED)
 lock("requirements/apply.lock", "requirements/apply.in", *TESTED)
 lock("requirements/bench.lock", "requirements/bench.in", *TESTED)
+lock("requirements/fuzz.lock", "requirements/fuzz.in", *TESTED)
 lock("requirements/audit.lock", "requirements/audit.in", *TESTED)
 PEERS = "bench/peers/matching/requirements"  # other matchers, which the tests do not use
 lock(f"{PEERS}.lock", f"{PEERS}.txt")
