@@ -6,6 +6,7 @@ import io
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -60,6 +61,7 @@ def check_row(row: Row) -> None:
     if isinstance(row.data, SkippedRow):
         return
     person, errors = validate(row, TODAY)
+    strict_json.encode(errors)
     assert (person is None) == bool(errors)
     if isinstance(row.data, InvalidRow):
         assert person is None
@@ -88,6 +90,11 @@ def test_any_bytes_are_read_or_rejected(content: bytes, mark: bytes, encoding: s
 def test_any_pieces_are_read_or_rejected(text: str, encoding: str | None, is_declared: bool) -> None:
     content = text.encode(encoding or "utf-8", "replace") if encoding else text.encode(errors="surrogateescape")
     check_any_file(content, encoding=encoding if is_declared else None)
+
+
+@pytest.mark.parametrize("card", [b"N;CHARSET=\xb9:A", b"N;X\x8b", b"N;ENCODING=QUOTED-PRINTABLE;CHARSET=\xb9:=FF"])
+def test_reason_of_a_damaged_card_contains_no_invalid_bytes(card: bytes) -> None:
+    check_any_file(b"BEGIN:VCARD\nVERSION:2.1\n" + card + b"\nEND:VCARD\n", encoding="utf-8")
 
 
 @given(st.data())

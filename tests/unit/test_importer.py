@@ -10,13 +10,19 @@ import pytest
 
 from peopleinfo.bulk.importer import Importer, ImportTarget, batches
 from peopleinfo.bulk.rows import InvalidRow, Row
-from peopleinfo.errors import IdempotencyKeyConflict, ImportAlreadyRunning, InvalidJson, StoreUnavailable
+from peopleinfo.errors import (
+    IdempotencyKeyConflict,
+    ImportAlreadyRunning,
+    InvalidInput,
+    InvalidJson,
+    StoreUnavailable,
+)
 from peopleinfo.people import strict_json
 from peopleinfo.people.birthdate import earliest_date
 from peopleinfo.people.store import Checkpoint, Page
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from peopleinfo.people.person import PersonData
 
@@ -223,6 +229,22 @@ async def test_import_without_an_id_is_not_resumed(target: ImportTarget, store: 
             await importer.import_rows(rows_of("B"))
     assert surnames(store) == ["A", "B", "A", "B"]
     assert store.imports == {}
+
+
+async def test_rows_before_damage_have_results(target: ImportTarget) -> None:
+    def damaged() -> Iterator[list[Row]]:
+        yield rows_of("a", "b")
+        raise InvalidInput("damaged")
+
+    results = []
+
+    async def run_import() -> None:
+        async for batch in Importer(target).import_batches(damaged()):
+            results.extend(batch)
+
+    with pytest.raises(InvalidInput):
+        await run_import()
+    assert [result.status for result in results] == ["stored", "stored"]
 
 
 def test_batches_contain_all_rows_in_order() -> None:

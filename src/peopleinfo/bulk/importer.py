@@ -108,11 +108,12 @@ class Importer:
             for batch in batches:
                 checked = self._check(batch, before)
                 if loading is not None:
-                    yield await loading
+                    previous, loading = loading, None
+                    yield await previous
                 loading = asyncio.create_task(self._store(checked))
                 await asyncio.sleep(0)  # let the task start
         except Exception:
-            if loading is not None and not loading.done():  # the input is broken: keep the batch before
+            if loading is not None:  # the input is broken: keep the batch before
                 yield await loading
             raise
         if loading is not None:
