@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from peopleinfo.errors import InvalidSettings, PeopleInfoError
 from peopleinfo.people.history_service import HistoryService
+from peopleinfo.people.people_list import PeopleList
 from peopleinfo.people.person import utc_now
 from peopleinfo.people.service import PeopleService
 from peopleinfo.people.trash import Trash
@@ -45,6 +46,16 @@ async def open_people(settings: Settings, *, create: bool = False) -> AsyncItera
     """
     async with open_service_store(settings, create=create) as store:
         yield people_service(store, settings)
+
+
+@asynccontextmanager
+async def open_people_list(settings: Settings) -> AsyncIterator[PeopleList]:
+    """Open the list of the people of the configured store for the duration of the context.
+
+    Raises StoreMissing, StoreConfigurationError.
+    """
+    async with open_service_store(settings) as store:
+        yield PeopleList(store.people, store.search)
 
 
 @asynccontextmanager
@@ -261,6 +272,7 @@ class Application:
         services = Services(
             people=people_service(store, settings),
             trash=trash_of(store, settings),
+            people_list=PeopleList(store.people, store.search),
             history=HistoryService(store.people),
             matches=(matches := match_service(store, settings)),
             new_records=NewRecords(

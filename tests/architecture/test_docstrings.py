@@ -12,6 +12,7 @@ from peopleinfo.auth.api_keys import ApiKeyStore
 from peopleinfo.auth.ended_sessions import EndedSessionStore
 from peopleinfo.matching.candidates import MatchIndex
 from peopleinfo.people.import_log import ImportLog
+from peopleinfo.people.people_list import ListIndex
 from peopleinfo.people.search_index import SearchIndex
 from peopleinfo.people.trash import TrashStore
 from peopleinfo.stores.dynamodb.record_format import RecordFormat
@@ -31,7 +32,7 @@ INTERFACES = {
         ("EndedSessionStore.", [EndedSessionStore]),
         ("Store.", [OpenedStore, ServiceCache]),
         ("Format.", [RecordFormat]),
-        ("SearchIndex.", [SearchIndex]),
+        ("SearchIndex.", [SearchIndex, ListIndex]),
         ("MatchIndex.", [MatchIndex]),
         ("ImportLog.", [ImportLog]),
         ("Trash.", [TrashStore]),

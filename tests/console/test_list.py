@@ -252,6 +252,19 @@ def test_heading_of_a_column_sorts_all_people_and_reverses_the_order(page: Page)
     expect(page.get_by_role("columnheader", name="Name")).to_have_attribute("aria-sort", "descending")
 
 
+def test_list_by_name_comes_from_the_server_with_the_number_of_people(page: Page) -> None:
+    with page.expect_request("**/v1/people/search") as searched:
+        page.goto("/console#q=reihe&whole=on&sort=name")
+    body = searched.value.post_data_json or {}
+    assert (body["sort"], body["limit"], body["surname"]) == ("name", 50, "reihe")
+    expect(page.get_by_text(f"{COUNT} people", exact=True)).to_be_visible()
+    names = sorted(f"Reihe, N{n}" for n in range(COUNT))
+    expect(page.locator(".who").first).to_have_text(names[0])
+    page.get_by_text("Show more").scroll_into_view_if_needed()
+    expect(page.locator(".who")).to_have_text(names)
+    expect(page.get_by_role("columnheader", name="Name")).to_have_attribute("aria-sort", "ascending")
+
+
 def test_unknown_order_in_the_address_shows_a_message(page: Page) -> None:
     page.goto("/console#q=reihe&sort=shoe_size")
     expect(page.locator("#empty [role=alert]")).to_contain_text("an unknown order: shoe_size")

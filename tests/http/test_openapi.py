@@ -129,6 +129,7 @@ def routes() -> dict[str, set[str]]:
     store: Any = _StoreStub()  # only the routes are inspected
     services = Services(
         people=store,
+        people_list=store,
         history=store,
         matches=store,
         new_records=store,

@@ -1,9 +1,9 @@
-"""`peopleinfo search` and `peopleinfo get`: read records without a server."""
+"""`peopleinfo search`, `count` and `get`: read records without a server."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -13,12 +13,15 @@ from peopleinfo.people import strict_json
 from peopleinfo.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
+    from peopleinfo.people.people_list import Count
     from peopleinfo.people.person import StoredPerson
     from peopleinfo.people.person_filter import PersonFilter
+    from peopleinfo.people.store import Page
 
 _PAGE: Final = 500
+Sort = Literal["name"]
 
 
 def search(
@@ -38,6 +41,7 @@ def search(
     forgiving: Annotated[
         bool, typer.Option("--forgiving/--no-forgiving", help="With TEXT: find typos and other spellings too.")
     ] = True,
+    sort: Annotated[Sort | None, typer.Option(help="Order of the records; not with TEXT.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Maximum number of records.")] = 50,
     json: Annotated[bool, typer.Option("--json", help="Print NDJSON on a terminal too.")] = False,
     store: options.Store = None,
@@ -49,11 +53,11 @@ def search(
     filters = (surname, prefix, name, born_from, born_to)
     settings = Settings.load(store_url=store)
     if text is not None:
-        if any(filters) or exact:
-            raise typer.BadParameter("TEXT cannot be combined with filters: leave out one of them")
+        if any(filters) or exact or sort:
+            raise typer.BadParameter("TEXT cannot be combined with filters or --sort: leave out one of them")
         people = run(_search_text(settings, text, limit, forgiving=forgiving))
     else:
-        people = run(_find(settings, options.person_filter(*filters, exact=exact), limit))
+        people = run(_find(settings, options.person_filter(*filters, exact=exact), limit, sort))
     if json or not sys.stdout.isatty():
         sys.stdout.buffer.writelines(body + b"\n" for body in people)
     else:
@@ -62,6 +66,26 @@ def search(
         print("no records found", file=sys.stderr)
     elif len(people) == limit:
         print(f"first {limit} records; use --limit for more", file=sys.stderr)
+
+
+def count(
+    surname: options.Surname = None,
+    prefix: options.Prefix = None,
+    name: options.Name = None,
+    born_from: options.BornFrom = None,
+    born_to: options.BornTo = None,
+    exact: options.Exact = False,
+    store: options.Store = None,
+) -> None:
+    """Print the number of records that match all filters; without filters, of all records.
+
+    Example: peopleinfo count --surname-prefix m
+    """
+    criteria = options.person_filter(surname, prefix, name, born_from, born_to, exact=exact)
+    found = run(_count(Settings.load(store_url=store), criteria))
+    print(found.people)
+    if not found.is_exact:
+        print("this number is an estimate, or with filters the number of records found so far", file=sys.stderr)
 
 
 def get(
@@ -88,19 +112,33 @@ def _indented(body: bytes) -> bytes:
     return msgspec.json.format(body, indent=2)
 
 
-async def _find(settings: Settings, criteria: PersonFilter, limit: int) -> list[bytes]:
-    from peopleinfo.app import open_people
+async def _find(settings: Settings, criteria: PersonFilter, limit: int, sort: Sort | None) -> list[bytes]:
+    from peopleinfo.app import open_people, open_people_list
 
+    if sort:
+        async with open_people_list(settings) as people_list:
+            return await _read(people_list.page, criteria, limit)
+    async with open_people(settings) as people:
+        return await _read(people.find, criteria, limit)
+
+
+async def _read(page_of: Callable[..., Awaitable[Page]], criteria: PersonFilter, limit: int) -> list[bytes]:
     found: list[bytes] = []
     after: bytes | None = None
-    async with open_people(settings) as people:
-        while len(found) < limit:
-            page = await people.find(criteria, after=after, limit=min(limit - len(found), _PAGE))
-            found += page.people
-            after = page.next
-            if after is None:
-                break
+    while len(found) < limit:
+        page = await page_of(criteria, after=after, limit=min(limit - len(found), _PAGE))
+        found += page.people
+        after = page.next
+        if after is None:
+            break
     return found
+
+
+async def _count(settings: Settings, criteria: PersonFilter) -> Count:
+    from peopleinfo.app import open_people_list
+
+    async with open_people_list(settings) as people:
+        return await people.count(criteria)
 
 
 async def _search_text(settings: Settings, text: str, limit: int, *, forgiving: bool) -> list[bytes]:

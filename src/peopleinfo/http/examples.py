@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, Final
 
-from peopleinfo.http import batch_schemas, duplicates_schemas, history_schemas, import_schemas, schemas
+from peopleinfo.http import batch_schemas, duplicates_schemas, history_schemas, import_schemas, list_operations, schemas
 from peopleinfo.http.bodies import MERGE_PATCH
 from peopleinfo.http.problems import PROBLEM_TYPES
 
@@ -99,6 +99,9 @@ BY_TYPE: Final[tuple[tuple[Any, Any], ...]] = (
     (list[schemas.Person], [_PERSON]),
     (schemas.LegacyPerson, _LEGACY),
     (schemas.SearchBody, {"surname_prefix": "mull", "limit": 50}),
+    (list_operations.CountBody, {"surname_prefix": "mull"}),
+    (list_operations.CountResult, {"count": 42, "exact": True}),
+    (list_operations.Letters, {"letters": ["A", "B", "M"]}),
     (schemas.ExportBody, {"born_from": "1990", "born_to": "1999", "format": "csv"}),
     (schemas.PeoplePage, {"people": [_PERSON], "next_cursor": None}),
     (history_schemas.HistoryPage, {"versions": [_VERSION], "next_cursor": None}),

@@ -14,6 +14,7 @@ from peopleinfo.http.batch_schemas import BATCH_TYPES
 from peopleinfo.http.duplicates_schemas import TYPES as DUPLICATES_TYPES
 from peopleinfo.http.history_schemas import HISTORY_TYPES
 from peopleinfo.http.import_schemas import IMPORT_TYPES
+from peopleinfo.http.list_operations import LIST_TYPES
 from peopleinfo.http.operations import OPERATIONS, PROBLEMS
 from peopleinfo.http.schemas import TYPES
 
@@ -67,7 +68,7 @@ def document() -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
-    types = (*TYPES, *HISTORY_TYPES, *BATCH_TYPES, *DUPLICATES_TYPES, *IMPORT_TYPES)
+    types = (*TYPES, *HISTORY_TYPES, *BATCH_TYPES, *DUPLICATES_TYPES, *IMPORT_TYPES, *LIST_TYPES)
     _, schemas = msgspec.json.schema_components(types, ref_template=_REF)
     return {
         "openapi": "3.1.0",

@@ -14,6 +14,7 @@ from peopleinfo.http.duplicates_operations import DUPLICATES_OPERATIONS
 from peopleinfo.http.history_operations import HISTORY_OPERATIONS
 from peopleinfo.http.import_history_operations import IMPORT_HISTORY_OPERATIONS
 from peopleinfo.http.import_operations import IMPORT_OPERATIONS
+from peopleinfo.http.list_operations import LIST_OPERATIONS
 from peopleinfo.http.operation_types import (
     CSV,
     FHIR,
@@ -166,6 +167,7 @@ OPERATIONS: Final = (
         errors=(404,),
     ),
     *BATCH_OPERATIONS,
+    *LIST_OPERATIONS,
     *HISTORY_OPERATIONS,
     *DUPLICATES_OPERATIONS,
     *IMPORT_OPERATIONS,
@@ -313,6 +315,9 @@ FIELD_ACCESS_OPERATIONS: Final = frozenset(
         "getDuplicates",
         "findPeople",
         "searchPeople",
+        "countPeople",
+        "countFound",
+        "getLetters",
         "getPerson",
         "getPeople",
         "changePerson",

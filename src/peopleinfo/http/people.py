@@ -19,6 +19,7 @@ from peopleinfo.http.text_search import PARAMETER, parse_text_search
 from peopleinfo.http.trash_operations import ERASE_PERSON
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import check_patch, check_search, redact
+from peopleinfo.people.people_list import SORT_PARAMETERS
 from peopleinfo.people.store import CacheStatus, ClientKey
 from peopleinfo.privacy.export import export_personal_data
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from peopleinfo.http.cursors import Cursors
     from peopleinfo.http.search_params import SearchRequest
     from peopleinfo.people.history_service import HistoryService
+    from peopleinfo.people.people_list import PeopleList
     from peopleinfo.people.person import StoredPerson
     from peopleinfo.people.service import PeopleService
     from peopleinfo.privacy.audit import AuditLog
@@ -42,9 +44,16 @@ class PeopleResource:
     """/v1/people: create a person and search for people."""
 
     def __init__(
-        self, people: PeopleService, cursors: Cursors, new_records: CheckedCreation, *, body_timeout: float
+        self,
+        people: PeopleService,
+        people_list: PeopleList,
+        cursors: Cursors,
+        new_records: CheckedCreation,
+        *,
+        body_timeout: float,
     ) -> None:
         self._people = people
+        self._list = people_list
         self._cursors = cursors
         self._checked = new_records
         self._body_timeout = body_timeout
@@ -79,14 +88,16 @@ class PeopleResource:
         await self._search(parse_search(params), params, req, resp)
 
     async def _search(self, search: SearchRequest, params: Mapping[str, Any], req: Request, resp: Response) -> None:
-        if hidden := req.context.principal.hidden_fields:
-            check_search(params, hidden)
+        principal = req.context.principal
+        if hidden := principal.hidden_fields:
+            check_search((*params, *(SORT_PARAMETERS if search.sort else ())), hidden)
         RESPONSES.require_room()
-        page, cursor, status = await search.page(
-            self._people, self._cursors, req.context.principal, fresh=is_fresh(req)
-        )
-        if status is not None:
-            set_cache_status(req, resp, status)
+        if search.sort:
+            page, cursor = await search.sorted_page(self._list, self._cursors, principal)
+        else:
+            page, cursor, status = await search.page(self._people, self._cursors, principal, fresh=is_fresh(req))
+            if status is not None:
+                set_cache_status(req, resp, status)
         if trail := audit_of(req):
             trail.set_people(page.people)
         resp.data = b'{"people":[%b],"next_cursor":%b}' % (b",".join(page.people), strict_json.encode(cursor))

@@ -18,6 +18,7 @@ from peopleinfo.http.import_preview import ImportPreviewResource
 from peopleinfo.http.imports import ImportResource, reader_threads
 from peopleinfo.http.legacy import DataResource
 from peopleinfo.http.people import PeopleResource, PersonExportResource, PersonResource
+from peopleinfo.http.people_list import CountResource, LettersResource
 from peopleinfo.http.trash import TrashedPersonResource, TrashResource
 from peopleinfo.telemetry.health import Health
 
@@ -31,9 +32,11 @@ def add_people_routes(app: App, services: Services, *, body_timeout: float) -> N
     people, imports = services.people, services.imports
     cursors, tokens = Cursors(imports.secret), ChangeTokens(imports.secret)
     checked = CheckedCreation(people, services.new_records)
-    people_resource = PeopleResource(people, cursors, checked, body_timeout=body_timeout)
+    people_resource = PeopleResource(people, services.people_list, cursors, checked, body_timeout=body_timeout)
     app.add_route("/v1/people", people_resource)
     app.add_route("/v1/people/search", people_resource, suffix="search")
+    app.add_route("/v1/people/count", CountResource(services.people_list, body_timeout=body_timeout))
+    app.add_route("/v1/people/letters", LettersResource(services.people_list))
     limiter = services.rate_limiter
     app.add_route("/v1/people/batch-get", BatchGetResource(people, limiter, body_timeout=body_timeout))
     app.add_route("/v1/people/batch", BatchResource(people, limiter, body_timeout=body_timeout))

@@ -68,7 +68,7 @@ class LegacyPerson(_LegacyFields):
     """A person of the legacy API: four required fields and any other fields. Its birthdate may be any text."""
 
 
-class _Filters(Struct, forbid_unknown_fields=True, omit_defaults=True):
+class Filters(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """Filters of a search. A person must match all of them."""
 
     surname: Annotated[
@@ -90,7 +90,7 @@ class _Filters(Struct, forbid_unknown_fields=True, omit_defaults=True):
     match: Annotated[Match | None, Meta(description="How names are compared: folded (the default) or exact.")] = None
 
 
-class SearchBody(_Filters):
+class SearchBody(Filters):
     """Filters of a search, or the text of a search box, and the requested page."""
 
     q: Annotated[
@@ -104,11 +104,18 @@ class SearchBody(_Filters):
     forgiving: Annotated[
         bool | None, Meta(description="With q: whether typos, sounds, nicknames and other spellings match.")
     ] = True
+    sort: Annotated[
+        Literal["name"] | None,
+        Meta(
+            description="Order of the people: name sorts by surname and first name, without accents. Without it, people have no defined "
+            "order. Mutually exclusive with q, which returns the best match first."
+        ),
+    ] = None
     limit: Limit | None = LIMIT
     cursor: Cursor | None = None
 
 
-class ExportBody(_Filters):
+class ExportBody(Filters):
     """Filters of an export, or the ids of its records, and its format."""
 
     person_ids: Annotated[

@@ -10,6 +10,7 @@ import msgspec
 
 from peopleinfo.errors import FieldError, InvalidSearch
 from peopleinfo.formats.export_formats import FORMATS
+from peopleinfo.people.people_list import SORTS
 from peopleinfo.people.person_filter import Match, PersonFilter, Search
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from peopleinfo.auth.principal import Principal
     from peopleinfo.formats.export_formats import ExportFormat
     from peopleinfo.http.cursors import Cursors
+    from peopleinfo.people.people_list import PeopleList
     from peopleinfo.people.service import PeopleService
     from peopleinfo.people.store import CacheStatus, Page
 
@@ -27,6 +29,7 @@ MAX_WAIT: Final = 60  # seconds that a request waits for a change
 MAX_ITEMS: Final = 100  # of a batch
 MAX_IDS: Final = 10_000  # ids of an export
 PERSON_IDS: Final = "person_ids"
+SORT: Final = "sort"
 _CACHED_LENGTH: Final = 500  # characters; longer queries are not cached
 _WHOLE_NUMBER: Final = re.compile(r"\d{1,9}", re.ASCII)
 _FILTERS: Final = Search.__struct_fields__
@@ -40,6 +43,7 @@ class SearchRequest(NamedTuple):
     where: PersonFilter
     limit: int
     cursor: str | None
+    sort: str | None = None
 
     async def page(
         self, people: PeopleService, cursors: Cursors, principal: Principal, *, fresh: bool
@@ -55,6 +59,13 @@ class SearchRequest(NamedTuple):
         if page.next is None:
             return page, None, status
         return page, cursors.encode(page.next, self.where.fingerprint, principal.name), status
+
+    async def sorted_page(self, people: PeopleList, cursors: Cursors, principal: Principal) -> tuple[Page, str | None]:
+        """Return the page in the requested order, and the cursor of the next page, like `page`. Raises InvalidCursor, InvalidSearch."""
+        fingerprint = b"%b %b" % ((self.sort or "").encode(), self.where.fingerprint)
+        position = cursors.decode(self.cursor, fingerprint, principal.name) if self.cursor else None
+        page = await people.page(self.where, after=position, limit=self.limit, hidden=principal.hidden_fields)
+        return page, cursors.encode(page.next, fingerprint, principal.name) if page.next else None
 
 
 def parse_query(text: str, params: Mapping[str, Any]) -> SearchRequest:
@@ -74,9 +85,17 @@ def _parse_cached(params: tuple[tuple[str, str], ...]) -> SearchRequest:
 
 def parse_search(params: Mapping[str, Any]) -> SearchRequest:
     """Parse a search from query parameters or the fields of a body. Raises InvalidSearch with all errors."""
-    filters, page, errors = _split_params(params, (*_FILTERS, "limit", "cursor"))
-    limit = parse_limit(page.get("limit"), errors)
-    return SearchRequest(_filter(filters, errors), limit, page.get("cursor"))
+    filters, page, errors = _split_params(params, (*_FILTERS, SORT, "limit", "cursor"))
+    limit, sort = parse_limit(page.get("limit"), errors), page.get(SORT)
+    if sort not in (None, *SORTS):
+        errors.append(FieldError(SORT, f"must be one of {', '.join(SORTS)}"))
+    return SearchRequest(_filter(filters, errors), limit, page.get("cursor"), sort)
+
+
+def parse_filters(params: Mapping[str, Any]) -> PersonFilter:
+    """Parse filters from query parameters or the fields of a body. Raises InvalidSearch with all errors."""
+    filters, _, errors = _split_params(params, _FILTERS)
+    return _filter(filters, errors)
 
 
 class ExportRequest(NamedTuple):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from peopleinfo.matching.creation import NewRecords
     from peopleinfo.matching.service import MatchService
     from peopleinfo.people.history_service import HistoryService
+    from peopleinfo.people.people_list import PeopleList
     from peopleinfo.people.service import PeopleService
     from peopleinfo.people.store import StoreMaintenance
     from peopleinfo.people.trash import Trash
@@ -30,6 +31,7 @@ class Services:
     """The services that a server process opens once; None if a setting disables a service."""
 
     people: PeopleService
+    people_list: PeopleList
     history: HistoryService
     matches: MatchService
     new_records: NewRecords

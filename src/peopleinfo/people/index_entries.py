@@ -34,8 +34,8 @@ NAME, BIRTHDATE, ADDRESS, IDENTIFIER = "n", "b", "a", "i"
 DUPLICATES: Final = "duplicates"  # entries that find duplicates (`matching.entries`)
 INDEXES: Final = ("names", "birthdate", "address", DUPLICATES)
 MAX_ADDRESS_ENTRIES: Final = 12
-_MAX_WORD: Final = 64  # characters of a word in a key
-_MAX_ORDER: Final = 200  # characters
+MAX_WORD: Final = 64  # characters of a word in a key
+MAX_ORDER: Final = 200  # characters
 _MAX_SUFFIXES: Final = 5  # of a whole name without blanks
 _NUMBER: Final = re.compile(r"\d{1,3}[a-z]?")  # a house number: selects no person alone
 _WORD: Final = re.compile(r"[^\t ]+")
@@ -205,7 +205,7 @@ def address_key(word: str) -> str:
 
 def _keys_of_address_word(word: str) -> tuple[str, ...]:
     keys = [address_key(_SAME_WORDS.get(half, half)) for half in split_postcode(fold(word))]
-    return tuple(ADDRESS + key[:_MAX_WORD] for key in keys if not is_generic(key))
+    return tuple(ADDRESS + key[:MAX_WORD] for key in keys if not is_generic(key))
 
 
 _cached_keys_of_address_word = lru_cache(maxsize=32_768)(_keys_of_address_word)
@@ -231,7 +231,7 @@ class _IndexedName(NamedTuple):
 
 def _index_name(name: str) -> _IndexedName:
     key = fold(name)
-    return _IndexedName(key, " ".join(divide(name)), tuple(NAME + word[:_MAX_WORD] for word in (key, *_parts(name))))
+    return _IndexedName(key, " ".join(divide(name)), tuple(NAME + word[:MAX_WORD] for word in (key, *_parts(name))))
 
 
 _cached_index_name = lru_cache(maxsize=32_768)(_index_name)
@@ -248,13 +248,13 @@ def _names(data: PersonData) -> tuple[_IndexedName, _IndexedName | None]:
 
 
 def _order(surname: _IndexedName, given: _IndexedName | None) -> str:
-    return f"{surname.key}\t{given.words if given else ''}\t{surname.words}"[:_MAX_ORDER]
+    return f"{surname.key}\t{given.words if given else ''}\t{surname.words}"[:MAX_ORDER]
 
 
 def _name_keys(surname: _IndexedName, given: _IndexedName | None) -> list[str]:
     if given:
         return [*surname.entry_keys, *given.entry_keys]
-    return [*surname.entry_keys, *(NAME + word[:_MAX_WORD] for word in _suffixes(surname.key))]
+    return [*surname.entry_keys, *(NAME + word[:MAX_WORD] for word in _suffixes(surname.key))]
 
 
 def _parts(name: str) -> Iterator[str]:

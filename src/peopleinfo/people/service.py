@@ -42,7 +42,7 @@ Precondition = Callable[["StoredPerson"], None]
 """Called with the current record before a change; raises an error to reject the change."""
 _MAX_READ_ONLY_SIZE: Final = 1_024  # bytes of the read-only fields in the JSON of a record
 # So many records have less than PAGE_SIZE bytes, whatever their sizes.
-_MAX_HIDDEN_PAGE: Final = (PAGE_SIZE - 1) // (MAX_STORED_SIZE + _MAX_READ_ONLY_SIZE)
+MAX_HIDDEN_PAGE: Final = (PAGE_SIZE - 1) // (MAX_STORED_SIZE + _MAX_READ_ONLY_SIZE)
 _SCAN_LIMIT: Final = 1_000  # records per page of `iter_pages`
 _SELECTED_LIMIT: Final = 100  # records per page of `iter_selected`
 
@@ -244,7 +244,7 @@ class PeopleService:
         people: list[bytes] = []
         size = 0
         while True:
-            query_limit = min(limit - len(people), _MAX_HIDDEN_PAGE)
+            query_limit = min(limit - len(people), MAX_HIDDEN_PAGE)
             page, status = await self.find_cached(person_filter, after=after, limit=query_limit, fresh=fresh)
             redacted = [redact(body, hidden) for body in page.people]
             people += redacted

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from peopleinfo.people.people_list import ListIndex
+from peopleinfo.people.search_index import SearchIndex
 from peopleinfo.people.store import CachedReader, Store
 
 if TYPE_CHECKING:
@@ -11,8 +13,11 @@ if TYPE_CHECKING:
     from peopleinfo.auth.ended_sessions import EndedSessionStore
     from peopleinfo.matching.candidates import MatchIndex
     from peopleinfo.people.import_log import ImportLog
-    from peopleinfo.people.search_index import SearchIndex
     from peopleinfo.people.trash import TrashStore
+
+
+class StoreIndex(SearchIndex, ListIndex, Protocol):
+    """The search index of a store, which also lists people by name."""
 
 
 class OpenedStore(Store, Protocol):
@@ -39,7 +44,7 @@ class OpenedStore(Store, Protocol):
         """The deleted people that can be restored."""
 
     @property
-    def search(self) -> SearchIndex | None:
+    def search(self) -> StoreIndex | None:
         """The search index, None if the store has none."""
 
     @property
@@ -61,7 +66,7 @@ class ServiceStore(NamedTuple):
     """The deleted people, with metrics and the configured cache."""
     cache: ServiceCache | None = None
     """The cache in front of the records, None if none is configured."""
-    search: SearchIndex | None = None
+    search: StoreIndex | None = None
     """The search index, None if the store has none."""
     matches: MatchIndex | None = None
     """The match index, None if the store has none or if it is off."""

@@ -43,6 +43,12 @@ class Search(TypedDict, total=False):
     match: Literal["folded", "exact"] | None
 
 
+class SortedSearch(Search, total=False):
+    """Search parameters, and the order of the people; without `sort`, they have no defined order."""
+
+    sort: Literal["name"] | None
+
+
 class ImportOptions(TypedDict, total=False):
     """Options of an import, with the names of the query parameters of the API."""
 
@@ -115,9 +121,19 @@ def _creates(item: Mapping[str, Any]) -> bool:
     return item.get("operation") == "create"
 
 
-def page(search: Search, cursor: str | None, limit: int) -> Request:
+def page(search: SortedSearch, cursor: str | None, limit: int) -> Request:
     """Return the request for a page of search results. The body holds the search, because proxies log URLs."""
     return Request("POST", "/v1/people/search", _JSON, encode({**search, "limit": limit, "cursor": cursor}))
+
+
+def count(search: Search) -> Request:
+    """Return the request for the number of people."""
+    return Request("POST", "/v1/people/count", _JSON, encode(search))
+
+
+def letters() -> Request:
+    """Return the request for the first letters of the surnames."""
+    return Request("GET", "/v1/people/letters")
 
 
 def text_page(text: str, cursor: str | None, *, forgiving: bool) -> Request:

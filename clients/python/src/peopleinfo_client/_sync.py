@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 import httpx
 
 from peopleinfo_client import _requests
+from peopleinfo_client._json import decode
 from peopleinfo_client._retry import RetryState
 from peopleinfo_client._transport import SyncTransport
 from peopleinfo_client.batches import BatchResult
 from peopleinfo_client.errors import StreamInterrupted
-from peopleinfo_client.models import ChangePage, HistoryPage, Matches, Page, Person, TrashPage
+from peopleinfo_client.models import ChangePage, Count, HistoryPage, Matches, Page, Person, TrashPage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from peopleinfo_client._requests import ImportOptions, Request, Search, Version
+    from peopleinfo_client._requests import ImportOptions, Request, Search, SortedSearch, Version
     from peopleinfo_client.batches import BatchItem
     from peopleinfo_client.models import DeletedPerson, ImportResult, VersionSummary
 
@@ -87,10 +88,11 @@ class Client:
         """
         return BatchResult.list_from_json(self._call(_requests.batch(items)))
 
-    def find(self, **search: Unpack[Search]) -> Iterator[Person]:
+    def find(self, **search: Unpack[SortedSearch]) -> Iterator[Person]:
         """Yield all matching people, page by page; without parameters, all people.
 
-        Parameters: `surname`, `surname_prefix`, `name`, `born_from`, `born_to`, `match`. Raises InvalidSearch.
+        Parameters: `surname`, `surname_prefix`, `name`, `born_from`, `born_to`, `match`, and `sort="name"` for people by surname
+        and first name. Raises InvalidSearch.
         """
         for page in self.pages(**search):
             for person in page.people:
@@ -111,7 +113,7 @@ class Client:
                 return
 
     def pages(
-        self, *, limit: int = _requests.PAGE_SIZE, cursor: str | None = None, **search: Unpack[Search]
+        self, *, limit: int = _requests.PAGE_SIZE, cursor: str | None = None, **search: Unpack[SortedSearch]
     ) -> Iterator[Page]:
         """Yield the pages of a search, from `cursor` on. A page may hold fewer people than `limit`, even none.
 
@@ -122,6 +124,15 @@ class Client:
             yield page
             if (cursor := page.next_cursor) is None:
                 return
+
+    def count(self, **search: Unpack[Search]) -> Count:
+        """Return the number of matching people; without parameters, of all people. Raises InvalidSearch."""
+        return Count.from_json(self._call(_requests.count(search)))
+
+    def letters(self) -> list[str]:
+        """Return the letters from A to Z with which a surname starts. Raises InvalidSearch if the server cannot sort by name."""
+        found: list[str] = decode(self._call(_requests.letters()))["letters"]
+        return found
 
     def replace(self, person: Person | str, data: Mapping[str, Any], *, version: Version = None) -> Person:
         """Replace all fields of a person, unless the person changed after `person` was read (or after `version`).

@@ -63,6 +63,19 @@ class Page(NamedTuple):
         return cls([Person.from_fields(person) for person in page["people"]], page["next_cursor"])
 
 
+class Count(NamedTuple):
+    """The number of people. Without `exact`, `people` is an estimate, or with a filter the number of people found so far."""
+
+    people: int
+    exact: bool
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """Parse the JSON of a count."""
+        found = decode(text)
+        return cls(found["count"], found["exact"])
+
+
 class Evidence(NamedTuple):
     """The evidence of one field that two records are of one person, in bits; it holds no values."""
 

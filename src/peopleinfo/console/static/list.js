@@ -44,11 +44,12 @@ export function remove(id) {
   showSelection();
 }
 
-/** Sort the list by a column; people without a value come last. "" keeps the order of the results. */
-export function sort(by) {
-  order = by;
+/** Sort the list by a column; people without a value come last. "" keeps the order of the results, and so does `isInOrder`: the server has sorted them. */
+export function sort(by, isInOrder = false) {
+  order = isInOrder ? "" : by;
   const name = by.replace("-", "");
   for (const head of $$("[role=columnheader]", table)) head.ariaSort = head.dataset.name === name ? (by === name ? "ascending" : "descending") : null;
+  if (isInOrder) return;
   const keys = new Map([...people.values()].map((person) => [person.person_id, keyOf(person, name)]));
   const sign = by === name ? 1 : -1;
   const compare = (a, b) => !keys.get(a) - !keys.get(b) || sign * collator.compare(keys.get(a), keys.get(b));
@@ -151,6 +152,6 @@ on(choice, "change", () => {
   columns = $$("input:checked", choice).map(({ value }) => value);
   localStorage.setItem("columns", JSON.stringify(columns));
   showColumns();
-  sort(order);
+  if (order) sort(order);
 });
 showColumns();

@@ -30,6 +30,7 @@ let fragment = "";
 let addressError = null; // the reason why the address contains no valid search; input replaces the address
 let by = "surname_prefix"; // "surname" if the server does not support prefix search
 let hasIndex = true; // whether the server supports the search for any text
+let hasOrder = true; // whether the server sorts by name
 
 const remember = (more) => history.replaceState({ ...history.state, ...more }, "", location.pathname + fragment);
 
@@ -49,7 +50,7 @@ function toFilter(values) {
 async function search() {
   request.abort();
   request = new AbortController();
-  cursor = null; // it belongs to another search
+  cursor = total = null; // they belong to another search
   const { signal } = request;
   const given = [...new FormData(form)].map(([name, text]) => [name, text.trim()]).filter(([, text]) => text);
   filter = toFilter(given);
@@ -71,9 +72,10 @@ async function search() {
     }
     signal.throwIfAborted();
     list.clear();
-    list.sort(sortOrder());
+    list.sort(sortOrder(), isInOrder());
     show(page);
-    if (sortOrder()) await readAll();
+    if (sortOrder() && !isInOrder()) await readAll();
+    else if (cursor && !filter.q) await countAll();
   } catch (reason) {
     showError(reason);
   } finally {
@@ -82,6 +84,18 @@ async function search() {
 }
 
 const sortOrder = () => form.elements.sort.value;
+/** Whether the server returns the people in the order of the list. */
+const isInOrder = () => hasOrder && sortOrder() === "name" && !filter.q;
+const query = () => ({ ...filter, ...(isInOrder() && { sort: "name" }), limit: sortOrder() && !isInOrder() ? SORT_LIMIT : LIMIT });
+
+/** Show the number of all matches. */
+async function countAll() {
+  const { signal } = request;
+  const { count, exact } = await call("POST", "/v1/people/count", { body: filter, signal, retry: true });
+  signal.throwIfAborted();
+  total = { count: Number(count.rawJSON), is_estimate: !exact };
+  showCount();
+}
 
 /** Read the pages that the order of the list needs, up to a limit. */
 async function readAll() {
@@ -96,7 +110,8 @@ function wait() {
 
 /** Search by surnames if the server has no index for any text, or by whole surnames if it rejects a prefix, because names are encrypted. */
 function useOtherSearch(reason) {
-  const rejects = (name) => reason.errors?.some(({ pointer, reason }) => pointer === name && /not supported|encrypt/.test(reason));
+  const rejects = (name) => reason.errors?.some(({ pointer, reason }) => pointer === name && /not supported|not available|encrypt/.test(reason));
+  if (hasOrder && rejects("sort")) return void (hasOrder = false);
   if (hasIndex && rejects("q")) return (hasIndex = false), setLabel("Surname or its first letters");
   if (by === "surname" || !rejects("surname_prefix")) throw reason;
   by = "surname";
@@ -111,8 +126,7 @@ const setLabel = (text) => void ($("label[for=q]").textContent = form.elements.q
 async function nextPage(cursor) {
   const { signal } = request;
   for (let pages = 1; ; pages++) {
-    const body = { ...filter, limit: sortOrder() ? SORT_LIMIT : LIMIT, cursor };
-    const page = await call("POST", "/v1/people/search", { body, signal, retry: true });
+    const page = await call("POST", "/v1/people/search", { body: { ...query(), cursor }, signal, retry: true });
     if (page.people.length || !page.next_cursor || pages === MAX_EMPTY_PAGES) return page;
     cursor = page.next_cursor;
   }
@@ -137,10 +151,10 @@ async function next() {
 
 function show({ people, next_cursor, count, more_exist }) {
   list.append(people.map(({ found_by, ...person }) => ({ ...person, ...(!filter.q && found_by !== undefined && { found_by }) })), people.map(({ found_by }) => filter.q && FOUND_BY[found_by]));
-  total = count && { count: Number(count.rawJSON), more_exist };
+  if (count) total = { count: Number(count.rawJSON), more_exist };
   cursor = next_cursor;
   shownFilter = filter;
-  storeResults({ fragment, filter: { ...filter, limit: LIMIT }, ids: list.ids(), cursor });
+  storeResults({ fragment, filter: { ...query(), limit: LIMIT }, ids: list.ids(), cursor });
   showCount();
   watchEnd();
 }
@@ -172,9 +186,9 @@ function showEmpty(isFiltered) {
 const people = (count) => (count === 1 ? "1 person" : `${count.toLocaleString("en")} people`);
 
 function summary(count, isFiltered) {
-  if (total?.count && count) return (total.more_exist ? "More than " : "") + people(total.count);
+  if (total?.count && count) return (total.more_exist ? "More than " : total.is_estimate ? (isFiltered ? "At least " : "About ") : "") + people(total.count);
   if (!count) return cursor ? "No matches so far. More people remain." : "";
-  if (cursor && sortOrder()) return count < MAX_SORTED ? `Sorting, ${people(count)} so far …` : `The first ${people(count)}, sorted. Filters make the list shorter.`;
+  if (cursor && sortOrder() && !isInOrder()) return count < MAX_SORTED ? `Sorting, ${people(count)} so far …` : `The first ${people(count)}, sorted. Filters make the list shorter.`;
   return people(count) + (cursor ? " so far" : isFiltered ? "" : " in total");
 }
 

@@ -20,7 +20,7 @@ from peopleinfo.people.search_index import Lookup
 from peopleinfo.stores.dynamodb.client import ConditionFailed
 from peopleinfo.stores.dynamodb.items import ItemKey, binary, bytes_attr, int_attr, number
 from peopleinfo.stores.dynamodb.paging import key_at, position_of
-from peopleinfo.stores.dynamodb.search_items import home_of_entry, is_entry, is_identifier
+from peopleinfo.stores.dynamodb.search_items import home_of_entry, is_entry, is_identifier, start_item
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -45,6 +45,8 @@ class IndexChange(NamedTuple):
     items: list[Item]
     added: Rows
     removed: Rows
+    start: ItemKey | None
+    """The item for the start of the surname key, if people are listed by name."""
 
 
 class SearchEntries:
@@ -64,6 +66,7 @@ class SearchEntries:
         self._now = now
         self.plan = plan
         self.plan_text = f"{'words' if layout.code is None else 'hashes'}:{plan.text}"
+        self._starts: set[ItemKey] = set()  # stored by this process
         self.indexed: Item = {INDEXED: {"S": self.plan_text}}
 
     def is_outdated(self, item: Item) -> bool:
@@ -82,10 +85,15 @@ class SearchEntries:
         removed = {key: word for key, word in old.items() if key not in new}
         written = {"version": number(version), "written_at": number(self._seconds())}
         stored = {*added, *(key for key in new if has_new_values and is_identifier(key))}
-        return IndexChange(home, version, [key.key | written for key in stored], added, removed)
+        start = self._start_item(after) if after is not None else None
+        return IndexChange(home, version, [key.key | written for key in stored], added, removed, start)
 
     async def add_words(self, changes: Iterable[IndexChange]) -> None:
-        """Add the new words of stored entries to the vocabulary."""
+        """Add the new words of stored entries to the vocabulary, and the starts of surname keys to the list by name."""
+        changes = list(changes)
+        starts = {change.start for change in changes if change.start} - self._starts
+        await self._table.write_many([start.key for start in starts], [])
+        self._starts |= starts
         await self._add_words({word for change in changes for word in change.added.values() if word})
 
     async def finish(self, change: IndexChange) -> None:
@@ -112,7 +120,7 @@ class SearchEntries:
             await self._remove_word(word)
 
     async def sweep(self, items: Sequence[Item]) -> None:
-        """Delete the entries among the items of a scan whose person does not exist."""
+        """Delete the entries of missing people among the items of a scan."""
         oldest = self._seconds() - MIN_ENTRY_AGE
         found = [item for item in items if is_entry(item) and int_attr(item, "written_at") < oldest]
         homes = list({home_of_entry(bytes_attr(item, "sk")) for item in found})
@@ -124,6 +132,10 @@ class SearchEntries:
         gone |= set(await self._format.without_key([home for home in homes if home not in gone]))
         orphans = [item for item in found if home_of_entry(bytes_attr(item, "sk")) in gone]
         await asyncio.gather(*(self._delete(_key(item), int_attr(item, "version")) for item in orphans))
+
+    def _start_item(self, data: PersonData) -> ItemKey | None:
+        is_listed = "names" in self.plan.indexes and self._layout.code is None
+        return start_item(data.surname_key) if is_listed else None
 
     def _unique(self, data: PersonData) -> list[tuple[str, str]]:
         return list(values_of(data.extra, sorted(self.plan.unique))) if self.plan.unique else []

@@ -1,4 +1,4 @@
-"""Reads of the search index. Implements `peopleinfo.people.search_index.SearchIndex`."""
+"""Reads of the search index. Implements `SearchIndex` and `ListIndex` of `peopleinfo.people`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Final
 from peopleinfo.people.search_index import MAX_ENTRIES_READ, MAX_HITS, Hit, Hits
 from peopleinfo.stores.dynamodb.client import ConditionFailed
 from peopleinfo.stores.dynamodb.items import ItemKey, binary, bytes_attr, int_attr, item_key_of, number, singleton_key
+from peopleinfo.stores.dynamodb.name_order import read_places
 from peopleinfo.stores.dynamodb.paging import key_at
+from peopleinfo.stores.dynamodb.people_count import count_people
 from peopleinfo.stores.dynamodb.record_writes import ABSENT
 from peopleinfo.stores.dynamodb.search_entries import INDEXED, read_range
 from peopleinfo.stores.dynamodb.search_items import home_of_entry, order_of, word_of
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from peopleinfo.people.index_entries import IndexPlan
+    from peopleinfo.people.people_list import Count, NameRange, Place
     from peopleinfo.people.search_index import Lookup
     from peopleinfo.stores.dynamodb.client import Item, TableClient
     from peopleinfo.stores.dynamodb.search_entries import SearchEntries
@@ -69,6 +72,14 @@ class DynamoDBSearchIndex:
     async def is_complete(self) -> bool:
         """Return whether every person is indexed under the current plan."""
         return await self._read_progress() is None
+
+    async def read_places(
+        self, names: NameRange, position: bytes | None, limit: int
+    ) -> tuple[list[Place], bytes | None]:
+        return await read_places(self._table, self._layout, names, position, limit)
+
+    async def count_people(self) -> Count:
+        return await count_people(self._table)
 
     async def complete(self) -> None:
         """Record that every person of the table is indexed under the current plan."""

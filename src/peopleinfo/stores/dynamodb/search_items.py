@@ -6,6 +6,7 @@
     "v" + hash of a key of similar words               length of a word, word             a word of the vocabulary
     "v" + hash of a key of similar words               hash of a word                     the same in an index of hashes
     "m" + a match key                                  sub, home key                      a match entry (`peopleinfo.matching`)
+    "name starts"                                      the start of a surname key         a partition of readable surname keys (`name_order`)
     "search index" + a plan                            "-"                                the progress of `reindex`
 
 An entry has the version of the record that it was written for, and the time of the write in seconds.
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from peopleinfo.crypto.person_ids import BLOCK_SIZE, derive_key
 from peopleinfo.matching.entries import MatchEntries
 from peopleinfo.matching.keys import KEY_SIZE, SUB_SIZE
-from peopleinfo.people.index_entries import BIRTHDATE, IDENTIFIER, NAME, keys_and_order, map_words, name_of
+from peopleinfo.people.index_entries import BIRTHDATE, IDENTIFIER, MAX_WORD, NAME, keys_and_order, map_words, name_of
 from peopleinfo.people.similarity import MAX_SOUND_DIFFERENCE, bucket_keys
 from peopleinfo.people.words import is_cjk
 from peopleinfo.stores.dynamodb.items import ItemKey, bytes_attr, item_key_of
@@ -40,6 +41,7 @@ _MAX_SORT_KEY: Final = 1_024  # bytes
 _MAX_WORD: Final = 256  # bytes; a longer word is hashed
 _HASH_SIZE: Final = 8  # bytes
 _ENTRY, _WORD, _MATCH = b"x", b"v", b"m"
+STARTS: Final = b"name starts"
 _COLLAPSED, _SOUND = "=", "~"  # first letters of keys of similar words
 
 
@@ -115,6 +117,10 @@ class SearchItems:
             self._entry_partition(kind, _start(kind, word)), _sort_key(_stored_word(word) + b"\0", order, home)
         )
 
+    def name_partition(self, start: str) -> bytes:
+        """Return the partition of the name words with a start; see `start_of_name`."""
+        return self._entry_partition(NAME, start)
+
     def _entry_partition(self, kind: str, start: str) -> bytes:
         return _ENTRY + kind.encode() + self._hash(kind + start)
 
@@ -161,6 +167,16 @@ def order_of(sort_key: bytes, *, is_readable: bool) -> str:
 def word_of(sort_key: bytes, *, is_readable: bool) -> str:
     """Return the word, or its hash, of an item of the vocabulary."""
     return sort_key[1 if is_readable else 0 :].decode()
+
+
+def start_item(surname_key: str) -> ItemKey:
+    """Return the item that leads to the partition of a surname key."""
+    return ItemKey(STARTS, start_of_name(surname_key).encode())
+
+
+def start_of_name(surname_key: str) -> str:
+    """Return the start of a surname key, which selects the partition of its entry."""
+    return _start(NAME, surname_key[:MAX_WORD])
 
 
 def _start(kind: str, word: str) -> str:

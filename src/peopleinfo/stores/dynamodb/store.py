@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.crypto.person_ids import IdCipher
@@ -45,6 +46,7 @@ from peopleinfo.stores.dynamodb.items import (
 from peopleinfo.stores.dynamodb.leases import acquire_lease
 from peopleinfo.stores.dynamodb.match_index import DynamoDBMatchIndex
 from peopleinfo.stores.dynamodb.paging import PageBuilder, key_at, position_of
+from peopleinfo.stores.dynamodb.people_count import estimate_items
 from peopleinfo.stores.dynamodb.record_creator import RecordCreator
 from peopleinfo.stores.dynamodb.record_writer import RecordWriter
 from peopleinfo.stores.dynamodb.record_writes import (
@@ -133,7 +135,7 @@ class DynamoDBStore:
         self.replace_many = batches.replace_many
         self._by_surname = SurnameSearch(table, record_format, self._item_keys)
         self._upsert = Upsert(parts)
-        self.estimate = self._upsert.estimate
+        self.estimate = partial(estimate_items, table)
 
     async def get(self, person_id: str) -> StoredPerson:
         return await self._get(person_id)
@@ -318,7 +320,7 @@ class DynamoDBStore:
     async def _bodies_at(self, homes: Sequence[ItemKey]) -> list[bytes | None]:
         """Return the JSON of the records with these home keys; None for a deleted record."""
         attributes = "pk, sk, home, version, body, surname_key, moved_to"
-        found = await self._table.get_many([home.key for home in homes], attributes)
+        found = await self._table.get_many([home.key for home in dict.fromkeys(homes)], attributes)
         moved = [ItemKey(bytes_attr(item, "moved_to"), bytes_attr(item, "sk")) for item in found if "moved_to" in item]
         found += await self._table.get_many([item_key.key for item_key in moved], attributes)
         items = {home_of(item): item for item in found if "body" in item}

@@ -17,7 +17,7 @@ from peopleinfo.people.history import UPDATED, Operation, Origin, default_operat
 from peopleinfo.people.person import PersonHeader, StoredPerson, decode_header
 from peopleinfo.people.store import ReindexResult
 from peopleinfo.stores.dynamodb.changes import Announcement
-from peopleinfo.stores.dynamodb.client import ConditionFailed, RequestRejected, TransactionCancelled
+from peopleinfo.stores.dynamodb.client import ConditionFailed, TransactionCancelled
 from peopleinfo.stores.dynamodb.history import origin_attributes, time_of
 from peopleinfo.stores.dynamodb.items import (
     RANDOM_BYTES,
@@ -106,14 +106,6 @@ class Upsert(TableWriter):
         homes = [home_key(item) for item in items if self._is_outdated(item)]
         keys = await gather_limited(self._reindex_one(home) for home in homes)
         return ReindexResult(people, [pair for pair in keys if pair], position_of(last) if last else None)
-
-    async def estimate(self) -> int | None:
-        """Return the approximate number of items, which DynamoDB updates about every six hours; None without permission."""
-        try:
-            described = await self._table.call("DescribeTable", {}, self._table.timeouts.read)
-        except RequestRejected:  # the role lacks the permission
-            return None
-        return int(described["Table"].get("ItemCount", 0)) or None
 
     async def _upsert_batch(self, people: list[_Incoming]) -> int:
         homes = await self._known_homes(people)

@@ -1,13 +1,15 @@
-"""Reads of the search index. Implements `peopleinfo.people.search_index.SearchIndex`."""
+"""Reads of the search index. Implements `SearchIndex` and `ListIndex` of `peopleinfo.people`."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Final
 
+from peopleinfo.people.people_list import Count
 from peopleinfo.people.search_index import MAX_ENTRIES_READ, MAX_HITS, Hit, Hits
 from peopleinfo.people.similarity import bucket_keys, deletion_keys
 from peopleinfo.stores.search_words import CODE, code_of, coded_filters, order_filter
+from peopleinfo.stores.sqlite.name_order import read_places
 from peopleinfo.stores.sqlite.paging import SEQ_SIZE, prefix_upper_bound
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Protocol, TypeVar
 
     from peopleinfo.people.index_entries import IndexPlan
+    from peopleinfo.people.people_list import NameRange, Place
     from peopleinfo.people.search_index import Lookup
     from peopleinfo.stores.sqlite.search_entries import SearchEntries
 
@@ -41,6 +44,7 @@ _CONTAINING: Final = f"""
 """  # noqa: S608 - a constant
 _WORDS: Final = "SELECT word FROM search_words WHERE key = ?"
 _PEOPLE: Final = "SELECT seq, body FROM readable WHERE seq IN (SELECT value FROM json_each(?))"
+_COUNT: Final = "SELECT count(*) FROM people"
 _UNINDEXED: Final = "SELECT body, plan FROM in_order WHERE seq > ? ORDER BY seq LIMIT ?"
 
 _Row = tuple[str, int]
@@ -81,6 +85,14 @@ class SqliteSearchIndex:
         if self._is_complete:
             return [], False
         return await self._run(lambda db: self._unindexed(db, limit))
+
+    async def read_places(
+        self, names: NameRange, position: bytes | None, limit: int
+    ) -> tuple[list[Place], bytes | None]:
+        return await self._run(lambda db: read_places(db, names, position, limit))
+
+    async def count_people(self) -> Count:
+        return Count(await self._run(lambda db: int(db.execute(_COUNT).fetchone()[0])), is_exact=True)
 
     def _progress(self, db: sqlite3.Connection) -> tuple[int, bool]:
         """Return the seq up to which `reindex` has indexed the people, and whether it is complete."""
