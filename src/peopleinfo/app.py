@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from peopleinfo.auth.oidc_login import AuthorizationCodeFlow
     from peopleinfo.auth.rate_limit import TokenBuckets
     from peopleinfo.bulk.import_history import ImportHistory
+    from peopleinfo.bulk.importer import ImportTarget
     from peopleinfo.http.cursors import ChangeTokens
     from peopleinfo.http.middleware.rate_limit import RateLimiter
     from peopleinfo.http.services import Services
@@ -122,6 +123,13 @@ async def open_import_history(settings: Settings) -> AsyncIterator[ImportHistory
     """Open the imports of the configured store for the duration of the context. Raises StoreMissing, StoreConfigurationError."""
     async with open_service_store(settings) as store:
         yield import_history(store, settings)
+
+
+def import_target(store: ServiceStore, settings: Settings, matches: MatchService) -> ImportTarget:
+    """Return the target of imports into an open store."""
+    from peopleinfo.bulk.importer import ImportTarget  # noqa: PLC0415 - as above
+
+    return ImportTarget(store.people, store.secret, utc_now, store.imports, matches, settings.duplicates_refuse)
 
 
 def _token_verifier(settings: Settings) -> TokenVerifier | None:
@@ -250,7 +258,6 @@ class Application:
 
     async def _build(self, store: ServiceStore, stack: AsyncExitStack) -> Any:
         from peopleinfo.auth.authenticator import Authenticator  # noqa: PLC0415
-        from peopleinfo.bulk.importer import ImportTarget  # noqa: PLC0415
         from peopleinfo.console import routes  # noqa: PLC0415
         from peopleinfo.http import uvicorn_protocol  # noqa: PLC0415
         from peopleinfo.http.app import create_app  # noqa: PLC0415
@@ -269,19 +276,15 @@ class Application:
             Workers(self._metrics_dir, metrics.ALL) if self._metrics_dir else None,
             gauges=(store.people.update_gauges, uvicorn_protocol.update_gauges),
         )
+        matches = match_service(store, settings)
         services = Services(
             people=people_service(store, settings),
             trash=trash_of(store, settings),
             people_list=PeopleList(store.people, store.search),
             history=HistoryService(store.people),
-            matches=(matches := match_service(store, settings)),
-            new_records=NewRecords(
-                matches,
-                store.people,
-                refused=settings.duplicates_refuse,
-                now=utc_now,
-            ),
-            imports=ImportTarget(store.people, store.secret, utc_now, store.imports),
+            matches=matches,
+            new_records=NewRecords(matches, store.people, refused=settings.duplicates_refuse, now=utc_now),
+            imports=import_target(store, settings, matches),
             import_history=import_history(store, settings),
             store=store.people,
             cache=store.cache,

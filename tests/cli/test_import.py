@@ -203,3 +203,16 @@ def test_two_processes_that_import_one_file_store_every_row_once(tmp_path: Path)
     assert 0 in [process.returncode for process in both]
     assert not any("Traceback" in text for text in texts)
     assert surnames(tmp_path) == sorted(f"S{number}" for number in range(MANY))
+
+
+def test_import_prints_rows_with_a_probable_duplicate(tmp_path: Path) -> None:
+    rows = b"name,surname,dob,address\n" + b"".join(
+        b"Name%d,Other%d,%d-06-15,%d Elm Row\n" % (number, number, 1900 + number, number) for number in range(60)
+    )
+    assert run(tmp_path, "import", "-", stdin=rows).returncode == 0
+    again = b"name,surname,dob,address\nName7,Other7,1907-06-15,7 Elm Row Leeds\nNew,Person,1990-01-01,\n"
+    ran = run(tmp_path, "import", "-", "--duplicates", "skip", stdin=again)
+    [printed] = map(json.loads, ran.stdout.splitlines())
+    assert (printed["line"], printed["result"], printed["duplicate"]["grade"]) == (2, "skipped", "certain")
+    assert b"2 rows read, 1 stored, 1 skipped" in ran.stderr
+    assert run(tmp_path, "import", "-", "--duplicates", "never", stdin=again).returncode == 2

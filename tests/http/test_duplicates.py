@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import random
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -20,13 +23,14 @@ UNKNOWN = "0123456789abcdef0123456789abcdef"
 
 
 def someone(surname: str, **changes: str) -> dict[str, Any]:
-    """Return a person whose birthdate and address depend on the surname."""
-    number = int(surname[-6:], 16)
+    """Return a person whose fields depend on the surname, and differ from those of other surnames."""
+    chosen = random.Random(surname)
+    name, street, town = ("".join(chosen.choices("abcdefghijklmnoprstuvwz", k=9)) for _ in range(3))
     return {
-        "person_name": "Jonathan",
+        "person_name": name,
         "person_surname": surname,
-        "person_birthdate": f"{1920 + number % 89}-{1 + number % 11:02}-{1 + number % 27:02}",
-        "person_address": f"{number} Elm Row, Leeds LS1",
+        "person_birthdate": f"{chosen.randint(1920, 2009)}-{chosen.randint(1, 12):02}-{chosen.randint(1, 28):02}",
+        "person_address": f"{chosen.randint(1000, 99999)} {street}, {town}",
         **changes,
     }
 
@@ -141,12 +145,12 @@ async def test_simultaneous_creations_detect_each_other(server: Server, surname:
     clients = [httpx.AsyncClient(base_url=server.url, timeout=HANG_TIMEOUT) for _ in range(2)]
 
     async def create_both(number: int, mode: str) -> list[httpx.Response]:
-        person = someone(surname[:-6] + f"{number:06x}", person_name=f"Name{mode}")
+        person = someone(f"{surname}{mode}{number}")
         sent = [client.post("/v1/people", params={"duplicates": mode}, json=person) for client in clients]
         return await asyncio.gather(*sent)
 
-    reported = await asyncio.gather(*(create_both(2_000_000 + number, "report") for number in range(pairs)))
-    refused = await asyncio.gather(*(create_both(3_000_000 + number, "refuse") for number in range(pairs)))
+    reported = await asyncio.gather(*(create_both(number, "report") for number in range(pairs)))
+    refused = await asyncio.gather(*(create_both(number, "refuse") for number in range(pairs)))
     for client in clients:
         await client.aclose()
     for pair in reported:
@@ -172,3 +176,36 @@ def test_limited_key_creates_without_evidence_of_hidden_fields(tmp_path: Path) -
         assert len(admin.get("/v1/people").json()["people"]) == 1
         found = httpx.post(server.url + "/v1/people/match", json={"person": person}, headers=dateless).json()
         assert "birthdate" not in str(found)
+
+
+def imported(client: httpx.Client, people: list[dict[str, Any]], mode: str) -> list[dict[str, Any]]:
+    response = client.post("/v1/people/import", params={"duplicates": mode}, json=people)
+    assert response.status_code == 200, response.text
+    return [json.loads(line) for line in response.text.splitlines()]
+
+
+def test_import_reports_the_duplicates_of_each_row(client: httpx.Client, surname: str) -> None:
+    stored = client.post("/v1/people", json=someone(surname)).json()
+    other = f"Other{uuid.uuid4().hex}"
+    rows = [someone(surname), someone(other), someone(other)]
+    rows = [row | {"note": number} for number, row in enumerate(rows)]
+    first, second, third, done = imported(client, rows, "report")
+    assert done["stored"] == 3
+    assert first["duplicate"].pop("score") > 0.9
+    assert first["duplicate"].pop("because")[:3] == ["same first name", "same surname", "same birthdate"]
+    assert first["duplicate"] == {"grade": "certain", "person_id": stored["person_id"]}
+    assert "duplicate" not in second
+    assert (third["duplicate"]["person_id"], third["duplicate"]["line"]) == (second["person_id"], second["line"])
+
+
+@pytest.mark.parametrize(("mode", "result"), [("skip", "skipped"), ("refuse", "rejected")])
+def test_import_does_not_store_certain_duplicates(client: httpx.Client, surname: str, mode: str, result: str) -> None:
+    stored = client.post("/v1/people", json=someone(surname)).json()
+    other = f"Other{uuid.uuid4().hex}"
+    rows = [someone(surname, note="a"), someone(other, note="b"), someone(other, note="c")]
+    first, second, third, done = imported(client, rows, mode)
+    assert [first["result"], second["result"], third["result"]] == [result, "stored", result]
+    assert (done["stored"], done[result]) == (1, 2)
+    assert first["duplicate"]["person_id"] == stored["person_id"]
+    assert third["duplicate"]["person_id"] == second["person_id"]
+    assert "certain" in third["errors"][0]["reason"]

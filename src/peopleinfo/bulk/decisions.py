@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from peopleinfo.people.person import PersonData
 
 if TYPE_CHECKING:
-    from peopleinfo.bulk.rows import Row, Status
+    from peopleinfo.bulk.rows import Row, RowDuplicate, Status
     from peopleinfo.errors import FieldError
 
 
@@ -28,6 +28,7 @@ class Decision(NamedTuple):
     person_id: str | None = None
     is_stored: bool = False
     """Whether an earlier run of the import has processed the row."""
+    duplicate: RowDuplicate | None = None
 
     @property
     def creates(self) -> bool:

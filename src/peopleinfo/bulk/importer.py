@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from peopleinfo.bulk.decisions import Decision
+from peopleinfo.bulk.duplicates import row_duplicates, with_ids
 from peopleinfo.bulk.existing import ExistingRecords
 from peopleinfo.bulk.import_record import UNKNOWN_FILE, ImportFile, ImportRecord
 from peopleinfo.bulk.row_validation import validate
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from peopleinfo.bulk.updates import ImportStore
+    from peopleinfo.matching.scoring import Grade
+    from peopleinfo.matching.service import MatchService
     from peopleinfo.people.import_log import ImportLog
 
 BATCH_ROWS: Final = 20_000  # a larger batch writes fewer pages of the store, and needs 5 KB more memory a row
@@ -44,6 +47,10 @@ class ImportTarget(NamedTuple):
     now: Callable[[], datetime]
     log: ImportLog | None = None
     """The log of imports; None records no import."""
+    matches: MatchService | None = None
+    """Finds duplicates; None finds none."""
+    refused: Grade = "certain"
+    """The lowest grade of a duplicate for which an import skips or refuses a row."""
 
 
 class Importer:
@@ -63,8 +70,12 @@ class Importer:
         dry_run: bool = False,
         principal: str | None = None,
         file: ImportFile = UNKNOWN_FILE,
+        hidden: frozenset[str] = frozenset(),
     ) -> None:
-        """`principal` is the name of the principal that changes the records, for their history and the log of imports."""
+        """`principal` is the name of the principal that changes the records, for their history and the log of imports.
+
+        Fields that are `hidden` from it are no evidence of duplicates. Raises DuplicatesDisabled, FieldAccessDenied.
+        """
         self._target = target
         self._options = options
         self._principal = principal
@@ -72,6 +83,7 @@ class Importer:
         self._record: ImportRecord | None = None  # set by the first change
         self._updates = Updates(target.store, options.mode)
         self._existing: ExistingRecords | None = None
+        self._duplicates = row_duplicates(target.matches, options.duplicates, target.refused, hidden)
         self._id = import_id
         self._dry_run = dry_run
         self._before: Checkpoint | None = None  # of earlier runs
@@ -165,10 +177,15 @@ class Importer:
         decisions = await self._updates.apply(batch.decisions, batch.today, origin)
         if self._existing:
             decisions = await self._existing.mark(decisions)
+        if self._duplicates:
+            decisions = await self._duplicates.mark(decisions)
         ids = iter(await self._create(decisions, batch, import_id))
         results = [
-            RowResult(one.row, "stored", next(ids), one.errors) if one.creates else _result(one) for one in decisions
+            RowResult(one.row, "stored", next(ids), one.errors, one.duplicate) if one.creates else _result(one)
+            for one in decisions
         ]
+        if self._duplicates:
+            results = with_ids(results)
         self._statuses.update(result.status for result in results)
         self._statuses["skipped"] += sum(
             result.row.data.rows - 1 for result in results if isinstance(result.row.data, SkippedRow)
@@ -256,4 +273,4 @@ def batches(rows: Iterable[Row], max_rows: int = BATCH_ROWS, size_limit: int = B
 def _result(decision: Decision) -> RowResult:
     """Return the result of a row that creates no person."""
     status = decision.action if isinstance(decision.action, str) else "unchanged"  # else stored by an earlier run
-    return RowResult(decision.row, status, decision.person_id, decision.errors)
+    return RowResult(decision.row, status, decision.person_id, decision.errors, decision.duplicate)

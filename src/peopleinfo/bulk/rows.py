@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
     from peopleinfo.errors import FieldError
+    from peopleinfo.matching.scoring import Grade
 
 Status = Literal["stored", "updated", "unchanged", "conflict", "rejected", "skipped"]
 
@@ -66,6 +67,20 @@ class Row(NamedTuple):
         return len(self.raw) if isinstance(self.raw, bytes) else sum(map(len, self.raw))
 
 
+class RowDuplicate(NamedTuple):
+    """The most certain person that may be the same as that of a row: a stored person, or that of an earlier row of the batch.
+
+    The other row has the position `row_index` in the batch; its line and the id of its person are known when they are stored.
+    """
+
+    grade: Grade
+    score: float
+    because: tuple[str, ...]
+    person_id: str | None = None
+    line: int | None = None
+    row_index: int | None = None
+
+
 class RowResult(NamedTuple):
     """The result of a row. A stored, updated or unchanged row has a `person_id`, unless it was stored by an earlier run."""
 
@@ -73,6 +88,7 @@ class RowResult(NamedTuple):
     status: Status
     person_id: str | None = None
     errors: tuple[FieldError, ...] = ()
+    duplicate: RowDuplicate | None = None
 
 
 class Account(NamedTuple):

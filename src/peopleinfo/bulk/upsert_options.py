@@ -6,6 +6,7 @@ from typing import Final, Literal, NamedTuple
 
 Key = Literal["person_id"]
 Mode = Literal["merge", "replace"]
+DuplicateMode = Literal["report", "skip", "refuse"]
 
 
 class UpsertOptions(NamedTuple):
@@ -13,11 +14,13 @@ class UpsertOptions(NamedTuple):
 
     `key`: a row with this field updates the record with the same value: `merge` changes the fields of the row, `replace` all fields.
     `stores_equal_rows`: store a row even if it equals a record that existed before the import.
+    `duplicates`: compare the people of new rows with the others: `report` them, or also `skip` or `refuse` (reject) these rows.
     """
 
     key: Key | None = None
     mode: Mode = "merge"
     stores_equal_rows: bool = False
+    duplicates: DuplicateMode | None = None
 
 
 DEFAULT_UPSERT: Final = UpsertOptions()

@@ -10,11 +10,13 @@ import typer
 
 from peopleinfo.cli import options
 from peopleinfo.cli.cancellation import run
+from peopleinfo.people import strict_json
 from peopleinfo.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
 
+    from peopleinfo.bulk.rows import RowResult
     from peopleinfo.matching.service import Matched, MatchService
 
 app = typer.Typer(name="duplicates", help="Find records of one person.", no_args_is_help=True)
@@ -56,6 +58,16 @@ def count(store: options.Store = None) -> None:
     """
     people = run(_count(Settings.load(store_url=store)))
     print(f"{people:,} records counted", file=sys.stderr)
+
+
+def print_duplicates(results: Iterable[RowResult]) -> None:
+    """Print the rows of an import that have a duplicate as NDJSON, without values of the records."""
+    for result in results:
+        if result.duplicate is not None:
+            fields = {"line": result.row.line, "result": result.status, "person_id": result.person_id}
+            duplicate = {name: value for name, value in result.duplicate._asdict().items() if name != "row_index"}
+            line = strict_json.encode(fields | {"duplicate": duplicate})
+            sys.stdout.buffer.write(line + b"\n")
 
 
 async def _match(settings: Settings, fields: dict[str, str], count: int) -> Matched:

@@ -15,9 +15,10 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Final, NamedTuple, Self, g
 
 import typer
 
-from peopleinfo.bulk.upsert_options import Key, Mode, UpsertOptions
+from peopleinfo.bulk.upsert_options import DuplicateMode, Key, Mode, UpsertOptions
 from peopleinfo.cli import options, output_files
 from peopleinfo.cli.cancellation import run
+from peopleinfo.cli.duplicates import print_duplicates
 from peopleinfo.cli.progress import RESUMABLE
 from peopleinfo.errors import InvalidInput, InvalidSettings, StoreMissing
 from peopleinfo.formats.column_mapping import ColumnMapping, command_line_option
@@ -107,6 +108,14 @@ _Mode = Annotated[
         help="With --key: merge changes the fields of a row, replace also removes the fields that the row lacks.",
     ),
 ]
+_Duplicates = Annotated[
+    str | None,
+    typer.Option(
+        metavar="report|skip|refuse",
+        help="Compare each new person with the stored people and the earlier rows, and print the rows with a probable duplicate as "
+        "NDJSON. skip, refuse: skip or reject the rows with a certain one (PEOPLEINFO_DUPLICATES_REFUSE).",
+    ),
+]
 
 
 class _Options(NamedTuple):
@@ -133,6 +142,7 @@ def import_(
     import_id: _ImportId = None,
     key: _Key = None,
     mode: _Mode = "merge",
+    duplicates: _Duplicates = None,
     force: Annotated[
         bool, typer.Option("--force", help="Store also the rows that equal a person who existed before the import.")
     ] = False,
@@ -153,12 +163,14 @@ def import_(
         raise InvalidSettings(f"--key must be {' or '.join(get_args(Key))} (got {key})")
     if mode not in get_args(Mode):
         raise InvalidSettings(f"--mode must be {' or '.join(get_args(Mode))} (got {mode})")
+    if duplicates not in (None, *get_args(DuplicateMode)):
+        raise InvalidSettings(f"--duplicates must be report, skip or refuse (got {duplicates})")
     if on_bad_date not in ("reject", "keep"):
         raise InvalidSettings(f"--on-bad-date must be reject or keep (got {on_bad_date})")
     input_options = _Options(_mapping(mapping or []), date_format or [], form, encoding, delimiter, on_bad_date)  # type: ignore[arg-type]
     if rejects:
         output_files.check(rejects, settings)
-    upsert = UpsertOptions(key, mode, stores_equal_rows=force)  # type: ignore[arg-type] # checked above
+    upsert = UpsertOptions(key, mode, force, duplicates)  # type: ignore[arg-type] # checked above
     task = _Import(settings, input_options, upsert, rejects=rejects, import_id=import_id, dry_run=dry_run)
     rejected = 0
     for path in files:
@@ -231,6 +243,7 @@ class _Import:
                 try:
                     async for results in import_.import_batches(batches(source.rows)):
                         rejects.write(results)
+                        print_duplicates(results)
                         skipped.add(results)
                         advance(len(results))
                         del results  # its memory serves the next batch
@@ -271,8 +284,7 @@ class _Import:
 @asynccontextmanager
 async def _open_target(settings: Settings, *, dry_run: bool) -> AsyncIterator[ImportTarget]:
     """Open the store; create a missing one. A dry run uses an empty temporary store instead of a missing one."""
-    from peopleinfo.bulk.importer import ImportTarget
-    from peopleinfo.people.person import utc_now
+    from peopleinfo.app import import_target, match_service
     from peopleinfo.stores.registry import open_service_store
 
     async with AsyncExitStack() as stack:
@@ -282,7 +294,7 @@ async def _open_target(settings: Settings, *, dry_run: bool) -> AsyncIterator[Im
             folder = stack.enter_context(TemporaryDirectory(prefix="peopleinfo-"))
             empty = dataclasses.replace(settings, store_url=f"sqlite:///{folder}/empty.db", cache_url="", encryption="")
             store = await stack.enter_async_context(open_service_store(empty, create=True))
-        yield ImportTarget(store.people, store.secret, utc_now, store.imports)
+        yield import_target(store, settings, match_service(store, settings))
 
 
 class _SkippedLines:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from peopleinfo.auth.principal import Scope
+from peopleinfo.bulk.upsert_options import DuplicateMode, Mode
 from peopleinfo.bulk.upsert_options import Key as UpsertKey
-from peopleinfo.bulk.upsert_options import Mode
 from peopleinfo.formats.column_mapping import OnBadDate
 from peopleinfo.formats.reader import Format
 from peopleinfo.http.operation_types import (
@@ -94,6 +94,13 @@ IMPORT_OPERATIONS: Final = (
             ),
             Parameter("query", "filename", str, "The name of the file; overrides Content-Disposition."),
             *_OPTIONS,
+            Parameter(
+                "query",
+                "duplicates",
+                DuplicateMode,
+                "Compares the people of new rows with the stored people and with each other. report: the result of a row has its most "
+                "certain duplicate. skip, refuse: such a row is skipped or rejected, from the grade of PEOPLEINFO_DUPLICATES_REFUSE on.",
+            ),
             Parameter(
                 "query",
                 "key",

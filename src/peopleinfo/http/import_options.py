@@ -7,7 +7,7 @@ from email.message import Message
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
 from peopleinfo.auth.principal import Scope
-from peopleinfo.bulk.upsert_options import Key, Mode, UpsertOptions
+from peopleinfo.bulk.upsert_options import DuplicateMode, Key, Mode, UpsertOptions
 from peopleinfo.errors import AccessDenied, FieldError, InvalidSearch
 from peopleinfo.formats import encodings, reader
 from peopleinfo.formats.column_mapping import ColumnMapping, OnBadDate
@@ -68,16 +68,17 @@ def upsert_options(req: Request) -> UpsertOptions:
     """
     params: Mapping[str, Any] = req.params
     key, mode = params.get("key"), params.get("mode")
-    errors = _choice_errors(params, {"key": get_args(Key), "mode": get_args(Mode)})
+    choices = {"key": get_args(Key), "mode": get_args(Mode), "duplicates": get_args(DuplicateMode)}
+    errors = _choice_errors(params, choices)
     if mode is not None and key is None:
         errors.append(FieldError("mode", "requires the parameter key"))
     if errors:
         raise InvalidSearch(errors)
     may_read = req.context.principal.has_scope(Scope.READ)
-    if key and not may_read:
+    if (key or "duplicates" in params) and not may_read:
         raise AccessDenied(Scope.READ)
     force = req.get_param_as_bool("force", default=False)
-    return UpsertOptions(key, mode or "merge", stores_equal_rows=force or not may_read)
+    return UpsertOptions(key, mode or "merge", force or not may_read, params.get("duplicates"))
 
 
 def file_name(req: Request) -> str | None:

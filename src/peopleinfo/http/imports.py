@@ -24,7 +24,7 @@ from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.operation_types import NDJSON
 from peopleinfo.http.people import idempotency_key
 from peopleinfo.http.request_stream import DigestStream
-from peopleinfo.http.schemas import ImportResult, InputWarning, Reason
+from peopleinfo.http.schemas import ImportDuplicate, ImportResult, InputWarning, Reason
 from peopleinfo.people import strict_json
 from peopleinfo.telemetry.metrics import BULK_OPERATIONS, IMPORTED
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
     from peopleinfo.bulk.importer import ImportTarget
-    from peopleinfo.bulk.rows import Row, RowResult
+    from peopleinfo.bulk.rows import Row, RowDuplicate, RowResult
     from peopleinfo.formats.reader import Input
     from peopleinfo.http.middleware.audit import RequestAudit
 
@@ -70,6 +70,7 @@ class ImportResource:
             dry_run=req.get_param_as_bool("dry_run") or False,
             principal=req.context.principal.name,
             file=ImportFile(file_name(req)),
+            hidden=req.context.principal.hidden_fields,
         )
         options = import_options(req)
         stream = DigestStream(req, self._body_timeout)
@@ -173,5 +174,19 @@ async def _stream(results: ImportResults, task: asyncio.Task[None]) -> AsyncIter
 def _result(outcome: RowResult) -> ImportResult:
     reasons = [Reason(error.pointer, error.reason) for error in outcome.errors]
     return ImportResult(
-        line=outcome.row.line, result=outcome.status, person_id=outcome.person_id or UNSET, errors=reasons or UNSET
+        line=outcome.row.line,
+        result=outcome.status,
+        person_id=outcome.person_id or UNSET,
+        errors=reasons or UNSET,
+        duplicate=_duplicate(outcome.duplicate) if outcome.duplicate else UNSET,
+    )
+
+
+def _duplicate(duplicate: RowDuplicate) -> ImportDuplicate:
+    return ImportDuplicate(
+        duplicate.grade,
+        round(duplicate.score, 6),
+        list(duplicate.because),
+        duplicate.person_id or UNSET,
+        UNSET if duplicate.line is None else duplicate.line,
     )

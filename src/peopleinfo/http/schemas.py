@@ -199,6 +199,16 @@ class InputWarning(Struct):
     message: str
 
 
+class ImportDuplicate(Struct):
+    """The most certain person that may be the same as that of a row."""
+
+    grade: Literal["certain", "probable", "possible"]
+    score: float
+    because: list[str]
+    person_id: Id | UnsetType = UNSET
+    line: Annotated[int | UnsetType, Meta(description="The line of the other person, if a row of this file.")] = UNSET
+
+
 class ImportResult(Struct, kw_only=True):
     """One line of an import response: the result of a row or, on the last line, of the whole import.
 
@@ -216,6 +226,9 @@ class ImportResult(Struct, kw_only=True):
     ]
     person_id: Id | UnsetType = UNSET
     errors: list[Reason] | UnsetType = UNSET
+    duplicate: Annotated[ImportDuplicate | UnsetType, Meta(description="With duplicates: a possible duplicate.")] = (
+        UNSET
+    )
     rows: Annotated[int | UnsetType, Meta(description="On the last line: rows read.")] = UNSET
     stored: Annotated[int | UnsetType, Meta(description="On the last line: rows stored as new people.")] = UNSET
     updated: Annotated[int | UnsetType, Meta(description="On the last line: rows that changed a person.")] = UNSET

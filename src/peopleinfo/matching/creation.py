@@ -16,7 +16,6 @@ from zlib import crc32
 
 from peopleinfo.errors import PersonNotFound, PossibleDuplicate, VersionConflict
 from peopleinfo.matching.candidates import at_least
-from peopleinfo.matching.record import check_access
 from peopleinfo.matching.service import MatchOptions, encode_candidates
 from peopleinfo.people.store import Lease, LeaseStore, PersonStore
 
@@ -53,14 +52,10 @@ class NewRecords:
     ) -> None:
         """`refused` is the lowest grade that refuses a record."""
         self._matches = matches
+        self.check = matches.check
         self._store = store
         self._refused = refused
         self._now = now
-
-    def check(self, hidden: frozenset[str]) -> None:
-        """Check before a creation that its duplicates can be found. Raises DuplicatesDisabled, FieldAccessDenied."""
-        check_access(hidden)
-        self._matches.index  # noqa: B018 - raises DuplicatesDisabled
 
     async def report(self, person_id: str, hidden: frozenset[str]) -> Matched:
         """Return the probable duplicates of a stored record."""

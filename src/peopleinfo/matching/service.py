@@ -69,7 +69,8 @@ class MatchService:
         """`identifiers` names the custom fields that identify a person; `estimate` returns the number of people, `clock` the time in seconds."""
         self._index = index
         self._store = store
-        self._hasher = MatchEntries(secret).hasher
+        self.hasher = MatchEntries(secret).hasher
+        """Derives the keys of records."""
         self._identifiers = tuple(identifiers)
         self._estimate = estimate
         self._clock = clock
@@ -83,33 +84,50 @@ class MatchService:
             raise DuplicatesDisabled
         return self._index
 
+    def check(self, hidden: frozenset[str]) -> None:
+        """Check before a change that its duplicates can be found. Raises DuplicatesDisabled, FieldAccessDenied."""
+        check_access(hidden)
+        self.index  # noqa: B018 - raises DuplicatesDisabled
+
     async def match(self, fields: Mapping[str, Any], options: MatchOptions = DEFAULT_OPTIONS) -> Matched:
         """Return the people that may be the same as a person with these fields. Raises DuplicatesDisabled, FieldAccessDenied."""
-        return await self._match(prepare(fields, identifiers=self._identifiers, hidden=options.hidden), options)
+        return await self.compare(self.prepare(fields, options.hidden), options)
 
     async def duplicates(self, person_id: str, options: MatchOptions = DEFAULT_OPTIONS) -> Matched:
         """Return the people that may be the same as a stored person. Raises PersonNotFound and the errors of `match`."""
         check_access(options.hidden)
         record = await self._store.get(person_id)
-        return await self._match(self.record(record.body, options.hidden), options, person_id)
+        return await self.compare(self.record(record.body, options.hidden), options, own_id=person_id)
 
     def record(self, body: bytes, hidden: frozenset[str] = frozenset()) -> MatchRecord:
         """Return a stored record prepared for matching. Raises StoreDamaged."""
         values = decode_stored(_decode_raw, body)
         names = (*FIELDS, *self._identifiers)
         fields = {name: strict_json.parse(bytes(values[name])) for name in names if name in values}
+        return self.prepare(fields, hidden)
+
+    def prepare(self, fields: Mapping[str, Any], hidden: frozenset[str] = frozenset()) -> MatchRecord:
+        """Return the fields of a person prepared for matching. Raises FieldAccessDenied."""
         return prepare(fields, identifiers=self._identifiers, hidden=hidden)
 
-    async def _match(self, record: MatchRecord, options: MatchOptions, own_id: str | None = None) -> Matched:
+    async def compare(
+        self,
+        record: MatchRecord,
+        options: MatchOptions,
+        *,
+        own_id: str | None = None,
+        others: Iterable[tuple[str, MatchRecord]] = (),
+    ) -> Matched:
+        """Compare a record with its candidates, except the person `own_id`, and with other records, given by id."""
         index = self.index
-        found = await find(index, self._hasher, record, min_fetched=MIN_FETCHED + (own_id is not None))
+        found = await find(index, self.hasher, record, min_fetched=MIN_FETCHED + (own_id is not None))
         bodies = {
             str(msgspec.json.decode(decode_stored(_decode_raw, body)["person_id"])): body
             for body in await index.read_people(found.refs)
             if body is not None
         }
         bodies.pop(own_id or "", None)
-        others = [(person_id, self.record(body, options.hidden)) for person_id, body in bodies.items()]
+        others = [*((person_id, self.record(body, options.hidden)) for person_id, body in bodies.items()), *others]
         frequencies = await self.frequencies(record, [other for _, other in others], options.hidden)
         not_examined = [*found.not_examined, *await self._not_indexed(frequencies.counts.people)]
         match = rank(
@@ -121,7 +139,8 @@ class MatchService:
             only_certain=options.only_certain,
             not_examined=not_examined,
         )
-        return Matched(match, {one.person_id: _visible(bodies[one.person_id], options) for one in match.candidates})
+        stored = [one.person_id for one in match.candidates if one.person_id in bodies]
+        return Matched(match, {person_id: _visible(bodies[person_id], options) for person_id in stored})
 
     async def frequencies(
         self, record: MatchRecord, others: Iterable[MatchRecord], hidden: frozenset[str] = frozenset()
@@ -130,11 +149,11 @@ class MatchService:
         statistics = await self._read_statistics()
         words = record.numbers | record.words
         words = words.union(*((other.numbers | other.words) for other in others)) if words else words
-        return Frequencies(statistics.counts(self._hasher, count_keys(record), words), hidden=hidden)
+        return Frequencies(statistics.counts(self.hasher, count_keys(record), words), hidden=hidden)
 
     async def count(self) -> Statistics:
         """Count all people, and store the statistics that the grades use."""
-        builder = StatisticsBuilder(self._hasher)
+        builder = StatisticsBuilder(self.hasher)
         after: bytes | None = None
         while True:
             page = await self._store.scan(after=after, limit=_SCAN_LIMIT)

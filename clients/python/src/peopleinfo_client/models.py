@@ -228,6 +228,7 @@ class ImportResult:
     line: int | None = None
     person_id: str | None = None
     errors: list[dict[str, str]] = field(default_factory=list)
+    duplicate: dict[str, Any] | None = None
     rows: int | None = None
     stored: int | None = None
     updated: int | None = None
