@@ -119,9 +119,9 @@ async def _import(content: bytes, options: _Options) -> None:
                 data = result.row.data
                 rows += data.rows if isinstance(data, SkippedRow) else 1
                 assert result.row.line > 0
+                strict_json.encode(result.errors)
                 if result.status == "rejected":
                     assert result.errors, "the row is rejected without a reason"
-                    strict_json.encode(result.errors)
                     rejects.write(result)
     except InvalidInput as error:
         strict_json.encode(str(error))

@@ -59,6 +59,7 @@ def check_row(row: Row) -> None:
     """Check that a row is rejected, skipped, or a person whose JSON is readable."""
     assert row.line > 0
     if isinstance(row.data, SkippedRow):
+        strict_json.encode(row.data.error)
         return
     person, errors = validate(row, TODAY)
     strict_json.encode(errors)
@@ -95,6 +96,10 @@ def test_any_pieces_are_read_or_rejected(text: str, encoding: str | None, is_dec
 @pytest.mark.parametrize("card", [b"N;CHARSET=\xb9:A", b"N;X\x8b", b"N;ENCODING=QUOTED-PRINTABLE;CHARSET=\xb9:=FF"])
 def test_reason_of_a_damaged_card_contains_no_invalid_bytes(card: bytes) -> None:
     check_any_file(b"BEGIN:VCARD\nVERSION:2.1\n" + card + b"\nEND:VCARD\n", encoding="utf-8")
+
+
+def test_reason_of_a_skipped_part_contains_no_invalid_bytes() -> None:
+    check_any_file(b'{"people": [{"person_name": "Ida"}], "\xff": 1}')
 
 
 @given(st.data())

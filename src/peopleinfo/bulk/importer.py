@@ -18,7 +18,7 @@ from peopleinfo.bulk.rows import Account, InvalidRow, Row, RowResult, SkippedRow
 from peopleinfo.bulk.updates import Updates, keyed_row
 from peopleinfo.bulk.upsert_options import DEFAULT_UPSERT, UpsertOptions
 from peopleinfo.crypto.person_ids import derive_key
-from peopleinfo.errors import FieldError, IdempotencyKeyConflict
+from peopleinfo.errors import IdempotencyKeyConflict
 from peopleinfo.people import strict_json
 from peopleinfo.people.birthdate import earliest_date
 from peopleinfo.people.history import Operation, Origin
@@ -165,7 +165,7 @@ class Importer:
 
     def _decide(self, row: Row, today: date, *, is_stored: bool) -> Decision:
         if isinstance(row.data, SkippedRow):
-            return Decision(row, "skipped", (FieldError("", row.data.reason),))
+            return Decision(row, "skipped", (row.data.error,))
         if self._options.key and (keyed := keyed_row(row)):
             return Decision(row, keyed, is_stored=is_stored)
         person, errors = validate(row, today)

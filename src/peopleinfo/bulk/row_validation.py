@@ -24,7 +24,7 @@ def validate(row: Row, today: date) -> tuple[PersonData | None, tuple[FieldError
     """Return the person of a row, or None and every error."""
     data, current_birthdate = row.data, None
     if isinstance(data, InvalidRow):
-        return None, (FieldError("", _encodable(data.reason)),)
+        return None, (data.error,)
     if isinstance(data, dict) and not data.keys().isdisjoint(READ_ONLY_FIELDS):
         data, is_record = without_read_only_fields(data)
         # The birthdate of a record may come from POST /data, which accepts any text.
@@ -48,11 +48,6 @@ def without_read_only_fields(data: dict[str, Any]) -> tuple[dict[str, Any], bool
         if name in data and name not in own:
             kept[unused_name(f"source_{name}", data)] = data[name]
     return kept, len(own) == len(READ_ONLY_FIELDS)
-
-
-def _encodable(reason: str) -> str:
-    """Return a reason without the surrogates that replace invalid bytes of the input: a response cannot contain them."""
-    return reason.encode(errors="backslashreplace").decode()
 
 
 def own_fields(data: dict[str, Any]) -> dict[str, str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from peopleinfo.errors import FieldError
 from peopleinfo.people import strict_json
 
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    from peopleinfo.errors import FieldError
     from peopleinfo.matching.scoring import Grade
 
 Status = Literal["stored", "updated", "unchanged", "conflict", "rejected", "skipped"]
@@ -20,6 +20,11 @@ class InvalidRow(NamedTuple):
 
     reason: str
 
+    @property
+    def error(self) -> FieldError:
+        """The reason in a form that a response can contain."""
+        return _error(self.reason)
+
 
 class SkippedRow(NamedTuple):
     """Takes the place of a value that describes no person, with the reason: blank rows or a line above the header.
@@ -29,6 +34,16 @@ class SkippedRow(NamedTuple):
 
     reason: str
     rows: int = 1
+
+    @property
+    def error(self) -> FieldError:
+        """The reason in a form that a response can contain."""
+        return _error(self.reason)
+
+
+def _error(reason: str) -> FieldError:
+    """Return an error without the surrogates that replace invalid bytes of the input."""
+    return FieldError("", reason.encode(errors="backslashreplace").decode())
 
 
 def as_cell(value: Any) -> str:

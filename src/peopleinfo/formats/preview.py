@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from peopleinfo.bulk.row_validation import validate
 from peopleinfo.bulk.rows import Row, RowResult, SkippedRow
-from peopleinfo.errors import FieldError, InvalidInput
+from peopleinfo.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,7 +37,7 @@ def preview_rows(source: Input, today: date) -> Iterator[tuple[RowResult, Person
     left = PREVIEW_ROWS
     for row in itertools.islice(_readable(source.rows), PREVIEW_ROWS + _MAX_SKIPPED):
         if isinstance(row.data, SkippedRow):
-            yield RowResult(row, "skipped", None, (FieldError("", row.data.reason),)), None
+            yield RowResult(row, "skipped", None, (row.data.error,)), None
             continue
         person, errors = validate(row, today)
         yield RowResult(row, "rejected" if person is None else "stored", None, errors), person
