@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.commands import run, stderr_of
 from tests.format_cases import CASES, Case
+from tests.workbooks import workbook
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,3 +46,13 @@ def test_rejected_card_is_stored_after_its_correction(tmp_path: Path) -> None:
     (person,) = map(json.loads, run(tmp_path, "export").stdout.splitlines())
     assert (person["person_surname"], person["person_birthdate"]) == ("Harte", "1990-02-28")
     assert not any("reject" in field for field in person)
+
+
+def test_command_reads_the_sheet_with_a_name_and_reports_the_others(tmp_path: Path) -> None:
+    rows = [["Surname", "First name"], ["Harte", "Ida"]]
+    (tmp_path / "a.xlsx").write_bytes(workbook({"2025": rows, "Old": [*rows, ["Lund", "Per"]]}, hidden="Old"))
+    assert "a.xlsx: 1 row" in run(tmp_path, "import", "a.xlsx").stderr.decode()
+    (tmp_path / "b.xlsx").write_bytes(workbook({"2025": rows, "2026": [*rows, ["Fry", "Cleo"]]}))
+    ran = run(tmp_path, "import", "b.xlsx")
+    assert "b.xlsx: only the sheet '2025' is read; '2026' is not: set --sheet NAME for another" in ran.stderr.decode()
+    assert "1 stored, 1 unchanged" in run(tmp_path, "import", "a.xlsx", "--sheet", "Old").stderr.decode()

@@ -78,6 +78,19 @@ def test_workbook_of_a_clerk_is_imported(page: Page, client: httpx.Client, surna
     ]
 
 
+def test_sheet_of_a_workbook_is_selected(page: Page, client: httpx.Client, surname: str, tmp_path: Path) -> None:
+    file = tmp_path / "years.xlsx"
+    header = ["Vorname", "Nachname"]
+    file.write_bytes(workbook({"2025": [header, ["Ida", surname]], "2026": [header, ["Per", surname]]}))
+    choose(page, file)
+    expect(page.locator("#warnings")).to_contain_text("Only the sheet '2025' is read; '2026' is not.")
+    page.get_by_label("Sheet of the workbook").select_option("2026")
+    expect(page.locator("#preview")).to_contain_text("Per")
+    start(page)
+    expect_counts(page, stored=1)
+    assert [person["person_name"] for person in stored(client, surname)] == ["Per"]
+
+
 def test_vcard_is_imported(page: Page, client: httpx.Client, surname: str, tmp_path: Path) -> None:
     file = tmp_path / "contact.vcf"
     card = (

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import httpx
 
 CSV = "text/csv"
+OCTETS = "application/octet-stream"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 def preview(client: httpx.Client, content: str | bytes, media_type: str = CSV, **params: Any) -> dict[str, Any]:
@@ -47,6 +49,31 @@ def test_preview_reports_what_it_detected_and_stores_nothing(client: httpx.Clien
     assert found["rows"][2]["errors"][0]["pointer"] == "/person_birthdate"
     assert "%d.%m.%Y" in found["warnings"][0]["message"]
     assert client.get("/v1/people", params={"surname": surname}).json()["people"] == []
+
+
+def test_sheets_that_are_not_read_are_reported_and_can_be_selected(client: httpx.Client, surname: str) -> None:
+    rows = [["Surname", "First name"], [surname, "Ida"]]
+    book = workbook({"Notes": [["x"]], "2025": rows, "Empty": [], "2026": [*rows, [surname, "Per"]]})
+    found = preview(client, book, "application/octet-stream")
+    assert (found["sheet"], found["other_sheets"]) == ("2025", ["Notes", "2026"])
+    assert [one["message"] for one in found["warnings"]] == [warning_of("2025", "2026")]
+    *results, summary = imported(client, book, XLSX, sheet="2026")
+    assert [(result["line"], result["result"]) for result in results] == [(2, "stored"), (3, "stored")]
+    assert [one["message"] for one in summary["warnings"]] == [warning_of("2026", "2025")]
+
+
+def warning_of(read: str, other: str) -> str:
+    others = ", ".join(map(repr, ("Notes", other)))
+    return f"only the sheet {read!r} is read; {others} are not: set sheet=NAME for another"
+
+
+def test_sheet_that_does_not_exist_is_rejected(client: httpx.Client) -> None:
+    for content, reason in ((workbook({"A": [["Surname"]]}), "has no sheet"), (b"Surname\nA\n", "requires a workbook")):
+        response = client.post(
+            "/v1/people/import", content=content, params={"sheet": "Secret"}, headers={"Content-Type": OCTETS}
+        )
+        assert response.status_code == 422
+        assert reason in response.json()["detail"]
 
 
 @pytest.mark.parametrize("form", ["csv", "xlsx"])

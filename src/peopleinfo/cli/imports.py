@@ -73,6 +73,12 @@ _Delimiter = Annotated[
     str | None,
     typer.Option(metavar="CHAR", help="Column delimiter of CSV input (default: detected from , ; | and tab)."),
 ]
+_Sheet = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Sheet of a workbook (default: the first visible one with a header that names people)."
+    ),
+]
 _OnBadDate = Annotated[
     str,
     typer.Option(
@@ -126,6 +132,7 @@ class _Options(NamedTuple):
     format: reader.Format | None
     encoding: str | None
     delimiter: str | None
+    sheet: str | None
     on_bad_date: OnBadDate
 
 
@@ -137,6 +144,7 @@ def import_(
     form: _InputFormat = None,
     encoding: _Encoding = None,
     delimiter: _Delimiter = None,
+    sheet: _Sheet = None,
     on_bad_date: _OnBadDate = "reject",
     rejects: _RejectsFile = None,
     import_id: _ImportId = None,
@@ -167,7 +175,7 @@ def import_(
         raise InvalidSettings(f"--duplicates must be report, skip or refuse (got {duplicates})")
     if on_bad_date not in ("reject", "keep"):
         raise InvalidSettings(f"--on-bad-date must be reject or keep (got {on_bad_date})")
-    input_options = _Options(_mapping(mapping or []), date_format or [], form, encoding, delimiter, on_bad_date)  # type: ignore[arg-type]
+    input_options = _Options(_mapping(mapping or []), date_format or [], form, encoding, delimiter, sheet, on_bad_date)  # type: ignore[arg-type]
     if rejects:
         output_files.check(rejects, settings)
     upsert = UpsertOptions(key, mode, force, duplicates)  # type: ignore[arg-type] # checked above
@@ -225,6 +233,7 @@ class _Import:
                 form=self._options.format,
                 encoding=self._options.encoding,
                 delimiter=self._options.delimiter,
+                sheet=self._options.sheet,
             )
             for field, columns_of_field in source.columns.sources.items():
                 print(f"{' + '.join(columns_of_field)} -> {field}", file=sys.stderr)

@@ -27,10 +27,11 @@ from peopleinfo.formats.tables import Table
 from peopleinfo.formats.xlsx import Workbook
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from peopleinfo.bulk.rows import RowResult
     from peopleinfo.formats.dates import DateReader
+    from peopleinfo.formats.xlsx_package import Sheet
 
 Format = Literal["csv", "ndjson", "json", "vcard", "xlsx", "ldif"]
 
@@ -62,7 +63,8 @@ class Rejects(Protocol):
 class Input:
     """The rows of an input and what was detected in it.
 
-    `header_line` and `delimiter` are None without a table. `sample` has the cells of the first rows below the header. `omitted` counts
+    `header_line` and `delimiter` are None without a table, and `sheet` without a workbook. `other_sheets` are the visible sheets with text
+    that are not read. `sample` has the cells of the first rows below the header. `omitted` counts
     the values that are not stored, by name, in the rows read so far.
     """
 
@@ -74,6 +76,8 @@ class Input:
         self.dates: DateReader | None = None
         self.delimiter: str | None = None
         self.header_line: int | None = None
+        self.sheet: str | None = None
+        self.other_sheets: list[str] = []
         self.sample: list[list[str]] = []
         self.problem: InvalidInput | None = None
         self.omitted: Counter[str] = Counter()
@@ -123,14 +127,15 @@ def read(
     form: Format | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
+    sheet: str | None = None,
     is_gzip: bool = False,
     is_preview: bool = False,
 ) -> Input:
-    """Open an input. Decompress gzip, which is mandatory if `is_gzip`. Detect the format and encoding if they are None.
+    """Open an input. Decompress gzip, which is mandatory if `is_gzip`. Detect the options that are None.
 
     Raises InvalidInput when the input as a whole cannot be read as records. A preview has its `problem` instead if the columns are known.
     """
-    source = _open(stream, mapping or ColumnMapping(), form, encoding, delimiter, is_gzip=is_gzip)
+    source = _open(stream, mapping or ColumnMapping(), form, encoding, delimiter, sheet, is_gzip=is_gzip)
     if source.problem and not is_preview:
         raise source.problem
     return source
@@ -142,6 +147,7 @@ def _open(
     form: Format | None,
     encoding: str | None,
     delimiter: str | None,
+    sheet: str | None,
     *,
     is_gzip: bool,
 ) -> Input:
@@ -154,7 +160,9 @@ def _open(
         raise InvalidInput("is not gzip, but Content-Encoding is gzip")
     start = stream.peek(_PEEK_SIZE)[:_PEEK_SIZE]
     if is_zip(start):
-        return _read_workbook(stream, mapping)
+        return _read_workbook(stream, mapping, sheet)
+    if sheet is not None:
+        raise InvalidInput(f"{mapping.option('sheet', sheet)} requires a workbook (.xlsx)")
     if description := unreadable_type(start, stream):
         raise InvalidInput(f"is {description}")
     # Cards may name the encoding of each of their values. JSON is UTF-8 (RFC 8259): another encoding is named or has a mark.
@@ -173,27 +181,35 @@ def _open(
     return source
 
 
-def _read_workbook(stream: io.BufferedReader, mapping: ColumnMapping) -> Input:
-    """Open the first sheet with a header of people, or else the first sheet."""
+def _read_workbook(stream: io.BufferedReader, mapping: ColumnMapping, name: str | None) -> Input:
+    """Open the sheet with a name, by default the first sheet with a header of people, or else the first sheet."""
     workbook = Workbook(stream)
-    tables: list[Table] = []
+    sheet, table = _first_table(workbook, workbook.sheets if name is None else workbook.named(name), mapping)
+    source = Input("xlsx", None)
+    source.set_table(table)
+    source.sheet = sheet.name
+    source.other_sheets = [one.name for one in workbook.sheets if one != sheet and workbook.has_text(one)]
+    source.rejects = partial(CsvRejects, header=table.header, delimiter=",")
+    return source
+
+
+def _first_table(workbook: Workbook, sheets: Sequence[Sheet], mapping: ColumnMapping) -> tuple[Sheet, Table]:
+    if not sheets:
+        raise InvalidInput(f"the workbook has no sheet with the name in {mapping.option('sheet', 'NAME')}")
+    found: list[tuple[Sheet, Table]] = []
     error: InvalidInput | None = None
-    for sheet in workbook.sheets:
+    for sheet in sheets:
         try:
             table = Table(without_protection(workbook.rows(sheet)), mapping)
         except InvalidInput as problem:
             error = error or problem
             continue
-        tables.append(table)
+        found.append((sheet, table))
         if table.problem is None:
-            break
-    if not tables:
+            return sheet, table
+    if not found:
         raise error or InvalidInput("the workbook is empty")
-    table = next((table for table in tables if table.problem is None), tables[0])
-    source = Input("xlsx", None)
-    source.set_table(table)
-    source.rejects = partial(CsvRejects, header=table.header, delimiter=",")
-    return source
+    return found[0]
 
 
 def _read_csv(source: Input, stream: io.BufferedReader, mapping: ColumnMapping, delimiter: str | None) -> None:

@@ -19,7 +19,16 @@ def warnings(source: Input, option: Callable[[str, str], str]) -> list[str]:
         f"{name} of {count:,} {'card' if count == 1 else 'cards'} is not stored: a record holds no binary data"
         for name, count in source.omitted.items()
     ]
-    return [*problem, *_encoding(source, option), *_names(source, option), *_birthdates(source, option), *omitted]
+    guesses = [*_encoding(source, option), *_names(source, option), *_birthdates(source, option)]
+    return [*problem, *_sheets(source, option), *guesses, *omitted]
+
+
+def _sheets(source: Input, option: Callable[[str, str], str]) -> list[str]:
+    if not source.other_sheets:
+        return []
+    others = ", ".join(map(repr, source.other_sheets))
+    verb = "is" if len(source.other_sheets) == 1 else "are"
+    return [f"only the sheet {source.sheet!r} is read; {others} {verb} not: set {option('sheet', 'NAME')} for another"]
 
 
 def _encoding(source: Input, option: Callable[[str, str], str]) -> list[str]:

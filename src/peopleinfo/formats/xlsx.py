@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Final
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _MAX_FILE_SIZE: Final = 512 * 1024 * 1024  # bytes of an upload in the temporary folder
+_EXAMINED_ROWS: Final = 100
 _MAX_COLUMNS: Final = 16_384
 _ERRORS: Final = frozenset(
     (
@@ -53,8 +55,21 @@ class Workbook:
         self._package = Package(_seekable(stream))
         visible = [sheet for sheet in self._package.sheets if not sheet.is_hidden]
         self.sheets = visible or self._package.sheets
+        """The visible sheets, or all sheets if none is visible."""
         if not self.sheets:
             raise InvalidInput("the workbook has no sheet with cells")
+
+    def named(self, name: str) -> list[Sheet]:
+        """Return the sheets with a name, which may be hidden."""
+        return [sheet for sheet in self._package.sheets if sheet.name == name]
+
+    def has_text(self, sheet: Sheet) -> bool:
+        """Return whether a sheet has text in its first rows, or is damaged."""
+        try:
+            rows = itertools.islice(self.rows(sheet), _EXAMINED_ROWS)
+            return any(isinstance(row.cells, InvalidRow) or any(row.cells) for row in rows)
+        except InvalidInput:
+            return True
 
     def rows(self, sheet: Sheet) -> Iterator[TableRow]:
         """Yield the rows of a sheet. Raises InvalidInput where it is damaged."""

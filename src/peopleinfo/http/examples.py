@@ -24,6 +24,8 @@ _PREVIEW: Final = {
     "format": "csv",
     "encoding": "utf-8",
     "delimiter": ";",
+    "sheet": None,
+    "other_sheets": [],
     "header_line": 1,
     "columns": [
         {"name": "Name", "field": "person_surname", "examples": ["Müller"]},

@@ -53,6 +53,9 @@ _OPTIONS: Final = (
         "query", "encoding", str, "The encoding of the text, for example cp1252; overrides the charset of Content-Type."
     ),
     Parameter("query", "delimiter", str, "The delimiter of CSV; detected by default."),
+    Parameter(
+        "query", "sheet", str, "The sheet of a workbook; by default the first visible one with a header of people."
+    ),
     Parameter("query", "format", Format, "The format of the body; overrides Content-Type."),
 )
 _BODY: Final = {

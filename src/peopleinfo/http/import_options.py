@@ -46,6 +46,7 @@ class ImportOptions(NamedTuple):
     format: reader.Format | None
     encoding: str | None
     delimiter: str | None
+    sheet: str | None
     is_gzip: bool
 
     def open(self, stream: io.BufferedReader, *, is_preview: bool = False) -> reader.Input:
@@ -56,6 +57,7 @@ class ImportOptions(NamedTuple):
             form=self.format,
             encoding=self.encoding,
             delimiter=self.delimiter,
+            sheet=self.sheet,
             is_gzip=self.is_gzip,
             is_preview=is_preview,
         )
@@ -111,7 +113,9 @@ def import_options(req: Request) -> ImportOptions:
     encoding = params.get("encoding") or charset(req)
     if encoding:
         encodings.lookup(encoding)
-    return ImportOptions(columns, params.get("format", form), encoding, params.get("delimiter"), is_gzip)
+    return ImportOptions(
+        columns, params.get("format", form), encoding, params.get("delimiter"), params.get("sheet"), is_gzip
+    )
 
 
 def _choice_errors(params: Mapping[str, Any], choices: Mapping[str, tuple[str, ...]]) -> list[FieldError]:

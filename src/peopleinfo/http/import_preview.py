@@ -73,6 +73,8 @@ def _preview(body: RequestStream, options: ImportOptions, today: date) -> bytes:
                 format=source.format,
                 encoding=source.encoding,
                 delimiter=source.delimiter,
+                sheet=source.sheet,
+                other_sheets=source.other_sheets,
                 header_line=source.header_line,
                 columns=[PreviewColumn(*column) for column in columns(source)],
                 mapping={field: list(names) for field, names in source.columns.sources.items()},

@@ -271,6 +271,8 @@ class ImportPreview(Struct):
         str | None, Meta(description="The encoding of the text; null for a workbook.", examples=["utf-8"])
     ]
     delimiter: Annotated[str | None, Meta(description="The delimiter of CSV; null for another format.", examples=[";"])]
+    sheet: Annotated[str | None, Meta(description="The sheet of a workbook; null for another format.")]
+    other_sheets: Annotated[list[str], Meta(description="The other visible sheets with text, which are not read.")]
     header_line: Annotated[int | None, Meta(description="The line of the header of a table.", examples=[1])]
     columns: list[PreviewColumn]
     mapping: Annotated[

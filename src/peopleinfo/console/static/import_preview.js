@@ -26,10 +26,10 @@ export function resetOptions() {
   form.elements.key.closest(".field").hidden = true;
 }
 
-/** Record that the user changed an option; another encoding or delimiter leads to other columns. */
+/** Record that the user changed an option; another encoding, delimiter or sheet leads to other columns. */
 export function chooseOption({ id, dataset }) {
   chosen.add(dataset.column === undefined ? id : "map");
-  if (["encoding", "delimiter"].includes(id)) chosen.delete("map");
+  if (["encoding", "delimiter", "sheet"].includes(id)) chosen.delete("map");
 }
 
 /** Return the options of the import that differ from the guesses of the server. A file with ids updates people. */
@@ -37,7 +37,7 @@ export function options() {
   const query = new URLSearchParams();
   const { key } = form.elements;
   if (key.value && !key.closest(".field").hidden) query.set("key", key.value);
-  for (const name of ["encoding", "delimiter", "date_format", "on_bad_date"]) if (chosen.has(name) && form.elements[name].value) query.set(name, form.elements[name].value);
+  for (const name of ["encoding", "delimiter", "sheet", "date_format", "on_bad_date"]) if (chosen.has(name) && form.elements[name].value) query.set(name, form.elements[name].value);
   if (chosen.has("map")) for (const [field, columns] of Object.entries(mapping())) query.append("map", `${field}=${columns.join(",")}`);
   return query;
 }
@@ -96,19 +96,21 @@ function showColumns({ columns, mapping, format }) {
 }
 
 /** Show the options that matter for the format, with the guesses of the server as their values. */
-function showOptions({ encoding, delimiter, mapping, date_formats: formats, date_choices: choices = [], format, columns }) {
+function showOptions({ encoding, delimiter, sheet: read, other_sheets: others, mapping, date_formats: formats, date_choices: choices = [], format, columns }) {
   const { elements } = form;
   const isMapped = MAPPED_FORMATS.includes(format);
   const hasDates = isMapped && mapping.person_birthdate;
-  for (const [name, isShown] of Object.entries({ encoding: isMapped && encoding, delimiter, date_format: hasDates, on_bad_date: hasDates, key: columns.some(({ name }) => name === "person_id") })) elements[name].closest(".field").hidden = !isShown;
+  for (const [name, isShown] of Object.entries({ encoding: isMapped && encoding, delimiter, sheet: others.length, date_format: hasDates, on_bad_date: hasDates, key: columns.some(({ name }) => name === "person_id") })) elements[name].closest(".field").hidden = !isShown;
   $("#options").hidden = !$(".field:not([hidden])", $("#options"));
   if (!chosen.has("date_format")) {
-    const others = [...new Set([...choices, ...formats, ...DATE_FORMATS])].map((value) => h("option", { value }, dateLabel(value)));
-    elements.date_format.replaceChildren(h("option", { value: "" }, choices.length ? "Select the format of the file" : "Detected for each date"), ...others);
+    const formatsOfAll = [...new Set([...choices, ...formats, ...DATE_FORMATS])].map((value) => h("option", { value }, dateLabel(value)));
+    elements.date_format.replaceChildren(h("option", { value: "" }, choices.length ? "Select the format of the file" : "Detected for each date"), ...formatsOfAll);
     elements.date_format.value = choices.length ? "" : formats[0] ?? "";
   }
   if (!chosen.has("encoding")) guess(elements.encoding, encoding);
   if (!chosen.has("delimiter")) guess(elements.delimiter, delimiter);
+  elements.sheet.replaceChildren(...[read, ...others].map((name) => h("option", { value: name }, name)));
+  elements.sheet.value = read ?? "";
 }
 
 /** Select the guess of the server; add it if it is not one of the usual choices. */
