@@ -233,6 +233,8 @@ A search queries at most 40 keys. It takes about half a read unit for each key w
 
 A list by name (`sort=name`) reads the entries of names: about 6 read units for a page of 100 people, besides those of the records. It stores one item for each distinct start of two letters of a surname, and no other writes. `/v1/people/letters` costs about 30 read units. `/v1/people/count` without filters reads at most 4 MB of the table (1,024 read units); above, it estimates the number from this part and the number of items that DynamoDB reports about every six hours. With filters, it reads the records of the surname or of the table, at most ten pages.
 
+On SQLite, the index `updated_at` costs a creation 1 to 2 µs of CPU and 48 bytes. It has no effect on DynamoDB.
+
 ## History and changes
 
 The table above has the units without history and feed. The feed adds one write unit to a create, a change or an import, and the history one to a change; a deletion adds one for each version and three others. A number of versions (`PEOPLEINFO_HISTORY=10`) adds one more to a change at the limit, an age adds none. Reads are unchanged.

@@ -72,6 +72,15 @@ def test_sorted_list_has_filters(client: httpx.Client) -> None:
     ]
 
 
+def test_latest_updates_come_first(client: httpx.Client, folder: Path) -> None:
+    created = [name for name, _ in PEOPLE]
+    assert names(client.get("/v1/people?sort=-updated_at").json()) == created[::-1]
+    printed = run(folder, "search", "--sort", "-updated_at", "--limit", "2").stdout.splitlines()
+    assert [json.loads(line)["person_name"] for line in printed] == created[:3:-1]
+    with Client(str(client.base_url), api_key=ADMIN_KEY) as people:
+        assert [person.person_name for person in people.find(sort="-updated_at", surname="smith")] == ["Anna", "Ben"]
+
+
 def test_cursor_of_another_order_is_rejected(client: httpx.Client) -> None:
     cursor = client.get("/v1/people?sort=name&limit=1").json()["next_cursor"]
     assert kind_of(client.get("/v1/people", params={"cursor": cursor})) == (422, "invalid-cursor")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from peopleinfo.errors import InvalidSearch
 from peopleinfo.people import people_list
-from peopleinfo.people.index_entries import NO_INDEX, order_of
+from peopleinfo.people.index_entries import DEFAULT_PLAN, NO_INDEX, order_of
 from peopleinfo.people.people_list import Count, PeopleList
 from peopleinfo.people.person import decode_fields
 from peopleinfo.people.person_filter import PersonFilter, Search
@@ -134,6 +136,68 @@ async def test_count_with_a_filter_stops_at_its_limit(store: Store, monkeypatch:
 
 async def count(store: Store, **parameters: Any) -> Count:
     return await list_of(store).count(PersonFilter(Search(**parameters)))
+
+
+async def updated(store: Store, limit: int = 1000, **parameters: Any) -> list[str]:
+    """Return the first names, the latest update first."""
+    found: list[bytes] = []
+    after = None
+    while True:
+        where = PersonFilter(Search(**parameters))
+        page = await list_of(store).page(where, after=after, limit=limit, sort="-updated_at")
+        found, after = found + page.people, page.next
+        if after is None:
+            return [decode_fields(body)["person_name"] for body in found]
+
+
+async def test_latest_updates_come_first_in_an_unencrypted_file(tmp_path: Path, clock: Clock) -> None:
+    async with open_sqlite(tmp_path / "people.db", now=clock.now) as file:
+        store = cast("Store", file)
+        ids = {}
+        for name, surname in (("Anna", "Roth"), ("Ben", "Abel"), ("Cleo", "Rothe")):
+            clock.advance(seconds=1)
+            ids[name] = (await store.create(person(name, surname, born="1990"))).person_id
+        clock.advance(seconds=1)
+        await store.replace(ids["Anna"], person("Anna", "Roth", note='"updated_at":"2999"'), expected=1)
+        assert await updated(store) == await updated(store, limit=1) == ["Anna", "Cleo", "Ben"]
+        assert await updated(store, surname_prefix="rot") == ["Anna", "Cleo"]
+        assert await updated(store, 1, born_from="1990") == ["Cleo", "Ben"]
+        await store.delete(ids["Cleo"])
+        assert await updated(store) == ["Anna", "Ben"]
+
+
+async def test_index_of_updates_follows_its_setting(tmp_path: Path, clock: Clock) -> None:
+    path = tmp_path / "people.db"
+    for plan, reason in (
+        (NO_INDEX, "PEOPLEINFO_SEARCH_INDEXES"),
+        (DEFAULT_PLAN, "reindex"),
+        (NO_INDEX, "add updated_at"),
+    ):
+        async with open_sqlite(path, now=clock.now, plan=plan) as file:
+            store = cast("Store", file)
+            await store.create(person("Anna", "Roth"))
+            with pytest.raises(InvalidSearch, match=reason):
+                await updated(store)
+            await reindex_all(store)
+            if plan is DEFAULT_PLAN:
+                assert await updated(store) == ["Anna", "Anna"]
+        with closing(sqlite3.connect(path)) as db:
+            (count,) = db.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'people_by_update'").fetchone()
+        assert count == (plan is DEFAULT_PLAN)
+
+
+@pytest.mark.parametrize("kind", ["ministack", "encrypted"])
+async def test_latest_updates_are_refused_where_they_are_not_available(tmp_path: Path, clock: Clock, kind: str) -> None:
+    if kind == "encrypted":
+        async with open_sqlite(tmp_path / "people.db", now=clock.now, encryption=encryption(tmp_path)) as file:
+            with pytest.raises(InvalidSearch, match="encrypted"):
+                await updated(cast("Store", file))
+        return
+    location = table_location(kind, tmp_path)
+    await make_table(location)
+    async with open_dynamodb(location, now=clock.now) as table:
+        with pytest.raises(InvalidSearch, match="/v1/changes"):
+            await updated(cast("Store", table))
 
 
 async def test_list_requires_a_complete_index_of_readable_names(tmp_path: Path, clock: Clock) -> None:

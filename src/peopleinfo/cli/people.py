@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from peopleinfo.people.store import Page
 
 _PAGE: Final = 500
-Sort = Literal["name"]
+Sort = Literal["name", "-updated_at"]
 
 
 def search(
@@ -117,7 +118,7 @@ async def _find(settings: Settings, criteria: PersonFilter, limit: int, sort: So
 
     if sort:
         async with open_people_list(settings) as people_list:
-            return await _read(people_list.page, criteria, limit)
+            return await _read(partial(people_list.page, sort=sort), criteria, limit)
     async with open_people(settings) as people:
         return await _read(people.find, criteria, limit)
 

@@ -90,7 +90,7 @@ class PeopleResource:
     async def _search(self, search: SearchRequest, params: Mapping[str, Any], req: Request, resp: Response) -> None:
         principal = req.context.principal
         if hidden := principal.hidden_fields:
-            check_search((*params, *(SORT_PARAMETERS if search.sort else ())), hidden)
+            check_search((*params, *SORT_PARAMETERS.get(search.sort or "", ())), hidden)
         RESPONSES.require_room()
         if search.sort:
             page, cursor = await search.sorted_page(self._list, self._cursors, principal)

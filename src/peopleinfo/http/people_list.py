@@ -9,7 +9,7 @@ from peopleinfo.http.people import set_private
 from peopleinfo.http.search_params import parse_filters
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import check_search
-from peopleinfo.people.people_list import SORT_PARAMETERS
+from peopleinfo.people.people_list import SORT_BY_NAME, SORT_PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +54,7 @@ class LettersResource:
     async def on_get(self, req: Request, resp: Response) -> None:
         """Return the letters from A to Z with which a surname starts."""
         if hidden := req.context.principal.hidden_fields:
-            check_search(SORT_PARAMETERS, hidden)
+            check_search(SORT_PARAMETERS[SORT_BY_NAME], hidden)
         letters = [letter.upper() for letter in await self._people.letters()]
         resp.data = strict_json.encode({"letters": letters})
         set_private(resp)

@@ -105,9 +105,9 @@ class SearchBody(Filters):
         bool | None, Meta(description="With q: whether typos, sounds, nicknames and other spellings match.")
     ] = True
     sort: Annotated[
-        Literal["name"] | None,
+        Literal["name", "-updated_at"] | None,
         Meta(
-            description="Order of the people: name sorts by surname and first name, without accents. Without it, people have no defined "
+            description="Order of the people: name sorts by surname and first name, without accents; -updated_at returns the latest updates first (not on DynamoDB). Without it, people have no defined "
             "order. Mutually exclusive with q, which returns the best match first."
         ),
     ] = None

@@ -10,7 +10,7 @@ import msgspec
 
 from peopleinfo.errors import FieldError, InvalidSearch
 from peopleinfo.formats.export_formats import FORMATS
-from peopleinfo.people.people_list import SORTS
+from peopleinfo.people.people_list import SORT_BY_NAME, SORT_PARAMETERS
 from peopleinfo.people.person_filter import Match, PersonFilter, Search
 
 if TYPE_CHECKING:
@@ -64,7 +64,13 @@ class SearchRequest(NamedTuple):
         """Return the page in the requested order, and the cursor of the next page, like `page`. Raises InvalidCursor, InvalidSearch."""
         fingerprint = b"%b %b" % ((self.sort or "").encode(), self.where.fingerprint)
         position = cursors.decode(self.cursor, fingerprint, principal.name) if self.cursor else None
-        page = await people.page(self.where, after=position, limit=self.limit, hidden=principal.hidden_fields)
+        page = await people.page(
+            self.where,
+            after=position,
+            limit=self.limit,
+            hidden=principal.hidden_fields,
+            sort=self.sort or SORT_BY_NAME,
+        )
         return page, cursors.encode(page.next, fingerprint, principal.name) if page.next else None
 
 
@@ -87,8 +93,8 @@ def parse_search(params: Mapping[str, Any]) -> SearchRequest:
     """Parse a search from query parameters or the fields of a body. Raises InvalidSearch with all errors."""
     filters, page, errors = _split_params(params, (*_FILTERS, SORT, "limit", "cursor"))
     limit, sort = parse_limit(page.get("limit"), errors), page.get(SORT)
-    if sort not in (None, *SORTS):
-        errors.append(FieldError(SORT, f"must be one of {', '.join(SORTS)}"))
+    if sort not in (None, *SORT_PARAMETERS):
+        errors.append(FieldError(SORT, f"must be one of {', '.join(SORT_PARAMETERS)}"))
     return SearchRequest(_filter(filters, errors), limit, page.get("cursor"), sort)
 
 

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 INDEX_VERSION: Final = 1  # increment with every change of the entries of a person
 NAME, BIRTHDATE, ADDRESS, IDENTIFIER = "n", "b", "a", "i"
+UPDATES: Final = "updated_at"  # the list by the time of the last update (`people_list`), which has no entries
 DUPLICATES: Final = "duplicates"  # entries that find duplicates (`matching.entries`)
-INDEXES: Final = ("names", "birthdate", "address", DUPLICATES)
+INDEXES: Final = ("names", "birthdate", "address", UPDATES, DUPLICATES)
 MAX_ADDRESS_ENTRIES: Final = 12
 MAX_WORD: Final = 64  # characters of a word in a key
 MAX_ORDER: Final = 200  # characters

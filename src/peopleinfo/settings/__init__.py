@@ -151,8 +151,9 @@ class Settings:
         "Custom fields that find a person in a search, separated by commas. `unique:` before a name rejects a second person with the same value.",
     )
     search_indexes: str = _setting(
-        "names,birthdate,address,duplicates",
-        "Fields that a search by `q` finds, besides identifiers, and `duplicates` for the detection of duplicates. "
+        "names,birthdate,address,updated_at,duplicates",
+        "Fields that a search by `q` finds, besides identifiers, `updated_at` for the list of the latest updates, and `duplicates` for the "
+        "detection of duplicates. "
         "Each index costs writes (docs/capacity.md).",
     )
     duplicates_refuse: Literal["certain", "probable", "possible"] = _setting(

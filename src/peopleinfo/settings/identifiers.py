@@ -7,7 +7,7 @@ from typing import Final
 
 from peopleinfo.errors import InvalidSettings
 
-INDEXES: Final = ("names", "birthdate", "address", "duplicates")
+INDEXES: Final = ("names", "birthdate", "address", "updated_at", "duplicates")
 _UNIQUE: Final = "unique:"
 _FIELD: Final = re.compile(r"[A-Za-z_][\w.-]{0,63}", re.ASCII)
 _RESERVED: Final = ("person_", "version", "created_at", "updated_at")  # starts of the names of other fields

@@ -46,7 +46,7 @@ class Search(TypedDict, total=False):
 class SortedSearch(Search, total=False):
     """Search parameters, and the order of the people; without `sort`, they have no defined order."""
 
-    sort: Literal["name"] | None
+    sort: Literal["name", "-updated_at"] | None
 
 
 class ImportOptions(TypedDict, total=False):

@@ -92,7 +92,7 @@ class Client:
         """Yield all matching people, page by page; without parameters, all people.
 
         Parameters: `surname`, `surname_prefix`, `name`, `born_from`, `born_to`, `match`, and `sort="name"` for people by surname
-        and first name. Raises InvalidSearch.
+        and first name, or `sort="-updated_at"` for the latest updates first. Raises InvalidSearch.
         """
         for page in self.pages(**search):
             for person in page.people:

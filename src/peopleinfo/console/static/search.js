@@ -30,7 +30,7 @@ let fragment = "";
 let addressError = null; // the reason why the address contains no valid search; input replaces the address
 let by = "surname_prefix"; // "surname" if the server does not support prefix search
 let hasIndex = true; // whether the server supports the search for any text
-let hasOrder = true; // whether the server sorts by name
+const orders = new Set(["name", "-updated_at"]); // orders of the server
 
 const remember = (more) => history.replaceState({ ...history.state, ...more }, "", location.pathname + fragment);
 
@@ -85,8 +85,8 @@ async function search() {
 
 const sortOrder = () => form.elements.sort.value;
 /** Whether the server returns the people in the order of the list. */
-const isInOrder = () => hasOrder && sortOrder() === "name" && !filter.q;
-const query = () => ({ ...filter, ...(isInOrder() && { sort: "name" }), limit: sortOrder() && !isInOrder() ? SORT_LIMIT : LIMIT });
+const isInOrder = () => orders.has(sortOrder()) && !filter.q;
+const query = () => ({ ...filter, ...(isInOrder() && { sort: sortOrder() }), limit: sortOrder() && !isInOrder() ? SORT_LIMIT : LIMIT });
 
 /** Show the number of all matches. */
 async function countAll() {
@@ -111,7 +111,7 @@ function wait() {
 /** Search by surnames if the server has no index for any text, or by whole surnames if it rejects a prefix, because names are encrypted. */
 function useOtherSearch(reason) {
   const rejects = (name) => reason.errors?.some(({ pointer, reason }) => pointer === name && /not supported|not available|encrypt/.test(reason));
-  if (hasOrder && rejects("sort")) return void (hasOrder = false);
+  if (isInOrder() && rejects("sort")) return void orders.delete(sortOrder());
   if (hasIndex && rejects("q")) return (hasIndex = false), setLabel("Surname or its first letters");
   if (by === "surname" || !rejects("surname_prefix")) throw reason;
   by = "surname";

@@ -37,6 +37,8 @@ _MAX_SCAN: Final = 1_000  # items that a search scans for people that reindex ha
 class DynamoDBSearchIndex:
     """The search index in a table."""
 
+    updates = None  # a table cannot list people by time without a partition that every write changes
+
     def __init__(self, table: TableClient, layout: SearchItems, entries: SearchEntries, bodies: Bodies) -> None:
         """`bodies` reads the records with these home keys."""
         self._table = table

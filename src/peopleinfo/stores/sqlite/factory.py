@@ -12,7 +12,7 @@ from peopleinfo.matching.entries import MatchEntries
 from peopleinfo.people.history import DEFAULT_LIMITS
 from peopleinfo.people.index_entries import DEFAULT_PLAN
 from peopleinfo.stores.search_words import word_coder
-from peopleinfo.stores.sqlite import connection, schema
+from peopleinfo.stores.sqlite import connection, schema, update_order
 from peopleinfo.stores.sqlite.connection import connect, make_private, require_exists
 from peopleinfo.stores.sqlite.errors import ErrorTranslator, code_of
 from peopleinfo.stores.sqlite.files import StoreFiles, path_of_keys
@@ -67,6 +67,7 @@ async def open_sqlite(
             decryptor, _, _ = [_create_views(db, path, record_encryption, errors) for db in (reader, scanner, writing)]
             code = word_coder(secret) if record_encryption and not record_encryption.prefixes else None
             entries = SearchEntries(writing, plan, MatchEntries(secret), code)
+            update_order.prepare_new_file(writing, plan)
             files = StoreFiles(_databases(path, encrypted=is_encrypted), after_connections)
         except (sqlite3.Error, OSError) as error:
             raise _unusable(path, error) from error

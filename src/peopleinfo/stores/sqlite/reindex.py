@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from peopleinfo.people.folding import FOLD_VERSION
 from peopleinfo.people.person import PersonData, StoredPerson, split_record
+from peopleinfo.stores.sqlite.update_order import apply_plan
 
 if TYPE_CHECKING:
     import sqlite3
@@ -37,6 +38,8 @@ class Reindex:
     def run(self, db: sqlite3.Connection, *, is_last: bool) -> Keys:
         """Update the outdated people and the progress of the plan; return the old and new indexed keys that differ."""
         keys = [pair for seq in self.outdated if (pair := self._update(db, seq))]
+        if is_last:
+            apply_plan(db, self._entries.plan)
         db.execute(_PROGRESS, (self._last, is_last, self._entries.number))
         return keys
 

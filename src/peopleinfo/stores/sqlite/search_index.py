@@ -11,6 +11,7 @@ from peopleinfo.people.similarity import bucket_keys, deletion_keys
 from peopleinfo.stores.search_words import CODE, code_of, coded_filters, order_filter
 from peopleinfo.stores.sqlite.name_order import read_places
 from peopleinfo.stores.sqlite.paging import SEQ_SIZE, prefix_upper_bound
+from peopleinfo.stores.sqlite.update_order import UpdateOrder
 
 if TYPE_CHECKING:
     import sqlite3
@@ -60,6 +61,7 @@ class SqliteSearchIndex:
         self._entries = entries
         self._is_complete = False
         self.plan: IndexPlan = entries.plan
+        self.updates = UpdateOrder(run, entries.plan)
         self.is_readable = entries.code is None
 
     @property

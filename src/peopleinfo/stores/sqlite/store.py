@@ -294,7 +294,7 @@ class SqliteStore:
         keys: Keys = []
         with self._store_errors():
             is_complete = self.search.is_complete
-        if batch.outdated or not is_complete:
+        if batch.outdated or not is_complete or end is None:
             keys = await self._writer.run(lambda db: batch.run(db, is_last=end is None))
         return ReindexResult(len(rows), keys, end)
 
