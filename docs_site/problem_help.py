@@ -83,6 +83,14 @@ PROBLEMS: Final = {
         "The same import is running on this or another process.",
         "Wait until it ends, then send the same request to read its result.",
     ),
+    "import-not-found": Help(
+        "There is no import with this id, or its entry has expired.",
+        "List the imports with `GET /v1/imports`. A key without `people:admin` sees its own imports only.",
+    ),
+    "import-undone": Help(
+        "The undo of this import has started, so the import cannot store more people.",
+        "Complete the undo, then import the file again with a new key.",
+    ),
     "not-authenticated": Help(
         "The request has no valid credential. The response does not reveal the reason.",
         "Send `Authorization: Bearer` with an API key or a token. Check that the key is valid: `peopleinfo keys list`.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from peopleinfo_client import InvalidToken, PersonNotFound, VersionConflict, VersionNotFound
+from peopleinfo_client import ImportNotFound, InvalidToken, PersonNotFound, VersionConflict, VersionNotFound
 from tests.client.conftest import raises
 
 if TYPE_CHECKING:
@@ -55,3 +55,16 @@ def test_errors_of_history_and_changes_have_their_classes(connect: Connect, serv
         list(client.history("0123456789abcdef0123456789abcdef"))
     with raises(InvalidToken):
         client.changes_page("x")
+
+
+def test_client_lists_and_undoes_imports(connect: Connect, server: Server) -> None:
+    client = connect(server.url)
+    created = [result.person_id for result in client.import_people([{"person_surname": "Imported"}] * 2)]
+    changed = client.patch(client.get(str(created[0])), {"note": "kept"})
+    newest = next(iter(client.imports()))
+    assert (newest.state, newest.created, newest.people_left) == ("finished", 2, [])
+    undone = client.undo_import(newest.import_id)
+    assert (undone.state, undone.deleted, undone.people_left) == ("undone", 1, [(changed.person_id, "changed")])
+    assert client.undo_import(newest.import_id) == client.get_import(newest.import_id) == undone
+    with raises(ImportNotFound):
+        client.get_import("0" * 32)

@@ -66,7 +66,9 @@ def change(client: httpx.Client, name: str, location: str) -> httpx.Response:
 CHANGES = [
     operation.name
     for operation in OPERATIONS
-    if operation.scope is Scope.WRITE and operation.name != "previewImport"  # it stores nothing
+    if operation.scope is Scope.WRITE
+    and operation.method != "get"
+    and operation.name != "previewImport"  # it stores nothing
 ]
 
 

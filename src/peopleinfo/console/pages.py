@@ -21,6 +21,7 @@ PAGES: Final = {
     "/console/people/{person_id}": Page("person.html", "person.js", "people"),
     "/console/people/{person_id}/edit": Page("edit.html", "edit.js", "people"),
     "/console/transfer": Page("import_export.html", "import_export.js", "transfer"),
+    "/console/imports": Page("imports.html", "imports.js", "transfer"),
     "/console/health": Page("health.html", "health.js", "health"),
 }
 _RELOAD: Final = Page("reload.html", "layout.js")

@@ -27,6 +27,8 @@ from peopleinfo_client.errors import (
     IdempotentPersonDeleted,
     IdentifierConflict,
     ImportAlreadyRunning,
+    ImportNotFound,
+    ImportUndone,
     InvalidBatch,
     InvalidCursor,
     InvalidInput,
@@ -46,6 +48,7 @@ from peopleinfo_client.errors import (
     VersionConflict,
     VersionNotFound,
 )
+from peopleinfo_client.imports import Import, LeftPerson
 from peopleinfo_client.models import (
     Candidate,
     Change,
@@ -85,8 +88,11 @@ __all__ = [
     "IdempotencyKeyConflict",
     "IdempotentPersonDeleted",
     "IdentifierConflict",
+    "Import",
     "ImportAlreadyRunning",
+    "ImportNotFound",
     "ImportResult",
+    "ImportUndone",
     "InvalidBatch",
     "InvalidCursor",
     "InvalidInput",
@@ -94,6 +100,7 @@ __all__ = [
     "InvalidPerson",
     "InvalidSearch",
     "InvalidToken",
+    "LeftPerson",
     "Matches",
     "NotAuthenticated",
     "OutcomeUnknown",

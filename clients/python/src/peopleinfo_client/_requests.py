@@ -221,6 +221,22 @@ def import_people(idempotency_key: str | None, options: ImportOptions) -> Reques
     return Request("POST", f"/v1/people/import{query}", headers)
 
 
+def imports(cursor: str | None) -> Request:
+    """Return the request for a page of imports."""
+    query = urlencode({"limit": PAGE_SIZE} | ({"cursor": cursor} if cursor else {}))
+    return Request("GET", f"/v1/imports?{query}")
+
+
+def get_import(import_id: str) -> Request:
+    """Return the request that reads an import."""
+    return Request("GET", f"/v1/imports/{_checked_id(import_id)}")
+
+
+def undo_import(import_id: str) -> Request:
+    """Return the request that undoes an import or continues its undo."""
+    return Request("POST", f"/v1/imports/{_checked_id(import_id)}/undo")
+
+
 def _parameter(value: object) -> object:
     return str(value).lower() if isinstance(value, bool) else value
 
@@ -299,6 +315,10 @@ def _person_id(person: Person | str) -> str:
 
 
 def _person_path(person_id: str) -> str:
-    if not person_id.isalnum() or not person_id.isascii():  # "../" would address another resource
-        raise ValueError("invalid person id: only ASCII letters and digits are allowed")
-    return f"/v1/people/{person_id}"
+    return f"/v1/people/{_checked_id(person_id)}"
+
+
+def _checked_id(identifier: str) -> str:
+    if not identifier.isalnum() or not identifier.isascii():  # "../" would address another resource
+        raise ValueError("invalid id: only ASCII letters and digits are allowed")
+    return identifier

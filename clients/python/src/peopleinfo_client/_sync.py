@@ -13,6 +13,7 @@ from peopleinfo_client._retry import RetryState
 from peopleinfo_client._transport import SyncTransport
 from peopleinfo_client.batches import BatchResult
 from peopleinfo_client.errors import StreamInterrupted
+from peopleinfo_client.imports import Import, ImportPage
 from peopleinfo_client.models import ChangePage, Count, HistoryPage, Matches, Page, Person, TrashPage
 
 if TYPE_CHECKING:
@@ -205,6 +206,30 @@ class Client:
         Raises PersonNotFound, VersionNotFound, VersionConflict.
         """
         return Person.from_json(self._call(_requests.restore(person, number, version)))
+
+    def imports(self) -> Iterator[Import]:
+        """Yield the imports that this principal may see, newest first."""
+        cursor: str | None = None
+        while True:
+            page = ImportPage.from_json(self._call(_requests.imports(cursor)))
+            for one in page.imports:
+                yield one
+            if (cursor := page.next_cursor) is None:
+                return
+
+    def get_import(self, import_id: str) -> Import:
+        """Return an import. Raises ImportNotFound."""
+        return Import.from_json(self._call(_requests.get_import(import_id)))
+
+    def undo_import(self, import_id: str) -> Import:
+        """Delete the people that an import created, and restore those that it updated, unless they changed since.
+
+        Returns the import with the people that were left unchanged. Repeat an interrupted call. Raises ImportNotFound.
+        """
+        while True:
+            undone = Import.from_json(self._call(_requests.undo_import(import_id)))
+            if undone.state == "undone":
+                return undone
 
     def changes_page(self, since: str | None = None, *, wait: int = 0, include_person: bool = False) -> ChangePage:
         """Return changes after a token; without one, no changes and the current token.

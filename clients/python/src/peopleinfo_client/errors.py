@@ -108,6 +108,14 @@ class ImportAlreadyRunning(ProblemError):
     """An import with this idempotency key is already running."""
 
 
+class ImportNotFound(ProblemError):
+    """There is no import with this id, or its entry has expired."""
+
+
+class ImportUndone(ProblemError):
+    """The import was undone and cannot continue: send the rows with a new idempotency key."""
+
+
 class NotAuthenticated(ProblemError):
     """The API key is missing, unknown or expired."""
 
@@ -160,6 +168,8 @@ PROBLEM_TYPES: Final[dict[str, type[ProblemError]]] = {
     "idempotency-key-reused": IdempotencyKeyConflict,
     "person-deleted": IdempotentPersonDeleted,
     "import-already-running": ImportAlreadyRunning,
+    "import-not-found": ImportNotFound,
+    "import-undone": ImportUndone,
     "not-authenticated": NotAuthenticated,
     "access-denied": AccessDenied,
     "field-access-denied": FieldAccessDenied,

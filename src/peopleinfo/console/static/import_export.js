@@ -63,7 +63,7 @@ async function run() {
   show("running");
   const key = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
   try {
-    await upload(`/v1/people/import?${options()}`, file, { key, signal: attempt.signal, onProgress, onLine, onRetry: reset });
+    await upload(`/v1/people/import?${options()}&filename=${encodeURIComponent(file.name)}`, file, { key, signal: attempt.signal, onProgress, onLine, onRetry: reset });
     ended(counts.failed ?? "Import finished");
   } catch (reason) {
     if (reason.name !== "AbortError" && reason.status === undefined) throw reason;
@@ -107,7 +107,7 @@ function running(title, isActive) {
   guard(() => isActive);
   put("#running-title", title);
   $("#stop").hidden = !isActive;
-  $("#see").hidden = $("#another").hidden = isActive;
+  $("#see").hidden = $("#another").hidden = $("#history").hidden = isActive;
 }
 
 function ended(title) {
